@@ -1,0 +1,8 @@
+//! opsbook: an operations manual that is read, run and tested from one Markdown source.
+pub mod manual;
+pub mod nodes;
+pub mod plan;
+pub mod session;
+pub mod source;
+pub mod vocabulary;
+pub mod yaml;

@@ -1,0 +1,283 @@
+//! Text -> model: pages, fences, procedures, checks, expectations, each with its place.
+//!
+//! Pure: nothing here reads a file (but [`load`]), runs anything or prints. Parsing never
+//! stops at the first problem. The format is specified in the manual, chapter "The format".
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+use crate::source::{Passage, Source, Span};
+use crate::yaml::Yaml;
+
+/// All pages of a book, and what their tagged blocks say.
+#[derive(Debug, Default)]
+pub struct Manual {
+    /// The folder of `book.toml`.
+    pub root: PathBuf,
+    pub settings: Settings,
+    /// In the order of the book.
+    pub pages: Vec<Page>,
+    /// By id, in the order of the book.
+    pub procedures: IndexMap<String, Procedure>,
+    /// By id, in the order of the book.
+    pub groups: IndexMap<String, Group>,
+}
+
+/// `[preprocessor.opsbook]` in `book.toml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// An undeclared shell fence is an error.
+    pub strict: bool,
+    /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
+    pub nodes: Option<PathBuf>,
+}
+
+/// One chapter of the book.
+#[derive(Debug)]
+pub struct Page {
+    /// The file, as the author edits it.
+    pub source: Arc<Source>,
+    /// The text with front matter taken off and includes put in.
+    pub text: Passage,
+    pub title: String,
+    /// Where the page stands in the book, relative to the source folder.
+    pub path: PathBuf,
+    /// All fences in order, tagged or not.
+    pub blocks: Vec<Block>,
+    /// Front matter, where there is any.
+    pub front_matter: Option<Yaml>,
+}
+
+/// One fenced block of a page.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Bytes of the whole fence within [`Page::text`].
+    pub range: std::ops::Range<usize>,
+    /// First word of the info string, lower case; empty where there is none.
+    pub language: String,
+    pub role: Option<Role>,
+    /// The global name: `web.deploy/install`, `web.xt-recent`, `web`; empty for blocks
+    /// that have none.
+    pub name: String,
+    /// What runs and what the reader sees, byte for byte.
+    pub text: Passage,
+    /// The opening fence line, or the comment before it that tags the block.
+    pub span: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    Procedure,
+    Checks,
+    Step,
+    Check,
+    Expect,
+    Deliver,
+    File,
+    Manual,
+    Example,
+}
+
+/// An ordered sequence of steps.
+#[derive(Debug)]
+pub struct Procedure {
+    pub id: String,
+    /// The heading over its contract.
+    pub title: String,
+    /// The `id` in its contract.
+    pub span: Span,
+    /// Index into [`Manual::pages`].
+    pub page: usize,
+    /// Where it may be run; anywhere if absent.
+    pub nodes: Option<Spanned<String>>,
+    /// Groups of checks that must hold first.
+    pub needs: Vec<Spanned<String>>,
+    /// Default time limit of its steps.
+    pub timeout: Option<Duration>,
+    pub params: IndexMap<String, Param>,
+    /// The author's own placeholders and the text that stands for each, in which `${name}`
+    /// is a value.
+    pub replace: IndexMap<String, Spanned<String>>,
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Param {
+    pub span: Span,
+    pub required: bool,
+    pub default: Option<String>,
+    /// A regular expression that the whole argument must match.
+    pub pattern: Option<String>,
+    pub help: Option<String>,
+}
+
+/// One step: a script, a delivery, or something that a person does.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// From 1, within its procedure.
+    pub number: usize,
+    pub id: Option<String>,
+    /// The heading, list item or sentence that introduces it, on one line, without markup.
+    pub title: String,
+    pub span: Span,
+    /// Index into [`Page::blocks`] of the procedure's page.
+    pub block: usize,
+    pub work: Work,
+    pub on: On,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Option<Duration>,
+    /// Ask before it.
+    pub confirm: bool,
+    /// Its trimmed standard output becomes this variable.
+    pub capture: Option<String>,
+    /// Accepted exit statuses; `[0]` unless declared.
+    pub exit: Vec<i32>,
+    /// The step restarts the node.
+    pub reboot: bool,
+    /// Idempotent, and run again on every resume.
+    pub setup: bool,
+    /// What its standard output must be.
+    pub expect: Option<Expect>,
+    /// Checks that stand after it and verify it.
+    pub checks: Vec<Check>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Work {
+    Script(Script),
+    Deliver(Vec<Delivery>),
+    /// Something that a person does, and confirms.
+    Manual(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Node,
+    Local,
+}
+
+/// `sudo` is root, `sudo=USER` is that user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SudoUser(pub String);
+
+/// A block that runs. For a transcript the text holds its commands only.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// `sh`, `bash`, `python3`, …
+    pub interpreter: String,
+    /// With the author's placeholders put in as `${name}`; otherwise the block's own bytes.
+    pub text: Passage,
+    /// The commands of a transcript; empty for a plain script.
+    pub commands: Vec<Command>,
+}
+
+/// One command of a transcript.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// A `# ` line before it.
+    pub title: Option<String>,
+    pub text: Passage,
+    pub expect: Option<Expect>,
+    pub exit: i32,
+}
+
+/// What standard output must be.
+#[derive(Clone, Debug)]
+pub struct Expect {
+    pub span: Span,
+    pub kind: ExpectKind,
+    /// May hold `${name}`.
+    pub text: Passage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectKind {
+    /// `...` alone on a line stands for any lines, `[..]` for anything within a line.
+    Text,
+    /// One regular expression a line.
+    Regex,
+    /// A subset of the JSON found.
+    Json,
+}
+
+/// A file that is brought into the bundle. Names may hold `${name}`.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub span: Span,
+    pub from: DeliveryFrom,
+    /// Its name in the bundle.
+    pub to: String,
+    /// Octal permissions, `0600` by default.
+    pub mode: u32,
+}
+
+#[derive(Clone, Debug)]
+pub enum DeliveryFrom {
+    /// A file beside the manual, its bytes unchanged.
+    File(String),
+    /// A folder beside the manual, with everything in it.
+    Tree(String),
+    /// A source in `templates/`.
+    Template(String),
+    /// The body of a `file` block: a template.
+    Inline(Passage),
+}
+
+/// A group of checks.
+#[derive(Debug)]
+pub struct Group {
+    pub id: String,
+    pub title: String,
+    pub span: Span,
+    pub page: usize,
+    pub nodes: Option<Spanned<String>>,
+    /// Typed assertions in the order of the contract.
+    pub typed: Vec<TypedCheck>,
+    /// Scripts in the order of the page.
+    pub checks: Vec<Check>,
+}
+
+/// `service: {nginx: {running: true}}` is one: its kind, its resource, its attributes.
+#[derive(Clone, Debug)]
+pub struct TypedCheck {
+    pub kind: Spanned<String>,
+    pub resource: Spanned<String>,
+    pub attributes: Yaml,
+}
+
+/// One read-only assertion as a script.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its full name: `web.deploy/importable` or `web.xt-recent`.
+    pub name: String,
+    pub title: String,
+    pub span: Span,
+    pub block: usize,
+    pub page: usize,
+    pub script: Script,
+    pub on: On,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Option<Duration>,
+    pub exit: Vec<i32>,
+    pub expect: Option<Expect>,
+    pub eventually: Option<Eventually>,
+    /// Verifies a step, and is a test of its own as well.
+    pub always: bool,
+    pub nodes: Option<Spanned<String>>,
+}
+
+/// Try for `limit`, every `every`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eventually {
+    pub limit: Duration,
+    pub every: Duration,
+}
