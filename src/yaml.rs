@@ -6,14 +6,24 @@
 //! their place. The source text of plain scalars is kept: `0644`, `1.10` and `NO` stay what
 //! was written.
 
+mod access;
+pub mod duration;
+mod reader;
+mod scalar;
+
+pub use access::unknown_keys;
+pub use reader::read;
+
 use indexmap::IndexMap;
 
-use crate::source::{Passage, Problem, Span};
+use crate::source::Span;
 
 /// Levels of maps and sequences within each other.
 pub const MAX_DEPTH: usize = 32;
 /// Size of one file or block, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Values in one file or block, so that memory stays bounded too.
+pub const MAX_VALUES: usize = 1_000_000;
 
 /// One value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,13 +53,6 @@ pub struct Entry {
     pub value: Yaml,
 }
 
-/// Reads one document. Everything wrong is reported; what could be read is returned.
-#[must_use]
-pub fn read(text: &Passage) -> (Option<Yaml>, Vec<Problem>) {
-    let _ = text;
-    todo!()
-}
-
 impl Yaml {
     /// The text of a scalar as it was written: `0644` for the plain scalar `0644`, `""` for
     /// null, nothing for maps and sequences.
@@ -77,3 +80,6 @@ impl Yaml {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

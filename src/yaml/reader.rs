@@ -1,0 +1,461 @@
+//! Parser events -> the tree. Keeps what is sound where something is not allowed; stops
+//! where the text is no YAML at all.
+
+use std::ops::Range;
+
+use indexmap::map::Entry as Slot;
+use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
+
+use super::{Entry, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Map, Value, Yaml, scalar};
+use crate::source::{Passage, Problem, Span};
+
+/// More than this says nothing new, and a hostile file could hold millions.
+const MAX_PROBLEMS: usize = 100;
+
+/// Reads one document. Everything wrong is reported; what could be read is returned.
+/// Nothing is returned where the text is empty or its syntax is broken.
+#[must_use]
+pub fn read(text: &Passage) -> (Option<Yaml>, Vec<Problem>) {
+    if text.text.trim().is_empty() {
+        return (None, Vec::new());
+    }
+    if text.text.len() > MAX_BYTES {
+        let problem = Problem::error(
+            "yaml-too-large",
+            text.span(0..0),
+            format!(
+                "{} bytes of YAML; at most {MAX_BYTES} are read",
+                text.text.len()
+            ),
+        );
+        return (None, vec![problem]);
+    }
+    if let Some(problem) = control_character(text) {
+        return (None, vec![problem]);
+    }
+    Reader::new(text).read()
+}
+
+/// The parser takes some control characters for the end of the text.
+fn control_character(text: &Passage) -> Option<Problem> {
+    let at = text
+        .text
+        .bytes()
+        .position(|b| b == 0x7f || (b < 0x20 && !matches!(b, b'\t' | b'\n' | b'\r')))?;
+    Some(
+        Problem::error(
+            "yaml-syntax",
+            text.span(at..at + 1),
+            format!(
+                "control character {:#04x} in YAML",
+                text.text.as_bytes()[at]
+            ),
+        )
+        .hint("write it as an escape in double quotes, such as \"\\t\" or \"\\x1b\""),
+    )
+}
+
+struct Reader<'a> {
+    text: &'a Passage,
+    offsets: Offsets,
+    open: Vec<Open>,
+    root: Option<Yaml>,
+    problems: Vec<Problem>,
+    values: usize,
+    /// Levels below the deepest that is kept.
+    too_deep: usize,
+}
+
+/// A map or list whose end was not yet seen.
+struct Open {
+    start: usize,
+    content: Content,
+}
+
+enum Content {
+    Seq(Vec<Yaml>),
+    Map(Map, Key),
+}
+
+/// What the next value of a map belongs to.
+enum Key {
+    /// The next value is the key.
+    Awaited,
+    Read(String, Span),
+    /// The key was a problem; its value is dropped.
+    Refused,
+}
+
+impl<'a> Reader<'a> {
+    fn new(text: &'a Passage) -> Reader<'a> {
+        Reader {
+            text,
+            offsets: Offsets::of(&text.text),
+            open: Vec::new(),
+            root: None,
+            problems: Vec::new(),
+            values: 0,
+            too_deep: 0,
+        }
+    }
+
+    fn read(mut self) -> (Option<Yaml>, Vec<Problem>) {
+        let mut parser = Parser::new_from_str(&self.text.text);
+        let mut documents = 0;
+        while let Some(event) = parser.next_event() {
+            let (event, at) = match event {
+                Ok(event) => event,
+                Err(error) => {
+                    self.problems.push(self.syntax(&error));
+                    return (None, self.problems);
+                }
+            };
+            let at = self.range(at.start.index(), at.end.index());
+            if matches!(event, Event::DocumentStart(_)) {
+                documents += 1;
+                if documents > 1 {
+                    self.second_document(at);
+                    break;
+                }
+            }
+            self.event(event, at);
+            if self.exhausted() {
+                return (None, self.problems);
+            }
+        }
+        (self.root, self.problems)
+    }
+
+    fn event(&mut self, event: Event<'_>, at: Range<usize>) {
+        match event {
+            Event::Alias(_) => {
+                self.anchored("yaml-alias", "alias", at.clone());
+                self.scalar(Value::Null, at);
+            }
+            Event::Scalar(text, style, anchor, tag) => {
+                let at = self.undecorated(at, anchor, tag.is_some());
+                let plain = style == ScalarStyle::Plain;
+                match plain && tag.is_none() {
+                    true if self.awaits_key() => self.key(&text, true, at),
+                    true => self.scalar(scalar::plain(&text), at),
+                    false if self.awaits_key() => self.key(&text, false, at),
+                    false => self.scalar(Value::Str(text.into_owned()), at),
+                }
+            }
+            Event::SequenceStart(anchor, tag) => {
+                let at = self.undecorated(at, anchor, tag.is_some());
+                self.open(Content::Seq(Vec::new()), &at);
+            }
+            Event::MappingStart(anchor, tag) => {
+                let at = self.undecorated(at, anchor, tag.is_some());
+                self.open(Content::Map(Map::new(), Key::Awaited), &at);
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(at.end),
+            _ => {}
+        }
+    }
+
+    /// Reports the anchor and the tag before a value; gives the range of the value alone.
+    fn undecorated(&mut self, at: Range<usize>, anchor: usize, tagged: bool) -> Range<usize> {
+        if anchor == 0 && !tagged {
+            return at;
+        }
+        let text = &self.text.text;
+        let mut start = at.start;
+        while text[start..].starts_with(['&', '!']) {
+            let word = text[start..]
+                .find(|c: char| c.is_whitespace() || ",[]{}".contains(c))
+                .map_or(text.len(), |length| start + length);
+            if text[start..].starts_with('&') {
+                self.anchored("yaml-anchor", "anchor", start..word);
+            } else {
+                self.tag(start..word);
+            }
+            start = word + (text[word..].len() - text[word..].trim_start().len());
+        }
+        start.min(at.end.max(at.start))..at.end.max(start)
+    }
+
+    fn anchored(&mut self, code: &'static str, what: &str, at: Range<usize>) {
+        let word = self.text.text[at.clone()].trim_end().to_owned();
+        let problem = self
+            .problem(
+                code,
+                at,
+                format!("{what} `{word}`: YAML anchors are not read here"),
+            )
+            .hint("write the value out, or put it into a variable and refer to it as `${name}`");
+        self.problems.push(problem);
+    }
+
+    fn tag(&mut self, at: Range<usize>) {
+        let tag = self.text.text[at.clone()].to_owned();
+        let problem = self
+            .problem(
+                "yaml-tag",
+                at,
+                format!("tag `{tag}`: YAML tags are not read here"),
+            )
+            .hint("put text into quotes; a text that begins with `!` needs them too");
+        self.problems.push(problem);
+    }
+
+    fn awaits_key(&self) -> bool {
+        self.too_deep == 0
+            && matches!(
+                self.open.last(),
+                Some(Open {
+                    content: Content::Map(_, Key::Awaited),
+                    ..
+                })
+            )
+    }
+
+    fn key(&mut self, text: &str, plain: bool, at: Range<usize>) {
+        self.values += 1;
+        let span = self.span(at.clone());
+        let refused = if plain && text == "<<" {
+            Some(
+                Problem::error(
+                    "yaml-merge-key",
+                    span.clone(),
+                    "merge keys (`<<`) are not read here",
+                )
+                .hint("write the values out; nodes share values through `defaults` and `groups`"),
+            )
+        } else if plain && text.is_empty() {
+            Some(Problem::error(
+                "yaml-empty-key",
+                span.clone(),
+                "a value without a key",
+            ))
+        } else {
+            None
+        };
+        let key = match refused {
+            Some(problem) => {
+                self.problems.push(problem);
+                Key::Refused
+            }
+            None => Key::Read(text.to_owned(), span),
+        };
+        self.set_key(key);
+    }
+
+    fn set_key(&mut self, key: Key) {
+        if let Some(Open {
+            content: Content::Map(_, awaited),
+            ..
+        }) = self.open.last_mut()
+        {
+            *awaited = key;
+        }
+    }
+
+    fn scalar(&mut self, value: Value, at: Range<usize>) {
+        if self.too_deep == 0 {
+            let span = self.span(at);
+            self.add(Yaml { span, value });
+        }
+    }
+
+    fn open(&mut self, content: Content, at: &Range<usize>) {
+        if self.too_deep > 0 || self.open.len() >= MAX_DEPTH {
+            if self.too_deep == 0 {
+                let problem = self.problem(
+                    "yaml-too-deep",
+                    at.clone(),
+                    format!("nested deeper than {MAX_DEPTH} levels"),
+                );
+                self.problems.push(problem);
+            }
+            self.too_deep += 1;
+            return;
+        }
+        self.open.push(Open {
+            start: at.start,
+            content,
+        });
+    }
+
+    fn close(&mut self, end: usize) {
+        if self.too_deep > 0 {
+            self.too_deep -= 1;
+            if self.too_deep == 0 {
+                self.scalar(Value::Null, end..end);
+            }
+            return;
+        }
+        let Some(Open { start, content }) = self.open.pop() else {
+            return;
+        };
+        // The end of a block is only seen at the text that follows it.
+        let end = start + self.text.text[start..end.max(start)].trim_end().len();
+        let value = match content {
+            Content::Seq(values) => Value::Seq(values),
+            Content::Map(map, _) => Value::Map(map),
+        };
+        let span = self.span(start..end);
+        self.add(Yaml { span, value });
+    }
+
+    /// Puts a finished value where it belongs.
+    fn add(&mut self, value: Yaml) {
+        self.values += 1;
+        let Some(open) = self.open.last_mut() else {
+            self.root = Some(value);
+            return;
+        };
+        match &mut open.content {
+            Content::Seq(values) => values.push(value),
+            Content::Map(map, key) => match std::mem::replace(key, Key::Awaited) {
+                Key::Read(name, span) => {
+                    if let Some(problem) = insert(map, name, span, value) {
+                        self.problems.push(problem);
+                    }
+                }
+                Key::Refused => {}
+                Key::Awaited => {
+                    *key = Key::Refused;
+                    let message = format!("{} cannot be a key; only text can", value.kind());
+                    self.problems
+                        .push(Problem::error("yaml-complex-key", value.span, message));
+                }
+            },
+        }
+    }
+
+    fn exhausted(&mut self) -> bool {
+        if self.problems.len() >= MAX_PROBLEMS {
+            self.problems.push(Problem::bare(
+                "yaml-too-many-problems",
+                "too many problems; the rest is not read",
+            ));
+            return true;
+        }
+        if self.values > MAX_VALUES {
+            let message = format!("more than {MAX_VALUES} values");
+            let problem = self.problem("yaml-too-many-values", 0..0, message);
+            self.problems.push(problem);
+            return true;
+        }
+        false
+    }
+
+    fn second_document(&mut self, at: Range<usize>) {
+        let problem = self
+            .problem(
+                "yaml-second-document",
+                at,
+                "a second document; one file or block is one document",
+            )
+            .hint("take out the line `---`");
+        self.problems.push(problem);
+    }
+
+    fn syntax(&self, error: &ScanError) -> Problem {
+        let at = self.offsets.byte(error.marker().index(), &self.text.text);
+        syntax(self.text, at, error.info())
+    }
+
+    fn problem(&self, code: &'static str, at: Range<usize>, message: impl Into<String>) -> Problem {
+        Problem::error(code, self.span(at), message)
+    }
+
+    fn span(&self, at: Range<usize>) -> Span {
+        self.text.span(at)
+    }
+
+    fn range(&self, start: usize, end: usize) -> Range<usize> {
+        let start = self.offsets.byte(start, &self.text.text);
+        start..self.offsets.byte(end, &self.text.text).max(start)
+    }
+}
+
+fn insert(map: &mut Map, name: String, key: Span, value: Yaml) -> Option<Problem> {
+    match map.entry(name) {
+        Slot::Vacant(slot) => {
+            slot.insert(Entry { key, value });
+            None
+        }
+        Slot::Occupied(slot) => Some(
+            Problem::error(
+                "yaml-duplicate-key",
+                key,
+                format!("duplicate key `{}`", slot.key()),
+            )
+            .note(slot.get().key.clone(), "first defined here"),
+        ),
+    }
+}
+
+/// The parser's finding in words for somebody who does not know its grammar.
+fn syntax(text: &Passage, at: usize, info: &str) -> Problem {
+    let rest = &text.text[at..];
+    let length = rest
+        .chars()
+        .next()
+        .filter(|c| *c != '\n')
+        .map_or(0, char::len_utf8);
+    let problem =
+        |message: &str| Problem::error("yaml-syntax", text.span(at..at + length), message);
+    if info.contains("tab") {
+        return problem("a tab where YAML wants spaces").hint("indent with spaces");
+    }
+    if rest.starts_with(['"', '\'']) && (info.contains("quoted scalar") || info.contains("tab")) {
+        return problem("this quote is never closed, or its text leaves the indentation")
+            .hint("close the quote on the same line, or use `|` for text of several lines");
+    }
+    if let Some(found) = info.strip_prefix("unexpected character: ") {
+        let found = found.trim_start_matches('`').trim_end_matches('\'');
+        return problem(&format!("a plain value cannot begin with `{found}`"))
+            .hint("put the value into quotes");
+    }
+    if info.contains("unknown anchor") {
+        return problem("an alias to an anchor that does not exist")
+            .hint("YAML anchors are not read here; a text that begins with `*` needs quotes");
+    }
+    if info.contains("mapping values are not allowed") {
+        return problem("a second `: ` in one value, or a wrong indentation")
+            .hint("put the value into quotes if the colon belongs to it");
+    }
+    problem(&format!("invalid YAML: {info}"))
+}
+
+/// Character offsets, in which the parser counts, to bytes.
+enum Offsets {
+    Ascii,
+    /// The byte offset of every [`STRIDE`]th character.
+    Samples(Vec<u32>),
+}
+
+const STRIDE: usize = 64;
+
+impl Offsets {
+    fn of(text: &str) -> Offsets {
+        if text.is_ascii() {
+            return Offsets::Ascii;
+        }
+        Offsets::Samples(
+            text.char_indices()
+                .step_by(STRIDE)
+                .map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX))
+                .collect(),
+        )
+    }
+
+    fn byte(&self, index: usize, text: &str) -> usize {
+        match self {
+            Offsets::Ascii => index.min(text.len()),
+            Offsets::Samples(samples) => {
+                let Some(&sample) = samples.get(index / STRIDE) else {
+                    return text.len();
+                };
+                let rest = &text[sample as usize..];
+                rest.char_indices()
+                    .nth(index % STRIDE)
+                    .map_or(text.len(), |(at, _)| sample as usize + at)
+            }
+        }
+    }
+}
