@@ -1,0 +1,110 @@
+//! What can go wrong between here and a node's shell, told apart by its cause. Knows nobody.
+
+use std::io;
+
+/// Why no session could be opened. Nothing was done on the node.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{cause}")]
+pub struct OpenError {
+    pub cause: Cause,
+    /// What `ssh` (or the command of the transport) itself said, trimmed.
+    pub said: String,
+}
+
+/// The cause, as far as it can be told.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cause {
+    #[error("authentication refused")]
+    Auth,
+    #[error("host key of `{host}` is not known")]
+    HostKeyUnknown {
+        host: String,
+        fingerprint: Option<String>,
+    },
+    #[error("host key of `{host}` has changed")]
+    HostKeyChanged {
+        host: String,
+        /// What the node shows now.
+        fingerprint: Option<String>,
+        /// What is on record, and where (`file:line`).
+        recorded: Option<String>,
+        record: Option<String>,
+    },
+    #[error("connection refused")]
+    Refused,
+    #[error("timed out")]
+    TimedOut,
+    #[error("no route")]
+    NoRoute,
+    #[error("name not found")]
+    Name,
+    /// The jump host, or the way on from it; the inner cause says what.
+    #[error("jump host: {0}")]
+    Jump(Box<Cause>),
+    #[error("connection dropped before the key exchange")]
+    Dropped,
+    #[error("bad ssh configuration")]
+    Config,
+    #[error("no common algorithm")]
+    Algorithms,
+    #[error("no POSIX shell answered")]
+    NoShell,
+    #[error("no private directory can be made on the node")]
+    NoDirectory,
+    #[error("`{program}` could not be started")]
+    Program { program: String },
+    #[error("connection failed")]
+    Other,
+}
+
+/// A session that is no more, or never could do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    #[error("session was closed")]
+    Closed,
+    /// The connection went, or the shell on the node ended; with what was said last.
+    #[error("connection lost: {said}")]
+    Connection { said: String },
+    /// No result long after the script's own time limit; the node's side is not known.
+    #[error("no answer from the node")]
+    Silent,
+    /// Refused before anything was sent.
+    #[error("{reason}")]
+    Refused { reason: String },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum DeliverError {
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// The content could not be read here.
+    #[error("cannot read `{path}`: {source}")]
+    Read { path: String, source: io::Error },
+    /// The node said no: disk full, no permission, no such directory.
+    #[error("cannot write `{path}`: {said}")]
+    Node { path: String, said: String },
+    #[error("`{path}` arrived damaged: sent {sent}, arrived {arrived}")]
+    Checksum {
+        path: String,
+        sent: String,
+        arrived: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SudoError {
+    #[error("sudo refused the password")]
+    WrongPassword,
+    #[error("sudo asks for a password and none was given")]
+    PasswordNeeded,
+    #[error("sudo does not allow it: {0}")]
+    NotAllowed(String),
+    #[error("sudo wants a terminal: {0}")]
+    NeedsTty(String),
+    #[error("no `sudo` on the node")]
+    Missing,
+    #[error("sudo failed: {0}")]
+    Other(String),
+    #[error(transparent)]
+    Lost(#[from] Lost),
+}

@@ -1,0 +1,32 @@
+//! What a node says about itself when its shell answers. Knows nobody.
+
+use std::time::Duration;
+
+/// The node, as its shell sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    pub user: String,
+    pub uid: u32,
+    pub home: String,
+    pub hostname: String,
+    /// `Linux 6.1.0`, …
+    pub kernel: String,
+    /// `bash`, `busybox`, `dash` or `sh` where it cannot be told.
+    pub shell: String,
+    /// Empty where the system has none.
+    pub boot_id: String,
+    /// The runner's own process id on the node.
+    pub pid: u32,
+    pub cores: u32,
+    /// The private directory on the node (0700), gone when the session ends.
+    pub dir: String,
+    pub has_setsid: bool,
+    pub has_flock: bool,
+    pub has_base64: bool,
+    pub has_sha256sum: bool,
+    pub has_bash: bool,
+    pub has_sudo: bool,
+    pub has_tar: bool,
+    /// From the start of the transport to the answer.
+    pub connect: Duration,
+}

@@ -1,0 +1,37 @@
+//! Bytes that must not be seen: zeroed when dropped, never printed. Knows nobody.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+/// A password or another secret. Has no `Display`; its `Debug` shows nothing of it.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+/// What `sudo` may ask for.
+pub type Password = Secret;
+
+impl Secret {
+    #[must_use]
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Zeroizing::new(bytes))
+    }
+
+    /// The bytes themselves; every caller is a place to look at in a review.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self::new(text.into_bytes())
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
