@@ -1,4 +1,6 @@
 //! opsbook: an operations manual that is read, run and tested from one Markdown source.
+pub mod event;
+pub mod journal;
 pub mod manual;
 pub mod nodes;
 pub mod plan;

@@ -1,0 +1,324 @@
+//! What happened, in the past tense. The only contract between the engine and everything that
+//! prints, stores or serves; knows nobody.
+//!
+//! One event is one line of the journal. Fields are added, never renamed; readers ignore
+//! fields and events that they do not know.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// An event with its place in the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Format version.
+    pub v: u32,
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// The controller's clock, RFC 3339, UTC.
+    pub at: String,
+    pub run: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Number of the step, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    #[serde(flatten)]
+    pub what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// Everything that is needed to explain the run, and to go on with it.
+    RunStarted(Box<RunStarted>),
+    /// An earlier halt was gone on with.
+    RunResumed {
+        operator: String,
+        controller: String,
+        accepted_changes: bool,
+    },
+    NodeReached {
+        user: String,
+        shell: String,
+        milliseconds: u64,
+    },
+    /// The user that `sudo` was proven for.
+    SudoProven {
+        user: String,
+    },
+    CheckHeld {
+        check: String,
+        tries: u32,
+        milliseconds: u64,
+    },
+    /// It looked, and it is wrong.
+    CheckFailed {
+        check: String,
+        place: String,
+        evidence: Vec<Evidence>,
+        tries: u32,
+    },
+    /// It could not look.
+    CheckUnknown {
+        check: String,
+        place: String,
+        cause: String,
+    },
+    /// `path` on the node.
+    BundleOpened {
+        path: String,
+        local: bool,
+    },
+    BundleReopened {
+        path: String,
+        local: bool,
+    },
+    /// From here on the step may have changed the node.
+    StepStarted {
+        name: String,
+        title: String,
+        limit_seconds: u64,
+    },
+    /// A piece of what a step printed, made harmless and masked.
+    Output {
+        stream: Stream,
+        text: String,
+    },
+    FileDelivered {
+        to: String,
+        bytes: u64,
+        sha256: String,
+    },
+    ValueCaptured {
+        name: String,
+        value: String,
+    },
+    Asked {
+        question: String,
+    },
+    Answered {
+        answer: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    ConnectionLost {
+        cause: String,
+    },
+    Reattached {
+        milliseconds: u64,
+    },
+    NodeRebooted {
+        expected: bool,
+    },
+    /// Processes that a step left running.
+    LeftBehind {
+        processes: Vec<String>,
+    },
+    StepEnded(StepEnded),
+    BundleClosed {
+        path: String,
+        local: bool,
+    },
+    /// It stays, with everything in it.
+    BundleKept {
+        path: String,
+        local: bool,
+    },
+    NodeEnded {
+        status: Status,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<String>,
+    },
+    RunEnded {
+        status: Status,
+    },
+    /// An event that a newer version wrote.
+    #[serde(other)]
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    pub procedure: String,
+    pub title: String,
+    pub place: String,
+    pub nodes: Vec<String>,
+    /// What was given with `--set`; secrets are never given so.
+    pub arguments: BTreeMap<String, String>,
+    pub operator: String,
+    pub controller: String,
+    /// Of opsbook.
+    pub version: String,
+    /// Git revision of the manual, where it has one.
+    pub revision: Option<String>,
+    /// Was the manual's work tree clean?
+    pub clean: Option<bool>,
+    /// Of the plan of each node.
+    pub plans: BTreeMap<String, PlanRecord>,
+}
+
+/// What was going to happen on one node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// SHA-256 over all steps, hexadecimal.
+    pub sha256: String,
+    pub steps: Vec<StepRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    pub name: String,
+    pub title: String,
+    pub place: String,
+    /// SHA-256 over `text`, hexadecimal.
+    pub sha256: String,
+    /// The step as planned: attributes, script, expectations and checks, without values.
+    pub text: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepEnded {
+    pub status: Status,
+    /// Exit status, where it ran to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// It may or may not have finished.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outcome_unknown: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+    /// What the operator said of a step that was skipped or done by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    pub milliseconds: u64,
+}
+
+/// What was looked for, what was found, and how to look again by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub attribute: String,
+    pub expected: String,
+    pub found: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Out,
+    Err,
+}
+
+/// Of a step, of a node's run, of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    #[serde(rename = "OK")]
+    Ok,
+    /// It ran and said no, or a check of it does not hold.
+    #[serde(rename = "FAILED")]
+    Failed,
+    /// opsbook could not do, or could not know.
+    #[serde(rename = "ERROR")]
+    Error,
+    /// A precondition does not hold, or the lock is held; nothing was touched.
+    #[serde(rename = "BLOCKED")]
+    Blocked,
+    /// The operator stopped it.
+    #[serde(rename = "STOPPED")]
+    Stopped,
+    /// Past its time, and its processes are verified dead.
+    #[serde(rename = "TIMED OUT")]
+    TimedOut,
+    #[serde(rename = "SKIPPED")]
+    Skipped,
+    #[serde(rename = "BY HAND")]
+    ByHand,
+}
+
+impl Status {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Ok => "OK",
+            Status::Failed => "FAILED",
+            Status::Error => "ERROR",
+            Status::Blocked => "BLOCKED",
+            Status::Stopped => "STOPPED",
+            Status::TimedOut => "TIMED OUT",
+            Status::Skipped => "SKIPPED",
+            Status::ByHand => "BY HAND",
+        }
+    }
+
+    /// A run goes on after a step that ended so.
+    #[must_use]
+    pub fn goes_on(self) -> bool {
+        matches!(self, Status::Ok | Status::Skipped | Status::ByHand)
+    }
+
+    /// The worse of two, for a run over several nodes: what an operator must look at first.
+    #[must_use]
+    pub fn worse(self, other: Status) -> Status {
+        let weight = |status| match status {
+            Status::Ok | Status::Skipped | Status::ByHand => 0,
+            Status::Blocked => 1,
+            Status::Stopped => 2,
+            Status::TimedOut => 3,
+            Status::Failed => 4,
+            Status::Error => 5,
+        };
+        if weight(other) > weight(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_and_comes_back_the_same() {
+        let event = Event {
+            v: 1,
+            seq: 7,
+            at: "2026-11-21T09:14:03Z".into(),
+            run: "20261121-091403-3f9a".into(),
+            node: Some("web1".into()),
+            step: Some(3),
+            what: What::StepEnded(StepEnded {
+                status: Status::TimedOut,
+                exit: None,
+                outcome_unknown: false,
+                cause: None,
+                note: None,
+                milliseconds: 12,
+            }),
+        };
+        let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            line,
+            r#"{"v":1,"seq":7,"at":"2026-11-21T09:14:03Z","run":"20261121-091403-3f9a","node":"web1","step":3,"event":"step-ended","status":"TIMED OUT","milliseconds":12}"#
+        );
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn events_of_a_newer_version_are_kept_apart_not_refused() {
+        let line = r#"{"v":1,"seq":1,"at":"","run":"r","event":"moon-landed","crew":3}"#;
+        assert_eq!(
+            serde_json::from_str::<Event>(line).unwrap().what,
+            What::Unknown
+        );
+    }
+}

@@ -1,0 +1,273 @@
+# shellcheck disable=SC2086,SC2046,SC2013,SC2030,SC2031,SC1007 # words are meant
+# The bundle and the steps in it, on the node. Loaded once into the session's shell, after
+# runner.sh; POSIX sh (dash, busybox ash, bash). Each function prints one answer line first.
+#
+# obb_dir is the bundle. A controller holds a lock on `lock`, and everything that belongs to
+# the run holds one on `live`, steps included: nobody on `lock` and nobody on `live` is stale.
+
+obb_dir='' obb_token='' obb_run=''
+
+obb_boot() { obb_bootid=none; read -r obb_bootid 2>/dev/null </proc/sys/kernel/random/boot_id || :; }
+
+# Start time of a process in ticks since boot; fails where it is gone or a zombie.
+obb_start() {
+  obb_st=; read -r obb_l 2>/dev/null <"/proc/$1/stat" || return 1
+  obb_l=${obb_l##*) }; set -f; set -- $obb_l; set +f
+  [ "$1" != Z ] || return 1
+  shift 19; obb_st=$1
+}
+
+# A directory that is ours alone, not a link: else nothing in it can be trusted.
+obb_ours() {
+  [ ! -L "$1" ] || { echo "REFUSED $1 is a symbolic link"; return 1; }
+  [ -d "$1" ] || { echo "REFUSED $1 is not a directory"; return 1; }
+  [ -O "$1" ] || { echo "REFUSED $1 belongs to somebody else"; return 1; }
+  case $(ls -ldn "$1") in
+    d????-??-*) ;;
+    *) echo "REFUSED $1 can be written by others"; return 1 ;;
+  esac
+}
+
+# Is anything of the run alive? live | stale | unknown
+obb_alive() {
+  command -v flock >/dev/null 2>&1 || { echo unknown; return; }
+  if [ ! -e "$1/live" ]; then echo stale
+  elif (flock -n -x 9) 9<"$1/live" 2>/dev/null; then echo stale
+  else echo live; fi
+}
+
+# Is its controller alive? Only then may nobody else go on with it.
+obb_held() {
+  command -v flock >/dev/null 2>&1 || return 1
+  [ -e "$1/lock" ] && ! (flock -n -x 9) 9<"$1/lock" 2>/dev/null
+}
+
+obb_hold() {
+  exec 8<"$obb_dir/lock" 7<"$obb_dir/live" || return 1
+  command -v flock >/dev/null 2>&1 || return 0
+  flock -s -n 8 && flock -s -n 7
+}
+
+# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
+obb_open() {
+  obb_dir=$1 obb_token=$3 obb_run=$4
+  obb_parent=${obb_dir%/*}
+  if [ ! -e "$obb_parent" ] && [ ! -L "$obb_parent" ]; then
+    obb_e=$( (umask 077; mkdir -p "$obb_parent") 2>&1) || { echo "FAILED $obb_e"; return 0; }
+  fi
+  obb_ours "$obb_parent" || return 0
+  if [ -L "$obb_dir" ]; then echo "REFUSED $obb_dir is a symbolic link"; return 0; fi
+  if [ -e "$obb_dir" ]; then obb_ours "$obb_dir" && obb_blocked; return 0; fi
+  obb_new=$obb_parent/.new.$3
+  obb_e=$( (umask 077
+    mkdir "$obb_new" "$obb_new/steps" &&
+    : >"$obb_new/lock" && : >"$obb_new/live" &&
+    printf '%s\n' "$2" >"$obb_new/owner" && printf '%s\n' "$3" >"$obb_new/token" &&
+    printf '%s\n' "$5" >"$obb_new/recorder" && printf '%s\n' "$6" >"$obb_new/run") 2>&1) ||
+    { rm -rf "$obb_new"; echo "FAILED $obb_e"; return 0; }
+  # A short write on a full disk is silent in some shells: what is published must be whole.
+  [ "$(cat "$obb_new/owner")" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
+  exec 8<"$obb_new/lock" 7<"$obb_new/live"
+  if command -v flock >/dev/null 2>&1; then flock -s -n 8; flock -s -n 7; fi
+  if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then echo OPENED; return 0; fi
+  exec 7<&- 8<&-
+  rm -rf "$obb_new"
+  if [ -e "$obb_dir" ]; then obb_blocked; else echo "FAILED $obb_e"; fi
+}
+
+obb_blocked() {
+  echo "HELD $(obb_alive "$obb_dir")"
+  if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
+}
+
+# obb_reopen DIR RUN TOKEN: OPENED | GONE | HELD … (another run, or its controller lives)
+obb_reopen() {
+  obb_dir=$1 obb_token=$3 obb_run=$2
+  if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then echo GONE; return 0; fi
+  obb_ours "${obb_dir%/*}" || return 0
+  obb_ours "$obb_dir" || return 0
+  case $(cat "$obb_dir/owner" 2>/dev/null) in
+    *"\"run\":\"$2\""*) ;;
+    *) obb_blocked; return 0 ;;
+  esac
+  if obb_held "$obb_dir"; then obb_blocked; return 0; fi
+  obb_e=$( (umask 077; printf '%s\n' "$3" >"$obb_dir/token.n" && mv "$obb_dir/token.n" "$obb_dir/token") 2>&1) ||
+    { echo "FAILED $obb_e"; return 0; }
+  obb_hold || { obb_blocked; return 0; }
+  echo OPENED
+}
+
+# obb_look DIR: FREE | HELD …
+obb_look() {
+  obb_dir=$1
+  if [ -L "$obb_dir" ]; then echo "REFUSED $obb_dir is a symbolic link"
+  elif [ -e "$obb_dir" ]; then obb_blocked; else echo FREE; fi
+}
+
+# Do we still own it? Read again before every step: a controller that lost it must not go on.
+obb_mine() {
+  obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
+  [ "$obb_t" = "$obb_token" ] && return 0
+  echo LOST
+  if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
+  return 1
+}
+
+# obb_prepare NN: makes the step's directory. READY | EXISTS | LOST | FAILED why
+obb_prepare() {
+  obb_mine || return 0
+  obb_s=$obb_dir/steps/$1
+  if [ -e "$obb_s" ]; then echo EXISTS; return 0; fi
+  obb_e=$( (umask 077; mkdir "$obb_s") 2>&1) || { echo "FAILED $obb_e"; return 0; }
+  echo READY
+}
+
+# obb_aside NN: puts an earlier try aside, so that it can be run again; nothing is lost.
+obb_aside() {
+  obb_mine || return 0
+  obb_n=1; while [ -e "$obb_dir/steps/$1.$obb_n" ]; do obb_n=$((obb_n+1)); done
+  mv "$obb_dir/steps/$1" "$obb_dir/steps/$1.$obb_n" && echo READY
+}
+
+# obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: starts the step detached and
+# waits for its end. Answers as obb_state, or EXISTS | LOST | FAILED why
+#   LIMIT     seconds
+#   ACCEPTED  exit statuses that are OK, " 0 3 "
+#   SHELL     sh or bash; EXEC the interpreter of another language, empty for a shell's
+#   SAVED     variables that the steps may have set, "a b": kept for the next step, as is
+#             the working directory
+obb_step() {
+  obb_mine || return 0
+  obb_s=$obb_dir/steps/$1
+  obb_e=$( (umask 077
+    if [ ! -d "$obb_s" ]; then mkdir "$obb_s" || exit 1; fi
+    # One start for each directory, whatever happens to the connection in between.
+    (set -C; : >"$obb_s/started") 2>/dev/null || exit 9
+    printf '%s' "$8" >"$obb_s/script" && printf '%s\n' "$7" >"$obb_s/values" &&
+    : >>"$obb_s/out" && : >>"$obb_s/err" || { rm -f "$obb_s/started" "$obb_s/values"; exit 1; }) 2>&1) || {
+      if [ $? = 9 ]; then echo EXISTS; else echo "FAILED $obb_e"; fi; return 0; }
+  obb_boot
+  umask "$obb_umask"
+  $obb_setsid sh "$obb_dir/recorder" "$obb_s" "$obb_run/$1" "$obb_bootid" "$2" "$3" "$4" "$5" "$6" </dev/null >/dev/null 2>&1 8<&- &
+  wait $!
+  obb_state "$1"
+}
+
+# obb_state NN: DONE status how | RUNNING pid | REBOOTED | UNKNOWN | NONE
+obb_state() {
+  obb_s=$obb_dir/steps/$1
+  [ -e "$obb_s/started" ] || { echo NONE; return 0; }
+  if [ -f "$obb_s/status" ]; then obb_done "$1"; return 0; fi
+  obb_boot
+  # Started a moment ago: its recorder may not have said who it is.
+  [ -f "$obb_s/recorder" ] || sleep 1
+  obb_p= obb_pst= obb_pb=
+  read -r obb_p obb_pst obb_pb 2>/dev/null <"$obb_s/recorder" || :
+  if [ "$obb_pb" = "$obb_bootid" ] && obb_start "$obb_p" && [ "$obb_st" = "$obb_pst" ]; then
+    obb_p=0; read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || :
+    echo "RUNNING $obb_p"; return 0
+  fi
+  # It may have ended between the two looks.
+  if [ -f "$obb_s/status" ]; then obb_done "$1"
+  elif [ -n "$obb_pb" ] && [ "$obb_pb" != "$obb_bootid" ]; then echo REBOOTED
+  else echo UNKNOWN; fi
+}
+
+# The last lines before the output say its sizes, where it is small enough to come along.
+obb_done() {
+  obb_s=$obb_dir/steps/$1
+  read -r obb_x <"$obb_s/status"; echo "DONE $obb_x"
+  if [ -s "$obb_s/left" ]; then sed 's/^/LEFT /' "$obb_s/left"; fi
+  if [ -e "$obb_s/cut" ]; then echo CUT; fi
+  if [ -s "$obb_s/out" ] || [ -s "$obb_s/err" ]; then
+    set -- $(wc -c <"$obb_s/out") $(wc -c <"$obb_s/err")
+    echo "SIZES $1 $2"
+    if [ $(($1 + $2)) -le 65536 ]; then echo OUTPUT; cat "$obb_s/out" "$obb_s/err"; fi
+  else echo "SIZES 0 0"; fi
+}
+
+# obb_wait NN SECONDS: waits for the end of a step that this session did not start.
+obb_wait() {
+  obb_w=0
+  while [ ! -f "$obb_dir/steps/$1/status" ] && [ "$obb_w" -lt "$2" ]; do
+    case $(obb_state "$1") in RUNNING*) ;; *) break ;; esac
+    sleep 1; obb_w=$((obb_w+1))
+  done
+  obb_state "$1"
+}
+
+# obb_tail NN STREAM OFFSET COUNT: bytes from an offset (from 0).
+obb_tail() { tail -c "+$(($3+1))" "$obb_dir/steps/$1/$2" | dd bs=65536 count="$4" 2>/dev/null; }
+
+# obb_stop NN: TERM, ten seconds, KILL to the step's group; its recorder says how it ended.
+obb_stop() {
+  obb_s=$obb_dir/steps/$1
+  (umask 077; : >"$obb_s/stop")
+  read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || return 0
+  obb_kill "$obb_p" TERM
+  obb_w=0
+  while [ ! -f "$obb_s/status" ] && [ $obb_w -lt 10 ]; do sleep 1; obb_w=$((obb_w+1)); done
+  [ -f "$obb_s/status" ] || obb_kill "$obb_p" KILL
+  obb_w=0
+  while [ ! -f "$obb_s/status" ] && [ $obb_w -lt 5 ]; do sleep 1; obb_w=$((obb_w+1)); done
+  obb_state "$1"
+}
+
+obb_kill() { kill -s "$2" -- "-$1" 2>/dev/null || kill -s "$2" "-$1" 2>/dev/null || :; }
+
+# obb_left: processes of this run that outlive it, "step pid command" each.
+obb_left() {
+  for obb_f in $(grep -l "OPSBOOK_STEP=$obb_run/" /proc/[0-9]*/environ 2>/dev/null); do
+    obb_p=${obb_f#/proc/}; obb_p=${obb_p%/environ}
+    obb_start "$obb_p" || continue
+    obb_c='?'; read -r obb_c 2>/dev/null <"/proc/$obb_p/comm" || :
+    obb_n=$(tr '\0' '\n' 2>/dev/null <"$obb_f" | sed -n "s|^OPSBOOK_STEP=$obb_run/||p")
+    echo "${obb_n:-?} $obb_p $obb_c"
+  done
+}
+
+# What is kept of a run: scripts, output, statuses; no values, no state, no delivered files.
+# obb_archive RUN NEWEST
+obb_archive() {
+  obb_h=${obb_dir%/*}/history
+  obb_e=$( (umask 077; mkdir -p "$obb_h/$1") 2>&1) || { echo "FAILED $obb_e"; return 1; }
+  cp "$obb_dir/owner" "$obb_h/$1/owner" 2>/dev/null || :
+  for obb_f in "$obb_dir"/steps/*; do
+    [ -d "$obb_f" ] || continue
+    rm -f "$obb_f/values" "$obb_f/state"
+    mv "$obb_f" "$obb_h/$1/" 2>/dev/null || cp -R "$obb_f" "$obb_h/$1/" 2>/dev/null || :
+  done
+  obb_old=${obb_dir%/*}/.old.$$
+  obb_e=$(mv -T "$obb_dir" "$obb_old" 2>&1) || { echo "FAILED $obb_e"; return 1; }
+  rm -rf "$obb_old" 2>/dev/null || :
+  # Run ids sort by time: the oldest come first.
+  obb_k=$2; set -- "$obb_h"/*
+  while [ $# -gt "$obb_k" ]; do rm -rf "$1"; shift; done
+}
+
+# obb_close RUN NEWEST: CLOSED | LOST | FAILED why, then what is still running
+obb_close() {
+  obb_mine || return 0
+  obb_l=$(obb_left)
+  obb_archive "$1" "$2" || return 0
+  exec 7<&- 8<&-
+  echo CLOSED
+  if [ -n "$obb_l" ]; then printf '%s\n' "$obb_l"; fi
+}
+
+# obb_release DIR RUN NEWEST: gives the bundle up. RELEASED | GONE | OTHER + owner
+obb_release() {
+  obb_dir=$1
+  if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then echo GONE; return 0; fi
+  obb_ours "${obb_dir%/*}" || return 0
+  obb_ours "$obb_dir" || return 0
+  case $(cat "$obb_dir/owner" 2>/dev/null) in
+    '') set -- "$1" "unknown-$$" "$3" ;;
+    *"\"run\":\"$2\""*) ;;
+    *) echo OTHER; cat "$obb_dir/owner"; return 0 ;;
+  esac
+  obb_archive "$2" "$3" && echo RELEASED
+}
+
+if command -v setsid >/dev/null 2>&1; then obb_setsid=setsid; else obb_setsid=; fi
+: "${obb_umask:=022}"

@@ -1,0 +1,33 @@
+# shellcheck disable=SC1090,SC1091,SC2154,SC2086,SC2034,SC2164 # sources what the run wrote
+# Runs a step's script with the working directory and the variables that the steps before it
+# left, and keeps its own for the next one. Sources files, so that nothing stands in an
+# argument list and line numbers stay the author's.
+# usage: sh -eu run DIR SAVED EXEC
+ob_step=$1 ob_saved=$2 ob_exec=$3; set --
+ob_keep() {
+  set +eu
+  unset IFS
+  for ob_n in $ob_saved; do
+    eval "ob_v=\${$ob_n-} ob_w=\${$ob_n+x}"
+    if [ "$ob_w" ]; then ob_put "$ob_n=" "$ob_v"; fi
+  done >"$ob_step/state"
+  # What is exported stays exported.
+  for ob_n in $ob_saved; do
+    case $(export -p) in *"export $ob_n="* | *"declare -x $ob_n="*) echo "export $ob_n" ;; esac
+  done >>"$ob_step/state"
+  ob_put 'cd ' "$(pwd; echo x)" >>"$ob_step/state"
+}
+ob_put() {
+  ob_r=$2 ob_q=
+  case $1 in 'cd ') ob_r=${ob_r%??} ;; esac
+  while :; do
+    case $ob_r in *"'"*) ob_q=$ob_q${ob_r%%"'"*}"'\\''"; ob_r=${ob_r#*"'"} ;; *) break ;; esac
+  done
+  printf "%s'%s'\n" "$1" "$ob_q$ob_r"
+}
+if [ -f "$ob_step/../../state" ]; then . "$ob_step/../../state"; else cd "$ob_step/../.."; fi
+. "$ob_step/values"
+: >"$ob_step/values"
+if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
+trap 'ob_status=$?; ob_keep; exit $ob_status' 0
+. "$ob_step/script"
