@@ -206,6 +206,12 @@ impl Passage {
         self.text.push_str(text);
     }
 
+    /// Whether anything, also empty text, was ever put in: then [`Passage::span`] works.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
     /// Appends a range of another passage, places kept.
     pub fn push_from(&mut self, other: &Passage, range: Range<usize>) {
         let mut from = range.start;

@@ -3,11 +3,33 @@
 //! Pure: nothing here reads a file (but [`load`]), runs anything or prints. Parsing never
 //! stops at the first problem. The format is specified in the manual, chapter "The format".
 
+mod anchors;
+mod attributes;
+mod contract;
+mod duration;
+mod fence;
+mod include;
+mod load;
+mod order;
+mod page;
+mod parse;
+mod script;
+mod section;
+mod settings;
+mod summary;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use indexmap::IndexMap;
+
+pub use attributes::attributes_of;
+pub use duration::duration;
+pub use load::load;
+pub use order::sort;
+pub use parse::{Includes, PageSource, parse};
+pub use script::is_shell;
 
 use crate::source::{Passage, Source, Span};
 use crate::yaml::Yaml;
@@ -33,6 +55,31 @@ pub struct Settings {
     pub strict: bool,
     /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
     pub nodes: Option<PathBuf>,
+    /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
+    pub source: PathBuf,
+    pub markdown: MarkdownSettings,
+}
+
+/// How the book reads Markdown; what runs is read in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of the renderer, under its names"
+)]
+pub struct MarkdownSettings {
+    pub smart_punctuation: bool,
+    pub definition_lists: bool,
+    pub admonitions: bool,
+}
+
+impl Default for MarkdownSettings {
+    fn default() -> MarkdownSettings {
+        MarkdownSettings {
+            smart_punctuation: true,
+            definition_lists: true,
+            admonitions: true,
+        }
+    }
 }
 
 /// One chapter of the book.
@@ -49,6 +96,21 @@ pub struct Page {
     pub blocks: Vec<Block>,
     /// Front matter, where there is any.
     pub front_matter: Option<Yaml>,
+    /// Links and images in order.
+    pub links: Vec<Link>,
+    /// Ids that a link may lead to.
+    pub anchors: Vec<String>,
+    /// Files that it includes, and where in its source each is included first.
+    pub included: Vec<(PathBuf, u32)>,
+}
+
+/// A link or image of a page.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub target: String,
+    /// Bytes within [`Page::text`].
+    pub range: std::ops::Range<usize>,
+    pub image: bool,
 }
 
 /// One fenced block of a page.
@@ -281,3 +343,6 @@ pub struct Eventually {
     pub limit: Duration,
     pub every: Duration,
 }
+
+#[cfg(test)]
+mod tests;

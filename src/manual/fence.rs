@@ -1,0 +1,324 @@
+//! The words on a fence: `LANG ROLE (WORD | KEY=TOKEN)*`, on the fence itself or in the
+//! comment before it. Decides what is ours and what is prose; knows nothing of what a role
+//! does with its attributes.
+
+use std::ops::Range;
+
+use crate::manual::Role;
+use crate::source::{Passage, Problem};
+
+/// What an opening fence says.
+#[derive(Debug, Default)]
+pub(crate) struct Info {
+    /// First word, lower case, without what follows a comma.
+    pub language: String,
+    pub tag: Option<Tag>,
+}
+
+/// A role and its words.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    pub role: Role,
+    /// Where the role is written, in the page's text.
+    pub range: Range<usize>,
+    pub words: Vec<Word>,
+}
+
+/// `confirm` or `timeout=5m`.
+#[derive(Debug)]
+pub(crate) struct Word {
+    pub key: String,
+    pub value: Option<String>,
+    pub range: Range<usize>,
+}
+
+const ROLES: [(&str, Role); 9] = [
+    ("procedure", Role::Procedure),
+    ("checks", Role::Checks),
+    ("step", Role::Step),
+    ("check", Role::Check),
+    ("expect", Role::Expect),
+    ("deliver", Role::Deliver),
+    ("file", Role::File),
+    ("manual", Role::Manual),
+    ("example", Role::Example),
+];
+
+/// Attributes that nobody but opsbook writes after a language; one of them makes an unknown
+/// word before it an error.
+const OURS: [&str; 15] = [
+    "id",
+    "on",
+    "sudo",
+    "timeout",
+    "confirm",
+    "capture",
+    "exit",
+    "reboot",
+    "setup",
+    "eventually",
+    "always",
+    "nodes",
+    "regex",
+    "as",
+    "mode",
+];
+
+/// Words that mean something to the book renderer.
+const RENDERER: [&str; 15] = [
+    "ignore",
+    "editable",
+    "hidelines",
+    "no_run",
+    "should_panic",
+    "noplayground",
+    "noplaypen",
+    "boring",
+    "mdbook-runnable",
+    "compile_fail",
+    "hidden",
+    "edition2015",
+    "edition2018",
+    "edition2021",
+    "edition2024",
+];
+
+impl Role {
+    /// The word on the fence.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ROLES
+            .iter()
+            .find(|(_, role)| *role == self)
+            .map_or("", |(name, _)| name)
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Role> {
+        ROLES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, role)| *role)
+    }
+}
+
+/// Reads the info string that stands at `range` of the page.
+pub(crate) fn read_info(page: &Passage, range: Range<usize>, problems: &mut Vec<Problem>) -> Info {
+    let words: Vec<Range<usize>> = words(&page.text, range).collect();
+    let Some(first) = words.first().cloned() else {
+        return Info::default();
+    };
+    let language = language(&page.text[first.clone()]);
+    let tag = if let Some(tag) = misplaced_role(page, &first, &words[1..], problems) {
+        tag
+    } else {
+        read_words(page, &words[1..], problems)
+    };
+    Info { language, tag }
+}
+
+/// Reads the words of a comment, `range` being what follows `opsbook:`.
+pub(crate) fn read_comment(
+    page: &Passage,
+    range: Range<usize>,
+    problems: &mut Vec<Problem>,
+) -> Option<Tag> {
+    let words: Vec<Range<usize>> = words(&page.text, range.clone()).collect();
+    let Some(first) = words.first() else {
+        problems.push(Problem::error(
+            "unknown-role",
+            page.span(range),
+            "a comment for opsbook without a role",
+        ));
+        return None;
+    };
+    let Some(role) = Role::named(&page.text[first.clone()]) else {
+        problems.push(unknown_role(page, first.clone()));
+        return None;
+    };
+    Some(tag(page, role, first.clone(), &words[1..], problems))
+}
+
+/// The parts of a word: `timeout=5m` is `timeout` and `5m`.
+fn split(word: &str) -> (&str, Option<&str>) {
+    match word.split_once('=') {
+        Some((key, value)) => (key, Some(value)),
+        None => (word, None),
+    }
+}
+
+/// A role where the language should be, or joined to it by a comma. The inner option is the
+/// tag that was read all the same.
+#[expect(
+    clippy::option_option,
+    reason = "outer: was it misplaced; inner: the tag"
+)]
+fn misplaced_role(
+    page: &Passage,
+    first: &Range<usize>,
+    rest: &[Range<usize>],
+    problems: &mut Vec<Problem>,
+) -> Option<Option<Tag>> {
+    let text = &page.text[first.clone()];
+    if let Some(role) = Role::named(text) {
+        let role_follows = rest
+            .first()
+            .is_some_and(|word| Role::named(&page.text[word.clone()]).is_some());
+        if role_follows || role == Role::Example && rest.is_empty() {
+            return None;
+        }
+        problems.push(
+            Problem::error(
+                "role-without-language",
+                page.span(first.clone()),
+                format!("`{text}` stands where the language should be"),
+            )
+            .hint(format!("write the language first: `sh {text}`")),
+        );
+        return Some(None);
+    }
+    let (language, joined) = text.split_once([',', '{', '#', ':'])?;
+    let role = joined.split(',').find_map(Role::named)?;
+    problems.push(
+        Problem::error(
+            "joined-role",
+            page.span(first.clone()),
+            format!("`{}` is joined to the language", role.name()),
+        )
+        .hint(format!(
+            "separate them by a space: `{language} {}`",
+            role.name()
+        )),
+    );
+    Some(None)
+}
+
+fn read_words(page: &Passage, words: &[Range<usize>], problems: &mut Vec<Problem>) -> Option<Tag> {
+    let at = words
+        .iter()
+        .position(|word| !is_renderers(&page.text[word.clone()]))?;
+    let word = words[at].clone();
+    let text = &page.text[word.clone()];
+    if let Some(role) = Role::named(text) {
+        return Some(tag(page, role, word, &words[at + 1..], problems));
+    }
+    problems.push(foreign_word(page, word, &words[at + 1..]));
+    None
+}
+
+/// Somebody meant a role, or the fence is written for another tool.
+fn foreign_word(page: &Passage, word: Range<usize>, rest: &[Range<usize>]) -> Problem {
+    let text = &page.text[word.clone()];
+    if is_ours(text) {
+        return Problem::error(
+            "attribute-without-role",
+            page.span(word),
+            format!("attribute `{}` without a role before it", split(text).0),
+        );
+    }
+    let meant = near_role(text).is_some()
+        || rest.iter().any(|word| {
+            let word = &page.text[word.clone()];
+            is_ours(word) || Role::named(word).is_some()
+        });
+    if meant {
+        return unknown_role(page, word);
+    }
+    Problem::warning(
+        "foreign-word",
+        page.span(word.clone()),
+        format!("`{text}` is no role of opsbook: this block is prose"),
+    )
+}
+
+fn unknown_role(page: &Passage, word: Range<usize>) -> Problem {
+    let text = &page.text[word.clone()];
+    let problem = Problem::error(
+        "unknown-role",
+        page.span(word),
+        format!("unknown role `{text}`"),
+    );
+    match near_role(text) {
+        Some(role) => problem.hint(format!("did you mean `{role}`?")),
+        None => problem,
+    }
+}
+
+/// Narrower than `nearest`: `site`, `text` and `fish` are nobody's accident for a role.
+fn near_role(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let allowed = if word.len() >= 6 { 2 } else { 1 };
+    ROLES
+        .iter()
+        .map(|(name, _)| (strsim::damerau_levenshtein(&word, name), *name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, name)| name)
+}
+
+fn tag(
+    page: &Passage,
+    role: Role,
+    range: Range<usize>,
+    rest: &[Range<usize>],
+    problems: &mut Vec<Problem>,
+) -> Tag {
+    let mut words = Vec::new();
+    for word in rest {
+        let text = &page.text[word.clone()];
+        if is_renderers(text) {
+            continue;
+        }
+        let (key, value) = split(text);
+        if value.is_some_and(|value| !is_token(value)) {
+            problems.push(
+                Problem::error(
+                    "not-a-token",
+                    page.span(word.end - value.unwrap_or_default().len()..word.end),
+                    format!("the value of `{key}` cannot be written on a fence"),
+                )
+                .hint("a value is letters, digits and `._:/@%,+-`; what does not fit goes into a contract"),
+            );
+            continue;
+        }
+        words.push(Word {
+            key: key.to_owned(),
+            value: value.map(str::to_owned),
+            range: word.clone(),
+        });
+    }
+    Tag { role, range, words }
+}
+
+fn is_token(value: &str) -> bool {
+    !value.is_empty()
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._:/@%,+-".contains(&b))
+}
+
+fn is_ours(word: &str) -> bool {
+    let (key, value) = split(word);
+    OURS.contains(&key)
+        && match key {
+            "confirm" | "reboot" | "setup" | "always" | "regex" => value.is_none(),
+            "sudo" => true,
+            _ => value.is_some(),
+        }
+}
+
+fn is_renderers(word: &str) -> bool {
+    RENDERER.contains(&split(word).0)
+}
+
+fn language(word: &str) -> String {
+    word.split(',').next().unwrap_or_default().to_lowercase()
+}
+
+/// The words within a range, as ranges.
+fn words(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+    let base = text.as_ptr() as usize;
+    text[range].split_ascii_whitespace().map(move |word| {
+        let start = word.as_ptr() as usize - base;
+        start..start + word.len()
+    })
+}

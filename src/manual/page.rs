@@ -1,0 +1,368 @@
+//! One page's Markdown -> its blocks, headings, links and anchors, in the order of the page.
+//!
+//! The parser is the book's own, so that what runs is what the reader sees. Knows fences,
+//! but not what a procedure or a group of checks is.
+
+use std::ops::Range;
+
+use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Tag as Md, TagEnd};
+use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+
+use crate::manual::anchors::Anchors;
+use crate::manual::fence::{self, Info, Tag};
+use crate::manual::{Block, Link, MarkdownSettings};
+use crate::source::{Passage, Problem, nearest};
+
+/// What the walk over a page found.
+#[derive(Default)]
+pub(crate) struct Walked {
+    pub blocks: Vec<Block>,
+    /// Headings and tagged blocks in the order of the page.
+    pub marks: Vec<Mark>,
+    pub links: Vec<Link>,
+    pub anchors: Vec<String>,
+}
+
+pub(crate) enum Mark {
+    Heading {
+        level: usize,
+        title: String,
+    },
+    Block {
+        block: usize,
+        tag: Tag,
+        intro: String,
+    },
+    /// A fence without a role.
+    Prose,
+}
+
+/// Walks over the text of a page.
+pub(crate) fn walk(
+    page: &Passage,
+    settings: &MarkdownSettings,
+    problems: &mut Vec<Problem>,
+) -> Walked {
+    let mut options = MarkdownOptions::default();
+    options.smart_punctuation = settings.smart_punctuation;
+    options.definition_lists = settings.definition_lists;
+    options.admonitions = settings.admonitions;
+    let mut walk = Walk {
+        page,
+        problems,
+        found: Walked::default(),
+        anchors: Anchors::default(),
+        fence: None,
+        comment: None,
+        heading: None,
+        text: String::new(),
+        indented: false,
+    };
+    for (event, range) in new_cmark_parser(&page.text, &options).into_offset_iter() {
+        walk.event(event, range);
+    }
+    walk.drop_comment();
+    walk.found.anchors = walk.anchors.finish();
+    walk.found
+}
+
+struct Walk<'a> {
+    page: &'a Passage,
+    problems: &'a mut Vec<Problem>,
+    found: Walked,
+    anchors: Anchors,
+    /// The fence that is open.
+    fence: Option<Fence>,
+    /// A comment that tags the next fence.
+    comment: Option<Range<usize>>,
+    heading: Option<usize>,
+    /// Text of the heading, paragraph or item, without markup.
+    text: String,
+    /// Within an indented code block.
+    indented: bool,
+}
+
+struct Fence {
+    range: Range<usize>,
+    body: Passage,
+}
+
+impl Walk<'_> {
+    fn event(&mut self, event: Event<'_>, range: Range<usize>) {
+        match event {
+            Event::Text(text) => self.text(&text, range),
+            Event::Code(text) => self.text.push_str(&text),
+            Event::SoftBreak | Event::HardBreak => self.text.push(' '),
+            Event::Html(_) | Event::InlineHtml(_) => self.html(range),
+            Event::Start(tag) => self.start(tag, range),
+            Event::End(tag) => self.end(tag),
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, text: &str, range: Range<usize>) {
+        let Some(fence) = &mut self.fence else {
+            if !self.indented {
+                self.text.push_str(text);
+            }
+            return;
+        };
+        if self.page.text[range.clone()] == *text {
+            fence.body.push_from(self.page, range);
+        } else {
+            let span = self.page.span(range);
+            fence.body.push(text, &span.source, span.start as usize);
+        }
+    }
+
+    fn start(&mut self, tag: Md<'_>, range: Range<usize>) {
+        match tag {
+            Md::CodeBlock(CodeBlockKind::Fenced(_)) => {
+                self.fence = Some(Fence {
+                    range,
+                    body: Passage::default(),
+                });
+            }
+            Md::CodeBlock(CodeBlockKind::Indented) => {
+                self.indented = true;
+                self.drop_comment();
+            }
+            Md::Heading { level, id, .. } => {
+                self.drop_comment();
+                self.text.clear();
+                self.heading = Some(depth(level));
+                if let Some(id) = id {
+                    self.anchors.explicit(&id);
+                    self.anchors.heading_has_id();
+                }
+            }
+            Md::Paragraph => {
+                // An inline comment directly before a fence closes its own paragraph.
+                self.drop_comment();
+                self.text.clear();
+            }
+            Md::Item => self.text.clear(),
+            Md::DefinitionListTitle => self.text.clear(),
+            Md::Link { dest_url, .. } => self.link(&dest_url, range, false),
+            Md::Image { dest_url, .. } => self.link(&dest_url, range, true),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, tag: TagEnd) {
+        match tag {
+            TagEnd::CodeBlock => {
+                self.indented = false;
+                if let Some(fence) = self.fence.take() {
+                    self.block(fence);
+                    self.text.clear();
+                }
+            }
+            TagEnd::Heading(_) => {
+                if let Some(level) = self.heading.take() {
+                    self.anchors.heading(&self.text);
+                    let title = self.text.trim().to_owned();
+                    self.found.marks.push(Mark::Heading { level, title });
+                    self.text.clear();
+                }
+            }
+            TagEnd::DefinitionListTitle => self.anchors.heading(&self.text),
+            _ => {}
+        }
+    }
+
+    fn link(&mut self, target: &str, range: Range<usize>, image: bool) {
+        self.found.links.push(Link {
+            target: target.to_owned(),
+            range,
+            image,
+        });
+    }
+
+    fn html(&mut self, range: Range<usize>) {
+        let text = &self.page.text[range.clone()];
+        if let Some(inner) = comment(text) {
+            let inner = range.start + inner.start..range.start + inner.end;
+            self.comment(inner);
+        } else {
+            self.anchors.html(text);
+        }
+    }
+
+    /// A comment that may be ours; `range` is what stands within it.
+    fn comment(&mut self, range: Range<usize>) {
+        let text = &self.page.text[range.clone()];
+        let Some((word, _)) = text.split_once(':') else {
+            if text.trim_start().starts_with("opsbook") {
+                self.problems.push(
+                    Problem::error(
+                        "bad-comment",
+                        self.page.span(range),
+                        "a comment for opsbook that says nothing",
+                    )
+                    .hint("write `<!-- opsbook: ROLE … -->` on one line"),
+                );
+            }
+            return;
+        };
+        let rest = range.start + word.len() + 1..range.end;
+        let word = word.trim();
+        if word == "opsbook" {
+            self.drop_comment();
+            self.comment = Some(rest);
+        } else if nearest(word, ["opsbook"]).is_some() {
+            self.problems.push(
+                Problem::error(
+                    "bad-comment",
+                    self.page.span(range),
+                    format!("unknown word `{word}` in a comment"),
+                )
+                .did_you_mean(word, ["opsbook"]),
+            );
+        }
+    }
+
+    /// The comment before something that is no fence.
+    fn drop_comment(&mut self) {
+        if let Some(range) = self.comment.take() {
+            self.problems.push(
+                Problem::error(
+                    "comment-without-fence",
+                    self.page.span(range),
+                    "a comment for opsbook that no fence follows",
+                )
+                .hint("it stands on the line before the fence"),
+            );
+        }
+    }
+
+    fn block(&mut self, fence: Fence) {
+        let Fence { range, body } = fence;
+        let opening = first_line(&self.page.text, &range);
+        if !is_closed(&self.page.text[range.clone()]) {
+            self.problems.push(
+                Problem::error(
+                    "unclosed-fence",
+                    self.page.span(opening.clone()),
+                    "this fence is never closed: everything after it became its content",
+                )
+                .hint("close it with a line of the same characters"),
+            );
+        }
+        let info = info(&self.page.text, &opening);
+        let Info { language, tag } = fence::read_info(self.page, info, self.problems);
+        let mut place = opening.clone();
+        let body = self.with_place(body, opening.end);
+        let tag = match self.adjacent_comment(range.start) {
+            None => tag,
+            Some(comment) => {
+                place = comment.clone();
+                self.tagged_twice(tag.as_ref(), &comment);
+                fence::read_comment(self.page, comment, self.problems)
+            }
+        };
+        let index = self.found.blocks.len();
+        self.found.blocks.push(Block {
+            range,
+            language,
+            role: tag.as_ref().map(|tag| tag.role),
+            name: String::new(),
+            text: body,
+            span: self.page.span(place),
+        });
+        self.found.marks.push(match tag {
+            None => Mark::Prose,
+            Some(tag) => Mark::Block {
+                block: index,
+                tag,
+                intro: introduction(&self.text),
+            },
+        });
+    }
+
+    /// Also an empty block stands somewhere.
+    fn with_place(&self, mut body: Passage, opening: usize) -> Passage {
+        if !body.has_place() {
+            let end = self.page.span(opening..opening);
+            body.push("", &end.source, end.start as usize);
+        }
+        body
+    }
+
+    fn adjacent_comment(&mut self, fence: usize) -> Option<Range<usize>> {
+        let comment = self.comment.take()?;
+        let between = &self.page.text[comment.end..fence];
+        let between = between.split_once("-->").map_or(between, |(_, rest)| rest);
+        if between
+            .bytes()
+            .all(|b| b.is_ascii_whitespace() || b == b'>')
+        {
+            return Some(comment);
+        }
+        self.comment = Some(comment);
+        self.drop_comment();
+        None
+    }
+
+    fn tagged_twice(&mut self, tag: Option<&Tag>, comment: &Range<usize>) {
+        if let Some(tag) = tag {
+            self.problems.push(
+                Problem::error(
+                    "tagged-twice",
+                    self.page.span(tag.range.clone()),
+                    "this fence has a role, and a comment before it as well",
+                )
+                .note(self.page.span(comment.clone()), "the comment"),
+            );
+        }
+    }
+}
+
+fn depth(level: HeadingLevel) -> usize {
+    level as usize
+}
+
+/// What stands between `<!--` and `-->` where a piece of HTML is one comment.
+fn comment(html: &str) -> Option<Range<usize>> {
+    let lead = html.len() - html.trim_start().len();
+    let inner = html[lead..].strip_prefix("<!--")?;
+    let end = inner.find("-->").unwrap_or(inner.trim_end().len());
+    Some(lead + 4..lead + 4 + end)
+}
+
+/// The first line of a range, without its line end.
+fn first_line(text: &str, range: &Range<usize>) -> Range<usize> {
+    let line = text[range.clone()].lines().next().unwrap_or_default();
+    range.start..range.start + line.len()
+}
+
+/// The info string on an opening line.
+fn info(text: &str, opening: &Range<usize>) -> Range<usize> {
+    let line = &text[opening.clone()];
+    let after = line.trim_start_matches([' ', '\t']);
+    let fence = after.bytes().next().unwrap_or(b'`') as char;
+    let info = after.trim_start_matches(fence);
+    opening.end - info.len()..opening.end
+}
+
+/// Whether the last line of a block closes it.
+fn is_closed(block: &str) -> bool {
+    let opening = block.trim_start_matches([' ', '\t']);
+    let fence = opening.bytes().next().unwrap_or(b'`');
+    let length = opening.bytes().take_while(|b| *b == fence).count();
+    let Some((_, last)) = block.trim_end_matches(['\n', '\r']).rsplit_once('\n') else {
+        return false;
+    };
+    let last = last.trim_matches([' ', '\t', '>', '\r']);
+    last.len() >= length && last.bytes().all(|b| b == fence)
+}
+
+/// The first sentence of what introduces a block, on one line.
+fn introduction(text: &str) -> String {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let sentence = text.find(". ").map_or(text.as_str(), |end| &text[..end]);
+    sentence.trim_end_matches([':', '.', ' ']).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! The text of a block -> what runs: plain scripts and transcripts. The prompt decides which,
+//! never the language.
+
+use crate::manual::{Command, Expect, ExpectKind, Script};
+use crate::source::{Passage, Problem};
+
+/// Languages that are data or prose, whatever stands in them.
+const NOT_RUN: [&str; 38] = [
+    "yaml",
+    "yml",
+    "json",
+    "toml",
+    "ini",
+    "conf",
+    "cfg",
+    "text",
+    "txt",
+    "plaintext",
+    "markdown",
+    "md",
+    "nginx",
+    "apache",
+    "html",
+    "xml",
+    "css",
+    "diff",
+    "patch",
+    "promql",
+    "sql",
+    "postgresql",
+    "mysql",
+    "dockerfile",
+    "makefile",
+    "hcl",
+    "terraform",
+    "systemd",
+    "properties",
+    "csv",
+    "log",
+    "mermaid",
+    "http",
+    "rust",
+    "go",
+    "java",
+    "nix",
+    "c",
+];
+
+/// The interpreter of a language, where blocks in it can run.
+pub(crate) fn interpreter(language: &str) -> Option<&str> {
+    Some(match language {
+        "" | "sh" | "shell" | "console" | "shell-session" | "shellsession" | "shellscript"
+        | "sh-session" | "no-highlight" | "nohighlight" | "posix" | "terminal" => "sh",
+        "bash" | "zsh" | "dash" | "ksh" => language,
+        "python" | "python3" | "py" => "python3",
+        "js" | "javascript" => "node",
+        "rb" => "ruby",
+        "pl" => "perl",
+        other if NOT_RUN.contains(&other) || !is_command(other) => return None,
+        other => other,
+    })
+}
+
+/// Whether the interpreter is a shell, whose texts opsbook can read.
+#[must_use]
+pub fn is_shell(interpreter: &str) -> bool {
+    matches!(interpreter, "sh" | "bash" | "dash" | "ksh" | "zsh")
+}
+
+fn is_command(word: &str) -> bool {
+    word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
+}
+
+/// The script of a block.
+pub(crate) fn script(interpreter: &str, text: &Passage, problems: &mut Vec<Problem>) -> Script {
+    if !is_shell(interpreter) || !is_transcript(&text.text) {
+        return Script {
+            interpreter: interpreter.to_owned(),
+            text: text.clone(),
+            commands: Vec::new(),
+        };
+    }
+    let commands = transcript(text, problems);
+    let mut all = Passage::default();
+    for command in &commands {
+        all.push_from(&command.text, 0..command.text.text.len());
+    }
+    Script {
+        interpreter: interpreter.to_owned(),
+        text: all,
+        commands,
+    }
+}
+
+/// A block whose first line that is neither blank nor a title begins with `$ `.
+fn is_transcript(text: &str) -> bool {
+    text.lines()
+        .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .is_some_and(|line| line.starts_with("$ "))
+}
+
+/// Reads the commands of a transcript, each with what stands below it.
+fn transcript(text: &Passage, problems: &mut Vec<Problem>) -> Vec<Command> {
+    let mut reader = Transcript {
+        text,
+        commands: Vec::new(),
+        title: None,
+        output: 0..0,
+        continues: false,
+    };
+    let mut at = 0;
+    for line in text.text.split_inclusive('\n') {
+        reader.line(line, at, problems);
+        at += line.len();
+    }
+    reader.finish(problems);
+    reader.commands
+}
+
+struct Transcript<'a> {
+    text: &'a Passage,
+    commands: Vec<Command>,
+    title: Option<String>,
+    /// Output of the last command so far, as a range of the block.
+    output: std::ops::Range<usize>,
+    /// The last command line ended with a backslash.
+    continues: bool,
+}
+
+impl Transcript<'_> {
+    fn line(&mut self, line: &str, at: usize, problems: &mut Vec<Problem>) {
+        let bare = line.trim_end_matches(['\n', '\r']);
+        let no_output = self.output.is_empty();
+        if self.continues {
+            let prompt = if bare.starts_with("> ") { 2 } else { 0 };
+            self.extend(at + prompt..at + line.len());
+        } else if let Some(command) = bare.strip_prefix("$ ") {
+            self.finish(problems);
+            self.commands.push(Command {
+                title: self.title.take(),
+                text: self.text.slice(at + 2..at + line.len()),
+                expect: None,
+                exit: 0,
+            });
+            self.terminate();
+            self.output = at + line.len()..at + line.len();
+            self.continues = ends_open(command);
+        } else if no_output && !self.commands.is_empty() && is_continuation(bare) {
+            let prompt = bare.len().min(2);
+            self.extend(at + prompt..at + line.len());
+        } else if let Some(title) = bare.strip_prefix("# ") {
+            self.finish(problems);
+            self.title = Some(title.trim().to_owned());
+            self.output = at + line.len()..at + line.len();
+        } else if self.title.is_some() && !bare.trim().is_empty() {
+            problems.push(Problem::error(
+                "transcript",
+                self.text.span(at..at + bare.len()),
+                "output without a command above it",
+            ));
+        } else {
+            self.output.end = at + line.len();
+        }
+    }
+
+    fn extend(&mut self, range: std::ops::Range<usize>) {
+        let end = range.end;
+        self.continues = ends_open(self.text.text[range.clone()].trim_end_matches(['\n', '\r']));
+        if let Some(command) = self.commands.last_mut() {
+            command.text.push_from(self.text, range);
+        }
+        self.terminate();
+        self.output = end..end;
+    }
+
+    /// Every command ends its line, also the last one of an included file.
+    fn terminate(&mut self) {
+        if let Some(command) = self.commands.last_mut()
+            && !command.text.text.ends_with('\n')
+        {
+            let length = command.text.text.len();
+            let end = command.text.span(length..length);
+            command.text.push("\n", &end.source, end.start as usize);
+        }
+    }
+
+    /// Takes the output so far as what the last command must print.
+    fn finish(&mut self, problems: &mut Vec<Problem>) {
+        let range = std::mem::take(&mut self.output);
+        let Some(command) = self.commands.last_mut().filter(|_| !range.is_empty()) else {
+            return;
+        };
+        let output = &self.text.text[range.clone()];
+        let mut end = range.start + output.trim_end().len();
+        let last = output.trim_end().lines().last().unwrap_or_default();
+        if let Some(status) = last.strip_prefix("exit ") {
+            let place = end - last.len()..end;
+            if let Ok(status) = status.trim().parse::<u8>() {
+                command.exit = i32::from(status);
+            } else {
+                problems.push(Problem::error(
+                    "transcript",
+                    self.text.span(place.clone()),
+                    format!("`{}` is not an exit status from 0 to 255", status.trim()),
+                ));
+            }
+            end = range.start + self.text.text[range.start..place.start].trim_end().len();
+        }
+        let text = &self.text.text[range.start..end];
+        if !text.trim().is_empty() {
+            let lead = text.len() - text.trim_start_matches(['\n', '\r']).len();
+            let passage = self.text.slice(range.start + lead..end);
+            command.expect = Some(Expect {
+                span: passage.span(0..passage.text.lines().next().map_or(0, str::len)),
+                kind: ExpectKind::Text,
+                text: passage,
+            });
+        }
+    }
+}
+
+/// `> ` after a command continues it, as an interactive shell shows it.
+fn is_continuation(line: &str) -> bool {
+    line == ">" || line.starts_with("> ")
+}
+
+/// Ends with a backslash that is not itself escaped.
+fn ends_open(line: &str) -> bool {
+    let slashes = line.bytes().rev().take_while(|b| *b == b'\\').count();
+    slashes % 2 == 1
+}

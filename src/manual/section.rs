@@ -1,0 +1,726 @@
+//! Marks of a page -> procedures and groups of checks: which block belongs to which, by
+//! headings; how steps are numbered and checks are named; what an expectation is of.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use indexmap::IndexMap;
+
+use crate::manual::attributes::{self, Attributes};
+use crate::manual::contract::{self, GroupContract, ProcedureContract};
+use crate::manual::fence::Tag;
+use crate::manual::page::Mark;
+use crate::manual::script::{interpreter, script};
+use crate::manual::{
+    Block, Check, Delivery, DeliveryFrom, Expect, ExpectKind, Group, On, Procedure, Role, Script,
+    Spanned, Step, Work,
+};
+use crate::source::{Passage, Problem, Span};
+
+/// What a page defines.
+#[derive(Default)]
+pub(crate) struct Sections {
+    pub procedures: Vec<Procedure>,
+    pub groups: Vec<Group>,
+}
+
+/// Puts the marks of one page together; names the blocks on the way.
+pub(crate) fn assemble(
+    page: usize,
+    text: &Passage,
+    blocks: &mut [Block],
+    marks: Vec<Mark>,
+    problems: &mut Vec<Problem>,
+) -> Sections {
+    let mut assembly = Assembly {
+        page,
+        text,
+        blocks,
+        problems,
+        found: Sections::default(),
+        scopes: Vec::new(),
+        heading: (0, String::new()),
+        section: 0,
+        answers: None,
+    };
+    for mark in marks {
+        match mark {
+            Mark::Heading { level, title } => assembly.heading(level, title),
+            Mark::Prose => assembly.answers = None,
+            Mark::Block { block, tag, intro } => assembly.block(block, &tag, intro),
+        }
+    }
+    assembly.close(0);
+    assembly.found
+}
+
+struct Assembly<'a> {
+    page: usize,
+    text: &'a Passage,
+    blocks: &'a mut [Block],
+    problems: &'a mut Vec<Problem>,
+    found: Sections,
+    /// What is open, the innermost last.
+    scopes: Vec<Scope>,
+    heading: (usize, String),
+    /// Counts headings, to know whether two contracts stand under the same one.
+    section: usize,
+    /// What an `expect` would be of.
+    answers: Option<Answers>,
+}
+
+struct Scope {
+    level: usize,
+    section: usize,
+    of: Of,
+}
+
+enum Of {
+    /// Indexes into [`Sections`].
+    Procedure(usize),
+    Group(usize),
+    /// The contract could not be read: its blocks are checked, and dropped.
+    Broken,
+}
+
+#[derive(Clone, Copy)]
+enum Answers {
+    Step {
+        procedure: usize,
+    },
+    StepCheck {
+        procedure: usize,
+    },
+    GroupCheck {
+        group: usize,
+    },
+    /// A block that was in error itself.
+    Broken,
+}
+
+impl Assembly<'_> {
+    fn heading(&mut self, level: usize, title: String) {
+        self.close(level);
+        self.heading = (level, title);
+        self.section += 1;
+        self.answers = None;
+    }
+
+    /// Ends the scopes that do not reach below a heading of this level; 0 ends all.
+    fn close(&mut self, level: usize) {
+        while self
+            .scopes
+            .last()
+            .is_some_and(|scope| level == 0 || level <= scope.level)
+        {
+            if let Some(Scope { of, .. }) = self.scopes.pop() {
+                self.closed(&of);
+            }
+        }
+    }
+
+    fn closed(&mut self, of: &Of) {
+        match of {
+            Of::Procedure(index) => {
+                let procedure = &self.found.procedures[*index];
+                if procedure.steps.is_empty() {
+                    self.problems.push(
+                        Problem::error(
+                            "procedure-without-steps",
+                            procedure.span.clone(),
+                            format!("procedure `{}` has no steps", procedure.id),
+                        )
+                        .hint("it reaches to the next heading of the same or a higher level"),
+                    );
+                }
+            }
+            Of::Group(index) => {
+                let group = &self.found.groups[*index];
+                if group.typed.is_empty() && group.checks.is_empty() {
+                    self.problems.push(Problem::error(
+                        "group-without-checks",
+                        group.span.clone(),
+                        format!("group of checks `{}` checks nothing", group.id),
+                    ));
+                }
+            }
+            Of::Broken => {}
+        }
+    }
+
+    fn block(&mut self, block: usize, tag: &Tag, intro: String) {
+        let attributes = attributes::read(self.text, tag, self.problems);
+        let title = if intro.is_empty() {
+            self.heading.1.clone()
+        } else {
+            intro
+        };
+        match tag.role {
+            Role::Procedure => self.procedure(block, tag),
+            Role::Checks => self.group(block, tag),
+            Role::Step => self.script_step(block, tag, attributes, title),
+            Role::Deliver => self.deliver(block, tag, attributes, title),
+            Role::File => self.file(block, tag, attributes, title),
+            Role::Manual => self.manual(block, tag, attributes, title),
+            Role::Check => self.check(block, tag, attributes, title),
+            Role::Expect => self.expect(block, tag, &attributes),
+            Role::Example => self.answers = None,
+        }
+    }
+
+    fn procedure(&mut self, block: usize, tag: &Tag) {
+        self.answers = None;
+        self.must_be_yaml(block, tag);
+        let place = self.span(&tag.range);
+        let contract = contract::procedure(&self.blocks[block].text, &place, self.problems);
+        self.must_have_own_section(&place, tag.role);
+        let ProcedureContract {
+            id,
+            nodes,
+            needs,
+            timeout,
+            params,
+            replace,
+        } = contract;
+        let Some(id) = id else {
+            return self.open(Of::Broken);
+        };
+        self.blocks[block].name.clone_from(&id.value);
+        self.found.procedures.push(Procedure {
+            id: id.value,
+            title: self.heading.1.clone(),
+            span: id.span,
+            page: self.page,
+            nodes,
+            needs,
+            timeout,
+            params,
+            replace,
+            steps: Vec::new(),
+        });
+        self.open(Of::Procedure(self.found.procedures.len() - 1));
+    }
+
+    fn group(&mut self, block: usize, tag: &Tag) {
+        self.answers = None;
+        self.must_be_yaml(block, tag);
+        let place = self.span(&tag.range);
+        let GroupContract { id, nodes, typed } =
+            contract::group(&self.blocks[block].text, &place, self.problems);
+        self.must_have_own_section(&place, tag.role);
+        let Some(id) = id else {
+            return self.open(Of::Broken);
+        };
+        self.blocks[block].name.clone_from(&id.value);
+        self.found.groups.push(Group {
+            id: id.value,
+            title: self.heading.1.clone(),
+            span: id.span,
+            page: self.page,
+            nodes,
+            typed,
+            checks: Vec::new(),
+        });
+        self.open(Of::Group(self.found.groups.len() - 1));
+    }
+
+    fn open(&mut self, of: Of) {
+        self.scopes.push(Scope {
+            level: self.heading.0,
+            section: self.section,
+            of,
+        });
+    }
+
+    /// A contract under the heading of another: two groups may follow each other, and a
+    /// group may stand under a deeper heading within a procedure; nothing else.
+    fn must_have_own_section(&mut self, place: &Span, role: Role) {
+        let section = self.section;
+        let same_section = |scope: &Scope| scope.section == section;
+        while role == Role::Checks
+            && self
+                .scopes
+                .last()
+                .is_some_and(|scope| same_section(scope) && matches!(scope.of, Of::Group(_)))
+        {
+            if let Some(Scope { of, .. }) = self.scopes.pop() {
+                self.closed(&of);
+            }
+        }
+        let clash = match role {
+            Role::Checks => self.scopes.iter().find(|scope| same_section(scope)),
+            _ => self.scopes.last(),
+        };
+        let outer = match clash.map(|scope| &scope.of) {
+            Some(Of::Procedure(index)) => {
+                let procedure = &self.found.procedures[*index];
+                (&procedure.id, &procedure.span)
+            }
+            Some(Of::Group(index)) => {
+                let group = &self.found.groups[*index];
+                (&group.id, &group.span)
+            }
+            Some(Of::Broken) | None => return,
+        };
+        self.problems.push(
+            Problem::error(
+                "contract-within-contract",
+                place.clone(),
+                format!("this contract stands where `{}` still reaches", outer.0),
+            )
+            .note(outer.1.clone(), "it begins here")
+            .hint("give each a heading of its own, of the same level"),
+        );
+    }
+
+    fn must_be_yaml(&mut self, block: usize, tag: &Tag) {
+        let language = &self.blocks[block].language;
+        if !matches!(language.as_str(), "yaml" | "yml" | "") {
+            self.problems.push(
+                Problem::error(
+                    "wrong-language",
+                    self.blocks[block].span.clone(),
+                    format!(
+                        "a `{}` block is written in YAML, not in `{language}`",
+                        tag.role.name()
+                    ),
+                )
+                .hint(format!("write `yaml {}`", tag.role.name())),
+            );
+        }
+    }
+
+    fn script_step(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+        let Some(script) = self.script(block, tag) else {
+            self.answers = Some(Answers::Broken);
+            return;
+        };
+        self.step(block, tag, attributes, title, Work::Script(script));
+    }
+
+    fn deliver(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+        self.must_be_yaml(block, tag);
+        let place = self.span(&tag.range);
+        let work = contract::deliveries(&self.blocks[block].text, &place, self.problems);
+        self.step(block, tag, attributes, title, Work::Deliver(work));
+    }
+
+    fn file(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+        let place = self.span(&tag.range);
+        let to = match &attributes.bundle_name {
+            Some(name) => name.value.clone(),
+            None => {
+                self.problems.push(
+                    Problem::error("file-without-name", place.clone(), "this file has no name")
+                        .hint("add `as=NAME`, its name in the bundle"),
+                );
+                String::new()
+            }
+        };
+        let delivery = Delivery {
+            span: place,
+            from: DeliveryFrom::Inline(self.blocks[block].text.clone()),
+            to,
+            mode: attributes.mode.unwrap_or(0o600),
+        };
+        self.step(block, tag, attributes, title, Work::Deliver(vec![delivery]));
+    }
+
+    fn manual(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+        let text = self.blocks[block].text.text.trim().to_owned();
+        if text.is_empty() {
+            self.empty(tag);
+        }
+        self.step(block, tag, attributes, title, Work::Manual(text));
+    }
+
+    fn step(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String, work: Work) {
+        self.answers = Some(Answers::Broken);
+        let Some(procedure) = self.procedure_here(tag) else {
+            return;
+        };
+        if let Work::Script(_) = work {
+            self.answers = Some(Answers::Step { procedure });
+        }
+        let number = self.found.procedures[procedure].steps.len() + 1;
+        let id = &self.found.procedures[procedure].id;
+        let step = attributes.id.as_ref().map(|id| id.value.clone());
+        self.blocks[block].name = match &step {
+            Some(step) => format!("{id}/{step}"),
+            None => format!("{id}/{number}"),
+        };
+        let span = self.step_span(tag, &attributes);
+        self.found.procedures[procedure].steps.push(Step {
+            number,
+            id: step,
+            title,
+            span,
+            block,
+            work,
+            on: attributes.on.unwrap_or(On::Node),
+            sudo: attributes.sudo,
+            timeout: attributes.timeout,
+            confirm: attributes.confirm,
+            capture: attributes.capture,
+            exit: attributes.exit.unwrap_or_else(|| vec![0]),
+            reboot: attributes.reboot,
+            setup: attributes.setup,
+            expect: None,
+            checks: Vec::new(),
+        });
+    }
+
+    fn step_span(&self, tag: &Tag, attributes: &Attributes) -> Span {
+        match &attributes.id {
+            Some(id) => id.span.clone(),
+            None => self.span(&tag.range),
+        }
+    }
+
+    /// The procedure that a step at this place belongs to.
+    fn procedure_here(&mut self, tag: &Tag) -> Option<usize> {
+        let problem = match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Procedure(index)) => return Some(*index),
+            Some(Of::Broken) => return None,
+            Some(Of::Group(index)) => {
+                let group = &self.found.groups[*index];
+                Problem::error(
+                    "step-outside-procedure",
+                    self.span(&tag.range),
+                    format!("a `{}` in the group of checks `{}`", tag.role.name(), group.id),
+                )
+                .note(group.span.clone(), "the group begins here")
+            }
+            None => Problem::error(
+                "step-outside-procedure",
+                self.span(&tag.range),
+                format!("this `{}` stands outside any procedure", tag.role.name()),
+            )
+            .hint("a procedure reaches from its contract to the next heading of the same or a higher level"),
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    fn check(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+        self.answers = Some(Answers::Broken);
+        let Some(script) = self.script(block, tag) else {
+            return;
+        };
+        let check = Check {
+            name: String::new(),
+            title,
+            span: self.step_span(tag, &attributes),
+            block,
+            page: self.page,
+            script,
+            on: attributes.on.unwrap_or(On::Node),
+            sudo: attributes.sudo.clone(),
+            timeout: attributes.timeout,
+            exit: attributes.exit.clone().unwrap_or_else(|| vec![0]),
+            expect: None,
+            eventually: attributes.eventually,
+            always: attributes.always.is_some(),
+            nodes: attributes.nodes.clone(),
+        };
+        match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Broken) => {}
+            Some(Of::Procedure(index)) => self.step_check(*index, check, &attributes),
+            Some(Of::Group(index)) => self.group_check(*index, check, &attributes),
+            None => self.lone_check(tag, check, &attributes),
+        }
+    }
+
+    fn step_check(&mut self, index: usize, mut check: Check, attributes: &Attributes) {
+        self.not_within(
+            attributes.nodes.as_ref().map(|nodes| &nodes.span),
+            "nodes",
+            "a procedure",
+        );
+        let procedure = &mut self.found.procedures[index];
+        let Some(step) = procedure.steps.last_mut() else {
+            self.problems.push(
+                Problem::error(
+                    "check-before-steps",
+                    check.span,
+                    format!("a check before the first step of `{}`", procedure.id),
+                )
+                .hint("what must hold first is a group of checks named in `needs`"),
+            );
+            return;
+        };
+        check.name = match &attributes.id {
+            Some(id) => format!("{}/{}", procedure.id, id.value),
+            None => format!("{}/{}.{}", procedure.id, step.number, step.checks.len() + 1),
+        };
+        self.blocks[check.block].name.clone_from(&check.name);
+        step.checks.push(check);
+        self.answers = Some(Answers::StepCheck { procedure: index });
+    }
+
+    fn group_check(&mut self, index: usize, mut check: Check, attributes: &Attributes) {
+        self.not_within(
+            attributes.nodes.as_ref().map(|nodes| &nodes.span),
+            "nodes",
+            "a group of checks",
+        );
+        self.not_within(attributes.always.as_ref(), "always", "a group of checks");
+        let group = &mut self.found.groups[index];
+        check.name = match &attributes.id {
+            Some(id) => id.value.clone(),
+            None => format!("{}/{}", group.id, group.checks.len() + 1),
+        };
+        self.blocks[check.block].name.clone_from(&check.name);
+        group.checks.push(check);
+        self.answers = Some(Answers::GroupCheck { group: index });
+    }
+
+    /// A check on its own is a group of one.
+    fn lone_check(&mut self, tag: &Tag, mut check: Check, attributes: &Attributes) {
+        self.not_within(attributes.always.as_ref(), "always", "no procedure");
+        let Some(id) = &attributes.id else {
+            self.problems.push(
+                Problem::error(
+                    "no-id",
+                    self.span(&tag.range),
+                    "a check outside procedures and groups needs an `id`",
+                )
+                .hint("add `id=NAME`, and `nodes=SELECTOR` unless it holds everywhere"),
+            );
+            return;
+        };
+        check.name.clone_from(&id.value);
+        self.blocks[check.block].name.clone_from(&check.name);
+        self.found.groups.push(Group {
+            id: id.value.clone(),
+            title: check.title.clone(),
+            span: id.span.clone(),
+            page: self.page,
+            nodes: check.nodes.clone(),
+            typed: Vec::new(),
+            checks: vec![check],
+        });
+        self.answers = Some(Answers::GroupCheck {
+            group: self.found.groups.len() - 1,
+        });
+    }
+
+    fn not_within(&mut self, span: Option<&Span>, attribute: &str, place: &str) {
+        if let Some(span) = span {
+            self.problems.push(Problem::error(
+                "misplaced-attribute",
+                span.clone(),
+                format!("`{attribute}` means nothing in {place}"),
+            ));
+        }
+    }
+
+    fn expect(&mut self, block: usize, tag: &Tag, attributes: &Attributes) {
+        let place = self.span(&tag.range);
+        let kind = self.expect_kind(block, attributes);
+        let answers = self.answers.take();
+        let Some(kind) = kind else {
+            return;
+        };
+        let expect = Expect {
+            span: place.clone(),
+            kind,
+            text: self.blocks[block].text.clone(),
+        };
+        let (name, script, slot) = match answers {
+            Some(Answers::Broken) => return,
+            Some(Answers::Step { procedure }) => {
+                let step = self.found.procedures[procedure].steps.last_mut();
+                match step {
+                    Some(Step {
+                        block,
+                        work: Work::Script(script),
+                        expect,
+                        ..
+                    }) => (*block, script, expect),
+                    _ => return,
+                }
+            }
+            Some(Answers::StepCheck { procedure }) => {
+                let step = self.found.procedures[procedure].steps.last_mut();
+                match step.and_then(|step| step.checks.last_mut()) {
+                    Some(check) => (check.block, &mut check.script, &mut check.expect),
+                    None => return,
+                }
+            }
+            Some(Answers::GroupCheck { group }) => {
+                match self.found.groups[group].checks.last_mut() {
+                    Some(check) => (check.block, &mut check.script, &mut check.expect),
+                    None => return,
+                }
+            }
+            None => {
+                self.problems.push(Problem::error(
+                    "expect-of-nothing",
+                    place,
+                    "there is no step or check directly before this `expect`",
+                ));
+                return;
+            }
+        };
+        if let Some(own) = script
+            .commands
+            .iter()
+            .find_map(|command| command.expect.as_ref())
+        {
+            self.problems.push(
+                Problem::error(
+                    "expected-twice",
+                    place,
+                    "the transcript above already shows what it prints",
+                )
+                .note(own.span.clone(), "here"),
+            );
+            return;
+        }
+        *slot = Some(expect);
+        self.blocks[block].name = self.blocks[name].name.clone();
+    }
+
+    fn expect_kind(&mut self, block: usize, attributes: &Attributes) -> Option<ExpectKind> {
+        let language = self.blocks[block].language.as_str();
+        let problem = match (language, &attributes.regex) {
+            ("json", None) => return Some(ExpectKind::Json),
+            ("" | "text" | "txt" | "plaintext" | "console" | "no-highlight", regex) => {
+                return Some(match regex {
+                    Some(_) => ExpectKind::Regex,
+                    None => ExpectKind::Text,
+                });
+            }
+            ("json", Some(span)) => Problem::error(
+                "misplaced-attribute",
+                span.clone(),
+                "expected JSON is a subset, not regular expressions",
+            )
+            .hint("write `text expect regex`"),
+            _ => Problem::error(
+                "wrong-language",
+                self.blocks[block].span.clone(),
+                format!("an `expect` is written in `text` or `json`, not in `{language}`"),
+            ),
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    fn script(&mut self, block: usize, tag: &Tag) -> Option<Script> {
+        let Block { language, text, .. } = &self.blocks[block];
+        if text.text.trim().is_empty() {
+            self.empty(tag);
+            return None;
+        }
+        let Some(interpreter) = interpreter(language) else {
+            self.problems.push(
+                Problem::error(
+                    "wrong-language",
+                    self.blocks[block].span.clone(),
+                    format!("a `{}` in `{language}` cannot run", tag.role.name()),
+                )
+                .hint("the language names the interpreter: `sh`, `bash`, `python`, …"),
+            );
+            return None;
+        };
+        Some(script(interpreter, text, self.problems))
+    }
+
+    fn empty(&mut self, tag: &Tag) {
+        self.problems.push(Problem::error(
+            "empty-block",
+            self.span(&tag.range),
+            format!("this `{}` is empty", tag.role.name()),
+        ));
+    }
+
+    fn span(&self, range: &Range<usize>) -> Span {
+        self.text.span(range.clone())
+    }
+}
+
+/// Puts the sections of all pages together: ids are global, references must be known.
+pub(crate) fn merge(
+    pages: Vec<Sections>,
+    problems: &mut Vec<Problem>,
+) -> (IndexMap<String, Procedure>, IndexMap<String, Group>) {
+    let mut names = Names::default();
+    let mut procedures = IndexMap::new();
+    let mut groups = IndexMap::new();
+    for sections in pages {
+        for procedure in sections.procedures {
+            let new = names.define(&procedure.id, &procedure.span, problems);
+            for step in &procedure.steps {
+                names.step(&procedure.id, step, problems);
+            }
+            if new {
+                procedures.insert(procedure.id.clone(), procedure);
+            }
+        }
+        for group in sections.groups {
+            let new = names.define(&group.id, &group.span, problems);
+            for check in group.checks.iter().filter(|check| check.name != group.id) {
+                names.define(&check.name, &check.span, problems);
+            }
+            if new {
+                groups.insert(group.id.clone(), group);
+            }
+        }
+    }
+    for procedure in procedures.values() {
+        known_needs(procedure, &groups, problems);
+    }
+    (procedures, groups)
+}
+
+#[derive(Default)]
+struct Names(HashMap<String, Span>);
+
+impl Names {
+    /// Notes a name; false where it was there before.
+    fn define(&mut self, name: &str, span: &Span, problems: &mut Vec<Problem>) -> bool {
+        if let Some(first) = self.0.get(name) {
+            problems.push(
+                Problem::error(
+                    "duplicate-id",
+                    span.clone(),
+                    format!("`{name}` is defined twice"),
+                )
+                .note(first.clone(), "first defined here"),
+            );
+            return false;
+        }
+        self.0.insert(name.to_owned(), span.clone());
+        true
+    }
+
+    fn step(&mut self, procedure: &str, step: &Step, problems: &mut Vec<Problem>) {
+        if let Some(id) = &step.id {
+            self.define(&format!("{procedure}/{id}"), &step.span, problems);
+        }
+        for check in &step.checks {
+            self.define(&check.name, &check.span, problems);
+        }
+    }
+}
+
+fn known_needs(
+    procedure: &Procedure,
+    groups: &IndexMap<String, Group>,
+    problems: &mut Vec<Problem>,
+) {
+    for Spanned { value, span } in &procedure.needs {
+        if !groups.contains_key(value) {
+            problems.push(
+                Problem::error(
+                    "unknown-group",
+                    span.clone(),
+                    format!("unknown group of checks `{value}`"),
+                )
+                .did_you_mean(value, groups.keys().map(String::as_str)),
+            );
+        }
+    }
+}
