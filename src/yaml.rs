@@ -13,6 +13,7 @@ mod scalar;
 
 pub use access::unknown_keys;
 pub use reader::read;
+pub(crate) use scalar::plain_text;
 
 use indexmap::IndexMap;
 

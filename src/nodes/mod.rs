@@ -1,25 +1,78 @@
-//! YAML -> nodes with origins: layers, substitution, selectors. Pure but for [`load`].
+//! YAML -> nodes with origins: layers, substitution, selectors, secrets by reference.
+//!
+//! Pure but for [`load`] and [`secret::resolve`]. Knows nothing of procedures, sessions or
+//! the terminal.
+
+mod evaluate;
+mod expand;
+mod layers;
+mod load;
+mod parse;
+mod reserved;
+pub mod secret;
+mod select;
+pub mod substitute;
 
 use std::path::PathBuf;
 
 use indexmap::IndexMap;
 
-use crate::source::Span;
-use crate::yaml::Yaml;
+use crate::source::{Problem, Span};
+use crate::yaml::{Map, Yaml};
+
+pub use evaluate::Params;
+pub use load::load;
+pub use parse::parse;
+pub use reserved::is_variable_name;
+pub use secret::SecretText;
+
+/// All that `nodes.yaml` or `nodes/*.yaml` define; nothing in it is evaluated yet.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    defaults: Definition,
+    groups: IndexMap<String, Definition>,
+    nodes: IndexMap<String, Definition>,
+}
+
+/// What the files say about `defaults`, one group or one node.
+#[derive(Debug, Default)]
+struct Definition {
+    /// Its name where it is first defined; absent for `defaults` alone.
+    span: Option<Span>,
+    /// `groups` of a node, `in` of a group.
+    groups: Vec<(String, Span)>,
+    /// One for each file that mentions it, in the order of the files.
+    parts: Vec<Map>,
+}
 
 /// One node with every value evaluated and explained.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Node {
     pub name: String,
     /// In the order of evaluation, parents (`in`) before children.
     pub groups: Vec<String>,
     /// Top-level values in the order in which they first appear.
     pub values: IndexMap<String, Evaluated>,
+    /// The same with nested maps taken apart, under the names that scripts know:
+    /// `outer_inner`. Lists stay whole.
+    pub leaves: IndexMap<String, Evaluated>,
     pub transport: Transport,
     /// `rehearse: true`: procedures may be run here as tests.
     pub rehearse: bool,
     /// `bundle_dir`, absolute or relative to the login user's home.
     pub bundle_dir: Option<String>,
+    /// What is asked before a procedure touches this node.
+    pub confirm: Option<Confirm>,
+}
+
+/// `confirm`: when the operator is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    Never,
+    /// Once, before the first step.
+    Run,
+    /// Before each step.
+    Step,
 }
 
 /// A value, the layer that it came from, and what it overrode.
@@ -32,8 +85,12 @@ pub struct Evaluated {
     pub overrode: Vec<Origin>,
     /// The text as written, where substitution changed it.
     pub written: Option<String>,
+    /// Why it must not be used: it refers to a name that nothing defines. Not an error
+    /// until something uses it.
+    pub undefined: Option<Box<Problem>>,
 }
 
+/// Where a value was said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
     pub layer: Layer,
@@ -90,3 +147,47 @@ pub enum SecretRef {
     Command(Vec<String>),
     Prompt(String),
 }
+
+impl Nodes {
+    /// All names in the order of their definition.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.nodes.keys().map(String::as_str)
+    }
+
+    pub fn group_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
+    #[must_use]
+    pub fn contains(&self, node: &str) -> bool {
+        self.nodes.contains_key(node)
+    }
+
+    /// Where a node is first defined.
+    #[must_use]
+    pub fn place(&self, node: &str) -> Option<&Span> {
+        self.nodes.get(node)?.span.as_ref()
+    }
+}
+
+impl Default for Transport {
+    fn default() -> Transport {
+        Transport::Ssh(Ssh::default())
+    }
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Layer::BuiltIn => f.write_str("built in"),
+            Layer::Defaults => f.write_str("defaults"),
+            Layer::Group(name) => write!(f, "@{name}"),
+            Layer::Node => f.write_str("node"),
+            Layer::Param => f.write_str("parameter"),
+            Layer::Set => f.write_str("--set"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

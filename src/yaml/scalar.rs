@@ -12,6 +12,16 @@ pub(super) fn plain(text: &str) -> Value {
     }
 }
 
+/// A value for a text that came without YAML around it: a number or bool where the text
+/// is exactly that, and always the same text as was given.
+pub(crate) fn plain_text(text: &str) -> Value {
+    match text {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => number(text).unwrap_or_else(|| Value::Str(text.to_owned())),
+    }
+}
+
 fn number(text: &str) -> Option<Value> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let first = unsigned.bytes().next()?;

@@ -1,0 +1,314 @@
+//! Sources -> definitions: the shape of `nodes.yaml`, files merged in order.
+
+use std::sync::Arc;
+
+use indexmap::IndexMap;
+
+use super::{Definition, Nodes, reserved};
+use crate::source::{Passage, Problem, Source, Span};
+use crate::yaml::{self, Entry, Map, Value, Yaml};
+
+const SECTIONS: [&str; 4] = ["opsbook", "defaults", "groups", "nodes"];
+
+/// Groups within groups.
+const MAX_NESTING: usize = 32;
+
+/// Reads the files in their order and merges them: maps by key, everything else replaces,
+/// `null` removes what an earlier file said.
+#[must_use]
+pub fn parse(sources: &[Arc<Source>]) -> (Nodes, Vec<Problem>) {
+    let mut parser = NodesParser::default();
+    for source in sources {
+        parser.file(source);
+    }
+    parser.check_groups();
+    (parser.nodes, parser.problems)
+}
+
+#[derive(Default)]
+struct NodesParser {
+    nodes: Nodes,
+    problems: Vec<Problem>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Section {
+    Defaults,
+    Groups,
+    Nodes,
+}
+
+impl NodesParser {
+    fn file(&mut self, source: &Arc<Source>) {
+        let (root, problems) = yaml::read(&Passage::whole(source));
+        self.problems.extend(problems);
+        let Some(root) = root.filter(|root| !root.is_null()) else {
+            return;
+        };
+        let mut root = match map(root) {
+            Ok(root) => root,
+            Err(problem) => return self.problems.push(problem),
+        };
+        self.problems.extend(yaml::unknown_keys(&root, &SECTIONS));
+        self.version(root.swap_remove("opsbook"), source);
+        if let Some(defaults) = root.swap_remove("defaults") {
+            let mut definition = std::mem::take(&mut self.nodes.defaults);
+            self.part(Section::Defaults, &mut definition, defaults);
+            self.nodes.defaults = definition;
+        }
+        if let Some(groups) = root.swap_remove("groups") {
+            let known = std::mem::take(&mut self.nodes.groups);
+            self.nodes.groups = self.section(Section::Groups, known, groups.value);
+        }
+        if let Some(nodes) = root.swap_remove("nodes") {
+            let known = std::mem::take(&mut self.nodes.nodes);
+            self.nodes.nodes = self.section(Section::Nodes, known, nodes.value);
+        }
+    }
+
+    fn version(&mut self, version: Option<Entry>, source: &Arc<Source>) {
+        let problem = match version {
+            None => Problem::error(
+                "missing-version",
+                Span::new(source, 0..0),
+                "the version of the format is missing",
+            )
+            .hint("begin the file with `opsbook: 1`"),
+            Some(version) if version.value.as_int() == Some(1) => return,
+            Some(version) => Problem::error(
+                "unknown-version",
+                version.value.span.clone(),
+                format!(
+                    "unknown version {} of the format of nodes",
+                    version.value.text().unwrap_or_else(|| version.value.kind())
+                ),
+            )
+            .hint("this opsbook reads version 1"),
+        };
+        self.problems.push(problem);
+    }
+
+    fn section(
+        &mut self,
+        section: Section,
+        mut known: IndexMap<String, Definition>,
+        value: Yaml,
+    ) -> IndexMap<String, Definition> {
+        if value.is_null() {
+            known.clear();
+            return known;
+        }
+        let definitions = match map(value) {
+            Ok(definitions) => definitions,
+            Err(problem) => {
+                self.problems.push(problem);
+                return known;
+            }
+        };
+        for (name, entry) in definitions {
+            if !is_definition_name(&name) {
+                self.bad_name(section, &name, entry.key);
+            } else if entry.value.is_null() && known.contains_key(&name) {
+                known.shift_remove(&name);
+            } else {
+                let definition = known.entry(name).or_default();
+                self.part(section, definition, entry);
+            }
+        }
+        known
+    }
+
+    fn bad_name(&mut self, section: Section, name: &str, span: Span) {
+        let what = if section == Section::Groups {
+            "group"
+        } else {
+            "node"
+        };
+        self.problems.push(
+            Problem::error(
+                "bad-name",
+                span,
+                format!("`{name}` cannot be the name of a {what}"),
+            )
+            .hint("names begin with a letter or digit and hold letters, digits, `.`, `_` and `-`"),
+        );
+    }
+
+    /// Adds what one file says about one definition.
+    fn part(&mut self, section: Section, definition: &mut Definition, entry: Entry) {
+        if definition.span.is_none() {
+            definition.span = Some(entry.key);
+        }
+        if entry.value.is_null() {
+            definition.parts.clear();
+            return;
+        }
+        let mut values = match map(entry.value) {
+            Ok(values) => values,
+            Err(problem) => return self.problems.push(problem),
+        };
+        self.membership(section, definition, &mut values);
+        values.retain(|name, entry| {
+            let problem = reserved::check_name(name, entry);
+            let sound = problem.as_ref().is_none_or(|problem| !problem.is_error());
+            self.problems.extend(problem);
+            sound
+        });
+        definition.parts.push(values);
+    }
+
+    fn membership(&mut self, section: Section, definition: &mut Definition, values: &mut Map) {
+        for (key, home, hint) in [
+            (
+                "groups",
+                Section::Nodes,
+                "membership is written on the node; a group is put into others with `in`",
+            ),
+            (
+                "in",
+                Section::Groups,
+                "a node lists its groups under `groups`",
+            ),
+        ] {
+            let Some(entry) = values.shift_remove(key) else {
+                continue;
+            };
+            if section != home {
+                let message = format!("`{key}` has no meaning here");
+                let problem = Problem::error("misplaced-key", entry.key, message).hint(hint);
+                self.problems.push(problem);
+                continue;
+            }
+            match group_names(&entry.value) {
+                Ok(groups) => definition.groups = groups,
+                Err(problem) => self.problems.push(problem),
+            }
+        }
+    }
+
+    fn check_groups(&mut self) {
+        let Nodes { groups, nodes, .. } = &self.nodes;
+        for definition in groups.values().chain(nodes.values()) {
+            for (index, (name, span)) in definition.groups.iter().enumerate() {
+                if !groups.contains_key(name) {
+                    let message = format!("unknown group `{name}`");
+                    self.problems.push(
+                        Problem::error("unknown-group", span.clone(), message)
+                            .did_you_mean(name, groups.keys().map(String::as_str)),
+                    );
+                } else if let Some((_, first)) = definition.groups[..index]
+                    .iter()
+                    .find(|(earlier, _)| earlier == name)
+                {
+                    let message = format!("group `{name}` stands here twice");
+                    self.problems.push(
+                        Problem::error("duplicate-group", span.clone(), message)
+                            .note(first.clone(), "first here"),
+                    );
+                }
+            }
+        }
+        let problems = nesting_problems(groups);
+        self.problems.extend(problems);
+    }
+}
+
+fn map(value: Yaml) -> Result<Map, Problem> {
+    match value {
+        Yaml {
+            value: Value::Map(map),
+            ..
+        } => Ok(map),
+        other => Err(other.mismatch("a map")),
+    }
+}
+
+fn group_names(value: &Yaml) -> Result<Vec<(String, Span)>, Problem> {
+    if value.is_null() {
+        return Ok(Vec::new());
+    }
+    let names = value.expect_texts()?;
+    Ok(names
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.span.clone()))
+        .collect())
+}
+
+/// Names of nodes and groups: what selectors, paths and names of tests can hold.
+fn is_definition_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// Groups that are in themselves, or nested too deep.
+fn nesting_problems(groups: &IndexMap<String, Definition>) -> Vec<Problem> {
+    let mut search = Search {
+        groups,
+        done: vec![false; groups.len()],
+        path: Vec::new(),
+        problems: Vec::new(),
+    };
+    for index in 0..groups.len() {
+        search.visit(index, None);
+    }
+    search.problems
+}
+
+struct Search<'a> {
+    groups: &'a IndexMap<String, Definition>,
+    done: Vec<bool>,
+    /// From a group to the groups that it is in, each with the place that says so.
+    path: Vec<(usize, Option<&'a Span>)>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Search<'a> {
+    fn visit(&mut self, index: usize, said: Option<&'a Span>) {
+        if let Some(at) = self.path.iter().position(|(earlier, _)| *earlier == index) {
+            return self.cycle(at, said);
+        }
+        if self.done[index] {
+            return;
+        }
+        if let Some(said) = said.filter(|_| self.path.len() >= MAX_NESTING) {
+            let message = format!("groups are nested deeper than {MAX_NESTING} levels");
+            self.problems
+                .push(Problem::error("groups-too-deep", said.clone(), message));
+            return;
+        }
+        self.path.push((index, said));
+        let groups = self.groups;
+        for (name, span) in &groups[index].groups {
+            if let Some(parent) = groups.get_index_of(name) {
+                self.visit(parent, Some(span));
+            }
+        }
+        self.path.pop();
+        self.done[index] = true;
+    }
+
+    fn cycle(&mut self, at: usize, said: Option<&Span>) {
+        let Some(said) = said else { return };
+        let name = |index: usize| {
+            self.groups
+                .get_index(index)
+                .map_or("", |(name, _)| name.as_str())
+        };
+        let mut names: Vec<_> = self.path[at..]
+            .iter()
+            .map(|(index, _)| name(*index))
+            .collect();
+        names.push(name(self.path[at].0));
+        let message = format!("a group cannot be in itself: {}", names.join(" in "));
+        let mut problem = Problem::error("group-cycle", said.clone(), message);
+        for (index, span) in &self.path[at + 1..] {
+            if let Some(span) = span {
+                problem =
+                    problem.note((*span).clone(), format!("`{}` comes in here", name(*index)));
+            }
+        }
+        self.problems.push(problem);
+    }
+}

@@ -1,0 +1,294 @@
+//! Names that mean something to opsbook itself: which are taken, and the types of the rest.
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+use super::{Confirm, Evaluated, Node, Ssh, Transport};
+use crate::source::Problem;
+use crate::yaml::{Entry, Value, Yaml};
+
+/// Always there, and never defined by a file.
+pub(super) const BUILT_IN: [&str; 4] = ["node", "bundle", "procedure", "run_id"];
+
+/// Ordinary values that opsbook reads too.
+const TYPED: [&str; 10] = [
+    "transport",
+    "address",
+    "user",
+    "port",
+    "jump",
+    "identity",
+    "ssh_options",
+    "bundle_dir",
+    "rehearse",
+    "confirm",
+];
+
+const TRANSPORTS: [&str; 3] = ["ssh", "local", "exec"];
+
+/// Whether a script can know a value by this name: `[a-z][a-z0-9_]*`.
+#[must_use]
+pub fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+/// What is wrong with a value's name, or with a value that can be judged without a node.
+pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
+    let span = || entry.key.clone();
+    if BUILT_IN.contains(&name) {
+        let message = format!("`{name}` is built in and cannot be defined");
+        return Some(Problem::error("built-in-name", span(), message));
+    }
+    if !is_variable_name(name) {
+        let message = format!("`{name}` cannot be the name of a value");
+        return Some(bad_name(Problem::error("bad-name", span(), message), name));
+    }
+    if name == "transport" && !entry.value.text().is_some_and(|text| text.contains("${")) {
+        return match transport(&entry.value) {
+            Ok(_) => None,
+            Err(_) if entry.value.is_null() => None,
+            Err(problem) => Some(problem),
+        };
+    }
+    let meant = TYPED.iter().find(|typed| {
+        typed.len() >= 6 && **typed != name && strsim::damerau_levenshtein(typed, name) == 1
+    })?;
+    Some(
+        Problem::warning(
+            "near-reserved-name",
+            span(),
+            format!("`{name}` means nothing to opsbook itself"),
+        )
+        .hint(format!("did you mean `{meant}`?")),
+    )
+}
+
+fn bad_name(problem: Problem, name: &str) -> Problem {
+    let fixed = name.to_lowercase().replace(['-', '.', ' '], "_");
+    if is_variable_name(&fixed) {
+        problem.hint(format!("names are lower case with `_`: `{fixed}`"))
+    } else {
+        problem.hint(
+            "names begin with a lower case letter and hold lower case letters, digits and `_`",
+        )
+    }
+}
+
+/// Reads what opsbook itself needs of a node out of its values.
+pub(super) fn read(node: &mut Node) -> Vec<Problem> {
+    let mut reader = Reader {
+        values: &node.values,
+        leaves: &node.leaves,
+        problems: Vec::new(),
+    };
+    let transport = reader.transport(&node.name);
+    let rehearse = reader.bool("rehearse").unwrap_or_default();
+    let bundle_dir = reader.text("bundle_dir");
+    let confirm = reader.confirm();
+    let problems = reader.problems;
+    node.transport = transport;
+    node.rehearse = rehearse;
+    node.bundle_dir = bundle_dir;
+    node.confirm = confirm;
+    problems
+}
+
+struct Reader<'a> {
+    values: &'a IndexMap<String, Evaluated>,
+    leaves: &'a IndexMap<String, Evaluated>,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    fn transport(&mut self, name: &str) -> Transport {
+        let transport = match self.values.get("transport") {
+            None => Ok(Kind::Ssh),
+            Some(Evaluated {
+                undefined: Some(problem),
+                ..
+            }) => Err((**problem).clone()),
+            Some(evaluated) => transport(&evaluated.value),
+        };
+        match transport {
+            Ok(Kind::Ssh) => Transport::Ssh(self.ssh(name)),
+            Ok(Kind::Local) => Transport::Local,
+            Ok(Kind::Exec(command)) => Transport::Exec(command),
+            Err(problem) => {
+                self.problems.push(problem);
+                Transport::default()
+            }
+        }
+    }
+
+    fn ssh(&mut self, name: &str) -> Ssh {
+        Ssh {
+            host: self.word("address").unwrap_or_else(|| name.to_owned()),
+            user: self.word("user"),
+            port: self.port(),
+            jump: self.word("jump"),
+            identity: self.text("identity").map(PathBuf::from),
+            options: self.options(),
+        }
+    }
+
+    /// A usable value; one that is not usable is a problem, because opsbook uses it.
+    fn usable(&mut self, name: &str) -> Option<&'a Yaml> {
+        let leaf = self.leaves.get(name)?;
+        match &leaf.undefined {
+            Some(problem) => {
+                self.problems.push((**problem).clone());
+                None
+            }
+            None => Some(&leaf.value),
+        }
+    }
+
+    fn keep<T>(&mut self, result: Result<T, Problem>) -> Option<T> {
+        result.map_err(|problem| self.problems.push(problem)).ok()
+    }
+
+    fn text(&mut self, name: &str) -> Option<String> {
+        let value = self.usable(name)?;
+        let text = value.expect_text().and_then(|text| match text {
+            "" => Err(Problem::error(
+                "wrong-type",
+                value.span.clone(),
+                format!("`{name}` is empty"),
+            )),
+            text => Ok(text.to_owned()),
+        });
+        self.keep(text)
+    }
+
+    /// A text that becomes one word of ssh's command line.
+    fn word(&mut self, name: &str) -> Option<String> {
+        let text = self.text(name)?;
+        let wrong = if text.starts_with('-') {
+            "begins with `-`"
+        } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
+            "holds a space"
+        } else {
+            return Some(text);
+        };
+        let span = self.leaves.get(name)?.value.span.clone();
+        let message = format!("`{name}` {wrong}");
+        self.problems
+            .push(Problem::error("wrong-type", span, message));
+        None
+    }
+
+    fn port(&mut self) -> Option<u16> {
+        let value = self.usable("port")?;
+        let port = value
+            .text()
+            .and_then(|text| text.parse().ok())
+            .filter(|port| *port > 0);
+        self.keep(port.ok_or_else(|| value.mismatch("a port from 1 to 65535")))
+    }
+
+    fn options(&mut self) -> Vec<String> {
+        let Some(value) = self.usable("ssh_options") else {
+            return Vec::new();
+        };
+        let options = value.expect_texts().and_then(|texts| {
+            texts
+                .into_iter()
+                .map(|(text, value)| option(text, value))
+                .collect()
+        });
+        self.keep(options).unwrap_or_default()
+    }
+
+    /// Text too, for values that were substituted or given by `--set`.
+    fn bool(&mut self, name: &str) -> Option<bool> {
+        let value = self.usable(name)?;
+        match value.text() {
+            Some("true") => Some(true),
+            Some("false") => Some(false),
+            _ => self.keep(value.expect_bool()),
+        }
+    }
+
+    fn confirm(&mut self) -> Option<Confirm> {
+        let value = self.usable("confirm")?;
+        match value.text() {
+            Some("step") => Some(Confirm::Step),
+            Some("run") => Some(Confirm::Run),
+            Some("none") => Some(Confirm::Never),
+            _ => {
+                let problem = value.mismatch("`none`, `run` or `step`");
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+}
+
+enum Kind {
+    Ssh,
+    Local,
+    Exec(Vec<String>),
+}
+
+fn transport(value: &Yaml) -> Result<Kind, Problem> {
+    const EXEC: &str = "a command is a list: `transport: {exec: [docker, exec, -i, box, sh]}`";
+    match &value.value {
+        Value::Str(text) if text == "ssh" => Ok(Kind::Ssh),
+        Value::Str(text) if text == "local" => Ok(Kind::Local),
+        Value::Str(text) if text == "exec" => {
+            Err(value.mismatch("a command to execute").hint(EXEC))
+        }
+        Value::Str(text) => {
+            let message = format!("unknown transport `{text}`");
+            let problem = Problem::error("unknown-transport", value.span.clone(), message);
+            Err(match crate::source::nearest(text, TRANSPORTS) {
+                Some(_) => problem.did_you_mean(text, TRANSPORTS),
+                None => problem.hint("transports are `ssh`, `local` and `{exec: [command]}`"),
+            })
+        }
+        Value::Map(map) => {
+            if let Some(problem) = crate::yaml::unknown_keys(map, &["exec"]).into_iter().next() {
+                return Err(problem);
+            }
+            let Some(exec) = map.get("exec") else {
+                return Err(value.mismatch("a transport").hint(EXEC));
+            };
+            let words = exec
+                .value
+                .expect_seq()
+                .map_err(|problem| problem.hint(EXEC))?;
+            let command: Result<Vec<String>, Problem> = words
+                .iter()
+                .map(|word| Ok(word.expect_text()?.to_owned()))
+                .collect();
+            match command? {
+                command if command.first().is_some_and(|program| !program.is_empty()) => {
+                    Ok(Kind::Exec(command))
+                }
+                _ => Err(exec.value.mismatch("a command").hint(EXEC)),
+            }
+        }
+        _ => Err(value
+            .mismatch("a transport")
+            .hint("transports are `ssh`, `local` and `{exec: [command]}`")),
+    }
+}
+
+/// One `-o` line: a keyword of ssh_config and its value.
+fn option(text: &str, value: &Yaml) -> Result<String, Problem> {
+    let keyword = text.split(['=', ' ']).next().unwrap_or_default();
+    let sound = !keyword.is_empty()
+        && keyword.len() < text.len()
+        && keyword.bytes().all(|b| b.is_ascii_alphanumeric())
+        && !text.contains(char::is_control);
+    if sound {
+        return Ok(text.to_owned());
+    }
+    Err(value
+        .mismatch("an option of ssh")
+        .hint("write it as in ssh_config: `ServerAliveInterval=15`"))
+}

@@ -1,0 +1,102 @@
+//! Secrets by reference: `{secret: {env: X}}`. Looked up only when a run needs them; what
+//! is looked up is zeroed when dropped and cannot be printed.
+
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::SecretRef;
+use crate::source::Problem;
+use crate::yaml::{Value, Yaml, unknown_keys};
+
+const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
+
+/// A secret's text. Deliberately neither printable nor comparable; zeroed when dropped.
+#[derive(Clone)]
+pub struct SecretText(Zeroizing<String>);
+
+impl SecretText {
+    #[must_use]
+    pub fn new(text: String) -> SecretText {
+        SecretText(Zeroizing::new(text))
+    }
+
+    /// The text itself. Whatever is made of it must be masked before it is shown.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The reference that a value is, if it is one; an error where it is malformed.
+#[must_use]
+pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
+    let map = value.as_map()?;
+    let secret = &map.get("secret")?.value;
+    secret.as_map()?;
+    if let Some(problem) = unknown_keys(map, &["secret"]).into_iter().next() {
+        let problem = problem.hint("a reference to a secret has no other keys than `secret`");
+        return Some(Err(Box::new(problem)));
+    }
+    Some(source(secret).map_err(Box::new))
+}
+
+fn source(secret: &Yaml) -> Result<SecretRef, Problem> {
+    let map = secret.expect_map()?;
+    if let Some(problem) = unknown_keys(map, &SOURCES).into_iter().next() {
+        return Err(problem);
+    }
+    let mut sources = map.iter();
+    let (Some((kind, entry)), None) = (sources.next(), sources.next()) else {
+        return Err(secret
+            .mismatch("one source of a secret")
+            .hint("write one of `env`, `file`, `command` and `prompt`"));
+    };
+    let text = || {
+        let text = entry.value.expect_text()?;
+        if text.is_empty() {
+            return Err(entry.value.mismatch("text that is not empty"));
+        }
+        Ok(text.to_owned())
+    };
+    match kind.as_str() {
+        "env" => Ok(SecretRef::Env(text()?)),
+        "file" => Ok(SecretRef::File(PathBuf::from(text()?))),
+        "prompt" => Ok(SecretRef::Prompt(text()?)),
+        _ => command(&entry.value).map(SecretRef::Command),
+    }
+}
+
+fn command(value: &Yaml) -> Result<Vec<String>, Problem> {
+    let expected = || {
+        value
+            .mismatch("a command")
+            .hint("a command is a list: `{command: [pass, show, db]}`")
+    };
+    let Value::Seq(words) = &value.value else {
+        return Err(expected());
+    };
+    let words: Result<Vec<String>, Problem> = words
+        .iter()
+        .map(|word| Ok(word.expect_text()?.to_owned()))
+        .collect();
+    words.and_then(|words| {
+        if words.is_empty() {
+            Err(expected())
+        } else {
+            Ok(words)
+        }
+    })
+}
+
+/// How a secret is shown: where it comes from, never what it is.
+impl std::fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            SecretRef::Env(name) => write!(f, "env {name}"),
+            SecretRef::File(path) => write!(f, "file {}", path.display()),
+            SecretRef::Command(words) => write!(f, "command {}", words.join(" ")),
+            SecretRef::Prompt(_) => f.write_str("asked for"),
+        }
+    }
+}
