@@ -11,6 +11,15 @@ pub struct OpenError {
     pub said: String,
 }
 
+impl OpenError {
+    pub(super) fn new(cause: Cause, said: impl Into<String>) -> Self {
+        Self {
+            cause,
+            said: said.into(),
+        }
+    }
+}
+
 /// The cause, as far as it can be told.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {

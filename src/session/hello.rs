@@ -30,3 +30,18 @@ pub struct Hello {
     /// From the start of the transport to the answer.
     pub connect: Duration,
 }
+
+impl Hello {
+    pub(super) fn has(&mut self, tool: &str) {
+        match tool {
+            "setsid" => self.has_setsid = true,
+            "flock" => self.has_flock = true,
+            "base64" => self.has_base64 = true,
+            "sha256sum" => self.has_sha256sum = true,
+            "bash" => self.has_bash = true,
+            "sudo" => self.has_sudo = true,
+            "tar" => self.has_tar = true,
+            _ => {}
+        }
+    }
+}

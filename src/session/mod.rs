@@ -1,41 +1,66 @@
 //! Reaching a node: one open POSIX `sh` on one channel, spoken to in frames; ssh, local and
 //! exec under it. Knows no manual, no plan beyond its `Script`, no journal.
 
+mod channel;
+mod classify;
+mod control;
 mod done;
 mod error;
+mod exec;
 mod hello;
+mod local;
+mod open;
+mod process;
 mod secret;
+mod ssh;
+mod transport;
 mod values;
 
 use std::future::Future;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use channel::{Channel, Job};
 pub use done::{Cancel, Done, End, Limits};
 pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
 pub use hello::Hello;
+use process::Process;
 pub use secret::{Password, Secret};
+use transport::Transport;
 pub use values::{Value, ValueError, Values};
+
+#[cfg(test)]
+mod tests;
 
 use crate::{nodes, plan};
 
-/// One open POSIX shell on a node. Cheap to clone; clones share the shell.
+/// One open POSIX shell on a node. Cheap to clone; clones share the shell, and the last one
+/// that is dropped ends it.
 #[derive(Clone, Debug)]
 pub struct Session(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     hello: Hello,
+    channel: Channel,
+    process: Process,
+    transport: Arc<Transport>,
+    /// Ended by us.
+    closed: Arc<AtomicBool>,
 }
 
 /// How sessions are opened.
 #[derive(Clone)]
 pub struct OpenOptions {
-    /// For one attempt, up to the node's shell answering.
+    /// For each of: reaching the node, and its shell answering. A person who has to touch a
+    /// key is given longer.
     pub timeout: Duration,
     /// Receives what is worth showing while connecting, one line each.
     pub on_note: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Instead of the user's own configuration of ssh.
+    pub ssh_config: Option<PathBuf>,
 }
 
 /// What is delivered to a node.
@@ -49,20 +74,12 @@ pub enum Content<'a> {
 impl Session {
     /// Opens a session over the node's transport.
     pub async fn open(node: &nodes::Node, options: &OpenOptions) -> Result<Self, OpenError> {
-        let _ = (node, options);
-        Err(OpenError {
-            cause: Cause::Other,
-            said: String::new(),
-        })
+        open::open(&node.transport, options).await
     }
 
     /// A shell on this machine.
     pub async fn local(options: &OpenOptions) -> Result<Self, OpenError> {
-        let _ = options;
-        Err(OpenError {
-            cause: Cause::Other,
-            said: String::new(),
-        })
+        open::open(&nodes::Transport::Local, options).await
     }
 
     /// What the node said about itself.
@@ -80,30 +97,40 @@ impl Session {
         values: &Values,
         limits: Limits,
     ) -> Result<Done, Lost> {
-        let _ = (script, values, limits);
-        Err(Lost::Closed)
+        let values = values.assignments();
+        let job = Job {
+            interpreter: &script.interpreter,
+            values: &values,
+            text: script.text.as_bytes(),
+        };
+        let mut done = self.0.channel.run(job, &limits).await?;
+        channel::name_script(&mut done.err, &self.0.hello.dir);
+        Ok(done)
     }
 
     /// Defines shell functions in the session's main shell, for [`call`](Self::call).
     pub async fn load(&self, prelude: &str) -> Result<(), Lost> {
-        let _ = prelude;
-        Err(Lost::Closed)
+        let done = self.exclusive(prelude.as_bytes()).await?;
+        if done.ok() {
+            return Ok(());
+        }
+        let said = String::from_utf8_lossy(&done.err).trim().to_owned();
+        let reason = format!("the node's shell cannot read a prelude: {said}");
+        Err(Lost::Refused { reason })
     }
 
     /// Evaluates shell code in a background subshell of the session's main shell.
     /// What it opened with [`exclusive`](Self::exclusive) (file descriptors 7 to 9) is
     /// inherited.
     pub async fn call(&self, code: &[u8], limits: Limits) -> Result<Done, Lost> {
-        let _ = (code, limits);
-        Err(Lost::Closed)
+        self.0.channel.call(code, &limits).await
     }
 
     /// Evaluates shell code in the session's main shell itself: it blocks everything else
     /// while it runs, and may open file descriptors 7 to 9 for later calls. Workers of
     /// [`run`](Self::run) do not inherit them.
     pub async fn exclusive(&self, code: &[u8]) -> Result<Done, Lost> {
-        let _ = code;
-        Err(Lost::Closed)
+        self.0.channel.here(code).await
     }
 
     /// A second session on the node as another user. Opened once per user and kept; a
@@ -126,11 +153,21 @@ impl Session {
     }
 
     /// Ends the shell and everything that the session runs, and waits for it.
-    pub async fn close(&self) {}
+    pub async fn close(&self) {
+        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.channel.end();
+        self.0.process.leave().await;
+    }
 
     /// Resolves when the session is gone, with the cause.
     pub fn lost(&self) -> impl Future<Output = Lost> + Send + 'static {
-        std::future::pending()
+        let mut gone = self.0.channel.gone();
+        async move {
+            let lost = gone.wait_for(Option::is_some).await;
+            lost.ok()
+                .and_then(|lost| lost.clone())
+                .unwrap_or(Lost::Closed)
+        }
     }
 }
 
@@ -139,6 +176,7 @@ impl Default for OpenOptions {
         Self {
             timeout: Duration::from_secs(15),
             on_note: Arc::new(|_| {}),
+            ssh_config: None,
         }
     }
 }

@@ -1,0 +1,619 @@
+//! The controller's side of `runner.sh`: commands out, frames in, over any pair of pipes.
+//! Knows no transport, no script, no plan.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
+use zeroize::Zeroizing;
+
+use super::done::{Done, End, Limits};
+use super::error::Lost;
+use super::hello::Hello;
+use super::values::quote;
+
+const RUNNER: &str = include_str!("runner.sh");
+/// Login noise above this is no shell that can be talked to.
+const MOST_NOISE: usize = 64 << 10;
+/// Queued or running on the node at once.
+const WINDOW: usize = 256;
+/// Beyond a script's own limit, before its result is given up.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
+pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
+type Text = Zeroizing<Vec<u8>>;
+
+/// An open runner. Dropping it ends the runner.
+#[derive(Debug)]
+pub(super) struct Channel {
+    commands: mpsc::UnboundedSender<Text>,
+    jobs: Arc<Mutex<Jobs>>,
+    window: Arc<Semaphore>,
+    next: AtomicU64,
+    workers: usize,
+    gone: watch::Receiver<Option<Lost>>,
+}
+
+/// A script for a worker, already made of bytes.
+pub(super) struct Job<'a> {
+    pub(super) interpreter: &'a str,
+    pub(super) values: &'a [u8],
+    pub(super) text: &'a [u8],
+}
+
+/// Why no runner answered.
+#[derive(Debug)]
+pub(super) enum NoHello {
+    /// The other side ended; what it had printed until then.
+    Ended(String),
+    /// Too much was printed, and no answer among it.
+    Noise(String),
+    NoDirectory,
+    Io(io::Error),
+}
+
+type Jobs = BTreeMap<u64, Waiting>;
+
+#[derive(Debug)]
+struct Waiting {
+    tell: oneshot::Sender<Done>,
+    worker: bool,
+    most: u64,
+    _place: OwnedSemaphorePermit,
+}
+
+/// A job that was sent. Dropped before its end, it cancels the job.
+struct Sent<'a> {
+    channel: &'a Channel,
+    id: u64,
+    told: oneshot::Receiver<Done>,
+}
+
+impl Channel {
+    /// Starts the runner in the shell at the other end of the pipes. `why` tells what the
+    /// transport knows about the end of the connection, once it has ended.
+    pub(super) async fn start<W>(
+        reader: Reader,
+        mut writer: Writer,
+        why: W,
+    ) -> Result<(Self, Hello), NoHello>
+    where
+        W: Future<Output = Lost> + Send + 'static,
+    {
+        let nonce = nonce();
+        let boot = RUNNER
+            .replace("@NONCE@", &nonce)
+            .replace("@DIR@", &self::nonce()[..10]);
+        let mut reader = BufReader::with_capacity(64 << 10, reader);
+        let greeting = async {
+            // A peer that ends at once is told by what it says, not by our broken pipe.
+            let _ = writer.write_all(boot.as_bytes()).await;
+            let _ = writer.flush().await;
+            greeting(&mut reader, &nonce).await
+        };
+        let hello = greeting.await?;
+        let (commands, queue) = mpsc::unbounded_channel();
+        let (gone_out, gone) = watch::channel(None);
+        let jobs = Arc::new(Mutex::new(Jobs::new()));
+        tokio::spawn(write(writer, queue));
+        tokio::spawn(receive(reader, nonce, Arc::clone(&jobs), gone_out, why));
+        let channel = Self {
+            commands,
+            jobs,
+            window: Arc::new(Semaphore::new(WINDOW)),
+            next: AtomicU64::new(1),
+            workers: hello.workers,
+            gone,
+        };
+        Ok((channel, hello.hello))
+    }
+
+    /// Runs a job in a worker.
+    pub(super) async fn run(&self, job: Job<'_>, limits: &Limits) -> Result<Done, Lost> {
+        refuse_nul(job.text)?;
+        let sent = self.send(limits, true, |id, out| {
+            let (time, grace) = (whole(limits.time), whole(limits.grace));
+            let blocks = limits.output.div_ceil(512).max(1);
+            let head = format!("ob_run {id} {time} {grace} {blocks} ");
+            out.extend_from_slice(head.as_bytes());
+            for part in [job.interpreter.as_bytes(), job.values, job.text] {
+                quote(part, out);
+                out.push(b' ');
+            }
+            out.push(b'\n');
+        });
+        sent.await?.done(limits).await
+    }
+
+    /// Evaluates code in a background subshell of the runner's main shell.
+    pub(super) async fn call(&self, code: &[u8], limits: &Limits) -> Result<Done, Lost> {
+        refuse_nul(code)?;
+        let sent = self.send(limits, false, |id, out| {
+            let head = format!(
+                "ob_call {id} {} {} ",
+                whole(limits.time),
+                whole(limits.grace)
+            );
+            out.extend_from_slice(head.as_bytes());
+            quote(code, out);
+            out.extend_from_slice(format!(" & ob_called {id}\n").as_bytes());
+        });
+        sent.await?.done(limits).await
+    }
+
+    /// Evaluates code in the runner's main shell.
+    pub(super) async fn here(&self, code: &[u8]) -> Result<Done, Lost> {
+        refuse_nul(code)?;
+        let limits = Limits::default();
+        let sent = self.send(&limits, false, |id, out| {
+            out.extend_from_slice(format!("ob_here {id} ").as_bytes());
+            quote(code, out);
+            out.push(b'\n');
+        });
+        sent.await?.done(&limits).await
+    }
+
+    /// Ends the runner: its standard input closes once all that was queued is written.
+    pub(super) fn end(&self) {
+        let _ = self.commands.send(Zeroizing::default());
+    }
+
+    pub(super) fn gone(&self) -> watch::Receiver<Option<Lost>> {
+        self.gone.clone()
+    }
+
+    fn lost(&self) -> Lost {
+        self.gone.borrow().clone().unwrap_or(Lost::Closed)
+    }
+
+    async fn send(
+        &self,
+        limits: &Limits,
+        worker: bool,
+        write: impl FnOnce(u64, &mut Vec<u8>),
+    ) -> Result<Sent<'_>, Lost> {
+        let place = Arc::clone(&self.window).acquire_owned().await;
+        let Ok(place) = place else {
+            return Err(self.lost());
+        };
+        let (tell, told) = oneshot::channel();
+        // The order of the ids is the order on the wire: the lock covers both.
+        let mut jobs = lock(&self.jobs);
+        if self.gone.borrow().is_some() {
+            return Err(self.lost());
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut text = Text::default();
+        write(id, &mut text);
+        jobs.insert(
+            id,
+            Waiting {
+                tell,
+                worker,
+                most: limits.output,
+                _place: place,
+            },
+        );
+        let sent = self.commands.send(text);
+        drop(jobs);
+        let sent_job = Sent {
+            channel: self,
+            id,
+            told,
+        };
+        sent.map(|()| sent_job).map_err(|_| self.lost())
+    }
+
+    fn cancel(&self, id: u64) {
+        if lock(&self.jobs).contains_key(&id) {
+            let _ = self
+                .commands
+                .send(Zeroizing::new(format!("ob_cancel {id}\n").into_bytes()));
+        }
+    }
+
+    /// Whether a worker must have taken this job: the queue is taken from in order.
+    fn has_started(&self, id: u64) -> bool {
+        let jobs = lock(&self.jobs);
+        let Some(own) = jobs.get(&id) else {
+            return true;
+        };
+        let before = jobs.range(..id).filter(|(_, job)| job.worker).count();
+        !own.worker || before < self.workers
+    }
+}
+
+impl Sent<'_> {
+    async fn done(mut self, limits: &Limits) -> Result<Done, Lost> {
+        let mut started: Option<Instant> = None;
+        let mut cancelled = false;
+        let most = limits.time + limits.grace + PATIENCE;
+        loop {
+            tokio::select! {
+                done = &mut self.told => {
+                    return match done {
+                        Ok(done) if done.status == FULL => Err(full()),
+                        Ok(done) => Ok(done),
+                        Err(_) => Err(self.channel.lost()),
+                    };
+                }
+                () = raised(limits), if !cancelled => {
+                    cancelled = true;
+                    self.channel.cancel(self.id);
+                }
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    if started.is_none() && self.channel.has_started(self.id) {
+                        started = Some(Instant::now());
+                    }
+                    if started.is_some_and(|since| since.elapsed() > most) {
+                        return Err(Lost::Silent);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        self.channel.cancel(self.id);
+    }
+}
+
+async fn raised(limits: &Limits) {
+    match &limits.cancel {
+        Some(cancel) => cancel.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A status that no shell gives: the node could not store the script.
+const FULL: i32 = -1;
+
+fn full() -> Lost {
+    Lost::Refused {
+        reason: "the node cannot store a script: its disk is full".to_owned(),
+    }
+}
+
+fn refuse_nul(text: &[u8]) -> Result<(), Lost> {
+    match memchr::memchr(0, text) {
+        None => Ok(()),
+        Some(at) => {
+            let line = 1 + memchr::memchr_iter(b'\n', &text[..at]).count();
+            let reason =
+                format!("script contains a NUL byte in line {line}, which no shell can read");
+            Err(Lost::Refused { reason })
+        }
+    }
+}
+
+fn whole(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 64 random bits in hexadecimal.
+pub(super) fn nonce() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}
+
+/// Writes what is queued, as much as there is at a time. An empty text ends it.
+async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Text>) {
+    while let Some(mut text) = queue.recv().await {
+        let mut last = text.is_empty();
+        while !last && text.len() < (64 << 10) {
+            match queue.try_recv() {
+                Ok(more) if more.is_empty() => last = true,
+                Ok(more) => text.extend_from_slice(&more),
+                Err(_) => break,
+            }
+        }
+        let sent = async {
+            writer.write_all(&text).await?;
+            writer.flush().await
+        };
+        if sent.await.is_err() || last {
+            break;
+        }
+    }
+    let _ = writer.shutdown().await;
+}
+
+struct Greeting {
+    hello: Hello,
+    workers: usize,
+}
+
+async fn greeting(reader: &mut BufReader<Reader>, nonce: &str) -> Result<Greeting, NoHello> {
+    let (mut line, mut noise) = (Vec::new(), Vec::new());
+    loop {
+        line.clear();
+        let got = reader
+            .read_until(b'\n', &mut line)
+            .await
+            .map_err(NoHello::Io)?;
+        let said = || String::from_utf8_lossy(&noise).trim().to_owned();
+        if got == 0 {
+            return Err(NoHello::Ended(said()));
+        }
+        match line.strip_prefix(nonce.as_bytes()) {
+            Some(b" H\n") => return facts(reader, nonce).await,
+            Some(b" F\n") => return Err(NoHello::NoDirectory),
+            _ if noise.len() + got > MOST_NOISE => return Err(NoHello::Noise(said())),
+            _ => noise.extend_from_slice(&line),
+        }
+    }
+}
+
+async fn facts(reader: &mut BufReader<Reader>, nonce: &str) -> Result<Greeting, NoHello> {
+    let mut greeting = Greeting {
+        hello: Hello::default(),
+        workers: 4,
+    };
+    let end = format!("{nonce}.");
+    let mut lines = Vec::new();
+    loop {
+        lines.clear();
+        let got = reader
+            .read_until(b'\n', &mut lines)
+            .await
+            .map_err(NoHello::Io)?;
+        if got == 0 {
+            return Err(NoHello::Ended(String::new()));
+        }
+        let line = String::from_utf8_lossy(&lines);
+        let line = line.trim_end_matches('\n');
+        if line == end {
+            return Ok(greeting);
+        }
+        if let Some((key, value)) = line.split_once('=') {
+            greeting.take(key, value);
+        }
+    }
+}
+
+impl Greeting {
+    fn take(&mut self, key: &str, value: &str) {
+        let hello = &mut self.hello;
+        match key {
+            "user" => value.clone_into(&mut hello.user),
+            "uid" => hello.uid = value.parse().unwrap_or(u32::MAX),
+            "home" => value.clone_into(&mut hello.home),
+            "hostname" => value.clone_into(&mut hello.hostname),
+            "kernel" => value.clone_into(&mut hello.kernel),
+            "shell" => value.clone_into(&mut hello.shell),
+            "boot" => value.clone_into(&mut hello.boot_id),
+            "pid" => hello.pid = value.parse().unwrap_or(0),
+            "cores" => hello.cores = value.parse().unwrap_or(1),
+            "dir" => value.clone_into(&mut hello.dir),
+            "workers" => self.workers = value.parse().unwrap_or(4),
+            "has" => hello.has(value),
+            _ => {}
+        }
+    }
+}
+
+/// Reads frames until the other side ends, then tells everybody why.
+async fn receive<W>(
+    mut reader: BufReader<Reader>,
+    nonce: String,
+    jobs: Arc<Mutex<Jobs>>,
+    gone: watch::Sender<Option<Lost>>,
+    why: W,
+) where
+    W: Future<Output = Lost>,
+{
+    let delimiter = format!("\n{nonce}.\n").into_bytes();
+    while frame(&mut reader, &nonce, &delimiter, &jobs)
+        .await
+        .is_some()
+    {}
+    drop(reader);
+    gone.send_replace(Some(why.await));
+    lock(&jobs).clear();
+}
+
+/// One frame: the ends of several jobs, and their outputs. `None` at the end of the stream.
+async fn frame(
+    reader: &mut BufReader<Reader>,
+    nonce: &str,
+    delimiter: &[u8],
+    jobs: &Mutex<Jobs>,
+) -> Option<()> {
+    let mut line = Vec::new();
+    if reader.read_until(b'\n', &mut line).await.ok()? == 0 {
+        return None;
+    }
+    let line = String::from_utf8_lossy(&line);
+    // Anything else is noise: a background process of a login file, say.
+    let Some(ends) = line
+        .strip_prefix(nonce)
+        .and_then(|rest| rest.strip_prefix(" R "))
+    else {
+        return Some(());
+    };
+    for end in ends.split_whitespace() {
+        let (id, mut done, marks) = parse_end(end)?;
+        let most = lock(jobs).get(&id).map_or(0, |job| job.most);
+        if marks.contains('o') {
+            done.truncated |= until(reader, delimiter, &mut done.out, most).await?;
+        }
+        if marks.contains('e') {
+            done.truncated |= until(reader, delimiter, &mut done.err, most).await?;
+        }
+        if let Some(job) = lock(jobs).remove(&id) {
+            let _ = job.tell.send(done);
+        }
+    }
+    Some(())
+}
+
+/// `ID:STATUS:MARKS`.
+fn parse_end(text: &str) -> Option<(u64, Done, &str)> {
+    let mut parts = text.splitn(3, ':');
+    let id = parts.next()?.parse().ok()?;
+    let status = parts.next()?;
+    let marks = parts.next()?;
+    let end = match marks {
+        _ if marks.contains('c') => End::Cancelled,
+        _ if marks.contains('x') => End::TimedOut {
+            killed: marks.contains('k'),
+        },
+        _ => End::Exited,
+    };
+    let status = if status == "full" {
+        FULL
+    } else {
+        status.parse().ok()?
+    };
+    Some((
+        id,
+        Done {
+            status,
+            end,
+            ..Done::default()
+        },
+        marks,
+    ))
+}
+
+/// Reads up to the delimiter, binary safe, and keeps at most `most` bytes; whether the
+/// output reached that. Looks at each byte once.
+async fn until(
+    reader: &mut BufReader<Reader>,
+    delimiter: &[u8],
+    out: &mut Vec<u8>,
+    most: u64,
+) -> Option<bool> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut truncated = false;
+    loop {
+        let chunk = reader.fill_buf().await.ok()?;
+        if chunk.is_empty() {
+            return None;
+        }
+        let (old, taken) = (out.len(), chunk.len());
+        out.extend_from_slice(chunk);
+        let from = old.saturating_sub(delimiter.len() - 1);
+        if let Some(at) = memchr::memmem::find(&out[from..], delimiter) {
+            let end = from + at;
+            reader.consume(end + delimiter.len() - old);
+            out.truncate(end);
+            truncated |= out.len() >= most;
+            out.truncate(most);
+            return Some(truncated);
+        }
+        reader.consume(taken);
+        // The tail stays, because it may hold the first half of the delimiter.
+        if out.len() > most.saturating_add(2 * delimiter.len()) {
+            truncated = true;
+            out.drain(most..out.len() - delimiter.len());
+        }
+    }
+}
+
+/// For messages: how the shell's own words name the stored script.
+pub(super) fn name_script(err: &mut Vec<u8>, dir: &str) {
+    let mut shown = String::new();
+    let _ = write!(shown, "{dir}/");
+    let finder = memchr::memmem::Finder::new(shown.as_bytes());
+    let mut at = 0;
+    let mut named = Vec::new();
+    for found in finder.find_iter(err) {
+        let digits = err[found + shown.len()..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count();
+        let end = found + shown.len() + digits;
+        if found >= at && digits > 0 && err[end..].starts_with(b".s") {
+            named.extend_from_slice(&err[at..found]);
+            named.extend_from_slice(b"script");
+            at = end + 2;
+        }
+    }
+    if at > 0 {
+        named.extend_from_slice(&err[at..]);
+        *err = named;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_parsed() {
+        let done = |status, end| Done {
+            status,
+            end,
+            ..Done::default()
+        };
+        let killed = End::TimedOut { killed: true };
+        for (text, id, expected) in [
+            ("7:0:", 7, done(0, End::Exited)),
+            ("8:143:oec", 8, done(143, End::Cancelled)),
+            ("9:137:xk", 9, done(137, killed)),
+            ("9:full:", 9, done(FULL, End::Exited)),
+        ] {
+            let (got, end, _) = parse_end(text).unwrap();
+            assert_eq!((got, end), (id, expected), "{text}");
+        }
+        assert!(parse_end("x:0:").is_none());
+    }
+
+    #[tokio::test]
+    async fn output_ends_at_the_delimiter_however_it_is_cut() {
+        let text = b"a\nNONCE\n\nNONCE.\nb\nNONCE.\nrest".to_vec();
+        for size in 1..text.len() {
+            let chunks: Reader = Box::pin(std::io::Cursor::new(text.clone()));
+            let mut reader = BufReader::with_capacity(size, chunks);
+            let mut out = Vec::new();
+            assert_eq!(
+                until(&mut reader, b"\nNONCE.\n", &mut out, 100).await,
+                Some(false)
+            );
+            assert_eq!(out, b"a\nNONCE\n");
+            out.clear();
+            assert_eq!(
+                until(&mut reader, b"\nNONCE.\n", &mut out, 100).await,
+                Some(false)
+            );
+            assert_eq!(out, b"b");
+        }
+    }
+
+    #[tokio::test]
+    async fn output_over_the_limit_is_cut_there() {
+        let mut text = vec![b'x'; 5000];
+        text.extend_from_slice(b"\nNONCE.\n");
+        for size in [1, 7, 100, 9000] {
+            let chunks: Reader = Box::pin(std::io::Cursor::new(text.clone()));
+            let mut reader = BufReader::with_capacity(size, chunks);
+            let mut out = Vec::new();
+            assert_eq!(
+                until(&mut reader, b"\nNONCE.\n", &mut out, 10).await,
+                Some(true)
+            );
+            assert_eq!(out, b"xxxxxxxxxx");
+        }
+    }
+
+    #[test]
+    fn a_stored_script_is_named_by_what_it_is() {
+        let mut err = b"sh: 3: /tmp/d/17.s: x: not found\n/tmp/d/a.s /tmp/d/18.s".to_vec();
+        name_script(&mut err, "/tmp/d");
+        assert_eq!(err, b"sh: 3: script: x: not found\n/tmp/d/a.s script");
+    }
+}

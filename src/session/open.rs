@@ -1,0 +1,203 @@
+//! From a transport to an open session: bounded side by side, with notes while it takes
+//! time, and one cause where it fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::process::Command;
+use tokio::sync::Semaphore;
+
+use super::channel::{Channel, NoHello};
+use super::error::{Cause, Lost, OpenError};
+use super::process::Process;
+use super::transport::Transport;
+use super::{Inner, OpenOptions, Session};
+use crate::nodes;
+
+/// After a server dropped the connection: most have MaxStartups, and others connect too.
+const PAUSES: [Duration; 4] = [
+    Duration::from_millis(400),
+    Duration::from_millis(900),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+];
+/// For a person who has to touch a key or confirm at an agent.
+const PERSON: Duration = Duration::from_secs(45);
+
+pub(super) async fn open(
+    node: &nodes::Transport,
+    options: &OpenOptions,
+) -> Result<Session, OpenError> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        let failed = match attempt(node, options).await {
+            Err(error) if is_dropped(&error.cause) => error,
+            other => return other,
+        };
+        let Some(pause) = pauses.next() else {
+            return Err(failed);
+        };
+        (options.on_note)("the node dropped the connection, trying again");
+        tokio::time::sleep(spread(*pause)).await;
+    }
+}
+
+fn is_dropped(cause: &Cause) -> bool {
+    match cause {
+        Cause::Dropped => true,
+        Cause::Jump(inner) => is_dropped(inner),
+        _ => false,
+    }
+}
+
+/// Between 1 and 2 times the pause, so that many that were dropped together do not come back together.
+fn spread(pause: Duration) -> Duration {
+    let part = u32::from_str_radix(&super::channel::nonce()[..4], 16).unwrap_or(0);
+    pause + pause * part / 0xffff
+}
+
+async fn attempt(node: &nodes::Transport, options: &OpenOptions) -> Result<Session, OpenError> {
+    let transport = Arc::new(Transport::of(node, options)?);
+    let place = handshakes().acquire().await;
+    let session = start(transport, options).await;
+    drop(place);
+    session
+}
+
+/// Key exchanges are most of the cost of connecting: as many at once as can make progress.
+fn handshakes() -> &'static Semaphore {
+    static PLACES: std::sync::LazyLock<Semaphore> = std::sync::LazyLock::new(|| {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Semaphore::new((4 * cores).max(8))
+    });
+    &PLACES
+}
+
+async fn start(transport: Arc<Transport>, options: &OpenOptions) -> Result<Session, OpenError> {
+    let begin = Instant::now();
+    let mut command = transport.first(options);
+    let started = Process::start(&mut command).map_err(|error| no_program(&command, &error));
+    let (process, reader, writer) = started?;
+    let closed = Arc::new(AtomicBool::new(false));
+    let why = why(&process, Arc::clone(&closed));
+    let answer = tokio::select! {
+        answer = Channel::start(reader, writer, why) => answer,
+        () = overdue(&process, options) => {
+            process.kill();
+            let ended = process.ended().await;
+            return Err(OpenError::new(transport.late(), ended.said));
+        }
+    };
+    match answer {
+        Ok((channel, mut hello)) => {
+            hello.connect = begin.elapsed();
+            let inner = Inner {
+                hello,
+                channel,
+                process,
+                transport,
+                closed,
+            };
+            Ok(Session(Arc::new(inner)))
+        }
+        Err(no) => Err(failed(no, &process, &transport).await),
+    }
+}
+
+/// What is known about a connection that has ended.
+pub(super) fn why(
+    process: &Process,
+    closed: Arc<AtomicBool>,
+) -> impl Future<Output = Lost> + Send + 'static {
+    let ended = process.ended();
+    async move {
+        // Its output has ended; the program itself may take its time.
+        let ended = tokio::time::timeout(Duration::from_secs(2), ended)
+            .await
+            .ok();
+        if closed.load(Ordering::Relaxed) {
+            return Lost::Closed;
+        }
+        let said = match ended {
+            Some(ended) if !ended.said.is_empty() => last_lines(&ended.said),
+            Some(super::process::Ended {
+                status: Some(status),
+                ..
+            }) => {
+                format!("the shell on the node ended ({status})")
+            }
+            _ => "the shell on the node ended".to_owned(),
+        };
+        Lost::Connection { said }
+    }
+}
+
+fn last_lines(said: &str) -> String {
+    let lines: Vec<_> = said.lines().collect();
+    lines[lines.len().saturating_sub(3)..].join("\n")
+}
+
+fn no_program(command: &Command, error: &std::io::Error) -> OpenError {
+    let program = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
+    OpenError::new(Cause::Program { program }, error.to_string())
+}
+
+/// Passes on what the program says, and ends when it has had its time.
+async fn overdue(process: &Process, options: &OpenOptions) {
+    let mut news = process.news();
+    let mut shown = 0;
+    // Its own time limit comes first: it knows the cause.
+    let mut left = options.timeout * 2 + Duration::from_secs(2);
+    let mut waited_for_person = false;
+    loop {
+        let begin = Instant::now();
+        match tokio::time::timeout(left, news.changed()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => std::future::pending().await,
+            Err(_) => return,
+        }
+        left = left.saturating_sub(begin.elapsed());
+        let said = process.said();
+        for line in said
+            .get(shown..)
+            .unwrap_or_default()
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+        {
+            (options.on_note)(line.trim());
+            if line.contains("Confirm user presence") && !waited_for_person {
+                waited_for_person = true;
+                left += PERSON;
+            }
+        }
+        shown = said.len();
+    }
+}
+
+async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenError {
+    let noise = match no {
+        NoHello::Ended(noise) => noise,
+        NoHello::Noise(noise) => {
+            process.kill();
+            return OpenError::new(Cause::NoShell, noise.chars().take(400).collect::<String>());
+        }
+        NoHello::NoDirectory => {
+            process.kill();
+            return OpenError::new(
+                Cause::NoDirectory,
+                "tried XDG_RUNTIME_DIR, /dev/shm, TMPDIR, /tmp and the home directory",
+            );
+        }
+        NoHello::Io(error) => error.to_string(),
+    };
+    process.leave().await;
+    let ended = process.ended().await;
+    let said = [noise.as_str(), ended.said.as_str()];
+    let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();
+    OpenError::new(transport.cause(&ended), said.join("\n"))
+}

@@ -1,0 +1,257 @@
+# The node's side of a session. Its text is written to the standard input of a POSIX sh,
+# which then takes one command a line: ob_run, ob_call, ob_here, ob_cancel. Nothing of a
+# script or a value ever stands in an argument list.
+#
+# A few workers, each the leader of a process group, take jobs from a queue and run them in a
+# subshell: one fork a job. One shipper prints the results, many with one cat.
+#
+# Descriptors: 3 one newline per queued job, 4 the queue, 5 the turn (one newline: who
+# holds it may take a job or kill a worker), 6 ended jobs. 7 to 9 belong to whoever uses the
+# session; workers do not inherit them.
+ob_n=@NONCE@
+ob_um=$(umask); umask 077; exec 2>/dev/null
+PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH
+ob_w=0 ob_q=0
+
+ob_worker='
+ob_d=$1 ob_k=$2 ob_um=$3
+trap : TERM HUP INT
+while :; do
+  read -r ob_x <&3 || continue
+  until read -r ob_x <&5; do :; done
+  read -r ob_j ob_t ob_g ob_f ob_i <&4
+  echo "$ob_j $ob_t $ob_g" >"$ob_d/$ob_k.j"
+  echo >&5
+  if [ -e "$ob_d/$ob_j.c" ]; then ob_s=143; else
+    ( umask "$ob_um"; ulimit -S -f "$ob_f"; set --
+      case $ob_i in
+      sh)
+        if [ -e "$ob_d/$ob_j.v" ]; then . "$ob_d/$ob_j.v"; : >"$ob_d/$ob_j.v"; fi
+        set -eu; . "$ob_d/$ob_j.s" ;;
+      bash) exec bash -euo pipefail "$ob_d/b" "$ob_d/$ob_j.v" "$ob_d/$ob_j.s" ;;
+      dash|ash|ksh|mksh|zsh) exec "$ob_i" -eu "$ob_d/b" "$ob_d/$ob_j.v" "$ob_d/$ob_j.s" ;;
+      *)
+        if [ -e "$ob_d/$ob_j.v" ]; then set -a; . "$ob_d/$ob_j.v"; set +a; : >"$ob_d/$ob_j.v"; fi
+        exec "$ob_i" "$ob_d/$ob_j.s" ;;
+      esac
+    ) </dev/null >"$ob_d/$ob_j.o" 2>"$ob_d/$ob_j.e" 3>&- 4>&- 5>&- 6>&-
+    ob_s=$?
+  fi
+  echo "$ob_j $ob_s" >&6
+  : >"$ob_d/$ob_k.j"
+done'
+
+# How another shell is given values and script, with the line numbers of the script kept.
+ob_other='ob_1=$1 ob_2=$2; shift 2
+if [ -e "$ob_1" ]; then . "$ob_1"; : >"$ob_1"; fi
+. "$ob_2"'
+
+ob_boot() {
+  for ob_b in "${XDG_RUNTIME_DIR-}" /dev/shm "${TMPDIR-}" /tmp "${HOME-}"; do
+    [ -n "$ob_b" ] && [ -d "$ob_b" ] && [ -w "$ob_b" ] || continue
+    ob_d=$ob_b/.opsbook-@DIR@
+    mkdir "$ob_d" || continue
+    if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" && echo $$ >"$ob_d/pid" &&
+      printf '%s\n' "$ob_worker" >"$ob_d/w" && printf '%s\n' "$ob_other" >"$ob_d/b" &&
+      printf '\n%s.\n' "$ob_n" >"$ob_d/d"
+    then
+      exec 3<>"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" 6<>"$ob_d/f"
+      echo >&5
+      trap ob_end EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
+      if command -v setsid >/dev/null; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
+      ob_ship </dev/null 3>&- 4>&- 5>&- & echo $! >"$ob_d/s.p"
+      ob_hello
+      ob_sweep </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
+      return 0
+    fi
+    rm -rf "$ob_d"
+  done
+  printf '\n%s F\n' "$ob_n"; exit 70
+}
+
+ob_hello() {
+  ob_host='' ob_os='' ob_rel='' ob_bid='' ob_uid='' ob_nc=''
+  { read -r ob_host </proc/sys/kernel/hostname && read -r ob_os </proc/sys/kernel/ostype &&
+    read -r ob_rel </proc/sys/kernel/osrelease; } ||
+    { ob_host=$(uname -n) ob_os=$(uname -s) ob_rel=$(uname -r); }
+  read -r ob_bid </proc/sys/kernel/random/boot_id
+  ob_exe=$(readlink /proc/$$/exe); ob_sh=${ob_exe##*/}; ob_sh=${ob_sh:-sh}
+  ob_uid=$(id -u) ob_nc=$(nproc || getconf _NPROCESSORS_ONLN)
+  printf '\n%s H\nuser=%s\nuid=%s\nhome=%s\nhostname=%s\nkernel=%s\nshell=%s\nboot=%s\npid=%s\ncores=%s\ndir=%s\n' \
+    "$ob_n" "$(id -un)" "$ob_uid" "${HOME-}" "$ob_host" "$ob_os $ob_rel" "$ob_sh" "$ob_bid" $$ "$ob_nc" "$ob_d"
+  for ob_x in setsid flock base64 sha256sum bash sudo tar; do
+    if command -v $ob_x >/dev/null; then echo "has=$ob_x"; fi
+  done
+  ob_k=${ob_nc:-2}; [ "$ob_k" -ge 4 ] || ob_k=4; [ "$ob_k" -le 16 ] || ob_k=16
+  printf 'workers=%s\n%s.\n' "$ob_k" "$ob_n"
+}
+
+# Prints ended jobs: one line with all that have ended by now, then their outputs.
+ob_ship() {
+  trap - EXIT HUP TERM INT PIPE; ob_rm='' ob_c=0
+  while read -r ob_j ob_s <&6; do
+    echo . >&6; ob_l=''; set --
+    while [ "$ob_j" != . ]; do
+      ob_x=''
+      if [ -s "$ob_d/$ob_j.o" ]; then ob_x=o; set -- "$@" "$ob_d/$ob_j.o" "$ob_d/d"; fi
+      if [ -s "$ob_d/$ob_j.e" ]; then ob_x=${ob_x}e; set -- "$@" "$ob_d/$ob_j.e" "$ob_d/d"; fi
+      if [ -e "$ob_d/$ob_j.c" ]; then ob_x=${ob_x}c; fi
+      if [ -e "$ob_d/$ob_j.x" ]; then ob_x=${ob_x}x; fi
+      if [ -e "$ob_d/$ob_j.k" ]; then ob_x=${ob_x}k; fi
+      ob_l="$ob_l $ob_j:$ob_s:$ob_x" ob_rm="$ob_rm $ob_j" ob_c=$((ob_c+1))
+      read -r ob_j ob_s <&6
+    done
+    printf '%s R%s\n' "$ob_n" "$ob_l"
+    if [ $# -gt 0 ]; then
+      cat "$@"
+      for ob_x; do [ "$ob_x" = "$ob_d/d" ] || : >"$ob_x"; done
+    fi
+    if [ $ob_c -ge 50 ]; then
+      set --; for ob_x in $ob_rm; do set -- "$@" "$ob_d/$ob_x".? "$ob_d/c$ob_x".?; done
+      rm -f "$@"; ob_rm='' ob_c=0
+    fi
+  done
+}
+
+# One worker, and another after it should a job kill it. Stands outside the worker's group.
+ob_hire() {
+  trap - EXIT HUP TERM INT PIPE; ob_c=0
+  while [ $ob_c -lt 5 ]; do
+    : >"$ob_d/w$1.j"
+    $ob_ss sh "$ob_d/w" "$ob_d" "w$1" "$ob_um" &
+    ob_p=$!; echo $ob_p >"$ob_d/w$1.p"
+    wait $ob_p; ob_s=$?; ob_j=''
+    read -r ob_j ob_x <"$ob_d/w$1.j"
+    if [ -n "$ob_j" ]; then echo "$ob_j $ob_s" >&6; else ob_c=$((ob_c+1)); fi
+  done
+}
+
+# ob_run ID SECONDS GRACE BLOCKS INTERPRETER VALUES SCRIPT
+ob_run() {
+  if { [ -z "$6" ] || printf '%s\n' "$6" >"$ob_d/$1.v"; } && printf '%s\n' "$7" >"$ob_d/$1.s"; then
+    if [ $ob_w -lt $ob_k ]; then
+      ob_w=$((ob_w+1)); ob_hire $ob_w </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/h$ob_w.p"
+    fi
+    echo "$1 $2 $3 $4 $5" >&4; echo >&3
+    ob_watch
+  else
+    : >"$ob_d/$1.s"; echo "$1 full" >&6
+  fi
+}
+
+# ob_call ID SECONDS GRACE CODE &
+ob_call() {
+  ob_j=$1; echo "$1 $2 $3" >"$ob_d/c$1.j"
+  exec 3>&- 4>&- 5>&- 6>&- </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e" || { echo "$1 full" >"$ob_d/f"; exit; }
+  trap - HUP INT PIPE; trap 'ob_s=$?; echo "$ob_j $ob_s" >"$ob_d/f"; : >"$ob_d/c$ob_j.j"' EXIT; trap 'exit 143' TERM
+  umask "$ob_um"; command eval "$4"
+}
+
+# ob_called ID: after it, because only this shell knows the process id
+ob_called() { echo $! >"$ob_d/c$1.p"; ob_watch; }
+
+# ob_here ID CODE: in this very shell
+ob_here() {
+  { command eval "$2"; } </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e"
+  ob_s=$?; umask 077; echo "$1 $ob_s" >&6
+}
+
+# ob_cancel ID
+ob_cancel() {
+  : >"$ob_d/$1.c"
+  for ob_f in "$ob_d"/*.j; do
+    ob_j=''; read -r ob_j ob_x <"$ob_f" || continue
+    if [ "$ob_j" = "$1" ]; then ob_b=${ob_f##*/}; ob_stop "${ob_b%.j}" "$1" TERM; fi
+  done
+}
+
+# ob_stop WORKER ID SIGNAL: only while that worker still has that job
+ob_stop() {
+  read -r ob_y <&5; ob_j='' ob_p=''
+  read -r ob_j ob_y <"$ob_d/$1.j"; read -r ob_p <"$ob_d/$1.p"
+  if [ "$ob_j" = "$2" ] && [ -n "$ob_p" ]; then
+    case $1 in
+      c*) kill -s "$3" "$ob_p" ;;
+      *) kill -s "$3" -- "$ob_g$ob_p" || kill -s "$3" "$ob_g$ob_p" ;;
+    esac
+    if [ "$3" = KILL ]; then : >"$ob_d/$2.k"; case $1 in c*) echo "$2 137" >&6; : >"$ob_d/$1.j" ;; esac; fi
+  fi
+  echo >&5
+}
+
+# Starts the watchdog unless it runs. It writes down that it leaves before it looks at the
+# count for the last time, as this writes the count before it looks for the watchdog.
+ob_watch() {
+  ob_q=$((ob_q+1)); echo $ob_q >"$ob_d/n"
+  if [ ! -s "$ob_d/dog.p" ]; then ob_dog </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/dog.p"; fi
+}
+
+# The time limits: a look each second, while anything runs.
+ob_dog() {
+  trap - EXIT HUP TERM INT PIPE; ob_last=''
+  while :; do
+    sleep 1
+    kill -0 $$ || ob_end dog
+    ob_busy=''
+    for ob_f in "$ob_d"/*.j; do
+      ob_i='' ob_t='' ob_gr=''; read -r ob_i ob_t ob_gr <"$ob_f"; [ -n "$ob_i" ] || continue
+      ob_busy=1 ob_wk=${ob_f##*/}; ob_wk=${ob_wk%.j}
+      eval "ob_o=\${ob_o_$ob_wk-} ob_e=\${ob_e_$ob_wk-}"
+      if [ "$ob_o" != "$ob_i" ]; then ob_o=$ob_i ob_e=$((ob_t+1)); fi
+      if [ "$ob_e" -gt 0 ] && [ -e "$ob_d/$ob_i.c" ]; then ob_e=-1; fi
+      ob_e=$((ob_e-1))
+      if [ "$ob_e" = 0 ]; then
+        : >"$ob_d/$ob_i.x"; ob_stop "$ob_wk" "$ob_i" TERM
+      elif [ "$ob_e" -lt 0 ] && [ $((-ob_e)) -gt "$ob_gr" ]; then
+        ob_stop "$ob_wk" "$ob_i" KILL
+      fi
+      eval "ob_o_$ob_wk=\$ob_o ob_e_$ob_wk=\$ob_e"
+    done
+    if [ -z "$ob_busy" ]; then
+      read -r ob_x <"$ob_d/n"
+      if [ "$ob_x" = "$ob_last" ]; then
+        : >"$ob_d/dog.p"; read -r ob_x <"$ob_d/n"
+        if [ "$ob_x" = "$ob_last" ]; then exit 0; fi
+        echo 1 >"$ob_d/dog.p"
+      fi
+      ob_last=$ob_x
+    fi
+  done
+}
+
+ob_all() {
+  for ob_f in "$ob_d"/$2.p; do
+    ob_p=''; read -r ob_p <"$ob_f"; [ "${ob_p:-1}" -gt 1 ] || continue
+    kill -s "$1" -- "$3$ob_p" || kill -s "$1" "$3$ob_p"
+  done
+}
+
+# The end of the channel: what runs is stopped, and nothing stays.
+ob_end() {
+  trap - EXIT; trap '' HUP TERM INT PIPE
+  exec >/dev/null
+  ob_all KILL 'h[0-9]*' ''; ob_all KILL s ''
+  [ -n "${1-}" ] || ob_all KILL dog ''
+  for ob_f in "$ob_d"/c*.j; do if [ -s "$ob_f" ]; then ob_x=${ob_f##*/}; ob_all TERM "${ob_x%.j}" ''; fi; done
+  for ob_x in 1 2 3 4 5 6 7 8 9 10; do
+    ob_busy=''
+    for ob_f in "$ob_d"/w*.j; do if [ -s "$ob_f" ]; then ob_busy=1; fi; done
+    [ -n "$ob_busy" ] || break
+    if [ $ob_x = 1 ]; then ob_all TERM 'w[0-9]*' "$ob_g"; fi
+    sleep 0.1 || sleep 1
+  done
+  ob_all KILL 'w[0-9]*' "$ob_g"
+  rm -rf "$ob_d"; exit
+}
+
+# What runners that were killed have left behind.
+ob_sweep() {
+  trap - EXIT HUP TERM INT PIPE; ob_me=$ob_d
+  for ob_d in "${ob_me%/*}"/.opsbook-*; do
+    if [ "$ob_d" != "$ob_me" ] && read -r ob_p <"$ob_d/pid" && ! kill -0 "$ob_p"; then
+      ob_all KILL 'h[0-9]*' ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
+      rm -rf "$ob_d"
+    fi
+  done
+}
+ob_boot

@@ -1,0 +1,125 @@
+//! The user's own OpenSSH client: one process per node, which is channel and mux master in
+//! one. The only place that names the `openssh` crate.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::process::Command;
+
+use super::OpenOptions;
+use super::control::ControlDir;
+use crate::nodes;
+
+/// What every `ssh` gets first, so that no configuration can turn it into something else.
+const FIXED: [&str; 9] = [
+    "BatchMode=yes",
+    "RemoteCommand=none",
+    "RequestTTY=no",
+    "PermitLocalCommand=no",
+    "ClearAllForwardings=yes",
+    "ForwardX11=no",
+    "ForwardAgent=no",
+    "ControlPersist=no",
+    "StdinNull=no",
+];
+/// What the node's own options may say otherwise. A dead peer is noticed in about 15 s.
+const USUAL: [&str; 3] = [
+    "LogLevel=INFO",
+    "ServerAliveInterval=5",
+    "ServerAliveCountMax=3",
+];
+
+/// How one node is reached, and the socket of its open connection.
+#[derive(Debug)]
+pub(super) struct Route {
+    ssh: nodes::Ssh,
+    config: Option<PathBuf>,
+    socket: PathBuf,
+    _dir: Arc<ControlDir>,
+}
+
+impl Route {
+    pub(super) fn new(ssh: &nodes::Ssh, options: &OpenOptions) -> std::io::Result<Self> {
+        let dir = ControlDir::of_this_process()?;
+        let (ssh, config, socket) = (ssh.clone(), options.ssh_config.clone(), dir.socket());
+        Ok(Self {
+            ssh,
+            config,
+            socket,
+            _dir: dir,
+        })
+    }
+
+    /// The first connection: carries the session and listens for more channels.
+    pub(super) fn master(&self, options: &OpenOptions) -> Command {
+        let mut command = self.command(Some(options), "yes");
+        command.arg("exec sh");
+        command
+    }
+
+    /// One more channel of the open connection, or, where the server allows no more of
+    /// them, a connection of its own.
+    pub(super) fn channel(&self) -> Command {
+        let mut command = self.command(None, "no");
+        command.arg("exec sh");
+        command
+    }
+
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.ssh.host
+    }
+
+    fn command(&self, options: Option<&OpenOptions>, master: &str) -> Command {
+        let mut command = Command::new("ssh");
+        quiet_locale(&mut command);
+        command.arg("-T");
+        if let Some(config) = &self.config {
+            command.arg("-F").arg(config);
+        }
+        command.arg("-S").arg(&self.socket);
+        let own = [format!("ControlMaster={master}")];
+        let seconds = options.map_or(15, |options| options.timeout.as_secs().max(1));
+        let wait = [format!("ConnectTimeout={seconds}")];
+        let fixed = FIXED.iter().map(|option| (*option).to_owned());
+        let usual = USUAL.iter().map(|option| (*option).to_owned());
+        let written = self.ssh.options.iter().cloned();
+        for option in fixed.chain(own).chain(written).chain(usual).chain(wait) {
+            command.arg("-o").arg(option);
+        }
+        self.destination(&mut command);
+        command
+    }
+
+    fn destination(&self, command: &mut Command) {
+        if let Some(port) = self.ssh.port {
+            command.arg("-p").arg(port.to_string());
+        }
+        if let Some(user) = &self.ssh.user {
+            command.arg("-l").arg(user);
+        }
+        if let Some(identity) = &self.ssh.identity {
+            command
+                .arg("-o")
+                .arg("IdentitiesOnly=yes")
+                .arg("-i")
+                .arg(identity);
+        }
+        if let Some(jump) = &self.ssh.jump {
+            command.arg("-J").arg(jump);
+        }
+        command.arg("--").arg(&self.ssh.host);
+    }
+}
+
+/// Messages in English, here and (where the locale is sent along) on the node; all else of
+/// the locale stays the user's.
+fn quiet_locale(command: &mut Command) {
+    if let Some(all) = std::env::var_os("LC_ALL") {
+        command.env_remove("LC_ALL").env("LANG", all);
+    }
+    command.env_remove("LANGUAGE").env("LC_MESSAGES", "C");
+}

@@ -1,0 +1,71 @@
+//! The ways to a node's shell: a closed set. Each gives a command whose standard input and
+//! output are a POSIX shell's.
+
+use tokio::process::Command;
+
+use super::error::{Cause, OpenError};
+use super::process::Ended;
+use super::ssh::Route;
+use super::{OpenOptions, classify, exec, local};
+use crate::nodes;
+
+#[derive(Debug)]
+pub(super) enum Transport {
+    Local,
+    Ssh(Route),
+    Exec(Vec<String>),
+}
+
+impl Transport {
+    pub(super) fn of(node: &nodes::Transport, options: &OpenOptions) -> Result<Self, OpenError> {
+        match node {
+            nodes::Transport::Local => Ok(Self::Local),
+            nodes::Transport::Exec(argv) => Ok(Self::Exec(argv.clone())),
+            nodes::Transport::Ssh(ssh) => match Route::new(ssh, options) {
+                Ok(route) => Ok(Self::Ssh(route)),
+                Err(error) => Err(OpenError::new(Cause::Other, error.to_string())),
+            },
+        }
+    }
+
+    /// The command that carries the session.
+    pub(super) fn first(&self, options: &OpenOptions) -> Command {
+        match self {
+            Self::Local => local::command(),
+            Self::Ssh(route) => route.master(options),
+            Self::Exec(argv) => exec::command(argv),
+        }
+    }
+
+    /// A command that gives one more shell on the same node.
+    pub(super) fn another(&self) -> Command {
+        match self {
+            Self::Local => local::command(),
+            Self::Ssh(route) => route.channel(),
+            Self::Exec(argv) => exec::command(argv),
+        }
+    }
+
+    /// Why the command ended before a shell answered.
+    pub(super) fn cause(&self, ended: &Ended) -> Cause {
+        let code = ended.status.and_then(|status| status.code());
+        match self {
+            Self::Ssh(route) => classify::cause(
+                route.host(),
+                &ended.said,
+                code.is_some_and(|code| code != 255),
+            ),
+            Self::Local | Self::Exec(_) => Cause::NoShell,
+        }
+    }
+
+    /// Why nothing answered in time, while the command still runs.
+    pub(super) fn late(&self) -> Cause {
+        match self {
+            // The socket is there as soon as the server has let us in.
+            Self::Ssh(route) if route.socket().exists() => Cause::NoShell,
+            Self::Ssh(_) => Cause::TimedOut,
+            Self::Local | Self::Exec(_) => Cause::NoShell,
+        }
+    }
+}
