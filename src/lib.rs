@@ -1,4 +1,5 @@
 //! opsbook: an operations manual that is read, run and tested from one Markdown source.
+pub mod book;
 pub mod event;
 pub mod journal;
 pub mod manual;

@@ -1,0 +1,498 @@
+//! What a reader sees around a tagged block: its caption, its anchor, and for contracts a card
+//! that says in words and tables what the YAML says. HTML, each frame on one line.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::manual::{
+    Block, Check, Delivery, DeliveryFrom, Eventually, Group, Manual, On, Page, Procedure, Role,
+    Step, SudoUser, Work,
+};
+use crate::yaml::{Value, Yaml};
+
+/// HTML before and after a block, without line ends.
+pub(super) struct Frame {
+    pub(super) before: String,
+    pub(super) after: String,
+}
+
+/// Finds what each block of a manual is.
+pub(super) struct Cards<'a> {
+    manual: &'a Manual,
+    /// By page and block.
+    steps: HashMap<(usize, usize), (&'a Procedure, &'a Step)>,
+    checks: HashMap<(usize, usize), (&'a Check, Option<&'a Step>)>,
+}
+
+impl<'a> Cards<'a> {
+    pub(super) fn new(manual: &'a Manual) -> Cards<'a> {
+        let mut steps = HashMap::new();
+        let mut checks = HashMap::new();
+        for procedure in manual.procedures.values() {
+            for step in &procedure.steps {
+                steps.insert((procedure.page, step.block), (procedure, step));
+                for check in &step.checks {
+                    checks.insert((check.page, check.block), (check, Some(step)));
+                }
+            }
+        }
+        for check in manual.groups.values().flat_map(|group| &group.checks) {
+            checks.insert((check.page, check.block), (check, None));
+        }
+        Cards {
+            manual,
+            steps,
+            checks,
+        }
+    }
+
+    /// The frame of a block, where it has a role.
+    pub(super) fn frame(&self, page_number: usize, index: usize) -> Option<Frame> {
+        let page = self.manual.pages.get(page_number)?;
+        let block = page.blocks.get(index)?;
+        let at = (page_number, index);
+        Some(match block.role? {
+            Role::Procedure => self.procedure(page, block),
+            Role::Checks => self.group(page, block),
+            Role::Step | Role::Deliver | Role::File | Role::Manual => match self.steps.get(&at) {
+                Some((procedure, step)) => step_frame(procedure, step, block),
+                None => orphan(block),
+            },
+            Role::Check => match self.checks.get(&at) {
+                Some((check, step)) => check_frame(check, *step),
+                None => orphan(block),
+            },
+            Role::Expect => self.expect_frame(page_number, index),
+            Role::Example => {
+                let caption = role("Example") + &badge("shown, never run");
+                open("example", None, "Example, not run", &caption).closed()
+            }
+        })
+    }
+
+    fn procedure(&self, page: &Page, block: &Block) -> Frame {
+        let Some(procedure) = self.manual.procedures.get(&block.name) else {
+            return orphan(block);
+        };
+        let caption = role("Procedure") + &name(&procedure.id);
+        let mut card = open(
+            "procedure",
+            Some(&procedure.id),
+            &format!("Procedure {}", procedure.id),
+            &caption,
+        );
+        card.before += "<dl class=\"ops-facts\">";
+        let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
+        card.fact("May run on", &nodes.map_or("any node".into(), code));
+        if !procedure.needs.is_empty() {
+            let needs = procedure.needs.iter().map(|need| self.link(page, &need.value));
+            let needs: Vec<String> = needs.collect();
+            card.fact("Must hold first", &needs.join(", "));
+        }
+        let steps: Vec<String> = procedure.steps.iter().map(|s| step_line(procedure, s)).collect();
+        if !steps.is_empty() {
+            card.fact("Steps", &format!("<ol class=\"ops-steps\">{}</ol>", steps.concat()));
+        }
+        if let Some(limit) = procedure.timeout {
+            card.fact("Time limit", &format!("{} for each step", time(limit)));
+        }
+        if !procedure.replace.is_empty() {
+            let pairs = procedure.replace.iter();
+            let pairs: Vec<String> = pairs
+                .map(|(from, to)| format!("{} stands for {}", code(from), code(&to.value)))
+                .collect();
+            card.fact("Placeholders", &pairs.join("<br>"));
+        }
+        card.before += "</dl>";
+        card.before += &parameters(procedure);
+        card.before += &command(&run_line(procedure));
+        card.contract()
+    }
+
+    fn group(&self, page: &Page, block: &Block) -> Frame {
+        let Some(group) = self.manual.groups.get(&block.name) else {
+            return orphan(block);
+        };
+        let caption = role("Checks") + &name(&group.id);
+        let label = format!("Group of checks {}", group.id);
+        let mut card = open("checks", Some(&group.id), &label, &caption);
+        card.before += "<dl class=\"ops-facts\">";
+        let nodes = group.nodes.as_ref().map(|nodes| nodes.value.as_str());
+        card.fact("Must hold on", &nodes.map_or("every node".into(), code));
+        let scripts = group.checks.iter().map(|check| self.link(page, &check.name));
+        let scripts: Vec<String> = scripts.collect();
+        if !scripts.is_empty() {
+            card.fact("Checked by script", &scripts.join(", "));
+        }
+        card.before += "</dl>";
+        card.before += &assertions(group);
+        card.before += &command(&format!("opsbook test {}::", group.id));
+        card.contract()
+    }
+
+    /// Names the block whose output this is.
+    fn expect_frame(&self, page_number: usize, index: usize) -> Frame {
+        let blocks = &self.manual.pages[page_number].blocks;
+        let of = blocks[..index]
+            .iter()
+            .rev()
+            .find(|block| matches!(block.role, Some(Role::Step | Role::Check)));
+        let info = blocks[index].span.text();
+        let how = if info.split_whitespace().any(|word| word == "regex") {
+            badge("a regular expression a line")
+        } else if blocks[index].language == "json" {
+            badge("at least this JSON")
+        } else {
+            String::new()
+        };
+        let named = of.filter(|block| !block.name.is_empty());
+        let of = named.map(|block| format!(" of {}", reference(&block.name)));
+        let caption = role("Must print") + &how + &of.unwrap_or_default();
+        open("expect", None, "Expected output", &caption).closed()
+    }
+
+    /// A link to a procedure, a group or a check, from a page.
+    fn link(&self, from: &Page, id: &str) -> String {
+        let manual = self.manual;
+        let group = id.split_once('.').map_or(id, |(group, _)| group);
+        let page = (manual.groups.get(id).map(|group| group.page))
+            .or_else(|| manual.procedures.get(id).map(|procedure| procedure.page))
+            .or_else(|| manual.groups.get(group).map(|group| group.page));
+        match page.and_then(|page| manual.pages.get(page)) {
+            None => code(id),
+            Some(page) if page.path == from.path => reference(id),
+            Some(page) => format!(
+                "<a href=\"{}#{}\">{}</a>",
+                attribute(&relative(&from.path, &page.path)),
+                attribute(id),
+                code(id)
+            ),
+        }
+    }
+}
+
+/// A frame whose inside is still being written.
+struct Open {
+    before: String,
+}
+
+impl Open {
+    fn fact(&mut self, term: &str, html: &str) {
+        self.before += &format!("<dt>{term}</dt><dd>{html}</dd>");
+    }
+
+    fn closed(self) -> Frame {
+        Frame {
+            before: self.before,
+            after: "</div>".to_owned(),
+        }
+    }
+
+    /// The block itself is the contract that the card has said in words: one click away.
+    fn contract(self) -> Frame {
+        Frame {
+            before: self.before + "<details><summary>As written</summary>",
+            after: "</details></div>".to_owned(),
+        }
+    }
+}
+
+fn open(kind: &str, id: Option<&str>, label: &str, caption: &str) -> Open {
+    let anchor = id.map(|id| format!(" id=\"{0}\" data-name=\"{0}\"", attribute(id)));
+    Open {
+        before: format!(
+            "<div class=\"ops ops-{kind}\"{} role=\"group\" aria-label=\"{}\">\
+             <p class=\"ops-caption\">{caption}</p>",
+            anchor.unwrap_or_default(),
+            attribute(label),
+        ),
+    }
+}
+
+/// A block that belongs to nothing because the manual has an error there.
+fn orphan(block: &Block) -> Frame {
+    let word = block.role.map_or("", word);
+    let caption = role(word) + &badge("not usable: `opsbook lint` says why");
+    open("orphan", None, word, &caption).closed()
+}
+
+fn step_frame(procedure: &Procedure, step: &Step, block: &Block) -> Frame {
+    let number = format!("Step {}", step.number);
+    let id = step_id(procedure, step);
+    let label = format!("Step {}: {}", step.number, step.title);
+    let mut caption = role(&number) + &name(&id);
+    let kind = match &step.work {
+        Work::Script(_) => "step",
+        Work::Deliver(_) => "deliver",
+        Work::Manual(_) => "manual",
+    };
+    match &step.work {
+        Work::Deliver(_) => caption += &badge("copied into the bundle"),
+        Work::Manual(_) => caption += &badge("done by a person, who confirms it"),
+        Work::Script(_) => caption += &place(step.on, step.sudo.as_ref()),
+    }
+    caption += &conditions(step);
+    let mut card = open(kind, Some(&id), &label, &caption);
+    match &step.work {
+        Work::Deliver(deliveries) => {
+            card.before += &delivered(deliveries);
+            if block.role == Some(Role::File) {
+                card.closed()
+            } else {
+                card.contract()
+            }
+        }
+        _ => card.closed(),
+    }
+}
+
+fn check_frame(check: &Check, step: Option<&Step>) -> Frame {
+    let mut caption = role("Check") + &name(&check.name) + &place(check.on, check.sudo.as_ref());
+    if let Some(step) = step {
+        caption += &badge(&format!("after step {}", step.number));
+    }
+    if check.always {
+        caption += &badge("and at all times");
+    }
+    if let Some(Eventually { limit, every }) = check.eventually {
+        caption += &badge(&format!("within {}, every {}", time(limit), time(every)));
+    }
+    if let Some(nodes) = &check.nodes {
+        caption += &badge(&format!("on {}", nodes.value));
+    }
+    caption += &limits(check.timeout, &check.exit);
+    let label = format!("Check {}", check.name);
+    open("check", Some(&check.name), &label, &caption).closed()
+}
+
+fn conditions(step: &Step) -> String {
+    let mut badges = String::new();
+    if step.confirm {
+        badges += &badge("asks first");
+    }
+    if step.reboot {
+        badges += &badge("restarts the node");
+    }
+    if step.setup {
+        badges += &badge("runs again on resume");
+    }
+    if let Some(variable) = &step.capture {
+        badges += &badge(&format!("its output becomes ${variable}"));
+    }
+    badges + &limits(step.timeout, &step.exit)
+}
+
+fn limits(timeout: Option<Duration>, exit: &[i32]) -> String {
+    let limit = timeout.map(|limit| badge(&format!("at most {}", time(limit))));
+    let usual = exit.is_empty() || exit == [0];
+    let statuses: Vec<String> = exit.iter().map(i32::to_string).collect();
+    let exits = (!usual).then(|| badge(&format!("may exit {}", statuses.join(", "))));
+    limit.unwrap_or_default() + &exits.unwrap_or_default()
+}
+
+fn place(on: On, sudo: Option<&SudoUser>) -> String {
+    let place = match on {
+        On::Node => badge("on the node"),
+        On::Local => badge_of("local", "on your own machine"),
+    };
+    let sudo = sudo.map(|SudoUser(user)| badge_of("sudo", &format!("as {user}")));
+    place + &sudo.unwrap_or_default()
+}
+
+fn step_id(procedure: &Procedure, step: &Step) -> String {
+    let own = step.id.clone().unwrap_or_else(|| step.number.to_string());
+    format!("{}/{own}", procedure.id)
+}
+
+fn step_line(procedure: &Procedure, step: &Step) -> String {
+    let id = step_id(procedure, step);
+    let own = id.rsplit('/').next().unwrap_or_default();
+    let title = if step.title.is_empty() { own } else { &step.title };
+    let checks = match step.checks.len() {
+        0 => String::new(),
+        1 => " <span class=\"ops-quiet\">1 check</span>".to_owned(),
+        n => format!(" <span class=\"ops-quiet\">{n} checks</span>"),
+    };
+    let kind = match (&step.work, step.on) {
+        (Work::Manual(_), _) => " <span class=\"ops-quiet\">by hand</span>",
+        (_, On::Local) => " <span class=\"ops-quiet\">on your own machine</span>",
+        _ => "",
+    };
+    format!(
+        "<li><a href=\"#{}\">{}</a>{kind}{checks}</li>",
+        attribute(&id),
+        text(title.trim_end_matches(':'))
+    )
+}
+
+fn parameters(procedure: &Procedure) -> String {
+    if procedure.params.is_empty() {
+        return String::new();
+    }
+    let rows = procedure.params.iter().map(|(name, param)| {
+        let value = match (&param.default, param.required) {
+            (Some(default), _) if default.is_empty() => "empty".to_owned(),
+            (Some(default), _) => code(default),
+            (None, true) => "<strong>required</strong>".to_owned(),
+            (None, false) => "none".to_owned(),
+        };
+        let form = param.pattern.as_deref().map(code).unwrap_or_default();
+        let help = text(param.help.as_deref().unwrap_or_default());
+        format!("<tr><td>{}</td><td>{help}</td><td>{value}</td><td>{form}</td></tr>", code(name))
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>Parameter</th><th>Meaning</th>\
+         <th>Default</th><th>Form</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+fn assertions(group: &Group) -> String {
+    if group.typed.is_empty() {
+        return String::new();
+    }
+    let rows = group.typed.iter().map(|check| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            text(&check.kind.value),
+            code(&check.resource.value),
+            attributes(&check.attributes)
+        )
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>Kind</th><th>Resource</th>\
+         <th>Must be</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+/// `running: true` reads `running`, `mode: "0600"` reads `mode 0600`.
+fn attributes(yaml: &Yaml) -> String {
+    let Value::Map(map) = &yaml.value else {
+        return code(&flow(yaml));
+    };
+    let parts = map.iter().map(|(key, entry)| match &entry.value.value {
+        Value::Bool(true) => text(key),
+        Value::Bool(false) => format!("not {}", text(key)),
+        _ => format!("{} {}", text(key), code(&flow(&entry.value))),
+    });
+    parts.collect::<Vec<_>>().join("<br>")
+}
+
+/// A value on one line, as YAML writes it.
+fn flow(yaml: &Yaml) -> String {
+    match &yaml.value {
+        Value::Seq(items) => {
+            let items: Vec<String> = items.iter().map(flow).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Map(map) => {
+            let pairs = map.iter().map(|(key, entry)| format!("{key}: {}", flow(&entry.value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        _ => yaml.text().unwrap_or_default().to_owned(),
+    }
+}
+
+fn delivered(deliveries: &[Delivery]) -> String {
+    let rows = deliveries.iter().map(|delivery| {
+        let (what, from) = match &delivery.from {
+            DeliveryFrom::File(path) => ("the file", code(path)),
+            DeliveryFrom::Tree(path) => ("the folder", code(path)),
+            DeliveryFrom::Template(path) => ("the template", code(path)),
+            DeliveryFrom::Inline(_) => ("the text below", String::new()),
+        };
+        format!(
+            "<tr><td>{}</td><td>{what} {from}</td><td>{}</td></tr>",
+            code(&format!("$bundle/{}", delivery.to)),
+            code(&format!("{:04o}", delivery.mode))
+        )
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>In the bundle</th><th>From</th>\
+         <th>Mode</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+fn run_line(procedure: &Procedure) -> String {
+    let one = |nodes: &str| !nodes.contains(['@', '*', '!', '&', ',', '$']);
+    let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
+    let node = nodes.filter(|nodes| one(nodes)).unwrap_or("NODE");
+    let required = procedure.params.iter().filter(|(_, p)| p.required && p.default.is_none());
+    let set: String = required
+        .map(|(name, _)| format!(" --set {name}={}", name.to_uppercase()))
+        .collect();
+    format!("opsbook run {} {node}{set}", procedure.id)
+}
+
+fn command(line: &str) -> String {
+    format!("<pre class=\"ops-command\"><code class=\"language-sh\">{}</code></pre>", text(line))
+}
+
+fn word(role: Role) -> &'static str {
+    match role {
+        Role::Procedure => "Procedure",
+        Role::Checks => "Checks",
+        Role::Step => "Step",
+        Role::Check => "Check",
+        Role::Expect => "Must print",
+        Role::Deliver => "Delivery",
+        Role::File => "File",
+        Role::Manual => "By hand",
+        Role::Example => "Example",
+    }
+}
+
+fn role(word: &str) -> String {
+    format!("<strong class=\"ops-role\">{}</strong> ", text(word))
+}
+
+/// The name of a block, which is also the link to it.
+fn name(id: &str) -> String {
+    format!("<a class=\"ops-name\" href=\"#{}\">{}</a> ", attribute(id), text(id))
+}
+
+fn reference(id: &str) -> String {
+    format!("<a href=\"#{}\">{}</a>", attribute(id), code(id))
+}
+
+fn badge(words: &str) -> String {
+    format!("<span class=\"ops-badge\">{}</span> ", text(words))
+}
+
+fn badge_of(kind: &str, words: &str) -> String {
+    format!("<span class=\"ops-badge ops-badge-{kind}\">{}</span> ", text(words))
+}
+
+fn code(words: &str) -> String {
+    format!("<code>{}</code>", text(words))
+}
+
+fn time(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    match millis {
+        0 => "0s".to_owned(),
+        n if n % 3_600_000 == 0 => format!("{} h", n / 3_600_000),
+        n if n % 60_000 == 0 => format!("{} min", n / 60_000),
+        n if n % 1000 == 0 => format!("{} s", n / 1000),
+        n => format!("{n} ms"),
+    }
+}
+
+/// From one page to another, as the book names them.
+fn relative(from: &Path, to: &Path) -> String {
+    let depth = from.components().count().saturating_sub(1);
+    let to = super::links::html_path(to);
+    "../".repeat(depth) + &to.to_string_lossy()
+}
+
+fn text(words: &str) -> String {
+    let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    escaped.replace(['\n', '\r'], " ")
+}
+
+fn attribute(words: &str) -> String {
+    text(words).replace('"', "&quot;")
+}

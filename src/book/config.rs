@@ -1,0 +1,202 @@
+//! `book.toml` for the book: read strictly, with the place of every mistake.
+//!
+//! mdBook drops the whole of `[output.html]` for one key that it does not know, prints a line
+//! and goes on with the defaults. Here that is an error, and what would need the network or
+//! write into the source folder is turned off.
+
+use std::path::{Path, PathBuf};
+
+use mdbook_driver::config::{Config, HtmlConfig};
+use serde::Deserialize;
+
+use crate::source::{Problem, Source, Span};
+
+use super::BookError;
+
+/// What mdBook 0.4 knew and 0.5 does not, and what to write instead.
+const FORMER: [(&str, &str); 7] = [
+    ("curly-quotes", "write `smart-punctuation` instead"),
+    ("multilingual", "delete it: mdBook 0.5 has no such key"),
+    (
+        "google-analytics",
+        "delete it: put the script into `theme/head.hbs` if you need it",
+    ),
+    (
+        "copy-fonts",
+        "delete it: put your own fonts into `theme/fonts/` instead",
+    ),
+    ("playpen", "write `playground` instead"),
+    ("livereload-url", "delete it"),
+    ("destination", "write `build-dir` under `[build]` instead"),
+];
+
+#[derive(Deserialize)]
+struct Document {
+    output: Option<Outputs>,
+}
+
+#[derive(Deserialize)]
+struct Outputs {
+    /// Read only to find what is wrong in it.
+    #[serde(rename = "html")]
+    _html: Option<HtmlConfig>,
+}
+
+/// The book's settings, made safe, and what was turned off. Without a `book.toml` they are
+/// the defaults.
+pub(super) fn load(root: &Path) -> Result<(Config, Vec<Problem>), BookError> {
+    let path = root.join("book.toml");
+    if !path.is_file() {
+        return Ok((unwritten(root)?, Vec::new()));
+    }
+    let text = std::fs::read_to_string(&path).map_err(|error| BookError::Io {
+        doing: "read",
+        path,
+        error,
+    })?;
+    let source = Source::new("book.toml", text);
+    let mut config = read(&source).map_err(|problem| BookError::Config(Box::new(problem)))?;
+    let mut problems = Vec::new();
+    config
+        .update_from_env()
+        .and_then(|()| confine(&mut config, &source, &mut problems))
+        .map_err(|error| {
+            let message = format!("cannot use these settings: {error:#}");
+            BookError::Config(Box::new(Problem::bare("book-config", message)))
+        })?;
+    Ok((config, problems))
+}
+
+/// `book.toml` as mdBook reads it, with everything that it would drop as an error.
+fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
+    let wrong = |error: &toml::de::Error| {
+        let span = error.span().unwrap_or(0..0);
+        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let problem = Problem::error("book-config", Span::new(source, span), message);
+        match former(error.message()) {
+            Some(advice) => problem.hint(advice),
+            None => problem,
+        }
+    };
+    let config: Config = toml::from_str(&source.text).map_err(|error| wrong(&error))?;
+    let document: Document = toml::from_str(&source.text).map_err(|error| wrong(&error))?;
+    drop(document);
+    match config.get::<HtmlConfig>("output.html") {
+        Ok(html) => relative(source, &html.unwrap_or_default()).map(|()| config),
+        Err(error) => Err(Problem::bare("book-config", format!("{error:#}"))),
+    }
+}
+
+/// mdBook writes an additional file with an absolute path next to its original.
+fn relative(source: &std::sync::Arc<Source>, html: &HtmlConfig) -> Result<(), Problem> {
+    let outside = |path: &&PathBuf| {
+        path.is_absolute() || path.components().any(|part| part.as_os_str() == "..")
+    };
+    let files = html.additional_css.iter().chain(&html.additional_js);
+    match files.into_iter().find(outside) {
+        None => Ok(()),
+        Some(path) => {
+            let message = format!(
+                "`{}` lies outside the folder of `book.toml`",
+                path.display()
+            );
+            Err(Problem::error(
+                "book-config",
+                find(source, &path.to_string_lossy()),
+                message,
+            ))
+        }
+    }
+}
+
+fn confine(
+    config: &mut Config,
+    source: &std::sync::Arc<Source>,
+    problems: &mut Vec<Problem>,
+) -> anyhow::Result<()> {
+    let html: HtmlConfig = config.get("output.html")?.unwrap_or_default();
+    config.build.create_missing = false;
+    config.set("output.html.playground.runnable", false)?;
+    if html.mathjax_support {
+        config.set("output.html.mathjax-support", false)?;
+        problems.push(Problem::warning(
+            "book-needs-network",
+            find(source, "mathjax-support"),
+            "`mathjax-support` is left out of the book: it loads a script from the network",
+        ));
+    }
+    let outputs: std::collections::BTreeMap<String, toml::Value> = config.outputs()?;
+    for name in outputs.keys().filter(|name| name.as_str() != "html") {
+        problems.push(Problem::warning(
+            "other-output",
+            find(source, &format!("output.{name}")),
+            format!("`[output.{name}]` is not built: `opsbook build` makes the HTML book only"),
+        ));
+    }
+    Ok(())
+}
+
+/// The settings of a folder that has none.
+fn unwritten(root: &Path) -> Result<Config, BookError> {
+    let mut config = Config::default();
+    let name = std::path::absolute(root).unwrap_or_else(|_| root.to_owned());
+    config.book.title = name
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    config.book.src = PathBuf::from("src");
+    config.build.create_missing = false;
+    config
+        .set("output.html.playground.runnable", false)
+        .and_then(|()| config.set("output.html.smart-punctuation", false))
+        .map_err(|error| BookError::Render(format!("{error:#}")))?;
+    Ok(config)
+}
+
+fn former(message: &str) -> Option<&'static str> {
+    FORMER
+        .iter()
+        .find(|(key, _)| message.contains(&format!("`{key}`")))
+        .map(|(_, advice)| *advice)
+}
+
+/// Where a word stands in the file; its start where it was said elsewhere.
+fn find(source: &std::sync::Arc<Source>, word: &str) -> Span {
+    let at = source.text.find(word);
+    Span::new(source, at.map_or(0..0, |at| at..at + word.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> String {
+        match read(&Source::new("book.toml", text)) {
+            Ok(_) => "fine".to_owned(),
+            Err(problem) => problem.to_string(),
+        }
+    }
+
+    #[test]
+    fn a_key_that_mdbook_would_drop_is_an_error_with_its_place() {
+        for (text, expected) in [
+            ("[output.html]\ncurly-quotes = true\n", "book.toml:2:1: error: unknown field `curly-quotes`"),
+            ("[output.html.print]\nenabled = true\n", "book.toml:2:1: error: unknown field `enabled`"),
+            ("[book]\nmultilingual = false\n", "book.toml:2:1: error: unknown field `multilingual`"),
+            ("[output.html]\ntheme = 3\n", "book.toml:2:9: error: invalid type"),
+            ("[output.html]\nadditional-css = [\"/etc/x.css\"]\n", "book.toml:2:20: error: `/etc/x.css` lies outside"),
+            ("[book]\ntitle = \"x\"\n", "fine"),
+        ] {
+            let problem = problem(text);
+            assert!(problem.starts_with(expected), "{text}\n{problem}");
+        }
+    }
+
+    #[test]
+    fn a_key_of_mdbook_0_4_is_named_with_what_to_write_instead() {
+        let drawn = problem("[output.html]\ncurly-quotes = true\n");
+        assert!(
+            drawn.ends_with("hint: write `smart-punctuation` instead"),
+            "{drawn}"
+        );
+    }
+}

@@ -1,0 +1,157 @@
+//! Manual -> static book that works offline. With `manual`, the only place that names
+//! `mdbook_*`; knows no node and runs nothing.
+//!
+//! mdBook renders; this module decides what it may read, what it may write and what it must
+//! not pass over in silence. A book is built beside its destination and put in its place in
+//! one step, so that a reader never meets half of one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mdbook_driver::MDBook;
+use mdbook_preprocessor::book::Book;
+use mdbook_renderer::{RenderContext, Renderer};
+
+use crate::manual::Manual;
+use crate::source::Problem;
+
+mod card;
+mod config;
+mod destination;
+mod links;
+mod mark;
+mod notices;
+mod pages;
+mod preprocess;
+mod publish;
+mod render;
+
+pub use preprocess::{preprocess, supports};
+
+/// What [`build`] may be told.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Any problem, a warning too, keeps the old book in its place.
+    pub strict: bool,
+}
+
+/// A finished book.
+#[derive(Debug)]
+pub struct Built {
+    /// The folder of the book.
+    pub destination: PathBuf,
+    /// How many pages it has.
+    pub pages: usize,
+    /// What is wrong in the manual or in the book: everything that [`crate::manual::load`]
+    /// reports, includes that failed, links that lead nowhere.
+    pub problems: Vec<Problem>,
+    /// The book was put in its place. Only `strict` keeps it from that.
+    pub published: bool,
+}
+
+impl Built {
+    /// The page to open first.
+    #[must_use]
+    pub fn index(&self) -> PathBuf {
+        self.destination.join("index.html")
+    }
+}
+
+/// Why there is no book.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// `book.toml` says something that mdBook would drop in silence.
+    #[error("{0}")]
+    Config(Box<Problem>),
+    /// A chapter or the summary cannot be read.
+    #[error("cannot load the book in `{}`: {why}", root.display())]
+    Load { root: PathBuf, why: String },
+    /// The book would be written over something that is not a book.
+    #[error("cannot build into `{}`: {why}", path.display())]
+    Destination { path: PathBuf, why: String },
+    /// mdBook or another preprocessor gave up.
+    #[error("cannot render the book: {0}")]
+    Render(String),
+    #[error("cannot {doing} `{}`: {error}", path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        error: std::io::Error,
+    },
+}
+
+/// Builds the book of the manual in `root` into `dest`, or where `book.toml` says.
+pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Built, BookError> {
+    let (config, mut problems) = config::load(root)?;
+    let (manual, found) = crate::manual::load(root);
+    problems.extend(found);
+    let destination = destination::choose(root, dest, &config, &manual)?;
+    let staging = destination::Staging::beside(&destination)?;
+
+    let (rendered, said) = notices::during(|| render_all(root, config, manual, &staging.path()));
+    let rendered = rendered?;
+    problems.extend(notices::problems(said, &problems));
+    problems.extend(rendered.problems);
+
+    let published = !(options.strict && !problems.is_empty());
+    if published {
+        staging.publish(&destination)?;
+    }
+    Ok(Built {
+        destination,
+        pages: rendered.pages,
+        problems,
+        published,
+    })
+}
+
+struct Rendered {
+    pages: usize,
+    problems: Vec<Problem>,
+}
+
+fn render_all(
+    root: &Path,
+    config: mdbook_driver::config::Config,
+    manual: Manual,
+    into: &Path,
+) -> Result<Rendered, BookError> {
+    let manual = Arc::new(manual);
+    let mut driver = load(root, config, &manual)?;
+    driver.with_preprocessor(preprocess::Opsbook::new(Arc::clone(&manual)));
+    let renderer = render::Html;
+    let (book, context) = driver
+        .preprocess_book(&renderer)
+        .map_err(|error| BookError::Render(format!("{error:#}")))?;
+    let pages = book.chapters().count();
+    let mut render = RenderContext::new(root, book, driver.config.clone(), into);
+    render
+        .chapter_titles
+        .extend(context.chapter_titles.borrow_mut().drain());
+    render::guarded(|| renderer.render(&render))?;
+
+    let site = links::Site::read(into, &manual);
+    let withheld = publish::files(&site.named(), &driver.source_dir(), into)?;
+    let mut problems = site.broken();
+    problems.extend(publish::withheld(&withheld));
+    Ok(Rendered { pages, problems })
+}
+
+/// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none.
+fn load(
+    root: &Path,
+    config: mdbook_driver::config::Config,
+    manual: &Manual,
+) -> Result<MDBook, BookError> {
+    let failed = |error: anyhow::Error| BookError::Load {
+        root: root.to_owned(),
+        why: format!("{error:#}"),
+    };
+    if root.join(&config.book.src).join("SUMMARY.md").is_file() {
+        return MDBook::load_with_config(root, config).map_err(failed);
+    }
+    let mut driver =
+        MDBook::load_with_config_and_summary(root, config, Default::default()).map_err(failed)?;
+    driver.book = Book::new_with_items(pages::items(manual));
+    Ok(driver)
+}

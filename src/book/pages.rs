@@ -1,0 +1,112 @@
+//! The chapters of a folder that has no `SUMMARY.md`: its pages in the manual's order, nested
+//! as its folders are. In memory; nothing is written into the folder.
+
+use std::path::{Component, Path, PathBuf};
+
+use mdbook_preprocessor::book::{BookItem, Chapter, SectionNumber};
+
+use crate::manual::{Manual, Page};
+
+/// A folder of pages, in the order in which its first page was met.
+#[derive(Default)]
+struct Folder<'a> {
+    name: String,
+    /// `index.md`, `README.md` or `_index.md`: the page of the folder itself.
+    index: Option<&'a Page>,
+    entries: Vec<Entry<'a>>,
+}
+
+enum Entry<'a> {
+    Page(&'a Page),
+    Folder(Folder<'a>),
+}
+
+/// One item for each page, numbered.
+pub(super) fn items(manual: &Manual) -> Vec<BookItem> {
+    let mut top = Folder::default();
+    for page in &manual.pages {
+        top.add(page, &folders(&page.path));
+    }
+    let mut items = Vec::new();
+    if let Some(index) = top.index {
+        items.push(BookItem::Chapter(chapter(index, None, &[])));
+    }
+    items.extend(top.children(&[], &[]));
+    items
+}
+
+impl<'a> Folder<'a> {
+    fn add(&mut self, page: &'a Page, folders: &[String]) {
+        let Some((first, rest)) = folders.split_first() else {
+            if self.index.is_none() && is_index(&page.path) {
+                self.index = Some(page);
+            } else {
+                self.entries.push(Entry::Page(page));
+            }
+            return;
+        };
+        let known = self.entries.iter_mut().find_map(|entry| match entry {
+            Entry::Folder(folder) if folder.name == *first => Some(folder),
+            _ => None,
+        });
+        if let Some(folder) = known {
+            folder.add(page, rest);
+        } else {
+            let mut folder = Folder {
+                name: first.clone(),
+                ..Folder::default()
+            };
+            folder.add(page, rest);
+            self.entries.push(Entry::Folder(folder));
+        }
+    }
+
+    fn children(&self, number: &[u32], parents: &[String]) -> Vec<BookItem> {
+        let entries = self.entries.iter().zip(1..);
+        entries
+            .map(|(entry, n)| {
+                let number = [number, &[n]].concat();
+                BookItem::Chapter(match entry {
+                    Entry::Page(page) => chapter(page, Some(&number), parents),
+                    Entry::Folder(folder) => folder.chapter(&number, parents),
+                })
+            })
+            .collect()
+    }
+
+    /// A folder without a page of its own is a chapter that cannot be opened.
+    fn chapter(&self, number: &[u32], parents: &[String]) -> Chapter {
+        let mut own = match self.index {
+            Some(page) => chapter(page, Some(number), parents),
+            None => Chapter::new_draft(&self.name, parents.to_vec()),
+        };
+        own.number = Some(SectionNumber::new(number));
+        let parents = [parents, &[own.name.clone()]].concat();
+        own.sub_items = self.children(number, &parents);
+        own
+    }
+}
+
+fn chapter(page: &Page, number: Option<&[u32]>, parents: &[String]) -> Chapter {
+    let content = page.source.text.clone();
+    let mut chapter = Chapter::new(&page.title, content, &page.path, parents.to_vec());
+    if page.path.file_name().is_some_and(|name| name == "_index.md") {
+        chapter.path = Some(page.path.with_file_name("index.md"));
+    }
+    chapter.number = number.map(SectionNumber::new);
+    chapter
+}
+
+fn folders(path: &Path) -> Vec<String> {
+    let parent: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();
+    let names = parent.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+        _ => None,
+    });
+    names.collect()
+}
+
+fn is_index(path: &Path) -> bool {
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
+    matches!(stem.as_deref(), Some("index" | "_index" | "readme"))
+}
