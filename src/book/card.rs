@@ -86,13 +86,23 @@ impl<'a> Cards<'a> {
         let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
         card.fact("May run on", &nodes.map_or("any node".into(), code));
         if !procedure.needs.is_empty() {
-            let needs = procedure.needs.iter().map(|need| self.link(page, &need.value));
+            let needs = procedure
+                .needs
+                .iter()
+                .map(|need| self.link(page, &need.value));
             let needs: Vec<String> = needs.collect();
             card.fact("Must hold first", &needs.join(", "));
         }
-        let steps: Vec<String> = procedure.steps.iter().map(|s| step_line(procedure, s)).collect();
+        let steps: Vec<String> = procedure
+            .steps
+            .iter()
+            .map(|s| step_line(procedure, s))
+            .collect();
         if !steps.is_empty() {
-            card.fact("Steps", &format!("<ol class=\"ops-steps\">{}</ol>", steps.concat()));
+            card.fact(
+                "Steps",
+                &format!("<ol class=\"ops-steps\">{}</ol>", steps.concat()),
+            );
         }
         if let Some(limit) = procedure.timeout {
             card.fact("Time limit", &format!("{} for each step", time(limit)));
@@ -120,7 +130,10 @@ impl<'a> Cards<'a> {
         card.before += "<dl class=\"ops-facts\">";
         let nodes = group.nodes.as_ref().map(|nodes| nodes.value.as_str());
         card.fact("Must hold on", &nodes.map_or("every node".into(), code));
-        let scripts = group.checks.iter().map(|check| self.link(page, &check.name));
+        let scripts = group
+            .checks
+            .iter()
+            .map(|check| self.link(page, &check.name));
         let scripts: Vec<String> = scripts.collect();
         if !scripts.is_empty() {
             card.fact("Checked by script", &scripts.join(", "));
@@ -308,7 +321,11 @@ fn step_id(procedure: &Procedure, step: &Step) -> String {
 fn step_line(procedure: &Procedure, step: &Step) -> String {
     let id = step_id(procedure, step);
     let own = id.rsplit('/').next().unwrap_or_default();
-    let title = if step.title.is_empty() { own } else { &step.title };
+    let title = if step.title.is_empty() {
+        own
+    } else {
+        &step.title
+    };
     let checks = match step.checks.len() {
         0 => String::new(),
         1 => " <span class=\"ops-quiet\">1 check</span>".to_owned(),
@@ -339,7 +356,10 @@ fn parameters(procedure: &Procedure) -> String {
         };
         let form = param.pattern.as_deref().map(code).unwrap_or_default();
         let help = text(param.help.as_deref().unwrap_or_default());
-        format!("<tr><td>{}</td><td>{help}</td><td>{value}</td><td>{form}</td></tr>", code(name))
+        format!(
+            "<tr><td>{}</td><td>{help}</td><td>{value}</td><td>{form}</td></tr>",
+            code(name)
+        )
     });
     let rows: String = rows.collect();
     format!(
@@ -388,7 +408,9 @@ fn flow(yaml: &Yaml) -> String {
             format!("[{}]", items.join(", "))
         }
         Value::Map(map) => {
-            let pairs = map.iter().map(|(key, entry)| format!("{key}: {}", flow(&entry.value)));
+            let pairs = map
+                .iter()
+                .map(|(key, entry)| format!("{key}: {}", flow(&entry.value)));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
         }
         _ => yaml.text().unwrap_or_default().to_owned(),
@@ -420,7 +442,10 @@ fn run_line(procedure: &Procedure) -> String {
     let one = |nodes: &str| !nodes.contains(['@', '*', '!', '&', ',', '$']);
     let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
     let node = nodes.filter(|nodes| one(nodes)).unwrap_or("NODE");
-    let required = procedure.params.iter().filter(|(_, p)| p.required && p.default.is_none());
+    let required = procedure
+        .params
+        .iter()
+        .filter(|(_, p)| p.required && p.default.is_none());
     let set: String = required
         .map(|(name, _)| format!(" --set {name}={}", name.to_uppercase()))
         .collect();
@@ -428,7 +453,10 @@ fn run_line(procedure: &Procedure) -> String {
 }
 
 fn command(line: &str) -> String {
-    format!("<pre class=\"ops-command\"><code class=\"language-sh\">{}</code></pre>", text(line))
+    format!(
+        "<pre class=\"ops-command\"><code class=\"language-sh\">{}</code></pre>",
+        text(line)
+    )
 }
 
 fn word(role: Role) -> &'static str {
@@ -451,7 +479,11 @@ fn role(word: &str) -> String {
 
 /// The name of a block, which is also the link to it.
 fn name(id: &str) -> String {
-    format!("<a class=\"ops-name\" href=\"#{}\">{}</a> ", attribute(id), text(id))
+    format!(
+        "<a class=\"ops-name\" href=\"#{}\">{}</a> ",
+        attribute(id),
+        text(id)
+    )
 }
 
 fn reference(id: &str) -> String {
@@ -463,7 +495,10 @@ fn badge(words: &str) -> String {
 }
 
 fn badge_of(kind: &str, words: &str) -> String {
-    format!("<span class=\"ops-badge ops-badge-{kind}\">{}</span> ", text(words))
+    format!(
+        "<span class=\"ops-badge ops-badge-{kind}\">{}</span> ",
+        text(words)
+    )
 }
 
 fn code(words: &str) -> String {
@@ -489,7 +524,10 @@ fn relative(from: &Path, to: &Path) -> String {
 }
 
 fn text(words: &str) -> String {
-    let escaped = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let escaped = words
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
     escaped.replace(['\n', '\r'], " ")
 }
 

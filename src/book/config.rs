@@ -32,7 +32,8 @@ const FORMER: [(&str, &str); 7] = [
 
 #[derive(Deserialize)]
 struct Document {
-    output: Option<Outputs>,
+    #[serde(rename = "output")]
+    _output: Option<Outputs>,
 }
 
 #[derive(Deserialize)]
@@ -71,7 +72,12 @@ pub(super) fn load(root: &Path) -> Result<(Config, Vec<Problem>), BookError> {
 fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
     let wrong = |error: &toml::de::Error| {
         let span = error.span().unwrap_or(0..0);
-        let message = error.message().lines().next().unwrap_or_default().to_owned();
+        let message = error
+            .message()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .to_owned();
         let problem = Problem::error("book-config", Span::new(source, span), message);
         match former(error.message()) {
             Some(advice) => problem.hint(advice),
@@ -179,11 +185,26 @@ mod tests {
     #[test]
     fn a_key_that_mdbook_would_drop_is_an_error_with_its_place() {
         for (text, expected) in [
-            ("[output.html]\ncurly-quotes = true\n", "book.toml:2:1: error: unknown field `curly-quotes`"),
-            ("[output.html.print]\nenabled = true\n", "book.toml:2:1: error: unknown field `enabled`"),
-            ("[book]\nmultilingual = false\n", "book.toml:2:1: error: unknown field `multilingual`"),
-            ("[output.html]\ntheme = 3\n", "book.toml:2:9: error: invalid type"),
-            ("[output.html]\nadditional-css = [\"/etc/x.css\"]\n", "book.toml:2:20: error: `/etc/x.css` lies outside"),
+            (
+                "[output.html]\ncurly-quotes = true\n",
+                "book.toml:2:1: error: unknown field `curly-quotes`",
+            ),
+            (
+                "[output.html.print]\nenabled = true\n",
+                "book.toml:2:1: error: unknown field `enabled`",
+            ),
+            (
+                "[book]\nmultilingual = false\n",
+                "book.toml:2:1: error: unknown field `multilingual`",
+            ),
+            (
+                "[output.html]\ntheme = 3\n",
+                "book.toml:2:9: error: invalid type",
+            ),
+            (
+                "[output.html]\nadditional-css = [\"/etc/x.css\"]\n",
+                "book.toml:2:20: error: `/etc/x.css` lies outside",
+            ),
             ("[book]\ntitle = \"x\"\n", "fine"),
         ] {
             let problem = problem(text);

@@ -29,7 +29,10 @@ pub(super) fn choose(
         })
     };
     let root = resolved(root);
-    let kept = [(root.clone(), "the manual itself"), (root.join(&config.book.src), "the chapters")];
+    let kept = [
+        (root.clone(), "the manual itself"),
+        (root.join(&config.book.src), "the chapters"),
+    ];
     for (kept, what) in &kept {
         if resolved(kept).starts_with(&path) {
             return refused(format!("that would delete {what}"));
@@ -58,7 +61,11 @@ impl Staging {
         let parent = destination.parent().unwrap_or(Path::new("/"));
         let create = std::fs::create_dir_all(parent);
         create
-            .and_then(|()| tempfile::Builder::new().prefix(".opsbook-book-").tempdir_in(parent))
+            .and_then(|()| {
+                tempfile::Builder::new()
+                    .prefix(".opsbook-book-")
+                    .tempdir_in(parent)
+            })
             .and_then(|folder| {
                 std::fs::create_dir(folder.path().join("new"))?;
                 Ok(Staging(folder))

@@ -77,7 +77,11 @@ impl<'a> Site<'a> {
         };
         let missing = || Some(("broken-link", format!("the link `{link}` leads nowhere")));
         let Some(ids) = ids.get(file.as_path()) else {
-            return if self.folder.join(&file).exists() { None } else { missing() };
+            return if self.folder.join(&file).exists() {
+                None
+            } else {
+                missing()
+            };
         };
         if fragment.is_empty() || fragment == "top" || ids.contains(&fragment) {
             return None;
@@ -89,7 +93,9 @@ impl<'a> Site<'a> {
 
 /// The place of a page in the book.
 pub(super) fn html_path(page: &Path) -> PathBuf {
-    let stem = page.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
+    let stem = page
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().to_lowercase());
     match stem.as_deref() {
         Some("readme") => page.with_file_name("index.html"),
         Some("_index") => page.with_file_name("index.html"),
@@ -175,7 +181,9 @@ pub(super) fn anchors(html: &str) -> Anchors {
         }
         for raw in ["script", "style"] {
             if tag.split_whitespace().next() == Some(raw) {
-                rest = rest.split_once(&format!("</{raw}")).map_or("", |(_, rest)| rest);
+                rest = rest
+                    .split_once(&format!("</{raw}"))
+                    .map_or("", |(_, rest)| rest);
             }
         }
     }
@@ -200,7 +208,9 @@ fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
     let mut rest = tag;
     std::iter::from_fn(move || {
         let (before, after) = rest.split_once('=')?;
-        let name = before.rsplit(|c: char| c.is_whitespace() || c == '"').next()?;
+        let name = before
+            .rsplit(|c: char| c.is_whitespace() || c == '"')
+            .next()?;
         let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
         let (value, after) = match quote {
             Some(quote) => after[1..].split_once(quote)?,
@@ -212,8 +222,14 @@ fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn unescaped(text: &str) -> String {
-    let plain = text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
-    plain.replace("&#x27;", "'").replace("&#39;", "'").replace("&amp;", "&")
+    let plain = text
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&quot;", "\"");
+    plain
+        .replace("&#x27;", "'")
+        .replace("&#39;", "'")
+        .replace("&amp;", "&")
 }
 
 fn decoded(text: &str) -> String {
@@ -256,7 +272,10 @@ mod tests {
         let found = |link| target(Path::new("a/b.html"), link);
         let to = |file: &str, anchor: &str| Some(Ok((PathBuf::from(file), anchor.to_owned())));
         assert_eq!(found("#x%20y"), to("a/b.html", "x y"));
-        assert_eq!(found("../c.html#web.deploy/install"), to("c.html", "web.deploy/install"));
+        assert_eq!(
+            found("../c.html#web.deploy/install"),
+            to("c.html", "web.deploy/install")
+        );
         assert_eq!(found("c/"), to("a/c/index.html", ""));
         assert_eq!(found("https://example.net/"), None);
         assert_eq!(found("mailto:a@example.net"), None);

@@ -36,7 +36,12 @@ impl<'a> Marks<'a> {
     pub(super) fn page(&self, content: &str, page: &Page, options: &MarkdownOptions) -> String {
         let number = self.pages.get(page.path.as_path()).copied();
         let Some((text, ranges)) = located(content, page, options).zip(number).map(|(l, n)| {
-            (l.0, l.1.into_iter().map(|(block, range)| (n, block, range)).collect::<Vec<_>>())
+            (
+                l.0,
+                l.1.into_iter()
+                    .map(|(block, range)| (n, block, range))
+                    .collect::<Vec<_>>(),
+            )
         }) else {
             return content.to_owned();
         };
@@ -110,7 +115,8 @@ fn aligned(fences: &[(Range<usize>, String)], blocks: &[Block]) -> Vec<(usize, R
     let mut next = 0;
     let mut pairs = Vec::new();
     for (index, block) in blocks.iter().enumerate() {
-        let same = |(_, body): &(Range<usize>, String)| body.trim_end() == block.text.text.trim_end();
+        let same =
+            |(_, body): &(Range<usize>, String)| body.trim_end() == block.text.text.trim_end();
         let Some(found) = fences[next..].iter().position(same) else {
             continue;
         };

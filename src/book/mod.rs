@@ -11,6 +11,7 @@ use std::sync::Arc;
 use mdbook_driver::MDBook;
 use mdbook_preprocessor::book::Book;
 use mdbook_renderer::{RenderContext, Renderer};
+use mdbook_summary::parse_summary;
 
 use crate::manual::Manual;
 use crate::source::Problem;
@@ -137,7 +138,8 @@ fn render_all(
     Ok(Rendered { pages, problems })
 }
 
-/// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none.
+/// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none. A
+/// chapter without its file cannot be opened; the manual has reported it.
 fn load(
     root: &Path,
     config: mdbook_driver::config::Config,
@@ -147,8 +149,11 @@ fn load(
         root: root.to_owned(),
         why: format!("{error:#}"),
     };
-    if root.join(&config.book.src).join("SUMMARY.md").is_file() {
-        return MDBook::load_with_config(root, config).map_err(failed);
+    let folder = root.join(&config.book.src);
+    if let Ok(text) = std::fs::read_to_string(folder.join("SUMMARY.md")) {
+        let mut summary = parse_summary(&text).map_err(failed)?;
+        pages::draft_missing(&mut summary, &folder);
+        return MDBook::load_with_config_and_summary(root, config, summary).map_err(failed);
     }
     let mut driver =
         MDBook::load_with_config_and_summary(root, config, Default::default()).map_err(failed)?;

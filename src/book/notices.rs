@@ -27,9 +27,7 @@ pub(super) fn during<T>(work: impl FnOnce() -> T) -> (T, Vec<Notice>) {
 
 /// As problems, without those that the manual already reports with their place.
 pub(super) fn problems(said: Vec<Notice>, known: &[Problem]) -> Vec<Problem> {
-    let includes = known
-        .iter()
-        .any(|problem| problem.code.contains("include"));
+    let includes = known.iter().any(|problem| problem.code.contains("include"));
     said.into_iter()
         .filter(|notice| !(includes && is_about_an_include(&notice.message)))
         .map(|notice| Problem {

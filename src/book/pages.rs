@@ -1,9 +1,10 @@
-//! The chapters of a folder that has no `SUMMARY.md`: its pages in the manual's order, nested
-//! as its folders are. In memory; nothing is written into the folder.
+//! The chapters where `SUMMARY.md` does not say them all: those of a folder that has none, and
+//! those whose file is missing. In memory; nothing is written into the folder.
 
 use std::path::{Component, Path, PathBuf};
 
 use mdbook_preprocessor::book::{BookItem, Chapter, SectionNumber};
+use mdbook_summary::{Summary, SummaryItem};
 
 use crate::manual::{Manual, Page};
 
@@ -21,7 +22,27 @@ enum Entry<'a> {
     Folder(Folder<'a>),
 }
 
-/// One item for each page, numbered.
+/// Makes chapters that cannot be opened of those whose file is not there.
+pub(super) fn draft_missing(summary: &mut Summary, folder: &Path) {
+    for items in [
+        &mut summary.prefix_chapters,
+        &mut summary.numbered_chapters,
+        &mut summary.suffix_chapters,
+    ] {
+        draft(items, folder);
+    }
+}
+
+fn draft(items: &mut [SummaryItem], folder: &Path) {
+    for item in items {
+        if let SummaryItem::Link(link) = item {
+            link.location = link.location.take().filter(|at| folder.join(at).is_file());
+            draft(&mut link.nested_items, folder);
+        }
+    }
+}
+
+/// One item for each page, numbered, nested as the folders are.
 pub(super) fn items(manual: &Manual) -> Vec<BookItem> {
     let mut top = Folder::default();
     for page in &manual.pages {
@@ -90,7 +111,11 @@ impl<'a> Folder<'a> {
 fn chapter(page: &Page, number: Option<&[u32]>, parents: &[String]) -> Chapter {
     let content = page.source.text.clone();
     let mut chapter = Chapter::new(&page.title, content, &page.path, parents.to_vec());
-    if page.path.file_name().is_some_and(|name| name == "_index.md") {
+    if page
+        .path
+        .file_name()
+        .is_some_and(|name| name == "_index.md")
+    {
         chapter.path = Some(page.path.with_file_name("index.md"));
     }
     chapter.number = number.map(SectionNumber::new);
@@ -107,6 +132,8 @@ fn folders(path: &Path) -> Vec<String> {
 }
 
 fn is_index(path: &Path) -> bool {
-    let stem = path.file_stem().map(|stem| stem.to_string_lossy().to_lowercase());
+    let stem = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().to_lowercase());
     matches!(stem.as_deref(), Some("index" | "_index" | "readme"))
 }

@@ -27,7 +27,11 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
         .map_err(failed)?;
     // Plain mdBook has no place for our style sheet but the page itself.
     book.for_each_chapter_mut(|chapter| {
-        chapter.content = format!("{}\n\n<style>{}</style>\n", chapter.content, one_line_style());
+        chapter.content = format!(
+            "{}\n\n<style>{}</style>\n",
+            chapter.content,
+            one_line_style()
+        );
     });
     serde_json::to_writer(output, &book).map_err(|error| failed(error.into()))?;
     Ok(problems)
@@ -96,5 +100,8 @@ fn written_in(chapter: &Chapter) -> Option<&PathBuf> {
 /// A blank line would end the HTML block in which the style stands.
 fn one_line_style() -> String {
     let lines = render::STYLE.lines().map(str::trim);
-    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
+    lines
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }

@@ -58,8 +58,12 @@ fn is_private(file: &Path) -> bool {
     });
     let parts: Vec<String> = parts.collect();
     let name = parts.last().map(String::as_str).unwrap_or_default();
-    let end = Path::new(name).extension().map(|end| end.to_string_lossy().into_owned());
-    parts.iter().any(|part| part.starts_with('.') || part == "nodes")
+    let end = Path::new(name)
+        .extension()
+        .map(|end| end.to_string_lossy().into_owned());
+    parts
+        .iter()
+        .any(|part| part.starts_with('.') || part == "nodes")
         || matches!(name, "nodes.yaml" | "nodes.yml" | "book.toml")
         || name.starts_with("id_")
         || name.contains("secret")

@@ -72,7 +72,11 @@ pub(super) fn confined(context: &RenderContext, room: &Path) -> Result<RenderCon
     confined.config.set("output.html.theme", &theme)?;
 
     let not_found = html.input_404.clone().unwrap_or_else(|| "404.md".into());
-    let named = html.additional_css.iter().chain(&html.additional_js).cloned();
+    let named = html
+        .additional_css
+        .iter()
+        .chain(&html.additional_js)
+        .cloned();
     let files = named.chain((!not_found.is_empty()).then(|| source.join(&not_found)));
     for file in files {
         bring(&context.root, room, &file)?;
