@@ -7,6 +7,7 @@ mod anchors;
 mod attributes;
 mod contract;
 mod duration;
+pub mod expect;
 mod fence;
 mod include;
 mod load;
@@ -16,7 +17,9 @@ mod parse;
 mod script;
 mod section;
 mod settings;
+mod shell;
 mod summary;
+mod variables;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ pub use load::load;
 pub use order::sort;
 pub use parse::{Includes, PageSource, parse};
 pub use script::is_shell;
+pub use variables::{Variables, variables};
 
 use crate::source::{Passage, Source, Span};
 use crate::yaml::Yaml;

@@ -1,0 +1,146 @@
+//! JSON against JSON: what is expected must be there; more may be there. In lists, what is
+//! expected comes in its order, with anything between. `[..]` works within texts.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+
+use serde_json::{Number, Value};
+
+use super::{Glob, Mismatch};
+
+/// Decides by JSON values.
+pub(super) fn decide(expected: &str, found: &[u8]) -> Result<(), Mismatch> {
+    let expected: Value = serde_json::from_str(expected)
+        .map_err(|error| Mismatch::new(format!("the expectation is not JSON: {error}")))?;
+    let found: Value = serde_json::from_slice(found).map_err(|error| {
+        let start = String::from_utf8_lossy(&found[..found.len().min(200)]);
+        let line = start.lines().next().unwrap_or_default();
+        Mismatch::new(format!("the output is not JSON: {error}")).between(Some("JSON"), Some(line))
+    })?;
+    match difference(&expected, &found) {
+        None => Ok(()),
+        Some(Difference {
+            mut path,
+            expected,
+            found,
+        }) => {
+            path.reverse();
+            let path = if path.is_empty() {
+                "the value".to_owned()
+            } else {
+                format!("`{}`", path.concat().trim_start_matches('.'))
+            };
+            let reason = if found.is_some() {
+                format!("{path} differs")
+            } else {
+                format!("{path} is not there")
+            };
+            Err(Mismatch::new(reason).between(Some(&expected), found.as_deref()))
+        }
+    }
+}
+
+/// Why an expectation is no JSON, once values are put in.
+pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
+    if expected.contains("${") {
+        return Vec::new();
+    }
+    let Err(error) = serde_json::from_str::<Value>(expected) else {
+        return Vec::new();
+    };
+    let line = error.line().max(1);
+    let start: usize = expected
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
+    let length = expected[start..].lines().next().map_or(0, str::len);
+    vec![(start..start + length, format!("not JSON: {error}"))]
+}
+
+struct Difference {
+    /// From the inside out.
+    path: Vec<String>,
+    expected: String,
+    found: Option<String>,
+}
+
+fn difference(expected: &Value, found: &Value) -> Option<Difference> {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            expected.iter().find_map(|(key, value)| {
+                let below = match found.get(key) {
+                    Some(found) => difference(value, found),
+                    None => Some(absent(value)),
+                };
+                below.map(|below| below.under(&format!(".{key}")))
+            })
+        }
+        (Value::Array(expected), Value::Array(found)) => list(expected, found),
+        (Value::String(expected), Value::String(found)) if Glob::new(expected).matches(found) => {
+            None
+        }
+        (Value::Number(expected), Value::Number(found)) if equal(expected, found) => None,
+        _ if expected == found => None,
+        _ => Some(Difference {
+            path: Vec::new(),
+            expected: short(expected),
+            found: Some(short(found)),
+        }),
+    }
+}
+
+/// Each expected item is the next one that fits; taking the first that does is never worse.
+fn list(expected: &[Value], found: &[Value]) -> Option<Difference> {
+    let mut rest = found.iter();
+    for (index, wanted) in expected.iter().enumerate() {
+        let mut nearest = None;
+        let fits = rest.any(|item| match difference(wanted, item) {
+            None => true,
+            Some(difference) => {
+                nearest.get_or_insert(difference);
+                false
+            }
+        });
+        if !fits {
+            let difference = match nearest {
+                Some(difference) if found.len() == 1 => difference,
+                _ => absent(wanted),
+            };
+            return Some(difference.under(&format!("[{index}]")));
+        }
+    }
+    None
+}
+
+impl Difference {
+    fn under(mut self, step: &str) -> Difference {
+        self.path.push(step.to_owned());
+        self
+    }
+}
+
+fn absent(expected: &Value) -> Difference {
+    Difference {
+        path: Vec::new(),
+        expected: short(expected),
+        found: None,
+    }
+}
+
+fn equal(a: &Number, b: &Number) -> bool {
+    a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
+}
+
+/// Enough of a value to recognise it by.
+fn short(value: &Value) -> String {
+    match value {
+        Value::Array(items) if items.len() > 8 => format!("a list of {} items", items.len()),
+        Value::Object(map) if map.len() > 8 => format!("an object of {} keys", map.len()),
+        _ => {
+            let mut text = String::new();
+            let _ = write!(text, "{value}");
+            text
+        }
+    }
+}

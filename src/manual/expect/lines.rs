@@ -1,0 +1,265 @@
+//! Lines against lines: `...` alone for any lines, `[..]` within a line, or a regular
+//! expression a line.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::ops::Range;
+
+use regex::Regex;
+
+use super::{Glob, Mismatch};
+
+/// Decides by lines.
+pub(super) fn decide(expected: &str, regex: bool, found: &[u8]) -> Result<(), Mismatch> {
+    let pattern = pattern(expected, regex)?;
+    let found = String::from_utf8_lossy(found);
+    let found = lines(&found);
+    let mut at = 0;
+    let last = pattern.len() - 1;
+    for (index, segment) in pattern.iter().enumerate() {
+        if index == 0 {
+            at = leading(segment, &found, last == 0)?;
+        } else if index == last {
+            trailing(segment, &found[at..])?;
+        } else {
+            at += middle(segment, &found[at..])?;
+        }
+    }
+    Ok(())
+}
+
+/// Lines that are no regular expressions.
+pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
+    let mut flaws = Vec::new();
+    let mut at = 0;
+    for line in expected.split_inclusive('\n') {
+        let bare = line.trim_end();
+        if bare != "..."
+            && let Err(why) = compile(&plain_values(bare))
+        {
+            flaws.push((at..at + bare.len(), why));
+        }
+        at += line.len();
+    }
+    flaws
+}
+
+/// `${name}` as a value would stand there.
+fn plain_values(line: &str) -> Cow<'_, str> {
+    static VALUE: std::sync::LazyLock<Regex> = std::sync::LazyLock::new(|| {
+        Regex::new(r"\$\{[a-z][a-z0-9_]*\}").expect("a constant pattern")
+    });
+    VALUE.replace_all(line, "0")
+}
+
+/// Consecutive expected lines, between elisions.
+struct Segment<'a> {
+    lines: Vec<Line<'a>>,
+    /// Number of the first one, from 1.
+    number: usize,
+}
+
+struct Line<'a> {
+    text: &'a str,
+    rule: Rule<'a>,
+}
+
+enum Rule<'a> {
+    Literal,
+    Glob(Glob<'a>),
+    Regex(Regex),
+}
+
+impl Line<'_> {
+    fn matches(&self, found: &str) -> bool {
+        match &self.rule {
+            Rule::Literal => self.text == found,
+            Rule::Glob(glob) => glob.matches(found),
+            Rule::Regex(regex) => regex.is_match(found),
+        }
+    }
+}
+
+/// At least one segment; each border between two is an elision.
+fn pattern(expected: &str, regex: bool) -> Result<Vec<Segment<'_>>, Mismatch> {
+    let mut segments = vec![Segment {
+        lines: Vec::new(),
+        number: 1,
+    }];
+    for (index, text) in lines(expected).into_iter().enumerate() {
+        if text.trim_start() == "..." {
+            segments.push(Segment {
+                lines: Vec::new(),
+                number: index + 2,
+            });
+            continue;
+        }
+        let rule = if regex {
+            let regex = compile(text).map_err(|why| {
+                Mismatch::new(format!("expected line {}: {why}", index + 1))
+                    .between(Some(text), None)
+            })?;
+            Rule::Regex(regex)
+        } else if text.contains("[..]") {
+            Rule::Glob(Glob::new(text))
+        } else {
+            Rule::Literal
+        };
+        if let Some(segment) = segments.last_mut() {
+            segment.lines.push(Line { text, rule });
+        }
+    }
+    Ok(segments)
+}
+
+fn compile(line: &str) -> Result<Regex, String> {
+    Regex::new(&format!("^(?:{line})$")).map_err(|error| {
+        let error = error.to_string();
+        let last = error.lines().last().unwrap_or_default();
+        format!(
+            "not a regular expression: {}",
+            last.trim_start_matches("error: ")
+        )
+    })
+}
+
+/// Without white space at the end of each, and without blank lines at the end of all.
+fn lines(text: &str) -> Vec<&str> {
+    let mut lines: Vec<&str> = text.split('\n').map(str::trim_end).collect();
+    while lines.last().is_some_and(|line| line.is_empty()) {
+        lines.pop();
+    }
+    lines
+}
+
+/// What stands before the first elision, or all of it.
+fn leading(segment: &Segment<'_>, found: &[&str], all: bool) -> Result<usize, Mismatch> {
+    for (index, line) in segment.lines.iter().enumerate() {
+        let here = found.get(index).copied();
+        if !here.is_some_and(|here| line.matches(here)) {
+            return Err(differs(index + 1, Some(line.text), here));
+        }
+    }
+    let end = segment.lines.len();
+    match found.get(end) {
+        Some(extra) if all => Err(differs(end + 1, None, Some(extra))),
+        _ => Ok(end),
+    }
+}
+
+/// What stands after the last elision ends the output.
+fn trailing(segment: &Segment<'_>, found: &[&str]) -> Result<(), Mismatch> {
+    let count = segment.lines.len();
+    if found.len() < count {
+        // Too short: say which line is the first that is not there.
+        middle(segment, found)?;
+    }
+    let start = found.len().saturating_sub(count);
+    for (index, line) in segment.lines.iter().enumerate() {
+        let here = found.get(start + index).copied();
+        if !here.is_some_and(|here| line.matches(here)) {
+            let reason = format!(
+                "expected line {} is not where the output ends",
+                segment.number + index
+            );
+            return Err(Mismatch::new(reason).between(Some(line.text), here));
+        }
+    }
+    Ok(())
+}
+
+/// The first place where a segment stands; gives the line after it. All starts are followed
+/// at once, one bit each (shift-and), so that repeated lines cost no more than others.
+fn middle(segment: &Segment<'_>, found: &[&str]) -> Result<usize, Mismatch> {
+    let count = segment.lines.len();
+    if count == 0 {
+        return Ok(0);
+    }
+    let masks = Masks::new(segment);
+    let mut alive = vec![0u64; masks.words];
+    let mut best = 0;
+    let mut scratch = vec![0u64; masks.words];
+    for (index, line) in found.iter().enumerate() {
+        masks.of(line, &mut scratch);
+        let mut carry = 1;
+        for (word, mask) in alive.iter_mut().zip(&scratch) {
+            let next = *word >> 63;
+            *word = ((*word << 1) | carry) & mask;
+            carry = next;
+        }
+        best = best.max(longest(&alive));
+        if best == count {
+            return Ok(index + 1);
+        }
+    }
+    let line = &segment.lines[best];
+    let reason = format!(
+        "expected line {} was not found in the {} remaining lines of output",
+        segment.number + best,
+        found.len()
+    );
+    Err(Mismatch::new(reason).between(Some(line.text), None))
+}
+
+/// Which expected lines a found line could be, as bits.
+struct Masks<'a> {
+    literal: HashMap<&'a str, Vec<u64>>,
+    others: Vec<(usize, &'a Line<'a>)>,
+    words: usize,
+}
+
+impl<'a> Masks<'a> {
+    fn new(segment: &'a Segment<'a>) -> Masks<'a> {
+        let words = segment.lines.len().div_ceil(64);
+        let mut masks = Masks {
+            literal: HashMap::new(),
+            others: Vec::new(),
+            words,
+        };
+        for (index, line) in segment.lines.iter().enumerate() {
+            if let Rule::Literal = line.rule {
+                let mask = masks
+                    .literal
+                    .entry(line.text)
+                    .or_insert_with(|| vec![0; words]);
+                mask[index / 64] |= 1 << (index % 64);
+            } else {
+                masks.others.push((index, line));
+            }
+        }
+        masks
+    }
+
+    fn of(&self, found: &str, mask: &mut [u64]) {
+        match self.literal.get(found) {
+            Some(known) => mask.copy_from_slice(known),
+            None => mask.fill(0),
+        }
+        for (index, line) in &self.others {
+            if line.matches(found) {
+                mask[index / 64] |= 1 << (index % 64);
+            }
+        }
+    }
+}
+
+/// How many lines of the segment the longest start has seen.
+fn longest(alive: &[u64]) -> usize {
+    alive
+        .iter()
+        .enumerate()
+        .rev()
+        .find(|(_, word)| **word != 0)
+        .map_or(0, |(index, word)| {
+            index * 64 + 64 - word.leading_zeros() as usize
+        })
+}
+
+fn differs(line: usize, expected: Option<&str>, found: Option<&str>) -> Mismatch {
+    let reason = match (expected, found) {
+        (Some(_), None) => format!("the output ends before line {line}"),
+        (None, Some(_)) => format!("the output goes on at line {line}"),
+        _ => format!("line {line} differs"),
+    };
+    Mismatch::new(reason).between(expected, found)
+}
