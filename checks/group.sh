@@ -1,0 +1,35 @@
+# group: a group of users
+#
+# Local groups are read from `/etc/group`; others (LDAP and its kind) are asked of `getent`.
+#
+#: key groupname text -- name of the group
+#: fact exists bool gate = true -- the system knows the group
+#: fact gid int -- number of the group
+#: fact members list -- users who have it as a further group
+#: tools none for local groups; `getent` for others
+#: example www-data: {gid: 33}
+found_with 'getent group {groupname}'
+groups_db
+if [ -z "$ob_groups" ] && ! has getent; then
+  cannot_look 'no readable `/etc/group` and no `getent`'
+  return
+fi
+if ! entry "$ob_groups" "$arg_groupname" && has getent; then
+  ob_entry=$(getent group "$arg_groupname" 2>/dev/null)
+  case $ob_entry in "$arg_groupname":*) ;; *) ob_entry='' ;; esac
+fi
+if [ -z "$ob_entry" ]; then
+  fact exists false
+  return
+fi
+fact exists true
+ob_members=${ob_entry##*:}
+ob_entry=${ob_entry%:*}
+fact gid "${ob_entry##*:}"
+[ -n "$ob_members" ] || none members
+ob_ifs=$IFS
+IFS=,
+set -f
+for ob_l in $ob_members; do fact members "$ob_l"; done
+set +f
+IFS=$ob_ifs

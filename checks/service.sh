@@ -1,0 +1,120 @@
+# service: a service of systemd, OpenRC or init scripts
+#
+# What the service manager says, not whether a process is alive: see `process` and `port`.
+#
+#: key name text -- name of the unit or script; `.service` is understood
+#: fact enabled bool -- starts at boot
+#: fact running bool -- has been started
+#: fact exists bool -- the service manager knows it
+#: fact failed bool -- it ended in a way that it should not have
+#: fact masked bool -- it cannot be started (systemd)
+#: fact runlevels list -- the runlevels in which it starts (OpenRC and init scripts)
+#: tools `systemctl`, `rc-service`, `service`, or scripts in `/etc/init.d`
+#: example nginx: {enabled: true, running: true}
+case $arg_name in
+  '' | */* | -*)
+    cannot_look "\`$arg_name\` is no name of a service"
+    return
+    ;;
+esac
+if [ -d "$ob_root/run/systemd/system" ] && has systemctl; then
+  found_with 'systemctl status {name}'
+  if ! ob_show=$(LC_ALL=C systemctl show -p LoadState -p ActiveState -p UnitFileState "$arg_name" 2>&1); then
+    first_line "$ob_show"
+    cannot_look "systemctl: $ob_first"
+    return
+  fi
+  ob_load='' ob_active='' ob_file=''
+  for ob_l in $ob_show; do
+    case $ob_l in
+      LoadState=*) ob_load=${ob_l#*=} ;;
+      ActiveState=*) ob_active=${ob_l#*=} ;;
+      UnitFileState=*) ob_file=${ob_l#*=} ;;
+    esac
+  done
+  case $ob_load in
+    '')
+      cannot_look 'systemctl says nothing about it'
+      return
+      ;;
+    not-found) fact exists false ;;
+    *) fact exists true ;;
+  esac
+  case $ob_load in masked) fact masked true ;; *) fact masked false ;; esac
+  case $ob_active in failed) fact failed true ;; *) fact failed false ;; esac
+  case $ob_active in active | reloading | refreshing) fact running true ;; *) fact running false ;; esac
+  case $ob_file in
+    # an init script: systemd itself asks another program
+    generated)
+      if ! wants enabled; then
+        :
+      elif systemctl -q is-enabled "$arg_name" 2>/dev/null; then
+        fact enabled true
+      else
+        fact enabled false
+      fi
+      ;;
+    enabled | enabled-runtime | static | alias | indirect | transient) fact enabled true ;;
+    *) fact enabled false ;;
+  esac
+  none runlevels
+  return
+fi
+ob_script=$ob_root/etc/init.d/$arg_name
+if has rc-service; then
+  found_with 'rc-service {name} status'
+  for ob_l in "$ob_root"/etc/runlevels/*/"$arg_name"; do
+    if [ -e "$ob_l" ] || [ -L "$ob_l" ]; then
+      ob_l=${ob_l%/*}
+      set -- "$@" "${ob_l##*/}"
+    fi
+  done
+elif [ -d "$ob_root/etc/init.d" ] && ! has systemctl; then
+  found_with 'service {name} status'
+  for ob_l in "$ob_root"/etc/rc[0-9].d/S[0-9][0-9]"$arg_name"; do
+    if [ -e "$ob_l" ] || [ -L "$ob_l" ]; then
+      ob_l=${ob_l%.d/*}
+      set -- "$@" "${ob_l##*rc}"
+    fi
+  done
+elif has systemctl; then
+  # systemd is installed, but is not what runs here: only its files can be asked
+  found_with 'systemctl is-enabled {name}'
+  if wants running failed masked exists runlevels; then
+    cannot_look 'systemd is installed, but does not run here'
+  fi
+  if systemctl -q is-enabled "$arg_name" 2>/dev/null; then fact enabled true; else fact enabled false; fi
+  return
+else
+  cannot_look 'no systemd, OpenRC or init scripts'
+  return
+fi
+if [ $# -gt 0 ]; then
+  fact enabled true
+  for ob_l in "$@"; do fact runlevels "$ob_l"; done
+else
+  fact enabled false
+  none runlevels
+fi
+fact masked false
+if ! [ -e "$ob_script" ]; then
+  fact exists false
+  fact running false
+  fact failed false
+  return
+fi
+fact exists true
+if wants running failed; then
+  if has rc-service; then
+    rc-service "$arg_name" status >/dev/null 2>&1 </dev/null
+  elif has service; then
+    service "$arg_name" status >/dev/null 2>&1 </dev/null
+  else
+    "$ob_script" status >/dev/null 2>&1 </dev/null
+  fi
+  case $? in
+    0) fact running true; fact failed false ;;
+    1 | 2 | 32) fact running false; fact failed true ;;
+    *) fact running false; fact failed false ;;
+  esac
+fi

@@ -1,0 +1,319 @@
+//! One typed assertion: what to tell the probe, and what its facts must be.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::civil::Date;
+
+use crate::manual::{On, Spanned, SudoUser};
+use crate::source::Span;
+use crate::vocabulary::batch::Batch;
+use crate::vocabulary::facts::{CannotLook, Facts};
+use crate::vocabulary::found::Found;
+use crate::vocabulary::header::{ArgumentKind, FactKind, Kind};
+use crate::vocabulary::matchers::Matcher;
+use crate::vocabulary::patterns;
+
+/// One typed assertion, understood: which probe to run with which arguments, and what its
+/// facts must be.
+#[derive(Clone, Debug)]
+pub struct Assertion {
+    pub kind: Spanned<String>,
+    pub resource: Spanned<String>,
+    pub(super) probe: Arc<Kind>,
+    pub(super) title: Option<String>,
+    pub(super) waiver: Option<Waiver>,
+    pub(super) eventually: Option<(Duration, Duration)>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) sudo: Option<SudoUser>,
+    pub(super) on: Option<On>,
+    /// In the order of the header; those without a value are not here.
+    pub(super) arguments: Vec<Told>,
+    /// In the order of the header, so that gates come first.
+    pub(super) expected: Vec<Expectation>,
+    /// What the check itself brings along: `content` of `matching`.
+    pub(super) given: Option<Found>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub name: String,
+    pub kind: ArgumentKind,
+    pub text: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Expectation {
+    pub fact: String,
+    pub kind: FactKind,
+    pub gate: bool,
+    pub matcher: Matcher,
+    pub span: Span,
+}
+
+/// `skip`: why, and until when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Waiver {
+    pub reason: String,
+    pub until: Option<Date>,
+}
+
+/// What the facts say about an assertion.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    Holds,
+    /// Looked, and it is wrong.
+    Fails(Vec<Evidence>),
+    /// What would decide it was not to be seen, and nothing else is wrong.
+    CannotLook(CannotLook),
+}
+
+/// One attribute that is not as expected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    pub attribute: String,
+    pub expected: String,
+    pub found: String,
+    /// The command to look by hand.
+    pub how: String,
+    /// Where the manual says so.
+    pub span: Span,
+}
+
+impl Assertion {
+    /// `service/nginx`
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.kind.value, self.resource.value)
+    }
+
+    #[must_use]
+    pub fn title(&self) -> Option<&str> {
+        self.title.as_deref()
+    }
+
+    /// Why it is not to be asked, where it is waived.
+    #[must_use]
+    pub fn skip(&self) -> Option<&Waiver> {
+        self.waiver.as_ref()
+    }
+
+    /// Try for the first, every second.
+    #[must_use]
+    pub fn eventually(&self) -> Option<(Duration, Duration)> {
+        self.eventually
+    }
+
+    /// After which its process is to be killed, where the check says so.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
+    #[must_use]
+    pub fn sudo(&self) -> Option<&SudoUser> {
+        self.sudo.as_ref()
+    }
+
+    #[must_use]
+    pub fn on(&self) -> On {
+        self.on.unwrap_or(On::Node)
+    }
+
+    /// Whether the probe may wait for something else than the node's own files: a check of
+    /// this kind in a batch holds up the others.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.probe.waits
+    }
+
+    /// What the probe is told, by name of the shell variable without `arg_`. May hold
+    /// `${name}` until [`Assertion::map_text`].
+    #[must_use]
+    pub fn arguments(&self) -> Vec<(String, String)> {
+        self.arguments
+            .iter()
+            .map(|told| (told.name.replace('-', "_"), told.text.clone()))
+            .collect()
+    }
+
+    /// Commands of the author: values are given to them as shell variables, and are never
+    /// put into their text. The script must be given the variables that they mention.
+    pub fn commands(&self) -> impl Iterator<Item = &str> {
+        self.arguments
+            .iter()
+            .filter(|told| told.kind == ArgumentKind::Shell)
+            .map(|told| told.text.as_str())
+    }
+
+    /// Puts a node's values into every text but the author's commands.
+    pub fn map_text(&mut self, f: &mut dyn FnMut(&str) -> String) {
+        if self.probe.key.kind != ArgumentKind::Shell {
+            self.resource.value = f(&self.resource.value);
+        }
+        for told in &mut self.arguments {
+            if told.kind != ArgumentKind::Shell {
+                told.text = f(&told.text);
+            }
+        }
+        for expectation in &mut self.expected {
+            expectation.matcher.map_text(f);
+        }
+        if let Some(given) = &mut self.given {
+            let mut matcher = Matcher::Exactly(given.clone());
+            matcher.map_text(f);
+            if let Matcher::Exactly(mapped) = matcher {
+                *given = mapped;
+            }
+        }
+        if let Some(title) = &mut self.title {
+            *title = f(title);
+        }
+    }
+
+    /// The shell script that looks, and its variables.
+    #[must_use]
+    pub fn script(&self) -> Batch {
+        Batch::new(&[self])
+    }
+
+    /// Reads what the script of [`Assertion::script`] printed.
+    pub fn facts(&self, status: i32, out: &[u8], err: &[u8]) -> Result<Facts, CannotLook> {
+        Batch::new(&[self])
+            .split(status, out, err)
+            .pop()
+            .unwrap_or_else(|| Err(CannotLook::because("the probe said nothing")))
+    }
+
+    /// Whether the facts are as expected.
+    #[must_use]
+    pub fn decide(&self, facts: &Facts) -> Decision {
+        let mut evidence = Vec::new();
+        let mut unseen = None;
+        for expectation in &self.expected {
+            let found = match self.found(facts, expectation) {
+                Ok(found) => found,
+                Err(reason) => {
+                    unseen = unseen.or(Some(reason));
+                    if expectation.gate {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            let result = expectation.matcher.matches(&found);
+            if facts.is_cut(&expectation.fact) && !settled(&expectation.matcher, &result) {
+                unseen = unseen.or(Some(format!(
+                    "only the beginning of `{}` was read, and it does not decide",
+                    expectation.fact
+                )));
+                continue;
+            }
+            let holds = result == Ok(true);
+            if !holds {
+                evidence.push(self.evidence(facts, expectation, &found, result.err()));
+            }
+            if expectation.gate && (!holds || found == Found::Bool(false)) {
+                break;
+            }
+        }
+        match (evidence.is_empty(), unseen) {
+            (false, _) => Decision::Fails(evidence),
+            (true, None) => Decision::Holds,
+            (true, Some(reason)) => Decision::CannotLook(CannotLook {
+                reason: facts.cannot_look().map_or(reason, str::to_owned),
+                how: Some(self.by_hand(facts)),
+            }),
+        }
+    }
+
+    /// The command with which to look by hand.
+    #[must_use]
+    pub fn by_hand(&self, facts: &Facts) -> String {
+        let mut text = facts.found_with().unwrap_or_default().to_owned();
+        for told in &self.arguments {
+            if text.contains('{') {
+                text = text
+                    .replace(&format!("{{={}}}", told.name), &told.text)
+                    .replace(&format!("{{{}}}", told.name), &quote(&told.text));
+            }
+        }
+        text
+    }
+
+    pub(super) fn probe(&self) -> &Arc<Kind> {
+        &self.probe
+    }
+
+    /// The facts that it needs, in order.
+    pub(super) fn wants(&self) -> impl Iterator<Item = &str> {
+        self.expected
+            .iter()
+            .map(|expectation| expectation.fact.as_str())
+    }
+
+    fn found(&self, facts: &Facts, expectation: &Expectation) -> Result<Found, String> {
+        match (&self.given, expectation.kind) {
+            (Some(given), FactKind::Given) => Ok(given.clone()),
+            (None, FactKind::Given) => Ok(Found::Absent),
+            (_, kind) => facts.get(&expectation.fact, kind),
+        }
+    }
+
+    fn evidence(
+        &self,
+        facts: &Facts,
+        expectation: &Expectation,
+        found: &Found,
+        error: Option<String>,
+    ) -> Evidence {
+        let expected = match &expectation.matcher {
+            Matcher::Patterns(written) => match patterns::missing(written, &found.as_text()) {
+                Ok(missing) => {
+                    let missing = missing.into_iter().map(str::to_owned).collect();
+                    Matcher::Patterns(missing).to_string()
+                }
+                Err(_) => expectation.matcher.to_string(),
+            },
+            matcher => matcher.to_string(),
+        };
+        let found = shorten(&found.to_string());
+        let found = match error {
+            Some(error) if found != "nothing" => format!("{found}: {error}"),
+            _ => found,
+        };
+        Evidence {
+            attribute: expectation.fact.clone(),
+            expected,
+            found,
+            how: self.by_hand(facts),
+            span: expectation.span.clone(),
+        }
+    }
+}
+
+/// Whether the beginning of a text is enough to decide: a line that must be there is.
+fn settled(matcher: &Matcher, result: &Result<bool, String>) -> bool {
+    let Matcher::Patterns(written) = matcher else {
+        return false;
+    };
+    *result == Ok(true) && !written.iter().any(|pattern| pattern.starts_with('!'))
+}
+
+/// Long texts end in an ellipsis: evidence is read by people.
+fn shorten(text: &str) -> String {
+    const LIMIT: usize = 400;
+    if text.len() <= LIMIT {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(LIMIT)])
+}
+
+/// One shell word.
+fn quote(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}

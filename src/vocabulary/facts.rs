@@ -1,0 +1,334 @@
+//! What probes print -> facts. The form of their output is known here and in `prelude.sh`,
+//! nowhere else.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use indexmap::IndexMap;
+
+use crate::vocabulary::found::{Found, parse_number};
+use crate::vocabulary::header::FactKind;
+
+/// Bytes of a text that are kept; a probe prints at most one more.
+pub const MOST: usize = 1024 * 1024;
+
+/// What one probe reported about one resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    values: IndexMap<String, Reported>,
+    found_with: Option<String>,
+    cannot_look: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Reported {
+    Absent,
+    Items(Vec<Vec<u8>>),
+}
+
+/// Why nothing is known. Never a pass, and never a failure of what was to be checked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("cannot look: {reason}")]
+pub struct CannotLook {
+    pub reason: String,
+    /// The command to try by hand, where there is one.
+    pub how: Option<String>,
+}
+
+impl CannotLook {
+    #[must_use]
+    pub fn because(reason: impl Into<String>) -> CannotLook {
+        CannotLook {
+            reason: reason.into(),
+            how: None,
+        }
+    }
+}
+
+impl Facts {
+    /// Reads the lines of one probe. `err` is its standard error, which is the fact `stderr`
+    /// where the probe does not report one.
+    #[must_use]
+    pub fn read(nonce: &[u8], out: &[u8], err: &[u8]) -> Facts {
+        let mut facts = Facts::default();
+        let begin = [nonce, b" > "].concat();
+        let end = [b"\n", nonce, b" .\n"].concat();
+        let mut rest = out;
+        while !rest.is_empty() {
+            let (line, after) = split_line(rest);
+            rest = after;
+            if let Some(name) = line.strip_prefix(&begin[..]) {
+                // A frame that never ends: the probe was stopped within it.
+                let Some(length) = memchr::memmem::find(rest, &end) else {
+                    facts.cannot_look = Some("the probe was stopped".to_owned());
+                    break;
+                };
+                facts.add(&text(name), &rest[..length]);
+                rest = &rest[length + end.len()..];
+            } else if let Some(space) = memchr::memchr(b' ', line) {
+                facts.add(&text(&line[..space]), &line[space + 1..]);
+            }
+        }
+        if !facts.values.contains_key("stderr") {
+            facts.add("stderr", err);
+        }
+        facts
+    }
+
+    /// How the probe looked: a command with `{argument}`s.
+    #[must_use]
+    pub fn found_with(&self) -> Option<&str> {
+        self.found_with.as_deref()
+    }
+
+    /// Why the probe could not look at all of it.
+    #[must_use]
+    pub fn cannot_look(&self) -> Option<&str> {
+        self.cannot_look.as_deref()
+    }
+
+    /// One fact as a value of its type, or why it is not known.
+    pub fn get(&self, name: &str, kind: FactKind) -> Result<Found, String> {
+        let items = match self.values.get(name) {
+            Some(Reported::Items(items)) => items,
+            Some(Reported::Absent) => return Ok(Found::Absent),
+            None => {
+                return Err(self
+                    .cannot_look
+                    .clone()
+                    .unwrap_or_else(|| format!("the probe says nothing about `{name}`")));
+            }
+        };
+        let all = || {
+            let lines: Vec<_> = items.iter().map(|item| text(item)).collect();
+            lines.join("\n")
+        };
+        Ok(match kind {
+            FactKind::Bool => match all().as_str() {
+                "true" => Found::Bool(true),
+                "false" => Found::Bool(false),
+                other => return Err(format!("the probe says `{name}` is `{other}`")),
+            },
+            FactKind::Int => match parse_number(&all()) {
+                Some(number) => Found::Number(number),
+                None => return Err(format!("the probe says `{name}` is `{}`", all())),
+            },
+            FactKind::Text | FactKind::Mode | FactKind::Lines | FactKind::Given => {
+                Found::Text(all())
+            }
+            FactKind::Headers => Found::Text(headers(&all())),
+            FactKind::List => Found::List(items.iter().map(|i| Found::Text(text(i))).collect()),
+            FactKind::Addresses => Found::List(
+                items
+                    .iter()
+                    .map(|item| Found::Text(address(&text(item))))
+                    .collect(),
+            ),
+        })
+    }
+
+    /// Whether only the beginning of a text was kept.
+    #[must_use]
+    pub fn is_cut(&self, name: &str) -> bool {
+        match self.values.get(name) {
+            Some(Reported::Items(items)) => items.iter().any(|item| item.len() > MOST),
+            _ => false,
+        }
+    }
+
+    fn add(&mut self, name: &str, value: &[u8]) {
+        match name {
+            "found-with" => self.found_with = Some(text(value)),
+            "cannot-look" => self.cannot_look = Some(text(value)),
+            "absent" => {
+                self.values.insert(text(value), Reported::Absent);
+            }
+            "none" => {
+                self.values.insert(text(value), Reported::Items(Vec::new()));
+            }
+            "split" => self.split(&text(value)),
+            _ => match self.values.get_mut(name) {
+                Some(Reported::Items(items)) => items.push(value.to_vec()),
+                _ => {
+                    let items = vec![value[..value.len().min(MOST + 1)].to_vec()];
+                    self.values.insert(name.to_owned(), Reported::Items(items));
+                }
+            },
+        }
+    }
+
+    /// `split WHOLE FIRST SECOND BYTES`: the first bytes of a fact are one, the rest another.
+    fn split(&mut self, instruction: &str) {
+        let words: Vec<&str> = instruction.split(' ').collect();
+        let [whole, first, second, bytes] = words[..] else {
+            return;
+        };
+        let Some(Reported::Items(items)) = self.values.shift_remove(whole) else {
+            return;
+        };
+        let all = items.concat();
+        let at = bytes.parse().unwrap_or(0).min(all.len());
+        self.add(first, &all[..at]);
+        self.add(second, &all[at..]);
+    }
+}
+
+/// Bytes that are no UTF-8 show as the replacement character.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
+    match memchr::memchr(b'\n', bytes) {
+        Some(at) => (&bytes[..at], &bytes[at + 1..]),
+        None => (bytes, b""),
+    }
+}
+
+/// An address in the kernel's hexadecimal, or as tools print it, in its usual form.
+fn address(text: &str) -> String {
+    let hex = text.len() % 8 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let words: Option<Vec<u32>> = hex
+        .then(|| {
+            (0..text.len() / 8)
+                .map(|i| u32::from_str_radix(&text[i * 8..i * 8 + 8], 16).ok())
+                .collect()
+        })
+        .flatten();
+    match words.as_deref() {
+        Some([word]) => Ipv4Addr::from(word.to_le_bytes()).to_string(),
+        Some([a, b, c, d]) => {
+            let mut bytes = [0; 16];
+            for (part, word) in bytes.chunks_exact_mut(4).zip([a, b, c, d]) {
+                part.copy_from_slice(&word.to_le_bytes());
+            }
+            let address = Ipv6Addr::from(bytes);
+            match address.to_ipv4_mapped() {
+                Some(address) => address.to_string(),
+                None => address.to_string(),
+            }
+        }
+        _ => {
+            let plain = text.trim_start_matches('[').trim_end_matches(']');
+            let plain = plain.split('%').next().unwrap_or(plain);
+            if plain == "*" {
+                "::".to_owned()
+            } else {
+                plain.to_owned()
+            }
+        }
+    }
+}
+
+/// The last block of headers, each `Name: value` with its name spelt as Go spells it, sorted.
+fn headers(text: &str) -> String {
+    let text = text.replace("\r\n", "\n");
+    let last = text
+        .split("\n\n")
+        .filter(|block| !block.trim().is_empty())
+        .last()
+        .unwrap_or_default();
+    let mut lines: Vec<String> = last
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| format!("{}: {}", canonical(name.trim()), value.trim()))
+        .collect();
+    lines.sort();
+    lines.join("\n")
+}
+
+/// `content-type` -> `Content-Type`
+fn canonical(name: &str) -> String {
+    name.split('-')
+        .map(|part| {
+            let mut chars = part.chars();
+            chars.next().map_or_else(String::new, |first| {
+                let rest: String = chars.collect();
+                first.to_ascii_uppercase().to_string() + &rest.to_ascii_lowercase()
+            })
+        })
+        .collect::<Vec<_>>()
+        .join("-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn facts(out: &str) -> Facts {
+        Facts::read(b"N", out.as_bytes(), b"")
+    }
+
+    #[test]
+    fn lines_lists_frames_and_absences() {
+        let facts = facts(
+            "exists true\nsize 12\ngroups a b\ngroups c\nnone ip\nabsent linked-to\nN > body\ntwo\nexists false\n\nN .\nfound-with ls {path}\n",
+        );
+        for (name, kind, expected) in [
+            ("exists", FactKind::Bool, "true"),
+            ("size", FactKind::Int, "12"),
+            ("groups", FactKind::List, r#"["a b", "c"]"#),
+            ("ip", FactKind::List, "[]"),
+            ("linked-to", FactKind::Text, "nothing"),
+            ("body", FactKind::Lines, r#""two\nexists false\n""#),
+        ] {
+            assert_eq!(
+                facts.get(name, kind).unwrap().to_string(),
+                expected,
+                "{name}"
+            );
+        }
+        assert_eq!(facts.found_with(), Some("ls {path}"));
+        assert_eq!(
+            facts.get("mode", FactKind::Mode),
+            Err("the probe says nothing about `mode`".to_owned())
+        );
+        assert_eq!(
+            facts.get("groups", FactKind::Bool),
+            Err("the probe says `groups` is `a b\nc`".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_frame_that_does_not_end_is_no_fact() {
+        let facts = facts("N > stdout\nhalf of");
+        assert_eq!(
+            facts.get("stdout", FactKind::Lines),
+            Err("the probe was stopped".to_owned())
+        );
+    }
+
+    #[test]
+    fn addresses_have_one_form() {
+        for (written, expected) in [
+            ("0100007F", "127.0.0.1"),
+            ("00000000", "0.0.0.0"),
+            ("00000000000000000000000001000000", "::1"),
+            ("0000000000000000FFFF00000100007F", "127.0.0.1"),
+            (
+                "B80D01200000000000000000 1000000",
+                "B80D01200000000000000000 1000000",
+            ),
+            ("[::1]", "::1"),
+            ("*", "::"),
+            ("127.0.0.53%lo", "127.0.0.53"),
+            ("10.0.0.1", "10.0.0.1"),
+        ] {
+            assert_eq!(address(written), expected);
+        }
+    }
+
+    #[test]
+    fn headers_are_those_of_the_last_answer() {
+        let text = "HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\nHTTP/2 200\r\ncontent-type: text/html\r\nage:3\r\n\r\n";
+        assert_eq!(headers(text), "Age: 3\nContent-Type: text/html");
+    }
+
+    #[test]
+    fn a_fact_is_split_where_the_probe_says() {
+        let facts = facts("N > answer\nhead\nbody\nN .\nsplit answer headers body 5\n");
+        assert_eq!(
+            facts.get("body", FactKind::Lines),
+            Ok(Found::Text("body".to_owned()))
+        );
+    }
+}

@@ -1,0 +1,377 @@
+//! The header comment of a probe -> the description of a type. It feeds validation, `opsbook
+//! checks` and the reference; so a type is documented where it is written, or not at all.
+
+use crate::source::{Problem, Source, Span};
+
+/// One type of resource: what `checks/TYPE.sh` says about itself.
+#[derive(Clone, Debug)]
+pub struct Kind {
+    pub name: String,
+    /// What it is about, in a few words.
+    pub title: String,
+    /// Paragraphs, separated by empty lines.
+    pub about: String,
+    /// The attribute that the name of the resource stands for, where it is not given.
+    pub key: Argument,
+    /// What is told to the probe.
+    pub arguments: Vec<Argument>,
+    /// What the probe reports, and a check expects.
+    pub facts: Vec<Fact>,
+    pub tools: Option<String>,
+    pub examples: Vec<String>,
+    /// The probe, header and all.
+    pub body: String,
+    /// It may wait for a network, a disk or a command.
+    pub waits: bool,
+    /// Comes with opsbook, and is trusted not to end the shell that runs it.
+    pub builtin: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Argument {
+    pub name: String,
+    pub kind: ArgumentKind,
+    pub default: Option<String>,
+    pub help: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ArgumentKind {
+    Text,
+    /// A command of the author: the node's shell, not opsbook, puts values into it.
+    Shell,
+    Bool,
+    Int,
+    /// A bare number is milliseconds, as in goss; else a duration with its unit.
+    Milliseconds,
+    /// Texts, one a line in the probe.
+    List,
+    /// Never seen by the probe: a value for the matchers themselves.
+    Any,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    pub name: String,
+    pub kind: FactKind,
+    /// Where it is false, or not as expected, nothing else is asked.
+    pub gate: bool,
+    /// What is expected where the check does not say.
+    pub default: Option<String>,
+    pub alias: Option<String>,
+    pub help: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FactKind {
+    Bool,
+    Int,
+    Text,
+    /// Permissions, compared as octal numbers.
+    Mode,
+    List,
+    /// IP addresses; the kernel's hexadecimal form is understood.
+    Addresses,
+    /// Text of any length: a list is patterns for its lines.
+    Lines,
+    /// Headers of an HTTP answer, as lines in canonical spelling.
+    Headers,
+    /// Comes from the check itself, not from the node.
+    Given,
+}
+
+/// Attributes that every type has.
+pub const COMMON: &[(&str, &str)] = &[
+    ("title", "what the check is called in reports"),
+    (
+        "meta",
+        "anything, for people and other tools; opsbook does not read it",
+    ),
+    (
+        "skip",
+        "`true`, or `{reason: TEXT, until: YYYY-MM-DD}`: ignored with its reason, and failing once the date has passed",
+    ),
+    (
+        "eventually",
+        "`60s/2s`: try for 60 seconds, every 2 seconds, until it holds",
+    ),
+    (
+        "timeout",
+        "a duration with its unit: the check is an error after it",
+    ),
+    ("sudo", "`true`, or the name of a user: look as that user"),
+    ("on", "`node` (the default) or `local`: where to look from"),
+];
+
+impl Kind {
+    /// Reads the header of `checks/NAME.sh`.
+    #[must_use]
+    pub fn read(
+        source: &std::sync::Arc<Source>,
+        name: &str,
+        builtin: bool,
+    ) -> (Option<Kind>, Vec<Problem>) {
+        let mut problems = Vec::new();
+        let mut draft = Draft::default();
+        let mut at = 0;
+        for line in source.text.split_inclusive('\n') {
+            let span = Span::new(source, at..at + line.trim_end().len());
+            at += line.len();
+            let Some(comment) = line.trim_end().strip_prefix('#') else {
+                break;
+            };
+            if comment.starts_with('!') {
+                continue;
+            }
+            if let Some(directive) = comment.strip_prefix(':') {
+                if let Err(message) = draft.directive(directive.trim()) {
+                    problems.push(Problem::error("check-header", span, message));
+                }
+            } else {
+                draft.prose(comment.trim());
+            }
+        }
+        match draft.finish(name, &source.text, builtin) {
+            Ok(kind) => (Some(kind), problems),
+            Err(message) => {
+                let span = Span::new(source, 0..source.line(1).len());
+                problems.push(Problem::error("check-header", span, message).hint(
+                    "a probe begins with `# TYPE: TITLE`, and has `#: key NAME TYPE -- HELP` and `#: fact NAME TYPE -- HELP`",
+                ));
+                (None, problems)
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn fact(&self, name: &str) -> Option<&Fact> {
+        self.facts.iter().find(|fact| fact.is_called(name))
+    }
+
+    #[must_use]
+    pub fn argument(&self, name: &str) -> Option<&Argument> {
+        std::iter::once(&self.key)
+            .chain(&self.arguments)
+            .find(|argument| argument.name == name)
+    }
+
+    /// Every name that an attribute may have.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        let arguments = std::iter::once(&self.key).chain(&self.arguments);
+        arguments
+            .map(|argument| argument.name.as_str())
+            .chain(self.facts.iter().map(|fact| fact.name.as_str()))
+            .chain(COMMON.iter().map(|(name, _)| *name))
+    }
+}
+
+impl Fact {
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.alias.as_deref() == Some(name)
+    }
+}
+
+impl ArgumentKind {
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            ArgumentKind::Text => "text",
+            ArgumentKind::Shell => "command",
+            ArgumentKind::Bool => "true or false",
+            ArgumentKind::Int => "number",
+            ArgumentKind::Milliseconds => "milliseconds, or a duration",
+            ArgumentKind::List => "list",
+            ArgumentKind::Any => "anything",
+        }
+    }
+}
+
+impl FactKind {
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            FactKind::Bool => "true or false",
+            FactKind::Int => "number",
+            FactKind::Text => "text",
+            FactKind::Mode => "octal mode",
+            FactKind::List => "list",
+            FactKind::Addresses => "list of addresses",
+            FactKind::Lines | FactKind::Headers => "patterns or text",
+            FactKind::Given => "anything",
+        }
+    }
+}
+
+#[derive(Default)]
+struct Draft {
+    first: Option<String>,
+    about: String,
+    key: Option<Argument>,
+    arguments: Vec<Argument>,
+    facts: Vec<Fact>,
+    tools: Option<String>,
+    examples: Vec<String>,
+    waits: bool,
+}
+
+impl Draft {
+    fn prose(&mut self, line: &str) {
+        if self.first.is_none() {
+            self.first = Some(line.to_owned());
+        } else if !line.starts_with("shellcheck ") {
+            self.about.push_str(line);
+            self.about.push('\n');
+        }
+    }
+
+    fn directive(&mut self, text: &str) -> Result<(), String> {
+        let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let rest = rest.trim();
+        match word {
+            "key" => self.key = Some(argument(rest)?),
+            "arg" => self.arguments.push(argument(rest)?),
+            "fact" => self.facts.push(fact(rest)?),
+            "tools" => self.tools = Some(rest.to_owned()),
+            "waits" => self.waits = true,
+            "example" => self.examples.push(rest.to_owned()),
+            other => {
+                return Err(format!(
+                    "unknown directive `{other}`; there are `key`, `arg`, `fact`, `tools`, `waits` and `example`"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn finish(self, name: &str, body: &str, builtin: bool) -> Result<Kind, String> {
+        let first = self.first.unwrap_or_default();
+        let Some(title) = first
+            .strip_prefix(name)
+            .and_then(|rest| rest.strip_prefix(':'))
+        else {
+            return Err(format!("the first line does not say `# {name}: TITLE`"));
+        };
+        let key = self
+            .key
+            .ok_or("no `key` says what the name of the resource is")?;
+        if self.facts.is_empty() {
+            return Err("no `fact` says what can be expected".to_owned());
+        }
+        Ok(Kind {
+            name: name.to_owned(),
+            title: title.trim().to_owned(),
+            about: self.about.trim().to_owned(),
+            key,
+            arguments: self.arguments,
+            facts: self.facts,
+            tools: self.tools,
+            examples: self.examples,
+            waits: self.waits,
+            body: body.to_owned(),
+            builtin,
+        })
+    }
+}
+
+/// `NAME TYPE [= DEFAULT] -- HELP`
+fn argument(text: &str) -> Result<Argument, String> {
+    let (head, help) = split_help(text)?;
+    let (head, default) = split_default(head);
+    let mut words = head.split_whitespace();
+    let name = attribute_name(words.next())?;
+    let kind = match words.next() {
+        Some("text") => ArgumentKind::Text,
+        Some("shell") => ArgumentKind::Shell,
+        Some("bool") => ArgumentKind::Bool,
+        Some("int") => ArgumentKind::Int,
+        Some("milliseconds") => ArgumentKind::Milliseconds,
+        Some("list") => ArgumentKind::List,
+        Some("any") => ArgumentKind::Any,
+        other => {
+            return Err(unknown_type(
+                other,
+                "text, shell, bool, int, milliseconds, list, any",
+            ));
+        }
+    };
+    Ok(Argument {
+        name,
+        kind,
+        default,
+        help,
+    })
+}
+
+/// `NAME TYPE [gate] [alias NAME] [= DEFAULT] -- HELP`
+fn fact(text: &str) -> Result<Fact, String> {
+    let (head, help) = split_help(text)?;
+    let (head, default) = split_default(head);
+    let mut words = head.split_whitespace();
+    let name = attribute_name(words.next())?;
+    let kind = match words.next() {
+        Some("bool") => FactKind::Bool,
+        Some("int") => FactKind::Int,
+        Some("text") => FactKind::Text,
+        Some("mode") => FactKind::Mode,
+        Some("list") => FactKind::List,
+        Some("addresses") => FactKind::Addresses,
+        Some("lines") => FactKind::Lines,
+        Some("headers") => FactKind::Headers,
+        Some("given") => FactKind::Given,
+        other => {
+            return Err(unknown_type(
+                other,
+                "bool, int, text, mode, list, addresses, lines, headers",
+            ));
+        }
+    };
+    let mut fact = Fact {
+        name,
+        kind,
+        gate: false,
+        default,
+        alias: None,
+        help,
+    };
+    while let Some(word) = words.next() {
+        match word {
+            "gate" => fact.gate = true,
+            "alias" => fact.alias = Some(attribute_name(words.next())?),
+            other => return Err(format!("unknown word `{other}`")),
+        }
+    }
+    Ok(fact)
+}
+
+fn split_help(text: &str) -> Result<(&str, String), String> {
+    let (head, help) = text
+        .split_once(" -- ")
+        .ok_or("no ` -- ` and what it means")?;
+    Ok((head.trim(), help.trim().to_owned()))
+}
+
+fn split_default(head: &str) -> (&str, Option<String>) {
+    match head.split_once(" = ") {
+        Some((head, default)) => (head, Some(default.trim().to_owned())),
+        None => (head, None),
+    }
+}
+
+fn attribute_name(word: Option<&str>) -> Result<String, String> {
+    let name = word.ok_or("no name")?;
+    let fits = name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if fits {
+        Ok(name.to_owned())
+    } else {
+        Err(format!(
+            "`{name}` is no name of an attribute: lower-case letters, digits and `-`"
+        ))
+    }
+}
+
+fn unknown_type(word: Option<&str>, known: &str) -> String {
+    format!("unknown type `{}`; there are {known}", word.unwrap_or(""))
+}

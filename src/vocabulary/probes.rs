@@ -1,0 +1,698 @@
+//! Every probe under every POSIX shell at hand: a case where it holds, one where it does not,
+//! one where it cannot look. No root, no network but 127.0.0.0/8; what a case needs of the
+//! system is made in a folder, which the probes take for the root of the system.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use super::tests::one;
+use super::*;
+
+/// How long one probe may take in a test.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A folder that stands for a node: its files, and the only tools that it has.
+struct Node {
+    folder: tempfile::TempDir,
+    /// Tools of our own as shell functions: a busybox may prefer its applets to files.
+    functions: String,
+}
+
+impl Node {
+    fn new() -> Node {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("root")).unwrap();
+        std::fs::create_dir_all(folder.path().join("bin")).unwrap();
+        Node {
+            folder,
+            functions: String::new(),
+        }
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.path().join("root")
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.folder.path().join("bin")
+    }
+
+    fn file(self, path: &str, text: &str) -> Node {
+        let path = self.root().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        self
+    }
+
+    /// Makes tools of this system available.
+    fn tools(self, names: &[&str]) -> Node {
+        for name in names {
+            let found = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+                .iter()
+                .map(|folder| Path::new(folder).join(name))
+                .find(|path| path.exists());
+            if let Some(path) = found {
+                std::os::unix::fs::symlink(path, self.bin().join(name)).unwrap();
+            }
+        }
+        self
+    }
+
+    /// Adds a tool of our own: a script.
+    fn stub(mut self, name: &str, script: &str) -> Node {
+        let path = self.bin().join(name);
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        if name.bytes().all(|b| b.is_ascii_alphanumeric()) {
+            writeln!(self.functions, "{name}() (\n{script}\n)").unwrap();
+        }
+        self
+    }
+}
+
+/// The POSIX shells of this machine, each as a command.
+fn shells() -> Vec<Vec<&'static str>> {
+    let shells: [&[&str]; 3] = [&["dash"], &["busybox", "sh"], &["bash", "--posix"]];
+    let there = |shell: &&[&str]| {
+        Command::new(shell[0])
+            .args(&shell[1..])
+            .args(["-c", ":"])
+            .stderr(Stdio::null())
+            .status()
+            .is_ok()
+    };
+    let found: Vec<Vec<&str>> = shells
+        .into_iter()
+        .filter(there)
+        .map(<[&str]>::to_vec)
+        .collect();
+    if found.len() < 3 {
+        skipped("some of dash, busybox and bash are not installed");
+    }
+    assert!(!found.is_empty(), "there is no POSIX shell");
+    found
+}
+
+/// Names what was not tested; on a machine that must test everything, that is a failure.
+fn skipped(reason: &str) {
+    let must = std::env::var("CI").is_ok_and(|ci| ci == "true") && is_root();
+    assert!(!must, "skipped: {reason}");
+    let _ = writeln!(std::io::stderr(), "skipped: {reason}");
+}
+
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Runs a batch as a node would, and returns what it printed.
+fn run(node: &Node, shell: &[&str], batch: &Batch) -> (i32, Vec<u8>, Vec<u8>) {
+    let mut script = String::new();
+    for (name, value) in &batch.variables {
+        writeln!(script, "{name}='{}'", value.replace('\'', r"'\''")).unwrap();
+    }
+    if shell[0] == "busybox" {
+        script.push_str(&node.functions);
+    }
+    let text = batch
+        .text
+        .replace(
+            "ob_root=\n",
+            &format!("ob_root={}\n", node.root().display()),
+        )
+        .replace(
+            "PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin\n",
+            &format!("PATH={}\n", node.bin().display()),
+        );
+    assert_ne!(text, *batch.text);
+    script.push_str(&text);
+    let path = node.folder.path().join("script");
+    std::fs::write(&path, script).unwrap();
+    let out = node.folder.path().join("out");
+    let err = node.folder.path().join("err");
+    let mut child = Command::new(shell[0])
+        .args(&shell[1..])
+        .arg(&path)
+        .stdin(Stdio::null())
+        .stdout(std::fs::File::create(&out).unwrap())
+        .stderr(std::fs::File::create(&err).unwrap())
+        .spawn()
+        .unwrap();
+    let status = wait(&mut child);
+    (
+        status,
+        std::fs::read(out).unwrap(),
+        std::fs::read(err).unwrap(),
+    )
+}
+
+fn wait(child: &mut std::process::Child) -> i32 {
+    let end = Instant::now() + LIMIT;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code().unwrap_or(-1);
+        }
+        if Instant::now() > end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("the probe took longer than {LIMIT:?}");
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// What a check says on a node, in one line.
+fn say(node: &Node, shell: &[&str], assertion: &Assertion) -> String {
+    let (status, out, err) = run(node, shell, &assertion.script());
+    let decision = match assertion.facts(status, &out, &err) {
+        Err(error) => return error.to_string(),
+        Ok(facts) => assertion.decide(&facts),
+    };
+    match decision {
+        Decision::Holds => "holds".to_owned(),
+        Decision::CannotLook(error) => error.to_string(),
+        Decision::Fails(evidence) => evidence
+            .iter()
+            .map(|e| {
+                format!(
+                    "{}: expected {}, found {}",
+                    e.attribute, e.expected, e.found
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
+}
+
+/// Each check under each shell that lacks what the node lacks: a busybox has its applets.
+fn table_without(node: &Node, cases: &[(&str, &str)]) {
+    for shell in shells().iter().filter(|shell| shell[0] != "busybox") {
+        for (check, expected) in cases {
+            assert_eq!(
+                say(node, shell, &one(check)),
+                *expected,
+                "{check} under {shell:?}"
+            );
+        }
+    }
+}
+
+/// Each check on the node under each shell.
+fn table(node: &Node, cases: &[(&str, &str)]) {
+    for shell in shells() {
+        for (check, expected) in cases {
+            assert_eq!(
+                say(node, &shell, &one(check)),
+                *expected,
+                "{check} under {shell:?}"
+            );
+        }
+    }
+}
+
+fn plain() -> Node {
+    Node::new().tools(&[
+        "cat",
+        "ls",
+        "head",
+        "grep",
+        "stat",
+        "readlink",
+        "sha256sum",
+        "md5sum",
+        "sha512sum",
+    ])
+}
+
+#[test]
+fn file() {
+    let node = plain();
+    let root = node.root();
+    std::fs::write(root.join("a b'c"), "alpha\nbe\0ta\n").unwrap();
+    std::fs::set_permissions(root.join("a b'c"), std::fs::Permissions::from_mode(0o2640)).unwrap();
+    std::os::unix::fs::symlink("a b'c", root.join("link")).unwrap();
+    std::os::unix::fs::symlink("nowhere", root.join("dangling")).unwrap();
+    let root = root.display();
+    for (check, expected) in [
+        (
+            r#"file: {"ROOT/a b'c": {exists: true, filetype: file, mode: "2640", size: 12}}"#,
+            "holds",
+        ),
+        (
+            r#"file: {"ROOT/a b'c": {contents: [alpha, "/^be.ta$/", "!gamma"]}}"#,
+            "holds",
+        ),
+        (
+            r#"file: {"ROOT/a b'c": {sha256: 2f4d4d8e9a3b, md5: {have-len: 32}, sha512: {have-len: 128}}}"#,
+            r#"sha256: expected "2f4d4d8e9a3b", found "e2371dd88e80b9b27b2fb2e5ba6d0e0e0b2cc6ed3f9b7a5e1f1a5c1b5e0ea5c9""#,
+        ),
+        (
+            r#"file: {x: {path: "ROOT/a b'c", mode: "0600"}}"#,
+            r#"mode: expected "0600", found "2640""#,
+        ),
+        (
+            "file: {ROOT/link: {filetype: symlink, linked-to: \"a b'c\", contents: [alpha]}}",
+            "holds",
+        ),
+        (
+            "file: {ROOT/dangling: {exists: true, linked-to: nowhere}}",
+            "holds",
+        ),
+        (
+            "file: {ROOT/dangling: {contents: [x]}}",
+            "cannot look: what the link points to does not exist",
+        ),
+        ("file: {ROOT: {filetype: directory}}", "holds"),
+        (
+            "file: {ROOT: {contents: [x]}}",
+            "cannot look: a directory has no contents to read",
+        ),
+        (
+            "file: {ROOT/none/at/all: {exists: false, mode: 0600}}",
+            "holds",
+        ),
+        (
+            "file: {ROOT/none: {mode: 0600}}",
+            "exists: expected true, found false",
+        ),
+        ("file: {/dev/null: {filetype: character-device}}", "holds"),
+        (
+            "file: {~nobody-here/x: {}}",
+            "cannot look: no local user `nobody-here`",
+        ),
+    ] {
+        let check = check.replace("ROOT", &root.to_string());
+        for shell in shells() {
+            let said = say(&node, &shell, &one(&check));
+            if expected.starts_with("sha256") {
+                assert!(said.starts_with(&expected[..38]), "{said}");
+                continue;
+            }
+            assert_eq!(said, expected, "{check} under {shell:?}");
+        }
+    }
+}
+
+#[test]
+fn file_without_stat() {
+    let node = Node::new().tools(&["ls"]);
+    let path = node.root().join("x");
+    std::fs::write(&path, "x").unwrap();
+    for mode in [0o644, 0o4755, 0o2640, 0o1777, 0o7000] {
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        let check = format!(
+            "file: {{{}: {{mode: \"{mode:04o}\", size: 1}}}}",
+            path.display()
+        );
+        table(&node, &[(&check, "holds")]);
+    }
+    let check = format!("file: {{{}: {{sha256: x}}}}", path.display());
+    table_without(
+        &node,
+        &[(&check, "cannot look: no `sha256sum` or `openssl`")],
+    );
+}
+
+#[test]
+fn file_in_a_closed_directory() {
+    if is_root() {
+        // No directory is closed to root, and these tests take no other user.
+        return;
+    }
+    let node = plain();
+    let closed = node.root().join("closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let check = format!("file: {{{}/x/y: {{exists: false}}}}", closed.display());
+    let expected = format!(
+        "cannot look: no permission to look into `{}`",
+        closed.display()
+    );
+    table(&node, &[(&check, &expected)]);
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+}
+
+#[test]
+fn command() {
+    let node = Node::new().tools(&["cat"]);
+    table(
+        &node,
+        &[
+            (
+                "command: {'echo hi; echo oh >&2': {exit-status: 0, stdout: [hi], stderr: [oh]}}",
+                "holds",
+            ),
+            (
+                "command: {'printf hi': {exit-status: 0, stdout: hi, stderr: ''}}",
+                "holds",
+            ),
+            ("command: {'exit 3': {exit-status: 3}}", "holds"),
+            ("command: {x: {exec: 'false', exit-status: 1}}", "holds"),
+            (
+                "command: {'exit 3': {}}",
+                "exit-status: expected 0, found 3",
+            ),
+            (
+                "command: {'foobar': {exit-status: 127, stderr: [not found]}}",
+                "holds",
+            ),
+            (
+                "command: {'echo a b': {exit-status: 0, stdout: [c]}}",
+                r#"stdout: expected lines with ["c"], found "a b\n""#,
+            ),
+            ("command: {'cat': {exit-status: 0, stdout: ''}}", "holds"),
+            (
+                "command: {'fact stdout forged': {exit-status: 127}}",
+                "holds",
+            ),
+            (
+                "command: {'printf \"\\nexit-status 0\\n\"; exit 1': {exit-status: 1}}",
+                "holds",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn service_of_systemd() {
+    let node = plain().file("run/systemd/system/x", "").stub(
+        "systemctl",
+        r#"case $* in
+*is-enabled*sysv*) exit 0 ;;
+*is-enabled*) exit 1 ;;
+*nginx*) printf 'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n' ;;
+*broken*) printf 'LoadState=loaded\nActiveState=failed\nUnitFileState=disabled\n' ;;
+*masked*) printf 'LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n' ;;
+*sysv*) printf 'LoadState=loaded\nActiveState=active\nUnitFileState=generated\n' ;;
+*bus*) echo 'Failed to connect to bus'; exit 1 ;;
+*) printf 'LoadState=not-found\nActiveState=inactive\nUnitFileState=\n' ;;
+esac"#,
+    );
+    table(
+        &node,
+        &[
+            (
+                "service: {nginx: {enabled: true, running: true, failed: false}}",
+                "holds",
+            ),
+            (
+                "service: {broken: {enabled: true, running: true, failed: false}}",
+                "enabled: expected true, found false; running: expected true, found false; failed: expected false, found true",
+            ),
+            ("service: {masked: {masked: true, running: false}}", "holds"),
+            ("service: {sysv: {enabled: true, running: true}}", "holds"),
+            (
+                "service: {none: {exists: false, enabled: false, running: false}}",
+                "holds",
+            ),
+            (
+                "service: {bus: {running: false}}",
+                "cannot look: systemctl: Failed to connect to bus",
+            ),
+            (
+                "service: {a/b: {running: false}}",
+                "cannot look: `a/b` is no name of a service",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn service_elsewhere() {
+    let openrc = plain()
+        .file("etc/init.d/sshd", "")
+        .file("etc/runlevels/default/sshd", "")
+        .file("etc/init.d/crond", "")
+        .stub("rc-service", "[ $1 = sshd ] || exit 3");
+    table(
+        &openrc,
+        &[
+            (
+                "service: {sshd: {enabled: true, running: true, runlevels: [default]}}",
+                "holds",
+            ),
+            (
+                "service: {crond: {enabled: true, running: true}}",
+                "enabled: expected true, found false; running: expected true, found false",
+            ),
+            ("service: {none: {exists: false, running: false}}", "holds"),
+        ],
+    );
+    let scripts = plain()
+        .file("etc/init.d/nginx", "")
+        .file("etc/rc3.d/S20nginx", "")
+        .file("etc/rc5.d/S20nginx", "")
+        .stub("service", "exit 0");
+    table(
+        &scripts,
+        &[(
+            "service: {nginx: {enabled: true, running: true, runlevels: ['3', '5']}}",
+            "holds",
+        )],
+    );
+    let stopped = plain().stub("systemctl", "exit 1");
+    table(
+        &stopped,
+        &[
+            (
+                "service: {nginx: {running: false}}",
+                "cannot look: systemd is installed, but does not run here",
+            ),
+            ("service: {nginx: {enabled: false}}", "holds"),
+        ],
+    );
+    table(
+        &plain(),
+        &[(
+            "service: {nginx: {running: false}}",
+            "cannot look: no systemd, OpenRC or init scripts",
+        )],
+    );
+}
+
+#[test]
+fn port() {
+    let tcp = "  sl  local_address rem_address   st\n   0: 0100007F:0016 00000000:0000 0A 0 0\n   1: 00000000:01BB 00000000:0000 0A 0 0\n   2: 0100007F:1F90 0100007F:8888 01 0 0\n   3: 0200007F:0016 00000000:0000 0A 0 0\n";
+    let tcp6 = "  sl  local_address\n   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0 0\n";
+    let node = plain()
+        .file("proc/net/tcp", tcp)
+        .file("proc/net/tcp6", tcp6)
+        .file(
+            "proc/net/udp",
+            "  sl\n   0: 3500007F:0035 00000000:0000 07 0 0\n",
+        );
+    table(
+        &node,
+        &[
+            (
+                "port: {tcp:22: {ip: {consist-of: [127.0.0.1, 127.0.0.2]}}}",
+                "holds",
+            ),
+            ("port: {443: {listening: true, ip: 0.0.0.0}}", "holds"),
+            (
+                "port: {tcp:8080: {listening: true}}",
+                "listening: expected true, found false",
+            ),
+            ("port: {tcp6:80: {ip: ['::']}}", "holds"),
+            ("port: {tcp:80: {listening: false}}", "holds"),
+            ("port: {udp:53: {ip: [127.0.0.53]}}", "holds"),
+            ("port: {udp6:53: {listening: false}}", "holds"),
+            (
+                "port: {sctp:53: {}}",
+                "cannot look: `sctp` is none of `tcp`, `tcp6`, `udp`, `udp6`",
+            ),
+            ("port: {tcp:x: {}}", "cannot look: `x` is no port number"),
+        ],
+    );
+    let ss = plain().stub(
+        "ss",
+        r#"case $1 in -4) echo 'LISTEN 0 128 127.0.0.1:22 0.0.0.0:*' ;; *) echo 'LISTEN 0 128 *:80 *:*'; echo 'LISTEN 0 128 [::1]:25 [::]:*' ;; esac"#,
+    );
+    table(
+        &ss,
+        &[
+            ("port: {tcp:22: {ip: [127.0.0.1]}}", "holds"),
+            ("port: {tcp6:80: {ip: ['::']}}", "holds"),
+            ("port: {tcp6:25: {ip: ['::1']}}", "holds"),
+            (
+                "port: {tcp:80: {listening: true}}",
+                "listening: expected true, found false",
+            ),
+        ],
+    );
+    let netstat = plain().stub(
+        "netstat",
+        r#"echo 'Active Internet connections'; echo 'Proto Recv-Q Send-Q Local Address Foreign Address State'
+echo 'tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN'; echo 'tcp6 0 0 :::80 :::* LISTEN'"#,
+    );
+    table(
+        &netstat,
+        &[
+            ("port: {tcp:22: {ip: [0.0.0.0]}}", "holds"),
+            ("port: {tcp6:80: {ip: ['::']}}", "holds"),
+            ("port: {tcp:80: {listening: false}}", "holds"),
+        ],
+    );
+    table_without(
+        &plain(),
+        &[(
+            "port: {22: {listening: false}}",
+            "cannot look: no `/proc/net`, `ss` or `netstat`",
+        )],
+    );
+}
+
+#[test]
+fn process() {
+    let node = plain()
+        .file("proc/1/comm", "init\n")
+        .file("proc/20/comm", "nginx\n")
+        .file("proc/21/comm", "nginx\n")
+        .file("proc/30/comm", "a-long-name-of-\n");
+    table(
+        &node,
+        &[
+            ("process: {nginx: {running: true, count: 2}}", "holds"),
+            (
+                "process: {a-long-name-of-a-program: {running: true}}",
+                "holds",
+            ),
+            (
+                "process: {ngin: {running: true}}",
+                "running: expected true, found false",
+            ),
+            ("process: {gone: {running: false, count: 0}}", "holds"),
+        ],
+    );
+    table(
+        &plain().stub("ps", "echo init; echo nginx"),
+        &[("process: {nginx: {running: true}}", "holds")],
+    );
+    table_without(
+        &plain(),
+        &[(
+            "process: {nginx: {running: false}}",
+            "cannot look: no `/proc` and no `ps`",
+        )],
+    );
+}
+
+#[test]
+fn users_and_groups() {
+    let node = plain()
+        .file(
+            "etc/passwd",
+            "root:x:0:0:root:/root:/bin/sh\nana:x:1000:100::/home/ana:/bin/ash\nanastasia:x:1001:100::/:\n",
+        )
+        .file("etc/group", "root:x:0:\nusers:x:100:\nwheel:x:10:root,ana\nana:x:7:anastasia\n");
+    table(
+        &node,
+        &[
+            (
+                "user: {ana: {exists: true, uid: 1000, gid: 100, home: /home/ana, shell: /bin/ash, groups: {consist-of: [users, wheel]}}}",
+                "holds",
+            ),
+            ("user: {ana: {uid: '1000'}}", "holds"),
+            (
+                "user: {ana: {groups: [root]}}",
+                r#"groups: expected containing ["root"], found ["users", "wheel"]"#,
+            ),
+            ("user: {an: {}}", "exists: expected true, found false"),
+            ("user: {bob: {exists: false}}", "holds"),
+            ("group: {wheel: {gid: 10, members: [ana]}}", "holds"),
+            ("group: {users: {members: {consist-of: []}}}", "holds"),
+            ("group: {wheel: {gid: 11}}", "gid: expected 11, found 10"),
+            ("group: {gone: {exists: false}}", "holds"),
+        ],
+    );
+    let ldap = node
+        .stub(
+            "getent",
+            "case $* in 'passwd eve') echo 'eve:*:5000:5000::/home/eve:/bin/sh' ;; 'group far') echo 'far:*:5000:eve' ;; *) exit 2 ;; esac",
+        )
+        .stub("id", "echo far near");
+    table(
+        &ldap,
+        &[
+            ("user: {eve: {uid: 5000, groups: [near]}}", "holds"),
+            ("group: {far: {gid: 5000}}", "holds"),
+            ("user: {bob: {exists: false}}", "holds"),
+        ],
+    );
+    table(
+        &plain(),
+        &[
+            (
+                "user: {root: {exists: false}}",
+                "cannot look: no readable `/etc/passwd` and no `getent`",
+            ),
+            (
+                "group: {root: {exists: false}}",
+                "cannot look: no readable `/etc/group` and no `getent`",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn a_batch_keeps_what_belongs_to_each() {
+    let node = plain()
+        .file("etc/passwd", "root:x:0:0::/root:/bin/sh\n")
+        .file("etc/group", "root:x:0:\n")
+        .file("proc/1/comm", "init\n");
+    let checks = [
+        (
+            "command: {'echo one; echo uno >&2': {stdout: [one], stderr: [uno]}}",
+            true,
+        ),
+        ("user: {root: {uid: 0}}", true),
+        (
+            "command: {'echo two; IFS=:; set -f; exit 4': {exit-status: 4, stdout: [two], stderr: ''}}",
+            true,
+        ),
+        ("user: {bob: {}}", false),
+        ("process: {init: {running: true}}", true),
+        ("command: {'cd /; false': {exit-status: 0}}", false),
+        ("user: {root: {shell: /bin/sh}}", true),
+    ];
+    let assertions: Vec<Assertion> = checks.iter().map(|(check, _)| one(check)).collect();
+    let all: Vec<&Assertion> = assertions.iter().collect();
+    let batch = Batch::new(&all);
+    for shell in shells() {
+        let (status, out, err) = run(&node, &shell, &batch);
+        assert_eq!(status, 0);
+        let facts = batch.split(status, &out, &err);
+        for ((assertion, facts), (check, holds)) in assertions.iter().zip(facts).zip(checks) {
+            let decision = assertion.decide(&facts.unwrap());
+            assert_eq!(decision == Decision::Holds, holds, "{check}: {decision:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_stopped_is_not_known() {
+    let node = plain();
+    let checks = [
+        one("command: {'echo one': {stdout: [one]}}"),
+        one("command: {'kill -9 $$': {exit-status: 0}}"),
+        one("command: {'true': {}}"),
+    ];
+    let all: Vec<&Assertion> = checks.iter().collect();
+    let batch = Batch::new(&all);
+    for shell in shells() {
+        let (status, out, err) = run(&node, &shell, &batch);
+        let facts = batch.split(status, &out, &err);
+        assert!(facts[0].is_ok());
+        assert!(facts[1].is_err() && facts[2].is_err());
+    }
+    let nothing = checks[0]
+        .facts(127, b"motd\n", b"sh: not found\n")
+        .unwrap_err();
+    assert_eq!(
+        nothing.to_string(),
+        "cannot look: the probe ended with status 127: sh: not found"
+    );
+}

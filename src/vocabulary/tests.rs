@@ -1,0 +1,209 @@
+//! Typed checks from YAML to their decision, without any node.
+
+use super::*;
+use crate::source::{Passage, Span};
+use crate::yaml::{self, Value};
+
+/// The assertions of a contract, or every problem as it is drawn.
+pub(super) fn understand(text: &str) -> Result<Vec<Assertion>, String> {
+    let source = Source::new("manual/web.md", text);
+    let (yaml, mut problems) = yaml::read(&Passage::whole(&source));
+    let mut assertions = Vec::new();
+    if let Some(Value::Map(kinds)) = yaml.map(|yaml| yaml.value) {
+        for (kind, entry) in &kinds {
+            let Value::Map(resources) = &entry.value.value else {
+                panic!("{kind} is no map");
+            };
+            for (resource, attributes) in resources {
+                let spanned = |value: &str, span: &Span| Spanned {
+                    value: value.to_owned(),
+                    span: span.clone(),
+                };
+                let (assertion, more) = Vocabulary::builtin().assertion(
+                    &spanned(kind, &entry.key),
+                    &spanned(resource, &attributes.key),
+                    &attributes.value,
+                );
+                assertions.extend(assertion);
+                problems.extend(more);
+            }
+        }
+    }
+    if problems.is_empty() {
+        return Ok(assertions);
+    }
+    let drawn: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Err(drawn.join("\n"))
+}
+
+pub(super) fn one(text: &str) -> Assertion {
+    understand(text).unwrap().pop().unwrap()
+}
+
+/// What a probe would have printed, decided.
+fn decide(text: &str, printed: &str) -> String {
+    let assertion = one(text);
+    let facts = Facts::read(b"N", printed.as_bytes(), b"");
+    match assertion.decide(&facts) {
+        Decision::Holds => "holds".to_owned(),
+        Decision::CannotLook(error) => error.to_string(),
+        Decision::Fails(evidence) => evidence
+            .iter()
+            .map(|e| {
+                format!(
+                    "{}: expected {}, found {}",
+                    e.attribute, e.expected, e.found
+                )
+            })
+            .collect::<Vec<_>>()
+            .join("; "),
+    }
+}
+
+#[test]
+fn facts_decide() {
+    let file =
+        "exists true\nmode 0644\nowner root\nuid 0\nsize 12\nN > contents\nalpha\nbeta\n\nN .\n";
+    for (check, printed, expected) in [
+        ("file: {/x: {}}", file, "holds"),
+        (
+            "file: {/x: {mode: 0644, owner: root, uid: 0}}",
+            file,
+            "holds",
+        ),
+        ("file: {/x: {mode: '644', size: {gt: 10}}}", file, "holds"),
+        ("file: {/x: {mode: 0o644}}", file, "holds"),
+        (
+            "file: {/x: {mode: '0600', owner: www}}",
+            file,
+            r#"mode: expected "0600", found "0644"; owner: expected "www", found "root""#,
+        ),
+        ("file: {/x: {contents: [alpha, '!gamma']}}", file, "holds"),
+        ("file: {/x: {contains: [alpha]}}", file, "holds"),
+        ("file: {/x: {contents: \"alpha\\nbeta\"}}", file, "holds"),
+        (
+            "file: {/x: {contents: [alpha, gamma, '!beta']}}",
+            file,
+            r#"contents: expected lines with ["gamma", "!beta"], found "alpha\nbeta\n""#,
+        ),
+        (
+            "file: {/x: {group: wheel}}",
+            file,
+            "cannot look: the probe says nothing about `group`",
+        ),
+        (
+            "file: {/x: {group: wheel, uid: 1}}",
+            file,
+            "uid: expected 1, found 0",
+        ),
+        (
+            "file: {/x: {exists: false, mode: 0600}}",
+            "exists false\n",
+            "holds",
+        ),
+        (
+            "file: {/x: {mode: 0600}}",
+            "exists false\n",
+            "exists: expected true, found false",
+        ),
+        (
+            "file: {/x: {exists: false}}",
+            file,
+            "exists: expected false, found true",
+        ),
+        (
+            "file: {/x: {}}",
+            "cannot-look no permission to look into `/`\n",
+            "cannot look: no permission to look into `/`",
+        ),
+        (
+            "file: {/x: {linked-to: /y}}",
+            "exists true\nabsent linked-to\n",
+            "linked-to: expected \"/y\", found nothing",
+        ),
+        (
+            "file: {/x: {linked-to: {not: /y}}}",
+            "exists true\nabsent linked-to\n",
+            "linked-to: expected not \"/y\", found nothing",
+        ),
+        (
+            "port: {tcp:22: {ip: [0.0.0.0]}}",
+            "listening true\nip 00000000\n",
+            "holds",
+        ),
+        (
+            "port: {22: {ip: {consist-of: []}}}",
+            "listening true\nip 0100007F\n",
+            r#"ip: expected consisting of [], found ["127.0.0.1"]"#,
+        ),
+        (
+            "port: {22: {listening: false}}",
+            "listening false\nnone ip\n",
+            "holds",
+        ),
+        (
+            "service: {x: {running: true}}",
+            "running true\nenabled false\n",
+            "holds",
+        ),
+        (
+            "service: {x: {running: true}}",
+            "running maybe\n",
+            "cannot look: the probe says `running` is `maybe`",
+        ),
+    ] {
+        assert_eq!(decide(check, printed), expected, "{check}");
+    }
+}
+
+#[test]
+fn what_is_not_understood_is_drawn() {
+    for (check, expected) in [
+        (
+            "file:\n  /x: {mod: 0600}\n",
+            "manual/web.md:2:8: error: `file` has no attribute `mod`\n  |\n2 |   /x: {mod: 0600}\n  |        ^^^\n\nhint: did you mean `mode`?",
+        ),
+        (
+            "serivce:\n  x: {running: true}\n",
+            "manual/web.md:1:1: error: there is no type of check called `serivce`\n  |\n1 | serivce:\n  | ^^^^^^^\n\nhint: did you mean `service`?",
+        ),
+        (
+            "service:\n  x: {running: yes}\n",
+            "manual/web.md:2:16: error: `running` is `true` or `false`, or a matcher; found text\n  |\n2 |   x: {running: yes}\n  |                ^^^\n\nhint: write `true`",
+        ),
+        (
+            "service:\n  x: {}\n",
+            "manual/web.md:2:3: error: `service/x` asserts nothing\n  |\n2 |   x: {}\n  |   ^\n\nhint: say what is expected of `enabled`, `running`, `exists`, `failed`, `masked`, `runlevels`",
+        ),
+        (
+            "file:\n  /x: {contents: []}\n",
+            "manual/web.md:2:18: error: an empty list in `contents` asserts nothing\n  |\n2 |   /x: {contents: []}\n  |                  ^^\n\nhint: leave it out; `\"\"` says that there is no text",
+        ),
+        (
+            "file:\n  /x: {contents: [a], contains: [b]}\n",
+            "manual/web.md:2:23: error: `contents` is said twice\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |                       ^^^^^^^^\nmanual/web.md:2:8: first said here\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |        ^^^^^^^^",
+        ),
+        (
+            "file:\n  /x: {size: {gte: 3}}\n",
+            "manual/web.md:2:15: error: unknown matcher `gte`\n  |\n2 |   /x: {size: {gte: 3}}\n  |               ^^^\n\nhint: did you mean `ge`?",
+        ),
+        (
+            "file:\n  /x: {size: {gt: 3, lt: 5}}\n",
+            "manual/web.md:2:22: error: `size` has a second matcher in one map\n  |\n2 |   /x: {size: {gt: 3, lt: 5}}\n  |                      ^^\n\nhint: list them under `and` or `or`",
+        ),
+        (
+            "file:\n  /x: {eventually: 60/2s}\n",
+            "manual/web.md:2:20: error: `60` has no unit: `ms`, `s`, `m`, `h` or `d`; `eventually` is as `60s/2s`\n  |\n2 |   /x: {eventually: 60/2s}\n  |                    ^^^^^",
+        ),
+        (
+            "file:\n  /x: {mode: rw}\n",
+            "manual/web.md:2:14: error: `rw` is no octal mode, such as `\"0644\"`\n  |\n2 |   /x: {mode: rw}\n  |              ^^",
+        ),
+        (
+            "file:\n  /x: {skip: {until: 2027-01-31}}\n",
+            "manual/web.md:2:14: error: `skip` does not say its `reason`\n  |\n2 |   /x: {skip: {until: 2027-01-31}}\n  |              ^^^^^^^^^^^^^^^^^^^",
+        ),
+    ] {
+        assert_eq!(understand(check).unwrap_err(), expected);
+    }
+}
