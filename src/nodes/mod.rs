@@ -9,6 +9,7 @@ mod layers;
 mod load;
 mod parse;
 mod reserved;
+mod resolve;
 pub mod secret;
 mod select;
 pub mod substitute;
@@ -24,6 +25,7 @@ pub use evaluate::Params;
 pub use load::load;
 pub use parse::parse;
 pub use reserved::is_variable_name;
+pub use resolve::{Resolved, SecretError, resolve};
 pub use secret::SecretText;
 
 /// All that `nodes.yaml` or `nodes/*.yaml` define; nothing in it is evaluated yet.
