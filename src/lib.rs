@@ -7,5 +7,6 @@ pub mod nodes;
 pub mod plan;
 pub mod session;
 pub mod source;
+pub mod template;
 pub mod vocabulary;
 pub mod yaml;

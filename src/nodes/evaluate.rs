@@ -8,6 +8,7 @@ use super::expand::{Expanded, Expander};
 use super::layers::{self, Content, Item, Tree};
 use super::{Evaluated, Layer, Node, Nodes, Origin, Text, is_variable_name, reserved, secret};
 use crate::source::{Problem, Source, Span};
+use crate::template;
 use crate::yaml::{Entry, Map, Value, Yaml, plain_text};
 
 /// Values that a contract brings: a parameter's name, its default and the default's place.
@@ -28,7 +29,7 @@ impl Nodes {
         set: &[(String, String)],
     ) -> Result<Node, Vec<Problem>> {
         let definition = self
-            .nodes
+            .members
             .get(name)
             .ok_or_else(|| vec![self.unknown_node(name)])?;
         let mut problems = Vec::new();
@@ -67,11 +68,11 @@ impl Nodes {
             ..Node::default()
         };
         let mut expander = Expander::new(&tree);
-        let expanded = expander.expand_all(&tree);
+        let leaves = expander.expand_all(&tree);
         problems.extend(expander.into_problems());
         Builder {
             node: &mut node,
-            expanded: expanded.into_iter(),
+            expanded: leaves.into_iter(),
         }
         .build(tree);
         problems.extend(reserved::read(&mut node));
@@ -309,6 +310,23 @@ impl Node {
             .collect()
     }
 
+    /// The values of templates: all that scripts know, and maps and lists as they are.
+    /// Secrets are not among them; whoever renders puts those in that are asked for.
+    #[must_use]
+    pub fn template_values(&self) -> template::Values {
+        let mut values = template::Values::default();
+        let leaves = self
+            .leaves
+            .iter()
+            .filter(|(name, _)| is_variable_name(name));
+        for (name, evaluated) in leaves.chain(&self.values) {
+            if evaluated.undefined.is_none() && !holds_secret(&evaluated.value) {
+                values.yaml(name.as_str(), &evaluated.value);
+            }
+        }
+        values
+    }
+
     /// One variable; the error says why there is none, where something of this name is
     /// defined, and nothing where nothing is.
     pub fn text(&self, name: &str) -> Result<Text, Option<Box<Problem>>> {
@@ -330,6 +348,13 @@ fn text(value: &Yaml) -> Option<Text> {
         Some(reference) => reference.ok().map(Text::Secret),
         None => value.text().map(|text| Text::Plain(text.to_owned())),
     }
+}
+
+fn holds_secret(value: &Yaml) -> bool {
+    secret::reference(value).is_some()
+        || value
+            .as_map()
+            .is_some_and(|map| map.values().any(|entry| holds_secret(&entry.value)))
 }
 
 /// A list or map has no one text that a script could be given.

@@ -33,7 +33,7 @@ pub use secret::SecretText;
 pub struct Nodes {
     defaults: Definition,
     groups: IndexMap<String, Definition>,
-    nodes: IndexMap<String, Definition>,
+    members: IndexMap<String, Definition>,
 }
 
 /// What the files say about `defaults`, one group or one node.
@@ -153,7 +153,7 @@ pub enum SecretRef {
 impl Nodes {
     /// All names in the order of their definition.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.nodes.keys().map(String::as_str)
+        self.members.keys().map(String::as_str)
     }
 
     pub fn group_names(&self) -> impl ExactSizeIterator<Item = &str> {
@@ -162,13 +162,13 @@ impl Nodes {
 
     #[must_use]
     pub fn contains(&self, node: &str) -> bool {
-        self.nodes.contains_key(node)
+        self.members.contains_key(node)
     }
 
     /// Where a node is first defined.
     #[must_use]
     pub fn place(&self, node: &str) -> Option<&Span> {
-        self.nodes.get(node)?.span.as_ref()
+        self.members.get(node)?.span.as_ref()
     }
 }
 

@@ -61,8 +61,8 @@ impl NodesParser {
             self.nodes.groups = self.section(Section::Groups, known, groups.value);
         }
         if let Some(nodes) = root.swap_remove("nodes") {
-            let known = std::mem::take(&mut self.nodes.nodes);
-            self.nodes.nodes = self.section(Section::Nodes, known, nodes.value);
+            let known = std::mem::take(&mut self.nodes.members);
+            self.nodes.members = self.section(Section::Nodes, known, nodes.value);
         }
     }
 
@@ -187,8 +187,10 @@ impl NodesParser {
     }
 
     fn check_groups(&mut self) {
-        let Nodes { groups, nodes, .. } = &self.nodes;
-        for definition in groups.values().chain(nodes.values()) {
+        let Nodes {
+            groups, members, ..
+        } = &self.nodes;
+        for definition in groups.values().chain(members.values()) {
             for (index, (name, span)) in definition.groups.iter().enumerate() {
                 if !groups.contains_key(name) {
                     let message = format!("unknown group `{name}`");

@@ -278,7 +278,7 @@ fn transport(value: &Yaml) -> Result<Kind, Problem> {
     }
 }
 
-/// One `-o` line: a keyword of ssh_config and its value.
+/// One `-o` line: a keyword of `ssh_config` and its value.
 fn option(text: &str, value: &Yaml) -> Result<String, Problem> {
     let keyword = text.split(['=', ' ']).next().unwrap_or_default();
     let sound = !keyword.is_empty()

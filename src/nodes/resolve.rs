@@ -17,7 +17,7 @@ use super::{SecretRef, SecretText};
 const MAX_SECRET: usize = 64 * 1024;
 
 /// Long enough for somebody to unlock a store of passwords.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(120);
+const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// A secret, and what is questionable about where it was kept.
 pub struct Resolved {
@@ -164,6 +164,8 @@ fn run(words: &[String], root: &Path, limit: Duration) -> Result<Zeroizing<Vec<u
             program: program.clone(),
             limit,
         }),
+        // Nobody read the rest of it, so its status says nothing.
+        Some(Ok(bytes)) if bytes.len() > MAX_SECRET => Err(SecretError::TooLong),
         Some(_) if !status.success() => Err(SecretError::Failed {
             program: program.clone(),
             status,

@@ -35,7 +35,7 @@ impl Nodes {
         {
             self.check(atom)?;
         }
-        let mut chosen = vec![false; self.nodes.len()];
+        let mut chosen = vec![false; self.members.len()];
         let (exclusions, inclusions): (Vec<_>, Vec<_>) =
             items.iter().partition(|item| item.excludes());
         if inclusions.is_empty() {
@@ -81,19 +81,19 @@ impl Nodes {
     /// A name without `*` or `?` must exist, wherever it stands.
     fn check(&self, atom: &Atom<'_>) -> Result<(), Problem> {
         match atom {
-            Atom::Node(name) if !is_pattern(name) && !self.nodes.contains_key(*name) => {
+            Atom::Node(name) if !is_pattern(name) && !self.members.contains_key(*name) => {
                 let problem = self.unknown_node(name);
-                Err(match self.groups.contains_key(*name) {
-                    true => problem.hint(format!("`{name}` is a group: `@{name}`")),
-                    false => problem,
-                })
+                if self.groups.contains_key(*name) {
+                    return Err(problem.hint(format!("`{name}` is a group: `@{name}`")));
+                }
+                Err(problem)
             }
             Atom::Group(name) if !is_pattern(name) && !self.groups.contains_key(*name) => {
                 let message = format!("unknown group `{name}`");
                 let problem = Problem::bare("unknown-group", message);
                 Err(match crate::source::nearest(name, self.group_names()) {
                     Some(near) => problem.hint(format!("did you mean `@{near}`?")),
-                    None if self.nodes.contains_key(*name) => {
+                    None if self.members.contains_key(*name) => {
                         problem.hint(format!("`{name}` is a node, and selected without `@`"))
                     }
                     None => problem,
@@ -104,10 +104,10 @@ impl Nodes {
     }
 
     fn matching(&self, item: &Item<'_>) -> Vec<bool> {
-        let mut matching = vec![true; self.nodes.len()];
+        let mut matching = vec![true; self.members.len()];
         for factor in &item.factors {
             let groups = self.groups_of(&factor.atom);
-            for ((name, node), matching) in self.nodes.iter().zip(&mut matching) {
+            for ((name, node), matching) in self.members.iter().zip(&mut matching) {
                 let holds = match factor.atom {
                     Atom::Node(pattern) => fits(pattern, name),
                     Atom::Group(_) => node

@@ -59,7 +59,8 @@ pub fn show(duration: Duration) -> String {
     let mut text = String::new();
     for (unit, milliseconds) in UNITS {
         if left >= milliseconds {
-            text.push_str(&format!("{}{unit}", left / milliseconds));
+            text.push_str(&(left / milliseconds).to_string());
+            text.push_str(unit);
             left %= milliseconds;
         }
     }
