@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::manual::{
-    Block, Check, Delivery, DeliveryFrom, Eventually, Group, Manual, On, Page, Procedure, Role,
-    Step, SudoUser, Work,
+    Block, Check, Eventually, Manual, On, Page, Procedure, Role, Step, SudoUser, Work,
 };
-use crate::yaml::{Value, Yaml};
+
+use super::html::{attribute, badge, badge_of, code, command, name, reference, role, text, time};
+use super::tables::{assertions, delivered, parameters};
 
 /// HTML before and after a block, without line ends.
 pub(super) struct Frame {
@@ -192,7 +193,9 @@ struct Open {
 
 impl Open {
     fn fact(&mut self, term: &str, html: &str) {
-        self.before += &format!("<dt>{term}</dt><dd>{html}</dd>");
+        for part in ["<dt>", term, "</dt><dd>", html, "</dd>"] {
+            self.before.push_str(part);
+        }
     }
 
     fn closed(self) -> Frame {
@@ -343,101 +346,6 @@ fn step_line(procedure: &Procedure, step: &Step) -> String {
     )
 }
 
-fn parameters(procedure: &Procedure) -> String {
-    if procedure.params.is_empty() {
-        return String::new();
-    }
-    let rows = procedure.params.iter().map(|(name, param)| {
-        let value = match (&param.default, param.required) {
-            (Some(default), _) if default.is_empty() => "empty".to_owned(),
-            (Some(default), _) => code(default),
-            (None, true) => "<strong>required</strong>".to_owned(),
-            (None, false) => "none".to_owned(),
-        };
-        let form = param.pattern.as_deref().map(code).unwrap_or_default();
-        let help = text(param.help.as_deref().unwrap_or_default());
-        format!(
-            "<tr><td>{}</td><td>{help}</td><td>{value}</td><td>{form}</td></tr>",
-            code(name)
-        )
-    });
-    let rows: String = rows.collect();
-    format!(
-        "<div class=\"ops-wide\"><table><thead><tr><th>Parameter</th><th>Meaning</th>\
-         <th>Default</th><th>Form</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-}
-
-fn assertions(group: &Group) -> String {
-    if group.typed.is_empty() {
-        return String::new();
-    }
-    let rows = group.typed.iter().map(|check| {
-        format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
-            text(&check.kind.value),
-            code(&check.resource.value),
-            attributes(&check.attributes)
-        )
-    });
-    let rows: String = rows.collect();
-    format!(
-        "<div class=\"ops-wide\"><table><thead><tr><th>Kind</th><th>Resource</th>\
-         <th>Must be</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-}
-
-/// `running: true` reads `running`, `mode: "0600"` reads `mode 0600`.
-fn attributes(yaml: &Yaml) -> String {
-    let Value::Map(map) = &yaml.value else {
-        return code(&flow(yaml));
-    };
-    let parts = map.iter().map(|(key, entry)| match &entry.value.value {
-        Value::Bool(true) => text(key),
-        Value::Bool(false) => format!("not {}", text(key)),
-        _ => format!("{} {}", text(key), code(&flow(&entry.value))),
-    });
-    parts.collect::<Vec<_>>().join("<br>")
-}
-
-/// A value on one line, as YAML writes it.
-fn flow(yaml: &Yaml) -> String {
-    match &yaml.value {
-        Value::Seq(items) => {
-            let items: Vec<String> = items.iter().map(flow).collect();
-            format!("[{}]", items.join(", "))
-        }
-        Value::Map(map) => {
-            let pairs = map
-                .iter()
-                .map(|(key, entry)| format!("{key}: {}", flow(&entry.value)));
-            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
-        }
-        _ => yaml.text().unwrap_or_default().to_owned(),
-    }
-}
-
-fn delivered(deliveries: &[Delivery]) -> String {
-    let rows = deliveries.iter().map(|delivery| {
-        let (what, from) = match &delivery.from {
-            DeliveryFrom::File(path) => ("the file", code(path)),
-            DeliveryFrom::Tree(path) => ("the folder", code(path)),
-            DeliveryFrom::Template(path) => ("the template", code(path)),
-            DeliveryFrom::Inline(_) => ("the text below", String::new()),
-        };
-        format!(
-            "<tr><td>{}</td><td>{what} {from}</td><td>{}</td></tr>",
-            code(&format!("$bundle/{}", delivery.to)),
-            code(&format!("{:04o}", delivery.mode))
-        )
-    });
-    let rows: String = rows.collect();
-    format!(
-        "<div class=\"ops-wide\"><table><thead><tr><th>In the bundle</th><th>From</th>\
-         <th>Mode</th></tr></thead><tbody>{rows}</tbody></table></div>"
-    )
-}
-
 fn run_line(procedure: &Procedure) -> String {
     let one = |nodes: &str| !nodes.contains(['@', '*', '!', '&', ',', '$']);
     let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
@@ -446,17 +354,13 @@ fn run_line(procedure: &Procedure) -> String {
         .params
         .iter()
         .filter(|(_, p)| p.required && p.default.is_none());
-    let set: String = required
-        .map(|(name, _)| format!(" --set {name}={}", name.to_uppercase()))
-        .collect();
-    format!("opsbook run {} {node}{set}", procedure.id)
-}
-
-fn command(line: &str) -> String {
-    format!(
-        "<pre class=\"ops-command\"><code class=\"language-sh\">{}</code></pre>",
-        text(line)
-    )
+    let set = required.map(|(name, _)| format!("--set {name}={}", name.to_uppercase()));
+    let words = [
+        "opsbook run".to_owned(),
+        procedure.id.clone(),
+        node.to_owned(),
+    ];
+    words.into_iter().chain(set).collect::<Vec<_>>().join(" ")
 }
 
 fn word(role: Role) -> &'static str {
@@ -473,64 +377,9 @@ fn word(role: Role) -> &'static str {
     }
 }
 
-fn role(word: &str) -> String {
-    format!("<strong class=\"ops-role\">{}</strong> ", text(word))
-}
-
-/// The name of a block, which is also the link to it.
-fn name(id: &str) -> String {
-    format!(
-        "<a class=\"ops-name\" href=\"#{}\">{}</a> ",
-        attribute(id),
-        text(id)
-    )
-}
-
-fn reference(id: &str) -> String {
-    format!("<a href=\"#{}\">{}</a>", attribute(id), code(id))
-}
-
-fn badge(words: &str) -> String {
-    format!("<span class=\"ops-badge\">{}</span> ", text(words))
-}
-
-fn badge_of(kind: &str, words: &str) -> String {
-    format!(
-        "<span class=\"ops-badge ops-badge-{kind}\">{}</span> ",
-        text(words)
-    )
-}
-
-fn code(words: &str) -> String {
-    format!("<code>{}</code>", text(words))
-}
-
-fn time(duration: Duration) -> String {
-    let millis = duration.as_millis();
-    match millis {
-        0 => "0s".to_owned(),
-        n if n % 3_600_000 == 0 => format!("{} h", n / 3_600_000),
-        n if n % 60_000 == 0 => format!("{} min", n / 60_000),
-        n if n % 1000 == 0 => format!("{} s", n / 1000),
-        n => format!("{n} ms"),
-    }
-}
-
 /// From one page to another, as the book names them.
 fn relative(from: &Path, to: &Path) -> String {
     let depth = from.components().count().saturating_sub(1);
     let to = super::links::html_path(to);
     "../".repeat(depth) + &to.to_string_lossy()
-}
-
-fn text(words: &str) -> String {
-    let escaped = words
-        .replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;");
-    escaped.replace(['\n', '\r'], " ")
-}
-
-fn attribute(words: &str) -> String {
-    text(words).replace('"', "&quot;")
 }

@@ -97,8 +97,7 @@ pub(super) fn html_path(page: &Path) -> PathBuf {
         .file_stem()
         .map(|stem| stem.to_string_lossy().to_lowercase());
     match stem.as_deref() {
-        Some("readme") => page.with_file_name("index.html"),
-        Some("_index") => page.with_file_name("index.html"),
+        Some("readme" | "_index") => page.with_file_name("index.html"),
         _ => page.with_extension("html"),
     }
 }

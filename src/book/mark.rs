@@ -9,7 +9,7 @@ use std::path::Path;
 use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
-use crate::manual::{Block, Manual, Page, Role};
+use crate::manual::{Block, Manual, Page};
 
 use super::card::{Cards, Frame};
 
@@ -34,21 +34,14 @@ impl<'a> Marks<'a> {
 
     /// The chapter's Markdown with front matter taken off and marks put in.
     pub(super) fn page(&self, content: &str, page: &Page, options: &MarkdownOptions) -> String {
-        let number = self.pages.get(page.path.as_path()).copied();
-        let Some((text, ranges)) = located(content, page, options).zip(number).map(|(l, n)| {
-            (
-                l.0,
-                l.1.into_iter()
-                    .map(|(block, range)| (n, block, range))
-                    .collect::<Vec<_>>(),
-            )
-        }) else {
+        let Some(&number) = self.pages.get(page.path.as_path()) else {
             return content.to_owned();
         };
+        let (text, ranges) = located(content, page, options);
         let mut marked = String::with_capacity(text.len() * 2);
         let mut done = 0;
-        for (page_number, block, range) in ranges {
-            let Some(frame) = self.cards.frame(page_number, block) else {
+        for (block, range) in ranges {
+            let Some(frame) = self.cards.frame(number, block) else {
                 continue;
             };
             marked.push_str(&text[done..range.start]);
@@ -63,30 +56,36 @@ impl<'a> Marks<'a> {
 type Located<'t> = (&'t str, Vec<(usize, Range<usize>)>);
 
 /// The text without front matter, and where each tagged block stands in it.
-fn located<'t>(content: &'t str, page: &Page, options: &MarkdownOptions) -> Option<Located<'t>> {
-    let tagged = |role: &Option<Role>| role.is_some();
-    let normal = page.text.text.trim_end();
-    if let Some(at) = content.trim_end().strip_suffix(normal).map(str::len) {
+fn located<'t>(content: &'t str, page: &Page, options: &MarkdownOptions) -> Located<'t> {
+    let skip = front_matter(content, page);
+    let text = &content[skip..];
+    let known = page.text.text.trim_end();
+    if let Some(before) = text.trim_end().strip_suffix(known)
+        && !known.is_empty()
+    {
         let blocks = page.blocks.iter().enumerate();
         let ranges = blocks
-            .filter(|(_, block)| tagged(&block.role))
-            .map(|(index, block)| (index, block.range.clone()));
-        return Some((&content[at..], ranges.collect()));
+            .filter(|(_, block)| block.role.is_some() && block.range.end <= known.len())
+            .map(|(index, block)| {
+                let Range { start, end } = block.range;
+                (index, before.len() + start..before.len() + end)
+            });
+        return (text, ranges.collect());
     }
     // Another preprocessor changed the page: find the blocks again, in their order.
-    let text = without_front_matter(content, page);
-    Some((text, aligned(&fences(text, options), &page.blocks)))
+    (text, aligned(&fences(text, options), &page.blocks))
 }
 
-fn without_front_matter<'t>(content: &'t str, page: &Page) -> &'t str {
+/// How many bytes of the chapter are front matter.
+fn front_matter(content: &str, page: &Page) -> usize {
     if page.front_matter.is_none() {
-        return content;
+        return 0;
     }
-    let body = content
-        .strip_prefix("---")
-        .and_then(|rest| rest.split_once("\n---"))
-        .and_then(|(_, rest)| rest.split_once('\n'));
-    body.map_or(content, |(_, body)| body)
+    let body = ["---", "+++"].into_iter().find_map(|mark| {
+        let (_, rest) = content.strip_prefix(mark)?.split_once(&format!("\n{mark}"))?;
+        Some(rest.split_once('\n').map_or("", |(_, body)| body))
+    });
+    content.len() - body.unwrap_or(content).len()
 }
 
 fn fences(text: &str, options: &MarkdownOptions) -> Vec<(Range<usize>, String)> {

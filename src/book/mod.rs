@@ -11,7 +11,7 @@ use std::sync::Arc;
 use mdbook_driver::MDBook;
 use mdbook_preprocessor::book::Book;
 use mdbook_renderer::{RenderContext, Renderer};
-use mdbook_summary::parse_summary;
+use mdbook_summary::{Summary, parse_summary};
 
 use crate::manual::Manual;
 use crate::source::Problem;
@@ -19,6 +19,7 @@ use crate::source::Problem;
 mod card;
 mod config;
 mod destination;
+mod html;
 mod links;
 mod mark;
 mod notices;
@@ -26,6 +27,7 @@ mod pages;
 mod preprocess;
 mod publish;
 mod render;
+mod tables;
 
 pub use preprocess::{preprocess, supports};
 
@@ -94,7 +96,7 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
     problems.extend(notices::problems(said, &problems));
     problems.extend(rendered.problems);
 
-    let published = !(options.strict && !problems.is_empty());
+    let published = !options.strict || problems.is_empty();
     if published {
         staging.publish(&destination)?;
     }
@@ -156,7 +158,7 @@ fn load(
         return MDBook::load_with_config_and_summary(root, config, summary).map_err(failed);
     }
     let mut driver =
-        MDBook::load_with_config_and_summary(root, config, Default::default()).map_err(failed)?;
+        MDBook::load_with_config_and_summary(root, config, Summary::default()).map_err(failed)?;
     driver.book = Book::new_with_items(pages::items(manual));
     Ok(driver)
 }

@@ -55,7 +55,7 @@ pub(super) fn confined(context: &RenderContext, room: &Path) -> Result<RenderCon
     let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
     let source = Path::new(&context.config.book.src);
     let mut confined = context.clone();
-    confined.root = room.to_owned();
+    room.clone_into(&mut confined.root);
     std::fs::create_dir_all(room.join(source))?;
 
     let theme = room.join(".theme");

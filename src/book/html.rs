@@ -1,0 +1,65 @@
+//! Pieces of HTML that captions and cards are made of, each on one line.
+
+use std::time::Duration;
+
+pub(super) fn command(line: &str) -> String {
+    format!(
+        "<pre class=\"ops-command\"><code class=\"language-sh\">{}</code></pre>",
+        text(line)
+    )
+}
+
+pub(super) fn role(word: &str) -> String {
+    format!("<strong class=\"ops-role\">{}</strong> ", text(word))
+}
+
+/// The name of a block, which is also the link to it.
+pub(super) fn name(id: &str) -> String {
+    format!(
+        "<a class=\"ops-name\" href=\"#{}\">{}</a> ",
+        attribute(id),
+        text(id)
+    )
+}
+
+pub(super) fn reference(id: &str) -> String {
+    format!("<a href=\"#{}\">{}</a>", attribute(id), code(id))
+}
+
+pub(super) fn badge(words: &str) -> String {
+    format!("<span class=\"ops-badge\">{}</span> ", text(words))
+}
+
+pub(super) fn badge_of(kind: &str, words: &str) -> String {
+    format!(
+        "<span class=\"ops-badge ops-badge-{kind}\">{}</span> ",
+        text(words)
+    )
+}
+
+pub(super) fn code(words: &str) -> String {
+    format!("<code>{}</code>", text(words))
+}
+
+pub(super) fn time(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    match millis {
+        0 => "0s".to_owned(),
+        n if n % 3_600_000 == 0 => format!("{} h", n / 3_600_000),
+        n if n % 60_000 == 0 => format!("{} min", n / 60_000),
+        n if n % 1000 == 0 => format!("{} s", n / 1000),
+        n => format!("{n} ms"),
+    }
+}
+
+pub(super) fn text(words: &str) -> String {
+    let escaped = words
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;");
+    escaped.replace(['\n', '\r'], " ")
+}
+
+pub(super) fn attribute(words: &str) -> String {
+    text(words).replace('"', "&quot;")
+}

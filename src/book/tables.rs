@@ -1,0 +1,101 @@
+//! Tables of what contracts say: parameters, typed assertions, deliveries.
+
+use crate::manual::{Delivery, DeliveryFrom, Group, Procedure};
+use crate::yaml::{Value, Yaml};
+
+use super::html::{code, text};
+
+pub(super) fn parameters(procedure: &Procedure) -> String {
+    if procedure.params.is_empty() {
+        return String::new();
+    }
+    let rows = procedure.params.iter().map(|(name, param)| {
+        let value = match (&param.default, param.required) {
+            (Some(default), _) if default.is_empty() => "empty".to_owned(),
+            (Some(default), _) => code(default),
+            (None, true) => "<strong>required</strong>".to_owned(),
+            (None, false) => "none".to_owned(),
+        };
+        let form = param.pattern.as_deref().map(code).unwrap_or_default();
+        let help = text(param.help.as_deref().unwrap_or_default());
+        format!(
+            "<tr><td>{}</td><td>{help}</td><td>{value}</td><td>{form}</td></tr>",
+            code(name)
+        )
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>Parameter</th><th>Meaning</th>\
+         <th>Default</th><th>Form</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+pub(super) fn assertions(group: &Group) -> String {
+    if group.typed.is_empty() {
+        return String::new();
+    }
+    let rows = group.typed.iter().map(|check| {
+        format!(
+            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            text(&check.kind.value),
+            code(&check.resource.value),
+            attributes(&check.attributes)
+        )
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>Kind</th><th>Resource</th>\
+         <th>Must be</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
+/// `running: true` reads `running`, `mode: "0600"` reads `mode 0600`.
+fn attributes(yaml: &Yaml) -> String {
+    let Value::Map(map) = &yaml.value else {
+        return code(&flow(yaml));
+    };
+    let parts = map.iter().map(|(key, entry)| match &entry.value.value {
+        Value::Bool(true) => text(key),
+        Value::Bool(false) => format!("not {}", text(key)),
+        _ => format!("{} {}", text(key), code(&flow(&entry.value))),
+    });
+    parts.collect::<Vec<_>>().join("<br>")
+}
+
+/// A value on one line, as YAML writes it.
+fn flow(yaml: &Yaml) -> String {
+    match &yaml.value {
+        Value::Seq(items) => {
+            let items: Vec<String> = items.iter().map(flow).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Map(map) => {
+            let pairs = map
+                .iter()
+                .map(|(key, entry)| format!("{key}: {}", flow(&entry.value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        _ => yaml.text().unwrap_or_default().to_owned(),
+    }
+}
+
+pub(super) fn delivered(deliveries: &[Delivery]) -> String {
+    let rows = deliveries.iter().map(|delivery| {
+        let (what, from) = match &delivery.from {
+            DeliveryFrom::File(path) => ("the file", code(path)),
+            DeliveryFrom::Tree(path) => ("the folder", code(path)),
+            DeliveryFrom::Template(path) => ("the template", code(path)),
+            DeliveryFrom::Inline(_) => ("the text below", String::new()),
+        };
+        format!(
+            "<tr><td>{}</td><td>{what} {from}</td><td>{}</td></tr>",
+            code(&format!("$bundle/{}", delivery.to)),
+            code(&format!("{:04o}", delivery.mode))
+        )
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>In the bundle</th><th>From</th>\
+         <th>Mode</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
