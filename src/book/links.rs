@@ -76,7 +76,7 @@ impl<'a> Site<'a> {
             Err(why) => return Some(("broken-link", format!("the link `{link}` {why}"))),
         };
         let missing = || Some(("broken-link", format!("the link `{link}` leads nowhere")));
-        let Some(ids) = ids.get(file.as_path()) else {
+        let Some(ids) = ids.get(html_path(&file).as_path()) else {
             return if self.folder.join(&file).exists() {
                 None
             } else {

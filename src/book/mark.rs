@@ -82,7 +82,9 @@ fn front_matter(content: &str, page: &Page) -> usize {
         return 0;
     }
     let body = ["---", "+++"].into_iter().find_map(|mark| {
-        let (_, rest) = content.strip_prefix(mark)?.split_once(&format!("\n{mark}"))?;
+        let (_, rest) = content
+            .strip_prefix(mark)?
+            .split_once(&format!("\n{mark}"))?;
         Some(rest.split_once('\n').map_or("", |(_, body)| body))
     });
     content.len() - body.unwrap_or(content).len()

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mdbook_driver::MDBook;
+use mdbook_driver::config::{Config, HtmlConfig};
 use mdbook_preprocessor::book::Book;
 use mdbook_renderer::{RenderContext, Renderer};
 use mdbook_summary::{Summary, parse_summary};
@@ -115,7 +116,7 @@ struct Rendered {
 
 fn render_all(
     root: &Path,
-    config: mdbook_driver::config::Config,
+    config: Config,
     manual: Manual,
     into: &Path,
 ) -> Result<Rendered, BookError> {
@@ -123,10 +124,10 @@ fn render_all(
     let mut driver = load(root, config, &manual)?;
     driver.with_preprocessor(preprocess::Opsbook::new(Arc::clone(&manual)));
     let renderer = render::Html;
-    let (book, context) = driver
-        .preprocess_book(&renderer)
-        .map_err(|error| BookError::Render(format!("{error:#}")))?;
+    let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
+    let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
     let pages = book.chapters().count();
+    redirect_readmes(&mut driver.config, &book).map_err(failed)?;
     let mut render = RenderContext::new(root, book, driver.config.clone(), into);
     render
         .chapter_titles
@@ -140,13 +141,30 @@ fn render_all(
     Ok(Rendered { pages, problems })
 }
 
+/// mdBook makes `index.html` of `README.md` and leaves the links to `README.md` dead.
+fn redirect_readmes(config: &mut Config, book: &Book) -> anyhow::Result<()> {
+    let html: Option<HtmlConfig> = config.get("output.html")?;
+    let mut redirect = html.unwrap_or_default().redirect;
+    for chapter in book.chapters() {
+        let paths = chapter.source_path.as_ref().zip(chapter.path.as_ref());
+        if let Some((source, path)) = paths.filter(|(source, path)| source != path) {
+            let from = source.with_extension("html");
+            redirect
+                .entry(format!("/{}", from.display()))
+                .or_insert_with(|| name_of(&path.with_extension("html")));
+        }
+    }
+    config.set("output.html.redirect", redirect)
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
 /// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none. A
 /// chapter without its file cannot be opened; the manual has reported it.
-fn load(
-    root: &Path,
-    config: mdbook_driver::config::Config,
-    manual: &Manual,
-) -> Result<MDBook, BookError> {
+fn load(root: &Path, config: Config, manual: &Manual) -> Result<MDBook, BookError> {
     let failed = |error: anyhow::Error| BookError::Load {
         root: root.to_owned(),
         why: format!("{error:#}"),

@@ -1,0 +1,3 @@
+//! One binary for every test that needs a real shell, a real `sshd` or the real command line.
+
+mod book;
