@@ -1,6 +1,8 @@
 //! What `ssh` says -> the cause of a failed connection. Pure, but for one look at the record
 //! of a changed host key.
 
+use std::path::Path;
+
 use base64::Engine;
 use sha2::{Digest, Sha256};
 
@@ -134,6 +136,15 @@ fn recorded(place: &str) -> Option<String> {
         .split_whitespace()
         .find(|word| word.starts_with("AAAA"))?;
     key_fingerprint(key)
+}
+
+/// The first host in a file of known hosts, and the fingerprint of its key.
+pub(super) fn first_key(file: &Path) -> Option<(String, String)> {
+    let text = std::fs::read_to_string(file).ok()?;
+    let mut words = text.split_whitespace();
+    let host = words.next()?.to_owned();
+    let key = words.find(|word| word.starts_with("AAAA"))?;
+    Some((host, key_fingerprint(key)?))
 }
 
 fn key_fingerprint(key: &str) -> Option<String> {

@@ -11,6 +11,7 @@ mod hello;
 mod local;
 mod open;
 mod process;
+mod script;
 mod secret;
 mod ssh;
 mod transport;
@@ -77,6 +78,14 @@ impl Session {
         open::open(&node.transport, options).await
     }
 
+    /// The same, over a transport of which no node need be known.
+    pub async fn open_over(
+        transport: &nodes::Transport,
+        options: &OpenOptions,
+    ) -> Result<Self, OpenError> {
+        open::open(transport, options).await
+    }
+
     /// A shell on this machine.
     pub async fn local(options: &OpenOptions) -> Result<Self, OpenError> {
         open::open(&nodes::Transport::Local, options).await
@@ -99,7 +108,7 @@ impl Session {
     ) -> Result<Done, Lost> {
         let values = values.assignments();
         let job = Job {
-            interpreter: &script.interpreter,
+            interpreter: interpreter(script),
             values: &values,
             text: script.text.as_bytes(),
         };
@@ -168,6 +177,17 @@ impl Session {
                 .and_then(|lost| lost.clone())
                 .unwrap_or(Lost::Closed)
         }
+    }
+}
+
+/// A worker's subshell is the cheapest `sh`, but `$$` is the worker there: a script that
+/// asks for its own process id gets a process of its own.
+fn interpreter(script: &plan::Script) -> &str {
+    let asks = script.text.contains("$$") || script.text.contains("${$");
+    if script.interpreter == "sh" && asks {
+        "own"
+    } else {
+        &script.interpreter
     }
 }
 

@@ -199,5 +199,7 @@ async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenEr
     let ended = process.ended().await;
     let said = [noise.as_str(), ended.said.as_str()];
     let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();
-    OpenError::new(transport.cause(&ended), said.join("\n"))
+    let mut cause = transport.cause(&ended);
+    transport.show_key(&mut cause).await;
+    OpenError::new(cause, said.join("\n"))
 }

@@ -28,6 +28,7 @@ while :; do
       sh)
         if [ -e "$ob_d/$ob_j.v" ]; then . "$ob_d/$ob_j.v"; : >"$ob_d/$ob_j.v"; fi
         set -eu; . "$ob_d/$ob_j.s" ;;
+      own) exec sh -eu "$ob_d/b" "$ob_d/$ob_j.v" "$ob_d/$ob_j.s" ;;
       bash) exec bash -euo pipefail "$ob_d/b" "$ob_d/$ob_j.v" "$ob_d/$ob_j.s" ;;
       dash|ash|ksh|mksh|zsh) exec "$ob_i" -eu "$ob_d/b" "$ob_d/$ob_j.v" "$ob_d/$ob_j.s" ;;
       *)

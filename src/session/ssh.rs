@@ -2,12 +2,14 @@
 //! one. The only place that names the `openssh` crate.
 
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::process::Command;
 
-use super::OpenOptions;
 use super::control::ControlDir;
+use super::{OpenOptions, classify};
 use crate::nodes;
 
 /// What every `ssh` gets first, so that no configuration can turn it into something else.
@@ -29,13 +31,16 @@ const USUAL: [&str; 3] = [
     "ServerAliveCountMax=3",
 ];
 
+/// For asking once more for an unknown host key.
+const PROBE: Duration = Duration::from_secs(10);
+
 /// How one node is reached, and the socket of its open connection.
 #[derive(Debug)]
 pub(super) struct Route {
     ssh: nodes::Ssh,
     config: Option<PathBuf>,
     socket: PathBuf,
-    _dir: Arc<ControlDir>,
+    dir: Arc<ControlDir>,
 }
 
 impl Route {
@@ -46,7 +51,7 @@ impl Route {
             ssh,
             config,
             socket,
-            _dir: dir,
+            dir: dir,
         })
     }
 
@@ -62,6 +67,46 @@ impl Route {
     pub(super) fn channel(&self) -> Command {
         let mut command = self.command(None, "no");
         command.arg("exec sh");
+        command
+    }
+
+    /// The name by which ssh would record the node's host key, and the fingerprint.
+    pub(super) async fn shown_key(&self) -> Option<(String, String)> {
+        let record = self.socket.with_extension("key");
+        let mut probe = self.key_probe(&record);
+        let probe = probe
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true);
+        let ended = tokio::time::timeout(PROBE, probe.status()).await;
+        let found = ended.ok().and_then(|_| classify::first_key(&record));
+        let _ = std::fs::remove_file(&record);
+        found
+    }
+
+    /// A connection that ends before anybody is let in, and writes the host key that it was
+    /// shown to `record` on the way.
+    fn key_probe(&self, record: &Path) -> Command {
+        let mut ssh = self.ssh.clone();
+        let record = format!("UserKnownHostsFile={}", record.display());
+        let own = [
+            &record,
+            "GlobalKnownHostsFile=/dev/null",
+            "StrictHostKeyChecking=accept-new",
+            "HashKnownHosts=no",
+            "PreferredAuthentications=none",
+        ];
+        ssh.options
+            .splice(0..0, own.iter().map(|option| (*option).to_owned()));
+        let probe = Self {
+            ssh,
+            config: self.config.clone(),
+            socket: PathBuf::from("none"),
+            dir: Arc::clone(&self.dir),
+        };
+        let mut command = probe.command(None, "no");
+        command.arg("true");
         command
     }
 

@@ -59,6 +59,22 @@ impl Transport {
         }
     }
 
+    /// Asks the node again for a host key that was refused without being shown.
+    pub(super) async fn show_key(&self, cause: &mut Cause) {
+        let Self::Ssh(route) = self else { return };
+        if matches!(
+            cause,
+            Cause::HostKeyUnknown {
+                fingerprint: None,
+                ..
+            }
+        ) && let Some((host, shown)) = route.shown_key().await
+        {
+            let fingerprint = Some(shown);
+            *cause = Cause::HostKeyUnknown { host, fingerprint };
+        }
+    }
+
     /// Why nothing answered in time, while the command still runs.
     pub(super) fn late(&self) -> Cause {
         match self {

@@ -1,3 +1,5 @@
 //! One binary for every test that needs a real shell, a real `sshd` or the real command line.
 
 mod book;
+mod session;
+mod sshd;
