@@ -7,13 +7,17 @@
 //! was written.
 
 mod access;
+mod convert;
 pub mod duration;
 mod reader;
 mod scalar;
+mod typed;
 
 pub use access::unknown_keys;
+pub use convert::{to_json, to_serde, to_yaml};
 pub use reader::read;
 pub(crate) use scalar::plain_text;
+pub use typed::typed;
 
 use indexmap::IndexMap;
 

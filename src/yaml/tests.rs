@@ -84,3 +84,102 @@ fn a_duplicate_key_is_drawn_with_both_places() {
     let (root, _) = read_text("a: 1\nb: 2\na: 3\n");
     assert_eq!(root.unwrap().get("a").unwrap().text(), Some("1"));
 }
+
+#[derive(Debug, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Site {
+    name: String,
+    mode: Option<String>,
+    port: u16,
+    #[serde(default)]
+    kind: Kind,
+    #[serde(default)]
+    tags: Vec<String>,
+}
+
+#[derive(Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Kind {
+    #[default]
+    Plain,
+    Limit(u32),
+}
+
+#[test]
+fn types_take_texts_as_they_were_written() {
+    let yaml = sound("name: 1.10\nmode: 0644\nport: 80\nkind: {limit: 3}\ntags: [NO, 0x1]\n");
+    assert_eq!(
+        typed::<Site>(&yaml).unwrap(),
+        Site {
+            name: "1.10".into(),
+            mode: Some("0644".into()),
+            port: 80,
+            kind: Kind::Limit(3),
+            tags: vec!["NO".into(), "0x1".into()],
+        }
+    );
+}
+
+#[test]
+fn wrong_types_are_drawn_at_the_value() {
+    for (text, expected) in [
+        (
+            "name: a\nprot: 1\n",
+            "a.yaml:2:1: error: unknown key `prot`\n  |\n2 | prot: 1\n  | ^^^^\n\nhint: did you mean `port`?",
+        ),
+        (
+            "name: a\nport: http\n",
+            "a.yaml:2:7: error: expected u16, found text `http`\n  |\n2 | port: http\n  |       ^^^^",
+        ),
+        (
+            "name: a\nport: 70000\n",
+            "a.yaml:2:7: error: invalid value: integer `70000`, expected u16\n  |\n2 | port: 70000\n  |       ^^^^^",
+        ),
+        (
+            "name: a\n",
+            "a.yaml:1:1: error: `port` is missing\n  |\n1 | name: a\n  | ^^^^^^^",
+        ),
+        (
+            "name: [a]\nport: 1\n",
+            "a.yaml:1:7: error: expected text, found a list\n  |\n1 | name: [a]\n  |       ^^^",
+        ),
+        (
+            "name: a\nport: 1\ntags:\n- b\n- {c: 1}\n",
+            "a.yaml:5:3: error: expected text, found a map\n  |\n5 | - {c: 1}\n  |   ^^^^^^",
+        ),
+        (
+            "name: a\nport: 1\nkind: plian\n",
+            "a.yaml:3:7: error: expected one of `plain`, `limit`, found `plian`\n  |\n3 | kind: plian\n  |       ^^^^^\n\nhint: did you mean `plain`?",
+        ),
+        (
+            "name: a\nport: 1\nkind: limit\n",
+            "a.yaml:3:7: error: `limit` needs a value\n  |\n3 | kind: limit\n  |       ^^^^^",
+        ),
+    ] {
+        let problem = typed::<Site>(&sound(text)).unwrap_err();
+        assert_eq!(problem.to_string(), expected);
+    }
+}
+
+#[test]
+fn what_is_written_reads_back_as_the_same_texts() {
+    let text = "a: 0644\nb: 1.10\nc: NO\nd: \"0644\"\ne: ''\nf: null\ng: [1, 2.5, true, .inf]\nh: {x: \"a\\nb\", 'y z': ' '}\ni: 2027-01-31\nj: '5'\n";
+    let first = sound(text);
+    let second = sound(&to_yaml(&first));
+    assert_eq!(texts(&first), texts(&second));
+    assert_eq!(
+        to_json(&first).to_string(),
+        r#"{"a":"0644","b":"1.10","c":"NO","d":"0644","e":"","f":null,"g":[1,2.5,true,".inf"],"h":{"x":"a\nb","y z":" "},"i":"2027-01-31","j":"5"}"#
+    );
+}
+
+fn texts(yaml: &Yaml) -> Vec<String> {
+    match &yaml.value {
+        Value::Seq(values) => values.iter().flat_map(texts).collect(),
+        Value::Map(map) => map
+            .iter()
+            .flat_map(|(key, entry)| std::iter::once(key.clone()).chain(texts(&entry.value)))
+            .collect(),
+        _ => vec![yaml.text().unwrap_or_default().to_owned()],
+    }
+}

@@ -1,0 +1,55 @@
+//! The tree as other models: serde_yaml's for writing, JSON for machines. A number whose
+//! text is not canonical (`0644`, `1.10`) goes over as text, so that nothing is lost.
+
+use super::{Value, Yaml};
+
+#[must_use]
+pub fn to_serde(yaml: &Yaml) -> serde_yaml::Value {
+    match &yaml.value {
+        Value::Null => serde_yaml::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(number, text) if is_canonical_int(*number, text) => (*number).into(),
+        Value::Float(number, text) if is_canonical_float(*number, text) => (*number).into(),
+        Value::Int(_, text) | Value::Float(_, text) | Value::Str(text) => text.as_str().into(),
+        Value::Seq(values) => values.iter().map(to_serde).collect::<Vec<_>>().into(),
+        Value::Map(map) => {
+            let pairs = map
+                .iter()
+                .map(|(key, entry)| (key.as_str().into(), to_serde(&entry.value)));
+            serde_yaml::Value::Mapping(pairs.collect())
+        }
+    }
+}
+
+#[must_use]
+pub fn to_json(yaml: &Yaml) -> serde_json::Value {
+    match &yaml.value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(number, text) if is_canonical_int(*number, text) => (*number).into(),
+        Value::Float(number, text) if is_canonical_float(*number, text) => (*number).into(),
+        Value::Int(_, text) | Value::Float(_, text) | Value::Str(text) => text.as_str().into(),
+        Value::Seq(values) => values.iter().map(to_json).collect(),
+        Value::Map(map) => map
+            .iter()
+            .map(|(key, entry)| (key.clone(), to_json(&entry.value)))
+            .collect(),
+    }
+}
+
+/// One document that [`read`](super::read) reads back to the same texts; ends in a newline.
+#[must_use]
+pub fn to_yaml(yaml: &Yaml) -> String {
+    // Fails for none of the values that `to_serde` makes.
+    serde_yaml::to_string(&to_serde(yaml)).unwrap_or_default()
+}
+
+fn is_canonical_int(number: i64, text: &str) -> bool {
+    number.to_string() == text
+}
+
+/// Numbers that JSON cannot hold are never canonical.
+fn is_canonical_float(number: f64, text: &str) -> bool {
+    number.is_finite()
+        && serde_json::Number::from_f64(number).is_some_and(|json| json.to_string() == text)
+}
