@@ -14,7 +14,7 @@ mod scalar;
 mod typed;
 
 pub use access::unknown_keys;
-pub use convert::{to_json, to_serde, to_yaml};
+pub use convert::{entry_to_yaml, to_json, to_serde, to_yaml};
 pub use reader::read;
 pub(crate) use scalar::plain_text;
 pub use typed::typed;

@@ -57,7 +57,7 @@ impl Nodes {
             );
         }
         for (name, value) in set {
-            match check_set(name, value) {
+            match check_set(&tree, name, value) {
                 Ok(value) => put(&mut tree, name, &Layer::Set, value, None),
                 Err(problem) => problems.push(problem),
             }
@@ -141,7 +141,7 @@ fn text_at(text: &str, span: Span) -> Yaml {
 }
 
 /// Argument values keep their text; a number is a number for templates too.
-fn check_set(name: &str, value: &str) -> Result<Yaml, Problem> {
+fn check_set(tree: &Tree, name: &str, value: &str) -> Result<Yaml, Problem> {
     let text = format!("{name}={value}");
     let source = Source::new("--set", text.as_str());
     let error = |code, message| {
@@ -169,10 +169,34 @@ fn check_set(name: &str, value: &str) -> Result<Yaml, Problem> {
             format!("`{name}` cannot be the name of a value"),
         );
     }
+    if is_secret(tree, name) {
+        // Drawn without the value.
+        let source = Source::new("--set", name);
+        let message = format!("`{name}` is a secret, and arguments can be seen by others");
+        return Err(Problem::error(
+            "secret-set",
+            Span::new(&source, 0..name.len()),
+            message,
+        ));
+    }
     Ok(Yaml {
         span: Span::new(&source, name.len() + 1..text.len()),
         value: plain_text(value),
     })
+}
+
+/// Whether the layers before say that a value is a secret.
+fn is_secret(tree: &Tree, name: &str) -> bool {
+    let path = nested_path(tree, name).unwrap_or_else(|| vec![name.to_owned()]);
+    let mut tree = tree;
+    for key in &path {
+        match tree.get(key).map(|item| &item.content) {
+            Some(Content::Map(nested)) => tree = nested,
+            Some(Content::Leaf(value)) => return secret::reference(value).is_some(),
+            None => return false,
+        }
+    }
+    false
 }
 
 /// Sets one value: the nested one that scripts know by this name, where there is one.

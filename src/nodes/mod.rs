@@ -5,6 +5,7 @@
 
 mod evaluate;
 mod expand;
+pub mod explain;
 mod layers;
 mod load;
 mod parse;
@@ -12,6 +13,7 @@ mod reserved;
 mod resolve;
 pub mod secret;
 mod select;
+pub mod show;
 pub mod substitute;
 
 use std::path::PathBuf;

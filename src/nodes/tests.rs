@@ -172,3 +172,76 @@ fn selectors() {
         assert_eq!(problem.to_string(), expected, "{selector}");
     }
 }
+
+/// The example of three environments, as the manual shows it.
+fn environments() -> Nodes {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/environments");
+    let (nodes, problems) = load(&root, &crate::manual::Settings::default());
+    assert_eq!(drawn(&problems), "");
+    assert_eq!(drawn(&nodes.check_all()), "");
+    nodes
+}
+
+/// Compares with a file; `OPSBOOK_BLESS=1` writes it anew.
+#[track_caller]
+fn exactly(name: &str, found: &str) {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let path = folder
+        .join("tests/fixtures/environments/expected")
+        .join(name);
+    if std::env::var_os("OPSBOOK_BLESS").is_some() {
+        std::fs::write(&path, found).unwrap();
+    }
+    assert_eq!(
+        found,
+        std::fs::read_to_string(&path).unwrap_or_default(),
+        "{name}"
+    );
+}
+
+fn show_text(name: &str, names: &[&str]) -> String {
+    let node = environments().evaluate(name, &[]).unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    show::text(&node, &explain::explain(&node, &names).unwrap(), false)
+}
+
+#[test]
+fn every_value_of_the_example_is_explained() {
+    let nodes = environments();
+    exactly("show-web2.txt", &show_text("web2", &[]));
+    exactly("show-db1.txt", &show_text("db1", &[]));
+    exactly("show-box.txt", &show_text("box", &[]));
+    exactly(
+        "show-web2-limits.txt",
+        &show_text("web2", &["limits", "address"]),
+    );
+    let node = nodes
+        .evaluate("db1", &[("app_port".into(), "6432".into())])
+        .unwrap();
+    let values = explain::explain(&node, &[]).unwrap();
+    exactly("show-db1.json", &show::json(&node, &values));
+    exactly("show-db1.yaml", &show::yaml(&node, &[]));
+    let (left, right) = (
+        nodes.evaluate("web1-stg", &[]).unwrap(),
+        nodes.evaluate("web2", &[]).unwrap(),
+    );
+    let differences = explain::diff(&left, &right);
+    exactly(
+        "diff.txt",
+        &show::diff_text(&left, &right, &differences, false),
+    );
+    exactly("diff.json", &show::diff_json(&left, &right, &differences));
+    exactly(
+        "nodes.txt",
+        &show::table_text(&explain::table(&nodes, None).unwrap(), false),
+    );
+    exactly(
+        "nodes-web.json",
+        &show::table_json(&explain::table(&nodes, Some("@web&@prod")).unwrap()),
+    );
+    let painted = show::text(&node, &values, true);
+    assert_eq!(
+        anstream::adapter::strip_str(&painted).to_string(),
+        show::text(&node, &values, false)
+    );
+}

@@ -44,6 +44,13 @@ pub fn to_yaml(yaml: &Yaml) -> String {
     serde_yaml::to_string(&to_serde(yaml)).unwrap_or_default()
 }
 
+/// One entry of a map, as [`to_yaml`] writes it.
+#[must_use]
+pub fn entry_to_yaml(key: &str, value: &Yaml) -> String {
+    let map = serde_yaml::Mapping::from_iter([(key.into(), to_serde(value))]);
+    serde_yaml::to_string(&map).unwrap_or_default()
+}
+
 fn is_canonical_int(number: i64, text: &str) -> bool {
     number.to_string() == text
 }

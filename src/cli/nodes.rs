@@ -1,0 +1,35 @@
+//! `opsbook nodes`: which nodes there are, or which ones a selector selects.
+
+use crate::nodes::{Nodes, explain, show};
+use crate::source::Problem;
+
+/// List the nodes, or those that a selector selects
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Selectors, the same in every command and contract:
+  web1             one node
+  web*             by name; `*` any characters, `?` one
+  @web             the members of a group, and of the groups in it
+  @web&@staging    members of both
+  @web,db1         either
+  *,!web3          all but one
+
+A selector that selects nothing is an error.")]
+pub struct List {
+    /// All nodes unless given
+    #[arg(value_name = "SELECTOR")]
+    pub selector: Option<String>,
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What goes to standard output.
+pub fn run(args: &List, nodes: &Nodes, paint: bool) -> Result<String, Vec<Problem>> {
+    let rows = explain::table(nodes, args.selector.as_deref())?;
+    Ok(if args.json {
+        show::table_json(&rows)
+    } else {
+        show::table_text(&rows, paint)
+    })
+}

@@ -1,0 +1,298 @@
+//! What is known of a node's values, as data: each value, the layer and place that it came
+//! from, and what it overrode. Secrets are references here too; nothing looks them up.
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use super::{Evaluated, Node, Nodes, Origin, Ssh, Transport, secret};
+use crate::source::{Problem, Span};
+use crate::yaml::{self, Value, Yaml};
+
+/// One value of a node, explained.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Explained {
+    /// As scripts know it.
+    pub name: String,
+    pub value: Json,
+    /// The value on one line, for people.
+    #[serde(skip)]
+    pub shown: String,
+    #[serde(flatten)]
+    pub origin: Place,
+    /// The text as written, where substitution changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub written: Option<String>,
+    /// Why the value must not be used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undefined: Option<String>,
+    /// The nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrode: Vec<Overridden>,
+}
+
+/// The layer and, where it has one, the place that a value came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    pub layer: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Overridden {
+    /// As written.
+    pub value: String,
+    #[serde(flatten)]
+    pub origin: Place,
+}
+
+/// A value that two nodes do not have alike.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    pub name: String,
+    pub left: Option<Explained>,
+    pub right: Option<Explained>,
+}
+
+/// A node on one line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    pub node: String,
+    pub groups: Vec<String>,
+    pub transport: &'static str,
+    /// How it is reached, in words.
+    pub reached: String,
+    /// `rehearse`, `confirm step`.
+    pub notes: Vec<String>,
+}
+
+/// The named values of a node, or all of them by name. The name of a map stands for the
+/// values in it.
+pub fn explain(node: &Node, names: &[String]) -> Result<Vec<Explained>, Problem> {
+    let mut chosen: Vec<&str> = Vec::new();
+    for name in names {
+        let found = named(node, name);
+        if found.is_empty() {
+            return Err(unknown_value(node, name));
+        }
+        chosen.extend(found);
+    }
+    if names.is_empty() {
+        chosen = node.leaves.keys().map(String::as_str).collect();
+        chosen.retain(|name| *name != "node");
+        chosen.sort_unstable();
+    }
+    Ok(chosen
+        .into_iter()
+        .filter_map(|name| Some(explained(name, node.leaves.get(name)?)))
+        .collect())
+}
+
+/// The values that two nodes do not have alike, by name; their own names aside.
+#[must_use]
+pub fn diff(left: &Node, right: &Node) -> Vec<Difference> {
+    let mut names: Vec<_> = left.leaves.keys().chain(right.leaves.keys()).collect();
+    names.retain(|name| *name != "node");
+    names.sort_unstable();
+    names.dedup();
+    let one = |node: &Node, name: &str| Some(explained(name, node.leaves.get(name)?));
+    let alike = |difference: &Difference| match (&difference.left, &difference.right) {
+        (Some(left), Some(right)) => left.value == right.value && left.undefined == right.undefined,
+        _ => false,
+    };
+    names
+        .into_iter()
+        .map(|name| Difference {
+            name: name.clone(),
+            left: one(left, name),
+            right: one(right, name),
+        })
+        .filter(|difference| !alike(difference))
+        .collect()
+}
+
+/// The selected nodes, each on one line; every node that cannot be evaluated adds its
+/// problems.
+pub fn table(nodes: &Nodes, selector: Option<&str>) -> Result<Vec<Row>, Vec<Problem>> {
+    let names = match selector {
+        Some(selector) => nodes.select(selector).map_err(|problem| vec![problem])?,
+        None => nodes.names().collect(),
+    };
+    let mut rows = Vec::new();
+    let mut problems = Vec::new();
+    for name in names {
+        match nodes.evaluate(name, &[]) {
+            Ok(node) => rows.push(row(&node)),
+            Err(more) => problems.extend(more),
+        }
+    }
+    if problems.is_empty() {
+        Ok(rows)
+    } else {
+        Err(problems)
+    }
+}
+
+fn named<'a>(node: &'a Node, name: &str) -> Vec<&'a str> {
+    if let Some((name, _)) = node.leaves.get_key_value(name) {
+        return vec![name];
+    }
+    let within = |leaf: &&String| {
+        leaf.strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with('_'))
+    };
+    match node.values.contains_key(name) {
+        true => node
+            .leaves
+            .keys()
+            .filter(within)
+            .map(String::as_str)
+            .collect(),
+        false => Vec::new(),
+    }
+}
+
+fn unknown_value(node: &Node, name: &str) -> Problem {
+    let known = node.leaves.keys().chain(node.values.keys());
+    Problem::bare(
+        "unknown-value",
+        format!("node `{}` has no value `{name}`", node.name),
+    )
+    .did_you_mean(name, known.map(String::as_str))
+}
+
+fn explained(name: &str, evaluated: &Evaluated) -> Explained {
+    Explained {
+        name: name.to_owned(),
+        value: match evaluated.undefined {
+            Some(_) => Json::Null,
+            None => yaml::to_json(&evaluated.value),
+        },
+        shown: match evaluated.undefined {
+            Some(_) => "undefined".to_owned(),
+            None => shown(&evaluated.value),
+        },
+        origin: place(&evaluated.origin),
+        // A secret is shown as where it comes from, and that once.
+        written: evaluated
+            .written
+            .clone()
+            .filter(|_| secret::reference(&evaluated.value).is_none()),
+        undefined: evaluated
+            .undefined
+            .as_ref()
+            .map(|problem| problem.message.clone()),
+        overrode: evaluated.overrode.iter().map(overridden).collect(),
+    }
+}
+
+fn place(origin: &Origin) -> Place {
+    Place {
+        layer: origin.layer.to_string(),
+        file: origin
+            .span
+            .as_ref()
+            .map(|span| span.path().display().to_string()),
+        line: origin.span.as_ref().map(Span::line),
+    }
+}
+
+fn overridden(origin: &Origin) -> Overridden {
+    let text = origin.span.as_ref().map(Span::text).unwrap_or_default();
+    Overridden {
+        value: text.split_whitespace().collect::<Vec<_>>().join(" "),
+        origin: place(origin),
+    }
+}
+
+fn row(node: &Node) -> Row {
+    let mut notes = Vec::new();
+    if node.rehearse {
+        notes.push("rehearse".to_owned());
+    }
+    match node.confirm {
+        Some(super::Confirm::Step) => notes.push("confirm step".to_owned()),
+        Some(super::Confirm::Run) => notes.push("confirm run".to_owned()),
+        Some(super::Confirm::Never) | None => {}
+    }
+    Row {
+        node: node.name.clone(),
+        groups: node.groups.clone(),
+        transport: match node.transport {
+            Transport::Ssh(_) => "ssh",
+            Transport::Local => "local",
+            Transport::Exec(_) => "exec",
+        },
+        reached: node.transport.to_string(),
+        notes,
+    }
+}
+
+impl std::fmt::Display for Transport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Transport::Ssh(ssh) => write!(f, "ssh {ssh}"),
+            Transport::Local => f.write_str("local"),
+            Transport::Exec(words) => {
+                f.write_str("exec")?;
+                words
+                    .iter()
+                    .try_for_each(|word| write!(f, " {}", text_shown(word)))
+            }
+        }
+    }
+}
+
+impl std::fmt::Display for Ssh {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        f.write_str(&self.host)?;
+        if let Some(port) = self.port {
+            write!(f, ":{port}")?;
+        }
+        match &self.jump {
+            Some(jump) => write!(f, " through {jump}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A value on one line: texts as they are, lists and maps in YAML's flow style, secrets as
+/// where they come from.
+fn shown(value: &Yaml) -> String {
+    if let Some(reference) = secret::reference(value) {
+        return match reference {
+            Ok(reference) => format!("secret ({reference})"),
+            Err(_) => "secret".to_owned(),
+        };
+    }
+    match &value.value {
+        Value::Seq(values) => {
+            let items: Vec<_> = values.iter().map(shown).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Map(map) => {
+            let pairs = map
+                .iter()
+                .map(|(key, entry)| format!("{}: {}", text_shown(key), shown(&entry.value)));
+            format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))
+        }
+        _ => text_shown(value.text().unwrap_or_default()),
+    }
+}
+
+/// Quoted where it is empty, of several lines, or holds what a terminal would not show.
+fn text_shown(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    if text.is_empty() || text.trim() != text || text.contains(hidden) {
+        return format!("\"{}\"", text.escape_debug());
+    }
+    text.to_owned()
+}
