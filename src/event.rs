@@ -65,14 +65,16 @@ pub enum What {
         place: String,
         cause: String,
     },
-    /// `path` on the node.
+    /// `path` on the node; the token tells one controller of the bundle from the next.
     BundleOpened {
         path: String,
         local: bool,
+        token: String,
     },
     BundleReopened {
         path: String,
         local: bool,
+        token: String,
     },
     /// From here on the step may have changed the node.
     StepStarted {
@@ -191,6 +193,9 @@ pub struct StepEnded {
     /// What the operator said of a step that was skipped or done by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Why its own status or output is not the expected one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
     pub milliseconds: u64,
 }
 
@@ -302,6 +307,7 @@ mod tests {
                 outcome_unknown: false,
                 cause: None,
                 note: None,
+                evidence: Vec::new(),
                 milliseconds: 12,
             }),
         };

@@ -1,5 +1,6 @@
 //! opsbook: an operations manual that is read, run and tested from one Markdown source.
 pub mod book;
+pub mod engine;
 pub mod event;
 pub mod journal;
 pub mod manual;

@@ -18,6 +18,8 @@ pub struct Variables {
     pub mentioned: BTreeMap<String, Range<usize>>,
     pub assigned: BTreeSet<String>,
     pub exported: BTreeSet<String>,
+    /// Everything that it sets, also `NODE_NAME` and its kind: what the next step may use.
+    pub kept: BTreeSet<String>,
     /// It may set names that cannot be seen: by `eval`, `.` or `source`.
     pub opaque: bool,
 }
@@ -222,6 +224,9 @@ fn is_name(name: &str) -> bool {
 
 impl Variables {
     fn assign(&mut self, name: &str) {
+        if !matches!(name, "PWD" | "OLDPWD" | "_" | "PPID" | "IFS") {
+            self.kept.insert(name.to_owned());
+        }
         if is_name(name) {
             self.assigned.insert(name.to_owned());
         }

@@ -5,10 +5,93 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manual::{Eventually, Expect, On, SudoUser};
+mod cases;
+mod procedure;
+mod record;
+mod script;
+mod transcript;
+
+use indexmap::IndexMap;
+
+use crate::manual::{Delivery, Eventually, Expect, On, SudoUser};
 use crate::nodes::{Node, Text};
 use crate::source::Span;
 use crate::vocabulary::Assertion;
+
+pub use cases::{cases, probe};
+pub use procedure::{Request, plan};
+pub use script::fill;
+pub use transcript::{Ran, ran, transcript};
+
+/// Time limit of a step where neither it nor its procedure says one.
+pub const STEP_LIMIT: Duration = Duration::from_secs(10 * 60);
+/// Time limit of a check that says none.
+pub const CHECK_LIMIT: Duration = Duration::from_secs(30);
+/// Names whose values are known only when the run is under way.
+pub const RUN_NAMES: [&str; 3] = ["bundle", "procedure", "run_id"];
+
+/// Everything that a run will do, on every node, in order.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub procedure: String,
+    pub title: String,
+    pub span: Span,
+    /// What was given with `--set`.
+    pub arguments: Vec<(String, String)>,
+    pub nodes: Vec<NodePlan>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// With the parameters' defaults and the arguments laid over it.
+    pub node: Arc<Node>,
+    /// Groups of checks that must hold before anything is touched.
+    pub needs: Vec<Need>,
+    pub steps: Vec<PlannedStep>,
+    /// SHA-256 over all steps, hexadecimal.
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Need {
+    pub group: String,
+    pub cases: Vec<Case>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PlannedStep {
+    /// From 1.
+    pub number: usize,
+    /// `web.deploy/install`, or `web.deploy/3` where it has no id.
+    pub name: String,
+    pub title: String,
+    pub span: Span,
+    pub on: On,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Duration,
+    pub confirm: bool,
+    pub capture: Option<String>,
+    pub exit: Vec<i32>,
+    pub reboot: bool,
+    pub setup: bool,
+    pub work: PlannedWork,
+    pub expect: Option<Expect>,
+    pub checks: Vec<Case>,
+    /// Variables whose values the steps up to this one may have set.
+    pub saved: Vec<String>,
+    /// The step as planned, without values: what a resume compares.
+    pub text: String,
+    /// SHA-256 over `text`, hexadecimal.
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum PlannedWork {
+    Script(Script),
+    /// Names in it are filled in.
+    Deliver(Vec<Delivery>),
+    Manual(String),
+}
 
 /// What a shell or another interpreter runs, and the values that it mentions.
 #[derive(Clone, Debug)]
@@ -77,8 +160,73 @@ pub enum Ask {
         expect: Option<Expect>,
     },
     /// A typed assertion: a probe reports facts, matchers decide.
+    /// The bindings are those that the author's own commands in it mention.
     Probe {
-        script: Script,
         assertion: Arc<Assertion>,
+        bindings: Vec<Binding>,
     },
+}
+
+impl Script {
+    #[must_use]
+    pub fn interpreter(&self) -> &str {
+        &self.interpreter
+    }
+
+    /// The script byte for byte; of a transcript its commands.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    #[must_use]
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// Empty for a plain script.
+    #[must_use]
+    pub fn commands(&self) -> &[PlannedCommand] {
+        &self.commands
+    }
+}
+
+impl PlannedStep {
+    /// Its id, or its number: what `--start-at` takes.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
+    #[must_use]
+    pub fn script(&self) -> Option<&Script> {
+        match &self.work {
+            PlannedWork::Script(script) => Some(script),
+            PlannedWork::Deliver(_) | PlannedWork::Manual(_) => None,
+        }
+    }
+}
+
+impl NodePlan {
+    /// The users that this plan needs `sudo` for, each once.
+    #[must_use]
+    pub fn sudo_users(&self) -> Vec<&str> {
+        let steps = self
+            .steps
+            .iter()
+            .filter(|step| step.on == On::Node)
+            .map(|step| &step.sudo);
+        let checks = self.steps.iter().flat_map(|step| &step.checks);
+        let needs = self.needs.iter().flat_map(|need| &need.cases);
+        let checks = checks
+            .chain(needs)
+            .filter(|case| case.on == On::Node)
+            .map(|case| &case.sudo);
+        let users: IndexMap<&str, ()> = steps
+            .chain(checks)
+            .flatten()
+            .map(|user| (user.0.as_str(), ()))
+            .collect();
+        users.into_keys().collect()
+    }
 }

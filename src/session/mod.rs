@@ -11,7 +11,9 @@ mod hello;
 mod local;
 mod open;
 mod process;
+mod redact_tmp;
 mod script;
+pub use redact_tmp::Redactor;
 mod secret;
 mod ssh;
 mod transport;
@@ -30,6 +32,7 @@ pub use hello::Hello;
 use process::Process;
 pub use secret::{Password, Secret};
 use transport::Transport;
+pub(crate) use values::quote;
 pub use values::{Value, ValueError, Values};
 
 #[cfg(test)]
@@ -198,5 +201,13 @@ impl Default for OpenOptions {
             on_note: Arc::new(|_| {}),
             ssh_config: None,
         }
+    }
+}
+
+impl std::fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }

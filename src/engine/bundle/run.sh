@@ -25,9 +25,10 @@ ob_put() {
   done
   printf "%s'%s'\n" "$1" "$ob_q$ob_r"
 }
-if [ -f "$ob_step/../../state" ]; then . "$ob_step/../../state"; else cd "$ob_step/../.."; fi
 . "$ob_step/values"
 : >"$ob_step/values"
+# What a step set itself is nearer than what the node was given.
+if [ -f "$ob_step/../../state" ]; then . "$ob_step/../../state"; else cd "$ob_step/../.."; fi
 if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
 trap 'ob_status=$?; ob_keep; exit $ob_status' 0
 . "$ob_step/script"

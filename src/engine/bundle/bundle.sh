@@ -48,7 +48,7 @@ obb_hold() {
   flock -s -n 8 && flock -s -n 7
 }
 
-# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
+# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
   obb_parent=${obb_dir%/*}
@@ -63,7 +63,8 @@ obb_open() {
     mkdir "$obb_new" "$obb_new/steps" &&
     : >"$obb_new/lock" && : >"$obb_new/live" &&
     printf '%s\n' "$2" >"$obb_new/owner" && printf '%s\n' "$3" >"$obb_new/token" &&
-    printf '%s\n' "$5" >"$obb_new/recorder" && printf '%s\n' "$6" >"$obb_new/run") 2>&1) ||
+    printf '%s\n' "$5" >"$obb_new/recorder" && printf '%s\n' "$6" >"$obb_new/run" &&
+    if [ "$7" ]; then printf '%s\n' "$7" >"$obb_new/state"; fi) 2>&1) ||
     { rm -rf "$obb_new"; echo "FAILED $obb_e"; return 0; }
   # A short write on a full disk is silent in some shells: what is published must be whole.
   [ "$(cat "$obb_new/owner")" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
@@ -77,10 +78,16 @@ obb_open() {
 
 obb_blocked() {
   echo "HELD $(obb_alive "$obb_dir")"
+  obb_n=0
+  for obb_f in "$obb_dir"/steps/*; do
+    obb_f=${obb_f##*/}; obb_f=${obb_f%%[!0-9]*}
+    [ "${obb_f:-0}" -le $obb_n ] || obb_n=$obb_f
+  done
+  echo "STEP $obb_n"
   if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
 }
 
-# obb_reopen DIR RUN TOKEN: OPENED | GONE | HELD … (another run, or its controller lives)
+# obb_reopen DIR RUN TOKEN OLDTOKEN: OPENED | GONE | HELD … (another run, or its controller lives)
 obb_reopen() {
   obb_dir=$1 obb_token=$3 obb_run=$2
   if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then echo GONE; return 0; fi
@@ -90,10 +97,21 @@ obb_reopen() {
     *"\"run\":\"$2\""*) ;;
     *) obb_blocked; return 0 ;;
   esac
-  if obb_held "$obb_dir"; then obb_blocked; return 0; fi
+  # The caller knows that the holder of the old token is no more: it holds the journal.
+  obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
+  if [ "$obb_t" != "$4" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
   obb_e=$( (umask 077; printf '%s\n' "$3" >"$obb_dir/token.n" && mv "$obb_dir/token.n" "$obb_dir/token") 2>&1) ||
     { echo "FAILED $obb_e"; return 0; }
   obb_hold || { obb_blocked; return 0; }
+  echo OPENED
+}
+
+# obb_join DIR RUN TOKEN: another user of the same run takes part. OPENED | HELD …
+obb_join() {
+  obb_dir=$1 obb_run=$2 obb_token=$3
+  obb_mine || return 0
+  exec 7<"$obb_dir/live" || { echo "FAILED $obb_dir cannot be read by $(id -un)"; return 0; }
+  if command -v flock >/dev/null 2>&1; then flock -s -n 7; fi
   echo OPENED
 }
 
@@ -109,6 +127,7 @@ obb_mine() {
   obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
   [ "$obb_t" = "$obb_token" ] && return 0
   echo LOST
+  echo "STEP 0"
   if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
   return 1
 }
@@ -255,7 +274,7 @@ obb_close() {
   if [ -n "$obb_l" ]; then printf '%s\n' "$obb_l"; fi
 }
 
-# obb_release DIR RUN NEWEST: gives the bundle up. RELEASED | GONE | OTHER + owner
+# obb_release DIR RUN NEWEST: gives the bundle up. RELEASED | GONE | HELD … by another run
 obb_release() {
   obb_dir=$1
   if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then echo GONE; return 0; fi
@@ -264,7 +283,7 @@ obb_release() {
   case $(cat "$obb_dir/owner" 2>/dev/null) in
     '') set -- "$1" "unknown-$$" "$3" ;;
     *"\"run\":\"$2\""*) ;;
-    *) echo OTHER; cat "$obb_dir/owner"; return 0 ;;
+    *) obb_blocked; return 0 ;;
   esac
   obb_archive "$2" "$3" && echo RELEASED
 }

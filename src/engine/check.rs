@@ -1,0 +1,288 @@
+//! One case on one node: asked, and decided. Used by the run after its steps and by the suite.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::output::harmless;
+use crate::engine::reach::Reach;
+use crate::engine::scope::Scope;
+use crate::engine::secrets::Secrets;
+use crate::event::Evidence;
+use crate::manual::Expect;
+use crate::manual::expect::decide;
+use crate::plan::{Ask, Case, Script, probe, ran, transcript};
+use crate::session::{Done, End, Limits, Lost};
+use crate::vocabulary::{Decision, Evidence as Found};
+
+/// What came of a case.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Held,
+    /// It looked, and it is wrong.
+    Failed(Vec<Evidence>),
+    /// It could not look; why.
+    Unknown(String),
+    /// The connection went while it was asked.
+    Lost(Lost),
+}
+
+#[derive(Clone, Debug)]
+pub struct Checked {
+    pub outcome: Outcome,
+    pub tries: u32,
+    pub took: Duration,
+}
+
+/// Output of a check beyond this is not kept.
+const OUTPUT: u64 = 4 << 20;
+
+/// Asks a case, again and again where it says `eventually`.
+pub async fn check(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Checked {
+    let started = Instant::now();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let outcome = once(reach, case, scope, secrets).await;
+        let again = case.eventually.filter(|eventually| {
+            !matches!(outcome, Outcome::Held | Outcome::Lost(_))
+                && started.elapsed() + eventually.every <= eventually.limit
+        });
+        match again {
+            Some(eventually) => tokio::time::sleep(eventually.every).await,
+            None => {
+                return Checked {
+                    outcome: masked(outcome, secrets),
+                    tries,
+                    took: started.elapsed(),
+                };
+            }
+        }
+    }
+}
+
+async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Outcome {
+    let session = match reach.to(case.on, case.sudo.as_ref()).await {
+        Ok(session) => session,
+        Err(crate::engine::reach::ReachError::Lost(lost)) => return Outcome::Lost(lost),
+        Err(error) => return Outcome::Unknown(error.to_string()),
+    };
+    let limits = Limits {
+        time: case.timeout,
+        output: OUTPUT,
+        ..Limits::default()
+    };
+    let node = reach.node.name.as_str();
+    let values = |script: &Script| {
+        let bindings = script.bindings().to_vec();
+        async move { scope.values(node, &bindings, secrets).await }
+    };
+    match &case.ask {
+        Ask::Probe { assertion, .. } => {
+            let (script, batch) = probe(&[case]);
+            let values = match values(&script).await {
+                Ok(values) => values,
+                Err(error) => return Outcome::Unknown(error.to_string()),
+            };
+            let done = match session.run(&script, &values, limits).await {
+                Ok(done) => done,
+                Err(lost) => return Outcome::Lost(lost),
+            };
+            if let Some(why) = cut_short(&done, case.timeout) {
+                return Outcome::Unknown(why);
+            }
+            match batch.split(done.status, &done.out, &done.err).pop() {
+                Some(Ok(facts)) => match assertion.decide(&facts) {
+                    Decision::Holds => Outcome::Held,
+                    Decision::Fails(found) => {
+                        Outcome::Failed(found.into_iter().map(evidence).collect())
+                    }
+                    Decision::CannotLook(why) => {
+                        Outcome::Unknown(format!("cannot look: {}", why.reason))
+                    }
+                },
+                Some(Err(why)) => Outcome::Unknown(format!("cannot look: {}", why.reason)),
+                None => Outcome::Unknown("the probe said nothing".to_owned()),
+            }
+        }
+        Ask::Script {
+            script,
+            exit,
+            expect,
+        } => {
+            let values = match values(script).await {
+                Ok(values) => values,
+                Err(error) => return Outcome::Unknown(error.to_string()),
+            };
+            let filled = |expect: &Expect| scope.filled(&reach.node, &expect.text.text);
+            if script.commands().is_empty() {
+                match session.run(script, &values, limits).await {
+                    Ok(done) => of_script(
+                        &done,
+                        case.timeout,
+                        exit,
+                        expect.as_ref(),
+                        script.text(),
+                        &filled,
+                    ),
+                    Err(lost) => Outcome::Lost(lost),
+                }
+            } else {
+                let mark = crate::engine::random_mark();
+                match session
+                    .run(&transcript(script, &mark), &values, limits)
+                    .await
+                {
+                    Ok(done) => of_transcript(&done, case.timeout, script, &mark, &filled),
+                    Err(lost) => Outcome::Lost(lost),
+                }
+            }
+        }
+    }
+}
+
+fn cut_short(done: &Done, limit: Duration) -> Option<String> {
+    match done.end {
+        End::TimedOut { .. } => Some(format!("no answer within {}", crate::engine::human(limit))),
+        End::Cancelled => Some("it was stopped".to_owned()),
+        End::Exited if done.truncated => Some("it printed more than 4 MiB".to_owned()),
+        End::Exited => None,
+    }
+}
+
+fn of_script(
+    done: &Done,
+    limit: Duration,
+    exit: &[i32],
+    expect: Option<&Expect>,
+    text: &str,
+    filled: &dyn Fn(&Expect) -> String,
+) -> Outcome {
+    if let Some(why) = cut_short(done, limit) {
+        return Outcome::Unknown(why);
+    }
+    if !exit.contains(&done.status) {
+        return Outcome::Failed(vec![wrong_status(
+            exit,
+            done.status,
+            &done.out,
+            &done.err,
+            text,
+        )]);
+    }
+    match expect.map(|expect| wrong_output(expect, &filled(expect), &done.out, text)) {
+        Some(Some(evidence)) => Outcome::Failed(vec![evidence]),
+        Some(None) | None => Outcome::Held,
+    }
+}
+
+fn of_transcript(
+    done: &Done,
+    limit: Duration,
+    script: &Script,
+    mark: &str,
+    filled: &dyn Fn(&Expect) -> String,
+) -> Outcome {
+    if let Some(why) = cut_short(done, limit) {
+        return Outcome::Unknown(why);
+    }
+    let (ran, rest) = ran(&done.out, mark);
+    for (index, command) in script.commands().iter().enumerate() {
+        let text = command.text.trim_end();
+        let Some(ran) = ran.get(index) else {
+            // It ended the shell itself: its status is the script's.
+            if done.status == command.exit && index + 1 == script.commands().len() {
+                let wrong = command
+                    .expect
+                    .as_ref()
+                    .and_then(|expect| wrong_output(expect, &filled(expect), &rest, text));
+                return wrong.map_or(Outcome::Held, |evidence| Outcome::Failed(vec![evidence]));
+            }
+            return Outcome::Failed(vec![wrong_status(
+                &[command.exit],
+                done.status,
+                &rest,
+                &done.err,
+                text,
+            )]);
+        };
+        if ran.status != command.exit {
+            return Outcome::Failed(vec![wrong_status(
+                &[command.exit],
+                ran.status,
+                &ran.out,
+                &done.err,
+                text,
+            )]);
+        }
+        let wrong = command
+            .expect
+            .as_ref()
+            .and_then(|expect| wrong_output(expect, &filled(expect), &ran.out, text));
+        if let Some(evidence) = wrong {
+            return Outcome::Failed(vec![evidence]);
+        }
+    }
+    Outcome::Held
+}
+
+/// The evidence of an exit status that was not accepted, with the last words.
+#[must_use]
+pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &str) -> Evidence {
+    let accepted: Vec<String> = exit.iter().map(ToString::to_string).collect();
+    let said = if err.iter().all(u8::is_ascii_whitespace) {
+        out
+    } else {
+        err
+    };
+    let said = harmless(said);
+    let lines: Vec<&str> = said.trim_end().lines().collect();
+    let last = lines[lines.len().saturating_sub(5)..].join("\n");
+    Evidence {
+        attribute: "exit status".to_owned(),
+        expected: accepted.join(" or "),
+        found: if last.is_empty() {
+            status.to_string()
+        } else {
+            format!("{status}\n{last}")
+        },
+        how: Some(text.trim_end().to_owned()),
+    }
+}
+
+/// The evidence of an output that is not the expected one; nothing where it is.
+#[must_use]
+pub fn wrong_output(expect: &Expect, expected: &str, out: &[u8], text: &str) -> Option<Evidence> {
+    let mismatch = decide(expected, expect.kind, out).err()?;
+    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
+    Some(Evidence {
+        attribute: format!("output, {}", mismatch.reason),
+        expected: or_nothing(mismatch.expected),
+        found: harmless(or_nothing(mismatch.found).as_bytes()),
+        how: Some(text.trim_end().to_owned()),
+    })
+}
+
+fn evidence(found: Found) -> Evidence {
+    Evidence {
+        attribute: found.attribute,
+        expected: found.expected,
+        found: harmless(found.found.as_bytes()),
+        how: Some(found.how).filter(|how| !how.is_empty()),
+    }
+}
+
+fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
+    match outcome {
+        Outcome::Failed(evidence) => Outcome::Failed(
+            evidence
+                .into_iter()
+                .map(|evidence| Evidence {
+                    expected: secrets.mask(&evidence.expected),
+                    found: secrets.mask(&evidence.found),
+                    ..evidence
+                })
+                .collect(),
+        ),
+        Outcome::Unknown(why) => Outcome::Unknown(secrets.mask(&why)),
+        other => other,
+    }
+}

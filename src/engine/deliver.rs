@@ -1,0 +1,266 @@
+//! Files and rendered templates -> the bundle. What can be prepared is prepared before the
+//! bundle is opened, so that a missing file stops a run that has touched nothing.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::engine::node::{Halt, NodeRun};
+use crate::event::What;
+use crate::manual::{Delivery, DeliveryFrom, On};
+use crate::nodes::{Text, secret};
+use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
+use crate::session::{Content, DeliverError, Limits, quote};
+use crate::template::{Template, Values, render};
+
+/// Texts that are rendered already, by step and name in the bundle.
+#[derive(Debug, Default)]
+pub(super) struct Prepared(HashMap<(usize, String), Vec<u8>>);
+
+impl Prepared {
+    /// Renders and looks at everything that the steps from `first` on deliver and that no
+    /// earlier step may still make.
+    pub async fn new(run: &NodeRun<'_>, first: usize) -> Result<Prepared, Halt> {
+        let mut prepared = Prepared::default();
+        let mut made_here = false;
+        for step in run.plan.steps.iter().filter(|step| step.number >= first) {
+            if let PlannedWork::Deliver(files) = &step.work {
+                for file in files {
+                    match &file.from {
+                        DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
+                            if !made_here {
+                                readable(&run.options.root.join(path), file)?;
+                            }
+                        }
+                        DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+                            if let Some(text) = rendered(run, file, false).await? {
+                                prepared.0.insert((step.number, file.to.clone()), text);
+                            }
+                        }
+                    }
+                }
+            }
+            made_here |= step.on == On::Local;
+        }
+        Ok(prepared)
+    }
+}
+
+fn readable(path: &Path, file: &Delivery) -> Result<(), Halt> {
+    std::fs::metadata(path).map(drop).map_err(|error| {
+        Halt::error(format!(
+            "{}: `{}` cannot be delivered: {error}",
+            file.span.place(),
+            path.display()
+        ))
+    })
+}
+
+/// The text of a template or an inline file; nothing where it needs a value that an earlier
+/// step has still to capture.
+async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Option<Vec<u8>>, Halt> {
+    let template = match &file.from {
+        DeliveryFrom::Template(name) => Template::Named(name),
+        DeliveryFrom::Inline(body) => Template::Inline(body),
+        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => return Ok(None),
+    };
+    let mut values = Values::default();
+    for (name, evaluated) in run.plan.node.values.iter().chain(&run.plan.node.leaves) {
+        if secret::reference(&evaluated.value).is_none() {
+            values.yaml(name, &evaluated.value);
+        }
+    }
+    let captured = run
+        .plan
+        .steps
+        .iter()
+        .filter_map(|step| step.capture.as_deref());
+    let open: Vec<&str> = captured.chain(RUN_NAMES).collect();
+    for name in &open {
+        values.text(*name, run.scope.get(name).unwrap_or_default());
+    }
+    let texts = run.plan.node.texts();
+    let secrets = texts.iter().filter_map(|(name, text)| match text {
+        Text::Secret(reference) => Some((name, reference)),
+        Text::Plain(_) => None,
+    });
+    let secrets: Vec<_> = secrets.collect();
+    for (name, _) in &secrets {
+        values.text(name.as_str(), "");
+    }
+    let place = |problem: crate::source::Problem| match problem.span {
+        Some(_) => Halt::error(problem.to_string()),
+        None => Halt::error(format!("{}: {}", file.span.place(), problem.message)),
+    };
+    let first = render(&run.options.root, template, &values).map_err(place)?;
+    if !late && open.iter().any(|name| first.used.contains(*name)) {
+        return Ok(None);
+    }
+    let used: Vec<_> = secrets
+        .into_iter()
+        .filter(|(name, _)| first.used.contains(*name))
+        .collect();
+    if used.is_empty() {
+        return Ok(Some(first.text.into_bytes()));
+    }
+    for (name, reference) in used {
+        let secret = run
+            .options
+            .secrets
+            .resolve(&run.plan.node.name, reference)
+            .await;
+        let secret = secret.map_err(|error| Halt::error(error.to_string()))?;
+        values.text(name.as_str(), &String::from_utf8_lossy(secret.expose()));
+    }
+    let text = render(&run.options.root, template, &values)
+        .map_err(place)?
+        .text;
+    Ok(Some(text.into_bytes()))
+}
+
+impl NodeRun<'_> {
+    pub(super) async fn deliver(
+        &mut self,
+        step: &PlannedStep,
+        files: &[Delivery],
+    ) -> Result<(), Halt> {
+        let bundle = self.bundle()?;
+        bundle.mine().await?;
+        for file in files {
+            match &file.from {
+                DeliveryFrom::File(path) => {
+                    let path = self.options.root.join(path);
+                    readable(&path, file)?;
+                    self.put(step, &file.to, Content::File(&path), file.mode)
+                        .await?;
+                }
+                DeliveryFrom::Tree(path) => {
+                    let root = self.options.root.join(path);
+                    for (path, name) in tree(&root).map_err(|error| {
+                        Halt::error(format!(
+                            "{}: `{}` cannot be read: {error}",
+                            file.span.place(),
+                            root.display()
+                        ))
+                    })? {
+                        let mode = mode_of(&path).unwrap_or(file.mode);
+                        self.put(
+                            step,
+                            &format!("{}/{name}", file.to),
+                            Content::File(&path),
+                            mode,
+                        )
+                        .await?;
+                    }
+                }
+                DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+                    let text = match self.prepared.0.remove(&(step.number, file.to.clone())) {
+                        Some(text) => text,
+                        None => rendered(self, file, true).await?.unwrap_or_default(),
+                    };
+                    self.put(step, &file.to, Content::Bytes(&text), file.mode)
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(
+        &mut self,
+        step: &PlannedStep,
+        to: &str,
+        content: Content<'_>,
+        mode: u32,
+    ) -> Result<(), Halt> {
+        let bundle = self.bundle()?;
+        let path = format!("{}/{to}", bundle.dir);
+        if let Some((folder, _)) = to.rsplit_once('/') {
+            let mut code = b"umask 077; mkdir -p ".to_vec();
+            quote(format!("{}/{folder}", bundle.dir).as_bytes(), &mut code);
+            let done = bundle.session().call(&code, Limits::seconds(60)).await;
+            let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
+            if !done.ok() {
+                return Err(Halt::error(format!(
+                    "`{folder}` cannot be made on the node: {}",
+                    crate::engine::harmless(&done.err).trim_end()
+                )));
+            }
+        }
+        let error = |error: DeliverError| Halt::error(error.to_string());
+        bundle
+            .session()
+            .deliver(&path, content, mode)
+            .await
+            .map_err(error)?;
+        let (bytes, sha256) = digest(content)
+            .map_err(|error| Halt::error(format!("`{to}` cannot be read back: {error}")))?;
+        self.record(
+            Some(step),
+            What::FileDelivered {
+                to: to.to_owned(),
+                bytes,
+                sha256,
+            },
+        )
+    }
+}
+
+/// All files below a folder, each with its name relative to it, in name order.
+fn tree(root: &Path) -> std::io::Result<Vec<(PathBuf, String)>> {
+    let mut files = Vec::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path
+                    .strip_prefix(root)
+                    .unwrap_or(&path)
+                    .to_string_lossy()
+                    .into_owned();
+                files.push((path, name));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn mode_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
+}
+
+fn digest(content: Content<'_>) -> std::io::Result<(u64, String)> {
+    let mut hasher = Sha256::new();
+    let bytes = match content {
+        Content::Bytes(bytes) => {
+            hasher.update(bytes);
+            bytes.len() as u64
+        }
+        Content::File(path) => {
+            use std::io::Read as _;
+            let mut file = std::fs::File::open(path)?;
+            let (mut bytes, mut piece) = (0, vec![0; 1 << 16]);
+            loop {
+                match file.read(&mut piece)? {
+                    0 => break bytes,
+                    read => {
+                        hasher.update(&piece[..read]);
+                        bytes += read as u64;
+                    }
+                }
+            }
+        }
+    };
+    let hex = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok((bytes, hex))
+}

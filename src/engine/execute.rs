@@ -1,0 +1,250 @@
+//! One script of a step on its side: started once, followed, reattached after a cut, stopped
+//! when asked. Says what is known, and when nothing is.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::bundle::{Bundle, BundleError, How, Start, StepDone, StepState};
+use crate::engine::follow::Follower;
+use crate::engine::node::{Halt, NodeRun};
+use crate::engine::question::{Answer, Asked};
+use crate::event::What;
+use crate::manual::{On, SudoUser};
+use crate::plan::PlannedStep;
+use crate::session::Lost;
+
+/// First look at the output of a step that does not end at once, and every look after it.
+const FIRST_LOOK: Duration = Duration::from_millis(150);
+const NEXT_LOOK: Duration = Duration::from_millis(400);
+/// A step that an earlier session started is waited for in pieces of this many seconds.
+const WAIT_PIECE: u64 = 20;
+
+/// What to execute.
+pub(super) struct Execution<'a> {
+    pub step: &'a PlannedStep,
+    /// Its directory in the bundle: `3`, or `3-2` for the second command of a transcript.
+    pub label: String,
+    pub interpreter: &'a str,
+    pub accepted: &'a [i32],
+    pub values: &'a [u8],
+    pub script: &'a [u8],
+}
+
+/// How it ended.
+pub(super) enum Ended {
+    Done(Box<StepDone>),
+    /// The node restarted while it ran.
+    Rebooted,
+    /// Nothing tells whether it finished.
+    Unknown(String),
+    /// The operator went away; it goes on by itself.
+    Left,
+}
+
+impl NodeRun<'_> {
+    /// Starts it, or goes on with one that was started before.
+    pub(super) async fn execute(&mut self, work: &Execution<'_>) -> Result<Ended, Halt> {
+        let mut follower = Follower::new(&work.label, &self.options.secrets);
+        let mut attached = self.resuming;
+        loop {
+            match self.attend(work, &mut follower, attached).await {
+                Ok(ended) => return Ok(ended),
+                Err(Attention::Halt(halt)) => return Err(halt),
+                Err(Attention::Lost(lost)) => {
+                    if work.step.on == On::Local {
+                        return Err(Halt::error(format!(
+                            "the shell on this machine is gone: {lost}"
+                        )));
+                    }
+                    self.record(
+                        Some(work.step),
+                        What::ConnectionLost {
+                            cause: lost.to_string(),
+                        },
+                    )?;
+                    let said = self.reattach(work.step.reboot).await;
+                    if let Err(cause) = said {
+                        let cause = format!("{cause}; it may or may not have finished");
+                        return Ok(Ended::Unknown(cause));
+                    }
+                    attached = true;
+                }
+            }
+        }
+    }
+
+    async fn attend(
+        &mut self,
+        work: &Execution<'_>,
+        follower: &mut Follower,
+        attached: bool,
+    ) -> Result<Ended, Attention> {
+        let bundle = self
+            .bundle_of(work.step.on, work.step.sudo.as_ref())
+            .await?;
+        let mut state = if attached {
+            bundle.state(&work.label).await?
+        } else {
+            StepState::NotStarted
+        };
+        if self.rerun
+            && matches!(
+                state,
+                StepState::Done(_) | StepState::Unknown | StepState::Rebooted
+            )
+        {
+            bundle.aside(&work.label).await?;
+            state = StepState::NotStarted;
+        }
+        let started = matches!(state, StepState::NotStarted);
+        loop {
+            state = match state {
+                StepState::NotStarted if !started => {
+                    return Ok(Ended::Unknown("the node lost its record of it".to_owned()));
+                }
+                StepState::NotStarted => {
+                    let start = Start {
+                        label: &work.label,
+                        limit_seconds: work.step.timeout.as_secs().max(1),
+                        accepted: work.accepted,
+                        interpreter: work.interpreter,
+                        saved: &work.step.saved.join(" "),
+                        values: work.values,
+                        script: work.script,
+                    };
+                    let step = bundle.step(&start);
+                    match self.watch(work, &bundle, follower, step).await? {
+                        Some(StepState::NotStarted) => {
+                            return Ok(Ended::Unknown("it did not start".to_owned()));
+                        }
+                        Some(state) => state,
+                        None => return Ok(Ended::Left),
+                    }
+                }
+                StepState::Running(_) => {
+                    let wait = bundle.wait(&work.label, WAIT_PIECE);
+                    match self.watch(work, &bundle, follower, wait).await? {
+                        Some(state) => state,
+                        None => return Ok(Ended::Left),
+                    }
+                }
+                StepState::Done(done) => {
+                    let pieces = follower.finish(&bundle, &done).await?;
+                    self.show(work.step, pieces)?;
+                    return Ok(Ended::Done(Box::new(done)));
+                }
+                StepState::Rebooted => return Ok(Ended::Rebooted),
+                StepState::Unknown => {
+                    return Ok(Ended::Unknown(
+                        "nothing on the node tells how it ended".to_owned(),
+                    ));
+                }
+            };
+        }
+    }
+
+    /// Waits for a state while showing output and listening to the operator. `None` where the
+    /// operator leaves it running.
+    async fn watch(
+        &mut self,
+        work: &Execution<'_>,
+        bundle: &Bundle,
+        follower: &mut Follower,
+        state: impl Future<Output = Result<StepState, BundleError>>,
+    ) -> Result<Option<StepState>, Attention> {
+        let mut state = std::pin::pin!(state);
+        let mut interrupts = self.options.interrupts.clone();
+        let mut look = Instant::now() + FIRST_LOOK;
+        loop {
+            tokio::select! {
+                biased;
+                state = &mut state => return Ok(Some(state?)),
+                Ok(()) = interrupts.changed() => {
+                    let count = *interrupts.borrow_and_update();
+                    let answer = if count > 1 {
+                        Answer::Stop
+                    } else {
+                        let asked = Asked::Interrupted { step: work.step.name.clone() };
+                        self.options.operator.ask(&self.plan.node.name, asked).await
+                    };
+                    match answer {
+                        Answer::Leave => return Ok(None),
+                        Answer::Hold => self.hold = true,
+                        _ => {
+                            self.hold = true;
+                            return Ok(Some(bundle.stop(&work.label).await?));
+                        }
+                    }
+                }
+                () = tokio::time::sleep_until(look.into()) => {
+                    let pieces = follower.poll(bundle).await?;
+                    self.show(work.step, pieces)?;
+                    look = Instant::now() + NEXT_LOOK;
+                }
+            }
+        }
+    }
+
+    fn show(&self, step: &PlannedStep, pieces: crate::engine::follow::Pieces) -> Result<(), Halt> {
+        for (stream, text) in pieces {
+            self.record(Some(step), What::Output { stream, text })?;
+        }
+        Ok(())
+    }
+
+    /// The bundle in which a step of this side and user keeps its record.
+    pub(super) async fn bundle_of(
+        &mut self,
+        on: On,
+        sudo: Option<&SudoUser>,
+    ) -> Result<Bundle, Attention> {
+        match (on, sudo) {
+            (On::Local, _) => self.local_bundle().await.map_err(Attention::Halt),
+            (On::Node, None) => Ok(self.bundle()?),
+            (On::Node, Some(user)) => {
+                if let Some(bundle) = self.users.get(&user.0) {
+                    return Ok(bundle.clone());
+                }
+                let session = match self.reach.to(on, sudo).await {
+                    Ok(session) => session,
+                    Err(crate::engine::ReachError::Lost(lost)) => {
+                        return Err(Attention::Lost(lost));
+                    }
+                    Err(error) => return Err(Attention::Halt(Halt::error(error.to_string()))),
+                };
+                let bundle = self.bundle()?.through(&session, &self.token).await?;
+                self.users.insert(user.0.clone(), bundle.clone());
+                Ok(bundle)
+            }
+        }
+    }
+}
+
+/// Why nobody attends to a step any more.
+pub(super) enum Attention {
+    Lost(Lost),
+    Halt(Halt),
+}
+
+impl From<Halt> for Attention {
+    fn from(halt: Halt) -> Attention {
+        Attention::Halt(halt)
+    }
+}
+
+impl From<BundleError> for Attention {
+    fn from(error: BundleError) -> Attention {
+        match error {
+            BundleError::Lost(lost) => Attention::Lost(lost),
+            other => Attention::Halt(Halt::from(other)),
+        }
+    }
+}
+
+/// What is left of a step that was told to end, or why all is well with it.
+pub(super) fn left_over(done: &StepDone) -> Option<String> {
+    match done.how {
+        How::Exited => None,
+        How::TimedOut | How::Stopped if done.left.is_empty() => None,
+        How::TimedOut | How::Stopped => Some(format!("still running: {}", done.left.join(", "))),
+    }
+}

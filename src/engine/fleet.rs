@@ -1,0 +1,112 @@
+//! A plan over its nodes: batches one after the other, nodes of a batch side by side.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::engine::node::run_node;
+use crate::engine::{Options, Recorder};
+use crate::event::{Status, What};
+use crate::journal::{JournalError, Record};
+use crate::plan::Plan;
+
+/// Runs a plan, or goes on with what `resume` tells of it. The run's own start stands in the
+/// journal already.
+///
+/// # Errors
+/// Where the journal cannot be written.
+pub async fn run(
+    plan: Arc<Plan>,
+    options: Arc<Options>,
+    recorder: Recorder,
+    resume: Option<Arc<Record>>,
+) -> Result<Status, JournalError> {
+    let mut status = Status::Ok;
+    let mut bad = 0;
+    let todo: Vec<usize> = (0..plan.nodes.len())
+        .filter(|index| {
+            let name = &plan.nodes[*index].node.name;
+            resume.as_ref().and_then(|record| record.node_status(name)) != Some(Status::Ok)
+        })
+        .collect();
+    let mut rest = todo.as_slice();
+    let mut sizes = options.batches.iter().copied();
+    let mut size = rest.len();
+    while !rest.is_empty() {
+        size = sizes.next().unwrap_or(size).clamp(1, rest.len());
+        let (batch, later) = rest.split_at(size);
+        rest = later;
+        for ended in run_batch(batch, &plan, &options, &recorder, resume.as_ref()).await {
+            let ended = ended?;
+            bad += usize::from(!ended.goes_on());
+            status = status.worse(ended);
+        }
+        let stop = bad > options.max_fail || *options.interrupts.borrow() > 0;
+        if !rest.is_empty() && stop {
+            for index in rest {
+                let name = plan.nodes[*index].node.name.as_str();
+                let cause = Some(format!(
+                    "not started: {bad} node(s) of earlier batches ended badly"
+                ));
+                recorder.record(
+                    Some(name),
+                    None,
+                    What::NodeEnded {
+                        status: Status::Stopped,
+                        cause,
+                    },
+                )?;
+            }
+            status = status.worse(Status::Stopped);
+            break;
+        }
+        if !rest.is_empty() && !options.wait.is_zero() {
+            let mut interrupts = options.interrupts.clone();
+            tokio::select! {
+                () = tokio::time::sleep(options.wait) => {}
+                _ = interrupts.changed() => {}
+            }
+        }
+    }
+    recorder.record(None, None, What::RunEnded { status })?;
+    Ok(status)
+}
+
+async fn run_batch(
+    batch: &[usize],
+    plan: &Arc<Plan>,
+    options: &Arc<Options>,
+    recorder: &Recorder,
+    resume: Option<&Arc<Record>>,
+) -> Vec<Result<Status, JournalError>> {
+    let places = Arc::new(Semaphore::new(options.parallel.max(1)));
+    let mut tasks = JoinSet::new();
+    for &index in batch {
+        let (plan, options, recorder) = (Arc::clone(plan), Arc::clone(options), recorder.clone());
+        let (resume, places) = (resume.cloned(), Arc::clone(&places));
+        tasks.spawn(async move {
+            // The semaphore is never closed.
+            let _place = places.acquire_owned().await.ok();
+            let node = &plan.nodes[index];
+            if *options.interrupts.borrow() > 0 {
+                let cause = Some("not started: the operator stopped the run".to_owned());
+                recorder.record(
+                    Some(&node.node.name),
+                    None,
+                    What::NodeEnded {
+                        status: Status::Stopped,
+                        cause,
+                    },
+                )?;
+                return Ok(Status::Stopped);
+            }
+            run_node(&options, &recorder, &plan, node, resume.as_deref()).await
+        });
+    }
+    let mut results = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        results.push(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
+    }
+    results
+}

@@ -1,0 +1,78 @@
+//! What an engine asks a person. Who answers, and how, is not its business.
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::session::Secret;
+
+/// One question to the operator, answered once.
+#[derive(Debug)]
+pub struct Question {
+    pub node: String,
+    pub ask: Asked,
+    pub reply: oneshot::Sender<Answer>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// The password of `sudo` for this user on the node.
+    SudoPassword { user: String },
+    /// A secret that `nodes.yaml` leaves to the operator.
+    Secret { prompt: String },
+    /// Before a step that says `confirm`.
+    Confirm { step: String, title: String },
+    /// A `manual` step: do it, then say so.
+    Manual { step: String, text: String },
+    /// Before each step under `--step`.
+    Menu { step: String, title: String },
+    /// A step was done by hand: what is to be noted?
+    Note { step: String },
+    /// Ctrl-C while a step runs.
+    Interrupted { step: String },
+}
+
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Yes,
+    No,
+    Secret(Secret),
+    Note(String),
+    /// Of the step menu: skip it.
+    Skip,
+    /// Of the step menu: it is done by hand.
+    ByHand,
+    Quit,
+    /// Of an interruption: end the step.
+    Stop,
+    /// Of an interruption: go away, the step goes on by itself.
+    Leave,
+    /// Of an interruption: let the step end, then hold.
+    Hold,
+    /// There is nobody to ask.
+    Nobody,
+}
+
+/// Where questions go.
+#[derive(Clone, Debug)]
+pub struct Operator(mpsc::Sender<Question>);
+
+impl Operator {
+    /// The receiving end answers; dropping it means that nobody is there.
+    #[must_use]
+    pub fn new() -> (Operator, mpsc::Receiver<Question>) {
+        let (sender, receiver) = mpsc::channel(1);
+        (Operator(sender), receiver)
+    }
+
+    pub async fn ask(&self, node: &str, ask: Asked) -> Answer {
+        let (reply, answer) = oneshot::channel();
+        let question = Question {
+            node: node.to_owned(),
+            ask,
+            reply,
+        };
+        if self.0.send(question).await.is_err() {
+            return Answer::Nobody;
+        }
+        answer.await.unwrap_or(Answer::Nobody)
+    }
+}

@@ -1,0 +1,59 @@
+//! The one place where an engine's events go: first the journal, then whoever watches.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::event::{Event, What};
+use crate::journal::{Journal, JournalError};
+
+/// Called with each event once it is on the disk.
+pub type Watcher = Box<dyn FnMut(&Event) + Send>;
+
+/// Shared by all nodes of a run.
+#[derive(Clone)]
+pub struct Recorder(Arc<Mutex<Inner>>);
+
+struct Inner {
+    journal: Journal,
+    watchers: Vec<Watcher>,
+}
+
+impl Recorder {
+    #[must_use]
+    pub fn new(journal: Journal, watchers: Vec<Watcher>) -> Recorder {
+        Recorder(Arc::new(Mutex::new(Inner { journal, watchers })))
+    }
+
+    /// Writes an event down, waits for the disk, and shows it.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written: nothing more may be done.
+    pub fn record(
+        &self,
+        node: Option<&str>,
+        step: Option<usize>,
+        what: What,
+    ) -> Result<(), JournalError> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let event = inner.journal.record(node, step, what)?;
+        for watcher in &mut inner.watchers {
+            watcher(&event);
+        }
+        Ok(())
+    }
+
+    #[must_use]
+    pub fn run(&self) -> String {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .journal
+            .run()
+            .to_owned()
+    }
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Recorder")
+    }
+}

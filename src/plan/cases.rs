@@ -1,0 +1,211 @@
+//! Checks -> cases: one check on one node each.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::manual::{Check, Eventually, Group, Manual};
+use crate::nodes::{Node, Nodes, Text};
+use crate::plan::script::{Known, Scope};
+use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip, fill};
+use crate::source::Problem;
+use crate::vocabulary::{Batch, Vocabulary};
+
+/// All cases of a manual on the selected nodes, in the order of the nodes and of the book:
+/// groups of checks, and the checks after steps that hold `always`.
+#[must_use]
+pub fn cases(
+    manual: &Manual,
+    nodes: &Nodes,
+    vocabulary: &Vocabulary,
+    selected: &[&str],
+) -> (Vec<Case>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut cases = Vec::new();
+    for name in selected {
+        let node = match nodes.evaluate(name, &[]) {
+            Ok(node) => Arc::new(node),
+            Err(more) => {
+                problems.extend(more);
+                continue;
+            }
+        };
+        for group in manual.groups.values() {
+            let here = |selector: &Option<_>, problems: &mut Vec<Problem>| match selector {
+                None => true,
+                Some(selector) => match nodes.select_at(selector) {
+                    Ok(able) => able.contains(name),
+                    Err(problem) => {
+                        problems.push(problem);
+                        false
+                    }
+                },
+            };
+            if here(&group.nodes, &mut problems) {
+                cases.extend(of_group(vocabulary, group, &node, &mut problems));
+            }
+        }
+        for procedure in manual.procedures.values() {
+            let able = procedure.nodes.as_ref().is_none_or(|selector| {
+                nodes
+                    .select_at(selector)
+                    .is_ok_and(|able| able.contains(name))
+            });
+            if !able {
+                continue;
+            }
+            let checks = procedure.steps.iter().flat_map(|step| &step.checks);
+            for check in checks.filter(|check| check.always) {
+                cases.push(of_script(check, &node, &Scope::new(&node), &mut problems));
+            }
+        }
+    }
+    // A selector or a value that is wrong on one node is often wrong on all.
+    let mut seen = std::collections::HashSet::new();
+    problems.retain(|problem| seen.insert(problem.to_string()));
+    (cases, problems)
+}
+
+/// One script that asks several typed cases, and how to read what it prints. Cases of other
+/// kinds have no part in it.
+#[must_use]
+pub fn probe(cases: &[&Case]) -> (Script, Batch) {
+    let asked = cases.iter().filter_map(|case| match &case.ask {
+        Ask::Probe {
+            assertion,
+            bindings,
+        } => Some((&**assertion, bindings)),
+        Ask::Script { .. } => None,
+    });
+    let (assertions, known): (Vec<_>, Vec<_>) = asked.unzip();
+    let batch = Batch::new(&assertions);
+    let own = batch.variables.iter().map(|(name, value)| Binding {
+        name: name.clone(),
+        value: Bound::Text(Text::Plain(value.clone())),
+    });
+    let mut bindings: Vec<Binding> = own.collect();
+    for binding in known.into_iter().flatten() {
+        if !bindings.contains(binding) {
+            bindings.push(binding.clone());
+        }
+    }
+    let text = Arc::clone(&batch.text);
+    (
+        Script {
+            interpreter: "sh".to_owned(),
+            text,
+            bindings,
+            commands: Vec::new(),
+        },
+        batch,
+    )
+}
+
+/// Typed assertions first, then scripts: the order in which a contract and the prose under it
+/// are read.
+pub(super) fn of_group(
+    vocabulary: &Vocabulary,
+    group: &Group,
+    node: &Arc<Node>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Case> {
+    let scope = Scope::new(node);
+    let typed: Vec<Case> = group
+        .typed
+        .iter()
+        .filter_map(|typed| {
+            let (assertion, more) = vocabulary.assertion(&typed.kind, &typed.resource, &typed.attributes);
+            problems.extend(more);
+            let mut assertion = assertion?;
+            let span = typed.kind.span.clone();
+            assertion.map_text(&mut |text: &str| {
+                fill(text, |name, _| match scope.look_up(name) {
+                    Known::Bound(Bound::Text(Text::Plain(value))) => Some(value),
+                    Known::Bound(_) | Known::Assigned => {
+                        let message = format!("`{name}` cannot be used in a typed check: it is a secret, or known only during a run");
+                        problems.push(Problem::error("value-not-known", typed.resource.span.clone(), message));
+                        None
+                    }
+                    Known::Undefined => {
+                        let message = format!("`{name}` is not defined for node `{}`", node.name);
+                        let known = node.leaves.keys().map(String::as_str);
+                        problems.push(
+                            Problem::error("undefined-variable", typed.resource.span.clone(), message)
+                                .did_you_mean(name, known),
+                        );
+                        None
+                    }
+                    Known::Wrong(problem) => {
+                        problems.push(problem.note(typed.resource.span.clone(), "used here"));
+                        None
+                    }
+                })
+            });
+            let mut bindings = Vec::new();
+            for command in assertion.commands() {
+                scope.bindings(command, &span, &mut bindings, problems);
+            }
+            Some(Case {
+                name: format!("{}::{}", group.id, assertion.name()),
+                node: Arc::clone(node),
+                span,
+                on: assertion.on(),
+                sudo: assertion.sudo().cloned(),
+                timeout: assertion.timeout().unwrap_or(CHECK_LIMIT),
+                eventually: assertion.eventually().map(|(limit, every)| Eventually { limit, every }),
+                skip: assertion.skip().map(|waiver| Skip { reason: waiver.reason.clone(), until: waiver.until }),
+                ask: Ask::Probe { assertion: Arc::new(assertion), bindings },
+            })
+        })
+        .collect();
+    let scripts = group
+        .checks
+        .iter()
+        .map(|check| of_script(check, node, &scope, problems));
+    let scripts: Vec<Case> = scripts.collect();
+    typed.into_iter().chain(scripts).collect()
+}
+
+pub(super) fn of_script(
+    check: &Check,
+    node: &Arc<Node>,
+    scope: &Scope<'_>,
+    problems: &mut Vec<Problem>,
+) -> Case {
+    let (script, _) = scope.script(&check.script, problems);
+    if let Some(expect) = &check.expect {
+        scope.names_of(&expect.text, problems);
+    }
+    for expect in script
+        .commands
+        .iter()
+        .filter_map(|command| command.expect.as_ref())
+    {
+        scope.names_of(&expect.text, problems);
+    }
+    let (group, name) = split(&check.name);
+    Case {
+        name: format!("{group}::{name}"),
+        node: Arc::clone(node),
+        span: check.span.clone(),
+        on: check.on,
+        sudo: check.sudo.clone(),
+        timeout: check
+            .timeout
+            .unwrap_or(CHECK_LIMIT)
+            .max(Duration::from_secs(1)),
+        eventually: check.eventually,
+        ask: Ask::Script {
+            script,
+            exit: check.exit.clone(),
+            expect: check.expect.clone(),
+        },
+        skip: None,
+    }
+}
+
+/// `web.deploy/importable` -> `web.deploy`, `importable`; `web.xt-recent` -> `web`, `xt-recent`.
+fn split(name: &str) -> (&str, &str) {
+    name.split_once('/')
+        .or_else(|| name.rsplit_once('.'))
+        .unwrap_or((name, name))
+}

@@ -1,0 +1,317 @@
+//! A procedure, the nodes chosen, the arguments -> a [`Plan`].
+
+use std::sync::Arc;
+
+use crate::manual::{Delivery, DeliveryFrom, Manual, Procedure, Step, Work};
+use crate::nodes::{Node, Nodes};
+use crate::plan::script::Scope;
+use crate::plan::{NodePlan, Plan, PlannedStep, PlannedWork, STEP_LIMIT, cases, record};
+use crate::source::Problem;
+use crate::vocabulary::Vocabulary;
+
+/// What a person asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    pub procedure: &'a str,
+    /// Selectors; what they select is joined, in the order of the nodes' definition.
+    pub nodes: &'a [String],
+    /// `--set name=value`.
+    pub set: &'a [(String, String)],
+}
+
+/// Names of files in the bundle that are its own.
+const RESERVED: [&str; 9] = [
+    "owner", "lock", "live", "token", "token.n", "recorder", "run", "state", "steps",
+];
+
+/// Plans a run; everything wrong is found before anything is reached.
+///
+/// # Errors
+/// All problems of the procedure, the selection, the arguments and the values.
+pub fn plan(
+    manual: &Manual,
+    nodes: &Nodes,
+    vocabulary: &Vocabulary,
+    request: &Request<'_>,
+) -> Result<Plan, Vec<Problem>> {
+    let procedure = find(manual, request.procedure).map_err(|problem| vec![problem])?;
+    let selected = select(nodes, procedure, request.nodes).map_err(|problem| vec![problem])?;
+    let mut problems = arguments(procedure, request.set);
+    let mut planned = Vec::new();
+    for name in selected {
+        match node(nodes, procedure, name, request.set, &mut problems) {
+            Some(node) => {
+                planned.push(node_plan(
+                    manual,
+                    vocabulary,
+                    procedure,
+                    &Arc::new(node),
+                    &mut problems,
+                ));
+            }
+            None => continue,
+        }
+    }
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    Ok(Plan {
+        procedure: procedure.id.clone(),
+        title: procedure.title.clone(),
+        span: procedure.span.clone(),
+        arguments: request.set.to_vec(),
+        nodes: planned,
+    })
+}
+
+fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
+    manual.procedures.get(id).ok_or_else(|| {
+        let problem = Problem::bare(
+            "unknown-procedure",
+            format!("no procedure `{id}` in this manual"),
+        );
+        let known = manual.procedures.keys().map(String::as_str);
+        match crate::source::nearest(id, known) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint("`opsbook list` shows all procedures"),
+        }
+    })
+}
+
+fn select<'a>(
+    nodes: &'a Nodes,
+    procedure: &Procedure,
+    selectors: &[String],
+) -> Result<Vec<&'a str>, Problem> {
+    let selected = nodes.select(&selectors.join(","))?;
+    let Some(allowed) = &procedure.nodes else {
+        return Ok(selected);
+    };
+    let able = nodes.select_at(allowed)?;
+    match selected.iter().find(|name| !able.contains(name)) {
+        None => Ok(selected),
+        Some(name) => {
+            let message = format!("`{}` may not be run on node `{name}`", procedure.id);
+            Err(
+                Problem::error("node-not-allowed", allowed.span.clone(), message)
+                    .hint(format!("it may be run on: {}", able.join(", "))),
+            )
+        }
+    }
+}
+
+/// Arguments that no parameter takes are values of the node: overriding one is meant, a
+/// name that nothing defines is a mistake, found where the node is evaluated.
+fn arguments(procedure: &Procedure, set: &[(String, String)]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, param) in &procedure.params {
+        let given = set
+            .iter()
+            .rev()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value);
+        let Some(value) = given.or(param.default.as_ref()) else {
+            if param.required {
+                let message = format!("`{}` needs the parameter `{name}`", procedure.id);
+                let help = param
+                    .help
+                    .as_ref()
+                    .map(|help| format!(" ({help})"))
+                    .unwrap_or_default();
+                problems.push(
+                    Problem::error("missing-parameter", param.span.clone(), message)
+                        .hint(format!("give it with `--set {name}=…`{help}")),
+                );
+            }
+            continue;
+        };
+        if let Some(pattern) = &param.pattern {
+            // The contract was read with this pattern: it compiles.
+            let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
+            if whole.is_ok_and(|whole| !whole.is_match(value)) {
+                let message = format!("`{name}` is `{value}`, which does not match `{pattern}`");
+                problems.push(Problem::error(
+                    "parameter-pattern",
+                    param.span.clone(),
+                    message,
+                ));
+            }
+        }
+    }
+    problems
+}
+
+fn node(
+    nodes: &Nodes,
+    procedure: &Procedure,
+    name: &str,
+    set: &[(String, String)],
+    problems: &mut Vec<Problem>,
+) -> Option<Node> {
+    let params: Vec<_> = procedure
+        .params
+        .iter()
+        .filter_map(|(name, param)| {
+            Some((name.clone(), param.default.clone()?, param.span.clone()))
+        })
+        .collect();
+    let plain = match nodes.evaluate(name, &[]) {
+        Ok(node) => node,
+        Err(more) => {
+            problems.extend(more);
+            return None;
+        }
+    };
+    for (given, _) in set {
+        let known = procedure
+            .params
+            .keys()
+            .chain(plain.leaves.keys())
+            .map(String::as_str);
+        if !known.clone().any(|known| known == given) {
+            let message = format!(
+                "`--set {given}=…`: neither a parameter of `{}` nor a value of node `{name}`",
+                procedure.id
+            );
+            problems.push(Problem::bare("unknown-argument", message).did_you_mean(given, known));
+        }
+    }
+    match nodes.evaluate_with(name, &params, set) {
+        Ok(node) => Some(node),
+        Err(more) => {
+            problems.extend(more);
+            None
+        }
+    }
+}
+
+fn node_plan(
+    manual: &Manual,
+    vocabulary: &Vocabulary,
+    procedure: &Procedure,
+    node: &Arc<Node>,
+    problems: &mut Vec<Problem>,
+) -> NodePlan {
+    let needs = procedure
+        .needs
+        .iter()
+        .filter_map(|need| Some((need, manual.groups.get(&need.value)?)))
+        .map(|(need, group)| crate::plan::Need {
+            group: need.value.clone(),
+            cases: cases::of_group(vocabulary, group, node, problems),
+        })
+        .collect();
+    let mut scope = Scope::new(node);
+    let steps: Vec<PlannedStep> = procedure
+        .steps
+        .iter()
+        .map(|step| planned_step(procedure, step, &mut scope, node, problems))
+        .collect();
+    let all: String = steps.iter().map(|step| step.sha256.as_str()).collect();
+    NodePlan {
+        node: Arc::clone(node),
+        needs,
+        steps,
+        sha256: record::sha256(&all),
+    }
+}
+
+fn planned_step(
+    procedure: &Procedure,
+    step: &Step,
+    scope: &mut Scope<'_>,
+    node: &Arc<Node>,
+    problems: &mut Vec<Problem>,
+) -> PlannedStep {
+    let work = match &step.work {
+        Work::Script(script) => {
+            let (script, used) = scope.script(script, problems);
+            // Only a shell's variables reach the next step, and only on the same side.
+            scope.assigned.extend(used.assigned);
+            scope.kept.extend(used.kept);
+            PlannedWork::Script(script)
+        }
+        Work::Deliver(files) => PlannedWork::Deliver(
+            files
+                .iter()
+                .map(|file| delivery(file, scope, problems))
+                .collect(),
+        ),
+        Work::Manual(text) => PlannedWork::Manual(text.clone()),
+    };
+    if let Some(expect) = &step.expect {
+        scope.names_of(&expect.text, problems);
+    }
+    if let PlannedWork::Script(script) = &work {
+        for expect in script
+            .commands
+            .iter()
+            .filter_map(|command| command.expect.as_ref())
+        {
+            scope.names_of(&expect.text, problems);
+        }
+    }
+    scope.captured.extend(step.capture.clone());
+    let checks = step
+        .checks
+        .iter()
+        .map(|check| cases::of_script(check, node, scope, problems))
+        .collect();
+    let label = step.id.clone().unwrap_or_else(|| step.number.to_string());
+    let mut planned = PlannedStep {
+        number: step.number,
+        name: format!("{}/{label}", procedure.id),
+        title: step.title.clone(),
+        span: step.span.clone(),
+        on: step.on,
+        sudo: step.sudo.clone(),
+        timeout: step.timeout.or(procedure.timeout).unwrap_or(STEP_LIMIT),
+        confirm: step.confirm,
+        capture: step.capture.clone(),
+        exit: step.exit.clone(),
+        reboot: step.reboot,
+        setup: step.setup,
+        work,
+        expect: step.expect.clone(),
+        checks,
+        saved: scope.kept.iter().cloned().collect(),
+        text: String::new(),
+        sha256: String::new(),
+    };
+    planned.text = record::text(&planned);
+    planned.sha256 = record::sha256(&planned.text);
+    planned
+}
+
+fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> Delivery {
+    let mut fill = |text: &str| scope.filled(text, &file.span, problems);
+    let from = match &file.from {
+        DeliveryFrom::File(path) => DeliveryFrom::File(fill(path)),
+        DeliveryFrom::Tree(path) => DeliveryFrom::Tree(fill(path)),
+        DeliveryFrom::Template(path) => DeliveryFrom::Template(fill(path)),
+        DeliveryFrom::Inline(body) => DeliveryFrom::Inline(body.clone()),
+    };
+    let to = fill(&file.to);
+    let first = to.split('/').next().unwrap_or_default();
+    let outside = to.is_empty()
+        || to.starts_with('/')
+        || to.split('/').any(|part| part == ".." || part == ".");
+    if outside || RESERVED.contains(&first) {
+        let why = if outside {
+            "must be a name inside the bundle"
+        } else {
+            "is a name that the bundle itself uses"
+        };
+        problems.push(Problem::error(
+            "delivery-name",
+            file.span.clone(),
+            format!("`{to}` {why}"),
+        ));
+    }
+    Delivery {
+        span: file.span.clone(),
+        from,
+        to,
+        mode: file.mode,
+    }
+}

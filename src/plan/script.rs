@@ -1,0 +1,220 @@
+//! A block of the manual and the values that it mentions -> a [`Script`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::manual::{self, Variables, is_shell, variables};
+use crate::nodes::{Node, Text};
+use crate::plan::{Binding, Bound, PlannedCommand, RUN_NAMES, Script};
+use crate::source::{Passage, Problem, Span};
+
+/// What is known at some point of a procedure.
+pub(super) struct Scope<'a> {
+    pub node: &'a Node,
+    /// Captured by earlier steps.
+    pub captured: BTreeSet<String>,
+    /// Set by earlier steps' scripts.
+    pub assigned: BTreeSet<String>,
+    /// The same with names that are not opsbook's: `NODE_NAME`.
+    pub kept: BTreeSet<String>,
+}
+
+/// A value by its name, as far as a plan can know it.
+pub(super) enum Known {
+    Bound(Bound),
+    /// The scripts set it themselves.
+    Assigned,
+    Undefined,
+    Wrong(Box<Problem>),
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(node: &'a Node) -> Scope<'a> {
+        Scope {
+            node,
+            captured: BTreeSet::new(),
+            assigned: BTreeSet::new(),
+            kept: BTreeSet::new(),
+        }
+    }
+
+    pub fn look_up(&self, name: &str) -> Known {
+        if self.captured.contains(name) || RUN_NAMES.contains(&name) {
+            return Known::Bound(Bound::Captured);
+        }
+        match self.node.text(name) {
+            Ok(text) => Known::Bound(Bound::Text(text)),
+            Err(_) if self.assigned.contains(name) => Known::Assigned,
+            Err(Some(problem)) => Known::Wrong(problem),
+            Err(None) => Known::Undefined,
+        }
+    }
+
+    /// The script of a block, with the values that it mentions. What it sets itself need not
+    /// be known.
+    pub fn script(
+        &self,
+        script: &manual::Script,
+        problems: &mut Vec<Problem>,
+    ) -> (Script, Variables) {
+        let used = variables(&script.text.text, &script.interpreter);
+        let mut bindings = Vec::new();
+        for (name, at) in &used.mentioned {
+            let place = || script.text.span(at.clone());
+            match self.look_up(name) {
+                Known::Bound(Bound::Text(Text::Secret(_))) if !is_shell(&script.interpreter) => {
+                    let message = format!(
+                        "the secret `{name}` cannot be given to `{}`",
+                        script.interpreter
+                    );
+                    problems.push(
+                        Problem::error("secret-outside-shell", place(), message)
+                            .hint("values reach other languages through the environment, which others can read; use a `sh` step"),
+                    );
+                }
+                Known::Bound(value) => bindings.push(Binding {
+                    name: name.clone(),
+                    value,
+                }),
+                Known::Assigned => {}
+                Known::Undefined if used.assigned.contains(name) => {}
+                Known::Undefined => problems.push(self.undefined(name, &place())),
+                Known::Wrong(problem) => {
+                    problems.push(problem.note(place(), "used here"));
+                }
+            }
+        }
+        let commands = script.commands.iter().map(|command| PlannedCommand {
+            title: command.title.clone(),
+            text: Arc::from(command.text.text.as_str()),
+            expect: command.expect.clone(),
+            exit: command.exit,
+            span: command.text.span(0..command.text.text.len()),
+        });
+        let planned = Script {
+            interpreter: script.interpreter.clone(),
+            text: Arc::from(script.text.text.as_str()),
+            bindings,
+            commands: commands.collect(),
+        };
+        (planned, used)
+    }
+
+    /// The values that a command written in a contract mentions.
+    pub fn bindings(
+        &self,
+        command: &str,
+        span: &Span,
+        bindings: &mut Vec<Binding>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let used = variables(command, "sh");
+        for name in used.mentioned.into_keys() {
+            match self.look_up(&name) {
+                Known::Bound(value) => bindings.push(Binding { name, value }),
+                Known::Assigned => {}
+                Known::Undefined if used.assigned.contains(&name) => {}
+                Known::Undefined => problems.push(self.undefined(&name, span)),
+                Known::Wrong(problem) => problems.push(problem.note(span.clone(), "used here")),
+            }
+        }
+    }
+
+    /// Checks that every `${name}` of a text is known; the text is filled in when it is used.
+    pub fn names_of(&self, text: &Passage, problems: &mut Vec<Problem>) {
+        let _ = fill(&text.text, |name, at| {
+            let span = || text.span(at.clone());
+            match self.look_up(name) {
+                Known::Bound(_) | Known::Assigned => {}
+                Known::Undefined => problems.push(self.undefined(name, &span())),
+                Known::Wrong(problem) => problems.push(problem.note(span(), "used here")),
+            }
+            Some(String::new())
+        });
+    }
+
+    /// A text in which everything must be known before the run: a file's name.
+    pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
+        fill(text, |name, _| match self.look_up(name) {
+            Known::Bound(Bound::Text(crate::nodes::Text::Plain(value))) => Some(value),
+            Known::Bound(_) | Known::Assigned => {
+                let message =
+                    format!("`{name}` is not known before the run, and cannot be part of this");
+                problems.push(Problem::error("value-not-known", span.clone(), message));
+                Some(String::new())
+            }
+            Known::Undefined => {
+                problems.push(self.undefined(name, span));
+                Some(String::new())
+            }
+            Known::Wrong(problem) => {
+                problems.push(problem.note(span.clone(), "used here"));
+                Some(String::new())
+            }
+        })
+    }
+
+    fn undefined(&self, name: &str, span: &Span) -> Problem {
+        let message = format!("`{name}` is not defined for node `{}`", self.node.name);
+        let problem = Problem::error("undefined-variable", span.clone(), message);
+        let known = self.node.leaves.keys().map(String::as_str).chain(RUN_NAMES);
+        let known = known.chain(self.captured.iter().map(String::as_str));
+        match crate::source::nearest(name, known) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint(format!(
+                "define it in `nodes.yaml`, as a parameter, or with `--set {name}=…`"
+            )),
+        }
+    }
+}
+
+/// Puts values for each `${name}`; `$${` is a literal `${`. Where the value is unknown the
+/// reference stays.
+pub fn fill(
+    text: &str,
+    mut value: impl FnMut(&str, std::ops::Range<usize>) -> Option<String>,
+) -> String {
+    let mut filled = String::with_capacity(text.len());
+    let mut from = 0;
+    while let Some(found) = text[from..].find("${") {
+        let at = from + found;
+        if text[..at].ends_with('$') && at > from {
+            filled.push_str(&text[from..at - 1]);
+            filled.push_str("${");
+            from = at + 2;
+            continue;
+        }
+        let name = text[at + 2..].split('}').next().unwrap_or_default();
+        let end = at + 2 + name.len() + 1;
+        let is_name = end <= text.len() && crate::nodes::is_variable_name(name);
+        filled.push_str(&text[from..at]);
+        match is_name.then(|| value(name, at..end)).flatten() {
+            Some(value) => {
+                filled.push_str(&value);
+                from = end;
+            }
+            None => {
+                filled.push_str("${");
+                from = at + 2;
+            }
+        }
+    }
+    filled.push_str(&text[from..]);
+    filled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fill;
+
+    #[test]
+    fn references_are_filled_once_and_literals_stay() {
+        let value = |name: &str, _| (name == "a").then(|| "${b}".to_owned());
+        assert_eq!(
+            fill("x ${a} ${b} $${a} ${A} ${a", value),
+            "x ${b} ${b} ${a} ${A} ${a"
+        );
+        assert_eq!(fill("$${", value), "${");
+        assert_eq!(fill("", value), "");
+    }
+}
