@@ -14,6 +14,7 @@ mod load;
 mod order;
 mod page;
 mod parse;
+mod placeholder;
 mod script;
 mod section;
 mod settings;

@@ -1,6 +1,7 @@
 //! The text of a block -> what runs: plain scripts and transcripts. The prompt decides which,
 //! never the language.
 
+use crate::manual::placeholder::Placeholders;
 use crate::manual::{Command, Expect, ExpectKind, Script};
 use crate::source::{Passage, Problem};
 
@@ -74,16 +75,33 @@ fn is_command(word: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"._+-".contains(&b))
 }
 
-/// The script of a block.
-pub(crate) fn script(interpreter: &str, text: &Passage, problems: &mut Vec<Problem>) -> Script {
-    if !is_shell(interpreter) || !is_transcript(&text.text) {
-        return Script {
-            interpreter: interpreter.to_owned(),
-            text: text.clone(),
-            commands: Vec::new(),
-        };
+/// The script of a block, with the author's placeholders replaced.
+pub(crate) fn script(
+    interpreter: &str,
+    text: &Passage,
+    placeholders: &Placeholders,
+    problems: &mut Vec<Problem>,
+) -> Script {
+    let plain = |text| Script {
+        interpreter: interpreter.to_owned(),
+        text,
+        commands: Vec::new(),
+    };
+    if !is_shell(interpreter) {
+        placeholders.refuse(text, interpreter, problems);
+        return plain(text.clone());
     }
-    let commands = transcript(text, problems);
+    if !is_transcript(&text.text) {
+        prompts(text, problems);
+        return plain(placeholders.in_shell(text, problems));
+    }
+    let mut commands = transcript(text, problems);
+    for command in &mut commands {
+        command.text = placeholders.in_shell(&command.text, problems);
+        if let Some(expect) = &mut command.expect {
+            expect.text = placeholders.in_text(&expect.text);
+        }
+    }
     let mut all = Passage::default();
     for command in &commands {
         all.push_from(&command.text, 0..command.text.text.len());
@@ -92,6 +110,25 @@ pub(crate) fn script(interpreter: &str, text: &Passage, problems: &mut Vec<Probl
         interpreter: interpreter.to_owned(),
         text: all,
         commands,
+    }
+}
+
+/// A prompt further down would run a command of the name `$`.
+fn prompts(text: &Passage, problems: &mut Vec<Problem>) {
+    let mut at = 0;
+    for line in text.text.split_inclusive('\n') {
+        if line.starts_with("$ ") {
+            problems.push(
+                Problem::error(
+                    "prompt-in-script",
+                    text.span(at..at + 1),
+                    "a prompt in a block that does not begin with one",
+                )
+                .hint("a transcript has `$ ` before its first command; a script has it nowhere"),
+            );
+            return;
+        }
+        at += line.len();
     }
 }
 

@@ -10,6 +10,7 @@ use crate::manual::attributes::{self, Attributes};
 use crate::manual::contract::{self, GroupContract, ProcedureContract};
 use crate::manual::fence::Tag;
 use crate::manual::page::Mark;
+use crate::manual::placeholder::Placeholders;
 use crate::manual::script::{interpreter, script};
 use crate::manual::{
     Block, Check, Delivery, DeliveryFrom, Expect, ExpectKind, Group, On, Procedure, Role, Script,
@@ -42,6 +43,8 @@ pub(crate) fn assemble(
         heading: (0, String::new()),
         section: 0,
         answers: None,
+        declared: Vec::new(),
+        nothing: Placeholders::none(),
     };
     for mark in marks {
         match mark {
@@ -67,6 +70,9 @@ struct Assembly<'a> {
     section: usize,
     /// What an `expect` would be of.
     answers: Option<Answers>,
+    /// The placeholders of each procedure found.
+    declared: Vec<Placeholders>,
+    nothing: Placeholders,
 }
 
 struct Scope {
@@ -133,6 +139,7 @@ impl Assembly<'_> {
                         .hint("it reaches to the next heading of the same or a higher level"),
                     );
                 }
+                self.unused_placeholders(*index);
             }
             Of::Group(index) => {
                 let group = &self.found.groups[*index];
@@ -145,6 +152,16 @@ impl Assembly<'_> {
                 }
             }
             Of::Broken => {}
+        }
+    }
+
+    fn unused_placeholders(&mut self, procedure: usize) {
+        for Spanned { value, span } in self.declared[procedure].unused() {
+            self.problems.push(Problem::warning(
+                "unused-placeholder",
+                span.clone(),
+                format!("`{value}` is replaced nowhere in this procedure"),
+            ));
         }
     }
 
@@ -186,6 +203,7 @@ impl Assembly<'_> {
             return self.open(Of::Broken);
         };
         self.blocks[block].name.clone_from(&id.value);
+        self.declared.push(Placeholders::new(&replace));
         self.found.procedures.push(Procedure {
             id: id.value,
             title: self.heading.1.clone(),
@@ -301,7 +319,17 @@ impl Assembly<'_> {
     fn deliver(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
         self.must_be_yaml(block, tag);
         let place = self.span(&tag.range);
-        let work = contract::deliveries(&self.blocks[block].text, &place, self.problems);
+        let mut work = contract::deliveries(&self.blocks[block].text, &place, self.problems);
+        for delivery in &mut work {
+            let (DeliveryFrom::File(from)
+            | DeliveryFrom::Tree(from)
+            | DeliveryFrom::Template(from)) = &mut delivery.from
+            else {
+                continue;
+            };
+            *from = self.placeholders().in_name(from);
+            delivery.to = self.placeholders().in_name(&delivery.to);
+        }
         self.step(block, tag, attributes, title, Work::Deliver(work));
     }
 
@@ -319,7 +347,7 @@ impl Assembly<'_> {
         };
         let delivery = Delivery {
             span: place,
-            from: DeliveryFrom::Inline(self.blocks[block].text.clone()),
+            from: DeliveryFrom::Inline(self.placeholders().in_template(&self.blocks[block].text)),
             to,
             mode: attributes.mode.unwrap_or(0o600),
         };
@@ -327,7 +355,8 @@ impl Assembly<'_> {
     }
 
     fn manual(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
-        let text = self.blocks[block].text.text.trim().to_owned();
+        let text = self.blocks[block].text.text.trim();
+        let text = self.placeholders().in_name(text);
         if text.is_empty() {
             self.empty(tag);
         }
@@ -525,7 +554,7 @@ impl Assembly<'_> {
         let expect = Expect {
             span: place.clone(),
             kind,
-            text: self.blocks[block].text.clone(),
+            text: self.placeholders().in_text(&self.blocks[block].text),
         };
         let (name, script, slot) = match answers {
             Some(Answers::Broken) => return,
@@ -625,7 +654,18 @@ impl Assembly<'_> {
             );
             return None;
         };
-        Some(script(interpreter, text, self.problems))
+        let mut problems = Vec::new();
+        let script = script(interpreter, text, self.placeholders(), &mut problems);
+        self.problems.append(&mut problems);
+        Some(script)
+    }
+
+    /// Those of the procedure at this place.
+    fn placeholders(&self) -> &Placeholders {
+        match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Procedure(index)) => &self.declared[*index],
+            _ => &self.nothing,
+        }
     }
 
     fn empty(&mut self, tag: &Tag) {
