@@ -1,6 +1,6 @@
 //! A folder -> the manual in it. All reading of files for the manual is here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
 use std::io::ErrorKind;
@@ -26,13 +26,22 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         Ok(source) => settings::read(source, &mut problems),
         Err(_) => Settings::default(),
     };
-    let pages = match (read(root, &settings.source.join("SUMMARY.md")), &book) {
-        (Ok(summary), _) => from_summary(root, &settings, &summary, &mut problems),
-        (Err(why), Ok(book)) if book_needs_summary(root, &settings) => {
+    let folder = source_folder(root, &settings);
+    let tree = Tree {
+        root,
+        files: files_below(&root.join(&folder)),
+        folder,
+    };
+    let summary = read(root, &tree.folder.join("SUMMARY.md"));
+    let listed = summary.is_ok();
+    let pages = match (summary, &book) {
+        (Ok(summary), _) => tree.from_summary(&summary, &mut problems),
+        // A book without pages has most likely named the wrong folder.
+        (Err(why), Ok(book)) if tree.markdown().next().is_none() => {
             problems.push(no_summary(book, &settings, &why));
             Vec::new()
         }
-        _ => from_folder(root, &settings, &mut problems),
+        _ => tree.all_pages(&mut problems),
     };
     if let Err(why) = book
         && pages.is_empty()
@@ -43,7 +52,9 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         root,
         read: Mutex::default(),
     };
-    let (manual, found) = parse(root, settings, pages, &|path| files.include(path));
+    let (mut manual, found) = parse(root, settings, pages, &|path| files.include(path));
+    manual.files = tree.files;
+    manual.listed = listed;
     problems.extend(found);
     order::sort(&manual, &mut problems);
     (manual, problems)
@@ -67,85 +78,98 @@ fn no_summary(book: &Arc<Source>, settings: &Settings, why: &str) -> Problem {
     .hint("`SUMMARY.md` lists the pages; `src` under `[book]` names its folder")
 }
 
-/// A book whose source folder has no pages at all has most likely named the wrong folder.
-fn book_needs_summary(root: &Path, settings: &Settings) -> bool {
-    markdown_files(&root.join(&settings.source)).is_empty()
-}
-
-fn from_summary(
-    root: &Path,
-    settings: &Settings,
-    summary: &Arc<Source>,
-    problems: &mut Vec<Problem>,
-) -> Vec<PageSource> {
-    let entries = summary::read(summary, problems);
-    let mut pages = Vec::new();
-    let mut listed = HashSet::new();
-    for Entry { title, path, span } in entries {
-        listed.insert(path.clone());
-        match read(root, &settings.source.join(&path)) {
-            Ok(source) => pages.push(PageSource {
-                path,
-                title: Some(title),
-                source,
-            }),
-            Err(why) => problems.push(Problem::error(
-                "missing-page",
-                span,
-                format!("`{}`: {why}", path.display()),
-            )),
-        }
-    }
-    unlisted(root, settings, &listed, problems);
-    pages
-}
-
-/// Pages that stand in the folder but not in the book are never read by anybody.
-fn unlisted(
-    root: &Path,
-    settings: &Settings,
-    listed: &HashSet<PathBuf>,
-    problems: &mut Vec<Problem>,
-) {
-    for path in markdown_files(&root.join(&settings.source)) {
-        if listed.contains(&path) || path == Path::new("SUMMARY.md") {
-            continue;
-        }
-        let shown = Source::new(settings.source.join(&path), "");
-        problems.push(Problem::warning(
-            "page-not-listed",
-            Span::new(&shown, 0..0),
-            "this page is not in `SUMMARY.md`: nobody reads it, and nothing of it runs",
-        ));
+/// `book.src`, or the root itself where that is no folder.
+fn source_folder(root: &Path, settings: &Settings) -> PathBuf {
+    let folder = normal(&settings.source);
+    if root.join(&folder).is_dir() {
+        folder
+    } else {
+        PathBuf::new()
     }
 }
 
-/// Every Markdown file below the source folder, or the root, in the order of their names.
-fn from_folder(root: &Path, settings: &Settings, problems: &mut Vec<Problem>) -> Vec<PageSource> {
-    let mut folder = settings.source.clone();
-    if !root.join(&folder).is_dir() {
-        folder = PathBuf::new();
+/// The source folder and all files in it.
+struct Tree<'a> {
+    root: &'a Path,
+    /// Relative to the root.
+    folder: PathBuf,
+    /// Relative to the folder.
+    files: BTreeSet<PathBuf>,
+}
+
+impl Tree<'_> {
+    fn from_summary(&self, summary: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<PageSource> {
+        let mut pages = Vec::new();
+        let mut listed = HashSet::new();
+        for Entry { title, path, span } in summary::read(summary, problems) {
+            listed.insert(path.clone());
+            match read(self.root, &self.folder.join(&path)) {
+                Ok(source) => pages.push(PageSource {
+                    path,
+                    title: Some(title),
+                    source,
+                }),
+                Err(why) => problems.push(Problem::error(
+                    "missing-page",
+                    span,
+                    format!("`{}`: {why}", path.display()),
+                )),
+            }
+        }
+        self.unlisted(&listed, problems);
+        pages
     }
-    let mut pages = Vec::new();
-    for path in markdown_files(&root.join(&folder)) {
-        match read(root, &folder.join(&path)) {
-            Ok(source) => pages.push(PageSource {
-                path,
-                title: None,
-                source,
-            }),
-            Err(why) => problems.push(Problem::bare(
-                "missing-page",
-                format!("`{}`: {why}", folder.join(&path).display()),
-            )),
+
+    /// Pages that stand in the folder but not in the book are never read by anybody.
+    fn unlisted(&self, listed: &HashSet<PathBuf>, problems: &mut Vec<Problem>) {
+        for path in self.markdown() {
+            if listed.contains(path) || path.file_name() == Some(OsStr::new("SUMMARY.md")) {
+                continue;
+            }
+            let Ok(source) = read(self.root, &self.folder.join(path)) else {
+                continue;
+            };
+            let line = source.text.lines().next().map_or(0, str::len);
+            problems.push(
+                Problem::warning(
+                    "page-not-listed",
+                    Span::new(&source, 0..line),
+                    "this page is not in `SUMMARY.md`: it is no part of the book",
+                )
+                .hint("nothing on it is checked or run"),
+            );
         }
     }
-    pages
+
+    /// Every Markdown file, in the order of their names.
+    fn all_pages(&self, problems: &mut Vec<Problem>) -> Vec<PageSource> {
+        let mut pages = Vec::new();
+        for path in self.markdown() {
+            match read(self.root, &self.folder.join(path)) {
+                Ok(source) => pages.push(PageSource {
+                    path: path.clone(),
+                    title: None,
+                    source,
+                }),
+                Err(why) => problems.push(Problem::bare(
+                    "missing-page",
+                    format!("`{}`: {why}", self.folder.join(path).display()),
+                )),
+            }
+        }
+        pages
+    }
+
+    fn markdown(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files
+            .iter()
+            .filter(|path| path.extension() == Some(OsStr::new("md")))
+    }
 }
 
 /// Relative to the folder; hidden files and folders, and built books, are left out.
-fn markdown_files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(below) = folders.pop() {
         let Ok(entries) = fs::read_dir(folder.join(&below)) else {
@@ -160,14 +184,13 @@ fn markdown_files(folder: &Path) -> Vec<PathBuf> {
             if name.to_string_lossy().starts_with('.') {
                 continue;
             }
-            if kind.is_dir() && name != "target" && name != "node_modules" {
+            if !kind.is_dir() {
+                found.insert(path);
+            } else if name != "target" && name != "node_modules" {
                 folders.push(path);
-            } else if !kind.is_dir() && path.extension() == Some(OsStr::new("md")) {
-                found.push(path);
             }
         }
     }
-    found.sort();
     found
 }
 

@@ -6,10 +6,12 @@
 mod anchors;
 mod attributes;
 mod contract;
+mod coverage;
 mod duration;
 pub mod expect;
 mod fence;
 mod include;
+mod lint;
 mod load;
 mod order;
 mod page;
@@ -22,6 +24,7 @@ mod shell;
 mod summary;
 mod variables;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +32,9 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 pub use attributes::attributes_of;
+pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use duration::duration;
+pub use lint::lint;
 pub use load::load;
 pub use order::sort;
 pub use parse::{Includes, PageSource, parse};
@@ -51,6 +56,10 @@ pub struct Manual {
     pub procedures: IndexMap<String, Procedure>,
     /// By id, in the order of the book.
     pub groups: IndexMap<String, Group>,
+    /// All files of the source folder, relative to it.
+    pub files: BTreeSet<PathBuf>,
+    /// The pages are listed in a `SUMMARY.md`: it is a book of mdBook's kind.
+    pub listed: bool,
 }
 
 /// `[preprocessor.opsbook]` in `book.toml`.

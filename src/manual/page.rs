@@ -4,9 +4,13 @@
 //! but not what a procedure or a group of checks is.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
-use mdbook_markdown::pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Tag as Md, TagEnd};
+use mdbook_markdown::pulldown_cmark::{
+    CodeBlockKind, Event, HeadingLevel, LinkType, Tag as Md, TagEnd,
+};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+use regex::Regex;
 
 use crate::manual::anchors::Anchors;
 use crate::manual::fence::{self, Info, Tag};
@@ -143,6 +147,10 @@ impl Walk<'_> {
             }
             Md::Item => self.text.clear(),
             Md::DefinitionListTitle => self.text.clear(),
+            Md::Link {
+                link_type: LinkType::Email,
+                ..
+            } => {}
             Md::Link { dest_url, .. } => self.link(&dest_url, range, false),
             Md::Image { dest_url, .. } => self.link(&dest_url, range, true),
             _ => {}
@@ -186,6 +194,7 @@ impl Walk<'_> {
             self.comment(inner);
         } else {
             self.anchors.html(text);
+            self.found.links.extend(html_links(text, &range));
         }
     }
 
@@ -328,6 +337,27 @@ fn comment(html: &str) -> Option<Range<usize>> {
     let inner = html[lead..].strip_prefix("<!--")?;
     let end = inner.find("-->").unwrap_or(inner.trim_end().len());
     Some(lead + 4..lead + 4 + end)
+}
+
+/// `href` and `src` of elements that authors write as HTML.
+fn html_links(html: &str, range: &Range<usize>) -> Vec<Link> {
+    static ATTRIBUTE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"(?i)\s(href|src)\s*=\s*(?:"([^"]*)"|'([^']*)')"#).expect("a constant pattern")
+    });
+    if !html.contains('=') {
+        return Vec::new();
+    }
+    ATTRIBUTE
+        .captures_iter(html)
+        .filter_map(|found| {
+            let target = found.get(2).or(found.get(3))?;
+            Some(Link {
+                target: target.as_str().to_owned(),
+                range: range.start + target.start()..range.start + target.end(),
+                image: found[1].eq_ignore_ascii_case("src"),
+            })
+        })
+        .collect()
 }
 
 /// The first line of a range, without its line end.

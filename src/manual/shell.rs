@@ -18,6 +18,8 @@ pub(crate) struct Scan {
     pub commands: Vec<Vec<Range<usize>>>,
     /// Quotes, substitutions and groups within each other, at most.
     pub depth: usize,
+    /// Parentheses within each other in one arithmetic expression, at most.
+    pub arithmetic: usize,
 }
 
 /// How the shell reads the text at a place.
@@ -330,6 +332,7 @@ impl Scanner<'_> {
     }
 
     fn reopen(&mut self, open: usize) {
+        self.found.arithmetic = self.found.arithmetic.max(open);
         self.frame_mut().kind = Kind::Arithmetic { open };
         self.at += 1;
     }

@@ -1,0 +1,98 @@
+//! What can be known to be wrong before anything is touched, beyond what parsing finds:
+//! shell syntax, hidden characters, expectations that no output can meet, broken links.
+//! The variables that nodes define are compared by `plan`.
+
+mod hidden;
+mod links;
+mod syntax;
+
+use crate::manual::coverage::is_undeclared_shell;
+use crate::manual::{Block, Check, Expect, Manual, Page, Script, Step, Work, expect, order};
+use crate::source::{Problem, Severity};
+
+/// Lints a manual. Problems come in source order, without those that `load` has reported.
+#[must_use]
+pub fn lint(manual: &Manual) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for script in scripts(manual) {
+        syntax::check(script, &mut problems);
+    }
+    for expect in expectations(manual) {
+        flaws(expect, &mut problems);
+    }
+    for page in &manual.pages {
+        blocks(manual, page, &mut problems);
+    }
+    links::check(manual, &mut problems);
+    order::sort(manual, &mut problems);
+    problems
+}
+
+fn blocks(manual: &Manual, page: &Page, problems: &mut Vec<Problem>) {
+    for block in &page.blocks {
+        if block.role.is_some() {
+            hidden::check(page, block, problems);
+        }
+        if manual.settings.strict && is_undeclared_shell(block) {
+            problems.push(undeclared(block));
+        }
+    }
+}
+
+fn undeclared(block: &Block) -> Problem {
+    Problem::error(
+        "undeclared-block",
+        block.span.clone(),
+        "this shell block has no role",
+    )
+    .hint("say what it is: `step`, `check`, or `example` for what is never run")
+}
+
+fn flaws(expect: &Expect, problems: &mut Vec<Problem>) {
+    for (range, why) in expect::flaws(&expect.text.text, expect.kind) {
+        let span = expect.text.span(range);
+        problems.push(Problem::error("bad-expectation", span, why));
+    }
+}
+
+fn steps(manual: &Manual) -> impl Iterator<Item = &Step> {
+    manual
+        .procedures
+        .values()
+        .flat_map(|procedure| &procedure.steps)
+}
+
+fn checks(manual: &Manual) -> impl Iterator<Item = &Check> {
+    let of_groups = manual.groups.values().flat_map(|group| &group.checks);
+    steps(manual).flat_map(|step| &step.checks).chain(of_groups)
+}
+
+fn scripts(manual: &Manual) -> impl Iterator<Item = &Script> {
+    steps(manual)
+        .filter_map(|step| match &step.work {
+            Work::Script(script) => Some(script),
+            Work::Deliver(_) | Work::Manual(_) => None,
+        })
+        .chain(checks(manual).map(|check| &check.script))
+}
+
+fn expectations(manual: &Manual) -> impl Iterator<Item = &Expect> {
+    let of_steps = steps(manual).filter_map(|step| step.expect.as_ref());
+    let of_checks = checks(manual).filter_map(|check| check.expect.as_ref());
+    let of_commands = scripts(manual)
+        .flat_map(|script| &script.commands)
+        .filter_map(|command| command.expect.as_ref());
+    of_steps.chain(of_checks).chain(of_commands)
+}
+
+/// A manual of another tool follows that tool's rules for links.
+fn severity(manual: &Manual) -> Severity {
+    if manual.listed {
+        Severity::Error
+    } else {
+        Severity::Warning
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,151 @@
+//! Shell syntax, by a real shell parser. The only place that names `brush_parser`.
+
+use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerError};
+
+use crate::manual::script::is_shell;
+use crate::manual::shell::{Scan, scan};
+use crate::manual::{Command, Script};
+use crate::source::{Passage, Problem};
+
+/// The parser's time doubles with each parenthesis that is open in an arithmetic expression,
+/// and it recurses; scripts for people come nowhere near these.
+const MAX_ARITHMETIC: usize = 8;
+const MAX_DEPTH: usize = 60;
+
+/// Parses a script, or each command of a transcript.
+pub(super) fn check(script: &Script, problems: &mut Vec<Problem>) {
+    if !is_shell(&script.interpreter) {
+        return;
+    }
+    if script.commands.is_empty() {
+        problems.extend(parse(&script.text, &script.interpreter));
+    }
+    for Command { text, .. } in &script.commands {
+        problems.extend(parse(text, &script.interpreter));
+    }
+}
+
+fn parse(text: &Passage, interpreter: &str) -> Option<Problem> {
+    let scan = scan(&text.text);
+    if scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(&text.text, &scan) > MAX_DEPTH {
+        let line = text.text.lines().next().map_or(0, str::len);
+        return Some(Problem::error(
+            "shell-syntax",
+            text.span(0..line),
+            "this script is nested too deeply to be read",
+        ));
+    }
+    let sh = matches!(interpreter, "sh" | "dash");
+    let options = ParserOptions {
+        posix_mode: sh,
+        sh_mode: sh,
+        ..ParserOptions::default()
+    };
+    let error = Parser::new(text.text.as_bytes(), &options)
+        .parse_program()
+        .err()?;
+    if !sh && has_select(&text.text, &scan) {
+        // A command of bash that the parser does not know.
+        return None;
+    }
+    Some(problem(text, &error, interpreter))
+}
+
+/// How deeply compound commands stand within each other, at most.
+fn compounds(text: &str, scan: &Scan) -> usize {
+    let (mut open, mut most) = (0usize, 0);
+    for word in scan.commands.iter().flatten() {
+        match &text[word.clone()] {
+            "{" | "if" | "while" | "until" | "for" | "case" | "select" | "[[" | "!" => open += 1,
+            "}" | "fi" | "done" | "esac" | "]]" => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
+}
+
+fn has_select(text: &str, scan: &Scan) -> bool {
+    scan.commands.iter().any(|words| {
+        words
+            .first()
+            .is_some_and(|word| &text[word.clone()] == "select")
+    })
+}
+
+fn problem(text: &Passage, error: &ParseError, interpreter: &str) -> Problem {
+    let shell = if matches!(interpreter, "sh" | "dash") {
+        "sh"
+    } else {
+        "bash"
+    };
+    let (at, message) = match error {
+        ParseError::ParsingNear(position) => (
+            place(text, position),
+            format!("{shell} does not understand this"),
+        ),
+        ParseError::ParsingAtEndOfInput => (
+            last_line(&text.text),
+            "the script ends in the middle of a command".to_owned(),
+        ),
+        ParseError::Tokenizing { inner, position } => {
+            let at = opening(inner).or(position.as_ref());
+            let at = at.map_or_else(|| last_line(&text.text), |at| place(text, at));
+            (at, unfinished(inner))
+        }
+    };
+    Problem::error("shell-syntax", text.span(at), message)
+}
+
+fn opening(error: &TokenizerError) -> Option<&SourcePosition> {
+    match error {
+        TokenizerError::UnterminatedSingleQuote(at)
+        | TokenizerError::UnterminatedAnsiCQuote(at)
+        | TokenizerError::UnterminatedDoubleQuote(at)
+        | TokenizerError::UnterminatedBackquote(at) => Some(at),
+        _ => None,
+    }
+}
+
+fn unfinished(error: &TokenizerError) -> String {
+    match error {
+        TokenizerError::UnterminatedSingleQuote(_) | TokenizerError::UnterminatedAnsiCQuote(_) => {
+            "this single quote is never closed".to_owned()
+        }
+        TokenizerError::UnterminatedDoubleQuote(_) => {
+            "this double quote is never closed".to_owned()
+        }
+        TokenizerError::UnterminatedBackquote(_) => "this backquote is never closed".to_owned(),
+        TokenizerError::UnterminatedHereDocuments(tags, _) => {
+            format!("the here-document `{tags}` never ends")
+        }
+        TokenizerError::UnterminatedExpansion | TokenizerError::UnterminatedVariable => {
+            "an expansion is never closed".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The parser counts characters; the line is what it counts them in.
+fn place(text: &Passage, position: &SourcePosition) -> std::ops::Range<usize> {
+    let start = text
+        .text
+        .char_indices()
+        .nth(position.index)
+        .map_or(text.text.len(), |(at, _)| at);
+    if start == text.text.len() {
+        return last_line(&text.text);
+    }
+    let rest = &text.text[start..];
+    let token = rest
+        .find(|c: char| c.is_whitespace())
+        .unwrap_or(rest.len())
+        .max(rest.chars().next().map_or(0, char::len_utf8));
+    start..start + token
+}
+
+fn last_line(text: &str) -> std::ops::Range<usize> {
+    let end = text.trim_end().len();
+    let start = text[..end].rfind('\n').map_or(0, |at| at + 1);
+    start..end
+}
