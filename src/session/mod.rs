@@ -2,23 +2,27 @@
 //! exec under it. Knows no manual, no plan beyond its `Script`, no journal.
 
 mod channel;
+mod checksum;
 mod classify;
 mod control;
+mod deliver;
 mod done;
 mod error;
 mod exec;
 mod hello;
+mod limits;
 mod local;
 mod open;
 mod process;
-mod redact_tmp;
+mod redact;
 mod script;
-pub use redact_tmp::Redactor;
 mod secret;
 mod ssh;
+mod sudo;
 mod transport;
 mod values;
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,7 +33,9 @@ use channel::{Channel, Job};
 pub use done::{Cancel, Done, End, Limits};
 pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
 pub use hello::Hello;
+pub use limits::raise_limits;
 use process::Process;
+pub use redact::{LEAST, MASK, Redactor};
 pub use secret::{Password, Secret};
 use transport::Transport;
 pub(crate) use values::quote;
@@ -53,6 +59,11 @@ struct Inner {
     transport: Arc<Transport>,
     /// Ended by us.
     closed: Arc<AtomicBool>,
+    /// Behind sudo: the transport's further channels are another user's.
+    other_user: bool,
+    loaded: deliver::Loaded,
+    /// By user; a refusal is kept as well.
+    others: tokio::sync::Mutex<HashMap<String, Result<Session, SudoError>>>,
 }
 
 /// How sessions are opened.
@@ -148,8 +159,17 @@ impl Session {
     /// A second session on the node as another user. Opened once per user and kept; a
     /// refusal is kept too, so that nothing is ever asked twice by itself.
     pub async fn sudo(&self, user: &str, password: Option<&Password>) -> Result<Self, SudoError> {
-        let _ = (user, password);
-        Err(SudoError::Missing)
+        // The lock is held while sudo is asked: two askers must not send the password twice.
+        let mut others = self.0.others.lock().await;
+        if let Some(known) = others.get(user) {
+            let retry = matches!(known, Err(SudoError::PasswordNeeded)) && password.is_some();
+            if !retry {
+                return known.clone();
+            }
+        }
+        let session = open::as_user(self, user, password).await;
+        others.insert(user.to_owned(), session.clone());
+        session
     }
 
     /// Writes a file on the node: a temporary one beside it, checksum verified there, `mode`
@@ -160,12 +180,15 @@ impl Session {
         content: Content<'_>,
         mode: u32,
     ) -> Result<(), DeliverError> {
-        let _ = (path, content, mode);
-        Err(Lost::Closed.into())
+        deliver::deliver(self, path, content, mode).await
     }
 
     /// Ends the shell and everything that the session runs, and waits for it.
     pub async fn close(&self) {
+        let others = std::mem::take(&mut *self.0.others.lock().await);
+        for other in others.into_values().flatten() {
+            Box::pin(other.close()).await;
+        }
         self.0.closed.store(true, Ordering::Relaxed);
         self.0.channel.end();
         self.0.process.leave().await;
@@ -179,6 +202,36 @@ impl Session {
             lost.ok()
                 .and_then(|lost| lost.clone())
                 .unwrap_or(Lost::Closed)
+        }
+    }
+}
+
+impl Session {
+    fn of(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+}
+
+impl Inner {
+    fn new(
+        hello: Hello,
+        channel: Channel,
+        process: Process,
+        transport: Arc<Transport>,
+        closed: Arc<AtomicBool>,
+        other_user: bool,
+    ) -> Self {
+        let others = tokio::sync::Mutex::default();
+        let loaded = deliver::Loaded::default();
+        Self {
+            hello,
+            channel,
+            process,
+            transport,
+            closed,
+            other_user,
+            loaded,
+            others,
         }
     }
 }

@@ -9,10 +9,11 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use super::channel::{Channel, NoHello};
-use super::error::{Cause, Lost, OpenError};
+use super::error::{Cause, Lost, OpenError, SudoError};
 use super::process::Process;
+use super::secret::Password;
 use super::transport::Transport;
-use super::{Inner, OpenOptions, Session};
+use super::{Inner, OpenOptions, Session, sudo};
 use crate::nodes;
 
 /// After a server dropped the connection: most have MaxStartups, and others connect too.
@@ -92,16 +93,38 @@ async fn start(transport: Arc<Transport>, options: &OpenOptions) -> Result<Sessi
     match answer {
         Ok((channel, mut hello)) => {
             hello.connect = begin.elapsed();
-            let inner = Inner {
-                hello,
-                channel,
-                process,
-                transport,
-                closed,
-            };
-            Ok(Session(Arc::new(inner)))
+            Ok(Session::of(Inner::new(
+                hello, channel, process, transport, closed, false,
+            )))
         }
         Err(no) => Err(failed(no, &process, &transport).await),
+    }
+}
+
+/// One more shell on the node of `parent`, as another user.
+pub(super) async fn as_user(
+    parent: &Session,
+    user: &str,
+    password: Option<&Password>,
+) -> Result<Session, SudoError> {
+    let begin = Instant::now();
+    let transport = Arc::clone(&parent.0.transport);
+    let started = Process::start(&mut transport.another());
+    let (process, reader, writer) = started.map_err(|error| SudoError::Other(error.to_string()))?;
+    let pipes = sudo::become_user(&process, reader, writer, user, password).await;
+    let (reader, writer) = pipes.inspect_err(|_| process.kill())?;
+    let closed = Arc::new(AtomicBool::new(false));
+    let why = why(&process, Arc::clone(&closed));
+    match Channel::start(reader, writer, why).await {
+        Ok((channel, mut hello)) => {
+            hello.connect = begin.elapsed();
+            Ok(Session::of(Inner::new(
+                hello, channel, process, transport, closed, true,
+            )))
+        }
+        Err(no) => Err(SudoError::Other(
+            failed(no, &process, &transport).await.to_string(),
+        )),
     }
 }
 

@@ -6,9 +6,11 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::control::ControlDir;
+use super::values::quote;
 use super::{OpenOptions, classify};
 use crate::nodes;
 
@@ -68,6 +70,52 @@ impl Route {
         let mut command = self.command(None, "no");
         command.arg("exec sh");
         command
+    }
+
+    /// Writes what `from` gives to a new file, over a channel of its own. The error is what
+    /// the node or ssh said.
+    pub(super) async fn upload(
+        &self,
+        part: &str,
+        from: &mut (impl AsyncRead + Unpin),
+    ) -> Result<(), String> {
+        let text = |error: openssh::Error| error.to_string();
+        let mut place = Vec::new();
+        quote(part.as_bytes(), &mut place);
+        // One line that every login shell hands to sh as it is.
+        let script = "exec sh -c 'umask 077; cat >\"$0\"' ";
+        let line = format!("{script}{}", String::from_utf8_lossy(&place));
+        let mux = openssh::Session::resume_mux(self.socket.clone().into_boxed_path(), None);
+        let mut command = mux.raw_command(line);
+        command
+            .stdin(openssh::Stdio::piped())
+            .stdout(openssh::Stdio::null())
+            .stderr(openssh::Stdio::piped());
+        let mut child = command.spawn().await.map_err(text)?;
+        let (stdin, stderr) = (child.stdin().take(), child.stderr().take());
+        let sent = async {
+            let Some(mut stdin) = stdin else {
+                return Ok(());
+            };
+            tokio::io::copy(from, &mut stdin).await?;
+            stdin.shutdown().await
+        };
+        let said = async {
+            let mut said = String::new();
+            if let Some(stderr) = stderr {
+                let _ = stderr.take(4096).read_to_string(&mut said).await;
+            }
+            said
+        };
+        let (sent, said) = tokio::join!(sent, said);
+        let status = child.wait().await.map_err(text)?;
+        // Not closed: closing would end the master, which carries the session.
+        let _ = mux.detach();
+        match (status.success(), sent) {
+            (true, Ok(())) => Ok(()),
+            (true, Err(error)) => Err(error.to_string()),
+            (false, _) => Err(said.trim().to_owned()),
+        }
     }
 
     /// The name by which ssh would record the node's host key, and the fingerprint.

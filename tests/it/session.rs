@@ -7,7 +7,10 @@ use std::time::{Duration, Instant};
 
 use opsbook::nodes::Transport;
 use opsbook::plan::Script;
-use opsbook::session::{Cancel, Cause, Done, End, Limits, Lost, OpenError, Session, Values};
+use opsbook::session::{
+    Cancel, Cause, Content, DeliverError, Done, End, Limits, Lost, OpenError, Secret, Session,
+    SudoError, Values,
+};
 
 use crate::sshd::{self, Special, Sshd, options, or_skip};
 
@@ -688,4 +691,184 @@ async fn an_account_without_a_shell_is_told() {
         (error.cause, error.said.as_str()),
         (Cause::NoShell, "This account is currently not available.")
     );
+}
+
+async fn delivered(session: &Session, dir: &Path, content: &[u8], name: &str) {
+    let path = dir.join(name);
+    session
+        .deliver(path.to_str().unwrap(), Content::Bytes(content), 0o640)
+        .await
+        .unwrap();
+    assert!(fs::read(&path).unwrap() == content, "{name} differs");
+    let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(&path).unwrap());
+    assert_eq!(mode & 0o7777, 0o640);
+}
+
+fn contents() -> [(&'static str, Vec<u8>); 5] {
+    let all: Vec<u8> = (0..=255).collect();
+    [
+        ("empty", Vec::new()),
+        ("text", b"it's $x `y` \\n\n\n".to_vec()),
+        ("binary", all.repeat(3)),
+        ("parts", all.repeat(900)),
+        ("big", all.repeat(12_000)),
+    ]
+}
+
+#[tokio::test]
+async fn files_are_delivered_whole() {
+    Shells::each(async |session| {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, content) in contents() {
+            delivered(&session, dir.path(), &content, name).await;
+        }
+        delivered(&session, dir.path(), b"again", "text").await;
+        assert_eq!(
+            fs::read_dir(dir.path()).unwrap().count(),
+            5,
+            "a temporary file is left"
+        );
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn files_are_delivered_over_ssh() {
+    for config in ["", "MaxSessions 1"] {
+        let special = Special {
+            config: config.to_owned(),
+            ..Special::default()
+        };
+        let Some(server) = or_skip("deliver", Sshd::special(&special)) else {
+            return;
+        };
+        let session = bounded(Session::open_over(&server.transport(), &options()))
+            .await
+            .unwrap();
+        let dir = server.home();
+        for (name, content) in contents() {
+            bounded(delivered(&session, &dir, &content, name)).await;
+            let source = dir.join(name);
+            let sent = session.deliver("copy", Content::File(&source), 0o600);
+            bounded(sent).await.unwrap();
+            assert!(fs::read(dir.join("copy")).unwrap() == content, "{name}");
+        }
+        assert_eq!(out(&sh(&session, "echo alive").await), "alive\n");
+        session.close().await;
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_delivered_is_told_and_leaves_nothing() {
+    Shells::each(async |session| {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name).to_str().unwrap().to_owned();
+        fs::create_dir(dir.path().join("dir")).unwrap();
+        for (name, expected) in [("dir", "is a directory"), ("none/file", "")] {
+            for content in [&b"x"[..], &[b'x'; 400_000]] {
+                let error = session
+                    .deliver(&path(name), Content::Bytes(content), 0o600)
+                    .await
+                    .unwrap_err();
+                assert!(
+                    matches!(&error, DeliverError::Node { said, .. } if said.contains(expected)),
+                    "{error}"
+                );
+            }
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        let missing = dir.path().join("missing");
+        let error = session
+            .deliver(&path("a"), Content::File(&missing), 0o600)
+            .await
+            .unwrap_err();
+        assert!(matches!(error, DeliverError::Read { .. }), "{error}");
+    })
+    .await;
+}
+
+/// A node whose `sudo` behaves as told, and writes down how often it was started.
+fn node_with_sudo(behaviour: &str) -> Option<Sshd> {
+    let sudo = format!(
+        "#!/bin/sh\necho x >>\"$HOME/started\"\nprompt=$3; shift 7\n\
+         ask() {{ printf %s \"$prompt\" >&2; IFS= read -r given; }}\n{behaviour}\n"
+    );
+    let server = or_skip("sudo", Sshd::start())?;
+    let path = server.dir.path().join("bin/sudo");
+    fs::write(&path, sudo).unwrap();
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    Some(server)
+}
+
+#[tokio::test]
+async fn sudo_is_told_apart_and_never_asked_again() {
+    let password = Secret::from("right".to_owned());
+    let asks = "ask; [ \"$given\" = right ] || { echo 'Sorry, try again.' >&2; ask; echo 'sudo: 1 incorrect password attempt' >&2; exit 1; }; exec \"$@\"";
+    let denied = "echo 'ops is not in the sudoers file.' >&2; exit 1";
+    let tty = "echo 'sudo: sorry, you must have a tty to run sudo' >&2; exit 1";
+    let wrong = Secret::from("wrong".to_owned());
+    let cases: [(&str, Option<&Secret>, Option<SudoError>); 7] = [
+        (asks, Some(&password), None),
+        (asks, Some(&wrong), Some(SudoError::WrongPassword)),
+        (asks, None, Some(SudoError::PasswordNeeded)),
+        ("echo lecture >&2; exec \"$@\"", Some(&password), None),
+        ("exec \"$@\"", None, None),
+        (
+            denied,
+            Some(&password),
+            Some(SudoError::NotAllowed(
+                "ops is not in the sudoers file.".to_owned(),
+            )),
+        ),
+        (
+            tty,
+            Some(&password),
+            Some(SudoError::NeedsTty(
+                "sudo: sorry, you must have a tty to run sudo".to_owned(),
+            )),
+        ),
+    ];
+    for (behaviour, given, expected) in cases {
+        let Some(server) = node_with_sudo(behaviour) else {
+            return;
+        };
+        let session = bounded(Session::open_over(&server.transport(), &options()))
+            .await
+            .unwrap();
+        for _ in 0..2 {
+            let root = bounded(session.sudo("root", given)).await;
+            assert_eq!(root.as_ref().err(), expected.as_ref(), "{behaviour}");
+            if let Ok(root) = root {
+                assert_eq!(out(&sh(&root, "echo through").await), "through\n");
+                let place = server.home().join("delivered");
+                root.deliver(
+                    place.to_str().unwrap(),
+                    Content::Bytes(&[7; 300_000]),
+                    0o600,
+                )
+                .await
+                .unwrap();
+                assert_eq!(fs::read(place).unwrap(), [7; 300_000]);
+            }
+        }
+        let started = fs::read_to_string(server.home().join("started")).unwrap();
+        assert_eq!(started, "x\n", "sudo was started again");
+        bounded(session.close()).await;
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_nobody_asks_for_goes_nowhere() {
+    let Some(server) = node_with_sudo("exec \"$@\"") else {
+        return;
+    };
+    let session = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let password = Secret::from("touch canary-file".to_owned());
+    let root = bounded(session.sudo("root", Some(&password)))
+        .await
+        .unwrap();
+    assert_eq!(out(&sh(&root, "ls").await), "started\n");
+    session.close().await;
 }

@@ -1,0 +1,197 @@
+//! A shell as another user: `sudo` is started and watched; nothing is sent to it before it
+//! is known whether it asks or has let us in. Its words are only for people: what decides is
+//! its prompt, which is ours, and a line that only the shell behind it can print.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use zeroize::Zeroizing;
+
+use super::channel::{Reader, Writer, nonce};
+use super::error::SudoError;
+use super::process::Process;
+use super::secret::Password;
+use super::values::quote;
+
+/// PAM delays a refusal by seconds; a directory server may be slow on top.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Turns a shell at the other end of the pipes into one as `user`.
+pub(super) async fn become_user(
+    process: &Process,
+    reader: Reader,
+    mut writer: Writer,
+    user: &str,
+    password: Option<&Password>,
+) -> Result<(Reader, Writer), SudoError> {
+    let (prompt, ready) = (format!("opsbook-{}:", nonce()), nonce());
+    let line = command(user, &prompt, &ready);
+    let mut reader = BufReader::new(reader);
+    let exchange = async {
+        // Where the shell is gone already, its end tells more than our broken pipe.
+        let _ = writer.write_all(&line).await;
+        let _ = writer.flush().await;
+        exchange(process, &mut reader, &mut writer, &prompt, &ready, password).await
+    };
+    match tokio::time::timeout(PATIENCE, exchange).await {
+        Ok(Ok(())) => {
+            let rest = std::io::Cursor::new(reader.buffer().to_vec());
+            Ok((Box::pin(rest.chain(reader.into_inner())), writer))
+        }
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(SudoError::Other("no answer in 60 s".to_owned())),
+    }
+}
+
+/// Only random words and the user's name stand in an argument list.
+fn command(user: &str, prompt: &str, ready: &str) -> Vec<u8> {
+    let mut line = b"LC_ALL=C; export LC_ALL; command -v sudo >/dev/null || { echo ".to_vec();
+    line.extend_from_slice(ready.as_bytes());
+    line.extend_from_slice(b"-none; exit 127; }; exec sudo -S -p ");
+    quote(prompt.as_bytes(), &mut line);
+    line.extend_from_slice(b" -u ");
+    quote(user.as_bytes(), &mut line);
+    line.extend_from_slice(b" -H -- sh -c 'unset LC_ALL; echo ");
+    line.extend_from_slice(ready.as_bytes());
+    line.extend_from_slice(b"; exec sh'\n");
+    line
+}
+
+async fn exchange(
+    process: &Process,
+    reader: &mut BufReader<Reader>,
+    writer: &mut Writer,
+    prompt: &str,
+    ready: &str,
+    password: Option<&Password>,
+) -> Result<(), SudoError> {
+    let mut news = process.news();
+    let mut line = Vec::new();
+    let mut asked = 0;
+    loop {
+        tokio::select! {
+            got = reader.read_until(b'\n', &mut line) => {
+                if got.unwrap_or(0) == 0 {
+                    return Err(refusal(process, prompt, asked).await);
+                }
+                match line.trim_ascii().strip_prefix(ready.as_bytes()) {
+                    Some(b"") => return Ok(()),
+                    Some(_) => return Err(SudoError::Missing),
+                    None => line.clear(),
+                }
+            }
+            Ok(()) = news.changed() => {
+                let prompts = process.said().matches(prompt).count();
+                for _ in asked..prompts {
+                    asked += 1;
+                    answer(writer, password, asked).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Answers a prompt: the first with the password, any more with nothing at all.
+async fn answer(
+    writer: &mut Writer,
+    password: Option<&Password>,
+    asked: usize,
+) -> Result<(), SudoError> {
+    let Some(password) = password else {
+        return Err(SudoError::PasswordNeeded);
+    };
+    if asked > 1 {
+        return Err(SudoError::WrongPassword);
+    }
+    let mut line = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
+    line.extend_from_slice(password.expose());
+    line.push(b'\n');
+    let _ = writer.write_all(&line).await;
+    let _ = writer.flush().await;
+    Ok(())
+}
+
+/// Why it ended without letting us in.
+async fn refusal(process: &Process, prompt: &str, asked: usize) -> SudoError {
+    let said = process.ended().await.said.replace(prompt, "");
+    classify(said.trim(), asked)
+}
+
+fn classify(said: &str, asked: usize) -> SudoError {
+    let has = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
+    let text = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join("; ");
+    if has(&[
+        "not in the sudoers",
+        "not allowed",
+        "may not run",
+        "I'm sorry",
+    ]) {
+        SudoError::NotAllowed(text)
+    } else if has(&["must have a tty", "terminal is required"]) {
+        SudoError::NeedsTty(text)
+    } else if has(&[
+        "incorrect password",
+        "Sorry, try again",
+        "uthentication failed",
+        "incorrect authentication",
+    ]) {
+        SudoError::WrongPassword
+    } else if has(&["sudo: not found", "command not found"]) {
+        SudoError::Missing
+    } else if text.is_empty() && asked > 0 {
+        SudoError::Other("it ended after the password without a word".to_owned())
+    } else {
+        SudoError::Other(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_are_told_apart() {
+        for (said, expected) in [
+            (
+                "ops is not in the sudoers file.",
+                SudoError::NotAllowed("ops is not in the sudoers file.".to_owned()),
+            ),
+            (
+                "Sorry, user ops is not allowed to execute '/bin/sh' as root on n.",
+                SudoError::NotAllowed(
+                    "Sorry, user ops is not allowed to execute '/bin/sh' as root on n.".to_owned(),
+                ),
+            ),
+            (
+                "sudo: sorry, you must have a tty to run sudo",
+                SudoError::NeedsTty("sudo: sorry, you must have a tty to run sudo".to_owned()),
+            ),
+            (
+                "sudo: 1 incorrect password attempt",
+                SudoError::WrongPassword,
+            ),
+            (
+                "sudo-rs: Authentication failed, try again.",
+                SudoError::WrongPassword,
+            ),
+            (
+                "sudo: unknown user x",
+                SudoError::Other("sudo: unknown user x".to_owned()),
+            ),
+        ] {
+            assert_eq!(classify(said, 0), expected, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_user_name_cannot_break_out() {
+        let line = command("x'; id #", "P:", "R");
+        let line = String::from_utf8(line).unwrap();
+        assert!(line.contains("-u 'x'\\''; id #' -H --"), "{line}");
+    }
+}
