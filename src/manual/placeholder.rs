@@ -11,7 +11,7 @@ use indexmap::IndexMap;
 use regex::Regex;
 
 use crate::manual::Spanned;
-use crate::manual::shell::{Context, scan};
+use crate::manual::shell::{Context, Scan, scan};
 use crate::source::{Passage, Problem};
 
 /// What `replace:` of a procedure declares, ready to be searched for.
@@ -285,40 +285,57 @@ fn undeclared(
     context: impl Fn(usize) -> Context,
     problems: &mut Vec<Problem>,
 ) {
+    for range in suspects(masked, context) {
+        let written = &masked[range.clone()];
+        problems.push(
+            Problem::error(
+                "undeclared-placeholder",
+                text.span(range.clone()),
+                format!("`{written}` is a placeholder that nothing replaces"),
+            )
+            .hint("declare it under `replace:` in the contract; redirections have spaces: `< in > out`"),
+        );
+    }
+}
+
+/// The text with undeclared placeholders made words, for a shell parser: they are reported
+/// already.
+pub(crate) fn without_undeclared(text: &str, scan: &Scan) -> Option<String> {
+    let found = suspects(text, |at| scan.context(at));
+    let found: Vec<_> = found.into_iter().map(|range| (0, range)).collect();
+    (!found.is_empty()).then(|| masked(text, &found).into_owned())
+}
+
+fn suspects(text: &str, context: impl Fn(usize) -> Context) -> Vec<Range<usize>> {
     static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"<<?([A-Za-z](?:[A-Za-z0-9 _./:|,-]*[A-Za-z0-9_])?)>>?")
             .expect("a constant pattern")
     });
-    for found in PLACEHOLDER.captures_iter(masked) {
+    let mut suspects = Vec::new();
+    if !text.contains('<') {
+        return suspects;
+    }
+    for found in PLACEHOLDER.captures_iter(text) {
         let (Some(whole), Some(name)) = (found.get(0), found.get(1)) else {
             continue;
         };
-        let before = masked[..whole.start()].bytes().next_back();
+        let before = text[..whole.start()].bytes().next_back();
         let doubled = whole.as_str().starts_with("<<");
-        let meant = match context(name.start()) {
+        let closed_twice = whole.as_str().ends_with(">>");
+        let name = name.as_str();
+        let meant = match context(whole.start() + whole.as_str().len() / 2) {
             Context::Comment | Context::Arithmetic => false,
             Context::Plain => {
                 !matches!(before, Some(b'<' | b'\\'))
-                    && (!doubled
-                        || whole.as_str().ends_with(">>") && !ends_here(masked, name.as_str()))
+                    && (!doubled || closed_twice && !ends_here(text, name))
             }
-            _ => {
-                !doubled
-                    && !matches!(before, Some(b'?' | b'P' | b'\\'))
-                    && !is_markup(masked, name.as_str())
-            }
+            _ => !doubled && !matches!(before, Some(b'?' | b'P' | b'\\')) && !is_markup(text, name),
         };
         if meant {
-            problems.push(
-                Problem::error(
-                    "undeclared-placeholder",
-                    text.span(whole.range()),
-                    format!("`{}` is a placeholder that nothing replaces", whole.as_str()),
-                )
-                .hint("declare it under `replace:` in the contract; redirections have spaces: `< in > out`"),
-            );
+            suspects.push(whole.range());
         }
     }
+    suspects
 }
 
 /// Whether a here-document with this word ends somewhere.

@@ -11,16 +11,134 @@ use toml::de::{DeTable, DeValue};
 use crate::manual::{MarkdownSettings, Settings};
 use crate::source::{Problem, Source, Span};
 
-/// Keys of our table; the second half belongs to the book builder.
-const OPSBOOK: [&str; 8] = [
-    "strict",
-    "nodes",
-    "command",
-    "after",
-    "before",
-    "renderer",
-    "renderers",
-    "optional",
+/// The tables of `book.toml` whose keys are known, and those keys. What other renderers and
+/// preprocessors write into tables of their own is theirs.
+const KNOWN: [(&str, &[&str]); 11] = [
+    ("", &["book", "build", "rust", "output", "preprocessor"]),
+    (
+        "book",
+        &[
+            "title",
+            "authors",
+            "description",
+            "src",
+            "language",
+            "text-direction",
+        ],
+    ),
+    (
+        "build",
+        &[
+            "build-dir",
+            "create-missing",
+            "use-default-preprocessors",
+            "extra-watch-dirs",
+        ],
+    ),
+    ("rust", &["edition"]),
+    (
+        "output.html",
+        &[
+            "theme",
+            "default-theme",
+            "preferred-dark-theme",
+            "smart-punctuation",
+            "definition-lists",
+            "admonitions",
+            "mathjax-support",
+            "additional-css",
+            "additional-js",
+            "fold",
+            "playground",
+            "playpen",
+            "code",
+            "print",
+            "no-section-label",
+            "search",
+            "git-repository-url",
+            "git-repository-icon",
+            "input-404",
+            "site-url",
+            "cname",
+            "edit-url-template",
+            "live-reload-endpoint",
+            "redirect",
+            "hash-files",
+            "sidebar-header-nav",
+        ],
+    ),
+    ("output.html.fold", &["enable", "level"]),
+    (
+        "output.html.playground",
+        &[
+            "editable",
+            "copyable",
+            "copy-js",
+            "line-numbers",
+            "runnable",
+        ],
+    ),
+    ("output.html.code", &["hidelines"]),
+    ("output.html.print", &["enable", "page-break"]),
+    (
+        "output.html.search",
+        &[
+            "enable",
+            "limit-results",
+            "teaser-word-count",
+            "use-boolean-and",
+            "boost-title",
+            "boost-hierarchy",
+            "boost-paragraph",
+            "expand",
+            "heading-split-level",
+            "copy-js",
+            "chapter",
+        ],
+    ),
+    // The second half belongs to the book builder.
+    (
+        "preprocessor.opsbook",
+        &[
+            "strict",
+            "nodes",
+            "command",
+            "after",
+            "before",
+            "renderer",
+            "renderers",
+            "optional",
+        ],
+    ),
+];
+
+/// What older versions of mdBook knew, and what to do about it.
+const FORMER: [(&str, &str, &str); 5] = [
+    (
+        "book",
+        "multilingual",
+        "delete it: mdBook 0.5 has no such key",
+    ),
+    (
+        "output.html",
+        "curly-quotes",
+        "write `smart-punctuation` instead",
+    ),
+    (
+        "output.html",
+        "google-analytics",
+        "delete it: a script goes into `theme/head.hbs`",
+    ),
+    (
+        "output.html",
+        "copy-fonts",
+        "delete it: fonts of your own go into `theme/fonts/`",
+    ),
+    (
+        "output.html",
+        "livereload-url",
+        "write `live-reload-endpoint` instead",
+    ),
 ];
 
 /// Reads the settings; what cannot be read has its default.
@@ -65,28 +183,44 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn known_keys(&mut self, book: &DeTable<'_>) {
-        let Some(ours) = self.table(book, &["preprocessor", "opsbook"]) else {
-            return;
-        };
-        for key in ours.keys() {
-            let name: &str = key.get_ref();
-            if !OPSBOOK.contains(&name) {
-                let problem = Problem::error(
-                    "unknown-key",
-                    self.span(key.span()),
-                    format!("unknown key `{name}` of `[preprocessor.opsbook]`"),
-                );
-                self.problems.push(problem.did_you_mean(name, OPSBOOK));
+        for (path, known) in KNOWN {
+            let names: Vec<&str> = path.split('.').filter(|name| !name.is_empty()).collect();
+            let Some(table) = self.table(book, &names) else {
+                continue;
+            };
+            for key in table.keys() {
+                let name: &str = key.get_ref();
+                if !known.contains(&name) {
+                    let problem = self.unknown(path, name, key.span(), known);
+                    self.problems.push(problem);
+                }
             }
+        }
+    }
+
+    fn unknown(&self, path: &str, name: &str, at: Range<usize>, known: &[&'static str]) -> Problem {
+        let place = match path {
+            "" => "`book.toml`".to_owned(),
+            path => format!("`[{path}]`"),
+        };
+        let problem = Problem::error(
+            "unknown-key",
+            self.span(at),
+            format!("unknown key `{name}` of {place}"),
+        );
+        let former = FORMER
+            .iter()
+            .find(|(table, key, _)| *table == path && *key == name);
+        match former {
+            Some((.., advice)) => problem.hint(*advice),
+            None => problem.did_you_mean(name, known.iter().copied()),
         }
     }
 
     fn table<'t>(&mut self, from: &'t DeTable<'t>, path: &[&str]) -> Option<&'t DeTable<'t>> {
         let mut table = from;
         for name in path {
-            let value = table.get(*name)?;
-            let DeValue::Table(inner) = value.get_ref() else {
-                self.wrong(value, name, "a table");
+            let DeValue::Table(inner) = table.get(*name)?.get_ref() else {
                 return None;
             };
             table = inner;
@@ -114,14 +248,79 @@ impl Reader<'_> {
 
     fn wrong(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
         let found = value.get_ref().type_str();
+        let article = if found.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
+        };
         self.problems.push(Problem::error(
             "bad-settings",
             self.span(value.span()),
-            format!("`{key}` is {wanted}, not a {found}"),
+            format!("`{key}` is {wanted}, not {article} {found}"),
         ));
     }
 
     fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.source, range)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(text: &str) -> (Settings, String) {
+        let mut problems = Vec::new();
+        let settings = read(&Source::new("book.toml", text), &mut problems);
+        let drawn: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        (settings, drawn.join("\n"))
+    }
+
+    #[test]
+    fn settings_are_read_and_the_rest_is_the_books() {
+        let (settings, problems) = settings(
+            "[book]\ntitle = \"x\"\nsrc = \"manual\"\n[output.html]\nsmart-punctuation = false\n[output.linkcheck]\nany = 1\n[preprocessor.opsbook]\nstrict = true\nnodes = \"infra\"\ncommand = \"opsbook preprocess\"\n",
+        );
+        assert_eq!(problems, "");
+        assert_eq!(
+            settings,
+            Settings {
+                strict: true,
+                nodes: Some(PathBuf::from("infra")),
+                source: PathBuf::from("manual"),
+                markdown: MarkdownSettings {
+                    smart_punctuation: false,
+                    ..MarkdownSettings::default()
+                },
+            }
+        );
+    }
+
+    #[test]
+    fn unknown_and_former_keys_are_named_with_their_place() {
+        for (text, drawn) in [
+            (
+                "[preprocessor.opsbook]\nstrikt = true\n",
+                "book.toml:2:1: error: unknown key `strikt` of `[preprocessor.opsbook]`\n  |\n2 | strikt = true\n  | ^^^^^^\n\nhint: did you mean `strict`?",
+            ),
+            (
+                "[book]\nmultilingual = false\n",
+                "book.toml:2:1: error: unknown key `multilingual` of `[book]`\n  |\n2 | multilingual = false\n  | ^^^^^^^^^^^^\n\nhint: delete it: mdBook 0.5 has no such key",
+            ),
+            (
+                "[output.html]\ncurly-quotes = true\n",
+                "book.toml:2:1: error: unknown key `curly-quotes` of `[output.html]`\n  |\n2 | curly-quotes = true\n  | ^^^^^^^^^^^^\n\nhint: write `smart-punctuation` instead",
+            ),
+            (
+                "[preprocessor.opsbook]\nstrict = 1\n",
+                "book.toml:2:10: error: `strict` is `true` or `false`, not an integer\n  |\n2 | strict = 1\n  |          ^",
+            ),
+            (
+                "[book\n",
+                "book.toml:1:6: error: unclosed table, expected `]`\n  |\n1 | [book\n  |      ^",
+            ),
+        ] {
+            assert_eq!(settings(text).1, drawn);
+        }
     }
 }

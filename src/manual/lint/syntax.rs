@@ -2,6 +2,7 @@
 
 use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerError};
 
+use crate::manual::placeholder::without_undeclared;
 use crate::manual::script::is_shell;
 use crate::manual::shell::{Scan, scan};
 use crate::manual::{Command, Script};
@@ -41,7 +42,9 @@ fn parse(text: &Passage, interpreter: &str) -> Option<Problem> {
         sh_mode: sh,
         ..ParserOptions::default()
     };
-    let error = Parser::new(text.text.as_bytes(), &options)
+    let masked = without_undeclared(&text.text, &scan);
+    let readable = masked.as_ref().unwrap_or(&text.text);
+    let error = Parser::new(readable.as_bytes(), &options)
         .parse_program()
         .err()?;
     if !sh && has_select(&text.text, &scan) {

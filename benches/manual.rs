@@ -1,0 +1,125 @@
+//! What parsing and linting a manual costs, beside plain pulldown-cmark over the same bytes.
+//!
+//! `cargo bench --bench manual` measures 2,000 pages; further numbers of pages may follow as
+//! arguments. Each size runs in a process of its own, so that peak memory is its own.
+
+#![allow(
+    clippy::print_stdout,
+    reason = "a program that prints what it measured"
+)]
+
+mod synthetic;
+
+use std::hint::black_box;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+use opsbook::manual;
+
+const ROUNDS: usize = 5;
+
+fn main() {
+    // cargo adds `--bench` of its own.
+    let arguments: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|word| word != "--bench")
+        .collect();
+    if let [flag, root] = arguments.as_slice()
+        && flag == "--measure"
+    {
+        return measure(Path::new(root));
+    }
+    let sizes: Vec<usize> = arguments
+        .iter()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    let sizes = if sizes.is_empty() { vec![2_000] } else { sizes };
+    for pages in sizes {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let bytes = synthetic::write(folder.path(), pages).expect("a written book");
+        #[expect(clippy::cast_precision_loss, reason = "a size to read")]
+        let size = bytes as f64 / 1e6;
+        println!("{pages} pages, {size:.1} MB");
+        let program = std::env::current_exe().expect("this program");
+        let status = Command::new(program)
+            .arg("--measure")
+            .arg(folder.path())
+            .status();
+        assert!(status.expect("a process").success());
+    }
+}
+
+fn measure(root: &Path) {
+    // The whole of it first, so that peak memory is that of one `opsbook lint`.
+    let started = Instant::now();
+    let (loaded, problems) = manual::load(root);
+    let lint = manual::lint(&loaded);
+    let whole = started.elapsed();
+    let peak = peak_memory();
+    assert!(
+        problems.is_empty() && lint.is_empty(),
+        "{problems:?} {lint:?}"
+    );
+    let raw = best(|| {
+        for page in &loaded.pages {
+            let options = MarkdownOptions::default();
+            black_box(new_cmark_parser(&page.source.text, &options).count());
+        }
+    });
+    let sources = || -> Vec<manual::PageSource> {
+        let pages = loaded.pages.iter();
+        pages
+            .map(|page| manual::PageSource {
+                path: page.path.clone(),
+                title: Some(page.title.clone()),
+                source: page.source.clone(),
+            })
+            .collect()
+    };
+    let parse = best(|| {
+        let settings = loaded.settings.clone();
+        black_box(manual::parse(root, settings, sources(), &|_| {
+            Err(String::new())
+        }));
+    });
+    let lint = best(|| {
+        black_box(manual::lint(&loaded));
+    });
+    println!("  raw pulldown-cmark     {raw:>10.1?}");
+    println!(
+        "  parse                  {parse:>10.1?}  {:.2} x raw",
+        ratio(parse, raw)
+    );
+    println!(
+        "  lint                   {lint:>10.1?}  {:.2} x raw",
+        ratio(lint, raw)
+    );
+    println!(
+        "  load and lint, cold    {whole:>10.1?}  {:.2} x raw",
+        ratio(whole, raw)
+    );
+    println!("  peak memory            {peak}");
+}
+
+fn best(mut run: impl FnMut()) -> Duration {
+    let times = (0..ROUNDS).map(|_| {
+        let started = Instant::now();
+        run();
+        started.elapsed()
+    });
+    times.min().unwrap_or_default()
+}
+
+fn ratio(a: Duration, b: Duration) -> f64 {
+    a.as_secs_f64() / b.as_secs_f64()
+}
+
+fn peak_memory() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    line.map_or("unknown".to_owned(), |line| {
+        line["VmHWM:".len()..].trim().to_owned()
+    })
+}
