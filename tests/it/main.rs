@@ -1,5 +1,6 @@
 //! One binary for every test that needs a real shell, a real `sshd` or the real command line.
 
+mod architecture;
 mod book;
 mod session;
 mod sshd;

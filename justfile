@@ -1,0 +1,33 @@
+# `just` lists these. None is needed: each line is what it says, and `sh tests/all.sh` runs them all.
+
+# List the recipes
+default:
+    @just --list
+
+# Everything that looks at the text: format, lints, docs, probes, licences
+check:
+    cargo fmt --check
+    cargo clippy --all-targets -- -D warnings
+    RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --document-private-items
+    shellcheck checks/*.sh
+    @if command -v cargo-deny >/dev/null; then cargo deny check; else echo 'skipped deny: cargo-deny is not installed'; fi
+
+# Everything, as CI runs it
+test:
+    sh tests/all.sh
+
+# The manual alone: its checks, run on the nodes of nodes.yaml
+manual *ARGS:
+    cargo run --quiet -- test {{ARGS}}
+
+# Take over what the command line prints now as what it must print
+bless:
+    OPSBOOK_BLESS=1 TRYCMD=overwrite cargo test --test it
+
+# Measure, in ratios, against plain ssh, tar and scp
+bench *ARGS:
+    cargo bench {{ARGS}}
+
+# Feed a parser with made-up input; needs cargo-fuzz and a nightly toolchain
+fuzz TARGET *ARGS:
+    cargo +nightly fuzz run {{TARGET}} {{ARGS}}

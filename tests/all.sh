@@ -1,0 +1,94 @@
+#!/bin/sh
+# Passes all tests: installs what they need (as root, where apt-get is), looks at the text,
+# says which kinds of nodes this machine can give, runs everything. Long output goes to
+# target/checked/*.log; the last lines are the test runner's own.
+set -eu
+cd "$(dirname "$0")/.."
+logs=target/checked
+mkdir -p "$logs"
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+
+# What the nodes of the tests are made of: package, and a file that shows that it is there.
+needed() {
+  cat <<'P'
+openssh-server /usr/sbin/sshd
+openssh-client /usr/bin/ssh-keygen
+git /usr/bin/git
+sudo /usr/bin/sudo
+iproute2 /sbin/ip
+nftables /usr/sbin/nft
+util-linux /usr/bin/unshare
+mount /bin/mount
+procps /bin/ps
+busybox-static /bin/busybox
+systemd /lib/systemd/systemd
+nginx-light /usr/sbin/nginx
+python3-venv /usr/bin/python3
+shellcheck /usr/bin/shellcheck
+bsdutils /usr/bin/script
+P
+}
+
+missing() {
+  needed | while read -r package file; do
+    if [ ! -e "$file" ]; then printf '%s ' "$package"; fi
+  done
+  # The module is a package of its own, and python3 alone does not show it.
+  python3 -c 'import ensurepip, venv' 2>/dev/null || printf 'python3-venv '
+}
+
+# stage NAME COMMAND…: quiet when it goes well, its end when not.
+stage() {
+  name=$1; shift
+  began=$(date +%s)
+  if "$@" >"$logs/$name.log" 2>&1 </dev/null; then
+    echo "ok       $name ($(($(date +%s) - began)) s)"
+  else
+    echo "FAILED   $name: $*" >&2
+    tail -n 60 "$logs/$name.log" >&2
+    echo "The whole of it: $logs/$name.log" >&2
+    exit 1
+  fi
+}
+
+install() {
+  # A service that a package brings is not to be started here.
+  export DEBIAN_FRONTEND=noninteractive RUNLEVEL=1
+  apt-get -q update
+  # shellcheck disable=SC2086 # packages are words
+  apt-get -q install -y --no-install-recommends $1
+}
+
+lacking=$(missing)
+if [ -n "$lacking" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    stage install install "$lacking"
+  else
+    echo "missing  $lacking(install them for all tests; what needs them is skipped by name)"
+  fi
+fi
+
+stage format cargo fmt --check
+stage clippy cargo clippy --locked --all-targets -- -D warnings
+RUSTDOCFLAGS='-D warnings' stage docs cargo doc --locked --no-deps --document-private-items
+if command -v shellcheck >/dev/null; then
+  stage shellcheck shellcheck checks/*.sh tests/all.sh
+else
+  echo "skipped  shellcheck: not installed"
+fi
+if command -v cargo-deny >/dev/null; then
+  stage deny cargo deny --locked check licenses bans sources
+else
+  echo "skipped  deny: cargo-deny is not installed"
+fi
+stage build cargo test --locked --all-targets --no-run
+
+# Each tier's own test, first and aloud: which kinds of nodes there are here, and why not.
+tiers() { cargo test --locked --quiet --test it -- tiers:: --nocapture --test-threads=1; }
+stage tiers tiers
+grep -hE '^(ran|skipped) +T[0-9]' "$logs/tiers.log" || true
+
+if command -v cargo-nextest >/dev/null; then
+  exec cargo nextest run --locked
+fi
+exec cargo test --locked
