@@ -1,11 +1,13 @@
 //! opsbook: an operations manual that is read, run and tested from one Markdown source.
 pub mod book;
+pub mod cli;
 pub mod engine;
 pub mod event;
 pub mod journal;
 pub mod manual;
 pub mod nodes;
 pub mod plan;
+pub mod report;
 pub mod session;
 pub mod source;
 pub mod template;

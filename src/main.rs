@@ -1,1 +1,5 @@
-fn main() {}
+//! The program; everything else is the library.
+
+fn main() -> std::process::ExitCode {
+    opsbook::cli::main()
+}

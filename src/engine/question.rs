@@ -41,6 +41,10 @@ pub enum Answer {
     /// Of the step menu: it is done by hand.
     ByHand,
     Quit,
+    /// Of the step menu: show again what the steps printed.
+    Output,
+    /// Of the step menu: a shell on the node, in the bundle.
+    Shell,
     /// Of an interruption: end the step.
     Stop,
     /// Of an interruption: go away, the step goes on by itself.

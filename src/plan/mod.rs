@@ -19,7 +19,7 @@ use crate::source::Span;
 use crate::vocabulary::Assertion;
 
 pub use cases::{cases, probe};
-pub use procedure::{Request, plan};
+pub use procedure::{Request, lint, plan};
 pub use script::fill;
 pub use transcript::{Ran, ran, transcript};
 

@@ -19,7 +19,10 @@ fn drawn(fixture: &str) -> String {
 fn a_page_with_forty_mistakes_reports_all_forty() {
     let expected = include_str!("../../../tests/fixtures/forty-mistakes/expected.txt");
     let found = drawn("forty-mistakes");
-    let errors = found.lines().filter(|line| line.contains(": error: ")).count();
+    let errors = found
+        .lines()
+        .filter(|line| line.contains(": error: "))
+        .count();
     assert_eq!(errors, 40);
     assert_eq!(found, expected, "{found}");
 }

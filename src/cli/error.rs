@@ -1,0 +1,108 @@
+//! Every module's error and its exit status; the only place that knows both.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use crate::book::BookError;
+use crate::cli::Streams;
+use crate::cli::init::InitError;
+use crate::engine::BundleError;
+use crate::event::Status;
+use crate::journal::JournalError;
+use crate::source::Problem;
+
+/// A command that could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Wrong arguments, manual, nodes: nothing was touched.
+    #[error("wrong manual, nodes or arguments")]
+    Problems(Vec<Problem>),
+    #[error(transparent)]
+    Book(#[from] BookError),
+    #[error(transparent)]
+    Init(#[from] InitError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    #[error("{0}")]
+    Error(String),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl From<Vec<Problem>> for Failure {
+    fn from(problems: Vec<Problem>) -> Failure {
+        Failure::Problems(problems)
+    }
+}
+
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Failure {
+        Failure::Problems(vec![problem])
+    }
+}
+
+impl Failure {
+    fn status(&self) -> u8 {
+        match self {
+            Failure::Problems(_) | Failure::Book(_) | Failure::Init(_) => 2,
+            Failure::Journal(JournalError::Missing { .. }) => 2,
+            Failure::Bundle(BundleError::Held(_)) | Failure::Journal(JournalError::Busy { .. }) => {
+                exit(Status::Blocked)
+            }
+            Failure::Journal(_) | Failure::Bundle(_) | Failure::Error(_) | Failure::Io(_) => {
+                exit(Status::Error)
+            }
+        }
+    }
+
+    /// Says it, and gives the exit status.
+    pub fn tell(self, streams: &mut Streams) -> ExitCode {
+        if let Failure::Io(error) = &self
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            // The reader had enough: `opsbook list | head`.
+            return ExitCode::SUCCESS;
+        }
+        let status = self.status();
+        let _ = self.write(&mut streams.talk);
+        ExitCode::from(status)
+    }
+
+    fn write(&self, talk: &mut dyn Write) -> io::Result<()> {
+        match self {
+            Failure::Problems(problems) => {
+                for (index, problem) in problems.iter().enumerate() {
+                    let gap = if index + 1 < problems.len() { "\n" } else { "" };
+                    writeln!(talk, "{problem}\n{gap}")?;
+                }
+                Ok(())
+            }
+            Failure::Journal(JournalError::Missing {
+                near: Some(near), ..
+            }) => {
+                writeln!(talk, "error: {self}\n\nhint: did you mean `{near}`?")
+            }
+            Failure::Journal(JournalError::Missing { near: None, .. }) => {
+                writeln!(
+                    talk,
+                    "error: {self}\n\nhint: `opsbook history` shows all runs"
+                )
+            }
+            other => writeln!(talk, "error: {other}"),
+        }
+    }
+}
+
+/// What `opsbook run` exits with.
+pub(crate) fn exit(status: Status) -> u8 {
+    match status {
+        Status::Ok | Status::Skipped | Status::ByHand => 0,
+        Status::Failed => 1,
+        Status::Error => 3,
+        Status::Blocked => 4,
+        Status::Stopped => 5,
+        Status::TimedOut => 124,
+    }
+}

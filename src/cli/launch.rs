@@ -1,0 +1,351 @@
+//! A planned run, started or gone on with: journal, watchers, terminal, engine, and what is
+//! said at its end.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, exit};
+use crate::cli::terminal::{Terminal, count_interrupts};
+use crate::cli::{Streams, runtime};
+use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
+use crate::event::{Event, PlanRecord, RunStarted, Status, StepRecord, What};
+use crate::journal::{self, Journal, Record};
+use crate::plan::Plan;
+use crate::report::handoff::{self, Sheet};
+use crate::report::human::Human;
+use crate::session::{OpenOptions, Password};
+
+/// How a run is to be done, as the command line says it.
+#[derive(Debug, Default)]
+pub(crate) struct Manner {
+    pub menu: bool,
+    pub yes: bool,
+    pub start_at: Option<usize>,
+    pub stop_after: Option<usize>,
+    pub parallel: usize,
+    pub batches: Vec<usize>,
+    pub wait: Duration,
+    pub max_fail: usize,
+    pub reconnect: Duration,
+    pub json: bool,
+    pub ask_password: bool,
+    pub password: Option<Password>,
+}
+
+/// A new run, or one that goes on.
+pub(crate) enum Launch {
+    New,
+    Resume {
+        journal: Journal,
+        record: Record,
+        accepted_changes: bool,
+    },
+}
+
+pub(crate) fn launch(
+    context: &Context,
+    plan: Plan,
+    manner: Manner,
+    launch: Launch,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    crate::session::raise_limits();
+    let (operator, controller) = (operator_name(), controller_name());
+    let (mut journal, resume, first) = match launch {
+        Launch::New => {
+            let mut chance = [0; 2];
+            let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
+            let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
+            let started = started(context, &plan, &operator, &controller);
+            (
+                Journal::create(&context.root, &run)?,
+                None,
+                What::RunStarted(Box::new(started)),
+            )
+        }
+        Launch::Resume {
+            journal,
+            record,
+            accepted_changes,
+        } => {
+            let resumed = What::RunResumed {
+                operator: operator.clone(),
+                controller: controller.clone(),
+                accepted_changes,
+            };
+            (journal, Some(Arc::new(record)), resumed)
+        }
+    };
+    let run = journal.run().to_owned();
+    let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
+    let out = Arc::new(std::sync::Mutex::new(out));
+    let mut watchers = vec![watcher(Arc::clone(&out), manner.json)];
+    if let Some(record) = &resume {
+        // The watcher must know the steps' names: it has not seen the beginning.
+        for event in record
+            .events
+            .iter()
+            .filter(|event| matches!(event.what, What::RunStarted(_)))
+        {
+            if !manner.json {
+                watchers[0](event);
+            }
+        }
+    }
+    let event = journal.record(None, None, first)?;
+    watchers[0](&event);
+    let recorder = Recorder::new(journal, watchers);
+    let (revision, _) = revision(&context.root);
+    let owner = Owner {
+        run: run.clone(),
+        operator,
+        controller,
+        procedure: plan.procedure.clone(),
+        since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        revision,
+        message: None,
+    };
+    let plan = Arc::new(plan);
+    let json = manner.json;
+    let status = runtime()?.block_on(go(
+        context,
+        Arc::clone(&plan),
+        manner,
+        owner,
+        recorder,
+        resume,
+    ))?;
+    if !json && status != Status::Ok {
+        let record = journal::read(&context.root, &run)?;
+        let mut out = out
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        for node in &plan.nodes {
+            if record
+                .node_status(&node.node.name)
+                .is_some_and(|status| status != Status::Ok)
+            {
+                sheet(&plan, &node.node.name, &record, &mut **out)?;
+            }
+        }
+    }
+    Ok(exit(status))
+}
+
+async fn go(
+    context: &Context,
+    plan: Arc<Plan>,
+    manner: Manner,
+    owner: Owner,
+    recorder: Recorder,
+    resume: Option<Arc<Record>>,
+) -> Result<Status, Failure> {
+    let interrupts = count_interrupts();
+    let (operator, questions) = Operator::new();
+    tokio::spawn(Terminal::new(interrupts.clone()).answer(questions));
+    let mut password = manner.password;
+    if manner.ask_password && password.is_none() {
+        let user = "root".to_owned();
+        let answer = operator
+            .ask("every node", engine::Asked::SudoPassword { user })
+            .await;
+        let engine::Answer::Secret(given) = answer else {
+            return Err(Failure::Error(
+                "a password is needed, and there is nobody to ask".to_owned(),
+            ));
+        };
+        password = Some(given);
+    }
+    let options = Options {
+        root: context.root.clone(),
+        menu: manner.menu,
+        yes: manner.yes,
+        start_at: manner.start_at,
+        stop_after: manner.stop_after,
+        parallel: manner.parallel,
+        batches: manner.batches,
+        wait: manner.wait,
+        max_fail: manner.max_fail,
+        reconnect: manner.reconnect,
+        open: OpenOptions::default(),
+        owner,
+        passwords: Passwords::new(operator.clone(), password),
+        secrets: Secrets::new(context.root.clone(), operator.clone()),
+        operator,
+        interrupts,
+    };
+    Ok(engine::run(plan, Arc::new(options), recorder, resume).await?)
+}
+
+type SharedOut = Arc<std::sync::Mutex<Box<dyn Write + Send>>>;
+
+fn watcher(out: SharedOut, json: bool) -> Watcher {
+    if json {
+        return Box::new(move |event: &Event| {
+            let mut out = out
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            if let Ok(line) = serde_json::to_string(event) {
+                // The run goes on when nobody reads; the journal has it all.
+                let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+            }
+        });
+    }
+    let mut human = Human::new(Shared(out));
+    Box::new(move |event| {
+        let _ = human.event(event);
+    })
+}
+
+/// A stream that two writers share.
+struct Shared(SharedOut);
+
+impl Write for Shared {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .flush()
+    }
+}
+
+/// The hand-off sheet of one node.
+pub(crate) fn sheet(
+    plan: &Plan,
+    node: &str,
+    record: &Record,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Some(node) = plan.nodes.iter().find(|planned| planned.node.name == node) else {
+        return Ok(());
+    };
+    let name = node.node.name.as_str();
+    let events = record
+        .events
+        .iter()
+        .filter(|event| event.node.as_deref() == Some(name));
+    let mut sheet = Sheet {
+        run: &record
+            .events
+            .first()
+            .map(|event| event.run.clone())
+            .unwrap_or_default(),
+        procedure: &plan.procedure,
+        node,
+        steps: record.steps(name),
+        cause: None,
+        bundle: None,
+        program: "opsbook",
+    };
+    for event in events {
+        match &event.what {
+            What::NodeEnded { status, cause } => {
+                sheet.cause = Some(format!(
+                    "{status}{}",
+                    cause
+                        .as_ref()
+                        .map(|cause| format!(": {cause}"))
+                        .unwrap_or_default()
+                ));
+            }
+            What::BundleKept { path, local: false } => sheet.bundle = Some(path.clone()),
+            What::BundleClosed { local: false, .. } => sheet.bundle = None,
+            _ => {}
+        }
+    }
+    // Where nothing was begun, nothing has to be gone on with.
+    if sheet.steps.is_empty() && sheet.bundle.is_none() {
+        return Ok(());
+    }
+    writeln!(out)?;
+    handoff::write(&sheet, out)?;
+    Ok(())
+}
+
+fn started(context: &Context, plan: &Plan, operator: &str, controller: &str) -> RunStarted {
+    let (revision, clean) = revision(&context.root);
+    RunStarted {
+        procedure: plan.procedure.clone(),
+        title: plan.title.clone(),
+        place: plan.span.place(),
+        nodes: plan
+            .nodes
+            .iter()
+            .map(|node| node.node.name.clone())
+            .collect(),
+        arguments: plan.arguments.iter().cloned().collect::<BTreeMap<_, _>>(),
+        operator: operator.to_owned(),
+        controller: controller.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        revision,
+        clean,
+        plans: plan
+            .nodes
+            .iter()
+            .map(|node| (node.node.name.clone(), plan_record(node)))
+            .collect(),
+    }
+}
+
+pub(crate) fn plan_record(node: &crate::plan::NodePlan) -> PlanRecord {
+    let steps = node.steps.iter().map(|step| StepRecord {
+        name: step.name.clone(),
+        title: step.title.clone(),
+        place: step.span.place(),
+        sha256: step.sha256.clone(),
+        text: step.text.clone(),
+    });
+    PlanRecord {
+        sha256: node.sha256.clone(),
+        steps: steps.collect(),
+    }
+}
+
+/// The manual's git revision and whether its tree is clean; nothing without git.
+fn revision(root: &std::path::Path) -> (Option<String>, Option<bool>) {
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git")
+            .arg("-C")
+            .arg(root)
+            .args(arguments)
+            .output()
+            .ok()?;
+        output
+            .status
+            .success()
+            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let revision =
+        git(&["rev-parse", "--short=12", "HEAD"]).filter(|revision| !revision.is_empty());
+    let clean = revision
+        .as_ref()
+        .and_then(|_| git(&["status", "--porcelain", "--", "."]))
+        .map(|changes| changes.is_empty());
+    (revision, clean)
+}
+
+pub(crate) fn operator_name() -> String {
+    std::env::var("USER")
+        .or_else(|_| std::env::var("LOGNAME"))
+        .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
+}
+
+pub(crate) fn controller_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}

@@ -1,0 +1,141 @@
+//! `opsbook lint`: everything wrong with a manual, in one run, with its place.
+
+use std::io::Write;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::Streams;
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::manual::{self, Coverage};
+use crate::plan;
+use crate::source::Problem;
+
+/// Find everything wrong in the manual and in nodes.yaml
+///
+/// All errors and warnings in one run, in the order of the book, each with file, line,
+/// column and excerpt; then how much of the manual is run and checked. Exit status 2 where
+/// there is an error. Nothing is run and no node is reached.
+#[derive(Args, Debug)]
+pub(crate) struct Lint {
+    /// How to print what was found
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+    /// Warnings are errors, too
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Format {
+    Human,
+    Json,
+}
+
+pub(crate) fn run(args: &Lint, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    let problems = problems(context);
+    let coverage = manual::coverage(&context.manual);
+    match args.format {
+        Format::Human => human(&problems, &coverage, streams)?,
+        Format::Json => {
+            let list: Vec<_> = problems.iter().map(json).collect();
+            let all = serde_json::json!({"problems": list, "coverage": coverage});
+            let text = serde_json::to_string_pretty(&all).map_err(std::io::Error::from)?;
+            writeln!(streams.out, "{text}")?;
+        }
+    }
+    let bad = problems
+        .iter()
+        .any(|problem| problem.is_error() || args.strict);
+    Ok(if bad { 2 } else { 0 })
+}
+
+/// Everything: the pages, the nodes, and the one against the other.
+fn problems(context: &Context) -> Vec<Problem> {
+    let mut problems = context.problems.clone();
+    problems.extend(manual::lint(&context.manual));
+    problems.extend(context.nodes.check_all());
+    let names: Vec<&str> = context.nodes.names().collect();
+    problems.extend(plan::cases(&context.manual, &context.nodes, &context.vocabulary, &names).1);
+    problems.extend(plan::lint(
+        &context.manual,
+        &context.nodes,
+        &context.vocabulary,
+    ));
+    manual::sort(&context.manual, &mut problems);
+    let mut seen = std::collections::HashSet::new();
+    problems.retain(|problem| seen.insert(problem.to_string()));
+    problems
+}
+
+fn human(problems: &[Problem], coverage: &Coverage, streams: &mut Streams) -> Result<(), Failure> {
+    for problem in problems {
+        writeln!(streams.out, "{problem}\n")?;
+    }
+    write_coverage(coverage, &mut streams.out)?;
+    let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    writeln!(
+        streams.out,
+        "\n{}, {}",
+        count(errors, "error"),
+        count(problems.len() - errors, "warning")
+    )?;
+    Ok(())
+}
+
+/// Pages with shell blocks, one line each, and the total.
+fn write_coverage(coverage: &Coverage, out: &mut dyn Write) -> std::io::Result<()> {
+    let total = coverage.total;
+    if coverage.pages.is_empty() {
+        writeln!(out, "no shell blocks in this manual")?;
+    } else {
+        writeln!(
+            out,
+            "shell blocks: {:>5} {:>6} {:>8} {:>6} {:>10}",
+            "steps", "checks", "examples", "others", "undeclared"
+        )?;
+        let rows = coverage
+            .pages
+            .iter()
+            .map(|page| (page.counts, page.path.display().to_string()));
+        for (counts, name) in rows.chain([(total, "all".to_owned())]) {
+            writeln!(
+                out,
+                "              {:>5} {:>6} {:>8} {:>6} {:>10}  {name}",
+                counts.steps, counts.checks, counts.examples, counts.others, counts.undeclared
+            )?;
+        }
+    }
+    for named in &coverage.procedures_without_checks {
+        writeln!(
+            out,
+            "{}: procedure `{}` has no check",
+            named.place, named.id
+        )?;
+    }
+    for named in &coverage.empty_groups {
+        writeln!(out, "{}: group `{}` checks nothing", named.place, named.id)?;
+    }
+    Ok(())
+}
+
+fn count(n: usize, what: &str) -> String {
+    format!("{n} {what}{}", if n == 1 { "" } else { "s" })
+}
+
+fn json(problem: &Problem) -> serde_json::Value {
+    let place = problem.span.as_ref().map(|span| (span, span.position()));
+    serde_json::json!({
+        "severity": problem.severity,
+        "code": problem.code,
+        "message": problem.message,
+        "file": place.as_ref().map(|(span, _)| span.path()),
+        "line": place.as_ref().map(|(_, position)| position.line),
+        "column": place.as_ref().map(|(_, position)| position.column),
+        "excerpt": place.as_ref().map(|(span, position)| span.source.line(position.line)),
+        "hint": problem.hint,
+        "notes": problem.notes.iter().map(|(span, text)| serde_json::json!({
+            "file": span.path(), "line": span.line(), "text": text,
+        })).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,120 @@
+//! `opsbook list`: what there is to run, to check, and where.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::cli::Streams;
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+
+/// List procedures, groups of checks and nodes
+///
+/// Each with its title and its place in the manual. With --json, for machines.
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    if args.json {
+        let text = serde_json::to_string_pretty(&json(context)).map_err(std::io::Error::from)?;
+        writeln!(streams.out, "{text}")?;
+        return Ok(0);
+    }
+    let procedures = context.manual.procedures.values().map(|procedure| {
+        let steps = format!("{} steps", procedure.steps.len());
+        [
+            procedure.id.clone(),
+            steps,
+            procedure.title.clone(),
+            procedure.span.place(),
+        ]
+    });
+    table(
+        "procedures",
+        &procedures.collect::<Vec<_>>(),
+        &mut streams.out,
+    )?;
+    let groups = context.manual.groups.values().map(|group| {
+        let checks = format!("{} checks", group.typed.len() + group.checks.len());
+        [
+            group.id.clone(),
+            checks,
+            group.title.clone(),
+            group.span.place(),
+        ]
+    });
+    table(
+        "groups of checks",
+        &groups.collect::<Vec<_>>(),
+        &mut streams.out,
+    )?;
+    let nodes = context.nodes.names().map(|name| {
+        let groups = context
+            .nodes
+            .evaluate(name, &[])
+            .map(|node| node.groups.join(", "))
+            .unwrap_or_default();
+        let place = context
+            .nodes
+            .place(name)
+            .map(crate::source::Span::place)
+            .unwrap_or_default();
+        [name.to_owned(), String::new(), groups, place]
+    });
+    table("nodes", &nodes.collect::<Vec<_>>(), &mut streams.out)?;
+    Ok(0)
+}
+
+fn table(title: &str, rows: &[[String; 4]], out: &mut dyn Write) -> std::io::Result<()> {
+    let bold = anstyle::Style::new().bold();
+    let dim = anstyle::Style::new().dimmed();
+    writeln!(out, "{bold}{title}{bold:#}")?;
+    if rows.is_empty() {
+        writeln!(out, "  {dim}none{dim:#}")?;
+    }
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| unicode_width::UnicodeWidthStr::width(row[column].as_str()))
+            .max()
+            .unwrap_or(0)
+    };
+    let widths = [width(0), width(1), width(2)];
+    for row in rows {
+        let mut line = String::new();
+        for (cell, width) in row.iter().zip(widths).filter(|(_, width)| *width > 0) {
+            let padding = width - unicode_width::UnicodeWidthStr::width(cell.as_str());
+            line.push_str(&format!("  {cell}{}", " ".repeat(padding)));
+        }
+        writeln!(out, "{line}  {dim}{}{dim:#}", row[3])?;
+    }
+    Ok(())
+}
+
+fn json(context: &Context) -> serde_json::Value {
+    let procedures = context.manual.procedures.values().map(|procedure| {
+        serde_json::json!({
+            "id": procedure.id, "title": procedure.title, "place": procedure.span.place(),
+            "nodes": procedure.nodes.as_ref().map(|nodes| &nodes.value),
+            "params": procedure.params.keys().collect::<Vec<_>>(),
+            "steps": procedure.steps.iter().map(|step| serde_json::json!({
+                "number": step.number, "id": step.id, "title": step.title, "place": step.span.place(),
+            })).collect::<Vec<_>>(),
+        })
+    });
+    let groups = context.manual.groups.values().map(|group| {
+        serde_json::json!({
+            "id": group.id, "title": group.title, "place": group.span.place(),
+            "nodes": group.nodes.as_ref().map(|nodes| &nodes.value),
+            "checks": group.typed.len() + group.checks.len(),
+        })
+    });
+    serde_json::json!({
+        "procedures": procedures.collect::<Vec<_>>(),
+        "groups": groups.collect::<Vec<_>>(),
+        "nodes": context.nodes.names().collect::<Vec<_>>(),
+    })
+}

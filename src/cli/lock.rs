@@ -1,0 +1,136 @@
+//! `opsbook lock`: who holds a node's bundle; take it, or give it up.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use clap::Subcommand;
+use jiff::Timestamp;
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, exit};
+use crate::cli::launch::{controller_name, operator_name};
+use crate::cli::{Streams, runtime};
+use crate::engine::{
+    Bundle, BundleError, Operator, Owner, Passwords, Reach, bundle_dir, random_mark,
+};
+use crate::event::Status;
+use crate::session::OpenOptions;
+use crate::source::Problem;
+
+/// Show, take or give up the lock of a node
+///
+/// The lock is the bundle directory on the node. A halted run keeps it; `release` moves its
+/// record to the node's history and removes the rest.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Lock {
+    /// Say who holds the bundle of a node
+    Status {
+        #[arg(value_name = "NODE")]
+        node: String,
+    },
+    /// Hold the node, so that nobody runs anything on it
+    Acquire {
+        #[arg(value_name = "NODE")]
+        node: String,
+        /// Why, for those who find it held
+        #[arg(short, long, value_name = "TEXT")]
+        message: String,
+    },
+    /// Give the bundle up
+    Release {
+        #[arg(value_name = "NODE")]
+        node: String,
+        /// The run that holds it, as `lock status` says
+        #[arg(long, value_name = "RUN")]
+        run: Option<String>,
+    },
+}
+
+pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    let (Lock::Status { node } | Lock::Acquire { node, .. } | Lock::Release { node, .. }) = args;
+    let node = match context.nodes.select(node)?.as_slice() {
+        [one] => Arc::new(context.nodes.evaluate(one, &[])?),
+        several => {
+            let message = format!("`{node}` selects {} nodes: one is wanted", several.len());
+            return Err(Failure::from(Problem::bare("one-node", message)));
+        }
+    };
+    runtime()?.block_on(async {
+        let (operator, _) = Operator::new();
+        let passwords = Passwords::new(operator, None);
+        let reach = Reach::open(&node, &OpenOptions::default(), &passwords).await;
+        let reach = reach.map_err(|error| {
+            Failure::Error(format!("`{}`: {error}: {}", node.name, error.said.trim()))
+        })?;
+        let dir = bundle_dir(&node, reach.session().hello());
+        let result = act(args, &reach, &dir, streams).await;
+        reach.close().await;
+        result
+    })
+}
+
+async fn act(args: &Lock, reach: &Reach, dir: &str, streams: &mut Streams) -> Result<u8, Failure> {
+    let name = &reach.node.name;
+    match args {
+        Lock::Status { .. } => match Bundle::look(reach.session(), dir).await? {
+            None => {
+                writeln!(streams.out, "{name}: free")?;
+                Ok(0)
+            }
+            Some(held) => {
+                writeln!(streams.out, "{name}: {}", held.sentence())?;
+                writeln!(streams.out, "{name}: {dir}")?;
+                Ok(exit(Status::Blocked))
+            }
+        },
+        Lock::Acquire { message, .. } => {
+            let run = format!("lock-{}", &random_mark()[..8]);
+            let owner = Owner {
+                run: run.clone(),
+                operator: operator_name(),
+                controller: controller_name(),
+                procedure: "lock acquire".to_owned(),
+                since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+                revision: None,
+                message: Some(message.clone()),
+            };
+            Bundle::open(reach.session(), dir, &owner, &random_mark(), None).await?;
+            writeln!(
+                streams.out,
+                "{name}: held; `opsbook lock release {name} --run {run}` gives it up"
+            )?;
+            Ok(0)
+        }
+        Lock::Release { run, .. } => {
+            let held = Bundle::look(reach.session(), dir).await?;
+            let Some(held) = held else {
+                writeln!(streams.out, "{name}: it is free already")?;
+                return Ok(0);
+            };
+            let owner = held.owner.as_ref().map(|owner| owner.run.clone());
+            if let (Some(owner), None) = (&owner, run) {
+                writeln!(
+                    streams.talk,
+                    "error: {name}: {}\n\nhint: `--run {owner}` says that this is the one to give up",
+                    held.sentence()
+                )?;
+                return Ok(2);
+            }
+            let wanted = run.clone().or(owner).unwrap_or_default();
+            match Bundle::release(reach.session(), dir, &wanted).await {
+                Ok(()) => {
+                    writeln!(
+                        streams.out,
+                        "{name}: released; its record is in the node's history"
+                    )?;
+                    Ok(0)
+                }
+                Err(BundleError::Gone) => {
+                    writeln!(streams.out, "{name}: it is free already")?;
+                    Ok(0)
+                }
+                Err(error) => Err(error.into()),
+            }
+        }
+    }
+}

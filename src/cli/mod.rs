@@ -1,0 +1,182 @@
+//! Arguments -> one request; one file for each command. Everything here is for people and
+//! their shells: what is decided is decided elsewhere.
+
+pub mod build;
+mod context;
+mod error;
+mod history;
+pub mod init;
+mod launch;
+mod lint;
+mod list;
+mod lock;
+pub mod nodes;
+mod ping;
+pub mod preprocess;
+mod run;
+pub mod show;
+mod terminal;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+use context::Context;
+use error::Failure;
+
+/// An operations manual that is read, run and tested from one Markdown source.
+#[derive(Debug, Parser)]
+#[command(
+    name = "opsbook",
+    version,
+    max_term_width = 100,
+    infer_subcommands = false
+)]
+#[command(
+    after_help = "The manual is the nearest folder upwards with a `book.toml`, or the one named with -C.\n\
+    Exit status of `run`: 0 OK, 1 FAILED, 2 wrong arguments or a wrong manual (nothing was touched),\n\
+    3 ERROR, 4 BLOCKED, 5 STOPPED, 124 TIMED OUT. Of `test`: 0, or 101 where a check failed."
+)]
+struct Cli {
+    /// Work on the manual in this folder
+    #[arg(short = 'C', value_name = "DIR", global = true)]
+    dir: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Resume(run::Resume),
+    Handoff(run::Handoff),
+    List(list::List),
+    Nodes(nodes::List),
+    Show(show::Show),
+    Ping(ping::Ping),
+    Lint(lint::Lint),
+    Build(build::Build),
+    Init(init::Init),
+    History(history::History),
+    Log(history::Log),
+    #[command(subcommand)]
+    Lock(lock::Lock),
+    Preprocess(preprocess::Preprocess),
+    /// Print completions for a shell
+    Completions {
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    #[command(hide = true)]
+    Man,
+}
+
+/// Where a command writes: results to `out`, talk to `talk`. Colours are taken off where
+/// nobody would see them.
+pub(crate) struct Streams {
+    pub out: Box<dyn Write + Send>,
+    pub talk: Box<dyn Write + Send>,
+    /// Colours in `out`.
+    pub paint: bool,
+}
+
+impl Streams {
+    fn new() -> Streams {
+        let paint = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+        Streams {
+            out: Box::new(anstream::AutoStream::auto(io::stdout())),
+            talk: Box::new(anstream::AutoStream::auto(io::stderr())),
+            paint: paint && io::stdout().is_terminal(),
+        }
+    }
+}
+
+/// The whole program: reads the process's arguments, does what they ask, and says so in the
+/// exit status.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap chooses the stream: help that was asked for is data.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let mut streams = Streams::new();
+    match dispatch(cli, &mut streams) {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => failure.tell(&mut streams),
+    }
+}
+
+fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
+    let dir = cli.dir.as_deref();
+    match cli.command {
+        Command::Run(args) => run::run(&args, &Context::load(dir)?, streams),
+        Command::Resume(args) => run::resume(&args, &Context::load(dir)?, streams),
+        Command::Handoff(args) => run::handoff(&args, &Context::load(dir)?, streams),
+        Command::List(args) => list::run(&args, &Context::load(dir)?, streams),
+        Command::Nodes(args) => {
+            let text = nodes::run(&args, &Context::load(dir)?.nodes, streams.paint)?;
+            streams.out.write_all(text.as_bytes())?;
+            Ok(0)
+        }
+        Command::Show(args) => {
+            let text = show::run(&args, &Context::load(dir)?.nodes, streams.paint)?;
+            streams.out.write_all(text.as_bytes())?;
+            Ok(0)
+        }
+        Command::Ping(args) => ping::run(&args, &Context::load(dir)?, streams),
+        Command::Lint(args) => lint::run(&args, &Context::read(dir)?, streams),
+        Command::Build(args) => {
+            let root = context::find_root(dir)?;
+            Ok(build::run(
+                &args,
+                &root,
+                &mut streams.out,
+                &mut streams.talk,
+            )?)
+        }
+        Command::Init(args) => {
+            init::run(&args, &mut streams.talk)?;
+            Ok(0)
+        }
+        Command::History(args) => history::history(&args, &Context::load(dir)?, streams),
+        Command::Log(args) => history::log(&args, &Context::load(dir)?, streams),
+        Command::Lock(args) => lock::run(&args, &Context::load(dir)?, streams),
+        Command::Preprocess(args) => Ok(preprocess::run(
+            &args,
+            io::stdin().lock(),
+            &mut streams.out,
+            &mut streams.talk,
+        )?),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "opsbook", &mut streams.out);
+            Ok(0)
+        }
+        Command::Man => {
+            clap_mangen::Man::new(Cli::command()).render(&mut streams.out)?;
+            Ok(0)
+        }
+    }
+}
+
+/// The one runtime of the process, built by hand.
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,101 @@
+//! `opsbook ping`: who answers, as whom, how fast; and for the others, the true cause.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use clap::Args;
+use tokio::task::JoinSet;
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, exit};
+use crate::cli::{Streams, runtime};
+use crate::event::Status;
+use crate::nodes::Node;
+use crate::session::{OpenError, OpenOptions, Session};
+
+/// Open sessions side by side and say who answers
+///
+/// As whom, with which shell and sudo, how fast; and for the others the true cause, each
+/// told apart: authentication, host key unknown or changed, refused, no route, name, jump host.
+#[derive(Args, Debug)]
+pub(crate) struct Ping {
+    /// Nodes or selectors; all nodes if absent
+    #[arg(value_name = "SELECTOR")]
+    nodes: Vec<String>,
+}
+
+pub(crate) fn run(args: &Ping, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    let names: Vec<String> = if args.nodes.is_empty() {
+        context.nodes.names().map(str::to_owned).collect()
+    } else {
+        context
+            .nodes
+            .select(&args.nodes.join(","))?
+            .into_iter()
+            .map(str::to_owned)
+            .collect()
+    };
+    self::names(&names, context, streams)
+}
+
+/// Pings nodes that are chosen already.
+pub(crate) fn names(
+    names: &[String],
+    context: &Context,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    crate::session::raise_limits();
+    let nodes: Result<Vec<Arc<Node>>, _> = names
+        .iter()
+        .map(|name| context.nodes.evaluate(name, &[]).map(Arc::new))
+        .collect();
+    let nodes = nodes?;
+    let width = names.iter().map(String::len).max().unwrap_or(0);
+    let bad = runtime()?.block_on(async {
+        let mut tasks = JoinSet::new();
+        for node in nodes {
+            tasks.spawn(async move {
+                let session = Session::open(&node, &OpenOptions::default()).await;
+                let said = session.as_ref().map(|session| session.hello().clone());
+                let said = said.map_err(Clone::clone);
+                if let Ok(session) = session {
+                    session.close().await;
+                }
+                (node.name.clone(), said)
+            });
+        }
+        let mut bad = 0;
+        while let Some(Ok((name, said))) = tasks.join_next().await {
+            match said {
+                Ok(hello) => {
+                    let sudo = if hello.has_sudo { ", sudo" } else { "" };
+                    let ms = hello.connect.as_millis();
+                    writeln!(
+                        streams.out,
+                        "{name:<width$}  {} on {}, {}{sudo}, {} cores, {ms} ms",
+                        hello.user, hello.hostname, hello.shell, hello.cores
+                    )?;
+                }
+                Err(error) => {
+                    bad += 1;
+                    writeln!(streams.out, "{name:<width$}  {}", one_line(&error))?;
+                }
+            }
+        }
+        Ok::<usize, std::io::Error>(bad)
+    })?;
+    Ok(if bad == 0 { 0 } else { exit(Status::Error) })
+}
+
+fn one_line(error: &OpenError) -> String {
+    let said: Vec<&str> = error
+        .said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    match said.last() {
+        Some(said) => format!("{error}: {said}"),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,202 @@
+//! The operator's terminal: questions asked and answered on it, whatever the standard streams
+//! are, and Ctrl-C counted.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead as _, BufReader, Write as _};
+
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use tokio::sync::{mpsc, watch};
+
+use crate::engine::{Answer, Asked, Question};
+use crate::session::Secret;
+
+/// What a prompt needs to know of the run around it.
+#[derive(Clone, Debug)]
+pub(crate) struct Terminal {
+    interrupts: watch::Receiver<u32>,
+}
+
+impl Terminal {
+    pub fn new(interrupts: watch::Receiver<u32>) -> Terminal {
+        Terminal { interrupts }
+    }
+
+    /// Answers questions until nobody asks any more. Without a terminal, every answer is that
+    /// nobody is there.
+    pub async fn answer(mut self, mut questions: mpsc::Receiver<Question>) {
+        while let Some(question) = questions.recv().await {
+            let answer = match Tty::open() {
+                Some(tty) => self.ask(&question, tty).await,
+                None => Answer::Nobody,
+            };
+            // An asker that went away needs no answer.
+            let _ = question.reply.send(answer);
+        }
+    }
+
+    async fn ask(&mut self, question: &Question, tty: Tty) -> Answer {
+        let node = &question.node;
+        match &question.ask {
+            Asked::SudoPassword { user } => {
+                let prompt = format!("password of sudo as {user} on {node}: ");
+                self.secret(prompt, tty).await
+            }
+            Asked::Secret { prompt } => self.secret(format!("{prompt}: "), tty).await,
+            Asked::Confirm { step, title } => {
+                let prompt = format!("{node}: {step}: {title}\n  go on? [y]es, [n]o > ");
+                self.choice(prompt, tty, &[("y", Answer::Yes), ("n", Answer::No)])
+                    .await
+            }
+            Asked::Manual { step, text } => {
+                let text: String = text.lines().map(|line| format!("  {line}\n")).collect();
+                let prompt =
+                    format!("{node}: {step}: to be done by you:\n{text}  done? [y]es, [n]o > ");
+                self.choice(prompt, tty, &[("y", Answer::Yes), ("n", Answer::No)])
+                    .await
+            }
+            Asked::Menu { step, title } => {
+                let prompt = format!(
+                    "{node}: {step}: {title}\n  [r]un, [s]kip, [b]y hand, [o]utput so far, [!] shell, [q]uit > "
+                );
+                let choices = [
+                    ("r", Answer::Yes),
+                    ("s", Answer::Skip),
+                    ("b", Answer::ByHand),
+                    ("q", Answer::Quit),
+                    ("o", Answer::Output),
+                    ("!", Answer::Shell),
+                ];
+                self.choice(prompt, tty, &choices).await
+            }
+            Asked::Note { step } => {
+                let prompt = format!("  note for the journal on {step}: ");
+                self.line(prompt, tty)
+                    .await
+                    .map_or(Answer::Quit, Answer::Note)
+            }
+            Asked::Interrupted { step } => {
+                let prompt = format!(
+                    "\n{node}: {step} is running: [s]top it, [l]eave it running and go, [h]old after it > "
+                );
+                let choices = [
+                    ("s", Answer::Stop),
+                    ("l", Answer::Leave),
+                    ("h", Answer::Hold),
+                ];
+                self.choice(prompt, tty, &choices).await
+            }
+        }
+    }
+
+    async fn choice(&mut self, prompt: String, tty: Tty, choices: &[(&str, Answer)]) -> Answer {
+        let mut prompt = prompt;
+        let mut tty = tty;
+        loop {
+            let Some(line) = self.line(prompt.clone(), tty).await else {
+                return Answer::Quit;
+            };
+            let line = line.trim().to_lowercase();
+            let first: String = line.chars().take(1).collect();
+            if let Some((_, answer)) = choices.iter().find(|(key, _)| *key == first) {
+                return answer.clone();
+            }
+            prompt = "  > ".to_owned();
+            match Tty::open() {
+                Some(again) => tty = again,
+                None => return Answer::Nobody,
+            }
+        }
+    }
+
+    /// `None` at the end of the terminal's input, and for Ctrl-C.
+    async fn line(&mut self, prompt: String, tty: Tty) -> Option<String> {
+        let read = tokio::task::spawn_blocking(move || tty.read(&prompt));
+        self.interrupts.mark_unchanged();
+        tokio::select! {
+            read = read => read.ok().flatten(),
+            Ok(()) = self.interrupts.changed() => None,
+        }
+    }
+
+    async fn secret(&mut self, prompt: String, tty: Tty) -> Answer {
+        let read = tokio::task::spawn_blocking(move || tty.read_hidden(&prompt));
+        self.interrupts.mark_unchanged();
+        tokio::select! {
+            read = read => read.ok().flatten().map_or(Answer::Nobody, Answer::Secret),
+            Ok(()) = self.interrupts.changed() => Answer::Nobody,
+        }
+    }
+}
+
+/// The controlling terminal, open for one question.
+struct Tty(File);
+
+impl Tty {
+    fn open() -> Option<Tty> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/tty")
+            .ok()
+            .map(Tty)
+    }
+
+    fn read(mut self, prompt: &str) -> Option<String> {
+        self.0.write_all(prompt.as_bytes()).ok()?;
+        let mut line = String::new();
+        let read = BufReader::new(&self.0).read_line(&mut line).ok()?;
+        (read > 0).then_some(line.trim_end_matches(['\n', '\r']).to_owned())
+    }
+
+    fn read_hidden(mut self, prompt: &str) -> Option<Secret> {
+        self.0.write_all(prompt.as_bytes()).ok()?;
+        let before = tcgetattr(&self.0).ok()?;
+        let mut hidden = before.clone();
+        hidden.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&self.0, OptionalActions::Flush, &hidden).ok()?;
+        let mut line = Vec::new();
+        let read = BufReader::new(&self.0).read_until(b'\n', &mut line);
+        let restored = tcsetattr(&self.0, OptionalActions::Flush, &before);
+        self.0.write_all(b"\n").ok()?;
+        restored.ok()?;
+        if read.ok()? == 0 {
+            return None;
+        }
+        while line
+            .last()
+            .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
+        {
+            line.pop();
+        }
+        Some(Secret::new(line))
+    }
+}
+
+/// Counts Ctrl-C and TERM. The third ends this process at once: what runs on nodes goes on
+/// and can be resumed.
+pub(crate) fn count_interrupts() -> watch::Receiver<u32> {
+    let (sender, receiver) = watch::channel(0);
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let (Ok(mut interrupt), Ok(mut terminate)) = (
+            signal(SignalKind::interrupt()),
+            signal(SignalKind::terminate()),
+        ) else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                Some(()) = interrupt.recv() => {}
+                Some(()) = terminate.recv() => {}
+                else => return,
+            }
+            sender.send_modify(|count| *count += 1);
+            if *sender.borrow() >= 3 {
+                std::process::exit(i32::from(crate::cli::error::exit(
+                    crate::event::Status::Stopped,
+                )));
+            }
+        }
+    });
+    receiver
+}

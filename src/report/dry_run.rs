@@ -1,0 +1,153 @@
+//! A plan as it would run: targets, values and scripts, exactly.
+
+use std::io::{self, Write};
+
+use crate::manual::{DeliveryFrom, On};
+use crate::nodes::{SecretRef, Text};
+use crate::plan::{Ask, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script};
+
+/// Writes the whole plan.
+///
+/// # Errors
+/// Where nobody reads any more.
+pub fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}  {}  {}",
+        plan.procedure,
+        plan.title,
+        plan.span.place()
+    )?;
+    for node in &plan.nodes {
+        writeln!(
+            out,
+            "\n== {}  {} steps  plan {}",
+            node.node.name,
+            node.steps.len(),
+            &node.sha256[..12]
+        )?;
+        for need in &node.needs {
+            writeln!(out, "needs {}: {} checks", need.group, need.cases.len())?;
+        }
+        for step in &node.steps {
+            writeln!(out)?;
+            self::step(node, step, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// One step with its values and its checks, as it would run on this node.
+///
+/// # Errors
+/// Where nobody reads any more.
+pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Result<()> {
+    let target = match step.on {
+        On::Node => node.node.name.as_str(),
+        On::Local => "this machine",
+    };
+    let mut how = vec![
+        format!("on {target}"),
+        format!("at most {}", crate::engine::human(step.timeout)),
+    ];
+    how.extend(step.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
+    if step.confirm {
+        how.push("asks first".to_owned());
+    }
+    if step.reboot {
+        how.push("restarts the node".to_owned());
+    }
+    writeln!(out, "# {} {}: {}", step.number, step.label(), step.title)?;
+    writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
+    match &step.work {
+        PlannedWork::Script(script) => {
+            values(script, out)?;
+            lines(script.text(), out)?;
+        }
+        PlannedWork::Deliver(files) => {
+            for file in files {
+                let from = match &file.from {
+                    DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => path.clone(),
+                    DeliveryFrom::Template(name) => format!("templates/{name}, rendered"),
+                    DeliveryFrom::Inline(_) => {
+                        format!("the block at {}, rendered", file.span.place())
+                    }
+                };
+                writeln!(
+                    out,
+                    "# deliver {from} as \"$bundle/{}\", mode {:04o}",
+                    file.to, file.mode
+                )?;
+            }
+        }
+        PlannedWork::Manual(text) => {
+            for line in text.lines() {
+                writeln!(out, "# by a person: {line}")?;
+            }
+        }
+    }
+    if let Some(expect) = &step.expect {
+        for line in expect.text.text.lines() {
+            writeln!(out, "# expect: {line}")?;
+        }
+    }
+    for case in &step.checks {
+        check(case, out)?;
+    }
+    Ok(())
+}
+
+fn check(case: &Case, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "# then check {}  {}", case.name, case.span.place())?;
+    match &case.ask {
+        Ask::Script { script, .. } => {
+            values(script, out)?;
+            lines(script.text(), out)
+        }
+        Ask::Probe { .. } => Ok(()),
+    }
+}
+
+fn values(script: &Script, out: &mut dyn Write) -> io::Result<()> {
+    for binding in script.bindings() {
+        match &binding.value {
+            Bound::Text(Text::Plain(text)) => writeln!(out, "{}={}", binding.name, quoted(text))?,
+            Bound::Text(Text::Secret(reference)) => {
+                writeln!(out, "# {} is a secret: {}", binding.name, origin(reference))?;
+            }
+            Bound::Captured => {
+                writeln!(out, "# {} is known when the run is under way", binding.name)?
+            }
+        }
+    }
+    Ok(())
+}
+
+fn origin(reference: &SecretRef) -> String {
+    match reference {
+        SecretRef::Env(name) => format!("environment variable {name}"),
+        SecretRef::File(path) => format!("file {}", path.display()),
+        SecretRef::Command(words) => format!(
+            "output of {}",
+            words.first().map_or("a command", String::as_str)
+        ),
+        SecretRef::Prompt(prompt) => format!("asked for as `{prompt}`"),
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@%,+-".contains(&byte);
+    if !text.is_empty() && text.bytes().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+fn lines(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{text}")?;
+    if text.ends_with('\n') {
+        Ok(())
+    } else {
+        writeln!(out)
+    }
+}
