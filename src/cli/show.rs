@@ -4,7 +4,7 @@
 use crate::nodes::{Node, Nodes, explain, show};
 use crate::source::Problem;
 
-/// Explain the values of a node: each with the layer and the file:line that it came from,
+/// Explain the values of a node: each with the layer, file and line that it came from,
 /// and what it overrode
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

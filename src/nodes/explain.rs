@@ -143,15 +143,11 @@ fn named<'a>(node: &'a Node, name: &str) -> Vec<&'a str> {
         leaf.strip_prefix(name)
             .is_some_and(|rest| rest.starts_with('_'))
     };
-    match node.values.contains_key(name) {
-        true => node
-            .leaves
-            .keys()
-            .filter(within)
-            .map(String::as_str)
-            .collect(),
-        false => Vec::new(),
+    if !node.values.contains_key(name) {
+        return Vec::new();
     }
+    let leaves = node.leaves.keys();
+    leaves.filter(within).map(String::as_str).collect()
 }
 
 fn unknown_value(node: &Node, name: &str) -> Problem {

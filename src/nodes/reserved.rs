@@ -54,9 +54,7 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
             Err(problem) => Some(problem),
         };
     }
-    let meant = TYPED.iter().find(|typed| {
-        typed.len() >= 6 && **typed != name && strsim::damerau_levenshtein(typed, name) == 1
-    })?;
+    let meant = TYPED.iter().find(|typed| is_slip_of(typed, name))?;
     Some(
         Problem::warning(
             "near-reserved-name",
@@ -65,6 +63,17 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
         )
         .hint(format!("did you mean `{meant}`?")),
     )
+}
+
+/// One letter off a name long enough for that to be no accident.
+fn is_slip_of(typed: &str, name: &str) -> bool {
+    // One slip leaves the length, and the first letter or the last, nearly as they were;
+    // asked first, because every name of a large file comes here.
+    typed.len() >= 6
+        && typed.len().abs_diff(name.len()) <= 1
+        && (typed.as_bytes().first() == name.as_bytes().first()
+            || typed.as_bytes().last() == name.as_bytes().last())
+        && strsim::damerau_levenshtein(typed, name) == 1
 }
 
 fn bad_name(problem: Problem, name: &str) -> Problem {

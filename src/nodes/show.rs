@@ -1,6 +1,8 @@
 //! Explained nodes -> text for people, JSON and YAML for machines. Readable without colour;
 //! `paint` adds it.
 
+use std::fmt::Write;
+
 use serde::Serialize;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
@@ -23,9 +25,11 @@ const WARNING: anstyle::Style = anstyle::AnsiColor::Yellow.on_default();
 pub fn text(node: &Node, values: &[Explained], paint: bool) -> String {
     let mut heading = styled(&node.name, NAME, paint);
     for group in &node.groups {
-        heading.push_str(&format!(" @{group}"));
+        heading.push_str(" @");
+        heading.push_str(group);
     }
-    heading.push_str(&format!(", {}\n", node.transport));
+    // Writing to a string does not fail.
+    let _ = writeln!(heading, ", {}", node.transport);
     if values.is_empty() {
         return heading;
     }

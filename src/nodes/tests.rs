@@ -186,9 +186,7 @@ fn environments() -> Nodes {
 #[track_caller]
 fn exactly(name: &str, found: &str) {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let path = folder
-        .join("tests/fixtures/environments/expected")
-        .join(name);
+    let path = folder.join("tests/fixtures").join(name);
     if std::env::var_os("OPSBOOK_BLESS").is_some() {
         std::fs::write(&path, found).unwrap();
     }
@@ -208,40 +206,362 @@ fn show_text(name: &str, names: &[&str]) -> String {
 #[test]
 fn every_value_of_the_example_is_explained() {
     let nodes = environments();
-    exactly("show-web2.txt", &show_text("web2", &[]));
-    exactly("show-db1.txt", &show_text("db1", &[]));
-    exactly("show-box.txt", &show_text("box", &[]));
     exactly(
-        "show-web2-limits.txt",
+        "environments/expected/show-web2.txt",
+        &show_text("web2", &[]),
+    );
+    exactly("environments/expected/show-db1.txt", &show_text("db1", &[]));
+    exactly("environments/expected/show-box.txt", &show_text("box", &[]));
+    exactly(
+        "environments/expected/show-web2-limits.txt",
         &show_text("web2", &["limits", "address"]),
     );
     let node = nodes
         .evaluate("db1", &[("app_port".into(), "6432".into())])
         .unwrap();
     let values = explain::explain(&node, &[]).unwrap();
-    exactly("show-db1.json", &show::json(&node, &values));
-    exactly("show-db1.yaml", &show::yaml(&node, &[]));
+    exactly(
+        "environments/expected/show-db1.json",
+        &show::json(&node, &values),
+    );
+    exactly(
+        "environments/expected/show-db1.yaml",
+        &show::yaml(&node, &[]),
+    );
     let (left, right) = (
         nodes.evaluate("web1-stg", &[]).unwrap(),
         nodes.evaluate("web2", &[]).unwrap(),
     );
     let differences = explain::diff(&left, &right);
     exactly(
-        "diff.txt",
+        "environments/expected/diff.txt",
         &show::diff_text(&left, &right, &differences, false),
     );
-    exactly("diff.json", &show::diff_json(&left, &right, &differences));
     exactly(
-        "nodes.txt",
+        "environments/expected/diff.json",
+        &show::diff_json(&left, &right, &differences),
+    );
+    exactly(
+        "environments/expected/nodes.txt",
         &show::table_text(&explain::table(&nodes, None).unwrap(), false),
     );
     exactly(
-        "nodes-web.json",
+        "environments/expected/nodes-web.json",
         &show::table_json(&explain::table(&nodes, Some("@web&@prod")).unwrap()),
     );
     let painted = show::text(&node, &values, true);
     assert_eq!(
         anstream::adapter::strip_str(&painted).to_string(),
         show::text(&node, &values, false)
+    );
+}
+
+/// Files that are refused as they are read.
+const REFUSED_FILES: [&str; 11] = [
+    "opsbook: 1\nnodes:\n  a: {groups: [wbe]}\ngroups: {web: {}, db: {in: wep}}\n",
+    "opsbook: 2\nnodse: {}\n",
+    "nodes: {a: }\n",
+    "- a\n",
+    "opsbook: 1\nnodes: [a]\ngroups: 5\ndefaults: x\n",
+    "opsbook: 1\nnodes: {a: 5, b: [x], 'a b': {}, -x: {}, '': {}}\n",
+    "opsbook: 1\ngroups:\n  a: {in: [b]}\n  b: {in: [c]}\n  c: {in: a}\n  d: {in: d}\n",
+    "opsbook: 1\ndefaults: {groups: [x], in: y}\ngroups: {g: {groups: [g]}}\nnodes: {n: {in: [g]}}\n",
+    "opsbook: 1\nnodes:\n  a: {transport: loacl}\n  b: {transport: telnet}\n  c: {transport: exec}\n  d: {transport: {exec: sh}}\n  e: {transport: {exec: []}}\n  f: {transport: {exce: [sh]}}\n  g: {transport: [ssh]}\n",
+    "opsbook: 1\nnodes:\n  a: {App-Port: 1, node: x, run_id: 5, trasport: local, 9x: 1}\n",
+    "opsbook: 1\ngroups: {g: {}}\nnodes: {a: {groups: [g, g]}, b: {groups: {g: 1}}, c: {groups: [[g]]}}\n",
+];
+
+/// Nodes that are refused when they are evaluated, and an argument where one is given.
+const REFUSED_NODES: [(&str, &str); 21] = [
+    ("a: {x: '${y}', y: '${z}', z: '${x}'}", ""),
+    ("a: {x: '${x}'}", ""),
+    ("a: {x: '${Foo} ${y'}", ""),
+    (
+        "a: {x: '${l} ${m} ${s}', l: [1], m: {k: v}, s: {secret: {env: X}}}",
+        "",
+    ),
+    ("a: {address: '${nope}'}", ""),
+    ("a: {prot: 1, address: '${port}'}", ""),
+    ("a: {address: '${run_id}'}", ""),
+    ("a: {port: http}", ""),
+    ("a: {port: 0}", ""),
+    ("a: {address: -oProxyCommand=x, user: 'a b', jump: [x]}", ""),
+    ("a: {rehearse: yes, confirm: maybe, bundle_dir: ''}", ""),
+    ("a: {ssh_options: [ServerAliveInterval=5, '-x', 'A']}", ""),
+    ("a: {m: {k: 1}, m_k: 2}", ""),
+    (
+        "a: {s: {secret: {env: X}, user: y}, t: {secret: {evn: X}}, u: {secret: {}}, v: {secret: {command: pass x}}, w: {secret: {file: ''}}}",
+        "",
+    ),
+    ("a: {l: [{secret: {env: X}}]}", ""),
+    ("a: {port: 1}", "port=x"),
+    ("a: {port: 1}", "node=x"),
+    ("a: {port: 1}", "Port=x"),
+    ("a: {p: {secret: {env: X}}}", "p=canary-5a1e"),
+    ("a: {p: {q: {secret: {env: X}}}}", "p_q=canary-5a1e"),
+    ("b: {}", ""),
+];
+
+#[test]
+fn what_is_refused_is_drawn() {
+    let mut found = String::new();
+    for text in REFUSED_FILES {
+        found += &format!("{text}\n{}\n\n----\n", nodes(&[text]).1);
+    }
+    for (text, set) in REFUSED_NODES {
+        let text = format!("opsbook: 1\nnodes:\n  {text}\n");
+        let (nodes, problems) = nodes(&[&text]);
+        let set: Vec<_> = set
+            .split_once('=')
+            .into_iter()
+            .map(|(a, b)| (a.to_owned(), b.to_owned()))
+            .collect();
+        let refused = nodes.evaluate("a", &set).expect_err(&text);
+        found += &format!("{text}\n{problems}{}\n\n----\n", drawn(&refused));
+    }
+    assert!(!found.contains("canary"));
+    exactly("nodes/refused.txt", &found);
+}
+
+#[test]
+fn files_merge_by_key_and_null_removes() {
+    let (nodes, problems) = nodes(&[
+        "opsbook: 1\ndefaults: {a: 1, m: {x: 1, y: 2}, l: [1, 2], z: 9}\ngroups: {g: {b: 1, c: 1}, h: {}}\nnodes: {n: {groups: [g], b: 2, d: 1}, gone: {}, empty: }\n",
+        "opsbook: 1\ndefaults: {a: 2, m: {x: null, z: 3}, l: [3]}\ngroups: {g: {c: null}, h: null}\nnodes: {n: {b: null, z: null}, gone: null, late: {d: 5}}\n",
+    ]);
+    assert_eq!(problems, "");
+    assert_eq!(nodes.names().collect::<Vec<_>>(), ["n", "empty", "late"]);
+    assert_eq!(nodes.group_names().collect::<Vec<_>>(), ["g"]);
+    let node = nodes.evaluate("n", &[]).unwrap();
+    let found: Vec<_> = explain::explain(&node, &[])
+        .unwrap()
+        .into_iter()
+        .map(|value| {
+            let place = |place: &explain::Place| {
+                format!("{}/{}", place.layer, place.file.clone().unwrap_or_default())
+            };
+            let over: Vec<_> = value
+                .overrode
+                .iter()
+                .map(|over| format!(" over {} {}", over.value, place(&over.origin)))
+                .collect();
+            format!(
+                "{}={} {}{}",
+                value.name,
+                value.shown,
+                place(&value.origin),
+                over.concat()
+            )
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "a=2 defaults/nodes/1.yaml over 1 defaults/nodes/0.yaml",
+            "b=1 @g/nodes/0.yaml",
+            "d=1 node/nodes/0.yaml",
+            "l=[3] defaults/nodes/1.yaml over [1, 2] defaults/nodes/0.yaml",
+            "m_y=2 defaults/nodes/0.yaml",
+            "m_z=3 defaults/nodes/1.yaml",
+        ]
+    );
+}
+
+#[test]
+fn groups_come_after_those_they_are_in_and_each_once() {
+    let (nodes, problems) = nodes(&[
+        "opsbook: 1\ngroups:\n  base: {x: base}\n  a: {in: [base], x: a}\n  b: {in: [base, late], x: b}\n  late: {x: late}\nnodes: {n: {groups: [b, a, base]}}\n",
+    ]);
+    assert_eq!(problems, "");
+    let node = nodes.evaluate("n", &[]).unwrap();
+    assert_eq!(node.groups, ["base", "late", "b", "a"]);
+    assert_eq!(value(&node, "x"), "a");
+}
+
+/// One node `n` of these values.
+fn evaluated(values: &str, set: &[(&str, &str)]) -> Node {
+    let (nodes, problems) = nodes(&[&format!("opsbook: 1\nnodes:\n  n: {{{values}}}\n")]);
+    assert_eq!(problems, "");
+    let set: Vec<_> = set
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    nodes
+        .evaluate("n", &set)
+        .map_err(|problems| drawn(&problems))
+        .unwrap()
+}
+
+fn plain(node: &Node) -> Vec<(String, String)> {
+    let text = |text| match text {
+        Text::Plain(text) => text,
+        Text::Secret(reference) => format!("secret {reference}"),
+    };
+    node.texts()
+        .into_iter()
+        .map(|(name, value)| (name, text(value)))
+        .collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[test]
+fn values_are_substituted_once_as_text() {
+    let node = evaluated(
+        "mode: 0644, v: 1.10, no: NO, lit: '$${v} $v $$ ${v}', once: '${lit}', deep: '${m_k}${m_k}', m: {k: 'x${v}', up: {K: 1, k2: 2}}, l: ['${v}', {a: '${no}'}]",
+        &[],
+    );
+    assert_eq!(
+        plain(&node),
+        pairs(&[
+            ("node", "n"),
+            ("mode", "0644"),
+            ("v", "1.10"),
+            ("no", "NO"),
+            ("lit", "${v} $v $$ 1.10"),
+            ("once", "${v} $v $$ 1.10"),
+            ("deep", "x1.10x1.10"),
+            ("m_k", "x1.10"),
+            ("m_up_k2", "2"),
+        ])
+    );
+    let list = explain::explain(&node, &["l".into(), "m_up_K".into()]).unwrap();
+    assert_eq!(list[0].shown, "[1.10, {a: NO}]");
+    assert_eq!(list[1].shown, "1");
+    assert!(
+        node.text("l")
+            .unwrap_err()
+            .unwrap()
+            .message
+            .contains("is a list")
+    );
+    assert!(
+        node.text("m")
+            .unwrap_err()
+            .unwrap()
+            .message
+            .contains("is a map")
+    );
+    assert!(node.text("nothing").unwrap_err().is_none());
+}
+
+#[test]
+fn arguments_come_last_and_are_never_expanded() {
+    let node = evaluated(
+        "a: '${b}', b: x, m: {k: 1, l: 2}, transport: ssh",
+        &[
+            ("b", "${a} $(id)"),
+            ("m_k", "007"),
+            ("new", "true"),
+            ("transport", "local"),
+            ("b", "${a}"),
+        ],
+    );
+    assert_eq!(
+        plain(&node),
+        pairs(&[
+            ("node", "n"),
+            ("a", "${a}"),
+            ("b", "${a}"),
+            ("m_k", "007"),
+            ("m_l", "2"),
+            ("transport", "local"),
+            ("new", "true"),
+        ])
+    );
+    assert_eq!(node.transport, Transport::Local);
+    assert_eq!(node.values["b"].overrode.len(), 2);
+    assert_eq!(node.leaves["m_k"].origin.layer, Layer::Set);
+}
+
+#[test]
+fn a_contract_s_defaults_lie_between_the_node_and_the_arguments() {
+    let (nodes, _) = nodes(&["opsbook: 1\nnodes: {n: {version: 1, url: 'x/${version}'}}\n"]);
+    let source = Source::new("manual/a.md", "default: 2-${node}");
+    let params = [(
+        "version".to_owned(),
+        "2-${node}".to_owned(),
+        Span::new(&source, 9..18),
+    )];
+    let node = nodes.evaluate_with("n", &params, &[]).unwrap();
+    assert_eq!(value(&node, "url"), "x/2-n");
+    assert_eq!(node.values["version"].origin.layer, Layer::Param);
+    let set = [("version".to_owned(), "3".to_owned())];
+    let node = nodes.evaluate_with("n", &params, &set).unwrap();
+    assert_eq!(value(&node, "url"), "x/3");
+}
+
+#[test]
+fn an_undefined_name_is_an_error_only_where_it_is_used() {
+    let node = evaluated(
+        "log: '/var/${app}', dir: '${log}/x', l: ['${app}'], user: ops",
+        &[],
+    );
+    assert_eq!(plain(&node), pairs(&[("node", "n"), ("user", "ops")]));
+    let problem = node.text("dir").unwrap_err().unwrap();
+    assert_eq!(
+        problem.to_string(),
+        "nodes/0.yaml:3:18: error: nothing defines `app`\n  |\n3 |   n: {log: '/var/${app}', dir: '${log}/x', l: ['${app}'], user: ops}\n  |                  ^^^^^^"
+    );
+    assert!(node.text("l").unwrap_err().is_some());
+    // An address that nothing asks for does no harm.
+    let node = evaluated("transport: local, address: '${nope}'", &[]);
+    assert_eq!(node.transport, Transport::Local);
+}
+
+#[test]
+fn secrets_stay_references() {
+    let node = evaluated(
+        "a: {secret: {env: X}}, m: {b: {secret: {file: 'keys/${node}'}}}, c: {secret: {command: [pass, '${node}']}}, d: {secret: {prompt: pin}}, secret: x, e: {secret: y}",
+        &[],
+    );
+    assert_eq!(
+        plain(&node),
+        pairs(&[
+            ("node", "n"),
+            ("a", "secret env X"),
+            ("m_b", "secret file keys/n"),
+            ("c", "secret command pass n"),
+            ("d", "secret asked for"),
+            ("secret", "x"),
+            ("e_secret", "y"),
+        ])
+    );
+    assert_eq!(
+        node.text("a").ok(),
+        Some(Text::Secret(SecretRef::Env("X".into())))
+    );
+}
+
+#[test]
+fn bombs_are_refused_in_little_time() {
+    let mut laughs = String::from("x0: 'ha ha ha ha ha ha ha ha ha ha'");
+    for level in 1..=30 {
+        laughs += &format!(", x{level}: '${{x{0}}}${{x{0}}}${{x{0}}}'", level - 1);
+    }
+    let chain: Vec<_> = (0..10_000)
+        .map(|level| format!("x{level}: '${{x{}}}'", level + 1))
+        .collect();
+    let groups: Vec<_> = (0..1000)
+        .map(|level| format!("g{level}: {{in: [g{}]}}", level + 1))
+        .collect();
+    let refused = |values: &str| {
+        let (nodes, _) = nodes(&[&format!("opsbook: 1\nnodes:\n  n: {{{values}}}\n")]);
+        nodes.evaluate("n", &[]).unwrap_err().swap_remove(0).code
+    };
+    assert_eq!(refused(&laughs), "value-too-large");
+    assert_eq!(refused(&chain.join(", ")), "chain-too-long");
+    let (_, problems) = nodes(&[&format!(
+        "opsbook: 1\ngroups: {{{}, g1000: {{}}}}\n",
+        groups.join(", ")
+    )]);
+    assert!(
+        problems.contains("groups are nested deeper than 32 levels"),
+        "{problems}"
     );
 }

@@ -1,4 +1,4 @@
-//! The tree as other models: serde_yaml's for writing, JSON for machines. A number whose
+//! The tree as other models: that of `serde_yaml` for writing, JSON for machines. A number whose
 //! text is not canonical (`0644`, `1.10`) goes over as text, so that nothing is lost.
 
 use super::{Value, Yaml};

@@ -127,9 +127,11 @@ impl<'de> de::Deserializer<'de> for At<'de> {
             }),
         };
         // What serde says of a wrong type knows neither our words nor the text.
-        result.map_err(|error| match error.message.starts_with("invalid type: ") {
-            true if error.span.is_none() => self.mismatch(&expected.as_str()),
-            _ => error.at(span),
+        result.map_err(|error| {
+            if error.span.is_none() && error.message.starts_with("invalid type: ") {
+                return self.mismatch(&expected.as_str());
+            }
+            error.at(span)
         })
     }
 

@@ -1,0 +1,94 @@
+//! A large inventory: how long it takes to load it, evaluate one node and show that, against
+//! the YAML reader alone. Fails where that is more than three times as long, or 100 MB.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use opsbook::manual::Settings;
+use opsbook::nodes::{self, explain, show};
+use opsbook::source::{Passage, Source};
+use opsbook::yaml;
+
+const NODES: usize = 5_000;
+const LINES: usize = 50_000;
+const RUNS: usize = 7;
+
+fn main() -> std::io::Result<()> {
+    let root = tempfile::tempdir()?;
+    let text = inventory();
+    assert!(text.lines().count() >= LINES);
+    std::fs::write(root.path().join("nodes.yaml"), &text)?;
+
+    let everything = best(|| one_node(root.path()));
+    let peak = peak_kilobytes();
+    let reader = best(|| {
+        let (root, problems) =
+            yaml::read(&Passage::whole(&Source::new("nodes.yaml", text.as_str())));
+        assert!(root.is_some() && problems.is_empty());
+    });
+    let ratio = everything.as_secs_f64() / reader.as_secs_f64();
+    writeln!(
+        std::io::stdout(),
+        "{} lines, {NODES} nodes: reader alone {} ms; load, evaluate and show one node {} ms; ratio {ratio:.2}; peak {} MB",
+        text.lines().count(),
+        reader.as_millis(),
+        everything.as_millis(),
+        peak / 1024,
+    )?;
+    assert!(ratio < 3.0, "more than three times the reader");
+    assert!(peak < 100 * 1024, "more than 100 MB");
+    Ok(())
+}
+
+fn one_node(root: &std::path::Path) {
+    let (nodes, problems) = nodes::load(root, &Settings::default());
+    assert!(problems.is_empty(), "{}", problems[0]);
+    let node = nodes.evaluate("node-04321", &[]).expect("a node");
+    let values = explain::explain(&node, &[]).expect("its values");
+    assert!(show::text(&node, &values, false).contains("node-04321.prod.example.net"));
+}
+
+/// The best of several runs: what else the machine does only adds.
+fn best(mut run: impl FnMut()) -> Duration {
+    let timed = |_| {
+        let start = Instant::now();
+        run();
+        start.elapsed()
+    };
+    (0..RUNS).map(timed).min().unwrap_or_default()
+}
+
+fn inventory() -> String {
+    let mut text = String::from(
+        "opsbook: 1\ndefaults:\n  user: ops\n  domain: example.net\n  address: ${node}.${domain}\n",
+    );
+    text.push_str("groups:\n  prod: {domain: prod.example.net}\n");
+    for tier in 0..50 {
+        let _ = writeln!(
+            text,
+            "  tier{tier}:\n    in: [prod]\n    app_port: {}\n    health: https://${{address}}:${{app_port}}/healthz",
+            8000 + tier
+        );
+    }
+    text.push_str("nodes:\n");
+    for node in 0..NODES {
+        let _ = writeln!(
+            text,
+            "  node-{node:05}:\n    groups: [tier{}]\n    rack: r{}\n    serial: 'SN{node:08}'\n    limits:\n      files: 65536\n      memory: 2G\n    mode: 0644\n    release: 1.10\n    note: \"rack r{}, unit {}\"",
+            node % 50,
+            node % 97,
+            node % 97,
+            node % 42,
+        );
+    }
+    text
+}
+
+/// The most memory that this process ever held.
+fn peak_kilobytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
+        .unwrap_or_default()
+}
