@@ -7,6 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use crate::manual::{Manual, Page};
 use crate::source::{Problem, Severity};
 
+use super::markup::{tags, unescaped};
+
 /// What a built page offers and asks for.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Anchors {
@@ -159,76 +161,18 @@ fn problem(page: &Page, link: &str, code: &'static str, message: String) -> Prob
 /// Reads the ids and links of `<main>`, the part of a page that the author wrote.
 pub(super) fn anchors(html: &str) -> Anchors {
     let main = html.split_once("<main>").map_or(html, |(_, rest)| rest);
-    let mut rest = main.split_once("</main>").map_or(main, |(main, _)| main);
+    let main = main.rsplit_once("</main>").map_or(main, |(main, _)| main);
     let mut anchors = Anchors::default();
-    while let Some(at) = memchr::memchr(b'<', rest.as_bytes()) {
-        rest = &rest[at + 1..];
-        if let Some(comment) = rest.strip_prefix("!--") {
-            rest = comment.split_once("-->").map_or("", |(_, rest)| rest);
-            continue;
-        }
-        let (tag, after) = tag(rest);
-        rest = after;
-        for (name, value) in attributes(tag) {
-            match name {
-                "id" | "name" => {
-                    anchors.ids.insert(unescaped(value));
-                }
-                "href" | "src" | "data" | "poster" => anchors.links.push(unescaped(value)),
-                _ => {}
+    for (name, range) in tags(main).flat_map(|tag| tag.attributes()) {
+        match name {
+            "id" | "name" => {
+                anchors.ids.insert(unescaped(&main[range]));
             }
-        }
-        for raw in ["script", "style"] {
-            if tag.split_whitespace().next() == Some(raw) {
-                rest = rest
-                    .split_once(&format!("</{raw}"))
-                    .map_or("", |(_, rest)| rest);
-            }
-        }
-    }
-    anchors
-}
-
-/// The inside of a tag, and what follows it. A `>` in quotes does not end it.
-fn tag(text: &str) -> (&str, &str) {
-    let mut quote = None;
-    for (at, byte) in text.bytes().enumerate() {
-        match (quote, byte) {
-            (None, b'>') => return (&text[..at], &text[at + 1..]),
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (Some(open), byte) if open == byte => quote = None,
+            "href" | "src" | "data" | "poster" => anchors.links.push(unescaped(&main[range])),
             _ => {}
         }
     }
-    (text, "")
-}
-
-fn attributes(tag: &str) -> impl Iterator<Item = (&str, &str)> {
-    let mut rest = tag;
-    std::iter::from_fn(move || {
-        let (before, after) = rest.split_once('=')?;
-        let name = before
-            .rsplit(|c: char| c.is_whitespace() || c == '"')
-            .next()?;
-        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\''));
-        let (value, after) = match quote {
-            Some(quote) => after[1..].split_once(quote)?,
-            None => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
-        };
-        rest = after;
-        Some((name.trim(), value))
-    })
-}
-
-fn unescaped(text: &str) -> String {
-    let plain = text
-        .replace("&lt;", "<")
-        .replace("&gt;", ">")
-        .replace("&quot;", "\"");
-    plain
-        .replace("&#x27;", "'")
-        .replace("&#39;", "'")
-        .replace("&amp;", "&")
+    anchors
 }
 
 fn decoded(text: &str) -> String {

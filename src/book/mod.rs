@@ -19,15 +19,21 @@ use crate::source::Problem;
 
 mod card;
 mod config;
+mod contents;
 mod destination;
 mod html;
 mod links;
 mod mark;
+mod markup;
+mod names;
 mod notices;
 mod pages;
 mod preprocess;
+mod print;
 mod publish;
 mod render;
+mod search;
+mod shards;
 mod tables;
 
 pub use preprocess::{preprocess, supports};

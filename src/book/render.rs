@@ -12,9 +12,12 @@ use mdbook_driver::config::HtmlConfig;
 use mdbook_html::HtmlHandlebars;
 use mdbook_renderer::{RenderContext, Renderer};
 
-use super::BookError;
+use super::{BookError, shards};
 
 pub(super) const STYLE: &str = include_str!("assets/opsbook.css");
+/// A book with more pages is rendered in parts.
+const LARGE: usize = 100;
+const THEME: &str = ".theme";
 const SCRIPT: &str = include_str!("assets/opsbook.js");
 const HEAD: &str = concat!(
     "\n<link rel=\"stylesheet\" href=\"{{ path_to_root }}opsbook/opsbook.css\">",
@@ -32,7 +35,12 @@ impl Renderer for Html {
     fn render(&self, context: &RenderContext) -> Result<()> {
         let room = tempfile::tempdir()?;
         let context = confined(context, room.path())?;
-        HtmlHandlebars::new().render(&context)?;
+        let large = context.book.chapters().count() > LARGE;
+        if large && shards::possible(&room.path().join(THEME)) {
+            shards::render(&context)?;
+        } else {
+            HtmlHandlebars::new().render(&context)?;
+        }
         write_assets(&context.destination)
     }
 }
@@ -58,7 +66,7 @@ pub(super) fn confined(context: &RenderContext, room: &Path) -> Result<RenderCon
     room.clone_into(&mut confined.root);
     std::fs::create_dir_all(room.join(source))?;
 
-    let theme = room.join(".theme");
+    let theme = room.join(THEME);
     std::fs::create_dir(&theme)?;
     let users = html.theme_dir(&context.root);
     if users.is_dir() {
@@ -103,7 +111,7 @@ fn bring(from: &Path, to: &Path, file: &PathBuf) -> Result<()> {
     Ok(())
 }
 
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());

@@ -1,0 +1,136 @@
+use std::collections::BTreeMap;
+
+use mdbook_driver::MDBook;
+use mdbook_driver::config::Config;
+
+use super::*;
+
+const SETTINGS: &str = r#"
+    [book]
+    title = "Much & more"
+    [output.html]
+    edit-url-template = "x/{path}"
+    [output.html.fold]
+    enable = true
+    [output.html.redirect]
+    "/old.html" = "a/0.html"
+    "/a/1.html#gone" = "0.html#words"
+    [output.html.search.chapter]
+    "a/3.md" = { enable = false }
+"#;
+
+/// 130 pages with everything that could tell parts from a whole.
+fn write(root: &Path) {
+    let mut summary = "# Summary\n\n[Start](README.md)\n\n# First & <part>\n\n".to_owned();
+    std::fs::create_dir_all(root.join("src/a")).unwrap();
+    for n in 0..130 {
+        let depth = if n % 10 == 0 {
+            0
+        } else {
+            1 + usize::from(n % 3 == 0 && n % 10 > 1)
+        };
+        let indent = "  ".repeat(depth);
+        summary.extend([format!("{indent}- [It's `{n}` \\\\ <b>](a/{n}.md)\n")]);
+        let title = if n % 7 == 0 {
+            "## Only a section"
+        } else {
+            "# Same title"
+        };
+        let text = format!(
+            "{title}\n\nWords d{n} of e{n} page's \\\\ \"{n}\", [next]({}.md#words) [top](../README.md) \
+             [away](https://example.net/#a) [file](x.png) ![p](../p.png)\n\n## Words\n\n<p id=\"p\">\
+             the the the</p>\n\n## Words\n\n- a\n\n```sh\nls é | grep \"x>y\"\n```\n",
+            n + 1
+        );
+        std::fs::write(root.join(format!("src/a/{n}.md")), text).unwrap();
+    }
+    summary += "\n---\n\n- [Not written]()\n\n[End](end.md)\n";
+    std::fs::write(root.join("src/README.md"), "# Start\n\n[a](a/5.md)\n").unwrap();
+    std::fs::write(root.join("src/end.md"), "plain text first\n").unwrap();
+    std::fs::write(root.join("src/SUMMARY.md"), summary).unwrap();
+}
+
+fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_owned();
+                found.insert(name, std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn compare(settings: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    write(root);
+    let config: Config = settings.parse().unwrap();
+    let driver = MDBook::load_with_config(root, config.clone()).unwrap();
+    let (book, _) = driver.preprocess_book(&HtmlHandlebars::new()).unwrap();
+    let empty = root.join("room");
+    std::fs::create_dir(&empty).unwrap();
+    let stock = RenderContext::new(root, book, config, root.join("stock"));
+    let stock = super::super::render::confined(&stock, &empty).unwrap();
+    let mut parts = stock.clone();
+    parts.destination = root.join("parts");
+    HtmlHandlebars::new().render(&stock).unwrap();
+    render(&parts).unwrap();
+
+    let (stock, parts) = (files(&root.join("stock")), files(&root.join("parts")));
+    assert!(stock.len() > 130);
+    let names = |files: &BTreeMap<PathBuf, Vec<u8>>| files.keys().cloned().collect::<Vec<_>>();
+    for (name, content) in &stock {
+        let Some(other) = parts.get(name) else {
+            panic!("no {} in {:?}", name.display(), names(&parts));
+        };
+        if content != other {
+            let at = content
+                .iter()
+                .zip(other)
+                .take_while(|(a, b)| a == b)
+                .count();
+            let near = |text: &[u8]| {
+                let end = (at + 120).min(text.len());
+                String::from_utf8_lossy(&text[at.saturating_sub(120)..end]).into_owned()
+            };
+            panic!(
+                "{} differs at {at}:\n{}\n\n{}",
+                name.display(),
+                near(content),
+                near(other)
+            );
+        }
+    }
+    assert_eq!(names(&stock), names(&parts));
+}
+
+#[test]
+fn a_book_in_parts_is_the_same_book() {
+    compare(SETTINGS);
+}
+
+#[test]
+fn a_book_in_parts_is_the_same_book_without_hashes_search_and_print() {
+    let plain = "[output.html]\nhash-files = false\nno-section-label = true\n";
+    compare(&format!("{plain}[output.html.print]\nenable = false\n"));
+    compare(&format!("{plain}[output.html.search]\nenable = false\n"));
+}
+
+#[test]
+fn a_setting_about_a_chapter_that_is_not_there_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path());
+    let settings = "[output.html.search.chapter]\n\"b\" = { enable = false }\n";
+    let config: Config = settings.parse().unwrap();
+    let driver = MDBook::load_with_config(folder.path(), config.clone()).unwrap();
+    let context = RenderContext::new(folder.path(), driver.book.clone(), config, "unused");
+    let error = render(&context).unwrap_err().to_string();
+    assert!(error.contains("key `b` does not match"), "{error}");
+}
