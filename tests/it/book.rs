@@ -109,10 +109,10 @@ file:
 ```
 
 ```sh check id=web.port sudo timeout=5s eventually=60s/2s
-echo <open>
+echo 'a < b'
 ```
 ```text expect regex
-^<open>$
+^a < b$
 ```
 
 ## Deploy it
@@ -220,8 +220,8 @@ fn every_role_has_its_caption_and_its_anchor() {
         "Kind Resource Must be service nginx runningnot enabled",
         "mode 0600contains [BEGIN, END]",
         "opsbook test web::",
-        "Check web.port on the node as root within 1 min, every 2 s at most 5 s echo &lt;open&gt;",
-        "Must print a regular expression a line of web.port ^&lt;open&gt;$",
+        "Check web.port on the node as root within 1 min, every 2 s at most 5 s echo 'a &lt; b'",
+        "Must print a regular expression a line of web.port ^a &lt; b$",
         "Procedure web.deploy May run on @web Must hold first web",
         "Time limit 10 min for each step",
         "version what to &lt;install&gt; required \\d+ colour blue",
