@@ -13,7 +13,7 @@
 found_with '{=exec}'
 stream stdout
 (
-  unset -f fact stream stream_end none absent found_with cannot_look wants has first_line entry passwd groups_db
+  unset -f fact stream stream_end none absent note found_with cannot_look wants has first_line entry passwd groups_db
   eval "$arg_exec"
 ) </dev/null
 ob_status=$?

@@ -21,6 +21,7 @@
 #: tools `stat` or `ls`; for checksums `sha256sum` and its kind, `openssl` or `shasum`
 #: example /etc/passwd: {mode: "0644", owner: root, contents: ["/^root:/", "!::0:"]}
 ob_path=$arg_path
+# shellcheck disable=SC2088 # the author wrote it for opsbook, not for this shell
 case $ob_path in
   '~' | '~/'*) ob_path=${HOME-}${ob_path#'~'} ;;
   '~'*)

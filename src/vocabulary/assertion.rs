@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::manual::{On, Spanned, SudoUser};
@@ -185,13 +186,19 @@ impl Assertion {
             .unwrap_or_else(|| Err(CannotLook::because("the probe said nothing")))
     }
 
-    /// Whether the facts are as expected.
+    /// Whether the facts are as expected, now.
     #[must_use]
     pub fn decide(&self, facts: &Facts) -> Decision {
+        self.decide_at(facts, Timestamp::now())
+    }
+
+    /// Whether the facts are as expected; days are counted from `now`.
+    #[must_use]
+    pub fn decide_at(&self, facts: &Facts, now: Timestamp) -> Decision {
         let mut evidence = Vec::new();
         let mut unseen = None;
         for expectation in &self.expected {
-            let found = match self.found(facts, expectation) {
+            let found = match self.found(facts, expectation, now) {
                 Ok(found) => found,
                 Err(reason) => {
                     unseen = unseen.or(Some(reason));
@@ -252,11 +259,16 @@ impl Assertion {
             .map(|expectation| expectation.fact.as_str())
     }
 
-    fn found(&self, facts: &Facts, expectation: &Expectation) -> Result<Found, String> {
+    fn found(
+        &self,
+        facts: &Facts,
+        expectation: &Expectation,
+        now: Timestamp,
+    ) -> Result<Found, String> {
         match (&self.given, expectation.kind) {
             (Some(given), FactKind::Given) => Ok(given.clone()),
             (None, FactKind::Given) => Ok(Found::Absent),
-            (_, kind) => facts.get(&expectation.fact, kind),
+            (_, kind) => facts.get(&expectation.fact, kind, now),
         }
     }
 
@@ -277,9 +289,11 @@ impl Assertion {
             },
             matcher => matcher.to_string(),
         };
+        let nothing = matches!(found, Found::Absent | Found::Bool(false));
         let found = shorten(&found.to_string());
-        let found = match error {
-            Some(error) if found != "nothing" => format!("{found}: {error}"),
+        let found = match (error, facts.note()) {
+            (_, Some(note)) if nothing => format!("{found}: {note}"),
+            (Some(error), _) if !nothing => format!("{found}: {error}"),
             _ => found,
         };
         Evidence {

@@ -53,7 +53,7 @@ pub fn stated(kind: FactKind, text: &str) -> Matcher {
     match (kind, text) {
         (FactKind::Bool, _) => Matcher::Equal(Found::Bool(text == "true")),
         (FactKind::Mode, _) => Matcher::Mode(text.to_owned()),
-        (FactKind::List | FactKind::Addresses, "[]") => Matcher::Length(0),
+        (FactKind::List | FactKind::Sorted | FactKind::Addresses, "[]") => Matcher::Length(0),
         (FactKind::Int, _) => match parse_number(text) {
             Some(number) => Matcher::Equal(Found::Number(number)),
             None => Matcher::Equal(Found::Text(text.to_owned())),
@@ -99,18 +99,18 @@ impl Reader<'_> {
             (Value::Seq(_), FactKind::Lines | FactKind::Headers) => {
                 return self.patterns(yaml);
             }
-            (Value::Seq(_), FactKind::List | FactKind::Addresses) => true,
+            (Value::Seq(_), FactKind::List | FactKind::Sorted | FactKind::Addresses) => true,
             (Value::Seq(_), _) => false,
             (Value::Bool(_), FactKind::Bool) => true,
             (Value::Str(text), FactKind::Bool) => is_open(text),
             (_, FactKind::Bool) => false,
-            (Value::Str(text), FactKind::Int) => {
+            (Value::Str(text), FactKind::Int | FactKind::Days) => {
                 if let Some(number) = parse_number(text) {
                     return Some(Matcher::Equal(Found::Number(number)));
                 }
                 is_open(text)
             }
-            (Value::Bool(_), FactKind::Int) => false,
+            (Value::Bool(_), FactKind::Int | FactKind::Days) => false,
             _ => true,
         };
         if fits {
@@ -352,10 +352,10 @@ fn number(yaml: &Yaml) -> Option<f64> {
 fn kind_in_words(kind: FactKind) -> &'static str {
     match kind {
         FactKind::Bool => "`true` or `false`",
-        FactKind::Int => "a number",
+        FactKind::Int | FactKind::Days => "a number",
         FactKind::Text => "text",
         FactKind::Mode => "an octal mode",
-        FactKind::List | FactKind::Addresses => "a list",
+        FactKind::List | FactKind::Sorted | FactKind::Addresses => "a list",
         FactKind::Lines | FactKind::Headers => "text or a list of patterns",
         FactKind::Given => "a value",
     }

@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use indexmap::IndexMap;
+use jiff::Timestamp;
 
 use crate::vocabulary::found::{Found, parse_number};
 use crate::vocabulary::header::FactKind;
@@ -17,6 +18,7 @@ pub struct Facts {
     values: IndexMap<String, Reported>,
     found_with: Option<String>,
     cannot_look: Option<String>,
+    note: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,8 +88,14 @@ impl Facts {
         self.cannot_look.as_deref()
     }
 
-    /// One fact as a value of its type, or why it is not known.
-    pub fn get(&self, name: &str, kind: FactKind) -> Result<Found, String> {
+    /// What the tool said beside the facts.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
+    }
+
+    /// One fact as a value of its type, or why it is not known. Days are counted from `now`.
+    pub fn get(&self, name: &str, kind: FactKind, now: Timestamp) -> Result<Found, String> {
         let items = match self.values.get(name) {
             Some(Reported::Items(items)) => items,
             Some(Reported::Absent) => return Ok(Found::Absent),
@@ -116,13 +124,17 @@ impl Facts {
                 Found::Text(all())
             }
             FactKind::Headers => Found::Text(headers(&all())),
-            FactKind::List => Found::List(items.iter().map(|i| Found::Text(text(i))).collect()),
-            FactKind::Addresses => Found::List(
-                items
-                    .iter()
-                    .map(|item| Found::Text(address(&text(item))))
-                    .collect(),
-            ),
+            FactKind::List => list(items, |text| text),
+            FactKind::Sorted => {
+                let mut items = items.clone();
+                items.sort();
+                list(&items, |text| text)
+            }
+            FactKind::Days => match days_until(&all(), now) {
+                Some(days) => Found::Number(days),
+                None => return Err(format!("the probe says `{name}` is `{}`", all())),
+            },
+            FactKind::Addresses => list(items, |text| address(&text)),
         })
     }
 
@@ -139,13 +151,19 @@ impl Facts {
         match name {
             "found-with" => self.found_with = Some(text(value)),
             "cannot-look" => self.cannot_look = Some(text(value)),
+            "note" => self.note = Some(text(value)),
             "absent" => {
-                self.values.insert(text(value), Reported::Absent);
+                let value = text(value);
+                let (name, why) = value.split_once(' ').unwrap_or((&value, ""));
+                self.values.insert(name.to_owned(), Reported::Absent);
+                if !why.is_empty() {
+                    self.note = Some(why.to_owned());
+                }
             }
             "none" => {
                 self.values.insert(text(value), Reported::Items(Vec::new()));
             }
-            "split" => self.split(&text(value)),
+            "curl-answer" => self.answer(&text(value)),
             _ => match self.values.get_mut(name) {
                 Some(Reported::Items(items)) => items.push(value.to_vec()),
                 _ => {
@@ -156,20 +174,40 @@ impl Facts {
         }
     }
 
-    /// `split WHOLE FIRST SECOND BYTES`: the first bytes of a fact are one, the rest another.
-    fn split(&mut self, instruction: &str) {
-        let words: Vec<&str> = instruction.split(' ').collect();
-        let [whole, first, second, bytes] = words[..] else {
-            return;
-        };
-        let Some(Reported::Items(items)) = self.values.shift_remove(whole) else {
+    /// What `curl -i` printed, and after it `-w '\n%{http_code} %{size_header}'`.
+    fn answer(&mut self, name: &str) {
+        let Some(Reported::Items(items)) = self.values.shift_remove(name) else {
             return;
         };
         let all = items.concat();
-        let at = bytes.parse().unwrap_or(0).min(all.len());
-        self.add(first, &all[..at]);
-        self.add(second, &all[at..]);
+        let Some(at) = memchr::memrchr(b'\n', &all) else {
+            return;
+        };
+        let trailer = text(&all[at + 1..]);
+        let (status, bytes) = trailer.split_once(' ').unwrap_or((&trailer, "0"));
+        let bytes = bytes.parse().unwrap_or(0).min(at);
+        self.add("status", status.as_bytes());
+        self.add("headers", &all[..bytes]);
+        self.add("body", &all[bytes..at]);
     }
+}
+
+fn list(items: &[Vec<u8>], f: impl Fn(String) -> String) -> Found {
+    Found::List(
+        items
+            .iter()
+            .map(|item| Found::Text(f(text(item))))
+            .collect(),
+    )
+}
+
+/// `Nov 30 12:00:00 2026 GMT` as whole days from now, rounded down.
+fn days_until(date: &str, now: Timestamp) -> Option<f64> {
+    let date = date.trim().strip_suffix(" GMT")?;
+    let date = jiff::civil::DateTime::strptime("%b %e %H:%M:%S %Y", date).ok()?;
+    let end = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
+    let days = (end.as_second() - now.as_second()).div_euclid(86400);
+    i32::try_from(days).ok().map(f64::from)
 }
 
 /// Bytes that are no UTF-8 show as the replacement character.
@@ -254,6 +292,10 @@ fn canonical(name: &str) -> String {
 mod tests {
     use super::*;
 
+    fn now() -> Timestamp {
+        "2026-11-21T12:00:00Z".parse().unwrap()
+    }
+
     fn facts(out: &str) -> Facts {
         Facts::read(b"N", out.as_bytes(), b"")
     }
@@ -272,18 +314,18 @@ mod tests {
             ("body", FactKind::Lines, r#""two\nexists false\n""#),
         ] {
             assert_eq!(
-                facts.get(name, kind).unwrap().to_string(),
+                facts.get(name, kind, now()).unwrap().to_string(),
                 expected,
                 "{name}"
             );
         }
         assert_eq!(facts.found_with(), Some("ls {path}"));
         assert_eq!(
-            facts.get("mode", FactKind::Mode),
+            facts.get("mode", FactKind::Mode, now()),
             Err("the probe says nothing about `mode`".to_owned())
         );
         assert_eq!(
-            facts.get("groups", FactKind::Bool),
+            facts.get("groups", FactKind::Bool, now()),
             Err("the probe says `groups` is `a b\nc`".to_owned())
         );
     }
@@ -292,7 +334,7 @@ mod tests {
     fn a_frame_that_does_not_end_is_no_fact() {
         let facts = facts("N > stdout\nhalf of");
         assert_eq!(
-            facts.get("stdout", FactKind::Lines),
+            facts.get("stdout", FactKind::Lines, now()),
             Err("the probe was stopped".to_owned())
         );
     }
@@ -324,11 +366,31 @@ mod tests {
     }
 
     #[test]
-    fn a_fact_is_split_where_the_probe_says() {
-        let facts = facts("N > answer\nhead\nbody\nN .\nsplit answer headers body 5\n");
-        assert_eq!(
-            facts.get("body", FactKind::Lines),
-            Ok(Found::Text("body".to_owned()))
-        );
+    fn an_answer_of_curl_is_taken_apart() {
+        let head = "HTTP/1.1 200 OK\r\na: b\r\n\r\n";
+        let facts = facts(&format!(
+            "N > answer\n{head}two\nlines\n\n200 {}\nN .\ncurl-answer answer\n",
+            head.len()
+        ));
+        for (name, kind, expected) in [
+            ("status", FactKind::Int, "200"),
+            ("headers", FactKind::Headers, "\"A: b\""),
+            ("body", FactKind::Lines, "\"two\\nlines\\n\""),
+        ] {
+            let found = facts.get(name, kind, now()).unwrap();
+            assert_eq!(found.to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn days_are_whole_and_rounded_down() {
+        for (date, expected) in [
+            ("Nov 30 12:00:00 2026 GMT", Some(9.0)),
+            ("Dec  1 11:59:59 2026 GMT", Some(9.0)),
+            ("Nov 21 11:59:59 2026 GMT", Some(-1.0)),
+            ("tomorrow", None),
+        ] {
+            assert_eq!(days_until(date, now()), expected, "{date}");
+        }
     }
 }

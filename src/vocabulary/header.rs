@@ -70,12 +70,16 @@ pub enum FactKind {
     /// Permissions, compared as octal numbers.
     Mode,
     List,
+    /// A list in alphabetical order, however the probe reports it.
+    Sorted,
     /// IP addresses; the kernel's hexadecimal form is understood.
     Addresses,
     /// Text of any length: a list is patterns for its lines.
     Lines,
     /// Headers of an HTTP answer, as lines in canonical spelling.
     Headers,
+    /// A date as openssl prints it, as whole days from now.
+    Days,
     /// Comes from the check itself, not from the node.
     Given,
 }
@@ -192,9 +196,10 @@ impl FactKind {
         match self {
             FactKind::Bool => "true or false",
             FactKind::Int => "number",
+            FactKind::Days => "number of days",
             FactKind::Text => "text",
             FactKind::Mode => "octal mode",
-            FactKind::List => "list",
+            FactKind::List | FactKind::Sorted => "list",
             FactKind::Addresses => "list of addresses",
             FactKind::Lines | FactKind::Headers => "patterns or text",
             FactKind::Given => "anything",
@@ -314,6 +319,8 @@ fn fact(text: &str) -> Result<Fact, String> {
         Some("text") => FactKind::Text,
         Some("mode") => FactKind::Mode,
         Some("list") => FactKind::List,
+        Some("sorted") => FactKind::Sorted,
+        Some("days") => FactKind::Days,
         Some("addresses") => FactKind::Addresses,
         Some("lines") => FactKind::Lines,
         Some("headers") => FactKind::Headers,
@@ -321,7 +328,7 @@ fn fact(text: &str) -> Result<Fact, String> {
         other => {
             return Err(unknown_type(
                 other,
-                "bool, int, text, mode, list, addresses, lines, headers",
+                "bool, int, text, mode, list, sorted, addresses, lines, headers, days",
             ));
         }
     };

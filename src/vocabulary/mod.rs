@@ -39,7 +39,29 @@ macro_rules! builtin {
 
 /// The probes that come with opsbook.
 const BUILTIN: &[(&str, &str)] = builtin![
-    "command", "file", "group", "port", "process", "service", "user",
+    "addr",
+    "command",
+    "container",
+    "dns",
+    "failed-units",
+    "file",
+    "group",
+    "http",
+    "interface",
+    "kernel-param",
+    "matching",
+    "mount",
+    "package",
+    "port",
+    "process",
+    "reboot-required",
+    "service",
+    "socket",
+    "sshd-config",
+    "time-sync",
+    "timer",
+    "tls",
+    "user",
 ];
 
 /// All types of resource that a manual may check.

@@ -18,8 +18,10 @@ stream() { printf '%s > %s\n' "$ob_nonce" "$1"; }
 stream_end() { printf '\n%s .\n' "$ob_nonce"; }
 # none NAME: an empty list
 none() { printf 'none %s\n' "$1"; }
-# absent NAME: looked, and there is no such thing
-absent() { printf 'absent %s\n' "$1"; }
+# absent NAME WHY: looked, and there is no such thing
+absent() { fact absent "$1 ${2-}"; }
+# note TEXT: what the tool said, for who reads a failure
+note() { fact note "$1"; }
 # found_with COMMAND: how to look by hand; {name} stands for that argument, quoted
 found_with() { fact found-with "$1"; }
 # cannot_look REASON: then return; never a pass, never a failure

@@ -1,0 +1,45 @@
+# kernel-param: a parameter of the kernel, as `sysctl` shows it
+#
+# Read from `/proc/sys`. A name with `/` in it is taken as a path there, for interfaces
+# whose names have dots.
+#
+#: key name text -- `net.core.somaxconn`, or `net/ipv4/conf/eth0.100/forwarding`
+#: fact value text -- its value; several numbers are separated by tabs, as the kernel prints them
+#: tools the kernel's `/proc/sys`
+#: example net.core.somaxconn: {value: {ge: 1024}}
+case /$arg_name/ in
+  */../* | //)
+    cannot_look "\`$arg_name\` is no name of a parameter"
+    return
+    ;;
+esac
+found_with 'sysctl {name}'
+ob_file=$arg_name
+case $ob_file in
+  */*) ;;
+  *)
+    ob_rest=$ob_file ob_file=''
+    while :; do
+      case $ob_rest in *.*) ;; *) break ;; esac
+      ob_file=$ob_file${ob_rest%%.*}/
+      ob_rest=${ob_rest#*.}
+    done
+    ob_file=$ob_file$ob_rest
+    ;;
+esac
+ob_file=$ob_root/proc/sys/$ob_file
+if ! [ -d "$ob_root/proc/sys" ]; then
+  cannot_look 'no `/proc/sys`'
+elif ! [ -e "$ob_file" ]; then
+  absent value 'the kernel has no such parameter'
+elif [ -d "$ob_file" ]; then
+  absent value 'it is a group of parameters'
+elif ! [ -r "$ob_file" ]; then
+  cannot_look 'no permission to read it'
+else
+  ob_value='' ob_l=''
+  while IFS= read -r ob_l || [ -n "$ob_l" ]; do
+    ob_value=$ob_value$ob_lf$ob_l
+  done <"$ob_file"
+  fact value "${ob_value#"$ob_lf"}"
+fi

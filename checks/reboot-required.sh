@@ -1,0 +1,71 @@
+# reboot-required: whether updates wait for the node to be restarted
+#
+# By the mark of Debian and its kind, by `needs-restarting` or `dnf` of Red Hat's, else by
+# whether the modules of the running kernel are still installed.
+#
+#: key name text -- what the check is called
+#: fact required bool = false -- a restart is needed
+#: fact packages list -- the packages that ask for it, where the system tells
+#: tools none on Debian; `needs-restarting` or `dnf` on Red Hat; `uname`
+#: example node: {required: false}
+for ob_l in "$ob_root/run/reboot-required" "$ob_root/var/run/reboot-required"; do
+  if [ -e "$ob_l" ]; then
+    found_with "cat ${ob_l#"$ob_root"} ${ob_l#"$ob_root"}.pkgs"
+    fact required true
+    none packages
+    if [ -r "$ob_l.pkgs" ]; then
+      while read -r ob_name; do fact packages "$ob_name"; done <"$ob_l.pkgs"
+    fi
+    return
+  fi
+done
+if [ -e "$ob_root/etc/redhat-release" ] || [ -e "$ob_root/etc/system-release" ]; then
+  if has needs-restarting; then
+    found_with 'needs-restarting -r'
+    ob_out=$(LC_ALL=C needs-restarting -r 2>&1)
+  elif has dnf; then
+    found_with 'dnf needs-restarting -r'
+    ob_out=$(LC_ALL=C dnf -q needs-restarting -r 2>&1)
+  else
+    cannot_look 'no `needs-restarting` or `dnf`'
+    return
+  fi
+  ob_status=$?
+  case $ob_status$ob_out in
+    0*)
+      fact required false
+      none packages
+      ;;
+    1*eboot*)
+      fact required true
+      none packages
+      ob_ifs=$IFS
+      set -f
+      IFS=$ob_lf
+      for ob_l in $ob_out; do
+        case $ob_l in '  * '*) fact packages "${ob_l#'  * '}" ;; esac
+      done
+      set +f
+      IFS=$ob_ifs
+      ;;
+    *)
+      first_line "$ob_out"
+      cannot_look "$ob_first"
+      ;;
+  esac
+  return
+fi
+found_with 'ls /run/reboot-required; ls -d "/lib/modules/$(uname -r)"'
+none packages
+# A new kernel that replaced the running one's modules.
+if [ -d "$ob_root/lib/modules" ] && has uname; then
+  set -- "$ob_root"/lib/modules/*
+  if [ -d "$1" ] && ! [ -d "$ob_root/lib/modules/$(uname -r)" ]; then
+    fact required true
+    return
+  fi
+elif ! [ -e "$ob_root/etc/debian_version" ]; then
+  cannot_look 'nothing on this system tells'
+  return
+fi
+fact required false

@@ -1,0 +1,41 @@
+# time-sync: whether the node's clock is kept right
+#
+#: key name text -- what the check is called
+#: fact synchronized bool = true -- the clock follows a source
+#: fact offset int -- seconds by which the clock is off, without a sign; chrony and ntpd tell
+#: fact source text -- what it follows; chrony and ntpd tell
+#: tools `chronyc`, `ntpq` or `timedatectl`
+#: waits for the daemon
+#: example clock: {synchronized: true, offset: {lt: 0.1}}
+if has chronyc && ob_out=$(LC_ALL=C chronyc -n -c tracking 2>/dev/null); then
+  found_with 'chronyc tracking'
+  ob_ifs=$IFS
+  IFS=,
+  set -f
+  # shellcheck disable=SC2086 # fields are wanted
+  set -- $ob_out
+  set +f
+  IFS=$ob_ifs
+  if [ $# -lt 14 ]; then
+    cannot_look 'chronyc says something that opsbook does not understand'
+    return
+  fi
+  fact source "$2"
+  fact offset "${5#-}"
+  case ${14} in Normal | Insert* | Delete*) fact synchronized true ;; *) fact synchronized false ;; esac
+elif has ntpq && ob_out=$(LC_ALL=C ntpq -c 'rv 0 leap,refid,offset' 2>/dev/null) && case $ob_out in *leap=*) true ;; *) false ;; esac then
+  found_with 'ntpq -c rv'
+  case $ob_out in *leap=00* | *leap=01* | *leap=10*) fact synchronized true ;; *) fact synchronized false ;; esac
+  ob_l=${ob_out#*refid=}
+  fact source "${ob_l%%[, ]*}"
+  ob_l=${ob_out#*offset=}
+  ob_l=${ob_l%%[, ]*}
+  ob_l=${ob_l%%"$ob_lf"*}
+  # milliseconds, in seconds
+  fact offset "${ob_l#[-+]}e-3"
+elif has timedatectl && ob_out=$(LC_ALL=C timedatectl show -p NTPSynchronized 2>/dev/null) && [ -n "$ob_out" ]; then
+  found_with 'timedatectl'
+  case $ob_out in *=yes) fact synchronized true ;; *) fact synchronized false ;; esac
+else
+  cannot_look 'no `chronyc`, `ntpq` or `timedatectl` that answers'
+fi

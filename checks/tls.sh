@@ -1,0 +1,166 @@
+# tls: the certificate that a server shows, or that stands in a file
+#
+# `days-left` is counted from the clock of the machine on which opsbook runs, not the node's.
+#
+#: key address text -- `HOST:PORT` (443 where there is none), or the absolute path of a file in PEM form
+#: arg server-name text -- the name to ask for, and which the certificate must have; else the host
+#: arg starttls text -- protocol that begins without TLS, as `smtp`, `imap` or `postgres`
+#: arg ca-file text -- certificates to trust, a file on the node; else the node's own
+#: arg timeout milliseconds = 5000 -- how long the server may take
+#: fact exists bool gate = true -- a certificate is there
+#: fact valid bool = true -- trusted, within its dates, and for this name
+#: fact problem text -- why it is not valid, as openssl says it; `ok` where it is
+#: fact days-left days -- whole days until it expires; negative once it has
+#: fact names list -- the names and addresses that it is for
+#: fact subject text -- whom it is for
+#: fact issuer text -- who issued it
+#: fact protocol text -- what was agreed on, as `TLSv1.3`
+#: tools `openssl`; `timeout` to be sure of the time limit
+#: waits for the network
+#: example www.example.net:443: {days-left: {ge: 21}, names: [www.example.net]}
+if ! has openssl; then
+  cannot_look 'no `openssl`'
+  return
+fi
+if [ -n "$arg_ca_file" ] && ! [ -r "$arg_ca_file" ]; then
+  cannot_look "cannot read \`$arg_ca_file\`"
+  return
+fi
+ob_protocol='' ob_problem=''
+case $arg_address in
+  /*)
+    found_with 'openssl x509 -noout -text -in {address}'
+    if ! [ -e "$arg_address" ]; then
+      fact exists false
+      return
+    elif ! ob_pem=$(cat "$arg_address" 2>/dev/null); then
+      cannot_look "no permission to read \`$arg_address\`"
+      return
+    fi
+    if wants valid problem; then
+      # What follows the first certificate in the file is its chain.
+      set -- -untrusted "$arg_address"
+      if [ -n "$arg_ca_file" ]; then set -- "$@" -CAfile "$arg_ca_file"; fi
+      if [ -n "$arg_server_name" ]; then set -- "$@" -verify_hostname "$arg_server_name"; fi
+      if ob_out=$(openssl verify "$@" "$arg_address" 2>&1); then
+        ob_problem=ok
+      else
+        ob_problem=${ob_out#*' lookup: '}
+        ob_problem=${ob_problem%%"$ob_lf"*}
+      fi
+    fi
+    ;;
+  -* | '')
+    cannot_look "\`$arg_address\` is no address"
+    return
+    ;;
+  *)
+    ob_host=$arg_address
+    case $ob_host in
+      *']' | *[!:]*:*:*[!]]) ob_port=443 ;;
+      *:*) ob_port=${ob_host##*:} ob_host=${ob_host%:*} ;;
+      *) ob_port=443 ;;
+    esac
+    ob_name=${arg_server_name:-$ob_host}
+    ob_name=${ob_name#'['} ob_name=${ob_name%']'}
+    set -- -connect "$ob_host:$ob_port"
+    case $ob_name in
+      *:* | *[!0-9.]*) ob_ip='' ;;
+      *) ob_ip=1 ;;
+    esac
+    case $ob_ip$ob_name in
+      1* | *:*) set -- "$@" -verify_ip "$ob_name" ;;
+      *) set -- "$@" -servername "$ob_name" -verify_hostname "$ob_name" ;;
+    esac
+    if [ -n "$arg_starttls" ]; then set -- "$@" -starttls "$arg_starttls"; fi
+    if [ -n "$arg_ca_file" ]; then set -- "$@" -CAfile "$arg_ca_file"; fi
+    found_with "openssl s_client $* </dev/null | openssl x509 -noout -text"
+    if has timeout; then
+      ob_pem=$(timeout "$(((arg_timeout + 999) / 1000))" openssl s_client "$@" 2>&1 </dev/null)
+    else
+      ob_pem=$(openssl s_client "$@" 2>&1 </dev/null)
+    fi
+    case $ob_pem in
+      *'-----BEGIN CERTIFICATE-----'*) ;;
+      *'nknown option'* | *'nvalid value'* | *'sage: '*)
+        first_line "$ob_pem"
+        cannot_look "openssl: $ob_first"
+        return
+        ;;
+      *)
+        # Nobody there, or nobody who speaks TLS.
+        first_line "$ob_pem"
+        note "$ob_first"
+        fact exists false
+        return
+        ;;
+    esac
+    case $ob_pem in
+      *'Verify return code: '*)
+        ob_problem=${ob_pem#*'Verify return code: '}
+        ob_problem=${ob_problem%%"$ob_lf"*}
+        ob_problem=${ob_problem#*'('} ob_problem=${ob_problem%')'*}
+        ;;
+      *'Verification: OK'*) ob_problem=ok ;;
+    esac
+    case $ob_pem in
+      *'New, '*', Cipher is'*)
+        ob_protocol=${ob_pem#*'New, '}
+        ob_protocol=${ob_protocol%%,*}
+        ;;
+    esac
+    ;;
+esac
+ob_text=$(printf '%s\n' "$ob_pem" | openssl x509 -noout -enddate -subject -issuer -nameopt RFC2253 2>&1)
+case $ob_text in
+  *notAfter=*) ;;
+  *)
+    first_line "$ob_text"
+    cannot_look "openssl: $ob_first"
+    return
+    ;;
+esac
+fact exists true
+case $ob_problem in
+  '') ;;
+  ok) fact valid true ;;
+  *) fact valid false ;;
+esac
+if [ -n "$ob_problem" ]; then fact problem "$ob_problem"; fi
+if [ -n "$ob_protocol" ]; then fact protocol "$ob_protocol"; fi
+ob_ifs=$IFS
+set -f
+IFS=$ob_lf
+for ob_l in $ob_text; do
+  case $ob_l in
+    notAfter=*) fact days-left "${ob_l#*=}" ;;
+    subject=*)
+      ob_l=${ob_l#*=}
+      fact subject "${ob_l# }"
+      ;;
+    issuer=*)
+      ob_l=${ob_l#*=}
+      fact issuer "${ob_l# }"
+      ;;
+  esac
+done
+IFS=$ob_ifs
+if wants names; then
+  ob_any=''
+  ob_text=$(printf '%s\n' "$ob_pem" | openssl x509 -noout -text 2>/dev/null)
+  case $ob_text in
+    *'Subject Alternative Name:'*)
+      ob_text=${ob_text#*'Subject Alternative Name:'}
+      ob_text=${ob_text#*"$ob_lf"}
+      ob_text=${ob_text%%"$ob_lf"*}
+      IFS=,
+      for ob_l in $ob_text; do
+        ob_any=1
+        fact names "${ob_l#*:}"
+      done
+      IFS=$ob_ifs
+      ;;
+  esac
+  [ -n "$ob_any" ] || none names
+fi
+set +f
