@@ -75,7 +75,7 @@ mod tests {
         assert_eq!(milliseconds("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(
             eventually("60s/2s"),
-            Ok((Duration::from_secs(60), Duration::from_secs(2)))
+            Ok((Duration::from_mins(1), Duration::from_secs(2)))
         );
         assert!(eventually("60s/0s").is_err());
     }

@@ -95,22 +95,25 @@ impl Reader<'_> {
     fn top(&mut self, kind: FactKind, yaml: &Yaml) -> Option<Matcher> {
         let fits = match (&yaml.value, kind) {
             (Value::Null, _) => return self.missing(yaml),
-            (Value::Map(_), _) | (_, FactKind::Given) => true,
             (Value::Seq(_), FactKind::Lines | FactKind::Headers) => {
                 return self.patterns(yaml);
             }
-            (Value::Seq(_), FactKind::List | FactKind::Sorted | FactKind::Addresses) => true,
-            (Value::Seq(_), _) => false,
-            (Value::Bool(_), FactKind::Bool) => true,
-            (Value::Str(text), FactKind::Bool) => is_open(text),
-            (_, FactKind::Bool) => false,
             (Value::Str(text), FactKind::Int | FactKind::Days) => {
                 if let Some(number) = parse_number(text) {
                     return Some(Matcher::Equal(Found::Number(number)));
                 }
                 is_open(text)
             }
+            (Value::Map(_), _) | (_, FactKind::Given) => true,
+            (Value::Seq(_), kind) => {
+                matches!(
+                    kind,
+                    FactKind::List | FactKind::Sorted | FactKind::Addresses
+                )
+            }
+            (Value::Str(text), FactKind::Bool) => is_open(text),
             (Value::Bool(_), FactKind::Int | FactKind::Days) => false,
+            (value, FactKind::Bool) => matches!(value, Value::Bool(_)),
             _ => true,
         };
         if fits {

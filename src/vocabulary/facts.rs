@@ -164,13 +164,14 @@ impl Facts {
                 self.values.insert(text(value), Reported::Items(Vec::new()));
             }
             "curl-answer" => self.answer(&text(value)),
-            _ => match self.values.get_mut(name) {
-                Some(Reported::Items(items)) => items.push(value.to_vec()),
-                _ => {
+            _ => {
+                if let Some(Reported::Items(items)) = self.values.get_mut(name) {
+                    items.push(value.to_vec())
+                } else {
                     let items = vec![value[..value.len().min(MOST + 1)].to_vec()];
                     self.values.insert(name.to_owned(), Reported::Items(items));
                 }
-            },
+            }
         }
     }
 
@@ -224,7 +225,7 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 /// An address in the kernel's hexadecimal, or as tools print it, in its usual form.
 fn address(text: &str) -> String {
-    let hex = text.len() % 8 == 0 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let hex = text.len().is_multiple_of(8) && text.bytes().all(|b| b.is_ascii_hexdigit());
     let words: Option<Vec<u32>> = hex
         .then(|| {
             (0..text.len() / 8)

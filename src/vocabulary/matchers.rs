@@ -123,7 +123,9 @@ impl Matcher {
             | Matcher::ConsistOf(matchers)
             | Matcher::And(matchers)
             | Matcher::Or(matchers) => {
-                matchers.iter_mut().for_each(|matcher| matcher.map_text(f));
+                for matcher in matchers {
+                    matcher.map_text(f);
+                }
             }
             Matcher::Element(matcher) | Matcher::Key(matcher) | Matcher::Not(matcher) => {
                 matcher.map_text(f);

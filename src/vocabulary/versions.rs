@@ -130,11 +130,7 @@ fn wildcard(text: &str) -> Option<(Version, Version)> {
     let is_x = |part: &&str| matches!(*part, "x" | "X" | "*");
     let parts: Vec<&str> = text.split('.').collect();
     let fixed = parts.iter().take_while(|part| !is_x(part)).count();
-    if fixed == parts.len()
-        || fixed == 0
-        || parts.len() > 3
-        || !parts[fixed..].iter().all(|p| is_x(&p))
-    {
+    if fixed == parts.len() || fixed == 0 || parts.len() > 3 || !parts[fixed..].iter().all(is_x) {
         return None;
     }
     let major: u64 = parts[0].parse().ok()?;

@@ -155,7 +155,7 @@ fn command() {
 fn service_of_systemd() {
     let node = plain().file("run/systemd/system/x", "").stub(
         "systemctl",
-        r#"case $* in
+        r"case $* in
 *is-enabled*sysv*) exit 0 ;;
 *is-enabled*) exit 1 ;;
 *nginx*) printf 'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n' ;;
@@ -164,7 +164,7 @@ fn service_of_systemd() {
 *sysv*) printf 'LoadState=loaded\nActiveState=active\nUnitFileState=generated\n' ;;
 *bus*) echo 'Failed to connect to bus'; exit 1 ;;
 *) printf 'LoadState=not-found\nActiveState=inactive\nUnitFileState=\n' ;;
-esac"#,
+esac",
     );
     table(
         &node,
@@ -284,7 +284,7 @@ fn port() {
     );
     let ss = plain().stub(
         "ss",
-        r#"case $1 in -4) echo 'LISTEN 0 128 127.0.0.1:22 0.0.0.0:*' ;; *) echo 'LISTEN 0 128 *:80 *:*'; echo 'LISTEN 0 128 [::1]:25 [::]:*' ;; esac"#,
+        r"case $1 in -4) echo 'LISTEN 0 128 127.0.0.1:22 0.0.0.0:*' ;; *) echo 'LISTEN 0 128 *:80 *:*'; echo 'LISTEN 0 128 [::1]:25 [::]:*' ;; esac",
     );
     table(
         &ss,
@@ -300,8 +300,8 @@ fn port() {
     );
     let netstat = plain().stub(
         "netstat",
-        r#"echo 'Active Internet connections'; echo 'Proto Recv-Q Send-Q Local Address Foreign Address State'
-echo 'tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN'; echo 'tcp6 0 0 :::80 :::* LISTEN'"#,
+        r"echo 'Active Internet connections'; echo 'Proto Recv-Q Send-Q Local Address Foreign Address State'
+echo 'tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN'; echo 'tcp6 0 0 :::80 :::* LISTEN'",
     );
     table(
         &netstat,

@@ -292,11 +292,11 @@ esac"#,
     );
     let getent = plain().stub(
         "getent",
-        r#"case $2 in
+        r"case $2 in
 localhost) printf '::1             STREAM localhost\n::1             DGRAM\n127.0.0.1       STREAM\n' ;;
 broken) exit 3 ;;
 *) exit 2 ;;
-esac"#,
+esac",
     );
     table(
         &getent,
@@ -318,11 +318,11 @@ esac"#,
     );
     let nslookup = plain().stub(
         "nslookup",
-        r#"case $* in
+        r"case $* in
 *timeout*) echo ';; connection timed out; no servers could be reached'; exit 1 ;;
 *none*) printf 'Server:\t192.0.2.53\nAddress:\t192.0.2.53:53\n\n** server cannot find none: NXDOMAIN\n'; exit 1 ;;
 *) printf 'Server:\t192.0.2.53\nAddress:\t192.0.2.53:53\n\nName:\ta\nAddress: 192.0.2.9\nName:\ta\nAddress: 2001:db8::9\n' ;;
-esac"#,
+esac",
     );
     table(
         &nslookup,

@@ -151,10 +151,10 @@ fn interface() {
     );
     let node = node.stub(
         "ip",
-        r#"case $* in *eth1*) exit 0 ;; esac
+        r"case $* in *eth1*) exit 0 ;; esac
 echo '2: eth0    inet 172.17.0.2/16 brd 172.17.255.255 scope global eth0'
 echo '2: eth0    inet 10.0.0.1 peer 10.0.0.2/32 scope global eth0'
-echo '2: eth0    inet6 fe80::42/64 scope link'"#,
+echo '2: eth0    inet6 fe80::42/64 scope link'",
     );
     table(
         &node,
@@ -255,11 +255,11 @@ esac"#,
         .file("lib/apk/db/installed", "")
         .stub(
             "apk",
-            r#"case $* in
+            r"case $* in
 'info -e nginx') echo nginx ;;
 'version nginx') printf 'Installed:    Available:\nnginx-1.26.1-r0   = 1.26.1-r0\n' ;;
 *) exit 1 ;;
-esac"#,
+esac",
         );
     table(
         &alpine,
@@ -473,11 +473,11 @@ fn time_sync() {
 fn sshd_config() {
     let node = plain().tools(&["tr"]).stub(
         "sshd",
-        r#"case $* in
+        r"case $* in
 -T) printf 'port 22\nport 2222\npermitrootlogin no\nsubsystem sftp internal-sftp\n' ;;
 '-T -C user=ana') printf 'permitrootlogin yes\n' ;;
 *) echo 'sshd: no hostkeys available -- exiting.' >&2; exit 1 ;;
-esac"#,
+esac",
     );
     table(
         &node,
