@@ -63,14 +63,7 @@ impl<R> Summing<R> {
 
     pub(super) fn sum(self) -> Sum {
         match self.state {
-            State::Sha256(sha) => {
-                let hex = sha
-                    .finalize()
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect();
-                Sum::Sha256(hex)
-            }
+            State::Sha256(sha) => Sum::Sha256(hex(&sha.finalize())),
             State::Cksum(crc) => {
                 Sum::Cksum(format!("{} {}", finish(crc, self.length), self.length))
             }
@@ -94,6 +87,14 @@ impl<R: AsyncRead + Unpin> AsyncRead for Summing<R> {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn step(crc: u32, byte: u8) -> u32 {

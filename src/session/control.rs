@@ -90,7 +90,7 @@ fn base() -> io::Result<PathBuf> {
         match private(&path, uid) {
             Ok(()) => return Ok(path),
             Err(error) => {
-                last = io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                last = io::Error::new(error.kind(), format!("{}: {error}", path.display()));
             }
         }
     }
@@ -104,7 +104,7 @@ fn private(path: &Path, uid: u32) -> io::Result<()> {
         _ => {}
     }
     let facts = fs::symlink_metadata(path)?;
-    if facts.is_dir() && facts.uid() == uid && facts.mode() & 0o077 == 0 {
+    if facts.is_dir() && facts.uid() == uid && facts.mode().trailing_zeros() >= 6 {
         Ok(())
     } else {
         Err(io::Error::other("is not a private directory of this user"))

@@ -65,7 +65,7 @@ impl Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            time: Duration::from_secs(60),
+            time: Duration::from_mins(1),
             grace: Duration::from_secs(5),
             output: 16 << 20,
             cancel: None,

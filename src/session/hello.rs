@@ -3,6 +3,10 @@
 use std::time::Duration;
 
 /// The node, as its shell sees it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a tool that is there or not"
+)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
     pub user: String,

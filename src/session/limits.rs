@@ -4,6 +4,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Raises the number of files that this process may hold open as far as it is allowed to: a
 /// session needs four. Gives the number that holds now.
+#[expect(clippy::must_use_candidate, reason = "called for what it does")]
 pub fn raise_limits() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {

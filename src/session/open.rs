@@ -16,7 +16,7 @@ use super::transport::Transport;
 use super::{Inner, OpenOptions, Session, sudo};
 use crate::nodes;
 
-/// After a server dropped the connection: most have MaxStartups, and others connect too.
+/// After a server dropped the connection: most have `MaxStartups`, and others connect too.
 const PAUSES: [Duration; 4] = [
     Duration::from_millis(400),
     Duration::from_millis(900),

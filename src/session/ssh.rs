@@ -53,7 +53,7 @@ impl Route {
             ssh,
             config,
             socket,
-            dir: dir,
+            dir,
         })
     }
 

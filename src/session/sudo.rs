@@ -14,7 +14,7 @@ use super::secret::Password;
 use super::values::quote;
 
 /// PAM delays a refusal by seconds; a directory server may be slow on top.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Turns a shell at the other end of the pipes into one as `user`.
 pub(super) async fn become_user(
@@ -82,7 +82,7 @@ async fn exchange(
             }
             Ok(()) = news.changed() => {
                 let prompts = process.said().matches(prompt).count();
-                for _ in asked..prompts {
+                while asked < prompts {
                     asked += 1;
                     answer(writer, password, asked).await?;
                 }
