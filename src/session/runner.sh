@@ -249,7 +249,8 @@ ob_end() {
 ob_sweep() {
   trap - EXIT HUP TERM INT PIPE; ob_me=$ob_d
   for ob_d in "${ob_me%/*}"/.opsbook-*; do
-    if [ "$ob_d" != "$ob_me" ] && read -r ob_p <"$ob_d/pid" && ! kill -0 "$ob_p"; then
+    ob_p=''; read -r ob_p <"$ob_d/pid"
+    if [ "$ob_d" != "$ob_me" ] && [ -n "$ob_p" ] && ! kill -0 "$ob_p"; then
       ob_all KILL 'h[0-9]*' ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
       rm -rf "$ob_d"
     fi

@@ -872,3 +872,37 @@ async fn a_password_that_nobody_asks_for_goes_nowhere() {
     assert_eq!(out(&sh(&root, "ls").await), "started\n");
     session.close().await;
 }
+
+#[tokio::test]
+async fn a_ping_tells_who_answers() {
+    let Some(server) = or_skip("ping", Sshd::start()) else {
+        return;
+    };
+    let pong = bounded(opsbook::session::ping(&server.transport(), &options()))
+        .await
+        .unwrap();
+    assert_eq!(pong.hello.user, sshd::user());
+    assert!(pong.round_trip < Duration::from_secs(5) && pong.hello.connect > Duration::ZERO);
+    assert!(!Path::new(&pong.hello.dir).exists());
+}
+
+#[tokio::test]
+async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
+    let base = tempfile::tempdir().unwrap();
+    let dir = base.path().join(".opsbook-dead");
+    fs::create_dir(&dir).unwrap();
+    let mut ended = std::process::Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    fs::write(dir.join("pid"), ended.id().to_string()).unwrap();
+    let argv = [
+        "env".to_owned(),
+        format!("XDG_RUNTIME_DIR={}", base.path().display()),
+        "sh".to_owned(),
+    ];
+    let session = Session::open_over(&Transport::Exec(argv.to_vec()), &options())
+        .await
+        .unwrap();
+    until("it is swept", || !dir.exists()).await;
+    assert!(Path::new(&session.hello().dir).starts_with(base.path()));
+    session.close().await;
+}

@@ -1,0 +1,102 @@
+//! Who answers at a node: the material of `opsbook ping`. Prints nothing.
+
+use std::time::{Duration, Instant};
+
+use super::done::{Done, Limits};
+use super::error::{Cause, OpenError};
+use super::hello::Hello;
+use super::{OpenOptions, Session};
+use crate::nodes;
+
+/// What a node said when it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// As whom, with which shell and kernel; `hello.connect` is the time to get there.
+    pub hello: Hello,
+    /// One call and its answer, on the open session.
+    pub round_trip: Duration,
+    pub sudo: SudoWay,
+}
+
+/// What `sudo` would do for the login user. Nothing was asked of a person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SudoWay {
+    /// The login user is root.
+    Root,
+    Missing,
+    /// Without a password.
+    Free,
+    /// For a password, before it says whether it allows anything.
+    Asks,
+    /// In its own words.
+    Refuses(String),
+}
+
+/// Opens a session, asks, and closes it.
+pub async fn ping(transport: &nodes::Transport, options: &OpenOptions) -> Result<Pong, OpenError> {
+    let session = Session::open_over(transport, options).await?;
+    let pong = ask(&session).await;
+    session.close().await;
+    pong
+}
+
+async fn ask(session: &Session) -> Result<Pong, OpenError> {
+    let hello = session.hello().clone();
+    let begin = Instant::now();
+    call(session, ":").await?;
+    let round_trip = begin.elapsed();
+    let sudo = match (hello.uid, hello.has_sudo) {
+        (0, _) => SudoWay::Root,
+        (_, false) => SudoWay::Missing,
+        (_, true) => sudo_way(&call(session, "LC_ALL=C sudo -n true").await?),
+    };
+    Ok(Pong {
+        hello,
+        round_trip,
+        sudo,
+    })
+}
+
+async fn call(session: &Session, code: &str) -> Result<Done, OpenError> {
+    let done = session.call(code.as_bytes(), Limits::seconds(20)).await;
+    done.map_err(|lost| OpenError::new(Cause::Other, lost.to_string()))
+}
+
+fn sudo_way(done: &Done) -> SudoWay {
+    let said = String::from_utf8_lossy(&done.err);
+    if done.ok() {
+        SudoWay::Free
+    } else if said.contains("password is required") || said.contains("authentication is required") {
+        SudoWay::Asks
+    } else {
+        SudoWay::Refuses(said.trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sudo_is_judged_by_what_it_does() {
+        let done = |status, err: &str| Done {
+            status,
+            err: err.into(),
+            ..Done::default()
+        };
+        for (done, way) in [
+            (done(0, ""), SudoWay::Free),
+            (done(1, "sudo: a password is required\n"), SudoWay::Asks),
+            (
+                done(1, "sudo: interactive authentication is required"),
+                SudoWay::Asks,
+            ),
+            (
+                done(1, "x is not in the sudoers file.\n"),
+                SudoWay::Refuses("x is not in the sudoers file.".to_owned()),
+            ),
+        ] {
+            assert_eq!(sudo_way(&done), way);
+        }
+    }
+}
