@@ -82,6 +82,11 @@ pub enum What {
         title: String,
         limit_seconds: u64,
     },
+    /// A step that an earlier controller started is looked after again.
+    StepAttached {
+        name: String,
+        title: String,
+    },
     /// A piece of what a step printed, made harmless and masked.
     Output {
         stream: Stream,

@@ -337,10 +337,21 @@ fn revision(root: &std::path::Path) -> (Option<String>, Option<bool>) {
     (revision, clean)
 }
 
+/// The person at the controller: the environment may not say, the password file does.
 pub(crate) fn operator_name() -> String {
-    std::env::var("USER")
-        .or_else(|_| std::env::var("LOGNAME"))
-        .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()))
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let from_passwd = || {
+        let text = std::fs::read_to_string("/etc/passwd").ok()?;
+        let line = text
+            .lines()
+            .find(|line| line.split(':').nth(2) == Some(uid.as_str()))?;
+        Some(line.split(':').next()?.to_owned())
+    };
+    let from_environment = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    from_environment
+        .ok()
+        .or_else(from_passwd)
+        .unwrap_or_else(|| format!("uid-{uid}"))
 }
 
 pub(crate) fn controller_name() -> String {

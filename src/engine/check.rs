@@ -73,7 +73,13 @@ async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> O
     let node = reach.node.name.as_str();
     let values = |script: &Script| {
         let bindings = script.bindings().to_vec();
-        async move { scope.values(node, &bindings, secrets).await }
+        async move {
+            let mut values = scope.values(node, &bindings, secrets).await?;
+            if let Some(state) = scope.state(case.on) {
+                values.then_source(state);
+            }
+            Ok::<_, crate::engine::scope::ScopeError>(values)
+        }
     };
     match &case.ask {
         Ask::Probe { assertion, .. } => {

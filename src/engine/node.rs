@@ -285,6 +285,7 @@ impl NodeRun<'_> {
         let session = self.reach.session();
         let bundle = Bundle::open(session, dir, &self.options.owner, &self.token, None).await?;
         self.bundle = Some(bundle);
+        self.scope.set_state(On::Node, dir);
         let token = self.token.clone();
         self.record(
             None,
@@ -307,6 +308,7 @@ impl NodeRun<'_> {
             other => Halt::from(other),
         })?;
         self.bundle = Some(bundle);
+        self.scope.set_state(On::Node, dir);
         let token = self.token.clone();
         self.record(
             None,
@@ -491,6 +493,7 @@ impl NodeRun<'_> {
             }
         };
         self.local = Some(bundle.clone());
+        self.scope.set_state(On::Local, &dir);
         let token = self.token.clone();
         self.record(
             None,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::engine::secrets::{SecretError, Secrets};
+use crate::manual::On;
 use crate::nodes::{Node, Text};
 use crate::plan::{Binding, Bound, fill};
 use crate::session::{ValueError, Values};
@@ -12,6 +13,8 @@ use crate::session::{ValueError, Values};
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     known: BTreeMap<String, String>,
+    /// The file with what the steps have set, on the node and here.
+    state: [Option<String>; 2],
 }
 
 /// A script cannot be given its values.
@@ -28,6 +31,16 @@ pub enum ScopeError {
 impl Scope {
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.known.insert(name.to_owned(), value.into());
+    }
+
+    /// Checks see what the steps before them have set: the bundle of that side keeps it.
+    pub fn set_state(&mut self, on: On, bundle: &str) {
+        self.state[usize::from(on == On::Local)] = Some(format!("{bundle}/state"));
+    }
+
+    #[must_use]
+    pub fn state(&self, on: On) -> Option<&str> {
+        self.state[usize::from(on == On::Local)].as_deref()
     }
 
     #[must_use]

@@ -72,7 +72,10 @@ impl NodeRun<'_> {
         } else {
             self.choose(step).await?
         };
-        if !attached {
+        if attached {
+            let (name, title) = (step.name.clone(), step.title.clone());
+            self.record(Some(step), What::StepAttached { name, title })?;
+        } else {
             let (name, title) = (step.name.clone(), step.title.clone());
             self.record(
                 Some(step),
@@ -361,7 +364,14 @@ impl NodeRun<'_> {
             }
         };
         if let Some(left) = left_over(&done) {
-            return Ok(Worked::ended(Status::Error, left));
+            let cause = match done.how {
+                How::TimedOut => format!(
+                    "not done within {}, and ",
+                    crate::engine::human(work.step.timeout)
+                ),
+                How::Stopped | How::Exited => String::new(),
+            };
+            return Ok(Worked::ended(Status::Error, format!("{cause}{left}")));
         }
         match done.how {
             How::Exited => {}

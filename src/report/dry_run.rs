@@ -62,6 +62,9 @@ pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Res
     match &step.work {
         PlannedWork::Script(script) => {
             values(script, out)?;
+            if !crate::manual::is_shell(script.interpreter()) {
+                writeln!(out, "# with {}:", script.interpreter())?;
+            }
             lines(script.text(), out)?;
         }
         PlannedWork::Deliver(files) => {

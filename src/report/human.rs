@@ -91,11 +91,7 @@ impl<W: Write> Human<W> {
                 ..
             } => {
                 let number = event.step.unwrap_or_default();
-                let label = self
-                    .labels
-                    .get(&(node.to_owned(), number))
-                    .cloned()
-                    .unwrap_or_default();
+                let label = self.label(node, number);
                 let limit = crate::engine::human(std::time::Duration::from_secs(*limit_seconds));
                 if !self.several {
                     writeln!(self.out)?;
@@ -104,6 +100,19 @@ impl<W: Write> Human<W> {
                     node,
                     format_args!(
                         "{BOLD}{number} {label}{BOLD:#}  {title} {DIM}(at most {limit}){DIM:#}"
+                    ),
+                )?;
+            }
+            What::StepAttached { title, .. } => {
+                let number = event.step.unwrap_or_default();
+                let label = self.label(node, number);
+                if !self.several {
+                    writeln!(self.out)?;
+                }
+                self.line(
+                    node,
+                    format_args!(
+                        "{BOLD}{number} {label}{BOLD:#}  {title} {DIM}(was started before){DIM:#}"
                     ),
                 )?;
             }
@@ -238,6 +247,13 @@ impl<W: Write> Human<W> {
             | What::Unknown => {}
         }
         self.out.flush()
+    }
+
+    fn label(&self, node: &str, number: usize) -> String {
+        self.labels
+            .get(&(node.to_owned(), number))
+            .cloned()
+            .unwrap_or_default()
     }
 
     fn evidence(&mut self, node: &str, evidence: &[Evidence]) -> io::Result<()> {

@@ -6,7 +6,7 @@ use super::secret::Secret;
 
 /// Names and values in the order in which they were put in.
 #[derive(Clone, Debug, Default)]
-pub struct Values(Vec<(String, Value)>);
+pub struct Values(Vec<(String, Value)>, Option<String>);
 
 /// What a variable holds.
 #[derive(Clone, Debug)]
@@ -40,9 +40,15 @@ impl Values {
         self.add(name, Value::Secret(value))
     }
 
+    /// A file on the node with more assignments, read after these where it exists: what the
+    /// steps before have set.
+    pub fn then_source(&mut self, path: impl Into<String>) {
+        self.1 = Some(path.into());
+    }
+
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_empty() && self.1.is_none()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
@@ -58,6 +64,13 @@ impl Values {
             text.push(b'=');
             quote(value.bytes(), &mut text);
             text.push(b'\n');
+        }
+        if let Some(path) = &self.1 {
+            let mut quoted = Vec::new();
+            quote(path.as_bytes(), &mut quoted);
+            for part in [&b"[ ! -f "[..], &quoted, b" ] || . ", &quoted, b"\n"] {
+                text.extend_from_slice(part);
+            }
         }
         text
     }
