@@ -906,3 +906,90 @@ async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
     assert!(Path::new(&session.hello().dir).starts_with(base.path()));
     session.close().await;
 }
+
+const USERS: &str = "
+for user in ob-asks ob-free ob-none ob-tty; do
+  useradd -M -s /bin/sh $user; echo \"$user:Pass-$user-1\" | chpasswd
+done
+mkdir -p /etc/sudoers.d
+cat >/etc/sudoers.d/ob <<'END'
+Defaults lecture=always
+ob-asks ALL=(ALL) ALL
+ob-free ALL=(ALL) NOPASSWD: ALL
+ob-tty ALL=(ALL) ALL
+Defaults:ob-tty requiretty
+END
+chmod 0440 /etc/sudoers.d/ob";
+
+#[tokio::test]
+async fn the_sudo_of_this_machine_is_told_apart() {
+    let special = Special {
+        etc: Some(USERS.to_owned()),
+        ..Special::default()
+    };
+    let Some(server) = or_skip("real sudo", Sshd::special(&special)) else {
+        return;
+    };
+    if find("sudo").is_none() {
+        return or_skip(
+            "real sudo",
+            Err(sshd::Skip("no sudo here: install sudo".to_owned())),
+        )
+        .unwrap_or(());
+    }
+    let secret = |text: &str| Some(Secret::from(text.to_owned()));
+    type Judge = fn(&SudoError) -> bool;
+    let cases: [(&str, Option<Secret>, Option<Judge>); 6] = [
+        ("ob-asks", secret("Pass-ob-asks-1"), None),
+        (
+            "ob-asks",
+            secret("wrong"),
+            Some(|error| *error == SudoError::WrongPassword),
+        ),
+        (
+            "ob-asks",
+            None,
+            Some(|error| *error == SudoError::PasswordNeeded),
+        ),
+        ("ob-free", secret("rm -rf /nowhere"), None),
+        (
+            "ob-none",
+            secret("Pass-ob-none-1"),
+            Some(|error| matches!(error, SudoError::NotAllowed(_))),
+        ),
+        (
+            "ob-tty",
+            secret("Pass-ob-tty-1"),
+            Some(|error| matches!(error, SudoError::NeedsTty(_))),
+        ),
+    ];
+    for (user, password, refused) in cases {
+        let mut ssh = server.ssh();
+        ssh.user = Some(user.to_owned());
+        let session = bounded(Session::open_over(&Transport::Ssh(ssh), &options()))
+            .await
+            .unwrap();
+        assert_eq!(session.hello().user, user);
+        let root = bounded(session.sudo("root", password.as_ref())).await;
+        match (root, refused) {
+            (Ok(root), None) => {
+                assert_eq!((root.hello().uid, root.hello().user.as_str()), (0, "root"));
+                let watch = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c 'Pas[s]-ob' || :";
+                assert_eq!(out(&sh(&root, watch).await), "0\n");
+                let text = format!("sleep 35{}", std::process::id());
+                let limits = Limits {
+                    grace: Duration::from_secs(1),
+                    ..Limits::seconds(1)
+                };
+                let done = sh_with(&root, &text, &Values::new(), limits).await;
+                assert!(
+                    matches!(done.end, End::TimedOut { .. }) && !running(&text),
+                    "{done:?}"
+                );
+            }
+            (Err(error), Some(expected)) => assert!(expected(&error), "{user}: {error:?}"),
+            (other, _) => panic!("{user}: {other:?}"),
+        }
+        bounded(session.close()).await;
+    }
+}

@@ -35,6 +35,9 @@ pub struct Special {
     pub login: String,
     /// The program that is `sh` on the node.
     pub shell: Option<PathBuf>,
+    /// A script that root runs first, in a mount namespace of the node's own in which `/etc`
+    /// can be changed.
+    pub etc: Option<String>,
 }
 
 impl Sshd {
@@ -50,12 +53,7 @@ impl Sshd {
             .map_err(|error| Skip(format!("no temporary directory: {error}")))?;
         let (address, port) = address();
         write_node(dir.path(), &address, port, special);
-        let server = Command::new(program)
-            .arg("-D")
-            .arg("-f")
-            .arg(dir.path().join("sshd_config"))
-            .arg("-E")
-            .arg(dir.path().join("log"))
+        let server = server(&program, dir.path(), special.etc.as_deref())?
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -188,6 +186,34 @@ fn parent(pid: u32) -> Option<u32> {
     stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()
 }
 
+/// The command that becomes the server, so that its process id is the server's.
+fn server(program: &Path, dir: &Path, etc: Option<&str>) -> Result<Command, Skip> {
+    let mut command = Command::new(if etc.is_some() {
+        Path::new("unshare")
+    } else {
+        program
+    });
+    if let Some(etc) = etc {
+        if rustix_uid() != 0 {
+            return Err(Skip("needs root, for a namespace of its own".to_owned()));
+        }
+        let script = format!(
+            "set -e; mount -t tmpfs none /mnt; mkdir /mnt/u /mnt/w\n\
+             mount -t overlay none -o lowerdir=/etc,upperdir=/mnt/u,workdir=/mnt/w /etc\n{etc}\nexec \"$@\""
+        );
+        command
+            .args(["-m", "--propagation", "private", "sh", "-c", &script, "sh"])
+            .arg(program);
+    }
+    command
+        .arg("-D")
+        .arg("-f")
+        .arg(dir.join("sshd_config"))
+        .arg("-E")
+        .arg(dir.join("log"));
+    Ok(command)
+}
+
 fn sshd() -> Result<PathBuf, Skip> {
     let places = ["/usr/sbin/sshd", "/usr/local/sbin/sshd", "/usr/bin/sshd"];
     let found = places.iter().map(PathBuf::from).find(|path| path.exists());
@@ -217,6 +243,12 @@ fn address() -> (String, u16) {
 fn write_node(dir: &Path, address: &str, port: u16, special: &Special) {
     let (home, bin) = (dir.join("home"), dir.join("bin"));
     fs::create_dir(&home).unwrap();
+    if special.etc.is_some() {
+        // Other users log in here.
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::set_permissions(&home, fs::Permissions::from_mode(0o777)).unwrap();
+    }
+    fs::copy(keys().join("login.pub"), dir.join("authorized")).unwrap();
     fs::create_dir(&bin).unwrap();
     let shell = special
         .shell
@@ -236,11 +268,12 @@ fn write_node(dir: &Path, address: &str, port: u16, special: &Special) {
     let keys = keys();
     let config = format!(
         "ListenAddress {address}:{port}\nHostKey {keys}/host\nPidFile none\nStrictModes no\nUsePAM no\n\
-         AuthorizedKeysFile {keys}/login.pub\nPasswordAuthentication no\n\
+         AuthorizedKeysFile {authorized}\nPasswordAuthentication no\n\
          KbdInteractiveAuthentication no\nForceCommand {login}\n{}\n",
         special.config,
         keys = keys.display(),
         login = login.display(),
+        authorized = dir.join("authorized").display(),
     );
     fs::write(dir.join("sshd_config"), config).unwrap();
     let key = fs::read_to_string(keys.join("host.pub")).unwrap();
