@@ -9,8 +9,10 @@
 mod access;
 mod convert;
 pub mod duration;
+mod offsets;
 mod reader;
 mod scalar;
+mod syntax;
 mod typed;
 
 pub use access::unknown_keys;
@@ -28,7 +30,7 @@ pub const MAX_DEPTH: usize = 32;
 /// Size of one file or block, in bytes.
 pub const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Values in one file or block, so that memory stays bounded too.
-pub const MAX_VALUES: usize = 1_000_000;
+pub const MAX_VALUES: usize = 400_000;
 
 /// One value and where it stands.
 #[derive(Clone, Debug, PartialEq)]

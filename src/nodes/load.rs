@@ -147,10 +147,10 @@ fn read_all(root: &Path, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<
 
 fn read(root: &Path, path: &Path) -> Result<Arc<Source>, Problem> {
     let bytes = read_bounded(&root.join(path)).map_err(|error| unreadable(path, &error))?;
-    if bytes.len() > MAX_BYTES {
+    let Some(bytes) = bytes else {
         let message = format!("`{}` holds more than {MAX_BYTES} bytes", path.display());
         return Err(Problem::bare("nodes-too-large", message));
-    }
+    };
     String::from_utf8(bytes)
         .map(|text| Source::new(path, text))
         .map_err(|error| {
@@ -162,20 +162,27 @@ fn read(root: &Path, path: &Path) -> Result<Arc<Source>, Problem> {
         })
 }
 
-/// At most one byte more than is allowed, however long the file is or grows.
-fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+/// Nothing where the file is too large, however it grows meanwhile.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
     // Asked before it is opened: opening a pipe would wait for a writer.
-    if !path.metadata()?.is_file() {
+    let metadata = path.metadata()?;
+    if !metadata.is_file() {
         return Err(io::Error::other("not a regular file"));
+    }
+    if metadata.len() > MAX_BYTES as u64 {
+        return Ok(None);
     }
     let mut bytes = Vec::new();
     File::open(path)?
         .take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(Some(bytes).filter(|bytes| bytes.len() <= MAX_BYTES))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Problem {
     let message = format!("cannot read `{}`: {error}", path.display());
     Problem::bare("nodes-unreadable", message)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,8 @@ use std::ops::Range;
 use indexmap::map::Entry as Slot;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
-use super::{Entry, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Map, Value, Yaml, scalar};
+use super::offsets::Offsets;
+use super::{Entry, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Map, Value, Yaml, scalar, syntax};
 use crate::source::{Passage, Problem, Span};
 
 /// More than this says nothing new, and a hostile file could hold millions.
@@ -355,7 +356,8 @@ impl<'a> Reader<'a> {
 
     fn syntax(&self, error: &ScanError) -> Problem {
         let at = self.offsets.byte(error.marker().index(), &self.text.text);
-        syntax(self.text, at, error.info())
+        let open = self.open.iter().rev().map(|open| open.start);
+        syntax::problem(self.text, at, error.info(), open)
     }
 
     fn problem(&self, code: &'static str, at: Range<usize>, message: impl Into<String>) -> Problem {
@@ -386,76 +388,5 @@ fn insert(map: &mut Map, name: String, key: Span, value: Yaml) -> Option<Problem
             )
             .note(slot.get().key.clone(), "first defined here"),
         ),
-    }
-}
-
-/// The parser's finding in words for somebody who does not know its grammar.
-fn syntax(text: &Passage, at: usize, info: &str) -> Problem {
-    let rest = &text.text[at..];
-    let length = rest
-        .chars()
-        .next()
-        .filter(|c| *c != '\n')
-        .map_or(0, char::len_utf8);
-    let problem =
-        |message: &str| Problem::error("yaml-syntax", text.span(at..at + length), message);
-    if info.contains("tab") {
-        return problem("a tab where YAML wants spaces").hint("indent with spaces");
-    }
-    if rest.starts_with(['"', '\'']) && (info.contains("quoted scalar") || info.contains("tab")) {
-        return problem("this quote is never closed, or its text leaves the indentation")
-            .hint("close the quote on the same line, or use `|` for text of several lines");
-    }
-    if let Some(found) = info.strip_prefix("unexpected character: ") {
-        let found = found.trim_start_matches('`').trim_end_matches('\'');
-        return problem(&format!("a plain value cannot begin with `{found}`"))
-            .hint("put the value into quotes");
-    }
-    if info.contains("unknown anchor") {
-        return problem("an alias to an anchor that does not exist")
-            .hint("YAML anchors are not read here; a text that begins with `*` needs quotes");
-    }
-    if info.contains("mapping values are not allowed") {
-        return problem("a second `: ` in one value, or a wrong indentation")
-            .hint("put the value into quotes if the colon belongs to it");
-    }
-    problem(&format!("invalid YAML: {info}"))
-}
-
-/// Character offsets, in which the parser counts, to bytes.
-enum Offsets {
-    Ascii,
-    /// The byte offset of every [`STRIDE`]th character.
-    Samples(Vec<u32>),
-}
-
-const STRIDE: usize = 64;
-
-impl Offsets {
-    fn of(text: &str) -> Offsets {
-        if text.is_ascii() {
-            return Offsets::Ascii;
-        }
-        Offsets::Samples(
-            text.char_indices()
-                .step_by(STRIDE)
-                .map(|(at, _)| u32::try_from(at).unwrap_or(u32::MAX))
-                .collect(),
-        )
-    }
-
-    fn byte(&self, index: usize, text: &str) -> usize {
-        match self {
-            Offsets::Ascii => index.min(text.len()),
-            Offsets::Samples(samples) => {
-                let Some(&sample) = samples.get(index / STRIDE) else {
-                    return text.len();
-                };
-                let rest = &text[sample as usize..];
-                rest.char_indices()
-                    .nth(index % STRIDE)
-                    .map_or(text.len(), |(at, _)| sample as usize + at)
-            }
-        }
     }
 }

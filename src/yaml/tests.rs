@@ -183,3 +183,122 @@ fn texts(yaml: &Yaml) -> Vec<String> {
         _ => vec![yaml.text().unwrap_or_default().to_owned()],
     }
 }
+
+/// Texts that are refused, wholly or in part.
+const REFUSED: [&str; 35] = [
+    "a: 1\nb: 2\na: 3\n",
+    "a: {b: 1, b: 2, b: 3}\n",
+    "a: &x 1\nb: *x\n",
+    "a: &x\n  k: v\n",
+    "&x a: &y 1\n",
+    "a: !!str 5\nb: !inc {x: 1}\nc: !<tag:x> [1]\n",
+    "a: !t &x v\nb: &z !u w\n",
+    "a:\n  <<: {b: 1}\n  c: 2\n",
+    "? [a, b]\n: 3\n? {c: 1}\n: 4\nd: 5\n",
+    "a: 1\n---\nb: 2\n---\nc: 3\n",
+    "a: 1\n...\nb: 2\n",
+    "a:\n\tb: 1\n",
+    "a: \"x\n\ty\"\n",
+    "a: 'never\nb: 3\n",
+    "a: \"never",
+    "a: {b: [1, 2}\n",
+    "a: {b\n",
+    "a: [1, 2\nb: 3\n",
+    "a: @x\n",
+    "a: `x`\n",
+    "a: %x\n",
+    "a: b: c\n",
+    "a: *nope\n",
+    "a: 1\n b: 2\n",
+    "a:\n  b: 1\n c: 2\n",
+    "- a\nb: c\n",
+    "a: x\u{0}y\n",
+    ": 1\n",
+    "a: \"\\q\"\n",
+    "a: \"x\" y\n",
+    "a: 'it's'\n",
+    "a: - b\n",
+    "a:b\nc: d\n",
+    "日本: 1\n日本: 'ü\n",
+    "a:\n- b\n  c\n- d: [e: f: g]\n",
+];
+
+#[test]
+fn what_is_refused_is_drawn() {
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/yaml/refused.txt"
+    );
+    let found: Vec<_> = REFUSED
+        .iter()
+        .map(|text| format!("{}\n{}\n\n----\n", text.escape_debug(), drawn(text)))
+        .collect();
+    let found = found.concat();
+    if std::env::var_os("OPSBOOK_BLESS").is_some() {
+        std::fs::write(path, &found).unwrap();
+    }
+    assert_eq!(found, std::fs::read_to_string(path).unwrap_or_default());
+}
+
+#[test]
+fn what_is_sound_is_kept_beside_what_is_refused() {
+    let (root, problems) =
+        read_text("a: &x 1\nb: *x\nc: {d: 1, d: 2}\n? [k]\n: 1\ne: !t f\ng: h\n");
+    assert_eq!(problems.len(), 5);
+    let root = root.unwrap();
+    let keys: Vec<_> = root.as_map().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(keys, ["a", "b", "c", "e", "g"]);
+    assert_eq!(root.get("c").unwrap().get("d").unwrap().text(), Some("1"));
+    assert_eq!(root.get("e").unwrap().text(), Some("f"));
+}
+
+#[test]
+fn depth_is_bounded() {
+    let nested = |levels: usize| format!("{}x{}", "[".repeat(levels), "]".repeat(levels));
+    assert!(read_text(&nested(MAX_DEPTH)).1.is_empty());
+    for levels in [MAX_DEPTH + 1, 200, 20_000, 1_000_000] {
+        let (_, problems) = read_text(&nested(levels));
+        let codes: Vec<_> = problems.iter().map(|problem| problem.code).collect();
+        assert!(codes.contains(&"yaml-too-deep"), "{levels}: {problems:?}");
+    }
+    let blocks: String = (0..2_000)
+        .map(|level| format!("{}a:\n", " ".repeat(level)))
+        .collect();
+    assert_eq!(read_text(&blocks).1[0].code, "yaml-too-deep");
+    // What is not too deep is kept.
+    let (root, _) = read_text(&format!("a: {}\nb: 1\n", nested(MAX_DEPTH)));
+    assert_eq!(root.unwrap().get("b").unwrap().text(), Some("1"));
+}
+
+#[test]
+fn size_and_number_are_bounded() {
+    let code = |text: &str| {
+        let (root, problems) = read_text(text);
+        assert!(root.is_none());
+        problems.last().unwrap().code
+    };
+    assert_eq!(code(&"x".repeat(MAX_BYTES + 1)), "yaml-too-large");
+    assert_eq!(
+        code(&format!("[{}]", "1,".repeat(MAX_VALUES + 2))),
+        "yaml-too-many-values"
+    );
+    assert_eq!(code(&"- !a b\n".repeat(1_000)), "yaml-too-many-problems");
+    let laughs: String = (1..40)
+        .map(|level| format!("x{level}: &x{level} [*x{0}, *x{0}, *x{0}]\n", level - 1))
+        .collect();
+    assert_eq!(
+        code(&format!("x0: &x0 lol\n{laughs}")),
+        "yaml-too-many-problems"
+    );
+}
+
+#[test]
+fn places_are_found_in_linear_time() {
+    // Quadratic work would take minutes here.
+    let text = "schlüssel: ['日本', ü]\n".replace("schlüssel", "ü");
+    let lines: String = (0..50_000).map(|line| format!("k{line}{text}")).collect();
+    let root = sound(&lines);
+    let map = root.as_map().unwrap();
+    let last = &map[map.len() - 1].value.as_seq().unwrap()[0];
+    assert_eq!((last.span.text(), last.span.line()), ("'日本'", 50_000));
+}
