@@ -11,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
-use crate::cli::terminal::{Terminal, count_interrupts};
+use crate::cli::terminal::{About, Terminal, count_interrupts};
 use crate::cli::{Streams, runtime};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
 use crate::event::{Event, PlanRecord, RunStarted, Status, StepRecord, What};
@@ -148,7 +148,12 @@ async fn go(
 ) -> Result<Status, Failure> {
     let interrupts = count_interrupts();
     let (operator, questions) = Operator::new();
-    tokio::spawn(Terminal::new(interrupts.clone()).answer(questions));
+    let about = About {
+        root: context.root.clone(),
+        run: recorder.run(),
+        plan: Arc::clone(&plan),
+    };
+    tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));
     let mut password = manner.password;
     if manner.ask_password && password.is_none() {
         let user = "root".to_owned();

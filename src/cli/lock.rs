@@ -1,7 +1,6 @@
 //! `opsbook lock`: who holds a node's bundle; take it, or give it up.
 
 use std::io::Write;
-use std::sync::Arc;
 
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -15,7 +14,6 @@ use crate::engine::{
 };
 use crate::event::Status;
 use crate::session::OpenOptions;
-use crate::source::Problem;
 
 /// Show, take or give up the lock of a node
 ///
@@ -48,13 +46,7 @@ pub(crate) enum Lock {
 
 pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
     let (Lock::Status { node } | Lock::Acquire { node, .. } | Lock::Release { node, .. }) = args;
-    let node = match context.nodes.select(node)?.as_slice() {
-        [one] => Arc::new(context.nodes.evaluate(one, &[])?),
-        several => {
-            let message = format!("`{node}` selects {} nodes: one is wanted", several.len());
-            return Err(Failure::from(Problem::bare("one-node", message)));
-        }
-    };
+    let node = crate::cli::bridge::one(context, node)?;
     runtime()?.block_on(async {
         let (operator, _) = Operator::new();
         let passwords = Passwords::new(operator, None);

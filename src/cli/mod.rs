@@ -1,6 +1,7 @@
 //! Arguments -> one request; one file for each command. Everything here is for people and
 //! their shells: what is decided is decided elsewhere.
 
+mod bridge;
 pub mod build;
 mod context;
 mod error;
@@ -56,6 +57,9 @@ enum Command {
     Nodes(nodes::List),
     Show(show::Show),
     Ping(ping::Ping),
+    Shell(bridge::Shell),
+    Mount(bridge::Mount),
+    Umount(bridge::Umount),
     Lint(lint::Lint),
     Build(build::Build),
     Init(init::Init),
@@ -130,6 +134,9 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Ping(args) => ping::run(&args, &Context::load(dir)?, streams),
+        Command::Shell(args) => bridge::shell(&args, &Context::load(dir)?),
+        Command::Mount(args) => bridge::mount(&args, &Context::load(dir)?, streams),
+        Command::Umount(args) => bridge::umount(&args, &Context::load(dir)?),
         Command::Lint(args) => lint::run(&args, &Context::read(dir)?, streams),
         Command::Build(args) => {
             let root = context::find_root(dir)?;

@@ -11,7 +11,7 @@ use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, runtime};
 use crate::event::Status;
 use crate::nodes::Node;
-use crate::session::{OpenError, OpenOptions, Session};
+use crate::session::{self, OpenError, OpenOptions, Pong, SudoWay};
 
 /// Open sessions side by side and say who answers
 ///
@@ -55,24 +55,24 @@ pub(crate) fn names(
         let mut tasks = JoinSet::new();
         for node in nodes {
             tasks.spawn(async move {
-                let session = Session::open(&node, &OpenOptions::default()).await;
-                let said = session.as_ref().map(|session| session.hello().clone());
-                let said = said.map_err(Clone::clone);
-                if let Ok(session) = session {
-                    session.close().await;
-                }
-                (node.name.clone(), said)
+                (node.name.clone(), session::ping(&node.transport, &OpenOptions::default()).await)
             });
         }
         let mut bad = 0;
         while let Some(Ok((name, said))) = tasks.join_next().await {
             match said {
-                Ok(hello) => {
-                    let sudo = if hello.has_sudo { ", sudo" } else { "" };
-                    let ms = hello.connect.as_millis();
+                Ok(Pong { hello, round_trip, sudo }) => {
+                    let sudo = match sudo {
+                        SudoWay::Root => "is root".to_owned(),
+                        SudoWay::Missing => "no sudo".to_owned(),
+                        SudoWay::Free => "sudo without a password".to_owned(),
+                        SudoWay::Asks => "sudo with a password".to_owned(),
+                        SudoWay::Refuses(said) => format!("sudo refuses: {said}"),
+                    };
+                    let (connect, answer) = (hello.connect.as_millis(), round_trip.as_millis());
                     writeln!(
                         streams.out,
-                        "{name:<width$}  {} on {}, {}{sudo}, {} cores, {ms} ms",
+                        "{name:<width$}  {} on {}, {}, {sudo}, {} cores, reached in {connect} ms, answers in {answer} ms",
                         hello.user, hello.hostname, hello.shell, hello.cores
                     )?;
                 }

@@ -3,22 +3,100 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use tokio::sync::{mpsc, watch};
 
 use crate::engine::{Answer, Asked, Question};
+use crate::event::What;
+use crate::journal;
+use crate::plan::{NodePlan, Plan};
+use crate::report::dry_run;
 use crate::session::Secret;
 
 /// What a prompt needs to know of the run around it.
 #[derive(Clone, Debug)]
 pub(crate) struct Terminal {
     interrupts: watch::Receiver<u32>,
+    about: About,
+}
+
+/// The run around a prompt.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub root: PathBuf,
+    pub run: String,
+    pub plan: Arc<Plan>,
+}
+
+impl About {
+    fn planned(&self, node: &str) -> Option<&NodePlan> {
+        self.plan
+            .nodes
+            .iter()
+            .find(|planned| planned.node.name == node)
+    }
+
+    /// What the steps printed, from the journal.
+    fn output(&self, node: &str) {
+        let Ok(record) = journal::read(&self.root, &self.run) else {
+            return;
+        };
+        let mut text = String::new();
+        for event in record
+            .events
+            .iter()
+            .filter(|event| event.node.as_deref() == Some(node))
+        {
+            if let What::Output { text: piece, .. } = &event.what {
+                text.push_str(piece);
+            }
+        }
+        show(if text.is_empty() {
+            "  nothing yet\n"
+        } else {
+            &text
+        });
+    }
+
+    /// What to do by hand, with this node's values.
+    fn by_hand(&self, node: &str, step: &str) {
+        let Some(planned) = self.planned(node) else {
+            return;
+        };
+        let Some(step) = planned.steps.iter().find(|planned| planned.name == step) else {
+            return;
+        };
+        let mut text = Vec::new();
+        if dry_run::step(planned, step, &mut text).is_ok() {
+            show(&String::from_utf8_lossy(&text));
+        }
+    }
+
+    async fn shell(&self, node: &str, bundle: &str) {
+        let Some(planned) = self.planned(node) else {
+            return;
+        };
+        let mut command = crate::cli::bridge::shell_in(&planned.node, bundle);
+        let ended = tokio::task::spawn_blocking(move || command.status()).await;
+        if let Ok(Err(error)) = ended {
+            show(&format!("  no shell: {error}\n"));
+        }
+    }
+}
+
+fn show(text: &str) {
+    if let Some(mut tty) = Tty::open() {
+        // Whoever reads the terminal is gone if this fails; the next prompt finds out.
+        let _ = tty.0.write_all(text.as_bytes());
+    }
 }
 
 impl Terminal {
-    pub fn new(interrupts: watch::Receiver<u32>) -> Terminal {
-        Terminal { interrupts }
+    pub fn new(interrupts: watch::Receiver<u32>, about: About) -> Terminal {
+        Terminal { interrupts, about }
     }
 
     /// Answers questions until nobody asks any more. Without a terminal, every answer is that
@@ -54,19 +132,42 @@ impl Terminal {
                 self.choice(prompt, tty, &[("y", Answer::Yes), ("n", Answer::No)])
                     .await
             }
-            Asked::Menu { step, title } => {
-                let prompt = format!(
+            Asked::Menu {
+                step,
+                title,
+                bundle,
+            } => {
+                let mut prompt = format!(
                     "{node}: {step}: {title}\n  [r]un, [s]kip, [b]y hand, [o]utput so far, [!] shell, [q]uit > "
                 );
-                let choices = [
-                    ("r", Answer::Yes),
-                    ("s", Answer::Skip),
-                    ("b", Answer::ByHand),
-                    ("q", Answer::Quit),
-                    ("o", Answer::Output),
-                    ("!", Answer::Shell),
-                ];
-                self.choice(prompt, tty, &choices).await
+                let mut tty = tty;
+                loop {
+                    let Some(line) = self.line(prompt, tty).await else {
+                        return Answer::Quit;
+                    };
+                    match line
+                        .trim()
+                        .chars()
+                        .next()
+                        .map(|key| key.to_ascii_lowercase())
+                    {
+                        Some('r') => return Answer::Yes,
+                        Some('s') => return Answer::Skip,
+                        Some('b') => {
+                            self.about.by_hand(node, step);
+                            return Answer::ByHand;
+                        }
+                        Some('q') => return Answer::Quit,
+                        Some('o') => self.about.output(node),
+                        Some('!') => self.about.shell(node, bundle).await,
+                        _ => {}
+                    }
+                    prompt = "  r, s, b, o, ! or q > ".to_owned();
+                    match Tty::open() {
+                        Some(again) => tty = again,
+                        None => return Answer::Nobody,
+                    }
+                }
             }
             Asked::Note { step } => {
                 let prompt = format!("  note for the journal on {step}: ");

@@ -27,6 +27,8 @@ pub(super) struct Execution<'a> {
     pub accepted: &'a [i32],
     pub values: &'a [u8],
     pub script: &'a [u8],
+    /// It is given a secret.
+    pub secret: bool,
 }
 
 /// How it ended.
@@ -94,6 +96,9 @@ impl NodeRun<'_> {
         {
             bundle.aside(&work.label).await?;
             state = StepState::NotStarted;
+        }
+        if work.secret && work.step.on == On::Node {
+            self.secretive.push(work.label.clone());
         }
         let started = matches!(state, StepState::NotStarted);
         loop {

@@ -36,6 +36,8 @@ pub(super) struct NodeRun<'a> {
     pub rerun: bool,
     /// Stop before the next step.
     pub hold: bool,
+    /// Steps that were given a secret: what they print is not kept on the node.
+    pub secretive: Vec<String>,
     bundle: Option<Bundle>,
     local: Option<Bundle>,
     /// Of the local bundle of an earlier controller.
@@ -139,6 +141,7 @@ async fn attempt(
         resuming: false,
         rerun: false,
         hold: false,
+        secretive: Vec::new(),
         bundle: None,
         local: None,
         old_local: resume.and_then(|record| token_of(record, &node.node.name, true)),
@@ -356,6 +359,7 @@ impl NodeRun<'_> {
     }
 
     async fn close(&mut self) -> Result<(), Halt> {
+        self.tidy().await?;
         if let Some(local) = self.local.take() {
             let path = local.dir.clone();
             local.close().await?;
@@ -380,6 +384,9 @@ impl NodeRun<'_> {
         if !self.touched {
             return self.close().await;
         }
+        // Best effort: the halt itself is what has to be told.
+        let _ = self.tidy().await;
+        let _ = self.leave_values().await;
         let kept = [(&self.local, true), (&self.bundle, false)];
         let kept: Vec<_> = kept
             .into_iter()
@@ -389,6 +396,39 @@ impl NodeRun<'_> {
             self.record(None, What::BundleKept { path, local })?;
         }
         Ok(())
+    }
+
+    /// Takes from the bundle what must not stay: secrets that were printed, and what belongs
+    /// to root.
+    async fn tidy(&mut self) -> Result<(), Halt> {
+        if let Some(root) = self.users.get("root") {
+            root.disown().await?;
+        }
+        for label in std::mem::take(&mut self.secretive) {
+            self.bundle()?.forget(&label).await?;
+        }
+        Ok(())
+    }
+
+    /// The plain values, for a person who goes on by hand in the bundle.
+    pub(super) async fn leave_values(&self) -> Result<(), Halt> {
+        let mut values = crate::session::Values::new();
+        let texts = self.plan.node.texts();
+        for (name, text) in &texts {
+            if let crate::nodes::Text::Plain(text) = text {
+                values
+                    .insert(name, text.clone())
+                    .map_err(ScopeError::from)?;
+            }
+        }
+        for (name, text) in self.scope.iter() {
+            values.insert(name, text).map_err(ScopeError::from)?;
+        }
+        let bundle = self.bundle()?;
+        let path = format!("{}/values", bundle.dir);
+        let content = crate::session::Content::Bytes(&values.assignments());
+        let delivered = bundle.session().deliver(&path, content, 0o600).await;
+        delivered.map_err(|error| Halt::error(error.to_string()))
     }
 
     pub fn record(&self, step: Option<&PlannedStep>, what: What) -> Result<(), Halt> {

@@ -22,8 +22,12 @@ pub enum Asked {
     Confirm { step: String, title: String },
     /// A `manual` step: do it, then say so.
     Manual { step: String, text: String },
-    /// Before each step under `--step`.
-    Menu { step: String, title: String },
+    /// Before each step under `--step`; `bundle` is its path on the node.
+    Menu {
+        step: String,
+        title: String,
+        bundle: String,
+    },
     /// A step was done by hand: what is to be noted?
     Note { step: String },
     /// Ctrl-C while a step runs.
@@ -41,10 +45,6 @@ pub enum Answer {
     /// Of the step menu: it is done by hand.
     ByHand,
     Quit,
-    /// Of the step menu: show again what the steps printed.
-    Output,
-    /// Of the step menu: a shell on the node, in the bundle.
-    Shell,
     /// Of an interruption: end the step.
     Stop,
     /// Of an interruption: go away, the step goes on by itself.

@@ -9,7 +9,8 @@ use crate::engine::node::{Halt, NodeRun};
 use crate::engine::question::{Answer, Asked};
 use crate::event::{Evidence, Status, StepEnded, What};
 use crate::manual::{Expect, is_shell};
-use crate::plan::{PlannedStep, PlannedWork, Script};
+use crate::nodes::Text;
+use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
 use crate::session::{Value, Values};
 
 /// The largest output that is compared or captured whole.
@@ -139,9 +140,12 @@ impl NodeRun<'_> {
     async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
         let by_node = self.plan.node.confirm == Some(crate::nodes::Confirm::Step);
         let ask = if self.options.menu {
+            // The shell of the menu has the run's variables.
+            self.leave_values().await?;
             Asked::Menu {
                 step: step.name.clone(),
                 title: step.title.clone(),
+                bundle: self.bundle()?.dir,
             }
         } else if (step.confirm || by_node) && !self.options.yes {
             Asked::Confirm {
@@ -273,6 +277,7 @@ impl NodeRun<'_> {
             accepted: &step.exit,
             values: &values,
             script: script.text().as_bytes(),
+            secret: secretive(script),
         };
         let ended = self.execute(&work).await?;
         let worked = self
@@ -305,6 +310,7 @@ impl NodeRun<'_> {
                 accepted: &accepted,
                 values: &values,
                 script: text.as_bytes(),
+                secret: secretive(script),
             };
             let ended = self.execute(&work).await?;
             worked = self
@@ -545,6 +551,13 @@ fn assignments(values: &Values, shell: bool) -> Vec<u8> {
         }
     }
     text
+}
+
+fn secretive(script: &Script) -> bool {
+    script
+        .bindings()
+        .iter()
+        .any(|binding| matches!(binding.value, Bound::Text(Text::Secret(_))))
 }
 
 fn first_line(text: &str) -> &str {

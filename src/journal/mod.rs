@@ -311,6 +311,20 @@ impl Record {
         })
     }
 
+    /// Was a bundle left on one of its nodes, to go on with?
+    #[must_use]
+    pub fn is_halted(&self) -> bool {
+        let last = self.events.iter().rev().find(|event| {
+            matches!(
+                event.what,
+                What::BundleKept { local: false, .. }
+                    | What::BundleClosed { local: false, .. }
+                    | What::StepStarted { .. }
+            )
+        });
+        last.is_some_and(|event| !matches!(event.what, What::BundleClosed { .. }))
+    }
+
     /// What earlier steps captured on a node.
     #[must_use]
     pub fn captured(&self, node: &str) -> Vec<(String, String)> {

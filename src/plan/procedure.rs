@@ -20,8 +20,8 @@ pub struct Request<'a> {
 }
 
 /// Names of files in the bundle that are its own.
-const RESERVED: [&str; 9] = [
-    "owner", "lock", "live", "token", "token.n", "recorder", "run", "state", "steps",
+const RESERVED: [&str; 10] = [
+    "owner", "lock", "live", "token", "token.n", "recorder", "run", "state", "steps", "values",
 ];
 
 /// Plans a run; everything wrong is found before anything is reached.

@@ -115,6 +115,19 @@ obb_join() {
   echo OPENED
 }
 
+# obb_disown: what root made in the bundle becomes its owner's, who has to remove it.
+obb_disown() {
+  set -- $(ls -ldn "$obb_dir") && chown -hR "$3:$4" "$obb_dir" && echo OK
+}
+
+# obb_forget NN: what a step printed is not kept on the node: it was given a secret.
+obb_forget() {
+  for obb_f in "$obb_dir/steps/$1/out" "$obb_dir/steps/$1/err"; do
+    if [ -s "$obb_f" ]; then echo '[not kept: this step was given a secret]' >"$obb_f"; fi
+  done
+  echo OK
+}
+
 # obb_look DIR: FREE | HELD …
 obb_look() {
   obb_dir=$1
@@ -159,7 +172,10 @@ obb_step() {
   obb_mine || return 0
   obb_s=$obb_dir/steps/$1
   obb_e=$( (umask 077
-    if [ ! -d "$obb_s" ]; then mkdir "$obb_s" || exit 1; fi
+    if [ ! -d "$obb_s" ]; then
+      mkdir "$obb_s" || exit 1
+      if [ ! -O "$obb_dir" ]; then set -- "$@" $(ls -ldn "$obb_dir") && chown "${11}:${12}" "$obb_s"; fi
+    fi
     # One start for each directory, whatever happens to the connection in between.
     (set -C; : >"$obb_s/started") 2>/dev/null || exit 9
     printf '%s' "$8" >"$obb_s/script" && printf '%s\n' "$7" >"$obb_s/values" &&

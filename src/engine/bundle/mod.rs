@@ -345,6 +345,22 @@ impl Bundle {
         }
     }
 
+    /// Gives everything in it to the login user; for root's view of it.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn disown(&self) -> Result<(), BundleError> {
+        call(&self.session, "obb_disown", &[]).await.map(drop)
+    }
+
+    /// Empties what a step has printed, on the node.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn forget(&self, label: &str) -> Result<(), BundleError> {
+        call(&self.session, "obb_forget", &[label]).await.map(drop)
+    }
+
     /// Is it still ours? Asked before what is done outside a step: a delivery.
     ///
     /// # Errors

@@ -1,0 +1,144 @@
+//! `opsbook shell`, `mount` and `umount`: the bundle as a person's bridge to a node.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use clap::Args;
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, exit};
+use crate::cli::{Streams, runtime};
+use crate::engine::{Operator, Passwords, Reach, bundle_dir};
+use crate::event::Status;
+use crate::nodes::Node;
+use crate::session::{OpenOptions, interactive, sshfs};
+use crate::source::Problem;
+
+/// Open a shell on a node, in the bundle and with the run's variables
+///
+/// Without a bundle, in the home directory.
+#[derive(Args, Debug)]
+pub(crate) struct Shell {
+    #[arg(value_name = "NODE")]
+    node: String,
+}
+
+/// Mount the bundle of a node on a folder of this machine, through sshfs
+#[derive(Args, Debug)]
+pub(crate) struct Mount {
+    #[arg(value_name = "NODE")]
+    node: String,
+    /// The folder; `.opsbook/mnt/NODE` beside the manual if absent
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// Undo `opsbook mount`
+#[derive(Args, Debug)]
+pub(crate) struct Umount {
+    #[arg(value_name = "NODE")]
+    node: String,
+    /// The folder it was mounted on, if another than the usual one
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+pub(crate) fn shell(args: &Shell, context: &Context) -> Result<u8, Failure> {
+    let node = one(context, &args.node)?;
+    let dir = bundle_of(&node)?;
+    let status = shell_in(&node, &dir)
+        .status()
+        .map_err(|error| cannot("the shell", &error))?;
+    Ok(u8::try_from(status.code().unwrap_or(255)).unwrap_or(255))
+}
+
+/// A shell in a bundle; also what `!` in the step menu opens.
+pub(crate) fn shell_in(node: &Node, dir: &str) -> Command {
+    let line = format!(
+        "cd {0} 2>/dev/null || {{ echo 'no bundle here: this is the home directory' >&2; cd; }}; \
+         bundle={0}; set -a; if [ -f ./values ]; then . ./values; fi; if [ -f ./state ]; then . ./state; fi; \
+         set +a; exec \"${{SHELL:-sh}}\" -i",
+        quoted(dir)
+    );
+    interactive(node, &line)
+}
+
+pub(crate) fn mount(args: &Mount, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    let node = one(context, &args.node)?;
+    let dir = bundle_of(&node)?;
+    let onto = onto(context, args.dir.as_ref(), &node);
+    let Some(mut command) = sshfs(&node, &dir, &onto) else {
+        let message = format!("`{}` is not reached by ssh: its bundle is {dir}", node.name);
+        return Err(Failure::from(Problem::bare("mount-transport", message)));
+    };
+    std::fs::create_dir_all(&onto)?;
+    match command.status() {
+        Ok(status) if status.success() => {
+            writeln!(streams.out, "{}", onto.display())?;
+            Ok(0)
+        }
+        Ok(_) => Ok(exit(Status::Error)),
+        Err(error) => Err(cannot("`sshfs` (is it installed?)", &error)),
+    }
+}
+
+pub(crate) fn umount(args: &Umount, context: &Context) -> Result<u8, Failure> {
+    let node = one(context, &args.node)?;
+    let onto = onto(context, args.dir.as_ref(), &node);
+    let tried = Command::new("fusermount").arg("-u").arg(&onto).status();
+    let tried = tried.or_else(|_| Command::new("umount").arg(&onto).status());
+    let status = tried.map_err(|error| cannot("`fusermount`", &error))?;
+    Ok(if status.success() {
+        0
+    } else {
+        exit(Status::Error)
+    })
+}
+
+pub(crate) fn one(context: &Context, selector: &str) -> Result<Arc<Node>, Failure> {
+    match context.nodes.select(selector)?.as_slice() {
+        [one] => Ok(Arc::new(context.nodes.evaluate(one, &[])?)),
+        several => {
+            let message = format!(
+                "`{selector}` selects {} nodes: one is wanted",
+                several.len()
+            );
+            Err(Failure::from(Problem::bare("one-node", message)))
+        }
+    }
+}
+
+fn onto(context: &Context, given: Option<&PathBuf>, node: &Node) -> PathBuf {
+    given
+        .cloned()
+        .unwrap_or_else(|| context.root.join(".opsbook/mnt").join(&node.name))
+}
+
+/// The node says where its bundle is.
+fn bundle_of(node: &Arc<Node>) -> Result<String, Failure> {
+    runtime()?.block_on(async {
+        let (operator, _) = Operator::new();
+        let reach = Reach::open(
+            node,
+            &OpenOptions::default(),
+            &Passwords::new(operator, None),
+        )
+        .await;
+        let reach = reach.map_err(|error| {
+            Failure::Error(format!("`{}`: {error}: {}", node.name, error.said.trim()))
+        })?;
+        let dir = bundle_dir(node, reach.session().hello());
+        reach.close().await;
+        Ok(dir)
+    })
+}
+
+fn cannot(what: &str, error: &std::io::Error) -> Failure {
+    Failure::Error(format!("{what} cannot be started: {error}"))
+}
+
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "'\\''"))
+}

@@ -1,0 +1,92 @@
+//! Commands that give a person a terminal on a node. Nothing here is captured or framed.
+
+use std::process::Command;
+
+use super::values::quote;
+use crate::nodes::{Node, Ssh, Transport};
+
+/// A command that runs a line of shell on the node with the caller's terminal. The line may
+/// hold paths, never values.
+#[must_use]
+pub fn interactive(node: &Node, line: &str) -> Command {
+    match &node.transport {
+        Transport::Local => {
+            let mut command = Command::new("sh");
+            command.arg("-c").arg(line);
+            command
+        }
+        Transport::Exec(argv) => {
+            let mut command = Command::new(argv.first().map_or("", String::as_str));
+            command.args(argv.iter().skip(1)).arg("-c").arg(line);
+            command
+        }
+        Transport::Ssh(ssh) => {
+            let mut command = Command::new("ssh");
+            command
+                .arg("-t")
+                .args(["-o", "RemoteCommand=none", "-o", "LogLevel=ERROR"]);
+            arguments(ssh, "-p", &mut command);
+            let mut quoted = b"exec sh -c ".to_vec();
+            quote(line.as_bytes(), &mut quoted);
+            command
+                .arg("--")
+                .arg(&ssh.host)
+                .arg(String::from_utf8_lossy(&quoted).into_owned());
+            command
+        }
+    }
+}
+
+/// The `sshfs` command that mounts a directory of the node; nothing for other transports.
+#[must_use]
+pub fn sshfs(node: &Node, dir: &str, onto: &std::path::Path) -> Option<Command> {
+    let Transport::Ssh(ssh) = &node.transport else {
+        return None;
+    };
+    let mut command = Command::new("sshfs");
+    let user = ssh
+        .user
+        .as_ref()
+        .map(|user| format!("{user}@"))
+        .unwrap_or_default();
+    command.arg(format!("{user}{}:{dir}", ssh.host)).arg(onto);
+    command.args(["-o", "reconnect", "-o", "ServerAliveInterval=5"]);
+    let without_user = Ssh {
+        user: None,
+        ..ssh.clone()
+    };
+    // sshfs knows `-p`; the jump host is an option of ssh there.
+    if let Some(jump) = &ssh.jump {
+        command.arg("-o").arg(format!("ProxyJump={jump}"));
+    }
+    arguments(
+        &Ssh {
+            jump: None,
+            ..without_user
+        },
+        "-p",
+        &mut command,
+    );
+    Some(command)
+}
+
+fn arguments(ssh: &Ssh, port: &str, command: &mut Command) {
+    for option in &ssh.options {
+        command.arg("-o").arg(option);
+    }
+    if let Some(number) = ssh.port {
+        command.arg(port).arg(number.to_string());
+    }
+    if let Some(user) = &ssh.user {
+        command.arg("-l").arg(user);
+    }
+    if let Some(identity) = &ssh.identity {
+        command.arg("-o").arg("IdentitiesOnly=yes");
+        command
+            .arg("-o")
+            .arg(format!("IdentityFile={}", identity.display()));
+    }
+    if let Some(jump) = &ssh.jump {
+        command.arg("-J").arg(jump);
+    }
+}
