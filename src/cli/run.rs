@@ -358,11 +358,7 @@ fn own_open_run(context: &Context, plan: &Plan) -> Option<String> {
             .nodes
             .iter()
             .any(|node| started.nodes.contains(&node.node.name));
-    (same
-        && record
-            .status()
-            .is_none_or(|status| !matches!(status, Status::Ok | Status::Blocked)))
-    .then_some(run)
+    (same && record.is_halted()).then_some(run)
 }
 
 fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {
