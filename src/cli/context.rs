@@ -6,7 +6,7 @@ use crate::cli::error::Failure;
 use crate::manual::{self, Manual};
 use crate::nodes::{self, Nodes};
 use crate::source::Problem;
-use crate::vocabulary::Vocabulary;
+use crate::vocabulary::{self, Vocabulary};
 
 /// A manual with its nodes and its vocabulary.
 pub(crate) struct Context {
@@ -40,7 +40,12 @@ impl Context {
     /// Reads everything and keeps what is wrong.
     pub fn read(dir: Option<&Path>) -> Result<Context, Failure> {
         let root = find_root(dir)?;
-        let (manual, mut problems) = manual::load(&root);
+        let (mut manual, mut problems) = manual::load(&root);
+        for group in manual.groups.values_mut() {
+            let (typed, more) = vocabulary::include(&root, std::mem::take(&mut group.typed));
+            group.typed = typed;
+            problems.extend(more);
+        }
         let (nodes, more) = nodes::load(&root, &manual.settings);
         problems.extend(more);
         let (vocabulary, more) = Vocabulary::with_project(&root);

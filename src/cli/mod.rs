@@ -3,6 +3,7 @@
 
 mod bridge;
 pub mod build;
+mod checks;
 mod context;
 mod error;
 mod history;
@@ -61,6 +62,7 @@ enum Command {
     Mount(bridge::Mount),
     Umount(bridge::Umount),
     Lint(lint::Lint),
+    Checks(checks::Checks),
     Build(build::Build),
     Init(init::Init),
     History(history::History),
@@ -138,6 +140,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Mount(args) => bridge::mount(&args, &Context::load(dir)?, streams),
         Command::Umount(args) => bridge::umount(&args, &Context::load(dir)?),
         Command::Lint(args) => lint::run(&args, &Context::read(dir)?, streams),
+        Command::Checks(args) => checks::run(&args, dir, streams),
         Command::Build(args) => {
             let root = context::find_root(dir)?;
             Ok(build::run(

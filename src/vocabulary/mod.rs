@@ -9,9 +9,11 @@ mod expected;
 mod facts;
 mod found;
 mod header;
+mod include;
 mod json_path;
 mod matchers;
 mod patterns;
+pub mod reference;
 mod understand;
 mod versions;
 
@@ -29,6 +31,7 @@ pub use batch::Batch;
 pub use facts::{CannotLook, Facts};
 pub use found::Found;
 pub use header::{Argument, ArgumentKind, COMMON, Fact, FactKind, Kind};
+pub use include::include;
 pub use matchers::{Comparison, Matcher};
 
 macro_rules! builtin {
@@ -142,14 +145,21 @@ impl Vocabulary {
         if let Some(probe) = self.kinds.get(&name) {
             return understand::understand(probe, kind, resource, attributes);
         }
-        let message = format!("there is no type of check called `{}`", kind.value);
-        let problem = Problem::error("unknown-type", kind.span.clone(), message)
-            .did_you_mean(&kind.value, self.kinds.keys().map(String::as_str));
-        let problem = match problem.hint {
+        let mut problem = self.unknown(&kind.value);
+        problem.span = Some(kind.span.clone());
+        (None, vec![problem])
+    }
+
+    /// That there is no such type, and which was probably meant.
+    #[must_use]
+    pub fn unknown(&self, name: &str) -> Problem {
+        let message = format!("there is no type of check called `{name}`");
+        let problem = Problem::bare("unknown-type", message)
+            .did_you_mean(name, self.kinds.keys().map(String::as_str));
+        match problem.hint {
             Some(_) => problem,
             None => problem.hint("`opsbook checks` lists them; a file in `checks/` adds one"),
-        };
-        (None, vec![problem])
+        }
     }
 
     fn add(&mut self, source: &Arc<Source>, name: &str, builtin: bool) -> Vec<Problem> {

@@ -1,0 +1,62 @@
+//! `opsbook checks`: the types of check that there are, from the headers of their probes.
+
+use std::path::Path;
+
+use clap::Args;
+
+use crate::cli::Streams;
+use crate::cli::context::find_root;
+use crate::cli::error::Failure;
+use crate::source::Problem;
+use crate::vocabulary::{Vocabulary, reference};
+
+/// List the types of check, or explain some of them
+///
+/// Types of the manual's own `checks/` folder are among them, where there is a manual.
+#[derive(Args, Debug)]
+pub(crate) struct Checks {
+    /// Types to explain
+    #[arg(value_name = "TYPE")]
+    types: Vec<String>,
+    /// All of the reference, in Markdown
+    #[arg(long, conflicts_with = "types")]
+    markdown: bool,
+}
+
+pub(crate) fn run(args: &Checks, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+    let vocabulary = vocabulary(dir)?;
+    let text = if args.markdown {
+        reference::chapter(&vocabulary)
+    } else if args.types.is_empty() {
+        reference::list(&vocabulary)
+    } else {
+        explain(&vocabulary, &args.types)?
+    };
+    streams.out.write_all(text.as_bytes())?;
+    Ok(0)
+}
+
+/// The manual's own, or what comes with opsbook where there is no manual.
+fn vocabulary(dir: Option<&Path>) -> Result<Vocabulary, Failure> {
+    let root = match find_root(dir) {
+        Ok(root) => root,
+        Err(failure) if dir.is_some() => return Err(failure),
+        Err(_) => return Ok(Vocabulary::builtin().clone()),
+    };
+    let (vocabulary, problems) = Vocabulary::with_project(&root);
+    if problems.iter().any(Problem::is_error) {
+        return Err(Failure::Problems(problems));
+    }
+    Ok(vocabulary)
+}
+
+fn explain(vocabulary: &Vocabulary, names: &[String]) -> Result<String, Failure> {
+    let explained: Result<Vec<String>, Problem> = names
+        .iter()
+        .map(|name| match vocabulary.get(name) {
+            Some(kind) => Ok(reference::explain(kind)),
+            None => Err(vocabulary.unknown(name)),
+        })
+        .collect();
+    Ok(explained?.join("\n"))
+}

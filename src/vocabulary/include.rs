@@ -1,0 +1,404 @@
+//! `gossfile`: the checks of other files, put where they are included. Reads files; knows
+//! nothing of what the checks mean.
+
+use std::path::{Path, PathBuf};
+
+use crate::manual::{Spanned, TypedCheck};
+use crate::source::{Passage, Problem, Source, Span};
+use crate::yaml::{self, Value, Yaml};
+
+/// How deep gossfiles may include each other.
+const DEPTH: usize = 16;
+
+/// Puts the checks of included files in the place of each `gossfile`. Names are relative to
+/// `root`, and within an included file to its own folder; a name with `*` or `?` includes
+/// every file that fits, in the order of their names.
+#[must_use]
+pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Problem>) {
+    let mut reader = Reader {
+        root,
+        open: Vec::new(),
+        checks: Vec::new(),
+        problems: Vec::new(),
+    };
+    let includes = typed.iter().any(is_include);
+    reader.take(Path::new(""), typed);
+    if includes {
+        reader.refuse_doubles();
+    }
+    (reader.checks, reader.problems)
+}
+
+struct Reader<'a> {
+    root: &'a Path,
+    /// Files that are being read, from the outermost; relative to the root.
+    open: Vec<PathBuf>,
+    checks: Vec<TypedCheck>,
+    problems: Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn take(&mut self, folder: &Path, typed: Vec<TypedCheck>) {
+        for check in typed {
+            if is_include(&check) {
+                self.include(folder, &check);
+            } else {
+                self.checks.push(check);
+            }
+        }
+    }
+
+    fn include(&mut self, folder: &Path, check: &TypedCheck) {
+        let Some(name) = self.name(check) else {
+            return;
+        };
+        if Path::new(&name.value).is_absolute() {
+            let message = format!("`{}` is not in the folder of the manual", name.value);
+            self.problem("gossfile", &name.span, message);
+            return;
+        }
+        let files = find(self.root, &folder.join(&name.value));
+        if files.is_empty() {
+            let message = format!("there is no file `{}`", folder.join(&name.value).display());
+            self.problem("gossfile", &name.span, message);
+        }
+        for file in files {
+            self.file(&file, &name.span);
+        }
+    }
+
+    /// What is to be included; nothing where it is skipped.
+    fn name(&mut self, check: &TypedCheck) -> Option<Spanned<String>> {
+        let empty = yaml::Map::new();
+        let map = match &check.attributes.value {
+            Value::Map(map) => map,
+            Value::Null => &empty,
+            _ => {
+                let message = "`gossfile` takes a map: `{file: NAME}`";
+                self.problem("gossfile", &check.attributes.span, message.to_owned());
+                return None;
+            }
+        };
+        let mut name = check.resource.clone();
+        for (key, entry) in map {
+            match (key.as_str(), &entry.value.value) {
+                ("skip", Value::Bool(true)) => return None,
+                ("skip", Value::Bool(false)) | ("title" | "meta", _) => {}
+                ("file", Value::Str(file)) => {
+                    name = Spanned {
+                        value: file.clone(),
+                        span: entry.value.span.clone(),
+                    };
+                }
+                (key, _) => {
+                    let message = format!("`gossfile` has no attribute `{key}`, or not this value");
+                    let problem = Problem::error("gossfile", entry.key.clone(), message);
+                    self.problems
+                        .push(problem.hint("there are `file: NAME` and `skip: true`"));
+                    return None;
+                }
+            }
+        }
+        Some(name)
+    }
+
+    fn file(&mut self, path: &Path, included: &Span) {
+        if self.open.iter().any(|open| open == path) {
+            let message = format!("`{}` includes itself", path.display());
+            self.problem("gossfile", included, message);
+            return;
+        }
+        if self.open.len() == DEPTH {
+            let message = format!("gossfiles include each other more than {DEPTH} deep");
+            self.problem("gossfile", included, message);
+            return;
+        }
+        let text = match std::fs::read_to_string(self.root.join(path)) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("cannot read `{}`: {error}", path.display());
+                self.problem("gossfile", included, message);
+                return;
+            }
+        };
+        let source = Source::new(path, text);
+        let (yaml, mut problems) = yaml::read(&Passage::whole(&source));
+        if source.text.contains("{{")
+            && let Some(first) = problems.first_mut()
+        {
+            first.hint = Some("Go templates are not read; write `${name}` for a value".to_owned());
+        }
+        self.problems.append(&mut problems);
+        let Some(yaml) = yaml else { return };
+        let typed = self.checks_of(&yaml);
+        self.open.push(path.to_owned());
+        self.take(path.parent().unwrap_or(Path::new("")), typed);
+        self.open.pop();
+    }
+
+    fn checks_of(&mut self, yaml: &Yaml) -> Vec<TypedCheck> {
+        let mut typed = Vec::new();
+        let Some(kinds) = self.map(yaml) else {
+            return typed;
+        };
+        for (kind, entry) in kinds {
+            let Some(resources) = self.map(&entry.value) else {
+                continue;
+            };
+            for (resource, attributes) in resources {
+                typed.push(TypedCheck {
+                    kind: spanned(kind, &entry.key),
+                    resource: spanned(resource, &attributes.key),
+                    attributes: attributes.value.clone(),
+                });
+            }
+        }
+        typed
+    }
+
+    fn map<'y>(&mut self, yaml: &'y Yaml) -> Option<&'y yaml::Map> {
+        match &yaml.value {
+            Value::Map(map) => Some(map),
+            Value::Null => None,
+            _ => {
+                let message = format!(
+                    "a gossfile is types, each a map of names; found {}",
+                    yaml.kind()
+                );
+                self.problem("gossfile", &yaml.span, message);
+                None
+            }
+        }
+    }
+
+    /// goss lets the file that comes later win, without a word.
+    fn refuse_doubles(&mut self) {
+        let mut seen = std::collections::HashMap::new();
+        for check in &self.checks {
+            let name = (check.kind.value.clone(), check.resource.value.clone());
+            if let Some(first) = seen.insert(name, &check.resource.span) {
+                let message = format!(
+                    "`{}/{}` is in this group twice",
+                    check.kind.value, check.resource.value
+                );
+                let problem =
+                    Problem::error("duplicate-check", check.resource.span.clone(), message);
+                self.problems
+                    .push(problem.note(first.clone(), "first here"));
+            }
+        }
+    }
+
+    fn problem(&mut self, code: &'static str, span: &Span, message: String) {
+        self.problems
+            .push(Problem::error(code, span.clone(), message));
+    }
+}
+
+fn is_include(check: &TypedCheck) -> bool {
+    check.kind.value == "gossfile"
+}
+
+fn spanned(value: &str, span: &Span) -> Spanned<String> {
+    Spanned {
+        value: value.to_owned(),
+        span: span.clone(),
+    }
+}
+
+/// The files that a name with `*` and `?` stands for, relative to the root, sorted.
+fn find(root: &Path, pattern: &Path) -> Vec<PathBuf> {
+    let mut found = vec![PathBuf::new()];
+    for part in pattern.components() {
+        let part = part.as_os_str().to_string_lossy();
+        if !part.contains(['*', '?']) {
+            for path in &mut found {
+                if part == ".." {
+                    path.pop();
+                } else if part != "." {
+                    path.push(&*part);
+                }
+            }
+            continue;
+        }
+        let mut deeper = Vec::new();
+        for folder in found {
+            let Ok(entries) = std::fs::read_dir(root.join(&folder)) else {
+                continue;
+            };
+            for entry in entries.flatten() {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if fits(part.as_bytes(), name.as_bytes()) {
+                    deeper.push(folder.join(name));
+                }
+            }
+        }
+        found = deeper;
+    }
+    found.retain(|path| root.join(path).is_file());
+    found.sort();
+    found
+}
+
+/// Whether a name fits a pattern of `*` and `?`. A leading dot must be written.
+fn fits(pattern: &[u8], name: &[u8]) -> bool {
+    if name.first() == Some(&b'.') && pattern.first() != Some(&b'.') {
+        return false;
+    }
+    let (mut p, mut n, mut star) = (0, 0, None);
+    while n < name.len() {
+        match pattern.get(p) {
+            Some(b'*') => {
+                star = Some((p, n));
+                p += 1;
+            }
+            Some(&c) if c == b'?' || c == name[n] => {
+                p += 1;
+                n += 1;
+            }
+            _ => match star {
+                Some((at, from)) => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    n = from + 1;
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern[p..].iter().all(|&c| c == b'*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn includes(files: &[(&str, &str)], text: &str) -> (Vec<String>, String) {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let source = Source::new("manual/a.md", text);
+        let (yaml, problems) = yaml::read(&Passage::whole(&source));
+        assert!(problems.is_empty());
+        let mut reader = Reader {
+            root: folder.path(),
+            open: Vec::new(),
+            checks: Vec::new(),
+            problems: Vec::new(),
+        };
+        let typed = reader.checks_of(&yaml.unwrap());
+        let (checks, problems) = include(folder.path(), typed);
+        let names = checks
+            .iter()
+            .map(|check| {
+                format!(
+                    "{}/{} {}",
+                    check.kind.value,
+                    check.resource.value,
+                    check.resource.span.place()
+                )
+            })
+            .collect();
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        (names, problems.join("\n"))
+    }
+
+    #[test]
+    fn included_checks_stand_where_they_are_included() {
+        let (names, problems) = includes(
+            &[
+                (
+                    "goss/a.yaml",
+                    "file:\n  /a: {}\ngossfile:\n  sub/c.yaml: {}\n",
+                ),
+                ("goss/b.yaml", "user: {b: {exists: true}}\n"),
+                (
+                    "goss/sub/c.yaml",
+                    "group:\n  c: {}\ngossfile: {../../d.yaml: {}}\n",
+                ),
+                ("d.yaml", "port: {22: {}}\n"),
+                ("e.yaml", "port: {23: {}}\n"),
+            ],
+            "user: {first: {}}\ngossfile:\n  goss/*.yaml: {}\n  e.yaml: {skip: true}\n  mine: {file: e.yaml}\n",
+        );
+        assert_eq!(problems, "");
+        assert_eq!(
+            names,
+            [
+                "user/first manual/a.md:1",
+                "file//a goss/a.yaml:2",
+                "group/c goss/sub/c.yaml:2",
+                "port/22 d.yaml:1",
+                "user/b goss/b.yaml:1",
+                "port/23 e.yaml:1",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_included_says_where() {
+        for (files, text, expected) in [
+            (
+                &[][..],
+                "gossfile:\n  none.yaml: {}\n",
+                "manual/a.md:2:3: error: there is no file `none.yaml`\n  |\n2 |   none.yaml: {}\n  |   ^^^^^^^^^",
+            ),
+            (
+                &[],
+                "gossfile:\n  /etc/goss.yaml: {}\n",
+                "manual/a.md:2:3: error: `/etc/goss.yaml` is not in the folder of the manual\n  |\n2 |   /etc/goss.yaml: {}\n  |   ^^^^^^^^^^^^^^",
+            ),
+            (
+                &[("a.yaml", "gossfile: {a.yaml: {}}\n")],
+                "gossfile: {a.yaml: {}}\n",
+                "a.yaml:1:12: error: `a.yaml` includes itself\n  |\n1 | gossfile: {a.yaml: {}}\n  |            ^^^^^^",
+            ),
+            (
+                &[("a.yaml", "user: {x: {}}\n")],
+                "user: {x: {}}\ngossfile: {a.yaml: {}}\n",
+                "a.yaml:1:8: error: `user/x` is in this group twice\n  |\n1 | user: {x: {}}\n  |        ^\nmanual/a.md:1:8: first here\n  |\n1 | user: {x: {}}\n  |        ^",
+            ),
+            (
+                &[("a.yaml", "[1]\n")],
+                "gossfile: {a.yaml: {}}\n",
+                "a.yaml:1:1: error: a gossfile is types, each a map of names; found a list\n  |\n1 | [1]\n  | ^^^",
+            ),
+        ] {
+            let (_, problems) = includes(files, text);
+            assert_eq!(problems, expected);
+        }
+    }
+
+    #[test]
+    fn a_go_template_is_told() {
+        let (_, problems) = includes(
+            &[("a.yaml", "file:\n{{range .x}}\n  {{.}}: {}\n{{end}}\n")],
+            "gossfile: {a.yaml: {}}\n",
+        );
+        assert!(
+            problems.contains("Go templates are not read; write `${name}` for a value"),
+            "{problems}"
+        );
+    }
+
+    #[test]
+    fn patterns_of_names() {
+        for (pattern, name, expected) in [
+            ("*.yaml", "a.yaml", true),
+            ("*.yaml", "a.yml", false),
+            ("goss-?.yaml", "goss-1.yaml", true),
+            ("*", ".hidden", false),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+        ] {
+            assert_eq!(
+                fits(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern}"
+            );
+        }
+    }
+}
