@@ -207,3 +207,321 @@ fn what_is_not_understood_is_drawn() {
         assert_eq!(understand(check).unwrap_err(), expected);
     }
 }
+
+/// The root of this repository.
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn every_probe_is_builtin_and_has_a_sound_header() {
+    let (vocabulary, problems) = Vocabulary::with_project(repository());
+    let drawn: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(drawn.join("\n"), "");
+    assert!(vocabulary.types().all(|kind| kind.builtin));
+    assert_eq!(vocabulary.types().count(), BUILTIN.len());
+    for kind in vocabulary.types() {
+        assert!(
+            !kind.about.is_empty() || kind.title.len() > 10,
+            "{}",
+            kind.name
+        );
+        assert!(!kind.examples.is_empty(), "{} has no example", kind.name);
+    }
+}
+
+#[test]
+fn every_example_of_a_header_is_understood() {
+    for kind in Vocabulary::builtin().types() {
+        for example in &kind.examples {
+            let check = format!("{}:\n  {example}\n", kind.name);
+            assert!(understand(&check).is_ok(), "{:?}", understand(&check));
+        }
+    }
+}
+
+#[test]
+fn probes_pass_shellcheck() {
+    let mut command = std::process::Command::new("shellcheck");
+    command.args(["-s", "sh"]).current_dir(repository());
+    let probes = BUILTIN.iter().map(|(name, _)| format!("checks/{name}.sh"));
+    command.args(probes).arg("src/vocabulary/prelude.sh");
+    match command.output() {
+        Ok(output) => assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stdout)
+        ),
+        Err(_) => super::probes::skipped("`shellcheck` is not installed"),
+    }
+}
+
+#[test]
+fn the_reference_is_up_to_date() {
+    let path = repository().join("manual/reference/vocabulary.md");
+    let text = reference::chapter(Vocabulary::builtin());
+    if std::env::var_os("OPSBOOK_BLESS").is_some_and(|bless| bless == "1") {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, &text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    let first = written
+        .lines()
+        .zip(text.lines())
+        .position(|(written, now)| written != now);
+    assert!(
+        written == text,
+        "manual/reference/vocabulary.md is out of date from line {:?}: OPSBOOK_BLESS=1 cargo test --lib the_reference_is_up_to_date",
+        first.map(|line| line + 1)
+    );
+}
+
+#[test]
+fn a_type_is_explained_from_its_header() {
+    let kind = Vocabulary::builtin().get("group").unwrap();
+    assert_eq!(
+        reference::explain(kind),
+        "group: a group of users
+
+Local groups are read from `/etc/group`; others (LDAP and its kind) are asked of `getent`.
+
+Which, and how to look:
+  groupname  name of the group; the name of the check where it is not said (text)
+
+What to expect:
+  exists     the system knows the group; expected to be `true` where it is not said (true or false)
+  gid        number of the group (number)
+  members    users who have it as a further group (list)
+
+Needs on the node: none for local groups; `getent` for others
+
+Example:
+  group:
+    www-data: {gid: 33}
+"
+    );
+}
+
+fn project(name: &str, probe: &str) -> (Vocabulary, String) {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("checks")).unwrap();
+    std::fs::write(folder.path().join("checks").join(name), probe).unwrap();
+    let (vocabulary, problems) = Vocabulary::with_project(folder.path());
+    let drawn: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    (vocabulary, drawn.join("\n"))
+}
+
+#[test]
+fn a_project_adds_a_type() {
+    // The very example of the reference.
+    let text = include_str!("reference.md");
+    let probe = text.split("```sh\n").nth(1).unwrap();
+    let probe = probe.split("```").next().unwrap();
+    let (vocabulary, problems) = project("queue.sh", probe);
+    assert_eq!(problems, "");
+    let kind = vocabulary.get("queue").unwrap();
+    assert!(!kind.builtin);
+    assert_eq!(kind.facts[0].default.as_deref(), Some("0"));
+    assert!(
+        reference::list(&vocabulary)
+            .contains("messages that wait in the mail queue  (of this project)")
+    );
+}
+
+#[test]
+fn a_header_that_is_wrong_is_drawn() {
+    for (probe, expected) in [
+        (
+            "#!/bin/sh\necho hi\n",
+            "checks/x.sh:1:1: error: the first line does not say `# x: TITLE`\n  |\n1 | #!/bin/sh\n  | ^^^^^^^^^\n\nhint: a probe begins with `# TYPE: TITLE`, and has `#: key NAME TYPE -- HELP` and `#: fact NAME TYPE -- HELP`",
+        ),
+        (
+            "# x: things\n#: key name text -- it\n#: fact n number -- how many\n#: fact m int -- more\n",
+            "checks/x.sh:3:1: error: unknown type `number`; there are bool, int, text, mode, list, sorted, addresses, lines, headers, days\n  |\n3 | #: fact n number -- how many\n  | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
+        (
+            "# x: things\n#: key name text -- it\n#: fcat n int -- how many\n#: fact m int -- more\n",
+            "checks/x.sh:3:1: error: unknown directive `fcat`; there are `key`, `arg`, `fact`, `tools`, `waits` and `example`\n  |\n3 | #: fcat n int -- how many\n  | ^^^^^^^^^^^^^^^^^^^^^^^^^",
+        ),
+    ] {
+        assert_eq!(project("x.sh", probe).1, expected);
+    }
+}
+
+#[test]
+fn values_are_put_in_but_not_into_commands() {
+    let mut put = |text: &str| text.replace("${port}", "80").replace("${name}", "web");
+    let mut port = one("port: {'tcp:${port}': {ip: ['${name}']}}");
+    port.map_text(&mut put);
+    assert_eq!(port.name(), "port/tcp:80");
+    assert_eq!(port.arguments(), [("port".to_owned(), "tcp:80".to_owned())]);
+    let facts = Facts::read(b"N", b"listening true\nip web\n", b"");
+    assert_eq!(port.decide(&facts), Decision::Holds);
+
+    let mut command = one("command: {'curl ${name}': {stdout: ['${name}']}}");
+    command.map_text(&mut put);
+    assert_eq!(command.name(), "command/curl ${name}");
+    assert_eq!(command.commands().collect::<Vec<_>>(), ["curl ${name}"]);
+
+    let mut number = one("file: {/x: {size: '${port}', mode: {not: '0${port}'}}}");
+    number.map_text(&mut put);
+    let facts = Facts::read(b"N", b"exists true\nsize 80\nmode 0644\n", b"");
+    assert_eq!(number.decide(&facts), Decision::Holds);
+
+    let mut compared = one("matching: {x: {content: '${port}', matches: {ge: '${port}'}}}");
+    compared.map_text(&mut put);
+    assert_eq!(compared.decide(&facts), Decision::Holds);
+}
+
+#[test]
+fn what_a_check_says_about_itself() {
+    use std::time::Duration;
+    let seconds = Duration::from_secs;
+    let check = one(
+        "command: {x: {exec: 'true', title: T, meta: {a: [1]}, timeout: 2000, retry_count: 3, retry_delay: 500ms, sudo: ana, on: local, skip: {reason: later, until: 2027-01-31}}}",
+    );
+    assert_eq!(check.title(), Some("T"));
+    assert_eq!(check.timeout(), Some(seconds(2)));
+    assert_eq!(
+        check.eventually(),
+        Some((Duration::from_millis(1500), Duration::from_millis(500)))
+    );
+    assert_eq!(check.sudo().unwrap().0, "ana");
+    assert_eq!(check.on(), crate::manual::On::Local);
+    let waiver = check.skip().unwrap();
+    assert_eq!(waiver.reason, "later");
+    assert_eq!(waiver.until.unwrap().to_string(), "2027-01-31");
+    assert!(check.may_wait());
+
+    let plain = one("service: {x: {running: true, eventually: 60s/2s, skip: false, timeout: 3s}}");
+    assert_eq!(plain.eventually(), Some((seconds(60), seconds(2))));
+    assert_eq!(plain.timeout(), Some(seconds(3)));
+    assert!(plain.skip().is_none() && !plain.may_wait());
+    assert_eq!(one("command: {x: {}}").timeout(), Some(seconds(10)));
+    assert_eq!(
+        one("service: {x: {running: true, skip: true}}")
+            .skip()
+            .unwrap()
+            .reason,
+        "skipped in the manual"
+    );
+}
+
+/// goss's own examples of matchers, from its documentation's meaning.
+#[test]
+fn matchers_mean_what_they_mean_in_goss() {
+    for (content, matches, expected) in [
+        ("foo", "foo", true),
+        ("foo", "bar", false),
+        (
+            "42",
+            "{and: ['42', {have-prefix: '4'}, {have-suffix: '2'}, {match-regexp: '\\d{2}'}, {contain-substring: '2'}]}",
+            true,
+        ),
+        ("'42'", "{and: [42, 42.0, {gt: 40}, {lt: 45}]}", true),
+        ("'128.3'", "{and: [128.3, {le: 129}, {gt: 120.2}]}", true),
+        (
+            "[foo, bar, moo]",
+            "{and: [{contain-elements: [foo, bar]}, [foo, bar], {equal: [foo, bar, moo]}, {consist-of: [foo, {have-prefix: m}, bar]}, {contain-element: {have-prefix: b}}]}",
+            true,
+        ),
+        ("[foo, bar, moo]", "{equal: [bar, foo, moo]}", false),
+        ("[foo, bar, moo]", "{consist-of: [foo, bar]}", false),
+        ("[group1, group2]", "[group1, group2, group2]", false),
+        (
+            "['45', '46', '47']",
+            "[{contain-element: {match-regexp: '4.'}}]",
+            true,
+        ),
+        (
+            "['45', '46', '47']",
+            "[{match-regexp: '4.'}, '45', {and: [{ge: 46}, {le: 50}]}]",
+            true,
+        ),
+        ("[2]", "{contain-element: 2}", true),
+        ("{foo: bar, baz: bing}", "{and: [{have-key: baz}]}", true),
+        ("{foo: bar}", "{not: {have-key: baz}}", true),
+        (
+            "{foo: bar}",
+            "{have-key-with-value: {foo: {have-prefix: b}}}",
+            true,
+        ),
+        ("{foo: bar}", "{have-key-with-value: {foo: c}}", false),
+        (
+            "[1.0.1, 1.9.9]",
+            "{semver-constraint: '>1.0.0 <2.0.0 !=1.5.0'}",
+            true,
+        ),
+        (
+            "[1.0.1, 1.5.0, 1.9.9]",
+            "{not: {semver-constraint: '>1.0.0 <2.0.0 !=1.5.0'}}",
+            true,
+        ),
+        ("abc", "{have-len: 3}", true),
+        ("[a, b]", "{have-len: 3}", false),
+        ("abc", "{or: [{have-len: 9}, {have-suffix: c}]}", true),
+        ("abc", "{or: [{gt: 9}, {lt: 9}]}", false),
+        ("abc", "{not: {gt: 9}}", false),
+        ("true", "true", true),
+        ("'true'", "true", false),
+        (
+            "'{\"foo\": \"bar\", \"moo\": {\"nested\": \"cow\"}, \"count\": \"15\"}'",
+            "{gjson: {moo.nested: cow, foo: {have-prefix: b}, count: {le: 25}, '@this': {have-key: foo}, moo: {and: [{have-key: nested}, {not: {have-key: nested2}}]}}}",
+            true,
+        ),
+        ("'{\"a\": 1}'", "{gjson: {b: 1}}", false),
+        ("no json", "{not: {gjson: {b: 1}}}", false),
+        (
+            "\"x\\nfoo y\\n\"",
+            "{have-patterns: [foo, '!bar', '/^x$/']}",
+            true,
+        ),
+        ("\"a\\nb\"", "{contain-elements: [a, {not: c}]}", true),
+    ] {
+        let check = format!("matching: {{x: {{content: {content}, matches: {matches}}}}}");
+        let decision = one(&check).decide(&Facts::default());
+        assert_eq!(
+            decision == Decision::Holds,
+            expected,
+            "{check}: {decision:?}"
+        );
+    }
+}
+
+#[test]
+fn matchers_that_are_wrong_are_refused() {
+    for (matches, expected) in [
+        ("{xml: {xpath: a}}", "the matcher `xml` is not supported"),
+        (
+            "{match-regexp: '('}",
+            "`(` is no regular expression: unclosed group",
+        ),
+        ("{semver-constraint: '>1'}", "`1` is no semantic version"),
+        ("{have-len: x}", "`have-len` takes a number"),
+        ("{gt: x}", "`gt` takes a number"),
+        ("{and: x}", "`and` takes a list"),
+        ("{and: []}", "an empty list in `matches` asserts nothing"),
+        (
+            "{contain-element: [a]}",
+            "`contain-element` takes one value or matcher; `contain-elements` takes a list",
+        ),
+        ("{}", "an empty map says nothing"),
+        ("{gjson: x}", "`gjson` takes a map"),
+        (
+            "{have-patterns: ['/(/']}",
+            "`(` is no regular expression: unclosed group",
+        ),
+        ("~", "`matches` has no value"),
+    ] {
+        let check = format!("matching:\n  x: {{content: a, matches: {matches}}}\n");
+        let drawn = understand(&check).unwrap_err();
+        let message = drawn
+            .lines()
+            .next()
+            .unwrap()
+            .split("error: ")
+            .nth(1)
+            .unwrap();
+        assert_eq!(message, expected, "{check}");
+    }
+}

@@ -107,7 +107,7 @@ fn shells() -> Vec<Vec<&'static str>> {
 }
 
 /// Names what was not tested; on a machine that must test everything, that is a failure.
-fn skipped(reason: &str) {
+pub(super) fn skipped(reason: &str) {
     let must = std::env::var("CI").is_ok_and(|ci| ci == "true") && is_root();
     assert!(!must, "skipped: {reason}");
     let _ = writeln!(std::io::stderr(), "skipped: {reason}");
