@@ -42,15 +42,21 @@ fn draft(items: &mut [SummaryItem], folder: &Path) {
     }
 }
 
-/// One item for each page, numbered, nested as the folders are.
+/// One item for each page, numbered, nested as the folders are. Outer folders that hold
+/// nothing but one folder do not show.
 pub(super) fn items(manual: &Manual) -> Vec<BookItem> {
     let mut top = Folder::default();
     for page in &manual.pages {
         top.add(page, &folders(&page.path));
     }
+    while let (None, [Entry::Folder(_)]) = (top.index, top.entries.as_slice()) {
+        if let Some(Entry::Folder(only)) = top.entries.pop() {
+            top = only;
+        }
+    }
     let mut items = Vec::new();
     if let Some(index) = top.index {
-        items.push(BookItem::Chapter(chapter(index, None, &[])));
+        items.push(BookItem::Chapter(chapter(index, &top.name, None, &[])));
     }
     items.extend(top.children(&[], &[]));
     items
@@ -88,7 +94,7 @@ impl<'a> Folder<'a> {
             .map(|(entry, n)| {
                 let number = [number, &[n]].concat();
                 BookItem::Chapter(match entry {
-                    Entry::Page(page) => chapter(page, Some(&number), parents),
+                    Entry::Page(page) => chapter(page, "", Some(&number), parents),
                     Entry::Folder(folder) => folder.chapter(&number, parents),
                 })
             })
@@ -98,7 +104,7 @@ impl<'a> Folder<'a> {
     /// A folder without a page of its own is a chapter that cannot be opened.
     fn chapter(&self, number: &[u32], parents: &[String]) -> Chapter {
         let mut own = match self.index {
-            Some(page) => chapter(page, Some(number), parents),
+            Some(page) => chapter(page, &self.name, Some(number), parents),
             None => Chapter::new_draft(&self.name, parents.to_vec()),
         };
         own.number = Some(SectionNumber::new(number));
@@ -108,9 +114,12 @@ impl<'a> Folder<'a> {
     }
 }
 
-fn chapter(page: &Page, number: Option<&[u32]>, parents: &[String]) -> Chapter {
+/// A page of a folder that has no title of its own is called as the folder is.
+fn chapter(page: &Page, folder: &str, number: Option<&[u32]>, parents: &[String]) -> Chapter {
+    let untitled = is_index(Path::new(&page.title)) && !folder.is_empty();
+    let title = if untitled { folder } else { &page.title };
     let content = page.source.text.clone();
-    let mut chapter = Chapter::new(&page.title, content, &page.path, parents.to_vec());
+    let mut chapter = Chapter::new(title, content, &page.path, parents.to_vec());
     if page
         .path
         .file_name()

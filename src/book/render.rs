@@ -10,8 +10,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use mdbook_driver::config::HtmlConfig;
 use mdbook_html::HtmlHandlebars;
+use mdbook_renderer::book::Chapter;
 use mdbook_renderer::{RenderContext, Renderer};
 
+use super::markup::escaped;
 use super::{BookError, shards};
 
 pub(super) const STYLE: &str = include_str!("assets/opsbook.css");
@@ -41,8 +43,35 @@ impl Renderer for Html {
         } else {
             HtmlHandlebars::new().render(&context)?;
         }
+        redirect_index(&context)?;
         write_assets(&context.destination)
     }
+}
+
+/// mdBook copies the first page to `index.html`. Where that page lies in a folder, the links
+/// of the copy would lead nowhere.
+fn redirect_index(context: &RenderContext) -> Result<()> {
+    let first = context.book.chapters().next();
+    let page = first.and_then(|chapter| chapter.path.as_ref());
+    let Some(page) = page.map(|path| path.with_extension("html")) else {
+        return Ok(());
+    };
+    if page.components().count() < 2 || context.book.chapters().any(is_top_index) {
+        return Ok(());
+    }
+    let to = escaped(&page.to_string_lossy());
+    let html = format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <title>{0}</title>\n<meta http-equiv=\"refresh\" content=\"0; url={0}\">\n\
+         <p><a href=\"{0}\">{0}</a></p>\n</html>\n",
+        to
+    );
+    std::fs::write(context.destination.join("index.html"), html)?;
+    Ok(())
+}
+
+fn is_top_index(chapter: &Chapter) -> bool {
+    chapter.path.as_deref() == Some(Path::new("index.md"))
 }
 
 /// mdBook panics on some books (headings that skip a level in the sidebar).

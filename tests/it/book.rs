@@ -353,9 +353,11 @@ fn pages_of_other_site_generators_are_a_book_without_writing_into_their_folder()
     let text = seen(&std::fs::read_to_string(dest.join(disk)).unwrap());
     assert_eq!(text, "Replace Text.");
     let toc = std::fs::read_to_string(dest.join("toc.html")).unwrap();
-    for title in ["Operations", "Disks", "Net"] {
-        assert!(toc.contains(title), "{toc}");
+    for title in ["Operations<", "1.</strong> guide<", "Disks<", "Net<"] {
+        assert!(toc.contains(title), "{title}: {toc}");
     }
+    let index = std::fs::read_to_string(dest.join("index.html")).unwrap();
+    assert!(index.contains("url=docs/index.html"), "{index}");
 }
 
 #[test]
