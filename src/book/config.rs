@@ -48,7 +48,7 @@ struct Outputs {
 pub(super) fn load(root: &Path) -> Result<(Config, Vec<Problem>), BookError> {
     let path = root.join("book.toml");
     if !path.is_file() {
-        return Ok((unwritten(root)?, Vec::new()));
+        return Ok((found_pages(root, unwritten(root)?), Vec::new()));
     }
     let text = std::fs::read_to_string(&path).map_err(|error| BookError::Io {
         doing: "read",
@@ -65,7 +65,15 @@ pub(super) fn load(root: &Path) -> Result<(Config, Vec<Problem>), BookError> {
             let message = format!("cannot use these settings: {error:#}");
             BookError::Config(Box::new(Problem::bare("book-config", message)))
         })?;
-    Ok((config, problems))
+    Ok((found_pages(root, config), problems))
+}
+
+/// Where there is no folder `src`, all pages below the root are meant, as the manual reads it.
+fn found_pages(root: &Path, mut config: Config) -> Config {
+    if !root.join(&config.book.src).is_dir() {
+        config.book.src = PathBuf::new();
+    }
+    config
 }
 
 /// `book.toml` as mdBook reads it, with everything that it would drop as an error.
@@ -149,7 +157,6 @@ fn unwritten(root: &Path) -> Result<Config, BookError> {
     config.book.title = name
         .file_name()
         .map(|name| name.to_string_lossy().into_owned());
-    config.book.src = PathBuf::from("src");
     config.build.create_missing = false;
     config
         .set("output.html.playground.runnable", false)

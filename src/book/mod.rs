@@ -21,6 +21,7 @@ mod card;
 mod config;
 mod contents;
 mod destination;
+mod foreign;
 mod html;
 mod links;
 mod mark;
@@ -94,6 +95,13 @@ pub enum BookError {
 pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Built, BookError> {
     let (config, mut problems) = config::load(root)?;
     let (manual, found) = crate::manual::load(root);
+    if manual.pages.is_empty() {
+        let why = found.first().map(|problem| problem.message.clone());
+        return Err(BookError::Load {
+            root: root.to_owned(),
+            why: why.unwrap_or_else(|| "there is no page in it".to_owned()),
+        });
+    }
     problems.extend(found);
     let destination = destination::choose(root, dest, &config, &manual)?;
     let staging = destination::Staging::beside(&destination)?;
@@ -128,7 +136,11 @@ fn render_all(
 ) -> Result<Rendered, BookError> {
     let manual = Arc::new(manual);
     let mut driver = load(root, config, &manual)?;
-    driver.with_preprocessor(preprocess::Opsbook::new(Arc::clone(&manual)));
+    driver.with_preprocessor(if manual.listed {
+        preprocess::Opsbook::new(Arc::clone(&manual))
+    } else {
+        preprocess::Opsbook::foreign(&driver.source_dir(), Arc::clone(&manual))
+    });
     let renderer = render::Html;
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;

@@ -14,6 +14,7 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 use crate::manual::{Manual, Page};
 use crate::source::Problem;
 
+use super::foreign::Foreign;
 use super::{BookError, mark, render};
 
 /// What `command = "opsbook preprocess"` does: a book as JSON in, the marked book out.
@@ -45,11 +46,21 @@ pub fn supports(renderer: &str) -> bool {
 
 pub(super) struct Opsbook {
     manual: Arc<Manual>,
+    /// For a folder that was written for another site generator.
+    foreign: Option<Foreign>,
 }
 
 impl Opsbook {
     pub(super) fn new(manual: Arc<Manual>) -> Opsbook {
-        Opsbook { manual }
+        Opsbook {
+            manual,
+            foreign: None,
+        }
+    }
+
+    pub(super) fn foreign(root: &Path, manual: Arc<Manual>) -> Opsbook {
+        let foreign = Some(Foreign::new(root, &manual));
+        Opsbook { manual, foreign }
     }
 }
 
@@ -77,6 +88,9 @@ impl Preprocessor for Opsbook {
             };
             if let Some(page) = written_in(chapter).and_then(|path| pages.get(path.as_path())) {
                 chapter.content = marks.page(&chapter.content, page, &options);
+                if let Some(foreign) = &self.foreign {
+                    chapter.content = foreign.page(&chapter.content, &page.path, &options);
+                }
             }
         });
         Ok(book)

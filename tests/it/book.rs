@@ -327,7 +327,7 @@ fn pages_of_other_site_generators_are_a_book_without_writing_into_their_folder()
     let project = Project::new(&[
         (
             "docs/_index.md",
-            "---\ntitle: Operations\nweight: 1\n---\n\nStart [here](guide/disk.md).\n",
+            "---\ntitle: Operations\nweight: 1\n---\n\nStart [here](guide/disk/).\n",
         ),
         (
             "docs/guide/disk.md",
@@ -352,12 +352,24 @@ fn pages_of_other_site_generators_are_a_book_without_writing_into_their_folder()
         .unwrap();
     let text = seen(&std::fs::read_to_string(dest.join(disk)).unwrap());
     assert_eq!(text, "Replace Text.");
+    assert_eq!(drawn(&built), "");
     let toc = std::fs::read_to_string(dest.join("toc.html")).unwrap();
     for title in ["Operations<", "1.</strong> guide<", "Disks<", "Net<"] {
         assert!(toc.contains(title), "{title}: {toc}");
     }
     let index = std::fs::read_to_string(dest.join("index.html")).unwrap();
     assert!(index.contains("url=docs/index.html"), "{index}");
+}
+
+#[test]
+fn a_folder_without_a_page_is_no_book() {
+    let project = Project::new(&[("notes.txt", "x")]);
+    let refused = refusal(project.root(), None);
+    assert!(
+        refused.starts_with("cannot load the book in `"),
+        "{refused}"
+    );
+    assert!(!project.root().join("book").exists());
 }
 
 #[test]
