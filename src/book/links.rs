@@ -88,7 +88,7 @@ impl<'a> Site<'a> {
         if fragment.is_empty() || fragment == "top" || ids.contains(&fragment) {
             return None;
         }
-        let message = format!("the page has no anchor `#{fragment}`");
+        let message = format!("`{}` has no anchor `#{fragment}`", file.display());
         Some(("broken-anchor", message))
     }
 }
@@ -112,7 +112,8 @@ fn target(page: &Path, link: &str) -> Option<Result<(PathBuf, String), &'static 
     }
     let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
     let path = decoded(path.split('?').next().unwrap_or_default());
-    let fragment = decoded(fragment);
+    // What follows `:~:` is for the browser: words to look for.
+    let fragment = decoded(fragment.split(":~:").next().unwrap_or_default());
     if path.is_empty() {
         return Some(Ok((page.to_owned(), fragment)));
     }
@@ -219,6 +220,7 @@ mod tests {
             found("../c.html#web.deploy/install"),
             to("c.html", "web.deploy/install")
         );
+        assert_eq!(found("#:~:text=x"), to("a/b.html", ""));
         assert_eq!(found("c/"), to("a/c/index.html", ""));
         assert_eq!(found("https://example.net/"), None);
         assert_eq!(found("mailto:a@example.net"), None);
