@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
+use crate::cli::progress::Progress;
 use crate::cli::terminal::{About, Terminal, count_interrupts};
 use crate::cli::{Streams, runtime};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
@@ -85,7 +86,13 @@ pub(crate) fn launch(
     let run = journal.run().to_owned();
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = Arc::new(std::sync::Mutex::new(out));
-    let mut watchers = vec![watcher(Arc::clone(&out), manner.json)];
+    let names: Vec<String> = plan
+        .nodes
+        .iter()
+        .map(|node| node.node.name.clone())
+        .collect();
+    let progress = Progress::new(&names, !manner.json);
+    let mut watchers = vec![watcher(Arc::clone(&out), manner.json, progress.clone())];
     if let Some(record) = &resume {
         // The watcher must know the steps' names: it has not seen the beginning.
         for event in record
@@ -120,6 +127,7 @@ pub(crate) fn launch(
         owner,
         recorder,
         resume,
+        progress,
     ))?;
     if !json && status != Status::Ok {
         let record = journal::read(&context.root, &run)?;
@@ -145,6 +153,7 @@ async fn go(
     owner: Owner,
     recorder: Recorder,
     resume: Option<Arc<Record>>,
+    progress: Progress,
 ) -> Result<Status, Failure> {
     let interrupts = count_interrupts();
     let (operator, questions) = Operator::new();
@@ -152,6 +161,7 @@ async fn go(
         root: context.root.clone(),
         run: recorder.run(),
         plan: Arc::clone(&plan),
+        progress,
     };
     tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));
     let mut password = manner.password;
@@ -190,7 +200,7 @@ async fn go(
 
 type SharedOut = Arc<std::sync::Mutex<Box<dyn Write + Send>>>;
 
-fn watcher(out: SharedOut, json: bool) -> Watcher {
+fn watcher(out: SharedOut, json: bool, progress: Progress) -> Watcher {
     if json {
         return Box::new(move |event: &Event| {
             let mut out = out
@@ -204,7 +214,8 @@ fn watcher(out: SharedOut, json: bool) -> Watcher {
     }
     let mut human = Human::new(Shared(out));
     Box::new(move |event| {
-        let _ = human.event(event);
+        let _ = progress.above(|| human.event(event));
+        progress.event(event);
     })
 }
 

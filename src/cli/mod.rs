@@ -15,6 +15,7 @@ mod lock;
 pub mod nodes;
 mod ping;
 pub mod preprocess;
+mod progress;
 mod run;
 pub mod show;
 mod terminal;

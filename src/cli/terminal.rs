@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use tokio::sync::{mpsc, watch};
 
+use crate::cli::progress::Progress;
 use crate::engine::{Answer, Asked, Question};
 use crate::event::What;
 use crate::journal;
@@ -29,6 +30,7 @@ pub(crate) struct About {
     pub root: PathBuf,
     pub run: String,
     pub plan: Arc<Plan>,
+    pub progress: Progress,
 }
 
 impl About {
@@ -103,10 +105,12 @@ impl Terminal {
     /// nobody is there.
     pub async fn answer(mut self, mut questions: mpsc::Receiver<Question>) {
         while let Some(question) = questions.recv().await {
+            self.about.progress.pause();
             let answer = match Tty::open() {
                 Some(tty) => self.ask(&question, tty).await,
                 None => Answer::Nobody,
             };
+            self.about.progress.go_on();
             // An asker that went away needs no answer.
             let _ = question.reply.send(answer);
         }

@@ -360,6 +360,10 @@ impl NodeRun<'_> {
 
     async fn close(&mut self) -> Result<(), Halt> {
         self.tidy().await?;
+        let left_of_root = match self.users.get("root") {
+            Some(root) => root.left().await?,
+            None => Vec::new(),
+        };
         if let Some(local) = self.local.take() {
             let path = local.dir.clone();
             local.close().await?;
@@ -367,7 +371,13 @@ impl NodeRun<'_> {
         }
         if let Some(bundle) = self.bundle.take() {
             let path = bundle.dir.clone();
-            let left = bundle.close().await?;
+            let mut left = bundle.close().await?;
+            left.extend(
+                left_of_root
+                    .into_iter()
+                    .filter(|process| !left.contains(process))
+                    .collect::<Vec<_>>(),
+            );
             if !left.is_empty() {
                 self.record(None, What::LeftBehind { processes: left })?;
             }

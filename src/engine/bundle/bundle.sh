@@ -183,7 +183,7 @@ obb_step() {
       if [ $? = 9 ]; then echo EXISTS; else echo "FAILED $obb_e"; fi; return 0; }
   obb_boot
   umask "$obb_umask"
-  $obb_setsid sh "$obb_dir/recorder" "$obb_s" "$obb_run/$1" "$obb_bootid" "$2" "$3" "$4" "$5" "$6" </dev/null >/dev/null 2>&1 8<&- &
+  $obb_setsid sh "$obb_dir/recorder" "$obb_s" "$obb_run:$obb_s" "$obb_bootid" "$2" "$3" "$4" "$5" "$6" </dev/null >/dev/null 2>&1 8<&- &
   wait $!
   obb_state "$1"
 }
@@ -250,13 +250,14 @@ obb_stop() {
 
 obb_kill() { kill -s "$2" -- "-$1" 2>/dev/null || kill -s "$2" "-$1" 2>/dev/null || :; }
 
-# obb_left: processes of this run that outlive it, "step pid command" each.
+# obb_left: processes of this run that outlive it, "step pid command" each. Their environment
+# tells: a process may leave its group, but rarely what it inherited.
 obb_left() {
-  for obb_f in $(grep -l "OPSBOOK_STEP=$obb_run/" /proc/[0-9]*/environ 2>/dev/null); do
+  for obb_f in $(grep -lF "OPSBOOK_STEP=$obb_run:$obb_dir/steps/" /proc/[0-9]*/environ 2>/dev/null); do
     obb_p=${obb_f#/proc/}; obb_p=${obb_p%/environ}
     obb_start "$obb_p" || continue
     obb_c='?'; read -r obb_c 2>/dev/null <"/proc/$obb_p/comm" || :
-    obb_n=$(tr '\0' '\n' 2>/dev/null <"$obb_f" | sed -n "s|^OPSBOOK_STEP=$obb_run/||p")
+    obb_n=$(tr '\0' '\n' 2>/dev/null <"$obb_f" | sed -n "s|^OPSBOOK_STEP=.*/||p")
     echo "${obb_n:-?} $obb_p $obb_c"
   done
 }

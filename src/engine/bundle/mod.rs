@@ -353,6 +353,15 @@ impl Bundle {
         call(&self.session, "obb_disown", &[]).await.map(drop)
     }
 
+    /// What is still running of the run: `step pid command`. Root sees more than others.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn left(&self) -> Result<Vec<String>, BundleError> {
+        let answer = call(&self.session, "obb_left", &[]).await?;
+        Ok(answer.lines().map(str::to_owned).collect())
+    }
+
     /// Empties what a step has printed, on the node.
     ///
     /// # Errors

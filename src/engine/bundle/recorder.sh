@@ -63,7 +63,7 @@ if [ -e timed-out ]; then how=timed-out; elif [ -e stop ]; then how=stopped; fi
 if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >left; fi
 if [ $how != exited ]; then
   # Those that left the group are found by their environment, and named.
-  l=$(for f in $(grep -l "OPSBOOK_STEP=$name" /proc/[0-9]*/environ 2>/dev/null); do
+  l=$(for f in $(grep -lF "OPSBOOK_STEP=$name" /proc/[0-9]*/environ 2>/dev/null); do
     q=${f#/proc/}; q=${q%/environ}
     start "$q" || continue
     c='?'; read -r c 2>/dev/null <"/proc/$q/comm" || :

@@ -1,0 +1,128 @@
+//! What each node is doing at this moment, at the foot of a terminal; nothing elsewhere.
+//! The only place that names indicatif.
+
+use std::collections::HashMap;
+use std::io::IsTerminal as _;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::event::{Event, What};
+
+/// Nodes beyond this are counted, not drawn.
+const ROWS: usize = 12;
+
+/// Cheap to clone; clones draw the same lines.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress(Option<Arc<Lines>>);
+
+#[derive(Debug)]
+struct Lines {
+    all: MultiProgress,
+    bars: Mutex<HashMap<String, ProgressBar>>,
+}
+
+impl Progress {
+    /// Draws on standard error where that is a terminal and `wanted`.
+    pub fn new(nodes: &[String], wanted: bool) -> Progress {
+        if !wanted || !std::io::stderr().is_terminal() {
+            return Progress(None);
+        }
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        let width = nodes.iter().map(String::len).max().unwrap_or(0);
+        let style = format!("{{spinner}} {{prefix:{width}}}  {{wide_msg}}");
+        let style = ProgressStyle::with_template(&style)
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style = style.tick_chars("-\\|/ ");
+        let mut bars = HashMap::new();
+        for node in nodes.iter().take(ROWS) {
+            let bar = all.add(
+                ProgressBar::new_spinner()
+                    .with_style(style.clone())
+                    .with_prefix(node.clone()),
+            );
+            bar.set_message(if nodes.len() == 1 {
+                "connecting"
+            } else {
+                "waiting for its turn"
+            });
+            bar.enable_steady_tick(Duration::from_millis(125));
+            bars.insert(node.clone(), bar);
+        }
+        if nodes.len() > ROWS {
+            let bar = all.add(ProgressBar::new_spinner().with_style(style));
+            bar.set_message(format!("and {} more nodes", nodes.len() - ROWS));
+            bars.insert(String::new(), bar);
+        }
+        Progress(Some(Arc::new(Lines {
+            all,
+            bars: Mutex::new(bars),
+        })))
+    }
+
+    /// Writes something above the lines.
+    pub fn above<T>(&self, write: impl FnOnce() -> T) -> T {
+        match &self.0 {
+            Some(lines) => lines.all.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Takes the lines away while a person is asked, and brings them back.
+    pub fn pause(&self) {
+        if let Some(lines) = &self.0 {
+            let _ = lines.all.clear();
+            lines.all.set_draw_target(ProgressDrawTarget::hidden());
+        }
+    }
+
+    pub fn go_on(&self) {
+        if let Some(lines) = &self.0 {
+            lines
+                .all
+                .set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        }
+    }
+
+    pub fn event(&self, event: &Event) {
+        let Some(lines) = &self.0 else { return };
+        let mut bars = lines.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        if let What::RunEnded { .. } = event.what {
+            for (_, bar) in bars.drain() {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        let Some(node) = event.node.as_deref() else {
+            return;
+        };
+        if let What::NodeEnded { .. } = event.what {
+            if let Some(bar) = bars.remove(node) {
+                bar.finish_and_clear();
+            }
+            return;
+        }
+        if let (Some(bar), Some(message)) = (bars.get(node), message(event)) {
+            bar.set_message(message);
+        }
+    }
+}
+
+fn message(event: &Event) -> Option<String> {
+    let step = event
+        .step
+        .map(|step| format!("step {step}, "))
+        .unwrap_or_default();
+    match &event.what {
+        What::NodeReached { .. } => Some("reached".to_owned()),
+        What::StepStarted { title, .. } | What::StepAttached { title, .. } => {
+            Some(format!("{step}{title}"))
+        }
+        What::CheckHeld { check, .. } => Some(format!("{step}{check} holds")),
+        What::ConnectionLost { .. } => Some(format!("{step}lost; looking for it")),
+        What::Reattached { .. } => Some(format!("{step}found again")),
+        What::BundleOpened { .. } => Some("bundle opened".to_owned()),
+        _ => None,
+    }
+}
