@@ -340,15 +340,15 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
+        let message = harmless(&self.message);
         match &self.span {
-            None => write!(f, "{severity}: {}", self.message)?,
+            None => write!(f, "{severity}: {message}")?,
             Some(span) => {
                 let Position { line, column } = span.position();
                 write!(
                     f,
-                    "{}:{line}:{column}: {severity}: {}",
-                    span.path().display(),
-                    self.message
+                    "{}:{line}:{column}: {severity}: {message}",
+                    span.path().display()
                 )?;
                 excerpt(f, span)?;
             }
@@ -359,7 +359,7 @@ impl fmt::Display for Problem {
             excerpt(f, span)?;
         }
         match &self.hint {
-            Some(hint) => write!(f, "\n\nhint: {hint}"),
+            Some(hint) => write!(f, "\n\nhint: {}", harmless(hint)),
             None => Ok(()),
         }
     }
@@ -399,15 +399,27 @@ fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
 }
 
 /// Control and direction characters made harmless, each shown in one column.
-fn visible(text: &str) -> String {
-    let hidden = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+#[must_use]
+pub fn visible(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\t' => ' ',
-            c if c.is_control() || hidden(c) => '\u{fffd}',
+            c if is_hidden(c) => '\u{fffd}',
             c => c,
         })
         .collect()
+}
+
+/// The same for text of several lines: messages may hold names that a file made up.
+fn harmless(text: &str) -> String {
+    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// What a terminal does not show as a character: controls, directions, zero widths.
+#[must_use]
+pub fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The known name that was probably meant, if one is near enough to say so.

@@ -115,13 +115,11 @@ impl Nodes {
     }
 
     fn visit<'a>(&'a self, name: &'a str, seen: &mut HashSet<&'a str>, order: &mut Vec<&'a str>) {
-        if !seen.insert(name) {
+        let Some(group) = self.groups.get(name).filter(|_| seen.insert(name)) else {
             return;
-        }
-        if let Some(group) = self.groups.get(name) {
-            for (parent, _) in &group.groups {
-                self.visit(parent, seen, order);
-            }
+        };
+        for (parent, _) in &group.groups {
+            self.visit(parent, seen, order);
         }
         order.push(name);
     }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{Evaluated, Node, Nodes, Origin, Ssh, Transport, secret};
-use crate::source::{Problem, Span};
+use crate::source::{Problem, Span, is_hidden};
 use crate::yaml::{self, Value, Yaml};
 
 /// One value of a node, explained.
@@ -283,11 +283,7 @@ fn shown(value: &Yaml) -> String {
 
 /// Quoted where it is empty, of several lines, or holds what a terminal would not show.
 fn text_shown(text: &str) -> String {
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
-    if text.is_empty() || text.trim() != text || text.contains(hidden) {
+    if text.is_empty() || text.trim() != text || text.contains(is_hidden) {
         return format!("\"{}\"", text.escape_debug());
     }
     text.to_owned()

@@ -6,6 +6,8 @@
 mod evaluate;
 mod expand;
 pub mod explain;
+#[doc(hidden)]
+pub mod fuzz;
 mod layers;
 mod load;
 mod parse;

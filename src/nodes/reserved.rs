@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::{Confirm, Evaluated, Node, Ssh, Transport};
-use crate::source::Problem;
+use crate::source::{Problem, is_hidden};
 use crate::yaml::{Entry, Value, Yaml};
 
 /// Always there, and never defined by a file.
@@ -178,8 +178,8 @@ impl<'a> Reader<'a> {
         let text = self.text(name)?;
         let wrong = if text.starts_with('-') {
             "begins with `-`"
-        } else if text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-            "holds a space"
+        } else if text.contains(|c: char| c.is_whitespace() || is_hidden(c)) {
+            "holds a space or a hidden character"
         } else {
             return Some(text);
         };
@@ -293,7 +293,7 @@ fn option(text: &str, value: &Yaml) -> Result<String, Problem> {
     let sound = !keyword.is_empty()
         && keyword.len() < text.len()
         && keyword.bytes().all(|b| b.is_ascii_alphanumeric())
-        && !text.contains(char::is_control);
+        && !text.contains(is_hidden);
     if sound {
         return Ok(text.to_owned());
     }

@@ -9,6 +9,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::explain::{Difference, Explained, Overridden, Place, Row};
 use super::{Node, Transport};
+use crate::source::visible;
 use crate::yaml;
 
 /// Values wider than this do not push the columns after them aside.
@@ -50,7 +51,7 @@ pub fn diff_text(left: &Node, right: &Node, differences: &[Difference], paint: b
     for difference in differences {
         rows.push(Vec::new());
         rows.push(vec![Cell::new(
-            &format!("  {}", difference.name),
+            &format!("  {}", visible(&difference.name)),
             NAME,
             paint,
         )]);
@@ -177,7 +178,7 @@ fn value_row(value: &Explained, paint: bool) -> Vec<Cell> {
         anstyle::Style::new()
     };
     let mut row = vec![
-        Cell::new(&format!("  {}", value.name), NAME, paint),
+        Cell::new(&format!("  {}", visible(&value.name)), NAME, paint),
         Cell::new(&value.shown, style, paint),
     ];
     row.extend(origin_cells(&value.origin, paint));
@@ -206,7 +207,7 @@ fn overrode(values: &[Overridden]) -> String {
     let said = values.iter().map(|value| {
         let place = file_and_line(&value.origin);
         let origin = format!("{} {place}", value.origin.layer);
-        format!("{} ({})", value.value, origin.trim_end())
+        format!("{} ({})", one_line(&value.value), origin.trim_end())
     });
     format!("over {}", said.collect::<Vec<_>>().join(", "))
 }
@@ -219,7 +220,7 @@ fn file_and_line(origin: &Place) -> String {
 }
 
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    visible(&text.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 struct Cell {
