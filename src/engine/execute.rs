@@ -49,7 +49,10 @@ impl NodeRun<'_> {
         let mut attached = self.resuming;
         loop {
             match self.attend(work, &mut follower, attached).await {
-                Ok(ended) => return Ok(ended),
+                Ok(ended) => {
+                    self.carry_back(work).await?;
+                    return Ok(ended);
+                }
                 Err(Attention::Halt(halt)) => return Err(halt),
                 Err(Attention::Lost(lost)) => {
                     if work.step.on == On::Local {
@@ -72,6 +75,28 @@ impl NodeRun<'_> {
                 }
             }
         }
+    }
+
+    /// What a step of another user has set is for the steps after it, too.
+    async fn carry_back(&mut self, work: &Execution<'_>) -> Result<(), Halt> {
+        let Some(user) = self.stranger(work.step) else {
+            return Ok(());
+        };
+        let Some(bundle) = self.users.get(&user) else {
+            return Ok(());
+        };
+        match self.carry_state(bundle, &self.bundle()?).await {
+            Ok(()) => Ok(()),
+            Err(Attention::Halt(halt)) => Err(halt),
+            Err(Attention::Lost(lost)) => Err(Halt::error(lost.to_string())),
+        }
+    }
+
+    /// The user of a step, where that is neither root nor who logs in.
+    pub(super) fn stranger(&self, step: &PlannedStep) -> Option<String> {
+        let user = step.sudo.as_ref().filter(|_| step.on == On::Node)?;
+        let login = &self.reach.session().hello().user;
+        (user.0 != "root" && user.0 != *login).then(|| user.0.clone())
     }
 
     async fn attend(
@@ -99,6 +124,9 @@ impl NodeRun<'_> {
         }
         if work.secret && work.step.on == On::Node {
             self.secretive.push(work.label.clone());
+        }
+        if self.stranger(work.step).is_some() && state == StepState::NotStarted {
+            self.carry_state(&self.bundle()?, &bundle).await?;
         }
         let started = matches!(state, StepState::NotStarted);
         loop {
@@ -209,14 +237,7 @@ impl NodeRun<'_> {
                 if let Some(bundle) = self.users.get(&user.0) {
                     return Ok(bundle.clone());
                 }
-                let session = match self.reach.to(on, sudo).await {
-                    Ok(session) => session,
-                    Err(crate::engine::ReachError::Lost(lost)) => {
-                        return Err(Attention::Lost(lost));
-                    }
-                    Err(error) => return Err(Attention::Halt(Halt::error(error.to_string()))),
-                };
-                let bundle = self.bundle()?.through(&session, &self.token).await?;
+                let bundle = self.bundle_of_user(user).await?;
                 self.users.insert(user.0.clone(), bundle.clone());
                 Ok(bundle)
             }

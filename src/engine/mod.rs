@@ -16,6 +16,7 @@ mod recorder;
 mod scope;
 mod secrets;
 mod step;
+mod users;
 
 use std::path::PathBuf;
 use std::time::Duration;

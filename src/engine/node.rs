@@ -369,6 +369,13 @@ impl NodeRun<'_> {
             local.close().await?;
             self.record(None, What::BundleClosed { path, local: true })?;
         }
+        for (user, bundle) in std::mem::take(&mut self.users) {
+            if user != "root" && bundle.dir == crate::engine::users::dir_of(&user) {
+                let path = bundle.dir.clone();
+                bundle.close().await?;
+                self.record(None, What::BundleClosed { path, local: true })?;
+            }
+        }
         if let Some(bundle) = self.bundle.take() {
             let path = bundle.dir.clone();
             let mut left = bundle.close().await?;

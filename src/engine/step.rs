@@ -8,7 +8,7 @@ use crate::engine::execute::{Ended, Execution, left_over};
 use crate::engine::node::{Halt, NodeRun};
 use crate::engine::question::{Answer, Asked};
 use crate::event::{Evidence, Status, StepEnded, What};
-use crate::manual::{Expect, is_shell};
+use crate::manual::{Expect, On, is_shell};
 use crate::nodes::Text;
 use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
 use crate::session::{Value, Values};
@@ -269,7 +269,7 @@ impl NodeRun<'_> {
     }
 
     async fn script(&mut self, step: &PlannedStep, script: &Script) -> Result<Worked, Halt> {
-        let values = self.assignments(script).await?;
+        let values = self.assignments(step, script).await?;
         let work = Execution {
             step,
             label: step.number.to_string(),
@@ -297,7 +297,7 @@ impl NodeRun<'_> {
 
     /// Each command is a start of its own: what follows one that went wrong never runs.
     async fn transcript(&mut self, step: &PlannedStep, script: &Script) -> Result<Worked, Halt> {
-        let values = self.assignments(script).await?;
+        let values = self.assignments(step, script).await?;
         let mut worked = Worked::ok(Some(0));
         for (index, command) in script.commands().iter().enumerate() {
             let accepted = [command.exit];
@@ -329,10 +329,15 @@ impl NodeRun<'_> {
         Ok(worked)
     }
 
-    async fn assignments(&mut self, script: &Script) -> Result<Vec<u8>, Halt> {
+    async fn assignments(&mut self, step: &PlannedStep, script: &Script) -> Result<Vec<u8>, Halt> {
         let node = self.plan.node.name.clone();
-        let values = self
-            .scope
+        let mut scope = self.scope.clone();
+        if step.on == On::Local {
+            scope.set("bundle", self.local_bundle().await?.dir);
+        } else if let Some(user) = self.stranger(step) {
+            scope.set("bundle", crate::engine::users::dir_of(&user));
+        }
+        let values = scope
             .values(&node, script.bindings(), &self.options.secrets)
             .await?;
         Ok(assignments(&values, is_shell(script.interpreter())))
