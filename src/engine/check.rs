@@ -11,7 +11,7 @@ use crate::manual::Expect;
 use crate::manual::expect::decide;
 use crate::plan::{Ask, Case, Script, probe, ran, transcript};
 use crate::session::{Done, End, Limits, Lost};
-use crate::vocabulary::{Decision, Evidence as Found};
+use crate::vocabulary::{Assertion, CannotLook, Decision, Evidence as Found, Facts};
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,16 +96,7 @@ async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> O
                 return Outcome::Unknown(why);
             }
             match batch.split(done.status, &done.out, &done.err).pop() {
-                Some(Ok(facts)) => match assertion.decide(&facts) {
-                    Decision::Holds => Outcome::Held,
-                    Decision::Fails(found) => {
-                        Outcome::Failed(found.into_iter().map(evidence).collect())
-                    }
-                    Decision::CannotLook(why) => {
-                        Outcome::Unknown(format!("cannot look: {}", why.reason))
-                    }
-                },
-                Some(Err(why)) => Outcome::Unknown(format!("cannot look: {}", why.reason)),
+                Some(facts) => of_facts(assertion, facts),
                 None => Outcome::Unknown("the probe said nothing".to_owned()),
             }
         }
@@ -142,6 +133,16 @@ async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> O
                 }
             }
         }
+    }
+}
+
+/// What the facts of a probe say about its assertion.
+pub(super) fn of_facts(assertion: &Assertion, facts: Result<Facts, CannotLook>) -> Outcome {
+    let cannot_look = |why: CannotLook| Outcome::Unknown(format!("cannot look: {}", why.reason));
+    match facts.map(|facts| assertion.decide(&facts)) {
+        Ok(Decision::Holds) => Outcome::Held,
+        Ok(Decision::Fails(found)) => Outcome::Failed(found.into_iter().map(evidence).collect()),
+        Ok(Decision::CannotLook(why)) | Err(why) => cannot_look(why),
     }
 }
 
@@ -276,7 +277,7 @@ fn evidence(found: Found) -> Evidence {
     }
 }
 
-fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
+pub(super) fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
     match outcome {
         Outcome::Failed(evidence) => Outcome::Failed(
             evidence

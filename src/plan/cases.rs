@@ -116,7 +116,7 @@ pub(super) fn of_group(
             let (assertion, more) = vocabulary.assertion(&typed.kind, &typed.resource, &typed.attributes);
             problems.extend(more);
             let mut assertion = assertion?;
-            let span = typed.kind.span.clone();
+            let span = typed.resource.span.clone();
             assertion.map_text(&mut |text: &str| {
                 fill(text, |name, _| match scope.look_up(name) {
                     Known::Bound(Bound::Text(Text::Plain(value))) => Some(value),
