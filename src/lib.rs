@@ -10,6 +10,7 @@ pub mod plan;
 pub mod report;
 pub mod session;
 pub mod source;
+pub mod suite;
 pub mod template;
 pub mod vocabulary;
 pub mod yaml;

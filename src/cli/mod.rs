@@ -19,6 +19,7 @@ mod progress;
 mod run;
 pub mod show;
 mod terminal;
+pub mod test;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Test(Box<test::Test>),
     Resume(run::Resume),
     Handoff(run::Handoff),
     List(list::List),
@@ -123,6 +125,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
     let dir = cli.dir.as_deref();
     match cli.command {
         Command::Run(args) => run::run(&args, &Context::load(dir)?, streams),
+        Command::Test(args) => test::run(&args, &Context::load(dir)?, streams),
         Command::Resume(args) => run::resume(&args, &Context::load(dir)?, streams),
         Command::Handoff(args) => run::handoff(&args, &Context::load(dir)?, streams),
         Command::List(args) => list::run(&args, &Context::load(dir)?, streams),

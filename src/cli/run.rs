@@ -444,7 +444,7 @@ fn number(plan: &Plan, wanted: &str) -> Result<usize, Failure> {
     })
 }
 
-fn password(path: &std::path::Path) -> Result<Password, Failure> {
+pub(crate) fn password(path: &std::path::Path) -> Result<Password, Failure> {
     use std::os::unix::fs::PermissionsExt as _;
     let wrong = |why: String| {
         Failure::from(Problem::bare(

@@ -3,3 +3,4 @@
 pub mod dry_run;
 pub mod handoff;
 pub mod human;
+pub mod tested;

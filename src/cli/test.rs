@@ -1,0 +1,337 @@
+//! `opsbook test`: libtest's arguments and ours -> a suite, and the same for a test target
+//! of cargo.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser, ValueEnum};
+
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::cli::terminal::Terminal;
+use crate::cli::{Streams, runtime};
+use crate::engine::{Answer, Asked, Operator, Passwords, Secrets};
+use crate::plan;
+use crate::session::{OpenOptions, Password};
+use crate::source::Problem;
+use crate::suite::{self, Access, Options, Output, Partition, Progress, Selected, Selection};
+
+/// Test nodes against what the manual says of them
+///
+/// Each check on each node is one test, named `node::group::check`. Checks only look. The
+/// arguments, the output and the exit status are those of Rust's own tests.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  opsbook test                              every check on every node
+  opsbook test --nodes '@web&!web3' tls     what has `tls` in its name, on some nodes
+  opsbook test --exact web1::web::service/nginx
+  opsbook test --list --format terse        the names alone
+  opsbook test --report junit=tests.xml --report prometheus=/var/lib/node_exporter/opsbook.prom
+
+A test passes, fails (it looked, and it is wrong: the evidence is shown), ends in an error (it
+could not look) or is ignored. Exit status: 0; 101 where a test failed or could not look; 2
+for wrong arguments, a wrong manual, or where nothing is selected: nothing was asked then.")]
+pub struct Test {
+    /// Only tests with one of these texts in their names
+    #[arg(value_name = "FILTER")]
+    filters: Vec<String>,
+    /// The nodes to test; all nodes if absent
+    #[arg(long, value_name = "SELECTOR")]
+    nodes: Option<String>,
+    /// FILTER and --skip are whole names
+    #[arg(long)]
+    exact: bool,
+    /// Leave out tests with this text in their names; repeated
+    #[arg(long, value_name = "FILTER")]
+    skip: Vec<String>,
+    /// Run only tests that are ignored otherwise: waived checks, and procedures
+    #[arg(long)]
+    ignored: bool,
+    /// Run ignored tests, too
+    #[arg(long)]
+    include_ignored: bool,
+    /// Run one part of the tests: `hash:1/4` (stable by name) or `count:1/4`
+    #[arg(long, value_name = "PART")]
+    partition: Option<Partition>,
+    /// Print the names of the tests and run none
+    #[arg(long)]
+    list: bool,
+    /// Ask no more after the first test that does not pass
+    #[arg(long)]
+    fail_fast: bool,
+    /// Try so many times again where the connection fails; a check that fails is never
+    /// asked again
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    retries: u32,
+    /// Checks at a time over all nodes; by default as many as the nodes' cores take
+    #[arg(long, value_name = "N")]
+    test_threads: Option<usize>,
+    /// Nodes at a time
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    parallel: usize,
+    /// How long a node may take to answer
+    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "15s")]
+    connect_timeout: Duration,
+    /// Ask for the sudo password at once; otherwise when it is first needed
+    #[arg(short = 'K', long)]
+    ask_sudo_password: bool,
+    /// Read the sudo password from this file, for machines; refused where others can read it
+    #[arg(long, value_name = "FILE")]
+    sudo_password_file: Option<PathBuf>,
+    /// How to print the tests
+    #[arg(long, value_enum, default_value_t = Format::Pretty)]
+    format: Format,
+    /// One character for each test, as with --format terse
+    #[arg(short, long, conflicts_with = "format")]
+    quiet: bool,
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    color: Color,
+    /// Print the tests into this file
+    #[arg(long, value_name = "FILE")]
+    logfile: Option<String>,
+    /// As libtest has it; evidence is always shown
+    #[arg(long, alias = "nocapture", hide_short_help = true)]
+    no_capture: bool,
+    /// As libtest has it; evidence is always shown
+    #[arg(long, hide_short_help = true)]
+    show_output: bool,
+    /// As libtest has it
+    #[arg(short = 'Z', value_name = "FLAG", hide = true)]
+    unstable: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line for each test
+    Pretty,
+    /// A character for each test; with --list, the names alone
+    Terse,
+    /// Events, one JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+/// What a test target of cargo takes.
+#[derive(Parser, Debug)]
+#[command(name = "manual", disable_version_flag = true)]
+struct Target {
+    #[command(flatten)]
+    test: Test,
+}
+
+/// What libtest says where a test failed.
+const FAILED: u8 = 101;
+/// Nobody reads any more: 128 and SIGPIPE.
+const UNREAD: u8 = 141;
+
+/// The tests of a manual as a test target of cargo (`harness = false`), on these nodes unless
+/// the arguments of the process say otherwise. Understands cargo and nextest.
+#[must_use]
+pub fn target(root: &Path, nodes: &str) -> ExitCode {
+    target_of(root, nodes, std::env::args_os())
+}
+
+fn target_of(root: &Path, nodes: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut test = match Target::try_parse_from(args) {
+        Ok(target) => target.test,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    test.nodes.get_or_insert_with(|| nodes.to_owned());
+    let mut streams = Streams::new();
+    // Cargo gives one filter to all targets: none of them has to know it.
+    let filtered = !test.filters.is_empty() || !test.skip.is_empty() || test.ignored;
+    let ended = Context::load(Some(root))
+        .and_then(|context| run_or_none(&test, &context, filtered, &mut streams));
+    match ended {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => failure.tell(&mut streams),
+    }
+}
+
+pub(crate) fn run(args: &Test, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    run_or_none(args, context, false, streams)
+}
+
+fn run_or_none(
+    args: &Test,
+    context: &Context,
+    may_be_none: bool,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let selection = args.selection();
+    let selected = selection.select(tests(args, context)?);
+    if args.list {
+        return Ok(match suite::list(&selected, &mut streams.out) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
+            _ => 0,
+        });
+    }
+    if selected.tests.is_empty() && !selected.emptied && !may_be_none {
+        return Err(Failure::from(nothing(args, &selected)));
+    }
+    crate::session::raise_limits();
+    let runtime = runtime()?;
+    let access = runtime.block_on(access(args, context))?;
+    let progress = progress(selected.tests.len());
+    let ran = suite::run(
+        selected,
+        &selection,
+        access,
+        &args.options(),
+        &args.output(),
+        progress,
+        runtime.handle(),
+    );
+    runtime.shutdown_background();
+    let results = match ran {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(UNREAD),
+        other => other?,
+    };
+    streams.talk.write_all(results.unseen().as_bytes())?;
+    let counts = results.counts();
+    Ok(if counts.failed + counts.errors == 0 {
+        0
+    } else {
+        FAILED
+    })
+}
+
+fn tests(args: &Test, context: &Context) -> Result<Vec<suite::Test>, Failure> {
+    let nodes: Vec<&str> = match &args.nodes {
+        Some(selector) => context.nodes.select(selector)?,
+        None => context.nodes.names().collect(),
+    };
+    let (cases, problems) =
+        plan::cases(&context.manual, &context.nodes, &context.vocabulary, &nodes);
+    let errors: Vec<Problem> = problems.into_iter().filter(Problem::is_error).collect();
+    if !errors.is_empty() {
+        return Err(Failure::Problems(errors));
+    }
+    Ok(suite::gather(cases, jiff::Zoned::now().date()))
+}
+
+fn nothing(args: &Test, selected: &Selected) -> Problem {
+    let problem = Problem::bare(
+        "nothing-selected",
+        "no test is selected: that is not a pass",
+    );
+    match selected.filtered_out {
+        0 => problem
+            .hint("the manual has no checks for these nodes; `opsbook list` shows what it has"),
+        _ if args.exact => {
+            problem.hint("with `--exact` a name is `node::group::check`; `--list` prints them")
+        }
+        n => problem.hint(format!(
+            "{n} tests do not match; `--list` without a filter prints their names"
+        )),
+    }
+}
+
+/// How nodes are reached, and who is asked for passwords.
+async fn access(args: &Test, context: &Context) -> Result<Access, Failure> {
+    let (operator, questions) = Operator::new();
+    if io::stdin().is_terminal() {
+        // Checks only look: Ctrl-C may end everything at once.
+        let (_, interrupts) = tokio::sync::watch::channel(0);
+        tokio::spawn(Terminal::new(interrupts).answer(questions));
+    }
+    let mut password = args
+        .sudo_password_file
+        .as_deref()
+        .map(crate::cli::run::password)
+        .transpose()?;
+    if args.ask_sudo_password && password.is_none() {
+        password = Some(asked(&operator).await?);
+    }
+    let open = OpenOptions {
+        timeout: args.connect_timeout,
+        ..OpenOptions::default()
+    };
+    Ok(Access {
+        open,
+        passwords: Passwords::new(operator.clone(), password),
+        secrets: Secrets::new(context.root.clone(), operator),
+    })
+}
+
+async fn asked(operator: &Operator) -> Result<Password, Failure> {
+    let user = "root".to_owned();
+    match operator
+        .ask("every node", Asked::SudoPassword { user })
+        .await
+    {
+        Answer::Secret(password) => Ok(password),
+        _ => Err(Failure::Error(
+            "a password is needed, and there is nobody to ask".to_owned(),
+        )),
+    }
+}
+
+fn progress(tests: usize) -> Progress {
+    let stderr = io::stderr();
+    let size = stderr
+        .is_terminal()
+        .then(|| rustix::termios::tcgetwinsize(&stderr).ok())
+        .flatten();
+    let terminal = size.map(|size| suite::Terminal {
+        columns: size.ws_col.into(),
+        out: Box::new(stderr),
+    });
+    Progress::new(tests, terminal)
+}
+
+impl Test {
+    fn selection(&self) -> Selection {
+        Selection {
+            filters: self.filters.clone(),
+            skip: self.skip.clone(),
+            exact: self.exact,
+            ignored: self.ignored,
+            include_ignored: self.include_ignored,
+            partition: self.partition,
+        }
+    }
+
+    fn options(&self) -> Options {
+        Options {
+            threads: self.test_threads,
+            parallel: self.parallel,
+            retries: self.retries,
+            fail_fast: self.fail_fast,
+        }
+    }
+
+    fn output(&self) -> Output {
+        let format = if self.quiet {
+            Format::Terse
+        } else {
+            self.format
+        };
+        Output {
+            format: match format {
+                Format::Pretty => suite::Format::Pretty,
+                Format::Terse => suite::Format::Terse,
+                Format::Json => suite::Format::Json,
+            },
+            color: match self.color {
+                Color::Auto => suite::Color::Auto,
+                Color::Always => suite::Color::Always,
+                Color::Never => suite::Color::Never,
+            },
+            logfile: self.logfile.clone(),
+        }
+    }
+}

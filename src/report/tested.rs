@@ -1,0 +1,245 @@
+//! What came of a suite: the one form that all reports of tests are made from.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::engine::human;
+use crate::event::Evidence;
+
+/// A suite that has ended, in the order in which it was reported.
+#[derive(Clone, Debug)]
+pub struct Results {
+    /// Its name, as a run has one.
+    pub run: String,
+    pub started: Timestamp,
+    pub took: Duration,
+    pub filtered_out: usize,
+    pub tests: Vec<Tested>,
+}
+
+/// One test and its outcome.
+#[derive(Clone, Debug)]
+pub struct Tested {
+    /// `node::group::check`
+    pub name: String,
+    pub node: String,
+    /// The group of checks, or the procedure.
+    pub group: String,
+    pub check: String,
+    /// `file:line` of the manual.
+    pub place: String,
+    pub outcome: Outcome,
+    pub tries: u32,
+    pub took: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Passed,
+    /// It looked, and it is wrong.
+    Failed(Vec<Evidence>),
+    /// It could not look; why.
+    Error(String),
+    /// It was not asked; why.
+    Ignored(String),
+}
+
+/// How many ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub passed: usize,
+    pub failed: usize,
+    pub errors: usize,
+    pub ignored: usize,
+}
+
+impl Results {
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.tests.iter())
+    }
+
+    /// By node, in the order of the report.
+    #[must_use]
+    pub fn nodes(&self) -> indexmap::IndexMap<&str, Vec<&Tested>> {
+        let mut nodes: indexmap::IndexMap<&str, Vec<&Tested>> = indexmap::IndexMap::new();
+        for test in &self.tests {
+            nodes.entry(&test.node).or_default().push(test);
+        }
+        nodes
+    }
+
+    /// What could not be asked, by its cause: told apart from what is wrong.
+    #[must_use]
+    pub fn unseen(&self) -> String {
+        let mut causes: indexmap::IndexMap<(&str, &str), Vec<&Tested>> = indexmap::IndexMap::new();
+        for test in &self.tests {
+            if let Outcome::Error(why) = &test.outcome {
+                let cause = why.lines().next().unwrap_or_default();
+                causes.entry((&test.node, cause)).or_default().push(test);
+            }
+        }
+        let mut text = String::new();
+        if !causes.is_empty() {
+            text.push_str("could not look:\n");
+        }
+        for ((node, cause), tests) in causes {
+            // A formatter into a string cannot fail.
+            let _ = match &tests[..] {
+                [one] => writeln!(text, "    {}: {cause}", one.name),
+                many => writeln!(text, "    {} tests on {node}: {cause}", many.len()),
+            };
+        }
+        text
+    }
+}
+
+impl Counts {
+    #[must_use]
+    pub fn of<'a>(tests: impl Iterator<Item = &'a Tested>) -> Counts {
+        let mut counts = Counts::default();
+        for test in tests {
+            match test.outcome {
+                Outcome::Passed => counts.passed += 1,
+                Outcome::Failed(_) => counts.failed += 1,
+                Outcome::Error(_) => counts.errors += 1,
+                Outcome::Ignored(_) => counts.ignored += 1,
+            }
+        }
+        counts
+    }
+
+    #[must_use]
+    pub fn all(self) -> usize {
+        self.passed + self.failed + self.errors + self.ignored
+    }
+}
+
+impl Tested {
+    /// One line: what is wrong.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        match &self.outcome {
+            Outcome::Passed => "passed".to_owned(),
+            Outcome::Failed(evidence) => match &evidence[..] {
+                [] => "does not hold".to_owned(),
+                [one, rest @ ..] => {
+                    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
+                    let more = match rest.len() {
+                        0 => String::new(),
+                        n => format!(" (and {n} more)"),
+                    };
+                    let (expected, found) = (first(&one.expected), first(&one.found));
+                    format!(
+                        "{}: expected {expected}, found {found}{more}",
+                        one.attribute
+                    )
+                }
+            },
+            Outcome::Error(why) => {
+                format!("could not look: {}", why.lines().next().unwrap_or_default())
+            }
+            Outcome::Ignored(why) => format!("ignored: {why}"),
+        }
+    }
+
+    /// Everything that a person needs: the place, what was expected and found, how to look
+    /// by hand, how often it was tried.
+    #[must_use]
+    pub fn story(&self) -> String {
+        let mut text = String::new();
+        match &self.outcome {
+            Outcome::Passed => {}
+            Outcome::Ignored(why) => row(&mut text, "ignored", why),
+            Outcome::Error(why) => row(&mut text, "could not look", why),
+            Outcome::Failed(evidence) => told(&mut text, evidence),
+        }
+        row(&mut text, "manual", &self.place);
+        if self.tries > 1 {
+            let tries = format!("{} times in {}", self.tries, human(self.took));
+            row(&mut text, "tried", &tries);
+        }
+        text
+    }
+}
+
+fn told(text: &mut String, evidence: &[Evidence]) {
+    for (index, one) in evidence.iter().enumerate() {
+        row(text, "wrong", &one.attribute);
+        row(text, "expected", &one.expected);
+        row(text, "found", &one.found);
+        // Attributes of one resource are looked at in one way.
+        let again = evidence
+            .get(index + 1)
+            .is_some_and(|next| next.how == one.how);
+        if let Some(how) = one.how.as_ref().filter(|_| !again) {
+            row(text, "look with", how);
+        }
+    }
+}
+
+/// `name` in its column; further lines of the text stand under its first one.
+fn row(text: &mut String, name: &str, value: &str) {
+    const WIDTH: usize = 14;
+    let mut name = name;
+    let value = if value.is_empty() { "(empty)" } else { value };
+    for line in value.lines() {
+        // A formatter into a string cannot fail.
+        let _ = writeln!(text, "  {name:WIDTH$}  {line}");
+        name = "";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tested(outcome: Outcome) -> Tested {
+        Tested {
+            name: "web1::web::service/nginx".into(),
+            node: "web1".into(),
+            group: "web".into(),
+            check: "service/nginx".into(),
+            place: "manual/web.md:14".into(),
+            outcome,
+            tries: 3,
+            took: Duration::from_secs(6),
+        }
+    }
+
+    fn evidence(attribute: &str, expected: &str, found: &str) -> Evidence {
+        Evidence {
+            attribute: attribute.into(),
+            expected: expected.into(),
+            found: found.into(),
+            how: Some("systemctl show nginx".into()),
+        }
+    }
+
+    #[test]
+    fn a_failure_tells_all_that_a_person_needs() {
+        let test = tested(Outcome::Failed(vec![
+            evidence("running", "true", "false"),
+            evidence("enabled", "true", "one\ntwo"),
+        ]));
+        assert_eq!(
+            test.story(),
+            "  wrong           running\n  expected        true\n  found           false\n  \
+             wrong           enabled\n  expected        true\n  found           one\n                  two\n  \
+             look with       systemctl show nginx\n  manual          manual/web.md:14\n  tried           3 times in 6s\n"
+        );
+        assert_eq!(
+            test.headline(),
+            "running: expected true, found false (and 1 more)"
+        );
+    }
+
+    #[test]
+    fn an_error_is_not_called_a_failure() {
+        let test = tested(Outcome::Error("no `ss`\nand more".into()));
+        assert_eq!(test.headline(), "could not look: no `ss`");
+        assert!(test.story().starts_with("  could not look  no `ss`\n"));
+    }
+}

@@ -1,0 +1,64 @@
+//! Cases -> tests that look and feel like Rust's own. Knows how they are chosen, asked side
+//! by side and reported; what they ask is the engine's.
+
+mod ask;
+mod gather;
+mod harness;
+mod progress;
+mod schedule;
+mod select;
+
+use std::sync::Arc;
+
+use crate::nodes::Node;
+use crate::plan::Case;
+use crate::source::Span;
+
+pub use ask::Access;
+pub use gather::gather;
+pub use harness::{Color, Format, Output, list, run};
+pub use progress::{Progress, Terminal};
+pub use select::{Partition, Selected, Selection};
+
+/// One test: a check on a node, or a whole procedure.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// `node::group::check`
+    pub name: String,
+    pub node: Arc<Node>,
+    pub span: Span,
+    /// Why it is not asked unless ignored ones are.
+    pub ignored: Option<String>,
+    pub work: Work,
+}
+
+#[derive(Clone, Debug)]
+pub enum Work {
+    Check(Box<Case>),
+    /// Waived until a day that has passed; why, and which day.
+    Overdue {
+        reason: String,
+        until: String,
+    },
+}
+
+/// How a suite is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Checks at a time over all nodes; as many as the nodes do where absent.
+    pub threads: Option<usize>,
+    /// Nodes at a time.
+    pub parallel: usize,
+    /// Further tries after a fault of the connection.
+    pub retries: u32,
+    /// Stop at the first that fails.
+    pub fail_fast: bool,
+}
+
+impl Test {
+    /// As `--list` names it.
+    #[must_use]
+    pub fn listed(&self) -> String {
+        format!("[{}] {}", self.node.name, self.name)
+    }
+}

@@ -1,0 +1,58 @@
+//! The cases of one node -> the jobs that ask them. Pure.
+
+use indexmap::IndexMap;
+
+use crate::manual::On;
+use crate::plan::{Ask, Case};
+
+/// What is asked in one go: positions of cases.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Typed ones that only read, in one script.
+    Together(Vec<usize>),
+    Alone(usize),
+}
+
+/// More in one script gains nothing, and each result waits for the last.
+const MOST: usize = 250;
+/// Fewer are not worth a script of their own.
+const LEAST: usize = 8;
+
+/// Jobs such that a node with this many cores has something to do on each. What asks in
+/// another place or as another user has jobs of its own.
+pub(super) fn jobs(cases: &[&Case], cores: usize) -> Vec<Job> {
+    let mut alike: IndexMap<(bool, Option<&str>), Vec<usize>> = IndexMap::new();
+    let mut jobs = Vec::new();
+    for (index, case) in cases.iter().enumerate() {
+        if is_quick(case) {
+            let user = case.sudo.as_ref().map(|user| user.0.as_str());
+            alike
+                .entry((case.on == On::Local, user))
+                .or_default()
+                .push(index);
+        }
+    }
+    for group in alike.into_values() {
+        jobs.extend(scripts(&group, cores));
+    }
+    let slow = cases.iter().enumerate().filter(|(_, case)| !is_quick(case));
+    jobs.extend(slow.map(|(index, _)| Job::Alone(index)));
+    jobs
+}
+
+fn scripts(group: &[usize], cores: usize) -> impl Iterator<Item = Job> {
+    let cores = cores.clamp(1, group.len().div_ceil(LEAST));
+    let size = group.len().div_ceil(cores).min(MOST);
+    group.chunks(size).map(|part| match part {
+        [one] => Job::Alone(*one),
+        many => Job::Together(many.to_vec()),
+    })
+}
+
+/// Asked once, by a probe that waits for nothing.
+fn is_quick(case: &Case) -> bool {
+    match &case.ask {
+        Ask::Probe { assertion, .. } => !assertion.may_wait() && case.eventually.is_none(),
+        Ask::Script { .. } => false,
+    }
+}
