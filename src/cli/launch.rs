@@ -160,7 +160,7 @@ async fn go(
     let about = About {
         root: context.root.clone(),
         run: recorder.run(),
-        plan: Arc::clone(&plan),
+        plan: Some(Arc::clone(&plan)),
         progress,
     };
     tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));

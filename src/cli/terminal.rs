@@ -29,13 +29,15 @@ pub(crate) struct Terminal {
 pub(crate) struct About {
     pub root: PathBuf,
     pub run: String,
-    pub plan: Arc<Plan>,
+    /// None where there are no steps to ask about.
+    pub plan: Option<Arc<Plan>>,
     pub progress: Progress,
 }
 
 impl About {
     fn planned(&self, node: &str) -> Option<&NodePlan> {
         self.plan
+            .as_ref()?
             .nodes
             .iter()
             .find(|planned| planned.node.name == node)

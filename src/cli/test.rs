@@ -11,7 +11,7 @@ use clap::{Args, Parser, ValueEnum};
 
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{About, Terminal};
 use crate::cli::{Streams, runtime};
 use crate::engine::{Answer, Asked, Operator, Passwords, Secrets};
 use crate::plan;
@@ -246,7 +246,13 @@ async fn access(args: &Test, context: &Context) -> Result<Access, Failure> {
     if io::stdin().is_terminal() {
         // Checks only look: Ctrl-C may end everything at once.
         let (_, interrupts) = tokio::sync::watch::channel(0);
-        tokio::spawn(Terminal::new(interrupts).answer(questions));
+        let about = About {
+            root: context.root.clone(),
+            run: String::new(),
+            plan: None,
+            progress: crate::cli::progress::Progress::new(&[], false),
+        };
+        tokio::spawn(Terminal::new(interrupts, about).answer(questions));
     }
     let mut password = args
         .sudo_password_file

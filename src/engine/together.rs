@@ -57,10 +57,13 @@ async fn ask(
     let (script, batch) = probe(cases);
     let bindings = script.bindings();
     let values = scope.values(&reach.node.name, bindings, secrets).await;
-    let Ok(values) = values else {
+    let Ok(mut values) = values else {
         // Whose value it is, each will say for itself.
         return Ok(vec![None; cases.len()]);
     };
+    if let Some(state) = scope.state(first.on) {
+        values.then_source(state);
+    }
     let done = match session.run(&script, &values, limits(cases)).await {
         Ok(done) => done,
         // It may be one of them that the node cannot be told.

@@ -211,7 +211,10 @@ async fn one(
         let outcome = match outcome {
             engine::Outcome::Held => Outcome::Passed,
             engine::Outcome::Failed(evidence) => Outcome::Failed(evidence),
-            engine::Outcome::Unknown(why) => Outcome::Error(why),
+            engine::Outcome::Unknown(why) => {
+                let why = why.strip_prefix("cannot look: ").unwrap_or(&why);
+                Outcome::Error(why.to_owned())
+            }
             // A fault of this case, not of the connection.
             engine::Outcome::Lost(Lost::Refused { reason }) => Outcome::Error(reason),
             engine::Outcome::Lost(cause) => {
