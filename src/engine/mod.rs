@@ -17,3 +17,78 @@ mod scope;
 mod secrets;
 mod step;
 mod together;
+mod users;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::session::OpenOptions;
+
+pub use bundle::{Alive, Bundle, BundleError, Held, Owner};
+pub use check::{Checked, Outcome, check};
+pub use fleet::run;
+pub use node::bundle_dir;
+pub use output::harmless;
+pub use question::{Answer, Asked, Operator, Question};
+pub use reach::{Passwords, Reach, ReachError};
+pub use recorder::{Recorder, Watcher};
+pub use scope::Scope;
+pub use secrets::Secrets;
+pub use together::check_together;
+
+/// How a run is done; the same for all its nodes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The manual's folder: where local steps start, and what deliveries are taken from.
+    pub root: PathBuf,
+    /// Ask before each step.
+    pub menu: bool,
+    /// Answer every confirmation with yes.
+    pub yes: bool,
+    /// Number of the first step to run.
+    pub start_at: Option<usize>,
+    /// Number of the last step to run; the run then holds.
+    pub stop_after: Option<usize>,
+    /// Nodes at a time.
+    pub parallel: usize,
+    /// Sizes of the batches; the last one repeats. Empty for one batch of all.
+    pub batches: Vec<usize>,
+    /// Between batches.
+    pub wait: Duration,
+    /// Nodes that may end badly before no more are started.
+    pub max_fail: usize,
+    /// How long a lost node is looked for.
+    pub reconnect: Duration,
+    pub open: OpenOptions,
+    pub owner: Owner,
+    pub operator: Operator,
+    pub passwords: Passwords,
+    pub secrets: Secrets,
+    /// Counts the operator's Ctrl-C.
+    pub interrupts: watch::Receiver<u32>,
+}
+
+/// 16 hexadecimal digits that no output holds by chance.
+#[must_use]
+pub fn random_mark() -> String {
+    let mut bytes = [0_u8; 8];
+    // The kernel's random numbers never run out once the machine is up.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    format!("{:016x}", u64::from_ne_bytes(bytes))
+}
+
+/// `90s`, `10m`, `1h30m`: a duration as people write it.
+#[must_use]
+pub fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, _) if duration.subsec_millis() > 0 => format!("{:.1}s", duration.as_secs_f64()),
+        (0, 0, s) => format!("{s}s"),
+        (0, m, 0) => format!("{m}m"),
+        (0, m, s) => format!("{m}m{s}s"),
+        (h, 0, _) => format!("{h}h"),
+        (h, m, _) => format!("{h}h{m}m"),
+    }
+}
