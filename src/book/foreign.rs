@@ -121,7 +121,7 @@ fn address(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     match name.to_lowercase().as_str() {
         "index.md" | "_index.md" | "readme.md" => parent(path).to_owned(),
-        lower if lower.ends_with(".md") => path.with_extension(""),
+        _ if path.extension().is_some_and(|end| end == "md") => path.with_extension(""),
         _ => path.to_owned(),
     }
 }

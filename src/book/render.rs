@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use mdbook_driver::config::HtmlConfig;
 use mdbook_html::HtmlHandlebars;
-use mdbook_renderer::book::Chapter;
+use mdbook_renderer::book::{Book, Chapter};
 use mdbook_renderer::{RenderContext, Renderer};
 
 use super::markup::escaped;
@@ -37,36 +37,37 @@ impl Renderer for Html {
     fn render(&self, context: &RenderContext) -> Result<()> {
         let room = tempfile::tempdir()?;
         let context = confined(context, room.path())?;
+        let destination = context.destination.clone();
+        let first = first_in_a_folder(&context.book);
         let large = context.book.chapters().count() > LARGE;
         if large && shards::possible(&room.path().join(THEME)) {
-            shards::render(&context)?;
+            shards::render(context)?;
         } else {
             HtmlHandlebars::new().render(&context)?;
         }
-        redirect_index(&context)?;
-        write_assets(&context.destination)
+        if let Some(page) = first {
+            redirect_index(&destination, &page)?;
+        }
+        write_assets(&destination)
     }
 }
 
-/// mdBook copies the first page to `index.html`. Where that page lies in a folder, the links
-/// of the copy would lead nowhere.
-fn redirect_index(context: &RenderContext) -> Result<()> {
-    let first = context.book.chapters().next();
-    let page = first.and_then(|chapter| chapter.path.as_ref());
-    let Some(page) = page.map(|path| path.with_extension("html")) else {
-        return Ok(());
-    };
-    if page.components().count() < 2 || context.book.chapters().any(is_top_index) {
-        return Ok(());
-    }
+/// The first page, where mdBook's copy of it in `index.html` would not do: the links of a page
+/// in a folder lead nowhere from there.
+fn first_in_a_folder(book: &Book) -> Option<PathBuf> {
+    let path = book.chapters().next()?.path.as_ref()?;
+    let own_index = book.chapters().any(is_top_index);
+    (path.components().count() > 1 && !own_index).then(|| path.with_extension("html"))
+}
+
+fn redirect_index(destination: &Path, page: &Path) -> Result<()> {
     let to = escaped(&page.to_string_lossy());
     let html = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <title>{0}</title>\n<meta http-equiv=\"refresh\" content=\"0; url={0}\">\n\
-         <p><a href=\"{0}\">{0}</a></p>\n</html>\n",
-        to
+         <title>{to}</title>\n<meta http-equiv=\"refresh\" content=\"0; url={to}\">\n\
+         <p><a href=\"{to}\">{to}</a></p>\n</html>\n"
     );
-    std::fs::write(context.destination.join("index.html"), html)?;
+    std::fs::write(destination.join("index.html"), html)?;
     Ok(())
 }
 

@@ -33,10 +33,11 @@ pub(super) fn possible(theme: &Path) -> bool {
 }
 
 /// Renders the book into its destination, as [`HtmlHandlebars`] would.
-pub(super) fn render(context: &RenderContext) -> Result<()> {
-    let book = Whole::new(context)?;
-    let destination = &context.destination;
-    render_frame(&book)?;
+pub(super) fn render(mut context: RenderContext) -> Result<()> {
+    let items = std::mem::take(&mut context.book);
+    let destination = &context.destination.clone();
+    let book = Whole::new(context, &items)?;
+    render_frame(&book, items)?;
     let mut names = Names::default();
     contents::fill(destination, &book.chapters)?;
     names.rename(destination, "toc", "js")?;
@@ -62,8 +63,9 @@ pub(super) fn render(context: &RenderContext) -> Result<()> {
     Ok(())
 }
 
-struct Whole<'a> {
-    context: &'a RenderContext,
+struct Whole {
+    /// With no book in it.
+    context: RenderContext,
     html: HtmlConfig,
     /// Without their nested items, in the order of the book.
     chapters: Vec<Chapter>,
@@ -75,10 +77,10 @@ struct Part {
     pages: Vec<PathBuf>,
 }
 
-impl Whole<'_> {
-    fn new(context: &RenderContext) -> Result<Whole<'_>> {
+impl Whole {
+    fn new(context: RenderContext, book: &Book) -> Result<Whole> {
         let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
-        let chapters = context.book.chapters().map(alone).collect();
+        let chapters = book.chapters().map(alone).collect();
         let book = Whole {
             context,
             html,
@@ -194,8 +196,9 @@ impl Whole<'_> {
 }
 
 /// Everything but the pages: each chapter is a draft, so that there is no page to render.
-fn render_frame(book: &Whole<'_>) -> Result<()> {
+fn render_frame(book: &Whole, items: Book) -> Result<()> {
     let mut context = book.context.clone();
+    context.book = items;
     contents::draft(&mut context.book.items);
     let none: HashMap<String, SearchChapterSettings> = HashMap::new();
     context.config.set("output.html.search.chapter", none)?;

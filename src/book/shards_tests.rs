@@ -81,7 +81,7 @@ fn compare(settings: &str) {
     let mut parts = stock.clone();
     parts.destination = root.join("parts");
     HtmlHandlebars::new().render(&stock).unwrap();
-    render(&parts).unwrap();
+    render(parts).unwrap();
 
     let (stock, parts) = (files(&root.join("stock")), files(&root.join("parts")));
     assert!(stock.len() > 130);
@@ -131,6 +131,6 @@ fn a_setting_about_a_chapter_that_is_not_there_is_an_error() {
     let config: Config = settings.parse().unwrap();
     let driver = MDBook::load_with_config(folder.path(), config.clone()).unwrap();
     let context = RenderContext::new(folder.path(), driver.book.clone(), config, "unused");
-    let error = render(&context).unwrap_err().to_string();
+    let error = render(context).unwrap_err().to_string();
     assert!(error.contains("key `b` does not match"), "{error}");
 }
