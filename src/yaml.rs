@@ -8,7 +8,6 @@
 
 mod access;
 mod convert;
-pub mod duration;
 mod offsets;
 mod reader;
 mod scalar;

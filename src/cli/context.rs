@@ -60,6 +60,21 @@ impl Context {
     }
 }
 
+/// The nodes alone, for commands that look at nothing else: they help most where the rest
+/// is broken.
+pub(crate) fn load_nodes(dir: Option<&Path>) -> Result<Nodes, Failure> {
+    let root = find_root(dir)?;
+    let (settings, mut problems) = manual::load_settings(&root);
+    let (nodes, more) = nodes::load(&root, &settings);
+    problems.extend(more);
+    problems.retain(Problem::is_error);
+    if problems.is_empty() {
+        Ok(nodes)
+    } else {
+        Err(Failure::Problems(problems))
+    }
+}
+
 /// The folder named, or the nearest one upwards with a `book.toml`; absolute.
 pub(crate) fn find_root(dir: Option<&Path>) -> Result<PathBuf, Failure> {
     let here = std::env::current_dir()?;

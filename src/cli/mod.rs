@@ -130,12 +130,12 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Handoff(args) => run::handoff(&args, &Context::load(dir)?, streams),
         Command::List(args) => list::run(&args, &Context::load(dir)?, streams),
         Command::Nodes(args) => {
-            let text = nodes::run(&args, &Context::load(dir)?.nodes, streams.paint)?;
+            let text = nodes::run(&args, &context::load_nodes(dir)?, streams.paint)?;
             streams.out.write_all(text.as_bytes())?;
             Ok(0)
         }
         Command::Show(args) => {
-            let text = show::run(&args, &Context::load(dir)?.nodes, streams.paint)?;
+            let text = show::run(&args, &context::load_nodes(dir)?, streams.paint)?;
             streams.out.write_all(text.as_bytes())?;
             Ok(0)
         }

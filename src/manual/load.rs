@@ -60,6 +60,18 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
     (manual, problems)
 }
 
+/// What `book.toml` alone says, for commands that need no page; the defaults where there is
+/// none.
+#[must_use]
+pub fn load_settings(root: &Path) -> (Settings, Vec<Problem>) {
+    let mut problems = Vec::new();
+    match read(root, Path::new("book.toml")) {
+        Ok(source) => (settings::read(&source, &mut problems), problems),
+        Err(_) if !root.join("book.toml").exists() => (Settings::default(), problems),
+        Err(why) => (Settings::default(), vec![no_manual(root, &why)]),
+    }
+}
+
 fn no_manual(root: &Path, why: &str) -> Problem {
     Problem::bare(
         "no-manual",

@@ -35,7 +35,7 @@ pub use attributes::attributes_of;
 pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use duration::duration;
 pub use lint::lint;
-pub use load::load;
+pub use load::{load, load_settings};
 pub use order::sort;
 pub use parse::{Includes, PageSource, parse};
 pub use script::is_shell;
