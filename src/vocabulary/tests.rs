@@ -315,7 +315,7 @@ fn project(name: &str, probe: &str) -> (Vocabulary, String) {
 fn a_project_adds_a_type() {
     // The very example of the reference.
     let text = include_str!("reference.md");
-    let probe = text.split("```sh\n").nth(1).unwrap();
+    let probe = text.split("```sh example\n").nth(1).unwrap();
     let probe = probe.split("```").next().unwrap();
     let (vocabulary, problems) = project("queue.sh", probe);
     assert_eq!(problems, "");
