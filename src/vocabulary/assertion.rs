@@ -1,5 +1,6 @@
 //! One typed assertion: what to tell the probe, and what its facts must be.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -139,23 +140,38 @@ impl Assertion {
     }
 
     /// Commands of the author: values are given to them as shell variables, and are never
-    /// put into their text. The script must be given the variables that they mention.
-    pub fn commands(&self) -> impl Iterator<Item = &str> {
-        self.arguments
-            .iter()
-            .filter(|told| told.kind == ArgumentKind::Shell)
-            .map(|told| told.text.as_str())
+    /// put into their text. The script must be given the variables that they mention; so it
+    /// must those of arguments that still hold a `${name}`, each as a command of its own.
+    pub fn commands(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.arguments.iter().flat_map(|told| match told.kind {
+            ArgumentKind::Shell => vec![Cow::Borrowed(told.text.as_str())],
+            _ => pieces(&told.text)
+                .filter_map(Result::err)
+                .map(|name| Cow::Owned(format!("\"${{{name}}}\"")))
+                .collect(),
+        })
     }
 
     /// Puts a node's values into every text but the author's commands.
     pub fn map_text(&mut self, f: &mut dyn FnMut(&str) -> String) {
-        if self.probe.key.kind != ArgumentKind::Shell {
-            self.resource.value = f(&self.resource.value);
-        }
+        self.map_arguments(f);
+        self.map_expected(f);
+    }
+
+    /// Puts a node's values into what the probe is told. A `${name}` that is left stays a
+    /// variable of the script: a secret, which no text may hold.
+    pub fn map_arguments(&mut self, f: &mut dyn FnMut(&str) -> String) {
         for told in &mut self.arguments {
             if told.kind != ArgumentKind::Shell {
                 told.text = f(&told.text);
             }
+        }
+    }
+
+    /// Puts a node's values into what is expected, and into the names.
+    pub fn map_expected(&mut self, f: &mut dyn FnMut(&str) -> String) {
+        if self.probe.key.kind != ArgumentKind::Shell {
+            self.resource.value = f(&self.resource.value);
         }
         for expectation in &mut self.expected {
             expectation.matcher.map_text(f);
@@ -292,7 +308,10 @@ impl Assertion {
         let nothing = matches!(found, Found::Absent | Found::Bool(false));
         let found = shorten(&found.to_string());
         let found = match (error, facts.note()) {
-            (_, Some(note)) if nothing => format!("{found}: {note}"),
+            // A command that ends otherwise than it should has as a rule said why.
+            (_, Some(note)) if nothing || expectation.fact == "exit-status" => {
+                format!("{found}: {note}")
+            }
             (Some(error), _) if !nothing => format!("{found}: {error}"),
             _ => found,
         };
@@ -304,6 +323,41 @@ impl Assertion {
             span: expectation.span.clone(),
         }
     }
+}
+
+/// The text of an argument in its order: what it says itself, and names of values.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let open = reference(rest);
+        let (at, length) = open.unwrap_or((rest.len(), 0));
+        if at > 0 {
+            let (own, after) = rest.split_at(at);
+            rest = after;
+            return Some(Ok(own));
+        }
+        let name = &rest[2..length - 1];
+        rest = &rest[length..];
+        Some(Err(name))
+    })
+}
+
+/// Where the next `${name}` begins, and how long it is.
+fn reference(text: &str) -> Option<(usize, usize)> {
+    let mut from = 0;
+    while let Some(found) = text[from..].find("${") {
+        let at = from + found;
+        let name = text[at + 2..].split('}').next().unwrap_or_default();
+        let closed = text[at + 2 + name.len()..].starts_with('}');
+        if closed && crate::nodes::is_variable_name(name) {
+            return Some((at, name.len() + 3));
+        }
+        from = at + 2;
+    }
+    None
 }
 
 /// Whether the beginning of a text is enough to decide: a line that must be there is.

@@ -4,9 +4,9 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::vocabulary::assertion::Assertion;
+use crate::vocabulary::assertion::{Assertion, pieces};
 use crate::vocabulary::facts::{CannotLook, Facts};
-use crate::vocabulary::header::Kind;
+use crate::vocabulary::header::{ArgumentKind, Kind};
 
 const PRELUDE: &str = include_str!("prelude.sh");
 /// What the script prints before the nonce that frames everything after it.
@@ -117,16 +117,54 @@ fn call(
     for argument in std::iter::once(&kind.key).chain(&kind.arguments) {
         let name = argument.name.replace('-', "_");
         match told.iter().find(|(told, _)| *told == name) {
-            Some((_, value)) => {
-                let _ = write!(text, " arg_{name}=$a{index}_{name}");
-                variables.push((format!("a{index}_{name}"), value.clone()));
+            Some((_, value)) if argument.kind == ArgumentKind::Shell => {
+                variable(text, variables, &format!("a{index}_{name}"), &name, value);
             }
+            Some((_, value)) => tell(text, variables, index, &name, value),
             None => {
                 let _ = write!(text, " arg_{name}=''");
             }
         }
     }
     let _ = write!(text, "\n{}\nob_end {index}\n", function(kind));
+}
+
+/// One argument. Where it still mentions a value, that is a variable of its own, so that the
+/// value stands in no text.
+fn tell(
+    text: &mut String,
+    variables: &mut Vec<(String, String)>,
+    index: usize,
+    name: &str,
+    value: &str,
+) {
+    let own = format!("a{index}_{name}");
+    if !pieces(value).any(|piece| piece.is_err()) {
+        return variable(text, variables, &own, name, value);
+    }
+    let _ = write!(text, " arg_{name}=");
+    for (number, piece) in pieces(value).enumerate() {
+        match piece {
+            Ok(own_text) => {
+                let _ = write!(text, "${{{own}_{number}}}");
+                variables.push((format!("{own}_{number}"), own_text.to_owned()));
+            }
+            Err(name) => {
+                let _ = write!(text, "${{{name}}}");
+            }
+        }
+    }
+}
+
+fn variable(
+    text: &mut String,
+    variables: &mut Vec<(String, String)>,
+    own: &str,
+    name: &str,
+    value: &str,
+) {
+    let _ = write!(text, " arg_{name}=${own}");
+    variables.push((own.to_owned(), value.to_owned()));
 }
 
 fn function(kind: &Kind) -> String {

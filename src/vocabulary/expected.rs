@@ -38,6 +38,7 @@ pub fn expected(name: &str, kind: FactKind, yaml: &Yaml) -> Result<Matcher, Vec<
     let mut reader = Reader {
         name,
         mode: kind == FactKind::Mode,
+        lines: matches!(kind, FactKind::Lines | FactKind::Headers),
         problems: Vec::new(),
     };
     let matcher = reader.top(kind, yaml);
@@ -88,6 +89,8 @@ pub fn is_open(text: &str) -> bool {
 struct Reader<'a> {
     name: &'a str,
     mode: bool,
+    /// The value at hand is text of many lines, for which a list is patterns.
+    lines: bool,
     problems: Vec<Problem>,
 }
 
@@ -95,22 +98,16 @@ impl Reader<'_> {
     fn top(&mut self, kind: FactKind, yaml: &Yaml) -> Option<Matcher> {
         let fits = match (&yaml.value, kind) {
             (Value::Null, _) => return self.missing(yaml),
-            (Value::Seq(_), FactKind::Lines | FactKind::Headers) => {
-                return self.patterns(yaml);
-            }
             (Value::Str(text), FactKind::Int | FactKind::Days) => {
                 if let Some(number) = parse_number(text) {
                     return Some(Matcher::Equal(Found::Number(number)));
                 }
                 is_open(text)
             }
-            (Value::Map(_), _) | (_, FactKind::Given) => true,
-            (Value::Seq(_), kind) => {
-                matches!(
-                    kind,
-                    FactKind::List | FactKind::Sorted | FactKind::Addresses
-                )
-            }
+            (Value::Map(_), _)
+            | (_, FactKind::Given)
+            | (Value::Seq(_), FactKind::List | FactKind::Sorted | FactKind::Addresses) => true,
+            (Value::Seq(_), _) => self.lines,
             (Value::Str(text), FactKind::Bool) => is_open(text),
             (Value::Bool(_), FactKind::Int | FactKind::Days) => false,
             (value, FactKind::Bool) => matches!(value, Value::Bool(_)),
@@ -139,6 +136,7 @@ impl Reader<'_> {
     fn any(&mut self, yaml: &Yaml) -> Option<Matcher> {
         match &yaml.value {
             Value::Null => self.missing(yaml),
+            Value::Seq(_) if self.lines => self.patterns(yaml),
             Value::Seq(items) => {
                 let matchers = self.some(yaml, items)?;
                 Some(Matcher::Elements(matchers))
@@ -195,9 +193,11 @@ impl Reader<'_> {
                 _ => return self.wrong(&yaml.span, "`have-len` takes a number"),
             },
             "have-patterns" => self.patterns(yaml)?,
-            "have-key" => Matcher::Key(Box::new(self.any(yaml)?)),
-            "have-key-with-value" => Matcher::Entries(self.entries(name, yaml)?),
-            "gjson" => Matcher::Json(self.entries(name, yaml)?),
+            "have-key" => Matcher::Key(Box::new(self.item(|reader| reader.any(yaml))?)),
+            "have-key-with-value" => {
+                Matcher::Entries(self.item(|reader| reader.entries(name, yaml))?)
+            }
+            "gjson" => Matcher::Json(self.item(|reader| reader.entries(name, yaml))?),
             "contain-element" => match &yaml.value {
                 Value::Seq(_) | Value::Null | Value::Bool(_) => {
                     return self.wrong(
@@ -205,14 +205,14 @@ impl Reader<'_> {
                         "`contain-element` takes one value or matcher; `contain-elements` takes a list",
                     );
                 }
-                _ => Matcher::Element(Box::new(self.any(yaml)?)),
+                _ => Matcher::Element(Box::new(self.item(|reader| reader.any(yaml))?)),
             },
-            "contain-elements" => Matcher::Elements(self.list(name, yaml)?),
+            "contain-elements" => Matcher::Elements(self.item(|reader| reader.list(name, yaml))?),
             // The one list that may be empty: it says that nothing may be there.
             "consist-of" if matches!(&yaml.value, Value::Seq(items) if items.is_empty()) => {
                 Matcher::ConsistOf(Vec::new())
             }
-            "consist-of" => Matcher::ConsistOf(self.list(name, yaml)?),
+            "consist-of" => Matcher::ConsistOf(self.item(|reader| reader.list(name, yaml))?),
             "and" => Matcher::And(self.list(name, yaml)?),
             "or" => Matcher::Or(self.list(name, yaml)?),
             "not" => Matcher::Not(Box::new(self.any(yaml)?)),
@@ -229,6 +229,14 @@ impl Reader<'_> {
                 return None;
             }
         })
+    }
+
+    /// Reads what is expected of a part of the value, which is no text of many lines.
+    fn item<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let lines = std::mem::take(&mut self.lines);
+        let read = read(self);
+        self.lines = lines;
+        read
     }
 
     fn list(&mut self, name: &str, yaml: &Yaml) -> Option<Vec<Matcher>> {
@@ -266,7 +274,8 @@ impl Reader<'_> {
         }
         // A map among them makes it what a list is elsewhere: elements, not patterns.
         if items.iter().any(|item| matches!(item.value, Value::Map(_))) {
-            return Some(Matcher::Elements(self.some(yaml, items)?));
+            let matchers = self.item(|reader| reader.some(yaml, items))?;
+            return Some(Matcher::Elements(matchers));
         }
         let mut texts = Vec::new();
         for item in items {

@@ -71,6 +71,9 @@ impl Facts {
             }
         }
         if !facts.values.contains_key("stderr") {
+            let said = text(err);
+            let last = said.lines().rfind(|line| !line.trim().is_empty());
+            facts.note = facts.note.or(last.map(|line| line.trim().to_owned()));
             facts.add("stderr", err);
         }
         facts

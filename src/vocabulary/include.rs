@@ -130,8 +130,8 @@ impl Reader<'_> {
         }
         self.problems.append(&mut problems);
         let Some(yaml) = yaml else { return };
-        let typed = self.checks_of(&yaml);
         self.open.push(path.to_owned());
+        let typed = self.checks_of(&yaml);
         self.take(path.parent().unwrap_or(Path::new("")), typed);
         self.open.pop();
     }
@@ -146,14 +146,36 @@ impl Reader<'_> {
                 continue;
             };
             for (resource, attributes) in resources {
+                let mut yaml = attributes.value.clone();
+                if !self.open.is_empty() {
+                    self.leave_out_empty(&mut yaml);
+                }
                 typed.push(TypedCheck {
                     kind: spanned(kind, &entry.key),
                     resource: spanned(resource, &attributes.key),
-                    attributes: attributes.value.clone(),
+                    attributes: yaml,
                 });
             }
         }
         typed
+    }
+
+    /// `goss add` writes empty lists, which assert nothing: a warning in a file of goss's, and
+    /// an error in the manual.
+    fn leave_out_empty(&mut self, attributes: &mut Yaml) {
+        let Value::Map(map) = &mut attributes.value else {
+            return;
+        };
+        map.retain(|name, entry| {
+            let empty = matches!(&entry.value.value, Value::Seq(items) if items.is_empty());
+            if empty {
+                let message = format!("an empty list in `{name}` asserts nothing, and is left out");
+                let span = entry.value.span.clone();
+                self.problems
+                    .push(Problem::warning("empty-list", span, message));
+            }
+            !empty
+        });
     }
 
     fn map<'y>(&mut self, yaml: &'y Yaml) -> Option<&'y yaml::Map> {
@@ -360,6 +382,11 @@ mod tests {
                 &[("a.yaml", "user: {x: {}}\n")],
                 "user: {x: {}}\ngossfile: {a.yaml: {}}\n",
                 "a.yaml:1:8: error: `user/x` is in this group twice\n  |\n1 | user: {x: {}}\n  |        ^\nmanual/a.md:1:8: first here\n  |\n1 | user: {x: {}}\n  |        ^",
+            ),
+            (
+                &[("a.yaml", "command: {x: {exit-status: 0, stderr: []}}\n")],
+                "gossfile: {a.yaml: {}}\n",
+                "a.yaml:1:39: warning: an empty list in `stderr` asserts nothing, and is left out\n  |\n1 | command: {x: {exit-status: 0, stderr: []}}\n  |                                       ^^",
             ),
             (
                 &[("a.yaml", "[1]\n")],

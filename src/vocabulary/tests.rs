@@ -374,6 +374,33 @@ fn values_are_put_in_but_not_into_commands() {
 }
 
 #[test]
+fn a_value_that_is_left_open_is_a_variable_of_the_script() {
+    let mut check = one(
+        "http: {'http://${host}/': {password: '${pw}', request-headers: [\"A: it's ${pw}!\", 'B: ${nope'], status: 200}}",
+    );
+    let mut put = |text: &str| text.replace("${host}", "shop");
+    check.map_arguments(&mut put);
+    check.map_expected(&mut put);
+    let commands: Vec<_> = check.commands().collect();
+    assert_eq!(commands, ["\"${pw}\"", "\"${pw}\""]);
+    let batch = check.script();
+    assert!(batch.text.contains(" arg_password=${pw} "));
+    assert!(
+        batch
+            .text
+            .contains(" arg_request_headers=${a0_request_headers_0}${pw}${a0_request_headers_2} ")
+    );
+    let variable = |name: &str| {
+        let found = batch.variables.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(variable("a0_url"), Some("http://shop/"));
+    assert_eq!(variable("a0_request_headers_0"), Some("A: it's "));
+    assert_eq!(variable("a0_request_headers_2"), Some("!\nB: ${nope"));
+    assert_eq!(variable("a0_password"), None);
+}
+
+#[test]
 fn what_a_check_says_about_itself() {
     use std::time::Duration;
     let seconds = Duration::from_secs;
@@ -479,6 +506,33 @@ fn matchers_mean_what_they_mean_in_goss() {
         ("\"a\\nb\"", "{contain-elements: [a, {not: c}]}", true),
     ] {
         let check = format!("matching: {{x: {{content: {content}, matches: {matches}}}}}");
+        let decision = one(&check).decide(&Facts::default());
+        assert_eq!(
+            decision == Decision::Holds,
+            expected,
+            "{check}: {decision:?}"
+        );
+    }
+}
+
+#[test]
+fn a_list_is_patterns_wherever_the_text_has_many_lines() {
+    for (matches, expected) in [
+        ("[foo, '!bar']", true),
+        ("{not: [foo, '!bar']}", false),
+        ("{not: [bar]}", true),
+        (
+            "{and: [[foo], {not: [bar]}, {contain-element: foo y}]}",
+            true,
+        ),
+        ("{contain-elements: [foo]}", false),
+        ("{contain-elements: [foo y, x]}", true),
+        ("[{have-prefix: foo}, x]", true),
+        ("{consist-of: [x, foo y, '']}", true),
+    ] {
+        let check = format!(
+            "matching: {{x: {{as-reader: true, content: \"x\\nfoo y\\n\", matches: {matches}}}}}"
+        );
         let decision = one(&check).decide(&Facts::default());
         assert_eq!(
             decision == Decision::Holds,
