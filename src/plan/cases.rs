@@ -7,7 +7,7 @@ use crate::manual::{Check, Eventually, Group, Manual};
 use crate::nodes::{Node, Nodes, Text};
 use crate::plan::script::{Known, Scope};
 use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip, fill};
-use crate::source::Problem;
+use crate::source::{Problem, Span};
 use crate::vocabulary::{Batch, Vocabulary};
 
 /// All cases of a manual on the selected nodes, in the order of the nodes and of the book:
@@ -117,32 +117,11 @@ pub(super) fn of_group(
             problems.extend(more);
             let mut assertion = assertion?;
             let span = typed.resource.span.clone();
-            assertion.map_text(&mut |text: &str| {
-                fill(text, |name, _| match scope.look_up(name) {
-                    Known::Bound(Bound::Text(Text::Plain(value))) => Some(value),
-                    Known::Bound(_) | Known::Assigned => {
-                        let message = format!("`{name}` cannot be used in a typed check: it is a secret, or known only during a run");
-                        problems.push(Problem::error("value-not-known", typed.resource.span.clone(), message));
-                        None
-                    }
-                    Known::Undefined => {
-                        let message = format!("`{name}` is not defined for node `{}`", node.name);
-                        let known = node.leaves.keys().map(String::as_str);
-                        problems.push(
-                            Problem::error("undefined-variable", typed.resource.span.clone(), message)
-                                .did_you_mean(name, known),
-                        );
-                        None
-                    }
-                    Known::Wrong(problem) => {
-                        problems.push(problem.note(typed.resource.span.clone(), "used here"));
-                        None
-                    }
-                })
-            });
+            assertion.map_arguments(&mut |text| in_typed(text, true, &scope, &span, problems));
+            assertion.map_expected(&mut |text| in_typed(text, false, &scope, &span, problems));
             let mut bindings = Vec::new();
             for command in assertion.commands() {
-                scope.bindings(command, &span, &mut bindings, problems);
+                scope.bindings(&command, &span, &mut bindings, problems);
             }
             Some(Case {
                 name: format!("{}::{}", group.id, assertion.name()),
@@ -163,6 +142,41 @@ pub(super) fn of_group(
         .map(|check| of_script(check, node, &scope, problems));
     let scripts: Vec<Case> = scripts.collect();
     typed.into_iter().chain(scripts).collect()
+}
+
+/// A text of a typed check with its values. Where secrets may stand, they stay references,
+/// which the script is given as variables.
+fn in_typed(
+    text: &str,
+    secrets: bool,
+    scope: &Scope<'_>,
+    place: &Span,
+    problems: &mut Vec<Problem>,
+) -> String {
+    fill(text, |name, _| match scope.look_up(name) {
+        Known::Bound(Bound::Text(Text::Plain(value))) => Some(value),
+        Known::Bound(Bound::Text(Text::Secret(_))) if secrets => None,
+        Known::Bound(_) | Known::Assigned => {
+            let message = format!(
+                "`{name}` cannot be expected by a typed check: it is a secret, or known only during a run"
+            );
+            problems.push(Problem::error("value-not-known", place.clone(), message));
+            None
+        }
+        Known::Undefined => {
+            let message = format!("`{name}` is not defined for node `{}`", scope.node.name);
+            let known = scope.node.leaves.keys().map(String::as_str);
+            problems.push(
+                Problem::error("undefined-variable", place.clone(), message)
+                    .did_you_mean(name, known),
+            );
+            Some(String::new())
+        }
+        Known::Wrong(problem) => {
+            problems.push(problem.note(place.clone(), "used here"));
+            Some(String::new())
+        }
+    })
 }
 
 pub(super) fn of_script(

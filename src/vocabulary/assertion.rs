@@ -158,9 +158,12 @@ impl Assertion {
         self.map_expected(f);
     }
 
-    /// Puts a node's values into what the probe is told. A `${name}` that is left stays a
+    /// Puts a node's values into what the probe is told, and into the name. A `${name}` that is left stays a
     /// variable of the script: a secret, which no text may hold.
     pub fn map_arguments(&mut self, f: &mut dyn FnMut(&str) -> String) {
+        if self.probe.key.kind != ArgumentKind::Shell {
+            self.resource.value = f(&self.resource.value);
+        }
         for told in &mut self.arguments {
             if told.kind != ArgumentKind::Shell {
                 told.text = f(&told.text);
@@ -168,11 +171,8 @@ impl Assertion {
         }
     }
 
-    /// Puts a node's values into what is expected, and into the names.
+    /// Puts a node's values into what is expected, and into the title.
     pub fn map_expected(&mut self, f: &mut dyn FnMut(&str) -> String) {
-        if self.probe.key.kind != ArgumentKind::Shell {
-            self.resource.value = f(&self.resource.value);
-        }
         for expectation in &mut self.expected {
             expectation.matcher.map_text(f);
         }
