@@ -15,7 +15,7 @@ use crate::cli::progress::Progress;
 use crate::cli::terminal::{About, Terminal, count_interrupts};
 use crate::cli::{Streams, runtime};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
-use crate::event::{Event, PlanRecord, RunStarted, Status, StepRecord, What};
+use crate::event::{Event, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
 use crate::report::handoff::{self, Sheet};
@@ -311,22 +311,8 @@ fn started(context: &Context, plan: &Plan, operator: &str, controller: &str) -> 
         plans: plan
             .nodes
             .iter()
-            .map(|node| (node.node.name.clone(), plan_record(node)))
+            .map(|node| (node.node.name.clone(), engine::plan_record(node)))
             .collect(),
-    }
-}
-
-pub(crate) fn plan_record(node: &crate::plan::NodePlan) -> PlanRecord {
-    let steps = node.steps.iter().map(|step| StepRecord {
-        name: step.name.clone(),
-        title: step.title.clone(),
-        place: step.span.place(),
-        sha256: step.sha256.clone(),
-        text: step.text.clone(),
-    });
-    PlanRecord {
-        sha256: node.sha256.clone(),
-        steps: steps.collect(),
     }
 }
 

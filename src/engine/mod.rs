@@ -24,6 +24,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::event::{PlanRecord, StepRecord};
+use crate::plan::NodePlan;
 use crate::session::OpenOptions;
 
 pub use bundle::{Alive, Bundle, BundleError, Held, Owner};
@@ -68,6 +70,22 @@ pub struct Options {
     pub secrets: Secrets,
     /// Counts the operator's Ctrl-C.
     pub interrupts: watch::Receiver<u32>,
+}
+
+/// What the journal keeps of a node's plan.
+#[must_use]
+pub fn plan_record(node: &NodePlan) -> PlanRecord {
+    let steps = node.steps.iter().map(|step| StepRecord {
+        name: step.name.clone(),
+        title: step.title.clone(),
+        place: step.span.place(),
+        sha256: step.sha256.clone(),
+        text: step.text.clone(),
+    });
+    PlanRecord {
+        sha256: node.sha256.clone(),
+        steps: steps.collect(),
+    }
 }
 
 /// 16 hexadecimal digits that no output holds by chance.

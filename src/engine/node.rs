@@ -45,6 +45,9 @@ pub(super) struct NodeRun<'a> {
     touched: bool,
 }
 
+/// How long the shell of a controller that died may take to notice.
+const OLD_SHELL: Duration = Duration::from_secs(15);
+
 /// The run on a node ends here.
 #[derive(Debug)]
 pub(super) enum Halt {
@@ -214,12 +217,7 @@ impl NodeRun<'_> {
         self.prepared = Prepared::new(self, first).await?;
         let dir = bundle_dir(&self.plan.node, &hello);
         self.scope.set("bundle", &dir);
-        match resume {
-            Some(record) if token_of(record, &self.plan.node.name, false).is_some() => {
-                self.reopen(&dir, record).await?;
-            }
-            _ => self.open(&dir).await?,
-        }
+        self.take_up(&dir, first, resume).await?;
         self.steps(first, resume).await
     }
 
@@ -284,43 +282,102 @@ impl NodeRun<'_> {
             .unwrap_or(self.plan.steps.len() + 1)
     }
 
-    async fn open(&mut self, dir: &str) -> Result<(), Halt> {
-        let session = self.reach.session();
-        let bundle = Bundle::open(session, dir, &self.options.owner, &self.token, None).await?;
+    /// Opens the node's bundle, or the one of this run that is there.
+    async fn take_up(
+        &mut self,
+        dir: &str,
+        first: usize,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
+        let node = self.plan.node.name.as_str();
+        let old = resume.and_then(|record| token_of(record, node, false));
+        let begun = resume.is_some_and(|record| !record.steps(node).is_empty());
+        let finished = first > self.plan.steps.len();
+        let session = self.reach.session().clone();
+        let taken = match &old {
+            Some(old) => self.reopened(&session, dir, old).await?,
+            None => None,
+        };
+        let (bundle, again) = match taken {
+            Some(bundle) => (bundle, true),
+            // It was closed, and its closing not written down.
+            None if old.is_some() && finished => return Ok(()),
+            None if old.is_some() && begun => {
+                let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
+                return Err(Halt::error(cause));
+            }
+            None => self.opened(&session, dir, None).await?,
+        };
         self.bundle = Some(bundle);
         self.scope.set_state(On::Node, dir);
-        let token = self.token.clone();
+        let (path, token) = (dir.to_owned(), self.token.clone());
         self.record(
             None,
-            What::BundleOpened {
-                path: dir.to_owned(),
-                local: false,
-                token,
+            if again {
+                What::BundleReopened {
+                    path,
+                    local: false,
+                    token,
+                }
+            } else {
+                What::BundleOpened {
+                    path,
+                    local: false,
+                    token,
+                }
             },
-        )
+        )?;
+        if self.old_local.is_some() {
+            // It is closed at the end, whether or not a step needs it again.
+            self.local_bundle().await?;
+        }
+        Ok(())
     }
 
-    async fn reopen(&mut self, dir: &str, record: &Record) -> Result<(), Halt> {
-        let old = token_of(record, &self.plan.node.name, false).unwrap_or_default();
+    /// A bundle that this run's last controller had; nothing where it is gone.
+    async fn reopened(
+        &self,
+        session: &Session,
+        dir: &str,
+        old: &str,
+    ) -> Result<Option<Bundle>, Halt> {
+        match Bundle::reopen(session, dir, &self.recorder.run(), &self.token, old).await {
+            Ok(bundle) => Ok(Some(bundle)),
+            Err(BundleError::Gone) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A new bundle; or one of this run of which the journal knows nothing, because its
+    /// controller died between opening it and writing so. True for the latter.
+    async fn opened(
+        &self,
+        session: &Session,
+        dir: &str,
+        start_in: Option<&str>,
+    ) -> Result<(Bundle, bool), Halt> {
         let run = self.recorder.run();
-        let session = self.reach.session();
-        let bundle = Bundle::reopen(session, dir, &run, &self.token, &old).await.map_err(|error| match error {
-            BundleError::Gone => Halt::error(
-                "the bundle of this run is gone from the node: what its steps left there cannot be gone on with",
-            ),
-            other => Halt::from(other),
-        })?;
-        self.bundle = Some(bundle);
-        self.scope.set_state(On::Node, dir);
-        let token = self.token.clone();
-        self.record(
-            None,
-            What::BundleReopened {
-                path: dir.to_owned(),
-                local: false,
-                token,
-            },
-        )
+        let deadline = Instant::now() + OLD_SHELL;
+        loop {
+            let held = match Bundle::open(session, dir, &self.options.owner, &self.token, start_in)
+                .await
+            {
+                Ok(bundle) => return Ok((bundle, false)),
+                Err(BundleError::Held(held)) => held,
+                Err(error) => return Err(error.into()),
+            };
+            if held.owner.as_ref().is_none_or(|owner| owner.run != run) {
+                return Err(BundleError::Held(held).into());
+            }
+            match Bundle::reopen(session, dir, &run, &self.token, "").await {
+                Ok(bundle) => return Ok((bundle, true)),
+                // The dead controller's shell on the node ends in a moment.
+                Err(BundleError::Held(_) | BundleError::Gone) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     async fn steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
@@ -522,32 +579,13 @@ impl NodeRun<'_> {
         let root = self.options.root.display();
         let dir = format!("{root}/.opsbook/bundles/{}", self.plan.node.name);
         let start_in = root.to_string();
-        let bundle = match &self.old_local {
-            Some(old) => {
-                match Bundle::reopen(&session, &dir, &self.recorder.run(), &self.token, old).await {
-                    Err(BundleError::Gone) => {
-                        Bundle::open(
-                            &session,
-                            &dir,
-                            &self.options.owner,
-                            &self.token,
-                            Some(&start_in),
-                        )
-                        .await?
-                    }
-                    other => other?,
-                }
-            }
-            None => {
-                Bundle::open(
-                    &session,
-                    &dir,
-                    &self.options.owner,
-                    &self.token,
-                    Some(&start_in),
-                )
-                .await?
-            }
+        let taken = match &self.old_local {
+            Some(old) => self.reopened(&session, &dir, old).await?,
+            None => None,
+        };
+        let bundle = match taken {
+            Some(bundle) => bundle,
+            None => self.opened(&session, &dir, Some(&start_in)).await?.0,
         };
         self.local = Some(bundle.clone());
         self.scope.set_state(On::Local, &dir);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::bundle::{How, StepDone};
+use crate::engine::bundle::{How, StepDone, StepState};
 use crate::engine::check::{Outcome, wrong_output, wrong_status};
 use crate::engine::execute::{Ended, Execution, left_over};
 use crate::engine::node::{Halt, NodeRun};
@@ -299,6 +299,8 @@ impl NodeRun<'_> {
     async fn transcript(&mut self, step: &PlannedStep, script: &Script) -> Result<Worked, Halt> {
         let values = self.assignments(step, script).await?;
         let mut worked = Worked::ok(Some(0));
+        // Commands that went well before are not run again; the one that did not is the last.
+        let (resuming, rerun) = (self.resuming, self.rerun);
         for (index, command) in script.commands().iter().enumerate() {
             let accepted = [command.exit];
             // Status and output are compared here; the shell must not end over a status.
@@ -312,6 +314,12 @@ impl NodeRun<'_> {
                 script: text.as_bytes(),
                 secret: secretive(script),
             };
+            if rerun {
+                let next = format!("{}-{}", step.number, index + 2);
+                let last =
+                    index + 1 == script.commands().len() || !self.was_started(step, &next).await?;
+                (self.resuming, self.rerun) = (resuming || !last, last);
+            }
             let ended = self.execute(&work).await?;
             worked = self
                 .judge(
@@ -327,6 +335,13 @@ impl NodeRun<'_> {
             }
         }
         Ok(worked)
+    }
+
+    async fn was_started(&mut self, step: &PlannedStep, label: &str) -> Result<bool, Halt> {
+        match self.bundle_of(step.on, step.sudo.as_ref()).await {
+            Ok(bundle) => Ok(bundle.state(label).await? != StepState::NotStarted),
+            Err(_) => Err(Halt::error("the record of the step cannot be read")),
+        }
     }
 
     async fn assignments(&mut self, step: &PlannedStep, script: &Script) -> Result<Vec<u8>, Halt> {

@@ -2,5 +2,6 @@
 
 mod architecture;
 mod book;
+mod crash;
 mod session;
 mod sshd;
