@@ -19,6 +19,16 @@ const MAX_NESTING: usize = 32;
 pub fn parse(sources: &[Arc<Source>]) -> (Nodes, Vec<Problem>) {
     let mut parser = NodesParser::default();
     for source in sources {
+        if parser.values > yaml::MAX_VALUES {
+            let message = format!(
+                "the files of nodes hold more than {} values",
+                yaml::MAX_VALUES
+            );
+            parser
+                .problems
+                .push(Problem::bare("nodes-too-large", message));
+            break;
+        }
         parser.file(source);
     }
     parser.check_groups();
@@ -28,6 +38,8 @@ pub fn parse(sources: &[Arc<Source>]) -> (Nodes, Vec<Problem>) {
 #[derive(Default)]
 struct NodesParser {
     nodes: Nodes,
+    /// In all files so far: what one file may hold, all of them may.
+    values: usize,
     problems: Vec<Problem>,
 }
 
@@ -45,6 +57,7 @@ impl NodesParser {
         let Some(root) = root.filter(|root| !root.is_null()) else {
             return;
         };
+        self.values += root.count();
         let mut root = match map(root) {
             Ok(root) => root,
             Err(problem) => return self.problems.push(problem),

@@ -48,6 +48,16 @@ impl Yaml {
         Some(&self.as_map()?.get(key)?.value)
     }
 
+    /// How many values there are in this one, itself included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        1 + match &self.value {
+            Value::Seq(values) => values.iter().map(Yaml::count).sum(),
+            Value::Map(map) => map.values().map(|entry| entry.value.count()).sum(),
+            _ => 0,
+        }
+    }
+
     pub fn expect_map(&self) -> Result<&Map, Problem> {
         self.as_map().ok_or_else(|| self.mismatch("a map"))
     }
