@@ -561,6 +561,28 @@ fn plain_mdbook_gets_the_same_marks() {
 }
 
 #[test]
+fn plain_mdbook_builds_the_same_pages() {
+    let project = every_role();
+    let settings = format!(
+        "[book]\nsrc = \"manual\"\n[output.html.playground]\nrunnable = false\n\
+         [preprocessor.opsbook]\ncommand = \"{} preprocess\"\n\
+         after = [\"links\"]\nbefore = [\"index\"]\n",
+        env!("CARGO_BIN_EXE_opsbook")
+    );
+    project.write("book.toml", &settings);
+    let built = project.build();
+    assert_eq!(drawn(&built), "");
+    let ours = project.page("page.html");
+    std::fs::remove_dir_all(&built.destination).unwrap();
+    let plain = mdbook_driver::MDBook::load(project.root()).unwrap();
+    plain.build().unwrap();
+    let theirs = project.page("page.html");
+    let (page, style) = main_part(&theirs).split_once("<style>").unwrap();
+    assert!(style.contains(".ops-caption"));
+    assert_eq!(page.trim_end(), main_part(&ours).trim_end());
+}
+
+#[test]
 fn marks_are_found_again_where_another_preprocessor_changed_the_page() {
     let project = every_role();
     let changed = EVERY_ROLE.replace(
