@@ -570,3 +570,22 @@ fn bombs_are_refused_in_little_time() {
         "{problems}"
     );
 }
+
+#[test]
+fn the_manual_shows_the_example_as_it_is() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("manual/nodes.md")).unwrap();
+    let folder = root.join("tests/fixtures/environments");
+    for name in [
+        "nodes/00-base.yaml",
+        "nodes/10-environments.yaml",
+        "nodes/20-nodes.yaml",
+        "expected/nodes.txt",
+        "expected/show-web2.txt",
+        "expected/show-db1.txt",
+        "expected/diff.txt",
+    ] {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        assert!(page.contains(&format!(" example\n{text}```\n")), "{name}");
+    }
+}
