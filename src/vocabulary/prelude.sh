@@ -2,6 +2,8 @@
 # Support for every probe; sent once before the probes of a batch. Facts go out as lines
 # `name value`; text of more than one line is framed by the nonce. All names that opsbook
 # itself sets begin with `ob_` or `arg_`.
+# a probe looks at each status itself
+set +eu
 ob_root=
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 ob_lf='
@@ -35,8 +37,14 @@ wants() {
 }
 # has TOOL: whether the node has this command
 has() { command -v "$1" >/dev/null 2>&1; }
-# first_line TEXT: sets ob_first
-first_line() { ob_first=${1%%"$ob_lf"*}; }
+# first_line TEXT: sets ob_first to the first line that is not empty
+first_line() {
+  ob_first=$1
+  while :; do
+    case $ob_first in "$ob_lf"*) ob_first=${ob_first#"$ob_lf"} ;; *) break ;; esac
+  done
+  ob_first=${ob_first%%"$ob_lf"*}
+}
 # entry TEXT NAME: sets ob_entry to the line of TEXT whose first field, up to `:`, is NAME
 entry() {
   ob_entry=

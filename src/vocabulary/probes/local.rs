@@ -92,22 +92,36 @@ fn file_without_stat() {
 }
 
 #[test]
-fn file_in_a_closed_directory() {
-    if is_root() {
-        // No directory is closed to root, and these tests take no other user.
-        return;
-    }
-    let node = plain();
-    let closed = node.root().join("closed");
+fn what_is_closed_is_not_absent() {
+    let node = plain().file("secret", "x").as_nobody();
+    let (closed, secret) = (node.root().join("closed"), node.root().join("secret"));
     std::fs::create_dir(&closed).unwrap();
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000)).unwrap();
-    let check = format!("file: {{{}/x/y: {{exists: false}}}}", closed.display());
-    let expected = format!(
-        "cannot look: no permission to look into `{}`",
-        closed.display()
+    let mode = std::fs::Permissions::from_mode;
+    std::fs::set_permissions(&closed, mode(0o000)).unwrap();
+    std::fs::set_permissions(&secret, mode(0o000)).unwrap();
+    let (closed, secret) = (closed.display(), secret.display());
+    table(
+        &node,
+        &[
+            (
+                &format!("file: {{{closed}/x/y: {{exists: false}}}}"),
+                &format!("cannot look: no permission to look into `{closed}`"),
+            ),
+            (
+                &format!("file: {{{secret}: {{contents: ['!y']}}}}"),
+                &format!("cannot look: no permission to read `{secret}`"),
+            ),
+            (
+                &format!("file: {{{secret}: {{mode: 0000, sha256: x}}}}"),
+                &format!("cannot look: no permission to read `{secret}`"),
+            ),
+            (
+                &format!("file: {{{secret}: {{mode: 0600, sha256: x}}}}"),
+                r#"mode: expected "0600", found "0000""#,
+            ),
+        ],
     );
-    table(&node, &[(&check, &expected)]);
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700)).unwrap();
+    std::fs::set_permissions(node.root().join("closed"), mode(0o700)).unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -25,6 +26,8 @@ struct Node {
     folder: tempfile::TempDir,
     /// Tools of our own as shell functions: a busybox may prefer its applets to files.
     functions: String,
+    /// Who looks, where it is not who runs the tests.
+    user: Option<u32>,
 }
 
 impl Node {
@@ -35,6 +38,7 @@ impl Node {
         Node {
             folder,
             functions: String::new(),
+            user: None,
         }
     }
 
@@ -63,6 +67,16 @@ impl Node {
             if let Some(path) = found {
                 std::os::unix::fs::symlink(path, self.bin().join(name)).unwrap();
             }
+        }
+        self
+    }
+
+    /// Somebody who may not do everything looks.
+    fn as_nobody(mut self) -> Node {
+        if is_root() {
+            let open = std::fs::Permissions::from_mode(0o755);
+            std::fs::set_permissions(self.folder.path(), open).unwrap();
+            self.user = Some(65534);
         }
         self
     }
@@ -142,8 +156,14 @@ fn run(node: &Node, shell: &[&str], batch: &Batch) -> (i32, Vec<u8>, Vec<u8>) {
     std::fs::write(&path, script).unwrap();
     let out = node.folder.path().join("out");
     let err = node.folder.path().join("err");
-    let mut child = Command::new(shell[0])
+    let mut command = Command::new(shell[0]);
+    if let Some(user) = node.user {
+        command.uid(user).gid(user);
+    }
+    let mut child = command
         .args(&shell[1..])
+        // As a session runs a script of the manual.
+        .arg("-eu")
         .arg(&path)
         .stdin(Stdio::null())
         .stdout(std::fs::File::create(&out).unwrap())

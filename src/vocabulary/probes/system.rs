@@ -504,7 +504,7 @@ fn container() {
 case $name in
 web) echo 'true|running|healthy|2|0|shop:1.2' ;;
 old) echo 'false|exited|none|0|137|shop:1.1' ;;
-denied) echo 'permission denied while trying to connect to the daemon socket' >&2; exit 1 ;;
+denied) echo; echo 'permission denied while trying to connect to the daemon socket' >&2; exit 1 ;;
 *) echo "Error: No such container: $name" >&2; exit 1 ;;
 esac"#,
     );
