@@ -9,7 +9,7 @@ use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
-use crate::cli::{Streams, runtime};
+use crate::cli::{Streams, block_on};
 use crate::engine::{Operator, Passwords, Reach, bundle_dir};
 use crate::event::Status;
 use crate::nodes::Node;
@@ -118,7 +118,7 @@ fn onto(context: &Context, given: Option<&PathBuf>, node: &Node) -> PathBuf {
 
 /// The node says where its bundle is.
 fn bundle_of(node: &Arc<Node>) -> Result<String, Failure> {
-    runtime()?.block_on(async {
+    block_on(async {
         let (operator, _) = Operator::new();
         let reach = Reach::open(
             node,

@@ -13,7 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::progress::Progress;
 use crate::cli::terminal::{About, Terminal, count_interrupts};
-use crate::cli::{Streams, runtime};
+use crate::cli::{Streams, block_on};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
 use crate::event::{Event, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
@@ -120,7 +120,7 @@ pub(crate) fn launch(
     };
     let plan = Arc::new(plan);
     let json = manner.json;
-    let status = runtime()?.block_on(go(
+    let status = block_on(go(
         context,
         Arc::clone(&plan),
         manner,

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::launch::{controller_name, operator_name};
-use crate::cli::{Streams, runtime};
+use crate::cli::{Streams, block_on};
 use crate::engine::{
     Bundle, BundleError, Operator, Owner, Passwords, Reach, bundle_dir, random_mark,
 };
@@ -47,7 +47,7 @@ pub(crate) enum Lock {
 pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
     let (Lock::Status { node } | Lock::Acquire { node, .. } | Lock::Release { node, .. }) = args;
     let node = crate::cli::bridge::one(context, node)?;
-    runtime()?.block_on(async {
+    block_on(async {
         let (operator, _) = Operator::new();
         let passwords = Passwords::new(operator, None);
         let reach = Reach::open(&node, &OpenOptions::default(), &passwords).await;

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
-use crate::cli::{Streams, runtime};
+use crate::cli::{Streams, block_on};
 use crate::event::Status;
 use crate::nodes::Node;
 use crate::session::{self, OpenError, OpenOptions, Pong, SudoWay};
@@ -51,17 +51,24 @@ pub(crate) fn names(
         .collect();
     let nodes = nodes?;
     let width = names.iter().map(String::len).max().unwrap_or(0);
-    let bad = runtime()?.block_on(async {
+    let bad = block_on(async {
         let mut tasks = JoinSet::new();
         for node in nodes {
             tasks.spawn(async move {
-                (node.name.clone(), session::ping(&node.transport, &OpenOptions::default()).await)
+                (
+                    node.name.clone(),
+                    session::ping(&node.transport, &OpenOptions::default()).await,
+                )
             });
         }
         let mut bad = 0;
         while let Some(Ok((name, said))) = tasks.join_next().await {
             match said {
-                Ok(Pong { hello, round_trip, sudo }) => {
+                Ok(Pong {
+                    hello,
+                    round_trip,
+                    sudo,
+                }) => {
                     let sudo = match sudo {
                         SudoWay::Root => "is root".to_owned(),
                         SudoWay::Missing => "no sudo".to_owned(),
@@ -82,7 +89,7 @@ pub(crate) fn names(
                 }
             }
         }
-        Ok::<usize, std::io::Error>(bad)
+        Ok(bad)
     })?;
     Ok(if bad == 0 { 0 } else { exit(Status::Error) })
 }

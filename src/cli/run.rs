@@ -334,7 +334,7 @@ pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, F
     let fits = |run: &&String| {
         journal::read(&context.root, run).is_ok_and(|record| match (record.started(), wanted) {
             (Some(started), Some(node)) => started.nodes.iter().any(|name| name == node),
-            (Some(_), None) => record.status() != Some(Status::Ok),
+            (Some(_), None) => record.is_halted(),
             (None, _) => false,
         })
     };

@@ -92,10 +92,8 @@ impl About {
 }
 
 fn show(text: &str) {
-    if let Some(mut tty) = Tty::open() {
-        // Whoever reads the terminal is gone if this fails; the next prompt finds out.
-        let _ = tty.0.write_all(text.as_bytes());
-    }
+    // Whoever reads the terminal is gone if this fails; the next prompt finds out.
+    let _ = Tty::open().write(text);
 }
 
 impl Terminal {
@@ -103,39 +101,36 @@ impl Terminal {
         Terminal { interrupts, about }
     }
 
-    /// Answers questions until nobody asks any more. Without a terminal, every answer is that
-    /// nobody is there.
+    /// Answers questions until nobody asks any more. At the end of the input every answer is
+    /// that nobody is there.
     pub async fn answer(mut self, mut questions: mpsc::Receiver<Question>) {
         while let Some(question) = questions.recv().await {
             self.about.progress.pause();
-            let answer = match Tty::open() {
-                Some(tty) => self.ask(&question, tty).await,
-                None => Answer::Nobody,
-            };
+            let answer = self.ask(&question).await;
             self.about.progress.go_on();
             // An asker that went away needs no answer.
             let _ = question.reply.send(answer);
         }
     }
 
-    async fn ask(&mut self, question: &Question, tty: Tty) -> Answer {
+    async fn ask(&mut self, question: &Question) -> Answer {
         let node = &question.node;
         match &question.ask {
             Asked::SudoPassword { user } => {
                 let prompt = format!("password of sudo as {user} on {node}: ");
-                self.secret(prompt, tty).await
+                self.secret(prompt).await
             }
-            Asked::Secret { prompt } => self.secret(format!("{prompt}: "), tty).await,
+            Asked::Secret { prompt } => self.secret(format!("{prompt}: ")).await,
             Asked::Confirm { step, title } => {
                 let prompt = format!("{node}: {step}: {title}\n  go on? [y]es, [n]o > ");
-                self.choice(prompt, tty, &[("y", Answer::Yes), ("n", Answer::No)])
+                self.choice(prompt, &[("y", Answer::Yes), ("n", Answer::No)])
                     .await
             }
             Asked::Manual { step, text } => {
                 let text: String = text.lines().map(|line| format!("  {line}\n")).collect();
                 let prompt =
                     format!("{node}: {step}: to be done by you:\n{text}  done? [y]es, [n]o > ");
-                self.choice(prompt, tty, &[("y", Answer::Yes), ("n", Answer::No)])
+                self.choice(prompt, &[("y", Answer::Yes), ("n", Answer::No)])
                     .await
             }
             Asked::Menu {
@@ -146,10 +141,9 @@ impl Terminal {
                 let mut prompt = format!(
                     "{node}: {step}: {title}\n  [r]un, [s]kip, [b]y hand, [o]utput so far, [!] shell, [q]uit > "
                 );
-                let mut tty = tty;
                 loop {
-                    let Some(line) = self.line(prompt, tty).await else {
-                        return Answer::Quit;
+                    let Some(line) = self.line(prompt).await else {
+                        return self.gone();
                     };
                     match line
                         .trim()
@@ -169,17 +163,11 @@ impl Terminal {
                         _ => {}
                     }
                     prompt = "  r, s, b, o, ! or q > ".to_owned();
-                    match Tty::open() {
-                        Some(again) => tty = again,
-                        None => return Answer::Nobody,
-                    }
                 }
             }
             Asked::Note { step } => {
                 let prompt = format!("  note for the journal on {step}: ");
-                self.line(prompt, tty)
-                    .await
-                    .map_or(Answer::Quit, Answer::Note)
+                self.line(prompt).await.map_or(Answer::Quit, Answer::Note)
             }
             Asked::Interrupted { step } => {
                 let prompt = format!(
@@ -190,17 +178,16 @@ impl Terminal {
                     ("l", Answer::Leave),
                     ("h", Answer::Hold),
                 ];
-                self.choice(prompt, tty, &choices).await
+                self.choice(prompt, &choices).await
             }
         }
     }
 
-    async fn choice(&mut self, prompt: String, tty: Tty, choices: &[(&str, Answer)]) -> Answer {
+    async fn choice(&mut self, prompt: String, choices: &[(&str, Answer)]) -> Answer {
         let mut prompt = prompt;
-        let mut tty = tty;
         loop {
-            let Some(line) = self.line(prompt.clone(), tty).await else {
-                return Answer::Quit;
+            let Some(line) = self.line(prompt.clone()).await else {
+                return self.gone();
             };
             let line = line.trim().to_lowercase();
             let first: String = line.chars().take(1).collect();
@@ -208,16 +195,21 @@ impl Terminal {
                 return answer.clone();
             }
             prompt = "  > ".to_owned();
-            match Tty::open() {
-                Some(again) => tty = again,
-                None => return Answer::Nobody,
-            }
+        }
+    }
+
+    /// No answer: the operator wants to stop, or there is none.
+    fn gone(&self) -> Answer {
+        if *self.interrupts.borrow() > 0 {
+            Answer::Quit
+        } else {
+            Answer::Nobody
         }
     }
 
     /// `None` at the end of the terminal's input, and for Ctrl-C.
-    async fn line(&mut self, prompt: String, tty: Tty) -> Option<String> {
-        let read = tokio::task::spawn_blocking(move || tty.read(&prompt));
+    async fn line(&mut self, prompt: String) -> Option<String> {
+        let read = tokio::task::spawn_blocking(move || Tty::open().read(&prompt));
         self.interrupts.mark_unchanged();
         tokio::select! {
             read = read => read.ok().flatten(),
@@ -225,8 +217,8 @@ impl Terminal {
         }
     }
 
-    async fn secret(&mut self, prompt: String, tty: Tty) -> Answer {
-        let read = tokio::task::spawn_blocking(move || tty.read_hidden(&prompt));
+    async fn secret(&mut self, prompt: String) -> Answer {
+        let read = tokio::task::spawn_blocking(move || Tty::open().read_hidden(&prompt));
         self.interrupts.mark_unchanged();
         tokio::select! {
             read = read => read.ok().flatten().map_or(Answer::Nobody, Answer::Secret),
@@ -235,36 +227,54 @@ impl Terminal {
     }
 }
 
-/// The controlling terminal, open for one question.
-struct Tty(File);
+/// Where one question is put: the controlling terminal, or, where there is none, standard
+/// input, so that answers can be piped in.
+enum Tty {
+    Terminal(File),
+    Input,
+}
 
 impl Tty {
-    fn open() -> Option<Tty> {
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/tty")
-            .ok()
-            .map(Tty)
+    fn open() -> Tty {
+        let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty");
+        terminal.map_or(Tty::Input, Tty::Terminal)
+    }
+
+    fn write(&mut self, text: &str) -> Option<()> {
+        match self {
+            Tty::Terminal(file) => file.write_all(text.as_bytes()).ok(),
+            Tty::Input => std::io::stderr().write_all(text.as_bytes()).ok(),
+        }
     }
 
     fn read(mut self, prompt: &str) -> Option<String> {
-        self.0.write_all(prompt.as_bytes()).ok()?;
+        self.write(prompt)?;
         let mut line = String::new();
-        let read = BufReader::new(&self.0).read_line(&mut line).ok()?;
+        let read = match &self {
+            Tty::Terminal(file) => BufReader::new(file).read_line(&mut line).ok()?,
+            Tty::Input => {
+                let read = std::io::stdin().read_line(&mut line).ok()?;
+                self.write("\n")?;
+                read
+            }
+        };
         (read > 0).then_some(line.trim_end_matches(['\n', '\r']).to_owned())
     }
 
+    /// Without an echo; only a terminal can keep a secret.
     fn read_hidden(mut self, prompt: &str) -> Option<Secret> {
-        self.0.write_all(prompt.as_bytes()).ok()?;
-        let before = tcgetattr(&self.0).ok()?;
+        self.write(prompt)?;
+        let Tty::Terminal(file) = &mut self else {
+            return None;
+        };
+        let before = tcgetattr(&*file).ok()?;
         let mut hidden = before.clone();
         hidden.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&self.0, OptionalActions::Flush, &hidden).ok()?;
+        tcsetattr(&*file, OptionalActions::Flush, &hidden).ok()?;
         let mut line = Vec::new();
-        let read = BufReader::new(&self.0).read_until(b'\n', &mut line);
-        let restored = tcsetattr(&self.0, OptionalActions::Flush, &before);
-        self.0.write_all(b"\n").ok()?;
+        let read = BufReader::new(&*file).read_until(b'\n', &mut line);
+        let restored = tcsetattr(&*file, OptionalActions::Flush, &before);
+        file.write_all(b"\n").ok()?;
         restored.ok()?;
         if read.ok()? == 0 {
             return None;

@@ -113,7 +113,8 @@ pub(super) fn of_group(
         .typed
         .iter()
         .filter_map(|typed| {
-            let (assertion, more) = vocabulary.assertion(&typed.kind, &typed.resource, &typed.attributes);
+            let (assertion, more) =
+                vocabulary.assertion(&typed.kind, &typed.resource, &typed.attributes);
             problems.extend(more);
             let mut assertion = assertion?;
             let span = typed.resource.span.clone();
@@ -130,9 +131,17 @@ pub(super) fn of_group(
                 on: assertion.on(),
                 sudo: assertion.sudo().cloned(),
                 timeout: assertion.timeout().unwrap_or(CHECK_LIMIT),
-                eventually: assertion.eventually().map(|(limit, every)| Eventually { limit, every }),
-                skip: assertion.skip().map(|waiver| Skip { reason: waiver.reason.clone(), until: waiver.until }),
-                ask: Ask::Probe { assertion: Arc::new(assertion), bindings },
+                eventually: assertion
+                    .eventually()
+                    .map(|(limit, every)| Eventually { limit, every }),
+                skip: assertion.skip().map(|waiver| Skip {
+                    reason: waiver.reason.clone(),
+                    until: waiver.until,
+                }),
+                ask: Ask::Probe {
+                    assertion: Arc::new(assertion),
+                    bindings,
+                },
             })
         })
         .collect();
