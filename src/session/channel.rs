@@ -33,12 +33,20 @@ type Text = Zeroizing<Vec<u8>>;
 /// An open runner. Dropping it ends the runner.
 #[derive(Debug)]
 pub(super) struct Channel {
-    commands: mpsc::UnboundedSender<Text>,
+    commands: mpsc::UnboundedSender<Command>,
     jobs: Arc<Mutex<Jobs>>,
     window: Arc<Semaphore>,
     next: AtomicU64,
     workers: usize,
     gone: watch::Receiver<Option<Lost>>,
+}
+
+/// One line for the runner.
+#[derive(Debug, Default)]
+struct Command {
+    text: Text,
+    /// Whether it is a job for a worker.
+    worker: bool,
 }
 
 /// A script for a worker, already made of bytes.
@@ -77,11 +85,13 @@ struct Sent<'a> {
 }
 
 impl Channel {
-    /// Starts the runner in the shell at the other end of the pipes. `why` tells what the
+    /// Starts the runner in the shell at the other end of the pipes; in that of a `login`,
+    /// the environment says who it is. `why` tells what the
     /// transport knows about the end of the connection, once it has ended.
     pub(super) async fn start<W>(
         reader: Reader,
         mut writer: Writer,
+        login: bool,
         why: W,
     ) -> Result<(Self, Hello), NoHello>
     where
@@ -90,6 +100,7 @@ impl Channel {
         let nonce = nonce();
         let boot = RUNNER
             .replace("@NONCE@", &nonce)
+            .replace("@WHO@", if login { "login" } else { "" })
             .replace("@DIR@", &self::nonce()[..10]);
         let mut reader = BufReader::with_capacity(64 << 10, reader);
         let greeting = async {
@@ -162,7 +173,7 @@ impl Channel {
 
     /// Ends the runner: its standard input closes once all that was queued is written.
     pub(super) fn end(&self) {
-        let _ = self.commands.send(Zeroizing::default());
+        let _ = self.commands.send(Command::default());
     }
 
     pub(super) fn gone(&self) -> watch::Receiver<Option<Lost>> {
@@ -201,7 +212,7 @@ impl Channel {
                 _place: place,
             },
         );
-        let sent = self.commands.send(text);
+        let sent = self.commands.send(Command { text, worker });
         drop(jobs);
         let sent_job = Sent {
             channel: self,
@@ -213,9 +224,11 @@ impl Channel {
 
     fn cancel(&self, id: u64) {
         if lock(&self.jobs).contains_key(&id) {
-            let _ = self
-                .commands
-                .send(Zeroizing::new(format!("ob_cancel {id}\n").into_bytes()));
+            let text = Text::new(format!("ob_cancel {id}\n").into_bytes());
+            let _ = self.commands.send(Command {
+                text,
+                worker: false,
+            });
         }
     }
 
@@ -309,26 +322,37 @@ pub(super) fn nonce() -> String {
     format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
-/// Writes what is queued, as much as there is at a time. An empty text ends it.
-async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Text>) {
-    while let Some(mut text) = queue.recv().await {
-        let mut last = text.is_empty();
-        while !last && text.len() < (64 << 10) {
-            match queue.try_recv() {
-                Ok(more) if more.is_empty() => last = true,
-                Ok(more) => text.extend_from_slice(&more),
-                Err(_) => break,
-            }
+/// Writes what is queued, as much as there is at a time, and says first how many jobs that
+/// is. An empty command ends it.
+async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Command>) {
+    while let Some(command) = queue.recv().await {
+        let mut last = command.text.is_empty();
+        let (mut size, mut commands) = (command.text.len(), vec![command]);
+        while !last && size < (64 << 10) {
+            let Ok(more) = queue.try_recv() else { break };
+            last = more.text.is_empty();
+            size += more.text.len();
+            commands.push(more);
         }
-        let sent = async {
-            writer.write_all(&text).await?;
-            writer.flush().await
-        };
-        if sent.await.is_err() || last {
+        if write_all(&mut writer, &commands).await.is_err() || last {
             break;
         }
     }
     let _ = writer.shutdown().await;
+}
+
+async fn write_all(writer: &mut Writer, commands: &[Command]) -> io::Result<()> {
+    let jobs = commands.iter().filter(|command| command.worker).count();
+    let size: usize = commands.iter().map(|command| command.text.len()).sum();
+    let mut text = Text::new(Vec::with_capacity(size + 32));
+    if jobs > 0 {
+        text.extend_from_slice(format!("ob_more {jobs}\n").as_bytes());
+    }
+    for command in commands {
+        text.extend_from_slice(&command.text);
+    }
+    writer.write_all(&text).await?;
+    writer.flush().await
 }
 
 struct Greeting {

@@ -83,7 +83,7 @@ async fn start(transport: Arc<Transport>, options: &OpenOptions) -> Result<Sessi
     let closed = Arc::new(AtomicBool::new(false));
     let why = why(&process, Arc::clone(&closed));
     let answer = tokio::select! {
-        answer = Channel::start(reader, writer, why) => answer,
+        answer = Channel::start(reader, writer, transport.is_login(), why) => answer,
         () = overdue(&process, options) => {
             process.kill();
             let ended = process.ended().await;
@@ -115,7 +115,7 @@ pub(super) async fn as_user(
     let (reader, writer) = pipes.inspect_err(|_| process.kill())?;
     let closed = Arc::new(AtomicBool::new(false));
     let why = why(&process, Arc::clone(&closed));
-    match Channel::start(reader, writer, why).await {
+    match Channel::start(reader, writer, true, why).await {
         Ok((channel, mut hello)) => {
             hello.connect = begin.elapsed();
             Ok(Session::of(Inner::new(

@@ -1,17 +1,18 @@
 # The node's side of a session. Its text is written to the standard input of a POSIX sh,
-# which then takes one command a line: ob_run, ob_call, ob_here, ob_cancel. Nothing of a
+# which then takes one command a line: ob_more, ob_run, ob_call, ob_here, ob_cancel. Nothing of a
 # script or a value ever stands in an argument list.
 #
 # A few workers, each the leader of a process group, take jobs from a queue and run them in a
-# subshell: one fork a job. One shipper prints the results, many with one cat.
+# subshell: one fork a job. One shipper prints the results, many with one cat. Forks are what
+# a session costs, so that what the shell can do itself is not asked of a program.
 #
 # Descriptors: 3 one newline per queued job, 4 the queue, 5 the turn (one newline: who
 # holds it may take a job or kill a worker), 6 ended jobs. 7 to 9 belong to whoever uses the
 # session; workers do not inherit them.
 ob_n=@NONCE@
-ob_um=$(umask); umask 077; exec 2>/dev/null
+exec 2>/dev/null
 PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH
-ob_w=0 ob_q=0
+ob_w=0 ob_q=0 ob_r=0
 
 ob_worker='
 ob_d=$1 ob_k=$2 ob_um=$3
@@ -51,7 +52,8 @@ ob_boot() {
   for ob_b in "${XDG_RUNTIME_DIR-}" /dev/shm "${TMPDIR-}" /tmp "${HOME-}"; do
     [ -n "$ob_b" ] && [ -d "$ob_b" ] && [ -w "$ob_b" ] || continue
     ob_d=$ob_b/.opsbook-@DIR@
-    mkdir "$ob_d" || continue
+    mkdir -m 700 "$ob_d" || continue
+    umask >"$ob_d/u"; read -r ob_um <"$ob_d/u"; umask 077
     if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" && echo $$ >"$ob_d/pid" &&
       printf '%s\n' "$ob_worker" >"$ob_d/w" && printf '%s\n' "$ob_other" >"$ob_d/b" &&
       printf '\n%s.\n' "$ob_n" >"$ob_d/d"
@@ -61,55 +63,79 @@ ob_boot() {
       trap ob_end EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
       if command -v setsid >/dev/null; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
       ob_ship </dev/null 3>&- 4>&- 5>&- & echo $! >"$ob_d/s.p"
-      ob_hello
-      ob_sweep </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
-      return 0
+      ob_hello; ob_sweep; return 0
     fi
-    rm -rf "$ob_d"
+    rm -rf "$ob_d"; umask "$ob_um"
   done
   printf '\n%s F\n' "$ob_n"; exit 70
 }
 
 ob_hello() {
-  ob_host='' ob_os='' ob_rel='' ob_bid='' ob_uid='' ob_nc=''
+  ob_host='' ob_os='' ob_rel='' ob_bid='' ob_uid='' ob_nc='' ob_who=@WHO@
   { read -r ob_host </proc/sys/kernel/hostname && read -r ob_os </proc/sys/kernel/ostype &&
     read -r ob_rel </proc/sys/kernel/osrelease; } ||
     { ob_host=$(uname -n) ob_os=$(uname -s) ob_rel=$(uname -r); }
   read -r ob_bid </proc/sys/kernel/random/boot_id
-  ob_exe=$(readlink /proc/$$/exe); ob_sh=${ob_exe##*/}; ob_sh=${ob_sh:-sh}
-  ob_uid=$(id -u) ob_nc=$(nproc || getconf _NPROCESSORS_ONLN)
+  while read -r ob_x ob_y ob_z && [ -z "$ob_uid" ]; do
+    if [ "$ob_x" = Uid: ]; then ob_uid=${ob_y%%[!0-9]*}; fi
+  done </proc/self/status
+  ob_uid=${ob_uid:-$(id -u)}
+  # A login has set it; elsewhere it may be anybody's.
+  if [ -n "$ob_who" ]; then ob_who=${LOGNAME-}; fi
+  read -r ob_nc </sys/devices/system/cpu/online
+  case $ob_nc in
+  0) ob_nc=1 ;;
+  0-*[!0-9]* | '') ob_nc=$(nproc || getconf _NPROCESSORS_ONLN) ;;
+  *) ob_nc=$((${ob_nc#0-} + 1)) ;;
+  esac
+  # shellcheck disable=SC3013 # a shell that does not know -ef is told by its name
+  if [ -n "${BASH_VERSION-}" ]; then ob_sh=bash
+  elif [ -n "${BB_ASH_VERSION-}" ]; then ob_sh=busybox
+  elif [ /proc/$$/exe -ef /bin/dash ]; then ob_sh=dash
+  else ob_sh=$(readlink /proc/$$/exe); ob_sh=${ob_sh##*/}; ob_sh=${ob_sh:-sh}; fi
+  ob_k=${ob_nc:-2}; [ "$ob_k" -le 8 ] || ob_k=8
   printf '\n%s H\nuser=%s\nuid=%s\nhome=%s\nhostname=%s\nkernel=%s\nshell=%s\nboot=%s\npid=%s\ncores=%s\ndir=%s\n' \
-    "$ob_n" "$(id -un)" "$ob_uid" "${HOME-}" "$ob_host" "$ob_os $ob_rel" "$ob_sh" "$ob_bid" $$ "$ob_nc" "$ob_d"
+    "$ob_n" "${ob_who:-$(id -un)}" "$ob_uid" "${HOME-}" "$ob_host" "$ob_os $ob_rel" "$ob_sh" "$ob_bid" $$ "$ob_nc" "$ob_d"
   for ob_x in setsid flock base64 sha256sum bash sudo tar; do
     if command -v $ob_x >/dev/null; then echo "has=$ob_x"; fi
   done
-  ob_k=${ob_nc:-2}; [ "$ob_k" -ge 4 ] || ob_k=4; [ "$ob_k" -le 16 ] || ob_k=16
   printf 'workers=%s\n%s.\n' "$ob_k" "$ob_n"
 }
 
-# Prints ended jobs: one line with all that have ended by now, then their outputs.
+# Prints ended jobs: one line with several, then their outputs. While others of the queue are
+# at work, ends are held back, at most 24 of them, and at most to the next look of the
+# watchdog (a line with +). The end of a call (c) never waits.
 ob_ship() {
-  trap - EXIT HUP TERM INT PIPE; ob_rm='' ob_c=0
-  while read -r ob_j ob_s <&6; do
-    echo . >&6; ob_l=''; set --
-    while [ "$ob_j" != . ]; do
+  trap - EXIT HUP TERM INT PIPE
+  ob_rm='' ob_c=0 ob_l='' ob_hold=0 ob_ended=0 ob_go='' ob_fs=''
+  while read -r ob_j ob_s ob_go <&6; do
+    if [ "$ob_j" != + ]; then
       ob_x=''
-      if [ -s "$ob_d/$ob_j.o" ]; then ob_x=o; set -- "$@" "$ob_d/$ob_j.o" "$ob_d/d"; fi
-      if [ -s "$ob_d/$ob_j.e" ]; then ob_x=${ob_x}e; set -- "$@" "$ob_d/$ob_j.e" "$ob_d/d"; fi
+      if [ -s "$ob_d/$ob_j.o" ]; then ob_x=o ob_fs="$ob_fs $ob_j.o"; fi
+      if [ -s "$ob_d/$ob_j.e" ]; then ob_x=${ob_x}e ob_fs="$ob_fs $ob_j.e"; fi
       if [ -e "$ob_d/$ob_j.c" ]; then ob_x=${ob_x}c; fi
       if [ -e "$ob_d/$ob_j.x" ]; then ob_x=${ob_x}x; fi
       if [ -e "$ob_d/$ob_j.k" ]; then ob_x=${ob_x}k; fi
-      ob_l="$ob_l $ob_j:$ob_s:$ob_x" ob_rm="$ob_rm $ob_j" ob_c=$((ob_c+1))
-      read -r ob_j ob_s <&6
-    done
-    printf '%s R%s\n' "$ob_n" "$ob_l"
-    if [ $# -gt 0 ]; then
-      cat "$@"
-      for ob_x; do [ "$ob_x" = "$ob_d/d" ] || : >"$ob_x"; done
+      ob_l="$ob_l $ob_j:$ob_s:$ob_x" ob_rm="$ob_rm $ob_j" ob_c=$((ob_c+1)) ob_hold=$((ob_hold+1))
+      if [ -z "$ob_go" ]; then
+        ob_ended=$((ob_ended+1)) ob_y=''
+        read -r ob_x ob_y ob_z <"$ob_d/n"
+        if [ "$ob_hold" -lt 24 ] && [ "$ob_ended" -lt "${ob_y:-0}" ]; then continue; fi
+      fi
     fi
-    if [ $ob_c -ge 50 ]; then
-      set --; for ob_x in $ob_rm; do set -- "$@" "$ob_d/$ob_x".? "$ob_d/c$ob_x".?; done
-      rm -f "$@"; ob_rm='' ob_c=0
+    if [ "$ob_hold" -gt 0 ]; then
+      printf '%s R%s\n' "$ob_n" "$ob_l"
+      if [ -n "$ob_fs" ]; then
+        set --; for ob_x in $ob_fs; do set -- "$@" "$ob_d/$ob_x" "$ob_d/d"; done
+        cat "$@"
+        for ob_x in $ob_fs; do : >"$ob_d/$ob_x"; done
+      fi
+      ob_l='' ob_hold=0 ob_fs=''
+    fi
+    if [ $ob_c -ge 200 ]; then
+      # By name: a pattern each would read the directory as often.
+      set --; for ob_x in $ob_rm; do set -- "$@" $ob_x.s $ob_x.o $ob_x.e $ob_x.v $ob_x.c $ob_x.x $ob_x.k c$ob_x.j c$ob_x.p; done
+      ( cd "$ob_d" && rm -f "$@" ); ob_rm='' ob_c=0
     fi
   done
 }
@@ -127,10 +153,15 @@ ob_hire() {
   done
 }
 
+# ob_more COUNT: so many jobs come now
+ob_more() { ob_r=$((ob_r+$1)); }
+
 # ob_run ID SECONDS GRACE BLOCKS INTERPRETER VALUES SCRIPT
 ob_run() {
+  ob_q=$((ob_q+1))
+  echo $ob_q $ob_r $1 >"$ob_d/n"
   if { [ -z "$6" ] || printf '%s\n' "$6" >"$ob_d/$1.v"; } && printf '%s\n' "$7" >"$ob_d/$1.s"; then
-    if [ $ob_w -lt $ob_k ]; then
+    if [ $ob_w -lt "$ob_k" ]; then
       ob_w=$((ob_w+1)); ob_hire $ob_w </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/h$ob_w.p"
     fi
     echo "$1 $2 $3 $4 $5" >&4; echo >&3
@@ -143,18 +174,18 @@ ob_run() {
 # ob_call ID SECONDS GRACE CODE &
 ob_call() {
   ob_j=$1; echo "$1 $2 $3" >"$ob_d/c$1.j"
-  exec 3>&- 4>&- 5>&- 6>&- </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e" || { echo "$1 full" >"$ob_d/f"; exit; }
-  trap - HUP INT PIPE; trap 'ob_s=$?; echo "$ob_j $ob_s" >"$ob_d/f"; : >"$ob_d/c$ob_j.j"' EXIT; trap 'exit 143' TERM
+  exec 3>&- 4>&- 5>&- 6>&- </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e" || { echo "$1 full c" >"$ob_d/f"; exit; }
+  trap - HUP INT PIPE; trap 'ob_s=$?; echo "$ob_j $ob_s c" >"$ob_d/f"; : >"$ob_d/c$ob_j.j"' EXIT; trap 'exit 143' TERM
   umask "$ob_um"; command eval "$4"
 }
 
 # ob_called ID: after it, because only this shell knows the process id
-ob_called() { echo $! >"$ob_d/c$1.p"; ob_watch; }
+ob_called() { echo $! >"$ob_d/c$1.p"; ob_q=$((ob_q+1)); echo $ob_q $ob_r 0 >"$ob_d/n"; ob_watch; }
 
 # ob_here ID CODE: in this very shell
 ob_here() {
   { command eval "$2"; } </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e"
-  ob_s=$?; umask 077; echo "$1 $ob_s" >&6
+  ob_s=$?; umask 077; echo "$1 $ob_s c" >&6
 }
 
 # ob_cancel ID
@@ -175,28 +206,30 @@ ob_stop() {
       c*) kill -s "$3" "$ob_p" ;;
       *) kill -s "$3" -- "$ob_g$ob_p" || kill -s "$3" "$ob_g$ob_p" ;;
     esac
-    if [ "$3" = KILL ]; then : >"$ob_d/$2.k"; case $1 in c*) echo "$2 137" >&6; : >"$ob_d/$1.j" ;; esac; fi
+    if [ "$3" = KILL ]; then : >"$ob_d/$2.k"; case $1 in c*) echo "$2 137 c" >&6; : >"$ob_d/$1.j" ;; esac; fi
   fi
   echo >&5
 }
 
 # Starts the watchdog unless it runs. It writes down that it leaves before it looks at the
-# count for the last time, as this writes the count before it looks for the watchdog.
+# count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
-  ob_q=$((ob_q+1)); echo $ob_q >"$ob_d/n"
   if [ ! -s "$ob_d/dog.p" ]; then ob_dog </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/dog.p"; fi
 }
 
-# The time limits: a look each second, while anything runs.
+# The time limits: a look each second, while anything runs. Where jobs still wait then, they
+# wait for others that are slow: one more worker.
 ob_dog() {
-  trap - EXIT HUP TERM INT PIPE; ob_last=''
+  trap - EXIT HUP TERM INT PIPE; ob_last='' ob_w=$ob_k
   while :; do
     sleep 1
     kill -0 $$ || ob_end dog
-    ob_busy=''
+    echo + >&6
+    ob_busy='' ob_top=0
     for ob_f in "$ob_d"/*.j; do
       ob_i='' ob_t='' ob_gr=''; read -r ob_i ob_t ob_gr <"$ob_f"; [ -n "$ob_i" ] || continue
       ob_busy=1 ob_wk=${ob_f##*/}; ob_wk=${ob_wk%.j}
+      case $ob_wk in w*) if [ "$ob_i" -gt "$ob_top" ]; then ob_top=$ob_i; fi ;; esac
       eval "ob_o=\${ob_o_$ob_wk-} ob_e=\${ob_e_$ob_wk-}"
       if [ "$ob_o" != "$ob_i" ]; then ob_o=$ob_i ob_e=$((ob_t+1)); fi
       if [ "$ob_e" -gt 0 ] && [ -e "$ob_d/$ob_i.c" ]; then ob_e=-1; fi
@@ -208,10 +241,14 @@ ob_dog() {
       fi
       eval "ob_o_$ob_wk=\$ob_o ob_e_$ob_wk=\$ob_e"
     done
+    read -r ob_x ob_y ob_z <"$ob_d/n"
+    while [ -e "$ob_d/w$((ob_w+1)).j" ]; do ob_w=$((ob_w+1)); done
+    if [ "$ob_top" -gt 0 ] && [ "${ob_z:-0}" -gt "$ob_top" ] && [ $ob_w -lt 16 ]; then
+      ob_w=$((ob_w+1)); ob_hire $ob_w & echo $! >"$ob_d/h$ob_w.p"
+    fi
     if [ -z "$ob_busy" ]; then
-      read -r ob_x <"$ob_d/n"
       if [ "$ob_x" = "$ob_last" ]; then
-        : >"$ob_d/dog.p"; read -r ob_x <"$ob_d/n"
+        : >"$ob_d/dog.p"; read -r ob_x ob_y <"$ob_d/n"
         if [ "$ob_x" = "$ob_last" ]; then exit 0; fi
         echo 1 >"$ob_d/dog.p"
       fi
@@ -247,12 +284,12 @@ ob_end() {
 
 # What runners that were killed have left behind.
 ob_sweep() {
-  trap - EXIT HUP TERM INT PIPE; ob_me=$ob_d
-  for ob_d in "${ob_me%/*}"/.opsbook-*; do
-    ob_p=''; read -r ob_p <"$ob_d/pid"
-    if [ "$ob_d" != "$ob_me" ] && [ -n "$ob_p" ] && ! kill -0 "$ob_p"; then
-      ob_all KILL 'h[0-9]*' ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
-      rm -rf "$ob_d"
+  for ob_f in "${ob_d%/*}"/.opsbook-*/pid; do
+    ob_p=''; read -r ob_p <"$ob_f"
+    if [ -n "$ob_p" ] && ! kill -0 "$ob_p"; then
+      ( trap - EXIT HUP TERM INT PIPE; ob_d=${ob_f%/pid}
+        ob_all KILL 'h[0-9]*' ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
+        rm -rf "$ob_d" ) </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
     fi
   done
 }

@@ -46,6 +46,11 @@ impl Transport {
         }
     }
 
+    /// Whether what gives the shell is a login, which says who it is.
+    pub(super) fn is_login(&self) -> bool {
+        matches!(self, Self::Ssh(_))
+    }
+
     /// Why the command ended before a shell answered.
     pub(super) fn cause(&self, ended: &Ended) -> Cause {
         let code = ended.status.and_then(|status| status.code());
