@@ -117,7 +117,7 @@ fn is_book_or_empty(path: &Path) -> std::io::Result<bool> {
     }
     let mut entries = std::fs::read_dir(path)?;
     Ok(entries.next().is_none()
-        || (path.join(".nojekyll").is_file() && path.join("index.html").is_file()))
+        || (path.join(".nojekyll").is_file() && path.join("toc.html").is_file()))
 }
 
 /// Absolute, with the links of the part that exists followed and `..` taken out.

@@ -96,11 +96,7 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
     let (config, mut problems) = config::load(root)?;
     let (manual, found) = crate::manual::load(root);
     if manual.pages.is_empty() {
-        let why = found.first().map(|problem| problem.message.clone());
-        return Err(BookError::Load {
-            root: root.to_owned(),
-            why: why.unwrap_or_else(|| "there is no page in it".to_owned()),
-        });
+        return Err(no_pages(root, &found));
     }
     problems.extend(found);
     let destination = destination::choose(root, dest, &config, &manual)?;
@@ -123,6 +119,18 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
     })
 }
 
+fn no_pages(root: &Path, found: &[Problem]) -> BookError {
+    let why = match found.iter().find(|problem| problem.is_error()) {
+        None => "there is no page in it".to_owned(),
+        Some(problem) => match &problem.span {
+            None => problem.message.clone(),
+            Some(span) => format!("{}: {}", span.place(), problem.message),
+        },
+    };
+    let root = root.to_owned();
+    BookError::Load { root, why }
+}
+
 struct Rendered {
     pages: usize,
     problems: Vec<Problem>,
@@ -135,7 +143,8 @@ fn render_all(
     into: &Path,
 ) -> Result<Rendered, BookError> {
     let manual = Arc::new(manual);
-    let mut driver = load(root, config, &manual)?;
+    let mut problems = Vec::new();
+    let mut driver = load(root, config, &manual, &mut problems)?;
     driver.with_preprocessor(if manual.listed {
         preprocess::Opsbook::new(Arc::clone(&manual))
     } else {
@@ -145,6 +154,9 @@ fn render_all(
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
     let pages = book.chapters().count();
+    if pages == 0 {
+        return Err(no_pages(root, &problems));
+    }
     redirect_readmes(&mut driver.config, &book).map_err(failed)?;
     let mut render = RenderContext::new(root, book, driver.config.clone(), into);
     render
@@ -154,7 +166,7 @@ fn render_all(
 
     let site = links::Site::read(into, &manual);
     let withheld = publish::files(&site.named(), &driver.source_dir(), into)?;
-    let mut problems = site.broken();
+    problems.extend(site.broken());
     problems.extend(publish::withheld(&withheld));
     Ok(Rendered { pages, problems })
 }
@@ -182,7 +194,12 @@ fn name_of(path: &Path) -> String {
 
 /// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none. A
 /// chapter without its file cannot be opened; the manual has reported it.
-fn load(root: &Path, config: Config, manual: &Manual) -> Result<MDBook, BookError> {
+fn load(
+    root: &Path,
+    config: Config,
+    manual: &Manual,
+    problems: &mut Vec<Problem>,
+) -> Result<MDBook, BookError> {
     let failed = |error: anyhow::Error| BookError::Load {
         root: root.to_owned(),
         why: format!("{error:#}"),
@@ -190,7 +207,7 @@ fn load(root: &Path, config: Config, manual: &Manual) -> Result<MDBook, BookErro
     let folder = root.join(&config.book.src);
     if let Ok(text) = std::fs::read_to_string(folder.join("SUMMARY.md")) {
         let mut summary = parse_summary(&text).map_err(failed)?;
-        pages::draft_missing(&mut summary, &folder);
+        problems.extend(pages::draft_missing(&mut summary, &folder));
         return MDBook::load_with_config_and_summary(root, config, summary).map_err(failed);
     }
     let mut driver =

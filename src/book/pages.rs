@@ -7,6 +7,7 @@ use mdbook_preprocessor::book::{BookItem, Chapter, SectionNumber};
 use mdbook_summary::{Summary, SummaryItem};
 
 use crate::manual::{Manual, Page};
+use crate::source::Problem;
 
 /// A folder of pages, in the order in which its first page was met.
 #[derive(Default)]
@@ -22,23 +23,40 @@ enum Entry<'a> {
     Folder(Folder<'a>),
 }
 
-/// Makes chapters that cannot be opened of those whose file is not there.
-pub(super) fn draft_missing(summary: &mut Summary, folder: &Path) {
+/// Makes chapters that cannot be opened of those whose file is not there, which the manual has
+/// reported, and of those that lie outside the folder: mdBook would write their pages outside
+/// the book.
+pub(super) fn draft_missing(summary: &mut Summary, folder: &Path) -> Vec<Problem> {
+    let mut problems = Vec::new();
     for items in [
         &mut summary.prefix_chapters,
         &mut summary.numbered_chapters,
         &mut summary.suffix_chapters,
     ] {
-        draft(items, folder);
+        draft(items, folder, &mut problems);
     }
+    problems
 }
 
-fn draft(items: &mut [SummaryItem], folder: &Path) {
+fn draft(items: &mut [SummaryItem], folder: &Path, problems: &mut Vec<Problem>) {
     for item in items {
-        if let SummaryItem::Link(link) = item {
-            link.location = link.location.take().filter(|at| folder.join(at).is_file());
-            draft(&mut link.nested_items, folder);
+        let SummaryItem::Link(link) = item else {
+            continue;
+        };
+        if let Some(at) = link.location.take() {
+            let place =
+                |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+            if !at.components().all(place) {
+                let message = format!(
+                    "`{}` lies outside the folder of `SUMMARY.md`: it is not in the book",
+                    at.display()
+                );
+                problems.push(Problem::bare("page-outside", message));
+            } else if folder.join(&at).is_file() {
+                link.location = Some(at);
+            }
         }
+        draft(&mut link.nested_items, folder, problems);
     }
 }
 

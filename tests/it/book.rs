@@ -373,6 +373,28 @@ fn a_folder_without_a_page_is_no_book() {
 }
 
 #[test]
+fn a_chapter_outside_the_folder_is_no_part_of_the_book() {
+    let project = Project::one_page("# P\n");
+    project.write("secret.md", "# Secret\n");
+    project.write(
+        "manual/SUMMARY.md",
+        "- [Page](page.md)\n- [Out](../secret.md)\n- [Far](/etc/hostname)\n",
+    );
+    let built = project.build();
+    assert_eq!(built.pages, 1);
+    for outside in ["`../secret.md`", "`/etc/hostname`"] {
+        let problem = format!("{outside} lies outside the folder of `SUMMARY.md`");
+        assert!(drawn(&built).contains(&problem), "{}", drawn(&built));
+    }
+    let found = tree(project.root());
+    let html = found.iter().filter(|path| path.ends_with("secret.html"));
+    assert_eq!(html.count(), 0);
+    project.write("manual/SUMMARY.md", "- [Out](../secret.md)\n");
+    let refused = refusal(project.root(), None);
+    assert!(refused.contains("`../secret.md` lies outside"), "{refused}");
+}
+
+#[test]
 fn a_setting_that_mdbook_would_drop_is_an_error_with_its_place() {
     let project = Project::one_page("# P\n");
     project.write(
