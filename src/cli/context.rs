@@ -37,6 +37,20 @@ impl Context {
         }
     }
 
+    /// As [`Context::load`], for what reaches a node: nothing that lint would refuse in a
+    /// tagged block may get there. A link that leads nowhere keeps nobody from working.
+    pub fn load_to_run(dir: Option<&Path>) -> Result<Context, Failure> {
+        let context = Context::load(dir)?;
+        let keeps_nobody = ["broken-link", "broken-anchor"];
+        let mut errors = manual::lint(&context.manual);
+        errors.retain(|problem| problem.is_error() && !keeps_nobody.contains(&problem.code));
+        if errors.is_empty() {
+            Ok(context)
+        } else {
+            Err(Failure::Problems(errors))
+        }
+    }
+
     /// Reads everything and keeps what is wrong.
     pub fn read(dir: Option<&Path>) -> Result<Context, Failure> {
         let root = find_root(dir)?;

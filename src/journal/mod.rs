@@ -319,6 +319,7 @@ impl Record {
                 event.what,
                 What::BundleKept { local: false, .. }
                     | What::BundleClosed { local: false, .. }
+                    | What::BundleOpened { local: false, .. }
                     | What::StepStarted { .. }
             )
         });
