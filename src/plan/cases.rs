@@ -8,7 +8,7 @@ use crate::nodes::{Node, Nodes, Text};
 use crate::plan::script::{Known, Scope};
 use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip, fill};
 use crate::source::{Problem, Span};
-use crate::vocabulary::{Batch, Vocabulary};
+use crate::vocabulary::{Assertion, Batch, Vocabulary};
 
 /// All cases of a manual on the selected nodes, in the order of the nodes and of the book:
 /// groups of checks, and the checks after steps that hold `always`.
@@ -21,6 +21,12 @@ pub fn cases(
 ) -> (Vec<Case>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut cases = Vec::new();
+    // What a check means is the same on every node; only its values differ.
+    let understood: Vec<Vec<Assertion>> = manual
+        .groups
+        .values()
+        .map(|group| understand(vocabulary, group, &mut problems))
+        .collect();
     for name in selected {
         let node = match nodes.evaluate(name, &[]) {
             Ok(node) => Arc::new(node),
@@ -29,7 +35,7 @@ pub fn cases(
                 continue;
             }
         };
-        for group in manual.groups.values() {
+        for (group, assertions) in manual.groups.values().zip(&understood) {
             let here = |selector: &Option<_>, problems: &mut Vec<Problem>| match selector {
                 None => true,
                 Some(selector) => match nodes.select_at(selector) {
@@ -41,7 +47,7 @@ pub fn cases(
                 },
             };
             if here(&group.nodes, &mut problems) {
-                cases.extend(of_group(vocabulary, group, &node, &mut problems));
+                cases.extend(of_group(group, assertions, &node, &mut problems));
             }
         }
         for procedure in manual.procedures.values() {
@@ -100,31 +106,45 @@ pub fn probe(cases: &[&Case]) -> (Script, Batch) {
     )
 }
 
-/// Typed assertions first, then scripts: the order in which a contract and the prose under it
-/// are read.
-pub(super) fn of_group(
+/// The typed checks of a group, as far as they can be understood.
+pub(super) fn understand(
     vocabulary: &Vocabulary,
     group: &Group,
-    node: &Arc<Node>,
     problems: &mut Vec<Problem>,
-) -> Vec<Case> {
-    let scope = Scope::new(node);
-    let typed: Vec<Case> = group
+) -> Vec<Assertion> {
+    group
         .typed
         .iter()
         .filter_map(|typed| {
             let (assertion, more) =
                 vocabulary.assertion(&typed.kind, &typed.resource, &typed.attributes);
             problems.extend(more);
-            let mut assertion = assertion?;
-            let span = typed.resource.span.clone();
+            assertion
+        })
+        .collect()
+}
+
+/// Typed assertions first, then scripts: the order in which a contract and the prose under it
+/// are read.
+pub(super) fn of_group(
+    group: &Group,
+    assertions: &[Assertion],
+    node: &Arc<Node>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Case> {
+    let scope = Scope::new(node);
+    let typed: Vec<Case> = assertions
+        .iter()
+        .cloned()
+        .map(|mut assertion| {
+            let span = assertion.resource.span.clone();
             assertion.map_arguments(&mut |text| in_typed(text, true, &scope, &span, problems));
             assertion.map_expected(&mut |text| in_typed(text, false, &scope, &span, problems));
             let mut bindings = Vec::new();
             for command in assertion.commands() {
                 scope.bindings(&command, &span, &mut bindings, problems);
             }
-            Some(Case {
+            Case {
                 name: format!("{}::{}", group.id, assertion.name()),
                 node: Arc::clone(node),
                 span,
@@ -142,7 +162,7 @@ pub(super) fn of_group(
                     assertion: Arc::new(assertion),
                     bindings,
                 },
-            })
+            }
         })
         .collect();
     let scripts = group

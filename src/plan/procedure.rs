@@ -240,9 +240,12 @@ fn node_plan(
         .needs
         .iter()
         .filter_map(|need| Some((need, manual.groups.get(&need.value)?)))
-        .map(|(need, group)| crate::plan::Need {
-            group: need.value.clone(),
-            cases: cases::of_group(vocabulary, group, node, problems),
+        .map(|(need, group)| {
+            let assertions = cases::understand(vocabulary, group, problems);
+            crate::plan::Need {
+                group: need.value.clone(),
+                cases: cases::of_group(group, &assertions, node, problems),
+            }
         })
         .collect();
     let mut scope = Scope::new(node);

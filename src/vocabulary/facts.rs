@@ -169,7 +169,7 @@ impl Facts {
             "curl-answer" => self.answer(&text(value)),
             _ => {
                 if let Some(Reported::Items(items)) = self.values.get_mut(name) {
-                    items.push(value.to_vec())
+                    items.push(value.to_vec());
                 } else {
                     let items = vec![value[..value.len().min(MOST + 1)].to_vec()];
                     self.values.insert(name.to_owned(), Reported::Items(items));

@@ -93,7 +93,7 @@ fn file_without_stat() {
 
 #[test]
 fn what_is_closed_is_not_absent() {
-    let node = plain().file("secret", "x").as_nobody();
+    let node = plain().file("secret", "x").by_nobody();
     let (closed, secret) = (node.root().join("closed"), node.root().join("secret"));
     std::fs::create_dir(&closed).unwrap();
     let mode = std::fs::Permissions::from_mode;

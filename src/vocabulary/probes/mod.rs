@@ -72,7 +72,7 @@ impl Node {
     }
 
     /// Somebody who may not do everything looks.
-    fn as_nobody(mut self) -> Node {
+    fn by_nobody(mut self) -> Node {
         if is_root() {
             let open = std::fs::Permissions::from_mode(0o755);
             std::fs::set_permissions(self.folder.path(), open).unwrap();

@@ -223,7 +223,7 @@ fn addr() {
 }
 
 #[test]
-fn dns() {
+fn dns_of_a_server() {
     let dig = plain().stub(
         "dig",
         r#"header() { printf ';; Got answer:\n;; ->>HEADER<<- opcode: QUERY, status: %s, id: 1\n' "$1"; }
@@ -290,6 +290,10 @@ esac"#,
             ),
         ],
     );
+}
+
+#[test]
+fn dns_of_the_node() {
     let getent = plain().stub(
         "getent",
         r"case $2 in
@@ -316,6 +320,10 @@ esac",
             ),
         ],
     );
+}
+
+#[test]
+fn dns_with_nslookup() {
     let nslookup = plain().stub(
         "nslookup",
         r"case $* in

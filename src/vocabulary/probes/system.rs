@@ -250,6 +250,10 @@ esac"#,
             ),
         ],
     );
+}
+
+#[test]
+fn package_of_other_systems() {
     let alpine = plain()
         .file("etc/alpine-release", "3.20\n")
         .file("lib/apk/db/installed", "")
