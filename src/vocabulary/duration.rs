@@ -1,39 +1,8 @@
-//! Durations as checks write them. A unit is always required, but in goss's own fields.
+//! Durations where checks differ from the manual: goss's milliseconds, and `eventually`.
 
 use std::time::Duration;
 
-/// `60s`, `1m30s`, `500ms`, `1.5s`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let mut rest = text.trim();
-    let mut seconds = 0.0;
-    if rest.is_empty() {
-        return Err("a duration is missing".to_owned());
-    }
-    while !rest.is_empty() {
-        let split = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        let number: f64 = rest[..split]
-            .parse()
-            .map_err(|_| format!("`{text}` is not a duration"))?;
-        let letters = &rest[split..];
-        let end = letters
-            .find(|c: char| !c.is_ascii_alphabetic())
-            .unwrap_or(letters.len());
-        let unit = match &letters[..end] {
-            "ms" => 0.001,
-            "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            "d" => 86400.0,
-            "" => return Err(format!("`{text}` has no unit: `ms`, `s`, `m`, `h` or `d`")),
-            other => return Err(format!("`{other}` is not a unit of time")),
-        };
-        seconds += number * unit;
-        rest = &letters[end..];
-    }
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("`{text}` is too long"))
-}
+use crate::manual::duration;
 
 /// As in goss: a bare number is milliseconds.
 pub fn milliseconds(text: &str) -> Result<Duration, String> {
@@ -58,25 +27,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
-        for (text, expected) in [
-            ("500ms", Ok(500)),
-            ("1m30s", Ok(90_000)),
-            ("1.5s", Ok(1500)),
-            ("10", Err("`10` has no unit: `ms`, `s`, `m`, `h` or `d`")),
-            ("", Err("a duration is missing")),
-            ("x", Err("`x` is not a duration")),
-            ("5y", Err("`y` is not a unit of time")),
-        ] {
-            let got = duration(text).map(|duration| duration.as_millis());
-            assert_eq!(got, expected.map_err(str::to_owned), "{text}");
-        }
-        assert_eq!(milliseconds("500"), Ok(Duration::from_millis(500)));
-        assert_eq!(milliseconds("2s"), Ok(Duration::from_secs(2)));
+    fn only_goss_leaves_the_unit_out() {
+        let ms = |text| milliseconds(text).map(|duration| duration.as_millis());
+        assert_eq!(ms("500"), Ok(500));
+        assert_eq!(ms("2s"), Ok(2000));
+        assert_eq!(ms("x"), Err("`x` is not a duration".to_owned()));
+        let seconds = Duration::from_secs;
+        assert_eq!(eventually("1m/2s"), Ok((seconds(60), seconds(2))));
+        assert_eq!(eventually("1m"), Ok((seconds(60), seconds(1))));
+        assert_eq!(eventually("60/2s"), Err("`60` has no unit".to_owned()));
         assert_eq!(
-            eventually("60s/2s"),
-            Ok((Duration::from_mins(1), Duration::from_secs(2)))
+            eventually("1m/0s"),
+            Err("`1m/0s` tries without a pause".to_owned())
         );
-        assert!(eventually("60s/0s").is_err());
     }
 }

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manual::{On, Spanned, SudoUser};
+use crate::manual::{On, Spanned, SudoUser, duration};
 use crate::source::{Problem, Span};
 use crate::vocabulary::assertion::{Assertion, Expectation, Told, Waiver};
-use crate::vocabulary::duration::{duration, eventually, milliseconds};
+use crate::vocabulary::duration::{eventually, milliseconds};
 use crate::vocabulary::expected::{expected, is_open, literal, stated};
 use crate::vocabulary::found::Found;
 use crate::vocabulary::header::{Argument, ArgumentKind, COMMON, Fact, FactKind, Kind};
