@@ -247,7 +247,10 @@ impl Sent<'_> {
     async fn done(mut self, limits: &Limits) -> Result<Done, Lost> {
         let mut started: Option<Instant> = None;
         let mut cancelled = false;
-        let most = limits.time + limits.grace + PATIENCE;
+        let most = limits
+            .time
+            .saturating_add(limits.grace)
+            .saturating_add(PATIENCE);
         loop {
             tokio::select! {
                 done = &mut self.told => {

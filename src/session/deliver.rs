@@ -58,6 +58,9 @@ pub(super) async fn deliver(
         path,
         name,
     };
+    if let Some(bytes) = small(content).await? {
+        return delivery.whole(&bytes, mode).await;
+    }
     let sum = match delivery.send(content).await {
         Ok(sum) => sum,
         Err(error) => {
@@ -68,15 +71,52 @@ pub(super) async fn deliver(
     delivery.keep(&sum, mode).await
 }
 
+/// The content, where one command can carry it.
+async fn small(content: Content<'_>) -> Result<Option<Vec<u8>>, DeliverError> {
+    match content {
+        Content::Bytes(bytes) => Ok((bytes.len() <= PART).then(|| bytes.to_vec())),
+        Content::File(file) => {
+            let size = tokio::fs::metadata(file)
+                .await
+                .map_err(|source| unread(file, source))?;
+            if !size.is_file() || size.len() > PART as u64 {
+                return Ok(None);
+            }
+            let bytes = tokio::fs::read(file)
+                .await
+                .map_err(|source| unread(file, source))?;
+            Ok((bytes.len() <= PART).then_some(bytes))
+        }
+    }
+}
+
+fn unread(file: &Path, source: io::Error) -> DeliverError {
+    DeliverError::Read {
+        path: file.display().to_string(),
+        source,
+    }
+}
+
 impl Delivery<'_> {
+    /// All in one command, and so in one round trip.
+    async fn whole(&self, bytes: &[u8], mode: u32) -> Result<(), DeliverError> {
+        let mut from = Summing::new(bytes, self.session.0.hello.has_sha256sum);
+        let read = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+        read.map_err(|source| self.unread(source))?;
+        let mut code = self.add(bytes);
+        code.extend_from_slice(b" || { ");
+        self.function("ob_drop", &mut code);
+        code.extend_from_slice(b"; exit 1; }\n");
+        let sum = from.sum();
+        self.keep_code(&sum, mode, &mut code);
+        self.kept(&code, &sum).await
+    }
+
     async fn send(&self, content: Content<'_>) -> Result<Sum, DeliverError> {
         match content {
             Content::Bytes(bytes) => self.send_from(bytes, bytes.len() as u64).await,
             Content::File(file) => {
-                let read = |source| DeliverError::Read {
-                    path: file.display().to_string(),
-                    source,
-                };
+                let read = |source| unread(file, source);
                 let open = tokio::fs::File::open(file).await.map_err(read)?;
                 let size = open.metadata().await.map_err(read)?;
                 if !size.is_file() {
@@ -113,7 +153,7 @@ impl Delivery<'_> {
         Ok(from.sum())
     }
 
-    /// Part by part in the session's main shell, in order, a few on their way at a time.
+    /// Part by part in the session's main shell, in order.
     async fn inside(&self, from: &mut (impl AsyncRead + Unpin)) -> Result<(), DeliverError> {
         let mut first = true;
         loop {
@@ -169,10 +209,18 @@ impl Delivery<'_> {
     /// Proves what has arrived and gives it its name.
     async fn keep(&self, sum: &Sum, mode: u32) -> Result<(), DeliverError> {
         let mut code = Vec::new();
-        self.function("ob_keep", &mut code);
+        self.keep_code(sum, mode, &mut code);
+        self.kept(&code, sum).await
+    }
+
+    fn keep_code(&self, sum: &Sum, mode: u32, code: &mut Vec<u8>) {
+        self.function("ob_keep", code);
         code.extend_from_slice(format!("{mode:04o} {} ", sum.tool()).as_bytes());
-        quote(sum.text().as_bytes(), &mut code);
-        let done = self.session.call(&code, Limits::seconds(SECONDS)).await?;
+        quote(sum.text().as_bytes(), code);
+    }
+
+    async fn kept(&self, code: &[u8], sum: &Sum) -> Result<(), DeliverError> {
+        let done = self.session.call(code, Limits::seconds(SECONDS)).await?;
         let out = String::from_utf8_lossy(&done.out);
         if let Some(arrived) = out.trim().strip_prefix("sum ") {
             let (path, sent) = (self.path.to_owned(), sum.text().to_owned());

@@ -993,3 +993,62 @@ async fn the_sudo_of_this_machine_is_told_apart() {
         bounded(session.close()).await;
     }
 }
+
+/// Not a test of its own: what the next one kills.
+#[tokio::test]
+async fn stays_until_it_is_killed() {
+    let Ok(target) = std::env::var("OPSBOOK_TEST_STAY") else {
+        return;
+    };
+    let parts: Vec<_> = target.split('|').map(str::to_owned).collect();
+    let ssh = opsbook::nodes::Ssh {
+        host: parts[0].clone(),
+        user: Some(sshd::user()),
+        port: parts[1].parse().ok(),
+        identity: Some(sshd::keys().join("login")),
+        options: vec![format!("UserKnownHostsFile={}", parts[2])],
+        jump: None,
+    };
+    let session = Session::open_over(&Transport::Ssh(ssh), &options())
+        .await
+        .unwrap();
+    fs::write(&parts[3], &session.hello().dir).unwrap();
+    sh(&session, &parts[4]).await;
+}
+
+#[tokio::test]
+async fn a_killed_controller_leaves_nothing_running() {
+    let Some(server) = or_skip("killed controller", Sshd::start()) else {
+        return;
+    };
+    let text = format!("sleep 36{}", std::process::id());
+    let told = server.dir.path().join("told");
+    let known = server.dir.path().join("known_hosts");
+    let target = [
+        server.address.clone(),
+        server.port.to_string(),
+        known.display().to_string(),
+        told.display().to_string(),
+        text.clone(),
+    ];
+    let runtime = tempfile::tempdir().unwrap();
+    let mut controller = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "session::stays_until_it_is_killed"])
+        .env("OPSBOOK_TEST_STAY", target.join("|"))
+        .env("XDG_RUNTIME_DIR", runtime.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it runs", || running(&text)).await;
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    until("nothing runs", || !running(&text)).await;
+    let dir = fs::read_to_string(&told).unwrap();
+    until("the node is clean", || !Path::new(&dir).exists()).await;
+    let place = format!("{}/opsbook/", runtime.path().display());
+    until("no ssh is left", || !running(&place)).await;
+    assert!(
+        fs::read_dir(&place).unwrap().count() <= 2,
+        "more than a dead directory and its lock"
+    );
+}
