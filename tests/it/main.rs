@@ -3,5 +3,8 @@
 mod architecture;
 mod book;
 mod crash;
+mod lab;
 mod session;
 mod sshd;
+mod tier;
+mod tiers;
