@@ -265,8 +265,9 @@ fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Param {
     param
 }
 
+/// Only parsed here: to compile a pattern costs more than all the rest of a page.
 fn pattern(text: &str) -> Result<String, String> {
-    Regex::new(&format!("^(?:{text})$"))
+    regex_syntax::parse(&format!("^(?:{text})$"))
         .map(|_| text.to_owned())
         .map_err(|error| {
             let last = error.to_string();

@@ -103,6 +103,10 @@ impl Role {
 
 /// Reads the info string that stands at `range` of the page.
 pub(crate) fn read_info(page: &Passage, range: Range<usize>, problems: &mut Vec<Problem>) -> Info {
+    if page.text[range.clone()].starts_with('{') {
+        // `{.bash .numbers}`: the attributes of other tools, and no language.
+        return Info::default();
+    }
     let words: Vec<Range<usize>> = words(&page.text, range).collect();
     let Some(first) = words.first().cloned() else {
         return Info::default();

@@ -190,8 +190,8 @@ impl Walk<'_> {
     fn html(&mut self, range: Range<usize>) {
         let text = &self.page.text[range.clone()];
         if let Some(inner) = comment(text) {
-            let inner = range.start + inner.start..range.start + inner.end;
-            self.comment(inner);
+            let closed = text[inner.end..].starts_with("-->");
+            self.comment(range.start + inner.start..range.start + inner.end, closed);
         } else {
             self.anchors.html(text);
             self.found.links.extend(html_links(text, &range));
@@ -199,7 +199,7 @@ impl Walk<'_> {
     }
 
     /// A comment that may be ours; `range` is what stands within it.
-    fn comment(&mut self, range: Range<usize>) {
+    fn comment(&mut self, range: Range<usize>, closed: bool) {
         let text = &self.page.text[range.clone()];
         let Some((word, _)) = text.split_once(':') else {
             if text.trim_start().starts_with("opsbook") {
@@ -216,7 +216,16 @@ impl Walk<'_> {
         };
         let rest = range.start + word.len() + 1..range.end;
         let word = word.trim();
-        if word == "opsbook" {
+        if word == "opsbook" && !closed {
+            self.problems.push(
+                Problem::error(
+                    "bad-comment",
+                    self.page.span(rest),
+                    "a comment for opsbook that goes over lines",
+                )
+                .hint("write `<!-- opsbook: ROLE … -->` on one line"),
+            );
+        } else if word == "opsbook" {
             self.drop_comment();
             self.comment = Some(rest);
         } else if nearest(word, ["opsbook"]).is_some() {

@@ -1,1 +1,113 @@
+use super::*;
 
+const CODE: &str = "one\n// ANCHOR: a\ntwo\n// ANCHOR: b\nthree\n// ANCHOR_END: b\nfour\n// ANCHOR_END: a\nfive\n// ANCHOR: a\nsix\n// ANCHOR_END: a\n";
+
+/// Expands a page beside `x.rs`, `sub/y.md` and files of other shapes.
+fn expanded(text: &str) -> (Passage, Vec<String>) {
+    let source = Source::new("manual/a.md", text);
+    let read = |path: &Path| -> Result<Arc<Source>, String> {
+        let text = match path.to_str().unwrap() {
+            "manual/x.rs" => CODE,
+            "manual/sub/y.md" => "<{{#include z.md}}>\n",
+            "manual/sub/z.md" => "z\n",
+            "manual/crlf.txt" => "1\r\n2\r\n3\r\n",
+            "manual/self.md" => "s{{#include self.md}}",
+            "../out.md" => "out",
+            "manual/empty.md" => "",
+            _ => return Err("there is no such file".to_owned()),
+        };
+        Ok(Source::new(path, text))
+    };
+    let mut problems = Vec::new();
+    let included = expand(&source, 0, &read, &mut problems);
+    let codes = problems
+        .iter()
+        .map(|p| format!("{} {}", p.code, p.message))
+        .collect();
+    (included.text, codes)
+}
+
+#[test]
+fn includes_have_the_books_meaning() {
+    for (text, result) in [
+        ("a {{#include sub/z.md}} b", "a z b"),
+        ("{{#include sub/y.md}}", "<z>"),
+        ("{{ #include sub/z.md }}", "z"),
+        (
+            "\\{{#include sub/z.md}} {{#include sub/z.md}}",
+            "{{#include sub/z.md}} {{#include sub/z.md}}",
+        ),
+        (
+            "\\{{#include sub/z.md}}\n{{#include sub/z.md}}",
+            "{{#include sub/z.md}}\nz",
+        ),
+        ("{{#include x.rs:1}}", "one"),
+        ("{{#include x.rs:3:5}}", "two\n// ANCHOR: b\nthree"),
+        ("{{#include x.rs::1}}", "one"),
+        ("{{#include x.rs:12:}}", "// ANCHOR_END: a"),
+        ("{{#include x.rs:99}}", ""),
+        ("{{#include x.rs:a}}", "two\nthree\nfour"),
+        ("{{#include x.rs:b}}", "three"),
+        ("{{#include crlf.txt:2:}}", "2\n3"),
+        ("{{#include crlf.txt}}", "1\n2\n3"),
+        ("{{#rustdoc_include crlf.txt:2}}", "# 1\n2\n# 3"),
+        (
+            "{{#rustdoc_include x.rs:b}}",
+            "# one\n# two\nthree\n# four\n# five\n# six",
+        ),
+        (
+            "{{#playground sub/z.md editable}}",
+            "```rust,editable\nz\n```\n",
+        ),
+        ("{{#title New}}{{x}} {{#unknown y}}", "{{x}} {{#unknown y}}"),
+        ("{{#include empty.md}}", ""),
+        ("{{ a }} {{{{ #include}}", "{{ a }} {{{{ #include}}"),
+    ] {
+        let (passage, problems) = expanded(text);
+        assert_eq!(passage.text, result, "{text}");
+        assert_eq!(problems, [""; 0], "{text}");
+    }
+}
+
+#[test]
+fn included_text_knows_its_file() {
+    let (passage, _) = expanded("x\n{{#include x.rs:a}}\ny {{#include crlf.txt}}");
+    let at = |needle: &str| {
+        let at = passage.text.find(needle).unwrap();
+        format!("{:?}", passage.span(at..at + needle.len()))
+    };
+    assert_eq!(at("two"), "manual/x.rs:3:1+3");
+    assert_eq!(at("four"), "manual/x.rs:7:1+4");
+    assert_eq!(at("y"), "manual/a.md:3:1+1");
+    assert_eq!(at("3"), "manual/crlf.txt:3:1+1");
+}
+
+#[test]
+fn what_cannot_be_included_is_said() {
+    for (text, result, problem) in [
+        (
+            "a {{#include none.md}} b",
+            "a {{#include none.md}} b",
+            "broken-include cannot include `manual/none.md`: there is no such file",
+        ),
+        (
+            "{{#include x.rs:none}}",
+            "",
+            "broken-include `manual/x.rs` has no anchor `none`",
+        ),
+        (
+            "{{#include self.md}}",
+            "ssssssssss",
+            "include-depth more than 10 includes within each other",
+        ),
+        (
+            "{{#include ../../out.md}}",
+            "out",
+            "include-outside `../out.md` lies outside this manual",
+        ),
+    ] {
+        let (passage, problems) = expanded(text);
+        assert_eq!(passage.text, result, "{text}");
+        assert_eq!(problems, [problem], "{text}");
+    }
+}
