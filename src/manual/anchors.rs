@@ -74,6 +74,16 @@ impl Anchors {
 
 /// As the book renderer makes it.
 fn id_of(text: &str) -> String {
+    if text.is_ascii() {
+        let kept = |b: u8| match b {
+            b if b.is_ascii_alphanumeric() || b == b'_' || b == b'-' => {
+                Some(char::from(b.to_ascii_lowercase()))
+            }
+            b if b.is_ascii_whitespace() || b == 0x0b => Some('-'),
+            _ => None,
+        };
+        return text.trim().bytes().filter_map(kept).collect();
+    }
     text.trim()
         .chars()
         .flat_map(char::to_lowercase)

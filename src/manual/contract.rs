@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 use regex::Regex;
+use regex_syntax::ast::parse::Parser as Ast;
 
 use crate::manual::attributes::{bundle_name, id, mode, name};
 use crate::manual::duration::duration;
@@ -267,16 +268,20 @@ fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Param {
 
 /// Only parsed here: to compile a pattern costs more than all the rest of a page.
 fn pattern(text: &str) -> Result<String, String> {
-    regex_syntax::parse(&format!("^(?:{text})$"))
-        .map(|_| text.to_owned())
-        .map_err(|error| {
-            let last = error.to_string();
-            let last = last.lines().last().unwrap_or_default();
-            format!(
-                "this pattern is no regular expression: {}",
-                last.trim_start_matches("error: ")
-            )
-        })
+    let whole = format!("^(?:{text})$");
+    let wrong = |error: String| {
+        let last = error.lines().last().unwrap_or_default();
+        let last = last.trim_start_matches("error: ");
+        format!("this pattern is no regular expression: {last}")
+    };
+    Ast::new()
+        .parse(&whole)
+        .map_err(|error| wrong(error.to_string()))?;
+    // Names of Unicode classes are looked up later than the rest.
+    if text.contains(r"\p") || text.contains(r"\P") {
+        regex_syntax::parse(&whole).map_err(|error| wrong(error.to_string()))?;
+    }
+    Ok(text.to_owned())
 }
 
 fn replacements(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, Spanned<String>> {

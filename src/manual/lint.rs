@@ -14,9 +14,7 @@ use crate::source::{Problem, Severity};
 #[must_use]
 pub fn lint(manual: &Manual) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for script in scripts(manual) {
-        syntax::check(script, &mut problems);
-    }
+    problems.extend(syntax_of(&scripts(manual).collect::<Vec<_>>()));
     for expect in expectations(manual) {
         flaws(expect, &mut problems);
     }
@@ -26,6 +24,35 @@ pub fn lint(manual: &Manual) -> Vec<Problem> {
     links::check(manual, &mut problems);
     order::sort(manual, &mut problems);
     problems
+}
+
+/// Scripts know nothing of each other, so they are parsed side by side.
+fn syntax_of(scripts: &[&Script]) -> Vec<Problem> {
+    const WORTH_A_THREAD: usize = 200;
+    let all = |scripts: &[&Script]| {
+        let mut problems = Vec::new();
+        for script in scripts {
+            syntax::check(script, &mut problems);
+        }
+        problems
+    };
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let size = scripts.len().div_ceil(threads).max(WORTH_A_THREAD);
+    std::thread::scope(|scope| {
+        let others: Vec<_> = scripts
+            .chunks(size)
+            .skip(1)
+            .map(|chunk| scope.spawn(move || all(chunk)))
+            .collect();
+        let mut problems = scripts.chunks(size).next().map(all).unwrap_or_default();
+        for other in others {
+            match other.join() {
+                Ok(more) => problems.extend(more),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        problems
+    })
 }
 
 fn blocks(manual: &Manual, page: &Page, problems: &mut Vec<Problem>) {
