@@ -233,7 +233,11 @@ impl Passage {
     #[must_use]
     pub fn slice(&self, range: Range<usize>) -> Passage {
         let mut slice = Passage::default();
-        slice.push_from(self, range);
+        slice.push_from(self, range.clone());
+        if !slice.has_place() && self.has_place() {
+            let here = self.span(range.start..range.start);
+            slice.push("", &here.source, here.start as usize);
+        }
         slice
     }
 
@@ -430,8 +434,10 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
         3..=6 => 2,
         _ => 3,
     };
+    let length = written.chars().count();
     known
         .into_iter()
+        .filter(|name| name.chars().count().abs_diff(length) <= allowed)
         .map(|name| {
             (
                 strsim::damerau_levenshtein(&written.to_lowercase(), &name.to_lowercase()),

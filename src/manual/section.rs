@@ -709,8 +709,9 @@ pub(crate) fn merge(
             }
         }
     }
+    let mut comparisons = 100_000;
     for procedure in procedures.values() {
-        known_needs(procedure, &groups, problems);
+        known_needs(procedure, &groups, &mut comparisons, problems);
     }
     (procedures, groups)
 }
@@ -746,21 +747,28 @@ impl Names {
     }
 }
 
+/// `comparisons` is how many names may still be compared for hints: each unknown name would
+/// be compared with each group.
 fn known_needs(
     procedure: &Procedure,
     groups: &IndexMap<String, Group>,
+    comparisons: &mut usize,
     problems: &mut Vec<Problem>,
 ) {
     for Spanned { value, span } in &procedure.needs {
-        if !groups.contains_key(value) {
-            problems.push(
-                Problem::error(
-                    "unknown-group",
-                    span.clone(),
-                    format!("unknown group of checks `{value}`"),
-                )
-                .did_you_mean(value, groups.keys().map(String::as_str)),
-            );
+        if groups.contains_key(value) {
+            continue;
         }
+        let problem = Problem::error(
+            "unknown-group",
+            span.clone(),
+            format!("unknown group of checks `{value}`"),
+        );
+        let left = comparisons.checked_sub(groups.len());
+        *comparisons = left.unwrap_or(0);
+        problems.push(match left {
+            Some(_) => problem.did_you_mean(value, groups.keys().map(String::as_str)),
+            None => problem,
+        });
     }
 }

@@ -4,6 +4,7 @@ mod architecture;
 mod book;
 mod crash;
 mod lab;
+mod manual;
 mod session;
 mod sshd;
 mod tier;

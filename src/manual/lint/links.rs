@@ -1,5 +1,6 @@
 //! Links and images that lead nowhere. The book renderer publishes them without a word.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -28,6 +29,9 @@ struct Book<'a> {
     pages: HashMap<&'a Path, Known<'a>>,
     /// A page of each file name.
     names: HashMap<&'a OsStr, &'a Path>,
+    /// Names that may still be compared for hints: each broken link would be compared with
+    /// each page or anchor.
+    comparisons: Cell<usize>,
 }
 
 /// A page and what a link may lead to in it.
@@ -48,6 +52,7 @@ impl<'a> Book<'a> {
             manual,
             pages: HashMap::new(),
             names: HashMap::new(),
+            comparisons: Cell::new(100_000),
         };
         for page in &manual.pages {
             let blocks = page.blocks.iter().map(|block| block.name.as_str());
@@ -66,7 +71,7 @@ impl<'a> Book<'a> {
         let Target { path, fragment } = target(&link.target)?;
         if path.is_empty() {
             let here = self.pages.get(page.path.as_path())?;
-            return missing_anchor(here, page, link, &fragment);
+            return self.missing_anchor(here, page, link, &fragment);
         }
         let folder = page.path.parent().unwrap_or(Path::new(""));
         let written = path;
@@ -79,7 +84,7 @@ impl<'a> Book<'a> {
                 .map_or(path, |known| known.page.path.clone());
         }
         if let Some(known) = self.page(&path) {
-            return missing_anchor(known, page, link, &fragment);
+            return self.missing_anchor(known, page, link, &fragment);
         }
         let exists = self.manual.files.contains(&path);
         if exists && !is_markdown(&path) || is_generated(&path) {
@@ -118,17 +123,51 @@ impl<'a> Book<'a> {
 
     /// A page of the same name elsewhere, or one whose path is spelled nearly so.
     fn nearest(&self, path: &Path) -> Option<&'a str> {
-        // Each broken link would be compared with each page.
-        const FEW: usize = 300;
         let same_name = path.file_name().and_then(|name| self.names.get(name));
         if let Some(page) = same_name {
             return page.to_str();
         }
-        if self.manual.pages.len() > FEW {
+        if !self.may_compare(self.manual.pages.len()) {
             return None;
         }
         let known = self.manual.pages.iter();
         crate::source::nearest(path.to_str()?, known.filter_map(|page| page.path.to_str()))
+    }
+
+    fn may_compare(&self, count: usize) -> bool {
+        let left = self.comparisons.get().checked_sub(count);
+        self.comparisons.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    fn missing_anchor(
+        &self,
+        target: &Known<'_>,
+        page: &Page,
+        link: &Link,
+        fragment: &str,
+    ) -> Option<Problem> {
+        // A browser finds `#:~:text=…` in the text itself.
+        let known = |fragment: &str| {
+            fragment.is_empty() || fragment == "top" || target.anchors.contains(fragment)
+        };
+        if known(fragment) || fragment.starts_with(":~:") {
+            return None;
+        }
+        let place = if std::ptr::eq(target.page, page) {
+            "this page".to_owned()
+        } else {
+            format!("`{}`", target.page.path.display())
+        };
+        let span = page.text.span(link.range.clone());
+        let message = format!("{place} has no anchor `#{fragment}`");
+        let problem = Problem::error("broken-anchor", span, message);
+        if !self.may_compare(target.anchors.len()) {
+            return Some(problem);
+        }
+        let mut anchors: Vec<&str> = target.anchors.iter().copied().collect();
+        anchors.sort_unstable();
+        Some(problem.did_you_mean(fragment, anchors))
     }
 }
 
@@ -160,26 +199,6 @@ fn is_generated(path: &Path) -> bool {
     ["index.html", "print.html", "toc.html", "404.html"]
         .iter()
         .any(|name| path == Path::new(name))
-}
-
-fn missing_anchor(target: &Known<'_>, page: &Page, link: &Link, fragment: &str) -> Option<Problem> {
-    // A browser finds `#:~:text=…` in the text itself.
-    let known = |fragment: &str| {
-        fragment.is_empty() || fragment == "top" || target.anchors.contains(fragment)
-    };
-    if known(fragment) || fragment.starts_with(":~:") {
-        return None;
-    }
-    let place = if std::ptr::eq(target.page, page) {
-        "this page".to_owned()
-    } else {
-        format!("`{}`", target.page.path.display())
-    };
-    let mut anchors: Vec<&str> = target.anchors.iter().copied().collect();
-    anchors.sort_unstable();
-    let span = page.text.span(link.range.clone());
-    let message = format!("{place} has no anchor `#{fragment}`");
-    Some(Problem::error("broken-anchor", span, message).did_you_mean(fragment, anchors))
 }
 
 /// The parts of a link within the book; nothing for one that leads elsewhere.

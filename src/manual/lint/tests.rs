@@ -1,7 +1,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::manual::{coverage, load, sort};
+use crate::manual::{load, sort};
 
 /// All that `load` and `lint` say about a folder of `tests/fixtures`.
 fn drawn(fixture: &str) -> String {
