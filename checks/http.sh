@@ -59,7 +59,11 @@ http_options() {
   IFS=$ob_ifs
   if [ -n "$ob_agent" ]; then http_option user-agent opsbook; fi
   if [ -n "$arg_request_body" ]; then
-    http_option data-raw "$arg_request_body"
+    # old versions know only the one for which `@` names a file
+    case $arg_request_body in
+      '@'*) http_option data-raw "$arg_request_body" ;;
+      *) http_option data-binary "$arg_request_body" ;;
+    esac
     http_option header Expect:
     if [ -n "$ob_content" ]; then http_option header Content-Type:; fi
   fi

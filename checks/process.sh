@@ -27,6 +27,10 @@ done
 case $ob_lf$ob_comms$ob_lf in
   *"$ob_lf$ob_name$ob_lf"*) fact running true ;;
   *)
+    if [ -d "$ob_root/proc/1" ] && ! [ -r "$ob_root/proc/1/comm" ]; then
+      cannot_look 'the kernel hides the processes of others'
+      return
+    fi
     fact running false
     fact count 0
     return

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod book;
+mod checks;
 mod crash;
 mod lab;
 mod manual;

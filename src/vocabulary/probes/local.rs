@@ -356,6 +356,20 @@ fn process() {
             ("process: {gone: {running: false, count: 0}}", "holds"),
         ],
     );
+    let hidden = plain()
+        .file("proc/1/status", "")
+        .file("proc/self/comm", "sh\n")
+        .file("proc/20/comm", "sh\n");
+    table(
+        &hidden,
+        &[
+            ("process: {sh: {running: true}}", "holds"),
+            (
+                "process: {nginx: {running: false}}",
+                "cannot look: the kernel hides the processes of others",
+            ),
+        ],
+    );
     table(
         &plain().stub("ps", "echo init; echo nginx"),
         &[("process: {nginx: {running: true}}", "holds")],
