@@ -40,10 +40,12 @@ impl Context {
     /// As [`Context::load`], for what reaches a node: nothing that lint would refuse in a
     /// tagged block may get there. A link that leads nowhere keeps nobody from working.
     pub fn load_to_run(dir: Option<&Path>) -> Result<Context, Failure> {
-        let context = Context::load(dir)?;
+        let context = Context::read(dir)?;
         let keeps_nobody = ["broken-link", "broken-anchor"];
-        let mut errors = manual::lint(&context.manual);
+        let mut errors = context.problems.clone();
+        errors.extend(manual::lint(&context.manual));
         errors.retain(|problem| problem.is_error() && !keeps_nobody.contains(&problem.code));
+        manual::sort(&context.manual, &mut errors);
         if errors.is_empty() {
             Ok(context)
         } else {

@@ -74,8 +74,8 @@ impl Failure {
         match self {
             Failure::Problems(problems) => {
                 for (index, problem) in problems.iter().enumerate() {
-                    let gap = if index + 1 < problems.len() { "\n" } else { "" };
-                    writeln!(talk, "{problem}\n{gap}")?;
+                    let gap = if index > 0 { "\n" } else { "" };
+                    writeln!(talk, "{gap}{problem}")?;
                 }
                 Ok(())
             }

@@ -519,7 +519,14 @@ impl NodeRun<'_> {
         step: Option<&PlannedStep>,
         case: &Case,
     ) -> Result<Outcome, Halt> {
-        let mut checked = check(&self.reach, case, &self.scope, &self.options.secrets).await;
+        let mut interrupts = self.options.interrupts.clone();
+        interrupts.mark_unchanged();
+        let mut checked = tokio::select! {
+            checked = check(&self.reach, case, &self.scope, &self.options.secrets) => checked,
+            Ok(()) = interrupts.changed() => {
+                return Err(Halt::end(Status::Stopped, format!("stopped while `{}` was asked", case.name)));
+            }
+        };
         if let (Outcome::Lost(lost), true) = (&checked.outcome, self.bundle.is_some()) {
             self.record(
                 step,

@@ -395,12 +395,19 @@ impl NodeRun<'_> {
                     "not done within {}, and ",
                     crate::engine::human(work.step.timeout)
                 ),
-                How::Stopped | How::Exited => String::new(),
+                How::Stopped | How::Exited | How::DiskFull => String::new(),
             };
             return Ok(Worked::ended(Status::Error, format!("{cause}{left}")));
         }
         match done.how {
             How::Exited => {}
+            How::DiskFull => {
+                let cause = format!(
+                    "it ended with exit status {}, but the node's disk is full: what it printed or set was not kept",
+                    done.status
+                );
+                return Ok(Worked::ended(Status::Error, cause));
+            }
             How::TimedOut => {
                 let limit = crate::engine::human(work.step.timeout);
                 return Ok(Worked::ended(

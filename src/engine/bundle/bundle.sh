@@ -179,7 +179,9 @@ obb_step() {
     # One start for each directory, whatever happens to the connection in between.
     (set -C; : >"$obb_s/started") 2>/dev/null || exit 9
     printf '%s' "$8" >"$obb_s/script" && printf '%s\n' "$7" >"$obb_s/values" &&
-    : >>"$obb_s/out" && : >>"$obb_s/err" || { rm -f "$obb_s/started" "$obb_s/values"; exit 1; }) 2>&1) || {
+    : >>"$obb_s/out" && : >>"$obb_s/err" &&
+    # Room for the status is taken now: a step must not lose its end to a full disk.
+    printf '%-40s\n' running >"$obb_s/status.n" || { rm -f "$obb_s/started" "$obb_s/values"; exit 1; }) 2>&1) || {
       if [ $? = 9 ]; then echo EXISTS; else echo "FAILED $obb_e"; fi; return 0; }
   obb_boot
   umask "$obb_umask"

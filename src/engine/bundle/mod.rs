@@ -106,6 +106,8 @@ pub enum How {
     Exited,
     TimedOut,
     Stopped,
+    /// It ended, and what it printed or set may not have been kept.
+    DiskFull,
 }
 
 /// What a step is started with.
@@ -493,6 +495,7 @@ impl Answer {
                 "exited" => How::Exited,
                 "timed-out" => How::TimedOut,
                 "stopped" => How::Stopped,
+                "disk-full" => How::DiskFull,
                 _ => return Err(bad()),
             },
             left: Vec::new(),

@@ -72,7 +72,16 @@ if [ $how != exited ]; then
   [ -z "$l" ] || echo "$l" >>left
 fi
 if [ -s out ] || [ -s err ]; then cut_off; fi
+# What cannot be written any more was not kept: output, or what the script has set.
+if [ $how = exited ]; then
+  if ! printf '%4096s' '' >room; then how=disk-full; fi 2>/dev/null
+  : >room
+fi
 case $accepted in
-  *" $s "*) if [ $how = exited ] && [ -f state ]; then mv state ../../state; fi ;;
+  *" $s "*)
+    if [ $how = exited ] && [ -f state ]; then
+      last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; done <state
+      case $last in "cd '"*) mv state ../../state ;; *) how=disk-full ;; esac
+    fi ;;
 esac
-echo "$s $how" >status.n && mv status.n status
+printf '%-40s\n' "$s $how" 1<>status.n && mv status.n status
