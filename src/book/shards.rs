@@ -19,8 +19,9 @@ use super::names::{Names, named};
 use super::search::Index;
 use super::{contents, print};
 
-/// Pages in one part.
-const PART: usize = 50;
+/// Pages in one part. Each part writes its own styles and fonts, which costs more than the
+/// square of so few pages.
+const PART: usize = 100;
 
 /// Whether parts would give the same book: not where the theme asks for the list of chapters
 /// on each page.
