@@ -397,4 +397,53 @@ mod tests {
             assert_eq!(days_until(date, now()), expected, "{date}");
         }
     }
+
+    /// Whatever a node prints, it is facts or a reason, never a panic.
+    #[test]
+    fn nothing_that_is_printed_harms() {
+        const PARTS: &[&[u8]] = &[
+            b"N > x\n",
+            b"\nN .\n",
+            b"x",
+            b" ",
+            b"\n",
+            b"\xff\xfe",
+            b"none x\n",
+            b"absent x why\n",
+            b"curl-answer x\n",
+            b"200 99999999999999999999",
+            b"found-with {x\n",
+            b"true",
+            b"\r\n\r\n:",
+            b"0000000A",
+            b"N B 0\n",
+            b"N E 0\n",
+        ];
+        let mut state = 1_u64;
+        for _ in 0..5000 {
+            let mut printed = Vec::new();
+            for _ in 0..12 {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                let part = usize::try_from(state >> 33).unwrap() % PARTS.len();
+                printed.extend_from_slice(PARTS[part]);
+            }
+            let facts = Facts::read(b"N", &printed, &printed);
+            for kind in [
+                FactKind::Bool,
+                FactKind::Int,
+                FactKind::Text,
+                FactKind::List,
+                FactKind::Addresses,
+                FactKind::Lines,
+                FactKind::Headers,
+                FactKind::Days,
+            ] {
+                for name in ["x", "status", "headers", "body", "stderr"] {
+                    let _ = facts.get(name, kind, now());
+                }
+            }
+        }
+    }
 }
