@@ -54,6 +54,7 @@ ob_boot() {
     ob_d=$ob_b/.opsbook-@DIR@
     mkdir -m 700 "$ob_d" || continue
     umask >"$ob_d/u"; read -r ob_um <"$ob_d/u"; umask 077
+    command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
     if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" && echo $$ >"$ob_d/pid" &&
       printf '%s\n' "$ob_worker" >"$ob_d/w" && printf '%s\n' "$ob_other" >"$ob_d/b" &&
       printf '\n%s.\n' "$ob_n" >"$ob_d/d"
@@ -145,7 +146,7 @@ ob_hire() {
   trap - EXIT HUP TERM INT PIPE; ob_c=0
   while [ $ob_c -lt 5 ]; do
     : >"$ob_d/w$1.j"
-    $ob_ss sh "$ob_d/w" "$ob_d" "w$1" "$ob_um" &
+    $ob_ss "$ob_shell" "$ob_d/w" "$ob_d" "w$1" "$ob_um" &
     ob_p=$!; echo $ob_p >"$ob_d/w$1.p"
     wait $ob_p; ob_s=$?; ob_j=''
     read -r ob_j ob_x <"$ob_d/w$1.j"
