@@ -414,9 +414,13 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
-/// The same for text of several lines: messages may hold names that a file made up.
+/// The same for text of several lines, cut where it is too long to be read: messages may
+/// hold names that a file made up.
 fn harmless(text: &str) -> String {
-    text.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+    const MAX_BYTES: usize = 4096;
+    let kept = &text[..text.floor_char_boundary(MAX_BYTES.min(text.len()))];
+    let shown = kept.split('\n').map(visible).collect::<Vec<_>>().join("\n");
+    shown + if kept.len() < text.len() { "…" } else { "" }
 }
 
 /// What a terminal does not show as a character: controls, directions, zero widths.
@@ -429,14 +433,15 @@ pub fn is_hidden(c: char) -> bool {
 /// The known name that was probably meant, if one is near enough to say so.
 #[must_use]
 pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let allowed = match written.chars().count() {
+    let length = written.chars().count();
+    let allowed = match length {
         0..=2 => 1,
         3..=6 => 2,
         _ => 3,
     };
-    let length = written.chars().count();
     known
         .into_iter()
+        // As many changes at least as one is longer: asked first, for texts of any length.
         .filter(|name| name.chars().count().abs_diff(length) <= allowed)
         .map(|name| {
             (

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::layers::{Content, Item, Tree};
 use super::substitute::{Piece, Wrong, pieces};
-use super::{Layer, reserved, secret};
+use super::{Layer, MAX_HINTS, reserved, secret};
 use crate::source::{Problem, Span};
 use crate::yaml::{Entry, Value, Yaml};
 
@@ -31,6 +31,8 @@ pub(super) struct Expander<'a> {
     /// The references that are being followed, each with its place.
     path: Vec<(String, Span)>,
     problems: Vec<Problem>,
+    /// How many names may still be compared with all others.
+    hints: std::ops::Range<usize>,
 }
 
 #[derive(Clone, Copy)]
@@ -63,6 +65,7 @@ impl<'a> Expander<'a> {
             done: HashMap::new(),
             path: Vec::new(),
             problems: Vec::new(),
+            hints: 0..MAX_HINTS,
         };
         expander.index("", tree);
         expander
@@ -234,7 +237,7 @@ impl<'a> Expander<'a> {
         }
     }
 
-    fn undefined(&self, name: &str, at: &Span) -> Problem {
+    fn undefined(&mut self, name: &str, at: &Span) -> Problem {
         let problem = Problem::error(
             "undefined-value",
             at.clone(),
@@ -245,7 +248,10 @@ impl<'a> Expander<'a> {
                 "`{name}` is known in a run only, not where nodes are defined"
             ));
         }
-        problem.did_you_mean(name, self.known.keys().map(String::as_str))
+        match self.hints.next() {
+            Some(_) => problem.did_you_mean(name, self.known.keys().map(String::as_str)),
+            None => problem,
+        }
     }
 
     fn not_a_text(&mut self, name: &str, kind: &str, at: &Span) -> Missing {

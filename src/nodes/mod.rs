@@ -32,6 +32,10 @@ pub use reserved::is_variable_name;
 pub use resolve::{Resolved, SecretError, resolve};
 pub use secret::SecretText;
 
+/// Names that are compared with all others to say which was meant: beyond this many
+/// mistakes a file is no honest one, and comparing would take minutes.
+const MAX_HINTS: usize = 100;
+
 /// All that `nodes.yaml` or `nodes/*.yaml` define; nothing in it is evaluated yet.
 #[derive(Debug, Default)]
 pub struct Nodes {

@@ -1,10 +1,11 @@
 //! Sources -> definitions: the shape of `nodes.yaml`, files merged in order.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Definition, Nodes, reserved};
+use super::{Definition, MAX_HINTS, Nodes, reserved};
 use crate::source::{Passage, Problem, Source, Span};
 use crate::yaml::{self, Entry, Map, Value, Yaml};
 
@@ -203,23 +204,27 @@ impl NodesParser {
         let Nodes {
             groups, members, ..
         } = &self.nodes;
+        let before = self.problems.len();
         for definition in groups.values().chain(members.values()) {
-            for (index, (name, span)) in definition.groups.iter().enumerate() {
-                if !groups.contains_key(name) {
+            let mut seen = HashMap::new();
+            for (name, span) in &definition.groups {
+                if let Some(first) = seen.insert(name, span) {
+                    let message = format!("group `{name}` stands here twice");
+                    let problem = Problem::error("duplicate-group", span.clone(), message);
+                    self.problems
+                        .push(problem.note(first.clone(), "first here"));
+                } else if !groups.contains_key(name) {
                     let message = format!("unknown group `{name}`");
                     self.problems.push(
                         Problem::error("unknown-group", span.clone(), message)
                             .did_you_mean(name, groups.keys().map(String::as_str)),
                     );
-                } else if let Some((_, first)) = definition.groups[..index]
-                    .iter()
-                    .find(|(earlier, _)| earlier == name)
-                {
-                    let message = format!("group `{name}` stands here twice");
-                    self.problems.push(
-                        Problem::error("duplicate-group", span.clone(), message)
-                            .note(first.clone(), "first here"),
-                    );
+                }
+                if self.problems.len() - before > MAX_HINTS {
+                    let message = "too many problems; the rest of the groups is not checked";
+                    self.problems
+                        .push(Problem::bare("too-many-problems", message));
+                    return;
                 }
             }
         }

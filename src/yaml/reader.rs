@@ -13,6 +13,10 @@ use crate::source::{Passage, Problem, Span};
 /// More than this says nothing new, and a hostile file could hold millions.
 const MAX_PROBLEMS: usize = 100;
 
+/// Levels that are passed over below the deepest; beyond them the text is no honest mistake,
+/// and the parser itself would need memory for each.
+const MAX_PASSED_OVER: usize = 1_000;
+
 /// Reads one document. Everything wrong is reported; what could be read is returned.
 /// Nothing is returned where the text is empty or its syntax is broken.
 #[must_use]
@@ -327,6 +331,9 @@ impl<'a> Reader<'a> {
     }
 
     fn exhausted(&mut self) -> bool {
+        if self.too_deep > MAX_PASSED_OVER {
+            return true;
+        }
         if self.problems.len() >= MAX_PROBLEMS {
             self.problems.push(Problem::bare(
                 "yaml-too-many-problems",

@@ -6,6 +6,7 @@ mod checks;
 mod crash;
 mod lab;
 mod manual;
+mod nodes;
 mod session;
 mod sshd;
 mod tier;
