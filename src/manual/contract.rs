@@ -153,17 +153,15 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
 /// The name in the bundle where the author gives none.
 fn last_part(name: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<String> {
     let last = name.value.rsplit('/').find(|part| !part.is_empty());
-    match last.map(bundle_name) {
-        Some(Ok(last)) => Some(last),
-        _ => {
-            problems.push(Problem::error(
-                "delivery-name",
-                name.span.clone(),
-                format!("`{}` gives no name for the bundle", name.value),
-            ));
-            None
-        }
+    if let Some(Ok(last)) = last.map(bundle_name) {
+        return Some(last);
     }
+    problems.push(Problem::error(
+        "delivery-name",
+        name.span.clone(),
+        format!("`{}` gives no name for the bundle", name.value),
+    ));
+    None
 }
 
 /// `service: {nginx: {running: true}, ssh: …}`.
@@ -240,7 +238,7 @@ fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Param {
             },
             "default" => param.default = string(value, "a default", problems).map(|s| s.value),
             "pattern" => {
-                param.pattern = checked(value, "a pattern", pattern, problems).map(|s| s.value)
+                param.pattern = checked(value, "a pattern", pattern, problems).map(|s| s.value);
             }
             "help" => param.help = string(value, "a help text", problems).map(|s| s.value),
             _ => problems.push(unknown_key(key, entry, "a parameter", &PARAM)),

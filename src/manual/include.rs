@@ -21,7 +21,7 @@ pub(crate) struct Included {
     /// `{{#title …}}`
     pub title: Option<String>,
     /// The files, and where in the page they are included.
-    pub included: Vec<(PathBuf, u32)>,
+    pub files: Vec<(PathBuf, u32)>,
 }
 
 /// Expands the text of a page from `body` on.
@@ -45,7 +45,7 @@ pub(crate) fn expand(
     Included {
         text,
         title: expansion.title,
-        included: expansion.included,
+        files: expansion.included,
     }
 }
 

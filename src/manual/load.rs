@@ -35,7 +35,7 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
     let summary = read(root, &tree.folder.join("SUMMARY.md"));
     let listed = summary.is_ok();
     let pages = match (summary, &book) {
-        (Ok(summary), _) => tree.from_summary(&summary, &mut problems),
+        (Ok(summary), _) => tree.listed_pages(&summary, &mut problems),
         // A book without pages has most likely named the wrong folder.
         (Err(why), Ok(book)) if tree.markdown().next().is_none() => {
             problems.push(no_summary(book, &settings, &why));
@@ -110,7 +110,7 @@ struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    fn from_summary(&self, summary: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<PageSource> {
+    fn listed_pages(&self, summary: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<PageSource> {
         let mut pages = Vec::new();
         let mut listed = HashSet::new();
         for Entry { title, path, span } in summary::read(summary, problems) {

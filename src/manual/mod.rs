@@ -13,6 +13,7 @@ mod fence;
 mod include;
 mod lint;
 mod load;
+mod names;
 mod order;
 mod page;
 mod parse;
@@ -76,10 +77,6 @@ pub struct Settings {
 
 /// How the book reads Markdown; what runs is read in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "switches of the renderer, under its names"
-)]
 pub struct MarkdownSettings {
     pub smart_punctuation: bool,
     pub definition_lists: bool,

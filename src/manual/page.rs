@@ -44,7 +44,7 @@ pub(crate) enum Mark {
 /// Walks over the text of a page.
 pub(crate) fn walk(
     page: &Passage,
-    settings: &MarkdownSettings,
+    settings: MarkdownSettings,
     problems: &mut Vec<Problem>,
 ) -> Walked {
     let mut options = MarkdownOptions::default();
@@ -145,8 +145,7 @@ impl Walk<'_> {
                 self.drop_comment();
                 self.text.clear();
             }
-            Md::Item => self.text.clear(),
-            Md::DefinitionListTitle => self.text.clear(),
+            Md::Item | Md::DefinitionListTitle => self.text.clear(),
             Md::Link {
                 link_type: LinkType::Email,
                 ..

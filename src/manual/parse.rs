@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::manual::include::{self, Included};
+use crate::manual::names;
 use crate::manual::page::{self, Mark};
 use crate::manual::section::{self, Sections};
 use crate::manual::{Manual, Page, Settings, order};
@@ -44,7 +45,7 @@ pub fn parse(
         sections.push(one.sections);
         problems.extend(one.problems);
     }
-    (manual.procedures, manual.groups) = section::merge(sections, &mut problems);
+    (manual.procedures, manual.groups) = names::merge(sections, &mut problems);
     order::sort(&manual, &mut problems);
     (manual, problems)
 }
@@ -107,9 +108,9 @@ fn parse_page(
     let Included {
         text,
         title: set_title,
-        included,
+        files: included,
     } = include::expand(&source, body, includes, &mut problems);
-    let mut walked = page::walk(&text, &settings.markdown, &mut problems);
+    let mut walked = page::walk(&text, settings.markdown, &mut problems);
     let title = set_title
         .or(title)
         .or_else(|| front_matter_title(front_matter.as_ref()))

@@ -1,10 +1,7 @@
 //! Marks of a page -> procedures and groups of checks: which block belongs to which, by
 //! headings; how steps are numbered and checks are named; what an expectation is of.
 
-use std::collections::HashMap;
 use std::ops::Range;
-
-use indexmap::IndexMap;
 
 use crate::manual::attributes::{self, Attributes};
 use crate::manual::contract::{self, GroupContract, ProcedureContract};
@@ -179,7 +176,7 @@ impl Assembly<'_> {
             Role::Deliver => self.deliver(block, tag, attributes, title),
             Role::File => self.file(block, tag, attributes, title),
             Role::Manual => self.manual(block, tag, attributes, title),
-            Role::Check => self.check(block, tag, attributes, title),
+            Role::Check => self.check(block, tag, &attributes, title),
             Role::Expect => self.expect(block, tag, &attributes),
             Role::Example => self.answers = None,
         }
@@ -335,15 +332,14 @@ impl Assembly<'_> {
 
     fn file(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
         let place = self.span(&tag.range);
-        let to = match &attributes.bundle_name {
-            Some(name) => name.value.clone(),
-            None => {
-                self.problems.push(
-                    Problem::error("file-without-name", place.clone(), "this file has no name")
-                        .hint("add `as=NAME`, its name in the bundle"),
-                );
-                String::new()
-            }
+        let to = if let Some(name) = &attributes.bundle_name {
+            name.value.clone()
+        } else {
+            self.problems.push(
+                Problem::error("file-without-name", place.clone(), "this file has no name")
+                    .hint("add `as=NAME`, its name in the bundle"),
+            );
+            String::new()
         };
         let delivery = Delivery {
             span: place,
@@ -431,7 +427,7 @@ impl Assembly<'_> {
         None
     }
 
-    fn check(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+    fn check(&mut self, block: usize, tag: &Tag, attributes: &Attributes, title: String) {
         self.answers = Some(Answers::Broken);
         let Some(script) = self.script(block, tag) else {
             return;
@@ -439,7 +435,7 @@ impl Assembly<'_> {
         let check = Check {
             name: String::new(),
             title,
-            span: self.step_span(tag, &attributes),
+            span: self.step_span(tag, attributes),
             block,
             page: self.page,
             script,
@@ -454,9 +450,9 @@ impl Assembly<'_> {
         };
         match self.scopes.last().map(|scope| &scope.of) {
             Some(Of::Broken) => {}
-            Some(Of::Procedure(index)) => self.step_check(*index, check, &attributes),
-            Some(Of::Group(index)) => self.group_check(*index, check, &attributes),
-            None => self.lone_check(tag, check, &attributes),
+            Some(Of::Procedure(index)) => self.step_check(*index, check, attributes),
+            Some(Of::Group(index)) => self.group_check(*index, check, attributes),
+            None => self.lone_check(tag, check, attributes),
         }
     }
 
@@ -608,7 +604,8 @@ impl Assembly<'_> {
             return;
         }
         *slot = Some(expect);
-        self.blocks[block].name = self.blocks[name].name.clone();
+        let name = self.blocks[name].name.clone();
+        self.blocks[block].name = name;
     }
 
     fn expect_kind(&mut self, block: usize, attributes: &Attributes) -> Option<ExpectKind> {
@@ -678,97 +675,5 @@ impl Assembly<'_> {
 
     fn span(&self, range: &Range<usize>) -> Span {
         self.text.span(range.clone())
-    }
-}
-
-/// Puts the sections of all pages together: ids are global, references must be known.
-pub(crate) fn merge(
-    pages: Vec<Sections>,
-    problems: &mut Vec<Problem>,
-) -> (IndexMap<String, Procedure>, IndexMap<String, Group>) {
-    let mut names = Names::default();
-    let mut procedures = IndexMap::new();
-    let mut groups = IndexMap::new();
-    for sections in pages {
-        for procedure in sections.procedures {
-            let new = names.define(&procedure.id, &procedure.span, problems);
-            for step in &procedure.steps {
-                names.step(&procedure.id, step, problems);
-            }
-            if new {
-                procedures.insert(procedure.id.clone(), procedure);
-            }
-        }
-        for group in sections.groups {
-            let new = names.define(&group.id, &group.span, problems);
-            for check in group.checks.iter().filter(|check| check.name != group.id) {
-                names.define(&check.name, &check.span, problems);
-            }
-            if new {
-                groups.insert(group.id.clone(), group);
-            }
-        }
-    }
-    let mut comparisons = 100_000;
-    for procedure in procedures.values() {
-        known_needs(procedure, &groups, &mut comparisons, problems);
-    }
-    (procedures, groups)
-}
-
-#[derive(Default)]
-struct Names(HashMap<String, Span>);
-
-impl Names {
-    /// Notes a name; false where it was there before.
-    fn define(&mut self, name: &str, span: &Span, problems: &mut Vec<Problem>) -> bool {
-        if let Some(first) = self.0.get(name) {
-            problems.push(
-                Problem::error(
-                    "duplicate-id",
-                    span.clone(),
-                    format!("`{name}` is defined twice"),
-                )
-                .note(first.clone(), "first defined here"),
-            );
-            return false;
-        }
-        self.0.insert(name.to_owned(), span.clone());
-        true
-    }
-
-    fn step(&mut self, procedure: &str, step: &Step, problems: &mut Vec<Problem>) {
-        if let Some(id) = &step.id {
-            self.define(&format!("{procedure}/{id}"), &step.span, problems);
-        }
-        for check in &step.checks {
-            self.define(&check.name, &check.span, problems);
-        }
-    }
-}
-
-/// `comparisons` is how many names may still be compared for hints: each unknown name would
-/// be compared with each group.
-fn known_needs(
-    procedure: &Procedure,
-    groups: &IndexMap<String, Group>,
-    comparisons: &mut usize,
-    problems: &mut Vec<Problem>,
-) {
-    for Spanned { value, span } in &procedure.needs {
-        if groups.contains_key(value) {
-            continue;
-        }
-        let problem = Problem::error(
-            "unknown-group",
-            span.clone(),
-            format!("unknown group of checks `{value}`"),
-        );
-        let left = comparisons.checked_sub(groups.len());
-        *comparisons = left.unwrap_or(0);
-        problems.push(match left {
-            Some(_) => problem.did_you_mean(value, groups.keys().map(String::as_str)),
-            None => problem,
-        });
     }
 }

@@ -143,16 +143,16 @@ const FORMER: [(&str, &str, &str); 5] = [
 
 /// Reads the settings; what cannot be read has its default.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settings {
-    let (table, errors) = DeTable::parse_recoverable(&source.text);
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
     for error in errors {
         let span = Span::new(source, error.span().unwrap_or(0..0));
         problems.push(Problem::error("bad-settings", span, error.message()));
     }
     let mut reader = Reader { source, problems };
-    let book = table.get_ref();
+    let book = document.get_ref();
     reader.known_keys(book);
-    let ours = reader.table(book, &["preprocessor", "opsbook"]);
-    let html = reader.table(book, &["output", "html"]);
+    let ours = table(book, &["preprocessor", "opsbook"]);
+    let html = table(book, &["output", "html"]);
     let switch = |reader: &mut Reader<'_>, key| {
         html.and_then(|html| reader.boolean(html, key))
             .unwrap_or(true)
@@ -164,8 +164,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
         nodes: ours
             .and_then(|ours| reader.string(ours, "nodes"))
             .map(PathBuf::from),
-        source: reader
-            .table(book, &["book"])
+        source: table(book, &["book"])
             .and_then(|book| reader.string(book, "src"))
             .map_or_else(|| PathBuf::from("src"), PathBuf::from),
         markdown: MarkdownSettings {
@@ -185,7 +184,7 @@ impl Reader<'_> {
     fn known_keys(&mut self, book: &DeTable<'_>) {
         for (path, known) in KNOWN {
             let names: Vec<&str> = path.split('.').filter(|name| !name.is_empty()).collect();
-            let Some(table) = self.table(book, &names) else {
+            let Some(table) = table(book, &names) else {
                 continue;
             };
             for key in table.keys() {
@@ -215,17 +214,6 @@ impl Reader<'_> {
             Some((.., advice)) => problem.hint(*advice),
             None => problem.did_you_mean(name, known.iter().copied()),
         }
-    }
-
-    fn table<'t>(&mut self, from: &'t DeTable<'t>, path: &[&str]) -> Option<&'t DeTable<'t>> {
-        let mut table = from;
-        for name in path {
-            let DeValue::Table(inner) = table.get(*name)?.get_ref() else {
-                return None;
-            };
-            table = inner;
-        }
-        Some(table)
     }
 
     fn boolean(&mut self, table: &DeTable<'_>, key: &str) -> Option<bool> {
@@ -263,6 +251,17 @@ impl Reader<'_> {
     fn span(&self, range: Range<usize>) -> Span {
         Span::new(self.source, range)
     }
+}
+
+fn table<'t>(from: &'t DeTable<'t>, path: &[&str]) -> Option<&'t DeTable<'t>> {
+    let mut table = from;
+    for name in path {
+        let DeValue::Table(inner) = table.get(*name)?.get_ref() else {
+            return None;
+        };
+        table = inner;
+    }
+    Some(table)
 }
 
 #[cfg(test)]

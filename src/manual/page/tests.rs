@@ -7,7 +7,7 @@ fn blocks(text: &str) -> (Vec<String>, Vec<String>) {
     let mut problems = Vec::new();
     let walked = walk(
         &Passage::whole(&source),
-        &MarkdownSettings::default(),
+        MarkdownSettings::default(),
         &mut problems,
     );
     let blocks = walked
@@ -167,7 +167,7 @@ fn links_are_found_in_markdown_and_html() {
     );
     let walked = walk(
         &Passage::whole(&source),
-        &MarkdownSettings::default(),
+        MarkdownSettings::default(),
         &mut Vec::new(),
     );
     let targets: Vec<&str> = walked

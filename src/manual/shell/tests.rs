@@ -1,3 +1,5 @@
+use std::fmt::Write as _;
+
 use super::*;
 
 /// Each context of the text with the text in it.
@@ -8,7 +10,7 @@ fn contexts(text: &str) -> String {
     for (at, c) in text.char_indices() {
         let context = scan.context(at);
         if last != Some(context) {
-            shown += &format!("<{context:?}>");
+            write!(shown, "<{context:?}>").unwrap();
             last = Some(context);
         }
         shown.push(c);
