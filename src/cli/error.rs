@@ -90,6 +90,8 @@ impl Failure {
                     "error: {self}\n\nhint: `opsbook history` shows all runs"
                 )
             }
+            // A problem says itself that it is an error.
+            Failure::Book(BookError::Config(problem)) => writeln!(talk, "{problem}"),
             other => writeln!(talk, "error: {other}"),
         }
     }
