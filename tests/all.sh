@@ -25,6 +25,9 @@ systemd /lib/systemd/systemd
 nginx-light /usr/sbin/nginx
 python3-venv /usr/bin/python3
 shellcheck /usr/bin/shellcheck
+curl /usr/bin/curl
+openssl /usr/bin/openssl
+netcat-openbsd /bin/nc
 bsdutils /usr/bin/script
 P
 }

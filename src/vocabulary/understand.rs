@@ -336,7 +336,7 @@ impl<'a> Reader<'a> {
             let margin = if runs {
                 Duration::ZERO
             } else {
-                limit + Duration::from_secs(5)
+                limit * 2 + Duration::from_secs(10)
             };
             return Some(limit + margin);
         }
