@@ -92,10 +92,11 @@ pub enum What {
         stream: Stream,
         text: String,
     },
+    /// A file, or the archive of a folder.
     FileDelivered {
         to: String,
         bytes: u64,
-        sha256: String,
+        checksum: String,
     },
     ValueCaptured {
         name: String,

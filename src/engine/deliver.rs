@@ -4,14 +4,12 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use crate::engine::node::{Halt, NodeRun};
 use crate::event::What;
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::{Text, secret};
 use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
-use crate::session::{Content, DeliverError, Limits, quote};
+use crate::session::{Content, Delivered, Limits, quote};
 use crate::template::{Template, Values, render};
 
 /// Texts that are rendered already, by step and name in the bundle.
@@ -137,21 +135,16 @@ impl NodeRun<'_> {
                 }
                 DeliveryFrom::Tree(path) => {
                     let root = self.options.root.join(path);
-                    for (path, name) in tree(&root).map_err(|error| {
-                        Halt::error(format!(
-                            "{}: `{}` cannot be read: {error}",
-                            file.span.place(),
-                            root.display()
-                        ))
-                    })? {
+                    if bundle.session().hello().has_tar {
+                        self.put_archive(step, &file.to, &root, file).await?;
+                        continue;
+                    }
+                    for (path, name) in
+                        tree(&root).map_err(|error| unreadable(&root, file, &error))?
+                    {
                         let mode = mode_of(&path).unwrap_or(file.mode);
-                        self.put(
-                            step,
-                            &format!("{}/{name}", file.to),
-                            Content::File(&path),
-                            mode,
-                        )
-                        .await?;
+                        let to = format!("{}/{name}", file.to);
+                        self.put(step, &to, Content::File(&path), mode).await?;
                     }
                 }
                 DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
@@ -188,23 +181,80 @@ impl NodeRun<'_> {
                 )));
             }
         }
-        let error = |error: DeliverError| Halt::error(error.to_string());
-        bundle
-            .session()
-            .deliver(&path, content, mode)
-            .await
-            .map_err(error)?;
-        let (bytes, sha256) = digest(content)
-            .map_err(|error| Halt::error(format!("`{to}` cannot be read back: {error}")))?;
+        let delivered = bundle.session().deliver(&path, content, mode).await;
+        let Delivered { bytes, checksum } =
+            delivered.map_err(|error| Halt::error(error.to_string()))?;
+        let to = to.to_owned();
         self.record(
             Some(step),
             What::FileDelivered {
-                to: to.to_owned(),
+                to,
                 bytes,
-                sha256,
+                checksum,
             },
         )
     }
+
+    /// A folder in one piece: sent as an archive, unpacked aside, and renamed when whole.
+    async fn put_archive(
+        &mut self,
+        step: &PlannedStep,
+        to: &str,
+        root: &Path,
+        file: &Delivery,
+    ) -> Result<(), Halt> {
+        let archive = archive(root).map_err(|error| unreadable(root, file, &error))?;
+        let name = format!(".{}.tar", to.replace('/', "-"));
+        self.put(step, &name, Content::File(archive.path()), 0o600)
+            .await?;
+        let bundle = self.bundle()?;
+        let place = |name: &str| {
+            let mut quoted = Vec::new();
+            quote(format!("{}/{name}", bundle.dir).as_bytes(), &mut quoted);
+            String::from_utf8_lossy(&quoted).into_owned()
+        };
+        let (to, part, name) = (place(to), place(&format!("{to}.part")), place(&name));
+        let code = format!(
+            "umask 077; rm -rf {part} && mkdir -p {part} && tar -xof {name} -C {part} && \
+             rm -rf {to} {name} && mv {part} {to}"
+        );
+        let done = bundle
+            .session()
+            .call(code.as_bytes(), Limits::seconds(600))
+            .await;
+        let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
+        if done.ok() {
+            return Ok(());
+        }
+        let said = crate::engine::harmless(&done.err);
+        Err(Halt::error(format!(
+            "`{}` cannot be unpacked on the node: {}",
+            file.to,
+            said.trim_end()
+        )))
+    }
+}
+
+fn unreadable(path: &Path, file: &Delivery, error: &std::io::Error) -> Halt {
+    Halt::error(format!(
+        "{}: `{}` cannot be read: {error}",
+        file.span.place(),
+        path.display()
+    ))
+}
+
+/// An archive of a folder, the same for the same files: no owners, no times.
+fn archive(root: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    let file = tempfile::NamedTempFile::new()?;
+    let mut archive = tar::Builder::new(std::io::BufWriter::new(file.as_file()));
+    archive.mode(tar::HeaderMode::Deterministic);
+    archive.follow_symlinks(false);
+    archive.append_dir_all(".", root)?;
+    archive
+        .into_inner()?
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
+    Ok(file)
 }
 
 /// All files below a folder, each with its name relative to it, in name order.
@@ -233,34 +283,4 @@ fn tree(root: &Path) -> std::io::Result<Vec<(PathBuf, String)>> {
 fn mode_of(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
     Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
-}
-
-fn digest(content: Content<'_>) -> std::io::Result<(u64, String)> {
-    let mut hasher = Sha256::new();
-    let bytes = match content {
-        Content::Bytes(bytes) => {
-            hasher.update(bytes);
-            bytes.len() as u64
-        }
-        Content::File(path) => {
-            use std::io::Read as _;
-            let mut file = std::fs::File::open(path)?;
-            let (mut bytes, mut piece) = (0, vec![0; 1 << 16]);
-            loop {
-                match file.read(&mut piece)? {
-                    0 => break bytes,
-                    read => {
-                        hasher.update(&piece[..read]);
-                        bytes += read as u64;
-                    }
-                }
-            }
-        }
-    };
-    let hex = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    Ok((bytes, hex))
 }

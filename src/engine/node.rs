@@ -502,7 +502,7 @@ impl NodeRun<'_> {
         let path = format!("{}/values", bundle.dir);
         let content = crate::session::Content::Bytes(&values.assignments());
         let delivered = bundle.session().deliver(&path, content, 0o600).await;
-        delivered.map_err(|error| Halt::error(error.to_string()))
+        delivered.map(drop).map_err(|error| Halt::error(error.to_string()))
     }
 
     pub fn record(&self, step: Option<&PlannedStep>, what: What) -> Result<(), Halt> {

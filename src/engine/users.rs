@@ -82,7 +82,7 @@ impl NodeRun<'_> {
             .session()
             .deliver(&path, Content::Bytes(state.as_bytes()), 0o600)
             .await;
-        delivered.map_err(|error| Attention::Halt(Halt::error(error.to_string())))
+        delivered.map(drop).map_err(|error| Attention::Halt(Halt::error(error.to_string())))
     }
 }
 

@@ -56,6 +56,11 @@ impl<R> Summing<R> {
         }
     }
 
+    /// Bytes that have passed.
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
     /// Whether nothing has passed yet.
     pub(super) fn is_untouched(&self) -> bool {
         self.length == 0

@@ -32,12 +32,20 @@ struct Delivery<'a> {
     name: String,
 }
 
+/// What has arrived, proven on the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivered {
+    pub bytes: u64,
+    /// `sha256:` or, where the node has no `sha256sum`, `cksum:`, and what that tool says.
+    pub checksum: String,
+}
+
 pub(super) async fn deliver(
     session: &Session,
     path: &str,
     content: Content<'_>,
     mode: u32,
-) -> Result<(), DeliverError> {
+) -> Result<Delivered, DeliverError> {
     if path.contains('\0') || path.ends_with('/') || path.is_empty() {
         let said = "is not a path of a file".to_owned();
         return Err(DeliverError::Node {
@@ -61,14 +69,26 @@ pub(super) async fn deliver(
     if let Some(bytes) = small(content).await? {
         return delivery.whole(&bytes, mode).await;
     }
-    let sum = match delivery.send(content).await {
-        Ok(sum) => sum,
+    let (sum, bytes) = match delivery.send(content).await {
+        Ok(sent) => sent,
         Err(error) => {
             delivery.drop_part().await;
             return Err(error);
         }
     };
-    delivery.keep(&sum, mode).await
+    delivery.keep(&sum, mode).await?;
+    Ok(delivered(&sum, bytes))
+}
+
+fn delivered(sum: &Sum, bytes: u64) -> Delivered {
+    let tool = match sum {
+        Sum::Sha256(_) => "sha256",
+        Sum::Cksum(_) => "cksum",
+    };
+    Delivered {
+        bytes,
+        checksum: format!("{tool}:{}", sum.text()),
+    }
 }
 
 /// The content, where one command can carry it.
@@ -99,7 +119,7 @@ fn unread(file: &Path, source: io::Error) -> DeliverError {
 
 impl Delivery<'_> {
     /// All in one command, and so in one round trip.
-    async fn whole(&self, bytes: &[u8], mode: u32) -> Result<(), DeliverError> {
+    async fn whole(&self, bytes: &[u8], mode: u32) -> Result<Delivered, DeliverError> {
         let mut from = Summing::new(bytes, self.session.0.hello.has_sha256sum);
         let read = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
         read.map_err(|source| self.unread(source))?;
@@ -109,10 +129,11 @@ impl Delivery<'_> {
         code.extend_from_slice(b"; exit 1; }\n");
         let sum = from.sum();
         self.keep_code(&sum, mode, &mut code);
-        self.kept(&code, &sum).await
+        self.kept(&code, &sum).await?;
+        Ok(delivered(&sum, bytes.len() as u64))
     }
 
-    async fn send(&self, content: Content<'_>) -> Result<Sum, DeliverError> {
+    async fn send(&self, content: Content<'_>) -> Result<(Sum, u64), DeliverError> {
         match content {
             Content::Bytes(bytes) => self.send_from(bytes, bytes.len() as u64).await,
             Content::File(file) => {
@@ -131,11 +152,12 @@ impl Delivery<'_> {
         &self,
         from: impl AsyncRead + Unpin,
         size: u64,
-    ) -> Result<Sum, DeliverError> {
+    ) -> Result<(Sum, u64), DeliverError> {
         let mut from = Summing::new(from, self.session.0.hello.has_sha256sum);
         if size < BIG || self.session.0.other_user {
             self.inside(&mut from).await?;
-            return Ok(from.sum());
+            let bytes = from.length();
+            return Ok((from.sum(), bytes));
         }
         match &*self.session.0.transport {
             Transport::Local => self.beside_here(&mut from).await?,
@@ -150,7 +172,8 @@ impl Delivery<'_> {
             }
             Transport::Exec(_) => self.inside(&mut from).await?,
         }
-        Ok(from.sum())
+        let bytes = from.length();
+        Ok((from.sum(), bytes))
     }
 
     /// Part by part in the session's main shell, in order.

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use channel::{Channel, Job};
+pub use deliver::Delivered;
 pub use done::{Cancel, Done, End, Limits};
 pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
 pub use hello::Hello;
@@ -183,7 +184,7 @@ impl Session {
         path: &str,
         content: Content<'_>,
         mode: u32,
-    ) -> Result<(), DeliverError> {
+    ) -> Result<Delivered, DeliverError> {
         deliver::deliver(self, path, content, mode).await
     }
 
