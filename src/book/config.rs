@@ -79,17 +79,13 @@ fn found_pages(root: &Path, mut config: Config) -> Config {
 /// `book.toml` as mdBook reads it, with everything that it would drop as an error.
 fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
     let wrong = |error: &toml::de::Error| {
-        let span = error.span().unwrap_or(0..0);
-        let message = error
-            .message()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .to_owned();
-        let problem = Problem::error("book-config", Span::new(source, span), message);
-        match former(error.message()) {
+        let span = Span::new(source, error.span().unwrap_or(0..0));
+        let said = error.message().lines().next().unwrap_or_default();
+        let (message, known) = said.split_once(", expected one of ").unwrap_or((said, ""));
+        let problem = Problem::error("book-config", span.clone(), message);
+        match former(message) {
             Some(advice) => problem.hint(advice),
-            None => problem,
+            None => problem.did_you_mean(span.text(), known.split('`').skip(1).step_by(2)),
         }
     };
     let config: Config = toml::from_str(&source.text).map_err(|error| wrong(&error))?;
@@ -221,6 +217,8 @@ mod tests {
 
     #[test]
     fn a_key_of_mdbook_0_4_is_named_with_what_to_write_instead() {
+        let near = problem("[output.html]\nadditional-cs = []\n");
+        assert!(near.ends_with("did you mean `additional-css`?"), "{near}");
         let drawn = problem("[output.html]\ncurly-quotes = true\n");
         assert!(
             drawn.ends_with("hint: write `smart-punctuation` instead"),
