@@ -11,7 +11,7 @@ use crate::manual::include::normal;
 use crate::manual::parse::{PageSource, parse};
 use crate::manual::summary::{self, Entry};
 use crate::manual::{Manual, Settings, order, settings};
-use crate::source::{Problem, Source, Span};
+use crate::source::{Problem, Severity, Source, Span};
 
 /// Larger files are refused: a manual is text for people.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
@@ -26,7 +26,7 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         Ok(source) => settings::read(source, &mut problems),
         Err(_) => Settings::default(),
     };
-    let folder = source_folder(root, &settings);
+    let folder = source_folder(root, &settings, book.is_ok());
     let tree = Tree {
         root,
         files: files_below(&root.join(&folder)),
@@ -41,7 +41,17 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
             problems.push(no_summary(book, &settings, &why));
             Vec::new()
         }
-        _ => tree.all_pages(&mut problems),
+        (Err(why), book) => {
+            if let Ok(book) = book {
+                let problem = no_summary(book, &settings, &why);
+                problems.push(Problem {
+                    severity: Severity::Warning,
+                    ..problem
+                        .hint("until there is one, all pages are taken in the order of their names")
+                });
+            }
+            tree.all_pages(&mut problems)
+        }
     };
     if let Err(why) = book
         && pages.is_empty()
@@ -90,14 +100,16 @@ fn no_summary(book: &Arc<Source>, settings: &Settings, why: &str) -> Problem {
     .hint("`SUMMARY.md` lists the pages; `src` under `[book]` names its folder")
 }
 
-/// `book.src`, or the root itself where that is no folder.
-fn source_folder(root: &Path, settings: &Settings) -> PathBuf {
+/// `book.src`, or the root itself where that is no folder; without a `book.toml` only where
+/// it holds a book, for `src` is also what programs call their code.
+fn source_folder(root: &Path, settings: &Settings, has_book: bool) -> PathBuf {
     let folder = normal(&settings.source);
-    if root.join(&folder).is_dir() {
-        folder
+    let is_book = if has_book {
+        root.join(&folder).is_dir()
     } else {
-        PathBuf::new()
-    }
+        root.join(&folder).join("SUMMARY.md").is_file()
+    };
+    if is_book { folder } else { PathBuf::new() }
 }
 
 /// The source folder and all files in it.
@@ -238,5 +250,66 @@ fn why(error: &std::io::Error) -> String {
         ErrorKind::NotFound => "there is no such file".to_owned(),
         ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
         _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pages of a folder with these files, and the codes of its problems.
+    fn loaded(files: &[(&str, &str)]) -> (Vec<String>, Vec<&'static str>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let (manual, problems) = load(folder.path());
+        let pages = manual.pages.iter();
+        let pages = pages.map(|page| format!("{}: {}", page.source.path.display(), page.title));
+        (
+            pages.collect(),
+            problems.iter().map(|problem| problem.code).collect(),
+        )
+    }
+
+    #[test]
+    fn the_summary_says_which_pages_there_are() {
+        let (pages, problems) = loaded(&[
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            (
+                "m/SUMMARY.md",
+                "# S\n\n[Intro](./i.md)\n\n# Part\n\n- [A](a.md)\n  - [B](b/b%20b.md)\n- [Draft]()\n- [Gone](gone.md)\n",
+            ),
+            ("m/i.md", "i"),
+            ("m/a.md", "\u{feff}---\ntitle: T\n---\na"),
+            ("m/b/b b.md", "b"),
+            ("m/unlisted.md", "u"),
+        ]);
+        assert_eq!(pages, ["m/i.md: Intro", "m/a.md: A", "m/b/b b.md: B"]);
+        assert_eq!(problems, ["missing-page", "page-not-listed"]);
+    }
+
+    #[test]
+    fn a_folder_without_a_summary_is_all_its_pages() {
+        let (pages, problems) = loaded(&[
+            ("docs/b.md", "---\ntitle: Second\nweight: 2\n---\n# H\n"),
+            ("docs/a.md", "# First\n"),
+            ("src/main.rs", ""),
+            (".git/x.md", "x"),
+        ]);
+        assert_eq!(pages, ["docs/a.md: First", "docs/b.md: Second"]);
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_that_holds_no_manual_says_so() {
+        assert_eq!(loaded(&[]).1, ["no-manual"]);
+        assert_eq!(loaded(&[("book.toml", "")]).1, ["no-summary"]);
+        assert_eq!(
+            loaded(&[("book.toml", "[book"), ("src/SUMMARY.md", "")]).1,
+            ["bad-settings"]
+        );
     }
 }

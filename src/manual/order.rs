@@ -25,7 +25,11 @@ pub fn sort(manual: &Manual, problems: &mut Vec<Problem>) {
         .drain(..)
         .map(|problem| (key(&pages, &problem), problem))
         .collect();
-    keyed.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.message.cmp(&other.message)));
+    keyed.sort_by(|(a, one), (b, other)| {
+        a.cmp(b)
+            .then_with(|| path(one).cmp(&path(other)))
+            .then_with(|| one.message.cmp(&other.message))
+    });
     problems.extend(keyed.into_iter().map(|(_, problem)| problem));
 }
 
@@ -37,8 +41,21 @@ fn key(pages: &HashMap<&Path, (usize, u32)>, problem: &Problem) -> Key {
         return (0, 0, 0, problem.code);
     };
     match pages.get(span.path()) {
-        None => (0, 1, span.start, problem.code),
+        None => (0, rank(span.path()), span.start, problem.code),
         Some((page, 0)) => (*page, span.start, 0, problem.code),
         Some((page, at)) => (*page, *at, span.start, problem.code),
     }
+}
+
+/// Files that are no pages: the settings, the list of pages, then the others.
+fn rank(path: &Path) -> u32 {
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some("book.toml") => 1,
+        Some("SUMMARY.md") => 2,
+        _ => 3,
+    }
+}
+
+fn path(problem: &Problem) -> Option<&Path> {
+    problem.span.as_ref().map(crate::source::Span::path)
 }
