@@ -405,11 +405,7 @@ fn manner(common: &Common, plan: &Plan) -> Result<Manner, Failure> {
             .map(|step| number(plan, step))
             .transpose()?,
         parallel: common.parallel,
-        batches: common
-            .batch
-            .iter()
-            .map(|share| share.of(all).max(1))
-            .collect(),
+        batches: batches(common, plan)?,
         wait: common.wait,
         max_fail: common.max_fail.of(all),
         reconnect: common.reconnect,
@@ -421,6 +417,40 @@ fn manner(common: &Common, plan: &Plan) -> Result<Manner, Failure> {
             .map(password)
             .transpose()?,
     })
+}
+
+/// Sizes of batches: those of `--batch`, else the most careful that a node's `batch` says.
+fn batches(common: &Common, plan: &Plan) -> Result<Vec<usize>, Failure> {
+    let all = plan.nodes.len();
+    let sizes = |shares: &[Share]| shares.iter().map(|share| share.of(all).max(1)).collect();
+    if !common.batch.is_empty() {
+        return Ok(sizes(&common.batch));
+    }
+    let mut careful: Option<Vec<usize>> = None;
+    for node in &plan.nodes {
+        let Some(value) = node
+            .node
+            .values
+            .get("batch")
+            .map(|evaluated| &evaluated.value)
+        else {
+            continue;
+        };
+        let text = value.text().unwrap_or_default();
+        let shares: Result<Vec<Share>, String> =
+            text.split(',').map(|share| share.trim().parse()).collect();
+        let shares = shares.map_err(|why| {
+            Failure::from(
+                Problem::error("batch", value.span.clone(), format!("`batch`: {why}"))
+                    .hint("write sizes as in `1,5,25%`"),
+            )
+        })?;
+        let said: Vec<usize> = sizes(&shares);
+        if careful.as_ref().is_none_or(|least| said < *least) {
+            careful = Some(said);
+        }
+    }
+    Ok(careful.unwrap_or_default())
 }
 
 fn number(plan: &Plan, wanted: &str) -> Result<usize, Failure> {

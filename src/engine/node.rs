@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::check::{Checked, Outcome, check};
 use crate::engine::deliver::Prepared;
+use crate::engine::question::{Answer, Asked};
 use crate::engine::reach::{Reach, ReachError};
 use crate::engine::recorder::Recorder;
 use crate::engine::scope::{Scope, ScopeError};
@@ -218,7 +219,48 @@ impl NodeRun<'_> {
         let dir = bundle_dir(&self.plan.node, &hello);
         self.scope.set("bundle", &dir);
         self.take_up(&dir, first, resume).await?;
+        self.confirm_run(plan).await?;
         self.steps(first, resume).await
+    }
+
+    /// `confirm: run` of a node: asked once, before its first step.
+    async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
+        if self.options.yes || self.plan.node.confirm != Some(crate::nodes::Confirm::Run) {
+            return Ok(());
+        }
+        self.record(
+            None,
+            What::Asked {
+                question: "go on with this node?".to_owned(),
+            },
+        )?;
+        let ask = Asked::Confirm {
+            step: plan.procedure.clone(),
+            title: plan.title.clone(),
+        };
+        let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
+        let (word, result) = match answer {
+            Answer::Yes => ("yes", Ok(())),
+            Answer::Nobody => (
+                "nobody to ask",
+                Err(Halt::end(
+                    Status::Stopped,
+                    "this node asks for a confirmation, and there is nobody to ask (`--yes` confirms)",
+                )),
+            ),
+            _ => (
+                "no",
+                Err(Halt::end(Status::Stopped, "stopped before the first step")),
+            ),
+        };
+        self.record(
+            None,
+            What::Answered {
+                answer: word.to_owned(),
+                note: None,
+            },
+        )?;
+        result
     }
 
     /// A refusal is found before anything is touched.
@@ -502,7 +544,9 @@ impl NodeRun<'_> {
         let path = format!("{}/values", bundle.dir);
         let content = crate::session::Content::Bytes(&values.assignments());
         let delivered = bundle.session().deliver(&path, content, 0o600).await;
-        delivered.map(drop).map_err(|error| Halt::error(error.to_string()))
+        delivered
+            .map(drop)
+            .map_err(|error| Halt::error(error.to_string()))
     }
 
     pub fn record(&self, step: Option<&PlannedStep>, what: What) -> Result<(), Halt> {

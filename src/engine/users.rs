@@ -82,7 +82,9 @@ impl NodeRun<'_> {
             .session()
             .deliver(&path, Content::Bytes(state.as_bytes()), 0o600)
             .await;
-        delivered.map(drop).map_err(|error| Attention::Halt(Halt::error(error.to_string())))
+        delivered
+            .map(drop)
+            .map_err(|error| Attention::Halt(Halt::error(error.to_string())))
     }
 }
 
