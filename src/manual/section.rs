@@ -1,6 +1,9 @@
 //! Marks of a page -> procedures and groups of checks: which block belongs to which, by
 //! headings; how steps are numbered and checks are named; what an expectation is of.
 
+mod checks;
+mod expects;
+
 use std::ops::Range;
 
 use crate::manual::attributes::{self, Attributes};
@@ -10,8 +13,7 @@ use crate::manual::page::Mark;
 use crate::manual::placeholder::Placeholders;
 use crate::manual::script::{interpreter, script};
 use crate::manual::{
-    Block, Check, Delivery, DeliveryFrom, Expect, ExpectKind, Group, On, Procedure, Role, Script,
-    Spanned, Step, Work,
+    Block, Delivery, DeliveryFrom, Group, On, Procedure, Role, Script, Spanned, Step, Work,
 };
 use crate::source::{Passage, Problem, Span};
 
@@ -422,213 +424,6 @@ impl Assembly<'_> {
                 format!("this `{}` stands outside any procedure", tag.role.name()),
             )
             .hint("a procedure reaches from its contract to the next heading of the same or a higher level"),
-        };
-        self.problems.push(problem);
-        None
-    }
-
-    fn check(&mut self, block: usize, tag: &Tag, attributes: &Attributes, title: String) {
-        self.answers = Some(Answers::Broken);
-        let Some(script) = self.script(block, tag) else {
-            return;
-        };
-        let check = Check {
-            name: String::new(),
-            title,
-            span: self.step_span(tag, attributes),
-            block,
-            page: self.page,
-            script,
-            on: attributes.on.unwrap_or(On::Node),
-            sudo: attributes.sudo.clone(),
-            timeout: attributes.timeout,
-            exit: attributes.exit.clone().unwrap_or_else(|| vec![0]),
-            expect: None,
-            eventually: attributes.eventually,
-            always: attributes.always.is_some(),
-            nodes: attributes.nodes.clone(),
-        };
-        match self.scopes.last().map(|scope| &scope.of) {
-            Some(Of::Broken) => {}
-            Some(Of::Procedure(index)) => self.step_check(*index, check, attributes),
-            Some(Of::Group(index)) => self.group_check(*index, check, attributes),
-            None => self.lone_check(tag, check, attributes),
-        }
-    }
-
-    fn step_check(&mut self, index: usize, mut check: Check, attributes: &Attributes) {
-        self.not_within(
-            attributes.nodes.as_ref().map(|nodes| &nodes.span),
-            "nodes",
-            "a procedure",
-        );
-        let procedure = &mut self.found.procedures[index];
-        let Some(step) = procedure.steps.last_mut() else {
-            self.problems.push(
-                Problem::error(
-                    "check-before-steps",
-                    check.span,
-                    format!("a check before the first step of `{}`", procedure.id),
-                )
-                .hint("what must hold first is a group of checks named in `needs`"),
-            );
-            return;
-        };
-        check.name = match &attributes.id {
-            Some(id) => format!("{}/{}", procedure.id, id.value),
-            None => format!("{}/{}.{}", procedure.id, step.number, step.checks.len() + 1),
-        };
-        self.blocks[check.block].name.clone_from(&check.name);
-        step.checks.push(check);
-        self.answers = Some(Answers::StepCheck { procedure: index });
-    }
-
-    fn group_check(&mut self, index: usize, mut check: Check, attributes: &Attributes) {
-        self.not_within(
-            attributes.nodes.as_ref().map(|nodes| &nodes.span),
-            "nodes",
-            "a group of checks",
-        );
-        self.not_within(attributes.always.as_ref(), "always", "a group of checks");
-        let group = &mut self.found.groups[index];
-        check.name = match &attributes.id {
-            Some(id) => id.value.clone(),
-            None => format!("{}/{}", group.id, group.checks.len() + 1),
-        };
-        self.blocks[check.block].name.clone_from(&check.name);
-        group.checks.push(check);
-        self.answers = Some(Answers::GroupCheck { group: index });
-    }
-
-    /// A check on its own is a group of one.
-    fn lone_check(&mut self, tag: &Tag, mut check: Check, attributes: &Attributes) {
-        self.not_within(attributes.always.as_ref(), "always", "no procedure");
-        let Some(id) = &attributes.id else {
-            self.problems.push(
-                Problem::error(
-                    "no-id",
-                    self.span(&tag.range),
-                    "a check outside procedures and groups needs an `id`",
-                )
-                .hint("add `id=NAME`, and `nodes=SELECTOR` unless it holds everywhere"),
-            );
-            return;
-        };
-        check.name.clone_from(&id.value);
-        self.blocks[check.block].name.clone_from(&check.name);
-        self.found.groups.push(Group {
-            id: id.value.clone(),
-            title: check.title.clone(),
-            span: id.span.clone(),
-            page: self.page,
-            nodes: check.nodes.clone(),
-            typed: Vec::new(),
-            checks: vec![check],
-        });
-        self.answers = Some(Answers::GroupCheck {
-            group: self.found.groups.len() - 1,
-        });
-    }
-
-    fn not_within(&mut self, span: Option<&Span>, attribute: &str, place: &str) {
-        if let Some(span) = span {
-            self.problems.push(Problem::error(
-                "misplaced-attribute",
-                span.clone(),
-                format!("`{attribute}` means nothing in {place}"),
-            ));
-        }
-    }
-
-    fn expect(&mut self, block: usize, tag: &Tag, attributes: &Attributes) {
-        let place = self.span(&tag.range);
-        let kind = self.expect_kind(block, attributes);
-        let answers = self.answers.take();
-        let Some(kind) = kind else {
-            return;
-        };
-        let expect = Expect {
-            span: place.clone(),
-            kind,
-            text: self.placeholders().in_text(&self.blocks[block].text),
-        };
-        let (name, script, slot) = match answers {
-            Some(Answers::Broken) => return,
-            Some(Answers::Step { procedure }) => {
-                let step = self.found.procedures[procedure].steps.last_mut();
-                match step {
-                    Some(Step {
-                        block,
-                        work: Work::Script(script),
-                        expect,
-                        ..
-                    }) => (*block, script, expect),
-                    _ => return,
-                }
-            }
-            Some(Answers::StepCheck { procedure }) => {
-                let step = self.found.procedures[procedure].steps.last_mut();
-                match step.and_then(|step| step.checks.last_mut()) {
-                    Some(check) => (check.block, &mut check.script, &mut check.expect),
-                    None => return,
-                }
-            }
-            Some(Answers::GroupCheck { group }) => {
-                match self.found.groups[group].checks.last_mut() {
-                    Some(check) => (check.block, &mut check.script, &mut check.expect),
-                    None => return,
-                }
-            }
-            None => {
-                self.problems.push(Problem::error(
-                    "expect-of-nothing",
-                    place,
-                    "there is no step or check directly before this `expect`",
-                ));
-                return;
-            }
-        };
-        if let Some(own) = script
-            .commands
-            .iter()
-            .find_map(|command| command.expect.as_ref())
-        {
-            self.problems.push(
-                Problem::error(
-                    "expected-twice",
-                    place,
-                    "the transcript above already shows what it prints",
-                )
-                .note(own.span.clone(), "here"),
-            );
-            return;
-        }
-        *slot = Some(expect);
-        let name = self.blocks[name].name.clone();
-        self.blocks[block].name = name;
-    }
-
-    fn expect_kind(&mut self, block: usize, attributes: &Attributes) -> Option<ExpectKind> {
-        let language = self.blocks[block].language.as_str();
-        let problem = match (language, &attributes.regex) {
-            ("json", None) => return Some(ExpectKind::Json),
-            ("" | "text" | "txt" | "plaintext" | "console" | "no-highlight", regex) => {
-                return Some(match regex {
-                    Some(_) => ExpectKind::Regex,
-                    None => ExpectKind::Text,
-                });
-            }
-            ("json", Some(span)) => Problem::error(
-                "misplaced-attribute",
-                span.clone(),
-                "expected JSON is a subset, not regular expressions",
-            )
-            .hint("write `text expect regex`"),
-            _ => Problem::error(
-                "wrong-language",
-                self.blocks[block].span.clone(),
-                format!("an `expect` is written in `text` or `json`, not in `{language}`"),
-            ),
         };
         self.problems.push(problem);
         None
