@@ -65,6 +65,25 @@ pub enum What {
         place: String,
         cause: String,
     },
+    /// It was not asked: it is waived, or was not wanted.
+    CheckIgnored {
+        check: String,
+        reason: String,
+    },
+    /// A suite of checks, not a run of a procedure.
+    SuiteStarted {
+        operator: String,
+        controller: String,
+        /// Of opsbook.
+        version: String,
+    },
+    SuiteEnded {
+        passed: usize,
+        failed: usize,
+        errors: usize,
+        ignored: usize,
+        milliseconds: u64,
+    },
     /// `path` on the node; the token tells one controller of the bundle from the next.
     BundleOpened {
         path: String,

@@ -9,6 +9,7 @@ use crate::cli::init::InitError;
 use crate::engine::BundleError;
 use crate::event::Status;
 use crate::journal::JournalError;
+use crate::report::form::ReportError;
 use crate::source::Problem;
 
 /// A command that could not do what it was asked.
@@ -21,6 +22,8 @@ pub(crate) enum Failure {
     Book(#[from] BookError),
     #[error(transparent)]
     Init(#[from] InitError),
+    #[error(transparent)]
+    Report(#[from] ReportError),
     #[error(transparent)]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -51,7 +54,7 @@ impl Failure {
             Failure::Bundle(BundleError::Held(_)) | Failure::Journal(JournalError::Busy { .. }) => {
                 exit(Status::Blocked)
             }
-            Failure::Journal(_) | Failure::Bundle(_) | Failure::Error(_) | Failure::Io(_) => {
+            Failure::Report(_) | Failure::Journal(_) | Failure::Bundle(_) | Failure::Error(_) | Failure::Io(_) => {
                 exit(Status::Error)
             }
         }

@@ -11,10 +11,14 @@ use clap::{Args, Parser, ValueEnum};
 
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
+use crate::cli::launch::{controller_name, operator_name};
 use crate::cli::terminal::{About, Terminal};
 use crate::cli::{Streams, runtime};
 use crate::engine::{Answer, Asked, Operator, Passwords, Secrets};
+use crate::journal::results;
 use crate::plan;
+use crate::report::form::Report;
+use crate::report::record::{By, events};
 use crate::session::{OpenOptions, Password};
 use crate::source::Problem;
 use crate::suite::{self, Access, Options, Output, Partition, Progress, Selected, Selection};
@@ -93,6 +97,13 @@ pub struct Test {
     /// Print the tests into this file
     #[arg(long, value_name = "FILE")]
     logfile: Option<String>,
+    /// Write a report, too: junit=FILE, json=FILE, tap=FILE, prometheus=FILE (for the node
+    /// exporter's textfile collector), github (annotations on standard output); repeated
+    #[arg(long, value_name = "FORM=FILE")]
+    report: Vec<Report>,
+    /// Keep the results in `.opsbook/results/`, for the book; the newest 100 suites are kept
+    #[arg(long)]
+    record: bool,
     /// As libtest has it; evidence is always shown
     #[arg(long, alias = "nocapture", hide_short_help = true)]
     no_capture: bool,
@@ -182,6 +193,10 @@ fn run_or_none(
     if selected.tests.is_empty() && !selected.emptied && !may_be_none {
         return Err(Failure::from(nothing(args, &selected)));
     }
+    for report in &args.report {
+        let tried = report.try_out();
+        tried.map_err(|error| Problem::bare("unwritable", error.to_string()))?;
+    }
     crate::session::raise_limits();
     let runtime = runtime()?;
     let access = runtime.block_on(access(args, context))?;
@@ -196,12 +211,22 @@ fn run_or_none(
         runtime.handle(),
     );
     runtime.shutdown_background();
-    let results = match ran {
+    let ended = match ran {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(UNREAD),
         other => other?,
     };
-    streams.talk.write_all(results.unseen().as_bytes())?;
-    let counts = results.counts();
+    if args.record {
+        let by = By {
+            operator: operator_name(),
+            controller: controller_name(),
+        };
+        results::write(&context.root, &ended.run, &events(&ended, by))?;
+    }
+    for report in &args.report {
+        report.write(&ended, &context.root, &mut streams.out)?;
+    }
+    streams.talk.write_all(ended.unseen().as_bytes())?;
+    let counts = ended.counts();
     Ok(if counts.failed + counts.errors == 0 {
         0
     } else {

@@ -3,6 +3,8 @@
 //! A line is on the disk before the next action: [`Journal::record`] returns only then. A
 //! journal that cannot be written stops the run before its next step.
 
+pub mod results;
+
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -240,10 +242,11 @@ pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
 /// All runs of a manual, the oldest first.
 #[must_use]
 pub fn runs(root: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder(root))
-        .into_iter()
-        .flatten()
-        .flatten();
+    runs_in(&folder(root))
+}
+
+fn runs_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut runs: Vec<String> = entries
         .filter_map(|entry| {
             entry

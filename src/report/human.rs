@@ -244,6 +244,9 @@ impl<W: Write> Human<W> {
             | What::BundleClosed { .. }
             | What::Asked { .. }
             | What::Answered { .. }
+            | What::CheckIgnored { .. }
+            | What::SuiteStarted { .. }
+            | What::SuiteEnded { .. }
             | What::Unknown => {}
         }
         self.out.flush()

@@ -1,6 +1,13 @@
 //! Events -> text. Each form is one small file; none of them decides anything.
 
 pub mod dry_run;
+pub mod form;
+pub mod github;
 pub mod handoff;
 pub mod human;
+pub mod json;
+pub mod junit;
+pub mod prometheus;
+pub mod record;
+pub mod tap;
 pub mod tested;

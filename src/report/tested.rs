@@ -96,7 +96,31 @@ impl Results {
     }
 }
 
+impl Outcome {
+    /// For machines; never changes.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Failed(_) => "failed",
+            Outcome::Error(_) => "error",
+            Outcome::Ignored(_) => "ignored",
+        }
+    }
+}
+
 impl Counts {
+    /// With the words of [`Outcome::word`].
+    #[must_use]
+    pub fn by_word(self) -> [(&'static str, usize); 4] {
+        [
+            ("passed", self.passed),
+            ("failed", self.failed),
+            ("error", self.errors),
+            ("ignored", self.ignored),
+        ]
+    }
+
     #[must_use]
     pub fn of<'a>(tests: impl Iterator<Item = &'a Tested>) -> Counts {
         let mut counts = Counts::default();
@@ -118,6 +142,11 @@ impl Counts {
 }
 
 impl Tested {
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.outcome == Outcome::Passed
+    }
+
     /// One line: what is wrong.
     #[must_use]
     pub fn headline(&self) -> String {
@@ -189,6 +218,57 @@ fn row(text: &mut String, name: &str, value: &str) {
         // A formatter into a string cannot fail.
         let _ = writeln!(text, "  {name:WIDTH$}  {line}");
         name = "";
+    }
+}
+
+#[cfg(test)]
+pub(super) mod samples {
+    use super::*;
+
+    /// One of each outcome, with characters that each form must escape in its own way.
+    pub fn results() -> Results {
+        let wrong = Evidence {
+            attribute: "running".into(),
+            expected: "true".into(),
+            found: "\u{1b}[31mfalse\n<&>".into(),
+            how: Some("systemctl show a#b".into()),
+        };
+        let unreachable = "`web2` cannot be reached: timed out\nssh says so";
+        Results {
+            run: "20261121-091403-3f9a".into(),
+            started: "2026-11-21T09:14:03Z".parse().unwrap(),
+            took: Duration::from_millis(1500),
+            filtered_out: 2,
+            tests: vec![
+                test("web1", "file//etc/hosts", 9, Outcome::Passed),
+                test("web1", "service/a#b", 14, Outcome::Failed(vec![wrong])),
+                test(
+                    "web1",
+                    "port/tcp:443",
+                    17,
+                    Outcome::Ignored("later, see #7".into()),
+                ),
+                test(
+                    "web2",
+                    "file//etc/hosts",
+                    9,
+                    Outcome::Error(unreachable.into()),
+                ),
+            ],
+        }
+    }
+
+    fn test(node: &str, check: &str, line: u32, outcome: Outcome) -> Tested {
+        Tested {
+            name: format!("{node}::web::{check}"),
+            node: node.into(),
+            group: "web".into(),
+            check: check.into(),
+            place: format!("manual/web.md:{line}"),
+            outcome,
+            tries: 1,
+            took: Duration::from_millis(250),
+        }
     }
 }
 

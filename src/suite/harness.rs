@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
 use crate::event::Evidence;
+use crate::journal;
 use crate::nodes::Node;
 use crate::report::tested::{Outcome, Results, Tested};
 use crate::suite::ask::{Access, Answer, Asking, Pending, STOPPED, node};
@@ -123,12 +124,16 @@ pub fn run(
     let conclusion = conclusion?;
     let tests = std::mem::take(&mut *ended.lock().unwrap_or_else(PoisonError::into_inner));
     Ok(Results {
-        run: String::new(),
+        run: journal::new_run(started, chance()),
         started,
         took: clock.elapsed(),
         filtered_out: usize::try_from(conclusion.num_filtered_out).unwrap_or(0),
         tests,
     })
+}
+
+fn chance() -> u16 {
+    u16::from_str_radix(&crate::engine::random_mark()[..4], 16).unwrap_or(0)
 }
 
 /// Where the outcome of a test comes from.

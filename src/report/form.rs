@@ -1,0 +1,199 @@
+//! Which report goes where: `junit=tests.xml`, `github`. Files are there as a whole or not
+//! at all.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::report::tested::Results;
+use crate::report::{github, json, junit, prometheus, tap};
+
+/// One report that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    form: Form,
+    /// Standard output where absent.
+    file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Junit,
+    Json,
+    Tap,
+    Prometheus,
+    Github,
+}
+
+const FORMS: [(&str, Form); 5] = [
+    ("junit", Form::Junit),
+    ("json", Form::Json),
+    ("tap", Form::Tap),
+    ("prometheus", Form::Prometheus),
+    ("github", Form::Github),
+];
+
+#[derive(Debug, thiserror::Error)]
+#[error("the report `{path}` cannot be written: {cause}")]
+pub struct ReportError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+impl Report {
+    /// Whether it can be written, before anything is asked.
+    ///
+    /// # Errors
+    /// Where its folder is not there or takes no files.
+    pub fn try_out(&self) -> Result<(), ReportError> {
+        match &self.file {
+            Some(file) => beside(file).map(drop).map_err(|cause| wrong(file, cause)),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes it; `out` is standard output, `root` the manual's folder.
+    ///
+    /// # Errors
+    /// Where the file or standard output cannot be written.
+    pub fn write(
+        &self,
+        results: &Results,
+        root: &Path,
+        out: &mut dyn Write,
+    ) -> Result<(), ReportError> {
+        let text = match self.form {
+            Form::Junit => junit::junit(results).map_err(io::Error::other),
+            Form::Json => Ok(json::json(results)),
+            Form::Tap => Ok(tap::tap(results)),
+            Form::Prometheus => Ok(prometheus::prometheus(results)),
+            Form::Github => {
+                let workspace = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+                Ok(github::github(results, root, workspace.as_deref()))
+            }
+        };
+        let file = self.file.as_deref();
+        let written = text.and_then(|text| match file {
+            Some(file) => replace(file, &text),
+            None => out.write_all(text.as_bytes()),
+        });
+        written.map_err(|cause| wrong(file.unwrap_or(Path::new("standard output")), cause))
+    }
+}
+
+fn wrong(path: &Path, cause: io::Error) -> ReportError {
+    let path = path.to_owned();
+    ReportError { path, cause }
+}
+
+/// Whoever reads the file, a collector for instance, sees the old one or the new one.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    let mut new = beside(file)?;
+    new.write_all(text.as_bytes())?;
+    let readable = std::fs::Permissions::from_mode(0o644);
+    new.as_file().set_permissions(readable)?;
+    new.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn beside(file: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    let prefix = format!(
+        ".{}.",
+        file.file_name().unwrap_or_default().to_string_lossy()
+    );
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+}
+
+impl FromStr for Report {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Report, String> {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text, None),
+        };
+        let names = FORMS.iter().map(|(name, _)| *name);
+        let Some((_, form)) = FORMS.iter().find(|(known, _)| *known == name) else {
+            let near = crate::source::nearest(name, names);
+            let hint = near
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            return Err(format!("there is no report called `{name}`{hint}"));
+        };
+        match (form, file) {
+            (Form::Github, None) => Ok(Report {
+                form: *form,
+                file: None,
+            }),
+            (_, Some("") | None) => Err(format!("`{name}` needs a file: `{name}=FILE`")),
+            (_, Some(file)) => Ok(Report {
+                form: *form,
+                file: Some(file.into()),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::tested::samples::results;
+
+    #[test]
+    fn a_form_and_its_file() {
+        for text in [
+            "junit=a.xml",
+            "json=a=b",
+            "tap=-",
+            "prometheus=/x/y.prom",
+            "github",
+            "github=log",
+        ] {
+            assert!(text.parse::<Report>().is_ok(), "{text}");
+        }
+        let wrong = |text: &str| text.parse::<Report>().unwrap_err();
+        assert_eq!(
+            wrong("junti=a"),
+            "there is no report called `junti`; did you mean `junit`?"
+        );
+        assert_eq!(wrong("junit"), "`junit` needs a file: `junit=FILE`");
+        assert_eq!(wrong("tap="), "`tap` needs a file: `tap=FILE`");
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_all_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("opsbook.prom");
+        std::fs::write(&file, "old").unwrap();
+        let report: Report = format!("prometheus={}", file.display()).parse().unwrap();
+        report.try_out().unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+        report
+            .write(&results(), Path::new("/"), &mut Vec::new())
+            .unwrap();
+        assert!(
+            std::fs::read_to_string(&file)
+                .unwrap()
+                .starts_with("# HELP")
+        );
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_found_out_before() {
+        let report: Report = "tap=/nope/nope/x.tap".parse().unwrap();
+        let error = report.try_out().unwrap_err().to_string();
+        assert!(
+            error.starts_with("the report `/nope/nope/x.tap` cannot be written: "),
+            "{error}"
+        );
+    }
+}
