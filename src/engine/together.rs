@@ -3,38 +3,35 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::check::{Checked, Outcome, check, masked, of_facts};
+use crate::engine::check::{Checked, Outcome, masked, of_facts};
 use crate::engine::{Reach, Scope, Secrets};
 use crate::plan::{Ask, Case, probe};
 use crate::session::{Done, Limits, Lost};
 
-/// Asks typed cases that are asked in one place by one user. What has no answer in the end,
-/// because one of them took all the time or ended the script, is asked again alone, so that
-/// each case stands for itself.
+/// What one script may take: probes that wait for nothing are done in moments, even many.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks typed cases that are asked in one place by one user. `None` is for those without an
+/// answer: one of them took all the time or ended the script, most likely the first.
 pub async fn check_together(
     reach: &Reach,
     cases: &[&Case],
     scope: &Scope,
     secrets: &Secrets,
-) -> Vec<Checked> {
+) -> Vec<Option<Checked>> {
     let started = Instant::now();
     let answers = match ask(reach, cases, scope, secrets).await {
         Ok(answers) => answers,
         Err(outcome) => vec![Some(outcome); cases.len()],
     };
     let took = share(started.elapsed(), cases.len());
-    let mut checked = Vec::with_capacity(cases.len());
-    for (case, answer) in cases.iter().zip(answers) {
-        checked.push(match answer {
-            Some(outcome) => Checked {
-                outcome: masked(outcome, secrets),
-                tries: 1,
-                took,
-            },
-            None => check(reach, case, scope, secrets).await,
-        });
-    }
-    checked
+    let checked = |outcome| Checked {
+        outcome: masked(outcome, secrets),
+        tries: 1,
+        took,
+    };
+    let answers = answers.into_iter();
+    answers.map(|answer| answer.map(checked)).collect()
 }
 
 /// The outcome of each case, `None` where the script did not get to its end; or the one
@@ -89,14 +86,10 @@ fn outcomes(
     cases.iter().zip(facts).map(outcome).collect()
 }
 
-/// A case that hangs may hold up the others as long as it may take itself, no longer.
 fn limits(cases: &[&Case]) -> Limits {
+    let longest = cases.iter().map(|case| case.timeout).max();
     Limits {
-        time: cases
-            .iter()
-            .map(|case| case.timeout)
-            .max()
-            .unwrap_or(crate::plan::CHECK_LIMIT),
+        time: longest.map_or(LIMIT, |longest| longest.min(LIMIT)),
         ..Limits::default()
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::engine::{self, Checked, Passwords, Reach, Scope, Secrets, check, check_together};
@@ -43,7 +43,7 @@ pub(super) struct Asking {
     pub options: Options,
     pub progress: Arc<Progress>,
     nodes: Semaphore,
-    threads: Option<Semaphore>,
+    threads: Option<Arc<Semaphore>>,
     stop: watch::Sender<bool>,
 }
 
@@ -58,7 +58,7 @@ impl Asking {
             nodes: Semaphore::new(options.parallel.max(1)),
             threads: options
                 .threads
-                .map(|threads| Semaphore::new(threads.max(1))),
+                .map(|threads| Arc::new(Semaphore::new(threads.max(1)))),
             options,
             progress,
             stop: watch::Sender::new(false),
@@ -153,7 +153,11 @@ async fn all(
         Some(1) => 1,
         _ => reach.session().hello().cores as usize,
     };
-    let jobs = jobs(&known, cores);
+    let mut jobs = jobs(&known, cores);
+    if asking.threads.is_some() {
+        // A few at a time: in the order of the book, then.
+        jobs.sort_by_key(Job::first);
+    }
     let mut cases: Vec<Option<Pending>> = cases.into_iter().map(Some).collect();
     let mut tasks = JoinSet::new();
     for job in jobs {
@@ -164,51 +168,77 @@ async fn all(
         let part = positions
             .iter()
             .filter_map(|position| cases.get_mut(*position)?.take());
-        tasks.spawn(one(Arc::clone(asking), reach.clone(), part.collect()));
+        let part = part.collect();
+        let place = asking.place().await;
+        tasks.spawn(one(Arc::clone(asking), reach.clone(), part, place));
     }
     let (mut unanswered, mut lost) = (Vec::new(), None);
     while let Some(ended) = tasks.join_next().await {
-        if let Ok((more, Some(cause))) = ended {
-            unanswered.extend(more);
-            lost = lost.or(Some(cause));
+        let Ok(mut part) = ended else { continue };
+        // The first one without an answer held up the others.
+        if !part.again.is_empty() {
+            let others = part.again.split_off(1);
+            for cases in [part.again, others] {
+                if !cases.is_empty() {
+                    let place = asking.place().await;
+                    tasks.spawn(one(Arc::clone(asking), reach.clone(), cases, place));
+                }
+            }
         }
+        unanswered.extend(part.unanswered);
+        lost = lost.or(part.lost);
     }
     (unanswered, lost)
+}
+
+/// What came of a job, but for what has been told.
+#[derive(Default)]
+struct Part {
+    /// To be asked in another way.
+    again: Vec<Pending>,
+    /// The connection went first.
+    unanswered: Vec<Pending>,
+    lost: Option<Lost>,
 }
 
 /// One job: a case alone, or several together.
 async fn one(
     asking: Arc<Asking>,
     reach: Reach,
-    part: Vec<Pending>,
-) -> (Vec<Pending>, Option<Lost>) {
-    let _place = match &asking.threads {
-        Some(threads) => threads.acquire().await.ok(),
-        None => None,
-    };
+    cases: Vec<Pending>,
+    _place: Option<OwnedSemaphorePermit>,
+) -> Part {
     if asking.is_stopped() {
-        asking.tell_all(part, &Outcome::Ignored(STOPPED.to_owned()));
-        return (Vec::new(), None);
+        asking.tell_all(cases, &Outcome::Ignored(STOPPED.to_owned()));
+        return Part::default();
     }
     let (scope, secrets) = (Scope::default(), &asking.access.secrets);
-    let checked = match &part[..] {
-        [alone] => vec![check(&reach, &alone.case, &scope, secrets).await],
+    let checked = match &cases[..] {
+        [alone] => vec![Some(check(&reach, &alone.case, &scope, secrets).await)],
         many => {
             let cases: Vec<&Case> = many.iter().map(|pending| &*pending.case).collect();
             check_together(&reach, &cases, &scope, secrets).await
         }
     };
-    let (mut unanswered, mut lost) = (Vec::new(), None);
-    for (
-        pending,
-        Checked {
-            outcome,
-            tries,
-            took,
-        },
-    ) in part.into_iter().zip(checked)
-    {
-        let outcome = match outcome {
+    let mut part = Part::default();
+    for (pending, checked) in cases.into_iter().zip(checked) {
+        match checked {
+            None => part.again.push(pending),
+            Some(checked) => asking.answer(pending, checked, &mut part),
+        }
+    }
+    part
+}
+
+impl Asking {
+    /// Leave to ask, where only so many may ask at a time.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let threads = self.threads.as_ref()?;
+        Arc::clone(threads).acquire_owned().await.ok()
+    }
+
+    fn answer(&self, pending: Pending, checked: Checked, part: &mut Part) {
+        let outcome = match checked.outcome {
             engine::Outcome::Held => Outcome::Passed,
             engine::Outcome::Failed(evidence) => Outcome::Failed(evidence),
             engine::Outcome::Unknown(why) => {
@@ -218,14 +248,13 @@ async fn one(
             // A fault of this case, not of the connection.
             engine::Outcome::Lost(Lost::Refused { reason }) => Outcome::Error(reason),
             engine::Outcome::Lost(cause) => {
-                lost = Some(cause);
-                unanswered.push(pending);
-                continue;
+                part.lost.get_or_insert(cause);
+                part.unanswered.push(pending);
+                return;
             }
         };
-        asking.tell(pending, outcome, tries, took);
+        self.tell(pending, outcome, checked.tries, checked.took);
     }
-    (unanswered, lost)
 }
 
 fn unreachable(node: &Node, error: &OpenError) -> Outcome {
@@ -244,13 +273,14 @@ fn unreachable(node: &Node, error: &OpenError) -> Outcome {
 /// A fault that may be gone at the next try.
 fn is_passing(cause: &Cause) -> bool {
     match cause {
-        Cause::Refused
-        | Cause::TimedOut
-        | Cause::NoRoute
-        | Cause::Name
-        | Cause::Dropped
-        | Cause::Other => true,
         Cause::Jump(inner) => is_passing(inner),
-        _ => false,
+        Cause::Auth
+        | Cause::HostKeyUnknown { .. }
+        | Cause::HostKeyChanged { .. }
+        | Cause::Config
+        | Cause::Algorithms
+        | Cause::NoDirectory
+        | Cause::Program { .. } => false,
+        _ => true,
     }
 }

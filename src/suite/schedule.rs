@@ -13,6 +13,16 @@ pub(super) enum Job {
     Alone(usize),
 }
 
+impl Job {
+    /// The first of its cases.
+    pub fn first(&self) -> usize {
+        match self {
+            Job::Together(positions) => positions.first().copied().unwrap_or(0),
+            Job::Alone(position) => *position,
+        }
+    }
+}
+
 /// More in one script gains nothing, and each result waits for the last.
 const MOST: usize = 250;
 /// Fewer are not worth a script of their own.

@@ -9,5 +9,6 @@ mod manual;
 mod nodes;
 mod session;
 mod sshd;
+mod suite;
 mod tier;
 mod tiers;

@@ -1,0 +1,646 @@
+//! `opsbook test`: what libtest's users expect of it, and what nodes do to it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A manual of one page on this machine, with a home of its own.
+struct Manual(tempfile::TempDir);
+
+struct Ran {
+    status: Option<i32>,
+    out: String,
+    err: String,
+    took: Duration,
+}
+
+impl Manual {
+    fn new(page: &str) -> Manual {
+        let manual = Manual(tempfile::tempdir().unwrap());
+        manual.write("book.toml", "[book]\nsrc = \"manual\"\n");
+        manual.write("manual/SUMMARY.md", "- [Page](page.md)\n");
+        manual.write("manual/page.md", page);
+        fs::create_dir(manual.path("home")).unwrap();
+        manual
+    }
+
+    fn nodes(self, nodes: &str) -> Manual {
+        self.write("nodes.yaml", &format!("opsbook: 1\n{nodes}"));
+        self
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path)
+    }
+
+    fn test(&self, args: &[&str]) -> Ran {
+        run(self.0.path(), &self.path("home"), args)
+    }
+
+    /// The names of the tests that ran or would run.
+    fn names(&self, args: &[&str]) -> Vec<String> {
+        let ran = self.test(&[args, &["--list", "--format", "terse"]].concat());
+        assert_eq!((ran.status, ran.err.as_str()), (Some(0), ""));
+        let name = |line: &str| {
+            line.strip_suffix(": test")
+                .unwrap()
+                .split_once("] ")
+                .unwrap()
+                .1
+                .to_owned()
+        };
+        ran.out.lines().map(name).collect()
+    }
+}
+
+fn command(root: &Path, home: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opsbook"));
+    command.arg("-C").arg(root).arg("test").args(args);
+    command
+        .env("HOME", home)
+        .env_remove("NEXTEST")
+        .stdin(Stdio::null());
+    command
+}
+
+fn run(root: &Path, home: &Path, args: &[&str]) -> Ran {
+    let begin = Instant::now();
+    let output = command(root, home, args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran {
+        status: output.status.code(),
+        out: text(output.stdout),
+        err: text(output.stderr),
+        took: begin.elapsed(),
+    }
+}
+
+/// Without what differs each time.
+fn steady(text: &str) -> String {
+    let time = regex::Regex::new(r"finished in [0-9.]+s").unwrap();
+    let seconds = regex::Regex::new(r#""exec_time": [0-9.e-]+"#).unwrap();
+    let text = time.replace_all(text, "finished in TIMEs");
+    seconds
+        .replace_all(&text, "\"exec_time\": TIME")
+        .into_owned()
+}
+
+const THREE: &str = "# Page
+
+```sh check id=g.good
+true
+```
+
+```sh check id=g.bad
+echo no; exit 3
+```
+
+```yaml checks
+id: h
+file:
+  /nope: {exists: true, skip: {reason: not yet}}
+```
+";
+
+#[test]
+fn self_test_each_check_ends_as_its_group_says() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/self-test");
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("out.jsonl");
+    let ran = run(
+        &root,
+        home.path(),
+        &["--report", &format!("json={}", file.display())],
+    );
+    assert_eq!(ran.status, Some(101), "{}", ran.err);
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    let lines = fs::read_to_string(&file).unwrap();
+    let lines = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    for line in lines.filter(|line| line["type"] == "test") {
+        let group = line["group"].as_str().unwrap();
+        // Those on a node that does not answer.
+        let must = if group == "gone" { "error" } else { group };
+        assert_eq!(line["outcome"], must, "{line}");
+        match must {
+            "failed" => assert!(!line["evidence"].as_array().unwrap().is_empty(), "{line}"),
+            "error" => assert!(!line["cause"].as_str().unwrap().is_empty(), "{line}"),
+            _ => {}
+        }
+        *counts.entry(group.to_owned()).or_default() += 1;
+    }
+    let counts: Vec<(&str, usize)> = counts
+        .iter()
+        .map(|(group, count)| (group.as_str(), *count))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            ("error", 7),
+            ("failed", 26),
+            ("gone", 4),
+            ("ignored", 2),
+            ("passed", 13)
+        ]
+    );
+    for unseen in [
+        "2 tests on here: no `telescope` here\n",
+        "3 tests on here: no answer within 1s\n",
+        "here::error::flood: it printed more than 4 MiB\n",
+        "4 tests on gone: `gone` cannot be reached: connection refused\n",
+    ] {
+        assert!(ran.err.contains(unseen), "{}", ran.err);
+    }
+}
+
+#[test]
+fn pretty_is_what_libtest_prints() {
+    let ran = Manual::new(THREE).test(&[]);
+    assert_eq!(ran.status, Some(101));
+    assert_eq!(
+        steady(&ran.out),
+        "\nrunning 3 tests\n\
+         test [here] here::g::good       ... ok\n\
+         test [here] here::g::bad        ... FAILED\n\
+         test [here] here::h::file//nope ... ignored (not yet)\n\
+         \nfailures:\n\n---- here::g::bad ----\n  \
+         wrong           exit status\n  \
+         expected        0\n  \
+         found           3\n                  no\n  \
+         look with       echo no; exit 3\n  \
+         manual          manual/page.md:7\n\n\
+         \nfailures:\n    here::g::bad\n\
+         \ntest result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in TIMEs\n\n"
+    );
+    assert_eq!(ran.err, "");
+}
+
+#[test]
+fn terse_json_and_list_are_what_libtest_prints() {
+    let manual = Manual::new(THREE);
+    let terse = manual.test(&["-q", "--skip", "bad"]);
+    assert_eq!(terse.status, Some(0));
+    assert_eq!(
+        steady(&terse.out),
+        "\nrunning 2 tests\n.i\ntest result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 1 filtered out; finished in TIMEs\n\n"
+    );
+    let json = manual.test(&["--format", "json", "good"]);
+    assert_eq!(
+        steady(&json.out),
+        "{ \"type\": \"suite\", \"event\": \"started\", \"test_count\": 1 }\n\
+         { \"type\": \"test\", \"event\": \"started\", \"name\": \"here::g::good\" }\n\
+         { \"type\": \"test\", \"name\": \"here::g::good\", \"event\": \"ok\" }\n\
+         { \"type\": \"suite\", \"event\": \"ok\", \"passed\": 1, \"failed\": 0, \"ignored\": 0, \"measured\": 0, \"filtered_out\": 2, \"exec_time\": TIME }\n"
+    );
+    for line in manual.test(&["--format=json"]).out.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+    let list = manual.test(&["--list"]);
+    assert_eq!(
+        list.out,
+        "[here] here::g::good: test\n[here] here::g::bad: test\n[here] here::h::file//nope: test\n"
+    );
+    let into = manual.path("log");
+    let logged = manual.test(&["good", "--logfile", into.to_str().unwrap()]);
+    assert_eq!((logged.status, logged.out.as_str()), (Some(0), ""));
+    assert!(
+        fs::read_to_string(into)
+            .unwrap()
+            .contains("test [here] here::g::good ... ok\n")
+    );
+}
+
+#[test]
+fn the_protocol_of_nextest() {
+    let manual = Manual::new(THREE);
+    let all = manual.test(&["--list", "--format", "terse"]);
+    assert_eq!(all.out.lines().count(), 3);
+    let ignored = manual.test(&["--list", "--format", "terse", "--ignored"]);
+    assert_eq!(ignored.out, "[here] here::h::file//nope: test\n");
+    for (name, status) in [
+        ("[here] here::g::good", 0),
+        ("here::g::good", 0),
+        ("[here] here::g::bad", 101),
+    ] {
+        assert_eq!(
+            manual.test(&["--exact", name, "--nocapture"]).status,
+            Some(status),
+            "{name}"
+        );
+    }
+    let asked = manual.test(&[
+        "--exact",
+        "[here] here::h::file//nope",
+        "--nocapture",
+        "--ignored",
+    ]);
+    assert_eq!(asked.status, Some(101));
+}
+
+#[test]
+fn filters_skips_and_parts() {
+    let manual = Manual::new(THREE);
+    let all = manual.names(&[]);
+    assert_eq!(manual.names(&["good", "bad"]), all[..2]);
+    assert_eq!(manual.names(&["here::g", "--skip", "bad"]), all[..1]);
+    assert_eq!(
+        manual.names(&["here::g::good", "here::g", "--exact"]),
+        all[..1]
+    );
+    assert_eq!(manual.names(&["--skip", "here::g", "--exact"]), all);
+    assert_eq!(manual.names(&["--ignored"]), all[2..]);
+    for by in ["hash", "count"] {
+        let part = |part| manual.names(&["--partition", &format!("{by}:{part}/2")]);
+        let mut parts = [part(1), part(2)].concat();
+        parts.sort();
+        let mut all = all.clone();
+        all.sort();
+        assert_eq!(parts, all, "{by}");
+    }
+    assert_eq!(
+        manual.names(&["--partition", "count:1/2"]),
+        [all[0].clone(), all[2].clone()]
+    );
+    // Others' machines must come to the same parts.
+    assert_eq!(
+        manual.names(&["--partition", "hash:2/2"]),
+        manual.names(&["--partition", "hash:2/2", "here::"])
+    );
+}
+
+#[test]
+fn ignored_tests_are_asked_when_that_is_wanted() {
+    let manual = Manual::new(THREE);
+    let ran = manual.test(&["--include-ignored", "nope"]);
+    assert!(
+        ran.out
+            .contains("test [here] here::h::file//nope ... FAILED"),
+        "{}",
+        ran.out
+    );
+    let ran = manual.test(&["--ignored"]);
+    assert!(
+        steady(&ran.out).contains("0 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out"),
+        "{}",
+        ran.out
+    );
+}
+
+#[test]
+fn nothing_selected_is_no_pass() {
+    let manual = Manual::new(THREE);
+    let ran = manual.test(&["godo"]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    assert!(
+        ran.err.contains("no test is selected: that is not a pass"),
+        "{}",
+        ran.err
+    );
+    assert!(ran.err.contains("3 tests do not match"), "{}", ran.err);
+    let none = Manual::new("# Page\n");
+    assert_eq!(none.test(&[]).status, Some(2));
+    // A part of few tests may well be empty.
+    assert_eq!(
+        manual.test(&["good", "--partition", "count:2/2"]).status,
+        Some(0)
+    );
+}
+
+#[test]
+fn a_wrong_manual_or_selector_asks_nothing() {
+    let page = "# Page\n\n```sh check id=g.touch\ntouch \"$HOME/touched\"\n```\n\n```sh chekc id=g.b\ntrue\n```\n";
+    let manual = Manual::new(page);
+    let ran = manual.test(&[]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    assert!(ran.err.contains("manual/page.md:7"), "{}", ran.err);
+    let undefined =
+        Manual::new("# Page\n\n```sh check id=g.touch\ntouch \"$HOME/touched$nope\"\n```\n");
+    let ran = undefined.test(&[]);
+    assert_eq!(ran.status, Some(2));
+    assert!(ran.err.contains("`nope`"), "{}", ran.err);
+    let ran = Manual::new(THREE).test(&["--nodes", "hree"]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    let ran = Manual::new(THREE).test(&["--report", "tap=/nope/x.tap"]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    for manual in [manual, undefined] {
+        assert!(!manual.path("home/touched").exists());
+    }
+}
+
+#[test]
+fn tests_run_side_by_side_and_are_told_in_the_order_of_the_book() {
+    // Each waits for the other: one after the other, they would never end well.
+    let page = "# Page
+
+```sh check id=g.first timeout=20s
+: > \"$HOME/first\"
+until [ -e \"$HOME/second\" ]; do sleep 0.05; done
+```
+
+```sh check id=g.second timeout=20s
+: > \"$HOME/second\"
+until [ -e \"$HOME/first\" ]; do sleep 0.05; done
+```
+";
+    let manual =
+        Manual::new(page).nodes("nodes:\n  b: {transport: local}\n  a: {transport: local}\n");
+    let ran = manual.test(&[]);
+    assert_eq!(ran.status, Some(0), "{}", ran.out);
+    let names: Vec<&str> = ran
+        .out
+        .lines()
+        .filter_map(|line| line.strip_prefix("test ["))
+        .collect();
+    let names: Vec<&str> = names
+        .iter()
+        .filter_map(|line| line.split(' ').nth(1))
+        .collect();
+    assert_eq!(
+        names,
+        ["b::g::first", "b::g::second", "a::g::first", "a::g::second"]
+    );
+}
+
+#[test]
+fn one_thread_asks_one_after_the_other() {
+    let check = "test ! -e \"$HOME/busy\"\n: > \"$HOME/busy\"\nsleep 0.1\nrm \"$HOME/busy\"\n";
+    let page =
+        format!("# Page\n\n```sh check id=g.a\n{check}```\n\n```sh check id=g.b\n{check}```\n");
+    let manual =
+        Manual::new(&page).nodes("nodes:\n  a: {transport: local}\n  b: {transport: local}\n");
+    let ran = manual.test(&["--test-threads", "1"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.out);
+}
+
+#[test]
+fn all_tests_of_a_node_share_one_session() {
+    let page = format!(
+        "{THREE}\n```yaml checks\nid: many\nfile:\n{}```\n",
+        files(60)
+    );
+    let manual = Manual::new(&page).nodes(
+        "nodes:\n  box: {transport: {exec: [sh, -c, 'echo opened >> \"$HOME/opened\"; exec sh']}}\n",
+    );
+    let ran = manual.test(&["--skip", "bad"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains(" 61 passed; "), "{}", ran.out);
+    assert_eq!(
+        fs::read_to_string(manual.path("home/opened")).unwrap(),
+        "opened\n"
+    );
+}
+
+fn files(number: usize) -> String {
+    (0..number)
+        .map(|number| format!("  /nope/{number}: {{exists: false}}\n"))
+        .collect()
+}
+
+#[test]
+fn no_session_is_opened_for_what_is_ignored_or_not_selected() {
+    let page = "# Page\n\n```yaml checks\nid: g\nfile:\n  /a: {exists: false}\n  /b: {exists: false, skip: {reason: no}}\n```\n";
+    let manual = Manual::new(page).nodes(
+        "nodes:\n  box: {transport: {exec: [sh, -c, 'echo opened >> \"$HOME/opened\"; exec sh']}}\n",
+    );
+    assert_eq!(manual.test(&["/b"]).status, Some(0));
+    assert_eq!(manual.test(&["--list"]).status, Some(0));
+    assert!(!manual.path("home/opened").exists());
+}
+
+#[test]
+fn a_node_that_does_not_answer_fails_each_of_its_tests_with_the_one_cause() {
+    let page = "# Page\n\n```yaml checks\nid: g\nfile:\n  /a: {exists: false}\n  /b: {exists: false}\n```\n\n```sh check id=g.c\ntrue\n```\n";
+    let manual = Manual::new(page).nodes(
+        "nodes:\n  good: {transport: local}\n  dead: {transport: {exec: [sh, -c, 'echo tried >> \"$HOME/tried\"; echo broken >&2; exit 7']}}\n",
+    );
+    let ran = manual.test(&[]);
+    assert_eq!(ran.status, Some(101));
+    assert!(ran.out.contains(" 3 passed; 3 failed; "), "{}", ran.out);
+    assert_eq!(
+        ran.out.matches("`dead` cannot be reached: ").count(),
+        3,
+        "{}",
+        ran.out
+    );
+    assert_eq!(ran.err.lines().count(), 2, "{}", ran.err);
+    assert!(
+        ran.err
+            .contains("    3 tests on dead: `dead` cannot be reached: "),
+        "{}",
+        ran.err
+    );
+    assert_eq!(
+        fs::read_to_string(manual.path("home/tried")).unwrap(),
+        "tried\n"
+    );
+    assert!(ran.took < Duration::from_secs(20));
+}
+
+#[test]
+fn retries_are_for_the_connection_and_not_for_checks() {
+    let page = "# Page\n\n```sh check id=g.a\necho asked >> \"$HOME/asked\"\ntrue\n```\n";
+    let flaky = "nodes:\n  box: {transport: {exec: [sh, -c, 'if [ -e \"$HOME/up\" ]; then exec sh; fi; : > \"$HOME/up\"; exit 9']}}\n";
+    let manual = Manual::new(page).nodes(flaky);
+    assert_eq!(manual.test(&[]).status, Some(101));
+    fs::remove_file(manual.path("home/up")).unwrap();
+    let ran = manual.test(&["--retries", "1"]);
+    assert_eq!(ran.status, Some(0), "{}", ran.out);
+    let wrong = Manual::new(&page.replace("\ntrue", "\nfalse"));
+    assert_eq!(wrong.test(&["--retries", "3"]).status, Some(101));
+    assert_eq!(
+        fs::read_to_string(wrong.path("home/asked")).unwrap(),
+        "asked\n"
+    );
+}
+
+#[test]
+fn a_connection_that_breaks_in_between_is_an_error_and_may_be_retried() {
+    // The first session ends under the check.
+    let page = "# Page\n\n```sh check id=g.a\nif [ ! -e \"$HOME/up\" ]; then : > \"$HOME/up\"; kill -9 \"$(cat \"$HOME/shell\")\"; sleep 20; fi\n```\n\n```sh check id=g.b\nuntil [ -e \"$HOME/up\" ]; do sleep 0.05; done\nsleep 0.2\n```\n";
+    let nodes =
+        "nodes:\n  box: {transport: {exec: [sh, -c, 'echo $$ > \"$HOME/shell\"; exec sh']}}\n";
+    let manual = Manual::new(page).nodes(nodes);
+    let ran = manual.test(&[]);
+    assert_eq!(ran.status, Some(101), "{}", ran.out);
+    assert!(ran.err.starts_with("could not look:\n"), "{}", ran.err);
+    assert!(ran.took < Duration::from_secs(15), "{:?}", ran.took);
+    fs::remove_file(manual.path("home/up")).unwrap();
+    let ran = manual.test(&["--retries", "1"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+}
+
+#[test]
+fn a_check_that_hangs_holds_up_no_other() {
+    let page = format!(
+        "# Page\n\n```yaml checks\nid: g\nsleeper:\n  bear: {{awake: true, timeout: 1s}}\nfile:\n{}```\n",
+        files(30)
+    );
+    let manual = Manual::new(&page);
+    manual.write(
+        "checks/sleeper.sh",
+        "# sleeper: does not come to its end\n#\n# At all.\n#\n#: key name text -- any\n#: fact awake bool -- never known\n#: example x: {awake: true}\nsleep 60\n",
+    );
+    let ran = manual.test(&["--test-threads", "1"]);
+    assert!(ran.out.contains(" 30 passed; 1 failed; "), "{}", ran.out);
+    assert!(
+        ran.out.contains("could not look  no answer within 1s"),
+        "{}",
+        ran.out
+    );
+    assert!(ran.took < Duration::from_secs(55), "{:?}", ran.took);
+}
+
+#[test]
+fn fail_fast_asks_no_more() {
+    let page = "# Page\n\n```sh check id=g.a\nfalse\n```\n\n```sh check id=g.b\necho asked > \"$HOME/asked\"\n```\n";
+    let manual = Manual::new(page);
+    let ran = manual.test(&["--fail-fast", "--test-threads", "1"]);
+    assert_eq!(ran.status, Some(101));
+    assert!(
+        ran.out
+            .contains("here::g::b ... ignored (not asked: another one failed"),
+        "{}",
+        ran.out
+    );
+    assert!(!manual.path("home/asked").exists());
+    let slow = Manual::new(
+        "# Page\n\n```sh check id=g.a\nfalse\n```\n\n```sh check id=g.b\nsleep 20\n```\n",
+    );
+    assert!(slow.test(&["--fail-fast"]).took < Duration::from_secs(15));
+}
+
+#[test]
+fn a_waiver_prints_its_reason_and_fails_after_its_day() {
+    let page = |until: &str| {
+        format!(
+            "# Page\n\n```yaml checks\nid: g\nfile:\n  /a: {{exists: true, skip: {{reason: the move, until: {until}}}}}\n  /b: {{exists: false}}\n```\n"
+        )
+    };
+    let ran = Manual::new(&page("2999-01-01")).test(&[]);
+    assert_eq!(ran.status, Some(0), "{}", ran.err);
+    assert!(
+        ran.out
+            .contains("here::g::file//a ... ignored (the move, until 2999-01-01)"),
+        "{}",
+        ran.out
+    );
+    let ran = Manual::new(&page("2001-01-01")).test(&[]);
+    assert_eq!(ran.status, Some(101));
+    assert!(
+        ran.out
+            .contains("found           waived until 2001-01-01: the move"),
+        "{}",
+        ran.out
+    );
+    let today = jiff::Zoned::now().date().to_string();
+    assert_eq!(Manual::new(&page(&today)).test(&[]).status, Some(0));
+}
+
+#[test]
+fn eventually_tells_how_often_it_tried() {
+    let page = "# Page\n\n```sh check id=g.a eventually=500ms/100ms\nfalse\n```\n";
+    let ran = Manual::new(page).test(&[]);
+    let tried = regex::Regex::new(r"tried           [3-6] times in 0\.[3-9]s").unwrap();
+    assert!(tried.is_match(&ran.out), "{}", ran.out);
+}
+
+#[test]
+fn a_reader_that_leaves_is_no_fault() {
+    let page = format!(
+        "# Page\n\n```yaml checks\nid: g\nfile:\n{}```\n",
+        files(3000)
+    );
+    let manual = Manual::new(&page);
+    for args in [&["--list"][..], &[]] {
+        let mut child = command(manual.0.path(), &manual.path("home"), args)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{args:?}");
+        assert!(
+            matches!(output.status.code(), Some(0 | 141)),
+            "{:?}",
+            output.status
+        );
+    }
+}
+
+#[test]
+fn reports_are_written_and_results_recorded() {
+    let manual = Manual::new(THREE);
+    let file = |name: &str| manual.path(name).display().to_string();
+    let ran = manual.test(&[
+        "--report",
+        &format!("junit={}", file("j.xml")),
+        "--report",
+        &format!("tap={}", file("t.tap")),
+        "--report",
+        &format!("prometheus={}", file("p.prom")),
+        "--report",
+        "github",
+        "--record",
+    ]);
+    assert_eq!(ran.status, Some(101));
+    assert!(
+        ran.out
+            .contains("::error file=manual/page.md,line=7,title=here%3A%3Ag%3A%3Abad::"),
+        "{}",
+        ran.out
+    );
+    let read = |name: &str| fs::read_to_string(manual.path(name)).unwrap();
+    assert!(
+        read("j.xml")
+            .contains("<testsuites name=\"opsbook\" tests=\"3\" failures=\"1\" errors=\"0\"")
+    );
+    assert!(
+        read("t.tap")
+            .starts_with("TAP version 13\n1..3\nok 1 - here::g::good\nnot ok 2 - here::g::bad\n")
+    );
+    assert!(
+        read("p.prom").contains("opsbook_check_ok{node=\"here\",group=\"g\",check=\"bad\"} 0\n")
+    );
+    let runs = opsbook::journal::results::runs(manual.0.path());
+    let events = opsbook::journal::results::read(manual.0.path(), &runs[0]).unwrap();
+    assert_eq!((runs.len(), events.len()), (1, 5));
+}
+
+#[test]
+fn a_secret_is_in_no_output_and_no_report() {
+    let page = "# Page\n\n```sh check id=g.a\necho \"it is $token\"\nfalse\n```\n";
+    let manual = Manual::new(page)
+        .nodes("nodes:\n  here: {transport: local, token: {secret: {file: token}}}\n");
+    manual.write("token", "canary-0451\n");
+    let report = manual.path("all.jsonl");
+    let ran = manual.test(&[
+        "--report",
+        &format!("json={}", report.display()),
+        "--record",
+    ]);
+    assert_eq!(ran.status, Some(101));
+    assert!(ran.out.contains("it is "), "{}", ran.out);
+    let found = Command::new("grep")
+        .args(["-rl", "canary-0451"])
+        .arg(manual.0.path())
+        .output()
+        .unwrap();
+    let found = String::from_utf8(found.stdout).unwrap();
+    assert_eq!(found.trim(), manual.path("token").display().to_string());
+    assert!(
+        !(ran.out + &ran.err).contains("canary"),
+        "a secret is printed"
+    );
+}
