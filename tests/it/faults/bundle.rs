@@ -1,0 +1,169 @@
+//! Faults of the bundle, which is the lock: F9 to F13.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+
+use opsbook::event::{Status, What};
+
+use crate::project::Project;
+
+const TOUCH: &str =
+    "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\n: >> \"$HOME/ran\"\n```\n";
+
+/// Waits in step 1 until the file `go` is there.
+const WAIT: &str = "# Page\n\n```yaml procedure\nid: p\ntimeout: 2m\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\nwhile test ! -e \"$HOME/go\"; do sleep 0.1; done\n```\n\n```sh step id=two\necho 2 >> \"$HOME/ran\"\n```\n";
+
+#[test]
+fn f9_another_failure_than_held_is_an_error_with_its_cause() {
+    let project = Project::new(TOUCH);
+    project.nodes("  here: {transport: local, bundle_dir: /proc/none/bundle}\n");
+    project
+        .opsbook(&["run", "p", "here"])
+        .ends(3)
+        .has("/proc/none");
+    assert!(!project.home("ran").exists());
+    assert_eq!(project.status(), Some(Status::Error));
+}
+
+#[test]
+fn f9_a_file_where_the_folder_goes_is_an_error() {
+    let project = Project::new(TOUCH);
+    fs::write(project.home(".opsbook"), "").unwrap();
+    let said = project.opsbook(&["run", "p", "here"]).ends(3);
+    said.has(".opsbook is not a directory").lacks("held");
+    assert!(!project.home("ran").exists());
+}
+
+#[test]
+fn f10_a_bundle_without_owner_is_held_and_can_be_released() {
+    let project = Project::new(TOUCH);
+    for folder in [".opsbook", ".opsbook/bundle"] {
+        fs::create_dir(project.home(folder)).unwrap();
+        let private = fs::Permissions::from_mode(0o700);
+        fs::set_permissions(project.home(folder), private).unwrap();
+    }
+    let said = project.opsbook(&["run", "p", "here"]).ends(4);
+    said.has("owner unknown");
+    assert!(!project.home("ran").exists());
+    project
+        .opsbook(&["lock", "status", "here"])
+        .said()
+        .has("owner unknown");
+    project.opsbook(&["lock", "release", "here"]).ends(0);
+    project.opsbook(&["run", "p", "here"]).ends(0);
+    assert!(project.home("ran").exists());
+}
+
+#[test]
+fn f11_of_two_operators_one_is_told_about_the_other() {
+    let project = Project::new(WAIT);
+    let mut first = project.opsbook(&["run", "p", "here"]).start();
+    first.until("step 1", |event| {
+        matches!(event.what, What::StepStarted { .. })
+    });
+    first.until_file(&project.home("ran"));
+    let run = project.record().events[0].run.clone();
+
+    let second = Project::new(WAIT);
+    let said = second
+        .opsbook(&["run", "p", "here"])
+        .env("HOME", &project.home("").to_string_lossy())
+        .ends(4);
+    said.has("held by")
+        .has(&run)
+        .has("at step 1")
+        .has("it is running");
+    // A live lock is not given up by accident.
+    project
+        .opsbook(&["lock", "release", "here"])
+        .said()
+        .has("held by");
+    assert!(project.home(".opsbook/bundle").exists());
+
+    fs::write(project.home("go"), "").unwrap();
+    let said = first.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(project.text("ran"), "1\n2\n");
+}
+
+#[test]
+fn f11_of_many_at_once_each_runs_alone_or_is_blocked() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\nmkdir \"$HOME/alone\"\nsleep 0.3\nrmdir \"$HOME/alone\"\necho 1 >> \"$HOME/ran\"\n```\n";
+    let projects: Vec<_> = (0..6).map(|_| Project::new(page)).collect();
+    let home = projects[0].home("").to_string_lossy().into_owned();
+    let all: Vec<_> = projects
+        .iter()
+        .map(|project| {
+            project
+                .opsbook(&["run", "p", "here"])
+                .env("HOME", &home)
+                .start()
+        })
+        .collect();
+    let statuses: Vec<_> = all.into_iter().map(|one| one.wait().status).collect();
+    let ran = statuses.iter().filter(|status| **status == 0).count();
+    assert!(
+        ran >= 1 && statuses.iter().all(|status| [0, 4].contains(status)),
+        "{statuses:?}"
+    );
+    assert_eq!(projects[0].text("ran").lines().count(), ran);
+}
+
+#[test]
+fn f12_an_old_controller_that_wakes_after_a_takeover_is_blocked() {
+    let project = Project::new(WAIT);
+    let mut old = project.opsbook(&["run", "p", "here"]).start();
+    old.until_file(&project.home("ran"));
+    old.until("step 1", |event| {
+        matches!(event.what, What::StepStarted { .. })
+    });
+    let run = project.record().events[0].run.clone();
+    old.signal("STOP");
+    // Somebody gives its bundle up, and another run begins.
+    project
+        .opsbook(&["lock", "release", "here", "--run", &run, "--force"])
+        .said();
+    project
+        .opsbook(&["lock", "release", "here", "--run", &run])
+        .said();
+    assert!(!project.home(".opsbook/bundle").exists(), "it was released");
+    let other = Project::new(&WAIT.replace("go", "other-go"));
+    let mut new = other
+        .opsbook(&["run", "p", "here"])
+        .env("HOME", &project.home("").to_string_lossy())
+        .start();
+    new.until("step 1", |event| {
+        matches!(event.what, What::StepStarted { .. })
+    });
+    fs::write(project.home("go"), "").unwrap();
+    old.signal("CONT");
+    let said = old.wait();
+    assert!([3, 4].contains(&said.status), "{said:?}");
+    assert!(!project.text("ran").contains('2'), "{said:?}");
+    fs::write(project.home("other-go"), "").unwrap();
+    let said = new.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+}
+
+#[test]
+fn f13_what_is_planted_where_the_bundle_goes_is_refused() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for name in [".opsbook", ".opsbook/bundle"] {
+        let project = Project::new(TOUCH);
+        if name.contains('/') {
+            fs::create_dir(project.home(".opsbook")).unwrap();
+        }
+        symlink(elsewhere.path(), project.home(name)).unwrap();
+        let said = project.opsbook(&["run", "p", "here"]).ends(3);
+        said.has("is a symbolic link");
+        assert!(!project.home("ran").exists());
+        assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
+    }
+    let project = Project::new(TOUCH);
+    fs::create_dir(project.home(".opsbook")).unwrap();
+    let open = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(project.home(".opsbook"), open).unwrap();
+    let said = project.opsbook(&["run", "p", "here"]).ends(3);
+    said.has("can be written by others");
+    assert!(!project.home("ran").exists());
+}

@@ -1,0 +1,14 @@
+//! The fault table: each row a promise, and here the tests that inject it. The name of a test
+//! begins with the number of its row.
+//!
+//! F1 stands in `crash.rs`; F23, F24 and F26 beside the readers, the book and the session.
+
+mod bundle;
+mod cut;
+mod output;
+mod people;
+mod signals;
+mod space;
+mod sudo;
+mod values;
+mod way;

@@ -1,0 +1,135 @@
+//! Faults of what a step prints, reads and leaves behind: F6, F17, F18, F29.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use opsbook::event::{Status, What};
+
+use crate::lab::until;
+use crate::project::{Project, marker, running};
+use crate::sshd;
+
+fn procedure(attributes: &str, script: &str) -> String {
+    format!(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one {attributes}\n{script}\n```\n\n```sh step id=two\n: > \"$HOME/two\"\n```\n"
+    )
+}
+
+#[test]
+fn f6_a_step_that_ignores_term_is_timed_out_when_it_is_dead() {
+    let mark = marker();
+    let project = Project::new(&procedure(
+        "timeout=1s",
+        &format!(
+            "trap '' TERM\n(trap '' TERM; sleep {mark}) &\nwhile :; do sleep {mark} || :; done"
+        ),
+    ));
+    project
+        .opsbook(&["run", "p", "here"])
+        .ends(124)
+        .has("TIMED OUT");
+    assert_eq!(running(&mark), Vec::<u32>::new());
+    assert_eq!(project.ended(1).status, Status::TimedOut);
+    assert!(!project.home("two").exists());
+}
+
+#[test]
+fn f6_what_escaped_from_a_step_that_timed_out_is_named() {
+    let mark = marker();
+    let project = Project::new(&procedure(
+        "timeout=1s",
+        &format!("setsid sh -c 'exec setsid sleep {mark}' &\nsleep {mark}"),
+    ));
+    let said = project.opsbook(&["run", "p", "here"]).ends(3);
+    let left = running(&mark);
+    left.iter().for_each(|pid| sshd::kill(*pid, "KILL"));
+    assert_eq!(left.len(), 1, "{said:?}");
+    said.has("still running").has(&format!("{} sleep", left[0]));
+}
+
+#[test]
+fn f17_much_output_is_kept_to_a_cap_in_flat_memory() {
+    let megabytes = 300;
+    let project = Project::new(&procedure(
+        "timeout=5m",
+        &format!("yes 'a line of output, of a usual length' | head -c {megabytes}000000"),
+    ));
+    let said = project.opsbook(&["run", "p", "here"]).ends(0);
+    said.has("more than 1 MiB");
+    assert!(said.memory < 96 * 1024, "{} KiB", said.memory);
+    let history = project.home(".opsbook/history");
+    let kept: u64 = walk(&history)
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
+    assert!(kept <= 65 << 20, "{kept} bytes");
+    let journal: u64 = walk(&project.path(".opsbook"))
+        .iter()
+        .map(|path| fs::metadata(path).unwrap().len())
+        .sum();
+    assert!(journal < 8 << 20, "{journal} bytes");
+}
+
+#[test]
+fn f18_bytes_are_kept_and_the_display_is_harmless() {
+    let project = Project::new(&procedure(
+        "",
+        r"printf '\377\376\000\033[2J\033]0;title\007\302\233bad\r\b\n'",
+    ));
+    let said = project.opsbook(&["run", "p", "here"]).ends(0);
+    for bad in ["\u{1b}", "\u{7}", "\u{0}", "\u{8}", "\u{9b}"] {
+        said.lacks(bad);
+        assert!(!project.journal_text().contains(bad));
+    }
+    let kept: Vec<_> = walk(&project.home(".opsbook/history"));
+    let out = kept
+        .iter()
+        .find(|path| path.ends_with("1/out"))
+        .expect("the output is kept");
+    assert_eq!(
+        fs::read(out).unwrap(),
+        b"\xff\xfe\x00\x1b[2J\x1b]0;title\x07\xc2\x9bbad\r\x08\n"
+    );
+}
+
+#[test]
+fn f29_a_step_that_reads_gets_nothing() {
+    let project = Project::new(&procedure(
+        "timeout=30s",
+        "test -z \"$(cat)\"\nif read -r line; then exit 7; fi",
+    ));
+    project.opsbook(&["run", "p", "here"]).ends(0);
+    assert!(project.home("two").exists());
+}
+
+#[test]
+fn f29_a_step_ends_when_its_script_ends_and_its_children_are_named() {
+    let mark = marker();
+    let project = Project::new(&procedure(
+        "timeout=2m",
+        &format!("sleep {mark} &\necho started"),
+    ));
+    let began = Instant::now();
+    let said = project.opsbook(&["run", "p", "here"]).ends(0);
+    assert!(began.elapsed() < Duration::from_secs(60));
+    let left = running(&mark);
+    left.iter().for_each(|pid| sshd::kill(*pid, "KILL"));
+    assert_eq!(left.len(), 1);
+    said.has("sleep").has(&left[0].to_string());
+    let named = project.events().into_iter().any(|event| matches!(&event.what, What::LeftBehind { processes } if processes.iter().any(|one| one.contains("sleep"))));
+    assert!(named);
+    until("it is gone", || running(&mark).is_empty());
+}
+
+fn walk(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(walk(&path));
+        } else {
+            found.push(path);
+        }
+    }
+    found
+}

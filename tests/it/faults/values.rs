@@ -1,0 +1,91 @@
+//! Faults in what a run is given: F22, F25, F28.
+
+use std::fs;
+
+use crate::project::Project;
+
+const ECHO: &str = "# Page\n\n```yaml procedure\nid: p\nparams:\n  word: {required: true}\n```\n\n```sh step id=one\nprintf '%s' \"$word\" > \"$HOME/got\"\n```\n";
+
+#[test]
+fn f22_values_arrive_unchanged_and_are_never_executed() {
+    let project = Project::new(ECHO);
+    let nasty = [
+        "$(touch \"$HOME/executed\")",
+        "`touch executed`; touch executed",
+        "a'b\"c\\d",
+        "line\nline\n\n",
+        "-n",
+        "*",
+        "~ ${HOME} $$",
+        "é\u{1F600}",
+        "a&b|c>executed",
+        "'; touch executed; '",
+    ];
+    for word in nasty {
+        let set = format!("word={word}");
+        project
+            .opsbook(&["run", "p", "here", "--set", &set])
+            .ends(0);
+        assert_eq!(project.text("got"), word);
+    }
+    for folder in ["home", "."] {
+        assert!(!project.path(folder).join("executed").exists());
+    }
+}
+
+#[test]
+fn f22_a_nul_is_refused_before_anything_is_touched() {
+    let project = Project::new(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\nprintf '%s' \"$word\" > \"$HOME/got\"\n```\n",
+    );
+    project.nodes("  here: {transport: local, word: \"a\\0b\"}\n");
+    let said = project.opsbook(&["run", "p", "here"]).said();
+    assert!([2, 3].contains(&said.status), "{said:?}");
+    said.has("NUL");
+    assert!(!project.home("got").exists());
+}
+
+#[test]
+fn f25_a_manual_that_changed_since_the_halt_is_refused_with_the_difference() {
+    let page = |second: &str| {
+        format!(
+            "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step id=two\n{second}\n```\n"
+        )
+    };
+    let project = Project::new(&page("false"));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    project.page(&page("echo 2 >> \"$HOME/ran\""));
+    let said = project.opsbook(&["resume"]).ends(2);
+    said.has("-false")
+        .has("+echo 2 >> \"$HOME/ran\"")
+        .has("--accept-changed");
+    assert_eq!(project.text("ran"), "1\n");
+    project.opsbook(&["resume", "--accept-changed"]).ends(0);
+    assert_eq!(project.text("ran"), "1\n2\n");
+}
+
+#[test]
+fn f28_no_or_a_wrong_target_runs_nothing() {
+    let page = ECHO.replace("id: p\n", "id: p\nnodes: here\n");
+    let project = Project::new(&page);
+    project.nodes("  here: {transport: local}\n  there: {transport: local}\n");
+    let word = ["--set", "word=x"];
+    let calls: [&[&str]; 7] = [
+        &["run"],
+        &["run", "p"],
+        &["run", "p", "nowhere"],
+        &["run", "p", "@none"],
+        &["run", "p", "here,"],
+        &["run", "p", ""],
+        &["run", "p", "there"],
+    ];
+    for call in calls {
+        let said = project.opsbook(&[call, &word].concat()).ends(2);
+        assert!(!said.err.is_empty(), "{call:?}");
+    }
+    project.opsbook(&["run", "p", "here"]).ends(2).has("word");
+    project.opsbook(&["run", "q", "here"]).ends(2).has("`q`");
+    assert_eq!(project.runs(), 0);
+    assert!(!project.home("got").exists() && !project.home(".opsbook").exists());
+    assert!(fs::read_dir(project.path("home")).unwrap().next().is_none());
+}
