@@ -192,6 +192,8 @@ obb_step() {
 
 # obb_state NN: DONE status how | RUNNING pid | REBOOTED | UNKNOWN | NONE
 obb_state() {
+  # After a takeover the steps in it are another run's.
+  obb_mine || return 0
   obb_s=$obb_dir/steps/$1
   [ -e "$obb_s/started" ] || { echo NONE; return 0; }
   if [ -f "$obb_s/status" ]; then obb_done "$1"; return 0; fi
@@ -234,10 +236,14 @@ obb_wait() {
 }
 
 # obb_tail NN STREAM OFFSET COUNT: bytes from an offset (from 0).
-obb_tail() { tail -c "+$(($3+1))" "$obb_dir/steps/$1/$2" | dd bs=65536 count="$4" 2>/dev/null; }
+obb_tail() {
+  obb_mine >/dev/null || return 0
+  tail -c "+$(($3+1))" "$obb_dir/steps/$1/$2" | dd bs=65536 count="$4" 2>/dev/null
+}
 
 # obb_stop NN: TERM, ten seconds, KILL to the step's group; its recorder says how it ended.
 obb_stop() {
+  obb_mine || return 0
   obb_s=$obb_dir/steps/$1
   (umask 077; : >"$obb_s/stop")
   read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || return 0
