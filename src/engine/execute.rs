@@ -113,12 +113,12 @@ impl NodeRun<'_> {
         } else {
             StepState::NotStarted
         };
-        if self.rerun
-            && matches!(
-                state,
-                StepState::Done(_) | StepState::Unknown | StepState::Rebooted
-            )
-        {
+        let over = match state {
+            StepState::Done(_) => !self.unknown,
+            StepState::Unknown | StepState::Rebooted => true,
+            StepState::NotStarted | StepState::Running(_) => false,
+        };
+        if self.rerun && over {
             bundle.aside(&work.label).await?;
             state = StepState::NotStarted;
         }

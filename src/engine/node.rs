@@ -35,6 +35,8 @@ pub(super) struct NodeRun<'a> {
     pub resuming: bool,
     /// It ended badly before, and is to be run again.
     pub rerun: bool,
+    /// How it ended before is not known: what the node says of it by now counts.
+    pub unknown: bool,
     /// Stop before the next step.
     pub hold: bool,
     /// Steps that were given a secret: what they print is not kept on the node.
@@ -144,6 +146,7 @@ async fn attempt(
         prepared: Prepared::default(),
         resuming: false,
         rerun: false,
+        unknown: false,
         hold: false,
         secretive: Vec::new(),
         bundle: None,
@@ -427,6 +430,9 @@ impl NodeRun<'_> {
         let statuses = resume
             .map(|record| record.steps(&plan.node.name))
             .unwrap_or_default();
+        let unknown = resume
+            .map(|record| record.unknown(&plan.node.name))
+            .unwrap_or_default();
         for step in &plan.steps {
             let before = statuses.get(&step.number);
             if step.number < first {
@@ -438,6 +444,7 @@ impl NodeRun<'_> {
             // A step with no end in the journal may be under way, or done, on the node.
             self.resuming = before.is_some();
             self.rerun = step.number < first || matches!(before, Some(Some(_)));
+            self.unknown = step.number >= first && unknown.contains(&step.number);
             let interrupted = *self.options.interrupts.borrow() > 0;
             if self.hold || interrupted {
                 return Err(Halt::end(

@@ -369,10 +369,11 @@ impl NodeRun<'_> {
         let done = match ended {
             Ended::Done(done) => done,
             Ended::Left => {
-                return Err(Halt::end(
-                    Status::Stopped,
-                    format!("step {} was left running", work.step.label()),
-                ));
+                return Err(Halt::End {
+                    status: Status::Stopped,
+                    cause: format!("step {} was left running", work.step.label()),
+                    outcome_unknown: true,
+                });
             }
             Ended::Rebooted if work.step.reboot => return Ok(Worked::ok(None)),
             Ended::Rebooted => {

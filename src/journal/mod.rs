@@ -301,6 +301,25 @@ impl Record {
         steps
     }
 
+    /// Steps that ended without anybody knowing how: the node may know by now.
+    #[must_use]
+    pub fn unknown(&self, node: &str) -> std::collections::BTreeSet<usize> {
+        let mut unknown = std::collections::BTreeSet::new();
+        let events = self.events.iter();
+        for event in events.filter(|event| event.node.as_deref() == Some(node)) {
+            match (&event.what, event.step) {
+                (What::StepEnded(ended), Some(step)) if ended.outcome_unknown => {
+                    unknown.insert(step);
+                }
+                (What::StepEnded(_), Some(step)) => {
+                    unknown.remove(&step);
+                }
+                _ => {}
+            }
+        }
+        unknown
+    }
+
     /// A node's latest status.
     #[must_use]
     pub fn node_status(&self, node: &str) -> Option<Status> {

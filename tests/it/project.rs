@@ -185,7 +185,7 @@ pub fn node(name: &str, ssh: &Ssh, more: &str) -> String {
         text += &format!("    port: {port}\n");
     }
     text += &format!("    identity: {}\n", json(&identity.to_string_lossy()));
-    text += &format!("    options: [{}]\n", options.join(", "));
+    text += &format!("    ssh_options: [{}]\n", options.join(", "));
     text + more
 }
 

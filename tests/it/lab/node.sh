@@ -10,7 +10,7 @@ part=$1 dir=$2 name=$3 init=$4
 
 outer() {
   mount --make-rprivate /
-  mount -t tmpfs -o size=1g,mode=755 lab "$dir/disk"
+  mount -t tmpfs -o size=4g,mode=755 lab "$dir/disk"
   mkdir "$dir/disk/upper" "$dir/disk/work" "$dir/disk/root"
   root=$dir/disk/root
   mount -t overlay lab -o "lowerdir=/,upperdir=$dir/disk/upper,workdir=$dir/disk/work" "$root"
