@@ -269,8 +269,10 @@ fn write_node(dir: &Path, address: &str, port: u16, special: &Special) {
     let config = format!(
         "ListenAddress {address}:{port}\nHostKey {keys}/host\nPidFile none\nStrictModes no\nUsePAM no\n\
          AuthorizedKeysFile {authorized}\nPasswordAuthentication no\n\
-         KbdInteractiveAuthentication no\nForceCommand {login}\n{}\n",
+         KbdInteractiveAuthentication no\nForceCommand {login}\nSetEnv HOME={home}\n{}\n",
         special.config,
+        // The login shell itself must not read the start files of whoever runs the tests.
+        home = home.display(),
         keys = keys.display(),
         login = login.display(),
         authorized = dir.join("authorized").display(),
