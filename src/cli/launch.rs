@@ -108,16 +108,7 @@ pub(crate) fn launch(
     let event = journal.record(None, None, first)?;
     watchers[0](&event);
     let recorder = Recorder::new(journal, watchers);
-    let (revision, _) = revision(&context.root);
-    let owner = Owner {
-        run: run.clone(),
-        operator,
-        controller,
-        procedure: plan.procedure.clone(),
-        since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        revision,
-        message: None,
-    };
+    let owner = owner(context, &plan, run.clone(), operator, controller);
     let plan = Arc::new(plan);
     let json = manner.json;
     let status = block_on(go(
@@ -291,7 +282,32 @@ pub(crate) fn sheet(
     Ok(())
 }
 
-fn started(context: &Context, plan: &Plan, operator: &str, controller: &str) -> RunStarted {
+/// What the bundle says of its holder.
+pub(crate) fn owner(
+    context: &Context,
+    plan: &Plan,
+    run: String,
+    operator: String,
+    controller: String,
+) -> Owner {
+    let (revision, _) = revision(&context.root);
+    Owner {
+        run,
+        operator,
+        controller,
+        procedure: plan.procedure.clone(),
+        since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        revision,
+        message: None,
+    }
+}
+
+pub(crate) fn started(
+    context: &Context,
+    plan: &Plan,
+    operator: &str,
+    controller: &str,
+) -> RunStarted {
     let (revision, clean) = revision(&context.root);
     RunStarted {
         procedure: plan.procedure.clone(),

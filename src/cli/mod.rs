@@ -16,6 +16,7 @@ pub mod nodes;
 mod ping;
 pub mod preprocess;
 mod progress;
+mod rehearse;
 mod run;
 pub mod show;
 mod terminal;

@@ -12,6 +12,7 @@ use clap::{Args, Parser, ValueEnum};
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::launch::{controller_name, operator_name};
+use crate::cli::rehearse::rehearse;
 use crate::cli::terminal::{About, Terminal};
 use crate::cli::{Streams, runtime};
 use crate::engine::{Answer, Asked, Operator, Passwords, Secrets};
@@ -46,6 +47,9 @@ pub struct Test {
     /// The nodes to test; all nodes if absent
     #[arg(long, value_name = "SELECTOR")]
     nodes: Option<String>,
+    /// An argument of the procedures that are rehearsed; repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
+    set: Vec<(String, String)>,
     /// FILTER and --skip are whole names
     #[arg(long)]
     exact: bool,
@@ -199,12 +203,14 @@ fn run_or_none(
     }
     crate::session::raise_limits();
     let runtime = runtime()?;
-    let access = runtime.block_on(access(args, context))?;
+    let (access, operator) = runtime.block_on(access(args, context))?;
+    let rehearse = rehearse(context, &selected.tests, &args.set, &access, operator);
     let progress = progress(selected.tests.len());
     let ran = suite::run(
         selected,
         &selection,
         access,
+        rehearse,
         &args.options(),
         &args.output(),
         progress,
@@ -245,7 +251,12 @@ fn tests(args: &Test, context: &Context) -> Result<Vec<suite::Test>, Failure> {
     if !errors.is_empty() {
         return Err(Failure::Problems(errors));
     }
-    Ok(suite::gather(cases, jiff::Zoned::now().date()))
+    let mut tests = suite::gather(cases, jiff::Zoned::now().date());
+    tests.extend(suite::procedures(&context.manual, &context.nodes, &nodes)?);
+    // By node, checks first.
+    let place = |test: &suite::Test| nodes.iter().position(|node| *node == test.node.name);
+    tests.sort_by_cached_key(place);
+    Ok(tests)
 }
 
 fn nothing(args: &Test, selected: &Selected) -> Problem {
@@ -266,7 +277,7 @@ fn nothing(args: &Test, selected: &Selected) -> Problem {
 }
 
 /// How nodes are reached, and who is asked for passwords.
-async fn access(args: &Test, context: &Context) -> Result<Access, Failure> {
+async fn access(args: &Test, context: &Context) -> Result<(Access, Operator), Failure> {
     let (operator, questions) = Operator::new();
     if io::stdin().is_terminal() {
         // Checks only look: Ctrl-C may end everything at once.
@@ -291,11 +302,12 @@ async fn access(args: &Test, context: &Context) -> Result<Access, Failure> {
         timeout: args.connect_timeout,
         ..OpenOptions::default()
     };
-    Ok(Access {
+    let access = Access {
         open,
         passwords: Passwords::new(operator.clone(), password),
-        secrets: Secrets::new(context.root.clone(), operator),
-    })
+        secrets: Secrets::new(context.root.clone(), operator.clone()),
+    };
+    Ok((access, operator))
 }
 
 async fn asked(operator: &Operator) -> Result<Password, Failure> {

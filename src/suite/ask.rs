@@ -1,8 +1,9 @@
 //! Nodes side by side: one session for each, opened when its first test is due and shared by
 //! all of them. Knows nothing of libtest.
 
+use std::pin::Pin;
 use std::sync::{Arc, mpsc};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
@@ -13,7 +14,7 @@ use crate::plan::Case;
 use crate::report::tested::Outcome;
 use crate::session::{Cause, Lost, OpenError, OpenOptions};
 use crate::suite::schedule::{Job, jobs};
-use crate::suite::{Options, Progress};
+use crate::suite::{Options, Progress, Test};
 
 /// What it takes to reach nodes.
 #[derive(Clone, Debug)]
@@ -21,6 +22,18 @@ pub struct Access {
     pub open: OpenOptions,
     pub passwords: Passwords,
     pub secrets: Secrets,
+}
+
+/// Runs the procedure of a test.
+pub type Rehearse =
+    Arc<dyn Fn(&Test) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
+
+/// What is asked of one node.
+pub(super) struct OfNode {
+    pub node: Arc<Node>,
+    pub checks: Vec<Pending>,
+    /// After all checks, one after the other: each of them holds the node.
+    pub procedures: Vec<(Test, mpsc::Sender<Answer>)>,
 }
 
 /// A case, and who waits for its answer.
@@ -42,6 +55,7 @@ pub(super) struct Asking {
     pub access: Access,
     pub options: Options,
     pub progress: Arc<Progress>,
+    rehearse: Rehearse,
     nodes: Semaphore,
     threads: Option<Arc<Semaphore>>,
     stop: watch::Sender<bool>,
@@ -52,9 +66,15 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub(super) const STOPPED: &str = "not asked: another one failed, and --fail-fast was given";
 
 impl Asking {
-    pub fn new(access: Access, options: Options, progress: Arc<Progress>) -> Asking {
+    pub fn new(
+        access: Access,
+        rehearse: Rehearse,
+        options: Options,
+        progress: Arc<Progress>,
+    ) -> Asking {
         Asking {
             access,
+            rehearse,
             nodes: Semaphore::new(options.parallel.max(1)),
             threads: options
                 .threads
@@ -81,13 +101,13 @@ impl Asking {
         let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    fn tell(&self, pending: Pending, outcome: Outcome, tries: u32, took: Duration) {
+    fn tell(&self, tell: &mpsc::Sender<Answer>, outcome: Outcome, tries: u32, took: Duration) {
         if matches!(outcome, Outcome::Failed(_) | Outcome::Error(_)) {
             self.failed();
         }
         self.progress.ended();
         // Nobody waits any more where the suite has been given up.
-        let _ = pending.tell.send(Answer {
+        let _ = tell.send(Answer {
             outcome,
             tries,
             took,
@@ -96,15 +116,31 @@ impl Asking {
 
     fn tell_all(&self, all: Vec<Pending>, outcome: &Outcome) {
         for pending in all {
-            self.tell(pending, outcome.clone(), 1, Duration::ZERO);
+            self.tell(&pending.tell, outcome.clone(), 1, Duration::ZERO);
         }
     }
 }
 
-/// Asks all cases of one node, and closes its session.
-pub(super) async fn node(asking: Arc<Asking>, node: Arc<Node>, mut left: Vec<Pending>) {
+/// Asks all of one node.
+pub(super) async fn node(asking: Arc<Asking>, of: OfNode) {
     // The semaphore is never closed.
     let _place = asking.nodes.acquire().await;
+    if !of.checks.is_empty() {
+        checks(&asking, of.node, of.checks).await;
+    }
+    for (test, tell) in of.procedures {
+        let begin = Instant::now();
+        let outcome = if asking.is_stopped() {
+            Outcome::Ignored(STOPPED.to_owned())
+        } else {
+            (asking.rehearse)(&test).await
+        };
+        asking.tell(&tell, outcome, 1, begin.elapsed());
+    }
+}
+
+/// Asks all cases, and closes the session.
+async fn checks(asking: &Arc<Asking>, node: Arc<Node>, mut left: Vec<Pending>) {
     let mut again = asking.options.retries;
     loop {
         if asking.is_stopped() {
@@ -119,7 +155,7 @@ pub(super) async fn node(asking: Arc<Asking>, node: Arc<Node>, mut left: Vec<Pen
         let cause = match opened {
             Ok(reach) => {
                 let asked = tokio::select! {
-                    asked = all(&asking, &reach, left) => asked,
+                    asked = all(asking, &reach, left) => asked,
                     () = asking.stopped() => (Vec::new(), None),
                 };
                 reach.close().await;
@@ -253,7 +289,7 @@ impl Asking {
                 return;
             }
         };
-        self.tell(pending, outcome, checked.tries, checked.took);
+        self.tell(&pending.tell, outcome, checked.tries, checked.took);
     }
 }
 

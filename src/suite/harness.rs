@@ -18,9 +18,8 @@ use tokio::task::JoinSet;
 
 use crate::event::Evidence;
 use crate::journal;
-use crate::nodes::Node;
 use crate::report::tested::{Outcome, Results, Tested};
-use crate::suite::ask::{Access, Answer, Asking, Pending, STOPPED, node};
+use crate::suite::ask::{Access, Answer, Asking, OfNode, Pending, Rehearse, STOPPED, node};
 use crate::suite::{Options, Progress, Selected, Selection, Test, Work};
 
 /// How libtest's lines look and where they go.
@@ -75,17 +74,23 @@ pub fn run(
     selected: Selected,
     selection: &Selection,
     access: Access,
+    rehearse: Rehearse,
     options: &Options,
     output: &Output,
     progress: Progress,
     runtime: &Handle,
 ) -> io::Result<Results> {
     let (started, clock) = (Timestamp::now(), Instant::now());
-    let asking = Arc::new(Asking::new(access, options.clone(), Arc::new(progress)));
+    let asking = Arc::new(Asking::new(
+        access,
+        rehearse,
+        options.clone(),
+        Arc::new(progress),
+    ));
     let ended = Arc::new(Mutex::new(Vec::with_capacity(selected.tests.len())));
     let line = Line::new(output.format, &selected.tests);
     let mut trials = Vec::with_capacity(selected.tests.len() + selected.filtered_out);
-    let mut nodes: IndexMap<String, (Arc<Node>, Vec<Pending>)> = IndexMap::new();
+    let mut nodes: IndexMap<String, OfNode> = IndexMap::new();
     for (number, test) in selected.tests.into_iter().enumerate() {
         let (tell, told) = mpsc::channel();
         let source = match (&test.ignored, test.work.clone()) {
@@ -94,9 +99,15 @@ pub fn run(
             }
             (_, Work::Overdue { reason, until }) => Source::Known(overdue(&reason, &until)),
             (_, Work::Check(case)) => {
-                let of_node = nodes.entry(test.node.name.clone());
-                let (_, pending) = of_node.or_insert_with(|| (Arc::clone(&test.node), Vec::new()));
-                pending.push(Pending { case, tell });
+                of_node(&mut nodes, &test)
+                    .checks
+                    .push(Pending { case, tell });
+                Source::Asked(told)
+            }
+            (_, Work::Procedure(_)) => {
+                of_node(&mut nodes, &test)
+                    .procedures
+                    .push((test.clone(), tell));
                 Source::Asked(told)
             }
         };
@@ -109,8 +120,8 @@ pub fn run(
         ));
     }
     let mut tasks = JoinSet::new();
-    for (of, pending) in nodes.into_values() {
-        tasks.spawn_on(node(Arc::clone(&asking), of, pending), runtime);
+    for of in nodes.into_values() {
+        tasks.spawn_on(node(Arc::clone(&asking), of), runtime);
     }
     trials.extend((0..selected.filtered_out).map(|_| Trial::test(NOT_SELECTED, || Ok(()))));
     let conclusion = printed(&arguments(output), trials);
@@ -130,6 +141,16 @@ pub fn run(
         filtered_out: usize::try_from(conclusion.num_filtered_out).unwrap_or(0),
         tests,
     })
+}
+
+fn of_node<'a>(nodes: &'a mut IndexMap<String, OfNode>, test: &Test) -> &'a mut OfNode {
+    nodes
+        .entry(test.node.name.clone())
+        .or_insert_with(|| OfNode {
+            node: Arc::clone(&test.node),
+            checks: Vec::new(),
+            procedures: Vec::new(),
+        })
 }
 
 fn chance() -> u16 {

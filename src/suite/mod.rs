@@ -14,8 +14,8 @@ use crate::nodes::Node;
 use crate::plan::Case;
 use crate::source::Span;
 
-pub use ask::Access;
-pub use gather::gather;
+pub use ask::{Access, Rehearse};
+pub use gather::{gather, procedures};
 pub use harness::{Color, Format, Output, list, run};
 pub use progress::{Progress, Terminal};
 pub use select::{Partition, Selected, Selection};
@@ -35,6 +35,8 @@ pub struct Test {
 #[derive(Clone, Debug)]
 pub enum Work {
     Check(Box<Case>),
+    /// Of this id; the whole of it, for real.
+    Procedure(String),
     /// Waived until a day that has passed; why, and which day.
     Overdue {
         reason: String,

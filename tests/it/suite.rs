@@ -644,3 +644,70 @@ fn a_secret_is_in_no_output_and_no_report() {
         "a secret is printed"
     );
 }
+
+const RELEASE: &str = "# Page
+
+## Release
+
+```yaml procedure
+id: site.release
+nodes: box
+```
+
+```sh step id=touch
+touch \"$HOME/released\"
+```
+
+```text manual
+Look at it.
+```
+
+```sh check id=there
+test -e \"$HOME/STATE\"
+```
+
+## Checks
+
+```sh check id=g.a
+test ! -e \"$HOME/released\"
+```
+";
+
+#[test]
+fn procedures_are_rehearsed_where_that_is_allowed_and_wanted() {
+    let page = RELEASE.replace("STATE", "released");
+    let nodes = "nodes:\n  box: {transport: local, rehearse: true}\n";
+    let manual = Manual::new(&page).nodes(nodes);
+    let ran = manual.test(&[]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    let line = "test [box] box::site.release::run ... ignored (a procedure: it changes the node)";
+    assert!(ran.out.contains(line), "{}", ran.out);
+    assert!(!manual.path("home/released").exists());
+    let ran = manual.test(&["--include-ignored"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    assert!(
+        ran.out.contains("box::site.release::run ... ok"),
+        "{}",
+        ran.out
+    );
+    assert!(manual.path("home/released").exists());
+    assert_eq!(opsbook::journal::runs(manual.0.path()).len(), 1);
+    let not_here = Manual::new(&page).nodes("nodes:\n  box: {transport: local}\n");
+    assert!(!not_here.test(&["--list"]).out.contains("release"));
+}
+
+#[test]
+fn a_rehearsal_that_fails_says_where_to_look() {
+    let page = RELEASE.replace("STATE", "nope");
+    let manual = Manual::new(&page).nodes("nodes:\n  box: {transport: local, rehearse: true}\n");
+    let ran = manual.test(&["--ignored"]);
+    assert_eq!(ran.status, Some(101), "{}{}", ran.out, ran.err);
+    let run = &opsbook::journal::runs(manual.0.path())[0];
+    assert!(
+        ran.out
+            .contains(&format!("look with       opsbook log {run}")),
+        "{}",
+        ran.out
+    );
+    assert!(ran.out.contains("found           FAILED: "), "{}", ran.out);
+}

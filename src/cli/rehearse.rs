@@ -1,0 +1,170 @@
+//! Procedures as tests: run for real, with every question answered by yes, and journalled as
+//! any run is.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::cli::context::Context;
+use crate::cli::launch::{controller_name, operator_name, owner, started};
+use crate::engine::{self, Operator, Options, Owner, Recorder};
+use crate::event::{Event, Evidence, RunStarted, Status, What};
+use crate::journal::{self, Journal, JournalError};
+use crate::plan::{self, Plan, Request};
+use crate::report::tested::Outcome;
+use crate::suite::{Access, Rehearse, Test, Work};
+
+/// A procedure on one node, ready to be run.
+struct Ready {
+    plan: Arc<Plan>,
+    started: RunStarted,
+    owner: Owner,
+}
+
+/// How the procedures among these tests are rehearsed. What cannot be planned is found out
+/// here, and told when its test is due.
+pub(crate) fn rehearse(
+    context: &Context,
+    tests: &[Test],
+    set: &[(String, String)],
+    access: &Access,
+    operator: Operator,
+) -> Rehearse {
+    let ready = tests.iter().filter_map(|test| match &test.work {
+        Work::Procedure(procedure) => {
+            Some((test.name.clone(), ready(context, test, procedure, set)))
+        }
+        _ => None,
+    });
+    let ready: HashMap<String, Result<Ready, String>> = ready.collect();
+    let shared = Arc::new((ready, context.root.clone(), access.clone(), operator));
+    Arc::new(move |test: &Test| {
+        let (shared, name) = (Arc::clone(&shared), test.name.clone());
+        Box::pin(async move {
+            let (ready, root, access, operator) = &*shared;
+            let ready = match ready.get(&name) {
+                Some(Ok(ready)) => ready,
+                Some(Err(why)) => return Outcome::Error(why.clone()),
+                None => return Outcome::Error("it was not planned".to_owned()),
+            };
+            match run(ready, root, access, operator.clone()).await {
+                Ok(outcome) => outcome,
+                Err(error) => Outcome::Error(error.to_string()),
+            }
+        })
+    })
+}
+
+fn ready(
+    context: &Context,
+    test: &Test,
+    procedure: &str,
+    set: &[(String, String)],
+) -> Result<Ready, String> {
+    let nodes = [test.node.name.clone()];
+    let request = Request {
+        procedure,
+        nodes: &nodes,
+        set,
+    };
+    let plan = plan::plan(
+        &context.manual,
+        &context.nodes,
+        &context.vocabulary,
+        &request,
+    );
+    let plan = plan.map_err(|problems| {
+        let messages: Vec<&str> = problems
+            .iter()
+            .map(|problem| problem.message.as_str())
+            .collect();
+        format!("it cannot be planned: {}", messages.join("; "))
+    })?;
+    let (operator, controller) = (operator_name(), controller_name());
+    let started = started(context, &plan, &operator, &controller);
+    let owner = owner(context, &plan, String::new(), operator, controller);
+    Ok(Ready {
+        plan: Arc::new(plan),
+        started,
+        owner,
+    })
+}
+
+async fn run(
+    ready: &Ready,
+    root: &std::path::Path,
+    access: &Access,
+    operator: Operator,
+) -> Result<Outcome, JournalError> {
+    let chance = u16::from_str_radix(&engine::random_mark()[..4], 16).unwrap_or(0);
+    let run = journal::new_run(Timestamp::now(), chance);
+    let mut journal = Journal::create(root, &run)?;
+    journal.record(
+        None,
+        None,
+        What::RunStarted(Box::new(ready.started.clone())),
+    )?;
+    // Nobody counts: Ctrl-C ends opsbook, and what runs on the node goes on by itself.
+    let (_, interrupts) = tokio::sync::watch::channel(0);
+    let options = Options {
+        root: root.to_owned(),
+        menu: false,
+        yes: true,
+        start_at: None,
+        stop_after: None,
+        parallel: 1,
+        batches: Vec::new(),
+        wait: Duration::ZERO,
+        max_fail: 0,
+        reconnect: Duration::from_secs(120),
+        open: access.open.clone(),
+        owner: Owner {
+            run: run.clone(),
+            ..ready.owner.clone()
+        },
+        operator,
+        passwords: access.passwords.clone(),
+        secrets: access.secrets.clone(),
+        interrupts,
+    };
+    let recorder = Recorder::new(journal, Vec::new());
+    let status = engine::run(Arc::clone(&ready.plan), Arc::new(options), recorder, None).await?;
+    let record = journal::read(root, &run)?;
+    Ok(outcome(status, &run, &record.events))
+}
+
+fn outcome(status: Status, run: &str, events: &[Event]) -> Outcome {
+    let cause = events.iter().rev().find_map(|event| match &event.what {
+        What::NodeEnded { cause, .. } => cause.clone(),
+        _ => None,
+    });
+    let cause = cause.unwrap_or_else(|| "it did not say why".to_owned());
+    match status {
+        Status::Ok | Status::Skipped | Status::ByHand => Outcome::Passed,
+        Status::Failed | Status::TimedOut => {
+            let mut evidence = vec![Evidence {
+                attribute: "run".to_owned(),
+                expected: "OK".to_owned(),
+                found: format!("{status}: {cause}"),
+                how: Some(format!("opsbook log {run}; opsbook handoff {run}")),
+            }];
+            evidence.extend(seen(events));
+            Outcome::Failed(evidence)
+        }
+        Status::Error | Status::Blocked | Status::Stopped => Outcome::Error(format!(
+            "{status}: {cause}\nopsbook log {run}; opsbook handoff {run}"
+        )),
+    }
+}
+
+/// What the step or check that ended it found.
+fn seen(events: &[Event]) -> Vec<Evidence> {
+    let found = events.iter().rev().find_map(|event| match &event.what {
+        What::CheckFailed { evidence, .. } => Some(evidence.clone()),
+        What::StepEnded(ended) if !ended.evidence.is_empty() => Some(ended.evidence.clone()),
+        _ => None,
+    });
+    found.unwrap_or_default()
+}
