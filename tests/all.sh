@@ -29,6 +29,7 @@ curl /usr/bin/curl
 openssl /usr/bin/openssl
 netcat-openbsd /bin/nc
 bsdutils /usr/bin/script
+libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
 P
 }
 

@@ -25,12 +25,17 @@ impl OpenError {
 pub enum Cause {
     #[error("authentication refused")]
     Auth,
-    #[error("host key of `{host}` is not known")]
+    #[error("host key of `{host}` is not known{}", key("; it shows ", fingerprint))]
     HostKeyUnknown {
         host: String,
         fingerprint: Option<String>,
     },
-    #[error("host key of `{host}` has changed")]
+    #[error(
+        "host key of `{host}` has changed{}{}{}",
+        key("; it shows ", fingerprint),
+        key(", on record is ", recorded),
+        key(" in ", record)
+    )]
     HostKeyChanged {
         host: String,
         /// What the node shows now.
@@ -64,6 +69,11 @@ pub enum Cause {
     Program { program: String },
     #[error("connection failed")]
     Other,
+}
+
+fn key(before: &str, key: &Option<String>) -> String {
+    key.as_ref()
+        .map_or_else(String::new, |key| format!("{before}{key}"))
 }
 
 /// A session that is no more, or never could do what was asked.

@@ -48,6 +48,18 @@ obb_hold() {
   flock -s -n 8 && flock -s -n 7
 }
 
+# Some shells say "I/O error" of a full disk; dd says what it is. obb_why MESSAGE DIR
+obb_why() {
+  case $1 in
+    *'I/O error'*)
+      obb_w=$(dd if=/dev/zero of="$2/.why" bs=65536 count=1 2>&1 >/dev/null)
+      rm -f "$2/.why"
+      case $obb_w in *'No space'* | *quota*) echo "FAILED ${obb_w%%
+*}"; return ;; esac ;;
+  esac
+  echo "FAILED $1"
+}
+
 # obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
@@ -65,7 +77,7 @@ obb_open() {
     printf '%s\n' "$2" >"$obb_new/owner" && printf '%s\n' "$3" >"$obb_new/token" &&
     printf '%s\n' "$5" >"$obb_new/recorder" && printf '%s\n' "$6" >"$obb_new/run" &&
     if [ "$7" ]; then printf '%s\n' "$7" >"$obb_new/state"; fi) 2>&1) ||
-    { rm -rf "$obb_new"; echo "FAILED $obb_e"; return 0; }
+    { obb_why "$obb_e" "$obb_new"; rm -rf "$obb_new"; return 0; }
   # A short write on a full disk is silent in some shells: what is published must be whole.
   [ "$(cat "$obb_new/owner")" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
   exec 8<"$obb_new/lock" 7<"$obb_new/live"
@@ -182,7 +194,7 @@ obb_step() {
     : >>"$obb_s/out" && : >>"$obb_s/err" &&
     # Room for the status is taken now: a step must not lose its end to a full disk.
     printf '%-40s\n' running >"$obb_s/status.n" || { rm -f "$obb_s/started" "$obb_s/values"; exit 1; }) 2>&1) || {
-      if [ $? = 9 ]; then echo EXISTS; else echo "FAILED $obb_e"; fi; return 0; }
+      if [ $? = 9 ]; then echo EXISTS; else obb_why "$obb_e" "$obb_s"; fi; return 0; }
   obb_boot
   umask "$obb_umask"
   $obb_setsid sh "$obb_dir/recorder" "$obb_s" "$obb_run:$obb_s" "$obb_bootid" "$2" "$3" "$4" "$5" "$6" </dev/null >/dev/null 2>&1 8<&- &

@@ -6,7 +6,6 @@
 mod bundle;
 mod cut;
 mod output;
-mod people;
 mod signals;
 mod space;
 mod sudo;

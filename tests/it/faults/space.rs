@@ -1,1 +1,87 @@
-//! todo
+//! Faults of full disks, here and on the node: F7, F8.
+
+use std::fs;
+
+use opsbook::event::Status;
+
+use crate::lab::{Kind, Node};
+use crate::project::Project;
+use crate::sshd::{Skip, or_skip};
+use crate::tier;
+
+const SMALL: &str =
+    "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\n: > /tmp/ran\n```\n";
+
+/// A node with that much room for the bundle, and a project for it.
+fn small(size: &'static str, page: &str) -> Result<(Node, Project), Skip> {
+    let node = Node::of(&Kind {
+        home: Some(size),
+        ..Kind::default()
+    })?;
+    let project = Project::new(page);
+    project.node("far", &node.ssh(), "");
+    Ok((node, project))
+}
+
+#[test]
+fn f7_a_full_disk_at_opening_is_an_error_and_nothing_ran() {
+    let Some((node, project)) = or_skip("T2", small("1m", SMALL)) else {
+        return;
+    };
+    node.root("dd if=/dev/zero of=/home/ops/full bs=4k 2>/dev/null || :");
+    let said = project.opsbook(&["run", "p", "far"]).ends(3);
+    said.has("No space left on device").lacks("held");
+    assert!(!node.path("/tmp/ran").exists());
+    let bundle = node.home().join(".opsbook/bundle");
+    assert!(!bundle.exists(), "no half bundle");
+    // With room, all is well: nothing was left in the way.
+    node.root("rm /home/ops/full");
+    project.opsbook(&["run", "p", "far"]).ends(0);
+}
+
+#[test]
+fn f7_a_full_disk_at_delivery_is_an_error_before_the_step() {
+    let page = SMALL.replace(
+        "```sh step",
+        "```yaml deliver\n- {file: big, as: big}\n```\n\n```sh step",
+    );
+    let Some((node, project)) = or_skip("T2", small("4m", &page)) else {
+        return;
+    };
+    fs::write(project.path("big"), vec![b'x'; 6 << 20]).unwrap();
+    let said = project.opsbook(&["run", "p", "far"]).ends(3);
+    said.has("No space left on device");
+    assert!(!node.path("/tmp/ran").exists());
+    assert!(!node.home().join(".opsbook/bundle/big").exists());
+}
+
+#[test]
+fn f7_a_full_disk_under_a_step_that_prints_is_never_ok() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\nyes | head -c 8000000\necho printed >&2\n```\n\n```sh step id=two\n: > /tmp/ran\n```\n";
+    let Some((node, project)) = or_skip("T2", small("2m", page)) else {
+        return;
+    };
+    let said = project.opsbook(&["run", "p", "far"]).said();
+    assert!([1, 3].contains(&said.status), "{said:?}");
+    assert!(!node.path("/tmp/ran").exists(), "{said:?}");
+    assert_ne!(project.ended(1).status, Status::Ok);
+}
+
+#[test]
+fn f8_a_journal_that_cannot_be_written_stops_the_run_before_the_next_step() {
+    let Some(()) = or_skip("T2", tier::t2()) else {
+        return;
+    };
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\nyes 'much to be written down' | head -c 600000\n```\n\n```sh step id=two\necho 2 >> \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    fs::create_dir(project.path(".opsbook")).unwrap();
+    let mount = "mount -t tmpfs -o size=100k none .opsbook; exec \"$0\" \"$@\"";
+    let said = project
+        .through(
+            &["unshare", "-m", "sh", "-euc", mount],
+            &["run", "p", "here"],
+        )
+        .ends(3);
+    said.has("No space left on device").has("journal");
+    assert_eq!(project.text("ran"), "1\n");
+}

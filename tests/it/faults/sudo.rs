@@ -1,1 +1,212 @@
-//! todo
+//! Faults of passwords and secrets: F14 to F16.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use base64::Engine as _;
+
+use crate::lab::{Kind, Node, PASSWORD};
+use crate::project::{Project, node};
+use crate::sshd::{self, Skip, or_skip};
+
+const AS_ROOT: &str = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step id=root sudo\ntest \"$(id -u)\" = 0\necho root >> /home/ops/ran\n```\n";
+
+fn with_password(node: &Node, page: &str, password: &str) -> Project {
+    let project = Project::new(page);
+    project.node("far", &node.ssh(), "");
+    project.write("password", password);
+    let private = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(project.path("password"), private).unwrap();
+    project
+}
+
+const RUN: [&str; 5] = ["run", "p", "far", "--sudo-password-file", "password"];
+
+fn ran(node: &Node) -> String {
+    fs::read_to_string(node.home().join("ran")).unwrap_or_default()
+}
+
+/// A node on which everything that `sudo` is asked is logged.
+fn logged(sudoers: &'static str) -> Result<Node, Skip> {
+    Node::of(&Kind {
+        sudoers,
+        ..Kind::default()
+    })
+}
+
+#[test]
+fn f14_a_wrong_password_is_tried_once_and_stops_all() {
+    let ask = "Defaults logfile=/var/log/asked\nops ALL=(ALL:ALL) ALL\n";
+    let nodes = logged(ask).and_then(|one| Ok((one, logged(ask)?)));
+    let Some((one, two)) = or_skip("T2", nodes) else {
+        return;
+    };
+    let project = with_password(&one, AS_ROOT, "wrong");
+    let both = node("far", &one.ssh(), "") + &node("farther", &two.ssh(), "");
+    project.nodes(&both);
+    let arguments = [
+        &RUN[..2],
+        &["far", "farther", "--yes", "--parallel", "1"],
+        &RUN[3..],
+    ]
+    .concat();
+    let said = project.opsbook(&arguments).ends(3);
+    said.has("refused");
+    assert_eq!((ran(&one), ran(&two)), (String::new(), String::new()));
+    let asked = |node: &Node| fs::read_to_string(node.path("/var/log/asked")).unwrap_or_default();
+    let times = |node: &Node| asked(node).matches("incorrect password").count();
+    assert_eq!(times(&one), 1, "{}", asked(&one));
+    assert_eq!(times(&two), 0, "{}", asked(&two));
+}
+
+#[test]
+fn f15_sudo_in_all_its_moods() {
+    let moods = [
+        ("ops ALL=(ALL:ALL) ALL\n", 0, ""),
+        ("ops ALL=(ALL:ALL) NOPASSWD: ALL\n", 0, ""),
+        ("Defaults lecture=always\nops ALL=(ALL:ALL) ALL\n", 0, ""),
+        (
+            "Defaults timestamp_timeout=0\nops ALL=(ALL:ALL) ALL\n",
+            0,
+            "",
+        ),
+        ("Defaults use_pty\nops ALL=(ALL:ALL) ALL\n", 0, ""),
+        (
+            "Defaults requiretty\nops ALL=(ALL:ALL) ALL\n",
+            3,
+            "terminal",
+        ),
+        ("ops ALL=(ALL:ALL) /bin/true\n", 3, "allow"),
+        ("# ops may not\n", 3, "allow"),
+    ];
+    for (sudoers, status, says) in moods {
+        let Some(node) = or_skip("T2", logged(sudoers)) else {
+            return;
+        };
+        let project = with_password(&node, AS_ROOT, PASSWORD);
+        let said = project.opsbook(&RUN).said();
+        assert_eq!(said.status, status, "{sudoers}: {said:?}");
+        said.has(says).lacks("ecture").lacks(PASSWORD);
+        let expected = if status == 0 { "1\nroot\n" } else { "" };
+        assert_eq!(ran(&node), expected, "{sudoers}");
+    }
+}
+
+#[test]
+fn f16_no_password_and_no_secret_leaks_anywhere() {
+    let Some(node) = or_skip("T2", logged("ops ALL=(ALL:ALL) ALL\n")) else {
+        return;
+    };
+    let secret = "s3cret-canary\"$x'y";
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\nprintf '%s' \"$token\" > \"$HOME/got\"\necho \"it is $token\"\nsleep 1\n```\n\n```sh check id=held\nprintf '%s\\n' \"$token\" | grep -q canary\n```\n\n```sh step id=root sudo\nprintf '%s' \"$token\" > /home/ops/got-by-root\nsleep 1\n```\n\n```sh step id=bad\necho \"again $token\" >&2\nfalse\n```\n";
+    let project = with_password(&node, page, PASSWORD);
+    project.write("token", secret);
+    let token = project.path("token").to_string_lossy().into_owned();
+    let more = format!("    token: {{secret: {{file: \"{token}\"}}}}\n");
+    project.node("far", &node.ssh(), &more);
+    let canaries = [shapes(secret), shapes(PASSWORD)].concat();
+
+    let (seen, said) = sampled(&canaries, || project.opsbook(&RUN).said());
+    assert_eq!(said.status, 1, "{said:?}");
+    assert_eq!(seen, Vec::<String>::new(), "in process tables");
+    let read = |name: &str| fs::read_to_string(node.home().join(name)).unwrap();
+    assert_eq!(
+        (read("got").as_str(), read("got-by-root").as_str()),
+        (secret, secret)
+    );
+    for canary in &canaries {
+        said.lacks(canary);
+        assert!(
+            !project.journal_text().contains(canary),
+            "{canary} in the journal"
+        );
+    }
+    project.opsbook(&["log"]).said().lacks(secret);
+    project.opsbook(&["handoff"]).said().lacks(secret);
+    project.opsbook(&["build"]).ends(0);
+    project
+        .opsbook(&[
+            "lock",
+            "release",
+            "far",
+            "--run",
+            &project.record().events[0].run,
+        ])
+        .ends(0);
+    let places = [
+        project.path(".opsbook"),
+        project.path("book"),
+        node.home().join(".opsbook"),
+        node.path("/tmp"),
+        node.path("/dev/shm"),
+        node.path("/var/log"),
+    ];
+    for place in places {
+        for file in files(&place) {
+            let Ok(bytes) = fs::read(&file) else { continue };
+            let text = String::from_utf8_lossy(&bytes);
+            for canary in &canaries {
+                assert!(
+                    !text.contains(canary.as_str()),
+                    "{canary} in {}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+/// As it is, and in the forms in which it would leak.
+fn shapes(secret: &str) -> Vec<String> {
+    vec![
+        secret.to_owned(),
+        base64::engine::general_purpose::STANDARD_NO_PAD.encode(secret),
+        secret.replace('\'', r"'\''"),
+    ]
+}
+
+/// Looks at every process of this machine and of the nodes while something runs.
+fn sampled<T>(canaries: &[String], work: impl FnOnce() -> T) -> (Vec<String>, T) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut seen = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                for pid in sshd::processes().filter(|pid| *pid != std::process::id()) {
+                    for name in ["cmdline", "environ"] {
+                        let bytes = fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+                        let text = String::from_utf8_lossy(&bytes);
+                        let found = canaries
+                            .iter()
+                            .filter(|canary| text.contains(canary.as_str()));
+                        seen.extend(
+                            found.map(|canary| format!("{canary} in {name} of {pid}: {text}")),
+                        );
+                    }
+                }
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            seen
+        });
+        let result = work();
+        over.store(true, Ordering::Relaxed);
+        (sampler.join().unwrap(), result)
+    })
+}
+
+fn files(place: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+        let (path, Ok(kind)) = (entry.path(), entry.file_type()) else {
+            continue;
+        };
+        if kind.is_dir() {
+            found.extend(files(&path));
+        } else if kind.is_file() {
+            found.push(path);
+        }
+    }
+    found
+}

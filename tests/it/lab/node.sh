@@ -16,6 +16,9 @@ outer() {
   mount -t overlay lab -o "lowerdir=/,upperdir=$dir/disk/upper,workdir=$dir/disk/work" "$root"
   # Users, keys and configuration were written by the test.
   cp -R "$dir/etc/." "$root/etc/"
+  for file in "$root"/etc/sudoers.d/*; do
+    if [ "${file##*/}" != ops ]; then rm -rf "$file"; fi
+  done
   chmod 600 "$root/etc/ssh/lab_host_key" "$root/etc/shadow"
   chmod 440 "$root/etc/sudoers.d/ops"
   mkdir -p "$root/home/ops"
