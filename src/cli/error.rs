@@ -54,9 +54,11 @@ impl Failure {
             Failure::Bundle(BundleError::Held(_)) | Failure::Journal(JournalError::Busy { .. }) => {
                 exit(Status::Blocked)
             }
-            Failure::Report(_) | Failure::Journal(_) | Failure::Bundle(_) | Failure::Error(_) | Failure::Io(_) => {
-                exit(Status::Error)
-            }
+            Failure::Report(_)
+            | Failure::Journal(_)
+            | Failure::Bundle(_)
+            | Failure::Error(_)
+            | Failure::Io(_) => exit(Status::Error),
         }
     }
 
