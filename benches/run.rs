@@ -6,6 +6,13 @@
 //! - one file of 256 MiB, against `scp -O`
 //! - 5 GB of output: memory on both sides (`-- output`, as it takes a while)
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a measurement talks, and stops where it cannot go on"
+)]
+
 #[path = "../tests/it/sshd.rs"]
 #[allow(dead_code)]
 mod sshd;
@@ -56,7 +63,7 @@ fn steps(root: &Path, server: &Sshd) {
     let (mut floor, mut ours) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         floor.push(timed(|| {
-            feed(&mut ssh(server, "exec sh"), script.as_bytes())
+            feed(&mut ssh(server, "exec sh"), script.as_bytes());
         }));
         ours.push(timed(|| opsbook(root)));
     }

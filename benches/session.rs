@@ -1,6 +1,14 @@
 //! What a session costs beside its floor: one `ssh` that carries the same commands in one
 //! sequential script, on a private `sshd`, connection included. Prints ratios of one run.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::naive_bytecount,
+    reason = "a measurement talks, and stops where it cannot go on"
+)]
+
 #[path = "../tests/it/sshd.rs"]
 #[allow(dead_code)]
 mod sshd;

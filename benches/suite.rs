@@ -2,6 +2,14 @@
 //! each node that carries the same questions in one sequential script. Prints ratios of one
 //! run. Words choose: `one`, `delay`, `fleet`, `list`, `memory`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::naive_bytecount,
+    reason = "a measurement talks, and stops where it cannot go on"
+)]
+
 #[path = "../tests/it/sshd.rs"]
 #[allow(dead_code)]
 mod sshd;

@@ -326,10 +326,10 @@ fn changed(plan: &Plan, started: &RunStarted, record: &Record) -> Vec<String> {
 /// A run by its name, the latest of a node, or the latest that is halted.
 pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, Failure> {
     let runs = journal::runs(&context.root);
-    if let Some(wanted) = wanted {
-        if runs.iter().any(|run| run == wanted) || !context.nodes.contains(wanted) {
-            return Ok(wanted.to_owned());
-        }
+    if let Some(wanted) = wanted
+        && (runs.iter().any(|run| run == wanted) || !context.nodes.contains(wanted))
+    {
+        return Ok(wanted.to_owned());
     }
     let fits = |run: &&String| {
         journal::read(&context.root, run).is_ok_and(|record| match (record.started(), wanted) {
@@ -464,7 +464,10 @@ fn number(plan: &Plan, wanted: &str) -> Result<usize, Failure> {
     });
     found.map(|step| step.number).ok_or_else(|| {
         let message = format!("`{}` has no step `{wanted}`", plan.procedure);
-        let labels: Vec<&str> = steps.iter().map(|step| step.label()).collect();
+        let labels: Vec<&str> = steps
+            .iter()
+            .map(super::super::plan::PlannedStep::label)
+            .collect();
         let problem = Problem::bare("unknown-step", message);
         Failure::from(
             match crate::source::nearest(wanted, labels.iter().copied()) {

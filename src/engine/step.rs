@@ -471,7 +471,7 @@ impl NodeRun<'_> {
     /// The node goes down by itself; it is waited for until it answers from another boot.
     async fn await_reboot(&mut self, step: &PlannedStep) -> Result<(), Halt> {
         let lost = self.reach.session().lost();
-        let gone = tokio::time::timeout(step.timeout.max(Duration::from_secs(60)), lost).await;
+        let gone = tokio::time::timeout(step.timeout.max(Duration::from_mins(1)), lost).await;
         let cause = match gone {
             Ok(lost) => lost.to_string(),
             Err(_) => return Err(Halt::error("the node did not go down")),
@@ -490,9 +490,9 @@ impl NodeRun<'_> {
         if let Some((out, err)) = &done.output {
             return Ok((out.clone(), err.clone()));
         }
-        let bundle = match self.bundle_of(work.step.on, work.step.sudo.as_ref()).await {
-            Ok(bundle) => bundle,
-            Err(_) => return Err(Halt::error("the output cannot be read back")),
+        let user = work.step.sudo.as_ref();
+        let Ok(bundle) = self.bundle_of(work.step.on, user).await else {
+            return Err(Halt::error("the output cannot be read back"));
         };
         let from = |size: u64| size.saturating_sub(most);
         let out = bundle
@@ -510,9 +510,9 @@ impl NodeRun<'_> {
         name: &str,
         worked: Worked,
     ) -> Result<Worked, Halt> {
-        let bundle = match self.bundle_of(work.step.on, work.step.sudo.as_ref()).await {
-            Ok(bundle) => bundle,
-            Err(_) => return Err(Halt::error("the output cannot be read back")),
+        let user = work.step.sudo.as_ref();
+        let Ok(bundle) = self.bundle_of(work.step.on, user).await else {
+            return Err(Halt::error("the output cannot be read back"));
         };
         let out = bundle.tail(&work.label, "out", 0, COMPARED).await?;
         let text = String::from_utf8(out)

@@ -24,7 +24,7 @@ pub use script::fill;
 pub use transcript::{Ran, ran, transcript};
 
 /// Time limit of a step where neither it nor its procedure says one.
-pub const STEP_LIMIT: Duration = Duration::from_secs(10 * 60);
+pub const STEP_LIMIT: Duration = Duration::from_mins(10);
 /// Time limit of a check that says none.
 pub const CHECK_LIMIT: Duration = Duration::from_secs(30);
 /// Names whose values are known only when the run is under way.

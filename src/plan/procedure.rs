@@ -39,17 +39,14 @@ pub fn plan(
     let mut problems = arguments(procedure, request.set);
     let mut planned = Vec::new();
     for name in selected {
-        match node(nodes, procedure, name, request.set, &mut problems) {
-            Some(node) => {
-                planned.push(node_plan(
-                    manual,
-                    vocabulary,
-                    procedure,
-                    &Arc::new(node),
-                    &mut problems,
-                ));
-            }
-            None => continue,
+        if let Some(node) = node(nodes, procedure, name, request.set, &mut problems) {
+            planned.push(node_plan(
+                manual,
+                vocabulary,
+                procedure,
+                &Arc::new(node),
+                &mut problems,
+            ));
         }
     }
     if problems.iter().any(Problem::is_error) {

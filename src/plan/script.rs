@@ -188,15 +188,12 @@ pub fn fill(
         let end = at + 2 + name.len() + 1;
         let is_name = end <= text.len() && crate::nodes::is_variable_name(name);
         filled.push_str(&text[from..at]);
-        match is_name.then(|| value(name, at..end)).flatten() {
-            Some(value) => {
-                filled.push_str(&value);
-                from = end;
-            }
-            None => {
-                filled.push_str("${");
-                from = at + 2;
-            }
+        if let Some(value) = is_name.then(|| value(name, at..end)).flatten() {
+            filled.push_str(&value);
+            from = end;
+        } else {
+            filled.push_str("${");
+            from = at + 2;
         }
     }
     filled.push_str(&text[from..]);

@@ -119,7 +119,7 @@ fn values(script: &Script, out: &mut dyn Write) -> io::Result<()> {
                 writeln!(out, "# {} is a secret: {}", binding.name, origin(reference))?;
             }
             Bound::Captured => {
-                writeln!(out, "# {} is known when the run is under way", binding.name)?
+                writeln!(out, "# {} is known when the run is under way", binding.name)?;
             }
         }
     }

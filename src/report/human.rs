@@ -31,6 +31,10 @@ impl<W: Write> Human<W> {
 
     /// # Errors
     /// Where nobody reads any more.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each event, in their order"
+    )]
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
         let node = event.node.as_deref().unwrap_or_default();
         match &event.what {
@@ -74,10 +78,10 @@ impl<W: Write> Human<W> {
                 )?;
             }
             What::SudoProven { user } => {
-                self.line(node, format_args!("{DIM}sudo as {user} works{DIM:#}"))?
+                self.line(node, format_args!("{DIM}sudo as {user} works{DIM:#}"))?;
             }
             What::BundleOpened { path, .. } => {
-                self.line(node, format_args!("{DIM}bundle {path}{DIM:#}"))?
+                self.line(node, format_args!("{DIM}bundle {path}{DIM:#}"))?;
             }
             What::BundleReopened { path, .. } => {
                 self.line(
@@ -132,7 +136,7 @@ impl<W: Write> Human<W> {
                 )?;
             }
             What::ValueCaptured { name, value } => {
-                self.line(node, format_args!("  {name} = {value}"))?
+                self.line(node, format_args!("  {name} = {value}"))?;
             }
             What::CheckHeld { check, tries, .. } => {
                 let tries = if *tries > 1 {
@@ -167,7 +171,7 @@ impl<W: Write> Human<W> {
                 self.line(node, format_args!("  check {check} {red}could not be asked{red:#}: {cause}  {DIM}{place}{DIM:#}"))?;
             }
             What::ConnectionLost { cause } => {
-                self.line(node, format_args!("  {cause}; looking for the node"))?
+                self.line(node, format_args!("  {cause}; looking for the node"))?;
             }
             What::Reattached { milliseconds } => {
                 self.line(

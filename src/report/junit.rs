@@ -1,4 +1,4 @@
-//! Results -> JUnit XML, as CI servers read it. The only file that names `quick_junit`.
+//! Results -> `JUnit` XML, as CI servers read it. The only file that names `quick_junit`.
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 

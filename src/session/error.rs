@@ -25,16 +25,16 @@ impl OpenError {
 pub enum Cause {
     #[error("authentication refused")]
     Auth,
-    #[error("host key of `{host}` is not known{}", key("; it shows ", fingerprint))]
+    #[error("host key of `{host}` is not known{}", key("; it shows ", fingerprint.as_ref()))]
     HostKeyUnknown {
         host: String,
         fingerprint: Option<String>,
     },
     #[error(
         "host key of `{host}` has changed{}{}{}",
-        key("; it shows ", fingerprint),
-        key(", on record is ", recorded),
-        key(" in ", record)
+        key("; it shows ", fingerprint.as_ref()),
+        key(", on record is ", recorded.as_ref()),
+        key(" in ", record.as_ref())
     )]
     HostKeyChanged {
         host: String,
@@ -71,9 +71,8 @@ pub enum Cause {
     Other,
 }
 
-fn key(before: &str, key: &Option<String>) -> String {
-    key.as_ref()
-        .map_or_else(String::new, |key| format!("{before}{key}"))
+fn key(before: &str, key: Option<&String>) -> String {
+    key.map_or_else(String::new, |key| format!("{before}{key}"))
 }
 
 /// A session that is no more, or never could do what was asked.

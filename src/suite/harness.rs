@@ -70,6 +70,7 @@ pub fn list(selected: &Selected, out: &mut dyn Write) -> io::Result<()> {
 ///
 /// # Errors
 /// Where nobody reads the output any more.
+#[expect(clippy::too_many_arguments, reason = "each is made somewhere else")]
 pub fn run(
     selected: Selected,
     selection: &Selection,

@@ -130,13 +130,12 @@ fn uses(text: &str) -> Vec<(usize, String)> {
         let line = 1 + text[..captures.get(0).unwrap().start()]
             .matches('\n')
             .count();
-        match captures.get(1) {
-            Some(name) => found.push((line, name.as_str().to_owned())),
-            None => {
-                let parts = top_level(&captures[2]);
-                let names = parts.iter().filter_map(|part| first.captures(part));
-                found.extend(names.map(|name| (line, name[1].to_owned())));
-            }
+        if let Some(name) = captures.get(1) {
+            found.push((line, name.as_str().to_owned()))
+        } else {
+            let parts = top_level(&captures[2]);
+            let names = parts.iter().filter_map(|part| first.captures(part));
+            found.extend(names.map(|name| (line, name[1].to_owned())));
         }
     }
     found

@@ -57,7 +57,7 @@ fn fence(random: &mut Random, number: usize) -> (String, String) {
         "$ prompt",
     ];
     let (first, rest) = random.one(
-        &[
+        [
             ("", ""),
             ("> ", "> "),
             ("- ", "  "),
@@ -301,5 +301,5 @@ fn deep_and_long_pages_are_read_in_time() {
         let _ = (lint(&manual), problems.len());
     }
     // What grows with the square of its input takes hours.
-    assert!(started.elapsed() < std::time::Duration::from_secs(240));
+    assert!(started.elapsed() < std::time::Duration::from_mins(4));
 }

@@ -580,7 +580,7 @@ async fn each_cause_of_a_failed_connection_is_told() {
     let error = refused(ssh(&|ssh| ssh.options.push("Frobnicate=yes".to_owned()))).await;
     assert_eq!(error.cause, Cause::Config, "{}", error.said);
     let error = refused(ssh(&|ssh| {
-        ssh.options[3] = "KexAlgorithms=diffie-hellman-group1-sha1".to_owned()
+        ssh.options[3] = "KexAlgorithms=diffie-hellman-group1-sha1".to_owned();
     }))
     .await;
     assert_eq!(error.cause, Cause::Algorithms, "{}", error.said);

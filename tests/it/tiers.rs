@@ -9,7 +9,7 @@ use crate::lab::Node;
 use crate::sshd::{Skip, Sshd, options, or_skip};
 use crate::tier;
 
-const BOUND: Duration = Duration::from_secs(120);
+const BOUND: Duration = Duration::from_mins(2);
 
 async fn sh(session: &Session, text: &str) -> Result<Done, Lost> {
     let script = Script::for_test("sh", text);

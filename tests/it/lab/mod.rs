@@ -20,7 +20,7 @@ use crate::tier;
 pub const PASSWORD: &str = "Wo5-canary'9 x";
 const PASSWORD_HASH: &str = "$6$opsbook$z1oVwsUbMbS3zNJwV9.VmlyVRMnYRIMqZmxmMZXvKcR8zjJy2OkMJ/B6DI/UMHOuPdP6WBfGtJjcW6dmDvWbz.";
 /// For everything that a node does by itself; ten times what a busy machine takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running node.
 pub struct Node {
