@@ -58,12 +58,13 @@ pub(crate) fn launch(
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
     let (operator, controller) = (operator_name(), controller_name());
+    let revision = self::revision(&context.root);
     let (mut journal, resume, first) = match launch {
         Launch::New => {
             let mut chance = [0; 2];
             let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
             let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
-            let started = started(context, &plan, &operator, &controller);
+            let started = started(&plan, &operator, &controller, &revision);
             (
                 Journal::create(&context.root, &run)?,
                 None,
@@ -108,7 +109,7 @@ pub(crate) fn launch(
     let event = journal.record(None, None, first)?;
     watchers[0](&event);
     let recorder = Recorder::new(journal, watchers);
-    let owner = owner(context, &plan, run.clone(), operator, controller);
+    let owner = owner(&plan, run.clone(), operator, controller, &revision);
     let plan = Arc::new(plan);
     let json = manner.json;
     let status = block_on(go(
@@ -284,31 +285,29 @@ pub(crate) fn sheet(
 
 /// What the bundle says of its holder.
 pub(crate) fn owner(
-    context: &Context,
     plan: &Plan,
     run: String,
     operator: String,
     controller: String,
+    (revision, _): &Revision,
 ) -> Owner {
-    let (revision, _) = revision(&context.root);
     Owner {
         run,
         operator,
         controller,
         procedure: plan.procedure.clone(),
         since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        revision,
+        revision: revision.clone(),
         message: None,
     }
 }
 
 pub(crate) fn started(
-    context: &Context,
     plan: &Plan,
     operator: &str,
     controller: &str,
+    (revision, clean): &Revision,
 ) -> RunStarted {
-    let (revision, clean) = revision(&context.root);
     RunStarted {
         procedure: plan.procedure.clone(),
         title: plan.title.clone(),
@@ -322,8 +321,8 @@ pub(crate) fn started(
         operator: operator.to_owned(),
         controller: controller.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        revision,
-        clean,
+        revision: revision.clone(),
+        clean: *clean,
         plans: plan
             .nodes
             .iter()
@@ -333,26 +332,23 @@ pub(crate) fn started(
 }
 
 /// The manual's git revision and whether its tree is clean; nothing without git.
-fn revision(root: &std::path::Path) -> (Option<String>, Option<bool>) {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git")
-            .arg("-C")
-            .arg(root)
-            .args(arguments)
-            .output()
-            .ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+pub(crate) type Revision = (Option<String>, Option<bool>);
+
+pub(crate) fn revision(root: &std::path::Path) -> Revision {
+    let mut git = Command::new("git");
+    git.arg("-C")
+        .arg(root)
+        .args(["status", "--porcelain=v2", "--branch", "--", "."]);
+    let Ok(output) = git.stdin(std::process::Stdio::null()).output() else {
+        return (None, None);
     };
-    let revision =
-        git(&["rev-parse", "--short=12", "HEAD"]).filter(|revision| !revision.is_empty());
-    let clean = revision
-        .as_ref()
-        .and_then(|_| git(&["status", "--porcelain", "--", "."]))
-        .map(|changes| changes.is_empty());
-    (revision, clean)
+    let text = String::from_utf8_lossy(&output.stdout);
+    let revision = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# branch.oid "));
+    let revision = revision.filter(|oid| output.status.success() && *oid != "(initial)");
+    let clean = revision.map(|_| text.lines().all(|line| line.starts_with('#')));
+    (revision.map(|oid| oid.chars().take(12).collect()), clean)
 }
 
 /// The person at the controller: the environment may not say, the password file does.

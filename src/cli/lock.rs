@@ -86,7 +86,7 @@ async fn act(args: &Lock, reach: &Reach, dir: &str, streams: &mut Streams) -> Re
                 revision: None,
                 message: Some(message.clone()),
             };
-            Bundle::open(reach.session(), dir, &owner, &random_mark(), None).await?;
+            Bundle::open(reach.session(), dir, &owner, &random_mark(), None, 0).await?;
             writeln!(
                 streams.out,
                 "{name}: held; `opsbook lock release {name} --run {run}` gives it up"

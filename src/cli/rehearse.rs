@@ -83,8 +83,9 @@ fn ready(
         format!("it cannot be planned: {}", messages.join("; "))
     })?;
     let (operator, controller) = (operator_name(), controller_name());
-    let started = started(context, &plan, &operator, &controller);
-    let owner = owner(context, &plan, String::new(), operator, controller);
+    let revision = crate::cli::launch::revision(&context.root);
+    let started = started(&plan, &operator, &controller, &revision);
+    let owner = owner(&plan, String::new(), operator, controller, &revision);
     Ok(Ready {
         plan: Arc::new(plan),
         started,

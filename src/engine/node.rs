@@ -403,9 +403,22 @@ impl NodeRun<'_> {
     ) -> Result<(Bundle, bool), Halt> {
         let run = self.recorder.run();
         let deadline = Instant::now() + OLD_SHELL;
+        // A record for each step, made at once; local steps are few.
+        let steps = if start_in.is_none() {
+            self.plan.steps.len()
+        } else {
+            0
+        };
         loop {
-            let held = match Bundle::open(session, dir, &self.options.owner, &self.token, start_in)
-                .await
+            let held = match Bundle::open(
+                session,
+                dir,
+                &self.options.owner,
+                &self.token,
+                start_in,
+                steps,
+            )
+            .await
             {
                 Ok(bundle) => return Ok((bundle, false)),
                 Err(BundleError::Held(held)) => held,

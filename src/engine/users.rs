@@ -48,7 +48,8 @@ impl NodeRun<'_> {
         if let Some(bundle) = reopened? {
             return Ok(bundle);
         }
-        let bundle = Bundle::open(&session, &dir, &self.options.owner, &self.token, None).await?;
+        let bundle =
+            Bundle::open(&session, &dir, &self.options.owner, &self.token, None, 0).await?;
         let token = self.token.clone();
         self.record(
             None,

@@ -33,6 +33,9 @@ const USUAL: [&str; 3] = [
     "ServerAliveCountMax=3",
 ];
 
+/// What is read and written at a time; small pieces cost more than they carry.
+const PIECE: usize = 256 << 10;
+
 /// For asking once more for an unknown host key.
 const PROBE: Duration = Duration::from_secs(10);
 
@@ -97,7 +100,8 @@ impl Route {
             let Some(mut stdin) = stdin else {
                 return Ok(());
             };
-            tokio::io::copy(from, &mut stdin).await?;
+            let mut from = tokio::io::BufReader::with_capacity(PIECE, from);
+            tokio::io::copy_buf(&mut from, &mut stdin).await?;
             stdin.shutdown().await
         };
         let said = async {

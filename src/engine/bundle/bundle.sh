@@ -60,7 +60,7 @@ obb_why() {
   echo "FAILED $1"
 }
 
-# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
+# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
   obb_parent=${obb_dir%/*}
@@ -72,7 +72,7 @@ obb_open() {
   if [ -e "$obb_dir" ]; then obb_ours "$obb_dir" && obb_blocked; return 0; fi
   obb_new=$obb_parent/.new.$3
   obb_e=$( (umask 077
-    mkdir "$obb_new" "$obb_new/steps" &&
+    set -f; mkdir "$obb_new" "$obb_new/steps" $(for obb_n in $8; do echo "$obb_new/steps/$obb_n"; done) &&
     : >"$obb_new/lock" && : >"$obb_new/live" &&
     printf '%s\n' "$2" >"$obb_new/owner" && printf '%s\n' "$3" >"$obb_new/token" &&
     printf '%s\n' "$5" >"$obb_new/recorder" && printf '%s\n' "$6" >"$obb_new/run" &&
@@ -91,8 +91,8 @@ obb_open() {
 obb_blocked() {
   echo "HELD $(obb_alive "$obb_dir")"
   obb_n=0
-  for obb_f in "$obb_dir"/steps/*; do
-    obb_f=${obb_f##*/}; obb_f=${obb_f%%[!0-9]*}
+  for obb_f in "$obb_dir"/steps/*/started; do
+    obb_f=${obb_f%/started}; obb_f=${obb_f##*/}; obb_f=${obb_f%%[!0-9]*}
     [ "${obb_f:-0}" -le $obb_n ] || obb_n=$obb_f
   done
   echo "STEP $obb_n"
@@ -183,18 +183,21 @@ obb_aside() {
 obb_step() {
   obb_mine || return 0
   obb_s=$obb_dir/steps/$1
-  obb_e=$( (umask 077
-    if [ ! -d "$obb_s" ]; then
-      mkdir "$obb_s" || exit 1
-      if [ ! -O "$obb_dir" ]; then set -- "$@" $(ls -ldn "$obb_dir") && chown "${11}:${12}" "$obb_s"; fi
-    fi
-    # One start for each directory, whatever happens to the connection in between.
-    (set -C; : >"$obb_s/started") 2>/dev/null || exit 9
-    printf '%s' "$8" >"$obb_s/script" && printf '%s\n' "$7" >"$obb_s/values" &&
-    : >>"$obb_s/out" && : >>"$obb_s/err" &&
+  umask 077
+  if [ ! -d "$obb_s" ]; then
+    obb_e=$(mkdir "$obb_s" 2>&1) || { obb_why "$obb_e" "$obb_s"; return 0; }
+    if [ ! -O "$obb_dir" ]; then set -- "$@" $(ls -ldn "$obb_dir") && chown "${11}:${12}" "$obb_s"; fi
+  fi
+  # One start for each directory, whatever happens to the connection in between.
+  set -C
+  if true >"$obb_s/started"; then set +C; else set +C; echo EXISTS; return 0; fi 2>/dev/null
+  if { printf '%s' "$8" >"$obb_s/script" && printf '%s\n' "$7" >"$obb_s/values" &&
+    true >>"$obb_s/out" && true >>"$obb_s/err" &&
     # Room for the status is taken now: a step must not lose its end to a full disk.
-    printf '%-40s\n' running >"$obb_s/status.n" || { rm -f "$obb_s/started" "$obb_s/values"; exit 1; }) 2>&1) || {
-      if [ $? = 9 ]; then echo EXISTS; else obb_why "$obb_e" "$obb_s"; fi; return 0; }
+    printf '%-40s\n' running >"$obb_s/status.n"; } 2>"$obb_s/why"; then :; else
+    obb_e=$(cat "$obb_s/why"); rm -f "$obb_s/started" "$obb_s/values"
+    obb_why "$obb_e" "$obb_s"; return 0
+  fi
   obb_boot
   umask "$obb_umask"
   $obb_setsid sh "$obb_dir/recorder" "$obb_s" "$obb_run:$obb_s" "$obb_bootid" "$2" "$3" "$4" "$5" "$6" </dev/null >/dev/null 2>&1 8<&- &
@@ -287,12 +290,9 @@ obb_left() {
 obb_archive() {
   obb_h=${obb_dir%/*}/history
   obb_e=$( (umask 077; mkdir -p "$obb_h/$1") 2>&1) || { echo "FAILED $obb_e"; return 1; }
-  cp "$obb_dir/owner" "$obb_h/$1/owner" 2>/dev/null || :
-  for obb_f in "$obb_dir"/steps/*; do
-    [ -d "$obb_f" ] || continue
-    rm -f "$obb_f/values" "$obb_f/state"
-    mv "$obb_f" "$obb_h/$1/" 2>/dev/null || cp -R "$obb_f" "$obb_h/$1/" 2>/dev/null || :
-  done
+  rm -f "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir"/steps/*/why
+  mv "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/" 2>/dev/null ||
+    cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/" 2>/dev/null || :
   obb_old=${obb_dir%/*}/.old.$$
   obb_e=$(mv -T "$obb_dir" "$obb_old" 2>&1) || { echo "FAILED $obb_e"; return 1; }
   rm -rf "$obb_old" 2>/dev/null || :

@@ -159,7 +159,7 @@ impl Held {
 
 impl Bundle {
     /// Publishes a new bundle with its owner, by one rename. Its first step starts in
-    /// `start_in`, or in the bundle itself.
+    /// `start_in`, or in the bundle itself; `steps` directories are made for their records.
     ///
     /// # Errors
     /// [`BundleError::Held`] where there is one; nothing was touched.
@@ -169,6 +169,7 @@ impl Bundle {
         owner: &Owner,
         token: &str,
         start_in: Option<&str>,
+        steps: usize,
     ) -> Result<Self, BundleError> {
         session.load(FUNCTIONS).await?;
         let owner_line =
@@ -179,7 +180,18 @@ impl Bundle {
             quote(folder.as_bytes(), &mut state);
         }
         let state = String::from_utf8_lossy(&state);
-        let arguments = [dir, &owner_line, token, &owner.run, RECORDER, RUN, &state];
+        let numbers: Vec<String> = (1..=steps).map(|number| number.to_string()).collect();
+        let numbers = numbers.join(" ");
+        let arguments = [
+            dir,
+            &owner_line,
+            token,
+            &owner.run,
+            RECORDER,
+            RUN,
+            &state,
+            &numbers,
+        ];
         let answer = exclusive(session, "obb_open", &arguments).await?;
         Self::opened(session, dir, &owner.run, &answer)
     }

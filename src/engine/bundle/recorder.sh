@@ -80,8 +80,11 @@ fi
 case $accepted in
   *" $s "*)
     if [ $how = exited ] && [ -f state ]; then
-      last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; done <state
-      case $last in "cd '"*) mv state ../../state ;; *) how=disk-full ;; esac
+      all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
+"; done <state
+      old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
+"; done 2>/dev/null <../../state
+      case $last in "cd '"*) [ "$all" = "$old" ] || mv state ../../state ;; *) how=disk-full ;; esac
     fi ;;
 esac
 printf '%-40s\n' "$s $how" 1<>status.n && mv status.n status

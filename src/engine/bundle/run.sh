@@ -12,14 +12,14 @@ ob_keep() {
     if [ "$ob_w" ]; then ob_put "$ob_n=" "$ob_v"; fi
   done >"$ob_step/state"
   # What is exported stays exported.
+  ob_w=; [ -z "$ob_saved" ] || ob_w=$(export -p)
   for ob_n in $ob_saved; do
-    case $(export -p) in *"export $ob_n="* | *"declare -x $ob_n="*) echo "export $ob_n" ;; esac
+    case $ob_w in *"export $ob_n="* | *"declare -x $ob_n="*) echo "export $ob_n" ;; esac
   done >>"$ob_step/state"
-  ob_put 'cd ' "$(pwd; echo x)" >>"$ob_step/state"
+  ob_put 'cd ' "$PWD" >>"$ob_step/state"
 }
 ob_put() {
   ob_r=$2 ob_q=
-  case $1 in 'cd ') ob_r=${ob_r%??} ;; esac
   while :; do
     case $ob_r in *"'"*) ob_q=$ob_q${ob_r%%"'"*}"'\\''"; ob_r=${ob_r#*"'"} ;; *) break ;; esac
   done
