@@ -7,9 +7,9 @@ use crate::engine::reach::Reach;
 use crate::engine::scope::Scope;
 use crate::engine::secrets::Secrets;
 use crate::event::Evidence;
-use crate::manual::Expect;
+use crate::manual::{Expect, ExpectKind};
 use crate::manual::expect::decide;
-use crate::plan::{Ask, Case, Script, probe, ran, transcript};
+use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
 use crate::session::{Done, End, Limits, Lost};
 use crate::vocabulary::{Assertion, CannotLook, Decision, Evidence as Found, Facts};
 
@@ -191,40 +191,25 @@ fn of_transcript(
     if let Some(why) = cut_short(done, limit) {
         return Outcome::Unknown(why);
     }
-    let (ran, rest) = ran(&done.out, mark);
-    for (index, command) in script.commands().iter().enumerate() {
+    let (ran, rest) = ran(&done.out, &done.err, mark);
+    let wrong = |command: &PlannedCommand, ran: &Ran| {
+        let expect = command.expect.as_ref()?;
         let text = command.text.trim_end();
-        let Some(ran) = ran.get(index) else {
+        wrong_display(expect, &filled(expect), &ran.out, &ran.err, text)
+    };
+    for (index, command) in script.commands().iter().enumerate() {
+        let last = index + 1 == script.commands().len();
+        let (ran, status, early) = match ran.get(index) {
+            Some(ran) => (ran, ran.status, false),
             // It ended the shell itself: its status is the script's.
-            if done.status == command.exit && index + 1 == script.commands().len() {
-                let wrong = command
-                    .expect
-                    .as_ref()
-                    .and_then(|expect| wrong_output(expect, &filled(expect), &rest, text));
-                return wrong.map_or(Outcome::Held, |evidence| Outcome::Failed(vec![evidence]));
-            }
-            return Outcome::Failed(vec![wrong_status(
-                &[command.exit],
-                done.status,
-                &rest,
-                &done.err,
-                text,
-            )]);
+            None => (&rest, done.status, !last),
         };
-        if ran.status != command.exit {
-            return Outcome::Failed(vec![wrong_status(
-                &[command.exit],
-                ran.status,
-                &ran.out,
-                &done.err,
-                text,
-            )]);
+        if status != command.exit || early {
+            let text = command.text.trim_end();
+            let evidence = wrong_status(&[command.exit], status, &ran.out, &ran.err, text);
+            return Outcome::Failed(vec![evidence]);
         }
-        let wrong = command
-            .expect
-            .as_ref()
-            .and_then(|expect| wrong_output(expect, &filled(expect), &ran.out, text));
-        if let Some(evidence) = wrong {
+        if let Some(evidence) = wrong(command, ran) {
             return Outcome::Failed(vec![evidence]);
         }
     }
@@ -266,6 +251,29 @@ pub fn wrong_output(expect: &Expect, expected: &str, out: &[u8], text: &str) -> 
         found: harmless(or_nothing(mismatch.found).as_bytes()),
         how: Some(text.trim_end().to_owned()),
     })
+}
+
+/// The same for what a transcript shows: a terminal shows standard error, too.
+#[must_use]
+pub fn wrong_display(
+    expect: &Expect,
+    expected: &str,
+    out: &[u8],
+    err: &[u8],
+    text: &str,
+) -> Option<Evidence> {
+    let wrong = wrong_output(expect, expected, out, text)?;
+    if expect.kind != ExpectKind::Text || err.iter().all(u8::is_ascii_whitespace) {
+        return Some(wrong);
+    }
+    let mut both = out.to_vec();
+    if !both.is_empty() && both.last() != Some(&b'\n') {
+        both.push(b'\n');
+    }
+    both.extend_from_slice(err);
+    let of_both = wrong_output(expect, expected, &both, text)?;
+    let silent = out.iter().all(u8::is_ascii_whitespace);
+    Some(if silent { of_both } else { wrong })
 }
 
 fn evidence(found: Found) -> Evidence {

@@ -29,6 +29,8 @@ pub(super) struct Execution<'a> {
     pub script: &'a [u8],
     /// It is given a secret.
     pub secret: bool,
+    /// It is a transcript's: what the page shows may come from standard error, too.
+    pub shown: bool,
 }
 
 /// How it ended.
@@ -114,7 +116,7 @@ impl NodeRun<'_> {
             StepState::NotStarted
         };
         let over = match state {
-            StepState::Done(_) => !self.unknown,
+            StepState::Done(ref done) => !(self.unknown && done.how == How::Exited),
             StepState::Unknown | StepState::Rebooted => true,
             StepState::NotStarted | StepState::Running(_) => false,
         };

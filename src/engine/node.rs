@@ -483,6 +483,9 @@ impl NodeRun<'_> {
             Some(root) => root.left().await?,
             None => Vec::new(),
         };
+        if self.old_local.is_some() {
+            self.local_bundle().await?;
+        }
         if let Some(local) = self.local.take() {
             let path = local.dir.clone();
             local.close().await?;
@@ -659,6 +662,7 @@ impl NodeRun<'_> {
             None => self.opened(&session, &dir, Some(&start_in)).await?.0,
         };
         self.local = Some(bundle.clone());
+        self.old_local = None;
         self.scope.set_state(On::Local, &dir);
         let token = self.token.clone();
         self.record(
@@ -737,14 +741,13 @@ impl NodeRun<'_> {
         let path = bundle.dir.clone();
         self.reach = reach;
         self.bundle = Some(bundle);
+        // The local session went with the old reach; its bundle is opened again when needed,
+        // at the latest to close it.
+        if self.local.take().is_some() {
+            self.old_local = Some(self.token.clone());
+        }
         self.token.clone_from(&token);
         self.users.clear();
-        // The local session went with the old reach; its bundle is opened again when needed.
-        self.old_local = self
-            .local
-            .take()
-            .map(|_| token.clone())
-            .or(self.old_local.take());
         let milliseconds = u64::try_from(lost.elapsed().as_millis()).unwrap_or(u64::MAX);
         let write = || -> Result<(), Halt> {
             if rebooted {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::bundle::{How, StepDone, StepState};
-use crate::engine::check::{Outcome, wrong_output, wrong_status};
+use crate::engine::check::{Outcome, wrong_display, wrong_status};
 use crate::engine::execute::{Ended, Execution, left_over};
 use crate::engine::node::{Halt, NodeRun};
 use crate::engine::question::{Answer, Asked};
@@ -278,6 +278,7 @@ impl NodeRun<'_> {
             values: &values,
             script: script.text().as_bytes(),
             secret: secretive(script),
+            shown: false,
         };
         let ended = self.execute(&work).await?;
         let worked = self
@@ -313,6 +314,7 @@ impl NodeRun<'_> {
                 values: &values,
                 script: text.as_bytes(),
                 secret: secretive(script),
+                shown: true,
             };
             if rerun {
                 let next = format!("{}-{}", step.number, index + 2);
@@ -332,6 +334,9 @@ impl NodeRun<'_> {
                 .await?;
             if worked.status != Status::Ok {
                 break;
+            }
+            if let (Some(name), true) = (&step.capture, index + 1 == script.commands().len()) {
+                worked = self.capture(&work, name, worked).await?;
             }
         }
         Ok(worked)
@@ -451,9 +456,10 @@ impl NodeRun<'_> {
                 "it printed more than 4 MiB, which is not compared",
             ));
         }
-        let (out, _) = self.outputs(work, &done, COMPARED).await?;
+        let (out, err) = self.outputs(work, &done, COMPARED).await?;
+        let err = if work.shown { err } else { Vec::new() };
         let expected = self.scope.filled(&self.plan.node, &expect.text.text);
-        match wrong_output(expect, &expected, &out, text) {
+        match wrong_display(expect, &expected, &out, &err, text) {
             None => Ok(Worked::ok(Some(done.status))),
             Some(evidence) => Ok(Worked::failed(done.status, self.mask(evidence))),
         }

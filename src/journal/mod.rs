@@ -301,14 +301,17 @@ impl Record {
         steps
     }
 
-    /// Steps that ended without anybody knowing how: the node may know by now.
+    /// Steps whose latest end says that opsbook could not do or could not know: the node may
+    /// know by now.
     #[must_use]
     pub fn unknown(&self, node: &str) -> std::collections::BTreeSet<usize> {
         let mut unknown = std::collections::BTreeSet::new();
         let events = self.events.iter();
         for event in events.filter(|event| event.node.as_deref() == Some(node)) {
             match (&event.what, event.step) {
-                (What::StepEnded(ended), Some(step)) if ended.outcome_unknown => {
+                (What::StepEnded(ended), Some(step))
+                    if ended.outcome_unknown || ended.status == Status::Error =>
+                {
                     unknown.insert(step);
                 }
                 (What::StepEnded(_), Some(step)) => {

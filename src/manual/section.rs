@@ -308,10 +308,11 @@ impl Assembly<'_> {
     }
 
     fn script_step(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
-        let Some(script) = self.script(block, tag) else {
+        let Some(mut script) = self.script(block, tag) else {
             self.answers = Some(Answers::Broken);
             return;
         };
+        self.transcript_exit(tag, &attributes, &mut script);
         self.step(block, tag, attributes, title, Work::Script(script));
     }
 
@@ -395,6 +396,25 @@ impl Assembly<'_> {
             expect: None,
             checks: Vec::new(),
         });
+    }
+
+    /// `exit=` on a transcript of one command is that command's status; with more, each shows
+    /// its own.
+    fn transcript_exit(&mut self, tag: &Tag, attributes: &Attributes, script: &mut Script) {
+        let (Some(exit), [first, more @ ..]) = (&attributes.exit, &mut script.commands[..]) else {
+            return;
+        };
+        match exit[..] {
+            [status] if more.is_empty() && first.exit == 0 => first.exit = status,
+            _ => self.problems.push(
+                Problem::error(
+                    "exit-of-transcript",
+                    self.span(&tag.range),
+                    "the statuses of a transcript stand in it",
+                )
+                .hint("write `exit N` below the command"),
+            ),
+        }
     }
 
     fn step_span(&self, tag: &Tag, attributes: &Attributes) -> Span {

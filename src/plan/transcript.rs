@@ -7,10 +7,11 @@ use std::sync::Arc;
 use crate::plan::Script;
 
 /// What one command of a transcript did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran {
     pub status: i32,
     pub out: Vec<u8>,
+    pub err: Vec<u8>,
 }
 
 /// One script for all commands; it ends at the first whose exit status is not the one that
@@ -21,7 +22,7 @@ pub fn transcript(script: &Script, mark: &str) -> Script {
     for command in &script.commands {
         let _ = write!(
             text,
-            "{}\nob_status=$?\nprintf '\\n%s %s\\n' '{mark}' \"$ob_status\"\n[ \"$ob_status\" = {} ] || exit 0\n",
+            "{}\nob_status=$?\nprintf '\\n%s %s\\n' '{mark}' \"$ob_status\"\nprintf '\\n%s\\n' '{mark}' >&2\n[ \"$ob_status\" = {} ] || exit 0\n",
             command.text.trim_end_matches('\n'),
             command.exit
         );
@@ -33,13 +34,14 @@ pub fn transcript(script: &Script, mark: &str) -> Script {
     }
 }
 
-/// Takes the output of such a script apart: one entry for each command that ended. What
+/// Takes both outputs of such a script apart: one entry for each command that ended. What
 /// follows the last mark belongs to a command that did not.
 #[must_use]
-pub fn ran(out: &[u8], mark: &str) -> (Vec<Ran>, Vec<u8>) {
+pub fn ran(out: &[u8], err: &[u8], mark: &str) -> (Vec<Ran>, Ran) {
     let needle = format!("\n{mark} ");
+    let bare = format!("\n{mark}\n");
     let mut ran = Vec::new();
-    let mut rest = out;
+    let (mut rest, mut err) = (out, err);
     while let Some(at) = memchr::memmem::find(rest, needle.as_bytes()) {
         let tail = &rest[at + needle.len()..];
         let Some(end) = memchr::memchr(b'\n', tail) else {
@@ -49,13 +51,21 @@ pub fn ran(out: &[u8], mark: &str) -> (Vec<Ran>, Vec<u8>) {
             .ok()
             .and_then(|text| text.parse().ok());
         let Some(status) = status else { break };
+        let said = memchr::memmem::find(err, bare.as_bytes()).unwrap_or(err.len());
         ran.push(Ran {
             status,
             out: rest[..at].to_vec(),
+            err: err[..said].to_vec(),
         });
+        err = err.get(said + bare.len()..).unwrap_or_default();
         rest = &tail[end + 1..];
     }
-    (ran, rest.to_vec())
+    let rest = Ran {
+        status: 0,
+        out: rest.to_vec(),
+        err: err.to_vec(),
+    };
+    (ran, rest)
 }
 
 #[cfg(test)]
@@ -64,12 +74,13 @@ mod tests {
 
     #[test]
     fn output_is_taken_apart_at_the_marks() {
-        let (ran, rest) = ran(b"one\n\nM 0\n\nM 3\ntwo", "M");
-        let entry = |status, out: &[u8]| Ran {
+        let (ran, rest) = ran(b"one\n\nM 0\n\nM 3\ntwo", b"\nM\noh\n\nM\nah", "M");
+        let entry = |status, out: &[u8], err: &[u8]| Ran {
             status,
             out: out.to_vec(),
+            err: err.to_vec(),
         };
-        assert_eq!(ran, [entry(0, b"one\n"), entry(3, b"")]);
-        assert_eq!(rest, b"two");
+        assert_eq!(ran, [entry(0, b"one\n", b""), entry(3, b"", b"oh\n")]);
+        assert_eq!(rest, entry(0, b"two", b"ah"));
     }
 }

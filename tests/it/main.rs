@@ -10,6 +10,7 @@ mod manual;
 mod nodes;
 mod project;
 mod session;
+mod soak;
 mod sshd;
 mod suite;
 mod tier;

@@ -221,6 +221,9 @@ obb_state() {
     obb_p=0; read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || :
     echo "RUNNING $obb_p"; return 0
   fi
+  # Without its recorder it may run all the same; how it ends, nobody will know.
+  if [ "$obb_pb" = "$obb_bootid" ] && read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" &&
+    obb_start "$obb_p" && [ "$obb_st" = "$obb_pst" ]; then echo "RUNNING $obb_p"; return 0; fi
   # It may have ended between the two looks.
   if [ -f "$obb_s/status" ]; then obb_done "$1"
   elif [ -n "$obb_pb" ] && [ "$obb_pb" != "$obb_bootid" ]; then echo REBOOTED
@@ -261,8 +264,11 @@ obb_stop() {
   obb_mine || return 0
   obb_s=$obb_dir/steps/$1
   (umask 077; : >"$obb_s/stop")
-  read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || return 0
-  obb_kill "$obb_p" TERM
+  # Started a moment ago: who runs may not be known yet.
+  obb_w=0
+  until [ -s "$obb_s/pid" ] || [ $obb_w -ge 5 ]; do sleep 1; obb_w=$((obb_w+1)); done
+  read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || { obb_state "$1"; return 0; }
+  [ -f "$obb_s/status" ] || obb_kill "$obb_p" TERM
   obb_w=0
   while [ ! -f "$obb_s/status" ] && [ $obb_w -lt 10 ]; do sleep 1; obb_w=$((obb_w+1)); done
   [ -f "$obb_s/status" ] || obb_kill "$obb_p" KILL

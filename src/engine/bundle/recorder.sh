@@ -44,6 +44,8 @@ watch() {
   t=0
   while sleep 1; do
     t=$((t+1)); cut_off
+    # The recorder may be killed: the limit holds for as long as anything of the step lives.
+    kill -0 $$ 2>/dev/null || alive || return
     if [ $t -ge "$limit" ]; then : >timed-out; end; return; fi
   done
 }
@@ -58,7 +60,9 @@ w=$!
 wait $p; s=$?
 kill $w 2>/dev/null
 how=exited
-if [ -e timed-out ]; then how=timed-out; elif [ -e stop ]; then how=stopped; fi
+# One that did its work before it could be stopped was not stopped.
+case $accepted in *" $s "*) stopped= ;; *) stopped=stop ;; esac
+if [ -e timed-out ]; then how=timed-out; elif [ -e "${stopped:-none}" ]; then how=stopped; fi
 [ $how = exited ] || end
 if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >left; fi
 if [ $how != exited ]; then

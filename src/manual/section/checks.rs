@@ -15,9 +15,10 @@ impl Assembly<'_> {
         title: String,
     ) {
         self.answers = Some(Answers::Broken);
-        let Some(script) = self.script(block, tag) else {
+        let Some(mut script) = self.script(block, tag) else {
             return;
         };
+        self.transcript_exit(tag, &attributes, &mut script);
         let check = Check {
             name: String::new(),
             title,

@@ -70,7 +70,11 @@ impl Assembly<'_> {
             );
             return;
         }
-        *slot = Some(expect);
+        // Of a transcript it is what the last command prints.
+        match script.commands.last_mut() {
+            Some(command) => command.expect = Some(expect),
+            None => *slot = Some(expect),
+        }
         let name = self.blocks[name].name.clone();
         self.blocks[block].name = name;
     }

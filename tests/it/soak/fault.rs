@@ -1,0 +1,144 @@
+//! What goes wrong while a controller runs, and when.
+
+use std::path::Path;
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+
+use super::Chance;
+use crate::sshd::{Sshd, kill, tree};
+
+/// One thing that goes wrong, so long after the controller was started.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    None,
+    /// The controller is killed.
+    Kill(Duration),
+    /// It is told to end, so many times.
+    Interrupt(Duration, &'static str, usize),
+    /// One of its processes, or of the node's, is killed.
+    Strike(Duration),
+    /// One of these is frozen for a while.
+    Freeze(Duration, Duration),
+    /// A disk is full from then on: the node's, or the controller's.
+    Fill(Duration, Disk),
+    /// A second controller wants to go on with the same run.
+    Rival(Duration),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Disk {
+    Node,
+    Controller,
+}
+
+impl Fault {
+    pub fn random(chance: &mut Chance, disks: bool) -> Fault {
+        let when = chance.milliseconds(2500);
+        match chance.below(if disks { 12 } else { 9 }) {
+            0..=2 => Fault::Kill(when),
+            3 => Fault::Interrupt(when, chance.of(&["TERM", "INT"]), 1 + chance.below(3)),
+            4 | 5 => Fault::Strike(when),
+            6 => Fault::Freeze(when, chance.milliseconds(2000)),
+            7 => Fault::Rival(when),
+            8 => Fault::None,
+            9 | 10 => Fault::Fill(when, Disk::Node),
+            _ => Fault::Fill(when, Disk::Controller),
+        }
+    }
+
+    /// It may destroy the record that a step leaves on the node, so that nothing can be known.
+    pub fn blinds(&self) -> bool {
+        matches!(self, Fault::Strike(_) | Fault::Fill(..))
+    }
+
+    /// Lets it happen; true where the controller did not end by itself.
+    pub fn strike(
+        &self,
+        controller: &mut Child,
+        node: Option<&Sshd>,
+        disks: &[(Disk, &Path)],
+        chance: &mut Chance,
+        rival: &mut dyn FnMut(),
+    ) -> bool {
+        let (Fault::Kill(when)
+        | Fault::Interrupt(when, ..)
+        | Fault::Strike(when)
+        | Fault::Freeze(when, _)
+        | Fault::Fill(when, _)
+        | Fault::Rival(when)) = self
+        else {
+            return false;
+        };
+        if ended_within(controller, *when) {
+            return false;
+        }
+        match self {
+            Fault::Kill(_) => {
+                kill(controller.id(), "KILL");
+                return true;
+            }
+            Fault::Interrupt(_, signal, times) => {
+                for _ in 0..*times {
+                    kill(controller.id(), signal);
+                    if ended_within(controller, Duration::from_millis(300)) {
+                        break;
+                    }
+                }
+            }
+            Fault::Strike(_) => kill(victim(controller, node, chance), "KILL"),
+            Fault::Freeze(_, time) => {
+                let victim = victim(controller, node, chance);
+                kill(victim, "STOP");
+                std::thread::sleep(*time);
+                kill(victim, "CONT");
+            }
+            Fault::Fill(_, disk) => {
+                if let Some((_, path)) = disks.iter().find(|(which, _)| which == disk) {
+                    fill(path);
+                }
+            }
+            Fault::Rival(_) => rival(),
+            Fault::None => {}
+        }
+        false
+    }
+}
+
+/// Waits for the end of the controller.
+fn ended_within(controller: &mut Child, time: Duration) -> bool {
+    let begun = Instant::now();
+    loop {
+        if controller.try_wait().unwrap().is_some() {
+            return true;
+        }
+        if begun.elapsed() >= time {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+/// Any process below the controller or the node's server; the controller where there is none.
+fn victim(controller: &Child, node: Option<&Sshd>, chance: &mut Chance) -> u32 {
+    let mut all: Vec<u32> = tree(controller.id()).into_iter().skip(1).collect();
+    if let Some(node) = node {
+        all.extend(node.processes().into_iter().skip(1));
+    }
+    if all.is_empty() {
+        controller.id()
+    } else {
+        chance.of(&all)
+    }
+}
+
+/// To the last byte, though something may be freed and written again in between.
+fn fill(disk: &Path) {
+    let _ = Command::new("dd")
+        .args(["if=/dev/zero", "bs=64k"])
+        .arg(format!("of={}", disk.join("filler").display()))
+        .output();
+    let _ = Command::new("dd")
+        .args(["if=/dev/zero", "bs=1", "count=70000"])
+        .arg(format!("of={}", disk.join("filler2").display()))
+        .output();
+}
