@@ -15,6 +15,8 @@ use crate::session::Lost;
 /// First look at the output of a step that does not end at once, and every look after it.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
 const NEXT_LOOK: Duration = Duration::from_millis(400);
+/// It is asked for after so many looks.
+const LOOKS_A_QUESTION: u32 = 12;
 /// A step that an earlier session started is waited for in pieces of this many seconds.
 const WAIT_PIECE: u64 = 20;
 
@@ -189,6 +191,7 @@ impl NodeRun<'_> {
         let mut state = std::pin::pin!(state);
         let mut interrupts = self.options.interrupts.clone();
         let mut look = Instant::now() + FIRST_LOOK;
+        let (mut looks, mut ended) = (0_u32, false);
         loop {
             tokio::select! {
                 biased;
@@ -213,6 +216,16 @@ impl NodeRun<'_> {
                 () = tokio::time::sleep_until(look.into()) => {
                     let pieces = follower.poll(bundle).await?;
                     self.show(work.step, pieces)?;
+                    looks += 1;
+                    // Who waits on the node for the end may be killed there.
+                    if looks % LOOKS_A_QUESTION == 0 {
+                        let now = bundle.state(&work.label).await?;
+                        let over = !matches!(now, StepState::NotStarted | StepState::Running(_));
+                        if over && ended {
+                            return Ok(Some(now));
+                        }
+                        ended = over;
+                    }
                     look = Instant::now() + NEXT_LOOK;
                 }
             }

@@ -466,7 +466,14 @@ impl NodeRun<'_> {
                 ));
             }
             self.touched = true;
-            self.step(step).await?;
+            if step.number < first {
+                // It must not forget what the steps after it have set.
+                let mut again = step.clone();
+                again.saved.clone_from(&plan.steps[first - 2].saved);
+                self.step(&again).await?;
+            } else {
+                self.step(step).await?;
+            }
             if self.options.stop_after == Some(step.number) && step.number < plan.steps.len() {
                 return Err(Halt::end(
                     Status::Stopped,
