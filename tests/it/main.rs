@@ -3,6 +3,7 @@
 mod architecture;
 mod book;
 mod checks;
+mod corpus;
 mod crash;
 mod faults;
 mod lab;
