@@ -31,3 +31,7 @@ bench *ARGS:
 # Feed a parser with made-up input; needs cargo-fuzz and a nightly toolchain
 fuzz TARGET *ARGS:
     cargo +nightly fuzz run {{TARGET}} {{ARGS}}
+
+# Random procedures with random faults, for so many minutes; what breaks the promise is kept
+soak MINUTES="60":
+    OPSBOOK_SOAK_MINUTES={{MINUTES}} cargo test --test it soak:: -- --nocapture

@@ -23,6 +23,9 @@ procps /bin/ps
 busybox-static /bin/busybox
 systemd /lib/systemd/systemd
 nginx-light /usr/sbin/nginx
+etcd-server /usr/bin/etcd
+etcd-client /usr/bin/etcdctl
+postgresql /usr/bin/pg_lsclusters
 python3-venv /usr/bin/python3
 shellcheck /usr/bin/shellcheck
 curl /usr/bin/curl

@@ -450,7 +450,7 @@ impl NodeRun<'_> {
             let before = statuses.get(&step.number);
             if step.number < first {
                 // Set-up is idempotent, and what comes after may need it again.
-                if !(resume.is_some() && step.setup) {
+                if !(resume.is_some() && step.setup && first <= plan.steps.len()) {
                     continue;
                 }
             }

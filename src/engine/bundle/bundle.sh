@@ -302,6 +302,12 @@ obb_archive() {
   obb_old=${obb_dir%/*}/.old.$$
   obb_e=$(mv -T "$obb_dir" "$obb_old" 2>&1) || { echo "FAILED $obb_e"; return 1; }
   rm -rf "$obb_old" 2>/dev/null || :
+  # Half-made bundles of controllers that died over them; the living hold theirs.
+  if command -v flock >/dev/null 2>&1; then
+    for obb_f in "${obb_dir%/*}"/.new.*; do
+      [ -d "$obb_f" ] && ! obb_held "$obb_f" && rm -rf "$obb_f"
+    done
+  fi
   # Run ids sort by time: the oldest come first.
   obb_k=$2; set -- "$obb_h"/*
   while [ $# -gt "$obb_k" ]; do rm -rf "$1"; shift; done
