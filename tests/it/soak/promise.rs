@@ -119,7 +119,11 @@ fn may_repeat(ended: &StepEnded, blinded: bool) -> bool {
     match ended.status {
         Status::Failed | Status::TimedOut => true,
         Status::Stopped => !ended.outcome_unknown,
-        Status::Error => ended.outcome_unknown && blinded,
+        // What it set is lost with its record, which the run says.
+        Status::Error if blinded => {
+            let full = |cause: &String| cause.contains("disk is full");
+            ended.outcome_unknown || ended.cause.as_ref().is_some_and(full)
+        }
         _ => false,
     }
 }
