@@ -1,9 +1,16 @@
 //! One binary for every test that needs a real shell, a real `sshd` or the real command line.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
+
 mod architecture;
 mod book;
 mod checks;
 mod corpus;
+mod cli;
 mod crash;
 mod faults;
 mod lab;

@@ -47,11 +47,6 @@ pub fn is_root() -> bool {
     rustix::process::getuid().is_root()
 }
 
-/// `CI=true`, as root: nothing may be left out.
-pub fn is_strict() -> bool {
-    is_root() && std::env::var("CI").is_ok_and(|ci| ci == "true")
-}
-
 fn has(files: &[&str]) -> Result<(), Skip> {
     match files.iter().find(|file| !Path::new(file).exists()) {
         None => Ok(()),

@@ -1,0 +1,84 @@
+//! What the command line says, whole: results on standard output, talk on standard error.
+
+use crate::project::Project;
+
+const PAGE: &str = "# Page\n\n## Greet\n\n```yaml procedure\nid: greet\n```\n\n```sh step id=say\necho hello\n```\n\n```sh check id=said\ntrue\n```\n";
+
+#[test]
+fn a_run_that_goes_well() {
+    let project = Project::new(PAGE);
+    let expected = "\
+greet  Greet
+manual not under version control, on here, run [..]
+reached as [..] in [..] ms [..]
+bundle [..]/home/.opsbook/bundle
+
+1 say  Greet (at most 10m)
+...
+  OK [..] s
+
+here: OK
+";
+    let said = project
+        .opsbook(&["run", "greet", "here"])
+        .out(expected)
+        .check();
+    said.has("check greet::said holds");
+}
+
+#[test]
+fn an_unknown_procedure() {
+    let project = Project::new(PAGE);
+    let expected =
+        "error: no procedure `gret` in this manual\n...\nhint: did you mean `greet`?\n...\n";
+    let call = project.opsbook(&["run", "gret", "here"]);
+    call.status(2).err(expected).check();
+}
+
+#[test]
+fn an_unknown_node() {
+    let project = Project::new(PAGE);
+    let expected = "error: unknown node `her`\n...\nhint: did you mean `here`?\n...\n";
+    let call = project.opsbook(&["run", "greet", "her"]);
+    call.status(2).err(expected).check();
+}
+
+#[test]
+fn a_block_with_an_unknown_role() {
+    let project = Project::new(&PAGE.replace("sh step", "sh stepp"));
+    let expected = "...\nmanual/page.md:9:7: error: unknown role `stepp`\n...\n9 | ```sh stepp id=say\n...\nhint: did you mean `step`?\n...\n";
+    let call = project.opsbook(&["run", "greet", "here"]);
+    call.status(2).err(expected).check();
+}
+
+#[test]
+fn no_manual_at_all() {
+    let project = Project::new(PAGE);
+    let empty = tempfile::tempdir().unwrap();
+    let folder = empty.path().to_string_lossy().into_owned();
+    let call = project.through(&["env", "-C", &folder], &["list"]);
+    let said = call.ends(2);
+    said.has("book.toml").has("opsbook init");
+    assert_eq!(said.out, "");
+}
+
+#[test]
+fn a_node_that_refuses_the_connection() {
+    let project = Project::new(PAGE);
+    project.nodes("  far: {address: 127.66.255.1, port: 9, user: nobody}\n");
+    let expected =
+        "greet  Greet\nmanual [..]\n...\nfar: ERROR  connection refused: [..]Connection refused\n";
+    let call = project.opsbook(&["run", "greet", "far"]);
+    call.status(3).out(expected).check();
+}
+
+#[test]
+fn an_answer_from_a_pipe() {
+    let project = Project::new(&PAGE.replace("id=say", "id=say confirm"));
+    let run = ["run", "greet", "here"];
+    project.opsbook(&run).ends(5).has("nobody to ask");
+    let id = project.record().events[0].run.clone();
+    let release = ["lock", "release", "here", "--run", &id];
+    project.opsbook(&release).said();
+    project.opsbook(&run).input("y\n").ends(0);
+}
