@@ -119,7 +119,7 @@ async fn run(
         batches: Vec::new(),
         wait: Duration::ZERO,
         max_fail: 0,
-        reconnect: Duration::from_secs(120),
+        reconnect: Duration::from_mins(2),
         open: access.open.clone(),
         owner: Owner {
             run: run.clone(),

@@ -9,8 +9,8 @@
 mod architecture;
 mod book;
 mod checks;
-mod corpus;
 mod cli;
+mod corpus;
 mod crash;
 mod faults;
 mod lab;
