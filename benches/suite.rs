@@ -1,6 +1,7 @@
 //! What `opsbook test` costs, start of the process included, beside its floor: one `ssh` for
 //! each node that carries the same questions in one sequential script. Prints ratios of one
 //! run. Words choose: `one`, `delay`, `fleet`, `list`, `memory`.
+//! `OPSBOOK` names another binary to measure.
 
 #![allow(
     clippy::unwrap_used,
@@ -21,7 +22,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use sshd::{Sshd, or_skip};
+use sshd::{Special, Sshd, or_skip};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -69,7 +70,12 @@ fn questions(count: usize) -> Vec<Question> {
         .map(|n| match n % 10 {
             0..4 => {
                 // Different paths, as in any manual.
-                let path = format!("{}{}", "/.".repeat(n / 70), files[n % files.len()]);
+                let nth = n / 10 * 4 + n % 10;
+                let path = format!(
+                    "{}{}",
+                    "/.".repeat(nth / files.len()),
+                    files[nth % files.len()]
+                );
                 let line = format!("stat -c '%F %a %U' {path}");
                 ("file", path, "{exists: true, owner: root}".to_owned(), line)
             }
@@ -140,11 +146,10 @@ fn nodes(servers: &[Sshd], port: Option<u16>, kex: bool) -> String {
             Some(port) => ("127.0.0.1".to_owned(), port),
             None => (ssh.host.clone(), server.port),
         };
-        let mut options = options(server, kex);
-        options.push(format!("HostKeyAlias=[{}]:{}", ssh.host, server.port));
+        let options = options(server, kex);
         let _ = writeln!(
             text,
-            "  n{number:03}: {{address: \"{host}\", port: {at}, user: {}, identity: \"{}\", options: {options:?}}}",
+            "  n{number:03}: {{address: \"{host}\", port: {at}, user: {}, identity: \"{}\", ssh_options: {options:?}}}",
             ssh.user.unwrap(),
             ssh.identity.unwrap().display(),
         );
@@ -164,8 +169,13 @@ fn options(server: &Sshd, kex: bool) -> Vec<String> {
 }
 
 fn servers(count: usize) -> Option<Vec<Sshd>> {
+    // The login files of whoever measures are none of the floor's business.
+    let special = Special {
+        config: "SetEnv HOME=/nonexistent".to_owned(),
+        ..Special::default()
+    };
     (0..count)
-        .map(|_| or_skip("bench", Sshd::start()))
+        .map(|_| or_skip("bench", Sshd::special(&special)))
         .collect()
 }
 
@@ -198,6 +208,7 @@ fn delay() {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let port = listener.local_addr().unwrap().port();
     runtime.spawn(proxy(listener, to, Duration::from_millis(25)));
+    know(&servers[0], port);
     let questions = questions(100);
     let manual = manual(&nodes(&servers, Some(port), false), &questions);
     compare(
@@ -206,6 +217,14 @@ fn delay() {
         || ssh(&servers[0], Some(port), false, &questions),
         || test(manual.path(), &[]),
     );
+}
+
+/// The server is reached at this port, too.
+fn know(server: &Sshd, port: u16) {
+    let path = server.dir.path().join("known_hosts");
+    let known = std::fs::read_to_string(&path).unwrap();
+    let key = known.split_once(' ').unwrap().1;
+    std::fs::write(&path, format!("{known}[127.0.0.1]:{port} {key}")).unwrap();
 }
 
 fn fleet(count: usize, each: usize) {
@@ -299,7 +318,8 @@ fn middle(mut times: Vec<Duration>) -> Duration {
 }
 
 fn opsbook(root: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_opsbook"));
+    let binary = std::env::var("OPSBOOK").unwrap_or(env!("CARGO_BIN_EXE_opsbook").to_owned());
+    let mut command = Command::new(binary);
     command
         .arg("-C")
         .arg(root)
@@ -326,9 +346,6 @@ fn ssh(server: &Sshd, port: Option<u16>, kex: bool, questions: &[Question]) {
     for option in options(server, kex) {
         command.arg("-o").arg(option);
     }
-    command
-        .arg("-o")
-        .arg(format!("HostKeyAlias=[{}]:{}", ssh.host, server.port));
     command
         .arg("-p")
         .arg(port.unwrap_or(server.port).to_string());

@@ -51,8 +51,8 @@ pub(super) fn jobs(cases: &[&Case], cores: usize) -> Vec<Job> {
 }
 
 fn scripts(group: &[usize], cores: usize) -> impl Iterator<Item = Job> {
-    let cores = cores.clamp(1, group.len().div_ceil(LEAST));
-    let size = group.len().div_ceil(cores).min(MOST);
+    let cores = cores.clamp(1, group.len().div_ceil(LEAST).max(1));
+    let size = group.len().div_ceil(cores).clamp(1, MOST);
     group.chunks(size).map(|part| match part {
         [one] => Job::Alone(*one),
         many => Job::Together(many.to_vec()),
@@ -64,5 +64,43 @@ fn is_quick(case: &Case) -> bool {
     match &case.ask {
         Ask::Probe { assertion, .. } => !assertion.may_wait() && case.eventually.is_none(),
         Ask::Script { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sizes(count: usize, cores: usize) -> Vec<usize> {
+        let group: Vec<usize> = (0..count).collect();
+        let jobs: Vec<Job> = scripts(&group, cores).collect();
+        let mut all = Vec::new();
+        for job in &jobs {
+            match job {
+                Job::Together(positions) => all.extend(positions),
+                Job::Alone(position) => all.push(*position),
+            }
+        }
+        assert_eq!(all, group, "each once, in the order of the book");
+        let size = |job: &Job| match job {
+            Job::Together(positions) => positions.len(),
+            Job::Alone(_) => 1,
+        };
+        jobs.iter().map(size).collect()
+    }
+
+    #[test]
+    fn each_core_has_a_script_and_no_script_is_tiny_or_huge() {
+        assert_eq!(sizes(100, 2), [50, 50]);
+        assert_eq!(sizes(100, 1), [100]);
+        assert_eq!(sizes(100, 0), [100]);
+        assert_eq!(
+            sizes(100, 64),
+            [8; 12].into_iter().chain([4]).collect::<Vec<_>>()
+        );
+        assert_eq!(sizes(7, 8), [7]);
+        assert_eq!(sizes(1, 8), [1]);
+        assert_eq!(sizes(1000, 2), [250; 4]);
+        assert_eq!(sizes(0, 2), [0; 0]);
     }
 }

@@ -125,3 +125,48 @@ impl FromStr for Partition {
         Ok(Partition { by, part, of })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_the_same_for_ever() {
+        let part = |name: &str| {
+            (1..=4).find(|part| {
+                let partition: Partition = format!("hash:{part}/4").parse().unwrap();
+                partition.takes(0, name)
+            })
+        };
+        let names = [
+            "web1::web::service/nginx",
+            "web1::web::port/tcp:443",
+            "web2::web::service/nginx",
+            "db::db::a",
+        ];
+        assert_eq!(names.map(part), [Some(4), Some(1), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn what_is_no_partition_is_refused() {
+        for (text, why) in [
+            (
+                "hash",
+                "`hash` is not a partition: `hash:1/4` and `count:1/4` are",
+            ),
+            (
+                "hash:1",
+                "`hash:1` is not a partition: `hash:1/4` and `count:1/4` are",
+            ),
+            (
+                "odd:1/2",
+                "`odd:1/2` is not a partition: `hash:1/4` and `count:1/4` are",
+            ),
+            ("count:0/4", "`count:0/4`: parts are counted from 1 to 4"),
+            ("count:5/4", "`count:5/4`: parts are counted from 1 to 4"),
+            ("count:1/0", "`count:1/0`: parts are counted from 1 to 0"),
+        ] {
+            assert_eq!(text.parse::<Partition>().unwrap_err(), why);
+        }
+    }
+}
