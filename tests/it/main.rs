@@ -1,6 +1,7 @@
 //! One binary for every test that needs a real shell, a real `sshd` or the real command line.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::print_stderr,
     reason = "a test that cannot go on fails"

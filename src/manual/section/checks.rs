@@ -18,7 +18,7 @@ impl Assembly<'_> {
         let Some(mut script) = self.script(block, tag) else {
             return;
         };
-        self.transcript_exit(tag, &attributes, &mut script);
+        self.transcript_exit(tag, attributes, &mut script);
         let check = Check {
             name: String::new(),
             title,
