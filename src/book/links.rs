@@ -85,7 +85,9 @@ impl<'a> Site<'a> {
                 missing()
             };
         };
-        if fragment.is_empty() || fragment == "top" || ids.contains(&fragment) {
+        // A text fragment is the browser's to find.
+        let found = fragment.is_empty() || fragment == "top" || fragment.starts_with(":~:");
+        if found || ids.contains(&fragment) {
             return None;
         }
         let message = format!("`{}` has no anchor `#{fragment}`", file.display());
