@@ -1,6 +1,6 @@
 //! Text -> model: pages, fences, procedures, checks, expectations, each with its place.
 //!
-//! Pure: nothing here reads a file (but [`load`]), runs anything or prints. Parsing never
+//! Pure: nothing here reads a file (but [`load()`]), runs anything or prints. Parsing never
 //! stops at the first problem. The format is specified in the manual, chapter "The format".
 
 mod anchors;

@@ -1,6 +1,6 @@
 //! YAML -> nodes with origins: layers, substitution, selectors, secrets by reference.
 //!
-//! Pure but for [`load`] and [`secret::resolve`]. Knows nothing of procedures, sessions or
+//! Pure but for [`load()`] and [`resolve()`]. Knows nothing of procedures, sessions or
 //! the terminal.
 
 mod evaluate;
