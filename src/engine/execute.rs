@@ -126,6 +126,8 @@ impl NodeRun<'_> {
             bundle.aside(&work.label).await?;
             state = StepState::NotStarted;
         }
+        // Once: a connection that is lost from now on is this try's.
+        self.rerun = false;
         if work.secret && work.step.on == On::Node {
             self.secretive.push(work.label.clone());
         }

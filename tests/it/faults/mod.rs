@@ -3,6 +3,7 @@
 //!
 //! F1 stands in `crash.rs`; F23, F24 and F26 beside the readers, the book and the session.
 
+mod again;
 mod bundle;
 mod cut;
 mod output;

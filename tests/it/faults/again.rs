@@ -1,0 +1,88 @@
+//! What the random loop of `soak.rs` once found: a second fault, or an earlier one, around a
+//! resume.
+
+use std::fs;
+
+use crate::project::Project;
+use crate::sshd::{Sshd, or_skip};
+
+/// Ends the server's side of the connection, and nothing that runs on the node.
+fn cut(node: &Sshd) {
+    crate::sshd::kill(node.processes()[1], "KILL");
+}
+
+fn page(blocks: &str) -> String {
+    format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{blocks}")
+}
+
+#[test]
+fn f3_a_cut_in_a_step_that_is_tried_again_does_not_run_it_a_third_time() {
+    let Some(node) = or_skip("T1", Sshd::start()) else {
+        return;
+    };
+    let project = Project::new(&page(
+        "```sh step\necho x >> \"$HOME/ran\"\n[ -e \"$HOME/once\" ] || { : > \"$HOME/once\"; exit 3; }\nsleep 1\n```\n",
+    ));
+    project.node("far", &node.ssh(), "");
+    project.opsbook(&["run", "p", "far"]).ends(1);
+    let ran = || fs::read_to_string(node.home().join("ran")).unwrap();
+    assert_eq!(ran(), "x\n");
+    let mut resumed = project.opsbook(&["resume"]).start();
+    resumed.until_file(&node.home().join(".opsbook/bundle/steps/1.1"));
+    let begin = std::time::Instant::now();
+    while ran() != "x\nx\n" {
+        assert!(begin.elapsed().as_secs() < 60, "it was not tried again");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    cut(&node);
+    let said = resumed.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(ran(), "x\nx\n");
+}
+
+#[test]
+fn f3_the_local_bundle_is_closed_after_a_cut() {
+    let Some(node) = or_skip("T1", Sshd::start()) else {
+        return;
+    };
+    let project = Project::new(&page(
+        "```sh step on=local\ntrue\n```\n\n```sh step\n: > \"$HOME/began\"\nsleep 1\n```\n",
+    ));
+    project.node("far", &node.ssh(), "");
+    let mut run = project.opsbook(&["run", "p", "far"]).start();
+    run.until_file(&node.home().join("began"));
+    cut(&node);
+    let said = run.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(!project.path(".opsbook/bundles/far").exists());
+}
+
+#[test]
+fn f1_a_repeated_set_up_keeps_what_the_steps_after_it_have_set() {
+    let project = Project::new(&page(
+        "```sh step setup\necho up >> \"$HOME/ran\"\n```\n\n```sh step\nkept=7\n```\n\n\
+         ```sh step\n[ -e \"$HOME/once\" ] || { : > \"$HOME/once\"; exit 3; }\necho \"$kept\" >> \"$HOME/ran\"\n```\n",
+    ));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "up\nup\n7\n");
+}
+
+#[test]
+fn transcripts_show_standard_error_and_take_the_words_of_a_step() {
+    let project = Project::new(&page(
+        "```console step exit=2\n$ echo out; echo oh >&2; (exit 2)\nout\noh\n```\n\n\
+         ```console step capture=said\n$ echo one\n$ echo two\n```\n```text expect\ntwo\n```\n\n\
+         ```console step\n$ echo \"$said\"\ntwo\n```\n\n\
+         ```console check\n$ echo oh >&2; (exit 3)\noh\nexit 3\n$ echo more\nmore\n```\n\n\
+         ```console step\n$ echo wrong\n```\n```text expect\nright\n```\n",
+    ));
+    let said = project.opsbook(&["run", "p", "here"]).ends(1);
+    said.has("expected  right");
+    assert_eq!(project.ended(4).status, opsbook::event::Status::Failed);
+    assert_eq!(
+        project.ended(3).status,
+        opsbook::event::Status::Ok,
+        "{said:?}"
+    );
+}
