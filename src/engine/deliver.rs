@@ -182,9 +182,12 @@ impl NodeRun<'_> {
             }
         }
         let delivered = bundle.session().deliver(&path, content, mode).await;
-        let Delivered { bytes, checksum } =
-            delivered.map_err(|error| Halt::error(error.to_string()))?;
-        let to = to.to_owned();
+        let delivered = delivered.map_err(|error| Halt::error(error.to_string()))?;
+        self.arrived(step, to.to_owned(), delivered)
+    }
+
+    fn arrived(&self, step: &PlannedStep, to: String, delivered: Delivered) -> Result<(), Halt> {
+        let Delivered { bytes, checksum } = delivered;
         self.record(
             Some(step),
             What::FileDelivered {
@@ -205,9 +208,11 @@ impl NodeRun<'_> {
     ) -> Result<(), Halt> {
         let archive = archive(root).map_err(|error| unreadable(root, file, &error))?;
         let name = format!(".{}.tar", to.replace('/', "-"));
-        self.put(step, &name, Content::File(archive.path()), 0o600)
-            .await?;
         let bundle = self.bundle()?;
+        let path = format!("{}/{name}", bundle.dir);
+        let content = Content::File(archive.path());
+        let delivered = bundle.session().deliver(&path, content, 0o600).await;
+        let delivered = delivered.map_err(|error| Halt::error(error.to_string()))?;
         let place = |name: &str| {
             let mut quoted = Vec::new();
             quote(format!("{}/{name}", bundle.dir).as_bytes(), &mut quoted);
@@ -224,7 +229,7 @@ impl NodeRun<'_> {
             .await;
         let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
         if done.ok() {
-            return Ok(());
+            return self.arrived(step, format!("{}/", file.to), delivered);
         }
         let said = crate::engine::harmless(&done.err);
         Err(Halt::error(format!(
