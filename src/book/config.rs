@@ -135,6 +135,7 @@ fn confine(
             "`mathjax-support` is left out of the book: it loads a script from the network",
         ));
     }
+    after_includes(config)?;
     let outputs: std::collections::BTreeMap<String, toml::Value> = config.outputs()?;
     for name in outputs.keys().filter(|name| name.as_str() != "html") {
         problems.push(Problem::warning(
@@ -144,6 +145,16 @@ fn confine(
         ));
     }
     Ok(())
+}
+
+/// What is included goes through our hands as well: the includes come first, always.
+fn after_includes(config: &mut Config) -> anyhow::Result<()> {
+    let before: Option<Vec<String>> = config.get("preprocessor.opsbook.before")?;
+    let Some(mut before) = before else {
+        return Ok(());
+    };
+    before.retain(|name| name != "links");
+    config.set("preprocessor.opsbook.before", before)
 }
 
 /// The settings of a folder that has none.

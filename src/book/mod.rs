@@ -33,6 +33,7 @@ mod preprocess;
 mod print;
 mod publish;
 mod render;
+mod sanitise;
 mod search;
 mod shards;
 mod tables;
@@ -145,14 +146,17 @@ fn render_all(
     let manual = Arc::new(manual);
     let mut problems = Vec::new();
     let mut driver = load(root, config, &manual, &mut problems)?;
-    driver.with_preprocessor(if manual.listed {
+    let opsbook = if manual.listed {
         preprocess::Opsbook::new(Arc::clone(&manual))
     } else {
         preprocess::Opsbook::foreign(&driver.source_dir(), Arc::clone(&manual))
-    });
+    };
+    let removed = opsbook.removed();
+    driver.with_preprocessor(opsbook);
     let renderer = render::Html;
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
+    problems.extend(preprocess::take(&removed));
     let pages = book.chapters().count();
     if pages == 0 {
         return Err(no_pages(root, &problems));

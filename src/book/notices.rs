@@ -6,7 +6,13 @@ use std::sync::{Arc, Mutex};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
+use crate::manual::Page;
 use crate::source::{Problem, Severity};
+
+use super::sanitise::Removed;
+
+/// After so many passages that another tool has changed, no more are looked for.
+const MISSED: usize = 20;
 
 /// One line that mdBook logged at level WARN or ERROR.
 #[derive(Clone, Debug)]
@@ -35,6 +41,32 @@ pub(super) fn problems(said: Vec<Notice>, known: &[Problem]) -> Vec<Problem> {
             ..Problem::bare("book", notice.message)
         })
         .collect()
+}
+
+/// What was taken out of a page, at the place where the page says it, as near as it can be
+/// found.
+pub(super) fn removed(removed: &[Removed], chapter: &str, page: Option<&Page>) -> Vec<Problem> {
+    let mut from = 0;
+    let mut missed = 0;
+    let problem = |Removed { what, written }: &Removed| {
+        let message = format!("left out of the book: {}", what.join(", "));
+        let place = page.filter(|_| missed < MISSED).and_then(|page| {
+            let rest = page.text.text.get(from..)?;
+            let at = from + memchr::memmem::find(rest.as_bytes(), written.as_bytes())?;
+            from = at + written.len();
+            Some(page.text.span(at..from))
+        });
+        missed += usize::from(place.is_none());
+        let hint = "`allow-html = true` under `[preprocessor.opsbook]` keeps it";
+        match place {
+            Some(span) => Problem::warning("html-removed", span, message).hint(hint),
+            None => Problem {
+                severity: Severity::Warning,
+                ..Problem::bare("html-removed", format!("`{chapter}`: {message}")).hint(hint)
+            },
+        }
+    };
+    removed.iter().map(problem).collect()
 }
 
 fn is_about_an_include(message: &str) -> bool {

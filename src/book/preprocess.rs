@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use mdbook_driver::config::{Config, HtmlConfig};
 use mdbook_markdown::MarkdownOptions;
@@ -15,17 +15,18 @@ use crate::manual::{Manual, Page};
 use crate::source::Problem;
 
 use super::foreign::Foreign;
-use super::{BookError, mark, render};
+use super::{BookError, mark, notices, render, sanitise};
 
 /// What `command = "opsbook preprocess"` does: a book as JSON in, the marked book out.
 /// Returns what is wrong in the manual.
 pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, BookError> {
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
-    let (manual, problems) = crate::manual::load(&context.root);
-    let mut book = Opsbook::new(Arc::new(manual))
-        .run(&context, book)
-        .map_err(failed)?;
+    let (manual, mut problems) = crate::manual::load(&context.root);
+    let opsbook = Opsbook::new(Arc::new(manual));
+    let removed = opsbook.removed();
+    let mut book = opsbook.run(&context, book).map_err(failed)?;
+    problems.extend(take(&removed));
     // Plain mdBook has no place for our style sheet but the page itself.
     book.for_each_chapter_mut(|chapter| {
         chapter.content = format!(
@@ -48,6 +49,13 @@ pub(super) struct Opsbook {
     manual: Arc<Manual>,
     /// For a folder that was written for another site generator.
     foreign: Option<Foreign>,
+    /// What pages say that is not in the book.
+    removed: Arc<Mutex<Vec<Problem>>>,
+}
+
+/// What was gathered so far.
+pub(super) fn take(removed: &Mutex<Vec<Problem>>) -> Vec<Problem> {
+    std::mem::take(&mut removed.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 impl Opsbook {
@@ -55,12 +63,38 @@ impl Opsbook {
         Opsbook {
             manual,
             foreign: None,
+            removed: Arc::default(),
         }
+    }
+
+    /// Filled by `run`.
+    pub(super) fn removed(&self) -> Arc<Mutex<Vec<Problem>>> {
+        Arc::clone(&self.removed)
     }
 
     pub(super) fn foreign(root: &Path, manual: Arc<Manual>) -> Opsbook {
         let foreign = Some(Foreign::new(root, &manual));
-        Opsbook { manual, foreign }
+        let removed = Arc::default();
+        Opsbook {
+            manual,
+            foreign,
+            removed,
+        }
+    }
+
+    /// The last word on a chapter: whatever put HTML into it, it goes through here.
+    fn sanitise(&self, chapter: &mut Chapter, page: Option<&Page>, options: &MarkdownOptions) {
+        if self.manual.settings.allow_html {
+            return;
+        }
+        let content = std::mem::take(&mut chapter.content);
+        let (content, removed) = sanitise::sanitised(content, options);
+        chapter.content = content;
+        if !removed.is_empty() {
+            let found = notices::removed(&removed, &chapter.name, page);
+            let mut all = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(found);
+        }
     }
 }
 
@@ -86,12 +120,17 @@ impl Preprocessor for Opsbook {
             let BookItem::Chapter(chapter) = item else {
                 return;
             };
-            if let Some(page) = written_in(chapter).and_then(|path| pages.get(path.as_path())) {
+            let page = written_in(chapter).and_then(|path| pages.get(path.as_path()).copied());
+            if let Some(page) = page {
+                if page.withheld {
+                    chapter.content.clone_from(&page.text.text);
+                }
                 chapter.content = marks.page(&chapter.content, page, &options);
                 if let Some(foreign) = &self.foreign {
                     chapter.content = foreign.page(&chapter.content, &page.path, &options);
                 }
             }
+            self.sanitise(chapter, page, &options);
         });
         Ok(book)
     }

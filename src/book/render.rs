@@ -19,6 +19,9 @@ use super::{BookError, shards};
 pub(super) const STYLE: &str = include_str!("assets/opsbook.css");
 /// A book with more pages is rendered in parts.
 const LARGE: usize = 100;
+/// In mdBook's script for searching.
+const TITLE: &str = "+ result.doc.breadcrumbs +";
+const ESCAPED_TITLE: &str = "+ escapeHTML(result.doc.breadcrumbs) +";
 const THEME: &str = ".theme";
 const SCRIPT: &str = include_str!("assets/opsbook.js");
 const HEAD: &str = concat!(
@@ -48,8 +51,23 @@ impl Renderer for Html {
         if let Some(page) = first {
             redirect_index(&destination, &page)?;
         }
+        escape_titles(&destination)?;
         write_assets(&destination)
     }
+}
+
+/// mdBook's search puts the titles of pages and headings on the page as HTML; in a title such
+/// as "`<img onerror=…>`" they are words.
+fn escape_titles(destination: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(destination)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if name.starts_with("searcher") && name.ends_with(".js") {
+            let script = std::fs::read_to_string(&path)?;
+            std::fs::write(&path, script.replace(TITLE, ESCAPED_TITLE))?;
+        }
+    }
+    Ok(())
 }
 
 /// The first page, where mdBook's copy of it in `index.html` would not do: the links of a page

@@ -10,7 +10,8 @@ use crate::book::{self, BookError, Built, Options};
 /// Make the book: a folder of pages that needs no network and no server.
 ///
 /// The book is built beside its place and put there when it is finished. Problems of the
-/// manual are listed and do not keep the book back, unless `--strict` is given.
+/// manual are listed and do not keep the book back, unless `--strict` is given: with errors too
+/// it is built, the exit status is 0, and the last line says how many there are.
 #[derive(Args, Debug)]
 pub struct Build {
     /// Where the book goes; `build-dir` of `book.toml`, or `book`, if absent.
@@ -54,7 +55,11 @@ fn tell(built: &Built, out: &mut dyn Write, talk: &mut dyn Write) -> std::io::Re
     }
     if built.published {
         writeln!(talk, "{} in the book", count(built.pages, "page"))?;
-        writeln!(out, "{}", built.index().display())
+        writeln!(out, "{}", built.index().display())?;
+        if errors > 0 {
+            writeln!(talk, "built with {}", count(errors, "error"))?;
+        }
+        Ok(())
     } else {
         writeln!(talk, "the book was not replaced")
     }

@@ -15,6 +15,9 @@ const MAX_DEPTH: usize = 10;
 /// Text that includes may make of one page.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 
+/// Why a file that is no part of the project is not included.
+pub(crate) const OUTSIDE: &str = "it lies outside the project";
+
 /// A page with its includes put in.
 pub(crate) struct Included {
     pub text: Passage,
@@ -22,6 +25,8 @@ pub(crate) struct Included {
     pub title: Option<String>,
     /// The files, and where in the page they are included.
     pub files: Vec<(PathBuf, u32)>,
+    /// A file was not included because it lies outside the project.
+    pub withheld: bool,
 }
 
 /// Expands the text of a page from `body` on.
@@ -40,12 +45,14 @@ pub(crate) fn expand(
         included: Vec::new(),
         at: 0,
         bytes: passage.text.len(),
+        withheld: false,
     };
     let text = expansion.replace(passage, parent(&source.path), 0);
     Included {
         text,
         title: expansion.title,
         files: expansion.included,
+        withheld: expansion.withheld,
     }
 }
 
@@ -57,6 +64,7 @@ struct Expansion<'a> {
     /// Where in the page the outermost include stands.
     at: u32,
     bytes: usize,
+    withheld: bool,
 }
 
 enum Part {
@@ -129,7 +137,10 @@ impl Expansion<'_> {
             "playground" | "playpen" => (target, Part::All),
             _ => return None,
         };
-        let source = self.read(&normal(&folder.join(path)), span)?;
+        let source = match self.read(&normal(&folder.join(path)), span) {
+            Ok(source) => source,
+            Err(instead) => return instead,
+        };
         if depth >= MAX_DEPTH {
             self.problems.push(Problem::error(
                 "include-depth",
@@ -155,27 +166,33 @@ impl Expansion<'_> {
         Some(self.replace(taken, parent(&source.path), depth + 1))
     }
 
-    fn read(&mut self, path: &Path, span: &Span) -> Option<Arc<Source>> {
+    /// The file; or what stands in its place where it cannot be had.
+    fn read(&mut self, path: &Path, span: &Span) -> Result<Arc<Source>, Option<Passage>> {
         let outside = path.is_absolute() || path.starts_with("..");
-        if outside {
-            self.problems.push(Problem::warning(
-                "include-outside",
-                span.clone(),
-                format!("`{}` lies outside this manual", path.display()),
-            ));
-        }
         match (self.includes)(path) {
             Ok(source) => {
+                if outside {
+                    self.problems.push(Problem::warning(
+                        "include-outside",
+                        span.clone(),
+                        format!("`{}` lies outside this manual", path.display()),
+                    ));
+                }
                 self.included.push((source.path.clone(), self.at.max(1)));
-                Some(source)
+                Ok(source)
             }
             Err(why) => {
-                self.problems.push(Problem::error(
-                    "broken-include",
-                    span.clone(),
-                    format!("cannot include `{}`: {why}", path.display()),
-                ));
-                None
+                let refused = why == OUTSIDE;
+                let code = if refused {
+                    "include-outside"
+                } else {
+                    "broken-include"
+                };
+                let message = format!("cannot include `{}`: {why}", path.display());
+                self.problems
+                    .push(Problem::error(code, span.clone(), message));
+                self.withheld |= refused;
+                Err(refused.then(Passage::default))
             }
         }
     }

@@ -7,7 +7,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::manual::include::normal;
+use crate::manual::include::{OUTSIDE, normal};
 use crate::manual::parse::{PageSource, parse};
 use crate::manual::summary::{self, Entry};
 use crate::manual::{Manual, Settings, order, settings};
@@ -60,6 +60,7 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
     }
     let files = Files {
         root,
+        project: project(root),
         read: Mutex::default(),
     };
     let (mut manual, found) = parse(root, settings, pages, &|path| files.include(path));
@@ -221,6 +222,8 @@ fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
 /// Files that pages include, each read once.
 struct Files<'a> {
     root: &'a Path,
+    /// Files elsewhere are not for the readers of this book.
+    project: PathBuf,
     read: Mutex<HashMap<PathBuf, Result<Arc<Source>, String>>>,
 }
 
@@ -229,9 +232,31 @@ impl Files<'_> {
         let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .entry(path.to_owned())
-            .or_insert_with(|| read(self.root, path))
+            .or_insert_with(|| self.inside(path).and_then(|()| read(self.root, path)))
             .clone()
     }
+
+    /// Also a symlink leads to where its file is.
+    fn inside(&self, path: &Path) -> Result<(), String> {
+        let file = self.root.join(path);
+        let real = match file.canonicalize() {
+            Ok(real) => real,
+            // Whether a file is there is nobody's business either.
+            Err(_) => normal(&self.root.canonicalize().unwrap_or_default().join(path)),
+        };
+        if real.starts_with(&self.project) {
+            Ok(())
+        } else {
+            Err(OUTSIDE.to_owned())
+        }
+    }
+}
+
+/// The git work tree in which a folder lies, or the folder itself.
+fn project(root: &Path) -> PathBuf {
+    let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+    let tree = real.ancestors().find(|folder| folder.join(".git").exists());
+    tree.unwrap_or(&real).to_owned()
 }
 
 /// Reads a file below the root; messages name it as `path`.

@@ -68,6 +68,8 @@ pub struct Manual {
 pub struct Settings {
     /// An undeclared shell fence is an error.
     pub strict: bool,
+    /// The HTML of pages goes into the book as it is.
+    pub allow_html: bool,
     /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
     pub nodes: Option<PathBuf>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
@@ -113,6 +115,8 @@ pub struct Page {
     pub anchors: Vec<String>,
     /// Files that it includes, and where in its source each is included first.
     pub included: Vec<(PathBuf, u32)>,
+    /// An include was refused: only `text` may be shown, not what others make of the source.
+    pub withheld: bool,
 }
 
 /// A link or image of a page.

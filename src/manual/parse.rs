@@ -109,6 +109,7 @@ fn parse_page(
         text,
         title: set_title,
         files: included,
+        withheld,
     } = include::expand(&source, body, includes, &mut problems);
     let mut walked = page::walk(&text, settings.markdown, &mut problems);
     let title = set_title
@@ -133,6 +134,7 @@ fn parse_page(
         links: walked.links,
         anchors: walked.anchors,
         included,
+        withheld,
     };
     Parsed {
         page,

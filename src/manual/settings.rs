@@ -102,6 +102,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
         &[
             "strict",
             "nodes",
+            "allow-html",
             "command",
             "after",
             "before",
@@ -160,6 +161,9 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
     Settings {
         strict: ours
             .and_then(|ours| reader.boolean(ours, "strict"))
+            .unwrap_or_default(),
+        allow_html: ours
+            .and_then(|ours| reader.boolean(ours, "allow-html"))
             .unwrap_or_default(),
         nodes: ours
             .and_then(|ours| reader.string(ours, "nodes"))
@@ -285,6 +289,7 @@ mod tests {
             settings,
             Settings {
                 strict: true,
+                allow_html: false,
                 nodes: Some(PathBuf::from("infra")),
                 source: PathBuf::from("manual"),
                 markdown: MarkdownSettings {

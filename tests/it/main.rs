@@ -9,6 +9,7 @@
 
 mod architecture;
 mod book;
+mod book_hostile;
 mod checks;
 mod cli;
 mod corpus;

@@ -14,6 +14,7 @@ fn expanded(text: &str) -> (Passage, Vec<String>) {
             "manual/self.md" => "s{{#include self.md}}",
             "../out.md" => "out",
             "manual/empty.md" => "",
+            "/etc/hostname" => return Err(OUTSIDE.to_owned()),
             _ => return Err("there is no such file".to_owned()),
         };
         Ok(Source::new(path, text))
@@ -104,6 +105,11 @@ fn what_cannot_be_included_is_said() {
             "{{#include ../../out.md}}",
             "out",
             "include-outside `../out.md` lies outside this manual",
+        ),
+        (
+            "a{{#include /etc/hostname:x}}b",
+            "ab",
+            "include-outside cannot include `/etc/hostname`: it lies outside the project",
         ),
     ] {
         let (passage, problems) = expanded(text);

@@ -1,0 +1,169 @@
+//! One piece of HTML -> the same without what a page may not bring, on one line.
+
+use std::cell::RefCell;
+
+use html5ever::tendril::StrTendril;
+use html5ever::tokenizer::states::RawKind;
+use html5ever::tokenizer::{
+    BufferQueue, Tag, TagKind, Token, TokenSink, TokenSinkResult, Tokenizer, TokenizerOpts,
+};
+
+use super::rules;
+
+/// Things are named up to this many.
+const NAMED: usize = 6;
+
+/// What stays of a piece of HTML, and what does not.
+pub(super) struct Filtered {
+    pub(super) html: String,
+    pub(super) what: Vec<String>,
+}
+
+/// Nothing where all of it may stay.
+pub(super) fn filtered(html: &str) -> Option<Filtered> {
+    let tokenizer = Tokenizer::new(Sink::default(), TokenizerOpts::default());
+    let queue = BufferQueue::default();
+    queue.push_back(StrTendril::from(html));
+    while let html5ever::TokenizerResult::Script(()) = tokenizer.feed(&queue) {}
+    tokenizer.end();
+    let writer = tokenizer.sink.0.into_inner();
+    (!writer.what.is_empty()).then_some(Filtered {
+        html: writer.html,
+        what: writer.what,
+    })
+}
+
+/// Text as HTML on one line, also in a table of Markdown.
+pub(super) fn text(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\n' => out.push_str("&#10;"),
+            '\r' => {}
+            '|' => out.push_str("&#124;"),
+            '`' => out.push_str("&#96;"),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[derive(Default)]
+struct Sink(RefCell<Writer>);
+
+impl TokenSink for Sink {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+        self.0.borrow_mut().token(token)
+    }
+}
+
+#[derive(Default)]
+struct Writer {
+    html: String,
+    what: Vec<String>,
+    /// The element whose content is left out with it, and how deep within elements of its name.
+    within: Option<(String, usize)>,
+}
+
+impl Writer {
+    fn token(&mut self, token: Token) -> TokenSinkResult<()> {
+        match token {
+            Token::TagToken(tag) => return self.tag(&tag),
+            Token::CharacterTokens(chars) if self.within.is_none() => {
+                self.html.push_str(&text(&chars));
+            }
+            _ => {}
+        }
+        TokenSinkResult::Continue
+    }
+
+    fn tag(&mut self, tag: &Tag) -> TokenSinkResult<()> {
+        let name: &str = &tag.name;
+        let start = tag.kind == TagKind::StartTag;
+        if let Some((outer, depth)) = &mut self.within {
+            if outer == name {
+                *depth = if start { *depth + 1 } else { *depth - 1 };
+            }
+            if *depth == 0 {
+                self.within = None;
+            }
+            return if start {
+                raw(name)
+            } else {
+                TokenSinkResult::Continue
+            };
+        }
+        if rules::forbids_element(name) {
+            self.removed(rules::element(name));
+            if !start {
+                return TokenSinkResult::Continue;
+            }
+            let read = raw(name);
+            let alone = tag.self_closing && matches!(read, TokenSinkResult::Continue);
+            if !alone && content_goes(name) {
+                self.within = Some((name.to_owned(), 1));
+            }
+            return read;
+        }
+        if start {
+            self.open(tag);
+        } else if rules::is_plain(name) {
+            self.html.push_str("</");
+            self.html.push_str(name);
+            self.html.push('>');
+        }
+        TokenSinkResult::Continue
+    }
+
+    fn open(&mut self, tag: &Tag) {
+        let element: &str = &tag.name;
+        let mut html = format!("<{element}");
+        for attribute in &tag.attrs {
+            let name: &str = &attribute.name.local;
+            if rules::forbids(name, &attribute.value, element) {
+                self.removed(rules::attribute(name, &rules::element(element)));
+            } else if rules::is_plain(name) {
+                html.push(' ');
+                html.push_str(name);
+                html.push_str("=\"");
+                html.push_str(&text(&attribute.value));
+                html.push('"');
+            }
+        }
+        html.push_str(if tag.self_closing { " />" } else { ">" });
+        if rules::is_plain(element) {
+            self.html.push_str(&html);
+        }
+    }
+
+    fn removed(&mut self, what: String) {
+        if self.what.len() < NAMED && !self.what.contains(&what) {
+            self.what.push(what);
+        }
+    }
+}
+
+/// How a browser reads on after a tag.
+fn raw(name: &str) -> TokenSinkResult<()> {
+    match name {
+        "script" => TokenSinkResult::RawData(RawKind::ScriptData),
+        "style" | "xmp" | "iframe" | "noembed" | "noframes" | "noscript" => {
+            TokenSinkResult::RawData(RawKind::Rawtext)
+        }
+        "textarea" | "title" => TokenSinkResult::RawData(RawKind::Rcdata),
+        "plaintext" => TokenSinkResult::Plaintext,
+        _ => TokenSinkResult::Continue,
+    }
+}
+
+/// What stands within these is for a browser, not for a reader.
+fn content_goes(name: &str) -> bool {
+    matches!(name, "svg" | "math" | "select" | "datalist" | "template")
+        || !matches!(raw(name), TokenSinkResult::Continue)
+}
