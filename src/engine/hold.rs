@@ -1,0 +1,269 @@
+//! The bundles of a run on one node: taken up, given what they need, closed or kept.
+
+use std::time::{Duration, Instant};
+
+use crate::engine::bundle::{Bundle, BundleError};
+use crate::engine::node::{Halt, NodeRun, sentence, token_of};
+use crate::engine::reach::ReachError;
+use crate::engine::scope::ScopeError;
+use crate::event::What;
+use crate::journal::Record;
+use crate::manual::On;
+use crate::session::Session;
+
+/// How long the shell of a controller that died may take to notice.
+const OLD_SHELL: Duration = Duration::from_secs(15);
+
+impl NodeRun<'_> {
+    /// Opens the node's bundle, or the one of this run that is there.
+    pub(super) async fn take_up(
+        &mut self,
+        dir: &str,
+        first: usize,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
+        let node = self.plan.node.name.as_str();
+        let old = resume.and_then(|record| token_of(record, node, false));
+        let begun = resume.is_some_and(|record| !record.steps(node).is_empty());
+        let finished = first > self.plan.steps.len();
+        let session = self.reach.session().clone();
+        let taken = match &old {
+            Some(old) => self.reopened(&session, dir, old).await?,
+            None => None,
+        };
+        let (bundle, again) = match taken {
+            Some(bundle) => (bundle, true),
+            // It was closed, and its closing not written down.
+            None if old.is_some() && finished => return Ok(()),
+            None if old.is_some() && begun => {
+                let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
+                return Err(Halt::error(cause));
+            }
+            None => self.opened(&session, dir, None).await?,
+        };
+        self.bundle = Some(bundle);
+        self.scope.set_state(On::Node, dir);
+        let (path, token) = (dir.to_owned(), self.token.clone());
+        self.record(
+            None,
+            if again {
+                What::BundleReopened {
+                    path,
+                    local: false,
+                    token,
+                }
+            } else {
+                What::BundleOpened {
+                    path,
+                    local: false,
+                    token,
+                }
+            },
+        )?;
+        if self.old_local.is_some() {
+            // It is closed at the end, whether or not a step needs it again.
+            self.local_bundle().await?;
+        }
+        Ok(())
+    }
+
+    /// A bundle that this run's last controller had; nothing where it is gone.
+    pub(super) async fn reopened(
+        &self,
+        session: &Session,
+        dir: &str,
+        old: &str,
+    ) -> Result<Option<Bundle>, Halt> {
+        match Bundle::reopen(session, dir, &self.recorder.run(), &self.token, old).await {
+            Ok(bundle) => Ok(Some(bundle)),
+            Err(BundleError::Gone) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A new bundle; or one of this run of which the journal knows nothing, because its
+    /// controller died between opening it and writing so. True for the latter.
+    pub(super) async fn opened(
+        &self,
+        session: &Session,
+        dir: &str,
+        start_in: Option<&str>,
+    ) -> Result<(Bundle, bool), Halt> {
+        let run = self.recorder.run();
+        let deadline = Instant::now() + OLD_SHELL;
+        // A record for each step, made at once; local steps are few.
+        let steps = if start_in.is_none() {
+            self.plan.steps.len()
+        } else {
+            0
+        };
+        loop {
+            let held = match Bundle::open(
+                session,
+                dir,
+                &self.options.owner,
+                &self.token,
+                start_in,
+                steps,
+            )
+            .await
+            {
+                Ok(bundle) => return Ok((bundle, false)),
+                Err(BundleError::Held(held)) => held,
+                Err(error) => return Err(error.into()),
+            };
+            if held.owner.as_ref().is_none_or(|owner| owner.run != run) {
+                return Err(BundleError::Held(held).into());
+            }
+            match Bundle::reopen(session, dir, &run, &self.token, "").await {
+                Ok(bundle) => return Ok((bundle, true)),
+                // The dead controller's shell on the node ends in a moment.
+                Err(BundleError::Held(_) | BundleError::Gone) if Instant::now() < deadline => {
+                    tokio::time::sleep(Duration::from_millis(250)).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    pub(super) async fn close(&mut self) -> Result<(), Halt> {
+        self.tidy().await?;
+        let left_of_root = match self.users.get("root") {
+            Some(root) => root.left().await?,
+            None => Vec::new(),
+        };
+        if self.old_local.is_some() {
+            self.local_bundle().await?;
+        }
+        if let Some(local) = self.local.take() {
+            let path = local.dir.clone();
+            local.close().await?;
+            self.record(None, What::BundleClosed { path, local: true })?;
+        }
+        for (user, bundle) in std::mem::take(&mut self.users) {
+            if user != "root" && bundle.dir == crate::engine::users::dir_of(&user) {
+                let path = bundle.dir.clone();
+                bundle.close().await?;
+                self.record(None, What::BundleClosed { path, local: true })?;
+            }
+        }
+        if let Some(bundle) = self.bundle.take() {
+            let path = bundle.dir.clone();
+            let mut left = bundle.close().await?;
+            left.extend(
+                left_of_root
+                    .into_iter()
+                    .filter(|process| !left.contains(process))
+                    .collect::<Vec<_>>(),
+            );
+            if !left.is_empty() {
+                self.record(None, What::LeftBehind { processes: left })?;
+            }
+            self.record(None, What::BundleClosed { path, local: false })?;
+        }
+        Ok(())
+    }
+
+    /// A bundle in which nothing was done is no use to anybody.
+    pub(super) async fn keep(&mut self, halt: &Halt) -> Result<(), Halt> {
+        if matches!(halt, Halt::Journal(_)) {
+            return Ok(());
+        }
+        if !self.touched {
+            return self.close().await;
+        }
+        // Best effort: the halt itself is what has to be told.
+        let _ = self.tidy().await;
+        let _ = self.leave_values().await;
+        let kept = [(&self.local, true), (&self.bundle, false)];
+        let kept: Vec<_> = kept
+            .into_iter()
+            .filter_map(|(bundle, local)| Some((bundle.as_ref()?.dir.clone(), local)))
+            .collect();
+        for (path, local) in kept {
+            self.record(None, What::BundleKept { path, local })?;
+        }
+        Ok(())
+    }
+
+    /// Takes from the bundle what must not stay: secrets that were printed, and what belongs
+    /// to root.
+    pub(super) async fn tidy(&mut self) -> Result<(), Halt> {
+        if let Some(root) = self.users.get("root") {
+            root.disown().await?;
+        }
+        for label in std::mem::take(&mut self.secretive) {
+            self.bundle()?.forget(&label).await?;
+        }
+        Ok(())
+    }
+
+    /// The plain values, for a person who goes on by hand in the bundle.
+    pub(super) async fn leave_values(&self) -> Result<(), Halt> {
+        let mut values = crate::session::Values::new();
+        let texts = self.plan.node.texts();
+        for (name, text) in &texts {
+            if let crate::nodes::Text::Plain(text) = text {
+                values
+                    .insert(name, text.clone())
+                    .map_err(ScopeError::from)?;
+            }
+        }
+        for (name, text) in self.scope.iter() {
+            values.insert(name, text).map_err(ScopeError::from)?;
+        }
+        let bundle = self.bundle()?;
+        let path = format!("{}/values", bundle.dir);
+        let content = crate::session::Content::Bytes(&values.assignments());
+        let delivered = bundle.session().deliver(&path, content, 0o600).await;
+        delivered
+            .map(drop)
+            .map_err(|error| Halt::error(error.to_string()))
+    }
+
+    pub(super) fn bundle(&self) -> Result<Bundle, Halt> {
+        self.bundle
+            .clone()
+            .ok_or_else(|| Halt::error("the bundle is not open"))
+    }
+
+    /// The bundle of local steps: beside the manual, one for each node.
+    pub(super) async fn local_bundle(&mut self) -> Result<Bundle, Halt> {
+        if let Some(bundle) = &self.local {
+            return Ok(bundle.clone());
+        }
+        let session = self.here().await?;
+        let root = self.options.root.display();
+        let dir = format!("{root}/.opsbook/bundles/{}", self.plan.node.name);
+        let start_in = root.to_string();
+        let taken = match &self.old_local {
+            Some(old) => self.reopened(&session, &dir, old).await?,
+            None => None,
+        };
+        let bundle = match taken {
+            Some(bundle) => bundle,
+            None => self.opened(&session, &dir, Some(&start_in)).await?.0,
+        };
+        self.local = Some(bundle.clone());
+        self.old_local = None;
+        self.scope.set_state(On::Local, &dir);
+        let token = self.token.clone();
+        self.record(
+            None,
+            What::BundleOpened {
+                path: dir,
+                local: true,
+                token,
+            },
+        )?;
+        Ok(bundle)
+    }
+
+    pub(super) async fn here(&self) -> Result<Session, Halt> {
+        match self.reach.to(On::Local, None).await {
+            Ok(session) => Ok(session),
+            Err(ReachError::Open(error)) => Err(Halt::error(sentence(&error))),
+            Err(error) => Err(Halt::error(error.to_string())),
+        }
+    }
+}
