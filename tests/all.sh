@@ -93,7 +93,7 @@ stage build cargo test --locked --all-targets --no-run
 # Each tier's own test, first and aloud: which kinds of nodes there are here, and why not.
 tiers() { cargo test --locked --quiet --test it -- tiers:: --nocapture --test-threads=1; }
 stage tiers tiers
-grep -hE '^(ran|skipped) +T[0-9]' "$logs/tiers.log" || true
+grep -ohE '(ran|skipped) T[0-9].*' "$logs/tiers.log" || true
 
 if command -v cargo-nextest >/dev/null; then
   exec cargo nextest run --locked
