@@ -19,6 +19,9 @@ pub struct Request<'a> {
     pub set: &'a [(String, String)],
 }
 
+/// Among the variables kept for the next step: whatever else was exported.
+const EXPORTED: &str = "@";
+
 /// Names of files in the bundle that are its own.
 const RESERVED: [&str; 10] = [
     "owner", "lock", "live", "token", "token.n", "recorder", "run", "state", "steps", "values",
@@ -273,6 +276,9 @@ fn planned_step(
             // Only a shell's variables reach the next step, and only on the same side.
             scope.assigned.extend(used.assigned);
             scope.kept.extend(used.kept);
+            if used.opaque {
+                scope.kept.insert(EXPORTED.to_owned());
+            }
             PlannedWork::Script(script)
         }
         Work::Deliver(files) => PlannedWork::Deliver(

@@ -3,10 +3,26 @@
 # left, and keeps its own for the next one. Sources files, so that nothing stands in an
 # argument list and line numbers stay the author's.
 # usage: sh -eu run DIR SAVED EXEC
+# SAVED names variables; @ among them stands for all that are exported and were not so before:
+# a script that sources a file sets what cannot be seen.
 ob_step=$1 ob_saved=$2 ob_exec=$3; set --
+ob_exported() {
+  export -p | sed -n 's/^export \([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p;s/^declare -[a-z]* \([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'
+}
+case " $ob_saved " in
+  *' @ '*) for ob_n in $(ob_exported); do eval "ob_was_$ob_n=\${$ob_n-}"; done; ob_all=1 ob_saved=${ob_saved#@} ;;
+  *) ob_all= ;;
+esac
 ob_keep() {
   set +eu
   unset IFS
+  if [ "$ob_all" ]; then
+    for ob_n in $(ob_exported); do
+      case $ob_n in PWD | OLDPWD | SHLVL | _ | OPSBOOK_STEP | ob_*) continue ;; esac
+      eval "ob_v=\${$ob_n-} ob_w=\${ob_was_$ob_n-} ob_x=\${ob_was_$ob_n+x}"
+      if [ -z "$ob_x" ] || [ "$ob_v" != "$ob_w" ]; then ob_saved="$ob_saved $ob_n"; fi
+    done
+  fi
   for ob_n in $ob_saved; do
     eval "ob_v=\${$ob_n-} ob_w=\${$ob_n+x}"
     if [ "$ob_w" ]; then ob_put "$ob_n=" "$ob_v"; fi

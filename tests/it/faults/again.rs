@@ -86,3 +86,14 @@ fn transcripts_show_standard_error_and_take_the_words_of_a_step() {
         "{said:?}"
     );
 }
+
+#[test]
+fn what_a_sourced_file_exports_is_there_in_the_next_step() {
+    let project = Project::new(&page(
+        "```console step\n$ printf '%s\\n' \"export FOO='a  b'\" 'PATH=/x:$PATH; BAR=1; export BAR' > \"$HOME/env\"\n\
+         $ . \"$HOME/env\"\n$ echo \"$FOO $BAR\"\na  b 1\n```\n\n\
+         ```bash step\necho \"$FOO ${PATH%%:*} ${OPSBOOK_STEP##*/}\"\nexport FOO=c\n```\n```text expect\na  b /x 2\n```\n\n\
+         ```sh step\necho \"$FOO $BAR\"\n```\n```text expect\nc 1\n```\n",
+    ));
+    project.opsbook(&["run", "p", "here"]).ends(0);
+}
