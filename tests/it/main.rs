@@ -14,6 +14,7 @@ mod checks;
 mod cli;
 mod corpus;
 mod crash;
+mod fault_table;
 mod faults;
 mod lab;
 mod manual;
