@@ -267,8 +267,8 @@ const TABLE: [Fault; 29] = [
     },
     Fault {
         id: "F24",
-        fault: "Markdown or HTML made to harm a reader; files from elsewhere",
-        promise: "nothing in the book is executable, and what was left out is named; no text from outside the project",
+        fault: "Markdown or HTML made to harm a reader; hidden characters in a block; files from elsewhere",
+        promise: "nothing in the book is executable, and what was left out is named; hidden characters are an error; no text from outside the project",
         tiers: "T0: the built pages are read as a browser reads them",
         tests: &[
             "nothing_in_a_built_page_is_executable",
@@ -276,6 +276,7 @@ const TABLE: [Fault; 29] = [
             "a_file_outside_the_project_is_not_included",
             "a_link_of_the_file_system_does_not_lead_outside_either",
             "no_page_breaks_the_parser",
+            "a_page_with_forty_mistakes_reports_all_forty",
         ],
         open: "",
     },
