@@ -190,7 +190,11 @@ obb_step() {
   fi
   # One start for each directory, whatever happens to the connection in between.
   set -C
-  if true >"$obb_s/started"; then set +C; else set +C; echo EXISTS; return 0; fi 2>/dev/null
+  if true >"$obb_s/started"; then set +C; else
+    set +C
+    if [ -e "$obb_s/started" ]; then echo EXISTS; else obb_why "the record cannot be begun" "$obb_s"; fi
+    return 0
+  fi 2>/dev/null
   if { printf '%s' "$8" >"$obb_s/script" && printf '%s\n' "$7" >"$obb_s/values" &&
     true >>"$obb_s/out" && true >>"$obb_s/err" &&
     # Room for the status is taken now: a step must not lose its end to a full disk.
