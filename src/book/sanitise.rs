@@ -1,5 +1,5 @@
 //! What a page may bring into the book: Markdown and harmless HTML, nothing that a browser
-//! would run or send. Knows Markdown and HTML, no manual; the only place that names `html5ever`.
+//! would run or send. Knows Markdown and HTML, no manual.
 //!
 //! Works on the Markdown just before mdBook renders it, with the parsers that mdBook uses. The
 //! result is read again until nothing is left to take out, for what is taken out may join what

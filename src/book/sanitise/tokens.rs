@@ -1,4 +1,5 @@
 //! One piece of HTML -> the same without what a page may not bring, on one line.
+//! The only place that names `html5ever`.
 
 use std::cell::RefCell;
 
