@@ -22,7 +22,7 @@ fn every_manual_lints_and_builds_unchanged() {
         ("prometheus-runbooks", "content", 100),
         ("tuwunel", "docs", 60),
     ];
-    let Some(corpus) = or_skip("every_manual_lints_and_builds_unchanged", corpus()) else {
+    let Some(corpus) = corpus("every_manual_lints_and_builds_unchanged") else {
         return;
     };
     for (name, source, pages) in manuals {
@@ -56,12 +56,14 @@ fn every_manual_lints_and_builds_unchanged() {
 
 #[test]
 fn etcds_maintenance_page_runs_on_etcd() {
-    let adopted = corpus().and_then(|corpus| {
-        need_root()?;
-        need(&["/usr/bin/etcd", "/usr/bin/etcdctl"])?;
-        let page = "etcd/content/en/docs/v3.4/op-guide/maintenance.md";
-        Ok(Adopted::new(&corpus.join(page), "etcd-maintenance.edits"))
-    });
+    let Some(corpus) = corpus("etcds_maintenance_page_runs_on_etcd") else {
+        return;
+    };
+    let page = corpus.join("etcd/content/en/docs/v3.4/op-guide/maintenance.md");
+    let programs = ["/usr/bin/etcd", "/usr/bin/etcdctl"];
+    let adopted = need_root()
+        .and_then(|()| need(&programs))
+        .map(|()| Adopted::new(&page, "etcd-maintenance.edits"));
     let Some(adopted) = or_skip("etcds_maintenance_page_runs_on_etcd", adopted) else {
         return;
     };
@@ -97,13 +99,15 @@ fn etcds_maintenance_page_runs_on_etcd() {
 
 #[test]
 fn netboxs_database_page_runs_on_postgresql() {
-    let found = corpus().and_then(|corpus| {
-        need_root()?;
-        need(&["/usr/bin/psql", "/usr/bin/sudo", "/usr/bin/setpriv"])?;
-        let server = server()?;
-        let page = corpus.join("netbox/docs/installation/1-postgresql.md");
-        Ok((Adopted::new(&page, "netbox-postgresql.edits"), server))
-    });
+    let Some(corpus) = corpus("netboxs_database_page_runs_on_postgresql") else {
+        return;
+    };
+    let page = corpus.join("netbox/docs/installation/1-postgresql.md");
+    let programs = ["/usr/bin/psql", "/usr/bin/sudo", "/usr/bin/setpriv"];
+    let found = need_root()
+        .and_then(|()| need(&programs))
+        .and_then(|()| server())
+        .map(|server| (Adopted::new(&page, "netbox-postgresql.edits"), server));
     let Some((adopted, server)) = or_skip("netboxs_database_page_runs_on_postgresql", found) else {
         return;
     };
@@ -306,13 +310,14 @@ fn text(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-fn corpus() -> Result<PathBuf, Skip> {
+/// The manuals are not ours to bring: where they are missing there is nothing to fail.
+fn corpus(test: &str) -> Option<PathBuf> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
     if corpus.is_dir() {
-        Ok(corpus)
-    } else {
-        Err(Skip("no ../shared/corpus beside the repository".to_owned()))
+        return Some(corpus);
     }
+    eprintln!("skipped {test}: no ../shared/corpus beside the repository");
+    None
 }
 
 fn need(programs: &[&str]) -> Result<(), Skip> {
