@@ -47,5 +47,5 @@ fn long_pages_take_time_in_proportion() {
     let started = Instant::now();
     let (_, removed) = read(&hostile);
     assert!(removed.len() >= 40_000);
-    assert!(started.elapsed() < Duration::from_secs(60));
+    assert!(started.elapsed() < Duration::from_mins(1));
 }
