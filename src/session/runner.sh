@@ -203,11 +203,13 @@ ob_stop() {
   read -r ob_y <&5; ob_j='' ob_p=''
   read -r ob_j ob_y <"$ob_d/$1.j"; read -r ob_p <"$ob_d/$1.p"
   if [ "$ob_j" = "$2" ] && [ -n "$ob_p" ]; then
+    # Its end may be told the moment that it is dead: the mark comes first.
+    if [ "$3" = KILL ]; then : >"$ob_d/$2.k"; fi
     case $1 in
       c*) kill -s "$3" "$ob_p" ;;
       *) kill -s "$3" -- "$ob_g$ob_p" || kill -s "$3" "$ob_g$ob_p" ;;
     esac
-    if [ "$3" = KILL ]; then : >"$ob_d/$2.k"; case $1 in c*) echo "$2 137 c" >&6; : >"$ob_d/$1.j" ;; esac; fi
+    if [ "$3" = KILL ]; then case $1 in c*) echo "$2 137 c" >&6; : >"$ob_d/$1.j" ;; esac; fi
   fi
   echo >&5
 }
