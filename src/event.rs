@@ -43,6 +43,10 @@ pub enum What {
         shell: String,
         milliseconds: u64,
     },
+    /// Something that the operator should see to.
+    Warned {
+        text: String,
+    },
     /// The user that `sudo` was proven for.
     SudoProven {
         user: String,

@@ -21,6 +21,7 @@ use crate::source::Problem;
 /// Without a bundle, in the home directory.
 #[derive(Args, Debug)]
 pub(crate) struct Shell {
+    /// The node, by its name
     #[arg(value_name = "NODE")]
     node: String,
 }
@@ -28,6 +29,7 @@ pub(crate) struct Shell {
 /// Mount the bundle of a node on a folder of this machine, through sshfs
 #[derive(Args, Debug)]
 pub(crate) struct Mount {
+    /// The node, by its name
     #[arg(value_name = "NODE")]
     node: String,
     /// The folder; `.opsbook/mnt/NODE` beside the manual if absent
@@ -38,6 +40,7 @@ pub(crate) struct Mount {
 /// Undo `opsbook mount`
 #[derive(Args, Debug)]
 pub(crate) struct Umount {
+    /// The node, by its name
     #[arg(value_name = "NODE")]
     node: String,
     /// The folder it was mounted on, if another than the usual one

@@ -16,6 +16,7 @@ pub struct Secrets {
     known: Arc<Mutex<HashMap<SecretRef, Secret>>>,
     /// One question at a time: the second script that needs a secret finds it known.
     asking: Arc<tokio::sync::Mutex<()>>,
+    warnings: Arc<Mutex<Vec<String>>>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +35,7 @@ impl Secrets {
             operator,
             known: Arc::default(),
             asking: Arc::default(),
+            warnings: Arc::default(),
         }
     }
 
@@ -63,11 +65,23 @@ impl Secrets {
             other => {
                 let nobody = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::Unsupported));
                 let resolved = nodes::resolve(other, &self.root, &nobody)?;
+                self.warnings().extend(resolved.warning);
                 Secret::new(resolved.text.expose().as_bytes().to_vec())
             }
         };
         self.keep(reference.clone(), secret.clone());
         Ok(secret)
+    }
+
+    /// What is to be said about secrets that were found: a file that others can read. Each
+    /// is given once.
+    #[must_use]
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut self.warnings())
+    }
+
+    fn warnings(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Masks everything that is known to be secret by now.

@@ -360,6 +360,9 @@ impl NodeRun<'_> {
         let values = scope
             .values(&node, script.bindings(), &self.options.secrets)
             .await?;
+        for text in self.options.secrets.take_warnings() {
+            self.record(Some(step), What::Warned { text })?;
+        }
         Ok(assignments(&values, is_shell(script.interpreter())))
     }
 

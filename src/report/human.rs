@@ -170,6 +170,7 @@ impl<W: Write> Human<W> {
                 let red = status_style(Status::Error);
                 self.line(node, format_args!("  check {check} {red}could not be asked{red:#}: {cause}  {DIM}{place}{DIM:#}"))?;
             }
+            What::Warned { text } => self.line(node, format_args!("  warning: {text}"))?,
             What::ConnectionLost { cause } => {
                 self.line(node, format_args!("  {cause}; looking for the node"))?;
             }
