@@ -1,6 +1,7 @@
 //! YAML blocks -> what they declare: the contract of a procedure, a group of checks, a
 //! delivery. Every key that is not known is a problem.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use indexmap::IndexMap;
@@ -67,6 +68,11 @@ pub(crate) fn procedure(
 /// Reads a block tagged `checks`. What is neither `id` nor `nodes` is a kind of resource.
 pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -> GroupContract {
     let mut contract = GroupContract::default();
+    let templates = go_templates(text);
+    if !templates.is_empty() {
+        problems.extend(templates);
+        return contract;
+    }
     let Some(map) = map_of(text, place, "a group of checks", problems) else {
         return contract;
     };
@@ -81,6 +87,36 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
         problems.push(no_id(place, "group of checks"));
     }
     contract
+}
+
+/// The lines of a gossfile that only Go's templates would make into YAML. What a command
+/// formats, as in `docker ps --format '{{.Names}}'`, is none of them.
+#[must_use]
+pub fn go_templates(text: &Passage) -> Vec<Problem> {
+    static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"^\s*(?:- )?(\{\{.*)|^[^'|#]*:\s+(\{\{.*)|(\{\{[^}]*\.(?:Vars\b|Env\.).*)")
+            .expect("a constant pattern")
+    });
+    let mut problems = Vec::new();
+    if !text.text.contains("{{") {
+        return problems;
+    }
+    let mut at = 0;
+    for line in text.text.split_inclusive('\n') {
+        let code = line.trim_end();
+        if !code.trim_start().starts_with('#')
+            && let Some(found) = TEMPLATE.captures(code)
+            && let Some(template) = found.iter().skip(1).flatten().next()
+        {
+            let span = text.span(at + template.start()..at + template.end());
+            let message = "Go templates are not read here";
+            let problem = Problem::error("go-template", span, message);
+            problems
+                .push(problem.hint("write the value out, or `${name}` for a value of the node"));
+        }
+        at += line.len();
+    }
+    problems
 }
 
 /// Reads a block tagged `deliver`: one delivery, or a list of them.

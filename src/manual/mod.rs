@@ -33,6 +33,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 pub use attributes::attributes_of;
+pub use contract::go_templates;
 pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use duration::duration;
 pub use lint::lint;

@@ -3,16 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::manual::{Spanned, TypedCheck};
+use crate::manual::{self, Spanned, TypedCheck};
 use crate::source::{Passage, Problem, Source, Span};
 use crate::yaml::{self, Value, Yaml};
 
 /// How deep gossfiles may include each other.
 const DEPTH: usize = 16;
 
-/// Puts the checks of included files in the place of each `gossfile`. Names are relative to
-/// `root`, and within an included file to its own folder; a name with `*` or `?` includes
-/// every file that fits, in the order of their names.
+/// Puts the checks of included files in the place of each `gossfile`. Names are relative to the
+/// file that they stand in, or else, in a page, to `root`; a name with `*` or `?` includes every
+/// file that fits, in the order of their names.
 #[must_use]
 pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Problem>) {
     let mut reader = Reader {
@@ -22,7 +22,7 @@ pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Pro
         problems: Vec::new(),
     };
     let includes = typed.iter().any(is_include);
-    reader.take(Path::new(""), typed);
+    reader.take(typed);
     if includes {
         reader.refuse_doubles();
     }
@@ -38,17 +38,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn take(&mut self, folder: &Path, typed: Vec<TypedCheck>) {
+    fn take(&mut self, typed: Vec<TypedCheck>) {
         for check in typed {
             if is_include(&check) {
-                self.include(folder, &check);
+                self.include(&check);
             } else {
                 self.checks.push(check);
             }
         }
     }
 
-    fn include(&mut self, folder: &Path, check: &TypedCheck) {
+    fn include(&mut self, check: &TypedCheck) {
         let Some(name) = self.name(check) else {
             return;
         };
@@ -57,9 +57,13 @@ impl Reader<'_> {
             self.problem("gossfile", &name.span, message);
             return;
         }
-        let files = find(self.root, &folder.join(&name.value));
+        let near = name.span.path().with_file_name(&name.value);
+        let mut files = find(self.root, &near);
+        if files.is_empty() && self.open.is_empty() {
+            files = find(self.root, Path::new(&name.value));
+        }
         if files.is_empty() {
-            let message = format!("there is no file `{}`", folder.join(&name.value).display());
+            let message = format!("there is no file `{}`", near.display());
             self.problem("gossfile", &name.span, message);
         }
         for file in files {
@@ -122,17 +126,18 @@ impl Reader<'_> {
             }
         };
         let source = Source::new(path, text);
-        let (yaml, mut problems) = yaml::read(&Passage::whole(&source));
-        if source.text.contains("{{")
-            && let Some(first) = problems.first_mut()
-        {
-            first.hint = Some("Go templates are not read; write `${name}` for a value".to_owned());
+        let passage = Passage::whole(&source);
+        let templates = manual::go_templates(&passage);
+        if !templates.is_empty() {
+            self.problems.extend(templates);
+            return;
         }
-        self.problems.append(&mut problems);
+        let (yaml, problems) = yaml::read(&passage);
+        self.problems.extend(problems);
         let Some(yaml) = yaml else { return };
         self.open.push(path.to_owned());
         let typed = self.checks_of(&yaml);
-        self.take(path.parent().unwrap_or(Path::new("")), typed);
+        self.take(typed);
         self.open.pop();
     }
 
@@ -342,9 +347,11 @@ mod tests {
                     "group:\n  c: {}\ngossfile: {../../d.yaml: {}}\n",
                 ),
                 ("d.yaml", "port: {22: {}}\n"),
+                ("manual/f.yaml", "port: {24: {}}\n"),
+                ("f.yaml", "port: {25: {}}\n"),
                 ("e.yaml", "port: {23: {}}\n"),
             ],
-            "user: {first: {}}\ngossfile:\n  goss/*.yaml: {}\n  e.yaml: {skip: true}\n  mine: {file: e.yaml}\n",
+            "user: {first: {}}\ngossfile:\n  ../goss/*.yaml: {}\n  e.yaml: {skip: true}\n  mine: {file: e.yaml}\n  f.yaml: {}\n",
         );
         assert_eq!(problems, "");
         assert_eq!(
@@ -356,6 +363,7 @@ mod tests {
                 "port/22 d.yaml:1",
                 "user/b goss/b.yaml:1",
                 "port/23 e.yaml:1",
+                "port/24 manual/f.yaml:1",
             ]
         );
     }
@@ -366,7 +374,7 @@ mod tests {
             (
                 &[][..],
                 "gossfile:\n  none.yaml: {}\n",
-                "manual/a.md:2:3: error: there is no file `none.yaml`\n  |\n2 |   none.yaml: {}\n  |   ^^^^^^^^^",
+                "manual/a.md:2:3: error: there is no file `manual/none.yaml`\n  |\n2 |   none.yaml: {}\n  |   ^^^^^^^^^",
             ),
             (
                 &[],
@@ -402,13 +410,36 @@ mod tests {
     #[test]
     fn a_go_template_is_told() {
         let (_, problems) = includes(
-            &[("a.yaml", "file:\n{{range .x}}\n  {{.}}: {}\n{{end}}\n")],
+            &[("a.yaml", "file:\n  {{.}}: {}\n")],
             "gossfile: {a.yaml: {}}\n",
         );
-        assert!(
-            problems.contains("Go templates are not read; write `${name}` for a value"),
-            "{problems}"
+        assert_eq!(
+            problems,
+            "a.yaml:2:3: error: Go templates are not read here\n  |\n2 |   {{.}}: {}\n  |   ^^^^^^^^^\n\nhint: write the value out, or `${name}` for a value of the node"
         );
+    }
+
+    #[test]
+    fn what_a_command_formats_is_no_template() {
+        for (line, expected) in [
+            ("{{- range $name, $ver := index .Vars .Env.OS}}", true),
+            ("  - {{$ver}}", true),
+            ("  runlevels: {{toJson $runlevels}}", true),
+            ("  content: {{ \"hello!\" | upper }}", true),
+            ("  \"/srv/{{ .Env.HOME }}\":", true),
+            ("  exec: \"test {{ .Vars.port }}\"", true),
+            ("  # {{ .Vars.port }}", false),
+            ("  exec: docker ps --format '{{.Names}}'", false),
+            (
+                "  exec: docker inspect -f '{{range .Mounts}}{{.Source}}{{end}}' db",
+                false,
+            ),
+            ("  exec: docker inspect -f '{{.Config.Env}}' db", false),
+        ] {
+            let source = Source::new("a.yaml", line);
+            let found = manual::go_templates(&Passage::whole(&source));
+            assert_eq!(!found.is_empty(), expected, "{line}");
+        }
     }
 
     #[test]

@@ -41,14 +41,34 @@ pub fn to_json(yaml: &Yaml) -> serde_json::Value {
 #[must_use]
 pub fn to_yaml(yaml: &Yaml) -> String {
     // Fails for none of the values that `to_serde` makes.
-    serde_yaml::to_string(&to_serde(yaml)).unwrap_or_default()
+    let text = serde_yaml::to_string(&to_serde(yaml)).unwrap_or_default();
+    if text.contains(BREAKS) {
+        escaped(&to_json(yaml)) + "\n"
+    } else {
+        text
+    }
 }
 
 /// One entry of a map, as [`to_yaml`] writes it.
 #[must_use]
 pub fn entry_to_yaml(key: &str, value: &Yaml) -> String {
     let map = serde_yaml::Mapping::from_iter([(key.into(), to_serde(value))]);
-    serde_yaml::to_string(&map).unwrap_or_default()
+    let text = serde_yaml::to_string(&map).unwrap_or_default();
+    if text.contains(BREAKS) {
+        format!("{}: {}\n", escaped(&key.into()), escaped(&to_json(value)))
+    } else {
+        text
+    }
+}
+
+/// Ends of lines in YAML 1.1, which is written, and text in 1.2, which is read.
+const BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
+/// JSON, which is YAML as well, and can name what would be taken for the end of a line.
+fn escaped(json: &serde_json::Value) -> String {
+    BREAKS.iter().fold(json.to_string(), |text, &end| {
+        text.replace(end, &format!("\\u{:04x}", end as u32))
+    })
 }
 
 fn is_canonical_int(number: i64, text: &str) -> bool {

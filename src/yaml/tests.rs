@@ -173,6 +173,21 @@ fn what_is_written_reads_back_as_the_same_texts() {
     );
 }
 
+#[test]
+fn what_ends_a_line_elsewhere_is_text() {
+    let text = "a: {\"b\\L\": [\"c\\u2029 d\", \"\\N\", 1]}\n";
+    let first = sound(text);
+    let second = sound(&to_yaml(&first));
+    assert_eq!(texts(&first), texts(&second));
+    let Value::Map(map) = &first.value else {
+        panic!("a map");
+    };
+    assert_eq!(
+        entry_to_yaml("a", &map["a"].value),
+        "\"a\": {\"b\\u2028\":[\"c\\u2029 d\",\"\\u0085\",1]}\n"
+    );
+}
+
 fn texts(yaml: &Yaml) -> Vec<String> {
     match &yaml.value {
         Value::Seq(values) => values.iter().flat_map(texts).collect(),
