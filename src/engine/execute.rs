@@ -16,7 +16,7 @@ use crate::session::Lost;
 const FIRST_LOOK: Duration = Duration::from_millis(150);
 const NEXT_LOOK: Duration = Duration::from_millis(400);
 /// It is asked for after so many looks.
-const LOOKS_A_QUESTION: u32 = 12;
+const LOOKS_A_QUESTION: u32 = 5;
 /// A step that an earlier session started is waited for in pieces of this many seconds.
 const WAIT_PIECE: u64 = 20;
 
@@ -219,7 +219,7 @@ impl NodeRun<'_> {
                     let pieces = follower.poll(bundle).await?;
                     self.show(work.step, pieces)?;
                     looks += 1;
-                    // Who waits on the node for the end may be killed there.
+                    // Who tells the end may be killed on the node.
                     if looks % LOOKS_A_QUESTION == 0 {
                         let now = bundle.state(&work.label).await?;
                         let over = !matches!(now, StepState::NotStarted | StepState::Running(_));

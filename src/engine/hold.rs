@@ -127,6 +127,7 @@ impl NodeRun<'_> {
     }
 
     pub(super) async fn close(&mut self) -> Result<(), Halt> {
+        self.recorder.sync()?;
         self.tidy().await?;
         let left_of_root = match self.users.get("root") {
             Some(root) => root.left().await?,
@@ -172,6 +173,7 @@ impl NodeRun<'_> {
         if !self.touched {
             return self.close().await;
         }
+        self.recorder.sync()?;
         // Best effort: the halt itself is what has to be told.
         let _ = self.tidy().await;
         let _ = self.leave_values().await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::event::{Event, What};
 use crate::journal::{Journal, JournalError};
 
-/// Called with each event once it is on the disk.
+/// Called with each event once it is written; on the disk it is before the next action.
 pub type Watcher = Box<dyn FnMut(&Event) + Send>;
 
 /// Shared by all nodes of a run.
@@ -23,7 +23,7 @@ impl Recorder {
         Recorder(Arc::new(Mutex::new(Inner { journal, watchers })))
     }
 
-    /// Writes an event down, waits for the disk, and shows it.
+    /// Writes an event down, as [`Journal::record`] does, and shows it.
     ///
     /// # Errors
     /// Where the journal cannot be written: nothing more may be done.
@@ -39,6 +39,15 @@ impl Recorder {
             watcher(&event);
         }
         Ok(())
+    }
+
+    /// Waits for the disk, before something is done that no event announces.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written: nothing more may be done.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.journal.sync()
     }
 
     #[must_use]

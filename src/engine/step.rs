@@ -141,6 +141,7 @@ impl NodeRun<'_> {
         let by_node = self.plan.node.confirm == Some(crate::nodes::Confirm::Step);
         let ask = if self.options.menu {
             // The shell of the menu has the run's variables.
+            self.recorder.sync()?;
             self.leave_values().await?;
             Asked::Menu {
                 step: step.name.clone(),

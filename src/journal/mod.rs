@@ -1,7 +1,7 @@
 //! Events -> disk and back: `.opsbook/runs/RUN.jsonl` beside the manual, one JSON line each.
 //!
-//! A line is on the disk before the next action: [`Journal::record`] returns only then. A
-//! journal that cannot be written stops the run before its next step.
+//! A line is on the disk before the next action: [`Journal::record`] returns only then, but
+//! for lines that another one follows before there is any. A journal that cannot be written stops the run before its next step.
 
 pub mod results;
 
@@ -146,7 +146,8 @@ impl Journal {
     }
 
     /// Appends an event and waits until it is on the disk. Pieces of output are not waited
-    /// for: the node has them.
+    /// for: the node has them. Nor is the end of a step after which the run goes on: the next
+    /// line, or [`Journal::sync`], comes before anything is done.
     ///
     /// # Errors
     /// Where the disk is full or gone; the run must stop before its next step.
@@ -172,7 +173,11 @@ impl Journal {
             cause: error.into(),
         })?;
         line.push(b'\n');
-        let sync = !matches!(event.what, What::Output { .. });
+        let sync = match &event.what {
+            What::Output { .. } => false,
+            What::StepEnded(ended) => !ended.status.goes_on(),
+            _ => true,
+        };
         self.file
             .write_all(&line)
             .and_then(|()| if sync { self.file.sync_data() } else { Ok(()) })
@@ -182,6 +187,18 @@ impl Journal {
             })?;
         self.seq += 1;
         Ok(event)
+    }
+
+    /// Waits until all of it is on the disk.
+    ///
+    /// # Errors
+    /// Where the disk is full or gone.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        let failed = |cause| JournalError::Write {
+            path: self.path.clone(),
+            cause,
+        };
+        self.file.sync_data().map_err(failed)
     }
 }
 

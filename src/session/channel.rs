@@ -159,16 +159,16 @@ impl Channel {
         sent.await?.done(limits).await
     }
 
-    /// Evaluates code in the runner's main shell.
-    pub(super) async fn here(&self, code: &[u8]) -> Result<Done, Lost> {
+    /// Evaluates code in the runner's main shell. The limits are for what it leaves to tell
+    /// its end.
+    pub(super) async fn here(&self, code: &[u8], limits: &Limits) -> Result<Done, Lost> {
         refuse_nul(code)?;
-        let limits = Limits::default();
-        let sent = self.send(&limits, false, |id, out| {
+        let sent = self.send(limits, false, |id, out| {
             out.extend_from_slice(format!("ob_here {id} ").as_bytes());
             quote(code, out);
             out.push(b'\n');
         });
-        sent.await?.done(&limits).await
+        sent.await?.done(limits).await
     }
 
     /// Ends the runner: its standard input closes once all that was queued is written.

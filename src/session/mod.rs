@@ -158,7 +158,13 @@ impl Session {
     /// while it runs, and may open file descriptors 7 to 9 for later calls. Workers of
     /// [`run`](Self::run) do not inherit them.
     pub async fn exclusive(&self, code: &[u8]) -> Result<Done, Lost> {
-        self.0.channel.here(code).await
+        self.0.channel.here(code, &Limits::default()).await
+    }
+
+    /// The same for code that starts something and leaves it to that to tell the end, by
+    /// setting `ob_later`: the main shell is free again at once.
+    pub async fn begin(&self, code: &[u8], limits: Limits) -> Result<Done, Lost> {
+        self.0.channel.here(code, &limits).await
     }
 
     /// A second session on the node as another user. Opened once per user and kept; a

@@ -105,15 +105,18 @@ ob_hello() {
 
 # Prints ended jobs: one line with several, then their outputs. While others of the queue are
 # at work, ends are held back, at most 24 of them, and at most to the next look of the
-# watchdog (a line with +). The end of a call (c) never waits.
+# watchdog (a line with +). The end of a call (c) never waits, and may say its output, one
+# line, itself: no file, and no cat.
 ob_ship() {
   trap - EXIT HUP TERM INT PIPE
   ob_rm='' ob_c=0 ob_l='' ob_hold=0 ob_ended=0 ob_go='' ob_fs=''
-  while read -r ob_j ob_s ob_go <&6; do
+  while read -r ob_j ob_s ob_go ob_say <&6; do
     if [ "$ob_j" != + ]; then
       ob_x=''
-      if [ -s "$ob_d/$ob_j.o" ]; then ob_x=o ob_fs="$ob_fs $ob_j.o"; fi
-      if [ -s "$ob_d/$ob_j.e" ]; then ob_x=${ob_x}e ob_fs="$ob_fs $ob_j.e"; fi
+      if [ -n "$ob_say" ]; then ob_x=o; else
+        if [ -s "$ob_d/$ob_j.o" ]; then ob_x=o ob_fs="$ob_fs $ob_j.o"; fi
+        if [ -s "$ob_d/$ob_j.e" ]; then ob_x=${ob_x}e ob_fs="$ob_fs $ob_j.e"; fi
+      fi
       if [ -e "$ob_d/$ob_j.c" ]; then ob_x=${ob_x}c; fi
       if [ -e "$ob_d/$ob_j.x" ]; then ob_x=${ob_x}x; fi
       if [ -e "$ob_d/$ob_j.k" ]; then ob_x=${ob_x}k; fi
@@ -131,6 +134,8 @@ ob_ship() {
         cat "$@"
         for ob_x in $ob_fs; do : >"$ob_d/$ob_x"; done
       fi
+      # Of a call, which never waits: it is the last of the line.
+      if [ -n "$ob_say" ]; then printf '%s\n\n%s.\n' "$ob_say" "$ob_n"; fi
       ob_l='' ob_hold=0 ob_fs=''
     fi
     if [ $ob_c -ge 200 ]; then
@@ -183,10 +188,12 @@ ob_call() {
 # ob_called ID: after it, because only this shell knows the process id
 ob_called() { echo $! >"$ob_d/c$1.p"; ob_q=$((ob_q+1)); echo $ob_q $ob_r 0 >"$ob_d/n"; ob_watch; }
 
-# ob_here ID CODE: in this very shell
+# ob_here ID CODE: in this very shell. The code may set ob_later: its end is told, as
+# "$ob_id STATUS c OUTPUT", by itself or by what it has started.
 ob_here() {
+  ob_id=$1 ob_later=''
   { command eval "$2"; } </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e"
-  ob_s=$?; umask 077; echo "$1 $ob_s c" >&6
+  ob_s=$?; umask 077; if [ -z "$ob_later" ]; then echo "$1 $ob_s c" >&6; fi
 }
 
 # ob_cancel ID

@@ -1,20 +1,22 @@
-# shellcheck disable=SC2086,SC2046,SC2013,SC2030,SC2031,SC1007 # words are meant
+# shellcheck disable=SC2086,SC2046,SC2013,SC2030,SC2031,SC1007,SC2154,SC2034 # words are meant, ob_* is the runner's
 # The bundle and the steps in it, on the node. Loaded once into the session's shell, after
 # runner.sh; POSIX sh (dash, busybox ash, bash). Each function prints one answer line first.
 #
 # obb_dir is the bundle. A controller holds a lock on `lock`, and everything that belongs to
 # the run holds one on `live`, steps included: nobody on `lock` and nobody on `live` is stale.
 
-obb_dir='' obb_token='' obb_run=''
+obb_dir='' obb_token='' obb_run='' obb_rec=''
+obb_boot=none; read -r obb_boot 2>/dev/null </proc/sys/kernel/random/boot_id || :
 
-obb_boot() { obb_bootid=none; read -r obb_bootid 2>/dev/null </proc/sys/kernel/random/boot_id || :; }
+# Answers before the function that calls it is at its end.
+obb_say() { ob_later=1; echo "$ob_id 0 c $*" >&6; }
 
 # Start time of a process in ticks since boot; fails where it is gone or a zombie.
 obb_start() {
   obb_st=; read -r obb_l 2>/dev/null <"/proc/$1/stat" || return 1
   obb_l=${obb_l##*) }; set -f; set -- $obb_l; set +f
   [ "$1" != Z ] || return 1
-  shift 19; obb_st=$1
+  obb_sid=$4; shift 19; obb_st=$1
 }
 
 # A directory that is ours alone, not a link: else nothing in it can be trusted.
@@ -74,15 +76,16 @@ obb_open() {
   obb_e=$( (umask 077
     set -f; mkdir "$obb_new" "$obb_new/steps" $(for obb_n in $8; do echo "$obb_new/steps/$obb_n"; done) &&
     : >"$obb_new/lock" && : >"$obb_new/live" &&
-    printf '%s\n' "$2" >"$obb_new/owner" && printf '%s\n' "$3" >"$obb_new/token" &&
+    printf '%s\n' "$2" >"$obb_new/owner" && printf '%s\n' "$2" >"$obb_new/steps/owner" && printf '%s\n' "$3" >"$obb_new/token" &&
     printf '%s\n' "$5" >"$obb_new/recorder" && printf '%s\n' "$6" >"$obb_new/run" &&
     if [ "$7" ]; then printf '%s\n' "$7" >"$obb_new/state"; fi) 2>&1) ||
     { obb_why "$obb_e" "$obb_new"; rm -rf "$obb_new"; return 0; }
   # A short write on a full disk is silent in some shells: what is published must be whole.
-  [ "$(cat "$obb_new/owner")" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
+  obb_e=; read -r obb_e <"$obb_new/owner"
+  [ "$obb_e" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
   exec 8<"$obb_new/lock" 7<"$obb_new/live"
   if command -v flock >/dev/null 2>&1; then flock -s -n 8; flock -s -n 7; fi
-  if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then echo OPENED; return 0; fi
+  if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then obb_say OPENED; obb_ready; return 0; fi
   exec 7<&- 8<&-
   rm -rf "$obb_new"
   if [ -e "$obb_dir" ]; then obb_blocked; else echo "FAILED $obb_e"; fi
@@ -91,8 +94,8 @@ obb_open() {
 obb_blocked() {
   echo "HELD $(obb_alive "$obb_dir")"
   obb_n=0
-  for obb_f in "$obb_dir"/steps/*/started; do
-    obb_f=${obb_f%/started}; obb_f=${obb_f##*/}; obb_f=${obb_f%%[!0-9]*}
+  for obb_f in "$obb_dir"/steps/*/status; do
+    obb_f=${obb_f%/status}; obb_f=${obb_f##*/}; obb_f=${obb_f%%[!0-9]*}
     [ "${obb_f:-0}" -le $obb_n ] || obb_n=$obb_f
   done
   echo "STEP $obb_n"
@@ -115,7 +118,7 @@ obb_reopen() {
   obb_e=$( (umask 077; printf '%s\n' "$3" >"$obb_dir/token.n" && mv "$obb_dir/token.n" "$obb_dir/token") 2>&1) ||
     { echo "FAILED $obb_e"; return 0; }
   obb_hold || { obb_blocked; return 0; }
-  echo OPENED
+  obb_say OPENED; obb_ready
 }
 
 # obb_join DIR RUN TOKEN: another user of the same run takes part. OPENED | HELD …
@@ -124,7 +127,7 @@ obb_join() {
   obb_mine || return 0
   exec 7<"$obb_dir/live" || { echo "FAILED $obb_dir cannot be read by $(id -un)"; return 0; }
   if command -v flock >/dev/null 2>&1; then flock -s -n 7; fi
-  echo OPENED
+  obb_say OPENED; obb_ready
 }
 
 # obb_disown: what root made in the bundle becomes its owner's, who has to remove it.
@@ -173,8 +176,23 @@ obb_aside() {
   mv "$obb_dir/steps/$1" "$obb_dir/steps/$1.$obb_n" && echo READY
 }
 
-# obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: starts the step detached and
-# waits for its end. Answers as obb_state, or EXISTS | LOST | FAILED why
+# A recorder that stands and waits for the next step: started ahead, and again where it was
+# killed. A line that it did not read must not reach another: each has pipes of its own. It
+# ends when this shell, who alone can write to it, does.
+obb_ready() {
+  if [ "$obb_rec" ] && [ -e "/proc/$obb_rec/exe" ]; then return 0; fi
+  obb_p=$ob_d/go.$ob_id
+  mkfifo "$obb_p" "$obb_p.n" && true >"$obb_p.n.w" && command exec 9<>"$obb_p" || return 1
+  umask "$obb_umask"
+  ( trap - HUP TERM INT PIPE
+    exec $obb_setsid sh "$obb_dir/recorder" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_p" "$obb_p.n"
+  ) </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 8<&- &
+  obb_rec=$!
+  umask 077
+}
+
+# obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: has the step started, detached;
+# its recorder answers at its end, as obb_state. Or EXISTS | LOST | FAILED why
 #   LIMIT     seconds
 #   ACCEPTED  exit statuses that are OK, " 0 3 "
 #   SHELL     sh or bash; EXEC the interpreter of another language, empty for a shell's
@@ -183,74 +201,70 @@ obb_aside() {
 obb_step() {
   obb_mine || return 0
   obb_s=$obb_dir/steps/$1
-  umask 077
   if [ ! -d "$obb_s" ]; then
     obb_e=$(mkdir "$obb_s" 2>&1) || { obb_why "$obb_e" "$obb_s"; return 0; }
     if [ ! -O "$obb_dir" ]; then set -- "$@" $(ls -ldn "$obb_dir") && chown "${11}:${12}" "$obb_s"; fi
   fi
   # One start for each directory, whatever happens to the connection in between.
   set -C
-  if true >"$obb_s/started"; then set +C; else
+  if true >"$obb_s/status"; then set +C; else
     set +C
-    if [ -e "$obb_s/started" ]; then echo EXISTS; else obb_why "the record cannot be begun" "$obb_s"; fi
+    if [ -e "$obb_s/status" ]; then echo EXISTS; else obb_why "the record cannot be begun" "$obb_s"; fi
     return 0
   fi 2>/dev/null
-  if { printf '%s' "$8" >"$obb_s/script" && printf '%s\n' "$7" >"$obb_s/values" &&
-    true >>"$obb_s/out" && true >>"$obb_s/err" &&
-    # Room for the status is taken now: a step must not lose its end to a full disk.
-    printf '%-40s\n' running >"$obb_s/status.n"; } 2>"$obb_s/why"; then :; else
-    obb_e=$(cat "$obb_s/why"); rm -f "$obb_s/started" "$obb_s/values"
-    obb_why "$obb_e" "$obb_s"; return 0
+  # Room for the status is taken now: a step must not lose its end to a full disk.
+  if { printf '%-38s .\n' running 1<>"$obb_s/status" && printf '%s' "$8" >"$obb_s/script" &&
+    { [ -z "$7" ] || printf '%s\n' "$7" >"$obb_s/values"; } &&
+    true >>"$obb_s/out" && true >>"$obb_s/err" && obb_ready; } 2>"$ob_d/why"; then
+    ob_later=1; echo "$ob_id|$1|$2|$3|$4|$5|$6" >&9; return 0
   fi
-  obb_boot
-  umask "$obb_umask"
-  $obb_setsid sh "$obb_dir/recorder" "$obb_s" "$obb_run:$obb_s" "$obb_bootid" "$2" "$3" "$4" "$5" "$6" </dev/null >/dev/null 2>&1 8<&- &
-  wait $!
-  obb_state "$1"
+  obb_e=$(cat "$ob_d/why"); rm -f "$obb_s/status" "$obb_s/values"
+  obb_why "$obb_e" "$obb_s"
 }
 
-# obb_state NN: DONE status how | RUNNING pid | REBOOTED | UNKNOWN | NONE
+# Has the step ended? Only a whole line tells.
+obb_ended() {
+  obb_x= obb_how= obb_o= obb_e= obb_dot=
+  read -r obb_x obb_how obb_o obb_e obb_dot 2>/dev/null <"$obb_dir/steps/$1/status" || :
+  [ "$obb_dot" = . ]
+}
+
+# Is that process still the one that was started then?
+obb_lives() { obb_start "$1" && [ "$obb_st" = "$2" ]; }
+
+# obb_state NN: DONE status how sizes | RUNNING pid | REBOOTED | UNKNOWN | NONE
 obb_state() {
   # After a takeover the steps in it are another run's.
   obb_mine || return 0
   obb_s=$obb_dir/steps/$1
-  [ -e "$obb_s/started" ] || { echo NONE; return 0; }
-  if [ -f "$obb_s/status" ]; then obb_done "$1"; return 0; fi
-  obb_boot
+  [ -e "$obb_s/status" ] || { echo NONE; return 0; }
+  if obb_ended "$1"; then obb_done "$1"; return 0; fi
   # Started a moment ago: its recorder may not have said who it is.
-  [ -f "$obb_s/recorder" ] || sleep 1
-  obb_p= obb_pst= obb_pb=
-  read -r obb_p obb_pst obb_pb 2>/dev/null <"$obb_s/recorder" || :
-  if [ "$obb_pb" = "$obb_bootid" ] && obb_start "$obb_p" && [ "$obb_st" = "$obb_pst" ]; then
-    obb_p=0; read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || :
-    echo "RUNNING $obb_p"; return 0
-  fi
+  [ -s "$obb_s/pid" ] || sleep 1
+  obb_p= obb_pst= obb_r= obb_rst= obb_b=
+  read -r obb_p obb_pst obb_r obb_rst obb_b 2>/dev/null <"$obb_s/pid" || :
   # Without its recorder it may run all the same; how it ends, nobody will know.
-  if [ "$obb_pb" = "$obb_bootid" ] && read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" &&
-    obb_start "$obb_p" && [ "$obb_st" = "$obb_pst" ]; then echo "RUNNING $obb_p"; return 0; fi
-  # It may have ended between the two looks.
-  if [ -f "$obb_s/status" ]; then obb_done "$1"
-  elif [ -n "$obb_pb" ] && [ "$obb_pb" != "$obb_bootid" ]; then echo REBOOTED
+  if [ "$obb_b" = "$obb_boot" ] && { obb_lives "$obb_r" "$obb_rst" || obb_lives "$obb_p" "$obb_pst"; }; then
+    # It may have ended between the two looks.
+    if obb_ended "$1"; then obb_done "$1"; else echo "RUNNING $obb_p"; fi
+  elif obb_ended "$1"; then obb_done "$1"
+  elif [ -n "$obb_b" ] && [ "$obb_b" != "$obb_boot" ]; then echo REBOOTED
   else echo UNKNOWN; fi
 }
 
-# The last lines before the output say its sizes, where it is small enough to come along.
+# The output comes along where it is small enough.
 obb_done() {
   obb_s=$obb_dir/steps/$1
-  read -r obb_x <"$obb_s/status"; echo "DONE $obb_x"
+  echo "DONE $obb_x $obb_how $obb_o $obb_e"
   if [ -s "$obb_s/left" ]; then sed 's/^/LEFT /' "$obb_s/left"; fi
   if [ -e "$obb_s/cut" ]; then echo CUT; fi
-  if [ -s "$obb_s/out" ] || [ -s "$obb_s/err" ]; then
-    set -- $(wc -c <"$obb_s/out") $(wc -c <"$obb_s/err")
-    echo "SIZES $1 $2"
-    if [ $(($1 + $2)) -le 65536 ]; then echo OUTPUT; cat "$obb_s/out" "$obb_s/err"; fi
-  else echo "SIZES 0 0"; fi
+  if [ $((obb_o+obb_e)) -gt 0 ] && [ $((obb_o+obb_e)) -le 65536 ]; then echo OUTPUT; cat "$obb_s/out" "$obb_s/err"; fi
 }
 
 # obb_wait NN SECONDS: waits for the end of a step that this session did not start.
 obb_wait() {
   obb_w=0
-  while [ ! -f "$obb_dir/steps/$1/status" ] && [ "$obb_w" -lt "$2" ]; do
+  until obb_ended "$1" || [ "$obb_w" -ge "$2" ]; do
     case $(obb_state "$1") in RUNNING*) ;; *) break ;; esac
     sleep 1; obb_w=$((obb_w+1))
   done
@@ -272,59 +286,83 @@ obb_stop() {
   obb_w=0
   until [ -s "$obb_s/pid" ] || [ $obb_w -ge 5 ]; do sleep 1; obb_w=$((obb_w+1)); done
   read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || { obb_state "$1"; return 0; }
-  [ -f "$obb_s/status" ] || obb_kill "$obb_p" TERM
+  obb_ended "$1" || obb_kill "$obb_p" TERM
   obb_w=0
-  while [ ! -f "$obb_s/status" ] && [ $obb_w -lt 10 ]; do sleep 1; obb_w=$((obb_w+1)); done
-  [ -f "$obb_s/status" ] || obb_kill "$obb_p" KILL
+  until obb_ended "$1" || [ $obb_w -ge 10 ]; do sleep 1; obb_w=$((obb_w+1)); done
+  obb_ended "$1" || obb_kill "$obb_p" KILL
   obb_w=0
-  while [ ! -f "$obb_s/status" ] && [ $obb_w -lt 5 ]; do sleep 1; obb_w=$((obb_w+1)); done
+  until obb_ended "$1" || [ $obb_w -ge 5 ]; do sleep 1; obb_w=$((obb_w+1)); done
   obb_state "$1"
 }
 
 obb_kill() { kill -s "$2" -- "-$1" 2>/dev/null || kill -s "$2" "-$1" 2>/dev/null || :; }
 
-# obb_left: processes of this run that outlive it, "step pid command" each. Their environment
-# tells: a process may leave its group, but rarely what it inherited.
+# obb_left STEPS LIST: processes of this run that outlive it, "step pid command" each. Their
+# environment tells: a process may leave its group, but rarely what it inherited. STEPS is
+# where the record of the steps is, LIST the processes that obb_heirs has found.
 obb_left() {
-  for obb_f in $(grep -lF "OPSBOOK_STEP=$obb_run:$obb_dir/steps/" /proc/[0-9]*/environ 2>/dev/null); do
+  while read -r obb_f; do
     obb_p=${obb_f#/proc/}; obb_p=${obb_p%/environ}
     obb_start "$obb_p" || continue
     obb_c='?'; read -r obb_c 2>/dev/null <"/proc/$obb_p/comm" || :
     obb_n=$(tr '\0' '\n' 2>/dev/null <"$obb_f" | sed -n "s|^OPSBOOK_STEP=.*/||p")
+    # Forked off a step's shell, which stood ready before it had a step. Or that shell itself.
+    if [ "$obb_n" = + ]; then obb_n=$(obb_whose "$1") || continue; fi
     echo "${obb_n:-?} $obb_p $obb_c"
+  done <"$2"
+}
+
+obb_heirs() { grep -lF "OPSBOOK_STEP=$obb_run:$obb_dir/steps/" /proc/[0-9]*/environ 2>/dev/null; }
+
+obb_whose() {
+  for obb_f in "$1"/*/pid; do
+    read -r obb_p obb_x 2>/dev/null <"$obb_f" || continue
+    if [ "$obb_p" = "$obb_sid" ]; then obb_f=${obb_f%/pid}; echo "${obb_f##*/}"; return; fi
   done
+  return 1
 }
 
 # What is kept of a run: scripts, output, statuses; no values, no state, no delivered files.
 # obb_archive RUN NEWEST
 obb_archive() {
   obb_h=${obb_dir%/*}/history
-  obb_e=$( (umask 077; mkdir -p "$obb_h/$1") 2>&1) || { echo "FAILED $obb_e"; return 1; }
-  rm -f "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir"/steps/*/why
-  mv "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/" 2>/dev/null ||
-    cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/" 2>/dev/null || :
+  if [ ! -d "$obb_h" ]; then
+    obb_e=$( (umask 077; mkdir -p "$obb_h") 2>&1) || { echo "FAILED $obb_e"; return 1; }
+  fi
+  rm -f "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room
+  mv -T "$obb_dir/steps" "$obb_h/$1" 2>/dev/null ||
+    (umask 077; mkdir -p "$obb_h/$1" && cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/") 2>/dev/null || :
   obb_old=${obb_dir%/*}/.old.$$
   obb_e=$(mv -T "$obb_dir" "$obb_old" 2>&1) || { echo "FAILED $obb_e"; return 1; }
-  rm -rf "$obb_old" 2>/dev/null || :
+  # Run ids sort by time: the oldest come first, and are too many.
+  obb_k=$2; set -- "$obb_h"/*
+  obb_k=$(($#-obb_k)) obb_n=0
+  for obb_f do shift; obb_n=$((obb_n+1)); [ $obb_n -gt $obb_k ] || set -- "$@" "$obb_f"; done
+  rm -rf "$obb_old" "$@" 2>/dev/null || :
   # Half-made bundles of controllers that died over them; the living hold theirs.
   if command -v flock >/dev/null 2>&1; then
     for obb_f in "${obb_dir%/*}"/.new.*; do
-      [ -d "$obb_f" ] && ! obb_held "$obb_f" && rm -rf "$obb_f"
+      if [ -d "$obb_f" ] && ! obb_held "$obb_f"; then rm -rf "$obb_f"; fi
     done
   fi
-  # Run ids sort by time: the oldest come first.
-  obb_k=$2; set -- "$obb_h"/*
-  while [ $# -gt "$obb_k" ]; do rm -rf "$1"; shift; done
 }
+
+# obb_remain: what runs of the run, while it is open.
+obb_remain() { obb_heirs >"$ob_d/heirs"; obb_left "$obb_dir/steps" "$ob_d/heirs"; }
 
 # obb_close RUN NEWEST: CLOSED | LOST | FAILED why, then what is still running
 obb_close() {
   obb_mine || return 0
-  obb_l=$(obb_left)
+  exec 9<&-
+  obb_rec=
+  # Two things that take their time.
+  obb_heirs >"$ob_d/heirs" &
+  obb_p=$!
   obb_archive "$1" "$2" || return 0
+  wait $obb_p
   exec 7<&- 8<&-
   echo CLOSED
-  if [ -n "$obb_l" ]; then printf '%s\n' "$obb_l"; fi
+  obb_left "$obb_h/$1" "$ob_d/heirs"
 }
 
 # obb_release DIR RUN NEWEST: gives the bundle up. RELEASED | GONE | HELD … by another run

@@ -171,7 +171,6 @@ impl Bundle {
         start_in: Option<&str>,
         steps: usize,
     ) -> Result<Self, BundleError> {
-        session.load(FUNCTIONS).await?;
         let owner_line =
             serde_json::to_string(owner).map_err(|error| BundleError::Failed(error.to_string()))?;
         let mut state = Vec::new();
@@ -192,7 +191,7 @@ impl Bundle {
             &state,
             &numbers,
         ];
-        let answer = exclusive(session, "obb_open", &arguments).await?;
+        let answer = first(session, "obb_open", &arguments).await?;
         Self::opened(session, dir, &owner.run, &answer)
     }
 
@@ -209,8 +208,7 @@ impl Bundle {
         token: &str,
         old: &str,
     ) -> Result<Self, BundleError> {
-        session.load(FUNCTIONS).await?;
-        let answer = exclusive(session, "obb_reopen", &[dir, run, token, old]).await?;
+        let answer = first(session, "obb_reopen", &[dir, run, token, old]).await?;
         Self::opened(session, dir, run, &answer)
     }
 
@@ -219,8 +217,7 @@ impl Bundle {
     /// # Errors
     /// Where that user cannot reach it.
     pub async fn through(&self, session: &Session, token: &str) -> Result<Self, BundleError> {
-        session.load(FUNCTIONS).await?;
-        let answer = exclusive(session, "obb_join", &[&self.dir, &self.run, token]).await?;
+        let answer = first(session, "obb_join", &[&self.dir, &self.run, token]).await?;
         Self::opened(session, &self.dir, &self.run, &answer)
     }
 
@@ -290,7 +287,7 @@ impl Bundle {
         }
         // The step's own time limit is kept on the node; this one is for a node that is gone.
         let limits = Limits::seconds(start.limit_seconds.saturating_add(60));
-        let answer = Answer(self.session.call(&code, limits).await?.out);
+        let answer = Answer(self.session.begin(&code, limits).await?.out);
         self.state_from(&answer)
     }
 
@@ -372,7 +369,7 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn left(&self) -> Result<Vec<String>, BundleError> {
-        let answer = call(&self.session, "obb_left", &[]).await?;
+        let answer = call(&self.session, "obb_remain", &[]).await?;
         Ok(answer.lines().map(str::to_owned).collect())
     }
 
@@ -500,19 +497,24 @@ impl Answer {
     fn done(&self) -> Result<StepDone, BundleError> {
         let bad =
             || BundleError::Answer(String::from_utf8_lossy(&self.0).chars().take(200).collect());
-        let (status, how) = self.rest().split_once(' ').ok_or_else(bad)?;
+        let number = |text: &str| text.parse::<u64>().map_err(|_| bad());
+        let words: Vec<&str> = self.rest().split(' ').collect();
+        let &[status, how, out, err] = words.as_slice() else {
+            return Err(bad());
+        };
+        let how = match how {
+            "exited" => How::Exited,
+            "timed-out" => How::TimedOut,
+            "stopped" => How::Stopped,
+            "disk-full" => How::DiskFull,
+            _ => return Err(bad()),
+        };
         let mut done = StepDone {
             status: status.parse().map_err(|_| bad())?,
-            how: match how {
-                "exited" => How::Exited,
-                "timed-out" => How::TimedOut,
-                "stopped" => How::Stopped,
-                "disk-full" => How::DiskFull,
-                _ => return Err(bad()),
-            },
+            how,
             left: Vec::new(),
             cut: false,
-            sizes: (0, 0),
+            sizes: (number(out)?, number(err)?),
             output: None,
         };
         let mut rest = self.0.as_slice();
@@ -522,13 +524,6 @@ impl Answer {
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("LEFT", process) => done.left.push(process.to_owned()),
                 ("CUT", _) => done.cut = true,
-                ("SIZES", sizes) => {
-                    let (out, err) = sizes.split_once(' ').ok_or_else(bad)?;
-                    done.sizes = (
-                        out.parse().map_err(|_| bad())?,
-                        err.parse().map_err(|_| bad())?,
-                    );
-                }
                 ("OUTPUT", _) => {
                     let out = usize::try_from(done.sizes.0)
                         .map_err(|_| bad())?
@@ -576,4 +571,20 @@ async fn exclusive(
     Ok(Answer(
         session.exclusive(&code(function, arguments)).await?.out,
     ))
+}
+
+/// The functions and the first call of one, in one message.
+async fn first(
+    session: &Session,
+    function: &str,
+    arguments: &[&str],
+) -> Result<Answer, BundleError> {
+    let mut text = FUNCTIONS.as_bytes().to_vec();
+    text.extend(code(function, arguments));
+    let done = session.exclusive(&text).await?;
+    if done.ok() {
+        return Ok(Answer(done.out));
+    }
+    let said = String::from_utf8_lossy(&done.err).trim().to_owned();
+    Err(BundleError::Failed(said))
 }

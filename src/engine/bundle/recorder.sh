@@ -1,17 +1,24 @@
-# shellcheck disable=SC2086,SC2046,SC2238,SC2013 # words are meant, numbers and /proc names only
-# Runs one step, detached, and records how it ends. Stands outside the process group that
-# it may have to kill. In the step's directory:
+# shellcheck disable=SC2086,SC2046,SC2238,SC2013,SC2094 # words are meant, numbers and /proc names only
+# Runs the steps of one session, one after the other, each in a shell of its own that stands
+# ready ahead of it (run), and records how they end. Detached: it outlives its session for as
+# long as a step runs. Stands outside the process groups that it may have to kill. In a
+# step's directory:
 #   script values    what to run, and the variables that it mentions (emptied at once)
 #   out err          what it printed, cut at $cap bytes
-#   recorder pid     who records, who runs: process id, start time, boot id
+#   pid              who runs, who records: process id and start time each, boot id
 #   timed-out stop   why it was told to end; left: what could not be ended or stayed behind
-#   status           exit status and how it ended; comes last, by rename
-# usage: sh recorder DIR NAME BOOT LIMIT ACCEPTED SHELL EXEC SAVED
+#   status           exit status, how it ended, bytes of out and err, a dot; written over the
+#                    word `running` in one piece, so that a full disk cannot take it away
+# usage: sh recorder BUNDLE NAME BOOT SESSION GO NEXT; a line of GO starts a step, its end
+# stands at the end of the session's standing input. Descriptors: 9 GO, to be read; 5 NEXT,
+# which tells the ready shell; 4 and 3 what is to be watched.
 cap=67108864
-dir=$1 name=$2 boot=$3 limit=$4 accepted=$5 shell=$6 exec=$7 saved=$8
-cd "$dir" || exit 1
+bundle=$1 name=$2 boot=$3 session=$4 next=$6
+cd "$bundle/steps" || exit 1
+exec 9<"$5" 5<>"$next" 4>>"$next.w" 3<"$next.w" || exit 1
 trap '' HUP INT QUIT PIPE
 if command -v setsid >/dev/null 2>&1; then setsid=setsid; else setsid=; fi
+nn=; p=; hired=0
 
 start() {
   st=; read -r l 2>/dev/null <"/proc/$1/stat" || return 1
@@ -19,6 +26,8 @@ start() {
   [ "$1" != Z ] || return 1
   shift 19; st=$1
 }
+# Not a zombie either.
+lives() { [ -e "/proc/$1/exe" ]; }
 tell() { kill -s "$1" -- "-$p" 2>/dev/null || kill -s "$1" "-$p" 2>/dev/null || { [ -z "$setsid" ] && kill -s "$1" "$p" 2>/dev/null; }; }
 # Zombies answer to kill -0 too: look at the processes themselves.
 members() {
@@ -35,60 +44,104 @@ end() {
   n=0; while [ $n -lt 10 ] && alive; do sleep 1; n=$((n+1)); done
   if alive; then tell KILL; n=0; while [ $n -lt 5 ] && alive; do sleep 1; n=$((n+1)); done; fi
 }
-cut_off() {
-  set -- $(wc -c <out) $(wc -c <err)
-  if [ "$1" -gt $cap ]; then : >cut; dd if=/dev/null of=out bs=1 seek=$cap count=0 2>/dev/null; fi
-  if [ "$2" -gt $cap ]; then : >cut; dd if=/dev/null of=err bs=1 seek=$cap count=0 2>/dev/null; fi
-}
-watch() {
-  t=0
-  while sleep 1; do
-    t=$((t+1)); cut_off
-    # The recorder may be killed: the limit holds for as long as anything of the step lives.
-    kill -0 $$ 2>/dev/null || alive || return
-    if [ $t -ge "$limit" ]; then : >timed-out; end; return; fi
-  done
-}
-
-start $$; echo "$$ ${st:-0} $boot" >recorder
-case $shell in bash) flags='-euo pipefail' ;; *) flags=-eu ;; esac
-OPSBOOK_STEP=$name $setsid $shell $flags ../../run "$dir" "$saved" "$exec" </dev/null >>out 2>>err 7<&- &
-p=$!
-start $p; echo "$p ${st:-0}" >pid
-watch </dev/null >/dev/null 2>&1 7<&- &
-w=$!
-wait $p; s=$?
-kill $w 2>/dev/null
-how=exited
-# One that did its work before it could be stopped was not stopped.
-case $accepted in *" $s "*) stopped= ;; *) stopped=stop ;; esac
-if [ -e timed-out ]; then how=timed-out; elif [ -e "${stopped:-none}" ]; then how=stopped; fi
-[ $how = exited ] || end
-if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >left; fi
-if [ $how != exited ]; then
-  # Those that left the group are found by their environment, and named.
-  l=$(for f in $(grep -lF "OPSBOOK_STEP=$name" /proc/[0-9]*/environ 2>/dev/null); do
+# Those that left the group are found by their environment.
+strays() {
+  for f in $(grep -lF "OPSBOOK_STEP=$name/$nn" /proc/[0-9]*/environ 2>/dev/null); do
     q=${f#/proc/}; q=${q%/environ}
     start "$q" || continue
     c='?'; read -r c 2>/dev/null <"/proc/$q/comm" || :
     echo "$q $c"
-  done)
-  [ -z "$l" ] || echo "$l" >>left
-fi
-if [ -s out ] || [ -s err ]; then cut_off; fi
-# What cannot be written any more was not kept: output, or what the script has set.
-if [ $how = exited ]; then
-  if ! printf '%4096s' '' >room; then how=disk-full; fi 2>/dev/null
-  : >room
-fi
-case $accepted in
-  *" $s "*)
-    if [ $how = exited ] && [ -f state ]; then
-      all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
+  done
+}
+cut_off() {
+  o=0 e=0
+  if [ -s out ] || [ -s err ]; then set -- $(wc -c out err); o=$1 e=$3; fi
+  if [ "$o" -gt $cap ]; then : >cut; o=$cap; dd if=/dev/null of=out bs=1 seek=$cap count=0 2>/dev/null; fi
+  if [ "$e" -gt $cap ]; then : >cut; e=$cap; dd if=/dev/null of=err bs=1 seek=$cap count=0 2>/dev/null; fi
+}
+ended() { dot=; read -r _ _ _ _ dot 2>/dev/null <status; [ "$dot" = . ]; }
+
+# The time limits and the cap, of all steps. The recorder may be killed: both hold for as
+# long as anything of the step at hand lives.
+watch() {
+  t=0
+  while sleep 1; do
+    while read -r x y z <&3; do nn=$x p=$y limit=$z t=0; done
+    if [ -z "$nn" ] || ! cd "$bundle/steps/$nn" || ended; then
+      lives $$ || return; nn=; continue
+    fi
+    t=$((t+1)); cut_off
+    lives $$ || alive || return
+    if [ $t -ge "$limit" ]; then : >timed-out; end; lives $$ || return; nn=; fi
+  done
+}
+guard() { watch </dev/null >/dev/null 2>&1 4>&- 5>&- 7<&- 9<&- & w=$!; }
+
+# A shell for the step to come: which one that is, it is told by a line of NEXT with its
+# number. It ends when the recorder does.
+hire() {
+  hired=$((hired+1))
+  OPSBOOK_STEP=$name/+ $setsid sh "$bundle/run" $hired "$bundle" "$name" 6<"$next" </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 7<&- 9<&- &
+  p=$!
+  start $p; born=${st:-0}
+}
+
+# What cannot be written any more was not kept: output, or what the script has set. The last
+# line of the state is written at the script's end, and so tells of both.
+kept() {
+  if [ ! -f state ]; then
+    if printf '%4096s' '' >room; then : >room; return 0; fi 2>/dev/null
+    : >room; return 1
+  fi
+  all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
 "; done <state
-      old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
+  case $last in "cd '"*) ;; *) return 1 ;; esac
+  case $accepted in *" $s "*) ;; *) return 0 ;; esac
+  old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
 "; done 2>/dev/null <../../state
-      case $last in "cd '"*) [ "$all" = "$old" ] || mv state ../../state ;; *) how=disk-full ;; esac
-    fi ;;
-esac
-printf '%-40s\n' "$s $how" 1<>status.n && mv status.n status
+  [ "$all" = "$old" ] || mv state ../../state
+}
+
+# After the end of the step's first process, whose status is s.
+conclude() {
+  how=exited
+  # One that did its work before it could be stopped was not stopped.
+  case $accepted in *" $s "*) stopped= ;; *) stopped=stop ;; esac
+  if [ -e timed-out ]; then how=timed-out; elif [ -e "${stopped:-none}" ]; then how=stopped; fi
+  if [ $how != exited ]; then kill $w 2>/dev/null; end; fi
+  if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >left; fi
+  if [ $how != exited ]; then l=$(strays); [ -z "$l" ] || echo "$l" >>left; fi
+  cut_off
+  if [ $how = exited ]; then kept || how=disk-full; fi
+  printf '%-38s .\n' "$s $how $o $e" 1<>status
+}
+
+# The session may be gone: it reads the status where it is then.
+report() {
+  [ -p "$session/f" ] || return 0
+  if [ ! -e left ] && [ ! -e cut ] && [ $((o+e)) = 0 ]; then
+    echo "$id 0 c DONE $s $how $o $e" 1<>"$session/f"; return
+  fi
+  { echo "DONE $s $how $o $e"
+    if [ -e left ]; then while read -r l; do echo "LEFT $l"; done <left; fi
+    if [ -e cut ]; then echo CUT; fi
+    if [ $((o+e)) -gt 0 ] && [ $((o+e)) -le 65536 ]; then echo OUTPUT; cat out err; fi
+  } >"$session/$id.o" && echo "$id 0 c" 1<>"$session/f"
+}
+
+start $$; self="$$ ${st:-0} $boot"
+guard
+hire
+while IFS='|' read -r id nn limit accepted shell exec saved <&9; do
+  cd "$nn" || break
+  lives "$p" || hire
+  echo "$p $born $self" >pid
+  { lives "$w" && echo "$nn $p $limit" >&4; } || guard
+  echo "$hired|$nn|$shell|$saved|$exec" >&5
+  wait "$p"; s=$?
+  conclude || break
+  report
+  cd .. || break
+  hire
+done
+kill $w

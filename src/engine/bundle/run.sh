@@ -2,10 +2,23 @@
 # Runs a step's script with the working directory and the variables that the steps before it
 # left, and keeps its own for the next one. Sources files, so that nothing stands in an
 # argument list and line numbers stay the author's.
-# usage: sh -eu run DIR SAVED EXEC
+# usage: sh run NUMBER BUNDLE NAME: waits for the line with its number on descriptor 6, which
+# says what to run; or sh -eu run DIR SAVED EXEC
 # SAVED names variables; @ among them stands for all that are exported and were not so before:
 # a script that sources a file sets what cannot be seen.
-ob_step=$1 ob_saved=$2 ob_exec=$3; set --
+case $1 in
+/*) ob_step=$1 ob_saved=$2 ob_exec=$3 ;;
+*)
+  while IFS='|' read -r ob_x ob_nn ob_shell ob_saved ob_exec <&6; do
+    if [ "$ob_x" = "$1" ]; then break; fi
+  done
+  [ "$ob_x" = "$1" ] || exit 1
+  ob_step=$2/steps/$ob_nn OPSBOOK_STEP=$3/$ob_nn; export OPSBOOK_STEP
+  exec 6<&- >>"$ob_step/out" 2>>"$ob_step/err"
+  if [ "$ob_shell" = bash ]; then exec bash -euo pipefail "$0" "$ob_step" "$ob_saved" "$ob_exec"; fi
+  set -eu ;;
+esac
+set --
 ob_exported() {
   export -p | sed -n 's/^export \([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p;s/^declare -[a-z]* \([A-Za-z_][A-Za-z0-9_]*\)=.*/\1/p'
 }
@@ -41,8 +54,7 @@ ob_put() {
   done
   printf "%s'%s'\n" "$1" "$ob_q$ob_r"
 }
-. "$ob_step/values"
-: >"$ob_step/values"
+if [ -e "$ob_step/values" ]; then . "$ob_step/values"; : >"$ob_step/values"; fi
 # What a step set itself is nearer than what the node was given.
 if [ -f "$ob_step/../../state" ]; then . "$ob_step/../../state"; else cd "$ob_step/../.."; fi
 if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
