@@ -4,11 +4,13 @@
 
 mod bundle;
 mod check;
+mod consent;
 mod deliver;
 mod execute;
 mod fleet;
 mod follow;
 mod hold;
+mod judge;
 mod node;
 mod output;
 mod question;

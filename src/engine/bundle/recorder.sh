@@ -118,7 +118,8 @@ conclude() {
 
 # The session may be gone: it reads the status where it is then.
 report() {
-  [ -p "$session/f" ] || return 0
+  l=; read -r l 2>/dev/null <"$session/pid"
+  lives "${l:-0}" || return 0
   if [ ! -e left ] && [ ! -e cut ] && [ $((o+e)) = 0 ]; then
     echo "$id 0 c DONE $s $how $o $e" 1<>"$session/f"; return
   fi

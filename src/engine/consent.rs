@@ -1,0 +1,139 @@
+//! What the operator wants of a step, asked before it and written down.
+
+use crate::engine::node::{Halt, NodeRun};
+use crate::engine::question::{Answer, Asked};
+use crate::engine::step::Worked;
+use crate::event::{Status, What};
+use crate::plan::PlannedStep;
+
+pub(super) enum Chosen {
+    Run,
+    Skip(Option<String>),
+    ByHand(Option<String>),
+}
+
+impl NodeRun<'_> {
+    /// What the operator wants of a step, where they are to be asked.
+    pub(super) async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
+        let by_node = self.plan.node.confirm == Some(crate::nodes::Confirm::Step);
+        let ask = if self.options.menu {
+            // The shell of the menu has the run's variables.
+            self.recorder.sync()?;
+            self.leave_values().await?;
+            Asked::Menu {
+                step: step.name.clone(),
+                title: step.title.clone(),
+                bundle: self.bundle()?.dir,
+            }
+        } else if (step.confirm || by_node) && !self.options.yes {
+            Asked::Confirm {
+                step: step.name.clone(),
+                title: step.title.clone(),
+            }
+        } else {
+            return Ok(Chosen::Run);
+        };
+        let question = if self.options.menu {
+            "run this step?"
+        } else {
+            "go on with this step?"
+        };
+        match self.ask(step, question, ask).await? {
+            Answer::Yes => Ok(Chosen::Run),
+            Answer::Skip => Ok(Chosen::Skip(self.note(step).await?)),
+            Answer::ByHand => Ok(Chosen::ByHand(self.note(step).await?)),
+            Answer::Nobody => Err(Halt::end(
+                Status::Stopped,
+                format!(
+                    "step {} asks for a confirmation, and there is nobody to ask (`--yes` confirms)",
+                    step.label()
+                ),
+            )),
+            _ => Err(Halt::end(
+                Status::Stopped,
+                format!("stopped before step {}", step.label()),
+            )),
+        }
+    }
+
+    async fn note(&mut self, step: &PlannedStep) -> Result<Option<String>, Halt> {
+        let ask = Asked::Note {
+            step: step.name.clone(),
+        };
+        match self.ask(step, "what is to be noted?", ask).await? {
+            Answer::Note(note) => Ok(Some(note)),
+            _ => Ok(None),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        step: &PlannedStep,
+        question: &str,
+        ask: Asked,
+    ) -> Result<Answer, Halt> {
+        self.record(
+            Some(step),
+            What::Asked {
+                question: question.to_owned(),
+            },
+        )?;
+        let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
+        let (word, note) = match &answer {
+            Answer::Yes => ("yes", None),
+            Answer::Skip => ("skip", None),
+            Answer::ByHand => ("by hand", None),
+            Answer::Note(note) => ("note", Some(note.clone())),
+            Answer::Nobody => ("nobody to ask", None),
+            _ => ("no", None),
+        };
+        self.record(
+            Some(step),
+            What::Answered {
+                answer: word.to_owned(),
+                note,
+            },
+        )?;
+        Ok(answer)
+    }
+
+    /// A step that a person does.
+    pub(super) async fn by_person(
+        &mut self,
+        step: &PlannedStep,
+        text: &str,
+    ) -> Result<Worked, Halt> {
+        if self.options.yes {
+            self.record(
+                Some(step),
+                What::Asked {
+                    question: "is it done?".to_owned(),
+                },
+            )?;
+            self.record(
+                Some(step),
+                What::Answered {
+                    answer: "yes".to_owned(),
+                    note: Some("by --yes".to_owned()),
+                },
+            )?;
+            return Ok(Worked::ok(None));
+        }
+        let ask = Asked::Manual {
+            step: step.name.clone(),
+            text: text.to_owned(),
+        };
+        match self.ask(step, "is it done?", ask).await? {
+            Answer::Yes => Ok(Worked::ok(None)),
+            Answer::Note(note) => Ok(Worked {
+                note: Some(note),
+                ..Worked::ok(None)
+            }),
+            Answer::Nobody => Ok(Worked::ended(
+                Status::Stopped,
+                "a person must do this, and there is nobody to ask (`--yes` confirms)",
+            )),
+            _ => Ok(Worked::ended(Status::Stopped, "the operator stopped here")),
+        }
+    }
+}

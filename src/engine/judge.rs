@@ -1,0 +1,198 @@
+//! What came of a script, judged by its exit status, by what is expected of its output, and
+//! by what is left of it.
+
+use std::time::Duration;
+
+use crate::engine::bundle::{How, StepDone};
+use crate::engine::check::{wrong_display, wrong_status};
+use crate::engine::execute::{Ended, Execution, left_over};
+use crate::engine::node::{Halt, NodeRun};
+use crate::engine::step::Worked;
+use crate::event::{Evidence, Status, What};
+use crate::manual::Expect;
+use crate::plan::PlannedStep;
+
+/// The largest output that is compared or captured whole.
+const COMPARED: u64 = 4 << 20;
+
+impl NodeRun<'_> {
+    pub(super) async fn judge(
+        &mut self,
+        work: &Execution<'_>,
+        ended: Ended,
+        accepted: &[i32],
+        expect: Option<&Expect>,
+        text: &str,
+    ) -> Result<Worked, Halt> {
+        let done = match ended {
+            Ended::Done(done) => done,
+            Ended::Left => {
+                return Err(Halt::End {
+                    status: Status::Stopped,
+                    cause: format!("step {} was left running", work.step.label()),
+                    outcome_unknown: true,
+                });
+            }
+            Ended::Rebooted if work.step.reboot => return Ok(Worked::ok(None)),
+            Ended::Rebooted => {
+                let cause = format!("the node rebooted during step {}", work.step.label());
+                return Ok(Worked {
+                    outcome_unknown: true,
+                    ..Worked::ended(Status::Error, cause)
+                });
+            }
+            Ended::Unknown(cause) => {
+                return Ok(Worked {
+                    outcome_unknown: true,
+                    ..Worked::ended(Status::Error, cause)
+                });
+            }
+        };
+        if let Some(left) = left_over(&done) {
+            let cause = match done.how {
+                How::TimedOut => format!(
+                    "not done within {}, and ",
+                    crate::engine::human(work.step.timeout)
+                ),
+                How::Stopped | How::Exited | How::DiskFull => String::new(),
+            };
+            return Ok(Worked::ended(Status::Error, format!("{cause}{left}")));
+        }
+        match done.how {
+            How::Exited => {}
+            How::DiskFull => {
+                let cause = format!(
+                    "it ended with exit status {}, but the node's disk is full: what it printed or set was not kept",
+                    done.status
+                );
+                return Ok(Worked::ended(Status::Error, cause));
+            }
+            How::TimedOut => {
+                let limit = crate::engine::human(work.step.timeout);
+                return Ok(Worked::ended(
+                    Status::TimedOut,
+                    format!("not done within {limit}; its processes are gone"),
+                ));
+            }
+            How::Stopped => {
+                return Ok(Worked::ended(
+                    Status::Stopped,
+                    "the operator stopped it; its processes are gone",
+                ));
+            }
+        }
+        if !done.left.is_empty() {
+            let step = work.step.label();
+            let processes = done
+                .left
+                .iter()
+                .map(|process| format!("{step} {process}"))
+                .collect();
+            self.record(Some(work.step), What::LeftBehind { processes })?;
+        }
+        if work.step.reboot {
+            self.await_reboot(work.step).await?;
+        }
+        if !accepted.contains(&done.status) {
+            let (out, err) = self.outputs(work, &done, 64 << 10).await?;
+            return Ok(Worked::failed(
+                done.status,
+                self.mask(wrong_status(accepted, done.status, &out, &err, text)),
+            ));
+        }
+        let Some(expect) = expect else {
+            return Ok(Worked::ok(Some(done.status)));
+        };
+        if done.sizes.0 > COMPARED {
+            return Ok(Worked::ended(
+                Status::Failed,
+                "it printed more than 4 MiB, which is not compared",
+            ));
+        }
+        let (out, err) = self.outputs(work, &done, COMPARED).await?;
+        let err = if work.shown { err } else { Vec::new() };
+        let expected = self.scope.filled(&self.plan.node, &expect.text.text);
+        match wrong_display(expect, &expected, &out, &err, text) {
+            None => Ok(Worked::ok(Some(done.status))),
+            Some(evidence) => Ok(Worked::failed(done.status, self.mask(evidence))),
+        }
+    }
+
+    fn mask(&self, evidence: Evidence) -> Evidence {
+        let secrets = &self.options.secrets;
+        Evidence {
+            expected: secrets.mask(&evidence.expected),
+            found: secrets.mask(&evidence.found),
+            ..evidence
+        }
+    }
+
+    /// The node goes down by itself; it is waited for until it answers from another boot.
+    async fn await_reboot(&mut self, step: &PlannedStep) -> Result<(), Halt> {
+        let lost = self.reach.session().lost();
+        let gone = tokio::time::timeout(step.timeout.max(Duration::from_mins(1)), lost).await;
+        let cause = match gone {
+            Ok(lost) => lost.to_string(),
+            Err(_) => return Err(Halt::error("the node did not go down")),
+        };
+        self.record(Some(step), What::ConnectionLost { cause })?;
+        self.reattach(true).await.map_err(Halt::error)
+    }
+
+    /// Both outputs whole, or their ends.
+    async fn outputs(
+        &mut self,
+        work: &Execution<'_>,
+        done: &StepDone,
+        most: u64,
+    ) -> Result<(Vec<u8>, Vec<u8>), Halt> {
+        if let Some((out, err)) = &done.output {
+            return Ok((out.clone(), err.clone()));
+        }
+        let user = work.step.sudo.as_ref();
+        let Ok(bundle) = self.bundle_of(work.step.on, user).await else {
+            return Err(Halt::error("the output cannot be read back"));
+        };
+        let from = |size: u64| size.saturating_sub(most);
+        let out = bundle
+            .tail(&work.label, "out", from(done.sizes.0), most)
+            .await?;
+        let err = bundle
+            .tail(&work.label, "err", from(done.sizes.1), most)
+            .await?;
+        Ok((out, err))
+    }
+
+    pub(super) async fn capture(
+        &mut self,
+        work: &Execution<'_>,
+        name: &str,
+        worked: Worked,
+    ) -> Result<Worked, Halt> {
+        let user = work.step.sudo.as_ref();
+        let Ok(bundle) = self.bundle_of(work.step.on, user).await else {
+            return Err(Halt::error("the output cannot be read back"));
+        };
+        let out = bundle.tail(&work.label, "out", 0, COMPARED).await?;
+        let text = String::from_utf8(out)
+            .ok()
+            .filter(|text| !text.contains('\0'));
+        let Some(text) = text else {
+            return Ok(Worked::ended(
+                Status::Failed,
+                format!("what it printed cannot become `{name}`: it is not text"),
+            ));
+        };
+        let value = text.trim().to_owned();
+        // A secret that a step prints is no value to pass on in the clear.
+        self.record(
+            Some(work.step),
+            What::ValueCaptured {
+                name: name.to_owned(),
+                value: self.options.secrets.mask(&value),
+            },
+        )?;
+        self.scope.set(name, value);
+        Ok(worked)
+    }
+}
