@@ -34,4 +34,10 @@ fuzz TARGET *ARGS:
 
 # Random procedures with random faults, for so many minutes; what breaks the promise is kept
 soak MINUTES="60":
-    OPSBOOK_SOAK_MINUTES={{MINUTES}} cargo test --test it soak:: -- --nocapture
+    OPSBOOK_BLESS=1 OPSBOOK_SOAK_MINUTES={{MINUTES}} cargo test --test it soak:: -- --nocapture
+    OPSBOOK_BLESS=1 cargo test --test it fault_table
+
+# Run the tests as CI does and write what they said into the chapter of faults
+record:
+    CI=true cargo nextest run --profile record --test it --lib
+    OPSBOOK_BLESS=1 OPSBOOK_RECORD=target/nextest/record/junit.xml cargo test --test it fault_table

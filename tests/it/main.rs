@@ -20,6 +20,7 @@ mod lab;
 mod manual;
 mod nodes;
 mod project;
+mod record;
 mod session;
 mod soak;
 mod sshd;

@@ -14,6 +14,7 @@ use super::Chance;
 use super::fault::{Disk, Fault};
 use super::procedure::{Made, make};
 use super::promise::{Seen, check, in_order, nothing_left};
+use crate::record::{Loop, Origin};
 use crate::sshd::{Sshd, kill, processes};
 
 /// Controllers that a run may take when nothing goes wrong any more.
@@ -42,6 +43,21 @@ impl fmt::Display for Tally {
             "{} rounds, {} controllers, {} faults, {} outcomes unknown",
             self.rounds, self.controllers, self.faults, self.unknown
         )
+    }
+}
+
+impl Tally {
+    pub fn recorded(&self, nodes: &str, minutes: u64, broken: &[u64]) -> Loop {
+        Loop {
+            origin: Origin::now(),
+            nodes: nodes.to_owned(),
+            minutes,
+            rounds: self.rounds,
+            controllers: self.controllers,
+            faults: self.faults,
+            unknown: self.unknown,
+            broken: broken.to_vec(),
+        }
     }
 }
 
