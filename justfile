@@ -28,6 +28,13 @@ bless:
 bench *ARGS:
     cargo bench {{ARGS}}
 
+# Measure everything, keep what was found in benches/measured.json, and write the chapter anew
+measure:
+    OPSBOOK_RECORD=1 cargo bench
+    OPSBOOK_RECORD=1 cargo bench --bench run -- output
+    OPSBOOK_RECORD=1 cargo bench --bench manual -- 2000 25000
+    OPSBOOK_BLESS=1 cargo test --test it measured
+
 # Feed a parser with made-up input; needs cargo-fuzz and a nightly toolchain
 fuzz TARGET *ARGS:
     cargo +nightly fuzz run {{TARGET}} {{ARGS}}

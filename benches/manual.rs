@@ -8,6 +8,8 @@
     reason = "a program that prints what it measured"
 )]
 
+#[path = "bench/measured.rs"]
+mod measured;
 mod synthetic;
 
 use std::hint::black_box;
@@ -85,20 +87,25 @@ fn measure(root: &Path) {
         }));
     });
     let lint = best(|| manual::lint(&loaded));
-    println!("  raw pulldown-cmark     {raw:>10.1?}");
-    println!(
-        "  parse                  {parse:>10.1?}  {:.2} x raw",
-        ratio(parse, raw)
-    );
-    println!(
-        "  lint                   {lint:>10.1?}  {:.2} x raw",
-        ratio(lint, raw)
-    );
-    println!(
-        "  load and lint, cold    {whole:>10.1?}  {:.2} x raw",
-        ratio(whole, raw)
-    );
-    println!("  peak memory            {peak}");
+    println!("  raw {raw:.1?}, lint alone {lint:.1?}, memory {peak:.0} MiB");
+    let whole = whole.as_secs_f64();
+    match loaded.pages.len() {
+        2_000 => {
+            let said = format!("{parse:.1?} beside {raw:.1?}");
+            measured::found("parse", ratio(parse, raw), &said);
+            measured::found(
+                "lint",
+                whole,
+                &format!("{:.2} x raw", whole / raw.as_secs_f64()),
+            );
+            measured::found("lint-memory", peak, "the most of the process");
+        }
+        25_000 => {
+            let said = format!("{:.2} ms a page, {peak:.0} MiB", whole / 25.0);
+            measured::found("pages-25000", whole, &said);
+        }
+        _ => println!("  load and lint, cold {whole:.3} s"),
+    }
 }
 
 /// What is made is given up outside the time that counts.
@@ -117,10 +124,7 @@ fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64()
 }
 
-fn peak_memory() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    line.map_or("unknown".to_owned(), |line| {
-        line["VmHWM:".len()..].trim().to_owned()
-    })
+/// In MiB.
+fn peak_memory() -> f64 {
+    measured::high_water("self").unwrap_or_default() / 1024.0
 }

@@ -9,8 +9,10 @@
     reason = "a measurement talks, and stops where it cannot go on"
 )]
 
+#[path = "bench/measured.rs"]
+mod measured;
+
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::time::{Duration, Instant};
 
 use opsbook::manual::Settings;
@@ -29,23 +31,23 @@ fn main() -> std::io::Result<()> {
     std::fs::write(root.path().join("nodes.yaml"), &text)?;
 
     let everything = best(|| one_node(root.path()));
-    let peak = peak_kilobytes();
+    let peak = measured::high_water("self").unwrap_or_default() / 1024.0;
     let reader = best(|| {
         let (root, problems) =
             yaml::read(&Passage::whole(&Source::new("nodes.yaml", text.as_str())));
         assert!(root.is_some() && problems.is_empty());
     });
     let ratio = everything.as_secs_f64() / reader.as_secs_f64();
-    writeln!(
-        std::io::stdout(),
-        "{} lines, {NODES} nodes: reader alone {} ms; load, evaluate and show one node {} ms; ratio {ratio:.2}; peak {} MB",
-        text.lines().count(),
-        reader.as_millis(),
-        everything.as_millis(),
-        peak / 1024,
-    )?;
+    let said = format!(
+        "{:.0?} beside {:.0?}; {} lines",
+        everything,
+        reader,
+        text.lines().count()
+    );
+    measured::found("nodes", ratio, &said);
+    measured::found("nodes-memory", peak, "the most of the process");
     assert!(ratio < 3.0, "more than three times the reader");
-    assert!(peak < 100 * 1024, "more than 100 MB");
+    assert!(peak < 100.0, "more than 100 MiB");
     Ok(())
 }
 
@@ -91,12 +93,4 @@ fn inventory() -> String {
         );
     }
     text
-}
-
-/// The most memory that this process ever held.
-fn peak_kilobytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok())
-        .unwrap_or_default()
 }

@@ -9,20 +9,19 @@
     reason = "a measurement talks, and stops where it cannot go on"
 )]
 
-#[path = "../tests/it/sshd.rs"]
-#[allow(dead_code)]
-mod sshd;
+mod bench;
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
-
+use bench::sshd::{Sshd, options};
+use bench::{Way, Words, compare, feed, servers, side_by_side, ssh};
 use opsbook::nodes::Transport;
 use opsbook::plan::Script;
 use opsbook::session::{Limits, Session, Values};
-use sshd::{Sshd, options, or_skip};
 
-const ROUNDS: usize = 11;
+/// Both sides alike: see how a session is reached by a test.
+const WAY: Way = Way {
+    port: None,
+    curve: true,
+};
 const AT_ONCE: usize = 8;
 
 /// Files, commands, ports, users, processes.
@@ -44,63 +43,20 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let fleets: [(usize, usize); 3] = [(1, 100), (50, 20), (200, 5)];
-    let wanted = std::env::args().nth(1).filter(|word| word.contains('x'));
-    for (nodes, each) in fleets {
-        if wanted
-            .as_ref()
-            .is_some_and(|wanted| *wanted != format!("{nodes}x{each}"))
-        {
+    let words = Words::given();
+    for (nodes, each) in [(1, 100), (50, 20), (200, 5)] {
+        let name = format!("{nodes}x{each}");
+        if !words.want(&name) {
             continue;
         }
-        let Some(servers) = (0..nodes)
-            .map(|_| or_skip("bench", Sshd::start()))
-            .collect::<Option<Vec<_>>>()
-        else {
+        let Some(servers) = servers(nodes) else {
             return;
         };
-        compare(&runtime, &servers, each);
+        let rounds = if nodes == 1 { 11 } else { 3 };
+        let floor = || side_by_side(&servers, AT_ONCE, |server| sequential(server, each));
+        let ours = || runtime.block_on(fleet(&servers, each));
+        compare(rounds, floor, ours).found(&format!("session-{name}"));
     }
-}
-
-fn compare(runtime: &tokio::runtime::Runtime, servers: &[Sshd], each: usize) {
-    let rounds = if servers.len() == 1 { ROUNDS } else { 3 };
-    let (mut floor, mut ours) = (Vec::new(), Vec::new());
-    for _ in 0..rounds {
-        let begin = Instant::now();
-        floors(servers, each);
-        floor.push(begin.elapsed());
-        let begin = Instant::now();
-        runtime.block_on(fleet(servers, each));
-        ours.push(begin.elapsed());
-    }
-    let (floor, ours) = (middle(floor), middle(ours));
-    let ratio = ours.as_secs_f64() / floor.as_secs_f64();
-    println!(
-        "{} x {each}: one ssh each {floor:.3?}, sessions {ours:.3?}, ratio {ratio:.2}",
-        servers.len()
-    );
-}
-
-fn middle(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-/// As `xargs -P 8 ssh` does it.
-fn floors(servers: &[Sshd], each: usize) {
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..AT_ONCE {
-            scope.spawn(|| {
-                while let Some(server) =
-                    servers.get(next.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
-                {
-                    sequential(server, each);
-                }
-            });
-        }
-    });
 }
 
 async fn fleet(servers: &[Sshd], each: usize) {
@@ -117,40 +73,13 @@ async fn fleet(servers: &[Sshd], each: usize) {
 }
 
 fn sequential(server: &Sshd, each: usize) {
-    let ssh = server.ssh();
-    let mut command = Command::new("ssh");
-    command.args(["-T", "-F", "none", "-o", "BatchMode=yes"]);
-    for option in &ssh.options {
-        command.arg("-o").arg(option);
-    }
-    command
-        .arg("-p")
-        .arg(ssh.port.unwrap().to_string())
-        .arg("-i")
-        .arg(ssh.identity.unwrap());
-    command
-        .arg(ssh.host)
-        .arg("exec sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
     let mut script = String::new();
     for check in checks(each) {
         script.push_str(&check);
         script.push_str("\necho \"status $?\"\n");
     }
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(script.as_bytes())
-        .unwrap();
-    let out = child.wait_with_output().unwrap();
-    let passed = out
-        .stdout
-        .windows(8)
-        .filter(|window| window == b"status 0")
-        .count();
+    let out = feed(&mut ssh(server, WAY, "exec sh"), script.as_bytes());
+    let passed = String::from_utf8_lossy(&out).matches("status 0").count();
     assert_eq!(passed, each);
 }
 

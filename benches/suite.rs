@@ -1,7 +1,7 @@
 //! What `opsbook test` costs, start of the process included, beside its floor: one `ssh` for
 //! each node that carries the same questions in one sequential script. Prints ratios of one
-//! run. Words choose: `one`, `delay`, `fleet`, `list`, `memory`.
-//! `OPSBOOK` names another binary to measure.
+//! run. Words choose: `one`, `delay`, `fleet` (or `50x20`, `200x5`), `list`, `memory`,
+//! `thousand`. `OPSBOOK` names another binary to measure.
 
 #![allow(
     clippy::unwrap_used,
@@ -11,47 +11,49 @@
     reason = "a measurement talks, and stops where it cannot go on"
 )]
 
-#[path = "../tests/it/sshd.rs"]
-#[allow(dead_code)]
-mod sshd;
+mod bench;
+#[path = "../tests/it/crowd.rs"]
+mod crowd;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
 
-use sshd::{Special, Sshd, or_skip};
+use bench::sshd::{self, Sshd, or_skip};
+use bench::{
+    Way, Words, compare, feed, measured, nodes, opsbook, opsbook_well, peak, servers, side_by_side,
+    timed,
+};
+use crowd::Crowd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-
-const CURVE: &str = "KexAlgorithms=curve25519-sha256";
 
 /// A question: as a typed check, and as a command line.
 type Question = (&'static str, String, String, String);
 
 fn main() {
-    let words: Vec<String> = std::env::args()
-        .skip(1)
-        .filter(|word| !word.starts_with('-'))
-        .collect();
-    let wanted = |word: &str| words.is_empty() || words.iter().any(|wanted| wanted == word);
-    if wanted("one") {
+    let words = Words::given();
+    if words.want("one") {
         one();
     }
-    if wanted("delay") {
+    if words.want("delay") {
         delay();
     }
-    if wanted("fleet") {
-        fleet(50, 20);
-        fleet(200, 5);
+    for (count, each) in [(50, 20), (200, 5)] {
+        if words.want("fleet") || words.name(&format!("{count}x{each}")) {
+            fleet(count, each);
+        }
     }
-    if wanted("list") {
+    if words.want("list") {
         list();
     }
-    if wanted("memory") {
+    if words.want("memory") {
         memory();
+    }
+    if words.want("thousand") {
+        thousand();
     }
 }
 
@@ -126,75 +128,18 @@ fn manual(nodes: &str, questions: &[Question]) -> tempfile::TempDir {
         }
     }
     page.push_str("```\n");
-    std::fs::create_dir(dir.path().join("manual")).unwrap();
-    for (path, text) in [
-        ("book.toml", "[book]\nsrc = \"manual\"\n"),
-        ("manual/SUMMARY.md", "- [Page](page.md)\n"),
-        ("manual/page.md", &page),
-        ("nodes.yaml", nodes),
-    ] {
-        std::fs::write(dir.path().join(path), text).unwrap();
-    }
+    bench::project(dir.path(), &page, nodes);
     dir
-}
-
-fn nodes(servers: &[Sshd], port: Option<u16>, kex: bool) -> String {
-    let mut text = String::from("opsbook: 1\nnodes:\n");
-    for (number, server) in servers.iter().enumerate() {
-        let ssh = server.ssh();
-        let (host, at) = match port {
-            Some(port) => ("127.0.0.1".to_owned(), port),
-            None => (ssh.host.clone(), server.port),
-        };
-        let options = options(server, kex);
-        let _ = writeln!(
-            text,
-            "  n{number:03}: {{address: \"{host}\", port: {at}, user: {}, identity: \"{}\", ssh_options: {options:?}}}",
-            ssh.user.unwrap(),
-            ssh.identity.unwrap().display(),
-        );
-    }
-    text
-}
-
-fn options(server: &Sshd, kex: bool) -> Vec<String> {
-    let options = server.ssh().options.into_iter();
-    let mut options: Vec<String> = options
-        .filter(|option| !option.starts_with("Kex"))
-        .collect();
-    if kex {
-        options.push(CURVE.to_owned());
-    }
-    options
-}
-
-fn servers(count: usize) -> Option<Vec<Sshd>> {
-    // The login files of whoever measures are none of the floor's business.
-    let special = Special {
-        config: "SetEnv HOME=/nonexistent".to_owned(),
-        ..Special::default()
-    };
-    (0..count)
-        .map(|_| or_skip("bench", Sshd::special(&special)))
-        .collect()
 }
 
 fn one() {
     let Some(servers) = servers(1) else { return };
     let questions = questions(100);
-    for kex in [false, true] {
-        let manual = manual(&nodes(&servers, None, kex), &questions);
-        let name = if kex {
-            "1 x 100, curve25519"
-        } else {
-            "1 x 100"
-        };
-        compare(
-            name,
-            15,
-            || ssh(&servers[0], None, kex, &questions),
-            || test(manual.path(), &[]),
-        );
+    for (id, curve) in [("one", false), ("one-curve", true)] {
+        let way = Way { port: None, curve };
+        let manual = manual(&nodes(&servers, way), &questions);
+        let floor = || ssh(&servers[0], way, &questions);
+        compare(15, floor, || test(manual.path(), &[])).found(id);
     }
 }
 
@@ -210,13 +155,13 @@ fn delay() {
     runtime.spawn(proxy(listener, to, Duration::from_millis(25)));
     know(&servers[0], port);
     let questions = questions(100);
-    let manual = manual(&nodes(&servers, Some(port), false), &questions);
-    compare(
-        "1 x 100 at 50 ms",
-        7,
-        || ssh(&servers[0], Some(port), false, &questions),
-        || test(manual.path(), &[]),
-    );
+    let way = Way {
+        port: Some(port),
+        curve: false,
+    };
+    let manual = manual(&nodes(&servers, way), &questions);
+    let floor = || ssh(&servers[0], way, &questions);
+    compare(7, floor, || test(manual.path(), &[])).found("delay");
 }
 
 /// The server is reached at this port, too.
@@ -234,147 +179,91 @@ fn fleet(count: usize, each: usize) {
     };
     let questions = questions(each);
     let parallel = AT_ONCE.to_string();
-    for (name, kex) in [("", false), (", ours with curve25519", true)] {
-        let manual = manual(&nodes(&servers, None, kex), &questions);
-        compare(
-            &format!("{count} x {each}, {AT_ONCE} at a time{name}"),
-            3,
-            || side_by_side(&servers, AT_ONCE, &questions),
-            || test(manual.path(), &["--parallel", &parallel]),
-        );
+    for (name, curve) in [("", false), ("-curve", true)] {
+        let manual = manual(&nodes(&servers, Way { port: None, curve }), &questions);
+        let one = |server: &Sshd| ssh(server, Way::default(), &questions);
+        let floor = || side_by_side(&servers, AT_ONCE, one);
+        let ours = || test(manual.path(), &["--parallel", &parallel]);
+        compare(3, floor, ours).found(&format!("fleet-{count}x{each}{name}"));
     }
-}
-
-/// As `xargs -P N ssh` does it.
-fn side_by_side(servers: &[Sshd], at_once: usize, questions: &[Question]) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..at_once {
-            scope.spawn(|| {
-                while let Some(server) = servers.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    ssh(server, None, false, questions);
-                }
-            });
-        }
-    });
 }
 
 fn list() {
     let nodes: String = (0..200).map(|n| format!("  n{n:03}: {{}}\n")).collect();
     let manual = manual(&format!("opsbook: 1\nnodes:\n{nodes}"), &questions(100));
-    let begin = Instant::now();
-    let output = opsbook(manual.path(), &["--list"]).output().unwrap();
-    let took = begin.elapsed();
-    let count = output.stdout.iter().filter(|byte| **byte == b'\n').count();
-    println!("list of {count} cases: {took:.3?}");
+    let mut listed = Vec::new();
+    let mut list = opsbook(manual.path(), &["test", "--list"]);
+    let took = timed(|| listed = list.output().unwrap().stdout);
+    let count = listed.iter().filter(|byte| **byte == b'\n').count();
+    measured::found("list", took.as_secs_f64(), &format!("{count} checks"));
 }
 
 fn memory() {
     let Some(servers) = servers(100) else { return };
     let questions = questions(5);
-    let peak = |count: usize| {
-        let manual = manual(&nodes(&servers[..count], None, true), &questions);
-        let child = opsbook(manual.path(), &["--parallel", "100"])
-            .stdout(Stdio::null())
-            .spawn();
-        let mut child = child.unwrap();
-        let status = PathBuf::from(format!("/proc/{}/status", child.id()));
-        let mut peak = 0;
-        while child.try_wait().unwrap().is_none() {
-            let text = std::fs::read_to_string(&status).unwrap_or_default();
-            let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-            let now = line.and_then(|line| line.trim().strip_suffix(" kB")?.trim().parse().ok());
-            peak = now.unwrap_or(peak);
-            std::thread::sleep(Duration::from_millis(2));
-        }
-        peak
+    let most = |count: usize| {
+        let way = Way {
+            port: None,
+            curve: true,
+        };
+        let manual = manual(&nodes(&servers[..count], way), &questions);
+        let mut test = opsbook(manual.path(), &["test", "--parallel", "100"]);
+        let mut child = test.stdout(Stdio::null()).spawn().unwrap();
+        peak(&mut child)
     };
-    let (few, many): (u64, u64) = (peak(1), peak(100));
-    println!(
-        "memory: {few} KiB for 1 node, {many} KiB for 100: {} KiB a node",
-        many.saturating_sub(few) / 99
+    let (few, many) = (most(1), most(100));
+    let said = format!("{few:.1} MiB for 1 node, {many:.1} MiB for 100");
+    let a_node = (many - few) / 99.0;
+    measured::found("memory", a_node, &said);
+}
+
+/// 1,000 nodes, 50 of them dead, in four ways.
+fn thousand() {
+    const NODES: usize = 1_000;
+    let Some(crowd) = or_skip("bench", Crowd::start(NODES, 20)) else {
+        return;
+    };
+    let questions = questions(5);
+    let manual = manual(&crowd.nodes(), &questions);
+    let err = manual.path().join("err");
+    let mut test = opsbook(manual.path(), &["test"]);
+    test.stdout(Stdio::null())
+        .stderr(File::create(&err).unwrap());
+    let mut most = 0.0;
+    let took = timed(|| most = peak(&mut test.spawn().unwrap()));
+    let said = std::fs::read_to_string(&err).unwrap();
+    let begin = |name: &str| format!("    {} tests on {name}: ", questions.len());
+    let dead = crowd.dead();
+    let named = |name: &str| {
+        let begin = begin(name);
+        said.lines().filter(|line| line.starts_with(&begin)).count()
+    };
+    let once = dead.iter().filter(|(name, _)| named(name) == 1).count();
+    assert_eq!(
+        (once, said.lines().count()),
+        (dead.len(), dead.len() + 1),
+        "{said}"
     );
-}
-
-fn compare(name: &str, rounds: usize, floor: impl Fn(), ours: impl Fn()) {
-    let timed = |work: &dyn Fn()| {
-        let begin = Instant::now();
-        work();
-        begin.elapsed()
-    };
-    // One round first that does not count; then in turns, so that both see the same machine.
-    let _ = (timed(&floor), timed(&ours));
-    let rounds: Vec<(Duration, Duration)> =
-        (0..rounds).map(|_| (timed(&floor), timed(&ours))).collect();
-    let (floors, ours): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
-    let (floor, ours) = (middle(floors), middle(ours));
-    let ratio = ours.as_secs_f64() / floor.as_secs_f64();
-    println!("{name}: one ssh each {floor:.3?}, opsbook test {ours:.3?}, ratio {ratio:.2}");
-}
-
-fn middle(mut times: Vec<Duration>) -> Duration {
-    times.sort();
-    times[times.len() / 2]
-}
-
-fn opsbook(root: &Path, args: &[&str]) -> Command {
-    let binary = std::env::var("OPSBOOK").unwrap_or(env!("CARGO_BIN_EXE_opsbook").to_owned());
-    let mut command = Command::new(binary);
-    command
-        .arg("-C")
-        .arg(root)
-        .arg("test")
-        .args(args)
-        .stdin(Stdio::null());
-    command
+    let each = took.as_secs_f64() * 1000.0 / NODES as f64;
+    let text = format!(
+        "{once} of {} dead named, each once; {each:.0} ms a node",
+        dead.len()
+    );
+    measured::found("thousand", took.as_secs_f64(), &text);
+    let a_node = format!("{:.0} KiB a node", most * 1024.0 / NODES as f64);
+    measured::found("thousand-memory", most, &a_node);
 }
 
 fn test(root: &Path, args: &[&str]) {
-    let output = opsbook(root, args).output().unwrap();
-    let out = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success(),
-        "{out}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    opsbook_well(root, &[&["test"], args].concat());
 }
 
-fn ssh(server: &Sshd, port: Option<u16>, kex: bool, questions: &[Question]) {
-    let ssh = server.ssh();
-    let mut command = Command::new("ssh");
-    command.args(["-T", "-o", "BatchMode=yes"]);
-    for option in options(server, kex) {
-        command.arg("-o").arg(option);
-    }
-    command
-        .arg("-p")
-        .arg(port.unwrap_or(server.port).to_string());
-    command
-        .arg("-i")
-        .arg(ssh.identity.unwrap())
-        .args(["-l", &ssh.user.unwrap()]);
-    let host = if port.is_some() {
-        "127.0.0.1".to_owned()
-    } else {
-        ssh.host
-    };
-    command
-        .arg(host)
-        .arg("exec sh")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
-    let mut child = command.spawn().unwrap();
+fn ssh(server: &Sshd, way: Way, questions: &[Question]) {
     let mut script = String::new();
     for (_, _, _, line) in questions {
         let _ = writeln!(script, "{line}\necho \"status $?\"");
     }
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(script.as_bytes())
-        .unwrap();
-    let out = child.wait_with_output().unwrap().stdout;
+    let out = feed(&mut bench::ssh(server, way, "exec sh"), script.as_bytes());
     let good = String::from_utf8_lossy(&out).matches("status 0").count();
     assert_eq!(good, questions.len(), "{}", String::from_utf8_lossy(&out));
 }

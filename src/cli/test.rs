@@ -201,7 +201,8 @@ fn run_or_none(
         let tried = report.try_out();
         tried.map_err(|error| Problem::bare("unwritable", error.to_string()))?;
     }
-    crate::session::raise_limits();
+    let (options, said) = args.options().within(crate::session::raise_limits());
+    streams.talk.write_all(said.as_bytes())?;
     let runtime = runtime()?;
     let (access, operator) = runtime.block_on(access(args, context))?;
     let rehearse = rehearse(context, &selected.tests, &args.set, &access, operator);
@@ -211,7 +212,7 @@ fn run_or_none(
         &selection,
         access,
         rehearse,
-        &args.options(),
+        &options,
         &args.output(),
         progress,
         runtime.handle(),

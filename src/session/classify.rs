@@ -39,7 +39,7 @@ fn direct(host: &str, said: &str) -> Cause {
     if has("Host key verification failed") {
         return unknown(host, said);
     }
-    let table: [(&[&str], Cause); 8] = [
+    let table: [(&[&str], Cause); 9] = [
         (
             &[
                 "Permission denied (",
@@ -75,6 +75,15 @@ fn direct(host: &str, said: &str) -> Cause {
                 "MaxStartups",
             ],
             Cause::Dropped,
+        ),
+        (
+            &[
+                "Connection closed by",
+                "Connection reset by",
+                "closed by remote host",
+                "client_loop: send disconnect",
+            ],
+            Cause::Cut,
         ),
     ];
     let found = table
@@ -189,6 +198,8 @@ mod tests {
                 "kex_exchange_identification: read: Connection reset by peer\nConnection reset by 1.2.3.4 port 22",
                 Cause::Dropped,
             ),
+            ("Connection closed by 1.2.3.4 port 22", Cause::Cut),
+            ("client_loop: send disconnect: Broken pipe", Cause::Cut),
             (
                 "Unable to negotiate with 1.2.3.4 port 22: no matching key exchange method found. Their offer: x",
                 Cause::Algorithms,

@@ -57,6 +57,9 @@ pub enum Cause {
     Jump(Box<Cause>),
     #[error("connection dropped before the key exchange")]
     Dropped,
+    /// In the middle: while keys were exchanged, or before the shell had answered.
+    #[error("connection cut")]
+    Cut,
     #[error("bad ssh configuration")]
     Config,
     #[error("no common algorithm")]

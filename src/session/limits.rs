@@ -16,9 +16,27 @@ pub fn raise_limits() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// How many nodes may be worked with at once where so many files may be open: a node may take
+/// a session of the login, one of another user and one on this machine, each with three pipes,
+/// and more for a moment while a program starts.
+#[must_use]
+pub fn nodes_within(files: u64) -> usize {
+    const OWN: u64 = 64;
+    const EACH: u64 = 8;
+    let nodes = files.saturating_sub(OWN) / EACH;
+    usize::try_from(nodes).unwrap_or(usize::MAX).max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn few_files_are_few_nodes_and_never_none() {
+        assert_eq!(nodes_within(1024), 120);
+        assert_eq!(nodes_within(128), 8);
+        assert_eq!(nodes_within(20), 1);
+    }
 
     #[test]
     fn the_limit_is_raised_to_what_is_allowed() {

@@ -37,7 +37,7 @@ pub use done::{Cancel, Done, End, Limits};
 pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
 pub use hello::Hello;
 pub use interactive::{interactive, sshfs};
-pub use limits::raise_limits;
+pub use limits::{nodes_within, raise_limits};
 pub use ping::{Pong, SudoWay, ping};
 use process::Process;
 pub use redact::{LEAST, MASK, Redactor};

@@ -23,6 +23,9 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
+/// What a key exchange takes on a busy machine: a node that has not answered by then is not
+/// held up by the others, and must not hold them up.
+const EXCHANGE: Duration = Duration::from_secs(2);
 /// For a person who has to touch a key or confirm at an agent.
 const PERSON: Duration = Duration::from_secs(45);
 
@@ -61,9 +64,13 @@ fn spread(pause: Duration) -> Duration {
 async fn attempt(node: &nodes::Transport, options: &OpenOptions) -> Result<Session, OpenError> {
     let transport = Arc::new(Transport::of(node, options)?);
     let place = handshakes().acquire().await;
-    let session = start(transport, options).await;
+    let mut starting = std::pin::pin!(start(transport, options));
+    if let Ok(session) = tokio::time::timeout(EXCHANGE, &mut starting).await {
+        return session;
+    }
+    // It waits for the node, and no longer for this machine's cores.
     drop(place);
-    session
+    starting.await
 }
 
 /// Key exchanges are most of the cost of connecting: as many at once as can make progress.

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use crate::nodes::Node;
 use crate::plan::Case;
+use crate::session::nodes_within;
 use crate::source::Span;
 
 pub use ask::{Access, Rehearse};
@@ -55,6 +56,24 @@ pub struct Options {
     pub retries: u32,
     /// Stop at the first that fails.
     pub fail_fast: bool,
+}
+
+impl Options {
+    /// As many nodes at a time as so many open files allow; and what is to be said where that
+    /// is fewer than were wanted.
+    #[must_use]
+    pub fn within(self, files: u64) -> (Options, String) {
+        let most = nodes_within(files);
+        if self.parallel <= most {
+            return (self, String::new());
+        }
+        let said = format!(
+            "note: at most {files} files may be open at once (`ulimit -n`): {most} nodes at a time instead of {}\n",
+            self.parallel
+        );
+        let parallel = most;
+        (Options { parallel, ..self }, said)
+    }
 }
 
 impl Test {

@@ -1,0 +1,218 @@
+//! What all measurements over `sshd` share: servers, the floor's plain `ssh`, projects on
+//! these servers, rounds that take turns. Knows nothing of what is measured.
+
+#![allow(dead_code, reason = "each measurement needs its own part of it")]
+
+#[path = "../../tests/it/sshd.rs"]
+pub mod sshd;
+
+pub mod measured;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use sshd::{Special, Sshd, or_skip, user};
+
+const CURVE: &str = "KexAlgorithms=curve25519-sha256";
+
+/// How a server is reached.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Way {
+    /// On 127.0.0.1, instead of the server's own address and port.
+    pub port: Option<u16>,
+    /// With the cheap key exchange, instead of what ssh would choose.
+    pub curve: bool,
+}
+
+/// The words of the command line that choose what is measured.
+pub struct Words(Vec<String>);
+
+impl Words {
+    pub fn given() -> Words {
+        let words = std::env::args().skip(1);
+        Words(words.filter(|word| !word.starts_with('-')).collect())
+    }
+
+    /// Named, or nothing is named.
+    pub fn want(&self, word: &str) -> bool {
+        self.0.is_empty() || self.name(word)
+    }
+
+    pub fn name(&self, word: &str) -> bool {
+        self.0.iter().any(|given| given == word)
+    }
+}
+
+/// So many servers, or the reason why not, said aloud.
+pub fn servers(count: usize) -> Option<Vec<Sshd>> {
+    // The login files of whoever measures are none of the floor's business.
+    let special = Special {
+        config: "SetEnv HOME=/nonexistent".to_owned(),
+        ..Special::default()
+    };
+    (0..count)
+        .map(|_| or_skip("bench", Sshd::special(&special)))
+        .collect()
+}
+
+/// Plain `ssh`, as a person would call it.
+pub fn ssh(server: &Sshd, way: Way, line: &str) -> Command {
+    let ssh = server.ssh();
+    let mut command = Command::new("ssh");
+    command.args(["-T", "-o", "BatchMode=yes"]);
+    for option in options(server, way.curve) {
+        command.arg("-o").arg(option);
+    }
+    let (host, port) = place(server, way);
+    command.arg("-p").arg(port.to_string());
+    command.args(["-l", &user(), "-i"]);
+    command.arg(ssh.identity.unwrap()).arg(host).arg(line);
+    command
+}
+
+/// As `xargs -P N ssh` does it.
+pub fn side_by_side(servers: &[Sshd], at_once: usize, work: impl Fn(&Sshd) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..at_once {
+            scope.spawn(|| {
+                while let Some(server) = servers.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    work(server);
+                }
+            });
+        }
+    });
+}
+
+/// Feeds it, and gives what it printed.
+pub fn feed(command: &mut Command, bytes: &[u8]) -> Vec<u8> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(bytes).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    output.stdout
+}
+
+/// A manual of one page on these nodes.
+pub fn project(root: &Path, page: &str, nodes: &str) {
+    std::fs::create_dir_all(root.join("manual")).unwrap();
+    for (path, text) in [
+        ("book.toml", "[book]\ntitle = \"B\"\nsrc = \"manual\"\n"),
+        ("manual/SUMMARY.md", "- [Page](page.md)\n"),
+        ("manual/page.md", page),
+        ("nodes.yaml", nodes),
+    ] {
+        std::fs::write(root.join(path), text).unwrap();
+    }
+}
+
+/// `nodes.yaml` with these servers, as `n000` and so on.
+pub fn nodes(servers: &[Sshd], way: Way) -> String {
+    let node = |(number, server): (usize, &Sshd)| {
+        let (host, port) = place(server, way);
+        let identity = server.ssh().identity.unwrap();
+        format!(
+            "  n{number:03}: {{address: \"{host}\", port: {port}, user: {}, identity: \"{}\", ssh_options: {:?}}}\n",
+            user(),
+            identity.display(),
+            options(server, way.curve)
+        )
+    };
+    let nodes: String = servers.iter().enumerate().map(node).collect();
+    format!("opsbook: 1\nnodes:\n{nodes}")
+}
+
+fn place(server: &Sshd, way: Way) -> (String, u16) {
+    match way.port {
+        Some(port) => ("127.0.0.1".to_owned(), port),
+        None => (server.address.clone(), server.port),
+    }
+}
+
+fn options(server: &Sshd, curve: bool) -> Vec<String> {
+    let options = server.ssh().options.into_iter();
+    let mut options: Vec<String> = options
+        .filter(|option| !option.starts_with("Kex"))
+        .collect();
+    if curve {
+        options.push(CURVE.to_owned());
+    }
+    options
+}
+
+/// `opsbook`, or what `OPSBOOK` names instead, on a project.
+pub fn opsbook(root: &Path, args: &[&str]) -> Command {
+    let binary = std::env::var("OPSBOOK").unwrap_or(env!("CARGO_BIN_EXE_opsbook").to_owned());
+    let mut command = Command::new(binary);
+    command.arg("-C").arg(root).args(args).stdin(Stdio::null());
+    command
+}
+
+/// The same, to a good end.
+pub fn opsbook_well(root: &Path, args: &[&str]) {
+    let output = opsbook(root, args).output().unwrap();
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    let (out, err) = (text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{out}{err}");
+}
+
+/// The middle time of the floor's rounds and of ours.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared {
+    pub floor: Duration,
+    pub ours: Duration,
+}
+
+impl Compared {
+    pub fn ratio(self) -> f64 {
+        self.ours.as_secs_f64() / self.floor.as_secs_f64()
+    }
+
+    pub fn said(self) -> String {
+        format!("{:.3?} beside {:.3?}", self.ours, self.floor)
+    }
+
+    pub fn found(self, id: &str) {
+        measured::found(id, self.ratio(), &self.said());
+    }
+}
+
+/// One round first that does not count; then in turns, so that both see the same machine.
+pub fn compare(rounds: usize, floor: impl Fn(), ours: impl Fn()) -> Compared {
+    let _ = (timed(&floor), timed(&ours));
+    let rounds: Vec<_> = (0..rounds).map(|_| (timed(&floor), timed(&ours))).collect();
+    let (floors, ours): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+    Compared {
+        floor: middle(floors),
+        ours: middle(ours),
+    }
+}
+
+pub fn timed(work: impl FnOnce()) -> Duration {
+    let begin = Instant::now();
+    work();
+    begin.elapsed()
+}
+
+fn middle(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
+}
+
+/// The most memory that a process holds until it ends, in MiB.
+pub fn peak(child: &mut Child) -> f64 {
+    let process = child.id().to_string();
+    let mut peak = 0.0;
+    while child.try_wait().unwrap().is_none() {
+        peak = measured::high_water(&process).unwrap_or(peak);
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    peak / 1024.0
+}
