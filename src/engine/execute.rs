@@ -7,7 +7,7 @@ use crate::engine::bundle::{Bundle, BundleError, How, Start, StepDone, StepState
 use crate::engine::follow::Follower;
 use crate::engine::node::{Halt, NodeRun};
 use crate::engine::question::{Answer, Asked};
-use crate::event::What;
+use crate::event::{Status, What};
 use crate::manual::{On, SudoUser};
 use crate::plan::PlannedStep;
 use crate::session::Lost;
@@ -150,7 +150,7 @@ impl NodeRun<'_> {
                         values: work.values,
                         script: work.script,
                     };
-                    let step = bundle.step(&start);
+                    let step = async { Ok(bundle.step(&start).await?) };
                     match self.watch(work, &bundle, follower, step).await? {
                         Some(StepState::NotStarted) => {
                             return Ok(Ended::Unknown("it did not start".to_owned()));
@@ -160,7 +160,10 @@ impl NodeRun<'_> {
                     }
                 }
                 StepState::Running(_) => {
-                    let wait = bundle.wait(&work.label, WAIT_PIECE);
+                    let wait = async {
+                        let state = bundle.wait(&work.label, WAIT_PIECE).await;
+                        state.map_err(Attention::of_started)
+                    };
                     match self.watch(work, &bundle, follower, wait).await? {
                         Some(state) => state,
                         None => return Ok(Ended::Left),
@@ -188,7 +191,7 @@ impl NodeRun<'_> {
         work: &Execution<'_>,
         bundle: &Bundle,
         follower: &mut Follower,
-        state: impl Future<Output = Result<StepState, BundleError>>,
+        state: impl Future<Output = Result<StepState, Attention>>,
     ) -> Result<Option<StepState>, Attention> {
         let mut state = std::pin::pin!(state);
         let mut interrupts = self.options.interrupts.clone();
@@ -211,7 +214,8 @@ impl NodeRun<'_> {
                         Answer::Hold => self.hold = true,
                         _ => {
                             self.hold = true;
-                            return Ok(Some(bundle.stop(&work.label).await?));
+                            let state = bundle.stop(&work.label).await;
+                            return Ok(Some(state.map_err(Attention::of_started)?));
                         }
                     }
                 }
@@ -221,7 +225,8 @@ impl NodeRun<'_> {
                     looks += 1;
                     // Who tells the end may be killed on the node.
                     if looks % LOOKS_A_QUESTION == 0 {
-                        let now = bundle.state(&work.label).await?;
+                        let now = bundle.state(&work.label).await;
+                        let now = now.map_err(Attention::of_started)?;
                         let over = !matches!(now, StepState::NotStarted | StepState::Running(_));
                         if over && ended {
                             return Ok(Some(now));
@@ -266,6 +271,22 @@ impl NodeRun<'_> {
 pub(super) enum Attention {
     Lost(Lost),
     Halt(Halt),
+}
+
+impl Attention {
+    /// The step was started: whoever has its record now, it may have gone on.
+    fn of_started(error: BundleError) -> Attention {
+        let status = match error {
+            BundleError::Held(_) => Status::Blocked,
+            BundleError::Gone => Status::Error,
+            other => return other.into(),
+        };
+        Attention::Halt(Halt::End {
+            status,
+            cause: format!("{error}; it may or may not have finished"),
+            outcome_unknown: true,
+        })
+    }
 }
 
 impl From<Halt> for Attention {

@@ -178,11 +178,13 @@ impl NodeRun<'_> {
         let _ = self.tidy().await;
         let _ = self.leave_values().await;
         let kept = [(&self.local, true), (&self.bundle, false)];
-        let kept: Vec<_> = kept
-            .into_iter()
-            .filter_map(|(bundle, local)| Some((bundle.as_ref()?.dir.clone(), local)))
-            .collect();
-        for (path, local) in kept {
+        for (bundle, local) in kept {
+            let Some(bundle) = bundle else { continue };
+            // Where nobody answers it is there, as far as anybody knows.
+            if let Err(BundleError::Gone | BundleError::Held(_)) = bundle.mine().await {
+                continue;
+            }
+            let path = bundle.dir.clone();
             self.record(None, What::BundleKept { path, local })?;
         }
         Ok(())

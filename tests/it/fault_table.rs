@@ -139,10 +139,13 @@ const TABLE: [Fault; 29] = [
     },
     Fault {
         id: "F12",
-        fault: "an old controller wakes after another has taken over",
-        promise: "BLOCKED at its next step",
+        fault: "an old controller wakes after another has taken over; the bundle is removed under a step",
+        promise: "BLOCKED at its next step; the outcome is unknown, and the time limit still holds",
         tiers: "T0",
-        tests: &["f12_an_old_controller_that_wakes_after_a_takeover_is_blocked"],
+        tests: &[
+            "f12_an_old_controller_that_wakes_after_a_takeover_is_blocked",
+            "f12_a_bundle_that_is_removed_under_a_step_leaves_its_outcome_unknown",
+        ],
         open: "",
     },
     Fault {

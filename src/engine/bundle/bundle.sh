@@ -154,13 +154,14 @@ obb_look() {
 obb_mine() {
   obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
   [ "$obb_t" = "$obb_token" ] && return 0
+  if [ ! -e "$obb_dir" ]; then echo GONE; return 1; fi
   echo LOST
   echo "STEP 0"
   if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
   return 1
 }
 
-# obb_prepare NN: makes the step's directory. READY | EXISTS | LOST | FAILED why
+# obb_prepare NN: makes the step's directory. READY | EXISTS | LOST | GONE | FAILED why
 obb_prepare() {
   obb_mine || return 0
   obb_s=$obb_dir/steps/$1
@@ -192,7 +193,7 @@ obb_ready() {
 }
 
 # obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: has the step started, detached;
-# its recorder answers at its end, as obb_state. Or EXISTS | LOST | FAILED why
+# its recorder answers at its end, as obb_state. Or EXISTS | LOST | GONE | FAILED why
 #   LIMIT     seconds
 #   ACCEPTED  exit statuses that are OK, " 0 3 "
 #   SHELL     sh or bash; EXEC the interpreter of another language, empty for a shell's
@@ -350,7 +351,7 @@ obb_archive() {
 # obb_remain: what runs of the run, while it is open.
 obb_remain() { obb_heirs >"$ob_d/heirs"; obb_left "$obb_dir/steps" "$ob_d/heirs"; }
 
-# obb_close RUN NEWEST: CLOSED | LOST | FAILED why, then what is still running
+# obb_close RUN NEWEST: CLOSED | LOST | GONE | FAILED why, then what is still running
 obb_close() {
   obb_mine || return 0
   exec 9<&-

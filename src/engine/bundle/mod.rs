@@ -67,7 +67,7 @@ pub enum BundleError {
     Refused(String),
     #[error("the bundle cannot be made: {0}")]
     Failed(String),
-    #[error("the bundle is gone")]
+    #[error("the bundle is gone from the node")]
     Gone,
     #[error("the node gave an answer that is not understood: {0}")]
     Answer(String),

@@ -56,8 +56,8 @@ strays() {
 cut_off() {
   o=0 e=0
   if [ -s out ] || [ -s err ]; then set -- $(wc -c out err); o=$1 e=$3; fi
-  if [ "$o" -gt $cap ]; then : >cut; o=$cap; dd if=/dev/null of=out bs=1 seek=$cap count=0 2>/dev/null; fi
-  if [ "$e" -gt $cap ]; then : >cut; e=$cap; dd if=/dev/null of=err bs=1 seek=$cap count=0 2>/dev/null; fi
+  if [ "$o" -gt $cap ]; then true >cut; o=$cap; dd if=/dev/null of=out bs=1 seek=$cap count=0 2>/dev/null; fi
+  if [ "$e" -gt $cap ]; then true >cut; e=$cap; dd if=/dev/null of=err bs=1 seek=$cap count=0 2>/dev/null; fi
 }
 ended() { dot=; read -r _ _ _ _ dot 2>/dev/null <status; [ "$dot" = . ]; }
 
@@ -67,12 +67,14 @@ watch() {
   t=0
   while sleep 1; do
     while read -r x y z <&3; do nn=$x p=$y limit=$z t=0; done
-    if [ -z "$nn" ] || ! cd "$bundle/steps/$nn" || ended; then
-      lives $$ || return; nn=; continue
+    # Somebody may have removed the bundle: the limit holds all the same.
+    if [ "$nn" ]; then
+      if cd "$bundle/steps/$nn"; then ! ended || nn=; else alive || nn=; fi
     fi
+    if [ -z "$nn" ]; then lives $$ || return; continue; fi
     t=$((t+1)); cut_off
     lives $$ || alive || return
-    if [ $t -ge "$limit" ]; then : >timed-out; end; lives $$ || return; nn=; fi
+    if [ $t -ge "$limit" ]; then true >timed-out; end; lives $$ || return; nn=; fi
   done
 }
 guard() { watch </dev/null >/dev/null 2>&1 4>&- 5>&- 7<&- 9<&- & w=$!; }
@@ -90,8 +92,8 @@ hire() {
 # line of the state is written at the script's end, and so tells of both.
 kept() {
   if [ ! -f state ]; then
-    if printf '%4096s' '' >room; then : >room; return 0; fi 2>/dev/null
-    : >room; return 1
+    if printf '%4096s' '' >room; then true >room; return 0; fi 2>/dev/null
+    true >room; return 1
   fi
   all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
 "; done <state

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use opsbook::event::{Status, What};
 
@@ -163,4 +165,38 @@ fn f13_what_is_planted_where_the_bundle_goes_is_refused() {
     let said = project.opsbook(&["run", "p", "here"]).ends(3);
     said.has("can be written by others");
     assert!(!project.home("ran").exists());
+}
+
+#[test]
+fn f12_a_bundle_that_is_removed_under_a_step_leaves_its_outcome_unknown() {
+    let page = WAIT
+        .replace("timeout: 2m", "timeout: 8s")
+        .replace("echo 1", "echo $$ > \"$HOME/pid\"\necho 1");
+    let project = Project::new(&page);
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.home("ran"));
+    fs::remove_dir_all(project.home(".opsbook/bundle")).unwrap();
+    let said = run.wait();
+    assert_eq!(said.status, 3, "{said:?}");
+    said.has("the bundle is gone from the node; it may or may not have finished")
+        .lacks("is kept");
+    let record = project.record();
+    let unknown = record
+        .events
+        .iter()
+        .any(|event| matches!(&event.what, What::StepEnded(ended) if ended.outcome_unknown));
+    assert!(unknown, "{said:?}");
+    let run = record.events[0].run.clone();
+    project
+        .opsbook(&["resume", &run])
+        .ends(3)
+        .has("the bundle of this run is gone");
+    assert!(!project.text("ran").contains('2'));
+    // What nobody has a record of is ended by its time limit all the same.
+    let step = Path::new("/proc").join(project.text("pid").trim());
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while step.exists() {
+        assert!(Instant::now() < deadline, "the step runs for ever");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
