@@ -61,11 +61,6 @@ impl<R> Summing<R> {
         self.length
     }
 
-    /// Whether nothing has passed yet.
-    pub(super) fn is_untouched(&self) -> bool {
-        self.length == 0
-    }
-
     pub(super) fn sum(self) -> Sum {
         match self.state {
             State::Sha256(sha) => Sum::Sha256(hex(&sha.finalize())),

@@ -4,12 +4,13 @@
 use std::io;
 use std::path::Path;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::OnceCell;
 
 use super::checksum::{Sum, Summing};
 use super::done::Limits;
 use super::error::DeliverError;
+use super::ssh::Route;
 use super::transport::Transport;
 use super::values::quote;
 use super::{Content, Done, Session, channel};
@@ -19,6 +20,8 @@ const FUNCTIONS: &str = include_str!("deliver.sh");
 const BIG: u64 = 256 << 10;
 /// The part of a file that one command carries.
 const PART: usize = 128 << 10;
+/// What is read at a time; small pieces cost more than they carry.
+const PIECE: usize = 1 << 20;
 /// For a checksum and a rename on a slow disk.
 const SECONDS: u64 = 600;
 
@@ -120,71 +123,93 @@ fn unread(file: &Path, source: io::Error) -> DeliverError {
 impl Delivery<'_> {
     /// All in one command, and so in one round trip.
     async fn whole(&self, bytes: &[u8], mode: u32) -> Result<Delivered, DeliverError> {
-        let mut from = Summing::new(bytes, self.session.0.hello.has_sha256sum);
-        let read = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
-        read.map_err(|source| self.unread(source))?;
+        let (sum, length) = self.reckon(bytes).await?;
         let mut code = self.add(bytes);
         code.extend_from_slice(b" || { ");
         self.function("ob_drop", &mut code);
         code.extend_from_slice(b"; exit 1; }\n");
-        let sum = from.sum();
-        self.keep_code(&sum, mode, &mut code);
+        self.keep_code(&sum, sum.tool(), mode, &mut code);
         self.kept(&code, &sum).await?;
-        Ok(delivered(&sum, bytes.len() as u64))
+        Ok(delivered(&sum, length))
     }
 
     async fn send(&self, content: Content<'_>) -> Result<(Sum, u64), DeliverError> {
         match content {
-            Content::Bytes(bytes) => self.send_from(bytes, bytes.len() as u64).await,
-            Content::File(file) => {
-                let read = |source| unread(file, source);
-                let open = tokio::fs::File::open(file).await.map_err(read)?;
-                let size = open.metadata().await.map_err(read)?;
+            Content::Bytes(bytes) => self.inside(bytes).await,
+            Content::File(path) => {
+                let read = |source| unread(path, source);
+                let file = tokio::fs::File::open(path).await.map_err(read)?;
+                let size = file.metadata().await.map_err(read)?;
                 if !size.is_file() {
                     return Err(read(io::Error::other("is not a regular file")));
                 }
-                self.send_from(open, size.len()).await
+                if size.len() < BIG || self.session.0.other_user {
+                    return self.inside(file).await;
+                }
+                match &*self.session.0.transport {
+                    Transport::Local => self.copy(file).await,
+                    Transport::Ssh(route) => self.beside(route, path, file).await,
+                    Transport::Exec(_) => self.inside(file).await,
+                }
             }
         }
     }
 
-    async fn send_from(
+    /// Over a channel of its own. ssh reads the file itself; it is read once more to reckon
+    /// the sum meanwhile, which costs less than to hand over every byte.
+    async fn beside(
+        &self,
+        route: &Route,
+        path: &Path,
+        mut file: tokio::fs::File,
+    ) -> Result<(Sum, u64), DeliverError> {
+        let read = |source| unread(path, source);
+        let to_reckon = tokio::fs::File::open(path).await.map_err(read)?;
+        let to_send = file.try_clone().await.map_err(read)?.into_std().await;
+        let part = self.part();
+        let sending = async {
+            let sent = route.upload(&part, to_send).await;
+            sent.map_err(|said| self.node_said(said))
+        };
+        match tokio::try_join!(self.reckon(to_reckon), sending) {
+            Ok((reckoned, ())) => Ok(reckoned),
+            // Nothing was read where the server allows no second channel.
+            Err(_) if file.stream_position().await.map_err(read)? == 0 => self.inside(file).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn reckon(&self, from: impl AsyncRead + Unpin) -> Result<(Sum, u64), DeliverError> {
+        self.pass(from, &mut tokio::io::sink())
+            .await
+            .map_err(|source| self.unread(source))
+    }
+
+    async fn pass(
         &self,
         from: impl AsyncRead + Unpin,
-        size: u64,
-    ) -> Result<(Sum, u64), DeliverError> {
-        let mut from = Summing::new(from, self.session.0.hello.has_sha256sum);
-        if size < BIG || self.session.0.other_user {
-            self.inside(&mut from).await?;
-            let bytes = from.length();
-            return Ok((from.sum(), bytes));
-        }
-        match &*self.session.0.transport {
-            Transport::Local => self.beside_here(&mut from).await?,
-            Transport::Ssh(route) => {
-                let sent = route.upload(&self.part(), &mut from).await;
-                // Nothing was read where the server allows no second channel.
-                if sent.is_err() && from.is_untouched() {
-                    self.inside(&mut from).await?;
-                } else {
-                    sent.map_err(|said| self.node_said(said))?;
-                }
-            }
-            Transport::Exec(_) => self.inside(&mut from).await?,
-        }
+        to: &mut (impl AsyncWrite + Unpin),
+    ) -> io::Result<(Sum, u64)> {
+        let from = Summing::new(from, self.session.0.hello.has_sha256sum);
+        let mut from = BufReader::with_capacity(PIECE, from);
+        tokio::io::copy_buf(&mut from, to).await?;
+        to.flush().await?;
+        let from = from.into_inner();
         let bytes = from.length();
         Ok((from.sum(), bytes))
     }
 
     /// Part by part in the session's main shell, in order.
-    async fn inside(&self, from: &mut (impl AsyncRead + Unpin)) -> Result<(), DeliverError> {
+    async fn inside(&self, from: impl AsyncRead + Unpin) -> Result<(Sum, u64), DeliverError> {
+        let mut from = Summing::new(from, self.session.0.hello.has_sha256sum);
         let mut first = true;
         loop {
             let mut part = Vec::with_capacity(PART);
-            let read = from.take(PART as u64).read_to_end(&mut part).await;
+            let read = (&mut from).take(PART as u64).read_to_end(&mut part).await;
             read.map_err(|source| self.unread(source))?;
             if part.is_empty() && !first {
-                return Ok(());
+                let bytes = from.length();
+                return Ok((from.sum(), bytes));
             }
             first = false;
             let done = self.session.exclusive(&self.add(&part)).await?;
@@ -192,21 +217,16 @@ impl Delivery<'_> {
         }
     }
 
-    async fn beside_here(&self, from: &mut (impl AsyncRead + Unpin)) -> Result<(), DeliverError> {
+    /// To a file of this machine.
+    async fn copy(&self, from: tokio::fs::File) -> Result<(Sum, u64), DeliverError> {
         let part = self.part();
         let copy = async {
             let mut options = tokio::fs::OpenOptions::new();
-            let mut file = options
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&part)
-                .await?;
-            tokio::io::copy(from, &mut file).await?;
-            file.flush().await
+            options.write(true).create_new(true).mode(0o600);
+            self.pass(from, &mut options.open(&part).await?).await
         };
         copy.await
-            .map_err(|error: io::Error| self.node_said(error.to_string()))
+            .map_err(|error| self.node_said(error.to_string()))
     }
 
     fn add(&self, part: &[u8]) -> Vec<u8> {
@@ -232,13 +252,17 @@ impl Delivery<'_> {
     /// Proves what has arrived and gives it its name.
     async fn keep(&self, sum: &Sum, mode: u32) -> Result<(), DeliverError> {
         let mut code = Vec::new();
-        self.keep_code(sum, mode, &mut code);
+        let tool = match sum {
+            Sum::Sha256(_) => "openssl",
+            Sum::Cksum(_) => sum.tool(),
+        };
+        self.keep_code(sum, tool, mode, &mut code);
         self.kept(&code, sum).await
     }
 
-    fn keep_code(&self, sum: &Sum, mode: u32, code: &mut Vec<u8>) {
+    fn keep_code(&self, sum: &Sum, tool: &str, mode: u32, code: &mut Vec<u8>) {
         self.function("ob_keep", code);
-        code.extend_from_slice(format!("{mode:04o} {} ", sum.tool()).as_bytes());
+        code.extend_from_slice(format!("{mode:04o} {tool} ").as_bytes());
         quote(sum.text().as_bytes(), code);
     }
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::control::ControlDir;
@@ -32,9 +32,6 @@ const USUAL: [&str; 3] = [
     "ServerAliveInterval=5",
     "ServerAliveCountMax=3",
 ];
-
-/// What is read and written at a time; small pieces cost more than they carry.
-const PIECE: usize = 256 << 10;
 
 /// For asking once more for an unknown host key.
 const PROBE: Duration = Duration::from_secs(10);
@@ -75,51 +72,33 @@ impl Route {
         command
     }
 
-    /// Writes what `from` gives to a new file, over a channel of its own. The error is what
-    /// the node or ssh said.
-    pub(super) async fn upload(
-        &self,
-        part: &str,
-        from: &mut (impl AsyncRead + Unpin),
-    ) -> Result<(), String> {
+    /// Writes what is left of `from` to a new file, over a channel of its own. The error is
+    /// what the node or ssh said.
+    pub(super) async fn upload(&self, part: &str, from: std::fs::File) -> Result<(), String> {
         let text = |error: openssh::Error| error.to_string();
         let mut place = Vec::new();
         quote(part.as_bytes(), &mut place);
         // One line that every login shell hands to sh as it is.
-        let script = "exec sh -c 'umask 077; cat >\"$0\"' ";
+        let script = "exec sh -c 'umask 077; exec cat >\"$0\"' ";
         let line = format!("{script}{}", String::from_utf8_lossy(&place));
         let mux = openssh::Session::resume_mux(self.socket.clone().into_boxed_path(), None);
         let mut command = mux.raw_command(line);
         command
-            .stdin(openssh::Stdio::piped())
+            .stdin(from)
             .stdout(openssh::Stdio::null())
             .stderr(openssh::Stdio::piped());
         let mut child = command.spawn().await.map_err(text)?;
-        let (stdin, stderr) = (child.stdin().take(), child.stderr().take());
-        let sent = async {
-            let Some(mut stdin) = stdin else {
-                return Ok(());
-            };
-            let mut from = tokio::io::BufReader::with_capacity(PIECE, from);
-            tokio::io::copy_buf(&mut from, &mut stdin).await?;
-            stdin.shutdown().await
-        };
-        let said = async {
-            let mut said = String::new();
-            if let Some(stderr) = stderr {
-                let _ = stderr.take(4096).read_to_string(&mut said).await;
-            }
-            said
-        };
-        let (sent, said) = tokio::join!(sent, said);
+        let mut said = String::new();
+        if let Some(stderr) = child.stderr().take() {
+            let _ = stderr.take(4096).read_to_string(&mut said).await;
+        }
         let status = child.wait().await.map_err(text)?;
         // Not closed: closing would end the master, which carries the session.
         let _ = mux.detach();
-        match (status.success(), sent) {
-            (true, Ok(())) => Ok(()),
-            (true, Err(error)) => Err(error.to_string()),
-            (false, _) => Err(said.trim().to_owned()),
+        if status.success() {
+            return Ok(());
         }
+        Err(said.trim().to_owned())
     }
 
     /// The name by which ssh would record the node's host key, and the fingerprint.

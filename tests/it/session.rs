@@ -719,13 +719,18 @@ fn contents() -> [(&'static str, Vec<u8>); 5] {
 async fn files_are_delivered_whole() {
     Shells::each(async |session| {
         let dir = tempfile::tempdir().unwrap();
+        let copy = dir.path().join("copy");
         for (name, content) in contents() {
             delivered(&session, dir.path(), &content, name).await;
+            let source = dir.path().join(name);
+            let sent = session.deliver(copy.to_str().unwrap(), Content::File(&source), 0o600);
+            sent.await.unwrap();
+            assert!(fs::read(&copy).unwrap() == content, "copy of {name}");
         }
         delivered(&session, dir.path(), b"again", "text").await;
         assert_eq!(
             fs::read_dir(dir.path()).unwrap().count(),
-            5,
+            6,
             "a temporary file is left"
         );
     })
@@ -754,6 +759,41 @@ async fn files_are_delivered_over_ssh() {
             assert!(fs::read(dir.join("copy")).unwrap() == content, "{name}");
         }
         assert_eq!(out(&sh(&session, "echo alive").await), "alive\n");
+        session.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_large_file_is_proven_by_whatever_the_node_has() {
+    let sum = "sha256:".to_owned() + &"a".repeat(64);
+    for (openssl, lies) in [
+        ("exit 127", false),
+        (&*format!("echo {sum} '*stdin'"), true),
+    ] {
+        let Some(server) = or_skip("proof", Sshd::start()) else {
+            return;
+        };
+        let program = server.dir.path().join("bin/openssl");
+        fs::write(&program, format!("#!/bin/sh\n{openssl}\n")).unwrap();
+        fs::set_permissions(
+            &program,
+            std::os::unix::fs::PermissionsExt::from_mode(0o755),
+        )
+        .unwrap();
+        let session = bounded(Session::open_over(&server.transport(), &options()))
+            .await
+            .unwrap();
+        let source = server.dir.path().join("source");
+        fs::write(&source, vec![7; 700_000]).unwrap();
+        let sent = bounded(session.deliver("large", Content::File(&source), 0o640)).await;
+        assert_eq!(
+            matches!(sent, Err(DeliverError::Checksum { .. })),
+            lies,
+            "{sent:?}"
+        );
+        assert_eq!(sent.is_ok(), !lies);
+        let left = fs::read_dir(server.home()).unwrap().count();
+        assert_eq!(left, usize::from(!lies), "something is left");
         session.close().await;
     }
 }
