@@ -9,7 +9,7 @@ use crate::event::What;
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::{Text, secret};
 use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
-use crate::session::{Content, Delivered, Limits, quote};
+use crate::session::{Content, DeliverError, Delivered, Limits, quote};
 use crate::template::{Template, Values, render};
 
 /// Texts that are rendered already, by step and name in the bundle.
@@ -136,7 +136,7 @@ impl NodeRun<'_> {
                 DeliveryFrom::Tree(path) => {
                     let root = self.options.root.join(path);
                     if bundle.session().hello().has_tar {
-                        self.put_archive(step, &file.to, &root, file).await?;
+                        self.put_archive(step, &root, file).await?;
                         continue;
                     }
                     for (path, name) in
@@ -167,23 +167,30 @@ impl NodeRun<'_> {
         content: Content<'_>,
         mode: u32,
     ) -> Result<(), Halt> {
+        self.make_folder_of(to).await?;
         let bundle = self.bundle()?;
         let path = format!("{}/{to}", bundle.dir);
-        if let Some((folder, _)) = to.rsplit_once('/') {
-            let mut code = b"umask 077; mkdir -p ".to_vec();
-            quote(format!("{}/{folder}", bundle.dir).as_bytes(), &mut code);
-            let done = bundle.session().call(&code, Limits::seconds(60)).await;
-            let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
-            if !done.ok() {
-                return Err(Halt::error(format!(
-                    "`{folder}` cannot be made on the node: {}",
-                    crate::engine::harmless(&done.err).trim_end()
-                )));
-            }
-        }
         let delivered = bundle.session().deliver(&path, content, mode).await;
-        let delivered = delivered.map_err(|error| Halt::error(error.to_string()))?;
+        let delivered = delivered.map_err(|error| refused(&error))?;
         self.arrived(step, to.to_owned(), delivered)
+    }
+
+    async fn make_folder_of(&mut self, to: &str) -> Result<(), Halt> {
+        let Some((folder, _)) = to.rsplit_once('/') else {
+            return Ok(());
+        };
+        let bundle = self.bundle()?;
+        let mut code = b"umask 077; mkdir -p ".to_vec();
+        quote(format!("{}/{folder}", bundle.dir).as_bytes(), &mut code);
+        let done = bundle.session().call(&code, Limits::seconds(60)).await;
+        let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
+        if done.ok() {
+            return Ok(());
+        }
+        Err(Halt::error(format!(
+            "`{folder}` cannot be made on the node: {}",
+            crate::engine::harmless(&done.err).trim_end()
+        )))
     }
 
     fn arrived(&self, step: &PlannedStep, to: String, delivered: Delivered) -> Result<(), Halt> {
@@ -198,46 +205,25 @@ impl NodeRun<'_> {
         )
     }
 
-    /// A folder in one piece: sent as an archive, unpacked aside, and renamed when whole.
+    /// A folder in one piece.
     async fn put_archive(
         &mut self,
         step: &PlannedStep,
-        to: &str,
         root: &Path,
         file: &Delivery,
     ) -> Result<(), Halt> {
         let archive = archive(root).map_err(|error| unreadable(root, file, &error))?;
-        let name = format!(".{}.tar", to.replace('/', "-"));
+        self.make_folder_of(&file.to).await?;
         let bundle = self.bundle()?;
-        let path = format!("{}/{name}", bundle.dir);
-        let content = Content::File(archive.path());
-        let delivered = bundle.session().deliver(&path, content, 0o600).await;
-        let delivered = delivered.map_err(|error| Halt::error(error.to_string()))?;
-        let place = |name: &str| {
-            let mut quoted = Vec::new();
-            quote(format!("{}/{name}", bundle.dir).as_bytes(), &mut quoted);
-            String::from_utf8_lossy(&quoted).into_owned()
-        };
-        let (to, part, name) = (place(to), place(&format!("{to}.part")), place(&name));
-        let code = format!(
-            "umask 077; rm -rf {part} && mkdir -p {part} && tar -xof {name} -C {part} && \
-             rm -rf {to} {name} && mv {part} {to}"
-        );
-        let done = bundle
-            .session()
-            .call(code.as_bytes(), Limits::seconds(600))
-            .await;
-        let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
-        if done.ok() {
-            return self.arrived(step, format!("{}/", file.to), delivered);
-        }
-        let said = crate::engine::harmless(&done.err);
-        Err(Halt::error(format!(
-            "`{}` cannot be unpacked on the node: {}",
-            file.to,
-            said.trim_end()
-        )))
+        let path = format!("{}/{}", bundle.dir, file.to);
+        let delivered = bundle.session().deliver_folder(&path, archive.path()).await;
+        let delivered = delivered.map_err(|error| refused(&error))?;
+        self.arrived(step, format!("{}/", file.to), delivered)
     }
+}
+
+fn refused(error: &DeliverError) -> Halt {
+    Halt::error(crate::engine::harmless(error.to_string().as_bytes()))
 }
 
 fn unreadable(path: &Path, file: &Delivery, error: &std::io::Error) -> Halt {

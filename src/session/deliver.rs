@@ -18,10 +18,12 @@ use super::{Content, Done, Session, channel};
 const FUNCTIONS: &str = include_str!("deliver.sh");
 /// From here on a channel of its own is quicker.
 const BIG: u64 = 256 << 10;
+/// From here on a tool that starts slowly and reckons quickly is worth it on the node.
+const LARGE: u64 = 4 << 20;
 /// The part of a file that one command carries.
 const PART: usize = 128 << 10;
 /// What is read at a time; small pieces cost more than they carry.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
 /// For a checksum and a rename on a slow disk.
 const SECONDS: u64 = 600;
 
@@ -33,6 +35,25 @@ struct Delivery<'a> {
     session: &'a Session,
     path: &'a str,
     name: String,
+    becomes: Becomes,
+}
+
+/// What is made of the bytes that have arrived.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Becomes {
+    File {
+        mode: u32,
+    },
+    /// They are an archive of it.
+    Folder,
+}
+
+/// What has left this machine.
+struct Sent {
+    sum: Sum,
+    bytes: u64,
+    /// What the node says of it, where it was asked already.
+    arrived: Option<String>,
 }
 
 /// What has arrived, proven on the node.
@@ -47,7 +68,7 @@ pub(super) async fn deliver(
     session: &Session,
     path: &str,
     content: Content<'_>,
-    mode: u32,
+    becomes: Becomes,
 ) -> Result<Delivered, DeliverError> {
     if path.contains('\0') || path.ends_with('/') || path.is_empty() {
         let said = "is not a path of a file".to_owned();
@@ -68,19 +89,19 @@ pub(super) async fn deliver(
         session,
         path,
         name,
+        becomes,
     };
     if let Some(bytes) = small(content).await? {
-        return delivery.whole(&bytes, mode).await;
+        return delivery.whole(&bytes).await;
     }
-    let (sum, bytes) = match delivery.send(content).await {
-        Ok(sent) => sent,
-        Err(error) => {
-            delivery.drop_part().await;
-            return Err(error);
-        }
+    let kept = match delivery.send(content).await {
+        Ok(sent) => delivery.keep(sent).await,
+        Err(error) => Err(error),
     };
-    delivery.keep(&sum, mode).await?;
-    Ok(delivered(&sum, bytes))
+    if kept.is_err() {
+        delivery.drop_part().await;
+    }
+    kept
 }
 
 fn delivered(sum: &Sum, bytes: u64) -> Delivered {
@@ -120,20 +141,38 @@ fn unread(file: &Path, source: io::Error) -> DeliverError {
     }
 }
 
+impl Sent {
+    fn of<R>(from: Summing<R>) -> Self {
+        let (bytes, arrived) = (from.length(), None);
+        Self {
+            bytes,
+            sum: from.sum(),
+            arrived,
+        }
+    }
+
+    /// The tool of the node that proves it with its name.
+    fn tool(&self) -> &'static str {
+        match self.arrived {
+            Some(_) => "proven",
+            None => self.sum.tool(),
+        }
+    }
+}
+
 impl Delivery<'_> {
     /// All in one command, and so in one round trip.
-    async fn whole(&self, bytes: &[u8], mode: u32) -> Result<Delivered, DeliverError> {
-        let (sum, length) = self.reckon(bytes).await?;
+    async fn whole(&self, bytes: &[u8]) -> Result<Delivered, DeliverError> {
+        let sent = self.reckon(bytes).await?;
         let mut code = self.add(bytes);
         code.extend_from_slice(b" || { ");
         self.function("ob_drop", &mut code);
         code.extend_from_slice(b"; exit 1; }\n");
-        self.keep_code(&sum, sum.tool(), mode, &mut code);
-        self.kept(&code, &sum).await?;
-        Ok(delivered(&sum, length))
+        self.keep_code(&sent, &mut code);
+        self.kept(&code, sent).await
     }
 
-    async fn send(&self, content: Content<'_>) -> Result<(Sum, u64), DeliverError> {
+    async fn send(&self, content: Content<'_>) -> Result<Sent, DeliverError> {
         match content {
             Content::Bytes(bytes) => self.inside(bytes).await,
             Content::File(path) => {
@@ -155,52 +194,67 @@ impl Delivery<'_> {
         }
     }
 
-    /// Over a channel of its own. ssh reads the file itself; it is read once more to reckon
-    /// the sum meanwhile, which costs less than to hand over every byte.
+    /// Over a channel of its own. ssh reads the file itself; then both sides reckon its sum
+    /// at once, where nobody has to wait for it in between.
     async fn beside(
         &self,
         route: &Route,
         path: &Path,
         mut file: tokio::fs::File,
-    ) -> Result<(Sum, u64), DeliverError> {
+    ) -> Result<Sent, DeliverError> {
         let read = |source| unread(path, source);
-        let to_reckon = tokio::fs::File::open(path).await.map_err(read)?;
         let to_send = file.try_clone().await.map_err(read)?.into_std().await;
-        let part = self.part();
-        let sending = async {
-            let sent = route.upload(&part, to_send).await;
-            sent.map_err(|said| self.node_said(said))
-        };
-        match tokio::try_join!(self.reckon(to_reckon), sending) {
-            Ok((reckoned, ())) => Ok(reckoned),
+        let sent = route.upload(&self.part(), to_send).await;
+        let bytes = file.stream_position().await.map_err(read)?;
+        match sent {
+            Ok(()) => {}
             // Nothing was read where the server allows no second channel.
-            Err(_) if file.stream_position().await.map_err(read)? == 0 => self.inside(file).await,
-            Err(error) => Err(error),
+            Err(_) if bytes == 0 => return self.inside(file).await,
+            Err(said) => return Err(self.node_said(said)),
         }
+        file.rewind().await.map_err(read)?;
+        let (sent, arrived) = tokio::try_join!(self.reckon(file), self.arrived(bytes))?;
+        Ok(Sent {
+            arrived: Some(arrived),
+            ..sent
+        })
     }
 
-    async fn reckon(&self, from: impl AsyncRead + Unpin) -> Result<(Sum, u64), DeliverError> {
+    async fn reckon(&self, from: impl AsyncRead + Unpin) -> Result<Sent, DeliverError> {
         self.pass(from, &mut tokio::io::sink())
             .await
             .map_err(|source| self.unread(source))
+    }
+
+    /// What the node says of what has arrived.
+    async fn arrived(&self, bytes: u64) -> Result<String, DeliverError> {
+        let tool = match self.session.0.hello.has_sha256sum {
+            true if bytes >= LARGE => "openssl",
+            true => "sha256sum",
+            false => "cksum",
+        };
+        let mut code = Vec::new();
+        self.function("ob_say", &mut code);
+        code.extend_from_slice(tool.as_bytes());
+        let done = self.call(&code).await?;
+        self.check(&done)?;
+        Ok(String::from_utf8_lossy(&done.out).trim().to_owned())
     }
 
     async fn pass(
         &self,
         from: impl AsyncRead + Unpin,
         to: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<(Sum, u64)> {
+    ) -> io::Result<Sent> {
         let from = Summing::new(from, self.session.0.hello.has_sha256sum);
         let mut from = BufReader::with_capacity(PIECE, from);
         tokio::io::copy_buf(&mut from, to).await?;
         to.flush().await?;
-        let from = from.into_inner();
-        let bytes = from.length();
-        Ok((from.sum(), bytes))
+        Ok(Sent::of(from.into_inner()))
     }
 
     /// Part by part in the session's main shell, in order.
-    async fn inside(&self, from: impl AsyncRead + Unpin) -> Result<(Sum, u64), DeliverError> {
+    async fn inside(&self, from: impl AsyncRead + Unpin) -> Result<Sent, DeliverError> {
         let mut from = Summing::new(from, self.session.0.hello.has_sha256sum);
         let mut first = true;
         loop {
@@ -208,8 +262,7 @@ impl Delivery<'_> {
             let read = (&mut from).take(PART as u64).read_to_end(&mut part).await;
             read.map_err(|source| self.unread(source))?;
             if part.is_empty() && !first {
-                let bytes = from.length();
-                return Ok((from.sum(), bytes));
+                return Ok(Sent::of(from));
             }
             first = false;
             let done = self.session.exclusive(&self.add(&part)).await?;
@@ -218,7 +271,7 @@ impl Delivery<'_> {
     }
 
     /// To a file of this machine.
-    async fn copy(&self, from: tokio::fs::File) -> Result<(Sum, u64), DeliverError> {
+    async fn copy(&self, from: tokio::fs::File) -> Result<Sent, DeliverError> {
         let part = self.part();
         let copy = async {
             let mut options = tokio::fs::OpenOptions::new();
@@ -250,34 +303,48 @@ impl Delivery<'_> {
     }
 
     /// Proves what has arrived and gives it its name.
-    async fn keep(&self, sum: &Sum, mode: u32) -> Result<(), DeliverError> {
+    async fn keep(&self, sent: Sent) -> Result<Delivered, DeliverError> {
+        if let Some(arrived) = &sent.arrived
+            && arrived != sent.sum.text()
+        {
+            return Err(self.differs(&sent.sum, arrived));
+        }
         let mut code = Vec::new();
-        let tool = match sum {
-            Sum::Sha256(_) => "openssl",
-            Sum::Cksum(_) => sum.tool(),
+        self.keep_code(&sent, &mut code);
+        self.kept(&code, sent).await
+    }
+
+    fn keep_code(&self, sent: &Sent, code: &mut Vec<u8>) {
+        let (function, mode) = match self.becomes {
+            Becomes::File { mode } => ("ob_keep", format!("{mode:04o}")),
+            Becomes::Folder => ("ob_unpack", String::new()),
         };
-        self.keep_code(sum, tool, mode, &mut code);
-        self.kept(&code, sum).await
+        self.function(function, code);
+        code.extend_from_slice(format!("{} ", sent.tool()).as_bytes());
+        quote(sent.sum.text().as_bytes(), code);
+        code.extend_from_slice(format!(" {mode}").as_bytes());
     }
 
-    fn keep_code(&self, sum: &Sum, tool: &str, mode: u32, code: &mut Vec<u8>) {
-        self.function("ob_keep", code);
-        code.extend_from_slice(format!("{mode:04o} {tool} ").as_bytes());
-        quote(sum.text().as_bytes(), code);
-    }
-
-    async fn kept(&self, code: &[u8], sum: &Sum) -> Result<(), DeliverError> {
-        let done = self.session.call(code, Limits::seconds(SECONDS)).await?;
+    async fn kept(&self, code: &[u8], sent: Sent) -> Result<Delivered, DeliverError> {
+        let done = self.call(code).await?;
         let out = String::from_utf8_lossy(&done.out);
         if let Some(arrived) = out.trim().strip_prefix("sum ") {
-            let (path, sent) = (self.path.to_owned(), sum.text().to_owned());
-            return Err(DeliverError::Checksum {
-                path,
-                sent,
-                arrived: arrived.to_owned(),
-            });
+            return Err(self.differs(&sent.sum, arrived));
         }
-        self.check(&done)
+        self.check(&done)?;
+        Ok(delivered(&sent.sum, sent.bytes))
+    }
+
+    async fn call(&self, code: &[u8]) -> Result<Done, DeliverError> {
+        Ok(self.session.call(code, Limits::seconds(SECONDS)).await?)
+    }
+
+    fn differs(&self, sent: &Sum, arrived: &str) -> DeliverError {
+        DeliverError::Checksum {
+            path: self.path.to_owned(),
+            sent: sent.text().to_owned(),
+            arrived: arrived.to_owned(),
+        }
     }
 
     async fn drop_part(&self) {

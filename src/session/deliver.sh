@@ -19,16 +19,37 @@ ob_sum() {
   esac
 }
 
-# ob_keep PATH NAME MODE TOOL SUM
+# ob_say PATH NAME TOOL: the sum
+ob_say() { ob_at "$1" "$2"; ob_said "$3" && echo "$ob_s"; }
+
+ob_said() {
+  ob_s=$(ob_sum "$1") || return 1
+  case $1 in cksum) ;; *) ob_s=${ob_s%% *} ;; esac
+}
+
+# ob_proven TOOL SUM; the tool is "proven" where somebody has compared it already
+ob_proven() {
+  [ "$1" != proven ] || return 0
+  ob_said "$1" || return 1
+  [ "$ob_s" = "$2" ] || { echo "sum $ob_s"; return 1; }
+}
+
+# ob_keep PATH NAME TOOL SUM MODE
 ob_keep() {
   ob_at "$1" "$2"
-  if ob_s=$(ob_sum "$4"); then
-    case $4 in cksum) ;; *) ob_s=${ob_s%% *} ;; esac
-    if [ "$ob_s" != "$5" ]; then rm -f "$ob_t"; echo "sum $ob_s"; return 1; fi
+  if ob_proven "$3" "$4"; then
     if [ -d "$ob_p" ]; then echo "is a directory" >&2
-    elif chmod "$3" "$ob_t" && mv -f "$ob_t" "$ob_p"; then return 0
+    elif chmod "$5" "$ob_t" && mv -f "$ob_t" "$ob_p"; then return 0
     fi
   fi
   rm -f "$ob_t"; return 1
+}
+
+# ob_unpack PATH NAME TOOL SUM: a folder, unpacked aside, and renamed when whole
+ob_unpack() {
+  umask 077; ob_at "$1" "$2"
+  ob_proven "$3" "$4" && rm -rf "$ob_p.part" && mkdir "$ob_p.part" &&
+    tar -xof "$ob_t" -C "$ob_p.part" && rm -rf "$ob_p" "$ob_t" && mv "$ob_p.part" "$ob_p" && return 0
+  rm -rf "$ob_t" "$ob_p.part"; return 1
 }
 ob_drop() { ob_at "$1" "$2"; rm -f "$ob_t"; }

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use channel::{Channel, Job};
+use deliver::Becomes;
 pub use deliver::Delivered;
 pub use done::{Cancel, Done, End, Limits};
 pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
@@ -191,7 +192,17 @@ impl Session {
         content: Content<'_>,
         mode: u32,
     ) -> Result<Delivered, DeliverError> {
-        deliver::deliver(self, path, content, mode).await
+        deliver::deliver(self, path, content, Becomes::File { mode }).await
+    }
+
+    /// Unpacks an archive of this machine to a folder on the node, which has the name when it
+    /// is whole, and replaces what was there. The node needs `tar`.
+    pub async fn deliver_folder(
+        &self,
+        path: &str,
+        archive: &Path,
+    ) -> Result<Delivered, DeliverError> {
+        deliver::deliver(self, path, Content::File(archive), Becomes::Folder).await
     }
 
     /// Ends the shell and everything that the session runs, and waits for it.

@@ -784,7 +784,7 @@ async fn a_large_file_is_proven_by_whatever_the_node_has() {
             .await
             .unwrap();
         let source = server.dir.path().join("source");
-        fs::write(&source, vec![7; 700_000]).unwrap();
+        fs::write(&source, vec![7; 5_000_000]).unwrap();
         let sent = bounded(session.deliver("large", Content::File(&source), 0o640)).await;
         assert_eq!(
             matches!(sent, Err(DeliverError::Checksum { .. })),
@@ -796,6 +796,36 @@ async fn a_large_file_is_proven_by_whatever_the_node_has() {
         assert_eq!(left, usize::from(!lies), "something is left");
         session.close().await;
     }
+}
+
+#[tokio::test]
+async fn a_folder_arrives_whole_and_replaces_what_was_there() {
+    Shells::each(async |session| {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("folder");
+        let archive = dir.path().join("archive");
+        for (name, content) in contents() {
+            let mut tar = tar::Builder::new(fs::File::create(&archive).unwrap());
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o750);
+            header.set_size(content.len() as u64);
+            tar.append_data(&mut header, format!("deep/{name}"), &content[..])
+                .unwrap();
+            tar.finish().unwrap();
+            let sent = session.deliver_folder(place.to_str().unwrap(), &archive);
+            sent.await.unwrap();
+            let file = place.join("deep").join(name);
+            assert!(fs::read(&file).unwrap() == content, "{name} differs");
+            assert_eq!(fs::read_dir(place.join("deep")).unwrap().count(), 1);
+        }
+        fs::write(&archive, [7; 300_000]).unwrap();
+        let sent = session.deliver_folder(place.to_str().unwrap(), &archive);
+        let error = sent.await.unwrap_err();
+        assert!(matches!(error, DeliverError::Node { .. }), "{error}");
+        assert!(place.join("deep/big").exists(), "the old one is gone");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    })
+    .await;
 }
 
 #[tokio::test]
