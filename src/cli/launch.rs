@@ -147,7 +147,7 @@ async fn go(
     resume: Option<Arc<Record>>,
     progress: Progress,
 ) -> Result<Status, Failure> {
-    let interrupts = count_interrupts();
+    let interrupts = count_interrupts(recorder.run(), progress.clone());
     let (operator, questions) = Operator::new();
     let about = About {
         root: context.root.clone(),

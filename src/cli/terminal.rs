@@ -2,27 +2,36 @@
 //! are, and Ctrl-C counted.
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
 
+use crate::cli::error::exit;
 use crate::cli::progress::Progress;
 use crate::engine::{Answer, Asked, Question};
-use crate::event::What;
+use crate::event::{Status, What};
 use crate::journal;
 use crate::plan::{NodePlan, Plan};
 use crate::report::dry_run;
 use crate::session::Secret;
 
 /// What a prompt needs to know of the run around it.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Terminal {
     interrupts: watch::Receiver<u32>,
     about: About,
+    /// Of a question that Ctrl-C has answered: whoever asks next gets what is typed.
+    reading: Option<JoinHandle<Option<Line>>>,
 }
+
+type Line = Zeroizing<Vec<u8>>;
 
 /// The run around a prompt.
 #[derive(Clone, Debug)]
@@ -98,7 +107,11 @@ fn show(text: &str) {
 
 impl Terminal {
     pub fn new(interrupts: watch::Receiver<u32>, about: About) -> Terminal {
-        Terminal { interrupts, about }
+        Terminal {
+            interrupts,
+            about,
+            reading: None,
+        }
     }
 
     /// Answers questions until nobody asks any more. At the end of the input every answer is
@@ -169,6 +182,8 @@ impl Terminal {
                 let prompt = format!("  note for the journal on {step}: ");
                 self.line(prompt).await.map_or(Answer::Quit, Answer::Note)
             }
+            // Pressed once more while other nodes were asked about.
+            Asked::Interrupted { .. } if *self.interrupts.borrow() > 1 => Answer::Stop,
             Asked::Interrupted { step } => {
                 let prompt = format!(
                     "\n{node}: {step} is running: [s]top it, [l]eave it running and go, [h]old after it > "
@@ -209,21 +224,74 @@ impl Terminal {
 
     /// `None` at the end of the terminal's input, and for Ctrl-C.
     async fn line(&mut self, prompt: String) -> Option<String> {
-        let read = tokio::task::spawn_blocking(move || Tty::open().read(&prompt));
+        let line = self.typed(&prompt).await?;
+        Some(String::from_utf8_lossy(&line).into_owned())
+    }
+
+    async fn typed(&mut self, prompt: &str) -> Option<Line> {
         self.interrupts.mark_unchanged();
+        Tty::open().write(prompt)?;
+        let reading = self.reading.take();
+        let mut reading =
+            reading.unwrap_or_else(|| tokio::task::spawn_blocking(|| Tty::open().read()));
         tokio::select! {
-            read = read => read.ok().flatten(),
-            Ok(()) = self.interrupts.changed() => None,
+            line = &mut reading => line.ok().flatten(),
+            Ok(()) = self.interrupts.changed() => {
+                self.reading = Some(reading);
+                None
+            }
         }
     }
 
+    /// Without an echo; only a terminal can keep a secret.
     async fn secret(&mut self, prompt: String) -> Answer {
-        let read = tokio::task::spawn_blocking(move || Tty::open().read_hidden(&prompt));
-        self.interrupts.mark_unchanged();
-        tokio::select! {
-            read = read => read.ok().flatten().map_or(Answer::Nobody, Answer::Secret),
-            Ok(()) = self.interrupts.changed() => Answer::Nobody,
+        let Some(hidden) = Hidden::begin() else {
+            Tty::open().write(&prompt);
+            return Answer::Nobody;
+        };
+        let line = self.typed(&prompt).await;
+        drop(hidden);
+        show("\n");
+        match line {
+            Some(line) if line.ends_with(&[CTRL_C]) => {
+                let this = rustix::process::getpid();
+                let _ = rustix::process::kill_process(this, rustix::process::Signal::INT);
+                Answer::Nobody
+            }
+            Some(line) => Answer::Secret(Secret::new(line.to_vec())),
+            None => Answer::Nobody,
         }
+    }
+}
+
+/// A terminal that shows nothing of what is typed. A signal would end this process with the
+/// terminal left so: Ctrl-C ends the line instead.
+struct Hidden {
+    terminal: File,
+    before: Termios,
+}
+
+const CTRL_C: u8 = 3;
+
+impl Hidden {
+    fn begin() -> Option<Hidden> {
+        let Tty::Terminal(terminal) = Tty::open() else {
+            return None;
+        };
+        let before = tcgetattr(&terminal).ok()?;
+        let mut hidden = before.clone();
+        hidden
+            .local_modes
+            .remove(LocalModes::ECHO | LocalModes::ISIG);
+        hidden.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
+        tcsetattr(&terminal, OptionalActions::Flush, &hidden).ok()?;
+        Some(Hidden { terminal, before })
+    }
+}
+
+impl Drop for Hidden {
+    fn drop(&mut self) {
+        let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
     }
 }
 
@@ -247,51 +315,39 @@ impl Tty {
         }
     }
 
-    fn read(mut self, prompt: &str) -> Option<String> {
-        self.write(prompt)?;
-        let mut line = String::new();
-        let read = match &self {
-            Tty::Terminal(file) => BufReader::new(file).read_line(&mut line).ok()?,
+    /// Without its end; nothing at the end of the input.
+    fn read(mut self) -> Option<Line> {
+        let mut line = Line::default();
+        let read = match &mut self {
+            Tty::Terminal(file) => read_line(file, &mut line).ok()?,
             Tty::Input => {
-                let read = std::io::stdin().read_line(&mut line).ok()?;
+                let read = std::io::stdin().lock().read_until(b'\n', &mut line).ok()?;
                 self.write("\n")?;
                 read
             }
         };
-        (read > 0).then_some(line.trim_end_matches(['\n', '\r']).to_owned())
-    }
-
-    /// Without an echo; only a terminal can keep a secret.
-    fn read_hidden(mut self, prompt: &str) -> Option<Secret> {
-        self.write(prompt)?;
-        let Tty::Terminal(file) = &mut self else {
-            return None;
-        };
-        let before = tcgetattr(&*file).ok()?;
-        let mut hidden = before.clone();
-        hidden.local_modes.remove(LocalModes::ECHO);
-        tcsetattr(&*file, OptionalActions::Flush, &hidden).ok()?;
-        let mut line = Vec::new();
-        let read = BufReader::new(&*file).read_until(b'\n', &mut line);
-        let restored = tcsetattr(&*file, OptionalActions::Flush, &before);
-        file.write_all(b"\n").ok()?;
-        restored.ok()?;
-        if read.ok()? == 0 {
-            return None;
-        }
-        while line
-            .last()
-            .is_some_and(|byte| matches!(byte, b'\n' | b'\r'))
-        {
+        while let Some(b'\n' | b'\r') = line.last() {
             line.pop();
         }
-        Some(Secret::new(line))
+        (read > 0).then_some(line)
     }
 }
 
-/// Counts Ctrl-C and TERM. The third ends this process at once: what runs on nodes goes on
-/// and can be resumed.
-pub(crate) fn count_interrupts() -> watch::Receiver<u32> {
+/// What a terminal gives at once is a line, or a part of a very long one.
+fn read_line(terminal: &mut File, line: &mut Line) -> std::io::Result<usize> {
+    let mut piece = Zeroizing::new([0; 4096]);
+    loop {
+        let read = terminal.read(&mut *piece)?;
+        line.extend_from_slice(&piece[..read]);
+        if read == 0 || matches!(line.last(), Some(&(b'\n' | CTRL_C))) {
+            return Ok(line.len());
+        }
+    }
+}
+
+/// Counts Ctrl-C and TERM. Of the first, the operator is asked about each step that runs; the
+/// second stops them all; the third ends this process at once, and what runs on nodes goes on.
+pub(crate) fn count_interrupts(run: String, progress: Progress) -> watch::Receiver<u32> {
     let (sender, receiver) = watch::channel(0);
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
@@ -308,12 +364,25 @@ pub(crate) fn count_interrupts() -> watch::Receiver<u32> {
                 else => return,
             }
             sender.send_modify(|count| *count += 1);
-            if *sender.borrow() >= 3 {
-                std::process::exit(i32::from(crate::cli::error::exit(
-                    crate::event::Status::Stopped,
-                )));
+            match *sender.borrow() {
+                1 => {}
+                2 => progress.above(|| show(STOPPING)),
+                _ => {
+                    progress.pause();
+                    show(&left(&run));
+                    std::process::exit(i32::from(exit(Status::Stopped)));
+                }
             }
         }
     });
     receiver
+}
+
+const STOPPING: &str = "\nstopping what runs: TERM, and KILL ten seconds later; Ctrl-C once more goes away and leaves it running\n";
+
+fn left(run: &str) -> String {
+    format!(
+        "\nleft: a step that still runs on a node goes on to its end, and its bundle is kept\n\n\
+         hint: `opsbook resume {run}` reads how it ended and goes on; `opsbook handoff {run}` lists what is left\n"
+    )
 }

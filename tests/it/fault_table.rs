@@ -42,6 +42,10 @@ const TABLE: [Fault; 29] = [
         tests: &[
             "f2_a_signal_stops_the_step_and_says_so",
             "f2_on_a_terminal_it_asks_and_leaving_leaves_the_step_running",
+            "f2_pressed_once_each_step_that_runs_is_asked_about",
+            "f2_pressed_twice_every_step_is_stopped",
+            "f2_pressed_thrice_it_goes_at_once_and_leaves_what_runs",
+            "f2_a_terminal_shows_what_is_typed_after_a_password_was_not_given",
         ],
         open: "",
     },

@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use opsbook::event::{Status, What};
 
@@ -13,7 +15,7 @@ use crate::tier;
 
 fn waiting(mark: &str) -> String {
     format!(
-        "# Page\n\n```yaml procedure\nid: p\ntimeout: 5m\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\nwhile test ! -e \"$HOME/go\"; do sleep 0.1{mark}; done\necho end >> \"$HOME/ran\"\n```\n\n```sh step id=two\necho 2 >> \"$HOME/ran\"\n```\n"
+        "# Page\n\n```yaml procedure\nid: p\ntimeout: 5m\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\nwhile test ! -e \"$HOME/go\" && test -d \"$HOME\"; do sleep 0.1{mark}; done\necho end >> \"$HOME/ran\"\n```\n\n```sh step id=two\necho 2 >> \"$HOME/ran\"\n```\n"
     )
 }
 
@@ -74,30 +76,12 @@ fn f2_on_a_terminal_it_asks_and_leaving_leaves_the_step_running() {
         return;
     };
     let project = Project::new(&waiting(""));
-    let mut terminal = Command::new("script")
-        .args([
-            "-qfec",
-            concat!("exec ", env!("CARGO_BIN_EXE_opsbook"), " run p here"),
-            "typescript",
-        ])
-        .current_dir(project.root())
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap())
-        .env("HOME", project.home(""))
-        .env("TERM", "dumb")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut keys = terminal.stdin.take().unwrap();
-    until("it runs", || project.home("ran").exists());
-    keys.write_all(b"\x03").unwrap();
-    let shown = || fs::read_to_string(project.path("typescript")).unwrap_or_default();
-    until("it asks", || shown().contains("[l]eave"));
-    keys.write_all(b"l\n").unwrap();
-    let status = terminal.wait().unwrap();
-    assert_eq!(status.code(), Some(5));
+    let mut terminal = Terminal::start(&project, "run p here");
+    terminal.until(|| project.home("ran").exists());
+    terminal.press(CTRL_C);
+    terminal.until_shown("[l]eave");
+    terminal.press("l\n");
+    terminal.ends(5);
     assert_eq!(project.status(), Some(Status::Stopped));
     fs::write(project.home("go"), "").unwrap();
     until("the step ends by itself", || {
@@ -105,4 +89,209 @@ fn f2_on_a_terminal_it_asks_and_leaving_leaves_the_step_running() {
     });
     project.opsbook(&["resume"]).ends(0);
     assert_eq!(project.text("ran"), "1\nend\n2\n");
+}
+
+/// One step on each of three nodes, which says that it runs; it goes on when it is told to end.
+const THREE: &str = "# Page\n\n```yaml procedure\nid: p\ntimeout: 5m\n```\n\n```sh step\ntrap '' TERM\necho 1 >> \"$HOME/ran-$node\"\nwhile test ! -e \"$HOME/go\" && test -d \"$HOME\"; do sleep 0.1MARK; done\necho end >> \"$HOME/ran-$node\"\n```\n";
+
+fn on_three(mark: &str, deaf: bool) -> Project {
+    let page = THREE.replace("MARK", mark);
+    let project = Project::new(&if deaf {
+        page
+    } else {
+        page.replace("trap '' TERM\n", "")
+    });
+    project.nodes(
+        "  a: {transport: local, bundle_dir: a/bundle, values: {node: a}}\n  b: {transport: local, bundle_dir: b/bundle, values: {node: b}}\n  c: {transport: local, bundle_dir: c/bundle, values: {node: c}}\n",
+    );
+    project
+}
+
+fn until_three_run(terminal: &Terminal, project: &Project) {
+    terminal.until(|| {
+        ["a", "b", "c"]
+            .iter()
+            .all(|node| project.home(&format!("ran-{node}")).exists())
+    });
+}
+
+#[test]
+fn f2_pressed_once_each_step_that_runs_is_asked_about() {
+    let Some(()) = or_skip("a terminal", tier::program("/usr/bin/script")) else {
+        return;
+    };
+    let mark = marker();
+    let project = on_three(&mark, false);
+    let mut terminal = Terminal::start(&project, "run p a b c --yes --parallel 3");
+    until_three_run(&terminal, &project);
+    terminal.press(CTRL_C);
+    for asked in 1..=3 {
+        terminal.until(|| terminal.shown().matches("[l]eave").count() == asked);
+        terminal.press(["s\n", "l\n", "h\n"][asked - 1]);
+    }
+    until("one is stopped", || {
+        project.record().events.iter().any(|event| {
+            matches!(&event.what, What::StepEnded(ended) if ended.status == Status::Stopped)
+        })
+    });
+    fs::write(project.home("go"), "").unwrap();
+    terminal.ends(5);
+    let ends = ["a", "b", "c"].map(|node| project.text(&format!("ran-{node}")));
+    until("what was left goes on", || {
+        running(&format!("0.1{mark}")).is_empty()
+    });
+    assert_eq!(ends.iter().filter(|ran| *ran == "1\n").count(), 1);
+}
+
+#[test]
+fn f2_pressed_twice_every_step_is_stopped() {
+    let Some(()) = or_skip("a terminal", tier::program("/usr/bin/script")) else {
+        return;
+    };
+    let mark = marker();
+    let project = on_three(&mark, false);
+    let mut terminal = Terminal::start(&project, "run p a b c --yes --parallel 3");
+    until_three_run(&terminal, &project);
+    terminal.press(CTRL_C);
+    terminal.until_shown("[l]eave");
+    terminal.press(CTRL_C);
+    terminal.until_shown("stopping what runs: TERM");
+    terminal.ends(5);
+    let shown = terminal.shown();
+    assert_eq!(shown.matches("[l]eave").count(), 1, "asked again: {shown}");
+    assert_eq!(running(&format!("0.1{mark}")), Vec::<u32>::new(), "orphans");
+    for node in ["a", "b", "c"] {
+        assert_eq!(project.record().node_status(node), Some(Status::Stopped));
+    }
+}
+
+#[test]
+fn f2_pressed_thrice_it_goes_at_once_and_leaves_what_runs() {
+    let Some(()) = or_skip("a terminal", tier::program("/usr/bin/script")) else {
+        return;
+    };
+    for nodes in ["a", "a b c"] {
+        let mark = marker();
+        let project = on_three(&mark, true);
+        let line = format!("run p {nodes} --yes --parallel 3");
+        let mut terminal = Terminal::start(&project, &line);
+        let names: Vec<_> = nodes.split(' ').collect();
+        terminal.until(|| {
+            let ran = |node: &&str| project.home(&format!("ran-{node}")).exists();
+            names.iter().all(ran)
+        });
+        for shown in [
+            "[l]eave",
+            "stopping what runs: TERM",
+            "left: a step that still",
+        ] {
+            terminal.press(CTRL_C);
+            terminal.until_shown(shown);
+        }
+        terminal.ends(5);
+        let run = project.record().events[0].run.clone();
+        for hint in ["opsbook resume ", "opsbook handoff "] {
+            terminal.until_shown(&format!("`{hint}{run}`"));
+        }
+        assert_eq!(running(&format!("0.1{mark}")).len(), names.len());
+        fs::write(project.home("go"), "").unwrap();
+        until("they end by themselves", || {
+            let ran = |node: &&str| project.text(&format!("ran-{node}")) == "1\nend\n";
+            names.iter().all(ran)
+        });
+        project.opsbook(&["resume"]).ends(0);
+        for node in names {
+            assert_eq!(project.text(&format!("ran-{node}")), "1\nend\n");
+        }
+    }
+}
+
+#[test]
+fn f2_a_terminal_shows_what_is_typed_after_a_password_was_not_given() {
+    let Some(()) = or_skip("a terminal", tier::program("/usr/bin/script")) else {
+        return;
+    };
+    let project = Project::new(&waiting(""));
+    let mut terminal = Terminal::start(&project, "run p here --ask-sudo-password");
+    terminal.until_shown("password of sudo");
+    terminal.press(CTRL_C);
+    terminal.ends(3);
+    assert!(!project.home("ran").exists());
+}
+
+/// `opsbook` on a terminal of its own, and the keys of that terminal.
+struct Terminal {
+    script: Child,
+    keys: ChildStdin,
+    typescript: PathBuf,
+}
+
+const CTRL_C: &str = "\x03";
+
+impl Terminal {
+    fn start(project: &Project, line: &str) -> Self {
+        // How it ended, and how it left the terminal, stands at the end of what was shown.
+        let shell = format!(
+            "trap : INT; {} {line}; echo \"ended=$?.\"; stty -a",
+            env!("CARGO_BIN_EXE_opsbook")
+        );
+        let mut script = Command::new("script")
+            .args(["-qfec", &shell, "typescript"])
+            .current_dir(project.root())
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", project.home(""))
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Self {
+            keys: script.stdin.take().unwrap(),
+            script,
+            typescript: project.path("typescript"),
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+    }
+
+    fn shown(&self) -> String {
+        let shown = fs::read(&self.typescript).unwrap_or_default();
+        String::from_utf8_lossy(&shown).into_owned()
+    }
+
+    fn until_shown(&self, text: &str) {
+        self.until(|| self.shown().contains(text));
+    }
+
+    fn until(&self, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < deadline, "{}", self.shown());
+            std::thread::yield_now();
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// The terminal is as it was, whatever has happened on it.
+    fn ends(&mut self, status: i32) {
+        self.until_shown(&format!("ended={status}."));
+        self.script.wait().unwrap();
+        let shown = self.shown();
+        let (_, state) = shown.rsplit_once("ended=").unwrap();
+        for word in ["echo", "isig", "icanon"] {
+            let set = state.split_whitespace().any(|mode| mode == word);
+            assert!(set, "no {word}: {state}");
+        }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.script.kill();
+        let _ = self.script.wait();
+    }
 }
