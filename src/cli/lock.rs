@@ -1,6 +1,6 @@
 //! `opsbook lock`: who holds a node's bundle; take it, or give it up.
 
-use std::io::Write;
+use std::io::{IsTerminal as _, Write};
 
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -10,7 +10,7 @@ use crate::cli::error::{Failure, exit};
 use crate::cli::launch::{controller_name, operator_name};
 use crate::cli::{Streams, block_on};
 use crate::engine::{
-    Bundle, BundleError, Operator, Owner, Passwords, Reach, bundle_dir, random_mark,
+    Alive, Bundle, BundleError, Held, Operator, Owner, Passwords, Reach, bundle_dir, random_mark,
 };
 use crate::event::Status;
 use crate::session::OpenOptions;
@@ -41,6 +41,9 @@ pub(crate) enum Lock {
         /// The run that holds it, as `lock status` says
         #[arg(long, value_name = "RUN")]
         run: Option<String>,
+        /// Do not ask, though something of the run is still running
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -59,6 +62,27 @@ pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Resu
         reach.close().await;
         result
     })
+}
+
+/// What lives loses its bundle: a controller stops before its next step, a step goes on.
+fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Failure> {
+    if !std::io::stdin().is_terminal() {
+        writeln!(
+            streams.talk,
+            "error: {name}: {}\n\nhint: `--yes` gives it up all the same",
+            held.sentence()
+        )?;
+        return Ok(false);
+    }
+    write!(
+        streams.talk,
+        "{name}: {}\ngive it up all the same? [y]es, [n]o > ",
+        held.sentence()
+    )?;
+    streams.talk.flush()?;
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    Ok(line.trim().to_lowercase().starts_with('y'))
 }
 
 async fn act(args: &Lock, reach: &Reach, dir: &str, streams: &mut Streams) -> Result<u8, Failure> {
@@ -93,7 +117,7 @@ async fn act(args: &Lock, reach: &Reach, dir: &str, streams: &mut Streams) -> Re
             )?;
             Ok(0)
         }
-        Lock::Release { run, .. } => {
+        Lock::Release { run, yes, .. } => {
             let held = Bundle::look(reach.session(), dir).await?;
             let Some(held) = held else {
                 writeln!(streams.out, "{name}: it is free already")?;
@@ -107,6 +131,9 @@ async fn act(args: &Lock, reach: &Reach, dir: &str, streams: &mut Streams) -> Re
                     held.sentence()
                 )?;
                 return Ok(2);
+            }
+            if held.alive == Alive::Live && !yes && !sure(name, &held, streams)? {
+                return Ok(exit(Status::Blocked));
             }
             let wanted = run.clone().or(owner).unwrap_or_default();
             match Bundle::release(reach.session(), dir, &wanted).await {

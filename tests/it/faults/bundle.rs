@@ -122,8 +122,12 @@ fn f12_an_old_controller_that_wakes_after_a_takeover_is_blocked() {
     let run = project.record().events[0].run.clone();
     old.signal("STOP");
     // Somebody gives its bundle up, and another run begins.
+    let release = ["lock", "release", "here", "--run", &run];
+    let said = project.opsbook(&release).ends(4);
+    said.has("it is running").has("hint: `--yes`");
+    assert!(project.home(".opsbook/bundle").exists());
     project
-        .opsbook(&["lock", "release", "here", "--run", &run])
+        .opsbook(&[&release[..], &["--yes"]].concat())
         .ends(0);
     assert!(!project.home(".opsbook/bundle").exists(), "it was released");
     let other = Project::new(&WAIT.replace("go", "other-go"));
