@@ -197,6 +197,10 @@ impl Passage {
             Arc::ptr_eq(&last.source, source) && last.offset + (at - last.at) == offset
         });
         if !continues {
+            if self.segments.is_empty() {
+                // Most passages have no second one.
+                self.segments.reserve_exact(1);
+            }
             self.segments.push(Segment {
                 at,
                 source: Arc::clone(source),

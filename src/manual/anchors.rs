@@ -82,7 +82,9 @@ fn id_of(text: &str) -> String {
             b if b.is_ascii_whitespace() || b == 0x0b => Some('-'),
             _ => None,
         };
-        return text.trim().bytes().filter_map(kept).collect();
+        let mut id = String::with_capacity(text.len());
+        id.extend(text.trim().bytes().filter_map(kept));
+        return id;
     }
     text.trim()
         .chars()

@@ -64,15 +64,15 @@ const ROLES: [Role; 9] = [
 ];
 
 /// Reads the words after a role.
-pub(crate) fn read(page: &Passage, tag: &Tag, problems: &mut Vec<Problem>) -> Attributes {
+pub(crate) fn read(page: &Passage, tag: &Tag<'_>, problems: &mut Vec<Problem>) -> Attributes {
     let mut attributes = Attributes::default();
     let mut seen: Vec<&str> = Vec::new();
     for word in &tag.words {
-        if !attributes_of(tag.role).contains(&word.key.as_str()) {
+        if !attributes_of(tag.role).contains(&word.key) {
             problems.push(not_here(page, tag.role, word));
             continue;
         }
-        if seen.contains(&word.key.as_str()) {
+        if seen.contains(&word.key) {
             problems.push(Problem::error(
                 "duplicate-attribute",
                 page.span(word.range.clone()),
@@ -80,7 +80,7 @@ pub(crate) fn read(page: &Passage, tag: &Tag, problems: &mut Vec<Problem>) -> At
             ));
             continue;
         }
-        seen.push(&word.key);
+        seen.push(word.key);
         if let Err(message) = set(&mut attributes, page, word) {
             problems.push(Problem::error(
                 "bad-attribute",
@@ -92,10 +92,10 @@ pub(crate) fn read(page: &Passage, tag: &Tag, problems: &mut Vec<Problem>) -> At
     attributes
 }
 
-fn not_here(page: &Passage, role: Role, word: &Word) -> Problem {
+fn not_here(page: &Passage, role: Role, word: &Word<'_>) -> Problem {
     let span = page.span(word.range.clone());
     let known = attributes_of(role);
-    if matches!(role, Role::Procedure | Role::Checks) && elsewhere(&word.key).is_some() {
+    if matches!(role, Role::Procedure | Role::Checks) && elsewhere(word.key).is_some() {
         return Problem::error(
             "attribute-of-contract",
             span,
@@ -107,7 +107,7 @@ fn not_here(page: &Passage, role: Role, word: &Word) -> Problem {
         )
         .hint(format!("write `{}:` in the block", word.key));
     }
-    if let Some(other) = elsewhere(&word.key) {
+    if let Some(other) = elsewhere(word.key) {
         return Problem::error(
             "attribute-of-other-role",
             span,
@@ -124,7 +124,7 @@ fn not_here(page: &Passage, role: Role, word: &Word) -> Problem {
         span,
         format!("unknown attribute `{}` of `{}`", word.key, role.name()),
     )
-    .did_you_mean(&word.key, known.iter().copied())
+    .did_you_mean(word.key, known.iter().copied())
 }
 
 fn elsewhere(key: &str) -> Option<Role> {
@@ -133,14 +133,13 @@ fn elsewhere(key: &str) -> Option<Role> {
         .find(|role| attributes_of(*role).contains(&key))
 }
 
-fn set(attributes: &mut Attributes, page: &Passage, word: &Word) -> Result<(), String> {
+fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(), String> {
     let span = || page.span(word.range.clone());
     let spanned = |value: String| Spanned {
         value,
-        span: page
-            .span(word.range.end - word.value.as_ref().map_or(0, String::len)..word.range.end),
+        span: page.span(word.range.end - word.value.map_or(0, str::len)..word.range.end),
     };
-    match word.key.as_str() {
+    match word.key {
         "confirm" => attributes.confirm = flag(word)?,
         "reboot" => attributes.reboot = flag(word)?,
         "setup" => attributes.setup = flag(word)?,
@@ -161,21 +160,20 @@ fn set(attributes: &mut Attributes, page: &Passage, word: &Word) -> Result<(), S
     Ok(())
 }
 
-fn flag(word: &Word) -> Result<bool, String> {
-    match &word.value {
+fn flag(word: &Word<'_>) -> Result<bool, String> {
+    match word.value {
         None => Ok(true),
         Some(_) => Err(format!("`{}` takes no value", word.key)),
     }
 }
 
-fn value(word: &Word) -> Result<&str, String> {
+fn value<'t>(word: &Word<'t>) -> Result<&'t str, String> {
     word.value
-        .as_deref()
         .ok_or_else(|| format!("`{0}` needs a value: `{0}=…`", word.key))
 }
 
-fn sudo(word: &Word) -> Result<SudoUser, String> {
-    let user = word.value.as_deref().unwrap_or("root");
+fn sudo(word: &Word<'_>) -> Result<SudoUser, String> {
+    let user = word.value.unwrap_or("root");
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if user.starts_with('-') || !user.bytes().all(plain) {
         return Err(format!("`{user}` is not the name of a user"));

@@ -76,14 +76,15 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
     let Some(map) = map_of(text, place, "a group of checks", problems) else {
         return contract;
     };
-    for (key, entry) in &map {
+    let has_id = map.contains_key("id");
+    for (key, entry) in map {
         match key.as_str() {
             "id" => contract.id = checked(&entry.value, "an id", id, problems),
             "nodes" => contract.nodes = string(&entry.value, "a selector", problems),
-            _ => typed(key, entry, &mut contract.typed, problems),
+            _ => typed(&key, entry, &mut contract.typed, problems),
         }
     }
-    if !map.contains_key("id") {
+    if !has_id {
         problems.push(no_id(place, "group of checks"));
     }
     contract
@@ -201,39 +202,37 @@ fn last_part(name: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<Stri
 }
 
 /// `service: {nginx: {running: true}, ssh: …}`.
-fn typed(kind: &str, entry: &Entry, checks: &mut Vec<TypedCheck>, problems: &mut Vec<Problem>) {
-    let Value::Map(resources) = &entry.value.value else {
-        problems.push(
-            Problem::error(
-                "bad-contract",
-                entry.key.clone(),
-                format!(
-                    "`{kind}` holds {}, not resources with their attributes",
-                    entry.value.kind()
-                ),
-            )
-            .did_you_mean(kind, ["id", "nodes"]),
-        );
+fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut Vec<Problem>) {
+    let Entry { key, value } = entry;
+    let what = value.kind();
+    let Value::Map(resources) = value.value else {
+        let message = format!("`{kind}` holds {what}, not resources with their attributes");
+        problems
+            .push(Problem::error("bad-contract", key, message).did_you_mean(kind, ["id", "nodes"]));
         return;
     };
     if resources.is_empty() {
         problems.push(Problem::error(
             "empty-contract",
-            entry.key.clone(),
+            key.clone(),
             format!("`{kind}` names no resource"),
         ));
     }
-    checks.extend(resources.iter().map(|(resource, attributes)| TypedCheck {
-        kind: Spanned {
-            value: kind.to_owned(),
-            span: entry.key.clone(),
-        },
-        resource: Spanned {
-            value: resource.clone(),
-            span: attributes.key.clone(),
-        },
-        attributes: attributes.value.clone(),
-    }));
+    checks.extend(
+        resources
+            .into_iter()
+            .map(|(resource, attributes)| TypedCheck {
+                kind: Spanned {
+                    value: kind.to_owned(),
+                    span: key.clone(),
+                },
+                resource: Spanned {
+                    value: resource,
+                    span: attributes.key,
+                },
+                attributes: attributes.value,
+            }),
+    );
 }
 
 fn params(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, Param> {

@@ -9,26 +9,26 @@ use crate::source::{Passage, Problem};
 
 /// What an opening fence says.
 #[derive(Debug, Default)]
-pub(crate) struct Info {
+pub(crate) struct Info<'t> {
     /// First word, lower case, without what follows a comma.
     pub language: String,
-    pub tag: Option<Tag>,
+    pub tag: Option<Tag<'t>>,
 }
 
 /// A role and its words.
 #[derive(Debug)]
-pub(crate) struct Tag {
+pub(crate) struct Tag<'t> {
     pub role: Role,
     /// Where the role is written, in the page's text.
     pub range: Range<usize>,
-    pub words: Vec<Word>,
+    pub words: Vec<Word<'t>>,
 }
 
 /// `confirm` or `timeout=5m`.
 #[derive(Debug)]
-pub(crate) struct Word {
-    pub key: String,
-    pub value: Option<String>,
+pub(crate) struct Word<'t> {
+    pub key: &'t str,
+    pub value: Option<&'t str>,
     pub range: Range<usize>,
 }
 
@@ -102,32 +102,37 @@ impl Role {
 }
 
 /// Reads the info string that stands at `range` of the page.
-pub(crate) fn read_info(page: &Passage, range: Range<usize>, problems: &mut Vec<Problem>) -> Info {
+pub(crate) fn read_info<'t>(
+    page: &'t Passage,
+    range: Range<usize>,
+    problems: &mut Vec<Problem>,
+) -> Info<'t> {
     if page.text[range.clone()].starts_with('{') {
         // `{.bash .numbers}`: the attributes of other tools, and no language.
         return Info::default();
     }
-    let words: Vec<Range<usize>> = words(&page.text, range).collect();
-    let Some(first) = words.first().cloned() else {
+    let mut words = words(&page.text, range);
+    let Some(first) = words.next() else {
         return Info::default();
     };
     let language = language(&page.text[first.clone()]);
-    let tag = if let Some(tag) = misplaced_role(page, &first, &words[1..], problems) {
-        tag
+    let tag = if let Some(problem) = misplaced_role(page, first, words.clone().next()) {
+        problems.push(problem);
+        None
     } else {
-        read_words(page, &words[1..], problems)
+        read_words(page, words, problems)
     };
     Info { language, tag }
 }
 
 /// Reads the words of a comment, `range` being what follows `opsbook:`.
-pub(crate) fn read_comment(
-    page: &Passage,
+pub(crate) fn read_comment<'t>(
+    page: &'t Passage,
     range: Range<usize>,
     problems: &mut Vec<Problem>,
-) -> Option<Tag> {
-    let words: Vec<Range<usize>> = words(&page.text, range.clone()).collect();
-    let Some(first) = words.first() else {
+) -> Option<Tag<'t>> {
+    let mut words = words(&page.text, range.clone());
+    let Some(first) = words.next() else {
         problems.push(Problem::error(
             "unknown-role",
             page.span(range),
@@ -136,10 +141,10 @@ pub(crate) fn read_comment(
         return None;
     };
     let Some(role) = Role::named(&page.text[first.clone()]) else {
-        problems.push(unknown_role(page, first.clone()));
+        problems.push(unknown_role(page, first));
         return None;
     };
-    Some(tag(page, role, first.clone(), &words[1..], problems))
+    Some(tag(page, role, first, words, problems))
 }
 
 /// The parts of a word: `timeout=5m` is `timeout` and `5m`.
@@ -150,67 +155,54 @@ fn split(word: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A role where the language should be, or joined to it by a comma. The inner option is the
-/// tag that was read all the same.
-#[expect(
-    clippy::option_option,
-    reason = "outer: was it misplaced; inner: the tag"
-)]
+/// A role where the language should be, or joined to it by a comma.
 fn misplaced_role(
     page: &Passage,
-    first: &Range<usize>,
-    rest: &[Range<usize>],
-    problems: &mut Vec<Problem>,
-) -> Option<Option<Tag>> {
+    first: Range<usize>,
+    next: Option<Range<usize>>,
+) -> Option<Problem> {
     let text = &page.text[first.clone()];
     if let Some(role) = Role::named(text) {
-        let role_follows = rest
-            .first()
+        let role_follows = next
+            .as_ref()
             .is_some_and(|word| Role::named(&page.text[word.clone()]).is_some());
-        if role_follows || role == Role::Example && rest.is_empty() {
+        if role_follows || role == Role::Example && next.is_none() {
             return None;
         }
-        problems.push(
-            Problem::error(
-                "role-without-language",
-                page.span(first.clone()),
-                format!("`{text}` stands where the language should be"),
-            )
-            .hint(format!("write the language first: `sh {text}`")),
+        let message = format!("`{text}` stands where the language should be");
+        return Some(
+            Problem::error("role-without-language", page.span(first), message)
+                .hint(format!("write the language first: `sh {text}`")),
         );
-        return Some(None);
     }
     let (language, joined) = text.split_once([',', '{', '#', ':'])?;
-    let role = joined.split(',').find_map(Role::named)?;
-    problems.push(
-        Problem::error(
-            "joined-role",
-            page.span(first.clone()),
-            format!("`{}` is joined to the language", role.name()),
-        )
-        .hint(format!(
-            "separate them by a space: `{language} {}`",
-            role.name()
-        )),
-    );
-    Some(None)
+    let role = joined.split(',').find_map(Role::named)?.name();
+    let message = format!("`{role}` is joined to the language");
+    Some(
+        Problem::error("joined-role", page.span(first), message)
+            .hint(format!("separate them by a space: `{language} {role}`")),
+    )
 }
 
-fn read_words(page: &Passage, words: &[Range<usize>], problems: &mut Vec<Problem>) -> Option<Tag> {
-    let at = words
-        .iter()
-        .position(|word| !is_renderers(&page.text[word.clone()]))?;
-    let word = words[at].clone();
-    let text = &page.text[word.clone()];
-    if let Some(role) = Role::named(text) {
-        return Some(tag(page, role, word, &words[at + 1..], problems));
+fn read_words<'t>(
+    page: &'t Passage,
+    mut words: impl Iterator<Item = Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Option<Tag<'t>> {
+    let word = words.find(|word| !is_renderers(&page.text[word.clone()]))?;
+    if let Some(role) = Role::named(&page.text[word.clone()]) {
+        return Some(tag(page, role, word, words, problems));
     }
-    problems.push(foreign_word(page, word, &words[at + 1..]));
+    problems.push(foreign_word(page, word, words));
     None
 }
 
 /// Somebody meant a role, or the fence is written for another tool.
-fn foreign_word(page: &Passage, word: Range<usize>, rest: &[Range<usize>]) -> Problem {
+fn foreign_word(
+    page: &Passage,
+    word: Range<usize>,
+    mut rest: impl Iterator<Item = Range<usize>>,
+) -> Problem {
     let text = &page.text[word.clone()];
     if is_ours(text) {
         return Problem::error(
@@ -220,8 +212,8 @@ fn foreign_word(page: &Passage, word: Range<usize>, rest: &[Range<usize>]) -> Pr
         );
     }
     let meant = near_role(text).is_some()
-        || rest.iter().any(|word| {
-            let word = &page.text[word.clone()];
+        || rest.any(|word| {
+            let word = &page.text[word];
             is_ours(word) || Role::named(word).is_some()
         });
     if meant {
@@ -259,13 +251,13 @@ fn near_role(word: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
-fn tag(
-    page: &Passage,
+fn tag<'t>(
+    page: &'t Passage,
     role: Role,
     range: Range<usize>,
-    rest: &[Range<usize>],
+    rest: impl Iterator<Item = Range<usize>>,
     problems: &mut Vec<Problem>,
-) -> Tag {
+) -> Tag<'t> {
     let mut words = Vec::new();
     for word in rest {
         let text = &page.text[word.clone()];
@@ -285,9 +277,9 @@ fn tag(
             continue;
         }
         words.push(Word {
-            key: key.to_owned(),
-            value: value.map(str::to_owned),
-            range: word.clone(),
+            key,
+            value,
+            range: word,
         });
     }
     Tag { role, range, words }
@@ -315,11 +307,16 @@ fn is_renderers(word: &str) -> bool {
 }
 
 fn language(word: &str) -> String {
-    word.split(',').next().unwrap_or_default().to_lowercase()
+    let name = word.split(',').next().unwrap_or_default();
+    if name.is_ascii() {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_lowercase()
+    }
 }
 
 /// The words within a range, as ranges.
-fn words(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> + '_ {
+fn words(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> + Clone {
     let base = text.as_ptr() as usize;
     text[range].split_ascii_whitespace().map(move |word| {
         let start = word.as_ptr() as usize - base;

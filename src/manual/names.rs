@@ -1,11 +1,12 @@
 //! Names across pages: ids are global, and what a procedure refers to must be there.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use indexmap::IndexMap;
 
 use crate::manual::section::Sections;
-use crate::manual::{Group, Procedure, Spanned, Step};
+use crate::manual::{Group, Procedure, Spanned};
 use crate::source::{Problem, Span};
 
 /// Puts the sections of all pages together: ids are global, references must be known.
@@ -14,26 +15,23 @@ pub(crate) fn merge(
     problems: &mut Vec<Problem>,
 ) -> (IndexMap<String, Procedure>, IndexMap<String, Group>) {
     let mut names = Names::default();
-    let mut procedures = IndexMap::new();
-    let mut groups = IndexMap::new();
+    for sections in &pages {
+        for procedure in &sections.procedures {
+            names.of_procedure(procedure, problems);
+        }
+        for group in &sections.groups {
+            names.of_group(group, problems);
+        }
+    }
+    let mut procedures = IndexMap::with_capacity(pages.len());
+    let mut groups = IndexMap::with_capacity(pages.len());
+    // Of two of the same name the first is kept.
     for sections in pages {
         for procedure in sections.procedures {
-            let new = names.define(&procedure.id, &procedure.span, problems);
-            for step in &procedure.steps {
-                names.step(&procedure.id, step, problems);
-            }
-            if new {
-                procedures.insert(procedure.id.clone(), procedure);
-            }
+            procedures.entry(procedure.id.clone()).or_insert(procedure);
         }
         for group in sections.groups {
-            let new = names.define(&group.id, &group.span, problems);
-            for check in group.checks.iter().filter(|check| check.name != group.id) {
-                names.define(&check.name, &check.span, problems);
-            }
-            if new {
-                groups.insert(group.id.clone(), group);
-            }
+            groups.entry(group.id.clone()).or_insert(group);
         }
     }
     let mut comparisons = 100_000;
@@ -43,35 +41,48 @@ pub(crate) fn merge(
     (procedures, groups)
 }
 
+/// Each name in its parts: what stands before the `/`, and what after it.
 #[derive(Default)]
-struct Names(HashMap<String, Span>);
+struct Names<'a>(HashMap<(&'a str, &'a str), &'a Span>);
 
-impl Names {
-    /// Notes a name; false where it was there before.
-    fn define(&mut self, name: &str, span: &Span, problems: &mut Vec<Problem>) -> bool {
-        if let Some(first) = self.0.get(name) {
-            problems.push(
-                Problem::error(
-                    "duplicate-id",
-                    span.clone(),
-                    format!("`{name}` is defined twice"),
-                )
-                .note(first.clone(), "first defined here"),
-            );
-            return false;
+impl<'a> Names<'a> {
+    fn of_procedure(&mut self, procedure: &'a Procedure, problems: &mut Vec<Problem>) {
+        self.define((&procedure.id, ""), &procedure.span, problems);
+        for step in &procedure.steps {
+            if let Some(id) = &step.id {
+                self.define((&procedure.id, id), &step.span, problems);
+            }
+            for check in &step.checks {
+                self.define(parts(&check.name), &check.span, problems);
+            }
         }
-        self.0.insert(name.to_owned(), span.clone());
-        true
     }
 
-    fn step(&mut self, procedure: &str, step: &Step, problems: &mut Vec<Problem>) {
-        if let Some(id) = &step.id {
-            self.define(&format!("{procedure}/{id}"), &step.span, problems);
-        }
-        for check in &step.checks {
-            self.define(&check.name, &check.span, problems);
+    fn of_group(&mut self, group: &'a Group, problems: &mut Vec<Problem>) {
+        self.define((&group.id, ""), &group.span, problems);
+        for check in group.checks.iter().filter(|check| check.name != group.id) {
+            self.define(parts(&check.name), &check.span, problems);
         }
     }
+
+    fn define(&mut self, name: (&'a str, &'a str), span: &'a Span, problems: &mut Vec<Problem>) {
+        let first = match self.0.entry(name) {
+            Entry::Vacant(free) => {
+                free.insert(span);
+                return;
+            }
+            Entry::Occupied(taken) => (*taken.get()).clone(),
+        };
+        let slash = if name.1.is_empty() { "" } else { "/" };
+        let message = format!("`{}{slash}{}` is defined twice", name.0, name.1);
+        problems.push(
+            Problem::error("duplicate-id", span.clone(), message).note(first, "first defined here"),
+        );
+    }
+}
+
+fn parts(name: &str) -> (&str, &str) {
+    name.split_once('/').unwrap_or((name, ""))
 }
 
 /// `comparisons` is how many names may still be compared for hints: each unknown name would

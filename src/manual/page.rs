@@ -14,27 +14,28 @@ use regex::Regex;
 
 use crate::manual::anchors::Anchors;
 use crate::manual::fence::{self, Info, Tag};
-use crate::manual::{Block, Link, MarkdownSettings};
+use crate::manual::{Block, Link, MarkdownSettings, Role};
 use crate::source::{Passage, Problem, nearest};
 
 /// What the walk over a page found.
 #[derive(Default)]
-pub(crate) struct Walked {
+pub(crate) struct Walked<'t> {
     pub blocks: Vec<Block>,
     /// Headings and tagged blocks in the order of the page.
-    pub marks: Vec<Mark>,
+    pub marks: Vec<Mark<'t>>,
     pub links: Vec<Link>,
     pub anchors: Vec<String>,
 }
 
-pub(crate) enum Mark {
+pub(crate) enum Mark<'t> {
     Heading {
         level: usize,
         title: String,
     },
     Block {
         block: usize,
-        tag: Tag,
+        tag: Tag<'t>,
+        /// What introduces a block that has a title.
         intro: String,
     },
     /// A fence without a role.
@@ -42,11 +43,11 @@ pub(crate) enum Mark {
 }
 
 /// Walks over the text of a page.
-pub(crate) fn walk(
-    page: &Passage,
+pub(crate) fn walk<'t>(
+    page: &'t Passage,
     settings: MarkdownSettings,
     problems: &mut Vec<Problem>,
-) -> Walked {
+) -> Walked<'t> {
     let mut options = MarkdownOptions::default();
     options.smart_punctuation = settings.smart_punctuation;
     options.definition_lists = settings.definition_lists;
@@ -67,13 +68,15 @@ pub(crate) fn walk(
     }
     walk.drop_comment();
     walk.found.anchors = walk.anchors.finish();
+    walk.found.blocks.shrink_to_fit();
+    walk.found.links.shrink_to_fit();
     walk.found
 }
 
-struct Walk<'a> {
-    page: &'a Passage,
-    problems: &'a mut Vec<Problem>,
-    found: Walked,
+struct Walk<'t, 'p> {
+    page: &'t Passage,
+    problems: &'p mut Vec<Problem>,
+    found: Walked<'t>,
     anchors: Anchors,
     /// The fence that is open.
     fence: Option<Fence>,
@@ -91,7 +94,7 @@ struct Fence {
     body: Passage,
 }
 
-impl Walk<'_> {
+impl Walk<'_, '_> {
     fn event(&mut self, event: Event<'_>, range: Range<usize>) {
         match event {
             Event::Text(text) => self.text(&text, range),
@@ -257,13 +260,14 @@ impl Walk<'_> {
         let Fence { range, body } = fence;
         let opening = first_line(&self.page.text, &range);
         if !is_closed(&self.page.text[range.clone()]) {
+            let message = if self.page.text[range.end..].trim().is_empty() {
+                "this fence is never closed: everything after it became its content"
+            } else {
+                "this fence is never closed: it ends with the list item or quote around it"
+            };
             self.problems.push(
-                Problem::error(
-                    "unclosed-fence",
-                    self.page.span(opening.clone()),
-                    "this fence is never closed: everything after it became its content",
-                )
-                .hint("close it with a line of the same characters"),
+                Problem::error("unclosed-fence", self.page.span(opening.clone()), message)
+                    .hint("close it with a line of the same characters"),
             );
         }
         let info = info(&self.page.text, &opening);
@@ -291,8 +295,11 @@ impl Walk<'_> {
             None => Mark::Prose,
             Some(tag) => Mark::Block {
                 block: index,
+                intro: match tag.role {
+                    Role::Procedure | Role::Checks | Role::Expect | Role::Example => String::new(),
+                    _ => introduction(&self.text),
+                },
                 tag,
-                intro: introduction(&self.text),
             },
         });
     }
@@ -321,7 +328,7 @@ impl Walk<'_> {
         None
     }
 
-    fn tagged_twice(&mut self, tag: Option<&Tag>, comment: &Range<usize>) {
+    fn tagged_twice(&mut self, tag: Option<&Tag<'_>>, comment: &Range<usize>) {
         if let Some(tag) = tag {
             self.problems.push(
                 Problem::error(
@@ -397,9 +404,19 @@ fn is_closed(block: &str) -> bool {
 
 /// The first sentence of what introduces a block, on one line.
 fn introduction(text: &str) -> String {
-    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let sentence = text.find(". ").map_or(text.as_str(), |end| &text[..end]);
-    sentence.trim_end_matches([':', '.', ' ']).to_owned()
+    let mut sentence = String::with_capacity(text.len());
+    for word in text.split_whitespace() {
+        if sentence.ends_with('.') {
+            break;
+        }
+        if !sentence.is_empty() {
+            sentence.push(' ');
+        }
+        sentence.push_str(word);
+    }
+    sentence.truncate(sentence.trim_end_matches([':', '.', ' ']).len());
+    sentence.shrink_to_fit();
+    sentence
 }
 
 #[cfg(test)]

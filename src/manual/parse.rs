@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::manual::include::{self, Included};
 use crate::manual::names;
-use crate::manual::page::{self, Mark};
+use crate::manual::page::{self, Mark, Walked};
 use crate::manual::section::{self, Sections};
 use crate::manual::{Manual, Page, Settings, order};
 use crate::source::{Passage, Problem, Source};
@@ -111,28 +111,27 @@ fn parse_page(
         files: included,
         withheld,
     } = include::expand(&source, body, includes, &mut problems);
-    let mut walked = page::walk(&text, settings.markdown, &mut problems);
+    let Walked {
+        mut blocks,
+        marks,
+        links,
+        anchors,
+    } = page::walk(&text, settings.markdown, &mut problems);
     let title = set_title
         .or(title)
         .or_else(|| front_matter_title(front_matter.as_ref()))
-        .or_else(|| first_heading(&walked.marks))
+        .or_else(|| first_heading(&marks))
         .unwrap_or_else(|| stem(&path));
-    let sections = section::assemble(
-        index,
-        &text,
-        &mut walked.blocks,
-        walked.marks,
-        &mut problems,
-    );
+    let sections = section::assemble(index, &text, &mut blocks, marks, &mut problems);
     let page = Page {
         source,
         text,
         title,
         path,
-        blocks: walked.blocks,
+        blocks,
         front_matter,
-        links: walked.links,
-        anchors: walked.anchors,
+        links,
+        anchors,
         included,
         withheld,
     };
@@ -150,7 +149,7 @@ fn front_matter_title(front_matter: Option<&Yaml>) -> Option<String> {
     }
 }
 
-fn first_heading(marks: &[Mark]) -> Option<String> {
+fn first_heading(marks: &[Mark<'_>]) -> Option<String> {
     marks.iter().find_map(|mark| match mark {
         Mark::Heading { title, .. } if !title.is_empty() => Some(title.clone()),
         _ => None,

@@ -29,7 +29,7 @@ pub(crate) fn assemble(
     page: usize,
     text: &Passage,
     blocks: &mut [Block],
-    marks: Vec<Mark>,
+    marks: Vec<Mark<'_>>,
     problems: &mut Vec<Problem>,
 ) -> Sections {
     let mut assembly = Assembly {
@@ -127,7 +127,9 @@ impl Assembly<'_> {
     fn closed(&mut self, of: &Of) {
         match of {
             Of::Procedure(index) => {
-                let procedure = &self.found.procedures[*index];
+                let procedure = &mut self.found.procedures[*index];
+                // A manual is kept in memory, and most steps have one check or none.
+                procedure.steps.shrink_to_fit();
                 if procedure.steps.is_empty() {
                     self.problems.push(
                         Problem::error(
@@ -164,7 +166,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn block(&mut self, block: usize, tag: &Tag, intro: String) {
+    fn block(&mut self, block: usize, tag: &Tag<'_>, intro: String) {
         let attributes = attributes::read(self.text, tag, self.problems);
         let title = if intro.is_empty() {
             self.heading.1.clone()
@@ -184,7 +186,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn procedure(&mut self, block: usize, tag: &Tag) {
+    fn procedure(&mut self, block: usize, tag: &Tag<'_>) {
         self.answers = None;
         self.must_be_yaml(block, tag);
         let place = self.span(&tag.range);
@@ -218,7 +220,7 @@ impl Assembly<'_> {
         self.open(Of::Procedure(self.found.procedures.len() - 1));
     }
 
-    fn group(&mut self, block: usize, tag: &Tag) {
+    fn group(&mut self, block: usize, tag: &Tag<'_>) {
         self.answers = None;
         self.must_be_yaml(block, tag);
         let place = self.span(&tag.range);
@@ -290,7 +292,7 @@ impl Assembly<'_> {
         );
     }
 
-    fn must_be_yaml(&mut self, block: usize, tag: &Tag) {
+    fn must_be_yaml(&mut self, block: usize, tag: &Tag<'_>) {
         let language = &self.blocks[block].language;
         if !matches!(language.as_str(), "yaml" | "yml" | "") {
             self.problems.push(
@@ -307,7 +309,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn script_step(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+    fn script_step(&mut self, block: usize, tag: &Tag<'_>, attributes: Attributes, title: String) {
         let Some(mut script) = self.script(block, tag) else {
             self.answers = Some(Answers::Broken);
             return;
@@ -316,7 +318,7 @@ impl Assembly<'_> {
         self.step(block, tag, attributes, title, Work::Script(script));
     }
 
-    fn deliver(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+    fn deliver(&mut self, block: usize, tag: &Tag<'_>, attributes: Attributes, title: String) {
         self.must_be_yaml(block, tag);
         let place = self.span(&tag.range);
         let mut work = contract::deliveries(&self.blocks[block].text, &place, self.problems);
@@ -333,7 +335,7 @@ impl Assembly<'_> {
         self.step(block, tag, attributes, title, Work::Deliver(work));
     }
 
-    fn file(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+    fn file(&mut self, block: usize, tag: &Tag<'_>, attributes: Attributes, title: String) {
         let place = self.span(&tag.range);
         let to = if let Some(name) = &attributes.bundle_name {
             name.value.clone()
@@ -353,7 +355,7 @@ impl Assembly<'_> {
         self.step(block, tag, attributes, title, Work::Deliver(vec![delivery]));
     }
 
-    fn manual(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String) {
+    fn manual(&mut self, block: usize, tag: &Tag<'_>, attributes: Attributes, title: String) {
         let text = self.blocks[block].text.text.trim();
         let text = self.placeholders().in_name(text);
         if text.is_empty() {
@@ -362,7 +364,14 @@ impl Assembly<'_> {
         self.step(block, tag, attributes, title, Work::Manual(text));
     }
 
-    fn step(&mut self, block: usize, tag: &Tag, attributes: Attributes, title: String, work: Work) {
+    fn step(
+        &mut self,
+        block: usize,
+        tag: &Tag<'_>,
+        attributes: Attributes,
+        title: String,
+        work: Work,
+    ) {
         self.answers = Some(Answers::Broken);
         let Some(procedure) = self.procedure_here(tag) else {
             return;
@@ -400,7 +409,7 @@ impl Assembly<'_> {
 
     /// `exit=` on a transcript of one command is that command's status; with more, each shows
     /// its own.
-    fn transcript_exit(&mut self, tag: &Tag, attributes: &Attributes, script: &mut Script) {
+    fn transcript_exit(&mut self, tag: &Tag<'_>, attributes: &Attributes, script: &mut Script) {
         let (Some(exit), [first, more @ ..]) = (&attributes.exit, &mut script.commands[..]) else {
             return;
         };
@@ -417,7 +426,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn step_span(&self, tag: &Tag, attributes: &Attributes) -> Span {
+    fn step_span(&self, tag: &Tag<'_>, attributes: &Attributes) -> Span {
         match &attributes.id {
             Some(id) => id.span.clone(),
             None => self.span(&tag.range),
@@ -425,7 +434,7 @@ impl Assembly<'_> {
     }
 
     /// The procedure that a step at this place belongs to.
-    fn procedure_here(&mut self, tag: &Tag) -> Option<usize> {
+    fn procedure_here(&mut self, tag: &Tag<'_>) -> Option<usize> {
         let problem = match self.scopes.last().map(|scope| &scope.of) {
             Some(Of::Procedure(index)) => return Some(*index),
             Some(Of::Broken) => return None,
@@ -449,7 +458,7 @@ impl Assembly<'_> {
         None
     }
 
-    fn script(&mut self, block: usize, tag: &Tag) -> Option<Script> {
+    fn script(&mut self, block: usize, tag: &Tag<'_>) -> Option<Script> {
         let Block { language, text, .. } = &self.blocks[block];
         if text.text.trim().is_empty() {
             self.empty(tag);
@@ -480,7 +489,7 @@ impl Assembly<'_> {
         }
     }
 
-    fn empty(&mut self, tag: &Tag) {
+    fn empty(&mut self, tag: &Tag<'_>) {
         self.problems.push(Problem::error(
             "empty-block",
             self.span(&tag.range),

@@ -140,11 +140,14 @@ impl<'a> Reader<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let at = self.undecorated(at, anchor, tag.is_some());
                 let plain = style == ScalarStyle::Plain;
-                match plain && tag.is_none() {
-                    true if self.awaits_key() => self.key(&text, true, at),
-                    true => self.scalar(scalar::plain(&text), at),
-                    false if self.awaits_key() => self.key(&text, false, at),
-                    false => self.scalar(Value::Str(text.into_owned()), at),
+                let plain = plain && tag.is_none();
+                let text = text.into_owned();
+                if self.awaits_key() {
+                    self.key(text, plain, at);
+                } else if plain {
+                    self.scalar(scalar::plain(text), at);
+                } else {
+                    self.scalar(Value::Str(text), at);
                 }
             }
             Event::SequenceStart(anchor, tag) => {
@@ -216,7 +219,7 @@ impl<'a> Reader<'a> {
             )
     }
 
-    fn key(&mut self, text: &str, plain: bool, at: Range<usize>) {
+    fn key(&mut self, text: String, plain: bool, at: Range<usize>) {
         self.values += 1;
         let span = self.span(at.clone());
         let refused = if plain && text == "<<" {
@@ -242,7 +245,7 @@ impl<'a> Reader<'a> {
                 self.problems.push(problem);
                 Key::Refused
             }
-            None => Key::Read(text.to_owned(), span),
+            None => Key::Read(text, span),
         };
         self.set_key(key);
     }

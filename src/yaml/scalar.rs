@@ -3,12 +3,12 @@
 use super::Value;
 
 /// A value for the text of a plain scalar; whatever is not of the core schema is text.
-pub(super) fn plain(text: &str) -> Value {
-    match text {
+pub(super) fn plain(text: String) -> Value {
+    match text.as_str() {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
-        _ => number(text).unwrap_or_else(|| Value::Str(text.to_owned())),
+        _ => number(&text).unwrap_or(Value::Str(text)),
     }
 }
 
@@ -107,7 +107,7 @@ mod tests {
             ),
         ];
         for (text, value) in cases {
-            assert_eq!(plain(text), value, "{text}");
+            assert_eq!(plain(text.to_owned()), value, "{text}");
         }
         for text in [
             "NO",
@@ -133,7 +133,11 @@ mod tests {
             "2027-01-31",
             "tRue",
         ] {
-            assert_eq!(plain(text), Value::Str(text.to_owned()), "{text}");
+            assert_eq!(
+                plain(text.to_owned()),
+                Value::Str(text.to_owned()),
+                "{text}"
+            );
         }
     }
 }

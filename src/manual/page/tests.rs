@@ -5,11 +5,8 @@ use crate::source::Source;
 fn blocks(text: &str) -> (Vec<String>, Vec<String>) {
     let source = Source::new("a.md", text);
     let mut problems = Vec::new();
-    let walked = walk(
-        &Passage::whole(&source),
-        MarkdownSettings::default(),
-        &mut problems,
-    );
+    let page = Passage::whole(&source);
+    let walked = walk(&page, MarkdownSettings::default(), &mut problems);
     let blocks = walked
         .blocks
         .iter()
@@ -165,11 +162,8 @@ fn links_are_found_in_markdown_and_html() {
         "a.md",
         "[a](b.md) ![c](d.png) <x@y.z> <https://e> [f]\n\n<a href=\"g.md\">g</a> <img src='h.png'>\n\n[f]: i.md\n",
     );
-    let walked = walk(
-        &Passage::whole(&source),
-        MarkdownSettings::default(),
-        &mut Vec::new(),
-    );
+    let page = Passage::whole(&source);
+    let walked = walk(&page, MarkdownSettings::default(), &mut Vec::new());
     let targets: Vec<&str> = walked
         .links
         .iter()

@@ -10,7 +10,7 @@ impl Assembly<'_> {
     pub(super) fn check(
         &mut self,
         block: usize,
-        tag: &Tag,
+        tag: &Tag<'_>,
         attributes: &Attributes,
         title: String,
     ) {
@@ -66,6 +66,7 @@ impl Assembly<'_> {
             None => format!("{}/{}.{}", procedure.id, step.number, step.checks.len() + 1),
         };
         self.blocks[check.block].name.clone_from(&check.name);
+        step.checks.reserve_exact(1);
         step.checks.push(check);
         self.answers = Some(Answers::StepCheck { procedure: index });
     }
@@ -88,7 +89,7 @@ impl Assembly<'_> {
     }
 
     /// A check on its own is a group of one.
-    fn lone_check(&mut self, tag: &Tag, mut check: Check, attributes: &Attributes) {
+    fn lone_check(&mut self, tag: &Tag<'_>, mut check: Check, attributes: &Attributes) {
         self.not_within(attributes.always.as_ref(), "always", "no procedure");
         let Some(id) = &attributes.id else {
             self.problems.push(

@@ -7,7 +7,7 @@ use crate::manual::{Expect, ExpectKind, Step, Work};
 use crate::source::Problem;
 
 impl Assembly<'_> {
-    pub(super) fn expect(&mut self, block: usize, tag: &Tag, attributes: &Attributes) {
+    pub(super) fn expect(&mut self, block: usize, tag: &Tag<'_>, attributes: &Attributes) {
         let place = self.span(&tag.range);
         let kind = self.expect_kind(block, attributes);
         let answers = self.answers.take();
