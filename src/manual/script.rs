@@ -2,6 +2,7 @@
 //! never the language.
 
 use crate::manual::placeholder::Placeholders;
+use crate::manual::shell::{Context, scan};
 use crate::manual::{Command, Expect, ExpectKind, Script};
 use crate::source::{Passage, Problem};
 
@@ -113,22 +114,27 @@ pub(crate) fn script(
     }
 }
 
-/// A prompt further down would run a command of the name `$`.
+/// A prompt further down would run a command of the name `$`; in a here-document or in quotes
+/// it is text.
 fn prompts(text: &Passage, problems: &mut Vec<Problem>) {
-    let mut at = 0;
-    for line in text.text.split_inclusive('\n') {
-        if line.starts_with("$ ") {
-            problems.push(
-                Problem::error(
-                    "prompt-in-script",
-                    text.span(at..at + 1),
-                    "a prompt in a block that does not begin with one",
-                )
-                .hint("a transcript has `$ ` before its first command; a script has it nowhere"),
-            );
-            return;
-        }
-        at += line.len();
+    if memchr::memmem::find(text.text.as_bytes(), b"\n$ ").is_none() {
+        return;
+    }
+    let scan = scan(&text.text);
+    let prompt = text
+        .text
+        .match_indices("\n$ ")
+        .map(|(at, _)| at + 1)
+        .find(|at| scan.context(*at) == Context::Plain);
+    if let Some(at) = prompt {
+        problems.push(
+            Problem::error(
+                "prompt-in-script",
+                text.span(at..at + 1),
+                "a prompt in a block that does not begin with one",
+            )
+            .hint("a transcript has `$ ` before its first command; a script has it nowhere"),
+        );
     }
 }
 
@@ -154,17 +160,31 @@ fn transcript(text: &Passage, problems: &mut Vec<Problem>) -> Vec<Command> {
         at += line.len();
     }
     reader.finish(problems);
+    if let Some(title) = reader.title.filter(|title| !title.reported) {
+        let message = "this line is a title, and no command follows it";
+        problems.push(Problem::warning("transcript", text.span(title.range), message).hint(TITLES));
+    }
     reader.commands
 }
+
+const TITLES: &str = "what a command prints is read up to the next `# `; where it prints such lines itself, write an `expect` block";
 
 struct Transcript<'a> {
     text: &'a Passage,
     commands: Vec<Command>,
-    title: Option<String>,
+    title: Option<Title>,
     /// Output of the last command so far, as a range of the block.
     output: std::ops::Range<usize>,
     /// The last command line ended with a backslash.
     continues: bool,
+}
+
+/// A `# ` line that waits for its command.
+struct Title {
+    range: std::ops::Range<usize>,
+    text: String,
+    /// Something else than a command stood below it.
+    reported: bool,
 }
 
 impl Transcript<'_> {
@@ -177,7 +197,7 @@ impl Transcript<'_> {
         } else if let Some(command) = bare.strip_prefix("$ ") {
             self.finish(problems);
             self.commands.push(Command {
-                title: self.title.take(),
+                title: self.title.take().map(|title| title.text),
                 text: self.text.slice(at + 2..at + line.len()),
                 expect: None,
                 exit: 0,
@@ -190,14 +210,21 @@ impl Transcript<'_> {
             self.extend(at + prompt..at + line.len());
         } else if let Some(title) = bare.strip_prefix("# ") {
             self.finish(problems);
-            self.title = Some(title.trim().to_owned());
+            self.title = Some(Title {
+                range: at..at + bare.len(),
+                text: title.trim().to_owned(),
+                reported: false,
+            });
             self.output = at + line.len()..at + line.len();
-        } else if self.title.is_some() && !bare.trim().is_empty() {
-            problems.push(Problem::error(
-                "transcript",
-                self.text.span(at..at + bare.len()),
-                "output without a command above it",
-            ));
+        } else if let Some(title) = self.title.as_mut().filter(|_| !bare.trim().is_empty()) {
+            if !std::mem::replace(&mut title.reported, true) {
+                let place = self.text.span(at..at + bare.len());
+                problems.push(
+                    Problem::error("transcript", place, "output without a command above it")
+                        .note(self.text.span(title.range.clone()), "this line is a title")
+                        .hint(TITLES),
+                );
+            }
         } else {
             self.output.end = at + line.len();
         }

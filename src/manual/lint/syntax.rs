@@ -1,5 +1,6 @@
 //! Shell syntax, by a real shell parser. The only place that names `brush_parser`.
 
+use brush_parser::ast::Program;
 use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerError};
 
 use crate::manual::placeholder::without_undeclared;
@@ -19,14 +20,14 @@ pub(super) fn check(script: &Script, problems: &mut Vec<Problem>) {
         return;
     }
     if script.commands.is_empty() {
-        problems.extend(parse(&script.text, &script.interpreter));
+        problems.extend(parse(&script.text, &script.interpreter, false));
     }
     for Command { text, .. } in &script.commands {
-        problems.extend(parse(text, &script.interpreter));
+        problems.extend(parse(text, &script.interpreter, true));
     }
 }
 
-fn parse(text: &Passage, interpreter: &str) -> Option<Problem> {
+fn parse(text: &Passage, interpreter: &str, in_transcript: bool) -> Option<Problem> {
     let scan = scan(&text.text);
     if scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(&text.text, &scan) > MAX_DEPTH {
         let line = text.text.lines().next().map_or(0, str::len);
@@ -37,21 +38,31 @@ fn parse(text: &Passage, interpreter: &str) -> Option<Problem> {
         ));
     }
     let sh = matches!(interpreter, "sh" | "dash");
+    let masked = without_undeclared(&text.text, &scan);
+    let readable = masked.as_ref().unwrap_or(&text.text);
+    let error = read(readable, sh).err()?;
+    if !sh && has_select(&text.text, &scan) {
+        // A command of bash that the parser does not know.
+        return None;
+    }
+    let problem = problem(text, &error, interpreter);
+    let unfinished = !matches!(error, ParseError::ParsingNear(_));
+    Some(if sh && read(readable, false).is_ok() {
+        problem.hint("bash does: name `bash` as the language, where the node has it")
+    } else if in_transcript && unfinished {
+        problem.hint("in a transcript, a line that continues a command begins with `> `")
+    } else {
+        problem
+    })
+}
+
+fn read(text: &str, sh: bool) -> Result<Program, ParseError> {
     let options = ParserOptions {
         posix_mode: sh,
         sh_mode: sh,
         ..ParserOptions::default()
     };
-    let masked = without_undeclared(&text.text, &scan);
-    let readable = masked.as_ref().unwrap_or(&text.text);
-    let error = Parser::new(readable.as_bytes(), &options)
-        .parse_program()
-        .err()?;
-    if !sh && has_select(&text.text, &scan) {
-        // A command of bash that the parser does not know.
-        return None;
-    }
-    Some(problem(text, &error, interpreter))
+    Parser::new(text.as_bytes(), &options).parse_program()
 }
 
 /// How deeply compound commands stand within each other, at most.
@@ -129,7 +140,8 @@ fn unfinished(error: &TokenizerError) -> String {
     }
 }
 
-/// The parser counts characters; the line is what it counts them in.
+/// The word at a position, which the parser gives in characters; at the end of a line, the
+/// word before it.
 fn place(text: &Passage, position: &SourcePosition) -> std::ops::Range<usize> {
     let start = text
         .text
@@ -138,6 +150,13 @@ fn place(text: &Passage, position: &SourcePosition) -> std::ops::Range<usize> {
         .map_or(text.text.len(), |(at, _)| at);
     if start == text.text.len() {
         return last_line(&text.text);
+    }
+    let line = text.text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let before = text.text[line..start].trim_end();
+    if text.text[start..].starts_with(['\n', '\r']) && !before.is_empty() {
+        let end = line + before.len();
+        let word = before.split_whitespace().next_back().map_or(0, str::len);
+        return end - word..end;
     }
     let rest = &text.text[start..];
     let token = rest
