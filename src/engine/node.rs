@@ -306,17 +306,22 @@ impl NodeRun<'_> {
             self.scope.set(&name, value);
         }
         let statuses = record.steps(node);
-        let done =
+        let ended =
             |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
+        let latest = statuses.keys().max().copied().unwrap_or(0);
+        // What lies before an explicit start was left out on purpose.
+        let earliest = statuses.keys().min().copied().unwrap_or(1);
+        // A set-up runs again on each resume. One that is cut short then leaves what came
+        // after it done all the same.
         let first = self
             .plan
             .steps
             .iter()
-            .map(|step| step.number)
-            .find(|number| {
-                // What lies before an explicit start was left out on purpose.
-                !done(*number) && *number >= statuses.keys().min().copied().unwrap_or(1)
-            });
+            .find(|step| {
+                let again = step.setup && step.number < latest;
+                step.number >= earliest && !ended(step.number) && !again
+            })
+            .map(|step| step.number);
         self.options
             .start_at
             .or(first)

@@ -17,7 +17,7 @@ pub struct Crowd {
     port: u16,
     count: usize,
     every: usize,
-    _runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Runtime,
 }
 
 /// What is wrong with a dead node.
@@ -61,7 +61,7 @@ impl Crowd {
             port: 0,
             count,
             every,
-            _runtime: runtime,
+            runtime,
         };
         let listening = crowd.listen();
         listening.map_err(|error| Skip(format!("no address on 127.67.0.0/16: {error}")))?;
@@ -111,10 +111,10 @@ impl Crowd {
             let at: SocketAddr = format!("{}:{}", address(number), self.port)
                 .parse()
                 .map_err(io::Error::other)?;
-            let listener = self._runtime.block_on(TcpListener::bind(at))?;
+            let listener = self.runtime.block_on(TcpListener::bind(at))?;
             self.port = listener.local_addr()?.port();
             let server = Arc::clone(&self.server);
-            self._runtime.spawn(serve(listener, server, dead));
+            self.runtime.spawn(serve(listener, server, dead));
         }
         Ok(())
     }

@@ -69,6 +69,22 @@ fn f1_a_repeated_set_up_keeps_what_the_steps_after_it_have_set() {
 }
 
 #[test]
+fn f1_a_set_up_that_fails_when_it_is_repeated_leaves_what_was_done_done() {
+    let project = Project::new(&page(
+        "```sh step setup\necho up >> \"$HOME/ran\"\n[ ! -e \"$HOME/down\" ]\n```\n\n\
+         ```console step\n$ echo two >> \"$HOME/ran\"\n```\n\n\
+         ```sh step\n[ -e \"$HOME/go\" ]\necho three >> \"$HOME/ran\"\n```\n",
+    ));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    std::fs::write(project.home("down"), "").unwrap();
+    project.opsbook(&["resume"]).ends(1);
+    std::fs::remove_file(project.home("down")).unwrap();
+    std::fs::write(project.home("go"), "").unwrap();
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "up\ntwo\nup\nup\nthree\n");
+}
+
+#[test]
 fn transcripts_show_standard_error_and_take_the_words_of_a_step() {
     let project = Project::new(&page(
         "```console step exit=2\n$ echo out; echo oh >&2; (exit 2)\nout\noh\n```\n\n\
