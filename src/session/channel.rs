@@ -23,6 +23,8 @@ const RUNNER: &str = include_str!("runner.sh");
 const MOST_NOISE: usize = 64 << 10;
 /// Queued or running on the node at once.
 const WINDOW: usize = 256;
+/// After nobody reads commands any more, for results that are on their way.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// Beyond a script's own limit, before its result is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -113,8 +115,19 @@ impl Channel {
         let (commands, queue) = mpsc::unbounded_channel();
         let (gone_out, gone) = watch::channel(None);
         let jobs = Arc::new(Mutex::new(Jobs::new()));
-        tokio::spawn(write(writer, queue));
-        tokio::spawn(receive(reader, nonce, Arc::clone(&jobs), gone_out, why));
+        let (broken_out, broken) = oneshot::channel();
+        tokio::spawn(async move {
+            if write(writer, queue).await.is_err() {
+                let _ = broken_out.send(());
+            }
+        });
+        let received = receive(reader, nonce, Arc::clone(&jobs), broken);
+        let all = Arc::clone(&jobs);
+        tokio::spawn(async move {
+            received.await;
+            gone_out.send_replace(Some(why.await));
+            lock(&all).clear();
+        });
         let channel = Self {
             commands,
             jobs,
@@ -327,7 +340,7 @@ pub(super) fn nonce() -> String {
 
 /// Writes what is queued, as much as there is at a time, and says first how many jobs that
 /// is. An empty command ends it.
-async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Command>) {
+async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
     while let Some(command) = queue.recv().await {
         let mut last = command.text.is_empty();
         let (mut size, mut commands) = (command.text.len(), vec![command]);
@@ -337,11 +350,13 @@ async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Command>) 
             size += more.text.len();
             commands.push(more);
         }
-        if write_all(&mut writer, &commands).await.is_err() || last {
+        write_all(&mut writer, &commands).await?;
+        if last {
             break;
         }
     }
     let _ = writer.shutdown().await;
+    Ok(())
 }
 
 async fn write_all(writer: &mut Writer, commands: &[Command]) -> io::Result<()> {
@@ -432,24 +447,31 @@ impl Greeting {
     }
 }
 
-/// Reads frames until the other side ends, then tells everybody why.
-async fn receive<W>(
+/// Reads frames until the other side ends. Where only the runner itself does, what it has
+/// started may hold the pipe open: that nobody reads our commands tells, too.
+async fn receive(
     mut reader: BufReader<Reader>,
     nonce: String,
     jobs: Arc<Mutex<Jobs>>,
-    gone: watch::Sender<Option<Lost>>,
-    why: W,
-) where
-    W: Future<Output = Lost>,
-{
+    broken: oneshot::Receiver<()>,
+) {
     let delimiter = format!("\n{nonce}.\n").into_bytes();
-    while frame(&mut reader, &nonce, &delimiter, &jobs)
-        .await
-        .is_some()
-    {}
-    drop(reader);
-    gone.send_replace(Some(why.await));
-    lock(&jobs).clear();
+    let frames = async {
+        while frame(&mut reader, &nonce, &delimiter, &jobs)
+            .await
+            .is_some()
+        {}
+    };
+    let deaf = async {
+        match broken.await {
+            Ok(()) => tokio::time::sleep(LAST_WORDS).await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = frames => {}
+        () = deaf => {}
+    }
 }
 
 /// One frame: the ends of several jobs, and their outputs. `None` at the end of the stream.

@@ -63,7 +63,7 @@ ob_boot() {
       echo >&5
       trap ob_end EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
       if command -v setsid >/dev/null; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
-      ob_ship </dev/null 3>&- 4>&- 5>&- & echo $! >"$ob_d/s.p"
+      ob_tend </dev/null 3>&- 4>&- 5>&- & echo $! >"$ob_d/t.p"
       ob_hello; ob_sweep; return 0
     fi
     rm -rf "$ob_d"; umask "$ob_um"
@@ -101,6 +101,13 @@ ob_hello() {
     if command -v $ob_x >/dev/null; then echo "has=$ob_x"; fi
   done
   printf 'workers=%s\n%s.\n' "$ob_k" "$ob_n"
+}
+
+# Without its shipper a session is silent, and looks like one that works: it ends with it.
+ob_tend() {
+  trap - EXIT HUP TERM INT PIPE
+  ob_ship & ob_p=$!; echo $ob_p >"$ob_d/s.p"; wait $ob_p
+  kill -s KILL $$; ob_end ship
 }
 
 # Prints ended jobs: one line with several, then their outputs. While others of the queue are
@@ -191,6 +198,7 @@ ob_called() { echo $! >"$ob_d/c$1.p"; ob_q=$((ob_q+1)); echo $ob_q $ob_r 0 >"$ob
 # ob_here ID CODE: in this very shell. The code may set ob_later: its end is told, as
 # "$ob_id STATUS c OUTPUT", by itself or by what it has started.
 ob_here() {
+  # shellcheck disable=SC2034 # for the code
   ob_id=$1 ob_later=''
   { command eval "$2"; } </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e"
   ob_s=$?; umask 077; if [ -z "$ob_later" ]; then echo "$1 $ob_s c" >&6; fi
@@ -278,8 +286,9 @@ ob_all() {
 ob_end() {
   trap - EXIT; trap '' HUP TERM INT PIPE
   exec >/dev/null
-  ob_all KILL 'h[0-9]*' ''; ob_all KILL s ''
-  [ -n "${1-}" ] || ob_all KILL dog ''
+  case ${1-} in ship) ;; *) ob_all KILL t ''; ob_all KILL s '' ;; esac
+  ob_all KILL 'h[0-9]*' ''
+  case ${1-} in dog) ;; *) ob_all KILL dog '' ;; esac
   for ob_f in "$ob_d"/c*.j; do if [ -s "$ob_f" ]; then ob_x=${ob_f##*/}; ob_all TERM "${ob_x%.j}" ''; fi; done
   for ob_x in 1 2 3 4 5 6 7 8 9 10; do
     ob_busy=''
@@ -298,7 +307,7 @@ ob_sweep() {
     ob_p=''; read -r ob_p <"$ob_f"
     if [ -n "$ob_p" ] && ! kill -0 "$ob_p"; then
       ( trap - EXIT HUP TERM INT PIPE; ob_d=${ob_f%/pid}
-        ob_all KILL 'h[0-9]*' ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
+        ob_all KILL 'h[0-9]*' ''; ob_all KILL t ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
         rm -rf "$ob_d" ) </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
     fi
   done

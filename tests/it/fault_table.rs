@@ -61,6 +61,8 @@ const TABLE: [Fault; 29] = [
             "f3_frozen_for_a_while_and_lossy_a_node_is_only_slow",
             "f3_a_cut_in_a_step_that_is_tried_again_does_not_run_it_a_third_time",
             "f3_the_local_bundle_is_closed_after_a_cut",
+            "f3_a_killed_process_of_the_session_is_noticed_at_once",
+            "f3_a_killed_process_of_the_session_is_noticed_over_ssh",
             "random_faults_over_ssh",
         ],
         open: "",
@@ -89,6 +91,9 @@ const TABLE: [Fault; 29] = [
         tests: &[
             "f6_a_step_that_ignores_term_is_timed_out_when_it_is_dead",
             "f6_what_escaped_from_a_step_that_timed_out_is_named",
+            "f6_what_stands_ready_between_two_steps_may_be_killed",
+            "f6_without_its_recorder_a_step_has_an_unknown_end",
+            "f6_without_its_recorder_a_step_keeps_its_time_limit",
         ],
         open: "",
     },

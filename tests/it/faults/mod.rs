@@ -6,6 +6,7 @@
 mod again;
 mod bundle;
 mod cut;
+mod helpers;
 mod output;
 mod signals;
 mod space;
