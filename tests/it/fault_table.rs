@@ -94,6 +94,7 @@ const TABLE: [Fault; 29] = [
             "f6_what_stands_ready_between_two_steps_may_be_killed",
             "f6_without_its_recorder_a_step_has_an_unknown_end",
             "f6_without_its_recorder_a_step_keeps_its_time_limit",
+            "f6_a_step_whose_record_was_deleted_keeps_its_time_limit",
         ],
         open: "",
     },

@@ -55,11 +55,16 @@ strays() {
 }
 cut_off() {
   o=0 e=0
-  if [ -s out ] || [ -s err ]; then set -- $(wc -c out err); o=$1 e=$3; fi
-  if [ "$o" -gt $cap ]; then true >cut; o=$cap; dd if=/dev/null of=out bs=1 seek=$cap count=0 2>/dev/null; fi
-  if [ "$e" -gt $cap ]; then true >cut; e=$cap; dd if=/dev/null of=err bs=1 seek=$cap count=0 2>/dev/null; fi
+  if [ -s "$nn/out" ] || [ -s "$nn/err" ]; then set -- $(wc -c "$nn/out" "$nn/err"); o=$1 e=$3; fi
+  if [ "$o" -gt $cap ]; then o=$cap; cut out; fi
+  if [ "$e" -gt $cap ]; then e=$cap; cut err; fi
 }
-ended() { dot=; read -r _ _ _ _ dot 2>/dev/null <status; [ "$dot" = . ]; }
+cut() { true >"$nn/cut"; dd if=/dev/null of="$nn/$1" bs=1 seek=$cap count=0 2>/dev/null; }
+# Where its record is gone from under it, the step itself tells.
+over() {
+  if [ ! -d "$nn" ]; then ! alive; return; fi
+  dot=; read -r _ _ _ _ dot 2>/dev/null <"$nn/status"; [ "$dot" = . ]
+}
 
 # The time limits and the cap, of all steps. The recorder may be killed: both hold for as
 # long as anything of the step at hand lives.
@@ -67,14 +72,10 @@ watch() {
   t=0
   while sleep 1; do
     while read -r x y z <&3; do nn=$x p=$y limit=$z t=0; done
-    # Somebody may have removed the bundle: the limit holds all the same.
-    if [ "$nn" ]; then
-      if cd "$bundle/steps/$nn"; then ! ended || nn=; else alive || nn=; fi
-    fi
-    if [ -z "$nn" ]; then lives $$ || return; continue; fi
+    if [ -z "$nn" ] || over; then lives $$ || return; nn=; continue; fi
     t=$((t+1)); cut_off
     lives $$ || alive || return
-    if [ $t -ge "$limit" ]; then true >timed-out; end; lives $$ || return; nn=; fi
+    if [ $t -ge "$limit" ]; then true >"$nn/timed-out"; end; lives $$ || return; nn=; fi
   done
 }
 guard() { watch </dev/null >/dev/null 2>&1 4>&- 5>&- 7<&- 9<&- & w=$!; }
@@ -91,44 +92,44 @@ hire() {
 # What cannot be written any more was not kept: output, or what the script has set. The last
 # line of the state is written at the script's end, and so tells of both.
 kept() {
-  if [ ! -f state ]; then
-    if printf '%4096s' '' >room; then true >room; return 0; fi 2>/dev/null
-    true >room; return 1
+  if [ ! -f "$nn/state" ]; then
+    if printf '%4096s' '' >"$nn/room"; then true >"$nn/room"; return 0; fi 2>/dev/null
+    true >"$nn/room"; return 1
   fi
   all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
-"; done <state
+"; done <"$nn/state"
   case $last in "cd '"*) ;; *) return 1 ;; esac
   case $accepted in *" $s "*) ;; *) return 0 ;; esac
   old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
-"; done 2>/dev/null <../../state
-  [ "$all" = "$old" ] || mv state ../../state
+"; done 2>/dev/null <../state
+  [ "$all" = "$old" ] || mv "$nn/state" ../state
 }
 
 # After the end of the step's first process, whose status is s.
 conclude() {
   how=exited
   # One that did its work before it could be stopped was not stopped.
-  case $accepted in *" $s "*) stopped= ;; *) stopped=stop ;; esac
-  if [ -e timed-out ]; then how=timed-out; elif [ -e "${stopped:-none}" ]; then how=stopped; fi
+  case $accepted in *" $s "*) stopped= ;; *) stopped=$nn/stop ;; esac
+  if [ -e "$nn/timed-out" ]; then how=timed-out; elif [ -e "${stopped:-none}" ]; then how=stopped; fi
   if [ $how != exited ]; then kill $w 2>/dev/null; end; fi
-  if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >left; fi
-  if [ $how != exited ]; then l=$(strays); [ -z "$l" ] || echo "$l" >>left; fi
+  if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >"$nn/left"; fi
+  if [ $how != exited ]; then l=$(strays); [ -z "$l" ] || echo "$l" >>"$nn/left"; fi
   cut_off
   if [ $how = exited ]; then kept || how=disk-full; fi
-  printf '%-38s .\n' "$s $how $o $e" 1<>status
+  printf '%-38s .\n' "$s $how $o $e" 1<>"$nn/status"
 }
 
 # The session may be gone: it reads the status where it is then.
 report() {
   l=; read -r l 2>/dev/null <"$session/pid"
   lives "${l:-0}" || return 0
-  if [ ! -e left ] && [ ! -e cut ] && [ $((o+e)) = 0 ]; then
+  if [ ! -e "$nn/left" ] && [ ! -e "$nn/cut" ] && [ $((o+e)) = 0 ]; then
     echo "$id 0 c DONE $s $how $o $e" 1<>"$session/f"; return
   fi
   { echo "DONE $s $how $o $e"
-    if [ -e left ]; then while read -r l; do echo "LEFT $l"; done <left; fi
-    if [ -e cut ]; then echo CUT; fi
-    if [ $((o+e)) -gt 0 ] && [ $((o+e)) -le 65536 ]; then echo OUTPUT; cat out err; fi
+    if [ -e "$nn/left" ]; then while read -r l; do echo "LEFT $l"; done <"$nn/left"; fi
+    if [ -e "$nn/cut" ]; then echo CUT; fi
+    if [ $((o+e)) -gt 0 ] && [ $((o+e)) -le 65536 ]; then echo OUTPUT; cat "$nn/out" "$nn/err"; fi
   } >"$session/$id.o" && echo "$id 0 c" 1<>"$session/f"
 }
 
@@ -136,15 +137,18 @@ start $$; self="$$ ${st:-0} $boot"
 guard
 hire
 while IFS='|' read -r id nn limit accepted shell exec saved <&9; do
-  cd "$nn" || break
   lives "$p" || hire
-  echo "$p $born $self" >pid
+  # Of a step whose processes nobody could find, nothing would be known: it does not start.
+  if ! echo "$p $born $self" >"$nn/pid"; then
+    rm -f "$nn/status" "$nn/values"
+    echo "$id 0 c FAILED its processes cannot be written down: the disk is full, or the record gone" 1<>"$session/f"
+    continue
+  fi
   { lives "$w" && echo "$nn $p $limit" >&4; } || guard
   echo "$hired|$nn|$shell|$saved|$exec" >&5
   wait "$p"; s=$?
   conclude || break
   report
-  cd .. || break
   hire
 done
 kill $w

@@ -99,9 +99,11 @@ fn f3_a_killed_process_of_the_session_is_noticed_over_ssh() {
     }
 }
 
+type Victim = fn(&Path) -> u32;
+
 #[test]
 fn f6_what_stands_ready_between_two_steps_may_be_killed() {
-    let all: [(&str, fn(&Path) -> u32); 3] = [
+    let all: [(&str, Victim); 3] = [
         ("recorder", |home| recorders(home)[0]),
         ("watch", |home| recorders(home)[1]),
         ("ready shell", |home| {
@@ -151,4 +153,19 @@ fn f6_without_its_recorder_a_step_keeps_its_time_limit() {
     kill(recorders(&project.home(""))[0], "KILL");
     assert_eq!(run.wait().status, 3);
     assert_eq!(running(&mark), Vec::<u32>::new());
+}
+
+#[test]
+fn f6_a_step_whose_record_was_deleted_keeps_its_time_limit() {
+    let mark = marker();
+    let page = format!(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step timeout=3s\n: > \"$HOME/began\"\nsleep {mark}\n```\n"
+    );
+    let project = Project::new(&page);
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.home("began"));
+    run.signal("KILL");
+    run.wait();
+    fs::remove_dir_all(project.home(".opsbook")).unwrap();
+    until("it is ended", || running(&mark).is_empty());
 }
