@@ -1,16 +1,18 @@
 //! What a reader sees around a tagged block: its caption, its anchor, and for contracts a card
 //! that says in words and tables what the YAML says. HTML, each frame on one line.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::manual::{
     Block, Check, Eventually, Manual, On, Page, Procedure, Role, Step, SudoUser, Work,
 };
+use crate::plan::case_name;
 
 use super::html::{attribute, badge, badge_of, code, command, name, reference, role, text, time};
-use super::tables::{assertions, delivered, parameters};
+use super::results::Results;
+use super::tables::{assertions, delivered, parameters, typed_name};
 
 /// HTML before and after a block, without line ends.
 pub(super) struct Frame {
@@ -21,13 +23,14 @@ pub(super) struct Frame {
 /// Finds what each block of a manual is.
 pub(super) struct Cards<'a> {
     manual: &'a Manual,
+    results: &'a Results,
     /// By page and block.
     steps: HashMap<(usize, usize), (&'a Procedure, &'a Step)>,
     checks: HashMap<(usize, usize), (&'a Check, Option<&'a Step>)>,
 }
 
 impl<'a> Cards<'a> {
-    pub(super) fn new(manual: &'a Manual) -> Cards<'a> {
+    pub(super) fn new(manual: &'a Manual, results: &'a Results) -> Cards<'a> {
         let mut steps = HashMap::new();
         let mut checks = HashMap::new();
         for procedure in manual.procedures.values() {
@@ -43,6 +46,7 @@ impl<'a> Cards<'a> {
         }
         Cards {
             manual,
+            results,
             steps,
             checks,
         }
@@ -61,7 +65,11 @@ impl<'a> Cards<'a> {
                 None => orphan(block),
             },
             Role::Check => match self.checks.get(&at) {
-                Some((check, step)) => check_frame(check, *step),
+                Some((check, step)) => check_frame(
+                    check,
+                    *step,
+                    &self.results.of_check(&case_name(&check.name)),
+                ),
                 None => orphan(block),
             },
             Role::Expect => self.expect_frame(page_number, index),
@@ -140,7 +148,7 @@ impl<'a> Cards<'a> {
             card.fact("Checked by script", &scripts.join(", "));
         }
         card.before += "</dl>";
-        card.before += &assertions(group);
+        card.before += &assertions(group, self.results);
         card.before += &command(&format!("opsbook test {}::", group.id));
         card.contract()
     }
@@ -184,6 +192,30 @@ impl<'a> Cards<'a> {
             ),
         }
     }
+}
+
+/// Where each check stands in the book, by the name of its test.
+pub(super) fn places(manual: &Manual) -> BTreeMap<String, String> {
+    let at = |page: usize, id: &str| {
+        let page = manual.pages.get(page)?;
+        let html = super::links::html_path(&page.path);
+        Some(format!("{}#{id}", html.to_string_lossy()))
+    };
+    let mut places = BTreeMap::new();
+    for group in manual.groups.values() {
+        for typed in &group.typed {
+            let name = typed_name(group, typed);
+            places.extend(at(group.page, &group.id).map(|place| (name, place)));
+        }
+    }
+    let groups = manual.groups.values().flat_map(|group| &group.checks);
+    let steps = manual.procedures.values().flat_map(|own| &own.steps);
+    let always = steps.flat_map(|step| &step.checks).filter(|c| c.always);
+    for check in groups.chain(always) {
+        let place = at(check.page, &check.name);
+        places.extend(place.map(|place| (case_name(&check.name), place)));
+    }
+    places
 }
 
 /// A frame whose inside is still being written.
@@ -263,7 +295,7 @@ fn step_frame(procedure: &Procedure, step: &Step, block: &Block) -> Frame {
     }
 }
 
-fn check_frame(check: &Check, step: Option<&Step>) -> Frame {
+fn check_frame(check: &Check, step: Option<&Step>, results: &str) -> Frame {
     let mut caption = role("Check") + &name(&check.name) + &place(check.on, check.sudo.as_ref());
     if let Some(step) = step {
         caption += &badge(&format!("after step {}", step.number));
@@ -279,7 +311,9 @@ fn check_frame(check: &Check, step: Option<&Step>) -> Frame {
     }
     caption += &limits(check.timeout, &check.exit);
     let label = format!("Check {}", check.name);
-    open("check", Some(&check.name), &label, &caption).closed()
+    let mut card = open("check", Some(&check.name), &label, &caption);
+    card.before += results;
+    card.closed()
 }
 
 fn conditions(step: &Step) -> String {

@@ -12,6 +12,7 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use crate::manual::{Block, Manual, Page};
 
 use super::card::{Cards, Frame};
+use super::results::Results;
 
 /// Opens an HTML block that ends on its own line: no blank line is needed after it, so a
 /// tight list stays tight.
@@ -24,10 +25,10 @@ pub(super) struct Marks<'a> {
 }
 
 impl<'a> Marks<'a> {
-    pub(super) fn new(manual: &'a Manual) -> Marks<'a> {
+    pub(super) fn new(manual: &'a Manual, results: &'a Results) -> Marks<'a> {
         let pages = manual.pages.iter().zip(0..);
         Marks {
-            cards: Cards::new(manual),
+            cards: Cards::new(manual, results),
             pages: pages.map(|(page, n)| (page.path.as_path(), n)).collect(),
         }
     }

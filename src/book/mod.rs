@@ -33,6 +33,7 @@ mod preprocess;
 mod print;
 mod publish;
 mod render;
+mod results;
 mod sanitise;
 mod search;
 mod shards;
@@ -147,9 +148,9 @@ fn render_all(
     let mut problems = Vec::new();
     let mut driver = load(root, config, &manual, &mut problems)?;
     let opsbook = if manual.listed {
-        preprocess::Opsbook::new(Arc::clone(&manual))
+        preprocess::Opsbook::new(root, Arc::clone(&manual))
     } else {
-        preprocess::Opsbook::foreign(&driver.source_dir(), Arc::clone(&manual))
+        preprocess::Opsbook::foreign(root, &driver.source_dir(), Arc::clone(&manual))
     };
     let removed = opsbook.removed();
     driver.with_preprocessor(opsbook);

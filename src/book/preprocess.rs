@@ -14,8 +14,13 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 use crate::manual::{Manual, Page};
 use crate::source::Problem;
 
+use super::card::places;
 use super::foreign::Foreign;
-use super::{BookError, mark, notices, render, sanitise};
+use super::results::Results;
+use super::{BookError, mark, notices, render, results, sanitise};
+
+/// Where the page of results stands in the book.
+const RESULTS: &str = "opsbook-results.md";
 
 /// What `command = "opsbook preprocess"` does: a book as JSON in, the marked book out.
 /// Returns what is wrong in the manual.
@@ -23,7 +28,7 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
     let (manual, mut problems) = crate::manual::load(&context.root);
-    let opsbook = Opsbook::new(Arc::new(manual));
+    let opsbook = Opsbook::new(&context.root, Arc::new(manual));
     let removed = opsbook.removed();
     let mut book = opsbook.run(&context, book).map_err(failed)?;
     problems.extend(take(&removed));
@@ -47,6 +52,7 @@ pub fn supports(renderer: &str) -> bool {
 
 pub(super) struct Opsbook {
     manual: Arc<Manual>,
+    results: Results,
     /// For a folder that was written for another site generator.
     foreign: Option<Foreign>,
     /// What pages say that is not in the book.
@@ -59,9 +65,10 @@ pub(super) fn take(removed: &Mutex<Vec<Problem>>) -> Vec<Problem> {
 }
 
 impl Opsbook {
-    pub(super) fn new(manual: Arc<Manual>) -> Opsbook {
+    pub(super) fn new(root: &Path, manual: Arc<Manual>) -> Opsbook {
         Opsbook {
             manual,
+            results: Results::load(root, jiff::Timestamp::now()),
             foreign: None,
             removed: Arc::default(),
         }
@@ -72,14 +79,25 @@ impl Opsbook {
         Arc::clone(&self.removed)
     }
 
-    pub(super) fn foreign(root: &Path, manual: Arc<Manual>) -> Opsbook {
-        let foreign = Some(Foreign::new(root, &manual));
-        let removed = Arc::default();
+    pub(super) fn foreign(root: &Path, source: &Path, manual: Arc<Manual>) -> Opsbook {
+        let foreign = Some(Foreign::new(source, &manual));
         Opsbook {
-            manual,
             foreign,
-            removed,
+            ..Opsbook::new(root, manual)
         }
+    }
+
+    /// The page of all results, the last of the book, where there are any.
+    fn page_of_results(&self) -> Option<Chapter> {
+        let path = Path::new(RESULTS);
+        let taken = self.manual.pages.iter().any(|page| page.path == path);
+        if self.results.is_empty() || taken {
+            return None;
+        }
+        let content = self.results.page(&places(&self.manual));
+        let mut chapter = Chapter::new(results::TITLE, content, RESULTS, Vec::new());
+        chapter.source_path = None;
+        Some(chapter)
     }
 
     /// The last word on a chapter: whatever put HTML into it, it goes through here.
@@ -109,7 +127,7 @@ impl Preprocessor for Opsbook {
 
     fn run(&self, context: &PreprocessorContext, mut book: Book) -> anyhow::Result<Book> {
         let options = markdown(&context.config);
-        let marks = mark::Marks::new(&self.manual);
+        let marks = mark::Marks::new(&self.manual, &self.results);
         let pages: HashMap<&Path, &Page> = self
             .manual
             .pages
@@ -132,6 +150,10 @@ impl Preprocessor for Opsbook {
             }
             self.sanitise(chapter, page, &options);
         });
+        if let Some(mut chapter) = self.page_of_results() {
+            self.sanitise(&mut chapter, None, &options);
+            book.push_item(chapter);
+        }
         Ok(book)
     }
 }

@@ -1,9 +1,10 @@
 //! Tables of what contracts say: parameters, typed assertions, deliveries.
 
-use crate::manual::{Delivery, DeliveryFrom, Group, Procedure};
+use crate::manual::{Delivery, DeliveryFrom, Group, Procedure, TypedCheck};
 use crate::yaml::{Value, Yaml};
 
 use super::html::{code, text};
+use super::results::Results;
 
 pub(super) fn parameters(procedure: &Procedure) -> String {
     if procedure.params.is_empty() {
@@ -30,22 +31,38 @@ pub(super) fn parameters(procedure: &Procedure) -> String {
     )
 }
 
-pub(super) fn assertions(group: &Group) -> String {
+/// As the test of a typed assertion is named.
+pub(super) fn typed_name(group: &Group, typed: &TypedCheck) -> String {
+    format!(
+        "{}::{}/{}",
+        group.id, typed.kind.value, typed.resource.value
+    )
+}
+
+pub(super) fn assertions(group: &Group, results: &Results) -> String {
     if group.typed.is_empty() {
         return String::new();
     }
+    let (head, found) = if results.is_empty() {
+        ("", None)
+    } else {
+        ("<th>Newest result</th>", Some(results))
+    };
     let rows = group.typed.iter().map(|check| {
+        let found = found.map(|results| results.in_table(&typed_name(group, check)));
+        let found = found.map(|found| format!("<td>{found}</td>"));
         format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<tr><td>{}</td><td>{}</td><td>{}</td>{}</tr>",
             text(&check.kind.value),
             code(&check.resource.value),
-            attributes(&check.attributes)
+            attributes(&check.attributes),
+            found.unwrap_or_default()
         )
     });
     let rows: String = rows.collect();
     format!(
         "<div class=\"ops-wide\"><table><thead><tr><th>Kind</th><th>Resource</th>\
-         <th>Must be</th></tr></thead><tbody>{rows}</tbody></table></div>"
+         <th>Must be</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
 }
 

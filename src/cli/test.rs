@@ -207,6 +207,7 @@ fn run_or_none(
     let (access, operator) = runtime.block_on(access(args, context))?;
     let rehearse = rehearse(context, &selected.tests, &args.set, &access, operator);
     let progress = progress(selected.tests.len());
+    let secrets = access.secrets.clone();
     let ran = suite::run(
         selected,
         &selection,
@@ -231,6 +232,9 @@ fn run_or_none(
     }
     for report in &args.report {
         report.write(&ended, &context.root, &mut streams.out)?;
+    }
+    for warning in secrets.take_warnings() {
+        writeln!(streams.talk, "warning: {warning}")?;
     }
     streams.talk.write_all(ended.unseen().as_bytes())?;
     let counts = ended.counts();
@@ -326,15 +330,16 @@ async fn asked(operator: &Operator) -> Result<Password, Failure> {
 
 fn progress(tests: usize) -> Progress {
     let stderr = io::stderr();
-    let size = stderr
-        .is_terminal()
-        .then(|| rustix::termios::tcgetwinsize(&stderr).ok())
-        .flatten();
-    let terminal = size.map(|size| suite::Terminal {
-        columns: size.ws_col.into(),
+    let terminal = stderr.is_terminal().then(|| suite::Terminal {
+        columns: Box::new(columns),
         out: Box::new(stderr),
     });
     Progress::new(tests, terminal)
+}
+
+/// None where it does not tell.
+fn columns() -> usize {
+    rustix::termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col.into())
 }
 
 impl Test {

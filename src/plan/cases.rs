@@ -225,9 +225,8 @@ pub(super) fn of_script(
     {
         scope.names_of(&expect.text, problems);
     }
-    let (group, name) = split(&check.name);
     Case {
-        name: format!("{group}::{name}"),
+        name: case_name(&check.name),
         node: Arc::clone(node),
         span: check.span.clone(),
         on: check.on,
@@ -244,6 +243,13 @@ pub(super) fn of_script(
         },
         skip: None,
     }
+}
+
+/// `web.deploy/importable` and `web.xt-recent` as tests name them: `group::check`.
+#[must_use]
+pub fn case_name(check: &str) -> String {
+    let (group, name) = split(check);
+    format!("{group}::{name}")
 }
 
 /// `web.deploy/importable` -> `web.deploy`, `importable`; `web.xt-recent` -> `web`, `xt-recent`.

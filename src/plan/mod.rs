@@ -18,7 +18,7 @@ use crate::nodes::{Node, Text};
 use crate::source::Span;
 use crate::vocabulary::Assertion;
 
-pub use cases::{cases, probe};
+pub use cases::{case_name, cases, probe};
 pub use procedure::{Request, lint, plan};
 pub use script::fill;
 pub use transcript::{Ran, ran, transcript};

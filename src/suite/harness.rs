@@ -201,13 +201,16 @@ fn wait(told: &mpsc::Receiver<Answer>, asking: &Asking, column: usize) -> Answer
         tries: 1,
         took: Duration::ZERO,
     };
+    let begin = Instant::now();
     loop {
         match told.recv_timeout(TICK) {
             Ok(answer) => {
                 asking.progress.wipe();
                 return answer;
             }
-            Err(mpsc::RecvTimeoutError::Timeout) => asking.progress.draw(column),
+            Err(mpsc::RecvTimeoutError::Timeout) => {
+                asking.progress.draw(column, begin.elapsed());
+            }
             Err(mpsc::RecvTimeoutError::Disconnected) if asking.is_stopped() => {
                 return no(Outcome::Ignored(STOPPED.to_owned()));
             }

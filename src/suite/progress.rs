@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 /// Counted by the tasks, drawn by whoever waits for them.
 #[derive(Default)]
@@ -17,7 +18,8 @@ pub struct Progress {
 
 /// Where it is drawn.
 pub struct Terminal {
-    pub columns: usize,
+    /// How wide it is now.
+    pub columns: Box<dyn Fn() -> usize + Send>,
     pub out: Box<dyn Write + Send>,
 }
 
@@ -44,13 +46,15 @@ impl Progress {
         self.nodes().remove(node);
     }
 
-    /// Draws over what was drawn before, behind the first `column` columns. The cursor
-    /// stays where it is.
-    pub(super) fn draw(&self, column: usize) {
+    /// Draws over what was drawn before, behind the first `column` columns, which may fill
+    /// several lines. The cursor stays where it is.
+    pub(super) fn draw(&self, column: usize, waited: Duration) {
         self.put(|columns| {
+            let column = column % columns.max(1);
+            // At the very beginning of a line the cursor may still stand in the one before.
             let room = columns.saturating_sub(column + 2);
-            let text: String = self.text().chars().take(room).collect();
-            (room >= 20).then(|| format!("\x1b7\x1b[2m {text}\x1b[0m\x1b[K\x1b8"))
+            let text = within(room, self.count(), &self.text(waited))?;
+            (column > 0).then(|| format!("\x1b7\x1b[2m {text}\x1b[0m\x1b[K\x1b8"))
         });
     }
 
@@ -63,15 +67,23 @@ impl Progress {
             return;
         };
         let mut terminal = terminal.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = text(terminal.columns) {
+        if let Some(text) = text((terminal.columns)()) {
             // A terminal that is gone needs no progress.
             let _ = terminal.out.write_all(text.as_bytes());
             let _ = terminal.out.flush();
         }
     }
 
-    fn text(&self) -> String {
-        let mut text = format!("{}/{}", self.done.load(Ordering::Relaxed), self.all);
+    fn count(&self) -> String {
+        format!("{}/{}", self.done.load(Ordering::Relaxed), self.all)
+    }
+
+    fn text(&self, waited: Duration) -> String {
+        let mut text = self.count();
+        // Nothing else moves while one check takes its time.
+        if waited >= Duration::from_secs(2) {
+            text.push_str(&format!(", {} s", waited.as_secs()));
+        }
         let nodes = self.nodes();
         if !nodes.is_empty() {
             let first: Vec<&str> = nodes.iter().take(3).map(String::as_str).collect();
@@ -91,9 +103,21 @@ impl Progress {
     }
 }
 
+/// As much as there is room for; where that is little, the count alone or nothing.
+fn within(room: usize, count: String, text: &str) -> Option<String> {
+    if text.chars().count() <= room {
+        return Some(text.to_owned());
+    }
+    if room >= 20 {
+        let cut: String = text.chars().take(room - 1).collect();
+        return Some(cut + "…");
+    }
+    (count.len() <= room).then_some(count)
+}
+
 impl std::fmt::Debug for Progress {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Progress({})", self.text())
+        write!(f, "Progress({})", self.count())
     }
 }
 
@@ -105,7 +129,7 @@ mod tests {
     fn it_says_what_is_under_way_within_the_line() {
         let (read, out) = std::io::pipe().unwrap();
         let terminal = Terminal {
-            columns: 80,
+            columns: Box::new(|| 80),
             out: Box::new(out),
         };
         let progress = Progress::new(20, Some(terminal));
@@ -114,15 +138,27 @@ mod tests {
             progress.connecting(node);
         }
         progress.connected("a");
-        assert_eq!(progress.text(), "1/20, connecting to b, c, d");
+        let now = Duration::ZERO;
+        assert_eq!(progress.text(now), "1/20, connecting to b, c, d");
         progress.connecting("e");
-        progress.draw(0);
-        progress.draw(60);
-        progress.draw(55);
+        progress.draw(1, now);
+        progress.draw(57, now);
+        // In the second line of what the harness has printed.
+        progress.draw(137, now);
+        progress.draw(70, now);
+        progress.draw(75, now);
+        progress.draw(160, now);
+        progress.draw(1, Duration::from_millis(3900));
         drop(progress);
         let drawn = std::io::read_to_string(read).unwrap();
         let line = |text: &str| format!("\x1b7\x1b[2m {text}\x1b[0m\x1b[K\x1b8");
-        let all = line("1/20, connecting to b, c, d and 1 more");
-        assert_eq!(drawn, all + &line("1/20, connecting to b, "));
+        let expected = [
+            "1/20, connecting to b, c, d and 1 more",
+            "1/20, connecting to …",
+            "1/20, connecting to …",
+            "1/20",
+            "1/20, 3 s, connecting to b, c, d and 1 more",
+        ];
+        assert_eq!(drawn, expected.map(line).concat());
     }
 }

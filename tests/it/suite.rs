@@ -645,6 +645,28 @@ fn a_secret_is_in_no_output_and_no_report() {
     );
 }
 
+#[test]
+fn a_secret_that_others_can_read_is_warned_of_once() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let page = "# Page\n\n```sh check id=g.a\ntest -n \"$token\"\n```\n\n```sh check id=g.b\ntest -n \"$token\"\n```\n";
+    let manual = Manual::new(page)
+        .nodes("nodes:\n  here: {transport: local, token: {secret: {file: token}}}\n");
+    manual.write("token", "canary-0452\n");
+    let of_mode = |mode| {
+        fs::set_permissions(manual.path("token"), fs::Permissions::from_mode(mode)).unwrap();
+        let ran = manual.test(&[]);
+        assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+        ran.err
+    };
+    let said = of_mode(0o644);
+    assert!(
+        said.starts_with("warning: ") && said.contains("token"),
+        "{said}"
+    );
+    assert_eq!(said.lines().count(), 1, "{said}");
+    assert_eq!(of_mode(0o600), "");
+}
+
 const RELEASE: &str = "# Page
 
 ## Release
