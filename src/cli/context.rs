@@ -3,10 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::Failure;
-use crate::manual::{self, Manual};
+use crate::manual::{self, Manual, Page};
 use crate::nodes::{self, Nodes};
-use crate::source::Problem;
+use crate::plan::{self, Plan, Request};
+use crate::source::{Problem, Span};
 use crate::vocabulary::{self, Vocabulary};
+
+/// A text that a page includes is not there.
+const BROKEN_INCLUDE: &str = "broken-include";
 
 /// A manual with its nodes and its vocabulary.
 pub(crate) struct Context {
@@ -14,40 +18,86 @@ pub(crate) struct Context {
     pub manual: Manual,
     pub nodes: Nodes,
     pub vocabulary: Vocabulary,
-    /// In the order of the book; errors only after [`Context::read`].
+    /// In the order of the book, errors too.
     pub problems: Vec<Problem>,
 }
 
 impl Context {
+    /// For commands that run nothing of the manual, or only what [`Context::plan`] gives.
+    ///
     /// # Errors
-    /// Where there is no manual, or anything in it is an error: nothing of a wrong manual
-    /// may reach a node.
+    /// Where there is no manual, or anything in it is an error but a text that is not there.
     pub fn load(dir: Option<&Path>) -> Result<Context, Failure> {
         let context = Context::read(dir)?;
-        let errors: Vec<Problem> = context
-            .problems
-            .iter()
-            .filter(|problem| problem.is_error())
-            .cloned()
-            .collect();
+        let errors = errors(&context.problems, |problem| problem.code != BROKEN_INCLUDE);
+        context.unless(errors)
+    }
+
+    /// For what reaches a node: nothing that lint would refuse in a tagged block may get
+    /// there. A link that leads nowhere keeps nobody from working.
+    pub fn load_to_run(dir: Option<&Path>) -> Result<Context, Failure> {
+        let context = Context::read(dir)?;
+        let errors = context.run_errors(|_| true);
+        context.unless(errors)
+    }
+
+    /// As [`Context::load_to_run`], for one procedure: includes are left to
+    /// [`Context::plan`], which knows the pages that concern it.
+    pub fn load_for_procedure(dir: Option<&Path>) -> Result<Context, Failure> {
+        let context = Context::read(dir)?;
+        let errors = context.run_errors(|problem| problem.code != BROKEN_INCLUDE);
+        context.unless(errors)
+    }
+
+    /// The plan of a procedure; refused where a page with anything of it holds an include
+    /// that is broken: a step or a check may be missing.
+    pub fn plan(&self, request: &Request<'_>) -> Result<Plan, Failure> {
+        let pages = self.pages_of(request.procedure);
+        let concerns = |problem: &Problem| {
+            let path = problem.span.as_ref().map(Span::path);
+            problem.code == BROKEN_INCLUDE && path.is_none_or(|path| is_in(&pages, path))
+        };
+        let errors = errors(&self.problems, concerns);
         if errors.is_empty() {
-            Ok(context)
+            Ok(plan::plan(
+                &self.manual,
+                &self.nodes,
+                &self.vocabulary,
+                request,
+            )?)
         } else {
             Err(Failure::Problems(errors))
         }
     }
 
-    /// As [`Context::load`], for what reaches a node: nothing that lint would refuse in a
-    /// tagged block may get there. A link that leads nowhere keeps nobody from working.
-    pub fn load_to_run(dir: Option<&Path>) -> Result<Context, Failure> {
-        let context = Context::read(dir)?;
-        let keeps_nobody = ["broken-link", "broken-anchor"];
-        let mut errors = context.problems.clone();
-        errors.extend(manual::lint(&context.manual));
-        errors.retain(|problem| problem.is_error() && !keeps_nobody.contains(&problem.code));
-        manual::sort(&context.manual, &mut errors);
+    /// The page of a procedure, and those of the groups of checks that it needs; all pages
+    /// where no page that can be read has the procedure.
+    fn pages_of(&self, procedure: &str) -> Vec<&Page> {
+        let Some(procedure) = self.manual.procedures.get(procedure) else {
+            return self.manual.pages.iter().collect();
+        };
+        let needed = procedure
+            .needs
+            .iter()
+            .filter_map(|need| self.manual.groups.get(&need.value));
+        let pages = needed.map(|group| group.page).chain([procedure.page]);
+        pages.map(|page| &self.manual.pages[page]).collect()
+    }
+
+    /// What keeps a run from its start.
+    fn run_errors(&self, counts: impl Fn(&Problem) -> bool) -> Vec<Problem> {
+        let mut problems = self.problems.clone();
+        problems.extend(manual::lint(&self.manual));
+        manual::sort(&self.manual, &mut problems);
+        let leads_nowhere = ["broken-link", "broken-anchor"];
+        errors(&problems, |problem| {
+            !leads_nowhere.contains(&problem.code) && counts(problem)
+        })
+    }
+
+    fn unless(self, errors: Vec<Problem>) -> Result<Context, Failure> {
         if errors.is_empty() {
-            Ok(context)
+            Ok(self)
         } else {
             Err(Failure::Problems(errors))
         }
@@ -74,6 +124,18 @@ impl Context {
             problems,
         })
     }
+}
+
+fn errors(problems: &[Problem], counts: impl Fn(&Problem) -> bool) -> Vec<Problem> {
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    errors.filter(|problem| counts(problem)).cloned().collect()
+}
+
+/// Whether a file is one of these pages or is included by one.
+fn is_in(pages: &[&Page], path: &Path) -> bool {
+    pages.iter().any(|page| {
+        page.source.path == path || page.included.iter().any(|(included, _)| included == path)
+    })
 }
 
 /// The nodes alone, for commands that look at nothing else: they help most where the rest
@@ -113,4 +175,83 @@ pub(crate) fn find_root(dir: Option<&Path>) -> Result<PathBuf, Failure> {
                 "name the manual's folder with `-C DIR`, or make one with `opsbook init DIR`",
             ))
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELEASE: &str =
+        "# R\n\n```yaml procedure\nid: release\nneeds: [paved]\n```\n```sh step\ntrue\n```\n";
+    const PAVED: &str = "# P\n\n```yaml checks\nid: paved\n```\n```sh check id=p\ntrue\n```\n";
+
+    /// What is said of `release` where this stands at the end of these pages.
+    fn said(ends: [(&str, &str); 4], run: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("book.toml", "[book]\nsrc = \".\"\n");
+        write(
+            "SUMMARY.md",
+            "# S\n\n- [R](release.md)\n- [P](paved.md)\n- [O](other.md)\n",
+        );
+        write(
+            "nodes.yaml",
+            "opsbook: 1\nnodes:\n  here: {transport: local}\n",
+        );
+        for ((name, end), text) in ends.into_iter().zip([RELEASE, PAVED, "# O\n", "part\n"]) {
+            write(name, &format!("{text}\n{end}\n"));
+        }
+        let nodes = ["here".to_owned()];
+        let request = Request {
+            procedure: run,
+            nodes: &nodes,
+            set: &[],
+        };
+        let plan = Context::load_for_procedure(Some(folder.path()))
+            .and_then(|context| context.plan(&request));
+        match plan {
+            Ok(_) => "planned".to_owned(),
+            Err(Failure::Problems(problems)) => problems
+                .iter()
+                .map(|problem| match &problem.span {
+                    Some(span) => format!("{}: {}", span.place(), problem.code),
+                    None => problem.code.to_owned(),
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
+            Err(_) => "another failure".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_broken_include_stops_what_it_may_concern() {
+        const GONE: &str = "{{#include gone.md}}";
+        const PART: &str = "{{#include part.inc}}";
+        for (release, paved, other, part, expected) in [
+            ("", "", "", "", "planned"),
+            ("", "", GONE, "", "planned"),
+            ("", "", "[x](gone.md)", "", "planned"),
+            (GONE, "", "", "", "release.md:11: broken-include"),
+            ("", GONE, "", "", "paved.md:10: broken-include"),
+            (PART, "", "", GONE, "part.inc:3: broken-include"),
+            ("", "", PART, GONE, "planned"),
+            ("", "", "```sh stpe\n```", "", "other.md:3: unknown-role"),
+        ] {
+            let ends = [
+                ("release.md", release),
+                ("paved.md", paved),
+                ("other.md", other),
+                ("part.inc", part),
+            ];
+            assert_eq!(said(ends, "release"), expected, "{ends:?}");
+        }
+        let ends = [
+            ("release.md", ""),
+            ("paved.md", ""),
+            ("other.md", GONE),
+            ("part.inc", ""),
+        ];
+        assert_eq!(said(ends, "another"), "other.md:3: broken-include");
+    }
 }

@@ -125,9 +125,9 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
     let dir = cli.dir.as_deref();
     match cli.command {
-        Command::Run(args) => run::run(&args, &Context::load_to_run(dir)?, streams),
+        Command::Run(args) => run::run(&args, &Context::load_for_procedure(dir)?, streams),
         Command::Test(args) => test::run(&args, &Context::load_to_run(dir)?, streams),
-        Command::Resume(args) => run::resume(&args, &Context::load_to_run(dir)?, streams),
+        Command::Resume(args) => run::resume(&args, &Context::load_for_procedure(dir)?, streams),
         Command::Handoff(args) => run::handoff(&args, &Context::load(dir)?, streams),
         Command::List(args) => list::run(&args, &Context::load(dir)?, streams),
         Command::Nodes(args) => {

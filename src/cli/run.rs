@@ -13,7 +13,7 @@ use crate::cli::launch::{Launch, Manner, launch, sheet};
 use crate::engine::plan_record;
 use crate::event::{RunStarted, Status};
 use crate::journal::{self, Journal, Record};
-use crate::plan::{self, Plan, Request};
+use crate::plan::{Plan, Request};
 use crate::report::dry_run;
 use crate::session::Password;
 use crate::source::Problem;
@@ -154,12 +154,7 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
         nodes: &args.nodes,
         set: &args.set,
     };
-    let plan = plan::plan(
-        &context.manual,
-        &context.nodes,
-        &context.vocabulary,
-        &request,
-    )?;
+    let plan = context.plan(&request)?;
     if args.dry_run {
         dry_run::write(&plan, &mut streams.out)?;
         return if args.connect {
@@ -268,12 +263,7 @@ fn plan_again(context: &Context, started: &RunStarted) -> Result<Plan, Failure> 
         nodes: &started.nodes,
         set: &set,
     };
-    Ok(plan::plan(
-        &context.manual,
-        &context.nodes,
-        &context.vocabulary,
-        &request,
-    )?)
+    context.plan(&request)
 }
 
 /// What differs in the steps that are still to be done, as lines of a diff.

@@ -168,7 +168,7 @@ fn target_of(root: &Path, nodes: &str, args: impl Iterator<Item = OsString>) -> 
     let mut streams = Streams::new();
     // Cargo gives one filter to all targets: none of them has to know it.
     let filtered = !test.filters.is_empty() || !test.skip.is_empty() || test.ignored;
-    let ended = Context::load(Some(root))
+    let ended = Context::load_to_run(Some(root))
         .and_then(|context| run_or_none(&test, &context, filtered, &mut streams));
     match ended {
         Ok(status) => ExitCode::from(status),

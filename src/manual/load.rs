@@ -16,6 +16,10 @@ use crate::source::{Problem, Severity, Source, Span};
 /// Larger files are refused: a manual is text for people.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Without a `book.toml`, a folder with more below it than this is no manual but a
+/// home, a disk or the root of one.
+const MAX_FILES: usize = 50_000;
+
 /// Reads the manual below a folder. Everything wrong is reported; what could be read is
 /// returned. A folder without `SUMMARY.md` is taken as a manual of all its `*.md` files.
 #[must_use]
@@ -27,10 +31,18 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         Err(_) => Settings::default(),
     };
     let folder = source_folder(root, &settings, book.is_ok());
+    let most = if book.is_ok() { usize::MAX } else { MAX_FILES };
+    let Some(files) = files_below(&root.join(&folder), most) else {
+        let manual = Manual {
+            root: root.to_owned(),
+            ..Manual::default()
+        };
+        return (manual, vec![too_many(root)]);
+    };
     let tree = Tree {
         root,
-        files: files_below(&root.join(&folder)),
         folder,
+        files,
     };
     let summary = read(root, &tree.folder.join("SUMMARY.md"));
     let listed = summary.is_ok();
@@ -89,6 +101,17 @@ fn no_manual(root: &Path, why: &str) -> Problem {
         format!("`{}` holds no manual: `book.toml`: {why}", root.display()),
     )
     .hint("`opsbook init DIR` writes a small manual to begin with")
+}
+
+fn too_many(root: &Path) -> Problem {
+    let root = root.display();
+    Problem::bare(
+        "no-manual",
+        format!(
+            "`{root}` has no `book.toml`, and more than {MAX_FILES} files and folders below it"
+        ),
+    )
+    .hint("name the folder of the manual; with a `book.toml` in it, it may be of any size")
 }
 
 fn no_summary(book: &Arc<Source>, settings: &Settings, why: &str) -> Problem {
@@ -192,15 +215,21 @@ impl Tree<'_> {
     }
 }
 
-/// Relative to the folder; hidden files and folders, and built books, are left out.
-fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
+/// Relative to the folder; hidden files and folders, and built books, are left out. Nothing
+/// where there are more than `most` entries.
+fn files_below(folder: &Path, most: usize) -> Option<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
+    let mut seen = 0;
     let mut folders = vec![PathBuf::new()];
     while let Some(below) = folders.pop() {
         let Ok(entries) = fs::read_dir(folder.join(&below)) else {
             continue;
         };
         for entry in entries.flatten() {
+            seen += 1;
+            if seen > most {
+                return None;
+            }
             let name = entry.file_name();
             let path = below.join(&name);
             let Ok(kind) = entry.file_type() else {
@@ -216,7 +245,7 @@ fn files_below(folder: &Path) -> BTreeSet<PathBuf> {
             }
         }
     }
-    found
+    Some(found)
 }
 
 /// Files that pages include, each read once.
@@ -326,6 +355,18 @@ mod tests {
         ]);
         assert_eq!(pages, ["docs/a.md: First", "docs/b.md: Second"]);
         assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_is_given_up_where_it_holds_too_much() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.md", "b.txt", "c/d.md", ".hidden", "target/x"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let files = |most| files_below(folder.path(), most).map(|files| files.len());
+        assert_eq!([files(6), files(5)], [Some(3), None]);
     }
 
     #[test]
