@@ -80,7 +80,15 @@ if wants filetype; then
   fi
 fi
 if wants mode owner group uid gid size; then
-  if ob_stat=$(LC_ALL=C stat -c '%a %u %g %s %U:%G' -- "$ob_path" 2>/dev/null); then
+  # of several files, one stat has looked already
+  case ${ob_stats-} in
+    *" $ob_path$ob_lf"*)
+      ob_stat=${ob_stats%%" $ob_path$ob_lf"*}
+      ob_stat=${ob_stat##*"$ob_lf"}
+      ;;
+    *) ob_stat='' ;;
+  esac
+  if [ -n "$ob_stat" ] || ob_stat=$(LC_ALL=C stat -c '%a %u %g %s %U:%G' -- "$ob_path" 2>/dev/null); then
     ob_names=${ob_stat#* * * * }
     # shellcheck disable=SC2086 # fields are wanted
     set -- $ob_stat

@@ -38,6 +38,46 @@ fn a_batch_keeps_what_belongs_to_each() {
 }
 
 #[test]
+fn one_look_at_several_files_finds_what_a_look_at_each_does() {
+    let node = plain();
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for (name, mode) in [("a", 0o640), ("b", 0o4755), ("a b", 0o600), ("ab", 0o444)] {
+        std::fs::write(at(name), name).unwrap();
+        std::fs::set_permissions(at(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    std::fs::set_permissions(at("."), PermissionsExt::from_mode(0o700)).unwrap();
+    std::os::unix::fs::symlink("a", at("link")).unwrap();
+    let expected = [
+        ("a", "mode: '0640', size: 1"),
+        ("b", "mode: '4755', size: 1"),
+        ("a b", "mode: '0600', size: 3"),
+        ("ab", "mode: '0444', size: 2"),
+        ("link", "mode: '0777', filetype: symlink"),
+        ("none", "exists: false, mode: '0777'"),
+        (".", "filetype: directory, mode: '0700'"),
+    ];
+    let checks = expected.map(|(name, what)| one(&format!("file: {{'{}': {{{what}}}}}", at(name))));
+    let all: Vec<&Assertion> = checks.iter().collect();
+    let batch = Batch::new(&all);
+    assert!(
+        batch
+            .text
+            .contains("\"$a0_path\" \"$a1_path\" \"$a3_path\""),
+        "{}",
+        batch.text
+    );
+    for shell in shells() {
+        let (status, out, err) = run(&node, &shell, &batch);
+        let facts = batch.split(status, &out, &err);
+        for (check, facts) in checks.iter().zip(facts) {
+            let decision = check.decide(&facts.unwrap());
+            assert_eq!(decision, Decision::Holds, "{shell:?} {}", check.name());
+        }
+    }
+}
+
+#[test]
 fn what_was_stopped_is_not_known() {
     let node = plain();
     let checks = [
