@@ -27,6 +27,8 @@ case " $ob_saved " in
   *) ob_all= ;;
 esac
 ob_keep() {
+  [ -z "$ob_kept" ] || return 0
+  ob_kept=1
   set +eu
   unset IFS
   if [ "$ob_all" ]; then
@@ -58,5 +60,8 @@ if [ -e "$ob_step/values" ]; then . "$ob_step/values"; : >"$ob_step/values"; fi
 # What a step set itself is nearer than what the node was given.
 if [ -f "$ob_step/../../state" ]; then . "$ob_step/../../state"; else cd "$ob_step/../.."; fi
 if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
+ob_kept=
 trap 'ob_status=$?; ob_keep; exit $ob_status' 0
 . "$ob_step/script"
+# The script may have a trap of its own in the place of that one.
+ob_status=$?; ob_keep; exit $ob_status

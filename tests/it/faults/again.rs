@@ -85,6 +85,18 @@ fn f1_a_set_up_that_fails_when_it_is_repeated_leaves_what_was_done_done() {
 }
 
 #[test]
+fn a_trap_of_its_own_does_not_cost_a_step_its_variables() {
+    let project = Project::new(&page(
+        "```sh step\ntrap 'echo \"bye $?\"' EXIT\nkept=7\n```\n```text expect\nbye 0\n```\n\n\
+         ```bash step\ntrap 'echo bash' EXIT\necho \"$kept\"\nkept=8\n```\n```text expect\n7\nbash\n```\n\n\
+         ```sh step exit=3\necho \"$kept\"\nkept=9\nexit 3\n```\n```text expect\n8\n```\n\n\
+         ```sh step\necho \"$kept\"\n(exit 4)\n```\n```text expect\n9\n```\n",
+    ));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    assert_eq!(project.ended(4).exit, Some(4));
+}
+
+#[test]
 fn transcripts_show_standard_error_and_take_the_words_of_a_step() {
     let project = Project::new(&page(
         "```console step exit=2\n$ echo out; echo oh >&2; (exit 2)\nout\noh\n```\n\n\
