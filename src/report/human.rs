@@ -11,6 +11,9 @@ use crate::event::{Event, Evidence, Status, Stream, What};
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
+/// Processes left behind that are shown one by one.
+const LEFT_SHOWN: usize = 10;
+
 /// Prints events as they come.
 pub struct Human<W> {
     out: W,
@@ -188,16 +191,7 @@ impl<W: Write> Human<W> {
                 };
                 self.line(node, format_args!("  the node has rebooted, {how}"))?;
             }
-            What::LeftBehind { processes } => {
-                for process in processes {
-                    self.line(
-                        node,
-                        format_args!(
-                            "  {DIM}still running: step, process, command:{DIM:#} {process}"
-                        ),
-                    )?;
-                }
-            }
+            What::LeftBehind { processes } => self.left(node, processes)?,
             What::StepEnded(ended) => {
                 self.evidence(node, &ended.evidence)?;
                 let style = status_style(ended.status);
@@ -262,6 +256,22 @@ impl<W: Write> Human<W> {
             .get(&(node.to_owned(), number))
             .cloned()
             .unwrap_or_default()
+    }
+
+    fn left(&mut self, node: &str, processes: &[String]) -> io::Result<()> {
+        for process in processes.iter().take(LEFT_SHOWN) {
+            self.line(
+                node,
+                format_args!("  {DIM}still running: step, process, command:{DIM:#} {process}"),
+            )?;
+        }
+        match processes.len().checked_sub(LEFT_SHOWN) {
+            None | Some(0) => Ok(()),
+            Some(more) => self.line(
+                node,
+                format_args!("  {DIM}and {more} more, which the journal names{DIM:#}"),
+            ),
+        }
     }
 
     fn evidence(&mut self, node: &str, evidence: &[Evidence]) -> io::Result<()> {
