@@ -1,7 +1,7 @@
 //! What `opsbook test` costs, start of the process included, beside its floor: one `ssh` for
 //! each node that carries the same questions in one sequential script. Prints ratios of one
-//! run. Words choose: `one`, `delay`, `fleet` (or `50x20`, `200x5`), `list`, `memory`,
-//! `thousand`. `OPSBOOK` names another binary to measure.
+//! run. Words choose: `one`, `delay`, `fleet` (or `50x20`, `200x5`, each
+//! also with `-curve`), `list`, `memory`, `thousand`. `OPSBOOK` names another binary to measure.
 
 #![allow(
     clippy::unwrap_used,
@@ -42,8 +42,11 @@ fn main() {
         delay();
     }
     for (count, each) in [(50, 20), (200, 5)] {
-        if words.want("fleet") || words.name(&format!("{count}x{each}")) {
-            fleet(count, each);
+        let all = words.want("fleet") || words.name(&format!("{count}x{each}"));
+        for (more, curve) in [("", false), ("-curve", true)] {
+            if all || words.name(&format!("{count}x{each}-curve")) && curve {
+                fleet(count, each, more, curve);
+            }
         }
     }
     if words.want("list") {
@@ -172,20 +175,18 @@ fn know(server: &Sshd, port: u16) {
     std::fs::write(&path, format!("{known}[127.0.0.1]:{port} {key}")).unwrap();
 }
 
-fn fleet(count: usize, each: usize) {
+fn fleet(count: usize, each: usize, name: &str, curve: bool) {
     const AT_ONCE: usize = 32;
     let Some(servers) = servers(count) else {
         return;
     };
     let questions = questions(each);
     let parallel = AT_ONCE.to_string();
-    for (name, curve) in [("", false), ("-curve", true)] {
-        let manual = manual(&nodes(&servers, Way { port: None, curve }), &questions);
-        let one = |server: &Sshd| ssh(server, Way::default(), &questions);
-        let floor = || side_by_side(&servers, AT_ONCE, one);
-        let ours = || test(manual.path(), &["--parallel", &parallel]);
-        compare(3, floor, ours).found(&format!("fleet-{count}x{each}{name}"));
-    }
+    let manual = manual(&nodes(&servers, Way { port: None, curve }), &questions);
+    let one = |server: &Sshd| ssh(server, Way::default(), &questions);
+    let floor = || side_by_side(&servers, AT_ONCE, one);
+    let ours = || test(manual.path(), &["--parallel", &parallel]);
+    compare(3, floor, ours).found(&format!("fleet-{count}x{each}{name}"));
 }
 
 fn list() {
