@@ -1,0 +1,213 @@
+//! A step of the procedure around it: a script, a delivery, a file, or something that a
+//! person does.
+
+use super::{Answers, Assembly, Of};
+use crate::manual::attributes::Attributes;
+use crate::manual::contract;
+use crate::manual::fence::Tag;
+use crate::manual::script::{interpreter, script};
+use crate::manual::{Block, Delivery, DeliveryFrom, On, Script, Step, Work};
+use crate::source::{Problem, Span};
+
+impl Assembly<'_> {
+    pub(super) fn script_step(
+        &mut self,
+        block: usize,
+        tag: &Tag<'_>,
+        attributes: Attributes,
+        title: String,
+    ) {
+        let Some(mut script) = self.script(block, tag) else {
+            self.answers = Some(Answers::Broken);
+            return;
+        };
+        self.transcript_exit(tag, &attributes, &mut script);
+        self.step(block, tag, attributes, title, Work::Script(script));
+    }
+
+    pub(super) fn deliver(
+        &mut self,
+        block: usize,
+        tag: &Tag<'_>,
+        attributes: Attributes,
+        title: String,
+    ) {
+        self.must_be_yaml(block, tag);
+        let place = self.span(&tag.range);
+        let mut work = contract::deliveries(&self.blocks[block].text, &place, self.problems);
+        for delivery in &mut work {
+            let (DeliveryFrom::File(from)
+            | DeliveryFrom::Tree(from)
+            | DeliveryFrom::Template(from)) = &mut delivery.from
+            else {
+                continue;
+            };
+            *from = self.placeholders().in_name(from);
+            delivery.to = self.placeholders().in_name(&delivery.to);
+        }
+        self.step(block, tag, attributes, title, Work::Deliver(work));
+    }
+
+    pub(super) fn file(
+        &mut self,
+        block: usize,
+        tag: &Tag<'_>,
+        attributes: Attributes,
+        title: String,
+    ) {
+        let place = self.span(&tag.range);
+        let to = if let Some(name) = &attributes.bundle_name {
+            name.value.clone()
+        } else {
+            self.problems.push(
+                Problem::error("file-without-name", place.clone(), "this file has no name")
+                    .hint("add `as=NAME`, its name in the bundle"),
+            );
+            String::new()
+        };
+        let delivery = Delivery {
+            span: place,
+            from: DeliveryFrom::Inline(self.placeholders().in_template(&self.blocks[block].text)),
+            to,
+            mode: attributes.mode.unwrap_or(0o600),
+        };
+        self.step(block, tag, attributes, title, Work::Deliver(vec![delivery]));
+    }
+
+    pub(super) fn manual(
+        &mut self,
+        block: usize,
+        tag: &Tag<'_>,
+        attributes: Attributes,
+        title: String,
+    ) {
+        let text = self.blocks[block].text.text.trim();
+        let text = self.placeholders().in_name(text);
+        if text.is_empty() {
+            self.empty(tag);
+        }
+        self.step(block, tag, attributes, title, Work::Manual(text));
+    }
+
+    fn step(
+        &mut self,
+        block: usize,
+        tag: &Tag<'_>,
+        attributes: Attributes,
+        title: String,
+        work: Work,
+    ) {
+        self.answers = Some(Answers::Broken);
+        let Some(procedure) = self.procedure_here(tag) else {
+            return;
+        };
+        if let Work::Script(_) = work {
+            self.answers = Some(Answers::Step { procedure });
+        }
+        let number = self.found.procedures[procedure].steps.len() + 1;
+        let id = &self.found.procedures[procedure].id;
+        let step = attributes.id.as_ref().map(|id| id.value.clone());
+        self.blocks[block].name = match &step {
+            Some(step) => format!("{id}/{step}"),
+            None => format!("{id}/{number}"),
+        };
+        let span = self.step_span(tag, &attributes);
+        self.found.procedures[procedure].steps.push(Step {
+            number,
+            id: step,
+            title,
+            span,
+            block,
+            work,
+            on: attributes.on.unwrap_or(On::Node),
+            sudo: attributes.sudo,
+            timeout: attributes.timeout,
+            confirm: attributes.confirm,
+            capture: attributes.capture,
+            exit: attributes.exit.unwrap_or_else(|| vec![0]),
+            reboot: attributes.reboot,
+            setup: attributes.setup,
+            expect: None,
+            checks: Vec::new(),
+        });
+    }
+
+    /// `exit=` on a transcript of one command is that command's status; with more, each shows
+    /// its own.
+    pub(super) fn transcript_exit(
+        &mut self,
+        tag: &Tag<'_>,
+        attributes: &Attributes,
+        script: &mut Script,
+    ) {
+        let (Some(exit), [first, more @ ..]) = (&attributes.exit, &mut script.commands[..]) else {
+            return;
+        };
+        match exit[..] {
+            [status] if more.is_empty() && first.exit == 0 => first.exit = status,
+            _ => self.problems.push(
+                Problem::error(
+                    "exit-of-transcript",
+                    self.span(&tag.range),
+                    "the statuses of a transcript stand in it",
+                )
+                .hint("write `exit N` below the command"),
+            ),
+        }
+    }
+
+    pub(super) fn step_span(&self, tag: &Tag<'_>, attributes: &Attributes) -> Span {
+        match &attributes.id {
+            Some(id) => id.span.clone(),
+            None => self.span(&tag.range),
+        }
+    }
+
+    /// The procedure that a step at this place belongs to.
+    fn procedure_here(&mut self, tag: &Tag<'_>) -> Option<usize> {
+        let problem = match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Procedure(index)) => return Some(*index),
+            Some(Of::Broken) => return None,
+            Some(Of::Group(index)) => {
+                let group = &self.found.groups[*index];
+                Problem::error(
+                    "step-outside-procedure",
+                    self.span(&tag.range),
+                    format!("a `{}` in the group of checks `{}`", tag.role.name(), group.id),
+                )
+                .note(group.span.clone(), "the group begins here")
+            }
+            None => Problem::error(
+                "step-outside-procedure",
+                self.span(&tag.range),
+                format!("this `{}` stands outside any procedure", tag.role.name()),
+            )
+            .hint("a procedure reaches from its contract to the next heading of the same or a higher level"),
+        };
+        self.problems.push(problem);
+        None
+    }
+
+    pub(super) fn script(&mut self, block: usize, tag: &Tag<'_>) -> Option<Script> {
+        let Block { language, text, .. } = &self.blocks[block];
+        if text.text.trim().is_empty() {
+            self.empty(tag);
+            return None;
+        }
+        let Some(interpreter) = interpreter(language) else {
+            self.problems.push(
+                Problem::error(
+                    "wrong-language",
+                    self.blocks[block].span.clone(),
+                    format!("a `{}` in `{language}` cannot run", tag.role.name()),
+                )
+                .hint("the language names the interpreter: `sh`, `bash`, `python`, …"),
+            );
+            return None;
+        };
+        let mut problems = Vec::new();
+        let script = script(interpreter, text, self.placeholders(), &mut problems);
+        self.problems.append(&mut problems);
+        Some(script)
+    }
+}
