@@ -33,10 +33,12 @@ obb_ours() {
 # Is anything of the run alive? live | stale | unknown
 obb_alive() {
   command -v flock >/dev/null 2>&1 || { echo unknown; return; }
-  if [ ! -e "$1/live" ]; then echo stale
-  elif (flock -n -x 9) 9<"$1/live" 2>/dev/null; then echo stale
-  else echo live; fi
+  # What ends together with its session takes a moment.
+  if [ ! -e "$1/live" ] || obb_free "$1" || { sleep 0.5 || sleep 1; obb_free "$1"; } 2>/dev/null
+  then echo stale; else echo live; fi
 }
+
+obb_free() { (flock -n -x 9) 9<"$1/live" 2>/dev/null; }
 
 # Is its controller alive? Only then may nobody else go on with it.
 obb_held() {
