@@ -290,15 +290,20 @@ impl<'a> Round<'a> {
         }
     }
 
-    /// The run that has begun; one that was killed before it had is no run.
+    /// The run that has begun; one that was killed before it had is no run, and a rival that
+    /// began one of its own in the same moment has less to tell.
     fn find_run(&mut self) {
         let root = self.root();
-        let begun =
-            |run: &String| journal::read(&root, run).is_ok_and(|record| record.started().is_some());
-        self.run = self
-            .run
-            .take()
-            .or_else(|| journal::runs(&root).into_iter().find(begun));
+        let events = |run: &String| {
+            let record = journal::read(&root, run).ok()?;
+            record.started()?;
+            Some(record.events.len())
+        };
+        self.run = self.run.take().or_else(|| {
+            let runs = journal::runs(&root).into_iter();
+            let begun = runs.filter_map(|run| Some((events(&run)?, run)));
+            begun.max().map(|(_, run)| run)
+        });
     }
 
     /// Do the journal and the node agree after this controller?
