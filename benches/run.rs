@@ -21,7 +21,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use bench::sshd::{Sshd, or_skip};
-use bench::{Way, Words, compare, feed, measured, opsbook_well, peak, ssh};
+use bench::{Way, Words, compare, feed, measured, opsbook_well, peak, peak_of_logins, ssh};
 
 /// Both sides alike, and cheap: what opsbook adds is not to hide behind the key exchange.
 const WAY: Way = Way {
@@ -124,10 +124,10 @@ fn output(root: &Path, server: &Sshd) {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let most = peak(&mut child);
+    let (on_node, most) = peak_of_logins(server, || peak(&mut child));
     let ended = child.wait().unwrap();
-    let said = format!("on the controller; {ended}");
-    measured::found("output", most, &said);
+    measured::found("output", most, &format!("on the controller; {ended}"));
+    measured::found("output-node", on_node, "the most at one moment, summed");
 }
 
 fn project(root: &Path, server: &Sshd, page: &str) {

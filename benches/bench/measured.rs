@@ -55,11 +55,12 @@ const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one scrip
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 24] = [
+pub const ROWS: [Row; 25] = [
     row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.6, "run -- steps"),
     row("files", RUN, "200 files delivered", Unit::Times("`tar \\| ssh tar`"), 1.5, "run -- files"),
     row("large", RUN, "one file of 256 MiB delivered", Unit::Times("`scp -O`"), 1.3, "run -- large"),
     row("output", RUN, "a step that prints 5 GB: memory of opsbook", Unit::Mebibytes, 64.0, "run -- output"),
+    row("output-node", RUN, "the same: memory on the node, all processes of the session and the step", Unit::Mebibytes, 64.0, "run -- output"),
     row("one", TEST, "one node, 100 mixed checks", ONE_SSH, 1.0, "suite -- one"),
     row("one-curve", TEST, "the same, both with curve25519", ONE_SSH, 1.0, "suite -- one"),
     row("delay", TEST, "the same at a round trip of 50 ms", ONE_SSH, 1.1, "suite -- delay"),
@@ -190,10 +191,17 @@ impl Unit {
 
 /// The most memory that a process has held until now, in KiB.
 pub fn high_water(process: &str) -> Option<f64> {
+    memory(process, "VmHWM:")
+}
+
+/// The memory that a process holds now, in KiB.
+pub fn resident(process: &str) -> Option<f64> {
+    memory(process, "VmRSS:")
+}
+
+fn memory(process: &str, what: &str) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 

@@ -11,7 +11,7 @@ pub mod measured;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use sshd::{Special, Sshd, or_skip, user};
@@ -204,6 +204,39 @@ pub fn timed(work: impl FnOnce()) -> Duration {
 fn middle(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times[times.len() / 2]
+}
+
+/// The most memory that the processes of logins on a server hold at once while something
+/// runs, in MiB: the sum of what each holds, without `sshd` itself.
+pub fn peak_of_logins<T>(server: &Sshd, work: impl FnOnce() -> T) -> (f64, T) {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let sampler = scope.spawn(|| {
+            let mut peak: f64 = 0.0;
+            while !over.load(Ordering::Relaxed) {
+                let all = logins(server);
+                let held = all.iter().filter_map(|process| measured::resident(process));
+                peak = peak.max(held.sum());
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            peak / 1024.0
+        });
+        let result = work();
+        over.store(true, Ordering::Relaxed);
+        (sampler.join().unwrap(), result)
+    })
+}
+
+/// What runs in a login on a server, detached processes too: known by their home directory.
+fn logins(server: &Sshd) -> Vec<String> {
+    let home = format!("HOME={}", server.home().display());
+    let here = |process: &String| {
+        let environ = std::fs::read(format!("/proc/{process}/environ")).unwrap_or_default();
+        let mut variables = environ.split(|byte| *byte == 0);
+        variables.any(|variable| variable == home.as_bytes())
+    };
+    let all = sshd::processes().map(|process| process.to_string());
+    all.filter(here).collect()
 }
 
 /// The most memory that a process holds until it ends, in MiB.
