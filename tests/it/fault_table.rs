@@ -205,9 +205,10 @@ const TABLE: [Fault; 29] = [
         id: "F17",
         fault: "a step that prints without end",
         promise: "memory stays flat; what is kept ends at a cap, with a mark",
-        tiers: "T0",
+        tiers: "T0, T2",
         tests: &[
             "f17_much_output_is_kept_to_a_cap_in_flat_memory",
+            "f17_a_step_that_prints_more_than_the_disk_holds_ends_well",
             "output_over_the_limit_is_stopped_there",
         ],
         open: "",

@@ -185,7 +185,7 @@ obb_aside() {
 obb_ready() {
   if [ "$obb_rec" ] && [ -e "/proc/$obb_rec/exe" ]; then return 0; fi
   obb_p=$ob_d/go.$ob_id
-  mkfifo "$obb_p" "$obb_p.n" && true >"$obb_p.n.w" && command exec 9<>"$obb_p" || return 1
+  mkfifo "$obb_p" "$obb_p.n" "$obb_p.n.w" && command exec 9<>"$obb_p" || return 1
   umask "$obb_umask"
   ( trap - HUP TERM INT PIPE
     exec $obb_setsid sh "$obb_dir/recorder" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_p" "$obb_p.n"

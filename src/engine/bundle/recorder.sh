@@ -15,7 +15,7 @@
 cap=67108864
 bundle=$1 name=$2 boot=$3 session=$4 next=$6
 cd "$bundle/steps" || exit 1
-exec 9<"$5" 5<>"$next" 4>>"$next.w" 3<"$next.w" || exit 1
+exec 9<"$5" 5<>"$next" 4<>"$next.w" 3<"$next.w" || exit 1
 trap '' HUP INT QUIT PIPE
 if command -v setsid >/dev/null 2>&1; then setsid=setsid; else setsid=; fi
 nn=; p=; hired=0
@@ -60,25 +60,47 @@ cut_off() {
   if [ "$e" -gt $cap ]; then e=$cap; cut err; fi
 }
 cut() { true >"$nn/cut"; dd if=/dev/null of="$nn/$1" bs=1 seek=$cap count=0 2>/dev/null; }
-# Where its record is gone from under it, the step itself tells.
-over() {
-  if [ ! -d "$nn" ]; then ! alive; return; fi
-  dot=; read -r _ _ _ _ dot 2>/dev/null <"$nn/status"; [ "$dot" = . ]
+# Where the step's own streams stand tells what it has printed, and costs no process: a look
+# each tenth of a second, more often while much comes. The sizes have the last word.
+glance() {
+  a=0 b=0
+  read -r _ a <"/proc/$p/fdinfo/1"; read -r _ b <"/proc/$p/fdinfo/2"
+  grown=$((a+b-seen)) seen=$((a+b)) pause=0.1
+  if [ $grown != 0 ] && { [ "$a" -gt $cap ] || [ "$b" -gt $cap ]; }; then cut_off; pause=0.02
+  elif [ $grown -gt 4194304 ]; then pause=0.02; fi
+}
+# Has a second begun since the last one that was seen? However long a machine sleeps, it
+# counts once.
+second() {
+  read -r u _ </proc/uptime || { sleep 1; return 0; }
+  [ "${u%.*}" != "$now" ] && now=${u%.*}
+}
+over() { dot=; read -r _ _ _ _ dot <"$nn/status"; [ "$dot" = . ]; }
+attend() {
+  t=-1 seen=0 pause=0.1 now=; second
+  until over; do
+    sleep $pause 7<&- || sleep 1 7<&- || return
+    glance
+    second || continue
+    t=$((t+1)); cut_off
+    lives $$ || alive || return
+    # Where its record is gone from under it, the step itself tells.
+    [ -d "$nn" ] || alive || return 0
+    if [ $t -ge "$limit" ]; then true >"$nn/timed-out"; end; return 0; fi
+  done
 }
 
 # The time limits and the cap, of all steps. The recorder may be killed: both hold for as
 # long as anything of the step at hand lives.
 watch() {
-  t=0
-  while sleep 1; do
-    while read -r x y z <&3; do nn=$x p=$y limit=$z t=0; done
-    if [ -z "$nn" ] || over; then lives $$ || return; nn=; continue; fi
-    t=$((t+1)); cut_off
-    lives $$ || alive || return
-    if [ $t -ge "$limit" ]; then true >"$nn/timed-out"; end; lives $$ || return; nn=; fi
+  while [ -z "$nn" ] || attend; do
+    # What a watch that was killed did not read is of steps before.
+    n=0; until [ "$n" -gt $hired ]; do read -r n nn p limit <&3 || return; done
   done
 }
-guard() { watch </dev/null >/dev/null 2>&1 4>&- 5>&- 7<&- 9<&- & w=$!; }
+# It ends where its line does, so it must not hold the other end itself: some shells keep what
+# is closed for a function only.
+guard() { (exec </dev/null >/dev/null 2>&1 4>&- 5>&- 9<&-; watch) & w=$!; }
 
 # A shell for the step to come: which one that is, it is told by a line of NEXT with its
 # number. It ends when the recorder does.
@@ -144,7 +166,7 @@ while IFS='|' read -r id nn limit accepted shell exec saved <&9; do
     echo "$id 0 c FAILED its processes cannot be written down: the disk is full, or the record gone" 1<>"$session/f"
     continue
   fi
-  { lives "$w" && echo "$nn $p $limit" >&4; } || guard
+  { lives "$w" && echo "$hired $nn $p $limit" >&4; } || guard
   echo "$hired|$nn|$shell|$saved|$exec" >&5
   wait "$p"; s=$?
   conclude || break

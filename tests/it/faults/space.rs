@@ -67,6 +67,26 @@ fn f7_a_full_disk_under_a_step_that_prints_is_never_ok() {
     assert_ne!(project.ended(1).status, Status::Ok);
 }
 
+/// Many times the disk, from writers as fast as there are; nothing of it hurts the step.
+#[test]
+fn f17_a_step_that_prints_more_than_the_disk_holds_ends_well() {
+    let page = "# Page\n\n```yaml procedure\nid: p\ntimeout: 5m\n```\n\n```sh step id=zeros\nhead -c 4G /dev/zero\necho 1 > \"$HOME/ran\"\n```\n\n```sh step id=yes\nsleep 2\nyes 'a longer line for yes' | head -c 4G >&2\necho 2 >> \"$HOME/ran\"\n```\n";
+    let Some((node, project)) = or_skip("T2", small("1g", page)) else {
+        return;
+    };
+    let said = project.opsbook(&["run", "p", "far"]).ends(0);
+    said.has("more than 1 MiB");
+    let ran = fs::read_to_string(node.home().join("ran")).unwrap();
+    assert_eq!(ran, "1\n2\n");
+    let history = node.home().join(".opsbook/history");
+    let run = fs::read_dir(history).unwrap().next().unwrap().unwrap();
+    for (step, stream) in [("1", "out"), ("2", "err")] {
+        let kept = run.path().join(step);
+        assert_eq!(fs::metadata(kept.join(stream)).unwrap().len(), 64 << 20);
+        assert!(kept.join("cut").exists());
+    }
+}
+
 #[test]
 fn f8_a_journal_that_cannot_be_written_stops_the_run_before_the_next_step() {
     let Some(()) = or_skip("T2", tier::t2()) else {
