@@ -95,6 +95,13 @@ impl From<ScopeError> for Halt {
     }
 }
 
+/// What the journal of a run that goes on says of its steps.
+struct Before {
+    /// The latest status of each that was started; none where it has no end.
+    statuses: std::collections::BTreeMap<usize, Option<Status>>,
+    unknown: std::collections::BTreeSet<usize>,
+}
+
 /// Where a node's bundle is, absolute.
 #[must_use]
 pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
@@ -330,46 +337,86 @@ impl NodeRun<'_> {
 
     async fn steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
         let plan = self.plan;
-        let statuses = resume
-            .map(|record| record.steps(&plan.node.name))
-            .unwrap_or_default();
-        let unknown = resume
-            .map(|record| record.unknown(&plan.node.name))
-            .unwrap_or_default();
+        let Some(record) = resume else {
+            for step in plan.steps.iter().filter(|step| step.number >= first) {
+                self.turn(step).await?;
+            }
+            return Ok(());
+        };
+        let before = Before {
+            statuses: record.steps(&plan.node.name),
+            unknown: record.unknown(&plan.node.name),
+        };
+        let mut first = first;
+        let under_way = self.under_way(&before).await?;
+        for number in &under_way {
+            self.again(&plan.steps[number - 1], first, &before).await?;
+            if *number == first {
+                first += 1;
+            }
+        }
+        // Set-up is idempotent, and what comes after may need it again.
+        let set_up_for = if first <= plan.steps.len() { first } else { 0 };
         for step in &plan.steps {
-            let before = statuses.get(&step.number);
-            if step.number < first {
-                // Set-up is idempotent, and what comes after may need it again.
-                if !(resume.is_some() && step.setup && first <= plan.steps.len()) {
-                    continue;
-                }
+            let due = step.number >= first || (step.setup && step.number < set_up_for);
+            if due && !under_way.contains(&step.number) {
+                self.again(step, first, &before).await?;
             }
-            // A step with no end in the journal may be under way, or done, on the node.
-            self.resuming = before.is_some();
-            self.rerun = step.number < first || matches!(before, Some(Some(_)));
-            self.unknown = step.number >= first && unknown.contains(&step.number);
-            let interrupted = *self.options.interrupts.borrow() > 0;
-            if self.hold || interrupted {
-                return Err(Halt::end(
-                    Status::Stopped,
-                    format!("stopped before step {}", step.label()),
-                ));
+        }
+        Ok(())
+    }
+
+    /// The steps that an earlier controller started and that run on by themselves. They come
+    /// to their end before anything else is started beside them.
+    async fn under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
+        let mut under_way = Vec::new();
+        for step in &self.plan.steps {
+            let open = before.statuses.get(&step.number) == Some(&None)
+                || before.unknown.contains(&step.number);
+            if open && self.runs(step).await? {
+                under_way.push(step.number);
             }
-            self.touched = true;
-            if step.number < first {
-                // It must not forget what the steps after it have set.
-                let mut again = step.clone();
-                again.saved.clone_from(&plan.steps[first - 2].saved);
-                self.step(&again).await?;
-            } else {
-                self.step(step).await?;
-            }
-            if self.options.stop_after == Some(step.number) && step.number < plan.steps.len() {
-                return Err(Halt::end(
-                    Status::Stopped,
-                    format!("stopped after step {}, as asked", step.label()),
-                ));
-            }
+        }
+        Ok(under_way)
+    }
+
+    /// A step in a run that goes on.
+    async fn again(
+        &mut self,
+        step: &PlannedStep,
+        first: usize,
+        before: &Before,
+    ) -> Result<(), Halt> {
+        let status = before.statuses.get(&step.number);
+        // A step with no end in the journal may be under way, or done, on the node.
+        self.resuming = status.is_some();
+        self.rerun = step.number < first || matches!(status, Some(Some(_)));
+        self.unknown = step.number >= first && before.unknown.contains(&step.number);
+        if step.number >= first {
+            return self.turn(step).await;
+        }
+        // It must not forget what the steps after it have set.
+        let mut again = step.clone();
+        again.saved.clone_from(&self.plan.steps[first - 2].saved);
+        self.turn(&again).await
+    }
+
+    /// A step, where nobody has asked to stop before it.
+    async fn turn(&mut self, step: &PlannedStep) -> Result<(), Halt> {
+        let interrupted = *self.options.interrupts.borrow() > 0;
+        if self.hold || interrupted {
+            return Err(Halt::end(
+                Status::Stopped,
+                format!("stopped before step {}", step.label()),
+            ));
+        }
+        self.touched = true;
+        self.step(step).await?;
+        if self.options.stop_after == Some(step.number) && step.number < self.plan.steps.len() {
+            return Err(Halt::end(
+                Status::Stopped,
+                format!("stopped after step {}, as asked", step.label()),
+            ));
         }
         Ok(())
     }

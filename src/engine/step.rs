@@ -230,8 +230,32 @@ impl NodeRun<'_> {
     }
 
     async fn was_started(&mut self, step: &PlannedStep, label: &str) -> Result<bool, Halt> {
+        Ok(self.state(step, label).await? != StepState::NotStarted)
+    }
+
+    /// Whether the step, or one of its commands, runs at this moment.
+    pub(super) async fn runs(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
+        let PlannedWork::Script(script) = &step.work else {
+            return Ok(false);
+        };
+        let mut labels = vec![step.number.to_string()];
+        if !script.commands().is_empty() {
+            let commands = 1..=script.commands().len();
+            labels = commands.map(|k| format!("{}-{k}", step.number)).collect();
+        }
+        for label in labels {
+            match self.state(step, &label).await? {
+                StepState::Running(_) => return Ok(true),
+                StepState::NotStarted => return Ok(false),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    async fn state(&mut self, step: &PlannedStep, label: &str) -> Result<StepState, Halt> {
         match self.bundle_of(step.on, step.sudo.as_ref()).await {
-            Ok(bundle) => Ok(bundle.state(label).await? != StepState::NotStarted),
+            Ok(bundle) => Ok(bundle.state(label).await?),
             Err(_) => Err(Halt::error("the record of the step cannot be read")),
         }
     }

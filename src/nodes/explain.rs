@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::{Evaluated, Node, Nodes, Origin, Ssh, Transport, secret};
-use crate::source::{Problem, Span, is_hidden};
+use crate::source::{Problem, Span, is_hidden, visible};
 use crate::yaml::{self, Value, Yaml};
 
 /// One value of a node, explained.
@@ -262,7 +262,7 @@ impl std::fmt::Display for Ssh {
 fn shown(value: &Yaml) -> String {
     if let Some(reference) = secret::reference(value) {
         return match reference {
-            Ok(reference) => format!("secret ({reference})"),
+            Ok(reference) => visible(&format!("secret ({reference})")),
             Err(_) => "secret".to_owned(),
         };
     }

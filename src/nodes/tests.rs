@@ -539,6 +539,16 @@ fn secrets_stay_references() {
 }
 
 #[test]
+fn what_a_terminal_would_not_show_is_shown_of_a_reference_too() {
+    let node = evaluated(r#"a: {secret: {command: [pass, "p\t\e[2J\u202e"]}}"#, &[]);
+    let values = explain::explain(&node, &[]).unwrap();
+    assert_eq!(
+        values[0].shown,
+        "secret (command pass p \u{fffd}[2J\u{fffd})"
+    );
+}
+
+#[test]
 fn bombs_are_refused_in_little_time() {
     let mut laughs = vec!["x0: 'ha ha ha ha ha ha ha ha ha ha'".to_owned()];
     laughs.extend(

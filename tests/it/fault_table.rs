@@ -30,6 +30,7 @@ const TABLE: [Fault; 29] = [
             "f1_a_killed_controller_loses_nothing",
             "f1_a_killed_controllers_step_is_attached_to_while_it_runs",
             "f1_a_repeated_set_up_keeps_what_the_steps_after_it_have_set",
+            "f1_what_still_runs_ends_before_a_set_up_is_repeated",
             "f1_a_set_up_that_fails_when_it_is_repeated_leaves_what_was_done_done",
             "random_faults_on_this_machine",
         ],

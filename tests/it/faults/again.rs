@@ -69,6 +69,28 @@ fn f1_a_repeated_set_up_keeps_what_the_steps_after_it_have_set() {
 }
 
 #[test]
+fn f1_what_still_runs_ends_before_a_set_up_is_repeated() {
+    let project = Project::new(&page(
+        "```sh step setup\necho up >> \"$HOME/ran\"\n```\n\n\
+         ```sh step\n: > \"$HOME/began\"\nuntil [ -e \"$HOME/go\" ]; do sleep 0.05; done\n\
+         sleep 1\nkept=7\necho two >> \"$HOME/ran\"\n```\n\n\
+         ```sh step\necho \"$kept\" >> \"$HOME/ran\"\n```\n",
+    ));
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.home("began"));
+    run.signal("KILL");
+    run.wait();
+    let mut resumed = project.opsbook(&["resume"]).start();
+    resumed.until("the step is taken up", |event| {
+        matches!(event.what, opsbook::event::What::StepAttached { .. })
+    });
+    fs::write(project.home("go"), "").unwrap();
+    let said = resumed.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(project.text("ran"), "up\ntwo\nup\n7\n");
+}
+
+#[test]
 fn f1_a_set_up_that_fails_when_it_is_repeated_leaves_what_was_done_done() {
     let project = Project::new(&page(
         "```sh step setup\necho up >> \"$HOME/ran\"\n[ ! -e \"$HOME/down\" ]\n```\n\n\
