@@ -186,6 +186,7 @@ const TABLE: [Fault; 29] = [
         tiers: "imitations of many, and the real one on T1 and T2",
         tests: &[
             "f15_sudo_in_all_its_moods",
+            "f15_sudo_rs_in_all_its_moods",
             "the_sudo_of_this_machine_is_told_apart",
         ],
         open: "",
