@@ -43,12 +43,24 @@ struct Outputs {
     _html: Option<HtmlConfig>,
 }
 
-/// The book's settings, made safe, and what was turned off. Without a `book.toml` they are
-/// the defaults.
-pub(super) fn load(root: &Path) -> Result<(Config, Vec<Problem>), BookError> {
+/// What `book.toml` says, made safe.
+pub(super) struct Settings {
+    pub config: Config,
+    /// What was turned off.
+    pub problems: Vec<Problem>,
+    /// The preprocessors that the book should not be without, and where that is said.
+    pub wanted: Vec<(String, Span)>,
+}
+
+/// The book's settings. Without a `book.toml` they are the defaults.
+pub(super) fn load(root: &Path) -> Result<Settings, BookError> {
     let path = root.join("book.toml");
     if !path.is_file() {
-        return Ok((found_pages(root, unwritten(root)?), Vec::new()));
+        return Ok(Settings {
+            config: found_pages(root, unwritten(root)?),
+            problems: Vec::new(),
+            wanted: Vec::new(),
+        });
     }
     let text = std::fs::read_to_string(&path).map_err(|error| BookError::Io {
         doing: "read",
@@ -58,14 +70,19 @@ pub(super) fn load(root: &Path) -> Result<(Config, Vec<Problem>), BookError> {
     let source = Source::new("book.toml", text);
     let mut config = read(&source).map_err(|problem| BookError::Config(Box::new(problem)))?;
     let mut problems = Vec::new();
-    config
+    let wanted = config
         .update_from_env()
         .and_then(|()| confine(&mut config, &source, &mut problems))
+        .and_then(|()| wanted(&mut config, &source))
         .map_err(|error| {
             let message = format!("cannot use these settings: {error:#}");
             BookError::Config(Box::new(Problem::bare("book-config", message)))
         })?;
-    Ok((found_pages(root, config), problems))
+    Ok(Settings {
+        config: found_pages(root, config),
+        problems,
+        wanted,
+    })
 }
 
 /// Where there is no folder `src`, all pages below the root are meant, as the manual reads it.
@@ -145,6 +162,25 @@ fn confine(
         ));
     }
     Ok(())
+}
+
+/// mdBook makes no book where a preprocessor is not installed. A reader is better off with
+/// one that says what it lacks.
+fn wanted(
+    config: &mut Config,
+    source: &std::sync::Arc<Source>,
+) -> anyhow::Result<Vec<(String, Span)>> {
+    let tables: std::collections::BTreeMap<String, toml::Value> = config.preprocessors()?;
+    let mut wanted = Vec::new();
+    for (name, table) in tables {
+        let ours = ["links", "index", "opsbook"].contains(&name.as_str());
+        if !ours && table.get("optional").is_none() {
+            config.set(format!("preprocessor.{name}.optional"), true)?;
+            let span = find(source, &format!("preprocessor.{name}"));
+            wanted.push((name, span));
+        }
+    }
+    Ok(wanted)
 }
 
 /// What is included goes through our hands as well: the includes come first, always.

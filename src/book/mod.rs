@@ -95,7 +95,11 @@ pub enum BookError {
 
 /// Builds the book of the manual in `root` into `dest`, or where `book.toml` says.
 pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Built, BookError> {
-    let (config, mut problems) = config::load(root)?;
+    let config::Settings {
+        config,
+        mut problems,
+        wanted,
+    } = config::load(root)?;
     let (manual, found) = crate::manual::load(root);
     if manual.pages.is_empty() {
         return Err(no_pages(root, &found));
@@ -106,7 +110,7 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
 
     let (rendered, said) = notices::during(|| render_all(root, config, manual, &staging.path()));
     let rendered = rendered?;
-    problems.extend(notices::problems(said, &problems));
+    problems.extend(notices::problems(said, &problems, &wanted));
     problems.extend(rendered.problems);
 
     let published = !options.strict || problems.is_empty();

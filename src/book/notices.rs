@@ -7,7 +7,7 @@ use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::manual::Page;
-use crate::source::{Problem, Severity};
+use crate::source::{Problem, Severity, Span};
 
 use super::sanitise::Removed;
 
@@ -31,16 +31,35 @@ pub(super) fn during<T>(work: impl FnOnce() -> T) -> (T, Vec<Notice>) {
     (result, said.unwrap_or_default())
 }
 
-/// As problems, without those that the manual already reports with their place.
-pub(super) fn problems(said: Vec<Notice>, known: &[Problem]) -> Vec<Problem> {
+/// As problems, without those that the manual already reports with their place. `wanted` are
+/// the preprocessors that must not be missing.
+pub(super) fn problems(
+    said: Vec<Notice>,
+    known: &[Problem],
+    wanted: &[(String, Span)],
+) -> Vec<Problem> {
     let includes = known.iter().any(|problem| problem.code.contains("include"));
     said.into_iter()
         .filter(|notice| !(includes && is_about_an_include(&notice.message)))
-        .map(|notice| Problem {
-            severity: notice.severity,
-            ..Problem::bare("book", notice.message)
+        .map(|notice| {
+            not_installed(&notice.message, wanted).unwrap_or_else(|| Problem {
+                severity: notice.severity,
+                ..Problem::bare("book", notice.message)
+            })
         })
         .collect()
+}
+
+fn not_installed(message: &str, wanted: &[(String, Span)]) -> Option<Problem> {
+    let (command, rest) = message
+        .strip_prefix("The command `")?
+        .split_once("` for preprocessor `")?;
+    let name = rest.split('`').next()?;
+    let (_, span) = wanted.iter().find(|(wanted, _)| wanted == name)?;
+    let message =
+        format!("the book is made without the preprocessor `{name}`: there is no `{command}`");
+    let problem = Problem::error("no-preprocessor", span.clone(), message);
+    Some(problem.hint("install it, or write `optional = true` under it"))
 }
 
 /// What was taken out of a page, at the place where the page says it, as near as it can be

@@ -415,6 +415,25 @@ fn a_setting_that_mdbook_would_drop_is_an_error_with_its_place() {
 }
 
 #[test]
+fn a_preprocessor_that_is_not_installed_is_named_and_the_book_is_made_without_it() {
+    let project = Project::one_page("# Page\n\nText.\n");
+    let settings =
+        "[book]\nsrc = \"manual\"\n\n[preprocessor.mermaid]\ncommand = \"no-such-mermaid\"\n";
+    project.write("book.toml", settings);
+    let built = project.build();
+    assert!(project.page("page.html").contains("Text."));
+    assert_eq!(
+        drawn(&built),
+        "book.toml:4:2: error: the book is made without the preprocessor `mermaid`: there is no `no-such-mermaid`\n  \
+         |\n4 | [preprocessor.mermaid]\n  |  ^^^^^^^^^^^^^^^^^^^^\n\n\
+         hint: install it, or write `optional = true` under it"
+    );
+    project.write("book.toml", &format!("{settings}optional = true\n"));
+    let said = drawn(&project.build());
+    assert!(said.starts_with("warning: "), "{said}");
+}
+
+#[test]
 fn a_build_never_deletes_what_is_not_a_book() {
     let project = Project::one_page("# P\n");
     project.write("notes/mine.txt", "x");
@@ -447,7 +466,7 @@ fn a_build_that_fails_leaves_the_old_book() {
     assert!(project.page("page.html").contains("First"));
     project.write(
         "book.toml",
-        "[book]\nsrc = \"manual\"\n[preprocessor.none]\ncommand = \"/nonexistent/tool\"\n",
+        "[book]\nsrc = \"manual\"\n[preprocessor.x]\ncommand = \"sh -c '[ $# = 2 ]' sh\"\n",
     );
     let failed = book::build(project.root(), None, &Options::default());
     assert!(matches!(failed, Err(BookError::Render(_))), "{failed:?}");
