@@ -13,4 +13,5 @@ pub mod source;
 pub mod suite;
 pub mod template;
 pub mod vocabulary;
+pub mod wildcard;
 pub mod yaml;

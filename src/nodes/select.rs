@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use super::Nodes;
 use crate::manual::Spanned;
 use crate::source::Problem;
+use crate::wildcard::{fits, is_pattern};
 
 /// One item between commas: all its factors hold.
 struct Item<'a> {
@@ -109,7 +110,7 @@ impl Nodes {
             let groups = self.groups_of(&factor.atom);
             for ((name, node), matching) in self.members.iter().zip(&mut matching) {
                 let holds = match factor.atom {
-                    Atom::Node(pattern) => fits(pattern, name),
+                    Atom::Node(pattern) => fits(pattern.as_bytes(), name.as_bytes()),
                     Atom::Group(_) => node
                         .groups
                         .iter()
@@ -128,7 +129,7 @@ impl Nodes {
         };
         let mut found: HashSet<&str> = self
             .group_names()
-            .filter(|name| fits(pattern, name))
+            .filter(|name| fits(pattern.as_bytes(), name.as_bytes()))
             .collect();
         loop {
             let more: Vec<&str> = self
@@ -219,36 +220,4 @@ fn nothing(written: &str) -> Problem {
         "nothing-selected",
         format!("selector `{written}` selects no node"),
     )
-}
-
-fn is_pattern(name: &str) -> bool {
-    name.contains(['*', '?'])
-}
-
-/// Linear but for the stars, each of which is tried at most once a position.
-fn fits(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut p, mut n) = (0, 0);
-    let mut star = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p, n));
-                p += 1;
-            }
-            Some(&c) if c == b'?' || c == name[n] => {
-                p += 1;
-                n += 1;
-            }
-            _ => match star {
-                Some((at, from)) => {
-                    star = Some((at, from + 1));
-                    p = at + 1;
-                    n = from + 1;
-                }
-                None => return false,
-            },
-        }
-    }
-    pattern[p..].iter().all(|c| *c == b'*')
 }
