@@ -3,6 +3,7 @@
 
 mod bridge;
 pub mod build;
+mod changed;
 mod checks;
 mod context;
 mod error;

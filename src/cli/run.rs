@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 
 use crate::cli::Streams;
+use crate::cli::changed::{changed, moved};
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::launch::{Launch, Manner, launch, sheet};
-use crate::engine::plan_record;
 use crate::event::{RunStarted, Status};
 use crate::journal::{self, Journal, Record};
 use crate::plan::{Plan, Request};
@@ -193,6 +193,7 @@ pub(crate) fn resume(
         return Ok(0);
     }
     let plan = plan_again(context, &started)?;
+    moved(&plan, &started, &record)?;
     let changed = changed(&plan, &started, &record);
     if !changed.is_empty() && !args.accept_changed {
         for line in &changed {
@@ -266,53 +267,6 @@ fn plan_again(context: &Context, started: &RunStarted) -> Result<Plan, Failure> 
     context.plan(&request)
 }
 
-/// What differs in the steps that are still to be done, as lines of a diff.
-fn changed(plan: &Plan, started: &RunStarted, record: &Record) -> Vec<String> {
-    let mut lines = Vec::new();
-    for node in &plan.nodes {
-        let name = &node.node.name;
-        if record.node_status(name) == Some(Status::Ok) {
-            continue;
-        }
-        let Some(before) = started.plans.get(name) else {
-            continue;
-        };
-        let now = plan_record(node);
-        let statuses = record.steps(name);
-        let done =
-            |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
-        let first = (1..=before.steps.len())
-            .find(|number| !done(*number))
-            .unwrap_or(before.steps.len() + 1);
-        let old: String = before
-            .steps
-            .iter()
-            .skip(first - 1)
-            .map(|step| step.text.as_str())
-            .collect();
-        let new: String = now
-            .steps
-            .iter()
-            .skip(first - 1)
-            .map(|step| step.text.as_str())
-            .collect();
-        if old != new {
-            lines.push(format!("--- {name}, as it was when the run was halted"));
-            lines.push(format!("+++ {name}, as the manual says now"));
-            let diff = similar::TextDiff::from_lines(&old, &new);
-            for change in diff.iter_all_changes() {
-                let sign = match change.tag() {
-                    similar::ChangeTag::Delete => '-',
-                    similar::ChangeTag::Insert => '+',
-                    similar::ChangeTag::Equal => ' ',
-                };
-                lines.push(format!("{sign}{}", change.value().trim_end_matches('\n')));
-            }
-        }
-    }
-    lines
-}
-
 /// A run by its name, the latest of a node, or the latest that is halted.
 pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, Failure> {
     let runs = journal::runs(&context.root);
@@ -321,22 +275,24 @@ pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, F
     {
         return Ok(wanted.to_owned());
     }
-    let fits = |run: &&String| {
-        journal::read(&context.root, run).is_ok_and(|record| match (record.started(), wanted) {
-            (Some(started), Some(node)) => started.nodes.iter().any(|name| name == node),
-            (Some(_), None) => record.is_halted(),
-            (None, _) => false,
-        })
+    let fits = |record: &Record| match (record.started(), wanted) {
+        (Some(started), Some(node)) => started.nodes.iter().any(|name| name == node),
+        (Some(_), None) => record.is_halted(),
+        (None, _) => false,
     };
-    runs.iter().rev().find(fits).cloned().ok_or_else(|| {
-        let what = wanted.map_or("no halted run".to_owned(), |node| {
-            format!("no run on `{node}`")
-        });
-        Failure::from(
-            Problem::bare("no-run", format!("{what} in this manual's journals"))
-                .hint("`opsbook history` shows all runs"),
-        )
-    })
+    for run in runs.iter().rev() {
+        // One that cannot be read may be the one that is meant.
+        if fits(&journal::read(&context.root, run)?) {
+            return Ok(run.clone());
+        }
+    }
+    let what = wanted.map_or("no halted run".to_owned(), |node| {
+        format!("no run on `{node}`")
+    });
+    let problem = Problem::bare("no-run", format!("{what} in this manual's journals"));
+    Err(Failure::from(
+        problem.hint("`opsbook history` shows all runs"),
+    ))
 }
 
 /// The operator's own halted run of the same procedure on one of the nodes.

@@ -92,8 +92,11 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
         None => Halt::error(format!("{}: {}", file.span.place(), problem.message)),
     };
     let first = render(&run.options.root, template, &values).map_err(place)?;
-    if !late && open.iter().any(|name| first.used.contains(*name)) {
-        return Ok(None);
+    for name in open.iter().filter(|name| first.used.contains(**name)) {
+        if !late {
+            return Ok(None);
+        }
+        run.scope.captured(name)?;
     }
     let used: Vec<_> = secrets
         .into_iter()

@@ -46,6 +46,12 @@ pub(super) enum Ended {
     Left,
 }
 
+impl Ended {
+    fn unrecorded() -> Ended {
+        Ended::Unknown("its record is gone from the bundle".to_owned())
+    }
+}
+
 impl NodeRun<'_> {
     /// Starts it, or goes on with one that was started before.
     pub(super) async fn execute(&mut self, work: &Execution<'_>) -> Result<Ended, Halt> {
@@ -137,9 +143,7 @@ impl NodeRun<'_> {
         let started = matches!(state, StepState::NotStarted);
         loop {
             state = match state {
-                StepState::NotStarted if !started => {
-                    return Ok(Ended::Unknown("the node lost its record of it".to_owned()));
-                }
+                StepState::NotStarted if !started => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
                     let start = Start {
                         label: &work.label,
@@ -152,9 +156,7 @@ impl NodeRun<'_> {
                     };
                     let step = async { Ok(bundle.step(&start).await?) };
                     match self.watch(work, &bundle, follower, step).await? {
-                        Some(StepState::NotStarted) => {
-                            return Ok(Ended::Unknown("it did not start".to_owned()));
-                        }
+                        Some(StepState::NotStarted) => return Ok(Ended::unrecorded()),
                         Some(state) => state,
                         None => return Ok(Ended::Left),
                     }
@@ -227,7 +229,8 @@ impl NodeRun<'_> {
                     if looks % LOOKS_A_QUESTION == 0 {
                         let now = bundle.state(&work.label).await;
                         let now = now.map_err(Attention::of_started)?;
-                        let over = !matches!(now, StepState::NotStarted | StepState::Running(_));
+                        // It has started: the node's shell does one thing after the other.
+                        let over = !matches!(now, StepState::Running(_));
                         if over && ended {
                             return Ok(Some(now));
                         }

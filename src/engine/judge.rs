@@ -154,12 +154,11 @@ impl NodeRun<'_> {
             return Err(Halt::error("the output cannot be read back"));
         };
         let from = |size: u64| size.saturating_sub(most);
-        let out = bundle
-            .tail(&work.label, "out", from(done.sizes.0), most)
-            .await?;
-        let err = bundle
-            .tail(&work.label, "err", from(done.sizes.1), most)
-            .await?;
+        let (all_out, all_err) = done.sizes;
+        let out = bundle.read(&work.label, "out", from(all_out), all_out);
+        let out = out.await?;
+        let err = bundle.read(&work.label, "err", from(all_err), all_err);
+        let err = err.await?;
         Ok((out, err))
     }
 
@@ -173,15 +172,19 @@ impl NodeRun<'_> {
         let Ok(bundle) = self.bundle_of(work.step.on, user).await else {
             return Err(Halt::error("the output cannot be read back"));
         };
-        let out = bundle.tail(&work.label, "out", 0, COMPARED).await?;
+        let out = bundle.read(&work.label, "out", 0, COMPARED + 1).await?;
+        let cannot = |why: &str| {
+            let cause = format!("what it printed cannot become `{name}`: {why}");
+            Ok(Worked::ended(Status::Failed, cause))
+        };
+        if out.len() as u64 > COMPARED {
+            return cannot("it is more than 4 MiB");
+        }
         let text = String::from_utf8(out)
             .ok()
             .filter(|text| !text.contains('\0'));
         let Some(text) = text else {
-            return Ok(Worked::ended(
-                Status::Failed,
-                format!("what it printed cannot become `{name}`: it is not text"),
-            ));
+            return cannot("it is not text");
         };
         let value = text.trim().to_owned();
         // A secret that a step prints is no value to pass on in the clear.

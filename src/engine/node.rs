@@ -310,7 +310,7 @@ impl NodeRun<'_> {
     fn first_of(&mut self, record: &Record) -> usize {
         let node = self.plan.node.name.as_str();
         for (name, value) in record.captured(node) {
-            self.scope.set(&name, value);
+            self.scope.set_again(&name, value);
         }
         let statuses = record.steps(node);
         let ended =

@@ -1,18 +1,20 @@
 //! The values of one node during a run: what the plan left open is known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::engine::secrets::{SecretError, Secrets};
 use crate::manual::On;
 use crate::nodes::{Node, Text};
 use crate::plan::{Binding, Bound, fill};
-use crate::session::{ValueError, Values};
+use crate::session::{MASK, ValueError, Values};
 
 /// Values that only a run knows, over the node's own.
 #[derive(Clone, Debug, Default)]
 pub struct Scope {
     known: BTreeMap<String, String>,
+    /// Captured by an earlier controller, with a secret in them: the journal has masked it.
+    masked: BTreeSet<String>,
     /// The file with what the steps have set, on the node and here.
     state: [Option<String>; 2],
 }
@@ -26,11 +28,30 @@ pub enum ScopeError {
     Secret(#[from] SecretError),
     #[error("`{0}` is not known yet: the step that captures it has not run")]
     NotCaptured(String),
+    #[error(
+        "`{0}` was captured before, and a secret in it is not kept: start at the step that captures it"
+    )]
+    Masked(String),
 }
 
 impl Scope {
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.masked.remove(name);
         self.known.insert(name.to_owned(), value.into());
+    }
+
+    /// A value that the journal has of an earlier controller.
+    pub fn set_again(&mut self, name: &str, value: String) {
+        if value
+            .as_bytes()
+            .windows(MASK.len())
+            .any(|part| part == MASK)
+        {
+            self.known.remove(name);
+            self.masked.insert(name.to_owned());
+        } else {
+            self.set(name, value);
+        }
     }
 
     /// Checks see what the steps before them have set: the bundle of that side keeps it.
@@ -54,6 +75,18 @@ impl Scope {
         self.known.get(name).map(String::as_str)
     }
 
+    /// A value that has to be there by now.
+    ///
+    /// # Errors
+    /// Where no step of this run has captured it, or what it captured is not known any more.
+    pub fn captured(&self, name: &str) -> Result<&str, ScopeError> {
+        match self.get(name) {
+            Some(text) => Ok(text),
+            None if self.masked.contains(name) => Err(ScopeError::Masked(name.to_owned())),
+            None => Err(ScopeError::NotCaptured(name.to_owned())),
+        }
+    }
+
     /// The values that a script mentions.
     ///
     /// # Errors
@@ -72,9 +105,7 @@ impl Scope {
                     values.insert_secret(&binding.name, secrets.resolve(node, reference).await?)?;
                 }
                 Bound::Captured => {
-                    let text = self.get(&binding.name);
-                    let text = text.ok_or_else(|| ScopeError::NotCaptured(binding.name.clone()))?;
-                    values.insert(&binding.name, text)?;
+                    values.insert(&binding.name, self.captured(&binding.name)?)?;
                 }
             }
         }

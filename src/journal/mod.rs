@@ -4,6 +4,8 @@
 //! for lines that another one follows before there is any. A journal that cannot be written stops the run before its next step.
 
 pub mod results;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
@@ -21,6 +23,8 @@ pub struct Journal {
     file: File,
     run: String,
     seq: u64,
+    /// Its last line may be cut: nothing must come after it.
+    broken: bool,
 }
 
 /// A journal read back.
@@ -44,7 +48,7 @@ pub enum JournalError {
         path: PathBuf,
         cause: std::io::Error,
     },
-    #[error("{path}:{line}: not an event: {cause}")]
+    #[error("{path}:{line}: {cause}")]
     Line {
         path: PathBuf,
         line: usize,
@@ -99,6 +103,7 @@ impl Journal {
             file,
             run: run.to_owned(),
             seq: 0,
+            broken: false,
         })
     }
 
@@ -107,18 +112,18 @@ impl Journal {
     /// # Errors
     /// Where it cannot be read or written, or another opsbook has it open.
     pub fn reopen(root: &Path, run: &str) -> Result<(Journal, Record), JournalError> {
-        let record = read(root, run)?;
-        let path = record.path.clone();
+        let path = folder(root).join(format!("{run}.jsonl"));
         let write = |cause| JournalError::Write {
             path: path.clone(),
             cause,
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .open(&path)
-            .map_err(write)?;
-        lock(&file, run)?;
+        let file = OpenOptions::new().read(true).append(true).open(&path);
+        // Before it is read: another opsbook may be writing its last lines.
+        if let Ok(file) = &file {
+            lock(file, run)?;
+        }
+        let record = read(root, run)?;
+        let mut file = file.map_err(write)?;
         if record.torn {
             let whole = whole_lines(&mut file).map_err(write)?;
             file.set_len(whole).map_err(write)?;
@@ -130,6 +135,7 @@ impl Journal {
                 file,
                 run: run.to_owned(),
                 seq,
+                broken: false,
             },
             record,
         ))
@@ -178,12 +184,18 @@ impl Journal {
             What::StepEnded(ended) => !ended.status.goes_on(),
             _ => true,
         };
-        self.file
-            .write_all(&line)
+        let written = if self.broken {
+            let cause = "an earlier line could not be written";
+            Err(std::io::Error::other(cause))
+        } else {
+            self.file.write_all(&line)
+        };
+        written
             .and_then(|()| if sync { self.file.sync_data() } else { Ok(()) })
-            .map_err(|cause| JournalError::Write {
-                path: self.path.clone(),
-                cause,
+            .map_err(|cause| {
+                self.broken = true;
+                let path = self.path.clone();
+                JournalError::Write { path, cause }
             })?;
         self.seq += 1;
         Ok(event)
@@ -246,11 +258,20 @@ pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
             torn = true;
             break;
         }
-        let event: Event = serde_json::from_slice(&line).map_err(|error| JournalError::Line {
+        let wrong = |cause| JournalError::Line {
             path: path.clone(),
             line: number,
-            cause: error.to_string(),
-        })?;
+            cause,
+        };
+        let event: Event = serde_json::from_slice(&line)
+            .map_err(|error| wrong(format!("not an event: {error}")))?;
+        if event.seq != events.len() as u64 + 1 || event.run != run {
+            let (seq, of) = (event.seq, &event.run);
+            let due = events.len() + 1;
+            let cause =
+                format!("event {seq} of run {of} stands where event {due} of this run belongs");
+            return Err(wrong(cause));
+        }
         events.push(event);
     }
     Ok(Record { path, events, torn })
@@ -413,87 +434,4 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
 fn private(folder: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn journal(root: &Path) -> Journal {
-        let mut journal = Journal::create(root, "20261121-091403-3f9a").unwrap();
-        let reached = What::NodeReached {
-            user: "ops".into(),
-            shell: "dash".into(),
-            milliseconds: 3,
-        };
-        journal.record(Some("web1"), None, reached).unwrap();
-        journal
-            .record(
-                None,
-                None,
-                What::RunEnded {
-                    status: Status::Failed,
-                },
-            )
-            .unwrap();
-        journal
-    }
-
-    #[test]
-    fn a_journal_is_read_back_gapless() {
-        let root = tempfile::tempdir().unwrap();
-        drop(journal(root.path()));
-        let record = read(root.path(), "20261121-091403-3f9a").unwrap();
-        assert_eq!(
-            record
-                .events
-                .iter()
-                .map(|event| event.seq)
-                .collect::<Vec<_>>(),
-            [1, 2]
-        );
-        assert_eq!(record.status(), Some(Status::Failed));
-    }
-
-    #[test]
-    fn a_torn_last_line_is_taken_off_and_the_numbers_go_on() {
-        let root = tempfile::tempdir().unwrap();
-        let path = journal(root.path()).path().to_owned();
-        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
-        file.write_all(b"{\"v\":1,\"seq\":3,\"at").unwrap();
-        let (mut again, record) = Journal::reopen(root.path(), "20261121-091403-3f9a").unwrap();
-        assert!(record.torn);
-        assert_eq!(
-            again
-                .record(None, None, What::RunEnded { status: Status::Ok })
-                .unwrap()
-                .seq,
-            3
-        );
-        drop(again);
-        let record = read(root.path(), "20261121-091403-3f9a").unwrap();
-        assert!(!record.torn);
-        assert_eq!(record.events.len(), 3);
-    }
-
-    #[test]
-    fn one_run_has_one_writer() {
-        let root = tempfile::tempdir().unwrap();
-        let _held = journal(root.path());
-        let second = Journal::reopen(root.path(), "20261121-091403-3f9a").unwrap_err();
-        assert_eq!(
-            second.to_string(),
-            "run `20261121-091403-3f9a` is under way in another opsbook on this machine"
-        );
-    }
-
-    #[test]
-    fn a_mistyped_run_is_named_with_the_nearest() {
-        let root = tempfile::tempdir().unwrap();
-        drop(journal(root.path()));
-        let error = read(root.path(), "20261121-091403-3f9b").unwrap_err();
-        assert!(
-            matches!(error, JournalError::Missing { near: Some(near), .. } if near.ends_with("3f9a"))
-        );
-    }
 }

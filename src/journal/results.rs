@@ -62,7 +62,7 @@ pub fn read(root: &Path, run: &str) -> Result<Vec<Event>, JournalError> {
         serde_json::from_str(line).map_err(|error| JournalError::Line {
             path: path.clone(),
             line: index + 1,
-            cause: error.to_string(),
+            cause: format!("not an event: {error}"),
         })
     };
     text.lines().enumerate().map(event).collect()

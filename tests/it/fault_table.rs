@@ -116,7 +116,10 @@ const TABLE: [Fault; 29] = [
         fault: "the controller's disk is full",
         promise: "without its line in the journal no step begins",
         tiers: "T2",
-        tests: &["f8_a_journal_that_cannot_be_written_stops_the_run_before_the_next_step"],
+        tests: &[
+            "f8_a_journal_that_cannot_be_written_stops_the_run_before_the_next_step",
+            "f8_a_journal_with_a_line_missing_or_of_another_run_is_not_gone_on_with",
+        ],
         open: "",
     },
     Fault {
@@ -157,6 +160,7 @@ const TABLE: [Fault; 29] = [
         tests: &[
             "f12_an_old_controller_that_wakes_after_a_takeover_is_blocked",
             "f12_a_bundle_that_is_removed_under_a_step_leaves_its_outcome_unknown",
+            "f12_a_step_whose_record_was_deleted_is_not_run_again",
         ],
         open: "",
     },
@@ -266,6 +270,7 @@ const TABLE: [Fault; 29] = [
         tests: &[
             "f22_values_arrive_unchanged_and_are_never_executed",
             "f22_a_nul_is_refused_before_anything_is_touched",
+            "f22_a_captured_secret_is_never_gone_on_with_as_its_mask",
             "values_arrive_unchanged",
             "values_reach_python_as_environment",
         ],
@@ -304,7 +309,11 @@ const TABLE: [Fault; 29] = [
         fault: "the manual changes between halt and resume",
         promise: "refused, with the difference",
         tiers: "T0",
-        tests: &["f25_a_manual_that_changed_since_the_halt_is_refused_with_the_difference"],
+        tests: &[
+            "f25_a_manual_that_changed_since_the_halt_is_refused_with_the_difference",
+            "f25_a_step_that_is_done_and_stands_elsewhere_now_is_refused_whatever_is_accepted",
+            "f25_the_step_that_failed_may_become_another",
+        ],
         open: "",
     },
     Fault {

@@ -343,6 +343,32 @@ impl Bundle {
         Ok(answer.0)
     }
 
+    /// Bytes of a step's output from an offset up to `end`, or to where it ends by now.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn read(
+        &self,
+        label: &str,
+        stream: &str,
+        offset: u64,
+        end: u64,
+    ) -> Result<Vec<u8>, BundleError> {
+        let mut all = Vec::new();
+        loop {
+            let from = offset + all.len() as u64;
+            if from >= end {
+                return Ok(all);
+            }
+            // The node may give less than was asked for.
+            let piece = self.tail(label, stream, from, end - from).await?;
+            if piece.is_empty() {
+                return Ok(all);
+            }
+            all.extend(piece);
+        }
+    }
+
     /// Puts an earlier try of a step aside, so that it can be run again.
     ///
     /// # Errors

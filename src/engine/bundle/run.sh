@@ -30,6 +30,8 @@ ob_keep() {
   [ -z "$ob_kept" ] || return 0
   ob_kept=1
   set +eu
+  # The script may have functions of these names.
+  unset -f printf export sed echo eval
   unset IFS
   if [ "$ob_all" ]; then
     for ob_n in $(ob_exported); do

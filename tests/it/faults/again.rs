@@ -147,3 +147,93 @@ fn what_a_sourced_file_exports_is_there_in_the_next_step() {
     ));
     project.opsbook(&["run", "p", "here"]).ends(0);
 }
+
+const ONE: &str = "```sh step id=one\necho one >> \"$HOME/ran\"\n```\n\n";
+const TWO: &str = "```sh step id=two\necho two >> \"$HOME/ran\"\ntest -e \"$HOME/go\"\n```\n\n";
+const THREE: &str = "```sh step id=three\necho three >> \"$HOME/ran\"\n```\n";
+
+#[test]
+fn f25_a_step_that_is_done_and_stands_elsewhere_now_is_refused_whatever_is_accepted() {
+    let nameless = |text: &str| text.replace(" id=one", "");
+    for (before, now) in [
+        ([ONE, TWO, THREE].concat(), [TWO, THREE].concat()),
+        ([ONE, TWO, THREE].concat(), [THREE, ONE, TWO].concat()),
+        (nameless(ONE) + TWO + THREE, [TWO, THREE].concat()),
+        (
+            nameless(ONE) + TWO,
+            format!("```sh step\ntrue\n```\n\n{}{TWO}", nameless(ONE)),
+        ),
+    ] {
+        let project = Project::new(&page(&before));
+        project.opsbook(&["run", "p", "here"]).ends(1);
+        std::fs::write(project.home("go"), "").unwrap();
+        project.page(&page(&now));
+        let said = project.opsbook(&["resume", "--accept-changed"]).ends(2);
+        said.has("was begun, and stands elsewhere in the manual now");
+        assert_eq!(project.text("ran"), "one\ntwo\n");
+        // Back in its place, it goes on.
+        project.page(&page(&before));
+        project.opsbook(&["resume"]).ends(0);
+    }
+}
+
+#[test]
+fn f25_the_step_that_failed_may_become_another() {
+    let project = Project::new(&page(&[ONE, TWO, THREE].concat()));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let other = TWO.replace("id=two", "id=other").replace("test -e", ": ");
+    project.page(&page(&[ONE, &other, THREE].concat()));
+    project.opsbook(&["resume", "--accept-changed"]).ends(0);
+    assert_eq!(project.text("ran"), "one\ntwo\ntwo\nthree\n");
+}
+
+#[test]
+fn f8_a_journal_with_a_line_missing_or_of_another_run_is_not_gone_on_with() {
+    let project = Project::new(&page(&[ONE, TWO, THREE].concat()));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    std::fs::write(project.home("go"), "").unwrap();
+    let path = project.record().path;
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let run = path.file_stem().unwrap().to_str().unwrap();
+    let lines: Vec<&str> = whole.split_inclusive('\n').collect();
+    let cases = [
+        (
+            lines[..5].concat() + &lines[6..].concat(),
+            ":6: event 7 of run",
+        ),
+        (
+            lines[..5].concat() + &whole.replace(run, "other"),
+            ":6: event 1 of run other",
+        ),
+        (lines[..5].concat() + "garbage\n", ":6: not an event"),
+    ];
+    for (text, wrong) in cases {
+        std::fs::write(&path, text).unwrap();
+        // Nor is it passed over for an older run.
+        for arguments in [&["resume"][..], &["resume", run], &["resume", "here"]] {
+            project.opsbook(arguments).ends(3).has(wrong);
+        }
+        assert_eq!(project.text("ran"), "one\ntwo\n");
+    }
+    std::fs::write(&path, whole).unwrap();
+    project.opsbook(&["resume"]).ends(0);
+}
+
+#[test]
+fn f22_a_captured_secret_is_never_gone_on_with_as_its_mask() {
+    let project = Project::new(&page(
+        "```sh step id=one capture=token\necho \"x-$pw-y\"\n```\n\n\
+         ```sh step id=two\ntest -e \"$HOME/go\"\n```\n\n\
+         ```sh step id=three\nprintf %s \"$token\" > \"$HOME/token\"\n```\n",
+    ));
+    project.nodes("  here: {transport: local, pw: {secret: {file: pw}}}\n");
+    project.write("pw", "hunter22\n");
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    std::fs::write(project.home("go"), "").unwrap();
+    let said = project.opsbook(&["resume"]).ends(3);
+    said.has("`token` was captured before, and a secret in it is not kept: start at the step that captures it");
+    assert_eq!(project.text("token"), "");
+    project.opsbook(&["resume", "--start-at", "one"]).ends(0);
+    assert_eq!(project.text("token"), "x-hunter22-y");
+    assert!(!project.journal_text().contains("hunter22"));
+}

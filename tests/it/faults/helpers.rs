@@ -169,3 +169,17 @@ fn f6_a_step_whose_record_was_deleted_keeps_its_time_limit() {
     fs::remove_dir_all(project.home(".opsbook")).unwrap();
     until("it is ended", || running(&mark).is_empty());
 }
+
+#[test]
+fn f12_a_step_whose_record_was_deleted_is_not_run_again() {
+    let page = "# Page\n\n```yaml procedure\nid: p\ntimeout: 30s\n```\n\n\
+        ```sh step\necho 1 >> \"$HOME/ran\"\nrm -rf \"$bundle\"/steps/1\nsleep 6\necho end >> \"$HOME/ran\"\n```\n\n\
+        ```sh step\necho 2 >> \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    let begin = Instant::now();
+    let said = project.opsbook(&["run", "p", "here"]).ends(3);
+    said.has("its record is gone from the bundle");
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert!(project.ended(1).outcome_unknown);
+    until("it ends by itself", || project.text("ran") == "1\nend\n");
+}

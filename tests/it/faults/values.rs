@@ -89,3 +89,27 @@ fn f28_no_or_a_wrong_target_runs_nothing() {
     assert!(!project.home("got").exists() && !project.home(".opsbook").exists());
     assert!(fs::read_dir(project.path("home")).unwrap().next().is_none());
 }
+
+#[test]
+fn functions_of_a_script_do_not_cost_it_its_variables() {
+    let project = Project::new(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+         ```sh step\nprintf() { false; }\necho() { false; }\nsed() { false; }\ncd() { false; }\nexport FOO=1\na=1\n```\n\n\
+         ```bash step\necho \"$a $FOO\"\nprintf() { false; }\nexport() { false; }\neval() { false; }\nb=2\n```\n```text expect\n1 1\n```\n\n\
+         ```sh step\necho \"$b\"\n```\n```text expect\n2\n```\n",
+    );
+    project.opsbook(&["run", "p", "here"]).ends(0);
+}
+
+#[test]
+fn what_is_compared_or_captured_is_whole_or_refused() {
+    let lines = "i=0; while [ $i -lt 60000 ]; do echo 0123456789abcdef; i=$((i+1)); done";
+    let project = Project::new(&format!(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+         ```sh step capture=much\n{lines}; echo END\n```\n```text expect\n...\nEND\n```\n\n\
+         ```sh step\necho \"${{#much}} ${{much##*f}}\" | tr '\\n' ' '\n```\n```text expect\n1020003  END\n```\n\n\
+         ```sh step capture=more\nhead -c 4194305 /dev/zero | tr '\\0' x\n```\n",
+    ));
+    let said = project.opsbook(&["run", "p", "here"]).ends(1);
+    said.has("what it printed cannot become `more`: it is more than 4 MiB");
+}

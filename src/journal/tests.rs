@@ -1,0 +1,81 @@
+//! A journal that is cut, held by another, or mistyped.
+
+use super::*;
+
+fn journal(root: &Path) -> Journal {
+    let mut journal = Journal::create(root, "20261121-091403-3f9a").unwrap();
+    let reached = What::NodeReached {
+        user: "ops".into(),
+        shell: "dash".into(),
+        milliseconds: 3,
+    };
+    journal.record(Some("web1"), None, reached).unwrap();
+    journal
+        .record(
+            None,
+            None,
+            What::RunEnded {
+                status: Status::Failed,
+            },
+        )
+        .unwrap();
+    journal
+}
+
+#[test]
+fn a_journal_is_read_back_gapless() {
+    let root = tempfile::tempdir().unwrap();
+    drop(journal(root.path()));
+    let record = read(root.path(), "20261121-091403-3f9a").unwrap();
+    assert_eq!(
+        record
+            .events
+            .iter()
+            .map(|event| event.seq)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
+    assert_eq!(record.status(), Some(Status::Failed));
+}
+
+#[test]
+fn a_torn_last_line_is_taken_off_and_the_numbers_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let path = journal(root.path()).path().to_owned();
+    let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+    file.write_all(b"{\"v\":1,\"seq\":3,\"at").unwrap();
+    let (mut again, record) = Journal::reopen(root.path(), "20261121-091403-3f9a").unwrap();
+    assert!(record.torn);
+    assert_eq!(
+        again
+            .record(None, None, What::RunEnded { status: Status::Ok })
+            .unwrap()
+            .seq,
+        3
+    );
+    drop(again);
+    let record = read(root.path(), "20261121-091403-3f9a").unwrap();
+    assert!(!record.torn);
+    assert_eq!(record.events.len(), 3);
+}
+
+#[test]
+fn one_run_has_one_writer() {
+    let root = tempfile::tempdir().unwrap();
+    let _held = journal(root.path());
+    let second = Journal::reopen(root.path(), "20261121-091403-3f9a").unwrap_err();
+    assert_eq!(
+        second.to_string(),
+        "run `20261121-091403-3f9a` is under way in another opsbook on this machine"
+    );
+}
+
+#[test]
+fn a_mistyped_run_is_named_with_the_nearest() {
+    let root = tempfile::tempdir().unwrap();
+    drop(journal(root.path()));
+    let error = read(root.path(), "20261121-091403-3f9b").unwrap_err();
+    assert!(
+        matches!(error, JournalError::Missing { near: Some(near), .. } if near.ends_with("3f9a"))
+    );
+}
