@@ -37,9 +37,12 @@ elif [ -d "$ob_file" ]; then
 elif ! [ -r "$ob_file" ]; then
   cannot_look 'no permission to read it'
 else
-  ob_value='' ob_l=''
-  while IFS= read -r ob_l || [ -n "$ob_l" ]; do
-    ob_value=$ob_value$ob_lf$ob_l
-  done <"$ob_file"
-  fact value "${ob_value#"$ob_lf"}"
+  # The kernel gives most of them to the first read only, and `read` of some shells takes a
+  # byte at a time.
+  if ob_value=$(cat "$ob_file" 2>&1); then
+    fact value "$ob_value"
+  else
+    first_line "$ob_value"
+    cannot_look "$ob_first"
+  fi
 fi

@@ -60,6 +60,29 @@ fn kernel_param() {
     );
 }
 
+/// What the kernel itself gives, and not a file that stands for it: it may be had by one read.
+#[test]
+fn a_kernel_param_is_read_whole() {
+    let node = plain();
+    std::os::unix::fs::symlink("/proc", node.root().join("proc")).unwrap();
+    let mut several = 0;
+    for name in [
+        "kernel.pid_max",
+        "kernel.ostype",
+        "net.ipv4.ip_local_port_range",
+    ] {
+        let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+        let Ok(value) = std::fs::read_to_string(path) else {
+            continue;
+        };
+        let value = value.trim_end().replace('\t', "\\t");
+        several += usize::from(value.len() > 1);
+        let check = format!("kernel-param: {{{name}: {{value: \"{value}\"}}}}");
+        table(&node, &[(&check, "holds")]);
+    }
+    assert!(several > 0, "there is nothing to read");
+}
+
 #[test]
 fn matching() {
     table(
