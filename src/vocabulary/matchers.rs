@@ -6,7 +6,7 @@ use std::fmt;
 use regex::Regex;
 
 use crate::vocabulary::found::{Found, number_text, parse_number};
-use crate::vocabulary::{json_path, patterns, versions};
+use crate::vocabulary::{go_regexp, json_path, patterns, versions};
 
 /// One expectation. Texts may hold `${name}` until a node's values are put in.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,8 +187,9 @@ impl Comparison {
     }
 }
 
+/// As Go reads it, and so goss.
 pub fn regexp(text: &str) -> Result<Regex, String> {
-    Regex::new(text).map_err(|error| {
+    Regex::new(&go_regexp::translated(text)).map_err(|error| {
         let message = error.to_string();
         let last = message.lines().last().unwrap_or_default();
         format!(

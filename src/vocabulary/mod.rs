@@ -8,6 +8,7 @@ mod duration;
 mod expected;
 mod facts;
 mod found;
+mod go_regexp;
 mod header;
 mod include;
 mod json_path;

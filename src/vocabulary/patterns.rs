@@ -51,22 +51,20 @@ fn parse(written: &str) -> Result<Pattern, String> {
         Some(core) => (true, core),
         None => (false, written),
     };
+    if core == "/" {
+        return Err("`/` alone is no pattern; `/[/]/` is one for a `/`".to_owned());
+    }
     let test = match delimited(core) {
-        Some((expression, "")) => Test::Regex(regexp(expression)?),
-        Some((expression, flags)) => Test::Regex(regexp(&format!("(?{flags}){expression}"))?),
+        Some(expression) => Test::Regex(regexp(expression)?),
         // A backslash before the first character keeps `!` and `/` what they are.
         None => Test::Contains(written.trim_start_matches(['\\', '/', '!']).to_owned()),
     };
     Ok(Pattern { inverse, test })
 }
 
-/// `/expression/flags`, flags as Go has them.
-fn delimited(core: &str) -> Option<(&str, &str)> {
-    let (expression, flags) = core.strip_prefix('/')?.rsplit_once('/')?;
-    flags
-        .chars()
-        .all(|flag| matches!(flag, 'i' | 'm' | 's'))
-        .then_some((expression, flags))
+/// What stands between two `/`. Nothing may follow the second: `/srv/s` is text.
+fn delimited(core: &str) -> Option<&str> {
+    core.strip_prefix('/')?.strip_suffix('/')
 }
 
 #[cfg(test)]
@@ -85,8 +83,11 @@ mod tests {
             ("/^oot:/", false),
             ("!/^oot:/", true),
             ("!/^root:/", false),
-            ("/ALPHA/i", true),
+            ("/(?i)ALPHA/", true),
+            ("/ALPHA/i", false),
             ("/path/to/x", true),
+            ("/path/t", true),
+            ("!/path/to/s", true),
             ("\\!bang", true),
             ("\\/path", true),
             ("/one$/", true),
@@ -107,6 +108,10 @@ mod tests {
 
     #[test]
     fn a_broken_expression_says_so() {
+        assert_eq!(
+            check("!/").unwrap_err(),
+            "`/` alone is no pattern; `/[/]/` is one for a `/`"
+        );
         assert_eq!(
             check("/(/").unwrap_err(),
             "`(` is no regular expression: unclosed group"
