@@ -3,21 +3,64 @@
 # For `tcp` a connection is made and closed. For `udp`, which has no connections, it is only
 # known that the name resolves and that there is a way.
 #
-#: key address text -- `tcp://HOST:PORT`, `udp://HOST:PORT`; without a scheme it is `tcp`
+#: key address text -- `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:///PATH`; without a scheme it is `tcp`
 #: arg local-address text -- the node's own address to connect from
 #: arg timeout milliseconds = 500 -- how long a connection may take to be made
 #: fact reachable bool = true -- a connection can be made
-#: tools `nc`, or `bash` with `timeout`, or `curl`
+#: tools `nc`, or `bash` with `timeout`, or `curl`; for `unix` `curl`, an `nc` that knows `-U`, or the kernel's `/proc/net/unix`
 #: waits for the network
 #: example tcp://db1.example.net:5432: {reachable: true, timeout: 2s}
 ob_proto=tcp ob_rest=$arg_address
 case $ob_rest in *://*) ob_proto=${ob_rest%%://*} ob_rest=${ob_rest#*://} ;; esac
+if [ "$ob_proto" = unix ]; then
+  found_with "curl --unix-socket $ob_rest http://localhost/"
+  if ! [ -S "$ob_rest" ]; then
+    fact reachable false
+    return
+  fi
+  ob_status=''
+  case $(nc -h 2>&1) in
+    *' -U'* | *'[-'*U*z*']'* | *'-U	'*)
+      nc -zU "$ob_rest" >/dev/null 2>&1 </dev/null
+      ob_status=$?
+      ;;
+    *)
+      if has curl; then
+        # whatever answers: 7 is that no connection was made
+        curl -s -o /dev/null -m "$(((arg_timeout + 999) / 1000))" --unix-socket "$ob_rest" http://localhost/ >/dev/null 2>&1 </dev/null
+        case $? in
+          2) ;;
+          7) ob_status=1 ;;
+          *) ob_status=0 ;;
+        esac
+      fi
+      ;;
+  esac
+  # The kernel lists those of its own network namespace only: to be absent there says nothing.
+  if [ -z "$ob_status" ] && [ -w "$ob_rest" ]; then
+    ob_out=$(cat "$ob_root/proc/net/unix" 2>/dev/null)
+    ob_ifs=$IFS
+    set -f
+    IFS=$ob_lf
+    for ob_l in $ob_out; do
+      case $ob_l in *' 00010000 '*" $ob_rest") ob_status=0 ;; esac
+    done
+    set +f
+    IFS=$ob_ifs
+  fi
+  case $ob_status in
+    '') cannot_look 'no `curl`, no fitting `nc`' ;;
+    0) fact reachable true ;;
+    *) fact reachable false ;;
+  esac
+  return
+fi
 ob_host=${ob_rest%:*} ob_port=${ob_rest##*:}
 ob_host=${ob_host#'['} ob_host=${ob_host%']'}
 case $ob_proto in
   tcp | tcp4 | tcp6 | udp | udp4 | udp6) ;;
   *)
-    cannot_look "\`$ob_proto\` is neither \`tcp\` nor \`udp\`"
+    cannot_look "\`$ob_proto\` is none of \`tcp\`, \`udp\`, \`unix\`"
     return
     ;;
 esac

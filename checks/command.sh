@@ -11,6 +11,8 @@
 #: waits for the command
 #: example 'nginx -t': {exit-status: 0, stderr: [successful]}
 found_with '{=exec}'
+# by what name and line its shell will speak of the first line of the command
+fact speaks-as "$((${LINENO:-0} + 4)) $0"
 stream stdout
 (
   unset -f fact stream stream_end none absent note found_with cannot_look wants has first_line entry passwd groups_db

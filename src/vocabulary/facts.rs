@@ -19,6 +19,8 @@ pub struct Facts {
     found_with: Option<String>,
     cannot_look: Option<String>,
     note: Option<String>,
+    /// The line of the script at which the author's command begins, and the script's name.
+    speaks_as: Option<(u64, String)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,10 +73,11 @@ impl Facts {
             }
         }
         if !facts.values.contains_key("stderr") {
-            let said = text(err);
+            let err = facts.as_sh(err);
+            let said = text(&err);
             let last = said.lines().rfind(|line| !line.trim().is_empty());
             facts.note = facts.note.or(last.map(|line| line.trim().to_owned()));
-            facts.add("stderr", err);
+            facts.add("stderr", &err);
         }
         facts
     }
@@ -155,6 +158,11 @@ impl Facts {
             "found-with" => self.found_with = Some(text(value)),
             "cannot-look" => self.cannot_look = Some(text(value)),
             "note" => self.note = Some(text(value)),
+            "speaks-as" => {
+                let value = text(value);
+                let (line, name) = value.split_once(' ').unwrap_or(("0", &value));
+                self.speaks_as = Some((line.parse().unwrap_or(0), name.to_owned()));
+            }
             "absent" => {
                 let value = text(value);
                 let (name, why) = value.split_once(' ').unwrap_or((&value, ""));
@@ -178,6 +186,27 @@ impl Facts {
         }
     }
 
+    /// What a shell says itself of a command, as `sh -c` would have said it: `sh: 1: x: not
+    /// found` of dash, `sh: x: not found` of busybox, `sh: line 1: x: command not found`.
+    fn as_sh(&self, err: &[u8]) -> Vec<u8> {
+        let Some((first, name)) = &self.speaks_as else {
+            return err.to_vec();
+        };
+        let prefix = format!("{name}: ").into_bytes();
+        let mut all = Vec::with_capacity(err.len());
+        for line in err.split_inclusive(|byte| *byte == b'\n') {
+            match line.strip_prefix(&prefix[..]) {
+                Some(rest) => {
+                    let (head, rest) = said_by_sh(rest, *first);
+                    all.extend_from_slice(head.as_bytes());
+                    all.extend_from_slice(rest);
+                }
+                None => all.extend_from_slice(line),
+            }
+        }
+        all
+    }
+
     /// What `curl -i` printed, and after it `-w '\n%{http_code} %{size_header}'`.
     fn answer(&mut self, name: &str) {
         let Some(Reported::Items(items)) = self.values.shift_remove(name) else {
@@ -194,6 +223,32 @@ impl Facts {
         self.add("headers", &all[..bytes]);
         self.add("body", &all[bytes..at]);
     }
+}
+
+/// What stands before a message of a shell, and the message.
+fn said_by_sh(line: &[u8], first: u64) -> (String, &[u8]) {
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
+    let colon = |text: &[u8]| memchr::memmem::find(text, b": ");
+    if let Some(rest) = line.strip_prefix(b"eval: line ") {
+        return match colon(rest) {
+            Some(at) if number(&rest[..at]).is_some() => ("sh: ".to_owned(), &rest[at + 2..]),
+            _ => ("sh: ".to_owned(), line),
+        };
+    }
+    if let Some(rest) = line.strip_prefix(b"line ")
+        && let Some(at) = colon(rest)
+        && let Some(number) = number(&rest[..at])
+    {
+        let number = (number + 1).saturating_sub(first).max(1);
+        return (format!("sh: line {number}: "), &rest[at + 2..]);
+    }
+    if let Some(at) = colon(line)
+        && let Some(number) = number(&line[..at])
+        && let Some(rest) = line[at + 2..].strip_prefix(b"eval: ")
+    {
+        return (format!("sh: {number}: "), rest);
+    }
+    ("sh: ".to_owned(), line)
 }
 
 fn list(items: &[Vec<u8>], f: impl Fn(String) -> String) -> Found {

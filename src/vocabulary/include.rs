@@ -166,21 +166,25 @@ impl Reader<'_> {
         typed
     }
 
-    /// `goss add` writes empty lists, which assert nothing: a warning in a file of goss's, and
+    /// `goss add` writes empty lists and `goss render` nulls, which assert nothing: a warning in a file of goss's, and
     /// an error in the manual.
     fn leave_out_empty(&mut self, attributes: &mut Yaml) {
         let Value::Map(map) = &mut attributes.value else {
             return;
         };
         map.retain(|name, entry| {
-            let empty = matches!(&entry.value.value, Value::Seq(items) if items.is_empty());
-            if empty {
-                let message = format!("an empty list in `{name}` asserts nothing, and is left out");
+            let empty = match &entry.value.value {
+                Value::Seq(items) if items.is_empty() => Some(format!("an empty list in `{name}`")),
+                Value::Null => Some(format!("`{name}` without a value")),
+                _ => None,
+            };
+            if let Some(empty) = &empty {
+                let message = format!("{empty} asserts nothing, and is left out");
                 let span = entry.value.span.clone();
                 self.problems
                     .push(Problem::warning("empty-list", span, message));
             }
-            !empty
+            empty.is_none()
         });
     }
 
@@ -373,6 +377,11 @@ mod tests {
                 &[("a.yaml", "command: {x: {exit-status: 0, stderr: []}}\n")],
                 "gossfile: {a.yaml: {}}\n",
                 "a.yaml:1:39: warning: an empty list in `stderr` asserts nothing, and is left out\n  |\n1 | command: {x: {exit-status: 0, stderr: []}}\n  |                                       ^^",
+            ),
+            (
+                &[("a.yaml", "command: {x: {exit-status: 0, stderr: null}}\n")],
+                "gossfile: {a.yaml: {}}\n",
+                "a.yaml:1:39: warning: `stderr` without a value asserts nothing, and is left out\n  |\n1 | command: {x: {exit-status: 0, stderr: null}}\n  |                                       ^^^^",
             ),
             (
                 &[("a.yaml", "[1]\n")],

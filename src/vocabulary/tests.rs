@@ -425,6 +425,12 @@ fn what_a_check_says_about_itself() {
     assert_eq!(plain.timeout(), Some(seconds(3)));
     assert!(plain.skip().is_none() && !plain.may_wait());
     assert_eq!(one("command: {x: {}}").timeout(), Some(seconds(10)));
+    let none = one("command: {x: {timeout: 0}}");
+    assert_eq!(
+        none.timeout(),
+        Some(seconds(10)),
+        "no time is the usual one"
+    );
     assert_eq!(
         one("service: {x: {running: true, skip: true}}")
             .skip()

@@ -211,7 +211,12 @@ impl<'a> Reader<'a> {
                 Err(_) => Err(format!("`{name}` is a number")),
             },
             ArgumentKind::Milliseconds => {
-                milliseconds(text).map(|duration| duration.as_millis().to_string())
+                let given = milliseconds(text).map(|duration| duration.as_millis().to_string());
+                // As in goss, where no time is the time that is usual.
+                given.map(|given| match &argument.default {
+                    Some(default) if given == "0" => default.clone(),
+                    _ => given,
+                })
             }
             _ => Ok(text.to_owned()),
         };

@@ -145,7 +145,7 @@ fn command() {
                 "exit-status: expected 0, found 3",
             ),
             (
-                "command: {'foobar': {exit-status: 127, stderr: [not found]}}",
+                "command: {'foobar': {exit-status: 127, stderr: ['/^sh: (line )?1?:? ?foobar: (command )?not found$/']}}",
                 "holds",
             ),
             (

@@ -200,7 +200,7 @@ fn addr() {
         ),
         (
             "addr: {'sctp://ADDRESS': {}}",
-            "cannot look: `sctp` is neither `tcp` nor `udp`",
+            "cannot look: `sctp` is none of `tcp`, `udp`, `unix`",
         ),
         (
             "addr: {'tcp://127.0.0.1': {reachable: false}}",
@@ -220,6 +220,32 @@ fn addr() {
             "cannot look: no fitting `nc`, no `bash` with `timeout`, no `curl`",
         )],
     );
+}
+
+#[test]
+fn addr_of_a_socket_in_the_file_system() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name| folder.path().join(name).display().to_string();
+    let _open = std::os::unix::net::UnixListener::bind(path("open")).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(path("closed")).unwrap());
+    let holds = format!("addr: {{'unix://{}': {{reachable: true}}}}", path("open"));
+    let closed = format!(
+        "addr: {{'unix://{}': {{reachable: false}}}}",
+        path("closed")
+    );
+    let nothing = format!("addr: {{'unix://{}': {{}}}}", path("none"));
+    let absent = (&*nothing, "reachable: expected true, found false");
+    for tools in [&["nc"][..], &["curl"]] {
+        if have(tools) {
+            let node = plain().tools(tools);
+            table_without(&node, &[(&holds, "holds"), (&closed, "holds"), absent]);
+        }
+    }
+    let listed = plain();
+    std::os::unix::fs::symlink("/proc", listed.root().join("proc")).unwrap();
+    let unknown = "cannot look: no `curl`, no fitting `nc`";
+    table(&listed, &[(&holds, "holds"), (&closed, unknown), absent]);
+    table(&plain(), &[(&holds, unknown)]);
 }
 
 #[test]
