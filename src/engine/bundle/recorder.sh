@@ -11,11 +11,11 @@
 #                    word `running` in one piece, so that a full disk cannot take it away
 # usage: sh recorder BUNDLE NAME BOOT SESSION GO NEXT; a line of GO starts a step, its end
 # stands at the end of the session's standing input. Descriptors: 9 GO, to be read; 5 NEXT,
-# which tells the ready shell; 4 and 3 what is to be watched.
+# which tells the ready shell, and 8 what it reads; 4 and 3 what is to be watched.
 cap=67108864
 bundle=$1 name=$2 boot=$3 session=$4 next=$6
 cd "$bundle/steps" || exit 1
-exec 9<"$5" 5<>"$next" 4<>"$next.w" 3<"$next.w" || exit 1
+exec 9<"$5" 5<>"$next" 8<"$next" 4<>"$next.w" 3<"$next.w" || exit 1
 trap '' HUP INT QUIT PIPE
 if command -v setsid >/dev/null 2>&1; then setsid=setsid; else setsid=; fi
 nn=; p=; hired=0
@@ -100,13 +100,14 @@ watch() {
 }
 # It ends where its line does, so it must not hold the other end itself: some shells keep what
 # is closed for a function only.
-guard() { (exec </dev/null >/dev/null 2>&1 4>&- 5>&- 9<&-; watch) & w=$!; }
+guard() { (exec </dev/null >/dev/null 2>&1 4>&- 5>&- 8<&- 9<&-; watch) & w=$!; }
 
 # A shell for the step to come: which one that is, it is told by a line of NEXT with its
-# number. It ends when the recorder does.
+# number. It ends when the recorder does: it is given the pipe open, for to open one that
+# nobody will write to again takes for ever.
 hire() {
   hired=$((hired+1))
-  OPSBOOK_STEP=$name/+ $setsid sh "$bundle/run" $hired "$bundle" "$name" 6<"$next" </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 7<&- 9<&- &
+  OPSBOOK_STEP=$name/+ $setsid sh "$bundle/run" $hired "$bundle" "$name" 6<&8 </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 7<&- 8<&- 9<&- &
   p=$!
   start $p; born=${st:-0}
 }

@@ -385,13 +385,11 @@ impl<'a> Round<'a> {
                 return Vec::new();
             }
             if Instant::now() > deadline {
+                let wrong = left.iter().map(|pid| described(*pid)).collect();
                 for pid in &left {
                     kill(*pid, "KILL");
                 }
-                return left
-                    .iter()
-                    .map(|pid| format!("process {pid} is left: {}", command_of(*pid)))
-                    .collect();
+                return wrong;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -473,9 +471,13 @@ fn mount(at: &Path) {
     assert!(done.unwrap().success(), "no tmpfs at {}", at.display());
 }
 
-fn command_of(pid: u32) -> String {
-    let text = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    String::from_utf8_lossy(&text).replace('\0', " ")
+fn described(pid: u32) -> String {
+    let read = |file: &str| fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let [line, place] = ["cmdline", "wchan"].map(|file| {
+        let text = String::from_utf8_lossy(&read(file)).replace('\0', " ");
+        text.trim().to_owned()
+    });
+    format!("process {pid} is left: {line} (in {place})")
 }
 
 fn listing(folder: &Path) -> String {
