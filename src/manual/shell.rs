@@ -89,6 +89,8 @@ struct Frame {
     kind: Kind,
     words: Vec<Range<usize>>,
     word: Option<usize>,
+    /// The word is where a redirection leads, and no word of the command.
+    target: bool,
     /// Here-documents whose text begins after this line.
     here: VecDeque<Here>,
     /// `case`s that are open, in whose patterns `)` closes nothing.
@@ -128,6 +130,7 @@ impl Frame {
             kind,
             words: Vec::new(),
             word: None,
+            target: false,
             here: VecDeque::new(),
             cases: 0,
         }
@@ -249,7 +252,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `<`, `>`, `>>`, `<&`, `<<<` and their kind end a word; what follows is one.
+    /// `<`, `>`, `>>`, `<&`, `<<<` and their kind end a word; where they lead follows.
     fn redirection(&mut self) {
         self.end_word();
         while matches!(self.byte(0), b'<' | b'>' | b'&' | b'|') {
@@ -258,6 +261,8 @@ impl Scanner<'_> {
         if self.byte(0) == b'(' {
             self.begin_word();
             self.open(Kind::Commands { end: Some(b')') }, 1);
+        } else {
+            self.frame_mut().target = true;
         }
     }
 
@@ -461,6 +466,9 @@ impl Scanner<'_> {
         let frame = self.frame_mut();
         if let Some(start) = frame.word.take() {
             let word = &text[start..at];
+            if std::mem::take(&mut frame.target) {
+                return;
+            }
             if word == b"case" && frame.words.iter().all(|w| &text[w.clone()] != b"case") {
                 frame.cases += 1;
             } else if word == b"esac" {
@@ -472,6 +480,7 @@ impl Scanner<'_> {
 
     fn end_command(&mut self) {
         self.end_word();
+        self.frame_mut().target = false;
         let words = std::mem::take(&mut self.frame_mut().words);
         if !words.is_empty() {
             self.found.commands.push(words);

@@ -224,7 +224,10 @@ fn is_name(name: &str) -> bool {
 
 impl Variables {
     fn assign(&mut self, name: &str) {
-        if !matches!(name, "PWD" | "OLDPWD" | "_" | "PPID" | "IFS") {
+        // A word may hold anything: only a name reaches a shell again.
+        let identifier = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if identifier && !matches!(name, "PWD" | "OLDPWD" | "_" | "PPID" | "IFS") {
             self.kept.insert(name.to_owned());
         }
         if is_name(name) {
@@ -280,6 +283,10 @@ mod tests {
             ("echo `cat $f`", "f |  | "),
             ("for i in $list; do echo $i; done", "i list | i | "),
             ("while read -r -p 'x y' a b; do :; done <f", " | a b | "),
+            (
+                "read -r a <\"${f%.j}.p\" b 2> c 3>&1 4<>d; <e read g",
+                "f | a b g | ",
+            ),
             ("IFS=: read -r a b", " | a b | "),
             (
                 "export a=1 b; readonly c=2; local d; declare -x e=$f",
@@ -319,6 +326,20 @@ mod tests {
             ("awk '{print $name}' \"$file\"", "file |  | "),
         ] {
             assert_eq!(of(text), names, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_names_are_kept_for_the_next_step() {
+        for (text, kept) in [
+            ("read -r p < \"${f%.j}.p\"", "p"),
+            ("read -r \"$1\" A '$(x)' b-c 2d", "A"),
+            ("export PATH=/x _a=1; IFS=:; readonly \"$x\"", "PATH _a"),
+            ("for i in 1 2; do unset 'a[1]' c; done", "c i"),
+        ] {
+            let found = variables(text, "sh");
+            let names: Vec<&str> = found.kept.iter().map(String::as_str).collect();
+            assert_eq!(names.join(" "), kept, "{text}");
         }
     }
 
