@@ -269,6 +269,7 @@ impl Sent<'_> {
                 done = &mut self.told => {
                     return match done {
                         Ok(done) if done.status == FULL => Err(full()),
+                        Ok(done) if done.status == GONE => Err(Lost::Killed),
                         Ok(done) => Ok(done),
                         Err(_) => Err(self.channel.lost()),
                     };
@@ -305,6 +306,8 @@ async fn raised(limits: &Limits) {
 
 /// A status that no shell gives: the node could not store the script.
 const FULL: i32 = -1;
+/// Another: the process of a call was killed.
+const GONE: i32 = -2;
 
 fn full() -> Lost {
     Lost::Refused {
@@ -522,10 +525,10 @@ fn parse_end(text: &str) -> Option<(u64, Done, &str)> {
         },
         _ => End::Exited,
     };
-    let status = if status == "full" {
-        FULL
-    } else {
-        status.parse().ok()?
+    let status = match status {
+        "full" => FULL,
+        "gone" => GONE,
+        status => status.parse().ok()?,
     };
     Some((
         id,
@@ -615,6 +618,7 @@ mod tests {
             ("8:143:oec", 8, done(143, End::Cancelled)),
             ("9:137:xk", 9, done(137, killed)),
             ("9:full:", 9, done(FULL, End::Exited)),
+            ("9:gone:", 9, done(GONE, End::Exited)),
         ] {
             let (got, end, _) = parse_end(text).unwrap();
             assert_eq!((got, end), (id, expected), "{text}");

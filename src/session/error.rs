@@ -89,6 +89,9 @@ pub enum Lost {
     /// No result long after the script's own time limit; the node's side is not known.
     #[error("no answer from the node")]
     Silent,
+    /// Something on the node killed what was to answer.
+    #[error("what was to answer on the node was killed")]
+    Killed,
     /// Refused before anything was sent.
     #[error("{reason}")]
     Refused { reason: String },

@@ -229,6 +229,12 @@ ob_stop() {
   echo >&5
 }
 
+# ob_killed CALL: its process is no more, and has not told its end. A zombie has no program.
+ob_killed() {
+  ob_p=''; read -r ob_p <"$ob_d/$1.p"
+  [ -n "$ob_p" ] && [ -e /proc/self/exe ] && [ ! -e "/proc/$ob_p/exe" ]
+}
+
 # Starts the watchdog unless it runs. It writes down that it leaves before it looks at the
 # count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
@@ -247,7 +253,10 @@ ob_dog() {
     for ob_f in "$ob_d"/*.j; do
       ob_i='' ob_t='' ob_gr=''; read -r ob_i ob_t ob_gr <"$ob_f"; [ -n "$ob_i" ] || continue
       ob_busy=1 ob_wk=${ob_f##*/}; ob_wk=${ob_wk%.j}
-      case $ob_wk in w*) if [ "$ob_i" -gt "$ob_top" ]; then ob_top=$ob_i; fi ;; esac
+      case $ob_wk in
+      w*) if [ "$ob_i" -gt "$ob_top" ]; then ob_top=$ob_i; fi ;;
+      *) if ob_killed "$ob_wk" && [ -s "$ob_f" ]; then echo "$ob_i gone c" >&6; : >"$ob_f"; fi ;;
+      esac
       eval "ob_o=\${ob_o_$ob_wk-} ob_e=\${ob_e_$ob_wk-}"
       if [ "$ob_o" != "$ob_i" ]; then ob_o=$ob_i ob_e=$((ob_t+1)); fi
       if [ "$ob_e" -gt 0 ] && [ -e "$ob_d/$ob_i.c" ]; then ob_e=-1; fi

@@ -457,6 +457,12 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
             .await
             .unwrap();
         assert!(matches!(late.end, End::TimedOut { .. }), "{late:?}");
+        let kill = b"sh -c 'kill -9 $PPID'; sleep 600";
+        let killed = tokio::time::timeout(
+            Duration::from_secs(20),
+            session.call(kill, Limits::seconds(600)),
+        );
+        assert_eq!(killed.await.unwrap().unwrap_err(), Lost::Killed);
     })
     .await;
 }
