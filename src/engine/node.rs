@@ -350,6 +350,12 @@ impl NodeRun<'_> {
         let mut first = first;
         let under_way = self.under_way(&before).await?;
         for number in &under_way {
+            if self.options.start_at.is_some_and(|start| start != *number) {
+                let label = self.plan.steps[number - 1].label();
+                let cause =
+                    format!("step {label} still runs: without `--start-at` its end is waited for");
+                return Err(Halt::end(Status::Blocked, cause));
+            }
             self.again(&plan.steps[number - 1], first, &before).await?;
             if *number == first {
                 first += 1;

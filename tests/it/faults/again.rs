@@ -91,6 +91,45 @@ fn f1_what_still_runs_ends_before_a_set_up_is_repeated() {
 }
 
 #[test]
+fn f1_beside_what_still_runs_no_other_step_is_started() {
+    let project = Project::new(&page(
+        "```sh step id=one\necho one >> \"$HOME/ran\"\n```\n\n\
+         ```sh step id=two\n: > \"$HOME/began\"\nuntil [ -e \"$HOME/go\" ]; do sleep 0.05; done\n\
+         echo two >> \"$HOME/ran\"\n```\n",
+    ));
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.home("began"));
+    run.signal("KILL");
+    run.wait();
+    let said = project.opsbook(&["resume", "--start-at", "one"]).ends(4);
+    said.has("step two still runs: without `--start-at` its end is waited for");
+    assert_eq!(project.text("ran"), "one\n");
+    fs::write(project.home("go"), "").unwrap();
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "one\ntwo\n");
+}
+
+#[test]
+fn f6_what_was_to_answer_may_be_killed() {
+    // The session's own record tells which process answers; it is hardly ever there.
+    let project = Project::new(&page(
+        "```sh step\nuntil [ -e \"$HOME/killed\" ]; do\n  for f in \"$XDG_RUNTIME_DIR\"/.opsbook-*/c*.j; do\n\
+         \x20   if [ -s \"$f\" ] && read -r p < \"${f%.j}.p\" && kill -9 \"$p\"; then : > \"$HOME/killed\"; fi\n  done\ndone\n\
+         sleep 2\nkept=7\n```\n\n\
+         ```sh step\necho \"$kept ${p:?}\" >> \"$HOME/ran\"\n```\n",
+    ));
+    let place = tempfile::tempdir().unwrap();
+    let begin = std::time::Instant::now();
+    let said = project
+        .opsbook(&["run", "p", "here"])
+        .env("XDG_RUNTIME_DIR", &place.path().to_string_lossy())
+        .ends(0);
+    said.has("what was to answer on the node was killed");
+    assert!(begin.elapsed().as_secs() < 40, "{:?}", begin.elapsed());
+    assert!(project.text("ran").starts_with("7 "));
+}
+
+#[test]
 fn f1_a_set_up_that_fails_when_it_is_repeated_leaves_what_was_done_done() {
     let project = Project::new(&page(
         "```sh step setup\necho up >> \"$HOME/ran\"\n[ ! -e \"$HOME/down\" ]\n```\n\n\
