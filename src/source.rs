@@ -418,6 +418,21 @@ pub fn visible(text: &str) -> String {
         .collect()
 }
 
+/// The name of a test: what cannot be shown, line ends among it, is written as an escape. Names
+/// stand in lines of lists and reports.
+#[must_use]
+pub fn in_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hidden(c) {
+            line.extend(c.escape_default());
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
 /// The same for text of several lines, cut where it is too long to be read: messages may
 /// hold names that a file made up.
 fn harmless(text: &str) -> String {

@@ -1,6 +1,7 @@
 //! Tables of what contracts say: parameters, typed assertions, deliveries.
 
 use crate::manual::{Delivery, DeliveryFrom, Group, Procedure, TypedCheck};
+use crate::source::in_one_line;
 use crate::yaml::{Value, Yaml};
 
 use super::html::{code, text};
@@ -33,10 +34,8 @@ pub(super) fn parameters(procedure: &Procedure) -> String {
 
 /// As the test of a typed assertion is named.
 pub(super) fn typed_name(group: &Group, typed: &TypedCheck) -> String {
-    format!(
-        "{}::{}/{}",
-        group.id, typed.kind.value, typed.resource.value
-    )
+    let name = format!("{}/{}", typed.kind.value, typed.resource.value);
+    format!("{}::{}", group.id, in_one_line(&name))
 }
 
 pub(super) fn assertions(group: &Group, results: &Results) -> String {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use crate::manual::{On, Spanned, SudoUser};
-use crate::source::Span;
+use crate::source::{Span, in_one_line};
 use crate::vocabulary::batch::Batch;
 use crate::vocabulary::facts::{CannotLook, Facts};
 use crate::vocabulary::found::Found;
@@ -83,10 +83,10 @@ pub struct Evidence {
 }
 
 impl Assertion {
-    /// `service/nginx`
+    /// `service/nginx`, in one line.
     #[must_use]
     pub fn name(&self) -> String {
-        format!("{}/{}", self.kind.value, self.resource.value)
+        in_one_line(&format!("{}/{}", self.kind.value, self.resource.value))
     }
 
     #[must_use]

@@ -425,6 +425,9 @@ fn what_a_check_says_about_itself() {
     assert_eq!(plain.timeout(), Some(seconds(3)));
     assert!(plain.skip().is_none() && !plain.may_wait());
     assert_eq!(one("command: {x: {}}").timeout(), Some(seconds(10)));
+    let odd = one(r#"command: {"a\nb\u202e\t": {skip: {reason: "why\r\nnot\n"}}}"#);
+    assert_eq!(odd.name(), r"command/a\nb\u{202e}\t");
+    assert_eq!(odd.skip().unwrap().reason, r"why\r\nnot");
     let none = one("command: {x: {timeout: 0}}");
     assert_eq!(
         none.timeout(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::manual::{On, Spanned, SudoUser, duration};
-use crate::source::{Problem, Span};
+use crate::source::{Problem, Span, in_one_line};
 use crate::vocabulary::assertion::{Assertion, Expectation, Told, Waiver};
 use crate::vocabulary::duration::{eventually, milliseconds};
 use crate::vocabulary::expected::{expected, is_open, literal, stated};
@@ -294,7 +294,7 @@ impl<'a> Reader<'a> {
         };
         match map.get("reason").and_then(|entry| entry.value.text()) {
             Some(reason) if !reason.trim().is_empty() => Some(Waiver {
-                reason: reason.to_owned(),
+                reason: in_one_line(reason.trim()),
                 until,
             }),
             _ => self.wrong(span, "`skip` does not say its `reason`"),
