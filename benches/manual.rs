@@ -23,6 +23,10 @@ use std::time::{Duration, Instant};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use opsbook::manual;
 
+/// The program's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 9;
 
 /// Pages that are parsed without a second thread.
