@@ -45,8 +45,14 @@ impl Prepared {
     }
 }
 
+/// A file that can be read, or a folder.
 fn readable(path: &Path, file: &Delivery) -> Result<(), Halt> {
-    std::fs::metadata(path).map(drop).map_err(|error| {
+    let readable = std::fs::metadata(path).and_then(|found| match &file.from {
+        DeliveryFrom::Tree(_) => std::fs::read_dir(path).map(drop),
+        _ if found.is_file() => std::fs::File::open(path).map(drop),
+        _ => Err(std::io::Error::other("it is not a regular file")),
+    });
+    readable.map_err(|error| {
         Halt::error(format!(
             "{}: `{}` cannot be delivered: {error}",
             file.span.place(),
@@ -128,6 +134,7 @@ impl NodeRun<'_> {
     ) -> Result<(), Halt> {
         let bundle = self.bundle()?;
         bundle.mine().await?;
+        self.files_are_new().await?;
         for file in files {
             match &file.from {
                 DeliveryFrom::File(path) => {

@@ -137,7 +137,8 @@ impl NodeRun<'_> {
         if work.secret && work.step.on == On::Node {
             self.secretive.push(work.label.clone());
         }
-        if self.stranger(work.step).is_some() && state == StepState::NotStarted {
+        if let (Some(user), StepState::NotStarted) = (self.stranger(work.step), &state) {
+            self.give_files(work.step, &user, &bundle).await?;
             self.carry_state(&self.bundle()?, &bundle).await?;
         }
         let started = matches!(state, StepState::NotStarted);

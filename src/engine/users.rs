@@ -1,15 +1,25 @@
 //! Steps as another user than root: such a user cannot read the login user's bundle, and gets
-//! one of its own, with the same files and the same shell state.
+//! one of its own, with the files that were delivered and the same shell state.
 
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::execute::Attention;
 use crate::engine::node::{Halt, NodeRun};
 use crate::event::What;
 use crate::manual::{On, SudoUser};
-use crate::session::{Content, Limits, quote};
+use crate::plan::PlannedStep;
+use crate::session::{Content, Done, Limits, quote};
 
-/// Bytes of one delivered file that are copied from user to user.
+/// Bytes of files, or of variables, that are copied from user to user.
 const LARGEST: u64 = 256 << 20;
+/// Where a bundle has it written down that a user has its files: this, and the user's name.
+const GIVEN: &str = "steps/given";
+/// Prints an archive of the bundle's files, but for those that are its own.
+const ARCHIVE: &str = r#"set --
+for f in * .[!.]*; do
+  case $f in steps | owner | lock | live | token* | recorder | run | state | values | .*.part) continue ;; esac
+  if [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "./$f"; fi
+done
+[ $# = 0 ] || tar -cf - "$@""#;
 
 /// Where another user's bundle is: not in a home, which such users rarely have, and durable.
 pub(super) fn dir_of(user: &str) -> String {
@@ -59,29 +69,93 @@ impl NodeRun<'_> {
                 token,
             },
         )?;
-        copy_files(&own, &bundle).await?;
         Ok(bundle)
+    }
+
+    /// Gives another user the files of the bundle, where that user does not have what was
+    /// delivered last.
+    pub(super) async fn give_files(
+        &self,
+        step: &PlannedStep,
+        user: &str,
+        to: &Bundle,
+    ) -> Result<(), Attention> {
+        let own = self.bundle()?;
+        let mut given = Vec::new();
+        quote(format!("{GIVEN}.{user}").as_bytes(), &mut given);
+        let given = String::from_utf8_lossy(&given);
+        let script = format!("[ ! -e {given} ] || exit 0\n{ARCHIVE}");
+        let done = within(&own, &script).await?;
+        let said = crate::engine::harmless(&done.err);
+        if done.truncated {
+            let cause =
+                format!("the files of the bundle are too many for {user}: more than 256 MiB");
+            return Err(Halt::error(cause).into());
+        }
+        if !done.ok() && done.out.is_empty() {
+            let cause = format!(
+                "the files of the bundle cannot be given to {user}: {}",
+                said.trim()
+            );
+            return Err(Halt::error(cause).into());
+        }
+        if !done.ok() {
+            let text = format!(
+                "not all files of the bundle are there for {user}: {}",
+                said.trim()
+            );
+            self.record(Some(step), What::Warned { text })?;
+        }
+        if !done.out.is_empty() {
+            let path = format!("{}/.files.part", to.dir);
+            let content = Content::Bytes(&done.out);
+            let delivered = to.session().deliver(&path, content, 0o600).await;
+            delivered.map_err(|error| Halt::error(error.to_string()))?;
+            let unpack = "tar -xof .files.part && rm .files.part";
+            let unpacked = within(to, unpack).await?;
+            if !unpacked.ok() {
+                let said = crate::engine::harmless(&unpacked.err);
+                let cause = format!(
+                    "the files of the bundle cannot be unpacked for {user}: {}",
+                    said.trim()
+                );
+                return Err(Halt::error(cause).into());
+            }
+            within(&own, &format!(": > {given}")).await?;
+        }
+        Ok(())
+    }
+
+    /// With the delivery that begins now nobody else has all files.
+    pub(super) async fn files_are_new(&self) -> Result<(), Halt> {
+        let mut steps = self.plan.steps.iter();
+        if !steps.any(|step| self.stranger(step).is_some()) {
+            return Ok(());
+        }
+        let bundle = self.bundle()?;
+        let done = within(&bundle, &format!("rm -f {GIVEN}.*")).await;
+        match done {
+            Ok(_) => Ok(()),
+            Err(Attention::Halt(halt)) => Err(halt),
+            Err(Attention::Lost(lost)) => Err(Halt::error(lost.to_string())),
+        }
     }
 
     /// Lets the next step, of whichever user, see what the steps before it have set.
     pub(super) async fn carry_state(&self, from: &Bundle, to: &Bundle) -> Result<(), Attention> {
-        let state = read(from, "state").await?;
-        let Some(state) = state else { return Ok(()) };
-        // A folder that the other user cannot enter is no reason to stop.
-        let text = String::from_utf8_lossy(&state);
-        let lines = text.split_inclusive('\n').map(|line| {
-            if line.starts_with("cd '") && line.ends_with("'\n") {
-                let here = line.trim_end_matches('\n').replace(&from.dir, &to.dir);
-                format!("{here} 2>/dev/null || cd '{}'\n", to.dir)
-            } else {
-                line.to_owned()
-            }
-        });
-        let state: String = lines.collect();
+        let state = within(from, "[ ! -e state ] || cat state").await?;
+        if !state.ok() || state.truncated {
+            let cause = "what the steps before have set cannot be read";
+            return Err(Halt::error(cause).into());
+        }
+        if state.out.is_empty() {
+            return Ok(());
+        }
         let path = format!("{}/state", to.dir);
+        let state = state_for(&state.out, &from.dir, &to.dir);
         let delivered = to
             .session()
-            .deliver(&path, Content::Bytes(state.as_bytes()), 0o600)
+            .deliver(&path, Content::Bytes(&state), 0o600)
             .await;
         delivered
             .map(drop)
@@ -89,50 +163,80 @@ impl NodeRun<'_> {
     }
 }
 
-/// A file of a bundle; nothing where it does not exist.
-async fn read(bundle: &Bundle, name: &str) -> Result<Option<Vec<u8>>, Attention> {
-    let mut code = b"cat ".to_vec();
-    quote(format!("{}/{name}", bundle.dir).as_bytes(), &mut code);
+/// The variables as they are; the folder, where it is in one bundle, in the other. One that
+/// the other user cannot enter is no reason to stop.
+fn state_for(state: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let (variables, folder) = state.split_at(last_command(state));
+    let quoted = |dir: &str| {
+        let mut text = Vec::new();
+        quote(dir.as_bytes(), &mut text);
+        text
+    };
+    let (from, to) = (quoted(from), quoted(to));
+    let mut text = variables.to_vec();
+    let folder = folder.strip_suffix(b"\n").unwrap_or(folder);
+    let Some(path) = folder.strip_prefix(b"cd ") else {
+        text.extend(folder);
+        return text;
+    };
+    text.extend(b"cd ");
+    match path.strip_prefix(&from[..from.len() - 1]) {
+        Some(below @ [b'/' | b'\'', ..]) => {
+            text.extend(&to[..to.len() - 1]);
+            text.extend(below);
+        }
+        _ => text.extend(path),
+    }
+    text.extend(b" 2>/dev/null || cd ");
+    text.extend(to);
+    text.push(b'\n');
+    text
+}
+
+/// Where the last command of assignments in single quotes begins.
+fn last_command(state: &[u8]) -> usize {
+    let (mut quoted, mut start) = (false, 0);
+    let mut bytes = state.iter().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'\'' => quoted = !quoted,
+            b'\\' if !quoted => drop(bytes.next()),
+            b'\n' if !quoted && at + 1 < state.len() => start = at + 1,
+            _ => {}
+        }
+    }
+    start
+}
+
+/// Runs a script of our own in a bundle.
+async fn within(bundle: &Bundle, script: &str) -> Result<Done, Attention> {
+    let mut code = b"umask 077; cd ".to_vec();
+    quote(bundle.dir.as_bytes(), &mut code);
+    code.extend_from_slice(b" || exit\n");
+    code.extend_from_slice(script.as_bytes());
     let limits = Limits {
         output: LARGEST,
         ..Limits::seconds(600)
     };
-    let done = bundle
-        .session()
-        .call(&code, limits)
-        .await
-        .map_err(Attention::Lost)?;
-    Ok(done.ok().then_some(done.out))
+    let done = bundle.session().call(&code, limits).await;
+    done.map_err(Attention::Lost)
 }
 
-async fn copy_files(from: &Bundle, to: &Bundle) -> Result<(), Attention> {
-    let own = "-name steps -o -name owner -o -name lock -o -name live -o -name 'token*' -o -name recorder -o -name run -o -name state -o -name values";
-    let mut code = b"cd ".to_vec();
-    quote(from.dir.as_bytes(), &mut code);
-    code.extend_from_slice(format!(" && for f in * .[!.]*; do [ -e \"$f\" ] && find \"$f\" \\( {own} \\) -prune -o -type f -print; done").as_bytes());
-    let done = from
-        .session()
-        .call(&code, Limits::seconds(60))
-        .await
-        .map_err(Attention::Lost)?;
-    for name in String::from_utf8_lossy(&done.out).lines() {
-        let Some(content) = read(from, name).await? else {
-            continue;
-        };
-        if let Some((folder, _)) = name.rsplit_once('/') {
-            let mut code = b"umask 077; mkdir -p ".to_vec();
-            quote(format!("{}/{folder}", to.dir).as_bytes(), &mut code);
-            to.session()
-                .call(&code, Limits::seconds(60))
-                .await
-                .map_err(Attention::Lost)?;
+#[cfg(test)]
+mod tests {
+    use super::state_for;
+
+    #[test]
+    fn variables_stay_as_they_are_and_the_folder_is_the_users_own() {
+        let value = b"v='a\ncd '\\''/b'\\''\n'\nw='\xe9'\n";
+        let state = |cd: &str| [&value[..], cd.as_bytes()].concat();
+        for (cd, other) in [
+            ("cd '/b'\n", "cd '/u' 2>/dev/null || cd '/u'\n"),
+            ("cd '/b/x\ny'\n", "cd '/u/x\ny' 2>/dev/null || cd '/u'\n"),
+            ("cd '/bb'\n", "cd '/bb' 2>/dev/null || cd '/u'\n"),
+            ("cd '/srv'\n", "cd '/srv' 2>/dev/null || cd '/u'\n"),
+        ] {
+            assert_eq!(state_for(&state(cd), "/b", "/u"), state(other), "{cd}");
         }
-        let path = format!("{}/{name}", to.dir);
-        let delivered = to
-            .session()
-            .deliver(&path, Content::Bytes(&content), 0o600)
-            .await;
-        delivered.map_err(|error| Attention::Halt(Halt::error(error.to_string())))?;
     }
-    Ok(())
 }

@@ -268,11 +268,12 @@ const TABLE: [Fault; 29] = [
         id: "F22",
         fault: "words for the shell, line ends or NUL in values",
         promise: "they arrive unchanged or are refused; they are never executed",
-        tiers: "T0",
+        tiers: "T0, T2",
         tests: &[
             "f22_values_arrive_unchanged_and_are_never_executed",
             "f22_a_nul_is_refused_before_anything_is_touched",
             "f22_a_captured_secret_is_never_gone_on_with_as_its_mask",
+            "f22_another_user_has_the_files_and_the_variables_as_they_are",
             "values_arrive_unchanged",
             "values_reach_python_as_environment",
         ],

@@ -282,3 +282,45 @@ fn files(place: &std::path::Path) -> Vec<std::path::PathBuf> {
     }
     found
 }
+
+#[test]
+fn f22_another_user_has_the_files_and_the_variables_as_they_are() {
+    let node = logged("ops ALL=(ALL:ALL) NOPASSWD: ALL\n");
+    let Some(node) = or_skip("T2", node) else {
+        return;
+    };
+    let odd = "line\ncd '/nonexistent'\nend";
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+        ```yaml deliver\n- {file: tool, mode: \"0755\"}\n- {tree: stuff}\n```\n\n\
+        ```sh step\nodd=\"$given\"; bytes=$(printf 'x\\351'); mkdir below; cd below\n```\n\n\
+        ```sh step sudo=daemon\n[ \"$odd\" = \"$given\" ] && printf %s \"$bytes\" | od -An -tx1\ncd \"$bundle\"; ls -A stuff; ./tool\n```\n\
+        ```text expect\n 78 e9\n.hidden\nempty\nlink\nnew\nline\nrun\ndaemon 1\n```\n\n\
+        ```yaml deliver\n- {file: tool, as: later, mode: \"0755\"}\n```\n\n\
+        ```sh step sudo=daemon\n: > mine; printf 2 > stuff/run; ./later\n```\n```text expect\ndaemon 2\n```\n\n\
+        ```sh step sudo=daemon\n./later; test -e mine\n```\n```text expect\ndaemon 2\n```\n";
+    let project = with_password(&node, page, "");
+    project.node("far", &node.ssh(), &format!("    given: {odd:?}\n"));
+    project.write("tool", "#!/bin/sh\necho $(id -un) $(cat stuff/run)\n");
+    project.write("stuff/run", "1");
+    project.write("stuff/.hidden", "");
+    project.write("stuff/new\nline", "");
+    fs::create_dir(project.path("stuff/empty")).unwrap();
+    std::os::unix::fs::symlink("../tool", project.path("stuff/link")).unwrap();
+    project.opsbook(&["run", "p", "far"]).ends(0);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
+    for (file, cause) in [
+        ("home", "it is not a regular file"),
+        ("none", "No such file"),
+    ] {
+        let page = format!(
+            "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\n: > \"$HOME/touched\"\n```\n\n```yaml deliver\n- {{file: {file}, as: x}}\n```\n"
+        );
+        let project = Project::new(&page);
+        project.opsbook(&["run", "p", "here"]).ends(3).has(cause);
+        assert!(!project.home("touched").exists());
+        assert!(!project.home(".opsbook/bundle").exists());
+    }
+}
