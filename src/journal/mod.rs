@@ -7,6 +7,7 @@ pub mod results;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -342,8 +343,8 @@ impl Record {
     /// Steps whose latest end says that opsbook could not do or could not know: the node may
     /// know by now.
     #[must_use]
-    pub fn unknown(&self, node: &str) -> std::collections::BTreeSet<usize> {
-        let mut unknown = std::collections::BTreeSet::new();
+    pub fn unknown(&self, node: &str) -> BTreeSet<usize> {
+        let mut unknown = BTreeSet::new();
         let events = self.events.iter();
         for event in events.filter(|event| event.node.as_deref() == Some(node)) {
             match (&event.what, event.step) {
@@ -377,16 +378,17 @@ impl Record {
     /// Was a bundle left on one of its nodes, to go on with?
     #[must_use]
     pub fn is_halted(&self) -> bool {
-        let last = self.events.iter().rev().find(|event| {
-            matches!(
-                event.what,
+        let mut open = BTreeSet::new();
+        for event in &self.events {
+            match event.what {
+                What::BundleClosed { local: false, .. } => drop(open.remove(&event.node)),
                 What::BundleKept { local: false, .. }
-                    | What::BundleClosed { local: false, .. }
-                    | What::BundleOpened { local: false, .. }
-                    | What::StepStarted { .. }
-            )
-        });
-        last.is_some_and(|event| !matches!(event.what, What::BundleClosed { .. }))
+                | What::BundleOpened { local: false, .. }
+                | What::StepStarted { .. } => drop(open.insert(&event.node)),
+                _ => {}
+            }
+        }
+        !open.is_empty()
     }
 
     /// What earlier steps captured on a node.

@@ -276,3 +276,30 @@ fn f22_a_captured_secret_is_never_gone_on_with_as_its_mask() {
     assert_eq!(project.text("token"), "x-hunter22-y");
     assert!(!project.journal_text().contains("hunter22"));
 }
+
+#[test]
+fn a_run_is_halted_as_long_as_one_of_its_nodes_is() {
+    let project = Project::new(&page(
+        "```sh step\n[ \"$good\" = yes ] || [ -e \"$HOME/go\" ]\necho \"$node\" >> \"$HOME/ran\"\n```\n",
+    ));
+    project.nodes(
+        "  a: {transport: local, bundle_dir: .opsbook/a, good: no}\n  b: {transport: local, bundle_dir: .opsbook/b, good: yes}\n",
+    );
+    let run = [
+        "run",
+        "p",
+        "a",
+        "b",
+        "--yes",
+        "--batch",
+        "1",
+        "--max-fail",
+        "1",
+    ];
+    project.opsbook(&run).ends(1);
+    assert_eq!(project.text("ran"), "b\n");
+    std::fs::write(project.home("go"), "").unwrap();
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "b\na\n");
+    project.opsbook(&["resume"]).ends(2).has("no halted run");
+}
