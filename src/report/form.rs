@@ -48,8 +48,10 @@ impl Report {
     /// Where its folder is not there or takes no files.
     pub fn try_out(&self) -> Result<(), ReportError> {
         match &self.file {
-            Some(file) => beside(file).map(drop).map_err(|cause| wrong(file, cause)),
-            None => Ok(()),
+            Some(file) if !is_stream(file) => beside(&behind(file))
+                .map(drop)
+                .map_err(|cause| wrong(file, cause)),
+            _ => Ok(()),
         }
     }
 
@@ -87,14 +89,32 @@ fn wrong(path: &Path, cause: io::Error) -> ReportError {
     ReportError { path, cause }
 }
 
-/// Whoever reads the file, a collector for instance, sees the old one or the new one.
+/// Whoever reads the file, a collector for instance, sees the old one or the new one. What is
+/// no file, a pipe or a terminal, is written to and stays what it is.
 fn replace(file: &Path, text: &str) -> io::Result<()> {
+    if is_stream(file) {
+        let mut stream = std::fs::File::options().append(true).open(file)?;
+        return stream.write_all(text.as_bytes());
+    }
+    let file = &behind(file);
     let mut new = beside(file)?;
     new.write_all(text.as_bytes())?;
     let readable = std::fs::Permissions::from_mode(0o644);
     new.as_file().set_permissions(readable)?;
     new.persist(file).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// A pipe, a device, or what is open under a number: `/dev/stdout` may be a file.
+fn is_stream(file: &Path) -> bool {
+    let numbered = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
+    numbered.iter().any(|place| file.starts_with(place))
+        || std::fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// The file that a symbolic link leads to: the link stays.
+fn behind(file: &Path) -> PathBuf {
+    std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned())
 }
 
 fn beside(file: &Path) -> io::Result<tempfile::NamedTempFile> {
@@ -185,6 +205,45 @@ mod tests {
             0o644
         );
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Whoever runs as root would lose a device of the machine.
+    #[test]
+    fn what_is_no_file_of_its_own_stays_what_it_is() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        let write = |file: PathBuf| {
+            let report: Report = format!("tap={}", file.display()).parse().unwrap();
+            report.try_out().unwrap();
+            report.write(&results(), Path::new("/"), &mut Vec::new())
+        };
+        let fifo = path("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let reader = std::thread::spawn({
+            let fifo = fifo.clone();
+            move || std::fs::read_to_string(fifo).unwrap()
+        });
+        write(fifo.clone()).unwrap();
+        assert!(std::fs::metadata(&fifo).unwrap().file_type().is_fifo());
+        assert!(reader.join().unwrap().starts_with("TAP version 13"));
+
+        std::fs::write(path("there"), "old").unwrap();
+        std::os::unix::fs::symlink("there", path("link")).unwrap();
+        write(path("link")).unwrap();
+        assert!(path("link").is_symlink());
+        let text = std::fs::read_to_string(path("there")).unwrap();
+        assert!(text.starts_with("TAP version 13"));
+
+        let open = std::fs::File::create(path("open")).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+        write(format!("/proc/self/fd/{number}").into()).unwrap();
+        assert_ne!(
+            open.metadata().unwrap().len(),
+            0,
+            "the same file is written"
+        );
     }
 
     #[test]
