@@ -166,6 +166,7 @@ impl NodeRun<'_> {
 /// The variables as they are; the folder, where it is in one bundle, in the other. One that
 /// the other user cannot enter is no reason to stop.
 fn state_for(state: &[u8], from: &str, to: &str) -> Vec<u8> {
+    let state = state.strip_suffix(b"#\n").unwrap_or(state);
     let (variables, folder) = state.split_at(last_command(state));
     let quoted = |dir: &str| {
         let mut text = Vec::new();
@@ -230,13 +231,14 @@ mod tests {
     fn variables_stay_as_they_are_and_the_folder_is_the_users_own() {
         let value = b"v='a\ncd '\\''/b'\\''\n'\nw='\xe9'\n";
         let state = |cd: &str| [&value[..], cd.as_bytes()].concat();
+        let ended = |cd: &str| [&state(cd)[..], b"#\n"].concat();
         for (cd, other) in [
             ("cd '/b'\n", "cd '/u' 2>/dev/null || cd '/u'\n"),
             ("cd '/b/x\ny'\n", "cd '/u/x\ny' 2>/dev/null || cd '/u'\n"),
             ("cd '/bb'\n", "cd '/bb' 2>/dev/null || cd '/u'\n"),
             ("cd '/srv'\n", "cd '/srv' 2>/dev/null || cd '/u'\n"),
         ] {
-            assert_eq!(state_for(&state(cd), "/b", "/u"), state(other), "{cd}");
+            assert_eq!(state_for(&ended(cd), "/b", "/u"), state(other), "{cd}");
         }
     }
 }

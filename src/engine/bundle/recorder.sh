@@ -121,7 +121,7 @@ kept() {
   fi
   all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
 "; done <"$nn/state"
-  case $last in "cd '"*) ;; *) return 1 ;; esac
+  [ "$last" = '#' ] || return 1
   case $accepted in *" $s "*) ;; *) return 0 ;; esac
   old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
 "; done 2>/dev/null <../state

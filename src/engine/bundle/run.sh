@@ -49,7 +49,8 @@ ob_keep() {
   for ob_n in $ob_saved; do
     case $ob_w in *"export $ob_n="* | *"declare -x $ob_n="*) echo "export $ob_n" ;; esac
   done >>"$ob_step/state"
-  ob_put 'cd ' "$PWD" >>"$ob_step/state"
+  # The last line says that all of it was written.
+  { ob_put 'cd ' "$PWD"; echo '#'; } >>"$ob_step/state"
 }
 ob_put() {
   ob_r=$2 ob_q=

@@ -113,3 +113,14 @@ fn what_is_compared_or_captured_is_whole_or_refused() {
     let said = project.opsbook(&["run", "p", "here"]).ends(1);
     said.has("what it printed cannot become `more`: it is more than 4 MiB");
 }
+
+#[test]
+fn a_folder_of_any_name_is_where_the_next_step_begins() {
+    let project = Project::new(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+         ```sh step\nmkdir -p \"$HOME/-a'b\nc\"; cd -- \"$HOME/-a'b\nc\"; pwd\nexport CDPATH=/usr:/\n```\n\n\
+         ```bash step\n[ \"$PWD\" = \"$HOME/-a'b\nc\" ]; x=1\n```\n\n\
+         ```sh step\n[ \"$PWD\" = \"$HOME/-a'b\nc\" ]; echo \"$x\"\n```\n```text expect\n1\n```\n",
+    );
+    project.opsbook(&["run", "p", "here"]).ends(0);
+}
