@@ -1,4 +1,4 @@
-# shellcheck disable=SC1090,SC1091,SC2154,SC2086,SC2034,SC2164 # sources what the run wrote
+# shellcheck disable=SC1090,SC1091,SC2154,SC2086,SC2034,SC2164,SC3044,SC2016 # sources what the run wrote
 # Runs a step's script with the working directory and the variables that the steps before it
 # left, and keeps its own for the next one. Sources files, so that nothing stands in an
 # argument list and line numbers stay the author's.
@@ -40,9 +40,14 @@ ob_keep() {
       if [ -z "$ob_x" ] || [ "$ob_v" != "$ob_w" ]; then ob_saved="$ob_saved $ob_n"; fi
     done
   fi
+  # An array is one for bash alone.
+  ob_a=; if [ "$ob_saved" ] && [ "${BASH_VERSION-}" ]; then ob_a=$(declare -p $ob_saved); fi 2>/dev/null
+  case $ob_a in *'declare -a'* | *'declare -A'*) ;; *) ob_a= ;; esac
   for ob_n in $ob_saved; do
     eval "ob_v=\${$ob_n-} ob_w=\${$ob_n+x}"
-    if [ "$ob_w" ]; then ob_put "$ob_n=" "$ob_v"; fi
+    if [ "$ob_a" ] && ob_array "$ob_n"; then
+      ob_put '[ -z "${BASH_VERSION-}" ] || eval ' "$ob_v"
+    elif [ "$ob_w" ]; then ob_put "$ob_n=" "$ob_v"; fi
   done >"$ob_step/state"
   # What is exported stays exported.
   ob_w=; [ -z "$ob_saved" ] || ob_w=$(export -p)
@@ -51,6 +56,11 @@ ob_keep() {
   done >>"$ob_step/state"
   # The last line says that all of it was written.
   { ob_put 'cd ' "$PWD"; echo '#'; } >>"$ob_step/state"
+}
+ob_array() {
+  ob_r=$(declare -p "$1" 2>/dev/null) || return
+  ob_q=${ob_r#declare -}
+  case ${ob_q%% *} in *[aA]*) ob_v=$ob_r ;; *) return 1 ;; esac
 }
 ob_put() {
   ob_r=$2 ob_q=

@@ -124,3 +124,16 @@ fn a_folder_of_any_name_is_where_the_next_step_begins() {
     );
     project.opsbook(&["run", "p", "here"]).ends(0);
 }
+
+#[test]
+fn an_array_of_bash_is_there_whole_in_the_next_step_of_bash() {
+    let project = Project::new(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+         ```bash step\nlist=(one 'two  '\"'\"'b' $'three\\n4'); declare -A of=([k]='v v'); word=5\nexport list\n```\n\n\
+         ```bash step\nprintf '<%s>' \"${list[@]}\" \"${of[k]}\" \"$word\"\nlist+=(last)\n```\n\
+         ```text expect\n<one><two  'b><three\n4><v v><5>\n```\n\n\
+         ```bash step\necho \"${#list[@]} ${list[3]}\"\n```\n```text expect\n4 last\n```\n\n\
+         ```sh step\necho \"$word\"\n```\n```text expect\n5\n```\n",
+    );
+    project.opsbook(&["run", "p", "here"]).ends(0);
+}
