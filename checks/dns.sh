@@ -38,6 +38,25 @@ case $ob_server in
   *:*:*) ;;
   *:*) ob_port=${ob_server##*:} ob_server=${ob_server%:*} ;;
 esac
+# dns_hosts: sets ob_out to the addresses that /etc/hosts has for the name
+dns_hosts() {
+  ob_out='' ob_hosts=$(cat "$ob_root/etc/hosts" 2>/dev/null)
+  ob_ifs=$IFS
+  set -f
+  IFS=$ob_lf
+  for ob_l in $ob_hosts; do
+    IFS=$ob_ifs
+    # shellcheck disable=SC2086 # fields are wanted
+    set -- ${ob_l%%#*}
+    ob_rest=${1-}
+    for ob_w in "$@"; do
+      case $ob_w in "$ob_rest") ;; "$ob_name") ob_out=$ob_out$ob_rest$ob_lf ;; esac
+    done
+  done
+  set +f
+  IFS=$ob_ifs
+  [ -n "$ob_out" ]
+}
 ob_seconds=$(((arg_timeout + 999) / 1000))
 ob_found='' ob_way=''
 if [ -z "$ob_server$ob_type" ] && has getent; then
@@ -49,6 +68,9 @@ if [ -z "$ob_server$ob_type" ] && has getent; then
     cannot_look "getent ended with status $ob_status"
     return
   fi
+  ob_way=getent
+elif [ -z "$ob_server$ob_type" ] && dns_hosts; then
+  found_with 'grep -w {resolve} /etc/hosts'
   ob_way=getent
 elif has dig; then
   set -- "+time=$ob_seconds" +tries=3 +noall +answer +comments

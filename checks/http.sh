@@ -119,11 +119,21 @@ elif [ -n "$arg_request_headers$arg_request_body$arg_username$arg_password$arg_c
   cannot_look 'no `curl`, and `wget` cannot make such a request'
 else
   found_with 'wget -S -O - {url}'
-  set -- -S -O - -T "$(((arg_timeout + 999) / 1000))"
+  set -- -S -O -
   if [ "$arg_allow_insecure" = true ]; then set -- "$@" --no-check-certificate; fi
   stream body
-  { ob_out=$(LC_ALL=C wget "$@" -- "$arg_url" 2>&1 >&3 3>&-); } 3>&1
+  { ob_out=$(LC_ALL=C wget -T "$(((arg_timeout + 999) / 1000))" "$@" -- "$arg_url" 2>&1 >&3 3>&-); } 3>&1
+  ob_ended=$?
+  if [ "$ob_ended" -gt 128 ]; then
+    # some of busybox fall over their own time limit; the check has one, too
+    { ob_out=$(LC_ALL=C wget "$@" -- "$arg_url" 2>&1 >&3 3>&-); } 3>&1
+    ob_ended=$?
+  fi
   stream_end
+  if [ "$ob_ended" -gt 125 ]; then
+    cannot_look "wget ended with status $ob_ended"
+    return
+  fi
   ob_headers='' ob_status=''
   ob_ifs=$IFS
   IFS=$ob_lf

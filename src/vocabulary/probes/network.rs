@@ -158,6 +158,8 @@ fn http_with_wget() {
         "wget",
         r#"case $* in
 */ok) printf '  HTTP/1.1 302 Found\n  Location: /x\n  HTTP/1.1 200 OK\n  content-type: text/plain\n' >&2; echo fine ;;
+*/falls) case $* in *-T*) exit 139 ;; esac; printf '  HTTP/1.1 200 OK\n' >&2; echo fine ;;
+*/dead) exit 139 ;;
 */none) printf '  HTTP/1.1 404 Not Found\nwget: server returned error: HTTP/1.1 404 Not Found\n' >&2; exit 1 ;;
 *) echo "wget: can't connect to remote host (127.0.0.1): Connection refused" >&2; exit 1 ;;
 esac"#,
@@ -172,6 +174,11 @@ esac"#,
             (
                 "http: {'http://127.0.0.1/none': {}}",
                 "status: expected 200, found 404",
+            ),
+            ("http: {'http://127.0.0.1/falls': {body: [fine]}}", "holds"),
+            (
+                "http: {'http://127.0.0.1/dead': {status: 404}}",
+                "cannot look: wget ended with status 139",
             ),
             (
                 "http: {'http://127.0.0.1/refused': {}}",
@@ -350,7 +357,8 @@ esac",
 
 #[test]
 fn dns_with_nslookup() {
-    let nslookup = plain().stub(
+    let hosts = "127.0.0.1\tlocalhost here # there\n::1 localhost\n";
+    let nslookup = plain().file("etc/hosts", hosts).stub(
         "nslookup",
         r"case $* in
 *timeout*) echo ';; connection timed out; no servers could be reached'; exit 1 ;;
@@ -361,6 +369,12 @@ esac",
     table(
         &nslookup,
         &[
+            (
+                "dns: {localhost: {addrs: {consist-of: [127.0.0.1, '::1']}}}",
+                "holds",
+            ),
+            ("dns: {here: {addrs: {consist-of: [127.0.0.1]}}}", "holds"),
+            ("dns: {there: {addrs: [192.0.2.9]}}", "holds"),
             (
                 "dns: {a: {server: 192.0.2.53, addrs: {consist-of: [192.0.2.9, '2001:db8::9']}}}",
                 "holds",
