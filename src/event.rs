@@ -206,6 +206,9 @@ pub struct StepRecord {
     pub sha256: String,
     /// The step as planned: attributes, script, expectations and checks, without values.
     pub text: String,
+    /// The values that its scripts are given, but for secrets and for what only a run knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -61,21 +61,11 @@ pub(super) fn changed(plan: &Plan, started: &RunStarted, record: &Record) -> Vec
         let first = (1..=before.steps.len())
             .find(|number| !done(*number))
             .unwrap_or(before.steps.len() + 1);
-        let old: String = before
-            .steps
-            .iter()
-            .skip(first - 1)
-            .map(|step| step.text.as_str())
-            .collect();
-        let new: String = now
-            .steps
-            .iter()
-            .skip(first - 1)
-            .map(|step| step.text.as_str())
-            .collect();
+        let old: String = before.steps.iter().skip(first - 1).map(compared).collect();
+        let new: String = now.steps.iter().skip(first - 1).map(compared).collect();
         if old != new {
             lines.push(format!("--- {name}, as it was when the run was halted"));
-            lines.push(format!("+++ {name}, as the manual says now"));
+            lines.push(format!("+++ {name}, as it is now"));
             let diff = similar::TextDiff::from_lines(&old, &new);
             for change in diff.iter_all_changes() {
                 let sign = match change.tag() {
@@ -88,4 +78,11 @@ pub(super) fn changed(plan: &Plan, started: &RunStarted, record: &Record) -> Vec
         }
     }
     lines
+}
+
+/// A step's text, and the values with which it runs.
+fn compared(step: &StepRecord) -> String {
+    let values = step.values.iter();
+    let values = values.map(|(name, value)| format!("--- {name} = {value:?}\n"));
+    step.text.clone() + &values.collect::<String>()
 }

@@ -49,13 +49,13 @@ pub(crate) struct Run {
 ///
 /// Reads the journal and asks the node what became of the step at which the run ended: a
 /// step that is still running is attached to, one that ended is not run again. Refuses, with
-/// the difference, where the text of the remaining steps has changed since.
+/// the difference, where the text or a value of the remaining steps has changed since.
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
     /// The run, or the node whose latest run is meant; the latest halted run if absent
     #[arg(value_name = "RUN|NODE")]
     which: Option<String>,
-    /// Go on although the manual's text of the remaining steps has changed
+    /// Go on although the text or a value of the remaining steps has changed
     #[arg(long)]
     accept_changed: bool,
     #[command(flatten)]
@@ -200,11 +200,11 @@ pub(crate) fn resume(
             writeln!(streams.talk, "{line}")?;
         }
         let message = format!(
-            "the manual's text of the remaining steps has changed since run {run} was halted"
+            "the text or the values of the remaining steps have changed since run {run} was halted"
         );
         return Err(Failure::from(
             Problem::bare("manual-changed", message)
-                .hint("`--accept-changed` goes on with the text as it is now"),
+                .hint("`--accept-changed` goes on with them as they are now"),
         ));
     }
     let manner = manner(&args.common, &plan)?;

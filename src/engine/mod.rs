@@ -85,6 +85,10 @@ pub fn plan_record(node: &NodePlan) -> PlanRecord {
         place: step.span.place(),
         sha256: step.sha256.clone(),
         text: step.text.clone(),
+        values: step
+            .values()
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect(),
     });
     PlanRecord {
         sha256: node.sha256.clone(),

@@ -198,6 +198,20 @@ impl PlannedStep {
         self.name.rsplit('/').next().unwrap_or(&self.name)
     }
 
+    /// The plain values that its scripts and those of its checks are given.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        let checks = self.checks.iter().map(|case| match &case.ask {
+            Ask::Script { script, .. } => script.bindings(),
+            Ask::Probe { bindings, .. } => bindings,
+        });
+        let own = self.script().map(Script::bindings);
+        let bindings = own.into_iter().chain(checks).flatten();
+        bindings.filter_map(|binding| match &binding.value {
+            Bound::Text(Text::Plain(text)) => Some((binding.name.as_str(), text.as_str())),
+            Bound::Text(Text::Secret(_)) | Bound::Captured => None,
+        })
+    }
+
     #[must_use]
     pub fn script(&self) -> Option<&Script> {
         match &self.work {

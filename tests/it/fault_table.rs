@@ -309,13 +309,14 @@ const TABLE: [Fault; 29] = [
     },
     Fault {
         id: "F25",
-        fault: "the manual changes between halt and resume",
+        fault: "the manual, or a value, changes between halt and resume",
         promise: "refused, with the difference",
         tiers: "T0",
         tests: &[
             "f25_a_manual_that_changed_since_the_halt_is_refused_with_the_difference",
             "f25_a_step_that_is_done_and_stands_elsewhere_now_is_refused_whatever_is_accepted",
             "f25_the_step_that_failed_may_become_another",
+            "f25_a_value_that_changed_since_the_halt_is_refused_with_the_difference",
         ],
         open: "",
     },

@@ -303,3 +303,26 @@ fn a_run_is_halted_as_long_as_one_of_its_nodes_is() {
     assert_eq!(project.text("ran"), "b\na\n");
     project.opsbook(&["resume"]).ends(2).has("no halted run");
 }
+
+#[test]
+fn f25_a_value_that_changed_since_the_halt_is_refused_with_the_difference() {
+    let project = Project::new(&page(
+        "```sh step\necho \"$release\" >> \"$HOME/ran\"\n```\n\n\
+         ```sh step\ntest -e \"$HOME/go\"\necho \"$release\" >> \"$HOME/ran\"\n```\n",
+    ));
+    let values = |release: &str, other: &str| {
+        project.nodes(&format!(
+            "  here: {{transport: local, release: {release}, other: {other}}}\n"
+        ));
+    };
+    values("r7", "a");
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    std::fs::write(project.home("go"), "").unwrap();
+    values("r8", "b");
+    let said = project.opsbook(&["resume"]).ends(2);
+    said.has("---- release = \"r7\"\n+--- release = \"r8\"\n");
+    assert_eq!(project.text("ran"), "r7\n");
+    values("r7", "c");
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "r7\nr7\n");
+}
