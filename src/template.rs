@@ -29,6 +29,11 @@ const MAX_RECURSION: usize = 200;
 /// The name of a block's body, which no file can have.
 const INLINE: &str = "<block>";
 
+/// The code of a value that is not defined.
+pub const UNDEFINED: &str = "undefined-in-template";
+/// The code of a problem that lies in the values as much as in the template.
+pub const OTHER: &str = "template";
+
 /// What to render.
 #[derive(Clone, Copy, Debug)]
 pub enum Template<'a> {
@@ -57,6 +62,11 @@ impl Values {
 
     pub fn text(&mut self, name: impl Into<String>, text: &str) {
         self.0.insert(name.into(), Value::from(text));
+    }
+
+    /// In no order that means anything.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 }
 
@@ -289,7 +299,7 @@ impl Teller<'_> {
         let chain = chain(error);
         let inner = chain.last().copied().unwrap_or(error);
         let place = self.place(inner);
-        let mut problem = Problem::bare("template", self.message(inner, place.as_ref()));
+        let mut problem = Problem::bare(code(inner), self.message(inner, place.as_ref()));
         problem.span.clone_from(&place);
         let mut near = place;
         for outer in chain.iter().rev().skip(1) {
@@ -361,6 +371,15 @@ impl Teller<'_> {
             .filter(|range| passage.text.get(range.clone()).is_some())
             .or_else(|| line_range(&passage.text, error.line()?))?;
         Some(passage.span(range))
+    }
+}
+
+fn code(error: &minijinja::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::UndefinedError => UNDEFINED,
+        ErrorKind::SyntaxError => "template-syntax",
+        ErrorKind::TemplateNotFound => "unknown-template",
+        _ => OTHER,
     }
 }
 

@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::Streams;
 use crate::cli::context::Context;
+use crate::cli::deliveries::Deliveries;
 use crate::cli::error::Failure;
 use crate::manual::{self, Coverage};
 use crate::plan;
@@ -57,10 +58,12 @@ fn problems(context: &Context) -> Vec<Problem> {
     problems.extend(context.nodes.check_all());
     let names: Vec<&str> = context.nodes.names().collect();
     problems.extend(plan::cases(&context.manual, &context.nodes, &context.vocabulary, &names).1);
+    let mut deliveries = Deliveries::new(&context.root);
     problems.extend(plan::lint(
         &context.manual,
         &context.nodes,
         &context.vocabulary,
+        &mut |procedure, plan| deliveries.look(procedure, plan),
     ));
     manual::sort(&context.manual, &mut problems);
     let mut seen = std::collections::HashSet::new();

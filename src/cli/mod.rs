@@ -6,6 +6,7 @@ pub mod build;
 mod changed;
 mod checks;
 mod context;
+mod deliveries;
 mod error;
 mod history;
 pub mod init;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 mod cases;
+mod lint;
 mod procedure;
 mod record;
 mod script;
@@ -19,7 +20,8 @@ use crate::source::Span;
 use crate::vocabulary::Assertion;
 
 pub use cases::{case_name, cases, probe};
-pub use procedure::{Request, lint, plan};
+pub use lint::lint;
+pub use procedure::{Request, plan};
 pub use script::fill;
 pub use transcript::{Ran, ran, transcript};
 

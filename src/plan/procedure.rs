@@ -64,50 +64,6 @@ pub fn plan(
     })
 }
 
-/// Plans every procedure on every node where it may be run, as far as that can be done
-/// without arguments: what is wrong with the values that they use.
-#[must_use]
-pub fn lint(manual: &Manual, nodes: &Nodes, vocabulary: &Vocabulary) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for procedure in manual.procedures.values() {
-        let able = match &procedure.nodes {
-            None => nodes.names().collect(),
-            Some(selector) => match nodes.select_at(selector) {
-                Ok(able) => able,
-                Err(problem) => {
-                    problems.push(problem);
-                    continue;
-                }
-            },
-        };
-        // A parameter without a default has some value when the procedure is run.
-        let given: Vec<_> = procedure
-            .params
-            .iter()
-            .map(|(name, param)| {
-                (
-                    name.clone(),
-                    param.default.clone().unwrap_or_default(),
-                    param.span.clone(),
-                )
-            })
-            .collect();
-        for name in able {
-            // A node that cannot be evaluated is a problem of its own, told once.
-            if let Ok(node) = nodes.evaluate_with(name, &given, &[]) {
-                node_plan(
-                    manual,
-                    vocabulary,
-                    procedure,
-                    &Arc::new(node),
-                    &mut problems,
-                );
-            }
-        }
-    }
-    problems
-}
-
 fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
     manual.procedures.get(id).ok_or_else(|| {
         let problem = Problem::bare(
@@ -229,7 +185,7 @@ fn node(
     }
 }
 
-fn node_plan(
+pub(super) fn node_plan(
     manual: &Manual,
     vocabulary: &Vocabulary,
     procedure: &Procedure,

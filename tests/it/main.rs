@@ -18,6 +18,7 @@ mod crowd;
 mod fault_table;
 mod faults;
 mod lab;
+mod lint;
 mod manual;
 mod many;
 mod measured;

@@ -1,0 +1,140 @@
+//! What procedures deliver: whether it is there and can be rendered, as far as that can be
+//! known without arguments and without a node.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use crate::manual::{Delivery, DeliveryFrom, On, Procedure, Work};
+use crate::nodes::Text;
+use crate::plan::{self, NodePlan, PlannedWork, RUN_NAMES};
+use crate::source::Problem;
+use crate::template::{self, Template, Values};
+
+/// Looks at the deliveries of one plan after the other.
+pub(crate) struct Deliveries<'a> {
+    root: &'a Path,
+    /// The names of values that a delivery was rendered with: for other nodes with the same,
+    /// nothing else is undefined.
+    seen: HashSet<(String, String)>,
+}
+
+impl<'a> Deliveries<'a> {
+    pub fn new(root: &'a Path) -> Deliveries<'a> {
+        Deliveries {
+            root,
+            seen: HashSet::new(),
+        }
+    }
+
+    pub fn look(&mut self, procedure: &Procedure, plan: &NodePlan) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let (values, open) = values(procedure, plan);
+        let names = values.names().collect::<Vec<_>>().join(" ");
+        // What a step on this machine may still make is looked for when it is due.
+        let mut made_here = false;
+        for (step, written) in plan.steps.iter().zip(&procedure.steps) {
+            if let (PlannedWork::Deliver(files), Work::Deliver(written)) =
+                (&step.work, &written.work)
+            {
+                for (file, written) in files.iter().zip(written) {
+                    let made_here = made_here || names_any(written, &values, &open);
+                    let key = (format!("{:?} {:?}", file.span, file.from), names.clone());
+                    if self.seen.insert(key) {
+                        let problem = self.problem(file, made_here, &values, &open);
+                        problems.extend(problem.map(|problem| on(problem, &plan.node.name)));
+                    }
+                }
+            }
+            made_here |= step.on == On::Local;
+        }
+        problems
+    }
+
+    fn problem(
+        &self,
+        file: &Delivery,
+        made_here: bool,
+        values: &Values,
+        open: &[&str],
+    ) -> Option<Problem> {
+        let template = match &file.from {
+            DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
+                let is_tree = matches!(file.from, DeliveryFrom::Tree(_));
+                return (!made_here)
+                    .then(|| missing(self.root, path, is_tree, file))
+                    .flatten();
+            }
+            DeliveryFrom::Template(name) => Template::Named(name),
+            DeliveryFrom::Inline(body) => Template::Inline(body),
+        };
+        let mut problem = template::render(self.root, template, values).err()?;
+        // What is not known yet may be anything.
+        let written = problem.span.as_ref().map(|span| span.text().to_owned());
+        let is_open = written.is_some_and(|text| {
+            let name = text.split(['.', '[', ' ', '|']).next().unwrap_or_default();
+            open.contains(&name)
+        });
+        if is_open || problem.code == template::OTHER {
+            return None;
+        }
+        if problem.span.is_some() {
+            return Some(problem.note(file.span.clone(), "delivered here"));
+        }
+        problem.span = Some(file.span.clone());
+        Some(problem)
+    }
+}
+
+/// What is not defined may be so on another node.
+fn on(mut problem: Problem, node: &str) -> Problem {
+    if problem.code == template::UNDEFINED {
+        problem.message = format!("{} for node `{node}`", problem.message);
+    }
+    problem
+}
+
+/// The values of the node, and something for each that is known only in a run: their names.
+fn values<'p>(procedure: &'p Procedure, plan: &'p NodePlan) -> (Values, Vec<&'p str>) {
+    let mut values = plan.node.template_values();
+    for (name, text) in plan.node.texts() {
+        if let Text::Secret(_) = text {
+            values.text(name, "");
+        }
+    }
+    let captured = plan.steps.iter().filter_map(|step| step.capture.as_deref());
+    let given = procedure.params.iter();
+    let given = given.filter(|(_, param)| param.default.is_none());
+    let open: Vec<&str> = captured
+        .chain(given.map(|(name, _)| name.as_str()))
+        .chain(RUN_NAMES)
+        .collect();
+    for name in &open {
+        values.text(*name, "");
+    }
+    (values, open)
+}
+
+/// Whether which file it is will be known in a run only, or never.
+fn names_any(written: &Delivery, values: &Values, open: &[&str]) -> bool {
+    let (DeliveryFrom::File(path) | DeliveryFrom::Tree(path)) = &written.from else {
+        return false;
+    };
+    let mut any = false;
+    plan::fill(path, |name, _| {
+        any |= open.contains(&name) || !values.names().any(|known| known == name);
+        None
+    });
+    any
+}
+
+fn missing(root: &Path, path: &str, is_tree: bool, file: &Delivery) -> Option<Problem> {
+    let found = std::fs::metadata(root.join(path));
+    let why = match found {
+        Err(_) => "there is no such file",
+        Ok(found) if is_tree && !found.is_dir() => "it is no folder",
+        Ok(found) if !is_tree && !found.is_file() => "it is no file",
+        Ok(_) => return None,
+    };
+    let message = format!("`{path}` cannot be delivered: {why}");
+    Some(Problem::error("missing-file", file.span.clone(), message))
+}

@@ -1,0 +1,96 @@
+//! What is wrong with the values that procedures and checks use, on each node where they may
+//! be run, as far as that can be known without arguments.
+
+use std::sync::Arc;
+
+use crate::manual::{Manual, Procedure};
+use crate::nodes::{Node, Nodes};
+use crate::plan::procedure::node_plan;
+use crate::plan::{NodePlan, cases};
+use crate::source::Problem;
+use crate::vocabulary::Vocabulary;
+
+/// Plans every procedure on every node where it may be run, and shows each plan to `look`.
+#[must_use]
+pub fn lint(
+    manual: &Manual,
+    nodes: &Nodes,
+    vocabulary: &Vocabulary,
+    look: &mut dyn FnMut(&Procedure, &NodePlan) -> Vec<Problem>,
+) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for procedure in manual.procedures.values() {
+        let given = given(procedure);
+        let mut on = |name: &str| {
+            // A node that cannot be evaluated is a problem of its own, told once.
+            let node = Arc::new(nodes.evaluate_with(name, &given, &[]).ok()?);
+            let mut found = Vec::new();
+            let plan = node_plan(manual, vocabulary, procedure, &node, &mut found);
+            found.extend(look(procedure, &plan));
+            Some(found)
+        };
+        let able = procedure
+            .nodes
+            .as_ref()
+            .map(|nodes_of| nodes.select_at(nodes_of));
+        match able {
+            None => problems.extend(nodes.names().filter_map(on).flatten()),
+            Some(Ok(able)) => problems.extend(able.into_iter().filter_map(on).flatten()),
+            Some(Err(problem)) => {
+                problems.push(problem);
+                problems.extend(common(nodes.names().filter_map(&mut on)));
+            }
+        }
+    }
+    problems.extend(groups_of_nobody(manual, nodes, vocabulary));
+    problems
+}
+
+/// A parameter without a default has some value when the procedure is run.
+fn given(procedure: &Procedure) -> Vec<(String, String, crate::source::Span)> {
+    let params = procedure.params.iter();
+    params
+        .map(|(name, param)| {
+            let value = param.default.as_ref().unwrap_or(name);
+            (name.clone(), value.clone(), param.span.clone())
+        })
+        .collect()
+}
+
+/// Groups of checks whose selector means nothing: what is wrong in them wherever they are
+/// asked. The selector itself is told by who asks them.
+fn groups_of_nobody(manual: &Manual, nodes: &Nodes, vocabulary: &Vocabulary) -> Vec<Problem> {
+    let wrong = manual.groups.values().filter(|group| {
+        let selector = group.nodes.as_ref();
+        selector.is_some_and(|selector| nodes.select_at(selector).is_err())
+    });
+    wrong
+        .flat_map(|group| {
+            let assertions = cases::understand(vocabulary, group, &mut Vec::new());
+            let on = |name: &str| -> Option<Vec<Problem>> {
+                let node: Arc<Node> = Arc::new(nodes.evaluate(name, &[]).ok()?);
+                let mut found = Vec::new();
+                cases::of_group(group, &assertions, &node, &mut found);
+                Some(found)
+            };
+            common(nodes.names().filter_map(on))
+        })
+        .collect()
+}
+
+/// What is wrong on every node.
+fn common(mut each: impl Iterator<Item = Vec<Problem>>) -> Vec<Problem> {
+    let mut common = each.next().unwrap_or_default();
+    for found in each {
+        if common.is_empty() {
+            break;
+        }
+        let place = |problem: &Problem| format!("{:?}", problem.span);
+        common.retain(|problem| {
+            found
+                .iter()
+                .any(|other| other.code == problem.code && place(other) == place(problem))
+        });
+    }
+    common
+}
