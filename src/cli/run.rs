@@ -305,7 +305,8 @@ fn own_open_run(context: &Context, plan: &Plan) -> Option<String> {
             .nodes
             .iter()
             .any(|node| started.nodes.contains(&node.node.name));
-    (same && record.is_halted()).then_some(run)
+    let halted = same && record.is_halted() && !journal::under_way(&context.root, &run);
+    halted.then_some(run)
 }
 
 fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {

@@ -278,6 +278,18 @@ pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
     Ok(Record { path, events, torn })
 }
 
+/// Whether an opsbook of this machine has the journal of a run open.
+#[must_use]
+pub fn under_way(root: &Path, run: &str) -> bool {
+    let file = File::open(folder(root).join(format!("{run}.jsonl")));
+    file.is_ok_and(|file| {
+        matches!(
+            file.try_lock_shared(),
+            Err(std::fs::TryLockError::WouldBlock)
+        )
+    })
+}
+
 /// All runs of a manual, the oldest first.
 #[must_use]
 pub fn runs(root: &Path) -> Vec<String> {

@@ -326,3 +326,22 @@ fn f25_a_value_that_changed_since_the_halt_is_refused_with_the_difference() {
     project.opsbook(&["resume"]).ends(0);
     assert_eq!(project.text("ran"), "r7\nr7\n");
 }
+
+#[test]
+fn a_run_that_is_under_way_is_not_called_halted() {
+    let project = Project::new(&page(
+        "```sh step\n: > \"$HOME/began\"\nuntil [ -e \"$HOME/go\" ]; do sleep 0.05; done\n```\n",
+    ));
+    let mut first = project.opsbook(&["run", "p", "here"]).start();
+    first.until_file(&project.home("began"));
+    let second = project.opsbook(&["run", "p", "here"]).ends(4);
+    assert!(!second.err.contains("halted"), "{second:?}");
+    first.signal("KILL");
+    first.wait();
+    let third = project.opsbook(&["run", "p", "here"]).ends(4);
+    assert!(
+        third.err.contains("is halted; `opsbook resume"),
+        "{third:?}"
+    );
+    std::fs::write(project.home("go"), "").unwrap();
+}
