@@ -1,12 +1,14 @@
 //! The one reader of YAML: `nodes.yaml`, contracts and typed checks, with a span for every
 //! value. The only place that names `saphyr_parser` and `serde_yaml`.
 //!
-//! YAML 1.2 core schema. Duplicate keys, anchors, aliases, tags, `<<`, a second document,
+//! YAML 1.2 core schema. Duplicate keys, tags, a second document, anchors, aliases and `<<`
+//! (but in files of other tools),
 //! nesting deeper than [`MAX_DEPTH`] and input larger than [`MAX_BYTES`] are problems with
 //! their place. The source text of plain scalars is kept: `0644`, `1.10` and `NO` stay what
 //! was written.
 
 mod access;
+mod anchors;
 mod convert;
 mod offsets;
 mod reader;
@@ -16,7 +18,7 @@ mod typed;
 
 pub use access::unknown_keys;
 pub use convert::{entry_to_yaml, to_json, to_serde, to_yaml};
-pub use reader::read;
+pub use reader::{read, read_with_anchors};
 pub(crate) use scalar::plain_text;
 pub use typed::typed;
 

@@ -133,7 +133,7 @@ impl Reader<'_> {
             self.problems.extend(templates);
             return;
         }
-        let (yaml, problems) = yaml::read(&passage);
+        let (yaml, problems) = yaml::read_with_anchors(&passage);
         self.problems.extend(problems);
         let Some(yaml) = yaml else { return };
         self.open.push(path.to_owned());
@@ -351,6 +351,19 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_have_anchors() {
+        let (names, problems) = includes(
+            &[(
+                "a.yaml",
+                "file:\n  /a: &a {exists: true, mode: &m '0644'}\n  /b: *a\n  /c: {<<: *a, mode: '0600'}\n  /d: {<<: [*a, {owner: root}]}\n  /e: {mode: *m}\n",
+            )],
+            "gossfile: {a.yaml: {}}\n",
+        );
+        assert_eq!(problems, "");
+        assert_eq!(names.len(), 5);
+    }
+
+    #[test]
     fn what_cannot_be_included_says_where() {
         for (files, text, expected) in [
             (
@@ -382,6 +395,11 @@ mod tests {
                 &[("a.yaml", "command: {x: {exit-status: 0, stderr: null}}\n")],
                 "gossfile: {a.yaml: {}}\n",
                 "a.yaml:1:39: warning: `stderr` without a value asserts nothing, and is left out\n  |\n1 | command: {x: {exit-status: 0, stderr: null}}\n  |                                       ^^^^",
+            ),
+            (
+                &[("a.yaml", "file: {/a: {<<: x}}\n")],
+                "gossfile: {a.yaml: {}}\n",
+                "a.yaml:1:13: error: `<<` takes a map, or a list of maps\n  |\n1 | file: {/a: {<<: x}}\n  |             ^^",
             ),
             (
                 &[("a.yaml", "[1]\n")],

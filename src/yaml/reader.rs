@@ -6,6 +6,7 @@ use std::ops::Range;
 use indexmap::map::Entry as Slot;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
+use super::anchors::{self, Anchors};
 use super::offsets::Offsets;
 use super::{Entry, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Map, Value, Yaml, scalar, syntax};
 use crate::source::{Passage, Problem, Span};
@@ -21,6 +22,16 @@ const MAX_PASSED_OVER: usize = 1_000;
 /// Nothing is returned where the text is empty or its syntax is broken.
 #[must_use]
 pub fn read(text: &Passage) -> (Option<Yaml>, Vec<Problem>) {
+    read_as(text, None)
+}
+
+/// The same for a file of another tool, which may have anchors, aliases and `<<`.
+#[must_use]
+pub fn read_with_anchors(text: &Passage) -> (Option<Yaml>, Vec<Problem>) {
+    read_as(text, Some(Anchors::default()))
+}
+
+fn read_as(text: &Passage, anchors: Option<Anchors>) -> (Option<Yaml>, Vec<Problem>) {
     if text.text.trim().is_empty() {
         return (None, Vec::new());
     }
@@ -38,7 +49,7 @@ pub fn read(text: &Passage) -> (Option<Yaml>, Vec<Problem>) {
     if let Some(problem) = control_character(text) {
         return (None, vec![problem]);
     }
-    Reader::new(text).read()
+    Reader::new(text, anchors).read()
 }
 
 /// The parser takes some control characters for the end of the text.
@@ -69,11 +80,15 @@ struct Reader<'a> {
     values: usize,
     /// Levels below the deepest that is kept.
     too_deep: usize,
+    /// Absent where anchors are problems.
+    anchors: Option<Anchors>,
 }
 
 /// A map or list whose end was not yet seen.
 struct Open {
     start: usize,
+    /// The parser's number for its anchor; 0 where it has none.
+    anchor: usize,
     content: Content,
 }
 
@@ -92,7 +107,7 @@ enum Key {
 }
 
 impl<'a> Reader<'a> {
-    fn new(text: &'a Passage) -> Reader<'a> {
+    fn new(text: &'a Passage, anchors: Option<Anchors>) -> Reader<'a> {
         Reader {
             text,
             offsets: Offsets::of(&text.text),
@@ -101,6 +116,7 @@ impl<'a> Reader<'a> {
             problems: Vec::new(),
             values: 0,
             too_deep: 0,
+            anchors,
         }
     }
 
@@ -133,10 +149,7 @@ impl<'a> Reader<'a> {
 
     fn event(&mut self, event: Event<'_>, at: Range<usize>) {
         match event {
-            Event::Alias(_) => {
-                self.anchored("yaml-alias", "alias", at.clone());
-                self.scalar(Value::Null, at);
-            }
+            Event::Alias(anchor) => self.alias(anchor, at),
             Event::Scalar(text, style, anchor, tag) => {
                 let at = self.undecorated(at, anchor, tag.is_some());
                 let plain = style == ScalarStyle::Plain;
@@ -144,19 +157,22 @@ impl<'a> Reader<'a> {
                 let text = text.into_owned();
                 if self.awaits_key() {
                     self.key(text, plain, at);
-                } else if plain {
-                    self.scalar(scalar::plain(text), at);
                 } else {
-                    self.scalar(Value::Str(text), at);
+                    let value = if plain {
+                        scalar::plain(text)
+                    } else {
+                        Value::Str(text)
+                    };
+                    self.anchored_scalar(anchor, value, at);
                 }
             }
             Event::SequenceStart(anchor, tag) => {
                 let at = self.undecorated(at, anchor, tag.is_some());
-                self.open(Content::Seq(Vec::new()), &at);
+                self.open(Content::Seq(Vec::new()), anchor, &at);
             }
             Event::MappingStart(anchor, tag) => {
                 let at = self.undecorated(at, anchor, tag.is_some());
-                self.open(Content::Map(Map::new(), Key::Awaited), &at);
+                self.open(Content::Map(Map::new(), Key::Awaited), anchor, &at);
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(at.end),
             _ => {}
@@ -174,14 +190,40 @@ impl<'a> Reader<'a> {
             let word = text[start..]
                 .find(|c: char| c.is_whitespace() || ",[]{}".contains(c))
                 .map_or(text.len(), |length| start + length);
-            if text[start..].starts_with('&') {
-                self.anchored("yaml-anchor", "anchor", start..word);
-            } else {
+            if text[start..].starts_with('!') {
                 self.tag(start..word);
+            } else if self.anchors.is_none() {
+                self.anchored("yaml-anchor", "anchor", start..word);
             }
             start = word + (text[word..].len() - text[word..].trim_start().len());
         }
         start.min(at.end.max(at.start))..at.end.max(start)
+    }
+
+    /// What an alias stands for; counted, so that few lines cannot become many values.
+    fn alias(&mut self, anchor: usize, at: Range<usize>) {
+        let kept = self.anchors.as_ref().and_then(|known| known.get(anchor));
+        let Some(kept) = kept else {
+            self.anchored("yaml-alias", "alias", at.clone());
+            return self.scalar(Value::Null, at);
+        };
+        self.values += kept.values;
+        if self.too_deep > 0 || self.values > MAX_VALUES {
+            return;
+        }
+        if self.open.len() + kept.levels > MAX_DEPTH {
+            let problem = self.too_deep(at.clone());
+            self.problems.push(problem);
+            return self.scalar(Value::Null, at);
+        }
+        let yaml = kept.yaml.clone();
+        self.add(yaml);
+    }
+
+    fn keep(&mut self, anchor: usize, yaml: &Yaml) {
+        if let (Some(anchors), 1..) = (&mut self.anchors, anchor) {
+            self.values += anchors.keep(anchor, yaml);
+        }
     }
 
     fn anchored(&mut self, code: &'static str, what: &str, at: Range<usize>) {
@@ -222,7 +264,7 @@ impl<'a> Reader<'a> {
     fn key(&mut self, text: String, plain: bool, at: Range<usize>) {
         self.values += 1;
         let span = self.span(at.clone());
-        let refused = if plain && text == "<<" {
+        let refused = if plain && text == "<<" && self.anchors.is_none() {
             Some(
                 Problem::error(
                     "yaml-merge-key",
@@ -261,20 +303,27 @@ impl<'a> Reader<'a> {
     }
 
     fn scalar(&mut self, value: Value, at: Range<usize>) {
+        self.anchored_scalar(0, value, at);
+    }
+
+    fn anchored_scalar(&mut self, anchor: usize, value: Value, at: Range<usize>) {
         if self.too_deep == 0 {
             let span = self.span(at);
-            self.add(Yaml { span, value });
+            let yaml = Yaml { span, value };
+            self.keep(anchor, &yaml);
+            self.add(yaml);
         }
     }
 
-    fn open(&mut self, content: Content, at: &Range<usize>) {
+    fn too_deep(&self, at: Range<usize>) -> Problem {
+        let message = format!("nested deeper than {MAX_DEPTH} levels");
+        self.problem("yaml-too-deep", at, message)
+    }
+
+    fn open(&mut self, content: Content, anchor: usize, at: &Range<usize>) {
         if self.too_deep > 0 || self.open.len() >= MAX_DEPTH {
             if self.too_deep == 0 {
-                let problem = self.problem(
-                    "yaml-too-deep",
-                    at.clone(),
-                    format!("nested deeper than {MAX_DEPTH} levels"),
-                );
+                let problem = self.too_deep(at.clone());
                 self.problems.push(problem);
             }
             self.too_deep += 1;
@@ -282,6 +331,7 @@ impl<'a> Reader<'a> {
         }
         self.open.push(Open {
             start: at.start,
+            anchor,
             content,
         });
     }
@@ -294,17 +344,29 @@ impl<'a> Reader<'a> {
             }
             return;
         }
-        let Some(Open { start, content }) = self.open.pop() else {
+        let Some(Open {
+            start,
+            anchor,
+            content,
+        }) = self.open.pop()
+        else {
             return;
         };
         // The end of a block is only seen at the text that follows it.
         let end = start + self.text.text[start..end.max(start)].trim_end().len();
         let value = match content {
             Content::Seq(values) => Value::Seq(values),
-            Content::Map(map, _) => Value::Map(map),
+            Content::Map(mut map, _) => {
+                if self.anchors.is_some() {
+                    self.problems.extend(anchors::merge(&mut map));
+                }
+                Value::Map(map)
+            }
         };
         let span = self.span(start..end);
-        self.add(Yaml { span, value });
+        let yaml = Yaml { span, value };
+        self.keep(anchor, &yaml);
+        self.add(yaml);
     }
 
     /// Puts a finished value where it belongs.

@@ -318,3 +318,36 @@ fn places_are_found_in_linear_time() {
     let last = &map[map.len() - 1].value.as_seq().unwrap()[0];
     assert_eq!((last.span.text(), last.span.line()), ("'日本'", 50_000));
 }
+
+/// Each alias is worth what it stands for: few lines do not become many values.
+#[test]
+fn anchors_are_copies_that_count() {
+    let read = |text: &str| read_with_anchors(&Passage::whole(&Source::new("a.yaml", text)));
+    let (yaml, problems) = read("a: &x {p: 1, q: [2]}\nb: {<<: *x, p: 3}\nc: [*x, *x]\n");
+    assert!(problems.is_empty(), "{problems:?}");
+    let json = to_json(&yaml.unwrap()).to_string();
+    assert_eq!(
+        json,
+        r#"{"a":{"p":1,"q":[2]},"b":{"p":3,"q":[2]},"c":[{"p":1,"q":[2]},{"p":1,"q":[2]}]}"#
+    );
+    let mut laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    let mut deep = "a0: &a0 [x]\n".to_owned();
+    for n in 1..40 {
+        let of = format!("*a{}", n - 1);
+        laughs += &format!("a{n}: &a{n} [{}]\n", [of.as_str(); 10].join(", "));
+        deep += &format!("a{n}: &a{n} [{of}]\n");
+    }
+    for (text, expected) in [
+        (laughs.as_str(), "more than 400000 values"),
+        (&deep, "nested deeper than 32 levels"),
+        ("a: *b\n", "an alias to an anchor that does not exist"),
+        ("a: &x {b: *x}\n", "anchors are not read here"),
+    ] {
+        let (_, problems) = read(text);
+        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(
+            problems.iter().any(|p| p.contains(expected)),
+            "{problems:?}"
+        );
+    }
+}
