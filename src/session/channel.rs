@@ -25,6 +25,10 @@ const MOST_NOISE: usize = 64 << 10;
 const WINDOW: usize = 256;
 /// After nobody reads commands any more, for results that are on their way.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+/// A job that has taken this long is watched: its time limit is counted on the node.
+const SLOW: Duration = Duration::from_secs(1);
+/// Scripts of this size are work for a worker.
+const LONG: usize = 16 << 10;
 /// Beyond a script's own limit, before its result is given up.
 const PATIENCE: Duration = Duration::from_secs(15);
 
@@ -75,6 +79,9 @@ type Jobs = BTreeMap<u64, Waiting>;
 struct Waiting {
     tell: oneshot::Sender<Done>,
     worker: bool,
+    since: Instant,
+    /// Of the text.
+    size: usize,
     most: u64,
     _place: OwnedSemaphorePermit,
 }
@@ -116,8 +123,9 @@ impl Channel {
         let (gone_out, gone) = watch::channel(None);
         let jobs = Arc::new(Mutex::new(Jobs::new()));
         let (broken_out, broken) = oneshot::channel();
+        let waiting = Arc::clone(&jobs);
         tokio::spawn(async move {
-            if write(writer, queue).await.is_err() {
+            if write(writer, queue, &waiting).await.is_err() {
                 let _ = broken_out.send(());
             }
         });
@@ -221,6 +229,8 @@ impl Channel {
             Waiting {
                 tell,
                 worker,
+                since: Instant::now(),
+                size: text.len(),
                 most: limits.output,
                 _place: place,
             },
@@ -342,9 +352,28 @@ pub(super) fn nonce() -> String {
 }
 
 /// Writes what is queued, as much as there is at a time, and says first how many jobs that
-/// is. An empty command ends it.
-async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Command>) -> io::Result<()> {
-    while let Some(command) = queue.recv().await {
+/// is. Asks for the watchdog where one of them takes its time. An empty command ends it.
+async fn write(
+    mut writer: Writer,
+    mut queue: mpsc::UnboundedReceiver<Command>,
+    jobs: &Mutex<Jobs>,
+) -> io::Result<()> {
+    let mut look: Option<Instant> = None;
+    loop {
+        let command = tokio::select! {
+            command = queue.recv() => command,
+            () = at(look) => {
+                look = due(jobs);
+                if look.is_some_and(|due| due <= Instant::now()) {
+                    look = None;
+                    writer.write_all(b"ob_watch\n").await?;
+                    writer.flush().await?;
+                }
+                continue;
+            }
+        };
+        let Some(command) = command else { break };
+        look = look.or_else(|| Some(Instant::now() + SLOW));
         let mut last = command.text.is_empty();
         let (mut size, mut commands) = (command.text.len(), vec![command]);
         while !last && size < (64 << 10) {
@@ -353,7 +382,7 @@ async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Command>) 
             size += more.text.len();
             commands.push(more);
         }
-        write_all(&mut writer, &commands).await?;
+        write_all(&mut writer, &commands, jobs).await?;
         if last {
             break;
         }
@@ -362,18 +391,45 @@ async fn write(mut writer: Writer, mut queue: mpsc::UnboundedReceiver<Command>) 
     Ok(())
 }
 
-async fn write_all(writer: &mut Writer, commands: &[Command]) -> io::Result<()> {
+/// When the oldest of the jobs has taken long enough to be watched.
+fn due(jobs: &Mutex<Jobs>) -> Option<Instant> {
+    let jobs = lock(jobs);
+    Some(jobs.first_key_value()?.1.since + SLOW)
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn write_all(
+    writer: &mut Writer,
+    commands: &[Command],
+    waiting: &Mutex<Jobs>,
+) -> io::Result<()> {
     let jobs = commands.iter().filter(|command| command.worker).count();
     let size: usize = commands.iter().map(|command| command.text.len()).sum();
     let mut text = Text::new(Vec::with_capacity(size + 32));
     if jobs > 0 {
-        text.extend_from_slice(format!("ob_more {jobs}\n").as_bytes());
+        let workers = worth(&lock(waiting));
+        text.extend_from_slice(format!("ob_more {jobs} {workers}\n").as_bytes());
     }
     for command in commands {
         text.extend_from_slice(&command.text);
     }
     writer.write_all(&text).await?;
     writer.flush().await
+}
+
+/// How many workers the jobs at hand are worth: to start one costs as much as a quick job.
+fn worth(jobs: &Jobs) -> usize {
+    let jobs = jobs.values().filter(|job| job.worker);
+    let (count, size) = jobs.fold((0_usize, 0_usize), |(count, size), job| {
+        (count + 1, size + job.size)
+    });
+    usize::max(count.div_ceil(2), size.div_ceil(LONG))
 }
 
 struct Greeting {

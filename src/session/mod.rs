@@ -128,7 +128,7 @@ impl Session {
     ) -> Result<Done, Lost> {
         let values = values.assignments();
         let job = Job {
-            interpreter: interpreter(script),
+            interpreter: interpreter(script, &values),
             values: &values,
             text: script.text.as_bytes(),
         };
@@ -260,9 +260,13 @@ impl Inner {
 
 /// A worker's subshell is the cheapest `sh`, but `$$` is the worker there: a script that
 /// asks for its own process id gets a process of its own.
-fn interpreter(script: &plan::Script) -> &str {
-    let asks = script.text.contains("$$") || script.text.contains("${$");
-    if script.interpreter == "sh" && asks {
+fn interpreter<'a>(script: &'a plan::Script, values: &[u8]) -> &'a str {
+    let asks = |text: &[u8]| {
+        let within = |what: &[u8]| memchr::memmem::find(text, what).is_some();
+        within(b"$$") || within(b"${$")
+    };
+    // A value may be a command that the script evaluates.
+    if script.interpreter == "sh" && (asks(script.text.as_bytes()) || asks(values)) {
         "own"
     } else {
         &script.interpreter

@@ -1,6 +1,6 @@
 # The node's side of a session. Its text is written to the standard input of a POSIX sh,
-# which then takes one command a line: ob_more, ob_run, ob_call, ob_here, ob_cancel. Nothing of a
-# script or a value ever stands in an argument list.
+# which then takes one command a line: ob_more, ob_run, ob_call, ob_here, ob_cancel, ob_watch.
+# Nothing of a script or a value ever stands in an argument list.
 #
 # A few workers, each the leader of a process group, take jobs from a queue and run them in a
 # subshell: one fork a job. One shipper prints the results, many with one cat. Forks are what
@@ -12,7 +12,7 @@
 ob_n=@NONCE@
 exec 2>/dev/null
 PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH
-ob_w=0 ob_q=0 ob_r=0
+ob_w=0 ob_want=1 ob_q=0 ob_r=0
 
 ob_worker='
 ob_d=$1 ob_k=$2 ob_um=$3
@@ -51,7 +51,7 @@ if [ -e "$ob_1" ]; then . "$ob_1"; : >"$ob_1"; fi
 ob_boot() {
   for ob_b in "${XDG_RUNTIME_DIR-}" /dev/shm "${TMPDIR-}" /tmp "${HOME-}"; do
     [ -n "$ob_b" ] && [ -d "$ob_b" ] && [ -w "$ob_b" ] || continue
-    ob_d=$ob_b/.opsbook-@DIR@
+    ob_d=$ob_b/.opsbook-@DIR@.$$
     mkdir -m 700 "$ob_d" || continue
     umask >"$ob_d/u"; read -r ob_um <"$ob_d/u"; umask 077
     command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
@@ -166,19 +166,18 @@ ob_hire() {
   done
 }
 
-# ob_more COUNT: so many jobs come now
-ob_more() { ob_r=$((ob_r+$1)); }
+# ob_more COUNT WORKERS: so many jobs come now, and are worth so many workers
+ob_more() { ob_r=$((ob_r+$1)) ob_want=$2; if [ "$ob_want" -gt "$ob_k" ]; then ob_want=$ob_k; fi; }
 
 # ob_run ID SECONDS GRACE BLOCKS INTERPRETER VALUES SCRIPT
 ob_run() {
   ob_q=$((ob_q+1))
   echo $ob_q $ob_r $1 >"$ob_d/n"
   if { [ -z "$6" ] || printf '%s\n' "$6" >"$ob_d/$1.v"; } && printf '%s\n' "$7" >"$ob_d/$1.s"; then
-    if [ $ob_w -lt "$ob_k" ]; then
+    if [ $ob_w -lt "$ob_want" ]; then
       ob_w=$((ob_w+1)); ob_hire $ob_w </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/h$ob_w.p"
     fi
     echo "$1 $2 $3 $4 $5" >&4; echo >&3
-    ob_watch
   else
     : >"$ob_d/$1.s"; echo "$1 full" >&6
   fi
@@ -193,7 +192,7 @@ ob_call() {
 }
 
 # ob_called ID: after it, because only this shell knows the process id
-ob_called() { echo $! >"$ob_d/c$1.p"; ob_q=$((ob_q+1)); echo $ob_q $ob_r 0 >"$ob_d/n"; ob_watch; }
+ob_called() { echo $! >"$ob_d/c$1.p"; ob_q=$((ob_q+1)); echo $ob_q $ob_r 0 >"$ob_d/n"; }
 
 # ob_here ID CODE: in this very shell. The code may set ob_later: its end is told, as
 # "$ob_id STATUS c OUTPUT", by itself or by what it has started.
@@ -235,8 +234,9 @@ ob_killed() {
   [ -n "$ob_p" ] && [ -e /proc/self/exe ] && [ ! -e "/proc/$ob_p/exe" ]
 }
 
-# Starts the watchdog unless it runs. It writes down that it leaves before it looks at the
-# count in n for the last time, as the count was written before this looks for it.
+# Starts the watchdog unless it runs. The controller asks for it where something takes its
+# time: most jobs end sooner than it would begin to count. It writes down that it leaves before
+# it looks at the count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
   if [ ! -s "$ob_d/dog.p" ]; then ob_dog </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/dog.p"; fi
 }
@@ -246,7 +246,6 @@ ob_watch() {
 ob_dog() {
   trap - EXIT HUP TERM INT PIPE; ob_last='' ob_w=$ob_k
   while :; do
-    sleep 1
     kill -0 $$ || ob_end dog
     echo + >&6
     ob_busy='' ob_top=0
@@ -281,6 +280,7 @@ ob_dog() {
       fi
       ob_last=$ob_x
     fi
+    sleep 1
   done
 }
 
@@ -312,10 +312,9 @@ ob_end() {
 
 # What runners that were killed have left behind.
 ob_sweep() {
-  for ob_f in "${ob_d%/*}"/.opsbook-*/pid; do
-    ob_p=''; read -r ob_p <"$ob_f"
-    if [ -n "$ob_p" ] && ! kill -0 "$ob_p"; then
-      ( trap - EXIT HUP TERM INT PIPE; ob_d=${ob_f%/pid}
+  for ob_f in "${ob_d%/*}"/.opsbook-*.*; do
+    if [ -x "$ob_f" ] && ! kill -0 "${ob_f##*.}"; then
+      ( trap - EXIT HUP TERM INT PIPE; ob_d=$ob_f
         ob_all KILL 'h[0-9]*' ''; ob_all KILL t ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
         rm -rf "$ob_d" ) </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
     fi

@@ -69,7 +69,7 @@ passwd() { [ -n "${ob_passwd-}" ] || ob_passwd=$(cat "$ob_root/etc/passwd" 2>/de
 groups_db() { [ -n "${ob_groups-}" ] || ob_groups=$(cat "$ob_root/etc/group" 2>/dev/null); }
 if ! read -r ob_nonce </proc/sys/kernel/random/uuid 2>/dev/null; then
   ob_nonce=$(od -An -N16 -tx1 </dev/urandom 2>/dev/null)
-  ob_nonce=$$-$(echo "$ob_nonce" | tr -d ' ')-nonce
+  ob_nonce=$PPID-$(echo "$ob_nonce" | tr -d ' ')-nonce
 fi
 printf '\nopsbook-facts %s\n' "$ob_nonce"
 ob_begin() {

@@ -965,11 +965,10 @@ async fn a_ping_tells_who_answers() {
 #[tokio::test]
 async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
     let base = tempfile::tempdir().unwrap();
-    let dir = base.path().join(".opsbook-dead");
-    fs::create_dir(&dir).unwrap();
     let mut ended = std::process::Command::new("true").spawn().unwrap();
     ended.wait().unwrap();
-    fs::write(dir.join("pid"), ended.id().to_string()).unwrap();
+    let dir = base.path().join(format!(".opsbook-dead.{}", ended.id()));
+    fs::create_dir(&dir).unwrap();
     let argv = [
         "env".to_owned(),
         format!("XDG_RUNTIME_DIR={}", base.path().display()),
