@@ -78,12 +78,20 @@ type Jobs = BTreeMap<u64, Waiting>;
 #[derive(Debug)]
 struct Waiting {
     tell: oneshot::Sender<Done>,
-    worker: bool,
+    place: Place,
     since: Instant,
     /// Of the text.
     size: usize,
     most: u64,
-    _place: OwnedSemaphorePermit,
+    _within: OwnedSemaphorePermit,
+}
+
+/// Where something runs on the node. In the main shell itself no limit is enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Worker,
+    Background,
+    Shell,
 }
 
 /// A job that was sent. Dropped before its end, it cancels the job.
@@ -150,7 +158,7 @@ impl Channel {
     /// Runs a job in a worker.
     pub(super) async fn run(&self, job: Job<'_>, limits: &Limits) -> Result<Done, Lost> {
         refuse_nul(job.text)?;
-        let sent = self.send(limits, true, |id, out| {
+        let sent = self.send(limits, Place::Worker, |id, out| {
             let (time, grace) = (whole(limits.time), whole(limits.grace));
             let blocks = limits.output.div_ceil(512).max(1);
             let head = format!("ob_run {id} {time} {grace} {blocks} ");
@@ -167,7 +175,7 @@ impl Channel {
     /// Evaluates code in a background subshell of the runner's main shell.
     pub(super) async fn call(&self, code: &[u8], limits: &Limits) -> Result<Done, Lost> {
         refuse_nul(code)?;
-        let sent = self.send(limits, false, |id, out| {
+        let sent = self.send(limits, Place::Background, |id, out| {
             let head = format!(
                 "ob_call {id} {} {} ",
                 whole(limits.time),
@@ -184,7 +192,7 @@ impl Channel {
     /// its end.
     pub(super) async fn here(&self, code: &[u8], limits: &Limits) -> Result<Done, Lost> {
         refuse_nul(code)?;
-        let sent = self.send(limits, false, |id, out| {
+        let sent = self.send(limits, Place::Shell, |id, out| {
             out.extend_from_slice(format!("ob_here {id} ").as_bytes());
             quote(code, out);
             out.push(b'\n');
@@ -208,11 +216,11 @@ impl Channel {
     async fn send(
         &self,
         limits: &Limits,
-        worker: bool,
+        place: Place,
         write: impl FnOnce(u64, &mut Vec<u8>),
     ) -> Result<Sent<'_>, Lost> {
-        let place = Arc::clone(&self.window).acquire_owned().await;
-        let Ok(place) = place else {
+        let within = Arc::clone(&self.window).acquire_owned().await;
+        let Ok(within) = within else {
             return Err(self.lost());
         };
         let (tell, told) = oneshot::channel();
@@ -228,13 +236,14 @@ impl Channel {
             id,
             Waiting {
                 tell,
-                worker,
+                place,
                 since: Instant::now(),
                 size: text.len(),
                 most: limits.output,
-                _place: place,
+                _within: within,
             },
         );
+        let worker = place == Place::Worker;
         let sent = self.commands.send(Command { text, worker });
         drop(jobs);
         let sent_job = Sent {
@@ -261,8 +270,9 @@ impl Channel {
         let Some(own) = jobs.get(&id) else {
             return true;
         };
-        let before = jobs.range(..id).filter(|(_, job)| job.worker).count();
-        !own.worker || before < self.workers
+        let waits = |job: &Waiting| job.place == Place::Worker;
+        let before = jobs.range(..id).filter(|(_, job)| waits(job)).count();
+        !waits(own) || before < self.workers
     }
 }
 
@@ -363,7 +373,7 @@ async fn write(
         let command = tokio::select! {
             command = queue.recv() => command,
             () = at(look) => {
-                look = due(jobs);
+                look = due(&lock(jobs));
                 if look.is_some_and(|due| due <= Instant::now()) {
                     look = None;
                     writer.write_all(b"ob_watch\n").await?;
@@ -391,10 +401,10 @@ async fn write(
     Ok(())
 }
 
-/// When the oldest of the jobs has taken long enough to be watched.
-fn due(jobs: &Mutex<Jobs>) -> Option<Instant> {
-    let jobs = lock(jobs);
-    Some(jobs.first_key_value()?.1.since + SLOW)
+/// When the oldest of the jobs that have a limit has taken long enough to be watched.
+fn due(jobs: &Jobs) -> Option<Instant> {
+    let limited = |job: &&Waiting| job.place != Place::Shell;
+    Some(jobs.values().find(limited)?.since + SLOW)
 }
 
 async fn at(time: Option<Instant>) {
@@ -425,11 +435,11 @@ async fn write_all(
 
 /// How many workers the jobs at hand are worth: to start one costs as much as a quick job.
 fn worth(jobs: &Jobs) -> usize {
-    let jobs = jobs.values().filter(|job| job.worker);
+    let jobs = jobs.values().filter(|job| job.place == Place::Worker);
     let (count, size) = jobs.fold((0_usize, 0_usize), |(count, size), job| {
         (count + 1, size + job.size)
     });
-    usize::max(count.div_ceil(2), size.div_ceil(LONG))
+    count.div_ceil(2).max(size.div_ceil(LONG)).max(1)
 }
 
 struct Greeting {
@@ -680,6 +690,53 @@ mod tests {
             assert_eq!((got, end), (id, expected), "{text}");
         }
         assert!(parse_end("x:0:").is_none());
+    }
+
+    fn waiting(jobs: &[(Place, usize)]) -> Jobs {
+        let place = Arc::new(Semaphore::new(jobs.len()));
+        let waiting = |(place, size), within| Waiting {
+            tell: oneshot::channel().0,
+            place,
+            since: Instant::now(),
+            size,
+            most: 0,
+            _within: within,
+        };
+        let permit = || Arc::clone(&place).try_acquire_owned().unwrap();
+        let jobs = jobs.iter().map(|job| waiting(*job, permit()));
+        (1..).zip(jobs).collect()
+    }
+
+    #[test]
+    fn few_quick_jobs_are_worth_one_worker() {
+        use Place::{Background, Shell, Worker};
+        for (jobs, workers) in [
+            (vec![(Worker, 1)], 1),
+            (vec![(Worker, 2_000); 2], 1),
+            (vec![(Worker, 2_000); 3], 2),
+            (vec![(Worker, 12_000); 2], 2),
+            (vec![(Worker, 100); 100], 50),
+            (
+                vec![(Worker, 100), (Background, 90_000), (Shell, 90_000)],
+                1,
+            ),
+        ] {
+            assert_eq!(worth(&waiting(&jobs)), workers, "{jobs:?}");
+        }
+    }
+
+    #[test]
+    fn what_has_a_limit_is_watched() {
+        use Place::{Background, Shell, Worker};
+        for (jobs, watched) in [
+            (vec![], false),
+            (vec![Shell], false),
+            (vec![Shell, Worker], true),
+            (vec![Background], true),
+        ] {
+            let jobs: Vec<_> = jobs.into_iter().map(|place| (place, 1)).collect();
+            assert_eq!(due(&waiting(&jobs)).is_some(), watched, "{jobs:?}");
+        }
     }
 
     #[tokio::test]

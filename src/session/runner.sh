@@ -4,7 +4,8 @@
 #
 # A few workers, each the leader of a process group, take jobs from a queue and run them in a
 # subshell: one fork a job. One shipper prints the results, many with one cat. Forks are what
-# a session costs, so that what the shell can do itself is not asked of a program.
+# a session costs, so that what the shell can do itself is not asked of a program, and what
+# few quick jobs do not need, more workers and the watchdog, is not started for them.
 #
 # Descriptors: 3 one newline per queued job, 4 the queue, 5 the turn (one newline: who
 # holds it may take a job or kill a worker), 6 ended jobs. 7 to 9 belong to whoever uses the
@@ -95,12 +96,15 @@ ob_hello() {
   elif [ /proc/$$/exe -ef /bin/dash ]; then ob_sh=dash
   else ob_sh=$(readlink /proc/$$/exe); ob_sh=${ob_sh##*/}; ob_sh=${ob_sh:-sh}; fi
   ob_k=${ob_nc:-2}; [ "$ob_k" -le 8 ] || ob_k=8
-  printf '\n%s H\nuser=%s\nuid=%s\nhome=%s\nhostname=%s\nkernel=%s\nshell=%s\nboot=%s\npid=%s\ncores=%s\ndir=%s\n' \
-    "$ob_n" "${ob_who:-$(id -un)}" "$ob_uid" "${HOME-}" "$ob_host" "$ob_os $ob_rel" "$ob_sh" "$ob_bid" $$ "$ob_nc" "$ob_d"
+  ob_has=''
   for ob_x in setsid flock base64 sha256sum bash sudo tar; do
-    if command -v $ob_x >/dev/null; then echo "has=$ob_x"; fi
-  done
-  printf 'workers=%s\n%s.\n' "$ob_k" "$ob_n"
+    if command -v $ob_x; then ob_has="${ob_has}has=$ob_x
+"; fi
+  done >/dev/null
+  # In one piece: each costs a packet, and three processes that wake for it.
+  printf '\n%s H\nuser=%s\nuid=%s\nhome=%s\nhostname=%s\nkernel=%s\nshell=%s\nboot=%s\npid=%s\ncores=%s\ndir=%s\n%sworkers=%s\n%s.\n' \
+    "$ob_n" "${ob_who:-$(id -un)}" "$ob_uid" "${HOME-}" "$ob_host" "$ob_os $ob_rel" "$ob_sh" "$ob_bid" $$ "$ob_nc" "$ob_d" \
+    "$ob_has" "$ob_k" "$ob_n"
 }
 
 # Without its shipper a session is silent, and looks like one that works: it ends with it.
