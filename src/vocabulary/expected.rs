@@ -6,7 +6,7 @@ use crate::source::{Problem, Span};
 use crate::vocabulary::found::{Found, parse_number};
 use crate::vocabulary::header::FactKind;
 use crate::vocabulary::matchers::{Comparison, Matcher, octal, regexp};
-use crate::vocabulary::{patterns, versions};
+use crate::vocabulary::{json_path, patterns, versions};
 use crate::yaml::{Value, Yaml};
 
 const MATCHERS: &[&str] = &[
@@ -197,7 +197,13 @@ impl Reader<'_> {
             "have-key-with-value" => {
                 Matcher::Entries(self.item(|reader| reader.entries(name, yaml))?)
             }
-            "gjson" => Matcher::Json(self.item(|reader| reader.entries(name, yaml))?),
+            "gjson" => {
+                let entries = self.item(|reader| reader.entries(name, yaml))?;
+                for (path, _) in entries.iter().filter(|(path, _)| !is_open(path)) {
+                    self.check(yaml, json_path::check(path))?;
+                }
+                Matcher::Json(entries)
+            }
             "contain-element" => match &yaml.value {
                 Value::Seq(_) | Value::Null | Value::Bool(_) => {
                     return self.wrong(

@@ -8,6 +8,35 @@ pub fn get(json: &Value, path: &str) -> Option<Value> {
     walk(json, &keys(path))
 }
 
+/// Says what of gjson's language is not read: it would look like a value that is not there.
+pub fn check(path: &str) -> Result<(), String> {
+    const MODIFIERS: [&str; 12] = [
+        "@reverse", "@ugly", "@pretty", "@flatten", "@join", "@valid", "@keys", "@values",
+        "@tostr", "@fromstr", "@group", "@dig",
+    ];
+    let mut plain = String::new();
+    let mut chars = path.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => drop(chars.next()),
+            c => plain.push(c),
+        }
+    }
+    let more = plain.contains(['*', '?', '|'])
+        || plain.contains("#(")
+        || plain.starts_with(['{', '[', '!'])
+        || plain.split('.').any(|key| {
+            let name = key.split(':').next().unwrap_or(key);
+            MODIFIERS.contains(&name)
+        });
+    if more {
+        return Err(format!(
+            "`{path}` says more than keys, indexes, `#` and `@this`, which are all of gjson's paths that are read"
+        ));
+    }
+    Ok(())
+}
+
 fn walk(json: &Value, keys: &[String]) -> Option<Value> {
     let Some((key, rest)) = keys.split_first() else {
         return Some(json.clone());
@@ -47,6 +76,25 @@ fn keys(path: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_read_is_said() {
+        for path in [
+            "a.b.0", "l.#.name", "@this.a", "@type", r"a\*b", r"a\|b", "x-y",
+        ] {
+            assert_eq!(check(path), Ok(()), "{path}");
+        }
+        for path in [
+            r#"l.#(a=="x").b"#,
+            "a*",
+            "a.b|@tostr",
+            "l.@reverse",
+            "{a,b}",
+            "l.@join:{}",
+        ] {
+            assert!(check(path).is_err(), "{path}");
+        }
+    }
 
     #[test]
     fn paths() {
