@@ -8,6 +8,7 @@ use crate::cli::Streams;
 use crate::cli::context::Context;
 use crate::cli::deliveries::Deliveries;
 use crate::cli::error::Failure;
+use crate::cli::run::batch_of;
 use crate::manual::{self, Coverage};
 use crate::plan;
 use crate::source::Problem;
@@ -57,6 +58,10 @@ fn problems(context: &Context) -> Vec<Problem> {
     problems.extend(manual::lint(&context.manual));
     problems.extend(context.nodes.check_all());
     let names: Vec<&str> = context.nodes.names().collect();
+    let nodes = names
+        .iter()
+        .filter_map(|name| context.nodes.evaluate(name, &[]).ok());
+    problems.extend(nodes.filter_map(|node| batch_of(&node).err().map(|problem| *problem)));
     problems.extend(plan::cases(&context.manual, &context.nodes, &context.vocabulary, &names).1);
     let mut deliveries = Deliveries::new(&context.root);
     problems.extend(plan::lint(

@@ -119,7 +119,7 @@ enum Format {
 
 /// A number, or a share of all nodes.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Share {
+pub(crate) enum Share {
     Count(usize),
     Percent(usize),
 }
@@ -366,6 +366,21 @@ fn manner(common: &Common, plan: &Plan) -> Result<Manner, Failure> {
     })
 }
 
+/// What a node's `batch` says.
+pub(crate) fn batch_of(node: &crate::nodes::Node) -> Result<Option<Vec<Share>>, Box<Problem>> {
+    let Some(evaluated) = node.values.get("batch") else {
+        return Ok(None);
+    };
+    let value = &evaluated.value;
+    let text = value.text().unwrap_or_default();
+    let shares: Result<Vec<Share>, String> =
+        text.split(',').map(|share| share.trim().parse()).collect();
+    shares.map(Some).map_err(|why| {
+        let problem = Problem::error("batch", value.span.clone(), format!("`batch`: {why}"));
+        Box::new(problem.hint("write sizes as in `1,5,25%`"))
+    })
+}
+
 /// Sizes of batches: those of `--batch`, else the most careful that a node's `batch` says.
 fn batches(common: &Common, plan: &Plan) -> Result<Vec<usize>, Failure> {
     let all = plan.nodes.len();
@@ -375,23 +390,9 @@ fn batches(common: &Common, plan: &Plan) -> Result<Vec<usize>, Failure> {
     }
     let mut careful: Option<Vec<usize>> = None;
     for node in &plan.nodes {
-        let Some(value) = node
-            .node
-            .values
-            .get("batch")
-            .map(|evaluated| &evaluated.value)
-        else {
+        let Some(shares) = batch_of(&node.node).map_err(|problem| *problem)? else {
             continue;
         };
-        let text = value.text().unwrap_or_default();
-        let shares: Result<Vec<Share>, String> =
-            text.split(',').map(|share| share.trim().parse()).collect();
-        let shares = shares.map_err(|why| {
-            Failure::from(
-                Problem::error("batch", value.span.clone(), format!("`batch`: {why}"))
-                    .hint("write sizes as in `1,5,25%`"),
-            )
-        })?;
         let said: Vec<usize> = sizes(&shares);
         if careful.as_ref().is_none_or(|least| said < *least) {
             careful = Some(said);

@@ -149,7 +149,7 @@ fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(
         "id" => attributes.id = Some(spanned(id(value(word)?)?)),
         "on" => attributes.on = Some(on(value(word)?)?),
         "timeout" => attributes.timeout = Some(positive(value(word)?)?),
-        "capture" => attributes.capture = Some(name(value(word)?)?),
+        "capture" => attributes.capture = Some(own_name(value(word)?)?),
         "exit" => attributes.exit = Some(statuses(value(word)?)?),
         "eventually" => attributes.eventually = Some(eventually(value(word)?)?),
         "nodes" => attributes.nodes = Some(spanned(value(word)?.to_owned())),
@@ -227,6 +227,14 @@ pub(crate) fn name(value: &str) -> Result<String, String> {
             "`{value}` is not a name: lower-case letters, digits and `_`, a letter first"
         ))
     }
+}
+
+/// The name of a variable that is not always there.
+fn own_name(value: &str) -> Result<String, String> {
+    if matches!(value, "node" | "bundle" | "procedure" | "run_id") {
+        return Err(format!("`{value}` is built in and cannot be captured"));
+    }
+    name(value)
 }
 
 fn statuses(value: &str) -> Result<Vec<i32>, String> {

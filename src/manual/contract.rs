@@ -218,6 +218,14 @@ fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut 
             format!("`{kind}` names no resource"),
         ));
     }
+    for (_, resource) in resources.iter().filter(|(name, _)| name.is_empty()) {
+        let message = format!("this resource of `{kind}` has no name");
+        problems.push(Problem::error(
+            "bad-contract",
+            resource.key.clone(),
+            message,
+        ));
+    }
     checks.extend(
         resources
             .into_iter()

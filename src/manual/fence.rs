@@ -211,6 +211,20 @@ fn foreign_word(
             format!("attribute `{}` without a role before it", split(text).0),
         );
     }
+    if let Some((first, more)) = text.split_once([',', ';', ':', '{', '[', '('])
+        && Role::named(first).is_some()
+    {
+        let more = more.replace([',', ';', '}', ']', ')'], " ");
+        return Problem::error(
+            "joined-role",
+            page.span(word),
+            format!("`{first}` is joined to what follows it"),
+        )
+        .hint(format!(
+            "separate words by spaces: `{first} {}`",
+            more.trim()
+        ));
+    }
     let meant = near_role(text).is_some()
         || rest.any(|word| {
             let word = &page.text[word];

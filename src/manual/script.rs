@@ -159,6 +159,15 @@ fn transcript(text: &Passage, problems: &mut Vec<Problem>) -> Vec<Command> {
         reader.line(line, at, problems);
         at += line.len();
     }
+    if reader.continues {
+        let last = text.text.trim_end();
+        let start = last.rfind('\n').map_or(0, |at| at + 1);
+        problems.push(Problem::error(
+            "transcript",
+            text.span(start..last.len()),
+            "the command goes on in the next line, and there is none",
+        ));
+    }
     reader.finish(problems);
     if let Some(title) = reader.title.filter(|title| !title.reported) {
         let message = "this line is a title, and no command follows it";

@@ -70,3 +70,56 @@ fn a_selector_that_means_nothing_hides_no_other_mistake() {
          manual/page.md:20 `nor` is not defined for node `web1`"
     );
 }
+
+#[test]
+fn words_that_somebody_meant_are_never_passed_over() {
+    let page = |block: &str| {
+        format!("# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\ntrue\n```\n\n{block}\n")
+    };
+    for (block, message) in [
+        (
+            "```sh step,id=x\ntrue\n```",
+            "`step` is joined to what follows it",
+        ),
+        (
+            "```sh step on=local sudo\ntrue\n```",
+            "`sudo` means nothing with `on=local`",
+        ),
+        (
+            "```sh check on=local sudo\ntrue\n```",
+            "`sudo` means nothing with `on=local`",
+        ),
+        (
+            "```sh step on=local reboot\ntrue\n```",
+            "`reboot` means nothing with `on=local`",
+        ),
+        (
+            "```sh step capture=node\ntrue\n```",
+            "`node` is built in and cannot be captured",
+        ),
+        (
+            "```sh manual\ntrue\n```",
+            "a `manual` block is written in `text`, not in `sh`",
+        ),
+        ("```sh check\n# nothing\n\n```", "this `check` is empty"),
+        (
+            "```sh step\n$ true\n$ echo \\\n```",
+            "the command goes on in the next line, and there is none",
+        ),
+        (
+            "## Checks\n\n```yaml checks\nid: c\nfile: {\"\": {exists: true}}\n```",
+            "this resource of `file` has no name",
+        ),
+    ] {
+        let said = found(&Project::new(&page(block)));
+        assert!(said.contains(message), "{block}\n{said}");
+        assert_eq!(said.lines().count(), 1, "{block}\n{said}");
+    }
+    let project = Project::new(&page(""));
+    project.nodes("  here: {transport: local, batch: some}\n");
+    assert!(
+        found(&project).starts_with("nodes.yaml:3 `batch`: "),
+        "{}",
+        found(&project)
+    );
+}

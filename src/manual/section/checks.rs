@@ -19,6 +19,7 @@ impl Assembly<'_> {
             return;
         };
         self.transcript_exit(tag, attributes, &mut script);
+        self.here_as_you_are(tag, attributes);
         let check = Check {
             name: String::new(),
             title,

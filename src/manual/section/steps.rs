@@ -5,7 +5,7 @@ use super::{Answers, Assembly, Of};
 use crate::manual::attributes::Attributes;
 use crate::manual::contract;
 use crate::manual::fence::Tag;
-use crate::manual::script::{interpreter, script};
+use crate::manual::script::{interpreter, is_shell, script};
 use crate::manual::{Block, Delivery, DeliveryFrom, On, Script, Step, Work};
 use crate::source::{Problem, Span};
 
@@ -22,6 +22,7 @@ impl Assembly<'_> {
             return;
         };
         self.transcript_exit(tag, &attributes, &mut script);
+        self.here_as_you_are(tag, &attributes);
         self.step(block, tag, attributes, title, Work::Script(script));
     }
 
@@ -81,6 +82,14 @@ impl Assembly<'_> {
         attributes: Attributes,
         title: String,
     ) {
+        let language = &self.blocks[block].language;
+        if !matches!(language.as_str(), "" | "text" | "txt" | "markdown" | "md") {
+            let message = format!("a `manual` block is written in `text`, not in `{language}`");
+            let span = self.blocks[block].span.clone();
+            let problem = Problem::error("wrong-language", span, message);
+            self.problems
+                .push(problem.hint("a person does what it says; what runs is a `step`"));
+        }
         let text = self.blocks[block].text.text.trim();
         let text = self.placeholders().in_name(text);
         if text.is_empty() {
@@ -156,6 +165,25 @@ impl Assembly<'_> {
         }
     }
 
+    /// What runs on the operator's machine runs as the operator, and leaves it up.
+    pub(super) fn here_as_you_are(&mut self, tag: &Tag<'_>, attributes: &Attributes) {
+        if attributes.on != Some(On::Local) {
+            return;
+        }
+        for (set, word) in [
+            (attributes.sudo.is_some(), "sudo"),
+            (attributes.reboot, "reboot"),
+        ] {
+            if set {
+                self.problems.push(Problem::error(
+                    "misplaced-attribute",
+                    self.span(&tag.range),
+                    format!("`{word}` means nothing with `on=local`"),
+                ));
+            }
+        }
+    }
+
     pub(super) fn step_span(&self, tag: &Tag<'_>, attributes: &Attributes) -> Span {
         match &attributes.id {
             Some(id) => id.span.clone(),
@@ -190,11 +218,14 @@ impl Assembly<'_> {
 
     pub(super) fn script(&mut self, block: usize, tag: &Tag<'_>) -> Option<Script> {
         let Block { language, text, .. } = &self.blocks[block];
-        if text.text.trim().is_empty() {
+        let interpreter = interpreter(language);
+        let comments = interpreter.is_some_and(is_shell);
+        let nothing = |line: &str| line.is_empty() || comments && line.starts_with('#');
+        if text.text.lines().all(|line| nothing(line.trim())) {
             self.empty(tag);
             return None;
         }
-        let Some(interpreter) = interpreter(language) else {
+        let Some(interpreter) = interpreter else {
             self.problems.push(
                 Problem::error(
                     "wrong-language",
