@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 
-use crate::lab::{Kind, Node, PASSWORD};
+use crate::lab::{Kind, Node, PASSWORD, until};
 use crate::project::{Project, node};
 use crate::sshd::{self, Skip, or_skip};
 
@@ -57,6 +57,8 @@ fn f14_a_wrong_password_is_tried_once_and_stops_all() {
     assert_eq!((ran(&one), ran(&two)), (String::new(), String::new()));
     let asked = |node: &Node| fs::read_to_string(node.path("/var/log/asked")).unwrap_or_default();
     let times = |node: &Node| asked(node).matches("incorrect password").count();
+    // It is written when `sudo` ends, which nobody waits for.
+    until("the wrong password is logged", || times(&one) > 0);
     assert_eq!(times(&one), 1, "{}", asked(&one));
     assert_eq!(times(&two), 0, "{}", asked(&two));
 }

@@ -152,11 +152,14 @@ impl Node {
         self.in_network("ip link set eth0 down");
     }
 
+    /// Puts it in again, and waits for the network to know it.
     pub fn heal(&self) {
         let gateway = self.slot.address(1);
         self.in_network(&format!(
             "ip link set eth0 up; ip route replace default via {gateway}"
         ));
+        let answers = self.await_answer();
+        assert!(answers.is_ok(), "{answers:?}");
     }
 
     /// Loses that many of a hundred packets that come in; 0 for none.
