@@ -101,3 +101,39 @@ impl Default for Cancel {
         Self::new()
     }
 }
+
+/// For messages: how the shell's own words name the stored script.
+pub(super) fn name_script(err: &mut Vec<u8>, dir: &str) {
+    let shown = format!("{dir}/");
+    let finder = memchr::memmem::Finder::new(&shown);
+    let mut at = 0;
+    let mut named = Vec::new();
+    for found in finder.find_iter(err) {
+        let digits = err[found + shown.len()..]
+            .iter()
+            .take_while(|b| b.is_ascii_digit())
+            .count();
+        let end = found + shown.len() + digits;
+        if found >= at && digits > 0 && err[end..].starts_with(b".s") {
+            named.extend_from_slice(&err[at..found]);
+            named.extend_from_slice(b"script");
+            at = end + 2;
+        }
+    }
+    if at > 0 {
+        named.extend_from_slice(&err[at..]);
+        *err = named;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_script_is_named_by_what_it_is() {
+        let mut err = b"sh: 3: /tmp/d/17.s: x: not found\n/tmp/d/a.s /tmp/d/18.s".to_vec();
+        name_script(&mut err, "/tmp/d");
+        assert_eq!(err, b"sh: 3: script: x: not found\n/tmp/d/a.s script");
+    }
+}

@@ -133,7 +133,7 @@ impl Session {
             text: script.text.as_bytes(),
         };
         let mut done = self.0.channel.run(job, &limits).await?;
-        channel::name_script(&mut done.err, &self.0.hello.dir);
+        done::name_script(&mut done.err, &self.0.hello.dir);
         Ok(done)
     }
 

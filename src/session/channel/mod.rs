@@ -1,0 +1,321 @@
+//! The controller's side of `runner.sh`: commands out, frames in, over any pair of pipes.
+//! Knows no transport, no script, no plan.
+
+mod frames;
+mod queue;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+
+use self::frames::{FULL, GONE, greeting, receive};
+use self::queue::{Command, Jobs, Place, Text, Waiting, write};
+use super::done::{Done, Limits};
+use super::error::Lost;
+use super::hello::Hello;
+use super::values::quote;
+
+const RUNNER: &str = include_str!("../runner.sh");
+/// Queued or running on the node at once.
+const WINDOW: usize = 256;
+/// Beyond a script's own limit, before its result is given up.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) type Reader = Pin<Box<dyn AsyncRead + Send>>;
+pub(super) type Writer = Pin<Box<dyn AsyncWrite + Send>>;
+
+/// An open runner. Dropping it ends the runner.
+#[derive(Debug)]
+pub(super) struct Channel {
+    commands: mpsc::UnboundedSender<Command>,
+    jobs: Arc<Mutex<Jobs>>,
+    window: Arc<Semaphore>,
+    next: AtomicU64,
+    workers: usize,
+    gone: watch::Receiver<Option<Lost>>,
+}
+
+/// A script for a worker, already made of bytes.
+pub(super) struct Job<'a> {
+    pub(super) interpreter: &'a str,
+    pub(super) values: &'a [u8],
+    pub(super) text: &'a [u8],
+}
+
+/// Why no runner answered.
+#[derive(Debug)]
+pub(super) enum NoHello {
+    /// The other side ended; what it had printed until then.
+    Ended(String),
+    /// Too much was printed, and no answer among it.
+    Noise(String),
+    NoDirectory,
+    Io(io::Error),
+}
+
+/// A job that was sent. Dropped before its end, it cancels the job.
+struct Sent<'a> {
+    channel: &'a Channel,
+    id: u64,
+    told: oneshot::Receiver<Done>,
+}
+
+impl Channel {
+    /// Starts the runner in the shell at the other end of the pipes; in that of a `login`,
+    /// the environment says who it is. `why` tells what the
+    /// transport knows about the end of the connection, once it has ended.
+    pub(super) async fn start<W>(
+        reader: Reader,
+        mut writer: Writer,
+        login: bool,
+        why: W,
+    ) -> Result<(Self, Hello), NoHello>
+    where
+        W: Future<Output = Lost> + Send + 'static,
+    {
+        let nonce = nonce();
+        let boot = RUNNER
+            .replace("@NONCE@", &nonce)
+            .replace("@WHO@", if login { "login" } else { "" })
+            .replace("@DIR@", &self::nonce()[..10]);
+        let mut reader = BufReader::with_capacity(64 << 10, reader);
+        let greeting = async {
+            // A peer that ends at once is told by what it says, not by our broken pipe.
+            let _ = writer.write_all(boot.as_bytes()).await;
+            let _ = writer.flush().await;
+            greeting(&mut reader, &nonce).await
+        };
+        let hello = greeting.await?;
+        let (commands, queue) = mpsc::unbounded_channel();
+        let (gone_out, gone) = watch::channel(None);
+        let jobs = Arc::new(Mutex::new(Jobs::new()));
+        let (broken_out, broken) = oneshot::channel();
+        let waiting = Arc::clone(&jobs);
+        tokio::spawn(async move {
+            if write(writer, queue, &waiting).await.is_err() {
+                let _ = broken_out.send(());
+            }
+        });
+        let received = receive(reader, nonce, Arc::clone(&jobs), broken);
+        let all = Arc::clone(&jobs);
+        tokio::spawn(async move {
+            received.await;
+            gone_out.send_replace(Some(why.await));
+            lock(&all).clear();
+        });
+        let channel = Self {
+            commands,
+            jobs,
+            window: Arc::new(Semaphore::new(WINDOW)),
+            next: AtomicU64::new(1),
+            workers: hello.workers,
+            gone,
+        };
+        Ok((channel, hello.hello))
+    }
+
+    /// Runs a job in a worker.
+    pub(super) async fn run(&self, job: Job<'_>, limits: &Limits) -> Result<Done, Lost> {
+        refuse_nul(job.text)?;
+        let sent = self.send(limits, Place::Worker, |id, out| {
+            let (time, grace) = (whole(limits.time), whole(limits.grace));
+            let blocks = limits.output.div_ceil(512).max(1);
+            let head = format!("ob_run {id} {time} {grace} {blocks} ");
+            out.extend_from_slice(head.as_bytes());
+            for part in [job.interpreter.as_bytes(), job.values, job.text] {
+                quote(part, out);
+                out.push(b' ');
+            }
+            out.push(b'\n');
+        });
+        sent.await?.done(limits).await
+    }
+
+    /// Evaluates code in a background subshell of the runner's main shell.
+    pub(super) async fn call(&self, code: &[u8], limits: &Limits) -> Result<Done, Lost> {
+        refuse_nul(code)?;
+        let sent = self.send(limits, Place::Background, |id, out| {
+            let head = format!(
+                "ob_call {id} {} {} ",
+                whole(limits.time),
+                whole(limits.grace)
+            );
+            out.extend_from_slice(head.as_bytes());
+            quote(code, out);
+            out.extend_from_slice(format!(" & ob_called {id}\n").as_bytes());
+        });
+        sent.await?.done(limits).await
+    }
+
+    /// Evaluates code in the runner's main shell. The limits are for what it leaves to tell
+    /// its end.
+    pub(super) async fn here(&self, code: &[u8], limits: &Limits) -> Result<Done, Lost> {
+        refuse_nul(code)?;
+        let sent = self.send(limits, Place::Shell, |id, out| {
+            out.extend_from_slice(format!("ob_here {id} ").as_bytes());
+            quote(code, out);
+            out.push(b'\n');
+        });
+        sent.await?.done(limits).await
+    }
+
+    /// Ends the runner: its standard input closes once all that was queued is written.
+    pub(super) fn end(&self) {
+        let _ = self.commands.send(Command::default());
+    }
+
+    pub(super) fn gone(&self) -> watch::Receiver<Option<Lost>> {
+        self.gone.clone()
+    }
+
+    fn lost(&self) -> Lost {
+        self.gone.borrow().clone().unwrap_or(Lost::Closed)
+    }
+
+    async fn send(
+        &self,
+        limits: &Limits,
+        place: Place,
+        write: impl FnOnce(u64, &mut Vec<u8>),
+    ) -> Result<Sent<'_>, Lost> {
+        let within = Arc::clone(&self.window).acquire_owned().await;
+        let Ok(within) = within else {
+            return Err(self.lost());
+        };
+        let (tell, told) = oneshot::channel();
+        // The order of the ids is the order on the wire: the lock covers both.
+        let mut jobs = lock(&self.jobs);
+        if self.gone.borrow().is_some() {
+            return Err(self.lost());
+        }
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut text = Text::default();
+        write(id, &mut text);
+        jobs.insert(
+            id,
+            Waiting {
+                tell,
+                place,
+                since: Instant::now(),
+                size: text.len(),
+                most: limits.output,
+                _within: within,
+            },
+        );
+        let worker = place == Place::Worker;
+        let sent = self.commands.send(Command { text, worker });
+        drop(jobs);
+        let sent_job = Sent {
+            channel: self,
+            id,
+            told,
+        };
+        sent.map(|()| sent_job).map_err(|_| self.lost())
+    }
+
+    fn cancel(&self, id: u64) {
+        if lock(&self.jobs).contains_key(&id) {
+            let text = Text::new(format!("ob_cancel {id}\n").into_bytes());
+            let _ = self.commands.send(Command {
+                text,
+                worker: false,
+            });
+        }
+    }
+
+    /// Whether a worker must have taken this job: the queue is taken from in order.
+    fn has_started(&self, id: u64) -> bool {
+        let jobs = lock(&self.jobs);
+        let Some(own) = jobs.get(&id) else {
+            return true;
+        };
+        let waits = |job: &Waiting| job.place == Place::Worker;
+        let before = jobs.range(..id).filter(|(_, job)| waits(job)).count();
+        !waits(own) || before < self.workers
+    }
+}
+
+impl Sent<'_> {
+    async fn done(mut self, limits: &Limits) -> Result<Done, Lost> {
+        let mut started: Option<Instant> = None;
+        let mut cancelled = false;
+        let most = limits
+            .time
+            .saturating_add(limits.grace)
+            .saturating_add(PATIENCE);
+        loop {
+            tokio::select! {
+                done = &mut self.told => {
+                    return match done {
+                        Ok(done) if done.status == FULL => Err(full()),
+                        Ok(done) if done.status == GONE => Err(Lost::Killed),
+                        Ok(done) => Ok(done),
+                        Err(_) => Err(self.channel.lost()),
+                    };
+                }
+                () = raised(limits), if !cancelled => {
+                    cancelled = true;
+                    self.channel.cancel(self.id);
+                }
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    if started.is_none() && self.channel.has_started(self.id) {
+                        started = Some(Instant::now());
+                    }
+                    if started.is_some_and(|since| since.elapsed() > most) {
+                        return Err(Lost::Silent);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Sent<'_> {
+    fn drop(&mut self) {
+        self.channel.cancel(self.id);
+    }
+}
+
+async fn raised(limits: &Limits) {
+    match &limits.cancel {
+        Some(cancel) => cancel.cancelled().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn full() -> Lost {
+    Lost::Refused {
+        reason: "the node cannot store a script: its disk is full".to_owned(),
+    }
+}
+
+fn refuse_nul(text: &[u8]) -> Result<(), Lost> {
+    match memchr::memchr(0, text) {
+        None => Ok(()),
+        Some(at) => {
+            let line = 1 + memchr::memchr_iter(b'\n', &text[..at]).count();
+            let reason =
+                format!("script contains a NUL byte in line {line}, which no shell can read");
+            Err(Lost::Refused { reason })
+        }
+    }
+}
+
+fn whole(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0)
+}
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 64 random bits in hexadecimal.
+pub(super) fn nonce() -> String {
+    use std::hash::{BuildHasher, RandomState};
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
+}
