@@ -11,6 +11,8 @@ use crate::event::{Status, What};
 use crate::journal::{JournalError, Record};
 use crate::plan::Plan;
 
+const STOPPED: &str = "not started: the operator stopped the run";
+
 /// Runs a plan, or goes on with what `resume` tells of it. The run's own start stands in the
 /// journal already.
 ///
@@ -42,21 +44,15 @@ pub async fn run(
             bad += usize::from(!ended.goes_on());
             status = status.worse(ended);
         }
-        let stop = bad > options.max_fail || *options.interrupts.borrow() > 0;
-        if !rest.is_empty() && stop {
+        let interrupted = *options.interrupts.borrow() > 0;
+        if !rest.is_empty() && (interrupted || bad > options.max_fail) {
+            let cause = if interrupted {
+                STOPPED.to_owned()
+            } else {
+                format!("not started: {bad} node(s) of earlier batches ended badly")
+            };
             for index in rest {
-                let name = plan.nodes[*index].node.name.as_str();
-                let cause = Some(format!(
-                    "not started: {bad} node(s) of earlier batches ended badly"
-                ));
-                recorder.record(
-                    Some(name),
-                    None,
-                    What::NodeEnded {
-                        status: Status::Stopped,
-                        cause,
-                    },
-                )?;
+                not_started(&plan, *index, &cause, &recorder)?;
             }
             status = status.worse(Status::Stopped);
             break;
@@ -84,23 +80,16 @@ async fn run_batch(
     let mut tasks = JoinSet::new();
     for &index in batch {
         let (plan, options, recorder) = (Arc::clone(plan), Arc::clone(options), recorder.clone());
-        let (resume, places) = (resume.cloned(), Arc::clone(&places));
+        let resume = resume.cloned();
+        // Nodes start in their order. The semaphore is never closed.
+        let place = Arc::clone(&places).acquire_owned().await.ok();
         tasks.spawn(async move {
-            // The semaphore is never closed.
-            let _place = places.acquire_owned().await.ok();
-            let node = &plan.nodes[index];
+            let _place = place;
             if *options.interrupts.borrow() > 0 {
-                let cause = Some("not started: the operator stopped the run".to_owned());
-                recorder.record(
-                    Some(&node.node.name),
-                    None,
-                    What::NodeEnded {
-                        status: Status::Stopped,
-                        cause,
-                    },
-                )?;
+                not_started(&plan, index, STOPPED, &recorder)?;
                 return Ok(Status::Stopped);
             }
+            let node = &plan.nodes[index];
             run_node(&options, &recorder, &plan, node, resume.as_deref()).await
         });
     }
@@ -109,4 +98,17 @@ async fn run_batch(
         results.push(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
     }
     results
+}
+
+fn not_started(
+    plan: &Plan,
+    index: usize,
+    cause: &str,
+    recorder: &Recorder,
+) -> Result<(), JournalError> {
+    let status = Status::Stopped;
+    let cause = Some(cause.to_owned());
+    let name = plan.nodes[index].node.name.as_str();
+    recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
+    Ok(())
 }

@@ -339,3 +339,16 @@ fn a_run_that_is_under_way_is_not_called_halted() {
     std::fs::write(project.home("go"), "").unwrap();
     assert_eq!(first.wait().status, 0);
 }
+
+#[test]
+fn one_node_at_a_time_is_in_their_order() {
+    let project = Project::new(&page("```sh step\necho \"$node\" >> \"$HOME/ran\"\n```\n"));
+    let names = ["a", "b", "c", "d", "e", "f", "g", "h"];
+    let node = |name| format!("  {name}: {{transport: local, bundle_dir: .opsbook/{name}}}\n");
+    project.nodes(&names.map(node).concat());
+    for _ in 0..3 {
+        let run = ["run", "p", "*", "--yes", "--parallel", "1"];
+        project.opsbook(&run).ends(0);
+    }
+    assert_eq!(project.text("ran").replace('\n', ""), "abcdefgh".repeat(3));
+}
