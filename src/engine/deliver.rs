@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use crate::engine::node::{Halt, NodeRun};
-use crate::event::What;
+use crate::engine::step::Worked;
+use crate::event::{Status, What};
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::{Text, secret};
 use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
-use crate::session::{Content, DeliverError, Delivered, Limits, quote};
+use crate::session::{Cancel, Content, DeliverError, Delivered, Limits, quote};
 use crate::template::{Template, Values, render};
 
 /// Texts that are rendered already, by step and name in the bundle.
@@ -127,10 +128,44 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
 }
 
 impl NodeRun<'_> {
+    /// All files of a step, within its time limit, and only for as long as nobody interrupts:
+    /// then nothing is left of the file under way, and there is nothing to be asked.
     pub(super) async fn deliver(
         &mut self,
         step: &PlannedStep,
         files: &[Delivery],
+    ) -> Result<Worked, Halt> {
+        let cancel = Cancel::new();
+        let mut interrupts = self.options.interrupts.clone();
+        interrupts.mark_unchanged();
+        let mut work = std::pin::pin!(self.deliver_all(step, files, &cancel));
+        let ended = tokio::select! {
+            done = &mut work => return done.map(|()| Worked::ok(None)),
+            Ok(()) = interrupts.changed() => {
+                Worked::ended(Status::Stopped, "stopped while files were delivered")
+            }
+            () = tokio::time::sleep(step.timeout) => {
+                let limit = crate::engine::human(step.timeout);
+                Worked::ended(Status::TimedOut, format!("not delivered within {limit}"))
+            }
+        };
+        cancel.cancel();
+        tokio::select! {
+            done = &mut work => match done {
+                // The last file was there already.
+                Ok(()) => Ok(Worked::ok(None)),
+                Err(halt @ Halt::Journal(_)) => Err(halt),
+                Err(_) => Ok(ended),
+            },
+            Ok(()) = interrupts.changed() => Ok(ended),
+        }
+    }
+
+    async fn deliver_all(
+        &mut self,
+        step: &PlannedStep,
+        files: &[Delivery],
+        cancel: &Cancel,
     ) -> Result<(), Halt> {
         let bundle = self.bundle()?;
         bundle.mine().await?;
@@ -140,13 +175,13 @@ impl NodeRun<'_> {
                 DeliveryFrom::File(path) => {
                     let path = self.options.root.join(path);
                     readable(&path, file)?;
-                    self.put(step, &file.to, Content::File(&path), file.mode)
+                    self.put(step, &file.to, Content::File(&path), file.mode, cancel)
                         .await?;
                 }
                 DeliveryFrom::Tree(path) => {
                     let root = self.options.root.join(path);
                     if bundle.session().hello().has_tar {
-                        self.put_archive(step, &root, file).await?;
+                        self.put_archive(step, &root, file, cancel).await?;
                         continue;
                     }
                     for (path, name) in
@@ -154,7 +189,8 @@ impl NodeRun<'_> {
                     {
                         let mode = mode_of(&path).unwrap_or(file.mode);
                         let to = format!("{}/{name}", file.to);
-                        self.put(step, &to, Content::File(&path), mode).await?;
+                        self.put(step, &to, Content::File(&path), mode, cancel)
+                            .await?;
                     }
                 }
                 DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
@@ -162,7 +198,7 @@ impl NodeRun<'_> {
                         Some(text) => text,
                         None => rendered(self, file, true).await?.unwrap_or_default(),
                     };
-                    self.put(step, &file.to, Content::Bytes(&text), file.mode)
+                    self.put(step, &file.to, Content::Bytes(&text), file.mode, cancel)
                         .await?;
                 }
             }
@@ -176,11 +212,13 @@ impl NodeRun<'_> {
         to: &str,
         content: Content<'_>,
         mode: u32,
+        cancel: &Cancel,
     ) -> Result<(), Halt> {
         self.make_folder_of(to).await?;
         let bundle = self.bundle()?;
         let path = format!("{}/{to}", bundle.dir);
-        let delivered = bundle.session().deliver(&path, content, mode).await;
+        let session = bundle.session();
+        let delivered = session.deliver(&path, content, mode, cancel).await;
         let delivered = delivered.map_err(|error| refused(&error))?;
         self.arrived(step, to.to_owned(), delivered)
     }
@@ -221,12 +259,14 @@ impl NodeRun<'_> {
         step: &PlannedStep,
         root: &Path,
         file: &Delivery,
+        cancel: &Cancel,
     ) -> Result<(), Halt> {
         let archive = archive(root).map_err(|error| unreadable(root, file, &error))?;
         self.make_folder_of(&file.to).await?;
         let bundle = self.bundle()?;
         let path = format!("{}/{}", bundle.dir, file.to);
-        let delivered = bundle.session().deliver_folder(&path, archive.path()).await;
+        let session = bundle.session();
+        let delivered = session.deliver_folder(&path, archive.path(), cancel).await;
         let delivered = delivered.map_err(|error| refused(&error))?;
         self.arrived(step, format!("{}/", file.to), delivered)
     }

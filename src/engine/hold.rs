@@ -9,7 +9,7 @@ use crate::engine::scope::ScopeError;
 use crate::event::What;
 use crate::journal::Record;
 use crate::manual::On;
-use crate::session::Session;
+use crate::session::{Cancel, Session};
 
 /// How long the shell of a controller that died may take to notice.
 const OLD_SHELL: Duration = Duration::from_secs(15);
@@ -219,7 +219,8 @@ impl NodeRun<'_> {
         let bundle = self.bundle()?;
         let path = format!("{}/values", bundle.dir);
         let content = crate::session::Content::Bytes(&values.assignments());
-        let delivered = bundle.session().deliver(&path, content, 0o600).await;
+        let session = bundle.session();
+        let delivered = session.deliver(&path, content, 0o600, &Cancel::new()).await;
         delivered
             .map(drop)
             .map_err(|error| Halt::error(error.to_string()))

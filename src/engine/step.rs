@@ -147,10 +147,7 @@ impl NodeRun<'_> {
                 self.script(step, script).await
             }
             PlannedWork::Script(script) => self.transcript(step, script).await,
-            PlannedWork::Deliver(files) => {
-                self.deliver(step, files).await?;
-                Ok(Worked::ok(None))
-            }
+            PlannedWork::Deliver(files) => self.deliver(step, files).await,
             PlannedWork::Manual(text) => self.by_person(step, text).await,
         }
     }

@@ -7,7 +7,7 @@ use crate::engine::node::{Halt, NodeRun};
 use crate::event::What;
 use crate::manual::{On, SudoUser};
 use crate::plan::PlannedStep;
-use crate::session::{Content, Done, Limits, quote};
+use crate::session::{Cancel, Content, Done, Limits, quote};
 
 /// Bytes of files, or of variables, that are copied from user to user.
 const LARGEST: u64 = 256 << 20;
@@ -109,7 +109,8 @@ impl NodeRun<'_> {
         if !done.out.is_empty() {
             let path = format!("{}/.files.part", to.dir);
             let content = Content::Bytes(&done.out);
-            let delivered = to.session().deliver(&path, content, 0o600).await;
+            let session = to.session();
+            let delivered = session.deliver(&path, content, 0o600, &Cancel::new()).await;
             delivered.map_err(|error| Halt::error(error.to_string()))?;
             let unpack = "tar -xof .files.part && rm .files.part";
             let unpacked = within(to, unpack).await?;
@@ -155,7 +156,7 @@ impl NodeRun<'_> {
         let state = state_for(&state.out, &from.dir, &to.dir);
         let delivered = to
             .session()
-            .deliver(&path, Content::Bytes(&state), 0o600)
+            .deliver(&path, Content::Bytes(&state), 0o600, &Cancel::new())
             .await;
         delivered
             .map(drop)

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt
 use tokio::sync::OnceCell;
 
 use super::checksum::{Sum, Summing};
-use super::done::Limits;
+use super::done::{Cancel, Limits};
 use super::error::DeliverError;
 use super::ssh::Route;
 use super::transport::Transport;
@@ -69,6 +69,7 @@ pub(super) async fn deliver(
     path: &str,
     content: Content<'_>,
     becomes: Becomes,
+    cancel: &Cancel,
 ) -> Result<Delivered, DeliverError> {
     if path.contains('\0') || path.ends_with('/') || path.is_empty() {
         let said = "is not a path of a file".to_owned();
@@ -94,9 +95,10 @@ pub(super) async fn deliver(
     if let Some(bytes) = small(content).await? {
         return delivery.whole(&bytes).await;
     }
-    let kept = match delivery.send(content).await {
-        Ok(sent) => delivery.keep(sent).await,
-        Err(error) => Err(error),
+    let path = || path.to_owned();
+    let kept = tokio::select! {
+        kept = delivery.carry(content) => kept,
+        () = cancel.cancelled() => Err(DeliverError::Cancelled { path: path() }),
     };
     if kept.is_err() {
         delivery.drop_part().await;
@@ -170,6 +172,11 @@ impl Delivery<'_> {
         code.extend_from_slice(b"; exit 1; }\n");
         self.keep_code(&sent, &mut code);
         self.kept(&code, sent).await
+    }
+
+    async fn carry(&self, content: Content<'_>) -> Result<Delivered, DeliverError> {
+        let sent = self.send(content).await?;
+        self.keep(sent).await
     }
 
     async fn send(&self, content: Content<'_>) -> Result<Sent, DeliverError> {
@@ -350,6 +357,9 @@ impl Delivery<'_> {
     async fn drop_part(&self) {
         let mut code = Vec::new();
         self.function("ob_drop", &mut code);
+        if matches!(self.becomes, Becomes::Folder) {
+            code.extend_from_slice(b"folder");
+        }
         // What is to be told is why it was not delivered.
         let _ = self.session.call(&code, Limits::seconds(60)).await;
     }

@@ -52,4 +52,5 @@ ob_unpack() {
     tar -xof "$ob_t" -C "$ob_p.part" && rm -rf "$ob_p" "$ob_t" && mv "$ob_p.part" "$ob_p" && return 0
   rm -rf "$ob_t" "$ob_p.part"; return 1
 }
-ob_drop() { ob_at "$1" "$2"; rm -f "$ob_t"; }
+# ob_drop PATH NAME [folder]
+ob_drop() { ob_at "$1" "$2"; rm -f "$ob_t"; [ -z "${3-}" ] || rm -rf "$ob_p.part"; }

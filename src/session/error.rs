@@ -107,6 +107,9 @@ pub enum DeliverError {
     /// The node said no: disk full, no permission, no such directory.
     #[error("cannot write `{path}`: {said}")]
     Node { path: String, said: String },
+    /// It was told to stop; nothing of it is left on the node.
+    #[error("the delivery of `{path}` was stopped")]
+    Cancelled { path: String },
     #[error("`{path}` arrived damaged: sent {sent}, arrived {arrived}")]
     Checksum {
         path: String,

@@ -191,8 +191,9 @@ impl Session {
         path: &str,
         content: Content<'_>,
         mode: u32,
+        cancel: &Cancel,
     ) -> Result<Delivered, DeliverError> {
-        deliver::deliver(self, path, content, Becomes::File { mode }).await
+        deliver::deliver(self, path, content, Becomes::File { mode }, cancel).await
     }
 
     /// Unpacks an archive of this machine to a folder on the node, which has the name when it
@@ -201,8 +202,10 @@ impl Session {
         &self,
         path: &str,
         archive: &Path,
+        cancel: &Cancel,
     ) -> Result<Delivered, DeliverError> {
-        deliver::deliver(self, path, Content::File(archive), Becomes::Folder).await
+        let content = Content::File(archive);
+        deliver::deliver(self, path, content, Becomes::Folder, cancel).await
     }
 
     /// Ends the shell and everything that the session runs, and waits for it.

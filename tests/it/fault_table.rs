@@ -41,8 +41,9 @@ const TABLE: [Fault; 29] = [
         id: "F2",
         fault: "Ctrl-C, or a TERM signal",
         promise: "a terminal is asked: leave the step running, stop it, or hold; otherwise it is stopped, and STOPPED is in the journal",
-        tiers: "T0",
+        tiers: "T0; T2: a slow delivery",
         tests: &[
+            "f2_a_delivery_is_stopped_at_once_and_nothing_of_it_is_left",
             "f2_a_signal_stops_the_step_and_says_so",
             "f2_on_a_terminal_it_asks_and_leaving_leaves_the_step_running",
             "f2_pressed_once_each_step_that_runs_is_asked_about",
@@ -89,8 +90,9 @@ const TABLE: [Fault; 29] = [
         id: "F6",
         fault: "a step never ends, ignores TERM, or hides its children",
         promise: "TIMED OUT only when nothing of it is left; what is left is named",
-        tiers: "T0",
+        tiers: "T0; T2: a slow delivery",
         tests: &[
+            "f6_a_delivery_has_the_time_limit_of_its_step",
             "f6_a_step_that_ignores_term_is_timed_out_when_it_is_dead",
             "f6_what_escaped_from_a_step_that_timed_out_is_named",
             "f6_what_stands_ready_between_two_steps_may_be_killed",

@@ -3,6 +3,7 @@
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use opsbook::nodes::Transport;
@@ -86,6 +87,12 @@ fn out(done: &Done) -> &str {
 
 fn err(done: &Done) -> &str {
     std::str::from_utf8(&done.err).unwrap()
+}
+
+/// Of what nobody stops.
+fn never() -> &'static Cancel {
+    static NEVER: LazyLock<Cancel> = LazyLock::new(Cancel::new);
+    &NEVER
 }
 
 /// Waits for a condition about the machine.
@@ -702,7 +709,12 @@ async fn an_account_without_a_shell_is_told() {
 async fn delivered(session: &Session, dir: &Path, content: &[u8], name: &str) {
     let path = dir.join(name);
     session
-        .deliver(path.to_str().unwrap(), Content::Bytes(content), 0o640)
+        .deliver(
+            path.to_str().unwrap(),
+            Content::Bytes(content),
+            0o640,
+            never(),
+        )
         .await
         .unwrap();
     assert!(fs::read(&path).unwrap() == content, "{name} differs");
@@ -729,7 +741,12 @@ async fn files_are_delivered_whole() {
         for (name, content) in contents() {
             delivered(&session, dir.path(), &content, name).await;
             let source = dir.path().join(name);
-            let sent = session.deliver(copy.to_str().unwrap(), Content::File(&source), 0o600);
+            let sent = session.deliver(
+                copy.to_str().unwrap(),
+                Content::File(&source),
+                0o600,
+                never(),
+            );
             sent.await.unwrap();
             assert!(fs::read(&copy).unwrap() == content, "copy of {name}");
         }
@@ -760,7 +777,7 @@ async fn files_are_delivered_over_ssh() {
         for (name, content) in contents() {
             bounded(delivered(&session, &dir, &content, name)).await;
             let source = dir.join(name);
-            let sent = session.deliver("copy", Content::File(&source), 0o600);
+            let sent = session.deliver("copy", Content::File(&source), 0o600, never());
             bounded(sent).await.unwrap();
             assert!(fs::read(dir.join("copy")).unwrap() == content, "{name}");
         }
@@ -791,7 +808,7 @@ async fn a_large_file_is_proven_by_whatever_the_node_has() {
             .unwrap();
         let source = server.dir.path().join("source");
         fs::write(&source, vec![7; 5_000_000]).unwrap();
-        let sent = bounded(session.deliver("large", Content::File(&source), 0o640)).await;
+        let sent = bounded(session.deliver("large", Content::File(&source), 0o640, never())).await;
         assert_eq!(
             matches!(sent, Err(DeliverError::Checksum { .. })),
             lies,
@@ -818,14 +835,14 @@ async fn a_folder_arrives_whole_and_replaces_what_was_there() {
             tar.append_data(&mut header, format!("deep/{name}"), &content[..])
                 .unwrap();
             tar.finish().unwrap();
-            let sent = session.deliver_folder(place.to_str().unwrap(), &archive);
+            let sent = session.deliver_folder(place.to_str().unwrap(), &archive, never());
             sent.await.unwrap();
             let file = place.join("deep").join(name);
             assert!(fs::read(&file).unwrap() == content, "{name} differs");
             assert_eq!(fs::read_dir(place.join("deep")).unwrap().count(), 1);
         }
         fs::write(&archive, [7; 300_000]).unwrap();
-        let sent = session.deliver_folder(place.to_str().unwrap(), &archive);
+        let sent = session.deliver_folder(place.to_str().unwrap(), &archive, never());
         let error = sent.await.unwrap_err();
         assert!(matches!(error, DeliverError::Node { .. }), "{error}");
         assert!(place.join("deep/big").exists(), "the old one is gone");
@@ -843,7 +860,7 @@ async fn what_cannot_be_delivered_is_told_and_leaves_nothing() {
         for (name, expected) in [("dir", "is a directory"), ("none/file", "")] {
             for content in [&b"x"[..], &[b'x'; 400_000]] {
                 let error = session
-                    .deliver(&path(name), Content::Bytes(content), 0o600)
+                    .deliver(&path(name), Content::Bytes(content), 0o600, never())
                     .await
                     .unwrap_err();
                 assert!(
@@ -855,7 +872,7 @@ async fn what_cannot_be_delivered_is_told_and_leaves_nothing() {
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         let missing = dir.path().join("missing");
         let error = session
-            .deliver(&path("a"), Content::File(&missing), 0o600)
+            .deliver(&path("a"), Content::File(&missing), 0o600, never())
             .await
             .unwrap_err();
         assert!(matches!(error, DeliverError::Read { .. }), "{error}");
@@ -921,6 +938,7 @@ async fn sudo_is_told_apart_and_never_asked_again() {
                     place.to_str().unwrap(),
                     Content::Bytes(&[7; 300_000]),
                     0o600,
+                    never(),
                 )
                 .await
                 .unwrap();

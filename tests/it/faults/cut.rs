@@ -1,4 +1,4 @@
-//! Faults of the way to a node and of its power: F3, F4, F5, F27.
+//! Faults of the way to a node and of its power: F3, F4, F5, F27; F2 and F6 on a slow way.
 
 use std::fs;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use opsbook::event::{Status, What};
 
 use crate::lab::{Kind, Node, PASSWORD, until};
 use crate::project::Project;
-use crate::sshd::or_skip;
+use crate::sshd::{Skip, or_skip};
 
 /// Step 1 says that it began and waits until it may end.
 const WAIT: &str = "# Page\n\n```yaml procedure\nid: p\ntimeout: 5m\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\nwhile test ! -e \"$HOME/go\"; do sleep 0.1; done\necho end >> \"$HOME/ran\"\n```\n\n```sh step id=two\necho 2 >> \"$HOME/ran\"\n```\n";
@@ -130,34 +130,82 @@ fn f5_a_reboot_on_purpose_is_waited_for() {
     assert!(project.events().iter().any(|event| rebooted(&event.what)));
 }
 
-#[test]
-fn f27_a_delivery_that_is_cut_half_way_is_never_used() {
+/// A node with a link so slow that a delivery can be caught in the middle, and a manual that
+/// delivers 300 MiB to it.
+fn slow(limit: &str) -> Result<(Node, Project), Skip> {
     let kind = Kind {
         home: Some("2g"),
         ..Kind::default()
     };
-    let Some(node) = or_skip("T2", Node::of(&kind)) else {
-        return;
-    };
-    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```yaml deliver\n- {file: big, as: big}\n```\n\n```sh step id=use\nwc -c < \"$bundle/big\" > \"$HOME/ran\"\n```\n";
-    let project = on(&node, page);
+    let node = Node::of(&kind)?;
+    let page = format!(
+        "# Page\n\n```yaml procedure\nid: p\ntimeout: {limit}\n```\n\n```yaml deliver\n- {{file: big, as: big}}\n```\n\n```sh step id=use\nwc -c < \"$bundle/big\" > \"$HOME/ran\"\n```\n"
+    );
+    let project = on(&node, &page);
     let big = fs::File::create(project.path("big")).unwrap();
     big.set_len(300 << 20).unwrap();
-    // Slow enough to be caught in the middle.
     node.lose(3);
+    Ok((node, project))
+}
+
+/// The files in the bundle that are not its own.
+fn brought(node: &Node) -> Vec<String> {
+    let files = fs::read_dir(node.home().join(".opsbook/bundle"));
+    let names = files.into_iter().flatten().flatten();
+    let names = names.filter(|file| file.metadata().is_ok_and(|facts| facts.len() > 0));
+    let names = names.map(|file| file.file_name().to_string_lossy().into_owned());
+    names
+        .filter(|name| name.ends_with(".part") || name == "big")
+        .collect()
+}
+
+fn until_part_is_there(node: &Node) {
+    until("part of it is there", || {
+        brought(node).iter().any(|name| name.ends_with(".part"))
+    });
+}
+
+#[test]
+fn f2_a_delivery_is_stopped_at_once_and_nothing_of_it_is_left() {
+    let Some((node, project)) = or_skip("T2", slow("5m")) else {
+        return;
+    };
+    let run = project.opsbook(&["run", "p", "far"]).start();
+    until_part_is_there(&node);
+    run.signal("INT");
+    let said = run.wait();
+    assert_eq!(said.status, 5, "{said:?}");
+    said.has("stopped while files were delivered");
+    assert_eq!(project.ended(1).status, Status::Stopped);
+    assert_eq!(brought(&node), Vec::<String>::new());
+    node.lose(0);
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(ran(&node), format!("{}\n", 300 << 20));
+}
+
+#[test]
+fn f6_a_delivery_has_the_time_limit_of_its_step() {
+    let Some((node, project)) = or_skip("T2", slow("2s")) else {
+        return;
+    };
+    let said = project.opsbook(&["run", "p", "far"]).said();
+    assert_eq!(said.status, 124, "{said:?}");
+    said.has("not delivered within 2s");
+    assert_eq!(project.ended(1).status, Status::TimedOut);
+    assert_eq!(brought(&node), Vec::<String>::new());
+}
+
+#[test]
+fn f27_a_delivery_that_is_cut_half_way_is_never_used() {
+    let Some((node, project)) = or_skip("T2", slow("5m")) else {
+        return;
+    };
     let run = project
         .opsbook(&["run", "p", "far", "--reconnect", "1s"])
         .start();
-    let bundle = node.home().join(".opsbook/bundle");
-    let name = |file: &fs::DirEntry| file.file_name().to_string_lossy().into_owned();
-    until("part of it is there", || {
-        let files = fs::read_dir(&bundle).into_iter().flatten().flatten();
-        files.into_iter().any(|file| {
-            name(&file).ends_with(".part") && file.metadata().is_ok_and(|facts| facts.len() > 0)
-        })
-    });
+    until_part_is_there(&node);
     node.cut();
-    assert!(!bundle.join("big").exists());
+    assert!(!node.home().join(".opsbook/bundle/big").exists());
     let said = run.wait();
     assert_eq!(said.status, 3, "{said:?}");
     assert_eq!(ran(&node), "");
