@@ -27,6 +27,7 @@ pub mod test;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
@@ -188,13 +189,18 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
         .build()?)
 }
 
-/// Runs a command's asynchronous part. What still waits for a terminal at its end is not
-/// waited for.
+/// Runs a command's asynchronous part.
 pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = runtime()?;
     let result = runtime.block_on(work);
-    runtime.shutdown_background();
+    end(runtime);
     result
+}
+
+/// Ends the programs that were started and not waited for, an `ssh` that still connects. What
+/// waits for a terminal does not end, and is not waited for.
+pub(crate) fn end(runtime: tokio::runtime::Runtime) {
+    runtime.shutdown_timeout(Duration::from_millis(50));
 }
 
 #[cfg(test)]

@@ -218,7 +218,7 @@ fn run_or_none(
         progress,
         runtime.handle(),
     );
-    runtime.shutdown_background();
+    crate::cli::end(runtime);
     let ended = match ran {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(UNREAD),
         other => other?,

@@ -137,7 +137,8 @@ async fn attempt(
     node: &NodePlan,
     resume: Option<&Record>,
 ) -> Result<(), Halt> {
-    let reach = Reach::open(&node.node, &options.open, &options.passwords).await;
+    let reach = Reach::open(&node.node, &options.open, &options.passwords);
+    let reach = uninterrupted(options, reach).await?;
     let reach = reach.map_err(|error| Halt::error(sentence(&error)))?;
     let mut run = NodeRun {
         options,
@@ -168,6 +169,19 @@ async fn attempt(
     };
     run.reach.close().await;
     result
+}
+
+/// What comes of something that leaves nothing behind where it is given up, as it is where the
+/// operator interrupts.
+async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> Result<T, Halt> {
+    let mut interrupts = options.interrupts.clone();
+    tokio::select! {
+        done = work => Ok(done),
+        Ok(_) = interrupts.wait_for(|count| *count > 0) => {
+            let cause = "stopped before the first step";
+            Err(Halt::end(Status::Stopped, cause))
+        }
+    }
 }
 
 /// Ssh's own words after the cause, where they say more.
@@ -213,7 +227,7 @@ impl NodeRun<'_> {
         )?;
         self.scope.set("procedure", &plan.procedure);
         self.scope.set("run_id", self.recorder.run());
-        self.prove_sudo().await?;
+        uninterrupted(self.options, self.prove_sudo()).await??;
         let first = match resume {
             None => {
                 self.needs().await?;
@@ -221,7 +235,7 @@ impl NodeRun<'_> {
             }
             Some(record) => self.first_of(record),
         };
-        self.prepared = Prepared::new(self, first).await?;
+        self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
         let dir = bundle_dir(&self.plan.node, &hello);
         self.scope.set("bundle", &dir);
         self.take_up(&dir, first, resume).await?;

@@ -45,6 +45,7 @@ const TABLE: [Fault; 29] = [
         tests: &[
             "f2_a_delivery_is_stopped_at_once_and_nothing_of_it_is_left",
             "f2_a_signal_stops_the_step_and_says_so",
+            "f2_while_a_node_is_reached_it_stops_at_once",
             "f2_on_a_terminal_it_asks_and_leaving_leaves_the_step_running",
             "f2_pressed_once_each_step_that_runs_is_asked_about",
             "f2_pressed_twice_every_step_is_stopped",

@@ -71,6 +71,28 @@ fn f2_a_signal_stops_the_step_and_says_so() {
 }
 
 #[test]
+fn f2_while_a_node_is_reached_it_stops_at_once() {
+    // It lets everybody in and never says a word.
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = deaf.local_addr().unwrap().port();
+    let mark = marker();
+    let project = Project::new(&waiting(""));
+    project.nodes(&format!(
+        "  far: {{address: 127.0.0.1, port: {port}, user: nobody{mark}}}\n"
+    ));
+    let run = project.opsbook(&["run", "p", "far"]).start();
+    let (_first, _) = deaf.accept().unwrap();
+    let begin = Instant::now();
+    run.signal("INT");
+    let said = run.wait();
+    assert_eq!(said.status, 5, "{said:?}");
+    said.has("stopped before the first step");
+    assert!(begin.elapsed() < Duration::from_secs(8), "{said:?}");
+    until("ssh ends", || running(&format!("nobody{mark}")).is_empty());
+    assert!(begin.elapsed() < Duration::from_secs(8), "ssh went on");
+}
+
+#[test]
 fn f2_on_a_terminal_it_asks_and_leaving_leaves_the_step_running() {
     let Some(()) = or_skip("a terminal", tier::program("/usr/bin/script")) else {
         return;
