@@ -34,10 +34,14 @@ impl Context {
     }
 
     /// For what reaches a node: nothing that lint would refuse in a tagged block may get
-    /// there. A link that leads nowhere keeps nobody from working.
+    /// there.
     pub fn load_to_run(dir: Option<&Path>) -> Result<Context, Failure> {
         let context = Context::read(dir)?;
-        let errors = context.run_errors(|_| true);
+        let mut errors = run_errors(&context.of_the_pages());
+        if !errors.is_empty() {
+            // Whoever repairs them is to see at once what else there is.
+            errors = run_errors(&crate::cli::lint::problems(&context));
+        }
         context.unless(errors)
     }
 
@@ -45,7 +49,8 @@ impl Context {
     /// [`Context::plan`], which knows the pages that concern it.
     pub fn load_for_procedure(dir: Option<&Path>) -> Result<Context, Failure> {
         let context = Context::read(dir)?;
-        let errors = context.run_errors(|problem| problem.code != BROKEN_INCLUDE);
+        let mut errors = run_errors(&context.of_the_pages());
+        errors.retain(|problem| problem.code != BROKEN_INCLUDE);
         context.unless(errors)
     }
 
@@ -85,14 +90,12 @@ impl Context {
     }
 
     /// What keeps a run from its start.
-    fn run_errors(&self, counts: impl Fn(&Problem) -> bool) -> Vec<Problem> {
+    /// In the order of the book, without what shows only beside the nodes.
+    fn of_the_pages(&self) -> Vec<Problem> {
         let mut problems = self.problems.clone();
         problems.extend(manual::lint(&self.manual));
         manual::sort(&self.manual, &mut problems);
-        let leads_nowhere = ["broken-link", "broken-anchor"];
-        errors(&problems, |problem| {
-            !leads_nowhere.contains(&problem.code) && counts(problem)
-        })
+        problems
     }
 
     fn unless(self, errors: Vec<Problem>) -> Result<Context, Failure> {
@@ -124,6 +127,12 @@ impl Context {
             problems,
         })
     }
+}
+
+/// A link that leads nowhere keeps nobody from working.
+fn run_errors(problems: &[Problem]) -> Vec<Problem> {
+    let leads_nowhere = ["broken-link", "broken-anchor"];
+    errors(problems, |problem| !leads_nowhere.contains(&problem.code))
 }
 
 fn errors(problems: &[Problem], counts: impl Fn(&Problem) -> bool) -> Vec<Problem> {

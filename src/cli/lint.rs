@@ -53,7 +53,7 @@ pub(crate) fn run(args: &Lint, context: &Context, streams: &mut Streams) -> Resu
 }
 
 /// Everything: the pages, the nodes, and the one against the other.
-fn problems(context: &Context) -> Vec<Problem> {
+pub(crate) fn problems(context: &Context) -> Vec<Problem> {
     let mut problems = context.problems.clone();
     problems.extend(manual::lint(&context.manual));
     problems.extend(context.nodes.check_all());
