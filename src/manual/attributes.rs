@@ -206,7 +206,7 @@ pub(crate) fn id(value: &str) -> Result<String, String> {
     }
 }
 
-fn positive(value: &str) -> Result<Duration, String> {
+pub(crate) fn positive(value: &str) -> Result<Duration, String> {
     match duration(value)? {
         Duration::ZERO => Err(format!("`{value}` is no time at all")),
         time => Ok(time),
@@ -230,9 +230,11 @@ pub(crate) fn name(value: &str) -> Result<String, String> {
 }
 
 /// The name of a variable that is not always there.
-fn own_name(value: &str) -> Result<String, String> {
+pub(crate) fn own_name(value: &str) -> Result<String, String> {
     if matches!(value, "node" | "bundle" | "procedure" | "run_id") {
-        return Err(format!("`{value}` is built in and cannot be captured"));
+        return Err(format!(
+            "`{value}` is built in: it always has its own value"
+        ));
     }
     name(value)
 }

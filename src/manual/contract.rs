@@ -8,10 +8,9 @@ use indexmap::IndexMap;
 use regex::Regex;
 use regex_syntax::ast::parse::Parser as Ast;
 
-use crate::manual::attributes::{bundle_name, id, mode, name};
-use crate::manual::duration::duration;
+use crate::manual::attributes::{bundle_name, id, mode, name, own_name, positive};
 use crate::manual::{Delivery, DeliveryFrom, Param, Spanned, TypedCheck};
-use crate::source::{Passage, Problem, Span};
+use crate::source::{Passage, Problem, Span, nearest};
 use crate::yaml::{self, Entry, Map, Value, Yaml};
 
 /// The contract of a procedure.
@@ -59,7 +58,7 @@ pub(crate) fn procedure(
             _ => problems.push(unknown_key(key, entry, "a procedure", &PROCEDURE)),
         }
     }
-    if !map.contains_key("id") {
+    if !map.contains_key("id") && !map.keys().any(|key| is_misspelt_id(key)) {
         problems.push(no_id(place, "procedure"));
     }
     contract
@@ -148,6 +147,7 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
     let mut sources = Vec::new();
     let mut to = None;
     let mut bits = None;
+    let mut unknown = false;
     for (key, entry) in map {
         let value = &entry.value;
         match key.as_str() {
@@ -157,8 +157,14 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
             }
             "as" => to = checked(value, "a name", bundle_name, problems),
             "mode" => bits = checked(value, "a mode", mode, problems),
-            _ => problems.push(unknown_key(key, entry, "a delivery", &DELIVERY)),
+            _ => {
+                unknown = true;
+                problems.push(unknown_key(key, entry, "a delivery", &DELIVERY));
+            }
         }
+    }
+    if sources.is_empty() && unknown {
+        return None;
     }
     if sources.len() != 1 {
         let span = sources.get(1).map_or(&item.span, |(.., span)| span).clone();
@@ -174,13 +180,14 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
         Some(to) => to.value,
         None => last_part(&name, problems)?,
     };
+    let span = name.span.clone();
     let from = match kind {
         "file" => DeliveryFrom::File(name.value),
         "tree" => DeliveryFrom::Tree(name.value),
         _ => DeliveryFrom::Template(name.value),
     };
     Some(Delivery {
-        span: item.span.clone(),
+        span,
         from,
         to,
         mode: bits.map_or(0o600, |mode| mode.value),
@@ -246,7 +253,7 @@ fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut 
 fn params(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, Param> {
     let mut params = IndexMap::new();
     for (key, entry) in as_map(value, "parameters", problems).into_iter().flatten() {
-        if let Err(message) = name(key) {
+        if let Err(message) = own_name(key) {
             problems.push(Problem::error("bad-name", entry.key.clone(), message));
             continue;
         }
@@ -340,10 +347,27 @@ fn replacements(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, S
             continue;
         }
         if let Some(value) = string(&entry.value, "a replacement", problems) {
+            if let Err(message) = references(&value.value) {
+                problems.push(Problem::error("bad-contract", value.span.clone(), message));
+            }
             replace.insert(key.clone(), value);
         }
     }
     replace
+}
+
+/// `${name}` in a text that has nothing else of the kind.
+fn references(text: &str) -> Result<(), String> {
+    for (at, _) in text.match_indices("${") {
+        if text[..at].ends_with('$') {
+            continue;
+        }
+        match text[at + 2..].split_once('}') {
+            Some((named, _)) => name(named)?,
+            None => return Err("`${` without `}`".to_owned()),
+        };
+    }
+    Ok(())
 }
 
 fn document(text: &Passage, problems: &mut Vec<Problem>) -> Option<Yaml> {
@@ -415,7 +439,7 @@ fn strings(value: &Yaml, what: &str, problems: &mut Vec<Problem>) -> Vec<Spanned
 }
 
 fn time(value: &Yaml, problems: &mut Vec<Problem>) -> Option<Duration> {
-    checked(value, "a duration", duration, problems).map(|time| time.value)
+    checked(value, "a duration", positive, problems).map(|time| time.value)
 }
 
 fn wrong_kind(value: &Yaml, what: &str) -> Problem {
@@ -433,6 +457,11 @@ fn unknown_key(key: &str, entry: &Entry, what: &str, known: &[&'static str]) -> 
         format!("unknown key `{key}` of {what}"),
     )
     .did_you_mean(key, known.iter().copied())
+}
+
+/// Said to be unknown, with the hint that it is meant to be `id`.
+fn is_misspelt_id(key: &str) -> bool {
+    !PROCEDURE.contains(&key) && nearest(key, PROCEDURE) == Some("id")
 }
 
 fn no_id(place: &Span, what: &str) -> Problem {

@@ -12,7 +12,17 @@ use crate::source::{Passage, Problem};
 pub(crate) struct Info<'t> {
     /// First word, lower case, without what follows a comma.
     pub language: String,
-    pub tag: Option<Tag<'t>>,
+    pub meaning: Meaning<'t>,
+}
+
+/// What a fence is for.
+#[derive(Debug, Default)]
+pub(crate) enum Meaning<'t> {
+    #[default]
+    Prose,
+    Tagged(Tag<'t>),
+    /// Somebody meant a role; what is wrong has been said.
+    Broken,
 }
 
 /// A role and its words.
@@ -22,6 +32,9 @@ pub(crate) struct Tag<'t> {
     /// Where the role is written, in the page's text.
     pub range: Range<usize>,
     pub words: Vec<Word<'t>>,
+    /// The role is not written as it should be, which has been said: it is read as what was
+    /// meant, so that nothing else is reported in consequence.
+    pub guessed: bool,
 }
 
 /// `confirm` or `timeout=5m`.
@@ -111,18 +124,50 @@ pub(crate) fn read_info<'t>(
         // `{.bash .numbers}`: the attributes of other tools, and no language.
         return Info::default();
     }
+    if let Some(problem) = other_space(page, range.clone()) {
+        problems.push(problem);
+        return Info {
+            language: String::new(),
+            meaning: Meaning::Broken,
+        };
+    }
     let mut words = words(&page.text, range);
     let Some(first) = words.next() else {
         return Info::default();
     };
-    let language = language(&page.text[first.clone()]);
-    let tag = if let Some(problem) = misplaced_role(page, first, words.clone().next()) {
-        problems.push(problem);
-        None
-    } else {
-        read_words(page, words, problems)
+    let text = &page.text[first.clone()];
+    let Some((problem, language, role)) = misplaced_role(page, first.clone(), words.clone().next())
+    else {
+        return Info {
+            language: language(text),
+            meaning: read_words(page, words, problems),
+        };
     };
-    Info { language, tag }
+    problems.push(problem);
+    Info {
+        language: language.to_ascii_lowercase(),
+        meaning: Meaning::Tagged(guessed(page, role, first, words, problems)),
+    }
+}
+
+/// A space that is none to Markdown, between words that hold a role.
+fn other_space(page: &Passage, range: Range<usize>) -> Option<Problem> {
+    let info = &page.text[range.clone()];
+    let other = |c: char| c.is_whitespace() && !c.is_ascii();
+    let at = info.find(other)?;
+    let role = info
+        .split(char::is_whitespace)
+        .skip(1)
+        .find_map(Role::named)?;
+    let at = range.start + at;
+    let c = page.text[at..].chars().next()?;
+    let message = format!(
+        "a space of another kind (U+{:04X}) on the fence of a `{}`",
+        u32::from(c),
+        role.name()
+    );
+    let span = page.span(at..at + c.len_utf8());
+    Some(Problem::error("other-space", span, message).hint("type a plain space"))
 }
 
 /// Reads the words of a comment, `range` being what follows `opsbook:`.
@@ -130,7 +175,7 @@ pub(crate) fn read_comment<'t>(
     page: &'t Passage,
     range: Range<usize>,
     problems: &mut Vec<Problem>,
-) -> Option<Tag<'t>> {
+) -> Meaning<'t> {
     let mut words = words(&page.text, range.clone());
     let Some(first) = words.next() else {
         problems.push(Problem::error(
@@ -138,13 +183,12 @@ pub(crate) fn read_comment<'t>(
             page.span(range),
             "a comment for opsbook without a role",
         ));
-        return None;
+        return Meaning::Broken;
     };
-    let Some(role) = Role::named(&page.text[first.clone()]) else {
-        problems.push(unknown_role(page, first));
-        return None;
-    };
-    Some(tag(page, role, first, words, problems))
+    match Role::named(&page.text[first.clone()]) {
+        Some(role) => Meaning::Tagged(tag(page, role, first, words, problems)),
+        None => unknown(page, first, words, problems),
+    }
 }
 
 /// The parts of a word: `timeout=5m` is `timeout` and `5m`.
@@ -155,12 +199,13 @@ fn split(word: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A role where the language should be, or joined to it by a comma.
+/// A role where the language should be, or joined to it by a comma; with it the language and
+/// the role that were meant.
 fn misplaced_role(
     page: &Passage,
     first: Range<usize>,
     next: Option<Range<usize>>,
-) -> Option<Problem> {
+) -> Option<(Problem, &str, Role)> {
     let text = &page.text[first.clone()];
     if let Some(role) = Role::named(text) {
         let role_follows = next
@@ -170,74 +215,86 @@ fn misplaced_role(
             return None;
         }
         let message = format!("`{text}` stands where the language should be");
-        return Some(
-            Problem::error("role-without-language", page.span(first), message)
-                .hint(format!("write the language first: `sh {text}`")),
-        );
+        let problem = Problem::error("role-without-language", page.span(first), message)
+            .hint(format!("write the language first: `sh {text}`"));
+        return Some((problem, "", role));
     }
     let (language, joined) = text.split_once([',', '{', '#', ':'])?;
-    let role = joined.split(',').find_map(Role::named)?.name();
-    let message = format!("`{role}` is joined to the language");
-    Some(
-        Problem::error("joined-role", page.span(first), message)
-            .hint(format!("separate them by a space: `{language} {role}`")),
-    )
+    let role = joined.split(',').find_map(Role::named)?;
+    let name = role.name();
+    let message = format!("`{name}` is joined to the language");
+    let problem = Problem::error("joined-role", page.span(first), message)
+        .hint(format!("separate them by a space: `{language} {name}`"));
+    Some((problem, language, role))
 }
 
 fn read_words<'t>(
     page: &'t Passage,
-    mut words: impl Iterator<Item = Range<usize>>,
+    mut words: impl Iterator<Item = Range<usize>> + Clone,
     problems: &mut Vec<Problem>,
-) -> Option<Tag<'t>> {
-    let word = words.find(|word| !is_renderers(&page.text[word.clone()]))?;
+) -> Meaning<'t> {
+    let Some(word) = words.find(|word| !is_renderers(&page.text[word.clone()])) else {
+        return Meaning::Prose;
+    };
     if let Some(role) = Role::named(&page.text[word.clone()]) {
-        return Some(tag(page, role, word, words, problems));
+        return Meaning::Tagged(tag(page, role, word, words, problems));
     }
-    problems.push(foreign_word(page, word, words));
-    None
-}
-
-/// Somebody meant a role, or the fence is written for another tool.
-fn foreign_word(
-    page: &Passage,
-    word: Range<usize>,
-    mut rest: impl Iterator<Item = Range<usize>>,
-) -> Problem {
     let text = &page.text[word.clone()];
-    if is_ours(text) {
-        return Problem::error(
-            "attribute-without-role",
-            page.span(word),
-            format!("attribute `{}` without a role before it", split(text).0),
-        );
-    }
-    if let Some((first, more)) = text.split_once([',', ';', ':', '{', '[', '('])
-        && Role::named(first).is_some()
-    {
-        let more = more.replace([',', ';', '}', ']', ')'], " ");
-        return Problem::error(
-            "joined-role",
-            page.span(word),
-            format!("`{first}` is joined to what follows it"),
-        )
-        .hint(format!(
-            "separate words by spaces: `{first} {}`",
-            more.trim()
-        ));
+    if let Some(problem) = ill_formed(page, &word) {
+        problems.push(problem);
+        return Meaning::Broken;
     }
     let meant = near_role(text).is_some()
-        || rest.any(|word| {
+        || words.clone().any(|word| {
             let word = &page.text[word];
             is_ours(word) || Role::named(word).is_some()
         });
     if meant {
-        return unknown_role(page, word);
+        return unknown(page, word, words, problems);
     }
-    Problem::warning(
+    problems.push(Problem::warning(
         "foreign-word",
-        page.span(word.clone()),
+        page.span(word),
         format!("`{text}` is no role of opsbook: this block is prose"),
+    ));
+    Meaning::Prose
+}
+
+/// An attribute where the role should be, or a role with its attributes joined to it.
+fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
+    let text = &page.text[word.clone()];
+    if is_ours(text) {
+        return Some(Problem::error(
+            "attribute-without-role",
+            page.span(word.clone()),
+            format!("attribute `{}` without a role before it", split(text).0),
+        ));
+    }
+    let (first, more) = text.split_once([',', ';', ':', '{', '[', '('])?;
+    Role::named(first)?;
+    let more = more.replace([',', ';', '}', ']', ')'], " ");
+    let message = format!("`{first}` is joined to what follows it");
+    Some(
+        Problem::error("joined-role", page.span(word.clone()), message).hint(format!(
+            "separate words by spaces: `{first} {}`",
+            more.trim()
+        )),
     )
+}
+
+/// A word in the place of a role that is none.
+fn unknown<'t>(
+    page: &'t Passage,
+    word: Range<usize>,
+    rest: impl Iterator<Item = Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Meaning<'t> {
+    let near = near_role(&page.text[word.clone()]).and_then(Role::named);
+    problems.push(unknown_role(page, word.clone()));
+    match near {
+        Some(role) => Meaning::Tagged(guessed(page, role, word, rest, problems)),
+        None => Meaning::Broken,
+    }
 }
 
 fn unknown_role(page: &Passage, word: Range<usize>) -> Problem {
@@ -265,6 +322,19 @@ fn near_role(word: &str) -> Option<&'static str> {
         .map(|(_, name)| name)
 }
 
+fn guessed<'t>(
+    page: &'t Passage,
+    role: Role,
+    range: Range<usize>,
+    rest: impl Iterator<Item = Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Tag<'t> {
+    Tag {
+        guessed: true,
+        ..tag(page, role, range, rest, problems)
+    }
+}
+
 fn tag<'t>(
     page: &'t Passage,
     role: Role,
@@ -273,12 +343,28 @@ fn tag<'t>(
     problems: &mut Vec<Problem>,
 ) -> Tag<'t> {
     let mut words = Vec::new();
-    for word in rest {
+    let mut rest = rest.peekable();
+    while let Some(mut word) = rest.next() {
+        let begins = |word: &Range<usize>| page.text[word.clone()].starts_with('=');
+        let ends = |word: &Range<usize>| page.text[word.clone()].ends_with('=');
+        let start = word.end;
+        while let Some(next) = rest.next_if(|next| begins(next) || ends(&word)) {
+            word.end = next.end;
+        }
         let text = &page.text[word.clone()];
+        if word.end > start {
+            problems.push(spaced(page, word));
+            continue;
+        }
         if is_renderers(text) {
             continue;
         }
         let (key, value) = split(text);
+        if value == Some("") && !key.is_empty() {
+            let message = format!("`{key}` needs a value: `{key}=…`");
+            problems.push(Problem::error("bad-attribute", page.span(word), message));
+            continue;
+        }
         if value.is_some_and(|value| !is_token(value)) {
             problems.push(
                 Problem::error(
@@ -296,7 +382,19 @@ fn tag<'t>(
             range: word,
         });
     }
-    Tag { role, range, words }
+    Tag {
+        role,
+        range,
+        words,
+        guessed: false,
+    }
+}
+
+/// `timeout = 5m`
+fn spaced(page: &Passage, range: Range<usize>) -> Problem {
+    let joined: String = page.text[range.clone()].split_ascii_whitespace().collect();
+    Problem::error("spaced-attribute", page.span(range), "spaces around `=`")
+        .hint(format!("write `{joined}`"))
 }
 
 fn is_token(value: &str) -> bool {

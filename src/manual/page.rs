@@ -13,7 +13,7 @@ use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 use regex::Regex;
 
 use crate::manual::anchors::Anchors;
-use crate::manual::fence::{self, Info, Tag};
+use crate::manual::fence::{self, Info, Meaning, Tag};
 use crate::manual::{Block, Link, MarkdownSettings, Role};
 use crate::source::{Passage, Problem, nearest};
 
@@ -40,6 +40,10 @@ pub(crate) enum Mark<'t> {
     },
     /// A fence without a role.
     Prose,
+    /// A block that cannot be read, which has been said.
+    Broken {
+        tag: Option<Tag<'t>>,
+    },
 }
 
 /// Walks over the text of a page.
@@ -62,11 +66,13 @@ pub(crate) fn walk<'t>(
         heading: None,
         text: String::new(),
         indented: false,
+        html: Vec::new(),
     };
     for (event, range) in new_cmark_parser(&page.text, &options).into_offset_iter() {
         walk.event(event, range);
     }
     walk.drop_comment();
+    lost::check(page, &walk.found.blocks, &walk.html, walk.problems);
     walk.found.anchors = walk.anchors.finish();
     walk.found.blocks.shrink_to_fit();
     walk.found.links.shrink_to_fit();
@@ -87,6 +93,8 @@ struct Walk<'t, 'p> {
     text: String,
     /// Within an indented code block.
     indented: bool,
+    /// Blocks of HTML.
+    html: Vec<Range<usize>>,
 }
 
 struct Fence {
@@ -148,6 +156,7 @@ impl Walk<'_, '_> {
                 self.drop_comment();
                 self.text.clear();
             }
+            Md::HtmlBlock => self.html.push(range),
             Md::Item | Md::DefinitionListTitle => self.text.clear(),
             Md::Link {
                 link_type: LinkType::Email,
@@ -259,7 +268,8 @@ impl Walk<'_, '_> {
     fn block(&mut self, fence: Fence) {
         let Fence { range, body } = fence;
         let opening = first_line(&self.page.text, &range);
-        if !is_closed(&self.page.text[range.clone()]) {
+        let closed = is_closed(&self.page.text[range.clone()]);
+        if !closed {
             let message = if self.page.text[range.end..].trim().is_empty() {
                 "this fence is never closed: everything after it became its content"
             } else {
@@ -271,14 +281,14 @@ impl Walk<'_, '_> {
             );
         }
         let info = info(&self.page.text, &opening);
-        let Info { language, tag } = fence::read_info(self.page, info, self.problems);
+        let Info { language, meaning } = fence::read_info(self.page, info, self.problems);
         let mut place = opening.clone();
         let body = self.with_place(body, opening.end);
-        let tag = match self.adjacent_comment(range.start) {
-            None => tag,
+        let meaning = match self.adjacent_comment(range.start) {
+            None => meaning,
             Some(comment) => {
                 place = comment.clone();
-                self.tagged_twice(tag.as_ref(), &comment);
+                self.tagged_twice(&meaning, &comment);
                 fence::read_comment(self.page, comment, self.problems)
             }
         };
@@ -286,14 +296,20 @@ impl Walk<'_, '_> {
         self.found.blocks.push(Block {
             range,
             language,
-            role: tag.as_ref().map(|tag| tag.role),
+            role: match &meaning {
+                Meaning::Tagged(tag) => Some(tag.role),
+                Meaning::Prose | Meaning::Broken => None,
+            },
             name: String::new(),
             text: body,
             span: self.page.span(place),
         });
-        self.found.marks.push(match tag {
-            None => Mark::Prose,
-            Some(tag) => Mark::Block {
+        self.found.marks.push(match meaning {
+            Meaning::Prose => Mark::Prose,
+            Meaning::Broken => Mark::Broken { tag: None },
+            // What it holds is not what was meant to be in it.
+            Meaning::Tagged(tag) if !closed => Mark::Broken { tag: Some(tag) },
+            Meaning::Tagged(tag) => Mark::Block {
                 block: index,
                 intro: match tag.role {
                     Role::Procedure | Role::Checks | Role::Expect | Role::Example => String::new(),
@@ -328,8 +344,8 @@ impl Walk<'_, '_> {
         None
     }
 
-    fn tagged_twice(&mut self, tag: Option<&Tag<'_>>, comment: &Range<usize>) {
-        if let Some(tag) = tag {
+    fn tagged_twice(&mut self, meaning: &Meaning<'_>, comment: &Range<usize>) {
+        if let Meaning::Tagged(tag) = meaning {
             self.problems.push(
                 Problem::error(
                     "tagged-twice",
@@ -419,5 +435,6 @@ fn introduction(text: &str) -> String {
     sentence
 }
 
+mod lost;
 #[cfg(test)]
 mod tests;

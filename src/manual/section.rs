@@ -47,6 +47,7 @@ pub(crate) fn assemble(
         match mark {
             Mark::Heading { level, title } => assembly.heading(level, title),
             Mark::Prose => assembly.answers = None,
+            Mark::Broken { tag } => assembly.broken(tag.as_ref()),
             Mark::Block { block, tag, intro } => assembly.block(block, &tag, intro),
         }
     }
@@ -76,6 +77,8 @@ struct Scope {
     level: usize,
     section: usize,
     of: Of,
+    /// Something in it could not be read: what is missing may have been that.
+    broken: bool,
 }
 
 enum Of {
@@ -97,6 +100,8 @@ enum Answers {
     GroupCheck {
         group: usize,
     },
+    /// Something that prints nothing.
+    Silent(Role),
     /// A block that was in error itself.
     Broken,
 }
@@ -116,14 +121,15 @@ impl Assembly<'_> {
             .last()
             .is_some_and(|scope| level == 0 || level <= scope.level)
         {
-            if let Some(Scope { of, .. }) = self.scopes.pop() {
-                self.closed(&of);
+            if let Some(scope) = self.scopes.pop() {
+                self.closed(&scope);
             }
         }
     }
 
-    fn closed(&mut self, of: &Of) {
-        match of {
+    fn closed(&mut self, scope: &Scope) {
+        match &scope.of {
+            _ if scope.broken => {}
             Of::Procedure(index) => {
                 let procedure = &mut self.found.procedures[*index];
                 // A manual is kept in memory, and most steps have one check or none.
@@ -164,7 +170,42 @@ impl Assembly<'_> {
         }
     }
 
+    /// A block that cannot be read: nothing else is reported in consequence.
+    fn broken(&mut self, tag: Option<&Tag<'_>>) {
+        self.answers = Some(Answers::Broken);
+        let Some(tag) = tag else {
+            return self.scope_is_broken();
+        };
+        attributes::read(self.text, tag, self.problems);
+        match tag.role {
+            Role::Procedure | Role::Checks => self.open(Of::Broken),
+            _ => self.scope_is_broken(),
+        }
+    }
+
+    fn scope_is_broken(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.broken = true;
+        }
+    }
+
+    /// Whether a block of the role makes sense here.
+    fn fits(&self, role: Role) -> bool {
+        let scope = self.scopes.last().map(|scope| &scope.of);
+        match role {
+            Role::Procedure | Role::Checks | Role::Example => true,
+            Role::Expect => self.answers.is_some(),
+            Role::Check => scope.is_some(),
+            Role::Step | Role::Deliver | Role::File | Role::Manual => {
+                matches!(scope, Some(Of::Procedure(_)))
+            }
+        }
+    }
+
     fn block(&mut self, block: usize, tag: &Tag<'_>, intro: String) {
+        if tag.guessed && !self.fits(tag.role) {
+            return self.broken(Some(tag));
+        }
         let attributes = attributes::read(self.text, tag, self.problems);
         let title = if intro.is_empty() {
             self.heading.1.clone()

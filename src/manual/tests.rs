@@ -208,3 +208,47 @@ fn transcripts_are_commands_with_their_outputs() {
         "a.md:15:3+5"
     );
 }
+
+#[test]
+fn one_mistake_has_no_others_in_consequence() {
+    let contract = "# P\n\n```yaml procedure\nid: p\n```\n";
+    let rest = "```sh check\ntrue\n```\n```text expect\nx\n```\n";
+    for (blocks, found) in [
+        ("```sql step\nx\n```\n", "6:1 wrong-language"),
+        ("```sh step\n# x\n```\n", "6:7 empty-block"),
+        ("```sh stpe capture=x\nx\n```\n", "6:7 unknown-role"),
+        ("```step id=x\nx\n```\n", "6:4 role-without-language"),
+        ("```sh,step\nx\n```\n", "6:4 joined-role"),
+        ("```sh id=x\nx\n```\n", "6:7 attribute-without-role"),
+        ("```sh run id=x\nx\n```\n", "6:7 unknown-role"),
+        (
+            "<!-- opsbook: stpe -->\n```sh\nx\n```\n",
+            "6:15 unknown-role",
+        ),
+        ("> ```sh step\n> x\n\ntext\n\n", "6:3 unclosed-fence"),
+        ("", "6:7 check-before-steps"),
+        ("```yaml deliver\nfil: x\n```\n", "7:1 unknown-key"),
+    ] {
+        let (_, problems) = page(&format!("{contract}{blocks}{rest}"));
+        let places: Vec<String> = listed(&problems)
+            .lines()
+            .map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" "))
+            .collect();
+        assert_eq!(places, [found], "{blocks}");
+    }
+    let (_, problems) = page("# P\n\n```yaml checks\nid: g\nservice: [nginx]\n```\n");
+    assert_eq!(problems.len(), 1, "{}", listed(&problems));
+}
+
+#[test]
+fn nothing_is_expected_of_what_prints_nothing() {
+    for block in [
+        "```yaml deliver\nfile: x\n```\n",
+        "```ini file as=x\nx\n```\n",
+        "```text manual\nx\n```\n",
+    ] {
+        let text = format!("# P\n\n```yaml procedure\nid: p\n```\n{block}```text expect\nx\n```\n");
+        let found = listed(&page(&text).1);
+        assert!(found.contains("9:9 expect-of-nothing"), "{found}");
+    }
+}

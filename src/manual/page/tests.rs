@@ -118,7 +118,7 @@ fn what_is_meant_and_wrong_is_an_error_and_other_tools_words_are_prose() {
         ("```sh,check\n```\n", "1:4 joined-role"),
         ("```bash#step\n```\n", "1:4 joined-role"),
         ("```sh step id=a\"b\n```\n", "1:15 not-a-token"),
-        ("```sh step id=\n```\n", "1:15 not-a-token"),
+        ("```sh step id=\n```\n", "1:12 bad-attribute"),
         ("<!-- opsbook: stpe -->\n```sh\n```\n", "1:15 unknown-role"),
         ("<!-- opsbook check -->\n```sh\n```\n", "1:5 bad-comment"),
         ("<!-- opsbok: check -->\n```sh\n```\n", "1:5 bad-comment"),
@@ -149,7 +149,6 @@ fn what_is_meant_and_wrong_is_an_error_and_other_tools_words_are_prose() {
         "```example\n```\n",
         "```{.bash .x}\n```\n",
         "<!-- toc -->\n",
-        "    ```sh step\n    a\n",
         "<!--\n```sh step\na\n```\n-->\n",
     ] {
         assert_eq!(blocks(text).1, [""; 0], "{text:?}");
@@ -173,4 +172,44 @@ fn links_are_found_in_markdown_and_html() {
         targets,
         ["b.md", "d.png", "https://e", "i.md", "g.md", "h.png"]
     );
+}
+
+#[test]
+fn a_tagged_fence_that_the_book_takes_for_something_else_is_found() {
+    for (text, places) in [
+        (
+            "<details>\n```sh step id=a\nx\n```\n</details>\n",
+            "2:1 lost-fence",
+        ),
+        ("<details>\n\n```sh step id=a\nx\n```\n\n</details>\n", ""),
+        ("<!--\n```sh step id=a\nx\n```\n-->\n", ""),
+        (
+            "<div>\n<!-- x -->\n~~~sh check\nx\n~~~\n</div>\n",
+            "3:1 lost-fence",
+        ),
+        ("Then:\n    ```sh step\n    x\n    ```\n", "2:5 lost-fence"),
+        (
+            "- a\n\n      ```sh step\n      x\n      ```\n",
+            "3:7 lost-fence",
+        ),
+        (
+            "> Then:\n>      ```text expect\n>      x\n",
+            "2:8 lost-fence",
+        ),
+        ("Then:\n\n    ```sh example\n    x\n    ```\n", ""),
+        ("Then:\n\n    ``` sh\n    x\n    ```\n", ""),
+        ("````md\n    ```sh step\n````\n", ""),
+        ("Inline ```sh step``` code\n```sh step```\n", ""),
+        ("```sh\u{a0}step id=a\nx\n```\n", "1:6 other-space"),
+        ("``` sh　check\nx\n```\n", "1:7 other-space"),
+        (
+            "```sh step timeout = 5m id=a\nx\n```\n",
+            "1:12 spaced-attribute",
+        ),
+        ("```sh step timeout= 5m\nx\n```\n", "1:12 spaced-attribute"),
+        ("```sh step timeout =5m\nx\n```\n", "1:12 spaced-attribute"),
+        ("```sh step id=\nx\n```\n", "1:12 bad-attribute"),
+    ] {
+        assert_eq!(blocks(text).1.join(" "), places, "{text}");
+    }
 }

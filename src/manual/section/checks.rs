@@ -16,7 +16,7 @@ impl Assembly<'_> {
     ) {
         self.answers = Some(Answers::Broken);
         let Some(mut script) = self.script(block, tag) else {
-            return;
+            return self.scope_is_broken();
         };
         self.transcript_exit(tag, attributes, &mut script);
         self.here_as_you_are(tag, attributes);
@@ -52,6 +52,11 @@ impl Assembly<'_> {
         );
         let procedure = &mut self.found.procedures[index];
         let Some(step) = procedure.steps.last_mut() else {
+            if self.scopes.last().is_some_and(|scope| scope.broken) {
+                return;
+            }
+            self.scope_is_broken();
+            let procedure = &self.found.procedures[index];
             self.problems.push(
                 Problem::error(
                     "check-before-steps",

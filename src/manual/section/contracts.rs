@@ -47,8 +47,10 @@ impl Assembly<'_> {
         self.answers = None;
         self.must_be_yaml(block, tag);
         let place = self.span(&tag.range);
+        let before = self.problems.len();
         let GroupContract { id, nodes, typed } =
             contract::group(&self.blocks[block].text, &place, self.problems);
+        let broken = self.problems.len() > before;
         self.must_have_own_section(&place, tag.role);
         let Some(id) = id else {
             return self.open(Of::Broken);
@@ -64,13 +66,17 @@ impl Assembly<'_> {
             checks: Vec::new(),
         });
         self.open(Of::Group(self.found.groups.len() - 1));
+        if broken {
+            self.scope_is_broken();
+        }
     }
 
-    fn open(&mut self, of: Of) {
+    pub(super) fn open(&mut self, of: Of) {
         self.scopes.push(Scope {
             level: self.heading.0,
             section: self.section,
             of,
+            broken: false,
         });
     }
 
@@ -85,8 +91,8 @@ impl Assembly<'_> {
                 .last()
                 .is_some_and(|scope| same_section(scope) && matches!(scope.of, Of::Group(_)))
         {
-            if let Some(Scope { of, .. }) = self.scopes.pop() {
-                self.closed(&of);
+            if let Some(scope) = self.scopes.pop() {
+                self.closed(&scope);
             }
         }
         let clash = match role {

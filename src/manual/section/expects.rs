@@ -21,6 +21,14 @@ impl Assembly<'_> {
         };
         let (name, script, slot) = match answers {
             Some(Answers::Broken) => return,
+            Some(Answers::Silent(role)) => {
+                let message = format!("a `{}` prints nothing that could be expected", role.name());
+                self.problems.push(
+                    Problem::error("expect-of-nothing", place, message)
+                        .hint("an `expect` stands directly after a `step` or a `check`"),
+                );
+                return;
+            }
             Some(Answers::Step { procedure }) => {
                 let step = self.found.procedures[procedure].steps.last_mut();
                 match step {

@@ -19,7 +19,7 @@ impl Assembly<'_> {
     ) {
         let Some(mut script) = self.script(block, tag) else {
             self.answers = Some(Answers::Broken);
-            return;
+            return self.scope_is_broken();
         };
         self.transcript_exit(tag, &attributes, &mut script);
         self.here_as_you_are(tag, &attributes);
@@ -60,11 +60,13 @@ impl Assembly<'_> {
         let to = if let Some(name) = &attributes.bundle_name {
             name.value.clone()
         } else {
-            self.problems.push(
-                Problem::error("file-without-name", place.clone(), "this file has no name")
-                    .hint("add `as=NAME`, its name in the bundle"),
-            );
-            String::new()
+            if !tag.words.iter().any(|word| word.key == "as") {
+                self.problems.push(
+                    Problem::error("file-without-name", place.clone(), "this file has no name")
+                        .hint("add `as=NAME`, its name in the bundle"),
+                );
+            }
+            "unnamed".to_owned()
         };
         let delivery = Delivery {
             span: place,
@@ -110,9 +112,10 @@ impl Assembly<'_> {
         let Some(procedure) = self.procedure_here(tag) else {
             return;
         };
-        if let Work::Script(_) = work {
-            self.answers = Some(Answers::Step { procedure });
-        }
+        self.answers = Some(match work {
+            Work::Script(_) => Answers::Step { procedure },
+            Work::Deliver(_) | Work::Manual(_) => Answers::Silent(tag.role),
+        });
         let number = self.found.procedures[procedure].steps.len() + 1;
         let id = &self.found.procedures[procedure].id;
         let step = attributes.id.as_ref().map(|id| id.value.clone());
