@@ -150,6 +150,37 @@ impl Span {
             .unwrap_or_default()
     }
 
+    /// The first place within it of a word; all of it where there is none.
+    #[must_use]
+    pub fn narrowed(&self, word: &str) -> Span {
+        let text = self.text();
+        let joined = |c: char| c.is_alphanumeric() || "._-*?".contains(c);
+        let alone = |at: &usize| {
+            !text[..*at].ends_with(joined) && !text[at + word.len()..].starts_with(joined)
+        };
+        let found = text.match_indices(word).map(|(at, _)| at).find(alone);
+        self.part(found, word.len())
+    }
+
+    /// The first place of `${name}` from here to the end of the block; itself where there is
+    /// none.
+    #[must_use]
+    pub fn reference(&self, name: &str) -> Span {
+        let rest = self.source.text.get(self.start as usize..);
+        let rest = rest.unwrap_or_default();
+        let end = rest.find("\n```").unwrap_or(rest.len());
+        let reference = format!("${{{name}}}");
+        self.part(rest[..end].find(&reference), reference.len())
+    }
+
+    fn part(&self, at: Option<usize>, length: usize) -> Span {
+        let Some(at) = at else {
+            return self.clone();
+        };
+        let start = self.start as usize + at;
+        Span::new(&self.source, start..start + length)
+    }
+
     /// `file:line`, the form in which steps, checks and values name their place.
     #[must_use]
     pub fn place(&self) -> String {
@@ -168,6 +199,8 @@ impl fmt::Debug for Span {
         )
     }
 }
+
+impl Eq for Span {}
 
 /// Equal where they point at the same bytes of the same path.
 impl PartialEq for Span {

@@ -346,6 +346,32 @@ mod tests {
     }
 
     #[test]
+    fn a_summary_that_the_book_refuses_hides_nothing_else() {
+        let (pages, problems) = loaded(&[
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            (
+                "m/SUMMARY.md",
+                "# S\n\n- [A](a.md)\n- [B](b.md)\n- [A `too`](./a.md)\n",
+            ),
+            ("m/a.md", "```sh stpe\n```\n"),
+            ("m/b.md", "b"),
+        ]);
+        assert_eq!(pages, ["m/a.md: A", "m/b.md: B"]);
+        assert_eq!(problems, ["bad-summary", "unknown-role"]);
+        let (pages, problems) = loaded(&[
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            (
+                "m/SUMMARY.md",
+                "# S\n\n- [A](a.md)\n- text\n- [B `b`](b.md)\n",
+            ),
+            ("m/a.md", "```sh stpe\n```\n"),
+            ("m/b.md", "b"),
+        ]);
+        assert_eq!(pages, ["m/a.md: A", "m/b.md: B b"]);
+        assert_eq!(problems, ["bad-summary", "unknown-role"]);
+    }
+
+    #[test]
     fn a_folder_without_a_summary_is_all_its_pages() {
         let (pages, problems) = loaded(&[
             ("docs/b.md", "---\ntitle: Second\nweight: 2\n---\n# H\n"),

@@ -73,6 +73,8 @@ pub struct Settings {
     pub allow_html: bool,
     /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
     pub nodes: Option<PathBuf>,
+    /// Where `book.toml` says so.
+    pub nodes_at: Option<Span>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
     pub markdown: MarkdownSettings,

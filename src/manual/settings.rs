@@ -9,7 +9,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::manual::{MarkdownSettings, Settings};
-use crate::source::{Problem, Source, Span};
+use crate::source::{Problem, Source, Span, nearest};
 
 /// The tables of `book.toml` whose keys are known, and those keys. What other renderers and
 /// preprocessors write into tables of their own is theirs.
@@ -145,13 +145,18 @@ const FORMER: [(&str, &str, &str); 5] = [
 /// Reads the settings; what cannot be read has its default.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settings {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
+    let whole = errors.is_empty();
     for error in errors {
         let span = Span::new(source, error.span().unwrap_or(0..0));
         problems.push(Problem::error("bad-settings", span, error.message()));
     }
     let mut reader = Reader { source, problems };
     let book = document.get_ref();
-    reader.known_keys(book);
+    // Of a text that is not well formed, keys may seem to stand elsewhere.
+    if whole {
+        reader.known_keys(book);
+        reader.misspelt(book);
+    }
     let ours = table(book, &["preprocessor", "opsbook"]);
     let html = table(book, &["output", "html"]);
     let switch = |reader: &mut Reader<'_>, key| {
@@ -168,6 +173,9 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
         nodes: ours
             .and_then(|ours| reader.string(ours, "nodes"))
             .map(PathBuf::from),
+        nodes_at: ours
+            .and_then(|ours| ours.get("nodes"))
+            .map(|value| reader.span(value.span())),
         source: table(book, &["book"])
             .and_then(|book| reader.string(book, "src"))
             .map_or_else(|| PathBuf::from("src"), PathBuf::from),
@@ -197,6 +205,19 @@ impl Reader<'_> {
                     let problem = self.unknown(path, name, key.span(), known);
                     self.problems.push(problem);
                 }
+            }
+        }
+    }
+
+    /// A preprocessor without a command that is called nearly as we are.
+    fn misspelt(&mut self, book: &DeTable<'_>) {
+        for (key, value) in table(book, &["preprocessor"]).into_iter().flatten() {
+            let name: &str = key.get_ref();
+            let commanded = value.get_ref().get("command").is_some();
+            if name != "opsbook" && !commanded && nearest(name, ["opsbook"]).is_some() {
+                let message = format!("unknown preprocessor `{name}`");
+                let problem = Problem::error("unknown-key", self.span(key.span()), message);
+                self.problems.push(problem.did_you_mean(name, ["opsbook"]));
             }
         }
     }
@@ -281,16 +302,19 @@ mod tests {
 
     #[test]
     fn settings_are_read_and_the_rest_is_the_books() {
-        let (settings, problems) = settings(
+        let (mut settings, problems) = settings(
             "[book]\ntitle = \"x\"\nsrc = \"manual\"\n[output.html]\nsmart-punctuation = false\n[output.linkcheck]\nany = 1\n[preprocessor.opsbook]\nstrict = true\nnodes = \"infra\"\ncommand = \"opsbook preprocess\"\n",
         );
         assert_eq!(problems, "");
+        let at = settings.nodes_at.take().map(|at| at.text().to_owned());
+        assert_eq!(at.as_deref(), Some("\"infra\""));
         assert_eq!(
             settings,
             Settings {
                 strict: true,
                 allow_html: false,
                 nodes: Some(PathBuf::from("infra")),
+                nodes_at: None,
                 source: PathBuf::from("manual"),
                 markdown: MarkdownSettings {
                     smart_punctuation: false,
@@ -318,6 +342,15 @@ mod tests {
             (
                 "[preprocessor.opsbook]\nstrict = 1\n",
                 "book.toml:2:10: error: `strict` is `true` or `false`, not an integer\n  |\n2 | strict = 1\n  |          ^",
+            ),
+            (
+                "[preprocessor.opsbok]\nstrict = true\n",
+                "book.toml:1:15: error: unknown preprocessor `opsbok`\n  |\n1 | [preprocessor.opsbok]\n  |               ^^^^^^\n\nhint: did you mean `opsbook`?",
+            ),
+            ("[preprocessor.opsbuch]\ncommand = \"x\"\n", ""),
+            (
+                "[preprocessor.opsbook\nstrict = true\n",
+                "book.toml:1:22: error: unclosed table, expected `]`\n  |\n1 | [preprocessor.opsbook\n  |                      ^",
             ),
             (
                 "[book\n",

@@ -2,17 +2,18 @@
 //!
 //! That parser knows no places, so the places of links come from a second look at the text.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mdbook_markdown::pulldown_cmark::{Event, Parser, Tag};
+use mdbook_markdown::pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use mdbook_summary::{SummaryItem, parse_summary};
 
 use crate::manual::include::normal;
 use crate::source::{Problem, Source, Span};
 
 /// A chapter with a file; drafts have none and are left out.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub title: String,
     /// Relative to the source folder.
@@ -20,18 +21,23 @@ pub(crate) struct Entry {
     pub span: Span,
 }
 
-/// Reads the list; a list that the book refuses is a problem, and gives no pages.
+/// Reads the list. Of a list that the book refuses, the links are the pages, so that what is
+/// wrong on them is found as well.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+    let links = links(source);
+    let places = each_once(&links, problems);
     let text = source.text.trim_start_matches('\u{feff}');
     let summary = match parse_summary(text) {
         Ok(summary) => summary,
         Err(error) => {
             let cause = error.root_cause().to_string();
-            problems.push(refused(source, &cause));
-            return Vec::new();
+            if !cause.starts_with("Duplicate file") {
+                problems.push(refused(source, &cause));
+            }
+            let first = |link: &Entry| places.get(&link.path) == Some(&link.span);
+            return links.iter().filter(|link| first(link)).cloned().collect();
         }
     };
-    let places = places(source);
     let mut entries = Vec::new();
     for item in summary
         .prefix_chapters
@@ -41,6 +47,8 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<Ent
     {
         collect(item, &places, source, &mut entries);
     }
+    let mut seen = HashSet::new();
+    entries.retain(|entry| seen.insert(entry.path.clone()));
     entries
 }
 
@@ -69,14 +77,47 @@ fn collect(
     }
 }
 
-fn places(source: &Arc<Source>) -> HashMap<PathBuf, Span> {
-    let mut places = HashMap::new();
+/// All links of the text; those without a path are drafts.
+fn links(source: &Arc<Source>) -> Vec<Entry> {
+    let mut links: Vec<Entry> = Vec::new();
+    let mut within = false;
     for (event, range) in Parser::new(&source.text).into_offset_iter() {
-        if let Event::Start(Tag::Link { dest_url, .. }) = event {
-            let path = normal(Path::new(&dest_url.replace("%20", " ")));
-            places
-                .entry(path)
-                .or_insert_with(|| Span::new(source, range));
+        match event {
+            Event::Start(Tag::Link { dest_url, .. }) if !dest_url.is_empty() => {
+                within = true;
+                links.push(Entry {
+                    title: String::new(),
+                    path: normal(Path::new(&dest_url.replace("%20", " "))),
+                    span: Span::new(source, range),
+                });
+            }
+            Event::End(TagEnd::Link) => within = false,
+            Event::Text(text) | Event::Code(text) if within => {
+                if let Some(link) = links.last_mut() {
+                    link.title.push_str(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+    links
+}
+
+/// The first place of each page; a page has one place in a book.
+fn each_once(links: &[Entry], problems: &mut Vec<Problem>) -> HashMap<PathBuf, Span> {
+    let mut places: HashMap<PathBuf, Span> = HashMap::new();
+    for Entry { path, span, .. } in links {
+        match places.get(path) {
+            None => {
+                places.insert(path.clone(), span.clone());
+            }
+            Some(first) => {
+                let message = format!("`{}` is listed twice", path.display());
+                problems.push(
+                    Problem::error("bad-summary", span.clone(), message)
+                        .note(first.clone(), "first listed here"),
+                );
+            }
         }
     }
     places

@@ -47,7 +47,10 @@ fn find(root: &Path, settings: &Settings) -> Result<Found, Problem> {
         return match root.join(path).metadata() {
             Ok(metadata) if metadata.is_dir() => Ok(Found::Folder(path.clone())),
             Ok(_) => Ok(Found::File(path.clone())),
-            Err(error) => Err(unreadable(path, &error)),
+            Err(error) => Err(Problem {
+                span: settings.nodes_at.clone(),
+                ..unreadable(path, &error)
+            }),
         };
     }
     let file = PathBuf::from("nodes.yaml");
