@@ -3,7 +3,7 @@
 # For `tcp` a connection is made and closed. For `udp`, which has no connections, it is only
 # known that the name resolves and that there is a way.
 #
-#: key address text -- `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:///PATH`; without a scheme it is `tcp`
+#: key address address -- `tcp://HOST:PORT`, `udp://HOST:PORT` or `unix:///PATH`; without a scheme it is `tcp`
 #: arg local-address text -- the node's own address to connect from
 #: arg timeout milliseconds = 500 -- how long a connection may take to be made
 #: fact reachable bool = true -- a connection can be made

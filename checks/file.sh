@@ -4,7 +4,7 @@
 # are those of the file behind a link. Where there is nothing at the path, the other
 # attributes are not asked. A directory that may not be searched is an error, not an absence.
 #
-#: key path text -- absolute path; `~` and `~user` stand for a home directory
+#: key path path -- absolute path; `~` and `~user` stand for a home directory
 #: fact exists bool gate = true -- whether there is anything at the path
 #: fact filetype text -- `file`, `directory`, `symlink`, `socket`, `pipe`, `block-device` or `character-device`
 #: fact mode mode -- permissions in octal, as `"0644"` or `0644`

@@ -3,7 +3,7 @@
 # A server that does not answer is a failure; a request that cannot be made (no `curl`, a
 # file that cannot be read) is an error. Nothing of the request stands in an argument list.
 #
-#: key url text -- the URL
+#: key url url -- the URL
 #: arg method text = GET -- method of the request
 #: arg request-headers list -- further headers of the request, as `Name: value`
 #: arg request-body text -- body of the request

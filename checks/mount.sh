@@ -2,7 +2,7 @@
 #
 # Where several file systems are mounted over each other, the last one is meant.
 #
-#: key mountpoint text -- absolute path
+#: key mountpoint path -- absolute path
 #: arg timeout milliseconds = 1000 -- a file system that does not answer is an error
 #: fact exists bool gate = true -- something is mounted there
 #: fact opts list -- options of the mount, as `ro` or `nosuid`

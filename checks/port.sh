@@ -3,7 +3,7 @@
 # `tcp` and `tcp6` are told apart as the kernel does: a service on `[::]` that answers IPv4
 # as well is listed under `tcp6` only.
 #
-#: key port text -- `tcp:22`, `tcp6:22`, `udp:53` or `udp6:53`; a bare number is `tcp`
+#: key port port -- `tcp:22`, `tcp6:22`, `udp:53` or `udp6:53`; a bare number is `tcp`
 #: fact listening bool gate = true -- something listens there
 #: fact ip addresses -- the local addresses on which it does
 #: tools the kernel's `/proc/net`, or else `ss` or `netstat`

@@ -3,7 +3,7 @@
 # For `tcp:PORT` both IPv4 and IPv6 count, and connections are those to this port of the
 # node. See `port` for the addresses on which something listens.
 #
-#: key address text -- `tcp:443`, or `unix:/run/x.sock`
+#: key address socket -- `tcp:443`, or `unix:/run/x.sock`
 #: fact listening bool -- something listens there
 #: fact established int -- connections that are open
 #: fact syn-recv int -- connections that are being made

@@ -70,6 +70,7 @@ pub(crate) fn problems(context: &Context) -> Vec<Problem> {
         &context.vocabulary,
         &mut |procedure, plan| deliveries.look(procedure, plan),
     ));
+    let mut problems = plan::joined(problems);
     manual::sort(&context.manual, &mut problems);
     let mut seen = std::collections::HashSet::new();
     problems.retain(|problem| seen.insert(problem.to_string()));

@@ -31,6 +31,7 @@ pub use parse::parse;
 pub use reserved::is_variable_name;
 pub use resolve::{Resolved, SecretError, resolve};
 pub use secret::SecretText;
+pub use substitute::{Piece, pieces};
 
 /// Names that are compared with all others to say which was meant: beyond this many
 /// mistakes a file is no honest one, and comparing would take minutes.

@@ -71,10 +71,14 @@ impl Nodes {
             .collect())
     }
 
-    /// The same for a selector in a contract: the problem points at it.
+    /// The same for a selector in a contract: the problem points at what is wrong in it.
     pub fn select_at(&self, selector: &Spanned<String>) -> Result<Vec<&str>, Problem> {
         self.select(&selector.value).map_err(|mut problem| {
-            problem.span = Some(selector.span.clone());
+            let named = problem.message.split('`').nth(1).unwrap_or_default();
+            problem.span = Some(match named {
+                "" => selector.span.clone(),
+                named => selector.span.narrowed(named),
+            });
             problem
         })
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::manual::{Check, Eventually, Group, Manual};
 use crate::nodes::{Node, Nodes, Text};
-use crate::plan::script::{Known, Scope};
+use crate::plan::script::{Known, Scope, no_references};
 use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip, fill};
 use crate::source::{Problem, Span};
 use crate::vocabulary::{Assertion, Batch, Vocabulary};
@@ -138,7 +138,15 @@ pub(super) fn of_group(
         .cloned()
         .map(|mut assertion| {
             let span = assertion.resource.span.clone();
-            assertion.map_arguments(&mut |text| in_typed(text, true, &scope, &span, problems));
+            let before = problems.len();
+            assertion.map_arguments(&mut |text| {
+                no_references(text, &span, problems);
+                in_typed(text, true, &scope, &span, problems)
+            });
+            if let (Some(why), true) = (assertion.ill_formed(), problems.len() == before) {
+                let message = format!("{why}, on node `{}`", node.name);
+                problems.push(Problem::error("wrong-form", span.clone(), message));
+            }
             assertion.map_expected(&mut |text| in_typed(text, false, &scope, &span, problems));
             let mut bindings = Vec::new();
             for command in assertion.commands() {
@@ -193,12 +201,7 @@ fn in_typed(
             None
         }
         Known::Undefined => {
-            let message = format!("`{name}` is not defined for node `{}`", scope.node.name);
-            let known = scope.node.leaves.keys().map(String::as_str);
-            problems.push(
-                Problem::error("undefined-variable", place.clone(), message)
-                    .did_you_mean(name, known),
-            );
+            problems.push(scope.undefined(name, &place.reference(name)));
             Some(String::new())
         }
         Known::Wrong(problem) => {

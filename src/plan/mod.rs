@@ -20,7 +20,7 @@ use crate::source::Span;
 use crate::vocabulary::Assertion;
 
 pub use cases::{case_name, cases, probe};
-pub use lint::lint;
+pub use lint::{joined, lint};
 pub use procedure::{Request, plan};
 pub use script::fill;
 pub use transcript::{Ran, ran, transcript};

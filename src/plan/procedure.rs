@@ -290,6 +290,7 @@ fn planned_step(
 }
 
 fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> Delivery {
+    let before = problems.len();
     let mut fill = |text: &str| scope.filled(text, &file.span, problems);
     let from = match &file.from {
         DeliveryFrom::File(path) => DeliveryFrom::File(fill(path)),
@@ -302,7 +303,8 @@ fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> 
     let outside = to.is_empty()
         || to.starts_with('/')
         || to.split('/').any(|part| part == ".." || part == ".");
-    if outside || RESERVED.contains(&first) {
+    // A name with a value that is wrong is no name yet.
+    if problems.len() == before && (outside || RESERVED.contains(&first)) {
         let why = if outside {
             "must be a name inside the bundle"
         } else {

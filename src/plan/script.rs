@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::manual::{self, Variables, is_shell, variables};
-use crate::nodes::{Node, Text};
+use crate::nodes::{Node, Piece, Text, pieces};
 use crate::plan::{Binding, Bound, PlannedCommand, RUN_NAMES, Script};
 use crate::source::{Passage, Problem, Span};
+
+/// Between a name and the node for which it is not defined.
+pub(super) const NOT_DEFINED: &str = " is not defined for node `";
 
 /// What is known at some point of a procedure.
 pub(super) struct Scope<'a> {
@@ -114,7 +117,9 @@ impl<'a> Scope<'a> {
                 Known::Bound(value) => bindings.push(Binding { name, value }),
                 Known::Assigned => {}
                 Known::Undefined if used.assigned.contains(&name) => {}
-                Known::Undefined => problems.push(self.undefined(&name, span)),
+                Known::Undefined => {
+                    problems.push(self.undefined(&name, &span.reference(&name)));
+                }
                 Known::Wrong(problem) => problems.push(problem.note(span.clone(), "used here")),
             }
         }
@@ -135,6 +140,7 @@ impl<'a> Scope<'a> {
 
     /// A text in which everything must be known before the run: a file's name.
     pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
+        no_references(text, span, problems);
         fill(text, |name, _| match self.look_up(name) {
             Known::Bound(Bound::Text(crate::nodes::Text::Plain(value))) => Some(value),
             Known::Bound(_) | Known::Assigned => {
@@ -144,7 +150,7 @@ impl<'a> Scope<'a> {
                 Some(String::new())
             }
             Known::Undefined => {
-                problems.push(self.undefined(name, span));
+                problems.push(self.undefined(name, &span.reference(name)));
                 Some(String::new())
             }
             Known::Wrong(problem) => {
@@ -154,8 +160,8 @@ impl<'a> Scope<'a> {
         })
     }
 
-    fn undefined(&self, name: &str, span: &Span) -> Problem {
-        let message = format!("`{name}` is not defined for node `{}`", self.node.name);
+    pub fn undefined(&self, name: &str, span: &Span) -> Problem {
+        let message = format!("`{name}`{NOT_DEFINED}{}`", self.node.name);
         let problem = Problem::error("undefined-variable", span.clone(), message);
         let known = self.node.leaves.keys().map(String::as_str).chain(RUN_NAMES);
         let known = known.chain(self.captured.iter().map(String::as_str));
@@ -164,6 +170,16 @@ impl<'a> Scope<'a> {
             None => problem.hint(format!(
                 "define it in `nodes.yaml`, as a parameter, or with `--set {name}=…`"
             )),
+        }
+    }
+}
+
+/// `${` that is no reference, in a text where nobody means it as it stands.
+pub(super) fn no_references(text: &str, span: &Span, problems: &mut Vec<Problem>) {
+    for piece in pieces(text) {
+        if let Piece::Wrong(wrong, _) = piece {
+            let problem = Problem::error("not-a-reference", span.clone(), wrong.message());
+            problems.push(problem.hint(wrong.hint()));
         }
     }
 }

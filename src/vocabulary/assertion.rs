@@ -10,7 +10,9 @@ use jiff::civil::Date;
 use crate::manual::{On, Spanned, SudoUser};
 use crate::source::{Span, in_one_line};
 use crate::vocabulary::batch::Batch;
+use crate::vocabulary::expected::is_open;
 use crate::vocabulary::facts::{CannotLook, Facts};
+use crate::vocabulary::form;
 use crate::vocabulary::found::Found;
 use crate::vocabulary::header::{ArgumentKind, FactKind, Kind};
 use crate::vocabulary::matchers::Matcher;
@@ -169,6 +171,16 @@ impl Assertion {
                 told.text = f(&told.text);
             }
         }
+    }
+
+    /// What the probe is told and could never look at, now that values are put in.
+    #[must_use]
+    pub fn ill_formed(&self) -> Option<String> {
+        let mut told = self
+            .arguments
+            .iter()
+            .filter(|told| !told.text.is_empty() && !is_open(&told.text));
+        told.find_map(|told| form::wrong(told.kind, &told.text))
     }
 
     /// Puts a node's values into what is expected, and into the title.

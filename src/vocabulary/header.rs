@@ -38,6 +38,16 @@ pub struct Argument {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentKind {
     Text,
+    /// An absolute path, or one in a home directory.
+    Path,
+    /// `tcp:22`, or a number.
+    Port,
+    /// `tcp:443`, or `unix:` with a path.
+    Socket,
+    /// `tcp://HOST:PORT`, `HOST:PORT` or `unix:///PATH`.
+    Address,
+    /// Of `http` or `https`.
+    Url,
     /// A command of the author: the node's shell, not opsbook, puts values into it.
     Shell,
     Bool,
@@ -179,7 +189,12 @@ impl ArgumentKind {
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
-            ArgumentKind::Text => "text",
+            ArgumentKind::Text
+            | ArgumentKind::Path
+            | ArgumentKind::Port
+            | ArgumentKind::Socket
+            | ArgumentKind::Address
+            | ArgumentKind::Url => "text",
             ArgumentKind::Shell => "command",
             ArgumentKind::Bool => "true or false",
             ArgumentKind::Int => "number",
@@ -286,6 +301,11 @@ fn argument(text: &str) -> Result<Argument, String> {
     let name = attribute_name(words.next())?;
     let kind = match words.next() {
         Some("text") => ArgumentKind::Text,
+        Some("path") => ArgumentKind::Path,
+        Some("port") => ArgumentKind::Port,
+        Some("socket") => ArgumentKind::Socket,
+        Some("address") => ArgumentKind::Address,
+        Some("url") => ArgumentKind::Url,
         Some("shell") => ArgumentKind::Shell,
         Some("bool") => ArgumentKind::Bool,
         Some("int") => ArgumentKind::Int,
@@ -295,7 +315,7 @@ fn argument(text: &str) -> Result<Argument, String> {
         other => {
             return Err(unknown_type(
                 other,
-                "text, shell, bool, int, milliseconds, list, any",
+                "text, path, port, socket, address, url, shell, bool, int, milliseconds, list, any",
             ));
         }
     };

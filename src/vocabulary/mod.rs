@@ -7,6 +7,7 @@ mod batch;
 mod duration;
 mod expected;
 mod facts;
+mod form;
 mod found;
 mod go_regexp;
 mod header;

@@ -9,6 +9,7 @@ use crate::source::{Problem, Span, in_one_line};
 use crate::vocabulary::assertion::{Assertion, Expectation, Told, Waiver};
 use crate::vocabulary::duration::{eventually, milliseconds};
 use crate::vocabulary::expected::{expected, is_open, literal, stated};
+use crate::vocabulary::form;
 use crate::vocabulary::found::Found;
 use crate::vocabulary::header::{Argument, ArgumentKind, COMMON, Fact, FactKind, Kind};
 use crate::yaml::{Entry, Map, Value, Yaml};
@@ -171,6 +172,15 @@ impl<'a> Reader<'a> {
                 None if argument.name == probe.key.name => Some(resource.value.clone()),
                 None => argument.default.clone(),
             };
+            let place = self.take(&argument.name).map(|entry| &entry.value.span);
+            let place = place.unwrap_or(&resource.span);
+            // A name that is empty has been told of.
+            let given = text
+                .as_deref()
+                .filter(|text| !text.is_empty() && !is_open(text));
+            if let Some(message) = given.and_then(|text| form::wrong(argument.kind, text)) {
+                self.wrong::<()>(place, &message);
+            }
             if let Some(text) = text {
                 told.push(Told {
                     name: argument.name.clone(),

@@ -44,14 +44,12 @@ fn what_cannot_be_delivered_is_found_before_a_run() {
     );
     assert_eq!(
         found(&project),
-        "templates/site.conf:1 `port` is not defined for node `web1`\n\
-         templates/site.conf:1 `port` is not defined for node `web2`\n\
+        "templates/site.conf:1 `port` is not defined for nodes `web1`, `web2`\n\
          templates/for.conf:1 template syntax: unexpected end of input, expected end of block\n\
          manual/page.md:14 unknown template `site.cnf`\n\
          manual/page.md:18 `nowhere.txt` cannot be delivered: there is no such file\n\
          manual/page.md:19 `nodes.yaml` cannot be delivered: it is no folder\n\
-         manual/page.md:24 `nope` is not defined for node `web1`\n\
-         manual/page.md:24 `nope` is not defined for node `web2`"
+         manual/page.md:24 `nope` is not defined for nodes `web1`, `web2`"
     );
 }
 
@@ -95,7 +93,7 @@ fn words_that_somebody_meant_are_never_passed_over() {
         ),
         (
             "```sh step capture=node\ntrue\n```",
-            "`node` is built in and cannot be captured",
+            "`node` is built in: it always has its own value",
         ),
         (
             "```sh manual\ntrue\n```",
@@ -132,4 +130,85 @@ fn a_suite_that_cannot_run_says_all_that_is_wrong() {
     let said = project.opsbook(&["test"]).ends(2);
     said.has("an empty list in `stdout` asserts nothing")
         .has("`user` names no resource");
+}
+
+/// Places with columns, so that each points at what is wrong.
+fn placed(project: &Project) -> String {
+    let said = project.opsbook(&["lint", "--format", "json"]).said();
+    let all: serde_json::Value = serde_json::from_str(&said.out).unwrap();
+    let problems = all["problems"].as_array().unwrap();
+    let line = |problem: &serde_json::Value| {
+        let message = problem["message"].as_str().unwrap_or_default();
+        format!("{}:{} {message}", problem["line"], problem["column"])
+    };
+    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn each_mistake_is_told_once_and_where_it_is() {
+    let contract = |rest: &str| format!("# P\n\n```yaml procedure\nid: p\n{rest}");
+    let group = |rest: &str| format!("# P\n\n```yaml checks\nid: c\n{rest}\n```\n");
+    let step = "```\n```sh step\necho <x>\n```\n";
+    for (page, message) in [
+        (
+            contract("params: {bundle: {default: x}}\n```\n```sh step\ntrue\n```\n"),
+            "5:10 `bundle` is built in: it always has its own value",
+        ),
+        (
+            contract("timeout: 0s\n```\n```sh step\ntrue\n```\n"),
+            "5:10 `0s` is no time at all",
+        ),
+        (
+            contract("nodes: \"web1,wbe2,@web\"\n```\n```sh step\ntrue\n```\n"),
+            "5:14 unknown node `wbe2`",
+        ),
+        (
+            "# P\n\n```yaml procedure\nidd: p\n```\n```sh step\ntrue\n```\n".to_owned(),
+            "4:1 unknown key `idd` of a procedure",
+        ),
+        (
+            contract(&format!("replace: {{\"<x>\": \"${{Node}}\"}}\n{step}")),
+            "5:18 `Node` is not a name: lower-case letters, digits and `_`, a letter first",
+        ),
+        (
+            contract(&format!("replace: {{\"<x>\": \"${{node\"}}\n{step}")),
+            "5:18 `${` without `}`",
+        ),
+        (
+            contract("```\n```yaml deliver\n{file: nodes.yaml, as: \"${Node}\"}\n```\n"),
+            "7:8 `Node` cannot be the name of a value",
+        ),
+        (
+            contract("```\n```yaml deliver\n{as: a, file: \"${nope}\"}\n```\n"),
+            "7:16 `nope` is not defined for nodes `web1`, `web2`",
+        ),
+        (
+            contract("```\n```ini file as=../x\na\n```\n"),
+            "6:13 `../x` is not a name within the bundle",
+        ),
+        (
+            group("port: {tcp:99999: {listening: true}}"),
+            "5:8 `tcp:99999` is not a port: `tcp:22`, `tcp6:22`, `udp:53`, `udp6:53`, or a number from 1 to 65535",
+        ),
+        (
+            group("port: {\"tcp:${colour}\": {listening: true}}\nnodes: web1"),
+            "5:8 `tcp:blue` is not a port: `tcp:22`, `tcp6:22`, `udp:53`, `udp6:53`, or a number from 1 to 65535, on node `web1`",
+        ),
+        (
+            group("http: {example.org/x: {status: 200}}"),
+            "5:8 `example.org/x` is not a URL: `http://HOST/` or `https://HOST/`",
+        ),
+        (
+            group("file: {/a: {owner: \"${nope}\"}}"),
+            "5:21 `nope` is not defined for nodes `web1`, `web2`",
+        ),
+        (
+            group("file: {\"/${Upper}\": {exists: true}}"),
+            "5:8 `Upper` cannot be the name of a value",
+        ),
+    ] {
+        let project = Project::new(&page);
+        project.nodes(NODES);
+        assert_eq!(placed(&project), message, "{page}");
+    }
 }

@@ -612,10 +612,6 @@ fn socket() {
                 "socket: {unix:/run/z.sock: {listening: true}}",
                 "listening: expected true, found false",
             ),
-            (
-                "socket: {udp:1: {listening: true}}",
-                "cannot look: `udp:1` is neither `tcp:PORT` nor `unix:PATH`",
-            ),
         ],
     );
     table(
