@@ -8,8 +8,10 @@
 # few quick jobs do not need, more workers and the watchdog, is not started for them.
 #
 # Descriptors: 3 one newline per queued job, 4 the queue, 5 the turn (one newline: who
-# holds it may take a job or kill a worker), 6 ended jobs. 7 to 9 belong to whoever uses the
-# session; workers do not inherit them.
+# holds it may take a job or kill a worker), 6 ended jobs: this shell alone holds it open to
+# write, so that its end is the shipper's: with exec, as some shells keep what is closed for a
+# function only. 7 to 9 belong to whoever uses the session; workers
+# do not inherit them.
 ob_n=@NONCE@
 exec 2>/dev/null
 PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH
@@ -37,10 +39,10 @@ while :; do
         if [ -e "$ob_d/$ob_j.v" ]; then set -a; . "$ob_d/$ob_j.v"; set +a; : >"$ob_d/$ob_j.v"; fi
         exec "$ob_i" "$ob_d/$ob_j.s" ;;
       esac
-    ) </dev/null >"$ob_d/$ob_j.o" 2>"$ob_d/$ob_j.e" 3>&- 4>&- 5>&- 6>&-
+    ) </dev/null >"$ob_d/$ob_j.o" 2>"$ob_d/$ob_j.e" 3>&- 4>&- 5>&-
     ob_s=$?
   fi
-  echo "$ob_j $ob_s" >&6
+  echo "$ob_j $ob_s" 1<>"$ob_d/f"
   : >"$ob_d/$ob_k.j"
 done'
 
@@ -64,7 +66,7 @@ ob_boot() {
       echo >&5
       trap ob_end EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
       if command -v setsid >/dev/null; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
-      ob_tend </dev/null 3>&- 4>&- 5>&- & echo $! >"$ob_d/t.p"
+      (exec </dev/null 3>&- 4>&- 5>&- 6>&-; ob_tend) & echo $! >"$ob_d/t.p"
       ob_hello; ob_sweep; return 0
     fi
     rm -rf "$ob_d"; umask "$ob_um"
@@ -110,7 +112,7 @@ ob_hello() {
 # Without its shipper a session is silent, and looks like one that works: it ends with it.
 ob_tend() {
   trap - EXIT HUP TERM INT PIPE
-  ob_ship & ob_p=$!; echo $ob_p >"$ob_d/s.p"; wait $ob_p
+  ob_ship 6<"$ob_d/f" & ob_p=$!; echo $ob_p >"$ob_d/s.p"; wait $ob_p
   kill -s KILL $$; ob_end ship
 }
 
@@ -166,7 +168,7 @@ ob_hire() {
     ob_p=$!; echo $ob_p >"$ob_d/w$1.p"
     wait $ob_p; ob_s=$?; ob_j=''
     read -r ob_j ob_x <"$ob_d/w$1.j"
-    if [ -n "$ob_j" ]; then echo "$ob_j $ob_s" >&6; else ob_c=$((ob_c+1)); fi
+    if [ -n "$ob_j" ]; then echo "$ob_j $ob_s" 1<>"$ob_d/f"; else ob_c=$((ob_c+1)); fi
   done
 }
 
@@ -179,7 +181,7 @@ ob_run() {
   echo $ob_q $ob_r $1 >"$ob_d/n"
   if { [ -z "$6" ] || printf '%s\n' "$6" >"$ob_d/$1.v"; } && printf '%s\n' "$7" >"$ob_d/$1.s"; then
     if [ $ob_w -lt "$ob_want" ]; then
-      ob_w=$((ob_w+1)); ob_hire $ob_w </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/h$ob_w.p"
+      ob_w=$((ob_w+1)); (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_hire $ob_w) & echo $! >"$ob_d/h$ob_w.p"
     fi
     echo "$1 $2 $3 $4 $5" >&4; echo >&3
   else
@@ -227,7 +229,7 @@ ob_stop() {
       c*) kill -s "$3" "$ob_p" ;;
       *) kill -s "$3" -- "$ob_g$ob_p" || kill -s "$3" "$ob_g$ob_p" ;;
     esac
-    if [ "$3" = KILL ]; then case $1 in c*) echo "$2 137 c" >&6; : >"$ob_d/$1.j" ;; esac; fi
+    if [ "$3" = KILL ]; then case $1 in c*) echo "$2 137 c" 1<>"$ob_d/f"; : >"$ob_d/$1.j" ;; esac; fi
   fi
   echo >&5
 }
@@ -242,7 +244,7 @@ ob_killed() {
 # time: most jobs end sooner than it would begin to count. It writes down that it leaves before
 # it looks at the count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
-  if [ ! -s "$ob_d/dog.p" ]; then ob_dog </dev/null >/dev/null 7>&- 8>&- 9>&- & echo $! >"$ob_d/dog.p"; fi
+  if [ ! -s "$ob_d/dog.p" ]; then (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_dog) & echo $! >"$ob_d/dog.p"; fi
 }
 
 # The time limits: a look each second, while anything runs. Where jobs still wait then, they
@@ -251,14 +253,14 @@ ob_dog() {
   trap - EXIT HUP TERM INT PIPE; ob_last='' ob_w=$ob_k
   while :; do
     kill -0 $$ || ob_end dog
-    echo + >&6
+    echo + 1<>"$ob_d/f"
     ob_busy='' ob_top=0
     for ob_f in "$ob_d"/*.j; do
       ob_i='' ob_t='' ob_gr=''; read -r ob_i ob_t ob_gr <"$ob_f"; [ -n "$ob_i" ] || continue
       ob_busy=1 ob_wk=${ob_f##*/}; ob_wk=${ob_wk%.j}
       case $ob_wk in
       w*) if [ "$ob_i" -gt "$ob_top" ]; then ob_top=$ob_i; fi ;;
-      *) if ob_killed "$ob_wk" && [ -s "$ob_f" ]; then echo "$ob_i gone c" >&6; : >"$ob_f"; fi ;;
+      *) if ob_killed "$ob_wk" && [ -s "$ob_f" ]; then echo "$ob_i gone c" 1<>"$ob_d/f"; : >"$ob_f"; fi ;;
       esac
       eval "ob_o=\${ob_o_$ob_wk-} ob_e=\${ob_e_$ob_wk-}"
       if [ "$ob_o" != "$ob_i" ]; then ob_o=$ob_i ob_e=$((ob_t+1)); fi
