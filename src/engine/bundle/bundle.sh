@@ -16,7 +16,7 @@ obb_start() {
   obb_st=; read -r obb_l 2>/dev/null <"/proc/$1/stat" || return 1
   obb_l=${obb_l##*) }; set -f; set -- $obb_l; set +f
   [ "$1" != Z ] || return 1
-  obb_sid=$4; shift 19; obb_st=$1
+  obb_is=$1 obb_sid=$4; shift 19; obb_st=$1
 }
 
 # A directory that is ours alone, not a link: else nothing in it can be trusted.
@@ -61,7 +61,7 @@ obb_why() {
       case $obb_w in *'No space'* | *quota*) echo "FAILED ${obb_w%%
 *}"; return ;; esac ;;
   esac
-  echo "FAILED $1"
+  echo "FAILED ${1:-its files cannot be written}"
 }
 
 # obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
@@ -203,6 +203,9 @@ obb_ready() {
 #             the working directory
 obb_step() {
   obb_mine || return 0
+  for obb_f in recorder run; do
+    if [ ! -e "$obb_dir/$obb_f" ]; then echo "FAILED $obb_dir/$obb_f is gone"; return 0; fi
+  done
   obb_s=$obb_dir/steps/$1
   if [ ! -d "$obb_s" ]; then
     obb_e=$(mkdir "$obb_s" 2>&1) || { obb_why "$obb_e" "$obb_s"; return 0; }
@@ -234,6 +237,7 @@ obb_ended() {
 
 # Is that process still the one that was started then?
 obb_lives() { obb_start "$1" && [ "$obb_st" = "$2" ]; }
+obb_records() { obb_lives "$1" "$2" && [ "$obb_is" != T ]; }
 
 # obb_state NN: DONE status how sizes | RUNNING pid | REBOOTED | UNKNOWN | NONE
 obb_state() {
@@ -246,8 +250,9 @@ obb_state() {
   [ -s "$obb_s/pid" ] || sleep 1
   obb_p= obb_pst= obb_r= obb_rst= obb_b=
   read -r obb_p obb_pst obb_r obb_rst obb_b 2>/dev/null <"$obb_s/pid" || :
-  # Without its recorder it may run all the same; how it ends, nobody will know.
-  if [ "$obb_b" = "$obb_boot" ] && { obb_lives "$obb_r" "$obb_rst" || obb_lives "$obb_p" "$obb_pst"; }; then
+  # Without its recorder, or with one that is frozen, it may run all the same; how it ends,
+  # nobody will know.
+  if [ "$obb_b" = "$obb_boot" ] && { obb_records "$obb_r" "$obb_rst" || obb_lives "$obb_p" "$obb_pst"; }; then
     # It may have ended between the two looks.
     if obb_ended "$1"; then obb_done "$1"; else echo "RUNNING $obb_p"; fi
   elif obb_ended "$1"; then obb_done "$1"
@@ -311,7 +316,8 @@ obb_left() {
     obb_n=$(tr '\0' '\n' 2>/dev/null <"$obb_f" | sed -n "s|^OPSBOOK_STEP=.*/||p")
     # Forked off a step's shell, which stood ready before it had a step. Or that shell itself.
     if [ "$obb_n" = + ]; then obb_n=$(obb_whose "$1") || continue; fi
-    echo "${obb_n:-?} $obb_p $obb_c"
+    # One that was at its end has no environment any more.
+    if [ "$obb_n" ]; then echo "$obb_n $obb_p $obb_c"; fi
   done <"$2"
 }
 

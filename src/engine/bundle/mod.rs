@@ -67,6 +67,8 @@ pub enum BundleError {
     Refused(String),
     #[error("the bundle cannot be made: {0}")]
     Failed(String),
+    #[error("the step cannot be started: {0}")]
+    NotStarted(String),
     #[error("the bundle is gone from the node")]
     Gone,
     #[error("the node gave an answer that is not understood: {0}")]
@@ -456,9 +458,10 @@ impl Bundle {
             "REBOOTED" => Ok(StepState::Rebooted),
             "RUNNING" => Ok(StepState::Running(answer.rest().parse().unwrap_or(0))),
             "DONE" => answer.done().map(StepState::Done),
-            "EXISTS" => Err(BundleError::Failed(
-                "the step was started before".to_owned(),
+            "EXISTS" => Err(BundleError::NotStarted(
+                "it was started before, of which the journal knows nothing".to_owned(),
             )),
+            "FAILED" => Err(BundleError::NotStarted(answer.rest().to_owned())),
             _ => Err(answer.refusal(&self.dir)),
         }
     }

@@ -86,7 +86,10 @@ attend() {
     lives $$ || alive || return
     # Where its record is gone from under it, the step itself tells.
     [ -d "$nn" ] || alive || return 0
-    if [ $t -ge "$limit" ]; then true >"$nn/timed-out"; end; return 0; fi
+    [ $t -ge "$limit" ] || continue
+    # One that has ended, and waits for its recorder, was in time.
+    if lives "$p" || alive; then true >"$nn/timed-out"; end; fi
+    return 0
   done
 }
 
@@ -104,10 +107,13 @@ guard() { (exec </dev/null >/dev/null 2>&1 4>&- 5>&- 8<&- 9<&-; watch) & w=$!; }
 
 # A shell for the step to come: which one that is, it is told by a line of NEXT with its
 # number. It ends when the recorder does: it is given the pipe open, for to open one that
-# nobody will write to again takes for ever.
+# nobody will write to again takes for ever. What this shell ignores, a script must not.
 hire() {
   hired=$((hired+1))
-  OPSBOOK_STEP=$name/+ $setsid sh "$bundle/run" $hired "$bundle" "$name" 6<&8 </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 7<&- 8<&- 9<&- &
+  ( trap - PIPE; if [ "$setsid" ]; then trap - HUP; fi
+    OPSBOOK_STEP=$name/+; export OPSBOOK_STEP
+    exec $setsid sh "$bundle/run" $hired "$bundle" "$name"
+  ) 6<&8 </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 7<&- 8<&- 9<&- &
   p=$!
   start $p; born=${st:-0}
 }

@@ -55,7 +55,7 @@ ob_keep() {
     case $ob_w in *"export $ob_n="* | *"declare -x $ob_n="*) echo "export $ob_n" ;; esac
   done >>"$ob_step/state"
   # The last line says that all of it was written.
-  { ob_put 'cd ' "$PWD"; echo '#'; } >>"$ob_step/state"
+  { ob_put 'cd ' "${PWD:-$(pwd)}"; echo '#'; } >>"$ob_step/state"
 }
 ob_array() {
   ob_r=$(declare -p "$1" 2>/dev/null) || return
