@@ -16,6 +16,9 @@ use jiff::Timestamp;
 
 use crate::event::{Event, RunStarted, Status, What};
 
+/// The version of a line. Within one version, events that are not known are left out.
+const FORMAT: u32 = 1;
+
 /// The open journal of one run. The file is locked while it is open, so that two controllers
 /// never write one journal.
 #[derive(Debug)]
@@ -165,7 +168,7 @@ impl Journal {
         what: What,
     ) -> Result<Event, JournalError> {
         let event = Event {
-            v: 1,
+            v: FORMAT,
             seq: self.seq + 1,
             at: Timestamp::now()
                 .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
@@ -264,8 +267,7 @@ pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
             line: number,
             cause,
         };
-        let event: Event = serde_json::from_slice(&line)
-            .map_err(|error| wrong(format!("not an event: {error}")))?;
+        let event = event_of(&line).map_err(wrong)?;
         if event.seq != events.len() as u64 + 1 || event.run != run {
             let (seq, of) = (event.seq, &event.run);
             let due = events.len() + 1;
@@ -352,6 +354,23 @@ impl Record {
         steps
     }
 
+    /// Steps whose latest end says that they may or may not have finished.
+    #[must_use]
+    pub fn doubtful(&self, node: &str) -> BTreeSet<usize> {
+        let mut doubtful = BTreeSet::new();
+        let events = self.events.iter();
+        for event in events.filter(|event| event.node.as_deref() == Some(node)) {
+            if let (What::StepEnded(ended), Some(step)) = (&event.what, event.step) {
+                if ended.outcome_unknown {
+                    doubtful.insert(step);
+                } else {
+                    doubtful.remove(&step);
+                }
+            }
+        }
+        doubtful
+    }
+
     /// Steps whose latest end says that opsbook could not do or could not know: the node may
     /// know by now.
     #[must_use]
@@ -416,6 +435,19 @@ impl Record {
                 _ => None,
             })
             .collect()
+    }
+}
+
+fn event_of(line: &[u8]) -> Result<Event, String> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        v: u32,
+    }
+    match serde_json::from_slice(line) {
+        Ok(Version { v }) if v > FORMAT => Err(format!(
+            "an event in format {v}, which a newer opsbook has written"
+        )),
+        _ => serde_json::from_slice(line).map_err(|error| format!("not an event: {error}")),
     }
 }
 
