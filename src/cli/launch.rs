@@ -245,6 +245,11 @@ pub(crate) fn sheet(
         .events
         .iter()
         .filter(|event| event.node.as_deref() == Some(name));
+    let arguments = record
+        .started()
+        .map(|started| started.arguments.clone())
+        .unwrap_or_default();
+    let mut kept = false;
     let mut sheet = Sheet {
         run: &record
             .events
@@ -254,6 +259,8 @@ pub(crate) fn sheet(
         procedure: &plan.procedure,
         node,
         steps: record.steps(name),
+        doubtful: record.doubtful(name),
+        arguments: &arguments,
         cause: None,
         bundle: None,
         program: "opsbook",
@@ -261,6 +268,10 @@ pub(crate) fn sheet(
     for event in events {
         match &event.what {
             What::NodeEnded { status, cause } => {
+                // What was not kept is another run's by now, or gone.
+                if !kept {
+                    sheet.bundle = None;
+                }
                 sheet.cause = Some(format!(
                     "{status}{}",
                     cause
@@ -269,7 +280,19 @@ pub(crate) fn sheet(
                         .unwrap_or_default()
                 ));
             }
-            What::BundleKept { path, local: false } => sheet.bundle = Some(path.clone()),
+            What::BundleKept { path, local: false } => {
+                sheet.bundle = Some(path.clone());
+                kept = true;
+            }
+            What::BundleOpened {
+                path, local: false, ..
+            }
+            | What::BundleReopened {
+                path, local: false, ..
+            } => {
+                sheet.bundle = Some(path.clone());
+                kept = false;
+            }
             What::BundleClosed { local: false, .. } => sheet.bundle = None,
             _ => {}
         }

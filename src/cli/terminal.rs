@@ -182,6 +182,17 @@ impl Terminal {
                 let prompt = format!("  note for the journal on {step}: ");
                 self.line(prompt).await.map_or(Answer::Quit, Answer::Note)
             }
+            Asked::Again { step } => {
+                let prompt = format!(
+                    "{node}: {step} may or may not have finished: run it [a]gain, it is [d]one, [q]uit > "
+                );
+                let choices = [
+                    ("a", Answer::Yes),
+                    ("d", Answer::ByHand),
+                    ("q", Answer::Quit),
+                ];
+                self.choice(prompt, &choices).await
+            }
             // Pressed once more while other nodes were asked about.
             Asked::Interrupted { .. } if *self.interrupts.borrow() > 1 => Answer::Stop,
             Asked::Interrupted { step } => {

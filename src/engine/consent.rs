@@ -97,6 +97,34 @@ impl NodeRun<'_> {
         Ok(answer)
     }
 
+    /// Whether a step is run again of which nobody knows whether it has finished. Where nobody
+    /// can be asked it is, because going on was asked for, and that is told.
+    pub(super) async fn again_after_all(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
+        let answer = if self.options.yes {
+            Answer::Nobody
+        } else {
+            let ask = Asked::Again {
+                step: step.name.clone(),
+            };
+            self.ask(step, "is it to be run again?", ask).await?
+        };
+        match answer {
+            Answer::Yes => Ok(true),
+            Answer::ByHand => Ok(false),
+            Answer::Nobody => {
+                let text = "it may have finished before, which nobody knows: it is run again";
+                let text = text.to_owned();
+                self.record(Some(step), What::Warned { text })?;
+                Ok(true)
+            }
+            _ => Err(Halt::End {
+                status: Status::Stopped,
+                cause: "the operator stopped here; it may or may not have finished".to_owned(),
+                outcome_unknown: true,
+            }),
+        }
+    }
+
     /// A step that a person does.
     pub(super) async fn by_person(
         &mut self,

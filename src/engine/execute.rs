@@ -44,6 +44,8 @@ pub(super) enum Ended {
     Unknown(String),
     /// The operator went away; it goes on by itself.
     Left,
+    /// The operator has looked, and says that it is done.
+    Seen,
 }
 
 impl Ended {
@@ -128,6 +130,10 @@ impl NodeRun<'_> {
             StepState::Unknown | StepState::Rebooted => true,
             StepState::NotStarted | StepState::Running(_) => false,
         };
+        let lost = !matches!(state, StepState::Running(_) | StepState::Done(_));
+        if self.rerun && self.doubtful && lost && !self.again_after_all(work.step).await? {
+            return Ok(Ended::Seen);
+        }
         if self.rerun && over {
             bundle.aside(&work.label).await?;
             state = StepState::NotStarted;

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::bundle::{Bundle, BundleError};
+use crate::engine::bundle::{Alive, Bundle, BundleError, Held};
 use crate::engine::node::{Halt, NodeRun, sentence, token_of};
 use crate::engine::reach::ReachError;
 use crate::engine::scope::ScopeError;
-use crate::event::What;
+use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::On;
 use crate::session::{Cancel, Session};
@@ -112,8 +112,15 @@ impl NodeRun<'_> {
                 Err(BundleError::Held(held)) => held,
                 Err(error) => return Err(error.into()),
             };
-            if held.owner.as_ref().is_none_or(|owner| owner.run != run) {
-                return Err(BundleError::Held(held).into());
+            let owner = held.owner.as_ref().map_or("", |owner| owner.run.as_str());
+            if owner != run && start_in.is_some() && held.alive != Alive::Live {
+                // Of a run that was given up: whoever holds the node's bundle holds this one.
+                Bundle::release(session, dir, owner).await?;
+                continue;
+            }
+            if owner != run {
+                let cause = blocked(&held, &self.plan.node.name);
+                return Err(Halt::end(Status::Blocked, cause));
             }
             match Bundle::reopen(session, dir, &run, &self.token, "").await {
                 Ok(bundle) => return Ok((bundle, true)),
@@ -271,4 +278,17 @@ impl NodeRun<'_> {
             Err(error) => Err(Halt::error(error.to_string())),
         }
     }
+}
+
+/// Who holds a bundle, and how to give it up where nobody works in it any more.
+fn blocked(held: &Held, node: &str) -> String {
+    let sentence = held.sentence();
+    if held.alive == Alive::Live {
+        return sentence;
+    }
+    let run = match &held.owner {
+        Some(owner) => format!(" --run {}", owner.run),
+        None => String::new(),
+    };
+    format!("{sentence}; `opsbook lock release {node}{run}` gives it up")
 }

@@ -26,6 +26,7 @@ impl NodeRun<'_> {
     ) -> Result<Worked, Halt> {
         let done = match ended {
             Ended::Done(done) => done,
+            Ended::Seen => return Ok(Worked::ended(Status::ByHand, "")),
             Ended::Left => {
                 return Err(Halt::End {
                     status: Status::Stopped,

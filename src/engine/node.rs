@@ -36,6 +36,8 @@ pub(super) struct NodeRun<'a> {
     pub rerun: bool,
     /// How it ended before is not known: what the node says of it by now counts.
     pub unknown: bool,
+    /// Nobody knew whether it had finished, and nobody has said since that it is to be run.
+    pub doubtful: bool,
     /// Stop before the next step.
     pub hold: bool,
     /// Steps that were given a secret: what they print is not kept on the node.
@@ -100,6 +102,7 @@ struct Before {
     /// The latest status of each that was started; none where it has no end.
     statuses: std::collections::BTreeMap<usize, Option<Status>>,
     unknown: std::collections::BTreeSet<usize>,
+    doubtful: std::collections::BTreeSet<usize>,
 }
 
 /// Where a node's bundle is, absolute.
@@ -151,6 +154,7 @@ async fn attempt(
         resuming: false,
         rerun: false,
         unknown: false,
+        doubtful: false,
         hold: false,
         secretive: Vec::new(),
         bundle: None,
@@ -360,6 +364,7 @@ impl NodeRun<'_> {
         let before = Before {
             statuses: record.steps(&plan.node.name),
             unknown: record.unknown(&plan.node.name),
+            doubtful: record.doubtful(&plan.node.name),
         };
         let mut first = first;
         let under_way = self.under_way(&before).await?;
@@ -412,6 +417,8 @@ impl NodeRun<'_> {
         self.resuming = status.is_some();
         self.rerun = step.number < first || matches!(status, Some(Some(_)));
         self.unknown = step.number >= first && before.unknown.contains(&step.number);
+        let named = self.options.menu || self.options.start_at == Some(step.number);
+        self.doubtful = before.doubtful.contains(&step.number) && !named;
         if step.number >= first {
             return self.turn(step).await;
         }

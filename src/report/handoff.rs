@@ -1,11 +1,11 @@
 //! The sheet with which a person goes on by hand: what is done, what is left with this node's
 //! values, and how to go on with opsbook.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use crate::event::Status;
-use crate::plan::NodePlan;
+use crate::plan::{NodePlan, PlannedStep};
 use crate::report::dry_run;
 
 /// One node of a halted run.
@@ -16,9 +16,13 @@ pub struct Sheet<'a> {
     pub node: &'a NodePlan,
     /// Each step's latest status; `None` for one without an end.
     pub steps: BTreeMap<usize, Option<Status>>,
+    /// Of them, those that may or may not have finished.
+    pub doubtful: BTreeSet<usize>,
+    /// The arguments of the run.
+    pub arguments: &'a BTreeMap<String, String>,
     /// Where it halted, and why.
     pub cause: Option<String>,
-    /// The bundle that is kept, on the node.
+    /// The bundle that is there, on the node.
     pub bundle: Option<String>,
     /// Options that make the commands below work from anywhere.
     pub program: &'a str,
@@ -38,6 +42,11 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     )?;
     if let Some(cause) = &sheet.cause {
         writeln!(out, "halted: {cause}")?;
+    } else {
+        writeln!(
+            out,
+            "no end is written down: its opsbook was ended, or runs still"
+        )?;
     }
     if !done.is_empty() {
         writeln!(out, "\ndone:")?;
@@ -61,6 +70,13 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
         for step in &left {
             writeln!(out)?;
             let status = match sheet.steps.get(&step.number) {
+                Some(Some(status)) if sheet.doubtful.contains(&step.number) => {
+                    writeln!(
+                        out,
+                        "# {status}: it may or may not have finished; look at the node first"
+                    )?;
+                    None
+                }
                 Some(Some(status)) => Some(status.word()),
                 Some(None) => Some("started, no end known"),
                 None => None,
@@ -71,14 +87,48 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
             dry_run::step(sheet.node, step, out)?;
         }
     }
-    let program = sheet.program;
-    writeln!(out, "\ngo on:    {program} resume {}", sheet.run)?;
-    if sheet.bundle.is_some() {
-        writeln!(
-            out,
-            "give up:  {program} lock release {node} --run {}",
-            sheet.run
-        )?;
-    }
+    go_on(sheet, left.first().copied(), out)?;
     writeln!(out, "---")
+}
+
+fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> io::Result<()> {
+    let (program, run, node) = (sheet.program, sheet.run, &sheet.node.node.name);
+    match next {
+        Some(step) if sheet.bundle.is_none() => {
+            let mut line = format!("{program} run {} {node}", sheet.procedure);
+            for (name, value) in sheet.arguments {
+                line += &format!(" --set {}", word(&format!("{name}={value}")));
+            }
+            writeln!(
+                out,
+                "\nthe bundle of this run is gone from {node}; a new run goes on without what is lost with it:\n\
+                 go on:    {line} --start-at {}",
+                step.label()
+            )
+        }
+        next => {
+            writeln!(out, "\ngo on:    {program} resume {run}")?;
+            if let Some(step) = next.filter(|step| sheet.doubtful.contains(&step.number)) {
+                writeln!(
+                    out,
+                    "          it runs {} again, unless the node knows by now how it ended;\n          \
+                     with `--step` it asks first: `b` where you have seen that it is done",
+                    step.label()
+                )?;
+            }
+            if sheet.bundle.is_some() {
+                writeln!(out, "give up:  {program} lock release {node} --run {run}")?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// As a shell takes it.
+fn word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+=@%".contains(c);
+    if text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }

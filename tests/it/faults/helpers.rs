@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::lab::until;
+use crate::lab::{Node, until};
 use crate::project::{Project, Running, marker, running};
 use crate::sshd::{Sshd, kill, or_skip};
 
@@ -22,7 +22,7 @@ fn waiting(side: &str) -> String {
 }
 
 /// The processes of the recorder on the node: itself, then those that it forked.
-fn recorders(home: &Path) -> Vec<u32> {
+pub(super) fn recorders(home: &Path) -> Vec<u32> {
     let all = running(&format!("{}/recorder", bundle(home)));
     let forked = |pid: &u32| all.contains(&parent(*pid));
     let (forked, own): (Vec<u32>, Vec<u32>) = all.iter().partition(|pid| forked(pid));
@@ -97,6 +97,23 @@ fn f3_a_killed_process_of_the_session_is_noticed_over_ssh() {
     for file in SESSION {
         killed_in_a_session(&project, "far", &node.home(), file);
     }
+}
+
+#[test]
+fn f3_a_killed_shell_of_another_user_is_noticed_over_ssh() {
+    let Some(node) = or_skip("T2", Node::start()) else {
+        return;
+    };
+    let project = Project::new(&waiting(""));
+    project.node("far", &node.ssh(), "");
+    let run = begun(&project, "far", &node.home());
+    let begin = Instant::now();
+    node.root("kill -s KILL \"$(cat /dev/shm/.opsbook-*/pid)\"");
+    fs::write(node.home().join("go"), "").unwrap();
+    let said = run.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
+    assert_eq!(ran(&node.home()), "1\n2\n3\n");
 }
 
 type Victim = fn(&Path) -> u32;

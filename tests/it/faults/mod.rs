@@ -6,6 +6,7 @@
 mod again;
 mod bundle;
 mod cut;
+mod doubt;
 mod helpers;
 mod output;
 mod signals;

@@ -1,0 +1,160 @@
+//! What a run does not know, what it tells of it, and how one goes on all the same.
+
+use std::fs;
+
+use crate::faults::helpers::recorders;
+use crate::lab::until;
+use crate::project::Project;
+use crate::sshd::kill;
+
+const BLIND: &str = "# Page\n\n```yaml procedure\nid: p\nparams:\n  word: {default: \"a b\"}\n```\n\n\
+    ```sh step\necho 1 >> \"$HOME/ran\"\n[ -e \"$HOME/seen\" ] || kill -KILL $PPID\n```\n\n\
+    ```sh step id=two\necho \"2 $word\" >> \"$HOME/ran\"\n```\n";
+
+fn blind() -> Project {
+    let project = Project::new(BLIND);
+    let said = project.opsbook(&["run", "p", "here"]).ends(3);
+    said.has("# ERROR: it may or may not have finished; look at the node first")
+        .has("it runs 1 again, unless the node knows by now how it ended");
+    assert!(project.ended(1).outcome_unknown);
+    fs::write(project.home("seen"), "").unwrap();
+    project
+}
+
+#[test]
+fn f6_before_it_is_run_again_a_step_whose_end_is_unknown_is_asked_about() {
+    let project = blind();
+    let asks = "p/1 may or may not have finished: run it [a]gain, it is [d]one, [q]uit > ";
+    let quit = project.opsbook(&["resume"]).input("q\n").ends(5);
+    quit.has(asks).has("it may or may not have finished");
+    assert_eq!(project.text("ran"), "1\n");
+    let done = project.opsbook(&["resume"]).input("d\n").ends(0);
+    done.has(asks).has("BY HAND");
+    assert_eq!(project.text("ran"), "1\n2 a b\n");
+}
+
+#[test]
+fn f6_where_nobody_can_be_asked_running_it_again_is_told() {
+    for arguments in [&["resume"][..], &["resume", "--yes"]] {
+        let project = blind();
+        let said = project.opsbook(arguments).ends(0);
+        said.has("it may have finished before, which nobody knows: it is run again");
+        assert_eq!(project.text("ran"), "1\n1\n2 a b\n");
+    }
+    // Who names it has decided.
+    let project = blind();
+    let said = project.opsbook(&["resume", "--start-at", "1"]).ends(0);
+    said.lacks("may have finished");
+}
+
+#[test]
+fn f6_a_frozen_recorder_costs_no_step_its_end() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+        ```sh step timeout=8s\necho 1 >> \"$HOME/ran\"\nwhile test ! -e \"$HOME/go\"; do sleep 0.1; done\n```\n\n\
+        ```sh step\necho 2 >> \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    let run = project.opsbook(&["run", "p", "here"]).start();
+    until("it runs", || project.text("ran") == "1\n");
+    let pids = fs::read_to_string(project.home(".opsbook/bundle/steps/1/pid")).unwrap();
+    let step = pids.split(' ').next().unwrap();
+    let recorder = recorders(&project.home(""))[0];
+    kill(recorder, "STOP");
+    fs::write(project.home("go"), "").unwrap();
+    until("it has ended", || {
+        fs::read_to_string(format!("/proc/{step}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+    });
+    let said = run.wait();
+    assert_eq!(said.status, 3, "{said:?}");
+    said.has("nothing on the node tells how it ended");
+    // Past its time limit, which it had kept.
+    let status = project.home(".opsbook/bundle/steps/1/timed-out");
+    let begin = std::time::Instant::now();
+    until("its limit has passed", || begin.elapsed().as_secs() > 9);
+    assert!(!status.exists());
+    kill(recorder, "CONT");
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "1\n2\n");
+}
+
+#[test]
+fn f10_what_a_run_that_was_given_up_left_here_blocks_nobody() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step on=local\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step\ntest -e \"$HOME/go\"\n```\n";
+    let project = Project::new(page);
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let run = project
+        .record()
+        .started()
+        .map(|_| project.record().events[0].run.clone());
+    let run = run.unwrap();
+    fs::write(project.home("go"), "").unwrap();
+    let said = project.opsbook(&["run", "p", "here"]).ends(4);
+    said.has(&format!(
+        "; `opsbook lock release here --run {run}` gives it up"
+    ));
+    project
+        .opsbook(&["lock", "release", "here", "--run", &run])
+        .ends(0);
+    project.opsbook(&["run", "p", "here"]).ends(0);
+    assert_eq!(project.text("ran"), "1\n1\n");
+    assert!(!project.path(".opsbook/bundles/here").exists());
+}
+
+#[test]
+fn f12_a_sheet_tells_how_to_begin_anew_where_the_bundle_is_gone() {
+    let page = "# Page\n\n```yaml procedure\nid: p\nparams:\n  word: {required: true}\n```\n\n\
+        ```sh step\nrm -rf \"$bundle\"\n```\n\n```sh step id=two\necho \"$word\"\n```\n";
+    let project = Project::new(page);
+    let said = project
+        .opsbook(&["run", "p", "here", "--set", "word=it's"])
+        .ends(3);
+    said.has("go on:    opsbook run p here --set 'word=it'\\''s' --start-at 1")
+        .lacks("opsbook resume");
+}
+
+#[test]
+fn f1_the_sheet_of_a_killed_controller_says_where_the_bundle_is() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\n: > \"$HOME/began\"; sleep 1\n```\n";
+    let project = Project::new(page);
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.home("began"));
+    run.signal("KILL");
+    run.wait();
+    let said = project.opsbook(&["handoff"]).ends(0);
+    said.has("no end is written down: its opsbook was ended, or runs still")
+        .has("bundle=")
+        .has("give up:  opsbook lock release here --run ");
+    project.opsbook(&["resume"]).ends(0);
+}
+
+#[test]
+fn f8_a_journal_in_a_newer_format_is_not_gone_on_with() {
+    let project =
+        Project::new("# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\nfalse\n```\n");
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let path = project.record().path;
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace("\"v\":1", "\"v\":2")).unwrap();
+    let said = project.opsbook(&["resume"]).ends(3);
+    said.has("an event in format 2, which a newer opsbook has written");
+}
+
+#[test]
+fn a_step_has_the_signals_that_a_script_expects() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\nyes | head -n 1\n```\n\n\
+        ```sh step\nfor s in PIPE HUP; do (trap \"echo $s\" $s; kill -s $s \"$(sh -c 'echo $PPID')\"); done\nunset PWD\n```\n```text expect\nPIPE\nHUP\n```\n\n\
+        ```sh step\n[ \"$(pwd)\" = \"$bundle\" ]\n```\n";
+    let project = Project::new(page);
+    project
+        .opsbook(&["run", "p", "here"])
+        .ends(0)
+        .lacks("Broken pipe");
+}
+
+#[test]
+fn f12_a_step_that_cannot_be_started_says_why() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\nrm \"$bundle/run\"\n```\n\n```sh step\n: > \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    let said = project.opsbook(&["run", "p", "here"]).ends(3);
+    said.has("the step cannot be started: ").has("/run is gone");
+    assert!(!project.home("ran").exists());
+}
