@@ -120,7 +120,7 @@ pub(crate) fn read_info<'t>(
     range: Range<usize>,
     problems: &mut Vec<Problem>,
 ) -> Info<'t> {
-    if page.text[range.clone()].starts_with('{') {
+    if page.text[range.clone()].trim_start().starts_with('{') {
         // `{.bash .numbers}`: the attributes of other tools, and no language.
         return Info::default();
     }

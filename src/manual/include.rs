@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use regex::Regex;
 
 use crate::manual::parse::Includes;
-use crate::source::{Passage, Problem, Source, Span};
+use crate::source::{Passage, Problem, Source, Span, nearest};
 
 /// Includes within includes, as deep as the book follows them.
 const MAX_DEPTH: usize = 10;
@@ -46,6 +46,7 @@ pub(crate) fn expand(
         at: 0,
         bytes: passage.text.len(),
         withheld: false,
+        within: vec![(source.path.clone(), String::new())],
     };
     let text = expansion.replace(passage, parent(&source.path), 0);
     Included {
@@ -65,6 +66,8 @@ struct Expansion<'a> {
     at: u32,
     bytes: usize,
     withheld: bool,
+    /// The files, and the parts of them, that are being put in.
+    within: Vec<(PathBuf, String)>,
 }
 
 enum Part {
@@ -135,12 +138,23 @@ impl Expansion<'_> {
                 (path, part_of(part))
             }
             "playground" | "playpen" => (target, Part::All),
-            _ => return None,
+            _ => {
+                self.misspelt(kind, span);
+                return None;
+            }
         };
         let source = match self.read(&normal(&folder.join(path)), span) {
             Ok(source) => source,
             Err(instead) => return instead,
         };
+        let part_name = target.strip_prefix(path).unwrap_or_default();
+        let this = (source.path.clone(), part_name.to_owned());
+        if self.within.contains(&this) {
+            let message = format!("`{}` includes itself", source.path.display());
+            self.problems
+                .push(Problem::error("include-itself", span.clone(), message));
+            return Some(Passage::default());
+        }
         if depth >= MAX_DEPTH {
             self.problems.push(Problem::error(
                 "include-depth",
@@ -163,7 +177,19 @@ impl Expansion<'_> {
             ));
             return Some(Passage::default());
         }
-        Some(self.replace(taken, parent(&source.path), depth + 1))
+        self.within.push(this);
+        let replaced = self.replace(taken, parent(&source.path), depth + 1);
+        self.within.pop();
+        Some(replaced)
+    }
+
+    /// The book leaves such words as they stand.
+    fn misspelt(&mut self, kind: &str, span: &Span) {
+        if nearest(kind, ["include"]).is_some() {
+            let message = format!("`#{kind}` is left as it stands");
+            let problem = Problem::error("broken-include", span.clone(), message);
+            self.problems.push(problem.did_you_mean(kind, ["include"]));
+        }
     }
 
     /// The file; or what stands in its place where it cannot be had.

@@ -76,6 +76,15 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         read: Mutex::default(),
     };
     let (mut manual, found) = parse(root, settings, pages, &|path| files.include(path));
+    let included: HashSet<&Path> = manual
+        .pages
+        .iter()
+        .flat_map(|page| page.included.iter().map(|(path, _)| path.as_path()))
+        .collect();
+    problems.retain(|problem| {
+        let path = problem.span.as_ref().map(Span::path);
+        problem.code != "page-not-listed" || !path.is_some_and(|path| included.contains(path))
+    });
     manual.files = tree.files;
     manual.listed = listed;
     problems.extend(found);
@@ -337,7 +346,11 @@ mod tests {
                 "# S\n\n[Intro](./i.md)\n\n# Part\n\n- [A](a.md)\n  - [B](b/b%20b.md)\n- [Draft]()\n- [Gone](gone.md)\n",
             ),
             ("m/i.md", "i"),
-            ("m/a.md", "\u{feff}---\ntitle: T\n---\na"),
+            (
+                "m/a.md",
+                "\u{feff}---\ntitle: T\n---\na {{#include part.md}}",
+            ),
+            ("m/part.md", "part"),
             ("m/b/b b.md", "b"),
             ("m/unlisted.md", "u"),
         ]);

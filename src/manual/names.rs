@@ -1,7 +1,7 @@
 //! Names across pages: ids are global, and what a procedure refers to must be there.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 
 use indexmap::IndexMap;
 
@@ -23,6 +23,10 @@ pub(crate) fn merge(
             names.of_group(group, problems);
         }
     }
+    let unread: HashSet<String> = pages
+        .iter()
+        .flat_map(|sections| sections.unread.iter().cloned())
+        .collect();
     let mut procedures = IndexMap::with_capacity(pages.len());
     let mut groups = IndexMap::with_capacity(pages.len());
     // Of two of the same name the first is kept.
@@ -36,7 +40,8 @@ pub(crate) fn merge(
     }
     let mut comparisons = 100_000;
     for procedure in procedures.values() {
-        known_needs(procedure, &groups, &mut comparisons, problems);
+        let known = |need: &str| groups.contains_key(need) || unread.contains(need);
+        known_needs(procedure, &groups, known, &mut comparisons, problems);
     }
     (procedures, groups)
 }
@@ -90,11 +95,12 @@ fn parts(name: &str) -> (&str, &str) {
 fn known_needs(
     procedure: &Procedure,
     groups: &IndexMap<String, Group>,
+    known: impl Fn(&str) -> bool,
     comparisons: &mut usize,
     problems: &mut Vec<Problem>,
 ) {
     for Spanned { value, span } in &procedure.needs {
-        if groups.contains_key(value) {
+        if known(value) {
             continue;
         }
         let problem = Problem::error(

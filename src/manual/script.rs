@@ -7,7 +7,7 @@ use crate::manual::{Command, Expect, ExpectKind, Script};
 use crate::source::{Passage, Problem};
 
 /// Languages that are data or prose, whatever stands in them.
-const NOT_RUN: [&str; 38] = [
+const NOT_RUN: [&str; 53] = [
     "yaml",
     "yml",
     "json",
@@ -46,6 +46,23 @@ const NOT_RUN: [&str; 38] = [
     "java",
     "nix",
     "c",
+    // Commands that take no file of a script as their first argument: they would do
+    // something else, or nothing.
+    "awk",
+    "gawk",
+    "mawk",
+    "nawk",
+    "sed",
+    "jq",
+    "yq",
+    "psql",
+    "sqlite",
+    "sqlite3",
+    "make",
+    "docker",
+    "vim",
+    "gdb",
+    "regex",
 ];
 
 /// The interpreter of a language, where blocks in it can run.
@@ -89,6 +106,7 @@ pub(crate) fn script(
         commands: Vec::new(),
     };
     if !is_shell(interpreter) {
+        session(text, interpreter, problems);
         placeholders.refuse(text, interpreter, problems);
         return plain(text.clone());
     }
@@ -112,6 +130,29 @@ pub(crate) fn script(
         text: all,
         commands,
     }
+}
+
+/// What a person sees who types into the interpreter is no script for it.
+fn session(text: &Passage, interpreter: &str, problems: &mut Vec<Problem>) {
+    let prompts = ["$ ", ">>> ", "irb> "];
+    let first = text.text.lines().find(|line| !line.trim().is_empty());
+    let Some((line, prompt)) = first.and_then(|line| {
+        let prompt = prompts
+            .into_iter()
+            .find(|prompt| line.starts_with(prompt))?;
+        Some((line, prompt))
+    }) else {
+        return;
+    };
+    let at = text.text.find(line).unwrap_or_default();
+    problems.push(
+        Problem::error(
+            "prompt-in-script",
+            text.span(at..at + prompt.trim_end().len()),
+            format!("a prompt in a script for `{interpreter}`"),
+        )
+        .hint("commands with `$ ` before them are a transcript of a shell: `sh` or `console`"),
+    );
 }
 
 /// A prompt further down would run a command of the name `$`; in a here-document or in quotes

@@ -20,6 +20,8 @@ use crate::source::{Passage, Problem, Span};
 pub(crate) struct Sections {
     pub procedures: Vec<Procedure>,
     pub groups: Vec<Group>,
+    /// Ids of contracts that could not be read: others may name them.
+    pub unread: Vec<String>,
 }
 
 /// Puts the marks of one page together; names the blocks on the way.

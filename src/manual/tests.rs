@@ -227,6 +227,10 @@ fn one_mistake_has_no_others_in_consequence() {
         ),
         ("> ```sh step\n> x\n\ntext\n\n", "6:3 unclosed-fence"),
         ("", "6:7 check-before-steps"),
+        ("```awk step\n1\n```\n", "6:1 wrong-language"),
+        ("```sh step id=2\nx\n```\n", "6:15 bad-attribute"),
+        ("```python step\n\n>>> 1\n```\n", "8:1 prompt-in-script"),
+        ("```python step\n$ x\n```\n", "7:1 prompt-in-script"),
         ("```yaml deliver\nfil: x\n```\n", "7:1 unknown-key"),
     ] {
         let (_, problems) = page(&format!("{contract}{blocks}{rest}"));
@@ -236,6 +240,10 @@ fn one_mistake_has_no_others_in_consequence() {
             .collect();
         assert_eq!(places, [found], "{blocks}");
     }
+    let (_, problems) = page(
+        "# P\n\n```yaml procedure\nid: p\nneeds: [g]\n```\n```sh step\nx\n```\n\n# G\n\n```yaml checks\nid: g\nfile: {a\n```\n",
+    );
+    assert_eq!(problems.len(), 1, "{}", listed(&problems));
     let (_, problems) = page("# P\n\n```yaml checks\nid: g\nservice: [nginx]\n```\n");
     assert_eq!(problems.len(), 1, "{}", listed(&problems));
 }

@@ -226,6 +226,7 @@ fn planned_step(
     node: &Arc<Node>,
     problems: &mut Vec<Problem>,
 ) -> PlannedStep {
+    scope.turn(step.on);
     let work = match &step.work {
         Work::Script(script) => {
             let (script, used) = scope.script(script, problems);
@@ -261,8 +262,12 @@ fn planned_step(
     let checks = step
         .checks
         .iter()
-        .map(|check| cases::of_script(check, node, scope, problems))
+        .map(|check| {
+            scope.turn(check.on);
+            cases::of_script(check, node, scope, problems)
+        })
         .collect();
+    scope.turn(step.on);
     let label = step.id.clone().unwrap_or_else(|| step.number.to_string());
     let mut planned = PlannedStep {
         number: step.number,

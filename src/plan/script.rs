@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::manual::{self, Variables, is_shell, variables};
+use crate::manual::{self, On, Variables, is_shell, variables};
 use crate::nodes::{Node, Piece, Text, pieces};
 use crate::plan::{Binding, Bound, PlannedCommand, RUN_NAMES, Script};
 use crate::source::{Passage, Problem, Span};
@@ -20,6 +20,10 @@ pub(super) struct Scope<'a> {
     pub assigned: BTreeSet<String>,
     /// The same with names that are not opsbook's: `NODE_NAME`.
     pub kept: BTreeSet<String>,
+    /// Where that was: what a node's shell sets, the operator's machine does not know.
+    on: On,
+    /// What is set on the other side.
+    other: (BTreeSet<String>, BTreeSet<String>),
 }
 
 /// A value by its name, as far as a plan can know it.
@@ -38,6 +42,17 @@ impl<'a> Scope<'a> {
             captured: BTreeSet::new(),
             assigned: BTreeSet::new(),
             kept: BTreeSet::new(),
+            on: On::Node,
+            other: Default::default(),
+        }
+    }
+
+    /// Looks from the other side, if that is where the next script runs.
+    pub fn turn(&mut self, on: On) {
+        if self.on != on {
+            std::mem::swap(&mut self.assigned, &mut self.other.0);
+            std::mem::swap(&mut self.kept, &mut self.other.1);
+            self.on = on;
         }
     }
 

@@ -19,6 +19,9 @@ pub fn eventually(text: &str) -> Result<(Duration, Duration), String> {
     if every.is_zero() {
         return Err(format!("`{text}` tries without a pause"));
     }
+    if every > limit && text.contains('/') {
+        return Err(format!("`{text}` tries more seldom than its limit allows"));
+    }
     Ok((limit, every))
 }
 
@@ -35,6 +38,10 @@ mod tests {
         let seconds = Duration::from_secs;
         assert_eq!(eventually("1m/2s"), Ok((seconds(60), seconds(2))));
         assert_eq!(eventually("1m"), Ok((seconds(60), seconds(1))));
+        assert_eq!(
+            eventually("2s/1m"),
+            Err("`2s/1m` tries more seldom than its limit allows".to_owned())
+        );
         assert_eq!(eventually("60/2s"), Err("`60` has no unit".to_owned()));
         assert_eq!(
             eventually("1m/0s"),

@@ -73,6 +73,11 @@ pub(super) fn problem(
     info: &str,
     mut open: impl Iterator<Item = usize>,
 ) -> Problem {
+    let at = if info.contains("tab") {
+        the_tab(&text.text, at)
+    } else {
+        at
+    };
     let rest = &text.text[at..];
     let length = rest
         .chars()
@@ -101,6 +106,12 @@ pub(super) fn problem(
         Some((_, message, hint)) => error(message).hint(*hint),
         None => error(&format!("invalid YAML: {info}")),
     }
+}
+
+/// The parser has gone past it.
+fn the_tab(text: &str, at: usize) -> usize {
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    text[line..at].find('\t').map_or(at, |tab| line + tab)
 }
 
 /// Something is wrong within brackets: drawn with the bracket that opened them.

@@ -187,6 +187,20 @@ fn each_mistake_is_told_once_and_where_it_is() {
             "6:13 `../x` is not a name within the bundle",
         ),
         (
+            contract(
+                "```\n```sh step on=local\nrev=1\n```\n```sh check on=local\ntest $rev\n```\n```sh step\necho $rev\n```\n",
+            ),
+            "13:7 `rev` is not defined for nodes `web1`, `web2`",
+        ),
+        (
+            contract("```\n```sh step\nrev=1\n```\n```sh step on=local\necho $rev\n```\n"),
+            "10:7 `rev` is not defined for nodes `web1`, `web2`",
+        ),
+        (
+            group("http: {\"http://a/\": {eventually: 2s/60s}}"),
+            "5:34 `2s/60s` tries more seldom than its limit allows; `eventually` is as `60s/2s`",
+        ),
+        (
             group("port: {tcp:99999: {listening: true}}"),
             "5:8 `tcp:99999` is not a port: `tcp:22`, `tcp6:22`, `udp:53`, `udp6:53`, or a number from 1 to 65535",
         ),

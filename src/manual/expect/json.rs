@@ -1,9 +1,13 @@
 //! JSON against JSON: what is expected must be there; more may be there. In lists, what is
 //! expected comes in its order, with anything between. `[..]` works within texts.
 
-use std::fmt::Write as _;
+use std::collections::HashSet;
+use std::fmt::{self, Write as _};
 use std::ops::Range;
 
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
 use serde_json::{Number, Value};
 
 use super::{Glob, Mismatch};
@@ -45,17 +49,90 @@ pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
     if expected.contains("${") {
         return Vec::new();
     }
-    let Err(error) = serde_json::from_str::<Value>(expected) else {
+    let Err(error) = serde_json::from_str::<EachOnce>(expected) else {
         return Vec::new();
     };
-    let line = error.line().max(1);
-    let start: usize = expected
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    let message = match error.classify() {
+        Category::Data => message.to_owned(),
+        _ => format!("not JSON: {message}"),
+    };
+    vec![(place(expected, &error), message)]
+}
+
+/// The character, or the end of what is there.
+fn place(text: &str, error: &serde_json::Error) -> Range<usize> {
+    let line: usize = text
         .split_inclusive('\n')
-        .take(line - 1)
+        .take(error.line().max(1) - 1)
         .map(str::len)
         .sum();
-    let length = expected[start..].lines().next().map_or(0, str::len);
-    vec![(start..start + length, format!("not JSON: {error}"))]
+    let end = text.trim_end().len();
+    let at = text.floor_char_boundary(line + error.column().max(1) - 1);
+    if at >= end {
+        let last = text[..end].rfind('\n').map_or(0, |before| before + 1);
+        return last..end;
+    }
+    at..text.ceil_char_boundary(at + 1)
+}
+
+/// JSON in which no object has a key twice, where the last one would win in silence.
+struct EachOnce;
+
+impl<'de> Deserialize<'de> for EachOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<EachOnce, D::Error> {
+        deserializer.deserialize_any(EachOnce)
+    }
+}
+
+impl<'de> Visitor<'de> for EachOnce {
+    type Value = EachOnce;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EachOnce, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(A::Error::custom(format!("duplicate key `{key}`")));
+            }
+            seen.insert(key);
+            map.next_value::<EachOnce>()?;
+        }
+        Ok(EachOnce)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<EachOnce, A::Error> {
+        while seq.next_element::<EachOnce>()?.is_some() {}
+        Ok(EachOnce)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<EachOnce, E> {
+        Ok(EachOnce)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<EachOnce, E> {
+        Ok(EachOnce)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<EachOnce, E> {
+        Ok(EachOnce)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<EachOnce, E> {
+        Ok(EachOnce)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<EachOnce, E> {
+        Ok(EachOnce)
+    }
+
+    fn visit_unit<E>(self) -> Result<EachOnce, E> {
+        Ok(EachOnce)
+    }
 }
 
 struct Difference {

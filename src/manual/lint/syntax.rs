@@ -1,5 +1,7 @@
 //! Shell syntax, by a real shell parser. The only place that names `brush_parser`.
 
+use std::ops::Range;
+
 use brush_parser::ast::Program;
 use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerError};
 
@@ -105,7 +107,10 @@ fn problem(text: &Passage, error: &ParseError, interpreter: &str) -> Problem {
         ParseError::Tokenizing { inner, position } => {
             let at = opening(inner).or(position.as_ref());
             let at = at.map_or_else(|| last_line(&text.text), |at| place(text, at));
-            (at, unfinished(inner))
+            (
+                here_document(&text.text, inner).unwrap_or(at),
+                unfinished(inner),
+            )
         }
     };
     Problem::error("shell-syntax", text.span(at), message)
@@ -119,6 +124,20 @@ fn opening(error: &TokenizerError) -> Option<&SourcePosition> {
         | TokenizerError::UnterminatedBackquote(at) => Some(at),
         _ => None,
     }
+}
+
+/// Where the first here-document without an end begins.
+fn here_document(text: &str, error: &TokenizerError) -> Option<Range<usize>> {
+    let TokenizerError::UnterminatedHereDocuments(tags, _) = error else {
+        return None;
+    };
+    let tag = tags.split(',').next()?.trim_matches(['\'', '"', '\\']);
+    let named = |(at, _): (usize, &str)| {
+        let word = text[at + 2..].trim_start_matches(['-', ' ', '\'', '"', '\\']);
+        let end = text.len() - word.len() + tag.len();
+        word.starts_with(tag).then_some(at..end)
+    };
+    text.match_indices("<<").filter_map(named).last()
 }
 
 fn unfinished(error: &TokenizerError) -> String {
@@ -142,7 +161,7 @@ fn unfinished(error: &TokenizerError) -> String {
 
 /// The word at a position, which the parser gives in characters; at the end of a line, the
 /// word before it.
-fn place(text: &Passage, position: &SourcePosition) -> std::ops::Range<usize> {
+fn place(text: &Passage, position: &SourcePosition) -> Range<usize> {
     let start = text
         .text
         .char_indices()
@@ -166,7 +185,7 @@ fn place(text: &Passage, position: &SourcePosition) -> std::ops::Range<usize> {
     start..start + token
 }
 
-fn last_line(text: &str) -> std::ops::Range<usize> {
+fn last_line(text: &str) -> Range<usize> {
     let end = text.trim_end().len();
     let start = text[..end].rfind('\n').map_or(0, |at| at + 1);
     start..end

@@ -56,6 +56,26 @@ fn of_step(block: &str) -> String {
 #[test]
 fn what_old_pages_hold_is_an_error_where_it_is_one() {
     for (block, found) in [
+        (
+            "```sh step\ncat <<X <<-'EOF'\na\nX\nb\nE\n```\n",
+            "7:9 shell-syntax: <<-'EOF | ",
+        ),
+        (
+            "```sh step\ncat <<EOF\na\n  EOF\n```\n",
+            "7:5 shell-syntax: <<EOF | ",
+        ),
+        (
+            "```sh step\nx\n```\n```json expect\n{\"a\": 1,\n \"a\": 2}\n```\n",
+            "11:4 bad-expectation: \" | ",
+        ),
+        (
+            "```sh step\nx\n```\n```json expect\n{\"é\": [1,]}\n```\n",
+            "10:10 bad-expectation: ] | ",
+        ),
+        (
+            "```sh step\nx\n```\n```json expect\n[1,\n 2\n```\n",
+            "11:1 bad-expectation:  2 | ",
+        ),
         // A prompt in a text that a script writes is no prompt.
         ("```sh step\ncat >f <<E\n$ a\nE\n```\n", ""),
         ("```sh step\ncat >f <<'E'\n$ a\nE\n```\n", ""),
@@ -93,7 +113,7 @@ fn what_old_pages_hold_is_an_error_where_it_is_one() {
         ("```bash step\na=(b c)\n```\n", ""),
         (
             "```sh step\n$ cat <<E\nx\nE\n```\n",
-            "7:3 shell-syntax: cat <<E | in a transcr",
+            "7:7 shell-syntax: <<E | in a transcr",
         ),
         // A fence that its list item ends.
         (

@@ -8,6 +8,12 @@ use crate::manual::placeholder::Placeholders;
 use crate::manual::{Group, Procedure, Role};
 use crate::source::{Problem, Span};
 
+/// What a contract that is no YAML seems to call itself.
+fn id_line(text: &str) -> Option<&str> {
+    let id = text.lines().find_map(|line| line.strip_prefix("id:"))?;
+    Some(id.trim().trim_matches(['"', '\'']))
+}
+
 impl Assembly<'_> {
     pub(super) fn procedure(&mut self, block: usize, tag: &Tag<'_>) {
         self.answers = None;
@@ -51,6 +57,10 @@ impl Assembly<'_> {
         let GroupContract { id, nodes, typed } =
             contract::group(&self.blocks[block].text, &place, self.problems);
         let broken = self.problems.len() > before;
+        if id.is_none() {
+            let text = &self.blocks[block].text.text;
+            self.found.unread.extend(id_line(text).map(str::to_owned));
+        }
         self.must_have_own_section(&place, tag.role);
         let Some(id) = id else {
             return self.open(Of::Broken);

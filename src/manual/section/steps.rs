@@ -117,6 +117,18 @@ impl Assembly<'_> {
             Work::Deliver(_) | Work::Manual(_) => Answers::Silent(tag.role),
         });
         let number = self.found.procedures[procedure].steps.len() + 1;
+        if let Some(id) = &attributes.id
+            && id.value.bytes().all(|b| b.is_ascii_digit())
+        {
+            let message = format!(
+                "`{}` is a number: so are steps without an id called",
+                id.value
+            );
+            self.problems.push(
+                Problem::error("bad-attribute", id.span.clone(), message)
+                    .hint("begin the id with a letter"),
+            );
+        }
         let id = &self.found.procedures[procedure].id;
         let step = attributes.id.as_ref().map(|id| id.value.clone());
         self.blocks[block].name = match &step {
