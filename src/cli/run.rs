@@ -338,19 +338,20 @@ fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Fail
 
 fn manner(common: &Common, plan: &Plan) -> Result<Manner, Failure> {
     let all = plan.nodes.len();
+    let step =
+        |wanted: &Option<String>| wanted.as_deref().map(|step| number(plan, step)).transpose();
+    let (start_at, stop_after) = (step(&common.start_at)?, step(&common.stop_after)?);
+    if let (Some(start), Some(stop)) = (start_at, stop_after)
+        && stop < start
+    {
+        let message = "`--stop-after` names a step before the one of `--start-at`";
+        return Err(Failure::from(Problem::bare("no-steps", message)));
+    }
     Ok(Manner {
         menu: common.step,
         yes: common.yes,
-        start_at: common
-            .start_at
-            .as_deref()
-            .map(|step| number(plan, step))
-            .transpose()?,
-        stop_after: common
-            .stop_after
-            .as_deref()
-            .map(|step| number(plan, step))
-            .transpose()?,
+        start_at,
+        stop_after,
         parallel: common.parallel,
         batches: batches(common, plan)?,
         wait: common.wait,

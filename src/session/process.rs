@@ -74,6 +74,11 @@ impl Process {
         text(&self.said)
     }
 
+    /// What it has said until now is of no interest any more.
+    pub(super) fn forget(&self) {
+        lock(&self.said).clear();
+    }
+
     /// Changes whenever it says something.
     pub(super) fn news(&self) -> watch::Receiver<()> {
         self.news.clone()

@@ -35,11 +35,16 @@ pub(super) async fn become_user(
     };
     match tokio::time::timeout(PATIENCE, exchange).await {
         Ok(Ok(())) => {
+            // The prompt is no news of what becomes of the shell.
+            process.forget();
             let rest = std::io::Cursor::new(reader.buffer().to_vec());
             Ok((Box::pin(rest.chain(reader.into_inner())), writer))
         }
         Ok(Err(error)) => Err(error),
-        Err(_) => Err(SudoError::Other("no answer in 60 s".to_owned())),
+        Err(_) => {
+            let said = words(&process.said().replace(&prompt, ""));
+            Err(SudoError::Other(format!("no answer in 60 s ({said})")))
+        }
     }
 }
 
@@ -119,12 +124,7 @@ async fn refusal(process: &Process, prompt: &str, asked: usize) -> SudoError {
 
 fn classify(said: &str, asked: usize) -> SudoError {
     let has = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
-    let text = said
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ");
+    let text = words(said);
     if has(&[
         "not in the sudoers",
         "not allowed",
@@ -148,6 +148,12 @@ fn classify(said: &str, asked: usize) -> SudoError {
     } else {
         SudoError::Other(text)
     }
+}
+
+fn words(said: &str) -> String {
+    let lines = said.lines().map(str::trim);
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    lines.join("; ")
 }
 
 #[cfg(test)]

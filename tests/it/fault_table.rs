@@ -69,6 +69,7 @@ const TABLE: [Fault; 29] = [
             "f3_a_killed_process_of_the_session_is_noticed_at_once",
             "f3_a_killed_process_of_the_session_is_noticed_over_ssh",
             "f3_a_killed_shell_of_another_user_is_noticed_over_ssh",
+            "f3_a_killed_shell_of_root_is_found_again_and_named_as_what_it_is",
             "random_faults_over_ssh",
         ],
         open: "",

@@ -326,3 +326,24 @@ fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
         assert!(!project.home(".opsbook/bundle").exists());
     }
 }
+
+#[test]
+fn f3_a_killed_shell_of_root_is_found_again_and_named_as_what_it_is() {
+    let Some(node) = or_skip("T2", logged("ops ALL=(ALL:ALL) ALL\n")) else {
+        return;
+    };
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+        ```sh step sudo\necho 1 >> /home/ops/ran\nwhile test ! -e /home/ops/go; do sleep 0.1; done\n```\n";
+    let project = with_password(&node, page, PASSWORD);
+    let run = project.opsbook(&RUN).start();
+    crate::lab::until("it runs", || ran(&node) == "1\n");
+    node.root(
+        "for f in /dev/shm/.opsbook-*/pid; do if [ \"$(stat -c %u \"$f\")\" = 0 ]; then kill -s KILL \"$(cat \"$f\")\"; fi; done",
+    );
+    fs::write(node.home().join("go"), "").unwrap();
+    let said = run.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    said.has("connection lost: the shell on the node ended")
+        .lacks("opsbook-");
+    assert_eq!(ran(&node), "1\n");
+}

@@ -66,12 +66,21 @@ fn f25_a_manual_that_changed_since_the_halt_is_refused_with_the_difference() {
 
 #[test]
 fn f28_no_or_a_wrong_target_runs_nothing() {
-    let page = ECHO.replace("id: p\n", "id: p\nnodes: here\n");
+    let page = ECHO.replace("id: p\n", "id: p\nnodes: here\n") + "\n```sh step id=two\ntrue\n```\n";
     let project = Project::new(&page);
     project.nodes("  here: {transport: local}\n  there: {transport: local}\n");
     let word = ["--set", "word=x"];
-    let calls: [&[&str]; 7] = [
+    let calls: [&[&str]; 8] = [
         &["run"],
+        &[
+            "run",
+            "p",
+            "here",
+            "--start-at",
+            "two",
+            "--stop-after",
+            "one",
+        ],
         &["run", "p"],
         &["run", "p", "nowhere"],
         &["run", "p", "@none"],
