@@ -153,6 +153,9 @@ impl Span {
     /// The first place within it of a word; all of it where there is none.
     #[must_use]
     pub fn narrowed(&self, word: &str) -> Span {
+        if word.is_empty() {
+            return self.clone();
+        }
         let text = self.text();
         let joined = |c: char| c.is_alphanumeric() || "._-*?".contains(c);
         let alone = |at: &usize| {

@@ -253,7 +253,8 @@ pub fn wrong_output(expect: &Expect, expected: &str, out: &[u8], text: &str) -> 
     })
 }
 
-/// The same for what a transcript shows: a terminal shows standard error, too.
+/// The same for what a transcript shows: a terminal shows standard error, too, before or
+/// after the rest.
 #[must_use]
 pub fn wrong_display(
     expect: &Expect,
@@ -266,14 +267,19 @@ pub fn wrong_display(
     if expect.kind != ExpectKind::Text || err.iter().all(u8::is_ascii_whitespace) {
         return Some(wrong);
     }
-    let mut both = out.to_vec();
+    let of_both = wrong_output(expect, expected, &joined(out, err), text)?;
+    wrong_output(expect, expected, &joined(err, out), text)?;
+    let silent = out.iter().all(u8::is_ascii_whitespace);
+    Some(if silent { of_both } else { wrong })
+}
+
+fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let mut both = first.to_vec();
     if !both.is_empty() && both.last() != Some(&b'\n') {
         both.push(b'\n');
     }
-    both.extend_from_slice(err);
-    let of_both = wrong_output(expect, expected, &both, text)?;
-    let silent = out.iter().all(u8::is_ascii_whitespace);
-    Some(if silent { of_both } else { wrong })
+    both.extend_from_slice(second);
+    both
 }
 
 fn evidence(found: Found) -> Evidence {
@@ -299,5 +305,32 @@ pub(super) fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
         ),
         Outcome::Unknown(why) => Outcome::Unknown(secrets.mask(&why)),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Passage, Source};
+
+    #[test]
+    fn a_terminal_shows_both_outputs_in_either_order() {
+        let source = Source::new("a.md", "");
+        let text = Passage::whole(&source);
+        let expect = Expect {
+            span: text.span(0..0),
+            kind: ExpectKind::Text,
+            text,
+        };
+        for (shown, holds) in [
+            ("out", true),
+            ("out\nerr", true),
+            ("err\nout", true),
+            ("err", false),
+            ("out\nerr\nout", false),
+        ] {
+            let wrong = wrong_display(&expect, shown, b"out\n", b"err\n", "");
+            assert_eq!(wrong.is_none(), holds, "{shown}");
+        }
     }
 }

@@ -82,11 +82,10 @@ pub(crate) fn read(page: &Passage, tag: &Tag<'_>, problems: &mut Vec<Problem>) -
         }
         seen.push(word.key);
         if let Err(message) = set(&mut attributes, page, word) {
-            problems.push(Problem::error(
-                "bad-attribute",
-                page.span(word.range.clone()),
-                message,
-            ));
+            let value = word.value.filter(|_| !is_flag(word.key));
+            let start = value.map_or(word.range.start, |value| word.range.end - value.len());
+            let span = page.span(start..word.range.end);
+            problems.push(Problem::error("bad-attribute", span, message));
         }
     }
     attributes
@@ -158,6 +157,10 @@ fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(
         _ => {}
     }
     Ok(())
+}
+
+fn is_flag(key: &str) -> bool {
+    matches!(key, "confirm" | "reboot" | "setup" | "always" | "regex")
 }
 
 fn flag(word: &Word<'_>) -> Result<bool, String> {

@@ -122,7 +122,20 @@ pub(crate) fn read_info<'t>(
 ) -> Info<'t> {
     if page.text[range.clone()].trim_start().starts_with('{') {
         // `{.bash .numbers}`: the attributes of other tools, and no language.
-        return Info::default();
+        let mut words = words(&page.text, range);
+        let bare = |word: &Range<usize>| page.text[word.clone()].trim_matches(['{', '}']);
+        let Some(role) = words.find(|word| Role::named(bare(word)).is_some()) else {
+            return Info::default();
+        };
+        let message = format!("the role `{}` stands in braces", bare(&role));
+        problems.push(
+            Problem::error("joined-role", page.span(role), message)
+                .hint("write language and role without braces: `sh step id=NAME`"),
+        );
+        return Info {
+            language: String::new(),
+            meaning: Meaning::Broken,
+        };
     }
     if let Some(problem) = other_space(page, range.clone()) {
         problems.push(problem);

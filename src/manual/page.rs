@@ -420,6 +420,7 @@ fn is_closed(block: &str) -> bool {
 
 /// The first sentence of what introduces a block, on one line.
 fn introduction(text: &str) -> String {
+    let text = text.split('。').next().unwrap_or_default();
     let mut sentence = String::with_capacity(text.len());
     for word in text.split_whitespace() {
         if sentence.ends_with('.') {

@@ -214,7 +214,7 @@ fn one_mistake_has_no_others_in_consequence() {
     let contract = "# P\n\n```yaml procedure\nid: p\n```\n";
     let rest = "```sh check\ntrue\n```\n```text expect\nx\n```\n";
     for (blocks, found) in [
-        ("```sql step\nx\n```\n", "6:1 wrong-language"),
+        ("```sql step\nx\n```\n", "6:4 wrong-language"),
         ("```sh step\n# x\n```\n", "6:7 empty-block"),
         ("```sh stpe capture=x\nx\n```\n", "6:7 unknown-role"),
         ("```step id=x\nx\n```\n", "6:4 role-without-language"),
@@ -227,7 +227,7 @@ fn one_mistake_has_no_others_in_consequence() {
         ),
         ("> ```sh step\n> x\n\ntext\n\n", "6:3 unclosed-fence"),
         ("", "6:7 check-before-steps"),
-        ("```awk step\n1\n```\n", "6:1 wrong-language"),
+        ("```awk step\n1\n```\n", "6:4 wrong-language"),
         ("```sh step id=2\nx\n```\n", "6:15 bad-attribute"),
         ("```python step\n\n>>> 1\n```\n", "8:1 prompt-in-script"),
         ("```python step\n$ x\n```\n", "7:1 prompt-in-script"),

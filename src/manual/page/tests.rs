@@ -209,6 +209,8 @@ fn a_tagged_fence_that_the_book_takes_for_something_else_is_found() {
         ("```sh step timeout= 5m\nx\n```\n", "1:12 spaced-attribute"),
         ("```sh step timeout =5m\nx\n```\n", "1:12 spaced-attribute"),
         ("```sh step id=\nx\n```\n", "1:12 bad-attribute"),
+        ("``` {.bash step id=x}\nx\n```\n", "1:12 joined-role"),
+        ("``` { .sh .annotate file=\"x\" }\nx\n```\n", ""),
     ] {
         assert_eq!(blocks(text).1.join(" "), places, "{text}");
     }

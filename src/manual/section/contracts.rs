@@ -137,7 +137,7 @@ impl Assembly<'_> {
             self.problems.push(
                 Problem::error(
                     "wrong-language",
-                    self.blocks[block].span.clone(),
+                    self.blocks[block].span.narrowed(language),
                     format!(
                         "a `{}` block is written in YAML, not in `{language}`",
                         tag.role.name()

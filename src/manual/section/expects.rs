@@ -105,7 +105,7 @@ impl Assembly<'_> {
             .hint("write `text expect regex`"),
             _ => Problem::error(
                 "wrong-language",
-                self.blocks[block].span.clone(),
+                self.blocks[block].span.narrowed(language),
                 format!("an `expect` is written in `text` or `json`, not in `{language}`"),
             ),
         };

@@ -87,7 +87,7 @@ impl Assembly<'_> {
         let language = &self.blocks[block].language;
         if !matches!(language.as_str(), "" | "text" | "txt" | "markdown" | "md") {
             let message = format!("a `manual` block is written in `text`, not in `{language}`");
-            let span = self.blocks[block].span.clone();
+            let span = self.blocks[block].span.narrowed(language);
             let problem = Problem::error("wrong-language", span, message);
             self.problems
                 .push(problem.hint("a person does what it says; what runs is a `step`"));
@@ -244,7 +244,7 @@ impl Assembly<'_> {
             self.problems.push(
                 Problem::error(
                     "wrong-language",
-                    self.blocks[block].span.clone(),
+                    self.blocks[block].span.narrowed(language),
                     format!("a `{}` in `{language}` cannot run", tag.role.name()),
                 )
                 .hint("the language names the interpreter: `sh`, `bash`, `python`, …"),
