@@ -184,7 +184,7 @@ fn each_mistake_is_told_once_and_where_it_is() {
         ),
         (
             contract("```\n```ini file as=../x\na\n```\n"),
-            "6:13 `../x` is not a name within the bundle",
+            "6:16 `../x` is not a name within the bundle",
         ),
         (
             contract(
