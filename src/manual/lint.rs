@@ -7,6 +7,7 @@ mod links;
 mod syntax;
 
 use crate::manual::coverage::is_undeclared_shell;
+use crate::manual::threads::side_by_side;
 use crate::manual::{Block, Check, Expect, Manual, Page, Script, Step, Work, expect, order};
 use crate::source::{Problem, Severity};
 
@@ -28,28 +29,11 @@ pub fn lint(manual: &Manual) -> Vec<Problem> {
 
 /// Scripts know nothing of each other, so they are parsed side by side.
 fn syntax_of(scripts: &[&Script]) -> Vec<Problem> {
-    const WORTH_A_THREAD: usize = 200;
-    let all = |scripts: &[&Script]| {
+    const LEAST: usize = 200;
+    side_by_side(scripts.to_vec(), LEAST, |scripts| {
         let mut problems = Vec::new();
         for script in scripts {
             syntax::check(script, &mut problems);
-        }
-        problems
-    };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let size = scripts.len().div_ceil(threads).max(WORTH_A_THREAD);
-    std::thread::scope(|scope| {
-        let others: Vec<_> = scripts
-            .chunks(size)
-            .skip(1)
-            .map(|chunk| scope.spawn(move || all(chunk)))
-            .collect();
-        let mut problems = scripts.chunks(size).next().map(all).unwrap_or_default();
-        for other in others {
-            match other.join() {
-                Ok(more) => problems.extend(more),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
         }
         problems
     })

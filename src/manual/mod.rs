@@ -23,6 +23,7 @@ mod section;
 mod settings;
 mod shell;
 mod summary;
+mod threads;
 mod variables;
 
 use std::collections::BTreeSet;

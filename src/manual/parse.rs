@@ -7,6 +7,7 @@ use crate::manual::include::{self, Included};
 use crate::manual::names;
 use crate::manual::page::{self, Mark, Walked};
 use crate::manual::section::{self, Sections};
+use crate::manual::threads::side_by_side;
 use crate::manual::{Manual, Page, Settings, order};
 use crate::source::{Passage, Problem, Source};
 use crate::yaml::{self, Value, Yaml};
@@ -58,38 +59,11 @@ struct Parsed {
 
 /// Pages know nothing of each other, so they are parsed side by side.
 fn parse_pages(settings: &Settings, pages: Vec<PageSource>, includes: Includes<'_>) -> Vec<Parsed> {
-    const WORTH_A_THREAD: usize = 16;
-    let threads = std::thread::available_parallelism()
-        .map_or(1, usize::from)
-        .min(pages.len() / WORTH_A_THREAD)
-        .max(1);
-    let size = pages.len().div_ceil(threads).max(1);
-    let mut rest = pages.into_iter().enumerate();
-    let chunks: Vec<Vec<(usize, PageSource)>> = std::iter::from_fn(|| {
-        let chunk: Vec<_> = rest.by_ref().take(size).collect();
-        (!chunk.is_empty()).then_some(chunk)
-    })
-    .collect();
-    let all = |chunk: Vec<(usize, PageSource)>| -> Vec<Parsed> {
-        chunk
-            .into_iter()
-            .map(|(index, page)| parse_page(index, settings, page, includes))
-            .collect()
-    };
-    std::thread::scope(|scope| {
-        let mut chunks = chunks.into_iter();
-        let first = chunks.next();
-        let others: Vec<_> = chunks
-            .map(|chunk| scope.spawn(move || all(chunk)))
-            .collect();
-        let mut parsed = first.map(all).unwrap_or_default();
-        for other in others {
-            match other.join() {
-                Ok(pages) => parsed.extend(pages),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        parsed
+    const LEAST: usize = 16;
+    let pages: Vec<_> = pages.into_iter().enumerate().collect();
+    side_by_side(pages, LEAST, |pages| {
+        let parse = |(index, page)| parse_page(index, settings, page, includes);
+        pages.into_iter().map(parse).collect()
     })
 }
 
