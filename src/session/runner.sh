@@ -20,6 +20,8 @@ ob_w=0 ob_want=1 ob_q=0 ob_r=0
 ob_worker='
 ob_d=$1 ob_k=$2 ob_um=$3
 trap : TERM HUP INT
+if [ ! -e "$ob_d/over" ]; then echo $$ >"$ob_d/$ob_k.p"; fi
+if [ -e "$ob_d/over" ] || [ ! -e "$ob_d/pid" ]; then exit; fi
 while :; do
   read -r ob_x <&3 || continue
   until read -r ob_x <&5; do :; done
@@ -160,12 +162,14 @@ ob_ship() {
 }
 
 # One worker, and another after it should a job kill it. Stands outside the worker's group.
+# The worker itself writes down who it is and looks then whether the session is over: who ends
+# the session says so before it looks for workers, so that none is missed.
 ob_hire() {
   trap - EXIT HUP TERM INT PIPE; ob_c=0
-  while [ $ob_c -lt 5 ]; do
+  while [ $ob_c -lt 5 ] && [ -e "$ob_d/pid" ]; do
     : >"$ob_d/w$1.j"
     $ob_ss "$ob_shell" "$ob_d/w" "$ob_d" "w$1" "$ob_um" &
-    ob_p=$!; echo $ob_p >"$ob_d/w$1.p"
+    ob_p=$!
     wait $ob_p; ob_s=$?; ob_j=''
     read -r ob_j ob_x <"$ob_d/w$1.j"
     if [ -n "$ob_j" ]; then echo "$ob_j $ob_s" 1<>"$ob_d/f"; else ob_c=$((ob_c+1)); fi
@@ -301,6 +305,7 @@ ob_all() {
 ob_end() {
   trap - EXIT; trap '' HUP TERM INT PIPE
   exec >/dev/null
+  true >"$ob_d/over"
   case ${1-} in ship) ;; *) ob_all KILL t ''; ob_all KILL s '' ;; esac
   ob_all KILL 'h[0-9]*' ''
   case ${1-} in dog) ;; *) ob_all KILL dog '' ;; esac
@@ -321,6 +326,7 @@ ob_sweep() {
   for ob_f in "${ob_d%/*}"/.opsbook-*.*; do
     if [ -x "$ob_f" ] && ! kill -0 "${ob_f##*.}"; then
       ( trap - EXIT HUP TERM INT PIPE; ob_d=$ob_f
+        true >"$ob_d/over"
         ob_all KILL 'h[0-9]*' ''; ob_all KILL t ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
         rm -rf "$ob_d" ) </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
     fi

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::future::Future;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -513,6 +514,34 @@ async fn ssh_runs_scripts_on_every_shell() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_just_starting_ends_with_its_session() {
+    let Some(server) = or_skip("ssh", Sshd::start()) else {
+        return;
+    };
+    // So slow that the end comes in between.
+    for (program, first) in [
+        ("setsid", ": >\"$HOME/starting\"; sleep 0.5"),
+        ("rm", "sleep 1"),
+    ] {
+        let path = server.dir.path().join("bin").join(program);
+        let text = format!("#!/bin/sh\n{first}\nPATH=${{PATH#*:}} exec {program} \"$@\"\n");
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let session = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let dir = session.hello().dir.clone();
+    tokio::select! {
+        _ = sh(&session, "sleep 35") => panic!("it sleeps"),
+        () = until("a worker is started", || server.home().join("starting").exists()) => {}
+    }
+    bounded(session.close()).await;
+    until("nothing runs", || !running(&dir)).await;
+    until("the directory is gone", || !Path::new(&dir).exists()).await;
+}
+
+#[tokio::test]
 async fn a_noisy_login_is_framed_away() {
     let special = Special {
         login:
@@ -798,11 +827,7 @@ async fn a_large_file_is_proven_by_whatever_the_node_has() {
         };
         let program = server.dir.path().join("bin/openssl");
         fs::write(&program, format!("#!/bin/sh\n{openssl}\n")).unwrap();
-        fs::set_permissions(
-            &program,
-            std::os::unix::fs::PermissionsExt::from_mode(0o755),
-        )
-        .unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let session = bounded(Session::open_over(&server.transport(), &options()))
             .await
             .unwrap();
@@ -889,7 +914,7 @@ fn node_with_sudo(behaviour: &str) -> Option<Sshd> {
     let server = or_skip("sudo", Sshd::start())?;
     let path = server.dir.path().join("bin/sudo");
     fs::write(&path, sudo).unwrap();
-    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     Some(server)
 }
 
