@@ -42,7 +42,9 @@ fn parse(text: &Passage, interpreter: &str, in_transcript: bool) -> Option<Probl
     let sh = matches!(interpreter, "sh" | "dash");
     let masked = without_undeclared(&text.text, &scan);
     let readable = masked.as_ref().unwrap_or(&text.text);
-    let error = read(readable, sh).err()?;
+    let Err(error) = read(readable, sh) else {
+        return sh.then(|| of_bash(text, &scan)).flatten();
+    };
     if !sh && has_select(&text.text, &scan) {
         // A command of bash that the parser does not know.
         return None;
@@ -56,6 +58,44 @@ fn parse(text: &Passage, interpreter: &str, in_transcript: bool) -> Option<Probl
     } else {
         problem
     })
+}
+
+/// Commands of bash that are words like any other to a plain shell: it would not find them.
+const OF_BASH: [&str; 10] = [
+    "[[",
+    "function",
+    "source",
+    "declare",
+    "pushd",
+    "popd",
+    "shopt",
+    "mapfile",
+    "readarray",
+    "let",
+];
+
+/// Words that may stand before a command.
+const RESERVED: [&str; 11] = [
+    "if", "then", "else", "elif", "while", "until", "do", "{", "!", "time", "(",
+];
+
+fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
+    let command = |words: &Vec<Range<usize>>| {
+        let word = |word: &&Range<usize>| !RESERVED.contains(&&text.text[(*word).clone()]);
+        words.iter().find(word).cloned()
+    };
+    let found = scan.commands.iter().filter_map(command);
+    let word = found
+        .into_iter()
+        .find(|word| OF_BASH.contains(&&text.text[word.clone()]))?;
+    let message = format!(
+        "`{}` is bash's: not every `sh` knows it",
+        &text.text[word.clone()]
+    );
+    Some(
+        Problem::warning("bash-in-sh", text.span(word), message)
+            .hint("name `bash` as the language, where the node has it"),
+    )
 }
 
 fn read(text: &str, sh: bool) -> Result<Program, ParseError> {

@@ -76,6 +76,20 @@ fn what_old_pages_hold_is_an_error_where_it_is_one() {
             "```sh step\nx\n```\n```json expect\n[1,\n 2\n```\n",
             "11:1 bad-expectation:  2 | ",
         ),
+        (
+            "```sh step\nif [[ a = b ]]; then\n  source x\nfi\n```\n",
+            "7:4 bash-in-sh: [[ | name `bash` ",
+        ),
+        (
+            "```sh step\nfunction f { true; }\nf\n```\n",
+            "7:1 bash-in-sh: function | name `bash` ",
+        ),
+        (
+            "```console step\n$ source x\n```\n",
+            "7:3 bash-in-sh: source | name `bash` ",
+        ),
+        ("```bash step\n[[ a = b ]] && source x\n```\n", ""),
+        ("```sh step\necho source '[[' \"let\"\n. ./x\n```\n", ""),
         // A prompt in a text that a script writes is no prompt.
         ("```sh step\ncat >f <<E\n$ a\nE\n```\n", ""),
         ("```sh step\ncat >f <<'E'\n$ a\nE\n```\n", ""),
