@@ -243,6 +243,15 @@ impl Assembly<'_> {
         ));
     }
 
+    fn only_comments(&mut self, tag: &Tag<'_>) {
+        let message = format!("this `{}` holds only comments", tag.role.name());
+        self.problems.push(
+            Problem::error("empty-block", self.span(&tag.range), message).hint(
+                "a prompt `# ` makes a comment: write the command alone, with `sudo` on the fence",
+            ),
+        );
+    }
+
     fn span(&self, range: &Range<usize>) -> Span {
         self.text.span(range.clone())
     }

@@ -99,7 +99,10 @@ fn words_that_somebody_meant_are_never_passed_over() {
             "```sh manual\ntrue\n```",
             "a `manual` block is written in `text`, not in `sh`",
         ),
-        ("```sh check\n# nothing\n\n```", "this `check` is empty"),
+        (
+            "```sh check\n# nothing\n\n```",
+            "this `check` holds only comments",
+        ),
         (
             "```sh step\n$ true\n$ echo \\\n```",
             "the command goes on in the next line, and there is none",

@@ -237,7 +237,10 @@ impl Assembly<'_> {
         let comments = interpreter.is_some_and(is_shell);
         let nothing = |line: &str| line.is_empty() || comments && line.starts_with('#');
         if text.text.lines().all(|line| nothing(line.trim())) {
-            self.empty(tag);
+            match text.text.lines().find(|line| !line.trim().is_empty()) {
+                None => self.empty(tag),
+                Some(_) => self.only_comments(tag),
+            }
             return None;
         }
         let Some(interpreter) = interpreter else {
