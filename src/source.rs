@@ -169,8 +169,11 @@ impl Span {
     /// none.
     #[must_use]
     pub fn reference(&self, name: &str) -> Span {
-        let rest = self.source.text.get(self.start as usize..);
-        let rest = rest.unwrap_or_default();
+        /// Blocks are short; what is longer is not searched for each of its mistakes.
+        const MOST: usize = 16 * 1024;
+        let start = self.start as usize;
+        let most = self.source.text.floor_char_boundary(start + MOST);
+        let rest = self.source.text.get(start..most).unwrap_or_default();
         let end = rest.find("\n```").unwrap_or(rest.len());
         let reference = format!("${{{name}}}");
         self.part(rest[..end].find(&reference), reference.len())

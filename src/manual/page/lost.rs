@@ -13,16 +13,18 @@ pub(super) fn check(
     html: &[Range<usize>],
     problems: &mut Vec<Problem>,
 ) {
+    let mut comments = None;
     for fence in ["```", "~~~"] {
         for at in memchr::memmem::find_iter(page.text.as_bytes(), fence) {
             let Some(line) = tagged(&page.text, at) else {
                 continue;
             };
-            let html = around(html, at, |range| range);
+            let comments = comments.get_or_insert_with(|| comments_in(&page.text, html));
             if around(blocks, at, |block| &block.range).is_none()
-                && !html.is_some_and(|html| in_comment(&page.text[html.start..at]))
+                && around(comments, at, |range| range).is_none()
             {
-                problems.push(lost(page, line, html.is_some()));
+                let in_html = around(html, at, |range| range).is_some();
+                problems.push(lost(page, line, in_html));
             }
         }
     }
@@ -30,10 +32,10 @@ pub(super) fn check(
 
 /// The line from its fence on, where that says a role that does something.
 fn tagged(text: &str, at: usize) -> Option<Range<usize>> {
-    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-    let marker =
-        |c: char| matches!(c, ' ' | '\t' | '>' | '-' | '*' | '+' | '.' | ')') || c.is_ascii_digit();
-    if !text[start..at].chars().all(marker) {
+    let marker = |b: &u8| b" \t>-*+.)".contains(b) || b.is_ascii_digit();
+    // Looked at from here, so that a line with many fences is not read for each.
+    let before = text.as_bytes()[..at].iter().rev().find(|b| !marker(b));
+    if before.is_some_and(|b| *b != b'\n') {
         return None;
     }
     let line = text[at..].lines().next().unwrap_or_default().trim_end();
@@ -42,19 +44,30 @@ fn tagged(text: &str, at: usize) -> Option<Range<usize>> {
     (role != Role::Example && !info.contains('`')).then(|| at..at + line.len())
 }
 
-fn around<T>(sorted: &[T], at: usize, range: impl Fn(&T) -> &Range<usize>) -> Option<&Range<usize>>
-where
-    T: Sized,
-{
+/// What is commented out, in order.
+fn comments_in(text: &str, html: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut comments = Vec::new();
+    for block in html {
+        let mut at = block.start;
+        while let Some(open) = text[at..block.end].find("<!--") {
+            let open = at + open;
+            let close = text[open..block.end].find("-->");
+            at = close.map_or(block.end, |close| open + close);
+            comments.push(open..at);
+        }
+    }
+    comments
+}
+
+fn around<T>(
+    sorted: &[T],
+    at: usize,
+    range: impl Fn(&T) -> &Range<usize>,
+) -> Option<&Range<usize>> {
     let after = sorted.partition_point(|one| range(one).start <= at);
     let last = sorted[..after].last()?;
     let range = range(last);
     range.contains(&at).then_some(range)
-}
-
-fn in_comment(html: &str) -> bool {
-    html.rfind("<!--")
-        .is_some_and(|open| !html[open..].contains("-->"))
 }
 
 fn lost(page: &Passage, line: Range<usize>, html: bool) -> Problem {
