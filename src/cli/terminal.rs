@@ -182,10 +182,9 @@ impl Terminal {
                 let prompt = format!("  note for the journal on {step}: ");
                 self.line(prompt).await.map_or(Answer::Quit, Answer::Note)
             }
-            Asked::Again { step } => {
-                let prompt = format!(
-                    "{node}: {step} may or may not have finished: run it [a]gain, it is [d]one, [q]uit > "
-                );
+            Asked::Again { step, because } => {
+                let prompt =
+                    format!("{node}: {step} {because}: run it [a]gain, it is [d]one, [q]uit > ");
                 let choices = [
                     ("a", Answer::Yes),
                     ("d", Answer::ByHand),

@@ -97,14 +97,19 @@ impl NodeRun<'_> {
         Ok(answer)
     }
 
-    /// Whether a step is run again of which nobody knows whether it has finished. Where nobody
-    /// can be asked it is, because going on was asked for, and that is told.
-    pub(super) async fn again_after_all(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
+    /// Whether a step is run again that is not known to have failed. Where nobody can be asked
+    /// it is, because going on was asked for, and that is told.
+    pub(super) async fn again_after_all(
+        &mut self,
+        step: &PlannedStep,
+        because: &str,
+    ) -> Result<bool, Halt> {
         let answer = if self.options.yes {
             Answer::Nobody
         } else {
             let ask = Asked::Again {
                 step: step.name.clone(),
+                because: because.to_owned(),
             };
             self.ask(step, "is it to be run again?", ask).await?
         };
@@ -112,15 +117,14 @@ impl NodeRun<'_> {
             Answer::Yes => Ok(true),
             Answer::ByHand => Ok(false),
             Answer::Nobody => {
-                let text = "it may have finished before, which nobody knows: it is run again";
-                let text = text.to_owned();
+                let text = format!("it {because}: it is run again");
                 self.record(Some(step), What::Warned { text })?;
                 Ok(true)
             }
             _ => Err(Halt::End {
                 status: Status::Stopped,
-                cause: "the operator stopped here; it may or may not have finished".to_owned(),
-                outcome_unknown: true,
+                cause: format!("the operator stopped here; it {because}"),
+                outcome_unknown: self.doubtful,
             }),
         }
     }

@@ -130,8 +130,9 @@ impl NodeRun<'_> {
             StepState::Unknown | StepState::Rebooted => true,
             StepState::NotStarted | StepState::Running(_) => false,
         };
-        let lost = !matches!(state, StepState::Running(_) | StepState::Done(_));
-        if self.rerun && self.doubtful && lost && !self.again_after_all(work.step).await? {
+        if let Some(because) = self.against_again(work, &state)
+            && !self.again_after_all(work.step, because).await?
+        {
             return Ok(Ended::Seen);
         }
         if self.rerun && over {
@@ -190,6 +191,18 @@ impl NodeRun<'_> {
                     ));
                 }
             };
+        }
+    }
+
+    /// What speaks against running a step again, where nobody has said that it is to be.
+    fn against_again(&self, work: &Execution<'_>, state: &StepState) -> Option<&'static str> {
+        match state {
+            _ if self.named || !self.rerun => None,
+            StepState::Running(_) => None,
+            StepState::Done(done) => (done.how == How::DiskFull
+                && work.accepted.contains(&done.status))
+            .then_some("has run, and what it printed or set was not kept"),
+            _ => self.doubtful.then_some("may or may not have finished"),
         }
     }
 

@@ -63,7 +63,7 @@ impl NodeRun<'_> {
             How::Exited => {}
             How::DiskFull => {
                 let cause = format!(
-                    "it ended with exit status {}, but the node's disk is full: what it printed or set was not kept",
+                    "it ended with exit status {}, but the node's disk is full, or the bundle not to be written: what it printed or set was not kept",
                     done.status
                 );
                 return Ok(Worked::ended(Status::Error, cause));

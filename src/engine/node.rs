@@ -36,8 +36,10 @@ pub(super) struct NodeRun<'a> {
     pub rerun: bool,
     /// How it ended before is not known: what the node says of it by now counts.
     pub unknown: bool,
-    /// Nobody knew whether it had finished, and nobody has said since that it is to be run.
+    /// Nobody knew whether it had finished.
     pub doubtful: bool,
+    /// The operator has said that it is to be run.
+    pub named: bool,
     /// Stop before the next step.
     pub hold: bool,
     /// Steps that were given a secret: what they print is not kept on the node.
@@ -155,6 +157,7 @@ async fn attempt(
         rerun: false,
         unknown: false,
         doubtful: false,
+        named: false,
         hold: false,
         secretive: Vec::new(),
         bundle: None,
@@ -417,8 +420,8 @@ impl NodeRun<'_> {
         self.resuming = status.is_some();
         self.rerun = step.number < first || matches!(status, Some(Some(_)));
         self.unknown = step.number >= first && before.unknown.contains(&step.number);
-        let named = self.options.menu || self.options.start_at == Some(step.number);
-        self.doubtful = before.doubtful.contains(&step.number) && !named;
+        self.named = self.options.menu || self.options.start_at == Some(step.number);
+        self.doubtful = before.doubtful.contains(&step.number);
         if step.number >= first {
             return self.turn(step).await;
         }

@@ -32,8 +32,8 @@ pub enum Asked {
     Note { step: String },
     /// Ctrl-C while a step runs.
     Interrupted { step: String },
-    /// Before a step is run again of which nobody knows whether it has finished.
-    Again { step: String },
+    /// Before a step is run again that is not known to have failed.
+    Again { step: String, because: String },
 }
 
 #[derive(Clone, Debug)]

@@ -497,6 +497,7 @@ impl Answer {
             "REFUSED" => BundleError::Refused(self.rest().to_owned()),
             "FAILED" => BundleError::Failed(self.rest().to_owned()),
             "GONE" => BundleError::Gone,
+            "" => BundleError::Answer("none, as where it cannot write to its disk".to_owned()),
             _ => BundleError::Answer(String::from_utf8_lossy(&self.0).chars().take(200).collect()),
         }
     }

@@ -122,6 +122,8 @@ hire() {
 # line of the state is written at the script's end, and so tells of both.
 kept() {
   if [ ! -f "$nn/state" ]; then
+    # Where the step has no way to it any more, it is not there for that.
+    [ -w "$bundle/steps/$nn" ] || return 1
     if printf '%4096s' '' >"$nn/room"; then true >"$nn/room"; return 0; fi 2>/dev/null
     true >"$nn/room"; return 1
   fi

@@ -1,11 +1,14 @@
 //! What a run does not know, what it tells of it, and how one goes on all the same.
 
 use std::fs;
+use std::time::{Duration, Instant};
+
+use opsbook::event::What;
 
 use crate::faults::helpers::recorders;
-use crate::lab::until;
+use crate::lab::{Node, until};
 use crate::project::Project;
-use crate::sshd::kill;
+use crate::sshd::{kill, or_skip};
 
 const BLIND: &str = "# Page\n\n```yaml procedure\nid: p\nparams:\n  word: {default: \"a b\"}\n```\n\n\
     ```sh step\necho 1 >> \"$HOME/ran\"\n[ -e \"$HOME/seen\" ] || kill -KILL $PPID\n```\n\n\
@@ -38,7 +41,7 @@ fn f6_where_nobody_can_be_asked_running_it_again_is_told() {
     for arguments in [&["resume"][..], &["resume", "--yes"]] {
         let project = blind();
         let said = project.opsbook(arguments).ends(0);
-        said.has("it may have finished before, which nobody knows: it is run again");
+        said.has("it may or may not have finished: it is run again");
         assert_eq!(project.text("ran"), "1\n1\n2 a b\n");
     }
     // Who names it has decided.
@@ -68,7 +71,7 @@ fn f6_a_frozen_recorder_costs_no_step_its_end() {
     said.has("nothing on the node tells how it ended");
     // Past its time limit, which it had kept.
     let status = project.home(".opsbook/bundle/steps/1/timed-out");
-    let begin = std::time::Instant::now();
+    let begin = Instant::now();
     until("its limit has passed", || begin.elapsed().as_secs() > 9);
     assert!(!status.exists());
     kill(recorder, "CONT");
@@ -157,4 +160,53 @@ fn f12_a_step_that_cannot_be_started_says_why() {
     let said = project.opsbook(&["run", "p", "here"]).ends(3);
     said.has("the step cannot be started: ").has("/run is gone");
     assert!(!project.home("ran").exists());
+}
+
+#[test]
+fn f7_a_step_that_has_run_and_whose_variables_are_lost_is_asked_about() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+        ```sh step\necho 1 >> \"$HOME/ran\"\nmv \"$bundle\" \"$HOME/away\"\nv=5\n```\n\n\
+        ```sh step\necho \"2 ${v=none}\" >> \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    let said = project.opsbook(&["run", "p", "here"]).ends(3);
+    said.has("what it printed or set was not kept");
+    fs::rename(project.home("away"), project.home(".opsbook/bundle")).unwrap();
+    let said = project.opsbook(&["resume"]).input("d\n").ends(0);
+    said.has("p/1 has run, and what it printed or set was not kept: run it [a]gain");
+    assert_eq!(project.text("ran"), "1\n2 none\n");
+}
+
+#[test]
+fn f7_a_step_that_locks_itself_out_of_its_bundle_is_not_ok() {
+    let Some(node) = or_skip("T2", Node::start()) else {
+        return;
+    };
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\nv=5\nchmod 500 \"$bundle/steps/1\"\n```\n\n```sh step\necho \"$v\"\n```\n";
+    let project = Project::new(page);
+    project.node("far", &node.ssh(), "");
+    let said = project.opsbook(&["run", "p", "far"]).ends(3);
+    said.has("what it printed or set was not kept");
+}
+
+#[test]
+fn f3_a_session_whose_folder_is_deleted_is_noticed_at_once() {
+    let Some(node) = or_skip("T2", Node::start()) else {
+        return;
+    };
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\nv=5\necho 1 >> \"$HOME/ran\"\nwhile test ! -e \"$HOME/go\"; do sleep 0.1; done\n```\n\n```sh step\necho \"$v\" >> \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    project.node("far", &node.ssh(), "");
+    let ran = || fs::read_to_string(node.home().join("ran")).unwrap_or_default();
+    let mut run = project.opsbook(&["run", "p", "far"]).start();
+    until("it runs", || ran() == "1\n");
+    node.root("rm -rf /dev/shm/.opsbook-*");
+    let begin = Instant::now();
+    run.until("it is found again", |event| {
+        matches!(event.what, What::Reattached { .. })
+    });
+    assert!(begin.elapsed() < Duration::from_secs(30));
+    fs::write(node.home().join("go"), "").unwrap();
+    let said = run.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(ran(), "1\n5\n");
 }
