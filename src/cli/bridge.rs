@@ -82,7 +82,10 @@ pub(crate) fn mount(args: &Mount, context: &Context, streams: &mut Streams) -> R
             writeln!(streams.out, "{}", onto.display())?;
             Ok(0)
         }
-        Ok(_) => Ok(exit(Status::Error)),
+        Ok(_) => Err(Failure::Error(format!(
+            "`sshfs` could not mount {dir} of `{}`: the bundle must be there, and its sshd must offer sftp",
+            node.name
+        ))),
         Err(error) => Err(cannot("`sshfs` (is it installed?)", &error)),
     }
 }

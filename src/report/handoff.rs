@@ -65,7 +65,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     } else {
         writeln!(out, "\nleft, with the values of {node}:")?;
         if let Some(bundle) = &sheet.bundle {
-            writeln!(out, "\nbundle={bundle}; cd \"$bundle\"")?;
+            writeln!(out, "\nbundle={}; cd \"$bundle\"", word(bundle))?;
         }
         for step in &left {
             writeln!(out)?;

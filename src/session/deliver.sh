@@ -49,7 +49,7 @@ ob_keep() {
 ob_unpack() {
   umask 077; ob_at "$1" "$2"
   ob_proven "$3" "$4" && rm -rf "$ob_p.part" && mkdir "$ob_p.part" &&
-    tar -xof "$ob_t" -C "$ob_p.part" && rm -rf "$ob_p" "$ob_t" && mv "$ob_p.part" "$ob_p" && return 0
+    (cd "$ob_p.part" && tar -xof -) <"$ob_t" && rm -rf "$ob_p" "$ob_t" && mv "$ob_p.part" "$ob_p" && return 0
   rm -rf "$ob_t" "$ob_p.part"; return 1
 }
 # ob_drop PATH NAME [folder]

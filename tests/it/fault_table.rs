@@ -289,6 +289,7 @@ const TABLE: [Fault; 29] = [
         tiers: "T0, T2",
         tests: &[
             "f22_values_arrive_unchanged_and_are_never_executed",
+            "f22_a_bundle_may_be_in_a_folder_of_any_name",
             "f22_a_nul_is_refused_before_anything_is_touched",
             "f22_a_captured_secret_is_never_gone_on_with_as_its_mask",
             "f22_another_user_has_the_files_and_the_variables_as_they_are",

@@ -76,11 +76,13 @@ obb_open() {
   if [ -e "$obb_dir" ]; then obb_ours "$obb_dir" && obb_blocked; return 0; fi
   obb_new=$obb_parent/.new.$3
   obb_e=$( (umask 077
-    set -f; mkdir "$obb_new" "$obb_new/steps" $(for obb_n in $8; do echo "$obb_new/steps/$obb_n"; done) &&
+    obb_o=$2 obb_r=$5 obb_s=$6 obb_t=$7
+    for obb_n in $8; do set -- "$@" "$obb_new/steps/$obb_n"; done; shift 8
+    mkdir "$obb_new" "$obb_new/steps" "$@" &&
     : >"$obb_new/lock" && : >"$obb_new/live" &&
-    printf '%s\n' "$2" >"$obb_new/owner" && printf '%s\n' "$2" >"$obb_new/steps/owner" && printf '%s\n' "$3" >"$obb_new/token" &&
-    printf '%s\n' "$5" >"$obb_new/recorder" && printf '%s\n' "$6" >"$obb_new/run" &&
-    if [ "$7" ]; then printf '%s\n' "$7" >"$obb_new/state"; fi) 2>&1) ||
+    printf '%s\n' "$obb_o" >"$obb_new/owner" && printf '%s\n' "$obb_o" >"$obb_new/steps/owner" && printf '%s\n' "$obb_token" >"$obb_new/token" &&
+    printf '%s\n' "$obb_r" >"$obb_new/recorder" && printf '%s\n' "$obb_s" >"$obb_new/run" &&
+    if [ "$obb_t" ]; then printf '%s\n' "$obb_t" >"$obb_new/state"; fi) 2>&1) ||
     { obb_why "$obb_e" "$obb_new"; rm -rf "$obb_new"; return 0; }
   # A short write on a full disk is silent in some shells: what is published must be whole.
   obb_e=; read -r obb_e <"$obb_new/owner"

@@ -141,19 +141,19 @@ impl Held {
             Alive::Unknown => "whether it runs cannot be told here",
         };
         match &self.owner {
+            // Somebody's word, and no run.
+            Some(Owner {
+                run,
+                operator,
+                controller,
+                since,
+                message: Some(message),
+                ..
+            }) => format!("it is held by {operator}@{controller} since {since} ({run}): {message}"),
             None => format!("the bundle is held, owner unknown ({alive})"),
             Some(owner) => format!(
-                "the bundle is held by {}@{} since {}: `{}`, run {}, {at} ({alive}){}",
-                owner.operator,
-                owner.controller,
-                owner.since,
-                owner.procedure,
-                owner.run,
-                owner
-                    .message
-                    .as_ref()
-                    .map(|message| format!(": {message}"))
-                    .unwrap_or_default(),
+                "the bundle is held by {}@{} since {}: `{}`, run {}, {at} ({alive})",
+                owner.operator, owner.controller, owner.since, owner.procedure, owner.run,
             ),
         }
     }

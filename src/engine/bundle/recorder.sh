@@ -130,7 +130,8 @@ kept() {
   all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
 "; done <"$nn/state"
   [ "$last" = '#' ] || return 1
-  case $accepted in *" $s "*) ;; *) return 0 ;; esac
+  # Of one that failed, nobody goes on with what it has set.
+  case $accepted in *" $s "*) ;; *) true >"$nn/state"; return 0 ;; esac
   old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
 "; done 2>/dev/null <../state
   [ "$all" = "$old" ] || mv "$nn/state" ../state

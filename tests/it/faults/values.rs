@@ -146,3 +146,25 @@ fn an_array_of_bash_is_there_whole_in_the_next_step_of_bash() {
     );
     project.opsbook(&["run", "p", "here"]).ends(0);
 }
+
+#[test]
+fn f22_a_bundle_may_be_in_a_folder_of_any_name() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+        ```yaml deliver\n- {file: \"a file\"}\n- {tree: \"some stuff\"}\n```\n\n\
+        ```sh step\ncat \"$bundle/a file\" \"$bundle/some stuff/in it\"\nv='x y'; cd \"$bundle/some stuff\"; sleep 1 &\n```\n```text expect\n1\n2\n```\n\n\
+        ```sh step timeout=2s\n[ \"$v\" = 'x y' ]; cat 'in it' >> \"$HOME/ran\"; test -e \"$HOME/go\" || sleep 60\n```\n";
+    let odd = "it's my \"dir\" $HOME é * [x]\\n | %s/bundle";
+    let project = Project::new(page);
+    let node = serde_json::json!({"transport": "local", "bundle_dir": odd});
+    project.nodes(&format!("  here: {node}\n"));
+    project.write("a file", "1\n");
+    project.write("some stuff/in it", "2\n");
+    let said = project.opsbook(&["run", "p", "here"]).ends(124);
+    said.has("/it'\\''s my \"dir\" $HOME")
+        .has("/bundle'; cd \"$bundle\"");
+    assert!(project.home(odd).join("steps/3/script").exists());
+    fs::write(project.home("go"), "").unwrap();
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "2\n2\n");
+    assert!(!project.home(odd).exists());
+}
