@@ -109,7 +109,7 @@ fn f4_a_node_that_lost_power_during_a_step_is_an_error_that_says_so() {
     assert!(project.events().iter().any(|event| rebooted(&event.what)));
     // The operator knows what to do; going on runs the step again.
     fs::write(node.home().join("go"), "").unwrap();
-    project.opsbook(&["resume"]).ends(0);
+    project.opsbook(&["resume", "--yes"]).ends(0);
     assert_eq!(ran(&node), "1\n1\nend\n2\n");
 }
 
