@@ -99,7 +99,7 @@ fn large(root: &Path, server: &Sshd) {
     }
     drop(writer);
     let floor = || assert!(scp(server, &file).status().unwrap().success());
-    compare(3, floor, || opsbook_well(root, &RUN)).found("large");
+    compare(9, floor, || opsbook_well(root, &RUN)).found("large");
 }
 
 fn scp(server: &Sshd, file: &Path) -> Command {
