@@ -130,8 +130,8 @@ impl NodeRun<'_> {
             StepState::Unknown | StepState::Rebooted => true,
             StepState::NotStarted | StepState::Running(_) => false,
         };
-        if let Some(because) = self.against_again(work, &state)
-            && !self.again_after_all(work.step, because).await?
+        if let Some(because) = self.against_again(work, &bundle, &state).await?
+            && !self.again_after_all(work.step, &because).await?
         {
             return Ok(Ended::Seen);
         }
@@ -195,15 +195,37 @@ impl NodeRun<'_> {
     }
 
     /// What speaks against running a step again, where nobody has said that it is to be.
-    fn against_again(&self, work: &Execution<'_>, state: &StepState) -> Option<&'static str> {
-        match state {
-            _ if self.named || !self.rerun => None,
-            StepState::Running(_) => None,
-            StepState::Done(done) => (done.how == How::DiskFull
-                && work.accepted.contains(&done.status))
-            .then_some("has run, and what it printed or set was not kept"),
-            _ => self.doubtful.then_some("may or may not have finished"),
+    async fn against_again(
+        &self,
+        work: &Execution<'_>,
+        bundle: &Bundle,
+        state: &StepState,
+    ) -> Result<Option<String>, Attention> {
+        if self.named || !self.rerun {
+            return Ok(None);
         }
+        let because = match state {
+            StepState::Running(_) => None,
+            StepState::Done(done)
+                if done.how == How::DiskFull && work.accepted.contains(&done.status) =>
+            {
+                Some("has run, and what it printed or set was not kept".to_owned())
+            }
+            StepState::Done(done) if done.left.is_empty() => None,
+            StepState::Done(_) => {
+                let left = bundle.left().await?;
+                let of_it = left
+                    .iter()
+                    .filter_map(|line| line.strip_prefix(&work.label)?.strip_prefix(' '));
+                let of_it: Vec<_> = of_it.collect();
+                let said = || format!("has left behind what still runs: {}", of_it.join(", "));
+                (!of_it.is_empty()).then(said)
+            }
+            _ => self
+                .doubtful
+                .then(|| "may or may not have finished".to_owned()),
+        };
+        Ok(because)
     }
 
     /// Waits for a state while showing output and listening to the operator. `None` where the

@@ -42,9 +42,17 @@ fn f6_what_escaped_from_a_step_that_timed_out_is_named() {
     ));
     let said = project.opsbook(&["run", "p", "here"]).ends(3);
     let left = running(&mark);
-    left.iter().for_each(|pid| sshd::kill(*pid, "KILL"));
+    // Who goes on is told that something of it still runs.
+    let again = project.opsbook(&["resume"]).ends(3);
+    running(&mark)
+        .iter()
+        .for_each(|pid| sshd::kill(*pid, "KILL"));
     assert_eq!(left.len(), 1, "{said:?}");
-    said.has("still running").has(&format!("{} sleep", left[0]));
+    let process = format!("{} sleep", left[0]);
+    said.has("still running").has(&process);
+    again.has(&format!(
+        "it has left behind what still runs: {process}: it is run again"
+    ));
 }
 
 #[test]
