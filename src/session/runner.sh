@@ -194,12 +194,14 @@ ob_run() {
 }
 
 # ob_call ID SECONDS GRACE CODE &
+# It may outlive this shell and the shipper: to open a pipe for writing that nobody reads takes
+# for ever, and what it holds open keeps others waiting.
 ob_call() {
   # Whose folder was removed can tell nothing any more.
   [ -p "$ob_d/f" ] || { kill -s KILL $$; exit; }
   ob_j=$1; echo "$1 $2 $3" >"$ob_d/c$1.j"
-  command exec 3>&- 4>&- 5>&- 6>&- </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e" || { echo "$1 full c" >"$ob_d/f"; exit; }
-  trap - HUP INT PIPE; trap 'ob_s=$?; echo "$ob_j $ob_s c" >"$ob_d/f"; : >"$ob_d/c$ob_j.j"' EXIT; trap 'exit 143' TERM
+  command exec 3>&- 4>&- 5>&- 6>&- 9>&- </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e" || { echo "$1 full c" 1<>"$ob_d/f"; exit; }
+  trap - HUP INT PIPE; trap 'ob_s=$?; echo "$ob_j $ob_s c" 1<>"$ob_d/f"; : >"$ob_d/c$ob_j.j"' EXIT; trap 'exit 143' TERM
   umask "$ob_um"; command eval "$4"
 }
 

@@ -519,15 +519,8 @@ async fn a_worker_that_is_just_starting_ends_with_its_session() {
         return;
     };
     // So slow that the end comes in between.
-    for (program, first) in [
-        ("setsid", ": >\"$HOME/starting\"; sleep 0.5"),
-        ("rm", "sleep 1"),
-    ] {
-        let path = server.dir.path().join("bin").join(program);
-        let text = format!("#!/bin/sh\n{first}\nPATH=${{PATH#*:}} exec {program} \"$@\"\n");
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    }
+    slow(&server, "setsid", ": >\"$HOME/starting\"; sleep 0.5");
+    slow(&server, "rm", "sleep 1");
     let session = bounded(Session::open_over(&server.transport(), &options()))
         .await
         .unwrap();
@@ -539,6 +532,54 @@ async fn a_worker_that_is_just_starting_ends_with_its_session() {
     bounded(session.close()).await;
     until("nothing runs", || !running(&dir)).await;
     until("the directory is gone", || !Path::new(&dir).exists()).await;
+}
+
+#[tokio::test]
+async fn what_is_called_ends_where_nobody_is_left_to_be_told() {
+    let Some(server) = or_skip("ssh", Sshd::start()) else {
+        return;
+    };
+    slow(&server, "rm", "sleep 1");
+    let session = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let hello = session.hello().clone();
+    // Ends after the shipper, and before the directory is gone.
+    let text = format!("sleep 0.5{}", std::process::id());
+    let cut = async {
+        until("it runs", || running(&text)).await;
+        // As if the shell had been killed before it wrote down what it had started.
+        for file in fs::read_dir(&hello.dir).unwrap().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.starts_with('c') && name.ends_with(".p") {
+                fs::remove_file(file.path()).unwrap();
+            }
+        }
+        sshd::kill(hello.pid, "KILL");
+    };
+    let code = format!("{text}; :");
+    let called = session.call(code.as_bytes(), Limits::seconds(20));
+    let (lost, ()) = bounded(async { tokio::join!(called, cut) }).await;
+    assert!(lost.is_err(), "{lost:?}");
+    let home = format!("HOME={}", server.home().display());
+    let of_it = |pid: &u32| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ
+            .split(|byte| *byte == 0)
+            .any(|one| one == home.as_bytes())
+    };
+    until("nothing of it is left", || {
+        sshd::processes().filter(of_it).count() == 0
+    })
+    .await;
+}
+
+/// Puts a program before the node's own that does something first.
+fn slow(server: &Sshd, program: &str, first: &str) {
+    let path = server.dir.path().join("bin").join(program);
+    let text = format!("#!/bin/sh\n{first}\nPATH=${{PATH#*:}} exec {program} \"$@\"\n");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
 #[tokio::test]
