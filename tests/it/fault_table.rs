@@ -61,6 +61,7 @@ const TABLE: [Fault; 29] = [
         promise: "noticed, and taken up again; else the outcome is unknown, and the step is never repeated unasked",
         tiers: "T1, T2: the network cut, lossy, frozen",
         tests: &[
+            "f3_a_bundle_half_removed_by_a_killed_shell_is_removed_by_who_goes_on",
             "f3_a_cut_that_heals_is_reattached_and_nothing_runs_twice",
             "f3_a_cut_for_ever_is_an_unknown_outcome_that_resume_finds_out",
             "f3_frozen_for_a_while_and_lossy_a_node_is_only_slow",

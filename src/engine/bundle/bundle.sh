@@ -109,7 +109,7 @@ obb_blocked() {
 # obb_reopen DIR RUN TOKEN OLDTOKEN: OPENED | GONE | HELD … (another run, or its controller lives)
 obb_reopen() {
   obb_dir=$1 obb_token=$3 obb_run=$2
-  if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then echo GONE; return 0; fi
+  if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then obb_tidy; echo GONE; return 0; fi
   obb_ours "${obb_dir%/*}" || return 0
   obb_ours "$obb_dir" || return 0
   case $(cat "$obb_dir/owner" 2>/dev/null) in
@@ -333,6 +333,15 @@ obb_whose() {
   return 1
 }
 
+# Bundles half made by a controller, or half removed by a shell, that died over them; the living
+# hold theirs.
+obb_tidy() {
+  command -v flock >/dev/null 2>&1 || return 0
+  for obb_f in "${obb_dir%/*}"/.new.* "${obb_dir%/*}"/.old.*; do
+    if [ -d "$obb_f" ] && ! obb_held "$obb_f"; then rm -rf "$obb_f"; fi
+  done
+}
+
 # What is kept of a run: scripts, output, statuses; no values, no state, no delivered files.
 # obb_archive RUN NEWEST
 obb_archive() {
@@ -350,12 +359,7 @@ obb_archive() {
   obb_k=$(($#-obb_k)) obb_n=0
   for obb_f do shift; obb_n=$((obb_n+1)); [ $obb_n -gt $obb_k ] || set -- "$@" "$obb_f"; done
   rm -rf "$obb_old" "$@" 2>/dev/null || :
-  # Half-made bundles of controllers that died over them; the living hold theirs.
-  if command -v flock >/dev/null 2>&1; then
-    for obb_f in "${obb_dir%/*}"/.new.*; do
-      if [ -d "$obb_f" ] && ! obb_held "$obb_f"; then rm -rf "$obb_f"; fi
-    done
-  fi
+  obb_tidy
 }
 
 # obb_remain: what runs of the run, while it is open.

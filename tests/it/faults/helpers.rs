@@ -2,6 +2,7 @@
 //! turn, while a step runs and between two. F3 and F6.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -199,4 +200,32 @@ fn f12_a_step_whose_record_was_deleted_is_not_run_again() {
     assert!(begin.elapsed() < SOON, "{:?}", begin.elapsed());
     assert!(project.ended(1).outcome_unknown);
     until("it ends by itself", || project.text("ran") == "1\nend\n");
+}
+
+#[test]
+fn f3_a_bundle_half_removed_by_a_killed_shell_is_removed_by_who_goes_on() {
+    let Some(server) = or_skip("T1", Sshd::start()) else {
+        return;
+    };
+    let project = Project::new(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\necho 1 >> \"$HOME/ran\"\nv=5\n```\n",
+    );
+    project.node("far", &server.ssh(), "");
+    // Kills the shell that is about to remove what was the bundle, once.
+    let rm = server.dir.path().join("bin/rm");
+    let text = "#!/bin/sh\ncase \"$*\" in *.old.*)\n  if [ ! -e \"$HOME/once\" ]; then : >\"$HOME/once\"; kill -9 $PPID; exit; fi ;;\nesac\nPATH=${PATH#*:} exec rm \"$@\"\n";
+    fs::write(&rm, text).unwrap();
+    fs::set_permissions(&rm, fs::Permissions::from_mode(0o755)).unwrap();
+    let half = || {
+        let all = fs::read_dir(server.home().join(".opsbook"))
+            .unwrap()
+            .flatten();
+        let names = all.map(|file| file.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.starts_with(".old.")).count()
+    };
+    project.opsbook(&["run", "p", "far"]).ends(3);
+    assert_eq!(half(), 1);
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(half(), 0);
+    assert_eq!(ran(&server.home()), "1\n");
 }
