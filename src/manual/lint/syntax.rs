@@ -99,12 +99,31 @@ fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
 }
 
 fn read(text: &str, sh: bool) -> Result<Program, ParseError> {
+    let shorter = with_short_descriptors(text);
+    let text = shorter.as_deref().unwrap_or(text);
     let options = ParserOptions {
         posix_mode: sh,
         sh_mode: sh,
         ..ParserOptions::default()
     };
     Parser::new(text.as_bytes(), &options).parse_program()
+}
+
+/// The parser panics at the number of a descriptor that is no `i32`. Of a number before `<` or
+/// `>` the last digit alone says the same about the syntax; nothing moves.
+fn with_short_descriptors(text: &str) -> Option<String> {
+    const MOST: usize = 9;
+    let bytes = text.as_bytes();
+    let mut shorter: Option<String> = None;
+    for at in memchr::memchr2_iter(b'<', b'>', bytes) {
+        let digits = bytes[..at].iter().rev();
+        let count = digits.take_while(|byte| byte.is_ascii_digit()).count();
+        if count > MOST {
+            let text = shorter.get_or_insert_with(|| text.to_owned());
+            text.replace_range(at - count..at - 1, &" ".repeat(count - 1));
+        }
+    }
+    shorter
 }
 
 /// How deeply compound commands stand within each other, at most.

@@ -138,3 +138,17 @@ fn what_old_pages_hold_is_an_error_where_it_is_one() {
         assert_eq!(of_step(block), found, "{block}");
     }
 }
+
+#[test]
+fn a_number_too_large_for_a_descriptor_stops_no_parser() {
+    let number = "9".repeat(20);
+    for script in [
+        format!("x {number}>f 2>&1"),
+        format!("{number}<f x"),
+        format!("echo '{number}>'"),
+    ] {
+        assert_eq!(of_step(&format!("```sh step\n{script}\n```\n")), "");
+    }
+    let broken = of_step(&format!("```sh step\nx {number}>f | | y\n```\n"));
+    assert!(broken.starts_with("7:28 shell-syntax: "), "{broken}");
+}
