@@ -8,10 +8,10 @@ use crate::engine::node::{Halt, NodeRun};
 use crate::engine::step::Worked;
 use crate::event::{Status, What};
 use crate::manual::{Delivery, DeliveryFrom, On};
-use crate::nodes::{Text, secret};
+use crate::nodes::Text;
 use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
 use crate::session::{Cancel, Content, DeliverError, Delivered, Limits, quote};
-use crate::template::{Template, Values, render};
+use crate::template::{Template, render};
 
 /// Texts that are rendered already, by step and name in the bundle.
 #[derive(Debug, Default)]
@@ -70,12 +70,7 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
         DeliveryFrom::Inline(body) => Template::Inline(body),
         DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => return Ok(None),
     };
-    let mut values = Values::default();
-    for (name, evaluated) in run.plan.node.values.iter().chain(&run.plan.node.leaves) {
-        if secret::reference(&evaluated.value).is_none() {
-            values.yaml(name, &evaluated.value);
-        }
-    }
+    let mut values = run.plan.node.template_values();
     let captured = run
         .plan
         .steps

@@ -333,7 +333,8 @@ impl Node {
     }
 
     /// The values of templates: all that scripts know, and maps and lists as they are.
-    /// Secrets are not among them; whoever renders puts those in that are asked for.
+    /// Secrets are not among them, and not in maps either; whoever renders puts those in that
+    /// are asked for by their flat names.
     #[must_use]
     pub fn template_values(&self) -> template::Values {
         let mut values = template::Values::default();
@@ -342,8 +343,10 @@ impl Node {
             .iter()
             .filter(|(name, _)| is_variable_name(name));
         for (name, evaluated) in leaves.chain(&self.values) {
-            if evaluated.undefined.is_none() && !holds_secret(&evaluated.value) {
-                values.yaml(name.as_str(), &evaluated.value);
+            if evaluated.undefined.is_none()
+                && let Some(value) = without_secrets(&evaluated.value)
+            {
+                values.yaml(name.as_str(), &value);
             }
         }
         values
@@ -372,11 +375,28 @@ fn text(value: &Yaml) -> Option<Text> {
     }
 }
 
-fn holds_secret(value: &Yaml) -> bool {
-    secret::reference(value).is_some()
-        || value
-            .as_map()
-            .is_some_and(|map| map.values().any(|entry| holds_secret(&entry.value)))
+/// A map without those of its values that are secrets; nothing of a secret, or of a list with
+/// one, which would have other items in other places.
+fn without_secrets(value: &Yaml) -> Option<Yaml> {
+    if secret::reference(value).is_some() {
+        return None;
+    }
+    let rest = match &value.value {
+        Value::Map(map) => {
+            let kept = map.iter().filter_map(|(key, entry)| {
+                let value = without_secrets(&entry.value)?;
+                let key_at = entry.key.clone();
+                Some((key.clone(), Entry { key: key_at, value }))
+            });
+            Value::Map(kept.collect())
+        }
+        Value::Seq(items) => Value::Seq(items.iter().map(without_secrets).collect::<Option<_>>()?),
+        other => other.clone(),
+    };
+    Some(Yaml {
+        span: value.span.clone(),
+        value: rest,
+    })
 }
 
 /// A list or map has no one text that a script could be given.

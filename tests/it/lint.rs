@@ -229,3 +229,22 @@ fn each_mistake_is_told_once_and_where_it_is() {
         assert_eq!(placed(&project), message, "{page}");
     }
 }
+
+#[test]
+fn what_lint_says_of_a_template_is_what_a_run_says() {
+    let project = project(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n```yaml deliver\n- {template: mixed.conf, as: c}\n```\n",
+    );
+    project.nodes("  here: {transport: local, tls: {names: [a, b], key: {secret: {file: pw}}}}\n");
+    project.write("pw", "hunter22\n");
+    project.write("templates/mixed.conf", "{{ tls.names[1] }} {{ tls_key }}\n");
+    assert_eq!(found(&project), "");
+    project
+        .opsbook(&["run", "p", "here", "--stop-after", "1"])
+        .ends(0);
+    // A secret has a flat name, and is nowhere else: a reference to it is no text for a file.
+    project.write("templates/mixed.conf", "{{ tls.key }}\n");
+    let message = "`tls.key` is not defined";
+    assert!(found(&project).contains(message), "{}", found(&project));
+    project.opsbook(&["run", "p", "here"]).ends(3).has(message);
+}
