@@ -89,7 +89,6 @@ impl Context {
         pages.map(|page| &self.manual.pages[page]).collect()
     }
 
-    /// What keeps a run from its start.
     /// In the order of the book, without what shows only beside the nodes.
     fn of_the_pages(&self) -> Vec<Problem> {
         let mut problems = self.problems.clone();
