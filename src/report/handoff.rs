@@ -112,7 +112,7 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
                 writeln!(
                     out,
                     "          it runs {} again, unless the node knows by now how it ended;\n          \
-                     with `--step` it asks first: `b` where you have seen that it is done",
+                     on a terminal it asks first: `d` where you have seen that it is done",
                     step.label()
                 )?;
             }
