@@ -8,10 +8,10 @@
 # few quick jobs do not need, more workers and the watchdog, is not started for them.
 #
 # Descriptors: 3 one newline per queued job, 4 the queue, 5 the turn (one newline: who
-# holds it may take a job or kill a worker), 6 ended jobs: this shell alone holds it open to
-# write, so that its end is the shipper's: with exec, as some shells keep what is closed for a
-# function only. 7 to 9 belong to whoever uses the session; workers
-# do not inherit them.
+# holds it may take a job or kill a worker), 6 ended jobs. This shell alone holds 6 open to
+# write, so that the shipper sees its end when this shell ends; it is closed with exec, as some
+# shells keep open what is closed for a function only. 7 to 9 belong to whoever uses the
+# session; workers do not inherit them.
 ob_n=@NONCE@
 exec 2>/dev/null
 PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH
