@@ -25,9 +25,34 @@ enum Atom<'a> {
     Group(&'a str),
 }
 
+/// Why a selector selects nothing. Each part of it is as it was written.
+enum Refusal<'a> {
+    Empty,
+    EmptyName { selector: &'a str },
+    Letter { wrong: &'a str, selector: &'a str },
+    OnlyExcludes { selector: &'a str },
+    ItemOnlyExcludes { item: &'a str },
+    UnknownNode(&'a str),
+    UnknownGroup(&'a str),
+    SelectsNothing { written: &'a str },
+}
+
 impl Nodes {
     /// The selected nodes in the order of their definition.
     pub fn select(&self, selector: &str) -> Result<Vec<&str>, Problem> {
+        self.selected(selector)
+            .map_err(|refusal| self.problem(&refusal))
+    }
+
+    /// The same for a selector in a contract: the problem points at what is wrong in it.
+    pub fn select_at(&self, selector: &Spanned<String>) -> Result<Vec<&str>, Problem> {
+        self.selected(&selector.value).map_err(|refusal| Problem {
+            span: Some(selector.span.narrowed(refusal.part())),
+            ..self.problem(&refusal)
+        })
+    }
+
+    fn selected<'a>(&self, selector: &'a str) -> Result<Vec<&str>, Refusal<'a>> {
         let items = parse(selector)?;
         for atom in items
             .iter()
@@ -40,16 +65,13 @@ impl Nodes {
         let (exclusions, inclusions): (Vec<_>, Vec<_>) =
             items.iter().partition(|item| item.excludes());
         if inclusions.is_empty() {
-            return Err(Problem::bare(
-                "only-exclusions",
-                format!("selector `{selector}` only excludes"),
-            )
-            .hint(format!("say what to exclude from: `*,{selector}`")));
+            return Err(Refusal::OnlyExcludes { selector });
         }
         for item in inclusions {
             let matched = self.matching(item);
             if !matched.contains(&true) {
-                return Err(nothing(item.written));
+                let written = item.written;
+                return Err(Refusal::SelectsNothing { written });
             }
             for (chosen, matched) in chosen.iter_mut().zip(matched) {
                 *chosen |= matched;
@@ -62,7 +84,7 @@ impl Nodes {
             }
         }
         if !chosen.contains(&true) {
-            return Err(nothing(selector));
+            return Err(Refusal::SelectsNothing { written: selector });
         }
         Ok(self
             .names()
@@ -71,38 +93,14 @@ impl Nodes {
             .collect())
     }
 
-    /// The same for a selector in a contract: the problem points at what is wrong in it.
-    pub fn select_at(&self, selector: &Spanned<String>) -> Result<Vec<&str>, Problem> {
-        self.select(&selector.value).map_err(|mut problem| {
-            let named = problem.message.split('`').nth(1).unwrap_or_default();
-            problem.span = Some(match named {
-                "" => selector.span.clone(),
-                named => selector.span.narrowed(named),
-            });
-            problem
-        })
-    }
-
     /// A name without `*` or `?` must exist, wherever it stands.
-    fn check(&self, atom: &Atom<'_>) -> Result<(), Problem> {
-        match atom {
-            Atom::Node(name) if !is_pattern(name) && !self.members.contains_key(*name) => {
-                let problem = self.unknown_node(name);
-                if self.groups.contains_key(*name) {
-                    return Err(problem.hint(format!("`{name}` is a group: `@{name}`")));
-                }
-                Err(problem)
+    fn check<'a>(&self, atom: &Atom<'a>) -> Result<(), Refusal<'a>> {
+        match *atom {
+            Atom::Node(name) if !is_pattern(name) && !self.members.contains_key(name) => {
+                Err(Refusal::UnknownNode(name))
             }
-            Atom::Group(name) if !is_pattern(name) && !self.groups.contains_key(*name) => {
-                let message = format!("unknown group `{name}`");
-                let problem = Problem::bare("unknown-group", message);
-                Err(match crate::source::nearest(name, self.group_names()) {
-                    Some(near) => problem.hint(format!("did you mean `@{near}`?")),
-                    None if self.members.contains_key(*name) => {
-                        problem.hint(format!("`{name}` is a node, and selected without `@`"))
-                    }
-                    None => problem,
-                })
+            Atom::Group(name) if !is_pattern(name) && !self.groups.contains_key(name) => {
+                Err(Refusal::UnknownGroup(name))
             }
             _ => Ok(()),
         }
@@ -154,6 +152,56 @@ impl Nodes {
             found.extend(more);
         }
     }
+
+    fn problem(&self, refusal: &Refusal<'_>) -> Problem {
+        let (code, message) = match refusal {
+            Refusal::UnknownNode(name) => return self.no_such_node(name),
+            Refusal::UnknownGroup(name) => return self.no_such_group(name),
+            Refusal::Empty => ("empty-selector", "an empty selector".to_owned()),
+            Refusal::EmptyName { selector } => (
+                "empty-selector",
+                format!("an empty name in selector `{selector}`"),
+            ),
+            Refusal::Letter { wrong, selector } => (
+                "bad-selector",
+                format!("`{wrong}` in selector `{selector}`"),
+            ),
+            Refusal::OnlyExcludes { selector } => (
+                "only-exclusions",
+                format!("selector `{selector}` only excludes"),
+            ),
+            Refusal::ItemOnlyExcludes { item } => {
+                ("only-exclusions", format!("`{item}` only excludes"))
+            }
+            Refusal::SelectsNothing { written } => (
+                "nothing-selected",
+                format!("selector `{written}` selects no node"),
+            ),
+        };
+        Problem {
+            hint: refusal.hint(),
+            ..Problem::bare(code, message)
+        }
+    }
+
+    fn no_such_node(&self, name: &str) -> Problem {
+        let problem = self.unknown_node(name);
+        if self.groups.contains_key(name) {
+            return problem.hint(format!("`{name}` is a group: `@{name}`"));
+        }
+        problem
+    }
+
+    fn no_such_group(&self, name: &str) -> Problem {
+        let problem = Problem::bare("unknown-group", format!("unknown group `{name}`"));
+        match crate::source::nearest(name, self.group_names()) {
+            Some(near) => problem.hint(format!("did you mean `@{near}`?")),
+            None if self.members.contains_key(name) => {
+                problem.hint(format!("`{name}` is a node, and selected without `@`"))
+            }
+            None => problem,
+        }
+    }
 }
 
 impl Item<'_> {
@@ -162,9 +210,41 @@ impl Item<'_> {
     }
 }
 
-fn parse(selector: &str) -> Result<Vec<Item<'_>>, Problem> {
+impl<'a> Refusal<'a> {
+    /// What is wrong in the selector; empty where that is all of it.
+    fn part(&self) -> &'a str {
+        match *self {
+            Refusal::Empty => "",
+            Refusal::EmptyName { selector } | Refusal::OnlyExcludes { selector } => selector,
+            Refusal::Letter { wrong: part, .. }
+            | Refusal::ItemOnlyExcludes { item: part }
+            | Refusal::UnknownNode(part)
+            | Refusal::UnknownGroup(part)
+            | Refusal::SelectsNothing { written: part } => part,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Refusal::Empty => Some("all nodes are `*`".to_owned()),
+            Refusal::Letter { .. } => Some(
+                "a selector is `web1`, `web*`, `@web`, `@web&@staging` or `!web3`, joined by commas"
+                    .to_owned(),
+            ),
+            Refusal::OnlyExcludes { selector } => {
+                Some(format!("say what to exclude from: `*,{selector}`"))
+            }
+            Refusal::ItemOnlyExcludes { .. } => {
+                Some("separate exclusions by commas: `*,!web1,!web2`".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn parse(selector: &str) -> Result<Vec<Item<'_>>, Refusal<'_>> {
     if selector.trim().is_empty() {
-        return Err(Problem::bare("empty-selector", "an empty selector").hint("all nodes are `*`"));
+        return Err(Refusal::Empty);
     }
     selector
         .split(',')
@@ -172,8 +252,8 @@ fn parse(selector: &str) -> Result<Vec<Item<'_>>, Problem> {
         .collect()
 }
 
-fn item<'a>(selector: &str, written: &'a str) -> Result<Item<'a>, Problem> {
-    let factors: Result<Vec<Factor<'a>>, Problem> = written
+fn item<'a>(selector: &'a str, written: &'a str) -> Result<Item<'a>, Refusal<'a>> {
+    let factors: Result<Vec<Factor<'a>>, Refusal<'a>> = written
         .split('&')
         .map(|text| factor(selector, text.trim()))
         .collect();
@@ -182,14 +262,12 @@ fn item<'a>(selector: &str, written: &'a str) -> Result<Item<'a>, Problem> {
         factors: factors?,
     };
     if item.factors.len() > 1 && item.excludes() {
-        let message = format!("`{written}` only excludes");
-        return Err(Problem::bare("only-exclusions", message)
-            .hint("separate exclusions by commas: `*,!web1,!web2`"));
+        return Err(Refusal::ItemOnlyExcludes { item: written });
     }
     Ok(item)
 }
 
-fn factor<'a>(selector: &str, text: &'a str) -> Result<Factor<'a>, Problem> {
+fn factor<'a>(selector: &'a str, text: &'a str) -> Result<Factor<'a>, Refusal<'a>> {
     let (negated, rest) = match text.strip_prefix('!') {
         Some(rest) => (true, rest.trim_start()),
         None => (false, text),
@@ -199,17 +277,11 @@ fn factor<'a>(selector: &str, text: &'a str) -> Result<Factor<'a>, Problem> {
         None => (false, rest),
     };
     if name.is_empty() {
-        let message = format!("an empty name in selector `{selector}`");
-        return Err(Problem::bare("empty-selector", message));
+        return Err(Refusal::EmptyName { selector });
     }
-    if let Some(wrong) = name
-        .chars()
-        .find(|c| !(c.is_ascii_alphanumeric() || "._-*?".contains(*c)))
-    {
-        let message = format!("`{wrong}` in selector `{selector}`");
-        return Err(Problem::bare("bad-selector", message).hint(
-            "a selector is `web1`, `web*`, `@web`, `@web&@staging` or `!web3`, joined by commas",
-        ));
+    let of_a_name = |c: char| c.is_ascii_alphanumeric() || "._-*?".contains(c);
+    if let Some(wrong) = name.matches(|c| !of_a_name(c)).next() {
+        return Err(Refusal::Letter { wrong, selector });
     }
     let atom = if group {
         Atom::Group(name)
@@ -217,11 +289,4 @@ fn factor<'a>(selector: &str, text: &'a str) -> Result<Factor<'a>, Problem> {
         Atom::Node(name)
     };
     Ok(Factor { negated, atom })
-}
-
-fn nothing(written: &str) -> Problem {
-    Problem::bare(
-        "nothing-selected",
-        format!("selector `{written}` selects no node"),
-    )
 }

@@ -1,7 +1,8 @@
 //! What nodes.yaml means, and every refusal as it is drawn.
 
 use super::*;
-use crate::source::Source;
+use crate::manual::Spanned;
+use crate::source::{Source, Span};
 
 const EXAMPLE: &str = "\
 opsbook: 1
@@ -170,6 +171,32 @@ fn selectors() {
     ] {
         let problem = nodes.select(selector).unwrap_err();
         assert_eq!(problem.to_string(), expected, "{selector}");
+    }
+}
+
+#[test]
+fn a_selector_in_a_contract_is_pointed_at_where_it_is_wrong() {
+    let nodes = example();
+    for (written, expected) in [
+        ("\"\"", "\"\""),
+        ("here,,box", "here,,box"),
+        ("here,web[1]", "here,web[1]"),
+        ("here,%", "%"),
+        ("here, a`", "here, a`"),
+        ("here,web10", "web10"),
+        ("web1,@web&@nope", "nope"),
+        ("here,db*", "db*"),
+        ("web1,!@prod", "web1,!@prod"),
+        ("*,!web1&!here", "!web1&!here"),
+        ("!box", "!box"),
+    ] {
+        let source = Source::new("a.md", format!("nodes: {written}"));
+        let selector = Spanned {
+            value: written.trim_matches('"').to_owned(),
+            span: Span::new(&source, 7..7 + written.len()),
+        };
+        let problem = nodes.select_at(&selector).unwrap_err();
+        assert_eq!(problem.span.unwrap().text(), expected, "{written}");
     }
 }
 
