@@ -1,0 +1,148 @@
+//! Text put together from ranges of sources, in which every byte still knows its place.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::{Source, Span};
+
+/// Text gathered from one or more sources, each byte of which still knows its place: the
+/// content of a fence in a list, or a page with its includes put in.
+#[derive(Clone, Debug, Default)]
+pub struct Passage {
+    pub text: String,
+    /// Sorted by `at`; each holds until the next one.
+    segments: Vec<Segment>,
+}
+
+#[derive(Clone, Debug)]
+struct Segment {
+    at: u32,
+    source: Arc<Source>,
+    offset: u32,
+}
+
+impl Passage {
+    /// All of a source.
+    #[must_use]
+    pub fn whole(source: &Arc<Source>) -> Passage {
+        let mut passage = Passage::default();
+        passage.push(&source.text, source, 0);
+        passage
+    }
+
+    /// Appends `text`, which stands at `offset` of `source`. The texts may differ (a tab
+    /// made into spaces): only the start is then exact.
+    pub fn push(&mut self, text: &str, source: &Arc<Source>, offset: usize) {
+        if text.is_empty() && !self.segments.is_empty() {
+            return;
+        }
+        let at = super::offset(self.text.len());
+        let offset = super::offset(offset);
+        let continues = self.segments.last().is_some_and(|last| {
+            Arc::ptr_eq(&last.source, source) && last.offset + (at - last.at) == offset
+        });
+        if !continues {
+            if self.segments.is_empty() {
+                // Most passages have no second one.
+                self.segments.reserve_exact(1);
+            }
+            self.segments.push(Segment {
+                at,
+                source: Arc::clone(source),
+                offset,
+            });
+        }
+        self.text.push_str(text);
+    }
+
+    /// Whether anything, also empty text, was ever put in: then [`Passage::span`] works.
+    #[must_use]
+    pub fn has_place(&self) -> bool {
+        !self.segments.is_empty()
+    }
+
+    /// Appends a range of another passage, places kept.
+    pub fn push_from(&mut self, other: &Passage, range: Range<usize>) {
+        let mut from = range.start;
+        while from < range.end {
+            let index = other.segment(from);
+            let segment = &other.segments[index];
+            let until = other
+                .segments
+                .get(index + 1)
+                .map_or(usize::MAX, |next| next.at as usize);
+            let to = until.min(range.end);
+            let offset = segment.offset as usize + (from - segment.at as usize);
+            self.push(&other.text[from..to], &segment.source, offset);
+            from = to;
+        }
+    }
+
+    /// A range of this passage as a passage of its own.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Passage {
+        let mut slice = Passage::default();
+        slice.push_from(self, range.clone());
+        if !slice.has_place() && self.has_place() {
+            let here = self.span(range.start..range.start);
+            slice.push("", &here.source, here.start as usize);
+        }
+        slice
+    }
+
+    /// Where a range of this text stands in the file that the author edits. A range over
+    /// several sources ends with the source in which it starts.
+    ///
+    /// # Panics
+    /// Where nothing was ever pushed: an empty passage has no place.
+    #[must_use]
+    pub fn span(&self, range: Range<usize>) -> Span {
+        let place = |at: usize| {
+            let segment = &self.segments[self.segment(at)];
+            (
+                &segment.source,
+                segment.offset as usize + (at - segment.at as usize),
+            )
+        };
+        let (source, start) = place(range.start);
+        let end = if range.end > range.start {
+            let (last, end) = place(range.end - 1);
+            if Arc::ptr_eq(last, source) {
+                end + 1
+            } else {
+                start + 1
+            }
+        } else {
+            start
+        };
+        let length = source.text.len();
+        Span::new(source, start.min(length)..end.max(start).min(length))
+    }
+
+    fn segment(&self, at: usize) -> usize {
+        self.segments
+            .partition_point(|segment| segment.at as usize <= at)
+            .saturating_sub(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passage_keeps_the_places_of_its_sources() {
+        let a = Source::new("a", "0123456789");
+        let b = Source::new("b", "abcdef");
+        let mut page = Passage::default();
+        page.push("234", &a, 2);
+        page.push("bcd", &b, 1);
+        page.push("89", &a, 8);
+        let block = page.slice(2..7);
+        assert_eq!(block.text, "4bcd8");
+        assert_eq!(format!("{:?}", block.span(0..1)), "a:1:5+1");
+        assert_eq!(format!("{:?}", block.span(1..4)), "b:1:2+3");
+        assert_eq!(format!("{:?}", block.span(4..5)), "a:1:9+1");
+        assert_eq!(format!("{:?}", block.span(5..5)), "a:1:10+0");
+    }
+}

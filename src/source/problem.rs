@@ -1,0 +1,187 @@
+//! A problem and its one drawing: the place, the message, the excerpt and at most one hint.
+
+use std::fmt;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::shown::{harmless, visible};
+use super::{Position, Span, nearest};
+
+/// How bad a problem is. Errors stop every command that would touch a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Warning,
+    Error,
+}
+
+/// Something wrong in a text, with its place. Displays as the place, the message, the
+/// excerpt and at most one hint; every drawing of an excerpt in opsbook is this one.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    pub severity: Severity,
+    /// A stable name in kebab-case for machines and for the reference: `unknown-role`.
+    pub code: &'static str,
+    pub message: String,
+    pub span: Option<Span>,
+    /// Second places that explain the first: `first defined here`.
+    pub notes: Vec<(Span, String)>,
+    pub hint: Option<String>,
+}
+
+impl Problem {
+    #[must_use]
+    pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Problem {
+        Problem {
+            span: Some(span),
+            ..Problem::bare(code, message)
+        }
+    }
+
+    #[must_use]
+    pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Problem {
+        Problem {
+            severity: Severity::Warning,
+            ..Problem::error(code, span, message)
+        }
+    }
+
+    /// An error about something that has no text: a file that is not there.
+    #[must_use]
+    pub fn bare(code: &'static str, message: impl Into<String>) -> Problem {
+        Problem {
+            severity: Severity::Error,
+            code,
+            message: message.into(),
+            span: None,
+            notes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Problem {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds `did you mean …?` where one of the known names is near.
+    #[must_use]
+    pub fn did_you_mean<'a>(
+        self,
+        written: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Problem {
+        match nearest(written, known) {
+            Some(name) => self.hint(format!("did you mean `{name}`?")),
+            None => self,
+        }
+    }
+
+    #[must_use]
+    pub fn note(mut self, span: Span, text: impl Into<String>) -> Problem {
+        self.notes.push((span, text.into()));
+        self
+    }
+
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Warning => "warning",
+            Severity::Error => "error",
+        };
+        let message = harmless(&self.message);
+        match &self.span {
+            None => write!(f, "{severity}: {message}")?,
+            Some(span) => {
+                let Position { line, column } = span.position();
+                write!(
+                    f,
+                    "{}:{line}:{column}: {severity}: {message}",
+                    span.path().display()
+                )?;
+                excerpt(f, span)?;
+            }
+        }
+        for (span, text) in &self.notes {
+            let Position { line, column } = span.position();
+            write!(f, "\n{}:{line}:{column}: {text}", span.path().display())?;
+            excerpt(f, span)?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\n\nhint: {}", harmless(hint)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The line of a span with carets under it, tabs as one space, long lines cut around it.
+fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
+    const WIDTH: usize = 120;
+    let position = span.position();
+    let line = span.source.line(position.line);
+    let from: usize = line
+        .chars()
+        .take(position.column as usize - 1)
+        .map(char::len_utf8)
+        .sum();
+    let length = (span.end - span.start) as usize;
+    let until = line.floor_char_boundary((from + length).min(line.len()));
+    let skip = if from > WIDTH {
+        line.floor_char_boundary(from - WIDTH / 4)
+    } else {
+        0
+    };
+    let end = line.floor_char_boundary((skip + WIDTH * 2).min(line.len()));
+    let shown = visible(&line[skip..end]);
+    let margin = visible(&line[skip..from]).width();
+    let carets = visible(&line[from.min(end)..until.clamp(from.min(end), end)])
+        .width()
+        .max(1);
+    let number = position.line.to_string();
+    let blank = " ".repeat(number.len());
+    write!(
+        f,
+        "\n{blank} |\n{number} | {shown}\n{blank} | {}{}",
+        " ".repeat(margin),
+        "^".repeat(carets)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Source;
+
+    #[test]
+    fn a_problem_is_drawn_with_its_place_excerpt_and_hint() {
+        let source = Source::new("manual/a.md", "one\n```sh stpe id=x\n");
+        let problem = Problem::error(
+            "unknown-role",
+            Span::new(&source, 10..14),
+            "unknown role `stpe`",
+        )
+        .did_you_mean("stpe", ["check", "step"]);
+        assert_eq!(
+            problem.to_string(),
+            "manual/a.md:2:7: error: unknown role `stpe`\n  |\n2 | ```sh stpe id=x\n  |       ^^^^\n\nhint: did you mean `step`?"
+        );
+    }
+
+    #[test]
+    fn wide_and_hidden_characters_keep_the_carets_in_place() {
+        let source = Source::new("a.md", "\t日本 x\u{202e}y");
+        let at = source.text.find('x').unwrap();
+        let problem = Problem::warning("w", Span::new(&source, at..at + 1), "m");
+        assert_eq!(
+            problem.to_string(),
+            "a.md:1:5: warning: m\n  |\n1 |  日本 x\u{fffd}y\n  |       ^"
+        );
+    }
+}
