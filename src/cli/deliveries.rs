@@ -86,9 +86,9 @@ impl<'a> Deliveries<'a> {
 }
 
 /// What is not defined may be so on another node.
-fn on(mut problem: Problem, node: &str) -> Problem {
+fn on(problem: Problem, node: &str) -> Problem {
     if problem.code == template::UNDEFINED {
-        problem.message = format!("{} for node `{node}`", problem.message);
+        return problem.for_node(node);
     }
     problem
 }

@@ -137,7 +137,7 @@ fn json(problem: &Problem) -> serde_json::Value {
     serde_json::json!({
         "severity": problem.severity,
         "code": problem.code,
-        "message": problem.message,
+        "message": problem.sentence(),
         "file": place.as_ref().map(|(span, _)| span.path()),
         "line": place.as_ref().map(|(_, position)| position.line),
         "column": place.as_ref().map(|(_, position)| position.column),

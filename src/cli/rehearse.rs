@@ -14,6 +14,7 @@ use crate::event::{Event, Evidence, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
 use crate::plan::{self, Plan, Request};
 use crate::report::tested::Outcome;
+use crate::source::Problem;
 use crate::suite::{Access, Rehearse, Test, Work};
 
 /// A procedure on one node, ready to be run.
@@ -76,10 +77,7 @@ fn ready(
         &request,
     );
     let plan = plan.map_err(|problems| {
-        let messages: Vec<&str> = problems
-            .iter()
-            .map(|problem| problem.message.as_str())
-            .collect();
+        let messages: Vec<String> = problems.iter().map(Problem::sentence).collect();
         format!("it cannot be planned: {}", messages.join("; "))
     })?;
     let (operator, controller) = (operator_name(), controller_name());

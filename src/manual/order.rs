@@ -28,7 +28,7 @@ pub fn sort(manual: &Manual, problems: &mut Vec<Problem>) {
     keyed.sort_by(|(a, one), (b, other)| {
         a.cmp(b)
             .then_with(|| path(one).cmp(&path(other)))
-            .then_with(|| one.message.cmp(&other.message))
+            .then_with(|| one.sentence().cmp(&other.sentence()))
     });
     problems.extend(keyed.into_iter().map(|(_, problem)| problem));
 }

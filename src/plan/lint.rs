@@ -2,12 +2,12 @@
 //! be run, as far as that can be known without arguments.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use crate::manual::{Manual, Procedure};
 use crate::nodes::{Node, Nodes};
 use crate::plan::procedure::node_plan;
-use crate::plan::script::NOT_DEFINED;
 use crate::plan::{NodePlan, cases};
 use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
@@ -52,46 +52,21 @@ pub fn lint(
 #[must_use]
 pub fn joined(problems: Vec<Problem>) -> Vec<Problem> {
     let mut kept: Vec<Problem> = Vec::with_capacity(problems.len());
-    let mut known: HashMap<String, (usize, Vec<String>)> = HashMap::new();
+    let mut known: HashMap<String, usize> = HashMap::new();
     for problem in problems {
-        let Some((name, node)) = problem.message.split_once(NOT_DEFINED) else {
+        if problem.only_for.is_none() {
             kept.push(problem);
             continue;
-        };
-        let key = format!("{:?} {name}", problem.span);
-        let (_, nodes) = known.entry(key).or_insert_with(|| (kept.len(), Vec::new()));
-        let node = node.trim_end_matches('`').to_owned();
-        if nodes.is_empty() {
-            nodes.push(node);
-            kept.push(problem);
-        } else if !nodes.contains(&node) {
-            nodes.push(node);
         }
-    }
-    for (at, nodes) in known.into_values().filter(|(_, nodes)| nodes.len() > 1) {
-        let message = &mut kept[at].message;
-        if let Some((name, _)) = message.split_once(NOT_DEFINED) {
-            *message = format!("{name} is not defined for nodes {}", listed(&nodes));
+        match known.entry(format!("{:?} {}", problem.span, problem.message)) {
+            Entry::Occupied(first) => kept[*first.get()].join(&problem),
+            Entry::Vacant(first) => {
+                first.insert(kept.len());
+                kept.push(problem);
+            }
         }
     }
     kept
-}
-
-/// The first of them by name.
-fn listed(nodes: &[String]) -> String {
-    const MOST: usize = 4;
-    let first: Vec<String> = nodes
-        .iter()
-        .take(MOST)
-        .map(|node| format!("`{node}`"))
-        .collect();
-    let more = nodes.len().saturating_sub(MOST);
-    let more = if more > 0 {
-        format!(" and {more} more")
-    } else {
-        String::new()
-    };
-    first.join(", ") + &more
 }
 
 /// A parameter without a default has some value when the procedure is run.

@@ -8,9 +8,6 @@ use crate::nodes::{Node, Piece, Text, pieces};
 use crate::plan::{Binding, Bound, PlannedCommand, RUN_NAMES, Script};
 use crate::source::{Passage, Problem, Span};
 
-/// Between a name and the node for which it is not defined.
-pub(super) const NOT_DEFINED: &str = " is not defined for node `";
-
 /// What is known at some point of a procedure.
 pub(super) struct Scope<'a> {
     pub node: &'a Node,
@@ -176,8 +173,9 @@ impl<'a> Scope<'a> {
     }
 
     pub fn undefined(&self, name: &str, span: &Span) -> Problem {
-        let message = format!("`{name}`{NOT_DEFINED}{}`", self.node.name);
+        let message = format!("`{name}` is not defined");
         let problem = Problem::error("undefined-variable", span.clone(), message);
+        let problem = problem.for_node(&self.node.name);
         let known = self.node.leaves.keys().map(String::as_str).chain(RUN_NAMES);
         let known = known.chain(self.captured.iter().map(String::as_str));
         match crate::source::nearest(name, known) {

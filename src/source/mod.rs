@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use nearest::nearest;
 pub use passage::Passage;
-pub use problem::{Problem, Severity};
+pub use problem::{OnlyFor, Problem, Severity};
 pub use shown::{in_one_line, is_hidden, visible};
 
 /// One file's text. `path` is how messages name it: relative to the project where possible.

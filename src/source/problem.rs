@@ -22,11 +22,20 @@ pub struct Problem {
     pub severity: Severity,
     /// A stable name in kebab-case for machines and for the reference: `unknown-role`.
     pub code: &'static str,
+    /// What is wrong; [`Problem::sentence`] also says for which nodes.
     pub message: String,
     pub span: Option<Span>,
     /// Second places that explain the first: `first defined here`.
     pub notes: Vec<(Span, String)>,
     pub hint: Option<String>,
+    /// Boxed: few problems have it, and results stay small.
+    pub only_for: Option<Box<OnlyFor>>,
+}
+
+/// Names of the nodes for which something is wrong; for others it may be right.
+#[derive(Clone, Debug)]
+pub struct OnlyFor {
+    nodes: Vec<String>,
 }
 
 impl Problem {
@@ -56,6 +65,7 @@ impl Problem {
             span: None,
             notes: Vec::new(),
             hint: None,
+            only_for: None,
         }
     }
 
@@ -84,9 +94,62 @@ impl Problem {
         self
     }
 
+    /// It is one for this node only.
+    #[must_use]
+    pub fn for_node(mut self, node: &str) -> Problem {
+        let nodes = vec![node.to_owned()];
+        self.only_for = Some(Box::new(OnlyFor { nodes }));
+        self
+    }
+
+    /// The other one is the same for other nodes.
+    pub fn join(&mut self, other: &Problem) {
+        if let (Some(own), Some(other)) = (&mut self.only_for, &other.only_for) {
+            own.add(other);
+        }
+    }
+
+    /// What is wrong, and for which nodes.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        match &self.only_for {
+            None => self.message.clone(),
+            Some(only_for) => format!("{} {only_for}", self.message),
+        }
+    }
+
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
+    }
+}
+
+impl OnlyFor {
+    fn add(&mut self, other: &OnlyFor) {
+        for node in &other.nodes {
+            if !self.nodes.contains(node) {
+                self.nodes.push(node.clone());
+            }
+        }
+    }
+}
+
+/// The first of them by name.
+impl fmt::Display for OnlyFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MOST: usize = 4;
+        let first: Vec<String> = self
+            .nodes
+            .iter()
+            .take(MOST)
+            .map(|node| format!("`{node}`"))
+            .collect();
+        let many = if self.nodes.len() > 1 { "s" } else { "" };
+        write!(f, "for node{many} {}", first.join(", "))?;
+        match self.nodes.len().saturating_sub(MOST) {
+            0 => Ok(()),
+            more => write!(f, " and {more} more"),
+        }
     }
 }
 
@@ -96,7 +159,7 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        let message = harmless(&self.message);
+        let message = harmless(&self.sentence());
         match &self.span {
             None => write!(f, "{severity}: {message}")?,
             Some(span) => {
@@ -172,6 +235,24 @@ mod tests {
             problem.to_string(),
             "manual/a.md:2:7: error: unknown role `stpe`\n  |\n2 | ```sh stpe id=x\n  |       ^^^^\n\nhint: did you mean `step`?"
         );
+    }
+
+    #[test]
+    fn what_is_wrong_for_some_nodes_names_the_first_of_them() {
+        for (nodes, expected) in [
+            ("a", "error: `x` is not defined for node `a`"),
+            ("a b a", "error: `x` is not defined for nodes `a`, `b`"),
+            (
+                "a b c d e f",
+                "error: `x` is not defined for nodes `a`, `b`, `c`, `d` and 2 more",
+            ),
+        ] {
+            let of = |node| Problem::bare("x", "`x` is not defined").for_node(node);
+            let mut all = nodes.split(' ').map(of);
+            let mut first = all.next().unwrap();
+            all.for_each(|problem| first.join(&problem));
+            assert_eq!(first.to_string(), expected);
+        }
     }
 
     #[test]
