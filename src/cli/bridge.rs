@@ -12,6 +12,7 @@ use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::{Operator, Passwords, Reach, bundle_dir};
 use crate::event::Status;
+use crate::manual::shell_quoted;
 use crate::nodes::Node;
 use crate::session::{OpenOptions, interactive, sshfs};
 use crate::source::Problem;
@@ -63,7 +64,7 @@ pub(crate) fn shell_in(node: &Node, dir: &str) -> Command {
         "cd {0} 2>/dev/null || {{ echo 'no bundle here: this is the home directory' >&2; cd; }}; \
          bundle={0}; set -a; if [ -f ./values ]; then . ./values; fi; if [ -f ./state ]; then . ./state; fi; \
          set +a; exec \"${{SHELL:-sh}}\" -i",
-        quoted(dir)
+        shell_quoted(dir)
     );
     interactive(node, &line)
 }
@@ -143,8 +144,4 @@ fn bundle_of(node: &Arc<Node>) -> Result<String, Failure> {
 
 fn cannot(what: &str, error: &std::io::Error) -> Failure {
     Failure::Error(format!("{what} cannot be started: {error}"))
-}
-
-fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

@@ -42,6 +42,7 @@ pub use load::{load, load_settings};
 pub use order::sort;
 pub use parse::{Includes, PageSource, parse};
 pub use script::is_shell;
+pub use shell::{shell_quoted, shell_word};
 pub use variables::{Variables, variables};
 
 use crate::source::{Passage, Source, Span};

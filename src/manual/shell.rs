@@ -2,8 +2,12 @@
 //! the words of each simple command. It never fails; where the text is unclear it mentions
 //! rather than misses. Whether the syntax is right is not its business.
 
+mod word;
+
 use std::collections::VecDeque;
 use std::ops::Range;
+
+pub use word::{shell_quoted, shell_word};
 
 /// Here-documents within each other; deeper ones are read as commands.
 const MAX_HERE_DEPTH: usize = 64;

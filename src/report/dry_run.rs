@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use crate::manual::{DeliveryFrom, On};
+use crate::manual::{DeliveryFrom, On, is_shell, shell_quoted, shell_word};
 use crate::nodes::{SecretRef, Text};
 use crate::plan::{Ask, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script};
 
@@ -62,7 +62,7 @@ pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Res
     match &step.work {
         PlannedWork::Script(script) => {
             values(script, out)?;
-            if !crate::manual::is_shell(script.interpreter()) {
+            if !is_shell(script.interpreter()) {
                 writeln!(out, "# with {}:", script.interpreter())?;
             }
             lines(script.text(), out)?;
@@ -114,7 +114,7 @@ fn check(case: &Case, out: &mut dyn Write) -> io::Result<()> {
 fn values(script: &Script, out: &mut dyn Write) -> io::Result<()> {
     for binding in script.bindings() {
         match &binding.value {
-            Bound::Text(Text::Plain(text)) => writeln!(out, "{}={}", binding.name, quoted(text))?,
+            Bound::Text(Text::Plain(text)) => writeln!(out, "{}={}", binding.name, assigned(text))?,
             Bound::Text(Text::Secret(reference)) => {
                 writeln!(out, "# {} is a secret: {}", binding.name, origin(reference))?;
             }
@@ -138,12 +138,13 @@ fn origin(reference: &SecretRef) -> String {
     }
 }
 
-fn quoted(text: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/@%,+-".contains(&byte);
-    if !text.is_empty() && text.bytes().all(plain) {
-        return text.to_owned();
+/// Behind `name=`; a second `=` is quoted, so that a reader sees which one assigns.
+fn assigned(text: &str) -> String {
+    if text.contains('=') {
+        shell_quoted(text)
+    } else {
+        shell_word(text)
     }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn lines(text: &str, out: &mut dyn Write) -> io::Result<()> {

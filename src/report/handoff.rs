@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use crate::event::Status;
+use crate::manual::shell_word;
 use crate::plan::{NodePlan, PlannedStep};
 use crate::report::dry_run;
 
@@ -65,7 +66,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     } else {
         writeln!(out, "\nleft, with the values of {node}:")?;
         if let Some(bundle) = &sheet.bundle {
-            writeln!(out, "\nbundle={}; cd \"$bundle\"", word(bundle))?;
+            writeln!(out, "\nbundle={}; cd \"$bundle\"", shell_word(bundle))?;
         }
         for step in &left {
             writeln!(out)?;
@@ -97,7 +98,7 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
         Some(step) if sheet.bundle.is_none() => {
             let mut line = format!("{program} run {} {node}", sheet.procedure);
             for (name, value) in sheet.arguments {
-                line += &format!(" --set {}", word(&format!("{name}={value}")));
+                line += &format!(" --set {}", shell_word(&format!("{name}={value}")));
             }
             writeln!(
                 out,
@@ -122,13 +123,4 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
             Ok(())
         }
     }
-}
-
-/// As a shell takes it.
-fn word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,:+=@%".contains(c);
-    if text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

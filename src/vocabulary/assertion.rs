@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::manual::{On, Spanned, SudoUser};
+use crate::manual::{On, Spanned, SudoUser, shell_word};
 use crate::source::{Span, in_one_line};
 use crate::vocabulary::batch::Batch;
 use crate::vocabulary::expected::is_open;
@@ -270,7 +270,7 @@ impl Assertion {
             if text.contains('{') {
                 text = text
                     .replace(&format!("{{={}}}", told.name), &told.text)
-                    .replace(&format!("{{{}}}", told.name), &quote(&told.text));
+                    .replace(&format!("{{{}}}", told.name), &shell_word(&told.text));
             }
         }
         text
@@ -387,13 +387,4 @@ fn shorten(text: &str) -> String {
         return text.to_owned();
     }
     format!("{}…", &text[..text.floor_char_boundary(LIMIT)])
-}
-
-/// One shell word.
-fn quote(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
