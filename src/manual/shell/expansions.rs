@@ -1,0 +1,106 @@
+//! What begins with `$`: variables, substitutions and arithmetic.
+
+use std::ops::Range;
+
+use super::{Context, Kind, Mention, Scanner};
+
+impl Scanner<'_> {
+    pub(super) fn dollar(&mut self, quoted: bool) {
+        match self.byte(1) {
+            b'(' if self.byte(2) == b'(' => self.open(Kind::Arithmetic { open: 0 }, 3),
+            b'(' => self.open(Kind::Commands { end: Some(b')') }, 2),
+            b'{' => self.braced(quoted),
+            b'\'' if !quoted => self.single(Context::AnsiC, 2),
+            b'"' if !quoted => self.open(Kind::Double, 2),
+            first if is_name_start(first) => {
+                let start = self.at + 1;
+                let end = self.name_end(start);
+                self.mention(start..end, false);
+                self.at = end;
+            }
+            _ => self.at += 1,
+        }
+    }
+
+    /// `${x}`, `${#x}`, `${!x}`, `${x:-word}` …
+    fn braced(&mut self, quoted: bool) {
+        let mut start = self.at + 2;
+        if matches!(self.text.get(start), Some(b'#' | b'!')) {
+            start += 1;
+        }
+        let end = self.name_end(start);
+        self.open(Kind::Parameter { quoted }, 0);
+        self.at = end.max(self.at + 2);
+        if end > start {
+            let rest = &self.text[end..];
+            let assigns = rest.starts_with(b":=") || rest.starts_with(b"=");
+            self.mention(start..end, assigns);
+        }
+    }
+
+    pub(super) fn parameter(&mut self, quoted: bool) {
+        match self.byte(0) {
+            b'}' => self.close_over(1),
+            b'\\' => self.at += 2,
+            b'$' => self.dollar(quoted),
+            b'`' => self.open(Kind::Commands { end: Some(b'`') }, 1),
+            b'"' => self.open(Kind::Double, 1),
+            b'\'' if !quoted => self.single(Context::Single, 1),
+            _ => self.at += 1,
+        }
+    }
+
+    pub(super) fn arithmetic(&mut self, open: usize) {
+        match self.byte(0) {
+            b')' if open == 0 => self.close_over(if self.byte(1) == b')' { 2 } else { 1 }),
+            b')' => self.reopen(open - 1),
+            b'(' => self.reopen(open + 1),
+            b'$' => self.dollar(true),
+            b'`' => self.open(Kind::Commands { end: Some(b'`') }, 1),
+            b'"' => self.open(Kind::Double, 1),
+            b'\'' => self.single(Context::Single, 1),
+            b'\\' => self.at += 2,
+            byte if byte.is_ascii_digit() => {
+                // `16#ff` and `0x1f` are numbers, not names.
+                let word = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'#';
+                self.at += self.text[self.at..].iter().take_while(word).count();
+            }
+            byte if is_name_start(byte) => {
+                let start = self.at;
+                self.at = self.name_end(start);
+                let assigns = self.assignment_follows();
+                self.mention(start..self.at, assigns);
+            }
+            _ => self.at += 1,
+        }
+    }
+
+    fn reopen(&mut self, open: usize) {
+        self.found.arithmetic = self.found.arithmetic.max(open);
+        self.frame_mut().kind = Kind::Arithmetic { open };
+        self.at += 1;
+    }
+
+    fn assignment_follows(&self) -> bool {
+        let rest = self.text[self.at..].trim_ascii_start();
+        rest.starts_with(b"=") && !rest.starts_with(b"==")
+            || rest.get(1) == Some(&b'=') && rest.first().is_some_and(|b| b"+-*/%&|^".contains(b))
+    }
+
+    fn name_end(&self, start: usize) -> usize {
+        let rest = self.text.get(start..).unwrap_or_default();
+        if !rest.first().copied().is_some_and(is_name_start) {
+            return start;
+        }
+        let name = |b: &&u8| b.is_ascii_alphanumeric() || **b == b'_';
+        start + rest.iter().take_while(name).count()
+    }
+
+    fn mention(&mut self, name: Range<usize>, assigns: bool) {
+        self.found.mentions.push(Mention { name, assigns });
+    }
+}
+
+fn is_name_start(byte: u8) -> bool {
+    byte.is_ascii_alphabetic() || byte == b'_'
+}
