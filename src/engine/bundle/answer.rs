@@ -1,0 +1,213 @@
+//! What `bundle.sh` answers, read; knows no session.
+
+use super::{Alive, BundleError, Held, How, StepDone, StepState};
+
+/// An answer of `bundle.sh`: a word, the rest of its line, and more lines.
+pub(super) struct Answer(pub(super) Vec<u8>);
+
+impl Answer {
+    pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0
+            .split(|&byte| byte == b'\n')
+            .map(|line| std::str::from_utf8(line).unwrap_or_default())
+            .filter(|line| !line.is_empty())
+    }
+
+    pub(super) fn word(&self) -> &str {
+        self.first().split(' ').next().unwrap_or_default()
+    }
+
+    pub(super) fn rest(&self) -> &str {
+        self.first().split_once(' ').map_or("", |(_, rest)| rest)
+    }
+
+    fn first(&self) -> &str {
+        self.lines().next().unwrap_or_default()
+    }
+
+    /// Everything that is not the answer hoped for.
+    pub(super) fn refusal(&self, dir: &str) -> BundleError {
+        match self.word() {
+            "HELD" | "LOST" => BundleError::Held(Box::new(self.held(dir))),
+            "REFUSED" => BundleError::Refused(self.rest().to_owned()),
+            "FAILED" => BundleError::Failed(self.rest().to_owned()),
+            "GONE" => BundleError::Gone,
+            "" => BundleError::Answer("none, as where it cannot write to its disk".to_owned()),
+            _ => self.not_understood(),
+        }
+    }
+
+    fn held(&self, dir: &str) -> Held {
+        let alive = match self.rest() {
+            "live" => Alive::Live,
+            "stale" => Alive::Stale,
+            _ => Alive::Unknown,
+        };
+        let step = self
+            .lines()
+            .find_map(|line| line.strip_prefix("STEP "))
+            .and_then(|step| step.parse().ok());
+        let owner = self
+            .lines()
+            .find(|line| line.starts_with('{'))
+            .and_then(|line| serde_json::from_str(line).ok());
+        Held {
+            dir: dir.to_owned(),
+            alive,
+            step: step.unwrap_or(0),
+            owner,
+        }
+    }
+
+    /// Of a step, in the bundle there.
+    pub(super) fn state(&self, dir: &str) -> Result<StepState, BundleError> {
+        match self.word() {
+            "NONE" => Ok(StepState::NotStarted),
+            "UNKNOWN" => Ok(StepState::Unknown),
+            "REBOOTED" => Ok(StepState::Rebooted),
+            "RUNNING" => Ok(StepState::Running(self.rest().parse().unwrap_or(0))),
+            "DONE" => self.done().map(StepState::Done),
+            "EXISTS" => Err(BundleError::NotStarted(
+                "it was started before, of which the journal knows nothing".to_owned(),
+            )),
+            "FAILED" => Err(BundleError::NotStarted(self.rest().to_owned())),
+            _ => Err(self.refusal(dir)),
+        }
+    }
+
+    fn done(&self) -> Result<StepDone, BundleError> {
+        let mut done = ended(self.rest()).ok_or_else(|| self.not_understood())?;
+        let mut rest = self.0.as_slice();
+        while let Some(end) = memchr::memchr(b'\n', rest) {
+            let line = std::str::from_utf8(&rest[..end]).unwrap_or_default();
+            rest = &rest[end + 1..];
+            match line.split_once(' ').unwrap_or((line, "")) {
+                ("LEFT", process) => done.left.push(process.to_owned()),
+                ("CUT", _) => done.cut = true,
+                ("OUTPUT", _) => {
+                    let size = usize::try_from(done.sizes.0).map_err(|_| self.not_understood())?;
+                    let (out, err) = rest.split_at(size.min(rest.len()));
+                    done.output = Some((out.to_vec(), err.to_vec()));
+                    break;
+                }
+                _ => {}
+            }
+        }
+        if done.sizes == (0, 0) {
+            done.output = Some((Vec::new(), Vec::new()));
+        }
+        Ok(done)
+    }
+
+    fn not_understood(&self) -> BundleError {
+        BundleError::Answer(String::from_utf8_lossy(&self.0).chars().take(200).collect())
+    }
+}
+
+/// `STATUS HOW BYTES BYTES`: how a step ended, and how much it printed.
+fn ended(line: &str) -> Option<StepDone> {
+    let words: Vec<&str> = line.split(' ').collect();
+    let &[status, how, out, err] = words.as_slice() else {
+        return None;
+    };
+    let how = match how {
+        "exited" => How::Exited,
+        "timed-out" => How::TimedOut,
+        "stopped" => How::Stopped,
+        "disk-full" => How::DiskFull,
+        _ => return None,
+    };
+    Some(StepDone {
+        status: status.parse().ok()?,
+        how,
+        left: Vec::new(),
+        cut: false,
+        sizes: (out.parse().ok()?, err.parse().ok()?),
+        output: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(answer: &str) -> String {
+        match Answer(answer.as_bytes().to_vec()).state("/b") {
+            Ok(StepState::Done(done)) => {
+                let (left, sizes) = (done.left.join(","), done.sizes);
+                let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+                let output = done.output.map(|(out, err)| (text(out), text(err)));
+                let (status, how, cut) = (done.status, done.how, done.cut);
+                format!("{status} {how:?} cut={cut} left={left} {sizes:?} {output:?}")
+            }
+            Ok(state) => format!("{state:?}"),
+            Err(error) => format!("error: {error}"),
+        }
+    }
+
+    #[test]
+    fn what_a_node_says_of_a_step_is_read() {
+        let owner = "{\"run\":\"r1\",\"operator\":\"ana\",\"controller\":\"desk\",\
+            \"procedure\":\"web.deploy\",\"since\":\"9:00\",\"revision\":null}";
+        let held = format!("HELD live\nSTEP 3\n{owner}\n");
+        for (answer, expected) in [
+            ("NONE\n", "NotStarted"),
+            ("UNKNOWN\n", "Unknown"),
+            ("REBOOTED\n", "Rebooted"),
+            ("RUNNING 4711\n", "Running(4711)"),
+            ("RUNNING x\n", "Running(0)"),
+            (
+                "DONE 0 exited 0 0\n",
+                r#"0 Exited cut=false left= (0, 0) Some(("", ""))"#,
+            ),
+            (
+                "DONE 143 timed-out 3 9000\n",
+                "143 TimedOut cut=false left= (3, 9000) None",
+            ),
+            (
+                "DONE 3 stopped 2 1\nLEFT 12 sleep 60\nLEFT 13 sh\nCUT\nOUTPUT\nabc",
+                r#"3 Stopped cut=true left=12 sleep 60,13 sh (2, 1) Some(("ab", "c"))"#,
+            ),
+            (
+                "DONE 0 disk-full 4 0\nOUTPUT\nab",
+                r#"0 DiskFull cut=false left= (4, 0) Some(("ab", ""))"#,
+            ),
+            (
+                "DONE 0 exited 12 0\nOUTPUT\nLEFT 1 sh\nCUT",
+                r#"0 Exited cut=false left= (12, 0) Some(("LEFT 1 sh\nCU", "T"))"#,
+            ),
+            (
+                "DONE 0 vanished 0 0\n",
+                "error: the node gave an answer that is not understood: DONE 0 vanished 0 0\n",
+            ),
+            (
+                "DONE 0 exited 0\n",
+                "error: the node gave an answer that is not understood: DONE 0 exited 0\n",
+            ),
+            (
+                "EXISTS\n",
+                "error: the step cannot be started: it was started before, of which the journal knows nothing",
+            ),
+            (
+                "FAILED no space left\n",
+                "error: the step cannot be started: no space left",
+            ),
+            ("GONE\n", "error: the bundle is gone from the node"),
+            ("REFUSED /b is a file\n", "error: /b is a file"),
+            (
+                "",
+                "error: the node gave an answer that is not understood: none, as where it cannot write to its disk",
+            ),
+            (
+                "LOST stale\n",
+                "error: the bundle is held, owner unknown (nothing of it runs any more)",
+            ),
+            (
+                &held,
+                "error: the bundle is held by ana@desk since 9:00: `web.deploy`, run r1, at step 3 (it is running)",
+            ),
+        ] {
+            assert_eq!(state(answer), expected, "{answer:?}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The steps in a bundle: started, asked after, stopped, and what they printed.
+
+use super::answer::Answer;
+use super::call::{call, code};
+use super::{Bundle, BundleError};
+use crate::session::{Limits, quote};
+
+/// What is known of a step on the node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StepState {
+    NotStarted,
+    /// Process id.
+    Running(u32),
+    Done(StepDone),
+    /// The node restarted while it ran.
+    Rebooted,
+    /// It started, and nothing tells how it ended.
+    Unknown,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepDone {
+    /// 128 + n where signal n ended it.
+    pub status: i32,
+    pub how: How,
+    /// `pid command`, still running in its process group or known to come from it.
+    pub left: Vec<String>,
+    /// Output was cut at the cap.
+    pub cut: bool,
+    /// Bytes of standard output and of standard error.
+    pub sizes: (u64, u64),
+    /// Both, where they were small enough to come along.
+    pub output: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Exited,
+    TimedOut,
+    Stopped,
+    /// It ended, and what it printed or set may not have been kept.
+    DiskFull,
+}
+
+/// What a step is started with.
+#[derive(Clone, Debug)]
+pub struct Start<'a> {
+    /// Its directory: `3`, or `3-2`.
+    pub label: &'a str,
+    pub limit_seconds: u64,
+    pub accepted: &'a [i32],
+    pub interpreter: &'a str,
+    /// Variables kept for the next step.
+    pub saved: &'a str,
+    /// Shell assignments.
+    pub values: &'a [u8],
+    pub script: &'a [u8],
+}
+
+impl Bundle {
+    /// Starts a step, detached, and waits for its end or for the connection's.
+    ///
+    /// # Errors
+    /// [`BundleError::Held`] where the bundle was taken over; the step did not start.
+    pub async fn step(&self, start: &Start<'_>) -> Result<StepState, BundleError> {
+        let accepted: String = start
+            .accepted
+            .iter()
+            .map(|status| format!(" {status}"))
+            .collect();
+        let (shell, exec) = match start.interpreter {
+            "sh" | "bash" => (start.interpreter, ""),
+            other => ("sh", other),
+        };
+        let mut code = code(
+            "obb_step",
+            &[
+                start.label,
+                &start.limit_seconds.to_string(),
+                &format!("{accepted} "),
+                shell,
+                exec,
+                start.saved,
+            ],
+        );
+        for part in [start.values, start.script] {
+            code.push(b' ');
+            quote(part, &mut code);
+        }
+        // The step's own time limit is kept on the node; this one is for a node that is gone.
+        let limits = Limits::seconds(start.limit_seconds.saturating_add(60));
+        let answer = Answer(self.session.begin(&code, limits).await?.out);
+        answer.state(&self.dir)
+    }
+
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn state(&self, label: &str) -> Result<StepState, BundleError> {
+        let answer = call(&self.session, "obb_state", &[label]).await?;
+        answer.state(&self.dir)
+    }
+
+    /// Waits up to `seconds` for the end of a step that an earlier session started.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn wait(&self, label: &str, seconds: u64) -> Result<StepState, BundleError> {
+        let code = code("obb_wait", &[label, &seconds.to_string()]);
+        let answer = Answer(
+            self.session
+                .call(&code, Limits::seconds(seconds + 60))
+                .await?
+                .out,
+        );
+        answer.state(&self.dir)
+    }
+
+    /// TERM, ten seconds, KILL; what is known afterwards.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn stop(&self, label: &str) -> Result<StepState, BundleError> {
+        let answer = call(&self.session, "obb_stop", &[label]).await?;
+        answer.state(&self.dir)
+    }
+
+    /// Bytes of a step's output from an offset, at most about `most`.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn tail(
+        &self,
+        label: &str,
+        stream: &str,
+        offset: u64,
+        most: u64,
+    ) -> Result<Vec<u8>, BundleError> {
+        let count = most.div_ceil(65536).max(1).to_string();
+        let answer = call(
+            &self.session,
+            "obb_tail",
+            &[label, stream, &offset.to_string(), &count],
+        )
+        .await?;
+        Ok(answer.0)
+    }
+
+    /// Bytes of a step's output from an offset up to `end`, or to where it ends by now.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn read(
+        &self,
+        label: &str,
+        stream: &str,
+        offset: u64,
+        end: u64,
+    ) -> Result<Vec<u8>, BundleError> {
+        let mut all = Vec::new();
+        loop {
+            let from = offset + all.len() as u64;
+            if from >= end {
+                return Ok(all);
+            }
+            // The node may give less than was asked for.
+            let piece = self.tail(label, stream, from, end - from).await?;
+            if piece.is_empty() {
+                return Ok(all);
+            }
+            all.extend(piece);
+        }
+    }
+
+    /// Puts an earlier try of a step aside, so that it can be run again.
+    ///
+    /// # Errors
+    /// Where the bundle was taken over, or the node cannot rename.
+    pub async fn aside(&self, label: &str) -> Result<(), BundleError> {
+        let answer = call(&self.session, "obb_aside", &[label]).await?;
+        if answer.word() == "READY" {
+            Ok(())
+        } else {
+            Err(answer.refusal(&self.dir))
+        }
+    }
+
+    /// Empties what a step has printed, on the node.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn forget(&self, label: &str) -> Result<(), BundleError> {
+        call(&self.session, "obb_forget", &[label]).await.map(drop)
+    }
+}
