@@ -1,0 +1,207 @@
+//! Who is reached, and each reason why nobody is.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use opsbook::nodes::Transport;
+use opsbook::session::{Cause, OpenError, Session};
+
+use super::{bounded, err, find, out, sh};
+use crate::sshd::{self, Special, Sshd, options, or_skip};
+
+#[tokio::test]
+async fn ssh_runs_scripts_on_every_shell() {
+    for name in ["dash", "busybox", "bash"] {
+        let Some(shell) = find(name) else { continue };
+        let special = Special {
+            shell: Some(shell),
+            config: "MaxSessions 1".to_owned(),
+            ..Special::default()
+        };
+        let Some(server) = or_skip("ssh", Sshd::special(&special)) else {
+            return;
+        };
+        let session = bounded(Session::open_over(&server.transport(), &options()))
+            .await
+            .unwrap();
+        assert_eq!(session.hello().shell, name);
+        assert_eq!(session.hello().home, server.home().to_str().unwrap());
+        assert_eq!(out(&sh(&session, "echo over ssh").await), "over ssh\n");
+        bounded(session.close()).await;
+        assert!(!Path::new(&session.hello().dir).exists());
+    }
+}
+
+#[tokio::test]
+async fn a_noisy_login_is_framed_away() {
+    let special = Special {
+        login:
+            "echo 'Welcome!'; printf 'no newline'; (sleep 0.3; echo late noise) & echo trouble >&2"
+                .to_owned(),
+        ..Special::default()
+    };
+    let Some(server) = or_skip("noisy", Sshd::special(&special)) else {
+        return;
+    };
+    let session = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let done = sh(&session, "sleep 0.5; echo clean").await;
+    assert_eq!((out(&done), err(&done)), ("clean\n", ""));
+    session.close().await;
+}
+
+async fn refused(transport: Transport) -> OpenError {
+    let mut options = options();
+    options.timeout = Duration::from_secs(3);
+    bounded(Session::open_over(&transport, &options))
+        .await
+        .unwrap_err()
+}
+
+#[tokio::test]
+async fn each_cause_of_a_failed_connection_is_told() {
+    let Some(server) = or_skip("causes", Sshd::start()) else {
+        return;
+    };
+    let ssh = |change: &dyn Fn(&mut opsbook::nodes::Ssh)| {
+        let mut ssh = server.ssh();
+        change(&mut ssh);
+        Transport::Ssh(ssh)
+    };
+    let stranger = sshd::keys().join("stranger");
+    let error = refused(ssh(&|ssh| ssh.identity = Some(stranger.clone()))).await;
+    assert_eq!(error.cause, Cause::Auth, "{}", error.said);
+    let error = refused(ssh(&|ssh| ssh.port = Some(1))).await;
+    assert_eq!(error.cause, Cause::Refused, "{}", error.said);
+    let error = refused(ssh(&|ssh| ssh.host = "no-such-name.invalid".to_owned())).await;
+    assert_eq!(error.cause, Cause::Name, "{}", error.said);
+    let error = refused(ssh(&|ssh| ssh.options.push("Frobnicate=yes".to_owned()))).await;
+    assert_eq!(error.cause, Cause::Config, "{}", error.said);
+    let error = refused(ssh(&|ssh| {
+        ssh.options[3] = "KexAlgorithms=diffie-hellman-group1-sha1".to_owned();
+    }))
+    .await;
+    assert_eq!(error.cause, Cause::Algorithms, "{}", error.said);
+    let jump = format!("nobody@{}:1", server.address);
+    let error = refused(ssh(&|ssh| ssh.jump = Some(jump.clone()))).await;
+    assert_eq!(
+        error.cause,
+        Cause::Jump(Box::new(Cause::Refused)),
+        "{}",
+        error.said
+    );
+    let error = refused(Transport::Exec(vec!["/no/such/program".to_owned()])).await;
+    assert_eq!(error.to_string(), "`/no/such/program` could not be started");
+    let error = refused(Transport::Exec(vec!["false".to_owned()])).await;
+    assert_eq!(error.cause, Cause::NoShell);
+    let error = refused(Transport::Exec(vec!["cat".to_owned()])).await;
+    assert_eq!(error.cause, Cause::NoShell);
+}
+
+#[tokio::test]
+async fn an_unknown_and_a_changed_host_key_are_told_with_fingerprints() {
+    let Some(server) = or_skip("host keys", Sshd::start()) else {
+        return;
+    };
+    let known = server.dir.path().join("known_hosts");
+    let real = fingerprint(&sshd::keys().join("host.pub"));
+    for strict in ["yes", "ask"] {
+        fs::write(&known, "").unwrap();
+        let mut ssh = server.ssh();
+        ssh.options[2] = format!("StrictHostKeyChecking={strict}");
+        let error = refused(Transport::Ssh(ssh)).await;
+        let host = format!("[{}]:{}", server.address, server.port);
+        assert_eq!(
+            error.cause,
+            Cause::HostKeyUnknown {
+                host: host.clone(),
+                fingerprint: Some(real.clone())
+            },
+            "{}",
+            error.said
+        );
+        assert_eq!(
+            fs::read_to_string(&known).unwrap(),
+            "",
+            "a key was accepted"
+        );
+    }
+    let other = fs::read_to_string(sshd::keys().join("stranger.pub")).unwrap();
+    let host = format!("[{}]:{}", server.address, server.port);
+    fs::write(&known, format!("# first\n{host} {other}")).unwrap();
+    let error = refused(Transport::Ssh(server.ssh())).await;
+    let expected = Cause::HostKeyChanged {
+        host,
+        fingerprint: Some(real),
+        recorded: Some(fingerprint(&sshd::keys().join("stranger.pub"))),
+        record: Some(format!("{}:2", known.display())),
+    };
+    assert_eq!(error.cause, expected);
+}
+
+fn fingerprint(key: &Path) -> String {
+    let out = std::process::Command::new("ssh-keygen")
+        .arg("-lf")
+        .arg(key)
+        .output()
+        .unwrap();
+    String::from_utf8(out.stdout)
+        .unwrap()
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .to_owned()
+}
+
+#[tokio::test]
+async fn a_silent_and_a_dropping_server_are_told_apart() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = |port| {
+        Transport::Ssh(opsbook::nodes::Ssh {
+            host: "127.0.0.1".to_owned(),
+            port: Some(port),
+            ..Default::default()
+        })
+    };
+    let error = refused(to(silent.local_addr().unwrap().port())).await;
+    assert_eq!(error.cause, Cause::TimedOut, "{}", error.said);
+    let dropping = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = dropping.local_addr().unwrap().port();
+    let count = std::thread::spawn(move || (0..5).filter(|_| dropping.accept().is_ok()).count());
+    let error = refused(to(port)).await;
+    assert_eq!(error.cause, Cause::Dropped, "{}", error.said);
+    assert_eq!(count.join().unwrap(), 5);
+}
+
+#[tokio::test]
+async fn an_account_without_a_shell_is_told() {
+    let special = Special {
+        login: "echo 'This account is currently not available.'; exit 1".to_owned(),
+        ..Special::default()
+    };
+    let Some(server) = or_skip("nologin", Sshd::special(&special)) else {
+        return;
+    };
+    let error = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.cause, error.said.as_str()),
+        (Cause::NoShell, "This account is currently not available.")
+    );
+}
+
+#[tokio::test]
+async fn a_ping_tells_who_answers() {
+    let Some(server) = or_skip("ping", Sshd::start()) else {
+        return;
+    };
+    let pong = bounded(opsbook::session::ping(&server.transport(), &options()))
+        .await
+        .unwrap();
+    assert_eq!(pong.hello.user, sshd::user());
+    assert!(pong.round_trip < Duration::from_secs(5) && pong.hello.connect > Duration::ZERO);
+    assert!(!Path::new(&pong.hello.dir).exists());
+}

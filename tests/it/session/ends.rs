@@ -1,0 +1,268 @@
+//! However a script or a session ends, nothing of it is left.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use opsbook::nodes::Transport;
+use opsbook::plan::Script;
+use opsbook::session::{Cancel, End, Limits, Lost, Session, Values};
+
+use super::{Shells, bounded, out, running, sh, sh_with, until};
+use crate::sshd::{self, Sshd, options, or_skip};
+
+#[tokio::test]
+async fn a_time_limit_stops_the_whole_tree() {
+    Shells::each(async |session| {
+        let marker = format!("31{}", std::process::id());
+        let text = format!(
+            "trap '' TERM; (trap '' TERM; sleep 0.{marker}; sleep {marker}) & sleep {marker}"
+        );
+        let limits = Limits {
+            time: Duration::from_secs(1),
+            grace: Duration::from_secs(1),
+            ..Limits::default()
+        };
+        let begin = Instant::now();
+        let done = sh_with(&session, &text, &Values::new(), limits.clone()).await;
+        assert_eq!(done.end, End::TimedOut { killed: true }, "{done:?}");
+        assert!(
+            begin.elapsed() >= Duration::from_secs(2),
+            "too early: {:?}",
+            begin.elapsed()
+        );
+        until("the tree is gone", || !running(&format!("sleep {marker}"))).await;
+        let done = sh_with(&session, "echo kept; sleep 600", &Values::new(), limits).await;
+        assert_eq!(
+            (done.end, out(&done), done.status),
+            (End::TimedOut { killed: false }, "kept\n", 143)
+        );
+        assert!(sh(&session, "echo alive").await.ok());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_script_can_be_cancelled() {
+    Shells::each(async |session| {
+        let marker = format!("32{}", std::process::id());
+        let cancel = Cancel::new();
+        let limits = Limits {
+            cancel: Some(cancel.clone()),
+            ..Limits::default()
+        };
+        let text = format!("sleep {marker}");
+        let (none, begin) = (Values::new(), Instant::now());
+        let run = sh_with(&session, &text, &none, limits);
+        let stop = async {
+            until("it runs", || running(&text)).await;
+            cancel.cancel();
+        };
+        let (done, ()) = tokio::join!(run, stop);
+        assert_eq!((done.end, done.status), (End::Cancelled, 143));
+        assert!(begin.elapsed() < Duration::from_secs(20));
+        until("it is gone", || !running(&text)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_dropped_future_stops_its_script() {
+    Shells::each(async |session| {
+        let text = format!("sleep 33{}", std::process::id());
+        {
+            let none = Values::new();
+            let run = sh_with(&session, &text, &none, Limits::default());
+            tokio::pin!(run);
+            tokio::select! {
+                _ = &mut run => panic!("it sleeps"),
+                () = until("it runs", || running(&text)) => {}
+            }
+        }
+        until("it is gone", || !running(&text)).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_just_starting_ends_with_its_session() {
+    let Some(server) = or_skip("ssh", Sshd::start()) else {
+        return;
+    };
+    // So slow that the end comes in between.
+    slow(&server, "setsid", ": >\"$HOME/starting\"; sleep 0.5");
+    slow(&server, "rm", "sleep 1");
+    let session = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let dir = session.hello().dir.clone();
+    tokio::select! {
+        _ = sh(&session, "sleep 35") => panic!("it sleeps"),
+        () = until("a worker is started", || server.home().join("starting").exists()) => {}
+    }
+    bounded(session.close()).await;
+    until("nothing runs", || !running(&dir)).await;
+    until("the directory is gone", || !Path::new(&dir).exists()).await;
+}
+
+#[tokio::test]
+async fn what_is_called_ends_where_nobody_is_left_to_be_told() {
+    let Some(server) = or_skip("ssh", Sshd::start()) else {
+        return;
+    };
+    slow(&server, "rm", "sleep 1");
+    let session = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let hello = session.hello().clone();
+    // Ends after the shipper, and before the directory is gone.
+    let text = format!("sleep 0.5{}", std::process::id());
+    let cut = async {
+        until("it runs", || running(&text)).await;
+        // As if the shell had been killed before it wrote down what it had started.
+        for file in fs::read_dir(&hello.dir).unwrap().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.starts_with('c') && name.ends_with(".p") {
+                fs::remove_file(file.path()).unwrap();
+            }
+        }
+        sshd::kill(hello.pid, "KILL");
+    };
+    let code = format!("{text}; :");
+    let called = session.call(code.as_bytes(), Limits::seconds(20));
+    let (lost, ()) = bounded(async { tokio::join!(called, cut) }).await;
+    assert!(lost.is_err(), "{lost:?}");
+    let home = format!("HOME={}", server.home().display());
+    let of_it = |pid: &u32| {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environ
+            .split(|byte| *byte == 0)
+            .any(|one| one == home.as_bytes())
+    };
+    until("nothing of it is left", || {
+        sshd::processes().filter(of_it).count() == 0
+    })
+    .await;
+}
+
+/// Puts a program before the node's own that does something first.
+fn slow(server: &Sshd, program: &str, first: &str) {
+    let path = server.dir.path().join("bin").join(program);
+    let text = format!("#!/bin/sh\n{first}\nPATH=${{PATH#*:}} exec {program} \"$@\"\n");
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[tokio::test]
+async fn a_killed_connection_is_noticed_and_its_scripts_end() {
+    let Some(server) = or_skip("cut", Sshd::start()) else {
+        return;
+    };
+    let session = bounded(Session::open_over(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let text = format!("sleep 34{}", std::process::id());
+    let none = Values::new();
+    let script = Script::for_test("sh", &text);
+    let run = session.run(&script, &none, Limits::default());
+    let cut = async {
+        until("it runs", || running(&text)).await;
+        for pid in sshd::tree(std::process::id()) {
+            let line = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if line.starts_with("ssh\0") && line.contains(&server.address) {
+                sshd::kill(pid, "KILL");
+            }
+        }
+    };
+    let (lost, ()) = bounded(async { tokio::join!(run, cut) }).await;
+    assert!(matches!(lost, Err(Lost::Connection { .. })), "{lost:?}");
+    assert!(matches!(
+        bounded(session.lost()).await,
+        Lost::Connection { .. }
+    ));
+    until("nothing runs", || !running(&text)).await;
+    until("the directory is gone", || {
+        !Path::new(&session.hello().dir).exists()
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
+    let base = tempfile::tempdir().unwrap();
+    let mut ended = std::process::Command::new("true").spawn().unwrap();
+    ended.wait().unwrap();
+    let dir = base.path().join(format!(".opsbook-dead.{}", ended.id()));
+    fs::create_dir(&dir).unwrap();
+    let argv = [
+        "env".to_owned(),
+        format!("XDG_RUNTIME_DIR={}", base.path().display()),
+        "sh".to_owned(),
+    ];
+    let session = Session::open_over(&Transport::Exec(argv.to_vec()), &options())
+        .await
+        .unwrap();
+    until("it is swept", || !dir.exists()).await;
+    assert!(Path::new(&session.hello().dir).starts_with(base.path()));
+    session.close().await;
+}
+
+/// Not a test of its own: what the next one kills.
+#[tokio::test]
+async fn stays_until_it_is_killed() {
+    let Ok(target) = std::env::var("OPSBOOK_TEST_STAY") else {
+        return;
+    };
+    let parts: Vec<_> = target.split('|').map(str::to_owned).collect();
+    let ssh = opsbook::nodes::Ssh {
+        host: parts[0].clone(),
+        user: Some(sshd::user()),
+        port: parts[1].parse().ok(),
+        identity: Some(sshd::keys().join("login")),
+        options: vec![format!("UserKnownHostsFile={}", parts[2])],
+        jump: None,
+    };
+    let session = Session::open_over(&Transport::Ssh(ssh), &options())
+        .await
+        .unwrap();
+    fs::write(&parts[3], &session.hello().dir).unwrap();
+    sh(&session, &parts[4]).await;
+}
+
+#[tokio::test]
+async fn a_killed_controller_leaves_nothing_running() {
+    let Some(server) = or_skip("killed controller", Sshd::start()) else {
+        return;
+    };
+    let text = format!("sleep 36{}", std::process::id());
+    let told = server.dir.path().join("told");
+    let known = server.dir.path().join("known_hosts");
+    let target = [
+        server.address.clone(),
+        server.port.to_string(),
+        known.display().to_string(),
+        told.display().to_string(),
+        text.clone(),
+    ];
+    let runtime = tempfile::tempdir().unwrap();
+    let mut controller = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "session::ends::stays_until_it_is_killed"])
+        .env("OPSBOOK_TEST_STAY", target.join("|"))
+        .env("XDG_RUNTIME_DIR", runtime.path())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it runs", || running(&text)).await;
+    controller.kill().unwrap();
+    controller.wait().unwrap();
+    until("nothing runs", || !running(&text)).await;
+    let dir = fs::read_to_string(&told).unwrap();
+    until("the node is clean", || !Path::new(&dir).exists()).await;
+    let place = format!("{}/opsbook/", runtime.path().display());
+    until("no ssh is left", || !running(&place)).await;
+    assert!(
+        fs::read_dir(&place).unwrap().count() <= 2,
+        "more than a dead directory and its lock"
+    );
+}
