@@ -64,12 +64,6 @@ impl Failure {
 
     /// Says it, and gives the exit status.
     pub fn tell(self, streams: &mut Streams) -> ExitCode {
-        if let Failure::Io(error) = &self
-            && error.kind() == io::ErrorKind::BrokenPipe
-        {
-            // The reader had enough: `opsbook list | head`.
-            return ExitCode::SUCCESS;
-        }
         let status = self.status();
         let _ = self.write(&mut streams.talk);
         ExitCode::from(status)

@@ -126,16 +126,28 @@ pub(crate) fn launch(
         let mut out = out
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        for node in &plan.nodes {
-            if record
-                .node_status(&node.node.name)
-                .is_some_and(|status| status != Status::Ok)
-            {
-                sheet(&plan, &node.node.name, &record, &mut **out)?;
-            }
+        // The run has ended as it has, whatever becomes of what is told of it.
+        if let Err(error) = sheets(&plan, &record, &mut **out) {
+            writeln!(
+                streams.talk,
+                "error: the hand-off sheet cannot be written to standard output: {error}\n\nhint: `opsbook handoff {run}` prints it again"
+            )?;
         }
     }
     Ok(exit(status))
+}
+
+fn sheets(plan: &Plan, record: &Record, out: &mut dyn Write) -> Result<(), Failure> {
+    for node in &plan.nodes {
+        let name = &node.node.name;
+        if record
+            .node_status(name)
+            .is_some_and(|status| status != Status::Ok)
+        {
+            sheet(plan, name, record, out)?;
+        }
+    }
+    Ok(())
 }
 
 async fn go(

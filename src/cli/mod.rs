@@ -99,9 +99,38 @@ impl Streams {
     fn new() -> Streams {
         let paint = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         Streams {
-            out: Box::new(anstream::AutoStream::auto(io::stdout())),
-            talk: Box::new(anstream::AutoStream::auto(io::stderr())),
+            out: Box::new(Unheard {
+                stream: anstream::AutoStream::auto(io::stdout()),
+                forgiven: |error| error.kind() == io::ErrorKind::BrokenPipe,
+            }),
+            talk: Box::new(Unheard {
+                stream: anstream::AutoStream::auto(io::stderr()),
+                forgiven: |error| error.kind() != io::ErrorKind::Interrupted,
+            }),
             paint: paint && io::stdout().is_terminal(),
+        }
+    }
+}
+
+/// A stream that may go unheard: what a command does, and its exit status, are the same
+/// whether or not somebody reads (`opsbook run … | head`).
+struct Unheard<S> {
+    stream: S,
+    forgiven: fn(&io::Error) -> bool,
+}
+
+impl<S: Write> Write for Unheard<S> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.stream.write(bytes) {
+            Err(error) if (self.forgiven)(&error) => Ok(bytes.len()),
+            other => other,
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self.stream.flush() {
+            Err(error) if (self.forgiven)(&error) => Ok(()),
+            other => other,
         }
     }
 }

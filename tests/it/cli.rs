@@ -82,3 +82,39 @@ fn an_answer_from_a_pipe() {
     project.opsbook(&release).said();
     project.opsbook(&run).input("y\n").ends(0);
 }
+
+const REFUSED: &str = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\necho ran >> \"$HOME/ran\"\nfalse\n```\n";
+
+/// Runs the command that it is given when nobody reads its standard output any more, or its
+/// standard error, and ends as it does.
+fn unread(stream: &str) -> String {
+    format!(
+        "{{ until test -e unread; do sleep 0.01; done; \"$@\" {stream}; echo $? >status; }} | {{ exec <&-; : >unread; }}\n\
+         until test -s status; do sleep 0.01; done; exit \"$(cat status)\""
+    )
+}
+
+#[test]
+fn a_run_ends_as_it_ends_whoever_reads() {
+    let cases = [
+        unread(""),
+        unread("2>&1 >/dev/null"),
+        "exec \"$@\" >/dev/full".to_owned(),
+        "exec \"$@\" 2>/dev/full".to_owned(),
+        "exec \"$@\" >&- 2>&-".to_owned(),
+    ];
+    for script in cases {
+        let project = Project::new(REFUSED);
+        let wrapper = ["sh", "-c", &script, "sh"];
+        // A run that is halted, so that the next one has a note about it.
+        project.opsbook(&["run", "p", "here"]).ends(1);
+        std::fs::remove_dir_all(project.home(".opsbook")).unwrap();
+        let said = project.through(&wrapper, &["run", "p", "here"]).said();
+        assert_eq!(said.status, 1, "{script}: {said:?}");
+        assert_eq!(project.text("ran"), "ran\nran\n", "{script}");
+        if script.contains(">/dev/full") && !script.contains("2>") {
+            said.has("the hand-off sheet cannot be written")
+                .has("opsbook handoff ");
+        }
+    }
+}
