@@ -1,4 +1,4 @@
-# shellcheck disable=SC1090,SC1091,SC2154,SC2086,SC2034,SC2164,SC3044,SC2016 # sources what the run wrote
+# shellcheck disable=SC1090,SC1091,SC2154,SC2086,SC2034,SC2164,SC3044,SC2016,SC3047 # sources what the run wrote
 # Runs a step's script with the working directory and the variables that the steps before it
 # left, and keeps its own for the next one. Sources files, so that nothing stands in an
 # argument list and line numbers stay the author's.
@@ -26,6 +26,8 @@ case " $ob_saved " in
   *' @ '*) for ob_n in $(ob_exported); do eval "ob_was_$ob_n=\${$ob_n-}"; done; ob_all=1 ob_saved=${ob_saved#@} ;;
   *) ob_all= ;;
 esac
+# What the script traces or traps must not be done to what comes after it.
+ob_hush() { set +xv; [ -z "${BASH_VERSION-}" ] || trap - DEBUG RETURN ERR; }
 ob_keep() {
   [ -z "$ob_kept" ] || return 0
   ob_kept=1
@@ -74,7 +76,7 @@ if [ -e "$ob_step/values" ]; then . "$ob_step/values"; : >"$ob_step/values"; fi
 if [ -f "$ob_step/../../state" ]; then . "$ob_step/../../state"; else cd "$ob_step/../.."; fi
 if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
 ob_kept=
-trap 'ob_status=$?; ob_keep; exit $ob_status' 0
+trap '{ ob_status=$?; ob_hush; } >/dev/null 2>&1; ob_keep; exit $ob_status' 0
 . "$ob_step/script"
 # The script may have a trap of its own in the place of that one.
-ob_status=$?; ob_keep; exit $ob_status
+{ ob_status=$?; ob_hush; } >/dev/null 2>&1; ob_keep; exit $ob_status

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use opsbook::event::What;
+
 use crate::project::Project;
 
 const ECHO: &str = "# Page\n\n```yaml procedure\nid: p\nparams:\n  word: {required: true}\n```\n\n```sh step id=one\nprintf '%s' \"$word\" > \"$HOME/got\"\n```\n";
@@ -167,4 +169,37 @@ fn f22_a_bundle_may_be_in_a_folder_of_any_name() {
     project.opsbook(&["resume"]).ends(0);
     assert_eq!(project.text("ran"), "2\n2\n");
     assert!(!project.home(odd).exists());
+}
+
+/// What the steps of the newest run printed.
+fn printed(project: &Project) -> String {
+    let events = project.events().into_iter();
+    events
+        .filter_map(|event| match event.what {
+            What::Output { text, .. } => Some(text),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn what_a_script_traps_or_traces_is_only_its_own() {
+    let scripts = [
+        ("sh", "set -x\nv=5\n", "+ v=5\n"),
+        ("bash", "set -x\nv=5\n", "++ v=5\n"),
+        ("sh", "set -x\nv=5\nexit 0\n", "+ v=5\n+ exit 0\n"),
+        ("bash", "set -T\ntrap 'echo d' DEBUG\nv=5\n", "d\n"),
+        ("bash", "set -T\ntrap 'echo r' RETURN\nv=5\n", "r\n"),
+        ("bash", "set -E\ntrap 'echo e' ERR\nv=5\n", ""),
+    ];
+    for (shell, script, expected) in scripts {
+        let page = format!(
+            "# Page\n\n```yaml procedure\nid: p\n```\n\n```{shell} step\n{script}```\n\n\
+             ```{shell} step\necho \"v=$v\" > \"$HOME/v\"\n```\n"
+        );
+        let project = Project::new(&page);
+        project.opsbook(&["run", "p", "here"]).ends(0);
+        assert_eq!(project.text("v"), "v=5\n", "{shell}: {script}");
+        assert_eq!(printed(&project), expected, "{shell}: {script}");
+    }
 }
