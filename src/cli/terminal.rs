@@ -180,7 +180,8 @@ impl Terminal {
             }
             Asked::Note { step } => {
                 let prompt = format!("  note for the journal on {step}: ");
-                self.line(prompt).await.map_or(Answer::Quit, Answer::Note)
+                let note = self.line(prompt).await;
+                note.map_or_else(|| self.gone(), Answer::Note)
             }
             Asked::Again { step, because } => {
                 let prompt =
@@ -244,13 +245,17 @@ impl Terminal {
         let reading = self.reading.take();
         let mut reading =
             reading.unwrap_or_else(|| tokio::task::spawn_blocking(|| Tty::open().read()));
-        tokio::select! {
+        let line = tokio::select! {
             line = &mut reading => line.ok().flatten(),
             Ok(()) = self.interrupts.changed() => {
                 self.reading = Some(reading);
                 None
             }
+        };
+        if line.is_none() {
+            show("\n");
         }
+        line
     }
 
     /// Without an echo; only a terminal can keep a secret.
@@ -261,7 +266,9 @@ impl Terminal {
         };
         let line = self.typed(&prompt).await;
         drop(hidden);
-        show("\n");
+        if line.is_some() {
+            show("\n");
+        }
         match line {
             Some(line) if line.ends_with(&[CTRL_C]) => {
                 let this = rustix::process::getpid();

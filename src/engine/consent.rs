@@ -49,10 +49,7 @@ impl NodeRun<'_> {
                     step.label()
                 ),
             )),
-            _ => Err(Halt::end(
-                Status::Stopped,
-                format!("stopped before step {}", step.label()),
-            )),
+            _ => Err(stopped_before(step)),
         }
     }
 
@@ -62,6 +59,8 @@ impl NodeRun<'_> {
         };
         match self.ask(step, "what is to be noted?", ask).await? {
             Answer::Note(note) => Ok(Some(note)),
+            // Whoever goes away here has not passed the step.
+            Answer::Quit => Err(stopped_before(step)),
             _ => Ok(None),
         }
     }
@@ -168,4 +167,9 @@ impl NodeRun<'_> {
             _ => Ok(Worked::ended(Status::Stopped, "the operator stopped here")),
         }
     }
+}
+
+fn stopped_before(step: &PlannedStep) -> Halt {
+    let cause = format!("stopped before step {}", step.label());
+    Halt::end(Status::Stopped, cause)
 }

@@ -241,6 +241,28 @@ fn f2_a_terminal_shows_what_is_typed_after_a_password_was_not_given() {
     assert!(!project.home("ran").exists());
 }
 
+#[test]
+fn f2_a_step_that_is_about_to_be_passed_is_still_to_be_done_after_ctrl_c() {
+    let Some(()) = or_skip("a terminal", tier::program("/usr/bin/script")) else {
+        return;
+    };
+    for key in ["s\n", "b\n"] {
+        let project = Project::new(&waiting(""));
+        fs::write(project.home("go"), "").unwrap();
+        let mut terminal = Terminal::start(&project, "run p here --step");
+        terminal.until_shown("[q]uit > ");
+        terminal.press(key);
+        terminal.until_shown("note for the journal");
+        terminal.press(CTRL_C);
+        terminal.ends(5);
+        let shown = terminal.shown();
+        let (_, after) = shown.rsplit_once("note for the journal").unwrap();
+        assert!(after.contains(": ^C\r\n"), "{after:?}");
+        project.opsbook(&["resume"]).ends(0);
+        assert_eq!(project.text("ran"), "1\nend\n2\n", "{key}");
+    }
+}
+
 /// `opsbook` on a terminal of its own, and the keys of that terminal.
 struct Terminal {
     script: Child,
