@@ -51,9 +51,8 @@ impl Failure {
         match self {
             Failure::Problems(_) | Failure::Book(_) | Failure::Init(_) => 2,
             Failure::Journal(JournalError::Missing { .. }) => 2,
-            Failure::Bundle(BundleError::Held(_)) | Failure::Journal(JournalError::Busy { .. }) => {
-                exit(Status::Blocked)
-            }
+            Failure::Bundle(BundleError::Held(_) | BundleError::Taken)
+            | Failure::Journal(JournalError::Busy { .. }) => exit(Status::Blocked),
             Failure::Report(_)
             | Failure::Journal(_)
             | Failure::Bundle(_)

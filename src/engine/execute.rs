@@ -322,7 +322,7 @@ impl Attention {
     /// The step was started: whoever has its record now, it may have gone on.
     fn of_started(error: BundleError) -> Attention {
         let status = match error {
-            BundleError::Held(_) => Status::Blocked,
+            BundleError::Held(_) | BundleError::Taken => Status::Blocked,
             BundleError::Gone => Status::Error,
             other => return other.into(),
         };

@@ -187,7 +187,8 @@ impl NodeRun<'_> {
         let kept = [(&self.local, true), (&self.bundle, false)];
         for (bundle, local) in kept {
             let Some(bundle) = bundle else { continue };
-            // Where nobody answers it is there, as far as anybody knows.
+            // Where nobody answers it is there, as far as anybody knows; where another opsbook
+            // goes on with this run, it is kept for that.
             if let Err(BundleError::Gone | BundleError::Held(_)) = bundle.mine().await {
                 continue;
             }
@@ -209,8 +210,10 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// The plain values, for a person who goes on by hand in the bundle.
+    /// The plain values, for a person who goes on by hand in the bundle. Not into another run's.
     pub(super) async fn leave_values(&self) -> Result<(), Halt> {
+        let bundle = self.bundle()?;
+        bundle.mine().await?;
         let mut values = crate::session::Values::new();
         let texts = self.plan.node.texts();
         for (name, text) in &texts {
@@ -223,7 +226,6 @@ impl NodeRun<'_> {
         for (name, text) in self.scope.iter() {
             values.insert(name, text).map_err(ScopeError::from)?;
         }
-        let bundle = self.bundle()?;
         let path = format!("{}/values", bundle.dir);
         let content = crate::session::Content::Bytes(&values.assignments());
         let session = bundle.session();

@@ -86,7 +86,7 @@ impl From<JournalError> for Halt {
 impl From<BundleError> for Halt {
     fn from(error: BundleError) -> Halt {
         let status = match error {
-            BundleError::Held(_) => Status::Blocked,
+            BundleError::Held(_) | BundleError::Taken => Status::Blocked,
             _ => Status::Error,
         };
         Halt::end(status, error.to_string())

@@ -29,6 +29,7 @@ impl Answer {
     pub(super) fn refusal(&self, dir: &str) -> BundleError {
         match self.word() {
             "HELD" | "LOST" => BundleError::Held(Box::new(self.held(dir))),
+            "TAKEN" => BundleError::Taken,
             "REFUSED" => BundleError::Refused(self.rest().to_owned()),
             "FAILED" => BundleError::Failed(self.rest().to_owned()),
             "GONE" => BundleError::Gone,

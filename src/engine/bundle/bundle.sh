@@ -136,11 +136,13 @@ obb_join() {
 
 # obb_disown: what root made in the bundle becomes its owner's, who has to remove it.
 obb_disown() {
+  obb_mine || return 0
   set -- $(ls -ldn "$obb_dir") && chown -hR "$3:$4" "$obb_dir" && echo OK
 }
 
 # obb_forget NN: what a step printed is not kept on the node: it was given a secret.
 obb_forget() {
+  obb_mine || return 0
   for obb_f in "$obb_dir/steps/$1/out" "$obb_dir/steps/$1/err"; do
     if [ -s "$obb_f" ]; then echo '[not kept: this step was given a secret]' >"$obb_f"; fi
   done
@@ -155,17 +157,19 @@ obb_look() {
 }
 
 # Do we still own it? Read again before every step: a controller that lost it must not go on.
+# Says LOST where another run has it, TAKEN where another controller goes on with this one.
 obb_mine() {
   obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
   [ "$obb_t" = "$obb_token" ] && return 0
   if [ ! -e "$obb_dir" ]; then echo GONE; return 1; fi
+  case $(cat "$obb_dir/owner" 2>/dev/null) in *"\"run\":\"$obb_run\""*) echo TAKEN; return 1 ;; esac
   echo LOST
   echo "STEP 0"
   if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
   return 1
 }
 
-# obb_prepare NN: makes the step's directory. READY | EXISTS | LOST | GONE | FAILED why
+# obb_prepare NN: makes the step's directory. READY | EXISTS | LOST | TAKEN | GONE | FAILED why
 obb_prepare() {
   obb_mine || return 0
   obb_s=$obb_dir/steps/$1
@@ -197,7 +201,7 @@ obb_ready() {
 }
 
 # obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: has the step started, detached;
-# its recorder answers at its end, as obb_state. Or EXISTS | LOST | GONE | FAILED why
+# its recorder answers at its end, as obb_state. Or EXISTS | LOST | TAKEN | GONE | FAILED why
 #   LIMIT     seconds
 #   ACCEPTED  exit statuses that are OK, " 0 3 "
 #   SHELL     sh or bash; EXEC the interpreter of another language, empty for a shell's

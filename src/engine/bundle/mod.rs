@@ -36,6 +36,9 @@ pub enum BundleError {
     Lost(#[from] Lost),
     #[error("{}", .0.sentence())]
     Held(Box<Held>),
+    /// From a copy of its journal.
+    #[error("another opsbook has gone on with this run")]
+    Taken,
     /// Something was put where the bundle goes.
     #[error("{0}")]
     Refused(String),

@@ -149,6 +149,72 @@ fn f12_an_old_controller_that_wakes_after_a_takeover_is_blocked() {
 }
 
 #[test]
+fn f12_an_old_controller_leaves_nothing_in_the_bundle_of_another_run() {
+    let secretly = WAIT.replace("echo 1", ": \"$token\"\necho 1");
+    let project = Project::new(&secretly);
+    project.write("token", "hunter22");
+    project.nodes("  here: {transport: local, token: {secret: {file: token}}, color: red}\n");
+    fs::set_permissions(project.path("token"), fs::Permissions::from_mode(0o600)).unwrap();
+    let mut old = project.opsbook(&["run", "p", "here"]).start();
+    old.until_file(&project.home("ran"));
+    old.signal("STOP");
+    let run = project.record().events[0].run.clone();
+    let release = ["lock", "release", "here", "--run", &run, "--yes"];
+    project.opsbook(&release).ends(0);
+    let page =
+        "echo \"$color\"\n: > \"$HOME/began\"\nuntil test -e \"$HOME/go-on\"; do sleep 0.1; done";
+    let other = Project::new(&format!(
+        "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\n{page}\n```\n"
+    ));
+    other.nodes("  here: {transport: local, color: blue}\n");
+    let mut new = other
+        .opsbook(&["run", "p", "here"])
+        .env("HOME", &project.home("").to_string_lossy())
+        .start();
+    new.until_file(&project.home("began"));
+    let printed = project.home(".opsbook/bundle/steps/1/out");
+    assert_eq!(fs::read_to_string(&printed).unwrap(), "blue\n");
+    fs::write(project.home("go"), "").unwrap();
+    old.signal("CONT");
+    assert_eq!(old.wait().status, 4);
+    assert_eq!(fs::read_to_string(&printed).unwrap(), "blue\n");
+    assert!(!project.home(".opsbook/bundle/values").exists());
+    fs::write(project.home("go-on"), "").unwrap();
+    assert_eq!(new.wait().status, 0);
+}
+
+#[test]
+fn f12_of_two_copies_of_a_journal_the_older_controller_is_blocked_and_says_so() {
+    let project = Project::new(WAIT);
+    let mut old = project.opsbook(&["run", "p", "here"]).start();
+    old.until_file(&project.home("ran"));
+    old.until("step 1", |event| {
+        matches!(event.what, What::StepStarted { .. })
+    });
+    let copy = project.path("copy");
+    let made = std::process::Command::new("cp")
+        .arg("-R")
+        .args(["book.toml", "manual", "nodes.yaml", ".opsbook"].map(|name| project.path(name)))
+        .arg({
+            fs::create_dir(&copy).unwrap();
+            &copy
+        })
+        .status();
+    assert!(made.unwrap().success());
+    let copy = copy.to_string_lossy().into_owned();
+    let new = project.opsbook(&["-C", &copy, "resume"]).start();
+    let said = old.wait();
+    assert_eq!(said.status, 4, "{said:?}");
+    said.has("another opsbook has gone on with this run; it may or may not have finished")
+        .has("go on:    opsbook resume ")
+        .lacks("gone from");
+    fs::write(project.home("go"), "").unwrap();
+    let said = new.wait();
+    assert_eq!(said.status, 0, "{said:?}");
+    assert_eq!(project.text("ran"), "1\n2\n");
+}
+
+#[test]
 fn f13_what_is_planted_where_the_bundle_goes_is_refused() {
     let elsewhere = tempfile::tempdir().unwrap();
     for name in [".opsbook", ".opsbook/bundle"] {
