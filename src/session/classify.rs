@@ -18,10 +18,15 @@ pub(super) fn cause(host: &str, said: &str, reached: bool) -> Cause {
         return Cause::NoShell;
     }
     if said.contains(BEHIND_JUMP) {
-        let rest: Vec<_> = said.lines().filter(|line| !is_closing(line)).collect();
-        return Cause::Jump(Box::new(direct(host, &rest.join("\n"))));
+        return Cause::Jump(Box::new(direct(host, &of_jump(said))));
     }
     direct(host, said)
+}
+
+/// What was said without what `ssh` says of its own after it.
+pub(super) fn of_jump(said: &str) -> String {
+    let telling: Vec<_> = said.lines().filter(|line| !is_closing(line)).collect();
+    telling.join("\n")
 }
 
 fn is_closing(line: &str) -> bool {

@@ -9,6 +9,7 @@ use tokio::process::Command;
 use tokio::sync::Semaphore;
 
 use super::channel::{Channel, NoHello};
+use super::classify;
 use super::error::{Cause, Lost, OpenError, SudoError};
 use super::process::Process;
 use super::secret::Password;
@@ -229,7 +230,11 @@ async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenEr
     let ended = process.ended().await;
     let said = [noise.as_str(), ended.said.as_str()];
     let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();
+    let mut said = said.join("\n");
     let mut cause = transport.cause(&ended);
+    if let Cause::Jump(_) = cause {
+        said = classify::of_jump(&said);
+    }
     transport.show_key(&mut cause).await;
-    OpenError::new(cause, said.join("\n"))
+    OpenError::new(cause, said)
 }

@@ -73,6 +73,16 @@ fn a_node_that_refuses_the_connection() {
 }
 
 #[test]
+fn a_jump_host_that_refuses_the_connection() {
+    let project = Project::new(PAGE);
+    project
+        .nodes("  far: {address: 127.66.255.2, user: nobody, jump: \"nobody@127.66.255.1:9\"}\n");
+    let expected = "greet  Greet\nmanual [..]\n...\nfar: ERROR  jump host: connection refused: ssh: connect to host 127.66.255.1 port 9: Connection refused\n";
+    let call = project.opsbook(&["run", "greet", "far"]);
+    call.status(3).out(expected).check();
+}
+
+#[test]
 fn an_answer_from_a_pipe() {
     let project = Project::new(&PAGE.replace("id=say", "id=say confirm"));
     let run = ["run", "greet", "here"];
