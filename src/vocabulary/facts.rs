@@ -1,13 +1,17 @@
 //! What probes print -> facts. The form of their output is known here and in `prelude.sh`,
 //! nowhere else.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+mod forms;
+mod said_by_sh;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use crate::vocabulary::found::{Found, parse_number};
 use crate::vocabulary::header::FactKind;
+
+use forms::{address, days_until, headers};
+use said_by_sh::as_sh;
 
 /// Bytes of a text that are kept; a probe prints at most one more.
 pub const MOST: usize = 1024 * 1024;
@@ -186,25 +190,11 @@ impl Facts {
         }
     }
 
-    /// What a shell says itself of a command, as `sh -c` would have said it: `sh: 1: x: not
-    /// found` of dash, `sh: x: not found` of busybox, `sh: line 1: x: command not found`.
     fn as_sh(&self, err: &[u8]) -> Vec<u8> {
-        let Some((first, name)) = &self.speaks_as else {
-            return err.to_vec();
-        };
-        let prefix = format!("{name}: ").into_bytes();
-        let mut all = Vec::with_capacity(err.len());
-        for line in err.split_inclusive(|byte| *byte == b'\n') {
-            match line.strip_prefix(&prefix[..]) {
-                Some(rest) => {
-                    let (head, rest) = said_by_sh(rest, *first);
-                    all.extend_from_slice(head.as_bytes());
-                    all.extend_from_slice(rest);
-                }
-                None => all.extend_from_slice(line),
-            }
+        match &self.speaks_as {
+            Some((first, name)) => as_sh(err, *first, name),
+            None => err.to_vec(),
         }
-        all
     }
 
     /// What `curl -i` printed, and after it `-w '\n%{http_code} %{size_header}'`.
@@ -225,32 +215,6 @@ impl Facts {
     }
 }
 
-/// What stands before a message of a shell, and the message.
-fn said_by_sh(line: &[u8], first: u64) -> (String, &[u8]) {
-    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.parse::<u64>().ok();
-    let colon = |text: &[u8]| memchr::memmem::find(text, b": ");
-    if let Some(rest) = line.strip_prefix(b"eval: line ") {
-        return match colon(rest) {
-            Some(at) if number(&rest[..at]).is_some() => ("sh: ".to_owned(), &rest[at + 2..]),
-            _ => ("sh: ".to_owned(), line),
-        };
-    }
-    if let Some(rest) = line.strip_prefix(b"line ")
-        && let Some(at) = colon(rest)
-        && let Some(number) = number(&rest[..at])
-    {
-        let number = (number + 1).saturating_sub(first).max(1);
-        return (format!("sh: line {number}: "), &rest[at + 2..]);
-    }
-    if let Some(at) = colon(line)
-        && let Some(number) = number(&line[..at])
-        && let Some(rest) = line[at + 2..].strip_prefix(b"eval: ")
-    {
-        return (format!("sh: {number}: "), rest);
-    }
-    ("sh: ".to_owned(), line)
-}
-
 fn list(items: &[Vec<u8>], f: impl Fn(String) -> String) -> Found {
     Found::List(
         items
@@ -258,15 +222,6 @@ fn list(items: &[Vec<u8>], f: impl Fn(String) -> String) -> Found {
             .map(|item| Found::Text(f(text(item))))
             .collect(),
     )
-}
-
-/// `Nov 30 12:00:00 2026 GMT` as whole days from now, rounded down.
-fn days_until(date: &str, now: Timestamp) -> Option<f64> {
-    let date = date.trim().strip_suffix(" GMT")?;
-    let date = jiff::civil::DateTime::strptime("%b %e %H:%M:%S %Y", date).ok()?;
-    let end = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
-    let days = (end.as_second() - now.as_second()).div_euclid(86400);
-    i32::try_from(days).ok().map(f64::from)
 }
 
 /// Bytes that are no UTF-8 show as the replacement character.
@@ -279,72 +234,6 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
         Some(at) => (&bytes[..at], &bytes[at + 1..]),
         None => (bytes, b""),
     }
-}
-
-/// An address in the kernel's hexadecimal, or as tools print it, in its usual form.
-fn address(text: &str) -> String {
-    let hex = text.len().is_multiple_of(8) && text.bytes().all(|b| b.is_ascii_hexdigit());
-    let words: Option<Vec<u32>> = hex
-        .then(|| {
-            (0..text.len() / 8)
-                .map(|i| u32::from_str_radix(&text[i * 8..i * 8 + 8], 16).ok())
-                .collect()
-        })
-        .flatten();
-    match words.as_deref() {
-        Some([word]) => Ipv4Addr::from(word.to_le_bytes()).to_string(),
-        Some([a, b, c, d]) => {
-            let mut bytes = [0; 16];
-            for (part, word) in bytes.chunks_exact_mut(4).zip([a, b, c, d]) {
-                part.copy_from_slice(&word.to_le_bytes());
-            }
-            let address = Ipv6Addr::from(bytes);
-            match address.to_ipv4_mapped() {
-                Some(address) => address.to_string(),
-                None => address.to_string(),
-            }
-        }
-        _ => {
-            let plain = text.trim_start_matches('[').trim_end_matches(']');
-            let plain = plain.split('%').next().unwrap_or(plain);
-            if plain == "*" {
-                "::".to_owned()
-            } else {
-                plain.to_owned()
-            }
-        }
-    }
-}
-
-/// The last block of headers, each `Name: value` with its name spelt as Go spells it, sorted.
-fn headers(text: &str) -> String {
-    let text = text.replace("\r\n", "\n");
-    let last = text
-        .split("\n\n")
-        .filter(|block| !block.trim().is_empty())
-        .last()
-        .unwrap_or_default();
-    let mut lines: Vec<String> = last
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, value)| format!("{}: {}", canonical(name.trim()), value.trim()))
-        .collect();
-    lines.sort();
-    lines.join("\n")
-}
-
-/// `content-type` -> `Content-Type`
-fn canonical(name: &str) -> String {
-    name.split('-')
-        .map(|part| {
-            let mut chars = part.chars();
-            chars.next().map_or_else(String::new, |first| {
-                let rest: String = chars.collect();
-                first.to_ascii_uppercase().to_string() + &rest.to_ascii_lowercase()
-            })
-        })
-        .collect::<Vec<_>>()
-        .join("-")
 }
 
 #[cfg(test)]
@@ -399,32 +288,6 @@ mod tests {
     }
 
     #[test]
-    fn addresses_have_one_form() {
-        for (written, expected) in [
-            ("0100007F", "127.0.0.1"),
-            ("00000000", "0.0.0.0"),
-            ("00000000000000000000000001000000", "::1"),
-            ("0000000000000000FFFF00000100007F", "127.0.0.1"),
-            (
-                "B80D01200000000000000000 1000000",
-                "B80D01200000000000000000 1000000",
-            ),
-            ("[::1]", "::1"),
-            ("*", "::"),
-            ("127.0.0.53%lo", "127.0.0.53"),
-            ("10.0.0.1", "10.0.0.1"),
-        ] {
-            assert_eq!(address(written), expected);
-        }
-    }
-
-    #[test]
-    fn headers_are_those_of_the_last_answer() {
-        let text = "HTTP/1.1 302 Found\r\nlocation: /x\r\n\r\nHTTP/2 200\r\ncontent-type: text/html\r\nage:3\r\n\r\n";
-        assert_eq!(headers(text), "Age: 3\nContent-Type: text/html");
-    }
-
-    #[test]
     fn an_answer_of_curl_is_taken_apart() {
         let head = "HTTP/1.1 200 OK\r\na: b\r\n\r\n";
         let facts = facts(&format!(
@@ -438,18 +301,6 @@ mod tests {
         ] {
             let found = facts.get(name, kind, now()).unwrap();
             assert_eq!(found.to_string(), expected);
-        }
-    }
-
-    #[test]
-    fn days_are_whole_and_rounded_down() {
-        for (date, expected) in [
-            ("Nov 30 12:00:00 2026 GMT", Some(9.0)),
-            ("Dec  1 11:59:59 2026 GMT", Some(9.0)),
-            ("Nov 21 11:59:59 2026 GMT", Some(-1.0)),
-            ("tomorrow", None),
-        ] {
-            assert_eq!(days_until(date, now()), expected, "{date}");
         }
     }
 
