@@ -7,89 +7,59 @@ use crate::report::tested::{Counts, Outcome, Results, Tested};
 #[must_use]
 pub fn prometheus(results: &Results) -> String {
     let mut text = String::new();
-    let asked = || {
-        results
-            .tests
-            .iter()
-            .filter(|test| !matches!(test.outcome, Outcome::Ignored(_)))
-    };
-    head(
-        &mut text,
-        "opsbook_check_ok",
-        "Whether a check holds; 0 where it could not be asked, too.",
-    );
-    for test in asked() {
-        line(
-            &mut text,
+    checks(results, &mut text);
+    nodes(results, &mut text);
+    let name = "opsbook_suite_duration_seconds";
+    head(&mut text, name, "How long all tests took.");
+    // A formatter into a string cannot fail; nor below.
+    let _ = writeln!(text, "{name} {}", results.took.as_secs_f64());
+    let name = "opsbook_suite_start_timestamp_seconds";
+    head(&mut text, name, "When the tests were started.");
+    let _ = writeln!(text, "{name} {}", results.started.as_second());
+    text
+}
+
+fn checks(results: &Results, text: &mut String) {
+    type Value = fn(&Tested) -> f64;
+    let metrics: [(&str, &str, Value); 3] = [
+        (
             "opsbook_check_ok",
-            &labels(test),
-            u8::from(test.passed()),
-        );
-    }
-    head(
-        &mut text,
-        "opsbook_check_unknown",
-        "Whether a check could not be asked.",
-    );
-    for test in asked() {
-        let unknown = matches!(test.outcome, Outcome::Error(_));
-        line(
-            &mut text,
+            "Whether a check holds; 0 where it could not be asked, too.",
+            |test| f64::from(u8::from(test.passed())),
+        ),
+        (
             "opsbook_check_unknown",
-            &labels(test),
-            u8::from(unknown),
-        );
-    }
-    head(
-        &mut text,
-        "opsbook_check_duration_seconds",
-        "How long a check took.",
-    );
-    for test in asked() {
-        line(
-            &mut text,
+            "Whether a check could not be asked.",
+            |test| f64::from(u8::from(matches!(test.outcome, Outcome::Error(_)))),
+        ),
+        (
             "opsbook_check_duration_seconds",
-            &labels(test),
-            test.took.as_secs_f64(),
-        );
+            "How long a check took.",
+            |test| test.took.as_secs_f64(),
+        ),
+    ];
+    let ignored = |test: &&Tested| matches!(test.outcome, Outcome::Ignored(_));
+    for (name, help, value) in metrics {
+        head(text, name, help);
+        for test in results.tests.iter().filter(|test| !ignored(test)) {
+            line(text, name, &labels(test), value(test));
+        }
     }
-    head(
-        &mut text,
-        "opsbook_tests",
-        "Tests of a node by their outcome.",
-    );
+}
+
+fn nodes(results: &Results, text: &mut String) {
+    let name = "opsbook_tests";
+    head(text, name, "Tests of a node by their outcome.");
     for (node, tests) in results.nodes() {
         let counts = Counts::of(tests.into_iter());
         for (outcome, count) in counts.by_word() {
             let labels = format!("node=\"{}\",outcome=\"{outcome}\"", escaped(node));
-            line(&mut text, "opsbook_tests", &labels, count);
+            line(text, name, &labels, count);
         }
     }
-    head(
-        &mut text,
-        "opsbook_suite_duration_seconds",
-        "How long all tests took.",
-    );
-    let _ = writeln!(
-        text,
-        "opsbook_suite_duration_seconds {}",
-        results.took.as_secs_f64()
-    );
-    head(
-        &mut text,
-        "opsbook_suite_start_timestamp_seconds",
-        "When the tests were started.",
-    );
-    let _ = writeln!(
-        text,
-        "opsbook_suite_start_timestamp_seconds {}",
-        results.started.as_second()
-    );
-    text
 }
 
 fn head(text: &mut String, name: &str, help: &str) {
-    // A formatter into a string cannot fail; nor below.
     let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge");
 }
 
