@@ -1,6 +1,7 @@
 //! What came of a script, judged by its exit status, by what is expected of its output, and
 //! by what is left of it.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use crate::engine::bundle::{How, StepDone};
@@ -24,73 +25,14 @@ impl NodeRun<'_> {
         expect: Option<&Expect>,
         text: &str,
     ) -> Result<Worked, Halt> {
-        let done = match ended {
-            Ended::Done(done) => done,
-            Ended::Seen => return Ok(Worked::ended(Status::ByHand, "")),
-            Ended::Left => {
-                return Err(Halt::End {
-                    status: Status::Stopped,
-                    cause: format!("step {} was left running", work.step.label()),
-                    outcome_unknown: true,
-                });
-            }
-            Ended::Rebooted if work.step.reboot => return Ok(Worked::ok(None)),
-            Ended::Rebooted => {
-                let cause = format!("the node rebooted during step {}", work.step.label());
-                return Ok(Worked {
-                    outcome_unknown: true,
-                    ..Worked::ended(Status::Error, cause)
-                });
-            }
-            Ended::Unknown(cause) => {
-                return Ok(Worked {
-                    outcome_unknown: true,
-                    ..Worked::ended(Status::Error, cause)
-                });
-            }
+        let done = match finished(work.step, ended)? {
+            ControlFlow::Continue(done) => done,
+            ControlFlow::Break(worked) => return Ok(worked),
         };
-        if let Some(left) = left_over(&done) {
-            let cause = match done.how {
-                How::TimedOut => format!(
-                    "not done within {}, and ",
-                    crate::engine::human(work.step.timeout)
-                ),
-                How::Stopped | How::Exited | How::DiskFull => String::new(),
-            };
-            return Ok(Worked::ended(Status::Error, format!("{cause}{left}")));
+        if let Some(worked) = cut_short(work.step, &done) {
+            return Ok(worked);
         }
-        match done.how {
-            How::Exited => {}
-            How::DiskFull => {
-                let cause = format!(
-                    "it ended with exit status {}, but the node's disk is full, or the bundle not to be written: what it printed or set was not kept",
-                    done.status
-                );
-                return Ok(Worked::ended(Status::Error, cause));
-            }
-            How::TimedOut => {
-                let limit = crate::engine::human(work.step.timeout);
-                return Ok(Worked::ended(
-                    Status::TimedOut,
-                    format!("not done within {limit}; its processes are gone"),
-                ));
-            }
-            How::Stopped => {
-                return Ok(Worked::ended(
-                    Status::Stopped,
-                    "the operator stopped it; its processes are gone",
-                ));
-            }
-        }
-        if !done.left.is_empty() {
-            let step = work.step.label();
-            let processes = done
-                .left
-                .iter()
-                .map(|process| format!("{step} {process}"))
-                .collect();
-            self.record(Some(work.step), What::LeftBehind { processes })?;
-        }
+        self.record_left(work.step, &done)?;
         if work.step.reboot {
             self.await_reboot(work.step).await?;
         }
@@ -101,22 +43,44 @@ impl NodeRun<'_> {
                 self.mask(wrong_status(accepted, done.status, &out, &err, text)),
             ));
         }
-        let Some(expect) = expect else {
-            return Ok(Worked::ok(Some(done.status)));
-        };
+        match expect {
+            Some(expect) => self.compare(work, &done, expect, text).await,
+            None => Ok(Worked::ok(Some(done.status))),
+        }
+    }
+
+    fn record_left(&self, step: &PlannedStep, done: &StepDone) -> Result<(), Halt> {
+        if done.left.is_empty() {
+            return Ok(());
+        }
+        let label = step.label();
+        let processes = done.left.iter();
+        let processes = processes
+            .map(|process| format!("{label} {process}"))
+            .collect();
+        self.record(Some(step), What::LeftBehind { processes })
+    }
+
+    async fn compare(
+        &mut self,
+        work: &Execution<'_>,
+        done: &StepDone,
+        expect: &Expect,
+        text: &str,
+    ) -> Result<Worked, Halt> {
         if done.sizes.0 > COMPARED {
             return Ok(Worked::ended(
                 Status::Failed,
                 "it printed more than 4 MiB, which is not compared",
             ));
         }
-        let (out, err) = self.outputs(work, &done, COMPARED).await?;
+        let (out, err) = self.outputs(work, done, COMPARED).await?;
         let err = if work.shown { err } else { Vec::new() };
         let expected = self.scope.filled(&self.plan.node, &expect.text.text);
-        match wrong_display(expect, &expected, &out, &err, text) {
-            None => Ok(Worked::ok(Some(done.status))),
-            Some(evidence) => Ok(Worked::failed(done.status, self.mask(evidence))),
-        }
+        Ok(match wrong_display(expect, &expected, &out, &err, text) {
+            None => Worked::ok(Some(done.status)),
+            Some(evidence) => Worked::failed(done.status, self.mask(evidence)),
+        })
     }
 
     fn mask(&self, evidence: Evidence) -> Evidence {
@@ -198,5 +162,58 @@ impl NodeRun<'_> {
         )?;
         self.scope.set(name, value);
         Ok(worked)
+    }
+}
+
+/// What there is to judge, or what came of a step whose script did not come to its end.
+fn finished(step: &PlannedStep, ended: Ended) -> Result<ControlFlow<Worked, Box<StepDone>>, Halt> {
+    let unknown = |cause| Worked {
+        outcome_unknown: true,
+        ..Worked::ended(Status::Error, cause)
+    };
+    let worked = match ended {
+        Ended::Done(done) => return Ok(ControlFlow::Continue(done)),
+        Ended::Seen => Worked::ended(Status::ByHand, ""),
+        Ended::Left => {
+            return Err(Halt::End {
+                status: Status::Stopped,
+                cause: format!("step {} was left running", step.label()),
+                outcome_unknown: true,
+            });
+        }
+        Ended::Rebooted if step.reboot => Worked::ok(None),
+        Ended::Rebooted => unknown(format!("the node rebooted during step {}", step.label())),
+        Ended::Unknown(cause) => unknown(cause),
+    };
+    Ok(ControlFlow::Break(worked))
+}
+
+/// Of a script that was ended, or whose end could not be kept.
+fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
+    let limit = crate::engine::human(step.timeout);
+    if let Some(left) = left_over(done) {
+        let cause = match done.how {
+            How::TimedOut => format!("not done within {limit}, and "),
+            How::Stopped | How::Exited | How::DiskFull => String::new(),
+        };
+        return Some(Worked::ended(Status::Error, format!("{cause}{left}")));
+    }
+    match done.how {
+        How::Exited => None,
+        How::DiskFull => Some(Worked::ended(
+            Status::Error,
+            format!(
+                "it ended with exit status {}, but the node's disk is full, or the bundle not to be written: what it printed or set was not kept",
+                done.status
+            ),
+        )),
+        How::TimedOut => Some(Worked::ended(
+            Status::TimedOut,
+            format!("not done within {limit}; its processes are gone"),
+        )),
+        How::Stopped => Some(Worked::ended(
+            Status::Stopped,
+            "the operator stopped it; its processes are gone",
+        )),
     }
 }
