@@ -1,10 +1,12 @@
-//! What the operator wants of a step, asked before it and written down.
+//! What the operator wants of a run or of a step, asked before it and written down.
 
-use crate::engine::node::{Halt, NodeRun};
+use crate::engine::halt::Halt;
+use crate::engine::node::NodeRun;
 use crate::engine::question::{Answer, Asked};
 use crate::engine::step::Worked;
 use crate::event::{Status, What};
-use crate::plan::PlannedStep;
+use crate::nodes::Confirm;
+use crate::plan::{Plan, PlannedStep};
 
 pub(super) enum Chosen {
     Run,
@@ -13,9 +15,49 @@ pub(super) enum Chosen {
 }
 
 impl NodeRun<'_> {
+    /// `confirm: run` of a node: asked once, before its first step.
+    pub(super) async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
+        if self.options.yes || self.plan.node.confirm != Some(Confirm::Run) {
+            return Ok(());
+        }
+        self.record(
+            None,
+            What::Asked {
+                question: "go on with this node?".to_owned(),
+            },
+        )?;
+        let ask = Asked::Confirm {
+            step: plan.procedure.clone(),
+            title: plan.title.clone(),
+        };
+        let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
+        let (word, result) = match answer {
+            Answer::Yes => ("yes", Ok(())),
+            Answer::Nobody => (
+                "nobody to ask",
+                Err(Halt::end(
+                    Status::Stopped,
+                    "this node asks for a confirmation, and there is nobody to ask (`--yes` confirms)",
+                )),
+            ),
+            _ => (
+                "no",
+                Err(Halt::end(Status::Stopped, "stopped before the first step")),
+            ),
+        };
+        self.record(
+            None,
+            What::Answered {
+                answer: word.to_owned(),
+                note: None,
+            },
+        )?;
+        result
+    }
+
     /// What the operator wants of a step, where they are to be asked.
     pub(super) async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
-        let by_node = self.plan.node.confirm == Some(crate::nodes::Confirm::Step);
+        let by_node = self.plan.node.confirm == Some(Confirm::Step);
         let ask = if self.options.menu {
             // The shell of the menu has the run's variables.
             self.recorder.sync()?;

@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use crate::engine::node::{Halt, NodeRun};
+use crate::engine::halt::Halt;
+use crate::engine::node::NodeRun;
 use crate::engine::step::Worked;
 use crate::event::{Status, What};
 use crate::manual::{Delivery, DeliveryFrom, On};

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::engine::bundle::{Bundle, BundleError, How, Start, StepDone, StepState};
 use crate::engine::follow::Follower;
-use crate::engine::node::{Halt, NodeRun};
+use crate::engine::halt::Halt;
+use crate::engine::node::NodeRun;
 use crate::engine::question::{Answer, Asked};
 use crate::event::{Status, What};
 use crate::manual::{On, SudoUser};

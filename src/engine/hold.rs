@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::bundle::{Alive, Bundle, BundleError, Held};
-use crate::engine::node::{Halt, NodeRun, sentence, token_of};
+use crate::engine::halt::Halt;
+use crate::engine::node::{NodeRun, sentence, token_of};
 use crate::engine::reach::ReachError;
 use crate::engine::scope::ScopeError;
 use crate::event::{Status, What};

@@ -5,10 +5,12 @@
 mod bundle;
 mod check;
 mod consent;
+mod course;
 mod deliver;
 mod execute;
 mod fleet;
 mod follow;
+mod halt;
 mod hold;
 mod judge;
 mod node;

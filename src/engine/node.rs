@@ -1,15 +1,14 @@
-//! A run on one node, from reaching it to closing its bundle: what can end it, and how it is
-//! found again after a cut.
+//! A run on one node, from reaching it to closing its bundle.
 
 use std::collections::HashMap;
 
-use crate::engine::bundle::{Bundle, BundleError};
+use crate::engine::bundle::Bundle;
 use crate::engine::check::{Checked, Outcome, check};
 use crate::engine::deliver::Prepared;
-use crate::engine::question::{Answer, Asked};
+use crate::engine::halt::Halt;
 use crate::engine::reach::Reach;
 use crate::engine::recorder::Recorder;
-use crate::engine::scope::{Scope, ScopeError};
+use crate::engine::scope::Scope;
 use crate::engine::{Options, random_mark};
 use crate::event::{Status, What};
 use crate::journal::{JournalError, Record};
@@ -49,62 +48,6 @@ pub(super) struct NodeRun<'a> {
     /// Of the local bundle of an earlier controller.
     pub old_local: Option<String>,
     pub touched: bool,
-}
-
-/// The run on a node ends here.
-#[derive(Debug)]
-pub(super) enum Halt {
-    /// Nothing can be written down any more.
-    Journal(JournalError),
-    End {
-        status: Status,
-        cause: String,
-        outcome_unknown: bool,
-    },
-}
-
-impl Halt {
-    pub fn end(status: Status, cause: impl Into<String>) -> Halt {
-        Halt::End {
-            status,
-            cause: cause.into(),
-            outcome_unknown: false,
-        }
-    }
-
-    pub fn error(cause: impl Into<String>) -> Halt {
-        Halt::end(Status::Error, cause)
-    }
-}
-
-impl From<JournalError> for Halt {
-    fn from(error: JournalError) -> Halt {
-        Halt::Journal(error)
-    }
-}
-
-impl From<BundleError> for Halt {
-    fn from(error: BundleError) -> Halt {
-        let status = match error {
-            BundleError::Held(_) | BundleError::Taken => Status::Blocked,
-            _ => Status::Error,
-        };
-        Halt::end(status, error.to_string())
-    }
-}
-
-impl From<ScopeError> for Halt {
-    fn from(error: ScopeError) -> Halt {
-        Halt::error(error.to_string())
-    }
-}
-
-/// What the journal of a run that goes on says of its steps.
-struct Before {
-    /// The latest status of each that was started; none where it has no end.
-    statuses: std::collections::BTreeMap<usize, Option<Status>>,
-    unknown: std::collections::BTreeSet<usize>,
-    doubtful: std::collections::BTreeSet<usize>,
 }
 
 /// Where a node's bundle is, absolute.
@@ -250,46 +193,6 @@ impl NodeRun<'_> {
         self.steps(first, resume).await
     }
 
-    /// `confirm: run` of a node: asked once, before its first step.
-    async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
-        if self.options.yes || self.plan.node.confirm != Some(crate::nodes::Confirm::Run) {
-            return Ok(());
-        }
-        self.record(
-            None,
-            What::Asked {
-                question: "go on with this node?".to_owned(),
-            },
-        )?;
-        let ask = Asked::Confirm {
-            step: plan.procedure.clone(),
-            title: plan.title.clone(),
-        };
-        let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
-        let (word, result) = match answer {
-            Answer::Yes => ("yes", Ok(())),
-            Answer::Nobody => (
-                "nobody to ask",
-                Err(Halt::end(
-                    Status::Stopped,
-                    "this node asks for a confirmation, and there is nobody to ask (`--yes` confirms)",
-                )),
-            ),
-            _ => (
-                "no",
-                Err(Halt::end(Status::Stopped, "stopped before the first step")),
-            ),
-        };
-        self.record(
-            None,
-            What::Answered {
-                answer: word.to_owned(),
-                note: None,
-            },
-        )?;
-        result
-    }
-
     /// A refusal is found before anything is touched.
     async fn prove_sudo(&mut self) -> Result<(), Halt> {
         for user in self.plan.sudo_users() {
@@ -327,130 +230,6 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// The first step that is not done, and what the steps before it captured.
-    fn first_of(&mut self, record: &Record) -> usize {
-        let node = self.plan.node.name.as_str();
-        for (name, value) in record.captured(node) {
-            self.scope.set_again(&name, value);
-        }
-        let statuses = record.steps(node);
-        let ended =
-            |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
-        let latest = statuses.keys().max().copied().unwrap_or(0);
-        // What lies before an explicit start was left out on purpose.
-        let earliest = statuses.keys().min().copied().unwrap_or(1);
-        // A set-up runs again on each resume. One that is cut short then leaves what came
-        // after it done all the same.
-        let first = self
-            .plan
-            .steps
-            .iter()
-            .find(|step| {
-                let again = step.setup && step.number < latest;
-                step.number >= earliest && !ended(step.number) && !again
-            })
-            .map(|step| step.number);
-        self.options
-            .start_at
-            .or(first)
-            .unwrap_or(self.plan.steps.len() + 1)
-    }
-
-    async fn steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
-        let plan = self.plan;
-        let Some(record) = resume else {
-            for step in plan.steps.iter().filter(|step| step.number >= first) {
-                self.turn(step).await?;
-            }
-            return Ok(());
-        };
-        let before = Before {
-            statuses: record.steps(&plan.node.name),
-            unknown: record.unknown(&plan.node.name),
-            doubtful: record.doubtful(&plan.node.name),
-        };
-        let mut first = first;
-        let under_way = self.under_way(&before).await?;
-        for number in &under_way {
-            if self.options.start_at.is_some_and(|start| start != *number) {
-                let label = self.plan.steps[number - 1].label();
-                let cause =
-                    format!("step {label} still runs: without `--start-at` its end is waited for");
-                return Err(Halt::end(Status::Blocked, cause));
-            }
-            self.again(&plan.steps[number - 1], first, &before).await?;
-            if *number == first {
-                first += 1;
-            }
-        }
-        // Set-up is idempotent, and what comes after may need it again.
-        let set_up_for = if first <= plan.steps.len() { first } else { 0 };
-        for step in &plan.steps {
-            let due = step.number >= first || (step.setup && step.number < set_up_for);
-            if due && !under_way.contains(&step.number) {
-                self.again(step, first, &before).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The steps that an earlier controller started and that run on by themselves. They come
-    /// to their end before anything else is started beside them.
-    async fn under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
-        let mut under_way = Vec::new();
-        for step in &self.plan.steps {
-            let open = before.statuses.get(&step.number) == Some(&None)
-                || before.unknown.contains(&step.number);
-            if open && self.runs(step).await? {
-                under_way.push(step.number);
-            }
-        }
-        Ok(under_way)
-    }
-
-    /// A step in a run that goes on.
-    async fn again(
-        &mut self,
-        step: &PlannedStep,
-        first: usize,
-        before: &Before,
-    ) -> Result<(), Halt> {
-        let status = before.statuses.get(&step.number);
-        // A step with no end in the journal may be under way, or done, on the node.
-        self.resuming = status.is_some();
-        self.rerun = step.number < first || matches!(status, Some(Some(_)));
-        self.unknown = step.number >= first && before.unknown.contains(&step.number);
-        self.named = self.options.menu || self.options.start_at == Some(step.number);
-        self.doubtful = before.doubtful.contains(&step.number);
-        if step.number >= first {
-            return self.turn(step).await;
-        }
-        // It must not forget what the steps after it have set.
-        let mut again = step.clone();
-        again.saved.clone_from(&self.plan.steps[first - 2].saved);
-        self.turn(&again).await
-    }
-
-    /// A step, where nobody has asked to stop before it.
-    async fn turn(&mut self, step: &PlannedStep) -> Result<(), Halt> {
-        let interrupted = *self.options.interrupts.borrow() > 0;
-        if self.hold || interrupted {
-            return Err(Halt::end(
-                Status::Stopped,
-                format!("stopped before step {}", step.label()),
-            ));
-        }
-        self.touched = true;
-        self.step(step).await?;
-        if self.options.stop_after == Some(step.number) && step.number < self.plan.steps.len() {
-            return Err(Halt::end(
-                Status::Stopped,
-                format!("stopped after step {}, as asked", step.label()),
-            ));
-        }
-        Ok(())
-    }
-
     pub fn record(&self, step: Option<&PlannedStep>, what: What) -> Result<(), Halt> {
         let number = step.map(|step| step.number);
         Ok(self
@@ -483,37 +262,36 @@ impl NodeRun<'_> {
             self.reattach(false).await.map_err(Halt::error)?;
             checked = check(&self.reach, case, &self.scope, &self.options.secrets).await;
         }
-        let Checked {
-            outcome,
+        self.record(step, written(case, &checked))?;
+        Ok(checked.outcome)
+    }
+}
+
+/// What came of a case, as it is written down.
+fn written(case: &Case, checked: &Checked) -> What {
+    let (check, place) = (case.name.clone(), case.span.place());
+    let tries = checked.tries;
+    match &checked.outcome {
+        Outcome::Held => What::CheckHeld {
+            check,
             tries,
-            took,
-        } = checked;
-        let milliseconds = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let (check, place) = (case.name.clone(), case.span.place());
-        let what = match &outcome {
-            Outcome::Held => What::CheckHeld {
-                check,
-                tries,
-                milliseconds,
-            },
-            Outcome::Failed(evidence) => What::CheckFailed {
-                check,
-                place,
-                evidence: evidence.clone(),
-                tries,
-            },
-            Outcome::Unknown(cause) => What::CheckUnknown {
-                check,
-                place,
-                cause: cause.clone(),
-            },
-            Outcome::Lost(lost) => What::CheckUnknown {
-                check,
-                place,
-                cause: lost.to_string(),
-            },
-        };
-        self.record(step, what)?;
-        Ok(outcome)
+            milliseconds: u64::try_from(checked.took.as_millis()).unwrap_or(u64::MAX),
+        },
+        Outcome::Failed(evidence) => What::CheckFailed {
+            check,
+            place,
+            evidence: evidence.clone(),
+            tries,
+        },
+        Outcome::Unknown(cause) => What::CheckUnknown {
+            check,
+            place,
+            cause: cause.clone(),
+        },
+        Outcome::Lost(lost) => What::CheckUnknown {
+            check,
+            place,
+            cause: lost.to_string(),
+        },
     }
 }

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::bundle::{Bundle, BundleError};
-use crate::engine::node::{Halt, NodeRun, bundle_dir, sentence};
+use crate::engine::halt::Halt;
+use crate::engine::node::{NodeRun, bundle_dir, sentence};
 use crate::engine::random_mark;
 use crate::engine::reach::Reach;
 use crate::event::What;

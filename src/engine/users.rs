@@ -3,7 +3,8 @@
 
 use crate::engine::bundle::{Bundle, BundleError};
 use crate::engine::execute::Attention;
-use crate::engine::node::{Halt, NodeRun};
+use crate::engine::halt::Halt;
+use crate::engine::node::NodeRun;
 use crate::event::What;
 use crate::manual::{On, SudoUser};
 use crate::plan::PlannedStep;

@@ -1,0 +1,148 @@
+//! Which step of a run is next: from the first that is due, and past what an earlier
+//! controller has done or left running.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::engine::halt::Halt;
+use crate::engine::node::NodeRun;
+use crate::event::Status;
+use crate::journal::Record;
+use crate::plan::PlannedStep;
+
+/// What the journal of a run that goes on says of its steps.
+struct Before {
+    /// The latest status of each that was started; none where it has no end.
+    statuses: BTreeMap<usize, Option<Status>>,
+    unknown: BTreeSet<usize>,
+    doubtful: BTreeSet<usize>,
+}
+
+impl NodeRun<'_> {
+    /// The first step that is not done, and what the steps before it captured.
+    pub(super) fn first_of(&mut self, record: &Record) -> usize {
+        let node = self.plan.node.name.as_str();
+        for (name, value) in record.captured(node) {
+            self.scope.set_again(&name, value);
+        }
+        let statuses = record.steps(node);
+        let ended =
+            |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
+        let latest = statuses.keys().max().copied().unwrap_or(0);
+        // What lies before an explicit start was left out on purpose.
+        let earliest = statuses.keys().min().copied().unwrap_or(1);
+        // A set-up runs again on each resume. One that is cut short then leaves what came
+        // after it done all the same.
+        let first = self
+            .plan
+            .steps
+            .iter()
+            .find(|step| {
+                let again = step.setup && step.number < latest;
+                step.number >= earliest && !ended(step.number) && !again
+            })
+            .map(|step| step.number);
+        self.options
+            .start_at
+            .or(first)
+            .unwrap_or(self.plan.steps.len() + 1)
+    }
+
+    pub(super) async fn steps(
+        &mut self,
+        first: usize,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
+        let plan = self.plan;
+        let Some(record) = resume else {
+            for step in plan.steps.iter().filter(|step| step.number >= first) {
+                self.turn(step).await?;
+            }
+            return Ok(());
+        };
+        let before = Before {
+            statuses: record.steps(&plan.node.name),
+            unknown: record.unknown(&plan.node.name),
+            doubtful: record.doubtful(&plan.node.name),
+        };
+        let mut first = first;
+        let under_way = self.under_way(&before).await?;
+        for number in &under_way {
+            if self.options.start_at.is_some_and(|start| start != *number) {
+                let label = self.plan.steps[number - 1].label();
+                let cause =
+                    format!("step {label} still runs: without `--start-at` its end is waited for");
+                return Err(Halt::end(Status::Blocked, cause));
+            }
+            self.again(&plan.steps[number - 1], first, &before).await?;
+            if *number == first {
+                first += 1;
+            }
+        }
+        // Set-up is idempotent, and what comes after may need it again.
+        let set_up_for = if first <= plan.steps.len() { first } else { 0 };
+        for step in &plan.steps {
+            let due = step.number >= first || (step.setup && step.number < set_up_for);
+            if due && !under_way.contains(&step.number) {
+                self.again(step, first, &before).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The steps that an earlier controller started and that run on by themselves. They come
+    /// to their end before anything else is started beside them.
+    async fn under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
+        let mut under_way = Vec::new();
+        for step in &self.plan.steps {
+            let open = before.statuses.get(&step.number) == Some(&None)
+                || before.unknown.contains(&step.number);
+            if open && self.runs(step).await? {
+                under_way.push(step.number);
+            }
+        }
+        Ok(under_way)
+    }
+
+    /// A step in a run that goes on.
+    async fn again(
+        &mut self,
+        step: &PlannedStep,
+        first: usize,
+        before: &Before,
+    ) -> Result<(), Halt> {
+        let status = before.statuses.get(&step.number);
+        // A step with no end in the journal may be under way, or done, on the node.
+        self.resuming = status.is_some();
+        self.rerun = step.number < first || matches!(status, Some(Some(_)));
+        self.unknown = step.number >= first && before.unknown.contains(&step.number);
+        self.named = self.options.menu || self.options.start_at == Some(step.number);
+        self.doubtful = before.doubtful.contains(&step.number);
+        if step.number >= first {
+            return self.turn(step).await;
+        }
+        // It must not forget what the steps after it have set.
+        let mut again = step.clone();
+        again.saved.clone_from(&self.plan.steps[first - 2].saved);
+        self.turn(&again).await
+    }
+
+    /// A step, where nobody has asked to stop before it.
+    async fn turn(&mut self, step: &PlannedStep) -> Result<(), Halt> {
+        let interrupted = *self.options.interrupts.borrow() > 0;
+        if self.hold || interrupted {
+            return Err(Halt::end(
+                Status::Stopped,
+                format!("stopped before step {}", step.label()),
+            ));
+        }
+        self.touched = true;
+        self.step(step).await?;
+        if self.options.stop_after == Some(step.number) && step.number < self.plan.steps.len() {
+            return Err(Halt::end(
+                Status::Stopped,
+                format!("stopped after step {}, as asked", step.label()),
+            ));
+        }
+        Ok(())
+    }
+}
