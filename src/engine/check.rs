@@ -3,15 +3,15 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::output::harmless;
-use crate::engine::reach::Reach;
+use crate::engine::reach::{Reach, ReachError};
 use crate::engine::scope::Scope;
 use crate::engine::secrets::Secrets;
 use crate::event::Evidence;
 use crate::manual::expect::decide;
 use crate::manual::{Expect, ExpectKind};
 use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
-use crate::session::{Done, End, Limits, Lost};
-use crate::vocabulary::{Assertion, CannotLook, Decision, Evidence as Found, Facts};
+use crate::session::{Done, End, Limits, Lost, Session, Values};
+use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Evidence as Found, Facts};
 
 /// What came of a case.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,79 +60,78 @@ pub async fn check(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets)
 }
 
 async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Outcome {
-    let session = match reach.to(case.on, case.sudo.as_ref()).await {
-        Ok(session) => session,
-        Err(crate::engine::reach::ReachError::Lost(lost)) => return Outcome::Lost(lost),
-        Err(error) => return Outcome::Unknown(error.to_string()),
-    };
+    let asked = ask(reach, case, scope, secrets).await;
+    asked.unwrap_or_else(|outcome| outcome)
+}
+
+/// The outcome; as an error where nobody could be asked.
+async fn ask(
+    reach: &Reach,
+    case: &Case,
+    scope: &Scope,
+    secrets: &Secrets,
+) -> Result<Outcome, Outcome> {
+    let session = session_for(reach, case).await?;
     let limits = Limits {
         time: case.timeout,
         output: OUTPUT,
         ..Limits::default()
     };
-    let node = reach.node.name.as_str();
-    let values = |script: &Script| {
-        let bindings = script.bindings().to_vec();
-        async move {
-            let mut values = scope.values(node, &bindings, secrets).await?;
-            if let Some(state) = scope.state(case.on) {
-                values.then_source(state);
-            }
-            Ok::<_, crate::engine::scope::ScopeError>(values)
+    let values = async |script: &Script| {
+        let name = &reach.node.name;
+        let values = scope.values(name, script.bindings(), secrets).await;
+        let mut values = values.map_err(|error| Outcome::Unknown(error.to_string()))?;
+        if let Some(state) = scope.state(case.on) {
+            values.then_source(state);
         }
+        Ok::<_, Outcome>(values)
+    };
+    let run = async |script: &Script, values: &Values| {
+        let done = session.run(script, values, limits).await;
+        done.map_err(Outcome::Lost)
     };
     match &case.ask {
         Ask::Probe { assertion, .. } => {
             let (script, batch) = probe(&[case]);
-            let values = match values(&script).await {
-                Ok(values) => values,
-                Err(error) => return Outcome::Unknown(error.to_string()),
-            };
-            let done = match session.run(&script, &values, limits).await {
-                Ok(done) => done,
-                Err(lost) => return Outcome::Lost(lost),
-            };
-            if let Some(why) = cut_short(&done, case.timeout) {
-                return Outcome::Unknown(why);
-            }
-            match batch.split(done.status, &done.out, &done.err).pop() {
-                Some(facts) => of_facts(assertion, facts),
-                None => Outcome::Unknown("the probe said nothing".to_owned()),
-            }
+            let done = run(&script, &values(&script).await?).await?;
+            Ok(of_probe(&done, case.timeout, assertion, &batch))
         }
         Ask::Script {
             script,
             exit,
             expect,
         } => {
-            let values = match values(script).await {
-                Ok(values) => values,
-                Err(error) => return Outcome::Unknown(error.to_string()),
-            };
             let filled = |expect: &Expect| scope.filled(&reach.node, &expect.text.text);
+            let values = values(script).await?;
             if script.commands().is_empty() {
-                match session.run(script, &values, limits).await {
-                    Ok(done) => of_script(
-                        &done,
-                        case.timeout,
-                        exit,
-                        expect.as_ref(),
-                        script.text(),
-                        &filled,
-                    ),
-                    Err(lost) => Outcome::Lost(lost),
-                }
+                let done = run(script, &values).await?;
+                let (expect, text) = (expect.as_ref(), script.text());
+                Ok(of_script(&done, case.timeout, exit, expect, text, &filled))
             } else {
                 let mark = crate::engine::random_mark();
-                match session
-                    .run(&transcript(script, &mark), &values, limits)
-                    .await
-                {
-                    Ok(done) => of_transcript(&done, case.timeout, script, &mark, &filled),
-                    Err(lost) => Outcome::Lost(lost),
-                }
+                let done = run(&transcript(script, &mark), &values).await?;
+                Ok(of_transcript(&done, case.timeout, script, &mark, &filled))
             }
         }
+    }
+}
+
+/// Where and as whom a case is asked; or the outcome where that cannot be had.
+pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Session, Outcome> {
+    let session = reach.to(case.on, case.sudo.as_ref()).await;
+    session.map_err(|error| match error {
+        ReachError::Lost(lost) => Outcome::Lost(lost),
+        error => Outcome::Unknown(error.to_string()),
+    })
+}
+
+fn of_probe(done: &Done, limit: Duration, assertion: &Assertion, batch: &Batch) -> Outcome {
+    if let Some(why) = cut_short(done, limit) {
+        return Outcome::Unknown(why);
+    }
+    match batch.split(done.status, &done.out, &done.err).pop() {
+        Some(facts) => of_facts(assertion, facts),
+        None => Outcome::Unknown("the probe said nothing".to_owned()),
     }
 }
 

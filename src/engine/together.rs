@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::check::{Checked, Outcome, masked, of_facts};
+use crate::engine::check::{Checked, Outcome, masked, of_facts, session_for};
 use crate::engine::{Reach, Scope, Secrets};
 use crate::plan::{Ask, Case, probe};
 use crate::session::{Done, Limits, Lost};
@@ -45,12 +45,7 @@ async fn ask(
     let Some(first) = cases.first() else {
         return Ok(Vec::new());
     };
-    let unknown = |error: &dyn std::error::Error| Outcome::Unknown(error.to_string());
-    let session = match reach.to(first.on, first.sudo.as_ref()).await {
-        Ok(session) => session,
-        Err(crate::engine::ReachError::Lost(lost)) => return Err(Outcome::Lost(lost)),
-        Err(error) => return Err(unknown(&error)),
-    };
+    let session = session_for(reach, first).await?;
     let (script, batch) = probe(cases);
     let bindings = script.bindings();
     let values = scope.values(&reach.node.name, bindings, secrets).await;
