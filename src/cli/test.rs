@@ -31,7 +31,7 @@ use crate::suite::{self, Access, Options, Output, Partition, Progress, Selected,
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  opsbook test                              every check on every node
+  opsbook test                              every check on every node, or on `test-nodes`
   opsbook test --nodes '@web&!web3' tls     what has `tls` in its name, on some nodes
   opsbook test --exact web1::web::service/nginx
   opsbook test --list --format terse        the names alone
@@ -44,7 +44,7 @@ pub struct Test {
     /// Only tests with one of these texts in their names
     #[arg(value_name = "FILTER")]
     filters: Vec<String>,
-    /// The nodes to test; all nodes if absent
+    /// The nodes to test; if absent those that `test-nodes` in book.toml names, or else all
     #[arg(long, value_name = "SELECTOR")]
     nodes: Option<String>,
     /// An argument of the procedures that are rehearsed; repeated
@@ -201,6 +201,7 @@ fn run_or_none(
         let tried = report.try_out();
         tried.map_err(|error| Problem::bare("unwritable", error.to_string()))?;
     }
+    streams.talk.write_all(left_out(args, context).as_bytes())?;
     let (options, said) = args.options().within(crate::session::raise_limits());
     streams.talk.write_all(said.as_bytes())?;
     let runtime = runtime()?;
@@ -246,9 +247,10 @@ fn run_or_none(
 }
 
 fn tests(args: &Test, context: &Context) -> Result<Vec<suite::Test>, Failure> {
-    let nodes: Vec<&str> = match &args.nodes {
-        Some(selector) => context.nodes.select(selector)?,
-        None => context.nodes.names().collect(),
+    let nodes: Vec<&str> = match (&args.nodes, &context.manual.settings.test_nodes) {
+        (Some(selector), _) => context.nodes.select(selector)?,
+        (None, Some(selector)) => context.nodes.select_at(selector)?,
+        (None, None) => context.nodes.names().collect(),
     };
     let (cases, problems) =
         plan::cases(&context.manual, &context.nodes, &context.vocabulary, &nodes);
@@ -262,6 +264,18 @@ fn tests(args: &Test, context: &Context) -> Result<Vec<suite::Test>, Failure> {
     let place = |test: &suite::Test| nodes.iter().position(|node| *node == test.node.name);
     tests.sort_by_cached_key(place);
     Ok(tests)
+}
+
+/// That `book.toml` leaves nodes out: they are not to be taken for tested.
+fn left_out(args: &Test, context: &Context) -> String {
+    let asked = context.manual.settings.test_nodes.as_ref();
+    match asked.filter(|_| args.nodes.is_none()) {
+        Some(asked) => format!(
+            "nodes: `{}`, as `test-nodes` in book.toml says; `--nodes '*'` for all\n",
+            asked.value
+        ),
+        None => String::new(),
+    }
 }
 
 fn nothing(args: &Test, selected: &Selected) -> Problem {

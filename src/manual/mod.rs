@@ -67,16 +67,16 @@ pub struct Manual {
 }
 
 /// `[preprocessor.opsbook]` in `book.toml`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     /// An undeclared shell fence is an error.
     pub strict: bool,
     /// The HTML of pages goes into the book as it is.
     pub allow_html: bool,
     /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
-    pub nodes: Option<PathBuf>,
-    /// Where `book.toml` says so.
-    pub nodes_at: Option<Span>,
+    pub nodes: Option<Spanned<PathBuf>>,
+    /// The selector of the nodes that `opsbook test` asks; all nodes by default.
+    pub test_nodes: Option<Spanned<String>>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
     pub markdown: MarkdownSettings,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use crate::manual::{MarkdownSettings, Settings};
+use crate::manual::{self, MarkdownSettings, Settings};
 use crate::source::{Problem, Source, Span, nearest};
 
 /// The tables of `book.toml` whose keys are known, and those keys. What other renderers and
@@ -102,6 +102,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
         &[
             "strict",
             "nodes",
+            "test-nodes",
             "allow-html",
             "command",
             "after",
@@ -172,13 +173,14 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
             .unwrap_or_default(),
         nodes: ours
             .and_then(|ours| reader.string(ours, "nodes"))
-            .map(PathBuf::from),
-        nodes_at: ours
-            .and_then(|ours| ours.get("nodes"))
-            .map(|value| reader.span(value.span())),
+            .map(|nodes| manual::Spanned {
+                value: PathBuf::from(nodes.value),
+                span: nodes.span,
+            }),
+        test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
         source: table(book, &["book"])
             .and_then(|book| reader.string(book, "src"))
-            .map_or_else(|| PathBuf::from("src"), PathBuf::from),
+            .map_or_else(|| PathBuf::from("src"), |src| PathBuf::from(src.value)),
         markdown: MarkdownSettings {
             smart_punctuation: switch(&mut reader, "smart-punctuation"),
             definition_lists: switch(&mut reader, "definition-lists"),
@@ -250,13 +252,16 @@ impl Reader<'_> {
         found
     }
 
-    fn string(&mut self, table: &DeTable<'_>, key: &str) -> Option<String> {
+    fn string(&mut self, table: &DeTable<'_>, key: &str) -> Option<manual::Spanned<String>> {
         let value = table.get(key)?;
-        let found = value.get_ref().as_str().map(str::to_owned);
-        if found.is_none() {
+        let Some(found) = value.get_ref().as_str() else {
             self.wrong(value, key, "text");
-        }
-        found
+            return None;
+        };
+        Some(manual::Spanned {
+            value: found.to_owned(),
+            span: self.span(value.span()),
+        })
     }
 
     fn wrong(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
@@ -291,6 +296,8 @@ fn table<'t>(from: &'t DeTable<'t>, path: &[&str]) -> Option<&'t DeTable<'t>> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn settings(text: &str) -> (Settings, String) {
@@ -303,18 +310,21 @@ mod tests {
     #[test]
     fn settings_are_read_and_the_rest_is_the_books() {
         let (mut settings, problems) = settings(
-            "[book]\ntitle = \"x\"\nsrc = \"manual\"\n[output.html]\nsmart-punctuation = false\n[output.linkcheck]\nany = 1\n[preprocessor.opsbook]\nstrict = true\nnodes = \"infra\"\ncommand = \"opsbook preprocess\"\n",
+            "[book]\ntitle = \"x\"\nsrc = \"manual\"\n[output.html]\nsmart-punctuation = false\n[output.linkcheck]\nany = 1\n[preprocessor.opsbook]\nstrict = true\nnodes = \"infra\"\ntest-nodes = '@staging'\ncommand = \"opsbook preprocess\"\n",
         );
         assert_eq!(problems, "");
-        let at = settings.nodes_at.take().map(|at| at.text().to_owned());
-        assert_eq!(at.as_deref(), Some("\"infra\""));
+        let nodes = settings.nodes.take().unwrap();
+        assert_eq!(nodes.value, Path::new("infra"));
+        assert_eq!(nodes.span.text(), "\"infra\"");
+        let test = settings.test_nodes.take().unwrap();
+        assert_eq!((&*test.value, test.span.text()), ("@staging", "'@staging'"));
         assert_eq!(
             settings,
             Settings {
                 strict: true,
                 allow_html: false,
-                nodes: Some(PathBuf::from("infra")),
-                nodes_at: None,
+                nodes: None,
+                test_nodes: None,
                 source: PathBuf::from("manual"),
                 markdown: MarkdownSettings {
                     smart_punctuation: false,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Nodes, parse};
-use crate::manual::Settings;
+use crate::manual::{Settings, Spanned};
 use crate::source::{Problem, Source, Span};
 use crate::yaml::MAX_BYTES;
 
@@ -43,12 +43,12 @@ enum Found {
 }
 
 fn find(root: &Path, settings: &Settings) -> Result<Found, Problem> {
-    if let Some(path) = &settings.nodes {
+    if let Some(Spanned { value: path, span }) = &settings.nodes {
         return match root.join(path).metadata() {
             Ok(metadata) if metadata.is_dir() => Ok(Found::Folder(path.clone())),
             Ok(_) => Ok(Found::File(path.clone())),
             Err(error) => Err(Problem {
-                span: settings.nodes_at.clone(),
+                span: Some(span.clone()),
                 ..unreadable(path, &error)
             }),
         };

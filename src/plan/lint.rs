@@ -45,6 +45,8 @@ pub fn lint(
         }
     }
     problems.extend(groups_of_nobody(manual, nodes, vocabulary));
+    let tested = manual.settings.test_nodes.as_ref();
+    problems.extend(tested.and_then(|tested| nodes.select_at(tested).err()));
     problems
 }
 

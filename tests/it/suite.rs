@@ -372,6 +372,37 @@ until [ -e \"$HOME/first\" ]; do sleep 0.05; done
 }
 
 #[test]
+fn the_book_may_say_which_nodes_are_tested() {
+    let page = "# Page\n\n```sh check id=g.a\ntrue\n```\n";
+    let manual = Manual::new(page).nodes(
+        "groups: {staging: {}}\nnodes:\n  s: {transport: local, groups: [staging]}\n  p: {transport: local}\n",
+    );
+    let book = |setting| {
+        let table = "[book]\nsrc = \"manual\"\n[preprocessor.opsbook]\n";
+        manual.write("book.toml", &format!("{table}test-nodes = \"{setting}\"\n"));
+    };
+    assert_eq!(manual.names(&[]), ["s::g::a", "p::g::a"]);
+    book("@staging");
+    assert_eq!(manual.names(&[]), ["s::g::a"]);
+    assert_eq!(manual.names(&["--nodes", "*"]), ["s::g::a", "p::g::a"]);
+    let ran = manual.test(&[]);
+    assert_eq!(
+        (ran.status, ran.err.as_str()),
+        (
+            Some(0),
+            "nodes: `@staging`, as `test-nodes` in book.toml says; `--nodes '*'` for all\n"
+        )
+    );
+    book("@stagin");
+    let ran = manual.test(&[]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    assert_eq!(
+        ran.err,
+        "book.toml:4:16: error: unknown group `stagin`\n  |\n4 | test-nodes = \"@stagin\"\n  |                ^^^^^^\n\nhint: did you mean `@staging`?\n"
+    );
+}
+
+#[test]
 fn one_thread_asks_one_after_the_other() {
     let check = "test ! -e \"$HOME/busy\"\n: > \"$HOME/busy\"\nsleep 0.1\nrm \"$HOME/busy\"\n";
     let page =

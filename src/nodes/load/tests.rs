@@ -28,7 +28,10 @@ fn load_at(root: &Path, settings: &Settings) -> Result<Vec<String>, String> {
 
 fn set(path: &str) -> Settings {
     Settings {
-        nodes: Some(path.into()),
+        nodes: Some(Spanned {
+            value: path.into(),
+            span: Span::new(&Source::new("book.toml", path), 0..path.len()),
+        }),
         ..Settings::default()
     }
 }
@@ -103,7 +106,7 @@ fn settings_say_where_nodes_are() {
     }
     let missing = load_at(root.path(), &set("other.yaml")).unwrap_err();
     assert!(
-        missing.starts_with("error: cannot read `other.yaml`: "),
+        missing.starts_with("book.toml:1:1: error: cannot read `other.yaml`: "),
         "{missing}"
     );
 }
