@@ -2,9 +2,10 @@
 
 use std::io::{self, Write};
 
-use crate::manual::{DeliveryFrom, On, is_shell, shell_quoted, shell_word};
+use crate::engine::human;
+use crate::manual::{DeliveryFrom, Expect, ExpectKind, On, is_shell, shell_quoted, shell_word};
 use crate::nodes::{SecretRef, Text};
-use crate::plan::{Ask, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script};
+use crate::plan::{Ask, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script, fill};
 
 /// Writes the whole plan.
 ///
@@ -48,9 +49,10 @@ pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Res
     };
     let mut how = vec![
         format!("on {target}"),
-        format!("at most {}", crate::engine::human(step.timeout)),
+        format!("at most {}", human(step.timeout)),
     ];
     how.extend(step.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
+    how.extend(step.capture.as_ref().map(|name| format!("captures {name}")));
     if step.confirm {
         how.push("asks first".to_owned());
     }
@@ -61,11 +63,7 @@ pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Res
     writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
     match &step.work {
         PlannedWork::Script(script) => {
-            values(script, out)?;
-            if !is_shell(script.interpreter()) {
-                writeln!(out, "# with {}:", script.interpreter())?;
-            }
-            lines(script.text(), out)?;
+            self::script(node, script, &step.exit, step.expect.as_ref(), out)?;
         }
         PlannedWork::Deliver(files) => {
             for file in files {
@@ -89,26 +87,92 @@ pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Res
             }
         }
     }
-    if let Some(expect) = &step.expect {
-        for line in expect.text.text.lines() {
-            writeln!(out, "# expect: {line}")?;
-        }
-    }
     for case in &step.checks {
-        check(case, out)?;
+        check(node, case, out)?;
     }
     Ok(())
 }
 
-fn check(case: &Case, out: &mut dyn Write) -> io::Result<()> {
+fn check(node: &NodePlan, case: &Case, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# then check {}  {}", case.name, case.span.place())?;
+    let mut how = Vec::new();
+    if case.on == On::Local {
+        how.push("on this machine".to_owned());
+    }
+    how.extend(case.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
+    how.extend(case.eventually.as_ref().map(|eventually| {
+        let (limit, every) = (human(eventually.limit), human(eventually.every));
+        format!("again every {every}, for {limit}")
+    }));
+    if !how.is_empty() {
+        writeln!(out, "# {}", how.join(", "))?;
+    }
     match &case.ask {
-        Ask::Script { script, .. } => {
-            values(script, out)?;
-            lines(script.text(), out)
-        }
+        Ask::Script {
+            script,
+            exit,
+            expect,
+        } => self::script(node, script, exit, expect.as_ref(), out),
         Ask::Probe { .. } => Ok(()),
     }
+}
+
+/// What runs, with its values, and what is expected of it.
+fn script(
+    node: &NodePlan,
+    script: &Script,
+    exit: &[i32],
+    expect: Option<&Expect>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    values(script, out)?;
+    if !is_shell(script.interpreter()) {
+        writeln!(out, "# with {}:", script.interpreter())?;
+    }
+    if script.commands().is_empty() {
+        lines(script.text(), out)?;
+        expected(node, expect, out)?;
+        return status(exit, out);
+    }
+    for command in script.commands() {
+        lines(&command.text, out)?;
+        expected(node, command.expect.as_ref(), out)?;
+        status(&[command.exit], out)?;
+    }
+    expected(node, expect, out)
+}
+
+/// With the values that are known before the run.
+fn expected(node: &NodePlan, expect: Option<&Expect>, out: &mut dyn Write) -> io::Result<()> {
+    let Some(expect) = expect else {
+        return Ok(());
+    };
+    let captured = |name: &str| {
+        node.steps
+            .iter()
+            .any(|step| step.capture.as_deref() == Some(name))
+    };
+    let text = fill(&expect.text.text, |name, _| match node.node.text(name) {
+        Ok(Text::Plain(value)) if !captured(name) => Some(value),
+        _ => None,
+    });
+    let what = match expect.kind {
+        ExpectKind::Text => "expect",
+        ExpectKind::Regex => "expect, as a regular expression",
+        ExpectKind::Json => "expect, at least",
+    };
+    for line in text.lines() {
+        writeln!(out, "# {what}: {line}")?;
+    }
+    Ok(())
+}
+
+fn status(exit: &[i32], out: &mut dyn Write) -> io::Result<()> {
+    if exit == [0] {
+        return Ok(());
+    }
+    let exit: Vec<String> = exit.iter().map(i32::to_string).collect();
+    writeln!(out, "# expect: exit status {}", exit.join(" or "))
 }
 
 fn values(script: &Script, out: &mut dyn Write) -> io::Result<()> {

@@ -128,3 +128,83 @@ fn a_run_ends_as_it_ends_whoever_reads() {
         }
     }
 }
+
+/// What a person needs to do it by hand: where, as whom, with which values, and what to expect.
+#[test]
+fn a_dry_run_shows_all_that_would_run() {
+    let page = r#"# Page
+
+```yaml procedure
+id: p
+timeout: 1m
+params: {version: {default: "1.0"}}
+```
+
+```sh step id=one capture=found exit=0,3 on=local
+echo "$version"
+```
+```text expect
+${version} [..]
+```
+
+```sh step id=two sudo confirm
+echo "$found"
+```
+
+```sh check id=seen sudo=ana eventually=30s/1s
+echo "$version"
+```
+```text expect regex
+${version}|${found}
+```
+
+```sh check id=shown on=local
+# what there is
+$ echo "$version" here
+2.[..] here
+$ false
+exit 1
+```
+
+```sh check id=json
+echo '{"v": 1, "w": 2}'
+```
+```json expect
+{"v": 1}
+```
+"#;
+    let project = Project::new(page);
+    let call = project.opsbook(&["run", "p", "here", "--set", "version=2.0", "--dry-run"]);
+    let expected = r#"p  Page  manual/page.md:4
+
+== here  2 steps  plan [..]
+
+# 1 one: Page
+# on this machine, at most 1m, captures found  manual/page.md:9
+version=2.0
+echo "$version"
+# expect: 2.0 [..]
+# expect: exit status 0 or 3
+
+# 2 two: Page
+# on here, at most 1m, sudo as root, asks first  manual/page.md:16
+# found is known when the run is under way
+echo "$found"
+# then check p::seen  manual/page.md:20
+# sudo as ana, again every 1s, for 30s
+version=2.0
+echo "$version"
+# expect, as a regular expression: 2.0|${found}
+# then check p::shown  manual/page.md:27
+# on this machine
+version=2.0
+echo "$version" here
+# expect: 2.[..] here
+false
+# expect: exit status 1
+# then check p::json  manual/page.md:35
+echo '{"v": 1, "w": 2}'
+# expect, at least: {"v": 1}
+"#;
+    call.out(expected).check();
+}

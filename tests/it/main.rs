@@ -15,6 +15,7 @@ mod cli;
 mod corpus;
 mod crash;
 mod crowd;
+mod deployment;
 mod fault_table;
 mod faults;
 mod lab;
