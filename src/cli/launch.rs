@@ -20,6 +20,7 @@ use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
 use crate::report::handoff::{self, Sheet};
 use crate::report::human::Human;
+use crate::report::known::Known;
 use crate::session::{OpenOptions, Password};
 
 /// How a run is to be done, as the command line says it.
@@ -253,69 +254,40 @@ pub(crate) fn sheet(
         return Ok(());
     };
     let name = node.node.name.as_str();
-    let events = record
-        .events
-        .iter()
-        .filter(|event| event.node.as_deref() == Some(name));
     let arguments = record
         .started()
         .map(|started| started.arguments.clone())
         .unwrap_or_default();
-    let mut kept = false;
-    let mut sheet = Sheet {
-        run: &record
-            .events
-            .first()
-            .map(|event| event.run.clone())
-            .unwrap_or_default(),
+    let sheet = Sheet {
         procedure: &plan.procedure,
         node,
         steps: record.steps(name),
         doubtful: record.doubtful(name),
         arguments: &arguments,
-        cause: None,
-        bundle: None,
+        cause: cause(record, name),
+        known: Known::of(record, name),
         program: "opsbook",
     };
-    for event in events {
-        match &event.what {
-            What::NodeEnded { status, cause } => {
-                // What was not kept is another run's by now, or gone.
-                if !kept {
-                    sheet.bundle = None;
-                }
-                sheet.cause = Some(format!(
-                    "{status}{}",
-                    cause
-                        .as_ref()
-                        .map(|cause| format!(": {cause}"))
-                        .unwrap_or_default()
-                ));
-            }
-            What::BundleKept { path, local: false } => {
-                sheet.bundle = Some(path.clone());
-                kept = true;
-            }
-            What::BundleOpened {
-                path, local: false, ..
-            }
-            | What::BundleReopened {
-                path, local: false, ..
-            } => {
-                sheet.bundle = Some(path.clone());
-                kept = false;
-            }
-            What::BundleClosed { local: false, .. } => sheet.bundle = None,
-            _ => {}
-        }
-    }
     // Where nothing was begun, nothing has to be gone on with.
-    if sheet.steps.is_empty() && sheet.bundle.is_none() {
+    if sheet.steps.is_empty() && sheet.known.bundle().is_none() {
         return Ok(());
     }
     writeln!(out)?;
     handoff::write(&sheet, out)?;
     Ok(())
+}
+
+/// How it ended on a node, and why.
+fn cause(record: &Record, node: &str) -> Option<String> {
+    let events = record.events.iter().rev();
+    let mut events = events.filter(|event| event.node.as_deref() == Some(node));
+    events.find_map(|event| match &event.what {
+        What::NodeEnded { status, cause } => Some(match cause {
+            Some(cause) => format!("{status}: {cause}"),
+            None => status.to_string(),
+        }),
+        _ => None,
+    })
 }
 
 /// What the bundle says of its holder.

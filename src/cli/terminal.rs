@@ -20,6 +20,7 @@ use crate::event::{Status, What};
 use crate::journal;
 use crate::plan::{NodePlan, Plan};
 use crate::report::dry_run;
+use crate::report::known::Known;
 use crate::session::Secret;
 
 /// What a prompt needs to know of the run around it.
@@ -82,8 +83,10 @@ impl About {
         let Some(step) = planned.steps.iter().find(|planned| planned.name == step) else {
             return;
         };
+        let record = journal::read(&self.root, &self.run);
+        let known = record.map_or_else(|_| Known::default(), |record| Known::of(&record, node));
         let mut text = Vec::new();
-        if dry_run::step(planned, step, &mut text).is_ok() {
+        if dry_run::step(planned, step, &known, &mut text).is_ok() {
             show(&String::from_utf8_lossy(&text));
         }
     }

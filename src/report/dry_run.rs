@@ -5,7 +5,10 @@ use std::io::{self, Write};
 use crate::engine::human;
 use crate::manual::{DeliveryFrom, Expect, ExpectKind, On, is_shell, shell_quoted, shell_word};
 use crate::nodes::{SecretRef, Text};
-use crate::plan::{Ask, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script, fill};
+use crate::plan::{
+    Ask, Binding, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script, fill,
+};
+use crate::report::known::Known;
 
 /// Writes the whole plan.
 ///
@@ -32,17 +35,23 @@ pub fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         }
         for step in &node.steps {
             writeln!(out)?;
-            self::step(node, step, out)?;
+            self::step(node, step, &Known::default(), out)?;
         }
     }
     Ok(())
 }
 
-/// One step with its values and its checks, as it would run on this node.
+/// One step with its values and its checks, as it would run on this node, in a run of which
+/// this is known.
 ///
 /// # Errors
 /// Where nobody reads any more.
-pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Result<()> {
+pub fn step(
+    node: &NodePlan,
+    step: &PlannedStep,
+    known: &Known,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let target = match step.on {
         On::Node => node.node.name.as_str(),
         On::Local => "this machine",
@@ -63,7 +72,9 @@ pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Res
     writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
     match &step.work {
         PlannedWork::Script(script) => {
-            self::script(node, script, &step.exit, step.expect.as_ref(), out)?;
+            let on = step.on;
+            let place = Place { node, known, on };
+            place.script(script, &step.exit, step.expect.as_ref(), out)?;
         }
         PlannedWork::Deliver(files) => {
             for file in files {
@@ -88,12 +99,12 @@ pub fn step(node: &NodePlan, step: &PlannedStep, out: &mut dyn Write) -> io::Res
         }
     }
     for case in &step.checks {
-        check(node, case, out)?;
+        check(node, case, known, out)?;
     }
     Ok(())
 }
 
-fn check(node: &NodePlan, case: &Case, out: &mut dyn Write) -> io::Result<()> {
+fn check(node: &NodePlan, case: &Case, known: &Known, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# then check {}  {}", case.name, case.span.place())?;
     let mut how = Vec::new();
     if case.on == On::Local {
@@ -112,59 +123,92 @@ fn check(node: &NodePlan, case: &Case, out: &mut dyn Write) -> io::Result<()> {
             script,
             exit,
             expect,
-        } => self::script(node, script, exit, expect.as_ref(), out),
+        } => {
+            let on = case.on;
+            Place { node, known, on }.script(script, exit, expect.as_ref(), out)
+        }
         Ask::Probe { .. } => Ok(()),
     }
 }
 
-/// What runs, with its values, and what is expected of it.
-fn script(
-    node: &NodePlan,
-    script: &Script,
-    exit: &[i32],
-    expect: Option<&Expect>,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    values(script, out)?;
-    if !is_shell(script.interpreter()) {
-        writeln!(out, "# with {}:", script.interpreter())?;
-    }
-    if script.commands().is_empty() {
-        lines(script.text(), out)?;
-        expected(node, expect, out)?;
-        return status(exit, out);
-    }
-    for command in script.commands() {
-        lines(&command.text, out)?;
-        expected(node, command.expect.as_ref(), out)?;
-        status(&[command.exit], out)?;
-    }
-    expected(node, expect, out)
+/// Where something runs, and what is known there.
+struct Place<'a> {
+    node: &'a NodePlan,
+    known: &'a Known,
+    on: On,
 }
 
-/// With the values that are known before the run.
-fn expected(node: &NodePlan, expect: Option<&Expect>, out: &mut dyn Write) -> io::Result<()> {
-    let Some(expect) = expect else {
-        return Ok(());
-    };
-    let captured = |name: &str| {
-        node.steps
-            .iter()
-            .any(|step| step.capture.as_deref() == Some(name))
-    };
-    let text = fill(&expect.text.text, |name, _| match node.node.text(name) {
-        Ok(Text::Plain(value)) if !captured(name) => Some(value),
-        _ => None,
-    });
-    let what = match expect.kind {
-        ExpectKind::Text => "expect",
-        ExpectKind::Regex => "expect, as a regular expression",
-        ExpectKind::Json => "expect, at least",
-    };
-    for line in text.lines() {
-        writeln!(out, "# {what}: {line}")?;
+impl Place<'_> {
+    /// What runs, with its values, and what is expected of it.
+    fn script(
+        &self,
+        script: &Script,
+        exit: &[i32],
+        expect: Option<&Expect>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.values(script, out)?;
+        if !is_shell(script.interpreter()) {
+            writeln!(out, "# with {}:", script.interpreter())?;
+        }
+        if script.commands().is_empty() {
+            lines(script.text(), out)?;
+            self.expected(expect, out)?;
+            return status(exit, out);
+        }
+        for command in script.commands() {
+            lines(&command.text, out)?;
+            self.expected(command.expect.as_ref(), out)?;
+            status(&[command.exit], out)?;
+        }
+        self.expected(expect, out)
     }
-    Ok(())
+
+    fn values(&self, script: &Script, out: &mut dyn Write) -> io::Result<()> {
+        for Binding { name, value } in script.bindings() {
+            match value {
+                Bound::Text(Text::Plain(text)) => writeln!(out, "{name}={}", assigned(text))?,
+                Bound::Text(Text::Secret(reference)) => {
+                    writeln!(out, "# {name} is a secret: {}", origin(reference))?;
+                }
+                Bound::Captured => match self.known.value(name, self.on) {
+                    Some(text) => writeln!(out, "{name}={}", assigned(text))?,
+                    None => writeln!(out, "# {name} is known when the run is under way")?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn expected(&self, expect: Option<&Expect>, out: &mut dyn Write) -> io::Result<()> {
+        let Some(expect) = expect else {
+            return Ok(());
+        };
+        let text = fill(&expect.text.text, |name, _| self.value(name));
+        let what = match expect.kind {
+            ExpectKind::Text => "expect",
+            ExpectKind::Regex => "expect, as a regular expression",
+            ExpectKind::Json => "expect, at least",
+        };
+        for line in text.lines() {
+            writeln!(out, "# {what}: {line}")?;
+        }
+        Ok(())
+    }
+
+    /// Where it is known by now.
+    fn value(&self, name: &str) -> Option<String> {
+        let mut steps = self.node.steps.iter();
+        if let Some(value) = self.known.value(name, self.on) {
+            return Some(value.to_owned());
+        }
+        match self.node.node.text(name) {
+            Ok(Text::Plain(value)) if !steps.any(|step| step.capture.as_deref() == Some(name)) => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
 }
 
 fn status(exit: &[i32], out: &mut dyn Write) -> io::Result<()> {
@@ -173,21 +217,6 @@ fn status(exit: &[i32], out: &mut dyn Write) -> io::Result<()> {
     }
     let exit: Vec<String> = exit.iter().map(i32::to_string).collect();
     writeln!(out, "# expect: exit status {}", exit.join(" or "))
-}
-
-fn values(script: &Script, out: &mut dyn Write) -> io::Result<()> {
-    for binding in script.bindings() {
-        match &binding.value {
-            Bound::Text(Text::Plain(text)) => writeln!(out, "{}={}", binding.name, assigned(text))?,
-            Bound::Text(Text::Secret(reference)) => {
-                writeln!(out, "# {} is a secret: {}", binding.name, origin(reference))?;
-            }
-            Bound::Captured => {
-                writeln!(out, "# {} is known when the run is under way", binding.name)?;
-            }
-        }
-    }
-    Ok(())
 }
 
 fn origin(reference: &SecretRef) -> String {

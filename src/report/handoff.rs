@@ -8,11 +8,11 @@ use crate::event::Status;
 use crate::manual::shell_word;
 use crate::plan::{NodePlan, PlannedStep};
 use crate::report::dry_run;
+use crate::report::known::Known;
 
 /// One node of a halted run.
 #[derive(Debug)]
 pub struct Sheet<'a> {
-    pub run: &'a str,
     pub procedure: &'a str,
     pub node: &'a NodePlan,
     /// Each step's latest status; `None` for one without an end.
@@ -23,8 +23,7 @@ pub struct Sheet<'a> {
     pub arguments: &'a BTreeMap<String, String>,
     /// Where it halted, and why.
     pub cause: Option<String>,
-    /// The bundle that is there, on the node.
-    pub bundle: Option<String>,
+    pub known: Known,
     /// Options that make the commands below work from anywhere.
     pub program: &'a str,
 }
@@ -39,7 +38,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "--- hand-off: {} on {node}, run {}",
-        sheet.procedure, sheet.run
+        sheet.procedure, sheet.known.run
     )?;
     if let Some(cause) = &sheet.cause {
         writeln!(out, "halted: {cause}")?;
@@ -65,7 +64,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
         writeln!(out, "\nnothing is left to do")?;
     } else {
         writeln!(out, "\nleft, with the values of {node}:")?;
-        if let Some(bundle) = &sheet.bundle {
+        if let Some(bundle) = sheet.known.bundle() {
             writeln!(out, "\nbundle={}; cd \"$bundle\"", shell_word(bundle))?;
         }
         for step in &left {
@@ -85,7 +84,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
             if let Some(status) = status {
                 writeln!(out, "# {status}")?;
             }
-            dry_run::step(sheet.node, step, out)?;
+            dry_run::step(sheet.node, step, &sheet.known, out)?;
         }
     }
     go_on(sheet, left.first().copied(), out)?;
@@ -93,9 +92,9 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> io::Result<()> {
-    let (program, run, node) = (sheet.program, sheet.run, &sheet.node.node.name);
+    let (program, run, node) = (sheet.program, &sheet.known.run, &sheet.node.node.name);
     match next {
-        Some(step) if sheet.bundle.is_none() => {
+        Some(step) if sheet.known.bundle().is_none() => {
             let mut line = format!("{program} run {} {node}", sheet.procedure);
             for (name, value) in sheet.arguments {
                 line += &format!(" --set {}", shell_word(&format!("{name}={value}")));
@@ -117,7 +116,7 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
                     step.label()
                 )?;
             }
-            if sheet.bundle.is_some() {
+            if sheet.known.bundle().is_some() {
                 writeln!(out, "give up:  {program} lock release {node} --run {run}")?;
             }
             Ok(())

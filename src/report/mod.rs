@@ -7,6 +7,7 @@ pub mod handoff;
 pub mod human;
 pub mod json;
 pub mod junit;
+pub mod known;
 pub mod prometheus;
 pub mod record;
 pub mod tap;

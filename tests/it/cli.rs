@@ -208,3 +208,82 @@ echo '{"v": 1, "w": 2}'
 "#;
     call.out(expected).check();
 }
+
+/// What is known by then is filled in, and a secret is not.
+#[test]
+fn a_hand_off_sheet_has_the_values_of_this_run() {
+    let page = r#"# Page
+
+```yaml procedure
+id: p
+```
+
+```sh step id=find capture=found
+echo "it's here"
+```
+
+```sh step id=read capture=copied
+printf 'a %s b' "$token"
+```
+
+```sh step id=stop
+false
+```
+
+```sh step id=use
+echo "$found" > "$bundle/$run_id"
+echo "$copied"
+```
+```text expect
+${found}
+```
+
+```sh step id=mine on=local
+echo "$bundle"
+```
+"#;
+    let project = Project::new(page);
+    project.nodes("  here: {transport: local, token: {secret: {env: TOKEN}}}\n");
+    let run = project
+        .opsbook(&["run", "p", "here"])
+        .env("TOKEN", "hunter2hunter2");
+    let said = run.ends(1);
+    let expected = r#"
+--- hand-off: p on here, run [..]
+halted: FAILED: step stop: exit status: expected 0, found 1
+
+done:
+  1 find  OK
+  2 read  OK
+
+left, with the values of here:
+
+bundle=[..]/home/.opsbook/bundle; cd "$bundle"
+
+# FAILED
+# 3 stop: Page
+# on here, at most 10m  manual/page.md:15
+false
+
+# 4 use: Page
+# on here, at most 10m  manual/page.md:19
+bundle=[..]/home/.opsbook/bundle
+# copied is known when the run is under way
+found='it'\''s here'
+run_id=[..]
+echo "$found" > "$bundle/$run_id"
+echo "$copied"
+# expect: it's here
+
+# 5 mine: Page
+# on this machine, at most 10m  manual/page.md:27
+# bundle is known when the run is under way
+echo "$bundle"
+
+go on:    opsbook resume [..]
+give up:  opsbook lock release here --run [..]
+---
+"#;
+    project.opsbook(&["handoff"]).out(expected).check();
+    said.lacks("hunter2");
+}

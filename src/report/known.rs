@@ -1,0 +1,83 @@
+//! What a run under way knows beside its plan, from its journal: for who goes on by hand.
+
+use std::collections::BTreeMap;
+
+use crate::event::What;
+use crate::journal::Record;
+use crate::manual::On;
+use crate::session::MASK;
+
+/// On one node; empty before the run.
+#[derive(Debug, Default)]
+pub struct Known {
+    pub run: String,
+    /// The bundles that are there, on the node and on this machine.
+    bundles: [Option<String>; 2],
+    /// What steps have captured, but for what holds a secret.
+    captured: BTreeMap<String, String>,
+}
+
+impl Known {
+    /// What the journal says of one node.
+    #[must_use]
+    pub fn of(record: &Record, node: &str) -> Known {
+        let run = record.events.first().map(|event| event.run.clone());
+        let captured = record.captured(node).into_iter();
+        let mut known = Known {
+            run: run.unwrap_or_default(),
+            captured: captured.filter(|(_, value)| !holds_secret(value)).collect(),
+            ..Known::default()
+        };
+        let events = record.events.iter();
+        let mut kept = [false; 2];
+        for event in events.filter(|event| event.node.as_deref() == Some(node)) {
+            match &event.what {
+                What::BundleKept { path, local } => {
+                    known.bundles[side(*local)] = Some(path.clone());
+                    kept[side(*local)] = true;
+                }
+                What::BundleOpened { path, local, .. }
+                | What::BundleReopened { path, local, .. } => {
+                    known.bundles[side(*local)] = Some(path.clone());
+                    kept[side(*local)] = false;
+                }
+                What::BundleClosed { local, .. } => known.bundles[side(*local)] = None,
+                What::NodeEnded { .. } => {
+                    // What was not kept is another run's by now, or gone.
+                    for (bundle, kept) in known.bundles.iter_mut().zip(kept) {
+                        bundle.take_if(|_| !kept);
+                    }
+                }
+                _ => {}
+            }
+        }
+        known
+    }
+
+    /// The bundle on the node.
+    #[must_use]
+    pub fn bundle(&self) -> Option<&str> {
+        self.bundles[side(false)].as_deref()
+    }
+
+    /// A variable on one side, where it is known.
+    #[must_use]
+    pub fn value(&self, name: &str, on: On) -> Option<&str> {
+        match name {
+            "run_id" => Some(self.run.as_str()).filter(|run| !run.is_empty()),
+            "bundle" => self.bundles[side(on == On::Local)].as_deref(),
+            _ => self.captured.get(name).map(String::as_str),
+        }
+    }
+}
+
+fn holds_secret(value: &str) -> bool {
+    value
+        .as_bytes()
+        .windows(MASK.len())
+        .any(|part| part == MASK)
+}
+
+fn side(local: bool) -> usize {
+    usize::from(local)
+}
