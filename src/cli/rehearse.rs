@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::cli::context::Context;
+use crate::cli::error::Failure;
 use crate::cli::launch::{controller_name, operator_name, owner, started};
 use crate::engine::{self, Operator, Options, Owner, Recorder};
 use crate::event::{Event, Evidence, RunStarted, Status, What};
@@ -24,15 +25,25 @@ struct Ready {
     owner: Owner,
 }
 
-/// How the procedures among these tests are rehearsed. What cannot be planned is found out
-/// here, and told when its test is due.
+/// How the procedures among these tests are rehearsed, each with those of the arguments that
+/// it takes. What cannot be planned is found out here, and told when its test is due.
+///
+/// # Errors
+/// Where none of them takes an argument.
 pub(crate) fn rehearse(
     context: &Context,
     tests: &[Test],
     set: &[(String, String)],
     access: &Access,
     operator: Operator,
-) -> Rehearse {
+) -> Result<Rehearse, Failure> {
+    if let Some((name, _)) = set.iter().find(|(name, _)| !taken(context, tests, name)) {
+        let message = format!("`--set {name}=…`: no procedure that is rehearsed takes it");
+        let problem = Problem::bare("unknown-argument", message);
+        return Err(Failure::from(problem.hint(
+            "procedures are rehearsed with `--include-ignored`, on nodes with `rehearse: true`",
+        )));
+    }
     let ready = tests.iter().filter_map(|test| match &test.work {
         Work::Procedure(procedure) => {
             Some((test.name.clone(), ready(context, test, procedure, set)))
@@ -41,7 +52,7 @@ pub(crate) fn rehearse(
     });
     let ready: HashMap<String, Result<Ready, String>> = ready.collect();
     let shared = Arc::new((ready, context.root.clone(), access.clone(), operator));
-    Arc::new(move |test: &Test| {
+    Ok(Arc::new(move |test: &Test| {
         let (shared, name) = (Arc::clone(&shared), test.name.clone());
         Box::pin(async move {
             let (ready, root, access, operator) = &*shared;
@@ -55,7 +66,21 @@ pub(crate) fn rehearse(
                 Err(error) => Outcome::Error(error.to_string()),
             }
         })
+    }))
+}
+
+fn taken(context: &Context, tests: &[Test], name: &str) -> bool {
+    tests.iter().any(|test| match &test.work {
+        Work::Procedure(procedure) => takes(context, procedure, test, name),
+        _ => false,
     })
+}
+
+/// Its parameters, and the values of its node.
+fn takes(context: &Context, procedure: &str, test: &Test, name: &str) -> bool {
+    let procedure = context.manual.procedures.get(procedure);
+    procedure.is_some_and(|procedure| procedure.params.contains_key(name))
+        || test.node.leaves.contains_key(name)
 }
 
 fn ready(
@@ -65,10 +90,14 @@ fn ready(
     set: &[(String, String)],
 ) -> Result<Ready, String> {
     let nodes = [test.node.name.clone()];
+    let taken = set
+        .iter()
+        .filter(|(name, _)| takes(context, procedure, test, name));
+    let set: Vec<_> = taken.cloned().collect();
     let request = Request {
         procedure,
         nodes: &nodes,
-        set,
+        set: &set,
     };
     let plan = plan::plan(
         &context.manual,

@@ -47,7 +47,7 @@ pub struct Test {
     /// The nodes to test; if absent those that `test-nodes` in book.toml names, or else all
     #[arg(long, value_name = "SELECTOR")]
     nodes: Option<String>,
-    /// An argument of the procedures that are rehearsed; repeated
+    /// An argument for those of the rehearsed procedures that take it; repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
     /// FILTER and --skip are whole names
@@ -206,7 +206,7 @@ fn run_or_none(
     streams.talk.write_all(said.as_bytes())?;
     let runtime = runtime()?;
     let (access, operator) = runtime.block_on(access(args, context))?;
-    let rehearse = rehearse(context, &selected.tests, &args.set, &access, operator);
+    let rehearse = rehearse(context, &selected.tests, &args.set, &access, operator)?;
     let progress = progress(selected.tests.len());
     let secrets = access.secrets.clone();
     let ran = suite::run(

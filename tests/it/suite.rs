@@ -750,6 +750,41 @@ fn procedures_are_rehearsed_where_that_is_allowed_and_wanted() {
 }
 
 #[test]
+fn a_rehearsed_procedure_takes_the_arguments_that_it_knows() {
+    let page = "# Page
+
+## One
+
+```yaml procedure
+id: one
+params: {version: {required: true}}
+```
+
+```sh step
+test \"$version\" = 2
+```
+
+## Two
+
+```yaml procedure
+id: two
+```
+
+```sh step
+true
+```
+";
+    let manual = Manual::new(page).nodes("nodes:\n  box: {transport: local, rehearse: true}\n");
+    let ran = manual.test(&["--ignored", "--set", "version=2"]);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    assert!(ran.out.contains("2 passed"), "{}", ran.out);
+    let ran = manual.test(&["--ignored", "--set", "version=2", "--set", "vresion=2"]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    let said = "error: `--set vresion=…`: no procedure that is rehearsed takes it\n";
+    assert!(ran.err.starts_with(said), "{}", ran.err);
+}
+
+#[test]
 fn a_rehearsal_that_fails_says_where_to_look() {
     let page = RELEASE.replace("STATE", "nope");
     let manual = Manual::new(&page).nodes("nodes:\n  box: {transport: local, rehearse: true}\n");
