@@ -40,8 +40,9 @@ missing() {
   needed | while read -r package file; do
     if [ ! -e "$file" ]; then printf '%s ' "$package"; fi
   done
-  # The module is a package of its own, and python3 alone does not show it.
-  python3 -c 'import ensurepip, venv' 2>/dev/null || printf 'python3-venv '
+  # The module is a package of its own, and python3 alone does not show it. Nodes of the tests
+  # have the system's one.
+  /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || printf 'python3-venv '
 }
 
 # stage NAME COMMAND…: quiet when it goes well, its end when not.

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::manual::{
-    Block, Check, Eventually, Manual, On, Page, Procedure, Role, Step, SudoUser, Work,
+    Block, Check, Eventually, Group, Manual, On, Page, Procedure, Role, Step, SudoUser, Work,
+    shell_word,
 };
 use crate::plan::case_name;
 
@@ -149,8 +150,20 @@ impl<'a> Cards<'a> {
         }
         card.before += "</dl>";
         card.before += &assertions(group, self.results);
-        card.before += &command(&format!("opsbook test {}::", group.id));
+        card.before += &command(&self.tested(group));
         card.contract()
+    }
+
+    /// The command that asks a group, on its nodes where others are asked by default.
+    fn tested(&self, group: &Group) -> String {
+        let by_default = self.manual.settings.test_nodes.as_ref();
+        match group.nodes.as_ref().filter(|_| by_default.is_some()) {
+            Some(nodes) => {
+                let nodes = shell_word(&nodes.value);
+                format!("opsbook test --nodes {nodes} {}::", group.id)
+            }
+            None => format!("opsbook test {}::", group.id),
+        }
     }
 
     /// Names the block whose output this is.
@@ -177,10 +190,11 @@ impl<'a> Cards<'a> {
     /// A link to a procedure, a group or a check, from a page.
     fn link(&self, from: &Page, id: &str) -> String {
         let manual = self.manual;
-        let group = id.split_once('.').map_or(id, |(group, _)| group);
+        // Names of groups may have dots, too.
+        let mut groups = id.rmatch_indices('.').map(|(dot, _)| &id[..dot]);
         let page = (manual.groups.get(id).map(|group| group.page))
             .or_else(|| manual.procedures.get(id).map(|procedure| procedure.page))
-            .or_else(|| manual.groups.get(group).map(|group| group.page));
+            .or_else(|| groups.find_map(|group| Some(manual.groups.get(group)?.page)));
         match page.and_then(|page| manual.pages.get(page)) {
             None => code(id),
             Some(page) if page.path == from.path => reference(id),

@@ -555,6 +555,35 @@ fn links_that_lead_nowhere_are_found_with_their_place() {
 }
 
 #[test]
+fn a_group_with_dots_in_its_name_is_found_by_its_checks() {
+    let page = |group: &str| {
+        format!(
+            "# P\n\n```yaml checks\nid: {group}\nnodes: '@x'\n```\n\n```sh check id={group}.c\ntrue\n```\n"
+        )
+    };
+    let book = "[preprocessor.opsbook]\ntest-nodes = \"here\"\n";
+    let project = Project::new(&[
+        ("book.toml", book),
+        (
+            "nodes.yaml",
+            "opsbook: 1\ngroups: {x: {}}\nnodes: {here: {transport: local, groups: [x]}}\n",
+        ),
+        ("src/SUMMARY.md", "- [A](a.md)\n- [B](b.md)\n- [C](c.md)\n"),
+        ("src/a.md", &page("web")),
+        ("src/b.md", &page("web.node")),
+        ("src/c.md", &page("node.web")),
+    ]);
+    assert_eq!(drawn(&project.build()), "");
+    for (file, group) in [("a", "web"), ("b", "web.node"), ("c", "node.web")] {
+        let html = project.page(&format!("{file}.html"));
+        let link = format!("<a href=\"#{group}.c\">");
+        assert!(html.contains(&link), "{group}: {html}");
+        let command = format!("opsbook test --nodes @x {group}::");
+        assert!(html.contains(&command), "{group}: {html}");
+    }
+}
+
+#[test]
 fn an_include_that_fails_is_a_problem_and_a_chapter_without_a_file_is_a_draft() {
     let project = Project::one_page("# P\n\n{{#include gone.md}}\n");
     project.write(

@@ -168,7 +168,7 @@ fn a_web_service_is_released_upgraded_and_rolled_back() {
 
     // All of it again, as the tests of a staging node.
     shop.project.write(main, &good);
-    let rehearsed = ["--include-ignored", "--set", "version=1.3.0"];
+    let rehearsed = ["shop1::shop", "--include-ignored", "--set", "version=1.3.0"];
     shop.test(&rehearsed, 0).has("shop.rollback");
     assert_eq!(shop.get("/version"), "1.0.0\n");
     // What is neither up nor the way back is gone.
