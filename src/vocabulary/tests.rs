@@ -44,7 +44,12 @@ pub(super) fn one(text: &str) -> Assertion {
 fn decide(text: &str, printed: &str) -> String {
     let assertion = one(text);
     let facts = Facts::read(b"N", printed.as_bytes(), b"");
-    match assertion.decide(&facts) {
+    in_one_line(&assertion.decide(&facts))
+}
+
+/// What a check says.
+pub(super) fn in_one_line(decision: &Decision) -> String {
+    match decision {
         Decision::Holds => "holds".to_owned(),
         Decision::CannotLook(error) => error.to_string(),
         Decision::Fails(evidence) => evidence

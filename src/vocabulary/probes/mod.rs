@@ -10,13 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::tests::one;
+use super::tests::{in_one_line, one};
 use super::*;
 
 mod batch;
+mod kernel;
 mod local;
 mod network;
+mod packages;
 mod system;
+mod units;
 
 /// How long one probe may take in a test.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -200,20 +203,7 @@ fn say(node: &Node, shell: &[&str], assertion: &Assertion) -> String {
         Err(error) => return error.to_string(),
         Ok(facts) => assertion.decide(&facts),
     };
-    match decision {
-        Decision::Holds => "holds".to_owned(),
-        Decision::CannotLook(error) => error.to_string(),
-        Decision::Fails(evidence) => evidence
-            .iter()
-            .map(|e| {
-                format!(
-                    "{}: expected {}, found {}",
-                    e.attribute, e.expected, e.found
-                )
-            })
-            .collect::<Vec<_>>()
-            .join("; "),
-    }
+    in_one_line(&decision)
 }
 
 /// Each check under each shell that lacks what the node lacks: a busybox has its applets.

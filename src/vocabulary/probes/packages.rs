@@ -1,0 +1,174 @@
+//! Probes of packages and of what they want done, by each system's own tools.
+
+use super::*;
+
+#[test]
+fn package() {
+    let debian = plain().file("etc/debian_version", "12\n").stub(
+        "dpkg-query",
+        r#"for name; do :; done
+case $name in
+nginx) echo 'install ok installed 1.24.0-2' ;;
+libc6) echo 'hold ok installed 2.36'; echo 'install ok installed 2.35' ;;
+gone) echo 'deinstall ok config-files 1.0' ;;
+broken) echo 'dpkg-query: error: cannot read' >&2; exit 2 ;;
+*) echo "dpkg-query: no packages found matching $name" >&2; exit 1 ;;
+esac"#,
+    );
+    table(
+        &debian,
+        &[
+            (
+                "package: {nginx: {installed: true, versions: [1.24.0-2]}}",
+                "holds",
+            ),
+            (
+                "package: {libc6: {versions: {consist-of: ['2.36', '2.35']}}}",
+                "holds",
+            ),
+            ("package: {gone: {installed: false}}", "holds"),
+            (
+                "package: {apache2: {}}",
+                "installed: expected true, found false",
+            ),
+            (
+                "package: {nginx: {versions: ['1.25']}}",
+                r#"versions: expected containing ["1.25"], found ["1.24.0-2"]"#,
+            ),
+            (
+                "package: {broken: {installed: false}}",
+                "cannot look: dpkg-query: error: cannot read",
+            ),
+        ],
+    );
+    let redhat = plain().file("etc/redhat-release", "9\n").stub(
+        "rpm",
+        r#"for name; do :; done
+case $name in
+nginx) echo '1:1.20.1-14.el9' ;;
+db) echo 'error: cannot open Packages database'; exit 1 ;;
+*) echo "package $name is not installed"; exit 1 ;;
+esac"#,
+    );
+    table(
+        &redhat,
+        &[
+            ("package: {nginx: {versions: ['1:1.20.1-14.el9']}}", "holds"),
+            ("package: {httpd: {installed: false}}", "holds"),
+            (
+                "package: {db: {installed: false}}",
+                "cannot look: error: cannot open Packages database",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn package_of_other_systems() {
+    let alpine = plain()
+        .file("etc/alpine-release", "3.20\n")
+        .file("lib/apk/db/installed", "")
+        .stub(
+            "apk",
+            r"case $* in
+'info -e nginx') echo nginx ;;
+'version nginx') printf 'Installed:    Available:\nnginx-1.26.1-r0   = 1.26.1-r0\n' ;;
+*) exit 1 ;;
+esac",
+        );
+    table(
+        &alpine,
+        &[
+            ("package: {nginx: {versions: [1.26.1-r0]}}", "holds"),
+            ("package: {curl: {installed: false}}", "holds"),
+        ],
+    );
+    let arch = plain().file("etc/arch-release", "").stub(
+        "pacman",
+        r#"case $2 in nginx) echo 'nginx 1.26.1-1' ;; *) echo "error: package '$2' was not found"; exit 1 ;; esac"#,
+    );
+    table(
+        &arch,
+        &[
+            ("package: {nginx: {versions: [1.26.1-1]}}", "holds"),
+            ("package: {curl: {installed: false}}", "holds"),
+        ],
+    );
+    table_without(
+        &plain(),
+        &[
+            (
+                "package: {nginx: {installed: false}}",
+                "cannot look: no `dpkg-query`, `rpm`, `apk` or `pacman`",
+            ),
+            (
+                "package: {nginx: {manager: rpm, installed: false}}",
+                "cannot look: no `rpm`",
+            ),
+            (
+                "package: {-x: {installed: false}}",
+                "cannot look: `-x` is no name of a package",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn reboot_required() {
+    let debian = plain()
+        .file("run/reboot-required", "*** System restart required ***\n")
+        .file("run/reboot-required.pkgs", "linux-image\nlibc6\n");
+    table(
+        &debian,
+        &[
+            (
+                "reboot-required: {node: {}}",
+                "required: expected false, found true",
+            ),
+            (
+                "reboot-required: {node: {required: true, packages: [libc6]}}",
+                "holds",
+            ),
+        ],
+    );
+    let calm = plain().file("etc/debian_version", "12\n");
+    table(&calm, &[("reboot-required: {node: {}}", "holds")]);
+    let redhat = plain()
+        .file("etc/redhat-release", "")
+        .stub("needs-restarting", "echo 'Core libraries or services have been updated:'; echo '  * kernel'; echo 'Reboot is required'; exit 1");
+    table(
+        &redhat,
+        &[(
+            "reboot-required: {node: {required: true, packages: [kernel]}}",
+            "holds",
+        )],
+    );
+    let broken = plain().file("etc/redhat-release", "").stub(
+        "needs-restarting",
+        "echo 'cannot open the database' >&2; exit 1",
+    );
+    table(
+        &broken,
+        &[(
+            "reboot-required: {node: {}}",
+            "cannot look: cannot open the database",
+        )],
+    );
+    let alpine = plain()
+        .file("lib/modules/6.6.0/x", "")
+        .stub("uname", "echo 6.1.0");
+    table(
+        &alpine,
+        &[(
+            "reboot-required: {node: {}}",
+            "required: expected false, found true",
+        )],
+    );
+    table(
+        &plain(),
+        &[(
+            "reboot-required: {node: {}}",
+            "cannot look: nothing on this system tells",
+        )],
+    );
+}
