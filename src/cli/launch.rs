@@ -1,9 +1,6 @@
 //! A planned run, started or gone on with: journal, watchers, terminal, engine, and what is
 //! said at its end.
 
-use std::collections::BTreeMap;
-use std::io::Write;
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,16 +8,16 @@ use jiff::Timestamp;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
+use crate::cli::identity::Identity;
 use crate::cli::progress::Progress;
+use crate::cli::sheet::sheets;
 use crate::cli::terminal::{About, Terminal, count_interrupts};
+use crate::cli::watcher::{SharedOut, watcher};
 use crate::cli::{Streams, block_on};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
-use crate::event::{Event, RunStarted, Status, What};
+use crate::event::{Event, Status, What};
 use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
-use crate::report::handoff::{self, Sheet};
-use crate::report::human::Human;
-use crate::report::known::Known;
 use crate::session::{OpenOptions, Password};
 
 /// How a run is to be done, as the command line says it.
@@ -58,59 +55,20 @@ pub(crate) fn launch(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
-    let (operator, controller) = (operator_name(), controller_name());
-    let revision = self::revision(&context.root);
-    let (mut journal, resume, first) = match launch {
-        Launch::New => {
-            let mut chance = [0; 2];
-            let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
-            let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
-            let started = started(&plan, &operator, &controller, &revision);
-            (
-                Journal::create(&context.root, &run)?,
-                None,
-                What::RunStarted(Box::new(started)),
-            )
-        }
-        Launch::Resume {
-            journal,
-            record,
-            accepted_changes,
-        } => {
-            let resumed = What::RunResumed {
-                operator: operator.clone(),
-                controller: controller.clone(),
-                accepted_changes,
-            };
-            (journal, Some(Arc::new(record)), resumed)
-        }
-    };
-    let run = journal.run().to_owned();
+    let identity = Identity::here(&context.root);
+    let begun = begin(context, &plan, launch, &identity)?;
+    let run = begun.journal.run().to_owned();
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
-    let out = Arc::new(std::sync::Mutex::new(out));
+    let out = SharedOut::new(out);
     let names: Vec<String> = plan
         .nodes
         .iter()
         .map(|node| node.node.name.clone())
         .collect();
     let progress = Progress::new(&names, !manner.json);
-    let mut watchers = vec![watcher(Arc::clone(&out), manner.json, progress.clone())];
-    if let Some(record) = &resume {
-        // The watcher must know the steps' names: it has not seen the beginning.
-        for event in record
-            .events
-            .iter()
-            .filter(|event| matches!(event.what, What::RunStarted(_)))
-        {
-            if !manner.json {
-                watchers[0](event);
-            }
-        }
-    }
-    let event = journal.record(None, None, first)?;
-    watchers[0](&event);
-    let recorder = Recorder::new(journal, watchers);
-    let owner = owner(&plan, run.clone(), operator, controller, &revision);
+    let watcher = watcher(out.clone(), manner.json, progress.clone());
+    let (recorder, resume) = begun.record(watcher, manner.json)?;
+    let owner = identity.owner(&plan, run.clone());
     let plan = Arc::new(plan);
     let json = manner.json;
     let status = block_on(go(
@@ -124,11 +82,8 @@ pub(crate) fn launch(
     ))?;
     if !json && status != Status::Ok {
         let record = journal::read(&context.root, &run)?;
-        let mut out = out
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
         // The run has ended as it has, whatever becomes of what is told of it.
-        if let Err(error) = sheets(&plan, &record, &mut **out) {
+        if let Err(error) = sheets(&plan, &record, &mut **out.lock()) {
             writeln!(
                 streams.talk,
                 "error: the hand-off sheet cannot be written to standard output: {error}\n\nhint: `opsbook handoff {run}` prints it again"
@@ -138,17 +93,62 @@ pub(crate) fn launch(
     Ok(exit(status))
 }
 
-fn sheets(plan: &Plan, record: &Record, out: &mut dyn Write) -> Result<(), Failure> {
-    for node in &plan.nodes {
-        let name = &node.node.name;
-        if record
-            .node_status(name)
-            .is_some_and(|status| status != Status::Ok)
-        {
-            sheet(plan, name, record, out)?;
+/// A run that has a journal, and what it writes there first.
+struct Begun {
+    journal: Journal,
+    resume: Option<Arc<Record>>,
+    first: What,
+}
+
+fn begin(
+    context: &Context,
+    plan: &Plan,
+    launch: Launch,
+    identity: &Identity,
+) -> Result<Begun, Failure> {
+    match launch {
+        Launch::New => {
+            let mut chance = [0; 2];
+            let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
+            let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
+            let started = identity.started(plan);
+            Ok(Begun {
+                journal: Journal::create(&context.root, &run)?,
+                resume: None,
+                first: What::RunStarted(Box::new(started)),
+            })
         }
+        Launch::Resume {
+            journal,
+            record,
+            accepted_changes,
+        } => Ok(Begun {
+            journal,
+            resume: Some(Arc::new(record)),
+            first: What::RunResumed {
+                operator: identity.operator.clone(),
+                controller: identity.controller.clone(),
+                accepted_changes,
+            },
+        }),
     }
-    Ok(())
+}
+
+impl Begun {
+    /// Writes it down, before the watcher sees it.
+    fn record(
+        mut self,
+        mut watcher: Watcher,
+        json: bool,
+    ) -> Result<(Recorder, Option<Arc<Record>>), Failure> {
+        if let Some(record) = self.resume.as_ref().filter(|_| !json) {
+            // The watcher must know the steps' names: it has not seen the beginning.
+            let began = |event: &&Event| matches!(event.what, What::RunStarted(_));
+            record.events.iter().filter(began).for_each(&mut watcher);
+        }
+        watcher(&self.journal.record(None, None, self.first)?);
+        Ok((Recorder::new(self.journal, vec![watcher]), self.resume))
+    }
 }
 
 async fn go(
@@ -201,183 +201,4 @@ async fn go(
         interrupts,
     };
     Ok(engine::run(plan, Arc::new(options), recorder, resume).await?)
-}
-
-type SharedOut = Arc<std::sync::Mutex<Box<dyn Write + Send>>>;
-
-fn watcher(out: SharedOut, json: bool, progress: Progress) -> Watcher {
-    if json {
-        return Box::new(move |event: &Event| {
-            let mut out = out
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            if let Ok(line) = serde_json::to_string(event) {
-                // The run goes on when nobody reads; the journal has it all.
-                let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-            }
-        });
-    }
-    let mut human = Human::new(Shared(out));
-    Box::new(move |event| {
-        let _ = progress.above(|| human.event(event));
-        progress.event(event);
-    })
-}
-
-/// A stream that two writers share.
-struct Shared(SharedOut);
-
-impl Write for Shared {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        self.0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .flush()
-    }
-}
-
-/// The hand-off sheet of one node.
-pub(crate) fn sheet(
-    plan: &Plan,
-    node: &str,
-    record: &Record,
-    out: &mut dyn Write,
-) -> Result<(), Failure> {
-    let Some(node) = plan.nodes.iter().find(|planned| planned.node.name == node) else {
-        return Ok(());
-    };
-    let name = node.node.name.as_str();
-    let arguments = record
-        .started()
-        .map(|started| started.arguments.clone())
-        .unwrap_or_default();
-    let sheet = Sheet {
-        procedure: &plan.procedure,
-        node,
-        steps: record.steps(name),
-        doubtful: record.doubtful(name),
-        arguments: &arguments,
-        cause: cause(record, name),
-        known: Known::of(record, name),
-        program: "opsbook",
-    };
-    // Where nothing was begun, nothing has to be gone on with.
-    if sheet.steps.is_empty() && sheet.known.bundle().is_none() {
-        return Ok(());
-    }
-    writeln!(out)?;
-    handoff::write(&sheet, out)?;
-    Ok(())
-}
-
-/// How it ended on a node, and why.
-fn cause(record: &Record, node: &str) -> Option<String> {
-    let events = record.events.iter().rev();
-    let mut events = events.filter(|event| event.node.as_deref() == Some(node));
-    events.find_map(|event| match &event.what {
-        What::NodeEnded { status, cause } => Some(match cause {
-            Some(cause) => format!("{status}: {cause}"),
-            None => status.to_string(),
-        }),
-        _ => None,
-    })
-}
-
-/// What the bundle says of its holder.
-pub(crate) fn owner(
-    plan: &Plan,
-    run: String,
-    operator: String,
-    controller: String,
-    (revision, _): &Revision,
-) -> Owner {
-    Owner {
-        run,
-        operator,
-        controller,
-        procedure: plan.procedure.clone(),
-        since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-        revision: revision.clone(),
-        message: None,
-    }
-}
-
-pub(crate) fn started(
-    plan: &Plan,
-    operator: &str,
-    controller: &str,
-    (revision, clean): &Revision,
-) -> RunStarted {
-    RunStarted {
-        procedure: plan.procedure.clone(),
-        title: plan.title.clone(),
-        place: plan.span.place(),
-        nodes: plan
-            .nodes
-            .iter()
-            .map(|node| node.node.name.clone())
-            .collect(),
-        arguments: plan.arguments.iter().cloned().collect::<BTreeMap<_, _>>(),
-        operator: operator.to_owned(),
-        controller: controller.to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        revision: revision.clone(),
-        clean: *clean,
-        plans: plan
-            .nodes
-            .iter()
-            .map(|node| (node.node.name.clone(), engine::plan_record(node)))
-            .collect(),
-    }
-}
-
-/// The manual's git revision and whether its tree is clean; nothing without git.
-pub(crate) type Revision = (Option<String>, Option<bool>);
-
-pub(crate) fn revision(root: &std::path::Path) -> Revision {
-    let mut git = Command::new("git");
-    git.arg("-C")
-        .arg(root)
-        .args(["status", "--porcelain=v2", "--branch", "--", "."]);
-    let Ok(output) = git.stdin(std::process::Stdio::null()).output() else {
-        return (None, None);
-    };
-    let text = String::from_utf8_lossy(&output.stdout);
-    let revision = text
-        .lines()
-        .find_map(|line| line.strip_prefix("# branch.oid "));
-    let revision = revision.filter(|oid| output.status.success() && *oid != "(initial)");
-    let clean = revision.map(|_| text.lines().all(|line| line.starts_with('#')));
-    (revision.map(|oid| oid.chars().take(12).collect()), clean)
-}
-
-/// The person at the controller: the environment may not say, the password file does.
-pub(crate) fn operator_name() -> String {
-    let uid = rustix::process::getuid().as_raw().to_string();
-    let from_passwd = || {
-        let text = std::fs::read_to_string("/etc/passwd").ok()?;
-        let line = text
-            .lines()
-            .find(|line| line.split(':').nth(2) == Some(uid.as_str()))?;
-        Some(line.split(':').next()?.to_owned())
-    };
-    let from_environment = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
-    from_environment
-        .ok()
-        .or_else(from_passwd)
-        .unwrap_or_else(|| format!("uid-{uid}"))
-}
-
-pub(crate) fn controller_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
 }

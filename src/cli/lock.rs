@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
-use crate::cli::launch::{controller_name, operator_name};
+use crate::cli::identity::{controller_name, operator_name};
 use crate::cli::{Streams, block_on};
 use crate::engine::{
     Alive, Bundle, BundleError, Held, Operator, Owner, Passwords, Reach, bundle_dir, random_mark,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::cli::launch::{controller_name, operator_name, owner, started};
+use crate::cli::identity::Identity;
 use crate::engine::{self, Operator, Options, Owner, Recorder};
 use crate::event::{Event, Evidence, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
@@ -109,14 +109,11 @@ fn ready(
         let messages: Vec<String> = problems.iter().map(Problem::sentence).collect();
         format!("it cannot be planned: {}", messages.join("; "))
     })?;
-    let (operator, controller) = (operator_name(), controller_name());
-    let revision = crate::cli::launch::revision(&context.root);
-    let started = started(&plan, &operator, &controller, &revision);
-    let owner = owner(&plan, String::new(), operator, controller, &revision);
+    let identity = Identity::here(&context.root);
     Ok(Ready {
+        started: identity.started(&plan),
+        owner: identity.owner(&plan, String::new()),
         plan: Arc::new(plan),
-        started,
-        owner,
     })
 }
 

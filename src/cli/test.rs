@@ -11,7 +11,7 @@ use clap::{Args, Parser, ValueEnum};
 
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::cli::launch::{controller_name, operator_name};
+use crate::cli::identity::{controller_name, operator_name};
 use crate::cli::rehearse::rehearse;
 use crate::cli::terminal::{About, Terminal};
 use crate::cli::{Streams, runtime};

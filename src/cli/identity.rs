@@ -1,0 +1,106 @@
+//! Who runs what, from where, and of which revision: as the journal and the bundle say it.
+
+use std::path::Path;
+use std::process::Command;
+
+use jiff::Timestamp;
+
+use crate::engine::{self, Owner};
+use crate::event::RunStarted;
+use crate::plan::Plan;
+
+pub(crate) struct Identity {
+    pub operator: String,
+    pub controller: String,
+    /// The manual's git revision, and whether its tree is clean; nothing without git.
+    revision: Option<String>,
+    clean: Option<bool>,
+}
+
+impl Identity {
+    /// Of this process, and of the manual in that folder.
+    pub fn here(root: &Path) -> Identity {
+        let (revision, clean) = revision(root);
+        Identity {
+            operator: operator_name(),
+            controller: controller_name(),
+            revision,
+            clean,
+        }
+    }
+
+    /// What the bundle says of its holder.
+    pub fn owner(&self, plan: &Plan, run: String) -> Owner {
+        Owner {
+            run,
+            operator: self.operator.clone(),
+            controller: self.controller.clone(),
+            procedure: plan.procedure.clone(),
+            since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            revision: self.revision.clone(),
+            message: None,
+        }
+    }
+
+    /// The first event of a run.
+    pub fn started(&self, plan: &Plan) -> RunStarted {
+        let nodes = plan.nodes.iter();
+        let plans = nodes
+            .clone()
+            .map(|node| (node.node.name.clone(), engine::plan_record(node)));
+        RunStarted {
+            procedure: plan.procedure.clone(),
+            title: plan.title.clone(),
+            place: plan.span.place(),
+            nodes: nodes.map(|node| node.node.name.clone()).collect(),
+            arguments: plan.arguments.iter().cloned().collect(),
+            operator: self.operator.clone(),
+            controller: self.controller.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: self.revision.clone(),
+            clean: self.clean,
+            plans: plans.collect(),
+        }
+    }
+}
+
+fn revision(root: &Path) -> (Option<String>, Option<bool>) {
+    let mut git = Command::new("git");
+    git.arg("-C")
+        .arg(root)
+        .args(["status", "--porcelain=v2", "--branch", "--", "."]);
+    let Ok(output) = git.stdin(std::process::Stdio::null()).output() else {
+        return (None, None);
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let revision = text
+        .lines()
+        .find_map(|line| line.strip_prefix("# branch.oid "));
+    let revision = revision.filter(|oid| output.status.success() && *oid != "(initial)");
+    let clean = revision.map(|_| text.lines().all(|line| line.starts_with('#')));
+    (revision.map(|oid| oid.chars().take(12).collect()), clean)
+}
+
+/// The person at the controller: the environment may not say, the password file does.
+pub(crate) fn operator_name() -> String {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let from_passwd = || {
+        let text = std::fs::read_to_string("/etc/passwd").ok()?;
+        let line = text
+            .lines()
+            .find(|line| line.split(':').nth(2) == Some(uid.as_str()))?;
+        Some(line.split(':').next()?.to_owned())
+    };
+    let from_environment = std::env::var("USER").or_else(|_| std::env::var("LOGNAME"));
+    from_environment
+        .ok()
+        .or_else(from_passwd)
+        .unwrap_or_else(|| format!("uid-{uid}"))
+}
+
+pub(crate) fn controller_name() -> String {
+    rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
