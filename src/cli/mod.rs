@@ -25,6 +25,7 @@ mod sheet;
 pub mod show;
 mod terminal;
 pub mod test;
+mod tty;
 mod watcher;
 
 use std::io::{self, IsTerminal as _, Write};

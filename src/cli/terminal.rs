@@ -1,20 +1,15 @@
 //! The operator's terminal: questions asked and answered on it, whatever the standard streams
 //! are, and Ctrl-C counted.
 
-use std::fs::{File, OpenOptions};
-use std::io::{BufRead as _, Read as _, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::termios::{
-    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
-};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
-use zeroize::Zeroizing;
 
 use crate::cli::error::exit;
 use crate::cli::progress::Progress;
+use crate::cli::tty::{CTRL_C, Hidden, Line, Tty, show};
 use crate::engine::{Answer, Asked, Question};
 use crate::event::{Status, What};
 use crate::journal;
@@ -31,8 +26,6 @@ pub(crate) struct Terminal {
     /// Of a question that Ctrl-C has answered: whoever asks next gets what is typed.
     reading: Option<JoinHandle<Option<Line>>>,
 }
-
-type Line = Zeroizing<Vec<u8>>;
 
 /// The run around a prompt.
 #[derive(Clone, Debug)]
@@ -103,10 +96,17 @@ impl About {
     }
 }
 
-fn show(text: &str) {
-    // Whoever reads the terminal is gone if this fails; the next prompt finds out.
-    let _ = Tty::open().write(text);
-}
+const YES_OR_NO: [(&str, Answer); 2] = [("y", Answer::Yes), ("n", Answer::No)];
+const AGAIN_OR_DONE: [(&str, Answer); 3] = [
+    ("a", Answer::Yes),
+    ("d", Answer::ByHand),
+    ("q", Answer::Quit),
+];
+const STOP_OR_LEAVE: [(&str, Answer); 3] = [
+    ("s", Answer::Stop),
+    ("l", Answer::Leave),
+    ("h", Answer::Hold),
+];
 
 impl Terminal {
     pub fn new(interrupts: watch::Receiver<u32>, about: About) -> Terminal {
@@ -139,48 +139,19 @@ impl Terminal {
             Asked::Secret { prompt } => self.secret(format!("{prompt}: ")).await,
             Asked::Confirm { step, title } => {
                 let prompt = format!("{node}: {step}: {title}\n  go on? [y]es, [n]o > ");
-                self.choice(prompt, &[("y", Answer::Yes), ("n", Answer::No)])
-                    .await
+                self.choice(prompt, &YES_OR_NO).await
             }
             Asked::Manual { step, text } => {
                 let text: String = text.lines().map(|line| format!("  {line}\n")).collect();
                 let prompt =
                     format!("{node}: {step}: to be done by you:\n{text}  done? [y]es, [n]o > ");
-                self.choice(prompt, &[("y", Answer::Yes), ("n", Answer::No)])
-                    .await
+                self.choice(prompt, &YES_OR_NO).await
             }
             Asked::Menu {
                 step,
                 title,
                 bundle,
-            } => {
-                let mut prompt = format!(
-                    "{node}: {step}: {title}\n  [r]un, [s]kip, [b]y hand, [o]utput so far, [!] shell, [q]uit > "
-                );
-                loop {
-                    let Some(line) = self.line(prompt).await else {
-                        return self.gone();
-                    };
-                    match line
-                        .trim()
-                        .chars()
-                        .next()
-                        .map(|key| key.to_ascii_lowercase())
-                    {
-                        Some('r') => return Answer::Yes,
-                        Some('s') => return Answer::Skip,
-                        Some('b') => {
-                            self.about.by_hand(node, step);
-                            return Answer::ByHand;
-                        }
-                        Some('q') => return Answer::Quit,
-                        Some('o') => self.about.output(node),
-                        Some('!') => self.about.shell(node, bundle).await,
-                        _ => {}
-                    }
-                    prompt = "  r, s, b, o, ! or q > ".to_owned();
-                }
-            }
+            } => self.menu(node, step, title, bundle).await,
             Asked::Note { step } => {
                 let prompt = format!("  note for the journal on {step}: ");
                 let note = self.line(prompt).await;
@@ -189,12 +160,7 @@ impl Terminal {
             Asked::Again { step, because } => {
                 let prompt =
                     format!("{node}: {step} {because}: run it [a]gain, it is [d]one, [q]uit > ");
-                let choices = [
-                    ("a", Answer::Yes),
-                    ("d", Answer::ByHand),
-                    ("q", Answer::Quit),
-                ];
-                self.choice(prompt, &choices).await
+                self.choice(prompt, &AGAIN_OR_DONE).await
             }
             // Pressed once more while other nodes were asked about.
             Asked::Interrupted { .. } if *self.interrupts.borrow() > 1 => Answer::Stop,
@@ -202,13 +168,33 @@ impl Terminal {
                 let prompt = format!(
                     "\n{node}: {step} is running: [s]top it, [l]eave it running and go, [h]old after it > "
                 );
-                let choices = [
-                    ("s", Answer::Stop),
-                    ("l", Answer::Leave),
-                    ("h", Answer::Hold),
-                ];
-                self.choice(prompt, &choices).await
+                self.choice(prompt, &STOP_OR_LEAVE).await
             }
+        }
+    }
+
+    async fn menu(&mut self, node: &str, step: &str, title: &str, bundle: &str) -> Answer {
+        let mut prompt = format!(
+            "{node}: {step}: {title}\n  [r]un, [s]kip, [b]y hand, [o]utput so far, [!] shell, [q]uit > "
+        );
+        loop {
+            let Some(line) = self.line(prompt).await else {
+                return self.gone();
+            };
+            let key = line.trim().chars().next();
+            match key.map(|key| key.to_ascii_lowercase()) {
+                Some('r') => return Answer::Yes,
+                Some('s') => return Answer::Skip,
+                Some('b') => {
+                    self.about.by_hand(node, step);
+                    return Answer::ByHand;
+                }
+                Some('q') => return Answer::Quit,
+                Some('o') => self.about.output(node),
+                Some('!') => self.about.shell(node, bundle).await,
+                _ => {}
+            }
+            prompt = "  r, s, b, o, ! or q > ".to_owned();
         }
     }
 
@@ -280,87 +266,6 @@ impl Terminal {
             }
             Some(line) => Answer::Secret(Secret::new(line.to_vec())),
             None => Answer::Nobody,
-        }
-    }
-}
-
-/// A terminal that shows nothing of what is typed. A signal would end this process with the
-/// terminal left so: Ctrl-C ends the line instead.
-struct Hidden {
-    terminal: File,
-    before: Termios,
-}
-
-const CTRL_C: u8 = 3;
-
-impl Hidden {
-    fn begin() -> Option<Hidden> {
-        let Tty::Terminal(terminal) = Tty::open() else {
-            return None;
-        };
-        let before = tcgetattr(&terminal).ok()?;
-        let mut hidden = before.clone();
-        hidden
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ISIG);
-        hidden.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
-        tcsetattr(&terminal, OptionalActions::Flush, &hidden).ok()?;
-        Some(Hidden { terminal, before })
-    }
-}
-
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        let _ = tcsetattr(&self.terminal, OptionalActions::Flush, &self.before);
-    }
-}
-
-/// Where one question is put: the controlling terminal, or, where there is none, standard
-/// input, so that answers can be piped in.
-enum Tty {
-    Terminal(File),
-    Input,
-}
-
-impl Tty {
-    fn open() -> Tty {
-        let terminal = OpenOptions::new().read(true).write(true).open("/dev/tty");
-        terminal.map_or(Tty::Input, Tty::Terminal)
-    }
-
-    fn write(&mut self, text: &str) -> Option<()> {
-        match self {
-            Tty::Terminal(file) => file.write_all(text.as_bytes()).ok(),
-            Tty::Input => std::io::stderr().write_all(text.as_bytes()).ok(),
-        }
-    }
-
-    /// Without its end; nothing at the end of the input.
-    fn read(mut self) -> Option<Line> {
-        let mut line = Line::default();
-        let read = match &mut self {
-            Tty::Terminal(file) => read_line(file, &mut line).ok()?,
-            Tty::Input => {
-                let read = std::io::stdin().lock().read_until(b'\n', &mut line).ok()?;
-                self.write("\n")?;
-                read
-            }
-        };
-        while let Some(b'\n' | b'\r') = line.last() {
-            line.pop();
-        }
-        (read > 0).then_some(line)
-    }
-}
-
-/// What a terminal gives at once is a line, or a part of a very long one.
-fn read_line(terminal: &mut File, line: &mut Line) -> std::io::Result<usize> {
-    let mut piece = Zeroizing::new([0; 4096]);
-    loop {
-        let read = terminal.read(&mut *piece)?;
-        line.extend_from_slice(&piece[..read]);
-        if read == 0 || matches!(line.last(), Some(&(b'\n' | CTRL_C))) {
-            return Ok(line.len());
         }
     }
 }
