@@ -149,10 +149,21 @@ impl NodeRun<'_> {
             self.give_files(work.step, &user, &bundle).await?;
             self.carry_state(&self.bundle()?, &bundle).await?;
         }
-        let started = matches!(state, StepState::NotStarted);
+        self.follow_to_end(work, &bundle, follower, state).await
+    }
+
+    /// Starts it where it is not started, and follows it.
+    async fn follow_to_end(
+        &mut self,
+        work: &Execution<'_>,
+        bundle: &Bundle,
+        follower: &mut Follower,
+        mut state: StepState,
+    ) -> Result<Ended, Attention> {
+        let due = matches!(state, StepState::NotStarted);
         loop {
             state = match state {
-                StepState::NotStarted if !started => return Ok(Ended::unrecorded()),
+                StepState::NotStarted if !due => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
                     let start = Start {
                         label: &work.label,
@@ -164,7 +175,7 @@ impl NodeRun<'_> {
                         script: work.script,
                     };
                     let step = async { Ok(bundle.step(&start).await?) };
-                    match self.watch(work, &bundle, follower, step).await? {
+                    match self.watch(work, bundle, follower, step).await? {
                         Some(StepState::NotStarted) => return Ok(Ended::unrecorded()),
                         Some(state) => state,
                         None => return Ok(Ended::Left),
@@ -175,13 +186,13 @@ impl NodeRun<'_> {
                         let state = bundle.wait(&work.label, WAIT_PIECE).await;
                         state.map_err(Attention::of_started)
                     };
-                    match self.watch(work, &bundle, follower, wait).await? {
+                    match self.watch(work, bundle, follower, wait).await? {
                         Some(state) => state,
                         None => return Ok(Ended::Left),
                     }
                 }
                 StepState::Done(done) => {
-                    let pieces = follower.finish(&bundle, &done).await?;
+                    let pieces = follower.finish(bundle, &done).await?;
                     self.show(work.step, pieces)?;
                     return Ok(Ended::Done(Box::new(done)));
                 }
