@@ -59,8 +59,7 @@ pub(crate) fn sheet(
 
 /// How it ended on a node, and why.
 fn cause(record: &Record, node: &str) -> Option<String> {
-    let events = record.events.iter().rev();
-    let mut events = events.filter(|event| event.node.as_deref() == Some(node));
+    let mut events = record.of_node(node).rev();
     events.find_map(|event| match &event.what {
         What::NodeEnded { status, cause } => Some(match cause {
             Some(cause) => format!("{status}: {cause}"),

@@ -52,11 +52,7 @@ impl About {
             return;
         };
         let mut text = String::new();
-        for event in record
-            .events
-            .iter()
-            .filter(|event| event.node.as_deref() == Some(node))
-        {
+        for event in record.of_node(node) {
             if let What::Output { text: piece, .. } = &event.what {
                 text.push_str(piece);
             }

@@ -149,11 +149,8 @@ pub(super) fn sentence(error: &crate::session::OpenError) -> String {
 }
 
 pub(super) fn token_of(record: &Record, node: &str, of_local: bool) -> Option<String> {
-    let events = record
-        .events
-        .iter()
-        .filter(|event| event.node.as_deref() == Some(node));
-    events.rev().find_map(|event| match &event.what {
+    let mut events = record.of_node(node).rev();
+    events.find_map(|event| match &event.what {
         What::BundleOpened { local, token, .. } | What::BundleReopened { local, token, .. }
             if *local == of_local =>
         {

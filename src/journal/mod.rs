@@ -3,18 +3,20 @@
 //! A line is on the disk before the next action: [`Journal::record`] returns only then, but
 //! for lines that another one follows before there is any. A journal that cannot be written stops the run before its next step.
 
+mod record;
 pub mod results;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::event::{Event, RunStarted, Status, What};
+use crate::event::{Event, What};
+
+pub use record::{Record, read};
 
 /// The version of a line. Within one version, events that are not known are left out.
 const FORMAT: u32 = 1;
@@ -29,15 +31,6 @@ pub struct Journal {
     seq: u64,
     /// Its last line may be cut: nothing must come after it.
     broken: bool,
-}
-
-/// A journal read back.
-#[derive(Debug)]
-pub struct Record {
-    pub path: PathBuf,
-    pub events: Vec<Event>,
-    /// The last line was cut: its writer died over it. It is not among the events.
-    pub torn: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -218,68 +211,6 @@ impl Journal {
     }
 }
 
-/// Reads the journal of a run.
-///
-/// # Errors
-/// Where there is none, or a line in its middle is not an event.
-pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
-    let folder = folder(root);
-    let path = folder.join(format!("{run}.jsonl"));
-    let file = File::open(&path).map_err(|cause| {
-        if cause.kind() == std::io::ErrorKind::NotFound {
-            let known = runs(root);
-            let near = crate::source::nearest(run, known.iter().map(String::as_str));
-            JournalError::Missing {
-                wanted: run.to_owned(),
-                near: near.map(str::to_owned),
-                folder,
-            }
-        } else {
-            JournalError::Read {
-                path: path.clone(),
-                cause,
-            }
-        }
-    })?;
-    let mut events = Vec::new();
-    let mut torn = false;
-    let mut reader = BufReader::new(file);
-    let mut line = Vec::new();
-    let mut number = 0;
-    loop {
-        line.clear();
-        let read = reader
-            .read_until(b'\n', &mut line)
-            .map_err(|cause| JournalError::Read {
-                path: path.clone(),
-                cause,
-            })?;
-        if read == 0 {
-            break;
-        }
-        number += 1;
-        if line.last() != Some(&b'\n') {
-            torn = true;
-            break;
-        }
-        let wrong = |cause| JournalError::Line {
-            path: path.clone(),
-            line: number,
-            cause,
-        };
-        let event = event_of(&line).map_err(wrong)?;
-        if event.seq != events.len() as u64 + 1 || event.run != run {
-            let (seq, of) = (event.seq, &event.run);
-            let due = events.len() + 1;
-            let cause =
-                format!("event {seq} of run {of} stands where event {due} of this run belongs");
-            return Err(wrong(cause));
-        }
-        events.push(event);
-    }
-    Ok(Record { path, events, torn })
-}
-
 /// Whether an opsbook of this machine has the journal of a run open.
 #[must_use]
 pub fn under_way(root: &Path, run: &str) -> bool {
@@ -311,144 +242,6 @@ fn runs_in(folder: &Path) -> Vec<String> {
         .collect();
     runs.sort();
     runs
-}
-
-impl Record {
-    /// What the run was started with; `None` where its writer died before that line.
-    #[must_use]
-    pub fn started(&self) -> Option<&RunStarted> {
-        self.events.iter().find_map(|event| match &event.what {
-            What::RunStarted(started) => Some(&**started),
-            _ => None,
-        })
-    }
-
-    /// The run's own status; `None` while it is halted or under way.
-    #[must_use]
-    pub fn status(&self) -> Option<Status> {
-        self.events.iter().rev().find_map(|event| match event.what {
-            What::RunEnded { status } => Some(status),
-            _ => None,
-        })
-    }
-
-    /// Each step's latest status on a node; `None` for a step that started and has no end.
-    #[must_use]
-    pub fn steps(&self, node: &str) -> std::collections::BTreeMap<usize, Option<Status>> {
-        let mut steps = std::collections::BTreeMap::new();
-        for event in self
-            .events
-            .iter()
-            .filter(|event| event.node.as_deref() == Some(node))
-        {
-            match (&event.what, event.step) {
-                (What::StepStarted { .. }, Some(step)) => {
-                    steps.insert(step, None);
-                }
-                (What::StepEnded(ended), Some(step)) => {
-                    steps.insert(step, Some(ended.status));
-                }
-                _ => {}
-            }
-        }
-        steps
-    }
-
-    /// Steps whose latest end says that they may or may not have finished.
-    #[must_use]
-    pub fn doubtful(&self, node: &str) -> BTreeSet<usize> {
-        let mut doubtful = BTreeSet::new();
-        let events = self.events.iter();
-        for event in events.filter(|event| event.node.as_deref() == Some(node)) {
-            if let (What::StepEnded(ended), Some(step)) = (&event.what, event.step) {
-                if ended.outcome_unknown {
-                    doubtful.insert(step);
-                } else {
-                    doubtful.remove(&step);
-                }
-            }
-        }
-        doubtful
-    }
-
-    /// Steps whose latest end says that opsbook could not do or could not know: the node may
-    /// know by now.
-    #[must_use]
-    pub fn unknown(&self, node: &str) -> BTreeSet<usize> {
-        let mut unknown = BTreeSet::new();
-        let events = self.events.iter();
-        for event in events.filter(|event| event.node.as_deref() == Some(node)) {
-            match (&event.what, event.step) {
-                (What::StepEnded(ended), Some(step))
-                    if ended.outcome_unknown || ended.status == Status::Error =>
-                {
-                    unknown.insert(step);
-                }
-                (What::StepEnded(_), Some(step)) => {
-                    unknown.remove(&step);
-                }
-                _ => {}
-            }
-        }
-        unknown
-    }
-
-    /// A node's latest status.
-    #[must_use]
-    pub fn node_status(&self, node: &str) -> Option<Status> {
-        let events = self
-            .events
-            .iter()
-            .filter(|event| event.node.as_deref() == Some(node));
-        events.rev().find_map(|event| match event.what {
-            What::NodeEnded { status, .. } => Some(status),
-            _ => None,
-        })
-    }
-
-    /// Was a bundle left on one of its nodes, to go on with?
-    #[must_use]
-    pub fn is_halted(&self) -> bool {
-        let mut open = BTreeSet::new();
-        for event in &self.events {
-            match event.what {
-                What::BundleClosed { local: false, .. } => drop(open.remove(&event.node)),
-                What::BundleKept { local: false, .. }
-                | What::BundleOpened { local: false, .. }
-                | What::StepStarted { .. } => drop(open.insert(&event.node)),
-                _ => {}
-            }
-        }
-        !open.is_empty()
-    }
-
-    /// What earlier steps captured on a node.
-    #[must_use]
-    pub fn captured(&self, node: &str) -> Vec<(String, String)> {
-        let events = self
-            .events
-            .iter()
-            .filter(|event| event.node.as_deref() == Some(node));
-        events
-            .filter_map(|event| match &event.what {
-                What::ValueCaptured { name, value } => Some((name.clone(), value.clone())),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-fn event_of(line: &[u8]) -> Result<Event, String> {
-    #[derive(serde::Deserialize)]
-    struct Version {
-        v: u32,
-    }
-    match serde_json::from_slice(line) {
-        Ok(Version { v }) if v > FORMAT => Err(format!(
-            "an event in format {v}, which a newer opsbook has written"
-        )),
-        _ => serde_json::from_slice(line).map_err(|error| format!("not an event: {error}")),
-    }
 }
 
 fn lock(file: &File, run: &str) -> Result<(), JournalError> {

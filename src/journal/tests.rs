@@ -1,6 +1,7 @@
 //! A journal that is cut, held by another, or mistyped.
 
 use super::*;
+use crate::event::Status;
 
 fn journal(root: &Path) -> Journal {
     let mut journal = Journal::create(root, "20261121-091403-3f9a").unwrap();

@@ -28,9 +28,8 @@ impl Known {
             captured: captured.filter(|(_, value)| !holds_secret(value)).collect(),
             ..Known::default()
         };
-        let events = record.events.iter();
         let mut kept = [false; 2];
-        for event in events.filter(|event| event.node.as_deref() == Some(node)) {
+        for event in record.of_node(node) {
             match &event.what {
                 What::BundleKept { path, local } => {
                     known.bundles[side(*local)] = Some(path.clone());
