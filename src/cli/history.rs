@@ -35,6 +35,7 @@ pub(crate) fn history(
     context: &Context,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
+    journal::readable(&context.root)?;
     for run in journal::runs(&context.root) {
         let record = match journal::read(&context.root, &run) {
             Ok(record) => record,

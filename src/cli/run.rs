@@ -270,6 +270,7 @@ fn plan_again(context: &Context, started: &RunStarted) -> Result<Plan, Failure> 
 
 /// A run by its name, the latest of a node, or the latest that is halted.
 pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, Failure> {
+    journal::readable(&context.root)?;
     let runs = journal::runs(&context.root);
     if let Some(wanted) = wanted
         && (runs.iter().any(|run| run == wanted) || !context.nodes.contains(wanted))

@@ -9,7 +9,7 @@ pub mod results;
 mod tests;
 
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -221,6 +221,20 @@ pub fn under_way(root: &Path, run: &str) -> bool {
             Err(std::fs::TryLockError::WouldBlock)
         )
     })
+}
+
+/// Whether the journals can be looked for at all: a folder that is not there holds none.
+///
+/// # Errors
+/// Where it is there, or a link to it, and cannot be read.
+pub fn readable(root: &Path) -> Result<(), JournalError> {
+    let path = folder(root);
+    match std::fs::read_dir(&path) {
+        Err(cause) if path.symlink_metadata().is_ok() || cause.kind() != ErrorKind::NotFound => {
+            Err(JournalError::Read { path, cause })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// All runs of a manual, the oldest first.

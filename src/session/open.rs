@@ -221,7 +221,7 @@ async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenEr
             process.kill();
             return OpenError::new(
                 Cause::NoDirectory,
-                "tried XDG_RUNTIME_DIR, /dev/shm, TMPDIR, /tmp and the home directory",
+                "`mkdir` and `mkfifo` fail in XDG_RUNTIME_DIR, /dev/shm, TMPDIR, /tmp and the home directory",
             );
         }
         NoHello::Io(error) => error.to_string(),

@@ -105,3 +105,22 @@ fn f8_a_journal_that_cannot_be_written_stops_the_run_before_the_next_step() {
     said.has("No space left on device").has("journal");
     assert_eq!(project.text("ran"), "1\n");
 }
+
+#[test]
+fn f8_where_journals_cannot_be_looked_for_nobody_says_that_there_are_none() {
+    let project = Project::new("# Page\n");
+    project.opsbook(&["history"]).ends(0);
+    project.opsbook(&["resume"]).ends(2).has("no halted run");
+    // A disk that is not mounted.
+    fs::create_dir(project.path(".opsbook")).unwrap();
+    std::os::unix::fs::symlink("/nonexistent/runs", project.path(".opsbook/runs")).unwrap();
+    for line in [
+        &["history"][..],
+        &["resume"],
+        &["handoff"],
+        &["log", "here"],
+    ] {
+        let said = project.opsbook(line).ends(3);
+        said.has(".opsbook/runs` cannot be read: No such file or directory");
+    }
+}
