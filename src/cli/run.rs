@@ -53,7 +53,8 @@ pub(crate) struct Run {
 /// the difference, where the text or a value of the remaining steps has changed since.
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
-    /// The run, or the node whose latest run is meant; the latest halted run if absent
+    /// The run, or the node whose latest run is meant, but none that has touched nothing there;
+    /// the latest halted run if absent
     #[arg(value_name = "RUN|NODE")]
     which: Option<String>,
     /// Go on although the text or a value of the remaining steps has changed
@@ -183,7 +184,7 @@ pub(crate) fn resume(
     context: &Context,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let run = which(context, args.which.as_deref())?;
+    let run = which(context, args.which.as_deref(), true)?;
     let (journal, record) = Journal::reopen(&context.root, &run)?;
     let started = started(&record, &run)?.clone();
     if record.status() == Some(Status::Ok) {
@@ -228,7 +229,7 @@ pub(crate) fn handoff(
     context: &Context,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let run = which(context, args.which.as_deref())?;
+    let run = which(context, args.which.as_deref(), true)?;
     let record = journal::read(&context.root, &run)?;
     let plan = plan_again(context, started(&record, &run)?)?;
     for node in plan_nodes(&plan) {
@@ -268,8 +269,13 @@ fn plan_again(context: &Context, started: &RunStarted) -> Result<Plan, Failure> 
     context.plan(&request)
 }
 
-/// A run by its name, the latest of a node, or the latest that is halted.
-pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, Failure> {
+/// A run by its name, the latest of a node, or the latest that is halted. One that has touched
+/// nothing on the node does not hide the one before it, where that is to be gone on with.
+pub(crate) fn which(
+    context: &Context,
+    wanted: Option<&str>,
+    to_go_on: bool,
+) -> Result<String, Failure> {
     journal::readable(&context.root)?;
     let runs = journal::runs(&context.root);
     if let Some(wanted) = wanted
@@ -282,11 +288,20 @@ pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, F
         (Some(_), None) => record.is_halted(),
         (None, _) => false,
     };
+    let mut untouched = None;
     for run in runs.iter().rev() {
         // One that cannot be read may be the one that is meant.
-        if fits(&journal::read(&context.root, run)?) {
+        let record = journal::read(&context.root, run)?;
+        if !fits(&record) {
+            continue;
+        }
+        if !to_go_on || wanted.is_none_or(|node| !record.is_untouched(node)) {
             return Ok(run.clone());
         }
+        untouched.get_or_insert(run);
+    }
+    if let Some(run) = untouched {
+        return Ok(run.clone());
     }
     let what = wanted.map_or("no halted run".to_owned(), |node| {
         format!("no run on `{node}`")
@@ -299,16 +314,23 @@ pub(crate) fn which(context: &Context, wanted: Option<&str>) -> Result<String, F
 
 /// The operator's own halted run of the same procedure on one of the nodes.
 fn own_open_run(context: &Context, plan: &Plan) -> Option<String> {
-    let run = journal::runs(&context.root).pop()?;
-    let record = journal::read(&context.root, &run).ok()?;
-    let started = record.started()?;
-    let same = started.procedure == plan.procedure
-        && plan
-            .nodes
-            .iter()
-            .any(|node| started.nodes.contains(&node.node.name));
-    let halted = same && record.is_halted() && !journal::under_way(&context.root, &run);
-    halted.then_some(run)
+    for run in journal::runs(&context.root).into_iter().rev() {
+        let record = journal::read(&context.root, &run).ok()?;
+        let Some(started) = record.started() else {
+            continue;
+        };
+        if started.nodes.iter().all(|node| record.is_untouched(node)) {
+            continue;
+        }
+        let same = started.procedure == plan.procedure
+            && plan
+                .nodes
+                .iter()
+                .any(|node| started.nodes.contains(&node.node.name));
+        let halted = same && record.is_halted() && !journal::under_way(&context.root, &run);
+        return halted.then_some(run);
+    }
+    None
 }
 
 fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {

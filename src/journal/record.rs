@@ -164,6 +164,22 @@ impl Record {
         })
     }
 
+    /// Did it end on a node before anything was touched there: BLOCKED, or not reached?
+    #[must_use]
+    pub fn is_untouched(&self, node: &str) -> bool {
+        let events = self.events.iter();
+        let mut of_node = events.filter(|event| event.node.as_deref() == Some(node));
+        let touched = of_node.clone().any(|event| {
+            matches!(
+                event.what,
+                What::BundleOpened { local: false, .. }
+                    | What::BundleReopened { local: false, .. }
+                    | What::StepStarted { .. }
+            )
+        });
+        !touched && of_node.any(|event| matches!(event.what, What::NodeEnded { .. }))
+    }
+
     /// Was a bundle left on one of its nodes, to go on with?
     #[must_use]
     pub fn is_halted(&self) -> bool {

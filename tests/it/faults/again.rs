@@ -305,6 +305,24 @@ fn a_run_is_halted_as_long_as_one_of_its_nodes_is() {
 }
 
 #[test]
+fn a_run_that_was_blocked_does_not_hide_the_one_that_is_halted() {
+    let project = Project::new(&page(
+        "```sh step\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step\ntest -e \"$HOME/go\"\necho 2 >> \"$HOME/ran\"\n```\n",
+    ));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let run = project.record().events[0].run.clone();
+    for _ in 0..2 {
+        let said = project.opsbook(&["run", "p", "here"]).ends(4);
+        said.has(&format!("`opsbook resume {run}` goes on with it"));
+    }
+    let said = project.opsbook(&["handoff", "here"]).ends(0);
+    said.has(&format!("opsbook resume {run}"));
+    std::fs::write(project.home("go"), "").unwrap();
+    project.opsbook(&["resume", "here"]).ends(0);
+    assert_eq!(project.text("ran"), "1\n2\n");
+}
+
+#[test]
 fn f25_a_value_that_changed_since_the_halt_is_refused_with_the_difference() {
     let project = Project::new(&page(
         "```sh step\necho \"$release\" >> \"$HOME/ran\"\n```\n\n\
