@@ -1,4 +1,4 @@
-# shellcheck disable=SC2086,SC2046,SC2013,SC2030,SC2031,SC1007,SC2154,SC2034 # words are meant, ob_* is the runner's
+# shellcheck disable=SC2086,SC2046,SC2013,SC2030,SC2031,SC1007,SC2154,SC2034,SC2016 # words are meant, ob_* is the runner's
 # The bundle and the steps in it, on the node. Loaded once into the session's shell, after
 # runner.sh; POSIX sh (dash, busybox ash, bash). Each function prints one answer line first.
 #
@@ -309,25 +309,39 @@ obb_stop() {
   obb_state "$1"
 }
 
-obb_kill() { kill -s "$2" -- "-$1" 2>/dev/null || kill -s "$2" "-$1" 2>/dev/null || :; }
+# Without setsid there is no group; what comes from that process is its recorder's to end.
+obb_kill() {
+  kill -s "$2" -- "-$1" 2>/dev/null || kill -s "$2" "-$1" 2>/dev/null ||
+    { [ -z "$obb_setsid" ] && kill -s "$2" "$1" 2>/dev/null; } || :
+}
 
 # obb_left STEPS LIST: processes of this run that outlive it, "step pid command" each. Their
 # environment tells: a process may leave its group, but rarely what it inherited. STEPS is
 # where the record of the steps is, LIST the processes that obb_heirs has found.
 obb_left() {
   while read -r obb_f; do
+    [ "$obb_f" ] || continue
     obb_p=${obb_f#/proc/}; obb_p=${obb_p%/environ}
     obb_start "$obb_p" || continue
     obb_c='?'; read -r obb_c 2>/dev/null <"/proc/$obb_p/comm" || :
     obb_n=$(tr '\0' '\n' 2>/dev/null <"$obb_f" | sed -n "s|^OPSBOOK_STEP=.*/||p")
     # Forked off a step's shell, which stood ready before it had a step. Or that shell itself.
-    if [ "$obb_n" = + ]; then obb_n=$(obb_whose "$1") || continue; fi
+    case $obb_n in +*) obb_n=$(obb_whose "$1") || continue ;; esac
     # One that was at its end has no environment any more.
     if [ "$obb_n" ]; then echo "$obb_n $obb_p $obb_c"; fi
   done <"$2"
 }
 
-obb_heirs() { grep -lF "OPSBOOK_STEP=$obb_run:$obb_dir/steps/" /proc/[0-9]*/environ 2>/dev/null; }
+# Some greps see nothing behind a NUL: one that finds what it must, by records that end in
+# NUL, is none of those.
+obb_heirs() {
+  set -- -e "OPSBOOK_STEP=$obb_run:$obb_dir/steps/"
+  obb_f=$(grep -lzF "$@" -e 'ob_d=$1' "$ob_d/w" /proc/[0-9]*/environ)
+  case $obb_f in "$ob_d/w"*) echo "${obb_f#"$ob_d/w"}"; return ;; esac
+  for obb_f in /proc/[0-9]*/environ; do
+    if [ -e "${obb_f%environ}exe" ] && tr '\0' '\n' <"$obb_f" | grep -qF "$@"; then echo "$obb_f"; fi
+  done
+} 2>/dev/null
 
 obb_whose() {
   for obb_f in "$1"/*/pid; do

@@ -1,4 +1,4 @@
-# shellcheck disable=SC2086,SC2046,SC2238,SC2013,SC2094 # words are meant, numbers and /proc names only
+# shellcheck disable=SC2086,SC2046,SC2238,SC2013,SC2094,SC2016 # words are meant, numbers and /proc names only
 # Runs the steps of one session, one after the other, each in a shell of its own that stands
 # ready ahead of it (run), and records how they end. Detached: it outlives its session for as
 # long as a step runs. Stands outside the process groups that it may have to kill. In a
@@ -18,7 +18,7 @@ cd "$bundle/steps" || exit 1
 exec 9<"$5" 5<>"$next" 8<"$next" 4<>"$next.w" 3<"$next.w" || exit 1
 trap '' HUP INT QUIT PIPE
 if command -v setsid >/dev/null 2>&1; then setsid=setsid; else setsid=; fi
-nn=; p=; hired=0
+nn=; p=; hired=0; turn=0
 
 start() {
   st=; read -r l 2>/dev/null <"/proc/$1/stat" || return 1
@@ -28,9 +28,14 @@ start() {
 }
 # Not a zombie either.
 lives() { [ -e "/proc/$1/exe" ]; }
-tell() { kill -s "$1" -- "-$p" 2>/dev/null || kill -s "$1" "-$p" 2>/dev/null || { [ -z "$setsid" ] && kill -s "$1" "$p" 2>/dev/null; }; }
-# Zombies answer to kill -0 too: look at the processes themselves.
+tell() {
+  if [ "$setsid" ]; then kill -s "$1" -- "-$p" 2>/dev/null || kill -s "$1" "-$p" 2>/dev/null; return; fi
+  strays | while read -r q c; do kill -s "$1" "$q"; done 2>/dev/null
+}
+# Zombies answer to kill -0 too: look at the processes themselves. Without setsid a step has no
+# group of its own.
 members() {
+  if [ -z "$setsid" ]; then strays; return; fi
   for f in /proc/[0-9]*/stat; do
     l=; read -r l 2>/dev/null <"$f" || continue
     q=${f#/proc/}; q=${q%/stat}; c=${l#*\(}; c=${c%)*}; l=${l##*) }
@@ -44,15 +49,24 @@ end() {
   n=0; while [ $n -lt 10 ] && alive; do sleep 1; n=$((n+1)); done
   if alive; then tell KILL; n=0; while [ $n -lt 5 ] && alive; do sleep 1; n=$((n+1)); done; fi
 }
-# Those that left the group are found by their environment.
+# Those that left the group are found by their environment. What the step's shell has forked
+# has the one in which that shell stood ready.
 strays() {
-  for f in $(grep -lF "OPSBOOK_STEP=$name/$nn" /proc/[0-9]*/environ 2>/dev/null); do
+  for f in $(heirs -e "OPSBOOK_STEP=$name/$nn" -e "OPSBOOK_STEP=$name/+$$.$turn"); do
     q=${f#/proc/}; q=${q%/environ}
     start "$q" || continue
     c='?'; read -r c 2>/dev/null <"/proc/$q/comm" || :
     echo "$q $c"
   done
 }
+# As obb_heirs in bundle.sh.
+heirs() {
+  r=$(grep -lzF "$@" -e 'ob_d=$1' "$session/w" /proc/[0-9]*/environ)
+  case $r in "$session/w"*) echo "${r#"$session/w"}"; return ;; esac
+  for f in /proc/[0-9]*/environ; do
+    if [ -e "${f%environ}exe" ] && tr '\0' '\n' <"$f" | grep -qF "$@"; then echo "$f"; fi
+  done
+} 2>/dev/null
 cut_off() {
   o=0 e=0
   if [ -s "$nn/out" ] || [ -s "$nn/err" ]; then set -- $(wc -c "$nn/out" "$nn/err"); o=$1 e=$3; fi
@@ -98,7 +112,7 @@ attend() {
 watch() {
   while [ -z "$nn" ] || attend; do
     # What a watch that was killed did not read is of steps before.
-    n=0; until [ "$n" -gt $hired ]; do read -r n nn p limit <&3 || return; done
+    turn=0; until [ "$turn" -gt $hired ]; do read -r turn nn p limit <&3 || return; done
   done
 }
 # It ends where its line does, so it must not hold the other end itself: some shells keep what
@@ -111,7 +125,7 @@ guard() { (exec </dev/null >/dev/null 2>&1 4>&- 5>&- 8<&- 9<&-; watch) & w=$!; }
 hire() {
   hired=$((hired+1))
   ( trap - PIPE; if [ "$setsid" ]; then trap - HUP; fi
-    OPSBOOK_STEP=$name/+; export OPSBOOK_STEP
+    OPSBOOK_STEP=$name/+$$.$hired; export OPSBOOK_STEP
     exec $setsid sh "$bundle/run" $hired "$bundle" "$name"
   ) 6<&8 </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 7<&- 8<&- 9<&- &
   p=$!
@@ -145,7 +159,7 @@ conclude() {
   if [ -e "$nn/timed-out" ]; then how=timed-out; elif [ -e "${stopped:-none}" ]; then how=stopped; fi
   if [ $how != exited ]; then kill $w 2>/dev/null; end; fi
   if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >"$nn/left"; fi
-  if [ $how != exited ]; then l=$(strays); [ -z "$l" ] || echo "$l" >>"$nn/left"; fi
+  if [ $how != exited ] && [ "$setsid" ]; then l=$(strays); [ -z "$l" ] || echo "$l" >>"$nn/left"; fi
   cut_off
   if [ $how = exited ]; then kept || how=disk-full; fi
   printf '%-38s .\n' "$s $how $o $e" 1<>"$nn/status"
@@ -170,6 +184,7 @@ guard
 hire
 while IFS='|' read -r id nn limit accepted shell exec saved <&9; do
   lives "$p" || hire
+  turn=$hired
   # Of a step whose processes nobody could find, nothing would be known: it does not start.
   if ! echo "$p $born $self" >"$nn/pid"; then
     rm -f "$nn/status" "$nn/values"

@@ -1,13 +1,16 @@
 //! Faults of what a step prints, reads and leaves behind: F6, F17, F18, F29.
 
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use opsbook::event::{Status, What};
 
 use crate::lab::until;
 use crate::project::{Project, marker, running};
-use crate::sshd;
+use crate::sshd::{self, or_skip};
+use crate::tier;
 
 fn procedure(attributes: &str, script: &str) -> String {
     format!(
@@ -31,6 +34,100 @@ fn f6_a_step_that_ignores_term_is_timed_out_when_it_is_dead() {
     assert_eq!(running(&mark), Vec::<u32>::new());
     assert_eq!(project.ended(1).status, Status::TimedOut);
     assert!(!project.home("two").exists());
+}
+
+/// A folder of all programs of this machine but one.
+fn programs_but(project: &Project, other: &str) -> PathBuf {
+    let bin = project.path("bin");
+    fs::create_dir(&bin).unwrap();
+    for program in fs::read_dir("/usr/bin").unwrap().flatten() {
+        if program.file_name() != other {
+            symlink(program.path(), bin.join(program.file_name())).unwrap();
+        }
+    }
+    bin
+}
+
+#[test]
+fn f29_what_is_left_behind_is_named_whatever_grep_a_node_has() {
+    let Some(()) = or_skip("busybox", tier::program("/usr/bin/busybox")) else {
+        return;
+    };
+    let refuse = "case $1 in -*z*) exit 1 ;; esac\n";
+    for (without_z, attributes, status) in [("", "", 0), (refuse, "", 0), (refuse, "timeout=1s", 3)]
+    {
+        let mark = marker();
+        let wait = if status == 0 { "" } else { "sleep 60\n" };
+        let project = Project::new(&procedure(
+            attributes,
+            &format!("setsid sh -c 'exec sleep {mark}' </dev/null >/dev/null 2>&1 &\n{wait}"),
+        ));
+        let bin = programs_but(&project, "grep");
+        let text = format!("#!/bin/sh\n{without_z}exec /usr/bin/busybox grep \"$@\"\n");
+        fs::write(bin.join("grep"), text).unwrap();
+        fs::set_permissions(bin.join("grep"), fs::Permissions::from_mode(0o755)).unwrap();
+        let said = project
+            .opsbook(&["run", "p", "here"])
+            .env("PATH", &bin.to_string_lossy())
+            .ends(status);
+        let left = running(&mark);
+        left.iter().for_each(|pid| sshd::kill(*pid, "KILL"));
+        assert_eq!(left.len(), 1, "{said:?}");
+        said.has("still running").has(&format!("{} sleep", left[0]));
+    }
+}
+
+/// The second one is forked from the step's shell, and runs no program of its own.
+const CHILDREN: &str = "(trap '' TERM; sleep MARK) &\n(trap '' TERM; while test -d \"$HOME\"; do echo >> \"$HOME/beats\"; read -r _ < \"$HOME/never\" || :; done) &\nsleep MARK\n";
+
+/// Without setsid a step has no process group of its own.
+#[test]
+fn f6_without_setsid_a_step_is_ended_with_all_that_came_from_it() {
+    let children = |mark: &str| CHILDREN.replace("MARK", mark);
+    let gone = |project: &Project, mark: &str| {
+        let home = project.home("").to_string_lossy().into_owned();
+        let beats = project.text("beats");
+        assert!(!beats.is_empty());
+        assert_eq!(running(mark), Vec::<u32>::new());
+        until("nothing of it is left", || {
+            running(&format!("{home}.opsbook/bundle/run")).is_empty()
+        });
+    };
+    let mark = marker();
+    let project = Project::new(&procedure("timeout=1s", &children(&mark)));
+    pipe(&project);
+    let path = programs_but(&project, "setsid");
+    let begin = Instant::now();
+    project
+        .opsbook(&["run", "p", "here"])
+        .env("PATH", &path.to_string_lossy())
+        .ends(124)
+        .has("its processes are gone");
+    assert!(begin.elapsed() < Duration::from_secs(40));
+    gone(&project, &mark);
+
+    let mark = marker();
+    let project = Project::new(&procedure("timeout=5m", &children(&mark)));
+    pipe(&project);
+    let path = programs_but(&project, "setsid");
+    let mut run = project
+        .opsbook(&["run", "p", "here"])
+        .env("PATH", &path.to_string_lossy())
+        .start();
+    run.until_file(&project.home("beats"));
+    run.signal("TERM");
+    let said = run.wait();
+    assert_eq!(said.status, 5, "{said:?}");
+    said.has("its processes are gone");
+    gone(&project, &mark);
+}
+
+/// Who reads from it waits for ever.
+fn pipe(project: &Project) {
+    let made = std::process::Command::new("mkfifo")
+        .arg(project.home("never"))
+        .status();
+    assert!(made.unwrap().success());
 }
 
 #[test]
