@@ -227,36 +227,14 @@ fn planned_step(
     problems: &mut Vec<Problem>,
 ) -> PlannedStep {
     scope.turn(step.on);
-    let work = match &step.work {
-        Work::Script(script) => {
-            let (script, used) = scope.script(script, problems);
-            // Only a shell's variables reach the next step, and only on the same side.
-            scope.assigned.extend(used.assigned);
-            scope.kept.extend(used.kept);
-            if used.opaque {
-                scope.kept.insert(EXPORTED.to_owned());
-            }
-            PlannedWork::Script(script)
-        }
-        Work::Deliver(files) => PlannedWork::Deliver(
-            files
-                .iter()
-                .map(|file| delivery(file, scope, problems))
-                .collect(),
-        ),
-        Work::Manual(text) => PlannedWork::Manual(text.clone()),
+    let work = planned_work(step, scope, problems);
+    let commands = match &work {
+        PlannedWork::Script(script) => script.commands.as_slice(),
+        PlannedWork::Deliver(_) | PlannedWork::Manual(_) => &[],
     };
-    if let Some(expect) = &step.expect {
+    let expects = commands.iter().map(|command| &command.expect);
+    for expect in std::iter::once(&step.expect).chain(expects).flatten() {
         scope.names_of(&expect.text, problems);
-    }
-    if let PlannedWork::Script(script) = &work {
-        for expect in script
-            .commands
-            .iter()
-            .filter_map(|command| command.expect.as_ref())
-        {
-            scope.names_of(&expect.text, problems);
-        }
     }
     scope.captured.extend(step.capture.clone());
     let checks = step
@@ -292,6 +270,26 @@ fn planned_step(
     planned.text = record::text(&planned);
     planned.sha256 = record::sha256(&planned.text);
     planned
+}
+
+fn planned_work(step: &Step, scope: &mut Scope<'_>, problems: &mut Vec<Problem>) -> PlannedWork {
+    match &step.work {
+        Work::Script(script) => {
+            let (script, used) = scope.script(script, problems);
+            // Only a shell's variables reach the next step, and only on the same side.
+            scope.assigned.extend(used.assigned);
+            scope.kept.extend(used.kept);
+            if used.opaque {
+                scope.kept.insert(EXPORTED.to_owned());
+            }
+            PlannedWork::Script(script)
+        }
+        Work::Deliver(files) => {
+            let files = files.iter().map(|file| delivery(file, scope, problems));
+            PlannedWork::Deliver(files.collect())
+        }
+        Work::Manual(text) => PlannedWork::Manual(text.clone()),
+    }
 }
 
 fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> Delivery {

@@ -1,10 +1,17 @@
 //! An expectation, and the block before it whose output it is.
 
-use super::{Answers, Assembly};
+use super::{Answers, Assembly, Sections};
 use crate::manual::attributes::Attributes;
 use crate::manual::fence::Tag;
-use crate::manual::{Expect, ExpectKind, Step, Work};
-use crate::source::Problem;
+use crate::manual::{Expect, ExpectKind, Script, Work};
+use crate::source::{Problem, Span};
+
+/// What an expectation is kept in.
+struct Answering<'a> {
+    block: usize,
+    script: &'a mut Script,
+    expect: &'a mut Option<Expect>,
+}
 
 impl Assembly<'_> {
     pub(super) fn expect(&mut self, block: usize, tag: &Tag<'_>, attributes: &Attributes) {
@@ -19,71 +26,28 @@ impl Assembly<'_> {
             kind,
             text: self.placeholders().in_text(&self.blocks[block].text),
         };
-        let (name, script, slot) = match answers {
-            Some(Answers::Broken) => return,
-            Some(Answers::Silent(role)) => {
-                let message = format!("a `{}` prints nothing that could be expected", role.name());
-                self.problems.push(
-                    Problem::error("expect-of-nothing", place, message)
-                        .hint("an `expect` stands directly after a `step` or a `check`"),
-                );
-                return;
-            }
-            Some(Answers::Step { procedure }) => {
-                let step = self.found.procedures[procedure].steps.last_mut();
-                match step {
-                    Some(Step {
-                        block,
-                        work: Work::Script(script),
-                        expect,
-                        ..
-                    }) => (*block, script, expect),
-                    _ => return,
-                }
-            }
-            Some(Answers::StepCheck { procedure }) => {
-                let step = self.found.procedures[procedure].steps.last_mut();
-                match step.and_then(|step| step.checks.last_mut()) {
-                    Some(check) => (check.block, &mut check.script, &mut check.expect),
-                    None => return,
-                }
-            }
-            Some(Answers::GroupCheck { group }) => {
-                match self.found.groups[group].checks.last_mut() {
-                    Some(check) => (check.block, &mut check.script, &mut check.expect),
-                    None => return,
-                }
-            }
-            None => {
-                self.problems.push(Problem::error(
-                    "expect-of-nothing",
-                    place,
-                    "there is no step or check directly before this `expect`",
-                ));
-                return;
-            }
+        if let Some(problem) = of_nothing(answers, &place) {
+            self.problems.push(problem);
+            return;
+        }
+        let Some(answering) = answers.and_then(|answers| answering(&mut self.found, answers))
+        else {
+            return;
         };
-        if let Some(own) = script
-            .commands
-            .iter()
-            .find_map(|command| command.expect.as_ref())
-        {
-            self.problems.push(
-                Problem::error(
-                    "expected-twice",
-                    place,
-                    "the transcript above already shows what it prints",
-                )
-                .note(own.span.clone(), "here"),
-            );
+        let commands = &mut answering.script.commands;
+        let own = commands.iter().find_map(|command| command.expect.as_ref());
+        if let Some(own) = own {
+            let message = "the transcript above already shows what it prints";
+            let problem = Problem::error("expected-twice", place, message);
+            self.problems.push(problem.note(own.span.clone(), "here"));
             return;
         }
         // Of a transcript it is what the last command prints.
-        match script.commands.last_mut() {
+        match commands.last_mut() {
             Some(command) => command.expect = Some(expect),
-            None => *slot = Some(expect),
+            None => *answering.expect = Some(expect),
         }
-        let name = self.blocks[name].name.clone();
+        let name = self.blocks[answering.block].name.clone();
         self.blocks[block].name = name;
     }
 
@@ -112,4 +76,49 @@ impl Assembly<'_> {
         self.problems.push(problem);
         None
     }
+}
+
+fn of_nothing(answers: Option<Answers>, place: &Span) -> Option<Problem> {
+    let problem = |message: &str| Problem::error("expect-of-nothing", place.clone(), message);
+    match answers {
+        None => Some(problem(
+            "there is no step or check directly before this `expect`",
+        )),
+        Some(Answers::Silent(role)) => Some(
+            problem(&format!(
+                "a `{}` prints nothing that could be expected",
+                role.name()
+            ))
+            .hint("an `expect` stands directly after a `step` or a `check`"),
+        ),
+        Some(_) => None,
+    }
+}
+
+/// The step or check whose output is expected. None for one that could not be read.
+fn answering(found: &mut Sections, answers: Answers) -> Option<Answering<'_>> {
+    let check = match answers {
+        Answers::Broken | Answers::Silent(_) => return None,
+        Answers::Step { procedure } => {
+            let step = found.procedures[procedure].steps.last_mut()?;
+            let Work::Script(script) = &mut step.work else {
+                return None;
+            };
+            return Some(Answering {
+                block: step.block,
+                script,
+                expect: &mut step.expect,
+            });
+        }
+        Answers::StepCheck { procedure } => {
+            let step = found.procedures[procedure].steps.last_mut()?;
+            step.checks.last_mut()?
+        }
+        Answers::GroupCheck { group } => found.groups[group].checks.last_mut()?,
+    };
+    Some(Answering {
+        block: check.block,
+        script: &mut check.script,
+        expect: &mut check.expect,
+    })
 }
