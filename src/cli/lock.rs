@@ -86,70 +86,79 @@ fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Failure>
 }
 
 async fn act(args: &Lock, reach: &Reach, dir: &str, streams: &mut Streams) -> Result<u8, Failure> {
-    let name = &reach.node.name;
     match args {
-        Lock::Status { .. } => match Bundle::look(reach.session(), dir).await? {
-            None => {
-                writeln!(streams.out, "{name}: free")?;
-                Ok(0)
-            }
-            Some(held) => {
-                writeln!(streams.out, "{name}: {}", held.sentence())?;
-                writeln!(streams.out, "{name}: {dir}")?;
-                Ok(exit(Status::Blocked))
-            }
-        },
-        Lock::Acquire { message, .. } => {
-            let run = format!("lock-{}", &random_mark()[..8]);
-            let owner = Owner {
-                run: run.clone(),
-                operator: operator_name(),
-                controller: controller_name(),
-                procedure: "lock acquire".to_owned(),
-                since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-                revision: None,
-                message: Some(message.clone()),
-            };
-            Bundle::open(reach.session(), dir, &owner, &random_mark(), None, 0).await?;
-            writeln!(
-                streams.out,
-                "{name}: held; `opsbook lock release {name} --run {run}` gives it up"
-            )?;
-            Ok(0)
-        }
-        Lock::Release { run, yes, .. } => {
-            let held = Bundle::look(reach.session(), dir).await?;
-            let Some(held) = held else {
-                writeln!(streams.out, "{name}: it is free already")?;
-                return Ok(0);
-            };
-            let owner = held.owner.as_ref().map(|owner| owner.run.clone());
-            if let (Some(owner), None) = (&owner, run) {
-                writeln!(
-                    streams.talk,
-                    "error: {name}: {}\n\nhint: `--run {owner}` says that this is the one to give up",
-                    held.sentence()
-                )?;
-                return Ok(2);
-            }
-            if held.alive == Alive::Live && !yes && !sure(name, &held, streams)? {
-                return Ok(exit(Status::Blocked));
-            }
-            let wanted = run.clone().or(owner).unwrap_or_default();
-            match Bundle::release(reach.session(), dir, &wanted).await {
-                Ok(()) => {
-                    writeln!(
-                        streams.out,
-                        "{name}: released; its record is in the node's history"
-                    )?;
-                    Ok(0)
-                }
-                Err(BundleError::Gone) => {
-                    writeln!(streams.out, "{name}: it is free already")?;
-                    Ok(0)
-                }
-                Err(error) => Err(error.into()),
-            }
-        }
+        Lock::Status { .. } => status(reach, dir, streams).await,
+        Lock::Acquire { message, .. } => acquire(reach, dir, message, streams).await,
+        Lock::Release { run, yes, .. } => release(reach, dir, run.as_deref(), *yes, streams).await,
     }
+}
+
+async fn status(reach: &Reach, dir: &str, streams: &mut Streams) -> Result<u8, Failure> {
+    let name = &reach.node.name;
+    let Some(held) = Bundle::look(reach.session(), dir).await? else {
+        writeln!(streams.out, "{name}: free")?;
+        return Ok(0);
+    };
+    writeln!(streams.out, "{name}: {}", held.sentence())?;
+    writeln!(streams.out, "{name}: {dir}")?;
+    Ok(exit(Status::Blocked))
+}
+
+async fn acquire(
+    reach: &Reach,
+    dir: &str,
+    message: &str,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let run = format!("lock-{}", &random_mark()[..8]);
+    let owner = Owner {
+        run: run.clone(),
+        operator: operator_name(),
+        controller: controller_name(),
+        procedure: "lock acquire".to_owned(),
+        since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        revision: None,
+        message: Some(message.to_owned()),
+    };
+    Bundle::open(reach.session(), dir, &owner, &random_mark(), None, 0).await?;
+    let name = &reach.node.name;
+    writeln!(
+        streams.out,
+        "{name}: held; `opsbook lock release {name} --run {run}` gives it up"
+    )?;
+    Ok(0)
+}
+
+async fn release(
+    reach: &Reach,
+    dir: &str,
+    run: Option<&str>,
+    yes: bool,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let name = &reach.node.name;
+    let Some(held) = Bundle::look(reach.session(), dir).await? else {
+        writeln!(streams.out, "{name}: it is free already")?;
+        return Ok(0);
+    };
+    let owner = held.owner.as_ref().map(|owner| owner.run.as_str());
+    if let (Some(owner), None) = (owner, run) {
+        writeln!(
+            streams.talk,
+            "error: {name}: {}\n\nhint: `--run {owner}` says that this is the one to give up",
+            held.sentence()
+        )?;
+        return Ok(2);
+    }
+    if held.alive == Alive::Live && !yes && !sure(name, &held, streams)? {
+        return Ok(exit(Status::Blocked));
+    }
+    let wanted = run.or(owner).unwrap_or_default();
+    let said = match Bundle::release(reach.session(), dir, wanted).await {
+        Ok(()) => "released; its record is in the node's history",
+        Err(BundleError::Gone) => "it is free already",
+        Err(error) => return Err(error.into()),
+    };
+    writeln!(streams.out, "{name}: {said}")?;
+    Ok(0)
 }
