@@ -205,7 +205,8 @@ impl Terminal {
             if let Some((_, answer)) = choices.iter().find(|(key, _)| *key == first) {
                 return answer.clone();
             }
-            prompt = "  > ".to_owned();
+            let keys: Vec<&str> = choices.iter().map(|(key, _)| *key).collect();
+            prompt = format!("  {} > ", keys.join(", "));
         }
     }
 
