@@ -78,7 +78,7 @@ pub(crate) fn history(
 }
 
 pub(crate) fn log(args: &Log, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    let run = crate::cli::run::which(context, args.which.as_deref(), false)?;
+    let run = crate::cli::which::which(context, args.which.as_deref(), false)?;
     let record = journal::read(&context.root, &run)?;
     if record.torn {
         writeln!(

@@ -2,13 +2,13 @@
 //! said at its end.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::identity::Identity;
+use crate::cli::manner::Manner;
 use crate::cli::progress::Progress;
 use crate::cli::sheet::sheets;
 use crate::cli::terminal::{About, Terminal, count_interrupts};
@@ -18,24 +18,7 @@ use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets
 use crate::event::{Event, Status, What};
 use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
-use crate::session::{OpenOptions, Password};
-
-/// How a run is to be done, as the command line says it.
-#[derive(Debug, Default)]
-pub(crate) struct Manner {
-    pub menu: bool,
-    pub yes: bool,
-    pub start_at: Option<usize>,
-    pub stop_after: Option<usize>,
-    pub parallel: usize,
-    pub batches: Vec<usize>,
-    pub wait: Duration,
-    pub max_fail: usize,
-    pub reconnect: Duration,
-    pub json: bool,
-    pub ask_password: bool,
-    pub password: Option<Password>,
-}
+use crate::session::OpenOptions;
 
 /// A new run, or one that goes on.
 pub(crate) enum Launch {

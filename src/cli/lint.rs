@@ -8,7 +8,7 @@ use crate::cli::Streams;
 use crate::cli::context::Context;
 use crate::cli::deliveries::Deliveries;
 use crate::cli::error::Failure;
-use crate::cli::run::batch_of;
+use crate::cli::manner::batch_of;
 use crate::manual::{self, Coverage};
 use crate::plan;
 use crate::source::Problem;

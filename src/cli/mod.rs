@@ -15,11 +15,14 @@ mod launch;
 mod lint;
 mod list;
 mod lock;
+mod manner;
 pub mod nodes;
+mod password;
 mod ping;
 pub mod preprocess;
 mod progress;
 mod rehearse;
+mod resume;
 mod run;
 mod sheet;
 pub mod show;
@@ -27,6 +30,7 @@ mod terminal;
 pub mod test;
 mod tty;
 mod watcher;
+mod which;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
@@ -63,8 +67,8 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Test(Box<test::Test>),
-    Resume(run::Resume),
-    Handoff(run::Handoff),
+    Resume(resume::Resume),
+    Handoff(resume::Handoff),
     List(list::List),
     Nodes(nodes::List),
     Show(show::Show),
@@ -163,8 +167,8 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
     match cli.command {
         Command::Run(args) => run::run(&args, &Context::load_for_procedure(dir)?, streams),
         Command::Test(args) => test::run(&args, &Context::load_to_run(dir)?, streams),
-        Command::Resume(args) => run::resume(&args, &Context::load_for_procedure(dir)?, streams),
-        Command::Handoff(args) => run::handoff(&args, &Context::load(dir)?, streams),
+        Command::Resume(args) => resume::resume(&args, &Context::load_for_procedure(dir)?, streams),
+        Command::Handoff(args) => resume::handoff(&args, &Context::load(dir)?, streams),
         Command::List(args) => list::run(&args, &Context::load(dir)?, streams),
         Command::Nodes(args) => {
             let text = nodes::run(&args, &context::load_nodes(dir)?, streams.paint)?;

@@ -312,7 +312,7 @@ async fn access(args: &Test, context: &Context) -> Result<(Access, Operator), Fa
     let mut password = args
         .sudo_password_file
         .as_deref()
-        .map(crate::cli::run::password)
+        .map(crate::cli::password::password)
         .transpose()?;
     if args.ask_sudo_password && password.is_none() {
         password = Some(asked(&operator).await?);

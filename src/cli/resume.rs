@@ -1,0 +1,127 @@
+//! `opsbook resume` and `handoff`: a halted run, gone on with here or by hand.
+
+use std::io::Write;
+
+use clap::Args;
+
+use crate::cli::Streams;
+use crate::cli::changed::{changed, moved};
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::cli::launch::{Launch, launch};
+use crate::cli::manner::MannerArgs;
+use crate::cli::sheet::sheet;
+use crate::cli::which::which;
+use crate::event::{RunStarted, Status};
+use crate::journal::{self, Journal, Record};
+use crate::plan::{Plan, Request};
+use crate::source::Problem;
+
+/// Go on with a halted run at its first step that is not OK
+///
+/// Reads the journal and asks the node what became of the step at which the run ended: a
+/// step that is still running is attached to, one that ended is not run again. Refuses, with
+/// the difference, where the text or a value of the remaining steps has changed since.
+#[derive(Args, Debug)]
+pub(crate) struct Resume {
+    /// The run, or the node whose latest run is meant, but none that has touched nothing there;
+    /// the latest halted run if absent
+    #[arg(value_name = "RUN|NODE")]
+    which: Option<String>,
+    /// Go on although the text or a value of the remaining steps has changed
+    #[arg(long)]
+    accept_changed: bool,
+    #[command(flatten)]
+    common: MannerArgs,
+}
+
+/// Print the hand-off sheet of a run again
+#[derive(Args, Debug)]
+pub(crate) struct Handoff {
+    /// The run, or the node whose latest run is meant
+    #[arg(value_name = "RUN|NODE")]
+    which: Option<String>,
+}
+
+pub(crate) fn resume(
+    args: &Resume,
+    context: &Context,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let run = which(context, args.which.as_deref(), true)?;
+    let (journal, record) = Journal::reopen(&context.root, &run)?;
+    let started = started(&record, &run)?.clone();
+    if record.status() == Some(Status::Ok) {
+        writeln!(
+            streams.talk,
+            "run {run} is complete: there is nothing to go on with"
+        )?;
+        return Ok(0);
+    }
+    let plan = plan_again(context, &started)?;
+    moved(&plan, &started, &record)?;
+    let changed = changed(&plan, &started, &record);
+    if !changed.is_empty() && !args.accept_changed {
+        for line in &changed {
+            writeln!(streams.talk, "{line}")?;
+        }
+        let message = format!(
+            "the text or the values of the remaining steps have changed since run {run} was halted"
+        );
+        return Err(Failure::from(
+            Problem::bare("manual-changed", message)
+                .hint("`--accept-changed` goes on with them as they are now"),
+        ));
+    }
+    let manner = args.common.manner(&plan)?;
+    let accepted_changes = !changed.is_empty();
+    launch(
+        context,
+        plan,
+        manner,
+        Launch::Resume {
+            journal,
+            record,
+            accepted_changes,
+        },
+        streams,
+    )
+}
+
+pub(crate) fn handoff(
+    args: &Handoff,
+    context: &Context,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let run = which(context, args.which.as_deref(), true)?;
+    let record = journal::read(&context.root, &run)?;
+    let plan = plan_again(context, started(&record, &run)?)?;
+    for node in &plan.nodes {
+        sheet(&plan, &node.node.name, &record, &mut streams.out)?;
+    }
+    Ok(0)
+}
+
+fn started<'a>(record: &'a Record, run: &str) -> Result<&'a RunStarted, Failure> {
+    record.started().ok_or_else(|| {
+        Failure::from(Problem::bare(
+            "run-not-started",
+            format!("run `{run}` ended before it had begun; nothing was touched"),
+        ))
+    })
+}
+
+/// The same request on the manual as it is now.
+fn plan_again(context: &Context, started: &RunStarted) -> Result<Plan, Failure> {
+    let set: Vec<_> = started
+        .arguments
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    let request = Request {
+        procedure: &started.procedure,
+        nodes: &started.nodes,
+        set: &set,
+    };
+    context.plan(&request)
+}

@@ -1,0 +1,71 @@
+//! Which of the runs in this manual's journals is meant.
+
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::journal::{self, Record};
+use crate::plan::Plan;
+use crate::source::Problem;
+
+/// A run by its name, the latest of a node, or the latest that is halted. One that has touched
+/// nothing on the node does not hide the one before it, where that is to be gone on with.
+pub(crate) fn which(
+    context: &Context,
+    wanted: Option<&str>,
+    to_go_on: bool,
+) -> Result<String, Failure> {
+    journal::readable(&context.root)?;
+    let runs = journal::runs(&context.root);
+    if let Some(wanted) = wanted
+        && (runs.iter().any(|run| run == wanted) || !context.nodes.contains(wanted))
+    {
+        return Ok(wanted.to_owned());
+    }
+    let fits = |record: &Record| match (record.started(), wanted) {
+        (Some(started), Some(node)) => started.nodes.iter().any(|name| name == node),
+        (Some(_), None) => record.is_halted(),
+        (None, _) => false,
+    };
+    let mut untouched = None;
+    for run in runs.iter().rev() {
+        // One that cannot be read may be the one that is meant.
+        let record = journal::read(&context.root, run)?;
+        if !fits(&record) {
+            continue;
+        }
+        if !to_go_on || wanted.is_none_or(|node| !record.is_untouched(node)) {
+            return Ok(run.clone());
+        }
+        untouched.get_or_insert(run);
+    }
+    if let Some(run) = untouched {
+        return Ok(run.clone());
+    }
+    let what = wanted.map_or("no halted run".to_owned(), |node| {
+        format!("no run on `{node}`")
+    });
+    let problem = Problem::bare("no-run", format!("{what} in this manual's journals"));
+    Err(Failure::from(
+        problem.hint("`opsbook history` shows all runs"),
+    ))
+}
+
+/// The operator's own halted run of the same procedure on one of the nodes.
+pub(crate) fn own_open_run(context: &Context, plan: &Plan) -> Option<String> {
+    for run in journal::runs(&context.root).into_iter().rev() {
+        let record = journal::read(&context.root, &run).ok()?;
+        let Some(started) = record.started() else {
+            continue;
+        };
+        if started.nodes.iter().all(|node| record.is_untouched(node)) {
+            continue;
+        }
+        let same = started.procedure == plan.procedure
+            && plan
+                .nodes
+                .iter()
+                .any(|node| started.nodes.contains(&node.node.name));
+        let halted = same && record.is_halted() && !journal::under_way(&context.root, &run);
+        return halted.then_some(run);
+    }
+    None
+}
