@@ -46,24 +46,9 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
     };
     let summary = read(root, &tree.folder.join("SUMMARY.md"));
     let listed = summary.is_ok();
-    let pages = match (summary, &book) {
-        (Ok(summary), _) => tree.listed_pages(&summary, &mut problems),
-        // A book without pages has most likely named the wrong folder.
-        (Err(why), Ok(book)) if tree.markdown().next().is_none() => {
-            problems.push(no_summary(book, &settings, &why));
-            Vec::new()
-        }
-        (Err(why), book) => {
-            if let Ok(book) = book {
-                let problem = no_summary(book, &settings, &why);
-                problems.push(Problem {
-                    severity: Severity::Warning,
-                    ..problem
-                        .hint("until there is one, all pages are taken in the order of their names")
-                });
-            }
-            tree.all_pages(&mut problems)
-        }
+    let pages = match summary {
+        Ok(summary) => tree.listed_pages(&summary, &mut problems),
+        Err(why) => tree.unlisted_pages(book.as_ref().ok(), &settings, &why, &mut problems),
     };
     if let Err(why) = book
         && pages.is_empty()
@@ -76,6 +61,16 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         read: Mutex::default(),
     };
     let (mut manual, found) = parse(root, settings, pages, &|path| files.include(path));
+    leave_out_included(&manual, &mut problems);
+    manual.files = tree.files;
+    manual.listed = listed;
+    problems.extend(found);
+    order::sort(&manual, &mut problems);
+    (manual, problems)
+}
+
+/// A page that another one includes need not be listed.
+fn leave_out_included(manual: &Manual, problems: &mut Vec<Problem>) {
     let included: HashSet<&Path> = manual
         .pages
         .iter()
@@ -85,11 +80,6 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         let path = problem.span.as_ref().map(Span::path);
         problem.code != "page-not-listed" || !path.is_some_and(|path| included.contains(path))
     });
-    manual.files = tree.files;
-    manual.listed = listed;
-    problems.extend(found);
-    order::sort(&manual, &mut problems);
-    (manual, problems)
 }
 
 /// What `book.toml` alone says, for commands that need no page; the defaults where there is
@@ -196,6 +186,30 @@ impl Tree<'_> {
                 .hint("nothing on it is checked or run"),
             );
         }
+    }
+
+    /// Those of a folder without `SUMMARY.md`.
+    fn unlisted_pages(
+        &self,
+        book: Option<&Arc<Source>>,
+        settings: &Settings,
+        why: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<PageSource> {
+        if let Some(book) = book {
+            let problem = no_summary(book, settings, why);
+            // A book without pages has most likely named the wrong folder.
+            if self.markdown().next().is_none() {
+                problems.push(problem);
+                return Vec::new();
+            }
+            let hint = "until there is one, all pages are taken in the order of their names";
+            problems.push(Problem {
+                severity: Severity::Warning,
+                ..problem.hint(hint)
+            });
+        }
+        self.all_pages(problems)
     }
 
     /// Every Markdown file, in the order of their names.
