@@ -83,8 +83,7 @@ impl Journal {
             path: path.clone(),
             cause,
         };
-        std::fs::create_dir_all(&folder).map_err(write)?;
-        private(&folder);
+        make_private(&folder).map_err(write)?;
         let file = OpenOptions::new()
             .append(true)
             .create_new(true)
@@ -284,7 +283,9 @@ fn whole_lines(file: &mut File) -> std::io::Result<u64> {
 
 /// Journals hold what scripts printed: for the operator's eyes. A file system without
 /// permissions is no reason to stop.
-fn private(folder: &Path) {
+fn make_private(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
+    std::fs::create_dir_all(folder)?;
     let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
+    Ok(())
 }

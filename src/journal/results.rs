@@ -26,8 +26,7 @@ pub fn write(root: &Path, run: &str, events: &[Event]) -> Result<PathBuf, Journa
         path: path.clone(),
         cause,
     };
-    std::fs::create_dir_all(&folder).map_err(write)?;
-    super::private(&folder);
+    super::make_private(&folder).map_err(write)?;
     let mut text = Vec::new();
     for event in events {
         serde_json::to_writer(&mut text, event).map_err(|error| write(error.into()))?;
