@@ -44,23 +44,11 @@ impl NodeRun<'_> {
         };
         self.bundle = Some(bundle);
         self.scope.set_state(On::Node, dir);
-        let (path, token) = (dir.to_owned(), self.token.clone());
-        self.record(
-            None,
-            if again {
-                What::BundleReopened {
-                    path,
-                    local: false,
-                    token,
-                }
-            } else {
-                What::BundleOpened {
-                    path,
-                    local: false,
-                    token,
-                }
-            },
-        )?;
+        if again {
+            self.record_reopened(dir)?;
+        } else {
+            self.record_opened(dir, false)?;
+        }
         if self.old_local.is_some() {
             // It is closed at the end, whether or not a step needs it again.
             self.local_bundle().await?;
@@ -262,16 +250,25 @@ impl NodeRun<'_> {
         self.local = Some(bundle.clone());
         self.old_local = None;
         self.scope.set_state(On::Local, &dir);
-        let token = self.token.clone();
+        self.record_opened(&dir, true)?;
+        Ok(bundle)
+    }
+
+    pub(super) fn record_opened(&self, path: &str, local: bool) -> Result<(), Halt> {
+        let (path, token) = (path.to_owned(), self.token.clone());
+        self.record(None, What::BundleOpened { path, local, token })
+    }
+
+    pub(super) fn record_reopened(&self, path: &str) -> Result<(), Halt> {
+        let (path, token) = (path.to_owned(), self.token.clone());
         self.record(
             None,
-            What::BundleOpened {
-                path: dir,
-                local: true,
+            What::BundleReopened {
+                path,
+                local: false,
                 token,
             },
-        )?;
-        Ok(bundle)
+        )
     }
 
     pub(super) async fn here(&self) -> Result<Session, Halt> {

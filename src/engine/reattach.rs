@@ -72,21 +72,14 @@ impl NodeRun<'_> {
         if self.local.take().is_some() {
             self.old_local = Some(self.token.clone());
         }
-        self.token.clone_from(&token);
+        self.token = token;
         self.users.clear();
         let milliseconds = u64::try_from(lost.elapsed().as_millis()).unwrap_or(u64::MAX);
         let write = || -> Result<(), Halt> {
             if rebooted {
                 self.record(None, What::NodeRebooted { expected })?;
             }
-            self.record(
-                None,
-                What::BundleReopened {
-                    path,
-                    local: false,
-                    token: token.clone(),
-                },
-            )?;
+            self.record_reopened(&path)?;
             self.record(None, What::Reattached { milliseconds })
         };
         write().map_err(|halt| match halt {

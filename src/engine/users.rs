@@ -61,15 +61,7 @@ impl NodeRun<'_> {
         }
         let bundle =
             Bundle::open(&session, &dir, &self.options.owner, &self.token, None, 0).await?;
-        let token = self.token.clone();
-        self.record(
-            None,
-            What::BundleOpened {
-                path: dir,
-                local: true,
-                token,
-            },
-        )?;
+        self.record_opened(&dir, true)?;
         Ok(bundle)
     }
 
