@@ -118,9 +118,10 @@ impl NodeRun<'_> {
         follower: &mut Follower,
         attached: bool,
     ) -> Result<Ended, Attention> {
-        let bundle = self
-            .bundle_of(work.step.on, work.step.sudo.as_ref())
-            .await?;
+        let in_doubt = attached && (!self.rerun || self.unknown);
+        let bundle = self.bundle_of(work.step.on, work.step.sudo.as_ref()).await;
+        // Where its record cannot be reached any more, nobody knows how it goes on.
+        let bundle = bundle.map_err(|why| if in_doubt { why.in_doubt() } else { why })?;
         let mut state = if attached {
             bundle.state(&work.label).await?
         } else {
@@ -338,11 +339,18 @@ impl Attention {
             BundleError::Gone => Status::Error,
             other => return other.into(),
         };
-        Attention::Halt(Halt::End {
-            status,
-            cause: format!("{error}; it may or may not have finished"),
-            outcome_unknown: true,
-        })
+        Attention::Halt(Halt::end(status, error.to_string())).in_doubt()
+    }
+
+    fn in_doubt(self) -> Attention {
+        match self {
+            Attention::Halt(Halt::End { status, cause, .. }) => Attention::Halt(Halt::End {
+                status,
+                cause: format!("{cause}; it may or may not have finished"),
+                outcome_unknown: true,
+            }),
+            other => other,
+        }
     }
 }
 

@@ -64,6 +64,28 @@ fn f14_a_wrong_password_is_tried_once_and_stops_all() {
 }
 
 #[test]
+fn f15_a_step_that_sudo_hides_after_a_cut_may_or_may_not_have_finished() {
+    let Some(node) = or_skip("T2", Node::start()) else {
+        return;
+    };
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step sudo\necho 1 >> \"$HOME/ran\"\nuntil test -e \"$HOME/go\"; do sleep 0.1; done\n```\n";
+    let project = with_password(&node, page, PASSWORD);
+    let mut run = project.opsbook(&RUN).start();
+    run.until_file(&node.path("/root/ran"));
+    node.root("chmod 0 /etc/sudoers.d/ops; mv /etc/sudoers.d/ops /root; kill -KILL $(pgrep -f '^sshd: ops')");
+    let said = run.wait();
+    assert_eq!(said.status, 3, "{said:?}");
+    said.has("sudo does not allow it")
+        .has("ERROR: it may or may not have finished; look at the node first");
+    assert!(project.ended(1).outcome_unknown);
+    node.root("mv /root/ops /etc/sudoers.d/ops; chmod 440 /etc/sudoers.d/ops; : > /root/go");
+    let resume = ["resume", "--sudo-password-file", "password"];
+    project.opsbook(&resume).ends(0);
+    let ran = fs::read_to_string(node.path("/root/ran")).unwrap();
+    assert_eq!(ran, "1\n");
+}
+
+#[test]
 fn f15_sudo_in_all_its_moods() {
     let moods = [
         ("ops ALL=(ALL:ALL) ALL\n", 0, ""),
