@@ -12,7 +12,8 @@ use crate::cli::{Streams, block_on};
 use crate::engine::{
     Alive, Bundle, BundleError, Held, Operator, Owner, Passwords, Reach, bundle_dir, random_mark,
 };
-use crate::event::Status;
+use crate::event::{Status, What};
+use crate::journal::{Journal, JournalError};
 use crate::session::OpenOptions;
 
 /// Show, take or give up the lock of a node
@@ -58,7 +59,7 @@ pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Resu
             Failure::Error(format!("`{}`: {error}: {}", node.name, error.said.trim()))
         })?;
         let dir = bundle_dir(&node, reach.session().hello());
-        let result = act(args, &reach, &dir, streams).await;
+        let result = act(args, context, &reach, &dir, streams).await;
         reach.close().await;
         result
     })
@@ -85,11 +86,20 @@ fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Failure>
     Ok(line.trim().to_lowercase().starts_with('y'))
 }
 
-async fn act(args: &Lock, reach: &Reach, dir: &str, streams: &mut Streams) -> Result<u8, Failure> {
+async fn act(
+    args: &Lock,
+    context: &Context,
+    reach: &Reach,
+    dir: &str,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
     match args {
         Lock::Status { .. } => status(reach, dir, streams).await,
         Lock::Acquire { message, .. } => acquire(reach, dir, message, streams).await,
-        Lock::Release { run, yes, .. } => release(reach, dir, run.as_deref(), *yes, streams).await,
+        Lock::Release { run, yes, .. } => {
+            let wanted = (run.as_deref(), *yes);
+            release(context, reach, dir, wanted, streams).await
+        }
     }
 }
 
@@ -130,10 +140,10 @@ async fn acquire(
 }
 
 async fn release(
+    context: &Context,
     reach: &Reach,
     dir: &str,
-    run: Option<&str>,
-    yes: bool,
+    (run, yes): (Option<&str>, bool),
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let name = &reach.node.name;
@@ -154,11 +164,35 @@ async fn release(
         return Ok(exit(Status::Blocked));
     }
     let wanted = run.or(owner).unwrap_or_default();
-    let said = match Bundle::release(reach.session(), dir, wanted).await {
-        Ok(()) => "released; its record is in the node's history",
-        Err(BundleError::Gone) => "it is free already",
+    match Bundle::release(reach.session(), dir, wanted).await {
+        Ok(()) => {}
+        Err(BundleError::Gone) => {
+            writeln!(streams.out, "{name}: it is free already")?;
+            return Ok(0);
+        }
         Err(error) => return Err(error.into()),
-    };
-    writeln!(streams.out, "{name}: {said}")?;
+    }
+    writeln!(
+        streams.out,
+        "{name}: released; its record is in the node's history"
+    )?;
+    if let Err(error) = written_down(context, wanted, name, dir) {
+        writeln!(streams.talk, "warning: {error}")?;
+    }
     Ok(0)
+}
+
+/// That there is nothing to go on with, in the run's journal where that is here.
+fn written_down(context: &Context, run: &str, node: &str, dir: &str) -> Result<(), JournalError> {
+    let mut journal = match Journal::reopen(&context.root, run) {
+        Ok((journal, _)) => journal,
+        // It stops before its next step, and writes that down itself.
+        Err(JournalError::Missing { .. } | JournalError::Busy { .. }) => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let closed = What::BundleClosed {
+        path: dir.to_owned(),
+        local: false,
+    };
+    journal.record(Some(node), None, closed).map(drop)
 }

@@ -184,6 +184,22 @@ fn f12_an_old_controller_leaves_nothing_in_the_bundle_of_another_run() {
 }
 
 #[test]
+fn f12_a_run_whose_bundle_was_released_is_nothing_to_go_on_with() {
+    let project = Project::new(&TOUCH.replace(": >>", "false; : >>"));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let run = project.record().events[0].run.clone();
+    let release = ["lock", "release", "here", "--run", &run];
+    project.opsbook(&release).ends(0).lacks("warning");
+    project.opsbook(&["resume"]).ends(2).has("no halted run");
+    let sheet = project.opsbook(&["handoff", &run]).ends(0);
+    sheet.has("the bundle of this run is gone from here");
+    project
+        .opsbook(&["run", "p", "here"])
+        .ends(1)
+        .lacks("halted; `opsbook resume");
+}
+
+#[test]
 fn f12_of_two_copies_of_a_journal_the_older_controller_is_blocked_and_says_so() {
     let project = Project::new(WAIT);
     let mut old = project.opsbook(&["run", "p", "here"]).start();
