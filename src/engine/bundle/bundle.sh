@@ -120,7 +120,7 @@ obb_reopen() {
   obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
   if [ "$obb_t" != "$4" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
   obb_e=$( (umask 077; printf '%s\n' "$3" >"$obb_dir/token.n" && mv "$obb_dir/token.n" "$obb_dir/token") 2>&1) ||
-    { echo "FAILED $obb_e"; return 0; }
+    { obb_why "$obb_e" "$obb_dir"; return 0; }
   obb_hold || { obb_blocked; return 0; }
   obb_say OPENED; obb_ready
 }

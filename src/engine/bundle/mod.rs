@@ -42,7 +42,7 @@ pub enum BundleError {
     /// Something was put where the bundle goes.
     #[error("{0}")]
     Refused(String),
-    #[error("the bundle cannot be made: {0}")]
+    #[error("the bundle cannot be used: {0}")]
     Failed(String),
     #[error("the step cannot be started: {0}")]
     NotStarted(String),

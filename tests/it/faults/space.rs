@@ -40,6 +40,23 @@ fn f7_a_full_disk_at_opening_is_an_error_and_nothing_ran() {
 }
 
 #[test]
+fn f7_a_full_disk_at_resume_is_an_error_with_that_cause() {
+    let page = SMALL.replace(": > /tmp/ran", "echo 1 >> /tmp/ran\ntest -e /tmp/go");
+    let Some((node, project)) = or_skip("T2", small("1m", &page)) else {
+        return;
+    };
+    project.opsbook(&["run", "p", "far"]).ends(1);
+    node.root("dd if=/dev/zero of=/home/ops/full bs=1k 2>/dev/null || :; : > /tmp/go");
+    let said = project.opsbook(&["resume"]).ends(3);
+    said.has("the bundle cannot be used: ")
+        .has("No space left on device");
+    node.root("rm /home/ops/full");
+    project.opsbook(&["resume"]).ends(0);
+    let ran = fs::read_to_string(node.path("/tmp/ran")).unwrap();
+    assert_eq!(ran, "1\n1\n");
+}
+
+#[test]
 fn f7_a_full_disk_at_delivery_is_an_error_before_the_step() {
     let page = SMALL.replace(
         "```sh step",
