@@ -37,6 +37,8 @@ impl NodeRun<'_> {
             // It was closed, and its closing not written down.
             None if old.is_some() && finished => return Ok(()),
             None if old.is_some() && begun => {
+                let path = dir.to_owned();
+                self.record(None, What::BundleClosed { path, local: false })?;
                 let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
                 return Err(Halt::error(cause));
             }

@@ -189,6 +189,7 @@ impl Record {
                 What::BundleClosed { local: false, .. } => drop(open.remove(&event.node)),
                 What::BundleKept { local: false, .. }
                 | What::BundleOpened { local: false, .. }
+                | What::BundleReopened { local: false, .. }
                 | What::StepStarted { .. } => drop(open.insert(&event.node)),
                 _ => {}
             }

@@ -112,6 +112,9 @@ fn f12_a_sheet_tells_how_to_begin_anew_where_the_bundle_is_gone() {
         .ends(3);
     said.has("go on:    opsbook run p here --set 'word=it'\\''s' --start-at 1")
         .lacks("opsbook resume");
+    // Once it is known, nobody is led there again.
+    project.opsbook(&["resume"]).ends(3).has("is gone from");
+    project.opsbook(&["resume"]).ends(2).has("no halted run");
 }
 
 #[test]
