@@ -35,6 +35,9 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     let (done, left): (Vec<_>, Vec<_>) = sheet.node.steps.iter().partition(
         |step| matches!(sheet.steps.get(&step.number), Some(Some(status)) if status.goes_on()),
     );
+    // What lies before an explicit start is not to be done, by nobody.
+    let begun = sheet.steps.keys().min().copied().unwrap_or(1);
+    let (left_out, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|step| step.number < begun);
     writeln!(
         out,
         "--- hand-off: {} on {node}, run {}",
@@ -47,6 +50,12 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
             out,
             "no end is written down: its opsbook was ended, or runs still"
         )?;
+    }
+    if !left_out.is_empty() {
+        writeln!(out, "\nleft out, as asked:")?;
+    }
+    for step in left_out {
+        writeln!(out, "  {} {}", step.number, step.label())?;
     }
     if !done.is_empty() {
         writeln!(out, "\ndone:")?;

@@ -305,6 +305,22 @@ fn a_run_is_halted_as_long_as_one_of_its_nodes_is() {
 }
 
 #[test]
+fn what_was_left_out_on_purpose_is_not_left_to_be_done_by_hand() {
+    let project = Project::new(&page(
+        "```sh step id=one\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step id=two\ntest -e \"$HOME/go\"\n```\n\n```sh step id=three\necho 3 >> \"$HOME/ran\"\n```\n",
+    ));
+    let said = project
+        .opsbook(&["run", "p", "here", "--start-at", "two"])
+        .ends(1);
+    said.has("\nleft out, as asked:\n  1 one\n\nleft, with the values of here:\n")
+        .has("# 3 three")
+        .lacks("# 1 one");
+    std::fs::write(project.home("go"), "").unwrap();
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "3\n");
+}
+
+#[test]
 fn a_run_that_was_blocked_does_not_hide_the_one_that_is_halted() {
     let project = Project::new(&page(
         "```sh step\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step\ntest -e \"$HOME/go\"\necho 2 >> \"$HOME/ran\"\n```\n",
