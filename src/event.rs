@@ -185,6 +185,9 @@ pub struct RunStarted {
     pub revision: Option<String>,
     /// Was the manual's work tree clean?
     pub clean: Option<bool>,
+    /// The step at which it was to begin; what lies before was left out on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<usize>,
     /// Of the plan of each node.
     pub plans: BTreeMap<String, PlanRecord>,
 }

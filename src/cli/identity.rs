@@ -59,6 +59,7 @@ impl Identity {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             revision: self.revision.clone(),
             clean: self.clean,
+            start_at: None,
             plans: plans.collect(),
         }
     }

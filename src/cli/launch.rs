@@ -15,7 +15,7 @@ use crate::cli::terminal::{About, Terminal, count_interrupts};
 use crate::cli::watcher::{SharedOut, watcher};
 use crate::cli::{Streams, block_on};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
-use crate::event::{Event, Status, What};
+use crate::event::{Event, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
 use crate::session::OpenOptions;
@@ -39,7 +39,7 @@ pub(crate) fn launch(
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
     let identity = Identity::here(&context.root);
-    let begun = begin(context, &plan, launch, &identity)?;
+    let begun = begin(context, &plan, launch, manner.start_at, &identity)?;
     let run = begun.journal.run().to_owned();
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = SharedOut::new(out);
@@ -87,6 +87,7 @@ fn begin(
     context: &Context,
     plan: &Plan,
     launch: Launch,
+    start_at: Option<usize>,
     identity: &Identity,
 ) -> Result<Begun, Failure> {
     match launch {
@@ -94,7 +95,10 @@ fn begin(
             let mut chance = [0; 2];
             let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
             let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
-            let started = identity.started(plan);
+            let started = RunStarted {
+                start_at,
+                ..identity.started(plan)
+            };
             Ok(Begun {
                 journal: Journal::create(&context.root, &run)?,
                 resume: None,

@@ -43,6 +43,7 @@ pub(crate) fn sheet(
         node,
         steps: record.steps(name),
         doubtful: record.doubtful(name),
+        earliest: record.earliest(name, |number| node.is_set_up(number)),
         arguments: &arguments,
         cause: cause(record, name),
         known: Known::of(record, name),

@@ -29,7 +29,7 @@ impl NodeRun<'_> {
             |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
         let latest = statuses.keys().max().copied().unwrap_or(0);
         // What lies before an explicit start was left out on purpose.
-        let earliest = statuses.keys().min().copied().unwrap_or(1);
+        let earliest = record.earliest(node, |number| self.plan.is_set_up(number));
         // A set-up runs again on each resume. One that is cut short then leaves what came
         // after it done all the same.
         let first = self

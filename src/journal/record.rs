@@ -164,6 +164,20 @@ impl Record {
         })
     }
 
+    /// The first step on a node that belongs to it: what lies before an explicit start was left
+    /// out on purpose. A set-up may have been repeated all the same.
+    #[must_use]
+    pub fn earliest(&self, node: &str, set_up: impl Fn(usize) -> bool) -> usize {
+        let steps = self.steps(node);
+        let mut begun = steps.keys().copied();
+        match self.started().and_then(|started| started.start_at) {
+            Some(asked) => begun
+                .find(|number| !set_up(*number))
+                .map_or(asked, |number| asked.min(number)),
+            None => begun.next().unwrap_or(1),
+        }
+    }
+
     /// Did it end on a node before anything was touched there: BLOCKED, or not reached?
     #[must_use]
     pub fn is_untouched(&self, node: &str) -> bool {

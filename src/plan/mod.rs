@@ -224,6 +224,13 @@ impl PlannedStep {
 }
 
 impl NodePlan {
+    /// Is it repeated whenever a run goes on?
+    #[must_use]
+    pub fn is_set_up(&self, number: usize) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.number == number && step.setup)
+    }
+
     /// The users that this plan needs `sudo` for, each once.
     #[must_use]
     pub fn sudo_users(&self) -> Vec<&str> {

@@ -17,6 +17,8 @@ pub struct Sheet<'a> {
     pub node: &'a NodePlan,
     /// Each step's latest status; `None` for one without an end.
     pub steps: BTreeMap<usize, Option<Status>>,
+    /// The first that belongs to the run.
+    pub earliest: usize,
     /// Of them, those that may or may not have finished.
     pub doubtful: BTreeSet<usize>,
     /// The arguments of the run.
@@ -36,8 +38,9 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
         |step| matches!(sheet.steps.get(&step.number), Some(Some(status)) if status.goes_on()),
     );
     // What lies before an explicit start is not to be done, by nobody.
-    let begun = sheet.steps.keys().min().copied().unwrap_or(1);
-    let (left_out, left): (Vec<_>, Vec<_>) = left.into_iter().partition(|step| step.number < begun);
+    let (left_out, left): (Vec<_>, Vec<_>) = left
+        .into_iter()
+        .partition(|step| step.number < sheet.earliest);
     writeln!(
         out,
         "--- hand-off: {} on {node}, run {}",

@@ -321,6 +321,27 @@ fn what_was_left_out_on_purpose_is_not_left_to_be_done_by_hand() {
 }
 
 #[test]
+fn what_was_left_out_on_purpose_is_left_out_by_resume() {
+    let page = page(
+        "```sh step id=up setup\necho up >> \"$HOME/ran\"\n```\n\n```sh step id=one\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step id=two confirm\necho 2 >> \"$HOME/ran\"\ntest -e \"$HOME/go\"\n```\n",
+    );
+    let start = ["run", "p", "here", "--start-at", "two"];
+    for halts in 1..=3 {
+        let project = Project::new(&page);
+        // Before the step, then in it.
+        project.opsbook(&start).ends(5);
+        for _ in 1..halts {
+            project.opsbook(&["resume", "--yes"]).ends(1);
+        }
+        let sheet = project.opsbook(&["handoff"]).ends(0);
+        sheet.has("left out, as asked:\n  ").lacks("# 2 one");
+        std::fs::write(project.home("go"), "").unwrap();
+        project.opsbook(&["resume", "--yes"]).ends(0);
+        assert!(!project.text("ran").contains('1'), "after {halts} halts");
+    }
+}
+
+#[test]
 fn a_run_that_was_blocked_does_not_hide_the_one_that_is_halted() {
     let project = Project::new(&page(
         "```sh step\necho 1 >> \"$HOME/ran\"\n```\n\n```sh step\ntest -e \"$HOME/go\"\necho 2 >> \"$HOME/ran\"\n```\n",
