@@ -93,6 +93,9 @@ pub enum What {
         path: String,
         local: bool,
         token: String,
+        /// Another user of the node, whose bundle it is beside that of the login user.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     BundleReopened {
         path: String,
@@ -150,6 +153,8 @@ pub enum What {
     BundleClosed {
         path: String,
         local: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
     },
     /// It stays, with everything in it.
     BundleKept {

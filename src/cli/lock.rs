@@ -193,6 +193,7 @@ fn written_down(context: &Context, run: &str, node: &str, dir: &str) -> Result<(
     let closed = What::BundleClosed {
         path: dir.to_owned(),
         local: false,
+        user: None,
     };
     journal.record(Some(node), None, closed).map(drop)
 }

@@ -38,7 +38,7 @@ impl NodeRun<'_> {
             None if old.is_some() && finished => return Ok(()),
             None if old.is_some() && begun => {
                 let path = dir.to_owned();
-                self.record(None, What::BundleClosed { path, local: false })?;
+                self.record_closed(path, false, None)?;
                 let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
                 return Err(Halt::error(cause));
             }
@@ -49,7 +49,7 @@ impl NodeRun<'_> {
         if again {
             self.record_reopened(dir)?;
         } else {
-            self.record_opened(dir, false)?;
+            self.record_opened(dir, false, None)?;
         }
         if self.old_local.is_some() {
             // It is closed at the end, whether or not a step needs it again.
@@ -137,13 +137,13 @@ impl NodeRun<'_> {
         if let Some(local) = self.local.take() {
             let path = local.dir.clone();
             local.close().await?;
-            self.record(None, What::BundleClosed { path, local: true })?;
+            self.record_closed(path, true, None)?;
         }
         for (user, bundle) in std::mem::take(&mut self.users) {
             if user != "root" && bundle.dir == crate::engine::users::dir_of(&user) {
                 let path = bundle.dir.clone();
                 bundle.close().await?;
-                self.record(None, What::BundleClosed { path, local: true })?;
+                self.record_closed(path, false, Some(user))?;
             }
         }
         if let Some(bundle) = self.bundle.take() {
@@ -158,7 +158,7 @@ impl NodeRun<'_> {
             if !left.is_empty() {
                 self.record(None, What::LeftBehind { processes: left })?;
             }
-            self.record(None, What::BundleClosed { path, local: false })?;
+            self.record_closed(path, false, None)?;
         }
         Ok(())
     }
@@ -252,13 +252,28 @@ impl NodeRun<'_> {
         self.local = Some(bundle.clone());
         self.old_local = None;
         self.scope.set_state(On::Local, &dir);
-        self.record_opened(&dir, true)?;
+        self.record_opened(&dir, true, None)?;
         Ok(bundle)
     }
 
-    pub(super) fn record_opened(&self, path: &str, local: bool) -> Result<(), Halt> {
+    pub(super) fn record_opened(
+        &self,
+        path: &str,
+        local: bool,
+        user: Option<String>,
+    ) -> Result<(), Halt> {
         let (path, token) = (path.to_owned(), self.token.clone());
-        self.record(None, What::BundleOpened { path, local, token })
+        let opened = What::BundleOpened {
+            path,
+            local,
+            token,
+            user,
+        };
+        self.record(None, opened)
+    }
+
+    fn record_closed(&self, path: String, local: bool, user: Option<String>) -> Result<(), Halt> {
+        self.record(None, What::BundleClosed { path, local, user })
     }
 
     pub(super) fn record_reopened(&self, path: &str) -> Result<(), Halt> {

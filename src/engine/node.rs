@@ -151,7 +151,13 @@ pub(super) fn sentence(error: &crate::session::OpenError) -> String {
 pub(super) fn token_of(record: &Record, node: &str, of_local: bool) -> Option<String> {
     let mut events = record.of_node(node).rev();
     events.find_map(|event| match &event.what {
-        What::BundleOpened { local, token, .. } | What::BundleReopened { local, token, .. }
+        What::BundleOpened {
+            local,
+            token,
+            user: None,
+            ..
+        }
+        | What::BundleReopened { local, token, .. }
             if *local == of_local =>
         {
             Some(token.clone())

@@ -61,7 +61,7 @@ impl NodeRun<'_> {
         }
         let bundle =
             Bundle::open(&session, &dir, &self.options.owner, &self.token, None, 0).await?;
-        self.record_opened(&dir, true)?;
+        self.record_opened(&dir, false, Some(user.0.clone()))?;
         Ok(bundle)
     }
 

@@ -200,7 +200,11 @@ impl Record {
         let mut open = BTreeSet::new();
         for event in &self.events {
             match event.what {
-                What::BundleClosed { local: false, .. } => drop(open.remove(&event.node)),
+                What::BundleClosed {
+                    local: false,
+                    user: None,
+                    ..
+                } => drop(open.remove(&event.node)),
                 What::BundleKept { local: false, .. }
                 | What::BundleOpened { local: false, .. }
                 | What::BundleReopened { local: false, .. }

@@ -3,7 +3,9 @@
 use std::io::{self, Write};
 
 use crate::engine::human;
-use crate::manual::{DeliveryFrom, Expect, ExpectKind, On, is_shell, shell_quoted, shell_word};
+use crate::manual::{
+    DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell, shell_quoted, shell_word,
+};
 use crate::nodes::{SecretRef, Text};
 use crate::plan::{
     Ask, Binding, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script, fill,
@@ -72,8 +74,13 @@ pub fn step(
     writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
     match &step.work {
         PlannedWork::Script(script) => {
-            let on = step.on;
-            let place = Place { node, known, on };
+            let (on, user) = (step.on, step.sudo.as_ref());
+            let place = Place {
+                node,
+                known,
+                on,
+                user,
+            };
             place.script(script, &step.exit, step.expect.as_ref(), out)?;
         }
         PlannedWork::Deliver(files) => {
@@ -124,8 +131,14 @@ fn check(node: &NodePlan, case: &Case, known: &Known, out: &mut dyn Write) -> io
             exit,
             expect,
         } => {
-            let on = case.on;
-            Place { node, known, on }.script(script, exit, expect.as_ref(), out)
+            let (on, user) = (case.on, case.sudo.as_ref());
+            let place = Place {
+                node,
+                known,
+                on,
+                user,
+            };
+            place.script(script, exit, expect.as_ref(), out)
         }
         Ask::Probe { .. } => Ok(()),
     }
@@ -136,6 +149,7 @@ struct Place<'a> {
     node: &'a NodePlan,
     known: &'a Known,
     on: On,
+    user: Option<&'a SudoUser>,
 }
 
 impl Place<'_> {
@@ -171,7 +185,7 @@ impl Place<'_> {
                 Bound::Text(Text::Secret(reference)) => {
                     writeln!(out, "# {name} is a secret: {}", origin(reference))?;
                 }
-                Bound::Captured => match self.known.value(name, self.on) {
+                Bound::Captured => match self.known.value(name, self.on, self.user) {
                     Some(text) => writeln!(out, "{name}={}", assigned(text))?,
                     None => writeln!(out, "# {name} is known when the run is under way")?,
                 },
@@ -199,7 +213,7 @@ impl Place<'_> {
     /// Where it is known by now.
     fn value(&self, name: &str) -> Option<String> {
         let mut steps = self.node.steps.iter();
-        if let Some(value) = self.known.value(name, self.on) {
+        if let Some(value) = self.known.value(name, self.on, self.user) {
             return Some(value.to_owned());
         }
         match self.node.node.text(name) {

@@ -83,8 +83,17 @@ impl<W: Write> Human<W> {
             What::SudoProven { user } => {
                 self.line(node, format_args!("{DIM}sudo as {user} works{DIM:#}"))?;
             }
-            What::BundleOpened { path, .. } => {
+            What::BundleOpened {
+                path, user: None, ..
+            } => {
                 self.line(node, format_args!("{DIM}bundle {path}{DIM:#}"))?;
+            }
+            What::BundleOpened {
+                path,
+                user: Some(user),
+                ..
+            } => {
+                self.line(node, format_args!("{DIM}bundle of {user} {path}{DIM:#}"))?;
             }
             What::BundleReopened { path, .. } => {
                 self.line(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::event::What;
 use crate::journal::Record;
-use crate::manual::On;
+use crate::manual::{On, SudoUser};
 use crate::session::MASK;
 
 /// On one node; empty before the run.
@@ -13,6 +13,8 @@ pub struct Known {
     pub run: String,
     /// The bundles that are there, on the node and on this machine.
     bundles: [Option<String>; 2],
+    /// Those of other users of the node.
+    of_users: BTreeMap<String, String>,
     /// What steps have captured, but for what holds a secret.
     captured: BTreeMap<String, String>,
 }
@@ -35,11 +37,19 @@ impl Known {
                     known.bundles[side(*local)] = Some(path.clone());
                     kept[side(*local)] = true;
                 }
+                What::BundleOpened {
+                    path,
+                    user: Some(user),
+                    ..
+                } => drop(known.of_users.insert(user.clone(), path.clone())),
                 What::BundleOpened { path, local, .. }
                 | What::BundleReopened { path, local, .. } => {
                     known.bundles[side(*local)] = Some(path.clone());
                     kept[side(*local)] = false;
                 }
+                What::BundleClosed {
+                    user: Some(user), ..
+                } => drop(known.of_users.remove(user)),
                 What::BundleClosed { local, .. } => known.bundles[side(*local)] = None,
                 What::NodeEnded { .. } => {
                     // What was not kept is another run's by now, or gone.
@@ -59,12 +69,15 @@ impl Known {
         self.bundles[side(false)].as_deref()
     }
 
-    /// A variable on one side, where it is known.
+    /// A variable of a script on one side, run by another user or not, where it is known.
     #[must_use]
-    pub fn value(&self, name: &str, on: On) -> Option<&str> {
+    pub fn value(&self, name: &str, on: On, user: Option<&SudoUser>) -> Option<&str> {
         match name {
             "run_id" => Some(self.run.as_str()).filter(|run| !run.is_empty()),
-            "bundle" => self.bundles[side(on == On::Local)].as_deref(),
+            "bundle" => user
+                .and_then(|user| self.of_users.get(&user.0))
+                .or(self.bundles[side(on == On::Local)].as_ref())
+                .map(String::as_str),
             _ => self.captured.get(name).map(String::as_str),
         }
     }

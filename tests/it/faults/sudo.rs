@@ -334,6 +334,35 @@ fn f22_another_user_has_the_files_and_the_variables_as_they_are() {
 }
 
 #[test]
+fn the_hand_off_sheet_has_the_bundle_of_each_user_and_side() {
+    let node = logged("ops ALL=(ALL:ALL) NOPASSWD: ALL\n");
+    let Some(node) = or_skip("T2", node) else {
+        return;
+    };
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+        ```sh step on=local\ntrue\n```\n\n```sh step sudo=daemon\ntrue\n```\n\n```sh step\nfalse\n```\n\n\
+        ```sh step on=local\nls \"$bundle\"\n```\n\n```sh step sudo=daemon\nls \"$bundle\"\n```\n\n\
+        ```sh step sudo\nls \"$bundle\"\n```\n";
+    let project = with_password(&node, page, "");
+    let said = project.opsbook(&["run", "p", "far"]).ends(1);
+    let bundles: Vec<&str> = said
+        .out
+        .lines()
+        .filter_map(|line| line.strip_prefix("bundle="))
+        .collect();
+    let local = project.root().join(".opsbook/bundles/far");
+    let (local, own) = (local.to_str().unwrap(), "/home/ops/.opsbook/bundle");
+    let daemon = "/var/tmp/.opsbook-daemon/bundle";
+    let sheet = format!("{own}; cd \"$bundle\"");
+    assert_eq!(bundles, [&*sheet, local, daemon, own], "{}", said.out);
+    said.has(&format!("bundle of daemon {daemon}\n"));
+    let go_on = project.opsbook(&["resume", "--start-at", "4"]).ends(0);
+    go_on.lacks("bundle of daemon");
+    assert!(!node.path(daemon).exists());
+    assert!(!project.path(".opsbook/bundles/far").exists());
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
     for (file, cause) in [
         ("home", "it is not a regular file"),
