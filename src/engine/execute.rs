@@ -372,7 +372,7 @@ impl From<BundleError> for Attention {
 /// What is left of a step that was told to end, or why all is well with it.
 pub(super) fn left_over(done: &StepDone) -> Option<String> {
     match done.how {
-        How::Exited | How::DiskFull => None,
+        How::Exited | How::DiskFull | How::NoFolder => None,
         How::TimedOut | How::Stopped if done.left.is_empty() => None,
         How::TimedOut | How::Stopped => Some(format!("still running: {}", done.left.join(", "))),
     }

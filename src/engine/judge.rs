@@ -195,7 +195,7 @@ fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
     if let Some(left) = left_over(done) {
         let cause = match done.how {
             How::TimedOut => format!("not done within {limit}, and "),
-            How::Stopped | How::Exited | How::DiskFull => String::new(),
+            _ => String::new(),
         };
         return Some(Worked::ended(Status::Error, format!("{cause}{left}")));
     }
@@ -207,6 +207,10 @@ fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
                 "it ended with exit status {}, but the node's disk is full, or the bundle not to be written: what it printed or set was not kept",
                 done.status
             ),
+        )),
+        How::NoFolder => Some(Worked::ended(
+            Status::Error,
+            "the folder in which the step before it ended is gone; nothing of it was run: make that folder again, or start at the step that does",
         )),
         How::TimedOut => Some(Worked::ended(
             Status::TimedOut,

@@ -116,6 +116,7 @@ fn ended(line: &str) -> Option<StepDone> {
         "timed-out" => How::TimedOut,
         "stopped" => How::Stopped,
         "disk-full" => How::DiskFull,
+        "no-folder" => How::NoFolder,
         _ => return None,
     };
     Some(StepDone {

@@ -161,6 +161,7 @@ conclude() {
   if tell 0; then l=$(members); [ -z "$l" ] || echo "$l" >"$nn/left"; fi
   if [ $how != exited ] && [ "$setsid" ]; then l=$(strays); [ -z "$l" ] || echo "$l" >>"$nn/left"; fi
   cut_off
+  if [ -e "$nn/no-folder" ]; then how=no-folder; fi
   if [ $how = exited ]; then kept || how=disk-full; fi
   printf '%-38s .\n' "$s $how $o $e" 1<>"$nn/status"
 }

@@ -73,7 +73,12 @@ ob_put() {
 }
 if [ -e "$ob_step/values" ]; then . "$ob_step/values"; : >"$ob_step/values"; fi
 # What a step set itself is nearer than what the node was given.
-if [ -f "$ob_step/../../state" ]; then . "$ob_step/../../state"; else cd "$ob_step/../.."; fi
+if [ -f "$ob_step/../../state" ]; then
+  # It enters the folder in which the step before ended, and ends this shell where that is gone.
+  trap 'true >"$ob_step/no-folder"' 0
+  . "$ob_step/../../state"
+  trap - 0
+else cd "$ob_step/../.."; fi
 if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
 ob_kept=
 trap '{ ob_status=$?; ob_hush; } >/dev/null 2>&1; ob_keep; exit $ob_status' 0

@@ -40,6 +40,8 @@ pub enum How {
     Stopped,
     /// It ended, and what it printed or set may not have been kept.
     DiskFull,
+    /// The folder in which it was to begin is gone: nothing of it was run.
+    NoFolder,
 }
 
 /// What a step is started with.

@@ -137,6 +137,26 @@ fn a_folder_of_any_name_is_where_the_next_step_begins() {
 }
 
 #[test]
+fn where_the_folder_of_the_step_before_is_gone_nothing_of_a_step_is_run() {
+    for (language, exits) in [("sh", "0,2"), ("bash", "0,1"), ("python", "0,1,2")] {
+        let script = match language {
+            "python" => "open('ran', 'w')",
+            _ => ": > ran",
+        };
+        let project = Project::new(&format!(
+            "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+             ```sh step\nmkdir \"$HOME/work\"; cd \"$HOME/work\"; rmdir \"$HOME/work\"\n```\n\n\
+             ```{language} step id=two exit={exits}\n{script}\n```\n"
+        ));
+        let said = project.opsbook(&["run", "p", "here"]).ends(3);
+        said.has("step two: the folder in which the step before it ended is gone");
+        fs::create_dir(project.home("work")).unwrap();
+        project.opsbook(&["resume"]).ends(0);
+        assert!(project.home("work/ran").exists(), "{language}");
+    }
+}
+
+#[test]
 fn an_array_of_bash_is_there_whole_in_the_next_step_of_bash() {
     let project = Project::new(
         "# Page\n\n```yaml procedure\nid: p\n```\n\n\
