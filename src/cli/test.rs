@@ -195,7 +195,7 @@ fn run_or_none(
         });
     }
     if selected.tests.is_empty() && !selected.emptied && !may_be_none {
-        return Err(Failure::from(nothing(args, &selected)));
+        return Err(Failure::from(nothing(args, context, &selected)));
     }
     for report in &args.report {
         let tried = report.try_out();
@@ -278,11 +278,19 @@ fn left_out(args: &Test, context: &Context) -> String {
     }
 }
 
-fn nothing(args: &Test, selected: &Selected) -> Problem {
+fn nothing(args: &Test, context: &Context, selected: &Selected) -> Problem {
     let problem = Problem::bare(
         "nothing-selected",
         "no test is selected: that is not a pass",
     );
+    if args.nodes.is_none()
+        && let Some(asked) = &context.manual.settings.test_nodes
+    {
+        return problem.hint(format!(
+            "`test-nodes` in book.toml is `{}`; `--nodes '*'` asks all nodes",
+            asked.value
+        ));
+    }
     match selected.filtered_out {
         0 => problem
             .hint("the manual has no checks for these nodes; `opsbook list` shows what it has"),

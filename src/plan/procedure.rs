@@ -148,11 +148,15 @@ fn node(
     set: &[(String, String)],
     problems: &mut Vec<Problem>,
 ) -> Option<Node> {
+    // That one is missing is a problem already: what follows from it is none.
+    let missing = |name: &String, required: bool| required.then(|| name.clone());
     let params: Vec<_> = procedure
         .params
         .iter()
         .filter_map(|(name, param)| {
-            Some((name.clone(), param.default.clone()?, param.span.clone()))
+            let value = param.default.clone();
+            let value = value.or_else(|| missing(name, param.required))?;
+            Some((name.clone(), value, param.span.clone()))
         })
         .collect();
     let plain = match nodes.evaluate(name, &[]) {

@@ -287,3 +287,18 @@ give up:  opsbook lock release here --run [..]
     project.opsbook(&["handoff"]).out(expected).check();
     said.lacks("hunter2");
 }
+
+#[test]
+fn a_parameter_that_is_missing_is_one_mistake() {
+    let page = PAGE.replace(
+        "id: greet",
+        "id: greet\nparams: {who: {required: true, help: whom}}",
+    );
+    let page = page.replace("echo hello", "echo \"$who\"");
+    let expected = "manual/page.md:7:10: error: `greet` needs the parameter `who`\n  |\n7 | params: {who: {required: true, help: whom}}\n  |          ^^^\n\nhint: give it with `--set who=…` (whom)\n";
+    let project = Project::new(&page);
+    let call = project.opsbook(&["run", "greet", "here"]);
+    call.status(2).err(expected).check();
+    let given = ["run", "greet", "here", "--set", "who=you"];
+    project.opsbook(&given).ends(0).has("| you");
+}

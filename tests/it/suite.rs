@@ -393,6 +393,15 @@ fn the_book_may_say_which_nodes_are_tested() {
             "nodes: `@staging`, as `test-nodes` in book.toml says; `--nodes '*'` for all\n"
         )
     );
+    let ran = manual.test(&["nothing"]);
+    assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
+    assert!(
+        ran.err.ends_with(
+            "hint: `test-nodes` in book.toml is `@staging`; `--nodes '*'` asks all nodes\n"
+        ),
+        "{}",
+        ran.err
+    );
     book("@stagin");
     let ran = manual.test(&[]);
     assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
