@@ -35,8 +35,23 @@ obb_alive() {
   command -v flock >/dev/null 2>&1 || { echo unknown; return; }
   # What ends together with its session takes a moment.
   if [ ! -e "$1/live" ] || obb_free "$1" || { sleep 0.5 || sleep 1; obb_free "$1"; } 2>/dev/null
-  then echo stale; else echo live; fi
+  then obb_elsewhere "$1" || echo stale; else echo live; fi
 }
+
+# A step of another user has a bundle of its own, with locks that nobody else can see: what its
+# recorder was called with is there for everybody. Says live where there is one.
+obb_elsewhere() {
+  sed -n 's|.*"run":"\([^"]*\)".*|\1:/var/tmp/.opsbook-|p' "$1/owner" >"$ob_d/other"
+  [ -s "$ob_d/other" ] || return 1
+  case $(grep -lzF -f "$ob_d/other" "$ob_d/other" /proc/[0-9]*/cmdline) in
+  "$ob_d/other") return 1 ;;
+  "$ob_d/other"*) echo live; return 0 ;;
+  esac
+  for obb_f in /proc/[0-9]*/cmdline; do
+    if tr '\0' ' ' <"$obb_f" | grep -qF -f "$ob_d/other"; then echo live; return 0; fi
+  done
+  return 1
+} 2>/dev/null
 
 obb_free() { (flock -n -x 9) 9<"$1/live" 2>/dev/null; }
 

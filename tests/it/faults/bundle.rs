@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use opsbook::event::{Status, What};
 
+use crate::lab::{Kind, Node, until};
 use crate::project::Project;
+use crate::sshd::or_skip;
 
 const TOUCH: &str =
     "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\n: >> \"$HOME/ran\"\n```\n";
@@ -197,6 +199,38 @@ fn f12_a_run_whose_bundle_was_released_is_nothing_to_go_on_with() {
         .opsbook(&["run", "p", "here"])
         .ends(1)
         .lacks("halted; `opsbook resume");
+}
+
+#[test]
+fn f11_a_step_of_another_user_that_runs_is_seen_by_who_asks() {
+    let kind = Kind {
+        sudoers: "ops ALL=(ALL:ALL) NOPASSWD: ALL\n",
+        ..Kind::default()
+    };
+    let Some(node) = or_skip("T2", Node::of(&kind)) else {
+        return;
+    };
+    let page = "# Page\n\n```yaml procedure\nid: p\ntimeout: 2m\n```\n\n```sh step sudo=nobody\necho 1 >> /tmp/ran\nuntil test -e /tmp/go; do sleep 0.1; done\n```\n";
+    let project = Project::new(page);
+    project.node("far", &node.ssh(), "");
+    let mut run = project.opsbook(&["run", "p", "far"]).start();
+    run.until_file(&node.path("/tmp/ran"));
+    run.signal("KILL");
+    run.wait();
+    let lock = |command: &'static str| project.opsbook(&["lock", command, "far"]);
+    let id = project.record().events[0].run.clone();
+    until("its shell on the node is gone", || {
+        node.root("pgrep -cxf 'sshd: ops@notty' || :") == "0"
+    });
+    lock("status").ends(4).has("(it is running)");
+    project
+        .opsbook(&["lock", "release", "far", "--run", &id])
+        .ends(4)
+        .has("`--yes`");
+    node.root(": > /tmp/go");
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(fs::read_to_string(node.path("/tmp/ran")).unwrap(), "1\n");
+    lock("status").ends(0);
 }
 
 #[test]
