@@ -78,6 +78,12 @@ impl NodeRun<'_> {
                 first += 1;
             }
         }
+        if let Some(start) = self.options.start_at {
+            let earliest = record.earliest(&plan.node.name, |number| plan.is_set_up(number));
+            for step in &plan.steps[earliest.min(start) - 1..start - 1] {
+                self.pass_over(step, start, &before)?;
+            }
+        }
         // Set-up is idempotent, and what comes after may need it again.
         let set_up_for = if first <= plan.steps.len() { first } else { 0 };
         for step in &plan.steps {
@@ -104,6 +110,21 @@ impl NodeRun<'_> {
     }
 
     /// A step in a run that goes on.
+    /// A step before the one that the operator goes on at is not done, and not forgotten.
+    fn pass_over(&self, step: &PlannedStep, start: usize, before: &Before) -> Result<(), Halt> {
+        let was = match before.statuses.get(&step.number) {
+            Some(Some(status)) if status.goes_on() => return Ok(()),
+            Some(Some(status)) => status.word(),
+            Some(None) => "without an end",
+            None => "not begun",
+        };
+        if step.setup {
+            return Ok(());
+        }
+        let start = self.plan.steps[start - 1].label();
+        self.skipped(step, format!("it was {was}; gone on at {start}"))
+    }
+
     async fn again(
         &mut self,
         step: &PlannedStep,

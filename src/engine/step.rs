@@ -128,6 +128,13 @@ impl NodeRun<'_> {
         })
     }
 
+    /// Writes down that a step is not done, and why.
+    pub(super) fn skipped(&self, step: &PlannedStep, note: String) -> Result<(), Halt> {
+        self.announce(step, false)?;
+        let skipped = Worked::passed(Status::Skipped, Some(note));
+        self.record(Some(step), What::StepEnded(skipped.told(Instant::now())))
+    }
+
     fn announce(&self, step: &PlannedStep, attached: bool) -> Result<(), Halt> {
         let (name, title) = (step.name.clone(), step.title.clone());
         let what = if attached {

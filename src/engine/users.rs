@@ -145,6 +145,8 @@ impl NodeRun<'_> {
         if state.out.is_empty() {
             return Ok(());
         }
+        // Another run that has the bundle by now has a state of its own.
+        to.mine().await?;
         let path = format!("{}/state", to.dir);
         let state = state_for(&state.out, &from.dir, &to.dir);
         let delivered = to

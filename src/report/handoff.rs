@@ -47,7 +47,8 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
         sheet.procedure, sheet.known.run
     )?;
     if let Some(cause) = &sheet.cause {
-        writeln!(out, "halted: {cause}")?;
+        let word = if left.is_empty() { "ended" } else { "halted" };
+        writeln!(out, "{word}: {cause}")?;
     } else {
         writeln!(
             out,

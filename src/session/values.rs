@@ -68,7 +68,7 @@ impl Values {
         if let Some(path) = &self.1 {
             let mut quoted = Vec::new();
             quote(path.as_bytes(), &mut quoted);
-            for part in [&b"[ ! -f "[..], &quoted, b" ] || . ", &quoted, b"\n"] {
+            for part in [&b"[ ! -f "[..], &quoted, b" ] || . ", &quoted, NO_FOLDER] {
                 text.extend_from_slice(part);
             }
         }
@@ -93,6 +93,11 @@ impl Values {
         self.iter().map(each).sum()
     }
 }
+
+/// The last of what steps have set is the folder in which they ended. Elsewhere a script
+/// would see something else.
+const NO_FOLDER: &[u8] =
+    b" || { echo 'opsbook: the folder in which the step before ended is gone' >&2; exit 126; }\n";
 
 impl Value {
     #[must_use]

@@ -3,6 +3,8 @@
 
 use std::fs;
 
+use opsbook::event::Status;
+
 use crate::project::Project;
 use crate::sshd::{Sshd, or_skip};
 
@@ -339,6 +341,22 @@ fn what_was_left_out_on_purpose_is_left_out_by_resume() {
         project.opsbook(&["resume", "--yes"]).ends(0);
         assert!(!project.text("ran").contains('1'), "after {halts} halts");
     }
+}
+
+#[test]
+fn what_resume_is_told_to_pass_over_is_written_down() {
+    let project = Project::new(&page(
+        "```sh step id=one\nfalse\n```\n\n```sh step id=two\necho 2 >> \"$HOME/ran\"\n```\n\n```sh step id=three\necho 3 >> \"$HOME/ran\"\n```\n",
+    ));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let said = project.opsbook(&["resume", "--start-at", "three"]).ends(0);
+    said.has("SKIPPED")
+        .has("note: it was FAILED; gone on at three");
+    said.has("note: it was not begun; gone on at three");
+    assert_eq!(project.text("ran"), "3\n");
+    let statuses: Vec<_> = project.record().steps("here").into_values().collect();
+    let skipped = Some(Status::Skipped);
+    assert_eq!(statuses, [skipped, skipped, Some(Status::Ok)]);
 }
 
 #[test]

@@ -223,3 +223,18 @@ fn what_a_script_traps_or_traces_is_only_its_own() {
         assert_eq!(printed(&project), expected, "{shell}: {script}");
     }
 }
+
+#[test]
+fn a_check_in_a_folder_that_is_gone_holds_nowhere_else() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
+        ```sh step\nmkdir d; cd d; rmdir \"$PWD\"\n```\n\n```sh check id=c\ntrue\n```\n";
+    let project = Project::new(page);
+    let said = project.opsbook(&["run", "p", "here"]).ends(1);
+    said.has("the folder in which the step before ended is gone");
+    let page = page
+        .replace("sh step\n", "sh step on=local\n")
+        .replace("id=c", "id=c on=local");
+    let project = Project::new(&page);
+    let said = project.opsbook(&["run", "p", "here"]).ends(1);
+    said.has("the folder in which the step before ended is gone");
+}
