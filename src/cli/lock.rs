@@ -1,5 +1,6 @@
 //! `opsbook lock`: who holds a node's bundle; take it, or give it up.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write};
 
 use clap::Subcommand;
@@ -14,6 +15,7 @@ use crate::engine::{
 };
 use crate::event::{Status, What};
 use crate::journal::{Journal, JournalError};
+use crate::report::known::Known;
 use crate::session::OpenOptions;
 
 /// Show, take or give up the lock of a node
@@ -176,18 +178,34 @@ async fn release(
         streams.out,
         "{name}: released; its record is in the node's history"
     )?;
-    if let Err(error) = written_down(context, wanted, name, dir) {
-        writeln!(streams.talk, "warning: {error}")?;
+    match written_down(context, wanted, name, dir) {
+        Ok(left) => {
+            for (user, path) in left {
+                writeln!(
+                    streams.out,
+                    "{name}: {path}, the bundle of {user}, stays until a step runs as {user} again"
+                )?;
+            }
+        }
+        Err(error) => writeln!(streams.talk, "warning: {error}")?,
     }
     Ok(0)
 }
 
-/// That there is nothing to go on with, in the run's journal where that is here.
-fn written_down(context: &Context, run: &str, node: &str, dir: &str) -> Result<(), JournalError> {
-    let mut journal = match Journal::reopen(&context.root, run) {
-        Ok((journal, _)) => journal,
+/// That there is nothing to go on with, in the run's journal where that is here; which bundles
+/// of other users it has left.
+fn written_down(
+    context: &Context,
+    run: &str,
+    node: &str,
+    dir: &str,
+) -> Result<BTreeMap<String, String>, JournalError> {
+    let (mut journal, record) = match Journal::reopen(&context.root, run) {
+        Ok(both) => both,
         // It stops before its next step, and writes that down itself.
-        Err(JournalError::Missing { .. } | JournalError::Busy { .. }) => return Ok(()),
+        Err(JournalError::Missing { .. } | JournalError::Busy { .. }) => {
+            return Ok(BTreeMap::new());
+        }
         Err(error) => return Err(error),
     };
     let closed = What::BundleClosed {
@@ -195,5 +213,6 @@ fn written_down(context: &Context, run: &str, node: &str, dir: &str) -> Result<(
         local: false,
         user: None,
     };
-    journal.record(Some(node), None, closed).map(drop)
+    journal.record(Some(node), None, closed)?;
+    Ok(Known::of(&record, node).of_users)
 }

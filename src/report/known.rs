@@ -14,7 +14,7 @@ pub struct Known {
     /// The bundles that are there, on the node and on this machine.
     bundles: [Option<String>; 2],
     /// Those of other users of the node.
-    of_users: BTreeMap<String, String>,
+    pub of_users: BTreeMap<String, String>,
     /// What steps have captured, but for what holds a secret.
     captured: BTreeMap<String, String>,
 }
