@@ -159,10 +159,8 @@ impl NodeRun<'_> {
         self.touched = true;
         self.step(step).await?;
         if self.options.stop_after == Some(step.number) && step.number < self.plan.steps.len() {
-            return Err(Halt::end(
-                Status::Stopped,
-                format!("stopped after step {}, as asked", step.label()),
-            ));
+            let cause = format!("stopped after step {}, as asked", step.label());
+            return Err(Halt::AsAsked(cause));
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::engine::node::run_node;
+use crate::engine::node::{Ended, run_node};
 use crate::engine::{Options, Recorder};
 use crate::event::{Status, What};
 use crate::journal::{JournalError, Record};
@@ -41,8 +41,8 @@ pub async fn run(
         rest = later;
         for ended in run_batch(batch, &plan, &options, &recorder, resume.as_ref()).await {
             let ended = ended?;
-            bad += usize::from(!ended.goes_on());
-            status = status.worse(ended);
+            bad += usize::from(!ended.well);
+            status = status.worse(ended.status);
         }
         let interrupted = *options.interrupts.borrow() > 0;
         if !rest.is_empty() && (interrupted || bad > options.max_fail) {
@@ -75,7 +75,7 @@ async fn run_batch(
     options: &Arc<Options>,
     recorder: &Recorder,
     resume: Option<&Arc<Record>>,
-) -> Vec<Result<Status, JournalError>> {
+) -> Vec<Result<Ended, JournalError>> {
     let places = Arc::new(Semaphore::new(options.parallel.max(1)));
     let mut tasks = JoinSet::new();
     for &index in batch {
@@ -87,7 +87,10 @@ async fn run_batch(
             let _place = place;
             if *options.interrupts.borrow() > 0 {
                 not_started(&plan, index, STOPPED, &recorder)?;
-                return Ok(Status::Stopped);
+                return Ok(Ended {
+                    status: Status::Stopped,
+                    well: false,
+                });
             }
             let node = &plan.nodes[index];
             run_node(&options, &recorder, &plan, node, resume.as_deref()).await

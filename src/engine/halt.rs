@@ -10,6 +10,8 @@ use crate::journal::JournalError;
 pub(super) enum Halt {
     /// Nothing can be written down any more.
     Journal(JournalError),
+    /// After the step after which the operator wanted to stop: nothing is wrong.
+    AsAsked(String),
     End {
         status: Status,
         cause: String,

@@ -60,6 +60,13 @@ pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
     }
 }
 
+/// How a run ended on a node.
+pub(super) struct Ended {
+    pub status: Status,
+    /// As the operator wanted it: other nodes may follow.
+    pub well: bool,
+}
+
 /// Runs a plan on its node, or goes on with it, and says how that ended.
 pub(super) async fn run_node(
     options: &Options,
@@ -67,15 +74,16 @@ pub(super) async fn run_node(
     plan: &Plan,
     node: &NodePlan,
     resume: Option<&Record>,
-) -> Result<Status, JournalError> {
+) -> Result<Ended, JournalError> {
     let name = node.node.name.as_str();
-    let (status, cause) = match attempt(options, recorder, plan, node, resume).await {
-        Ok(()) => (Status::Ok, None),
+    let (status, cause, well) = match attempt(options, recorder, plan, node, resume).await {
+        Ok(()) => (Status::Ok, None, true),
         Err(Halt::Journal(error)) => return Err(error),
-        Err(Halt::End { status, cause, .. }) => (status, Some(cause)),
+        Err(Halt::AsAsked(cause)) => (Status::Stopped, Some(cause), true),
+        Err(Halt::End { status, cause, .. }) => (status, Some(cause), false),
     };
     recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
-    Ok(status)
+    Ok(Ended { status, well })
 }
 
 async fn attempt(

@@ -84,7 +84,7 @@ impl NodeRun<'_> {
         };
         write().map_err(|halt| match halt {
             Halt::Journal(error) => error.to_string(),
-            Halt::End { cause, .. } => cause,
+            Halt::AsAsked(cause) | Halt::End { cause, .. } => cause,
         })
     }
 }

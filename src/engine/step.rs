@@ -54,7 +54,7 @@ impl Worked {
     /// The step has a place in the journal: it gets its end there, too.
     fn halted(halt: Halt) -> Result<Worked, Halt> {
         match halt {
-            Halt::Journal(_) => Err(halt),
+            Halt::Journal(_) | Halt::AsAsked(_) => Err(halt),
             Halt::End {
                 status,
                 cause,

@@ -302,3 +302,30 @@ fn a_parameter_that_is_missing_is_one_mistake() {
     let given = ["run", "greet", "here", "--set", "who=you"];
     project.opsbook(&given).ends(0).has("| you");
 }
+
+#[test]
+fn to_stop_after_a_step_as_asked_keeps_no_other_node_from_it() {
+    let page = "# Page\n\n```yaml procedure\nid: two\n```\n\n```sh step id=one\necho \"$node\" >> \"$HOME/ran\"\n```\n\n```sh step\nfalse\n```\n";
+    let project = Project::new(page);
+    project
+        .nodes("  a: {transport: local, bundle_dir: a}\n  b: {transport: local, bundle_dir: b}\n");
+    let stop = [
+        "run",
+        "two",
+        "a",
+        "b",
+        "--yes",
+        "--batch",
+        "1",
+        "--stop-after",
+        "one",
+    ];
+    let said = project.opsbook(&stop).ends(5);
+    said.has("a: STOPPED  stopped after step one, as asked");
+    said.has("b: STOPPED  stopped after step one, as asked");
+    assert_eq!(project.text("ran"), "a\nb\n");
+    // What goes wrong then stops at the first node, as ever.
+    let said = project.opsbook(&["resume", "--yes", "--batch", "1"]).said();
+    assert_ne!(said.status, 0);
+    said.has("a: FAILED").has("b: STOPPED  not started");
+}
