@@ -16,7 +16,7 @@ check:
 test:
     sh tests/all.sh
 
-# The manual alone: its checks, run on the nodes of nodes.yaml
+# The manual alone: its checks, run on `test-nodes` of book.toml
 manual *ARGS:
     cargo run --quiet -- test {{ARGS}}
 
