@@ -75,6 +75,7 @@ impl Known {
         match name {
             "run_id" => Some(self.run.as_str()).filter(|run| !run.is_empty()),
             "bundle" => user
+                .filter(|_| on == On::Node)
                 .and_then(|user| self.of_users.get(&user.0))
                 .or(self.bundles[side(on == On::Local)].as_ref())
                 .map(String::as_str),
