@@ -14,14 +14,37 @@
 # session; workers do not inherit them.
 ob_n=@NONCE@
 exec 2>/dev/null
-PATH=${PATH:-/usr/bin:/bin}:/usr/local/sbin:/usr/sbin:/sbin; export PATH
-ob_w=0 ob_want=1 ob_q=0 ob_r=0
+PATH=${PATH:-/usr/bin:/bin}; export PATH
+for ob_x in /usr/local/sbin /usr/sbin /sbin; do
+  case :$PATH: in *:$ob_x:*) ;; *) PATH=$PATH:$ob_x ;; esac
+done
+ob_w=0 ob_want=1 ob_q=0 ob_r=0 ob_spare=''
 
 ob_worker='
-ob_d=$1 ob_k=$2 ob_um=$3
+ob_d=$1 ob_um=$2 ob_ss=$3 ob_shell=$4 ob_k=$5
+exec 6>&- 7>&- 8>&- 9>&-
+ob_over() { [ -e "$ob_d/over" ] || [ ! -e "$ob_d/pid" ]; }
+ob_named() { ob_over || echo $$ >"$ob_d/$1.p"; if ob_over; then exit; fi; }
+case $6 in
+hire | spare)
+  exec 3<>"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" || exit
+  if [ $6 = spare ]; then
+    ob_named h0; read -r ob_k 0<>"$ob_d/x"
+    set -- "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" w0 spare
+    if [ -z "$ob_ss" ]; then "$@" & else setsid -f "$@" || setsid setsid "$@"; fi
+  fi
+  ob_named "h${ob_k#w}"; ob_c=0
+  while [ $ob_c -lt 5 ] && [ -e "$ob_d/pid" ]; do
+    : >"$ob_d/$ob_k.j"
+    $ob_ss "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" "$ob_k" work
+    ob_s=$? ob_j=""
+    read -r ob_j ob_x <"$ob_d/$ob_k.j"
+    if [ -n "$ob_j" ]; then echo "$ob_j $ob_s" 1<>"$ob_d/f"; else ob_c=$((ob_c+1)); fi
+  done
+  exit ;;
+esac
 trap : TERM HUP INT
-if [ ! -e "$ob_d/over" ]; then echo $$ >"$ob_d/$ob_k.p"; fi
-if [ -e "$ob_d/over" ] || [ ! -e "$ob_d/pid" ]; then exit; fi
+ob_named "$ob_k"
 while :; do
   read -r ob_x <&3 || continue
   until read -r ob_x <&5; do :; done
@@ -60,7 +83,7 @@ ob_boot() {
     mkdir -m 700 "$ob_d" || continue
     umask >"$ob_d/u"; read -r ob_um <"$ob_d/u"; umask 077
     command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
-    if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" && echo $$ >"$ob_d/pid" &&
+    if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" "$ob_d/x" && echo $$ >"$ob_d/pid" &&
       printf '%s\n' "$ob_worker" >"$ob_d/w" && printf '%s\n' "$ob_other" >"$ob_d/b" &&
       printf '\n%s.\n' "$ob_n" >"$ob_d/d"
     then
@@ -161,20 +184,22 @@ ob_ship() {
   done
 }
 
-# One worker, and another after it should a job kill it. Stands outside the worker's group.
-# The worker itself writes down who it is and looks then whether the session is over: who ends
-# the session says so before it looks for workers, so that none is missed.
-ob_hire() {
-  trap - EXIT HUP TERM INT PIPE; ob_c=0
-  while [ $ob_c -lt 5 ] && [ -e "$ob_d/pid" ]; do
-    : >"$ob_d/w$1.j"
-    $ob_ss "$ob_shell" "$ob_d/w" "$ob_d" "w$1" "$ob_um" &
-    ob_p=$!
-    wait $ob_p; ob_s=$?; ob_j=''
-    read -r ob_j ob_x <"$ob_d/w$1.j"
-    if [ -n "$ob_j" ]; then echo "$ob_j $ob_s" 1<>"$ob_d/f"; else ob_c=$((ob_c+1)); fi
-  done
+# ob_away COMMAND...: starts it detached. Not with `&`: what a shell without job control starts so
+# ignores SIGINT and SIGQUIT for good, and so does all that comes of it. `setsid` leaves by itself:
+# with -f, or, where it does not know that, as the leader that the first one has made it.
+ob_away() {
+  if [ -z "$ob_ss" ]; then
+    ( trap - HUP TERM INT QUIT PIPE; exec "$@" ) </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- 8>&- 9>&- &
+  else
+    ( trap - HUP TERM INT QUIT PIPE; setsid -f "$@" || exec setsid setsid "$@" ) </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- 8>&- 9>&-
+  fi
 }
+
+# ob_hire w1 hire | w0 spare: one worker, and another after it should a job kill it; who looks
+# after it stands outside its group. A spare one does so once the watchdog asks for it.
+# Each writes down itself who it is and looks then whether the session is over: who ends the
+# session says so before it looks for them, so that none is missed.
+ob_hire() { ob_away "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" "$1" "$2"; }
 
 # ob_more COUNT WORKERS: so many jobs come now, and are worth so many workers
 ob_more() { ob_r=$((ob_r+$1)) ob_want=$2; if [ "$ob_want" -gt "$ob_k" ]; then ob_want=$ob_k; fi; }
@@ -185,7 +210,7 @@ ob_run() {
   echo $ob_q $ob_r $1 >"$ob_d/n"
   if { [ -z "$6" ] || printf '%s\n' "$6" >"$ob_d/$1.v"; } && printf '%s\n' "$7" >"$ob_d/$1.s"; then
     if [ $ob_w -lt "$ob_want" ]; then
-      ob_w=$((ob_w+1)); (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_hire $ob_w) & echo $! >"$ob_d/h$ob_w.p"
+      ob_w=$((ob_w+1)); ob_hire w$ob_w hire
     fi
     echo "$1 $2 $3 $4 $5" >&4; echo >&3
   else
@@ -252,6 +277,7 @@ ob_killed() {
 # time: most jobs end sooner than it would begin to count. It writes down that it leaves before
 # it looks at the count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
+  if [ -z "$ob_spare" ]; then ob_spare=1; ob_hire w0 spare; fi
   if [ ! -s "$ob_d/dog.p" ]; then (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_dog) & echo $! >"$ob_d/dog.p"; fi
 }
 
@@ -259,6 +285,7 @@ ob_watch() {
 # wait for others that are slow: one more worker.
 ob_dog() {
   trap - EXIT HUP TERM INT PIPE; ob_last='' ob_w=$ob_k
+  exec 7<>"$ob_d/x"
   while :; do
     kill -0 $$ || ob_end dog
     echo + 1<>"$ob_d/f"
@@ -284,7 +311,7 @@ ob_dog() {
     read -r ob_x ob_y ob_z <"$ob_d/n"
     while [ -e "$ob_d/w$((ob_w+1)).j" ]; do ob_w=$((ob_w+1)); done
     if [ "$ob_top" -gt 0 ] && [ "${ob_z:-0}" -gt "$ob_top" ] && [ $ob_w -lt 16 ]; then
-      ob_w=$((ob_w+1)); ob_hire $ob_w & echo $! >"$ob_d/h$ob_w.p"
+      ob_w=$((ob_w+1)); echo w$ob_w >&7
     fi
     if [ -z "$ob_busy" ]; then
       if [ "$ob_x" = "$ob_last" ]; then

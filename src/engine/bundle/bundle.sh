@@ -5,7 +5,7 @@
 # obb_dir is the bundle. A controller holds a lock on `lock`, and everything that belongs to
 # the run holds one on `live`, steps included: nobody on `lock` and nobody on `live` is stale.
 
-obb_dir='' obb_token='' obb_run='' obb_rec=''
+obb_dir='' obb_token='' obb_run='' obb_go=''
 obb_boot=none; read -r obb_boot 2>/dev/null </proc/sys/kernel/random/boot_id || :
 
 # Answers before the function that calls it is at its end.
@@ -204,14 +204,15 @@ obb_aside() {
 # killed. A line that it did not read must not reach another: each has pipes of its own. It
 # ends when this shell, who alone can write to it, does.
 obb_ready() {
-  if [ "$obb_rec" ] && [ -e "/proc/$obb_rec/exe" ]; then return 0; fi
-  obb_p=$ob_d/go.$ob_id
-  mkfifo "$obb_p" "$obb_p.n" "$obb_p.n.w" && command exec 9<>"$obb_p" || return 1
-  umask "$obb_umask"
-  ( trap - HUP TERM INT PIPE
-    exec $obb_setsid sh "$obb_dir/recorder" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_p" "$obb_p.n"
-  ) </dev/null >/dev/null 2>&1 3>&- 4>&- 5>&- 6>&- 8<&- &
-  obb_rec=$!
+  if [ "$obb_go" ]; then
+    obb_r= obb_rst=; read -r obb_r obb_rst 2>/dev/null <"$obb_go.p" || :
+    # One that is only starting has not said yet who it is.
+    if [ -z "$obb_r" ] || obb_lives "$obb_r" "$obb_rst"; then return 0; fi
+  fi
+  obb_go=$ob_d/go.$ob_id
+  mkfifo "$obb_go" "$obb_go.n" "$obb_go.w" && command exec 9<>"$obb_go" || return 1
+  umask "${obb_umask:-$ob_um}"
+  ob_away sh "$obb_dir/recorder" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_go"
   umask 077
 }
 
@@ -402,7 +403,7 @@ obb_remain() { obb_heirs >"$ob_d/heirs"; obb_left "$obb_dir/steps" "$ob_d/heirs"
 obb_close() {
   obb_mine || return 0
   exec 9<&-
-  obb_rec=
+  obb_go=
   # Two things that take their time.
   obb_heirs >"$ob_d/heirs" &
   obb_p=$!
@@ -428,4 +429,3 @@ obb_release() {
 }
 
 if command -v setsid >/dev/null 2>&1; then obb_setsid=setsid; else obb_setsid=; fi
-: "${obb_umask:=022}"

@@ -9,13 +9,17 @@
 #   timed-out stop   why it was told to end; left: what could not be ended or stayed behind
 #   status           exit status, how it ended, bytes of out and err, a dot; written over the
 #                    word `running` in one piece, so that a full disk cannot take it away
-# usage: sh recorder BUNDLE NAME BOOT SESSION GO NEXT; a line of GO starts a step, its end
-# stands at the end of the session's standing input. Descriptors: 9 GO, to be read; 5 NEXT,
-# which tells the ready shell, and 8 what it reads; 4 and 3 what is to be watched.
+# usage: sh recorder BUNDLE NAME BOOT SESSION GO; a line of GO starts a step, its end
+# stands at the end of the session's standing input. Descriptors: 9 GO, read by the ready
+# shell; 5 and 8 what that says of itself; 4 and 3 what is to be watched.
+#
+# The ready shell is no job in the background: what is started with `&` ignores SIGINT and
+# SIGQUIT for good, and with it all that a step starts. So it reads GO itself, and this shell
+# waits for it.
 cap=67108864
-bundle=$1 name=$2 boot=$3 session=$4 next=$6
+bundle=$1 name=$2 boot=$3 session=$4 go=$5
 cd "$bundle/steps" || exit 1
-exec 9<"$5" 5<>"$next" 8<"$next" 4<>"$next.w" 3<"$next.w" || exit 1
+exec 9<"$go" 5<>"$go.n" 8<"$go.n" 4<>"$go.w" 3<"$go.w" || exit 1
 trap '' HUP INT QUIT PIPE
 if command -v setsid >/dev/null 2>&1; then setsid=setsid; else setsid=; fi
 nn=; p=; hired=0; turn=0
@@ -119,17 +123,21 @@ watch() {
 # is closed for a function only.
 guard() { (exec </dev/null >/dev/null 2>&1 4>&- 5>&- 8<&- 9<&-; watch) & w=$!; }
 
-# A shell for the step to come: which one that is, it is told by a line of NEXT with its
-# number. It ends when the recorder does: it is given the pipe open, for to open one that
-# nobody will write to again takes for ever. What this shell ignores, a script must not.
+# A shell for the step to come; s is its status. It is given the pipe GO open, for to open
+# one that nobody will write to again takes for ever. What this shell ignores, a script must
+# not; without setsid, a hangup would reach what the step starts.
 hire() {
   hired=$((hired+1))
-  ( trap - PIPE; if [ "$setsid" ]; then trap - HUP; fi
+  ( trap - INT QUIT PIPE; if [ "$setsid" ]; then trap - HUP; fi
     OPSBOOK_STEP=$name/+$$.$hired; export OPSBOOK_STEP
-    exec $setsid sh "$bundle/run" $hired "$bundle" "$name"
-  ) 6<&8 </dev/null >/dev/null 2>&1 3<&- 4>&- 5>&- 7<&- 8<&- 9<&- &
-  p=$!
-  start $p; born=${st:-0}
+    exec $setsid sh "$bundle/run" $hired "$bundle" "$name" "$session" "$w" "$self"
+  ) 6<&9 </dev/null >/dev/null 2>&1 3<&- 7<&- 8<&- 9<&-
+  s=$?
+  # What it has said of itself, and nothing of an earlier one.
+  echo none >&5; said=none
+  while IFS= read -r l <&8 && [ "$l" != none ]; do
+    case $l in "$hired "*) said=${l#* } ;; esac
+  done
 }
 
 # What cannot be written any more was not kept: output, or what the script has set. The last
@@ -181,22 +189,24 @@ report() {
 }
 
 start $$; self="$$ ${st:-0} $boot"
+echo "$$ ${st:-0}" >"$go.p"
 guard
-hire
-while IFS='|' read -r id nn limit accepted shell exec saved <&9; do
-  lives "$p" || hire
-  turn=$hired
-  # Of a step whose processes nobody could find, nothing would be known: it does not start.
-  if ! echo "$p $born $self" >"$nn/pid"; then
-    rm -f "$nn/status" "$nn/values"
-    echo "$id 0 c FAILED its processes cannot be written down: the disk is full, or the record gone" 1<>"$session/f"
-    continue
-  fi
-  { lives "$w" && echo "$hired $nn $p $limit" >&4; } || guard
-  echo "$hired|$nn|$shell|$saved|$exec" >&5
-  wait "$p"; s=$?
-  conclude || break
-  report
+idle=0
+while [ $idle -lt 5 ]; do
+  lives "$w" || guard
   hire
+  case $said in
+  step\|*)
+    idle=0 turn=$hired
+    IFS='|'; set -f; set -- $said; set +f; unset IFS
+    id=$2 nn=$3 p=$4 accepted=$5
+    conclude || break
+    report ;;
+  # The watch was killed: the line comes again, once there is another.
+  again\|*) echo "${said#again|}" 1<>"$go" ;;
+  over) break ;;
+  # It was killed before it had a line.
+  *) idle=$((idle+1)) ;;
+  esac
 done
 kill $w

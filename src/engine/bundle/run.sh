@@ -2,19 +2,29 @@
 # Runs a step's script with the working directory and the variables that the steps before it
 # left, and keeps its own for the next one. Sources files, so that nothing stands in an
 # argument list and line numbers stay the author's.
-# usage: sh run NUMBER BUNDLE NAME: waits for the line with its number on descriptor 6, which
-# says what to run; or sh -eu run DIR SAVED EXEC
+# usage: sh run NUMBER BUNDLE NAME SESSION WATCH RECORDER: waits for a line on descriptor 6,
+# which says what to run, and tells the watch (4) and the recorder (5) of it; or
+# sh -eu run DIR SAVED EXEC
 # SAVED names variables; @ among them stands for all that are exported and were not so before:
 # a script that sources a file sets what cannot be seen.
+ob_refuse() { rm -f "$ob_step/status" "$ob_step/values"; echo "$ob_id 0 c FAILED $1" 1<>"$ob_session/f"; exit 1; }
 case $1 in
 /*) ob_step=$1 ob_saved=$2 ob_exec=$3 ;;
 *)
-  while IFS='|' read -r ob_x ob_nn ob_shell ob_saved ob_exec <&6; do
-    if [ "$ob_x" = "$1" ]; then break; fi
-  done
-  [ "$ob_x" = "$1" ] || exit 1
-  ob_step=$2/steps/$ob_nn OPSBOOK_STEP=$3/$ob_nn; export OPSBOOK_STEP
-  exec 6<&- >>"$ob_step/out" 2>>"$ob_step/err"
+  ob_turn=$1 ob_bundle=$2 ob_name=$3 ob_session=$4 ob_watch=$5 ob_recorder=$6
+  IFS='|' read -r ob_id ob_nn ob_limit ob_accepted ob_shell ob_exec ob_saved <&6 || { echo "$ob_turn over" >&5; exit 1; }
+  ob_step=$ob_bundle/steps/$ob_nn OPSBOOK_STEP=$ob_name/$ob_nn; export OPSBOOK_STEP
+  [ -e "/proc/${ob_recorder%% *}/exe" ] || ob_refuse 'its recorder was killed'
+  if [ ! -e "/proc/$ob_watch/exe" ]; then
+    echo "$ob_turn again|$ob_id|$ob_nn|$ob_limit|$ob_accepted|$ob_shell|$ob_exec|$ob_saved" >&5; exit 1
+  fi
+  read -r ob_x <"/proc/$$/stat"; ob_x=${ob_x##*) }; set -f; set -- $ob_x; set +f; shift 19
+  # Of a step whose processes nobody could find, nothing would be known: it does not start.
+  echo "$$ $1 $ob_recorder" >"$ob_step/pid" ||
+    ob_refuse 'its processes cannot be written down: the disk is full, or the record gone'
+  echo "$ob_turn $ob_nn $$ $ob_limit" >&4
+  echo "$ob_turn step|$ob_id|$ob_nn|$$|$ob_accepted" >&5
+  exec 4>&- 5>&- 6<&- >>"$ob_step/out" 2>>"$ob_step/err"
   if [ "$ob_shell" = bash ]; then exec bash -euo pipefail "$0" "$ob_step" "$ob_saved" "$ob_exec"; fi
   set -eu ;;
 esac
