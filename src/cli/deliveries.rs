@@ -4,9 +4,10 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, DeliveryFrom, On, Procedure, Work};
 use crate::nodes::Text;
-use crate::plan::{self, NodePlan, PlannedWork, RUN_NAMES};
+use crate::plan::{NodePlan, PlannedWork, RUN_NAMES};
 use crate::source::Problem;
 use crate::template::{self, Template, Values};
 
@@ -119,12 +120,9 @@ fn names_any(written: &Delivery, values: &Values, open: &[&str]) -> bool {
     let (DeliveryFrom::File(path) | DeliveryFrom::Tree(path)) = &written.from else {
         return false;
     };
-    let mut any = false;
-    plan::fill(path, |name, _| {
-        any |= open.contains(&name) || !values.names().any(|known| known == name);
-        None
-    });
-    any
+    let path = Interpolated::read(path);
+    path.names()
+        .any(|name| open.contains(&name) || !values.names().any(|known| known == name))
 }
 
 fn missing(root: &Path, path: &str, is_tree: bool, file: &Delivery) -> Option<Problem> {

@@ -7,6 +7,7 @@ use crate::engine::reach::{Reach, ReachError};
 use crate::engine::scope::Scope;
 use crate::engine::secrets::Secrets;
 use crate::event::Evidence;
+use crate::interpolation::Interpolated;
 use crate::manual::expect::decide;
 use crate::manual::{Expect, ExpectKind};
 use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
@@ -160,7 +161,7 @@ fn of_script(
     exit: &[i32],
     expect: Option<&Expect>,
     text: &str,
-    filled: &dyn Fn(&Expect) -> String,
+    filled: &dyn Fn(&Expect) -> Interpolated,
 ) -> Outcome {
     if let Some(why) = cut_short(done, limit) {
         return Outcome::Unknown(why);
@@ -185,7 +186,7 @@ fn of_transcript(
     limit: Duration,
     script: &Script,
     mark: &str,
-    filled: &dyn Fn(&Expect) -> String,
+    filled: &dyn Fn(&Expect) -> Interpolated,
 ) -> Outcome {
     if let Some(why) = cut_short(done, limit) {
         return Outcome::Unknown(why);
@@ -241,7 +242,12 @@ pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &st
 
 /// The evidence of an output that is not the expected one; nothing where it is.
 #[must_use]
-pub fn wrong_output(expect: &Expect, expected: &str, out: &[u8], text: &str) -> Option<Evidence> {
+pub fn wrong_output(
+    expect: &Expect,
+    expected: &Interpolated,
+    out: &[u8],
+    text: &str,
+) -> Option<Evidence> {
     let mismatch = decide(expected, expect.kind, out).err()?;
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
     Some(Evidence {
@@ -257,7 +263,7 @@ pub fn wrong_output(expect: &Expect, expected: &str, out: &[u8], text: &str) -> 
 #[must_use]
 pub fn wrong_display(
     expect: &Expect,
-    expected: &str,
+    expected: &Interpolated,
     out: &[u8],
     err: &[u8],
     text: &str,
@@ -328,7 +334,7 @@ mod tests {
             ("err", false),
             ("out\nerr\nout", false),
         ] {
-            let wrong = wrong_display(&expect, shown, b"out\n", b"err\n", "");
+            let wrong = wrong_display(&expect, &Interpolated::read(shown), b"out\n", b"err\n", "");
             assert_eq!(wrong.is_none(), holds, "{shown}");
         }
     }

@@ -1,12 +1,12 @@
 //! The values of one node during a run: what the plan left open is known here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use crate::engine::secrets::{SecretError, Secrets};
+use crate::interpolation::Interpolated;
 use crate::manual::On;
 use crate::nodes::{Node, Text};
-use crate::plan::{Binding, Bound, fill};
+use crate::plan::{Binding, Bound};
 use crate::session::{MASK, ValueError, Values};
 
 /// Values that only a run knows, over the node's own.
@@ -115,8 +115,8 @@ impl Scope {
     /// An expected text with its values put in. A secret stays a reference: no expectation
     /// may hold one.
     #[must_use]
-    pub fn filled(&self, node: &Node, text: &str) -> String {
-        fill(text, |name: &str, _: Range<usize>| {
+    pub fn filled(&self, node: &Node, text: &str) -> Interpolated {
+        Interpolated::read(text).fill(|name| {
             self.get(name)
                 .map(str::to_owned)
                 .or_else(|| match node.text(name) {

@@ -1,5 +1,6 @@
 //! Decides whether an output is what a page expects. Pure; the engine calls it with the
-//! values put in, and shows the evidence.
+//! values put in, and shows the evidence. A value is text: `...`, `[..]`, an expression and
+//! JSON count where the author wrote them.
 //!
 //! Lines are compared without trailing white space; blank lines at the end do not count.
 //! Time is linear in the output, whatever is elided.
@@ -9,6 +10,7 @@ mod lines;
 
 use std::fmt;
 
+use crate::interpolation::Interpolated;
 use crate::manual::ExpectKind;
 
 /// Why an output is not what was expected: the first difference.
@@ -23,7 +25,7 @@ pub struct Mismatch {
 }
 
 /// Compares an output with an expectation in which values are already put in.
-pub fn decide(expected: &str, kind: ExpectKind, found: &[u8]) -> Result<(), Mismatch> {
+pub fn decide(expected: &Interpolated, kind: ExpectKind, found: &[u8]) -> Result<(), Mismatch> {
     match kind {
         ExpectKind::Text => lines::decide(expected, false, found),
         ExpectKind::Regex => lines::decide(expected, true, found),
@@ -82,23 +84,23 @@ fn shortened(text: &str) -> String {
 }
 
 /// A literal text with gaps: `[..]` stands for anything.
-struct Glob<'a> {
-    parts: Vec<&'a str>,
+struct Glob {
+    parts: Vec<String>,
 }
 
-impl<'a> Glob<'a> {
-    fn new(pattern: &'a str) -> Glob<'a> {
+impl Glob {
+    fn new(pattern: &Interpolated) -> Glob {
         Glob {
-            parts: pattern.split("[..]").collect(),
+            parts: pattern.split("[..]"),
         }
     }
 
     /// The leftmost match of each part is as good as any other, so one pass is enough.
     fn matches(&self, text: &str) -> bool {
         let [first, middle @ .., last] = self.parts.as_slice() else {
-            return self.parts.first().is_some_and(|all| *all == text);
+            return self.parts.first().is_some_and(|all| all == text);
         };
-        let Some(mut rest) = text.strip_prefix(first) else {
+        let Some(mut rest) = text.strip_prefix(first.as_str()) else {
             return false;
         };
         for part in middle {
@@ -107,7 +109,7 @@ impl<'a> Glob<'a> {
                 None => return false,
             }
         }
-        rest.ends_with(last)
+        rest.ends_with(last.as_str())
     }
 }
 

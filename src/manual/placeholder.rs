@@ -10,6 +10,7 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use indexmap::IndexMap;
 use regex::Regex;
 
+use crate::interpolation::{Interpolated, Part};
 use crate::manual::Spanned;
 use crate::manual::shell::{Context, Scan, scan};
 use crate::source::{Passage, Problem};
@@ -22,13 +23,8 @@ pub(crate) struct Placeholders {
 
 struct Placeholder {
     written: Spanned<String>,
-    value: Vec<Part>,
+    value: Interpolated,
     used: Cell<bool>,
-}
-
-enum Part {
-    Text(String),
-    Name(String),
 }
 
 impl Placeholders {
@@ -51,7 +47,7 @@ impl Placeholders {
                     value: written.clone(),
                     span: value.span.clone(),
                 },
-                value: parts(&value.value),
+                value: Interpolated::read(&value.value),
                 used: Cell::new(false),
             })
             .collect();
@@ -219,33 +215,14 @@ impl Placeholder {
 
     fn join(&self, text: impl Fn(&str) -> String, name: impl Fn(&str) -> String) -> String {
         self.value
+            .parts()
             .iter()
             .map(|part| match part {
-                Part::Text(literal) => text(literal),
+                Part::Written(literal) | Part::Value(literal) => text(literal),
                 Part::Name(variable) => name(variable),
             })
             .collect()
     }
-}
-
-/// `v${version}` is a text and a name; `$${` is a literal `${`.
-fn parts(value: &str) -> Vec<Part> {
-    static NAME: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r"\$(\$\{)|\$\{([a-z][a-z0-9_]*)\}").expect("a constant pattern")
-    });
-    let mut parts = Vec::new();
-    let mut done = 0;
-    for found in NAME.captures_iter(value) {
-        let Some(whole) = found.get(0) else { continue };
-        parts.push(Part::Text(value[done..whole.start()].to_owned()));
-        parts.push(match found.get(2) {
-            Some(name) => Part::Name(name.as_str().to_owned()),
-            None => Part::Text("${".to_owned()),
-        });
-        done = whole.end();
-    }
-    parts.push(Part::Text(value[done..].to_owned()));
-    parts
 }
 
 fn masked<'t>(text: &'t str, found: &[(usize, Range<usize>)]) -> Cow<'t, str> {

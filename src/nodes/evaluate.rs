@@ -6,7 +6,8 @@ use indexmap::IndexMap;
 
 use super::expand::{Expanded, Expander};
 use super::layers::{self, Content, Item, Tree};
-use super::{Evaluated, Layer, Node, Nodes, Origin, Text, is_variable_name, reserved, secret};
+use super::{Evaluated, Layer, Node, Nodes, Origin, Text, reserved, secret};
+use crate::interpolation::is_variable_name;
 use crate::source::{Problem, Source, Span};
 use crate::template;
 use crate::yaml::{Entry, Map, Value, Yaml, plain_text};

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 
 use super::layers::{Content, Item, Tree};
-use super::substitute::{Piece, Wrong, pieces};
 use super::{Layer, MAX_HINTS, reserved, secret};
+use crate::interpolation::{Piece, Wrong, pieces};
 use crate::source::{Problem, Span};
 use crate::yaml::{Entry, Value, Yaml};
 

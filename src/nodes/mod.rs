@@ -16,7 +16,6 @@ mod resolve;
 pub mod secret;
 mod select;
 pub mod show;
-pub mod substitute;
 
 use std::path::PathBuf;
 
@@ -28,10 +27,8 @@ use crate::yaml::{Map, Yaml};
 pub use evaluate::Params;
 pub use load::load;
 pub use parse::parse;
-pub use reserved::is_variable_name;
 pub use resolve::{Resolved, SecretError, resolve};
 pub use secret::SecretText;
-pub use substitute::{Piece, pieces};
 
 /// Names that are compared with all others to say which was meant: beyond this many
 /// mistakes a file is no honest one, and comparing would take minutes.

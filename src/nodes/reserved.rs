@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use indexmap::IndexMap;
 
 use super::{Confirm, Evaluated, Node, Ssh, Transport};
+use crate::interpolation::is_variable_name;
 use crate::source::{Problem, is_hidden};
 use crate::yaml::{Entry, Value, Yaml};
 
@@ -26,15 +27,6 @@ const TYPED: [&str; 10] = [
 ];
 
 const TRANSPORTS: [&str; 3] = ["ssh", "local", "exec"];
-
-/// Whether a script can know a value by this name: `[a-z][a-z0-9_]*`.
-#[must_use]
-pub fn is_variable_name(name: &str) -> bool {
-    name.starts_with(|c: char| c.is_ascii_lowercase())
-        && name
-            .bytes()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-}
 
 /// What is wrong with a value's name, or with a value that can be judged without a node.
 pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {

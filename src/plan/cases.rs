@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::manual::{Check, Eventually, Group, Manual};
 use crate::nodes::{Node, Nodes, Text};
-use crate::plan::script::{Known, Scope, no_references};
-use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip, fill};
+use crate::plan::script::{Known, Scope};
+use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip};
 use crate::source::{Problem, Span};
 use crate::vocabulary::{Assertion, Batch, Vocabulary};
 
@@ -139,15 +139,12 @@ pub(super) fn of_group(
         .map(|mut assertion| {
             let span = assertion.resource.span.clone();
             let before = problems.len();
-            assertion.map_arguments(&mut |text| {
-                no_references(text, &span, problems);
-                in_typed(text, true, &scope, &span, problems)
-            });
+            assertion.fill_arguments(&mut |name| in_typed(name, true, &scope, &span, problems));
             if let (Some(why), true) = (assertion.ill_formed(), problems.len() == before) {
                 let message = format!("{why}, on node `{}`", node.name);
                 problems.push(Problem::error("wrong-form", span.clone(), message));
             }
-            assertion.map_expected(&mut |text| in_typed(text, false, &scope, &span, problems));
+            assertion.fill_expected(&mut |name| in_typed(name, false, &scope, &span, problems));
             let mut bindings = Vec::new();
             for command in assertion.commands() {
                 scope.bindings(&command, &span, &mut bindings, problems);
@@ -181,16 +178,16 @@ pub(super) fn of_group(
     typed.into_iter().chain(scripts).collect()
 }
 
-/// A text of a typed check with its values. Where secrets may stand, they stay references,
-/// which the script is given as variables.
+/// The value of a name in a typed check. Where secrets may stand, they stay names, which the
+/// script is given as variables.
 fn in_typed(
-    text: &str,
+    name: &str,
     secrets: bool,
     scope: &Scope<'_>,
     place: &Span,
     problems: &mut Vec<Problem>,
-) -> String {
-    fill(text, |name, _| match scope.look_up(name) {
+) -> Option<String> {
+    match scope.look_up(name) {
         Known::Bound(Bound::Text(Text::Plain(value))) => Some(value),
         Known::Bound(Bound::Text(Text::Secret(_))) if secrets => None,
         Known::Bound(_) | Known::Assigned => {
@@ -208,7 +205,7 @@ fn in_typed(
             problems.push(problem.note(place.clone(), "used here"));
             Some(String::new())
         }
-    })
+    }
 }
 
 pub(super) fn of_script(

@@ -22,7 +22,6 @@ use crate::vocabulary::Assertion;
 pub use cases::{case_name, cases, probe};
 pub use lint::{joined, lint};
 pub use procedure::{Request, plan};
-pub use script::fill;
 pub use transcript::{Ran, ran, transcript};
 
 /// Time limit of a step where neither it nor its procedure says one.

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use crate::interpolation::{Interpolated, Piece, pieces, wrong_references};
 use crate::manual::{self, On, Variables, is_shell, variables};
-use crate::nodes::{Node, Piece, Text, pieces};
+use crate::nodes::{Node, Text};
 use crate::plan::{Binding, Bound, PlannedCommand, RUN_NAMES, Script};
 use crate::source::{Passage, Problem, Span};
 
@@ -139,21 +140,22 @@ impl<'a> Scope<'a> {
 
     /// Checks that every `${name}` of a text is known; the text is filled in when it is used.
     pub fn names_of(&self, text: &Passage, problems: &mut Vec<Problem>) {
-        let _ = fill(&text.text, |name, at| {
-            let span = || text.span(at.clone());
+        for piece in pieces(&text.text) {
+            let Piece::Name(name, at) = piece else {
+                continue;
+            };
             match self.look_up(name) {
                 Known::Bound(_) | Known::Assigned => {}
-                Known::Undefined => problems.push(self.undefined(name, &span())),
-                Known::Wrong(problem) => problems.push(problem.note(span(), "used here")),
+                Known::Undefined => problems.push(self.undefined(name, &text.span(at))),
+                Known::Wrong(problem) => problems.push(problem.note(text.span(at), "used here")),
             }
-            Some(String::new())
-        });
+        }
     }
 
     /// A text in which everything must be known before the run: a file's name.
     pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
         no_references(text, span, problems);
-        fill(text, |name, _| match self.look_up(name) {
+        let filled = Interpolated::read(text).fill(|name| match self.look_up(name) {
             Known::Bound(Bound::Text(crate::nodes::Text::Plain(value))) => Some(value),
             Known::Bound(_) | Known::Assigned => {
                 let message =
@@ -169,7 +171,8 @@ impl<'a> Scope<'a> {
                 problems.push(problem.note(span.clone(), "used here"));
                 Some(String::new())
             }
-        })
+        });
+        filled.to_string()
     }
 
     pub fn undefined(&self, name: &str, span: &Span) -> Problem {
@@ -188,59 +191,9 @@ impl<'a> Scope<'a> {
 }
 
 /// `${` that is no reference, in a text where nobody means it as it stands.
-pub(super) fn no_references(text: &str, span: &Span, problems: &mut Vec<Problem>) {
-    for piece in pieces(text) {
-        if let Piece::Wrong(wrong, _) = piece {
-            let problem = Problem::error("not-a-reference", span.clone(), wrong.message());
-            problems.push(problem.hint(wrong.hint()));
-        }
-    }
-}
-
-/// Puts values for each `${name}`; `$${` is a literal `${`. Where the value is unknown the
-/// reference stays.
-pub fn fill(
-    text: &str,
-    mut value: impl FnMut(&str, std::ops::Range<usize>) -> Option<String>,
-) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut from = 0;
-    while let Some(found) = text[from..].find("${") {
-        let at = from + found;
-        if text[..at].ends_with('$') && at > from {
-            filled.push_str(&text[from..at - 1]);
-            filled.push_str("${");
-            from = at + 2;
-            continue;
-        }
-        let name = text[at + 2..].split('}').next().unwrap_or_default();
-        let end = at + 2 + name.len() + 1;
-        let is_name = end <= text.len() && crate::nodes::is_variable_name(name);
-        filled.push_str(&text[from..at]);
-        if let Some(value) = is_name.then(|| value(name, at..end)).flatten() {
-            filled.push_str(&value);
-            from = end;
-        } else {
-            filled.push_str("${");
-            from = at + 2;
-        }
-    }
-    filled.push_str(&text[from..]);
-    filled
-}
-
-#[cfg(test)]
-mod tests {
-    use super::fill;
-
-    #[test]
-    fn references_are_filled_once_and_literals_stay() {
-        let value = |name: &str, _| (name == "a").then(|| "${b}".to_owned());
-        assert_eq!(
-            fill("x ${a} ${b} $${a} ${A} ${a", value),
-            "x ${b} ${b} ${a} ${A} ${a"
-        );
-        assert_eq!(fill("$${", value), "${");
-        assert_eq!(fill("", value), "");
+fn no_references(text: &str, span: &Span, problems: &mut Vec<Problem>) {
+    for wrong in wrong_references(text) {
+        let problem = Problem::error("not-a-reference", span.clone(), wrong.message());
+        problems.push(problem.hint(wrong.hint()));
     }
 }

@@ -3,13 +3,12 @@
 use std::io::{self, Write};
 
 use crate::engine::human;
+use crate::interpolation::Interpolated;
 use crate::manual::{
     DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell, shell_quoted, shell_word,
 };
 use crate::nodes::{SecretRef, Text};
-use crate::plan::{
-    Ask, Binding, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script, fill,
-};
+use crate::plan::{Ask, Binding, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script};
 use crate::report::known::Known;
 
 /// Writes the whole plan.
@@ -198,7 +197,8 @@ impl Place<'_> {
         let Some(expect) = expect else {
             return Ok(());
         };
-        let text = fill(&expect.text.text, |name, _| self.value(name));
+        let text = Interpolated::read(&expect.text.text).fill(|name| self.value(name));
+        let text = text.to_string();
         let what = match expect.kind {
             ExpectKind::Text => "expect",
             ExpectKind::Regex => "expect, as a regular expression",

@@ -1,16 +1,15 @@
 //! One typed assertion: what to tell the probe, and what its facts must be.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::interpolation::Interpolated;
 use crate::manual::{On, Spanned, SudoUser, shell_word};
 use crate::source::{Span, in_one_line};
 use crate::vocabulary::batch::Batch;
-use crate::vocabulary::expected::is_open;
 use crate::vocabulary::facts::{CannotLook, Facts};
 use crate::vocabulary::form;
 use crate::vocabulary::found::Found;
@@ -23,9 +22,9 @@ use crate::vocabulary::patterns;
 #[derive(Clone, Debug)]
 pub struct Assertion {
     pub kind: Spanned<String>,
-    pub resource: Spanned<String>,
+    pub resource: Spanned<Interpolated>,
     pub(super) probe: Arc<Kind>,
-    pub(super) title: Option<String>,
+    pub(super) title: Option<Interpolated>,
     pub(super) waiver: Option<Waiver>,
     pub(super) eventually: Option<(Duration, Duration)>,
     pub(super) timeout: Option<Duration>,
@@ -43,7 +42,7 @@ pub struct Assertion {
 pub(super) struct Told {
     pub name: String,
     pub kind: ArgumentKind,
-    pub text: String,
+    pub text: Interpolated,
 }
 
 #[derive(Clone, Debug)]
@@ -92,8 +91,8 @@ impl Assertion {
     }
 
     #[must_use]
-    pub fn title(&self) -> Option<&str> {
-        self.title.as_deref()
+    pub fn title(&self) -> Option<String> {
+        self.title.as_ref().map(ToString::to_string)
     }
 
     /// Why it is not to be asked, where it is waived.
@@ -131,10 +130,9 @@ impl Assertion {
         self.probe.waits
     }
 
-    /// What the probe is told, by name of the shell variable without `arg_`. May hold
-    /// `${name}` until [`Assertion::map_text`].
+    /// What the probe is told, by name of the shell variable without `arg_`.
     #[must_use]
-    pub fn arguments(&self) -> Vec<(String, String)> {
+    pub fn arguments(&self) -> Vec<(String, Interpolated)> {
         self.arguments
             .iter()
             .map(|told| (told.name.replace('-', "_"), told.text.clone()))
@@ -143,60 +141,46 @@ impl Assertion {
 
     /// Commands of the author: values are given to them as shell variables, and are never
     /// put into their text. The script must be given the variables that they mention; so it
-    /// must those of arguments that still hold a `${name}`, each as a command of its own.
-    pub fn commands(&self) -> impl Iterator<Item = Cow<'_, str>> {
+    /// must those of arguments with a name that has no value yet, each as a command of its own.
+    pub fn commands(&self) -> impl Iterator<Item = String> {
         self.arguments.iter().flat_map(|told| match told.kind {
-            ArgumentKind::Shell => vec![Cow::Borrowed(told.text.as_str())],
-            _ => pieces(&told.text)
-                .filter_map(Result::err)
-                .map(|name| Cow::Owned(format!("\"${{{name}}}\"")))
+            ArgumentKind::Shell => vec![told.text.to_string()],
+            _ => told
+                .text
+                .names()
+                .map(|name| format!("\"${{{name}}}\""))
                 .collect(),
         })
     }
 
-    /// Puts a node's values into every text but the author's commands.
-    pub fn map_text(&mut self, f: &mut dyn FnMut(&str) -> String) {
-        self.map_arguments(f);
-        self.map_expected(f);
-    }
-
-    /// Puts a node's values into what the probe is told, and into the name. A `${name}` that is left stays a
-    /// variable of the script: a secret, which no text may hold.
-    pub fn map_arguments(&mut self, f: &mut dyn FnMut(&str) -> String) {
-        if self.probe.key.kind != ArgumentKind::Shell {
-            self.resource.value = f(&self.resource.value);
-        }
+    /// Puts a node's values into what the probe is told, and into the name. A name that is
+    /// left stays a variable of the script: a secret, which no text may hold.
+    pub fn fill_arguments(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
+        self.resource.value = self.resource.value.fill(&mut *value);
         for told in &mut self.arguments {
-            if told.kind != ArgumentKind::Shell {
-                told.text = f(&told.text);
-            }
+            told.text = told.text.fill(&mut *value);
         }
     }
 
     /// What the probe is told and could never look at, now that values are put in.
     #[must_use]
     pub fn ill_formed(&self) -> Option<String> {
-        let mut told = self
-            .arguments
-            .iter()
-            .filter(|told| !told.text.is_empty() && !is_open(&told.text));
-        told.find_map(|told| form::wrong(told.kind, &told.text))
+        self.arguments.iter().find_map(|told| {
+            let text = told.text.known().filter(|text| !text.is_empty())?;
+            form::wrong(told.kind, &text)
+        })
     }
 
     /// Puts a node's values into what is expected, and into the title.
-    pub fn map_expected(&mut self, f: &mut dyn FnMut(&str) -> String) {
+    pub fn fill_expected(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
         for expectation in &mut self.expected {
-            expectation.matcher.map_text(f);
+            expectation.matcher.fill(value);
         }
         if let Some(given) = &mut self.given {
-            let mut matcher = Matcher::Exactly(given.clone());
-            matcher.map_text(f);
-            if let Matcher::Exactly(mapped) = matcher {
-                *given = mapped;
-            }
+            given.fill(value);
         }
         if let Some(title) = &mut self.title {
-            *title = f(title);
+            *title = title.fill(value);
         }
     }
 
@@ -265,14 +249,30 @@ impl Assertion {
     /// The command with which to look by hand.
     #[must_use]
     pub fn by_hand(&self, facts: &Facts) -> String {
-        let mut text = facts.found_with().unwrap_or_default().to_owned();
-        for told in &self.arguments {
-            if text.contains('{') {
-                text = text
-                    .replace(&format!("{{={}}}", told.name), &told.text)
-                    .replace(&format!("{{{}}}", told.name), &shell_word(&told.text));
-            }
+        let form = facts.found_with().unwrap_or_default();
+        let mut text = String::with_capacity(form.len());
+        let mut rest = form;
+        // In one pass: what was put in is not looked at again.
+        while let Some((before, after)) = rest.split_once('{') {
+            text.push_str(before);
+            let told = self.arguments.iter().find_map(|told| {
+                let (raw, after) = match after.strip_prefix('=') {
+                    Some(after) => (true, after),
+                    None => (false, after),
+                };
+                let after = after.strip_prefix(told.name.as_str())?.strip_prefix('}')?;
+                let value = told.text.to_string();
+                Some((if raw { value } else { shell_word(&value) }, after))
+            });
+            rest = if let Some((value, after)) = told {
+                text.push_str(&value);
+                after
+            } else {
+                text.push('{');
+                after
+            };
         }
+        text.push_str(rest);
         text
     }
 
@@ -310,7 +310,7 @@ impl Assertion {
         let expected = match &expectation.matcher {
             Matcher::Patterns(written) => match patterns::missing(written, &found.as_text()) {
                 Ok(missing) => {
-                    let missing = missing.into_iter().map(str::to_owned).collect();
+                    let missing = missing.into_iter().cloned().collect();
                     Matcher::Patterns(missing).to_string()
                 }
                 Err(_) => expectation.matcher.to_string(),
@@ -337,47 +337,15 @@ impl Assertion {
     }
 }
 
-/// The text of an argument in its order: what it says itself, and names of values.
-pub(super) fn pieces(text: &str) -> impl Iterator<Item = Result<&str, &str>> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
-        }
-        let open = reference(rest);
-        let (at, length) = open.unwrap_or((rest.len(), 0));
-        if at > 0 {
-            let (own, after) = rest.split_at(at);
-            rest = after;
-            return Some(Ok(own));
-        }
-        let name = &rest[2..length - 1];
-        rest = &rest[length..];
-        Some(Err(name))
-    })
-}
-
-/// Where the next `${name}` begins, and how long it is.
-fn reference(text: &str) -> Option<(usize, usize)> {
-    let mut from = 0;
-    while let Some(found) = text[from..].find("${") {
-        let at = from + found;
-        let name = text[at + 2..].split('}').next().unwrap_or_default();
-        let closed = text[at + 2 + name.len()..].starts_with('}');
-        if closed && crate::nodes::is_variable_name(name) {
-            return Some((at, name.len() + 3));
-        }
-        from = at + 2;
-    }
-    None
-}
-
 /// Whether the beginning of a text is enough to decide: a line that must be there is.
 fn settled(matcher: &Matcher, result: &Result<bool, String>) -> bool {
     let Matcher::Patterns(written) = matcher else {
         return false;
     };
-    *result == Ok(true) && !written.iter().any(|pattern| pattern.starts_with('!'))
+    *result == Ok(true)
+        && !written
+            .iter()
+            .any(|pattern| pattern.strip_prefix('!').is_some())
 }
 
 /// Long texts end in an ellipsis: evidence is read by people.

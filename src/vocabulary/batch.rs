@@ -4,7 +4,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use crate::vocabulary::assertion::{Assertion, pieces};
+use crate::interpolation::{Interpolated, Part};
+use crate::vocabulary::assertion::Assertion;
 use crate::vocabulary::facts::{CannotLook, Facts};
 use crate::vocabulary::header::{ArgumentKind, Kind};
 
@@ -17,8 +18,7 @@ const GREETING: &[u8] = b"opsbook-facts ";
 pub struct Batch {
     /// A POSIX `sh` script.
     pub text: Arc<str>,
-    /// The shell variables that the script must be given. They may hold `${name}` where the
-    /// assertions do.
+    /// The shell variables that the script must be given.
     pub variables: Vec<(String, String)>,
     count: usize,
 }
@@ -109,7 +109,8 @@ fn ahead(assertions: &[&Assertion]) -> String {
     let paths = assertions.iter().enumerate().filter(|(_, assertion)| {
         let told = assertion.arguments();
         let path = told.iter().find(|(name, _)| *name == "path");
-        let path = path.is_some_and(|(_, path)| path.starts_with('/') && path.bytes().all(plain));
+        let path = path.and_then(|(_, path)| path.known());
+        let path = path.is_some_and(|path| path.starts_with('/') && path.bytes().all(plain));
         path && assertion.probe().name == "file"
             && assertion.wants().any(|fact| STAT.contains(&fact))
     });
@@ -143,7 +144,8 @@ fn call(
         let name = argument.name.replace('-', "_");
         match told.iter().find(|(told, _)| *told == name) {
             Some((_, value)) if argument.kind == ArgumentKind::Shell => {
-                variable(text, variables, &format!("a{index}_{name}"), &name, value);
+                let own = format!("a{index}_{name}");
+                variable(text, variables, &own, &name, value.to_string());
             }
             Some((_, value)) => tell(text, variables, index, &name, value),
             None => {
@@ -161,20 +163,20 @@ fn tell(
     variables: &mut Vec<(String, String)>,
     index: usize,
     name: &str,
-    value: &str,
+    value: &Interpolated,
 ) {
     let own = format!("a{index}_{name}");
-    if !pieces(value).any(|piece| piece.is_err()) {
+    if let Some(value) = value.known() {
         return variable(text, variables, &own, name, value);
     }
     let _ = write!(text, " arg_{name}=");
-    for (number, piece) in pieces(value).enumerate() {
-        match piece {
-            Ok(own_text) => {
+    for (number, part) in value.parts().iter().enumerate() {
+        match part {
+            Part::Written(known) | Part::Value(known) => {
                 let _ = write!(text, "${{{own}_{number}}}");
-                variables.push((format!("{own}_{number}"), own_text.to_owned()));
+                variables.push((format!("{own}_{number}"), known.clone()));
             }
-            Err(name) => {
+            Part::Name(name) => {
                 let _ = write!(text, "${{{name}}}");
             }
         }
@@ -186,10 +188,10 @@ fn variable(
     variables: &mut Vec<(String, String)>,
     own: &str,
     name: &str,
-    value: &str,
+    value: String,
 ) {
     let _ = write!(text, " arg_{name}=${own}");
-    variables.push((own.to_owned(), value.to_owned()));
+    variables.push((own.to_owned(), value));
 }
 
 fn function(kind: &Kind) -> String {

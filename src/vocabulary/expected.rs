@@ -2,6 +2,7 @@
 
 use indexmap::IndexMap;
 
+use crate::interpolation::Interpolated;
 use crate::source::{Problem, Span};
 use crate::vocabulary::found::{Found, parse_number};
 use crate::vocabulary::header::FactKind;
@@ -53,7 +54,7 @@ pub fn expected(name: &str, kind: FactKind, yaml: &Yaml) -> Result<Matcher, Vec<
 pub fn stated(kind: FactKind, text: &str) -> Matcher {
     match (kind, text) {
         (FactKind::Bool, _) => Matcher::Equal(Found::Bool(text == "true")),
-        (FactKind::Mode, _) => Matcher::Mode(text.to_owned()),
+        (FactKind::Mode, _) => Matcher::Mode(Interpolated::literal(text)),
         (FactKind::List | FactKind::Sorted | FactKind::Addresses, "[]") => Matcher::Length(0),
         (FactKind::Int, _) => match parse_number(text) {
             Some(number) => Matcher::Equal(Found::Number(number)),
@@ -70,7 +71,7 @@ pub fn literal(yaml: &Yaml) -> Found {
         Value::Null => Found::Absent,
         Value::Bool(value) => Found::Bool(*value),
         Value::Int(..) | Value::Float(..) => Found::Number(number(yaml).unwrap_or(f64::NAN)),
-        Value::Str(text) => Found::Text(text.clone()),
+        Value::Str(text) => Found::written(text),
         Value::Seq(items) => Found::List(items.iter().map(literal).collect()),
         Value::Map(map) => Found::Map(
             map.iter()
@@ -80,7 +81,7 @@ pub fn literal(yaml: &Yaml) -> Found {
     }
 }
 
-/// Whether a value is put in later, so that what it will be is not known yet.
+/// Whether a raw text has a reference in it, so that what it will be is not known yet.
 #[must_use]
 pub fn is_open(text: &str) -> bool {
     text.contains("${")
@@ -174,14 +175,14 @@ impl Reader<'_> {
             "contain-substring" => Matcher::Substring(self.text(name, yaml)?),
             "match-regexp" => {
                 let text = self.text(name, yaml)?;
-                if !is_open(&text) {
+                if !text.is_open() {
                     self.check(yaml, regexp(&text).map(|_| ()))?;
                 }
                 Matcher::Regexp(text)
             }
             "semver-constraint" => {
                 let text = self.text(name, yaml)?;
-                if !is_open(&text) {
+                if let Some(text) = text.known() {
                     self.check(yaml, versions::check(&text))?;
                 }
                 Matcher::Semver(text)
@@ -286,7 +287,7 @@ impl Reader<'_> {
         let mut texts = Vec::new();
         for item in items {
             let text = self.text("a pattern", item)?;
-            if !is_open(&text) {
+            if !text.is_open() {
                 self.check(item, patterns::check(&text))?;
             }
             texts.push(text);
@@ -297,7 +298,7 @@ impl Reader<'_> {
     fn octal(&mut self, yaml: &Yaml) -> Option<Matcher> {
         let text = yaml.text().unwrap_or_default();
         if is_open(text) || octal(text).is_some() {
-            return Some(Matcher::Mode(text.to_owned()));
+            return Some(Matcher::Mode(Interpolated::read(text)));
         }
         self.wrong(
             &yaml.span,
@@ -305,24 +306,27 @@ impl Reader<'_> {
         )
     }
 
-    fn number(&mut self, name: &str, yaml: &Yaml) -> Option<String> {
+    fn number(&mut self, name: &str, yaml: &Yaml) -> Option<Interpolated> {
         match yaml.text() {
-            Some(text) if is_open(text) => Some(text.to_owned()),
+            Some(text) if is_open(text) => Some(Interpolated::read(text)),
             Some(_) => match number(yaml) {
-                Some(number) => Some(super::matchers::literal_number(number)),
+                Some(number) => {
+                    let number = super::matchers::literal_number(number);
+                    Some(Interpolated::literal(&number))
+                }
                 None => self.wrong(&yaml.span, &format!("`{name}` takes a number")),
             },
             None => self.wrong(&yaml.span, &format!("`{name}` takes a number")),
         }
     }
 
-    fn text(&mut self, name: &str, yaml: &Yaml) -> Option<String> {
+    fn text(&mut self, name: &str, yaml: &Yaml) -> Option<Interpolated> {
         match (yaml.text(), &yaml.value) {
             (None, _) | (_, Value::Null) => self.wrong(
                 &yaml.span,
                 &format!("{} is text; found {}", quoted(name), yaml.kind()),
             ),
-            (Some(text), _) => Some(text.to_owned()),
+            (Some(text), _) => Some(Interpolated::read(text)),
         }
     }
 

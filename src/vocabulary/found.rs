@@ -4,6 +4,8 @@ use std::fmt;
 
 use indexmap::IndexMap;
 
+use crate::interpolation::Interpolated;
+
 /// A value that was found on a node.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Found {
@@ -12,11 +14,36 @@ pub enum Found {
     Bool(bool),
     Number(f64),
     Text(String),
+    /// Expected, and not found: a text with names that have no value yet.
+    Open(Interpolated),
     List(Vec<Found>),
     Map(IndexMap<String, Found>),
 }
 
 impl Found {
+    /// A text of the author.
+    #[must_use]
+    pub fn written(text: &str) -> Found {
+        let read = Interpolated::read(text);
+        match read.known() {
+            Some(text) => Found::Text(text),
+            None => Found::Open(read),
+        }
+    }
+
+    /// Puts values in for the names of every text.
+    pub fn fill(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
+        match self {
+            Found::Open(text) => {
+                let filled = text.fill(value);
+                *self = filled.known().map_or(Found::Open(filled), Found::Text);
+            }
+            Found::List(items) => items.iter_mut().for_each(|item| item.fill(value)),
+            Found::Map(map) => map.values_mut().for_each(|item| item.fill(value)),
+            Found::Absent | Found::Bool(_) | Found::Number(_) | Found::Text(_) => {}
+        }
+    }
+
     /// As text: items of a list one a line.
     #[must_use]
     pub fn as_text(&self) -> String {
@@ -25,6 +52,7 @@ impl Found {
             Found::Bool(value) => value.to_string(),
             Found::Number(value) => number_text(*value),
             Found::Text(text) => text.clone(),
+            Found::Open(text) => text.to_string(),
             Found::List(items) => items
                 .iter()
                 .map(Found::as_text)
@@ -40,7 +68,7 @@ impl Found {
         match self {
             Found::Number(value) => Some(*value),
             Found::Text(_) | Found::List(_) => parse_number(&self.as_text()),
-            Found::Absent | Found::Bool(_) | Found::Map(_) => None,
+            Found::Absent | Found::Bool(_) | Found::Open(_) | Found::Map(_) => None,
         }
     }
 
@@ -66,7 +94,7 @@ impl Found {
             Found::List(items) => Some(items.len()),
             Found::Map(map) => Some(map.len()),
             Found::Text(text) => Some(text.len()),
-            Found::Absent | Found::Bool(_) | Found::Number(_) => None,
+            Found::Absent | Found::Bool(_) | Found::Number(_) | Found::Open(_) => None,
         }
     }
 
@@ -98,6 +126,7 @@ impl fmt::Display for Found {
             Found::Bool(value) => write!(f, "{value}"),
             Found::Number(value) => f.write_str(&number_text(*value)),
             Found::Text(text) => write!(f, "{text:?}"),
+            Found::Open(text) => write!(f, "{:?}", text.to_string()),
             Found::List(items) => {
                 f.write_str("[")?;
                 for (index, item) in items.iter().enumerate() {

@@ -5,10 +5,12 @@ use std::fmt;
 
 use regex::Regex;
 
+use crate::interpolation::Interpolated;
 use crate::vocabulary::found::{Found, number_text, parse_number};
 use crate::vocabulary::{go_regexp, json_path, patterns, versions};
 
-/// One expectation. Texts may hold `${name}` until a node's values are put in.
+/// One expectation. A value that is put in for a name is text: it is no pattern, and no part
+/// of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Matcher {
     /// Equal after the found value has been converted to the expected one's type.
@@ -16,25 +18,25 @@ pub enum Matcher {
     /// Equal without any conversion: `equal`.
     Exactly(Found),
     /// Permissions, compared as octal numbers.
-    Mode(String),
+    Mode(Interpolated),
     /// Patterns for the lines of a text.
-    Patterns(Vec<String>),
+    Patterns(Vec<Interpolated>),
     /// Each has an element of its own: `contain-elements`, and any list.
     Elements(Vec<Matcher>),
     Element(Box<Matcher>),
     /// Each has an element of its own, and none is left: `consist-of`.
     ConsistOf(Vec<Matcher>),
-    Prefix(String),
-    Suffix(String),
-    Substring(String),
-    Regexp(String),
+    Prefix(Interpolated),
+    Suffix(Interpolated),
+    Substring(Interpolated),
+    Regexp(Interpolated),
     Length(usize),
     Key(Box<Matcher>),
     /// `have-key-with-value`.
     Entries(Vec<(String, Matcher)>),
-    /// The number as text, because it may hold `${name}`.
-    Compare(Comparison, String),
-    Semver(String),
+    /// The number as text, because it may have a name in it.
+    Compare(Comparison, Interpolated),
+    Semver(Interpolated),
     /// JSON in the text, by path.
     Json(Vec<(String, Matcher)>),
     Not(Box<Matcher>),
@@ -60,7 +62,7 @@ impl Matcher {
         match self {
             Matcher::Equal(expected) => equal(expected, found),
             Matcher::Exactly(expected) => Ok(expected == found),
-            Matcher::Mode(expected) => Ok(same_mode(expected, &found.as_text())),
+            Matcher::Mode(expected) => Ok(same_mode(&expected.to_string(), &found.as_text())),
             Matcher::Patterns(patterns) => {
                 patterns::missing(patterns, &found.as_text()).map(|missing| missing.is_empty())
             }
@@ -72,9 +74,9 @@ impl Matcher {
                 let items = found.as_list();
                 Ok(items.len() == matchers.len() && pairs(matchers, &items)? == items.len())
             }
-            Matcher::Prefix(text) => Ok(found.as_text().starts_with(text)),
-            Matcher::Suffix(text) => Ok(found.as_text().ends_with(text)),
-            Matcher::Substring(text) => Ok(found.as_text().contains(text)),
+            Matcher::Prefix(text) => Ok(found.as_text().starts_with(&text.to_string())),
+            Matcher::Suffix(text) => Ok(found.as_text().ends_with(&text.to_string())),
+            Matcher::Substring(text) => Ok(found.as_text().contains(&text.to_string())),
             Matcher::Regexp(text) => Ok(regexp(text)?.is_match(&found.as_text())),
             Matcher::Length(length) => found
                 .length()
@@ -90,8 +92,10 @@ impl Matcher {
                     None => Ok(false),
                 })
             }
-            Matcher::Compare(comparison, number) => compare(*comparison, number, found),
-            Matcher::Semver(constraint) => versions::satisfies(constraint, found),
+            Matcher::Compare(comparison, number) => {
+                compare(*comparison, &number.to_string(), found)
+            }
+            Matcher::Semver(constraint) => versions::satisfies(&constraint.to_string(), found),
             Matcher::Json(paths) => {
                 let json: serde_json::Value = serde_json::from_str(&found.as_text())
                     .map_err(|error| format!("it is not JSON: {error}"))?;
@@ -107,32 +111,36 @@ impl Matcher {
         }
     }
 
-    /// Changes every text in it: a node's values are put in.
-    pub fn map_text(&mut self, f: &mut dyn FnMut(&str) -> String) {
+    /// Puts values in for the names of every text.
+    pub fn fill(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
         match self {
-            Matcher::Equal(found) | Matcher::Exactly(found) => map_found(found, f),
+            Matcher::Equal(found) | Matcher::Exactly(found) => found.fill(value),
             Matcher::Mode(text)
             | Matcher::Prefix(text)
             | Matcher::Suffix(text)
             | Matcher::Substring(text)
             | Matcher::Regexp(text)
             | Matcher::Compare(_, text)
-            | Matcher::Semver(text) => *text = f(text),
-            Matcher::Patterns(patterns) => patterns.iter_mut().for_each(|text| *text = f(text)),
+            | Matcher::Semver(text) => *text = text.fill(value),
+            Matcher::Patterns(patterns) => {
+                for text in patterns {
+                    *text = text.fill(&mut *value);
+                }
+            }
             Matcher::Elements(matchers)
             | Matcher::ConsistOf(matchers)
             | Matcher::And(matchers)
             | Matcher::Or(matchers) => {
                 for matcher in matchers {
-                    matcher.map_text(f);
+                    matcher.fill(value);
                 }
             }
             Matcher::Element(matcher) | Matcher::Key(matcher) | Matcher::Not(matcher) => {
-                matcher.map_text(f);
+                matcher.fill(value);
             }
             Matcher::Entries(entries) | Matcher::Json(entries) => {
                 for (_, matcher) in entries {
-                    matcher.map_text(f);
+                    matcher.fill(value);
                 }
             }
             Matcher::Length(_) => {}
@@ -146,16 +154,18 @@ impl fmt::Display for Matcher {
         match self {
             Matcher::Equal(found) => write!(f, "{found}"),
             Matcher::Exactly(found) => write!(f, "exactly {found}"),
-            Matcher::Mode(text) => write!(f, "{text:?}"),
-            Matcher::Patterns(patterns) => {
-                list(f, "lines with", patterns.iter().map(|p| format!("{p:?}")))
-            }
+            Matcher::Mode(text) => write!(f, "{:?}", text.to_string()),
+            Matcher::Patterns(patterns) => list(
+                f,
+                "lines with",
+                patterns.iter().map(|p| format!("{:?}", p.to_string())),
+            ),
             Matcher::Elements(matchers) => list(f, "containing", matchers),
             Matcher::Element(matcher) => write!(f, "containing {matcher}"),
             Matcher::ConsistOf(matchers) => list(f, "consisting of", matchers),
-            Matcher::Prefix(text) => write!(f, "beginning with {text:?}"),
-            Matcher::Suffix(text) => write!(f, "ending with {text:?}"),
-            Matcher::Substring(text) => write!(f, "with {text:?} in it"),
+            Matcher::Prefix(text) => write!(f, "beginning with {:?}", text.to_string()),
+            Matcher::Suffix(text) => write!(f, "ending with {:?}", text.to_string()),
+            Matcher::Substring(text) => write!(f, "with {:?} in it", text.to_string()),
             Matcher::Regexp(text) => write!(f, "matching /{text}/"),
             Matcher::Length(length) => write!(f, "of length {length}"),
             Matcher::Key(matcher) => write!(f, "with a key {matcher}"),
@@ -188,8 +198,8 @@ impl Comparison {
 }
 
 /// As Go reads it, and so goss.
-pub fn regexp(text: &str) -> Result<Regex, String> {
-    Regex::new(&go_regexp::translated(text)).map_err(|error| {
+pub fn regexp(text: &Interpolated) -> Result<Regex, String> {
+    text.regex(go_regexp::translated).map_err(|error| {
         let message = error.to_string();
         let last = message.lines().last().unwrap_or_default();
         format!(
@@ -326,15 +336,6 @@ fn place(
         }
     }
     false
-}
-
-fn map_found(found: &mut Found, f: &mut dyn FnMut(&str) -> String) {
-    match found {
-        Found::Text(text) => *text = f(text),
-        Found::List(items) => items.iter_mut().for_each(|item| map_found(item, f)),
-        Found::Map(map) => map.values_mut().for_each(|value| map_found(value, f)),
-        Found::Absent | Found::Bool(_) | Found::Number(_) => {}
-    }
 }
 
 fn list(

@@ -1,7 +1,9 @@
-//! goss's patterns for the lines of a text: `foo`, `!foo`, `/re/`, `!/re/`.
+//! goss's patterns for the lines of a text: `foo`, `!foo`, `/re/`, `!/re/`. Marks count where
+//! the author wrote them: a value that begins with `!` or `/` is text.
 
 use regex::Regex;
 
+use crate::interpolation::Interpolated;
 use crate::vocabulary::matchers::regexp;
 
 struct Pattern {
@@ -15,18 +17,21 @@ enum Test {
 }
 
 /// The patterns that the text does not satisfy.
-pub fn missing<'a>(patterns: &'a [String], text: &str) -> Result<Vec<&'a str>, String> {
+pub fn missing<'a>(
+    patterns: &'a [Interpolated],
+    text: &str,
+) -> Result<Vec<&'a Interpolated>, String> {
     let mut missing = Vec::new();
     for written in patterns {
         if !parse(written)?.holds(text) {
-            missing.push(written.as_str());
+            missing.push(written);
         }
     }
     Ok(missing)
 }
 
 /// Says what is wrong with a pattern.
-pub fn check(written: &str) -> Result<(), String> {
+pub fn check(written: &Interpolated) -> Result<(), String> {
     parse(written).map(|_| ())
 }
 
@@ -46,25 +51,37 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     text.lines()
 }
 
-fn parse(written: &str) -> Result<Pattern, String> {
+fn parse(written: &Interpolated) -> Result<Pattern, String> {
     let (inverse, core) = match written.strip_prefix('!') {
         Some(core) => (true, core),
-        None => (false, written),
+        None => (false, written.clone()),
     };
-    if core == "/" {
+    if core.known().as_deref() == Some("/") {
         return Err("`/` alone is no pattern; `/[/]/` is one for a `/`".to_owned());
     }
-    let test = match delimited(core) {
-        Some(expression) => Test::Regex(regexp(expression)?),
-        // A backslash before the first character keeps `!` and `/` what they are.
-        None => Test::Contains(written.trim_start_matches(['\\', '/', '!']).to_owned()),
+    let test = match delimited(&core) {
+        Some(expression) => Test::Regex(regexp(&expression)?),
+        None => Test::Contains(unmarked(written)),
     };
     Ok(Pattern { inverse, test })
 }
 
 /// What stands between two `/`. Nothing may follow the second: `/srv/s` is text.
-fn delimited(core: &str) -> Option<&str> {
+fn delimited(core: &Interpolated) -> Option<Interpolated> {
     core.strip_prefix('/')?.strip_suffix('/')
+}
+
+/// The text that is looked for. A backslash before the first character keeps `!` and `/` what
+/// they are.
+fn unmarked(written: &Interpolated) -> String {
+    let mut text = written.clone();
+    while let Some(rest) = ['\\', '/', '!']
+        .iter()
+        .find_map(|mark| text.strip_prefix(*mark))
+    {
+        text = rest;
+    }
+    text.to_string()
 }
 
 #[cfg(test)]
@@ -93,7 +110,7 @@ mod tests {
             ("/one$/", true),
             ("", true),
         ] {
-            let patterns = [pattern.to_owned()];
+            let patterns = [Interpolated::read(pattern)];
             let missing = missing(&patterns, text).unwrap();
             assert_eq!(missing.is_empty(), holds, "{pattern}");
         }
@@ -101,19 +118,37 @@ mod tests {
 
     #[test]
     fn an_empty_text_has_no_line_to_find() {
-        assert!(missing(&["!x".to_owned()], "").unwrap().is_empty());
-        assert_eq!(missing(&["x".to_owned()], "").unwrap(), ["x"]);
-        assert!(missing(&[String::new()], "").unwrap().is_empty());
+        for (pattern, holds) in [("!x", true), ("x", false), ("", true)] {
+            let patterns = [Interpolated::read(pattern)];
+            assert_eq!(missing(&patterns, "").unwrap().is_empty(), holds);
+        }
+    }
+
+    #[test]
+    fn a_value_is_no_pattern() {
+        for (pattern, value, text, holds) in [
+            ("${a}", "!x", "x", false),
+            ("${a}", "/.*/", "x", false),
+            ("/^${a}$/", ".*", "x", false),
+            ("/^${a}$/", "a.b", "a.b", true),
+            ("${a}/bin", "/srv", "/srv/bin", true),
+            ("!${a}", "x", "y", true),
+        ] {
+            let filled = Interpolated::read(pattern).fill(|_| Some(value.to_owned()));
+            let patterns = [filled];
+            let missing = missing(&patterns, text).unwrap();
+            assert_eq!(missing.is_empty(), holds, "{pattern} {value}");
+        }
     }
 
     #[test]
     fn a_broken_expression_says_so() {
         assert_eq!(
-            check("!/").unwrap_err(),
+            check(&Interpolated::read("!/")).unwrap_err(),
             "`/` alone is no pattern; `/[/]/` is one for a `/`"
         );
         assert_eq!(
-            check("/(/").unwrap_err(),
+            check(&Interpolated::read("/(/")).unwrap_err(),
             "`(` is no regular expression: unclosed group"
         );
     }

@@ -218,37 +218,44 @@ fn what_is_not_understood_is_drawn() {
 
 #[test]
 fn values_are_put_in_but_not_into_commands() {
-    let mut put = |text: &str| text.replace("${port}", "80").replace("${name}", "web");
+    let mut put = |name: &str| match name {
+        "port" => Some("80".to_owned()),
+        "name" => Some("web".to_owned()),
+        _ => None,
+    };
     let mut port = one("port: {'tcp:${port}': {ip: ['${name}']}}");
-    port.map_text(&mut put);
+    port.fill_arguments(&mut put);
+    port.fill_expected(&mut put);
     assert_eq!(port.name(), "port/tcp:80");
-    assert_eq!(port.arguments(), [("port".to_owned(), "tcp:80".to_owned())]);
+    let told = port.arguments();
+    assert_eq!(told[0].1.known().as_deref(), Some("tcp:80"));
     let facts = Facts::read(b"N", b"listening true\nip web\n", b"");
     assert_eq!(port.decide(&facts), Decision::Holds);
 
     let mut command = one("command: {'curl ${name}': {stdout: ['${name}']}}");
-    command.map_text(&mut put);
+    command.fill_arguments(&mut put);
+    command.fill_expected(&mut put);
     assert_eq!(command.name(), "command/curl ${name}");
     assert_eq!(command.commands().collect::<Vec<_>>(), ["curl ${name}"]);
 
     let mut number = one("file: {/x: {size: '${port}', mode: {not: '0${port}'}}}");
-    number.map_text(&mut put);
+    number.fill_expected(&mut put);
     let facts = Facts::read(b"N", b"exists true\nsize 80\nmode 0644\n", b"");
     assert_eq!(number.decide(&facts), Decision::Holds);
 
     let mut compared = one("matching: {x: {content: '${port}', matches: {ge: '${port}'}}}");
-    compared.map_text(&mut put);
+    compared.fill_expected(&mut put);
     assert_eq!(compared.decide(&facts), Decision::Holds);
 }
 
 #[test]
 fn a_value_that_is_left_open_is_a_variable_of_the_script() {
     let mut check = one(
-        "http: {'http://${host}/': {password: '${pw}', request-headers: [\"A: it's ${pw}!\", 'B: ${nope'], status: 200}}",
+        "http: {'http://${host}/': {password: '${pw}', request-headers: [\"A: it's ${pw}!\", 'B: $${nope'], status: 200}}",
     );
-    let mut put = |text: &str| text.replace("${host}", "shop");
-    check.map_arguments(&mut put);
-    check.map_expected(&mut put);
+    let mut put = |name: &str| (name == "host").then(|| "shop".to_owned());
+    check.fill_arguments(&mut put);
+    check.fill_expected(&mut put);
     let commands: Vec<_> = check.commands().collect();
     assert_eq!(commands, ["\"${pw}\"", "\"${pw}\""]);
     let batch = check.script();
@@ -275,7 +282,7 @@ fn what_a_check_says_about_itself() {
     let check = one(
         "command: {x: {exec: 'true', title: T, meta: {a: [1]}, timeout: 2000, retry_count: 3, retry_delay: 500ms, sudo: ana, on: local, skip: {reason: later, until: 2027-01-31}}}",
     );
-    assert_eq!(check.title(), Some("T"));
+    assert_eq!(check.title().as_deref(), Some("T"));
     assert_eq!(check.timeout(), Some(seconds(2)));
     assert_eq!(
         check.eventually(),

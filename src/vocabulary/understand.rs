@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::interpolation::{Interpolated, wrong_references};
 use crate::manual::{On, Spanned, SudoUser, duration};
 use crate::source::{Problem, Span, in_one_line};
 use crate::vocabulary::assertion::{Assertion, Expectation, Told, Waiver};
@@ -118,7 +119,7 @@ impl<'a> Reader<'a> {
             .map(|argument| self.take(&argument.name).map(|entry| literal(&entry.value)));
         let lines = arguments
             .iter()
-            .any(|told| told.name == "as-reader" && told.text == "true");
+            .any(|told| told.name == "as-reader" && told.text.known().as_deref() == Some("true"));
         let given = match given {
             Some(Some(found)) if lines => Some(Found::Text(found.as_text())),
             Some(given) => given.or(Some(Found::Absent)),
@@ -139,7 +140,8 @@ impl<'a> Reader<'a> {
         }
         let title = self
             .take("title")
-            .and_then(|entry| self.text("title", entry));
+            .and_then(|entry| self.text("title", entry))
+            .map(|title| Interpolated::read(&title));
         let waiver = self.take("skip").and_then(|entry| self.waiver(entry));
         let eventually = self.eventually();
         let timeout = self.timeout(&probe, &arguments);
@@ -147,7 +149,10 @@ impl<'a> Reader<'a> {
         let on = self.take("on").and_then(|entry| self.on(entry));
         Some(Assertion {
             kind: kind.clone(),
-            resource: resource.clone(),
+            resource: Spanned {
+                value: told_text(probe.key.kind, &resource.value),
+                span: resource.span.clone(),
+            },
             probe,
             title,
             waiver,
@@ -174,6 +179,12 @@ impl<'a> Reader<'a> {
             };
             let place = self.take(&argument.name).map(|entry| &entry.value.span);
             let place = place.unwrap_or(&resource.span);
+            if let (Some(text), true) = (&text, argument.kind != ArgumentKind::Shell) {
+                for wrong in wrong_references(text) {
+                    let problem = Problem::error("not-a-reference", place.clone(), wrong.message());
+                    self.problems.push(problem.hint(wrong.hint()));
+                }
+            }
             // A name that is empty has been told of.
             let given = text
                 .as_deref()
@@ -185,7 +196,7 @@ impl<'a> Reader<'a> {
                 told.push(Told {
                     name: argument.name.clone(),
                     kind: argument.kind,
-                    text,
+                    text: told_text(argument.kind, &text),
                 });
             }
         }
@@ -346,7 +357,7 @@ impl<'a> Reader<'a> {
     fn timeout(&mut self, probe: &Kind, arguments: &[Told]) -> Option<Duration> {
         let own = arguments.iter().find(|told| told.name == "timeout");
         if let Some(told) = own {
-            let limit = milliseconds(&told.text).ok()?;
+            let limit = milliseconds(&told.text.known()?).ok()?;
             let runs = probe.key.kind == ArgumentKind::Shell;
             let margin = if runs {
                 Duration::ZERO
@@ -390,6 +401,14 @@ impl<'a> Reader<'a> {
         self.problems
             .push(Problem::error("bad-attribute", span.clone(), message));
         None
+    }
+}
+
+/// Commands have variables of their own.
+fn told_text(kind: ArgumentKind, text: &str) -> Interpolated {
+    match kind {
+        ArgumentKind::Shell => Interpolated::literal(text),
+        _ => Interpolated::read(text),
     }
 }
 

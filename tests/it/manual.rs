@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use opsbook::interpolation::Interpolated;
 use opsbook::manual::{
     Manual, PageSource, Settings, Work, coverage, expect, lint, parse, variables,
 };
@@ -237,7 +238,8 @@ fn no_page_breaks_the_parser() {
                 opsbook::manual::ExpectKind::Regex,
                 opsbook::manual::ExpectKind::Json,
             ] {
-                let _ = expect::decide(&block.text.text, kind, text.as_bytes());
+                let _ =
+                    expect::decide(&Interpolated::read(&block.text.text), kind, text.as_bytes());
             }
         }
     }

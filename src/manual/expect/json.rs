@@ -11,17 +11,19 @@ use serde_json::error::Category;
 use serde_json::{Number, Value};
 
 use super::{Glob, Mismatch};
+use crate::interpolation::Interpolated;
 
 /// Decides by JSON values.
-pub(super) fn decide(expected: &str, found: &[u8]) -> Result<(), Mismatch> {
-    let expected: Value = serde_json::from_str(expected)
+pub(super) fn decide(expected: &Interpolated, found: &[u8]) -> Result<(), Mismatch> {
+    let (expected, values) = expected
+        .json()
         .map_err(|error| Mismatch::new(format!("the expectation is not JSON: {error}")))?;
     let found: Value = serde_json::from_slice(found).map_err(|error| {
         let start = String::from_utf8_lossy(&found[..found.len().min(200)]);
         let line = start.lines().next().unwrap_or_default();
         Mismatch::new(format!("the output is not JSON: {error}")).between(Some("JSON"), Some(line))
     })?;
-    match difference(&expected, &found) {
+    match (Compare { values }).difference(&expected, &found) {
         None => Ok(()),
         Some(Difference {
             mut path,
@@ -142,66 +144,84 @@ struct Difference {
     found: Option<String>,
 }
 
-fn difference(expected: &Value, found: &Value) -> Option<Difference> {
-    match (expected, found) {
-        (Value::Object(expected), Value::Object(found)) => {
-            expected.iter().find_map(|(key, value)| {
-                let below = match found.get(key) {
-                    Some(found) => difference(value, found),
-                    None => Some(absent(value)),
-                };
-                below.map(|below| below.under(&format!(".{key}")))
-            })
-        }
-        (Value::Array(expected), Value::Array(found)) => list(expected, found),
-        (Value::String(expected), Value::String(found)) if Glob::new(expected).matches(found) => {
-            None
-        }
-        (Value::Number(expected), Value::Number(found)) if equal(expected, found) => None,
-        _ if expected == found => None,
-        _ => Some(Difference {
-            path: Vec::new(),
-            expected: short(expected),
-            found: Some(short(found)),
-        }),
-    }
+/// What is expected, with the values that stand in its texts.
+struct Compare {
+    values: Vec<String>,
 }
 
-/// Each expected item is the next one that fits; taking the first that does is never worse.
-fn list(expected: &[Value], found: &[Value]) -> Option<Difference> {
-    let mut rest = found.iter();
-    for (index, wanted) in expected.iter().enumerate() {
-        let mut nearest = None;
-        let fits = rest.any(|item| match difference(wanted, item) {
-            None => true,
-            Some(difference) => {
-                nearest.get_or_insert(difference);
-                false
+impl Compare {
+    fn difference(&self, expected: &Value, found: &Value) -> Option<Difference> {
+        match (expected, found) {
+            (Value::Object(expected), Value::Object(found)) => {
+                expected.iter().find_map(|(key, value)| {
+                    let below = match found.get(key) {
+                        Some(found) => self.difference(value, found),
+                        None => Some(self.absent(value)),
+                    };
+                    below.map(|below| below.under(&format!(".{key}")))
+                })
             }
-        });
-        if !fits {
-            let difference = match nearest {
-                Some(difference) if found.len() == 1 => difference,
-                _ => absent(wanted),
-            };
-            return Some(difference.under(&format!("[{index}]")));
+            (Value::Array(expected), Value::Array(found)) => self.list(expected, found),
+            (Value::String(expected), Value::String(found))
+                if Glob::new(&self.text(expected)).matches(found) =>
+            {
+                None
+            }
+            (Value::Number(expected), Value::Number(found)) if equal(expected, found) => None,
+            _ if expected == found => None,
+            _ => Some(Difference {
+                path: Vec::new(),
+                expected: self.short(expected),
+                found: Some(short(found)),
+            }),
         }
     }
-    None
+
+    /// Each expected item is the next one that fits; taking the first that does is never worse.
+    fn list(&self, expected: &[Value], found: &[Value]) -> Option<Difference> {
+        let mut rest = found.iter();
+        for (index, wanted) in expected.iter().enumerate() {
+            let mut nearest = None;
+            let fits = rest.any(|item| match self.difference(wanted, item) {
+                None => true,
+                Some(difference) => {
+                    nearest.get_or_insert(difference);
+                    false
+                }
+            });
+            if !fits {
+                let difference = match nearest {
+                    Some(difference) if found.len() == 1 => difference,
+                    _ => self.absent(wanted),
+                };
+                return Some(difference.under(&format!("[{index}]")));
+            }
+        }
+        None
+    }
+
+    fn text(&self, expected: &str) -> Interpolated {
+        Interpolated::in_marked(expected, &self.values)
+    }
+
+    fn absent(&self, expected: &Value) -> Difference {
+        Difference {
+            path: Vec::new(),
+            expected: self.short(expected),
+            found: None,
+        }
+    }
+
+    /// Enough of what is expected, with its values, to recognise it by.
+    fn short(&self, expected: &Value) -> String {
+        self.text(&short(expected)).to_string()
+    }
 }
 
 impl Difference {
     fn under(mut self, step: &str) -> Difference {
         self.path.push(step.to_owned());
         self
-    }
-}
-
-fn absent(expected: &Value) -> Difference {
-    Difference {
-        path: Vec::new(),
-        expected: short(expected),
-        found: None,
     }
 }
 

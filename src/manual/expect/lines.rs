@@ -1,19 +1,19 @@
 //! Lines against lines: `...` alone for any lines, `[..]` within a line, or a regular
 //! expression a line.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
 use regex::Regex;
 
 use super::{Glob, Mismatch};
+use crate::interpolation::{Interpolated, Part};
 
 /// Decides by lines.
-pub(super) fn decide(expected: &str, regex: bool, found: &[u8]) -> Result<(), Mismatch> {
+pub(super) fn decide(expected: &Interpolated, regex: bool, found: &[u8]) -> Result<(), Mismatch> {
     let pattern = pattern(expected, regex)?;
     let found = String::from_utf8_lossy(found);
-    let found = lines(&found);
+    let found = found_lines(&found);
     let mut at = 0;
     let last = pattern.len() - 1;
     for (index, segment) in pattern.iter().enumerate() {
@@ -35,7 +35,7 @@ pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
     for line in expected.split_inclusive('\n') {
         let bare = line.trim_end();
         if bare != "..."
-            && let Err(why) = compile(&plain_values(bare))
+            && let Err(why) = compile(&Interpolated::read(bare))
         {
             flaws.push((at..at + bare.len(), why));
         }
@@ -44,33 +44,25 @@ pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
     flaws
 }
 
-/// `${name}` as a value would stand there.
-fn plain_values(line: &str) -> Cow<'_, str> {
-    static VALUE: std::sync::LazyLock<Regex> = std::sync::LazyLock::new(|| {
-        Regex::new(r"\$\{[a-z][a-z0-9_]*\}").expect("a constant pattern")
-    });
-    VALUE.replace_all(line, "0")
-}
-
 /// Consecutive expected lines, between elisions.
-struct Segment<'a> {
-    lines: Vec<Line<'a>>,
+struct Segment {
+    lines: Vec<Line>,
     /// Number of the first one, from 1.
     number: usize,
 }
 
-struct Line<'a> {
-    text: &'a str,
-    rule: Rule<'a>,
+struct Line {
+    text: String,
+    rule: Rule,
 }
 
-enum Rule<'a> {
+enum Rule {
     Literal,
-    Glob(Glob<'a>),
+    Glob(Glob),
     Regex(Regex),
 }
 
-impl Line<'_> {
+impl Line {
     fn matches(&self, found: &str) -> bool {
         match &self.rule {
             Rule::Literal => self.text == found,
@@ -81,13 +73,15 @@ impl Line<'_> {
 }
 
 /// At least one segment; each border between two is an elision.
-fn pattern(expected: &str, regex: bool) -> Result<Vec<Segment<'_>>, Mismatch> {
+fn pattern(expected: &Interpolated, regex: bool) -> Result<Vec<Segment>, Mismatch> {
     let mut segments = vec![Segment {
         lines: Vec::new(),
         number: 1,
     }];
-    for (index, text) in lines(expected).into_iter().enumerate() {
-        if text.trim_start() == "..." {
+    for (index, line) in expected_lines(expected).into_iter().enumerate() {
+        let text = line.to_string();
+        let gaps = line.split("[..]").len() > 1;
+        if is_elision(&line) {
             segments.push(Segment {
                 lines: Vec::new(),
                 number: index + 2,
@@ -95,13 +89,13 @@ fn pattern(expected: &str, regex: bool) -> Result<Vec<Segment<'_>>, Mismatch> {
             continue;
         }
         let rule = if regex {
-            let regex = compile(text).map_err(|why| {
+            let regex = compile(&line).map_err(|why| {
                 Mismatch::new(format!("expected line {}: {why}", index + 1))
-                    .between(Some(text), None)
+                    .between(Some(&text), None)
             })?;
             Rule::Regex(regex)
-        } else if text.contains("[..]") {
-            Rule::Glob(Glob::new(text))
+        } else if gaps {
+            Rule::Glob(Glob::new(&line))
         } else {
             Rule::Literal
         };
@@ -112,8 +106,9 @@ fn pattern(expected: &str, regex: bool) -> Result<Vec<Segment<'_>>, Mismatch> {
     Ok(segments)
 }
 
-fn compile(line: &str) -> Result<Regex, String> {
-    Regex::new(&format!("^(?:{line})$")).map_err(|error| {
+fn compile(line: &Interpolated) -> Result<Regex, String> {
+    let whole = |written: &str| format!("^(?:{written})$");
+    line.regex(whole).map_err(|error| {
         let error = error.to_string();
         let last = error.lines().last().unwrap_or_default();
         format!(
@@ -123,8 +118,23 @@ fn compile(line: &str) -> Result<Regex, String> {
     })
 }
 
+/// `...` alone, as the author wrote it.
+fn is_elision(line: &Interpolated) -> bool {
+    matches!(line.parts(), [Part::Written(text)] if text.trim_start() == "...")
+}
+
 /// Without white space at the end of each, and without blank lines at the end of all.
-fn lines(text: &str) -> Vec<&str> {
+fn expected_lines(text: &Interpolated) -> Vec<Interpolated> {
+    let lines = text.lines().into_iter().map(Interpolated::trim_end);
+    let mut lines: Vec<Interpolated> = lines.collect();
+    while lines.last().is_some_and(Interpolated::is_empty) {
+        lines.pop();
+    }
+    lines
+}
+
+/// The same for what was found.
+fn found_lines(text: &str) -> Vec<&str> {
     let mut lines: Vec<&str> = text.split('\n').map(str::trim_end).collect();
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
@@ -133,11 +143,11 @@ fn lines(text: &str) -> Vec<&str> {
 }
 
 /// What stands before the first elision, or all of it.
-fn leading(segment: &Segment<'_>, found: &[&str], all: bool) -> Result<usize, Mismatch> {
+fn leading(segment: &Segment, found: &[&str], all: bool) -> Result<usize, Mismatch> {
     for (index, line) in segment.lines.iter().enumerate() {
         let here = found.get(index).copied();
         if !here.is_some_and(|here| line.matches(here)) {
-            return Err(differs(index + 1, Some(line.text), here));
+            return Err(differs(index + 1, Some(&line.text), here));
         }
     }
     let end = segment.lines.len();
@@ -148,7 +158,7 @@ fn leading(segment: &Segment<'_>, found: &[&str], all: bool) -> Result<usize, Mi
 }
 
 /// What stands after the last elision ends the output.
-fn trailing(segment: &Segment<'_>, found: &[&str]) -> Result<(), Mismatch> {
+fn trailing(segment: &Segment, found: &[&str]) -> Result<(), Mismatch> {
     let count = segment.lines.len();
     if found.len() < count {
         // Too short: say which line is the first that is not there.
@@ -162,7 +172,7 @@ fn trailing(segment: &Segment<'_>, found: &[&str]) -> Result<(), Mismatch> {
                 "expected line {} is not where the output ends",
                 segment.number + index
             );
-            return Err(Mismatch::new(reason).between(Some(line.text), here));
+            return Err(Mismatch::new(reason).between(Some(&line.text), here));
         }
     }
     Ok(())
@@ -170,7 +180,7 @@ fn trailing(segment: &Segment<'_>, found: &[&str]) -> Result<(), Mismatch> {
 
 /// The first place where a segment stands; gives the line after it. All starts are followed
 /// at once, one bit each (shift-and), so that repeated lines cost no more than others.
-fn middle(segment: &Segment<'_>, found: &[&str]) -> Result<usize, Mismatch> {
+fn middle(segment: &Segment, found: &[&str]) -> Result<usize, Mismatch> {
     let count = segment.lines.len();
     if count == 0 {
         return Ok(0);
@@ -198,18 +208,18 @@ fn middle(segment: &Segment<'_>, found: &[&str]) -> Result<usize, Mismatch> {
         segment.number + best,
         found.len()
     );
-    Err(Mismatch::new(reason).between(Some(line.text), None))
+    Err(Mismatch::new(reason).between(Some(&line.text), None))
 }
 
 /// Which expected lines a found line could be, as bits.
 struct Masks<'a> {
     literal: HashMap<&'a str, Vec<u64>>,
-    others: Vec<(usize, &'a Line<'a>)>,
+    others: Vec<(usize, &'a Line)>,
     words: usize,
 }
 
 impl<'a> Masks<'a> {
-    fn new(segment: &'a Segment<'a>) -> Masks<'a> {
+    fn new(segment: &'a Segment) -> Masks<'a> {
         let words = segment.lines.len().div_ceil(64);
         let mut masks = Masks {
             literal: HashMap::new(),
@@ -220,7 +230,7 @@ impl<'a> Masks<'a> {
             if let Rule::Literal = line.rule {
                 let mask = masks
                     .literal
-                    .entry(line.text)
+                    .entry(line.text.as_str())
                     .or_insert_with(|| vec![0; words]);
                 mask[index / 64] |= 1 << (index % 64);
             } else {

@@ -1,4 +1,42 @@
-use super::*;
+use super::{ExpectKind, Interpolated, Mismatch, flaws};
+
+fn decide(expected: &str, kind: ExpectKind, found: &[u8]) -> Result<(), Mismatch> {
+    super::decide(&Interpolated::read(expected), kind, found)
+}
+
+/// With `${a}` as the value.
+fn with_value(expected: &str, kind: ExpectKind, value: &str, found: &str) -> bool {
+    let expected = Interpolated::read(expected).fill(|_| Some(value.to_owned()));
+    super::decide(&expected, kind, found.as_bytes()).is_ok()
+}
+
+#[test]
+fn a_value_is_text_whatever_stands_in_it() {
+    let text = |expected, value, found| with_value(expected, ExpectKind::Text, value, found);
+    assert!(!text("${a}", "...", "anything"));
+    assert!(text("${a}", "...", "..."));
+    assert!(!text("v${a}", "[..]", "vx"));
+    assert!(text("v${a}[..]", "[..]", "v[..]x"));
+    assert!(text("${a}", "x\ny", "x\ny"));
+    assert!(text("...\n${a}", "x", "y\nx"));
+    let regex = |expected, value, found| with_value(expected, ExpectKind::Regex, value, found);
+    assert!(!regex("v${a}", "1.2", "v1x2"));
+    assert!(regex("v${a}.*", "1.2", "v1.2-rc"));
+    let json = |expected, value, found| with_value(expected, ExpectKind::Json, value, found);
+    assert!(!json(r#"{"v": "${a}"}"#, "[..]", r#"{"v": "x"}"#));
+    assert!(!json(
+        r#"{"v": "${a}"}"#,
+        r#"x", "w": "y"#,
+        r#"{"v": "x", "w": "y"}"#
+    ));
+    assert!(json(r#"{"v": "${a}"}"#, r#"x"y"#, r#"{"v": "x\"y"}"#));
+    assert!(json(r#"{"v": ${a}}"#, "80", r#"{"v": 80, "w": 1}"#));
+    assert!(!json(
+        r#"{"v": ${a}}"#,
+        r#"80, "w": 1"#,
+        r#"{"v": 80, "w": 1}"#
+    ));
+}
 
 fn text(expected: &str, found: &str) -> String {
     drawn(decide(expected, ExpectKind::Text, found.as_bytes()))

@@ -35,6 +35,64 @@ fn f22_values_arrive_unchanged_and_are_never_executed() {
     }
 }
 
+/// A value that looks like a reference, a pattern or a secret's name is text in every place
+/// that reads the page.
+#[test]
+fn f22_a_value_is_never_read_again() {
+    let project = Project::new(
+        "# Page
+
+```yaml checks
+id: c
+nodes: here
+file:
+  ${folder}/${odd}: {exists: false}
+  ${folder}/plain: {contents: ['${bang}', '/^${dots}$/'], exists: true}
+matching:
+  equal: {content: '${odd}', matches: {equal: '${odd}'}}
+  part: {content: 'v1x2', matches: {not: {match-regexp: '^v${version}$'}}}
+```
+
+```sh check id=c.lines
+printf '%s\\n' 'anything'
+```
+```text expect
+${dots}
+```
+",
+    );
+    let folder = project.path("home");
+    std::fs::write(folder.join("ahereb"), "").unwrap();
+    std::fs::write(folder.join("plain"), "x\n").unwrap();
+    project.nodes(&format!(
+        "  here:
+    transport: local
+    folder: {}
+    odd: a$${{node}}b
+    bang: '!x'
+    dots: '...'
+    version: '1.2'
+    pass: {{secret: {{env: OPSBOOK_TEST_PASS}}}}
+",
+        folder.display()
+    ));
+    let said = project.opsbook(&["test"]).said();
+    assert_eq!(said.status, 101, "{said:?}");
+    // The file `ahereb` is there; the one that is meant is not.
+    said.has(&format!("c::file/{}/a${{node}}b", folder.display()))
+        .has("3 passed; 2 failed");
+    std::fs::write(folder.join("plain"), "!x\n...\n").unwrap();
+    let said = project.opsbook(&["test"]).said();
+    said.has("4 passed; 1 failed")
+        .has("c::lines")
+        .has("anything");
+    // An argument reaches no secret.
+    let text = project
+        .opsbook(&["show", "here", "--set", "odd=${pass}"])
+        .said();
+    text.has("${pass}");
+}
+
 #[test]
 fn f22_a_nul_is_refused_before_anything_is_touched() {
     let project = Project::new(
