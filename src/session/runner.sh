@@ -24,7 +24,10 @@ ob_worker='
 ob_d=$1 ob_um=$2 ob_ss=$3 ob_shell=$4 ob_k=$5
 exec 6>&- 7>&- 8>&- 9>&-
 ob_over() { [ -e "$ob_d/over" ] || [ ! -e "$ob_d/pid" ]; }
-ob_named() { ob_over || echo $$ >"$ob_d/$1.p"; if ob_over; then exit; fi; }
+ob_named() {
+  ob_x=$1 ob_st= ob_l=; read -r ob_l </proc/$$/stat && { set -- ${ob_l##*) }; ob_st=${20-}; }
+  ob_over || echo "$$ $ob_st" >"$ob_d/$ob_x.p"; if ob_over; then exit; fi
+}
 case $6 in
 hire | spare)
   exec 3<>"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" || exit
@@ -76,14 +79,67 @@ ob_other='ob_1=$1 ob_2=$2; shift 2
 if [ -e "$ob_1" ]; then . "$ob_1"; : >"$ob_1"; fi
 . "$ob_2"'
 
+# ob_start PID: its parent and when it began, in ticks since boot. Fails where there is no /proc.
+ob_start() {
+  ob_st=''; read -r ob_l <"/proc/$1/stat" || return 1
+  # shellcheck disable=SC2086 # fields
+  set -- ${ob_l##*) }
+  ob_pp=${2-} ob_st=${20-}
+}
+
+# ob_note FILE PID: a number may be another's process by and by, a number and its start may not.
+ob_note() { ob_start "$2"; echo "$2 $ob_st" >"$ob_d/$1"; }
+
+# ob_is PID START: is it still the process that was noted?
+ob_is() {
+  [ "${1:-0}" -gt 1 ] || return 1
+  if [ -n "$2" ]; then ob_start "$1" && [ "$ob_st" = "$2" ]; else [ ! -e /proc/self/stat ]; fi
+}
+
+# Of a subshell: is the main shell still there? It is our parent then.
+ob_main() { if ob_start self; then [ "$ob_pp" = $$ ]; else kill -0 $$; fi; }
+
+# What tells this machine, its boot, its process namespace and its user from others that may share
+# a folder. The namespace's number is in fdinfo since Linux 5.14, without a process.
+ob_know() {
+  ob_bid='' ob_ns='' ob_uid='' ob_st=''
+  read -r ob_bid </proc/sys/kernel/random/boot_id
+  {
+    while read -r ob_x ob_y ob_z; do if [ "$ob_x" = ino: ]; then ob_ns=$ob_y; fi; done </proc/self/fdinfo/9
+  } 9</proc/self/ns/pid
+  if [ -z "$ob_ns" ] && [ -n "$ob_bid" ]; then ob_ns=$(readlink /proc/self/ns/pid); fi
+  while read -r ob_x ob_y ob_z && [ -z "$ob_uid" ]; do
+    if [ "$ob_x" = Uid: ]; then ob_uid=${ob_z%%[!0-9]*}; fi
+  done </proc/self/status
+  ob_uid=${ob_uid:-$(id -u)}
+}
+
+# ob_safe DIR: can nobody else take away or replace what is made in it? It is ours or root's, and
+# others cannot write in it, or it has the sticky bit.
+ob_safe() {
+  case $1 in
+  "/run/user/$ob_uid") if [ -O "$1" ] && [ ! -L "$1" ]; then return 0; fi ;;
+  /dev/shm | /tmp) if [ -k "$1" ]; then return 0; fi ;;
+  "${HOME-}") ;;
+  *) [ ! -L "$1" ] || return 1 ;;
+  esac
+  # shellcheck disable=SC2046,SC2012 # fields; POSIX has no other program that tells modes
+  set -- $(ls -ldn "$1/.")
+  case ${3-} in 0 | "$ob_uid") ;; *) return 1 ;; esac
+  case $1 in d????-??-* | d????????[tT]*) ;; *) return 1 ;; esac
+}
+
 ob_boot() {
+  ob_know
   for ob_b in "${XDG_RUNTIME_DIR-}" /dev/shm "${TMPDIR-}" /tmp "${HOME-}"; do
-    [ -n "$ob_b" ] && [ -d "$ob_b" ] && [ -w "$ob_b" ] || continue
+    [ -n "$ob_b" ] && [ -d "$ob_b" ] && [ -w "$ob_b" ] && ob_safe "$ob_b" || continue
     ob_d=$ob_b/.opsbook-@DIR@.$$
-    mkdir -m 700 "$ob_d" || continue
-    umask >"$ob_d/u"; read -r ob_um <"$ob_d/u"; umask 077
-    command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
-    if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" "$ob_d/x" && echo $$ >"$ob_d/pid" &&
+    mkdir -m 700 "$ob_d" && [ -O "$ob_d" ] && [ ! -L "$ob_d" ] || continue
+    umask >"$ob_d/u"; ob_um=077; read -r ob_um <"$ob_d/u"; umask 077
+    ob_shell=sh; command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
+    ob_start $$
+    if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" "$ob_d/x" && echo "$$ $ob_st $ob_bid $ob_ns ." >"$ob_d/id" &&
+      echo $$ >"$ob_d/pid" &&
       printf '%s\n' "$ob_worker" >"$ob_d/w" && printf '%s\n' "$ob_other" >"$ob_d/b" &&
       printf '\n%s.\n' "$ob_n" >"$ob_d/d"
     then
@@ -91,7 +147,7 @@ ob_boot() {
       echo >&5
       trap ob_end EXIT; trap 'exit 129' HUP TERM INT; trap '' PIPE
       if command -v setsid >/dev/null; then ob_ss=setsid ob_g=-; else ob_ss='' ob_g=''; fi
-      (exec </dev/null 3>&- 4>&- 5>&- 6>&-; ob_tend) & echo $! >"$ob_d/t.p"
+      (exec </dev/null 3>&- 4>&- 5>&- 6>&-; ob_tend) & ob_note t.p $!
       ob_hello; ob_sweep; return 0
     fi
     rm -rf "$ob_d"; umask "$ob_um"
@@ -100,15 +156,10 @@ ob_boot() {
 }
 
 ob_hello() {
-  ob_host='' ob_os='' ob_rel='' ob_bid='' ob_uid='' ob_nc='' ob_who=@WHO@
+  ob_host='' ob_os='' ob_rel='' ob_nc='' ob_who=@WHO@
   { read -r ob_host </proc/sys/kernel/hostname && read -r ob_os </proc/sys/kernel/ostype &&
     read -r ob_rel </proc/sys/kernel/osrelease; } ||
     { ob_host=$(uname -n) ob_os=$(uname -s) ob_rel=$(uname -r); }
-  read -r ob_bid </proc/sys/kernel/random/boot_id
-  while read -r ob_x ob_y ob_z && [ -z "$ob_uid" ]; do
-    if [ "$ob_x" = Uid: ]; then ob_uid=${ob_y%%[!0-9]*}; fi
-  done </proc/self/status
-  ob_uid=${ob_uid:-$(id -u)}
   # A login has set it; elsewhere it may be anybody's.
   if [ -n "$ob_who" ]; then ob_who=${LOGNAME-}; fi
   read -r ob_nc </sys/devices/system/cpu/online
@@ -137,8 +188,9 @@ ob_hello() {
 # Without its shipper a session is silent, and looks like one that works: it ends with it.
 ob_tend() {
   trap - EXIT HUP TERM INT PIPE
-  ob_ship 6<"$ob_d/f" & ob_p=$!; echo $ob_p >"$ob_d/s.p"; wait $ob_p
-  kill -s KILL $$; ob_end ship
+  ob_ship 6<"$ob_d/f" & ob_p=$!; ob_note s.p $ob_p; wait $ob_p
+  if ob_main; then kill -s KILL $$; fi
+  ob_end ship
 }
 
 # Prints ended jobs: one line with several, then their outputs. While others of the queue are
@@ -223,7 +275,7 @@ ob_run() {
 # for ever, and what it holds open keeps others waiting.
 ob_call() {
   # Whose folder was removed can tell nothing any more.
-  [ -p "$ob_d/f" ] || { kill -s KILL $$; exit; }
+  [ -p "$ob_d/f" ] || { if ob_main; then kill -s KILL $$; fi; exit; }
   ob_j=$1; echo "$1 $2 $3" >"$ob_d/c$1.j"
   command exec 3>&- 4>&- 5>&- 6>&- 9>&- </dev/null >"$ob_d/$1.o" 2>"$ob_d/$1.e" || { echo "$1 full c" 1<>"$ob_d/f"; exit; }
   trap - HUP INT PIPE; trap 'ob_s=$?; echo "$ob_j $ob_s c" 1<>"$ob_d/f"; : >"$ob_d/c$ob_j.j"' EXIT; trap 'exit 143' TERM
@@ -231,7 +283,7 @@ ob_call() {
 }
 
 # ob_called ID: after it, because only this shell knows the process id
-ob_called() { echo $! >"$ob_d/c$1.p"; ob_q=$((ob_q+1)); echo $ob_q $ob_r 0 >"$ob_d/n"; }
+ob_called() { ob_note "c$1.p" $!; ob_q=$((ob_q+1)); echo $ob_q $ob_r 0 >"$ob_d/n"; }
 
 # ob_here ID CODE: in this very shell. The code may set ob_later: its end is told, as
 # "$ob_id STATUS c OUTPUT", by itself or by what it has started.
@@ -253,9 +305,9 @@ ob_cancel() {
 
 # ob_stop WORKER ID SIGNAL: only while that worker still has that job
 ob_stop() {
-  read -r ob_y <&5; ob_j='' ob_p=''
-  read -r ob_j ob_y <"$ob_d/$1.j"; read -r ob_p <"$ob_d/$1.p"
-  if [ "$ob_j" = "$2" ] && [ -n "$ob_p" ]; then
+  read -r ob_y <&5; ob_j='' ob_p='' ob_b=''
+  read -r ob_j ob_y <"$ob_d/$1.j"; read -r ob_p ob_b <"$ob_d/$1.p"
+  if [ "$ob_j" = "$2" ] && ob_is "$ob_p" "$ob_b"; then
     # Its end may be told the moment that it is dead: the mark comes first.
     if [ "$3" = KILL ]; then : >"$ob_d/$2.k"; fi
     case $1 in
@@ -269,8 +321,8 @@ ob_stop() {
 
 # ob_killed CALL: its process is no more, and has not told its end. A zombie has no program.
 ob_killed() {
-  ob_p=''; read -r ob_p <"$ob_d/$1.p"
-  [ -n "$ob_p" ] && [ -e /proc/self/exe ] && [ ! -e "/proc/$ob_p/exe" ]
+  ob_p='' ob_b=''; read -r ob_p ob_b <"$ob_d/$1.p"
+  [ -n "$ob_p" ] && [ -e /proc/self/exe ] && { [ ! -e "/proc/$ob_p/exe" ] || ! ob_is "$ob_p" "$ob_b"; }
 }
 
 # Starts the watchdog unless it runs. The controller asks for it where something takes its
@@ -278,7 +330,7 @@ ob_killed() {
 # it looks at the count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
   if [ -z "$ob_spare" ]; then ob_spare=1; ob_hire w0 spare; fi
-  if [ ! -s "$ob_d/dog.p" ]; then (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_dog) & echo $! >"$ob_d/dog.p"; fi
+  if [ ! -s "$ob_d/dog.p" ]; then (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_dog) & ob_note dog.p $!; fi
 }
 
 # The time limits: a look each second, while anything runs. Where jobs still wait then, they
@@ -287,7 +339,7 @@ ob_dog() {
   trap - EXIT HUP TERM INT PIPE; ob_last='' ob_w=$ob_k
   exec 7<>"$ob_d/x"
   while :; do
-    kill -0 $$ || ob_end dog
+    ob_main || ob_end dog
     echo + 1<>"$ob_d/f"
     ob_busy='' ob_top=0
     for ob_f in "$ob_d"/*.j; do
@@ -325,9 +377,10 @@ ob_dog() {
   done
 }
 
+# ob_all SIGNAL FILES [-]: to the processes, or groups, that this session has noted
 ob_all() {
   for ob_f in "$ob_d"/$2.p; do
-    ob_p=''; read -r ob_p <"$ob_f"; [ "${ob_p:-1}" -gt 1 ] || continue
+    ob_p='' ob_b=''; read -r ob_p ob_b <"$ob_f"; ob_is "$ob_p" "$ob_b" || continue
     kill -s "$1" -- "$3$ob_p" || kill -s "$1" "$3$ob_p"
   done
 }
@@ -352,14 +405,24 @@ ob_end() {
   rm -rf "$ob_d"; exit
 }
 
-# What runners that were killed have left behind.
+# What runners of this user, on this boot and in this process namespace have left behind that were
+# killed. Whoever shares the place from elsewhere, or has another user, is nobody of whom anything
+# can be known here; nothing of theirs is opened.
 ob_sweep() {
+  [ -n "$ob_bid" ] && [ -n "$ob_ns" ] || return 0
   for ob_f in "${ob_d%/*}"/.opsbook-*.*; do
-    if [ -x "$ob_f" ] && ! kill -0 "${ob_f##*.}"; then
+    [ "$ob_f" != "$ob_d" ] && [ ! -L "$ob_f" ] && [ -d "$ob_f" ] && [ -O "$ob_f" ] || continue
+    ob_p='' ob_b='' ob_x='' ob_y='' ob_z=''
+    if [ -f "$ob_f/id" ]; then
+      read -r ob_p ob_b ob_x ob_y ob_z <"$ob_f/id"
+      [ "$ob_x $ob_y $ob_z" = "$ob_bid $ob_ns ." ] && ! ob_is "$ob_p" "$ob_b" || continue
       ( trap - EXIT HUP TERM INT PIPE; ob_d=$ob_f
         true >"$ob_d/over"
         ob_all KILL 'h[0-9]*' ''; ob_all KILL t ''; ob_all KILL s ''; ob_all KILL dog ''; ob_all KILL 'w[0-9]*' "$ob_g"
         rm -rf "$ob_d" ) </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
+    else
+      # It was killed before it had anything. One that is only beginning elsewhere takes another place.
+      kill -0 "${ob_f##*.}" || rmdir "$ob_f" </dev/null >/dev/null 3>&- 4>&- 5>&- 6>&- &
     fi
   done
 }

@@ -50,7 +50,7 @@ fn of_session(home: &Path, file: &str) -> u32 {
     let line = String::from_utf8(line).unwrap();
     let session = line.split('\0').nth(5).unwrap();
     let pid = fs::read_to_string(Path::new(session).join(file)).unwrap();
-    pid.trim().parse().unwrap()
+    pid.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 fn begun<'a>(project: &'a Project, node: &str, home: &Path) -> Running<'a> {

@@ -8,6 +8,7 @@ mod bundle;
 mod cut;
 mod doubt;
 mod helpers;
+mod others;
 mod output;
 mod signals;
 mod space;

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use opsbook::nodes::Transport;
@@ -191,21 +191,38 @@ async fn a_killed_connection_is_noticed_and_its_scripts_end() {
 #[tokio::test]
 async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
     let base = tempfile::tempdir().unwrap();
-    let mut ended = std::process::Command::new("true").spawn().unwrap();
-    ended.wait().unwrap();
-    let dir = base.path().join(format!(".opsbook-dead.{}", ended.id()));
-    fs::create_dir(&dir).unwrap();
     let argv = [
         "env".to_owned(),
         format!("XDG_RUNTIME_DIR={}", base.path().display()),
         "sh".to_owned(),
     ];
-    let session = Session::open_over(&Transport::Exec(argv.to_vec()), &options())
-        .await
-        .unwrap();
+    let open = async || {
+        let transport = Transport::Exec(argv.to_vec());
+        Session::open_over(&transport, &options()).await.unwrap()
+    };
+    let killed = open().await;
+    let dir = PathBuf::from(&killed.hello().dir);
+    assert!(dir.starts_with(base.path()));
+    let noted = |name: &str| {
+        let text = fs::read_to_string(dir.join(name)).unwrap();
+        text.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    // All at once, so that nobody is left who cleans up.
+    let all: [u32; 3] = ["t.p", "s.p", "pid"].map(noted);
+    for pid in all {
+        sshd::kill(pid, "STOP");
+    }
+    for pid in all {
+        sshd::kill(pid, "KILL");
+    }
+    until("they are gone", || {
+        all.iter()
+            .all(|pid| !Path::new(&format!("/proc/{pid}/exe")).exists())
+    })
+    .await;
+    let next = open().await;
     until("it is swept", || !dir.exists()).await;
-    assert!(Path::new(&session.hello().dir).starts_with(base.path()));
-    session.close().await;
+    next.close().await;
 }
 
 /// Not a test of its own: what the next one kills.
