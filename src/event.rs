@@ -1,5 +1,6 @@
 //! What happened, in the past tense. The only contract between the engine and everything that
-//! prints, stores or serves; knows nobody.
+//! prints, stores or serves; knows nobody but
+//! the type for what a node says.
 //!
 //! One event is one line of the journal. Fields are added, never renamed; readers ignore
 //! fields and events that they do not know.
@@ -7,6 +8,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::outside::Outside;
 
 /// An event with its place in the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,13 +42,13 @@ pub enum What {
         accepted_changes: bool,
     },
     NodeReached {
-        user: String,
-        shell: String,
+        user: Outside,
+        shell: Outside,
         milliseconds: u64,
     },
     /// Something that the operator should see to.
     Warned {
-        text: String,
+        text: Outside,
     },
     /// The user that `sudo` was proven for.
     SudoProven {
@@ -67,7 +70,7 @@ pub enum What {
     CheckUnknown {
         check: String,
         place: String,
-        cause: String,
+        cause: Outside,
     },
     /// It was not asked: it is waived, or was not wanted.
     CheckIgnored {
@@ -116,7 +119,7 @@ pub enum What {
     /// A piece of what a step printed, made harmless and masked.
     Output {
         stream: Stream,
-        text: String,
+        text: Outside,
     },
     /// A file, or the archive of a folder.
     FileDelivered {
@@ -126,7 +129,7 @@ pub enum What {
     },
     ValueCaptured {
         name: String,
-        value: String,
+        value: Outside,
     },
     Asked {
         question: String,
@@ -137,7 +140,7 @@ pub enum What {
         note: Option<String>,
     },
     ConnectionLost {
-        cause: String,
+        cause: Outside,
     },
     Reattached {
         milliseconds: u64,
@@ -147,7 +150,7 @@ pub enum What {
     },
     /// Processes that a step left running.
     LeftBehind {
-        processes: Vec<String>,
+        processes: Vec<Outside>,
     },
     StepEnded(StepEnded),
     BundleClosed {
@@ -164,7 +167,7 @@ pub enum What {
     NodeEnded {
         status: Status,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        cause: Option<String>,
+        cause: Option<Outside>,
     },
     RunEnded {
         status: Status,
@@ -229,7 +232,7 @@ pub struct StepEnded {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
+    pub cause: Option<Outside>,
     /// What the operator said of a step that was skipped or done by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -243,8 +246,8 @@ pub struct StepEnded {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     pub attribute: String,
-    pub expected: String,
-    pub found: String,
+    pub expected: Outside,
+    pub found: Outside,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<String>,
 }

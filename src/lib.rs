@@ -7,6 +7,7 @@ pub mod interpolation;
 pub mod journal;
 pub mod manual;
 pub mod nodes;
+pub mod outside;
 pub mod plan;
 pub mod report;
 pub mod session;

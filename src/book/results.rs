@@ -312,7 +312,9 @@ fn outcome(what: What) -> Option<(String, Outcome)> {
         What::CheckFailed {
             check, evidence, ..
         } => (check, Outcome::Failed(headline(&evidence))),
-        What::CheckUnknown { check, cause, .. } => (check, Outcome::Unseen(first_line(&cause))),
+        What::CheckUnknown { check, cause, .. } => {
+            (check, Outcome::Unseen(first_line(cause.exact())))
+        }
         What::CheckIgnored { check, reason } => (check, Outcome::Ignored(first_line(&reason))),
         _ => return None,
     })
@@ -322,7 +324,10 @@ fn headline(evidence: &[Evidence]) -> String {
     let Some(one) = evidence.first() else {
         return "does not hold".to_owned();
     };
-    let (expected, found) = (first_line(&one.expected), first_line(&one.found));
+    let (expected, found) = (
+        first_line(one.expected.exact()),
+        first_line(one.found.exact()),
+    );
     format!("{}: expected {expected}, found {found}", one.attribute)
 }
 
@@ -380,8 +385,8 @@ mod tests {
             place: String::new(),
             evidence: vec![Evidence {
                 attribute: "mode".to_owned(),
-                expected: "0600".to_owned(),
-                found: "<0644>".to_owned(),
+                expected: "0600".into(),
+                found: "<0644>".into(),
                 how: None,
             }],
             tries: 1,

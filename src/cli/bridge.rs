@@ -134,7 +134,11 @@ fn bundle_of(node: &Arc<Node>) -> Result<String, Failure> {
         )
         .await;
         let reach = reach.map_err(|error| {
-            Failure::Error(format!("`{}`: {error}: {}", node.name, error.said.trim()))
+            Failure::Error(format!(
+                "`{}`: {error}: {}",
+                node.name,
+                error.said.trimmed().block()
+            ))
         })?;
         let dir = bundle_dir(node, reach.session().hello());
         reach.close().await;

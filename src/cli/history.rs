@@ -45,7 +45,7 @@ pub(crate) fn history(
             }
         };
         let Some(started) = record.started() else {
-            writeln!(streams.out, "{run}  {:<9}", "no start")?;
+            writeln!(streams.people(), "{run}  {:<9}", "no start")?;
             continue;
         };
         if args
@@ -66,7 +66,7 @@ pub(crate) fn history(
             count => format!("  {count} skipped or by hand"),
         };
         writeln!(
-            streams.out,
+            streams.people(),
             "{run}  {style}{word:<9}{style:#}  {}  on {}  by {}@{}{by_hand}",
             started.procedure,
             started.nodes.join(", "),

@@ -32,12 +32,15 @@ impl Identity {
     /// What the bundle says of its holder.
     pub fn owner(&self, plan: &Plan, run: String) -> Owner {
         Owner {
-            run,
-            operator: self.operator.clone(),
-            controller: self.controller.clone(),
-            procedure: plan.procedure.clone(),
-            since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
-            revision: self.revision.clone(),
+            run: run.into(),
+            operator: self.operator.as_str().into(),
+            controller: self.controller.as_str().into(),
+            procedure: plan.procedure.as_str().into(),
+            since: Timestamp::now()
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string()
+                .into(),
+            revision: self.revision.as_deref().map(Into::into),
             message: None,
         }
     }

@@ -15,6 +15,7 @@ use crate::engine::{
 };
 use crate::event::{Status, What};
 use crate::journal::{Journal, JournalError};
+use crate::outside::line;
 use crate::report::known::Known;
 use crate::session::OpenOptions;
 
@@ -58,7 +59,11 @@ pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Resu
         let passwords = Passwords::new(operator, None);
         let reach = Reach::open(&node, &OpenOptions::default(), &passwords).await;
         let reach = reach.map_err(|error| {
-            Failure::Error(format!("`{}`: {error}: {}", node.name, error.said.trim()))
+            Failure::Error(format!(
+                "`{}`: {error}: {}",
+                node.name,
+                error.said.trimmed().block()
+            ))
         })?;
         let dir = bundle_dir(&node, reach.session().hello());
         let result = act(args, context, &reach, &dir, streams).await;
@@ -108,11 +113,11 @@ async fn act(
 async fn status(reach: &Reach, dir: &str, streams: &mut Streams) -> Result<u8, Failure> {
     let name = &reach.node.name;
     let Some(held) = Bundle::look(reach.session(), dir).await? else {
-        writeln!(streams.out, "{name}: free")?;
+        writeln!(streams.people(), "{name}: free")?;
         return Ok(0);
     };
-    writeln!(streams.out, "{name}: {}", held.sentence())?;
-    writeln!(streams.out, "{name}: {dir}")?;
+    writeln!(streams.people(), "{name}: {}", held.sentence())?;
+    writeln!(streams.people(), "{name}: {dir}")?;
     Ok(exit(Status::Blocked))
 }
 
@@ -124,18 +129,21 @@ async fn acquire(
 ) -> Result<u8, Failure> {
     let run = format!("lock-{}", &random_mark()[..8]);
     let owner = Owner {
-        run: run.clone(),
-        operator: operator_name(),
-        controller: controller_name(),
-        procedure: "lock acquire".to_owned(),
-        since: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        run: run.clone().into(),
+        operator: operator_name().into(),
+        controller: controller_name().into(),
+        procedure: "lock acquire".into(),
+        since: Timestamp::now()
+            .strftime("%Y-%m-%dT%H:%M:%SZ")
+            .to_string()
+            .into(),
         revision: None,
-        message: Some(message.to_owned()),
+        message: Some(message.into()),
     };
     Bundle::open(reach.session(), dir, &owner, &random_mark(), None, 0).await?;
     let name = &reach.node.name;
     writeln!(
-        streams.out,
+        streams.people(),
         "{name}: held; `opsbook lock release {name} --run {run}` gives it up"
     )?;
     Ok(0)
@@ -150,15 +158,16 @@ async fn release(
 ) -> Result<u8, Failure> {
     let name = &reach.node.name;
     let Some(held) = Bundle::look(reach.session(), dir).await? else {
-        writeln!(streams.out, "{name}: it is free already")?;
+        writeln!(streams.people(), "{name}: it is free already")?;
         return Ok(0);
     };
-    let owner = held.owner.as_ref().map(|owner| owner.run.as_str());
+    let owner = held.owner.as_ref().map(|owner| owner.run.exact());
     if let (Some(owner), None) = (owner, run) {
         writeln!(
             streams.talk,
-            "error: {name}: {}\n\nhint: `--run {owner}` says that this is the one to give up",
-            held.sentence()
+            "error: {name}: {}\n\nhint: `--run {}` says that this is the one to give up",
+            held.sentence(),
+            line(owner)
         )?;
         return Ok(2);
     }
@@ -169,20 +178,20 @@ async fn release(
     match Bundle::release(reach.session(), dir, wanted).await {
         Ok(()) => {}
         Err(BundleError::Gone) => {
-            writeln!(streams.out, "{name}: it is free already")?;
+            writeln!(streams.people(), "{name}: it is free already")?;
             return Ok(0);
         }
         Err(error) => return Err(error.into()),
     }
     writeln!(
-        streams.out,
+        streams.people(),
         "{name}: released; its record is in the node's history"
     )?;
     match written_down(context, wanted, name, dir) {
         Ok(left) => {
             for (user, path) in left {
                 writeln!(
-                    streams.out,
+                    streams.people(),
                     "{name}: {path}, the bundle of {user}, stays until a step runs as {user} again"
                 )?;
             }

@@ -40,6 +40,8 @@ use std::time::Duration;
 use clap::{CommandFactory as _, Parser, Subcommand};
 
 use context::Context;
+
+use crate::outside::Net;
 use error::Failure;
 
 /// An operations manual that is read, run and tested from one Markdown source.
@@ -104,6 +106,11 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// Results for people, where nothing but text and our own colours passes.
+    pub fn people(&mut self) -> Net<&mut Box<dyn Write + Send>> {
+        Net::new(&mut self.out)
+    }
+
     fn new() -> Streams {
         let paint = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
         Streams {
@@ -111,10 +118,10 @@ impl Streams {
                 stream: anstream::AutoStream::auto(io::stdout()),
                 forgiven: |error| error.kind() == io::ErrorKind::BrokenPipe,
             }),
-            talk: Box::new(Unheard {
+            talk: Box::new(Net::new(Unheard {
                 stream: anstream::AutoStream::auto(io::stderr()),
                 forgiven: |error| error.kind() != io::ErrorKind::Interrupted,
-            }),
+            })),
             paint: paint && io::stdout().is_terminal(),
         }
     }

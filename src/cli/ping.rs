@@ -74,18 +74,21 @@ pub(crate) fn names(
                         SudoWay::Missing => "no sudo".to_owned(),
                         SudoWay::Free => "sudo without a password".to_owned(),
                         SudoWay::Asks => "sudo with a password".to_owned(),
-                        SudoWay::Refuses(said) => format!("sudo refuses: {said}"),
+                        SudoWay::Refuses(said) => format!("sudo refuses: {}", said.line()),
                     };
                     let (connect, answer) = (hello.connect.as_millis(), round_trip.as_millis());
                     writeln!(
-                        streams.out,
+                        streams.people(),
                         "{name:<width$}  {} on {}, {}, {sudo}, {} cores, reached in {connect} ms, answers in {answer} ms",
-                        hello.user, hello.hostname, hello.shell, hello.cores
+                        hello.user.line(),
+                        hello.hostname.line(),
+                        hello.shell.line(),
+                        hello.cores
                     )?;
                 }
                 Err(error) => {
                     bad += 1;
-                    writeln!(streams.out, "{name:<width$}  {}", one_line(&error))?;
+                    writeln!(streams.people(), "{name:<width$}  {}", one_line(&error))?;
                 }
             }
         }
@@ -95,13 +98,7 @@ pub(crate) fn names(
 }
 
 fn one_line(error: &OpenError) -> String {
-    let said: Vec<&str> = error
-        .said
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect();
-    match said.last() {
+    match error.said.last_line() {
         Some(said) => format!("{error}: {said}"),
         None => error.to_string(),
     }

@@ -58,12 +58,12 @@ pub(crate) fn rehearse(
             let (ready, root, access, operator) = &*shared;
             let ready = match ready.get(&name) {
                 Some(Ok(ready)) => ready,
-                Some(Err(why)) => return Outcome::Error(why.clone()),
-                None => return Outcome::Error("it was not planned".to_owned()),
+                Some(Err(why)) => return Outcome::Error(why.as_str().into()),
+                None => return Outcome::Error("it was not planned".into()),
             };
             match run(ready, root, access, operator.clone()).await {
                 Ok(outcome) => outcome,
-                Err(error) => Outcome::Error(error.to_string()),
+                Err(error) => Outcome::Error(error.to_string().into()),
             }
         })
     }))
@@ -146,7 +146,7 @@ async fn run(
         reconnect: Duration::from_mins(2),
         open: access.open.clone(),
         owner: Owner {
-            run: run.clone(),
+            run: run.as_str().into(),
             ..ready.owner.clone()
         },
         operator,
@@ -165,22 +165,26 @@ fn outcome(status: Status, run: &str, events: &[Event]) -> Outcome {
         What::NodeEnded { cause, .. } => cause.clone(),
         _ => None,
     });
-    let cause = cause.unwrap_or_else(|| "it did not say why".to_owned());
+    let cause = cause.unwrap_or_else(|| "it did not say why".into());
     match status {
         Status::Ok | Status::Skipped | Status::ByHand => Outcome::Passed,
         Status::Failed | Status::TimedOut => {
             let mut evidence = vec![Evidence {
                 attribute: "run".to_owned(),
-                expected: "OK".to_owned(),
-                found: format!("{status}: {cause}"),
+                expected: "OK".into(),
+                found: format!("{status}: {}", cause.block()).into(),
                 how: Some(format!("opsbook log {run}; opsbook handoff {run}")),
             }];
             evidence.extend(seen(events));
             Outcome::Failed(evidence)
         }
-        Status::Error | Status::Blocked | Status::Stopped => Outcome::Error(format!(
-            "{status}: {cause}\nopsbook log {run}; opsbook handoff {run}"
-        )),
+        Status::Error | Status::Blocked | Status::Stopped => Outcome::Error(
+            format!(
+                "{status}: {}\nopsbook log {run}; opsbook handoff {run}",
+                cause.block()
+            )
+            .into(),
+        ),
     }
 }
 

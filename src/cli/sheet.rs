@@ -63,7 +63,7 @@ fn cause(record: &Record, node: &str) -> Option<String> {
     let mut events = record.of_node(node).rev();
     events.find_map(|event| match &event.what {
         What::NodeEnded { status, cause } => Some(match cause {
-            Some(cause) => format!("{status}: {cause}"),
+            Some(cause) => format!("{status}: {}", cause.block()),
             None => status.to_string(),
         }),
         _ => None,

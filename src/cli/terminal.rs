@@ -54,7 +54,7 @@ impl About {
         let mut text = String::new();
         for event in record.of_node(node) {
             if let What::Output { text: piece, .. } = &event.what {
-                text.push_str(piece);
+                text.extend(piece.lines().map(|line| format!("{line}\n")));
             }
         }
         show(if text.is_empty() {

@@ -8,6 +8,8 @@ use rustix::termios::{
 };
 use zeroize::Zeroizing;
 
+use crate::outside::Net;
+
 pub(crate) type Line = Zeroizing<Vec<u8>>;
 
 /// A terminal that shows nothing of what is typed. A signal would end this process with the
@@ -56,8 +58,8 @@ impl Tty {
 
     pub fn write(&mut self, text: &str) -> Option<()> {
         match self {
-            Tty::Terminal(file) => file.write_all(text.as_bytes()).ok(),
-            Tty::Input => std::io::stderr().write_all(text.as_bytes()).ok(),
+            Tty::Terminal(file) => through_net(file, text),
+            Tty::Input => through_net(&mut std::io::stderr(), text),
         }
     }
 
@@ -94,4 +96,12 @@ fn read_line(terminal: &mut File, line: &mut Line) -> std::io::Result<usize> {
 pub(crate) fn show(text: &str) {
     // Whoever reads the terminal is gone if this fails; the next prompt finds out.
     let _ = Tty::open().write(text);
+}
+
+/// Questions show titles, folders and output: text from outside.
+fn through_net(to: &mut dyn std::io::Write, text: &str) -> Option<()> {
+    let mut net = Net::new(to);
+    net.write_all(text.as_bytes())
+        .and_then(|()| net.flush())
+        .ok()
 }

@@ -230,11 +230,11 @@ pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &st
     let last = lines[lines.len().saturating_sub(5)..].join("\n");
     Evidence {
         attribute: "exit status".to_owned(),
-        expected: accepted.join(" or "),
+        expected: accepted.join(" or ").into(),
         found: if last.is_empty() {
-            status.to_string()
+            status.to_string().into()
         } else {
-            format!("{status}\n{last}")
+            format!("{status}\n{last}").into()
         },
         how: Some(text.trim_end().to_owned()),
     }
@@ -252,8 +252,8 @@ pub fn wrong_output(
     let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
     Some(Evidence {
         attribute: format!("output, {}", mismatch.reason),
-        expected: or_nothing(mismatch.expected),
-        found: harmless(or_nothing(mismatch.found).as_bytes()),
+        expected: or_nothing(mismatch.expected).into(),
+        found: harmless(or_nothing(mismatch.found).as_bytes()).into(),
         how: Some(text.trim_end().to_owned()),
     })
 }
@@ -290,8 +290,8 @@ fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
 fn evidence(found: Found) -> Evidence {
     Evidence {
         attribute: found.attribute,
-        expected: found.expected,
-        found: harmless(found.found.as_bytes()),
+        expected: found.expected.into(),
+        found: harmless(found.found.as_bytes()).into(),
         how: Some(found.how).filter(|how| !how.is_empty()),
     }
 }
@@ -302,8 +302,8 @@ pub(super) fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
             evidence
                 .into_iter()
                 .map(|evidence| Evidence {
-                    expected: secrets.mask(&evidence.expected),
-                    found: secrets.mask(&evidence.found),
+                    expected: secrets.masked(&evidence.expected),
+                    found: secrets.masked(&evidence.found),
                     ..evidence
                 })
                 .collect(),

@@ -159,7 +159,7 @@ impl NodeRun<'_> {
             Answer::ByHand => Ok(false),
             Answer::Nobody => {
                 let text = format!("it {because}: it is run again");
-                self.record(Some(step), What::Warned { text })?;
+                self.record(Some(step), What::Warned { text: text.into() })?;
                 Ok(true)
             }
             _ => Err(Halt::End {

@@ -76,7 +76,7 @@ impl NodeRun<'_> {
                     self.record(
                         Some(work.step),
                         What::ConnectionLost {
-                            cause: lost.to_string(),
+                            cause: lost.to_string().into(),
                         },
                     )?;
                     let said = self.reattach(work.step.reboot).await;
@@ -109,7 +109,7 @@ impl NodeRun<'_> {
     pub(super) fn stranger(&self, step: &PlannedStep) -> Option<String> {
         let user = step.sudo.as_ref().filter(|_| step.on == On::Node)?;
         let login = &self.reach.session().hello().user;
-        (user.0 != "root" && user.0 != *login).then(|| user.0.clone())
+        (user.0 != "root" && *login != user.0).then(|| user.0.clone())
     }
 
     async fn attend(
@@ -299,6 +299,7 @@ impl NodeRun<'_> {
 
     fn show(&self, step: &PlannedStep, pieces: crate::engine::follow::Pieces) -> Result<(), Halt> {
         for (stream, text) in pieces {
+            let text = text.into();
             self.record(Some(step), What::Output { stream, text })?;
         }
         Ok(())

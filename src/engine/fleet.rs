@@ -110,7 +110,7 @@ fn not_started(
     recorder: &Recorder,
 ) -> Result<(), JournalError> {
     let status = Status::Stopped;
-    let cause = Some(cause.to_owned());
+    let cause = Some(cause.into());
     let name = plan.nodes[index].node.name.as_str();
     recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
     Ok(())

@@ -103,7 +103,7 @@ impl NodeRun<'_> {
                 Err(BundleError::Held(held)) => held,
                 Err(error) => return Err(error.into()),
             };
-            let owner = held.owner.as_ref().map_or("", |owner| owner.run.as_str());
+            let owner = held.owner.as_ref().map_or("", |owner| owner.run.exact());
             if owner != run && start_in.is_some() && held.alive != Alive::Live {
                 // Of a run that was given up: whoever holds the node's bundle holds this one.
                 Bundle::release(session, dir, owner).await?;
@@ -156,7 +156,12 @@ impl NodeRun<'_> {
                     .collect::<Vec<_>>(),
             );
             if !left.is_empty() {
-                self.record(None, What::LeftBehind { processes: left })?;
+                self.record(
+                    None,
+                    What::LeftBehind {
+                        processes: left.into_iter().map(Into::into).collect(),
+                    },
+                )?;
             }
             self.record_closed(path, false, None)?;
         }
@@ -304,7 +309,7 @@ fn blocked(held: &Held, node: &str) -> String {
         return sentence;
     }
     let run = match &held.owner {
-        Some(owner) => format!(" --run {}", owner.run),
+        Some(owner) => format!(" --run {}", owner.run.line()),
         None => String::new(),
     };
     format!("{sentence}; `opsbook lock release {node}{run}` gives it up")

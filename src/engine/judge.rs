@@ -57,7 +57,7 @@ impl NodeRun<'_> {
         let label = step.label();
         let processes = done.left.iter();
         let processes = processes
-            .map(|process| format!("{label} {process}"))
+            .map(|process| format!("{label} {process}").into())
             .collect();
         self.record(Some(step), What::LeftBehind { processes })
     }
@@ -87,8 +87,8 @@ impl NodeRun<'_> {
     fn mask(&self, evidence: Evidence) -> Evidence {
         let secrets = &self.options.secrets;
         Evidence {
-            expected: secrets.mask(&evidence.expected),
-            found: secrets.mask(&evidence.found),
+            expected: secrets.masked(&evidence.expected),
+            found: secrets.masked(&evidence.found),
             ..evidence
         }
     }
@@ -98,7 +98,7 @@ impl NodeRun<'_> {
         let lost = self.reach.session().lost();
         let gone = tokio::time::timeout(step.timeout.max(Duration::from_mins(1)), lost).await;
         let cause = match gone {
-            Ok(lost) => lost.to_string(),
+            Ok(lost) => lost.to_string().into(),
             Err(_) => return Err(Halt::error("the node did not go down")),
         };
         self.record(Some(step), What::ConnectionLost { cause })?;
@@ -158,7 +158,7 @@ impl NodeRun<'_> {
             Some(work.step),
             What::ValueCaptured {
                 name: name.to_owned(),
-                value: self.options.secrets.mask(&value),
+                value: self.options.secrets.mask(&value).into(),
             },
         )?;
         self.scope.set(name, value);

@@ -82,6 +82,7 @@ pub(super) async fn run_node(
         Err(Halt::AsAsked(cause)) => (Status::Stopped, Some(cause), true),
         Err(Halt::End { status, cause, .. }) => (status, Some(cause), false),
     };
+    let cause = cause.map(Into::into);
     recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
     Ok(Ended { status, well })
 }
@@ -144,13 +145,7 @@ async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> R
 
 /// Ssh's own words after the cause, where they say more.
 pub(super) fn sentence(error: &crate::session::OpenError) -> String {
-    match error
-        .said
-        .lines()
-        .last()
-        .map(str::trim)
-        .filter(|said| !said.is_empty())
-    {
+    match error.said.last_line() {
         Some(said) => format!("{error}: {said}"),
         None => error.to_string(),
     }
@@ -267,7 +262,7 @@ impl NodeRun<'_> {
             self.record(
                 step,
                 What::ConnectionLost {
-                    cause: lost.to_string(),
+                    cause: lost.to_string().into(),
                 },
             )?;
             self.reattach(false).await.map_err(Halt::error)?;
@@ -297,12 +292,12 @@ fn written(case: &Case, checked: &Checked) -> What {
         Outcome::Unknown(cause) => What::CheckUnknown {
             check,
             place,
-            cause: cause.clone(),
+            cause: cause.as_str().into(),
         },
         Outcome::Lost(lost) => What::CheckUnknown {
             check,
             place,
-            cause: lost.to_string(),
+            cause: lost.to_string().into(),
         },
     }
 }

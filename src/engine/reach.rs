@@ -142,7 +142,7 @@ impl Reach {
         if let Some(session) = others.get(user) {
             return Ok(session.clone());
         }
-        if user == self.session.hello().user {
+        if self.session.hello().user == *user {
             return Ok(self.session.clone());
         }
         let wrong = |cause| ReachError::Sudo {

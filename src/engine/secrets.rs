@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::engine::question::{Answer, Asked, Operator};
 use crate::nodes::{self, SecretRef};
+use crate::outside::Outside;
 use crate::session::{Redactor, Secret};
 
 #[derive(Clone, Debug)]
@@ -97,6 +98,12 @@ impl Secrets {
         let mut masked = redactor.push(text.as_bytes());
         masked.extend(redactor.finish());
         String::from_utf8_lossy(&masked).into_owned()
+    }
+
+    /// The same for text from outside.
+    #[must_use]
+    pub fn masked(&self, text: &Outside) -> Outside {
+        self.mask(text.exact()).into()
     }
 
     fn look_up(&self, reference: &SecretRef) -> Option<Secret> {

@@ -11,6 +11,7 @@ use crate::engine::node::NodeRun;
 use crate::event::{Evidence, Status, StepEnded, What};
 use crate::manual::{On, is_shell};
 use crate::nodes::Text;
+use crate::outside::{Line, Outside, line};
 use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
 use crate::session::{Value, Values};
 
@@ -71,7 +72,7 @@ impl Worked {
             status: self.status,
             exit: self.exit,
             outcome_unknown: self.outcome_unknown,
-            cause: self.cause.filter(|cause| !cause.is_empty()),
+            cause: self.cause.filter(|cause| !cause.is_empty()).map(Into::into),
             note: self.note,
             evidence: self.evidence,
             milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
@@ -82,7 +83,7 @@ impl Worked {
         let cause = format!(
             "{}: expected {}, found {}",
             evidence.attribute,
-            evidence.expected,
+            evidence.expected.line(),
             first_line(&evidence.found)
         );
         Worked {
@@ -277,7 +278,7 @@ impl NodeRun<'_> {
             .values(&node, script.bindings(), &self.options.secrets)
             .await?;
         for text in self.options.secrets.take_warnings() {
-            self.record(Some(step), What::Warned { text })?;
+            self.record(Some(step), What::Warned { text: text.into() })?;
         }
         Ok(assignments(&values, is_shell(script.interpreter())))
     }
@@ -327,6 +328,6 @@ fn secretive(script: &Script) -> bool {
         .any(|binding| matches!(binding.value, Bound::Text(Text::Secret(_))))
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+fn first_line(text: &Outside) -> Line<'_> {
+    text.lines().next().unwrap_or_else(|| line(""))
 }

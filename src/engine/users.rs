@@ -36,7 +36,7 @@ impl NodeRun<'_> {
             Err(error) => return Err(Attention::Halt(Halt::error(error.to_string()))),
         };
         let own = self.bundle()?;
-        if user.0 == "root" || user.0 == self.reach.session().hello().user {
+        if user.0 == "root" || self.reach.session().hello().user == user.0 {
             return Ok(own.through(&session, &self.token).await?);
         }
         let dir = dir_of(&user.0);
@@ -50,7 +50,7 @@ impl NodeRun<'_> {
             }
             Some(held) if held.alive != crate::engine::Alive::Live => {
                 let owner = held.owner.map(|owner| owner.run).unwrap_or_default();
-                Bundle::release(&session, &dir, &owner).await?;
+                Bundle::release(&session, &dir, owner.exact()).await?;
                 Ok(None)
             }
             Some(held) => Err(BundleError::Held(Box::new(held))),
@@ -97,7 +97,7 @@ impl NodeRun<'_> {
                 "not all files of the bundle are there for {user}: {}",
                 said.trim()
             );
-            self.record(Some(step), What::Warned { text })?;
+            self.record(Some(step), What::Warned { text: text.into() })?;
         }
         if !done.out.is_empty() {
             let path = format!("{}/.files.part", to.dir);

@@ -220,7 +220,9 @@ impl Record {
     pub fn captured(&self, node: &str) -> Vec<(String, String)> {
         self.of_node(node)
             .filter_map(|event| match &event.what {
-                What::ValueCaptured { name, value } => Some((name.clone(), value.clone())),
+                What::ValueCaptured { name, value } => {
+                    Some((name.clone(), value.exact().to_owned()))
+                }
                 _ => None,
             })
             .collect()

@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 
 use crate::event::{Event, Evidence, Status, Stream, What};
+use crate::outside::{Block, Net, Outside, block};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -15,8 +16,8 @@ const BOLD: Style = Style::new().bold();
 const LEFT_SHOWN: usize = 10;
 
 /// Prints events as they come.
-pub struct Human<W> {
-    out: W,
+pub struct Human<W: Write> {
+    out: Net<W>,
     /// More than one node: lines are prefixed.
     several: bool,
     /// Names of steps by node and number; titles are printed with them.
@@ -26,7 +27,7 @@ pub struct Human<W> {
 impl<W: Write> Human<W> {
     pub fn new(out: W) -> Human<W> {
         Human {
-            out,
+            out: Net::new(out),
             several: false,
             labels: HashMap::new(),
         }
@@ -77,7 +78,11 @@ impl<W: Write> Human<W> {
             } => {
                 self.line(
                     node,
-                    format_args!("{DIM}reached as {user} in {milliseconds} ms ({shell}){DIM:#}"),
+                    format_args!(
+                        "{DIM}reached as {} in {milliseconds} ms ({}){DIM:#}",
+                        user.line(),
+                        shell.line()
+                    ),
                 )?;
             }
             What::SudoProven { user } => {
@@ -148,7 +153,7 @@ impl<W: Write> Human<W> {
                 )?;
             }
             What::ValueCaptured { name, value } => {
-                self.line(node, format_args!("  {name} = {value}"))?;
+                self.line(node, format_args!("  {name} = {}", value.line()))?;
             }
             What::CheckHeld { check, tries, .. } => {
                 let tries = if *tries > 1 {
@@ -180,11 +185,22 @@ impl<W: Write> Human<W> {
                 cause,
             } => {
                 let red = status_style(Status::Error);
-                self.line(node, format_args!("  check {check} {red}could not be asked{red:#}: {cause}  {DIM}{place}{DIM:#}"))?;
+                self.line(
+                    node,
+                    format_args!(
+                        "  check {check} {red}could not be asked{red:#}: {}  {DIM}{place}{DIM:#}",
+                        cause.block()
+                    ),
+                )?;
             }
-            What::Warned { text } => self.line(node, format_args!("  warning: {text}"))?,
+            What::Warned { text } => {
+                self.line(node, format_args!("  warning: {}", text.block()))?
+            }
             What::ConnectionLost { cause } => {
-                self.line(node, format_args!("  {cause}; looking for the node"))?;
+                self.line(
+                    node,
+                    format_args!("  {}; looking for the node", cause.block()),
+                )?;
             }
             What::Reattached { milliseconds } => {
                 self.line(
@@ -208,7 +224,7 @@ impl<W: Write> Human<W> {
                 let cause = ended
                     .cause
                     .as_ref()
-                    .map(|cause| format!("  {cause}"))
+                    .map(|cause| format!("  {}", cause.block()))
                     .unwrap_or_default();
                 let note = ended
                     .note
@@ -240,7 +256,7 @@ impl<W: Write> Human<W> {
                 let style = status_style(*status);
                 let cause = cause
                     .as_ref()
-                    .map(|cause| format!("  {cause}"))
+                    .map(|cause| format!("  {}", cause.block()))
                     .unwrap_or_default();
                 self.line_named(node, format_args!("{style}{status}{style:#}{cause}"))?;
             }
@@ -267,11 +283,14 @@ impl<W: Write> Human<W> {
             .unwrap_or_default()
     }
 
-    fn left(&mut self, node: &str, processes: &[String]) -> io::Result<()> {
+    fn left(&mut self, node: &str, processes: &[Outside]) -> io::Result<()> {
         for process in processes.iter().take(LEFT_SHOWN) {
             self.line(
                 node,
-                format_args!("  {DIM}still running: step, process, command:{DIM:#} {process}"),
+                format_args!(
+                    "  {DIM}still running: step, process, command:{DIM:#} {}",
+                    process.line()
+                ),
             )?;
         }
         match processes.len().checked_sub(LEFT_SHOWN) {
@@ -286,16 +305,17 @@ impl<W: Write> Human<W> {
     fn evidence(&mut self, node: &str, evidence: &[Evidence]) -> io::Result<()> {
         for piece in evidence {
             self.line(node, format_args!("    {}", piece.attribute))?;
-            self.block(node, "expected", &piece.expected)?;
-            self.block(node, "found", &piece.found)?;
+            self.block(node, "expected", piece.expected.block())?;
+            self.block(node, "found", piece.found.block())?;
             if let Some(how) = &piece.how {
-                self.block(node, "by hand", how)?;
+                self.block(node, "by hand", block(how))?;
             }
         }
         Ok(())
     }
 
-    fn block(&mut self, node: &str, word: &str, text: &str) -> io::Result<()> {
+    fn block(&mut self, node: &str, word: &str, text: Block<'_>) -> io::Result<()> {
+        let text = text.to_string();
         for (index, line) in text
             .lines()
             .chain(text.is_empty().then_some(""))

@@ -55,7 +55,7 @@ mod tests {
             "TAP version 13\n1..4\n\
              ok 1 - web1::web::file//etc/hosts\n\
              not ok 2 - web1::web::service/a\\#b\n  ---\n  outcome: failed\n  place: manual/web.md:14\n  evidence: |\n      \
-             wrong           running\n      expected        true\n      found           \u{1b}[31mfalse\n                      <&>\n      \
+             wrong           running\n      expected        true\n      found           \\x1b[31mfalse\n                      <&>\n      \
              look with       systemctl show a#b\n      manual          manual/web.md:14\n  ...\n\
              ok 3 - web1::web::port/tcp:443 # SKIP later, see \\#7\n\
              not ok 4 - web2::web::file//etc/hosts\n  ---\n  outcome: error\n  place: manual/web.md:9\n  evidence: |\n      \

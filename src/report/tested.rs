@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::engine::human;
 use crate::event::Evidence;
+use crate::outside::{Block, Outside, block};
 
 /// A suite that has ended, in the order in which it was reported.
 #[derive(Clone, Debug)]
@@ -41,7 +42,7 @@ pub enum Outcome {
     /// It looked, and it is wrong.
     Failed(Vec<Evidence>),
     /// It could not look; why.
-    Error(String),
+    Error(Outside),
     /// It was not asked; why.
     Ignored(String),
 }
@@ -74,10 +75,11 @@ impl Results {
     /// What could not be asked, by its cause: told apart from what is wrong.
     #[must_use]
     pub fn unseen(&self) -> String {
-        let mut causes: indexmap::IndexMap<(&str, &str), Vec<&Tested>> = indexmap::IndexMap::new();
+        let mut causes: indexmap::IndexMap<(&str, String), Vec<&Tested>> =
+            indexmap::IndexMap::new();
         for test in &self.tests {
             if let Outcome::Error(why) = &test.outcome {
-                let cause = why.lines().next().unwrap_or_default();
+                let cause = first_line(why);
                 causes.entry((&test.node, cause)).or_default().push(test);
             }
         }
@@ -155,12 +157,11 @@ impl Tested {
             Outcome::Failed(evidence) => match &evidence[..] {
                 [] => "does not hold".to_owned(),
                 [one, rest @ ..] => {
-                    let first = |text: &str| text.lines().next().unwrap_or_default().to_owned();
                     let more = match rest.len() {
                         0 => String::new(),
                         n => format!(" (and {n} more)"),
                     };
-                    let (expected, found) = (first(&one.expected), first(&one.found));
+                    let (expected, found) = (first_line(&one.expected), first_line(&one.found));
                     format!(
                         "{}: expected {expected}, found {found}{more}",
                         one.attribute
@@ -168,7 +169,7 @@ impl Tested {
                 }
             },
             Outcome::Error(why) => {
-                format!("could not look: {}", why.lines().next().unwrap_or_default())
+                format!("could not look: {}", first_line(why))
             }
             Outcome::Ignored(why) => format!("ignored: {why}"),
         }
@@ -181,39 +182,49 @@ impl Tested {
         let mut text = String::new();
         match &self.outcome {
             Outcome::Passed => {}
-            Outcome::Ignored(why) => row(&mut text, "ignored", why),
-            Outcome::Error(why) => row(&mut text, "could not look", why),
+            Outcome::Ignored(why) => row(&mut text, "ignored", block(why)),
+            Outcome::Error(why) => row(&mut text, "could not look", why.block()),
             Outcome::Failed(evidence) => told(&mut text, evidence),
         }
-        row(&mut text, "manual", &self.place);
+        row(&mut text, "manual", block(&self.place));
         if self.tries > 1 {
             let tries = format!("{} times in {}", self.tries, human(self.took));
-            row(&mut text, "tried", &tries);
+            row(&mut text, "tried", block(&tries));
         }
         text
     }
 }
 
+fn first_line(text: &Outside) -> String {
+    text.lines()
+        .next()
+        .map(|line| line.to_string())
+        .unwrap_or_default()
+}
+
 fn told(text: &mut String, evidence: &[Evidence]) {
     for (index, one) in evidence.iter().enumerate() {
-        row(text, "wrong", &one.attribute);
-        row(text, "expected", &one.expected);
-        row(text, "found", &one.found);
+        row(text, "wrong", block(&one.attribute));
+        row(text, "expected", one.expected.block());
+        row(text, "found", one.found.block());
         // Attributes of one resource are looked at in one way.
         let again = evidence
             .get(index + 1)
             .is_some_and(|next| next.how == one.how);
         if let Some(how) = one.how.as_ref().filter(|_| !again) {
-            row(text, "look with", how);
+            row(text, "look with", block(how));
         }
     }
 }
 
 /// `name` in its column; further lines of the text stand under its first one.
-fn row(text: &mut String, name: &str, value: &str) {
+fn row(text: &mut String, name: &str, value: Block<'_>) {
     const WIDTH: usize = 14;
     let mut name = name;
-    let value = if value.is_empty() { "(empty)" } else { value };
+    let value = match value.to_string() {
+        empty if empty.is_empty() => "(empty)".to_owned(),
+        value => value,
+    };
     for line in value.lines() {
         // A formatter into a string cannot fail.
         let _ = writeln!(text, "  {name:WIDTH$}  {line}");

@@ -103,8 +103,8 @@ fn unknown(host: &str, said: &str) -> Cause {
         .or_else(|| between(said, "authenticity of host '", "'"))
         .unwrap_or(host);
     Cause::HostKeyUnknown {
-        host: host.to_owned(),
-        fingerprint: fingerprint(said),
+        host: host.into(),
+        fingerprint: fingerprint(said).map(Into::into),
     }
 }
 
@@ -119,10 +119,10 @@ fn changed(host: &str, said: &str) -> Cause {
         .map(|(_, place)| place.trim().to_owned());
     let recorded = record.as_deref().and_then(recorded);
     Cause::HostKeyChanged {
-        host: host.to_owned(),
-        fingerprint: fingerprint(said),
-        recorded,
-        record,
+        host: host.into(),
+        fingerprint: fingerprint(said).map(Into::into),
+        recorded: recorded.map(Into::into),
+        record: record.map(Into::into),
     }
 }
 
@@ -243,7 +243,7 @@ mod tests {
     fn host_keys_are_told_with_their_fingerprints() {
         let said = "The authenticity of host '[127.0.0.1]:22 ([127.0.0.1]:22)' can't be established.\n\
             ED25519 key fingerprint is SHA256:abc.\nHost key verification failed.";
-        let (host, fingerprint) = ("[127.0.0.1]:22".to_owned(), Some("SHA256:abc".to_owned()));
+        let (host, fingerprint) = ("[127.0.0.1]:22".into(), Some("SHA256:abc".into()));
         assert_eq!(
             cause("n", said, false),
             Cause::HostKeyUnknown { host, fingerprint }
@@ -251,7 +251,7 @@ mod tests {
         let said = "No ED25519 host key is known for n and you have requested strict checking.\n\
             Host key verification failed.";
         let expected = Cause::HostKeyUnknown {
-            host: "n".to_owned(),
+            host: "n".into(),
             fingerprint: None,
         };
         assert_eq!(cause("x", said, false), expected);

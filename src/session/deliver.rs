@@ -75,7 +75,7 @@ pub(super) async fn deliver(
         let said = "is not a path of a file".to_owned();
         return Err(DeliverError::Node {
             path: path.to_owned(),
-            said,
+            said: said.into(),
         });
     }
     let loaded = session
@@ -350,7 +350,7 @@ impl Delivery<'_> {
         DeliverError::Checksum {
             path: self.path.to_owned(),
             sent: sent.text().to_owned(),
-            arrived: arrived.to_owned(),
+            arrived: arrived.into(),
         }
     }
 
@@ -398,7 +398,7 @@ impl Delivery<'_> {
     fn node_said(&self, said: String) -> DeliverError {
         DeliverError::Node {
             path: self.path.to_owned(),
-            said,
+            said: said.into(),
         }
     }
 

@@ -2,17 +2,19 @@
 
 use std::io;
 
+use crate::outside::Outside;
+
 /// Why no session could be opened. Nothing was done on the node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{cause}")]
 pub struct OpenError {
     pub cause: Cause,
     /// What `ssh` (or the command of the transport) itself said, trimmed.
-    pub said: String,
+    pub said: Outside,
 }
 
 impl OpenError {
-    pub(super) fn new(cause: Cause, said: impl Into<String>) -> Self {
+    pub(super) fn new(cause: Cause, said: impl Into<Outside>) -> Self {
         Self {
             cause,
             said: said.into(),
@@ -25,24 +27,29 @@ impl OpenError {
 pub enum Cause {
     #[error("authentication refused")]
     Auth,
-    #[error("host key of `{host}` is not known{}", key("; it shows ", fingerprint.as_ref()))]
+    #[error(
+        "host key of `{}` is not known{}",
+        host.line(),
+        key("; it shows ", fingerprint.as_ref())
+    )]
     HostKeyUnknown {
-        host: String,
-        fingerprint: Option<String>,
+        host: Outside,
+        fingerprint: Option<Outside>,
     },
     #[error(
-        "host key of `{host}` has changed{}{}{}",
+        "host key of `{}` has changed{}{}{}",
+        host.line(),
         key("; it shows ", fingerprint.as_ref()),
         key(", on record is ", recorded.as_ref()),
         key(" in ", record.as_ref())
     )]
     HostKeyChanged {
-        host: String,
+        host: Outside,
         /// What the node shows now.
-        fingerprint: Option<String>,
+        fingerprint: Option<Outside>,
         /// What is on record, and where (`file:line`).
-        recorded: Option<String>,
-        record: Option<String>,
+        recorded: Option<Outside>,
+        record: Option<Outside>,
     },
     #[error("connection refused")]
     Refused,
@@ -74,8 +81,8 @@ pub enum Cause {
     Other,
 }
 
-fn key(before: &str, key: Option<&String>) -> String {
-    key.map_or_else(String::new, |key| format!("{before}{key}"))
+fn key(before: &str, key: Option<&Outside>) -> String {
+    key.map_or_else(String::new, |key| format!("{before}{}", key.line()))
 }
 
 /// A session that is no more, or never could do what was asked.
@@ -84,8 +91,8 @@ pub enum Lost {
     #[error("session was closed")]
     Closed,
     /// The connection went, or the shell on the node ended; with what was said last.
-    #[error("connection lost: {said}")]
-    Connection { said: String },
+    #[error("connection lost: {}", said.block())]
+    Connection { said: Outside },
     /// No result long after the script's own time limit; the node's side is not known.
     #[error("no answer from the node")]
     Silent,
@@ -93,8 +100,8 @@ pub enum Lost {
     #[error("what was to answer on the node was killed")]
     Killed,
     /// Refused before anything was sent.
-    #[error("{reason}")]
-    Refused { reason: String },
+    #[error("{}", reason.block())]
+    Refused { reason: Outside },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -105,16 +112,16 @@ pub enum DeliverError {
     #[error("cannot read `{path}`: {source}")]
     Read { path: String, source: io::Error },
     /// The node said no: disk full, no permission, no such directory.
-    #[error("cannot write `{path}`: {said}")]
-    Node { path: String, said: String },
+    #[error("cannot write `{path}`: {}", said.block())]
+    Node { path: String, said: Outside },
     /// It was told to stop; nothing of it is left on the node.
     #[error("the delivery of `{path}` was stopped")]
     Cancelled { path: String },
-    #[error("`{path}` arrived damaged: sent {sent}, arrived {arrived}")]
+    #[error("`{path}` arrived damaged: sent {sent}, arrived {}", arrived.line())]
     Checksum {
         path: String,
         sent: String,
-        arrived: String,
+        arrived: Outside,
     },
 }
 
@@ -124,14 +131,14 @@ pub enum SudoError {
     WrongPassword,
     #[error("sudo asks for a password and none was given")]
     PasswordNeeded,
-    #[error("sudo does not allow it: {0}")]
-    NotAllowed(String),
-    #[error("sudo wants a terminal: {0}")]
-    NeedsTty(String),
+    #[error("sudo does not allow it: {}", _0.line())]
+    NotAllowed(Outside),
+    #[error("sudo wants a terminal: {}", _0.line())]
+    NeedsTty(Outside),
     #[error("no `sudo` on the node")]
     Missing,
-    #[error("sudo failed: {0}")]
-    Other(String),
+    #[error("sudo failed: {}", _0.line())]
+    Other(Outside),
     #[error(transparent)]
     Lost(#[from] Lost),
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::outside::Outside;
+
 /// The node, as its shell sees it.
 #[expect(
     clippy::struct_excessive_bools,
@@ -9,14 +11,14 @@ use std::time::Duration;
 )]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
-    pub user: String,
+    pub user: Outside,
     pub uid: u32,
     pub home: String,
-    pub hostname: String,
+    pub hostname: Outside,
     /// `Linux 6.1.0`, …
-    pub kernel: String,
+    pub kernel: Outside,
     /// `bash`, `busybox`, `dash` or `sh` where it cannot be told.
-    pub shell: String,
+    pub shell: Outside,
     /// Empty where the system has none.
     pub boot_id: String,
     /// The runner's own process id on the node.

@@ -50,6 +50,7 @@ pub use values::{Value, ValueError, Values};
 #[cfg(test)]
 mod tests;
 
+use crate::outside::Outside;
 use crate::{nodes, plan};
 
 /// One open POSIX shell on a node. Cheap to clone; clones share the shell, and the last one
@@ -79,7 +80,7 @@ pub struct OpenOptions {
     /// key is given longer.
     pub timeout: Duration,
     /// Receives what is worth showing while connecting, one line each.
-    pub on_note: Arc<dyn Fn(&str) + Send + Sync>,
+    pub on_note: Arc<dyn Fn(&Outside) + Send + Sync>,
     /// Instead of the user's own configuration of ssh.
     pub ssh_config: Option<PathBuf>,
 }
@@ -143,9 +144,11 @@ impl Session {
         if done.ok() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&done.err).trim().to_owned();
-        let reason = format!("the node's shell cannot read a prelude: {said}");
-        Err(Lost::Refused { reason })
+        let said = Outside::of_bytes(&done.err).trimmed();
+        let reason = format!("the node's shell cannot read a prelude: {}", said.block());
+        Err(Lost::Refused {
+            reason: reason.into(),
+        })
     }
 
     /// Evaluates shell code in a background subshell of the session's main shell.

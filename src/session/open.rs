@@ -43,7 +43,7 @@ pub(super) async fn open(
         let Some(pause) = pauses.next() else {
             return Err(failed);
         };
-        (options.on_note)("the node dropped the connection, trying again");
+        (options.on_note)(&"the node dropped the connection, trying again".into());
         tokio::time::sleep(spread(*pause)).await;
     }
 }
@@ -118,7 +118,8 @@ pub(super) async fn as_user(
     let begin = Instant::now();
     let transport = Arc::clone(&parent.0.transport);
     let started = Process::start(&mut transport.another());
-    let (process, reader, writer) = started.map_err(|error| SudoError::Other(error.to_string()))?;
+    let (process, reader, writer) =
+        started.map_err(|error| SudoError::Other(error.to_string().into()))?;
     let pipes = sudo::become_user(&process, reader, writer, user, password).await;
     let (reader, writer) = pipes.inspect_err(|_| process.kill())?;
     let closed = Arc::new(AtomicBool::new(false));
@@ -131,7 +132,7 @@ pub(super) async fn as_user(
             )))
         }
         Err(no) => Err(SudoError::Other(
-            failed(no, &process, &transport).await.to_string(),
+            failed(no, &process, &transport).await.to_string().into(),
         )),
     }
 }
@@ -160,7 +161,7 @@ pub(super) fn why(
             }
             _ => "the shell on the node ended".to_owned(),
         };
-        Lost::Connection { said }
+        Lost::Connection { said: said.into() }
     }
 }
 
@@ -200,7 +201,7 @@ async fn overdue(process: &Process, options: &OpenOptions) {
             .lines()
             .filter(|line| !line.trim().is_empty())
         {
-            (options.on_note)(line.trim());
+            (options.on_note)(&line.trim().into());
             if line.contains("Confirm user presence") && !waited_for_person {
                 waited_for_person = true;
                 left += PERSON;

@@ -7,6 +7,7 @@ use super::error::{Cause, OpenError};
 use super::hello::Hello;
 use super::{OpenOptions, Session};
 use crate::nodes;
+use crate::outside::Outside;
 
 /// What a node said when it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +30,7 @@ pub enum SudoWay {
     /// For a password, before it says whether it allows anything.
     Asks,
     /// In its own words.
-    Refuses(String),
+    Refuses(Outside),
 }
 
 /// Opens a session, asks, and closes it.
@@ -69,7 +70,7 @@ fn sudo_way(done: &Done) -> SudoWay {
     } else if said.contains("password is required") || said.contains("authentication is required") {
         SudoWay::Asks
     } else {
-        SudoWay::Refuses(said.trim().to_owned())
+        SudoWay::Refuses(said.trim().into())
     }
 }
 
@@ -93,7 +94,7 @@ mod tests {
             ),
             (
                 done(1, "x is not in the sudoers file.\n"),
-                SudoWay::Refuses("x is not in the sudoers file.".to_owned()),
+                SudoWay::Refuses("x is not in the sudoers file.".into()),
             ),
         ] {
             assert_eq!(sudo_way(&done), way);

@@ -43,7 +43,9 @@ pub(super) async fn become_user(
         Ok(Err(error)) => Err(error),
         Err(_) => {
             let said = words(&process.said().replace(&prompt, ""));
-            Err(SudoError::Other(format!("no answer in 60 s ({said})")))
+            Err(SudoError::Other(
+                format!("no answer in 60 s ({said})").into(),
+            ))
         }
     }
 }
@@ -131,9 +133,9 @@ fn classify(said: &str, asked: usize) -> SudoError {
         "may not run",
         "I'm sorry",
     ]) {
-        SudoError::NotAllowed(text)
+        SudoError::NotAllowed(text.into())
     } else if has(&["must have a tty", "terminal is required"]) {
-        SudoError::NeedsTty(text)
+        SudoError::NeedsTty(text.into())
     } else if has(&[
         "incorrect password",
         "Sorry, try again",
@@ -144,9 +146,9 @@ fn classify(said: &str, asked: usize) -> SudoError {
     } else if has(&["sudo: not found", "command not found"]) {
         SudoError::Missing
     } else if text.is_empty() && asked > 0 {
-        SudoError::Other("it ended after the password without a word".to_owned())
+        SudoError::Other("it ended after the password without a word".into())
     } else {
-        SudoError::Other(text)
+        SudoError::Other(text.into())
     }
 }
 
@@ -165,17 +167,17 @@ mod tests {
         for (said, expected) in [
             (
                 "ops is not in the sudoers file.",
-                SudoError::NotAllowed("ops is not in the sudoers file.".to_owned()),
+                SudoError::NotAllowed("ops is not in the sudoers file.".into()),
             ),
             (
                 "Sorry, user ops is not allowed to execute '/bin/sh' as root on n.",
                 SudoError::NotAllowed(
-                    "Sorry, user ops is not allowed to execute '/bin/sh' as root on n.".to_owned(),
+                    "Sorry, user ops is not allowed to execute '/bin/sh' as root on n.".into(),
                 ),
             ),
             (
                 "sudo: sorry, you must have a tty to run sudo",
-                SudoError::NeedsTty("sudo: sorry, you must have a tty to run sudo".to_owned()),
+                SudoError::NeedsTty("sudo: sorry, you must have a tty to run sudo".into()),
             ),
             (
                 "sudo: 1 incorrect password attempt",
@@ -187,7 +189,7 @@ mod tests {
             ),
             (
                 "sudo: unknown user x",
-                SudoError::Other("sudo: unknown user x".to_owned()),
+                SudoError::Other("sudo: unknown user x".into()),
             ),
         ] {
             assert_eq!(classify(said, 0), expected, "{said}");

@@ -75,8 +75,10 @@ impl Transport {
             }
         ) && let Some((host, shown)) = route.shown_key().await
         {
-            let fingerprint = Some(shown);
-            *cause = Cause::HostKeyUnknown { host, fingerprint };
+            *cause = Cause::HostKeyUnknown {
+                host: host.into(),
+                fingerprint: Some(shown.into()),
+            };
         }
     }
 

@@ -17,7 +17,9 @@ use std::sync::Arc;
 pub use nearest::nearest;
 pub use passage::Passage;
 pub use problem::{OnlyFor, Problem, Severity};
-pub use shown::{in_one_line, is_hidden, visible};
+pub use shown::{in_one_line, visible};
+
+pub use crate::outside::is_hidden;
 
 /// One file's text. `path` is how messages name it: relative to the project where possible.
 #[derive(Debug)]

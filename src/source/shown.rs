@@ -1,5 +1,7 @@
 //! Text of somebody else made fit to be shown to people.
 
+use crate::outside::is_hidden;
+
 /// Control and direction characters made harmless, each shown in one column.
 #[must_use]
 pub fn visible(text: &str) -> String {
@@ -34,11 +36,4 @@ pub(super) fn harmless(text: &str) -> String {
     let kept = &text[..text.floor_char_boundary(MAX_BYTES.min(text.len()))];
     let shown = kept.split('\n').map(visible).collect::<Vec<_>>().join("\n");
     shown + if kept.len() < text.len() { "…" } else { "" }
-}
-
-/// What a terminal does not show as a character: controls, directions, zero widths.
-#[must_use]
-pub fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }

@@ -171,7 +171,7 @@ async fn checks(asking: &Arc<Asking>, node: Arc<Node>, mut left: Vec<Pending>) {
             Err(error) => error.to_string(),
         };
         if again == 0 {
-            return asking.tell_all(left, &Outcome::Error(cause));
+            return asking.tell_all(left, &Outcome::Error(cause.into()));
         }
         again -= 1;
         tokio::time::sleep(PAUSE).await;
@@ -279,7 +279,7 @@ impl Asking {
             engine::Outcome::Failed(evidence) => Outcome::Failed(evidence),
             engine::Outcome::Unknown(why) => {
                 let why = why.strip_prefix("cannot look: ").unwrap_or(&why);
-                Outcome::Error(why.to_owned())
+                Outcome::Error(why.into())
             }
             // A fault of this case, not of the connection.
             engine::Outcome::Lost(Lost::Refused { reason }) => Outcome::Error(reason),
@@ -294,16 +294,14 @@ impl Asking {
 }
 
 fn unreachable(node: &Node, error: &OpenError) -> Outcome {
-    let said = error.said.trim();
+    let said = error.said.trimmed();
     let said = if said.is_empty() {
         String::new()
     } else {
-        format!("\n{said}")
+        format!("\n{}", said.block())
     };
-    Outcome::Error(format!(
-        "`{}` cannot be reached: {}{said}",
-        node.name, error.cause
-    ))
+    let text = format!("`{}` cannot be reached: {}{said}", node.name, error.cause);
+    Outcome::Error(text.into())
 }
 
 /// A fault that may be gone at the next try.

@@ -215,7 +215,7 @@ fn wait(told: &mpsc::Receiver<Answer>, asking: &Asking, column: usize) -> Answer
                 return no(Outcome::Ignored(STOPPED.to_owned()));
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return no(Outcome::Error(GAVE_UP.to_owned()));
+                return no(Outcome::Error(GAVE_UP.into()));
             }
         }
     }
@@ -251,8 +251,8 @@ fn tested(test: &Test, answer: Answer) -> Tested {
 fn overdue(reason: &str, until: &str) -> Outcome {
     Outcome::Failed(vec![Evidence {
         attribute: "skip".to_owned(),
-        expected: "a waiver that has not run out".to_owned(),
-        found: format!("waived until {until}: {reason}"),
+        expected: "a waiver that has not run out".into(),
+        found: format!("waived until {until}: {reason}").into(),
         how: None,
     }])
 }

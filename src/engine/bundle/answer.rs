@@ -1,5 +1,7 @@
 //! What `bundle.sh` answers, read; knows no session.
 
+use crate::outside::Outside;
+
 use super::{Alive, BundleError, Held, How, StepDone, StepState};
 
 /// An answer of `bundle.sh`: a word, the rest of its line, and more lines.
@@ -30,10 +32,10 @@ impl Answer {
         match self.word() {
             "HELD" | "LOST" => BundleError::Held(Box::new(self.held(dir))),
             "TAKEN" => BundleError::Taken,
-            "REFUSED" => BundleError::Refused(self.rest().to_owned()),
-            "FAILED" => BundleError::Failed(self.rest().to_owned()),
+            "REFUSED" => BundleError::Refused(self.rest().into()),
+            "FAILED" => BundleError::Failed(self.rest().into()),
             "GONE" => BundleError::Gone,
-            "" => BundleError::Answer("none, as where it cannot write to its disk".to_owned()),
+            "" => BundleError::Answer("none, as where it cannot write to its disk".into()),
             _ => self.not_understood(),
         }
     }
@@ -69,9 +71,9 @@ impl Answer {
             "RUNNING" => Ok(StepState::Running(self.rest().parse().unwrap_or(0))),
             "DONE" => self.done().map(StepState::Done),
             "EXISTS" => Err(BundleError::NotStarted(
-                "it was started before, of which the journal knows nothing".to_owned(),
+                "it was started before, of which the journal knows nothing".into(),
             )),
-            "FAILED" => Err(BundleError::NotStarted(self.rest().to_owned())),
+            "FAILED" => Err(BundleError::NotStarted(self.rest().into())),
             _ => Err(self.refusal(dir)),
         }
     }
@@ -101,7 +103,7 @@ impl Answer {
     }
 
     fn not_understood(&self) -> BundleError {
-        BundleError::Answer(String::from_utf8_lossy(&self.0).chars().take(200).collect())
+        BundleError::Answer(Outside::of_bytes(&self.0[..self.0.len().min(200)]))
     }
 }
 

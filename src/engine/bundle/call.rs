@@ -2,6 +2,7 @@
 
 use super::answer::Answer;
 use super::{BundleError, FUNCTIONS};
+use crate::outside::Outside;
 use crate::session::{Limits, Session, quote};
 
 pub(super) fn code(function: &str, arguments: &[&str]) -> Vec<u8> {
@@ -48,6 +49,6 @@ pub(super) async fn first(
     if done.ok() {
         return Ok(Answer(done.out));
     }
-    let said = String::from_utf8_lossy(&done.err).trim().to_owned();
+    let said = Outside::of_bytes(&done.err).trimmed();
     Err(BundleError::Failed(said))
 }

@@ -2,18 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::outside::Outside;
+
 /// Who holds a bundle; one line of JSON in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    pub run: String,
-    pub operator: String,
-    pub controller: String,
-    pub procedure: String,
+    pub run: Outside,
+    pub operator: Outside,
+    pub controller: Outside,
+    pub procedure: Outside,
     /// The controller's clock, RFC 3339, UTC.
-    pub since: String,
-    pub revision: Option<String>,
+    pub since: Outside,
+    pub revision: Option<Outside>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
+    pub message: Option<Outside>,
 }
 
 /// A bundle that somebody else holds.
@@ -58,11 +60,22 @@ impl Held {
                 since,
                 message: Some(message),
                 ..
-            }) => format!("it is held by {operator}@{controller} since {since} ({run}): {message}"),
+            }) => format!(
+                "it is held by {}@{} since {} ({}): {}",
+                operator.line(),
+                controller.line(),
+                since.line(),
+                run.line(),
+                message.line()
+            ),
             None => format!("the bundle is held, owner unknown ({alive})"),
             Some(owner) => format!(
                 "the bundle is held by {}@{} since {}: `{}`, run {}, {at} ({alive})",
-                owner.operator, owner.controller, owner.since, owner.procedure, owner.run,
+                owner.operator.line(),
+                owner.controller.line(),
+                owner.since.line(),
+                owner.procedure.line(),
+                owner.run.line(),
             ),
         }
     }

@@ -6,6 +6,7 @@ mod call;
 mod held;
 mod step;
 
+use crate::outside::Outside;
 use crate::session::{Lost, Session, quote};
 
 use answer::Answer;
@@ -40,16 +41,16 @@ pub enum BundleError {
     #[error("another opsbook has gone on with this run")]
     Taken,
     /// Something was put where the bundle goes.
-    #[error("{0}")]
-    Refused(String),
-    #[error("the bundle cannot be used: {0}")]
-    Failed(String),
-    #[error("the step cannot be started: {0}")]
-    NotStarted(String),
+    #[error("{}", _0.line())]
+    Refused(Outside),
+    #[error("the bundle cannot be used: {}", _0.line())]
+    Failed(Outside),
+    #[error("the step cannot be started: {}", _0.line())]
+    NotStarted(Outside),
     #[error("the bundle is gone from the node")]
     Gone,
-    #[error("the node gave an answer that is not understood: {0}")]
-    Answer(String),
+    #[error("the node gave an answer that is not understood: {}", _0.block())]
+    Answer(Outside),
 }
 
 impl Bundle {
@@ -66,8 +67,8 @@ impl Bundle {
         start_in: Option<&str>,
         steps: usize,
     ) -> Result<Self, BundleError> {
-        let owner_line =
-            serde_json::to_string(owner).map_err(|error| BundleError::Failed(error.to_string()))?;
+        let owner_line = serde_json::to_string(owner)
+            .map_err(|error| BundleError::Failed(error.to_string().into()))?;
         let mut state = Vec::new();
         if let Some(folder) = start_in {
             state.extend_from_slice(b"cd ");
@@ -80,14 +81,14 @@ impl Bundle {
             dir,
             &owner_line,
             token,
-            &owner.run,
+            owner.run.exact(),
             RECORDER,
             RUN,
             &state,
             &numbers,
         ];
         let answer = first(session, "obb_open", &arguments).await?;
-        Self::opened(session, dir, &owner.run, &answer)
+        Self::opened(session, dir, owner.run.exact(), &answer)
     }
 
     /// Goes on with a halted run's bundle. `old` is the token of the controller before, which

@@ -79,12 +79,12 @@ impl Greeting {
     fn take(&mut self, key: &str, value: &str) {
         let hello = &mut self.hello;
         match key {
-            "user" => value.clone_into(&mut hello.user),
+            "user" => hello.user = value.into(),
             "uid" => hello.uid = value.parse().unwrap_or(u32::MAX),
             "home" => value.clone_into(&mut hello.home),
-            "hostname" => value.clone_into(&mut hello.hostname),
-            "kernel" => value.clone_into(&mut hello.kernel),
-            "shell" => value.clone_into(&mut hello.shell),
+            "hostname" => hello.hostname = value.into(),
+            "kernel" => hello.kernel = value.into(),
+            "shell" => hello.shell = value.into(),
             "boot" => value.clone_into(&mut hello.boot_id),
             "pid" => hello.pid = value.parse().unwrap_or(0),
             "cores" => hello.cores = value.parse().unwrap_or(1),

@@ -290,7 +290,7 @@ async fn raised(limits: &Limits) {
 
 fn full() -> Lost {
     Lost::Refused {
-        reason: "the node cannot store a script: its disk is full".to_owned(),
+        reason: "the node cannot store a script: its disk is full".into(),
     }
 }
 
@@ -301,7 +301,9 @@ fn refuse_nul(text: &[u8]) -> Result<(), Lost> {
             let line = 1 + memchr::memchr_iter(b'\n', &text[..at]).count();
             let reason =
                 format!("script contains a NUL byte in line {line}, which no shell can read");
-            Err(Lost::Refused { reason })
+            Err(Lost::Refused {
+                reason: reason.into(),
+            })
         }
     }
 }

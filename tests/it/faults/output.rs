@@ -221,7 +221,7 @@ fn f29_a_step_ends_when_its_script_ends_and_its_children_are_named() {
     left.iter().for_each(|pid| sshd::kill(*pid, "KILL"));
     assert_eq!(left.len(), 1);
     said.has("sleep").has(&left[0].to_string());
-    let named = project.events().into_iter().any(|event| matches!(&event.what, What::LeftBehind { processes } if processes.iter().any(|one| one.contains("sleep"))));
+    let named = project.events().into_iter().any(|event| matches!(&event.what, What::LeftBehind { processes } if processes.iter().any(|one| one.exact().contains("sleep"))));
     assert!(named);
     until("it is gone", || running(&mark).is_empty());
 }

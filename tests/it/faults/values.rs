@@ -254,7 +254,7 @@ fn printed(project: &Project) -> String {
     let events = project.events().into_iter();
     events
         .filter_map(|event| match event.what {
-            What::Output { text, .. } => Some(text),
+            What::Output { text, .. } => Some(text.into_exact()),
             _ => None,
         })
         .collect()

@@ -72,25 +72,25 @@ async fn each_cause_of_a_failed_connection_is_told() {
     };
     let stranger = sshd::keys().join("stranger");
     let error = refused(ssh(&|ssh| ssh.identity = Some(stranger.clone()))).await;
-    assert_eq!(error.cause, Cause::Auth, "{}", error.said);
+    assert_eq!(error.cause, Cause::Auth, "{}", error.said.block());
     let error = refused(ssh(&|ssh| ssh.port = Some(1))).await;
-    assert_eq!(error.cause, Cause::Refused, "{}", error.said);
+    assert_eq!(error.cause, Cause::Refused, "{}", error.said.block());
     let error = refused(ssh(&|ssh| ssh.host = "no-such-name.invalid".to_owned())).await;
-    assert_eq!(error.cause, Cause::Name, "{}", error.said);
+    assert_eq!(error.cause, Cause::Name, "{}", error.said.block());
     let error = refused(ssh(&|ssh| ssh.options.push("Frobnicate=yes".to_owned()))).await;
-    assert_eq!(error.cause, Cause::Config, "{}", error.said);
+    assert_eq!(error.cause, Cause::Config, "{}", error.said.block());
     let error = refused(ssh(&|ssh| {
         ssh.options[3] = "KexAlgorithms=diffie-hellman-group1-sha1".to_owned();
     }))
     .await;
-    assert_eq!(error.cause, Cause::Algorithms, "{}", error.said);
+    assert_eq!(error.cause, Cause::Algorithms, "{}", error.said.block());
     let jump = format!("nobody@{}:1", server.address);
     let error = refused(ssh(&|ssh| ssh.jump = Some(jump.clone()))).await;
     assert_eq!(
         error.cause,
         Cause::Jump(Box::new(Cause::Refused)),
         "{}",
-        error.said
+        error.said.block()
     );
     let error = refused(Transport::Exec(vec!["/no/such/program".to_owned()])).await;
     assert_eq!(error.to_string(), "`/no/such/program` could not be started");
@@ -116,11 +116,11 @@ async fn an_unknown_and_a_changed_host_key_are_told_with_fingerprints() {
         assert_eq!(
             error.cause,
             Cause::HostKeyUnknown {
-                host: host.clone(),
-                fingerprint: Some(real.clone())
+                host: host.as_str().into(),
+                fingerprint: Some(real.as_str().into())
             },
             "{}",
-            error.said
+            error.said.block()
         );
         assert_eq!(
             fs::read_to_string(&known).unwrap(),
@@ -133,10 +133,10 @@ async fn an_unknown_and_a_changed_host_key_are_told_with_fingerprints() {
     fs::write(&known, format!("# first\n{host} {other}")).unwrap();
     let error = refused(Transport::Ssh(server.ssh())).await;
     let expected = Cause::HostKeyChanged {
-        host,
-        fingerprint: Some(real),
-        recorded: Some(fingerprint(&sshd::keys().join("stranger.pub"))),
-        record: Some(format!("{}:2", known.display())),
+        host: host.into(),
+        fingerprint: Some(real.into()),
+        recorded: Some(fingerprint(&sshd::keys().join("stranger.pub")).into()),
+        record: Some(format!("{}:2", known.display()).into()),
     };
     assert_eq!(error.cause, expected);
 }
@@ -166,12 +166,12 @@ async fn a_silent_and_a_dropping_server_are_told_apart() {
         })
     };
     let error = refused(to(silent.local_addr().unwrap().port())).await;
-    assert_eq!(error.cause, Cause::TimedOut, "{}", error.said);
+    assert_eq!(error.cause, Cause::TimedOut, "{}", error.said.block());
     let dropping = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = dropping.local_addr().unwrap().port();
     let count = std::thread::spawn(move || (0..5).filter(|_| dropping.accept().is_ok()).count());
     let error = refused(to(port)).await;
-    assert_eq!(error.cause, Cause::Dropped, "{}", error.said);
+    assert_eq!(error.cause, Cause::Dropped, "{}", error.said.block());
     assert_eq!(count.join().unwrap(), 5);
 }
 
@@ -188,7 +188,7 @@ async fn an_account_without_a_shell_is_told() {
         .await
         .unwrap_err();
     assert_eq!(
-        (error.cause, error.said.as_str()),
+        (error.cause, error.said.exact()),
         (Cause::NoShell, "This account is currently not available.")
     );
 }

@@ -168,7 +168,7 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
         assert_eq!((out(&done), done.status), ("hello you\n", 6));
         let broken = session.load("x() {").await.unwrap_err();
         assert!(
-            matches!(&broken, Lost::Refused { reason } if reason.contains("cannot read a prelude")),
+            matches!(&broken, Lost::Refused { reason } if reason.exact().contains("cannot read a prelude")),
             "{broken}"
         );
         let lock = tempfile::NamedTempFile::new().unwrap();

@@ -40,14 +40,14 @@ async fn sudo_is_told_apart_and_never_asked_again() {
             denied,
             Some(&password),
             Some(SudoError::NotAllowed(
-                "ops is not in the sudoers file.".to_owned(),
+                "ops is not in the sudoers file.".into(),
             )),
         ),
         (
             tty,
             Some(&password),
             Some(SudoError::NeedsTty(
-                "sudo: sorry, you must have a tty to run sudo".to_owned(),
+                "sudo: sorry, you must have a tty to run sudo".into(),
             )),
         ),
     ];
@@ -163,7 +163,7 @@ async fn the_sudo_of_this_machine_is_told_apart() {
         let root = bounded(session.sudo("root", password.as_ref())).await;
         match (root, refused) {
             (Ok(root), None) => {
-                assert_eq!((root.hello().uid, root.hello().user.as_str()), (0, "root"));
+                assert_eq!((root.hello().uid, root.hello().user.exact()), (0, "root"));
                 let watch = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c 'Pas[s]-ob' || :";
                 assert_eq!(out(&sh(&root, watch).await), "0\n");
                 let text = format!("sleep 35{}", std::process::id());

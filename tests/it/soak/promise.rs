@@ -121,7 +121,7 @@ fn may_repeat(ended: &StepEnded, blinded: bool) -> bool {
         Status::Stopped => !ended.outcome_unknown,
         // What it set is lost with its record, which the run says.
         Status::Error if blinded => {
-            let full = |cause: &String| cause.contains("disk is full");
+            let full = |cause: &opsbook::outside::Outside| cause.exact().contains("disk is full");
             ended.outcome_unknown || ended.cause.as_ref().is_some_and(full)
         }
         _ => false,
