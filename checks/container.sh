@@ -33,7 +33,7 @@ if ! has "$ob_engine"; then
   cannot_look "no \`$ob_engine\`"
   return
 fi
-found_with "$ob_engine inspect {name}"
+by_hand "$ob_engine" container inspect "$arg_name"
 ob_out=$("$ob_engine" container inspect -f '{{.State.Running}}|{{.State.Status}}|{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}|{{.RestartCount}}|{{.State.ExitCode}}|{{.Config.Image}}' "$arg_name" 2>&1)
 case $?$ob_out in
   0*'|'*'|'*'|'*'|'*'|'*) ;;

@@ -2,42 +2,43 @@
 #
 # Without a server the node's own resolver is asked, `/etc/hosts` and all. With one, its
 # records are asked for: `TYPE:name` for one of A, AAAA, CAA, CNAME, MX, NS, PTR, SRV, SSHFP
-# and TXT, else A and AAAA. A server that does not answer is an error.
+# and TXT, else A and AAAA. A server that does not answer, or not all of what it was asked, is
+# an error.
 #
-#: key resolve text -- the name, or `TYPE:name`
-#: arg server text -- address of the server, with `:PORT` where it is not 53
+#: key resolve record -- the name, or `TYPE:name`
+#: arg server server -- address of the server, with `:PORT` where it is not 53
 #: arg timeout milliseconds = 500 -- how long the server may take; it is asked three times
 #: fact resolvable bool gate alias resolveable = true -- there is at least one record
 #: fact addrs sorted -- the records
-#: tools `getent` or `nslookup`; with a server `dig`, or `nslookup` for addresses
+#: tools `getent` (with `bash`, `dig` or `nslookup` to tell a name that is not there from a resolver that does not answer) or `nslookup`; with a server `dig`, or `nslookup` for addresses
 #: waits for the network
 #: example MX:example.net: {server: 192.0.2.53, addrs: ["10 mail.example.net."]}
 ob_type='' ob_name=$arg_resolve
 case $ob_name in
-  *:*)
+  A:* | AAAA:* | CAA:* | CNAME:* | MX:* | NS:* | PTR:* | SRV:* | SSHFP:* | TXT:*)
     ob_type=${ob_name%%:*}
-    case $ob_type in *[!A-Z]* | '') ob_type='' ;; *) ob_name=${ob_name#*:} ;; esac
+    ob_name=${ob_name#*:}
     ;;
-esac
-case $ob_type in
-  '' | A | AAAA | CAA | CNAME | MX | NS | PTR | SRV | SSHFP | TXT) ;;
-  *)
-    cannot_look "\`$ob_type\` is no type of record that can be asked for"
-    return
+  *:*)
+    case $ob_name in
+      *[!0-9A-Fa-f:.]*)
+        cannot_look "\`${ob_name%%:*}\` is no type of record that can be asked for"
+        return
+        ;;
+    esac
     ;;
 esac
 case $ob_name in
-  '' | -* | *[' @+']*)
+  '' | . | -* | .* | *..* | *[!A-Za-z0-9._*:/-]*)
     cannot_look "\`$ob_name\` is no name"
     return
     ;;
 esac
-ob_server=$arg_server ob_port=''
-case $ob_server in
-  '['*) ob_port=${ob_server##*]} ob_port=${ob_port#:} ob_server=${ob_server%%]*} ob_server=${ob_server#'['} ;;
-  *:*:*) ;;
-  *:*) ob_port=${ob_server##*:} ob_server=${ob_server%:*} ;;
-esac
+ob_server='' ob_port=''
+if [ -n "$arg_server" ]; then
+  host_port "$arg_server" || return 0
+  ob_server=$ob_host
+fi
 # dns_hosts: sets ob_out to the addresses that /etc/hosts has for the name
 dns_hosts() {
   ob_out='' ob_hosts=$(cat "$ob_root/etc/hosts" 2>/dev/null)
@@ -50,7 +51,7 @@ dns_hosts() {
     set -- ${ob_l%%#*}
     ob_rest=${1-}
     for ob_w in "$@"; do
-      case $ob_w in "$ob_rest") ;; "$ob_name") ob_out=$ob_out$ob_rest$ob_lf ;; esac
+      case $ob_w in "$ob_rest") ;; "${ob_name%.}") ob_out=$ob_out$ob_rest$ob_lf ;; esac
     done
   done
   set +f
@@ -58,45 +59,136 @@ dns_hosts() {
   [ -n "$ob_out" ]
 }
 ob_seconds=$(((arg_timeout + 999) / 1000))
-ob_found='' ob_way=''
+ob_found='' ob_way='' ob_half=''
+# dns_reason: sets ob_why to why the node's own resolver found nothing; it is empty where there
+# is no such name. `getent` does not tell: to it, a resolver that is dead is a name that is not there
+dns_reason() {
+  ob_why='`getent` does not tell a name that is not there from a resolver that does not answer; there is no `bash`, `dig` or `nslookup` to ask'
+  if has bash; then
+    # shellcheck disable=SC2016 # bash is to expand it
+    ob_out=$(LC_ALL=C RES_OPTIONS="timeout:$ob_seconds attempts:3" bash -c ': <"/dev/tcp/$1/9"' bash "$ob_name" 2>&1)
+    case $ob_out in
+      *'ot known'* | *'No address associated'* | *'Name does not resolve'*) ob_why='' ;;
+      *'name resolution'* | *'Try again'*) ob_why='the resolver does not answer' ;;
+      *onnect* | '') ob_why='the resolver says now that there is such a name' ;;
+      *) has dig || has nslookup || ob_why="the resolver does not answer: $ob_out" ;;
+    esac
+    case $ob_why in '`getent`'*) ;; *) return ;; esac
+  fi
+  if has dig; then
+    ob_out=$(dig "+time=$ob_seconds" +tries=3 +noall +comments "$ob_name" 2>&1)
+    case $ob_out in
+      *'status: NOERROR'* | *'status: NXDOMAIN'*) ob_why='' ;;
+      *) ob_why='the resolver does not answer' ;;
+    esac
+  elif has nslookup; then
+    nslookup_asked "$ob_name"
+    ob_why=$ob_half
+  fi
+}
+# nslookup_asked WORD…: sets ob_out to what it says, and ob_half to why that is not all
+nslookup_asked() {
+  ob_out=$(nslookup "$@" 2>&1) ob_half=''
+  case $ob_out in
+    *'timed out'* | *'no servers could be reached'* | *'onnection refused'* | *'bad address'* | *'parse error'*)
+      first_line "$ob_out"
+      ob_half="nslookup: $ob_first"
+      return
+      ;;
+  esac
+  ob_ifs=$IFS ob_any=''
+  set -f
+  IFS=$ob_lf
+  for ob_l in $ob_out; do
+    case $ob_l in
+      *NXDOMAIN* | *'No answer'* | *'does not resolve'* | *'ot known'*) ob_any=1 ;;
+      *"an't find"* | *"an't resolve"* | *'cannot find'*) ob_half="nslookup: $ob_l" ;;
+      Name:*) ob_any=1 ;;
+    esac
+  done
+  set +f
+  IFS=$ob_ifs
+  if [ -z "$ob_any$ob_half" ]; then ob_half='nslookup says nothing about it'; fi
+}
+# dig_half: sets ob_half to why what dig printed is not all of the answer to so many questions
+dig_half() {
+  ob_half='' ob_answers=0 ob_flags='' ob_alias=''
+  ob_ifs=$IFS
+  set -f
+  IFS=$ob_lf
+  for ob_l in $ob_out; do
+    case $ob_l in
+      *'status: NOERROR'* | *'status: NXDOMAIN'*) ob_answers=$((ob_answers + 1)) ;;
+      *'status: '*)
+        ob_answers=$((ob_answers + 1))
+        ob_l=${ob_l#*status: }
+        ob_half="the server answers \`${ob_l%%,*}\`"
+        ;;
+      ';; flags: '*)
+        ob_flags=" ${ob_l#';; flags: '}"
+        ob_flags="${ob_flags%%;*} "
+        case $ob_flags in
+          *' ra '*) ;;
+          *' aa '*) ob_alias=1 ;;
+          # neither does it know, nor will it ask
+          *) case $ob_l in *'ANSWER: 0'*) ob_half='the server only says whom else to ask' ;; esac ;;
+        esac
+        ;;
+      *IN*CNAME*) case $ob_alias$ob_type in 1 | 1A | 1AAAA) ob_alias=2 ;; esac ;;
+      *IN*A*) case $ob_alias in 2) ob_alias=1 ;; esac ;;
+    esac
+  done
+  set +f
+  IFS=$ob_ifs
+  if [ "$ob_answers" -lt "$1" ]; then ob_half='the server does not answer all that it is asked'; fi
+  case $ob_half$ob_alias in 2) ob_half='the server knows another name for it, and nothing of that' ;; esac
+}
 if [ -z "$ob_server$ob_type" ] && has getent; then
-  found_with 'getent ahosts {resolve}'
-  ob_out=$(getent ahosts "$ob_name" 2>/dev/null) || ob_out=$(getent hosts "$ob_name" 2>/dev/null)
+  by_hand getent ahosts "$ob_name"
+  ob_out=$(RES_OPTIONS="timeout:$ob_seconds attempts:3" getent ahosts "$ob_name" 2>/dev/null) || ob_out=$(RES_OPTIONS="timeout:$ob_seconds attempts:3" getent hosts "$ob_name" 2>/dev/null)
   ob_status=$?
   # 2 is a name that was not found; anything else is not knowing
-  if [ "$ob_status" -gt 2 ]; then
+  if [ "$ob_status" -gt 2 ] || [ "$ob_status" -eq 1 ]; then
     cannot_look "getent ended with status $ob_status"
     return
   fi
+  if [ -z "$ob_out" ]; then
+    dns_reason
+    if [ -n "$ob_why" ]; then
+      cannot_look "$ob_why"
+      return
+    fi
+    ob_out='' ob_half=''
+  fi
   ob_way=getent
 elif [ -z "$ob_server$ob_type" ] && dns_hosts; then
-  found_with 'grep -w {resolve} /etc/hosts'
+  words "$ob_name"
+  found_with "grep -w -- $ob_words /etc/hosts"
   ob_way=getent
 elif has dig; then
   set -- "+time=$ob_seconds" +tries=3 +noall +answer +comments
   if [ -n "$ob_port" ]; then set -- "$@" -p "$ob_port"; fi
   if [ -n "$ob_server" ]; then set -- "$@" "@$ob_server"; fi
+  ob_asked=1
   case $ob_type in
     PTR) set -- "$@" -x "$ob_name" ;;
-    '') set -- "$@" "$ob_name" A "$ob_name" AAAA ;;
+    '')
+      set -- "$@" "$ob_name" A "$ob_name" AAAA
+      ob_asked=2
+      ;;
     *) set -- "$@" "$ob_name" "$ob_type" ;;
   esac
-  found_with "dig $*"
-  if ! ob_out=$(dig "$@" 2>&1); then
+  by_hand dig "$@"
+  ob_out=$(LC_ALL=C dig "$@" 2>&1)
+  ob_status=$?
+  dig_half "$ob_asked"
+  if [ "$ob_status" -ne 0 ] && [ "$ob_answers" -eq 0 ]; then
     ob_first='dig found no server that answers'
     case $ob_out in *';; '*) ob_first=${ob_out##*;; } ;; esac
     first_line "$ob_first"
     cannot_look "$ob_first"
     return
   fi
-  case $ob_out in
-    *'status: NOERROR'* | *'status: NXDOMAIN'*) ;;
-    *'status: '*)
-      ob_first=${ob_out#*status: }
-      cannot_look "the server answers \`${ob_first%%,*}\`"
-      return
-      ;;
-  esac
   ob_way=dig
 elif has nslookup; then
   case $ob_type$ob_port in
@@ -108,15 +200,8 @@ elif has nslookup; then
   esac
   set -- "$ob_name"
   if [ -n "$ob_server" ]; then set -- "$@" "$ob_server"; fi
-  found_with "nslookup $*"
-  ob_out=$(nslookup "$@" 2>&1)
-  case $ob_out in
-    *'timed out'* | *'no servers could be reached'* | *'onnection refused'* | *'bad address'*)
-      first_line "$ob_out"
-      cannot_look "nslookup: $ob_first"
-      return
-      ;;
-  esac
+  by_hand nslookup "$@"
+  nslookup_asked "$@"
   ob_way=nslookup
 elif [ -n "$ob_server$ob_type" ]; then
   cannot_look 'no `dig` or `nslookup`'
@@ -125,7 +210,7 @@ else
   cannot_look 'no `getent`, `dig` or `nslookup`'
   return
 fi
-ob_ifs=$IFS ob_name=''
+ob_ifs=$IFS ob_sought=$ob_name ob_name=''
 set -f
 IFS=$ob_lf
 for ob_l in $ob_out; do
@@ -190,9 +275,37 @@ for ob_l in $ob_out; do
 done
 set +f
 IFS=$ob_ifs
-if [ -n "$ob_found" ]; then
-  fact resolvable true
-else
-  fact resolvable false
-  none addrs
+# dns_other TYPE FLAG: sets ob_half where the resolver does not answer for addresses of that kind
+dns_other() {
+  if has dig; then
+    case $(dig "+time=$ob_seconds" +tries=3 +noall +comments "$ob_sought" "$1" 2>&1) in
+      *'status: NOERROR'* | *'status: NXDOMAIN'*) return ;;
+    esac
+  elif has nc; then
+    case $(LC_ALL=C RES_OPTIONS="timeout:$ob_seconds attempts:3" nc "$2" -z -w 1 "$ob_sought" 9 2>&1 </dev/null) in
+      *'in name resolution'* | *'Try again'*) ;;
+      *) return ;;
+    esac
+  else
+    return
+  fi
+  ob_half="the resolver does not answer whether there are addresses of type $1, too"
+}
+if [ "$ob_way" = getent ] && wants addrs; then
+  ob_name=$ob_sought
+  case $ob_found in
+    *.*:* | *:*.* | '') ;;
+    *:*) dns_hosts || dns_other A -4 ;;
+    *) dns_hosts || dns_other AAAA -6 ;;
+  esac
 fi
+case $ob_found$ob_half in
+  '')
+    fact resolvable false
+    none addrs
+    ;;
+  *)
+    if [ -n "$ob_found" ]; then fact resolvable true; fi
+    if [ -n "$ob_half" ]; then unknown addrs "$ob_half"; fi
+    ;;
+esac

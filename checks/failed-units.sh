@@ -9,9 +9,9 @@ if ! [ -d "$ob_root/run/systemd/system" ] || ! has systemctl; then
   cannot_look 'systemd does not run here'
   return
 fi
-found_with 'systemctl --failed'
 ob_pattern=$arg_pattern
 case $ob_pattern in all) ob_pattern='*' ;; esac
+by_hand systemctl list-units --state=failed --all -- "$ob_pattern"
 if ! ob_out=$(LC_ALL=C systemctl list-units --state=failed --all --plain --no-legend --no-pager -- "$ob_pattern" 2>&1); then
   first_line "$ob_out"
   cannot_look "systemctl: $ob_first"

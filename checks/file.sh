@@ -23,7 +23,13 @@
 ob_path=$arg_path
 # shellcheck disable=SC2088 # the author wrote it for opsbook, not for this shell
 case $ob_path in
-  '~' | '~/'*) ob_path=${HOME-}${ob_path#'~'} ;;
+  '~' | '~/'*)
+    if [ -z "${HOME-}" ]; then
+      cannot_look 'there is no `HOME`'
+      return
+    fi
+    ob_path=$HOME${ob_path#'~'}
+    ;;
   '~'*)
     ob_user=${ob_path#'~'}
     ob_user=${ob_user%%/*}
@@ -43,22 +49,9 @@ case $ob_path in
     ;;
   -*) ob_path=./$ob_path ;;
 esac
-found_with 'ls -ld {path}'
+by_hand ls -ld -- "$ob_path"
 if ! [ -e "$ob_path" ] && ! [ -L "$ob_path" ]; then
-  ob_dir=$ob_path
-  while ! [ -e "$ob_dir" ]; do
-    case $ob_dir in
-      /*/*) ob_dir=${ob_dir%/*} ;;
-      /*) ob_dir=/ ;;
-      */*) ob_dir=${ob_dir%/*} ;;
-      *) ob_dir=. ;;
-    esac
-  done
-  if [ -d "$ob_dir" ] && ! [ -x "$ob_dir" ]; then
-    cannot_look "no permission to look into \`$ob_dir\`"
-  else
-    fact exists false
-  fi
+  if missing "$ob_path"; then fact exists false; fi
   return
 fi
 fact exists true
@@ -146,6 +139,9 @@ if wants contents md5 sha256 sha512; then
   elif [ -d "$ob_path" ]; then
     cannot_look "a directory has no contents to read"
     return
+  elif ! [ -f "$ob_path" ]; then
+    cannot_look "it is no file whose contents could be read to their end"
+    return
   elif ! [ -r "$ob_path" ]; then
     cannot_look "no permission to read \`$ob_path\`"
     return
@@ -153,12 +149,14 @@ if wants contents md5 sha256 sha512; then
 fi
 if wants contents; then
   stream contents
-  head -c 1048577 <"$ob_path" || cat <"$ob_path"
+  if has head; then head -c 1048577 <"$ob_path"; else cat <"$ob_path"; fi
+  ob_status=$?
   stream_end
+  if [ "$ob_status" -ne 0 ]; then unknown contents "\`$ob_path\` cannot be read to its end"; fi
 fi
 for ob_sum in md5 sha256 sha512; do
   if wants "$ob_sum"; then
-    found_with "${ob_sum}sum {path}"
+    by_hand "${ob_sum}sum" "$ob_path"
     if has "${ob_sum}sum"; then
       ob_hash=$("${ob_sum}sum" <"$ob_path")
     elif has openssl; then
@@ -169,6 +167,9 @@ for ob_sum in md5 sha256 sha512; do
       cannot_look "no \`${ob_sum}sum\` or \`openssl\`"
       return
     fi
-    fact "$ob_sum" "${ob_hash%% *}"
+    case $ob_hash in
+      [0-9a-f][0-9a-f]*) fact "$ob_sum" "${ob_hash%% *}" ;;
+      *) cannot_look "no checksum came of \`$ob_path\`" ;;
+    esac
   fi
 done

@@ -16,6 +16,14 @@ if [ -z "$ob_groups" ] && ! has getent; then
 fi
 if ! entry "$ob_groups" "$arg_groupname" && has getent; then
   ob_entry=$(getent group "$arg_groupname" 2>/dev/null)
+  # 2 is a name that was not found; anything else is not knowing
+  case $? in
+    0 | 2) ;;
+    *)
+      cannot_look 'getent does not answer'
+      return
+      ;;
+  esac
   case $ob_entry in "$arg_groupname":*) ;; *) ob_entry='' ;; esac
 fi
 if [ -z "$ob_entry" ]; then

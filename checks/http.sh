@@ -68,6 +68,8 @@ http_options() {
     if [ -n "$ob_content" ]; then http_option header Content-Type:; fi
   fi
   if [ -n "$arg_username$arg_password" ]; then http_option user "$arg_username:$arg_password"; fi
+  # a bracket or brace is one, and no pattern for several addresses
+  echo globoff
   if [ "$arg_allow_insecure" = true ]; then echo insecure; fi
   if [ "$arg_no_follow_redirects" != true ]; then
     echo location
@@ -78,8 +80,39 @@ http_options() {
   if [ -n "$arg_key_file" ]; then http_option key "$arg_key_file"; fi
   if [ -n "$arg_proxy" ]; then http_option proxy "$arg_proxy"; fi
 }
+# http_by_hand: the same request as a command; what it is allowed with is asked for, not shown
+http_by_hand() {
+  case $arg_method in
+    HEAD) set -- -I ;;
+    GET) set -- -i ;;
+    *) set -- -i -X "$arg_method" ;;
+  esac
+  case $arg_url in *[]{}[]*) set -- "$@" -g ;; esac
+  if [ "$arg_allow_insecure" = true ]; then set -- "$@" -k; fi
+  if [ "$arg_no_follow_redirects" != true ]; then set -- "$@" -L; fi
+  ob_content=1
+  ob_ifs=$IFS
+  IFS=$ob_lf
+  set -f
+  for ob_l in $arg_request_headers; do
+    case $ob_l in [Cc][Oo][Nn][Tt][Ee][Nn][Tt]-[Tt][Yy][Pp][Ee]:*) ob_content='' ;; esac
+    set -- "$@" -H "$ob_l"
+  done
+  set +f
+  IFS=$ob_ifs
+  if [ -n "$arg_request_body" ]; then
+    set -- "$@" --data-raw "$arg_request_body"
+    if [ -n "$ob_content" ]; then set -- "$@" -H Content-Type:; fi
+  fi
+  if [ -n "$arg_username" ]; then set -- "$@" -u "$arg_username"; fi
+  if [ -n "$arg_ca_file" ]; then set -- "$@" --cacert "$arg_ca_file"; fi
+  if [ -n "$arg_cert_file" ]; then set -- "$@" --cert "$arg_cert_file"; fi
+  if [ -n "$arg_key_file" ]; then set -- "$@" --key "$arg_key_file"; fi
+  if [ -n "$arg_proxy" ]; then set -- "$@" -x "$arg_proxy"; fi
+  by_hand curl "$@" -m "$ob_limit" "$arg_url"
+}
 case $arg_url in
-  http://* | https://*) ;;
+  [Hh][Tt][Tt][Pp]://* | [Hh][Tt][Tt][Pp][Ss]://*) ;;
   *)
     cannot_look "\`$arg_url\` does not begin with \`http://\` or \`https://\`"
     return
@@ -94,7 +127,7 @@ done
 ob_ms=000$((arg_timeout % 1000))
 ob_limit=$((arg_timeout / 1000)).${ob_ms#"${ob_ms%???}"}
 if has curl; then
-  found_with 'curl -i {url}'
+  http_by_hand
   set -- -q -sS -K - --max-time "$ob_limit" -w '\n%{http_code} %{size_header}'
   if wants body; then set -- "$@" -i; else set -- "$@" -D - -o /dev/null; fi
   stream answer
@@ -103,11 +136,15 @@ if has curl; then
   stream_end
   case $ob_status in
     0) fact curl-answer answer ;;
-    1 | 2 | 3 | 4 | 26 | 27 | 41 | 43 | 45 | 48 | 53 | 54 | 58 | 59 | 66 | 77 | 82)
+    1 | 2 | 3 | 4 | 5 | 26 | 27 | 41 | 43 | 45 | 48 | 53 | 54 | 58 | 59 | 66 | 77 | 82)
       first_line "$ob_out"
       cannot_look "$ob_first"
       ;;
     *)
+      if [ "$ob_status" -gt 125 ]; then
+        cannot_look "curl ended with status $ob_status"
+        return
+      fi
       first_line "$ob_out"
       absent status "$ob_first"
       ;;
@@ -118,7 +155,9 @@ elif [ -n "$arg_request_headers$arg_request_body$arg_username$arg_password$arg_c
   [ "$arg_method" != GET ] || [ "$arg_no_follow_redirects" = true ]; then
   cannot_look 'no `curl`, and `wget` cannot make such a request'
 else
-  found_with 'wget -S -O - {url}'
+  words wget -S -O - "$arg_url"
+  if [ "$arg_allow_insecure" = true ]; then words wget -S -O - --no-check-certificate "$arg_url"; fi
+  found_with "$ob_words"
   set -- -S -O -
   if [ "$arg_allow_insecure" = true ]; then set -- "$@" --no-check-certificate; fi
   stream body

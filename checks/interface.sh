@@ -19,7 +19,18 @@ if ! [ -d "$ob_path" ]; then
   cannot_look 'no `/sys/class/net`'
   return
 fi
-ob_path=$ob_path/$arg_name
+ob_name=$arg_name
+if ! [ -d "$ob_path/$ob_name" ] && has ip; then
+  # a further name of an interface stands in no folder of its own
+  ob_out=$(ip -o link show dev "$arg_name" 2>/dev/null)
+  case $ob_out in
+    [0-9]*': '*)
+      ob_name=${ob_out#*': '}
+      ob_name=${ob_name%%[@:]*}
+      ;;
+  esac
+fi
+ob_path=$ob_path/$ob_name
 if ! [ -d "$ob_path" ]; then
   fact exists false
   return

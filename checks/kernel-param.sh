@@ -13,7 +13,6 @@ case /$arg_name/ in
     return
     ;;
 esac
-found_with 'sysctl {name}'
 ob_file=$arg_name
 case $ob_file in
   */*) ;;
@@ -27,6 +26,7 @@ case $ob_file in
     ob_file=$ob_file$ob_rest
     ;;
 esac
+by_hand cat "/proc/sys/$ob_file"
 ob_file=$ob_root/proc/sys/$ob_file
 if ! [ -d "$ob_root/proc/sys" ]; then
   cannot_look 'no `/proc/sys`'

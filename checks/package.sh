@@ -1,13 +1,13 @@
 # package: a package of the system's package manager
 #
-#: key name text -- name of the package
+#: key name package -- name of the package
 #: arg manager text -- `dpkg`, `rpm`, `apk` or `pacman`; found out where it is not said
 #: fact installed bool gate = true -- it is installed
 #: fact versions list -- the installed versions, as the package manager writes them
 #: tools `dpkg-query`, `rpm`, `apk` or `pacman`
 #: example nginx: {installed: true, versions: {contain-element: {have-prefix: "1.24."}}}
 case $arg_name in
-  '' | -*)
+  '' | -* | *[!A-Za-z0-9+._:@-]*)
     cannot_look "\`$arg_name\` is no name of a package"
     return
     ;;
@@ -33,7 +33,7 @@ if [ -z "$ob_manager" ]; then
     return
   fi
 fi
-ob_tool=$ob_manager ob_versions='' ob_why=''
+ob_tool=$ob_manager ob_versions='' ob_why='' ob_between=''
 case $ob_manager in dpkg) ob_tool=dpkg-query ;; esac
 if ! has "$ob_tool"; then
   cannot_look "no \`$ob_tool\`"
@@ -41,37 +41,49 @@ if ! has "$ob_tool"; then
 fi
 case $ob_manager in
   dpkg)
-    found_with 'dpkg-query -W {name}'
-    ob_out=$(dpkg-query -f '${Status} ${Version}\n' -W "$arg_name" 2>&1)
-    ob_status=$?
+    found_with "dpkg-query -W -f '\${Package} \${db:Status-Status} \${Version}\\n' {name}"
+    # the state alone: the word before it is what somebody wishes
+    ob_out=$(LC_ALL=C dpkg-query -f '${db:Status-Status} ${Version}\n' -W "$arg_name" 2>&1)
     # 1 is a package that dpkg has never heard of
-    case $ob_status in 0) ;; 1) ob_out='' ;; *) ob_why=$ob_out ;; esac
+    case $?$ob_out in
+      0?*) ;;
+      1*'no packages found matching'*) ob_out='' ;;
+      0) ob_why='dpkg-query says nothing about it' ;;
+      *) ob_why=$ob_out ;;
+    esac
     ;;
   rpm)
     found_with 'rpm -q {name}'
-    ob_out=$(rpm -q --nosignature --nodigest --qf '%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$arg_name" 2>&1)
+    ob_out=$(LC_ALL=C rpm -q --nosignature --nodigest --qf '%|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n' "$arg_name" 2>&1)
     ob_status=$?
     case $ob_status$ob_out in
+      0) ob_why='rpm says nothing about it' ;;
+      *error:*) ob_why=$ob_out ;;
       0*) ;;
       *' is not installed'*) ob_out='' ;;
       *) ob_why=$ob_out ;;
     esac
     ;;
   apk)
-    found_with 'apk version {name}'
-    if apk info -e "$arg_name" >/dev/null 2>&1; then
-      ob_out=$(apk version "$arg_name" 2>/dev/null)
-    else
-      ob_out=''
-      # Without its database apk knows no package at all.
-      if ! [ -e "$ob_root/lib/apk/db/installed" ] && ! [ -e "$ob_root/usr/lib/apk/db/installed" ]; then
-        ob_why='apk has no database of packages'
-      fi
-    fi
+    found_with 'apk info -e {name} && apk version {name}'
+    ob_out=$(apk info -e "$arg_name" 2>&1)
+    case $?$ob_out in
+      0*)
+        ob_versions=1
+        ob_out=$(apk version "$arg_name" 2>/dev/null)
+        ;;
+      1)
+        # Without its database apk knows no package at all.
+        if ! [ -e "$ob_root/lib/apk/db/installed" ] && ! [ -e "$ob_root/usr/lib/apk/db/installed" ]; then
+          ob_why='apk has no database of packages'
+        fi
+        ;;
+      *) ob_why="apk ended without an answer: $ob_out" ;;
+    esac
     ;;
   pacman)
     found_with 'pacman -Q {name}'
-    ob_out=$(pacman -Q "$arg_name" 2>&1)
+    ob_out=$(LC_ALL=C pacman -Q "$arg_name" 2>&1)
     ob_status=$?
     case $ob_status$ob_out in
       0*) ;;
@@ -94,7 +106,16 @@ for ob_l in $ob_out; do
   # shellcheck disable=SC2086 # fields are wanted
   set -- $ob_l
   case $ob_manager in
-    dpkg) case $ob_l in 'install ok installed '* | 'hold ok installed '*) ob_version=$4 ;; *) continue ;; esac ;;
+    dpkg)
+      case $1 in
+        installed | triggers-pending | triggers-awaited) ob_version=$2 ;;
+        not-installed | config-files | dpkg-query:) continue ;;
+        *)
+          ob_between=$1
+          continue
+          ;;
+      esac
+      ;;
     rpm) ob_version=$1 ;;
     apk) case $1 in "$arg_name"-*) ob_version=${1#"$arg_name"-} ;; *) continue ;; esac ;;
     pacman) ob_version=$2 ;;
@@ -104,4 +125,12 @@ for ob_l in $ob_out; do
 done
 set +f
 IFS=$ob_ifs
-if [ -n "$ob_versions" ]; then fact installed true; else fact installed false; fi
+if [ -n "$ob_versions" ]; then
+  fact installed true
+else
+  case $ob_between in
+    '') fact installed false ;;
+    half-* | unpacked) neither installed "$ob_between" ;;
+    *) cannot_look "dpkg says that it is \`$ob_between\`" ;;
+  esac
+fi

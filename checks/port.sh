@@ -1,7 +1,8 @@
 # port: a local port on which something listens
 #
 # `tcp` and `tcp6` are told apart as the kernel does: a service on `[::]` that answers IPv4
-# as well is listed under `tcp6` only.
+# as well is listed under `tcp6` only. What is not found under the one and is under the other
+# says so.
 #
 #: key port port -- `tcp:22`, `tcp6:22`, `udp:53` or `udp6:53`; a bare number is `tcp`
 #: fact listening bool gate = true -- something listens there
@@ -28,16 +29,40 @@ esac
 while :; do
   case $ob_port in 0?*) ob_port=${ob_port#0} ;; *) break ;; esac
 done
-found_with "ss -ln${ob_proto%%[!a-z]*} | grep ':$ob_port '"
-ob_kind=''
+ob_kind='' ob_flag=${ob_proto%6} ob_family=-4 ob_other=${ob_proto}6
+case $ob_proto in *6) ob_family=-6 ob_other=${ob_proto%6} ;; esac
+ob_flag=-ln${ob_flag%??}
+if has ss || ! has netstat; then
+  by_hand ss $ob_family "$ob_flag" "sport = :$ob_port"
+else
+  found_with "netstat $ob_flag | grep '^$ob_proto .*:$ob_port '"
+fi
+# port_table PROTOCOL: sets ob_table to what the kernel lists; 0A of `tcp` listens, 07 of `udp`
+# is not connected
+port_table() {
+  ob_state=' 0A '
+  case $1 in udp*) ob_state=' 07 ' ;; esac
+  if ! [ -e "$ob_root/proc/net/$1" ]; then
+    # as without IPv6
+    ob_table=''
+    return
+  fi
+  ob_table=$(grep "$ob_state" "$ob_root/proc/net/$1" 2>/dev/null)
+  [ $? -le 1 ]
+}
 if [ -r "$ob_root/proc/net/${ob_proto%6}" ]; then
-  ob_kind=proc
   case $ob_proto in
-    tcp) [ -n "${ob_tcp-}" ] || ob_tcp=x$ob_lf$(grep ' 0A ' "$ob_root/proc/net/tcp"); ob_table=$ob_tcp ;;
-    tcp6) [ -n "${ob_tcp6-}" ] || ob_tcp6=x$ob_lf$(grep -s ' 0A ' "$ob_root/proc/net/tcp6"); ob_table=$ob_tcp6 ;;
-    udp) [ -n "${ob_udp-}" ] || ob_udp=x$ob_lf$(cat "$ob_root/proc/net/udp"); ob_table=$ob_udp ;;
-    udp6) [ -n "${ob_udp6-}" ] || ob_udp6=x$ob_lf$(cat "$ob_root/proc/net/udp6" 2>/dev/null); ob_table=$ob_udp6 ;;
+    tcp) if [ -n "${ob_tcp-}" ]; then ob_table=$ob_tcp; elif port_table tcp; then ob_tcp=x$ob_lf$ob_table; else ob_kind=none; fi ;;
+    tcp6) if [ -n "${ob_tcp6-}" ]; then ob_table=$ob_tcp6; elif port_table tcp6; then ob_tcp6=x$ob_lf$ob_table; else ob_kind=none; fi ;;
+    *) port_table "$ob_proto" || ob_kind=none ;;
   esac
+  case $ob_kind in
+    none)
+      cannot_look "cannot read \`/proc/net/$ob_proto\`"
+      return
+      ;;
+  esac
+  ob_kind=proc
   ob_hex='' ob_rest=$ob_port
   for ob_l in 1 2 3 4; do
     case $((ob_rest % 16)) in
@@ -52,15 +77,9 @@ if [ -r "$ob_root/proc/net/${ob_proto%6}" ]; then
     ob_rest=$((ob_rest / 16))
   done
 elif has ss; then
-  case $ob_proto in
-    *6) ob_family=-6 ;;
-    *) ob_family=-4 ;;
-  esac
-  ob_flag=${ob_proto%6}
-  ob_table=$(LC_ALL=C ss "$ob_family" "-Hln${ob_flag%??}" 2>&1) && ob_kind=ss
+  ob_table=$(LC_ALL=C ss "$ob_family" "-H${ob_flag#-}" 2>&1) && ob_kind=ss
 elif has netstat; then
-  ob_flag=${ob_proto%6}
-  ob_table=$(LC_ALL=C netstat "-ln${ob_flag%??}" 2>&1) && ob_kind=netstat
+  ob_table=$(LC_ALL=C netstat "$ob_flag" 2>&1) && ob_kind=netstat
 else
   cannot_look 'no `/proc/net`, `ss` or `netstat`'
   return
@@ -95,6 +114,9 @@ IFS=$ob_ifs
 if [ -n "$ob_any" ]; then
   fact listening true
 else
+  if [ "$ob_kind" = proc ] && port_table "$ob_other"; then
+    case $ob_table in *":$ob_hex "*:0000' '*) note "it listens under \`$ob_other:$ob_port\`" ;; esac
+  fi
   fact listening false
   none ip
 fi

@@ -1,34 +1,40 @@
 # process: a running process, by the name of its program
 #
-# The kernel keeps fifteen characters of the name; a longer name is compared by those.
+# The kernel keeps fifteen characters of the name; a longer name is compared by those. What
+# has ended and was not yet waited for (a zombie) does not run.
 #
 #: key comm text -- name of the program, as in `/proc/PID/comm`
 #: fact running bool = true -- at least one process has this name
 #: fact count int -- how many processes have it
-#: tools the kernel's `/proc`, or else `ps`
+#: tools the kernel's `/proc` with `sed`, or else `ps`
 #: example nginx: {running: true, count: {ge: 2}}
-found_with 'pgrep -x {comm}'
-if [ -z "${ob_comms-}" ]; then
-  if [ -r "$ob_root/proc/self/comm" ] || [ -r "$ob_root/proc/1/comm" ]; then
-    # a process may end between the listing and the reading
-    ob_comms=$(cat "$ob_root"/proc/[0-9]*/comm 2>/dev/null)
-  elif has ps; then
-    ob_comms=$(ps -A -o comm= 2>/dev/null) || ob_comms=''
-  fi
-fi
-if [ -z "${ob_comms-}" ]; then
-  cannot_look 'no `/proc` and no `ps`'
-  return
-fi
 ob_name=$arg_comm
 while :; do
   case $ob_name in ????????????????*) ob_name=${ob_name%?} ;; *) break ;; esac
 done
+words "$ob_name"
+found_with "ps -A -o comm= | grep -Fxc -- $ob_words"
+if [ -z "${ob_comms-}" ]; then
+  if [ -r "$ob_root/proc/self/stat" ] || [ -r "$ob_root/proc/1/stat" ]; then
+    # a process may end between the listing and the reading
+    ob_comms=$(sed -n 's/^[0-9]* (\(.*\)) [^ZX] .*/\1/p' "$ob_root"/proc/[0-9]*/stat 2>/dev/null)
+  elif has ps; then
+    ob_comms=$(ps -A -o stat= -o comm= 2>/dev/null | sed -n 's/^[^ZX][^ ]* *//p')
+  fi
+fi
+if [ -z "${ob_comms-}" ]; then
+  cannot_look 'no `/proc` with `sed`, and no `ps`'
+  return
+fi
+ob_hidden=''
+if [ -d "$ob_root/proc/self" ] && ! [ -r "$ob_root/proc/1/stat" ]; then
+  ob_hidden='the kernel hides the processes of others'
+fi
 case $ob_lf$ob_comms$ob_lf in
   *"$ob_lf$ob_name$ob_lf"*) fact running true ;;
   *)
-    if [ -d "$ob_root/proc/1" ] && ! [ -r "$ob_root/proc/1/comm" ]; then
-      cannot_look 'the kernel hides the processes of others'
+    if [ -n "$ob_hidden" ]; then
+      cannot_look "$ob_hidden"
       return
     fi
     fact running false
@@ -37,6 +43,10 @@ case $ob_lf$ob_comms$ob_lf in
     ;;
 esac
 if wants count; then
+  if [ -n "$ob_hidden" ]; then
+    cannot_look "$ob_hidden"
+    return
+  fi
   ob_count=0 ob_ifs=$IFS
   IFS=$ob_lf
   set -f

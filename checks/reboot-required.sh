@@ -1,7 +1,8 @@
 # reboot-required: whether updates wait for the node to be restarted
 #
-# By the mark of Debian and its kind, by `needs-restarting` or `dnf` of Red Hat's, else by
-# whether the modules of the running kernel are still installed.
+# By the mark of Debian and its kind, where something makes it (`unattended-upgrades`,
+# `update-notifier-common`); by `needs-restarting` or `dnf` of Red Hat's; else by whether the
+# modules of the running kernel are still installed.
 #
 #: key name text -- what the check is called
 #: fact required bool = false -- a restart is needed
@@ -66,6 +67,17 @@ if [ -d "$ob_root/lib/modules" ] && has uname; then
   fi
 elif ! [ -e "$ob_root/etc/debian_version" ]; then
   cannot_look 'nothing on this system tells'
+  return
+fi
+if [ -e "$ob_root/etc/debian_version" ]; then
+  # Without what makes the mark, that it is not there says nothing.
+  for ob_l in usr/share/update-notifier/notify-reboot-required etc/kernel/postinst.d/unattended-upgrades; do
+    if [ -e "$ob_root/$ob_l" ]; then
+      fact required false
+      return
+    fi
+  done
+  cannot_look 'nothing here notes that a restart is needed: neither `unattended-upgrades` nor `update-notifier-common` is installed'
   return
 fi
 fact required false

@@ -2,7 +2,7 @@
 #
 # What the service manager says, not whether a process is alive: see `process` and `port`.
 #
-#: key name text -- name of the unit or script; `.service` is understood
+#: key name name -- name of the unit or script; `.service` is understood
 #: fact enabled bool -- starts at boot
 #: fact running bool -- has been started
 #: fact exists bool -- the service manager knows it
@@ -12,7 +12,7 @@
 #: tools `systemctl`, `rc-service`, `service`, or scripts in `/etc/init.d`
 #: example nginx: {enabled: true, running: true}
 case $arg_name in
-  '' | */* | -*)
+  '' | -* | *[!A-Za-z0-9:_.@\\-]*)
     cannot_look "\`$arg_name\` is no name of a service"
     return
     ;;
@@ -37,7 +37,10 @@ if [ -d "$ob_root/run/systemd/system" ] && has systemctl; then
       cannot_look 'systemctl says nothing about it'
       return
       ;;
-    not-found) fact exists false ;;
+    not-found)
+      # one that runs, and whose file has gone, is known all the same
+      case $ob_active in inactive | '') fact exists false ;; *) fact exists true ;; esac
+      ;;
     *) fact exists true ;;
   esac
   case $ob_load in masked) fact masked true ;; *) fact masked false ;; esac
@@ -55,6 +58,7 @@ if [ -d "$ob_root/run/systemd/system" ] && has systemctl; then
       fi
       ;;
     enabled | enabled-runtime | static | alias | indirect | transient) fact enabled true ;;
+    bad) cannot_look 'systemd cannot read its file' ;;
     *) fact enabled false ;;
   esac
   none runlevels
@@ -83,7 +87,15 @@ elif has systemctl; then
   if wants running failed masked exists runlevels; then
     cannot_look 'systemd is installed, but does not run here'
   fi
-  if systemctl -q is-enabled "$arg_name" 2>/dev/null; then fact enabled true; else fact enabled false; fi
+  ob_out=$(LC_ALL=C systemctl is-enabled "$arg_name" 2>&1)
+  case $?$ob_out in
+    0*) fact enabled true ;;
+    *disabled* | *masked* | *linked* | *not-found* | *'No such file'*) fact enabled false ;;
+    *)
+      first_line "$ob_out"
+      cannot_look "systemctl: $ob_first"
+      ;;
+  esac
   return
 else
   cannot_look 'no systemd, OpenRC or init scripts'
@@ -106,15 +118,23 @@ fi
 fact exists true
 if wants running failed; then
   if has rc-service; then
-    rc-service "$arg_name" status >/dev/null 2>&1 </dev/null
+    ob_out=$(rc-service "$arg_name" status 2>&1 </dev/null)
   elif has service; then
-    service "$arg_name" status >/dev/null 2>&1 </dev/null
+    ob_out=$(service "$arg_name" status 2>&1 </dev/null)
   else
-    "$ob_script" status >/dev/null 2>&1 </dev/null
+    ob_out=$("$ob_script" status 2>&1 </dev/null)
   fi
-  case $? in
+  ob_status=$?
+  # one that knows no `status` says how it is used
+  case $ob_out in *[Uu]sage:*) ob_status=200 ;; esac
+  if has rc-service && [ "$ob_status" -eq 4 ]; then ob_status=3; fi
+  case $ob_status in
     0) fact running true; fact failed false ;;
     1 | 2 | 32) fact running false; fact failed true ;;
-    *) fact running false; fact failed false ;;
+    3 | 8 | 16) fact running false; fact failed false ;;
+    *)
+      first_line "$ob_out"
+      cannot_look "${ob_first:-its script} (status $ob_status)"
+      ;;
   esac
 fi

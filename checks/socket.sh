@@ -15,7 +15,7 @@
 case $arg_address in
   unix:?*)
     ob_path=${arg_address#unix:}
-    found_with 'ss -xl'
+    by_hand ss -xa src "$ob_path"
     if ! [ -r "$ob_root/proc/net/unix" ]; then
       cannot_look 'no `/proc/net/unix`'
       return
@@ -36,6 +36,27 @@ case $arg_address in
     done
     set +f
     IFS=$ob_ifs
+    # The kernel lists those of its own network namespace only.
+    case $ob_listening$ob_count in
+      false0)
+        if [ -S "$ob_path" ]; then
+          unix_answers "$ob_path"
+          case $ob_status in
+            0)
+              fact listening true
+              cannot_look 'it is in another network, whose connections cannot be seen'
+              return
+              ;;
+            '')
+              cannot_look "$ob_first"
+              return
+              ;;
+          esac
+        else
+          case $ob_path in /*) [ -e "$ob_path" ] || missing "$ob_path" || return 0 ;; esac
+        fi
+        ;;
+    esac
     fact listening "$ob_listening"
     fact established "$ob_count"
     fact connections "$ob_count"
@@ -49,7 +70,7 @@ case $arg_address in
         return
         ;;
     esac
-    found_with "ss -atn 'sport = :$ob_port'"
+    by_hand ss -atn "sport = :$ob_port"
     if ! [ -r "$ob_root/proc/net/tcp" ]; then
       cannot_look 'no `/proc/net/tcp`'
       return
@@ -69,7 +90,7 @@ case $arg_address in
         print "time-wait " n["06"] + 0
         print "close-wait " n["08"] + 0
         print "connections " all + 0
-      }' "$@"
+      }' "$@" || unknown listening 'awk cannot read the tables of the kernel'
     ;;
   *) cannot_look "\`$arg_address\` is neither \`tcp:PORT\` nor \`unix:PATH\`" ;;
 esac

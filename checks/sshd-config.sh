@@ -15,7 +15,15 @@ fi
 ob_sshd=$(command -v sshd)
 set -- -T
 if [ -n "$arg_connection" ]; then set -- "$@" -C "$arg_connection"; fi
-found_with "sshd $* | grep -i {option}"
+ob_name=$(printf '%s' "$arg_option" | tr '[:upper:]' '[:lower:]')
+if [ -z "$ob_name" ]; then
+  cannot_look 'no `tr`, or no name'
+  return
+fi
+words "$ob_sshd" "$@"
+ob_rest=$ob_words
+words "^$ob_name "
+found_with "$ob_rest | grep -- $ob_words"
 case ${ob_sshd_of-} in
   "x$arg_connection") ;;
   *)
@@ -27,7 +35,6 @@ case ${ob_sshd_of-} in
     ob_sshd_of=x$arg_connection
     ;;
 esac
-ob_name=$(printf '%s' "$arg_option" | tr '[:upper:]' '[:lower:]')
 ob_any=''
 ob_ifs=$IFS
 set -f

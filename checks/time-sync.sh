@@ -1,5 +1,7 @@
 # time-sync: whether the node's clock is kept right
 #
+# A clock that follows only itself (a local reference) follows no source.
+#
 #: key name text -- what the check is called
 #: fact synchronized bool = true -- the clock follows a source
 #: fact offset int -- seconds by which the clock is off, without a sign; chrony and ntpd tell
@@ -22,10 +24,26 @@ if has chronyc && ob_out=$(LC_ALL=C chronyc -n -c tracking 2>/dev/null); then
   fi
   fact source "$2"
   fact offset "${5#-}"
-  case ${14} in Normal | Insert* | Delete*) fact synchronized true ;; *) fact synchronized false ;; esac
+  case ${14}/$1 in
+    *[Ss]ynchronised/* | *[Ss]ynchronized/*) fact synchronized false ;;
+    */7F7F01* | */00000000)
+      note 'it follows only itself'
+      fact synchronized false
+      ;;
+    Normal/* | Insert* | Delete*) fact synchronized true ;;
+    *) cannot_look "chronyc says \`${14}\`" ;;
+  esac
 elif has ntpq && ob_out=$(LC_ALL=C ntpq -c 'rv 0 leap,refid,offset' 2>/dev/null) && case $ob_out in *leap=*) true ;; *) false ;; esac then
   found_with 'ntpq -c rv'
-  case $ob_out in *leap=00* | *leap=01* | *leap=10*) fact synchronized true ;; *) fact synchronized false ;; esac
+  case $ob_out in
+    *leap=11*) fact synchronized false ;;
+    *refid=LOC* | *refid=.LOC* | *refid=LCL* | *refid=127.127.1.*)
+      note 'it follows only itself'
+      fact synchronized false
+      ;;
+    *leap=00* | *leap=01* | *leap=10*) fact synchronized true ;;
+    *) cannot_look 'ntpq says something that opsbook does not understand' ;;
+  esac
   ob_l=${ob_out#*refid=}
   fact source "${ob_l%%[, ]*}"
   ob_l=${ob_out#*offset=}
@@ -35,7 +53,11 @@ elif has ntpq && ob_out=$(LC_ALL=C ntpq -c 'rv 0 leap,refid,offset' 2>/dev/null)
   fact offset "${ob_l#[-+]}e-3"
 elif has timedatectl && ob_out=$(LC_ALL=C timedatectl show -p NTPSynchronized 2>/dev/null) && [ -n "$ob_out" ]; then
   found_with 'timedatectl'
-  case $ob_out in *=yes) fact synchronized true ;; *) fact synchronized false ;; esac
+  case $ob_out in
+    *=yes) fact synchronized true ;;
+    *=no) fact synchronized false ;;
+    *) cannot_look 'timedatectl says something that opsbook does not understand' ;;
+  esac
 else
   cannot_look 'no `chronyc`, `ntpq` or `timedatectl` that answers'
 fi

@@ -1,8 +1,10 @@
 # tls: the certificate that a server shows, or that stands in a file
 #
-# `days-left` is counted from the clock of the machine on which opsbook runs, not the node's.
+# `days-left` is counted from the clock of the machine on which opsbook runs, not the node's. A
+# server that does not answer, or whose name does not resolve, is an error; one that refuses the
+# connection or speaks no TLS has no certificate.
 #
-#: key address text -- `HOST:PORT` (443 where there is none), or the absolute path of a file in PEM form
+#: key address endpoint -- `HOST:PORT` (443 where there is none), or the absolute path of a file in PEM form
 #: arg server-name text -- the name to ask for, and which the certificate must have; else the host
 #: arg starttls text -- protocol that begins without TLS, as `smtp`, `imap` or `postgres`
 #: arg ca-file text -- certificates to trust, a file on the node; else the node's own
@@ -31,7 +33,7 @@ case $arg_address in
   /*)
     found_with 'openssl x509 -noout -text -in {address}'
     if ! [ -e "$arg_address" ]; then
-      fact exists false
+      if missing "$arg_address"; then fact exists false; fi
       return
     elif ! ob_pem=$(cat "$arg_address" 2>/dev/null); then
       cannot_look "no permission to read \`$arg_address\`"
@@ -45,67 +47,78 @@ case $arg_address in
       if ob_out=$(openssl verify "$@" "$arg_address" 2>&1); then
         ob_problem=ok
       else
+        case $ob_out in
+          *' lookup: '*) ;;
+          *)
+            first_line "$ob_out"
+            cannot_look "openssl: $ob_first"
+            return
+            ;;
+        esac
         ob_problem=${ob_out#*' lookup: '}
         ob_problem=${ob_problem%%"$ob_lf"*}
       fi
     fi
     ;;
-  -* | '')
-    cannot_look "\`$arg_address\` is no address"
-    return
-    ;;
   *)
-    ob_host=$arg_address
-    case $ob_host in
-      *']' | *[!:]*:*:*[!]]) ob_port=443 ;;
-      *:*) ob_port=${ob_host##*:} ob_host=${ob_host%:*} ;;
-      *) ob_port=443 ;;
+    host_port "$arg_address" 443 || return 0
+    # the dot at the end of a name is for resolvers; a certificate has none
+    ob_name=${arg_server_name:-${ob_host%.}}
+    case $ob_ip in
+      6) set -- -connect "[$ob_host]:$ob_port" ;;
+      *) set -- -connect "$ob_host:$ob_port" ;;
     esac
-    ob_name=${arg_server_name:-$ob_host}
-    ob_name=${ob_name#'['} ob_name=${ob_name%']'}
-    set -- -connect "$ob_host:$ob_port"
     case $ob_name in
       *:* | *[!0-9.]*) ob_ip='' ;;
       *) ob_ip=1 ;;
     esac
     case $ob_ip$ob_name in
-      1* | *:*) set -- "$@" -verify_ip "$ob_name" ;;
+      1* | *:*) set -- "$@" -verify_ip "${ob_name%%'%'*}" ;;
       *) set -- "$@" -servername "$ob_name" -verify_hostname "$ob_name" ;;
     esac
     if [ -n "$arg_starttls" ]; then set -- "$@" -starttls "$arg_starttls"; fi
     if [ -n "$arg_ca_file" ]; then set -- "$@" -CAfile "$arg_ca_file"; fi
-    found_with "openssl s_client $* </dev/null | openssl x509 -noout -text"
+    words openssl s_client "$@"
+    found_with "$ob_words </dev/null | openssl x509 -noout -text"
     if has timeout; then
-      ob_pem=$(timeout "$(((arg_timeout + 999) / 1000))" openssl s_client "$@" 2>&1 </dev/null)
+      ob_pem=$(LC_ALL=C timeout "$(((arg_timeout + 999) / 1000))" openssl s_client "$@" 2>&1 </dev/null)
     else
-      ob_pem=$(openssl s_client "$@" 2>&1 </dev/null)
+      ob_pem=$(LC_ALL=C openssl s_client "$@" 2>&1 </dev/null)
     fi
+    ob_status=$?
     case $ob_pem in
       *'-----BEGIN CERTIFICATE-----'*) ;;
-      *'nknown option'* | *'nvalid value'* | *'sage: '*)
-        first_line "$ob_pem"
-        cannot_look "openssl: $ob_first"
-        return
-        ;;
       *)
-        # Nobody there, or nobody who speaks TLS.
-        first_line "$ob_pem"
-        note "$ob_first"
-        fact exists false
+        # what openssl says of itself has a number before it, or is its first line
+        ob_first=''
+        case $ob_pem in *:error:*) ob_first=error:${ob_pem#*:error:} ;; *onnect:errno=*) ob_first=connect:errno=${ob_pem#*onnect:errno=} ;; esac
+        first_line "${ob_first:-$ob_pem}"
+        case $ob_status:$ob_pem in
+          124:*) cannot_look "no answer within $(((arg_timeout + 999) / 1000)) s" ;;
+          *:*'onnection refused'* | *:*errno=111* | [01]:*'CONNECTED('*)
+            # Nobody there, or nobody who speaks TLS.
+            note "$ob_first"
+            fact exists false
+            ;;
+          *) cannot_look "openssl: ${ob_first:-it ended with status $ob_status}" ;;
+        esac
         return
         ;;
     esac
+    # At the beginning of a line: a certificate may have the same words in its names.
+    ob_rest=''
     case $ob_pem in
-      *'Verify return code: '*)
-        ob_problem=${ob_pem#*'Verify return code: '}
-        ob_problem=${ob_problem%%"$ob_lf"*}
-        ob_problem=${ob_problem#*'('} ob_problem=${ob_problem%')'*}
-        ;;
-      *'Verification: OK'*) ob_problem=ok ;;
+      *"${ob_lf}Verify return code: "*) ob_rest=${ob_pem#*"${ob_lf}Verify return code: "} ;;
+      *"$ob_lf    Verify return code: "*) ob_rest=${ob_pem#*"$ob_lf    Verify return code: "} ;;
+      *"${ob_lf}Verification: OK"*) ob_problem=ok ;;
     esac
+    if [ -n "$ob_rest" ]; then
+      ob_problem=${ob_rest%%"$ob_lf"*}
+      ob_problem=${ob_problem#*'('} ob_problem=${ob_problem%')'*}
+    fi
     case $ob_pem in
-      *'New, '*', Cipher is'*)
-        ob_protocol=${ob_pem#*'New, '}
+      *"${ob_lf}New, "*', Cipher is'*)
+        ob_protocol=${ob_pem#*"${ob_lf}New, "}
         ob_protocol=${ob_protocol%%,*}
         ;;
     esac
@@ -124,7 +137,10 @@ fact exists true
 case $ob_problem in
   '') ;;
   ok) fact valid true ;;
-  *) fact valid false ;;
+  *)
+    fact valid false
+    note "$ob_problem"
+    ;;
 esac
 if [ -n "$ob_problem" ]; then fact problem "$ob_problem"; fi
 if [ -n "$ob_protocol" ]; then fact protocol "$ob_protocol"; fi

@@ -11,7 +11,7 @@
 #: fact shell text -- login shell
 #: tools none for local users; `getent` and `id` for others
 #: example www-data: {uid: 33, groups: [www-data], shell: /usr/sbin/nologin}
-found_with 'getent passwd {username}; id {username}'
+found_with 'getent passwd {username} && id {username}'
 passwd
 if [ -z "$ob_passwd" ] && ! has getent; then
   cannot_look 'no readable `/etc/passwd` and no `getent`'
@@ -22,6 +22,14 @@ if ! entry "$ob_passwd" "$arg_username"; then
   ob_local=''
   if has getent; then
     ob_entry=$(getent passwd "$arg_username" 2>/dev/null)
+    # 2 is a name that was not found; anything else is not knowing
+    case $? in
+      0 | 2) ;;
+      *)
+        cannot_look 'getent does not answer'
+        return
+        ;;
+    esac
     case $ob_entry in "$arg_username":*) ;; *) ob_entry='' ;; esac
   fi
 fi
@@ -47,6 +55,10 @@ if [ -z "$ob_local" ] && has id; then
   return
 fi
 groups_db
+if [ -z "$ob_groups" ]; then
+  cannot_look 'no readable `/etc/group`'
+  return
+fi
 ob_gid=${4-} ob_any=''
 ob_ifs=$IFS
 IFS=$ob_lf

@@ -15,6 +15,8 @@ use said_by_sh::as_sh;
 
 /// Bytes of a text that are kept; a probe prints at most one more.
 pub const MOST: usize = 1024 * 1024;
+/// The frame in which a probe hands over all that curl printed.
+const ANSWER: &str = "answer";
 
 /// What one probe reported about one resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +32,8 @@ pub struct Facts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Reported {
     Absent,
+    /// Neither true nor false: the state between.
+    Neither(String),
     Items(Vec<Vec<u8>>),
 }
 
@@ -109,6 +113,7 @@ impl Facts {
         let items = match self.values.get(name) {
             Some(Reported::Items(items)) => items,
             Some(Reported::Absent) => return Ok(Found::Absent),
+            Some(Reported::Neither(state)) => return Ok(Found::Text(state.clone())),
             None => {
                 return Err(self
                     .cannot_look
@@ -175,6 +180,13 @@ impl Facts {
                     self.note = Some(why.to_owned());
                 }
             }
+            "neither" => {
+                let value = text(value);
+                let (name, state) = value.split_once(' ').unwrap_or((&value, ""));
+                let state = Reported::Neither(state.to_owned());
+                self.values.insert(name.to_owned(), state);
+            }
+            "unknown" => drop(self.values.shift_remove(&text(value))),
             "none" => {
                 self.values.insert(text(value), Reported::Items(Vec::new()));
             }
@@ -183,7 +195,13 @@ impl Facts {
                 if let Some(Reported::Items(items)) = self.values.get_mut(name) {
                     items.push(value.to_vec());
                 } else {
-                    let items = vec![value[..value.len().min(MOST + 1)].to_vec()];
+                    // An answer of curl is cut when it has been taken apart.
+                    let most = if name == ANSWER {
+                        value.len()
+                    } else {
+                        MOST + 1
+                    };
+                    let items = vec![value[..value.len().min(most)].to_vec()];
                     self.values.insert(name.to_owned(), Reported::Items(items));
                 }
             }
@@ -276,6 +294,34 @@ mod tests {
             facts.get("groups", FactKind::Bool, now()),
             Err("the probe says `groups` is `a b\nc`".to_owned())
         );
+    }
+
+    #[test]
+    fn a_state_between_is_neither_and_what_is_taken_back_is_unknown() {
+        let facts = facts(
+            "neither installed half-configured\nN > contents\nhalf\nN .\nunknown contents\ncannot-look it cannot be read\n",
+        );
+        assert_eq!(
+            facts.get("installed", FactKind::Bool, now()),
+            Ok(Found::Text("half-configured".to_owned()))
+        );
+        assert_eq!(
+            facts.get("contents", FactKind::Lines, now()),
+            Err("it cannot be read".to_owned())
+        );
+    }
+
+    #[test]
+    fn the_status_of_a_long_answer_stands_behind_its_body() {
+        let head = "HTTP/1.1 404 Not Found\r\n\r\n";
+        let body = "200 0\n".repeat(MOST / 4);
+        let facts = facts(&format!(
+            "N > answer\n{head}{body}\n404 {}\nN .\ncurl-answer answer\n",
+            head.len()
+        ));
+        let status = facts.get("status", FactKind::Int, now());
+        assert_eq!(status, Ok(Found::Number(404.0)));
+        assert!(facts.is_cut("body"));
     }
 
     #[test]

@@ -38,6 +38,16 @@ pub struct Argument {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentKind {
     Text,
+    /// One unit, and no pattern for several.
+    Name,
+    /// One package, and no pattern for several.
+    Package,
+    /// A name, or the type of a record with its name.
+    Record,
+    /// A host, with a port where that is not the usual one.
+    Server,
+    /// The same, or an absolute path.
+    Endpoint,
     /// An absolute path, or one in a home directory.
     Path,
     /// `tcp:22`, or a number.
@@ -190,6 +200,11 @@ impl ArgumentKind {
     pub fn describe(self) -> &'static str {
         match self {
             ArgumentKind::Text
+            | ArgumentKind::Name
+            | ArgumentKind::Package
+            | ArgumentKind::Record
+            | ArgumentKind::Server
+            | ArgumentKind::Endpoint
             | ArgumentKind::Path
             | ArgumentKind::Port
             | ArgumentKind::Socket
@@ -301,6 +316,11 @@ fn argument(text: &str) -> Result<Argument, String> {
     let name = attribute_name(words.next())?;
     let kind = match words.next() {
         Some("text") => ArgumentKind::Text,
+        Some("name") => ArgumentKind::Name,
+        Some("package") => ArgumentKind::Package,
+        Some("record") => ArgumentKind::Record,
+        Some("server") => ArgumentKind::Server,
+        Some("endpoint") => ArgumentKind::Endpoint,
         Some("path") => ArgumentKind::Path,
         Some("port") => ArgumentKind::Port,
         Some("socket") => ArgumentKind::Socket,
@@ -315,7 +335,7 @@ fn argument(text: &str) -> Result<Argument, String> {
         other => {
             return Err(unknown_type(
                 other,
-                "text, path, port, socket, address, url, shell, bool, int, milliseconds, list, any",
+                "text, name, package, record, server, endpoint, path, port, socket, address, url, shell, bool, int, milliseconds, list, any",
             ));
         }
     };

@@ -9,6 +9,10 @@ mod matchers;
 
 /// The assertions of a contract, or every problem as it is drawn.
 pub(super) fn understand(text: &str) -> Result<Vec<Assertion>, String> {
+    understand_with(Vocabulary::builtin(), text)
+}
+
+fn understand_with(vocabulary: &Vocabulary, text: &str) -> Result<Vec<Assertion>, String> {
     let source = Source::new("manual/web.md", text);
     let (yaml, mut problems) = yaml::read(&Passage::whole(&source));
     let mut assertions = Vec::new();
@@ -22,7 +26,7 @@ pub(super) fn understand(text: &str) -> Result<Vec<Assertion>, String> {
                     value: value.to_owned(),
                     span: span.clone(),
                 };
-                let (assertion, more) = Vocabulary::builtin().assertion(
+                let (assertion, more) = vocabulary.assertion(
                     &spanned(kind, &entry.key),
                     &spanned(resource, &attributes.key),
                     &attributes.value,
@@ -40,7 +44,12 @@ pub(super) fn understand(text: &str) -> Result<Vec<Assertion>, String> {
 }
 
 pub(super) fn one(text: &str) -> Assertion {
-    understand(text).unwrap().pop().unwrap()
+    one_of(Vocabulary::builtin(), text)
+}
+
+pub(super) fn one_of(vocabulary: &Vocabulary, text: &str) -> Assertion {
+    let mut all = understand_with(vocabulary, text).unwrap();
+    all.pop().unwrap()
 }
 
 /// What a probe would have printed, decided.

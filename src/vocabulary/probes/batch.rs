@@ -7,7 +7,7 @@ fn a_batch_keeps_what_belongs_to_each() {
     let node = plain()
         .file("etc/passwd", "root:x:0:0::/root:/bin/sh\n")
         .file("etc/group", "root:x:0:\n")
-        .file("proc/1/comm", "init\n");
+        .file("proc/1/stat", "1 (init) S 0\n");
     let checks = [
         (
             "command: {'echo one; echo uno >&2': {stdout: [one], stderr: [uno]}}",

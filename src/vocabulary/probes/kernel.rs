@@ -128,6 +128,43 @@ fn mount() {
     );
 }
 
+/// As the kernel lists them: number, number of what it is mounted on, …
+#[test]
+fn a_mount_that_cannot_be_seen_is_not_there() {
+    let mountinfo = "22 1 8:1 / / rw - ext4 root rw\n\
+        40 22 0:5 / /srv/deep rw - ext4 covered rw\n\
+        41 22 0:6 / /srv rw - tmpfs cover rw\n\
+        42 41 0:7 / /srv/new rw - ext4 new rw\n\
+        43 42 0:8 / /srv/new ro - ext4 newer rw\n\
+        44 43 0:9 / /srv/new/in rw - ext4 in rw\n\
+        45 22 0:9 / /auto rw - autofs systemd-1 rw\n\
+        46 22 0:9 / /srvother rw - ext4 other rw\n";
+    let node = plain().file("proc/self/mountinfo", mountinfo);
+    table(
+        &node,
+        &[
+            (
+                "mount: {/srv/deep: {}}",
+                "exists: expected true, found false: something else is mounted over it",
+            ),
+            ("mount: {/srv: {source: cover}}", "holds"),
+            ("mount: {/srv/: {source: cover}}", "holds"),
+            ("mount: {/srv/new: {source: newer, opts: [ro]}}", "holds"),
+            ("mount: {/srv/new/in: {source: in}}", "holds"),
+            ("mount: {/srvother: {source: other}}", "holds"),
+            ("mount: {/srv/none: {exists: false}}", "holds"),
+            (
+                "mount: {/auto: {exists: true}}",
+                r#"exists: expected true, found "an automount that mounts nothing""#,
+            ),
+            (
+                "mount: {/auto: {exists: false}}",
+                r#"exists: expected false, found "an automount that mounts nothing""#,
+            ),
+        ],
+    );
+}
+
 #[test]
 fn interface() {
     let node = plain()

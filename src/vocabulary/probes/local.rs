@@ -172,6 +172,8 @@ fn service_of_systemd() {
         r"case $* in
 *is-enabled*sysv*) exit 0 ;;
 *is-enabled*) exit 1 ;;
+*unread*) printf 'LoadState=loaded\nActiveState=inactive\nUnitFileState=bad\n' ;;
+*lost*) printf 'LoadState=not-found\nActiveState=active\nUnitFileState=\n' ;;
 *nginx*) printf 'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\n' ;;
 *broken*) printf 'LoadState=loaded\nActiveState=failed\nUnitFileState=disabled\n' ;;
 *masked*) printf 'LoadState=masked\nActiveState=inactive\nUnitFileState=masked\n' ;;
@@ -202,8 +204,12 @@ esac",
                 "cannot look: systemctl: Failed to connect to bus",
             ),
             (
-                "service: {a/b: {running: false}}",
-                "cannot look: `a/b` is no name of a service",
+                "service: {unread: {enabled: false}}",
+                "cannot look: systemd cannot read its file",
+            ),
+            (
+                "service: {lost: {exists: false}}",
+                "exists: expected false, found true",
             ),
         ],
     );
@@ -242,7 +248,30 @@ fn service_elsewhere() {
             "holds",
         )],
     );
-    let stopped = plain().stub("systemctl", "exit 1");
+    let unsure = plain()
+        .file("etc/init.d/old", "")
+        .file("etc/init.d/odd", "")
+        .stub(
+            "service",
+            "case $1 in old) echo 'Usage: old {start|stop}'; exit 3 ;; esac; exit 4",
+        );
+    table(
+        &unsure,
+        &[
+            (
+                "service: {old: {running: false}}",
+                "cannot look: Usage: old {start|stop} (status 200)",
+            ),
+            (
+                "service: {odd: {running: false, failed: false}}",
+                "cannot look: its script (status 4)",
+            ),
+        ],
+    );
+    let stopped = plain().stub(
+        "systemctl",
+        "case $2 in nginx) echo disabled; exit 1 ;; esac; echo 'Failed to read'; exit 1",
+    );
     table(
         &stopped,
         &[
@@ -251,6 +280,10 @@ fn service_elsewhere() {
                 "cannot look: systemd is installed, but does not run here",
             ),
             ("service: {nginx: {enabled: false}}", "holds"),
+            (
+                "service: {other: {enabled: false}}",
+                "cannot look: systemctl: Failed to read",
+            ),
         ],
     );
     table(
@@ -332,10 +365,13 @@ echo 'tcp 0 0 0.0.0.0:22 0.0.0.0:* LISTEN'; echo 'tcp6 0 0 :::80 :::* LISTEN'",
 #[test]
 fn process() {
     let node = plain()
-        .file("proc/1/comm", "init\n")
-        .file("proc/20/comm", "nginx\n")
-        .file("proc/21/comm", "nginx\n")
-        .file("proc/30/comm", "a-long-name-of-\n");
+        .file("proc/1/stat", "1 (init) S 0 1\n")
+        .file("proc/20/stat", "20 (nginx) S 1 1\n")
+        .file("proc/21/stat", "21 (nginx) R 1 1\n")
+        .file("proc/22/stat", "22 (nginx) Z 1 1\n")
+        .file("proc/23/stat", "23 (ended) Z 1 1\n")
+        .file("proc/24/stat", "24 (a) S (b) S 1 1\n")
+        .file("proc/30/stat", "30 (a-long-name-of-) S 1 1\n");
     table(
         &node,
         &[
@@ -349,16 +385,22 @@ fn process() {
                 "running: expected true, found false",
             ),
             ("process: {gone: {running: false, count: 0}}", "holds"),
+            ("process: {ended: {running: false}}", "holds"),
+            ("process: {'a) S (b': {count: 1}}", "holds"),
         ],
     );
     let hidden = plain()
         .file("proc/1/status", "")
-        .file("proc/self/comm", "sh\n")
-        .file("proc/20/comm", "sh\n");
+        .file("proc/self/stat", "20 (sh) R 1 1\n")
+        .file("proc/20/stat", "20 (sh) R 1 1\n");
     table(
         &hidden,
         &[
             ("process: {sh: {running: true}}", "holds"),
+            (
+                "process: {sh: {count: {lt: 2}}}",
+                "cannot look: the kernel hides the processes of others",
+            ),
             (
                 "process: {nginx: {running: false}}",
                 "cannot look: the kernel hides the processes of others",
@@ -366,14 +408,17 @@ fn process() {
         ],
     );
     table(
-        &plain().stub("ps", "echo init; echo nginx"),
-        &[("process: {nginx: {running: true}}", "holds")],
+        &plain().stub("ps", "echo S init; echo Z old; echo Ss nginx"),
+        &[
+            ("process: {nginx: {running: true}}", "holds"),
+            ("process: {old: {running: false}}", "holds"),
+        ],
     );
     table_without(
         &plain(),
         &[(
             "process: {nginx: {running: false}}",
-            "cannot look: no `/proc` and no `ps`",
+            "cannot look: no `/proc` with `sed`, and no `ps`",
         )],
     );
 }

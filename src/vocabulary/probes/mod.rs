@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use super::tests::{in_one_line, one};
 use super::*;
 
+mod addresses;
 mod batch;
 mod kernel;
 mod local;
@@ -238,6 +239,7 @@ fn plain() -> Node {
         "ls",
         "head",
         "grep",
+        "sed",
         "stat",
         "readlink",
         "sha256sum",

@@ -53,15 +53,23 @@ fn addr() {
             "holds",
         ),
         ("addr: {'tcp://CLOSED': {reachable: false}}", "holds"),
-        (
-            "addr: {'tcp://CLOSED': {}}",
-            "reachable: expected true, found false",
-        ),
     ];
     let address = http_server();
     for tools in [&["nc"][..], &["bash", "timeout"], &["curl"]] {
         if have(tools) {
-            with_address(&address, &cases, &plain().tools(tools));
+            let node = plain().tools(tools);
+            with_address(&address, &cases, &node);
+            let closed = format!("addr: {{'tcp://127.0.0.1:{}': {{}}}}", closed_port());
+            let lost = "addr: {'tcp://no-such-name.invalid:1': {reachable: false}}";
+            for shell in shells() {
+                let said = say(&node, &shell, &one(&closed));
+                assert!(
+                    said.starts_with("reachable: expected true, found false"),
+                    "{said}"
+                );
+                let said = say(&node, &shell, &one(lost));
+                assert!(said.starts_with("cannot look: "), "{said}");
+            }
         }
     }
     table_without(

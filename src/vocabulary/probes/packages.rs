@@ -8,9 +8,14 @@ fn package() {
         "dpkg-query",
         r#"for name; do :; done
 case $name in
-nginx) echo 'install ok installed 1.24.0-2' ;;
-libc6) echo 'hold ok installed 2.36'; echo 'install ok installed 2.35' ;;
-gone) echo 'deinstall ok config-files 1.0' ;;
+nginx) echo 'installed 1.24.0-2' ;;
+libc6) echo 'installed 2.36'; echo 'installed 2.35' ;;
+gone) echo 'config-files 1.0' ;;
+waits) echo 'triggers-pending 1.0' ;;
+half) echo 'half-configured 1.0' ;;
+odd) echo 'sideways 1.0' ;;
+silent) ;;
+killed) kill -9 $$ ;;
 broken) echo 'dpkg-query: error: cannot read' >&2; exit 2 ;;
 *) echo "dpkg-query: no packages found matching $name" >&2; exit 1 ;;
 esac"#,
@@ -27,6 +32,23 @@ esac"#,
                 "holds",
             ),
             ("package: {gone: {installed: false}}", "holds"),
+            ("package: {waits: {versions: ['1.0']}}", "holds"),
+            (
+                "package: {half: {installed: true}}",
+                r#"installed: expected true, found "half-configured""#,
+            ),
+            (
+                "package: {half: {installed: false}}",
+                r#"installed: expected false, found "half-configured""#,
+            ),
+            (
+                "package: {odd: {installed: false}}",
+                "cannot look: dpkg says that it is `sideways`",
+            ),
+            (
+                "package: {silent: {installed: false}}",
+                "cannot look: dpkg-query says nothing about it",
+            ),
             (
                 "package: {apache2: {}}",
                 "installed: expected true, found false",
@@ -46,7 +68,8 @@ esac"#,
         r#"for name; do :; done
 case $name in
 nginx) echo '1:1.20.1-14.el9' ;;
-db) echo 'error: cannot open Packages database'; exit 1 ;;
+db) echo 'error: cannot open Packages database'; echo 'package db is not installed'; exit 1 ;;
+silent) ;;
 *) echo "package $name is not installed"; exit 1 ;;
 esac"#,
     );
@@ -58,6 +81,10 @@ esac"#,
             (
                 "package: {db: {installed: false}}",
                 "cannot look: error: cannot open Packages database",
+            ),
+            (
+                "package: {silent: {installed: false}}",
+                "cannot look: rpm says nothing about it",
             ),
         ],
     );
@@ -72,6 +99,8 @@ fn package_of_other_systems() {
             "apk",
             r"case $* in
 'info -e nginx') echo nginx ;;
+'info -e local') echo local ;;
+'info -e locked') echo 'ERROR: Unable to lock database' >&2; exit 99 ;;
 'version nginx') printf 'Installed:    Available:\nnginx-1.26.1-r0   = 1.26.1-r0\n' ;;
 *) exit 1 ;;
 esac",
@@ -81,6 +110,15 @@ esac",
         &[
             ("package: {nginx: {versions: [1.26.1-r0]}}", "holds"),
             ("package: {curl: {installed: false}}", "holds"),
+            ("package: {local: {}}", "holds"),
+            (
+                "package: {local: {versions: [x]}}",
+                "cannot look: the probe says nothing about `versions`",
+            ),
+            (
+                "package: {locked: {installed: false}}",
+                "cannot look: apk ended without an answer: ERROR: Unable to lock database",
+            ),
         ],
     );
     let arch = plain().file("etc/arch-release", "").stub(
@@ -105,10 +143,6 @@ esac",
                 "package: {nginx: {manager: rpm, installed: false}}",
                 "cannot look: no `rpm`",
             ),
-            (
-                "package: {-x: {installed: false}}",
-                "cannot look: `-x` is no name of a package",
-            ),
         ],
     );
 }
@@ -131,8 +165,13 @@ fn reboot_required() {
             ),
         ],
     );
-    let calm = plain().file("etc/debian_version", "12\n");
+    let calm = plain()
+        .file("etc/debian_version", "12\n")
+        .file("etc/kernel/postinst.d/unattended-upgrades", "");
     table(&calm, &[("reboot-required: {node: {}}", "holds")]);
+    let silent = plain().file("etc/debian_version", "12\n");
+    let unknown = "cannot look: nothing here notes that a restart is needed: neither `unattended-upgrades` nor `update-notifier-common` is installed";
+    table(&silent, &[("reboot-required: {node: {}}", unknown)]);
     let redhat = plain()
         .file("etc/redhat-release", "")
         .stub("needs-restarting", "echo 'Core libraries or services have been updated:'; echo '  * kernel'; echo 'Reboot is required'; exit 1");

@@ -9,15 +9,25 @@ fn timer_and_failed_units() {
         r#"case $* in
 *list-units*shop*) printf 'shop-web.service loaded failed failed Shop\nshop-db.service loaded failed failed Shop\n' ;;
 *list-units*) ;;
-*LastTriggerUSec*backup*) echo "LastTriggerUSec=@$(($(date +%s) - 100))" ;;
-*LastTriggerUSec*) echo 'LastTriggerUSec=' ;;
-*Result*job.service*) echo 'Result=exit-code' ;;
-*Result*) echo 'Result=success' ;;
-*backup*) printf 'LoadState=loaded\nActiveState=active\nUnitFileState=enabled\nUnit=job.service\n' ;;
-*idle*) printf 'LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\nUnit=idle.service\n' ;;
+*Result*job.service*) printf 'Result=exit-code\nActiveState=failed\nInactiveEnterTimestampMonotonic=5\n' ;;
+*Result*busy*) printf 'Result=success\nActiveState=activating\nInactiveEnterTimestampMonotonic=5\n' ;;
+*Result*) printf 'Result=success\nActiveState=inactive\nInactiveEnterTimestampMonotonic=0\n' ;;
+*backup*) printf 'LoadState=loaded\nActiveState=active\nSubState=waiting\nUnitFileState=enabled\nUnit=job.service\nLastTriggerUSec=%s UTC\n' "$(date -u -d "@$(($(date +%s) - 100))" '+%a %Y-%m-%d %H:%M:%S')" ;;
+*newer*) printf 'LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\nUnit=busy.service\nLastTriggerUSec=@%s\n' "$(($(date +%s) - 100))" ;;
+*leap*) printf 'LoadState=loaded\nActiveState=active\nLastTriggerUSec=Thu 2024-02-29 23:59:59 UTC\n' ;;
+*zone*) printf 'LoadState=loaded\nActiveState=active\nLastTriggerUSec=Thu 2024-02-29 23:59:59 IST\n' ;;
+*idle*) printf 'LoadState=loaded\nActiveState=inactive\nUnitFileState=disabled\nUnit=idle.service\nLastTriggerUSec=\n' ;;
+*over*) printf 'LoadState=loaded\nActiveState=active\nSubState=elapsed\nUnitFileState=bad\n' ;;
+*bus*) echo 'Failed to connect to bus: Permission denied'; exit 1 ;;
 *) printf 'LoadState=not-found\nActiveState=inactive\n' ;;
 esac"#,
     );
+    let since = jiff::Timestamp::now().as_second() - 1_709_251_199;
+    let leap = format!(
+        "timer: {{leap: {{age: {{and: [{{ge: {since}}}, {{lt: {}}}]}}}}}}",
+        since + 600
+    );
+    table(&node, &[(&leap, "holds")]);
     table(
         &node,
         &[
@@ -27,12 +37,40 @@ esac"#,
             ),
             ("timer: {backup.timer: {running: true}}", "holds"),
             (
-                "timer: {idle: {enabled: true, result: success}}",
+                "timer: {idle: {enabled: true}}",
                 "enabled: expected true, found false",
             ),
             (
                 "timer: {idle: {age: {lt: 9}}}",
                 "age: expected < 9, found nothing: it has never gone off",
+            ),
+            (
+                "timer: {newer: {age: {and: [{ge: 100}, {lt: 200}]}}}",
+                "holds",
+            ),
+            (
+                "timer: {zone: {age: {gt: 0}}}",
+                "cannot look: this systemd does not tell when it last went off",
+            ),
+            (
+                "timer: {idle: {result: success}}",
+                "cannot look: its service has not run since the node started",
+            ),
+            (
+                "timer: {newer: {result: {not: exit-code}}}",
+                "cannot look: its service runs now",
+            ),
+            (
+                "timer: {over: {running: true}}",
+                "running: expected true, found false: it has gone off, and will not do so again",
+            ),
+            (
+                "timer: {over: {enabled: false}}",
+                "cannot look: systemd cannot read its file",
+            ),
+            (
+                "timer: {bus: {exists: false}}",
+                "cannot look: systemctl: Failed to connect to bus: Permission denied",
             ),
             ("timer: {none: {}}", "exists: expected true, found false"),
             ("failed-units: {all: {}}", "holds"),
@@ -90,6 +128,31 @@ fn time_sync() {
                 "holds",
             ),
         ],
+    );
+    let alone = plain().stub(
+        "chronyc",
+        "echo '7F7F0101,,10,1700000000.0,0.0,0.0,0.0,1.2,0.0,0.1,0.01,0.001,64.2,Normal'",
+    );
+    table(
+        &alone,
+        &[
+            (
+                "time-sync: {clock: {}}",
+                "synchronized: expected true, found false: it follows only itself",
+            ),
+            ("time-sync: {clock: {synchronized: false}}", "holds"),
+        ],
+    );
+    let odd = plain().stub(
+        "chronyc",
+        "echo 'C0000201,192.0.2.1,3,0,0,0,0,0,0,0,0,0,0,Sideways'",
+    );
+    table(
+        &odd,
+        &[(
+            "time-sync: {clock: {synchronized: false}}",
+            "cannot look: chronyc says `Sideways`",
+        )],
     );
     let timedatectl = plain()
         .stub("chronyc", "echo '506 Cannot talk to daemon'; exit 1")

@@ -10,6 +10,10 @@ fn dns_of_a_server() {
 case $* in
 *slow*) echo ';; communications error to 192.0.2.53#53: timed out'; echo ';; no servers could be reached'; exit 9 ;;
 *refused*) header REFUSED ;;
+*half*) header NOERROR; printf 'half.\t300\tIN\tA\t192.0.2.9\n'; header SERVFAIL ;;
+*onlyone*) header NOERROR; printf 'one.\t300\tIN\tA\t192.0.2.9\n'; echo ';; connection timed out'; exit 9 ;;
+*referral*) header NOERROR; echo ';; flags: qr rd; QUERY: 1, ANSWER: 0, AUTHORITY: 2' ;;
+*nodata*) header NOERROR; echo ';; flags: qr aa rd; QUERY: 1, ANSWER: 0, AUTHORITY: 1' ;;
 *none*) header NXDOMAIN ;;
 *MX) header NOERROR; printf 'example.net.\t300\tIN\tMX\t10 mail.example.net.\nexample.net.\t300\tIN\tMX\t5 a.example.net.\n' ;;
 *TXT) header NOERROR; printf 'TXT.example.net.\t300\tIN\tTXT\t"Hello  DNS" "second part"\n' ;;
@@ -61,12 +65,28 @@ esac"#,
                 "cannot look: no servers could be reached",
             ),
             (
-                "dns: {MX:refused: {resolvable: false, server: 192.0.2.53}}",
-                "cannot look: the server answers `REFUSED`",
+                "dns: {half: {resolvable: true, server: 192.0.2.53}}",
+                "holds",
             ),
             (
-                "dns: {LOC:x: {resolvable: false, server: 192.0.2.53}}",
-                "cannot look: `LOC` is no type of record that can be asked for",
+                "dns: {half: {server: 192.0.2.53, addrs: {consist-of: [192.0.2.9]}}}",
+                "cannot look: the server answers `SERVFAIL`",
+            ),
+            (
+                "dns: {onlyone: {server: 192.0.2.53, addrs: {consist-of: [192.0.2.9]}}}",
+                "cannot look: the server does not answer all that it is asked",
+            ),
+            (
+                "dns: {MX:referral: {resolvable: false, server: 192.0.2.53}}",
+                "cannot look: the server only says whom else to ask",
+            ),
+            (
+                "dns: {MX:nodata: {resolvable: false, server: 192.0.2.53}}",
+                "holds",
+            ),
+            (
+                "dns: {MX:refused: {resolvable: false, server: 192.0.2.53}}",
+                "cannot look: the server answers `REFUSED`",
             ),
         ],
     );
@@ -82,9 +102,28 @@ broken) exit 3 ;;
 *) exit 2 ;;
 esac",
     );
+    table_without(
+        &getent,
+        &[(
+            "dns: {nobody: {resolvable: false}}",
+            "cannot look: `getent` does not tell a name that is not there from a resolver that does not answer; there is no `bash`, `dig` or `nslookup` to ask",
+        )],
+    );
+    let getent = getent.stub(
+        "bash",
+        r#"for name; do :; done
+case $name in
+dead) echo 'bash: dead: Temporary failure in name resolution' >&2; exit 1 ;;
+*) echo "bash: $name: Name or service not known" >&2; exit 1 ;;
+esac"#,
+    );
     table(
         &getent,
         &[
+            (
+                "dns: {dead: {resolvable: false}}",
+                "cannot look: the resolver does not answer",
+            ),
             (
                 "dns: {localhost: {addrs: {consist-of: ['::1', 127.0.0.1]}}}",
                 "holds",
@@ -110,6 +149,9 @@ fn dns_with_nslookup() {
         r"case $* in
 *timeout*) echo ';; connection timed out; no servers could be reached'; exit 1 ;;
 *none*) printf 'Server:\t192.0.2.53\nAddress:\t192.0.2.53:53\n\n** server cannot find none: NXDOMAIN\n'; exit 1 ;;
+*fails*) printf 'Server:\t192.0.2.53\nAddress:\t192.0.2.53:53\n\n** server can\047t find fails: SERVFAIL\n'; exit 1 ;;
+*half*) printf 'Name:\ta\nAddress: 192.0.2.9\n** server can\047t find half: SERVFAIL\n'; exit 1 ;;
+*empty*) ;;
 *) printf 'Server:\t192.0.2.53\nAddress:\t192.0.2.53:53\n\nName:\ta\nAddress: 192.0.2.9\nName:\ta\nAddress: 2001:db8::9\n' ;;
 esac",
     );
@@ -141,6 +183,19 @@ esac",
             (
                 "dns: {timeout: {server: 192.0.2.53, resolvable: false}}",
                 "cannot look: nslookup: ;; connection timed out; no servers could be reached",
+            ),
+            (
+                "dns: {fails: {server: 192.0.2.53, resolvable: false}}",
+                "cannot look: nslookup: ** server can't find fails: SERVFAIL",
+            ),
+            ("dns: {half: {server: 192.0.2.53}}", "holds"),
+            (
+                "dns: {half: {server: 192.0.2.53, addrs: {have-len: 1}}}",
+                "cannot look: nslookup: ** server can't find half: SERVFAIL",
+            ),
+            (
+                "dns: {empty: {server: 192.0.2.53, resolvable: false}}",
+                "cannot look: nslookup says nothing about it",
             ),
             (
                 "dns: {MX:a: {server: 192.0.2.53, resolvable: false}}",

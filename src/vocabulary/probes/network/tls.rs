@@ -84,7 +84,7 @@ fn tls() {
         ("tls: {SERVER: {ca-file: CERT}}", "holds"),
         (
             "tls: {SERVER: {server-name: other.test, ca-file: CERT, problem: ok}}",
-            r#"valid: expected true, found false; problem: expected "ok", found "hostname mismatch""#,
+            r#"valid: expected true, found false: hostname mismatch; problem: expected "ok", found "hostname mismatch""#,
         ),
         (
             "tls: {SERVER: {server-name: shop.test, valid: false, problem: {contain-substring: self}}}",
@@ -96,7 +96,7 @@ fn tls() {
         ),
         (
             "tls: {CERT: {ca-file: CERT, server-name: nobody.test}}",
-            "valid: expected true, found false",
+            "valid: expected true, found false: hostname mismatch",
         ),
         (
             "tls: {/nowhere.pem: {}}",
