@@ -26,8 +26,18 @@ pub struct Event {
     /// Number of the step, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
+    /// Which controller of the run wrote it: 1 is the one that began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
     #[serde(flatten)]
     pub what: What,
+    /// SHA-256 of the journal's line before, without its line end; of the run's name in the
+    /// first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<String>,
+    /// The first 16 digits of SHA-256 over this line up to here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,6 +50,16 @@ pub enum What {
         operator: String,
         controller: String,
         accepted_changes: bool,
+        /// How this controller goes on; none where an older opsbook wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manner: Option<Manner>,
+        /// What is going to happen, where that is not what the run was started with.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        plans: BTreeMap<String, PlanRecord>,
+    },
+    /// No other controller can go on with the run on this node, and why.
+    Pinned {
+        reasons: Vec<String>,
     },
     NodeReached {
         user: Outside,
@@ -110,6 +130,17 @@ pub enum What {
         name: String,
         title: String,
         limit_seconds: u64,
+        /// Of the step as it is planned now, as in [`StepRecord::sha256`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+    },
+    /// The journal knew nothing of it, and the node does: it was begun by a controller whose
+    /// lines are not here.
+    StepFound {
+        name: String,
+        title: String,
+        from: Found,
+        sha256: String,
     },
     /// A step that an earlier controller started is looked after again.
     StepAttached {
@@ -136,6 +167,9 @@ pub enum What {
     },
     Answered {
         answer: String,
+        /// `seq` of the question.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<u64>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
@@ -177,7 +211,39 @@ pub enum What {
     Unknown,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Where on the node a step's record was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Found {
+    /// In the open bundle.
+    Bundle,
+    /// In the history: the bundle was closed.
+    History,
+}
+
+/// How a run goes through its nodes and steps. `resume` keeps to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manner {
+    /// Ask before each step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub step: bool,
+    /// Number of the step after which it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_after: Option<usize>,
+    /// Nodes at a time.
+    pub parallel: usize,
+    /// Sizes of the batches, in nodes; empty for one batch of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<usize>,
+    /// Between batches.
+    pub wait_milliseconds: u64,
+    /// Nodes that may end badly before no further batch is started.
+    pub max_fail: usize,
+    /// How long a lost node is looked for.
+    pub reconnect_milliseconds: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
     pub procedure: String,
     pub title: String,
@@ -196,6 +262,9 @@ pub struct RunStarted {
     /// The step at which it was to begin; what lies before was left out on purpose.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<usize>,
+    /// None where an older opsbook wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manner: Option<Manner>,
     /// Of the plan of each node.
     pub plans: BTreeMap<String, PlanRecord>,
 }
@@ -220,6 +289,29 @@ pub struct StepRecord {
     /// The values that its scripts are given, but for secrets and for what only a run knows.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub values: BTreeMap<String, String>,
+    /// Exit statuses that are OK, where they are not 0 alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit: Vec<i32>,
+    /// What it delivers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRecord>,
+}
+
+/// A file as it was going to be delivered. Secrets, and what only the run knows, are left
+/// empty in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its name in the bundle.
+    pub to: String,
+    /// Of its content; none where it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The text itself, of a template or a `file` block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Nothing was left empty: what arrives on the node has the same checksum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -344,6 +436,9 @@ mod tests {
             run: "20261121-091403-3f9a".into(),
             node: Some("web1".into()),
             step: Some(3),
+            epoch: None,
+            prev: None,
+            sum: None,
             what: What::StepEnded(StepEnded {
                 status: Status::TimedOut,
                 exit: None,

@@ -373,7 +373,10 @@ mod tests {
             run: String::new(),
             node: node.map(str::to_owned),
             step: None,
+            epoch: None,
             what,
+            prev: None,
+            sum: None,
         };
         let held = |check: &str| What::CheckHeld {
             check: check.to_owned(),

@@ -63,6 +63,7 @@ impl Identity {
             revision: self.revision.clone(),
             clean: self.clean,
             start_at: None,
+            manner: None,
             plans: plans.collect(),
         }
     }

@@ -1,7 +1,9 @@
 //! A planned run, started or gone on with: journal, watchers, terminal, engine, and what is
 //! said at its end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -15,7 +17,7 @@ use crate::cli::terminal::{About, Terminal, count_interrupts};
 use crate::cli::watcher::{SharedOut, watcher};
 use crate::cli::{Streams, block_on};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
-use crate::event::{Event, RunStarted, Status, What};
+use crate::event::{Event, PlanRecord, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
 use crate::session::OpenOptions;
@@ -27,6 +29,8 @@ pub(crate) enum Launch {
         journal: Journal,
         record: Record,
         accepted_changes: bool,
+        /// What is going to happen, where that has changed.
+        plans: BTreeMap<String, PlanRecord>,
     },
 }
 
@@ -39,7 +43,7 @@ pub(crate) fn launch(
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
     let identity = Identity::here(&context.root);
-    let begun = begin(context, &plan, launch, manner.start_at, &identity)?;
+    let begun = begin(context, &plan, launch, &manner, &identity)?;
     let run = begun.journal.run().to_owned();
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = SharedOut::new(out);
@@ -87,7 +91,7 @@ fn begin(
     context: &Context,
     plan: &Plan,
     launch: Launch,
-    start_at: Option<usize>,
+    manner: &Manner,
     identity: &Identity,
 ) -> Result<Begun, Failure> {
     match launch {
@@ -96,7 +100,8 @@ fn begin(
             let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
             let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
             let started = RunStarted {
-                start_at,
+                start_at: manner.start_at,
+                manner: Some(manner.through.clone()),
                 ..identity.started(plan)
             };
             Ok(Begun {
@@ -109,6 +114,7 @@ fn begin(
             journal,
             record,
             accepted_changes,
+            plans,
         } => Ok(Begun {
             journal,
             resume: Some(Arc::new(record)),
@@ -116,6 +122,8 @@ fn begin(
                 operator: identity.operator.clone(),
                 controller: identity.controller.clone(),
                 accepted_changes,
+                manner: Some(manner.through.clone()),
+                plans,
             },
         }),
     }
@@ -171,15 +179,15 @@ async fn go(
     }
     let options = Options {
         root: context.root.clone(),
-        menu: manner.menu,
+        menu: manner.through.step,
         yes: manner.yes,
         start_at: manner.start_at,
-        stop_after: manner.stop_after,
-        parallel: manner.parallel,
-        batches: manner.batches,
-        wait: manner.wait,
-        max_fail: manner.max_fail,
-        reconnect: manner.reconnect,
+        stop_after: manner.through.stop_after,
+        parallel: manner.through.parallel,
+        batches: manner.through.batches,
+        wait: Duration::from_millis(manner.through.wait_milliseconds),
+        max_fail: manner.through.max_fail,
+        reconnect: Duration::from_millis(manner.through.reconnect_milliseconds),
         open: OpenOptions::default(),
         owner,
         passwords: Passwords::new(operator.clone(), password),

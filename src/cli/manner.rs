@@ -7,26 +7,38 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::error::Failure;
 use crate::cli::password::password;
+use crate::event;
 use crate::nodes::Node;
 use crate::plan::{Plan, PlannedStep};
 use crate::session::Password;
 use crate::source::Problem;
 
 /// How a run is to be done, as the command line says it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Manner {
-    pub menu: bool,
+    /// What the journal keeps, and `resume` takes over.
+    pub through: Through,
     pub yes: bool,
     pub start_at: Option<usize>,
-    pub stop_after: Option<usize>,
-    pub parallel: usize,
-    pub batches: Vec<usize>,
-    pub wait: Duration,
-    pub max_fail: usize,
-    pub reconnect: Duration,
     pub json: bool,
     pub ask_password: bool,
     pub password: Option<Password>,
+}
+
+/// How a run goes through its nodes and steps.
+pub(crate) type Through = event::Manner;
+
+/// What holds where nobody has said anything.
+fn plain() -> Through {
+    Through {
+        step: false,
+        stop_after: None,
+        parallel: 10,
+        batches: Vec::new(),
+        wait_milliseconds: 0,
+        max_fail: 0,
+        reconnect_milliseconds: 120_000,
+    }
 }
 
 #[derive(Args, Debug)]
@@ -43,21 +55,21 @@ pub(crate) struct MannerArgs {
     /// Confirm everything: for machines
     #[arg(long)]
     pub yes: bool,
-    /// Nodes at a time
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    parallel: usize,
+    /// Nodes at a time [default: 10]
+    #[arg(long, value_name = "N")]
+    parallel: Option<usize>,
     /// Sizes of batches, one after the other: 1,5,25%; the last one repeats
     #[arg(long, value_name = "SIZES", value_delimiter = ',')]
     batch: Vec<Share>,
-    /// Between batches: 10s, 5m
-    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "0s")]
-    wait: Duration,
-    /// Start no further batch once more nodes than this ended badly: 2, 10%
-    #[arg(long, value_name = "SHARE", default_value = "0")]
-    max_fail: Share,
-    /// Look this long for a node that was lost during a step
-    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "2m")]
-    reconnect: Duration,
+    /// Between batches: 10s, 5m [default: 0s]
+    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration)]
+    wait: Option<Duration>,
+    /// Start no further batch once more nodes than this ended badly: 2, 10% [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    max_fail: Option<Share>,
+    /// Look this long for a node that was lost during a step [default: 2m]
+    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration)]
+    reconnect: Option<Duration>,
     /// Ask for the sudo password at once; otherwise when it is first needed
     #[arg(short = 'K', long)]
     ask_sudo_password: bool,
@@ -108,8 +120,10 @@ impl Share {
 }
 
 impl MannerArgs {
-    pub fn manner(&self, plan: &Plan) -> Result<Manner, Failure> {
+    /// What is said here, over what the run that goes on was told before.
+    pub fn manner(&self, plan: &Plan, before: Option<&Through>) -> Result<Manner, Failure> {
         let all = plan.nodes.len();
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let step =
             |wanted: &Option<String>| wanted.as_deref().map(|step| number(plan, step)).transpose();
         let (start_at, stop_after) = (step(&self.start_at)?, step(&self.stop_after)?);
@@ -119,16 +133,31 @@ impl MannerArgs {
             let message = "`--stop-after` names a step before the one of `--start-at`";
             return Err(Failure::from(Problem::bare("no-steps", message)));
         }
+        let old = match before {
+            Some(before) => before.clone(),
+            None => Through {
+                batches: batches_of_nodes(plan)?,
+                ..plain()
+            },
+        };
+        let through = Through {
+            step: self.step || old.step,
+            stop_after: stop_after.or(old.stop_after),
+            parallel: self.parallel.unwrap_or(old.parallel),
+            batches: match self.batch.as_slice() {
+                [] => old.batches,
+                given => sizes(given, all),
+            },
+            wait_milliseconds: self.wait.map_or(old.wait_milliseconds, milliseconds),
+            max_fail: self.max_fail.map_or(old.max_fail, |share| share.of(all)),
+            reconnect_milliseconds: self
+                .reconnect
+                .map_or(old.reconnect_milliseconds, milliseconds),
+        };
         Ok(Manner {
-            menu: self.step,
+            through,
             yes: self.yes,
             start_at,
-            stop_after,
-            parallel: self.parallel,
-            batches: self.batches(plan)?,
-            wait: self.wait,
-            max_fail: self.max_fail.of(all),
-            reconnect: self.reconnect,
             json: self.format == Format::Json,
             ask_password: self.ask_sudo_password,
             password: self
@@ -139,25 +168,59 @@ impl MannerArgs {
         })
     }
 
-    /// Sizes of batches: those of `--batch`, else the most careful that a node's `batch` says.
-    fn batches(&self, plan: &Plan) -> Result<Vec<usize>, Failure> {
-        let all = plan.nodes.len();
-        let sizes = |shares: &[Share]| shares.iter().map(|share| share.of(all).max(1)).collect();
-        if !self.batch.is_empty() {
-            return Ok(sizes(&self.batch));
-        }
-        let mut careful: Option<Vec<usize>> = None;
-        for node in &plan.nodes {
-            let Some(shares) = batch_of(&node.node).map_err(|problem| *problem)? else {
-                continue;
-            };
-            let said: Vec<usize> = sizes(&shares);
-            if careful.as_ref().is_none_or(|least| said < *least) {
-                careful = Some(said);
-            }
-        }
-        Ok(careful.unwrap_or_default())
+    /// What a run is told by its journal and by nothing here, as options.
+    pub fn taken_over(&self, plan: &Plan, before: &Through) -> Vec<String> {
+        let plain = plain();
+        let time = |milliseconds| crate::engine::human(Duration::from_millis(milliseconds));
+        let steps = plan.nodes.first().map(|node| node.steps.as_slice());
+        let stop_after = before.stop_after.map(|number| {
+            let step = steps.and_then(|steps| steps.get(number.wrapping_sub(1)));
+            step.map_or(number.to_string(), |step| step.label().to_owned())
+        });
+        let batches: Vec<String> = before.batches.iter().map(ToString::to_string).collect();
+        let batches = (!batches.is_empty() && self.batch.is_empty()).then(|| batches.join(","));
+        let parallel = (before.parallel != plain.parallel && self.parallel.is_none())
+            .then(|| before.parallel.to_string());
+        let wait = (before.wait_milliseconds != plain.wait_milliseconds && self.wait.is_none())
+            .then(|| time(before.wait_milliseconds));
+        let max_fail = (before.max_fail != plain.max_fail && self.max_fail.is_none())
+            .then(|| before.max_fail.to_string());
+        let reconnect = (before.reconnect_milliseconds != plain.reconnect_milliseconds
+            && self.reconnect.is_none())
+        .then(|| time(before.reconnect_milliseconds));
+        let stop_after = stop_after.filter(|_| self.stop_after.is_none());
+        let step = (before.step && !self.step).then(|| "--step".to_owned());
+        let options = [
+            ("--batch", batches),
+            ("--parallel", parallel),
+            ("--wait", wait),
+            ("--max-fail", max_fail),
+            ("--stop-after", stop_after),
+            ("--reconnect", reconnect),
+        ];
+        let options = options.into_iter();
+        let options = options.filter_map(|(name, value)| Some(format!("{name} {}", value?)));
+        options.chain(step).collect()
     }
+}
+
+fn sizes(shares: &[Share], all: usize) -> Vec<usize> {
+    shares.iter().map(|share| share.of(all).max(1)).collect()
+}
+
+/// Sizes of batches: the most careful that a node's `batch` says.
+fn batches_of_nodes(plan: &Plan) -> Result<Vec<usize>, Failure> {
+    let mut careful: Option<Vec<usize>> = None;
+    for node in &plan.nodes {
+        let Some(shares) = batch_of(&node.node).map_err(|problem| *problem)? else {
+            continue;
+        };
+        let said = sizes(&shares, plan.nodes.len());
+        if careful.as_ref().is_none_or(|least| said < *least) {
+            careful = Some(said);
+        }
+    }
+    Ok(careful.unwrap_or_default())
 }
 
 /// What a node's `batch` says.

@@ -1,5 +1,6 @@
 //! `opsbook resume` and `handoff`: a halted run, gone on with here or by hand.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Args;
@@ -9,7 +10,7 @@ use crate::cli::changed::{changed, moved};
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::launch::{Launch, launch};
-use crate::cli::manner::MannerArgs;
+use crate::cli::manner::{MannerArgs, Through};
 use crate::cli::sheet::sheet;
 use crate::cli::which::which;
 use crate::event::{RunStarted, Status};
@@ -31,6 +32,9 @@ pub(crate) struct Resume {
     /// Go on although the text or a value of the remaining steps has changed
     #[arg(long)]
     accept_changed: bool,
+    /// Take over nothing of how the run was told to go: only what is said here
+    #[arg(long)]
+    new_manner: bool,
     #[command(flatten)]
     common: MannerArgs,
 }
@@ -58,6 +62,13 @@ pub(crate) fn resume(
         )?;
         return Ok(0);
     }
+    if record.unchained > 0 {
+        writeln!(
+            streams.talk,
+            "note: an older opsbook wrote the first {} lines of this journal: a change in them would not be found\n",
+            record.unchained
+        )?;
+    }
     let plan = plan_again(context, &started)?;
     moved(&plan, &started, &record)?;
     let changed = changed(&plan, &started, &record);
@@ -73,7 +84,17 @@ pub(crate) fn resume(
                 .hint("`--accept-changed` goes on with them as they are now"),
         ));
     }
-    let manner = args.common.manner(&plan)?;
+    let before = record.manner().filter(|_| !args.new_manner).cloned();
+    let before = before.map(|before| Through {
+        stop_after: before
+            .stop_after
+            .filter(|step| !passed(&plan, &record, *step)),
+        ..before
+    });
+    if let Some(before) = &before {
+        take_over(args, &plan, before, &run, streams)?;
+    }
+    let manner = args.common.manner(&plan, before.as_ref())?;
     let accepted_changes = !changed.is_empty();
     launch(
         context,
@@ -83,9 +104,37 @@ pub(crate) fn resume(
             journal,
             record,
             accepted_changes,
+            plans: BTreeMap::new(),
         },
         streams,
     )
+}
+
+/// Is a step done on every node?
+fn passed(plan: &Plan, record: &Record, step: usize) -> bool {
+    plan.nodes.iter().all(|node| {
+        let steps = record.steps(&node.node.name);
+        matches!(steps.get(&step), Some(Some(status)) if status.goes_on())
+    })
+}
+
+/// Says how the run goes on without having been told so here.
+fn take_over(
+    args: &Resume,
+    plan: &Plan,
+    before: &Through,
+    run: &str,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    let options = args.common.taken_over(plan, before);
+    if !options.is_empty() {
+        writeln!(
+            streams.talk,
+            "note: as run {run} was told: {} (`--new-manner` takes nothing over)\n",
+            options.join(" ")
+        )?;
+    }
+    Ok(())
 }
 
 pub(crate) fn handoff(

@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     if plan.nodes.len() > 1 && !confirmed(&plan, args.common.yes, streams)? {
         return Ok(exit(Status::Stopped));
     }
-    let manner = args.common.manner(&plan)?;
+    let manner = args.common.manner(&plan, None)?;
     launch(context, plan, manner, Launch::New, streams)
 }
 

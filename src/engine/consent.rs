@@ -20,7 +20,7 @@ impl NodeRun<'_> {
         if self.options.yes || self.plan.node.confirm != Some(Confirm::Run) {
             return Ok(());
         }
-        self.record(
+        let asked = self.record_line(
             None,
             What::Asked {
                 question: "go on with this node?".to_owned(),
@@ -49,6 +49,7 @@ impl NodeRun<'_> {
             None,
             What::Answered {
                 answer: word.to_owned(),
+                question: Some(asked.seq),
                 note: None,
             },
         )?;
@@ -113,7 +114,7 @@ impl NodeRun<'_> {
         question: &str,
         ask: Asked,
     ) -> Result<Answer, Halt> {
-        self.record(
+        let asked = self.record_line(
             Some(step),
             What::Asked {
                 question: question.to_owned(),
@@ -132,6 +133,7 @@ impl NodeRun<'_> {
             Some(step),
             What::Answered {
                 answer: word.to_owned(),
+                question: Some(asked.seq),
                 note,
             },
         )?;
@@ -177,7 +179,7 @@ impl NodeRun<'_> {
         text: &str,
     ) -> Result<Worked, Halt> {
         if self.options.yes {
-            self.record(
+            let asked = self.record_line(
                 Some(step),
                 What::Asked {
                     question: "is it done?".to_owned(),
@@ -187,6 +189,7 @@ impl NodeRun<'_> {
                 Some(step),
                 What::Answered {
                     answer: "yes".to_owned(),
+                    question: Some(asked.seq),
                     note: Some("by --yes".to_owned()),
                 },
             )?;

@@ -25,7 +25,7 @@ impl NodeRun<'_> {
     ) -> Result<(), Halt> {
         let node = self.plan.node.name.as_str();
         let old = resume.and_then(|record| token_of(record, node, false));
-        let begun = resume.is_some_and(|record| !record.steps(node).is_empty());
+        let begun = resume.is_some_and(|record| crate::engine::node::begun(record, self.plan));
         let finished = first > self.plan.steps.len();
         let session = self.reach.session().clone();
         let taken = match &old {
@@ -47,6 +47,8 @@ impl NodeRun<'_> {
         self.bundle = Some(bundle);
         self.scope.set_state(On::Node, dir);
         if again {
+            // Another controller had it, and may have done something in it.
+            self.touched = true;
             self.record_reopened(dir)?;
         } else {
             self.record_opened(dir, false, None)?;

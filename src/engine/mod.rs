@@ -91,6 +91,12 @@ pub fn plan_record(node: &NodePlan) -> PlanRecord {
             .values()
             .map(|(name, text)| (name.to_owned(), text.to_owned()))
             .collect(),
+        exit: if step.exit == [0] {
+            Vec::new()
+        } else {
+            step.exit.clone()
+        },
+        files: Vec::new(),
     });
     PlanRecord {
         sha256: node.sha256.clone(),

@@ -11,7 +11,7 @@ use crate::engine::recorder::Recorder;
 use crate::engine::scope::Scope;
 use crate::engine::{Options, random_mark};
 use crate::event::{Status, What};
-use crate::journal::{JournalError, Record};
+use crate::journal::{JournalError, Line, Record};
 use crate::manual::On;
 use crate::nodes::Node;
 use crate::plan::{Case, NodePlan, Plan, PlannedStep};
@@ -115,7 +115,7 @@ async fn attempt(
         bundle: None,
         local: None,
         old_local: resume.and_then(|record| token_of(record, &node.node.name, true)),
-        touched: resume.is_some(),
+        touched: resume.is_some_and(|record| begun(record, node)),
         reach: reach.clone(),
     };
     let result = run.all(plan, resume).await;
@@ -151,6 +151,11 @@ pub(super) fn sentence(error: &crate::session::OpenError) -> String {
     }
 }
 
+/// Has a step begun on a node? Before that, nothing was touched there.
+pub(super) fn begun(record: &Record, node: &NodePlan) -> bool {
+    !record.steps(&node.node.name).is_empty()
+}
+
 pub(super) fn token_of(record: &Record, node: &str, of_local: bool) -> Option<String> {
     let mut events = record.of_node(node).rev();
     events.find_map(|event| match &event.what {
@@ -184,11 +189,12 @@ impl NodeRun<'_> {
         self.scope.set("procedure", &plan.procedure);
         self.scope.set("run_id", self.recorder.run());
         uninterrupted(self.options, self.prove_sudo()).await??;
+        // What has not begun is proven as if it were the first time.
+        if !resume.is_some_and(|record| begun(record, self.plan)) {
+            self.needs().await?;
+        }
         let first = match resume {
-            None => {
-                self.needs().await?;
-                self.options.start_at.unwrap_or(1)
-            }
+            None => self.options.start_at.unwrap_or(1),
             Some(record) => self.first_of(record),
         };
         self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
@@ -237,10 +243,14 @@ impl NodeRun<'_> {
     }
 
     pub fn record(&self, step: Option<&PlannedStep>, what: What) -> Result<(), Halt> {
+        self.record_line(step, what).map(drop)
+    }
+
+    /// The same, for who needs the line that was written.
+    pub fn record_line(&self, step: Option<&PlannedStep>, what: What) -> Result<Line, Halt> {
         let number = step.map(|step| step.number);
-        Ok(self
-            .recorder
-            .record(Some(&self.plan.node.name), number, what)?)
+        let name = &self.plan.node.name;
+        Ok(self.recorder.record(Some(name), number, what)?)
     }
 
     /// Asks a case and writes its outcome down. A lost connection is looked for once: a check

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::event::{Event, What};
-use crate::journal::{Journal, JournalError};
+use crate::journal::{Journal, JournalError, Line};
 
 /// Called with each event once it is written; on the disk it is before the next action.
 pub type Watcher = Box<dyn FnMut(&Event) + Send>;
@@ -23,7 +23,7 @@ impl Recorder {
         Recorder(Arc::new(Mutex::new(Inner { journal, watchers })))
     }
 
-    /// Writes an event down, as [`Journal::record`] does, and shows it.
+    /// Writes an event down, as [`Journal::record`] does, and shows it. Gives its line.
     ///
     /// # Errors
     /// Where the journal cannot be written: nothing more may be done.
@@ -32,13 +32,20 @@ impl Recorder {
         node: Option<&str>,
         step: Option<usize>,
         what: What,
-    ) -> Result<(), JournalError> {
+    ) -> Result<Line, JournalError> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let event = inner.journal.record(node, step, what)?;
         for watcher in &mut inner.watchers {
             watcher(&event);
         }
-        Ok(())
+        Ok(inner.journal.line())
+    }
+
+    /// The journal's last line, and the number of this controller.
+    #[must_use]
+    pub fn head(&self) -> (Line, u64) {
+        let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        (inner.journal.line(), inner.journal.epoch())
     }
 
     /// Waits for the disk, before something is done that no event announces.

@@ -145,6 +145,7 @@ impl NodeRun<'_> {
                 name,
                 title,
                 limit_seconds: step.timeout.as_secs(),
+                sha256: Some(step.sha256.clone()),
             }
         };
         self.record(Some(step), what)

@@ -3,6 +3,7 @@
 //! A line is on the disk before the next action: [`Journal::record`] returns only then, but
 //! for lines that another one follows before there is any. A journal that cannot be written stops the run before its next step.
 
+mod chain;
 mod record;
 pub mod results;
 #[cfg(test)]
@@ -19,7 +20,10 @@ use crate::event::{Event, What};
 pub use record::{Record, read};
 
 /// The version of a line. Within one version, events that are not known are left out.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// From this version on, lines are a chain. Journals of an older opsbook can be read, and gone
+/// on with: what is added to them is chained.
+const CHAINED: u32 = 2;
 
 /// The open journal of one run. The file is locked while it is open, so that two controllers
 /// never write one journal.
@@ -29,8 +33,19 @@ pub struct Journal {
     file: File,
     run: String,
     seq: u64,
+    /// Hash of the last line.
+    head: chain::Hash,
+    epoch: u64,
     /// Its last line may be cut: nothing must come after it.
     broken: bool,
+}
+
+/// A line of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub seq: u64,
+    /// SHA-256 without its line end, hexadecimal.
+    pub hash: String,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +114,8 @@ impl Journal {
             file,
             run: run.to_owned(),
             seq: 0,
+            head: chain::root(run),
+            epoch: 1,
             broken: false,
         })
     }
@@ -124,13 +141,14 @@ impl Journal {
             let whole = whole_lines(&mut file).map_err(write)?;
             file.set_len(whole).map_err(write)?;
         }
-        let seq = record.events.last().map_or(0, |event| event.seq);
         Ok((
             Journal {
                 path: path.clone(),
                 file,
                 run: run.to_owned(),
-                seq,
+                seq: record.events.last().map_or(0, |event| event.seq),
+                head: record.head(),
+                epoch: record.epoch() + 1,
                 broken: false,
             },
             record,
@@ -147,6 +165,26 @@ impl Journal {
         &self.path
     }
 
+    /// Number of this controller among those of the run.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// As whoever numbers the controllers of this run says.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// The last line.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        Line {
+            seq: self.seq,
+            hash: chain::hex(&self.head),
+        }
+    }
+
     /// Appends an event and waits until it is on the disk. Pieces of output are not waited
     /// for: the node has them. Nor is the end of a step after which the run goes on: the next
     /// line, or [`Journal::sync`], comes before anything is done.
@@ -159,7 +197,7 @@ impl Journal {
         step: Option<usize>,
         what: What,
     ) -> Result<Event, JournalError> {
-        let event = Event {
+        let mut event = Event {
             v: FORMAT,
             seq: self.seq + 1,
             at: Timestamp::now()
@@ -168,12 +206,17 @@ impl Journal {
             run: self.run.clone(),
             node: node.map(str::to_owned),
             step,
+            epoch: Some(self.epoch),
             what,
+            prev: Some(chain::hex(&self.head)),
+            sum: None,
         };
-        let mut line = serde_json::to_vec(&event).map_err(|error| JournalError::Write {
+        let sealed = chain::sealed(&mut event);
+        let mut line = sealed.map_err(|error| JournalError::Write {
             path: self.path.clone(),
             cause: error.into(),
         })?;
+        let head = chain::hash(&line);
         line.push(b'\n');
         let sync = match &event.what {
             What::Output { .. } => false,
@@ -194,6 +237,7 @@ impl Journal {
                 JournalError::Write { path, cause }
             })?;
         self.seq += 1;
+        self.head = head;
         Ok(event)
     }
 

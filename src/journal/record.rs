@@ -5,8 +5,8 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::{FORMAT, JournalError, folder, runs};
-use crate::event::{Event, RunStarted, Status, What};
+use super::{CHAINED, FORMAT, JournalError, Line, chain, folder, runs};
+use crate::event::{Event, Manner, PlanRecord, RunStarted, Status, What};
 
 /// A journal read back.
 #[derive(Debug)]
@@ -15,6 +15,13 @@ pub struct Record {
     pub events: Vec<Event>,
     /// The last line was cut: its writer died over it. It is not among the events.
     pub torn: bool,
+    /// Lines that an older opsbook has written: a change in them would not be found.
+    pub unchained: usize,
+    run: String,
+    /// Over all lines that are not chained: the first line of the chain follows from it.
+    old: chain::Hash,
+    /// Of each event's line.
+    hashes: Vec<chain::Hash>,
 }
 
 /// Reads the journal of a run.
@@ -31,8 +38,15 @@ pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
         std::io::ErrorKind::NotFound => missing(root, run),
         _ => failed(cause),
     })?;
-    let mut events = Vec::new();
-    let mut torn = false;
+    let mut record = Record {
+        path: path.clone(),
+        events: Vec::new(),
+        torn: false,
+        unchained: 0,
+        run: run.to_owned(),
+        old: chain::root(run),
+        hashes: Vec::new(),
+    };
     let mut reader = BufReader::new(file);
     let mut line = Vec::new();
     let mut number = 0;
@@ -43,25 +57,19 @@ pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
         }
         number += 1;
         if line.last() != Some(&b'\n') {
-            torn = true;
+            record.torn = true;
             break;
         }
+        line.pop();
         let wrong = |cause| JournalError::Line {
             path: path.clone(),
             line: number,
             cause,
         };
         let event = event_of(&line).map_err(wrong)?;
-        if event.seq != events.len() as u64 + 1 || event.run != run {
-            let (seq, of) = (event.seq, &event.run);
-            let due = events.len() + 1;
-            let cause =
-                format!("event {seq} of run {of} stands where event {due} of this run belongs");
-            return Err(wrong(cause));
-        }
-        events.push(event);
+        record.add(&line, event).map_err(wrong)?;
     }
-    Ok(Record { path, events, torn })
+    Ok(record)
 }
 
 fn missing(root: &Path, run: &str) -> JournalError {
@@ -75,6 +83,75 @@ fn missing(root: &Path, run: &str) -> JournalError {
 }
 
 impl Record {
+    /// Takes one more line, without its line end.
+    fn add(&mut self, line: &[u8], event: Event) -> Result<(), String> {
+        let due = self.events.len() + 1;
+        if event.seq != due as u64 || event.run != self.run {
+            let (seq, of) = (event.seq, &event.run);
+            return Err(format!(
+                "event {seq} of run {of} stands where event {due} of this run belongs"
+            ));
+        }
+        if event.v < CHAINED && self.unchained == self.events.len() {
+            self.unchained += 1;
+            self.old = chain::hash(&[&self.old, line].concat());
+        } else if let Some(cause) = chain::broken(line, &event, &self.head()) {
+            return Err(cause);
+        }
+        self.hashes.push(chain::hash(line));
+        self.events.push(event);
+        Ok(())
+    }
+
+    /// What the next line follows from.
+    pub(super) fn head(&self) -> chain::Hash {
+        match self.hashes.last() {
+            Some(last) if self.hashes.len() > self.unchained => *last,
+            _ => self.old,
+        }
+    }
+
+    /// One of its lines, by the number of its event.
+    #[must_use]
+    pub fn line(&self, seq: u64) -> Option<Line> {
+        let index = usize::try_from(seq.checked_sub(1)?).ok()?;
+        let hash = chain::hex(self.hashes.get(index)?);
+        Some(Line { seq, hash })
+    }
+
+    /// Number of its latest controller; 0 where nothing was written.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        let epochs = self.events.iter().map(|event| event.epoch.unwrap_or(1));
+        epochs.max().unwrap_or(0)
+    }
+
+    /// How its latest controller went through the nodes and steps.
+    #[must_use]
+    pub fn manner(&self) -> Option<&Manner> {
+        self.events
+            .iter()
+            .rev()
+            .find_map(|event| match &event.what {
+                What::RunResumed { manner, .. } => manner.as_ref(),
+                What::RunStarted(started) => started.manner.as_ref(),
+                _ => None,
+            })
+    }
+
+    /// What its latest controller was going to do on a node.
+    #[must_use]
+    pub fn plan(&self, node: &str) -> Option<&PlanRecord> {
+        self.events
+            .iter()
+            .rev()
+            .find_map(|event| match &event.what {
+                What::RunResumed { plans, .. } => plans.get(node),
+                What::RunStarted(started) => started.plans.get(node),
+                _ => None,
+            })
+    }
+
     /// What the run was started with; `None` where its writer died before that line.
     #[must_use]
     pub fn started(&self) -> Option<&RunStarted> {
@@ -106,7 +183,7 @@ impl Record {
         let mut steps = BTreeMap::new();
         for event in self.of_node(node) {
             match (&event.what, event.step) {
-                (What::StepStarted { .. }, Some(step)) => {
+                (What::StepStarted { .. } | What::StepFound { .. }, Some(step)) => {
                     steps.insert(step, None);
                 }
                 (What::StepEnded(ended), Some(step)) => {
@@ -189,6 +266,7 @@ impl Record {
                 What::BundleOpened { local: false, .. }
                     | What::BundleReopened { local: false, .. }
                     | What::StepStarted { .. }
+                    | What::StepFound { .. }
             )
         });
         !touched && of_node.any(|event| matches!(event.what, What::NodeEnded { .. }))
@@ -208,6 +286,7 @@ impl Record {
                 What::BundleKept { local: false, .. }
                 | What::BundleOpened { local: false, .. }
                 | What::BundleReopened { local: false, .. }
+                | What::StepFound { .. }
                 | What::StepStarted { .. } => drop(open.insert(&event.node)),
                 _ => {}
             }

@@ -88,6 +88,9 @@ mod tests {
             run: run.into(),
             node: None,
             step: None,
+            epoch: None,
+            prev: None,
+            sum: None,
             what: What::SuiteEnded {
                 passed: 1,
                 failed: 0,

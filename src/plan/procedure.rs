@@ -23,8 +23,18 @@ pub struct Request<'a> {
 const EXPORTED: &str = "@";
 
 /// Names of files in the bundle that are its own.
-const RESERVED: [&str; 10] = [
-    "owner", "lock", "live", "token", "token.n", "recorder", "run", "state", "steps", "values",
+const RESERVED: [&str; 11] = [
+    "owner",
+    "lock",
+    "live",
+    "token",
+    "token.n",
+    "token.turn",
+    "recorder",
+    "run",
+    "state",
+    "steps",
+    "values",
 ];
 
 /// Plans a run; everything wrong is found before anything is reached.

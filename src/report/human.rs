@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::event::{Event, Evidence, Status, Stream, What};
+use crate::event::{Event, Evidence, Found, Status, Stream, What};
 use crate::outside::{Block, Net, Outside, block};
 
 const DIM: Style = Style::new().dimmed();
@@ -121,6 +121,23 @@ impl<W: Write> Human<W> {
                     node,
                     format_args!(
                         "{BOLD}{number} {label}{BOLD:#}  {title} {DIM}(at most {limit}){DIM:#}"
+                    ),
+                )?;
+            }
+            What::StepFound { title, from, .. } => {
+                let number = event.step.unwrap_or_default();
+                let label = self.label(node, number);
+                let from = match from {
+                    Found::Bundle => "the bundle",
+                    Found::History => "the history",
+                };
+                if !self.several {
+                    writeln!(self.out)?;
+                }
+                self.line(
+                    node,
+                    format_args!(
+                        "{BOLD}{number} {label}{BOLD:#}  {title} {DIM}(found in {from} on the node){DIM:#}"
                     ),
                 )?;
             }
@@ -265,6 +282,7 @@ impl<W: Write> Human<W> {
                 writeln!(self.out, "\n{style}{status}{style:#}")?;
             }
             What::RunEnded { .. }
+            | What::Pinned { .. }
             | What::BundleClosed { .. }
             | What::Asked { .. }
             | What::Answered { .. }

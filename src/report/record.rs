@@ -52,7 +52,10 @@ pub fn events(results: &Results, by: By) -> Vec<Event> {
             run: results.run.clone(),
             node,
             step: None,
+            epoch: None,
             what,
+            prev: None,
+            sum: None,
         })
         .collect()
 }

@@ -99,8 +99,8 @@ fn controller_that_dies() {
         version: "0".to_owned(),
         revision: None,
         clean: None,
-        start_at: None,
         plans: plans.collect(),
+        ..RunStarted::default()
     };
     watcher(
         &journal

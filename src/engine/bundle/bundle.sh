@@ -94,7 +94,7 @@ obb_open() {
     obb_o=$2 obb_r=$5 obb_s=$6 obb_t=$7
     for obb_n in $8; do set -- "$@" "$obb_new/steps/$obb_n"; done; shift 8
     mkdir "$obb_new" "$obb_new/steps" "$@" &&
-    : >"$obb_new/lock" && : >"$obb_new/live" &&
+    : >"$obb_new/lock" && : >"$obb_new/live" && : >"$obb_new/token.turn" &&
     printf '%s\n' "$obb_o" >"$obb_new/owner" && printf '%s\n' "$obb_o" >"$obb_new/steps/owner" && printf '%s\n' "$obb_token" >"$obb_new/token" &&
     printf '%s\n' "$obb_r" >"$obb_new/recorder" && printf '%s\n' "$obb_s" >"$obb_new/run" &&
     if [ "$obb_t" ]; then printf '%s\n' "$obb_t" >"$obb_new/state"; fi) 2>&1) ||
@@ -131,13 +131,22 @@ obb_reopen() {
     *"\"run\":\"$2\""*) ;;
     *) obb_blocked; return 0 ;;
   esac
-  # The caller knows that the holder of the old token is no more: it holds the journal.
+  # Of several that come at once one goes on: each looks, takes the token and the lock while
+  # the others wait.
+  { if command -v flock >/dev/null 2>&1; then flock -x 9; fi; obb_take "$3" "$4"; } 9>>"$obb_dir/token.turn"
+  [ "$obb_t" != "$3" ] || obb_ready
+}
+
+# obb_take TOKEN OLDTOKEN: the caller knows that the holder of the old token is no more: it
+# holds the journal.
+obb_take() {
   obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
-  if [ "$obb_t" != "$4" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
-  obb_e=$( (umask 077; printf '%s\n' "$3" >"$obb_dir/token.n" && mv "$obb_dir/token.n" "$obb_dir/token") 2>&1) ||
-    { obb_why "$obb_e" "$obb_dir"; return 0; }
+  if [ "$obb_t" != "$2" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
+  obb_e=$( (umask 077; printf '%s\n' "$1" >"$obb_dir/token.$1" && mv "$obb_dir/token.$1" "$obb_dir/token") 2>&1) ||
+    { rm -f "$obb_dir/token.$1"; obb_why "$obb_e" "$obb_dir"; return 0; }
   obb_hold || { obb_blocked; return 0; }
-  obb_say OPENED; obb_ready
+  obb_t=$1
+  obb_say OPENED
 }
 
 # obb_join DIR RUN TOKEN: another user of the same run takes part. OPENED | HELD …

@@ -139,9 +139,9 @@ fn f8_a_journal_in_a_newer_format_is_not_gone_on_with() {
     project.opsbook(&["run", "p", "here"]).ends(1);
     let path = project.record().path;
     let text = fs::read_to_string(&path).unwrap();
-    fs::write(&path, text.replace("\"v\":1", "\"v\":2")).unwrap();
+    fs::write(&path, text.replace("\"v\":2", "\"v\":3")).unwrap();
     let said = project.opsbook(&["resume"]).ends(3);
-    said.has("an event in format 2, which a newer opsbook has written");
+    said.has("an event in format 3, which a newer opsbook has written");
 }
 
 #[test]

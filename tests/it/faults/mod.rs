@@ -10,6 +10,7 @@ mod doubt;
 mod helpers;
 mod others;
 mod output;
+mod resume;
 mod says;
 mod signals;
 mod space;
