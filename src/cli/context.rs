@@ -1,16 +1,15 @@
-//! The manual at hand: found, read, and refused as a whole where it is wrong.
+//! The manual at hand: found, read, and refused as far as what is wrong in it concerns what
+//! is to be done. What concerns what is decided by `manual`.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::cli::error::Failure;
-use crate::manual::{self, Manual, Page};
+use crate::manual::{self, Manual, Subject};
 use crate::nodes::{self, Nodes};
 use crate::plan::{self, Plan, Request};
-use crate::source::{Problem, Span};
+use crate::source::{Concern, Problem};
 use crate::vocabulary::{self, Vocabulary};
-
-/// A text that a page includes is not there.
-const BROKEN_INCLUDE: &str = "broken-include";
 
 /// A manual with its nodes and its vocabulary.
 pub(crate) struct Context {
@@ -23,46 +22,32 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// For commands that run nothing of the manual, or only what [`Context::plan`] gives.
+    /// For commands that run nothing of the manual: a mistake on a page or in a node stops
+    /// none of them.
     ///
     /// # Errors
-    /// Where there is no manual, or anything in it is an error but a text that is not there.
+    /// Where there is no manual, or it has a mistake that concerns all of it.
     pub fn load(dir: Option<&Path>) -> Result<Context, Failure> {
         let context = Context::read(dir)?;
-        let errors = errors(&context.problems, |problem| problem.code != BROKEN_INCLUDE);
+        let errors = of_the_project(&context.manual, &context.problems);
         context.unless(errors)
     }
 
-    /// For what reaches a node: nothing that lint would refuse in a tagged block may get
-    /// there.
+    /// For what reaches a node. What is wrong with a procedure or a check is said by
+    /// [`Context::plan`] and [`Context::errors`].
     pub fn load_to_run(dir: Option<&Path>) -> Result<Context, Failure> {
-        let context = Context::read(dir)?;
-        let mut errors = run_errors(&context.of_the_pages());
-        if !errors.is_empty() {
-            // Whoever repairs them is to see at once what else there is.
-            errors = run_errors(&crate::cli::lint::problems(&context));
-        }
+        let mut context = Context::read(dir)?;
+        context.problems.extend(manual::lint(&context.manual));
+        manual::sort(&context.manual, &mut context.problems);
+        let problems = std::mem::take(&mut context.problems);
+        context.problems = manual::settle(&context.manual, problems).problems;
+        let errors = of_the_project(&context.manual, &context.problems);
         context.unless(errors)
     }
 
-    /// As [`Context::load_to_run`], for one procedure: includes are left to
-    /// [`Context::plan`], which knows the pages that concern it.
-    pub fn load_for_procedure(dir: Option<&Path>) -> Result<Context, Failure> {
-        let context = Context::read(dir)?;
-        let mut errors = run_errors(&context.of_the_pages());
-        errors.retain(|problem| problem.code != BROKEN_INCLUDE);
-        context.unless(errors)
-    }
-
-    /// The plan of a procedure; refused where a page with anything of it holds an include
-    /// that is broken: a step or a check may be missing.
+    /// The plan of a procedure; refused where a mistake concerns it.
     pub fn plan(&self, request: &Request<'_>) -> Result<Plan, Failure> {
-        let pages = self.pages_of(request.procedure);
-        let concerns = |problem: &Problem| {
-            let path = problem.span.as_ref().map(Span::path);
-            problem.code == BROKEN_INCLUDE && path.is_none_or(|path| is_in(&pages, path))
-        };
-        let errors = errors(&self.problems, concerns);
+        let errors = self.errors_of(request);
         if errors.is_empty() {
             Ok(plan::plan(
                 &self.manual,
@@ -75,26 +60,47 @@ impl Context {
         }
     }
 
-    /// The page of a procedure, and those of the groups of checks that it needs; all pages
-    /// where no page that can be read has the procedure.
-    fn pages_of(&self, procedure: &str) -> Vec<&Page> {
-        let Some(procedure) = self.manual.procedures.get(procedure) else {
-            return self.manual.pages.iter().collect();
+    /// The errors that concern a request. Where no page that could be read has the procedure,
+    /// any of them may have hidden it.
+    fn errors_of(&self, request: &Request<'_>) -> Vec<Problem> {
+        let procedure = self.manual.procedures.get(request.procedure);
+        let by_name = |text: &String| {
+            let mut names = text.split(',');
+            names.all(|name| self.nodes.contains(name))
         };
-        let needed = procedure
-            .needs
-            .iter()
-            .filter_map(|need| self.manual.groups.get(&need.value));
-        let pages = needed.map(|group| group.page).chain([procedure.page]);
-        pages.map(|page| &self.manual.pages[page]).collect()
+        let all_by_name = request.nodes.iter().all(by_name);
+        let concerned = |problem: &&Problem| match (&problem.concern, procedure) {
+            (Concern::Nothing | Concern::Node, _) => false,
+            (Concern::Selection, _) => !all_by_name,
+            (_, None) => true,
+            (_, Some(procedure)) => {
+                manual::concerns(&self.manual, problem, Subject::Procedure(procedure))
+            }
+        };
+        self.errors().filter(concerned).cloned().collect()
     }
 
-    /// In the order of the book, without what shows only beside the nodes.
-    fn of_the_pages(&self) -> Vec<Problem> {
-        let mut problems = self.problems.clone();
-        problems.extend(manual::lint(&self.manual));
-        manual::sort(&self.manual, &mut problems);
-        problems
+    /// Everything wrong that may concern something that runs. A link that leads nowhere keeps
+    /// nobody from working.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems
+            .iter()
+            .filter(|problem| problem.is_error() && problem.concern != Concern::Nothing)
+    }
+
+    /// Says once how much else is wrong, to somebody whose plan it does not concern.
+    pub fn tell_elsewhere(&self, talk: &mut dyn Write) -> io::Result<()> {
+        match self.errors().count() {
+            0 => Ok(()),
+            1 => writeln!(
+                talk,
+                "1 mistake elsewhere in this manual does not concern this run: opsbook lint"
+            ),
+            n => writeln!(
+                talk,
+                "{n} mistakes elsewhere in this manual do not concern this run: opsbook lint"
+            ),
+        }
     }
 
     fn unless(self, errors: Vec<Problem>) -> Result<Context, Failure> {
@@ -112,12 +118,14 @@ impl Context {
         for group in manual.groups.values_mut() {
             let (typed, more) = vocabulary::include(&root, std::mem::take(&mut group.typed));
             group.typed = typed;
-            problems.extend(more);
+            let of_the_group =
+                |problem: Problem| problem.concerns(Concern::Group(group.id.clone()));
+            problems.extend(more.into_iter().map(of_the_group));
         }
         let (nodes, more) = nodes::load(&root, &manual.settings);
         problems.extend(more);
         let (vocabulary, more) = Vocabulary::with_project(&root);
-        problems.extend(more);
+        problems.extend(more.into_iter().map(of_its_kind));
         Ok(Context {
             root,
             manual,
@@ -128,22 +136,23 @@ impl Context {
     }
 }
 
-/// A link that leads nowhere keeps nobody from working.
-fn run_errors(problems: &[Problem]) -> Vec<Problem> {
-    let leads_nowhere = ["broken-link", "broken-anchor"];
-    errors(problems, |problem| !leads_nowhere.contains(&problem.code))
+/// A probe of one's own stands in a file that has the name of its kind.
+fn of_its_kind(problem: Problem) -> Problem {
+    let path = problem.span.as_ref().map(|span| span.path().to_owned());
+    let kind = path.as_deref().and_then(Path::file_stem);
+    match kind.map(|kind| kind.to_string_lossy().into_owned()) {
+        Some(kind) => problem.concerns(Concern::Kind(kind)),
+        None => problem,
+    }
 }
 
-fn errors(problems: &[Problem], counts: impl Fn(&Problem) -> bool) -> Vec<Problem> {
+/// The errors that leave nothing to be done with this manual.
+fn of_the_project(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
     let errors = problems.iter().filter(|problem| problem.is_error());
-    errors.filter(|problem| counts(problem)).cloned().collect()
-}
-
-/// Whether a file is one of these pages or is included by one.
-fn is_in(pages: &[&Page], path: &Path) -> bool {
-    pages.iter().any(|page| {
-        page.source.path == path || page.included.iter().any(|(included, _)| included == path)
-    })
+    errors
+        .filter(|problem| manual::concerns_all(manual, problem))
+        .cloned()
+        .collect()
 }
 
 /// The nodes alone, for commands that look at nothing else: they help most where the rest
@@ -153,11 +162,11 @@ pub(crate) fn load_nodes(dir: Option<&Path>) -> Result<Nodes, Failure> {
     let (settings, mut problems) = manual::load_settings(&root);
     let (nodes, more) = nodes::load(&root, &settings);
     problems.extend(more);
-    problems.retain(Problem::is_error);
-    if problems.is_empty() {
+    let errors = of_the_project(&Manual::default(), &problems);
+    if errors.is_empty() {
         Ok(nodes)
     } else {
-        Err(Failure::Problems(problems))
+        Err(Failure::Problems(errors))
     }
 }
 
@@ -216,8 +225,8 @@ mod tests {
             nodes: &nodes,
             set: &[],
         };
-        let plan = Context::load_for_procedure(Some(folder.path()))
-            .and_then(|context| context.plan(&request));
+        let plan =
+            Context::load_to_run(Some(folder.path())).and_then(|context| context.plan(&request));
         match plan {
             Ok(_) => "planned".to_owned(),
             Err(Failure::Problems(problems)) => problems
@@ -244,7 +253,40 @@ mod tests {
             ("", GONE, "", "", "paved.md:10: broken-include"),
             (PART, "", "", GONE, "part.inc:3: broken-include"),
             ("", "", PART, GONE, "planned"),
-            ("", "", "```sh stpe\n```", "", "other.md:3: unknown-role"),
+            ("", "", "```sh stpe\ntrue\n```", "", "planned"),
+            ("", "", "3. x\n\n    ```sh\n    x\n\n4. y", "", "planned"),
+            (
+                "```sh stpe\ntrue\n```",
+                "",
+                "",
+                "",
+                "release.md:11: unknown-role",
+            ),
+            (
+                "",
+                "```sh chekc id=z\ntrue\n```",
+                "",
+                "",
+                "paved.md:10: unknown-role",
+            ),
+            ("", "# X\n```sh stpe\ntrue\n```", "", "", "planned"),
+            ("# X\n```sh\n", "", "", "", "release.md:12: unclosed-fence"),
+            ("", "# X\n```sh\n", "", "", "paved.md:11: unclosed-fence"),
+            (
+                "",
+                "",
+                "```yaml procedure\nid: release\n```",
+                "",
+                "other.md:4: duplicate-id",
+            ),
+            (
+                "",
+                "",
+                "```sh check id=p\nif\n```",
+                "",
+                "other.md:3: duplicate-id",
+            ),
+            ("", "", "```sh check id=q\nif\n```", "", "planned"),
         ] {
             let ends = [
                 ("release.md", release),

@@ -9,7 +9,7 @@ use crate::cli::context::Context;
 use crate::cli::deliveries::Deliveries;
 use crate::cli::error::Failure;
 use crate::cli::manner::batch_of;
-use crate::manual::{self, Coverage};
+use crate::manual::{self, Coverage, Settled};
 use crate::plan;
 use crate::source::Problem;
 
@@ -35,13 +35,14 @@ enum Format {
 }
 
 pub(crate) fn run(args: &Lint, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    let problems = problems(context);
+    let Settled { problems, silenced } = problems(context);
     let coverage = manual::coverage(&context.manual);
     match args.format {
-        Format::Human => human(&problems, &coverage, streams)?,
+        Format::Human => human(&problems, silenced, &coverage, streams)?,
         Format::Json => {
             let list: Vec<_> = problems.iter().map(json).collect();
-            let all = serde_json::json!({"problems": list, "coverage": coverage});
+            let all =
+                serde_json::json!({"problems": list, "allowed": silenced, "coverage": coverage});
             let text = serde_json::to_string_pretty(&all).map_err(std::io::Error::from)?;
             writeln!(streams.out, "{text}")?;
         }
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &Lint, context: &Context, streams: &mut Streams) -> Resu
 }
 
 /// Everything: the pages, the nodes, and the one against the other.
-pub(crate) fn problems(context: &Context) -> Vec<Problem> {
+pub(crate) fn problems(context: &Context) -> Settled {
     let mut problems = context.problems.clone();
     problems.extend(manual::lint(&context.manual));
     problems.extend(context.nodes.check_all());
@@ -62,7 +63,14 @@ pub(crate) fn problems(context: &Context) -> Vec<Problem> {
         .iter()
         .filter_map(|name| context.nodes.evaluate(name, &[]).ok());
     problems.extend(nodes.filter_map(|node| batch_of(&node).err().map(|problem| *problem)));
-    problems.extend(plan::cases(&context.manual, &context.nodes, &context.vocabulary, &names).1);
+    let cases = plan::cases(
+        &context.manual,
+        &context.nodes,
+        &context.vocabulary,
+        &names,
+        &|_| true,
+    );
+    problems.extend(cases.1);
     let mut deliveries = Deliveries::new(&context.root);
     problems.extend(plan::lint(
         &context.manual,
@@ -74,18 +82,27 @@ pub(crate) fn problems(context: &Context) -> Vec<Problem> {
     manual::sort(&context.manual, &mut problems);
     let mut seen = std::collections::HashSet::new();
     problems.retain(|problem| seen.insert(problem.to_string()));
-    problems
+    manual::settle(&context.manual, problems)
 }
 
-fn human(problems: &[Problem], coverage: &Coverage, streams: &mut Streams) -> Result<(), Failure> {
+fn human(
+    problems: &[Problem],
+    silenced: usize,
+    coverage: &Coverage,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
     for problem in problems {
         writeln!(streams.out, "{problem}\n")?;
     }
     write_coverage(coverage, &mut streams.out)?;
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
+    let allowed = match silenced {
+        0 => String::new(),
+        n => format!(", {n} allowed"),
+    };
     writeln!(
         streams.out,
-        "\n{}, {}",
+        "\n{}, {}{allowed}",
         count(errors, "error"),
         count(problems.len() - errors, "warning")
     )?;

@@ -66,6 +66,14 @@ pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Resu
         [name.to_owned(), String::new(), groups, place]
     });
     table("nodes", &nodes.collect::<Vec<_>>(), &mut streams.out)?;
+    let errors = context.errors().count();
+    if errors > 0 {
+        let many = if errors == 1 { "mistake" } else { "mistakes" };
+        writeln!(
+            streams.talk,
+            "{errors} {many} in this manual, which may hide more of it: opsbook lint"
+        )?;
+    }
     Ok(0)
 }
 

@@ -172,14 +172,17 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
     let dir = cli.dir.as_deref();
     match cli.command {
-        Command::Run(args) => run::run(&args, &Context::load_for_procedure(dir)?, streams),
+        Command::Run(args) => run::run(&args, &Context::load_to_run(dir)?, streams),
         Command::Test(args) => test::run(&args, &Context::load_to_run(dir)?, streams),
-        Command::Resume(args) => resume::resume(&args, &Context::load_for_procedure(dir)?, streams),
-        Command::Handoff(args) => resume::handoff(&args, &Context::load(dir)?, streams),
+        Command::Resume(args) => resume::resume(&args, &Context::load_to_run(dir)?, streams),
+        Command::Handoff(args) => resume::handoff(&args, &Context::load_to_run(dir)?, streams),
         Command::List(args) => list::run(&args, &Context::load(dir)?, streams),
         Command::Nodes(args) => {
-            let text = nodes::run(&args, &context::load_nodes(dir)?, streams.paint)?;
+            let (text, left_out) = nodes::run(&args, &context::load_nodes(dir)?, streams.paint)?;
             streams.out.write_all(text.as_bytes())?;
+            for problem in left_out {
+                writeln!(streams.talk, "\n{problem}")?;
+            }
             Ok(0)
         }
         Command::Show(args) => {

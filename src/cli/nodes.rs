@@ -24,12 +24,17 @@ pub struct List {
     pub json: bool,
 }
 
-/// What goes to standard output.
-pub fn run(args: &List, nodes: &Nodes, paint: bool) -> Result<String, Vec<Problem>> {
-    let rows = explain::table(nodes, args.selector.as_deref())?;
-    Ok(if args.json {
+/// What goes to standard output, and what is wrong with the nodes that are left out there.
+pub fn run(
+    args: &List,
+    nodes: &Nodes,
+    paint: bool,
+) -> Result<(String, Vec<Problem>), Vec<Problem>> {
+    let (rows, left_out) = explain::table(nodes, args.selector.as_deref())?;
+    let text = if args.json {
         show::table_json(&rows)
     } else {
         show::table_text(&rows, paint)
-    })
+    };
+    Ok((text, left_out))
 }

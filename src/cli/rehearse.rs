@@ -13,7 +13,7 @@ use crate::cli::identity::Identity;
 use crate::engine::{self, Operator, Options, Owner, Recorder};
 use crate::event::{Event, Evidence, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
-use crate::plan::{self, Plan, Request};
+use crate::plan::{Plan, Request};
 use crate::report::tested::Outcome;
 use crate::source::Problem;
 use crate::suite::{Access, Rehearse, Test, Work};
@@ -99,15 +99,15 @@ fn ready(
         nodes: &nodes,
         set: &set,
     };
-    let plan = plan::plan(
-        &context.manual,
-        &context.nodes,
-        &context.vocabulary,
-        &request,
-    );
-    let plan = plan.map_err(|problems| {
-        let messages: Vec<String> = problems.iter().map(Problem::sentence).collect();
-        format!("it cannot be planned: {}", messages.join("; "))
+    let plan = context.plan(&request).map_err(|failure| {
+        let why = match failure {
+            Failure::Problems(problems) => {
+                let messages: Vec<String> = problems.iter().map(Problem::sentence).collect();
+                messages.join("; ")
+            }
+            other => other.to_string(),
+        };
+        format!("it cannot be planned: {why}")
     })?;
     let identity = Identity::here(&context.root);
     Ok(Ready {

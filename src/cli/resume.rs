@@ -70,6 +70,7 @@ pub(crate) fn resume(
         )?;
     }
     let plan = plan_again(context, &started)?;
+    context.tell_elsewhere(&mut *streams.talk)?;
     moved(&plan, &started, &record)?;
     let changed = changed(&plan, &started, &record);
     if !changed.is_empty() && !args.accept_changed {

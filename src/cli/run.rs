@@ -48,6 +48,7 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
         set: &args.set,
     };
     let plan = context.plan(&request)?;
+    context.tell_elsewhere(&mut *streams.talk)?;
     if args.dry_run {
         dry_run::write(&plan, &mut streams.out)?;
         if !args.connect {

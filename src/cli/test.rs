@@ -17,11 +17,12 @@ use crate::cli::terminal::{About, Terminal};
 use crate::cli::{Streams, runtime};
 use crate::engine::{Answer, Asked, Operator, Passwords, Secrets};
 use crate::journal::results;
+use crate::manual::{self, Subject};
 use crate::plan;
 use crate::report::form::Report;
 use crate::report::record::{By, events};
 use crate::session::{OpenOptions, Password};
-use crate::source::Problem;
+use crate::source::{Concern, Problem};
 use crate::suite::{self, Access, Options, Output, Partition, Progress, Selected, Selection};
 
 /// Test nodes against what the manual says of them
@@ -38,8 +39,10 @@ Examples:
   opsbook test --report junit=tests.xml --report prometheus=/var/lib/node_exporter/opsbook.prom
 
 A test passes, fails (it looked, and it is wrong: the evidence is shown), ends in an error (it
-could not look) or is ignored. Exit status: 0; 101 where a test failed or could not look; 2
-for wrong arguments, a wrong manual, or where nothing is selected: nothing was asked then.")]
+could not look) or is ignored. A mistake in the manual keeps what it concerns from being
+tested. Exit status: 0; 101 where a test failed or could not look; 2 for wrong arguments or
+where nothing is selected (nothing was asked then), and where all tests passed and the manual
+has mistakes.")]
 pub struct Test {
     /// Only tests with one of these texts in their names
     #[arg(value_name = "FILTER")]
@@ -187,12 +190,16 @@ fn run_or_none(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let selection = args.selection();
-    let selected = selection.select(tests(args, context)?);
+    let (tests, wrong) = tests(args, context)?;
+    let selected = selection.select(tests);
     if args.list {
-        return Ok(match suite::list(&selected, &mut streams.out) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => return Err(error.into()),
-            _ => 0,
-        });
+        return match suite::list(&selected, &mut streams.out) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => unless_wrong(0, wrong, streams),
+        };
+    }
+    if selected.tests.is_empty() && !wrong.is_empty() {
+        return Err(Failure::Problems(wrong));
     }
     if selected.tests.is_empty() && !selected.emptied && !may_be_none {
         return Err(Failure::from(nothing(args, context, &selected)));
@@ -239,31 +246,70 @@ fn run_or_none(
     }
     streams.talk.write_all(ended.unseen().as_bytes())?;
     let counts = ended.counts();
-    Ok(if counts.failed + counts.errors == 0 {
+    let status = if counts.failed + counts.errors == 0 {
         0
     } else {
         FAILED
-    })
+    };
+    unless_wrong(status, wrong, streams)
 }
 
-fn tests(args: &Test, context: &Context) -> Result<Vec<suite::Test>, Failure> {
+/// A suite of a manual that is wrong in parts has not tested those, and is no pass.
+fn unless_wrong(status: u8, wrong: Vec<Problem>, streams: &mut Streams) -> Result<u8, Failure> {
+    if wrong.is_empty() {
+        return Ok(status);
+    }
+    let many = if wrong.len() == 1 {
+        "1 mistake".to_owned()
+    } else {
+        format!("{} mistakes", wrong.len())
+    };
+    writeln!(
+        streams.talk,
+        "{many} in this manual: what is concerned was not tested\n"
+    )?;
+    if status == 0 {
+        return Err(Failure::Problems(wrong));
+    }
+    for problem in &wrong {
+        writeln!(streams.talk, "{problem}\n")?;
+    }
+    Ok(status)
+}
+
+/// The tests of what is sound, and what is wrong.
+fn tests(args: &Test, context: &Context) -> Result<(Vec<suite::Test>, Vec<Problem>), Failure> {
     let nodes: Vec<&str> = match (&args.nodes, &context.manual.settings.test_nodes) {
         (Some(selector), _) => context.nodes.select(selector)?,
         (None, Some(selector)) => context.nodes.select_at(selector)?,
         (None, None) => context.nodes.names().collect(),
     };
-    let (cases, problems) =
-        plan::cases(&context.manual, &context.nodes, &context.vocabulary, &nodes);
-    let errors: Vec<Problem> = problems.into_iter().filter(Problem::is_error).collect();
-    if !errors.is_empty() {
-        return Err(Failure::Problems(errors));
-    }
+    // What is wrong with a node is said by the plan, where the node is asked.
+    let errors = context.errors();
+    let mut wrong: Vec<Problem> = errors
+        .filter(|problem| problem.concern != Concern::Node)
+        .cloned()
+        .collect();
+    let sound = |subject: Subject<'_>| {
+        let stops = |problem: &Problem| manual::concerns(&context.manual, problem, subject);
+        !wrong.iter().any(stops)
+    };
+    let (cases, problems) = plan::cases(
+        &context.manual,
+        &context.nodes,
+        &context.vocabulary,
+        &nodes,
+        &sound,
+    );
+    wrong.extend(manual::settle(&context.manual, problems).problems);
+    let mut seen = std::collections::HashSet::new();
+    wrong.retain(|problem| problem.is_error() && seen.insert(problem.to_string()));
     let mut tests = suite::gather(cases, jiff::Zoned::now().date());
     tests.extend(suite::procedures(&context.manual, &context.nodes, &nodes)?);
     // By node, checks first.
     let place = |test: &suite::Test| nodes.iter().position(|node| *node == test.node.name);
     tests.sort_by_cached_key(place);
-    Ok(tests)
+    Ok((tests, wrong))
 }
 
 /// That `book.toml` leaves nodes out: they are not to be taken for tested.

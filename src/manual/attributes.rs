@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::manual::duration::duration;
 use crate::manual::fence::{Tag, Word};
 use crate::manual::{Eventually, On, Role, Spanned, SudoUser};
-use crate::source::{Passage, Problem, Span};
+use crate::source::{Passage, Problem, SETTLED_BY_A_WORD, Span, nearest};
 
 /// What the words of one fence say; only those that its role takes are ever set.
 #[derive(Debug, Default)]
@@ -25,6 +25,8 @@ pub(crate) struct Attributes {
     pub regex: Option<Span>,
     pub bundle_name: Option<Spanned<String>>,
     pub mode: Option<u32>,
+    pub defined: Vec<String>,
+    pub allow: Vec<String>,
 }
 
 /// The attributes of a role.
@@ -33,6 +35,7 @@ pub fn attributes_of(role: Role) -> &'static [&'static str] {
     match role {
         Role::Step => &[
             "id", "on", "sudo", "timeout", "confirm", "capture", "exit", "reboot", "setup",
+            "defined", "allow",
         ],
         Role::Check => &[
             "id",
@@ -43,6 +46,8 @@ pub fn attributes_of(role: Role) -> &'static [&'static str] {
             "eventually",
             "always",
             "nodes",
+            "defined",
+            "allow",
         ],
         Role::Expect => &["regex"],
         Role::Deliver | Role::Manual => &["id", "confirm"],
@@ -154,6 +159,8 @@ fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(
         "nodes" => attributes.nodes = Some(spanned(value(word)?.to_owned())),
         "as" => attributes.bundle_name = Some(spanned(bundle_name(value(word)?)?)),
         "mode" => attributes.mode = Some(mode(value(word)?)?),
+        "defined" => attributes.defined = list(value(word)?, own_name)?,
+        "allow" => attributes.allow = list(value(word)?, allowed)?,
         _ => {}
     }
     Ok(())
@@ -177,6 +184,19 @@ fn value<'t>(word: &Word<'t>) -> Result<&'t str, String> {
 
 fn sudo(word: &Word<'_>) -> Result<SudoUser, String> {
     let user = word.value.unwrap_or("root");
+    match user {
+        "true" | "yes" | "on" | "1" => {
+            return Err(format!(
+                "`sudo={user}` would be a user of the name `{user}`: write `sudo` alone for root"
+            ));
+        }
+        "false" | "no" | "off" | "0" => {
+            return Err(format!(
+                "`sudo={user}` would be a user of the name `{user}`: leave the word out"
+            ));
+        }
+        _ => {}
+    }
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
     if user.starts_with('-') || !user.bytes().all(plain) {
         return Err(format!("`{user}` is not the name of a user"));
@@ -240,6 +260,24 @@ pub(crate) fn own_name(value: &str) -> Result<String, String> {
         ));
     }
     name(value)
+}
+
+fn list(value: &str, read: fn(&str) -> Result<String, String>) -> Result<Vec<String>, String> {
+    value.split(',').map(read).collect()
+}
+
+/// The name of a problem that a word may settle.
+pub(crate) fn allowed(code: &str) -> Result<String, String> {
+    if SETTLED_BY_A_WORD.contains(&code) {
+        return Ok(code.to_owned());
+    }
+    Err(match nearest(code, SETTLED_BY_A_WORD) {
+        Some(near) => format!("`{code}` is nothing that can be allowed: did you mean `{near}`?"),
+        None => format!(
+            "`{code}` is nothing that can be allowed: only {}",
+            SETTLED_BY_A_WORD.join(", ")
+        ),
+    })
 }
 
 fn statuses(value: &str) -> Result<Vec<i32>, String> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::manual::attributes::{id, name};
+use crate::manual::attributes::{allowed, id, name, own_name};
 use crate::manual::{Param, Spanned};
 use crate::source::{Passage, Problem, Span, nearest};
 use crate::yaml::Yaml;
@@ -30,9 +30,37 @@ pub(crate) struct ProcedureContract {
     pub timeout: Option<Duration>,
     pub params: IndexMap<String, Param>,
     pub replace: IndexMap<String, Spanned<String>>,
+    pub words: Words,
 }
 
-const PROCEDURE: [&str; 6] = ["id", "nodes", "needs", "timeout", "params", "replace"];
+/// What a contract says of opsbook's own reading of the scripts below it.
+#[derive(Debug, Default)]
+pub(crate) struct Words {
+    pub defined: Vec<String>,
+    pub allow: Vec<String>,
+}
+
+impl Words {
+    /// Reads the key, if it is one of these.
+    fn read(&mut self, key: &str, value: &Yaml, problems: &mut Vec<Problem>) -> bool {
+        let (words, what, check): (_, _, fn(&str) -> Result<String, String>) = match key {
+            "defined" => (&mut self.defined, "names", own_name),
+            "allow" => (&mut self.allow, "names of problems", allowed),
+            _ => return false,
+        };
+        for Spanned { value, span } in strings(value, what, problems) {
+            match check(&value) {
+                Ok(word) => words.push(word),
+                Err(message) => problems.push(Problem::error("bad-contract", span, message)),
+            }
+        }
+        true
+    }
+}
+
+const PROCEDURE: [&str; 8] = [
+    "id", "nodes", "needs", "timeout", "params", "replace", "defined", "allow",
+];
 
 /// Reads a block tagged `procedure`; `place` is its fence.
 pub(crate) fn procedure(
@@ -53,6 +81,7 @@ pub(crate) fn procedure(
             "timeout" => contract.timeout = time(value, problems),
             "params" => contract.params = params(value, problems),
             "replace" => contract.replace = replacements(value, problems),
+            key if contract.words.read(key, value, problems) => {}
             _ => problems.push(unknown_key(key, entry, "a procedure", &PROCEDURE)),
         }
     }

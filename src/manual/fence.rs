@@ -59,7 +59,7 @@ const ROLES: [(&str, Role); 9] = [
 
 /// Attributes that nobody but opsbook writes after a language; one of them makes an unknown
 /// word before it an error.
-const OURS: [&str; 15] = [
+const OURS: [&str; 17] = [
     "id",
     "on",
     "sudo",
@@ -75,6 +75,8 @@ const OURS: [&str; 15] = [
     "regex",
     "as",
     "mode",
+    "defined",
+    "allow",
 ];
 
 /// Words that mean something to the book renderer.
@@ -385,7 +387,7 @@ fn tag<'t>(
                     page.span(word.end - value.unwrap_or_default().len()..word.end),
                     format!("the value of `{key}` cannot be written on a fence"),
                 )
-                .hint("a value is letters, digits and `._:/@%,+-`; what does not fit goes into a contract"),
+                .hint(how_to_write(key, value.unwrap_or_default())),
             );
             continue;
         }
@@ -400,6 +402,20 @@ fn tag<'t>(
         range,
         words,
         guessed: false,
+    }
+}
+
+/// What to write in the place of a value that is none.
+fn how_to_write(key: &str, value: &str) -> String {
+    let bare = value.trim_matches(['"', '\'']);
+    if bare != value && is_token(bare) {
+        return format!("write `{key}={bare}`, without quotes");
+    }
+    let token = "a value is letters, digits and `._:/@%,+-`";
+    match key {
+        "id" => "an id is letters, digits, `_` and `-`, in parts joined by dots".to_owned(),
+        "nodes" => format!("{token}; what does not fit goes into a contract"),
+        _ => format!("{token}, without spaces and quotes"),
     }
 }
 

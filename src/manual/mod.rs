@@ -3,8 +3,10 @@
 //! Pure: nothing here reads a file (but [`load()`]), runs anything or prints. Parsing never
 //! stops at the first problem. The format is specified in the manual, chapter "The format".
 
+mod allow;
 mod anchors;
 mod attributes;
+mod concern;
 mod contract;
 mod coverage;
 mod duration;
@@ -33,7 +35,9 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+pub use allow::{Settled, settle};
 pub use attributes::attributes_of;
+pub use concern::{Subject, concerns, concerns_all};
 pub use contract::go_templates;
 pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use duration::duration;
@@ -148,6 +152,8 @@ pub struct Block {
     pub text: Passage,
     /// The opening fence line, or the comment before it that tags the block.
     pub span: Span,
+    /// Problems in it that its author calls settled: `allow=` on the fence.
+    pub allow: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -184,6 +190,18 @@ pub struct Procedure {
     /// is a value.
     pub replace: IndexMap<String, Spanned<String>>,
     pub steps: Vec<Step>,
+    pub reach: Reach,
+}
+
+/// What belongs to a contract.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// From the contract to the heading that ends it: bytes of [`Page::text`], whole blocks.
+    pub range: std::ops::Range<usize>,
+    /// Problems in it that its author calls settled: `allow:` in the contract.
+    pub allow: Vec<String>,
+    /// Names that its scripts get in a way that cannot be seen: `defined:`.
+    pub defined: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -260,6 +278,9 @@ pub struct Script {
     pub text: Passage,
     /// The commands of a transcript; empty for a plain script.
     pub commands: Vec<Command>,
+    /// Names that it gets in a way that cannot be seen: `defined=` on the fence, `defined:` in
+    /// the contract.
+    pub defined: Vec<String>,
 }
 
 /// One command of a transcript.
@@ -326,6 +347,7 @@ pub struct Group {
     pub typed: Vec<TypedCheck>,
     /// Scripts in the order of the page.
     pub checks: Vec<Check>,
+    pub reach: Reach,
 }
 
 /// `service: {nginx: {running: true}}` is one: its kind, its resource, its attributes.

@@ -303,6 +303,7 @@ impl Walk<'_, '_> {
             name: String::new(),
             text: body,
             span: self.page.span(place),
+            allow: Vec::new(),
         });
         self.found.marks.push(match meaning {
             Meaning::Prose => Mark::Prose,

@@ -254,36 +254,49 @@ fn quoted_here_document(text: &Passage, entry: &Placeholder, range: &Range<usize
 }
 
 /// `<name>` in a command. Outside quotes a shell would read it as two redirections; a
-/// redirection that is meant has a space in it: `< in > out`. Within quotes, markup is let
-/// through: an element of HTML, or a name that the same block closes by `</name>`.
+/// redirection that is meant has a space in it: `< in > out`. Within quotes it may be meant as
+/// it stands, so it is a warning there; markup is let through: an element of HTML, or a name
+/// that the same block closes by `</name>`.
 fn undeclared(
     text: &Passage,
     masked: &str,
     context: impl Fn(usize) -> Context,
     problems: &mut Vec<Problem>,
 ) {
-    for range in suspects(masked, context) {
+    for range in suspects(masked, &context) {
         let written = &masked[range.clone()];
-        problems.push(
-            Problem::error(
-                "undeclared-placeholder",
-                text.span(range.clone()),
-                format!("`{written}` is a placeholder that nothing replaces"),
-            )
-            .hint("declare it under `replace:` in the contract; redirections have spaces: `< in > out`"),
-        );
+        let message = format!("`{written}` is a placeholder that nothing replaces");
+        let span = text.span(range.clone());
+        let bare = context(range.start + range.len() / 2) == Context::Plain;
+        problems.push(if bare && !is_two_redirections(masked, &range) {
+            Problem::error("undeclared-placeholder", span, message)
+                .hint("declare it under `replace:` in the contract; redirections have spaces: `< in > out`")
+        } else {
+            Problem::warning("undeclared-placeholder", span, message)
+                .hint("declare it under `replace:` in the contract, or write `allow=undeclared-placeholder` on the fence")
+        });
     }
+}
+
+/// `sort <in>out`: what a shell surely takes, where the next word begins at once.
+fn is_two_redirections(text: &str, range: &Range<usize>) -> bool {
+    let (before, after) = (&text[..range.start], &text[range.end..]);
+    let words = text[range.clone()].contains([' ', '|', ',']);
+    let begins = before.is_empty() || before.ends_with([' ', '\t', '\n']);
+    let target = after.starts_with(|c: char| c.is_ascii_alphanumeric() || "$\"'&".contains(c))
+        || after.starts_with("/dev/");
+    begins && target && !words
 }
 
 /// The text with undeclared placeholders made words, for a shell parser: they are reported
 /// already.
 pub(crate) fn without_undeclared(text: &str, scan: &Scan) -> Option<String> {
-    let found = suspects(text, |at| scan.context(at));
+    let found = suspects(text, &|at| scan.context(at));
     let found: Vec<_> = found.into_iter().map(|range| (0, range)).collect();
     (!found.is_empty()).then(|| masked(text, &found).into_owned())
 }
 
-fn suspects(text: &str, context: impl Fn(usize) -> Context) -> Vec<Range<usize>> {
+fn suspects(text: &str, context: &dyn Fn(usize) -> Context) -> Vec<Range<usize>> {
     static PLACEHOLDER: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r"<<?([A-Za-z](?:[A-Za-z0-9 _./:|,-]*[A-Za-z0-9_])?)>>?")
             .expect("a constant pattern")
@@ -306,7 +319,13 @@ fn suspects(text: &str, context: impl Fn(usize) -> Context) -> Vec<Range<usize>>
                 !matches!(before, Some(b'<' | b'\\'))
                     && (!doubled || closed_twice && !ends_here(text, name))
             }
-            _ => !doubled && !matches!(before, Some(b'?' | b'P' | b'\\')) && !is_markup(text, name),
+            _ => {
+                !doubled
+                    && !matches!(before, Some(b'?' | b'P' | b'\\'))
+                    && !is_markup(text, name)
+                    && !is_file_handle(name)
+                    && !is_usage(text, &whole.range())
+            }
         };
         if meant {
             suspects.push(whole.range());
@@ -319,6 +338,27 @@ fn suspects(text: &str, context: impl Fn(usize) -> Context) -> Vec<Range<usize>>
 fn ends_here(text: &str, word: &str) -> bool {
     text.lines()
         .any(|line| line.trim_start_matches('\t') == word)
+}
+
+/// Perl reads lines by `<STDIN>`.
+fn is_file_handle(name: &str) -> bool {
+    matches!(
+        name,
+        "STDIN" | "STDOUT" | "STDERR" | "ARGV" | "DATA" | "FH" | "IN" | "FILE"
+    )
+}
+
+/// A text that tells people how to call something: `usage: backup <host>`.
+fn is_usage(text: &str, range: &Range<usize>) -> bool {
+    /// Lines above that may begin such a text.
+    const LINES: usize = 12;
+    let line_end = text[range.end..]
+        .find('\n')
+        .map_or(text.len(), |at| range.end + at);
+    let above = text[..range.start].rmatch_indices('\n').nth(LINES);
+    let near = &text[above.map_or(0, |(at, _)| at)..line_end];
+    let near = near.to_ascii_lowercase();
+    near.contains("usage") || near.contains("--help")
 }
 
 fn is_markup(text: &str, name: &str) -> bool {
@@ -396,9 +436,19 @@ mod tests {
             ("stop <container name>", "<container name>"),
             ("defrag --data-dir <path/to/dir>", "<path/to/dir>"),
             ("push <<NAME>>", "<<NAME>>"),
-            ("echo \"<your-token>\"", "<your-token>"),
-            ("echo '<token>'", "<token>"),
-            ("cat <<E\nx=<token>\nE", "<token>"),
+            ("echo \"<your-token>\"", "?<your-token>"),
+            ("echo '<token>'", "?<token>"),
+            ("cat <<E\nx=<token>\nE", "?<token>"),
+            ("usage() { echo \"usage: $0 <host> <port>\"; }", ""),
+            (
+                "cat <<E\nUsage: x [-v] <file>\n  <file>  what to read\nE",
+                "",
+            ),
+            ("perl -ne 'while (<STDIN>) { print }'", ""),
+            ("sort <in>out", "?<in>"),
+            ("sort <in>\"$out\"", "?<in>"),
+            ("cp <path>/x /tmp", "<path>"),
+            ("tar xf <release>.tar", "<release>"),
             ("sort <in >out", ""),
             ("sort < in > out", ""),
             ("cat <<EOF >out\nx\nEOF", ""),
@@ -418,9 +468,10 @@ mod tests {
             let source = Source::new("a.md", text);
             let mut problems = Vec::new();
             Placeholders::none().in_shell(&Passage::whole(&source), &mut problems);
-            let got: Vec<&str> = problems
+            let doubt = |p: &Problem| if p.is_error() { "" } else { "?" };
+            let got: Vec<String> = problems
                 .iter()
-                .map(|p| p.span.as_ref().unwrap().text())
+                .map(|p| doubt(p).to_owned() + p.span.as_ref().unwrap().text())
                 .collect();
             assert_eq!(got.join(" "), found, "{text}");
         }

@@ -104,6 +104,7 @@ pub(crate) fn script(
         interpreter: interpreter.to_owned(),
         text,
         commands: Vec::new(),
+        defined: Vec::new(),
     };
     if !is_shell(interpreter) {
         session(text, interpreter, problems);
@@ -129,6 +130,7 @@ pub(crate) fn script(
         interpreter: interpreter.to_owned(),
         text: all,
         commands,
+        defined: Vec::new(),
     }
 }
 

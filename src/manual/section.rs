@@ -41,11 +41,13 @@ pub(crate) fn assemble(
         scopes: Vec::new(),
         heading: (0, String::new()),
         section: 0,
+        next: 0,
         answers: None,
         declared: Vec::new(),
         nothing: Placeholders::none(),
     };
     for mark in marks {
+        assembly.next += usize::from(!matches!(mark, Mark::Heading { .. }));
         match mark {
             Mark::Heading { level, title } => assembly.heading(level, title),
             Mark::Prose => assembly.answers = None,
@@ -68,6 +70,8 @@ struct Assembly<'a> {
     heading: (usize, String),
     /// Counts headings, to know whether two contracts stand under the same one.
     section: usize,
+    /// The block after this one: each block of the page has its mark.
+    next: usize,
     /// What an `expect` would be of.
     answers: Option<Answers>,
     /// The placeholders of each procedure found.
@@ -78,6 +82,8 @@ struct Assembly<'a> {
 struct Scope {
     level: usize,
     section: usize,
+    /// Where its contract begins.
+    start: usize,
     of: Of,
     /// Something in it could not be read: what is missing may have been that.
     broken: bool,
@@ -124,12 +130,20 @@ impl Assembly<'_> {
             .is_some_and(|scope| level == 0 || level <= scope.level)
         {
             if let Some(scope) = self.scopes.pop() {
-                self.closed(&scope);
+                self.closed(&scope, self.next);
             }
         }
     }
 
-    fn closed(&mut self, scope: &Scope) {
+    fn closed(&mut self, scope: &Scope, next: usize) {
+        let end = self.blocks.get(next);
+        let end = end.map_or(self.text.text.len(), |block| block.range.start);
+        let range = scope.start..end.max(scope.start);
+        match &scope.of {
+            Of::Procedure(index) => self.found.procedures[*index].reach.range = range,
+            Of::Group(index) => self.found.groups[*index].reach.range = range,
+            Of::Broken => {}
+        }
         match &scope.of {
             _ if scope.broken => {}
             Of::Procedure(index) => {
@@ -180,7 +194,7 @@ impl Assembly<'_> {
         };
         attributes::read(self.text, tag, self.problems);
         match tag.role {
-            Role::Procedure | Role::Checks => self.open(Of::Broken),
+            Role::Procedure | Role::Checks => self.open(self.next - 1, Of::Broken),
             _ => self.scope_is_broken(),
         }
     }
@@ -209,6 +223,7 @@ impl Assembly<'_> {
             return self.broken(Some(tag));
         }
         let attributes = attributes::read(self.text, tag, self.problems);
+        self.blocks[block].allow.clone_from(&attributes.allow);
         let title = if intro.is_empty() {
             self.heading.1.clone()
         } else {
@@ -232,6 +247,15 @@ impl Assembly<'_> {
         match self.scopes.last().map(|scope| &scope.of) {
             Some(Of::Procedure(index)) => &self.declared[*index],
             _ => &self.nothing,
+        }
+    }
+
+    /// Names that the contract around this place calls defined.
+    fn defined(&self) -> &[String] {
+        match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Procedure(index)) => &self.found.procedures[*index].reach.defined,
+            Some(Of::Group(index)) => &self.found.groups[*index].reach.defined,
+            Some(Of::Broken) | None => &[],
         }
     }
 

@@ -49,8 +49,18 @@ pub(crate) enum Context {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mention {
     pub name: Range<usize>,
-    /// The mention gives it a value: `${x:=d}`, `$((x = 1))`.
-    pub assigns: bool,
+    pub usage: Usage,
+}
+
+/// What a mention does with the variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Usage {
+    /// It must be set: `$x`.
+    Needs,
+    /// The text says what holds where it is not set: `${x:-d}`, `${x+y}`, `${x?why}`.
+    Guards,
+    /// It is given a value: `${x:=d}`, `$((x = 1))`, `exec {x}>file`.
+    Sets,
 }
 
 impl Scan {

@@ -1,5 +1,6 @@
 //! The variables of a script: which it mentions, which it sets itself, which it exports.
-//! Only names of opsbook's kind count: `[a-z][a-z0-9_]*`.
+//! Only names of opsbook's kind count: `[a-z][a-z0-9_]*`. This is a help and no shell: where
+//! a name may be set in a way that cannot be seen, the script is called opaque.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -9,20 +10,33 @@ use regex::Regex;
 
 use crate::manual::attributes;
 use crate::manual::script::is_shell;
-use crate::manual::shell::{Scan, scan};
+use crate::manual::shell::{Scan, Usage, scan};
 
 /// The names in one script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
     /// Each with the place of its first mention in the text.
     pub mentioned: BTreeMap<String, Range<usize>>,
+    /// Those that may be absent: the script says itself what holds then.
+    pub guarded: BTreeSet<String>,
     pub assigned: BTreeSet<String>,
     pub exported: BTreeSet<String>,
     /// Everything that it sets, also `NODE_NAME` and its kind: what the next step may use.
     pub kept: BTreeSet<String>,
-    /// It may set names that cannot be seen: by `eval`, `.` or `source`.
+    /// It may set names that cannot be seen: by `eval`, `.`, `source`, `read "$name"`.
     pub opaque: bool,
+    /// A name that is not set is empty here: `set +u`.
+    pub lenient: bool,
 }
+
+/// Names in small letters that a login or a machine may bring along.
+const OF_THE_LOGIN: [&str; 5] = [
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "all_proxy",
+];
 
 /// Reads the names in a script. For a shell these are its parameters; elsewhere, what looks
 /// like a look-up in the environment.
@@ -38,32 +52,58 @@ pub fn variables(text: &str, interpreter: &str) -> Variables {
 fn of_environment(text: &str) -> Variables {
     static LOOK_UP: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(
-            r#"(?:environ(?:\.get)?|getenv|ENV(?:\.fetch)?|process\.env)\s*[\[({.]\s*["']?([a-z][a-z0-9_]*)"#,
+            r#"(environ\.get|environ|getenv|ENV\.fetch|ENV|process\.env)(?:\s*[\[({.]\s*["']?)([a-z][a-z0-9_]*)(["']?\s*\]\s*=[^=]|["']?\s*\))?"#,
         )
         .expect("a constant pattern")
     });
     let mut found = Variables::default();
-    for name in LOOK_UP.captures_iter(text).filter_map(|found| found.get(1)) {
-        found
-            .mentioned
-            .entry(name.as_str().to_owned())
-            .or_insert(name.range());
+    for look_up in LOOK_UP.captures_iter(text) {
+        let (Some(how), Some(name)) = (look_up.get(1), look_up.get(2)) else {
+            continue;
+        };
+        let after = look_up.get(3).map_or("", |after| after.as_str());
+        if after.contains('=') {
+            found.assign(name.as_str());
+        }
+        // Only these end the program where the name is not there.
+        let needs = match how.as_str() {
+            "environ" => true,
+            "ENV.fetch" => after.ends_with(')'),
+            _ => false,
+        };
+        let asked = [r#"" in os.environ"#, "' in os.environ"]
+            .iter()
+            .any(|end| text.contains(&format!("{}{end}", name.as_str())));
+        if !needs || asked {
+            found.guard(name.as_str());
+        }
+        found.mention(name.as_str(), name.range());
     }
     found
 }
 
 fn of_shell(text: &str) -> Variables {
-    let scan = scan(text);
     let mut found = Variables::default();
+    for name in OF_THE_LOGIN {
+        found.guard(name);
+    }
+    read_shell(text, 0, &mut found);
+    found
+}
+
+/// Reads code; `base` is where it stands in the script.
+fn read_shell(text: &str, base: usize, found: &mut Variables) {
+    let scan = scan(text);
     for mention in &scan.mentions {
         let name = &text[mention.name.clone()];
-        if mention.assigns {
-            found.assign(name);
+        match mention.usage {
+            Usage::Sets => found.assign(name),
+            Usage::Guards => found.guard(name),
+            Usage::Needs => {}
         }
-        found.mention(name, mention.name.clone());
+        found.mention(name, mention.name.start + base..mention.name.end + base);
     }
-    commands(text, &scan, &mut found);
-    found
+    commands(text, base, &scan, found);
 }
 
 /// Words that may stand before a command.
@@ -71,12 +111,21 @@ const RESERVED: [&str; 12] = [
     "if", "then", "else", "elif", "while", "until", "do", "{", "!", "time", "}", "coproc",
 ];
 
-fn commands(text: &str, scan: &Scan, found: &mut Variables) {
+type Word<'t> = (&'t str, Range<usize>);
+
+fn commands(text: &str, base: usize, scan: &Scan, found: &mut Variables) {
+    let functions = functions(text, scan);
     for command in &scan.commands {
-        let words: Vec<(&str, Range<usize>)> = command
+        let words: Vec<Word<'_>> = command
             .iter()
-            .map(|word| (&text[word.clone()], word.clone()))
+            .map(|word| {
+                let place = word.start + base..word.end + base;
+                (&text[word.clone()], place)
+            })
             .collect();
+        if let [("coproc", _), (name, _), ("{", _), ..] = &words[..] {
+            found.assign(name);
+        }
         // `f() { local x`, `function f { local x`
         let body = words.iter().take(3).position(|(word, _)| *word == "{");
         let body = body.map_or(0, |at| at + 1);
@@ -85,58 +134,73 @@ fn commands(text: &str, scan: &Scan, found: &mut Variables) {
             .take_while(|(word, _)| RESERVED.contains(word))
             .count();
         let start = body + reserved;
-        simple(&words[start..], found);
+        simple(&words[start..], &functions, found);
     }
 }
 
-fn simple(words: &[(&str, Range<usize>)], found: &mut Variables) {
+/// The functions that a script defines.
+fn functions<'t>(text: &'t str, scan: &Scan) -> BTreeSet<&'t str> {
+    let mut functions = BTreeSet::new();
+    for words in &scan.commands {
+        let word = |at: usize| words.get(at).map(|word| &text[word.clone()]);
+        let first = word(0).unwrap_or_default();
+        let after = words.first().map_or("", |word| &text[word.end..]);
+        if first == "function" {
+            functions.extend(word(1).map(|name| name.trim_end_matches("()")));
+        } else if let Some(name) = first.strip_suffix("()") {
+            functions.insert(name);
+        } else if after.trim_start_matches([' ', '\t']).starts_with("()") {
+            functions.insert(first);
+        }
+    }
+    functions
+}
+
+fn simple(words: &[Word<'_>], functions: &BTreeSet<&str>, found: &mut Variables) {
+    /// Before these an assignment stays.
+    const SPECIAL: [&str; 11] = [
+        ":", ".", "eval", "exec", "export", "readonly", "set", "shift", "trap", "unset", "return",
+    ];
     let assignments = words
         .iter()
         .take_while(|(word, _)| assigned_name(word).is_some())
         .count();
-    let rest = &words[assignments..];
-    let Some((name, _)) = rest.first() else {
-        // Before a command, an assignment is that command's alone.
-        for (word, _) in words {
+    let (assigned, rest) = words.split_at(assignments);
+    // Before a command, an assignment is that command's alone; a function sees it.
+    let name = rest.first().map(|(name, _)| *name);
+    if name.is_none_or(|name| SPECIAL.contains(&name) || functions.contains(name)) {
+        for (word, _) in assigned {
             found.assign(assigned_name(word).unwrap_or_default());
         }
-        return;
-    };
+    }
+    let Some(name) = name else { return };
     let arguments = &rest[1..];
-    match *name {
-        "for" | "select" => {
-            if let Some((name, _)) = arguments.first() {
-                found.assign(name);
-            }
-        }
+    match name {
+        // `builtin read x`, `command export x`
+        "command" | "builtin" => simple(arguments, functions, found),
+        "[[" | "[" | "test" => asked(arguments, found),
+        "set" => found.lenient |= unsets_u(arguments),
+        "eval" | "trap" => code(name, arguments, found),
+        "." | "source" => found.opaque = true,
+        _ => builtin(name, arguments, found),
+    }
+}
+
+/// The commands that set variables by their names.
+fn builtin(name: &str, arguments: &[Word<'_>], found: &mut Variables) {
+    match name {
+        "for" | "select" => found.assign_word(arguments.first()),
         "export" => declare(arguments, true, true, found),
         "declare" | "typeset" | "local" | "readonly" => {
             let export = arguments.iter().any(|(word, _)| is_option(word, 'x'));
             declare(arguments, export, false, found);
         }
-        "read" => names(
-            arguments,
-            &["-p", "-d", "-n", "-N", "-t", "-u", "-i"],
-            found,
-        ),
-        "mapfile" | "readarray" => {
-            names(
-                arguments,
-                &["-d", "-n", "-O", "-s", "-u", "-C", "-c"],
-                found,
-            );
-        }
-        "unset" => names(arguments, &[], found),
-        "getopts" => {
-            if let Some((name, _)) = arguments.get(1) {
-                found.assign(name);
-            }
-        }
-        "printf" | "wait" => after(
-            arguments,
-            if *name == "printf" { "-v" } else { "-p" },
-            found,
-        ),
+        "read" => names(arguments, "dinNptu", "a", found),
+        "mapfile" | "readarray" => names(arguments, "dnOsuCc", "", found),
+        "unset" => arguments.iter().for_each(|(word, _)| found.assign(word)),
+        "getopts" => found.assign_word(arguments.get(1)),
+        "printf" => after(arguments, "-v", found),
+        "wait" => after(arguments, "-p", found),
         "let" => {
             for (word, _) in arguments {
                 let name: String = word
@@ -147,30 +211,117 @@ fn simple(words: &[(&str, Range<usize>)], found: &mut Variables) {
                 found.assign(&name);
             }
         }
-        "eval" | "." | "source" => found.opaque = true,
-        // `builtin read x`, `command export x`
-        "command" | "builtin" => simple(arguments, found),
         _ => {}
     }
 }
 
-/// `export a=1 b`: `a` is set; `b` is given on as it is, so that it must be known.
-fn declare(words: &[(&str, Range<usize>)], export: bool, uses: bool, found: &mut Variables) {
+/// `[[ -v x ]]` asks whether it is there.
+fn asked(words: &[Word<'_>], found: &mut Variables) {
+    for pair in words.windows(2) {
+        if pair[0].0 == "-v" {
+            let name = unquoted(pair[1].0).split('[').next().unwrap_or_default();
+            found.guard(name);
+        }
+    }
+}
+
+/// `set +u`, `set +eu`, `set +o nounset`
+fn unsets_u(words: &[Word<'_>]) -> bool {
+    let option = |word: &str| word.starts_with('+') && word.contains('u');
+    words.iter().any(|(word, _)| option(word))
+        || words
+            .windows(2)
+            .any(|pair| pair[0].0 == "+o" && pair[1].0 == "nounset")
+}
+
+/// Code that stands in quotes: `trap 'rm "$x"' EXIT`, `eval 'x=1'`.
+fn code(command: &str, words: &[Word<'_>], found: &mut Variables) {
+    let Some((word, place)) = words.iter().find(|(word, _)| *word != "--") else {
+        return;
+    };
+    found.opaque |= command == "eval";
+    let inner = word
+        .strip_prefix(['\'', '"'])
+        .and_then(|word| word.strip_suffix(['\'', '"']));
+    let Some(inner) = inner.filter(|inner| !inner.contains('\'')) else {
+        return;
+    };
+    let mut inside = Variables::default();
+    read_shell_once(inner, place.start + 1, &mut inside);
+    // When it runs, other names may be there than now.
+    for (name, place) in inside.mentioned {
+        if !found.mentioned.contains_key(&name) {
+            found.guard(&name);
+            found.mention(&name, place);
+        }
+    }
+    found.assigned.extend(inside.assigned);
+    found.exported.extend(inside.exported);
+    found.kept.extend(inside.kept);
+    found.opaque |= inside.opaque;
+}
+
+/// Code within code within code is not read: it could be as deep as it is long.
+fn read_shell_once(text: &str, base: usize, found: &mut Variables) {
+    let scan = scan(text);
+    for mention in &scan.mentions {
+        let name = &text[mention.name.clone()];
+        if mention.usage == Usage::Sets {
+            found.assign(name);
+        }
+        found.mention(name, mention.name.start + base..mention.name.end + base);
+    }
+    let none = BTreeSet::new();
+    for command in &scan.commands {
+        let words = command
+            .iter()
+            .map(|word| (&text[word.clone()], word.clone()));
+        let words: Vec<Word<'_>> = words
+            .skip_while(|(word, _)| RESERVED.contains(word))
+            .collect();
+        match words.first() {
+            Some(("eval" | "trap", _)) => found.opaque = true,
+            _ => simple(&words, &none, found),
+        }
+    }
+}
+
+/// `export a=1 b`: `a` is set; `b` is given on, where it is there.
+fn declare(words: &[Word<'_>], export: bool, uses: bool, found: &mut Variables) {
+    // `export -f f` and `declare -F` are about functions.
+    let of_functions = |(word, _): &Word<'_>| is_option(word, 'f') || is_option(word, 'F');
+    if words.iter().any(of_functions) {
+        return;
+    }
+    let refers = words.iter().any(|(word, _)| is_option(word, 'n')) && !uses;
     for (word, range) in words
         .iter()
         .filter(|(word, _)| !word.starts_with(['-', '+']))
     {
+        let word = word.trim_start_matches(['"', '\'']);
         let name = match assigned_name(word) {
             Some(name) => {
                 found.assign(name);
+                if refers {
+                    // What the name stands for is set through it.
+                    let to = word.split_once('=').map_or("", |(_, to)| to);
+                    found.assign_text(to);
+                }
                 name
             }
             None if uses => {
-                found.mention(word, range.clone());
-                word
+                let name = unquoted(word);
+                if is_dynamic(name) {
+                    found.opaque = true;
+                }
+                if !found.mentioned.contains_key(name) {
+                    found.guard(name);
+                }
+                found.mention(name, range.clone());
+                name
             }
             None => {
-                found.assign(word);
+                found.assign_text(word);
                 word
             }
         };
@@ -180,23 +331,55 @@ fn declare(words: &[(&str, Range<usize>)], export: bool, uses: bool, found: &mut
     }
 }
 
-/// Arguments that are names; some options take the next word.
-fn names(words: &[(&str, Range<usize>)], with_value: &[&str], found: &mut Variables) {
+/// Arguments that are names; after some options the next word is a value, after others a name.
+fn names(words: &[Word<'_>], with_value: &str, with_name: &str, found: &mut Variables) {
     let mut rest = words.iter();
+    let mut options = true;
     while let Some((word, _)) = rest.next() {
-        if with_value.contains(word) {
-            rest.next();
-        } else if !word.starts_with('-') {
-            found.assign(word);
+        let cluster = word.strip_prefix('-').filter(|_| options);
+        let Some(cluster) = cluster else {
+            options = false;
+            found.assign_text(word);
+            continue;
+        };
+        options = *word != "--";
+        let takes = |c: char| with_value.contains(c) || with_name.contains(c);
+        let Some((at, letter)) = cluster.char_indices().find(|(_, c)| takes(*c)) else {
+            continue;
+        };
+        let joined = &cluster[at + letter.len_utf8()..];
+        let value = if joined.is_empty() {
+            rest.next().map_or("", |(word, _)| word)
+        } else {
+            joined
+        };
+        if with_name.contains(letter) {
+            found.assign_text(value);
         }
     }
 }
 
-fn after(words: &[(&str, Range<usize>)], option: &str, found: &mut Variables) {
-    let at = words.iter().position(|(word, _)| *word == option);
-    if let Some((name, _)) = at.and_then(|at| words.get(at + 1)) {
-        found.assign(name);
+/// `-v name` and `-vname`
+fn after(words: &[Word<'_>], option: &str, found: &mut Variables) {
+    let options = words.iter().take_while(|(word, _)| word.starts_with('-'));
+    let at = options
+        .into_iter()
+        .position(|(word, _)| word.starts_with(option));
+    let Some(at) = at else { return };
+    match words[at].0.strip_prefix(option) {
+        Some("") => found.assign_word(words.get(at + 1)),
+        Some(name) => found.assign_text(name),
+        None => {}
     }
+}
+
+fn unquoted(word: &str) -> &str {
+    word.trim_matches(['"', '\''])
+}
+
+/// The shell makes the word when it runs.
+fn is_dynamic(word: &str) -> bool {
+    word.contains(['$', '`'])
 }
 
 fn is_option(word: &str, letter: char) -> bool {
@@ -223,6 +406,27 @@ fn is_name(name: &str) -> bool {
 }
 
 impl Variables {
+    /// A word that names a variable; one that is made when the script runs may name any.
+    fn assign_text(&mut self, word: &str) {
+        let name = unquoted(word).split('[').next().unwrap_or_default();
+        if is_dynamic(name) {
+            self.opaque = true;
+        }
+        self.assign(name);
+    }
+
+    fn assign_word(&mut self, word: Option<&Word<'_>>) {
+        if let Some((word, _)) = word {
+            self.assign_text(word);
+        }
+    }
+
+    fn guard(&mut self, name: &str) {
+        if is_name(name) {
+            self.guarded.insert(name.to_owned());
+        }
+    }
+
     fn assign(&mut self, name: &str) {
         // A word may hold anything: only a name reaches a shell again.
         let identifier = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')

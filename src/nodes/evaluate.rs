@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 
 use super::expand::{Expanded, Expander};
 use super::layers::{self, Content, Item, Tree};
-use super::{Evaluated, Layer, Node, Nodes, Origin, Text, reserved, secret};
+use super::{Definition, Evaluated, Layer, Node, Nodes, Origin, Text, reserved, secret};
 use crate::interpolation::is_variable_name;
 use crate::source::{Problem, Source, Span};
 use crate::template;
@@ -33,8 +33,8 @@ impl Nodes {
             .members
             .get(name)
             .ok_or_else(|| vec![self.unknown_node(name)])?;
-        let mut problems = Vec::new();
         let groups = self.ordered(&definition.groups);
+        let mut problems = self.wrong(definition, &groups);
         let mut tree = Tree::new();
         built_in(&mut tree, name);
         layers::apply(&mut tree, &Layer::Defaults, &self.defaults.parts);
@@ -81,6 +81,16 @@ impl Nodes {
             return Err(problems);
         }
         Ok(node)
+    }
+
+    /// What the files say wrongly in the layers of one node.
+    fn wrong(&self, definition: &Definition, groups: &[&str]) -> Vec<Problem> {
+        let groups = groups.iter().filter_map(|group| self.groups.get(*group));
+        std::iter::once(&self.defaults)
+            .chain(groups)
+            .chain([definition])
+            .flat_map(|layer| layer.wrong.iter().cloned())
+            .collect()
     }
 
     /// Problems of all nodes, each place once: what `lint` reports.

@@ -1,6 +1,8 @@
 //! What is known of a node's values, as data: each value, the layer and place that it came
 //! from, and what it overrode. Secrets are references here too; nothing looks them up.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 use serde_json::Value as Json;
 
@@ -115,7 +117,10 @@ pub fn diff(left: &Node, right: &Node) -> Vec<Difference> {
 
 /// The selected nodes, each on one line; every node that cannot be evaluated adds its
 /// problems.
-pub fn table(nodes: &Nodes, selector: Option<&str>) -> Result<Vec<Row>, Vec<Problem>> {
+pub fn table(
+    nodes: &Nodes,
+    selector: Option<&str>,
+) -> Result<(Vec<Row>, Vec<Problem>), Vec<Problem>> {
     let names = match selector {
         Some(selector) => nodes.select(selector).map_err(|problem| vec![problem])?,
         None => nodes.names().collect(),
@@ -128,8 +133,10 @@ pub fn table(nodes: &Nodes, selector: Option<&str>) -> Result<Vec<Row>, Vec<Prob
             Err(more) => problems.extend(more),
         }
     }
-    if problems.is_empty() {
-        Ok(rows)
+    let mut seen = HashSet::new();
+    problems.retain(|problem| seen.insert(problem.to_string()));
+    if problems.is_empty() || !rows.is_empty() {
+        Ok((rows, problems))
     } else {
         Err(problems)
     }

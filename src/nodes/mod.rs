@@ -51,6 +51,8 @@ struct Definition {
     groups: Vec<(String, Span)>,
     /// One for each file that mentions it, in the order of the files.
     parts: Vec<Map>,
+    /// Errors in it: no node that it is a layer of can be used.
+    wrong: Vec<Problem>,
 }
 
 /// One node with every value evaluated and explained.

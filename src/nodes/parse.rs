@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{Definition, MAX_HINTS, Nodes, reserved};
-use crate::source::{Passage, Problem, Source, Span};
+use crate::source::{Concern, Passage, Problem, Source, Span};
 use crate::yaml::{self, Entry, Map, Value, Yaml};
 
 const SECTIONS: [&str; 4] = ["opsbook", "defaults", "groups", "nodes"];
@@ -42,6 +42,8 @@ struct NodesParser {
     /// In all files so far: what one file may hold, all of them may.
     values: usize,
     problems: Vec<Problem>,
+    /// Mistakes of YAML in this file that stand in no definition that was read so far.
+    unplaced: Vec<Problem>,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -54,7 +56,13 @@ enum Section {
 impl NodesParser {
     fn file(&mut self, source: &Arc<Source>) {
         let (root, problems) = yaml::read(&Passage::whole(source));
-        self.problems.extend(problems);
+        self.unplaced = problems;
+        self.read(root, source);
+        // What stands in no definition concerns everything.
+        self.problems.append(&mut self.unplaced);
+    }
+
+    fn read(&mut self, root: Option<Yaml>, source: &Arc<Source>) {
         let Some(root) = root.filter(|root| !root.is_null()) else {
             return;
         };
@@ -144,12 +152,14 @@ impl NodesParser {
                 span,
                 format!("`{name}` cannot be the name of a {what}"),
             )
-            .hint("names begin with a letter or digit and hold letters, digits, `.`, `_` and `-`"),
+            .hint("names begin with a letter or digit and hold letters, digits, `.`, `_` and `-`")
+            .concerns(Concern::Selection),
         );
     }
 
     /// Adds what one file says about one definition.
     fn part(&mut self, section: Section, definition: &mut Definition, entry: Entry) {
+        self.placed(definition, &entry);
         if definition.span.is_none() {
             definition.span = Some(entry.key);
         }
@@ -159,13 +169,15 @@ impl NodesParser {
         }
         let mut values = match map(entry.value) {
             Ok(values) => values,
-            Err(problem) => return self.problems.push(problem),
+            Err(problem) => return self.wrong(definition, problem, Concern::Selection),
         };
         self.membership(section, definition, &mut values);
         values.retain(|name, entry| {
             let problem = reserved::check_name(name, entry);
             let sound = problem.as_ref().is_none_or(|problem| !problem.is_error());
-            self.problems.extend(problem);
+            if let Some(problem) = problem {
+                self.wrong(definition, problem, Concern::Node);
+            }
             sound
         });
         definition.parts.push(values);
@@ -190,13 +202,40 @@ impl NodesParser {
             if section != home {
                 let message = format!("`{key}` has no meaning here");
                 let problem = Problem::error("misplaced-key", entry.key, message).hint(hint);
-                self.problems.push(problem);
+                self.wrong(definition, problem, Concern::Selection);
                 continue;
             }
             match group_names(&entry.value) {
                 Ok(groups) => definition.groups = groups,
-                Err(problem) => self.problems.push(problem),
+                Err(problem) => self.wrong(definition, problem, Concern::Selection),
             }
+        }
+    }
+
+    /// A problem of one definition stops the nodes that it is a layer of.
+    fn wrong(&mut self, definition: &mut Definition, problem: Problem, concern: Concern) {
+        let problem = problem.concerns(concern);
+        if problem.is_error() {
+            definition.wrong.push(problem.clone());
+        }
+        self.problems.push(problem);
+    }
+
+    /// Mistakes of YAML within a definition are its own.
+    fn placed(&mut self, definition: &mut Definition, entry: &Entry) {
+        let (from, to) = (entry.key.start, entry.value.span.end);
+        let (own, rest) =
+            std::mem::take(&mut self.unplaced)
+                .into_iter()
+                .partition(|problem: &Problem| {
+                    let span = problem.span.as_ref();
+                    problem.code != "yaml-syntax"
+                        && span.is_some_and(|span| from <= span.start && span.end <= to)
+                });
+        self.unplaced = rest;
+        let own: Vec<Problem> = own;
+        for problem in own {
+            self.wrong(definition, problem, Concern::Selection);
         }
     }
 
@@ -204,33 +243,70 @@ impl NodesParser {
         let Nodes {
             groups, members, ..
         } = &self.nodes;
-        let before = self.problems.len();
-        for definition in groups.values().chain(members.values()) {
-            let mut seen = HashMap::new();
-            for (name, span) in &definition.groups {
-                if let Some(first) = seen.insert(name, span) {
-                    let message = format!("group `{name}` stands here twice");
-                    let problem = Problem::error("duplicate-group", span.clone(), message);
-                    self.problems
-                        .push(problem.note(first.clone(), "first here"));
-                } else if !groups.contains_key(name) {
-                    let message = format!("unknown group `{name}`");
-                    self.problems.push(
-                        Problem::error("unknown-group", span.clone(), message)
-                            .did_you_mean(name, groups.keys().map(String::as_str)),
-                    );
-                }
-                if self.problems.len() - before > MAX_HINTS {
-                    let message = "too many problems; the rest of the groups is not checked";
-                    self.problems
-                        .push(Problem::bare("too-many-problems", message));
-                    return;
-                }
+        let mut found = Vec::new();
+        let all = groups
+            .iter()
+            .map(|(name, group)| (Section::Groups, name, group));
+        let all = all.chain(
+            members
+                .iter()
+                .map(|(name, node)| (Section::Nodes, name, node)),
+        );
+        for (section, owner, definition) in all {
+            let wrong = wrong_groups(definition, groups);
+            found.extend(
+                wrong
+                    .into_iter()
+                    .map(|problem| (section, owner.clone(), problem)),
+            );
+            if found.len() > MAX_HINTS {
+                break;
             }
         }
         let problems = nesting_problems(groups);
+        let many = found.len() > MAX_HINTS;
+        for (section, owner, problem) in found {
+            let problem = problem.concerns(Concern::Selection);
+            let definitions = match section {
+                Section::Groups => &mut self.nodes.groups,
+                Section::Nodes | Section::Defaults => &mut self.nodes.members,
+            };
+            if let Some(definition) = definitions.get_mut(&owner) {
+                definition.wrong.push(problem.clone());
+            }
+            self.problems.push(problem);
+        }
+        if many {
+            let message = "too many problems; the rest of the groups is not checked";
+            self.problems
+                .push(Problem::bare("too-many-problems", message));
+            return;
+        }
         self.problems.extend(problems);
     }
+}
+
+/// What is wrong with the groups that a definition says it is in.
+fn wrong_groups(definition: &Definition, groups: &IndexMap<String, Definition>) -> Vec<Problem> {
+    let mut seen = HashMap::new();
+    let mut problems = Vec::new();
+    for (name, span) in &definition.groups {
+        if let Some(first) = seen.insert(name, span) {
+            let message = format!("group `{name}` stands here twice");
+            let problem = Problem::error("duplicate-group", span.clone(), message);
+            problems.push(problem.note(first.clone(), "first here"));
+        } else if !groups.contains_key(name) {
+            let message = format!("unknown group `{name}`");
+            problems.push(
+                Problem::error("unknown-group", span.clone(), message)
+                    .did_you_mean(name, groups.keys().map(String::as_str)),
+            );
+        }
+        if problems.len() > MAX_HINTS {
+            break;
+        }
+    }
+    problems
 }
 
 fn map(value: Yaml) -> Result<Map, Problem> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manual::{Check, Eventually, Group, Manual};
+use crate::manual::{Check, Eventually, Group, Manual, Subject, settle};
 use crate::nodes::{Node, Nodes, Text};
 use crate::plan::script::{Known, Scope};
 use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip};
@@ -11,13 +11,15 @@ use crate::source::{Problem, Span};
 use crate::vocabulary::{Assertion, Batch, Vocabulary};
 
 /// All cases of a manual on the selected nodes, in the order of the nodes and of the book:
-/// groups of checks, and the checks after steps that hold `always`.
+/// groups of checks, and the checks after steps that hold `always`. A case about which anything
+/// is wrong is not made: the problem stands for it.
 #[must_use]
 pub fn cases(
     manual: &Manual,
     nodes: &Nodes,
     vocabulary: &Vocabulary,
     selected: &[&str],
+    wanted: &dyn Fn(Subject<'_>) -> bool,
 ) -> (Vec<Case>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut cases = Vec::new();
@@ -47,7 +49,14 @@ pub fn cases(
                 },
             };
             if here(&group.nodes, &mut problems) {
-                cases.extend(of_group(group, assertions, &node, &mut problems));
+                cases.extend(of_group(
+                    manual,
+                    group,
+                    assertions,
+                    &node,
+                    wanted,
+                    &mut problems,
+                ));
             }
         }
         for procedure in manual.procedures.values() {
@@ -56,12 +65,13 @@ pub fn cases(
                     .select_at(selector)
                     .is_ok_and(|able| able.contains(name))
             });
-            if !able {
+            if !able || !wanted(Subject::Procedure(procedure)) {
                 continue;
             }
             let checks = procedure.steps.iter().flat_map(|step| &step.checks);
             for check in checks.filter(|check| check.always) {
-                cases.push(of_script(check, &node, &Scope::new(&node), &mut problems));
+                let scope = Scope::new(&node);
+                cases.extend(sound_script(manual, check, &node, &scope, &mut problems));
             }
         }
     }
@@ -118,8 +128,9 @@ pub(super) fn understand(
         .filter_map(|typed| {
             let (assertion, more) =
                 vocabulary.assertion(&typed.kind, &typed.resource, &typed.attributes);
+            let sound = !more.iter().any(Problem::is_error);
             problems.extend(more);
-            assertion
+            assertion.filter(|_| sound)
         })
         .collect()
 }
@@ -127,12 +138,20 @@ pub(super) fn understand(
 /// Typed assertions first, then scripts: the order in which a contract and the prose under it
 /// are read.
 pub(super) fn of_group(
+    manual: &Manual,
     group: &Group,
     assertions: &[Assertion],
     node: &Arc<Node>,
+    wanted: &dyn Fn(Subject<'_>) -> bool,
     problems: &mut Vec<Problem>,
 ) -> Vec<Case> {
     let scope = Scope::new(node);
+    let assertions = if wanted(Subject::Typed(group)) {
+        assertions
+    } else {
+        &[]
+    };
+    let mut sound = Vec::with_capacity(assertions.len());
     let typed: Vec<Case> = assertions
         .iter()
         .cloned()
@@ -149,6 +168,7 @@ pub(super) fn of_group(
             for command in assertion.commands() {
                 scope.bindings(&command, &span, &mut bindings, problems);
             }
+            sound.push(!has_error(manual, &problems[before..]));
             Case {
                 name: format!("{}::{}", group.id, assertion.name()),
                 node: Arc::clone(node),
@@ -170,12 +190,38 @@ pub(super) fn of_group(
             }
         })
         .collect();
-    let scripts = group
-        .checks
-        .iter()
-        .map(|check| of_script(check, node, &scope, problems));
-    let scripts: Vec<Case> = scripts.collect();
-    typed.into_iter().chain(scripts).collect()
+    let typed = typed.into_iter().zip(sound);
+    let mut cases: Vec<Case> = typed
+        .filter_map(|(case, sound)| sound.then_some(case))
+        .collect();
+    for check in &group.checks {
+        if wanted(Subject::Check(group, check)) {
+            cases.extend(sound_script(manual, check, node, &scope, problems));
+        }
+    }
+    cases
+}
+
+/// A case of a script, unless something is wrong with its values.
+fn sound_script(
+    manual: &Manual,
+    check: &Check,
+    node: &Arc<Node>,
+    scope: &Scope<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Case> {
+    let before = problems.len();
+    let case = of_script(check, node, scope, problems);
+    (!has_error(manual, &problems[before..])).then_some(case)
+}
+
+/// Whether one of these is an error that no word in the manual settles.
+fn has_error(manual: &Manual, problems: &[Problem]) -> bool {
+    problems.iter().any(Problem::is_error)
+        && settle(manual, problems.to_vec())
+            .problems
+            .iter()
+            .any(Problem::is_error)
 }
 
 /// The value of a name in a typed check. Where secrets may stand, they stay names, which the

@@ -95,7 +95,7 @@ fn groups_of_nobody(manual: &Manual, nodes: &Nodes, vocabulary: &Vocabulary) -> 
             let on = |name: &str| -> Option<Vec<Problem>> {
                 let node: Arc<Node> = Arc::new(nodes.evaluate(name, &[]).ok()?);
                 let mut found = Vec::new();
-                cases::of_group(group, &assertions, &node, &mut found);
+                cases::of_group(manual, group, &assertions, &node, &|_| true, &mut found);
                 Some(found)
             };
             common(nodes.names().filter_map(on))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::manual::{Delivery, DeliveryFrom, Manual, Procedure, Step, Work};
+use crate::manual::{Delivery, DeliveryFrom, Manual, Procedure, Step, Work, settle};
 use crate::nodes::{Node, Nodes};
 use crate::plan::script::Scope;
 use crate::plan::{NodePlan, Plan, PlannedStep, PlannedWork, STEP_LIMIT, cases, record};
@@ -62,6 +62,7 @@ pub fn plan(
             ));
         }
     }
+    let problems = settle(manual, problems).problems;
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
     }
@@ -214,7 +215,7 @@ pub(super) fn node_plan(
             let assertions = cases::understand(vocabulary, group, problems);
             crate::plan::Need {
                 group: need.value.clone(),
-                cases: cases::of_group(group, &assertions, node, problems),
+                cases: cases::of_group(manual, group, &assertions, node, &|_| true, problems),
             }
         })
         .collect();
@@ -294,6 +295,7 @@ fn planned_work(step: &Step, scope: &mut Scope<'_>, problems: &mut Vec<Problem>)
             scope.assigned.extend(used.assigned);
             scope.kept.extend(used.kept);
             if used.opaque {
+                scope.opaque = true;
                 scope.kept.insert(EXPORTED.to_owned());
             }
             PlannedWork::Script(script)

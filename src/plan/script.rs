@@ -18,10 +18,12 @@ pub(super) struct Scope<'a> {
     pub assigned: BTreeSet<String>,
     /// The same with names that are not opsbook's: `NODE_NAME`.
     pub kept: BTreeSet<String>,
+    /// An earlier step may have set names that cannot be seen: it sourced a file.
+    pub opaque: bool,
     /// Where that was: what a node's shell sets, the operator's machine does not know.
     on: On,
     /// What is set on the other side.
-    other: (BTreeSet<String>, BTreeSet<String>),
+    other: (BTreeSet<String>, BTreeSet<String>, bool),
 }
 
 /// A value by its name, as far as a plan can know it.
@@ -40,6 +42,7 @@ impl<'a> Scope<'a> {
             captured: BTreeSet::new(),
             assigned: BTreeSet::new(),
             kept: BTreeSet::new(),
+            opaque: false,
             on: On::Node,
             other: Default::default(),
         }
@@ -50,6 +53,7 @@ impl<'a> Scope<'a> {
         if self.on != on {
             std::mem::swap(&mut self.assigned, &mut self.other.0);
             std::mem::swap(&mut self.kept, &mut self.other.1);
+            std::mem::swap(&mut self.opaque, &mut self.other.2);
             self.on = on;
         }
     }
@@ -94,6 +98,10 @@ impl<'a> Scope<'a> {
                 }),
                 Known::Assigned => {}
                 Known::Undefined if used.assigned.contains(name) => {}
+                Known::Undefined if script.defined.contains(name) => {}
+                Known::Undefined if self.may_be_absent(name, &used) => {
+                    problems.extend(self.misspelt(name, &place()));
+                }
                 Known::Undefined => problems.push(self.undefined(name, &place())),
                 Known::Wrong(problem) => {
                     problems.push(problem.note(place(), "used here"));
@@ -124,12 +132,15 @@ impl<'a> Scope<'a> {
         bindings: &mut Vec<Binding>,
         problems: &mut Vec<Problem>,
     ) {
-        let used = variables(command, "sh");
-        for name in used.mentioned.into_keys() {
+        let mut used = variables(command, "sh");
+        for name in std::mem::take(&mut used.mentioned).into_keys() {
             match self.look_up(&name) {
                 Known::Bound(value) => bindings.push(Binding { name, value }),
                 Known::Assigned => {}
                 Known::Undefined if used.assigned.contains(&name) => {}
+                Known::Undefined if self.may_be_absent(&name, &used) => {
+                    problems.extend(self.misspelt(&name, &span.reference(&name)));
+                }
                 Known::Undefined => {
                     problems.push(self.undefined(&name, &span.reference(&name)));
                 }
@@ -175,16 +186,35 @@ impl<'a> Scope<'a> {
         filled.to_string()
     }
 
+    /// Whether the script may do without the name, or may get it in a way that cannot be seen.
+    fn may_be_absent(&self, name: &str, used: &Variables) -> bool {
+        self.opaque || used.opaque || used.lenient || used.guarded.contains(name)
+    }
+
+    /// A name that may be absent is a mistake only where it is nearly one of ours.
+    fn misspelt(&self, name: &str, span: &Span) -> Option<Problem> {
+        let near = crate::source::misspelt(name, self.known())?;
+        let message = format!("`{name}` is not defined, and `{near}` is");
+        let problem = Problem::warning("undefined-variable", span.clone(), message);
+        let hint = format!("did you mean `{near}`? `defined={name}` on the fence says no");
+        Some(problem.for_node(&self.node.name).hint(hint))
+    }
+
+    fn known(&self) -> impl Iterator<Item = &str> {
+        let leaves = self.node.leaves.keys().map(String::as_str);
+        leaves
+            .chain(RUN_NAMES)
+            .chain(self.captured.iter().map(String::as_str))
+    }
+
     pub fn undefined(&self, name: &str, span: &Span) -> Problem {
         let message = format!("`{name}` is not defined");
         let problem = Problem::error("undefined-variable", span.clone(), message);
         let problem = problem.for_node(&self.node.name);
-        let known = self.node.leaves.keys().map(String::as_str).chain(RUN_NAMES);
-        let known = known.chain(self.captured.iter().map(String::as_str));
-        match crate::source::nearest(name, known) {
+        match crate::source::nearest(name, self.known()) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.hint(format!(
-                "define it in `nodes.yaml`, as a parameter, or with `--set {name}=…`"
+                "define it in `nodes.yaml` or as a parameter; `defined={name}` on the fence says that the script gets it elsewhere"
             )),
         }
     }

@@ -14,9 +14,9 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub use nearest::nearest;
+pub use nearest::{misspelt, nearest};
 pub use passage::Passage;
-pub use problem::{OnlyFor, Problem, Severity};
+pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity};
 pub use shown::{in_one_line, visible};
 
 pub use crate::outside::is_hidden;

@@ -24,6 +24,19 @@ pub fn nearest<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> O
         .map(|(_, name)| name)
 }
 
+/// The known name that this one surely was meant to be: one letter is wrong, or two of a long
+/// name. Short names are nobody's mistake.
+#[must_use]
+pub fn misspelt<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = match written.chars().count() {
+        0..=3 => return None,
+        4..=9 => 1,
+        _ => 2,
+    };
+    let far = |name: &str| strsim::damerau_levenshtein(written, name) > allowed;
+    nearest(written, known).filter(|name| !far(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

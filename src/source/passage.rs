@@ -119,6 +119,26 @@ impl Passage {
         Span::new(source, start.min(length)..end.max(start).min(length))
     }
 
+    /// Whether a place is one of a range of this text.
+    #[must_use]
+    pub fn holds(&self, range: &Range<usize>, place: &Span) -> bool {
+        if range.is_empty() && self.text.len() > range.end {
+            return false;
+        }
+        let first = self.segment(range.start);
+        let segments = self.segments.iter().enumerate().skip(first);
+        let reached = segments.take_while(|(_, segment)| (segment.at as usize) < range.end.max(1));
+        reached.into_iter().any(|(index, segment)| {
+            let next = self.segments.get(index + 1);
+            let until = next.map_or(usize::MAX, |next| next.at as usize);
+            let (from, to) = (range.start.max(segment.at as usize), range.end.min(until));
+            let start = segment.offset as usize + (from - segment.at as usize);
+            let end = start + to.saturating_sub(from);
+            segment.source.path == place.source.path
+                && (start..=end).contains(&(place.start as usize))
+        })
+    }
+
     fn segment(&self, at: usize) -> usize {
         self.segments
             .partition_point(|segment| segment.at as usize <= at)

@@ -15,6 +15,61 @@ pub enum Severity {
     Error,
 }
 
+/// What must not go on while a problem is there. Who decides knows the manual; whoever finds
+/// a problem says only what it may spoil.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Concern {
+    /// The procedure, the group or the check in whose text it stands; nothing that runs where
+    /// it stands in none.
+    #[default]
+    Place,
+    /// Everything on its page: what stands elsewhere on it may have been read wrongly.
+    Page,
+    /// Everything that is done with this manual.
+    Project,
+    /// A node, wherever it is used.
+    Node,
+    /// A node, and whatever is selected by groups or patterns: it may belong there, or not.
+    Selection,
+    /// A group of checks, though it stands elsewhere: in a file that the group includes.
+    Group(String),
+    /// Typed checks of this kind.
+    Kind(String),
+    /// Readers only.
+    Nothing,
+}
+
+impl Concern {
+    /// What a problem of this name concerns unless its finder knows better.
+    fn of(code: &str) -> Concern {
+        match code {
+            "unclosed-fence"
+            | "lost-fence"
+            | "bad-comment"
+            | "comment-without-fence"
+            | "tagged-twice"
+            | "broken-include" => Concern::Page,
+            code if code.starts_with("include-") || code.contains("anchor-") => Concern::Page,
+            "broken-link" | "broken-anchor" | "missing-page" | "page-not-listed"
+            | "page-outside" | "bad-summary" | "no-summary" => Concern::Nothing,
+            _ => Concern::Place,
+        }
+    }
+}
+
+/// The problems that come from opsbook's own reading of a script. It can be wrong about a
+/// script that is right, so a word on the fence or in the contract settles each: `allow=CODE`.
+pub const SETTLED_BY_A_WORD: [&str; 8] = [
+    "bash-in-sh",
+    "needs-a-person",
+    "never-ends",
+    "odd-space",
+    "prompt-in-script",
+    "shell-syntax",
+    "undeclared-placeholder",
+    "undefined-variable",
+];
+
 /// Something wrong in a text, with its place. Displays as the place, the message, the
 /// excerpt and at most one hint; every drawing of an excerpt in opsbook is this one.
 #[derive(Clone, Debug)]
@@ -30,6 +85,7 @@ pub struct Problem {
     pub hint: Option<String>,
     /// Boxed: few problems have it, and results stay small.
     pub only_for: Option<Box<OnlyFor>>,
+    pub concern: Concern,
 }
 
 /// Names of the nodes for which something is wrong; for others it may be right.
@@ -66,6 +122,7 @@ impl Problem {
             notes: Vec::new(),
             hint: None,
             only_for: None,
+            concern: Concern::of(code),
         }
     }
 
@@ -92,6 +149,18 @@ impl Problem {
     pub fn note(mut self, span: Span, text: impl Into<String>) -> Problem {
         self.notes.push((span, text.into()));
         self
+    }
+
+    #[must_use]
+    pub fn concerns(mut self, concern: Concern) -> Problem {
+        self.concern = concern;
+        self
+    }
+
+    /// Whether `allow=` on the fence settles it.
+    #[must_use]
+    pub fn is_settled_by_a_word(&self) -> bool {
+        SETTLED_BY_A_WORD.contains(&self.code)
     }
 
     /// It is one for this node only.
@@ -159,7 +228,10 @@ impl fmt::Display for Problem {
             Severity::Warning => "warning",
             Severity::Error => "error",
         };
-        let message = harmless(&self.sentence());
+        let mut message = harmless(&self.sentence());
+        if self.is_settled_by_a_word() {
+            message = format!("{message} [{}]", self.code);
+        }
         match &self.span {
             None => write!(f, "{severity}: {message}")?,
             Some(span) => {

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::Words;
 use super::values::{checked, map_of, no_id, string};
 use crate::manual::attributes::id;
 use crate::manual::{Spanned, TypedCheck};
@@ -16,6 +17,7 @@ pub(crate) struct GroupContract {
     pub id: Option<Spanned<String>>,
     pub nodes: Option<Spanned<String>>,
     pub typed: Vec<TypedCheck>,
+    pub words: Words,
 }
 
 /// Reads a block tagged `checks`. What is neither `id` nor `nodes` is a kind of resource.
@@ -34,6 +36,7 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
         match key.as_str() {
             "id" => contract.id = checked(&entry.value, "an id", id, problems),
             "nodes" => contract.nodes = string(&entry.value, "a selector", problems),
+            key if contract.words.read(key, &entry.value, problems) => {}
             _ => typed(&key, entry, &mut contract.typed, problems),
         }
     }

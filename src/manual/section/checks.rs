@@ -3,7 +3,7 @@
 use super::{Answers, Assembly, Of};
 use crate::manual::attributes::Attributes;
 use crate::manual::fence::Tag;
-use crate::manual::{Check, Group, On};
+use crate::manual::{Check, Group, On, Reach};
 use crate::source::{Problem, Span};
 
 impl Assembly<'_> {
@@ -15,7 +15,7 @@ impl Assembly<'_> {
         title: String,
     ) {
         self.answers = Some(Answers::Broken);
-        let Some(mut script) = self.script(block, tag) else {
+        let Some(mut script) = self.script(block, tag, attributes) else {
             return self.scope_is_broken();
         };
         self.transcript_exit(tag, attributes, &mut script);
@@ -109,7 +109,8 @@ impl Assembly<'_> {
             return;
         };
         check.name.clone_from(&id.value);
-        self.blocks[check.block].name.clone_from(&check.name);
+        let block = check.block;
+        self.blocks[block].name.clone_from(&check.name);
         self.found.groups.push(Group {
             id: id.value.clone(),
             title: check.title.clone(),
@@ -118,6 +119,10 @@ impl Assembly<'_> {
             nodes: check.nodes.clone(),
             typed: Vec::new(),
             checks: vec![check],
+            reach: Reach {
+                range: self.blocks[block].range.clone(),
+                ..Reach::default()
+            },
         });
         self.answers = Some(Answers::GroupCheck {
             group: self.found.groups.len() - 1,

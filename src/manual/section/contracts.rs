@@ -2,16 +2,24 @@
 //! next heading that ends it.
 
 use super::{Assembly, Of, Scope};
-use crate::manual::contract::{self, GroupContract, ProcedureContract};
+use crate::manual::contract::{self, GroupContract, ProcedureContract, Words};
 use crate::manual::fence::Tag;
 use crate::manual::placeholder::Placeholders;
-use crate::manual::{Group, Procedure, Role};
+use crate::manual::{Group, Procedure, Reach, Role};
 use crate::source::{Problem, Span};
 
 /// What a contract that is no YAML seems to call itself.
 fn id_line(text: &str) -> Option<&str> {
     let id = text.lines().find_map(|line| line.strip_prefix("id:"))?;
     Some(id.trim().trim_matches(['"', '\'']))
+}
+
+fn reach(words: Words) -> Reach {
+    Reach {
+        range: 0..0,
+        allow: words.allow,
+        defined: words.defined,
+    }
 }
 
 impl Assembly<'_> {
@@ -28,9 +36,10 @@ impl Assembly<'_> {
             timeout,
             params,
             replace,
+            words,
         } = contract;
         let Some(id) = id else {
-            return self.open(Of::Broken);
+            return self.open(block, Of::Broken);
         };
         self.blocks[block].name.clone_from(&id.value);
         self.declared.push(Placeholders::new(&replace));
@@ -45,8 +54,9 @@ impl Assembly<'_> {
             params,
             replace,
             steps: Vec::new(),
+            reach: reach(words),
         });
-        self.open(Of::Procedure(self.found.procedures.len() - 1));
+        self.open(block, Of::Procedure(self.found.procedures.len() - 1));
     }
 
     pub(super) fn group(&mut self, block: usize, tag: &Tag<'_>) {
@@ -54,8 +64,13 @@ impl Assembly<'_> {
         self.must_be_yaml(block, tag);
         let place = self.span(&tag.range);
         let before = self.problems.len();
-        let GroupContract { id, nodes, typed } =
-            contract::group(&self.blocks[block].text, &place, self.problems);
+        let contract = contract::group(&self.blocks[block].text, &place, self.problems);
+        let GroupContract {
+            id,
+            nodes,
+            typed,
+            words,
+        } = contract;
         let broken = self.problems.len() > before;
         if id.is_none() {
             let text = &self.blocks[block].text.text;
@@ -63,7 +78,7 @@ impl Assembly<'_> {
         }
         self.must_have_own_section(&place, tag.role);
         let Some(id) = id else {
-            return self.open(Of::Broken);
+            return self.open(block, Of::Broken);
         };
         self.blocks[block].name.clone_from(&id.value);
         self.found.groups.push(Group {
@@ -74,15 +89,17 @@ impl Assembly<'_> {
             nodes,
             typed,
             checks: Vec::new(),
+            reach: reach(words),
         });
-        self.open(Of::Group(self.found.groups.len() - 1));
+        self.open(block, Of::Group(self.found.groups.len() - 1));
         if broken {
             self.scope_is_broken();
         }
     }
 
-    pub(super) fn open(&mut self, of: Of) {
+    pub(super) fn open(&mut self, block: usize, of: Of) {
         self.scopes.push(Scope {
+            start: self.blocks[block].range.start,
             level: self.heading.0,
             section: self.section,
             of,
@@ -102,7 +119,8 @@ impl Assembly<'_> {
                 .is_some_and(|scope| same_section(scope) && matches!(scope.of, Of::Group(_)))
         {
             if let Some(scope) = self.scopes.pop() {
-                self.closed(&scope);
+                // It ends where this contract begins.
+                self.closed(&scope, self.next - 1);
             }
         }
         let clash = match role {

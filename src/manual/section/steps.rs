@@ -17,7 +17,7 @@ impl Assembly<'_> {
         attributes: Attributes,
         title: String,
     ) {
-        let Some(mut script) = self.script(block, tag) else {
+        let Some(mut script) = self.script(block, tag, &attributes) else {
             self.answers = Some(Answers::Broken);
             return self.scope_is_broken();
         };
@@ -231,7 +231,12 @@ impl Assembly<'_> {
         None
     }
 
-    pub(super) fn script(&mut self, block: usize, tag: &Tag<'_>) -> Option<Script> {
+    pub(super) fn script(
+        &mut self,
+        block: usize,
+        tag: &Tag<'_>,
+        attributes: &Attributes,
+    ) -> Option<Script> {
         let Block { language, text, .. } = &self.blocks[block];
         let interpreter = interpreter(language);
         let comments = interpreter.is_some_and(is_shell);
@@ -255,7 +260,8 @@ impl Assembly<'_> {
             return None;
         };
         let mut problems = Vec::new();
-        let script = script(interpreter, text, self.placeholders(), &mut problems);
+        let mut script = script(interpreter, text, self.placeholders(), &mut problems);
+        script.defined = [self.defined(), &attributes.defined].concat();
         self.problems.append(&mut problems);
         Some(script)
     }

@@ -1,6 +1,6 @@
 //! The words of commands, what separates them, and what is no word of theirs.
 
-use super::{Context, Kind, Scanner};
+use super::{Context, Kind, Scanner, Usage};
 
 impl Scanner<'_> {
     pub(super) fn commands(&mut self, end: Option<u8>) {
@@ -41,6 +41,10 @@ impl Scanner<'_> {
             }
             b'(' => self.parenthesis(),
             b')' => self.closing(end),
+            b'&' if self.byte(1) == b'>' => {
+                self.at += 1;
+                self.redirection();
+            }
             b';' | b'&' | b'|' => {
                 self.end_command();
                 self.at += 1;
@@ -74,8 +78,13 @@ impl Scanner<'_> {
     }
 
     fn parenthesis(&mut self) {
-        let command_begins = self.frame().words.is_empty() && self.frame().word.is_none();
-        if command_begins && self.byte(1) == b'(' {
+        let frame = self.frame();
+        let arithmetic_follows = match &frame.words[..] {
+            [] => true,
+            [word] => &self.text[word.clone()] == b"for",
+            _ => false,
+        };
+        if arithmetic_follows && frame.word.is_none() && self.byte(1) == b'(' {
             self.open(Kind::Arithmetic { open: 0 }, 2);
         } else {
             self.open(Kind::Commands { end: Some(b')') }, 1);
@@ -93,6 +102,7 @@ impl Scanner<'_> {
 
     /// `<`, `>`, `>>`, `<&`, `<<<` and their kind end a word; where they lead follows.
     fn redirection(&mut self) {
+        self.descriptor();
         self.end_word();
         while matches!(self.byte(0), b'<' | b'>' | b'&' | b'|') {
             self.at += 1;
@@ -102,6 +112,22 @@ impl Scanner<'_> {
             self.open(Kind::Commands { end: Some(b')') }, 1);
         } else {
             self.frame_mut().target = true;
+        }
+    }
+
+    /// `2` of `2>file` is no word of the command, and `{fd}` of `{fd}>file` is set by it.
+    pub(super) fn descriptor(&mut self) {
+        let Some(start) = self.frame().word.filter(|_| !self.frame().target) else {
+            return;
+        };
+        let word = &self.text[start..self.at];
+        let named = word.strip_prefix(b"{").and_then(|w| w.strip_suffix(b"}"));
+        let name = |b: &u8| b.is_ascii_alphanumeric() || *b == b'_';
+        if word.iter().all(u8::is_ascii_digit) {
+            self.frame_mut().word = None;
+        } else if named.is_some_and(|named| !named.is_empty() && named.iter().all(name)) {
+            self.mention(start + 1..self.at - 1, Usage::Sets);
+            self.frame_mut().word = None;
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Context, Kind, Mention, Scanner};
+use super::{Context, Kind, Mention, Scanner, Usage};
 
 impl Scanner<'_> {
     pub(super) fn dollar(&mut self, quoted: bool) {
@@ -15,7 +15,7 @@ impl Scanner<'_> {
             first if is_name_start(first) => {
                 let start = self.at + 1;
                 let end = self.name_end(start);
-                self.mention(start..end, false);
+                self.mention(start..end, Usage::Needs);
                 self.at = end;
             }
             _ => self.at += 1,
@@ -25,16 +25,18 @@ impl Scanner<'_> {
     /// `${x}`, `${#x}`, `${!x}`, `${x:-word}` …
     fn braced(&mut self, quoted: bool) {
         let mut start = self.at + 2;
-        if matches!(self.text.get(start), Some(b'#' | b'!')) {
+        let lead = self.text.get(start).copied();
+        if matches!(lead, Some(b'#' | b'!')) {
             start += 1;
         }
         let end = self.name_end(start);
         self.open(Kind::Parameter { quoted }, 0);
         self.at = end.max(self.at + 2);
-        if end > start {
-            let rest = &self.text[end..];
-            let assigns = rest.starts_with(b":=") || rest.starts_with(b"=");
-            self.mention(start..end, assigns);
+        let rest = after_subscript(&self.text[end..]);
+        // `${!x*}` is a list of names that begin with `x`.
+        let names = lead == Some(b'!') && matches!(rest, [b'*' | b'@', b'}', ..]);
+        if end > start && !names {
+            self.mention(start..end, usage(rest));
         }
     }
 
@@ -68,8 +70,12 @@ impl Scanner<'_> {
             byte if is_name_start(byte) => {
                 let start = self.at;
                 self.at = self.name_end(start);
-                let assigns = self.assignment_follows();
-                self.mention(start..self.at, assigns);
+                let usage = if self.assignment_follows() {
+                    Usage::Sets
+                } else {
+                    Usage::Needs
+                };
+                self.mention(start..self.at, usage);
             }
             _ => self.at += 1,
         }
@@ -96,8 +102,27 @@ impl Scanner<'_> {
         start + rest.iter().take_while(name).count()
     }
 
-    fn mention(&mut self, name: Range<usize>, assigns: bool) {
-        self.found.mentions.push(Mention { name, assigns });
+    pub(super) fn mention(&mut self, name: Range<usize>, usage: Usage) {
+        self.found.mentions.push(Mention { name, usage });
+    }
+}
+
+/// What follows the name in `${x[1]:-word}`, without the subscript.
+fn after_subscript(rest: &[u8]) -> &[u8] {
+    /// Subscripts are short; what is longer is not searched for its end.
+    const MOST: usize = 256;
+    if rest.first() != Some(&b'[') {
+        return rest;
+    }
+    let end = rest.iter().take(MOST).position(|b| *b == b']');
+    end.map_or(rest, |end| &rest[end + 1..])
+}
+
+fn usage(operator: &[u8]) -> Usage {
+    match operator.strip_prefix(b":").unwrap_or(operator) {
+        [b'=', ..] => Usage::Sets,
+        [b'-' | b'+' | b'?', ..] => Usage::Guards,
+        _ => Usage::Needs,
     }
 }
 

@@ -14,6 +14,7 @@ pub(super) struct Here {
 impl Scanner<'_> {
     /// `<<WORD` or `<<-WORD`.
     pub(super) fn here_word(&mut self) {
+        self.descriptor();
         self.end_word();
         self.at += 2;
         let tabs = self.byte(0) == b'-';

@@ -57,11 +57,11 @@ fn every_value_of_the_example_is_explained() {
     );
     exactly(
         "environments/expected/nodes.txt",
-        &show::table_text(&explain::table(&nodes, None).unwrap(), false),
+        &show::table_text(&explain::table(&nodes, None).unwrap().0, false),
     );
     exactly(
         "environments/expected/nodes-web.json",
-        &show::table_json(&explain::table(&nodes, Some("@web&@prod")).unwrap()),
+        &show::table_json(&explain::table(&nodes, Some("@web&@prod")).unwrap().0),
     );
     let painted = show::text(&node, &values, true);
     assert_eq!(
