@@ -127,4 +127,3 @@ fn is_of_another_check(manual: &Manual, place: &Span, subject: Subject<'_>) -> b
 fn is_of(page: &Page, path: &Path) -> bool {
     page.source.path == path || page.included.iter().any(|(included, _)| included == path)
 }
-
