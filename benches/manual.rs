@@ -91,7 +91,7 @@ fn measure(root: &Path) {
         .collect();
     let parse = |pages: &[manual::PageSource]| {
         manual::parse(root, loaded.settings.clone(), pages.to_vec(), &|_| {
-            Err(String::new())
+            Err(opsbook::files::Refused::Missing)
         })
     };
     let one = best(|| sources.chunks(FEW).map(parse).collect::<Vec<_>>());

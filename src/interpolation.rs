@@ -194,6 +194,12 @@ impl Interpolated {
     /// # Errors
     /// What is wrong with the expression, in the words of the `regex` crate.
     pub fn regex(&self, translate: impl FnOnce(&str) -> String) -> Result<Regex, regex::Error> {
+        Regex::new(&self.regex_text(translate))
+    }
+
+    /// The same, not compiled yet.
+    #[must_use]
+    pub fn regex_text(&self, translate: impl FnOnce(&str) -> String) -> String {
         let mut values = Vec::new();
         let mut text = String::new();
         for part in &self.parts {
@@ -205,7 +211,7 @@ impl Interpolated {
                 }
             }
         }
-        Regex::new(&with_values(&translate(&text), &values))
+        with_values(&translate(&text), &values)
     }
 
     /// JSON in which the author wrote references: within a text a value is a part of that

@@ -3,6 +3,7 @@ pub mod book;
 pub mod cli;
 pub mod engine;
 pub mod event;
+pub mod files;
 pub mod interpolation;
 pub mod journal;
 pub mod manual;

@@ -4,9 +4,8 @@
 //! point at the template as the author edits it and never hold a value.
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::io;
+use std::path::{Component, Path};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use indexmap::IndexMap;
@@ -14,6 +13,7 @@ use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Enumerator, Object, Value, ValueKind};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, escape_formatter};
 
+use crate::files::{Files, Refused};
 use crate::source::{Passage, Problem, Source, Span, nearest};
 use crate::yaml::{self, Yaml};
 
@@ -33,6 +33,8 @@ const INLINE: &str = "<block>";
 pub const UNDEFINED: &str = "undefined-in-template";
 /// The code of a problem that lies in the values as much as in the template.
 pub const OTHER: &str = "template";
+
+const UNREADABLE: &str = "cannot read template";
 
 /// What to render.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +157,7 @@ fn environment(sources: &Arc<Sources>) -> Environment<'static> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(minijinja::Error::new(
             ErrorKind::InvalidOperation,
-            format!("cannot read template `{name}`: {error}"),
+            format!("{UNREADABLE} `{name}`: {error}"),
         )),
     });
     environment
@@ -200,14 +202,14 @@ impl io::Write for Bounded {
 
 /// The files of `templates/`, each read once for a rendering.
 struct Sources {
-    root: PathBuf,
+    files: Files,
     loaded: Mutex<HashMap<String, Arc<Source>>>,
 }
 
 impl Sources {
     fn new(root: &Path) -> Sources {
         Sources {
-            root: root.to_owned(),
+            files: Files::of(root),
             loaded: Mutex::default(),
         }
     }
@@ -216,46 +218,39 @@ impl Sources {
         if let Some(source) = lock(&self.loaded).get(name) {
             return Ok(Arc::clone(source));
         }
-        let text = read(&confined(&self.root.join(FOLDER), name)?)?;
+        let text = read(&self.files, name)?;
         let source = Source::new(Path::new(FOLDER).join(name), text);
         lock(&self.loaded).insert(name.to_owned(), Arc::clone(&source));
         Ok(source)
     }
 }
 
-/// The path of a template, if it lies in the folder, links followed.
-fn confined(folder: &Path, name: &str) -> io::Result<PathBuf> {
-    let outside = || {
-        io::Error::new(
-            io::ErrorKind::PermissionDenied,
-            "it is outside `templates/`",
-        )
-    };
+fn outside() -> io::Error {
+    let why = "it is outside `templates/`";
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+/// The text of a template of the project.
+fn read(files: &Files, name: &str) -> io::Result<String> {
     let plain = Path::new(name)
         .components()
         .all(|component| matches!(component, Component::Normal(_)));
     if !plain || name.contains(['\\', '\0']) {
         return Err(outside());
     }
-    let path = folder.join(name).canonicalize()?;
-    if !path.starts_with(folder.canonicalize()?) {
+    let path = Path::new(FOLDER).join(name);
+    let folder = files.folder(Path::new(FOLDER));
+    let opened = files.open(&path);
+    if let (Ok(folder), Ok(opened)) = (&folder, &opened)
+        && !opened.real.starts_with(folder)
+    {
         return Err(outside());
     }
-    Ok(path)
-}
-
-fn read(path: &Path) -> io::Result<String> {
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    let mut text = String::new();
-    File::open(path)?
-        .take(MAX_BYTES as u64 + 1)
-        .read_to_string(&mut text)?;
-    if text.len() > MAX_BYTES {
-        return Err(io::ErrorKind::FileTooLarge.into());
-    }
-    Ok(text)
+    let text = opened.and_then(|opened| opened.text(MAX_BYTES as u64));
+    text.map_err(|why| match why {
+        Refused::Missing => io::ErrorKind::NotFound.into(),
+        why => io::Error::other(why),
+    })
 }
 
 /// The names of all templates, for hints; hidden files are none.
@@ -349,7 +344,7 @@ impl Teller<'_> {
                 problem.did_you_mean(&written, known)
             }
             (ErrorKind::TemplateNotFound, None, Template::Named(name)) => {
-                let names = names(&self.sources.root);
+                let names = names(self.sources.files.root());
                 match nearest(name, names.iter().map(String::as_str)) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
                     None => problem.hint(format!("templates lie in `{FOLDER}/`")),
@@ -379,6 +374,12 @@ fn code(error: &minijinja::Error) -> &'static str {
         ErrorKind::UndefinedError => UNDEFINED,
         ErrorKind::SyntaxError => "template-syntax",
         ErrorKind::TemplateNotFound => "unknown-template",
+        _ if error
+            .detail()
+            .is_some_and(|said| said.starts_with(UNREADABLE)) =>
+        {
+            "unreadable-template"
+        }
         _ => OTHER,
     }
 }

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use mdbook_driver::config::{Config, HtmlConfig};
 use serde::Deserialize;
 
+use crate::files::{Files, MAX_TEXT, Refused};
 use crate::source::{Problem, Source, Span};
 
-use super::BookError;
+use super::{BookError, Options, sanitise, untrusted};
 
 /// What mdBook 0.4 knew and 0.5 does not, and what to write instead.
 const FORMER: [(&str, &str); 7] = [
@@ -50,30 +51,51 @@ pub(super) struct Settings {
     pub problems: Vec<Problem>,
     /// The preprocessors that the book should not be without, and where that is said.
     pub wanted: Vec<(String, Span)>,
+    /// The commands that are run for the book.
+    pub commands: Vec<String>,
 }
 
 /// The book's settings. Without a `book.toml` they are the defaults.
-pub(super) fn load(root: &Path) -> Result<Settings, BookError> {
-    let path = root.join("book.toml");
-    if !path.is_file() {
-        return Ok(Settings {
-            config: found_pages(root, unwritten(root)?),
-            problems: Vec::new(),
-            wanted: Vec::new(),
-        });
-    }
-    let text = std::fs::read_to_string(&path).map_err(|error| BookError::Io {
-        doing: "read",
-        path,
-        error,
-    })?;
+pub(super) fn load(files: &Files, options: &Options) -> Result<Settings, BookError> {
+    let root = files.root();
+    let text = match files.text(Path::new("book.toml"), MAX_TEXT) {
+        Ok(text) => text,
+        Err(Refused::Missing) => {
+            return Ok(Settings {
+                config: found_pages(root, unwritten(root)?),
+                problems: Vec::new(),
+                wanted: Vec::new(),
+                commands: Vec::new(),
+            });
+        }
+        Err(why) => {
+            let problem = Problem::bare("book-config", format!("`book.toml`: {why}"));
+            return Err(BookError::Config(Box::new(problem)));
+        }
+    };
     let source = Source::new("book.toml", text);
     let mut config = read(&source).map_err(|problem| BookError::Config(Box::new(problem)))?;
     let mut problems = Vec::new();
-    let wanted = config
-        .update_from_env()
+    if options.untrusted {
+        let (plain, left_out) = untrusted::settings(&config, &source)
+            .map_err(|error| BookError::Render(format!("{error:#}")))?;
+        config = plain;
+        problems.extend(left_out);
+    }
+    let update = |config: &mut Config| {
+        if options.untrusted {
+            return Ok(());
+        }
+        config.update_from_env()
+    };
+    let mut commands = Vec::new();
+    let wanted = update(&mut config)
         .and_then(|()| confine(&mut config, &source, &mut problems))
-        .and_then(|()| wanted(&mut config, &source))
+        .and_then(|()| own_includes(&mut config))
+        .and_then(|()| {
+            commands = self::commands(&config)?;
+            wanted(&mut config, &source)
+        })
         .map_err(|error| {
             let message = format!("cannot use these settings: {error:#}");
             BookError::Config(Box::new(Problem::bare("book-config", message)))
@@ -82,6 +104,7 @@ pub(super) fn load(root: &Path) -> Result<Settings, BookError> {
         config: found_pages(root, config),
         problems,
         wanted,
+        commands,
     })
 }
 
@@ -109,7 +132,12 @@ fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
     let document: Document = toml::from_str(&source.text).map_err(|error| wrong(&error))?;
     drop(document);
     match config.get::<HtmlConfig>("output.html") {
-        Ok(html) => relative(source, &html.unwrap_or_default()).map(|()| config),
+        Ok(html) => {
+            let html = html.unwrap_or_default();
+            relative(source, &html)?;
+            addresses(source, &html)?;
+            Ok(config)
+        }
         Err(error) => Err(Problem::bare("book-config", format!("{error:#}"))),
     }
 }
@@ -136,6 +164,38 @@ fn relative(source: &std::sync::Arc<Source>, html: &HtmlConfig) -> Result<(), Pr
     }
 }
 
+/// mdBook writes these into each page as they are, some of them into a script.
+fn addresses(source: &std::sync::Arc<Source>, html: &HtmlConfig) -> Result<(), Problem> {
+    let links = [
+        &html.git_repository_url,
+        &html.edit_url_template,
+        &html.site_url,
+    ];
+    let links = links.into_iter().flatten();
+    let themes = [&html.default_theme, &html.preferred_dark_theme];
+    let themes = themes.into_iter().flatten();
+    let redirects = html.redirect.iter().flat_map(|(from, to)| [from, to]);
+    let refused = |text: &str, why: &str| {
+        let message = format!("`{}` {why}", text.chars().take(60).collect::<String>());
+        Err(Problem::error("book-config", find(source, text), message))
+    };
+    for theme in themes {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_".contains(&b);
+        if !theme.bytes().all(plain) {
+            return refused(theme, "is not the name of a theme");
+        }
+    }
+    for link in links.chain(redirects) {
+        if !sanitise::may_lead(link) {
+            return refused(link, "is not an address that a page may lead to");
+        }
+        if link.contains(['<', '>', '"', '\'', '\\', '`']) {
+            return refused(link, "holds a character that no address has");
+        }
+    }
+    Ok(())
+}
+
 fn confine(
     config: &mut Config,
     source: &std::sync::Arc<Source>,
@@ -152,7 +212,6 @@ fn confine(
             "`mathjax-support` is left out of the book: it loads a script from the network",
         ));
     }
-    after_includes(config)?;
     let outputs: std::collections::BTreeMap<String, toml::Value> = config.outputs()?;
     for name in outputs.keys().filter(|name| name.as_str() != "html") {
         problems.push(Problem::warning(
@@ -183,14 +242,45 @@ fn wanted(
     Ok(wanted)
 }
 
-/// What is included goes through our hands as well: the includes come first, always.
-fn after_includes(config: &mut Config) -> anyhow::Result<()> {
-    let before: Option<Vec<String>> = config.get("preprocessor.opsbook.before")?;
-    let Some(mut before) = before else {
-        return Ok(());
+/// The pages come with their includes put in, by our own reader: mdBook's would read files
+/// from anywhere.
+fn own_includes(config: &mut Config) -> anyhow::Result<()> {
+    let tables: std::collections::BTreeMap<String, toml::Value> = config.preprocessors()?;
+    for (name, table) in &tables {
+        for key in ["before", "after"] {
+            let Some(names) = table.get(key).and_then(toml::Value::as_array) else {
+                continue;
+            };
+            let kept = names.iter().filter(|name| name.as_str() != Some("links"));
+            config.set(
+                format!("preprocessor.{name}.{key}"),
+                kept.collect::<Vec<_>>(),
+            )?;
+        }
+    }
+    if tables.contains_key("links") {
+        config.set("preprocessor.links.renderers", Vec::<String>::new())?;
+    }
+    if config.build.use_default_preprocessors {
+        config.build.use_default_preprocessors = false;
+        if !tables.contains_key("index") {
+            config.set("preprocessor.index.optional", true)?;
+        }
+    }
+    Ok(())
+}
+
+/// What is run for the book, as mdBook runs it.
+fn commands(config: &Config) -> anyhow::Result<Vec<String>> {
+    let tables: std::collections::BTreeMap<String, toml::Value> = config.preprocessors()?;
+    let foreign = tables
+        .into_iter()
+        .filter(|(name, _)| !["links", "index", "opsbook"].contains(&name.as_str()));
+    let command = |(name, table): (String, toml::Value)| match table.get("command") {
+        Some(toml::Value::String(command)) => command.clone(),
+        _ => format!("mdbook-{name}"),
     };
-    before.retain(|name| name != "links");
-    config.set("preprocessor.opsbook.before", before)
+    Ok(foreign.map(command).collect())
 }
 
 /// The settings of a folder that has none.

@@ -9,6 +9,9 @@ use crate::source::{Problem, Severity};
 
 use super::markup::{tags, unescaped};
 
+/// So many broken links of a page are looked for in its text.
+const LOCATED: usize = 100;
+
 /// What a built page offers and asks for.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Anchors {
@@ -55,12 +58,14 @@ impl<'a> Site<'a> {
         let mut problems = Vec::new();
         for (page, path, anchors) in &self.pages {
             let mut seen = HashSet::new();
+            let mut located = 0;
             for link in anchors.links.iter().filter(|link| seen.insert(*link)) {
                 let Some(found) = target(path, link) else {
                     continue;
                 };
                 if let Some((code, message)) = self.judge(link, found, &ids) {
-                    problems.push(problem(page, link, code, message));
+                    located += 1;
+                    problems.push(problem(page, link, code, message, located <= LOCATED));
                 }
             }
         }
@@ -139,11 +144,12 @@ fn target(page: &Path, link: &str) -> Option<Result<(PathBuf, String), &'static 
 }
 
 /// The problem at the place where the page says so, as near as it can be found.
-fn problem(page: &Page, link: &str, code: &'static str, message: String) -> Problem {
+fn problem(page: &Page, link: &str, code: &'static str, message: String, locate: bool) -> Problem {
     let source = link.replacen(".html", ".md", 1);
     let text = &page.text.text;
     let at = [source.as_str(), link]
         .into_iter()
+        .filter(|_| locate)
         .find_map(|written| text.find(written).map(|at| at..at + written.len()));
     let problem = Problem {
         severity: Severity::Warning,

@@ -79,7 +79,12 @@ fn located<'t>(content: &'t str, page: &Page, options: &MarkdownOptions) -> Loca
 
 /// How many bytes of the chapter are front matter.
 fn front_matter(content: &str, page: &Page) -> usize {
-    if page.front_matter.is_none() {
+    let source = &page.source.text[..page.body];
+    let written = source.trim_start_matches('\u{feff}');
+    if !written.is_empty() && content.starts_with(written) {
+        return written.len();
+    }
+    if page.front_matter.is_none() || content.trim_end() == page.text.text.trim_end() {
         return 0;
     }
     let body = ["---", "+++"].into_iter().find_map(|mark| {

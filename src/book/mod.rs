@@ -14,6 +14,7 @@ use mdbook_preprocessor::book::Book;
 use mdbook_renderer::{RenderContext, Renderer};
 use mdbook_summary::{Summary, parse_summary};
 
+use crate::files::{Files, MAX_TEXT, Refused};
 use crate::manual::Manual;
 use crate::source::Problem;
 
@@ -29,6 +30,7 @@ mod markup;
 mod names;
 mod notices;
 mod pages;
+mod policy;
 mod preprocess;
 mod print;
 mod publish;
@@ -38,6 +40,7 @@ mod sanitise;
 mod search;
 mod shards;
 mod tables;
+mod untrusted;
 
 pub use preprocess::{preprocess, supports};
 
@@ -46,6 +49,10 @@ pub use preprocess::{preprocess, supports};
 pub struct Options {
     /// Any problem, a warning too, keeps the old book in its place.
     pub strict: bool,
+    /// Somebody else's manual: no command of its `book.toml` is run, none of its HTML, theme,
+    /// styles and scripts is used, only files below its folder are read, and more than a large
+    /// manual is refused.
+    pub untrusted: bool,
 }
 
 /// A finished book.
@@ -60,6 +67,10 @@ pub struct Built {
     pub problems: Vec<Problem>,
     /// The book was put in its place. Only `strict` keeps it from that.
     pub published: bool,
+    /// Commands of `book.toml` that were run.
+    pub commands: Vec<String>,
+    /// `allow-html` is on: pages bring what they like, and carry no policy.
+    pub allows_html: bool,
 }
 
 impl Built {
@@ -95,12 +106,22 @@ pub enum BookError {
 
 /// Builds the book of the manual in `root` into `dest`, or where `book.toml` says.
 pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Built, BookError> {
+    let files = if options.untrusted {
+        Files::below(root)
+    } else {
+        Files::of(root)
+    };
     let config::Settings {
         config,
         mut problems,
         wanted,
-    } = config::load(root)?;
-    let (manual, found) = crate::manual::load(root);
+        commands,
+    } = config::load(&files, options)?;
+    let (mut manual, found) = crate::manual::load_from(&files);
+    if options.untrusted {
+        manual.settings.allow_html = false;
+        untrusted::bound(&manual, root)?;
+    }
     if manual.pages.is_empty() {
         return Err(no_pages(root, &found));
     }
@@ -108,7 +129,9 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
     let destination = destination::choose(root, dest, &config, &manual)?;
     let staging = destination::Staging::beside(&destination)?;
 
-    let (rendered, said) = notices::during(|| render_all(root, config, manual, &staging.path()));
+    let allows_html = manual.settings.allow_html;
+    let work = || render_all(&files, config, manual, &staging.path(), options);
+    let (rendered, said) = notices::during(work);
     let rendered = rendered?;
     problems.extend(notices::problems(said, &problems, &wanted));
     problems.extend(rendered.problems);
@@ -122,6 +145,8 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
         pages: rendered.pages,
         problems,
         published,
+        commands,
+        allows_html,
     })
 }
 
@@ -143,22 +168,38 @@ struct Rendered {
 }
 
 fn render_all(
-    root: &Path,
+    files: &Files,
     config: Config,
     manual: Manual,
     into: &Path,
+    options: &Options,
 ) -> Result<Rendered, BookError> {
+    let root = files.root();
     let manual = Arc::new(manual);
     let mut problems = Vec::new();
-    let mut driver = load(root, config, &manual, &mut problems)?;
+    let mut driver = load(files, config, &manual, &mut problems)?;
     let opsbook = if manual.listed {
         preprocess::Opsbook::new(root, Arc::clone(&manual))
     } else {
         preprocess::Opsbook::foreign(root, &driver.source_dir(), Arc::clone(&manual))
     };
+    let opsbook = if options.untrusted {
+        opsbook.without_results()
+    } else {
+        opsbook
+    };
     let removed = opsbook.removed();
     driver.with_preprocessor(opsbook);
-    let renderer = render::Html;
+    let renderer = render::Html {
+        files: files.clone(),
+        trust: match (options.untrusted, manual.settings.allow_html) {
+            (true, _) => render::Trust::Nothing,
+            (false, false) => render::Trust::Theme,
+            (false, true) => render::Trust::Html,
+        },
+        markdown: preprocess::markdown(&driver.config),
+        removed: Arc::clone(&removed),
+    };
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
     problems.extend(preprocess::take(&removed));
@@ -172,9 +213,19 @@ fn render_all(
         .chapter_titles
         .extend(context.chapter_titles.borrow_mut().drain());
     render::guarded(|| renderer.render(&render))?;
+    problems.extend(preprocess::take(&removed));
 
+    if !manual.settings.allow_html {
+        policy::put_into(into).map_err(failed)?;
+    }
     let site = links::Site::read(into, &manual);
-    let withheld = publish::files(&site.named(), &driver.source_dir(), into)?;
+    let withheld = publish::files(
+        &site.named(),
+        files,
+        &driver.config.book.src,
+        into,
+        manual.settings.allow_html,
+    );
     problems.extend(site.broken());
     problems.extend(publish::withheld(&withheld));
     Ok(Rendered { pages, problems })
@@ -204,23 +255,28 @@ fn name_of(path: &Path) -> String {
 /// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none. A
 /// chapter without its file cannot be opened; the manual has reported it.
 fn load(
-    root: &Path,
+    files: &Files,
     config: Config,
     manual: &Manual,
     problems: &mut Vec<Problem>,
 ) -> Result<MDBook, BookError> {
+    let root = files.root();
     let failed = |error: anyhow::Error| BookError::Load {
         root: root.to_owned(),
         why: format!("{error:#}"),
     };
-    let folder = root.join(&config.book.src);
-    if let Ok(text) = std::fs::read_to_string(folder.join("SUMMARY.md")) {
-        let mut summary = parse_summary(&text).map_err(failed)?;
-        problems.extend(pages::draft_missing(&mut summary, &folder));
-        return MDBook::load_with_config_and_summary(root, config, summary).map_err(failed);
-    }
+    let items = match files.text(&config.book.src.join("SUMMARY.md"), MAX_TEXT) {
+        Ok(text) => {
+            let text = text.trim_start_matches('\u{feff}');
+            let summary = parse_summary(text).map_err(failed)?;
+            pages::listed(summary, manual, problems)
+        }
+        Err(Refused::Missing) => pages::items(manual),
+        Err(why) => return Err(failed(anyhow::anyhow!("`SUMMARY.md`: {why}"))),
+    };
+    // mdBook reads no page: each was read once, by the manual.
     let mut driver =
         MDBook::load_with_config_and_summary(root, config, Summary::default()).map_err(failed)?;
-    driver.book = Book::new_with_items(pages::items(manual));
+    driver.book = Book::new_with_items(items);
     Ok(driver)
 }

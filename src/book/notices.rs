@@ -13,6 +13,12 @@ use super::sanitise::Removed;
 
 /// After so many passages that another tool has changed, no more are looked for.
 const MISSED: usize = 20;
+/// So many passages of a page are named.
+const NAMED: usize = 20;
+/// So many lines of mdBook's are kept, and so many bytes of each: it may say each line of a
+/// page for each mistake in it.
+const MOST: usize = 200;
+const LONGEST: usize = 600;
 
 /// One line that mdBook logged at level WARN or ERROR.
 #[derive(Clone, Debug)]
@@ -85,7 +91,15 @@ pub(super) fn removed(removed: &[Removed], chapter: &str, page: Option<&Page>) -
             },
         }
     };
-    removed.iter().map(problem).collect()
+    let mut problems: Vec<Problem> = removed.iter().take(NAMED).map(problem).collect();
+    if let Some(more) = removed.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        let message = format!("`{chapter}`: {more} more passages are left out of the book");
+        problems.push(Problem {
+            severity: Severity::Warning,
+            ..Problem::bare("html-removed", message)
+        });
+    }
+    problems
 }
 
 fn is_about_an_include(message: &str) -> bool {
@@ -110,7 +124,9 @@ impl<S: tracing::Subscriber> Layer<S> for Listener {
         };
         let mut message = Message::default();
         event.record(&mut message);
-        if let Ok(mut said) = self.said.lock() {
+        if let Ok(mut said) = self.said.lock()
+            && said.len() < MOST
+        {
             said.push(Notice {
                 severity,
                 message: message.0,
@@ -125,8 +141,21 @@ struct Message(String);
 impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
-            // Writing into a string cannot fail.
-            let _ = write!(self.0, "{value:?}");
+            // What does not fit is left out.
+            let _ = write!(self, "{value:?}");
         }
+    }
+}
+
+impl std::fmt::Write for Message {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        let room = LONGEST.saturating_sub(self.0.len());
+        let kept = &text[..text.floor_char_boundary(room)];
+        self.0.push_str(kept);
+        if kept.len() == text.len() {
+            return Ok(());
+        }
+        self.0.push('…');
+        Err(std::fmt::Error)
     }
 }

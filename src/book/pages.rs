@@ -1,11 +1,13 @@
 //! The chapters where `SUMMARY.md` does not say them all: those of a folder that has none, and
 //! those whose file is missing. In memory; nothing is written into the folder.
 
+use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
 use mdbook_preprocessor::book::{BookItem, Chapter, SectionNumber};
-use mdbook_summary::{Summary, SummaryItem};
+use mdbook_summary::{Link, Summary, SummaryItem};
 
+use crate::files::normal;
 use crate::manual::{Manual, Page};
 use crate::source::Problem;
 
@@ -23,41 +25,75 @@ enum Entry<'a> {
     Folder(Folder<'a>),
 }
 
-/// Makes chapters that cannot be opened of those whose file is not there, which the manual has
-/// reported, and of those that lie outside the folder: mdBook would write their pages outside
-/// the book.
-pub(super) fn draft_missing(summary: &mut Summary, folder: &Path) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for items in [
-        &mut summary.prefix_chapters,
-        &mut summary.numbered_chapters,
-        &mut summary.suffix_chapters,
-    ] {
-        draft(items, folder, &mut problems);
-    }
-    problems
+/// The items of a `SUMMARY.md`, with the pages as the manual has read them. What it has not
+/// read becomes a chapter that cannot be opened; the manual has reported why. So does a page
+/// outside the folder: mdBook would write it outside the book.
+pub(super) fn listed(
+    summary: Summary,
+    manual: &Manual,
+    problems: &mut Vec<Problem>,
+) -> Vec<BookItem> {
+    let pages = manual.pages.iter();
+    let mut listed = Listed {
+        pages: pages.map(|page| (page.path.as_path(), page)).collect(),
+        problems,
+    };
+    let items = summary
+        .prefix_chapters
+        .into_iter()
+        .chain(summary.numbered_chapters)
+        .chain(summary.suffix_chapters);
+    items.filter_map(|item| listed.item(item, &[])).collect()
 }
 
-fn draft(items: &mut [SummaryItem], folder: &Path, problems: &mut Vec<Problem>) {
-    for item in items {
-        let SummaryItem::Link(link) = item else {
-            continue;
-        };
-        if let Some(at) = link.location.take() {
-            let place =
-                |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
-            if !at.components().all(place) {
-                let message = format!(
-                    "`{}` lies outside the folder of `SUMMARY.md`: it is not in the book",
-                    at.display()
-                );
-                problems.push(Problem::bare("page-outside", message));
-            } else if folder.join(&at).is_file() {
-                link.location = Some(at);
-            }
-        }
-        draft(&mut link.nested_items, folder, problems);
+struct Listed<'a> {
+    pages: HashMap<&'a Path, &'a Page>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Listed<'_> {
+    fn item(&mut self, item: SummaryItem, parents: &[String]) -> Option<BookItem> {
+        Some(match item {
+            SummaryItem::Link(link) => BookItem::Chapter(self.chapter(link, parents)),
+            SummaryItem::Separator => BookItem::Separator,
+            SummaryItem::PartTitle(title) => BookItem::PartTitle(title),
+            _ => return None,
+        })
     }
+
+    fn chapter(&mut self, link: Link, parents: &[String]) -> Chapter {
+        let page = link.location.as_ref().and_then(|at| self.page(at));
+        let mut chapter = match page {
+            Some(page) => Chapter::new(&link.name, content(page), &page.path, parents.to_vec()),
+            None => Chapter::new_draft(&link.name, parents.to_vec()),
+        };
+        chapter.number = link.number;
+        let parents = [parents, &[link.name]].concat();
+        let nested = link.nested_items.into_iter();
+        chapter.sub_items = nested
+            .filter_map(|item| self.item(item, &parents))
+            .collect();
+        chapter
+    }
+
+    fn page(&mut self, at: &Path) -> Option<&Page> {
+        let place = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);
+        if !at.components().all(place) {
+            let message = format!(
+                "`{}` lies outside the folder of `SUMMARY.md`: it is not in the book",
+                at.display()
+            );
+            self.problems.push(Problem::bare("page-outside", message));
+            return None;
+        }
+        self.pages.get(normal(at).as_path()).copied()
+    }
+}
+
+/// The page as mdBook would have read it, with its includes put in.
+fn content(page: &Page) -> String {
+    let before = page.source.text[..page.body].trim_start_matches('\u{feff}');
+    [before, &page.text.text].concat()
 }
 
 /// One item for each page, numbered, nested as the folders are. Outer folders that hold
@@ -136,8 +172,7 @@ impl<'a> Folder<'a> {
 fn chapter(page: &Page, folder: &str, number: Option<&[u32]>, parents: &[String]) -> Chapter {
     let untitled = is_index(Path::new(&page.title)) && !folder.is_empty();
     let title = if untitled { folder } else { &page.title };
-    let content = page.source.text.clone();
-    let mut chapter = Chapter::new(title, content, &page.path, parents.to_vec());
+    let mut chapter = Chapter::new(title, content(page), &page.path, parents.to_vec());
     if page
         .path
         .file_name()

@@ -87,6 +87,14 @@ impl Opsbook {
         }
     }
 
+    /// What the project says of its own results is not shown.
+    pub(super) fn without_results(self) -> Opsbook {
+        Opsbook {
+            results: Results::none(),
+            ..self
+        }
+    }
+
     /// The page of all results, the last of the book, where there are any.
     fn page_of_results(&self) -> Option<Chapter> {
         let path = Path::new(RESULTS);
@@ -140,6 +148,14 @@ impl Preprocessor for Opsbook {
             };
             let page = written_in(chapter).and_then(|path| pages.get(path.as_path()).copied());
             if let Some(page) = page {
+                if let (Some(title), Some(path)) = (&page.set_title, &chapter.path) {
+                    let mut titles = context.chapter_titles.borrow_mut();
+                    titles.insert(path.clone(), title.clone());
+                }
+                if page.plain {
+                    chapter.content = sanitise::as_plain_text(&page.text.text);
+                    return;
+                }
                 if page.withheld {
                     chapter.content.clone_from(&page.text.text);
                 }
@@ -159,7 +175,7 @@ impl Preprocessor for Opsbook {
 }
 
 /// The three switches that mdBook's renderer takes from the settings.
-fn markdown(config: &Config) -> MarkdownOptions {
+pub(super) fn markdown(config: &Config) -> MarkdownOptions {
     let html: HtmlConfig = config.get("output.html").ok().flatten().unwrap_or_default();
     let mut options = MarkdownOptions::default();
     options.smart_punctuation = html.smart_punctuation;

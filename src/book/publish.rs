@@ -2,101 +2,93 @@
 //! none that looks private.
 
 use std::collections::HashSet;
-use std::path::{Component, Path, PathBuf};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
+use crate::files::{Files, Opened, Refused, is_private};
 use crate::source::{Problem, Severity};
 
-use super::BookError;
+use super::render::bring;
+use super::sanitise;
+
+/// What a page names and may not have, and why.
+pub(super) struct Withheld {
+    file: PathBuf,
+    why: String,
+}
 
 /// Copies what the pages name from the source folder; returns what they name and may not have.
+/// Only `all` publishes documents in which a browser would run something.
 pub(super) fn files(
     named: &HashSet<PathBuf>,
+    files: &Files,
     source: &Path,
     book: &Path,
-) -> Result<Vec<PathBuf>, BookError> {
+    all: bool,
+) -> Vec<Withheld> {
     let mut withheld = Vec::new();
     let mut named: Vec<&PathBuf> = named.iter().collect();
     named.sort();
-    let inside = source.canonicalize().unwrap_or_else(|_| source.to_owned());
     for file in named {
-        let (from, to) = (source.join(file), book.join(file));
-        if to.exists() || !from.is_file() {
+        let to = book.join(file);
+        if to.exists() {
             continue;
         }
-        let real = from.canonicalize().unwrap_or_else(|_| from.clone());
-        if is_private(file) || !real.starts_with(&inside) {
-            withheld.push(file.clone());
-            continue;
+        if let Err(why) = publish(files, &source.join(file), &to, all) {
+            withheld.push(Withheld {
+                file: file.clone(),
+                why,
+            });
         }
-        copy(&from, &to).map_err(|error| BookError::Io {
-            doing: "publish",
-            path: from,
-            error,
-        })?;
     }
-    Ok(withheld)
+    withheld
+}
+
+/// What cannot be found is told with the links that lead there.
+fn publish(files: &Files, from: &Path, to: &Path, all: bool) -> Result<(), String> {
+    let opened = match files.open_public(from) {
+        Ok(opened) => opened,
+        Err(Refused::Missing | Refused::NotRegular("a folder")) => return Ok(()),
+        Err(_) if is_private(from) => return Err("which looks private".to_owned()),
+        Err(why) => return Err(format!("but {why}")),
+    };
+    if is_private(from) {
+        return Err("which looks private".to_owned());
+    }
+    if !all && acts(from, opened) {
+        return Err("in which a browser may run something".to_owned());
+    }
+    bring(files, from, to).map_err(|why| format!("but {why}"))
+}
+
+/// Whether a browser that opens the file would do more than show it. A picture in SVG does so
+/// where it holds a script.
+fn acts(file: &Path, opened: Opened) -> bool {
+    const PICTURES: u64 = 16 * 1024 * 1024;
+    let end = file.extension().unwrap_or_default();
+    match end.to_string_lossy().to_lowercase().as_str() {
+        "html" | "htm" | "shtml" | "xhtml" | "xht" | "xml" | "xsl" | "xslt" | "mht" | "mhtml"
+        | "hta" | "svgz" | "swf" => true,
+        "svg" => opened
+            .text(PICTURES)
+            .map_or(true, |text| sanitise::svg_acts(&text)),
+        "" => {
+            let mut start = Vec::new();
+            let read = opened.file.take(4096).read_to_end(&mut start);
+            read.is_err() || start.contains(&b'<') && !start.starts_with(b"#!")
+        }
+        _ => false,
+    }
 }
 
 /// A warning for each file that a page names and that was kept back.
-pub(super) fn withheld(files: &[PathBuf]) -> impl Iterator<Item = Problem> {
-    files.iter().map(|file| {
-        let message = format!(
-            "a page links to `{}`, which looks private: it is not in the book",
-            file.display()
-        );
+pub(super) fn withheld(files: &[Withheld]) -> impl Iterator<Item = Problem> {
+    files.iter().map(|Withheld { file, why }| {
+        let file = file.display();
+        let message = format!("a page links to `{file}`, {why}: it is not in the book");
         Problem {
             severity: Severity::Warning,
             ..Problem::bare("withheld-file", message)
         }
     })
-}
-
-fn is_private(file: &Path) -> bool {
-    let parts = file.components().filter_map(|part| match part {
-        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
-        _ => None,
-    });
-    let parts: Vec<String> = parts.collect();
-    let name = parts.last().map(String::as_str).unwrap_or_default();
-    let end = Path::new(name)
-        .extension()
-        .map(|end| end.to_string_lossy().into_owned());
-    parts
-        .iter()
-        .any(|part| part.starts_with('.') || part == "nodes")
-        || matches!(name, "nodes.yaml" | "nodes.yml" | "book.toml")
-        || name.starts_with("id_")
-        || name.contains("secret")
-        || name.contains("password")
-        || matches!(
-            end.as_deref(),
-            Some("pem" | "key" | "p12" | "pfx" | "jks" | "kdbx" | "env" | "gpg" | "asc")
-        )
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    std::fs::create_dir_all(to.parent().unwrap_or(to))?;
-    std::fs::copy(from, to).map(|_| ())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_looks_private_is_not_for_readers() {
-        for (file, private) in [
-            ("images/rack.png", false),
-            ("deploying/docker-compose.yml", false),
-            (".env", true),
-            (".git/config", true),
-            ("nodes.yaml", true),
-            ("nodes/prod.yaml", true),
-            ("tls/site.key", true),
-            ("id_ed25519.pub", true),
-            ("db-passwords.txt", true),
-        ] {
-            assert_eq!(is_private(Path::new(file)), private, "{file}");
-        }
-    }
 }

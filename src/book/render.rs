@@ -4,17 +4,23 @@
 //! that holds only the theme, the additional styles and the 404 page; other files are
 //! published by `publish`, and only those that a page names.
 
+use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use mdbook_driver::config::HtmlConfig;
 use mdbook_html::HtmlHandlebars;
+use mdbook_markdown::MarkdownOptions;
 use mdbook_renderer::book::{Book, Chapter};
 use mdbook_renderer::{RenderContext, Renderer};
 
+use crate::files::{Files, Refused};
+use crate::source::Problem;
+
 use super::markup::escaped;
-use super::{BookError, shards};
+use super::{BookError, notices, sanitise, shards};
 
 pub(super) const STYLE: &str = include_str!("assets/opsbook.css");
 /// A book with more pages is rendered in parts.
@@ -30,7 +36,23 @@ const HEAD: &str = concat!(
 );
 
 /// mdBook's HTML book with the styles of the marks.
-pub(super) struct Html;
+pub(super) struct Html {
+    pub(super) files: Files,
+    pub(super) trust: Trust,
+    pub(super) markdown: MarkdownOptions,
+    /// What is left out of the page for what is not found.
+    pub(super) removed: Arc<Mutex<Vec<Problem>>>,
+}
+
+/// What of the project may shape a page besides its Markdown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Not even the theme.
+    Nothing,
+    Theme,
+    /// The theme, and HTML in pages.
+    Html,
+}
 
 impl Renderer for Html {
     fn name(&self) -> &'static str {
@@ -39,7 +61,7 @@ impl Renderer for Html {
 
     fn render(&self, context: &RenderContext) -> Result<()> {
         let room = tempfile::tempdir()?;
-        let context = confined(context, room.path())?;
+        let context = self.confined(context, room.path())?;
         let destination = context.destination.clone();
         let first = first_in_a_folder(&context.book);
         let large = context.book.chapters().count() > LARGE;
@@ -107,7 +129,12 @@ pub(super) fn guarded(render: impl FnOnce() -> Result<()>) -> Result<(), BookErr
 }
 
 /// The same book with `room` as its root.
-pub(super) fn confined(context: &RenderContext, room: &Path) -> Result<RenderContext> {
+pub(super) fn confined(
+    context: &RenderContext,
+    room: &Path,
+    files: &Files,
+    trust: Trust,
+) -> Result<RenderContext> {
     let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
     let source = Path::new(&context.config.book.src);
     let mut confined = context.clone();
@@ -116,11 +143,12 @@ pub(super) fn confined(context: &RenderContext, room: &Path) -> Result<RenderCon
 
     let theme = room.join(THEME);
     std::fs::create_dir(&theme)?;
-    let users = html.theme_dir(&context.root);
-    if users.is_dir() {
-        copy_tree(&users, &theme)?;
-    } else if html.theme.is_some() {
-        anyhow::bail!("theme folder `{}` does not exist", users.display());
+    let users = html.theme.clone().unwrap_or_else(|| "theme".into());
+    match files.folder(&users) {
+        _ if trust == Trust::Nothing => {}
+        Ok(_) => bring_tree(files, &users, &theme)?,
+        Err(Refused::Missing | Refused::Other(_)) if html.theme.is_none() => {}
+        Err(why) => anyhow::bail!("theme folder `{}`: {why}", users.display()),
     }
     let head = theme.join("head.hbs");
     let own = std::fs::read_to_string(&head).unwrap_or_default();
@@ -133,11 +161,34 @@ pub(super) fn confined(context: &RenderContext, room: &Path) -> Result<RenderCon
         .iter()
         .chain(&html.additional_js)
         .cloned();
-    let files = named.chain((!not_found.is_empty()).then(|| source.join(&not_found)));
-    for file in files {
-        bring(&context.root, room, &file)?;
+    let named = named.chain((!not_found.is_empty()).then(|| source.join(&not_found)));
+    for file in named {
+        match bring(files, &file, &room.join(&file)) {
+            // A file that is not there is mdBook's to complain about.
+            Ok(()) | Err(Refused::Missing) => {}
+            Err(why) => anyhow::bail!("`{}`: {why}", file.display()),
+        }
     }
     Ok(confined)
+}
+
+impl Html {
+    fn confined(&self, context: &RenderContext, room: &Path) -> Result<RenderContext> {
+        let confined = confined(context, room, &self.files, self.trust)?;
+        let html: HtmlConfig = confined.config.get("output.html")?.unwrap_or_default();
+        let name = html.input_404.unwrap_or_else(|| "404.md".into());
+        let page = room.join(&confined.config.book.src).join(&name);
+        // No preprocessor sees this page.
+        if self.trust != Trust::Html && !name.is_empty() && page.is_file() {
+            let text = std::fs::read_to_string(&page)?;
+            let (text, removed) = sanitise::sanitised(text, &self.markdown);
+            std::fs::write(&page, text)?;
+            let found = notices::removed(&removed, &name, None);
+            let mut all = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(found);
+        }
+        Ok(confined)
+    }
 }
 
 pub(super) fn write_assets(destination: &Path) -> Result<()> {
@@ -148,14 +199,33 @@ pub(super) fn write_assets(destination: &Path) -> Result<()> {
     Ok(())
 }
 
-/// A file that is not there is mdBook's to complain about.
-fn bring(from: &Path, to: &Path, file: &PathBuf) -> Result<()> {
-    let (from, to) = (from.join(file), to.join(file));
-    if !from.is_file() {
-        return Ok(());
+/// Larger files are not for a page.
+const MAX_FILE: u64 = 256 * 1024 * 1024;
+
+/// Copies a file of the project to a place of ours.
+pub(super) fn bring(files: &Files, file: &Path, to: &Path) -> Result<(), Refused> {
+    let opened = files.open_public(file)?;
+    if opened.size > MAX_FILE {
+        return Err(Refused::TooLarge(MAX_FILE / (1024 * 1024)));
     }
-    std::fs::create_dir_all(to.parent().unwrap_or(&to))?;
-    std::fs::copy(&from, &to).with_context(|| format!("cannot read `{}`", from.display()))?;
+    std::fs::create_dir_all(to.parent().unwrap_or(to))?;
+    let mut copy = std::fs::File::create(to)?;
+    std::io::copy(&mut opened.file.take(MAX_FILE), &mut copy)?;
+    Ok(())
+}
+
+fn bring_tree(files: &Files, from: &Path, to: &Path) -> Result<()> {
+    for entry in std::fs::read_dir(files.folder(from)?)? {
+        let name = entry?.file_name();
+        let (from, to) = (from.join(&name), to.join(&name));
+        if files.folder(&from).is_ok() {
+            std::fs::create_dir_all(&to)?;
+            bring_tree(files, &from, &to)?;
+        } else {
+            let failed = |why| anyhow::anyhow!("`{}`: {why}", from.display());
+            bring(files, &from, &to).map_err(failed)?;
+        }
+    }
     Ok(())
 }
 

@@ -77,6 +77,10 @@ impl Results {
         Results::of(suites, built)
     }
 
+    pub(super) fn none() -> Results {
+        Results::of(std::iter::empty(), Timestamp::now())
+    }
+
     /// The newest suite first.
     fn of(suites: impl Iterator<Item = Vec<Event>>, built: Timestamp) -> Results {
         let mut all = Results {

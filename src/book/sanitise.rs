@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use mdbook_markdown::pulldown_cmark::{CowStr, Event, LinkType, Tag, TagEnd};
+use mdbook_markdown::pulldown_cmark::{CodeBlockKind, CowStr, Event, LinkType, Tag, TagEnd};
 use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
 
 mod rules;
@@ -50,10 +50,7 @@ pub(super) fn sanitised(text: String, options: &MarkdownOptions) -> (String, Vec
         }));
         text = applied(&text, &changes);
     }
-    (
-        format!("{BLOCK}<pre>{}</pre>\n", tokens::text(&text)),
-        removed,
-    )
+    (as_plain_text(&text), removed)
 }
 
 fn first_line(text: &str) -> &str {
@@ -103,6 +100,10 @@ struct Link {
     /// What it would do, where it may not.
     bad: Option<String>,
     autolink: bool,
+    /// What stands for a picture.
+    picture: Option<String>,
+    /// A link may lead there.
+    leads: bool,
     /// Where its text ends so far.
     end: usize,
 }
@@ -119,7 +120,11 @@ impl Reader<'_> {
             }
             Event::End(TagEnd::HtmlBlock) => self.html_block(),
             Event::InlineHtml(html) => self.inline(&html, range),
-            Event::Start(Tag::Heading { attrs, .. }) => self.heading(&attrs, &range),
+            Event::Start(Tag::Heading {
+                id, classes, attrs, ..
+            }) => self.heading(id.as_deref(), &classes, &attrs, &range),
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => self.fence(&info, &range),
+            Event::Text(text) | Event::Code(text) => self.words(&text),
             Event::Start(Tag::Link {
                 link_type,
                 dest_url,
@@ -170,14 +175,56 @@ impl Reader<'_> {
         });
     }
 
+    /// mdBook makes a class of each word after the language.
+    fn fence(&mut self, info: &str, range: &Range<usize>) {
+        let words = || info.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+        let bad = |word: &&str| !rules::allows_class(word);
+        let line = self.text[range.clone()].lines().next().unwrap_or_default();
+        let marks = line.trim_start_matches([' ', '`', '~']);
+        if !words().skip(1).any(|word| bad(&word)) {
+            return;
+        }
+        let kept: Vec<&str> = words()
+            .take(1)
+            .chain(words().skip(1).filter(|w| !bad(w)))
+            .collect();
+        let end = range.start + line.trim_end().len();
+        self.changes.push(Change {
+            range: range.start + line.len() - marks.len()..end,
+            instead: kept.join(" "),
+            what: words()
+                .skip(1)
+                .filter(bad)
+                .take(6)
+                .map(|word| format!("the class `{word}` of a block"))
+                .collect(),
+        });
+    }
+
     /// `# Title {#id .class key=value}`: mdBook writes the keys as they are.
-    fn heading(&mut self, attrs: &[(CowStr<'_>, Option<CowStr<'_>>)], range: &Range<usize>) {
-        let bad =
-            |name: &str, value: &str| !rules::is_plain(name) || rules::forbids(name, value, "h1");
-        let what = attrs
+    fn heading(
+        &mut self,
+        id: Option<&str>,
+        classes: &[CowStr<'_>],
+        attrs: &[(CowStr<'_>, Option<CowStr<'_>>)],
+        range: &Range<usize>,
+    ) {
+        let bad = |name: &str, value: &str| {
+            let stays = rules::attribute_of(name, value, "h1") == rules::Attribute::Stays;
+            !rules::is_plain(name) || !stays
+        };
+        let names = attrs
             .iter()
             .filter(|(name, value)| bad(name, value.as_deref().unwrap_or_default()))
-            .map(|(name, _)| rules::attribute(name, "a heading"))
+            .map(|(name, _)| &**name);
+        let bad_id = id.filter(|id| !rules::allows_id(id)).map(|_| "id");
+        let bad_class = classes.iter().find(|class| !rules::allows_class(class));
+        let what = bad_id
+            .into_iter()
+            .chain(bad_class.map(|_| "class"))
+            .chain(names)
+            .take(6)
+            .map(|name| rules::attribute(name, "a heading"))
             .collect::<Vec<_>>();
         let text = &self.text[range.clone()];
         let (Some(open), Some(close)) = (text.rfind('{'), text.rfind('}')) else {
@@ -189,8 +236,14 @@ impl Reader<'_> {
         let kept = text[open + 1..close]
             .split_ascii_whitespace()
             .filter(|word| {
+                if let Some(id) = word.strip_prefix('#') {
+                    return rules::allows_id(id);
+                }
+                if let Some(class) = word.strip_prefix('.') {
+                    return rules::allows_class(class);
+                }
                 let (name, value) = word.split_once('=').unwrap_or((word, ""));
-                word.starts_with(['#', '.']) || !bad(name, value)
+                !bad(name, value)
             });
         let kept: Vec<&str> = kept.collect();
         let instead = if kept.is_empty() {
@@ -207,9 +260,19 @@ impl Reader<'_> {
     }
 
     fn open(&mut self, url: &str, kind: LinkType, mark: usize, range: &Range<usize>) {
-        let tag = if mark == 1 { "a" } else { "img" };
+        let bad = if mark == 1 {
+            (!rules::allows_link(url)).then(|| rules::scheme(url))
+        } else if rules::is_local(url, "img") {
+            None
+        } else if rules::allows_link(url) {
+            Some("an image from elsewhere".to_owned())
+        } else {
+            Some(rules::scheme(url))
+        };
         self.links.push(Link {
-            bad: rules::executable(url, tag).then(|| rules::scheme(url)),
+            bad,
+            picture: (mark == 2).then(String::new),
+            leads: rules::allows_link(url),
             autolink: matches!(kind, LinkType::Autolink),
             end: range.start + mark,
         });
@@ -223,7 +286,9 @@ impl Reader<'_> {
         let Some(what) = link.bad else {
             return;
         };
-        let (range, instead) = if link.autolink {
+        let (range, instead) = if let Some(words) = link.picture.filter(|_| link.leads) {
+            self.elsewhere(words, range)
+        } else if link.autolink {
             (range.clone(), literal(&self.text[range.clone()]))
         } else {
             (link.end.min(range.end)..range.end, "](#)".to_owned())
@@ -234,6 +299,40 @@ impl Reader<'_> {
             what: vec![what],
         });
     }
+}
+
+impl Reader<'_> {
+    /// A picture from elsewhere becomes the link to it, or where it stands in a link, its words.
+    fn elsewhere(&self, words: String, range: &Range<usize>) -> (Range<usize>, String) {
+        if self.links.is_empty() {
+            return (range.start..range.start + 1, String::new());
+        }
+        (range.clone(), literal(&words))
+    }
+
+    fn words(&mut self, text: &str) {
+        const MOST: usize = 1_000;
+        if let Some(words) = self.links.last_mut().and_then(|link| link.picture.as_mut())
+            && words.len() < MOST
+        {
+            words.push_str(text);
+        }
+    }
+}
+
+/// A page that is not rendered: its text as it is written.
+pub(super) fn as_plain_text(text: &str) -> String {
+    format!("{BLOCK}<pre>{}</pre>\n", tokens::text(text))
+}
+
+/// Whether a picture in SVG would run or load something if it were opened by itself.
+pub(super) fn svg_acts(svg: &str) -> bool {
+    tokens::svg_acts(svg)
+}
+
+/// Whether a page of the book may lead there.
+pub(super) fn may_lead(url: &str) -> bool {
+    rules::allows_link(url)
 }
 
 /// Text in which nothing is Markdown or HTML any more.

@@ -77,7 +77,13 @@ fn compare(settings: &str) {
     let empty = root.join("room");
     std::fs::create_dir(&empty).unwrap();
     let stock = RenderContext::new(root, book, config, root.join("stock"));
-    let stock = super::super::render::confined(&stock, &empty).unwrap();
+    let stock = super::super::render::confined(
+        &stock,
+        &empty,
+        &crate::files::Files::of(&stock.root),
+        super::super::render::Trust::Theme,
+    )
+    .unwrap();
     let mut parts = stock.clone();
     parts.destination = root.join("parts");
     HtmlHandlebars::new().render(&stock).unwrap();

@@ -20,7 +20,19 @@ pub struct Build {
     /// Leave the old book in its place if anything is wrong, warnings too, and exit with 2.
     #[arg(long)]
     strict: bool,
+    /// The manual is a stranger's, as in a pull request: run no command of its book.toml, use
+    /// none of its HTML, theme, styles and scripts, read nothing outside its folder, and take
+    /// bounded time and memory.
+    #[arg(long)]
+    untrusted: bool,
+    /// The process is the bounded one.
+    #[arg(long, hide = true, requires = "untrusted")]
+    bounded: bool,
 }
+
+/// What the manual of a stranger may take: seconds of the processor, and bytes.
+const SECONDS: u64 = 600;
+const MEMORY: u64 = 4 << 30;
 
 /// Builds the book of the manual in `root`. Problems go to `talk`, the book's place to `out`.
 /// Returns the exit status.
@@ -30,8 +42,15 @@ pub fn run(
     out: &mut dyn Write,
     talk: &mut dyn Write,
 ) -> Result<u8, BookError> {
+    if args.untrusted && !args.bounded {
+        return bounded();
+    }
+    if args.bounded {
+        limit();
+    }
     let options = Options {
         strict: args.strict,
+        untrusted: args.untrusted,
     };
     let built = book::build(root, args.dest.as_deref(), &options)?;
     // Nobody is left to tell where these streams are closed.
@@ -39,8 +58,50 @@ pub fn run(
     Ok(if built.published { 0 } else { 2 })
 }
 
+/// Runs the same command in a process of its own, which ends where it takes too much.
+fn bounded() -> Result<u8, BookError> {
+    let failed = |error: std::io::Error| BookError::Render(error.to_string());
+    let program = std::env::current_exe().map_err(failed)?;
+    let status = std::process::Command::new(program)
+        .args(std::env::args_os().skip(1))
+        .arg("--bounded")
+        .stdin(std::process::Stdio::null())
+        .status()
+        .map_err(failed)?;
+    match status.code() {
+        Some(code) => Ok(u8::try_from(code).unwrap_or(2)),
+        None => {
+            let (minutes, gigabytes) = (SECONDS / 60, MEMORY >> 30);
+            Err(BookError::Render(format!(
+                "it took more than {minutes} minutes of work, or {gigabytes} GiB of memory ({status})"
+            )))
+        }
+    }
+}
+
+fn limit() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    for (resource, most) in [(Resource::Cpu, SECONDS), (Resource::As, MEMORY)] {
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        // Where a lower limit stands already, that one holds.
+        let _ = setrlimit(resource, limit);
+    }
+}
+
 fn tell(built: &Built, out: &mut dyn Write, talk: &mut dyn Write) -> std::io::Result<()> {
-    for problem in &built.problems {
+    for command in &built.commands {
+        writeln!(talk, "`book.toml` ran the command `{command}`")?;
+    }
+    if built.allows_html {
+        writeln!(
+            talk,
+            "`allow-html` is on: pages may run, load and send what they like"
+        )?;
+    }
+    for problem in crate::source::first_of_each(&built.problems) {
         writeln!(talk, "{problem}\n")?;
     }
     let errors = built.problems.iter().filter(|p| p.is_error()).count();

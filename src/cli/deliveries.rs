@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
+use crate::files::Files;
 use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, DeliveryFrom, On, Procedure, Work};
 use crate::nodes::Text;
@@ -126,13 +127,13 @@ fn names_any(written: &Delivery, values: &Values, open: &[&str]) -> bool {
 }
 
 fn missing(root: &Path, path: &str, is_tree: bool, file: &Delivery) -> Option<Problem> {
-    let found = std::fs::metadata(root.join(path));
-    let why = match found {
-        Err(_) => "there is no such file",
-        Ok(found) if is_tree && !found.is_dir() => "it is no folder",
-        Ok(found) if !is_tree && !found.is_file() => "it is no file",
-        Ok(_) => return None,
+    let files = Files::of(root);
+    let found = if is_tree {
+        files.tree(Path::new(path)).map(drop)
+    } else {
+        files.open(Path::new(path)).map(drop)
     };
+    let why = found.err()?;
     let message = format!("`{path}` cannot be delivered: {why}");
     Some(Problem::error("missing-file", file.span.clone(), message))
 }

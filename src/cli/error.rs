@@ -10,7 +10,7 @@ use crate::engine::BundleError;
 use crate::event::Status;
 use crate::journal::JournalError;
 use crate::report::form::ReportError;
-use crate::source::Problem;
+use crate::source::{Problem, first_of_each};
 
 /// A command that could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ impl Failure {
     fn write(&self, talk: &mut dyn Write) -> io::Result<()> {
         match self {
             Failure::Problems(problems) => {
-                for (index, problem) in problems.iter().enumerate() {
+                for (index, problem) in first_of_each(problems).iter().enumerate() {
                     let gap = if index > 0 { "\n" } else { "" };
                     writeln!(talk, "{gap}{problem}")?;
                 }

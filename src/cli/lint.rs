@@ -11,7 +11,7 @@ use crate::cli::error::Failure;
 use crate::cli::manner::batch_of;
 use crate::manual::{self, Coverage, Settled};
 use crate::plan;
-use crate::source::Problem;
+use crate::source::{Problem, first_of_each};
 
 /// Find everything wrong in the manual and in nodes.yaml
 ///
@@ -80,9 +80,14 @@ pub(crate) fn problems(context: &Context) -> Settled {
     ));
     let mut problems = plan::joined(problems);
     manual::sort(&context.manual, &mut problems);
+    // Not by its drawing: a page may have as many mistakes as letters.
     let mut seen = std::collections::HashSet::new();
-    problems.retain(|problem| seen.insert(problem.to_string()));
-    manual::settle(&context.manual, problems)
+    problems.retain(|problem| seen.insert(problem.identity()));
+    let settled = manual::settle(&context.manual, problems);
+    Settled {
+        problems: first_of_each(&settled.problems),
+        ..settled
+    }
 }
 
 fn human(

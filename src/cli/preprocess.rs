@@ -33,7 +33,7 @@ pub fn run(
     if let Some(Question::Supports { renderer }) = &args.question {
         return Ok(u8::from(!book::supports(renderer)));
     }
-    for problem in book::preprocess(input, out)? {
+    for problem in crate::source::first_of_each(&book::preprocess(input, out)?) {
         // The book is worth more than the talk about it.
         let _ = writeln!(talk, "{problem}\n");
     }

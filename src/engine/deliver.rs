@@ -2,12 +2,13 @@
 //! bundle is opened, so that a missing file stops a run that has touched nothing.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::engine::step::Worked;
 use crate::event::{Status, What};
+use crate::files::{Entry, EntryKind, Files, Refused};
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::Text;
 use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
@@ -23,6 +24,7 @@ impl Prepared {
     /// earlier step may still make.
     pub async fn new(run: &NodeRun<'_>, first: usize) -> Result<Prepared, Halt> {
         let mut prepared = Prepared::default();
+        let project = Files::of(&run.options.root);
         let mut made_here = false;
         for step in run.plan.steps.iter().filter(|step| step.number >= first) {
             if let PlannedWork::Deliver(files) = &step.work {
@@ -30,7 +32,7 @@ impl Prepared {
                     match &file.from {
                         DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
                             if !made_here {
-                                readable(&run.options.root.join(path), file)?;
+                                readable(&project, Path::new(path), file)?;
                             }
                         }
                         DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
@@ -47,20 +49,21 @@ impl Prepared {
     }
 }
 
-/// A file that can be read, or a folder.
-fn readable(path: &Path, file: &Delivery) -> Result<(), Halt> {
-    let readable = std::fs::metadata(path).and_then(|found| match &file.from {
-        DeliveryFrom::Tree(_) => std::fs::read_dir(path).map(drop),
-        _ if found.is_file() => std::fs::File::open(path).map(drop),
-        _ => Err(std::io::Error::other("it is not a regular file")),
-    });
-    readable.map_err(|error| {
-        Halt::error(format!(
-            "{}: `{}` cannot be delivered: {error}",
-            file.span.place(),
-            path.display()
-        ))
-    })
+/// A file of the project that can be read, or a folder.
+fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Halt> {
+    let readable = match &file.from {
+        DeliveryFrom::Tree(_) => files.tree(path).map(drop),
+        _ => files.open(path).map(drop),
+    };
+    readable.map_err(|why| undeliverable(path, file, &why))
+}
+
+fn undeliverable(path: &Path, file: &Delivery, why: &dyn std::fmt::Display) -> Halt {
+    Halt::error(format!(
+        "{}: `{}` cannot be delivered: {why}",
+        file.span.place(),
+        path.display()
+    ))
 }
 
 /// The text of a template or an inline file; nothing where it needs a value that an earlier
@@ -166,27 +169,32 @@ impl NodeRun<'_> {
         let bundle = self.bundle()?;
         bundle.mine().await?;
         self.files_are_new().await?;
+        let project = Files::of(&self.options.root);
         for file in files {
             match &file.from {
                 DeliveryFrom::File(path) => {
-                    let path = self.options.root.join(path);
-                    readable(&path, file)?;
-                    self.put(step, &file.to, Content::File(&path), file.mode, cancel)
-                        .await?;
+                    let path = Path::new(path);
+                    let opened = project.open(path);
+                    let opened = opened.map_err(|why| undeliverable(path, file, &why))?;
+                    let content = Content::File(path, &opened.file);
+                    self.put(step, &file.to, content, file.mode, cancel).await?;
                 }
                 DeliveryFrom::Tree(path) => {
-                    let root = self.options.root.join(path);
+                    let root = Path::new(path);
+                    let found = project.tree(root);
+                    let found = found.map_err(|why| undeliverable(root, file, &why))?;
                     if bundle.session().hello().has_tar {
-                        self.put_archive(step, &root, file, cancel).await?;
+                        self.put_archive(step, &project, &found, file, cancel)
+                            .await?;
                         continue;
                     }
-                    for (path, name) in
-                        tree(&root).map_err(|error| unreadable(&root, file, &error))?
-                    {
-                        let mode = mode_of(&path).unwrap_or(file.mode);
-                        let to = format!("{}/{name}", file.to);
-                        self.put(step, &to, Content::File(&path), mode, cancel)
-                            .await?;
+                    for entry in found.iter().filter(|entry| entry.kind != EntryKind::Folder) {
+                        let opened = project.open(&entry.path);
+                        let opened = opened.map_err(|why| undeliverable(root, file, &why))?;
+                        let mode = mode_of(&opened.file).unwrap_or(file.mode);
+                        let to = format!("{}/{}", file.to, entry.name);
+                        let content = Content::File(&entry.path, &opened.file);
+                        self.put(step, &to, content, mode, cancel).await?;
                     }
                 }
                 DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
@@ -253,11 +261,13 @@ impl NodeRun<'_> {
     async fn put_archive(
         &mut self,
         step: &PlannedStep,
-        root: &Path,
+        project: &Files,
+        found: &[Entry],
         file: &Delivery,
         cancel: &Cancel,
     ) -> Result<(), Halt> {
-        let archive = archive(root).map_err(|error| unreadable(root, file, &error))?;
+        let archive = archive(project, found);
+        let archive = archive.map_err(|why| undeliverable(Path::new(&file.to), file, &why))?;
         self.make_folder_of(&file.to).await?;
         let bundle = self.bundle()?;
         let path = format!("{}/{}", bundle.dir, file.to);
@@ -272,21 +282,29 @@ fn refused(error: &DeliverError) -> Halt {
     Halt::error(crate::engine::harmless(error.to_string().as_bytes()))
 }
 
-fn unreadable(path: &Path, file: &Delivery, error: &std::io::Error) -> Halt {
-    Halt::error(format!(
-        "{}: `{}` cannot be read: {error}",
-        file.span.place(),
-        path.display()
-    ))
-}
-
 /// An archive of a folder, the same for the same files: no owners, no times.
-fn archive(root: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
     let file = tempfile::NamedTempFile::new()?;
     let mut archive = tar::Builder::new(std::io::BufWriter::new(file.as_file()));
     archive.mode(tar::HeaderMode::Deterministic);
-    archive.follow_symlinks(false);
-    archive.append_dir_all(".", root)?;
+    for entry in found {
+        let full = files.root().join(&entry.path);
+        match entry.kind {
+            EntryKind::Folder if entry.name.is_empty() => archive.append_dir(".", &full)?,
+            EntryKind::Folder => archive.append_dir(&entry.name, &full)?,
+            EntryKind::File => {
+                let mut opened = files.open(&entry.path)?;
+                archive.append_file(&entry.name, &mut opened.file)?;
+            }
+            EntryKind::Link => {
+                let mut header = tar::Header::new_gnu();
+                let metadata = full.symlink_metadata()?;
+                header.set_metadata_in_mode(&metadata, tar::HeaderMode::Deterministic);
+                header.set_size(0);
+                archive.append_link(&mut header, &entry.name, std::fs::read_link(&full)?)?;
+            }
+        }
+    }
     archive
         .into_inner()?
         .into_inner()
@@ -294,30 +312,7 @@ fn archive(root: &Path) -> std::io::Result<tempfile::NamedTempFile> {
     Ok(file)
 }
 
-/// All files below a folder, each with its name relative to it, in name order.
-fn tree(root: &Path) -> std::io::Result<Vec<(PathBuf, String)>> {
-    let mut files = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path
-                    .strip_prefix(root)
-                    .unwrap_or(&path)
-                    .to_string_lossy()
-                    .into_owned();
-                files.push((path, name));
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn mode_of(path: &Path) -> Option<u32> {
+fn mode_of(file: &std::fs::File) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt as _;
-    Some(std::fs::metadata(path).ok()?.permissions().mode() & 0o777)
+    Some(file.metadata().ok()?.permissions().mode() & 0o777)
 }

@@ -25,13 +25,15 @@ impl Anchors {
         self.skip = true;
     }
 
-    pub fn heading(&mut self, text: &str) {
+    /// Returns how many headings before it have the same words.
+    pub fn heading(&mut self, text: &str) -> u32 {
         if std::mem::take(&mut self.skip) {
-            return;
+            return 0;
         }
-        let id = id_of(text);
-        let id = self.unique(id);
+        let base = id_of(text);
+        let id = self.unique(base.clone());
         self.ids.push(id);
+        self.used.get(&base).copied().unwrap_or(0)
     }
 
     /// `id=` and `name=` in a piece of HTML.

@@ -2,11 +2,12 @@
 //! text takes their place, and every byte still knows the file that it comes from.
 
 use std::ops::Range;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
+use crate::files::normal;
 use crate::manual::parse::Includes;
 use crate::source::{Passage, Problem, Source, Span, nearest};
 
@@ -14,9 +15,6 @@ use crate::source::{Passage, Problem, Source, Span, nearest};
 const MAX_DEPTH: usize = 10;
 /// Text that includes may make of one page.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-
-/// Why a file that is no part of the project is not included.
-pub(crate) const OUTSIDE: &str = "it lies outside the project";
 
 /// A page with its includes put in.
 pub(crate) struct Included {
@@ -105,7 +103,7 @@ impl Expansion<'_> {
             };
             if let Some(new) = new {
                 replaced.push_from(&text, done..whole.start);
-                replaced.push_from(&new, 0..new.text.len());
+                indented(&mut replaced, &new, &text, indent(&text.text, whole.start));
                 done = whole.end;
             }
         }
@@ -165,7 +163,7 @@ impl Expansion<'_> {
         }
         let taken = match kind {
             "include" => self.take(&source, &part, span),
-            "rustdoc_include" => hide(&source, &part),
+            "rustdoc_include" => self.hidden(&source, &part, span),
             _ => playground(&source, &words.collect::<Vec<_>>()),
         };
         self.bytes += taken.text.len();
@@ -208,7 +206,7 @@ impl Expansion<'_> {
                 Ok(source)
             }
             Err(why) => {
-                let refused = why == OUTSIDE;
+                let refused = why.is_outside();
                 let code = if refused {
                     "include-outside"
                 } else {
@@ -224,14 +222,8 @@ impl Expansion<'_> {
     }
 
     fn take(&mut self, source: &Arc<Source>, part: &Part, span: &Span) -> Passage {
+        self.is_there(source, part, span);
         let lines = kept(source, part);
-        if let (Part::Anchor(name), false) = (part, has_anchor(&source.text, part)) {
-            self.problems.push(Problem::error(
-                "broken-include",
-                span.clone(),
-                format!("`{}` has no anchor `{name}`", source.path.display()),
-            ));
-        }
         let mut passage = Passage::default();
         let mut rest = lines.iter();
         let from_first = rest.by_ref().skip_while(|(_, kept)| !*kept);
@@ -240,6 +232,89 @@ impl Expansion<'_> {
             push_line(&mut passage, source, line);
         }
         passage
+    }
+}
+
+impl Expansion<'_> {
+    fn hidden(&mut self, source: &Arc<Source>, part: &Part, span: &Span) -> Passage {
+        self.is_there(source, part, span);
+        hide(source, part)
+    }
+
+    /// A part that is not there, or that does not end, is an error: of a script too little or
+    /// too much would run.
+    fn is_there(&mut self, source: &Source, part: &Part, span: &Span) {
+        let path = source.path.display();
+        let wrong = |message: String| Problem::error("broken-include", span.clone(), message);
+        match part {
+            Part::All => {}
+            Part::Lines(lines) => {
+                let count = source.text.lines().count();
+                if lines.start > 0 && lines.start >= count {
+                    let message = format!("`{path}` has no line {}", lines.start + 1);
+                    let hint = format!("it has {count}");
+                    self.problems.push(wrong(message).hint(hint));
+                }
+            }
+            Part::Anchor(name) => match anchors(&source.text, name) {
+                Anchors::Closed => {}
+                Anchors::Missing => {
+                    let known = source.text.lines().filter_map(anchor);
+                    let known: Vec<&str> =
+                        known.filter(|a| !a.0).map(|a| a.1).take(1_000).collect();
+                    let problem = wrong(format!("`{path}` has no anchor `{name}`"));
+                    self.problems.push(problem.did_you_mean(name, known));
+                }
+                Anchors::Open => {
+                    let ends = source.text.lines().filter_map(anchor);
+                    let ends: Vec<&str> = ends.filter(|a| a.0).map(|a| a.1).take(1_000).collect();
+                    let message = format!(
+                        "the anchor `{name}` of `{path}` never ends: all that follows it would \
+                         be taken"
+                    );
+                    let near = nearest(name, ends).map_or(String::new(), |near| {
+                        format!("; did you mean it by `ANCHOR_END: {near}`?")
+                    });
+                    let hint = format!("write `ANCHOR_END: {name}` after its last line{near}");
+                    self.problems.push(wrong(message).hint(hint));
+                }
+            },
+        }
+    }
+}
+
+/// What stands before an include on its line, where that only indents or quotes it.
+fn indent(text: &str, at: usize) -> Range<usize> {
+    let only = |b: &u8| matches!(b, b' ' | b'\t' | b'>');
+    let before = text.as_bytes()[..at].iter().rev().find(|b| !only(b));
+    if before.is_some_and(|b| *b != b'\n') {
+        return at..at;
+    }
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    line..at
+}
+
+/// Appends an included text, each of its lines as deep in lists and quotes as the first: with
+/// what stands before the directive, which is a range of the text that includes.
+fn indented(page: &mut Passage, new: &Passage, text: &Passage, indent: Range<usize>) {
+    if indent.is_empty() || !new.text.contains('\n') {
+        page.push_from(new, 0..new.text.len());
+        return;
+    }
+    let bare = text.text[indent.clone()].trim_end().len();
+    let mut at = 0;
+    for line in new.text.split_inclusive('\n') {
+        if at > 0 {
+            let blank = line.trim().is_empty();
+            let end = if blank {
+                indent.start + bare
+            } else {
+                indent.end
+            };
+            page.push_from(text, indent.start..end);
+        }
+        page.push_from(new, at..at + line.len());
+        at += line.len();
     }
 }
 
@@ -272,11 +347,25 @@ fn anchor(line: &str) -> Option<(bool, &str)> {
     Some((found.name("end").is_some(), found.name("name")?.as_str()))
 }
 
-fn has_anchor(text: &str, part: &Part) -> bool {
-    let Part::Anchor(name) = part else {
-        return false;
-    };
-    text.lines().any(|line| anchor(line) == Some((false, name)))
+/// How an anchor stands in a file.
+enum Anchors {
+    Missing,
+    Closed,
+    Open,
+}
+
+/// An anchor may open and close more than once.
+fn anchors(text: &str, name: &str) -> Anchors {
+    let marks = text.lines().filter_map(anchor);
+    let mut state = Anchors::Missing;
+    for (end, here) in marks {
+        match (&state, here == name, end) {
+            (Anchors::Open, true, true) => state = Anchors::Closed,
+            (_, true, false) => state = Anchors::Open,
+            _ => {}
+        }
+    }
+    state
 }
 
 /// The lines of a file without their ends, and whether each is within the part; lines that
@@ -346,23 +435,6 @@ fn separate(passage: &mut Passage, source: &Arc<Source>, next: usize) {
 
 fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
-}
-
-/// Without `.` and, where possible, without `..`.
-pub(crate) fn normal(path: &Path) -> PathBuf {
-    let mut normal = PathBuf::new();
-    for component in path.components() {
-        match component {
-            Component::CurDir => {}
-            Component::ParentDir
-                if matches!(normal.components().next_back(), Some(Component::Normal(_))) =>
-            {
-                normal.pop();
-            }
-            other => normal.push(other),
-        }
-    }
-    normal
 }
 
 #[cfg(test)]

@@ -70,11 +70,13 @@ fn steps(manual: &Manual) -> impl Iterator<Item = &Step> {
     manual
         .procedures
         .values()
+        .chain(&manual.doubles.procedures)
         .flat_map(|procedure| &procedure.steps)
 }
 
 fn checks(manual: &Manual) -> impl Iterator<Item = &Check> {
-    let of_groups = manual.groups.values().flat_map(|group| &group.checks);
+    let groups = manual.groups.values().chain(&manual.doubles.groups);
+    let of_groups = groups.flat_map(|group| &group.checks);
     steps(manual).flat_map(|step| &step.checks).chain(of_groups)
 }
 

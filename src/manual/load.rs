@@ -1,20 +1,16 @@
-//! A folder -> the manual in it. All reading of files for the manual is here.
+//! A folder -> the manual in it. What is read goes through [`Files`].
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::manual::include::{OUTSIDE, normal};
+use crate::files::{Files, Refused, normal};
 use crate::manual::parse::{PageSource, parse};
 use crate::manual::summary::{self, Entry};
 use crate::manual::{Manual, Settings, order, settings};
 use crate::source::{Problem, Severity, Source, Span};
-
-/// Larger files are refused: a manual is text for people.
-const MAX_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Without a `book.toml`, a folder with more below it than this is no manual but a
 /// home, a disk or the root of one.
@@ -24,15 +20,22 @@ const MAX_FILES: usize = 50_000;
 /// returned. A folder without `SUMMARY.md` is taken as a manual of all its `*.md` files.
 #[must_use]
 pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
+    load_from(&Files::of(root))
+}
+
+/// The same, with nothing read but what these files allow.
+#[must_use]
+pub fn load_from(files: &Files) -> (Manual, Vec<Problem>) {
+    let root = files.root();
     let mut problems = Vec::new();
-    let book = read(root, Path::new("book.toml"));
+    let book = read(files, Path::new("book.toml"));
     let settings = match &book {
         Ok(source) => settings::read(source, &mut problems),
         Err(_) => Settings::default(),
     };
     let folder = source_folder(root, &settings, book.is_ok());
     let most = if book.is_ok() { usize::MAX } else { MAX_FILES };
-    let Some(files) = files_below(&root.join(&folder), most) else {
+    let Some(below) = files_below(&root.join(&folder), most) else {
         let manual = Manual {
             root: root.to_owned(),
             ..Manual::default()
@@ -40,27 +43,26 @@ pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
         return (manual, vec![too_many(root)]);
     };
     let tree = Tree {
-        root,
+        project: files,
         folder,
-        files,
+        files: below,
     };
-    let summary = read(root, &tree.folder.join("SUMMARY.md"));
+    let summary = read(files, &tree.folder.join("SUMMARY.md"));
     let listed = summary.is_ok();
     let pages = match summary {
         Ok(summary) => tree.listed_pages(&summary, &mut problems),
         Err(why) => tree.unlisted_pages(book.as_ref().ok(), &settings, &why, &mut problems),
     };
     if let Err(why) = book
-        && pages.is_empty()
+        && (pages.is_empty() || why != Refused::Missing)
     {
         problems.push(no_manual(root, &why));
     }
-    let files = Files {
-        root,
-        project: project(root),
+    let includes = Includes {
+        files,
         read: Mutex::default(),
     };
-    let (mut manual, found) = parse(root, settings, pages, &|path| files.include(path));
+    let (mut manual, found) = parse(root, settings, pages, &|path| includes.include(path));
     leave_out_included(&manual, &mut problems);
     manual.files = tree.files;
     manual.listed = listed;
@@ -87,14 +89,14 @@ fn leave_out_included(manual: &Manual, problems: &mut Vec<Problem>) {
 #[must_use]
 pub fn load_settings(root: &Path) -> (Settings, Vec<Problem>) {
     let mut problems = Vec::new();
-    match read(root, Path::new("book.toml")) {
+    match read(&Files::of(root), Path::new("book.toml")) {
         Ok(source) => (settings::read(&source, &mut problems), problems),
-        Err(_) if !root.join("book.toml").exists() => (Settings::default(), problems),
+        Err(Refused::Missing) => (Settings::default(), problems),
         Err(why) => (Settings::default(), vec![no_manual(root, &why)]),
     }
 }
 
-fn no_manual(root: &Path, why: &str) -> Problem {
+fn no_manual(root: &Path, why: &Refused) -> Problem {
     Problem::bare(
         "no-manual",
         format!("`{}` holds no manual: `book.toml`: {why}", root.display()),
@@ -113,7 +115,7 @@ fn too_many(root: &Path) -> Problem {
     .hint("name the folder of the manual; with a `book.toml` in it, it may be of any size")
 }
 
-fn no_summary(book: &Arc<Source>, settings: &Settings, why: &str) -> Problem {
+fn no_summary(book: &Arc<Source>, settings: &Settings, why: &Refused) -> Problem {
     let path = settings.source.join("SUMMARY.md");
     Problem::error(
         "no-summary",
@@ -137,7 +139,7 @@ fn source_folder(root: &Path, settings: &Settings, has_book: bool) -> PathBuf {
 
 /// The source folder and all files in it.
 struct Tree<'a> {
-    root: &'a Path,
+    project: &'a Files,
     /// Relative to the root.
     folder: PathBuf,
     /// Relative to the folder.
@@ -150,17 +152,16 @@ impl Tree<'_> {
         let mut listed = HashSet::new();
         for Entry { title, path, span } in summary::read(summary, problems) {
             listed.insert(path.clone());
-            match read(self.root, &self.folder.join(&path)) {
+            match self.page(&path) {
                 Ok(source) => pages.push(PageSource {
                     path,
                     title: Some(title),
                     source,
                 }),
-                Err(why) => problems.push(Problem::error(
-                    "missing-page",
-                    span,
-                    format!("`{}`: {why}", path.display()),
-                )),
+                Err(why) => {
+                    let message = format!("`{}`: {why}", path.display());
+                    problems.push(Problem::error(code_of(&why), span, message));
+                }
             }
         }
         self.unlisted(&listed, problems);
@@ -173,7 +174,7 @@ impl Tree<'_> {
             if listed.contains(path) || path.file_name() == Some(OsStr::new("SUMMARY.md")) {
                 continue;
             }
-            let Ok(source) = read(self.root, &self.folder.join(path)) else {
+            let Ok(source) = self.page(path) else {
                 continue;
             };
             let line = source.text.lines().next().map_or(0, str::len);
@@ -193,13 +194,18 @@ impl Tree<'_> {
         &self,
         book: Option<&Arc<Source>>,
         settings: &Settings,
-        why: &str,
+        why: &Refused,
         problems: &mut Vec<Problem>,
     ) -> Vec<PageSource> {
+        if *why != Refused::Missing && book.is_none() {
+            let path = self.folder.join("SUMMARY.md");
+            let message = format!("`{}`: {why}", path.display());
+            problems.push(Problem::bare("no-summary", message));
+        }
         if let Some(book) = book {
             let problem = no_summary(book, settings, why);
             // A book without pages has most likely named the wrong folder.
-            if self.markdown().next().is_none() {
+            if self.markdown().next().is_none() || *why != Refused::Missing {
                 problems.push(problem);
                 return Vec::new();
             }
@@ -216,19 +222,23 @@ impl Tree<'_> {
     fn all_pages(&self, problems: &mut Vec<Problem>) -> Vec<PageSource> {
         let mut pages = Vec::new();
         for path in self.markdown() {
-            match read(self.root, &self.folder.join(path)) {
+            match self.page(path) {
                 Ok(source) => pages.push(PageSource {
                     path: path.clone(),
                     title: None,
                     source,
                 }),
                 Err(why) => problems.push(Problem::bare(
-                    "missing-page",
+                    code_of(&why),
                     format!("`{}`: {why}", self.folder.join(path).display()),
                 )),
             }
         }
         pages
+    }
+
+    fn page(&self, path: &Path) -> Result<Arc<Source>, Refused> {
+        read_public(self.project, &self.folder.join(path))
     }
 
     fn markdown(&self) -> impl Iterator<Item = &PathBuf> {
@@ -271,63 +281,40 @@ fn files_below(folder: &Path, most: usize) -> Option<BTreeSet<PathBuf>> {
     Some(found)
 }
 
-/// Files that pages include, each read once.
-struct Files<'a> {
-    root: &'a Path,
-    /// Files elsewhere are not for the readers of this book.
-    project: PathBuf,
-    read: Mutex<HashMap<PathBuf, Result<Arc<Source>, String>>>,
+/// A page that is not read is an error by another name where it is not the project's.
+fn code_of(why: &Refused) -> &'static str {
+    if why.is_outside() {
+        "page-outside"
+    } else {
+        "missing-page"
+    }
 }
 
-impl Files<'_> {
-    fn include(&self, path: &Path) -> Result<Arc<Source>, String> {
+/// Files that pages include, each read once.
+struct Includes<'a> {
+    files: &'a Files,
+    read: Mutex<HashMap<PathBuf, Result<Arc<Source>, Refused>>>,
+}
+
+impl Includes<'_> {
+    fn include(&self, path: &Path) -> Result<Arc<Source>, Refused> {
         let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         known
             .entry(path.to_owned())
-            .or_insert_with(|| self.inside(path).and_then(|()| read(self.root, path)))
+            .or_insert_with(|| read_public(self.files, path))
             .clone()
     }
-
-    /// Also a symlink leads to where its file is.
-    fn inside(&self, path: &Path) -> Result<(), String> {
-        let file = self.root.join(path);
-        let real = match file.canonicalize() {
-            Ok(real) => real,
-            // Whether a file is there is nobody's business either.
-            Err(_) => normal(&self.root.canonicalize().unwrap_or_default().join(path)),
-        };
-        if real.starts_with(&self.project) {
-            Ok(())
-        } else {
-            Err(OUTSIDE.to_owned())
-        }
-    }
-}
-
-/// The git work tree in which a folder lies, or the folder itself.
-fn project(root: &Path) -> PathBuf {
-    let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
-    let tree = real.ancestors().find(|folder| folder.join(".git").exists());
-    tree.unwrap_or(&real).to_owned()
 }
 
 /// Reads a file below the root; messages name it as `path`.
-fn read(root: &Path, path: &Path) -> Result<Arc<Source>, String> {
-    let full = root.join(path);
-    let size = fs::metadata(&full).map_err(|error| why(&error))?.len();
-    if size > MAX_BYTES {
-        return Err("it is larger than 64 MiB".to_owned());
-    }
-    let text = fs::read_to_string(&full).map_err(|error| why(&error))?;
+fn read(files: &Files, path: &Path) -> Result<Arc<Source>, Refused> {
+    let text = files.text(path, crate::files::MAX_TEXT)?;
     Ok(Source::new(normal(path), text))
 }
 
-fn why(error: &std::io::Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => "there is no such file".to_owned(),
-        ErrorKind::InvalidData => "it is not UTF-8 text".to_owned(),
-        _ => error.to_string(),
-    }
+fn read_public(files: &Files, path: &Path) -> Result<Arc<Source>, Refused> {
+    let text = files.public_text(path)?;
+    Ok(Source::new(normal(path), text))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub use contract::go_templates;
 pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use duration::duration;
 pub use lint::lint;
-pub use load::{load, load_settings};
+pub use load::{load, load_from, load_settings};
 pub use order::sort;
 pub use parse::{Includes, PageSource, parse};
 pub use script::is_shell;
@@ -64,10 +64,20 @@ pub struct Manual {
     pub procedures: IndexMap<String, Procedure>,
     /// By id, in the order of the book.
     pub groups: IndexMap<String, Group>,
+    /// What has an id that was taken already: looked at, never run.
+    pub doubles: Doubles,
     /// All files of the source folder, relative to it.
     pub files: BTreeSet<PathBuf>,
     /// The pages are listed in a `SUMMARY.md`: it is a book of mdBook's kind.
     pub listed: bool,
+}
+
+/// Procedures and groups of checks whose id stands on the pages before. Each is an error; what
+/// else is wrong in them is told in the same run.
+#[derive(Debug, Default)]
+pub struct Doubles {
+    pub procedures: Vec<Procedure>,
+    pub groups: Vec<Group>,
 }
 
 /// `[preprocessor.opsbook]` in `book.toml`.
@@ -124,6 +134,12 @@ pub struct Page {
     pub anchors: Vec<String>,
     /// Files that it includes, and where in its source each is included first.
     pub included: Vec<(PathBuf, u32)>,
+    /// Where [`Page::text`] begins in the source, after front matter.
+    pub body: usize,
+    /// `{{#title …}}`: what the browser calls the page.
+    pub set_title: Option<String>,
+    /// A bound was exceeded, which is an error: the book shows the text as it is written.
+    pub plain: bool,
     /// An include was refused: only `text` may be shown, not what others make of the source.
     pub withheld: bool,
 }

@@ -6,14 +6,18 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::manual::section::Sections;
-use crate::manual::{Group, Procedure, Spanned};
+use crate::manual::{Doubles, Group, Procedure, Spanned};
 use crate::source::{Problem, Span};
 
 /// Puts the sections of all pages together: ids are global, references must be known.
 pub(crate) fn merge(
     pages: Vec<Sections>,
     problems: &mut Vec<Problem>,
-) -> (IndexMap<String, Procedure>, IndexMap<String, Group>) {
+) -> (
+    IndexMap<String, Procedure>,
+    IndexMap<String, Group>,
+    Doubles,
+) {
     let mut names = Names::default();
     for sections in &pages {
         for procedure in &sections.procedures {
@@ -29,21 +33,30 @@ pub(crate) fn merge(
         .collect();
     let mut procedures = IndexMap::with_capacity(pages.len());
     let mut groups = IndexMap::with_capacity(pages.len());
-    // Of two of the same name the first is kept.
+    // Of two of the same name the first is meant.
+    let mut doubles = Doubles::default();
     for sections in pages {
         for procedure in sections.procedures {
-            procedures.entry(procedure.id.clone()).or_insert(procedure);
+            if procedures.contains_key(&procedure.id) {
+                doubles.procedures.push(procedure);
+            } else {
+                procedures.insert(procedure.id.clone(), procedure);
+            }
         }
         for group in sections.groups {
-            groups.entry(group.id.clone()).or_insert(group);
+            if groups.contains_key(&group.id) {
+                doubles.groups.push(group);
+            } else {
+                groups.insert(group.id.clone(), group);
+            }
         }
     }
     let mut comparisons = 100_000;
-    for procedure in procedures.values() {
+    for procedure in procedures.values().chain(&doubles.procedures) {
         let known = |need: &str| groups.contains_key(need) || unread.contains(need);
         known_needs(procedure, &groups, known, &mut comparisons, problems);
     }
-    (procedures, groups)
+    (procedures, groups, doubles)
 }
 
 /// Each name in its parts: what stands before the `/`, and what after it.

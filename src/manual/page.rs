@@ -25,6 +25,8 @@ pub(crate) struct Walked<'t> {
     pub marks: Vec<Mark<'t>>,
     pub links: Vec<Link>,
     pub anchors: Vec<String>,
+    /// A bound was exceeded: the page is not for the book's renderer.
+    pub exceeded: bool,
 }
 
 pub(crate) enum Mark<'t> {
@@ -64,6 +66,9 @@ pub(crate) fn walk<'t>(
         fence: None,
         comment: None,
         heading: None,
+        heading_at: 0..0,
+        footnotes: 0,
+        cells: 0,
         text: String::new(),
         indented: false,
         html: Vec::new(),
@@ -89,6 +94,11 @@ struct Walk<'t, 'p> {
     /// A comment that tags the next fence.
     comment: Option<Range<usize>>,
     heading: Option<usize>,
+    heading_at: Range<usize>,
+    /// Footnotes that are open.
+    footnotes: usize,
+    /// Cells of tables so far.
+    cells: usize,
     /// Text of the heading, paragraph or item, without markup.
     text: String,
     /// Within an indented code block.
@@ -146,6 +156,7 @@ impl Walk<'_, '_> {
                 self.drop_comment();
                 self.text.clear();
                 self.heading = Some(depth(level));
+                self.heading_at = first_line(&self.page.text, &range);
                 if let Some(id) = id {
                     self.anchors.explicit(&id);
                     self.anchors.heading_has_id();
@@ -157,7 +168,13 @@ impl Walk<'_, '_> {
                 self.text.clear();
             }
             Md::HtmlBlock => self.html.push(range),
-            Md::Item | Md::DefinitionListTitle => self.text.clear(),
+            Md::TableCell => self.count_cells(&range),
+            Md::FootnoteDefinition(_) => self.footnotes += 1,
+            Md::DefinitionListTitle => {
+                self.text.clear();
+                self.heading_at = first_line(&self.page.text, &range);
+            }
+            Md::Item => self.text.clear(),
             Md::Link {
                 link_type: LinkType::Email,
                 ..
@@ -179,14 +196,43 @@ impl Walk<'_, '_> {
             }
             TagEnd::Heading(_) => {
                 if let Some(level) = self.heading.take() {
-                    self.anchors.heading(&self.text);
+                    self.count_alike();
                     let title = self.text.trim().to_owned();
                     self.found.marks.push(Mark::Heading { level, title });
                     self.text.clear();
                 }
             }
-            TagEnd::DefinitionListTitle => self.anchors.heading(&self.text),
+            TagEnd::FootnoteDefinition => self.footnotes -= 1,
+            TagEnd::DefinitionListTitle => self.count_alike(),
             _ => {}
+        }
+    }
+
+    /// The book gives each heading an id of its own, and looks through those of the same words
+    /// for each.
+    fn count_alike(&mut self) {
+        const MOST: u32 = 1_000;
+        if self.anchors.heading(&self.text) == MOST && !self.found.exceeded {
+            self.found.exceeded = true;
+            let place = self.heading_at.clone();
+            let message = format!("more than {MOST} headings of this page have the same words");
+            let problem = Problem::error("too-many", self.page.span(place), message);
+            self.problems
+                .push(problem.hint("the book shows this page as plain text"));
+        }
+    }
+
+    /// A row with too few cells is filled up to as many as the first row has: a short page may
+    /// ask for very many.
+    fn count_cells(&mut self, range: &Range<usize>) {
+        self.cells += 1;
+        if self.cells > 10_000 + self.page.text.len() / 2 && !self.found.exceeded {
+            self.found.exceeded = true;
+            let place = first_line(&self.page.text, range);
+            let message = "the rows of this table lack more cells than there are";
+            let problem = Problem::error("too-many", self.page.span(place), message);
+            self.problems
+                .push(problem.hint("the book shows this page as plain text"));
         }
     }
 
@@ -292,6 +338,7 @@ impl Walk<'_, '_> {
                 fence::read_comment(self.page, comment, self.problems)
             }
         };
+        let meaning = self.not_in_a_footnote(meaning);
         let index = self.found.blocks.len();
         self.found.blocks.push(Block {
             range,
@@ -319,6 +366,22 @@ impl Walk<'_, '_> {
                 tag,
             },
         });
+    }
+
+    /// The book shows a footnote at the end of its page: what runs would run in another order
+    /// than it is read.
+    fn not_in_a_footnote<'f>(&mut self, meaning: Meaning<'f>) -> Meaning<'f> {
+        match meaning {
+            Meaning::Tagged(tag) if self.footnotes > 0 && tag.role != Role::Example => {
+                let message =
+                    "a tagged block in a footnote: the book shows it at the end of the page";
+                let problem = Problem::error("in-footnote", self.page.span(tag.range), message);
+                let hint = "move it into the text, or write `example` where it is never run";
+                self.problems.push(problem.hint(hint));
+                Meaning::Broken
+            }
+            meaning => meaning,
+        }
     }
 
     /// Also an empty block stands somewhere.

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::files::Refused;
 use crate::manual::include::{self, Included};
 use crate::manual::names;
 use crate::manual::page::{self, Mark, Walked};
@@ -23,7 +24,7 @@ pub struct PageSource {
 }
 
 /// Gives the text of an included file, named as sources are; or says why it cannot.
-pub type Includes<'a> = &'a (dyn Fn(&Path) -> Result<Arc<Source>, String> + Sync);
+pub type Includes<'a> = &'a (dyn Fn(&Path) -> Result<Arc<Source>, Refused> + Sync);
 
 /// Parses the pages of a book, in its order. Problems come in source order.
 #[must_use]
@@ -46,7 +47,7 @@ pub fn parse(
         sections.push(one.sections);
         problems.extend(one.problems);
     }
-    (manual.procedures, manual.groups) = names::merge(sections, &mut problems);
+    (manual.procedures, manual.groups, manual.doubles) = names::merge(sections, &mut problems);
     order::sort(&manual, &mut problems);
     (manual, problems)
 }
@@ -90,8 +91,10 @@ fn parse_page(
         marks,
         links,
         anchors,
+        exceeded,
     } = page::walk(&text, settings.markdown, &mut problems);
     let title = set_title
+        .clone()
         .or(title)
         .or_else(|| front_matter_title(front_matter.as_ref()))
         .or_else(|| first_heading(&marks))
@@ -107,6 +110,9 @@ fn parse_page(
         links,
         anchors,
         included,
+        body,
+        set_title,
+        plain: exceeded,
         withheld,
     };
     Parsed {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use mdbook_markdown::pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use mdbook_summary::{SummaryItem, parse_summary};
 
-use crate::manual::include::normal;
+use crate::files::normal;
 use crate::source::{Problem, Source, Span};
 
 /// A chapter with a file; drafts have none and are left out.

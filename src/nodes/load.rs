@@ -1,12 +1,12 @@
 //! Disk -> sources of `nodes.yaml` or `nodes/*.yaml`. Reads nothing that is not a regular
 //! file of a bounded size.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Nodes, parse};
+use crate::files::{Files, Refused};
 use crate::manual::{Settings, Spanned};
 use crate::source::{Problem, Source, Span};
 use crate::yaml::MAX_BYTES;
@@ -21,10 +21,11 @@ const MAX_TOTAL: usize = 4 * MAX_BYTES;
 #[must_use]
 pub fn load(root: &Path, settings: &Settings) -> (Nodes, Vec<Problem>) {
     let mut problems = Vec::new();
+    let files = Files::of(root);
     let sources = match find(root, settings) {
         Ok(Found::BuiltIn) => vec![Source::new("(built in)", BUILT_IN)],
-        Ok(Found::File(path)) => read_all(root, &[path], &mut problems),
-        Ok(Found::Folder(path)) => read_folder(root, &path, &mut problems),
+        Ok(Found::File(path)) => read_all(&files, &[path], &mut problems),
+        Ok(Found::Folder(path)) => read_folder(&files, &path, &mut problems),
         Err(problem) => {
             problems.push(problem);
             Vec::new()
@@ -80,15 +81,15 @@ fn exists(root: &Path, path: &Path) -> Result<bool, Problem> {
     }
 }
 
-fn read_folder(root: &Path, folder: &Path, problems: &mut Vec<Problem>) -> Vec<Arc<Source>> {
-    match list(root, folder) {
-        Ok((files, passed_over)) => {
+fn read_folder(files: &Files, folder: &Path, problems: &mut Vec<Problem>) -> Vec<Arc<Source>> {
+    match list(files, folder) {
+        Ok((paths, passed_over)) => {
             problems.extend(passed_over);
-            if files.is_empty() {
+            if paths.is_empty() {
                 let message = format!("no `*.yaml` file in `{}/`", folder.display());
                 problems.push(Problem::bare("nodes-missing", message));
             }
-            read_all(root, &files, problems)
+            read_all(files, &paths, problems)
         }
         Err(error) => {
             problems.push(unreadable(folder, &error));
@@ -99,9 +100,9 @@ fn read_folder(root: &Path, folder: &Path, problems: &mut Vec<Problem>) -> Vec<A
 
 /// The files to read in the order of their names, and warnings about those that look as
 /// if they were meant. Hidden files and editors' backups are neither.
-fn list(root: &Path, folder: &Path) -> io::Result<(Vec<PathBuf>, Vec<Problem>)> {
+fn list(from: &Files, folder: &Path) -> Result<(Vec<PathBuf>, Vec<Problem>), Refused> {
     let mut names = Vec::new();
-    for entry in root.join(folder).read_dir()? {
+    for entry in from.folder(folder)?.read_dir()? {
         names.push(PathBuf::from(entry?.file_name()));
     }
     names.sort();
@@ -128,11 +129,11 @@ fn not_read(path: &Path) -> Problem {
     problem
 }
 
-fn read_all(root: &Path, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Arc<Source>> {
+fn read_all(files: &Files, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<Arc<Source>> {
     let mut sources = Vec::new();
     let mut total = 0;
     for path in paths {
-        match read(root, path) {
+        match read(files, path) {
             Ok(source) => {
                 total += source.text.len();
                 sources.push(source);
@@ -148,8 +149,8 @@ fn read_all(root: &Path, paths: &[PathBuf], problems: &mut Vec<Problem>) -> Vec<
     sources
 }
 
-fn read(root: &Path, path: &Path) -> Result<Arc<Source>, Problem> {
-    let bytes = read_bounded(&root.join(path)).map_err(|error| unreadable(path, &error))?;
+fn read(files: &Files, path: &Path) -> Result<Arc<Source>, Problem> {
+    let bytes = read_bounded(files, path).map_err(|error| unreadable(path, &error))?;
     let Some(bytes) = bytes else {
         let message = format!("`{}` holds more than {MAX_BYTES} bytes", path.display());
         return Err(Problem::bare("nodes-too-large", message));
@@ -166,23 +167,20 @@ fn read(root: &Path, path: &Path) -> Result<Arc<Source>, Problem> {
 }
 
 /// Nothing where the file is too large, however it grows meanwhile.
-fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // Asked before it is opened: opening a pipe would wait for a writer.
-    let metadata = path.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("not a regular file"));
-    }
-    if metadata.len() > MAX_BYTES as u64 {
+fn read_bounded(files: &Files, path: &Path) -> Result<Option<Vec<u8>>, Refused> {
+    let opened = files.open(path)?;
+    if opened.size > MAX_BYTES as u64 {
         return Ok(None);
     }
     let mut bytes = Vec::new();
-    File::open(path)?
+    opened
+        .file
         .take(MAX_BYTES as u64 + 1)
         .read_to_end(&mut bytes)?;
     Ok(Some(bytes).filter(|bytes| bytes.len() <= MAX_BYTES))
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Problem {
+fn unreadable(path: &Path, error: &impl std::fmt::Display) -> Problem {
     let message = format!("cannot read `{}`: {error}", path.display());
     Problem::bare("nodes-unreadable", message)
 }

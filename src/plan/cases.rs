@@ -77,7 +77,7 @@ pub fn cases(
     }
     // A selector or a value that is wrong on one node is often wrong on all.
     let mut seen = std::collections::HashSet::new();
-    problems.retain(|problem| seen.insert(problem.to_string()));
+    problems.retain(|problem| seen.insert(problem.identity()));
     (cases, problems)
 }
 

@@ -1,11 +1,11 @@
 //! What is wrong with the values that procedures and checks use, on each node where they may
 //! be run, as far as that can be known without arguments.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::manual::{Manual, Procedure};
+use crate::manual::{Group, Manual, Procedure};
 use crate::nodes::{Node, Nodes};
 use crate::plan::procedure::node_plan;
 use crate::plan::{NodePlan, cases};
@@ -21,7 +21,8 @@ pub fn lint(
     look: &mut dyn FnMut(&Procedure, &NodePlan) -> Vec<Problem>,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for procedure in manual.procedures.values() {
+    let all = manual.procedures.values().chain(&manual.doubles.procedures);
+    for procedure in all {
         let given = given(procedure);
         let mut on = |name: &str| {
             // A node that cannot be evaluated is a problem of its own, told once.
@@ -54,13 +55,14 @@ pub fn lint(
 #[must_use]
 pub fn joined(problems: Vec<Problem>) -> Vec<Problem> {
     let mut kept: Vec<Problem> = Vec::with_capacity(problems.len());
-    let mut known: HashMap<String, usize> = HashMap::new();
+    let mut known: HashMap<_, usize> = HashMap::new();
     for problem in problems {
         if problem.only_for.is_none() {
             kept.push(problem);
             continue;
         }
-        match known.entry(format!("{:?} {}", problem.span, problem.message)) {
+        let (_, place, _) = problem.identity();
+        match known.entry((place, problem.message.clone())) {
             Entry::Occupied(first) => kept[*first.get()].join(&problem),
             Entry::Vacant(first) => {
                 first.insert(kept.len());
@@ -85,22 +87,30 @@ fn given(procedure: &Procedure) -> Vec<(String, String, crate::source::Span)> {
 /// Groups of checks whose selector means nothing: what is wrong in them wherever they are
 /// asked. The selector itself is told by who asks them.
 fn groups_of_nobody(manual: &Manual, nodes: &Nodes, vocabulary: &Vocabulary) -> Vec<Problem> {
-    let wrong = manual.groups.values().filter(|group| {
-        let selector = group.nodes.as_ref();
-        selector.is_some_and(|selector| nodes.select_at(selector).is_err())
-    });
-    wrong
-        .flat_map(|group| {
-            let assertions = cases::understand(vocabulary, group, &mut Vec::new());
+    let doubles = manual.doubles.groups.iter();
+    let selector = |group: &Group| nodes.select_at(group.nodes.as_ref()?).err();
+    let mut problems: Vec<Problem> = doubles.clone().filter_map(selector).collect();
+    let wrong = manual.groups.values();
+    let wrong = wrong.filter(|group| selector(group).is_some());
+    let found = wrong
+        .map(|group| (group, false))
+        .chain(doubles.map(|group| (group, true)))
+        .flat_map(|(group, double)| {
+            let mut found = Vec::new();
+            let assertions = cases::understand(vocabulary, group, &mut found);
             let on = |name: &str| -> Option<Vec<Problem>> {
                 let node: Arc<Node> = Arc::new(nodes.evaluate(name, &[]).ok()?);
                 let mut found = Vec::new();
                 cases::of_group(manual, group, &assertions, &node, &|_| true, &mut found);
                 Some(found)
             };
-            common(nodes.names().filter_map(on))
-        })
-        .collect()
+            // Those of a group that is asked are told by who asks.
+            found.retain(|_| double);
+            found.extend(common(nodes.names().filter_map(on)));
+            found
+        });
+    problems.extend(found);
+    problems
 }
 
 /// What is wrong on every node.
@@ -110,12 +120,12 @@ fn common(mut each: impl Iterator<Item = Vec<Problem>>) -> Vec<Problem> {
         if common.is_empty() {
             break;
         }
-        let place = |problem: &Problem| format!("{:?}", problem.span);
-        common.retain(|problem| {
-            found
-                .iter()
-                .any(|other| other.code == problem.code && place(other) == place(problem))
-        });
+        let place = |problem: &Problem| {
+            let (code, place, _) = problem.identity();
+            (code, place)
+        };
+        let found: HashSet<_> = found.iter().map(place).collect();
+        common.retain(|problem| found.contains(&place(problem)));
     }
     common
 }

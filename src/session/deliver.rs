@@ -121,17 +121,22 @@ fn delivered(sum: &Sum, bytes: u64) -> Delivered {
 async fn small(content: Content<'_>) -> Result<Option<Vec<u8>>, DeliverError> {
     match content {
         Content::Bytes(bytes) => Ok((bytes.len() <= PART).then(|| bytes.to_vec())),
-        Content::File(file) => {
-            let size = tokio::fs::metadata(file)
-                .await
-                .map_err(|source| unread(file, source))?;
+        Content::File(path, file) => {
+            let read = |source| unread(path, source);
+            let size = file.metadata().map_err(read)?;
             if !size.is_file() || size.len() > PART as u64 {
                 return Ok(None);
             }
-            let bytes = tokio::fs::read(file)
-                .await
-                .map_err(|source| unread(file, source))?;
-            Ok((bytes.len() <= PART).then_some(bytes))
+            let mut file = tokio::fs::File::from_std(file.try_clone().map_err(read)?);
+            let mut bytes = Vec::new();
+            let mut part = (&mut file).take(PART as u64 + 1);
+            part.read_to_end(&mut bytes).await.map_err(read)?;
+            if bytes.len() <= PART {
+                return Ok(Some(bytes));
+            }
+            // It has grown.
+            file.rewind().await.map_err(read)?;
+            Ok(None)
         }
     }
 }
@@ -182,9 +187,9 @@ impl Delivery<'_> {
     async fn send(&self, content: Content<'_>) -> Result<Sent, DeliverError> {
         match content {
             Content::Bytes(bytes) => self.inside(bytes).await,
-            Content::File(path) => {
+            Content::File(path, file) => {
                 let read = |source| unread(path, source);
-                let file = tokio::fs::File::open(path).await.map_err(read)?;
+                let file = tokio::fs::File::from_std(file.try_clone().map_err(read)?);
                 let size = file.metadata().await.map_err(read)?;
                 if !size.is_file() {
                     return Err(read(io::Error::other("is not a regular file")));

@@ -89,8 +89,8 @@ pub struct OpenOptions {
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
     Bytes(&'a [u8]),
-    /// A file on this machine.
-    File(&'a Path),
+    /// A file on this machine that was opened already; errors name it by its path.
+    File(&'a Path, &'a std::fs::File),
 }
 
 impl Session {
@@ -207,7 +207,11 @@ impl Session {
         archive: &Path,
         cancel: &Cancel,
     ) -> Result<Delivered, DeliverError> {
-        let content = Content::File(archive);
+        let file = std::fs::File::open(archive).map_err(|source| DeliverError::Read {
+            path: archive.display().to_string(),
+            source,
+        })?;
+        let content = Content::File(archive, &file);
         deliver::deliver(self, path, content, Becomes::Folder, cancel).await
     }
 

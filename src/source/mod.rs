@@ -16,10 +16,10 @@ use std::sync::Arc;
 
 pub use nearest::{misspelt, nearest};
 pub use passage::Passage;
-pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity};
 pub use shown::{in_one_line, visible};
 
 pub use crate::outside::is_hidden;
+pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity, first_of_each};
 
 /// One file's text. `path` is how messages name it: relative to the project where possible.
 #[derive(Debug)]

@@ -1,6 +1,8 @@
 //! A problem and its one drawing: the place, the message, the excerpt and at most one hint.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 
 use unicode_width::UnicodeWidthStr;
 
@@ -8,7 +10,7 @@ use super::shown::{harmless, visible};
 use super::{Position, Span, nearest};
 
 /// How bad a problem is. Errors stop every command that would touch a node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
     Warning,
@@ -187,6 +189,14 @@ impl Problem {
         }
     }
 
+    /// What makes it another problem than others, found without drawing it.
+    #[must_use]
+    pub fn identity(&self) -> (&'static str, Option<(PathBuf, u32, u32)>, String) {
+        let place = self.span.as_ref();
+        let place = place.map(|span| (span.path().to_owned(), span.start, span.end));
+        (self.code, place, self.sentence())
+    }
+
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
@@ -256,6 +266,44 @@ impl fmt::Display for Problem {
     }
 }
 
+/// So many problems of one kind in one file are drawn.
+const MOST_OF_A_KIND: usize = 100;
+
+/// The problems to show: the first of each kind in each file, and how many more there are. A
+/// page that was made to harm has as many mistakes as letters, and each is drawn with its line.
+#[must_use]
+pub fn first_of_each(problems: &[Problem]) -> Vec<Problem> {
+    let key = |problem: &Problem| {
+        let path = problem.span.as_ref().map(|span| span.path().to_owned());
+        (problem.code, problem.severity, path)
+    };
+    let mut counts = HashMap::new();
+    for problem in problems {
+        *counts.entry(key(problem)).or_insert(0_usize) += 1;
+    }
+    let mut seen = HashMap::new();
+    let mut shown = Vec::new();
+    for problem in problems {
+        let key = key(problem);
+        let count = seen.entry(key.clone()).or_insert(0_usize);
+        *count += 1;
+        if *count < MOST_OF_A_KIND || counts[&key] == MOST_OF_A_KIND {
+            shown.push(problem.clone());
+        } else if *count == MOST_OF_A_KIND {
+            let more = counts[&key] - MOST_OF_A_KIND;
+            let message = format!(
+                "{}; {more} more of this kind (`{}`)",
+                problem.message, problem.code
+            );
+            shown.push(Problem {
+                message,
+                ..problem.clone()
+            });
+        }
+    }
+    shown
+}
+
 /// The line of a span with carets under it, tabs as one space, long lines cut around it.
 fn excerpt(f: &mut fmt::Formatter<'_>, span: &Span) -> fmt::Result {
     const WIDTH: usize = 120;
@@ -307,6 +355,21 @@ mod tests {
             problem.to_string(),
             "manual/a.md:2:7: error: unknown role `stpe`\n  |\n2 | ```sh stpe id=x\n  |       ^^^^\n\nhint: did you mean `step`?"
         );
+    }
+
+    #[test]
+    fn a_file_with_many_mistakes_of_a_kind_shows_the_first_hundred() {
+        let source = Source::new("a.md", "x".repeat(300));
+        let problem = |at| Problem::error("bad", Span::new(&source, at..at + 1), "wrong");
+        for (count, shown, last) in [
+            (99, 99, "wrong"),
+            (100, 100, "wrong"),
+            (300, 100, "wrong; 200 more of this kind (`bad`)"),
+        ] {
+            let all: Vec<Problem> = (0..count).map(problem).collect();
+            let first = first_of_each(&all);
+            assert_eq!((first.len(), &*first[shown - 1].message), (shown, last));
+        }
     }
 
     #[test]

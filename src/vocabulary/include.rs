@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::files::Files;
 use crate::manual::{self, Spanned, TypedCheck};
 use crate::source::{Passage, Problem, Source, Span};
 use crate::wildcard::{fits, is_pattern};
@@ -10,14 +11,18 @@ use crate::yaml::{self, Value, Yaml};
 
 /// How deep gossfiles may include each other.
 const DEPTH: usize = 16;
+/// How many files one contract may include; each may include others twice.
+const MOST: usize = 1_000;
 
 /// Puts the checks of included files in the place of each `gossfile`. Names are relative to the
 /// file that they stand in, or else, in a page, to `root`; a name with `*` or `?` includes every
 /// file that fits, in the order of their names.
 #[must_use]
 pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Problem>) {
+    let files = Files::of(root);
     let mut reader = Reader {
-        root,
+        files: &files,
+        read: 0,
         open: Vec::new(),
         checks: Vec::new(),
         problems: Vec::new(),
@@ -31,7 +36,9 @@ pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Pro
 }
 
 struct Reader<'a> {
-    root: &'a Path,
+    files: &'a Files,
+    /// How many files were read.
+    read: usize,
     /// Files that are being read, from the outermost; relative to the root.
     open: Vec<PathBuf>,
     checks: Vec<TypedCheck>,
@@ -59,9 +66,9 @@ impl Reader<'_> {
             return;
         }
         let near = name.span.path().with_file_name(&name.value);
-        let mut files = find(self.root, &near);
+        let mut files = find(self.files, &near);
         if files.is_empty() && self.open.is_empty() {
-            files = find(self.root, Path::new(&name.value));
+            files = find(self.files, Path::new(&name.value));
         }
         if files.is_empty() {
             let message = format!("there is no file `{}`", near.display());
@@ -118,7 +125,15 @@ impl Reader<'_> {
             self.problem("gossfile", included, message);
             return;
         }
-        let text = match std::fs::read_to_string(self.root.join(path)) {
+        self.read += 1;
+        if self.read > MOST {
+            if self.read == MOST + 1 {
+                let message = format!("more than {MOST} files are included here");
+                self.problem("gossfile", included, message);
+            }
+            return;
+        }
+        let text = match self.files.text(path, crate::files::MAX_TEXT) {
             Ok(text) => text,
             Err(error) => {
                 let message = format!("cannot read `{}`: {error}", path.display());
@@ -239,7 +254,7 @@ fn spanned(value: &str, span: &Span) -> Spanned<String> {
 }
 
 /// The files that a name with `*` and `?` stands for, relative to the root, sorted.
-fn find(root: &Path, pattern: &Path) -> Vec<PathBuf> {
+fn find(files: &Files, pattern: &Path) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::new()];
     for part in pattern.components() {
         let part = part.as_os_str().to_string_lossy();
@@ -255,7 +270,7 @@ fn find(root: &Path, pattern: &Path) -> Vec<PathBuf> {
         }
         let mut deeper = Vec::new();
         for folder in found {
-            let Ok(entries) = std::fs::read_dir(root.join(&folder)) else {
+            let Ok(entries) = std::fs::read_dir(files.root().join(&folder)) else {
                 continue;
             };
             for entry in entries.flatten() {
@@ -267,7 +282,8 @@ fn find(root: &Path, pattern: &Path) -> Vec<PathBuf> {
         }
         found = deeper;
     }
-    found.retain(|path| root.join(path).is_file());
+    // What is there and is refused is said when it is read.
+    found.retain(|path| files.root().join(path).symlink_metadata().is_ok());
     found.sort();
     found
 }
@@ -293,7 +309,8 @@ mod tests {
         let (yaml, problems) = yaml::read(&Passage::whole(&source));
         assert!(problems.is_empty());
         let mut reader = Reader {
-            root: folder.path(),
+            files: &Files::of(folder.path()),
+            read: 0,
             open: Vec::new(),
             checks: Vec::new(),
             problems: Vec::new(),

@@ -24,6 +24,7 @@ use std::sync::{Arc, LazyLock};
 
 use indexmap::IndexMap;
 
+use crate::files::Files;
 use crate::manual::Spanned;
 use crate::source::{Problem, Source};
 use crate::yaml::Yaml;
@@ -98,21 +99,32 @@ impl Vocabulary {
     pub fn with_project(root: &Path) -> (Vocabulary, Vec<Problem>) {
         let mut vocabulary = Vocabulary::builtin().clone();
         let mut problems = Vec::new();
-        let Ok(entries) = std::fs::read_dir(root.join("checks")) else {
+        let files = Files::of(root);
+        let folder = match files.folder(Path::new("checks")) {
+            Ok(folder) => folder,
+            Err(why) => {
+                if why.is_outside() {
+                    let message = format!("cannot read `checks/`: {why}");
+                    problems.push(Problem::bare("unreadable", message));
+                }
+                return (vocabulary, problems);
+            }
+        };
+        let Ok(entries) = std::fs::read_dir(folder) else {
             return (vocabulary, problems);
         };
-        let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        paths.sort();
-        for path in paths {
-            if path.extension().is_none_or(|extension| extension != "sh") {
+        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        for name in names {
+            let shown = Path::new("checks").join(name);
+            if shown.extension().is_none_or(|extension| extension != "sh") {
                 continue;
             }
-            let shown = path.strip_prefix(root).unwrap_or(&path).to_owned();
-            let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            match std::fs::read_to_string(&path) {
+            let name = shown.file_stem().unwrap_or_default().to_string_lossy();
+            match files.text(&shown, crate::files::MAX_TEXT) {
                 Ok(text) if vocabulary.is_builtin(&name, &text) => {}
                 Ok(text) => {
-                    let source = Source::new(shown, text);
+                    let source = Source::new(&shown, text);
                     problems.extend(vocabulary.add(&source, &name, false));
                 }
                 Err(error) => problems.push(Problem::bare(

@@ -190,7 +190,15 @@ fn the_manual_of_opsbook_itself_builds_without_a_problem() {
     let folder = tempfile::tempdir().unwrap();
     let dest = folder.path().join("book");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let built = book::build(root, Some(&dest), &Options { strict: true }).unwrap();
+    let built = book::build(
+        root,
+        Some(&dest),
+        &Options {
+            strict: true,
+            ..Options::default()
+        },
+    )
+    .unwrap();
     assert_eq!(drawn(&built), "");
     assert!(built.published);
     let tour = std::fs::read_to_string(dest.join("tour.html")).unwrap();
@@ -460,7 +468,10 @@ fn a_build_that_fails_leaves_the_old_book() {
     let project = Project::one_page("# First\n");
     project.build();
     project.write("manual/page.md", "# Second\n\n[x](nowhere.md)\n");
-    let strict = Options { strict: true };
+    let strict = Options {
+        strict: true,
+        ..Options::default()
+    };
     let built = book::build(project.root(), None, &strict).unwrap();
     assert!(!built.published);
     assert!(project.page("page.html").contains("First"));

@@ -290,12 +290,12 @@ fn harmless_html_stays_as_it_is() {
 # Title {#id .class}
 
 <details class=\"note\"><summary>More</summary>
-<table><tr><td style=\"color: red\">a</td></tr></table>
+<table><tr><td align=\"right\" class=\"mine\">a</td></tr></table>
 </details>
 
 <kbd>Ctrl</kbd> <sup>a</sup> <span title=\"javascript: the good parts\">x</span> <br/>
-<picture><source srcset=\"a.png 2x\"><img src=\"data:image/png;base64,AA\" alt=\"\"></picture>
-<Tabs items={1}>x</Tabs> [y](https://example.net/javascript:x) <https://example.net>
+<picture><img src=\"data:image/png;base64,AA\" alt=\"\"></picture>
+[y](https://example.net/javascript:x) <https://example.net>
 
 `<script>alert(1)</script>`
 
@@ -395,4 +395,198 @@ fn a_git_work_tree_is_one_project() {
     let built = book::build(&tree.path().join("ops"), None, &Options::default()).unwrap();
     let html = std::fs::read_to_string(built.destination.join(Path::new("page.html"))).unwrap();
     assert!(html.contains("inside-words"), "{html}");
+}
+
+/// What loads from elsewhere, starts a program, lies over the frame of the page, or takes the
+/// place of a part of it.
+#[test]
+fn what_no_manual_needs_is_left_out_and_named() {
+    for (page, gone, named) in [
+        (
+            "![x](https://a.example/x.png)",
+            "<img",
+            "an image from elsewhere",
+        ),
+        (
+            "[![x](//a.example/x.png)](y.md)",
+            "<img",
+            "an image from elsewhere",
+        ),
+        (
+            "<img src=https://a.example/x.png>",
+            "a.example",
+            "`src` of `<img>`",
+        ),
+        (
+            "<img src='\\\\a.example\\x.png'>",
+            "a.example",
+            "`src` of `<img>`",
+        ),
+        (
+            "<img srcset='//a.example/x.png 2x'>",
+            "a.example",
+            "`srcset` of `<img>`",
+        ),
+        (
+            "<video poster=//a.example/x.png></video>",
+            "a.example",
+            "`poster` of `<video>`",
+        ),
+        (
+            "<audio src=http://a.example/x></audio>",
+            "a.example",
+            "`src` of `<audio>`",
+        ),
+        (
+            "<table background=//a.example/x></table>",
+            "a.example",
+            "`background` of `<table>`",
+        ),
+        ("[x](ms-msdt:/id)", "ms-msdt", "a `ms-msdt:` link"),
+        ("<a href=ms-msdt:/id>x</a>", "ms-msdt", "`href` of `<a>`"),
+        ("[x](ssh://-oProxyCommand=x)", "ssh:", "a `ssh:` link"),
+        (
+            "<search-ms:query=x>",
+            "href=\"search",
+            "a `search-ms:` link",
+        ),
+        (
+            "<p style='position:fixed;top:0'>x</p>",
+            "style",
+            "`style` of `<p>`",
+        ),
+        (
+            "<div class='nav-chapters note'>x</div>",
+            "nav-chapters",
+            "`class` of `<div>`",
+        ),
+        (
+            "```sh menu-bar sticky\nx\n```",
+            "menu-bar",
+            "the class `menu-bar` of a block",
+        ),
+        (
+            "# T {.sidebar}",
+            "class=\"sidebar\"",
+            "`class` of a heading",
+        ),
+        (
+            "# T {#mdbook-help-container}",
+            "mdbook-help",
+            "`id` of a heading",
+        ),
+        (
+            "<p id=mdbook-sidebar>x</p>",
+            "mdbook-sidebar",
+            "`id` of `<p>`",
+        ),
+        (
+            "<img name=getElementById src=x.png>",
+            "getElementById",
+            "`name` of `<img>`",
+        ),
+        (
+            "<a ping=//a.example href=x.md>x</a>",
+            "ping",
+            "`ping` of `<a>`",
+        ),
+        (
+            "<a target=_parent href=x.md>x</a>",
+            "target",
+            "`target` of `<a>`",
+        ),
+        ("<dialog open>x</dialog>", "<dialog", "`<dialog>`"),
+        (
+            "<mdbook-sidebar-scrollbox>",
+            "<mdbook",
+            "`<mdbook-sidebar-scrollbox>`",
+        ),
+        (
+            "<p contenteditable popover>x</p>",
+            "popover",
+            "`popover` of `<p>`",
+        ),
+    ] {
+        let (_folder, built, html) = build("", page);
+        assert!(!html.contains(gone), "{page}\n{html}");
+        let said: Vec<String> = built.problems.iter().map(ToString::to_string).collect();
+        let said = said.join("\n");
+        assert!(said.contains(named), "{page}\n{said}");
+    }
+}
+
+#[test]
+fn a_picture_from_elsewhere_becomes_the_link_to_it() {
+    let (_folder, _, html) = build("", "![The *rack*](https://a.example/x.png)\n");
+    let link = "<a href=\"https://a.example/x.png\">The <em>rack</em></a>";
+    assert!(html.contains(link), "{html}");
+    let (_folder, _, html) = build("", "[![The rack](https://a.example/x.png)](y.md)\n");
+    assert!(html.contains("<a href=\"y.html\">The rack</a>"), "{html}");
+}
+
+#[test]
+fn a_file_beside_a_page_is_published_only_where_it_does_nothing() {
+    let page = "[a](a.html) [b](b.svg) ![c](c.svg) [d](d.txt) [e](e)\n";
+    let allow = "[preprocessor.opsbook]\nallow-html = true\n";
+    for (settings, kept) in [("", "c.svg d.txt"), (allow, "a.html b.svg c.svg d.txt e")] {
+        let (folder, ..) = build(settings, page);
+        for (file, text) in [
+            ("a.html", "<script>x()</script>"),
+            ("b.svg", "<svg onload='x()'/>"),
+            ("c.svg", "<svg><path d='M0 0'/></svg>"),
+            ("d.txt", "<script>x()</script>"),
+            ("e", "<script>x()</script>"),
+        ] {
+            std::fs::write(folder.path().join("manual").join(file), text).unwrap();
+        }
+        let built = book::build(folder.path(), None, &Options::default()).unwrap();
+        let there = |file: &&str| built.destination.join(file).exists();
+        let files = ["a.html", "b.svg", "c.svg", "d.txt", "e"];
+        let files: Vec<&str> = files.into_iter().filter(there).collect();
+        assert_eq!(files.join(" "), kept);
+        let withheld = codes(&built)
+            .iter()
+            .filter(|code| **code == "withheld-file")
+            .count();
+        assert_eq!(withheld, 5 - files.len(), "{:?}", built.problems);
+    }
+}
+
+#[test]
+fn the_page_for_what_is_not_found_is_sanitised_too() {
+    let (folder, ..) = build("", "x");
+    let page = folder.path().join("manual/404.md");
+    std::fs::write(page, "# Gone\n\n<img src=x onerror=alert(1)>\n").unwrap();
+    let built = book::build(folder.path(), None, &Options::default()).unwrap();
+    let html = std::fs::read_to_string(built.destination.join("404.html")).unwrap();
+    assert!(html.contains("Gone"));
+    assert!(executable(main_part(&html)).is_empty(), "{html}");
+    assert!(codes(&built).contains(&"html-removed"));
+}
+
+#[test]
+fn each_page_carries_a_policy_that_allows_its_own_scripts_only() {
+    let (folder, built, _) = build(
+        "[output.html.redirect]\n\"/old.html\" = \"page.html\"\n",
+        "x",
+    );
+    for page in ["page", "index", "print", "404", "toc", "old"] {
+        let path = built.destination.join(page).with_extension("html");
+        let html = std::fs::read_to_string(path).unwrap();
+        let at = html.find("http-equiv=\"Content-Security-Policy\"").unwrap();
+        assert!(
+            html.find("<script").is_none_or(|script| at < script),
+            "{page}"
+        );
+        let hashes = html.matches("'sha256-").count();
+        assert_eq!(hashes, html.matches("<script>").count(), "{page}");
+    }
+    std::fs::write(
+        folder.path().join("book.toml"),
+        "[book]\nsrc = \"manual\"\n[preprocessor.opsbook]\nallow-html = true\n",
+    )
+    .unwrap();
+    let built = book::build(folder.path(), None, &Options::default()).unwrap();
+    let html = std::fs::read_to_string(built.destination.join("page.html")).unwrap();
+    assert!(built.allows_html && !html.contains("Content-Security-Policy"));
 }

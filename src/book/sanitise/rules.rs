@@ -1,124 +1,285 @@
-//! Which elements, attributes and addresses a page may not bring.
+//! Which elements, attributes and addresses a page may bring: those that a manual needs, and
+//! nothing else.
 
-/// Elements that run, load, send or take in something, or that make a browser read what
-/// follows in another way.
-const ELEMENTS: [&str; 50] = [
-    "animate",
-    "animatemotion",
-    "animatetransform",
-    "applet",
-    "base",
-    "basefont",
-    "bgsound",
-    "body",
-    "button",
-    "datalist",
-    "embed",
-    "fencedframe",
-    "foreignobject",
-    "form",
-    "frame",
-    "frameset",
-    "head",
-    "html",
-    "iframe",
-    "ilayer",
-    "input",
-    "isindex",
-    "keygen",
-    "layer",
-    "link",
-    "listing",
-    "main",
-    "math",
-    "menuitem",
-    "meta",
-    "noembed",
-    "noframes",
-    "noscript",
-    "object",
-    "optgroup",
-    "option",
-    "param",
-    "plaintext",
-    "portal",
-    "script",
-    "select",
-    "set",
-    "slot",
-    "style",
-    "svg",
-    "template",
-    "textarea",
+/// Elements that hold words, pictures and tables, and do nothing.
+const ELEMENTS: [&str; 81] = [
+    "a",
+    "abbr",
+    "address",
+    "article",
+    "aside",
+    "audio",
+    "b",
+    "bdi",
+    "bdo",
+    "big",
+    "blockquote",
+    "br",
+    "caption",
+    "center",
+    "cite",
+    "code",
+    "col",
+    "colgroup",
+    "data",
+    "dd",
+    "del",
+    "details",
+    "dfn",
+    "div",
+    "dl",
+    "dt",
+    "em",
+    "figcaption",
+    "figure",
+    "font",
+    "footer",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hgroup",
+    "hr",
+    "i",
+    "img",
+    "ins",
+    "kbd",
+    "li",
+    "mark",
+    "nobr",
+    "ol",
+    "p",
+    "picture",
+    "pre",
+    "q",
+    "rp",
+    "rt",
+    "ruby",
+    "s",
+    "samp",
+    "section",
+    "small",
+    "source",
+    "span",
+    "strike",
+    "strong",
+    "sub",
+    "summary",
+    "sup",
+    "table",
+    "tbody",
+    "td",
+    "tfoot",
+    "th",
+    "thead",
+    "time",
+    "tr",
+    "track",
+    "tt",
+    "u",
+    "ul",
+    "var",
+    "video",
+    "wbr",
+];
+
+/// Attributes that any of them may have.
+const ATTRIBUTES: [&str; 12] = [
+    "align",
+    "aria-hidden",
+    "aria-label",
+    "class",
+    "data-name",
+    "dir",
+    "height",
+    "id",
+    "lang",
+    "role",
     "title",
-    "use",
-    "xmp",
+    "width",
 ];
 
-/// Attributes that act or send, whatever they say.
-const ATTRIBUTES: [&str; 9] = [
-    "action",
-    "archive",
-    "classid",
-    "codebase",
-    "formaction",
-    "http-equiv",
-    "manifest",
-    "ping",
-    "srcdoc",
+/// Attributes of some elements.
+const OF_ELEMENTS: [(&str, &[&str]); 26] = [
+    ("a", &["href", "name", "rel", "hreflang"]),
+    (
+        "img",
+        &["src", "alt", "loading", "border", "hspace", "vspace"],
+    ),
+    ("source", &["src", "type", "media"]),
+    ("track", &["src", "kind", "srclang", "label"]),
+    ("video", &["src", "poster", "controls", "loop", "muted"]),
+    ("audio", &["src", "controls", "loop", "muted"]),
+    (
+        "table",
+        &["border", "cellpadding", "cellspacing", "rules", "summary"],
+    ),
+    ("tr", &["valign"]),
+    ("td", &["colspan", "rowspan", "headers", "valign", "nowrap"]),
+    (
+        "th",
+        &[
+            "colspan", "rowspan", "headers", "scope", "abbr", "valign", "nowrap",
+        ],
+    ),
+    ("thead", &["valign"]),
+    ("tbody", &["valign"]),
+    ("tfoot", &["valign"]),
+    ("col", &["span", "valign"]),
+    ("colgroup", &["span", "valign"]),
+    ("ol", &["start", "reversed", "type"]),
+    ("ul", &["type"]),
+    ("li", &["value", "type"]),
+    ("details", &["open"]),
+    ("time", &["datetime"]),
+    ("del", &["datetime"]),
+    ("ins", &["datetime"]),
+    ("data", &["value"]),
+    ("font", &["color", "size"]),
+    ("br", &["clear"]),
+    ("hr", &["size", "noshade"]),
 ];
 
-/// Attributes that are words for a reader, never addresses.
-const WORDS: [&str; 5] = ["alt", "title", "class", "id", "aria-label"];
+/// Where a link may lead, besides other pages.
+const SCHEMES: [&str; 5] = ["ftp", "http", "https", "mailto", "tel"];
 
-const SCHEMES: [&str; 8] = [
-    "feed",
-    "jar",
-    "javascript",
-    "livescript",
-    "mhtml",
-    "mocha",
-    "vbscript",
-    "view-source",
+/// Pictures that stand in the address itself. As an `<img>` an SVG runs nothing.
+const PICTURES: [&str; 7] = ["avif", "bmp", "gif", "jpeg", "png", "svg+xml", "webp"];
+
+/// Classes by which mdBook's styles and scripts know the parts of its pages: with them a page
+/// could lie over the menu, or look like it.
+const CLASSES: [&str; 71] = [
+    "ace_editor",
+    "active",
+    "bordered",
+    "buttons",
+    "chapter",
+    "chapter-fold-toggle",
+    "chapter-item",
+    "chapter-link-wrapper",
+    "checkbox-img",
+    "checkbox-label",
+    "clip-button",
+    "content",
+    "current-header",
+    "default",
+    "expanded",
+    "fade-out",
+    "focus",
+    "header",
+    "header-in-summary",
+    "header-item",
+    "header-toggle",
+    "hidden",
+    "hide-boring",
+    "hljs",
+    "icon-button",
+    "img-wrapper",
+    "js",
+    "left",
+    "left-buttons",
+    "mdbook-help-title",
+    "menu-bar",
+    "menu-title",
+    "mobile-nav-chapters",
+    "nav-chapters",
+    "nav-wide-wrapper",
+    "nav-wrapper",
+    "next",
+    "on-this-page",
+    "page",
+    "page-wrapper",
+    "part-title",
+    "play-button",
+    "playground",
+    "previous",
+    "result",
+    "result-no-output",
+    "right",
+    "right-buttons",
+    "search-wrapper",
+    "searchbar-outer",
+    "searching",
+    "searchresults-header",
+    "searchresults-outer",
+    "section",
+    "sidebar",
+    "sidebar-iframe-inner",
+    "sidebar-iframe-outer",
+    "sidebar-resize-handle",
+    "sidebar-resize-indicator",
+    "sidebar-resizing",
+    "sidebar-scrollbox",
+    "sidebar-visible",
+    "spacer",
+    "spinner-wrapper",
+    "sticky",
+    "teaser",
+    "theme",
+    "theme-popup",
+    "theme-selected",
+    "tooltipped",
+    "tooltiptext",
 ];
 
-/// What a style may not hold: addresses, code, and ways to hide either.
-const STYLES: [&str; 10] = [
-    "url",
-    "image-set",
-    "expression",
-    "import",
-    "behavior",
-    "binding",
-    "script",
-    "\\",
-    "/*",
-    "<",
-];
+/// What becomes of an attribute.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Attribute {
+    Stays,
+    /// It stays with this value.
+    Becomes(String),
+    Goes,
+}
 
-/// Whether an element is left out.
-pub(super) fn forbids_element(name: &str) -> bool {
+/// Whether an element may be in the book.
+pub(super) fn allows_element(name: &str) -> bool {
     ELEMENTS.binary_search(&name).is_ok()
 }
 
-/// Whether an attribute of an element is left out. Names are compared in lower case.
-pub(super) fn forbids(name: &str, value: &str, element: &str) -> bool {
+/// What becomes of an attribute of an element that stays. Names are compared in lower case.
+pub(super) fn attribute_of(name: &str, value: &str, element: &str) -> Attribute {
     let name = name.to_ascii_lowercase();
-    let name = name.as_str();
-    if name.starts_with("on") || ATTRIBUTES.contains(&name) {
-        return true;
+    let own = OF_ELEMENTS.iter().find(|(of, _)| *of == element);
+    let known = ATTRIBUTES.contains(&name.as_str())
+        || own.is_some_and(|(_, own)| own.contains(&name.as_str()));
+    let stays = match name.as_str() {
+        _ if !known => false,
+        "class" => return classes(value),
+        "id" | "name" => allows_id(value),
+        "href" => allows_link(value),
+        "src" | "poster" => is_local(value, element),
+        _ => true,
+    };
+    if stays {
+        Attribute::Stays
+    } else {
+        Attribute::Goes
     }
-    match name {
-        "style" => {
-            let style = value.to_lowercase();
-            STYLES.iter().any(|part| style.contains(part))
-        }
-        "srcset" | "imagesrcset" => value
-            .split(',')
-            .any(|one| !one.trim_start().starts_with("data:") && executable(one, element)),
-        name if WORDS.contains(&name) => false,
-        _ => executable(value, element),
+}
+
+fn classes(value: &str) -> Attribute {
+    let all = value.split_ascii_whitespace();
+    let kept: Vec<&str> = all.clone().filter(|class| allows_class(class)).collect();
+    if kept.len() == all.count() {
+        Attribute::Stays
+    } else if kept.is_empty() {
+        Attribute::Goes
+    } else {
+        Attribute::Becomes(kept.join(" "))
     }
+}
+
+/// Whether a class is the author's own, and not one of mdBook's.
+pub(super) fn allows_class(class: &str) -> bool {
+    CLASSES.binary_search(&class).is_err()
+}
+
+/// Not the name of a part of mdBook's pages, which its scripts look for.
+pub(super) fn allows_id(id: &str) -> bool {
+    !["mdbook-", "fa-"].iter().any(|start| id.starts_with(start))
 }
 
 /// A name that is written as it is read, by every parser.
@@ -127,19 +288,32 @@ pub(super) fn is_plain(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(plain)
 }
 
-/// Whether following an address would run something, for a browser, which passes over
-/// control characters and blanks.
-pub(super) fn executable(url: &str, element: &str) -> bool {
-    let url = compact(url);
-    let Some((scheme, rest)) = url.split_once(':') else {
-        return false;
-    };
-    if scheme == "data" {
-        let drawn = matches!(element, "img" | "source" | "video" | "audio" | "picture");
-        let picture = rest.starts_with("image/") || rest.starts_with("audio/");
-        return !(picture || rest.starts_with("video/")) || (rest.contains("svg") && !drawn);
+/// Whether a link may lead there.
+pub(super) fn allows_link(url: &str) -> bool {
+    match scheme_of(&compact(url)) {
+        None => true,
+        Some(scheme) => SCHEMES.contains(&scheme),
     }
-    SCHEMES.contains(&scheme)
+}
+
+/// Whether a picture, a sound or a film is a file of the book, or a picture in the address.
+pub(super) fn is_local(url: &str, element: &str) -> bool {
+    let url = compact(url).replace('\\', "/");
+    match scheme_of(&url) {
+        None => !url.starts_with("//"),
+        Some("data") => {
+            let picture = url.strip_prefix("data:image/").unwrap_or_default();
+            let kind = picture.split([';', ',']).next().unwrap_or_default();
+            matches!(element, "img" | "source" | "video") && PICTURES.contains(&kind)
+        }
+        Some(_) => false,
+    }
+}
+
+/// What stands before the first `:`, where that comes before any part of a path.
+fn scheme_of(url: &str) -> Option<&str> {
+    let end = url.find([':', '/', '?', '#', '\\'])?;
+    url[end..].starts_with(':').then(|| &url[..end])
 }
 
 /// The beginning of an address, as a browser reads it. Long enough for what decides.
@@ -158,7 +332,8 @@ fn is_hidden(c: char) -> bool {
 /// How a removed address is called.
 pub(super) fn scheme(url: &str) -> String {
     let url = compact(url);
-    let scheme = url.split(':').next().unwrap_or_default();
+    let scheme = scheme_of(&url).unwrap_or_default();
+    let scheme: String = scheme.chars().take(20).collect();
     format!("a `{scheme}:` link")
 }
 
@@ -185,27 +360,63 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_elements_stand_in_order() {
+    fn the_lists_stand_in_order() {
         assert!(ELEMENTS.is_sorted());
+        assert!(CLASSES.is_sorted());
     }
 
     #[test]
-    fn an_address_is_read_as_a_browser_reads_it() {
-        for (url, element, expected) in [
-            ("javascript:alert(1)", "a", true),
-            (" JaVa\tScRiPt\n:alert(1)", "a", true),
-            ("\u{1}java\u{0}script:alert(1)", "a", true),
-            ("vbscript:x", "a", true),
-            ("data:text/html,<script>", "a", true),
-            ("data:image/svg+xml,<svg>", "a", true),
-            ("data:image/svg+xml,<svg>", "img", false),
-            ("data:image/png;base64,AA", "img", false),
-            ("https://example.net/javascript:x", "a", false),
-            ("mailto:a@example.net", "a", false),
-            ("javascript.md#x", "a", false),
-            ("#javascript", "a", false),
+    fn a_link_is_read_as_a_browser_reads_it() {
+        for (url, expected) in [
+            ("javascript:alert(1)", false),
+            (" JaVa\tScRiPt\n:alert(1)", false),
+            ("\u{1}java\u{0}script:alert(1)", false),
+            ("vbscript:x", false),
+            ("data:text/html,<script>", false),
+            ("ms-msdt:/id PCWDiagnostic", false),
+            ("file:///etc/passwd", false),
+            ("ssh://-oProxyCommand=x", false),
+            ("https://example.net/javascript:x", true),
+            ("//example.net/x", true),
+            ("mailto:a@example.net", true),
+            ("javascript.md#x:y", true),
+            ("#javascript:x", true),
+            ("a/b:c", true),
         ] {
-            assert_eq!(executable(url, element), expected, "{url:?}");
+            assert_eq!(allows_link(url), expected, "{url:?}");
         }
+    }
+
+    #[test]
+    fn a_picture_is_of_the_book() {
+        for (url, element, expected) in [
+            ("images/a.png", "img", true),
+            ("/images/a.png", "img", true),
+            ("data:image/png;base64,AA", "img", true),
+            ("data:image/svg+xml,<svg>", "img", true),
+            ("data:image/png;base64,AA", "audio", false),
+            ("data:text/html,x", "img", false),
+            ("https://example.net/a.png", "img", false),
+            ("//example.net/a.png", "img", false),
+            ("\\\\example.net\\a.png", "img", false),
+            ("/\\example.net/a.png", "img", false),
+            (" \t//example.net/a.png", "img", false),
+            ("file:///a.png", "img", false),
+            ("blob:x", "img", false),
+        ] {
+            assert_eq!(is_local(url, element), expected, "{url:?}");
+        }
+    }
+
+    #[test]
+    fn classes_of_the_frame_go_and_others_stay() {
+        assert_eq!(classes("note warning"), Attribute::Stays);
+        assert_eq!(classes("sidebar"), Attribute::Goes);
+        let becomes = Attribute::Becomes("note".to_owned());
+        assert_eq!(classes("note nav-chapters sticky"), becomes);
+        assert_eq!(attribute_of("ID", "mdbook-sidebar", "p"), Attribute::Goes);
+        assert_eq!(attribute_of("name", "x", "img"), Attribute::Goes);
+        assert_eq!(attribute_of("name", "x", "a"), Attribute::Stays);
+        assert_eq!(attribute_of("style", "color: red", "p"), Attribute::Goes);
     }
 }

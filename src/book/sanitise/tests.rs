@@ -30,6 +30,43 @@ fn what_is_taken_out_leaves_the_rest_where_it_was() {
 }
 
 #[test]
+fn a_picture_in_svg_is_shapes_only() {
+    for (svg, acts) in [
+        (
+            "<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0'/></svg>",
+            false,
+        ),
+        (
+            "<svg><style>p{}</style><a href='https://a.example'><text>x</text></a></svg>",
+            false,
+        ),
+        ("<svg><image href='data:image/png;base64,AA'/></svg>", false),
+        ("<svg onload='x()'></svg>", true),
+        ("<svg><script>x()</script></svg>", true),
+        (
+            "<x:svg xmlns:x='http://www.w3.org/2000/svg'><x:script>x()</x:script></x:svg>",
+            true,
+        ),
+        (
+            "<svg><a xlink:href='javascript:x()'><text>x</text></a></svg>",
+            true,
+        ),
+        (
+            "<svg><a><animate attributeName='href' values='javascript:x()'/></a></svg>",
+            true,
+        ),
+        ("<svg><foreignObject><p>x</p></foreignObject></svg>", true),
+        (
+            "<!DOCTYPE svg [<!ENTITY a '<script>x()</script>'>]><svg>&a;</svg>",
+            true,
+        ),
+        ("<?xml-stylesheet href='x.xsl'?><svg/>", true),
+    ] {
+        assert_eq!(tokens::svg_acts(svg), acts, "{svg}");
+    }
+}
+
+#[test]
 fn what_is_left_is_clean() {
     for text in ["<scr<script>ipt>", "x <a<b onclick=1><c onclick=2>>"] {
         let (clean, removed) = read(text);

@@ -1,7 +1,7 @@
 //! One piece of HTML -> the same without what a page may not bring, on one line.
 //! The only place that names `html5ever`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::states::RawKind;
@@ -20,19 +20,122 @@ pub(super) struct Filtered {
     pub(super) what: Vec<String>,
 }
 
+/// Of so many attributes of one tag none is looked at.
+const MOST_ATTRIBUTES: usize = 1_000;
+/// HTML with more mistakes than this is written anew, so that the book's own reader does not
+/// say each of them.
+const MOST_MISTAKES: usize = 10;
+
 /// Nothing where all of it may stay.
 pub(super) fn filtered(html: &str) -> Option<Filtered> {
+    if has_a_crowded_tag(html) {
+        return Some(Filtered {
+            html: text(html),
+            what: vec![format!("a tag with more than {MOST_ATTRIBUTES} attributes")],
+        });
+    }
     let tokenizer = Tokenizer::new(Sink::default(), TokenizerOpts::default());
     let queue = BufferQueue::default();
     queue.push_back(StrTendril::from(html));
     while let html5ever::TokenizerResult::Script(()) = tokenizer.feed(&queue) {}
     tokenizer.end();
     let writer = tokenizer.sink.0.into_inner();
-    (!writer.what.is_empty()).then_some(Filtered {
+    let changed = !writer.what.is_empty() || writer.mistakes > MOST_MISTAKES;
+    changed.then_some(Filtered {
         html: writer.html,
         what: writer.what,
     })
 }
+
+/// Whether a tag has so many words that its reader, which compares each attribute with each,
+/// would take long.
+fn has_a_crowded_tag(html: &str) -> bool {
+    let mut words = 0;
+    let mut blank = true;
+    for byte in html.bytes() {
+        match byte {
+            b'<' | b'>' => words = 0,
+            b if b.is_ascii_whitespace() || b == b'/' => blank = true,
+            _ if blank => {
+                blank = false;
+                words += 1;
+                if words > MOST_ATTRIBUTES {
+                    return true;
+                }
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether a picture in SVG holds more than shapes: scripts, other documents, links that run,
+/// entities by which any of them could be hidden.
+pub(super) fn svg_acts(svg: &str) -> bool {
+    let lower = svg.to_ascii_lowercase();
+    if lower.contains("<!entity") || lower.contains("<?xml-stylesheet") {
+        return true;
+    }
+    let tokenizer = Tokenizer::new(Shapes::default(), TokenizerOpts::default());
+    let queue = BufferQueue::default();
+    queue.push_back(StrTendril::from(svg));
+    while let html5ever::TokenizerResult::Script(()) = tokenizer.feed(&queue) {}
+    tokenizer.end();
+    tokenizer.sink.acts.get()
+}
+
+/// Looks for what is more than a shape.
+#[derive(Default)]
+struct Shapes {
+    acts: Cell<bool>,
+}
+
+impl TokenSink for Shapes {
+    type Handle = ();
+
+    fn process_token(&self, token: Token, _line: u64) -> TokenSinkResult<()> {
+        let Token::TagToken(tag) = token else {
+            return TokenSinkResult::Continue;
+        };
+        let bare = |name: &str| name.rsplit(':').next().unwrap_or_default().to_lowercase();
+        let element = bare(&tag.name);
+        let attribute = |attribute: &html5ever::Attribute| {
+            let name = bare(&attribute.name.local);
+            match name.as_str() {
+                name if name.starts_with("on") => true,
+                "href" => {
+                    !rules::allows_link(&attribute.value)
+                        && !rules::is_local(&attribute.value, "img")
+                }
+                // What an animation puts into another attribute.
+                "attributename" => {
+                    !rules::is_plain(&attribute.value) || bare(&attribute.value) == "href"
+                }
+                _ => false,
+            }
+        };
+        if SVG_ACTS.contains(&element.as_str()) || tag.attrs.iter().any(attribute) {
+            self.acts.set(true);
+        }
+        TokenSinkResult::Continue
+    }
+}
+
+/// Elements by which a picture is more than one.
+const SVG_ACTS: [&str; 12] = [
+    "script",
+    "foreignobject",
+    "iframe",
+    "object",
+    "embed",
+    "handler",
+    "listener",
+    "audio",
+    "video",
+    "html",
+    "body",
+    "form",
+];
 
 /// Text as HTML on one line, also in a table of Markdown.
 pub(super) fn text(text: &str) -> String {
@@ -68,6 +171,8 @@ impl TokenSink for Sink {
 struct Writer {
     html: String,
     what: Vec<String>,
+    /// What the reader of HTML complains of.
+    mistakes: usize,
     /// The element whose content is left out with it, and how deep within elements of its name.
     within: Option<(String, usize)>,
 }
@@ -79,6 +184,7 @@ impl Writer {
             Token::CharacterTokens(chars) if self.within.is_none() => {
                 self.html.push_str(&text(&chars));
             }
+            Token::ParseError(_) => self.mistakes += 1,
             _ => {}
         }
         TokenSinkResult::Continue
@@ -100,7 +206,7 @@ impl Writer {
                 TokenSinkResult::Continue
             };
         }
-        if rules::forbids_element(name) {
+        if !rules::allows_element(name) {
             self.removed(rules::element(name));
             if !start {
                 return TokenSinkResult::Continue;
@@ -127,13 +233,20 @@ impl Writer {
         let mut html = format!("<{element}");
         for attribute in &tag.attrs {
             let name: &str = &attribute.name.local;
-            if rules::forbids(name, &attribute.value, element) {
+            let becomes = rules::attribute_of(name, &attribute.value, element);
+            let value: &str = match &becomes {
+                rules::Attribute::Goes => "",
+                rules::Attribute::Stays => &attribute.value,
+                rules::Attribute::Becomes(value) => value,
+            };
+            if becomes != rules::Attribute::Stays {
                 self.removed(rules::attribute(name, &rules::element(element)));
-            } else if rules::is_plain(name) {
+            }
+            if becomes != rules::Attribute::Goes {
                 html.push(' ');
                 html.push_str(name);
                 html.push_str("=\"");
-                html.push_str(&text(&attribute.value));
+                html.push_str(&text(value));
                 html.push('"');
             }
         }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 use regex::Regex;
+use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::{Glob, Mismatch};
 use crate::interpolation::{Interpolated, Part};
@@ -35,7 +36,7 @@ pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
     for line in expected.split_inclusive('\n') {
         let bare = line.trim_end();
         if bare != "..."
-            && let Err(why) = compile(&Interpolated::read(bare))
+            && let Err(why) = parse(&Interpolated::read(bare))
         {
             flaws.push((at..at + bare.len(), why));
         }
@@ -107,15 +108,49 @@ fn pattern(expected: &Interpolated, regex: bool) -> Result<Vec<Segment>, Mismatc
 }
 
 fn compile(line: &Interpolated) -> Result<Regex, String> {
-    let whole = |written: &str| format!("^(?:{written})$");
-    line.regex(whole).map_err(|error| {
-        let error = error.to_string();
-        let last = error.lines().last().unwrap_or_default();
-        format!(
-            "not a regular expression: {}",
-            last.trim_start_matches("error: ")
-        )
-    })
+    line.regex(whole)
+        .map_err(|error| no_regex(&error.to_string()))
+}
+
+/// Whether it is a regular expression. Not compiled: that takes time for each of its states,
+/// and few letters may ask for many.
+fn parse(line: &Interpolated) -> Result<(), String> {
+    const MOST: usize = 100_000;
+    let parsed = regex_syntax::parse(&line.regex_text(whole));
+    let parsed = parsed.map_err(|error| no_regex(&error.to_string()))?;
+    if states(&parsed) > MOST {
+        return Err("this regular expression is too large: its repetitions multiply".to_owned());
+    }
+    Ok(())
+}
+
+/// About how many states it has when it is compiled.
+fn states(hir: &Hir) -> usize {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => 1,
+        HirKind::Literal(literal) => literal.0.len(),
+        HirKind::Class(Class::Unicode(class)) => class.ranges().len(),
+        HirKind::Class(Class::Bytes(class)) => class.ranges().len(),
+        HirKind::Repetition(repeated) => {
+            let times = repeated.max.unwrap_or(repeated.min.saturating_add(1));
+            states(&repeated.sub).saturating_mul(times as usize)
+        }
+        HirKind::Capture(capture) => states(&capture.sub),
+        HirKind::Concat(parts) | HirKind::Alternation(parts) => {
+            let parts = parts.iter().map(states);
+            parts.fold(0, usize::saturating_add)
+        }
+    }
+}
+
+fn whole(written: &str) -> String {
+    format!("^(?:{written})$")
+}
+
+fn no_regex(error: &str) -> String {
+    let last = error.lines().last().unwrap_or_default();
+    let last = last.trim_start_matches("error: ");
+    format!("not a regular expression: {last}")
 }
 
 /// `...` alone, as the author wrote it.

@@ -1,11 +1,12 @@
 use super::*;
+use crate::files::Refused;
 
 const CODE: &str = "one\n// ANCHOR: a\ntwo\n// ANCHOR: b\nthree\n// ANCHOR_END: b\nfour\n// ANCHOR_END: a\nfive\n// ANCHOR: a\nsix\n// ANCHOR_END: a\n";
 
 /// Expands a page beside `x.rs`, `sub/y.md` and files of other shapes.
 fn expanded(text: &str) -> (Passage, Vec<String>) {
     let source = Source::new("manual/a.md", text);
-    let read = |path: &Path| -> Result<Arc<Source>, String> {
+    let read = |path: &Path| -> Result<Arc<Source>, Refused> {
         let text = match path.to_str().unwrap() {
             "manual/x.rs" => CODE,
             "manual/sub/y.md" => "<{{#include z.md}}>\n",
@@ -13,9 +14,11 @@ fn expanded(text: &str) -> (Passage, Vec<String>) {
             "manual/crlf.txt" => "1\r\n2\r\n3\r\n",
             "manual/self.md" => "s{{#include self.md}}",
             "../out.md" => "out",
+            "manual/blank.txt" => "a\n\nb\n",
             "manual/empty.md" => "",
-            "/etc/hostname" => return Err(OUTSIDE.to_owned()),
-            _ => return Err("there is no such file".to_owned()),
+            "manual/open.sh" => "before\n# ANCHOR: part\nwanted\n# ANCHOR_END: prat\ndanger\n",
+            "/etc/hostname" => return Err(Refused::Outside),
+            _ => return Err(Refused::Missing),
         };
         Ok(Source::new(path, text))
     };
@@ -46,7 +49,6 @@ fn includes_have_the_books_meaning() {
         ("{{#include x.rs:3:5}}", "two\n// ANCHOR: b\nthree"),
         ("{{#include x.rs::1}}", "one"),
         ("{{#include x.rs:12:}}", "// ANCHOR_END: a"),
-        ("{{#include x.rs:99}}", ""),
         ("{{#include x.rs:a}}", "two\nthree\nfour"),
         ("{{#include x.rs:b}}", "three"),
         ("{{#include crlf.txt:2:}}", "2\n3"),
@@ -68,6 +70,43 @@ fn includes_have_the_books_meaning() {
         assert_eq!(passage.text, result, "{text}");
         assert_eq!(problems, [""; 0], "{text}");
     }
+}
+
+#[test]
+fn what_is_included_in_a_list_or_a_quote_stays_in_it() {
+    for (text, result) in [
+        (
+            "1. x\n   ```sh\n   {{#include crlf.txt}}\n   ```\n",
+            "1. x\n   ```sh\n   1\n   2\n   3\n   ```\n",
+        ),
+        ("> {{#include x.rs:a}}", "> two\n> three\n> four"),
+        ("\t{{#include blank.txt}}", "\ta\n\n\tb"),
+        ("> {{#include blank.txt}}", "> a\n>\n> b"),
+        ("  {{#include sub/y.md}}", "  <z>"),
+        ("a {{#include crlf.txt}}", "a 1\n2\n3"),
+    ] {
+        assert_eq!(expanded(text).0.text, result, "{text}");
+    }
+    let (passage, _) = expanded("   {{#include x.rs:a}}");
+    let at = passage.text.find("three").unwrap();
+    assert_eq!(
+        format!("{:?}", passage.span(at..at + 5)),
+        "manual/x.rs:5:1+5"
+    );
+}
+
+#[test]
+fn an_anchor_that_never_ends_names_the_end_that_may_be_meant() {
+    let source = Source::new("manual/a.md", "{{#include open.sh:part}}");
+    let read = |path: &Path| {
+        let text = "# ANCHOR: part\nwanted\n# ANCHOR_END: prat\ndanger\n";
+        Ok(Source::new(path, text))
+    };
+    let mut problems = Vec::new();
+    expand(&source, 0, &read, &mut problems);
+    let hint =
+        "write `ANCHOR_END: part` after its last line; did you mean it by `ANCHOR_END: prat`?";
+    assert_eq!(problems[0].hint.as_deref(), Some(hint));
 }
 
 #[test]
@@ -95,6 +134,21 @@ fn what_cannot_be_included_is_said() {
             "{{#include x.rs:none}}",
             "",
             "broken-include `manual/x.rs` has no anchor `none`",
+        ),
+        (
+            "{{#include x.rs:99}}",
+            "",
+            "broken-include `manual/x.rs` has no line 99",
+        ),
+        (
+            "{{#rustdoc_include x.rs:none}}",
+            "# one\n# two\n# three\n# four\n# five\n# six",
+            "broken-include `manual/x.rs` has no anchor `none`",
+        ),
+        (
+            "{{#include open.sh:part}}",
+            "wanted\ndanger",
+            "broken-include the anchor `part` of `manual/open.sh` never ends: all that follows it would be taken",
         ),
         (
             "{{#include self.md}}",

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::manual::include::normal;
+use crate::files::normal;
 use crate::manual::{Link, Manual, Page, lint};
 use crate::source::Problem;
 

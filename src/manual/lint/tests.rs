@@ -37,7 +37,7 @@ fn of_step(block: &str) -> String {
         source: Source::new("a.md", text),
     };
     let (manual, mut problems) = parse(Path::new(""), Settings::default(), vec![page], &|_| {
-        Err("nowhere".to_owned())
+        Err(crate::files::Refused::Missing)
     });
     problems.extend(lint(&manual));
     let drawn: Vec<String> = problems

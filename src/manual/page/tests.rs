@@ -215,3 +215,28 @@ fn a_tagged_fence_that_the_book_takes_for_something_else_is_found() {
         assert_eq!(blocks(text).1.join(" "), places, "{text}");
     }
 }
+
+#[test]
+fn a_tagged_block_in_a_footnote_is_refused() {
+    let text = "x[^1] y\n\n[^1]: Do:\n\n    ```sh step\n    a\n    ```\n\n    ```sh example\n    b\n    ```\n\n```sh step\nc\n```\n";
+    let (blocks, problems) = blocks(text);
+    assert_eq!(blocks[1], "sh|example|b\n|10:5");
+    assert_eq!(blocks[2], "sh|step|c\n|14:1");
+    assert_eq!(problems, ["5:11 in-footnote"]);
+}
+
+#[test]
+fn more_than_a_thousand_headings_of_the_same_words_are_refused_once() {
+    let walked = |count: usize| {
+        let source = Source::new("a.md", "# A\n\n".repeat(count));
+        let mut problems = Vec::new();
+        let page = Passage::whole(&source);
+        let exceeded = walk(&page, MarkdownSettings::default(), &mut problems).exceeded;
+        let at = problems
+            .iter()
+            .map(|p| format!("{} {}", p.code, p.span.as_ref().unwrap().line()));
+        (exceeded, at.collect::<Vec<_>>())
+    };
+    assert_eq!(walked(1_000), (false, Vec::new()));
+    assert_eq!(walked(3_000), (true, vec!["too-many 2001".to_owned()]));
+}

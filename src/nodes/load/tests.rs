@@ -130,7 +130,10 @@ fn files_that_are_too_large_or_no_files_are_not_read() {
     let root = tempfile::tempdir().unwrap();
     let path = root.path().join("nodes.yaml");
     // Sparse: a gigabyte that takes no room.
-    File::create(&path).unwrap().set_len(1 << 30).unwrap();
+    std::fs::File::create(&path)
+        .unwrap()
+        .set_len(1 << 30)
+        .unwrap();
     assert_eq!(
         load_at(root.path(), &Settings::default()),
         Err("error: `nodes.yaml` holds more than 16777216 bytes".to_owned())
@@ -138,8 +141,9 @@ fn files_that_are_too_large_or_no_files_are_not_read() {
     fs::remove_file(&path).unwrap();
 
     std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
-    let refused = Err("error: cannot read `nodes.yaml`: not a regular file".to_owned());
-    assert_eq!(load_at(root.path(), &Settings::default()), refused);
+    let refused = |why: &str| Err(format!("error: cannot read `nodes.yaml`: {why}"));
+    let outside = refused("`nodes.yaml` is a link to `/dev/zero`, outside the project");
+    assert_eq!(load_at(root.path(), &Settings::default()), outside);
     fs::remove_file(&path).unwrap();
 
     std::os::unix::fs::symlink("nowhere", &path).unwrap();
@@ -151,7 +155,8 @@ fn files_that_are_too_large_or_no_files_are_not_read() {
     fs::remove_file(&path).unwrap();
 
     fs::create_dir(&path).unwrap();
-    assert_eq!(load_at(root.path(), &Settings::default()), refused);
+    let folder = refused("it is a folder, not a regular file");
+    assert_eq!(load_at(root.path(), &Settings::default()), folder);
 }
 
 #[test]
@@ -161,6 +166,6 @@ fn a_pipe_is_refused_without_waiting_for_its_writer() {
     rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
     assert_eq!(
         load_at(root.path(), &Settings::default()),
-        Err("error: cannot read `nodes.yaml`: not a regular file".to_owned())
+        Err("error: cannot read `nodes.yaml`: it is a FIFO, not a regular file".to_owned())
     );
 }

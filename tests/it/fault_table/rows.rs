@@ -304,7 +304,11 @@ pub const TABLE: &[Fault] = &[
         fault: "a page, a link or an input made to publish what it should not, or to exhaust time or memory",
         promise: "no file from outside reaches the book; only what a manual needs is let in; each input is linear, or refused with its place",
         tiers: "T0: beside plain pages of the same size",
-        also: &[],
+        also: &[
+            "what_no_manual_needs_is_left_out_and_named",
+            "a_file_beside_a_page_is_published_only_where_it_does_nothing",
+            "each_page_carries_a_policy_that_allows_its_own_scripts_only",
+        ],
         open: "",
     },
     Fault {

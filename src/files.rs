@@ -1,0 +1,370 @@
+//! The one way to a file of the project. A file is opened once, after every symbolic link was
+//! followed to where it leads: inside the project, a regular file, of a bounded size. Nothing
+//! else is read, and nothing waits for a writer. Knows no manual and no node.
+//!
+//! The project is the git work tree in which the manual lies, or the manual's folder alone.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{Mode, OFlags};
+
+/// The most that is read of one text.
+pub const MAX_TEXT: u64 = 64 * 1024 * 1024;
+
+/// What belongs to other programs and to opsbook itself; `.git/config` may hold a token.
+const INTERNAL: [&str; 5] = [".git", ".hg", ".svn", ".jj", ".opsbook"];
+
+/// Opens files of one project. Paths are relative to the root.
+#[derive(Clone, Debug)]
+pub struct Files {
+    root: PathBuf,
+    real_root: PathBuf,
+    /// The real path of the folder that no link may leave.
+    project: PathBuf,
+}
+
+/// A file that may be read.
+#[derive(Debug)]
+pub struct Opened {
+    pub file: File,
+    /// In bytes, when it was opened.
+    pub size: u64,
+    /// The file itself, with no link in its path.
+    pub real: PathBuf,
+}
+
+/// Something in a folder.
+#[derive(Debug)]
+pub struct Entry {
+    /// Relative to the root of the project.
+    pub path: PathBuf,
+    /// Relative to the folder.
+    pub name: String,
+    pub kind: EntryKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    Folder,
+    File,
+    /// It leads to something in the project.
+    Link,
+}
+
+/// Why a file is not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("there is no such file")]
+    Missing,
+    #[error("it lies outside the project")]
+    Outside,
+    #[error("`{link}` is a link to `{to}`, outside the project")]
+    LinkOutside { link: String, to: String },
+    #[error("it leads to `{0}`, which looks private")]
+    Private(String),
+    #[error("it is {0}, not a regular file")]
+    NotRegular(&'static str),
+    #[error("it is larger than {0} MiB")]
+    TooLarge(u64),
+    #[error("it is not UTF-8 text")]
+    NotText,
+    #[error("{0}")]
+    Other(String),
+}
+
+impl Refused {
+    /// The file may be there, but it is not the project's.
+    #[must_use]
+    pub fn is_outside(&self) -> bool {
+        matches!(
+            self,
+            Refused::Outside | Refused::LinkOutside { .. } | Refused::Private(_)
+        )
+    }
+}
+
+impl From<io::Error> for Refused {
+    fn from(error: io::Error) -> Refused {
+        match error.kind() {
+            io::ErrorKind::NotFound => Refused::Missing,
+            io::ErrorKind::InvalidData => Refused::NotText,
+            _ => Refused::Other(error.to_string()),
+        }
+    }
+}
+
+impl From<rustix::io::Errno> for Refused {
+    fn from(error: rustix::io::Errno) -> Refused {
+        io::Error::from(error).into()
+    }
+}
+
+impl Files {
+    /// The files of the project to which a folder belongs.
+    #[must_use]
+    pub fn of(root: &Path) -> Files {
+        let real = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+        let tree = real.ancestors().find(|folder| folder.join(".git").exists());
+        Files {
+            project: tree.unwrap_or(&real).to_owned(),
+            root: root.to_owned(),
+            real_root: real,
+        }
+    }
+
+    /// Only what lies below this folder, whatever it is a part of.
+    #[must_use]
+    pub fn below(root: &Path) -> Files {
+        let files = Files::of(root);
+        Files {
+            project: files.real_root.clone(),
+            ..files
+        }
+    }
+
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Opens a file that opsbook works with: settings, nodes, probes, what is delivered.
+    pub fn open(&self, path: &Path) -> Result<Opened, Refused> {
+        let real = self.real(path)?;
+        let file = open_real(&self.project, &real)?;
+        let size = file.metadata()?.len();
+        Ok(Opened { file, size, real })
+    }
+
+    /// Opens a file for the readers of the book. A link must not lead to something that its
+    /// own name does not show to be private.
+    pub fn open_public(&self, path: &Path) -> Result<Opened, Refused> {
+        let opened = self.open(path)?;
+        let own = self.real_root.join(path);
+        let internal = |part: Component<'_>| INTERNAL.iter().any(|name| part.as_os_str() == *name);
+        let linked = normal(&own) != opened.real;
+        let within = opened.real.strip_prefix(&self.project);
+        let within = within.unwrap_or(&opened.real);
+        if within.components().any(internal) || linked && is_private(within) {
+            return Err(Refused::Private(within.display().to_string()));
+        }
+        Ok(opened)
+    }
+
+    /// The text of a file that opsbook works with.
+    pub fn text(&self, path: &Path, most: u64) -> Result<String, Refused> {
+        self.open(path)?.text(most)
+    }
+
+    /// The text of a file for the readers of the book.
+    pub fn public_text(&self, path: &Path) -> Result<String, Refused> {
+        self.open_public(path)?.text(MAX_TEXT)
+    }
+
+    /// Whether it is a regular file of the project.
+    #[must_use]
+    pub fn is_file(&self, path: &Path) -> bool {
+        self.real(path).is_ok_and(|real| real.is_file())
+    }
+
+    /// Whether what a link leads to, there or not, is in the project.
+    pub fn leads_inside(&self, path: &Path) -> Result<(), Refused> {
+        match self.real(path) {
+            Ok(_) | Err(Refused::Missing) => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// The real path of a folder of the project.
+    pub fn folder(&self, path: &Path) -> Result<PathBuf, Refused> {
+        let real = self.real(path)?;
+        if real.is_dir() {
+            Ok(real)
+        } else {
+            Err(Refused::Other("it is no folder".to_owned()))
+        }
+    }
+
+    /// Everything in a folder, in name order, folders before what they hold. A link that leads
+    /// out of the project, and what is neither file nor folder, is refused.
+    pub fn tree(&self, root: &Path) -> Result<Vec<Entry>, Refused> {
+        self.folder(root)?;
+        let mut found = Vec::new();
+        let mut folders = vec![PathBuf::new()];
+        while let Some(below) = folders.pop() {
+            let path = root.join(&below);
+            for entry in std::fs::read_dir(self.root.join(&path))? {
+                let entry = entry?;
+                let kind = entry.file_type()?;
+                let name = below.join(entry.file_name());
+                if kind.is_dir() {
+                    folders.push(name);
+                    continue;
+                }
+                let path = root.join(&name);
+                let kind = if kind.is_symlink() {
+                    self.leads_inside(&path)?;
+                    EntryKind::Link
+                } else {
+                    self.open(&path)?;
+                    EntryKind::File
+                };
+                let name = name.to_string_lossy().into_owned();
+                found.push(Entry { path, name, kind });
+            }
+            found.push(Entry {
+                path,
+                name: below.to_string_lossy().into_owned(),
+                kind: EntryKind::Folder,
+            });
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    /// Where a path leads, all links followed, if that is inside the project.
+    fn real(&self, path: &Path) -> Result<PathBuf, Refused> {
+        let full = self.root.join(path);
+        let real = match full.canonicalize() {
+            Ok(real) => real,
+            // Whether a file elsewhere is there is nobody's business.
+            Err(_) if !normal(&self.real_root.join(path)).starts_with(&self.project) => {
+                return Err(Refused::Outside);
+            }
+            Err(error) => return Err(self.link_outside(path).unwrap_or_else(|| error.into())),
+        };
+        if !real.starts_with(&self.project) {
+            return Err(self.link_outside(path).unwrap_or(Refused::Outside));
+        }
+        Ok(real)
+    }
+
+    /// The link in a path by which it leaves the project.
+    fn link_outside(&self, path: &Path) -> Option<Refused> {
+        let mut at = PathBuf::new();
+        for part in path.components() {
+            at.push(part);
+            let full = self.real_root.join(&at);
+            let Ok(to) = std::fs::read_link(&full) else {
+                continue;
+            };
+            let folder = full.parent().and_then(|folder| folder.canonicalize().ok());
+            let target = folder.map(|folder| normal(&folder.join(&to)));
+            let leads = full.canonicalize().ok().or(target)?;
+            if !leads.starts_with(&self.project) {
+                return Some(Refused::LinkOutside {
+                    link: at.display().to_string(),
+                    to: to.display().to_string(),
+                });
+            }
+        }
+        None
+    }
+}
+
+impl Opened {
+    /// All of it, where it is text of at most so many bytes.
+    pub fn text(self, most: u64) -> Result<String, Refused> {
+        let too_large = Refused::TooLarge(most.div_ceil(1024 * 1024));
+        if self.size > most {
+            return Err(too_large);
+        }
+        let mut text = String::new();
+        // It may grow meanwhile.
+        let read = self.file.take(most + 1).read_to_string(&mut text)?;
+        if read as u64 > most {
+            return Err(too_large);
+        }
+        Ok(text)
+    }
+}
+
+/// Opens a path that has no link in it, folder by folder: what was put in the place of one of
+/// them since then is not followed.
+fn open_real(project: &Path, real: &Path) -> Result<File, Refused> {
+    let within = real.strip_prefix(project).map_err(|_| Refused::Outside)?;
+    let folder = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(project, folder, Mode::empty())?;
+    let mut parts = within.components().map(Component::as_os_str).peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_some() {
+            at = rustix::fs::openat(&at, part, folder | OFlags::NOFOLLOW, Mode::empty())?;
+            continue;
+        }
+        return open_regular(&at, part);
+    }
+    Err(Refused::NotRegular("a folder"))
+}
+
+fn open_regular(folder: &impl std::os::fd::AsFd, name: &OsStr) -> Result<File, Refused> {
+    // Asked before it is opened: opening a device may do something.
+    let found = rustix::fs::statat(folder, name, rustix::fs::AtFlags::SYMLINK_NOFOLLOW)?;
+    regular(rustix::fs::FileType::from_raw_mode(found.st_mode))?;
+    let how =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = rustix::fs::openat(folder, name, how, Mode::empty())?;
+    let found = rustix::fs::fstat(&file)?;
+    regular(rustix::fs::FileType::from_raw_mode(found.st_mode))?;
+    Ok(File::from(file))
+}
+
+fn regular(kind: rustix::fs::FileType) -> Result<(), Refused> {
+    use rustix::fs::FileType;
+    Err(Refused::NotRegular(match kind {
+        FileType::RegularFile => return Ok(()),
+        FileType::Directory => "a folder",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Symlink => "a link that was put there just now",
+        FileType::Unknown => "something else",
+    }))
+}
+
+/// Files that are not for the readers of a book, by their names.
+#[must_use]
+pub fn is_private(file: &Path) -> bool {
+    let parts = file.components().filter_map(|part| match part {
+        Component::Normal(name) => Some(name.to_string_lossy().to_lowercase()),
+        _ => None,
+    });
+    let parts: Vec<String> = parts.collect();
+    let name = parts.last().map(String::as_str).unwrap_or_default();
+    let end = Path::new(name).extension().and_then(OsStr::to_str);
+    parts
+        .iter()
+        .any(|part| part.starts_with('.') || part == "nodes")
+        || matches!(name, "nodes.yaml" | "nodes.yml" | "book.toml")
+        || name.starts_with("id_")
+        || name.contains("secret")
+        || name.contains("password")
+        || matches!(
+            end,
+            Some("pem" | "key" | "p12" | "pfx" | "jks" | "kdbx" | "env" | "gpg" | "asc")
+        )
+}
+
+/// Without `.` and, where possible, without `..`.
+#[must_use]
+pub fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir
+                if matches!(normal.components().next_back(), Some(Component::Normal(_))) =>
+            {
+                normal.pop();
+            }
+            Component::ParentDir if normal.has_root() => {}
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -1,0 +1,152 @@
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+/// A project in a folder beside another one.
+fn project() -> (tempfile::TempDir, Files) {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("project");
+    std::fs::create_dir_all(root.join("deep")).unwrap();
+    std::fs::create_dir_all(root.join(".git")).unwrap();
+    for (path, text) in [
+        ("page.md", "page"),
+        ("deep/page.md", "deep page"),
+        (".git/config", "token"),
+        (".env", "token"),
+        ("../outside.md", "outside-words"),
+    ] {
+        std::fs::write(root.join(path), text).unwrap();
+    }
+    let files = Files::of(&root);
+    (folder, files)
+}
+
+fn said(files: &Files, path: &str) -> String {
+    match files.public_text(Path::new(path)) {
+        Ok(text) => text,
+        Err(why) => why.to_string(),
+    }
+}
+
+#[test]
+fn only_regular_files_of_the_project_are_read() {
+    let (_folder, files) = project();
+    let root = files.root().to_owned();
+    for (link, to) in [
+        ("inside.md", "deep/page.md"),
+        ("folder", "deep"),
+        ("out.md", "../outside.md"),
+        ("up", ".."),
+        ("environ.md", "/proc/self/environ"),
+        ("zero.md", "/dev/zero"),
+        ("gone.md", "/nowhere/x"),
+        ("twice.md", "out.md"),
+        ("git.md", ".git/config"),
+        ("env.md", ".env"),
+        ("loop.md", "loop.md"),
+    ] {
+        symlink(to, root.join(link)).unwrap();
+    }
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        root.join("fifo.md"),
+        rustix::fs::FileType::Fifo,
+        Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    let _socket = std::os::unix::net::UnixListener::bind(root.join("socket.md")).unwrap();
+    for (path, expected) in [
+        ("page.md", "page"),
+        ("deep/../page.md", "page"),
+        ("inside.md", "deep page"),
+        ("folder/page.md", "deep page"),
+        (
+            "out.md",
+            "`out.md` is a link to `../outside.md`, outside the project",
+        ),
+        (
+            "up/outside.md",
+            "`up` is a link to `..`, outside the project",
+        ),
+        (
+            "environ.md",
+            "`environ.md` is a link to `/proc/self/environ`, outside the project",
+        ),
+        (
+            "zero.md",
+            "`zero.md` is a link to `/dev/zero`, outside the project",
+        ),
+        (
+            "gone.md",
+            "`gone.md` is a link to `/nowhere/x`, outside the project",
+        ),
+        (
+            "twice.md",
+            "`twice.md` is a link to `out.md`, outside the project",
+        ),
+        ("../outside.md", "it lies outside the project"),
+        ("../nothing.md", "it lies outside the project"),
+        ("/etc/hostname", "it lies outside the project"),
+        ("git.md", "it leads to `.git/config`, which looks private"),
+        (
+            ".git/config",
+            "it leads to `.git/config`, which looks private",
+        ),
+        ("env.md", "it leads to `.env`, which looks private"),
+        ("nothing.md", "there is no such file"),
+        ("deep", "it is a folder, not a regular file"),
+        ("fifo.md", "it is a FIFO, not a regular file"),
+        ("socket.md", "it is a socket, not a regular file"),
+    ] {
+        assert_eq!(said(&files, path), expected, "{path}");
+    }
+    assert!(said(&files, "loop.md").contains("symbolic link"));
+}
+
+#[test]
+fn a_file_that_was_exchanged_for_a_link_is_not_followed() {
+    let (_folder, files) = project();
+    let real = files.real(Path::new("deep/page.md")).unwrap();
+    std::fs::remove_file(&real).unwrap();
+    symlink("../../outside.md", &real).unwrap();
+    assert!(open_real(&files.project, &real).is_err());
+    std::fs::remove_dir_all(real.parent().unwrap()).unwrap();
+    symlink("..", real.parent().unwrap()).unwrap();
+    assert!(open_real(&files.project, &real).is_err());
+}
+
+#[test]
+fn a_text_is_bounded() {
+    let (_folder, files) = project();
+    let read = |most| files.text(Path::new("page.md"), most);
+    assert_eq!(read(4), Ok("page".to_owned()));
+    assert_eq!(read(3), Err(Refused::TooLarge(1)));
+}
+
+#[test]
+fn the_project_is_the_work_tree_or_the_folder() {
+    let (folder, files) = project();
+    let deep = files.root().join("deep");
+    let text = |files: Files| files.public_text(Path::new("../page.md"));
+    assert_eq!(text(Files::of(&deep)), Ok("page".to_owned()));
+    assert_eq!(text(Files::below(&deep)), Err(Refused::Outside));
+    drop(folder);
+}
+
+#[test]
+fn what_looks_private_is_not_for_readers() {
+    for (file, private) in [
+        ("images/rack.png", false),
+        ("deploying/docker-compose.yml", false),
+        (".env", true),
+        (".git/config", true),
+        ("nodes.yaml", true),
+        ("nodes/prod.yaml", true),
+        ("tls/site.key", true),
+        ("id_ed25519.pub", true),
+        ("db-passwords.txt", true),
+    ] {
+        assert_eq!(is_private(Path::new(file)), private, "{file}");
+    }
+}
