@@ -182,7 +182,7 @@ mod tests {
             ),
             (
                 "DONE 0 vanished 0 0\n",
-                "error: the node gave an answer that is not understood: DONE 0 vanished 0 0\n",
+                "error: the node gave an answer that is not understood: DONE 0 vanished 0 0",
             ),
             (
                 "DONE 0 exited 0\n",

@@ -258,7 +258,7 @@ fn f2_a_step_that_is_about_to_be_passed_is_still_to_be_done_after_ctrl_c() {
         let shown = terminal.shown();
         let (_, after) = shown.rsplit_once("note for the journal").unwrap();
         assert!(after.contains(": ^C\r\n"), "{after:?}");
-        project.opsbook(&["resume"]).ends(0);
+        project.opsbook(&["resume", "--yes"]).ends(0);
         assert_eq!(project.text("ran"), "1\nend\n2\n", "{key}");
     }
 }
