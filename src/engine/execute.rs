@@ -163,6 +163,7 @@ impl NodeRun<'_> {
     ) -> Result<Ended, Attention> {
         let due = matches!(state, StepState::NotStarted);
         loop {
+            self.begun |= !matches!(state, StepState::NotStarted);
             state = match state {
                 StepState::NotStarted if !due => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
@@ -175,7 +176,10 @@ impl NodeRun<'_> {
                         values: work.values,
                         script: work.script,
                     };
-                    let step = async { Ok(bundle.step(&start).await?) };
+                    let step = async {
+                        let state = bundle.step(&start).await;
+                        state.map_err(Attention::of_sent)
+                    };
                     match self.watch(work, bundle, follower, step).await? {
                         Some(StepState::NotStarted) => return Ok(Ended::unrecorded()),
                         Some(state) => state,
@@ -333,12 +337,23 @@ pub(super) enum Attention {
 }
 
 impl Attention {
+    /// The step was sent: only where the node says so, it did not start.
+    fn of_sent(error: BundleError) -> Attention {
+        match error {
+            BundleError::Started
+            | BundleError::Failed(_)
+            | BundleError::NoAnswer(_)
+            | BundleError::Answer(_) => Attention::Halt(error.into()).in_doubt(),
+            other => other.into(),
+        }
+    }
+
     /// The step was started: whoever has its record now, it may have gone on.
     fn of_started(error: BundleError) -> Attention {
         let status = match error {
             BundleError::Held(_) | BundleError::Taken => Status::Blocked,
-            BundleError::Gone => Status::Error,
-            other => return other.into(),
+            BundleError::Lost(_) => return error.into(),
+            _ => Status::Error,
         };
         Attention::Halt(Halt::end(status, error.to_string())).in_doubt()
     }

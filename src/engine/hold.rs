@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::bundle::{Alive, Bundle, BundleError, Held};
+use crate::engine::bundle::{Alive, Bundle, BundleError, Closed, Held};
 use crate::engine::halt::Halt;
 use crate::engine::node::{NodeRun, sentence, token_of};
 use crate::engine::reach::ReachError;
@@ -138,19 +138,23 @@ impl NodeRun<'_> {
         }
         if let Some(local) = self.local.take() {
             let path = local.dir.clone();
-            local.close().await?;
+            let closed = local.close().await?;
+            self.record_kept(&closed)?;
             self.record_closed(path, true, None)?;
         }
         for (user, bundle) in std::mem::take(&mut self.users) {
             if user != "root" && bundle.dir == crate::engine::users::dir_of(&user) {
                 let path = bundle.dir.clone();
-                bundle.close().await?;
+                let closed = bundle.close().await?;
+                self.record_kept(&closed)?;
                 self.record_closed(path, false, Some(user))?;
             }
         }
         if let Some(bundle) = self.bundle.take() {
             let path = bundle.dir.clone();
-            let mut left = bundle.close().await?;
+            let closed = bundle.close().await?;
+            self.record_kept(&closed)?;
+            let mut left = closed.left;
             left.extend(
                 left_of_root
                     .into_iter()
@@ -293,6 +297,18 @@ impl NodeRun<'_> {
                 token,
             },
         )
+    }
+
+    /// Names what could not be removed, once: nothing looks at it again.
+    fn record_kept(&self, closed: &Closed) -> Result<(), Halt> {
+        for path in &closed.kept {
+            let text = format!(
+                "not all of the bundle could be removed: what is left stands in `{path}`, for root to remove"
+            );
+            let text = text.into();
+            self.record(None, What::Warned { text })?;
+        }
+        Ok(())
     }
 
     pub(super) async fn here(&self) -> Result<Session, Halt> {

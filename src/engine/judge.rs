@@ -16,6 +16,8 @@ use crate::plan::PlannedStep;
 
 /// The largest output that is compared or captured whole.
 const COMPARED: u64 = 4 << 20;
+/// How long a node takes at least to go down once it was told to.
+const DOWN: Duration = Duration::from_mins(1);
 
 impl NodeRun<'_> {
     pub(super) async fn judge(
@@ -30,12 +32,30 @@ impl NodeRun<'_> {
             ControlFlow::Continue(done) => done,
             ControlFlow::Break(worked) => return Ok(worked),
         };
+        self.begun = done.how != How::NoFolder;
         if let Some(worked) = cut_short(work.step, &done) {
             return Ok(worked);
         }
         self.record_left(work.step, &done)?;
+        self.record_unset(work.step, &done)?;
         if work.step.reboot {
-            self.await_reboot(work.step).await?;
+            match reboots(&done, accepted) {
+                Reboots::No => {}
+                Reboots::Yes => {
+                    let limit = work.step.timeout.max(DOWN);
+                    if !self.await_reboot(limit).await? {
+                        let limit = crate::engine::human(limit);
+                        let cause = format!("the node did not go down within {limit}");
+                        return Ok(Worked::ended(Status::Error, cause));
+                    }
+                }
+                // What goes down kills what runs on it, and this script may be the first.
+                Reboots::Perhaps => {
+                    if self.await_reboot(DOWN).await? {
+                        return Ok(Worked::ok(None));
+                    }
+                }
+            }
         }
         if !accepted.contains(&done.status) {
             let (out, err) = self.outputs(work, &done, 64 << 10).await?;
@@ -60,6 +80,22 @@ impl NodeRun<'_> {
             .map(|process| format!("{label} {process}").into())
             .collect();
         self.record(Some(step), What::LeftBehind { processes })
+    }
+
+    /// The work of a step counts, whatever its script has done to its own shell.
+    fn record_unset(&self, step: &PlannedStep, done: &StepDone) -> Result<(), Halt> {
+        if done.unset.is_empty() {
+            return Ok(());
+        }
+        let names = match done.unset.trim() {
+            "@" => "what it exported",
+            names => names,
+        };
+        let text = format!(
+            "what it has set for the steps after it was not kept: its shell was replaced, or not able to: {names}"
+        );
+        let text = text.into();
+        self.record(Some(step), What::Warned { text })
     }
 
     async fn compare(
@@ -93,16 +129,17 @@ impl NodeRun<'_> {
         }
     }
 
-    /// The node goes down by itself; it is waited for until it answers from another boot.
-    async fn await_reboot(&mut self, step: &PlannedStep) -> Result<(), Halt> {
+    /// The node goes down by itself; it is waited for until it answers from another boot. False
+    /// where it has not gone down within the limit.
+    async fn await_reboot(&mut self, limit: Duration) -> Result<bool, Halt> {
         let lost = self.reach.session().lost();
-        let gone = tokio::time::timeout(step.timeout.max(Duration::from_mins(1)), lost).await;
-        let cause = match gone {
-            Ok(lost) => lost.to_string().into(),
-            Err(_) => return Err(Halt::error("the node did not go down")),
+        let Ok(lost) = tokio::time::timeout(limit, lost).await else {
+            return Ok(false);
         };
-        self.record(Some(step), What::ConnectionLost { cause })?;
-        self.reattach(true).await.map_err(Halt::error)
+        let cause = lost.to_string().into();
+        self.record(None, What::ConnectionLost { cause })?;
+        self.reattach(true).await.map_err(Halt::error)?;
+        Ok(true)
     }
 
     /// Both outputs whole, or their ends.
@@ -166,6 +203,22 @@ impl NodeRun<'_> {
     }
 }
 
+/// Does the node restart now?
+enum Reboots {
+    Yes,
+    No,
+    Perhaps,
+}
+
+fn reboots(done: &StepDone, accepted: &[i32]) -> Reboots {
+    match done.status {
+        status if accepted.contains(&status) => Reboots::Yes,
+        // 128 + n: a signal has ended it.
+        129.. => Reboots::Perhaps,
+        _ => Reboots::No,
+    }
+}
+
 /// What there is to judge, or what came of a step whose script did not come to its end.
 fn finished(step: &PlannedStep, ended: Ended) -> Result<ControlFlow<Worked, Box<StepDone>>, Halt> {
     let unknown = |cause| Worked {
@@ -210,7 +263,7 @@ fn cut_short(step: &PlannedStep, done: &StepDone) -> Option<Worked> {
         )),
         How::NoFolder => Some(Worked::ended(
             Status::Error,
-            "the folder in which the step before it ended is gone; nothing of it was run: make that folder again, or start at the step that does",
+            "the folder in which the step before it ended is gone, or its user may not enter it; nothing of it was run: make that folder again, or start at the step that does",
         )),
         How::TimedOut => Some(Worked::ended(
             Status::TimedOut,

@@ -39,6 +39,8 @@ pub(super) struct NodeRun<'a> {
     pub doubtful: bool,
     /// The operator has said that it is to be run.
     pub named: bool,
+    /// Something of the step at hand was run, as far as anybody knows.
+    pub begun: bool,
     /// Stop before the next step.
     pub hold: bool,
     /// Steps that were given a secret: what they print is not kept on the node.
@@ -110,6 +112,7 @@ async fn attempt(
         unknown: false,
         doubtful: false,
         named: false,
+        begun: false,
         hold: false,
         secretive: Vec::new(),
         bundle: None,

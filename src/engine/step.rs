@@ -107,6 +107,7 @@ impl NodeRun<'_> {
             self.choose(step).await?
         };
         self.announce(step, attached)?;
+        self.begun = false;
         let mut worked = match chosen {
             Chosen::Run => self.work(step).await.or_else(Worked::halted)?,
             Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
@@ -115,6 +116,8 @@ impl NodeRun<'_> {
         if matches!(worked.status, Status::Ok | Status::ByHand) {
             self.verify(step, &mut worked).await?;
         }
+        // Nobody may do it again without a look: it was run, and something of it is not known.
+        worked.outcome_unknown |= worked.status == Status::Error && self.begun;
         let (status, cause) = (worked.status, worked.cause.clone());
         let outcome_unknown = worked.outcome_unknown;
         self.record(Some(step), What::StepEnded(worked.told(began)))?;

@@ -76,7 +76,7 @@ done'
 
 # How another shell is given values and script, with the line numbers of the script kept.
 ob_other='ob_1=$1 ob_2=$2; shift 2
-if [ -e "$ob_1" ]; then . "$ob_1"; : >"$ob_1"; fi
+if [ -e "$ob_1" ]; then set +e; . "$ob_1"; set -e; : >"$ob_1"; fi
 . "$ob_2"'
 
 # ob_start PID: its parent and when it began, in ticks since boot. Fails where there is no /proc.
@@ -193,6 +193,21 @@ ob_tend() {
   ob_end ship
 }
 
+# A job may have a record, a file that $ob_j.r names: its end is what stands there in one whole line,
+# ended by a dot, whoever says that it has ended. That it has failed to start is believed where
+# there is no record any more.
+ob_believe() {
+  if [ ! -e "$ob_d/$ob_j.r" ]; then case $ob_say in DONE*) return 1 ;; esac; return 0; fi
+  ob_x='' ob_y='' ob_dot=''
+  read -r ob_x <"$ob_d/$ob_j.r"
+  case $ob_say in
+  FAILED*) [ ! -e "$ob_x" ]; return ;;
+  FULL) return 0 ;;
+  esac
+  [ -f "$ob_x" ] && read -r ob_y ob_how ob_out ob_err ob_dot <"$ob_x"
+  [ "$ob_dot" = . ] && ob_say="DONE $ob_y $ob_how $ob_out $ob_err"
+}
+
 # Prints ended jobs: one line with several, then their outputs. While others of the queue are
 # at work, ends are held back, at most 24 of them, and at most to the next look of the
 # watchdog (a line with +). The end of a call (c) never waits, and may say its output, one
@@ -202,6 +217,7 @@ ob_ship() {
   ob_rm='' ob_c=0 ob_l='' ob_hold=0 ob_ended=0 ob_go='' ob_fs=''
   while read -r ob_j ob_s ob_go ob_say <&6; do
     if [ "$ob_j" != + ]; then
+      ob_believe || continue
       ob_x=''
       if [ -n "$ob_say" ]; then ob_x=o; else
         if [ -s "$ob_d/$ob_j.o" ]; then ob_x=o ob_fs="$ob_fs $ob_j.o"; fi
@@ -225,12 +241,16 @@ ob_ship() {
         for ob_x in $ob_fs; do : >"$ob_d/$ob_x"; done
       fi
       # Of a call, which never waits: it is the last of the line.
-      if [ -n "$ob_say" ]; then printf '%s\n\n%s.\n' "$ob_say" "$ob_n"; fi
+      if [ -n "$ob_say" ]; then
+        printf '%s\n' "$ob_say"
+        if [ -s "$ob_d/$ob_j.o" ]; then cat "$ob_d/$ob_j.o"; fi
+        printf '\n%s.\n' "$ob_n"
+      fi
       ob_l='' ob_hold=0 ob_fs=''
     fi
     if [ $ob_c -ge 200 ]; then
       # By name: a pattern each would read the directory as often.
-      set --; for ob_x in $ob_rm; do set -- "$@" $ob_x.s $ob_x.o $ob_x.e $ob_x.v $ob_x.c $ob_x.x $ob_x.k c$ob_x.j c$ob_x.p; done
+      set --; for ob_x in $ob_rm; do set -- "$@" $ob_x.s $ob_x.o $ob_x.e $ob_x.v $ob_x.c $ob_x.x $ob_x.k $ob_x.r c$ob_x.j c$ob_x.p; done
       ( cd "$ob_d" && rm -f "$@" ); ob_rm='' ob_c=0
     fi
   done

@@ -66,9 +66,24 @@ impl Values {
             text.push(b'\n');
         }
         if let Some(path) = &self.1 {
-            let mut quoted = Vec::new();
-            quote(path.as_bytes(), &mut quoted);
-            for part in [&b"[ ! -f "[..], &quoted, b" ] || . ", &quoted, NO_FOLDER] {
+            let quoted = |path: &str| {
+                let mut quoted = Vec::new();
+                quote(path.as_bytes(), &mut quoted);
+                quoted
+            };
+            let (state, from) = (quoted(path), quoted(&beside(path)));
+            let parts: [&[u8]; 9] = [
+                b"[ ! -f ",
+                &state,
+                b" ] || . ",
+                &state,
+                b" 2>/dev/null || { [ -f ",
+                &from,
+                b" ] && . ",
+                &from,
+                NO_FOLDER,
+            ];
+            for part in parts {
                 text.extend_from_slice(part);
             }
         }
@@ -97,7 +112,13 @@ impl Values {
 /// The last of what steps have set is the folder in which they ended. Elsewhere a script
 /// would see something else.
 const NO_FOLDER: &[u8] =
-    b" || { echo 'opsbook: the folder in which the step before ended is gone' >&2; exit 126; }\n";
+    b"; } || { echo 'opsbook: the folder in which the step before ended is gone' >&2; exit 126; }\n";
+
+/// Where root, in another's bundle, has left word of the folder before its own (`run.sh`).
+fn beside(state: &str) -> String {
+    let folder = state.strip_suffix("state").unwrap_or(state);
+    format!("{folder}from")
+}
 
 impl Value {
     #[must_use]

@@ -1,15 +1,31 @@
-//! What `bundle.sh` answers, read; knows no session.
+//! What `bundle.sh` answers, read.
 
 use crate::outside::Outside;
 
 use super::{Alive, BundleError, Held, How, StepDone, StepState};
+use crate::session::{Done, Session};
 
 /// An answer of `bundle.sh`: a word, the rest of its line, and more lines.
-pub(super) struct Answer(pub(super) Vec<u8>);
+pub(super) struct Answer {
+    bytes: Vec<u8>,
+    /// The folder of the session that gave it.
+    folder: String,
+}
 
 impl Answer {
+    pub(super) fn new(session: &Session, done: Done) -> Answer {
+        Answer {
+            bytes: done.out,
+            folder: session.hello().dir.clone(),
+        }
+    }
+
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
-        self.0
+        self.bytes
             .split(|&byte| byte == b'\n')
             .map(|line| std::str::from_utf8(line).unwrap_or_default())
             .filter(|line| !line.is_empty())
@@ -35,7 +51,7 @@ impl Answer {
             "REFUSED" => BundleError::Refused(self.rest().into()),
             "FAILED" => BundleError::Failed(self.rest().into()),
             "GONE" => BundleError::Gone,
-            "" => BundleError::Answer("none, as where it cannot write to its disk".into()),
+            "" | "FULL" => BundleError::NoAnswer(self.folder.as_str().into()),
             _ => self.not_understood(),
         }
     }
@@ -70,9 +86,7 @@ impl Answer {
             "REBOOTED" => Ok(StepState::Rebooted),
             "RUNNING" => Ok(StepState::Running(self.rest().parse().unwrap_or(0))),
             "DONE" => self.done().map(StepState::Done),
-            "EXISTS" => Err(BundleError::NotStarted(
-                "it was started before, of which the journal knows nothing".into(),
-            )),
+            "EXISTS" => Err(BundleError::Started),
             "FAILED" => Err(BundleError::NotStarted(self.rest().into())),
             _ => Err(self.refusal(dir)),
         }
@@ -80,17 +94,21 @@ impl Answer {
 
     fn done(&self) -> Result<StepDone, BundleError> {
         let mut done = ended(self.rest()).ok_or_else(|| self.not_understood())?;
-        let mut rest = self.0.as_slice();
+        let mut rest = self.bytes.as_slice();
         while let Some(end) = memchr::memchr(b'\n', rest) {
             let line = std::str::from_utf8(&rest[..end]).unwrap_or_default();
             rest = &rest[end + 1..];
             match line.split_once(' ').unwrap_or((line, "")) {
                 ("LEFT", process) => done.left.push(process.to_owned()),
                 ("CUT", _) => done.cut = true,
+                ("UNSET", names) => names.clone_into(&mut done.unset),
                 ("OUTPUT", _) => {
                     let size = usize::try_from(done.sizes.0).map_err(|_| self.not_understood())?;
                     let (out, err) = rest.split_at(size.min(rest.len()));
-                    done.output = Some((out.to_vec(), err.to_vec()));
+                    // Less where the node could not hold it for us; more is not ours.
+                    if (out.len() as u64, err.len() as u64) == done.sizes {
+                        done.output = Some((out.to_vec(), err.to_vec()));
+                    }
                     break;
                 }
                 _ => {}
@@ -103,7 +121,7 @@ impl Answer {
     }
 
     fn not_understood(&self) -> BundleError {
-        BundleError::Answer(Outside::of_bytes(&self.0[..self.0.len().min(200)]))
+        BundleError::Answer(Outside::of_bytes(&self.bytes[..self.bytes.len().min(200)]))
     }
 }
 
@@ -126,6 +144,7 @@ fn ended(line: &str) -> Option<StepDone> {
         how,
         left: Vec::new(),
         cut: false,
+        unset: String::new(),
         sizes: (out.parse().ok()?, err.parse().ok()?),
         output: None,
     })
@@ -136,7 +155,11 @@ mod tests {
     use super::*;
 
     fn state(answer: &str) -> String {
-        match Answer(answer.as_bytes().to_vec()).state("/b") {
+        let answer = Answer {
+            bytes: answer.as_bytes().to_vec(),
+            folder: "/run/s".to_owned(),
+        };
+        match answer.state("/b") {
             Ok(StepState::Done(done)) => {
                 let (left, sizes) = (done.left.join(","), done.sizes);
                 let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -174,7 +197,7 @@ mod tests {
             ),
             (
                 "DONE 0 disk-full 4 0\nOUTPUT\nab",
-                r#"0 DiskFull cut=false left= (4, 0) Some(("ab", ""))"#,
+                "0 DiskFull cut=false left= (4, 0) None",
             ),
             (
                 "DONE 0 exited 12 0\nOUTPUT\nLEFT 1 sh\nCUT",
@@ -190,7 +213,7 @@ mod tests {
             ),
             (
                 "EXISTS\n",
-                "error: the step cannot be started: it was started before, of which the journal knows nothing",
+                "error: the step cannot be started: it was started before, and the journal knows nothing of that",
             ),
             (
                 "FAILED no space left\n",
@@ -200,7 +223,11 @@ mod tests {
             ("REFUSED /b is a file\n", "error: /b is a file"),
             (
                 "",
-                "error: the node gave an answer that is not understood: none, as where it cannot write to its disk",
+                "error: the node gave no answer, as where the folder of its session, `/run/s`, is full",
+            ),
+            (
+                "FULL\n",
+                "error: the node gave no answer, as where the folder of its session, `/run/s`, is full",
             ),
             (
                 "LOST stale\n",

@@ -161,7 +161,14 @@ obb_join() {
 # obb_disown: what root made in the bundle becomes its owner's, who has to remove it.
 obb_disown() {
   obb_mine || return 0
-  set -- $(ls -ldn "$obb_dir") && chown -hR "$3:$4" "$obb_dir" && echo OK
+  set -- $(ls -ldn "$obb_dir") || return 0
+  # What is mounted in it is others'.
+  if obb_mounted "$obb_dir"; then
+    for obb_f in "$obb_dir/steps" "$obb_dir/state" "$obb_dir/from"; do
+      obb_mounted "$obb_f" || chown -hR "$3:$4" "$obb_f" 2>/dev/null
+    done
+  else chown -hR "$3:$4" "$obb_dir"; fi
+  echo OK
 }
 
 # obb_forget NN: what a step printed is not kept on the node: it was given a secret.
@@ -225,6 +232,12 @@ obb_ready() {
   umask 077
 }
 
+# The end of what is at hand is what this record says, whoever tells of it (ob_believe).
+obb_recorded() {
+  printf '%s\n' "$1" >"$ob_d/$ob_id.r" && return
+  echo "the folder of the session, $ob_d, cannot be written: it is full, or gone" >&2; return 1
+}
+
 # obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: has the step started, detached;
 # its recorder answers at its end, as obb_state. Or EXISTS | LOST | TAKEN | GONE | FAILED why
 #   LIMIT     seconds
@@ -252,10 +265,10 @@ obb_step() {
   # Room for the status is taken now: a step must not lose its end to a full disk.
   if { printf '%-38s .\n' running 1<>"$obb_s/status" && printf '%s' "$8" >"$obb_s/script" &&
     { [ -z "$7" ] || printf '%s\n' "$7" >"$obb_s/values"; } &&
-    true >>"$obb_s/out" && true >>"$obb_s/err" && obb_ready; } 2>"$ob_d/why"; then
+    true >>"$obb_s/out" && true >>"$obb_s/err" && obb_recorded "$obb_s/status" && obb_ready; } 2>"$ob_d/why"; then
     ob_later=1; echo "$ob_id|$1|$2|$3|$4|$5|$6" >&9; return 0
   fi
-  obb_e=$(cat "$ob_d/why"); rm -f "$obb_s/status" "$obb_s/values"
+  obb_e=$(cat "$ob_d/why"); rm -f "$obb_s/status" "$obb_s/values" "$ob_d/$ob_id.r"
   obb_why "$obb_e" "$obb_s"
 }
 
@@ -297,6 +310,7 @@ obb_done() {
   echo "DONE $obb_x $obb_how $obb_o $obb_e"
   if [ -s "$obb_s/left" ]; then sed 's/^/LEFT /' "$obb_s/left"; fi
   if [ -e "$obb_s/cut" ]; then echo CUT; fi
+  if [ -e "$obb_s/unset" ]; then sed 's/^/UNSET /;1q' "$obb_s/unset"; fi
   if [ $((obb_o+obb_e)) -gt 0 ] && [ $((obb_o+obb_e)) -le 65536 ]; then echo OUTPUT; cat "$obb_s/out" "$obb_s/err"; fi
 }
 
@@ -381,9 +395,33 @@ obb_whose() {
 obb_tidy() {
   command -v flock >/dev/null 2>&1 || return 0
   for obb_f in "${obb_dir%/*}"/.new.* "${obb_dir%/*}"/.old.*; do
-    if [ -d "$obb_f" ] && ! obb_held "$obb_f"; then rm -rf "$obb_f"; fi
+    if [ -d "$obb_f" ] && ! obb_held "$obb_f"; then obb_away "$obb_f"; fi
   done
 }
+
+# Removes what may have anything in it. What cannot be removed, or has something mounted in it
+# that belongs to others, is set aside under a name that nobody looks at again, and named in
+# obb_kept. obb_away DIR [own]: one of this run is named also where it keeps its name.
+obb_away() {
+  if ! obb_mounted "$1"; then
+    rm -rf "$1" && return
+    # A folder of one's own may be closed to oneself.
+    chmod -R u+rwX "$1"; rm -rf "$1" && return
+  fi 2>/dev/null
+  obb_n=1; obb_l=${1%/*}/.left
+  while [ -e "$obb_l.$obb_n" ] || [ -L "$obb_l.$obb_n" ]; do obb_n=$((obb_n+1)); done
+  if mv -T "$1" "$obb_l.$obb_n" 2>/dev/null; then obb_l=$obb_l.$obb_n
+  elif [ "${2-}" ]; then obb_l=$1; else return 0; fi
+  obb_kept="${obb_kept}KEPT $obb_l
+"
+}
+
+# Is anything mounted on it or in it?
+obb_mounted() {
+  obb_x=$1
+  case $1 in *[' \']*) obb_x=$(printf '%s' "$1" | sed 's/\\/\\134/g;s/ /\\040/g') ;; esac
+  grep -qF -e " $obb_x " -e " $obb_x/" /proc/self/mountinfo
+} 2>/dev/null
 
 # What is kept of a run: scripts, output, statuses; no values, no state, no delivered files.
 # obb_archive RUN NEWEST
@@ -401,14 +439,21 @@ obb_archive() {
   obb_k=$2; set -- "$obb_h"/*
   obb_k=$(($#-obb_k)) obb_n=0
   for obb_f do shift; obb_n=$((obb_n+1)); [ $obb_n -gt $obb_k ] || set -- "$@" "$obb_f"; done
-  rm -rf "$obb_old" "$@" 2>/dev/null || :
+  set -- "$obb_old" "$@"
+  obb_kept=
+  # Most often one call does it.
+  if obb_mounted "${obb_old%/*}" || ! rm -rf "$@" 2>/dev/null; then
+    for obb_f do [ ! -e "$obb_f" ] || obb_away "$obb_f" own; done
+  fi
   obb_tidy
+  return 0
 }
 
 # obb_remain: what runs of the run, while it is open.
 obb_remain() { obb_heirs >"$ob_d/heirs"; obb_left "$obb_dir/steps" "$ob_d/heirs"; }
 
-# obb_close RUN NEWEST: CLOSED | LOST | GONE | FAILED why, then what is still running
+# obb_close RUN NEWEST: CLOSED | LOST | GONE | FAILED why, then what could not be removed
+# (KEPT path) and what is still running
 obb_close() {
   obb_mine || return 0
   exec 9<&-
@@ -420,6 +465,7 @@ obb_close() {
   wait $obb_p
   exec 7<&- 8<&-
   echo CLOSED
+  printf %s "$obb_kept"
   obb_left "$obb_h/$1" "$ob_d/heirs"
 }
 
@@ -434,7 +480,9 @@ obb_release() {
     *"\"run\":\"$2\""*) ;;
     *) obb_blocked; return 0 ;;
   esac
-  obb_archive "$2" "$3" && echo RELEASED
+  obb_archive "$2" "$3" || return 0
+  echo RELEASED
+  printf %s "$obb_kept"
 }
 
 if command -v setsid >/dev/null 2>&1; then obb_setsid=setsid; else obb_setsid=; fi

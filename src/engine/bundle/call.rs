@@ -19,12 +19,9 @@ pub(super) async fn call(
     function: &str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    Ok(Answer(
-        session
-            .call(&code(function, arguments), Limits::seconds(60))
-            .await?
-            .out,
-    ))
+    let code = code(function, arguments);
+    let done = session.call(&code, Limits::seconds(60)).await?;
+    Ok(Answer::new(session, done))
 }
 
 pub(super) async fn exclusive(
@@ -32,9 +29,8 @@ pub(super) async fn exclusive(
     function: &str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    Ok(Answer(
-        session.exclusive(&code(function, arguments)).await?.out,
-    ))
+    let done = session.exclusive(&code(function, arguments)).await?;
+    Ok(Answer::new(session, done))
 }
 
 /// The functions and the first call of one, in one message.
@@ -47,7 +43,7 @@ pub(super) async fn first(
     text.extend(code(function, arguments));
     let done = session.exclusive(&text).await?;
     if done.ok() {
-        return Ok(Answer(done.out));
+        return Ok(Answer::new(session, done));
     }
     let said = Outside::of_bytes(&done.err).trimmed();
     Err(BundleError::Failed(said))

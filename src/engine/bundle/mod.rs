@@ -30,6 +30,15 @@ pub struct Bundle {
     run: String,
 }
 
+/// What is still there of a bundle that was closed.
+#[derive(Clone, Debug, Default)]
+pub struct Closed {
+    /// What is still running of the run: `step pid command`.
+    pub left: Vec<String>,
+    /// Folders that could not be removed and were set aside.
+    pub kept: Vec<String>,
+}
+
 /// Why a bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
@@ -47,8 +56,15 @@ pub enum BundleError {
     Failed(Outside),
     #[error("the step cannot be started: {}", _0.line())]
     NotStarted(Outside),
+    /// Somebody has, and what came of it the node knows.
+    #[error(
+        "the step cannot be started: it was started before, and the journal knows nothing of that"
+    )]
+    Started,
     #[error("the bundle is gone from the node")]
     Gone,
+    #[error("the node gave no answer, as where the folder of its session, `{}`, is full", _0.line())]
+    NoAnswer(Outside),
     #[error("the node gave an answer that is not understood: {}", _0.block())]
     Answer(Outside),
 }
@@ -182,17 +198,23 @@ impl Bundle {
         }
     }
 
-    /// Moves the record to the node's history and removes everything else. Gives what is
-    /// still running of the run: `step pid command`.
+    /// Moves the record to the node's history and removes everything else.
     ///
     /// # Errors
-    /// Where it was taken over, or something in it cannot be removed.
-    pub async fn close(self) -> Result<Vec<String>, BundleError> {
+    /// Where it was taken over, or cannot be moved.
+    pub async fn close(self) -> Result<Closed, BundleError> {
         let answer = exclusive(&self.session, "obb_close", &[&self.run, KEPT_RUNS]).await?;
-        match answer.word() {
-            "CLOSED" => Ok(answer.lines().skip(1).map(str::to_owned).collect()),
-            _ => Err(answer.refusal(&self.dir)),
+        if answer.word() != "CLOSED" {
+            return Err(answer.refusal(&self.dir));
         }
+        let mut closed = Closed::default();
+        for line in answer.lines().skip(1) {
+            match line.strip_prefix("KEPT ") {
+                Some(path) => closed.kept.push(path.to_owned()),
+                None => closed.left.push(line.to_owned()),
+            }
+        }
+        Ok(closed)
     }
 
     fn opened(

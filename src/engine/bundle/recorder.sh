@@ -7,6 +7,7 @@
 #   out err          what it printed, cut at $cap bytes
 #   pid              who runs, who records: process id and start time each, boot id
 #   timed-out stop   why it was told to end; left: what could not be ended or stayed behind
+#   unset            variables that it may have set, and that its shell could not keep
 #   status           exit status, how it ended, bytes of out and err, a dot; written over the
 #                    word `running` in one piece, so that a full disk cannot take it away
 # usage: sh recorder BUNDLE NAME BOOT SESSION GO; a line of GO starts a step, its end
@@ -140,23 +141,35 @@ hire() {
   done
 }
 
-# What cannot be written any more was not kept: output, or what the script has set. The last
-# line of the state is written at the script's end, and so tells of both.
+# What cannot be written any more was not kept: output, or what the script has set. The first
+# line of the state is the script's own status, which what came after it does not change; the
+# last line is written at the end of all, and so tells of both.
 kept() {
-  if [ ! -f "$nn/state" ]; then
-    # Where the step has no way to it any more, it is not there for that.
-    [ -w "$bundle/steps/$nn" ] || return 1
-    if printf '%4096s' '' >"$nn/room"; then true >"$nn/room"; return 0; fi 2>/dev/null
-    true >"$nn/room"; return 1
-  fi
-  all=; last=; while IFS= read -r l || [ -n "$l" ]; do last=$l; all="$all$l
+  all=; last=; first=
+  if [ -f "$nn/state" ]; then
+    while IFS= read -r l || [ -n "$l" ]; do first=${first:-$l} last=$l; all="$all$l
 "; done <"$nn/state"
-  [ "$last" = '#' ] || return 1
+    case $first in \#[0-9]*) s=${first#?} all=${all#*
+} ;; esac
+  fi
   # Of one that failed, nobody goes on with what it has set.
-  case $accepted in *" $s "*) ;; *) true >"$nn/state"; return 0 ;; esac
+  case $accepted in *" $s "*) ;; *) [ ! -e "$nn/state" ] || true >"$nn/state"; [ "$last" = '#' ] || room; return ;; esac
+  if [ "$last" != '#' ]; then
+    room || return
+    # Its shell could not, or is not there any more: the script has called `exec`.
+    if [ -z "$exec" ] && [ "$saved" ]; then echo "$saved" >"$nn/unset"; fi
+    return 0
+  fi
   old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
 "; done 2>/dev/null <../state
-  [ "$all" = "$old" ] || mv "$nn/state" ../state
+  [ "$all" = "${old#\#[0-9]*
+}" ] || mv "$nn/state" ../state
+}
+room() {
+  # Where the step has no way to it any more, it is not there for that.
+  [ -w "$bundle/steps/$nn" ] || return 1
+  if printf '%4096s' '' >"$nn/room"; then true >"$nn/room"; return 0; fi 2>/dev/null
+  true >"$nn/room"; return 1
 }
 
 # After the end of the step's first process, whose status is s.
@@ -174,18 +187,21 @@ conclude() {
   printf '%-38s .\n' "$s $how $o $e" 1<>"$nn/status"
 }
 
-# The session may be gone: it reads the status where it is then.
+# The session may be gone: it reads the status where it is then. It reads it now, too, and is
+# only told that it is there.
 report() {
-  l=; read -r l 2>/dev/null <"$session/pid"
+  l=; read -r l _ 2>/dev/null <"$session/pid"
   lives "${l:-0}" || return 0
-  if [ ! -e "$nn/left" ] && [ ! -e "$nn/cut" ] && [ $((o+e)) = 0 ]; then
-    echo "$id 0 c DONE $s $how $o $e" 1<>"$session/f"; return
+  if [ -e "$nn/left" ] || [ -e "$nn/cut" ] || [ -e "$nn/unset" ] || [ $((o+e)) != 0 ]; then
+    { if [ -e "$nn/left" ]; then while read -r l; do echo "LEFT $l"; done <"$nn/left"; fi
+      if [ -e "$nn/cut" ]; then echo CUT; fi
+      if [ -e "$nn/unset" ]; then read -r l <"$nn/unset"; echo "UNSET $l"; fi
+      if [ $((o+e)) -gt 0 ] && [ $((o+e)) -le 65536 ]; then
+        echo OUTPUT; cat "$nn/out" "$nn/err"
+      fi
+    } >"$session/$id.o" || { true >"$session/$id.o"; echo "$id 0 c FULL" 1<>"$session/f"; return 0; }
   fi
-  { echo "DONE $s $how $o $e"
-    if [ -e "$nn/left" ]; then while read -r l; do echo "LEFT $l"; done <"$nn/left"; fi
-    if [ -e "$nn/cut" ]; then echo CUT; fi
-    if [ $((o+e)) -gt 0 ] && [ $((o+e)) -le 65536 ]; then echo OUTPUT; cat "$nn/out" "$nn/err"; fi
-  } >"$session/$id.o" && echo "$id 0 c" 1<>"$session/f"
+  echo "$id 0 c DONE" 1<>"$session/f"
 }
 
 start $$; self="$$ ${st:-0} $boot"
@@ -199,7 +215,7 @@ while [ $idle -lt 5 ]; do
   step\|*)
     idle=0 turn=$hired
     IFS='|'; set -f; set -- $said; set +f; unset IFS
-    id=$2 nn=$3 p=$4 accepted=$5
+    id=$2 nn=$3 p=$4 accepted=$5 exec=$6 saved=$7
     conclude || break
     report ;;
   # The watch was killed: the line comes again, once there is another.

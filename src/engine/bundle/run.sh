@@ -23,7 +23,7 @@ case $1 in
   echo "$$ $1 $ob_recorder" >"$ob_step/pid" ||
     ob_refuse 'its processes cannot be written down: the disk is full, or the record gone'
   echo "$ob_turn $ob_nn $$ $ob_limit" >&4
-  echo "$ob_turn step|$ob_id|$ob_nn|$$|$ob_accepted" >&5
+  echo "$ob_turn step|$ob_id|$ob_nn|$$|$ob_accepted|$ob_exec|$ob_saved" >&5
   exec 4>&- 5>&- 6<&- >>"$ob_step/out" 2>>"$ob_step/err"
   if [ "$ob_shell" = bash ]; then exec bash -euo pipefail "$0" "$ob_step" "$ob_saved" "$ob_exec"; fi
   set -eu ;;
@@ -37,14 +37,18 @@ case " $ob_saved " in
   *) ob_all= ;;
 esac
 # What the script traces or traps must not be done to what comes after it.
-ob_hush() { set +xv; [ -z "${BASH_VERSION-}" ] || trap - DEBUG RETURN ERR; }
+ob_hush() { set +euxv; [ -z "${BASH_VERSION-}" ] || trap - DEBUG RETURN ERR; }
 ob_keep() {
   [ -z "$ob_kept" ] || return 0
   ob_kept=1
-  set +eu
-  # The script may have functions of these names.
-  unset -f printf export sed echo eval
-  unset IFS
+  # The script may have functions of these names, and a limit of its own on open files.
+  unset -f printf export sed echo eval umask true command
+  # First how the script ended: whatever its shell is not able to do from here on, that stands.
+  # The owner of the bundle reads what root has set.
+  set +C; umask 022; command trap '' XFSZ; true >"$ob_step/state" || return 0
+  echo "#$ob_status" >>"$ob_step/state"
+  # Where it is read-only, the names must be taken apart without it.
+  command unset IFS 2>/dev/null || :
   if [ "$ob_all" ]; then
     for ob_n in $(ob_exported); do
       case $ob_n in PWD | OLDPWD | SHLVL | _ | OPSBOOK_STEP | ob_*) continue ;; esac
@@ -53,22 +57,34 @@ ob_keep() {
     done
   fi
   # An array is one for bash alone.
-  ob_a=; if [ "$ob_saved" ] && [ "${BASH_VERSION-}" ]; then ob_a=$(declare -p $ob_saved); fi 2>/dev/null
+  eval "set -- $ob_saved"
+  ob_a=; if [ $# -gt 0 ] && [ "${BASH_VERSION-}" ]; then ob_a=$(declare -p "$@"); fi 2>/dev/null
   case $ob_a in *'declare -a'* | *'declare -A'*) ;; *) ob_a= ;; esac
-  for ob_n in $ob_saved; do
+  for ob_n do
     eval "ob_v=\${$ob_n-} ob_w=\${$ob_n+x}"
     if [ "$ob_a" ] && ob_array "$ob_n"; then
       ob_put '[ -z "${BASH_VERSION-}" ] || eval ' "$ob_v"
     elif [ "$ob_w" ]; then ob_put "$ob_n=" "$ob_v"; fi
-  done >"$ob_step/state"
+  done >>"$ob_step/state"
   # What is exported stays exported.
-  ob_w=; [ -z "$ob_saved" ] || ob_w=$(export -p)
-  for ob_n in $ob_saved; do
+  ob_w=; [ $# = 0 ] || ob_w=$(export -p)
+  for ob_n do
     case $ob_w in *"export $ob_n="* | *"declare -x $ob_n="*) echo "export $ob_n" ;; esac
   done >>"$ob_step/state"
+  ob_fold
   # The last line says that all of it was written.
   { ob_put 'cd ' "${PWD:-$(pwd)}"; echo '#'; } >>"$ob_step/state"
 }
+# Root shares its folder with root. Where the bundle is another's, that user goes on in the
+# folder before, if it may not enter the one in which root has ended.
+ob_fold() {
+  ob_from=$ob_step/../../from
+  if [ -O "$ob_step/../.." ]; then
+    [ ! -e "$ob_from" ] || rm -f "$ob_from"
+  elif [ ! -e "$ob_from" ] && [ -d "$PWD" ]; then
+    { ob_put '[ ! -O / ] && cd ' "$ob_began"; } >"$ob_from"
+  fi
+} 2>/dev/null
 ob_array() {
   ob_r=$(declare -p "$1" 2>/dev/null) || return
   ob_q=${ob_r#declare -}
@@ -84,14 +100,19 @@ ob_put() {
 if [ -e "$ob_step/values" ]; then . "$ob_step/values"; : >"$ob_step/values"; fi
 # What a step set itself is nearer than what the node was given.
 if [ -f "$ob_step/../../state" ]; then
-  # It enters the folder in which the step before ended, and ends this shell where that is gone.
+  # It enters the folder in which the step before ended. This shell ends where that is gone.
   trap 'true >"$ob_step/no-folder"' 0
-  . "$ob_step/../../state"
+  # In a file that is sourced, dash obeys -e where another shell does not.
+  set +e
+  . "$ob_step/../../state" 2>/dev/null || { [ -e "$ob_step/../../from" ] && . "$ob_step/../../from" 2>/dev/null; } || exit 1
+  set -e
   trap - 0
 else cd "$ob_step/../.."; fi
+ob_began=$PWD
 if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
-ob_kept=
-trap '{ ob_status=$?; ob_hush; } >/dev/null 2>&1; ob_keep; exit $ob_status' 0
-. "$ob_step/script"
-# The script may have a trap of its own in the place of that one.
-{ ob_status=$?; ob_hush; } >/dev/null 2>&1; ob_keep; exit $ob_status
+# What comes after the script is not traced. Its status is taken while the name of /dev/null is
+# made up: where no file can be opened any more, it would be lost afterwards.
+ob_kept= ob_null=/dev/null; unset ob_status
+trap '{ ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" || ob_hush; ob_keep; exit $ob_status' 0
+# The script may have a trap of its own in the place of that one. All on one line: the shell may echo what it reads.
+. "$ob_step/script"; { ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" || ob_hush; ob_keep; exit $ob_status

@@ -27,6 +27,8 @@ pub struct StepDone {
     pub left: Vec<String>,
     /// Output was cut at the cap.
     pub cut: bool,
+    /// Variables that it may have set, and that its shell could not keep for the next step.
+    pub unset: String,
     /// Bytes of standard output and of standard error.
     pub sizes: (u64, u64),
     /// Both, where they were small enough to come along.
@@ -91,8 +93,8 @@ impl Bundle {
         }
         // The step's own time limit is kept on the node; this one is for a node that is gone.
         let limits = Limits::seconds(start.limit_seconds.saturating_add(60));
-        let answer = Answer(self.session.begin(&code, limits).await?.out);
-        answer.state(&self.dir)
+        let done = self.session.begin(&code, limits).await?;
+        Answer::new(&self.session, done).state(&self.dir)
     }
 
     /// # Errors
@@ -108,13 +110,9 @@ impl Bundle {
     /// Where the connection is lost.
     pub async fn wait(&self, label: &str, seconds: u64) -> Result<StepState, BundleError> {
         let code = code("obb_wait", &[label, &seconds.to_string()]);
-        let answer = Answer(
-            self.session
-                .call(&code, Limits::seconds(seconds + 60))
-                .await?
-                .out,
-        );
-        answer.state(&self.dir)
+        let limits = Limits::seconds(seconds + 60);
+        let done = self.session.call(&code, limits).await?;
+        Answer::new(&self.session, done).state(&self.dir)
     }
 
     /// TERM, ten seconds, KILL; what is known afterwards.
@@ -144,7 +142,7 @@ impl Bundle {
             &[label, stream, &offset.to_string(), &count],
         )
         .await?;
-        Ok(answer.0)
+        Ok(answer.into_bytes())
     }
 
     /// Bytes of a step's output from an offset up to `end`, or to where it ends by now.

@@ -11,6 +11,7 @@ mod helpers;
 mod others;
 mod output;
 mod pages;
+mod process;
 mod resume;
 mod says;
 mod shapes;
