@@ -200,8 +200,8 @@ mod tests {
                 "0 DiskFull cut=false left= (4, 0) None",
             ),
             (
-                "DONE 0 exited 12 0\nOUTPUT\nLEFT 1 sh\nCUT",
-                r#"0 Exited cut=false left= (12, 0) Some(("LEFT 1 sh\nCU", "T"))"#,
+                "DONE 0 exited 12 1\nOUTPUT\nLEFT 1 sh\nCUT",
+                r#"0 Exited cut=false left= (12, 1) Some(("LEFT 1 sh\nCU", "T"))"#,
             ),
             (
                 "DONE 0 vanished 0 0\n",
@@ -209,7 +209,7 @@ mod tests {
             ),
             (
                 "DONE 0 exited 0\n",
-                "error: the node gave an answer that is not understood: DONE 0 exited 0\n",
+                "error: the node gave an answer that is not understood: DONE 0 exited 0",
             ),
             (
                 "EXISTS\n",

@@ -113,6 +113,6 @@ if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
 # What comes after the script is not traced. Its status is taken while the name of /dev/null is
 # made up: where no file can be opened any more, it would be lost afterwards.
 ob_kept= ob_null=/dev/null; unset ob_status
-trap '{ ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" || ob_hush; ob_keep; exit $ob_status' 0
+trap '{ ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" >&2 || ob_hush; ob_keep; exit $ob_status' 0
 # The script may have a trap of its own in the place of that one. All on one line: the shell may echo what it reads.
-. "$ob_step/script"; { ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" || ob_hush; ob_keep; exit $ob_status
+. "$ob_step/script"; { ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" >&2 || ob_hush; ob_keep; exit $ob_status

@@ -116,7 +116,7 @@ fn f6_what_was_to_answer_may_be_killed() {
     // The session's own record tells which process answers; it is hardly ever there.
     let project = Project::new(&page(
         "```sh step\nuntil [ -e \"$HOME/killed\" ]; do\n  for f in \"$XDG_RUNTIME_DIR\"/.opsbook-*/c*.j; do\n\
-         \x20   if [ -s \"$f\" ] && read -r p < \"${f%.j}.p\" && kill -9 \"$p\"; then : > \"$HOME/killed\"; fi\n  done\ndone\n\
+         \x20   if [ -s \"$f\" ] && read -r p _ < \"${f%.j}.p\" && kill -9 \"$p\"; then : > \"$HOME/killed\"; fi\n  done\ndone\n\
          sleep 2\nkept=7\n```\n\n\
          ```sh step\necho \"$kept ${p:?}\" >> \"$HOME/ran\"\n```\n",
     ));

@@ -29,7 +29,7 @@ fn warned(project: &Project) -> Vec<String> {
     let events = project.events().into_iter();
     events
         .filter_map(|event| match event.what {
-            What::Warned { text } => Some(text),
+            What::Warned { text } => Some(text.into_exact()),
             _ => None,
         })
         .collect()
