@@ -53,6 +53,27 @@ pub(super) fn choose(
     }
 }
 
+/// How the name of the folder begins in which a process builds.
+fn staging_of(process: u32) -> String {
+    format!(".opsbook-book-{process}-")
+}
+
+/// Takes away what a process that was killed has left beside a book, or in a manual.
+pub(crate) fn clear_after(process: u32, folders: &[&Path]) {
+    let start = staging_of(process);
+    for entry in folders
+        .iter()
+        .flat_map(std::fs::read_dir)
+        .flatten()
+        .flatten()
+    {
+        if entry.file_name().to_string_lossy().starts_with(&start) {
+            // What cannot be taken away is in nobody's way.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
 /// A folder beside the destination in which the next book grows. Gone when dropped.
 pub(super) struct Staging(tempfile::TempDir);
 
@@ -63,7 +84,7 @@ impl Staging {
         create
             .and_then(|()| {
                 tempfile::Builder::new()
-                    .prefix(".opsbook-book-")
+                    .prefix(&staging_of(std::process::id()))
                     .tempdir_in(parent)
             })
             .and_then(|folder| {

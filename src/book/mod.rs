@@ -42,6 +42,7 @@ mod shards;
 mod tables;
 mod untrusted;
 
+pub(crate) use destination::clear_after;
 pub use preprocess::{preprocess, supports};
 
 /// What [`build`] may be told.

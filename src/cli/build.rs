@@ -43,7 +43,7 @@ pub fn run(
     talk: &mut dyn Write,
 ) -> Result<u8, BookError> {
     if args.untrusted && !args.bounded {
-        return bounded();
+        return bounded(root, args.dest.as_deref());
     }
     if args.bounded {
         limit();
@@ -59,18 +59,23 @@ pub fn run(
 }
 
 /// Runs the same command in a process of its own, which ends where it takes too much.
-fn bounded() -> Result<u8, BookError> {
+fn bounded(root: &Path, dest: Option<&Path>) -> Result<u8, BookError> {
     let failed = |error: std::io::Error| BookError::Render(error.to_string());
     let program = std::env::current_exe().map_err(failed)?;
-    let status = std::process::Command::new(program)
+    let mut child = std::process::Command::new(program)
         .args(std::env::args_os().skip(1))
         .arg("--bounded")
         .stdin(std::process::Stdio::null())
-        .status()
+        .spawn()
         .map_err(failed)?;
+    let process = child.id();
+    let status = child.wait().map_err(failed)?;
     match status.code() {
         Some(code) => Ok(u8::try_from(code).unwrap_or(2)),
         None => {
+            let beside = std::path::absolute(dest.unwrap_or(root)).unwrap_or_default();
+            let beside = beside.parent().unwrap_or(root);
+            book::clear_after(process, &[root, beside]);
             let (minutes, gigabytes) = (SECONDS / 60, MEMORY >> 30);
             Err(BookError::Render(format!(
                 "it took more than {minutes} minutes of work, or {gigabytes} GiB of memory ({status})"

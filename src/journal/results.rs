@@ -53,7 +53,12 @@ pub fn runs(root: &Path) -> Vec<String> {
 /// Where there is none, or a line in it is not an event.
 pub fn read(root: &Path, run: &str) -> Result<Vec<Event>, JournalError> {
     let path = folder(root).join(format!("{run}.jsonl"));
-    let text = std::fs::read_to_string(&path).map_err(|cause| JournalError::Read {
+    // Opening a pipe would wait for a writer.
+    let text = match path.metadata() {
+        Ok(found) if !found.is_file() => Err(std::io::Error::other("not a regular file")),
+        _ => std::fs::read_to_string(&path),
+    };
+    let text = text.map_err(|cause| JournalError::Read {
         path: path.clone(),
         cause,
     })?;

@@ -244,3 +244,26 @@ fn f35_a_setting_that_would_run_in_a_page_is_an_error() {
         assert!(!project.path("book").exists(), "{setting}");
     }
 }
+
+/// The limits of the process hold here for those that `--untrusted` sets: they take longer.
+#[test]
+fn f35_untrusted_ends_where_it_takes_too_much() {
+    let heading = "## Heading\n\nSome *words* and `code`.\n\n";
+    let page = (0..40_000).map(|i| heading.replace("Heading", &format!("Heading {i}")));
+    let project = Project::new(&page.collect::<String>());
+    let bounded = ["sh", "-c", "ulimit -t 1; exec \"$0\" \"$@\""];
+    let said = project.through(&bounded, &["build", "--untrusted"]).said();
+    assert_eq!(said.status, 2, "{said:?}");
+    said.has("it took more than 10 minutes of work, or 4 GiB of memory");
+    assert!(!project.path("book").exists());
+    assert_eq!(fs::read_dir(project.path(".")).unwrap().count(), 4);
+}
+
+#[test]
+fn f35_a_recorded_result_that_is_no_file_is_not_waited_for() {
+    let project = Project::new("x");
+    fs::create_dir_all(project.path(".opsbook/results")).unwrap();
+    let path = project.path(".opsbook/results/x.jsonl");
+    rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR).unwrap();
+    project.opsbook(&["build"]).ends(0);
+}

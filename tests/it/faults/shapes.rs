@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::project::Project;
 
 /// Bytes of a page: what takes the square of its size takes sixteen times as long.
-const SIZES: [usize; 2] = [12_000, 48_000];
+const SIZES: [usize; 2] = [10_000, 40_000];
 /// Beside plain text, every page of marks is slow: each byte is an element of the page.
 const TIMES: f64 = 8.0;
 /// What starting a process may differ by on a busy machine, in seconds.
