@@ -1,6 +1,6 @@
 //! Who runs what, from where, and of which revision: as the journal and the bundle say it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use jiff::Timestamp;
@@ -12,6 +12,7 @@ use crate::plan::Plan;
 pub(crate) struct Identity {
     pub operator: String,
     pub controller: String,
+    root: PathBuf,
     /// The manual's git revision, and whether its tree is clean; nothing without git.
     revision: Option<String>,
     clean: Option<bool>,
@@ -24,6 +25,7 @@ impl Identity {
         Identity {
             operator: operator_name(),
             controller: controller_name(),
+            root: root.to_owned(),
             revision,
             clean,
         }
@@ -48,9 +50,12 @@ impl Identity {
     /// The first event of a run.
     pub fn started(&self, plan: &Plan) -> RunStarted {
         let nodes = plan.nodes.iter();
-        let plans = nodes
-            .clone()
-            .map(|node| (node.node.name.clone(), engine::plan_record(node)));
+        let plans = nodes.clone().map(|node| {
+            (
+                node.node.name.clone(),
+                engine::plan_record(&self.root, node),
+            )
+        });
         RunStarted {
             procedure: plan.procedure.clone(),
             title: plan.title.clone(),

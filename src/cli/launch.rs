@@ -1,7 +1,7 @@
 //! A planned run, started or gone on with: journal, watchers, terminal, engine, and what is
 //! said at its end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,6 +22,9 @@ use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
 use crate::session::OpenOptions;
 
+/// By node, the steps whose files are delivered again.
+pub(crate) type Anew = BTreeMap<String, BTreeSet<usize>>;
+
 /// A new run, or one that goes on.
 pub(crate) enum Launch {
     New,
@@ -29,6 +32,8 @@ pub(crate) enum Launch {
         journal: Journal,
         record: Record,
         accepted_changes: bool,
+        /// Steps of each node that deliver again.
+        anew: Anew,
         /// What is going to happen, where that has changed.
         plans: BTreeMap<String, PlanRecord>,
     },
@@ -43,6 +48,10 @@ pub(crate) fn launch(
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
     let identity = Identity::here(&context.root);
+    let anew = match &launch {
+        Launch::New => Anew::new(),
+        Launch::Resume { anew, .. } => anew.clone(),
+    };
     let begun = begin(context, &plan, launch, &manner, &identity)?;
     let run = begun.journal.run().to_owned();
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
@@ -61,7 +70,7 @@ pub(crate) fn launch(
     let status = block_on(go(
         context,
         Arc::clone(&plan),
-        manner,
+        (manner, anew),
         owner,
         recorder,
         resume,
@@ -115,6 +124,7 @@ fn begin(
             record,
             accepted_changes,
             plans,
+            ..
         } => Ok(Begun {
             journal,
             resume: Some(Arc::new(record)),
@@ -149,7 +159,7 @@ impl Begun {
 async fn go(
     context: &Context,
     plan: Arc<Plan>,
-    manner: Manner,
+    (manner, anew): (Manner, Anew),
     owner: Owner,
     recorder: Recorder,
     resume: Option<Arc<Record>>,
@@ -182,6 +192,7 @@ async fn go(
         menu: manner.through.step,
         yes: manner.yes,
         start_at: manner.start_at,
+        anew,
         stop_after: manner.through.stop_after,
         parallel: manner.through.parallel,
         batches: manner.through.batches,

@@ -138,6 +138,7 @@ async fn run(
         menu: false,
         yes: true,
         start_at: None,
+        anew: std::collections::BTreeMap::new(),
         stop_after: None,
         parallel: 1,
         batches: Vec::new(),

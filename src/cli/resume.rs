@@ -1,12 +1,11 @@
 //! `opsbook resume` and `handoff`: a halted run, gone on with here or by hand.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Args;
 
 use crate::cli::Streams;
-use crate::cli::changed::{changed, moved};
+use crate::cli::changed::{Changes, changes, moved};
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::launch::{Launch, launch};
@@ -15,6 +14,7 @@ use crate::cli::sheet::sheet;
 use crate::cli::which::which;
 use crate::event::{RunStarted, Status};
 use crate::journal::{self, Journal, Record};
+use crate::outside;
 use crate::plan::{Plan, Request};
 use crate::source::Problem;
 
@@ -22,14 +22,16 @@ use crate::source::Problem;
 ///
 /// Reads the journal and asks the node what became of the step at which the run ended: a
 /// step that is still running is attached to, one that ended is not run again. Refuses, with
-/// the difference, where the text or a value of the remaining steps has changed since.
+/// the difference, where the text or a value of the remaining steps, or a file that was
+/// delivered, has changed since. Goes on as the run was told to go: batches, limits, questions.
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
     /// The run, or the node whose latest run is meant, but none that has touched nothing there;
     /// the latest halted run if absent
     #[arg(value_name = "RUN|NODE")]
     which: Option<String>,
-    /// Go on although the text or a value of the remaining steps has changed
+    /// Go on with what is there now, although texts, values or files have changed; files that
+    /// were delivered and have changed are delivered again
     #[arg(long)]
     accept_changed: bool,
     /// Take over nothing of how the run was told to go: only what is said here
@@ -71,20 +73,9 @@ pub(crate) fn resume(
     }
     let plan = plan_again(context, &started)?;
     context.tell_elsewhere(&mut *streams.talk)?;
-    moved(&plan, &started, &record)?;
-    let changed = changed(&plan, &started, &record);
-    if !changed.is_empty() && !args.accept_changed {
-        for line in &changed {
-            writeln!(streams.talk, "{line}")?;
-        }
-        let message = format!(
-            "the text or the values of the remaining steps have changed since run {run} was halted"
-        );
-        return Err(Failure::from(
-            Problem::bare("manual-changed", message)
-                .hint("`--accept-changed` goes on with them as they are now"),
-        ));
-    }
+    moved(&plan, &record, &context.root)?;
+    let changes = changes(&plan, &record, &context.root);
+    say(&changes, args.accept_changed, &run, streams)?;
     let before = record.manner().filter(|_| !args.new_manner).cloned();
     let before = before.map(|before| Through {
         stop_after: before
@@ -96,7 +87,7 @@ pub(crate) fn resume(
         take_over(args, &plan, before, &run, streams)?;
     }
     let manner = args.common.manner(&plan, before.as_ref())?;
-    let accepted_changes = !changed.is_empty();
+    let accepted_changes = !changes.shown.is_empty();
     launch(
         context,
         plan,
@@ -105,10 +96,43 @@ pub(crate) fn resume(
             journal,
             record,
             accepted_changes,
-            plans: BTreeMap::new(),
+            anew: changes.anew,
+            plans: changes.plans,
         },
         streams,
     )
+}
+
+/// Says what has changed, and stops where that was not accepted.
+fn say(changes: &Changes, accepted: bool, run: &str, streams: &mut Streams) -> Result<(), Failure> {
+    for note in &changes.notes {
+        writeln!(streams.talk, "note: {}\n", outside::line(note))?;
+    }
+    for line in &changes.shown {
+        writeln!(streams.talk, "{}", outside::line(line))?;
+    }
+    if changes.shown.is_empty() {
+        return Ok(());
+    }
+    let what = changes.what.join(", and ");
+    if accepted {
+        let again = if changes.anew.is_empty() {
+            ""
+        } else {
+            ": the files are delivered again; steps that have used the old ones are not run again"
+        };
+        writeln!(
+            streams.talk,
+            "note: {what} have changed since run {run} was halted, which is accepted{again}\n"
+        )?;
+        return Ok(());
+    }
+    let message = format!("{what} have changed since run {run} was halted");
+    Err(Failure::from(
+        Problem::bare("manual-changed", message).hint(
+            "`--accept-changed` goes on with what is there now, and delivers changed files again",
+        ),
+    ))
 }
 
 /// Is a step done on every node?

@@ -7,7 +7,7 @@ use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::event::Status;
 use crate::journal::Record;
-use crate::plan::PlannedStep;
+use crate::plan::{PlannedStep, PlannedWork};
 
 /// What the journal of a run that goes on says of its steps.
 struct Before {
@@ -30,14 +30,15 @@ impl NodeRun<'_> {
         let latest = statuses.keys().max().copied().unwrap_or(0);
         // What lies before an explicit start was left out on purpose.
         let earliest = record.earliest(node, |number| self.plan.is_set_up(number));
-        // A set-up runs again on each resume. One that is cut short then leaves what came
-        // after it done all the same.
+        // A set-up runs again on each resume, and a delivery whose file has changed. One that
+        // is cut short then leaves what came after it done all the same.
         let first = self
             .plan
             .steps
             .iter()
             .find(|step| {
-                let again = step.setup && step.number < latest;
+                let begun = statuses.contains_key(&step.number);
+                let again = (step.setup || (delivers(step) && begun)) && step.number < latest;
                 step.number >= earliest && !ended(step.number) && !again
             })
             .map(|step| step.number);
@@ -87,12 +88,22 @@ impl NodeRun<'_> {
         // Set-up is idempotent, and what comes after may need it again.
         let set_up_for = if first <= plan.steps.len() { first } else { 0 };
         for step in &plan.steps {
-            let due = step.number >= first || (step.setup && step.number < set_up_for);
+            let repeated = step.setup || self.delivers_anew(step, &before);
+            let due = step.number >= first || (repeated && step.number < set_up_for);
             if due && !under_way.contains(&step.number) {
                 self.again(step, first, &before).await?;
             }
         }
         Ok(())
+    }
+
+    /// Does a step that is done deliver again: a file of it has changed, or it was to do so
+    /// before, and did not come to its end?
+    fn delivers_anew(&self, step: &PlannedStep, before: &Before) -> bool {
+        let changed = self.options.anew.get(&self.plan.node.name);
+        let status = before.statuses.get(&step.number);
+        let cut_short = status.is_some_and(|status| !status.is_some_and(Status::goes_on));
+        delivers(step) && (cut_short || changed.is_some_and(|steps| steps.contains(&step.number)))
     }
 
     /// The steps that an earlier controller started and that run on by themselves. They come
@@ -164,4 +175,8 @@ impl NodeRun<'_> {
         }
         Ok(())
     }
+}
+
+fn delivers(step: &PlannedStep) -> bool {
+    matches!(step.work, PlannedWork::Deliver(_))
 }

@@ -283,7 +283,7 @@ fn refused(error: &DeliverError) -> Halt {
 }
 
 /// An archive of a folder, the same for the same files: no owners, no times.
-fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
+pub(super) fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
     let file = tempfile::NamedTempFile::new()?;
     let mut archive = tar::Builder::new(std::io::BufWriter::new(file.as_file()));
     archive.mode(tar::HeaderMode::Deterministic);

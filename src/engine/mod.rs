@@ -5,6 +5,7 @@
 mod bundle;
 mod check;
 mod consent;
+mod content;
 mod course;
 mod deliver;
 mod execute;
@@ -25,7 +26,8 @@ mod step;
 mod together;
 mod users;
 
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -36,6 +38,7 @@ use crate::session::OpenOptions;
 
 pub use bundle::{Alive, Bundle, BundleError, Held, Owner};
 pub use check::{Checked, Outcome, check};
+pub use content::{Stale, stale_files};
 pub use fleet::run;
 pub use node::bundle_dir;
 pub use output::harmless;
@@ -57,6 +60,8 @@ pub struct Options {
     pub yes: bool,
     /// Number of the first step to run.
     pub start_at: Option<usize>,
+    /// Steps of each node whose files have changed since: they deliver again before anything else is begun.
+    pub anew: BTreeMap<String, BTreeSet<usize>>,
     /// Number of the last step to run; the run then holds.
     pub stop_after: Option<usize>,
     /// Nodes at a time.
@@ -80,7 +85,7 @@ pub struct Options {
 
 /// What the journal keeps of a node's plan.
 #[must_use]
-pub fn plan_record(node: &NodePlan) -> PlanRecord {
+pub fn plan_record(root: &Path, node: &NodePlan) -> PlanRecord {
     let steps = node.steps.iter().map(|step| StepRecord {
         name: step.name.clone(),
         title: step.title.clone(),
@@ -96,7 +101,7 @@ pub fn plan_record(node: &NodePlan) -> PlanRecord {
         } else {
             step.exit.clone()
         },
-        files: Vec::new(),
+        files: content::texts(root, node, step),
     });
     PlanRecord {
         sha256: node.sha256.clone(),

@@ -89,6 +89,39 @@ impl<R: AsyncRead + Unpin> AsyncRead for Summing<R> {
     }
 }
 
+/// The checksum of a stream in the form of another one, `sha256:…` or `cksum:…`; nothing for
+/// a form that is not known.
+///
+/// # Errors
+/// Where the stream cannot be read.
+pub fn checksum_like(other: &str, mut from: impl io::Read) -> io::Result<Option<String>> {
+    let mut state = match other.split(':').next() {
+        Some("sha256") => State::Sha256(Box::default()),
+        Some("cksum") => State::Cksum(0),
+        _ => return Ok(None),
+    };
+    let (mut length, mut buffer) = (0, vec![0; 64 << 10]);
+    loop {
+        let read = from.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        length += read as u64;
+        match &mut state {
+            State::Sha256(sha) => sha.update(&buffer[..read]),
+            State::Cksum(crc) => {
+                *crc = buffer[..read]
+                    .iter()
+                    .fold(*crc, |crc, byte| step(crc, *byte))
+            }
+        }
+    }
+    Ok(Some(match state {
+        State::Sha256(sha) => format!("sha256:{}", hex(&sha.finalize())),
+        State::Cksum(crc) => format!("cksum:{} {length}", finish(crc, length)),
+    }))
+}
+
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut hex, byte| {

@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use channel::{Channel, Job};
+pub use checksum::checksum_like;
 use deliver::Becomes;
 pub use deliver::Delivered;
 pub use done::{Cancel, Done, End, Limits};

@@ -87,7 +87,7 @@ fn controller_that_dies() {
     let plans = plan
         .nodes
         .iter()
-        .map(|node| (node.node.name.clone(), engine::plan_record(node)));
+        .map(|node| (node.node.name.clone(), engine::plan_record(&root, node)));
     let started = RunStarted {
         procedure: plan.procedure.clone(),
         title: plan.title.clone(),
@@ -113,6 +113,7 @@ fn controller_that_dies() {
         menu: false,
         yes: true,
         start_at: None,
+        anew: std::collections::BTreeMap::new(),
         stop_after: None,
         parallel: 1,
         batches: Vec::new(),

@@ -321,3 +321,161 @@ fn f41_of_two_controllers_with_copies_of_a_journal_one_goes_on() {
         fs::remove_dir_all(copy).unwrap();
     }
 }
+
+/// Delivers a `file` block, a template, a file and a folder, and halts at the step that reads
+/// them.
+const DELIVERS: &str = "# P
+
+```yaml procedure
+id: p
+```
+
+```sh step
+echo ichi >> \"$HOME/ran\"
+```
+
+Put this into the file:
+
+```ini file id=f as=a.conf
+x = 1
+```
+
+```yaml deliver id=more
+- {template: t.conf, as: t.conf}
+- {file: plain.txt, as: plain.txt}
+- {tree: tree, as: tree}
+```
+
+```sh step id=done
+echo ni >> \"$HOME/ran\"
+```
+
+```sh step id=use
+cd \"$bundle\"
+cat a.conf t.conf plain.txt tree/one > \"$HOME/seen\"
+grep -q 'x = 2' a.conf
+```
+";
+
+fn delivers() -> Project {
+    let project = Project::new(DELIVERS);
+    project.nodes("  here: {transport: local, size: 5, key: {secret: {file: key}}}\n");
+    for (name, text) in [
+        ("key", "hunter2hunter2\n"),
+        (
+            "templates/t.conf",
+            "size={{ size }} key={{ key }} run={{ run_id }}\n",
+        ),
+        ("plain.txt", "plain\n"),
+        ("tree/one", "eins\n"),
+    ] {
+        project.write(name, text);
+    }
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    project
+}
+
+#[test]
+fn f38_a_corrected_file_block_is_not_gone_on_without() {
+    let project = delivers();
+    project.page(&DELIVERS.replace("x = 1", "x = 2"));
+    let said = project.opsbook(&["resume"]).ends(2);
+    said.has(
+        "here: `a.conf`, which step 2 (f) has delivered, is another one now\n-x = 1\n+x = 2\n",
+    )
+    .has("delivered files have changed since run ")
+    .lacks("stands elsewhere");
+    assert_eq!(project.text("ran"), "ichi\nni\n");
+    let said = project.opsbook(&["resume", "--accept-changed"]).ends(0);
+    said.has("delivered a.conf").lacks("delivered t.conf");
+    // Delivered again, and nothing else was done again.
+    assert_eq!(project.text("ran"), "ichi\nni\n");
+    assert!(
+        project
+            .text("seen")
+            .starts_with("x = 2\nsize=5 key=hunter2hunter2 run=")
+    );
+}
+
+#[test]
+fn f38_whatever_goes_into_a_delivered_file_counts() {
+    type Change = fn(&Project);
+    let changes: [(Change, &str, &str); 5] = [
+        (
+            |project| project.write("templates/t.conf", "size={{ size }};\n"),
+            "`t.conf`, which step 3 (more)",
+            "size=5;",
+        ),
+        (
+            |project| {
+                project.nodes("  here: {transport: local, size: 6, key: {secret: {file: key}}}\n")
+            },
+            "-size=5 key= run=\n+size=6 key= run=\n",
+            "size=6 key=hunter2hunter2",
+        ),
+        (
+            |project| project.write("plain.txt", "other\n"),
+            "`plain.txt`, which step 3 (more)",
+            "other",
+        ),
+        (
+            |project| project.write("tree/one", "two\n"),
+            "`tree`, which step 3 (more)",
+            "two",
+        ),
+        (
+            |project| project.write("tree/three", ""),
+            "`tree`, which step 3 (more)",
+            "eins",
+        ),
+    ];
+    for (change, names, seen) in changes {
+        let project = delivers();
+        change(&project);
+        let said = project.opsbook(&["resume"]).ends(2);
+        said.has(names)
+            .lacks("hunter2")
+            .has("delivered files have changed");
+        project.opsbook(&["resume", "--accept-changed"]).ends(1);
+        assert!(
+            project.text("seen").contains(seen),
+            "{}",
+            project.text("seen")
+        );
+        // Accepted once, it is what was delivered.
+        project.opsbook(&["resume"]).ends(1).lacks("have changed");
+        assert_eq!(project.text("ran"), "ichi\nni\n");
+    }
+    let project = delivers();
+    fs::remove_file(project.path("plain.txt")).unwrap();
+    let said = project.opsbook(&["resume"]).ends(2);
+    said.has("`plain.txt`, which step 3 (more) has delivered, cannot be delivered any more: ");
+    // A delivery that is cut short is made up for, whatever comes first.
+    project.opsbook(&["resume", "--accept-changed"]).ends(3);
+    project.write("plain.txt", "again\n");
+    project.opsbook(&["resume"]).ends(1);
+    assert!(project.text("seen").contains("again"));
+    assert_eq!(project.text("ran"), "ichi\nni\n");
+}
+
+#[test]
+fn f38_a_text_that_has_changed_is_said_to_have_changed() {
+    let project = delivers();
+    project.page(&DELIVERS.replace("echo ichi", "echo one"));
+    let said = project.opsbook(&["resume"]).ends(2);
+    said.has("here: the text of step 1 has changed; it is done, and is not run again:")
+        .has("-echo ichi >>")
+        .has("+echo one >>")
+        .lacks("stands elsewhere");
+    project.opsbook(&["resume", "--accept-changed"]).ends(1);
+    assert_eq!(project.text("ran"), "ichi\nni\n");
+    // With an id it is known all the same.
+    project.page(
+        &DELIVERS
+            .replace("echo ichi", "echo one")
+            .replace("echo ni", "echo two"),
+    );
+    let said = project.opsbook(&["resume"]).ends(1);
+    said.has("note: here: step 4, `p/done`, has changed since; it is done, and is not run again");
+    assert_eq!(project.text("ran"), "ichi\nni\n");
+}
