@@ -70,18 +70,16 @@ fn bounded(root: &Path, dest: Option<&Path>) -> Result<u8, BookError> {
         .map_err(failed)?;
     let process = child.id();
     let status = child.wait().map_err(failed)?;
-    match status.code() {
-        Some(code) => Ok(u8::try_from(code).unwrap_or(2)),
-        None => {
-            let beside = std::path::absolute(dest.unwrap_or(root)).unwrap_or_default();
-            let beside = beside.parent().unwrap_or(root);
-            book::clear_after(process, &[root, beside]);
-            let (minutes, gigabytes) = (SECONDS / 60, MEMORY >> 30);
-            Err(BookError::Render(format!(
-                "it took more than {minutes} minutes of work, or {gigabytes} GiB of memory ({status})"
-            )))
-        }
+    if let Some(code) = status.code() {
+        return Ok(u8::try_from(code).unwrap_or(2));
     }
+    let beside = std::path::absolute(dest.unwrap_or(root)).unwrap_or_default();
+    let beside = beside.parent().unwrap_or(root);
+    book::clear_after(process, &[root, beside]);
+    let (minutes, gigabytes) = (SECONDS / 60, MEMORY >> 30);
+    Err(BookError::Render(format!(
+        "it took more than {minutes} minutes of work, or {gigabytes} GiB of memory ({status})"
+    )))
 }
 
 fn limit() {

@@ -50,10 +50,11 @@ impl Concern {
             | "bad-comment"
             | "comment-without-fence"
             | "tagged-twice"
+            | "in-footnote"
             | "broken-include" => Concern::Page,
             code if code.starts_with("include-") || code.contains("anchor-") => Concern::Page,
             "broken-link" | "broken-anchor" | "missing-page" | "page-not-listed"
-            | "page-outside" | "bad-summary" | "no-summary" => Concern::Nothing,
+            | "page-outside" | "too-many" | "bad-summary" | "no-summary" => Concern::Nothing,
             _ => Concern::Place,
         }
     }

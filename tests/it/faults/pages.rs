@@ -267,3 +267,56 @@ fn f35_a_recorded_result_that_is_no_file_is_not_waited_for() {
     rustix::fs::mkfifoat(rustix::fs::CWD, path, rustix::fs::Mode::RUSR).unwrap();
     project.opsbook(&["build"]).ends(0);
 }
+
+#[test]
+fn f35_a_step_in_a_footnote_stops_its_page_and_too_many_headings_stop_nothing() {
+    let page = "# P\n\n```yaml procedure\nid: p\n```\n\n```sh step\ntrue\n```\n";
+    let footnote = "\nx[^1]\n\n[^1]: y\n\n    ```sh step\n    true\n    ```\n";
+    let project = Project::new(&[page, footnote].concat());
+    project.opsbook(&["run", "p", "here"]).ends(2);
+    project.page(&[page, &"\n# A\n".repeat(1_200)].concat());
+    project.opsbook(&["lint"]).ends(2);
+    project.opsbook(&["run", "p", "here"]).ends(0);
+    project.opsbook(&["build"]).ends(0);
+    let html = fs::read_to_string(project.path("book/page.html")).unwrap();
+    assert!(html.contains("<pre># P"), "{html}");
+}
+
+#[test]
+fn f35_what_else_is_wrong_in_a_contract_whose_id_stands_twice_is_told() {
+    let group = |id: &str, nodes: &str, kind: &str| {
+        format!(
+            "# G\n\n```yaml checks\nid: {id}\nnodes: \"{nodes}\"\n{kind}:\n  a: {{running: true}}\n```\n\n"
+        )
+    };
+    let procedure = "# P\n\n```yaml procedure\nid: p\nnodes: \"@here\"\nneeds: [nosuch]\n```\n\n```sh step\nif\n```\n\n";
+    let sound = "# P\n\n```yaml procedure\nid: p\n```\n\n```sh step\ntrue\n```\n\n";
+    let pages = [
+        &group("g", "here", "service"),
+        sound,
+        &group("g", "@wbe", "servcie"),
+        procedure,
+    ];
+    let project = Project::new(&pages.map(String::from).concat());
+    let said = project.opsbook(&["lint"]).said();
+    for told in [
+        "`g` is defined twice",
+        "`p` is defined twice",
+        "unknown group `wbe`",
+        "unknown group `here`",
+        "unknown group of checks `nosuch`",
+        "servcie",
+        "shell-syntax",
+    ] {
+        if told == "shell-syntax" {
+            assert!(
+                said.out
+                    .lines()
+                    .any(|line| line.starts_with("manual/page.md:34")),
+                "{said:?}"
+            );
+        } else {
+            said.has(told);
+        }
+    }
+}
