@@ -5,9 +5,12 @@ use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
 use clap::{Args, Parser, ValueEnum};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
@@ -15,9 +18,10 @@ use crate::cli::identity::{controller_name, operator_name};
 use crate::cli::rehearse::rehearse;
 use crate::cli::terminal::{About, Terminal};
 use crate::cli::{Streams, runtime};
-use crate::engine::{Answer, Asked, Operator, Passwords, Secrets};
+use crate::engine::{Answer, Asked, Operator, Passwords, Question, Secrets};
 use crate::journal::results;
 use crate::manual::{self, Subject};
+use crate::outside::Net;
 use crate::plan;
 use crate::report::form::Report;
 use crate::report::record::{By, events};
@@ -38,9 +42,9 @@ Examples:
   opsbook test --list --format terse        the names alone
   opsbook test --report junit=tests.xml --report prometheus=/var/lib/node_exporter/opsbook.prom
 
-A test passes, fails (it looked, and it is wrong: the evidence is shown), ends in an error (it
-could not look) or is ignored. A mistake in the manual keeps what it concerns from being
-tested. Exit status: 0; 101 where a test failed or could not look; 2 for wrong arguments or
+A test passes, fails (it looked, and it is wrong: the evidence is shown), could not look, or is
+ignored. A mistake in the manual keeps what it concerns from being tested. Exit status: 0; 101
+where a test failed; 3 where none failed, and some could not look; 2 for wrong arguments or
 where nothing is selected (nothing was asked then), and where all tests passed and the manual
 has mistakes.")]
 pub struct Test {
@@ -149,6 +153,8 @@ struct Target {
 
 /// What libtest says where a test failed.
 const FAILED: u8 = 101;
+/// Nothing failed, and not everything could be looked at: as `run` says ERROR.
+const COULD_NOT_LOOK: u8 = 3;
 /// Nobody reads any more: 128 and SIGPIPE.
 const UNREAD: u8 = 141;
 
@@ -212,17 +218,21 @@ fn run_or_none(
     let (options, said) = args.options().within(crate::session::raise_limits());
     streams.talk.write_all(said.as_bytes())?;
     let runtime = runtime()?;
-    let (access, operator) = runtime.block_on(access(args, context))?;
+    let progress = Arc::new(progress(selected.tests.len()));
+    let (access, operator) = runtime.block_on(access(args, context, &progress))?;
     let rehearse = rehearse(context, &selected.tests, &args.set, &access, operator)?;
-    let progress = progress(selected.tests.len());
     let secrets = access.secrets.clone();
+    let mut out = args.out()?;
     let ran = suite::run(
         selected,
         &selection,
         access,
         rehearse,
         &options,
-        &args.output(),
+        Output {
+            format: args.format(),
+            out: &mut *out,
+        },
         progress,
         runtime.handle(),
     );
@@ -244,12 +254,14 @@ fn run_or_none(
     for warning in secrets.take_warnings() {
         writeln!(streams.talk, "warning: {warning}")?;
     }
-    streams.talk.write_all(ended.unseen().as_bytes())?;
+    if args.format() == suite::Format::Json || args.logfile.is_some() {
+        streams.talk.write_all(ended.unseen().as_bytes())?;
+    }
     let counts = ended.counts();
-    let status = if counts.failed + counts.errors == 0 {
-        0
-    } else {
-        FAILED
+    let status = match (counts.failed, counts.errors) {
+        (0, 0) => 0,
+        (0, _) => COULD_NOT_LOOK,
+        (_, _) => FAILED,
     };
     unless_wrong(status, wrong, streams)
 }
@@ -350,7 +362,11 @@ fn nothing(args: &Test, context: &Context, selected: &Selected) -> Problem {
 }
 
 /// How nodes are reached, and who is asked for passwords.
-async fn access(args: &Test, context: &Context) -> Result<(Access, Operator), Failure> {
+async fn access(
+    args: &Test,
+    context: &Context,
+    progress: &Arc<Progress>,
+) -> Result<(Access, Operator), Failure> {
     let (operator, questions) = Operator::new();
     if io::stdin().is_terminal() {
         // Checks only look: Ctrl-C may end everything at once.
@@ -361,7 +377,9 @@ async fn access(args: &Test, context: &Context) -> Result<(Access, Operator), Fa
             plan: None,
             progress: crate::cli::progress::Progress::new(&[], false),
         };
-        tokio::spawn(Terminal::new(interrupts, about).answer(questions));
+        let (hand_on, handed_on) = tokio::sync::mpsc::channel(1);
+        tokio::spawn(Terminal::new(interrupts, about).answer(handed_on));
+        tokio::spawn(between(questions, hand_on, Arc::clone(progress)));
     }
     let mut password = args
         .sudo_password_file
@@ -381,6 +399,29 @@ async fn access(args: &Test, context: &Context) -> Result<(Access, Operator), Fa
         secrets: Secrets::new(context.root.clone(), operator.clone()),
     };
     Ok((access, operator))
+}
+
+/// Hands questions on; while one is asked, no test is printed into its line.
+async fn between(
+    mut questions: mpsc::Receiver<Question>,
+    hand_on: mpsc::Sender<Question>,
+    progress: Arc<Progress>,
+) {
+    while let Some(question) = questions.recv().await {
+        let (tell, told) = oneshot::channel();
+        progress.asks();
+        let asked = Question {
+            reply: tell,
+            ..question
+        };
+        if hand_on.send(asked).await.is_ok()
+            && let Ok(answer) = told.await
+        {
+            // An asker that went away needs no answer.
+            let _ = question.reply.send(answer);
+        }
+        progress.answered();
+    }
 }
 
 async fn asked(operator: &Operator) -> Result<Password, Failure> {
@@ -431,24 +472,33 @@ impl Test {
         }
     }
 
-    fn output(&self) -> Output {
-        let format = if self.quiet {
-            Format::Terse
-        } else {
-            self.format
-        };
-        Output {
-            format: match format {
-                Format::Pretty => suite::Format::Pretty,
-                Format::Terse => suite::Format::Terse,
-                Format::Json => suite::Format::Json,
-            },
-            color: match self.color {
-                Color::Auto => suite::Color::Auto,
-                Color::Always => suite::Color::Always,
-                Color::Never => suite::Color::Never,
-            },
-            logfile: self.logfile.clone(),
+    fn format(&self) -> suite::Format {
+        match self.format {
+            _ if self.quiet => suite::Format::Terse,
+            Format::Pretty => suite::Format::Pretty,
+            Format::Terse => suite::Format::Terse,
+            Format::Json => suite::Format::Json,
         }
+    }
+
+    /// Where tests are printed, with colours or without. Nobody reading any more is an error.
+    fn out(&self) -> io::Result<Box<dyn Write>> {
+        let colour = match (self.color, &self.logfile) {
+            (Color::Always, _) => ColorChoice::Always,
+            (Color::Never, _) | (Color::Auto, Some(_)) => ColorChoice::Never,
+            (Color::Auto, None) => ColorChoice::Auto,
+        };
+        let out: Box<dyn Write> = match &self.logfile {
+            Some(path) => {
+                let file = std::fs::File::create(path)
+                    .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
+                Box::new(AutoStream::new(file, colour))
+            }
+            None => Box::new(AutoStream::new(io::stdout(), colour)),
+        };
+        Ok(match self.format() {
+            suite::Format::Json => out,
+            suite::Format::Pretty | suite::Format::Terse => Box::new(Net::new(out)),
+        })
     }
 }

@@ -5,28 +5,38 @@ use std::path::Path;
 
 use crate::report::tested::{Outcome, Results, Tested};
 
-/// `workspace` is the checkout that places are relative to, `root` the manual's folder.
+/// `workspace` is the checkout that places are relative to, `root` the manual's folder. What
+/// failed comes first, and a cause for which tests could not look once: GitHub shows the first
+/// few alone.
 #[must_use]
 pub fn github(results: &Results, root: &Path, workspace: Option<&Path>) -> String {
     let mut text = String::new();
     let folder = workspace.and_then(|workspace| root.strip_prefix(workspace).ok());
     for test in &results.tests {
-        let title = match test.outcome {
-            Outcome::Failed(_) => test.name.clone(),
-            Outcome::Error(_) => format!("{}: could not look", test.name),
-            Outcome::Passed | Outcome::Ignored(_) => continue,
+        if matches!(test.outcome, Outcome::Failed(_)) {
+            annotate(&mut text, test, folder, &test.name);
+        }
+    }
+    for unseen in results.causes() {
+        let title = match &unseen.tests[..] {
+            [one] => format!("{}: could not look", one.name),
+            many => format!("{}: {} tests could not look", unseen.node, many.len()),
         };
-        let (file, line) = place(test, folder);
-        // A formatter into a string cannot fail.
-        let _ = writeln!(
-            text,
-            "::error file={},line={line},title={}::{}",
-            property(&file),
-            property(&title),
-            data(&format!("{}\n{}", test.headline(), test.story().trim_end()))
-        );
+        annotate(&mut text, unseen.tests[0], folder, &title);
     }
     text
+}
+
+fn annotate(text: &mut String, test: &Tested, folder: Option<&Path>, title: &str) {
+    let (file, line) = place(test, folder);
+    // A formatter into a string cannot fail.
+    let _ = writeln!(
+        text,
+        "::error file={},line={line},title={}::{}",
+        property(&file),
+        property(title),
+        data(&format!("{}\n{}", test.headline(), test.story().trim_end()))
+    );
 }
 
 fn place(test: &Tested, folder: Option<&Path>) -> (String, String) {

@@ -47,6 +47,15 @@ pub enum Outcome {
     Ignored(String),
 }
 
+/// Tests of one node that could not look for one cause.
+#[derive(Clone, Debug)]
+pub struct Unseen<'a> {
+    pub node: &'a str,
+    pub why: &'a Outside,
+    /// One at least.
+    pub tests: Vec<&'a Tested>,
+}
+
 /// How many ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -74,25 +83,38 @@ impl Results {
 
     /// What could not be asked, by its cause: told apart from what is wrong.
     #[must_use]
-    pub fn unseen(&self) -> String {
-        let mut causes: indexmap::IndexMap<(&str, String), Vec<&Tested>> =
+    pub fn causes(&self) -> Vec<Unseen<'_>> {
+        let mut causes: indexmap::IndexMap<(&str, &Outside), Vec<&Tested>> =
             indexmap::IndexMap::new();
         for test in &self.tests {
             if let Outcome::Error(why) = &test.outcome {
-                let cause = first_line(why);
-                causes.entry((&test.node, cause)).or_default().push(test);
+                causes.entry((&test.node, why)).or_default().push(test);
             }
         }
+        let causes = causes.into_iter();
+        causes
+            .map(|((node, why), tests)| Unseen { node, why, tests })
+            .collect()
+    }
+
+    /// The same for people, a cause a line.
+    #[must_use]
+    pub fn unseen(&self) -> String {
+        let causes = self.causes();
         let mut text = String::new();
         if !causes.is_empty() {
             text.push_str("could not look:\n");
         }
-        for ((node, cause), tests) in causes {
+        for unseen in causes {
+            let (cause, tests) = (first_line(unseen.why), &unseen.tests);
             // A formatter into a string cannot fail.
             let _ = match &tests[..] {
-                [one] => writeln!(text, "    {}: {cause}", one.name),
-                many => writeln!(text, "    {} tests on {node}: {cause}", many.len()),
+                [one] => writeln!(text, "    {} ({}): {cause}", one.name, one.place),
+                many => writeln!(text, "    {} tests on {}: {cause}", many.len(), unseen.node),
             };
+            for line in unseen.why.lines().skip(1) {
+                let _ = writeln!(text, "        {line}");
+            }
         }
         text
     }

@@ -4,6 +4,7 @@
 mod ask;
 mod gather;
 mod harness;
+mod lines;
 mod progress;
 mod schedule;
 mod select;
@@ -17,7 +18,7 @@ use crate::source::Span;
 
 pub use ask::{Access, Rehearse};
 pub use gather::{gather, procedures};
-pub use harness::{Color, Format, Output, list, run};
+pub use harness::{Format, Output, list, run};
 pub use progress::{Progress, Terminal};
 pub use select::{Partition, Selected, Selection};
 

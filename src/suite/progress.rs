@@ -1,10 +1,11 @@
 //! What is under way, for a person at a terminal: drawn after what stands in the line
-//! already, and wiped before anything else is printed there.
+//! already, and wiped before anything else is printed there. While a question is asked,
+//! nothing is drawn or printed.
 
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Counted by the tasks, drawn by whoever waits for them.
@@ -14,6 +15,17 @@ pub struct Progress {
     done: AtomicUsize,
     connecting: Mutex<BTreeSet<String>>,
     terminal: Option<Mutex<Terminal>>,
+    line: Mutex<Line>,
+    answered: Condvar,
+}
+
+/// The line in which the cursor stands.
+#[derive(Default)]
+struct Line {
+    /// How much of it the harness has printed.
+    column: usize,
+    /// Questions that are asked at this moment.
+    asked: usize,
 }
 
 /// Where it is drawn.
@@ -46,20 +58,56 @@ impl Progress {
         self.nodes().remove(node);
     }
 
+    /// A question will be asked: it gets a line of its own. To be followed by `answered`.
+    pub fn asks(&self) {
+        let mut line = self.line();
+        line.asked += 1;
+        let begun = std::mem::take(&mut line.column) > 0;
+        self.put(|_| Some(if begun { "\x1b[K\n" } else { "\r\x1b[K" }.to_owned()));
+    }
+
+    pub fn answered(&self) {
+        self.line().asked -= 1;
+        self.answered.notify_all();
+    }
+
+    /// Prints something else there, when no question is asked; the cursor is then at `column`.
+    pub(super) fn print<T>(&self, column: usize, print: impl FnOnce() -> T) -> T {
+        let mut line = self.line();
+        while line.asked > 0 {
+            line = self
+                .answered
+                .wait(line)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        self.put(|_| Some("\x1b[K".to_owned()));
+        line.column = column;
+        print()
+    }
+
     /// Draws over what was drawn before, behind the first `column` columns, which may fill
     /// several lines. The cursor stays where it is.
-    pub(super) fn draw(&self, column: usize, waited: Duration) {
+    pub(super) fn draw(&self, column: usize, waited: Duration, name: &str) {
+        let line = self.line();
+        if line.asked > 0 {
+            return;
+        }
         self.put(|columns| {
+            let text = self.text(waited, name);
+            if column == 0 {
+                let text = within(columns.saturating_sub(1), self.count(), &text)?;
+                return Some(format!("\r\x1b[2m{text}\x1b[0m\x1b[K\r"));
+            }
             let column = column % columns.max(1);
             // At the very beginning of a line the cursor may still stand in the one before.
             let room = columns.saturating_sub(column + 2);
-            let text = within(room, self.count(), &self.text(waited))?;
+            let text = within(room, self.count(), &text)?;
             (column > 0).then(|| format!("\x1b7\x1b[2m {text}\x1b[0m\x1b[K\x1b8"))
         });
     }
 
-    pub(super) fn wipe(&self) {
-        self.put(|_| Some("\x1b[K".to_owned()));
+    fn line(&self) -> MutexGuard<'_, Line> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn put(&self, text: impl FnOnce(usize) -> Option<String>) {
@@ -78,11 +126,11 @@ impl Progress {
         format!("{}/{}", self.done.load(Ordering::Relaxed), self.all)
     }
 
-    fn text(&self, waited: Duration) -> String {
+    fn text(&self, waited: Duration, name: &str) -> String {
         let mut text = self.count();
         // Nothing else moves while one check takes its time.
         if waited >= Duration::from_secs(2) {
-            text.push_str(&format!(", {} s", waited.as_secs()));
+            text.push_str(&format!(", {} s for {name}", waited.as_secs()));
         }
         let nodes = self.nodes();
         if !nodes.is_empty() {
@@ -96,7 +144,7 @@ impl Progress {
         text
     }
 
-    fn nodes(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+    fn nodes(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.connecting
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -139,16 +187,23 @@ mod tests {
         }
         progress.connected("a");
         let now = Duration::ZERO;
-        assert_eq!(progress.text(now), "1/20, connecting to b, c, d");
+        assert_eq!(progress.text(now, "x"), "1/20, connecting to b, c, d");
         progress.connecting("e");
-        progress.draw(1, now);
-        progress.draw(57, now);
+        progress.draw(1, now, "x");
+        progress.draw(57, now, "x");
         // In the second line of what the harness has printed.
-        progress.draw(137, now);
-        progress.draw(70, now);
-        progress.draw(75, now);
-        progress.draw(160, now);
-        progress.draw(1, Duration::from_millis(3900));
+        progress.draw(137, now, "x");
+        progress.draw(70, now, "x");
+        progress.draw(75, now, "x");
+        progress.draw(160, now, "x");
+        progress.draw(1, Duration::from_millis(3900), "x");
+        progress.draw(0, now, "x");
+        progress.asks();
+        progress.draw(0, now, "x");
+        progress.answered();
+        progress.print(1, || ());
+        progress.asks();
+        progress.answered();
         drop(progress);
         let drawn = std::io::read_to_string(read).unwrap();
         let line = |text: &str| format!("\x1b7\x1b[2m {text}\x1b[0m\x1b[K\x1b8");
@@ -157,8 +212,11 @@ mod tests {
             "1/20, connecting to …",
             "1/20, connecting to …",
             "1/20",
-            "1/20, 3 s, connecting to b, c, d and 1 more",
+            "1/20, 3 s for x, connecting to b, c, d and 1 more",
         ];
-        assert_eq!(drawn, expected.map(line).concat());
+        let first = "\r\x1b[2m1/20, connecting to b, c, d and 1 more\x1b[0m\x1b[K\r";
+        // A question takes the line of what was drawn, or one of its own.
+        let asked = "\r\x1b[K\x1b[K\x1b[K\n";
+        assert_eq!(drawn, expected.map(line).concat() + first + asked);
     }
 }

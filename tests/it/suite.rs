@@ -156,10 +156,11 @@ fn self_test_each_check_ends_as_its_group_says() {
     for unseen in [
         "2 tests on here: no `telescope` here\n",
         "3 tests on here: no answer within 1s\n",
-        "here::error::flood: it printed more than 4 MiB\n",
+        ": it printed more than 4 MiB\n",
         "4 tests on gone: `gone` cannot be reached: connection refused\n",
+        "\ncould not look: 11 tests\n",
     ] {
-        assert!(ran.err.contains(unseen), "{}", ran.err);
+        assert_eq!(ran.out.matches(unseen).count(), 1, "{}", ran.out);
     }
 }
 
@@ -218,6 +219,43 @@ fn terse_json_and_list_are_what_libtest_prints() {
             .unwrap()
             .contains("test [here] here::g::good ... ok\n")
     );
+}
+
+/// What failed is told apart from what could not look: by the status, too, and first.
+#[test]
+fn what_could_not_look_is_no_failure() {
+    let page = "# Page\n\n```yaml checks\nid: g\nfile:\n  ~nobody-here/x: {exists: false}\n  /nope: {exists: true}\n  /: {}\n```\n";
+    let manual = Manual::new(page);
+    for (arguments, status) in [
+        (&[][..], 101),
+        (&["--skip", "nope"], 3),
+        (&["nobody-here"], 3),
+        (&["--exact", "here::g::file//"], 0),
+    ] {
+        assert_eq!(manual.test(arguments).status, Some(status), "{arguments:?}");
+    }
+    let terse = manual.test(&["-q"]);
+    assert!(terse.out.contains("\n?F.\nfailures:"), "{}", terse.out);
+    let counted = "test result: FAILED. 1 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in TIMEs\ncould not look: 1 test\n";
+    assert!(steady(&terse.out).contains(counted), "{}", terse.out);
+    let json = manual.test(&["--format", "json", "--report", "github"]);
+    let (json_lines, notes): (Vec<&str>, Vec<&str>) =
+        json.out.lines().partition(|line| line.starts_with('{'));
+    let unseen = r#""event": "failed", "reason": "could not look", "stdout": "#;
+    assert_eq!(json.out.matches(unseen).count(), 1, "{}", json.out);
+    assert!(
+        json_lines[7].contains(r#""failed": 1, "could_not_look": 1, "ignored": 0"#),
+        "{}",
+        json.out
+    );
+    for line in json_lines {
+        serde_json::from_str::<serde_json::Value>(line).unwrap();
+    }
+    assert_eq!(notes.len(), 2);
+    assert!(notes[0].contains("file//nope::exists"), "{}", notes[0]);
+    assert!(notes[1].contains("could not look::"), "{}", notes[1]);
+    let said = "could not look:\n    here::g::file/~nobody-here/x (manual/page.md:6): no local user `nobody-here`\n";
+    assert_eq!(json.err, said);
 }
 
 #[test]
@@ -459,27 +497,31 @@ fn no_session_is_opened_for_what_is_ignored_or_not_selected() {
 }
 
 #[test]
-fn a_node_that_does_not_answer_fails_each_of_its_tests_with_the_one_cause() {
+fn a_node_that_does_not_answer_says_why_once() {
     let page = "# Page\n\n```yaml checks\nid: g\nfile:\n  /a: {exists: false}\n  /b: {exists: false}\n```\n\n```sh check id=g.c\ntrue\n```\n";
     let manual = Manual::new(page).nodes(
         "nodes:\n  good: {transport: local}\n  dead: {transport: {exec: [sh, -c, 'echo tried >> \"$HOME/tried\"; echo broken >&2; exit 7']}}\n",
     );
-    let ran = manual.test(&[]);
-    assert_eq!(ran.status, Some(101));
-    assert!(ran.out.contains(" 3 passed; 3 failed; "), "{}", ran.out);
+    let ran = manual.test(&["--report", "github"]);
+    assert_eq!(ran.status, Some(3));
+    assert_eq!(ran.err, "");
+    let (tests, notes) = ran.out.split_once("::error ").unwrap();
     assert_eq!(
-        ran.out.matches("`dead` cannot be reached: ").count(),
-        3,
-        "{}",
-        ran.out
+        steady(tests),
+        "\nrunning 6 tests\n\
+         test [good] good::g::file//a ... ok\n\
+         test [good] good::g::file//b ... ok\n\
+         test [good] good::g::c       ... ok\n\
+         test [dead] dead::g::file//a ... COULD NOT LOOK\n\
+         test [dead] dead::g::file//b ... COULD NOT LOOK\n\
+         test [dead] dead::g::c       ... COULD NOT LOOK\n\
+         \ncould not look:\n    \
+         3 tests on dead: `dead` cannot be reached: the command of the `exec` transport ended (exit status: 7)\n        broken\n\
+         \ntest result: FAILED. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in TIMEs\n\
+         could not look: 3 tests\n\n"
     );
-    assert_eq!(ran.err.lines().count(), 2, "{}", ran.err);
-    assert!(
-        ran.err
-            .contains("    3 tests on dead: `dead` cannot be reached: "),
-        "{}",
-        ran.err
-    );
+    assert!(!notes.contains("::error "), "{notes}");
+    assert!(notes.contains("title=dead%3A 3 tests could not look::"), "{notes}");
     assert_eq!(
         fs::read_to_string(manual.path("home/tried")).unwrap(),
         "tried\n"
@@ -492,7 +534,7 @@ fn retries_are_for_the_connection_and_not_for_checks() {
     let page = "# Page\n\n```sh check id=g.a\necho asked >> \"$HOME/asked\"\ntrue\n```\n";
     let flaky = "nodes:\n  box: {transport: {exec: [sh, -c, 'if [ -e \"$HOME/up\" ]; then exec sh; fi; : > \"$HOME/up\"; exit 9']}}\n";
     let manual = Manual::new(page).nodes(flaky);
-    assert_eq!(manual.test(&[]).status, Some(101));
+    assert_eq!(manual.test(&[]).status, Some(3));
     fs::remove_file(manual.path("home/up")).unwrap();
     let ran = manual.test(&["--retries", "1"]);
     assert_eq!(ran.status, Some(0), "{}", ran.out);
@@ -512,8 +554,8 @@ fn a_connection_that_breaks_in_between_is_an_error_and_may_be_retried() {
         "nodes:\n  box: {transport: {exec: [sh, -c, 'echo $$ > \"$HOME/shell\"; exec sh']}}\n";
     let manual = Manual::new(page).nodes(nodes);
     let ran = manual.test(&[]);
-    assert_eq!(ran.status, Some(101), "{}", ran.out);
-    assert!(ran.err.starts_with("could not look:\n"), "{}", ran.err);
+    assert_eq!(ran.status, Some(3), "{}", ran.out);
+    assert!(ran.out.contains("\ncould not look:\n"), "{}", ran.out);
     assert!(ran.took < Duration::from_secs(15), "{:?}", ran.took);
     fs::remove_file(manual.path("home/up")).unwrap();
     let ran = manual.test(&["--retries", "1"]);
@@ -532,9 +574,9 @@ fn a_check_that_hangs_holds_up_no_other() {
         "# sleeper: does not come to its end\n#\n# At all.\n#\n#: key name text -- any\n#: fact awake bool -- never known\n#: example x: {awake: true}\nsleep 60\n",
     );
     let ran = manual.test(&["--test-threads", "1"]);
-    assert!(ran.out.contains(" 30 passed; 1 failed; "), "{}", ran.out);
+    assert!(ran.out.contains(" 30 passed; 0 failed; "), "{}", ran.out);
     assert!(
-        ran.out.contains("could not look  no answer within 1s"),
+        ran.out.contains("): no answer within 1s\n"),
         "{}",
         ran.out
     );
