@@ -55,7 +55,8 @@ use error::Failure;
 #[command(
     after_help = "The manual is the nearest folder upwards with a `book.toml`, or the one named with -C.\n\
     Exit status of `run`: 0 OK, 1 FAILED, 2 wrong arguments or a wrong manual (nothing was touched),\n\
-    3 ERROR, 4 BLOCKED, 5 STOPPED, 124 TIMED OUT. Of `test`: 0, or 101 where a check failed."
+    3 ERROR, 4 BLOCKED, 5 STOPPED, 124 TIMED OUT. Of `test`: 0, 101 where\n\
+    a check failed, or 3 where none failed and some could not look."
 )]
 struct Cli {
     /// Work on the manual in this folder

@@ -106,15 +106,12 @@ impl Results {
             text.push_str("could not look:\n");
         }
         for unseen in causes {
-            let (cause, tests) = (first_line(unseen.why), &unseen.tests);
+            let (cause, tests) = (one_line(unseen.why), &unseen.tests);
             // A formatter into a string cannot fail.
             let _ = match &tests[..] {
                 [one] => writeln!(text, "    {} ({}): {cause}", one.name, one.place),
                 many => writeln!(text, "    {} tests on {}: {cause}", many.len(), unseen.node),
             };
-            for line in unseen.why.lines().skip(1) {
-                let _ = writeln!(text, "        {line}");
-            }
         }
         text
     }
@@ -214,6 +211,15 @@ impl Tested {
             row(&mut text, "tried", block(&tries));
         }
         text
+    }
+}
+
+/// The cause, and the last of what was said beside it.
+fn one_line(why: &Outside) -> String {
+    let first = first_line(why);
+    match why.last_line().filter(|_| why.lines().count() > 1) {
+        Some(last) => format!("{first}: {last}"),
+        None => first,
     }
 }
 
