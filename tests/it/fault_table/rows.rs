@@ -232,7 +232,7 @@ pub const TABLE: &[Fault] = &[
         fault: "many nodes, some of them dead",
         promise: "every dead one is named with its cause, the others are as they would be without it, and memory, files and processes are bounded",
         tiers: "T1: 100 nodes with an address each, ten of them dead in four ways; 1,000 nodes with 50 dead in `cargo bench --bench suite -- thousand`",
-        also: &["a_node_that_does_not_answer_fails_each_of_its_tests_with_the_one_cause"],
+        also: &["a_node_that_does_not_answer_says_why_once"],
         open: "",
     },
     Fault {
