@@ -381,8 +381,8 @@ fn the_hand_off_sheet_has_the_bundle_of_each_user_and_side() {
 #[test]
 fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
     for (file, cause) in [
-        ("home", "it is not a regular file"),
-        ("none", "No such file"),
+        ("home", "it is a folder, not a regular file"),
+        ("none", "there is no such file"),
     ] {
         let page = format!(
             "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\n: > \"$HOME/touched\"\n```\n\n```yaml deliver\n- {{file: {file}, as: x}}\n```\n"
