@@ -141,7 +141,8 @@ impl MannerArgs {
             },
         };
         let through = Through {
-            step: self.step || old.step,
+            // `--yes` is for where nobody can answer: it ends the step mode that was taken over.
+            step: self.step || (old.step && !self.yes),
             stop_after: stop_after.or(old.stop_after),
             parallel: self.parallel.unwrap_or(old.parallel),
             batches: match self.batch.as_slice() {
@@ -189,7 +190,7 @@ impl MannerArgs {
             && self.reconnect.is_none())
         .then(|| time(before.reconnect_milliseconds));
         let stop_after = stop_after.filter(|_| self.stop_after.is_none());
-        let step = (before.step && !self.step).then(|| "--step".to_owned());
+        let step = (before.step && !self.step && !self.yes).then(|| "--step".to_owned());
         let options = [
             ("--batch", batches),
             ("--parallel", parallel),
