@@ -1,6 +1,6 @@
 //! What has changed in the manual, its files and values between a halt and a resume.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::error::Failure;
@@ -164,10 +164,7 @@ impl Changes {
             if let Some((old, new)) = texts {
                 self.diff(&old, &new);
             }
-            self.anew
-                .entry(name.clone())
-                .or_insert_with(BTreeSet::new)
-                .insert(step);
+            self.anew.entry(name.clone()).or_default().insert(step);
         }
     }
 

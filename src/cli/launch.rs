@@ -28,15 +28,18 @@ pub(crate) type Anew = BTreeMap<String, BTreeSet<usize>>;
 /// A new run, or one that goes on.
 pub(crate) enum Launch {
     New,
-    Resume {
-        journal: Journal,
-        record: Record,
-        accepted_changes: bool,
-        /// Steps of each node that deliver again.
-        anew: Anew,
-        /// What is going to happen, where that has changed.
-        plans: BTreeMap<String, PlanRecord>,
-    },
+    Resume(Box<Resumed>),
+}
+
+/// A run that goes on: what it has been so far, and what is different from now on.
+pub(crate) struct Resumed {
+    pub journal: Journal,
+    pub record: Record,
+    pub accepted_changes: bool,
+    /// Steps of each node that deliver again.
+    pub anew: Anew,
+    /// What is going to happen, where that has changed.
+    pub plans: BTreeMap<String, PlanRecord>,
 }
 
 pub(crate) fn launch(
@@ -50,7 +53,7 @@ pub(crate) fn launch(
     let identity = Identity::here(&context.root);
     let anew = match &launch {
         Launch::New => Anew::new(),
-        Launch::Resume { anew, .. } => anew.clone(),
+        Launch::Resume(resumed) => resumed.anew.clone(),
     };
     let begun = begin(context, &plan, launch, &manner, &identity)?;
     let run = begun.journal.run().to_owned();
@@ -119,21 +122,15 @@ fn begin(
                 first: What::RunStarted(Box::new(started)),
             })
         }
-        Launch::Resume {
-            journal,
-            record,
-            accepted_changes,
-            plans,
-            ..
-        } => Ok(Begun {
-            journal,
-            resume: Some(Arc::new(record)),
+        Launch::Resume(resumed) => Ok(Begun {
+            journal: resumed.journal,
+            resume: Some(Arc::new(resumed.record)),
             first: What::RunResumed {
                 operator: identity.operator.clone(),
                 controller: identity.controller.clone(),
-                accepted_changes,
+                accepted_changes: resumed.accepted_changes,
                 manner: Some(manner.through.clone()),
-                plans,
+                plans: resumed.plans,
             },
         }),
     }

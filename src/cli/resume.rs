@@ -8,7 +8,7 @@ use crate::cli::Streams;
 use crate::cli::changed::{Changes, changes, moved};
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::cli::launch::{Launch, launch};
+use crate::cli::launch::{Launch, Resumed, launch};
 use crate::cli::manner::{MannerArgs, Through};
 use crate::cli::sheet::sheet;
 use crate::cli::which::which;
@@ -92,13 +92,13 @@ pub(crate) fn resume(
         context,
         plan,
         manner,
-        Launch::Resume {
+        Launch::Resume(Box::new(Resumed {
             journal,
             record,
             accepted_changes,
             anew: changes.anew,
             plans: changes.plans,
-        },
+        })),
         streams,
     )
 }

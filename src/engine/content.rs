@@ -114,7 +114,7 @@ fn delivered(record: &Record, node: &str) -> BTreeMap<usize, Sums> {
             (What::StepStarted { .. }, Some(step)) => drop(all.remove(&step)),
             (What::FileDelivered { to, checksum, .. }, Some(step)) => {
                 let sums = all.entry(step).or_default();
-                sums.insert(to.clone(), checksum.to_string());
+                sums.insert(to.clone(), checksum.clone());
             }
             _ => {}
         }

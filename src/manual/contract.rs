@@ -40,10 +40,13 @@ pub(crate) struct Words {
     pub allow: Vec<String>,
 }
 
+/// What is wrong with one word, or the word.
+type Check = fn(&str) -> Result<String, String>;
+
 impl Words {
     /// Reads the key, if it is one of these.
     fn read(&mut self, key: &str, value: &Yaml, problems: &mut Vec<Problem>) -> bool {
-        let (words, what, check): (_, _, fn(&str) -> Result<String, String>) = match key {
+        let (words, what, check): (_, _, Check) = match key {
             "defined" => (&mut self.defined, "names", own_name),
             "allow" => (&mut self.allow, "names of problems", allowed),
             _ => return false,

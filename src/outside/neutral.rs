@@ -41,7 +41,7 @@ fn escaped(text: &str) -> String {
             '\n' => shown.push_str("\\n"),
             '\r' => shown.push_str("\\r"),
             c if c.is_ascii() && is_hidden(c) => {
-                shown.push_str(&format!("\\x{:02x}", u32::from(c)))
+                shown.push_str(&format!("\\x{:02x}", u32::from(c)));
             }
             c if is_hidden(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),

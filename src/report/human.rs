@@ -211,7 +211,7 @@ impl<W: Write> Human<W> {
                 )?;
             }
             What::Warned { text } => {
-                self.line(node, format_args!("  warning: {}", text.block()))?
+                self.line(node, format_args!("  warning: {}", text.block()))?;
             }
             What::ConnectionLost { cause } => {
                 self.line(

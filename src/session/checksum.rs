@@ -112,7 +112,7 @@ pub fn checksum_like(other: &str, mut from: impl io::Read) -> io::Result<Option<
             State::Cksum(crc) => {
                 *crc = buffer[..read]
                     .iter()
-                    .fold(*crc, |crc, byte| step(crc, *byte))
+                    .fold(*crc, |crc, byte| step(crc, *byte));
             }
         }
     }

@@ -174,10 +174,7 @@ fn is_url(text: &str) -> bool {
         .any(|known| scheme.eq_ignore_ascii_case(known));
     // Within a URL an IPv6 address has brackets, and a name may be of any letters.
     let bare = place.matches(':').count() > 1 && !place.starts_with('[');
-    let place = match place.is_ascii() {
-        true => place,
-        false => "name",
-    };
+    let place = if place.is_ascii() { place } else { "name" };
     known && !bare && host_port(place).is_some() && !text.contains(char::is_whitespace)
 }
 

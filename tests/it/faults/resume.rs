@@ -154,7 +154,7 @@ fn f39_every_single_digit_of_the_journal_counts() {
         line += usize::from(*byte == b'\n');
         let changed = match byte {
             b'9' => b'8',
-            b'0'..b'9' => byte + 1,
+            b'0'..=b'8' => byte + 1,
             b'a'..=b'z' if at % 17 == 0 => byte ^ 1,
             _ => continue,
         };
