@@ -197,7 +197,8 @@ impl NodeRun<'_> {
                     }
                 }
                 StepState::Done(done) => {
-                    let pieces = follower.finish(bundle, &done).await?;
+                    let pieces = follower.finish(bundle, &done).await;
+                    let pieces = pieces.map_err(Attention::of_started)?;
                     self.show(work.step, pieces)?;
                     return Ok(Ended::Done(Box::new(done)));
                 }
@@ -281,7 +282,8 @@ impl NodeRun<'_> {
                     }
                 }
                 () = tokio::time::sleep_until(look.into()) => {
-                    let pieces = follower.poll(bundle).await?;
+                    let pieces = follower.poll(bundle).await;
+                    let pieces = pieces.map_err(Attention::of_started)?;
                     self.show(work.step, pieces)?;
                     looks += 1;
                     // Who tells the end may be killed on the node.

@@ -8,6 +8,7 @@ mod consent;
 mod content;
 mod course;
 mod deliver;
+mod durable;
 mod execute;
 mod fleet;
 mod follow;

@@ -203,6 +203,7 @@ impl NodeRun<'_> {
         self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
         let dir = bundle_dir(&self.plan.node, &hello);
         self.scope.set("bundle", &dir);
+        self.prove_durable(&dir, first).await?;
         self.take_up(&dir, first, resume).await?;
         self.confirm_run(plan).await?;
         self.steps(first, resume).await

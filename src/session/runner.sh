@@ -135,6 +135,8 @@ ob_boot() {
     [ -n "$ob_b" ] && [ -d "$ob_b" ] && [ -w "$ob_b" ] && ob_safe "$ob_b" || continue
     ob_d=$ob_b/.opsbook-@DIR@.$$
     mkdir -m 700 "$ob_d" && [ -O "$ob_d" ] && [ ! -L "$ob_d" ] || continue
+    # A folder without room is none: what a session keeps in it is small.
+    printf '%65536s' '' >"$ob_d/u" || { rm -rf "$ob_d"; continue; }
     umask >"$ob_d/u"; ob_um=077; read -r ob_um <"$ob_d/u"; umask 077
     ob_shell=sh; command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
     ob_start $$

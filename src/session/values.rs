@@ -117,7 +117,7 @@ const NO_FOLDER: &[u8] =
 /// Where root, in another's bundle, has left word of the folder before its own (`run.sh`).
 fn beside(state: &str) -> String {
     let folder = state.strip_suffix("state").unwrap_or(state);
-    format!("{folder}from")
+    format!("{folder}steps/from")
 }
 
 impl Value {

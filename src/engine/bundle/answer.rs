@@ -20,10 +20,6 @@ impl Answer {
         }
     }
 
-    pub(super) fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
         self.bytes
             .split(|&byte| byte == b'\n')

@@ -164,7 +164,7 @@ obb_disown() {
   set -- $(ls -ldn "$obb_dir") || return 0
   # What is mounted in it is others'.
   if obb_mounted "$obb_dir"; then
-    for obb_f in "$obb_dir/steps" "$obb_dir/state" "$obb_dir/from"; do
+    for obb_f in "$obb_dir/steps" "$obb_dir/state"; do
       obb_mounted "$obb_f" || chown -hR "$3:$4" "$obb_f" 2>/dev/null
     done
   else chown -hR "$3:$4" "$obb_dir"; fi
@@ -232,10 +232,11 @@ obb_ready() {
   umask 077
 }
 
-# The end of what is at hand is what this record says, whoever tells of it (ob_believe).
+# obb_recorded FILE: the end of what is at hand is what this record says, whoever tells of it
+# (ob_believe). Where that cannot be noted, the answer does not go through a file.
 obb_recorded() {
-  printf '%s\n' "$1" >"$ob_d/$ob_id.r" && return
-  echo "the folder of the session, $ob_d, cannot be written: it is full, or gone" >&2; return 1
+  printf '%s\n' "$1" 2>/dev/null >"$ob_d/$ob_id.r" && return
+  obb_say "FAILED the folder of its session, $ob_d, cannot be written: it is full, or gone"; return 1
 }
 
 # obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: has the step started, detached;
@@ -265,16 +266,19 @@ obb_step() {
   # Room for the status is taken now: a step must not lose its end to a full disk.
   if { printf '%-38s .\n' running 1<>"$obb_s/status" && printf '%s' "$8" >"$obb_s/script" &&
     { [ -z "$7" ] || printf '%s\n' "$7" >"$obb_s/values"; } &&
-    true >>"$obb_s/out" && true >>"$obb_s/err" && obb_recorded "$obb_s/status" && obb_ready; } 2>"$ob_d/why"; then
+    true >>"$obb_s/out" && true >>"$obb_s/err" && obb_ready; } 2>"$ob_d/why"; then
+    obb_recorded "$obb_s/status" || { rm -f "$obb_s/status" "$obb_s/values"; return 0; }
     ob_later=1; echo "$ob_id|$1|$2|$3|$4|$5|$6" >&9; return 0
   fi
-  obb_e=$(cat "$ob_d/why"); rm -f "$obb_s/status" "$obb_s/values" "$ob_d/$ob_id.r"
+  obb_e=$(cat "$ob_d/why"); rm -f "$obb_s/status" "$obb_s/values"
   obb_why "$obb_e" "$obb_s"
 }
 
 # Has the step ended? Only a whole line tells.
 obb_ended() {
   obb_x= obb_how= obb_o= obb_e= obb_dot=
+  # A step may have put a FIFO there, which nobody writes to.
+  [ -f "$obb_dir/steps/$1/status" ] || return
   read -r obb_x obb_how obb_o obb_e obb_dot 2>/dev/null <"$obb_dir/steps/$1/status" || :
   [ "$obb_dot" = . ]
 }
@@ -293,6 +297,7 @@ obb_state() {
   # Started a moment ago: its recorder may not have said who it is.
   [ -s "$obb_s/pid" ] || sleep 1
   obb_p= obb_pst= obb_r= obb_rst= obb_b=
+  [ ! -e "$obb_s/pid" ] || [ -f "$obb_s/pid" ] || { echo UNKNOWN; return 0; }
   read -r obb_p obb_pst obb_r obb_rst obb_b 2>/dev/null <"$obb_s/pid" || :
   # Without its recorder, or with one that is frozen, it may run all the same; how it ends,
   # nobody will know.
@@ -311,7 +316,7 @@ obb_done() {
   if [ -s "$obb_s/left" ]; then sed 's/^/LEFT /' "$obb_s/left"; fi
   if [ -e "$obb_s/cut" ]; then echo CUT; fi
   if [ -e "$obb_s/unset" ]; then sed 's/^/UNSET /;1q' "$obb_s/unset"; fi
-  if [ $((obb_o+obb_e)) -gt 0 ] && [ $((obb_o+obb_e)) -le 65536 ]; then echo OUTPUT; cat "$obb_s/out" "$obb_s/err"; fi
+  if [ $((obb_o+obb_e)) -gt 0 ] && [ $((obb_o+obb_e)) -le 65536 ] && [ -f "$obb_s/out" ] && [ -f "$obb_s/err" ]; then echo OUTPUT; cat "$obb_s/out" "$obb_s/err"; fi
 }
 
 # obb_wait NN SECONDS: waits for the end of a step that this session did not start.
@@ -327,6 +332,7 @@ obb_wait() {
 # obb_tail NN STREAM OFFSET COUNT: bytes from an offset (from 0).
 obb_tail() {
   obb_mine >/dev/null || return 0
+  [ -f "$obb_dir/steps/$1/$2" ] || return 0
   tail -c "+$(($3+1))" "$obb_dir/steps/$1/$2" | dd bs=65536 count="$4" 2>/dev/null
 }
 
@@ -430,7 +436,7 @@ obb_archive() {
   if [ ! -d "$obb_h" ]; then
     obb_e=$( (umask 077; mkdir -p "$obb_h") 2>&1) || { echo "FAILED $obb_e"; return 1; }
   fi
-  rm -f "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room
+  rm -f "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir/steps/from"
   mv -T "$obb_dir/steps" "$obb_h/$1" 2>/dev/null ||
     (umask 077; mkdir -p "$obb_h/$1" && cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/") 2>/dev/null || :
   obb_old=${obb_dir%/*}/.old.$$

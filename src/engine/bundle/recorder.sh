@@ -74,7 +74,10 @@ heirs() {
 } 2>/dev/null
 cut_off() {
   o=0 e=0
-  if [ -s "$nn/out" ] || [ -s "$nn/err" ]; then set -- $(wc -c "$nn/out" "$nn/err"); o=$1 e=$3; fi
+  # Of a FIFO that a step has put there, nobody would see the end.
+  if [ -s "$nn/out" ] || [ -s "$nn/err" ]; then
+    if [ -f "$nn/out" ] && [ -f "$nn/err" ]; then set -- $(wc -c "$nn/out" "$nn/err"); o=$1 e=$3; fi
+  fi
   if [ "$o" -gt $cap ]; then o=$cap; cut out; fi
   if [ "$e" -gt $cap ]; then e=$cap; cut err; fi
 }
@@ -94,7 +97,7 @@ second() {
   read -r u _ </proc/uptime || { sleep 1; return 0; }
   [ "${u%.*}" != "$now" ] && now=${u%.*}
 }
-over() { dot=; read -r _ _ _ _ dot <"$nn/status"; [ "$dot" = . ]; }
+over() { dot=; [ -f "$nn/status" ] && read -r _ _ _ _ dot <"$nn/status"; [ "$dot" = . ]; }
 attend() {
   t=-1 seen=0 pause=0.1 now=; second
   until over; do
@@ -160,8 +163,11 @@ kept() {
     if [ -z "$exec" ] && [ "$saved" ]; then echo "$saved" >"$nn/unset"; fi
     return 0
   fi
-  old=; while IFS= read -r l || [ -n "$l" ]; do old="$old$l
-"; done 2>/dev/null <../state
+  old=
+  if [ -f ../state ]; then
+    while IFS= read -r l || [ -n "$l" ]; do old="$old$l
+"; done <../state
+  fi
   [ "$all" = "${old#\#[0-9]*
 }" ] || mv "$nn/state" ../state
 }
@@ -196,7 +202,7 @@ report() {
     { if [ -e "$nn/left" ]; then while read -r l; do echo "LEFT $l"; done <"$nn/left"; fi
       if [ -e "$nn/cut" ]; then echo CUT; fi
       if [ -e "$nn/unset" ]; then read -r l <"$nn/unset"; echo "UNSET $l"; fi
-      if [ $((o+e)) -gt 0 ] && [ $((o+e)) -le 65536 ]; then
+      if [ $((o+e)) -gt 0 ] && [ $((o+e)) -le 65536 ] && [ -f "$nn/out" ] && [ -f "$nn/err" ]; then
         echo OUTPUT; cat "$nn/out" "$nn/err"
       fi
     } >"$session/$id.o" || { true >"$session/$id.o"; echo "$id 0 c FULL" 1<>"$session/f"; return 0; }

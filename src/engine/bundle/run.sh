@@ -78,7 +78,7 @@ ob_keep() {
 # Root shares its folder with root. Where the bundle is another's, that user goes on in the
 # folder before, if it may not enter the one in which root has ended.
 ob_fold() {
-  ob_from=$ob_step/../../from
+  ob_from=$ob_step/../from
   if [ -O "$ob_step/../.." ]; then
     [ ! -e "$ob_from" ] || rm -f "$ob_from"
   elif [ ! -e "$ob_from" ] && [ -d "$PWD" ]; then
@@ -104,7 +104,7 @@ if [ -f "$ob_step/../../state" ]; then
   trap 'true >"$ob_step/no-folder"' 0
   # In a file that is sourced, dash obeys -e where another shell does not.
   set +e
-  . "$ob_step/../../state" 2>/dev/null || { [ -e "$ob_step/../../from" ] && . "$ob_step/../../from" 2>/dev/null; } || exit 1
+  . "$ob_step/../../state" 2>/dev/null || { [ -e "$ob_step/../from" ] && . "$ob_step/../from" 2>/dev/null; } || exit 1
   set -e
   trap - 0
 else cd "$ob_step/../.."; fi

@@ -136,13 +136,14 @@ impl Bundle {
         most: u64,
     ) -> Result<Vec<u8>, BundleError> {
         let count = most.div_ceil(65536).max(1).to_string();
-        let answer = call(
-            &self.session,
-            "obb_tail",
-            &[label, stream, &offset.to_string(), &count],
-        )
-        .await?;
-        Ok(answer.into_bytes())
+        let offset = offset.to_string();
+        let code = code("obb_tail", &[label, stream, &offset, &count]);
+        let done = self.session.call(&code, Limits::seconds(60)).await?;
+        if done.status != 0 {
+            let folder = self.session.hello().dir.as_str();
+            return Err(BundleError::NoAnswer(folder.into()));
+        }
+        Ok(done.out)
     }
 
     /// Bytes of a step's output from an offset up to `end`, or to where it ends by now.

@@ -7,6 +7,7 @@ mod again;
 mod bundle;
 mod cut;
 mod doubt;
+mod ends;
 mod helpers;
 mod others;
 mod output;

@@ -1,0 +1,65 @@
+//! What a node does to a run that it is left alone with: a restart empties folders in memory,
+//! and logind may end what a login leaves behind. Both are said before the first step.
+
+use crate::engine::halt::Halt;
+use crate::engine::node::NodeRun;
+use crate::engine::users::dir_of;
+use crate::event::What;
+use crate::manual::On;
+use crate::session::{Limits, quote};
+
+/// Prints the kind of file system of each folder, or of the nearest one above that is there.
+const KINDS: &str = r#"for d do
+  while [ ! -d "$d" ] && [ "$d" ]; do d=${d%/*}; done
+  stat -f -c %T "${d:-/}" || echo unknown
+done"#;
+
+impl NodeRun<'_> {
+    /// A bundle in memory would be gone after a step that restarts the node.
+    pub(super) async fn prove_durable(&self, dir: &str, first: usize) -> Result<(), Halt> {
+        let mut steps = self.plan.steps.iter().filter(|step| step.number >= first);
+        let Some(step) = steps.find(|step| step.reboot && step.on == On::Node) else {
+            return Ok(());
+        };
+        let strangers = self
+            .plan
+            .steps
+            .iter()
+            .filter_map(|step| self.stranger(step));
+        let mut dirs = vec![dir.to_owned()];
+        dirs.extend(strangers.map(|user| dir_of(&user)));
+        let mut code = b"set --".to_vec();
+        for dir in &dirs {
+            code.push(b' ');
+            quote(dir.as_bytes(), &mut code);
+        }
+        code.push(b'\n');
+        code.extend_from_slice(KINDS.as_bytes());
+        let session = self.reach.session();
+        let done = session.call(&code, Limits::seconds(60)).await;
+        let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
+        let said = String::from_utf8_lossy(&done.out);
+        let label = step.label();
+        for (dir, kind) in dirs
+            .iter()
+            .zip(said.lines().chain(std::iter::repeat("unknown")))
+        {
+            match kind {
+                "tmpfs" | "ramfs" => {
+                    return Err(Halt::error(format!(
+                        "step {label} restarts the node, and the bundle `{dir}` is in memory ({kind}): a restart empties it; set `bundle_dir` to a folder on a disk"
+                    )));
+                }
+                "unknown" => {
+                    let text = format!(
+                        "step {label} restarts the node, and whether the bundle `{dir}` outlives that cannot be told here"
+                    );
+                    let text = text.into();
+                    self.record(None, What::Warned { text })?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
