@@ -67,6 +67,11 @@ impl NodeRun<'_> {
                     return Ok(ended);
                 }
                 Err(Attention::Halt(halt)) => return Err(halt),
+                // It would do so again.
+                Err(Attention::Lost(lost @ Lost::Endless { .. })) => {
+                    let cause = format!("{lost}; it may or may not have finished");
+                    return Ok(Ended::Unknown(cause));
+                }
                 Err(Attention::Lost(lost)) => {
                     if work.step.on == On::Local {
                         return Err(Halt::error(format!(

@@ -15,7 +15,7 @@ use crate::journal::{JournalError, Line, Record};
 use crate::manual::On;
 use crate::nodes::Node;
 use crate::plan::{Case, NodePlan, Plan, PlannedStep};
-use crate::session::Hello;
+use crate::session::{Hello, Lost};
 
 /// A run on one node.
 pub(super) struct NodeRun<'a> {
@@ -272,7 +272,9 @@ impl NodeRun<'_> {
                 return Err(Halt::end(Status::Stopped, format!("stopped while `{}` was asked", case.name)));
             }
         };
-        if let (Outcome::Lost(lost), true) = (&checked.outcome, self.bundle.is_some()) {
+        if let (Outcome::Lost(lost), true) = (&checked.outcome, self.bundle.is_some())
+            && !matches!(lost, Lost::Endless { .. })
+        {
             self.record(
                 step,
                 What::ConnectionLost {

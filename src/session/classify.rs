@@ -144,7 +144,7 @@ fn fingerprint(said: &str) -> Option<String> {
 fn recorded(place: &str) -> Option<String> {
     let (file, line) = place.rsplit_once(':')?;
     let number: usize = line.parse().ok()?;
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = bounded(Path::new(file))?;
     let line = text.lines().nth(number.checked_sub(1)?)?;
     let key = line
         .split_whitespace()
@@ -154,11 +154,24 @@ fn recorded(place: &str) -> Option<String> {
 
 /// The first host in a file of known hosts, and the fingerprint of its key.
 pub(super) fn first_key(file: &Path) -> Option<(String, String)> {
-    let text = std::fs::read_to_string(file).ok()?;
+    let text = bounded(file)?;
     let mut words = text.split_whitespace();
     let host = words.next()?.to_owned();
     let key = words.find(|word| word.starts_with("AAAA"))?;
     Some((host, key_fingerprint(key)?))
+}
+
+/// A file of known hosts. A node's banner may have named it, and it may be anything.
+fn bounded(file: &Path) -> Option<String> {
+    use std::io::Read as _;
+    const MOST: u64 = 16 << 20;
+    if !std::fs::metadata(file).ok()?.is_file() {
+        return None;
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(file).ok()?;
+    file.take(MOST).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 fn key_fingerprint(key: &str) -> Option<String> {

@@ -99,6 +99,9 @@ pub enum Lost {
     /// Something on the node killed what was to answer.
     #[error("what was to answer on the node was killed")]
     Killed,
+    /// The other side was left: what it printed was no answer, and did not end.
+    #[error("the node was left: {why}")]
+    Endless { why: &'static str },
     /// Refused before anything was sent.
     #[error("{}", reason.block())]
     Refused { reason: Outside },

@@ -27,6 +27,8 @@ const PAUSES: [Duration; 4] = [
 /// What a key exchange takes on a busy machine: a node that has not answered by then is not
 /// held up by the others, and must not hold them up.
 const EXCHANGE: Duration = Duration::from_secs(2);
+/// For the shell behind `sudo`.
+const ANSWER: Duration = Duration::from_mins(1);
 /// For a person who has to touch a key or confirm at an agent.
 const PERSON: Duration = Duration::from_secs(45);
 
@@ -124,7 +126,13 @@ pub(super) async fn as_user(
     let (reader, writer) = pipes.inspect_err(|_| process.kill())?;
     let closed = Arc::new(AtomicBool::new(false));
     let why = why(&process, Arc::clone(&closed));
-    match Channel::start(reader, writer, true, why).await {
+    let starting = Channel::start(reader, writer, true, why);
+    let Ok(started) = tokio::time::timeout(ANSWER, starting).await else {
+        process.kill();
+        let why = "it let us in, and no shell answered in 60 s";
+        return Err(SudoError::Other(why.into()));
+    };
+    match started {
         Ok((channel, mut hello)) => {
             hello.connect = begin.elapsed();
             Ok(Session::of(Inner::new(
@@ -216,7 +224,13 @@ async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenEr
         NoHello::Ended(noise) => noise,
         NoHello::Noise(noise) => {
             process.kill();
-            return OpenError::new(Cause::NoShell, noise.chars().take(400).collect::<String>());
+            let first: String = noise.chars().take(400).collect();
+            let why = "more than 64 KiB were printed, and no answer among them";
+            return OpenError::new(Cause::NoShell, format!("{first}\n{why}"));
+        }
+        NoHello::Odd(why) => {
+            process.kill();
+            return OpenError::new(Cause::NoShell, why);
         }
         NoHello::NoDirectory => {
             process.kill();

@@ -16,6 +16,9 @@ use super::values::quote;
 /// PAM delays a refusal by seconds; a directory server may be slow on top.
 const PATIENCE: Duration = Duration::from_mins(1);
 
+/// Of what comes before it lets us in: a lecture, or what a login file prints.
+const MOST: u64 = 8 << 20;
+
 /// Turns a shell at the other end of the pipes into one as `user`.
 pub(super) async fn become_user(
     process: &Process,
@@ -74,12 +77,18 @@ async fn exchange(
 ) -> Result<(), SudoError> {
     let mut news = process.news();
     let mut line = Vec::new();
+    let mut bounded = reader.take(MOST);
     let mut asked = 0;
     loop {
         tokio::select! {
-            got = reader.read_until(b'\n', &mut line) => {
+            got = bounded.read_until(b'\n', &mut line) => {
                 if got.unwrap_or(0) == 0 {
-                    return Err(refusal(process, prompt, asked).await);
+                    return Err(if bounded.limit() == 0 {
+                        process.kill();
+                        SudoError::Other("it prints without end".into())
+                    } else {
+                        refusal(process, prompt, asked).await
+                    });
                 }
                 match line.trim_ascii().strip_prefix(ready.as_bytes()) {
                     Some(b"") => return Ok(()),

@@ -61,6 +61,9 @@ pub struct Start<'a> {
     pub script: &'a [u8],
 }
 
+/// In which an output is read that a step has printed.
+const MOST_PIECES: usize = 1000;
+
 impl Bundle {
     /// Starts a step, detached, and waits for its end or for the connection's.
     ///
@@ -138,7 +141,11 @@ impl Bundle {
         let count = most.div_ceil(65536).max(1).to_string();
         let offset = offset.to_string();
         let code = code("obb_tail", &[label, stream, &offset, &count]);
-        let done = self.session.call(&code, Limits::seconds(60)).await?;
+        let limits = Limits {
+            output: most.saturating_add(64 << 10),
+            ..Limits::seconds(60)
+        };
+        let done = self.session.call(&code, limits).await?;
         if done.status != 0 {
             let folder = self.session.hello().dir.as_str();
             return Err(BundleError::NoAnswer(folder.into()));
@@ -158,9 +165,11 @@ impl Bundle {
         end: u64,
     ) -> Result<Vec<u8>, BundleError> {
         let mut all = Vec::new();
-        loop {
+        let most = usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX);
+        for _ in 0..MOST_PIECES {
             let from = offset + all.len() as u64;
             if from >= end {
+                all.truncate(most);
                 return Ok(all);
             }
             // The node may give less than was asked for.
@@ -170,6 +179,8 @@ impl Bundle {
             }
             all.extend(piece);
         }
+        let why = "an output in very small pieces";
+        Err(BundleError::Answer(why.into()))
     }
 
     /// Puts an earlier try of a step aside, so that it can be run again.

@@ -55,6 +55,8 @@ pub(super) enum NoHello {
     /// Too much was printed, and no answer among it.
     Noise(String),
     NoDirectory,
+    /// It answered, and not as a runner does.
+    Odd(&'static str),
     Io(io::Error),
 }
 
@@ -104,8 +106,11 @@ impl Channel {
         let received = receive(reader, nonce, Arc::clone(&jobs), broken);
         let all = Arc::clone(&jobs);
         tokio::spawn(async move {
-            received.await;
-            gone_out.send_replace(Some(why.await));
+            let lost = match received.await {
+                Some(why) => Lost::Endless { why },
+                None => why.await,
+            };
+            gone_out.send_replace(Some(lost));
             lock(&all).clear();
         });
         let channel = Self {
