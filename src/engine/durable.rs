@@ -3,7 +3,6 @@
 
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
-use crate::engine::users::dir_of;
 use crate::event::What;
 use crate::manual::On;
 use crate::session::{Limits, quote};
@@ -16,20 +15,16 @@ done"#;
 
 impl NodeRun<'_> {
     /// A bundle in memory would be gone after a step that restarts the node.
-    pub(super) async fn prove_durable(&self, dir: &str, first: usize) -> Result<(), Halt> {
+    pub(super) async fn prove_durable(&self, dirs: &[String], first: usize) -> Result<(), Halt> {
         let mut steps = self.plan.steps.iter().filter(|step| step.number >= first);
         let Some(step) = steps.find(|step| step.reboot && step.on == On::Node) else {
             return Ok(());
         };
-        let strangers = self
-            .plan
-            .steps
-            .iter()
-            .filter_map(|step| self.stranger(step));
-        let mut dirs = vec![dir.to_owned()];
-        dirs.extend(strangers.map(|user| dir_of(&user)));
+        if dirs.is_empty() {
+            return Ok(());
+        }
         let mut code = b"set --".to_vec();
-        for dir in &dirs {
+        for dir in dirs {
             code.push(b' ');
             quote(dir.as_bytes(), &mut code);
         }

@@ -103,7 +103,7 @@ impl NodeRun<'_> {
         let Some(bundle) = self.users.get(&user) else {
             return Ok(());
         };
-        match self.carry_state(bundle, &self.bundle()?).await {
+        match self.take_state(work, &user, bundle).await {
             Ok(()) => Ok(()),
             Err(Attention::Halt(halt)) => Err(halt),
             Err(Attention::Lost(lost)) => Err(Halt::error(lost.to_string())),
@@ -153,7 +153,8 @@ impl NodeRun<'_> {
         }
         if let (Some(user), StepState::NotStarted) = (self.stranger(work.step), &state) {
             self.give_files(work.step, &user, &bundle).await?;
-            self.carry_state(&self.bundle()?, &bundle).await?;
+            self.carry_state(&bundle).await?;
+            self.place_begun(&user, work.step.number);
         }
         self.follow_to_end(work, &bundle, follower, state).await
     }

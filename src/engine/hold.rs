@@ -7,6 +7,7 @@ use crate::engine::halt::Halt;
 use crate::engine::node::{NodeRun, sentence, token_of};
 use crate::engine::reach::ReachError;
 use crate::engine::scope::ScopeError;
+use crate::engine::users::Place;
 use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::On;
@@ -136,6 +137,13 @@ impl NodeRun<'_> {
         if self.old_local.is_some() {
             self.local_bundle().await?;
         }
+        // After a cut, those of other users are opened again when needed: now, to close them.
+        let lost = |(user, place): (&String, &Place)| {
+            place.dir.is_some() && !self.users.contains_key(user)
+        };
+        if self.places.iter().any(lost) {
+            self.open_places(None).await?;
+        }
         if let Some(local) = self.local.take() {
             let path = local.dir.clone();
             let closed = local.close().await?;
@@ -143,7 +151,7 @@ impl NodeRun<'_> {
             self.record_closed(path, true, None)?;
         }
         for (user, bundle) in std::mem::take(&mut self.users) {
-            if user != "root" && bundle.dir == crate::engine::users::dir_of(&user) {
+            if self.places.contains_key(&user) {
                 let path = bundle.dir.clone();
                 let closed = bundle.close().await?;
                 self.record_kept(&closed)?;

@@ -23,6 +23,7 @@ mod reattach;
 mod recorder;
 mod scope;
 mod secrets;
+mod state;
 mod step;
 mod together;
 mod users;

@@ -9,6 +9,7 @@ use crate::engine::halt::Halt;
 use crate::engine::reach::Reach;
 use crate::engine::recorder::Recorder;
 use crate::engine::scope::Scope;
+use crate::engine::users::Place;
 use crate::engine::{Options, random_mark};
 use crate::event::{Status, What};
 use crate::journal::{JournalError, Line, Record};
@@ -28,6 +29,8 @@ pub(super) struct NodeRun<'a> {
     pub token: String,
     /// The bundle through other users' sessions.
     pub users: HashMap<String, Bundle>,
+    /// Where the bundles of users are who have one of their own.
+    pub places: HashMap<String, Place>,
     pub prepared: Prepared,
     /// The step at hand may have been started by an earlier controller.
     pub resuming: bool,
@@ -106,6 +109,7 @@ async fn attempt(
         scope: Scope::default(),
         token: random_mark(),
         users: HashMap::new(),
+        places: HashMap::new(),
         prepared: Prepared::default(),
         resuming: false,
         rerun: false,
@@ -203,8 +207,13 @@ impl NodeRun<'_> {
         self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
         let dir = bundle_dir(&self.plan.node, &hello);
         self.scope.set("bundle", &dir);
-        self.prove_durable(&dir, first).await?;
+        self.prove_durable(std::slice::from_ref(&dir), first)
+            .await?;
         self.take_up(&dir, first, resume).await?;
+        self.open_places(resume).await?;
+        let places = self.places.values();
+        let places: Vec<String> = places.filter_map(|place| place.dir.clone()).collect();
+        self.prove_durable(&places, first).await?;
         self.confirm_run(plan).await?;
         self.steps(first, resume).await
     }

@@ -275,8 +275,10 @@ impl NodeRun<'_> {
         let mut scope = self.scope.clone();
         if step.on == On::Local {
             scope.set("bundle", self.local_bundle().await?.dir);
-        } else if let Some(user) = self.stranger(step) {
-            scope.set("bundle", crate::engine::users::dir_of(&user));
+        } else if let Some(user) = self.stranger(step)
+            && let Some(dir) = self.places.get(&user).and_then(|place| place.dir.clone())
+        {
+            scope.set("bundle", dir);
         }
         let values = scope
             .values(&node, script.bindings(), &self.options.secrets)

@@ -19,36 +19,72 @@ obb_start() {
   obb_is=$1 obb_sid=$4; shift 19; obb_st=$1
 }
 
-# A directory that is ours alone, not a link: else nothing in it can be trusted.
+# obb_ours DIR...: directories that are ours alone, no links: else nothing in them can be trusted.
+# Looked at before anything in them is opened: a FIFO hangs who opens it.
 obb_ours() {
-  [ ! -L "$1" ] || { echo "REFUSED $1 is a symbolic link"; return 1; }
-  [ -d "$1" ] || { echo "REFUSED $1 is not a directory"; return 1; }
-  [ -O "$1" ] || { echo "REFUSED $1 belongs to somebody else"; return 1; }
-  case $(ls -ldn "$1") in
-    d????-??-*) ;;
-    *) echo "REFUSED $1 can be written by others"; return 1 ;;
+  for obb_f do
+    [ ! -L "$obb_f" ] || { echo "REFUSED $obb_f is a symbolic link"; return 1; }
+    [ -d "$obb_f" ] || { echo "REFUSED $obb_f is not a directory"; return 1; }
+    [ -O "$obb_f" ] || { echo "REFUSED $obb_f belongs to somebody else"; return 1; }
+  done
+  # One process for all of them. Where it is not sure, each again.
+  case "
+$(ls -ldn "$@")" in
+  *"
+"d????[!-]* | *"
+"d???????[!-]*) ;;
+  "
+d"*) return 0 ;;
   esac
+  for obb_f do
+    case $(ls -ldn "$obb_f") in
+    d????-??-*) ;;
+    *) echo "REFUSED $obb_f can be written by others"; return 1 ;;
+    esac
+  done
 }
+
+# The folder of a bundle, its history and the bundle itself, as far as they are there.
+obb_all_ours() {
+  set -- "${1%/*}" "$1"
+  for obb_f in "$1/history" "$2"; do
+    if [ -e "$obb_f" ] || [ -L "$obb_f" ]; then set -- "$@" "$obb_f"; fi
+  done
+  obb_f=$1; shift 2
+  obb_ours "$obb_f" "$@"
+}
+
+obb_owner() { if [ -f "$1/owner" ]; then head -c 4096 "$1/owner"; fi; } 2>/dev/null
 
 # Is anything of the run alive? live | stale | unknown
 obb_alive() {
   command -v flock >/dev/null 2>&1 || { echo unknown; return; }
   # What ends together with its session takes a moment.
-  if [ ! -e "$1/live" ] || obb_free "$1" || { sleep 0.5 || sleep 1; obb_free "$1"; } 2>/dev/null
+  if [ ! -f "$1/live" ] || obb_free "$1" || { sleep 0.5 || sleep 1; obb_free "$1"; } 2>/dev/null
   then obb_elsewhere "$1" || echo stale; else echo live; fi
 }
 
 # A step of another user has a bundle of its own, with locks that nobody else can see: what its
-# recorder was called with is there for everybody. Says live where there is one.
+# recorder was called with is there for everybody. Only a process of that user counts, as anybody
+# can call a process like that. Says live where there is one.
 obb_elsewhere() {
-  sed -n 's|.*"run":"\([^"]*\)".*|\1:/var/tmp/.opsbook-|p' "$1/owner" >"$ob_d/other"
+  obb_r=$(obb_owner "$1" | sed -n 's|.*"run":"\([^"]*\)".*|\1|p')
+  obb_us=' '
+  for obb_f in "$1"/steps/as.*; do
+    if [ -f "$obb_f" ] && read -r obb_u obb_p <"$obb_f"; then echo "$obb_r:$obb_p/steps"; obb_us="$obb_us$obb_u "; fi
+  done >"$ob_d/other"
   [ -s "$ob_d/other" ] || return 1
-  case $(grep -lzF -f "$ob_d/other" "$ob_d/other" /proc/[0-9]*/cmdline) in
-  "$ob_d/other") return 1 ;;
-  "$ob_d/other"*) echo live; return 0 ;;
+  obb_l=$(grep -lzF -f "$ob_d/other" "$ob_d/other" /proc/[0-9]*/cmdline)
+  # Some greps see nothing behind a NUL.
+  case $obb_l in "$ob_d/other"*) ;; *)
+    obb_l=$(for obb_f in /proc/[0-9]*/cmdline; do
+      if tr '\0' ' ' <"$obb_f" | grep -qF -f "$ob_d/other"; then echo "$obb_f"; fi
+    done) ;;
   esac
-  for obb_f in /proc/[0-9]*/cmdline; do
-    if tr '\0' ' ' <"$obb_f" | grep -qF -f "$ob_d/other"; then echo live; return 0; fi
+  for obb_f in $obb_l; do
+    case $obb_f in /proc/*) ;; *) continue ;; esac
+    set -- $(ls -ldn "${obb_f%/cmdline}")
+    case $obb_us in *" ${3:-none} "*) echo live; return 0 ;; esac
   done
   return 1
 } 2>/dev/null
@@ -58,10 +94,11 @@ obb_free() { (flock -n -x 9) 9<"$1/live" 2>/dev/null; }
 # Is its controller alive? Only then may nobody else go on with it.
 obb_held() {
   command -v flock >/dev/null 2>&1 || return 1
-  [ -e "$1/lock" ] && ! (flock -n -x 9) 9<"$1/lock" 2>/dev/null
+  [ -f "$1/lock" ] && ! (flock -n -x 9) 9<"$1/lock" 2>/dev/null
 }
 
 obb_hold() {
+  [ -f "$obb_dir/lock" ] && [ -f "$obb_dir/live" ] || return 1
   exec 8<"$obb_dir/lock" 7<"$obb_dir/live" || return 1
   command -v flock >/dev/null 2>&1 || return 0
   flock -s -n 8 && flock -s -n 7
@@ -79,6 +116,24 @@ obb_why() {
   echo "FAILED ${1:-its files cannot be written}"
 }
 
+# obb_place NAME: where the bundle of this user is, who works for another's: below its own home,
+# else in /var/tmp under a name that nobody can know before. PLACE dir | FAILED why
+obb_place() {
+  obb_h=
+  case ${HOME-} in
+  # These are emptied by age or at the next start.
+  '' | / | /tmp | /tmp/* | /var/tmp | /var/tmp/* | /run | /run/* | /var/run/* | /dev/*) ;;
+  /*) if [ -d "$HOME" ] && [ -O "$HOME" ] && [ -w "$HOME" ] && ob_safe "$HOME"; then obb_h=$HOME; fi ;;
+  esac
+  if [ "$obb_h" ]; then echo "PLACE $obb_h/.opsbook/for-$1/bundle"; return 0; fi
+  for obb_f in /var/tmp/.opsbook-for-"$1".*; do
+    if [ ! -L "$obb_f" ] && [ -d "$obb_f" ] && [ -O "$obb_f" ]; then echo "PLACE $obb_f/bundle"; return 0; fi
+  done
+  if [ ! -k /var/tmp ]; then echo "FAILED no place: there is no home of its own, and others can replace what is in /var/tmp"; return 0; fi
+  if obb_e=$(mktemp -d "/var/tmp/.opsbook-for-$1.XXXXXXXXXX" 2>&1); then echo "PLACE $obb_e/bundle"
+  else echo "FAILED no place: there is no home of its own, and $obb_e"; fi
+}
+
 # obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
@@ -86,9 +141,8 @@ obb_open() {
   if [ ! -e "$obb_parent" ] && [ ! -L "$obb_parent" ]; then
     obb_e=$( (umask 077; mkdir -p "$obb_parent") 2>&1) || { echo "FAILED $obb_e"; return 0; }
   fi
-  obb_ours "$obb_parent" || return 0
-  if [ -L "$obb_dir" ]; then echo "REFUSED $obb_dir is a symbolic link"; return 0; fi
-  if [ -e "$obb_dir" ]; then obb_ours "$obb_dir" && obb_blocked; return 0; fi
+  obb_all_ours "$obb_dir" || return 0
+  if [ -e "$obb_dir" ]; then obb_blocked; return 0; fi
   obb_new=$obb_parent/.new.$3
   obb_e=$( (umask 077
     obb_o=$2 obb_r=$5 obb_s=$6 obb_t=$7
@@ -118,16 +172,15 @@ obb_blocked() {
     [ "${obb_f:-0}" -le $obb_n ] || obb_n=$obb_f
   done
   echo "STEP $obb_n"
-  if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
+  obb_owner "$obb_dir"
 }
 
 # obb_reopen DIR RUN TOKEN OLDTOKEN: OPENED | GONE | HELD … (another run, or its controller lives)
 obb_reopen() {
   obb_dir=$1 obb_token=$3 obb_run=$2
   if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then obb_tidy; echo GONE; return 0; fi
-  obb_ours "${obb_dir%/*}" || return 0
-  obb_ours "$obb_dir" || return 0
-  case $(cat "$obb_dir/owner" 2>/dev/null) in
+  obb_all_ours "$obb_dir" || return 0
+  case $(obb_owner "$obb_dir") in
     *"\"run\":\"$2\""*) ;;
     *) obb_blocked; return 0 ;;
   esac
@@ -140,7 +193,7 @@ obb_reopen() {
 # obb_take TOKEN OLDTOKEN: the caller knows that the holder of the old token is no more: it
 # holds the journal.
 obb_take() {
-  obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
+  obb_t=; if [ -f "$obb_dir/token" ]; then read -r obb_t 2>/dev/null <"$obb_dir/token" || :; fi
   if [ "$obb_t" != "$2" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
   obb_e=$( (umask 077; printf '%s\n' "$1" >"$obb_dir/token.$1" && mv "$obb_dir/token.$1" "$obb_dir/token") 2>&1) ||
     { rm -f "$obb_dir/token.$1"; obb_why "$obb_e" "$obb_dir"; return 0; }
@@ -153,7 +206,7 @@ obb_take() {
 obb_join() {
   obb_dir=$1 obb_run=$2 obb_token=$3
   obb_mine || return 0
-  exec 7<"$obb_dir/live" || { echo "FAILED $obb_dir cannot be read by $(id -un)"; return 0; }
+  [ -f "$obb_dir/live" ] && exec 7<"$obb_dir/live" || { echo "FAILED $obb_dir cannot be read by $(id -un)"; return 0; }
   if command -v flock >/dev/null 2>&1; then flock -s -n 7; fi
   obb_say OPENED; obb_ready
 }
@@ -180,23 +233,24 @@ obb_forget() {
   echo OK
 }
 
-# obb_look DIR: FREE | HELD …
+# obb_look DIR: FREE | HELD … | REFUSED why
 obb_look() {
   obb_dir=$1
-  if [ -L "$obb_dir" ]; then echo "REFUSED $obb_dir is a symbolic link"
-  elif [ -e "$obb_dir" ]; then obb_blocked; else echo FREE; fi
+  if [ ! -e "${obb_dir%/*}" ] && [ ! -L "${obb_dir%/*}" ]; then echo FREE; return 0; fi
+  obb_all_ours "$obb_dir" || return 0
+  if [ -e "$obb_dir" ]; then obb_blocked; else echo FREE; fi
 }
 
 # Do we still own it? Read again before every step: a controller that lost it must not go on.
 # Says LOST where another run has it, TAKEN where another controller goes on with this one.
 obb_mine() {
-  obb_t=; read -r obb_t 2>/dev/null <"$obb_dir/token" || :
+  obb_t=; if [ -f "$obb_dir/token" ]; then read -r obb_t 2>/dev/null <"$obb_dir/token" || :; fi
   [ "$obb_t" = "$obb_token" ] && return 0
   if [ ! -e "$obb_dir" ]; then echo GONE; return 1; fi
-  case $(cat "$obb_dir/owner" 2>/dev/null) in *"\"run\":\"$obb_run\""*) echo TAKEN; return 1 ;; esac
+  case $(obb_owner "$obb_dir") in *"\"run\":\"$obb_run\""*) echo TAKEN; return 1 ;; esac
   echo LOST
   echo "STEP 0"
-  if [ -s "$obb_dir/owner" ]; then cat "$obb_dir/owner"; fi
+  obb_owner "$obb_dir"
   return 1
 }
 
@@ -278,7 +332,7 @@ obb_step() {
 obb_ended() {
   obb_x= obb_how= obb_o= obb_e= obb_dot=
   # A step may have put a FIFO there, which nobody writes to.
-  [ -f "$obb_dir/steps/$1/status" ] || return
+  [ -f "$obb_dir/steps/$1/status" ] || return 1
   read -r obb_x obb_how obb_o obb_e obb_dot 2>/dev/null <"$obb_dir/steps/$1/status" || :
   [ "$obb_dot" = . ]
 }
@@ -298,7 +352,7 @@ obb_state() {
   [ -s "$obb_s/pid" ] || sleep 1
   obb_p= obb_pst= obb_r= obb_rst= obb_b=
   [ ! -e "$obb_s/pid" ] || [ -f "$obb_s/pid" ] || { echo UNKNOWN; return 0; }
-  read -r obb_p obb_pst obb_r obb_rst obb_b 2>/dev/null <"$obb_s/pid" || :
+  if [ -f "$obb_s/pid" ]; then read -r obb_p obb_pst obb_r obb_rst obb_b 2>/dev/null <"$obb_s/pid" || :; fi
   # Without its recorder, or with one that is frozen, it may run all the same; how it ends,
   # nobody will know.
   if [ "$obb_b" = "$obb_boot" ] && { obb_records "$obb_r" "$obb_rst" || obb_lives "$obb_p" "$obb_pst"; }; then
@@ -313,9 +367,9 @@ obb_state() {
 obb_done() {
   obb_s=$obb_dir/steps/$1
   echo "DONE $obb_x $obb_how $obb_o $obb_e"
-  if [ -s "$obb_s/left" ]; then sed 's/^/LEFT /' "$obb_s/left"; fi
+  if [ -f "$obb_s/left" ]; then sed 's/^/LEFT /' "$obb_s/left"; fi
   if [ -e "$obb_s/cut" ]; then echo CUT; fi
-  if [ -e "$obb_s/unset" ]; then sed 's/^/UNSET /;1q' "$obb_s/unset"; fi
+  if [ -f "$obb_s/unset" ]; then sed 's/^/UNSET /;1q' "$obb_s/unset"; fi
   if [ $((obb_o+obb_e)) -gt 0 ] && [ $((obb_o+obb_e)) -le 65536 ] && [ -f "$obb_s/out" ] && [ -f "$obb_s/err" ]; then echo OUTPUT; cat "$obb_s/out" "$obb_s/err"; fi
 }
 
@@ -332,6 +386,7 @@ obb_wait() {
 # obb_tail NN STREAM OFFSET COUNT: bytes from an offset (from 0).
 obb_tail() {
   obb_mine >/dev/null || return 0
+  # What a step puts in its place may never end.
   [ -f "$obb_dir/steps/$1/$2" ] || return 0
   tail -c "+$(($3+1))" "$obb_dir/steps/$1/$2" | dd bs=65536 count="$4" 2>/dev/null
 }
@@ -344,14 +399,28 @@ obb_stop() {
   # Started a moment ago: who runs may not be known yet.
   obb_w=0
   until [ -s "$obb_s/pid" ] || [ $obb_w -ge 5 ]; do sleep 1; obb_w=$((obb_w+1)); done
-  read -r obb_p obb_pst 2>/dev/null <"$obb_s/pid" || { obb_state "$1"; return 0; }
-  obb_ended "$1" || obb_kill "$obb_p" TERM
+  obb_p= obb_pst= obb_b=
+  if [ -f "$obb_s/pid" ]; then read -r obb_p obb_pst obb_x obb_x obb_b 2>/dev/null <"$obb_s/pid" || :; fi
+  obb_ended "$1" || ! obb_steps || obb_kill "$obb_p" TERM
   obb_w=0
   until obb_ended "$1" || [ $obb_w -ge 10 ]; do sleep 1; obb_w=$((obb_w+1)); done
-  obb_ended "$1" || obb_kill "$obb_p" KILL
+  obb_ended "$1" || ! obb_steps || obb_kill "$obb_p" KILL
   obb_w=0
   until obb_ended "$1" || [ $obb_w -ge 5 ]; do sleep 1; obb_w=$((obb_w+1)); done
   obb_state "$1"
+}
+
+# Is the group still the step's? Its shell is the one that was started then, or one of its
+# processes has the step's name in its environment. A number alone may be anybody's by now.
+obb_steps() {
+  [ "${obb_p:-0}" -gt 1 ] && [ "$obb_b" = "$obb_boot" ] || return 1
+  if [ ! -e /proc/self/stat ] || obb_lives "$obb_p" "$obb_pst"; then return 0; fi
+  obb_heirs >"$ob_d/heirs"
+  while read -r obb_f; do
+    obb_f=${obb_f#/proc/}
+    if obb_start "${obb_f%/environ}" && [ "$obb_sid" = "$obb_p" ]; then return 0; fi
+  done <"$ob_d/heirs"
+  return 1
 }
 
 # Without setsid there is no group; what comes from that process is its recorder's to end.
@@ -390,7 +459,7 @@ obb_heirs() {
 
 obb_whose() {
   for obb_f in "$1"/*/pid; do
-    read -r obb_p obb_x 2>/dev/null <"$obb_f" || continue
+    [ -f "$obb_f" ] && read -r obb_p obb_x 2>/dev/null <"$obb_f" || continue
     if [ "$obb_p" = "$obb_sid" ]; then obb_f=${obb_f%/pid}; echo "${obb_f##*/}"; return; fi
   done
   return 1
@@ -433,10 +502,13 @@ obb_mounted() {
 # obb_archive RUN NEWEST
 obb_archive() {
   obb_h=${obb_dir%/*}/history
+  if [ -L "$obb_h" ] || { [ -e "$obb_h" ] && [ ! -O "$obb_h" ]; }; then
+    echo "REFUSED $obb_h is a link, or belongs to somebody else"; return 1
+  fi
   if [ ! -d "$obb_h" ]; then
     obb_e=$( (umask 077; mkdir -p "$obb_h") 2>&1) || { echo "FAILED $obb_e"; return 1; }
   fi
-  rm -f "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir/steps/from"
+  rm -f "$obb_dir"/steps/as.* "$obb_dir"/steps/given.* "$obb_dir"/steps/copy.* "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir/steps/from"
   mv -T "$obb_dir/steps" "$obb_h/$1" 2>/dev/null ||
     (umask 077; mkdir -p "$obb_h/$1" && cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/") 2>/dev/null || :
   obb_old=${obb_dir%/*}/.old.$$
@@ -479,9 +551,8 @@ obb_close() {
 obb_release() {
   obb_dir=$1
   if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then echo GONE; return 0; fi
-  obb_ours "${obb_dir%/*}" || return 0
-  obb_ours "$obb_dir" || return 0
-  case $(cat "$obb_dir/owner" 2>/dev/null) in
+  obb_all_ours "$obb_dir" || return 0
+  case $(obb_owner "$obb_dir") in
     '') set -- "$1" "unknown-$$" "$3" ;;
     *"\"run\":\"$2\""*) ;;
     *) obb_blocked; return 0 ;;

@@ -133,13 +133,27 @@ impl Bundle {
         Self::opened(session, &self.dir, &self.run, &answer)
     }
 
+    /// Where a user's bundle is who works for another: made with checks, and nobody else's.
+    ///
+    /// # Errors
+    /// Where there is no place for it.
+    pub async fn place(session: &Session, name: &str) -> Result<String, BundleError> {
+        let answer = first(session, "obb_place", &[name]).await?;
+        let dir = answer.rest();
+        // It is that user's word, and goes into messages and scripts.
+        let sound = dir.starts_with('/') && dir.len() <= 1024 && !dir.contains(char::is_control);
+        match answer.word() {
+            "PLACE" if sound => Ok(dir.to_owned()),
+            _ => Err(answer.refusal("")),
+        }
+    }
+
     /// Who holds the bundle there, if anybody does.
     ///
     /// # Errors
     /// Where something else stands in its place.
     pub async fn look(session: &Session, dir: &str) -> Result<Option<Held>, BundleError> {
-        session.load(FUNCTIONS).await?;
-        let answer = call(session, "obb_look", &[dir]).await?;
+        let answer = first(session, "obb_look", &[dir]).await?;
         match answer.word() {
             "FREE" => Ok(None),
             _ => match answer.refusal(dir) {

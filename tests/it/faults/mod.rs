@@ -19,5 +19,6 @@ mod shapes;
 mod signals;
 mod space;
 mod sudo;
+mod users;
 mod values;
 mod way;

@@ -333,6 +333,14 @@ fn f22_another_user_has_the_files_and_the_variables_as_they_are() {
     project.opsbook(&["run", "p", "far"]).ends(0);
 }
 
+/// Where the bundle of another user is, as a run says.
+fn bundle_of(said: &crate::project::Said, user: &str) -> String {
+    let begin = format!("bundle of {user} ");
+    let mut lines = said.out.lines();
+    let line = lines.find_map(|line| line.strip_prefix(&begin));
+    line.unwrap_or_else(|| panic!("{}", said.out)).to_owned()
+}
+
 #[test]
 fn the_hand_off_sheet_has_the_bundle_of_each_user_and_side() {
     let node = logged("ops ALL=(ALL:ALL) NOPASSWD: ALL\n");
@@ -352,7 +360,10 @@ fn the_hand_off_sheet_has_the_bundle_of_each_user_and_side() {
         .collect();
     let local = project.root().join(".opsbook/bundles/far");
     let (local, own) = (local.to_str().unwrap(), "/home/ops/.opsbook/bundle");
-    let daemon = "/var/tmp/.opsbook-daemon/bundle";
+    let daemon = bundle_of(&said, "daemon");
+    let daemon = daemon.as_str();
+    // It has no home of its own, and its name cannot be known before.
+    assert!(daemon.starts_with("/var/tmp/.opsbook-for-"), "{daemon}");
     let sheet = format!("{own}; cd \"$bundle\"");
     assert_eq!(bundles, [&*sheet, local, daemon, own], "{}", said.out);
     said.has(&format!("bundle of daemon {daemon}\n"));
@@ -364,6 +375,8 @@ fn the_hand_off_sheet_has_the_bundle_of_each_user_and_side() {
     // Given up, and what stays is named.
     let said = project.opsbook(&["run", "p", "far"]).ends(1);
     // Two runs of one second are in no order.
+    let daemon = bundle_of(&said, "daemon");
+    let daemon = daemon.as_str();
     let (_, run) = said.out.rsplit_once("--run ").unwrap();
     let run = run.lines().next().unwrap();
     let release = ["lock", "release", "far", "--run", run];
