@@ -62,6 +62,16 @@ pub(super) enum StateError {
     Nul,
 }
 
+/// A step's shell first writes down how its script ended, as a comment.
+fn without_status(text: &[u8]) -> &[u8] {
+    let digits = |rest: &&[u8]| rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let status = text.strip_prefix(b"#").map(|rest| (digits(&rest), rest));
+    match status {
+        Some((count @ 1..=3, rest)) => rest[count..].strip_prefix(b"\n").unwrap_or(text),
+        _ => text,
+    }
+}
+
 impl State {
     /// Reads a file that `run.sh` has written, or [`State::text`].
     ///
@@ -75,7 +85,7 @@ impl State {
             return Err(StateError::Nul);
         }
         let mut state = State::default();
-        let mut rest = text;
+        let mut rest = without_status(text);
         while !rest.is_empty() && rest != b"#\n" {
             let line = || 1 + memchr::memchr_iter(b'\n', &text[..text.len() - rest.len()]).count();
             rest = state.line(rest).ok_or_else(|| StateError::Line(line()))?;

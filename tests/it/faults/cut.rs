@@ -120,6 +120,9 @@ fn f5_a_reboot_on_purpose_is_waited_for() {
     };
     let page = "# Page\n\n```yaml procedure\nid: p\ntimeout: 2m\n```\n\n```sh step id=one\ncat /proc/sys/kernel/random/boot_id > \"$HOME/before\"\n```\n\n```sh step id=restart sudo reboot\nsystemctl reboot\n```\n\n```sh step id=two\ntest \"$(cat \"$HOME/before\")\" != \"$(cat /proc/sys/kernel/random/boot_id)\"\necho 2 >> \"$HOME/ran\"\n```\n";
     let project = on(&node, page);
+    // The home directory of these nodes is in memory.
+    node.root("install -d -o ops /var/lib/ops");
+    project.node("far", &node.ssh(), "    bundle_dir: /var/lib/ops/bundle\n");
     project.write("password", PASSWORD);
     node_private(&project);
     let arguments = ["run", "p", "far", "--sudo-password-file", "password"];
