@@ -13,6 +13,8 @@ obb_say() { ob_later=1; echo "$ob_id 0 c $*" >&6; }
 
 # Start time of a process in ticks since boot; fails where it is gone or a zombie.
 obb_start() {
+  # Whatever is no number would be another file below /proc.
+  case $1 in '' | *[!0-9]*) return 1 ;; esac
   obb_st=; read -r obb_l 2>/dev/null <"/proc/$1/stat" || return 1
   obb_l=${obb_l##*) }; set -f; set -- $obb_l; set +f
   [ "$1" != Z ] || return 1
@@ -418,6 +420,7 @@ obb_steps() {
   obb_heirs >"$ob_d/heirs"
   while read -r obb_f; do
     obb_f=${obb_f#/proc/}
+    [ "$obb_f" ] || continue
     if obb_start "${obb_f%/environ}" && [ "$obb_sid" = "$obb_p" ]; then return 0; fi
   done <"$ob_d/heirs"
   return 1
