@@ -133,12 +133,13 @@ impl Project {
         }
     }
 
-    /// The newest run's journal.
+    /// The newest run's journal. Names do not tell two runs of one second apart; events do.
     pub fn record(&self) -> Record {
         let root = self.root();
         let runs = journal::runs(&root);
-        let newest = runs.iter().max().expect("a run");
-        journal::read(&root, newest).unwrap()
+        let read = runs.iter().map(|run| journal::read(&root, run).unwrap());
+        let began = |record: &Record| record.events.first().map(|event| event.at.clone());
+        read.max_by_key(began).expect("a run")
     }
 
     pub fn runs(&self) -> usize {

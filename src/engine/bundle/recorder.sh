@@ -20,7 +20,10 @@
 cap=67108864
 bundle=$1 name=$2 boot=$3 session=$4 go=$5
 cd "$bundle/steps" || exit 1
-exec 9<"$go" 5<>"$go.n" 8<"$go.n" 4<>"$go.w" 3<"$go.w" || exit 1
+# A session that has ended meanwhile writes to GO no more, and to open a pipe that nobody writes
+# to takes for ever: it is held open for writing for that moment.
+exec 6<>"$go" 9<"$go" 5<>"$go.n" 8<"$go.n" 4<>"$go.w" 3<"$go.w" || exit 1
+exec 6>&-
 trap '' HUP INT QUIT PIPE
 if command -v setsid >/dev/null 2>&1; then setsid=setsid; else setsid=; fi
 nn=; p=; hired=0; turn=0

@@ -225,3 +225,30 @@ fn f51_a_bundle_in_memory_beside_a_reboot_is_refused_before_step_1() {
     project.page(&page("```sh step\n: > \"$HOME/ran\"\n```\n"));
     project.opsbook(&["run", "p", "here"]).ends(0);
 }
+
+/// The session's end of the pipe may be closed before its recorder has opened the other one.
+#[test]
+fn f3_a_recorder_whose_session_ended_while_it_started_ends_too() {
+    let place = tempfile::tempdir().unwrap();
+    let bundle = place.path().join("bundle");
+    std::fs::create_dir_all(bundle.join("steps")).unwrap();
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/bundle");
+    std::fs::copy(source.join("run.sh"), bundle.join("run")).unwrap();
+    for pipe in ["go", "go.n", "go.w"] {
+        let made = std::process::Command::new("mkfifo")
+            .arg(place.path().join(pipe))
+            .status();
+        assert!(made.unwrap().success());
+    }
+    let mut recorder = std::process::Command::new("sh")
+        .arg(source.join("recorder.sh"))
+        .arg(&bundle)
+        .args(["run:steps", "boot"])
+        .arg(place.path())
+        .arg(place.path().join("go"))
+        .spawn()
+        .unwrap();
+    crate::lab::until("the recorder ends", || {
+        recorder.try_wait().unwrap().is_some()
+    });
+}
