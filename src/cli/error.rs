@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use crate::book::BookError;
 use crate::cli::Streams;
 use crate::cli::init::InitError;
-use crate::engine::BundleError;
+use crate::engine::{BundleError, NoPassword};
 use crate::event::Status;
 use crate::journal::JournalError;
 use crate::report::form::ReportError;
@@ -30,6 +30,9 @@ pub(crate) enum Failure {
     Bundle(#[from] BundleError),
     #[error("{0}")]
     Error(String),
+    /// The operator wanted no more.
+    #[error("{0}")]
+    Stopped(String),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -46,6 +49,15 @@ impl From<Problem> for Failure {
     }
 }
 
+impl From<NoPassword> for Failure {
+    fn from(why: NoPassword) -> Failure {
+        match why {
+            NoPassword::Stopped => Failure::Stopped(why.to_string()),
+            _ => Failure::Error(why.to_string()),
+        }
+    }
+}
+
 impl Failure {
     fn status(&self) -> u8 {
         match self {
@@ -53,6 +65,7 @@ impl Failure {
             Failure::Journal(JournalError::Missing { .. }) => 2,
             Failure::Bundle(BundleError::Held(_) | BundleError::Taken)
             | Failure::Journal(JournalError::Busy { .. }) => exit(Status::Blocked),
+            Failure::Stopped(_) => exit(Status::Stopped),
             Failure::Report(_)
             | Failure::Journal(_)
             | Failure::Bundle(_)
@@ -88,6 +101,7 @@ impl Failure {
                     "error: {self}\n\nhint: `opsbook history` shows all runs"
                 )
             }
+            Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),
             // A problem says itself that it is an error.
             Failure::Book(BookError::Config(problem)) => writeln!(talk, "{problem}"),
             other => writeln!(talk, "error: {other}"),

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::cli::about::About;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::identity::Identity;
+use crate::cli::interrupts::count_interrupts;
 use crate::cli::manner::Manner;
 use crate::cli::progress::Progress;
+use crate::cli::screen::{self, Screen, SharedOut};
 use crate::cli::sheet::sheets;
-use crate::cli::terminal::{About, Terminal, count_interrupts};
-use crate::cli::watcher::{SharedOut, watcher};
+use crate::cli::terminal::Terminal;
 use crate::cli::{Streams, block_on};
 use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
 use crate::event::{Event, PlanRecord, RunStarted, Status, What};
@@ -64,12 +66,16 @@ pub(crate) fn launch(
         .iter()
         .map(|node| node.node.name.clone())
         .collect();
-    let progress = Progress::new(&names, !manner.json);
-    let watcher = watcher(out.clone(), manner.json, progress.clone());
-    let (recorder, resume) = begun.record(watcher, manner.json)?;
+    let json = manner.json;
+    let screen = if json {
+        Screen::of_questions()
+    } else {
+        Screen::human(out.clone(), Progress::new(&names, true))
+    };
+    let (recorder, resume) =
+        begun.record(watcher(screen.clone(), json.then(|| out.clone())), json)?;
     let owner = identity.owner(&plan, run.clone());
     let plan = Arc::new(plan);
-    let json = manner.json;
     let status = block_on(go(
         context,
         Arc::clone(&plan),
@@ -77,7 +83,7 @@ pub(crate) fn launch(
         owner,
         recorder,
         resume,
-        progress,
+        screen,
     ))?;
     if !json && status != Status::Ok {
         let record = journal::read(&context.root, &run)?;
@@ -153,6 +159,17 @@ impl Begun {
     }
 }
 
+/// Shows each event on the screen, and as JSON where that is wanted.
+fn watcher(screen: Screen, json: Option<SharedOut>) -> Watcher {
+    let mut json = json.map(screen::json);
+    Box::new(move |event| {
+        if let Some(json) = &mut json {
+            json(event);
+        }
+        screen.event(event);
+    })
+}
+
 async fn go(
     context: &Context,
     plan: Arc<Plan>,
@@ -160,29 +177,22 @@ async fn go(
     owner: Owner,
     recorder: Recorder,
     resume: Option<Arc<Record>>,
-    progress: Progress,
+    screen: Screen,
 ) -> Result<Status, Failure> {
-    let interrupts = count_interrupts(recorder.run(), progress.clone());
+    let interrupts = count_interrupts(recorder.run(), screen.clone());
     let (operator, questions) = Operator::new();
     let about = About {
         root: context.root.clone(),
         run: recorder.run(),
         plan: Some(Arc::clone(&plan)),
-        progress,
+        screen,
     };
     tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));
-    let mut password = manner.password;
-    if manner.ask_password && password.is_none() {
-        let user = "root".to_owned();
-        let answer = operator
-            .ask("every node", engine::Asked::SudoPassword { user })
-            .await;
-        let engine::Answer::Secret(given) = answer else {
-            return Err(Failure::Error(
-                "a password is needed, and there is nobody to ask".to_owned(),
-            ));
-        };
-        password = Some(given);
+    let passwords = Passwords::new(operator.clone(), manner.password);
+    if manner.ask_password
+        && let Err(why) = passwords.get("every node", "root").await
+    {
+        return Err(why.into());
     }
     let options = Options {
         root: context.root.clone(),
@@ -198,7 +208,7 @@ async fn go(
         reconnect: Duration::from_millis(manner.through.reconnect_milliseconds),
         open: OpenOptions::default(),
         owner,
-        passwords: Passwords::new(operator.clone(), password),
+        passwords,
         secrets: Secrets::new(context.root.clone(), operator.clone()),
         operator,
         interrupts,

@@ -1,7 +1,7 @@
 //! `opsbook lock`: who holds a node's bundle; take it, or give it up.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 
 use clap::Subcommand;
 use jiff::Timestamp;
@@ -9,9 +9,12 @@ use jiff::Timestamp;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::identity::{controller_name, operator_name};
+use crate::cli::terminal;
+use crate::cli::tty::is_anybody_there;
 use crate::cli::{Streams, block_on};
 use crate::engine::{
-    Alive, Bundle, BundleError, Held, Operator, Owner, Passwords, Reach, bundle_dir, random_mark,
+    Alive, Answer, Bundle, BundleError, Held, Operator, Owner, Passwords, Reach, bundle_dir,
+    random_mark,
 };
 use crate::event::{Status, What};
 use crate::journal::{Journal, JournalError};
@@ -73,24 +76,19 @@ pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Resu
 }
 
 /// What lives loses its bundle: a controller stops before its next step, a step goes on.
-fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
+async fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Failure> {
+    let about = format!("{name}: {}\n", held.sentence());
+    if !is_anybody_there() {
         writeln!(
             streams.talk,
-            "error: {name}: {}\n\nhint: `--yes` gives it up all the same",
-            held.sentence()
+            "error: {about}\nhint: `--yes` gives it up all the same"
         )?;
         return Ok(false);
     }
-    write!(
-        streams.talk,
-        "{name}: {}\ngive it up all the same? [y]es, [n]o > ",
-        held.sentence()
-    )?;
-    streams.talk.flush()?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    Ok(line.trim().to_lowercase().starts_with('y'))
+    match terminal::sure(about, "give it up all the same?").await {
+        Answer::Quit => Err(Failure::Stopped("nothing was given up".to_owned())),
+        answer => Ok(matches!(answer, Answer::Yes)),
+    }
 }
 
 async fn act(
@@ -171,7 +169,7 @@ async fn release(
         )?;
         return Ok(2);
     }
-    if held.alive == Alive::Live && !yes && !sure(name, &held, streams)? {
+    if held.alive == Alive::Live && !yes && !sure(name, &held, streams).await? {
         return Ok(exit(Status::Blocked));
     }
     let wanted = run.or(owner).unwrap_or_default();

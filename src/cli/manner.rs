@@ -43,7 +43,7 @@ fn plain() -> Through {
 
 #[derive(Args, Debug)]
 pub(crate) struct MannerArgs {
-    /// Before each step: run, skip, by hand, output so far, shell on the node, quit
+    /// Before each step: run, skip, by hand, go on without asking, output so far, shell, quit
     #[arg(long)]
     step: bool,
     /// Begin at this step, by id or number

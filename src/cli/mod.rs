@@ -1,6 +1,7 @@
 //! Arguments -> one request; one file for each command. Everything here is for people and
 //! their shells: what is decided is decided elsewhere.
 
+mod about;
 mod bridge;
 pub mod build;
 mod changed;
@@ -11,6 +12,8 @@ mod error;
 mod history;
 mod identity;
 pub mod init;
+mod interrupts;
+mod keys;
 mod launch;
 mod lint;
 mod list;
@@ -24,12 +27,12 @@ mod progress;
 mod rehearse;
 mod resume;
 mod run;
+mod screen;
 mod sheet;
 pub mod show;
 mod terminal;
 pub mod test;
 mod tty;
-mod watcher;
 mod which;
 
 use std::io::{self, IsTerminal as _, Write};

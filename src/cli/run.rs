@@ -1,15 +1,18 @@
 //! `opsbook run`: a procedure on nodes, on command.
 
-use std::io::{IsTerminal as _, Write};
+use std::io::Write;
 
 use clap::Args;
 
-use crate::cli::Streams;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::launch::{Launch, launch};
 use crate::cli::manner::MannerArgs;
+use crate::cli::terminal::sure;
+use crate::cli::tty::is_anybody_there;
 use crate::cli::which::own_open_run;
+use crate::cli::{Streams, block_on};
+use crate::engine::Answer;
 use crate::event::Status;
 use crate::plan::{Plan, Request};
 use crate::report::dry_run;
@@ -71,29 +74,30 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     launch(context, plan, manner, Launch::New, streams)
 }
 
+/// Names the nodes, and asks whether they are meant, where they are more than one.
 fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {
-    writeln!(
-        streams.talk,
-        "`{}` on {} nodes:",
-        plan.procedure,
-        plan.nodes.len()
-    )?;
+    let (procedure, all) = (&plan.procedure, plan.nodes.len());
+    let mut about = format!("`{procedure}` on {all} nodes:\n");
     for node in &plan.nodes {
-        writeln!(streams.talk, "  {}", node.node.name)?;
+        about += &format!("  {}\n", node.node.name);
     }
     if yes {
+        write!(streams.talk, "{about}")?;
         return Ok(true);
     }
-    if !std::io::stdin().is_terminal() {
+    if !is_anybody_there() {
         writeln!(
             streams.talk,
-            "\nerror: more than one node is asked about, and there is nobody to ask\n\nhint: `--yes` confirms"
+            "{about}\nerror: more than one node is asked about, and there is nobody to ask\n\nhint: `--yes` confirms"
         )?;
         return Ok(false);
     }
-    write!(streams.talk, "go on? [y]es, [n]o > ")?;
-    streams.talk.flush()?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    Ok(line.trim().to_lowercase().starts_with('y'))
+    let answer = block_on(async { Ok(sure(about, "go on?").await) })?;
+    if let Answer::Nobody = answer {
+        writeln!(
+            streams.talk,
+            "error: there is no answer\n\nhint: `--yes` confirms"
+        )?;
+    }
+    Ok(matches!(answer, Answer::Yes))
 }

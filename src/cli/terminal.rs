@@ -1,115 +1,71 @@
-//! The operator's terminal: questions asked and answered on it, whatever the standard streams
-//! are, and Ctrl-C counted.
+//! The one place that asks the operator, whatever is asked: on the terminal, whatever the
+//! standard streams are. Output waits while a question stands, what was typed before it is
+//! thrown away, and Ctrl-C is heard at each.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
 
-use crate::cli::error::exit;
-use crate::cli::progress::Progress;
-use crate::cli::tty::{CTRL_C, Hidden, Line, Tty, show};
+use crate::cli::about::About;
+use crate::cli::interrupts::count_interrupts;
+use crate::cli::keys::{self, Does, Key};
+use crate::cli::tty::{Answers, CTRL_C, Hidden, Line, show};
 use crate::engine::{Answer, Asked, Question};
-use crate::event::{Status, What};
-use crate::journal;
-use crate::plan::{NodePlan, Plan};
-use crate::report::dry_run;
-use crate::report::known::Known;
 use crate::session::Secret;
 
-/// What a prompt needs to know of the run around it.
+/// Nodes with a running step that are named in a question.
+const NAMED: usize = 12;
+
+/// Answers the questions of a run.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     interrupts: watch::Receiver<u32>,
+    /// How often Ctrl-C was pressed before the question that stands.
+    pressed: u32,
     about: About,
-    /// Of a question that Ctrl-C has answered: whoever asks next gets what is typed.
-    reading: Option<JoinHandle<Option<Line>>>,
+    answers: Answers,
+    /// What is not asked any more, and on which node; without one, on all.
+    onward: BTreeSet<(Kind, Option<String>)>,
+    of_ctrl_c: OfCtrlC,
 }
 
-/// The run around a prompt.
-#[derive(Clone, Debug)]
-pub(crate) struct About {
-    pub root: PathBuf,
-    pub run: String,
-    /// None where there are no steps to ask about.
-    pub plan: Option<Arc<Plan>>,
-    pub progress: Progress,
+/// Questions that one answer may settle for those that follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Confirm,
+    Menu,
 }
 
-impl About {
-    fn planned(&self, node: &str) -> Option<&NodePlan> {
-        self.plan
-            .as_ref()?
-            .nodes
-            .iter()
-            .find(|planned| planned.node.name == node)
-    }
-
-    /// What the steps printed, from the journal.
-    fn output(&self, node: &str) {
-        let Ok(record) = journal::read(&self.root, &self.run) else {
-            return;
-        };
-        let mut text = String::new();
-        for event in record.of_node(node) {
-            if let What::Output { text: piece, .. } = &event.what {
-                text.extend(piece.lines().map(|line| format!("{line}\n")));
-            }
-        }
-        show(if text.is_empty() {
-            "  nothing yet\n"
-        } else {
-            &text
-        });
-    }
-
-    /// What to do by hand, with this node's values.
-    fn by_hand(&self, node: &str, step: &str) {
-        let Some(planned) = self.planned(node) else {
-            return;
-        };
-        let Some(step) = planned.steps.iter().find(|planned| planned.name == step) else {
-            return;
-        };
-        let record = journal::read(&self.root, &self.run);
-        let known = record.map_or_else(|_| Known::default(), |record| Known::of(&record, node));
-        let mut text = Vec::new();
-        if dry_run::step(planned, step, &known, &mut text).is_ok() {
-            show(&String::from_utf8_lossy(&text));
-        }
-    }
-
-    async fn shell(&self, node: &str, bundle: &str) {
-        let Some(planned) = self.planned(node) else {
-            return;
-        };
-        let mut command = crate::cli::bridge::shell_in(&planned.node, bundle);
-        let ended = tokio::task::spawn_blocking(move || command.status()).await;
-        if let Ok(Err(error)) = ended {
-            show(&format!("  no shell: {error}\n"));
-        }
-    }
+/// What the operator wants of the steps that ran at the first Ctrl-C.
+#[derive(Debug)]
+enum OfCtrlC {
+    NotAsked,
+    AskEach,
+    All(Answer),
 }
 
-const YES_OR_NO: [(&str, Answer); 2] = [("y", Answer::Yes), ("n", Answer::No)];
-const AGAIN_OR_DONE: [(&str, Answer); 3] = [
-    ("a", Answer::Yes),
-    ("d", Answer::ByHand),
-    ("q", Answer::Quit),
-];
-const STOP_OR_LEAVE: [(&str, Answer); 3] = [
-    ("s", Answer::Stop),
-    ("l", Answer::Leave),
-    ("h", Answer::Hold),
-];
+/// One question, ready to be put.
+struct Put<'q> {
+    node: &'q str,
+    /// The step, or what else `v` shows.
+    step: &'q str,
+    bundle: &'q str,
+    /// What it is about, above the line that asks.
+    about: String,
+    asks: String,
+    keys: Vec<Key>,
+}
 
 impl Terminal {
     pub fn new(interrupts: watch::Receiver<u32>, about: About) -> Terminal {
         Terminal {
             interrupts,
+            pressed: 0,
             about,
-            reading: None,
+            answers: Answers::default(),
+            onward: BTreeSet::new(),
+            of_ctrl_c: OfCtrlC::NotAsked,
         }
     }
 
@@ -117,97 +73,181 @@ impl Terminal {
     /// that nobody is there.
     pub async fn answer(mut self, mut questions: mpsc::Receiver<Question>) {
         while let Some(question) = questions.recv().await {
-            self.about.progress.pause();
+            self.about.screen.hold();
             let answer = self.ask(&question).await;
-            self.about.progress.go_on();
+            self.about.screen.go_on();
             // An asker that went away needs no answer.
             let _ = question.reply.send(answer);
         }
     }
 
     async fn ask(&mut self, question: &Question) -> Answer {
-        let node = &question.node;
+        self.pressed = *self.interrupts.borrow();
+        if let Asked::Interrupted { step } = &question.ask {
+            return self.interrupted(&question.node, step).await;
+        }
+        // Who has pressed Ctrl-C wants to be asked nothing else.
+        if self.pressed > 0 {
+            return Answer::Quit;
+        }
+        let node = question.node.as_str();
         match &question.ask {
             Asked::SudoPassword { user } => {
                 let prompt = format!("password of sudo as {user} on {node}: ");
                 self.secret(prompt).await
             }
             Asked::Secret { prompt } => self.secret(format!("{prompt}: ")).await,
+            Asked::Note { step } => {
+                let prompt = format!("  note for the journal on {step}: ");
+                let note = self.line(&prompt).await;
+                note.map_or_else(|| self.gone(), Answer::Note)
+            }
+            Asked::Confirm { .. } if self.is_onward(Kind::Confirm, node) => Answer::AsBefore,
+            Asked::Menu { .. } if self.is_onward(Kind::Menu, node) => Answer::AsBefore,
+            ask => {
+                let put = self.put(node, ask);
+                self.choice(put, kind(ask)).await
+            }
+        }
+    }
+
+    /// The question in words, and its keys.
+    fn put<'q>(&self, node: &'q str, ask: &'q Asked) -> Put<'q> {
+        let several = self.about.nodes() > 1;
+        let mut put = Put {
+            node,
+            step: "",
+            bundle: "",
+            about: String::new(),
+            asks: String::new(),
+            keys: Vec::new(),
+        };
+        match ask {
             Asked::Confirm { step, title } => {
-                let prompt = format!("{node}: {step}: {title}\n  go on? [y]es, [n]o > ");
-                self.choice(prompt, &YES_OR_NO).await
+                put.step = step;
+                put.about = format!("{node}: {step}: {title}\n{}", self.about.text(node, step));
+                put.keys = keys::confirm(several);
+                put.asks = "  go on? ".to_owned();
             }
             Asked::Manual { step, text } => {
+                put.step = step;
                 let text: String = text.lines().map(|line| format!("  {line}\n")).collect();
-                let prompt =
-                    format!("{node}: {step}: to be done by you:\n{text}  done? [y]es, [n]o > ");
-                self.choice(prompt, &YES_OR_NO).await
+                put.about = format!("{node}: {step}: to be done by you:\n{text}");
+                put.keys = keys::done();
+                put.asks = "  done? ".to_owned();
             }
             Asked::Menu {
                 step,
                 title,
                 bundle,
-            } => self.menu(node, step, title, bundle).await,
-            Asked::Note { step } => {
-                let prompt = format!("  note for the journal on {step}: ");
-                let note = self.line(prompt).await;
-                note.map_or_else(|| self.gone(), Answer::Note)
+            } => {
+                put.step = step;
+                put.bundle = bundle;
+                put.about = format!("{node}: {step}: {title}\n{}", self.about.text(node, step));
+                put.keys = keys::menu(several);
+                put.asks = "  ".to_owned();
             }
             Asked::Again { step, because } => {
-                let prompt =
-                    format!("{node}: {step} {because}: run it [a]gain, it is [d]one, [q]uit > ");
-                self.choice(prompt, &AGAIN_OR_DONE).await
+                put.step = step;
+                put.about = self.about.text(node, step);
+                put.keys = keys::again();
+                put.asks = format!("{node}: {step} {because}: ");
             }
-            // Pressed once more while other nodes were asked about.
-            Asked::Interrupted { .. } if *self.interrupts.borrow() > 1 => Answer::Stop,
-            Asked::Interrupted { step } => {
-                let prompt = format!(
-                    "\n{node}: {step} is running: [s]top it, [l]eave it running and go, [h]old after it > "
-                );
-                self.choice(prompt, &STOP_OR_LEAVE).await
+            Asked::Sure { about, asks } => {
+                put.about.clone_from(about);
+                put.keys = keys::yes_or_no();
+                put.asks = format!("{asks} ");
             }
+            Asked::SudoPassword { .. }
+            | Asked::Secret { .. }
+            | Asked::Note { .. }
+            | Asked::Interrupted { .. } => {}
         }
+        put
     }
 
-    async fn menu(&mut self, node: &str, step: &str, title: &str, bundle: &str) -> Answer {
-        let mut prompt = format!(
-            "{node}: {step}: {title}\n  [r]un, [s]kip, [b]y hand, [o]utput so far, [!] shell, [q]uit > "
-        );
+    /// One question for all nodes whose step was running at the first Ctrl-C.
+    async fn interrupted(&mut self, node: &str, step: &str) -> Answer {
+        // Pressed once more: nothing is asked.
+        if self.pressed > 1 {
+            return Answer::Stop;
+        }
+        if let OfCtrlC::All(answer) = &self.of_ctrl_c {
+            return answer.clone();
+        }
+        let running = self.about.screen.running();
+        if self.about.nodes() > 1 && matches!(self.of_ctrl_c, OfCtrlC::NotAsked) {
+            let put = Put {
+                node,
+                step,
+                bundle: "",
+                about: all_of(&running),
+                asks: "  ".to_owned(),
+                keys: keys::all_interrupted(),
+            };
+            let answer = self.choice(put, None).await;
+            if matches!(self.of_ctrl_c, OfCtrlC::NotAsked) {
+                self.of_ctrl_c = OfCtrlC::All(answer.clone());
+                return answer;
+            }
+        }
+        let put = Put {
+            node,
+            step,
+            bundle: "",
+            about: String::new(),
+            asks: format!("\n{node}: {step} is running: "),
+            keys: keys::interrupted(),
+        };
+        self.choice(put, None).await
+    }
+
+    fn is_onward(&self, kind: Kind, node: &str) -> bool {
+        self.onward.contains(&(kind, None)) || self.onward.contains(&(kind, Some(node.to_owned())))
+    }
+
+    /// Asks until a key is pressed that answers.
+    async fn choice(&mut self, put: Put<'_>, kind: Option<Kind>) -> Answer {
+        let line = keys::line(&put.keys);
+        let mut question = format!("{}{}{line} > ", put.about, put.asks);
         loop {
-            let Some(line) = self.line(prompt).await else {
+            let Some(typed) = self.line(&question).await else {
                 return self.gone();
             };
-            let key = line.trim().chars().next();
-            match key.map(|key| key.to_ascii_lowercase()) {
-                Some('r') => return Answer::Yes,
-                Some('s') => return Answer::Skip,
-                Some('b') => {
-                    self.about.by_hand(node, step);
-                    return Answer::ByHand;
+            question = format!("  {line} > ");
+            let Some(key) = keys::meant(&put.keys, &typed) else {
+                question = format!("{}{question}", keys::explained(&put.keys));
+                continue;
+            };
+            match (&key.does, kind) {
+                (Does::Answer(answer), _) => return answer.clone(),
+                (Does::Onward, Some(kind)) => {
+                    self.onward.insert((kind, Some(put.node.to_owned())));
+                    return Answer::Onward;
                 }
-                Some('q') => return Answer::Quit,
-                Some('o') => self.about.output(node),
-                Some('!') => self.about.shell(node, bundle).await,
-                _ => {}
+                (Does::OnwardEverywhere, Some(kind)) => {
+                    self.onward.insert((kind, None));
+                    return Answer::Onward;
+                }
+                (Does::Onward | Does::OnwardEverywhere, None) => return Answer::Yes,
+                (Does::Each, _) => {
+                    self.of_ctrl_c = OfCtrlC::AskEach;
+                    return Answer::Hold;
+                }
+                (Does::View, _) => show(&self.viewed(&put)),
+                (Does::Output, _) => self.about.output(put.node),
+                (Does::Shell, _) => self.about.shell(put.node, put.bundle).await,
+                (Does::Explain, _) => show(&keys::explained(&put.keys)),
             }
-            prompt = "  r, s, b, o, ! or q > ".to_owned();
         }
     }
 
-    async fn choice(&mut self, prompt: String, choices: &[(&str, Answer)]) -> Answer {
-        let mut prompt = prompt;
-        loop {
-            let Some(line) = self.line(prompt.clone()).await else {
-                return self.gone();
-            };
-            let line = line.trim().to_lowercase();
-            let first: String = line.chars().take(1).collect();
-            if let Some((_, answer)) = choices.iter().find(|(key, _)| *key == first) {
-                return answer.clone();
-            }
-            let keys: Vec<&str> = choices.iter().map(|(key, _)| *key).collect();
-            prompt = format!("  {} > ", keys.join(", "));
+    fn viewed(&self, put: &Put<'_>) -> String {
+        if put.about.is_empty() {
+            return self.about.text(put.node, put.step);
         }
+        let whole = self.about.whole_of(put.node, put.step);
+        whole.unwrap_or_else(|| put.about.clone())
     }
 
     /// No answer: the operator wants to stop, or there is none.
@@ -220,23 +260,17 @@ impl Terminal {
     }
 
     /// `None` at the end of the terminal's input, and for Ctrl-C.
-    async fn line(&mut self, prompt: String) -> Option<String> {
-        let line = self.typed(&prompt).await?;
+    async fn line(&mut self, question: &str) -> Option<String> {
+        let line = self.typed(question).await?;
         Some(String::from_utf8_lossy(&line).into_owned())
     }
 
-    async fn typed(&mut self, prompt: &str) -> Option<Line> {
-        self.interrupts.mark_unchanged();
-        Tty::open().write(prompt)?;
-        let reading = self.reading.take();
-        let mut reading =
-            reading.unwrap_or_else(|| tokio::task::spawn_blocking(|| Tty::open().read()));
+    async fn typed(&mut self, question: &str) -> Option<Line> {
+        let pressed = self.pressed;
         let line = tokio::select! {
-            line = &mut reading => line.ok().flatten(),
-            Ok(()) = self.interrupts.changed() => {
-                self.reading = Some(reading);
-                None
-            }
+            biased;
+            Ok(_) = self.interrupts.wait_for(|count| *count > pressed) => None,
+            line = self.answers.ask(question) => line,
         };
         if line.is_none() {
             show("\n");
@@ -247,64 +281,57 @@ impl Terminal {
     /// Without an echo; only a terminal can keep a secret.
     async fn secret(&mut self, prompt: String) -> Answer {
         let Some(hidden) = Hidden::begin() else {
-            Tty::open().write(&prompt);
+            show(&prompt);
             return Answer::Nobody;
         };
         let line = self.typed(&prompt).await;
         drop(hidden);
-        if line.is_some() {
-            show("\n");
-        }
         match line {
             Some(line) if line.ends_with(&[CTRL_C]) => {
+                show("\n");
+                // As it would be heard elsewhere: others wait for the same signal.
                 let this = rustix::process::getpid();
                 let _ = rustix::process::kill_process(this, rustix::process::Signal::INT);
-                Answer::Nobody
+                Answer::Quit
             }
-            Some(line) => Answer::Secret(Secret::new(line.to_vec())),
-            None => Answer::Nobody,
+            Some(line) => {
+                show("\n");
+                Answer::Secret(Secret::new(line.to_vec()))
+            }
+            None => self.gone(),
         }
     }
 }
 
-/// Counts Ctrl-C and TERM. Of the first, the operator is asked about each step that runs; the
-/// second stops them all; the third ends this process at once, and what runs on nodes goes on.
-pub(crate) fn count_interrupts(run: String, progress: Progress) -> watch::Receiver<u32> {
-    let (sender, receiver) = watch::channel(0);
-    tokio::spawn(async move {
-        use tokio::signal::unix::{SignalKind, signal};
-        let (Ok(mut interrupt), Ok(mut terminate)) = (
-            signal(SignalKind::interrupt()),
-            signal(SignalKind::terminate()),
-        ) else {
-            return;
-        };
-        loop {
-            tokio::select! {
-                Some(()) = interrupt.recv() => {}
-                Some(()) = terminate.recv() => {}
-                else => return,
-            }
-            sender.send_modify(|count| *count += 1);
-            match *sender.borrow() {
-                1 => {}
-                2 => progress.above(|| show(STOPPING)),
-                _ => {
-                    progress.pause();
-                    show(&left(&run));
-                    std::process::exit(i32::from(exit(Status::Stopped)));
-                }
-            }
-        }
-    });
-    receiver
+fn kind(ask: &Asked) -> Option<Kind> {
+    match ask {
+        Asked::Confirm { .. } => Some(Kind::Confirm),
+        Asked::Menu { .. } => Some(Kind::Menu),
+        _ => None,
+    }
 }
 
-const STOPPING: &str = "\nstopping what runs: TERM, and KILL ten seconds later; Ctrl-C once more goes away and leaves it running\n";
+/// The steps that run, for one question about them all.
+fn all_of(running: &[(String, String, String)]) -> String {
+    let mut text = String::from("\nrunning now:\n");
+    for (node, step, title) in running.iter().take(NAMED) {
+        let _ = writeln!(text, "  {node}: {step}: {title}");
+    }
+    if running.len() > NAMED {
+        let _ = writeln!(text, "  and {} more", running.len() - NAMED);
+    }
+    text
+}
 
-fn left(run: &str) -> String {
-    format!(
-        "\nleft: a step that still runs on a node goes on to its end, and its bundle is kept\n\n\
-         hint: `opsbook resume {run}` reads how it ended and goes on; `opsbook handoff {run}` lists what is left\n"
-    )
+/// Asks one question where no run is: yes, or anything else.
+pub(crate) async fn sure(about: String, asks: &str) -> Answer {
+    let nothing = About::nothing();
+    let interrupts = count_interrupts(String::new(), nothing.screen.clone());
+    let mut terminal = Terminal::new(interrupts, nothing);
+    let ask = Asked::Sure {
+        about,
+        asks: asks.to_owned(),
+    };
+    let put = terminal.put("", &ask);
+    terminal.choice(put, None).await
 }

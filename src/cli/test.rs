@@ -12,20 +12,21 @@ use anstream::{AutoStream, ColorChoice};
 use clap::{Args, Parser, ValueEnum};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::cli::about::About;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::identity::{controller_name, operator_name};
 use crate::cli::rehearse::rehearse;
-use crate::cli::terminal::{About, Terminal};
+use crate::cli::terminal::Terminal;
 use crate::cli::{Streams, runtime};
-use crate::engine::{Answer, Asked, Operator, Passwords, Question, Secrets};
+use crate::engine::{Operator, Passwords, Question, Secrets};
 use crate::journal::results;
 use crate::manual::{self, Subject};
 use crate::outside::Net;
 use crate::plan;
 use crate::report::form::Report;
 use crate::report::record::{By, events};
-use crate::session::{OpenOptions, Password};
+use crate::session::OpenOptions;
 use crate::source::{Concern, Problem};
 use crate::suite::{self, Access, Options, Output, Partition, Progress, Selected, Selection};
 
@@ -371,23 +372,18 @@ async fn access(
     if io::stdin().is_terminal() {
         // Checks only look: Ctrl-C may end everything at once.
         let (_, interrupts) = tokio::sync::watch::channel(0);
-        let about = About {
-            root: context.root.clone(),
-            run: String::new(),
-            plan: None,
-            progress: crate::cli::progress::Progress::new(&[], false),
-        };
-        let (hand_on, handed_on) = tokio::sync::mpsc::channel(1);
-        tokio::spawn(Terminal::new(interrupts, about).answer(handed_on));
+        let (hand_on, handed_on) = mpsc::channel(1);
+        tokio::spawn(Terminal::new(interrupts, About::nothing()).answer(handed_on));
         tokio::spawn(between(questions, hand_on, Arc::clone(progress)));
     }
-    let mut password = args
+    let password = args
         .sudo_password_file
         .as_deref()
         .map(crate::cli::password::password)
         .transpose()?;
-    if args.ask_sudo_password && password.is_none() {
-        password = Some(asked(&operator).await?);
+    let passwords = Passwords::new(operator.clone(), password);
+    if args.ask_sudo_password {
+        passwords.get("every node", "root").await?;
     }
     let open = OpenOptions {
         timeout: args.connect_timeout,
@@ -395,7 +391,7 @@ async fn access(
     };
     let access = Access {
         open,
-        passwords: Passwords::new(operator.clone(), password),
+        passwords,
         secrets: Secrets::new(context.root.clone(), operator.clone()),
     };
     Ok((access, operator))
@@ -421,19 +417,6 @@ async fn between(
             let _ = question.reply.send(answer);
         }
         progress.answered();
-    }
-}
-
-async fn asked(operator: &Operator) -> Result<Password, Failure> {
-    let user = "root".to_owned();
-    match operator
-        .ask("every node", Asked::SudoPassword { user })
-        .await
-    {
-        Answer::Secret(password) => Ok(password),
-        _ => Err(Failure::Error(
-            "a password is needed, and there is nobody to ask".to_owned(),
-        )),
     }
 }
 

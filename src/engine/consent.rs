@@ -1,5 +1,7 @@
 //! What the operator wants of a run or of a step, asked before it and written down.
 
+use std::time::Instant;
+
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::engine::question::{Answer, Asked};
@@ -7,6 +9,10 @@ use crate::engine::step::Worked;
 use crate::event::{Status, What};
 use crate::nodes::Confirm;
 use crate::plan::{Plan, PlannedStep};
+
+/// How a yes that goes on without asking stands in the journal.
+const ONWARD: &str = "yes, and on without asking";
+const AS_BEFORE: &str = "not asked: on without asking, as answered before";
 
 pub(super) enum Chosen {
     Run,
@@ -33,6 +39,8 @@ impl NodeRun<'_> {
         let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
         let (word, result) = match answer {
             Answer::Yes => ("yes", Ok(())),
+            Answer::Onward => (ONWARD, Ok(())),
+            Answer::AsBefore => (AS_BEFORE, Ok(())),
             Answer::Nobody => (
                 "nobody to ask",
                 Err(Halt::end(
@@ -59,30 +67,36 @@ impl NodeRun<'_> {
     /// What the operator wants of a step, where they are to be asked.
     pub(super) async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
         let by_node = self.plan.node.confirm == Some(Confirm::Step);
-        let ask = if self.options.menu {
+        let confirm = (step.confirm || by_node) && !self.options.yes;
+        let asked = Asked::Confirm {
+            step: step.name.clone(),
+            title: step.title.clone(),
+        };
+        if self.options.menu {
             // The shell of the menu has the run's variables.
             self.recorder.sync()?;
             self.leave_values().await?;
-            Asked::Menu {
+            let menu = Asked::Menu {
                 step: step.name.clone(),
                 title: step.title.clone(),
                 bundle: self.bundle()?.dir,
+            };
+            let answer = self.ask(step, "run this step?", menu).await?;
+            // Without the menu, a step that asks for a confirmation still does.
+            if !matches!(answer, Answer::AsBefore) {
+                return self.chosen(step, answer).await;
             }
-        } else if (step.confirm || by_node) && !self.options.yes {
-            Asked::Confirm {
-                step: step.name.clone(),
-                title: step.title.clone(),
-            }
-        } else {
+        }
+        if !confirm {
             return Ok(Chosen::Run);
-        };
-        let question = if self.options.menu {
-            "run this step?"
-        } else {
-            "go on with this step?"
-        };
-        match self.ask(step, question, ask).await? {
-            Answer::Yes => Ok(Chosen::Run),
+        }
+        let answer = self.ask(step, "go on with this step?", asked).await?;
+        self.chosen(step, answer).await
+    }
+
+    async fn chosen(&mut self, step: &PlannedStep, answer: Answer) -> Result<Chosen, Halt> {
+        match answer {
+            Answer::Yes | Answer::Onward | Answer::AsBefore => Ok(Chosen::Run),
             Answer::Skip => Ok(Chosen::Skip(self.note(step).await?)),
             Answer::ByHand => Ok(Chosen::ByHand(self.note(step).await?)),
             Answer::Nobody => Err(Halt::end(
@@ -120,9 +134,13 @@ impl NodeRun<'_> {
                 question: question.to_owned(),
             },
         )?;
+        let began = Instant::now();
         let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
+        self.waited += began.elapsed();
         let (word, note) = match &answer {
             Answer::Yes => ("yes", None),
+            Answer::Onward => (ONWARD, None),
+            Answer::AsBefore => (AS_BEFORE, None),
             Answer::Skip => ("skip", None),
             Answer::ByHand => ("by hand", None),
             Answer::Note(note) => ("note", Some(note.clone())),
@@ -193,7 +211,10 @@ impl NodeRun<'_> {
                     note: Some("by --yes".to_owned()),
                 },
             )?;
-            return Ok(Worked::ok(None));
+            return Ok(Worked {
+                note: Some("confirmed by --yes".to_owned()),
+                ..Worked::ok(None)
+            });
         }
         let ask = Asked::Manual {
             step: step.name.clone(),

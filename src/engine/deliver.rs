@@ -135,8 +135,7 @@ impl NodeRun<'_> {
         files: &[Delivery],
     ) -> Result<Worked, Halt> {
         let cancel = Cancel::new();
-        let mut interrupts = self.options.interrupts.clone();
-        interrupts.mark_unchanged();
+        let mut interrupts = self.interrupts.clone();
         let mut work = std::pin::pin!(self.deliver_all(step, files, &cancel));
         let ended = tokio::select! {
             done = &mut work => return done.map(|()| Worked::ok(None)),

@@ -262,7 +262,7 @@ impl NodeRun<'_> {
         state: impl Future<Output = Result<StepState, Attention>>,
     ) -> Result<Option<StepState>, Attention> {
         let mut state = std::pin::pin!(state);
-        let mut interrupts = self.options.interrupts.clone();
+        let mut interrupts = self.interrupts.clone();
         let mut look = Instant::now() + FIRST_LOOK;
         let (mut looks, mut ended) = (0_u32, false);
         loop {
@@ -271,6 +271,7 @@ impl NodeRun<'_> {
                 state = &mut state => return Ok(Some(state?)),
                 Ok(()) = interrupts.changed() => {
                     let count = *interrupts.borrow_and_update();
+                    self.interrupts.clone_from(&interrupts);
                     let answer = if count > 1 {
                         Answer::Stop
                     } else {

@@ -1,7 +1,9 @@
 //! What ends a run on a node before its last step.
 
 use crate::engine::bundle::BundleError;
+use crate::engine::reach::{NoPassword, ReachError};
 use crate::engine::scope::ScopeError;
+use crate::engine::secrets::SecretError;
 use crate::event::Status;
 use crate::journal::JournalError;
 
@@ -49,8 +51,25 @@ impl From<BundleError> for Halt {
     }
 }
 
+impl From<ReachError> for Halt {
+    fn from(error: ReachError) -> Halt {
+        let status = match error {
+            ReachError::NoPassword {
+                why: NoPassword::Stopped,
+                ..
+            } => Status::Stopped,
+            _ => Status::Error,
+        };
+        Halt::end(status, error.to_string())
+    }
+}
+
 impl From<ScopeError> for Halt {
     fn from(error: ScopeError) -> Halt {
-        Halt::error(error.to_string())
+        let status = match error {
+            ScopeError::Secret(SecretError::Stopped) => Status::Stopped,
+            _ => Status::Error,
+        };
+        Halt::end(status, error.to_string())
     }
 }

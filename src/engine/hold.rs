@@ -120,7 +120,14 @@ impl NodeRun<'_> {
                 Ok(bundle) => return Ok((bundle, true)),
                 // The dead controller's shell on the node ends in a moment.
                 Err(BundleError::Held(_) | BundleError::Gone) if Instant::now() < deadline => {
-                    tokio::time::sleep(Duration::from_millis(250)).await;
+                    let mut interrupts = self.interrupts.clone();
+                    tokio::select! {
+                        () = tokio::time::sleep(Duration::from_millis(250)) => {}
+                        Ok(()) = interrupts.changed() => {
+                            let cause = "stopped while the bundle was waited for";
+                            return Err(Halt::end(Status::Stopped, cause));
+                        }
+                    }
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -323,7 +330,7 @@ impl NodeRun<'_> {
         match self.reach.to(On::Local, None).await {
             Ok(session) => Ok(session),
             Err(ReachError::Open(error)) => Err(Halt::error(sentence(&error))),
-            Err(error) => Err(Halt::error(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 }

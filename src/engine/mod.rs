@@ -45,7 +45,7 @@ pub use fleet::run;
 pub use node::bundle_dir;
 pub use output::harmless;
 pub use question::{Answer, Asked, Operator, Question};
-pub use reach::{Passwords, Reach, ReachError};
+pub use reach::{NoPassword, Passwords, Reach, ReachError};
 pub use recorder::{Recorder, Watcher};
 pub use scope::Scope;
 pub use secrets::Secrets;

@@ -1,6 +1,9 @@
 //! A run on one node, from reaching it to closing its bundle.
 
 use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
 
 use crate::engine::bundle::Bundle;
 use crate::engine::check::{Checked, Outcome, check};
@@ -46,6 +49,10 @@ pub(super) struct NodeRun<'a> {
     pub begun: bool,
     /// Stop before the next step.
     pub hold: bool,
+    /// Counts the operator's Ctrl-C; what this node has dealt with is marked as seen.
+    pub interrupts: watch::Receiver<u32>,
+    /// How long the step at hand has waited for answers.
+    pub waited: Duration,
     /// Steps that were given a secret: what they print is not kept on the node.
     pub secretive: Vec<String>,
     pub bundle: Option<Bundle>,
@@ -118,6 +125,8 @@ async fn attempt(
         named: false,
         begun: false,
         hold: false,
+        interrupts: options.interrupts.clone(),
+        waited: Duration::ZERO,
         secretive: Vec::new(),
         bundle: None,
         local: None,
@@ -142,11 +151,12 @@ async fn attempt(
 async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> Result<T, Halt> {
     let mut interrupts = options.interrupts.clone();
     tokio::select! {
-        done = work => Ok(done),
+        biased;
         Ok(_) = interrupts.wait_for(|count| *count > 0) => {
             let cause = "stopped before the first step";
             Err(Halt::end(Status::Stopped, cause))
         }
+        done = work => Ok(done),
     }
 }
 
@@ -222,10 +232,7 @@ impl NodeRun<'_> {
     async fn prove_sudo(&mut self) -> Result<(), Halt> {
         for user in self.plan.sudo_users() {
             let user = crate::manual::SudoUser(user.to_owned());
-            self.reach
-                .to(On::Node, Some(&user))
-                .await
-                .map_err(|error| Halt::error(error.to_string()))?;
+            self.reach.to(On::Node, Some(&user)).await?;
             self.record(None, What::SudoProven { user: user.0 })?;
         }
         Ok(())
@@ -273,14 +280,7 @@ impl NodeRun<'_> {
         step: Option<&PlannedStep>,
         case: &Case,
     ) -> Result<Outcome, Halt> {
-        let mut interrupts = self.options.interrupts.clone();
-        interrupts.mark_unchanged();
-        let mut checked = tokio::select! {
-            checked = check(&self.reach, case, &self.scope, &self.options.secrets) => checked,
-            Ok(()) = interrupts.changed() => {
-                return Err(Halt::end(Status::Stopped, format!("stopped while `{}` was asked", case.name)));
-            }
-        };
+        let mut checked = self.look(case).await?;
         if let (Outcome::Lost(lost), true) = (&checked.outcome, self.bundle.is_some())
             && !matches!(lost, Lost::Endless { .. })
         {
@@ -291,10 +291,23 @@ impl NodeRun<'_> {
                 },
             )?;
             self.reattach(false).await.map_err(Halt::error)?;
-            checked = check(&self.reach, case, &self.scope, &self.options.secrets).await;
+            checked = self.look(case).await?;
         }
         self.record(step, written(case, &checked))?;
         Ok(checked.outcome)
+    }
+
+    /// Asks a case for as long as nobody presses Ctrl-C.
+    async fn look(&self, case: &Case) -> Result<Checked, Halt> {
+        let mut interrupts = self.interrupts.clone();
+        tokio::select! {
+            biased;
+            Ok(()) = interrupts.changed() => {
+                let cause = format!("stopped while `{}` was asked", case.name);
+                Err(Halt::end(Status::Stopped, cause))
+            }
+            checked = check(&self.reach, case, &self.scope, &self.options.secrets) => Ok(checked),
+        }
     }
 }
 

@@ -34,18 +34,25 @@ pub enum Asked {
     Interrupted { step: String },
     /// Before a step is run again that is not known to have failed.
     Again { step: String, because: String },
+    /// Before anything else that is to be sure: what it is about, and the question.
+    Sure { about: String, asks: String },
 }
 
 #[derive(Clone, Debug)]
 pub enum Answer {
     Yes,
     No,
+    /// Yes, and what follows is not asked any more.
+    Onward,
+    /// It was not asked: an earlier answer was [`Answer::Onward`].
+    AsBefore,
     Secret(Secret),
     Note(String),
     /// Of the step menu: skip it.
     Skip,
     /// Of the step menu: it is done by hand.
     ByHand,
+    /// Stop here; also what Ctrl-C answers to every question.
     Quit,
     /// Of an interruption: end the step.
     Stop,

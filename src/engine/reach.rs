@@ -31,7 +31,20 @@ enum Asking {
     Not,
     Given(Password),
     /// It was refused somewhere, or nobody answered: it is not tried again, anywhere.
-    Never(String),
+    Never(NoPassword),
+}
+
+/// Why there is no password.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NoPassword {
+    #[error(
+        "a password is needed, and there is nobody to ask (`--sudo-password-file` reads it from a file)"
+    )]
+    Nobody,
+    #[error("the password was refused on `{0}`, and is not tried again")]
+    Refused(String),
+    #[error("the operator stopped at the question for the password")]
+    Stopped,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +56,7 @@ pub enum ReachError {
     #[error("sudo as `{user}`: {cause}")]
     Sudo { user: String, cause: SudoError },
     #[error("sudo as `{user}`: {why}")]
-    NoPassword { user: String, why: String },
+    NoPassword { user: String, why: NoPassword },
 }
 
 impl Passwords {
@@ -53,34 +66,32 @@ impl Passwords {
         Passwords(Arc::new(Mutex::new(asking)), operator)
     }
 
-    async fn get(&self, node: &str, user: &str) -> Result<Password, String> {
+    /// The password, asked for where it is not known yet.
+    ///
+    /// # Errors
+    /// Where nobody gives it.
+    pub async fn get(&self, node: &str, user: &str) -> Result<Password, NoPassword> {
         let mut asking = self.0.lock().await;
-        if let Asking::Not = *asking {
-            *asking = match self
-                .1
-                .ask(
-                    node,
-                    Asked::SudoPassword {
-                        user: user.to_owned(),
-                    },
-                )
-                .await
-            {
-                Answer::Secret(password) => Asking::Given(password),
-                _ => Asking::Never("a password is needed, and there is nobody to ask".to_owned()),
-            };
-        }
         match &*asking {
-            Asking::Given(password) => Ok(password.clone()),
-            Asking::Never(why) => Err(why.clone()),
-            Asking::Not => Err("a password is needed".to_owned()),
+            Asking::Given(password) => return Ok(password.clone()),
+            Asking::Never(why) => return Err(why.clone()),
+            Asking::Not => {}
         }
+        let user = user.to_owned();
+        let why = match self.1.ask(node, Asked::SudoPassword { user }).await {
+            Answer::Secret(password) => {
+                *asking = Asking::Given(password.clone());
+                return Ok(password);
+            }
+            Answer::Quit => NoPassword::Stopped,
+            _ => NoPassword::Nobody,
+        };
+        *asking = Asking::Never(why.clone());
+        Err(why)
     }
 
     async fn refuse(&self, node: &str) {
-        *self.0.lock().await = Asking::Never(format!(
-            "the password was refused on `{node}`, and is not tried again"
-        ));
+        *self.0.lock().await = Asking::Never(NoPassword::Refused(node.to_owned()));
     }
 }
 

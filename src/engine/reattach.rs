@@ -16,10 +16,15 @@ impl NodeRun<'_> {
         let old = self.reach.session().hello().clone();
         let mut pause = Duration::from_millis(250);
         let mut last = String::from("it did not answer");
-        let mut interrupts = self.options.interrupts.clone();
-        interrupts.mark_unchanged();
+        let mut interrupts = self.interrupts.clone();
         while lost.elapsed() < self.options.reconnect {
-            match Reach::open(&self.plan.node, &self.options.open, &self.options.passwords).await {
+            let open = Reach::open(&self.plan.node, &self.options.open, &self.options.passwords);
+            let opened = tokio::select! {
+                biased;
+                Ok(()) = interrupts.changed() => return Err(given_up(&last)),
+                opened = open => opened,
+            };
+            match opened {
                 Ok(reach) => {
                     let hello = reach.session().hello();
                     let rebooted = hello.boot_id != old.boot_id;
@@ -45,7 +50,7 @@ impl NodeRun<'_> {
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                Ok(()) = interrupts.changed() => return Err(format!("the operator stopped waiting for the node ({last})")),
+                Ok(()) = interrupts.changed() => return Err(given_up(&last)),
             }
             pause = (pause * 2).min(Duration::from_secs(5));
         }
@@ -87,4 +92,8 @@ impl NodeRun<'_> {
             Halt::AsAsked(cause) | Halt::End { cause, .. } => cause,
         })
     }
+}
+
+fn given_up(last: &str) -> String {
+    format!("the operator stopped waiting for the node ({last})")
 }

@@ -2,8 +2,12 @@
 //! everything that leaves the engine.
 
 use std::collections::HashMap;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+
+use rustix::process::Signal;
 
 use crate::engine::question::{Answer, Asked, Operator};
 use crate::nodes::{self, SecretRef};
@@ -26,6 +30,19 @@ pub enum SecretError {
     Reference(#[from] nodes::SecretError),
     #[error("there is nobody to ask for the secret `{0}`")]
     Nobody(String),
+    #[error("nothing was given for the secret `{0}`")]
+    Empty(String),
+    #[error("the operator stopped at the question for a secret")]
+    Stopped,
+}
+
+/// Says so when it goes.
+struct GivenUp(Arc<AtomicBool>);
+
+impl Drop for GivenUp {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Secrets {
@@ -48,30 +65,49 @@ impl Secrets {
             return Ok(secret);
         }
         let secret = match reference {
-            SecretRef::Prompt(prompt) => {
-                match self
-                    .operator
-                    .ask(
-                        node,
-                        Asked::Secret {
-                            prompt: prompt.clone(),
-                        },
-                    )
-                    .await
-                {
-                    Answer::Secret(secret) => secret,
-                    _ => return Err(SecretError::Nobody(prompt.clone())),
-                }
-            }
+            SecretRef::Prompt(prompt) => self.asked(node, prompt).await?,
             other => {
-                let nobody = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::Unsupported));
-                let resolved = nodes::resolve(other, &self.root, &nobody)?;
+                let resolved = self.looked_up(other.clone()).await?;
                 self.warnings().extend(resolved.warning);
                 Secret::new(resolved.text.expose().as_bytes().to_vec())
             }
         };
         self.keep(reference.clone(), secret.clone());
         Ok(secret)
+    }
+
+    async fn asked(&self, node: &str, prompt: &str) -> Result<Secret, SecretError> {
+        let prompt = prompt.to_owned();
+        let ask = Asked::Secret {
+            prompt: prompt.clone(),
+        };
+        match self.operator.ask(node, ask).await {
+            Answer::Secret(secret) if secret.expose().is_empty() => Err(SecretError::Empty(prompt)),
+            Answer::Secret(secret) => Ok(secret),
+            Answer::Quit => Err(SecretError::Stopped),
+            _ => Err(SecretError::Nobody(prompt)),
+        }
+    }
+
+    /// A command may take its time: it is ended where nobody waits for this any more.
+    async fn looked_up(&self, reference: SecretRef) -> Result<nodes::Resolved, SecretError> {
+        let given_up = GivenUp(Arc::default());
+        let (root, flag) = (self.root.clone(), Arc::clone(&given_up.0));
+        let looked = tokio::task::spawn_blocking(move || {
+            let nobody = |_: &str| Err(std::io::Error::from(std::io::ErrorKind::Unsupported));
+            nodes::resolve(&reference, &root, &nobody, &flag)
+        });
+        let looked = looked.await;
+        let looked = looked.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        looked.map_err(|error| match &error {
+            // Ctrl-C reaches the command itself, too.
+            nodes::SecretError::Failed { status, .. }
+                if status.signal() == Some(Signal::INT.as_raw()) =>
+            {
+                SecretError::Stopped
+            }
+            _ => error.into(),
+        })
     }
 
     /// What is to be said about secrets that were found: a file that others can read. Each

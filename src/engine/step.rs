@@ -1,6 +1,6 @@
 //! One step: asked about, started, executed, verified by its checks, written down.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::engine::bundle::StepState;
 use crate::engine::check::Outcome;
@@ -67,7 +67,8 @@ impl Worked {
         }
     }
 
-    fn told(self, began: Instant) -> StepEnded {
+    /// `took` is the time of the step itself, without the wait for answers.
+    fn told(self, took: Duration) -> StepEnded {
         StepEnded {
             status: self.status,
             exit: self.exit,
@@ -75,7 +76,7 @@ impl Worked {
             cause: self.cause.filter(|cause| !cause.is_empty()).map(Into::into),
             note: self.note,
             evidence: self.evidence,
-            milliseconds: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
@@ -99,7 +100,6 @@ impl Worked {
 impl NodeRun<'_> {
     /// Does one step; an error ends the run on this node.
     pub(super) async fn step(&mut self, step: &PlannedStep) -> Result<(), Halt> {
-        let began = Instant::now();
         let attached = self.resuming && !self.rerun;
         let chosen = if attached {
             Chosen::Run
@@ -108,6 +108,8 @@ impl NodeRun<'_> {
         };
         self.announce(step, attached)?;
         self.begun = false;
+        let began = Instant::now();
+        self.waited = Duration::ZERO;
         let mut worked = match chosen {
             Chosen::Run => self.work(step).await.or_else(Worked::halted)?,
             Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
@@ -120,7 +122,8 @@ impl NodeRun<'_> {
         worked.outcome_unknown |= worked.status == Status::Error && self.begun;
         let (status, cause) = (worked.status, worked.cause.clone());
         let outcome_unknown = worked.outcome_unknown;
-        self.record(Some(step), What::StepEnded(worked.told(began)))?;
+        let took = began.elapsed().saturating_sub(self.waited);
+        self.record(Some(step), What::StepEnded(worked.told(took)))?;
         if status.goes_on() {
             return Ok(());
         }
@@ -136,7 +139,7 @@ impl NodeRun<'_> {
     pub(super) fn skipped(&self, step: &PlannedStep, note: String) -> Result<(), Halt> {
         self.announce(step, false)?;
         let skipped = Worked::passed(Status::Skipped, Some(note));
-        self.record(Some(step), What::StepEnded(skipped.told(Instant::now())))
+        self.record(Some(step), What::StepEnded(skipped.told(Duration::ZERO)))
     }
 
     fn announce(&self, step: &PlannedStep, attached: bool) -> Result<(), Halt> {

@@ -91,7 +91,7 @@ impl NodeRun<'_> {
         let session = match self.reach.to(On::Node, Some(user)).await {
             Ok(session) => session,
             Err(crate::engine::ReachError::Lost(lost)) => return Err(Attention::Lost(lost)),
-            Err(error) => return Err(Attention::Halt(Halt::error(error.to_string()))),
+            Err(error) => return Err(Attention::Halt(error.into())),
         };
         let own = self.bundle()?;
         if user.0 == "root" || self.reach.session().hello().user == user.0 {

@@ -6,8 +6,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
@@ -18,6 +19,9 @@ const MAX_SECRET: usize = 64 * 1024;
 
 /// Long enough for somebody to unlock a store of passwords.
 const COMMAND_TIMEOUT: Duration = Duration::from_mins(2);
+
+/// How often it is looked whether a command is still waited for.
+const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// A secret, and what is questionable about where it was kept.
 pub struct Resolved {
@@ -52,10 +56,13 @@ pub enum SecretError {
 
 /// Looks a secret up; files are relative to `root`, `prompt` asks the operator. One line
 /// end after the secret is not part of it.
+///
+/// A command is ended as soon as `given_up` says that nobody waits for it any more.
 pub fn resolve(
     reference: &SecretRef,
     root: &Path,
     prompt: &dyn Fn(&str) -> io::Result<SecretText>,
+    given_up: &AtomicBool,
 ) -> Result<Resolved, SecretError> {
     let mut warning = None;
     let text = match reference {
@@ -70,7 +77,7 @@ pub fn resolve(
             let bytes = read_file(&path).map_err(|error| SecretError::File { path, error })?;
             text(bytes)?
         }
-        SecretRef::Command(words) => text(run(words, root, COMMAND_TIMEOUT)?)?,
+        SecretRef::Command(words) => text(run(words, root, COMMAND_TIMEOUT, given_up)?)?,
         SecretRef::Prompt(question) => prompt(question).map_err(SecretError::Prompt)?,
     };
     if text.expose().is_empty() {
@@ -138,7 +145,12 @@ fn read_bounded(from: impl Read) -> io::Result<Zeroizing<Vec<u8>>> {
 
 /// Runs a command without a shell. What it says on standard error goes to the operator,
 /// not through opsbook.
-fn run(words: &[String], root: &Path, limit: Duration) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+fn run(
+    words: &[String],
+    root: &Path,
+    limit: Duration,
+    given_up: &AtomicBool,
+) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let [program, arguments @ ..] = words else {
         return Err(SecretError::Empty);
     };
@@ -153,7 +165,7 @@ fn run(words: &[String], root: &Path, limit: Duration) -> Result<Zeroizing<Vec<u
         .stdout(Stdio::piped())
         .spawn()
         .map_err(start)?;
-    let output = output_within(&mut child, limit);
+    let output = output_within(&mut child, limit, given_up);
     if output.is_none() {
         // Fails only where it has ended by itself.
         let _ = child.kill();
@@ -174,11 +186,23 @@ fn run(words: &[String], root: &Path, limit: Duration) -> Result<Zeroizing<Vec<u
     }
 }
 
-fn output_within(child: &mut Child, limit: Duration) -> Option<io::Result<Zeroizing<Vec<u8>>>> {
+fn output_within(
+    child: &mut Child,
+    limit: Duration,
+    given_up: &AtomicBool,
+) -> Option<io::Result<Zeroizing<Vec<u8>>>> {
     let stdout = child.stdout.take()?;
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(read_bounded(stdout)));
-    receiver.recv_timeout(limit).ok()
+    let deadline = Instant::now() + limit;
+    while Instant::now() < deadline && !given_up.load(Ordering::Relaxed) {
+        match receiver.recv_timeout(LOOK_UP) {
+            Ok(output) => return Some(output),
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => return None,
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -192,7 +216,9 @@ mod tests {
     }
 
     fn resolved(reference: &SecretRef, root: &Path) -> Result<(String, bool), String> {
-        let resolved = resolve(reference, root, &nobody).map_err(|error| error.to_string())?;
+        let waited_for = AtomicBool::new(false);
+        let resolved =
+            resolve(reference, root, &nobody, &waited_for).map_err(|error| error.to_string())?;
         Ok((
             resolved.text.expose().to_owned(),
             resolved.warning.is_some(),
@@ -229,9 +255,12 @@ mod tests {
             resolved(&SecretRef::Env("PATH".into()), root.path()),
             Ok((path, false))
         );
-        let asked = resolve(&SecretRef::Prompt("pin".into()), root.path(), &|question| {
-            Ok(SecretText::new(format!("{question}-1")))
-        });
+        let asked = resolve(
+            &SecretRef::Prompt("pin".into()),
+            root.path(),
+            &|question| Ok(SecretText::new(format!("{question}-1"))),
+            &AtomicBool::new(false),
+        );
         assert_eq!(asked.ok().unwrap().text.expose(), "pin-1");
     }
 
@@ -277,9 +306,12 @@ mod tests {
     fn a_command_that_never_ends_is_stopped() {
         let root = tempfile::tempdir().unwrap();
         let words = ["sleep".to_owned(), "1000".to_owned()];
-        let error = run(&words, root.path(), Duration::from_millis(50))
-            .err()
-            .unwrap();
-        assert!(matches!(error, SecretError::TimedOut { .. }), "{error}");
+        let words = &words[..];
+        for (limit, given_up) in [(Duration::from_millis(60), false), (COMMAND_TIMEOUT, true)] {
+            let error = run(words, root.path(), limit, &AtomicBool::new(given_up))
+                .err()
+                .unwrap();
+            assert!(matches!(error, SecretError::TimedOut { .. }), "{error}");
+        }
     }
 }

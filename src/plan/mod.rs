@@ -199,6 +199,12 @@ impl PlannedStep {
         self.name.rsplit('/').next().unwrap_or(&self.name)
     }
 
+    /// Its number, and its id where it has one.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        heading(self.number, self.label())
+    }
+
     /// The plain values that its scripts and those of its checks are given.
     pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
         let checks = self.checks.iter().map(|case| match &case.ask {
@@ -220,6 +226,16 @@ impl PlannedStep {
             PlannedWork::Deliver(_) | PlannedWork::Manual(_) => None,
         }
     }
+}
+
+/// A step's number and its label, which is the number again where it has no id.
+#[must_use]
+pub fn heading(number: usize, label: &str) -> String {
+    let number = number.to_string();
+    if number == label || label.is_empty() {
+        return number;
+    }
+    format!("{number} {label}")
 }
 
 impl NodePlan {

@@ -13,6 +13,7 @@ mod others;
 mod output;
 mod pages;
 mod process;
+mod questions;
 mod resume;
 mod says;
 mod shapes;

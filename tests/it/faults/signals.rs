@@ -138,7 +138,7 @@ fn until_three_run(terminal: &Terminal, project: &Project) {
 }
 
 #[test]
-fn f2_pressed_once_each_step_that_runs_is_asked_about() {
+fn f2_asked_for_each_node_every_step_that_runs_is_asked_about() {
     let Some(()) = or_skip("a terminal", tier::program("/usr/bin/script")) else {
         return;
     };
@@ -147,8 +147,10 @@ fn f2_pressed_once_each_step_that_runs_is_asked_about() {
     let mut terminal = Terminal::start(&project, "run p a b c --yes --parallel 3");
     until_three_run(&terminal, &project);
     terminal.press(CTRL_C);
+    terminal.until_shown("ask about [e]ach > ");
+    terminal.press("e\n");
     for asked in 1..=3 {
-        terminal.until(|| terminal.shown().matches("[l]eave").count() == asked);
+        terminal.until(|| terminal.shown().matches("[l]eave it running").count() == asked);
         terminal.press(["s\n", "l\n", "h\n"][asked - 1]);
     }
     until("one is stopped", || {
@@ -237,7 +239,7 @@ fn f2_a_terminal_shows_what_is_typed_after_a_password_was_not_given() {
     let mut terminal = Terminal::start(&project, "run p here --ask-sudo-password");
     terminal.until_shown("password of sudo");
     terminal.press(CTRL_C);
-    terminal.ends(3);
+    terminal.ends(5);
     assert!(!project.home("ran").exists());
 }
 
@@ -264,19 +266,24 @@ fn f2_a_step_that_is_about_to_be_passed_is_still_to_be_done_after_ctrl_c() {
 }
 
 /// `opsbook` on a terminal of its own, and the keys of that terminal.
-struct Terminal {
+pub(super) struct Terminal {
     script: Child,
     keys: ChildStdin,
     typescript: PathBuf,
 }
 
-const CTRL_C: &str = "\x03";
+pub(super) const CTRL_C: &str = "\x03";
 
 impl Terminal {
-    fn start(project: &Project, line: &str) -> Self {
+    pub fn start(project: &Project, line: &str) -> Self {
+        Self::start_after(project, "", line)
+    }
+
+    /// After commands of the terminal's own shell.
+    pub fn start_after(project: &Project, before: &str, line: &str) -> Self {
         // How it ended, and how it left the terminal, stands at the end of what was shown.
         let shell = format!(
-            "trap : INT; {} {line}; echo \"ended=$?.\"; stty -a",
+            "trap : INT; {before} {} {line}; echo \"ended=$?.\"; stty -a",
             env!("CARGO_BIN_EXE_opsbook")
         );
         let mut script = Command::new("script")
@@ -298,30 +305,32 @@ impl Terminal {
         }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
     }
 
-    fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         let shown = fs::read(&self.typescript).unwrap_or_default();
         String::from_utf8_lossy(&shown).into_owned()
     }
 
-    fn until_shown(&self, text: &str) {
+    pub fn until_shown(&self, text: &str) {
         self.until(|| self.shown().contains(text));
     }
 
-    fn until(&self, holds: impl Fn() -> bool) {
+    pub fn until(&self, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + Duration::from_secs(60);
         while !holds() {
-            assert!(Instant::now() < deadline, "{}", self.shown());
+            let shown = self.shown();
+            let over = shown.contains("Script done") && !holds();
+            assert!(Instant::now() < deadline && !over, "{shown}");
             std::thread::yield_now();
             std::thread::park_timeout(Duration::from_millis(20));
         }
     }
 
     /// The terminal is as it was, whatever has happened on it.
-    fn ends(&mut self, status: i32) {
+    pub fn ends(&mut self, status: i32) {
         self.until_shown(&format!("ended={status}."));
         self.script.wait().unwrap();
         let shown = self.shown();

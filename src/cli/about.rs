@@ -1,0 +1,124 @@
+//! What a question is about, for the person who is to answer it: the step with its values, what
+//! it has printed, a shell beside it.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::cli::screen::Screen;
+use crate::cli::tty::show;
+use crate::event::What;
+use crate::journal;
+use crate::plan::{NodePlan, Plan, PlannedStep};
+use crate::report::dry_run;
+use crate::report::known::Known;
+
+/// The run around a question.
+#[derive(Clone, Debug)]
+pub(crate) struct About {
+    pub root: PathBuf,
+    pub run: String,
+    /// None where there are no steps to ask about.
+    pub plan: Option<Arc<Plan>>,
+    pub screen: Screen,
+}
+
+impl About {
+    /// Questions outside of a run.
+    pub fn nothing() -> About {
+        About {
+            root: PathBuf::new(),
+            run: String::new(),
+            plan: None,
+            screen: Screen::of_questions(),
+        }
+    }
+
+    pub fn nodes(&self) -> usize {
+        self.plan.as_ref().map_or(0, |plan| plan.nodes.len())
+    }
+
+    fn planned(&self, node: &str) -> Option<&NodePlan> {
+        let mut nodes = self.plan.as_ref()?.nodes.iter();
+        nodes.find(|planned| planned.node.name == node)
+    }
+
+    fn step(&self, node: &str, step: &str) -> Option<(&NodePlan, &PlannedStep)> {
+        let planned = self.planned(node)?;
+        let mut steps = planned.steps.iter();
+        Some((planned, steps.find(|planned| planned.name == step)?))
+    }
+
+    /// A step with this node's values, secrets only by their names; of a whole procedure its
+    /// steps.
+    pub fn text(&self, node: &str, step: &str) -> String {
+        let mut text = String::new();
+        match (self.step(node, step), self.planned(node)) {
+            (Some((planned, step)), _) => {
+                for line in self.exactly(planned, step).lines() {
+                    let _ = writeln!(text, "  {line}");
+                }
+            }
+            (None, Some(planned)) => {
+                for step in &planned.steps {
+                    let _ = writeln!(text, "  {}  {}", step.heading(), step.title);
+                }
+            }
+            (None, None) => {}
+        }
+        text
+    }
+
+    /// Where a question is about no single step: everything that is to be done on its node.
+    pub fn whole_of(&self, node: &str, step: &str) -> Option<String> {
+        if self.step(node, step).is_some() {
+            return None;
+        }
+        let planned = self.planned(node)?;
+        let steps = planned.steps.iter();
+        Some(
+            steps
+                .map(|step| format!("\n{}", self.exactly(planned, step)))
+                .collect(),
+        )
+    }
+
+    fn exactly(&self, planned: &NodePlan, step: &PlannedStep) -> String {
+        let node = &planned.node.name;
+        let record = journal::read(&self.root, &self.run);
+        let known = record.map_or_else(|_| Known::default(), |record| Known::of(&record, node));
+        let mut text = Vec::new();
+        // Writing to memory does not fail.
+        let _ = dry_run::step(planned, step, &known, &mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    /// What the steps printed, from the journal.
+    pub fn output(&self, node: &str) {
+        let Ok(record) = journal::read(&self.root, &self.run) else {
+            return;
+        };
+        let mut text = String::new();
+        for event in record.of_node(node) {
+            if let What::Output { text: piece, .. } = &event.what {
+                text.extend(piece.lines().map(|line| format!("{line}\n")));
+            }
+        }
+        show(if text.is_empty() {
+            "  nothing yet\n"
+        } else {
+            &text
+        });
+    }
+
+    pub async fn shell(&self, node: &str, bundle: &str) {
+        let Some(planned) = self.planned(node) else {
+            return;
+        };
+        let mut command = crate::cli::bridge::shell_in(&planned.node, bundle);
+        let ended = tokio::task::spawn_blocking(move || command.status()).await;
+        if let Ok(Err(error)) = ended {
+            show(&format!("  no shell: {error}\n"));
+        }
+    }
+}

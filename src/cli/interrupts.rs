@@ -1,0 +1,52 @@
+//! Ctrl-C and TERM, counted for all that waits. Of the first, the operator is asked about what
+//! runs; the second stops it; the third ends this process at once, and what runs on nodes goes
+//! on.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::error::exit;
+use crate::cli::screen::Screen;
+use crate::cli::tty::show;
+use crate::event::Status;
+
+pub(crate) fn count_interrupts(run: String, screen: Screen) -> watch::Receiver<u32> {
+    let (sender, receiver) = watch::channel(0);
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return receiver;
+    };
+    tokio::spawn(async move {
+        loop {
+            tokio::select! {
+                Some(()) = interrupt.recv() => {}
+                Some(()) = terminate.recv() => {}
+                else => return,
+            }
+            sender.send_modify(|count| *count += 1);
+            match *sender.borrow() {
+                1 => {}
+                2 => screen.above(|| show(STOPPING)),
+                _ => {
+                    screen.above(|| show(&left(&run)));
+                    std::process::exit(i32::from(exit(Status::Stopped)));
+                }
+            }
+        }
+    });
+    receiver
+}
+
+const STOPPING: &str = "\nstopping what runs: TERM, and KILL ten seconds later; Ctrl-C once more goes away and leaves it running\n";
+
+fn left(run: &str) -> String {
+    if run.is_empty() {
+        return String::new();
+    }
+    format!(
+        "\nleft: a step that still runs on a node goes on to its end, and its bundle is kept\n\n\
+         hint: `opsbook resume {run}` reads how it ended and goes on; `opsbook handoff {run}` lists what is left\n"
+    )
+}

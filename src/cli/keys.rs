@@ -1,0 +1,317 @@
+//! The keys with which a question is answered, and what each of them does.
+
+use crate::engine::Answer;
+
+/// One key of a question.
+#[derive(Clone, Debug)]
+pub(crate) struct Key {
+    pub key: char,
+    /// The same, written out: `yes`.
+    word: &'static str,
+    /// As it stands in the question: `[y]es`. Empty for one that is only explained.
+    label: &'static str,
+    means: &'static str,
+    pub does: Does,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Does {
+    Answer(Answer),
+    /// Yes, and to all that is asked like this on this node from now on.
+    Onward,
+    /// The same on every node.
+    OnwardEverywhere,
+    /// Of a Ctrl-C: each node is asked about.
+    Each,
+    /// Shows again what the question is about.
+    View,
+    Output,
+    Shell,
+    Explain,
+}
+
+const fn key(
+    key: char,
+    word: &'static str,
+    label: &'static str,
+    means: &'static str,
+    does: Does,
+) -> Key {
+    Key {
+        key,
+        word,
+        label,
+        means,
+        does,
+    }
+}
+
+const YES: Key = key('y', "yes", "[y]es", "go on", Does::Answer(Answer::Yes));
+const NO: Key = key(
+    'n',
+    "no",
+    "[n]o",
+    "stop here; `opsbook resume` goes on later",
+    Does::Answer(Answer::No),
+);
+const VIEW: Key = key(
+    'v',
+    "view",
+    "[v]iew again",
+    "show again what this is about",
+    Does::View,
+);
+const EXPLAIN: Key = key('?', "help", "[?]", "explain these keys", Does::Explain);
+const EVERYWHERE: Key = key(
+    'a',
+    "all",
+    "on [a]ll nodes",
+    "the same as `c`, on every node of this run",
+    Does::OnwardEverywhere,
+);
+
+/// Before a step that asks first, or the first step of a node; `several` nodes in the run.
+pub(crate) fn confirm(several: bool) -> Vec<Key> {
+    let onward = key(
+        'c',
+        "continue",
+        "[c]ontinue without asking",
+        "yes, and to all confirmations that follow on this node",
+        Does::Onward,
+    );
+    let mut keys = vec![YES, NO, onward];
+    keys.extend(several.then_some(EVERYWHERE));
+    keys.extend([VIEW, EXPLAIN]);
+    keys
+}
+
+/// Before all nodes; before a lock is given up.
+pub(crate) fn yes_or_no() -> Vec<Key> {
+    let no = key(
+        'n',
+        "no",
+        "[n]o",
+        "leave all as it is",
+        Does::Answer(Answer::No),
+    );
+    vec![YES, no, VIEW, EXPLAIN]
+}
+
+/// A step that a person does.
+pub(crate) fn done() -> Vec<Key> {
+    let yes = Key {
+        means: "it is done: go on",
+        ..YES
+    };
+    vec![yes, NO, VIEW, EXPLAIN]
+}
+
+/// Before each step under `--step`.
+pub(crate) fn menu(several: bool) -> Vec<Key> {
+    let answer =
+        |key, word, label, means, answer| self::key(key, word, label, means, Does::Answer(answer));
+    let mut keys = vec![
+        answer('r', "run", "[r]un", "run this step", Answer::Yes),
+        answer(
+            's',
+            "skip",
+            "[s]kip",
+            "leave this step out, with a note",
+            Answer::Skip,
+        ),
+        answer(
+            'b',
+            "by hand",
+            "[b]y hand",
+            "you do this step yourself, with a note; its checks are asked after it",
+            Answer::ByHand,
+        ),
+        key(
+            'c',
+            "continue",
+            "[c]ontinue without asking",
+            "run this step and those that follow on this node; what asks for a confirmation still does",
+            Does::Onward,
+        ),
+    ];
+    keys.extend(several.then_some(EVERYWHERE));
+    keys.extend([
+        VIEW,
+        key(
+            'o',
+            "output",
+            "[o]utput so far",
+            "show what the steps have printed on this node",
+            Does::Output,
+        ),
+        key(
+            '!',
+            "shell",
+            "[!] shell",
+            "a shell in the bundle, with the run's variables; its end comes back here",
+            Does::Shell,
+        ),
+        EXPLAIN,
+        answer(
+            'q',
+            "quit",
+            "[q]uit",
+            "stop here; `opsbook resume` goes on later",
+            Answer::Quit,
+        ),
+    ]);
+    keys
+}
+
+/// Before a step is run again that is not known to have failed.
+pub(crate) fn again() -> Vec<Key> {
+    let answer =
+        |key, word, label, means, answer| self::key(key, word, label, means, Does::Answer(answer));
+    vec![
+        answer(
+            'a',
+            "again",
+            "run it [a]gain",
+            "run it from its beginning",
+            Answer::Yes,
+        ),
+        answer(
+            'd',
+            "done",
+            "it is [d]one",
+            "you have looked, and it is done: go on after it",
+            Answer::ByHand,
+        ),
+        Key { label: "", ..VIEW },
+        Key {
+            label: "",
+            ..EXPLAIN
+        },
+        answer(
+            'q',
+            "quit",
+            "[q]uit",
+            "stop here; `opsbook resume` asks again",
+            Answer::Quit,
+        ),
+    ]
+}
+
+/// Ctrl-C while one step runs.
+pub(crate) fn interrupted() -> Vec<Key> {
+    let answer =
+        |key, word, label, means, answer| self::key(key, word, label, means, Does::Answer(answer));
+    vec![
+        answer(
+            's',
+            "stop",
+            "[s]top it",
+            "TERM, and KILL ten seconds later, to all that the step has started",
+            Answer::Stop,
+        ),
+        answer(
+            'l',
+            "leave",
+            "[l]eave it running and go",
+            "opsbook ends, the step goes on by itself; `opsbook resume` reads how it ended",
+            Answer::Leave,
+        ),
+        answer(
+            'h',
+            "hold",
+            "[h]old after it",
+            "let it come to its end, with its checks, and stop before the next step",
+            Answer::Hold,
+        ),
+        Key { label: "", ..VIEW },
+        Key {
+            label: "",
+            ..EXPLAIN
+        },
+    ]
+}
+
+/// Ctrl-C while steps run on several nodes.
+pub(crate) fn all_interrupted() -> Vec<Key> {
+    let labels = [
+        "[s]top all",
+        "[l]eave all running and go",
+        "[h]old after them",
+    ];
+    let mut keys = interrupted();
+    for (key, label) in keys.iter_mut().zip(labels) {
+        key.label = label;
+    }
+    let each = key(
+        'e',
+        "each",
+        "ask about [e]ach",
+        "ask this for one node after the other",
+        Does::Each,
+    );
+    keys.insert(labels.len(), each);
+    keys
+}
+
+/// As they stand at the end of a question.
+pub(crate) fn line(keys: &[Key]) -> String {
+    let labels = keys.iter().map(|key| key.label);
+    let labels: Vec<&str> = labels.filter(|label| !label.is_empty()).collect();
+    labels.join(", ")
+}
+
+/// For `?`, and for what is no answer.
+pub(crate) fn explained(keys: &[Key]) -> String {
+    keys.iter()
+        .map(|key| format!("  {}  {}\n", key.key, key.means))
+        .collect()
+}
+
+/// The key that was meant: itself, or its word. Nothing else is an answer.
+pub(crate) fn meant<'k>(keys: &'k [Key], line: &str) -> Option<&'k Key> {
+    let line = line.trim().to_lowercase();
+    keys.iter()
+        .find(|key| line == key.word || line.chars().eq([key.key]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_or_its_word_answers_and_nothing_else_does() {
+        let keys = menu(true);
+        for (line, key) in [
+            ("r", Some('r')),
+            (" R ", Some('r')),
+            ("run", Some('r')),
+            ("by hand", Some('b')),
+            ("!", Some('!')),
+            ("?", Some('?')),
+            ("", None),
+            ("rm", None),
+            ("y", None),
+        ] {
+            assert_eq!(meant(&keys, line).map(|key| key.key), key, "{line:?}");
+        }
+    }
+
+    #[test]
+    fn each_key_of_a_question_is_another() {
+        for keys in [
+            confirm(true),
+            yes_or_no(),
+            done(),
+            menu(true),
+            again(),
+            interrupted(),
+            all_interrupted(),
+        ] {
+            let mut all: Vec<char> = keys.iter().map(|key| key.key).collect();
+            all.sort_unstable();
+            all.dedup();
+            assert_eq!(all.len(), keys.len(), "{keys:?}");
+            assert_eq!(explained(&keys).lines().count(), keys.len());
+        }
+    }
+}

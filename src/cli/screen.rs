@@ -1,0 +1,193 @@
+//! The screen of a run: what happens is printed on it as it comes, but not over a question
+//! that stands there. Standard output may be elsewhere; it waits all the same.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::cli::progress::Progress;
+use crate::engine::Watcher;
+use crate::event::{Event, What};
+use crate::report::human::Human;
+
+/// Events that are kept while a question stands; what a step prints beyond them is counted.
+const KEPT: usize = 10_000;
+
+/// Cheap to clone; clones are the same screen.
+#[derive(Clone)]
+pub(crate) struct Screen(Arc<Mutex<State>>);
+
+struct State {
+    progress: Progress,
+    print: Option<Watcher>,
+    question: Question,
+    /// The step that runs on each node, with its title.
+    running: BTreeMap<String, (String, String)>,
+}
+
+/// What becomes of an event that happens now.
+enum Question {
+    None,
+    Stands {
+        waiting: Vec<Event>,
+        not_kept: usize,
+    },
+}
+
+/// A stream that two writers share.
+#[derive(Clone)]
+pub(crate) struct SharedOut(Arc<Mutex<Box<dyn Write + Send>>>);
+
+impl SharedOut {
+    pub fn new(out: Box<dyn Write + Send>) -> SharedOut {
+        SharedOut(Arc::new(Mutex::new(out)))
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, Box<dyn Write + Send>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Write for SharedOut {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.lock().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.lock().flush()
+    }
+}
+
+impl std::fmt::Debug for Screen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Screen")
+    }
+}
+
+impl Screen {
+    /// For people.
+    pub fn human(out: SharedOut, progress: Progress) -> Screen {
+        let mut human = Human::new(out);
+        // The run goes on when nobody reads; the journal has it all.
+        Screen::new(
+            progress,
+            Some(Box::new(move |event| drop(human.event(event)))),
+        )
+    }
+
+    /// Nothing is printed on it but questions.
+    pub fn of_questions() -> Screen {
+        Screen::new(Progress::new(&[], false), None)
+    }
+
+    fn new(progress: Progress, print: Option<Watcher>) -> Screen {
+        Screen(Arc::new(Mutex::new(State {
+            progress,
+            print,
+            question: Question::None,
+            running: BTreeMap::new(),
+        })))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn event(&self, event: &Event) {
+        let mut state = self.lock();
+        state.track(event);
+        match &mut state.question {
+            Question::None => state.print(event),
+            Question::Stands { waiting, not_kept } => {
+                if waiting.len() >= KEPT && matches!(event.what, What::Output { .. }) {
+                    *not_kept += 1;
+                } else {
+                    waiting.push(event.clone());
+                }
+            }
+        }
+    }
+
+    /// A question stands from now on.
+    pub fn hold(&self) {
+        let mut state = self.lock();
+        if let Question::None = state.question {
+            state.progress.pause();
+            state.question = Question::Stands {
+                waiting: Vec::new(),
+                not_kept: 0,
+            };
+        }
+    }
+
+    /// It is answered: what has happened meanwhile is printed now.
+    pub fn go_on(&self) {
+        let mut state = self.lock();
+        let question = std::mem::replace(&mut state.question, Question::None);
+        state.progress.go_on();
+        let Question::Stands { waiting, not_kept } = question else {
+            return;
+        };
+        for event in &waiting {
+            state.print(event);
+        }
+        if not_kept > 0 {
+            let text = format!(
+                "  {not_kept} pieces of output came while the question stood, and are shown by `opsbook log` only\n"
+            );
+            state.progress.above(|| crate::cli::tty::show(&text));
+        }
+    }
+
+    /// Writes something above the lines of the nodes, also where somebody else's writing hangs.
+    pub fn above(&self, write: impl FnOnce()) {
+        match self.0.try_lock() {
+            Ok(state) => state.progress.above(write),
+            Err(_) => write(),
+        }
+    }
+
+    /// The steps that run at this moment: node, name, title.
+    pub fn running(&self) -> Vec<(String, String, String)> {
+        let state = self.lock();
+        let running = state.running.iter();
+        running
+            .map(|(node, (name, title))| (node.clone(), name.clone(), title.clone()))
+            .collect()
+    }
+}
+
+impl State {
+    fn track(&mut self, event: &Event) {
+        let Some(node) = &event.node else { return };
+        match &event.what {
+            What::StepStarted { name, title, .. } | What::StepAttached { name, title } => {
+                self.running
+                    .insert(node.clone(), (name.clone(), title.clone()));
+            }
+            What::StepEnded(_) | What::NodeEnded { .. } => drop(self.running.remove(node)),
+            _ => {}
+        }
+    }
+
+    fn print(&mut self, event: &Event) {
+        let State {
+            progress, print, ..
+        } = self;
+        if let Some(print) = print {
+            progress.above(|| print(event));
+        }
+        progress.event(event);
+    }
+}
+
+/// Events as lines of JSON, for machines: they wait for no question.
+pub(crate) fn json(out: SharedOut) -> Watcher {
+    Box::new(move |event: &Event| {
+        let mut out = out.lock();
+        if let Ok(line) = serde_json::to_string(event) {
+            // The run goes on when nobody reads; the journal has it all.
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    })
+}
