@@ -102,7 +102,8 @@ async fn ask(
             exit,
             expect,
         } => {
-            let filled = |expect: &Expect| scope.filled(&reach.node, &expect.text.text);
+            let filled =
+                |expect: &Expect| scope.filled(&reach.node, &Interpolated::read(&expect.text.text));
             let values = values(script).await?;
             if script.commands().is_empty() {
                 let done = run(script, &values).await?;

@@ -11,6 +11,7 @@ use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::engine::step::Worked;
 use crate::event::{Evidence, Status, What};
+use crate::interpolation::Interpolated;
 use crate::manual::Expect;
 use crate::plan::PlannedStep;
 
@@ -113,7 +114,9 @@ impl NodeRun<'_> {
         }
         let (out, err) = self.outputs(work, done, COMPARED).await?;
         let err = if work.shown { err } else { Vec::new() };
-        let expected = self.scope.filled(&self.plan.node, &expect.text.text);
+        let expected = self
+            .scope
+            .filled(&self.plan.node, &Interpolated::read(&expect.text.text));
         Ok(match wrong_display(expect, &expected, &out, &err, text) {
             None => Worked::ok(Some(done.status)),
             Some(evidence) => Worked::failed(done.status, self.mask(evidence)),

@@ -115,8 +115,8 @@ impl Scope {
     /// An expected text with its values put in. A secret stays a reference: no expectation
     /// may hold one.
     #[must_use]
-    pub fn filled(&self, node: &Node, text: &str) -> Interpolated {
-        Interpolated::read(text).fill(|name| {
+    pub fn filled(&self, node: &Node, text: &Interpolated) -> Interpolated {
+        text.fill(|name| {
             self.get(name)
                 .map(str::to_owned)
                 .or_else(|| match node.text(name) {

@@ -164,7 +164,11 @@ impl NodeRun<'_> {
             }
             PlannedWork::Script(script) => self.transcript(step, script).await,
             PlannedWork::Deliver(files) => self.deliver(step, files).await,
-            PlannedWork::Manual(text) => self.by_person(step, text).await,
+            PlannedWork::Manual(text) => {
+                let text = self.scope.filled(&self.plan.node, text).to_string();
+                let text = self.options.secrets.mask(&text);
+                self.by_person(step, &text).await
+            }
         }
     }
 

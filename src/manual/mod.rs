@@ -271,8 +271,8 @@ pub struct Step {
 pub enum Work {
     Script(Script),
     Deliver(Vec<Delivery>),
-    /// Something that a person does, and confirms.
-    Manual(String),
+    /// What a person does, and confirms; may hold `${name}`.
+    Manual(Passage),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod transcript;
 
 use indexmap::IndexMap;
 
+use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, Eventually, Expect, On, SudoUser};
 use crate::nodes::{Node, Text};
 use crate::source::Span;
@@ -91,7 +92,8 @@ pub enum PlannedWork {
     Script(Script),
     /// Names in it are filled in.
     Deliver(Vec<Delivery>),
-    Manual(String),
+    /// Values are put in when it is shown: some are known only during the run.
+    Manual(Interpolated),
 }
 
 /// What a shell or another interpreter runs, and the values that it mentions.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, DeliveryFrom, Manual, Procedure, Step, Work, settle};
 use crate::nodes::{Node, Nodes};
 use crate::plan::script::Scope;
@@ -304,7 +305,11 @@ fn planned_work(step: &Step, scope: &mut Scope<'_>, problems: &mut Vec<Problem>)
             let files = files.iter().map(|file| delivery(file, scope, problems));
             PlannedWork::Deliver(files.collect())
         }
-        Work::Manual(text) => PlannedWork::Manual(text.clone()),
+        Work::Manual(text) => {
+            scope.names_of(text, problems);
+            scope.no_secrets(text, problems);
+            PlannedWork::Manual(Interpolated::read(text.text.trim()))
+        }
     }
 }
 

@@ -163,6 +163,19 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Checks that a text for a person's eyes holds no secret.
+    pub fn no_secrets(&self, text: &Passage, problems: &mut Vec<Problem>) {
+        for piece in pieces(&text.text) {
+            if let Piece::Name(name, at) = piece
+                && matches!(self.look_up(name), Known::Bound(Bound::Text(Text::Secret(_))))
+            {
+                let message = format!("`{name}` is a secret, which opsbook shows to nobody");
+                let problem = Problem::error("secret-shown", text.span(at), message);
+                problems.push(problem.hint("write where the person finds it instead"));
+            }
+        }
+    }
+
     /// A text in which everything must be known before the run: a file's name.
     pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
         no_references(text, span, problems);

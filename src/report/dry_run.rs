@@ -99,6 +99,13 @@ pub fn step(
             }
         }
         PlannedWork::Manual(text) => {
+            let place = Place {
+                node,
+                known,
+                on: On::Node,
+                user: None,
+            };
+            let text = text.fill(|name| place.value(name)).to_string();
             for line in text.lines() {
                 writeln!(out, "# by a person: {line}")?;
             }

@@ -92,9 +92,8 @@ impl Assembly<'_> {
             self.problems
                 .push(problem.hint("a person does what it says; what runs is a `step`"));
         }
-        let text = self.blocks[block].text.text.trim();
-        let text = self.placeholders().in_name(text);
-        if text.is_empty() {
+        let text = self.placeholders().in_text(&self.blocks[block].text);
+        if text.text.trim().is_empty() {
             self.empty(tag);
         }
         self.step(block, tag, attributes, title, Work::Manual(text));

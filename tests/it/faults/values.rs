@@ -296,3 +296,32 @@ fn a_check_in_a_folder_that_is_gone_holds_nowhere_else() {
     let said = project.opsbook(&["run", "p", "here"]).ends(1);
     said.has("the folder in which the step before ended is gone");
 }
+
+/// What a person is told has the values of this node, wherever it is told.
+#[test]
+fn a_person_is_told_the_values() {
+    let page = "# Page\n\n```yaml procedure\nid: p\nparams:\n  ticket: {required: true}\n```\n\n\
+        ```sh step id=look capture=serial\nprintf 7\n```\n\n\
+        ```text manual id=tell\nWrite into ${ticket} that ${node} has ${serial}, not $${serial} or $HOME.\n```\n";
+    let project = Project::new(page);
+    let set = ["run", "p", "here", "--set", "ticket=T ${serial}"];
+    let told = "Write into T ${serial} that here has 7, not ${serial} or $HOME.";
+    project
+        .opsbook(&[&set[..], &["--dry-run"]].concat())
+        .ends(0)
+        .has("Write into T ${serial} that here has ${serial}, not ${serial} or $HOME.");
+    // Nobody answers: it is left to be done.
+    project.opsbook(&set).ends(5).has(told);
+    project.opsbook(&["handoff"]).ends(0).has(told);
+    let asked = project.opsbook(&["resume", "--yes"]).ends(0);
+    asked.lacks("${ticket}");
+
+    let project = Project::new(&page.replace("${serial}, not", "${seral} and ${token}, not"));
+    project.nodes("  here: {transport: local, token: {secret: {env: TOKEN}}}\n");
+    project
+        .opsbook(&["lint"])
+        .ends(2)
+        .has("`seral`")
+        .has("manual/page.md:14")
+        .has("`token` is a secret, which opsbook shows to nobody");
+}
