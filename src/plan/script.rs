@@ -167,7 +167,10 @@ impl<'a> Scope<'a> {
     pub fn no_secrets(&self, text: &Passage, problems: &mut Vec<Problem>) {
         for piece in pieces(&text.text) {
             if let Piece::Name(name, at) = piece
-                && matches!(self.look_up(name), Known::Bound(Bound::Text(Text::Secret(_))))
+                && matches!(
+                    self.look_up(name),
+                    Known::Bound(Bound::Text(Text::Secret(_)))
+                )
             {
                 let message = format!("`{name}` is a secret, which opsbook shows to nobody");
                 let problem = Problem::error("secret-shown", text.span(at), message);
