@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::outside::Outside;
 
+/// The note on a yes that nobody has typed.
+pub const BY_YES: &str = "by --yes";
+
 /// An event with its place in the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -129,6 +132,7 @@ pub enum What {
     StepStarted {
         name: String,
         title: String,
+        /// 0 for a step that a person does: it has none.
         limit_seconds: u64,
         /// Of the step as it is planned now, as in [`StepRecord::sha256`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -164,6 +168,9 @@ pub enum What {
     },
     Asked {
         question: String,
+        /// What a person is told to do, where nobody was there to read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Outside>,
     },
     Answered {
         answer: String,

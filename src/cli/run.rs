@@ -14,7 +14,7 @@ use crate::cli::which::own_open_run;
 use crate::cli::{Streams, block_on};
 use crate::engine::Answer;
 use crate::event::Status;
-use crate::plan::{Plan, Request};
+use crate::plan::{Part, Plan, Request};
 use crate::report::dry_run;
 
 /// Run a procedure on nodes, step by step
@@ -52,8 +52,13 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     };
     let plan = context.plan(&request)?;
     context.tell_elsewhere(&mut *streams.talk)?;
+    let manner = args.common.manner(&plan, None)?;
     if args.dry_run {
-        dry_run::write(&plan, &mut streams.out)?;
+        let part = Part {
+            start_at: manner.start_at,
+            stop_after: manner.through.stop_after,
+        };
+        dry_run::write(&plan, part, &mut streams.out)?;
         if !args.connect {
             return Ok(0);
         }
@@ -70,7 +75,6 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     if plan.nodes.len() > 1 && !confirmed(&plan, args.common.yes, streams)? {
         return Ok(exit(Status::Stopped));
     }
-    let manner = args.common.manner(&plan, None)?;
     launch(context, plan, manner, Launch::New, streams)
 }
 

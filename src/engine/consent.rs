@@ -6,7 +6,7 @@ use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::engine::question::{Answer, Asked};
 use crate::engine::step::Worked;
-use crate::event::{Status, What};
+use crate::event::{BY_YES, Status, What};
 use crate::nodes::Confirm;
 use crate::plan::{Plan, PlannedStep};
 
@@ -16,6 +16,8 @@ const AS_BEFORE: &str = "not asked: on without asking, as answered before";
 
 pub(super) enum Chosen {
     Run,
+    /// The step asks for a confirmation, and `--yes` is one.
+    ConfirmedByYes,
     Skip(Option<String>),
     ByHand(Option<String>),
 }
@@ -23,13 +25,17 @@ pub(super) enum Chosen {
 impl NodeRun<'_> {
     /// `confirm: run` of a node: asked once, before its first step.
     pub(super) async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
-        if self.options.yes || self.plan.node.confirm != Some(Confirm::Run) {
+        if self.plan.node.confirm != Some(Confirm::Run) {
             return Ok(());
+        }
+        if self.options.yes {
+            return self.confirmed_by_yes(None, None);
         }
         let asked = self.record_line(
             None,
             What::Asked {
                 question: "go on with this node?".to_owned(),
+                told: None,
             },
         )?;
         let ask = Asked::Confirm {
@@ -67,7 +73,7 @@ impl NodeRun<'_> {
     /// What the operator wants of a step, where they are to be asked.
     pub(super) async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
         let by_node = self.plan.node.confirm == Some(Confirm::Step);
-        let confirm = (step.confirm || by_node) && !self.options.yes;
+        let confirm = step.confirm || by_node;
         let asked = Asked::Confirm {
             step: step.name.clone(),
             title: step.title.clone(),
@@ -89,6 +95,9 @@ impl NodeRun<'_> {
         }
         if !confirm {
             return Ok(Chosen::Run);
+        }
+        if self.options.yes {
+            return Ok(Chosen::ConfirmedByYes);
         }
         let answer = self.ask(step, "go on with this step?", asked).await?;
         self.chosen(step, answer).await
@@ -132,6 +141,7 @@ impl NodeRun<'_> {
             Some(step),
             What::Asked {
                 question: question.to_owned(),
+                told: None,
             },
         )?;
         let began = Instant::now();
@@ -190,6 +200,31 @@ impl NodeRun<'_> {
         }
     }
 
+    /// `--yes` answers a question that is then not asked; what a person would have been `told`
+    /// is written down.
+    pub(super) fn confirmed_by_yes(
+        &self,
+        step: Option<&PlannedStep>,
+        told: Option<&str>,
+    ) -> Result<(), Halt> {
+        let question = match (step, told) {
+            (None, _) => "go on with this node?",
+            (Some(_), None) => "go on with this step?",
+            (Some(_), Some(_)) => "is it done?",
+        };
+        let asked = What::Asked {
+            question: question.to_owned(),
+            told: told.map(Into::into),
+        };
+        let asked = self.record_line(step, asked)?;
+        let answered = What::Answered {
+            answer: "yes".to_owned(),
+            question: Some(asked.seq),
+            note: Some(BY_YES.to_owned()),
+        };
+        self.record(step, answered)
+    }
+
     /// A step that a person does.
     pub(super) async fn by_person(
         &mut self,
@@ -197,24 +232,8 @@ impl NodeRun<'_> {
         text: &str,
     ) -> Result<Worked, Halt> {
         if self.options.yes {
-            let asked = self.record_line(
-                Some(step),
-                What::Asked {
-                    question: "is it done?".to_owned(),
-                },
-            )?;
-            self.record(
-                Some(step),
-                What::Answered {
-                    answer: "yes".to_owned(),
-                    question: Some(asked.seq),
-                    note: Some("by --yes".to_owned()),
-                },
-            )?;
-            return Ok(Worked {
-                note: Some("confirmed by --yes".to_owned()),
-                ..Worked::ok(None)
-            });
+            self.confirmed_by_yes(Some(step), Some(text))?;
+            return Ok(Worked::ok(None));
         }
         let ask = Asked::Manual {
             step: step.name.clone(),

@@ -107,11 +107,16 @@ impl NodeRun<'_> {
             self.choose(step).await?
         };
         self.announce(step, attached)?;
+        if let Chosen::ConfirmedByYes = chosen {
+            self.confirmed_by_yes(Some(step), None)?;
+        }
         self.begun = false;
         let began = Instant::now();
         self.waited = Duration::ZERO;
         let mut worked = match chosen {
-            Chosen::Run => self.work(step).await.or_else(Worked::halted)?,
+            Chosen::Run | Chosen::ConfirmedByYes => {
+                self.work(step).await.or_else(Worked::halted)?
+            }
             Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
             Chosen::ByHand(note) => Worked::passed(Status::ByHand, note),
         };
@@ -150,7 +155,10 @@ impl NodeRun<'_> {
             What::StepStarted {
                 name,
                 title,
-                limit_seconds: step.timeout.as_secs(),
+                limit_seconds: match step.work {
+                    PlannedWork::Manual(_) => 0,
+                    _ => step.timeout.as_secs().max(1),
+                },
                 sha256: Some(step.sha256.clone()),
             }
         };

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 mod cases;
 mod lint;
+mod part;
 mod procedure;
 mod record;
 mod script;
@@ -22,6 +23,7 @@ use crate::vocabulary::Assertion;
 
 pub use cases::{case_name, cases, probe};
 pub use lint::{joined, lint};
+pub use part::Part;
 pub use procedure::{Request, plan};
 pub use transcript::{Ran, ran, transcript};
 

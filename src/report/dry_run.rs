@@ -1,5 +1,7 @@
-//! A plan as it would run: targets, values and scripts, exactly.
+//! A plan as it would run: targets, values and scripts, exactly. Nodes that differ in values
+//! only are shown together.
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::engine::human;
@@ -8,14 +10,17 @@ use crate::manual::{
     DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell, shell_quoted, shell_word,
 };
 use crate::nodes::{SecretRef, Text};
-use crate::plan::{Ask, Binding, Bound, Case, NodePlan, Plan, PlannedStep, PlannedWork, Script};
+use crate::plan::{
+    Ask, Binding, Bound, Case, NodePlan, Part, Plan, PlannedStep, PlannedWork, Script,
+};
+use crate::report::by_node::{Alike, alike};
 use crate::report::known::Known;
 
-/// Writes the whole plan.
+/// Writes the part of a plan that would run.
 ///
 /// # Errors
 /// Where nobody reads any more.
-pub fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(plan: &Plan, part: Part, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{}  {}  {}",
@@ -23,21 +28,49 @@ pub fn write(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
         plan.title,
         plan.span.place()
     )?;
-    for node in &plan.nodes {
-        writeln!(
-            out,
-            "\n== {}  {} steps  plan {}",
-            node.node.name,
-            node.steps.len(),
-            &node.sha256[..12]
-        )?;
-        for need in &node.needs {
-            writeln!(out, "needs {}: {} checks", need.group, need.cases.len())?;
-        }
-        for step in &node.steps {
-            writeln!(out)?;
-            self::step(node, step, &Known::default(), out)?;
-        }
+    for alike in alike(plan, part) {
+        nodes(&alike, part, out)?;
+    }
+    Ok(())
+}
+
+fn nodes(alike: &Alike<'_>, part: Part, out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = alike.nodes.first() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = alike
+        .nodes
+        .iter()
+        .map(|node| node.node.name.as_str())
+        .collect();
+    writeln!(
+        out,
+        "\n== {}  {} steps  plan {}",
+        names.join(", "),
+        first.steps.len(),
+        &first.sha256[..12]
+    )?;
+    for need in &first.needs {
+        writeln!(out, "needs {}: {} checks", need.group, need.cases.len())?;
+    }
+    let (due, left_out): (Vec<_>, Vec<_>) = first
+        .steps
+        .iter()
+        .partition(|step| part.contains(step.number));
+    if !left_out.is_empty() {
+        let left_out: Vec<String> = left_out.iter().map(|step| step.heading()).collect();
+        writeln!(out, "left out, as asked: {}", left_out.join(", "))?;
+    }
+    alike.table(out)?;
+    let view = View {
+        node: first,
+        several: alike.nodes.len() > 1,
+        known: &Known::default(),
+        by_node: &alike.differ,
+    };
+    for step in due {
+        writeln!(out)?;
+        view.step(step, out)?;
     }
     Ok(())
 }
@@ -53,107 +86,121 @@ pub fn step(
     known: &Known,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let target = match step.on {
-        On::Node => node.node.name.as_str(),
-        On::Local => "this machine",
+    let view = View {
+        node,
+        several: false,
+        known,
+        by_node: &BTreeSet::new(),
     };
-    let mut how = vec![
-        format!("on {target}"),
-        format!("at most {}", human(step.timeout)),
-    ];
-    how.extend(step.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
-    how.extend(step.capture.as_ref().map(|name| format!("captures {name}")));
-    if step.confirm {
-        how.push("asks first".to_owned());
-    }
-    if step.reboot {
-        how.push("restarts the node".to_owned());
-    }
-    writeln!(out, "# {} {}: {}", step.number, step.label(), step.title)?;
-    writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
-    match &step.work {
-        PlannedWork::Script(script) => {
-            let (on, user) = (step.on, step.sudo.as_ref());
-            let place = Place {
-                node,
-                known,
-                on,
-                user,
-            };
-            place.script(script, &step.exit, step.expect.as_ref(), out)?;
-        }
-        PlannedWork::Deliver(files) => {
-            for file in files {
-                let from = match &file.from {
-                    DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => path.clone(),
-                    DeliveryFrom::Template(name) => format!("templates/{name}, rendered"),
-                    DeliveryFrom::Inline(_) => {
-                        format!("the block at {}, rendered", file.span.place())
-                    }
-                };
-                writeln!(
-                    out,
-                    "# deliver {from} as \"$bundle/{}\", mode {:04o}",
-                    file.to, file.mode
-                )?;
-            }
-        }
-        PlannedWork::Manual(text) => {
-            let place = Place {
-                node,
-                known,
-                on: On::Node,
-                user: None,
-            };
-            let text = text.fill(|name| place.value(name)).to_string();
-            for line in text.lines() {
-                writeln!(out, "# by a person: {line}")?;
-            }
-        }
-    }
-    for case in &step.checks {
-        check(node, case, known, out)?;
-    }
-    Ok(())
+    view.step(step, out)
 }
 
-fn check(node: &NodePlan, case: &Case, known: &Known, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "# then check {}  {}", case.name, case.span.place())?;
-    let mut how = Vec::new();
-    if case.on == On::Local {
-        how.push("on this machine".to_owned());
-    }
-    how.extend(case.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
-    how.extend(case.eventually.as_ref().map(|eventually| {
-        let (limit, every) = (human(eventually.limit), human(eventually.every));
-        format!("again every {every}, for {limit}")
-    }));
-    if !how.is_empty() {
-        writeln!(out, "# {}", how.join(", "))?;
-    }
-    match &case.ask {
-        Ask::Script {
-            script,
-            exit,
-            expect,
-        } => {
-            let (on, user) = (case.on, case.sudo.as_ref());
-            let place = Place {
-                node,
-                known,
-                on,
-                user,
-            };
-            place.script(script, exit, expect.as_ref(), out)
+/// What is known to who reads a step.
+struct View<'a> {
+    node: &'a NodePlan,
+    /// It stands for other nodes, too.
+    several: bool,
+    known: &'a Known,
+    /// Names whose values stand elsewhere, for each node.
+    by_node: &'a BTreeSet<String>,
+}
+
+impl View<'_> {
+    fn step(&self, step: &PlannedStep, out: &mut dyn Write) -> io::Result<()> {
+        let target = match step.on {
+            On::Node if self.several => "each node",
+            On::Node => self.node.node.name.as_str(),
+            On::Local => "this machine",
+        };
+        let mut how = vec![format!("on {target}")];
+        // Nobody stops a person.
+        if !matches!(step.work, PlannedWork::Manual(_)) {
+            how.push(format!("at most {}", human(step.timeout)));
         }
-        Ask::Probe { .. } => Ok(()),
+        how.extend(step.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
+        how.extend(step.capture.as_ref().map(|name| format!("captures {name}")));
+        if step.confirm {
+            how.push("asks first".to_owned());
+        }
+        if step.reboot {
+            how.push("restarts the node".to_owned());
+        }
+        writeln!(out, "# {} {}: {}", step.number, step.label(), step.title)?;
+        writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
+        match &step.work {
+            PlannedWork::Script(script) => {
+                let place = self.at(step.on, step.sudo.as_ref());
+                place.script(script, &step.exit, step.expect.as_ref(), out)?;
+            }
+            PlannedWork::Deliver(files) => {
+                for file in files {
+                    let from = match &file.from {
+                        DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => path.clone(),
+                        DeliveryFrom::Template(name) => format!("templates/{name}, rendered"),
+                        DeliveryFrom::Inline(_) => {
+                            format!("the block at {}, rendered", file.span.place())
+                        }
+                    };
+                    writeln!(
+                        out,
+                        "# deliver {from} as \"$bundle/{}\", mode {:04o}",
+                        file.to, file.mode
+                    )?;
+                }
+            }
+            PlannedWork::Manual(text) => {
+                let place = self.at(On::Node, None);
+                let text = text.fill(|name| place.value(name)).to_string();
+                for line in text.lines() {
+                    writeln!(out, "# by a person: {line}")?;
+                }
+            }
+        }
+        for case in &step.checks {
+            self.check(case, out)?;
+        }
+        Ok(())
+    }
+
+    fn at<'v>(&'v self, on: On, user: Option<&'v SudoUser>) -> Place<'v> {
+        Place {
+            view: self,
+            on,
+            user,
+        }
+    }
+
+    fn check(&self, case: &Case, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "# then check {}  {}", case.name, case.span.place())?;
+        let mut how = Vec::new();
+        if case.on == On::Local {
+            how.push("on this machine".to_owned());
+        }
+        how.extend(case.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
+        how.extend(case.eventually.as_ref().map(|eventually| {
+            let (limit, every) = (human(eventually.limit), human(eventually.every));
+            format!("again every {every}, for {limit}")
+        }));
+        if !how.is_empty() {
+            writeln!(out, "# {}", how.join(", "))?;
+        }
+        match &case.ask {
+            Ask::Script {
+                script,
+                exit,
+                expect,
+            } => {
+                let place = self.at(case.on, case.sudo.as_ref());
+                place.script(script, exit, expect.as_ref(), out)
+            }
+            Ask::Probe { .. } => Ok(()),
+        }
     }
 }
 
 /// Where something runs, and what is known there.
 struct Place<'a> {
-    node: &'a NodePlan,
-    known: &'a Known,
+    view: &'a View<'a>,
     on: On,
     user: Option<&'a SudoUser>,
 }
@@ -186,12 +233,20 @@ impl Place<'_> {
 
     fn values(&self, script: &Script, out: &mut dyn Write) -> io::Result<()> {
         for Binding { name, value } in script.bindings() {
+            if matches!(value, Bound::Text(_)) && self.view.by_node.contains(name) {
+                let where_to_look = match name.as_str() {
+                    "node" => "the node's name",
+                    _ => "as the table says",
+                };
+                writeln!(out, "# {name}: {where_to_look}")?;
+                continue;
+            }
             match value {
                 Bound::Text(Text::Plain(text)) => writeln!(out, "{name}={}", assigned(text))?,
                 Bound::Text(Text::Secret(reference)) => {
                     writeln!(out, "# {name} is a secret: {}", origin(reference))?;
                 }
-                Bound::Captured => match self.known.value(name, self.on, self.user) {
+                Bound::Captured => match self.view.known.value(name, self.on, self.user) {
                     Some(text) => writeln!(out, "{name}={}", assigned(text))?,
                     None => writeln!(out, "# {name} is known when the run is under way")?,
                 },
@@ -219,11 +274,14 @@ impl Place<'_> {
 
     /// Where it is known by now.
     fn value(&self, name: &str) -> Option<String> {
-        let mut steps = self.node.steps.iter();
-        if let Some(value) = self.known.value(name, self.on, self.user) {
+        if self.view.by_node.contains(name) {
+            return None;
+        }
+        let mut steps = self.view.node.steps.iter();
+        if let Some(value) = self.view.known.value(name, self.on, self.user) {
             return Some(value.to_owned());
         }
-        match self.node.node.text(name) {
+        match self.view.node.node.text(name) {
             Ok(Text::Plain(value)) if !steps.any(|step| step.capture.as_deref() == Some(name)) => {
                 Some(value)
             }
@@ -240,7 +298,7 @@ fn status(exit: &[i32], out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "# expect: exit status {}", exit.join(" or "))
 }
 
-fn origin(reference: &SecretRef) -> String {
+pub(super) fn origin(reference: &SecretRef) -> String {
     match reference {
         SecretRef::Env(name) => format!("environment variable {name}"),
         SecretRef::File(path) => format!("file {}", path.display()),
@@ -253,7 +311,7 @@ fn origin(reference: &SecretRef) -> String {
 }
 
 /// Behind `name=`; a second `=` is quoted, so that a reader sees which one assigns.
-fn assigned(text: &str) -> String {
+pub(super) fn assigned(text: &str) -> String {
     if text.contains('=') {
         shell_quoted(text)
     } else {

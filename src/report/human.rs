@@ -6,7 +6,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::event::{Event, Evidence, Found, Status, Stream, What};
+use crate::event::{BY_YES, Event, Evidence, Found, Status, Stream, What};
 use crate::outside::{Block, Net, Outside, block};
 
 const DIM: Style = Style::new().dimmed();
@@ -113,15 +113,17 @@ impl<W: Write> Human<W> {
             } => {
                 let number = event.step.unwrap_or_default();
                 let label = self.label(node, number);
-                let limit = crate::engine::human(std::time::Duration::from_secs(*limit_seconds));
+                let limit = std::time::Duration::from_secs(*limit_seconds);
+                let limit = match limit_seconds {
+                    0 => String::new(),
+                    _ => format!(" {DIM}(at most {}){DIM:#}", crate::engine::human(limit)),
+                };
                 if !self.several {
                     writeln!(self.out)?;
                 }
                 self.line(
                     node,
-                    format_args!(
-                        "{BOLD}{number} {label}{BOLD:#}  {title} {DIM}(at most {limit}){DIM:#}"
-                    ),
+                    format_args!("{BOLD}{number} {label}{BOLD:#}  {title}{limit}"),
                 )?;
             }
             What::StepFound { title, from, .. } => {
@@ -281,10 +283,22 @@ impl<W: Write> Human<W> {
                 let style = status_style(*status);
                 writeln!(self.out, "\n{style}{status}{style:#}")?;
             }
+            What::Asked {
+                told: Some(told), ..
+            } => {
+                for line in told.lines() {
+                    self.line(node, format_args!("  {DIM}by a person:{DIM:#} {line}"))?;
+                }
+            }
+            What::Answered {
+                note: Some(note), ..
+            } if note == BY_YES => {
+                self.line(node, format_args!("  confirmed {BY_YES}"))?;
+            }
             What::RunEnded { .. }
             | What::Pinned { .. }
             | What::BundleClosed { .. }
-            | What::Asked { .. }
+            | What::Asked { told: None, .. }
             | What::Answered { .. }
             | What::CheckIgnored { .. }
             | What::SuiteStarted { .. }

@@ -1,5 +1,6 @@
 //! Events -> text. Each form is one small file; none of them decides anything.
 
+mod by_node;
 pub mod dry_run;
 pub mod form;
 pub mod github;

@@ -4,6 +4,7 @@
 //! F1 stands in `crash.rs`; F23, F24 and F26 beside the readers, the book and the session.
 
 mod again;
+mod before;
 mod bundle;
 mod cut;
 mod doubt;
