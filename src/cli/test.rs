@@ -89,7 +89,7 @@ pub struct Test {
     /// Nodes at a time
     #[arg(long, value_name = "N", default_value_t = 50)]
     parallel: usize,
-    /// How long a node may take to answer
+    /// How long a node may take to answer; it is asked once more before it is called dead
     #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "15s")]
     connect_timeout: Duration,
     /// Ask for the sudo password at once; otherwise when it is first needed

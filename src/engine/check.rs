@@ -11,6 +11,7 @@ use crate::interpolation::Interpolated;
 use crate::manual::expect::decide;
 use crate::manual::{Expect, ExpectKind};
 use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
+use crate::session::fair::FairTime;
 use crate::session::{Done, End, Limits, Lost, Session, Values};
 use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Evidence as Found, Facts};
 
@@ -39,16 +40,17 @@ const OUTPUT: u64 = 4 << 20;
 /// Asks a case, again and again where it says `eventually`.
 pub async fn check(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Checked {
     let started = Instant::now();
+    let mut had = FairTime::start();
     let mut tries = 0;
     loop {
         tries += 1;
-        let outcome = once(reach, case, scope, secrets).await;
+        let outcome = had.during(once(reach, case, scope, secrets)).await;
         let again = case.eventually.filter(|eventually| {
             !matches!(outcome, Outcome::Held | Outcome::Lost(_))
-                && started.elapsed() + eventually.every <= eventually.limit
+                && had.counted() + eventually.every <= eventually.limit
         });
         match again {
-            Some(eventually) => tokio::time::sleep(eventually.every).await,
+            Some(eventually) => had.during(tokio::time::sleep(eventually.every)).await,
             None => {
                 return Checked {
                     outcome: masked(outcome, secrets),

@@ -12,7 +12,7 @@ use crate::files::{Entry, EntryKind, Files, Refused};
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::Text;
 use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
-use crate::session::{Cancel, Content, DeliverError, Delivered, Limits, quote};
+use crate::session::{Cancel, Content, DeliverError, Delivered, Limits, fair, quote};
 use crate::template::{Template, render};
 
 /// Texts that are rendered already, by step and name in the bundle.
@@ -138,11 +138,12 @@ impl NodeRun<'_> {
         let mut interrupts = self.interrupts.clone();
         let mut work = std::pin::pin!(self.deliver_all(step, files, &cancel));
         let ended = tokio::select! {
+            biased;
             done = &mut work => return done.map(|()| Worked::ok(None)),
             Ok(()) = interrupts.changed() => {
                 Worked::ended(Status::Stopped, "stopped while files were delivered")
             }
-            () = tokio::time::sleep(step.timeout) => {
+            () = fair::pass(step.timeout) => {
                 let limit = crate::engine::human(step.timeout);
                 Worked::ended(Status::TimedOut, format!("not delivered within {limit}"))
             }

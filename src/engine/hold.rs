@@ -1,6 +1,6 @@
 //! The bundles of a run on one node: taken up, given what they need, closed or kept.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::engine::bundle::{Alive, Bundle, BundleError, Closed, Held};
 use crate::engine::halt::Halt;
@@ -11,6 +11,7 @@ use crate::engine::users::Place;
 use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::On;
+use crate::session::fair::FairTime;
 use crate::session::{Cancel, Session};
 
 /// How long the shell of a controller that died may take to notice.
@@ -84,7 +85,7 @@ impl NodeRun<'_> {
         start_in: Option<&str>,
     ) -> Result<(Bundle, bool), Halt> {
         let run = self.recorder.run();
-        let deadline = Instant::now() + OLD_SHELL;
+        let mut had = FairTime::start();
         // A record for each step, made at once; local steps are few.
         let steps = if start_in.is_none() {
             self.plan.steps.len()
@@ -119,10 +120,10 @@ impl NodeRun<'_> {
             match Bundle::reopen(session, dir, &run, &self.token, "").await {
                 Ok(bundle) => return Ok((bundle, true)),
                 // The dead controller's shell on the node ends in a moment.
-                Err(BundleError::Held(_) | BundleError::Gone) if Instant::now() < deadline => {
+                Err(BundleError::Held(_) | BundleError::Gone) if !had.is_over(OLD_SHELL) => {
                     let mut interrupts = self.interrupts.clone();
                     tokio::select! {
-                        () = tokio::time::sleep(Duration::from_millis(250)) => {}
+                        () = had.during(tokio::time::sleep(Duration::from_millis(250))) => {}
                         Ok(()) = interrupts.changed() => {
                             let cause = "stopped while the bundle was waited for";
                             return Err(Halt::end(Status::Stopped, cause));

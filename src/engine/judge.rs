@@ -14,6 +14,7 @@ use crate::event::{Evidence, Status, What};
 use crate::interpolation::Interpolated;
 use crate::manual::Expect;
 use crate::plan::PlannedStep;
+use crate::session::fair;
 
 /// The largest output that is compared or captured whole.
 const COMPARED: u64 = 4 << 20;
@@ -136,7 +137,7 @@ impl NodeRun<'_> {
     /// where it has not gone down within the limit.
     async fn await_reboot(&mut self, limit: Duration) -> Result<bool, Halt> {
         let lost = self.reach.session().lost();
-        let Ok(lost) = tokio::time::timeout(limit, lost).await else {
+        let Some(lost) = fair::within(limit, lost).await else {
             return Ok(false);
         };
         let cause = lost.to_string().into();

@@ -8,6 +8,7 @@ use crate::engine::node::{NodeRun, bundle_dir, sentence};
 use crate::engine::random_mark;
 use crate::engine::reach::Reach;
 use crate::event::What;
+use crate::session::fair::FairTime;
 
 impl NodeRun<'_> {
     /// Finds the node again, and the bundle on it. `reboot` waits for another boot.
@@ -17,12 +18,13 @@ impl NodeRun<'_> {
         let mut pause = Duration::from_millis(250);
         let mut last = String::from("it did not answer");
         let mut interrupts = self.interrupts.clone();
-        while lost.elapsed() < self.options.reconnect {
+        let mut had = FairTime::start();
+        while !had.is_over(self.options.reconnect) {
             let open = Reach::open(&self.plan.node, &self.options.open, &self.options.passwords);
             let opened = tokio::select! {
                 biased;
                 Ok(()) = interrupts.changed() => return Err(given_up(&last)),
-                opened = open => opened,
+                opened = had.during(open) => opened,
             };
             match opened {
                 Ok(reach) => {
@@ -49,7 +51,7 @@ impl NodeRun<'_> {
                 Err(error) => last = sentence(&error),
             }
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = had.during(tokio::time::sleep(pause)) => {}
                 Ok(()) = interrupts.changed() => return Err(given_up(&last)),
             }
             pause = (pause * 2).min(Duration::from_secs(5));

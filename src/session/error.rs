@@ -1,14 +1,18 @@
 //! What can go wrong between here and a node's shell, told apart by its cause. Knows nobody.
 
 use std::io;
+use std::time::Duration;
 
 use crate::outside::Outside;
 
 /// Why no session could be opened. Nothing was done on the node.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{cause}")]
+#[error("{cause}{}", had.map_or_else(String::new, after))]
 pub struct OpenError {
     pub cause: Cause,
+    /// How long the node was waited for, where that was not enough. Time in which this
+    /// machine was held up counts little.
+    pub had: Option<Duration>,
     /// What `ssh` (or the command of the transport) itself said, trimmed.
     pub said: Outside,
 }
@@ -17,9 +21,22 @@ impl OpenError {
     pub(super) fn new(cause: Cause, said: impl Into<Outside>) -> Self {
         Self {
             cause,
+            had: None,
             said: said.into(),
         }
     }
+
+    /// The node said nothing, or not enough, in so much time.
+    pub(super) fn late(cause: Cause, had: Duration, said: impl Into<Outside>) -> Self {
+        Self {
+            had: Some(had),
+            ..Self::new(cause, said)
+        }
+    }
+}
+
+fn after(had: Duration) -> String {
+    format!(" after {:.0} s", had.as_secs_f64().max(1.0))
 }
 
 /// The cause, as far as it can be told.

@@ -9,6 +9,8 @@ mod deliver;
 mod done;
 mod error;
 mod exec;
+pub mod fair;
+mod handshake;
 mod hello;
 mod interactive;
 mod limits;

@@ -6,15 +6,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::process::Command;
-use tokio::sync::Semaphore;
 
 use super::channel::{Channel, NoHello};
-use super::classify;
 use super::error::{Cause, Lost, OpenError, SudoError};
+use super::handshake::{self, Waiting};
 use super::process::Process;
 use super::secret::Password;
 use super::transport::Transport;
-use super::{Inner, OpenOptions, Session, sudo};
+use super::{Inner, OpenOptions, Session, classify, fair, sudo};
 use crate::nodes;
 
 /// After a server dropped the connection: most have `MaxStartups`, and others connect too.
@@ -24,29 +23,82 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
-/// What a key exchange takes on a busy machine: a node that has not answered by then is not
-/// held up by the others, and must not hold them up.
-const EXCHANGE: Duration = Duration::from_secs(2);
 /// For the shell behind `sudo`.
 const ANSWER: Duration = Duration::from_mins(1);
-/// For a person who has to touch a key or confirm at an agent.
-const PERSON: Duration = Duration::from_secs(45);
+/// A node that does not answer is asked this often at most, whatever held us up meanwhile.
+const MOST_TRIES: u32 = 6;
 
 pub(super) async fn open(
     node: &nodes::Transport,
     options: &OpenOptions,
 ) -> Result<Session, OpenError> {
     let mut pauses = PAUSES.iter();
+    let mut late = Late::default();
     loop {
-        let failed = match attempt(node, options).await {
-            Err(error) if is_dropped(&error.cause) => error,
-            other => return other,
+        let no = match attempt(node, options, &late).await {
+            Err(no) => no,
+            Ok(session) => return Ok(session),
         };
-        let Some(pause) = pauses.next() else {
-            return Err(failed);
-        };
-        (options.on_note)(&"the node dropped the connection, trying again".into());
-        tokio::time::sleep(spread(*pause)).await;
+        if is_dropped(&no.error.cause) {
+            let Some(pause) = pauses.next() else {
+                return Err(no.error);
+            };
+            (options.on_note)(&"the node dropped the connection, trying again".into());
+            tokio::time::sleep(spread(*pause)).await;
+            continue;
+        }
+        if let Some(error) = late.after(no, options.timeout) {
+            return Err(error);
+        }
+        (options.on_note)(&"the node did not answer in time, trying again".into());
+    }
+}
+
+/// What there was of tries in which the node did not answer.
+#[derive(Debug, Default)]
+struct Late {
+    tries: u32,
+    /// In which this machine did its part.
+    fair: u32,
+    had: Duration,
+    /// How much longer the next try may take than the first: `ssh` counts the time itself,
+    /// and cannot know that it was held up.
+    longer: u32,
+}
+
+impl Late {
+    /// Takes note of a try that failed; its error, where the node had its chance.
+    fn after(&mut self, no: No, timeout: Duration) -> Option<OpenError> {
+        let cut_by_us = no.error.cause == Cause::Cut && no.stalled > no.had.max(Duration::from_secs(1));
+        if !(is_late(&no.error) || cut_by_us) || no.asked_person {
+            return Some(no.error);
+        }
+        self.tries += 1;
+        self.had += no.had;
+        let fair = no.stalled <= no.had / 2 || no.had >= timeout * 2 / 3;
+        if fair {
+            self.fair += 1;
+        } else {
+            self.longer += 1;
+        }
+        // Once may be chance.
+        if self.fair < 2 && self.tries < MOST_TRIES {
+            return None;
+        }
+        let had = is_late(&no.error).then_some(self.had);
+        Some(OpenError { had, ..no.error })
+    }
+}
+
+fn is_late(error: &OpenError) -> bool {
+    error.had.is_some() || is_timed_out(&error.cause)
+}
+
+fn is_timed_out(cause: &Cause) -> bool {
+    match cause {
+        Cause::TimedOut => true,
+        Cause::Jump(inner) => is_timed_out(inner),
+        _ => false,
     }
 }
 
@@ -64,51 +116,81 @@ fn spread(pause: Duration) -> Duration {
     pause + pause * part / 0xffff
 }
 
-async fn attempt(node: &nodes::Transport, options: &OpenOptions) -> Result<Session, OpenError> {
-    let transport = Arc::new(Transport::of(node, options)?);
-    let place = handshakes().acquire().await;
-    let mut starting = std::pin::pin!(start(transport, options));
-    if let Ok(session) = tokio::time::timeout(EXCHANGE, &mut starting).await {
-        return session;
+/// A try that failed.
+struct No {
+    error: OpenError,
+    /// The time that the node had, and what of our own went by besides.
+    had: Duration,
+    stalled: Duration,
+    asked_person: bool,
+}
+
+impl From<OpenError> for No {
+    fn from(error: OpenError) -> No {
+        No {
+            error,
+            had: Duration::ZERO,
+            stalled: Duration::ZERO,
+            asked_person: false,
+        }
     }
-    // It waits for the node, and no longer for this machine's cores.
-    drop(place);
-    starting.await
 }
 
-/// Key exchanges are most of the cost of connecting: as many at once as can make progress.
-fn handshakes() -> &'static Semaphore {
-    static PLACES: std::sync::LazyLock<Semaphore> = std::sync::LazyLock::new(|| {
-        let cores = std::thread::available_parallelism().map_or(2, usize::from);
-        Semaphore::new((4 * cores).max(8))
-    });
-    &PLACES
+async fn attempt(
+    node: &nodes::Transport,
+    options: &OpenOptions,
+    late: &Late,
+) -> Result<Session, No> {
+    let transport = Transport::of(node, options)?;
+    let place = handshake::place().await;
+    let chance = handshake::chance(options.timeout) * 2u32.pow(late.longer);
+    // `ssh` counts the way to the node itself; then its shell has to answer.
+    let shell = if late.tries == 0 { chance } else { Duration::ZERO };
+    let waiting = Waiting::new(chance + shell + Duration::from_secs(2), place);
+    start(Arc::new(transport), options, chance, waiting).await
 }
 
-async fn start(transport: Arc<Transport>, options: &OpenOptions) -> Result<Session, OpenError> {
+async fn start(
+    transport: Arc<Transport>,
+    options: &OpenOptions,
+    chance: Duration,
+    mut waiting: Waiting,
+) -> Result<Session, No> {
     let begin = Instant::now();
-    let mut command = transport.first(options);
+    let mut command = transport.first(chance);
     let started = Process::start(&mut command).map_err(|error| no_program(&command, &error));
     let (process, reader, writer) = started?;
     let closed = Arc::new(AtomicBool::new(false));
     let why = why(&process, Arc::clone(&closed));
     let answer = tokio::select! {
-        answer = Channel::start(reader, writer, transport.is_login(), why) => answer,
-        () = overdue(&process, options) => {
+        biased;
+        answer = Channel::start(reader, writer, transport.is_login(), why) => Some(answer),
+        () = waiting.overdue(&process, options) => None,
+    };
+    let error = match answer {
+        Some(Ok((channel, mut hello))) => {
+            hello.connect = begin.elapsed();
+            if transport.is_login() {
+                handshake::took(hello.connect);
+            }
+            return Ok(Session::of(Inner::new(
+                hello, channel, process, transport, closed, false,
+            )));
+        }
+        Some(Err(no)) => failed(no, &process, &transport).await,
+        None => {
+            let cause = transport.late();
             process.kill();
-            let ended = process.ended().await;
-            return Err(OpenError::new(transport.late(), ended.said));
+            OpenError::late(cause, waiting.time.counted(), process.ended().await.said)
         }
     };
-    match answer {
-        Ok((channel, mut hello)) => {
-            hello.connect = begin.elapsed();
-            Ok(Session::of(Inner::new(
-                hello, channel, process, transport, closed, false,
-            )))
-        }
-        Err(no) => Err(failed(no, &process, &transport).await),
-    }
+    let had = waiting.time.counted();
+    Err(No {
+        error,
+        had,
+        stalled: begin.elapsed().saturating_sub(had),
+        asked_person: waiting.asked_person,
+    })
 }
 
 /// One more shell on the node of `parent`, as another user.
@@ -127,7 +209,7 @@ pub(super) async fn as_user(
     let closed = Arc::new(AtomicBool::new(false));
     let why = why(&process, Arc::clone(&closed));
     let starting = Channel::start(reader, writer, true, why);
-    let Ok(started) = tokio::time::timeout(ANSWER, starting).await else {
+    let Some(started) = fair::within(ANSWER, starting).await else {
         process.kill();
         let why = "it let us in, and no shell answered in 60 s";
         return Err(SudoError::Other(why.into()));
@@ -153,9 +235,7 @@ pub(super) fn why(
     let ended = process.ended();
     async move {
         // Its output has ended; the program itself may take its time.
-        let ended = tokio::time::timeout(Duration::from_secs(2), ended)
-            .await
-            .ok();
+        let ended = fair::within(Duration::from_secs(2), ended).await;
         if closed.load(Ordering::Relaxed) {
             return Lost::Closed;
         }
@@ -185,38 +265,6 @@ fn no_program(command: &Command, error: &std::io::Error) -> OpenError {
         .to_string_lossy()
         .into_owned();
     OpenError::new(Cause::Program { program }, error.to_string())
-}
-
-/// Passes on what the program says, and ends when it has had its time.
-async fn overdue(process: &Process, options: &OpenOptions) {
-    let mut news = process.news();
-    let mut shown = 0;
-    // Its own time limit comes first: it knows the cause.
-    let mut left = options.timeout * 2 + Duration::from_secs(2);
-    let mut waited_for_person = false;
-    loop {
-        let begin = Instant::now();
-        match tokio::time::timeout(left, news.changed()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => std::future::pending().await,
-            Err(_) => return,
-        }
-        left = left.saturating_sub(begin.elapsed());
-        let said = process.said();
-        for line in said
-            .get(shown..)
-            .unwrap_or_default()
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-        {
-            (options.on_note)(&line.trim().into());
-            if line.contains("Confirm user presence") && !waited_for_person {
-                waited_for_person = true;
-                left += PERSON;
-            }
-        }
-        shown = said.len();
-    }
 }
 
 async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenError {

@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::sync::watch;
 
 use super::channel::{Reader, Writer, lock};
+use super::fair::{self, WaitsFor};
 
 /// Of what it says, this much is kept, the newest.
 const MOST_SAID: usize = 16 << 10;
@@ -19,6 +20,8 @@ const GRACE: Duration = Duration::from_secs(4);
 /// A running program. Dropped, it has a little time to end by itself, and is killed then.
 #[derive(Debug)]
 pub(super) struct Process {
+    /// Nothing where it had ended at once.
+    pid: Option<u32>,
     said: Arc<Mutex<Vec<u8>>>,
     news: watch::Receiver<()>,
     ended: watch::Receiver<Option<Ended>>,
@@ -50,6 +53,7 @@ impl Process {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
+        let pid = child.id();
         let missing = || io::Error::other("no pipe to the program");
         let writer = child.stdin.take().ok_or_else(missing)?;
         let reader = child.stdout.take().ok_or_else(missing)?;
@@ -61,6 +65,7 @@ impl Process {
         let listening = tokio::spawn(listen(stderr, Arc::clone(&said), tell));
         tokio::spawn(keep(child, stopped, listening, Arc::clone(&said), end));
         let process = Self {
+            pid,
             said,
             news,
             ended,
@@ -82,6 +87,11 @@ impl Process {
     /// Changes whenever it says something.
     pub(super) fn news(&self) -> watch::Receiver<()> {
         self.news.clone()
+    }
+
+    /// Whom it waits for at this moment.
+    pub(super) fn waits_for(&self) -> WaitsFor {
+        self.pid.map_or(WaitsFor::Node, fair::waits_for)
     }
 
     /// Waits for its end.
@@ -149,7 +159,7 @@ async fn keep(
             .await
             .map(|stop| *stop);
         if asked.is_ok_and(|stop| stop == Stop::Soon) {
-            let _ = tokio::time::timeout(GRACE, now(&mut stop)).await;
+            fair::within(GRACE, now(&mut stop)).await;
         }
     };
     let status = tokio::select! {
@@ -160,7 +170,7 @@ async fn keep(
         }
     };
     // Its last words may still be in the pipe; another process may hold the pipe open.
-    let _ = tokio::time::timeout(Duration::from_millis(500), listening).await;
+    let _ = fair::within(Duration::from_millis(500), listening).await;
     end.send_replace(Some(Ended {
         status,
         said: text(&said),

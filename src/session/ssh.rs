@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use super::control::ControlDir;
 use super::values::quote;
-use super::{OpenOptions, classify};
+use super::{OpenOptions, classify, fair};
 use crate::nodes;
 
 /// What every `ssh` gets first, so that no configuration can turn it into something else.
@@ -35,6 +35,8 @@ const USUAL: [&str; 3] = [
 
 /// For asking once more for an unknown host key.
 const PROBE: Duration = Duration::from_secs(10);
+/// For one more connection to a node that was reached already.
+const ONE_MORE: Duration = Duration::from_secs(15);
 
 /// How one node is reached, and the socket of its open connection.
 #[derive(Debug)]
@@ -58,8 +60,8 @@ impl Route {
     }
 
     /// The first connection: carries the session and listens for more channels.
-    pub(super) fn master(&self, options: &OpenOptions) -> Command {
-        let mut command = self.command(Some(options), "yes");
+    pub(super) fn master(&self, limit: Duration) -> Command {
+        let mut command = self.command(limit, "yes");
         command.arg("exec sh");
         command
     }
@@ -67,7 +69,7 @@ impl Route {
     /// One more channel of the open connection, or, where the server allows no more of
     /// them, a connection of its own.
     pub(super) fn channel(&self) -> Command {
-        let mut command = self.command(None, "no");
+        let mut command = self.command(ONE_MORE, "no");
         command.arg("exec sh");
         command
     }
@@ -110,8 +112,8 @@ impl Route {
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true);
-        let ended = tokio::time::timeout(PROBE, probe.status()).await;
-        let found = ended.ok().and_then(|_| classify::first_key(&record));
+        let ended = fair::within(PROBE, probe.status()).await;
+        let found = ended.and_then(|_| classify::first_key(&record));
         let _ = std::fs::remove_file(&record);
         found
     }
@@ -136,7 +138,7 @@ impl Route {
             socket: PathBuf::from("none"),
             dir: Arc::clone(&self.dir),
         };
-        let mut command = probe.command(None, "no");
+        let mut command = probe.command(PROBE, "no");
         command.arg("true");
         command
     }
@@ -149,7 +151,7 @@ impl Route {
         &self.ssh.host
     }
 
-    fn command(&self, options: Option<&OpenOptions>, master: &str) -> Command {
+    fn command(&self, limit: Duration, master: &str) -> Command {
         let mut command = Command::new("ssh");
         quiet_locale(&mut command);
         command.arg("-T");
@@ -158,8 +160,7 @@ impl Route {
         }
         command.arg("-S").arg(&self.socket);
         let own = [format!("ControlMaster={master}")];
-        let seconds = options.map_or(15, |options| options.timeout.as_secs().max(1));
-        let wait = [format!("ConnectTimeout={seconds}")];
+        let wait = [format!("ConnectTimeout={}", limit.as_secs().max(1))];
         let fixed = FIXED.iter().map(|option| (*option).to_owned());
         let usual = USUAL.iter().map(|option| (*option).to_owned());
         let written = self.ssh.options.iter().cloned();

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::channel::{Reader, Writer, nonce};
 use super::error::SudoError;
+use super::fair;
 use super::process::Process;
 use super::secret::Password;
 use super::values::quote;
@@ -36,15 +37,15 @@ pub(super) async fn become_user(
         let _ = writer.flush().await;
         exchange(process, &mut reader, &mut writer, &prompt, &ready, password).await
     };
-    match tokio::time::timeout(PATIENCE, exchange).await {
-        Ok(Ok(())) => {
+    match fair::within(PATIENCE, exchange).await {
+        Some(Ok(())) => {
             // The prompt is no news of what becomes of the shell.
             process.forget();
             let rest = std::io::Cursor::new(reader.buffer().to_vec());
             Ok((Box::pin(rest.chain(reader.into_inner())), writer))
         }
-        Ok(Err(error)) => Err(error),
-        Err(_) => {
+        Some(Err(error)) => Err(error),
+        None => {
             let said = words(&process.said().replace(&prompt, ""));
             Err(SudoError::Other(
                 format!("no answer in 60 s ({said})").into(),

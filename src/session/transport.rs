@@ -1,6 +1,8 @@
 //! The ways to a node's shell: a closed set. Each gives a command whose standard input and
 //! output are a POSIX shell's.
 
+use std::time::Duration;
+
 use tokio::process::Command;
 
 use super::error::{Cause, OpenError};
@@ -28,11 +30,11 @@ impl Transport {
         }
     }
 
-    /// The command that carries the session.
-    pub(super) fn first(&self, options: &OpenOptions) -> Command {
+    /// The command that carries the session, and gives up the way there after the limit.
+    pub(super) fn first(&self, limit: Duration) -> Command {
         match self {
             Self::Local => local::command(),
-            Self::Ssh(route) => route.master(options),
+            Self::Ssh(route) => route.master(limit),
             Self::Exec(argv) => exec::command(argv),
         }
     }

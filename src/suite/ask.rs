@@ -311,7 +311,7 @@ fn unreachable(node: &Node, error: &OpenError) -> Outcome {
     } else {
         format!("\n{}", said.block())
     };
-    let text = format!("`{}` cannot be reached: {}{said}", node.name, error.cause);
+    let text = format!("`{}` cannot be reached: {error}{said}", node.name);
     Outcome::Error(text.into())
 }
 

@@ -11,7 +11,8 @@ use crate::sshd::or_skip;
 
 const PAGE: &str = "# Page\n\n```yaml checks\nid: g\nfile:\n  /etc/passwd: {exists: true}\n  /nope: {exists: false}\n```\n";
 
-struct Project(tempfile::TempDir);
+/// A manual with one check of two parts, for all nodes of a crowd.
+pub struct Project(tempfile::TempDir);
 
 /// The most of everything that was seen while it ran.
 #[derive(Debug, Default)]
@@ -23,7 +24,7 @@ struct Most {
 }
 
 impl Project {
-    fn new(crowd: &Crowd) -> Project {
+    pub fn new(crowd: &Crowd) -> Project {
         let project = Project(tempfile::tempdir().unwrap());
         fs::create_dir_all(project.path("manual")).unwrap();
         fs::create_dir(project.path("run")).unwrap();
@@ -38,12 +39,12 @@ impl Project {
         project
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub fn path(&self, path: &str) -> PathBuf {
         self.0.path().join(path)
     }
 
     /// `opsbook test` behind a shell that does something first.
-    fn test(&self, first: &str, args: &[&str]) -> Child {
+    pub fn test(&self, first: &str, args: &[&str]) -> Child {
         Command::new("sh")
             .args(["-c", &format!("{first}exec \"$0\" \"$@\"")])
             .arg(env!("CARGO_BIN_EXE_opsbook"))

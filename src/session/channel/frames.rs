@@ -10,6 +10,7 @@ use super::queue::Jobs;
 use super::{Done, Hello, NoHello, Reader, lock};
 use crate::outside::is_hidden;
 use crate::session::done::End;
+use crate::session::fair;
 
 /// Login noise above this is no shell that can be talked to.
 const MOST_NOISE: usize = 64 << 10;
@@ -153,11 +154,12 @@ pub(super) async fn receive(
     };
     let deaf = async {
         match broken.await {
-            Ok(()) => tokio::time::sleep(LAST_WORDS).await,
+            Ok(()) => fair::pass(LAST_WORDS).await,
             Err(_) => std::future::pending().await,
         }
     };
     tokio::select! {
+        biased;
         why = frames => why,
         () = deaf => None,
     }

@@ -17,6 +17,7 @@ use self::frames::{FULL, GONE, greeting, receive};
 use self::queue::{Command, Jobs, Place, Text, Waiting, write};
 use super::done::{Done, Limits};
 use super::error::Lost;
+use super::fair::{FairTime, WaitsFor};
 use super::hello::Hello;
 use super::values::quote;
 
@@ -247,7 +248,7 @@ impl Channel {
 
 impl Sent<'_> {
     async fn done(mut self, limits: &Limits) -> Result<Done, Lost> {
-        let mut started: Option<Instant> = None;
+        let (mut time, mut started) = (FairTime::start(), false);
         let mut cancelled = false;
         let most = limits
             .time
@@ -255,6 +256,7 @@ impl Sent<'_> {
             .saturating_add(PATIENCE);
         loop {
             tokio::select! {
+                biased;
                 done = &mut self.told => {
                     return match done {
                         Ok(done) if done.status == FULL => Err(full()),
@@ -267,11 +269,12 @@ impl Sent<'_> {
                     cancelled = true;
                     self.channel.cancel(self.id);
                 }
-                () = tokio::time::sleep(Duration::from_secs(1)) => {
-                    if started.is_none() && self.channel.has_started(self.id) {
-                        started = Some(Instant::now());
+                () = time.tick(|| WaitsFor::Node) => {
+                    if !started {
+                        started = self.channel.has_started(self.id);
+                        time = FairTime::start();
                     }
-                    if started.is_some_and(|since| since.elapsed() > most) {
+                    if time.is_over(most) {
                         return Err(Lost::Silent);
                     }
                 }

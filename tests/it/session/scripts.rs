@@ -213,10 +213,12 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
 async fn nothing_of_a_script_stands_in_an_argument_list() {
     Shells::each(async |session| {
         let mut values = Values::new();
-        values.insert("secret", "canary-value").unwrap();
+        // No other test's processes have it.
+        let own = std::process::id();
+        values.insert("secret", format!("canary-{own}-value")).unwrap();
         for interpreter in ["sh", "bash"] {
-            let text = ": canary-text; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c 'cana[r]y-' || : $secret";
-            let script = Script::for_test(interpreter, text);
+            let text = format!(": canary-{own}-text; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c 'cana[r]y-{own}-' || : $secret");
+            let script = Script::for_test(interpreter, &text);
             let done = session.run(&script, &values, Limits::default()).await.unwrap();
             assert_eq!(out(&done), "0\n", "{}", err(&done));
         }

@@ -1,0 +1,148 @@
+//! Getting to a node's shell: how many nodes are on the way at once, how long one may take,
+//! and who of us is waited for meanwhile. All of it is measured here and now.
+
+use std::sync::{LazyLock, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::OpenOptions;
+use super::channel::lock;
+use super::fair::FairTime;
+use super::process::Process;
+
+/// A node that we have waited for so long is not held up by the others, and must not hold
+/// them up.
+const NOT_OURS: Duration = Duration::from_secs(2);
+/// For a person who has to touch a key or confirm at an agent.
+const PERSON: Duration = Duration::from_secs(45);
+/// A node that does not answer may take this much longer than those did that answered.
+const SPREAD: u32 = 4;
+/// However slow the others are, a node has no more than so many times the time limit.
+const MOST_LONGER: u32 = 8;
+
+/// Leave to be on the way.
+pub(super) type Place = SemaphorePermit<'static>;
+
+/// Most of a connection's cost is a key exchange, which is computed: as many at once as can
+/// make progress. One that this machine has no time for keeps its place, so that on a busy
+/// machine no more are begun than it can do.
+pub(super) async fn place() -> Option<Place> {
+    static PLACES: LazyLock<Semaphore> = LazyLock::new(|| {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Semaphore::new((4 * cores).max(8))
+    });
+    // It is never closed.
+    PLACES.acquire().await.ok()
+}
+
+/// What the last ones took that got there.
+static LATELY: Mutex<Duration> = Mutex::new(Duration::ZERO);
+
+/// Takes note of one that got there.
+pub(super) fn took(time: Duration) {
+    let mut lately = lock(&LATELY);
+    *lately = lately_with(*lately, time);
+}
+
+/// Slowness counts at once, and is forgotten slowly.
+fn lately_with(lately: Duration, time: Duration) -> Duration {
+    if time > lately {
+        (lately + time) / 2
+    } else {
+        lately - (lately - time) / 8
+    }
+}
+
+/// How long a node may take where it is asked to answer within `limit`: on a machine on which
+/// those that answer take long, one that has not answered yet is not dead.
+pub(super) fn chance(limit: Duration) -> Duration {
+    chance_with(*lock(&LATELY), limit)
+}
+
+fn chance_with(lately: Duration, limit: Duration) -> Duration {
+    limit.max((lately * SPREAD).min(limit * MOST_LONGER))
+}
+
+/// One that is on the way.
+pub(super) struct Waiting {
+    pub(super) time: FairTime,
+    pub(super) asked_person: bool,
+    limit: Duration,
+    place: Option<Place>,
+    /// Of what `ssh` has said, in bytes.
+    shown: usize,
+}
+
+impl Waiting {
+    pub(super) fn new(limit: Duration, place: Option<Place>) -> Waiting {
+        Waiting {
+            time: FairTime::start(),
+            asked_person: false,
+            limit,
+            place,
+            shown: 0,
+        }
+    }
+
+    /// Passes on what the program says, and ends when the node has had its time.
+    pub(super) async fn overdue(&mut self, process: &Process, options: &OpenOptions) {
+        let mut news = process.news();
+        while !self.time.is_over(self.limit) {
+            tokio::select! {
+                biased;
+                changed = news.changed() => match changed {
+                    Ok(()) => self.tell(&process.said(), options),
+                    Err(_) => std::future::pending().await,
+                },
+                () = self.time.tick(|| process.waits_for()) => {
+                    if self.time.is_over(NOT_OURS) {
+                        self.place = None;
+                    }
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, said: &str, options: &OpenOptions) {
+        let new = said.get(self.shown..).unwrap_or_default();
+        for line in new.lines().filter(|line| !line.trim().is_empty()) {
+            (options.on_note)(&line.trim().into());
+            if line.contains("Confirm user presence") && !self.asked_person {
+                self.asked_person = true;
+                self.limit += PERSON;
+            }
+        }
+        self.shown = said.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_node_has_more_time_where_the_others_need_more() {
+        for (lately, limit, chance) in [
+            (0, 15, 15),
+            (2, 15, 15),
+            (10, 15, 40),
+            (600, 15, 120),
+            (10, 2, 16),
+        ] {
+            let given = chance_with(seconds(lately), seconds(limit));
+            assert_eq!(given, seconds(chance), "{lately} {limit}");
+        }
+    }
+
+    #[test]
+    fn slowness_counts_at_once_and_is_forgotten_slowly() {
+        let lately = lately_with(Duration::ZERO, seconds(16));
+        assert_eq!(lately, seconds(8));
+        assert_eq!(lately_with(lately, Duration::ZERO), seconds(7));
+    }
+}
