@@ -69,7 +69,8 @@ struct Late {
 impl Late {
     /// Takes note of a try that failed; its error, where the node had its chance.
     fn after(&mut self, no: No, timeout: Duration) -> Option<OpenError> {
-        let cut_by_us = no.error.cause == Cause::Cut && no.stalled > no.had.max(Duration::from_secs(1));
+        let cut_by_us =
+            no.error.cause == Cause::Cut && no.stalled > no.had.max(Duration::from_secs(1));
         if !(is_late(&no.error) || cut_by_us) || no.asked_person {
             return Some(no.error);
         }
@@ -145,7 +146,11 @@ async fn attempt(
     let place = handshake::place().await;
     let chance = handshake::chance(options.timeout) * 2u32.pow(late.longer);
     // `ssh` counts the way to the node itself; then its shell has to answer.
-    let shell = if late.tries == 0 { chance } else { Duration::ZERO };
+    let shell = if late.tries == 0 {
+        chance
+    } else {
+        Duration::ZERO
+    };
     let waiting = Waiting::new(chance + shell + Duration::from_secs(2), place);
     start(Arc::new(transport), options, chance, waiting).await
 }
