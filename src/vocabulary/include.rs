@@ -16,7 +16,8 @@ const MOST: usize = 1_000;
 
 /// Puts the checks of included files in the place of each `gossfile`. Names are relative to the
 /// file that they stand in, or else, in a page, to `root`; a name with `*` or `?` includes every
-/// file that fits, in the order of their names.
+/// file that fits, in the order of their names. What is in several files is there once, as goss
+/// merges them.
 #[must_use]
 pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Problem>) {
     let files = Files::of(root);
@@ -24,16 +25,19 @@ pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Pro
         files: &files,
         read: 0,
         open: Vec::new(),
+        trail: Vec::new(),
         checks: Vec::new(),
         problems: Vec::new(),
     };
-    let includes = typed.iter().any(is_include);
     reader.take(typed);
-    if includes {
-        reader.refuse_doubles();
-    }
-    (reader.checks, reader.problems)
+    reader.merge();
+    let checks = reader.checks.into_iter();
+    (checks.map(|(_, check)| check).collect(), reader.problems)
 }
+
+/// By which names a file was included, from the outermost, and which of the files that fit it
+/// is. goss merges in the order of these: what a file says itself, then what it includes.
+type Trail = Vec<(String, usize)>;
 
 struct Reader<'a> {
     files: &'a Files,
@@ -41,7 +45,8 @@ struct Reader<'a> {
     read: usize,
     /// Files that are being read, from the outermost; relative to the root.
     open: Vec<PathBuf>,
-    checks: Vec<TypedCheck>,
+    trail: Trail,
+    checks: Vec<(Trail, TypedCheck)>,
     problems: Vec<Problem>,
 }
 
@@ -51,7 +56,7 @@ impl Reader<'_> {
             if is_include(&check) {
                 self.include(&check);
             } else {
-                self.checks.push(check);
+                self.checks.push((self.trail.clone(), check));
             }
         }
     }
@@ -74,8 +79,10 @@ impl Reader<'_> {
             let message = format!("there is no file `{}`", near.display());
             self.problem("gossfile", &name.span, message);
         }
-        for file in files {
+        for (number, file) in files.into_iter().enumerate() {
+            self.trail.push((name.value.clone(), number));
             self.file(&file, &name.span);
+            self.trail.pop();
         }
     }
 
@@ -218,28 +225,49 @@ impl Reader<'_> {
         }
     }
 
-    /// goss lets the file that comes later win, without a word.
-    fn refuse_doubles(&mut self) {
-        let mut seen = std::collections::HashMap::new();
-        for check in &self.checks {
-            let name = (check.kind.value.clone(), check.resource.value.clone());
-            if let Some(first) = seen.insert(name, &check.resource.span) {
-                let message = format!(
-                    "`{}/{}` is in this group twice",
-                    check.kind.value, check.resource.value
-                );
-                let problem =
-                    Problem::error("duplicate-check", check.resource.span.clone(), message);
-                self.problems
-                    .push(problem.note(first.clone(), "first here"));
+    /// Of one resource in several files the last one counts, as in goss, and that is said where
+    /// they differ. The page's own checks give way to no file.
+    fn merge(&mut self) {
+        let mut kept: indexmap::IndexMap<(String, String), (Trail, TypedCheck)> =
+            indexmap::IndexMap::new();
+        for (trail, check) in std::mem::take(&mut self.checks) {
+            let kind = check.kind.value.replace('_', "-");
+            let name = (kind, check.resource.value.clone());
+            let Some((other, first)) = kept.get_mut(&name) else {
+                kept.insert(name, (trail, check));
+                continue;
+            };
+            let same = check.resource.span == first.resource.span;
+            if same || written(&check) == written(first) && !other.is_empty() && !trail.is_empty() {
+                continue;
             }
+            let (what, here) = (check.resource.value.clone(), check.resource.span.clone());
+            let what = format!("`{}/{what}` is in this group twice", check.kind.value);
+            let there = first.resource.span.clone();
+            let problem = if other.is_empty() || trail.is_empty() {
+                Problem::error("duplicate-check", here, what).note(there, "first here")
+            } else if *other <= trail {
+                (*other, *first) = (trail, check);
+                let what = format!("{what}; this one counts, as in goss");
+                Problem::warning("duplicate-check", here, what).note(there, "and not this one")
+            } else {
+                let what = format!("{what}; this one counts, as in goss");
+                Problem::warning("duplicate-check", there, what).note(here, "and not this one")
+            };
+            self.problems.push(problem);
         }
+        self.checks = kept.into_values().collect();
     }
 
     fn problem(&mut self, code: &'static str, span: &Span, message: String) {
         self.problems
             .push(Problem::error(code, span.clone(), message));
     }
+}
+
+/// The attributes as they stand in the file.
+fn written(check: &TypedCheck) -> &str {
+    check.attributes.span.text()
 }
 
 fn is_include(check: &TypedCheck) -> bool {
@@ -312,6 +340,7 @@ mod tests {
             files: &Files::of(folder.path()),
             read: 0,
             open: Vec::new(),
+            trail: Vec::new(),
             checks: Vec::new(),
             problems: Vec::new(),
         };
@@ -378,6 +407,58 @@ mod tests {
         );
         assert_eq!(problems, "");
         assert_eq!(names.len(), 5);
+    }
+
+    /// Each row as goss 0.4 merges it.
+    #[test]
+    fn what_is_in_several_files_is_there_once() {
+        let files = [
+            ("a.yaml", "gossfile: {b.yaml: {}, c.yaml: {}}\n"),
+            (
+                "b.yaml",
+                "gossfile: {c.yaml: {}}\nfile: {/tmp: {exists: true}}\n",
+            ),
+            ("c.yaml", "command: {x: {exit-status: 0}}\n"),
+            ("d.yaml", "command: {x: {exit-status: 0}}\n"),
+            ("e.yaml", "command: {x: {exit-status: 1}}\n"),
+            (
+                "f.yaml",
+                "gossfile: {e.yaml: {}}\ncommand: {x: {exit-status: 2}}\n",
+            ),
+        ];
+        for (text, expected, problem) in [
+            ("{a.yaml: {}}", "command/x c.yaml:1 file//tmp b.yaml:2", ""),
+            (
+                "{a.yaml: {}, c.yaml: {}, '?.yaml': {skip: true}}",
+                "command/x c.yaml:1 file//tmp b.yaml:2",
+                "",
+            ),
+            ("{c.yaml: {}, d.yaml: {}}", "command/x c.yaml:1", ""),
+            (
+                "{c.yaml: {}, e.yaml: {}}",
+                "command/x e.yaml:1",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss",
+            ),
+            (
+                "{e.yaml: {}, c.yaml: {}}",
+                "command/x e.yaml:1",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss",
+            ),
+            (
+                "{f.yaml: {}}",
+                "command/x e.yaml:1",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss",
+            ),
+        ] {
+            let (mut names, problems) = includes(&files, &format!("gossfile: {text}\n"));
+            names.sort();
+            assert_eq!(names.join(" "), expected, "{text}");
+            assert_eq!(
+                problems.lines().next().unwrap_or_default(),
+                problem,
+                "{text}"
+            );
+        }
     }
 
     #[test]

@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
             None => None,
         };
         let expected = self.expectations(&probe, resource, lines);
-        if expected.is_empty() && self.problems.is_empty() {
+        if expected.is_empty() && !self.problems.iter().any(Problem::is_error) {
             let facts: Vec<String> = probe
                 .facts
                 .iter()
@@ -256,6 +256,14 @@ impl<'a> Reader<'a> {
         let mut all = Vec::new();
         for fact in &probe.facts {
             match self.take(&fact.name) {
+                // As `goss add` writes it.
+                Some(entry) if is_lines(fact.kind) && is_empty(&entry.value) => {
+                    let message = format!("an empty list in `{}` asserts nothing", fact.name);
+                    let span = entry.value.span.clone();
+                    let problem = Problem::warning("empty-list", span, message);
+                    self.problems
+                        .push(problem.hint("leave it out; `\"\"` says that there is no text"));
+                }
                 Some(entry) => {
                     let kind = match fact.kind {
                         FactKind::Given if lines => FactKind::Lines,
@@ -410,6 +418,14 @@ fn told_text(kind: ArgumentKind, text: &str) -> Interpolated {
         ArgumentKind::Shell => Interpolated::literal(text),
         _ => Interpolated::read(text),
     }
+}
+
+fn is_lines(kind: FactKind) -> bool {
+    matches!(kind, FactKind::Lines | FactKind::Headers)
+}
+
+fn is_empty(yaml: &Yaml) -> bool {
+    matches!(&yaml.value, Value::Seq(items) if items.is_empty())
 }
 
 fn expectation(fact: &Fact, matcher: crate::vocabulary::Matcher, span: Span) -> Expectation {
