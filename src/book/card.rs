@@ -126,7 +126,7 @@ impl<'a> Cards<'a> {
         }
         card.before += "</dl>";
         card.before += &parameters(procedure);
-        card.before += &command(&run_line(procedure));
+        card.before += &command(&procedure.command());
         card.contract()
     }
 
@@ -281,7 +281,7 @@ fn orphan(block: &Block) -> Frame {
 
 fn step_frame(procedure: &Procedure, step: &Step, block: &Block) -> Frame {
     let number = format!("Step {}", step.number);
-    let id = step_id(procedure, step);
+    let id = procedure.name_of(step);
     let label = format!("Step {}: {}", step.number, step.title);
     let mut caption = role(&number) + &name(&id);
     let kind = match &step.work {
@@ -364,13 +364,8 @@ fn place(on: On, sudo: Option<&SudoUser>) -> String {
     place + &sudo.unwrap_or_default()
 }
 
-fn step_id(procedure: &Procedure, step: &Step) -> String {
-    let own = step.id.clone().unwrap_or_else(|| step.number.to_string());
-    format!("{}/{own}", procedure.id)
-}
-
 fn step_line(procedure: &Procedure, step: &Step) -> String {
-    let id = step_id(procedure, step);
+    let id = procedure.name_of(step);
     let own = id.rsplit('/').next().unwrap_or_default();
     let title = if step.title.is_empty() {
         own
@@ -392,23 +387,6 @@ fn step_line(procedure: &Procedure, step: &Step) -> String {
         attribute(&id),
         text(title.trim_end_matches(':'))
     )
-}
-
-fn run_line(procedure: &Procedure) -> String {
-    let one = |nodes: &str| !nodes.contains(['@', '*', '!', '&', ',', '$']);
-    let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
-    let node = nodes.filter(|nodes| one(nodes)).unwrap_or("NODE");
-    let required = procedure
-        .params
-        .iter()
-        .filter(|(_, p)| p.required && p.default.is_none());
-    let set = required.map(|(name, _)| format!("--set {name}={}", name.to_uppercase()));
-    let words = [
-        "opsbook run".to_owned(),
-        procedure.id.clone(),
-        node.to_owned(),
-    ];
-    words.into_iter().chain(set).collect::<Vec<_>>().join(" ")
 }
 
 fn word(role: Role) -> &'static str {

@@ -1,15 +1,20 @@
 //! `opsbook history` and `opsbook log`: what was run, and what happened.
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 
 use crate::cli::Streams;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::event::Status;
-use crate::journal;
+use crate::engine;
+use crate::event::{Event, Status, What};
+use crate::journal::{self, Record};
 use crate::report::human::{Human, status_style};
+use crate::report::table::{self, Cell};
+use crate::source::Problem;
 
 /// Show the runs of this manual, the latest last
 #[derive(Args, Debug)]
@@ -17,12 +22,15 @@ pub(crate) struct History {
     /// Only runs on this node
     #[arg(value_name = "NODE")]
     node: Option<String>,
+    /// For machines: one line of JSON for each run
+    #[arg(long)]
+    json: bool,
 }
 
 /// Show what happened in a run
 #[derive(Args, Debug)]
 pub(crate) struct Log {
-    /// The run, or the node whose latest run is meant
+    /// The run, or the node whose latest run is meant; the latest run where neither is named
     #[arg(value_name = "RUN|NODE")]
     which: Option<String>,
     /// The journal's own lines
@@ -36,45 +44,117 @@ pub(crate) fn history(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     journal::readable(&context.root)?;
+    let mut rows = Vec::new();
+    let mut known = Vec::new();
     for run in journal::runs(&context.root) {
-        let record = match journal::read(&context.root, &run) {
-            Ok(record) => record,
-            Err(error) => {
-                writeln!(streams.talk, "warning: {error}")?;
-                continue;
+        match journal::read(&context.root, &run) {
+            Ok(record) => {
+                let nodes = record.started().map(|started| started.nodes.clone());
+                known.extend(nodes.clone().unwrap_or_default());
+                let here = |node: &String| nodes.is_some_and(|nodes| nodes.contains(node));
+                if args.node.as_ref().is_none_or(here) {
+                    rows.push((run, record));
+                }
             }
-        };
-        let Some(started) = record.started() else {
-            writeln!(streams.people(), "{run}  {:<9}", "no start")?;
-            continue;
-        };
-        if args
-            .node
-            .as_ref()
-            .is_some_and(|node| !started.nodes.contains(node))
-        {
-            continue;
+            Err(error) => writeln!(streams.talk, "warning: {error}")?,
         }
-        let status = record.status();
-        let word = status.map_or("no end", Status::word);
-        let style = status.map_or_else(anstyle::Style::new, status_style);
-        let by_hand = record.events.iter().filter(|event| {
-            matches!(&event.what, crate::event::What::StepEnded(ended) if matches!(ended.status, Status::Skipped | Status::ByHand))
-        });
-        let by_hand = match by_hand.count() {
-            0 => String::new(),
-            count => format!("  {count} skipped or by hand"),
-        };
-        writeln!(
-            streams.people(),
-            "{run}  {style}{word:<9}{style:#}  {}  on {}  by {}@{}{by_hand}",
-            started.procedure,
-            started.nodes.join(", "),
-            started.operator,
-            started.controller
-        )?;
+    }
+    if let Some(node) = &args.node
+        && !context.nodes.contains(node)
+        && !known.contains(node)
+    {
+        let names = context
+            .nodes
+            .names()
+            .chain(known.iter().map(String::as_str));
+        let problem = Problem::bare("unknown-node", format!("unknown node `{node}`"));
+        return Err(Failure::from(problem.did_you_mean(node, names)));
+    }
+    if args.json {
+        for (run, record) in &rows {
+            let line = json(run, record);
+            writeln!(streams.out, "{line}")?;
+        }
+    } else if rows.is_empty() {
+        let of = args.node.as_ref().map(|node| format!(" on `{node}`"));
+        let of = of.unwrap_or_default();
+        writeln!(streams.talk, "no run{of} in this manual's journals")?;
+    } else {
+        let rows: Vec<_> = rows.iter().map(|(run, record)| row(run, record)).collect();
+        let heading = [
+            "RUN",
+            "STATUS",
+            "BEGAN",
+            "TOOK",
+            "PROCEDURE",
+            "NODES",
+            "BY",
+            "",
+        ];
+        table::write(&heading, &rows, &mut streams.people())?;
     }
     Ok(0)
+}
+
+fn row(run: &str, record: &Record) -> Vec<Cell> {
+    let Some(started) = record.started() else {
+        return vec![run.into(), "no start".into()];
+    };
+    let status = record.status();
+    let style = status.map_or_else(anstyle::Style::new, status_style);
+    let took = took(record).map(engine::human).unwrap_or_default();
+    let by_hand = match by_hand(record) {
+        0 => String::new(),
+        count => format!("{count} skipped or by hand"),
+    };
+    vec![
+        run.into(),
+        Cell(status.map_or("no end", Status::word).to_owned(), style),
+        began(record)
+            .map(|at| at.strftime("%Y-%m-%d %H:%MZ").to_string())
+            .unwrap_or_default()
+            .into(),
+        took.into(),
+        started.procedure.clone().into(),
+        started.nodes.join(", ").into(),
+        format!("{}@{}", started.operator, started.controller).into(),
+        by_hand.into(),
+    ]
+}
+
+fn json(run: &str, record: &Record) -> serde_json::Value {
+    let started = record.started();
+    serde_json::json!({
+        "v": 1,
+        "run": run,
+        "status": record.status().map(Status::word),
+        "began": began(record).map(|at| at.to_string()),
+        "seconds": took(record).map(|took| took.as_secs_f64()),
+        "procedure": started.map(|started| &started.procedure),
+        "nodes": started.map(|started| &started.nodes),
+        "operator": started.map(|started| &started.operator),
+        "controller": started.map(|started| &started.controller),
+        "by_hand": by_hand(record),
+    })
+}
+
+fn began(record: &Record) -> Option<Timestamp> {
+    record.events.first()?.at.parse().ok()
+}
+
+/// From its first event to its last, halts included.
+fn took(record: &Record) -> Option<Duration> {
+    let last: Timestamp = record.events.last()?.at.parse().ok()?;
+    last.duration_since(began(record)?).try_into().ok()
+}
+
+/// How many steps were skipped, or done by a person instead.
+fn by_hand(record: &Record) -> usize {
+    let passed = |event: &&Event| {
+        matches!(&event.what, What::StepEnded(ended)
+            if matches!(ended.status, Status::Skipped | Status::ByHand))
+    };
+    record.events.iter().filter(passed).count()
 }
 
 pub(crate) fn log(args: &Log, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::Streams;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
+use crate::source::counted;
 
 /// List procedures, groups of checks and nodes
 ///
@@ -25,7 +26,7 @@ pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Resu
         return Ok(0);
     }
     let procedures = context.manual.procedures.values().map(|procedure| {
-        let steps = format!("{} steps", procedure.steps.len());
+        let steps = counted(procedure.steps.len(), "step");
         [
             procedure.id.clone(),
             steps,
@@ -39,7 +40,7 @@ pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Resu
         &mut streams.out,
     )?;
     let groups = context.manual.groups.values().map(|group| {
-        let checks = format!("{} checks", group.typed.len() + group.checks.len());
+        let checks = counted(group.typed.len() + group.checks.len(), "check");
         [
             group.id.clone(),
             checks,

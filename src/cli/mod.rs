@@ -36,7 +36,7 @@ mod tty;
 mod which;
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -190,7 +190,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             Ok(0)
         }
         Command::Show(args) => {
-            let text = show::run(&args, &context::load_nodes(dir)?, streams.paint)?;
+            let text = shown(&args, dir, streams.paint)?;
             streams.out.write_all(text.as_bytes())?;
             Ok(0)
         }
@@ -230,6 +230,22 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             clap_mangen::Man::new(Cli::command()).render(&mut streams.out)?;
             Ok(0)
         }
+    }
+}
+
+/// A node needs its file alone. The manual is read for what is no node.
+fn shown(args: &show::Show, dir: Option<&Path>, paint: bool) -> Result<String, Failure> {
+    let nodes = context::load_nodes(dir)?;
+    if args.diff || nodes.contains(&args.node) {
+        return Ok(show::run(args, &nodes, paint)?);
+    }
+    // Where only the nodes can be read, only they are shown.
+    let Ok(Context { manual, .. }) = Context::load(dir) else {
+        return Ok(show::run(args, &nodes, paint)?);
+    };
+    match show::card(args, &manual, paint) {
+        Some(card) => Ok(card),
+        None => Err(Failure::from(show::unknown(args, &nodes, &manual))),
     }
 }
 

@@ -14,8 +14,10 @@ use crate::cli::which::own_open_run;
 use crate::cli::{Streams, block_on};
 use crate::engine::Answer;
 use crate::event::Status;
+use crate::manual::shell_word;
 use crate::plan::{Part, Plan, Request};
 use crate::report::dry_run;
+use crate::source::Problem;
 
 /// Run a procedure on nodes, step by step
 ///
@@ -29,7 +31,7 @@ pub(crate) struct Run {
     #[arg(value_name = "PROCEDURE")]
     procedure: String,
     /// Nodes, or selectors: web1, web*, @web, @web&@staging, !web3
-    #[arg(value_name = "NODE", required = true)]
+    #[arg(value_name = "NODE")]
     nodes: Vec<String>,
     /// An argument of the procedure; repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
@@ -45,6 +47,7 @@ pub(crate) struct Run {
 }
 
 pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    named(args, context)?;
     let request = Request {
         procedure: &args.procedure,
         nodes: &args.nodes,
@@ -79,6 +82,28 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
 }
 
 /// Names the nodes, and asks whether they are meant, where they are more than one.
+/// Refuses a command line without a node, and `NAME=VALUE` where a node belongs.
+fn named(args: &Run, context: &Context) -> Result<(), Failure> {
+    if let Some(word) = args.nodes.iter().find(|word| word.contains('=')) {
+        let problem = Problem::bare("usage", format!("`{word}` stands where a node is named"));
+        return Err(Failure::from(
+            problem.hint(format!("an argument is `--set {}`", shell_word(word))),
+        ));
+    }
+    if !args.nodes.is_empty() {
+        return Ok(());
+    }
+    let name = &args.procedure;
+    let problem = Problem::bare(
+        "usage",
+        format!("`{name}` runs on nodes, and none is named"),
+    );
+    Err(Failure::from(match context.manual.procedures.get(name) {
+        Some(procedure) => problem.hint(procedure.command()),
+        None => problem.hint("`opsbook list` shows all procedures and nodes"),
+    }))
+}
+
 fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {
     let (procedure, all) = (&plan.procedure, plan.nodes.len());
     let mut about = format!("`{procedure}` on {all} nodes:\n");

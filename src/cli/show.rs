@@ -1,11 +1,15 @@
-//! `opsbook show`: a node's values, each with where it came from. Knows nothing of files
-//! and of the terminal but whether to paint.
+//! `opsbook show`: a node's values, each with where it came from; the card of a procedure or
+//! of a group of checks. Knows nothing of files and of the terminal but whether to paint.
 
+use crate::manual::Manual;
 use crate::nodes::{Node, Nodes, explain, show};
+use crate::report::card;
 use crate::source::Problem;
 
-/// Explain the values of a node: each with the layer, file and line that it came from,
-/// and what it overrode
+/// Explain the values of a node, or what a procedure or a group of checks does
+///
+/// Of a node: each value with the layer, file and line that it came from, and what it
+/// overrode. Of a procedure: where it may run, what it needs, its parameters and steps.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -13,12 +17,13 @@ Examples:
   opsbook show web1 address app_port    these two only
   opsbook show web1 --set app_port=80   with an argument, as `opsbook run` would see it
   opsbook show --diff web1 web2         what the two do not have alike
+  opsbook show web.deploy               what this procedure takes, needs and does
 
 Layers, later wins: defaults, groups from left to right (each after the groups that it is
 `in`), the node, --set. Then `${name}` is replaced, once. Secrets are never looked up here.")]
 pub struct Show {
-    /// The node; with --diff, two of them
-    #[arg(value_name = "NODE")]
+    /// The node (with --diff, two of them), the procedure, or the group of checks
+    #[arg(value_name = "NODE|PROCEDURE|GROUP")]
     pub node: String,
     /// Only these values; the name of a map stands for all values in it
     #[arg(value_name = "NAME")]
@@ -49,6 +54,37 @@ pub fn run(args: &Show, nodes: &Nodes, paint: bool) -> Result<String, Vec<Proble
         (_, true) => show::yaml(&node, &args.names),
         _ => show::text(&node, &values, paint),
     })
+}
+
+/// The card of what has this name and is no node; nothing where the manual has no such thing.
+#[must_use]
+pub fn card(args: &Show, manual: &Manual, paint: bool) -> Option<String> {
+    let name = args.node.as_str();
+    let (text, json) = match (manual.procedures.get(name), manual.groups.get(name)) {
+        (Some(own), _) => (card::procedure(own, paint), card::procedure_json(own)),
+        (None, Some(own)) => (card::group(own, paint), card::group_json(own)),
+        (None, None) => return None,
+    };
+    Some(if args.json {
+        format!("{json:#}\n")
+    } else {
+        text
+    })
+}
+
+/// An unknown node, with the names of all that could be shown.
+#[must_use]
+pub fn unknown(args: &Show, nodes: &Nodes, manual: &Manual) -> Problem {
+    let name = args.node.as_str();
+    let names = nodes
+        .names()
+        .chain(manual.procedures.keys().map(String::as_str));
+    let names = names.chain(manual.groups.keys().map(String::as_str));
+    Problem::bare(
+        "unknown-name",
+        format!("no node, procedure or group of checks is called `{name}`"),
+    )
+    .did_you_mean(name, names)
 }
 
 fn diff(args: &Show, left: &Node, nodes: &Nodes, paint: bool) -> Result<String, Vec<Problem>> {

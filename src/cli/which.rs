@@ -6,7 +6,8 @@ use crate::journal::{self, Record};
 use crate::plan::Plan;
 use crate::source::Problem;
 
-/// A run by its name, the latest of a node, or the latest that is halted. One that has touched
+/// A run by its name, the latest of a node, or the latest: of those that are halted, where it
+/// is to be gone on with. One that has touched
 /// nothing on the node does not hide the one before it, where that is to be gone on with.
 pub(crate) fn which(
     context: &Context,
@@ -22,7 +23,7 @@ pub(crate) fn which(
     }
     let fits = |record: &Record| match (record.started(), wanted) {
         (Some(started), Some(node)) => started.nodes.iter().any(|name| name == node),
-        (Some(_), None) => record.is_halted(),
+        (Some(_), None) => !to_go_on || record.is_halted(),
         (None, _) => false,
     };
     let mut untouched = None;
@@ -40,9 +41,11 @@ pub(crate) fn which(
     if let Some(run) = untouched {
         return Ok(run.clone());
     }
-    let what = wanted.map_or("no halted run".to_owned(), |node| {
-        format!("no run on `{node}`")
-    });
+    let what = match wanted {
+        Some(node) => format!("no run on `{node}`"),
+        None if to_go_on => "no halted run".to_owned(),
+        None => "no run".to_owned(),
+    };
     let problem = Problem::bare("no-run", format!("{what} in this manual's journals"));
     Err(Failure::from(
         problem.hint("`opsbook history` shows all runs"),

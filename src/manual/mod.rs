@@ -15,6 +15,7 @@ mod fence;
 mod include;
 mod lint;
 mod load;
+mod named;
 mod names;
 mod order;
 mod page;

@@ -189,7 +189,13 @@ impl Nodes {
         if self.groups.contains_key(name) {
             return problem.hint(format!("`{name}` is a group: `@{name}`"));
         }
-        problem
+        if problem.hint.is_some() {
+            return problem;
+        }
+        match listed(self.names(), "") {
+            Some(names) => problem.hint(format!("the nodes are {names}")),
+            None => problem.hint("`opsbook nodes` lists all nodes"),
+        }
     }
 
     fn no_such_group(&self, name: &str) -> Problem {
@@ -199,9 +205,23 @@ impl Nodes {
             None if self.members.contains_key(name) => {
                 problem.hint(format!("`{name}` is a node, and selected without `@`"))
             }
-            None => problem,
+            None if self.groups.is_empty() => problem.hint("there are no groups in these nodes"),
+            None => match listed(self.group_names(), "@") {
+                Some(names) => problem.hint(format!("the groups are {names}")),
+                None => problem.hint("`opsbook nodes` lists all nodes with their groups"),
+            },
         }
     }
+}
+
+/// Names in a hint, where they are few enough to be read.
+fn listed<'a>(names: impl Iterator<Item = &'a str>, before: &str) -> Option<String> {
+    const MOST: usize = 8;
+    let names: Vec<_> = names
+        .take(MOST + 1)
+        .map(|name| format!("`{before}{name}`"))
+        .collect();
+    (1..=MOST).contains(&names.len()).then(|| names.join(", "))
 }
 
 impl Item<'_> {

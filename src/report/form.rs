@@ -139,9 +139,11 @@ impl FromStr for Report {
         let names = FORMS.iter().map(|(name, _)| *name);
         let Some((_, form)) = FORMS.iter().find(|(known, _)| *known == name) else {
             let near = crate::source::nearest(name, names);
-            let hint = near
-                .map(|near| format!("; did you mean `{near}`?"))
-                .unwrap_or_default();
+            let names: Vec<_> = FORMS.iter().map(|(name, _)| *name).collect();
+            let hint = match near {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => format!("; there are {}", names.join(", ")),
+            };
             return Err(format!("there is no report called `{name}`{hint}"));
         };
         match (form, file) {

@@ -54,7 +54,7 @@ impl<W: Write> Human<W> {
                 let manual = match (&started.revision, started.clean) {
                     (Some(revision), Some(true)) => format!("manual {revision}"),
                     (Some(revision), _) => format!("manual {revision} with changes"),
-                    (None, _) => "manual not under version control".to_owned(),
+                    (None, _) => "manual without a git commit".to_owned(),
                 };
                 writeln!(
                     self.out,

@@ -1,6 +1,7 @@
 //! Events -> text. Each form is one small file; none of them decides anything.
 
 mod by_node;
+pub mod card;
 pub mod dry_run;
 pub mod form;
 pub mod github;
@@ -11,5 +12,6 @@ pub mod junit;
 pub mod known;
 pub mod prometheus;
 pub mod record;
+pub mod table;
 pub mod tap;
 pub mod tested;

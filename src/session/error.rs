@@ -45,7 +45,7 @@ pub enum Cause {
     #[error("authentication refused")]
     Auth,
     #[error(
-        "host key of `{}` is not known{}",
+        "host key of `{}` is not known{}; compare it, then accept it by `ssh` to it once",
         host.line(),
         key("; it shows ", fingerprint.as_ref())
     )]

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use nearest::{misspelt, nearest};
 pub use passage::Passage;
-pub use shown::{in_one_line, visible};
+pub use shown::{counted, in_one_line, visible};
 
 pub use crate::outside::is_hidden;
 pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity, first_of_each};

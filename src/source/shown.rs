@@ -37,3 +37,9 @@ pub(super) fn harmless(text: &str) -> String {
     let shown = kept.split('\n').map(visible).collect::<Vec<_>>().join("\n");
     shown + if kept.len() < text.len() { "…" } else { "" }
 }
+
+/// `1 step`, `2 steps`: a count with its thing in the right number.
+#[must_use]
+pub fn counted(count: usize, thing: &str) -> String {
+    format!("{count} {thing}{}", if count == 1 { "" } else { "s" })
+}

@@ -9,7 +9,7 @@ fn a_run_that_goes_well() {
     let project = Project::new(PAGE);
     let expected = "\
 greet  Greet
-manual not under version control, on here, run [..]
+manual without a git commit, on here, run [..]
 reached as [..] in [..] ms [..]
 bundle [..]/home/.opsbook/bundle
 
@@ -328,4 +328,95 @@ fn to_stop_after_a_step_as_asked_keeps_no_other_node_from_it() {
     let said = project.opsbook(&["resume", "--yes", "--batch", "1"]).said();
     assert_ne!(said.status, 0);
     said.has("a: FAILED").has("b: STOPPED  not started");
+}
+
+#[test]
+fn show_has_the_card_of_a_procedure_and_of_a_group() {
+    let project = Project::new(
+        "# Page\n\n## Deploy\n\n```yaml procedure\nid: app.deploy\nnodes: '*'\nneeds: [ready]\nparams:\n  version: {required: true, pattern: '[0-9.]+', help: what to release}\n  color: {default: blue}\n```\n\n\
+         ```sh step id=unpack sudo timeout=5m\necho $version $color\n```\n\n```sh check id=there\ntrue\n```\n\n\
+         ```text manual\nLook at it.\n```\n\n## Ready\n\n```yaml checks\nid: ready\nfile:\n  /etc: {exists: true}\n```\n",
+    );
+    let card = "\
+app.deploy  Deploy
+
+may run on       *
+must hold first  ready
+parameters       version  required, as `[0-9.]+`  what to release
+                 color    `blue` by default
+time limit       10m for each step
+steps             1 unpack  Deploy  (as root, at most 5m)
+                      then check app.deploy/there
+                  2         Deploy  (by hand)
+run it           opsbook run app.deploy NODE --set version=VERSION
+stands at        manual/page.md:6
+";
+    let call = project.opsbook(&["show", "app.deploy"]);
+    call.out(card).check();
+    let group = "\
+ready  Ready
+
+must hold on     every node
+checks           file//etc
+ask it           opsbook test ready::
+stands at        manual/page.md:29
+";
+    let call = project.opsbook(&["show", "ready"]);
+    call.out(group).check();
+    let call = project.opsbook(&["show", "app.deploy", "--json"]);
+    let json = call.out("...\n").check();
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(json["params"][0]["name"], "version");
+    assert_eq!(json["steps"][0]["timeout_s"], 300.0);
+    let call = project.opsbook(&["show", "app.deplyo"]);
+    call.status(2)
+        .err("error: no node, procedure or group of checks is called `app.deplyo`\n\nhint: did you mean `app.deploy`?\n")
+        .check();
+}
+
+#[test]
+fn a_command_line_that_names_no_node_says_how_it_is_written() {
+    let project = Project::new(PAGE);
+    let call = project.opsbook(&["run", "greet"]);
+    call.status(2)
+        .err("error: `greet` runs on nodes, and none is named\n\nhint: opsbook run greet NODE\n")
+        .check();
+    let call = project.opsbook(&["run", "greet", "here", "version=2.0.0"]);
+    call.status(2)
+        .err("error: `version=2.0.0` stands where a node is named\n\nhint: an argument is `--set version=2.0.0`\n")
+        .check();
+    let call = project.opsbook(&["run", "greet", "@web"]);
+    call.status(2)
+        .err("error: unknown group `web`\n\nhint: there are no groups in these nodes\n")
+        .check();
+    let call = project.opsbook(&["test", "--report", "foo=x"]);
+    let said = call.status(2).err("...\n").check();
+    said.has("there is no report called `foo`; there are junit, ");
+}
+
+#[test]
+fn history_and_log_answer() {
+    let project = Project::new(PAGE);
+    let call = project.opsbook(&["history"]);
+    call.err("no run in this manual's journals\n").check();
+    project.opsbook(&["run", "greet", "here"]).ends(0);
+    let table = "\
+RUN [..]STATUS  BEGAN [..]TOOK[..]PROCEDURE  NODES  BY
+[..]  OK      [..]Z  [..]s  greet      here   [..]@[..]
+";
+    project.opsbook(&["history"]).out(table).check();
+    project.opsbook(&["history", "here"]).out(table).check();
+    let call = project.opsbook(&["history", "her"]);
+    call.status(2)
+        .err("error: unknown node `her`\n\nhint: did you mean `here`?\n")
+        .check();
+    let json = project.opsbook(&["history", "--json"]).out("...\n").check();
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        (&json["status"], &json["procedure"]),
+        (&"OK".into(), &"greet".into())
+    );
+    // Nothing is halted: the latest run is told.
+    let log = project.opsbook(&["log"]).out("...\n").check();
+    log.has("1 say  Greet");
 }

@@ -16,6 +16,7 @@ mod cli;
 mod corpus;
 mod crash;
 mod crowd;
+mod defaults;
 mod deployment;
 mod fault_table;
 mod faults;
