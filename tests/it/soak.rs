@@ -6,6 +6,7 @@
 //! build directory.
 
 mod fault;
+mod neighbour;
 mod procedure;
 mod promise;
 mod round;

@@ -23,6 +23,10 @@ pub enum Fault {
     Fill(Duration, Disk),
     /// A second controller wants to go on with the same run.
     Rival(Duration),
+    /// This machine is busy: the controller and its children get a tenth of the time, for a while.
+    Stutter(Duration, Duration),
+    /// Something in the bundle cannot be removed any more.
+    Hold(Duration),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,14 +38,17 @@ pub enum Disk {
 impl Fault {
     pub fn random(chance: &mut Chance, disks: bool) -> Fault {
         let when = chance.milliseconds(2500);
-        match chance.below(if disks { 12 } else { 9 }) {
+        match chance.below(if disks { 15 } else { 12 }) {
             0..=2 => Fault::Kill(when),
             3 => Fault::Interrupt(when, chance.of(&["TERM", "INT"]), 1 + chance.below(3)),
             4 | 5 => Fault::Strike(when),
             6 => Fault::Freeze(when, chance.milliseconds(2000)),
             7 => Fault::Rival(when),
             8 => Fault::None,
-            9 | 10 => Fault::Fill(when, Disk::Node),
+            9 => Fault::Stutter(when, chance.milliseconds(4000)),
+            10 => Fault::Hold(when),
+            11 => Fault::Rival(when),
+            12 | 13 => Fault::Fill(when, Disk::Node),
             _ => Fault::Fill(when, Disk::Controller),
         }
     }
@@ -58,6 +65,7 @@ impl Fault {
         node: Option<&Sshd>,
         disks: &[(Disk, &Path)],
         chance: &mut Chance,
+        bundle: &Path,
         rival: &mut dyn FnMut(),
     ) -> bool {
         let (Fault::Kill(when)
@@ -65,6 +73,8 @@ impl Fault {
         | Fault::Strike(when)
         | Fault::Freeze(when, _)
         | Fault::Fill(when, _)
+        | Fault::Stutter(when, _)
+        | Fault::Hold(when)
         | Fault::Rival(when)) = self
         else {
             return false;
@@ -98,6 +108,8 @@ impl Fault {
                 }
             }
             Fault::Rival(_) => rival(),
+            Fault::Stutter(_, time) => stutter(controller, *time),
+            Fault::Hold(_) => hold(bundle),
             Fault::None => {}
         }
         false
@@ -128,6 +140,34 @@ fn victim(controller: &Child, node: Option<&Sshd>, chance: &mut Chance) -> u32 {
         controller.id()
     } else {
         chance.of(&all)
+    }
+}
+
+/// Stops the controller and all that it has started, in turns.
+fn stutter(controller: &mut Child, time: Duration) {
+    let begun = Instant::now();
+    while begun.elapsed() < time && controller.try_wait().unwrap().is_none() {
+        let all = tree(controller.id());
+        for pid in &all {
+            kill(*pid, "STOP");
+        }
+        std::thread::sleep(Duration::from_millis(180));
+        for pid in &all {
+            kill(*pid, "CONT");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Something is mounted within the bundle: not even root can remove it.
+fn hold(bundle: &Path) {
+    if bundle.is_dir() && rustix::process::getuid().is_root() {
+        let held = bundle.join("held");
+        let _ = std::fs::create_dir(&held);
+        let _ = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64k", "soak-held"])
+            .arg(&held)
+            .output();
     }
 }
 

@@ -78,14 +78,15 @@ pub fn in_order(made: &Made, ran: &[String]) -> Vec<String> {
     }
 }
 
-/// After OK nothing is left: no bundle, no half-made one.
-pub fn nothing_left(parents: &[&Path]) -> Vec<String> {
+/// After OK nothing is left: no bundle, no half-made one. What cannot be removed may be set aside.
+pub fn nothing_left(parents: &[&Path], held: bool) -> Vec<String> {
     let mut wrong = Vec::new();
     for parent in parents {
         let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
         for entry in entries {
             let name = entry.file_name().to_string_lossy().into_owned();
-            if name != "history" && name != "lost+found" {
+            let aside = held && name.starts_with(".left.");
+            if name != "history" && name != "lost+found" && !aside {
                 wrong.push(format!("{} is left", entry.path().display()));
             }
         }

@@ -12,6 +12,7 @@ use opsbook::journal;
 
 use super::Chance;
 use super::fault::{Disk, Fault};
+use super::neighbour::Neighbour;
 use super::procedure::{Made, make};
 use super::promise::{Seen, check, in_order, nothing_left};
 use crate::record::{Loop, Origin};
@@ -72,6 +73,7 @@ pub struct Round<'a> {
     run: Option<String>,
     faults: Vec<Fault>,
     said: String,
+    neighbour: Option<Neighbour>,
 }
 
 impl<'a> Round<'a> {
@@ -85,6 +87,10 @@ impl<'a> Round<'a> {
             .prefix("opsbook-soak-")
             .tempdir()
             .unwrap();
+        let neighbour = chance
+            .one_in(3)
+            .then(|| Neighbour::moves_in(folder.path(), seed))
+            .flatten();
         let mut round = Round {
             seed,
             place,
@@ -95,6 +101,7 @@ impl<'a> Round<'a> {
             run: None,
             faults: Vec::new(),
             said: String::new(),
+            neighbour,
         };
         round.lay_out();
         round
@@ -134,6 +141,9 @@ impl<'a> Round<'a> {
         }
         tally.unknown += self.unknown();
         wrong.extend(self.processes_left());
+        if let Some(neighbour) = self.neighbour.take() {
+            wrong.extend(neighbour.moves_out());
+        }
         let report = self.report(&wrong);
         self.clear();
         if wrong.is_empty() {
@@ -243,9 +253,16 @@ impl<'a> Round<'a> {
         };
         let mut chance = self.chance.clone();
         let mut rival = None;
-        fault.strike(&mut controller, node, &disks, &mut chance, &mut || {
-            rival = Some(self.rival());
-        });
+        let bundle = home.join(".opsbook/bundle");
+        let mut start_rival = || rival = Some(self.rival());
+        fault.strike(
+            &mut controller,
+            node,
+            &disks,
+            &mut chance,
+            &bundle,
+            &mut start_rival,
+        );
         self.chance = chance;
         let code = self.wait(&mut controller);
         for disk in [&root, &home] {
@@ -360,7 +377,11 @@ impl<'a> Round<'a> {
             wrong.push(format!("exit status 0, and the journal says {status:?}"));
         }
         let (home, bundles) = (self.node_home(), self.root().join(".opsbook/bundles"));
-        wrong.extend(nothing_left(&[&home.join(".opsbook"), &bundles]));
+        let held = self
+            .faults
+            .iter()
+            .any(|fault| matches!(fault, Fault::Hold(_)));
+        wrong.extend(nothing_left(&[&home.join(".opsbook"), &bundles], held));
         wrong
     }
 
@@ -444,6 +465,15 @@ impl<'a> Round<'a> {
     }
 
     fn clear(&self) {
+        // What was mounted within bundles, wherever they were set aside.
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let folder = self.folder.path().to_string_lossy().into_owned();
+        let places = mounts.lines().filter(|line| line.starts_with("soak-held "));
+        for place in places.filter_map(|line| line.split(' ').nth(1)) {
+            if place.starts_with(&folder) {
+                let _ = Command::new("umount").arg("-l").arg(place).output();
+            }
+        }
         if self.disks {
             for disk in [self.root(), self.node_home()] {
                 let _ = Command::new("umount").arg("-l").arg(disk).output();
