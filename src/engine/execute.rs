@@ -3,15 +3,17 @@
 
 use std::time::{Duration, Instant};
 
+use zeroize::Zeroizing;
+
 use crate::engine::bundle::{Bundle, BundleError, How, Start, StepDone, StepState};
 use crate::engine::follow::Follower;
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::engine::question::{Answer, Asked};
 use crate::event::{Status, What};
-use crate::manual::{On, SudoUser};
+use crate::manual::{On, SudoUser, is_shell};
 use crate::plan::PlannedStep;
-use crate::session::Lost;
+use crate::session::{Lost, Value, Values};
 
 /// First look at the output of a step that does not end at once, and every look after it.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
@@ -28,12 +30,43 @@ pub(super) struct Execution<'a> {
     pub label: String,
     pub interpreter: &'a str,
     pub accepted: &'a [i32],
-    pub values: &'a [u8],
+    pub values: &'a Values,
     pub script: &'a [u8],
     /// It is given a secret.
     pub secret: bool,
     /// It is a transcript's: what the page shows may come from standard error, too.
     pub shown: bool,
+}
+
+impl Execution<'_> {
+    /// The call that starts it, with its values.
+    fn code(&self, limit_seconds: u64) -> Zeroizing<Vec<u8>> {
+        let start = Start {
+            label: &self.label,
+            limit_seconds,
+            accepted: self.accepted,
+            interpreter: self.interpreter,
+            saved: &self.step.saved.join(" "),
+            values: &assignments(self.values, is_shell(self.interpreter)),
+            script: self.script,
+        };
+        start.code()
+    }
+}
+
+/// Shell assignments; for another language they go into its environment.
+fn assignments(values: &Values, shell: bool) -> Zeroizing<Vec<u8>> {
+    let mut text = values.assignments();
+    if !shell {
+        for (name, value) in values.iter() {
+            debug_assert!(
+                matches!(value, Value::Plain(_)),
+                "the plan gives no secret to `{name}`"
+            );
+            text.extend_from_slice(format!("export {name}\n").as_bytes());
+        }
+    }
+    text
 }
 
 /// How it ended.
@@ -173,17 +206,10 @@ impl NodeRun<'_> {
             state = match state {
                 StepState::NotStarted if !due => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
-                    let start = Start {
-                        label: &work.label,
-                        limit_seconds: work.step.timeout.as_secs().max(1),
-                        accepted: work.accepted,
-                        interpreter: work.interpreter,
-                        saved: &work.step.saved.join(" "),
-                        values: work.values,
-                        script: work.script,
-                    };
+                    let limit = work.step.timeout.as_secs().max(1);
+                    let code = work.code(limit);
                     let step = async {
-                        let state = bundle.step(&start).await;
+                        let state = bundle.step(code, limit).await;
                         state.map_err(Attention::of_sent)
                     };
                     match self.watch(work, bundle, follower, step).await? {

@@ -18,10 +18,17 @@ use crate::session::{Redactor, Secret};
 pub struct Secrets {
     root: PathBuf,
     operator: Operator,
-    known: Arc<Mutex<HashMap<SecretRef, Secret>>>,
+    known: Arc<Mutex<Known>>,
     /// One question at a time: the second script that needs a secret finds it known.
     asking: Arc<tokio::sync::Mutex<()>>,
     warnings: Arc<Mutex<Vec<String>>>,
+}
+
+/// The secrets that were found, and what masks them: made anew with each more of them.
+#[derive(Debug, Default)]
+struct Known {
+    secrets: HashMap<SecretRef, Secret>,
+    redactor: Redactor,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -124,8 +131,7 @@ impl Secrets {
     /// Masks everything that is known to be secret by now.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        Redactor::new(known.values())
+        self.known().redactor.clone()
     }
 
     #[must_use]
@@ -143,17 +149,16 @@ impl Secrets {
     }
 
     fn look_up(&self, reference: &SecretRef) -> Option<Secret> {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(reference)
-            .cloned()
+        self.known().secrets.get(reference).cloned()
     }
 
     fn keep(&self, reference: SecretRef, secret: Secret) {
-        self.known
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(reference, secret);
+        let mut known = self.known();
+        known.secrets.insert(reference, secret);
+        known.redactor = Redactor::new(known.secrets.values());
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,11 +9,11 @@ use crate::engine::execute::Execution;
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::event::{Evidence, Status, StepEnded, What};
-use crate::manual::{On, is_shell};
+use crate::manual::On;
 use crate::nodes::Text;
 use crate::outside::{Line, Outside, line};
 use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
-use crate::session::{Value, Values};
+use crate::session::Values;
 
 /// How a step's work ended, before its checks.
 pub(super) struct Worked {
@@ -181,7 +181,7 @@ impl NodeRun<'_> {
     }
 
     async fn script(&mut self, step: &PlannedStep, script: &Script) -> Result<Worked, Halt> {
-        let values = self.assignments(step, script).await?;
+        let values = self.values(step, script).await?;
         let work = Execution {
             step,
             label: step.number.to_string(),
@@ -210,7 +210,7 @@ impl NodeRun<'_> {
 
     /// Each command is a start of its own: what follows one that went wrong never runs.
     async fn transcript(&mut self, step: &PlannedStep, script: &Script) -> Result<Worked, Halt> {
-        let values = self.assignments(step, script).await?;
+        let values = self.values(step, script).await?;
         let mut worked = Worked::ok(Some(0));
         // Commands that went well before are not run again; the one that did not is the last.
         let (resuming, rerun) = (self.resuming, self.rerun);
@@ -285,7 +285,7 @@ impl NodeRun<'_> {
         }
     }
 
-    async fn assignments(&mut self, step: &PlannedStep, script: &Script) -> Result<Vec<u8>, Halt> {
+    async fn values(&mut self, step: &PlannedStep, script: &Script) -> Result<Values, Halt> {
         let node = self.plan.node.name.clone();
         let mut scope = self.scope.clone();
         if step.on == On::Local {
@@ -301,7 +301,7 @@ impl NodeRun<'_> {
         for text in self.options.secrets.take_warnings() {
             self.record(Some(step), What::Warned { text: text.into() })?;
         }
-        Ok(assignments(&values, is_shell(script.interpreter())))
+        Ok(values)
     }
 
     /// The checks that stand after a step.
@@ -325,21 +325,6 @@ impl NodeRun<'_> {
         }
         Ok(())
     }
-}
-
-/// Shell assignments; for another language they go into its environment.
-fn assignments(values: &Values, shell: bool) -> Vec<u8> {
-    let mut text = values.assignments().to_vec();
-    if !shell {
-        for (name, value) in values.iter() {
-            debug_assert!(
-                matches!(value, Value::Plain(_)),
-                "the plan gives no secret to `{name}`"
-            );
-            text.extend_from_slice(format!("export {name}\n").as_bytes());
-        }
-    }
-    text
 }
 
 fn secretive(script: &Script) -> bool {

@@ -16,6 +16,19 @@ pub fn raise_limits() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
+/// Keeps what this process has in memory from being looked at: it is not written to a core
+/// dump, and other programs of the same user cannot read it. The programs that it starts are
+/// as they would be without it: the kernel forgets this where another program begins, and the
+/// limit of core dumps, which they inherit, is left alone.
+pub fn hide_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+        // It does not fail for the process itself.
+        let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    }
+}
+
 /// How many nodes may be worked with at once where so many files may be open: a node may take
 /// a session of the login, one of another user and one on this machine, each with three pipes,
 /// and more for a moment while a program starts.

@@ -41,7 +41,7 @@ pub use done::{Cancel, Done, End, Limits};
 pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
 pub use hello::Hello;
 pub use interactive::{interactive, sshfs};
-pub use limits::{nodes_within, raise_limits};
+pub use limits::{hide_memory, nodes_within, raise_limits};
 pub use ping::{Pong, SudoWay, ping};
 use process::Process;
 pub use redact::{LEAST, MASK, Redactor};
@@ -49,6 +49,7 @@ pub use secret::{Password, Secret};
 use transport::Transport;
 pub(crate) use values::quote;
 pub use values::{Value, ValueError, Values};
+use zeroize::Zeroizing;
 
 #[cfg(test)]
 mod tests;
@@ -170,8 +171,8 @@ impl Session {
 
     /// The same for code that starts something and leaves it to that to tell the end, by
     /// setting `ob_later`: the main shell is free again at once.
-    pub async fn begin(&self, code: &[u8], limits: Limits) -> Result<Done, Lost> {
-        self.0.channel.here(code, &limits).await
+    pub async fn begin(&self, code: Zeroizing<Vec<u8>>, limits: Limits) -> Result<Done, Lost> {
+        self.0.channel.begin(code, &limits).await
     }
 
     /// A second session on the node as another user. Opened once per user and kept; a

@@ -41,6 +41,8 @@ impl Redactor {
         // Fails only above 2^31 bytes of secrets; nothing could be shown then.
         let search = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
+            // It would keep copies of the secrets, and what is searched is short.
+            .prefilter(false)
             .build(texts);
         Self {
             search: search.ok().filter(|_| most > 0),
@@ -113,6 +115,13 @@ impl Redactor {
     }
 }
 
+/// Shows nothing of what it looks for.
+impl std::fmt::Debug for Redactor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Redactor")
+    }
+}
+
 /// A clone looks for the same in a stream of its own.
 impl Clone for Redactor {
     fn clone(&self) -> Self {
@@ -148,6 +157,8 @@ fn forms_of(secret: &[u8], forms: &mut Vec<Zeroizing<Vec<u8>>>) {
             add(percent(text, plus, true));
             add(percent(text, plus, false));
         }
+        add(hex(text, false));
+        add(hex(text, true));
         for offset in 0..3 {
             if let Some((digits, url)) = base64_inside(text, offset) {
                 add(digits);
@@ -208,6 +219,22 @@ fn percent(text: &[u8], plus: bool, upper: bool) -> Vec<u8> {
     })
 }
 
+/// As `xxd -p` and `openssl` write it, digit after digit.
+fn hex(text: &[u8], upper: bool) -> Vec<u8> {
+    let digits: &[u8; 16] = if upper {
+        b"0123456789ABCDEF"
+    } else {
+        b"0123456789abcdef"
+    };
+    let pair = |byte: &u8| {
+        [
+            digits[usize::from(byte >> 4)],
+            digits[usize::from(byte & 15)],
+        ]
+    };
+    text.iter().flat_map(pair).collect()
+}
+
 /// The digits of base64 that stand for nothing but the secret, where it begins `offset`
 /// bytes after a group of three: what is around it changes the digits at its edges.
 fn base64_inside(text: &[u8], offset: usize) -> Option<(Vec<u8>, Vec<u8>)> {
@@ -258,6 +285,8 @@ mod tests {
             ("ascii json", "pa's s\\\"w0rd/+\\\\\\u00e9".to_owned()),
             ("url", "pa%27s%20s%22w0rd%2F%2B%5C%C3%A9".to_owned()),
             ("form", "pa%27s+s%22w0rd%2F%2B%5C%C3%A9".to_owned()),
+            ("hex", "7061277320732277307264 2f2b5cc3a9".replace(' ', "")),
+            ("upper hex", "70612773207322773072642F2B5CC3A9".to_owned()),
             ("lower url", "pa%27s%20s%22w0rd%2f%2b%5c%c3%a9".to_owned()),
         ] {
             for step in 1..40 {

@@ -1,12 +1,14 @@
 //! Bytes that must not be seen: zeroed when dropped, never printed. Knows nobody.
 
 use std::fmt;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-/// A password or another secret. Has no `Display`; its `Debug` shows nothing of it.
+/// A password or another secret. Has no `Display`; its `Debug` shows nothing of it. Clones
+/// share the bytes: there is one copy of them.
 #[derive(Clone)]
-pub struct Secret(Zeroizing<Vec<u8>>);
+pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 
 /// What `sudo` may ask for.
 pub type Password = Secret;
@@ -14,7 +16,7 @@ pub type Password = Secret;
 impl Secret {
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Arc::new(Zeroizing::new(bytes)))
     }
 
     /// The bytes themselves; every caller is a place to look at in a review.

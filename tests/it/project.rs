@@ -279,6 +279,10 @@ fn collect(mut from: impl Read + Send + 'static) -> std::thread::JoinHandle<Stri
 }
 
 impl Running<'_> {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: &str) {
         sshd::kill(self.child.id(), signal);
     }

@@ -1,5 +1,7 @@
 //! The steps in a bundle: started, asked after, stopped, and what they printed.
 
+use zeroize::Zeroizing;
+
 use super::answer::Answer;
 use super::call::{call, code};
 use super::{Bundle, BundleError};
@@ -64,39 +66,52 @@ pub struct Start<'a> {
 /// In which an output is read that a step has printed.
 const MOST_PIECES: usize = 1000;
 
-impl Bundle {
-    /// Starts a step, detached, and waits for its end or for the connection's.
-    ///
-    /// # Errors
-    /// [`BundleError::Held`] where the bundle was taken over; the step did not start.
-    pub async fn step(&self, start: &Start<'_>) -> Result<StepState, BundleError> {
-        let accepted: String = start
+impl Start<'_> {
+    /// The call that starts it. It may hold secrets.
+    #[must_use]
+    pub fn code(&self) -> Zeroizing<Vec<u8>> {
+        let accepted: String = self
             .accepted
             .iter()
             .map(|status| format!(" {status}"))
             .collect();
-        let (shell, exec) = match start.interpreter {
-            "sh" | "bash" => (start.interpreter, ""),
+        let (shell, exec) = match self.interpreter {
+            "sh" | "bash" => (self.interpreter, ""),
             other => ("sh", other),
         };
         let mut code = code(
             "obb_step",
             &[
-                start.label,
-                &start.limit_seconds.to_string(),
+                self.label,
+                &self.limit_seconds.to_string(),
                 &format!("{accepted} "),
                 shell,
                 exec,
-                start.saved,
+                self.saved,
             ],
         );
-        for part in [start.values, start.script] {
+        for part in [self.values, self.script] {
             code.push(b' ');
             quote(part, &mut code);
         }
+        Zeroizing::new(code)
+    }
+}
+
+impl Bundle {
+    /// Starts a step by its [code](Start::code), detached, and waits for its end or for the
+    /// connection's.
+    ///
+    /// # Errors
+    /// [`BundleError::Held`] where the bundle was taken over; the step did not start.
+    pub async fn step(
+        &self,
+        code: Zeroizing<Vec<u8>>,
+        limit_seconds: u64,
+    ) -> Result<StepState, BundleError> {
         // The step's own time limit is kept on the node; this one is for a node that is gone.
-        let limits = Limits::seconds(start.limit_seconds.saturating_add(60));
-        let done = self.session.begin(&code, limits).await?;
+        let limits = Limits::seconds(limit_seconds.saturating_add(60));
+        let done = self.session.begin(code, limits).await?;
         Answer::new(&self.session, done).state(&self.dir)
     }
 

@@ -170,6 +170,19 @@ impl Channel {
         sent.await?.done(limits).await
     }
 
+    /// The same for code of which nothing is kept while its end is waited for.
+    pub(super) async fn begin(&self, code: Text, limits: &Limits) -> Result<Done, Lost> {
+        refuse_nul(&code)?;
+        let sent = self.send(limits, Place::Shell, |id, out| {
+            out.extend_from_slice(format!("ob_here {id} ").as_bytes());
+            quote(&code, out);
+            out.push(b'\n');
+        });
+        let sent = sent.await?;
+        drop(code);
+        sent.done(limits).await
+    }
+
     /// Ends the runner: its standard input closes once all that was queued is written.
     pub(super) fn end(&self) {
         let _ = self.commands.send(Command::default());

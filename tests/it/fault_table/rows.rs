@@ -129,8 +129,8 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F16",
         fault: "a password or secret in a process list, an environment, the journal, a report",
-        promise: "it is nowhere: searched for plain, encoded and quoted",
-        tiers: "T2",
+        promise: "it is nowhere: searched for plain, encoded and quoted; in this machine's memory stands one copy, which nobody else may look at",
+        tiers: "T0, T2",
         also: &[
             "a_secret_is_in_no_output_and_no_report",
             "nothing_of_a_script_stands_in_an_argument_list",

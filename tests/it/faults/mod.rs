@@ -10,6 +10,7 @@ mod cut;
 mod doubt;
 mod ends;
 mod helpers;
+mod memory;
 mod others;
 mod output;
 mod pages;
