@@ -2,10 +2,12 @@
 //! said at its end.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use crate::cli::about::About;
 use crate::cli::context::Context;
@@ -17,8 +19,11 @@ use crate::cli::progress::Progress;
 use crate::cli::screen::{self, Screen, SharedOut};
 use crate::cli::sheet::sheets;
 use crate::cli::terminal::Terminal;
+use crate::cli::tty::is_anybody_there;
 use crate::cli::{Streams, block_on};
-use crate::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
+use crate::engine::{
+    self, Operator, Options, Owner, Passwords, Proof, Recorder, SecretError, Secrets, Watcher,
+};
 use crate::event::{Event, PlanRecord, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
 use crate::plan::Plan;
@@ -53,38 +58,37 @@ pub(crate) fn launch(
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
     let identity = Identity::here(&context.root);
-    let anew = match &launch {
-        Launch::New => Anew::new(),
-        Launch::Resume(resumed) => resumed.anew.clone(),
-    };
-    let begun = begin(context, &plan, launch, &manner, &identity)?;
-    let run = begun.journal.run().to_owned();
+    prove(context, &plan, &manner, &launch, &mut *streams.talk)?;
+    let run = launch.run();
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = SharedOut::new(out);
-    let names: Vec<String> = plan
-        .nodes
-        .iter()
-        .map(|node| node.node.name.clone())
-        .collect();
+    let names = plan.nodes.iter().map(|node| node.node.name.clone());
+    let names: Vec<String> = names.collect();
     let json = manner.json;
     let screen = if json {
         Screen::of_questions()
     } else {
         Screen::human(out.clone(), Progress::new(&names, true))
     };
-    let (recorder, resume) =
-        begun.record(watcher(screen.clone(), json.then(|| out.clone())), json)?;
-    let owner = identity.owner(&plan, run.clone());
     let plan = Arc::new(plan);
-    let status = block_on(go(
-        context,
-        Arc::clone(&plan),
-        (manner, anew),
-        owner,
-        recorder,
-        resume,
-        screen,
-    ))?;
+    let status = block_on(async {
+        let interrupts = count_interrupts(run.clone(), screen.clone());
+        let (operator, questions) = Operator::new();
+        let about = About {
+            root: context.root.clone(),
+            run: run.clone(),
+            plan: Some(Arc::clone(&plan)),
+            screen: screen.clone(),
+        };
+        tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));
+        let ready = ready(context, &plan, manner, &launch, (operator, interrupts)).await?;
+        let watcher = watcher(screen, json.then(|| out.clone()));
+        let begun = begin(context, &plan, launch, &ready.manner, &identity, &run)?;
+        let (recorder, resume, anew) = begun.record(watcher, json)?;
+        let owner = identity.owner(&plan, run.clone());
+        let options = Arc::new(ready.options(context, owner, anew));
+        Ok(engine::run(Arc::clone(&plan), options, recorder, resume).await?)
+    })?;
     if !json && status != Status::Ok {
         let record = journal::read(&context.root, &run)?;
         // The run has ended as it has, whatever becomes of what is told of it.
@@ -98,11 +102,142 @@ pub(crate) fn launch(
     Ok(exit(status))
 }
 
+impl Launch {
+    /// The name of the run, a new one for a new run.
+    fn run(&self) -> String {
+        match self {
+            Launch::New => {
+                let mut chance = [0; 2];
+                let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
+                journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance))
+            }
+            Launch::Resume(resumed) => resumed.journal.run().to_owned(),
+        }
+    }
+
+    fn record(&self) -> Option<&Record> {
+        match self {
+            Launch::New => None,
+            Launch::Resume(resumed) => Some(&resumed.record),
+        }
+    }
+}
+
+/// A run for which everything is there that can be known before.
+struct Ready {
+    manner: Manner,
+    operator: Operator,
+    interrupts: watch::Receiver<u32>,
+    passwords: Passwords,
+    secrets: Secrets,
+}
+
+fn proof<'a>(
+    context: &'a Context,
+    plan: &'a Plan,
+    manner: &'a Manner,
+    launch: &'a Launch,
+) -> Proof<'a> {
+    Proof {
+        root: &context.root,
+        plan,
+        part: manner.part(),
+        resume: launch.record(),
+        given: &manner.given,
+    }
+}
+
+/// Finds out, before anything is written down or reached, whether something is missing.
+fn prove(
+    context: &Context,
+    plan: &Plan,
+    manner: &Manner,
+    launch: &Launch,
+    talk: &mut dyn Write,
+) -> Result<(), Failure> {
+    let proof = proof(context, plan, manner, launch);
+    let missing = proof.missing();
+    if !missing.is_empty() {
+        return Err(Failure::Problems(missing));
+    }
+    if manner.yes || manner.through.step || is_anybody_there() {
+        return Ok(());
+    }
+    if let Some(step) = proof.asks_late() {
+        writeln!(
+            talk,
+            "note: step `{}` will ask, and there is nobody to ask: the run stops there (`--yes` confirms)\n",
+            step.label()
+        )?;
+    }
+    Ok(())
+}
+
+/// The password where it is to be asked for at once, and all secrets that will be needed.
+async fn ready(
+    context: &Context,
+    plan: &Plan,
+    manner: Manner,
+    launch: &Launch,
+    (operator, mut interrupts): (Operator, watch::Receiver<u32>),
+) -> Result<Ready, Failure> {
+    let passwords = Passwords::new(operator.clone(), manner.password.clone());
+    if manner.ask_password {
+        passwords.get("every node", "root").await?;
+    }
+    let secrets = Secrets::new(context.root.clone(), operator.clone());
+    let proof = proof(context, plan, &manner, launch);
+    let looked_up = tokio::select! {
+        biased;
+        Ok(_) = interrupts.wait_for(|count| *count > 0) => Err(SecretError::Stopped),
+        looked_up = proof.secrets(&secrets) => looked_up,
+    };
+    let missing = looked_up.map_err(|why| Failure::Stopped(why.to_string()))?;
+    if !missing.is_empty() {
+        return Err(Failure::Problems(missing));
+    }
+    Ok(Ready {
+        manner,
+        operator,
+        interrupts,
+        passwords,
+        secrets,
+    })
+}
+
+impl Ready {
+    fn options(self, context: &Context, owner: Owner, anew: Anew) -> Options {
+        let through = self.manner.through;
+        Options {
+            root: context.root.clone(),
+            menu: through.step,
+            yes: self.manner.yes,
+            start_at: self.manner.start_at,
+            anew,
+            stop_after: through.stop_after,
+            parallel: through.parallel,
+            batches: through.batches,
+            wait: Duration::from_millis(through.wait_milliseconds),
+            max_fail: through.max_fail,
+            reconnect: Duration::from_millis(through.reconnect_milliseconds),
+            open: OpenOptions::default(),
+            owner,
+            passwords: self.passwords,
+            secrets: self.secrets,
+            operator: self.operator,
+            interrupts: self.interrupts,
+        }
+    }
+}
+
 /// A run that has a journal, and what it writes there first.
 struct Begun {
     journal: Journal,
-    resume: Option<Arc<Record>>,
+    resume: Option<Record>,
+    anew: Anew,
     first: What,
+    /// What it is given beside that, for each node: values for captured names.
+    given: Vec<(String, What)>,
 }
 
 fn begin(
@@ -111,26 +246,28 @@ fn begin(
     launch: Launch,
     manner: &Manner,
     identity: &Identity,
+    run: &str,
 ) -> Result<Begun, Failure> {
     match launch {
         Launch::New => {
-            let mut chance = [0; 2];
-            let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
-            let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
             let started = RunStarted {
                 start_at: manner.start_at,
                 manner: Some(manner.through.clone()),
                 ..identity.started(plan)
             };
             Ok(Begun {
-                journal: Journal::create(&context.root, &run)?,
+                journal: Journal::create(&context.root, run)?,
                 resume: None,
+                anew: Anew::new(),
                 first: What::RunStarted(Box::new(started)),
+                given: Vec::new(),
             })
         }
         Launch::Resume(resumed) => Ok(Begun {
             journal: resumed.journal,
-            resume: Some(Arc::new(resumed.record)),
+            given: given(plan, manner, &resumed.record),
+            resume: Some(resumed.record),
+            anew: resumed.anew,
             first: What::RunResumed {
                 operator: identity.operator.clone(),
                 controller: identity.controller.clone(),
@@ -142,20 +279,40 @@ fn begin(
     }
 }
 
+fn given(plan: &Plan, manner: &Manner, record: &Record) -> Vec<(String, What)> {
+    let names = plan.nodes.iter().map(|node| &node.node.name);
+    let left = names.filter(|name| record.node_status(name) != Some(Status::Ok));
+    left.flat_map(|node| {
+        manner.given.iter().map(|(name, value)| {
+            let (name, value) = (name.clone(), value.as_str().into());
+            (node.clone(), What::ValueCaptured { name, value })
+        })
+    })
+    .collect()
+}
+
 impl Begun {
     /// Writes it down, before the watcher sees it.
     fn record(
         mut self,
         mut watcher: Watcher,
         json: bool,
-    ) -> Result<(Recorder, Option<Arc<Record>>), Failure> {
+    ) -> Result<(Recorder, Option<Arc<Record>>, Anew), Failure> {
         if let Some(record) = self.resume.as_ref().filter(|_| !json) {
             // The watcher must know the steps' names: it has not seen the beginning.
             let began = |event: &&Event| matches!(event.what, What::RunStarted(_));
             record.events.iter().filter(began).for_each(&mut watcher);
         }
         watcher(&self.journal.record(None, None, self.first)?);
-        Ok((Recorder::new(self.journal, vec![watcher]), self.resume))
+        for (node, what) in self.given {
+            let event = self.journal.record(Some(&node), None, what)?;
+            watcher(&event);
+            if let Some(record) = &mut self.resume {
+                record.events.push(event);
+            }
+        }
+        let recorder = Recorder::new(self.journal, vec![watcher]);
+        Ok((recorder, self.resume.map(Arc::new), self.anew))
     }
 }
 
@@ -168,50 +325,4 @@ fn watcher(screen: Screen, json: Option<SharedOut>) -> Watcher {
         }
         screen.event(event);
     })
-}
-
-async fn go(
-    context: &Context,
-    plan: Arc<Plan>,
-    (manner, anew): (Manner, Anew),
-    owner: Owner,
-    recorder: Recorder,
-    resume: Option<Arc<Record>>,
-    screen: Screen,
-) -> Result<Status, Failure> {
-    let interrupts = count_interrupts(recorder.run(), screen.clone());
-    let (operator, questions) = Operator::new();
-    let about = About {
-        root: context.root.clone(),
-        run: recorder.run(),
-        plan: Some(Arc::clone(&plan)),
-        screen,
-    };
-    tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));
-    let passwords = Passwords::new(operator.clone(), manner.password);
-    if manner.ask_password
-        && let Err(why) = passwords.get("every node", "root").await
-    {
-        return Err(why.into());
-    }
-    let options = Options {
-        root: context.root.clone(),
-        menu: manner.through.step,
-        yes: manner.yes,
-        start_at: manner.start_at,
-        anew,
-        stop_after: manner.through.stop_after,
-        parallel: manner.through.parallel,
-        batches: manner.through.batches,
-        wait: Duration::from_millis(manner.through.wait_milliseconds),
-        max_fail: manner.through.max_fail,
-        reconnect: Duration::from_millis(manner.through.reconnect_milliseconds),
-        open: OpenOptions::default(),
-        owner,
-        passwords,
-        secrets: Secrets::new(context.root.clone(), operator.clone()),
-        operator,
-        interrupts,
-    };
-    Ok(engine::run(plan, Arc::new(options), recorder, resume).await?)
 }

@@ -9,7 +9,7 @@ use crate::cli::error::Failure;
 use crate::cli::password::password;
 use crate::event;
 use crate::nodes::Node;
-use crate::plan::{Plan, PlannedStep};
+use crate::plan::{Part, Plan, PlannedStep};
 use crate::session::Password;
 use crate::source::Problem;
 
@@ -20,9 +20,20 @@ pub(crate) struct Manner {
     pub through: Through,
     pub yes: bool,
     pub start_at: Option<usize>,
+    /// Values for captured names, which a run that goes on is given.
+    pub given: Vec<(String, String)>,
     pub json: bool,
     pub ask_password: bool,
     pub password: Option<Password>,
+}
+
+impl Manner {
+    pub fn part(&self) -> Part {
+        Part {
+            start_at: self.start_at,
+            stop_after: self.through.stop_after,
+        }
+    }
 }
 
 /// How a run goes through its nodes and steps.
@@ -159,6 +170,7 @@ impl MannerArgs {
             through,
             yes: self.yes,
             start_at,
+            given: Vec::new(),
             json: self.format == Format::Json,
             ask_password: self.ask_sudo_password,
             password: self

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::identity::Identity;
-use crate::engine::{self, Operator, Options, Owner, Recorder};
+use crate::engine::{self, Operator, Options, Owner, Proof, Recorder};
 use crate::event::{Event, Evidence, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
-use crate::plan::{Plan, Request};
+use crate::plan::{Part, Plan, Request};
 use crate::report::tested::Outcome;
 use crate::source::Problem;
 use crate::suite::{Access, Rehearse, Test, Work};
@@ -123,6 +123,21 @@ async fn run(
     access: &Access,
     operator: Operator,
 ) -> Result<Outcome, JournalError> {
+    let proof = Proof {
+        root,
+        plan: &ready.plan,
+        part: Part::default(),
+        resume: None,
+        given: &[],
+    };
+    let mut missing = proof.missing();
+    match proof.secrets(&access.secrets).await {
+        Ok(more) => missing.extend(more),
+        Err(why) => return Ok(Outcome::Error(why.to_string().into())),
+    }
+    if let Some(first) = missing.first() {
+        return Ok(Outcome::Error(first.sentence().into()));
+    }
     let chance = u16::from_str_radix(&engine::random_mark()[..4], 16).unwrap_or(0);
     let run = journal::new_run(Timestamp::now(), chance);
     let mut journal = Journal::create(root, &run)?;

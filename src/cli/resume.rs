@@ -9,7 +9,7 @@ use crate::cli::changed::{Changes, changes, moved};
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::launch::{Launch, Resumed, launch};
-use crate::cli::manner::{MannerArgs, Through};
+use crate::cli::manner::{Manner, MannerArgs, Through};
 use crate::cli::sheet::sheet;
 use crate::cli::which::which;
 use crate::event::{RunStarted, Status};
@@ -37,6 +37,10 @@ pub(crate) struct Resume {
     /// Take over nothing of how the run was told to go: only what is said here
     #[arg(long)]
     new_manner: bool,
+    /// A value for a name that a step captures, where that step was passed over or its value is
+    /// another one now; repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
+    set: Vec<(String, String)>,
     #[command(flatten)]
     common: MannerArgs,
 }
@@ -86,7 +90,10 @@ pub(crate) fn resume(
     if let Some(before) = &before {
         take_over(args, &plan, before, &run, streams)?;
     }
-    let manner = args.common.manner(&plan, before.as_ref())?;
+    let manner = Manner {
+        given: given(&args.set, &plan)?,
+        ..args.common.manner(&plan, before.as_ref())?
+    };
     let accepted_changes = !changes.shown.is_empty();
     launch(
         context,
@@ -133,6 +140,25 @@ fn say(changes: &Changes, accepted: bool, run: &str, streams: &mut Streams) -> R
             "`--accept-changed` goes on with what is there now, and delivers changed files again",
         ),
     ))
+}
+
+/// Values for captured names: all others are as they were when the run began.
+fn given(set: &[(String, String)], plan: &Plan) -> Result<Vec<(String, String)>, Failure> {
+    let steps = plan.nodes.iter().flat_map(|node| &node.steps);
+    let captured = steps.filter_map(|step| step.capture.as_deref());
+    for (name, _) in set {
+        if !captured.clone().any(|captured| captured == name) {
+            let message = format!(
+                "`--set {name}=…`: no step of `{}` captures it",
+                plan.procedure
+            );
+            let problem = Problem::bare("unknown-argument", message);
+            return Err(Failure::from(problem.hint(
+                "a run goes on with the arguments with which it began; a new run takes others",
+            )));
+        }
+    }
+    Ok(set.to_vec())
 }
 
 /// Is a step done on every node?

@@ -12,10 +12,10 @@ use crate::cli::terminal::sure;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::which::own_open_run;
 use crate::cli::{Streams, block_on};
-use crate::engine::Answer;
+use crate::engine::{Answer, Proof};
 use crate::event::Status;
 use crate::manual::shell_word;
-use crate::plan::{Part, Plan, Request};
+use crate::plan::{Plan, Request};
 use crate::report::dry_run;
 use crate::source::Problem;
 
@@ -57,11 +57,22 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     context.tell_elsewhere(&mut *streams.talk)?;
     let manner = args.common.manner(&plan, None)?;
     if args.dry_run {
-        let part = Part {
-            start_at: manner.start_at,
-            stop_after: manner.through.stop_after,
+        let part = manner.part();
+        let proof = Proof {
+            root: &context.root,
+            plan: &plan,
+            part,
+            resume: None,
+            given: &[],
         };
+        let missing = proof.missing();
+        if !missing.is_empty() {
+            return Err(Failure::Problems(missing));
+        }
         dry_run::write(&plan, part, &mut streams.out)?;
+        for warning in proof.secrets_not_here() {
+            writeln!(streams.talk, "{warning}\n")?;
+        }
         if !args.connect {
             return Ok(0);
         }

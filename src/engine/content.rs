@@ -8,15 +8,13 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::deliver::archive;
+use crate::engine::deliver::{archive, blank};
 use crate::event::{FileRecord, Status, What};
 use crate::files::{EntryKind, Files, Refused};
 use crate::journal::Record;
 use crate::manual::{Delivery, DeliveryFrom};
-use crate::nodes::Text;
-use crate::plan::{NodePlan, PlannedStep, PlannedWork, RUN_NAMES};
+use crate::plan::{NodePlan, PlannedStep, PlannedWork};
 use crate::session::checksum_like;
-use crate::template::{Template, render};
 
 /// A file that was delivered, and that would be another one now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,30 +41,13 @@ pub(super) fn texts(root: &Path, node: &NodePlan, step: &PlannedStep) -> Vec<Fil
 }
 
 fn text(root: &Path, node: &NodePlan, file: &Delivery) -> Option<FileRecord> {
-    let template = match &file.from {
-        DeliveryFrom::Template(name) => Template::Named(name),
-        DeliveryFrom::Inline(body) => Template::Inline(body),
-        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => return None,
-    };
-    let mut values = node.node.template_values();
-    let captured = node.steps.iter().filter_map(|step| step.capture.as_deref());
-    let mut open: Vec<String> = captured.chain(RUN_NAMES).map(str::to_owned).collect();
-    let texts = node.node.texts();
-    let secrets = texts.iter().filter(|(_, text)| match text {
-        Text::Secret(_) => true,
-        Text::Plain(_) => false,
-    });
-    open.extend(secrets.map(|(name, _)| name.clone()));
-    for name in &open {
-        values.text(name.as_str(), "");
-    }
     // A text that cannot be rendered is found where it is delivered, with its place.
-    let rendered = render(root, template, &values).ok()?;
+    let blank = blank(root, node, file, &|_| None).ok().flatten()?;
     Some(FileRecord {
         to: file.to.clone(),
-        sha256: Some(sha256(rendered.text.as_bytes())),
-        whole: !open.iter().any(|name| rendered.used.contains(name)),
-        text: Some(rendered.text),
+        sha256: Some(sha256(blank.text.as_bytes())),
+        whole: blank.open.is_empty() && blank.secrets.is_empty(),
+        text: Some(blank.text),
     })
 }
 

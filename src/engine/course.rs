@@ -7,7 +7,7 @@ use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::event::Status;
 use crate::journal::Record;
-use crate::plan::{PlannedStep, PlannedWork};
+use crate::plan::{NodePlan, PlannedStep, PlannedWork};
 
 /// What the journal of a run that goes on says of its steps.
 struct Before {
@@ -20,32 +20,10 @@ struct Before {
 impl NodeRun<'_> {
     /// The first step that is not done, and what the steps before it captured.
     pub(super) fn first_of(&mut self, record: &Record) -> usize {
-        let node = self.plan.node.name.as_str();
-        for (name, value) in record.captured(node) {
+        for (name, value) in record.captured(&self.plan.node.name) {
             self.scope.set_again(&name, value);
         }
-        let statuses = record.steps(node);
-        let ended =
-            |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
-        let latest = statuses.keys().max().copied().unwrap_or(0);
-        // What lies before an explicit start was left out on purpose.
-        let earliest = record.earliest(node, |number| self.plan.is_set_up(number));
-        // A set-up runs again on each resume, and a delivery whose file has changed. One that
-        // is cut short then leaves what came after it done all the same.
-        let first = self
-            .plan
-            .steps
-            .iter()
-            .find(|step| {
-                let begun = statuses.contains_key(&step.number);
-                let again = (step.setup || (delivers(step) && begun)) && step.number < latest;
-                step.number >= earliest && !ended(step.number) && !again
-            })
-            .map(|step| step.number);
-        self.options
-            .start_at
-            .or(first)
-            .unwrap_or(self.plan.steps.len() + 1)
+        first_due(self.plan, record, self.options.start_at)
     }
 
     pub(super) async fn steps(
@@ -65,6 +43,11 @@ impl NodeRun<'_> {
             unknown: record.unknown(&plan.node.name),
             doubtful: record.doubtful(&plan.node.name),
         };
+        if let Some(last) = self.options.stop_after.filter(|last| *last < first) {
+            let label = plan.steps[last - 1].label();
+            let cause = format!("stopped after step {label}, as asked");
+            return Err(Halt::AsAsked(cause));
+        }
         let mut first = first;
         let under_way = self.under_way(&before).await?;
         for number in &under_way {
@@ -175,6 +158,29 @@ impl NodeRun<'_> {
         }
         Ok(())
     }
+}
+
+/// The first step of a run that goes on which is not done, or the one at which it is to.
+pub(super) fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
+    let node = plan.node.name.as_str();
+    let statuses = record.steps(node);
+    let ended =
+        |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
+    let latest = statuses.keys().max().copied().unwrap_or(0);
+    // What lies before an explicit start was left out on purpose.
+    let earliest = record.earliest(node, |number| plan.is_set_up(number));
+    // A set-up runs again on each resume, and a delivery whose file has changed. One that
+    // is cut short then leaves what came after it done all the same.
+    let first = plan
+        .steps
+        .iter()
+        .find(|step| {
+            let begun = statuses.contains_key(&step.number);
+            let again = (step.setup || (delivers(step) && begun)) && step.number < latest;
+            step.number >= earliest && !ended(step.number) && !again
+        })
+        .map(|step| step.number);
+    start_at.or(first).unwrap_or(plan.steps.len() + 1)
 }
 
 fn delivers(step: &PlannedStep) -> bool {

@@ -1,7 +1,7 @@
 //! Files and rendered templates -> the bundle. What can be prepared is prepared before the
 //! bundle is opened, so that a missing file stops a run that has touched nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use crate::engine::halt::Halt;
@@ -10,10 +10,11 @@ use crate::engine::step::Worked;
 use crate::event::{Status, What};
 use crate::files::{Entry, EntryKind, Files, Refused};
 use crate::manual::{Delivery, DeliveryFrom, On};
-use crate::nodes::Text;
-use crate::plan::{PlannedStep, PlannedWork, RUN_NAMES};
+use crate::nodes::{SecretRef, Text};
+use crate::plan::{NodePlan, PlannedStep, PlannedWork, RUN_NAMES};
 use crate::session::{Cancel, Content, DeliverError, Delivered, Limits, fair, quote};
-use crate::template::{Template, render};
+use crate::source::Problem;
+use crate::template::{self, Template, render};
 
 /// Texts that are rendered already, by step and name in the bundle.
 #[derive(Debug, Default)]
@@ -32,7 +33,9 @@ impl Prepared {
                     match &file.from {
                         DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
                             if !made_here {
-                                readable(&project, Path::new(path), file)?;
+                                let path = Path::new(path);
+                                let readable = readable(&project, path, file);
+                                readable.map_err(|why| undeliverable(path, file, &why))?;
                             }
                         }
                         DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
@@ -50,12 +53,11 @@ impl Prepared {
 }
 
 /// A file of the project that can be read, or a folder.
-fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Halt> {
-    let readable = match &file.from {
+pub(super) fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Refused> {
+    match &file.from {
         DeliveryFrom::Tree(_) => files.tree(path).map(drop),
         _ => files.open(path).map(drop),
-    };
-    readable.map_err(|why| undeliverable(path, file, &why))
+    }
 }
 
 fn undeliverable(path: &Path, file: &Delivery, why: &dyn std::fmt::Display) -> Halt {
@@ -66,63 +68,93 @@ fn undeliverable(path: &Path, file: &Delivery, why: &dyn std::fmt::Display) -> H
     ))
 }
 
-/// The text of a template or an inline file; nothing where it needs a value that an earlier
-/// step has still to capture.
-async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Option<Vec<u8>>, Halt> {
-    let template = match &file.from {
-        DeliveryFrom::Template(name) => Template::Named(name),
-        DeliveryFrom::Inline(body) => Template::Inline(body),
-        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => return Ok(None),
+/// A template or a `file` block with its secrets left empty.
+pub(super) struct Blank {
+    pub text: String,
+    /// Names in it that only a run knows.
+    pub open: BTreeSet<String>,
+    /// The secrets in it, by name.
+    pub secrets: Vec<(String, SecretRef)>,
+    values: template::Values,
+}
+
+/// Renders a template or a `file` block without its secrets; `known` gives what a run knows by
+/// now. Nothing for other files.
+pub(super) fn blank(
+    root: &Path,
+    node: &NodePlan,
+    file: &Delivery,
+    known: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Blank>, Problem> {
+    let Some(template) = template_of(file) else {
+        return Ok(None);
     };
-    let mut values = run.plan.node.template_values();
-    let captured = run
-        .plan
-        .steps
-        .iter()
-        .filter_map(|step| step.capture.as_deref());
-    let open: Vec<&str> = captured.chain(RUN_NAMES).collect();
+    let mut values = node.node.template_values();
+    let captured = node.steps.iter().filter_map(|step| step.capture.as_deref());
+    let open: BTreeSet<&str> = captured.chain(RUN_NAMES).collect();
     for name in &open {
-        values.text(*name, run.scope.get(name).unwrap_or_default());
+        values.text(*name, &known(name).unwrap_or_default());
     }
-    let texts = run.plan.node.texts();
-    let secrets = texts.iter().filter_map(|(name, text)| match text {
+    let texts = node.node.texts();
+    let secrets = texts.into_iter().filter_map(|(name, text)| match text {
         Text::Secret(reference) => Some((name, reference)),
         Text::Plain(_) => None,
     });
-    let secrets: Vec<_> = secrets.collect();
+    let mut secrets: Vec<(String, SecretRef)> = secrets.collect();
     for (name, _) in &secrets {
         values.text(name.as_str(), "");
     }
-    let place = |problem: crate::source::Problem| match problem.span {
+    let rendered = render(root, template, &values)?;
+    secrets.retain(|(name, _)| rendered.used.contains(name));
+    let open = open
+        .into_iter()
+        .filter(|name| rendered.used.contains(*name));
+    Ok(Some(Blank {
+        open: open.map(str::to_owned).collect(),
+        text: rendered.text,
+        secrets,
+        values,
+    }))
+}
+
+fn template_of(file: &Delivery) -> Option<Template<'_>> {
+    match &file.from {
+        DeliveryFrom::Template(name) => Some(Template::Named(name)),
+        DeliveryFrom::Inline(body) => Some(Template::Inline(body)),
+        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => None,
+    }
+}
+
+/// The text of a template or an inline file; nothing where it needs a value that an earlier
+/// step has still to capture.
+async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Option<Vec<u8>>, Halt> {
+    let place = |problem: Problem| match problem.span {
         Some(_) => Halt::error(problem.to_string()),
         None => Halt::error(format!("{}: {}", file.span.place(), problem.message)),
     };
-    let first = render(&run.options.root, template, &values).map_err(place)?;
-    for name in open.iter().filter(|name| first.used.contains(**name)) {
+    let root = &run.options.root;
+    let known = |name: &str| run.scope.get(name).map(str::to_owned);
+    let blank = blank(root, run.plan, file, &known).map_err(place)?;
+    let (Some(mut blank), Some(template)) = (blank, template_of(file)) else {
+        return Ok(None);
+    };
+    for name in &blank.open {
         if !late {
             return Ok(None);
         }
         run.scope.captured(name)?;
     }
-    let used: Vec<_> = secrets
-        .into_iter()
-        .filter(|(name, _)| first.used.contains(*name))
-        .collect();
-    if used.is_empty() {
-        return Ok(Some(first.text.into_bytes()));
+    if blank.secrets.is_empty() {
+        return Ok(Some(blank.text.into_bytes()));
     }
-    for (name, reference) in used {
-        let secret = run
-            .options
-            .secrets
-            .resolve(&run.plan.node.name, reference)
-            .await;
+    for (name, reference) in &blank.secrets {
+        let secrets = &run.options.secrets;
+        let secret = secrets.resolve(&run.plan.node.name, reference).await;
         let secret = secret.map_err(|error| Halt::error(error.to_string()))?;
-        values.text(name.as_str(), &String::from_utf8_lossy(secret.expose()));
+        let text = String::from_utf8_lossy(secret.expose());
+        blank.values.text(name.as_str(), &text);
     }
-    let text = render(&run.options.root, template, &values)
-        .map_err(place)?
-        .text;
+    let text = render(root, template, &blank.values).map_err(place)?.text;
     Ok(Some(text.into_bytes()))
 }
 

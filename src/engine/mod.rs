@@ -17,6 +17,7 @@ mod hold;
 mod judge;
 mod node;
 mod output;
+mod proof;
 mod question;
 mod reach;
 mod reattach;
@@ -44,11 +45,12 @@ pub use content::{Stale, stale_files};
 pub use fleet::run;
 pub use node::bundle_dir;
 pub use output::harmless;
+pub use proof::Proof;
 pub use question::{Answer, Asked, Operator, Question};
 pub use reach::{NoPassword, Passwords, Reach, ReachError};
 pub use recorder::{Recorder, Watcher};
 pub use scope::Scope;
-pub use secrets::Secrets;
+pub use secrets::{SecretError, Secrets};
 pub use together::check_together;
 
 /// How a run is done; the same for all its nodes.

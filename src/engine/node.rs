@@ -9,6 +9,7 @@ use crate::engine::bundle::Bundle;
 use crate::engine::check::{Checked, Outcome, check};
 use crate::engine::deliver::Prepared;
 use crate::engine::halt::Halt;
+use crate::engine::proof::captured_names;
 use crate::engine::reach::Reach;
 use crate::engine::recorder::Recorder;
 use crate::engine::scope::Scope;
@@ -205,6 +206,7 @@ impl NodeRun<'_> {
         )?;
         self.scope.set("procedure", &plan.procedure);
         self.scope.set("run_id", self.recorder.run());
+        self.take_given(plan, resume)?;
         uninterrupted(self.options, self.prove_sudo()).await??;
         // What has not begun is proven as if it were the first time.
         if !resume.is_some_and(|record| begun(record, self.plan)) {
@@ -214,6 +216,7 @@ impl NodeRun<'_> {
             None => self.options.start_at.unwrap_or(1),
             Some(record) => self.first_of(record),
         };
+        self.prove_captured(first, resume.is_some())?;
         self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
         let dir = bundle_dir(&self.plan.node, &hello);
         self.scope.set("bundle", &dir);
@@ -226,6 +229,40 @@ impl NodeRun<'_> {
         self.prove_durable(&places, first).await?;
         self.confirm_run(plan).await?;
         self.steps(first, resume).await
+    }
+
+    /// Values that the operator gave for captured names; what was captured since counts more.
+    fn take_given(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
+        let captured = resume.map(|record| record.captured(&self.plan.node.name));
+        let captured = captured.unwrap_or_default();
+        for (name, value) in plan.given(self.plan) {
+            if captured.iter().any(|(known, _)| known == name) {
+                continue;
+            }
+            self.scope.set(name, value);
+            let (name, value) = (name.to_owned(), value.into());
+            self.record(None, What::ValueCaptured { name, value })?;
+        }
+        Ok(())
+    }
+
+    /// No step that is due needs a value that was captured and is not known any more.
+    fn prove_captured(&self, first: usize, resuming: bool) -> Result<(), Halt> {
+        let steps = self.plan.steps.iter();
+        let due = steps.filter(|step| step.number >= first || (resuming && step.setup));
+        let mut captured = Vec::new();
+        for step in due {
+            captured.extend(step.capture.as_deref());
+            for name in captured_names(&self.options.root, self.plan, step) {
+                if !captured.contains(&name.as_str()) {
+                    self.scope.captured(&name)?;
+                }
+            }
+            if self.options.stop_after == Some(step.number) {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A refusal is found before anything is touched.

@@ -39,7 +39,7 @@ pub enum SecretError {
     Nobody(String),
     #[error("nothing was given for the secret `{0}`")]
     Empty(String),
-    #[error("the operator stopped at the question for a secret")]
+    #[error("the operator stopped where a secret was looked up")]
     Stopped,
 }
 

@@ -111,6 +111,7 @@ pub fn probe(cases: &[&Case]) -> (Script, Batch) {
             text,
             bindings,
             commands: Vec::new(),
+            inherits: Vec::new(),
         },
         batch,
     )

@@ -2,6 +2,7 @@
 //!
 //! The only maker of a [`Script`], which is the only thing that a session runs.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use crate::vocabulary::Assertion;
 pub use cases::{case_name, cases, probe};
 pub use lint::{joined, lint};
 pub use part::Part;
+pub(crate) use procedure::EXPORTED;
 pub use procedure::{Request, plan};
 pub use transcript::{Ran, ran, transcript};
 
@@ -83,6 +85,8 @@ pub struct PlannedStep {
     pub checks: Vec<Case>,
     /// Variables whose values the steps up to this one may have set.
     pub saved: Vec<String>,
+    /// Variables that this step's script may set.
+    pub sets: BTreeSet<String>,
     /// The step as planned, without values: what a resume compares.
     pub text: String,
     /// SHA-256 over `text`, hexadecimal.
@@ -108,6 +112,8 @@ pub struct Script {
     pub(crate) bindings: Vec<Binding>,
     /// The commands of a transcript, each with what it must print and its exit status.
     pub(crate) commands: Vec<PlannedCommand>,
+    /// Variables without which it cannot run, and which only earlier scripts set.
+    pub(crate) inherits: Vec<String>,
 }
 
 /// A variable that a script mentions.
@@ -187,6 +193,12 @@ impl Script {
     #[must_use]
     pub fn bindings(&self) -> &[Binding] {
         &self.bindings
+    }
+
+    /// Variables without which it cannot run, and which only earlier scripts set.
+    #[must_use]
+    pub fn inherits(&self) -> &[String] {
+        &self.inherits
     }
 
     /// Empty for a plain script.

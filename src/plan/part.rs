@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::interpolation::{Part as Piece, Piece as Read, pieces};
 use crate::manual::Expect;
-use crate::plan::{Ask, Binding, PlannedStep, PlannedWork, Script};
+use crate::plan::{Ask, Binding, NodePlan, Plan, PlannedStep, PlannedWork, Script};
 
 /// What `--start-at` and `--stop-after` leave of a procedure, by the numbers of its steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +18,20 @@ impl Part {
     pub fn contains(self, number: usize) -> bool {
         self.start_at.is_none_or(|first| number >= first)
             && self.stop_after.is_none_or(|last| number <= last)
+    }
+}
+
+impl Plan {
+    /// The arguments that are values for names which steps capture.
+    pub fn given<'a>(&'a self, node: &'a NodePlan) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let captures = |name: &str| {
+            let mut steps = node.steps.iter();
+            steps.any(|step| step.capture.as_deref() == Some(name))
+        };
+        let given = self.arguments.iter();
+        given
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(move |(name, _)| captures(name))
     }
 }
 

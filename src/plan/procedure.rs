@@ -1,5 +1,6 @@
 //! A procedure, the nodes chosen, the arguments -> a [`Plan`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::interpolation::Interpolated;
@@ -21,7 +22,7 @@ pub struct Request<'a> {
 }
 
 /// Among the variables kept for the next step: whatever else was exported.
-const EXPORTED: &str = "@";
+pub(crate) const EXPORTED: &str = "@";
 
 /// Names of files in the bundle that are its own.
 const RESERVED: [&str; 11] = [
@@ -183,10 +184,16 @@ fn node(
             .params
             .keys()
             .chain(plain.leaves.keys())
+            .chain(
+                procedure
+                    .steps
+                    .iter()
+                    .filter_map(|step| step.capture.as_ref()),
+            )
             .map(String::as_str);
         if !known.clone().any(|known| known == given) {
             let message = format!(
-                "`--set {given}=…`: neither a parameter of `{}` nor a value of node `{name}`",
+                "`--set {given}=…`: neither a parameter of `{}`, nor captured by a step of it, nor a value of node `{name}`",
                 procedure.id
             );
             problems.push(Problem::bare("unknown-argument", message).did_you_mean(given, known));
@@ -243,7 +250,7 @@ fn planned_step(
     problems: &mut Vec<Problem>,
 ) -> PlannedStep {
     scope.turn(step.on);
-    let work = planned_work(step, scope, problems);
+    let (work, sets) = planned_work(step, scope, problems);
     let commands = match &work {
         PlannedWork::Script(script) => script.commands.as_slice(),
         PlannedWork::Deliver(_) | PlannedWork::Manual(_) => &[],
@@ -280,6 +287,7 @@ fn planned_step(
         expect: step.expect.clone(),
         checks,
         saved: scope.kept.iter().cloned().collect(),
+        sets,
         text: String::new(),
         sha256: String::new(),
     };
@@ -288,17 +296,24 @@ fn planned_step(
     planned
 }
 
-fn planned_work(step: &Step, scope: &mut Scope<'_>, problems: &mut Vec<Problem>) -> PlannedWork {
-    match &step.work {
+/// What a step does, and the variables that it may set.
+fn planned_work(
+    step: &Step,
+    scope: &mut Scope<'_>,
+    problems: &mut Vec<Problem>,
+) -> (PlannedWork, BTreeSet<String>) {
+    let mut sets = BTreeSet::new();
+    let work = match &step.work {
         Work::Script(script) => {
             let (script, used) = scope.script(script, problems);
             // Only a shell's variables reach the next step, and only on the same side.
             scope.assigned.extend(used.assigned);
-            scope.kept.extend(used.kept);
+            sets = used.kept;
             if used.opaque {
                 scope.opaque = true;
-                scope.kept.insert(EXPORTED.to_owned());
+                sets.insert(EXPORTED.to_owned());
             }
+            scope.kept.extend(sets.iter().cloned());
             PlannedWork::Script(script)
         }
         Work::Deliver(files) => {
@@ -310,7 +325,8 @@ fn planned_work(step: &Step, scope: &mut Scope<'_>, problems: &mut Vec<Problem>)
             scope.no_secrets(text, problems);
             PlannedWork::Manual(Interpolated::read(text.text.trim()))
         }
-    }
+    };
+    (work, sets)
 }
 
 fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> Delivery {

@@ -78,7 +78,7 @@ impl<'a> Scope<'a> {
         problems: &mut Vec<Problem>,
     ) -> (Script, Variables) {
         let used = variables(&script.text.text, &script.interpreter);
-        let mut bindings = Vec::new();
+        let (mut bindings, mut inherits) = (Vec::new(), Vec::new());
         for (name, at) in &used.mentioned {
             let place = || script.text.span(at.clone());
             match self.look_up(name) {
@@ -96,7 +96,12 @@ impl<'a> Scope<'a> {
                     name: name.clone(),
                     value,
                 }),
-                Known::Assigned => {}
+                Known::Assigned => {
+                    let elsewhere = used.assigned.contains(name) || script.defined.contains(name);
+                    if !elsewhere && !self.may_be_absent(name, &used) {
+                        inherits.push(name.clone());
+                    }
+                }
                 Known::Undefined if used.assigned.contains(name) => {}
                 Known::Undefined if script.defined.contains(name) => {}
                 Known::Undefined if self.may_be_absent(name, &used) => {
@@ -120,6 +125,7 @@ impl<'a> Scope<'a> {
             text: Arc::from(script.text.text.as_str()),
             bindings,
             commands: commands.collect(),
+            inherits,
         };
         (planned, used)
     }

@@ -28,13 +28,14 @@ pub fn write(plan: &Plan, part: Part, out: &mut dyn Write) -> io::Result<()> {
         plan.title,
         plan.span.place()
     )?;
+    let known = Known::given(&plan.arguments);
     for alike in alike(plan, part) {
-        nodes(&alike, part, out)?;
+        nodes(&alike, part, &known, out)?;
     }
     Ok(())
 }
 
-fn nodes(alike: &Alike<'_>, part: Part, out: &mut dyn Write) -> io::Result<()> {
+fn nodes(alike: &Alike<'_>, part: Part, known: &Known, out: &mut dyn Write) -> io::Result<()> {
     let Some(first) = alike.nodes.first() else {
         return Ok(());
     };
@@ -65,7 +66,7 @@ fn nodes(alike: &Alike<'_>, part: Part, out: &mut dyn Write) -> io::Result<()> {
     let view = View {
         node: first,
         several: alike.nodes.len() > 1,
-        known: &Known::default(),
+        known,
         by_node: &alike.differ,
     };
     for step in due {

@@ -109,7 +109,11 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
     match next {
         Some(step) if sheet.known.bundle().is_none() => {
             let mut line = format!("{program} run {} {node}", sheet.procedure);
-            for (name, value) in sheet.arguments {
+            let captured = sheet.known.captured();
+            let captured = captured.filter(|(name, _)| !sheet.arguments.contains_key(*name));
+            let arguments = sheet.arguments.iter();
+            let arguments = arguments.map(|(name, value)| (name.as_str(), value.as_str()));
+            for (name, value) in arguments.chain(captured) {
                 line += &format!(" --set {}", shell_word(&format!("{name}={value}")));
             }
             writeln!(

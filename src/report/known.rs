@@ -20,6 +20,21 @@ pub struct Known {
 }
 
 impl Known {
+    /// Before the run: the values that it is given for names which steps capture.
+    #[must_use]
+    pub fn given(arguments: &[(String, String)]) -> Known {
+        Known {
+            captured: arguments.iter().cloned().collect(),
+            ..Known::default()
+        }
+    }
+
+    /// What steps have captured, or the operator has given, where it is no secret.
+    pub fn captured(&self) -> impl Iterator<Item = (&str, &str)> {
+        let captured = self.captured.iter();
+        captured.map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// What the journal says of one node.
     #[must_use]
     pub fn of(record: &Record, node: &str) -> Known {

@@ -14,6 +14,7 @@ impl Script {
             text: Arc::from(text),
             bindings: Vec::new(),
             commands: Vec::new(),
+            inherits: Vec::new(),
         }
     }
 }

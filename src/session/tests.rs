@@ -10,6 +10,7 @@ fn script(interpreter: &str, text: &str) -> plan::Script {
         text: Arc::from(text),
         bindings: Vec::new(),
         commands: Vec::new(),
+        inherits: Vec::new(),
     }
 }
 
