@@ -22,6 +22,8 @@ mount /bin/mount
 procps /bin/ps
 busybox-static /bin/busybox
 systemd /lib/systemd/systemd
+dbus /usr/bin/dbus-daemon
+libpam-systemd /lib/x86_64-linux-gnu/security/pam_systemd.so
 nginx-light /usr/sbin/nginx
 etcd-server /usr/bin/etcd
 etcd-client /usr/bin/etcdctl

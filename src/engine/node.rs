@@ -224,6 +224,7 @@ impl NodeRun<'_> {
             .await?;
         self.take_up(&dir, first, resume).await?;
         self.open_places(resume).await?;
+        self.warn_of_mortal_steps().await?;
         let places = self.places.values();
         let places: Vec<String> = places.filter_map(|place| place.dir.clone()).collect();
         self.prove_durable(&places, first).await?;

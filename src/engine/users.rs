@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::bundle::{Alive, Bundle, BundleError};
+use crate::engine::bundle::{Alive, Bundle, BundleError, Fate};
 use crate::engine::execute::{Attention, Execution};
 use crate::engine::halt::Halt;
 use crate::engine::node::{NodeRun, bundle_dir};
@@ -14,7 +14,7 @@ use crate::engine::state::{State, Takes};
 use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser, variables};
-use crate::plan::PlannedStep;
+use crate::plan::{PlannedStep, PlannedWork};
 use crate::session::{Cancel, Content, Done, Limits, Session, quote};
 
 /// Bytes of files that are copied from user to user.
@@ -81,6 +81,30 @@ impl NodeRun<'_> {
             if self.stranger(step).is_some() {
                 let bundle = self.bundle_of(step.on, step.sudo.as_ref()).await;
                 bundle.map_err(given_up)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whose steps logind would kill together with the connection.
+    pub(super) async fn warn_of_mortal_steps(&mut self) -> Result<(), Halt> {
+        let plan = self.plan;
+        let mut said = BTreeSet::new();
+        let killing = self.bundle.as_ref().map(|own| own.fate) == Some(Fate::Mortal);
+        for step in plan.steps.iter().filter(|step| step.on == On::Node) {
+            let root = step.sudo.as_ref().is_some_and(|user| user.0 == "root");
+            // Root can nearly always have its steps live on; that is looked at where logind kills.
+            if (root && !killing) || !matches!(step.work, PlannedWork::Script(_)) {
+                continue;
+            }
+            let bundle = self.bundle_of(step.on, step.sudo.as_ref()).await;
+            let bundle = bundle.map_err(given_up)?;
+            let user = bundle.session().hello().user.line().to_string();
+            if bundle.fate == Fate::Mortal && said.insert(user.clone()) {
+                let text = format!(
+                    "logind kills what a login leaves behind on this node (`KillUserProcesses`): a step of {user} ends with the connection, and nothing tells how; `loginctl enable-linger {user}` lets it go on"
+                );
+                self.record(None, What::Warned { text: text.into() })?;
             }
         }
         Ok(())

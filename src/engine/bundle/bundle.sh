@@ -5,7 +5,7 @@
 # obb_dir is the bundle. A controller holds a lock on `lock`, and everything that belongs to
 # the run holds one on `live`, steps included: nobody on `lock` and nobody on `live` is stale.
 
-obb_dir='' obb_token='' obb_run='' obb_go=''
+obb_dir='' obb_token='' obb_run='' obb_go='' obb_fate='' obb_scope=''
 obb_boot=none; read -r obb_boot 2>/dev/null </proc/sys/kernel/random/boot_id || :
 
 # Answers before the function that calls it is at its end.
@@ -136,7 +136,7 @@ obb_place() {
   else echo "FAILED no place: there is no home of its own, and $obb_e"; fi
 }
 
-# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS: OPENED | HELD live|stale|unknown + owner | REFUSED why | FAILED why
+# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS: OPENED fate | HELD live|stale|unknown + owner | REFUSED why | FAILED why
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
   obb_parent=${obb_dir%/*}
@@ -160,7 +160,7 @@ obb_open() {
   [ "$obb_e" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
   exec 8<"$obb_new/lock" 7<"$obb_new/live"
   if command -v flock >/dev/null 2>&1; then flock -s -n 8; flock -s -n 7; fi
-  if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then obb_say OPENED; obb_ready; return 0; fi
+  if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then obb_login; obb_say "OPENED $obb_fate"; obb_ready; return 0; fi
   exec 7<&- 8<&-
   rm -rf "$obb_new"
   if [ -e "$obb_dir" ]; then obb_blocked; else echo "FAILED $obb_e"; fi
@@ -177,7 +177,7 @@ obb_blocked() {
   obb_owner "$obb_dir"
 }
 
-# obb_reopen DIR RUN TOKEN OLDTOKEN: OPENED | GONE | HELD … (another run, or its controller lives)
+# obb_reopen DIR RUN TOKEN OLDTOKEN: OPENED fate | GONE | HELD … (another run, or its controller lives)
 obb_reopen() {
   obb_dir=$1 obb_token=$3 obb_run=$2
   if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then obb_tidy; echo GONE; return 0; fi
@@ -201,16 +201,18 @@ obb_take() {
     { rm -f "$obb_dir/token.$1"; obb_why "$obb_e" "$obb_dir"; return 0; }
   obb_hold || { obb_blocked; return 0; }
   obb_t=$1
-  obb_say OPENED
+  obb_login
+  obb_say "OPENED $obb_fate"
 }
 
-# obb_join DIR RUN TOKEN: another user of the same run takes part. OPENED | HELD …
+# obb_join DIR RUN TOKEN: another user of the same run takes part. OPENED fate | HELD …
 obb_join() {
   obb_dir=$1 obb_run=$2 obb_token=$3
   obb_mine || return 0
   [ -f "$obb_dir/live" ] && exec 7<"$obb_dir/live" || { echo "FAILED $obb_dir cannot be read by $(id -un)"; return 0; }
   if command -v flock >/dev/null 2>&1; then flock -s -n 7; fi
-  obb_say OPENED; obb_ready
+  obb_login
+  obb_say "OPENED $obb_fate"; obb_ready
 }
 
 # obb_disown: what root made in the bundle becomes its owner's, who has to remove it.
@@ -272,6 +274,37 @@ obb_aside() {
   mv "$obb_dir/steps/$1" "$obb_dir/steps/$1.$obb_n" && echo READY
 }
 
+# Where logind kills what a login leaves behind, a step would end with the connection. A scope of
+# its own lives on: root may always have one, another user where it lingers. Sets obb_scope to the
+# command that starts in one, and obb_fate to MORTAL where logind kills and there is none. Asked
+# once a session, and only in one that logind knows.
+obb_login() {
+  case $obb_fate in ?*) return ;; esac
+  obb_fate=OUTLIVES obb_n=
+  while read -r obb_l; do
+    case $obb_l in */user-*.slice/session-*.scope*) obb_n=${obb_l#*/user-}; obb_n=${obb_n%%.*} ;; esac
+  done </proc/self/cgroup
+  case $obb_n in '' | *[!0-9]*) return ;; esac
+  obb_a=$(loginctl show-session -p KillUserProcesses -p KillOnlyUsers -p KillExcludeUsers) || return
+  case $obb_a in *KillUserProcesses=yes*) ;; *) return ;; esac
+  obb_n=$(id -un "$obb_n")
+  obb_o=${obb_a#*KillOnlyUsers=}; obb_o=${obb_o%%
+*}
+  case ${obb_o:+" $obb_o "} in '' | *" $obb_n "*) ;; *) return ;; esac
+  obb_o=${obb_a#*KillExcludeUsers=}; obb_o=${obb_o%%
+*}
+  # Where nobody is named, it is root.
+  case " ${obb_o:-root} " in *" $obb_n "*) return ;; esac
+  obb_fate=MORTAL
+  obb_scope='systemd-run --quiet --collect --scope env -u INVOCATION_ID'
+  if [ "$ob_uid" != 0 ]; then
+    [ -e "/var/lib/systemd/linger/$(id -un)" ] || { obb_scope=; return; }
+    if [ "${XDG_RUNTIME_DIR-}" = "/run/user/$ob_uid" ]; then obb_o=; else obb_o='-u XDG_RUNTIME_DIR'; fi
+    obb_scope="env XDG_RUNTIME_DIR=/run/user/$ob_uid systemd-run --user --quiet --collect --scope env -u INVOCATION_ID $obb_o"
+  fi
+  if $obb_scope true; then obb_fate=OUTLIVES; else obb_scope=; fi
+} </dev/null >/dev/null 2>&1
+
 # A recorder that stands and waits for the next step: started ahead, and again where it was
 # killed. A line that it did not read must not reach another: each has pipes of its own. It
 # ends when this shell, who alone can write to it, does.
@@ -284,7 +317,7 @@ obb_ready() {
   obb_go=$ob_d/go.$ob_id
   mkfifo "$obb_go" "$obb_go.n" "$obb_go.w" && command exec 9<>"$obb_go" || return 1
   umask "${obb_umask:-$ob_um}"
-  ob_away sh "$obb_dir/recorder" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_go"
+  ob_away $obb_scope sh "$obb_dir/recorder" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_go"
   umask 077
 }
 

@@ -28,6 +28,16 @@ pub struct Bundle {
     /// Absolute path on the node.
     pub dir: String,
     run: String,
+    pub fate: Fate,
+}
+
+/// What becomes of a step of this user when the connection is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It goes on to its end.
+    Outlives,
+    /// logind kills it.
+    Mortal,
 }
 
 /// What is still there of a bundle that was closed.
@@ -242,6 +252,10 @@ impl Bundle {
                 session: session.clone(),
                 dir: dir.to_owned(),
                 run: run.to_owned(),
+                fate: match answer.rest() {
+                    "MORTAL" => Fate::Mortal,
+                    _ => Fate::Outlives,
+                },
             }),
             _ => Err(answer.refusal(dir)),
         }

@@ -11,6 +11,7 @@ mod doubt;
 mod ends;
 mod helpers;
 mod memory;
+mod logind;
 mod others;
 mod output;
 mod pages;

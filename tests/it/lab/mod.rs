@@ -37,7 +37,7 @@ pub struct Kind {
     pub home: Option<&'static str>,
     /// Lines about `ops` for sudo.
     pub sudoers: &'static str,
-    /// Lines for its `sshd_config`.
+    /// Lines for its `sshd_config`; the first of a kind counts.
     pub sshd: &'static str,
     /// Login shell of `ops`.
     pub shell: &'static str,
@@ -394,9 +394,9 @@ fn write(dir: &Path, slot: &Slot, kind: &Kind) {
     put(
         "ssh/sshd_config",
         format!(
-            "HostKey /etc/ssh/lab_host_key\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n\
+            "{}\nHostKey /etc/ssh/lab_host_key\nUsePAM no\nStrictModes no\nPasswordAuthentication no\n\
              AuthorizedKeysFile /etc/ssh/lab_login.pub\nPidFile none\nPrintMotd no\n\
-             Subsystem sftp internal-sftp\n{}\n",
+             Subsystem sftp internal-sftp\n",
             kind.sshd
         ),
     );
