@@ -349,6 +349,9 @@ pub struct Evidence {
     pub found: Outside,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<String>,
+    /// What the author may write instead, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

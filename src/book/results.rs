@@ -395,6 +395,7 @@ mod tests {
                 expected: "0600".into(),
                 found: "<0644>".into(),
                 how: None,
+                hint: None,
             }],
             tries: 1,
         };

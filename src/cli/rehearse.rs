@@ -190,6 +190,7 @@ fn outcome(status: Status, run: &str, events: &[Event]) -> Outcome {
                 expected: "OK".into(),
                 found: format!("{status}: {}", cause.block()).into(),
                 how: Some(format!("opsbook log {run}; opsbook handoff {run}")),
+                hint: None,
             }];
             evidence.extend(seen(events));
             Outcome::Failed(evidence)

@@ -240,7 +240,26 @@ pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &st
             format!("{status}\n{last}").into()
         },
         how: Some(text.trim_end().to_owned()),
+        hint: sudo_asked(&said).then(|| SUDO_WITHIN.to_owned()),
     }
+}
+
+const SUDO_WITHIN: &str = "within a script `sudo` can ask nobody for a password: write `sudo` or `sudo=USER` on the fence";
+
+/// Whether sudo wanted a password, or a terminal to ask for one.
+fn sudo_asked(said: &str) -> bool {
+    let wants = |line: &str| {
+        [
+            "a terminal is required",
+            "a password is required",
+            "authentication is required",
+            "must have a tty",
+        ]
+        .iter()
+        .any(|words| line.contains(words))
+    };
+    said.lines()
+        .any(|line| line.contains("sudo: ") && wants(line))
 }
 
 /// The evidence of an output that is not the expected one; nothing where it is.
@@ -258,6 +277,7 @@ pub fn wrong_output(
         expected: or_nothing(mismatch.expected).into(),
         found: harmless(or_nothing(mismatch.found).as_bytes()).into(),
         how: Some(text.trim_end().to_owned()),
+        hint: None,
     })
 }
 
@@ -296,6 +316,7 @@ fn evidence(found: Found) -> Evidence {
         expected: found.expected.into(),
         found: harmless(found.found.as_bytes()).into(),
         how: Some(found.how).filter(|how| !how.is_empty()),
+        hint: None,
     }
 }
 

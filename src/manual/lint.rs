@@ -4,8 +4,12 @@
 
 mod hidden;
 mod links;
+mod person;
 mod syntax;
 
+use person::As;
+
+use crate::manual::SudoUser;
 use crate::manual::coverage::is_undeclared_shell;
 use crate::manual::threads::side_by_side;
 use crate::manual::{Block, Check, Expect, Manual, Page, Script, Step, Work, expect, order};
@@ -28,12 +32,12 @@ pub fn lint(manual: &Manual) -> Vec<Problem> {
 }
 
 /// Scripts know nothing of each other, so they are parsed side by side.
-fn syntax_of(scripts: &[&Script]) -> Vec<Problem> {
+fn syntax_of(scripts: &[(&Script, As)]) -> Vec<Problem> {
     const LEAST: usize = 200;
     side_by_side(scripts.to_vec(), LEAST, |scripts| {
         let mut problems = Vec::new();
-        for script in scripts {
-            syntax::check(script, &mut problems);
+        for (script, who) in scripts {
+            syntax::check(script, who, &mut problems);
         }
         problems
     })
@@ -80,20 +84,24 @@ fn checks(manual: &Manual) -> impl Iterator<Item = &Check> {
     steps(manual).flat_map(|step| &step.checks).chain(of_groups)
 }
 
-fn scripts(manual: &Manual) -> impl Iterator<Item = &Script> {
+fn scripts(manual: &Manual) -> impl Iterator<Item = (&Script, As)> {
+    let who = |sudo: &Option<SudoUser>| match sudo {
+        Some(SudoUser(user)) if user == "root" => As::Root,
+        _ => As::Login,
+    };
     steps(manual)
-        .filter_map(|step| match &step.work {
-            Work::Script(script) => Some(script),
+        .filter_map(move |step| match &step.work {
+            Work::Script(script) => Some((script, who(&step.sudo))),
             Work::Deliver(_) | Work::Manual(_) => None,
         })
-        .chain(checks(manual).map(|check| &check.script))
+        .chain(checks(manual).map(move |check| (&check.script, who(&check.sudo))))
 }
 
 fn expectations(manual: &Manual) -> impl Iterator<Item = &Expect> {
     let of_steps = steps(manual).filter_map(|step| step.expect.as_ref());
     let of_checks = checks(manual).filter_map(|check| check.expect.as_ref());
     let of_commands = scripts(manual)
-        .flat_map(|script| &script.commands)
+        .flat_map(|(script, _)| &script.commands)
         .filter_map(|command| command.expect.as_ref());
     of_steps.chain(of_checks).chain(of_commands)
 }

@@ -21,6 +21,8 @@ pub(crate) struct Scan {
     pub mentions: Vec<Mention>,
     /// The words of each simple command, reserved words among them.
     pub commands: Vec<Vec<Range<usize>>>,
+    /// What stands within each outermost `$(…)`.
+    pub substitutions: Vec<Range<usize>>,
     /// Quotes, substitutions and groups within each other, at most.
     pub depth: usize,
     /// Parentheses within each other in one arithmetic expression, at most.
@@ -79,6 +81,7 @@ pub(crate) fn scan(text: &str) -> Scan {
         text: text.as_bytes(),
         at: 0,
         frames: vec![Frame::new(Kind::Commands { end: None })],
+        substitutions: 0,
         found: Scan::default(),
     };
     scanner.mark();
@@ -97,6 +100,8 @@ struct Scanner<'a> {
     at: usize,
     /// Never empty; the innermost last.
     frames: Vec<Frame>,
+    /// How many of these are `$(…)`.
+    substitutions: usize,
     found: Scan,
 }
 
@@ -117,6 +122,10 @@ enum Kind {
     /// Commands up to `)`, a backtick, or the end.
     Commands {
         end: Option<u8>,
+    },
+    /// `$(…)`, which begins at this place.
+    Substitution {
+        start: usize,
     },
     Double,
     /// `${name…}`; whether it stands within double quotes.
@@ -150,6 +159,7 @@ impl Scanner<'_> {
     fn step(&mut self) {
         match self.frame().kind {
             Kind::Commands { end } => self.commands(end),
+            Kind::Substitution { .. } => self.commands(Some(b')')),
             Kind::Double => match self.byte(0) {
                 b'"' => self.close_over(1),
                 _ => self.quoted(),
@@ -174,6 +184,7 @@ impl Scanner<'_> {
     }
 
     fn open(&mut self, kind: Kind, lead: usize) {
+        self.substitutions += usize::from(matches!(kind, Kind::Substitution { .. }));
         self.found.depth = self.found.depth.max(self.frames.len());
         self.frames.push(Frame::new(kind));
         self.mark();
@@ -190,6 +201,14 @@ impl Scanner<'_> {
         let Some(frame) = self.frames.pop() else {
             return;
         };
+        if let Kind::Substitution { start } = frame.kind {
+            self.substitutions -= 1;
+            if self.substitutions == 0 {
+                let end = self.at.min(self.text.len());
+                let range = start..end.saturating_sub(1).max(start);
+                self.found.substitutions.push(range);
+            }
+        }
         // A here-document ends with the line that names its word.
         if let Kind::HereDoc { end } = frame.kind {
             let end = end.min(self.text.len());
@@ -206,7 +225,9 @@ impl Scanner<'_> {
     /// The context of the innermost frame begins here.
     fn mark(&mut self) {
         let context = match self.frame().kind {
-            Kind::Commands { .. } | Kind::Parameter { quoted: false } => Context::Plain,
+            Kind::Commands { .. }
+            | Kind::Substitution { .. }
+            | Kind::Parameter { quoted: false } => Context::Plain,
             Kind::Double | Kind::Parameter { quoted: true } => Context::Double,
             Kind::Arithmetic { .. } => Context::Arithmetic,
             Kind::HereDoc { .. } => Context::HereDoc,

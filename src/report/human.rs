@@ -342,6 +342,9 @@ impl<W: Write> Human<W> {
             if let Some(how) = &piece.how {
                 self.block(node, "by hand", block(how))?;
             }
+            if let Some(hint) = &piece.hint {
+                self.block(node, "hint", block(hint))?;
+            }
         }
         Ok(())
     }

@@ -242,6 +242,9 @@ fn told(text: &mut String, evidence: &[Evidence]) {
         if let Some(how) = one.how.as_ref().filter(|_| !again) {
             row(text, "look with", block(how));
         }
+        if let Some(hint) = &one.hint {
+            row(text, "hint", block(hint));
+        }
     }
 }
 
@@ -271,6 +274,7 @@ pub(super) mod samples {
             expected: "true".into(),
             found: "\u{1b}[31mfalse\n<&>".into(),
             how: Some("systemctl show a#b".into()),
+            hint: None,
         };
         let unreachable = "`web2` cannot be reached: timed out\nssh says so";
         Results {
@@ -334,6 +338,7 @@ mod tests {
             expected: expected.into(),
             found: found.into(),
             how: Some("systemctl show nginx".into()),
+            hint: None,
         }
     }
 

@@ -62,13 +62,14 @@ impl Concern {
 
 /// The problems that come from opsbook's own reading of a script. It can be wrong about a
 /// script that is right, so a word on the fence or in the contract settles each: `allow=CODE`.
-pub const SETTLED_BY_A_WORD: [&str; 8] = [
+pub const SETTLED_BY_A_WORD: [&str; 9] = [
     "bash-in-sh",
     "needs-a-person",
     "never-ends",
     "odd-space",
     "prompt-in-script",
     "shell-syntax",
+    "sudo-in-script",
     "undeclared-placeholder",
     "undefined-variable",
 ];

@@ -218,5 +218,6 @@ fn overdue(reason: &str, until: &str) -> Outcome {
         expected: "a waiver that has not run out".into(),
         found: format!("waived until {until}: {reason}").into(),
         how: None,
+        hint: None,
     }])
 }

@@ -20,6 +20,7 @@ mod defaults;
 mod deployment;
 mod fault_table;
 mod faults;
+mod idioms;
 mod lab;
 mod lint;
 mod manual;

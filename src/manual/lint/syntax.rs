@@ -1,10 +1,16 @@
-//! Shell syntax, by a real shell parser. The only place that names `brush_parser`.
+//! Shell syntax, by a real shell parser. The only place that names `brush_parser`, with the
+//! file below it.
+
+mod commands;
 
 use std::ops::Range;
 
 use brush_parser::ast::Program;
 use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerError};
 
+pub(super) use commands::{Input, Simple};
+
+use crate::manual::lint::person::{self, As};
 use crate::manual::placeholder::without_undeclared;
 use crate::manual::script::is_shell;
 use crate::manual::shell::{Scan, scan};
@@ -17,47 +23,59 @@ const MAX_ARITHMETIC: usize = 8;
 const MAX_DEPTH: usize = 60;
 
 /// Parses a script, or each command of a transcript.
-pub(super) fn check(script: &Script, problems: &mut Vec<Problem>) {
+pub(super) fn check(script: &Script, who: As, problems: &mut Vec<Problem>) {
     if !is_shell(&script.interpreter) {
         return;
     }
     if script.commands.is_empty() {
-        problems.extend(parse(&script.text, &script.interpreter, false));
+        let whole = (&script.text, false);
+        parse(whole, &script.interpreter, who, problems);
     }
     for Command { text, .. } in &script.commands {
-        problems.extend(parse(text, &script.interpreter, true));
+        parse((text, true), &script.interpreter, who, problems);
     }
 }
 
-fn parse(text: &Passage, interpreter: &str, in_transcript: bool) -> Option<Problem> {
+/// A text, and whether it stands in a transcript.
+fn parse(
+    (text, in_transcript): (&Passage, bool),
+    interpreter: &str,
+    who: As,
+    problems: &mut Vec<Problem>,
+) {
     let scan = scan(&text.text);
     if scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(&text.text, &scan) > MAX_DEPTH {
         let line = text.text.lines().next().map_or(0, str::len);
-        return Some(Problem::error(
-            "shell-syntax",
-            text.span(0..line),
-            "this script is nested too deeply to be read",
-        ));
+        let message = "this script is nested too deeply to be read";
+        problems.push(Problem::error("shell-syntax", text.span(0..line), message));
+        return;
     }
     let sh = matches!(interpreter, "sh" | "dash");
-    let masked = without_undeclared(&text.text, &scan);
-    let readable = masked.as_ref().unwrap_or(&text.text);
-    let Err(error) = read(readable, sh) else {
-        return sh.then(|| of_bash(text, &scan)).flatten();
-    };
-    if !sh && has_select(&text.text, &scan) {
-        // A command of bash that the parser does not know.
-        return None;
+    let mut masked = without_undeclared(&text.text, &scan);
+    for word in selects(&text.text, &scan).filter(|_| !sh) {
+        // The parser does not know it; its form is that of `for`.
+        let readable = masked.get_or_insert_with(|| text.text.clone());
+        readable.replace_range(word.clone(), "for   ");
+        problems.push(person::select(text.span(word)));
     }
-    let problem = problem(text, &error, interpreter);
-    let unfinished = !matches!(error, ParseError::ParsingNear(_));
-    Some(if sh && read(readable, false).is_ok() {
-        problem.hint("bash does: name `bash` as the language, where the node has it")
-    } else if in_transcript && unfinished {
-        problem.hint("in a transcript, a line that continues a command begins with `> `")
-    } else {
-        problem
-    })
+    let readable = masked.as_ref().unwrap_or(&text.text);
+    match understand(readable, sh) {
+        Ok(commands) => {
+            problems.extend(sh.then(|| of_bash(text, &scan)).flatten());
+            person::check(text, &commands, who, problems);
+        }
+        Err(error) => {
+            let problem = problem(text, &error, interpreter);
+            let unfinished = !matches!(error, ParseError::ParsingNear(_));
+            problems.push(if sh && understand(readable, false).is_ok() {
+                problem.hint("bash does: name `bash` as the language, where the node has it")
+            } else if in_transcript && unfinished {
+                problem.hint("in a transcript, a line that continues a command begins with `> `")
+            } else {
+                problem
+            });
+        }
+    }
 }
 
 /// Commands of bash that are words like any other to a plain shell: it would not find them.
@@ -96,6 +114,56 @@ fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
         Problem::warning("bash-in-sh", text.span(word), message)
             .hint("name `bash` as the language, where the node has it"),
     )
+}
+
+/// The commands of a script that is given to a shell within another: `sh -c SCRIPT`. Nothing
+/// where it is no script that can be read.
+pub(super) fn commands_of(script: &str) -> Vec<Simple> {
+    let scan = scan(script);
+    let deep = scan.arithmetic > MAX_ARITHMETIC || scan.depth > MAX_DEPTH;
+    let commands = if deep {
+        None
+    } else {
+        understand(script, false).ok()
+    };
+    commands.unwrap_or_default()
+}
+
+/// The commands of a script, where the parser takes it.
+fn understand(text: &str, sh: bool) -> Result<Vec<Simple>, ParseError> {
+    match read(text, sh) {
+        Ok(program) => Ok(commands::simple_commands(&program, text)),
+        Err(error) => by_parts(text, sh).ok_or(error),
+    }
+}
+
+/// The parser takes `)` of a `case` within `$(…)` for the end of `$(…)`: such a script is read
+/// without what stands in there, and that by itself.
+fn by_parts(text: &str, sh: bool) -> Option<Vec<Simple>> {
+    let mut outside = text.to_owned();
+    let mut inside = Vec::new();
+    for range in scan(text).substitutions {
+        let part = text.get(range.clone())?;
+        if !part.contains("case") {
+            continue;
+        }
+        // A text without its end is no part.
+        if text.as_bytes().get(range.end) != Some(&b')') {
+            return None;
+        }
+        let found = understand(part, sh).ok()?;
+        inside.extend(found.into_iter().map(|simple| simple.within(range.start)));
+        let blank = |c: char| if c.is_ascii() && c != '\n' { ':' } else { c };
+        let blank: String = part.chars().map(blank).collect();
+        outside.replace_range(range, &blank);
+    }
+    if inside.is_empty() && outside == text {
+        return None;
+    }
+    let program = read(&outside, sh).ok()?;
+    let mut found = commands::simple_commands(&program, &outside);
+    found.extend(inside);
+    Some(found)
 }
 
 fn read(text: &str, sh: bool) -> Result<Program, ParseError> {
@@ -140,12 +208,17 @@ fn compounds(text: &str, scan: &Scan) -> usize {
     most
 }
 
-fn has_select(text: &str, scan: &Scan) -> bool {
-    scan.commands.iter().any(|words| {
-        words
-            .first()
-            .is_some_and(|word| &text[word.clone()] == "select")
-    })
+/// Where commands begin with `select`.
+fn selects<'a>(text: &'a str, scan: &'a Scan) -> impl Iterator<Item = Range<usize>> + 'a {
+    let command = |words: &&Vec<Range<usize>>| {
+        let word = |word: &&Range<usize>| !RESERVED.contains(&&text[(*word).clone()]);
+        words.iter().find(word).cloned()
+    };
+    let found = scan
+        .commands
+        .iter()
+        .filter_map(move |words| command(&words));
+    found.filter(|word| &text[word.clone()] == "select")
 }
 
 fn problem(text: &Passage, error: &ParseError, interpreter: &str) -> Problem {

@@ -92,6 +92,8 @@ impl Scanner<'_> {
     }
 
     fn closing(&mut self, end: Option<u8>) {
+        // `esac)`: the word counts before the parenthesis does.
+        self.end_word();
         if end == Some(b')') && self.frame().cases == 0 {
             self.close_over(1);
         } else {

@@ -8,7 +8,10 @@ impl Scanner<'_> {
     pub(super) fn dollar(&mut self, quoted: bool) {
         match self.byte(1) {
             b'(' if self.byte(2) == b'(' => self.open(Kind::Arithmetic { open: 0 }, 3),
-            b'(' => self.open(Kind::Commands { end: Some(b')') }, 2),
+            b'(' => {
+                let start = self.at + 2;
+                self.open(Kind::Substitution { start }, 2);
+            }
             b'{' => self.braced(quoted),
             b'\'' if !quoted => self.single(Context::AnsiC, 2),
             b'"' if !quoted => self.open(Kind::Double, 2),

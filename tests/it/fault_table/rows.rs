@@ -395,7 +395,7 @@ pub const TABLE: &[Fault] = &[
         id: "F46",
         fault: "a command needs a person, and there is none",
         promise: "lint names it, and it is never OK on empty input",
-        tiers: "T0",
+        tiers: "T0; T2: sudo that asks",
         also: &[],
         open: "",
     },

@@ -15,6 +15,7 @@ mod memory;
 mod others;
 mod output;
 mod pages;
+mod person;
 mod process;
 mod questions;
 mod resume;
