@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::done::{Done, Limits};
 use super::error::{Cause, OpenError};
 use super::hello::Hello;
+use super::sudo::FEW;
 use super::{OpenOptions, Session};
 use crate::nodes;
 use crate::outside::Outside;
@@ -49,13 +50,21 @@ async fn ask(session: &Session) -> Result<Pong, OpenError> {
     let sudo = match (hello.uid, hello.has_sudo) {
         (0, _) => SudoWay::Root,
         (_, false) => SudoWay::Missing,
-        (_, true) => sudo_way(&call(session, "LC_ALL=C sudo -n true").await?),
+        (_, true) => sudo_way(&call(session, &sudo()).await?),
     };
     Ok(Pong {
         hello,
         round_trip,
         sudo,
     })
+}
+
+/// Asks for a shell, as the steps do; whether a password would help is asked first.
+fn sudo() -> String {
+    format!(
+        "(export LC_ALL=C; s=$(sudo -n -l sh 2>&1) || [ $? != 1 ] || [ -n \"$s\" ] || \
+         {{ echo '{FEW}' >&2; exit 1; }}; sudo -n sh -c :)"
+    )
 }
 
 async fn call(session: &Session, code: &str) -> Result<Done, OpenError> {

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Of what comes before it lets us in: a lecture, or what a login file prints.
 const MOST: u64 = 8 << 20;
 
+/// A rule for single commands does not do: blocks run in a shell.
+pub(super) const FEW: &str = "its rule names some commands only, and `sh` is none of them";
+
 /// Turns a shell at the other end of the pipes into one as `user`.
 pub(super) async fn become_user(
     process: &Process,
@@ -29,7 +32,7 @@ pub(super) async fn become_user(
     password: Option<&Password>,
 ) -> Result<(Reader, Writer), SudoError> {
     let (prompt, ready) = (format!("opsbook-{}:", nonce()), nonce());
-    let line = command(user, &prompt, &ready);
+    let line = command(user, &prompt, &ready, password.is_none());
     let mut reader = BufReader::new(reader);
     let exchange = async {
         // Where the shell is gone already, its end tells more than our broken pipe.
@@ -54,11 +57,23 @@ pub(super) async fn become_user(
     }
 }
 
-/// Only random words and the user's name stand in an argument list.
-fn command(user: &str, prompt: &str, ready: &str) -> Vec<u8> {
+/// Only random words and the user's name stand in an argument list. Before a person is asked for
+/// a password, `sudo` is asked whether it would be of any use.
+fn command(user: &str, prompt: &str, ready: &str, first: bool) -> Vec<u8> {
     let mut line = b"LC_ALL=C; export LC_ALL; command -v sudo >/dev/null || { echo ".to_vec();
     line.extend_from_slice(ready.as_bytes());
-    line.extend_from_slice(b"-none; exit 127; }; exec sudo -S -p ");
+    line.extend_from_slice(b"-none; exit 127; }; ");
+    if first {
+        line.extend_from_slice(b"ob_s=$(sudo -n -l -u ");
+        quote(user.as_bytes(), &mut line);
+        // Without a word: it could look, and the answer is no.
+        line.extend_from_slice(
+            b" sh </dev/null 2>&1) || [ $? != 1 ] || [ -n \"$ob_s\" ] || { echo ",
+        );
+        line.extend_from_slice(ready.as_bytes());
+        line.extend_from_slice(b"-few; exit 126; }; ");
+    }
+    line.extend_from_slice(b"exec sudo -S -p ");
     quote(prompt.as_bytes(), &mut line);
     line.extend_from_slice(b" -u ");
     quote(user.as_bytes(), &mut line);
@@ -93,6 +108,7 @@ async fn exchange(
                 }
                 match line.trim_ascii().strip_prefix(ready.as_bytes()) {
                     Some(b"") => return Ok(()),
+                    Some(b"-few") => return Err(SudoError::NotAllowed(FEW.into())),
                     Some(_) => return Err(SudoError::Missing),
                     None => line.clear(),
                 }
@@ -208,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_user_name_cannot_break_out() {
-        let line = command("x'; id #", "P:", "R");
+        let line = command("x'; id #", "P:", "R", false);
         let line = String::from_utf8(line).unwrap();
         assert!(line.contains("-u 'x'\\''; id #' -H --"), "{line}");
     }

@@ -103,6 +103,11 @@ fn f15_sudo_in_all_its_moods() {
             "terminal",
         ),
         ("ops ALL=(ALL:ALL) /bin/true\n", 3, "allow"),
+        (
+            "ops ALL=(ALL:ALL) NOPASSWD: /bin/true\n",
+            3,
+            "its rule names some commands only, and `sh` is none of them",
+        ),
         ("# ops may not\n", 3, "allow"),
     ];
     for (sudoers, status, says) in moods {

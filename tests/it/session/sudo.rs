@@ -13,7 +13,7 @@ use crate::sshd::{self, Special, Sshd, options, or_skip};
 /// A node whose `sudo` behaves as told, and writes down how often it was started.
 fn node_with_sudo(behaviour: &str) -> Option<Sshd> {
     let sudo = format!(
-        "#!/bin/sh\necho x >>\"$HOME/started\"\nprompt=$3; shift 7\n\
+        "#!/bin/sh\n[ \"$2\" != -l ] || {{ echo 'a password is required' >&2; exit 1; }}\necho x >>\"$HOME/started\"\nprompt=$3; shift 7\n\
          ask() {{ printf %s \"$prompt\" >&2; IFS= read -r given; }}\n{behaviour}\n"
     );
     let server = or_skip("sudo", Sshd::start())?;
