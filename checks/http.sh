@@ -1,7 +1,7 @@
 # http: what a URL answers, asked from the node
 #
 # A server that does not answer is a failure; a request that cannot be made (no `curl`, a
-# file that cannot be read) is an error. Nothing of the request stands in an argument list.
+# file that cannot be read, a name that cannot be resolved) is an error. Nothing of the request stands in an argument list.
 #
 #: key url url -- the URL
 #: arg method text = GET -- method of the request
@@ -146,7 +146,11 @@ if has curl; then
         return
       fi
       first_line "$ob_out"
-      absent status "$ob_first"
+      case $ob_status:$ob_first in
+        # nobody was asked
+        6:* | 28:*esolving*) cannot_look "$ob_first" ;;
+        *) absent status "$ob_first" ;;
+      esac
       ;;
   esac
 elif ! has wget; then
@@ -192,6 +196,10 @@ else
     fact status "$ob_status"
     fact headers "${ob_headers#"$ob_lf"}"
   else
-    absent status "${ob_out##*"$ob_lf"}"
+    case $ob_out in
+      # nobody was asked
+      *'bad address'* | *'unable to resolve'*) cannot_look "${ob_out##*"$ob_lf"}" ;;
+      *) absent status "${ob_out##*"$ob_lf"}" ;;
+    esac
   fi
 fi

@@ -31,7 +31,7 @@ ob_file=$ob_root/proc/sys/$ob_file
 if ! [ -d "$ob_root/proc/sys" ]; then
   cannot_look 'no `/proc/sys`'
 elif ! [ -e "$ob_file" ]; then
-  absent value 'the kernel has no such parameter'
+  if missing "$ob_file"; then absent value 'the kernel has no such parameter'; fi
 elif [ -d "$ob_file" ]; then
   absent value 'it is a group of parameters'
 elif ! [ -r "$ob_file" ]; then

@@ -22,8 +22,13 @@ if has chronyc && ob_out=$(LC_ALL=C chronyc -n -c tracking 2>/dev/null); then
     cannot_look 'chronyc says something that opsbook does not understand'
     return
   fi
-  fact source "$2"
-  fact offset "${5#-}"
+  case $1 in
+    7F7F01* | 00000000) unknown offset 'there is nothing that it could be off from' ;;
+    *)
+      fact source "$2"
+      fact offset "${5#-}"
+      ;;
+  esac
   case ${14}/$1 in
     *[Ss]ynchronised/* | *[Ss]ynchronized/*) fact synchronized false ;;
     */7F7F01* | */00000000)

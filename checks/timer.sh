@@ -22,7 +22,7 @@ if ! [ -d "$ob_root/run/systemd/system" ] || ! has systemctl; then
   return
 fi
 ob_name=${arg_name%.timer}.timer
-by_hand systemctl list-timers --all "$ob_name"
+by_hand systemctl status "$ob_name"
 # As systemctl writes a time, in UTC because that can be read without knowing of time zones.
 if ! ob_show=$(TZ=UTC LC_ALL=C systemctl show -p LoadState -p ActiveState -p SubState -p UnitFileState -p Unit -p LastTriggerUSec "$ob_name" 2>&1); then
   first_line "$ob_show"
@@ -45,6 +45,10 @@ for ob_l in $ob_show; do
 done
 set +f
 IFS=$ob_ifs
+words "$ob_name"
+ob_l=$ob_words
+words "${ob_unit:-${ob_name%.timer}.service}"
+found_with "systemctl list-timers --all $ob_l; systemctl status --no-pager -n 0 $ob_l $ob_words"
 case $ob_load$ob_active in
   '')
     cannot_look 'systemctl says nothing about it'

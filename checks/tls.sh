@@ -43,7 +43,9 @@ case $arg_address in
       # What follows the first certificate in the file is its chain.
       set -- -untrusted "$arg_address"
       if [ -n "$arg_ca_file" ]; then set -- "$@" -CAfile "$arg_ca_file"; fi
-      if [ -n "$arg_server_name" ]; then set -- "$@" -verify_hostname "$arg_server_name"; fi
+      if [ -n "$arg_server_name" ]; then set -- "$@" -verify_hostname "${arg_server_name%.}"; fi
+      words openssl verify "$@" "$arg_address"
+      found_with "$ob_words; openssl x509 -noout -text -in {address}"
       if ob_out=$(openssl verify "$@" "$arg_address" 2>&1); then
         ob_problem=ok
       else
@@ -63,7 +65,7 @@ case $arg_address in
   *)
     host_port "$arg_address" 443 || return 0
     # the dot at the end of a name is for resolvers; a certificate has none
-    ob_name=${arg_server_name:-${ob_host%.}}
+    ob_name=${arg_server_name:-$ob_host} ob_name=${ob_name%.}
     case $ob_ip in
       6) set -- -connect "[$ob_host]:$ob_port" ;;
       *) set -- -connect "$ob_host:$ob_port" ;;

@@ -32,6 +32,8 @@ python3-venv /usr/bin/python3
 shellcheck /usr/bin/shellcheck
 curl /usr/bin/curl
 openssl /usr/bin/openssl
+bind9-dnsutils /usr/bin/dig
+chrony /usr/sbin/chronyd
 netcat-openbsd /bin/nc
 bsdutils /usr/bin/script
 libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1

@@ -169,6 +169,11 @@ pub(super) fn of_group(
             for command in assertion.commands() {
                 scope.bindings(&command, &span, &mut bindings, problems);
             }
+            for binding in &bindings {
+                if let Bound::Text(Text::Plain(value)) = &binding.value {
+                    assertion.tell(&binding.name, value);
+                }
+            }
             sound.push(!has_error(manual, &problems[before..]));
             Case {
                 name: format!("{}::{}", group.id, assertion.name()),

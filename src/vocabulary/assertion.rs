@@ -36,6 +36,8 @@ pub struct Assertion {
     pub(super) expected: Vec<Expectation>,
     /// What the check itself brings along: `content` of `matching`.
     pub(super) given: Option<Found>,
+    /// Values of the node that the author's commands mention, for who looks by hand.
+    pub(super) told_by_hand: Vec<(String, String)>,
 }
 
 #[derive(Clone, Debug)]
@@ -171,6 +173,11 @@ impl Assertion {
         })
     }
 
+    /// The value of a variable that a command of the author mentions, for who looks by hand.
+    pub fn tell(&mut self, name: &str, value: &str) {
+        self.told_by_hand.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Puts a node's values into what is expected, and into the title.
     pub fn fill_expected(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
         for expectation in &mut self.expected {
@@ -273,7 +280,15 @@ impl Assertion {
             };
         }
         text.push_str(rest);
-        text
+        if self.told_by_hand.is_empty() {
+            return text;
+        }
+        let values: Vec<String> = self
+            .told_by_hand
+            .iter()
+            .map(|(name, value)| format!("{name}={}", shell_word(value)))
+            .collect();
+        format!("{} sh -c {}", values.join(" "), shell_word(&text))
     }
 
     pub(super) fn probe(&self) -> &Arc<Kind> {

@@ -163,6 +163,7 @@ impl<'a> Reader<'a> {
             arguments,
             expected,
             given,
+            told_by_hand: Vec::new(),
         })
     }
 

@@ -23,6 +23,7 @@ mod says;
 mod shapes;
 mod signals;
 mod space;
+mod states;
 mod sudo;
 mod users;
 mod values;
