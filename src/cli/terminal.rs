@@ -102,6 +102,13 @@ impl Terminal {
                 let note = self.line(&prompt).await;
                 note.map_or_else(|| self.gone(), Answer::Note)
             }
+            Asked::Value { step, name } => {
+                let prompt = format!(
+                    "  value of `{name}`, which {step} captures and later steps need (empty: none): "
+                );
+                let value = self.line(&prompt).await;
+                value.map_or_else(|| self.gone(), Answer::Note)
+            }
             Asked::Confirm { .. } if self.is_onward(Kind::Confirm, node) => Answer::AsBefore,
             Asked::Menu { .. } if self.is_onward(Kind::Menu, node) => Answer::AsBefore,
             ask => {
@@ -161,6 +168,7 @@ impl Terminal {
             Asked::SudoPassword { .. }
             | Asked::Secret { .. }
             | Asked::Note { .. }
+            | Asked::Value { .. }
             | Asked::Interrupted { .. } => {}
         }
         put

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
+use crate::engine::proof::captured_names;
 use crate::engine::question::{Answer, Asked};
 use crate::engine::step::Worked;
 use crate::event::{BY_YES, Status, What};
@@ -106,8 +107,16 @@ impl NodeRun<'_> {
     async fn chosen(&mut self, step: &PlannedStep, answer: Answer) -> Result<Chosen, Halt> {
         match answer {
             Answer::Yes | Answer::Onward | Answer::AsBefore => Ok(Chosen::Run),
-            Answer::Skip => Ok(Chosen::Skip(self.note(step).await?)),
-            Answer::ByHand => Ok(Chosen::ByHand(self.note(step).await?)),
+            Answer::Skip => {
+                let note = self.note(step).await?;
+                self.value_of(step).await?;
+                Ok(Chosen::Skip(note))
+            }
+            Answer::ByHand => {
+                let note = self.note(step).await?;
+                self.value_of(step).await?;
+                Ok(Chosen::ByHand(note))
+            }
             Answer::Nobody => Err(Halt::end(
                 Status::Stopped,
                 format!(
@@ -128,6 +137,34 @@ impl NodeRun<'_> {
             // Whoever goes away here has not passed the step.
             Answer::Quit => Err(stopped_before(step)),
             _ => Ok(None),
+        }
+    }
+
+    /// What a step that is passed over would have captured, where a later one needs it.
+    async fn value_of(&mut self, step: &PlannedStep) -> Result<(), Halt> {
+        let Some(name) = &step.capture else {
+            return Ok(());
+        };
+        let needed = |later: &PlannedStep| {
+            later.number > step.number
+                && captured_names(&self.options.root, self.plan, later).contains(name)
+        };
+        if !self.plan.steps.iter().any(needed) {
+            return Ok(());
+        }
+        let ask = Asked::Value {
+            step: step.name.clone(),
+            name: name.clone(),
+        };
+        let question = format!("what would it have captured as `{name}`?");
+        match self.ask(step, &question, ask).await? {
+            Answer::Note(value) if !value.is_empty() => {
+                self.scope.set(name, value.clone());
+                let (name, value) = (name.clone(), value.into());
+                self.record(Some(step), What::ValueCaptured { name, value })
+            }
+            Answer::Quit => Err(stopped_before(step)),
+            _ => Ok(()),
         }
     }
 

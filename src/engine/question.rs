@@ -30,6 +30,8 @@ pub enum Asked {
     },
     /// A step was done by hand: what is to be noted?
     Note { step: String },
+    /// A step was passed over whose output later steps need: what would it have captured?
+    Value { step: String, name: String },
     /// Ctrl-C while a step runs.
     Interrupted { step: String },
     /// Before a step is run again that is not known to have failed.
