@@ -9,10 +9,10 @@ use std::process::{Command, Stdio};
 use crate::project::Project;
 
 /// A row of a table: `sh`, the word after it, and the script.
-struct Row<'a> {
-    shell: &'a str,
-    word: &'a str,
-    script: &'a str,
+pub struct Row<'a> {
+    pub shell: &'a str,
+    pub word: &'a str,
+    pub script: &'a str,
 }
 
 fn rows(table: &str) -> Vec<Row<'_>> {
@@ -30,13 +30,16 @@ fn rows(table: &str) -> Vec<Row<'_>> {
 }
 
 /// The problems of each row, by number: `(severity, code)`.
-fn lint(rows: &[Row<'_>]) -> BTreeMap<usize, Vec<(String, String)>> {
+pub fn lint(rows: &[Row<'_>]) -> BTreeMap<usize, Vec<(String, String)>> {
     // A page each: of many problems of a kind on one page, only the first are told.
     let project = Project::new("# Scripts\n");
     let mut summary = String::new();
     for (index, row) in rows.iter().enumerate() {
         let head = format!("# P{index}\n\n```yaml procedure\nid: p{index}\n```\n\n");
-        let page = format!("{head}~~~~{} step\n{}\n~~~~\n", row.shell, row.script);
+        let page = format!(
+            "{head}~~~~~~~~~~~~{} step\n{}\n~~~~~~~~~~~~\n",
+            row.shell, row.script
+        );
         project.write(&format!("manual/{index}.md"), &page);
         writeln!(summary, "- [P{index}]({index}.md)").unwrap();
     }
@@ -59,7 +62,7 @@ fn lint(rows: &[Row<'_>]) -> BTreeMap<usize, Vec<(String, String)>> {
 }
 
 /// Whether the real shell takes the script; `run` also runs it, in a folder of its own.
-fn taken(row: &Row<'_>, run: bool) -> bool {
+pub fn taken(row: &Row<'_>, run: bool) -> bool {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("script");
     std::fs::write(&file, format!("{}\n", row.script)).unwrap();

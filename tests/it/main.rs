@@ -29,6 +29,7 @@ mod measured;
 mod nodes;
 mod project;
 mod record;
+mod scripts;
 mod session;
 mod soak;
 mod sshd;

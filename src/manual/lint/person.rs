@@ -48,6 +48,10 @@ pub(super) fn check(text: &Passage, commands: &[Simple], who: As, problems: &mut
         let exports = matches!(command.words.first().map(String::as_str), Some("export"));
         exports && command.words.iter().any(|word| word.contains("EDITOR="))
     });
+    // Who asks whether there is a terminal knows what to do without one.
+    let asks_for_terminal = ["[ -t 0", "test -t 0", "! -t 0", "[ -t 1", "test -t 1"]
+        .iter()
+        .any(|test| text.text.contains(test));
     let functions: Vec<&str> = commands.iter().filter_map(Simple::function).collect();
     let mut look = Look {
         text,
@@ -57,7 +61,13 @@ pub(super) fn check(text: &Passage, commands: &[Simple], who: As, problems: &mut
         problems,
     };
     for command in commands {
-        look.at(command, 0);
+        if asks_for_terminal && command.input == Input::Empty {
+            let mut command = command.clone();
+            command.input = Input::Given;
+            look.at(&command, 0);
+        } else {
+            look.at(command, 0);
+        }
     }
 }
 

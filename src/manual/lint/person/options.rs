@@ -187,6 +187,25 @@ impl<'a> Call<'a> {
         })
     }
 
+    /// Some of its words are known only when it runs, and may be what is missed: `"$@"`,
+    /// `$opts`, `--$name`.
+    pub fn has_unseen_options(&self) -> bool {
+        let unseen = |word: &String| {
+            let named = word.strip_prefix('$').map(str::to_ascii_lowercase);
+            let of_options = |name: String| {
+                ["opt", "arg", "flag"]
+                    .iter()
+                    .any(|part| name.contains(part))
+            };
+            ["$@", "$*", "${@", "${*", "[@]", "[*]"]
+                .iter()
+                .any(|list| word.contains(list))
+                || word.starts_with('-') && word.contains('$') && !word.contains('=')
+                || named.is_some_and(of_options)
+        };
+        self.arguments().iter().any(unseen)
+    }
+
     pub fn has(&self, word: &str) -> bool {
         self.arguments().iter().any(|argument| argument == word)
     }

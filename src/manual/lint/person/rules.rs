@@ -10,10 +10,18 @@ pub(super) fn finding(call: &Call<'_>) -> Option<Finding> {
     if call.any_long(&["help", "version"]) {
         return None;
     }
-    asks::asks(call)
-        .or_else(|| opens::reads(call))
-        .or_else(|| opens::filters(call))
-        .or_else(|| opens::opens(call))
+    let lacks = || {
+        asks::asks(call)
+            .or_else(|| opens::reads(call))
+            .or_else(|| opens::filters(call))
+            .or_else(|| opens::opens(call))
+    };
+    let lacks = if call.has_unseen_options() {
+        None
+    } else {
+        lacks()
+    };
+    lacks
         .or_else(|| opens::edits(call))
         .or_else(|| ends::never_ends(call))
         .or_else(|| pages(call))

@@ -66,7 +66,7 @@ pub(super) const ASK: &[Row] = &[
     ("nft", "-", "", Reads("name the file: `nft -f FILE`")),
     ("kafka-console-producer|kafka-console-producer.sh", "", "", Reads(TEXT)),
     ("smbclient|rpcclient", "", "-c -L --command --list", Opens("write `-c COMMANDS`")),
-    ("gdb|lldb|pdb|pdb3", "", "-b --batch -p -ex", Opens("write `--batch`, with `-ex COMMAND`")),
+    ("gdb|lldb|pdb|pdb3", "", "-b --batch -p -x --ex --command --eval-command", Opens("write `--batch`, with `-ex COMMAND`")),
     ("mc|ncdu|ranger|lnav|k9s|lazydocker|nmon|tig|alpine|byobu|minicom|picocom|cu|bluetoothctl|links|w3m|elinks|lynx|cypher-shell|influx", "", "-o -d -c -n -f -e -dump --dump --export --headless -execute --execute --file show power scan", Opens(BY_HAND)),
     ("ipmitool sol activate", "", "", Opens(BY_HAND)),
     ("lxc|incus console", "", "", Opens("write `lxc exec NAME -- COMMAND`")),

@@ -51,7 +51,7 @@ impl Simple {
 pub(in crate::manual::lint) enum Input {
     /// That of the block: nothing.
     Empty,
-    /// A file, a pipe, a text.
+    /// A file, a pipe, a text; or what cannot be seen.
     Given,
 }
 
@@ -73,22 +73,36 @@ pub(super) fn simple_commands(program: &Program, text: &str) -> Vec<Simple> {
     };
     walk.program(program);
     let mut found = walk.found;
-    let fed = |simple: &Simple| match simple.input {
-        Input::Given => simple.words.first().cloned(),
-        Input::Empty => None,
+    of_functions(&mut found);
+    found
+}
+
+/// What is given to a function is given to the commands in it. Where no call of a function is
+/// seen, nobody knows what is given to it.
+fn of_functions(found: &mut [Simple]) {
+    let calls = |found: &[Simple], input: Input| -> BTreeSet<String> {
+        let calls = found.iter().filter(|simple| simple.input == input);
+        calls
+            .filter_map(|simple| simple.words.first().cloned())
+            .collect()
     };
-    // What is given to a function is given to the commands in it.
-    let fed: BTreeSet<String> = found.iter().filter_map(fed).collect();
-    for simple in &mut found {
-        if simple
-            .function
-            .as_ref()
-            .is_some_and(|name| fed.contains(name))
-        {
-            simple.input = Input::Given;
+    loop {
+        let fed = calls(found, Input::Given);
+        let bare = calls(found, Input::Empty);
+        let mut changed = false;
+        for simple in found.iter_mut() {
+            let Some(name) = &simple.function else {
+                continue;
+            };
+            if simple.input == Input::Empty && (fed.contains(name) || !bare.contains(name)) {
+                simple.input = Input::Given;
+                changed = true;
+            }
+        }
+        if !changed {
+            return;
         }
     }
-    found
 }
 
 struct Walk<'a> {
