@@ -5,6 +5,7 @@
 
 mod again;
 mod before;
+mod beside;
 mod bundle;
 mod cut;
 mod doubt;
