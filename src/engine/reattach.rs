@@ -8,6 +8,7 @@ use crate::engine::node::{NodeRun, bundle_dir, sentence};
 use crate::engine::random_mark;
 use crate::engine::reach::Reach;
 use crate::event::What;
+use crate::session::OpenOptions;
 use crate::session::fair::FairTime;
 
 impl NodeRun<'_> {
@@ -19,8 +20,13 @@ impl NodeRun<'_> {
         let mut last = String::from("it did not answer");
         let mut interrupts = self.interrupts.clone();
         let mut had = FairTime::start();
+        // It is asked again and again here.
+        let once = OpenOptions {
+            tries: 1,
+            ..self.options.open.clone()
+        };
         while !had.is_over(self.options.reconnect) {
-            let open = Reach::open(&self.plan.node, &self.options.open, &self.options.passwords);
+            let open = Reach::open(&self.plan.node, &once, &self.options.passwords);
             let opened = tokio::select! {
                 biased;
                 Ok(()) = interrupts.changed() => return Err(given_up(&last)),

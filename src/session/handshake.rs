@@ -50,7 +50,7 @@ fn lately_with(lately: Duration, time: Duration) -> Duration {
     if time > lately {
         (lately + time) / 2
     } else {
-        lately - (lately - time) / 8
+        lately.saturating_sub(lately.saturating_sub(time) / 8)
     }
 }
 

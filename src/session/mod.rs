@@ -83,6 +83,9 @@ pub struct OpenOptions {
     /// For each of: reaching the node, and its shell answering. A person who has to touch a
     /// key is given longer.
     pub timeout: Duration,
+    /// How often a node that does not answer is asked before it is called dead. A try in which
+    /// this machine did not do its part is not counted.
+    pub tries: u32,
     /// Receives what is worth showing while connecting, one line each.
     pub on_note: Arc<dyn Fn(&Outside) + Send + Sync>,
     /// Instead of the user's own configuration of ssh.
@@ -291,6 +294,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             timeout: Duration::from_secs(15),
+            tries: 2,
             on_note: Arc::new(|_| {}),
             ssh_config: None,
         }

@@ -47,7 +47,7 @@ pub(super) async fn open(
             tokio::time::sleep(spread(*pause)).await;
             continue;
         }
-        if let Some(error) = late.after(no, options.timeout) {
+        if let Some(error) = late.after(no, options) {
             return Err(error);
         }
         (options.on_note)(&"the node did not answer in time, trying again".into());
@@ -68,7 +68,7 @@ struct Late {
 
 impl Late {
     /// Takes note of a try that failed; its error, where the node had its chance.
-    fn after(&mut self, no: No, timeout: Duration) -> Option<OpenError> {
+    fn after(&mut self, no: No, options: &OpenOptions) -> Option<OpenError> {
         let cut_by_us =
             no.error.cause == Cause::Cut && no.stalled > no.had.max(Duration::from_secs(1));
         if !(is_late(&no.error) || cut_by_us) || no.asked_person {
@@ -76,14 +76,13 @@ impl Late {
         }
         self.tries += 1;
         self.had += no.had;
-        let fair = no.stalled <= no.had / 2 || no.had >= timeout * 2 / 3;
+        let fair = no.stalled <= no.had / 2 || no.had >= options.timeout * 2 / 3;
         if fair {
             self.fair += 1;
         } else {
             self.longer += 1;
         }
-        // Once may be chance.
-        if self.fair < 2 && self.tries < MOST_TRIES {
+        if self.fair < options.tries && self.tries < MOST_TRIES {
             return None;
         }
         let had = is_late(&no.error).then_some(self.had);
