@@ -11,7 +11,7 @@ use crate::cli::error::{Failure, exit};
 use crate::cli::identity::{controller_name, operator_name};
 use crate::cli::terminal;
 use crate::cli::tty::is_anybody_there;
-use crate::cli::{Streams, block_on};
+use crate::cli::{Streams, block_on, locks};
 use crate::engine::{
     Alive, Answer, Bundle, BundleError, Held, Operator, Owner, Passwords, Reach, bundle_dir,
     random_mark,
@@ -28,10 +28,13 @@ use crate::session::OpenOptions;
 /// record to the node's history and removes the rest.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Lock {
-    /// Say who holds the bundle of a node
+    /// Say who holds the bundles of nodes
+    ///
+    /// Exit status 0 where all are free, 4 where one is held, 3 where one could not be asked.
     Status {
-        #[arg(value_name = "NODE")]
-        node: String,
+        /// Nodes or selectors; all nodes if absent
+        #[arg(value_name = "SELECTOR")]
+        nodes: Vec<String>,
     },
     /// Hold the node, so that nobody runs anything on it
     Acquire {
@@ -55,7 +58,23 @@ pub(crate) enum Lock {
 }
 
 pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    let (Lock::Status { node } | Lock::Acquire { node, .. } | Lock::Release { node, .. }) = args;
+    match args {
+        Lock::Status { nodes } => locks::status(nodes, context, streams),
+        Lock::Acquire { node, message } => at(context, node, async |reach, dir| {
+            acquire(reach, dir, message, streams).await
+        }),
+        Lock::Release { node, run, yes } => at(context, node, async |reach, dir| {
+            release(context, reach, dir, (run.as_deref(), *yes), streams).await
+        }),
+    }
+}
+
+/// With the open session of one node, and the place of its bundle.
+fn at(
+    context: &Context,
+    node: &str,
+    act: impl AsyncFnOnce(&Reach, &str) -> Result<u8, Failure>,
+) -> Result<u8, Failure> {
     let node = crate::cli::bridge::one(context, node)?;
     block_on(async {
         let (operator, _) = Operator::new();
@@ -69,7 +88,7 @@ pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Resu
             ))
         })?;
         let dir = bundle_dir(&node, reach.session().hello());
-        let result = act(args, context, &reach, &dir, streams).await;
+        let result = act(&reach, &dir).await;
         reach.close().await;
         result
     })
@@ -89,34 +108,6 @@ async fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Fa
         Answer::Quit => Err(Failure::Stopped("nothing was given up".to_owned())),
         answer => Ok(matches!(answer, Answer::Yes)),
     }
-}
-
-async fn act(
-    args: &Lock,
-    context: &Context,
-    reach: &Reach,
-    dir: &str,
-    streams: &mut Streams,
-) -> Result<u8, Failure> {
-    match args {
-        Lock::Status { .. } => status(reach, dir, streams).await,
-        Lock::Acquire { message, .. } => acquire(reach, dir, message, streams).await,
-        Lock::Release { run, yes, .. } => {
-            let wanted = (run.as_deref(), *yes);
-            release(context, reach, dir, wanted, streams).await
-        }
-    }
-}
-
-async fn status(reach: &Reach, dir: &str, streams: &mut Streams) -> Result<u8, Failure> {
-    let name = &reach.node.name;
-    let Some(held) = Bundle::look(reach.session(), dir).await? else {
-        writeln!(streams.people(), "{name}: free")?;
-        return Ok(0);
-    };
-    writeln!(streams.people(), "{name}: {}", held.sentence())?;
-    writeln!(streams.people(), "{name}: {dir}")?;
-    Ok(exit(Status::Blocked))
 }
 
 async fn acquire(

@@ -18,6 +18,7 @@ mod launch;
 mod lint;
 mod list;
 mod lock;
+mod locks;
 mod manner;
 pub mod nodes;
 mod password;

@@ -231,7 +231,7 @@ mod tests {
             ),
             (
                 &held,
-                "error: the bundle is held by ana@desk since 9:00: `web.deploy`, run r1, at step 3 (it is running)",
+                "error: the bundle is held by ana@desk since 9:00: `web.deploy`, run r1, step 3 is the latest on this node (it is running)",
             ),
         ] {
             assert_eq!(state(answer), expected, "{answer:?}");

@@ -38,19 +38,36 @@ pub enum Alive {
     Unknown,
 }
 
-impl Held {
-    /// `web.deploy is held by ana@desk since …, at step 3`.
-    #[must_use]
-    pub fn sentence(&self) -> String {
-        let at = match self.step {
-            0 => "before its first step".to_owned(),
-            step => format!("at step {step}"),
-        };
-        let alive = match self.alive {
+impl std::fmt::Display for Alive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
             Alive::Live => "it is running",
             Alive::Stale => "nothing of it runs any more",
             Alive::Unknown => "whether it runs cannot be told here",
-        };
+        })
+    }
+}
+
+impl Held {
+    /// How far the run is, as the bundle shows it. Of what was done elsewhere it knows nothing.
+    #[must_use]
+    pub fn position(&self) -> String {
+        match self.step {
+            0 => "no step has begun on this node".to_owned(),
+            step => format!("step {step} is the latest on this node"),
+        }
+    }
+
+    /// `the bundle is held by ana@desk since …: …, step 3 is the latest on this node`.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        self.sentence_at(&self.position())
+    }
+
+    /// The same where it is known better how far the run is.
+    #[must_use]
+    pub fn sentence_at(&self, at: &str) -> String {
+        let alive = self.alive;
         match &self.owner {
             // Somebody's word, and no run.
             Some(Owner {

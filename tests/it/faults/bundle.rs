@@ -75,7 +75,7 @@ fn f11_of_two_operators_one_is_told_about_the_other() {
         .ends(4);
     said.has("held by")
         .has(&run)
-        .has("at step 1")
+        .has("step 1 is the latest on this node (it is running)")
         .has("it is running");
     // A live lock is not given up by accident.
     project
@@ -319,4 +319,55 @@ fn f12_a_bundle_that_is_removed_under_a_step_leaves_its_outcome_unknown() {
         assert!(Instant::now() < deadline, "the step runs for ever");
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn f11_the_locks_of_many_nodes_are_one_table() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\n:\n```\n\n```sh step on=local\n:\n```\n\n\
+        ```sh step on=local\nfalse\n```\n\n```sh step\n:\n```\n";
+    let project = Project::new(page);
+    project.nodes(
+        "  here: {transport: local, bundle_dir: h}\n  idle: {transport: local, bundle_dir: i}\n  \
+           kept: {transport: local, bundle_dir: k}\n  gone: {transport: {exec: [\"false\"]}}\n",
+    );
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    project
+        .opsbook(&["lock", "acquire", "kept", "-m", "new disk"])
+        .said();
+    let said = project.opsbook(&["lock", "status"]).ends(3);
+    let rows: Vec<&str> = said.out.lines().collect();
+    let is = |row: usize, pattern: &str| {
+        let pattern = regex::Regex::new(pattern).unwrap();
+        assert!(pattern.is_match(rows[row]), "{said:?}");
+    };
+    is(0, r"^NODE  LOCK +SINCE +BY +PROCEDURE +RUN$");
+    is(
+        1,
+        r"^here  held       \S+Z  \S+@\S+ +p +\d{8}-\S+ +halted at step 3 of 4, FAILED; nothing of it runs any more$",
+    );
+    is(2, r"^idle  free$");
+    is(
+        3,
+        r"^kept  held       \S+Z  \S+@\S+ +lock acquire +lock-\S+ +new disk$",
+    );
+    is(
+        4,
+        r"^gone  not known  +cannot be reached: no POSIX shell answered$",
+    );
+    // What it says of one is what it says of the bundle, and better where the journal is here.
+    let alone = project.opsbook(&["lock", "status", "here"]).ends(4);
+    alone.has("halted at step 3 of 4, FAILED (nothing of it runs any more)");
+    project
+        .opsbook(&["lock", "status", "idle"])
+        .said()
+        .has("idle: free");
+    // The journal is elsewhere.
+    let other = Project::new(page);
+    other.nodes("  here: {transport: local, bundle_dir: h}\n");
+    let home = project.home("").display().to_string();
+    let said = other
+        .opsbook(&["lock", "status", "here"])
+        .env("HOME", &home);
+    said.ends(4)
+        .has("step 1 is the latest on this node (nothing of it runs any more)");
 }

@@ -1,0 +1,178 @@
+//! `opsbook lock status`: who holds the bundle of one node, or those of many; and how far the
+//! run is, where its journal is here.
+
+use std::io::Write;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cli::context::Context;
+use crate::cli::error::{Failure, exit};
+use crate::cli::{Streams, block_on};
+use crate::engine::{Alive, Bundle, Held, Operator, Passwords, Reach, bundle_dir};
+use crate::event::Status;
+use crate::journal;
+use crate::nodes::Node;
+use crate::report::human::status_style;
+use crate::report::table::{self, Cell};
+use crate::session::{OpenOptions, nodes_within, raise_limits};
+
+/// What was found on a node.
+enum Found {
+    Free,
+    Held(Box<Held>),
+    /// Nobody knows; why.
+    Unknown(String),
+}
+
+pub(super) fn status(
+    selectors: &[String],
+    context: &Context,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let names: Vec<&str> = if selectors.is_empty() {
+        context.nodes.names().collect()
+    } else {
+        context.nodes.select(&selectors.join(","))?
+    };
+    let nodes: Result<Vec<Arc<Node>>, _> = names
+        .iter()
+        .map(|name| context.nodes.evaluate(name, &[]).map(Arc::new))
+        .collect();
+    let found = block_on(look_at_all(nodes?))?;
+    match (&names[..], &found[..]) {
+        ([name], [found]) => alone(name, found, context, streams)?,
+        _ => {
+            let rows = names.iter().zip(&found);
+            let rows: Vec<_> = rows
+                .map(|(name, found)| row(name, found, context))
+                .collect();
+            let heading = ["NODE", "LOCK", "SINCE", "BY", "PROCEDURE", "RUN", ""];
+            table::write(&heading, &rows, &mut streams.people())?;
+        }
+    }
+    Ok(worst(&found))
+}
+
+/// That it could not be told of a node is more than that another is held.
+fn worst(found: &[Found]) -> u8 {
+    let any = |wanted: fn(&Found) -> bool| found.iter().any(wanted);
+    if any(|found| matches!(found, Found::Unknown(_))) {
+        exit(Status::Error)
+    } else if any(|found| matches!(found, Found::Held(_))) {
+        exit(Status::Blocked)
+    } else {
+        0
+    }
+}
+
+/// In the order of the nodes.
+async fn look_at_all(nodes: Vec<Arc<Node>>) -> Result<Vec<Found>, Failure> {
+    let (operator, _) = Operator::new();
+    let passwords = Passwords::new(operator, None);
+    let places = Arc::new(Semaphore::new(nodes_within(raise_limits())));
+    let mut tasks = JoinSet::new();
+    for (index, node) in nodes.into_iter().enumerate() {
+        let (passwords, places) = (passwords.clone(), Arc::clone(&places));
+        tasks.spawn(async move {
+            // It is never closed.
+            let _place = places.acquire().await;
+            (index, look(&node, &passwords).await)
+        });
+    }
+    let mut found = tasks.join_all().await;
+    found.sort_by_key(|(index, _)| *index);
+    Ok(found.into_iter().map(|(_, found)| found).collect())
+}
+
+async fn look(node: &Arc<Node>, passwords: &Passwords) -> Found {
+    let reach = match Reach::open(node, &OpenOptions::default(), passwords).await {
+        Ok(reach) => reach,
+        Err(error) => {
+            let said = error.said.last_line();
+            let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+            return Found::Unknown(format!("cannot be reached: {error}{said}"));
+        }
+    };
+    let dir = bundle_dir(node, reach.session().hello());
+    let found = match Bundle::look(reach.session(), &dir).await {
+        Ok(None) => Found::Free,
+        Ok(Some(held)) => Found::Held(Box::new(held)),
+        Err(error) => Found::Unknown(error.to_string()),
+    };
+    reach.close().await;
+    found
+}
+
+fn alone(
+    name: &str,
+    found: &Found,
+    context: &Context,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    match found {
+        Found::Free => writeln!(streams.people(), "{name}: free")?,
+        Found::Held(held) => {
+            let sentence = match position(context, held, name) {
+                Some(at) => held.sentence_at(&at),
+                None => held.sentence(),
+            };
+            writeln!(streams.people(), "{name}: {sentence}\n{name}: {}", held.dir)?;
+        }
+        Found::Unknown(why) => return Err(Failure::Error(format!("`{name}`: {why}"))),
+    }
+    Ok(())
+}
+
+fn row(name: &str, found: &Found, context: &Context) -> Vec<Cell> {
+    let cell = |text: &str, status| Cell(text.to_owned(), status_style(status));
+    let held = match found {
+        Found::Free => return vec![name.into(), cell("free", Status::Ok)],
+        Found::Unknown(why) => {
+            let mut row = vec![name.into(), cell("not known", Status::Error)];
+            row.extend(["", "", "", ""].map(Cell::from));
+            row.push(why.as_str().into());
+            return row;
+        }
+        Found::Held(held) => held,
+    };
+    let mut row = vec![name.into(), cell("held", Status::Blocked)];
+    let Some(owner) = &held.owner else {
+        row.push("owner unknown".into());
+        return row;
+    };
+    let mut last = match &owner.message {
+        Some(message) => message.line().to_string(),
+        None => position(context, held, name).unwrap_or_else(|| held.position()),
+    };
+    if owner.message.is_none() && held.alive != Alive::Unknown {
+        last = format!("{last}; {}", held.alive);
+    }
+    row.extend([
+        owner.since.line().to_string().into(),
+        format!("{}@{}", owner.operator.line(), owner.controller.line()).into(),
+        owner.procedure.line().to_string().into(),
+        owner.run.line().to_string().into(),
+        last.into(),
+    ]);
+    row
+}
+
+/// How far the run is, where its journal is here: the bundle on the node knows nothing of the
+/// steps that were done elsewhere, or by a person.
+fn position(context: &Context, held: &Held, node: &str) -> Option<String> {
+    let run = held.owner.as_ref()?.run.exact();
+    // It is a name of ours, and no path that the node has chosen.
+    let run = journal::runs(&context.root)
+        .into_iter()
+        .find(|own| own == run)?;
+    let record = journal::read(&context.root, &run).ok()?;
+    let all = record.plan(node).map(|plan| plan.steps.len())?;
+    Some(match record.steps(node).pop_last() {
+        None => format!("before step 1 of {all}"),
+        Some((step, None)) => format!("in step {step} of {all}"),
+        Some((step, Some(status))) if status.goes_on() => format!("after step {step} of {all}"),
+        Some((step, Some(status))) => format!("halted at step {step} of {all}, {status}"),
+    })
+}
