@@ -128,7 +128,7 @@ fn words_that_somebody_meant_are_never_passed_over() {
 #[test]
 fn a_suite_that_cannot_run_says_all_that_is_wrong() {
     let project = project(
-        "# Page\n\n```yaml checks\nid: g\ncommand:\n  x: {exit-status: 0, stdout: []}\nuser: {}\n```\n",
+        "# Page\n\n```yaml checks\nid: g\ncommand:\n  x: {exit-status: 0, stdout: {and: []}}\nuser: {}\n```\n",
     );
     let said = project.opsbook(&["test"]).ends(2);
     said.has("an empty list in `stdout` asserts nothing")
