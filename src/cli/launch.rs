@@ -22,7 +22,7 @@ use crate::cli::terminal::Terminal;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::{Streams, block_on};
 use crate::engine::{
-    self, Operator, Options, Owner, Passwords, Proof, Recorder, SecretError, Secrets, Watcher,
+    self, Operator, Options, Owner, Passwords, Proof, Recorder, SecretError, Secrets, Told, Watcher,
 };
 use crate::event::{Event, PlanRecord, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
@@ -45,6 +45,10 @@ pub(crate) struct Resumed {
     pub accepted_changes: bool,
     /// Steps of each node that deliver again.
     pub anew: Anew,
+    /// By node, the steps that were done by hand.
+    pub done: Anew,
+    /// What is to be noted of them.
+    pub note: Option<String>,
     /// What is going to happen, where that has changed.
     pub plans: BTreeMap<String, PlanRecord>,
 }
@@ -60,6 +64,7 @@ pub(crate) fn launch(
     let identity = Identity::here(&context.root);
     prove(context, &plan, &manner, &launch, &mut *streams.talk)?;
     let run = launch.run();
+    let told = told(&launch, &identity);
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = SharedOut::new(out);
     let names = plan.nodes.iter().map(|node| node.node.name.clone());
@@ -86,13 +91,18 @@ pub(crate) fn launch(
         let begun = begin(context, &plan, launch, &ready.manner, &identity, &run)?;
         let (recorder, resume, anew) = begun.record(watcher, json)?;
         let owner = identity.owner(&plan, run.clone());
-        let options = Arc::new(ready.options(context, owner, anew));
+        let options = Arc::new(ready.options(context, owner, (anew, told)));
         Ok(engine::run(Arc::clone(&plan), options, recorder, resume).await?)
     })?;
+    if status == Status::Ok {
+        // Nobody goes on by hand any more; that it is there is all the same.
+        let folder = engine::by_hand_folder(&context.root, &run, "");
+        let _ = std::fs::remove_dir_all(folder);
+    }
     if !json && status != Status::Ok {
         let record = journal::read(&context.root, &run)?;
         // The run has ended as it has, whatever becomes of what is told of it.
-        if let Err(error) = sheets(&plan, &record, &mut **out.lock()) {
+        if let Err(error) = sheets(&context.root, &plan, &record, &mut **out.lock()) {
             writeln!(
                 streams.talk,
                 "error: the hand-off sheet cannot be written to standard output: {error}\n\nhint: `opsbook handoff {run}` prints it again"
@@ -206,7 +216,7 @@ async fn ready(
 }
 
 impl Ready {
-    fn options(self, context: &Context, owner: Owner, anew: Anew) -> Options {
+    fn options(self, context: &Context, owner: Owner, (anew, told): (Anew, Told)) -> Options {
         let through = self.manner.through;
         Options {
             root: context.root.clone(),
@@ -214,6 +224,7 @@ impl Ready {
             yes: self.manner.yes,
             start_at: self.manner.start_at,
             anew,
+            told,
             stop_after: through.stop_after,
             parallel: through.parallel,
             batches: through.batches,
@@ -325,4 +336,19 @@ fn watcher(screen: Screen, json: Option<SharedOut>) -> Watcher {
         }
         screen.event(event);
     })
+}
+
+/// What the operator says of steps that were done by hand.
+fn told(launch: &Launch, identity: &Identity) -> Told {
+    let Launch::Resume(resumed) = launch else {
+        return Told::default();
+    };
+    let by = &identity.operator;
+    Told {
+        steps: resumed.done.clone(),
+        note: match &resumed.note {
+            Some(note) => format!("{by} says: {note}"),
+            None => format!("{by} says so"),
+        },
+    }
 }

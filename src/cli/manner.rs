@@ -251,7 +251,8 @@ pub(crate) fn batch_of(node: &Node) -> Result<Option<Vec<Share>>, Box<Problem>> 
     })
 }
 
-fn number(plan: &Plan, wanted: &str) -> Result<usize, Failure> {
+/// A step by its id, its number, its name or its title.
+pub(crate) fn number(plan: &Plan, wanted: &str) -> Result<usize, Failure> {
     let steps = plan
         .nodes
         .first()
@@ -260,7 +261,9 @@ fn number(plan: &Plan, wanted: &str) -> Result<usize, Failure> {
     let found = steps.iter().find(|step| {
         step.label() == wanted || step.name == wanted || step.number.to_string() == wanted
     });
-    found.map(|step| step.number).ok_or_else(|| {
+    let mut titled = steps.iter().filter(|step| step.title == wanted);
+    let titled = titled.next().filter(|_| titled.next().is_none());
+    found.or(titled).map(|step| step.number).ok_or_else(|| {
         let message = format!("`{}` has no step `{wanted}`", plan.procedure);
         let labels: Vec<&str> = steps.iter().map(PlannedStep::label).collect();
         let problem = Problem::bare("unknown-step", message);

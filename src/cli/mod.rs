@@ -8,6 +8,7 @@ mod changed;
 mod checks;
 mod context;
 mod deliveries;
+mod done;
 mod error;
 mod history;
 mod identity;

@@ -154,6 +154,7 @@ async fn run(
         yes: true,
         start_at: None,
         anew: std::collections::BTreeMap::new(),
+        told: engine::Told::default(),
         stop_after: None,
         parallel: 1,
         batches: Vec::new(),

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::Streams;
 use crate::cli::changed::{Changes, changes, moved};
 use crate::cli::context::Context;
+use crate::cli::done::done;
 use crate::cli::error::Failure;
 use crate::cli::launch::{Launch, Resumed, launch};
 use crate::cli::manner::{Manner, MannerArgs, Through};
@@ -41,6 +42,13 @@ pub(crate) struct Resume {
     /// another one now; repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
+    /// A step that was done by hand, by id or number, or NODE:STEP: its checks are asked, and
+    /// where they hold it is recorded so, and the run goes on after it; may be repeated
+    #[arg(long, value_name = "STEP", conflicts_with = "start_at")]
+    done: Vec<String>,
+    /// What is to be noted of the steps of `--done`
+    #[arg(long, value_name = "TEXT", requires = "done")]
+    note: Option<String>,
     #[command(flatten)]
     common: MannerArgs,
 }
@@ -94,6 +102,7 @@ pub(crate) fn resume(
         given: given(&args.set, &plan)?,
         ..args.common.manner(&plan, before.as_ref())?
     };
+    let done = done(&plan, &record, &args.done)?;
     let accepted_changes = !changes.shown.is_empty();
     launch(
         context,
@@ -105,6 +114,8 @@ pub(crate) fn resume(
             accepted_changes,
             anew: changes.anew,
             plans: changes.plans,
+            done,
+            note: args.note.clone(),
         })),
         streams,
     )
@@ -197,7 +208,13 @@ pub(crate) fn handoff(
     let record = journal::read(&context.root, &run)?;
     let plan = plan_again(context, started(&record, &run)?)?;
     for node in &plan.nodes {
-        sheet(&plan, &node.node.name, &record, &mut streams.out)?;
+        sheet(
+            &context.root,
+            &plan,
+            &node.node.name,
+            &record,
+            &mut streams.out,
+        )?;
     }
     Ok(0)
 }

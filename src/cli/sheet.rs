@@ -1,23 +1,33 @@
 //! The hand-off sheets of a run, from its plan and its journal.
 
 use std::io::Write;
+use std::path::Path;
 
 use crate::cli::error::Failure;
+use crate::engine::{by_hand_folder, make_by_hand};
 use crate::event::{Status, What};
 use crate::journal::Record;
+use crate::manual::{On, shell_word};
+use crate::nodes::Node;
 use crate::plan::Plan;
 use crate::report::handoff::{self, Sheet};
 use crate::report::known::Known;
+use crate::session::shell_words;
 
 /// Of each node on which the run did not end well.
-pub(crate) fn sheets(plan: &Plan, record: &Record, out: &mut dyn Write) -> Result<(), Failure> {
+pub(crate) fn sheets(
+    root: &Path,
+    plan: &Plan,
+    record: &Record,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     for node in &plan.nodes {
         let name = &node.node.name;
         if record
             .node_status(name)
             .is_some_and(|status| status != Status::Ok)
         {
-            sheet(plan, name, record, out)?;
+            sheet(root, plan, name, record, out)?;
         }
     }
     Ok(())
@@ -25,6 +35,7 @@ pub(crate) fn sheets(plan: &Plan, record: &Record, out: &mut dyn Write) -> Resul
 
 /// Of one node.
 pub(crate) fn sheet(
+    root: &Path,
     plan: &Plan,
     node: &str,
     record: &Record,
@@ -38,7 +49,7 @@ pub(crate) fn sheet(
         .started()
         .map(|started| started.arguments.clone())
         .unwrap_or_default();
-    let sheet = Sheet {
+    let mut sheet = Sheet {
         procedure: &plan.procedure,
         node,
         steps: record.steps(name),
@@ -47,15 +58,46 @@ pub(crate) fn sheet(
         arguments: &arguments,
         cause: cause(record, name),
         known: Known::of(record, name),
+        prefix: match plan.nodes.len() {
+            1 => String::new(),
+            _ => format!("{name}:"),
+        },
+        way: way(&node.node),
         program: "opsbook",
     };
     // Where nothing was begun, nothing has to be gone on with.
     if sheet.steps.is_empty() && sheet.known.bundle().is_none() {
         return Ok(());
     }
+    by_hand_here(root, &mut sheet);
     writeln!(out)?;
     handoff::write(&sheet, out)?;
     Ok(())
+}
+
+/// Steps of this machine have a bundle once opsbook has run one of them. A person who does the
+/// first one by hand has a folder instead.
+fn by_hand_here(root: &Path, sheet: &mut Sheet<'_>) {
+    let node = sheet.node;
+    let known = &mut sheet.known;
+    let local = node.steps.iter().any(|step| step.on == On::Local);
+    if !local || known.value("bundle", On::Local, None).is_some() {
+        return;
+    }
+    let folder = by_hand_folder(root, &known.run, &node.node.name);
+    // Where it cannot be made, the sheet itself has what would lie in it.
+    if make_by_hand(&folder, root).is_ok() {
+        known.set_local_bundle(folder.display().to_string());
+    }
+}
+
+/// How a person gets a shell on a node.
+fn way(node: &Node) -> String {
+    let words: Vec<String> = shell_words(node)
+        .iter()
+        .map(|word| shell_word(word))
+        .collect();
+    format!("{}   (or: opsbook shell {})", words.join(" "), node.name)
 }
 
 /// How it ended on a node, and why.

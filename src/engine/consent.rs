@@ -21,6 +21,8 @@ pub(super) enum Chosen {
     ConfirmedByYes,
     Skip(Option<String>),
     ByHand(Option<String>),
+    /// `--done` says that a person has done it: who, and a note.
+    Done(String),
 }
 
 impl NodeRun<'_> {

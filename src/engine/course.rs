@@ -51,6 +51,12 @@ impl NodeRun<'_> {
         let mut first = first;
         let under_way = self.under_way(&before).await?;
         for number in &under_way {
+            if self.told_done(&plan.steps[number - 1]).is_some() {
+                let label = self.plan.steps[number - 1].label();
+                let cause =
+                    format!("step {label} still runs: without `--done` its end is waited for");
+                return Err(Halt::end(Status::Blocked, cause));
+            }
             if self.options.start_at.is_some_and(|start| start != *number) {
                 let label = self.plan.steps[number - 1].label();
                 let cause =
@@ -162,6 +168,13 @@ impl NodeRun<'_> {
 
 /// The first step of a run that goes on which is not done, or the one at which it is to.
 pub(super) fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
+    let first = first_left(plan, record);
+    start_at.or(first).unwrap_or(plan.steps.len() + 1)
+}
+
+/// The first step that is left to do on a node.
+#[must_use]
+pub fn first_left(plan: &NodePlan, record: &Record) -> Option<usize> {
     let node = plan.node.name.as_str();
     let statuses = record.steps(node);
     let ended =
@@ -171,16 +184,13 @@ pub(super) fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize
     let earliest = record.earliest(node, |number| plan.is_set_up(number));
     // A set-up runs again on each resume, and a delivery whose file has changed. One that
     // is cut short then leaves what came after it done all the same.
-    let first = plan
-        .steps
-        .iter()
-        .find(|step| {
-            let begun = statuses.contains_key(&step.number);
-            let again = (step.setup || (delivers(step) && begun)) && step.number < latest;
-            step.number >= earliest && !ended(step.number) && !again
-        })
-        .map(|step| step.number);
-    start_at.or(first).unwrap_or(plan.steps.len() + 1)
+    let mut steps = plan.steps.iter();
+    let first = steps.find(|step| {
+        let begun = statuses.contains_key(&step.number);
+        let again = (step.setup || (delivers(step) && begun)) && step.number < latest;
+        step.number >= earliest && !ended(step.number) && !again
+    });
+    first.map(|step| step.number)
 }
 
 fn delivers(step: &PlannedStep) -> bool {

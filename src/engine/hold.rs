@@ -272,9 +272,12 @@ impl NodeRun<'_> {
             Some(old) => self.reopened(&session, &dir, old).await?,
             None => None,
         };
-        let bundle = match taken {
-            Some(bundle) => bundle,
-            None => self.opened(&session, &dir, Some(&start_in)).await?.0,
+        let bundle = if let Some(bundle) = taken {
+            bundle
+        } else {
+            let bundle = self.opened(&session, &dir, Some(&start_in)).await?.0;
+            self.take_local_by_hand(&bundle).await?;
+            bundle
         };
         self.local = Some(bundle.clone());
         self.old_local = None;

@@ -17,7 +17,7 @@ use crate::plan::PlannedStep;
 use crate::session::fair;
 
 /// The largest output that is compared or captured whole.
-const COMPARED: u64 = 4 << 20;
+pub(super) const COMPARED: u64 = 4 << 20;
 /// How long a node takes at least to go down once it was told to.
 const DOWN: Duration = Duration::from_mins(1);
 

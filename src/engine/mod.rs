@@ -3,6 +3,7 @@
 //! *The journal, the bundle and the node agree, or the run says that it does not know.*
 
 mod bundle;
+mod by_hand;
 mod check;
 mod consent;
 mod content;
@@ -39,9 +40,11 @@ use crate::event::{PlanRecord, StepRecord};
 use crate::plan::NodePlan;
 use crate::session::OpenOptions;
 
-pub use bundle::{Alive, Bundle, BundleError, Held, Owner};
+pub use bundle::{Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, TOOLS, make_by_hand};
+pub use by_hand::{Told, by_hand_folder, out_of_turn};
 pub use check::{Checked, Outcome, check};
 pub use content::{Stale, stale_files};
+pub use course::first_left;
 pub use fleet::run;
 pub use node::bundle_dir;
 pub use output::harmless;
@@ -51,7 +54,9 @@ pub use reach::{NoPassword, Passwords, Reach, ReachError};
 pub use recorder::{Recorder, Watcher};
 pub use scope::Scope;
 pub use secrets::{SecretError, Secrets};
+pub use state::rules_a_shell;
 pub use together::check_together;
+pub use users::may_move;
 
 /// How a run is done; the same for all its nodes.
 #[derive(Clone, Debug)]
@@ -66,6 +71,8 @@ pub struct Options {
     pub start_at: Option<usize>,
     /// Steps of each node whose files have changed since: they deliver again before anything else is begun.
     pub anew: BTreeMap<String, BTreeSet<usize>>,
+    /// What the operator says of steps that were done by hand.
+    pub told: Told,
     /// Number of the last step to run; the run then holds.
     pub stop_after: Option<usize>,
     /// Nodes at a time.

@@ -10,6 +10,7 @@ mod tests;
 use crate::session::quote;
 use array::Array;
 pub(super) use take::Takes;
+pub use take::rules_a_shell;
 
 /// Bytes of a file that goes from user to user.
 pub(super) const MOST_BYTES: usize = 4 << 20;

@@ -45,6 +45,10 @@ impl Worked {
         }
     }
 
+    pub fn by_hand(note: Option<String>) -> Worked {
+        Worked::passed(Status::ByHand, note)
+    }
+
     fn passed(status: Status, note: Option<String>) -> Worked {
         Worked {
             note,
@@ -100,11 +104,12 @@ impl Worked {
 impl NodeRun<'_> {
     /// Does one step; an error ends the run on this node.
     pub(super) async fn step(&mut self, step: &PlannedStep) -> Result<(), Halt> {
-        let attached = self.resuming && !self.rerun;
-        let chosen = if attached {
-            Chosen::Run
-        } else {
-            self.choose(step).await?
+        let told = self.told_done(step);
+        let attached = self.resuming && !self.rerun && told.is_none();
+        let chosen = match told {
+            Some(note) => Chosen::Done(note),
+            None if attached => Chosen::Run,
+            None => self.choose(step).await?,
         };
         self.announce(step, attached)?;
         if let Chosen::ConfirmedByYes = chosen {
@@ -118,13 +123,17 @@ impl NodeRun<'_> {
                 self.work(step).await.or_else(Worked::halted)?
             }
             Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
-            Chosen::ByHand(note) => Worked::passed(Status::ByHand, note),
+            Chosen::ByHand(note) => Worked::by_hand(note),
+            Chosen::Done(note) => self.told_worked(step, note).await?,
         };
+        let by_hand = worked.status == Status::ByHand;
         if matches!(worked.status, Status::Ok | Status::ByHand) {
             self.verify(step, &mut worked).await?;
         }
         // Nobody may do it again without a look: it was run, and something of it is not known.
         worked.outcome_unknown |= worked.status == Status::Error && self.begun;
+        // That its checks do not hold does not tell how it ended.
+        worked.outcome_unknown |= by_hand && !worked.status.goes_on() && self.doubtful;
         let (status, cause) = (worked.status, worked.cause.clone());
         let outcome_unknown = worked.outcome_unknown;
         let took = began.elapsed().saturating_sub(self.waited);

@@ -424,7 +424,7 @@ async fn state_of(bundle: &Bundle) -> Result<Result<State, String>, Attention> {
     Ok(State::read(&done.out).map_err(|error| error.to_string()))
 }
 
-async fn put_state(to: &Bundle, text: &[u8]) -> Result<(), Attention> {
+pub(super) async fn put_state(to: &Bundle, text: &[u8]) -> Result<(), Attention> {
     // Another run that has the bundle by now has a state of its own.
     to.mine().await?;
     put(to, "state", text).await
@@ -441,7 +441,8 @@ async fn put(to: &Bundle, name: &str, bytes: &[u8]) -> Result<(), Attention> {
 }
 
 /// Whether a script may end in another folder than it began in.
-fn may_move(script: &str) -> bool {
+#[must_use]
+pub fn may_move(script: &str) -> bool {
     let mut words = script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.any(|word| matches!(word, "cd" | "chdir" | "pushd" | "popd"))
 }

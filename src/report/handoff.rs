@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use crate::event::Status;
-use crate::manual::shell_word;
+use crate::manual::{On, shell_word};
 use crate::plan::{NodePlan, PlannedStep};
-use crate::report::dry_run;
+use crate::report::by_hand::{self, Unit};
 use crate::report::known::Known;
+use crate::report::paste::note;
 
 /// One node of a halted run.
 #[derive(Debug)]
@@ -26,10 +27,16 @@ pub struct Sheet<'a> {
     /// Where it halted, and why.
     pub cause: Option<String>,
     pub known: Known,
+    /// Before a step's name where opsbook is told of it: the node, in a run on several.
+    pub prefix: String,
+    /// The command that gives a shell on the node.
+    pub way: String,
     /// Options that make the commands below work from anywhere.
     pub program: &'a str,
 }
 
+/// Writes the sheet. What is no command is a comment, so that all of it can be pasted.
+///
 /// # Errors
 /// Where nobody reads any more.
 pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -41,67 +48,106 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     let (left_out, left): (Vec<_>, Vec<_>) = left
         .into_iter()
         .partition(|step| step.number < sheet.earliest);
-    writeln!(
-        out,
-        "--- hand-off: {} on {node}, run {}",
-        sheet.procedure, sheet.known.run
-    )?;
-    if let Some(cause) = &sheet.cause {
-        let word = if left.is_empty() { "ended" } else { "halted" };
-        writeln!(out, "{word}: {cause}")?;
-    } else {
-        writeln!(
-            out,
-            "no end is written down: its opsbook was ended, or runs still"
-        )?;
+    let run = &sheet.known.run;
+    let head = format!("--- hand-off: {} on {node}, run {run}", sheet.procedure);
+    note(&head, out)?;
+    if !left.is_empty() {
+        writeln!(out, "{}", by_hand::READY)?;
     }
+    note(
+        &match &sheet.cause {
+            Some(cause) if left.is_empty() => format!("ended: {cause}"),
+            Some(cause) => format!("halted: {cause}"),
+            None => "no end is written down: its opsbook was ended, or runs still".to_owned(),
+        },
+        out,
+    )?;
     if !left_out.is_empty() {
-        writeln!(out, "\nleft out, as asked:")?;
+        note("\nleft out, as asked:", out)?;
     }
     for step in left_out {
-        writeln!(out, "  {} {}", step.number, step.label())?;
+        note(&format!("  {} {}", step.number, step.label()), out)?;
     }
     if !done.is_empty() {
-        writeln!(out, "\ndone:")?;
-        for step in done {
-            let status = sheet
-                .steps
-                .get(&step.number)
-                .copied()
-                .flatten()
-                .unwrap_or(Status::Ok);
-            writeln!(out, "  {} {}  {status}", step.number, step.label())?;
-        }
+        note("\ndone:", out)?;
+    }
+    for step in done {
+        let status = sheet.steps.get(&step.number).copied().flatten();
+        let status = status.unwrap_or(Status::Ok);
+        note(
+            &format!("  {} {}  {status}", step.number, step.label()),
+            out,
+        )?;
     }
     if left.is_empty() {
-        writeln!(out, "\nnothing is left to do")?;
+        note("\nnothing is left to do", out)?;
     } else {
-        writeln!(out, "\nleft, with the values of {node}:")?;
-        if let Some(bundle) = sheet.known.bundle() {
-            writeln!(out, "\nbundle={}; cd \"$bundle\"", shell_word(bundle))?;
-        }
-        for step in &left {
-            writeln!(out)?;
-            let status = match sheet.steps.get(&step.number) {
-                Some(Some(status)) if sheet.doubtful.contains(&step.number) => {
-                    writeln!(
-                        out,
-                        "# {status}: it may or may not have finished; look at the node first"
-                    )?;
-                    None
-                }
-                Some(Some(status)) => Some(status.word()),
-                Some(None) => Some("started, no end known"),
-                None => None,
-            };
-            if let Some(status) = status {
-                writeln!(out, "# {status}")?;
-            }
-            dry_run::step(sheet.node, step, &sheet.known, out)?;
-        }
+        steps(sheet, &left, out)?;
     }
     go_on(sheet, left.first().copied(), out)?;
-    writeln!(out, "---")
+    note("---", out)?;
+    // It may ask: nothing stands behind it that would be taken for an answer.
+    if left.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "ob_go")
+}
+
+/// How to get to where the steps are done, and each of them.
+fn steps(sheet: &Sheet<'_>, left: &[&PlannedStep], out: &mut dyn Write) -> io::Result<()> {
+    let node = &sheet.node.node.name;
+    let there = left.iter().any(|step| step.on == On::Node);
+    let here = left.iter().any(|step| step.on == On::Local);
+    note(
+        &format!("\nleft, with the values of {node}; how to get there:\n"),
+        out,
+    )?;
+    if there {
+        note(&sheet.way, out)?;
+    }
+    let mut places = Vec::from_iter(there.then_some(On::Node));
+    if here {
+        note(
+            "for steps on local: sh on the operator's machine, in the folder of the manual; there `at=local` first",
+            out,
+        )?;
+        places.push(On::Local);
+    }
+    note(
+        "\npaste all of this, or the lines from here to the first step and then the steps that you want\n\
+         and `ob_go`. Nothing runs before `ob_go`; a step stops at its first error, and nothing below\n\
+         one that failed is run. Tell opsbook what is done (`then:`): it goes on after that step.\n",
+        out,
+    )?;
+    by_hand::begin(sheet.node, &sheet.known, &places, out)?;
+    let mut before = Vec::new();
+    for step in left {
+        writeln!(out)?;
+        let doubtful = sheet.doubtful.contains(&step.number);
+        let status = match sheet.steps.get(&step.number) {
+            Some(Some(status)) if doubtful => {
+                format!("{status}: it may or may not have finished; look at the node first")
+            }
+            Some(Some(status)) => status.word().to_owned(),
+            Some(None) => "started, no end known".to_owned(),
+            None => String::new(),
+        };
+        if !status.is_empty() {
+            note(&status, out)?;
+        }
+        let open = matches!(sheet.steps.get(&step.number), Some(None));
+        let unit = Unit {
+            node: sheet.node,
+            step,
+            known: &sheet.known,
+            doubtful: doubtful || open,
+            prefix: &sheet.prefix,
+            before: &before,
+        };
+        by_hand::step(&unit, out)?;
+        before.push(step.label());
+    }
+    Ok(())
 }
 
 fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> io::Result<()> {
@@ -116,25 +162,28 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
             for (name, value) in arguments.chain(captured) {
                 line += &format!(" --set {}", shell_word(&format!("{name}={value}")));
             }
-            writeln!(
-                out,
+            let label = step.label();
+            let text = format!(
                 "\nthe bundle of this run is gone from {node}; a new run goes on without what is lost with it:\n\
-                 go on:    {line} --start-at {}",
-                step.label()
-            )
+                 go on:    {line} --start-at {label}"
+            );
+            note(&text, out)
         }
         next => {
-            writeln!(out, "\ngo on:    {program} resume {run}")?;
+            note(&format!("\ngo on:    {program} resume {run}"), out)?;
             if let Some(step) = next.filter(|step| sheet.doubtful.contains(&step.number)) {
-                writeln!(
-                    out,
+                let text = format!(
                     "          it runs {} again, unless the node knows by now how it ended;\n          \
                      on a terminal it asks first: `d` where you have seen that it is done",
                     step.label()
-                )?;
+                );
+                note(&text, out)?;
             }
             if sheet.known.bundle().is_some() {
-                writeln!(out, "give up:  {program} lock release {node} --run {run}")?;
+                note(
+                    &format!("give up:  {program} lock release {node} --run {run}"),
+                    out,
+                )?;
             }
             Ok(())
         }

@@ -84,6 +84,11 @@ impl Known {
         self.bundles[side(false)].as_deref()
     }
 
+    /// Where steps of this machine are done by hand that have no bundle yet.
+    pub fn set_local_bundle(&mut self, path: String) {
+        self.bundles[side(true)] = Some(path);
+    }
+
     /// A variable of a script on one side, run by another user or not, where it is known.
     #[must_use]
     pub fn value(&self, name: &str, on: On, user: Option<&SudoUser>) -> Option<&str> {

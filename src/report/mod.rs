@@ -1,5 +1,6 @@
 //! Events -> text. Each form is one small file; none of them decides anything.
 
+pub mod by_hand;
 mod by_node;
 pub mod card;
 pub mod dry_run;
@@ -10,6 +11,7 @@ pub mod human;
 pub mod json;
 pub mod junit;
 pub mod known;
+mod paste;
 pub mod prometheus;
 pub mod record;
 pub mod table;

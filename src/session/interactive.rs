@@ -37,6 +37,31 @@ pub fn interactive(node: &Node, line: &str) -> Command {
     }
 }
 
+/// The words with which a person gets a POSIX shell on the node.
+#[must_use]
+pub fn shell_words(node: &Node) -> Vec<String> {
+    let command = match &node.transport {
+        Transport::Local => Command::new("sh"),
+        Transport::Exec(argv) => {
+            let mut command = Command::new(argv.first().map_or("", String::as_str));
+            command.args(argv.iter().skip(1));
+            command
+        }
+        Transport::Ssh(ssh) => {
+            let mut command = Command::new("ssh");
+            // A line that is pasted may begin with the escape character.
+            command.args(["-t", "-e", "none"]);
+            arguments(ssh, "-p", &mut command);
+            command.arg("--").arg(&ssh.host).arg("sh");
+            command
+        }
+    };
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// The `sshfs` command that mounts a directory of the node; nothing for other transports.
 #[must_use]
 pub fn sshfs(node: &Node, dir: &str, onto: &std::path::Path) -> Option<Command> {

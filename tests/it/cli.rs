@@ -249,40 +249,64 @@ echo "$bundle"
         .env("TOKEN", "hunter2hunter2");
     let said = run.ends(1);
     let expected = r#"
---- hand-off: p on here, run [..]
-halted: FAILED: step stop: exit status: expected 0, found 1
+# --- hand-off: p on here, run [..]
+if [ "${BASH_VERSION-}" ]; then set +H; bind [..]
+# halted: FAILED: step stop: exit status: expected 0, found 1
 
-done:
-  1 find  OK
-  2 read  OK
+# done:
+#   1 find  OK
+#   2 read  OK
 
-left, with the values of here:
+# left, with the values of here; how to get there:
 
-bundle=[..]/home/.opsbook/bundle; cd "$bundle"
+# sh   (or: opsbook shell here)
+# for steps on local: [..]
+
+...
+
+at=${at-here}
+[ "$at" != here ] || bundle=[..]/home/.opsbook/bundle
+[ "$at" != local ] || bundle=[..]/.opsbook/by-hand/[..]/here
+. "$bundle/steps/by-hand"
 
 # FAILED
 # 3 stop: Page
 # on here, at most 10m  manual/page.md:15
+ob_step 'step 3 stop' on=here id=3 <<'END OF 3'
 false
+END OF 3
+# then: opsbook resume [..] --done stop
 
 # 4 use: Page
 # on here, at most 10m  manual/page.md:19
+ob_values captures=copied:2 <<'END OF VALUES'
 bundle=[..]/home/.opsbook/bundle
-# copied is known when the run is under way
 found='it'\''s here'
 run_id=[..]
+END OF VALUES
+ob_step 'step 4 use' on=here id=4 <<'END OF 4'
 echo "$found" > "$bundle/$run_id"
 echo "$copied"
-# expect: it's here
+END OF 4
+ob_prints <<'END OF OUTPUT'
+it's here
+END OF OUTPUT
+# then: opsbook resume [..] --done use
 
 # 5 mine: Page
-# on this machine, at most 10m  manual/page.md:27
-# bundle is known when the run is under way
+# on local, at most 10m  manual/page.md:27
+ob_values <<'END OF VALUES'
+bundle=[..]/.opsbook/by-hand/[..]/here
+END OF VALUES
+ob_step 'step 5 mine' on=local id=5 <<'END OF 5'
 echo "$bundle"
+END OF 5
+# then: opsbook resume [..] --done mine
 
-go on:    opsbook resume [..]
-give up:  opsbook lock release here --run [..]
----
+# go on:    opsbook resume [..]
+# give up:  opsbook lock release here --run [..]
+# ---
+ob_go
 "#;
     project.opsbook(&["handoff"]).out(expected).check();
     said.lacks("hunter2");

@@ -114,6 +114,7 @@ fn controller_that_dies() {
         yes: true,
         start_at: None,
         anew: std::collections::BTreeMap::new(),
+        told: opsbook::engine::Told::default(),
         stop_after: None,
         parallel: 1,
         batches: Vec::new(),

@@ -136,7 +136,7 @@ obb_place() {
   else echo "FAILED no place: there is no home of its own, and $obb_e"; fi
 }
 
-# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS: OPENED fate | HELD live|stale|unknown + owner | REFUSED why | FAILED why
+# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS HAND: OPENED fate | HELD live|stale|unknown + owner | REFUSED why | FAILED why
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
   obb_parent=${obb_dir%/*}
@@ -147,12 +147,13 @@ obb_open() {
   if [ -e "$obb_dir" ]; then obb_blocked; return 0; fi
   obb_new=$obb_parent/.new.$3
   obb_e=$( (umask 077
-    obb_o=$2 obb_r=$5 obb_s=$6 obb_t=$7
-    for obb_n in $8; do set -- "$@" "$obb_new/steps/$obb_n"; done; shift 8
+    obb_o=$2 obb_r=$5 obb_s=$6 obb_t=$7 obb_h=$9
+    for obb_n in $8; do set -- "$@" "$obb_new/steps/$obb_n"; done; shift 9
     mkdir "$obb_new" "$obb_new/steps" "$@" &&
     : >"$obb_new/lock" && : >"$obb_new/live" && : >"$obb_new/token.turn" &&
     printf '%s\n' "$obb_o" >"$obb_new/owner" && printf '%s\n' "$obb_o" >"$obb_new/steps/owner" && printf '%s\n' "$obb_token" >"$obb_new/token" &&
     printf '%s\n' "$obb_r" >"$obb_new/recorder" && printf '%s\n' "$obb_s" >"$obb_new/run" &&
+    printf '%s\n' "$obb_h" >"$obb_new/steps/by-hand" &&
     if [ "$obb_t" ]; then printf '%s\n' "$obb_t" >"$obb_new/state"; fi) 2>&1) ||
     { obb_why "$obb_e" "$obb_new"; rm -rf "$obb_new"; return 0; }
   # A short write on a full disk is silent in some shells: what is published must be whole.

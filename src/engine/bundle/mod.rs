@@ -6,6 +6,10 @@ mod call;
 mod held;
 mod step;
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
 use crate::outside::Outside;
 use crate::session::{Lost, Session, quote};
 
@@ -16,7 +20,12 @@ pub use step::{How, Start, StepDone, StepState};
 
 const FUNCTIONS: &str = include_str!("bundle.sh");
 const RECORDER: &str = include_str!("recorder.sh");
-const RUN: &str = include_str!("run.sh");
+/// What a bundle has at `run`.
+pub const RUN: &str = include_str!("run.sh");
+/// What a bundle has at [`TOOLS`].
+pub const BY_HAND: &str = include_str!("by_hand.sh");
+/// Where a bundle has what a person goes on with by hand.
+pub const TOOLS: &str = "steps/by-hand";
 
 /// Runs whose record is kept on the node.
 const KEPT_RUNS: &str = "20";
@@ -79,6 +88,27 @@ pub enum BundleError {
     Answer(Outside),
 }
 
+/// Makes a folder of this machine, where no bundle is, one in which a person goes on by hand.
+/// The first step starts in `start_in`.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn make_by_hand(folder: &Path, start_in: &Path) -> std::io::Result<()> {
+    let state = folder.join("state");
+    if state.exists() {
+        return Ok(());
+    }
+    let mut private = std::fs::DirBuilder::new();
+    private.recursive(true).mode(0o700);
+    private.create(folder.join("steps"))?;
+    std::fs::write(folder.join("run"), RUN)?;
+    std::fs::write(folder.join(TOOLS), BY_HAND)?;
+    let mut text = b"cd ".to_vec();
+    quote(start_in.as_os_str().as_bytes(), &mut text);
+    text.extend_from_slice(b"\n#\n");
+    std::fs::write(state, text)
+}
+
 impl Bundle {
     /// Publishes a new bundle with its owner, by one rename. Its first step starts in
     /// `start_in`, or in the bundle itself; `steps` directories are made for their records.
@@ -112,6 +142,7 @@ impl Bundle {
             RUN,
             &state,
             &numbers,
+            BY_HAND,
         ];
         let answer = first(session, "obb_open", &arguments).await?;
         Self::opened(session, dir, owner.run.exact(), &answer)

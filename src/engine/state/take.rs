@@ -114,7 +114,8 @@ impl Folder {
 
 /// Decides what a shell, the loader or a common program runs or reads, or belongs to the scripts
 /// of opsbook. What a step of another user leaves in one of these is never taken over.
-fn rules_a_shell(name: &str) -> bool {
+#[must_use]
+pub fn rules_a_shell(name: &str) -> bool {
     const NAMES: [&str; 77] = [
         "PATH",
         "IFS",

@@ -402,8 +402,8 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F47",
         fault: "the operator goes on by hand",
-        promise: "the sheet can be pasted into a shell as it is: each step stops at its first error, and `resume --done` takes it over",
-        tiers: "T0: a real terminal and a real shell",
+        promise: "the sheet can be pasted into a shell as it is: nothing runs before all of it is read, each step stops at its first error, nothing follows one that failed or was interrupted, and `resume --done` takes it over where its checks hold",
+        tiers: "T0, T2: a real terminal, real ssh, dash, bash and busybox",
         also: &[],
         open: "",
     },

@@ -314,7 +314,7 @@ fn what_was_left_out_on_purpose_is_not_left_to_be_done_by_hand() {
     let said = project
         .opsbook(&["run", "p", "here", "--start-at", "two"])
         .ends(1);
-    said.has("\nleft out, as asked:\n  1 one\n\nleft, with the values of here:\n")
+    said.has("\n# left out, as asked:\n#   1 one\n\n# left, with the values of here; how to get there:\n")
         .has("# 3 three")
         .lacks("# 1 one");
     std::fs::write(project.home("go"), "").unwrap();
@@ -336,7 +336,7 @@ fn what_was_left_out_on_purpose_is_left_out_by_resume() {
             project.opsbook(&["resume", "--yes"]).ends(1);
         }
         let sheet = project.opsbook(&["handoff"]).ends(0);
-        sheet.has("left out, as asked:\n  ").lacks("# 2 one");
+        sheet.has("left out, as asked:\n#   ").lacks("# 2 one");
         std::fs::write(project.home("go"), "").unwrap();
         project.opsbook(&["resume", "--yes"]).ends(0);
         assert!(!project.text("ran").contains('1'), "after {halts} halts");

@@ -7,6 +7,7 @@ mod again;
 mod before;
 mod beside;
 mod bundle;
+mod by_hand;
 mod cut;
 mod doubt;
 mod ends;

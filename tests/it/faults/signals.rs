@@ -289,8 +289,13 @@ impl Terminal {
             "trap : INT; {before} {} {line}; echo \"ended=$?.\"; stty -a",
             env!("CARGO_BIN_EXE_opsbook")
         );
+        Self::of(project, &shell)
+    }
+
+    /// Any command on a terminal.
+    pub fn of(project: &Project, line: &str) -> Self {
         let mut script = Command::new("script")
-            .args(["-qfec", &shell, "typescript"])
+            .args(["-qfec", line, "typescript"])
             .current_dir(project.root())
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap())

@@ -369,8 +369,10 @@ fn the_hand_off_sheet_has_the_bundle_of_each_user_and_side() {
     let daemon = daemon.as_str();
     // It has no home of its own, and its name cannot be known before.
     assert!(daemon.starts_with("/var/tmp/.opsbook-for-"), "{daemon}");
-    let sheet = format!("{own}; cd \"$bundle\"");
-    assert_eq!(bundles, [&*sheet, local, daemon, own], "{}", said.out);
+    assert_eq!(bundles, [local, daemon, own], "{}", said.out);
+    said.has(&format!("[ \"$at\" != far ] || bundle={own}\n"))
+        .has(&format!("[ \"$at\" != local ] || bundle={local}\n"))
+        .has(&format!("as=daemon in={daemon} "));
     said.has(&format!("bundle of daemon {daemon}\n"));
     let go_on = project.opsbook(&["resume", "--start-at", "4"]).ends(0);
     go_on.lacks("bundle of daemon");

@@ -1,0 +1,274 @@
+//! Going on by hand: the hand-off sheet is pasted into a real shell on a real terminal, and
+//! what comes of it is compared with what opsbook does. F47.
+
+use std::fs;
+
+use opsbook::event::Status;
+
+use crate::project::Project;
+use crate::sshd::or_skip;
+use crate::tier;
+
+use super::signals::{CTRL_C, Terminal};
+
+/// The shells that a node may have as `sh`; a C locale and a terminal that can paste, as over ssh.
+const SHELLS: [(&str, &str); 3] = [
+    ("dash", "/usr/bin/dash"),
+    ("bash --norc", "/usr/bin/bash"),
+    ("busybox sh", "/usr/bin/busybox"),
+];
+
+/// Steps after the first one, which fails until `go` is there.
+fn page(steps: &str) -> String {
+    format!(
+        "# Page\n\n```yaml procedure\nid: p\nparams:\n  odd: {{default: \"it's $HOME\\t`x`\"}}\n```\n\n\
+         ```text file as=conf\nwith {{{{ odd }}}}\n```\n\n\
+         ```sh step id=stop\nprintf 'stop ' >> \"$HOME/ran\"\ntest -e \"$HOME/go\"\n```\n\n{steps}"
+    )
+}
+
+fn step(words: &str, script: &str) -> String {
+    format!("```{words}\n{script}\n```\n\n")
+}
+
+/// A halted run, whose first step goes well from now on, and its sheet.
+fn halted(project: &Project) -> String {
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    fs::write(project.home("go"), "").unwrap();
+    fs::remove_file(project.home("ran")).unwrap();
+    project.opsbook(&["handoff"]).ends(0).out
+}
+
+/// What has come of it, wherever the project is.
+fn came(project: &Project) -> String {
+    let root = project.root().display().to_string();
+    project.text("ran").replace(&root, "ROOT")
+}
+
+fn by_opsbook(page: &str) -> String {
+    let project = Project::new(page);
+    halted(&project);
+    project.opsbook(&["resume", "--yes"]).ends(0);
+    came(&project)
+}
+
+/// Each shell that is here, in a terminal of a project of its own with a halted run.
+fn in_each_shell(page: &str, test: impl Fn(&Project, &mut Terminal, &str)) {
+    for (shell, program) in SHELLS {
+        let both = tier::program("/usr/bin/script").and_then(|()| tier::program(program));
+        if or_skip("a terminal", both).is_none() {
+            continue;
+        }
+        let project = Project::new(page);
+        let sheet = halted(&project);
+        assert!(sheet.lines().all(|line| line.len() < 1000), "{sheet}");
+        let mut terminal = Terminal::of(&project, shell);
+        test(&project, &mut terminal, &sheet);
+        terminal.press("exit\n");
+    }
+}
+
+/// What scripts of real manuals hold: quotes, here-documents, with the word that ends a unit in
+/// it, tabs, what a line editor or ssh obeys, lines that no terminal takes, and a last line
+/// without a line end.
+fn odd_steps() -> String {
+    let long = "0123456789".repeat(600);
+    let script = format!(
+        "cat >>\"$HOME/ran\" <<'END OF 3'\nit's \"$x\" `y` \\\\ $(z) !! !ls {{TAB}} {{MORE}} £é日本\nEND OF 3\n\
+         cat >>\"$HOME/ran\" <<-EOF\n\t\ta\ttab $odd\n\tEOF\n\
+         cat >>\"$HOME/ran\" <<'EOF'\n~.\n~~~\n\nEOF\n\
+         if true; then\n\techo '{long}' >>\"$HOME/ran\"\nfi; echo \"$(cat \"$bundle/conf\")\" >>\"$HOME/ran\""
+    );
+    step("sh step id=odd", &script)
+}
+
+#[test]
+fn f47_what_is_pasted_does_what_opsbook_does() {
+    let steps = odd_steps()
+        + &step(
+            "sh step id=set capture=found",
+            "mkdir -p \"$HOME/a b\"; cd \"$HOME/a b\"\nmine=\"a\n'b'\"; export MINE=1; echo \" found\t! \"",
+        )
+        + &step("sh check", "test \"$MINE\" = 1; test -d \"../a b\"")
+        + &step(
+            "sh step id=use",
+            "echo \"$mine|$(env | grep MINE)|$found|$PWD\" >>\"$HOME/ran\"\nprintf 'is %s \\n\\n' \"$found\"",
+        )
+        + &step("text expect", "is ${found}")
+        + &step("bash step id=list", "list=(\"a b\" c); false || true")
+        + &step(
+            "bash step id=last exit=3",
+            "echo \"${list[@]}\" >>\"$HOME/ran\"; exit 3",
+        )
+        + &step(
+            "console step id=script",
+            "$ echo one >&2\none\n$ echo two >>\"$HOME/ran\"",
+        )
+        + &step(
+            "python3 step id=snake",
+            "import os\nprint(os.environ['odd'], file=open(os.environ['HOME'] + '/ran', 'a'))",
+        );
+    let page = page(&steps);
+    let expected = by_opsbook(&page);
+    assert!(
+        expected.contains("a\n'b'|MINE=1|found\t!|ROOT/home/a b\n"),
+        "{expected}"
+    );
+    in_each_shell(&page, |project, terminal, sheet| {
+        terminal.press(sheet);
+        terminal.until_shown("step 9 snake: OK");
+        terminal.until_shown("check p::4.1: it holds");
+        assert_eq!(came(project), expected);
+        // The journal is told, and what was captured by hand is known there.
+        let mut done = vec!["resume"];
+        for step in ["stop", "odd", "set", "use", "list", "last", "script", "9"] {
+            done.extend(["--done", step]);
+        }
+        project.opsbook(&done).ends(0).has("BY HAND");
+        assert_eq!(came(project), expected);
+        assert_eq!(project.status(), Some(Status::Ok));
+    });
+}
+
+/// What must not be followed by anything: a command, a check, an output that is wrong, and an
+/// operator who interrupts.
+#[test]
+fn f47_nothing_follows_what_went_wrong() {
+    let after = step("sh step id=after", "echo after >>\"$HOME/ran\"");
+    let reload = "echo ran >>\"$HOME/ran\"; test -e \"$HOME/right\"; echo reload >>\"$HOME/ran\"";
+    let wrong = [
+        (
+            step("sh step id=bad", reload),
+            "step 3 bad: FAILED",
+            "stop ran\n",
+            "stop ran\nran\nreload\nafter\n",
+        ),
+        (
+            step("sh step id=bad", "echo ran >>\"$HOME/ran\"")
+                + &step("sh check", "test -e \"$HOME/right\""),
+            "check p::3.1: FAILED",
+            "stop ran\n",
+            "stop ran\nran\nafter\n",
+        ),
+        (
+            step(
+                "sh step id=bad",
+                "echo ran >>\"$HOME/ran\"; ls \"$HOME/right\" 2>&1 || true",
+            ) + &step("text expect", "${home}/right"),
+            "step 3 bad: FAILED: it did not print what it must",
+            "stop ran\n",
+            "stop ran\nran\nafter\n",
+        ),
+        (
+            step(
+                "sh step id=bad",
+                "echo ran >>\"$HOME/ran\"; test -e \"$HOME/right\" || sleep 100",
+            ),
+            "",
+            "stop ran\n",
+            "stop ran\nran\nafter\n",
+        ),
+    ];
+    for (bad, says, first, then) in wrong {
+        let page = page(&(bad + &after)).replace("${home}", "[..]");
+        in_each_shell(&page, |project, terminal, sheet| {
+            terminal.press(sheet);
+            if says.is_empty() {
+                terminal.until(|| project.home("ran").exists() && came(project) == first);
+                terminal.press(CTRL_C);
+                // The shell is at its prompt again.
+                terminal.press("echo at $((40+2))\n");
+                terminal.until_shown("at 42");
+            } else {
+                if says.contains("print") {
+                    terminal.until_shown("did it? [y/n]");
+                    terminal.press("n\n");
+                }
+                terminal.until_shown(says);
+                terminal.until_shown("nothing below it was run");
+            }
+            // Nothing is left that a second call would run.
+            terminal.press("ob_go\n");
+            terminal.until_shown("nothing is kept");
+            assert_eq!(came(project), first);
+            // The cause is mended, and the rest is pasted: the head, and from that step on.
+            fs::write(project.home("right"), "").unwrap();
+            let rest = sheet.find("# 3 bad").unwrap();
+            terminal.press(&sheet[rest..]);
+            if says.contains("print") {
+                terminal.until(|| terminal.shown().matches("did it? [y/n]").count() == 2);
+                terminal.press("y\n");
+            }
+            terminal.until_shown("step 4 after: OK");
+            assert_eq!(came(project), then);
+        });
+    }
+}
+
+/// Each place does its own steps, in their order, and what only opsbook or a person can do is
+/// waited for.
+#[test]
+fn f47_each_place_does_its_own() {
+    let steps = step(
+        "sh step id=first capture=word",
+        "echo first >>\"$HOME/ran\"; echo w1",
+    ) + &step(
+        "text manual id=tell",
+        "Tell that ${word} is done on ${node}.",
+    ) + &step("text file as=late", "late {{ odd }}")
+        + &step("sh step id=read", "cat \"$bundle/late\" >>\"$HOME/ran\"")
+        + &step(
+            "sh step id=here on=local",
+            "kept=\"k $word\"; pwd >>\"$HOME/ran\"; cd home",
+        )
+        + &step(
+            "sh step id=again on=local",
+            "echo \"$kept $PWD\" >>\"$HOME/ran\"",
+        )
+        + &step("sh step id=back", "echo back >>\"$HOME/ran\"")
+        + &step(
+            "sh step id=end on=local",
+            "echo \"$kept $PWD end\" >>\"$HOME/ran\"",
+        );
+    let page = page(&steps);
+    let expected = by_opsbook(&page);
+    in_each_shell(&page, |project, terminal, sheet| {
+        let root = project.root();
+        terminal.press(sheet);
+        terminal.until_shown("Tell that w1 is done on here.\r\nstep 4 tell: is it done? [y/n]");
+        terminal.press("y\n");
+        terminal.until_shown("step 5: is it done? [y/n]");
+        // As the sheet says, from another terminal.
+        let line = "--done stop --done first --done tell --stop-after 5";
+        assert!(sheet.contains(line), "{sheet}");
+        let line: Vec<&str> = line.split(' ').collect();
+        project
+            .opsbook(&[&["resume", "--yes"], &line[..]].concat())
+            .ends(5);
+        terminal.press("y\n");
+        terminal.until_shown("step 6 read: OK");
+        terminal.until_shown("NOT BEGUN: step 7 here: it belongs on local");
+        terminal.press(&format!("cd '{}'; at=local\n", root.display()));
+        // From the head on, without what is done.
+        let (head, _) = sheet.split_once("\n# FAILED\n").unwrap();
+        let (_, local) = sheet.split_once("# 7 here").unwrap();
+        terminal.press(&format!("{head}\n# 7 here{local}"));
+        // What the node has printed is known there only.
+        terminal.until_shown("step 7 here needs word, which step 3 has printed elsewhere: ");
+        terminal.press("w1\n");
+        terminal.until_shown("step 8 again: OK");
+        terminal.until_shown("NOT BEGUN: step 9 back: it belongs on here");
+        // opsbook takes over what was set by hand, on both sides.
+        let done = [
+            "resume", "--done", "read", "--done", "here", "--done", "again",
+        ];
+        project.opsbook(&done).ends(0);
+        assert_eq!(came(project), expected);
+        assert!(
+            !project
+                .path(".opsbook/by-hand")
+                .join(&project.record().events[0].run)
+                .exists()
+        );
+    });
+}
