@@ -360,11 +360,22 @@ pub struct Group {
     pub span: Span,
     pub page: usize,
     pub nodes: Option<Spanned<String>>,
+    pub when: When,
     /// Typed assertions in the order of the contract.
     pub typed: Vec<TypedCheck>,
     /// Scripts in the order of the page.
     pub checks: Vec<Check>,
     pub reach: Reach,
+}
+
+/// Who asks a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// The suite, and the procedures that need it.
+    #[default]
+    Always,
+    /// Only the procedures that need it: what it says need not hold at all times.
+    Needed,
 }
 
 /// `service: {nginx: {running: true}}` is one: its kind, its resource, its attributes.

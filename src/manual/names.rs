@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use indexmap::IndexMap;
 
 use crate::manual::section::Sections;
-use crate::manual::{Doubles, Group, Procedure, Spanned};
+use crate::manual::{Doubles, Group, Procedure, Spanned, When};
 use crate::source::{Problem, Span};
 
 /// Puts the sections of all pages together: ids are global, references must be known.
@@ -55,6 +55,14 @@ pub(crate) fn merge(
     for procedure in procedures.values().chain(&doubles.procedures) {
         let known = |need: &str| groups.contains_key(need) || unread.contains(need);
         known_needs(procedure, &groups, known, &mut comparisons, problems);
+    }
+    for group in groups.values().filter(|group| group.when == When::Needed) {
+        let asked = |procedure: &Procedure| procedure.needs.iter().any(|need| need.value == group.id);
+        if !procedures.values().any(asked) {
+            let message = format!("nobody asks `{}`: no procedure needs it", group.id);
+            let problem = Problem::warning("never-asked", group.span.clone(), message);
+            problems.push(problem.hint("name it under `needs`, or take `when: needed` away"));
+        }
     }
     (procedures, groups, doubles)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manual::{Check, Eventually, Group, Manual, Subject, settle};
+use crate::manual::{Check, Eventually, Group, Manual, Subject, When, settle};
 use crate::nodes::{Node, Nodes, Text};
 use crate::plan::script::{Known, Scope};
 use crate::plan::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip};
@@ -48,7 +48,7 @@ pub fn cases(
                     }
                 },
             };
-            if here(&group.nodes, &mut problems) {
+            if group.when == When::Always && here(&group.nodes, &mut problems) {
                 cases.extend(of_group(
                     manual,
                     group,

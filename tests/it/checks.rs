@@ -139,3 +139,32 @@ fn typed_checks_hold_or_say_what_was_found() {
     assert!(all.contains("stepped"), "{all}");
     assert_eq!(said.status, Some(0), "{all}");
 }
+
+#[test]
+fn a_group_that_is_only_needed_is_no_test() {
+    let page = page("when: needed\nfile:\n  /none: {exists: true}\n");
+    let folder = project(&[("manual/a.md", &page)]);
+    let root = folder.path();
+    let said = opsbook(root, &["test", "--list"]);
+    assert_eq!((said.out.as_str(), said.status), ("", Some(0)), "{}", said.err);
+    let said = opsbook(root, &["run", "p", "here", "--yes"]);
+    let all = format!("{}{}", said.out, said.err);
+    assert!(all.contains("BLOCKED") && !all.contains("stepped"), "{all}");
+    assert_eq!(said.status, Some(4), "{all}");
+
+    for (page, says) in [
+        (
+            page.replace("needs: [g]\n", ""),
+            "warning: nobody asks `g`: no procedure needs it",
+        ),
+        (
+            page.replace("when: needed", "when: never"),
+            "error: `when` is `needed`, or is not there; this is `never`",
+        ),
+    ] {
+        std::fs::write(root.join("manual/a.md"), page).unwrap();
+        let said = opsbook(root, &["lint"]);
+        let all = format!("{}{}", said.out, said.err);
+        assert!(all.contains(says), "{all}");
+    }
+}

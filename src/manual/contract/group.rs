@@ -7,7 +7,7 @@ use regex::Regex;
 use super::Words;
 use super::values::{checked, map_of, no_id, string};
 use crate::manual::attributes::id;
-use crate::manual::{Spanned, TypedCheck};
+use crate::manual::{Spanned, TypedCheck, When};
 use crate::source::{Passage, Problem, Span};
 use crate::yaml::{Entry, Value};
 
@@ -16,11 +16,12 @@ use crate::yaml::{Entry, Value};
 pub(crate) struct GroupContract {
     pub id: Option<Spanned<String>>,
     pub nodes: Option<Spanned<String>>,
+    pub when: When,
     pub typed: Vec<TypedCheck>,
     pub words: Words,
 }
 
-/// Reads a block tagged `checks`. What is neither `id` nor `nodes` is a kind of resource.
+/// Reads a block tagged `checks`. What is none of `id`, `nodes` and `when` is a kind of resource.
 pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -> GroupContract {
     let mut contract = GroupContract::default();
     let templates = go_templates(text);
@@ -36,6 +37,10 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
         match key.as_str() {
             "id" => contract.id = checked(&entry.value, "an id", id, problems),
             "nodes" => contract.nodes = string(&entry.value, "a selector", problems),
+            "when" => {
+                let read = checked(&entry.value, "`needed`", when, problems);
+                contract.when = read.map_or(When::Needed, |when| when.value);
+            }
             key if contract.words.read(key, &entry.value, problems) => {}
             _ => typed(&key, entry, &mut contract.typed, problems),
         }
@@ -44,6 +49,13 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
         problems.push(no_id(place, "group of checks"));
     }
     contract
+}
+
+fn when(word: &str) -> Result<When, String> {
+    match word {
+        "needed" => Ok(When::Needed),
+        _ => Err(format!("`when` is `needed`, or is not there; this is `{word}`")),
+    }
 }
 
 /// The lines of a gossfile that only Go's templates would make into YAML. What a command
@@ -83,7 +95,7 @@ fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut 
     let Value::Map(resources) = value.value else {
         let message = format!("`{kind}` holds {what}, not resources with their attributes");
         problems
-            .push(Problem::error("bad-contract", key, message).did_you_mean(kind, ["id", "nodes"]));
+            .push(Problem::error("bad-contract", key, message).did_you_mean(kind, ["id", "nodes", "when"]));
         return;
     };
     if resources.is_empty() {

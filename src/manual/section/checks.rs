@@ -3,7 +3,7 @@
 use super::{Answers, Assembly, Of};
 use crate::manual::attributes::Attributes;
 use crate::manual::fence::Tag;
-use crate::manual::{Check, Group, On, Reach};
+use crate::manual::{Check, Group, On, Reach, When};
 use crate::source::{Problem, Span};
 
 impl Assembly<'_> {
@@ -117,6 +117,7 @@ impl Assembly<'_> {
             span: id.span.clone(),
             page: self.page,
             nodes: check.nodes.clone(),
+            when: When::Always,
             typed: Vec::new(),
             checks: vec![check],
             reach: Reach {

@@ -68,6 +68,7 @@ impl Assembly<'_> {
         let GroupContract {
             id,
             nodes,
+            when,
             typed,
             words,
         } = contract;
@@ -87,6 +88,7 @@ impl Assembly<'_> {
             span: id.span,
             page: self.page,
             nodes,
+            when,
             typed,
             checks: Vec::new(),
             reach: reach(words),
