@@ -57,7 +57,8 @@ pub(crate) fn merge(
         known_needs(procedure, &groups, known, &mut comparisons, problems);
     }
     for group in groups.values().filter(|group| group.when == When::Needed) {
-        let asked = |procedure: &Procedure| procedure.needs.iter().any(|need| need.value == group.id);
+        let asked =
+            |procedure: &Procedure| procedure.needs.iter().any(|need| need.value == group.id);
         if !procedures.values().any(asked) {
             let message = format!("nobody asks `{}`: no procedure needs it", group.id);
             let problem = Problem::warning("never-asked", group.span.clone(), message);

@@ -146,7 +146,12 @@ fn a_group_that_is_only_needed_is_no_test() {
     let folder = project(&[("manual/a.md", &page)]);
     let root = folder.path();
     let said = opsbook(root, &["test", "--list"]);
-    assert_eq!((said.out.as_str(), said.status), ("", Some(0)), "{}", said.err);
+    assert_eq!(
+        (said.out.as_str(), said.status),
+        ("", Some(0)),
+        "{}",
+        said.err
+    );
     let said = opsbook(root, &["run", "p", "here", "--yes"]);
     let all = format!("{}{}", said.out, said.err);
     assert!(all.contains("BLOCKED") && !all.contains("stepped"), "{all}");

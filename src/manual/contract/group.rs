@@ -54,7 +54,9 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
 fn when(word: &str) -> Result<When, String> {
     match word {
         "needed" => Ok(When::Needed),
-        _ => Err(format!("`when` is `needed`, or is not there; this is `{word}`")),
+        _ => Err(format!(
+            "`when` is `needed`, or is not there; this is `{word}`"
+        )),
     }
 }
 
@@ -94,8 +96,10 @@ fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut 
     let what = value.kind();
     let Value::Map(resources) = value.value else {
         let message = format!("`{kind}` holds {what}, not resources with their attributes");
-        problems
-            .push(Problem::error("bad-contract", key, message).did_you_mean(kind, ["id", "nodes", "when"]));
+        problems.push(
+            Problem::error("bad-contract", key, message)
+                .did_you_mean(kind, ["id", "nodes", "when"]),
+        );
         return;
     };
     if resources.is_empty() {
