@@ -104,7 +104,7 @@ async fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Fa
         )?;
         return Ok(false);
     }
-    match terminal::sure(about, "give it up all the same?").await {
+    match terminal::sure(about.clone(), about, "give it up all the same?").await {
         Answer::Quit => Err(Failure::Stopped("nothing was given up".to_owned())),
         answer => Ok(matches!(answer, Answer::Yes)),
     }

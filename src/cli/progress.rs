@@ -29,7 +29,8 @@ impl Progress {
         if !wanted || !std::io::stderr().is_terminal() {
             return Progress(None);
         }
-        let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        // The command of a secret may ask something on the terminal: the first event begins it.
+        let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let width = nodes.iter().map(String::len).max().unwrap_or(0);
         let style = format!("{{spinner}} {{prefix:{width}}}  {{wide_msg}}");
         let style = ProgressStyle::with_template(&style)
@@ -86,6 +87,9 @@ impl Progress {
     }
 
     pub fn event(&self, event: &Event) {
+        if let What::RunStarted(_) | What::RunResumed { .. } = event.what {
+            self.go_on();
+        }
         let Some(lines) = &self.0 else { return };
         let mut bars = lines.bars.lock().unwrap_or_else(PoisonError::into_inner);
         if let What::RunEnded { .. } = event.what {

@@ -15,7 +15,7 @@ use crate::cli::{Streams, block_on};
 use crate::engine::{Answer, Proof};
 use crate::event::Status;
 use crate::manual::shell_word;
-use crate::plan::{Plan, Request};
+use crate::plan::{Part, Plan, Request};
 use crate::report::dry_run;
 use crate::source::Problem;
 
@@ -56,19 +56,19 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     let plan = context.plan(&request)?;
     context.tell_elsewhere(&mut *streams.talk)?;
     let manner = args.common.manner(&plan, None)?;
+    let part = manner.part();
+    let proof = Proof {
+        root: &context.root,
+        plan: &plan,
+        part,
+        resume: None,
+        given: &[],
+    };
+    let missing = proof.missing();
+    if !missing.is_empty() {
+        return Err(Failure::Problems(missing));
+    }
     if args.dry_run {
-        let part = manner.part();
-        let proof = Proof {
-            root: &context.root,
-            plan: &plan,
-            part,
-            resume: None,
-            given: &[],
-        };
-        let missing = proof.missing();
-        if !missing.is_empty() {
-            return Err(Failure::Problems(missing));
-        }
         dry_run::write(&plan, part, &mut streams.out)?;
         for warning in proof.secrets_not_here() {
             writeln!(streams.talk, "{warning}\n")?;
@@ -86,13 +86,12 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
             plan.procedure
         )?;
     }
-    if plan.nodes.len() > 1 && !confirmed(&plan, args.common.yes, streams)? {
+    if plan.nodes.len() > 1 && !confirmed(&plan, part, args.common.yes, streams)? {
         return Ok(exit(Status::Stopped));
     }
     launch(context, plan, manner, Launch::New, streams)
 }
 
-/// Names the nodes, and asks whether they are meant, where they are more than one.
 /// Refuses a command line without a node, and `NAME=VALUE` where a node belongs.
 fn named(args: &Run, context: &Context) -> Result<(), Failure> {
     if let Some(word) = args.nodes.iter().find(|word| word.contains('=')) {
@@ -115,7 +114,8 @@ fn named(args: &Run, context: &Context) -> Result<(), Failure> {
     }))
 }
 
-fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {
+/// Names the nodes, and asks whether they are meant, where they are more than one.
+fn confirmed(plan: &Plan, part: Part, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {
     let (procedure, all) = (&plan.procedure, plan.nodes.len());
     let mut about = format!("`{procedure}` on {all} nodes:\n");
     for node in &plan.nodes {
@@ -132,7 +132,10 @@ fn confirmed(plan: &Plan, yes: bool, streams: &mut Streams) -> Result<bool, Fail
         )?;
         return Ok(false);
     }
-    let answer = block_on(async { Ok(sure(about, "go on?").await) })?;
+    let mut whole = Vec::new();
+    dry_run::write(plan, part, &mut whole)?;
+    let whole = String::from_utf8_lossy(&whole).into_owned();
+    let answer = block_on(async { Ok(sure(about, whole, "go on?").await) })?;
     if let Answer::Nobody = answer {
         writeln!(
             streams.talk,

@@ -53,6 +53,8 @@ struct Put<'q> {
     bundle: &'q str,
     /// What it is about, above the line that asks.
     about: String,
+    /// What `v` shows, where that is more.
+    whole: Option<&'q str>,
     asks: String,
     keys: Vec<Key>,
 }
@@ -126,6 +128,7 @@ impl Terminal {
             step: "",
             bundle: "",
             about: String::new(),
+            whole: None,
             asks: String::new(),
             keys: Vec::new(),
         };
@@ -160,7 +163,8 @@ impl Terminal {
                 put.keys = keys::again();
                 put.asks = format!("{node}: {step} {because}: ");
             }
-            Asked::Sure { about, asks } => {
+            Asked::Sure { about, whole, asks } => {
+                put.whole = Some(whole);
                 put.about.clone_from(about);
                 put.keys = keys::yes_or_no();
                 put.asks = format!("{asks} ");
@@ -190,6 +194,7 @@ impl Terminal {
                 step,
                 bundle: "",
                 about: all_of(&running),
+                whole: None,
                 asks: "  ".to_owned(),
                 keys: keys::all_interrupted(),
             };
@@ -204,6 +209,7 @@ impl Terminal {
             step,
             bundle: "",
             about: String::new(),
+            whole: None,
             asks: format!("\n{node}: {step} is running: "),
             keys: keys::interrupted(),
         };
@@ -251,6 +257,9 @@ impl Terminal {
     }
 
     fn viewed(&self, put: &Put<'_>) -> String {
+        if let Some(whole) = put.whole {
+            return whole.to_owned();
+        }
         if put.about.is_empty() {
             return self.about.text(put.node, put.step);
         }
@@ -331,13 +340,14 @@ fn all_of(running: &[(String, String, String)]) -> String {
     text
 }
 
-/// Asks one question where no run is: yes, or anything else.
-pub(crate) async fn sure(about: String, asks: &str) -> Answer {
+/// Asks one question where no run is: yes, or anything else. `v` shows the `whole`.
+pub(crate) async fn sure(about: String, whole: String, asks: &str) -> Answer {
     let nothing = About::nothing();
     let interrupts = count_interrupts(String::new(), nothing.screen.clone());
     let mut terminal = Terminal::new(interrupts, nothing);
     let ask = Asked::Sure {
         about,
+        whole,
         asks: asks.to_owned(),
     };
     let put = terminal.put("", &ask);

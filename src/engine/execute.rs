@@ -1,6 +1,7 @@
 //! One script of a step on its side: started once, followed, reattached after a cut, stopped
 //! when asked. Says what is known, and when nothing is.
 
+use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
@@ -287,7 +288,7 @@ impl NodeRun<'_> {
         follower: &mut Follower,
         state: impl Future<Output = Result<StepState, Attention>>,
     ) -> Result<Option<StepState>, Attention> {
-        let mut state = std::pin::pin!(state);
+        let mut state = pin!(state);
         let mut interrupts = self.interrupts.clone();
         let mut look = Instant::now() + FIRST_LOOK;
         let (mut looks, mut ended) = (0_u32, false);
@@ -298,12 +299,15 @@ impl NodeRun<'_> {
                 Ok(()) = interrupts.changed() => {
                     let count = *interrupts.borrow_and_update();
                     self.interrupts.clone_from(&interrupts);
-                    let answer = if count > 1 {
-                        Answer::Stop
+                    let (answer, over) = if count > 1 {
+                        (Answer::Stop, None)
                     } else {
-                        let asked = Asked::Interrupted { step: work.step.name.clone() };
-                        self.options.operator.ask(&self.plan.node.name, asked).await
+                        self.interrupted(work, state.as_mut()).await
                     };
+                    if let Some(over) = over {
+                        self.hold = true;
+                        return Ok(Some(over?));
+                    }
                     match answer {
                         Answer::Leave => return Ok(None),
                         Answer::Hold => self.hold = true,
@@ -332,6 +336,27 @@ impl NodeRun<'_> {
                     }
                     look = Instant::now() + NEXT_LOOK;
                 }
+            }
+        }
+    }
+
+    /// What becomes of a step that runs, and its end where that comes before the answer.
+    async fn interrupted<T>(
+        &mut self,
+        work: &Execution<'_>,
+        mut end: Pin<&mut impl Future<Output = T>>,
+    ) -> (Answer, Option<T>) {
+        let step = work.step.name.clone();
+        let (operator, node) = (&self.options.operator, &self.plan.node.name);
+        let mut asked = pin!(operator.ask(node, Asked::Interrupted { step }));
+        tokio::select! {
+            biased;
+            answer = &mut asked => (answer, None),
+            over = &mut end => {
+                let ended = Instant::now();
+                let answer = asked.await;
+                self.waited += ended.elapsed();
+                (answer, Some(over))
             }
         }
     }

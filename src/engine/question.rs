@@ -36,8 +36,13 @@ pub enum Asked {
     Interrupted { step: String },
     /// Before a step is run again that is not known to have failed.
     Again { step: String, because: String },
-    /// Before anything else that is to be sure: what it is about, and the question.
-    Sure { about: String, asks: String },
+    /// Before anything else that is to be sure: what it is about, all of that for who wants to
+    /// see more, and the question.
+    Sure {
+        about: String,
+        whole: String,
+        asks: String,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -370,8 +370,8 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F43",
         fault: "something is missing that could be known before: a secret, somebody to ask, a captured value, a place, a file",
-        promise: "it is said before step 1; the dry run is what would run",
-        tiers: "T0, T1",
+        promise: "it is said before anything is reached, for all nodes (that nobody can be asked: as a note); the dry run is what would run",
+        tiers: "T0",
         also: &[],
         open: "",
     },

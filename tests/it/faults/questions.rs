@@ -353,3 +353,67 @@ fn f42_what_a_step_that_is_passed_over_captures_is_asked_for() {
         assert_eq!(project.text("ran"), ran);
     }
 }
+
+/// Until so long after the question.
+fn think(terminal: &Terminal, time: Duration) {
+    let begin = Instant::now();
+    terminal.until(|| begin.elapsed() >= time);
+}
+
+const THOUGHT: Duration = Duration::from_secs(3);
+
+#[test]
+fn f42_the_wait_for_an_answer_is_no_time_of_a_step() {
+    if !terminal() {
+        return;
+    }
+    let own = |project: &Project, step| Duration::from_millis(project.ended(step).milliseconds);
+    let project = Project::new(&two(BY_PERSON));
+    let begin = Instant::now();
+    let mut terminal = Terminal::start(&project, "run p here");
+    terminal.until(|| project.home("began").exists());
+    terminal.press(CTRL_C);
+    terminal.until_shown("[h]old after it > ");
+    fs::write(project.home("go"), "").unwrap();
+    let ended = project.home(".opsbook/bundle/steps/1/status");
+    terminal.until(|| fs::read_to_string(&ended).is_ok_and(|status| status.contains("exited")));
+    think(&terminal, THOUGHT);
+    terminal.press("h\n");
+    terminal.ends(5);
+    assert!(
+        own(&project, 1) + THOUGHT < begin.elapsed(),
+        "{:?}",
+        own(&project, 1)
+    );
+
+    let project = Project::new(&two(BY_PERSON));
+    fs::write(project.home("go"), "").unwrap();
+    let begin = Instant::now();
+    let mut terminal = Terminal::start(&project, "run p here");
+    terminal.until_shown("done? ");
+    think(&terminal, THOUGHT);
+    terminal.press("y\n");
+    terminal.ends(0);
+    assert!(
+        own(&project, 2) + THOUGHT < begin.elapsed(),
+        "{:?}",
+        own(&project, 2)
+    );
+}
+
+#[test]
+fn f42_before_many_nodes_the_whole_plan_can_be_seen() {
+    if !terminal() {
+        return;
+    }
+    let project = Project::new(&two(CONFIRMED));
+    project.nodes(THREE);
+    let mut terminal = Terminal::start(&project, "run p a b c --start-at two");
+    terminal.until_shown("go on? [y]es, [n]o, [v]iew again, [?] > ");
+    terminal.press("v\n");
+    terminal.until_shown("left out, as asked: 1 one");
+    terminal.until_shown("echo \"drop $release\"");
+    terminal.press("n\n");
+    terminal.ends(5);
+    assert_eq!(project.runs(), 0);
+}
