@@ -46,8 +46,12 @@ fn parse(
     let scan = scan(&text.text);
     if scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(&text.text, &scan) > MAX_DEPTH {
         let line = text.text.lines().next().map_or(0, str::len);
-        let message = "this script is nested too deeply to be read";
-        problems.push(Problem::error("shell-syntax", text.span(0..line), message));
+        let message = "this script is nested too deeply to be read: nothing is known of it";
+        problems.push(Problem::warning(
+            "shell-syntax",
+            text.span(0..line),
+            message,
+        ));
         return;
     }
     let sh = matches!(interpreter, "sh" | "dash");

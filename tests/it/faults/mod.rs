@@ -10,6 +10,7 @@ mod bundle;
 mod by_hand;
 mod cut;
 mod doubt;
+mod elsewhere;
 mod ends;
 mod helpers;
 mod logind;

@@ -148,6 +148,32 @@ fn f44_root_shares_its_folder_with_root_alone() {
 }
 
 #[test]
+fn f44_a_step_may_end_where_the_next_ones_user_may_not_go() {
+    let Some(node) = or_skip("T2", Node::of(&FREE)) else {
+        return;
+    };
+    node.root("useradd -m other; chmod 700 /home/other; mkdir -m 700 /root/deep");
+    let ends = [
+        ("sudo", "cd /root/deep"),
+        ("sudo=other", "mkdir -p \"$HOME/own\"; cd \"$HOME/own\""),
+        ("sudo", "mkdir -m 700 /root/later; cd /root/later"),
+        ("", "mkdir -m 700 \"$HOME/mine\"; cd \"$HOME/mine\""),
+    ];
+    let mut steps = String::new();
+    for (number, (words, does)) in ends.iter().enumerate() {
+        steps += &format!("```sh step {words}\n{does}\n```\n\n");
+        for (next, id) in [("", "l"), ("sudo", "r"), ("sudo=other", "o")] {
+            steps += &format!(
+                "```sh step {next}\ntrue\n```\n\n```sh check id={id}{number} {next}\ntrue\n```\n\n"
+            );
+        }
+    }
+    let project = Project::new(&page(&steps));
+    project.node("far", &node.ssh(), "");
+    project.opsbook(&["run", "p", "far"]).ends(0);
+}
+
+#[test]
 fn f44_what_a_script_does_to_its_shell_changes_no_verdict() {
     let of_its_shell = [
         "readonly IFS",
@@ -162,6 +188,15 @@ fn f44_what_a_script_does_to_its_shell_changes_no_verdict() {
         "cd /; cd - >/dev/null",
         "PATH=/nowhere",
         "shift 0; set -- a b c",
+        "set +e +u; false; true",
+        "set -a -o noglob",
+        "trap '' EXIT HUP INT TERM",
+        "trap 'true' EXIT; trap - EXIT",
+        "alias echo=false printf=false cat=false",
+        "unset HOME IFS PATH PWD",
+        "exec >/dev/full 2>/dev/full",
+        "ulimit -c 0 -n 20 2>/dev/null || ulimit -n 20",
+        "exec </dev/null 9>/dev/null",
     ];
     for shell in ["sh", "bash"] {
         let steps: String = of_its_shell
