@@ -241,7 +241,7 @@ fn f22_a_bundle_may_be_in_a_folder_of_any_name() {
     project.write("some stuff/in it", "2\n");
     let said = project.opsbook(&["run", "p", "here"]).ends(124);
     said.has("/it'\\''s my \"dir\" $HOME")
-        .has("/bundle'; cd \"$bundle\"");
+        .has("/bundle'\n. \"$bundle/steps/by-hand\"\n");
     assert!(project.home(odd).join("steps/3/script").exists());
     fs::write(project.home("go"), "").unwrap();
     project.opsbook(&["resume"]).ends(0);
