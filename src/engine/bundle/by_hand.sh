@@ -96,8 +96,9 @@ ob_one() {
 # One try, by the words that make its user; ob_why says why it did not succeed.
 ob_try() {
   ob_why='its files cannot be written'
-  (umask 077; mkdir -p "$ob_d" && rm -f "$ob_d/ended") &&
-    "$@" sh -c 'umask 077; rm -rf "$1"; mkdir "$1" && cat >"$1/script"' sh "$ob_e" <"$ob_q/$ob_i.text" &&
+  # The login owns its folder, as it keeps there what a step of root prints.
+  "$@" rm -rf "$ob_e" && (umask 077; mkdir -p "$ob_d" && rm -f "$ob_d/ended") &&
+    "$@" sh -c 'umask 077; mkdir -p "$1" && cat >"$1/script"' sh "$ob_e" <"$ob_q/$ob_i.text" &&
     { if [ "$ob_in" ]; then ob_give "$@"; fi; } &&
     ob_given | "$@" sh -c 'umask 077; cat >"$1/values"' sh "$ob_e" || return 0
   { "$@" $ob_shell "${ob_in:-$bundle}/run" "$ob_e" "$ob_saves" "$ob_exec" </dev/null; echo $? >"$ob_q/status"; } | tee "$ob_d/out"
@@ -177,11 +178,11 @@ ob_left() {
   { if [ -f "$bundle/state" ]; then sed '$!b
 /^#$/d' "$bundle/state"; else ob_put 'cd ' "$bundle"; fi
     for ob_a in $ob_takes; do
-      sed -n -e "/^$ob_a='\\([^']*'\\\\\\\\''\\)*[^']*'\$/p" -e "/^export $ob_a\$/p" "$ob_q/theirs" >"$ob_q/ours"
+      sed -n -e "/^$ob_a='\\([^']*'\\\\''\\)*[^']*'\$/p" -e "/^export $ob_a\$/p" "$ob_q/theirs" >"$ob_q/ours"
       if [ "$(grep -c "^$ob_a=" "$ob_q/theirs")" = "$(grep -c "^$ob_a=" "$ob_q/ours")" ]; then cat "$ob_q/ours"
       else ob_why="it ended well, but $ob_a could not be taken over from $ob_as"; fi
     done
-    if [ "$ob_moves" ]; then sed -n "/^cd '\\(\\/[^']*'\\\\\\\\''\\)*[^']*'\$/p" "$ob_q/theirs" | tail -n 1; fi
+    if [ "$ob_moves" ]; then sed -n "/^cd '\\(\\/[^']*'\\\\''\\)*[^']*'\$/p" "$ob_q/theirs" | tail -n 1; fi
     echo '#'
   } >"$ob_q/state"
   cat "$ob_q/state" >"$bundle/.state.part" && mv -f "$bundle/.state.part" "$bundle/state" || ob_why='what it has set cannot be kept'

@@ -5,6 +5,7 @@ use std::fs;
 
 use opsbook::event::Status;
 
+use crate::lab::{Kind, Node};
 use crate::project::Project;
 use crate::sshd::or_skip;
 use crate::tier;
@@ -271,4 +272,151 @@ fn f47_each_place_does_its_own() {
                 .exists()
         );
     });
+}
+
+/// Steps of root and of another user, over the way that the sheet names; what that user leaves
+/// is data.
+#[test]
+fn f47_over_ssh_as_root_and_as_another_user() {
+    let both = tier::program("/usr/bin/script").and_then(|()| {
+        Node::of(&Kind {
+            sudoers: "ops ALL=(ALL:ALL) NOPASSWD: ALL\n",
+            ..Kind::default()
+        })
+    });
+    let Some(node) = or_skip("T2", both) else {
+        return;
+    };
+    let ran = "\"/srv/ran\"";
+    let steps = step(
+        "sh step id=stop sudo",
+        &format!("mkdir -p /srv; touch {ran}; chmod 666 {ran}; test -e /srv/go"),
+    ) + &step(
+        "sh step id=mine",
+        &format!("where=\"$HOME/it's\"; mkdir -p \"$where\"; cd \"$where\"; id -un >>{ran}"),
+    ) + &step(
+        "sh step id=root sudo",
+        &format!("echo \"$(id -un) $where $PWD\" >>{ran}; cd /srv; root=set"),
+    ) + &step("sh check sudo", "test \"$(id -u)\" = 0; test -n \"$root\"")
+        + &step(
+            "sh step id=other sudo=daemon",
+            &format!(
+                "echo \"$(id -un) $root $PWD\" >>{ran}; theirs=\"it's\"; root=changed; export theirs; cd /tmp"
+            ),
+        )
+        + &step(
+            "sh step id=back",
+            &format!("echo \"$(id -un) $theirs $root $PWD $(sh -c 'echo $theirs')\" >>{ran}"),
+        )
+        + &step("sh step id=end on=local", "true");
+    let page = format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{steps}");
+    let project = Project::new(&page);
+    project.node("far", &node.ssh(), "");
+    let ran_there = || fs::read_to_string(node.path("/srv/ran")).unwrap_or_default();
+    let mut came = Vec::new();
+    for by_hand in [false, true] {
+        node.root("rm -rf /srv; mkdir /srv");
+        project.opsbook(&["run", "p", "far"]).ends(1);
+        node.root("touch /srv/go");
+        if !by_hand {
+            project.opsbook(&["resume"]).ends(0);
+            came.push(ran_there());
+            continue;
+        }
+        let sheet = project.opsbook(&["handoff"]).ends(0).out;
+        let way = sheet.lines().find_map(|line| line.strip_prefix("# ssh "));
+        let (way, _) = way.unwrap().split_once("   (or").unwrap();
+        let mut terminal = Terminal::of(&project, &format!("ssh {way}"));
+        terminal.press(&sheet);
+        terminal.until_shown("NOT BEGUN: step 6 end: it belongs on local");
+        terminal.press("exit\n");
+        came.push(ran_there());
+        assert!(
+            terminal.shown().contains("check p::3.1: it holds"),
+            "{}",
+            terminal.shown()
+        );
+        let done = ["stop", "mine", "root", "other", "back"];
+        let done = done.iter().flat_map(|step| ["--done", step]);
+        let resume: Vec<&str> = std::iter::once("resume").chain(done).collect();
+        project.opsbook(&resume).ends(0);
+    }
+    assert_eq!(came[0], came[1]);
+    assert!(came[0].contains("daemon set /"), "{}", came[0]);
+    assert!(
+        came[0].contains("ops it's changed /tmp it's"),
+        "{}",
+        came[0]
+    );
+}
+
+/// What `--done` says is looked at: the step's place in the run, its checks, the node.
+#[test]
+fn f47_done_is_believed_only_where_it_can_be() {
+    let steps = step("sh step id=two confirm", "echo two >>\"$HOME/ran\"")
+        + &step("sh check", "test -e \"$HOME/two\"")
+        + &step(
+            "sh step id=three capture=word",
+            "echo word; echo three >>\"$HOME/ran\"",
+        )
+        + &step("sh step id=four", "echo \"four $word\" >>\"$HOME/ran\"");
+    let page = page(&steps).replace("printf 'stop ' >> \"$HOME/ran\"\n", "");
+    let project = Project::new(&page);
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let refused = |arguments: &[&str], says: &str| {
+        let before = project.journal_text();
+        project
+            .opsbook(&[&["resume"], arguments].concat())
+            .ends(2)
+            .has(says);
+        assert_eq!(before, project.journal_text(), "{arguments:?}");
+    };
+    refused(&["--done", "tow"], "did you mean `two`?");
+    refused(
+        &["--done", "two"],
+        "step `two` cannot be done by hand before step `stop`",
+    );
+    refused(
+        &["--done", "1"],
+        "step `1` is not left to do on `here`: it ended OK",
+    );
+    refused(
+        &["--done", "stop", "--start-at", "two"],
+        "cannot be used with",
+    );
+    refused(&["--note", "x"], "--done");
+    // The check of the second one does not hold: it is no step that was done.
+    let done = [
+        "resume", "--done", "stop", "--done", "here:two", "--note", "by Ada",
+    ];
+    let said = project.opsbook(&done).ends(1);
+    said.has("BY HAND")
+        .has("says: by Ada")
+        .has("`p::3.1` does not hold");
+    assert_eq!(project.ended(2).status, Status::ByHand);
+    assert_eq!(project.ended(3).status, Status::Failed);
+    fs::write(project.home("two"), "").unwrap();
+    // What the third one has printed is known to nobody, until it is said.
+    let done = ["resume", "--done", "two", "--done", "three"];
+    project.opsbook(&done).ends(3).has("`--set word=…` says it");
+    let done = ["resume", "--done", "three", "--set", "word=said"];
+    project.opsbook(&done).ends(0);
+    assert_eq!(project.text("ran"), "four said\n");
+}
+
+#[test]
+fn f47_done_names_the_node_where_several_are_left() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step id=one\ntest -e \"$HOME/go\"\n```\n\n```sh step\necho \"$node\" >>\"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    project
+        .nodes("  a: {transport: local, bundle_dir: a}\n  b: {transport: local, bundle_dir: b}\n");
+    let said = project.opsbook(&["run", "p", "a", "b", "--yes"]).ends(1);
+    said.has("--done a:one").has("--done b:one");
+    let said = project.opsbook(&["resume", "--done", "one"]).ends(2);
+    said.has("left to do on several nodes: a, b")
+        .has("`--done a:one`");
+    project.opsbook(&["resume", "--done", "b:one"]).ends(1);
+    assert_eq!(project.text("ran"), "b\n");
+    project.opsbook(&["resume", "--done", "one"]).ends(0);
+    assert_eq!(project.text("ran"), "b\na\n");
 }
