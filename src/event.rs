@@ -205,6 +205,12 @@ pub enum What {
         path: String,
         local: bool,
     },
+    /// The nodes of a batch are begun, where there are several batches.
+    BatchStarted {
+        batch: usize,
+        batches: usize,
+        nodes: Vec<String>,
+    },
     NodeEnded {
         status: Status,
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -17,12 +17,13 @@ use crate::cli::interrupts::count_interrupts;
 use crate::cli::manner::Manner;
 use crate::cli::progress::Progress;
 use crate::cli::screen::{self, Screen, SharedOut};
-use crate::cli::sheet::sheets;
+use crate::cli::sheet::ways_on;
 use crate::cli::terminal::Terminal;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::{Streams, block_on};
 use crate::engine::{
-    self, Operator, Options, Owner, Passwords, Proof, Recorder, SecretError, Secrets, Told, Watcher,
+    self, Operator, Options, Owner, Passwords, Proof, Recorder, SecretError, Secrets, Told, Turn,
+    Watcher,
 };
 use crate::event::{Event, PlanRecord, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
@@ -87,11 +88,13 @@ pub(crate) fn launch(
         };
         tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));
         let ready = ready(context, &plan, manner, &launch, (operator, interrupts)).await?;
+        let bars = screen.clone();
+        let turn = Turn(Arc::new(move |node| bars.turn(node)));
         let watcher = watcher(screen, json.then(|| out.clone()));
         let begun = begin(context, &plan, launch, &ready.manner, &identity, &run)?;
         let (recorder, resume, anew) = begun.record(watcher, json)?;
         let owner = identity.owner(&plan, run.clone());
-        let options = Arc::new(ready.options(context, owner, (anew, told)));
+        let options = Arc::new(ready.options(context, owner, (anew, told), turn));
         Ok(engine::run(Arc::clone(&plan), options, recorder, resume).await?)
     })?;
     if status == Status::Ok {
@@ -102,7 +105,7 @@ pub(crate) fn launch(
     if !json && status != Status::Ok {
         let record = journal::read(&context.root, &run)?;
         // The run has ended as it has, whatever becomes of what is told of it.
-        if let Err(error) = sheets(&context.root, &plan, &record, &mut **out.lock()) {
+        if let Err(error) = ways_on(&context.root, &plan, &record, &mut **out.lock()) {
             writeln!(
                 streams.talk,
                 "error: the hand-off sheet cannot be written to standard output: {error}\n\nhint: `opsbook handoff {run}` prints it again"
@@ -216,7 +219,13 @@ async fn ready(
 }
 
 impl Ready {
-    fn options(self, context: &Context, owner: Owner, (anew, told): (Anew, Told)) -> Options {
+    fn options(
+        self,
+        context: &Context,
+        owner: Owner,
+        (anew, told): (Anew, Told),
+        turn: Turn,
+    ) -> Options {
         let through = self.manner.through;
         Options {
             root: context.root.clone(),
@@ -227,6 +236,7 @@ impl Ready {
             told,
             stop_after: through.stop_after,
             parallel: through.parallel,
+            turn,
             batches: through.batches,
             wait: Duration::from_millis(through.wait_milliseconds),
             max_fail: through.max_fail,

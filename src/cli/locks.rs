@@ -41,16 +41,15 @@ pub(super) fn status(
         .map(|name| context.nodes.evaluate(name, &[]).map(Arc::new))
         .collect();
     let found = block_on(look_at_all(nodes?))?;
-    match (&names[..], &found[..]) {
-        ([name], [found]) => alone(name, found, context, streams)?,
-        _ => {
-            let rows = names.iter().zip(&found);
-            let rows: Vec<_> = rows
-                .map(|(name, found)| row(name, found, context))
-                .collect();
-            let heading = ["NODE", "LOCK", "SINCE", "BY", "PROCEDURE", "RUN", ""];
-            table::write(&heading, &rows, &mut streams.people())?;
-        }
+    if let ([name], [found]) = (&names[..], &found[..]) {
+        alone(name, found, context, streams)?;
+    } else {
+        let rows = names.iter().zip(&found);
+        let rows: Vec<_> = rows
+            .map(|(name, found)| row(name, found, context))
+            .collect();
+        let heading = ["NODE", "LOCK", "SINCE", "BY", "PROCEDURE", "RUN", ""];
+        table::write(&heading, &rows, &mut streams.people())?;
     }
     Ok(worst(&found))
 }

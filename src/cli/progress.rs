@@ -14,12 +14,14 @@ use crate::event::{Event, What};
 const ROWS: usize = 12;
 
 /// Cheap to clone; clones draw the same lines.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Progress(Option<Arc<Lines>>);
 
-#[derive(Debug)]
 struct Lines {
     all: MultiProgress,
+    /// While a node is reached, with the time that it takes; and from then on.
+    reaching: ProgressStyle,
+    reached: ProgressStyle,
     bars: Mutex<HashMap<String, ProgressBar>>,
 }
 
@@ -32,10 +34,13 @@ impl Progress {
         // The command of a secret may ask something on the terminal: the first event begins it.
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
         let width = nodes.iter().map(String::len).max().unwrap_or(0);
-        let style = format!("{{spinner}} {{prefix:{width}}}  {{wide_msg}}");
-        let style = ProgressStyle::with_template(&style)
-            .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let style = style.tick_chars("-\\|/ ");
+        let style = |message: &str| {
+            let style = format!("{{spinner}} {{prefix:{width}}}  {message}");
+            let style = ProgressStyle::with_template(&style);
+            let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+            style.tick_chars("-\\|/ ")
+        };
+        let (style, reaching) = (style("{wide_msg}"), style("{msg} {elapsed}"));
         let mut bars = HashMap::new();
         for node in nodes.iter().take(ROWS) {
             let bar = all.add(
@@ -43,21 +48,19 @@ impl Progress {
                     .with_style(style.clone())
                     .with_prefix(node.clone()),
             );
-            bar.set_message(if nodes.len() == 1 {
-                "connecting"
-            } else {
-                "waiting for its turn"
-            });
+            bar.set_message("waiting for its turn");
             bar.enable_steady_tick(Duration::from_millis(125));
             bars.insert(node.clone(), bar);
         }
         if nodes.len() > ROWS {
-            let bar = all.add(ProgressBar::new_spinner().with_style(style));
+            let bar = all.add(ProgressBar::new_spinner().with_style(style.clone()));
             bar.set_message(format!("and {} more nodes", nodes.len() - ROWS));
             bars.insert(String::new(), bar);
         }
         Progress(Some(Arc::new(Lines {
             all,
+            reaching,
+            reached: style,
             bars: Mutex::new(bars),
         })))
     }
@@ -86,6 +89,17 @@ impl Progress {
         }
     }
 
+    /// A node is begun.
+    pub fn turn(&self, node: &str) {
+        let Some(lines) = &self.0 else { return };
+        let bars = lines.bars.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = bars.get(node) {
+            bar.set_style(lines.reaching.clone());
+            bar.reset_elapsed();
+            bar.set_message("connecting");
+        }
+    }
+
     pub fn event(&self, event: &Event) {
         if let What::RunStarted(_) | What::RunResumed { .. } = event.what {
             self.go_on();
@@ -108,6 +122,7 @@ impl Progress {
             return;
         }
         if let (Some(bar), Some(message)) = (bars.get(node), message(event)) {
+            bar.set_style(lines.reached.clone());
             bar.set_message(message);
         }
     }

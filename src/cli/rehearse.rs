@@ -157,6 +157,7 @@ async fn run(
         told: engine::Told::default(),
         stop_after: None,
         parallel: 1,
+        turn: engine::Turn::untold(),
         batches: Vec::new(),
         wait: Duration::ZERO,
         max_fail: 0,

@@ -53,12 +53,15 @@ pub(crate) struct Resume {
     common: MannerArgs,
 }
 
-/// Print the hand-off sheet of a run again
+/// Print the hand-off sheets of a run, or the one of a node
 #[derive(Args, Debug)]
 pub(crate) struct Handoff {
     /// The run, or the node whose latest run is meant
     #[arg(value_name = "RUN|NODE")]
     which: Option<String>,
+    /// Only the sheet of this node
+    #[arg(value_name = "NODE")]
+    node: Option<String>,
 }
 
 pub(crate) fn resume(
@@ -207,14 +210,18 @@ pub(crate) fn handoff(
     let run = which(context, args.which.as_deref(), true)?;
     let record = journal::read(&context.root, &run)?;
     let plan = plan_again(context, started(&record, &run)?)?;
-    for node in &plan.nodes {
-        sheet(
-            &context.root,
-            &plan,
-            &node.node.name,
-            &record,
-            &mut streams.out,
-        )?;
+    let names = || plan.nodes.iter().map(|node| node.node.name.as_str());
+    if let Some(node) = &args.node
+        && !names().any(|name| name == node)
+    {
+        let problem = Problem::bare(
+            "unknown-node",
+            format!("`{node}` is no node of run `{run}`"),
+        );
+        return Err(Failure::from(problem.did_you_mean(node, names())));
+    }
+    for name in names().filter(|name| args.node.as_ref().is_none_or(|node| node == name)) {
+        sheet(&context.root, &plan, name, &record, &mut streams.out)?;
     }
     Ok(0)
 }

@@ -93,6 +93,11 @@ impl Screen {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// A node is begun.
+    pub fn turn(&self, node: &str) {
+        self.lock().progress.turn(node);
+    }
+
     pub fn event(&self, event: &Event) {
         let mut state = self.lock();
         state.track(event);

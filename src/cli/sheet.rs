@@ -14,23 +14,37 @@ use crate::report::handoff::{self, Sheet};
 use crate::report::known::Known;
 use crate::session::shell_words;
 
-/// Of each node on which the run did not end well.
-pub(crate) fn sheets(
+/// How a run that did not end well is gone on with. Of many nodes the sheets would hide what has
+/// happened: they are printed one by one.
+pub(crate) fn ways_on(
     root: &Path,
     plan: &Plan,
     record: &Record,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    for node in &plan.nodes {
-        let name = &node.node.name;
-        if record
-            .node_status(name)
-            .is_some_and(|status| status != Status::Ok)
-        {
+    let names = plan.nodes.iter().map(|node| node.node.name.as_str());
+    let bad = |name: &&str| {
+        let status = record.node_status(name);
+        status.is_some_and(|status| status != Status::Ok)
+    };
+    let bad: Vec<&str> = names.filter(bad).collect();
+    if plan.nodes.len() == 1 {
+        for name in bad {
             sheet(root, plan, name, record, out)?;
         }
+        return Ok(());
     }
+    let run = record.events.first().map_or("", |event| event.run.as_str());
+    if bad.iter().any(|name| has_sheet(record, name)) {
+        writeln!(out, "by hand:  opsbook handoff {run} NODE")?;
+    }
+    writeln!(out, "go on:    opsbook resume {run}")?;
     Ok(())
+}
+
+/// Where nothing was begun, nothing has to be gone on with.
+fn has_sheet(record: &Record, node: &str) -> bool {
+    !record.steps(node).is_empty() || Known::of(record, node).bundle().is_some()
 }
 
 /// Of one node.
@@ -65,8 +79,7 @@ pub(crate) fn sheet(
         way: way(&node.node),
         program: "opsbook",
     };
-    // Where nothing was begun, nothing has to be gone on with.
-    if sheet.steps.is_empty() && sheet.known.bundle().is_none() {
+    if !has_sheet(record, name) {
         return Ok(());
     }
     by_hand_here(root, &mut sheet);

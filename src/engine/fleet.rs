@@ -33,12 +33,20 @@ pub async fn run(
         })
         .collect();
     let mut rest = todo.as_slice();
-    let mut sizes = options.batches.iter().copied();
-    let mut size = rest.len();
-    while !rest.is_empty() {
-        size = sizes.next().unwrap_or(size).clamp(1, rest.len());
-        let (batch, later) = rest.split_at(size);
-        rest = later;
+    let batches = batches(rest, &options.batches);
+    for (number, batch) in (1..).zip(&batches) {
+        rest = &rest[batch.len()..];
+        if batches.len() > 1 {
+            let nodes = batch
+                .iter()
+                .map(|index| plan.nodes[*index].node.name.clone());
+            let started = What::BatchStarted {
+                batch: number,
+                batches: batches.len(),
+                nodes: nodes.collect(),
+            };
+            recorder.record(None, None, started)?;
+        }
         for ended in run_batch(batch, &plan, &options, &recorder, resume.as_ref()).await {
             let ended = ended?;
             bad += usize::from(!ended.well);
@@ -69,6 +77,19 @@ pub async fn run(
     Ok(status)
 }
 
+/// The last size is that of all batches after it.
+fn batches<'a>(mut rest: &'a [usize], sizes: &[usize]) -> Vec<&'a [usize]> {
+    let mut sizes = sizes.iter().copied();
+    let (mut size, mut batches) = (rest.len(), Vec::new());
+    while !rest.is_empty() {
+        size = sizes.next().unwrap_or(size).clamp(1, rest.len());
+        let (batch, later) = rest.split_at(size);
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
 async fn run_batch(
     batch: &[usize],
     plan: &Arc<Plan>,
@@ -93,6 +114,7 @@ async fn run_batch(
                 });
             }
             let node = &plan.nodes[index];
+            (options.turn.0)(&node.node.name);
             run_node(&options, &recorder, &plan, node, resume.as_deref()).await
         });
     }

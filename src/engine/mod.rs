@@ -77,6 +77,8 @@ pub struct Options {
     pub stop_after: Option<usize>,
     /// Nodes at a time.
     pub parallel: usize,
+    /// Told which node is begun now, before it is reached.
+    pub turn: Turn,
     /// Sizes of the batches; the last one repeats. Empty for one batch of all.
     pub batches: Vec<usize>,
     /// Between batches.
@@ -92,6 +94,24 @@ pub struct Options {
     pub secrets: Secrets,
     /// Counts the operator's Ctrl-C.
     pub interrupts: watch::Receiver<u32>,
+}
+
+/// Told the name of a node.
+#[derive(Clone)]
+pub struct Turn(pub std::sync::Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Turn {
+    /// Where nobody wants to know.
+    #[must_use]
+    pub fn untold() -> Turn {
+        Turn(std::sync::Arc::new(|_| {}))
+    }
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Turn")
+    }
 }
 
 /// What the journal keeps of a node's plan.

@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::event::{BY_YES, Event, Evidence, Found, Status, Stream, What};
 use crate::outside::{Block, Net, Outside, block};
+use crate::report::recap::Recap;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -22,6 +23,7 @@ pub struct Human<W: Write> {
     several: bool,
     /// Names of steps by node and number; titles are printed with them.
     labels: HashMap<(String, usize), String>,
+    recap: Recap,
 }
 
 impl<W: Write> Human<W> {
@@ -30,6 +32,7 @@ impl<W: Write> Human<W> {
             out: Net::new(out),
             several: false,
             labels: HashMap::new(),
+            recap: Recap::default(),
         }
     }
 
@@ -269,6 +272,7 @@ impl<W: Write> Human<W> {
                 )?;
             }
             What::NodeEnded { status, cause } => {
+                self.recap.ended(node, *status, cause.as_ref());
                 if !self.several {
                     writeln!(self.out)?;
                 }
@@ -279,9 +283,20 @@ impl<W: Write> Human<W> {
                     .unwrap_or_default();
                 self.line_named(node, format_args!("{style}{status}{style:#}{cause}"))?;
             }
-            What::RunEnded { status } if self.several => {
-                let style = status_style(*status);
-                writeln!(self.out, "\n{style}{status}{style:#}")?;
+            What::BatchStarted {
+                batch,
+                batches,
+                nodes,
+            } => {
+                let nodes = nodes.join(", ");
+                writeln!(
+                    self.out,
+                    "\n{BOLD}batch {batch} of {batches}{BOLD:#}: {nodes}"
+                )?;
+            }
+            What::RunEnded { .. } if self.several => {
+                writeln!(self.out)?;
+                self.recap.write(&mut self.out)?;
             }
             What::Asked {
                 told: Some(told), ..

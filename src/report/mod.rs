@@ -13,6 +13,7 @@ pub mod junit;
 pub mod known;
 mod paste;
 pub mod prometheus;
+mod recap;
 pub mod record;
 pub mod table;
 pub mod tap;

@@ -117,6 +117,7 @@ fn controller_that_dies() {
         told: opsbook::engine::Told::default(),
         stop_after: None,
         parallel: 1,
+        turn: opsbook::engine::Turn::untold(),
         batches: Vec::new(),
         wait: Duration::ZERO,
         max_fail: 0,

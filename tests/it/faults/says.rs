@@ -168,3 +168,46 @@ fn journal(project: &Project, run: &str) -> std::path::PathBuf {
     }
     panic!("no journal of {run}");
 }
+
+#[test]
+fn f26_a_run_of_many_nodes_ends_with_a_recap_and_one_way_on() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\ntest \"$node\" != bad\n```\n\n```sh step\n:\n```\n";
+    let project = Project::new(page);
+    project.nodes(
+        "  good: {transport: local, bundle_dir: g}\n  bad: {transport: local, bundle_dir: b}\n  \
+           gone: {transport: {exec: [\"false\"]}}\n  also: {transport: local, bundle_dir: a}\n",
+    );
+    let nodes = ["run", "p", "good", "bad", "gone", "also", "--yes"];
+    let said = project
+        .opsbook(&[&nodes[..], &["--batch", "3", "--max-fail", "9"]].concat())
+        .said();
+    let run = project.record().events[0].run.clone();
+    assert_ne!(said.status, 0, "{said:?}");
+    said.has("\nbatch 1 of 2: good, bad, gone\n")
+        .has("\nbatch 2 of 2: also\n");
+    let last = format!(
+        "\n\n2 OK, 1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered)\n\
+         by hand:  opsbook handoff {run} NODE\ngo on:    opsbook resume {run}\n"
+    );
+    let either = last.replace(
+        "1 FAILED: bad (step 1: exit status: expected 0, found 1), 1 ERROR: gone (no POSIX shell answered)",
+        "1 ERROR: gone (no POSIX shell answered), 1 FAILED: bad (step 1: exit status: expected 0, found 1)",
+    );
+    assert!(
+        said.out.ends_with(&last) || said.out.ends_with(&either),
+        "{said:?}"
+    );
+    said.lacks("give up:");
+    // The sheet of one, and of no other.
+    let sheet = project.opsbook(&["handoff", &run, "bad"]).said();
+    sheet.has("bad").has("give up:");
+    project
+        .opsbook(&["handoff", &run, "bat"])
+        .ends(2)
+        .has("did you mean `bad`?");
+    // All of them went well: counted, and nothing to go on with.
+    let said = project
+        .opsbook(&["run", "p", "good", "also", "--yes"])
+        .said();
+    assert!(said.out.ends_with("\n\n2 OK\n"), "{said:?}");
+}
