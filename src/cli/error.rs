@@ -18,6 +18,9 @@ pub(crate) enum Failure {
     /// Wrong arguments, manual, nodes: nothing was touched.
     #[error("wrong manual, nodes or arguments")]
     Problems(Vec<Problem>),
+    /// A secret or a file that a run needs: nothing was touched.
+    #[error("what the run needs is not there")]
+    NotThere(Vec<Problem>),
     #[error(transparent)]
     Book(#[from] BookError),
     #[error(transparent)]
@@ -66,7 +69,8 @@ impl Failure {
             Failure::Bundle(BundleError::Held(_) | BundleError::Taken)
             | Failure::Journal(JournalError::Busy { .. }) => exit(Status::Blocked),
             Failure::Stopped(_) => exit(Status::Stopped),
-            Failure::Report(_)
+            Failure::NotThere(_)
+            | Failure::Report(_)
             | Failure::Journal(_)
             | Failure::Bundle(_)
             | Failure::Error(_)
@@ -83,7 +87,7 @@ impl Failure {
 
     fn write(&self, talk: &mut dyn Write) -> io::Result<()> {
         match self {
-            Failure::Problems(problems) => {
+            Failure::Problems(problems) | Failure::NotThere(problems) => {
                 for (index, problem) in first_of_each(problems).iter().enumerate() {
                     let gap = if index > 0 { "\n" } else { "" };
                     writeln!(talk, "{gap}{problem}")?;

@@ -169,10 +169,7 @@ fn prove(
     talk: &mut dyn Write,
 ) -> Result<(), Failure> {
     let proof = proof(context, plan, manner, launch);
-    let missing = proof.missing();
-    if !missing.is_empty() {
-        return Err(Failure::Problems(missing));
-    }
+    looked_over(&proof)?;
     if manner.yes || manner.through.step || is_anybody_there() {
         return Ok(());
     }
@@ -182,6 +179,19 @@ fn prove(
             "note: step `{}` will ask, and there is nobody to ask: the run stops there (`--yes` confirms)\n",
             step.label()
         )?;
+    }
+    Ok(())
+}
+
+/// What is missing in the command line is a mistake; a file that is not there is an error.
+pub(crate) fn looked_over(proof: &Proof<'_>) -> Result<(), Failure> {
+    let missing = proof.missing();
+    if !missing.is_empty() {
+        return Err(Failure::Problems(missing));
+    }
+    let undeliverable = proof.undeliverable();
+    if !undeliverable.is_empty() {
+        return Err(Failure::NotThere(undeliverable));
     }
     Ok(())
 }
@@ -207,7 +217,7 @@ async fn ready(
     };
     let missing = looked_up.map_err(|why| Failure::Stopped(why.to_string()))?;
     if !missing.is_empty() {
-        return Err(Failure::Problems(missing));
+        return Err(Failure::NotThere(missing));
     }
     Ok(Ready {
         manner,

@@ -131,6 +131,7 @@ async fn run(
         given: &[],
     };
     let mut missing = proof.missing();
+    missing.extend(proof.undeliverable());
     match proof.secrets(&access.secrets).await {
         Ok(more) => missing.extend(more),
         Err(why) => return Ok(Outcome::Error(why.to_string().into())),

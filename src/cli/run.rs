@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
-use crate::cli::launch::{Launch, launch};
+use crate::cli::launch::{Launch, launch, looked_over};
 use crate::cli::manner::MannerArgs;
 use crate::cli::terminal::sure;
 use crate::cli::tty::is_anybody_there;
@@ -64,10 +64,7 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
         resume: None,
         given: &[],
     };
-    let missing = proof.missing();
-    if !missing.is_empty() {
-        return Err(Failure::Problems(missing));
-    }
+    looked_over(&proof)?;
     if args.dry_run {
         dry_run::write(&plan, part, &mut streams.out)?;
         for warning in proof.secrets_not_here() {

@@ -42,7 +42,19 @@ impl<'a> Proof<'a> {
             self.given(node, &due, &mut of_node);
             self.captured(node, &due, &mut of_node);
             self.inherited(node, &due, &mut of_node);
-            self.files(node, &due, &mut of_node);
+            let of_node = of_node.into_iter();
+            problems.extend(of_node.map(|problem| problem.for_node(&node.node.name)));
+        }
+        joined(problems)
+    }
+
+    /// Files and templates that cannot be delivered.
+    #[must_use]
+    pub fn undeliverable(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for node in &self.plan.nodes {
+            let mut of_node = Vec::new();
+            self.files(node, &self.due(node), &mut of_node);
             let of_node = of_node.into_iter();
             problems.extend(of_node.map(|problem| problem.for_node(&node.node.name)));
         }

@@ -128,7 +128,7 @@ fn f43_a_secret_that_is_not_there_is_said_before_the_first_step() {
                here: {{transport: local, bundle_dir: here, pass: {{secret: {secret}}}}}\n"
         ));
         let run = ["run", "p", "good", "here", "--yes", "--batch", "1"];
-        let said = project.opsbook(&run).ends(2);
+        let said = project.opsbook(&run).ends(3);
         said.has(&format!("the secret `pass` cannot be had: {why}"))
             .has("nodes.yaml:4:")
             .has("for node `here`");
@@ -143,7 +143,7 @@ fn f43_a_secret_that_is_not_there_is_said_before_the_first_step() {
     let dry = project.opsbook(&["run", "p", "here", "--dry-run"]).ends(0);
     assert!(dry.err.contains(unset), "{}", dry.err);
     // Of a run that goes on it is said before its next step.
-    let said = project.opsbook(&["resume"]).ends(2);
+    let said = project.opsbook(&["resume"]).ends(3);
     said.has(unset);
     project.opsbook(&["resume"]).env("PASS", "x").ends(0);
     assert_eq!(project.text("ran"), "here\n");
@@ -164,7 +164,7 @@ fn f43_what_is_to_be_delivered_is_looked_at_before_the_first_step() {
         project.write("templates/wrong", "{{ nope }}\n");
         for more in [&[][..], &["--dry-run"]] {
             let run = [&["run", "p", "here"], more].concat();
-            let said = project.opsbook(&run).ends(2);
+            let said = project.opsbook(&run).ends(3);
             said.has(why);
         }
         assert_eq!(project.text("ran"), "");
