@@ -235,7 +235,7 @@ pub enum Found {
 }
 
 /// How a run goes through its nodes and steps. `resume` keeps to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manner {
     /// Ask before each step.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

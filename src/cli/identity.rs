@@ -5,8 +5,8 @@ use std::process::Command;
 
 use jiff::Timestamp;
 
-use crate::engine::{self, Owner};
-use crate::event::RunStarted;
+use crate::engine::{self, Owner, Request};
+use crate::event::{Manner, RunStarted};
 use crate::plan::Plan;
 
 pub(crate) struct Identity {
@@ -32,7 +32,13 @@ impl Identity {
     }
 
     /// What the bundle says of its holder.
-    pub fn owner(&self, plan: &Plan, run: String) -> Owner {
+    pub fn owner(
+        &self,
+        plan: &Plan,
+        run: String,
+        start_at: Option<usize>,
+        manner: &Manner,
+    ) -> Owner {
         Owner {
             run: run.into(),
             operator: self.operator.as_str().into(),
@@ -44,6 +50,18 @@ impl Identity {
                 .into(),
             revision: self.revision.as_deref().map(Into::into),
             message: None,
+            folder: Some(self.root.display().to_string().into()),
+            request: Some(Request {
+                nodes: plan
+                    .nodes
+                    .iter()
+                    .map(|node| node.node.name.clone())
+                    .collect(),
+                arguments: plan.arguments.iter().cloned().collect(),
+                start_at,
+                manner: manner.clone(),
+            }),
+            ..Owner::default()
         }
     }
 

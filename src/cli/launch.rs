@@ -66,6 +66,10 @@ pub(crate) fn launch(
     prove(context, &plan, &manner, &launch, &mut *streams.talk)?;
     let run = launch.run();
     let told = told(&launch, &identity);
+    let start_at = match launch.record() {
+        Some(record) => record.started().and_then(|started| started.start_at),
+        None => manner.start_at,
+    };
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = SharedOut::new(out);
     let names = plan.nodes.iter().map(|node| node.node.name.clone());
@@ -93,7 +97,8 @@ pub(crate) fn launch(
         let watcher = watcher(screen, json.then(|| out.clone()));
         let begun = begin(context, &plan, launch, &ready.manner, &identity, &run)?;
         let (recorder, resume, anew) = begun.record(watcher, json)?;
-        let owner = identity.owner(&plan, run.clone());
+        let through = &ready.manner.through;
+        let owner = identity.owner(&plan, run.clone(), start_at, through);
         let options = Arc::new(ready.options(context, owner, (anew, told), turn));
         Ok(engine::run(Arc::clone(&plan), options, recorder, resume).await?)
     })?;
@@ -244,6 +249,8 @@ impl Ready {
             start_at: self.manner.start_at,
             anew,
             told,
+            catch_up: self.manner.catch_up,
+            pinned: self.manner.pinned,
             stop_after: through.stop_after,
             parallel: through.parallel,
             turn,

@@ -128,6 +128,7 @@ async fn acquire(
             .into(),
         revision: None,
         message: Some(message.into()),
+        ..Owner::default()
     };
     Bundle::open(reach.session(), dir, &owner, &random_mark(), None, 0).await?;
     let name = &reach.node.name;

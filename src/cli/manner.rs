@@ -22,6 +22,10 @@ pub(crate) struct Manner {
     pub start_at: Option<usize>,
     /// Values for captured names, which a run that goes on is given.
     pub given: Vec<(String, String)>,
+    /// Read from the nodes what the journal lacks.
+    pub catch_up: bool,
+    /// No other controller is to go on with the run.
+    pub pinned: bool,
     pub json: bool,
     pub ask_password: bool,
     pub password: Option<Password>,
@@ -171,6 +175,8 @@ impl MannerArgs {
             yes: self.yes,
             start_at,
             given: Vec::new(),
+            catch_up: false,
+            pinned: false,
             json: self.format == Format::Json,
             ask_password: self.ask_sudo_password,
             password: self

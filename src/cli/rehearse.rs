@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::identity::Identity;
 use crate::engine::{self, Operator, Options, Owner, Proof, Recorder};
-use crate::event::{Event, Evidence, RunStarted, Status, What};
+use crate::event::{Event, Evidence, Manner, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
 use crate::plan::{Part, Plan, Request};
 use crate::report::tested::Outcome;
@@ -112,7 +112,7 @@ fn ready(
     let identity = Identity::here(&context.root);
     Ok(Ready {
         started: identity.started(&plan),
-        owner: identity.owner(&plan, String::new()),
+        owner: identity.owner(&plan, String::new(), None, &Manner::default()),
         plan: Arc::new(plan),
     })
 }
@@ -156,6 +156,8 @@ async fn run(
         start_at: None,
         anew: std::collections::BTreeMap::new(),
         told: engine::Told::default(),
+        catch_up: false,
+        pinned: false,
         stop_after: None,
         parallel: 1,
         turn: engine::Turn::untold(),

@@ -35,6 +35,10 @@ pub(crate) struct Resume {
     /// were delivered and have changed are delivered again
     #[arg(long)]
     accept_changed: bool,
+    /// Read from the nodes what the journal lacks: one from a backup, or whose run another
+    /// controller has gone on with. Asks before anything is taken in; `--yes` confirms
+    #[arg(long)]
+    catch_up: bool,
     /// Take over nothing of how the run was told to go: only what is said here
     #[arg(long)]
     new_manner: bool,
@@ -103,6 +107,7 @@ pub(crate) fn resume(
     }
     let manner = Manner {
         given: given(&args.set, &plan)?,
+        catch_up: args.catch_up,
         ..args.common.manner(&plan, before.as_ref())?
     };
     let done = done(&plan, &record, &args.done)?;

@@ -15,6 +15,9 @@ use crate::plan::{Plan, PlannedStep};
 const ONWARD: &str = "yes, and on without asking";
 const AS_BEFORE: &str = "not asked: on without asking, as answered before";
 
+/// Asked where the node has steps that the journal lacks.
+pub(super) const TAKE_IN: &str = "take them in as the node has them?";
+
 pub(super) enum Chosen {
     Run,
     /// The step asks for a confirmation, and `--yes` is one.
@@ -247,7 +250,8 @@ impl NodeRun<'_> {
         told: Option<&str>,
     ) -> Result<(), Halt> {
         let question = match (step, told) {
-            (None, _) => "go on with this node?",
+            (None, None) => "go on with this node?",
+            (None, Some(_)) => TAKE_IN,
             (Some(_), None) => "go on with this step?",
             (Some(_), Some(_)) => "is it done?",
         };

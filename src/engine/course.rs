@@ -111,7 +111,7 @@ impl NodeRun<'_> {
 
     /// A step in a run that goes on.
     /// A step before the one that the operator goes on at is not done, and not forgotten.
-    fn pass_over(&self, step: &PlannedStep, start: usize, before: &Before) -> Result<(), Halt> {
+    fn pass_over(&mut self, step: &PlannedStep, start: usize, before: &Before) -> Result<(), Halt> {
         let was = match before.statuses.get(&step.number) {
             Some(Some(status)) if status.goes_on() => return Ok(()),
             Some(Some(status)) => status.word(),

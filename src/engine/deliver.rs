@@ -199,7 +199,7 @@ impl NodeRun<'_> {
         cancel: &Cancel,
     ) -> Result<(), Halt> {
         let bundle = self.bundle()?;
-        bundle.mine().await?;
+        bundle.at(step.number).await?;
         self.files_are_new().await?;
         let project = Files::of(&self.options.root);
         for file in files {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
-use crate::engine::bundle::{Bundle, BundleError, How, Start, StepDone, StepState};
+use crate::engine::bundle::{Bundle, BundleError, Claim, How, Start, StepDone, StepState};
 use crate::engine::follow::Follower;
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
@@ -41,7 +41,7 @@ pub(super) struct Execution<'a> {
 
 impl Execution<'_> {
     /// The call that starts it, with its values.
-    fn code(&self, limit_seconds: u64) -> Zeroizing<Vec<u8>> {
+    fn code(&self, limit_seconds: u64, claim: &Claim) -> Zeroizing<Vec<u8>> {
         let start = Start {
             label: &self.label,
             limit_seconds,
@@ -50,6 +50,7 @@ impl Execution<'_> {
             saved: &self.step.saved.join(" "),
             values: &assignments(self.values, is_shell(self.interpreter)),
             script: self.script,
+            claim,
         };
         start.code()
     }
@@ -208,7 +209,7 @@ impl NodeRun<'_> {
                 StepState::NotStarted if !due => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
                     let limit = work.step.timeout.as_secs().max(1);
-                    let code = work.code(limit);
+                    let code = work.code(limit, &self.claim(work.step));
                     let step = async {
                         let state = bundle.step(code, limit).await;
                         state.map_err(Attention::of_sent)
@@ -426,6 +427,16 @@ impl Attention {
                 outcome_unknown: true,
             }),
             other => other,
+        }
+    }
+}
+
+impl Attention {
+    /// For who attends to no step.
+    pub(super) fn into_halt(self) -> Halt {
+        match self {
+            Attention::Halt(halt) => halt,
+            Attention::Lost(lost) => Halt::error(lost.to_string()),
         }
     }
 }

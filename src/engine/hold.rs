@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::engine::bundle::{Alive, Bundle, BundleError, Closed, Held};
+use crate::engine::bundle::{Alive, Bundle, BundleError, Closed, Held, Owner};
 use crate::engine::halt::Halt;
-use crate::engine::node::{NodeRun, sentence, token_of};
+use crate::engine::node::{NodeRun, begun, sentence, token_of};
 use crate::engine::reach::ReachError;
 use crate::engine::scope::ScopeError;
 use crate::engine::users::Place;
@@ -25,29 +25,34 @@ impl NodeRun<'_> {
         first: usize,
         resume: Option<&Record>,
     ) -> Result<(), Halt> {
+        if self.bundle.is_some() {
+            // It was caught up with.
+            return self.take_up_local().await;
+        }
         let node = self.plan.node.name.as_str();
         let old = resume.and_then(|record| token_of(record, node, false));
-        let begun = resume.is_some_and(|record| crate::engine::node::begun(record, self.plan));
-        let finished = first > self.plan.steps.len();
         let session = self.reach.session().clone();
+        if let Some(record) = resume.filter(|_| old.is_some()) {
+            let held = Bundle::look(&session, dir).await?;
+            self.same_controller(record, held.as_ref())?;
+        }
         let taken = match &old {
-            Some(old) => self.reopened(&session, dir, old).await?,
+            Some(old) => {
+                let owner = self.owner();
+                self.reopened(&session, dir, old, Some(&owner)).await?
+            }
             None => None,
         };
-        let (bundle, again) = match taken {
-            Some(bundle) => (bundle, true),
-            // It was closed, and its closing not written down.
-            None if old.is_some() && finished => return Ok(()),
-            None if old.is_some() && begun => {
-                let path = dir.to_owned();
-                self.record_closed(path, false, None)?;
-                let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
-                return Err(Halt::error(cause));
+        let (bundle, again) = match (taken, resume) {
+            (Some(bundle), _) => (bundle, true),
+            (None, Some(record)) if old.is_some() && begun(record, self.plan) => {
+                return self.gone(dir, first, record).await;
             }
-            None => self.opened(&session, dir, None).await?,
+            (None, _) => self.opened(&session, dir, None, resume.is_none()).await?,
         };
         self.bundle = Some(bundle);
         self.scope.set_state(On::Node, dir);
+        self.taken_over = again;
         if again {
             // Another controller had it, and may have done something in it.
             self.touched = true;
@@ -55,11 +60,39 @@ impl NodeRun<'_> {
         } else {
             self.record_opened(dir, false, None)?;
         }
+        self.take_up_local().await
+    }
+
+    async fn take_up_local(&mut self) -> Result<(), Halt> {
         if self.old_local.is_some() {
             // It is closed at the end, whether or not a step needs it again.
             self.local_bundle().await?;
         }
         Ok(())
+    }
+
+    /// The bundle of a run that had begun is not there any more.
+    async fn gone(&mut self, dir: &str, first: usize, record: &Record) -> Result<(), Halt> {
+        let run = self.recorder.run();
+        let past = Bundle::past(self.reach.session(), dir, &self.owner()).await?;
+        if let Some(past) = past.filter(|past| !past.steps.is_empty()) {
+            let more = self.compared(record, &past.steps)?;
+            if let (Some(_), true) = (
+                &past.end,
+                first <= self.plan.steps.len() || !more.is_empty(),
+            ) {
+                return Err(Halt::error(format!(
+                    "the run has ended on this node, and the journal knows nothing of that; `opsbook resume --catch-up {run}` reads from the node's history how"
+                )));
+            }
+        }
+        // It was closed, and its closing not written down.
+        if first > self.plan.steps.len() {
+            return Ok(());
+        }
+        self.record_closed(dir.to_owned(), false, None)?;
+        let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
+        Err(Halt::error(cause))
     }
 
     /// A bundle that this run's last controller had; nothing where it is gone.
@@ -68,8 +101,9 @@ impl NodeRun<'_> {
         session: &Session,
         dir: &str,
         old: &str,
+        owner: Option<&Owner>,
     ) -> Result<Option<Bundle>, Halt> {
-        match Bundle::reopen(session, dir, &self.recorder.run(), &self.token, old).await {
+        match Bundle::reopen(session, dir, &self.recorder.run(), &self.token, old, owner).await {
             Ok(bundle) => Ok(Some(bundle)),
             Err(BundleError::Gone) => Ok(None),
             Err(error) => Err(error.into()),
@@ -83,7 +117,9 @@ impl NodeRun<'_> {
         session: &Session,
         dir: &str,
         start_in: Option<&str>,
+        new: bool,
     ) -> Result<(Bundle, bool), Halt> {
+        let our = self.owner();
         let run = self.recorder.run();
         let mut had = FairTime::start();
         // A record for each step, made at once; local steps are few.
@@ -93,18 +129,16 @@ impl NodeRun<'_> {
             0
         };
         loop {
-            let held = match Bundle::open(
-                session,
-                dir,
-                &self.options.owner,
-                &self.token,
-                start_in,
-                steps,
-            )
-            .await
-            {
+            let held = match Bundle::open(session, dir, &our, &self.token, start_in, steps).await {
                 Ok(bundle) => return Ok((bundle, false)),
                 Err(BundleError::Held(held)) => held,
+                Err(BundleError::Ended) if new => {
+                    return Err(Halt::end(Status::Blocked, there_already(&run)));
+                }
+                Err(error @ BundleError::Ended) => {
+                    let cause = format!("{error}; `opsbook resume --catch-up {run}` reads them");
+                    return Err(Halt::error(cause));
+                }
                 Err(error) => return Err(error.into()),
             };
             let owner = held.owner.as_ref().map_or("", |owner| owner.run.exact());
@@ -117,7 +151,10 @@ impl NodeRun<'_> {
                 let cause = blocked(&held, &self.plan.node.name);
                 return Err(Halt::end(Status::Blocked, cause));
             }
-            match Bundle::reopen(session, dir, &run, &self.token, "").await {
+            if new {
+                return Err(Halt::end(Status::Blocked, there_already(&run)));
+            }
+            match Bundle::reopen(session, dir, &run, &self.token, "", Some(&our)).await {
                 Ok(bundle) => return Ok((bundle, true)),
                 // The dead controller's shell on the node ends in a moment.
                 Err(BundleError::Held(_) | BundleError::Gone) if !had.is_over(OLD_SHELL) => {
@@ -138,6 +175,8 @@ impl NodeRun<'_> {
     pub(super) async fn close(&mut self) -> Result<(), Halt> {
         self.recorder.sync()?;
         self.tidy().await?;
+        // Of one in which nothing was done, nothing is told.
+        let end = self.touched.then(|| self.last_claim());
         let left_of_root = match self.users.get("root") {
             Some(root) => root.left().await?,
             None => Vec::new(),
@@ -150,25 +189,25 @@ impl NodeRun<'_> {
             place.dir.is_some() && !self.users.contains_key(user)
         };
         if self.places.iter().any(lost) {
-            self.open_places(None).await?;
+            self.open_places().await?;
         }
         if let Some(local) = self.local.take() {
             let path = local.dir.clone();
-            let closed = local.close().await?;
+            let closed = local.close(end.as_ref()).await?;
             self.record_kept(&closed)?;
             self.record_closed(path, true, None)?;
         }
         for (user, bundle) in std::mem::take(&mut self.users) {
             if self.places.contains_key(&user) {
                 let path = bundle.dir.clone();
-                let closed = bundle.close().await?;
+                let closed = bundle.close(end.as_ref()).await?;
                 self.record_kept(&closed)?;
                 self.record_closed(path, false, Some(user))?;
             }
         }
         if let Some(bundle) = self.bundle.take() {
             let path = bundle.dir.clone();
-            let closed = bundle.close().await?;
+            let closed = bundle.close(end.as_ref()).await?;
             self.record_kept(&closed)?;
             let mut left = closed.left;
             left.extend(
@@ -265,17 +304,19 @@ impl NodeRun<'_> {
             return Ok(bundle.clone());
         }
         let session = self.here().await?;
-        let root = self.options.root.display();
-        let dir = format!("{root}/.opsbook/bundles/{}", self.plan.node.name);
-        let start_in = root.to_string();
+        let dir = self.local_dir();
+        let start_in = self.options.root.display().to_string();
+        let owner = self.owner();
         let taken = match &self.old_local {
-            Some(old) => self.reopened(&session, &dir, old).await?,
+            Some(old) => self.reopened(&session, &dir, old, Some(&owner)).await?,
             None => None,
         };
         let bundle = if let Some(bundle) = taken {
+            self.local_found = true;
             bundle
         } else {
-            let bundle = self.opened(&session, &dir, Some(&start_in)).await?.0;
+            let opened = self.opened(&session, &dir, Some(&start_in), false);
+            let bundle = opened.await?.0;
             self.take_local_by_hand(&bundle).await?;
             bundle
         };
@@ -284,6 +325,12 @@ impl NodeRun<'_> {
         self.scope.set_state(On::Local, &dir);
         self.record_opened(&dir, true, None)?;
         Ok(bundle)
+    }
+
+    /// Where local steps have their bundle, one for each node.
+    pub(super) fn local_dir(&self) -> String {
+        let root = self.options.root.display();
+        format!("{root}/.opsbook/bundles/{}", self.plan.node.name)
     }
 
     pub(super) fn record_opened(
@@ -302,7 +349,12 @@ impl NodeRun<'_> {
         self.record(None, opened)
     }
 
-    fn record_closed(&self, path: String, local: bool, user: Option<String>) -> Result<(), Halt> {
+    pub(super) fn record_closed(
+        &self,
+        path: String,
+        local: bool,
+        user: Option<String>,
+    ) -> Result<(), Halt> {
         self.record(None, What::BundleClosed { path, local, user })
     }
 
@@ -350,4 +402,8 @@ fn blocked(held: &Held, node: &str) -> String {
         None => String::new(),
     };
     format!("{sentence}; `opsbook lock release {node}{run}` gives it up")
+}
+
+fn there_already(run: &str) -> String {
+    format!("run {run} is on this node already; `opsbook resume --catch-up {run}` goes on with it")
 }

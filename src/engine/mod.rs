@@ -4,7 +4,9 @@
 
 mod bundle;
 mod by_hand;
+mod catch_up;
 mod check;
+mod compare;
 mod consent;
 mod content;
 mod course;
@@ -40,8 +42,11 @@ use crate::event::{PlanRecord, StepRecord};
 use crate::plan::NodePlan;
 use crate::session::OpenOptions;
 
-pub use bundle::{Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, TOOLS, make_by_hand};
+pub use bundle::{
+    Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
+};
 pub use by_hand::{Told, by_hand_folder, out_of_turn};
+pub use catch_up::pinned;
 pub use check::{Checked, Outcome, check};
 pub use content::{Stale, stale_files};
 pub use course::first_left;
@@ -69,6 +74,10 @@ pub struct Options {
     pub yes: bool,
     /// Number of the first step to run.
     pub start_at: Option<usize>,
+    /// Read from the node what the journal lacks.
+    pub catch_up: bool,
+    /// No other controller is to go on with this run.
+    pub pinned: bool,
     /// Steps of each node whose files have changed since: they deliver again before anything else is begun.
     pub anew: BTreeMap<String, BTreeSet<usize>>,
     /// What the operator says of steps that were done by hand.

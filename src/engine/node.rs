@@ -1,6 +1,6 @@
 //! A run on one node, from reaching it to closing its bundle.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -60,7 +60,17 @@ pub(super) struct NodeRun<'a> {
     pub local: Option<Bundle>,
     /// Of the local bundle of an earlier controller.
     pub old_local: Option<String>,
+    /// The local bundle is the one of an earlier controller.
+    pub local_found: bool,
     pub touched: bool,
+    /// The line of the journal that begins the step at hand.
+    pub line: Line,
+    /// How each step ended, as far as this controller knows.
+    pub passed: BTreeMap<usize, Status>,
+    /// An earlier controller had the bundle.
+    pub taken_over: bool,
+    /// The run has ended on the node, as its history says.
+    pub ended: bool,
 }
 
 /// Where a node's bundle is, absolute.
@@ -131,8 +141,13 @@ async fn attempt(
         secretive: Vec::new(),
         bundle: None,
         local: None,
+        local_found: false,
         old_local: resume.and_then(|record| token_of(record, &node.node.name, true)),
         touched: resume.is_some_and(|record| begun(record, node)),
+        line: recorder.head().0,
+        passed: BTreeMap::new(),
+        taken_over: false,
+        ended: false,
         reach: reach.clone(),
     };
     let result = run.all(plan, resume).await;
@@ -208,6 +223,17 @@ impl NodeRun<'_> {
         self.scope.set("run_id", self.recorder.run());
         self.take_given(plan, resume)?;
         uninterrupted(self.options, self.prove_sudo()).await??;
+        let dir = bundle_dir(&self.plan.node, &hello);
+        self.scope.set("bundle", &dir);
+        let caught_up = match resume {
+            Some(record) if self.options.catch_up => Some(self.catch_up(&dir, record).await?),
+            _ => None,
+        };
+        let resume = caught_up.as_ref().or(resume);
+        self.know(resume)?;
+        if self.ended {
+            return Ok(());
+        }
         // What has not begun is proven as if it were the first time.
         if !resume.is_some_and(|record| begun(record, self.plan)) {
             self.needs().await?;
@@ -218,18 +244,32 @@ impl NodeRun<'_> {
         };
         self.prove_captured(first, resume.is_some())?;
         self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
-        let dir = bundle_dir(&self.plan.node, &hello);
-        self.scope.set("bundle", &dir);
         self.prove_durable(std::slice::from_ref(&dir), first)
             .await?;
         self.take_up(&dir, first, resume).await?;
-        self.open_places(resume).await?;
+        self.open_places().await?;
         self.warn_of_mortal_steps().await?;
+        if let Some(record) = resume.filter(|_| self.taken_over) {
+            self.agree(record).await?;
+        }
         let places = self.places.values();
         let places: Vec<String> = places.filter_map(|place| place.dir.clone()).collect();
         self.prove_durable(&places, first).await?;
         self.confirm_run(plan).await?;
         self.steps(first, resume).await
+    }
+
+    /// What an earlier controller has done, from its journal.
+    fn know(&mut self, resume: Option<&Record>) -> Result<(), Halt> {
+        self.know_places(resume);
+        let Some(record) = resume else {
+            return self.record_pinned();
+        };
+        let steps = record.steps(&self.plan.node.name).into_iter();
+        self.passed = steps
+            .filter_map(|(number, status)| Some((number, status?)))
+            .collect();
+        Ok(())
     }
 
     /// Values that the operator gave for captured names; what was captured since counts more.

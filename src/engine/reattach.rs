@@ -43,7 +43,8 @@ impl NodeRun<'_> {
                         let token = random_mark();
                         let dir = bundle_dir(&self.plan.node, hello);
                         let run = self.recorder.run();
-                        match Bundle::reopen(reach.session(), &dir, &run, &token, &self.token).await
+                        match Bundle::reopen(reach.session(), &dir, &run, &token, &self.token, None)
+                            .await
                         {
                             Ok(bundle) => {
                                 return self

@@ -8,6 +8,8 @@ use crate::journal::{Journal, JournalError, Line};
 /// Called with each event once it is written; on the disk it is before the next action.
 pub type Watcher = Box<dyn FnMut(&Event) + Send>;
 
+const MOST_EPOCHS: u64 = 1 << 40;
+
 /// Shared by all nodes of a run.
 #[derive(Clone)]
 pub struct Recorder(Arc<Mutex<Inner>>);
@@ -46,6 +48,14 @@ impl Recorder {
     pub fn head(&self) -> (Line, u64) {
         let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         (inner.journal.line(), inner.journal.epoch())
+    }
+
+    /// This controller comes after another one of the run, of which the node has told.
+    pub fn raise_epoch(&self, before: u64) {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // A node is not believed with any number.
+        let epoch = inner.journal.epoch().max(before.min(MOST_EPOCHS) + 1);
+        inner.journal.set_epoch(epoch);
     }
 
     /// Waits for the disk, before something is done that no event announces.

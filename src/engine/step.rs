@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::bundle::StepState;
+use crate::engine::bundle::{BundleError, StepState};
 use crate::engine::check::Outcome;
 use crate::engine::consent::Chosen;
 use crate::engine::execute::Execution;
@@ -111,6 +111,7 @@ impl NodeRun<'_> {
             None if attached => Chosen::Run,
             None => self.choose(step).await?,
         };
+        self.tell_where(step).await?;
         self.announce(step, attached)?;
         if let Chosen::ConfirmedByYes = chosen {
             self.confirmed_by_yes(Some(step), None)?;
@@ -138,6 +139,7 @@ impl NodeRun<'_> {
         let outcome_unknown = worked.outcome_unknown;
         let took = began.elapsed().saturating_sub(self.waited);
         self.record(Some(step), What::StepEnded(worked.told(took)))?;
+        self.passed.insert(step.number, status);
         if status.goes_on() {
             return Ok(());
         }
@@ -149,14 +151,33 @@ impl NodeRun<'_> {
         })
     }
 
+    /// What is done here, or by a person, leaves no record on the node: who looks at the lock is
+    /// told of it. It is not done where another controller has the run. A node that is lost now is
+    /// noticed by the next step that needs it.
+    async fn tell_where(&self, step: &PlannedStep) -> Result<(), Halt> {
+        let elsewhere = match step.work {
+            PlannedWork::Script(_) => step.on == On::Local,
+            PlannedWork::Manual(_) => true,
+            PlannedWork::Deliver(_) => false,
+        };
+        let Some(bundle) = self.bundle.as_ref().filter(|_| elsewhere) else {
+            return Ok(());
+        };
+        match bundle.at(step.number).await {
+            Err(error @ (BundleError::Held(_) | BundleError::Taken)) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes down that a step is not done, and why.
-    pub(super) fn skipped(&self, step: &PlannedStep, note: String) -> Result<(), Halt> {
+    pub(super) fn skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
         self.announce(step, false)?;
         let skipped = Worked::passed(Status::Skipped, Some(note));
+        self.passed.insert(step.number, Status::Skipped);
         self.record(Some(step), What::StepEnded(skipped.told(Duration::ZERO)))
     }
 
-    fn announce(&self, step: &PlannedStep, attached: bool) -> Result<(), Halt> {
+    fn announce(&mut self, step: &PlannedStep, attached: bool) -> Result<(), Halt> {
         let (name, title) = (step.name.clone(), step.title.clone());
         let what = if attached {
             What::StepAttached { name, title }
@@ -171,7 +192,8 @@ impl NodeRun<'_> {
                 sha256: Some(step.sha256.clone()),
             }
         };
-        self.record(Some(step), what)
+        self.line = self.record_line(Some(step), what)?;
+        Ok(())
     }
 
     async fn work(&mut self, step: &PlannedStep) -> Result<Worked, Halt> {

@@ -59,12 +59,9 @@ pub(super) struct Place {
 }
 
 impl NodeRun<'_> {
-    /// Opens the bundles of all other users that steps run as, before the first step: what is in
-    /// the way of one is found while nothing was touched.
-    pub(super) async fn open_places(&mut self, resume: Option<&Record>) -> Result<(), Halt> {
-        if self.bundle.is_none() {
-            return Ok(());
-        }
+    /// What the journal says of steps that other users ran: without their bundles the run cannot
+    /// go on.
+    pub(super) fn know_places(&mut self, resume: Option<&Record>) {
         let plan = self.plan;
         let before = resume.map(|record| record.steps(&plan.node.name));
         let before = before.unwrap_or_default();
@@ -77,6 +74,15 @@ impl NodeRun<'_> {
                 }
             }
         }
+    }
+
+    /// Opens the bundles of all other users that steps run as, before the first step: what is in
+    /// the way of one is found while nothing was touched.
+    pub(super) async fn open_places(&mut self) -> Result<(), Halt> {
+        if self.bundle.is_none() {
+            return Ok(());
+        }
+        let plan = self.plan;
         for step in &plan.steps {
             if self.stranger(step).is_some() {
                 let bundle = self.bundle_of(step.on, step.sudo.as_ref()).await;
@@ -88,6 +94,9 @@ impl NodeRun<'_> {
 
     /// Says whose steps logind would kill together with the connection.
     pub(super) async fn warn_of_mortal_steps(&mut self) -> Result<(), Halt> {
+        if self.bundle.is_none() {
+            return Ok(());
+        }
         let plan = self.plan;
         // Where everything is done there is none, and no step is to come.
         if self.bundle.is_none() {
@@ -158,7 +167,7 @@ impl NodeRun<'_> {
         let taken = match &held {
             // Its own lock is the login user's: whoever holds that one holds this one.
             Some(held) if held.owner.as_ref().is_some_and(|owner| owner.run == run) => {
-                match Bundle::reopen(session, &dir, &run, &self.token, &self.token).await {
+                match Bundle::reopen(session, &dir, &run, &self.token, &self.token, None).await {
                     Err(BundleError::Held(_)) if by_age => None,
                     taken => Some(taken?),
                 }

@@ -301,8 +301,13 @@ impl<W: Write> Human<W> {
             What::Asked {
                 told: Some(told), ..
             } => {
+                let by = if event.step.is_some() {
+                    "by a person: "
+                } else {
+                    ""
+                };
                 for line in told.lines() {
-                    self.line(node, format_args!("  {DIM}by a person:{DIM:#} {line}"))?;
+                    self.line(node, format_args!("  {DIM}{by}{DIM:#}{line}"))?;
                 }
             }
             What::Answered {

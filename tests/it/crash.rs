@@ -115,6 +115,8 @@ fn controller_that_dies() {
         start_at: None,
         anew: std::collections::BTreeMap::new(),
         told: opsbook::engine::Told::default(),
+        catch_up: false,
+        pinned: false,
         stop_after: None,
         parallel: 1,
         turn: opsbook::engine::Turn::untold(),
@@ -130,7 +132,7 @@ fn controller_that_dies() {
             procedure: "crash".into(),
             since: "2026-01-01T00:00:00Z".into(),
             revision: None,
-            message: None,
+            ..Owner::default()
         },
         passwords: Passwords::new(operator.clone(), None),
         secrets: Secrets::new(root, operator.clone()),

@@ -47,6 +47,7 @@ impl Answer {
             "REFUSED" => BundleError::Refused(self.rest().into()),
             "FAILED" => BundleError::Failed(self.rest().into()),
             "GONE" => BundleError::Gone,
+            "ENDED" => BundleError::Ended,
             "" | "FULL" => BundleError::NoAnswer(self.folder.as_str().into()),
             _ => self.not_understood(),
         }
@@ -127,14 +128,7 @@ fn ended(line: &str) -> Option<StepDone> {
     let &[status, how, out, err] = words.as_slice() else {
         return None;
     };
-    let how = match how {
-        "exited" => How::Exited,
-        "timed-out" => How::TimedOut,
-        "stopped" => How::Stopped,
-        "disk-full" => How::DiskFull,
-        "no-folder" => How::NoFolder,
-        _ => return None,
-    };
+    let how = How::of(how)?;
     Some(StepDone {
         status: status.parse().ok()?,
         how,

@@ -56,7 +56,7 @@ obb_all_ours() {
   obb_ours "$obb_f" "$@"
 }
 
-obb_owner() { if [ -f "$1/owner" ]; then head -c 4096 "$1/owner"; fi; } 2>/dev/null
+obb_owner() { if [ -f "$1/owner" ]; then head -c 16384 "$1/owner"; fi; } 2>/dev/null
 
 # Is anything of the run alive? live | stale | unknown
 obb_alive() {
@@ -137,6 +137,7 @@ obb_place() {
 }
 
 # obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS HAND: OPENED fate | HELD live|stale|unknown + owner | REFUSED why | FAILED why
+# or ENDED: the history has steps of this run
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
   obb_parent=${obb_dir%/*}
@@ -145,6 +146,12 @@ obb_open() {
   fi
   obb_all_ours "$obb_dir" || return 0
   if [ -e "$obb_dir" ]; then obb_blocked; return 0; fi
+  if [ "$8" ] && [ -e "$obb_parent/history/$4" ]; then
+    obb_entry "$obb_parent" "$4" "$2"
+    for obb_f in "$obb_past/end" "$obb_past"/*/status; do
+      if [ -e "$obb_f" ]; then echo ENDED; return 0; fi
+    done
+  fi
   obb_new=$obb_parent/.new.$3
   obb_e=$( (umask 077
     obb_o=$2 obb_r=$5 obb_s=$6 obb_t=$7 obb_h=$9
@@ -174,11 +181,14 @@ obb_blocked() {
     obb_f=${obb_f%/status}; obb_f=${obb_f##*/}; obb_f=${obb_f%%[!0-9]*}
     [ "${obb_f:-0}" -le $obb_n ] || obb_n=$obb_f
   done
+  # What leaves no record here: a delivery, a step of the controller or of a person.
+  obb_f=; [ ! -f "$obb_dir/steps/at" ] || read -r obb_f 2>/dev/null <"$obb_dir/steps/at" || :
+  case $obb_f in '' | *[!0-9]*) ;; *) [ "$obb_f" -le $obb_n ] || obb_n=$obb_f ;; esac
   echo "STEP $obb_n"
   obb_owner "$obb_dir"
 }
 
-# obb_reopen DIR RUN TOKEN OLDTOKEN: OPENED fate | GONE | HELD … (another run, or its controller lives)
+# obb_reopen DIR RUN TOKEN OLDTOKEN OWNER: OPENED fate | GONE | HELD … (another run, or its controller lives)
 obb_reopen() {
   obb_dir=$1 obb_token=$3 obb_run=$2
   if [ ! -e "$obb_dir" ] && [ ! -L "$obb_dir" ]; then obb_tidy; echo GONE; return 0; fi
@@ -189,17 +199,20 @@ obb_reopen() {
   esac
   # Of several that come at once one goes on: each looks, takes the token and the lock while
   # the others wait.
-  { if command -v flock >/dev/null 2>&1; then flock -x 9; fi; obb_take "$3" "$4"; } 9>>"$obb_dir/token.turn"
+  { if command -v flock >/dev/null 2>&1; then flock -x 9; fi; obb_take "$3" "$4" "$5"; } 9>>"$obb_dir/token.turn"
   [ "$obb_t" != "$3" ] || obb_ready
 }
 
-# obb_take TOKEN OLDTOKEN: the caller knows that the holder of the old token is no more: it
+# obb_take TOKEN OLDTOKEN OWNER: the caller knows that the holder of the old token is no more: it
 # holds the journal.
 obb_take() {
   obb_t=; if [ -f "$obb_dir/token" ]; then read -r obb_t 2>/dev/null <"$obb_dir/token" || :; fi
   if [ "$obb_t" != "$2" ] && obb_held "$obb_dir"; then obb_blocked; return 0; fi
-  obb_e=$( (umask 077; printf '%s\n' "$1" >"$obb_dir/token.$1" && mv "$obb_dir/token.$1" "$obb_dir/token") 2>&1) ||
-    { rm -f "$obb_dir/token.$1"; obb_why "$obb_e" "$obb_dir"; return 0; }
+  obb_e=$( (umask 077; printf '%s\n' "$1" >"$obb_dir/token.$1" &&
+    { [ -z "$3" ] || { printf '%s\n' "$3" >"$obb_dir/steps/owner" && printf '%s\n' "$3" >"$obb_dir/token.o.$1" &&
+      mv "$obb_dir/token.o.$1" "$obb_dir/owner"; }; } &&
+    mv "$obb_dir/token.$1" "$obb_dir/token") 2>&1) ||
+    { rm -f "$obb_dir/token.$1" "$obb_dir/token.o.$1"; obb_why "$obb_e" "$obb_dir"; return 0; }
   obb_hold || { obb_blocked; return 0; }
   obb_t=$1
   obb_login
@@ -245,6 +258,56 @@ obb_look() {
   obb_all_ours "$obb_dir" || return 0
   if [ -e "$obb_dir" ]; then obb_blocked; else echo FREE; fi
 }
+
+# obb_list FOLDER: what it has of each step: number|status|claim
+obb_list() {
+  for obb_s in "$1"/*/; do
+    obb_s=${obb_s%/} obb_x= obb_c=
+    [ -f "$obb_s/status" ] && [ ! -L "$obb_s/status" ] || continue
+    # Earlier tries are put aside with a dot.
+    case ${obb_s##*/} in *[!0-9-]*) continue ;; esac
+    read -r obb_x 2>/dev/null <"$obb_s/status" || :
+    if [ -f "$obb_s/sha256" ] && [ ! -L "$obb_s/sha256" ]; then read -r obb_c 2>/dev/null <"$obb_s/sha256" || :; fi
+    echo "${obb_s##*/}|$obb_x|$obb_c"
+  done
+}
+
+# obb_tale: TALE, the owner, and what the bundle has of each step.
+obb_tale() {
+  obb_mine || return 0
+  echo TALE; obb_owner "$obb_dir"
+  obb_list "$obb_dir/steps"
+}
+
+# obb_node OWNER: sets obb_n, the node's name among the nodes of its run.
+obb_node() {
+  case $1 in *'"node":"'*) obb_n=${1#*\"node\":\"}; obb_n=${obb_n%%\"*} ;; *) obb_n= ;; esac
+  case $obb_n in *[!A-Za-z0-9._-]*) obb_n= ;; esac
+}
+
+# obb_entry FOLDER RUN OWNER: sets obb_past, where the history in the folder has a run. One
+# account may be several nodes of one run.
+obb_entry() {
+  obb_past=$1/history/$2
+  [ -e "$obb_past" ] || return 0
+  obb_node "$(obb_owner "$obb_past")"; obb_x=$obb_n
+  obb_node "$3"; [ "$obb_x" = "$obb_n" ] || obb_past=$obb_past.$obb_n
+}
+
+# obb_history DIR RUN OWNER: the same of the history beside it: TALE …, END claim where it was closed | NONE
+obb_history() {
+  obb_all_ours "$1" || return 0
+  obb_entry "${1%/*}" "$2" "$3"
+  if [ -L "$obb_past" ] || [ ! -d "$obb_past" ]; then echo NONE; return 0; fi
+  obb_ours "$obb_past" || return 0
+  echo TALE
+  obb_owner "$obb_past"
+  if [ -f "$obb_past/end" ]; then read -r obb_c <"$obb_past/end"; echo "END $obb_c"; fi
+  obb_list "$obb_past"
+}
+
+# obb_at NN: at which step the run is. READY | LOST | TAKEN | GONE
+obb_at() { obb_mine || return 0; printf '%s\n' "$1" >"$obb_dir/steps/at"; echo READY; }
 
 # Do we still own it? Read again before every step: a controller that lost it must not go on.
 # Says LOST where another run has it, TAKEN where another controller goes on with this one.
@@ -329,13 +392,14 @@ obb_recorded() {
   obb_say "FAILED the folder of its session, $ob_d, cannot be written: it is full, or gone"; return 1
 }
 
-# obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT: has the step started, detached;
+# obb_step NN LIMIT ACCEPTED SHELL EXEC SAVED VALUES SCRIPT CLAIM: has the step started, detached;
 # its recorder answers at its end, as obb_state. Or EXISTS | LOST | TAKEN | GONE | FAILED why
 #   LIMIT     seconds
 #   ACCEPTED  exit statuses that are OK, " 0 3 "
 #   SHELL     sh or bash; EXEC the interpreter of another language, empty for a shell's
 #   SAVED     variables that the steps may have set, "a b": kept for the next step, as is
 #             the working directory
+#   CLAIM     who starts it, with which text, and what is done before it: kept in sha256
 obb_step() {
   obb_mine || return 0
   for obb_f in recorder run; do
@@ -344,7 +408,7 @@ obb_step() {
   obb_s=$obb_dir/steps/$1
   if [ ! -d "$obb_s" ]; then
     obb_e=$(mkdir "$obb_s" 2>&1) || { obb_why "$obb_e" "$obb_s"; return 0; }
-    if [ ! -O "$obb_dir" ]; then set -- "$@" $(ls -ldn "$obb_dir") && chown "${11}:${12}" "$obb_s"; fi
+    if [ ! -O "$obb_dir" ]; then set -- "$@" $(ls -ldn "$obb_dir") && chown "${12}:${13}" "$obb_s"; fi
   fi
   # One start for each directory, whatever happens to the connection in between.
   set -C
@@ -355,6 +419,7 @@ obb_step() {
   fi 2>/dev/null
   # Room for the status is taken now: a step must not lose its end to a full disk.
   if { printf '%-38s .\n' running 1<>"$obb_s/status" && printf '%s' "$8" >"$obb_s/script" &&
+    printf '%s\n' "$9" >"$obb_s/sha256" &&
     { [ -z "$7" ] || printf '%s\n' "$7" >"$obb_s/values"; } &&
     true >>"$obb_s/out" && true >>"$obb_s/err" && obb_ready; } 2>"$ob_d/why"; then
     obb_recorded "$obb_s/status" || { rm -f "$obb_s/status" "$obb_s/values"; return 0; }
@@ -536,7 +601,7 @@ obb_mounted() {
 } 2>/dev/null
 
 # What is kept of a run: scripts, output, statuses; no values, no state, no delivered files.
-# obb_archive RUN NEWEST
+# obb_archive RUN NEWEST: the newest, and all of the last seven days
 obb_archive() {
   obb_h=${obb_dir%/*}/history
   if [ -L "$obb_h" ] || { [ -e "$obb_h" ] && [ ! -O "$obb_h" ]; }; then
@@ -546,14 +611,24 @@ obb_archive() {
     obb_e=$( (umask 077; mkdir -p "$obb_h") 2>&1) || { echo "FAILED $obb_e"; return 1; }
   fi
   rm -f "$obb_dir"/steps/as.* "$obb_dir"/steps/given.* "$obb_dir"/steps/copy.* "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir/steps/from"
-  mv -T "$obb_dir/steps" "$obb_h/$1" 2>/dev/null ||
-    (umask 077; mkdir -p "$obb_h/$1" && cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_h/$1/") 2>/dev/null || :
+  obb_past=$obb_h/$1
+  if [ -e "$obb_past" ]; then obb_entry "${obb_dir%/*}" "$1" "$(obb_owner "$obb_dir")"; fi
+  mv -T "$obb_dir/steps" "$obb_past" 2>/dev/null ||
+    (umask 077; mkdir -p "$obb_past" && cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_past/") 2>/dev/null || :
   obb_old=${obb_dir%/*}/.old.$$
   obb_e=$(mv -T "$obb_dir" "$obb_old" 2>&1) || { echo "FAILED $obb_e"; return 1; }
   # Run ids sort by time: the oldest come first, and are too many.
   obb_k=$2; set -- "$obb_h"/*
   obb_k=$(($#-obb_k)) obb_n=0
   for obb_f do shift; obb_n=$((obb_n+1)); [ $obb_n -gt $obb_k ] || set -- "$@" "$obb_f"; done
+  if [ $# -gt 0 ]; then
+    obb_l="
+$(find "$@" -maxdepth 0 -mtime +6 2>/dev/null)
+"
+    for obb_f do shift; case $obb_l in *"
+$obb_f
+"*) set -- "$@" "$obb_f" ;; esac; done
+  fi
   set -- "$obb_old" "$@"
   obb_kept=
   # Most often one call does it.
@@ -567,10 +642,12 @@ obb_archive() {
 # obb_remain: what runs of the run, while it is open.
 obb_remain() { obb_heirs >"$ob_d/heirs"; obb_left "$obb_dir/steps" "$ob_d/heirs"; }
 
-# obb_close RUN NEWEST: CLOSED | LOST | GONE | FAILED why, then what could not be removed
+# obb_close RUN NEWEST END: CLOSED | LOST | GONE | FAILED why, then what could not be removed
 # (KEPT path) and what is still running
 obb_close() {
   obb_mine || return 0
+  # What its controller knows, for another one that does not.
+  [ -z "$3" ] || printf '%s\n' "$3" >"$obb_dir/steps/end"
   exec 9<&-
   obb_go=
   # Two things that take their time.
@@ -581,7 +658,7 @@ obb_close() {
   exec 7<&- 8<&-
   echo CLOSED
   printf %s "$obb_kept"
-  obb_left "$obb_h/$1" "$ob_d/heirs"
+  obb_left "$obb_past" "$ob_d/heirs"
 }
 
 # obb_release DIR RUN NEWEST: gives the bundle up. RELEASED | GONE | HELD … by another run

@@ -1,21 +1,77 @@
 //! Who holds a bundle, as the node tells it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::BundleError;
+use crate::event::Manner;
 use crate::outside::Outside;
 
 /// Who holds a bundle; one line of JSON in it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     pub run: Outside,
     pub operator: Outside,
     pub controller: Outside,
     pub procedure: Outside,
+    /// Its name among the nodes of the run: one account may be several of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
     /// The controller's clock, RFC 3339, UTC.
     pub since: Outside,
     pub revision: Option<Outside>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Outside>,
+    /// Number of the controller among those of the run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    /// The journal's last line, and its hash, when the controller took the bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<(u64, Outside)>,
+    /// The manual's folder on the controller: there is the journal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub folder: Option<Outside>,
+    /// What the run was asked to do: enough to go on with it where its journal is lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// Why only this controller can go on with the run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pinned: Vec<Outside>,
+}
+
+/// What was asked of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    pub nodes: Vec<String>,
+    /// What was given with `--set`; never a secret.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub arguments: BTreeMap<String, String>,
+    /// Number of the step at which it was to begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<usize>,
+    pub manner: Manner,
+}
+
+/// Bytes of the line that a bundle keeps of its owner. Readers take no more than 16 KiB.
+const LONGEST: usize = 12 << 10;
+
+impl Owner {
+    /// As the bundle keeps it. A request that is too long for that is left out.
+    pub(super) fn line(&self) -> Result<String, BundleError> {
+        let json = |owner: &Owner| {
+            let line = serde_json::to_string(owner);
+            line.map_err(|error| BundleError::Failed(error.to_string().into()))
+        };
+        let line = json(self)?;
+        if line.len() <= LONGEST {
+            return Ok(line);
+        }
+        json(&Owner {
+            request: None,
+            ..self.clone()
+        })
+    }
 }
 
 /// A bundle that somebody else holds.

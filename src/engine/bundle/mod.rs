@@ -4,6 +4,7 @@
 mod answer;
 mod call;
 mod held;
+mod record;
 mod step;
 
 use std::os::unix::ffi::OsStrExt as _;
@@ -15,7 +16,8 @@ use crate::session::{Lost, Session, quote};
 
 use answer::Answer;
 use call::{call, exclusive, first};
-pub use held::{Alive, Held, Owner};
+pub use held::{Alive, Held, Owner, Request};
+pub use record::{Claim, Tale, Told};
 pub use step::{How, Start, StepDone, StepState};
 
 const FUNCTIONS: &str = include_str!("bundle.sh");
@@ -82,6 +84,9 @@ pub enum BundleError {
     Started,
     #[error("the bundle is gone from the node")]
     Gone,
+    /// Its bundle was closed, or given up.
+    #[error("the history of the node has steps of this run, and the journal knows nothing of them")]
+    Ended,
     #[error("the node gave no answer, as where the folder of its session, `{}`, is full", _0.line())]
     NoAnswer(Outside),
     #[error("the node gave an answer that is not understood: {}", _0.block())]
@@ -123,8 +128,7 @@ impl Bundle {
         start_in: Option<&str>,
         steps: usize,
     ) -> Result<Self, BundleError> {
-        let owner_line = serde_json::to_string(owner)
-            .map_err(|error| BundleError::Failed(error.to_string().into()))?;
+        let owner_line = owner.line()?;
         let mut state = Vec::new();
         if let Some(folder) = start_in {
             state.extend_from_slice(b"cd ");
@@ -149,7 +153,7 @@ impl Bundle {
     }
 
     /// Goes on with a halted run's bundle. `old` is the token of the controller before, which
-    /// is known to be gone.
+    /// is known to be gone. The bundle says `owner` from then on, where one is given.
     ///
     /// # Errors
     /// [`BundleError::Held`] where another run has it or its controller lives,
@@ -160,8 +164,10 @@ impl Bundle {
         run: &str,
         token: &str,
         old: &str,
+        owner: Option<&Owner>,
     ) -> Result<Self, BundleError> {
-        let answer = first(session, "obb_reopen", &[dir, run, token, old]).await?;
+        let owner = owner.map(Owner::line).transpose()?.unwrap_or_default();
+        let answer = first(session, "obb_reopen", &[dir, run, token, old, &owner]).await?;
         Self::opened(session, dir, run, &answer)
     }
 
@@ -257,8 +263,9 @@ impl Bundle {
     ///
     /// # Errors
     /// Where it was taken over, or cannot be moved.
-    pub async fn close(self) -> Result<Closed, BundleError> {
-        let answer = exclusive(&self.session, "obb_close", &[&self.run, KEPT_RUNS]).await?;
+    pub async fn close(self, end: Option<&Claim>) -> Result<Closed, BundleError> {
+        let end = end.map(Claim::line).unwrap_or_default();
+        let answer = exclusive(&self.session, "obb_close", &[&self.run, KEPT_RUNS, &end]).await?;
         if answer.word() != "CLOSED" {
             return Err(answer.refusal(&self.dir));
         }

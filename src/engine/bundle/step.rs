@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::call::{call, code};
-use super::{Bundle, BundleError};
+use super::{Bundle, BundleError, Claim};
 use crate::session::{Limits, quote};
 
 /// What is known of a step on the node.
@@ -48,6 +48,32 @@ pub enum How {
     NoFolder,
 }
 
+impl How {
+    /// As the node writes it.
+    #[must_use]
+    pub fn of(word: &str) -> Option<How> {
+        let all = [
+            How::Exited,
+            How::TimedOut,
+            How::Stopped,
+            How::DiskFull,
+            How::NoFolder,
+        ];
+        all.into_iter().find(|how| how.word() == word)
+    }
+
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            How::Exited => "exited",
+            How::TimedOut => "timed-out",
+            How::Stopped => "stopped",
+            How::DiskFull => "disk-full",
+            How::NoFolder => "no-folder",
+        }
+    }
+}
+
 /// What a step is started with.
 #[derive(Clone, Debug)]
 pub struct Start<'a> {
@@ -61,6 +87,7 @@ pub struct Start<'a> {
     /// Shell assignments.
     pub values: &'a [u8],
     pub script: &'a [u8],
+    pub claim: &'a Claim,
 }
 
 /// In which an output is read that a step has printed.
@@ -94,6 +121,8 @@ impl Start<'_> {
             code.push(b' ');
             quote(part, &mut code);
         }
+        code.push(b' ');
+        quote(self.claim.line().as_bytes(), &mut code);
         Zeroizing::new(code)
     }
 }

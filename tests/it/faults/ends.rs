@@ -128,7 +128,7 @@ fn f48_an_old_record_that_cannot_be_removed_does_not_stay_in_the_way() {
     };
     let project = Project::new(&page("```sh step\ntrue\n```\n"));
     project.node("far", &node.ssh(), "");
-    node.root("cd /home/ops; mkdir -p .opsbook/history/0000/x .opsbook/.old.1/d; touch .opsbook/.old.1/d/y; chmod 700 .opsbook; chown ops: .opsbook .opsbook/history .opsbook/.old.1; for n in $(seq 20); do mkdir .opsbook/history/1$n; done");
+    node.root("cd /home/ops; mkdir -p .opsbook/history/0000/x .opsbook/.old.1/d; touch .opsbook/.old.1/d/y; chmod 700 .opsbook; chown ops: .opsbook .opsbook/history .opsbook/.old.1; for n in $(seq 20); do mkdir .opsbook/history/1$n; done; touch -d \"30 days ago\" .opsbook/history/*");
     let said = project.opsbook(&["run", "p", "far"]).ends(0);
     assert_eq!(said.out.matches("/.left.").count(), 2, "{}", said.out);
     let said = project.opsbook(&["run", "p", "far"]).ends(0);

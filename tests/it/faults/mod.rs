@@ -8,6 +8,7 @@ mod before;
 mod beside;
 mod bundle;
 mod by_hand;
+mod catch_up;
 mod cut;
 mod doubt;
 mod elsewhere;

@@ -214,6 +214,16 @@ fn f39_a_journal_of_an_older_opsbook_is_read_and_gone_on_with() {
         })
         .collect();
     fs::write(&path, &text).unwrap();
+    // Nor did that one say on the node which line started a step.
+    for step in [1, 2] {
+        let claim = format!(".opsbook/bundle/steps/{step}/sha256");
+        fs::remove_file(project.home(&claim)).unwrap();
+    }
+    let owner = project.home(".opsbook/bundle/owner");
+    let mut says: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(&owner).unwrap()).unwrap();
+    says.as_object_mut().unwrap().remove("line").unwrap();
+    fs::write(&owner, format!("{says}\n")).unwrap();
     let lines = text.lines().count();
     touch(&project, &["go"]);
     let said = project.opsbook(&["resume"]).ends(0);
@@ -244,7 +254,7 @@ fn f41_of_two_who_take_a_bundle_over_at_once_one_has_it() {
         procedure: "p".to_owned().into(),
         since: String::new().into(),
         revision: None,
-        message: None,
+        ..Owner::default()
     };
     runtime.block_on(async {
         let how = options();
@@ -266,8 +276,8 @@ fn f41_of_two_who_take_a_bundle_over_at_once_one_has_it() {
             let (dir, old) = (dir(round), format!("o{round}"));
             let (a, b) = (format!("a{round}"), format!("b{round}"));
             let (a, b) = tokio::join!(
-                Bundle::reopen(&one, &dir, "r", &a, &old),
-                Bundle::reopen(&two, &dir, "r", &b, &old)
+                Bundle::reopen(&one, &dir, "r", &a, &old, None),
+                Bundle::reopen(&two, &dir, "r", &b, &old, None)
             );
             let (won, lost) = match (a, b) {
                 (Ok(won), Err(lost)) | (Err(lost), Ok(won)) => (won, lost),

@@ -1,0 +1,198 @@
+//! What a bundle, or the history of a node, says of the steps of a run.
+
+use super::answer::Answer;
+use super::call::call;
+use super::{Bundle, BundleError, How, Owner};
+use crate::session::Session;
+
+/// What a controller says of itself and of a step when it starts it. The node keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Of the step as it is planned.
+    pub sha256: String,
+    /// Number of the controller.
+    pub epoch: u64,
+    /// The line of the journal that says so, and its hash.
+    pub seq: u64,
+    pub hash: String,
+    /// How the steps before it ended, a letter each: `o`k, by `h`and, `s`kipped, `-` none of
+    /// these.
+    pub passed: String,
+}
+
+/// What the node has of one script of a step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    pub step: usize,
+    /// Of a transcript: the number of the command.
+    pub command: Option<usize>,
+    /// Exit status, and how it ended; none where it has no end yet.
+    pub end: Option<(i32, Option<How>)>,
+    /// None where an older opsbook started it.
+    pub claim: Option<Claim>,
+}
+
+/// Everything that the node has of a run.
+#[derive(Clone, Debug, Default)]
+pub struct Tale {
+    pub owner: Option<Owner>,
+    pub steps: Vec<Told>,
+    /// What its controller knew when it closed the bundle.
+    pub end: Option<Claim>,
+}
+
+impl Claim {
+    fn parse(line: &str) -> Option<Claim> {
+        let mut words = line.split(' ');
+        let mut word = || words.next().filter(|word| !word.is_empty());
+        let claim = Claim {
+            sha256: word()?.to_owned(),
+            epoch: word()?.parse().ok()?,
+            seq: word()?.parse().ok()?,
+            hash: word()?.to_owned(),
+            passed: word()?.strip_prefix('=')?.to_owned(),
+        };
+        let hex =
+            |text: &str| text.len() <= 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        (hex(&claim.sha256) && hex(&claim.hash)).then_some(claim)
+    }
+
+    /// As the node keeps it.
+    pub(super) fn line(&self) -> String {
+        let Claim {
+            sha256,
+            epoch,
+            seq,
+            hash,
+            passed,
+        } = self;
+        format!("{sha256} {epoch} {seq} {hash} ={passed}")
+    }
+}
+
+impl Told {
+    /// `3-2|0 exited 12 0 .|CLAIM`
+    fn parse(line: &str) -> Option<Told> {
+        let mut parts = line.splitn(3, '|');
+        let label = parts.next()?;
+        let (step, command) = match label.split_once('-') {
+            Some((step, command)) => (step, Some(command.parse().ok()?)),
+            None => (label, None),
+        };
+        let words: Vec<&str> = parts.next()?.split(' ').collect();
+        let words: Vec<&str> = words.into_iter().filter(|word| !word.is_empty()).collect();
+        let end = match words.as_slice() {
+            &[status, how, _, _, "."] => Some((status.parse().ok()?, How::of(how))),
+            _ => None,
+        };
+        Some(Told {
+            step: step.parse().ok()?,
+            command,
+            end,
+            claim: Claim::parse(parts.next().unwrap_or_default()),
+        })
+    }
+}
+
+impl Tale {
+    fn of(answer: &Answer) -> Tale {
+        let mut tale = Tale::default();
+        for line in answer.lines().skip(1) {
+            if let Some(end) = line.strip_prefix("END ") {
+                tale.end = Claim::parse(end);
+            } else if line.starts_with('{') {
+                tale.owner = serde_json::from_str(line).ok();
+            } else {
+                tale.steps.extend(Told::parse(line));
+            }
+        }
+        tale
+    }
+}
+
+impl Bundle {
+    /// What is in it of all steps.
+    ///
+    /// # Errors
+    /// Where it was taken over, or the connection is lost.
+    pub async fn tale(&self) -> Result<Tale, BundleError> {
+        let answer = call(&self.session, "obb_tale", &[]).await?;
+        match answer.word() {
+            "TALE" => Ok(Tale::of(&answer)),
+            _ => Err(answer.refusal(&self.dir)),
+        }
+    }
+
+    /// What the history beside a bundle has of the owner's run; nothing where it is not there.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn past(
+        session: &Session,
+        dir: &str,
+        owner: &Owner,
+    ) -> Result<Option<Tale>, BundleError> {
+        session.load(super::FUNCTIONS).await?;
+        let line = owner.line()?;
+        let answer = call(session, "obb_history", &[dir, owner.run.exact(), &line]).await?;
+        match answer.word() {
+            "TALE" => Ok(Some(Tale::of(&answer))),
+            "NONE" => Ok(None),
+            _ => Err(answer.refusal(dir)),
+        }
+    }
+
+    /// At which step its run is, for who looks at the lock. Fails where it was taken over.
+    ///
+    /// # Errors
+    /// Where it was taken over, or the connection is lost.
+    pub async fn at(&self, step: usize) -> Result<(), BundleError> {
+        let answer = call(&self.session, "obb_at", &[&step.to_string()]).await?;
+        if answer.word() == "READY" {
+            Ok(())
+        } else {
+            Err(answer.refusal(&self.dir))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_node_has_of_a_step_is_read() {
+        let claim = Claim {
+            sha256: "ab12".into(),
+            epoch: 2,
+            seq: 17,
+            hash: "cd".into(),
+            passed: "oh-".into(),
+        };
+        assert_eq!(Claim::parse(&claim.line()), Some(claim.clone()));
+        let told = |line: &str| Told::parse(line);
+        let line = format!(
+            "3-2|0 exited 12 0                           .|{}",
+            claim.line()
+        );
+        let expected = Told {
+            step: 3,
+            command: Some(2),
+            end: Some((0, Some(How::Exited))),
+            claim: Some(claim),
+        };
+        assert_eq!(told(&line), Some(expected));
+        let none = Told {
+            step: 4,
+            command: None,
+            end: None,
+            claim: None,
+        };
+        assert_eq!(told("4|running .|"), Some(none.clone()));
+        assert_eq!(told("4||ab 1 x cd ="), Some(none.clone()));
+        assert_eq!(told("4||../.. 1 1 cd =o"), Some(none));
+        for wrong in ["", "x|0 exited 0 0 .|", "4", "4-|0 exited 0 0 .|"] {
+            assert_eq!(told(wrong), None, "{wrong}");
+        }
+    }
+}
