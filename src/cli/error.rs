@@ -102,7 +102,8 @@ impl Failure {
             Failure::Journal(JournalError::Missing { near: None, .. }) => {
                 writeln!(
                     talk,
-                    "error: {self}\n\nhint: `opsbook history` shows all runs"
+                    "error: {self}\n\nhint: the journal of a run lies where it was started. `opsbook lock status` \
+                     says on which machine; copy `.opsbook/runs/RUN.jsonl` from there"
                 )
             }
             Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),

@@ -94,14 +94,11 @@ impl NodeRun<'_> {
 
     /// Says whose steps logind would kill together with the connection.
     pub(super) async fn warn_of_mortal_steps(&mut self) -> Result<(), Halt> {
-        if self.bundle.is_none() {
-            return Ok(());
-        }
-        let plan = self.plan;
         // Where everything is done there is none, and no step is to come.
         if self.bundle.is_none() {
             return Ok(());
         }
+        let plan = self.plan;
         let mut said = BTreeSet::new();
         let killing = self.bundle.as_ref().map(|own| own.fate) == Some(Fate::Mortal);
         for step in plan.steps.iter().filter(|step| step.on == On::Node) {

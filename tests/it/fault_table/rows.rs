@@ -345,11 +345,11 @@ pub const TABLE: &[Fault] = &[
     },
     Fault {
         id: "F40",
-        fault: "the journal lags behind the bundle, or is lost",
+        fault: "the journal lags behind the bundle",
         promise: "`resume --catch-up` reads what is missing from the node, with consent; nothing runs twice",
-        tiers: "T0: at every line of the journal; T1",
+        tiers: "T0: at every line of the journal",
         also: &[],
-        open: "",
+        open: "a journal that is lost altogether is not made anew",
     },
     Fault {
         id: "F41",
