@@ -206,6 +206,16 @@ fn each_test_that_the_table_names_exists() {
 }
 
 #[test]
+fn each_row_has_a_test_that_makes_its_fault_happen() {
+    let known = known();
+    let untested = TABLE
+        .iter()
+        .filter(|row| tests_of_row(row, &known).is_empty());
+    let untested: Vec<&str> = untested.map(|row| row.id).collect();
+    assert_eq!(untested, [""; 0]);
+}
+
+#[test]
 fn the_rows_are_numbered() {
     for (n, row) in TABLE.iter().enumerate() {
         assert_eq!(row.id, format!("F{}", n + 1));
