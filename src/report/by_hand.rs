@@ -84,9 +84,9 @@ pub fn begin(node: &NodePlan, known: &Known, places: &[On], out: &mut dyn Write)
 /// Where nobody reads any more.
 pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
     let Unit { node, step, .. } = *unit;
-    let (number, label) = (step.number, step.label());
+    let label = step.label();
     let title = step.title.split_whitespace().collect::<Vec<_>>().join(" ");
-    note(&format!("{number} {label}: {title}"), out)?;
+    note(&format!("{}: {title}", step.heading()), out)?;
     let mut how = vec![format!("on {}", place(node, step.on))];
     how.extend(step.sudo.as_ref().map(|user| format!("as {}", user.0)));
     how.extend(step.capture.as_ref().map(|name| format!("captures {name}")));
@@ -143,12 +143,7 @@ impl<'a> Unit<'a> {
     }
 
     fn name(&self) -> String {
-        let (number, label) = (self.step.number, self.step.label());
-        if label == number.to_string() {
-            format!("step {number}")
-        } else {
-            format!("step {number} {label}")
-        }
+        format!("step {}", self.step.heading())
     }
 
     fn script(&self, script: &Script, out: &mut dyn Write) -> io::Result<()> {

@@ -126,7 +126,7 @@ impl View<'_> {
         if step.reboot {
             how.push("restarts the node".to_owned());
         }
-        writeln!(out, "# {} {}: {}", step.number, step.label(), step.title)?;
+        writeln!(out, "# {}: {}", step.heading(), step.title)?;
         writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
         match &step.work {
             PlannedWork::Script(script) => {

@@ -66,7 +66,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
         note("\nleft out, as asked:", out)?;
     }
     for step in left_out {
-        note(&format!("  {} {}", step.number, step.label()), out)?;
+        note(&format!("  {}", step.heading()), out)?;
     }
     if !done.is_empty() {
         note("\ndone:", out)?;
@@ -74,10 +74,7 @@ pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
     for step in done {
         let status = sheet.steps.get(&step.number).copied().flatten();
         let status = status.unwrap_or(Status::Ok);
-        note(
-            &format!("  {} {}  {status}", step.number, step.label()),
-            out,
-        )?;
+        note(&format!("  {}  {status}", step.heading()), out)?;
     }
     if left.is_empty() {
         note("\nnothing is left to do", out)?;

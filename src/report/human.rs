@@ -8,6 +8,7 @@ use anstyle::{AnsiColor, Style};
 
 use crate::event::{BY_YES, Event, Evidence, Found, Status, Stream, What};
 use crate::outside::{Block, Net, Outside, block};
+use crate::plan;
 use crate::report::recap::Recap;
 
 const DIM: Style = Style::new().dimmed();
@@ -115,7 +116,7 @@ impl<W: Write> Human<W> {
                 ..
             } => {
                 let number = event.step.unwrap_or_default();
-                let label = self.label(node, number);
+                let heading = self.heading(node, number);
                 let limit = std::time::Duration::from_secs(*limit_seconds);
                 let limit = match limit_seconds {
                     0 => String::new(),
@@ -126,12 +127,12 @@ impl<W: Write> Human<W> {
                 }
                 self.line(
                     node,
-                    format_args!("{BOLD}{number} {label}{BOLD:#}  {title}{limit}"),
+                    format_args!("{BOLD}{heading}{BOLD:#}  {title}{limit}"),
                 )?;
             }
             What::StepFound { title, from, .. } => {
                 let number = event.step.unwrap_or_default();
-                let label = self.label(node, number);
+                let heading = self.heading(node, number);
                 let from = match from {
                     Found::Bundle => "the bundle",
                     Found::History => "the history",
@@ -142,20 +143,20 @@ impl<W: Write> Human<W> {
                 self.line(
                     node,
                     format_args!(
-                        "{BOLD}{number} {label}{BOLD:#}  {title} {DIM}(found in {from} on the node){DIM:#}"
+                        "{BOLD}{heading}{BOLD:#}  {title} {DIM}(found in {from} on the node){DIM:#}"
                     ),
                 )?;
             }
             What::StepAttached { title, .. } => {
                 let number = event.step.unwrap_or_default();
-                let label = self.label(node, number);
+                let heading = self.heading(node, number);
                 if !self.several {
                     writeln!(self.out)?;
                 }
                 self.line(
                     node,
                     format_args!(
-                        "{BOLD}{number} {label}{BOLD:#}  {title} {DIM}(was started before){DIM:#}"
+                        "{BOLD}{heading}{BOLD:#}  {title} {DIM}(was started before){DIM:#}"
                     ),
                 )?;
             }
@@ -328,11 +329,9 @@ impl<W: Write> Human<W> {
         self.out.flush()
     }
 
-    fn label(&self, node: &str, number: usize) -> String {
-        self.labels
-            .get(&(node.to_owned(), number))
-            .cloned()
-            .unwrap_or_default()
+    fn heading(&self, node: &str, number: usize) -> String {
+        let label = self.labels.get(&(node.to_owned(), number));
+        plan::heading(number, label.map(String::as_str).unwrap_or_default())
     }
 
     fn left(&mut self, node: &str, processes: &[Outside]) -> io::Result<()> {

@@ -299,7 +299,7 @@ fn f12_a_bundle_that_is_removed_under_a_step_leaves_its_outcome_unknown() {
     let said = run.wait();
     assert_eq!(said.status, 3, "{said:?}");
     said.has("the bundle is gone from the node; it may or may not have finished")
-        .lacks("is kept");
+        .lacks("is kept, and with it");
     let record = project.record();
     let unknown = record
         .events

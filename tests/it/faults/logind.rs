@@ -62,7 +62,7 @@ fn f50_a_step_that_logind_would_kill_is_named_before_it_runs() {
             .has("outcome: unknown");
         assert_eq!(said.status, 3, "{said:?}");
         let warned = said.out.find(MORTAL).unwrap_or(usize::MAX);
-        assert!(warned < said.out.find("1 1").unwrap(), "{}", said.out);
+        assert!(warned < said.out.find("\n1 ").unwrap(), "{}", said.out);
         node.root("rm -rf /home/ops/.opsbook");
     }
     // Root has a scope of its own.
