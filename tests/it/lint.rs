@@ -246,5 +246,5 @@ fn what_lint_says_of_a_template_is_what_a_run_says() {
     project.write("templates/mixed.conf", "{{ tls.key }}\n");
     let message = "`tls.key` is not defined";
     assert!(found(&project).contains(message), "{}", found(&project));
-    project.opsbook(&["run", "p", "here"]).ends(2).has(message);
+    project.opsbook(&["run", "p", "here"]).ends(3).has(message);
 }

@@ -121,14 +121,22 @@ fn f6_what_was_to_answer_may_be_killed() {
          ```sh step\necho \"$kept ${p:?}\" >> \"$HOME/ran\"\n```\n",
     ));
     let place = tempfile::tempdir().unwrap();
-    let begin = std::time::Instant::now();
-    let said = project
-        .opsbook(&["run", "p", "here"])
-        .env("XDG_RUNTIME_DIR", &place.path().to_string_lossy())
-        .ends(0);
-    said.has("what was to answer on the node was killed");
-    assert!(begin.elapsed().as_secs() < 40, "{:?}", begin.elapsed());
-    assert!(project.text("ran").starts_with("7 "));
+    // One that has just answered may be killed, too: that is no loss, and another try is made.
+    let hit = (0..6).any(|_| {
+        for file in ["killed", "ran"] {
+            let _ = fs::remove_file(project.home(file));
+        }
+        let begin = std::time::Instant::now();
+        let said = project
+            .opsbook(&["run", "p", "here"])
+            .env("XDG_RUNTIME_DIR", &place.path().to_string_lossy())
+            .ends(0);
+        assert!(begin.elapsed().as_secs() < 40, "{:?}", begin.elapsed());
+        assert!(project.text("ran").starts_with("7 "));
+        let all = format!("{}{}", said.out, said.err);
+        all.contains("what was to answer on the node was killed")
+    });
+    assert!(hit, "nothing that was still to answer was killed");
 }
 
 #[test]

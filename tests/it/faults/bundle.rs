@@ -369,5 +369,5 @@ fn f11_the_locks_of_many_nodes_are_one_table() {
         .opsbook(&["lock", "status", "here"])
         .env("HOME", &home);
     said.ends(4)
-        .has("step 1 is the latest on this node (nothing of it runs any more)");
+        .has("step 3 is the latest on this node (nothing of it runs any more)");
 }

@@ -410,8 +410,12 @@ fn f47_done_names_the_node_where_several_are_left() {
     let project = Project::new(page);
     project
         .nodes("  a: {transport: local, bundle_dir: a}\n  b: {transport: local, bundle_dir: b}\n");
-    let said = project.opsbook(&["run", "p", "a", "b", "--yes"]).ends(1);
-    said.has("--done a:one").has("--done b:one");
+    project.opsbook(&["run", "p", "a", "b", "--yes"]).ends(1);
+    let run = project.record().events[0].run.clone();
+    for node in ["a", "b"] {
+        let sheet = project.opsbook(&["handoff", &run, node]).said();
+        sheet.has(&format!("--done {node}:one"));
+    }
     let said = project.opsbook(&["resume", "--done", "one"]).ends(2);
     said.has("left to do on several nodes: a, b")
         .has("`--done a:one`");

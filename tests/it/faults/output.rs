@@ -200,7 +200,7 @@ fn f18_bytes_are_kept_and_the_display_is_harmless() {
 #[test]
 fn f29_a_step_that_reads_gets_nothing() {
     let project = Project::new(&procedure(
-        "timeout=30s",
+        "timeout=30s allow=needs-a-person",
         "test -z \"$(cat)\"\nif read -r line; then exit 7; fi",
     ));
     project.opsbook(&["run", "p", "here"]).ends(0);

@@ -408,7 +408,7 @@ fn a_file_that_cannot_be_read_is_found_before_anything_is_touched() {
             "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\n: > \"$HOME/touched\"\n```\n\n```yaml deliver\n- {{file: {file}, as: x}}\n```\n"
         );
         let project = Project::new(&page);
-        project.opsbook(&["run", "p", "here"]).ends(2).has(cause);
+        project.opsbook(&["run", "p", "here"]).ends(3).has(cause);
         assert!(!project.home("touched").exists());
         assert!(!project.home(".opsbook/bundle").exists());
     }
