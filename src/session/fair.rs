@@ -134,6 +134,7 @@ fn state(pid: u32) -> Option<char> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command, Stdio};
 
     use super::*;
@@ -197,7 +198,9 @@ mod tests {
 
     impl Drop for Killed {
         fn drop(&mut self) {
-            let _ = self.0.kill();
+            // With all that it has started.
+            let group = rustix::process::Pid::from_child(&self.0);
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
             let _ = self.0.wait();
         }
     }
@@ -206,6 +209,7 @@ mod tests {
         let sh = Command::new("sh")
             .args(["-c", script])
             .stdin(Stdio::piped())
+            .process_group(0)
             .spawn();
         Killed(sh.unwrap())
     }
