@@ -128,7 +128,7 @@ impl Start<'_> {
 }
 
 impl Bundle {
-    /// Starts a step by its [code](Start::code), detached, and waits for its end or for the
+    /// Starts a step by its code, detached, and waits for its end or for the
     /// connection's.
     ///
     /// # Errors
