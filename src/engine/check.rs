@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::output::harmless;
+use crate::engine::paste::with_values;
 use crate::engine::reach::{Reach, ReachError};
 use crate::engine::scope::Scope;
 use crate::engine::secrets::Secrets;
@@ -109,12 +110,18 @@ async fn ask(
             let values = values(script).await?;
             if script.commands().is_empty() {
                 let done = run(script, &values).await?;
-                let (expect, text) = (expect.as_ref(), script.text());
-                Ok(of_script(&done, case.timeout, exit, expect, text, &filled))
+                let text = with_values(script, script.text(), scope);
+                let expect = expect.as_ref();
+                Ok(of_script(&done, case.timeout, exit, expect, &text, &filled))
             } else {
                 let mark = crate::engine::random_mark();
                 let done = run(&transcript(script, &mark), &values).await?;
-                Ok(of_transcript(&done, case.timeout, script, &mark, &filled))
+                let pasted = |text: &str| with_values(script, text, scope);
+                let shown = Shown {
+                    filled: &filled,
+                    pasted: &pasted,
+                };
+                Ok(of_transcript(&done, case.timeout, script, &mark, &shown))
             }
         }
     }
@@ -184,12 +191,18 @@ fn of_script(
     }
 }
 
+/// How a command of a transcript is shown where it went wrong.
+struct Shown<'a> {
+    filled: &'a dyn Fn(&Expect) -> Interpolated,
+    pasted: &'a dyn Fn(&str) -> String,
+}
+
 fn of_transcript(
     done: &Done,
     limit: Duration,
     script: &Script,
     mark: &str,
-    filled: &dyn Fn(&Expect) -> Interpolated,
+    shown: &Shown<'_>,
 ) -> Outcome {
     if let Some(why) = cut_short(done, limit) {
         return Outcome::Unknown(why);
@@ -197,8 +210,9 @@ fn of_transcript(
     let (ran, rest) = ran(&done.out, &done.err, mark);
     let wrong = |command: &PlannedCommand, ran: &Ran| {
         let expect = command.expect.as_ref()?;
-        let text = command.text.trim_end();
-        wrong_display(expect, &filled(expect), &ran.out, &ran.err, text)
+        let text = (shown.pasted)(&command.text);
+        let expected = (shown.filled)(expect);
+        wrong_display(expect, &expected, &ran.out, &ran.err, &text)
     };
     for (index, command) in script.commands().iter().enumerate() {
         let last = index + 1 == script.commands().len();
@@ -208,8 +222,8 @@ fn of_transcript(
             None => (&rest, done.status, !last),
         };
         if status != command.exit || early {
-            let text = command.text.trim_end();
-            let evidence = wrong_status(&[command.exit], status, &ran.out, &ran.err, text);
+            let text = (shown.pasted)(&command.text);
+            let evidence = wrong_status(&[command.exit], status, &ran.out, &ran.err, &text);
             return Outcome::Failed(vec![evidence]);
         }
         if let Some(evidence) = wrong(command, ran) {
@@ -326,6 +340,7 @@ pub(super) fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
             evidence
                 .into_iter()
                 .map(|evidence| Evidence {
+                    how: evidence.how.map(|how| secrets.mask(&how)),
                     expected: secrets.masked(&evidence.expected),
                     found: secrets.masked(&evidence.found),
                     ..evidence

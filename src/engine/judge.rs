@@ -9,6 +9,7 @@ use crate::engine::check::{wrong_display, wrong_status};
 use crate::engine::execute::{Ended, Execution, left_over};
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
+use crate::engine::paste::with_values;
 use crate::engine::step::Worked;
 use crate::event::{Evidence, Status, What};
 use crate::interpolation::Interpolated;
@@ -61,9 +62,10 @@ impl NodeRun<'_> {
         }
         if !accepted.contains(&done.status) {
             let (out, err) = self.outputs(work, &done, 64 << 10).await?;
+            let text = self.pasted(work.step, text);
             return Ok(Worked::failed(
                 done.status,
-                self.mask(wrong_status(accepted, done.status, &out, &err, text)),
+                self.mask(wrong_status(accepted, done.status, &out, &err, &text)),
             ));
         }
         match expect {
@@ -118,15 +120,24 @@ impl NodeRun<'_> {
         let expected = self
             .scope
             .filled(&self.plan.node, &Interpolated::read(&expect.text.text));
-        Ok(match wrong_display(expect, &expected, &out, &err, text) {
+        let text = self.pasted(work.step, text);
+        Ok(match wrong_display(expect, &expected, &out, &err, &text) {
             None => Worked::ok(Some(done.status)),
             Some(evidence) => Worked::failed(done.status, self.mask(evidence)),
         })
     }
 
+    fn pasted(&self, step: &PlannedStep, text: &str) -> String {
+        match step.script() {
+            Some(script) => with_values(script, text, &self.scope),
+            None => text.to_owned(),
+        }
+    }
+
     fn mask(&self, evidence: Evidence) -> Evidence {
         let secrets = &self.options.secrets;
         Evidence {
+            how: evidence.how.map(|how| secrets.mask(&how)),
             expected: secrets.masked(&evidence.expected),
             found: secrets.masked(&evidence.found),
             ..evidence

@@ -20,6 +20,7 @@ mod hold;
 mod judge;
 mod node;
 mod output;
+mod paste;
 mod proof;
 mod question;
 mod reach;

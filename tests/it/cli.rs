@@ -444,3 +444,23 @@ RUN [..]STATUS  BEGAN [..]TOOK[..]PROCEDURE  NODES  BY
     let log = project.opsbook(&["log"]).out("...\n").check();
     log.has("1 say  Greet");
 }
+
+/// What is shown for looking by hand can be pasted as it is.
+#[test]
+fn a_failure_shows_its_script_behind_its_values() {
+    let project = Project::new(
+        "# Page\n\n```yaml procedure\nid: p\nparams:\n  release: {default: \"it's\"}\n```\n\n\
+         ```sh step capture=stamp\necho 7\n```\n\n\
+         ```sh step\ntest -n \"$pass\" && test \"$release\" = \"${stamp}\"\n```\n\n\
+         ```console step\n$ test \"$release\" = x\n```\n",
+    );
+    project.nodes("  here: {transport: local, pass: {secret: {file: pw}}}\n");
+    project.write("pw", "hunter22\n");
+    let said = project.opsbook(&["run", "p", "here"]).ends(1);
+    said.has("# $pass is a secret, or too long to be shown")
+        .has("release='it'\\''s'")
+        .has("stamp=7")
+        .lacks("hunter22");
+    let said = project.opsbook(&["run", "p", "here"]).said();
+    said.lacks("hunter22");
+}
