@@ -35,8 +35,16 @@ pub(crate) type Anew = BTreeMap<String, BTreeSet<usize>>;
 
 /// A new run, or one that goes on.
 pub(crate) enum Launch {
-    New,
+    New(Option<Allotted>),
     Resume(Box<Resumed>),
+}
+
+/// What a supervisor has fixed before anything starts, so that it can look for the run wherever
+/// this process dies.
+#[derive(Clone, Debug)]
+pub(crate) struct Allotted {
+    pub run: String,
+    pub epoch: u64,
 }
 
 /// A run that goes on: what it has been so far, and what is different from now on.
@@ -124,7 +132,8 @@ impl Launch {
     /// The name of the run, a new one for a new run.
     fn run(&self) -> String {
         match self {
-            Launch::New => {
+            Launch::New(Some(allotted)) => allotted.run.clone(),
+            Launch::New(None) => {
                 let mut chance = [0; 2];
                 let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
                 journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance))
@@ -135,7 +144,7 @@ impl Launch {
 
     fn record(&self) -> Option<&Record> {
         match self {
-            Launch::New => None,
+            Launch::New(_) => None,
             Launch::Resume(resumed) => Some(&resumed.record),
         }
     }
@@ -287,14 +296,18 @@ fn begin(
     run: &str,
 ) -> Result<Begun, Failure> {
     match launch {
-        Launch::New => {
+        Launch::New(allotted) => {
+            let mut journal = Journal::create(&context.root, run)?;
+            if let Some(allotted) = allotted {
+                journal.set_epoch(allotted.epoch);
+            }
             let started = RunStarted {
                 start_at: manner.start_at,
                 manner: Some(manner.through.clone()),
                 ..identity.started(plan)
             };
             Ok(Begun {
-                journal: Journal::create(&context.root, run)?,
+                journal,
                 resume: None,
                 anew: Anew::new(),
                 first: What::RunStarted(Box::new(started)),

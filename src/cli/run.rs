@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
-use crate::cli::launch::{Launch, launch, looked_over};
+use crate::cli::launch::{Allotted, Launch, launch, looked_over};
 use crate::cli::manner::MannerArgs;
 use crate::cli::terminal::sure;
 use crate::cli::tty::is_anybody_there;
@@ -14,6 +14,7 @@ use crate::cli::which::own_open_run;
 use crate::cli::{Streams, block_on};
 use crate::engine::{Answer, Proof};
 use crate::event::Status;
+use crate::journal;
 use crate::manual::shell_word;
 use crate::plan::{Part, Plan, Request};
 use crate::report::dry_run;
@@ -42,12 +43,19 @@ pub(crate) struct Run {
     /// With --dry-run: reach the nodes and say who answers
     #[arg(long, requires = "dry_run")]
     connect: bool,
+    /// For a supervisor: the run's name, as `opsbook history` shows names, allotted beforehand
+    #[arg(long = "run", value_name = "ID", value_parser = run_name, conflicts_with = "dry_run")]
+    run: Option<String>,
+    /// With --run: the number of this controller of the run
+    #[arg(long, value_name = "N", requires = "run", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    epoch: u64,
     #[command(flatten)]
     common: MannerArgs,
 }
 
 pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
     named(args, context)?;
+    let allotted = allotted(args, context)?;
     let request = Request {
         procedure: &args.procedure,
         nodes: &args.nodes,
@@ -86,7 +94,41 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     if plan.nodes.len() > 1 && !confirmed(&plan, part, args.common.yes, streams)? {
         return Ok(exit(Status::Stopped));
     }
-    launch(context, plan, manner, Launch::New, streams)
+    launch(context, plan, manner, Launch::New(allotted), streams)
+}
+
+/// The name that a supervisor gives; refused where a run of this name has begun.
+fn allotted(args: &Run, context: &Context) -> Result<Option<Allotted>, Failure> {
+    let Some(run) = args.run.clone() else {
+        return Ok(None);
+    };
+    if journal::runs(&context.root).contains(&run) {
+        let problem = Problem::bare("begun", format!("run {run} has begun already"));
+        return Err(Failure::from(
+            problem.hint(format!("`opsbook resume {run}` goes on with it")),
+        ));
+    }
+    let epoch = args.epoch;
+    Ok(Some(Allotted { run, epoch }))
+}
+
+/// `20261121-093851-94f4`: names are sorted by time, and stand in paths.
+fn run_name(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let last = |part: &str| {
+        (4..=32).contains(&part.len())
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+    };
+    match parts[..] {
+        [day, time, rest] if digits(day, 8) && digits(time, 6) && last(rest) => Ok(text.to_owned()),
+        _ => Err(format!(
+            "`{text}` is no name of a run: YYYYMMDD-HHMMSS-, then 4 to 32 digits and lower-case letters"
+        )),
+    }
 }
 
 /// Refuses a command line without a node, and `NAME=VALUE` where a node belongs.

@@ -464,3 +464,26 @@ fn a_failure_shows_its_script_behind_its_values() {
     let said = project.opsbook(&["run", "p", "here"]).said();
     said.lacks("hunter22");
 }
+
+/// A supervisor names the run beforehand: wherever this process dies, it can look for it.
+#[test]
+fn a_run_has_the_name_that_is_allotted_and_begins_once() {
+    let project = Project::new(PAGE);
+    let name = "20261129-120000-ab12cd";
+    let allotted = ["run", "greet", "here", "--run", name, "--epoch", "4"];
+    project.opsbook(&allotted).ends(0);
+    let first = &project.events()[0];
+    assert_eq!((first.run.as_str(), first.epoch), (name, Some(4)));
+    let call = project.opsbook(&allotted).status(2);
+    call.err("error: run 20261129-120000-ab12cd has begun already\n\nhint: `opsbook resume 20261129-120000-ab12cd` goes on with it\n")
+        .check();
+    // The journal is lost: the node knows the name.
+    std::fs::remove_dir_all(project.home("../.opsbook/runs")).unwrap();
+    let said = project.opsbook(&allotted).said();
+    assert_ne!(said.status, 0, "{said:?}");
+    assert_eq!(said.out.matches("hello").count(), 0, "{said:?}");
+    for wrong in ["x", "../../x", "20261129-120000-", "20261129-120000-AB12"] {
+        let said = project.opsbook(&["run", "greet", "here", "--run", wrong]);
+        said.ends(2).has("is no name of a run");
+    }
+}
