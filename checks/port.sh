@@ -37,31 +37,36 @@ if has ss || ! has netstat; then
 else
   found_with "netstat $ob_flag | grep '^$ob_proto .*:$ob_port '"
 fi
-# port_table PROTOCOL: sets ob_table to what the kernel lists; 0A of `tcp` listens, 07 of `udp`
-# is not connected
+# port_table PROTOCOL: sets ob_table to what the kernel lists, read once for all ports that are
+# asked together; 0A of `tcp` listens, 07 of `udp` is not connected
 port_table() {
+  case $1 in
+    tcp) ob_table=${ob_tcp-} ;;
+    tcp6) ob_table=${ob_tcp6-} ;;
+    udp) ob_table=${ob_udp-} ;;
+    *) ob_table=${ob_udp6-} ;;
+  esac
+  [ -z "$ob_table" ] || return 0
   ob_state=' 0A '
   case $1 in udp*) ob_state=' 07 ' ;; esac
-  if ! [ -e "$ob_root/proc/net/$1" ]; then
-    # as without IPv6
-    ob_table=''
-    return
+  # It is not there on a kernel without IPv6.
+  if [ -e "$ob_root/proc/net/$1" ]; then
+    ob_table=$(grep "$ob_state" "$ob_root/proc/net/$1" 2>/dev/null)
+    [ $? -le 1 ] || return 1
   fi
-  ob_table=$(grep "$ob_state" "$ob_root/proc/net/$1" 2>/dev/null)
-  [ $? -le 1 ]
+  ob_table=x$ob_lf$ob_table
+  case $1 in
+    tcp) ob_tcp=$ob_table ;;
+    tcp6) ob_tcp6=$ob_table ;;
+    udp) ob_udp=$ob_table ;;
+    *) ob_udp6=$ob_table ;;
+  esac
 }
 if [ -r "$ob_root/proc/net/${ob_proto%6}" ]; then
-  case $ob_proto in
-    tcp) if [ -n "${ob_tcp-}" ]; then ob_table=$ob_tcp; elif port_table tcp; then ob_tcp=x$ob_lf$ob_table; else ob_kind=none; fi ;;
-    tcp6) if [ -n "${ob_tcp6-}" ]; then ob_table=$ob_tcp6; elif port_table tcp6; then ob_tcp6=x$ob_lf$ob_table; else ob_kind=none; fi ;;
-    *) port_table "$ob_proto" || ob_kind=none ;;
-  esac
-  case $ob_kind in
-    none)
-      cannot_look "cannot read \`/proc/net/$ob_proto\`"
-      return
-      ;;
-  esac
+  if ! port_table "$ob_proto"; then
+    cannot_look "cannot read \`/proc/net/$ob_proto\`"
+    return
+  fi
   ob_kind=proc
   ob_hex='' ob_rest=$ob_port
   for ob_l in 1 2 3 4; do
