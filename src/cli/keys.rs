@@ -46,6 +46,16 @@ const fn key(
     }
 }
 
+const fn answer(
+    key: char,
+    word: &'static str,
+    label: &'static str,
+    means: &'static str,
+    answer: Answer,
+) -> Key {
+    self::key(key, word, label, means, Does::Answer(answer))
+}
+
 const YES: Key = key('y', "yes", "[y]es", "go on", Does::Answer(Answer::Yes));
 const NO: Key = key(
     'n',
@@ -108,8 +118,6 @@ pub(crate) fn done() -> Vec<Key> {
 
 /// Before each step under `--step`.
 pub(crate) fn menu(several: bool) -> Vec<Key> {
-    let answer =
-        |key, word, label, means, answer| self::key(key, word, label, means, Does::Answer(answer));
     let mut keys = vec![
         answer('r', "run", "[r]un", "run this step", Answer::Yes),
         answer(
@@ -165,8 +173,6 @@ pub(crate) fn menu(several: bool) -> Vec<Key> {
 
 /// Before a step is run again that is not known to have failed.
 pub(crate) fn again() -> Vec<Key> {
-    let answer =
-        |key, word, label, means, answer| self::key(key, word, label, means, Does::Answer(answer));
     vec![
         answer(
             'a',
@@ -199,8 +205,6 @@ pub(crate) fn again() -> Vec<Key> {
 
 /// Ctrl-C while one step runs.
 pub(crate) fn interrupted() -> Vec<Key> {
-    let answer =
-        |key, word, label, means, answer| self::key(key, word, label, means, Does::Answer(answer));
     vec![
         answer(
             's',

@@ -12,8 +12,9 @@ use crate::interpolation::Interpolated;
 use crate::manual::{
     Delivery, DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell, shell_word, variables,
 };
-use crate::nodes::{SecretRef, Text};
+use crate::nodes::Text;
 use crate::plan::{Ask, Bound, Case, NodePlan, PlannedStep, PlannedWork, Script};
+use crate::report::dry_run::origin;
 use crate::report::known::Known;
 use crate::report::paste::{document, note};
 
@@ -452,16 +453,4 @@ fn word(key: &str, names: &[String]) -> String {
         return String::new();
     }
     format!(" {}", shell_word(&format!("{key}={}", names.join(" "))))
-}
-
-fn origin(reference: &SecretRef) -> String {
-    match reference {
-        SecretRef::Env(name) => format!("environment variable {name}"),
-        SecretRef::File(path) => format!("file {}", path.display()),
-        SecretRef::Command(words) => format!(
-            "output of {}",
-            words.first().map_or("a command", String::as_str)
-        ),
-        SecretRef::Prompt(prompt) => format!("asked for as `{prompt}`"),
-    }
 }

@@ -68,17 +68,9 @@ fn f34_a_record_that_is_no_record_leaves_the_outcome_unknown() {
     }
 }
 
-const FREE: Kind = Kind {
-    systemd: false,
-    home: None,
-    sudoers: "ops ALL=(ALL:ALL) NOPASSWD: ALL\n",
-    sshd: "",
-    shell: "/bin/bash",
-};
-
 #[test]
 fn f48_what_cannot_be_removed_is_named_once_and_changes_no_verdict() {
-    let Some(node) = or_skip("T2", Node::of(&FREE)) else {
+    let Some(node) = or_skip("T2", Node::of(&Kind::FREE)) else {
         return;
     };
     node.root("mkdir -p /srv/data; echo kept > /srv/data/file; chown -R root: /srv/data");
@@ -123,7 +115,7 @@ fn f48_what_cannot_be_removed_is_named_once_and_changes_no_verdict() {
 
 #[test]
 fn f48_an_old_record_that_cannot_be_removed_does_not_stay_in_the_way() {
-    let Some(node) = or_skip("T2", Node::of(&FREE)) else {
+    let Some(node) = or_skip("T2", Node::of(&Kind::FREE)) else {
         return;
     };
     let project = Project::new(&page("```sh step\ntrue\n```\n"));

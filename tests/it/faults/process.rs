@@ -10,14 +10,6 @@ use crate::lab::{Kind, Node};
 use crate::project::Project;
 use crate::sshd::or_skip;
 
-const FREE: Kind = Kind {
-    systemd: false,
-    home: None,
-    sudoers: "ops ALL=(ALL:ALL) NOPASSWD: ALL\n",
-    sshd: "",
-    shell: "/bin/bash",
-};
-
 fn page(blocks: &str) -> String {
     format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{blocks}")
 }
@@ -108,7 +100,7 @@ fn f44_the_umask_is_the_logins() {
 fn f44_the_umask_of_sudo_is_what_sudoers_say() {
     let node = Node::of(&Kind {
         sudoers: "Defaults umask=0077, umask_override\nops ALL=(ALL:ALL) NOPASSWD: ALL\n",
-        ..FREE
+        ..Kind::FREE
     });
     let Some(node) = or_skip("T2", node) else {
         return;
@@ -125,7 +117,7 @@ fn f44_the_umask_of_sudo_is_what_sudoers_say() {
 
 #[test]
 fn f44_root_shares_its_folder_with_root_alone() {
-    let Some(node) = or_skip("T2", Node::of(&FREE)) else {
+    let Some(node) = or_skip("T2", Node::of(&Kind::FREE)) else {
         return;
     };
     node.root("mkdir -p /srv/work; chmod 777 /srv/work; mkdir -m 700 -p /root/a");
@@ -149,7 +141,7 @@ fn f44_root_shares_its_folder_with_root_alone() {
 
 #[test]
 fn f44_a_step_may_end_where_the_next_ones_user_may_not_go() {
-    let Some(node) = or_skip("T2", Node::of(&FREE)) else {
+    let Some(node) = or_skip("T2", Node::of(&Kind::FREE)) else {
         return;
     };
     node.root("useradd -m other; chmod 700 /home/other; mkdir -m 700 /root/deep");
