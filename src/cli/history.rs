@@ -91,7 +91,7 @@ pub(crate) fn history(
             "BY",
             "",
         ];
-        table::write(&heading, &rows, &mut streams.people())?;
+        table::write(&heading, rows, &mut streams.people())?;
     }
     Ok(0)
 }
@@ -109,7 +109,7 @@ fn row(run: &str, record: &Record) -> Vec<Cell> {
     };
     vec![
         run.into(),
-        Cell(status.map_or("no end", Status::word).to_owned(), style),
+        Cell::new(status.map_or("no end", Status::word), style),
         began(record)
             .map(|at| at.strftime("%Y-%m-%d %H:%MZ").to_string())
             .unwrap_or_default()

@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::Streams;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
+use crate::report::table::{self, Cell};
 use crate::source::counted;
 
 /// List procedures, groups of checks and nodes
@@ -85,22 +86,13 @@ fn table(title: &str, rows: &[[String; 4]], out: &mut dyn Write) -> std::io::Res
     if rows.is_empty() {
         writeln!(out, "  {dim}none{dim:#}")?;
     }
-    let width = |column: usize| {
-        rows.iter()
-            .map(|row| unicode_width::UnicodeWidthStr::width(row[column].as_str()))
-            .max()
-            .unwrap_or(0)
+    let row = |[name, count, title, place]: &[String; 4]| {
+        let name = format!("  {name}").into();
+        let place = Cell::new(place, dim);
+        vec![name, count.clone().into(), title.clone().into(), place]
     };
-    let widths = [width(0), width(1), width(2)];
-    for row in rows {
-        let mut line = String::new();
-        for (cell, width) in row.iter().zip(widths).filter(|(_, width)| *width > 0) {
-            let padding = width - unicode_width::UnicodeWidthStr::width(cell.as_str());
-            line.push_str(&format!("  {cell}{}", " ".repeat(padding)));
-        }
-        writeln!(out, "{line}  {dim}{}{dim:#}", row[3])?;
-    }
-    Ok(())
+    let rows: Vec<_> = rows.iter().map(row).collect();
+    table::rows(&rows, out)
 }
 
 fn json(context: &Context) -> serde_json::Value {

@@ -49,7 +49,7 @@ pub(super) fn status(
             .map(|(name, found)| row(name, found, context))
             .collect();
         let heading = ["NODE", "LOCK", "SINCE", "BY", "PROCEDURE", "RUN", ""];
-        table::write(&heading, &rows, &mut streams.people())?;
+        table::write(&heading, rows, &mut streams.people())?;
     }
     Ok(worst(&found))
 }
@@ -125,7 +125,7 @@ fn alone(
 }
 
 fn row(name: &str, found: &Found, context: &Context) -> Vec<Cell> {
-    let cell = |text: &str, status| Cell(text.to_owned(), status_style(status));
+    let cell = |text: &str, status| Cell::new(text, status_style(status));
     let held = match found {
         Found::Free => return vec![name.into(), cell("free", Status::Ok)],
         Found::Unknown(why) => {

@@ -5,18 +5,28 @@ use std::io::{self, Write};
 use anstyle::Style;
 use unicode_width::UnicodeWidthStr as _;
 
+use crate::source::visible;
+
 /// Text of one cell, and how it is painted.
-pub struct Cell(pub String, pub Style);
+pub struct Cell(String, Style);
+
+impl Cell {
+    /// What cannot be shown in one line is made harmless: a journal may be anybody's.
+    #[must_use]
+    pub fn new(text: &str, style: Style) -> Cell {
+        Cell(visible(text), style)
+    }
+}
 
 impl From<String> for Cell {
     fn from(text: String) -> Cell {
-        Cell(text, Style::new())
+        Cell::new(&text, Style::new())
     }
 }
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Cell {
-        Cell::from(text.to_owned())
+        Cell::new(text, Style::new())
     }
 }
 
@@ -24,26 +34,33 @@ impl From<&str> for Cell {
 ///
 /// # Errors
 /// Where nobody reads any more.
-pub fn write(heading: &[&str], rows: &[Vec<Cell>], out: &mut dyn Write) -> io::Result<()> {
+pub fn write(heading: &[&str], rows: Vec<Vec<Cell>>, out: &mut dyn Write) -> io::Result<()> {
     let faint = Style::new().dimmed();
-    let heading = heading.iter().map(|title| Cell((*title).to_owned(), faint));
-    let heading: Vec<Cell> = heading.collect();
-    let mut widths = vec![0; heading.len()];
-    for row in rows.iter().chain([&heading]) {
+    let heading = heading.iter().map(|title| Cell::new(title, faint));
+    let mut all = vec![heading.collect()];
+    all.extend(rows);
+    self::rows(&all, out)
+}
+
+/// Writes rows. A column in which nothing stands takes no room.
+///
+/// # Errors
+/// Where nobody reads any more.
+pub fn rows(rows: &[Vec<Cell>], out: &mut dyn Write) -> io::Result<()> {
+    let mut widths: Vec<usize> = Vec::new();
+    for row in rows {
+        widths.resize(widths.len().max(row.len()), 0);
         for (width, Cell(text, _)) in widths.iter_mut().zip(row) {
             *width = text.width().max(*width);
         }
     }
-    for row in [&heading].into_iter().chain(rows) {
+    for row in rows {
         let last = row.iter().rposition(|Cell(text, _)| !text.is_empty());
-        for (column, Cell(text, style)) in row.iter().enumerate() {
-            match last {
-                Some(last) if column < last => {
-                    let padding = " ".repeat(widths[column] - text.width() + 2);
-                    write!(out, "{style}{text}{style:#}{padding}")?;
-                }
-                Some(last) if column == last => write!(out, "{style}{text}{style:#}")?,
-                _ => {}
+        let cells = row.iter().zip(&widths).enumerate();
+        for (column, (Cell(text, style), width)) in cells.take(last.map_or(0, |last| last + 1)) {
+            write!(out, "{style}{text}{style:#}")?;
+            if Some(column) != last && *width > 0 {
+                write!(out, "{}", " ".repeat(width - text.width() + 2))?;
             }
         }
         writeln!(out)?;
@@ -57,14 +74,14 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell_and_no_line_ends_with_blanks() {
-        let rows = [
+        let rows = vec![
             vec!["a".into(), "日本".into(), "".into()],
-            vec!["bcd".into(), "".into(), "x".into()],
+            vec!["b\nd".into(), "".into(), "x".into()],
         ];
         let mut out = Vec::new();
-        write(&["N", "", "MORE"], &rows, &mut out).unwrap();
+        write(&["N", "", "MORE"], rows, &mut out).unwrap();
         let text = anstream::adapter::strip_bytes(&out).into_vec();
         let text = String::from_utf8(text).unwrap();
-        assert_eq!(text, "N          MORE\na    日本\nbcd        x\n");
+        assert_eq!(text, "N          MORE\na    日本\nb\u{fffd}d        x\n");
     }
 }

@@ -134,8 +134,8 @@ const ROWS: [(&str, &str, &str, &str); 22] = [
     (
         "a step that a person does",
         "no limit",
-        "src/plan/mod.rs",
-        "STEP_LIMIT",
+        "src/engine/step.rs",
+        "PlannedWork::Manual(_) => 0,",
     ),
 ];
 
