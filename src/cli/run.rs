@@ -12,7 +12,7 @@ use crate::cli::terminal::sure;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::which::own_open_run;
 use crate::cli::{Streams, block_on};
-use crate::engine::{Answer, Proof};
+use crate::engine::{Answer, MOST_EPOCHS, Proof};
 use crate::event::Status;
 use crate::journal;
 use crate::manual::shell_word;
@@ -47,7 +47,7 @@ pub(crate) struct Run {
     #[arg(long = "run", value_name = "ID", value_parser = run_name, conflicts_with = "dry_run")]
     run: Option<String>,
     /// With --run: the number of this controller of the run
-    #[arg(long, value_name = "N", requires = "run", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", requires = "run", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST_EPOCHS))]
     epoch: u64,
     #[command(flatten)]
     common: MannerArgs,

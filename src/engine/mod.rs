@@ -57,7 +57,7 @@ pub use output::harmless;
 pub use proof::Proof;
 pub use question::{Answer, Asked, Operator, Question};
 pub use reach::{NoPassword, Passwords, Reach, ReachError};
-pub use recorder::{Recorder, Watcher};
+pub use recorder::{MOST_EPOCHS, Recorder, Watcher};
 pub use scope::Scope;
 pub use secrets::{SecretError, Secrets};
 pub use state::rules_a_shell;

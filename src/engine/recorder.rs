@@ -8,7 +8,8 @@ use crate::journal::{Journal, JournalError, Line};
 /// Called with each event once it is written; on the disk it is before the next action.
 pub type Watcher = Box<dyn FnMut(&Event) + Send>;
 
-const MOST_EPOCHS: u64 = 1 << 40;
+/// No run has more controllers. Larger numbers are of a node or a supervisor that means harm.
+pub const MOST_EPOCHS: u64 = 1 << 40;
 
 /// Shared by all nodes of a run.
 #[derive(Clone)]

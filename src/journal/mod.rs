@@ -148,7 +148,8 @@ impl Journal {
                 run: run.to_owned(),
                 seq: record.events.last().map_or(0, |event| event.seq),
                 head: record.head(),
-                epoch: record.epoch() + 1,
+                // A journal may say any number.
+                epoch: record.epoch().saturating_add(1),
                 broken: false,
             },
             record,

@@ -477,6 +477,10 @@ fn a_run_has_the_name_that_is_allotted_and_begins_once() {
     let call = project.opsbook(&allotted).status(2);
     call.err("error: run 20261129-120000-ab12cd has begun already\n\nhint: `opsbook resume 20261129-120000-ab12cd` goes on with it\n")
         .check();
+    for wrong in ["0", "99999999999999"] {
+        let said = project.opsbook(&["run", "greet", "here", "--run", name, "--epoch", wrong]);
+        said.ends(2).has("is not in 1..=");
+    }
     // The journal is lost: the node knows the name.
     std::fs::remove_dir_all(project.home("../.opsbook/runs")).unwrap();
     let said = project.opsbook(&allotted).said();
