@@ -28,7 +28,9 @@ use crate::report::form::Report;
 use crate::report::record::{By, events};
 use crate::session::OpenOptions;
 use crate::source::{Concern, Problem};
-use crate::suite::{self, Access, Options, Output, Partition, Progress, Selected, Selection};
+use crate::suite::{
+    self, Access, Front, Libtest, Options, Partition, Progress, Selected, Selection,
+};
 
 /// Test nodes against what the manual says of them
 ///
@@ -176,10 +178,8 @@ fn target_of(root: &Path, nodes: &str, args: impl Iterator<Item = OsString>) -> 
     };
     test.nodes.get_or_insert_with(|| nodes.to_owned());
     let mut streams = Streams::new();
-    // Cargo gives one filter to all targets: none of them has to know it.
-    let filtered = !test.filters.is_empty() || !test.skip.is_empty() || test.ignored;
     let ended = Context::load_to_run(Some(root))
-        .and_then(|context| run_or_none(&test, &context, filtered, &mut streams));
+        .and_then(|context| run_for(Caller::Cargo, &test, &context, &mut streams));
     match ended {
         Ok(status) => ExitCode::from(status),
         Err(failure) => failure.tell(&mut streams),
@@ -187,13 +187,21 @@ fn target_of(root: &Path, nodes: &str, args: impl Iterator<Item = OsString>) -> 
 }
 
 pub(crate) fn run(args: &Test, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    run_or_none(args, context, false, streams)
+    run_for(Caller::Person, args, context, streams)
 }
 
-fn run_or_none(
+/// Who wants the tests run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Person,
+    /// Gives one filter to all its targets: none of them has to know it.
+    Cargo,
+}
+
+fn run_for(
+    caller: Caller,
     args: &Test,
     context: &Context,
-    may_be_none: bool,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let selection = args.selection();
@@ -208,6 +216,8 @@ fn run_or_none(
     if selected.tests.is_empty() && !wrong.is_empty() {
         return Err(Failure::Problems(wrong));
     }
+    let filtered = !args.filters.is_empty() || !args.skip.is_empty() || args.ignored;
+    let may_be_none = caller == Caller::Cargo && filtered;
     if selected.tests.is_empty() && !selected.emptied && !may_be_none {
         return Err(Failure::from(nothing(args, context, &selected)));
     }
@@ -219,21 +229,28 @@ fn run_or_none(
     let (options, said) = args.options().within(crate::session::raise_limits());
     streams.talk.write_all(said.as_bytes())?;
     let runtime = runtime()?;
-    let progress = Arc::new(progress(selected.tests.len()));
+    let progress = Arc::new(match caller {
+        Caller::Person => progress(selected.tests.len()),
+        Caller::Cargo => Progress::new(selected.tests.len(), None),
+    });
     let (access, operator) = runtime.block_on(access(args, context, &progress))?;
     let rehearse = rehearse(context, &selected.tests, &args.set, &access, operator)?;
     let secrets = access.secrets.clone();
-    let mut out = args.out()?;
+    let mut out: Box<dyn Write>;
+    let front = match caller {
+        Caller::Person => {
+            out = args.out()?;
+            Front::Lines(args.format(), &mut *out)
+        }
+        Caller::Cargo => Front::Libtest(args.libtest()),
+    };
     let ran = suite::run(
         selected,
         &selection,
         access,
         rehearse,
         &options,
-        Output {
-            format: args.format(),
-            out: &mut *out,
-        },
+        front,
         progress,
         runtime.handle(),
     );
@@ -255,7 +272,8 @@ fn run_or_none(
     for warning in secrets.take_warnings() {
         writeln!(streams.talk, "warning: {warning}")?;
     }
-    if args.format() == suite::Format::Json || args.logfile.is_some() {
+    // Where they do not stand among the tests.
+    if caller == Caller::Cargo || args.format() == suite::Format::Json || args.logfile.is_some() {
         streams.talk.write_all(ended.unseen().as_bytes())?;
     }
     let counts = ended.counts();
@@ -350,7 +368,7 @@ fn nothing(args: &Test, context: &Context, selected: &Selected) -> Problem {
             asked.value
         ));
     }
-    match selected.filtered_out {
+    match selected.left_out.len() {
         0 => problem
             .hint("the manual has no checks for these nodes; `opsbook list` shows what it has"),
         _ if args.exact => {
@@ -464,6 +482,18 @@ impl Test {
         }
     }
 
+    fn libtest(&self) -> Libtest {
+        Libtest {
+            format: self.format(),
+            colour: match self.color {
+                Color::Auto => None,
+                Color::Always => Some(true),
+                Color::Never => Some(false),
+            },
+            logfile: self.logfile.clone(),
+        }
+    }
+
     /// Where tests are printed, with colours or without. Nobody reading any more is an error.
     fn out(&self) -> io::Result<Box<dyn Write>> {
         let colour = match (self.color, &self.logfile) {
@@ -483,5 +513,80 @@ impl Test {
             suite::Format::Json => out,
             suite::Format::Pretty | suite::Format::Terse => Box::new(Net::new(out)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = "# P\n\n```yaml checks\nid: g\n```\n\n```sh check id=g.good\ntrue\n```\n\n\
+        ```sh check id=g.bad\nfalse\n```\n\n```sh check id=g.other\ntrue\n```\n";
+
+    /// What libtest-mimic has written of these arguments.
+    fn said(args: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        write("book.toml", "[book]\nsrc = \".\"\n");
+        write("SUMMARY.md", "- [P](p.md)\n");
+        write("p.md", PAGE);
+        write(
+            "nodes.yaml",
+            "opsbook: 1\nnodes:\n  here: {transport: local}\n",
+        );
+        let log = folder.path().join("log");
+        let own = [
+            "manual",
+            "--color",
+            "never",
+            "--logfile",
+            log.to_str().unwrap(),
+        ];
+        let all = own.iter().chain(args).map(OsString::from);
+        target_of(folder.path(), "here", all);
+        std::fs::read_to_string(log).unwrap()
+    }
+
+    #[test]
+    fn a_target_of_cargo_is_chosen_printed_and_counted_by_libtest_mimic() {
+        for (args, counts, runs) in [
+            (
+                &[][..],
+                "2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out",
+                3,
+            ),
+            (
+                &["oo"],
+                "1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out",
+                1,
+            ),
+            (
+                &["--exact", "here::g::other"],
+                "1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out",
+                1,
+            ),
+            (
+                &["--skip", "bad"],
+                "2 passed; 0 failed; 0 ignored; 0 measured; 1 filtered out",
+                2,
+            ),
+            (
+                &["nothing"],
+                "0 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out",
+                0,
+            ),
+            // It has one filter; both are asked, and no other.
+            (&["good", "other"], "2 passed; 0 failed;", 2),
+        ] {
+            let said = said(args);
+            assert!(said.contains(counts), "{args:?}\n{said}");
+            let lines = said
+                .lines()
+                .filter(|line| line.starts_with("test [here] "))
+                .count();
+            assert_eq!(lines, runs, "{args:?}\n{said}");
+        }
     }
 }

@@ -14,13 +14,16 @@ use crate::event::Evidence;
 use crate::journal;
 use crate::report::tested::{Outcome, Results, Tested};
 use crate::suite::ask::{Access, Answer, Asking, OfNode, Pending, Rehearse, STOPPED, node};
+use crate::suite::libtest::{self, Libtest};
 use crate::suite::lines::Lines;
 use crate::suite::{Options, Progress, Selected, Selection, Test, Work};
 
-/// How libtest's lines look and where they go.
-pub struct Output<'a> {
-    pub format: Format,
-    pub out: &'a mut dyn Write,
+/// Who prints the tests.
+pub enum Front<'a> {
+    /// `opsbook test`: libtest's lines, and what could not look beside them.
+    Lines(Format, &'a mut dyn Write),
+    /// A test target of cargo: libtest-mimic itself.
+    Libtest(Libtest),
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,13 +62,12 @@ pub fn run(
     access: Access,
     rehearse: Rehearse,
     options: &Options,
-    output: Output<'_>,
+    front: Front<'_>,
     progress: Arc<Progress>,
     runtime: &Handle,
 ) -> io::Result<Results> {
     let (started, clock) = (Timestamp::now(), Instant::now());
     let asking = Arc::new(Asking::new(access, rehearse, options.clone(), progress));
-    let mut lines = Lines::new(output.out, output.format, &selected.tests);
     let mut nodes: IndexMap<String, OfNode> = IndexMap::new();
     let sources: Vec<(Test, Source)> = selected
         .tests
@@ -83,16 +85,21 @@ pub fn run(
         run: journal::new_run(started, chance()),
         started,
         took: Duration::ZERO,
-        filtered_out: selected.filtered_out,
+        filtered_out: selected.left_out.len(),
         tests: Vec::with_capacity(sources.len()),
     };
-    let printed = answers(
-        sources,
-        &asking,
-        output.format,
-        &mut lines,
-        &mut results.tests,
-    );
+    let mut lines = None;
+    let printed = match front {
+        Front::Lines(format, out) => {
+            let own = lines.insert(Lines::new(out, format, &sources));
+            answers(sources, &asking, format, own, &mut results.tests)
+        }
+        Front::Libtest(libtest) => {
+            let left_out = &selected.left_out;
+            results.tests = libtest::answers(libtest, selection, sources, left_out, &asking);
+            Ok(())
+        }
+    };
     // All have been answered: what is left is that sessions end in an orderly way.
     let _ = runtime.block_on(async {
         tokio::time::timeout(PATIENCE, async {
@@ -102,7 +109,9 @@ pub fn run(
     });
     printed?;
     results.took = clock.elapsed();
-    lines.summary(&results)?;
+    if let Some(mut lines) = lines {
+        lines.summary(&results)?;
+    }
     Ok(results)
 }
 
@@ -121,11 +130,7 @@ fn answers(
             Format::Terse => number,
             Format::Pretty | Format::Json => 0,
         };
-        let answer = match source {
-            Source::Known(outcome) => Answer::of(outcome),
-            Source::Asked(told) => wait(&told, asking, column, &test.name),
-        };
-        let tested = tested(&test, answer);
+        let tested = tested(&test, answer(source, asking, column, &test.name));
         if matches!(tested.outcome, Outcome::Failed(_) | Outcome::Error(_)) {
             asking.failed();
         }
@@ -140,7 +145,7 @@ fn answers(
 }
 
 /// Where the outcome of a test comes from.
-enum Source {
+pub(super) enum Source {
     Known(Outcome),
     Asked(mpsc::Receiver<Answer>),
 }
@@ -175,6 +180,13 @@ fn chance() -> u16 {
     u16::from_str_radix(&crate::engine::random_mark()[..4], 16).unwrap_or(0)
 }
 
+pub(super) fn answer(source: Source, asking: &Asking, column: usize, name: &str) -> Answer {
+    match source {
+        Source::Known(outcome) => Answer::of(outcome),
+        Source::Asked(told) => wait(&told, asking, column, name),
+    }
+}
+
 fn wait(told: &mpsc::Receiver<Answer>, asking: &Asking, column: usize, name: &str) -> Answer {
     let begin = Instant::now();
     loop {
@@ -193,7 +205,7 @@ fn wait(told: &mpsc::Receiver<Answer>, asking: &Asking, column: usize, name: &st
     }
 }
 
-fn tested(test: &Test, answer: Answer) -> Tested {
+pub(super) fn tested(test: &Test, answer: Answer) -> Tested {
     let rest = test
         .name
         .strip_prefix(&test.node.name)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::report::tested::{Outcome, Results, Tested};
+use crate::suite::harness::Source;
 use crate::suite::{Format, Test};
 
 const GREEN: &str = "\x1b[32m";
@@ -24,8 +25,9 @@ pub(super) struct Lines<'a> {
 }
 
 impl<'a> Lines<'a> {
-    pub fn new(out: &'a mut dyn Write, format: Format, tests: &[Test]) -> Lines<'a> {
-        let longest = |of: fn(&Test) -> usize| tests.iter().map(of).max().unwrap_or(0);
+    pub fn new(out: &'a mut dyn Write, format: Format, tests: &[(Test, Source)]) -> Lines<'a> {
+        let tests = || tests.iter().map(|(test, _)| test);
+        let longest = |of: fn(&Test) -> usize| tests().map(of).max().unwrap_or(0);
         Lines {
             out,
             format,

@@ -4,6 +4,7 @@
 mod ask;
 mod gather;
 mod harness;
+mod libtest;
 mod lines;
 mod progress;
 mod schedule;
@@ -18,7 +19,8 @@ use crate::source::Span;
 
 pub use ask::{Access, Rehearse};
 pub use gather::{gather, procedures};
-pub use harness::{Format, Output, list, run};
+pub use harness::{Format, Front, list, run};
+pub use libtest::Libtest;
 pub use progress::{Progress, Terminal};
 pub use select::{Partition, Selected, Selection};
 

@@ -35,29 +35,31 @@ enum By {
     Count,
 }
 
-/// Tests selected and how many were not; `emptied` where only the partition left nothing.
+/// Tests selected and those that were not; `emptied` where only the partition left nothing.
 #[derive(Debug)]
 pub struct Selected {
     pub tests: Vec<Test>,
-    pub filtered_out: usize,
+    pub left_out: Vec<Test>,
     pub emptied: bool,
 }
 
 impl Selection {
     #[must_use]
     pub fn select(&self, tests: Vec<Test>) -> Selected {
-        let all = tests.len();
-        let mut tests: Vec<Test> = tests.into_iter().filter(|test| self.takes(test)).collect();
+        let (mut tests, mut left_out): (Vec<Test>, Vec<Test>) =
+            tests.into_iter().partition(|test| self.takes(test));
         let before = tests.len();
         if let Some(partition) = self.partition {
             let mut number = 0;
-            tests.retain(|test| {
+            let (own, others) = tests.into_iter().partition(|test| {
                 number += 1;
                 partition.takes(number - 1, &test.name)
             });
+            tests = own;
+            left_out.extend::<Vec<Test>>(others);
         }
         Selected {
-            filtered_out: all - tests.len(),
+            left_out,
             emptied: before > 0 && tests.is_empty(),
             tests,
         }
