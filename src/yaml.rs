@@ -10,7 +10,6 @@
 mod access;
 mod anchors;
 mod convert;
-mod offsets;
 mod reader;
 mod scalar;
 mod syntax;

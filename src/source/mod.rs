@@ -5,6 +5,7 @@
 //! or a quote.
 
 mod nearest;
+mod offsets;
 mod passage;
 mod problem;
 mod shown;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use nearest::{misspelt, nearest};
+pub use offsets::Offsets;
 pub use passage::Passage;
 pub use shown::{counted, in_one_line, visible};
 

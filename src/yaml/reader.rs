@@ -7,9 +7,8 @@ use indexmap::map::Entry as Slot;
 use saphyr_parser::{Event, Parser, ScalarStyle, ScanError};
 
 use super::anchors::{self, Anchors};
-use super::offsets::Offsets;
 use super::{Entry, MAX_BYTES, MAX_DEPTH, MAX_VALUES, Map, Value, Yaml, scalar, syntax};
-use crate::source::{Passage, Problem, Span};
+use crate::source::{Offsets, Passage, Problem, Span};
 
 /// More than this says nothing new, and a hostile file could hold millions.
 const MAX_PROBLEMS: usize = 100;

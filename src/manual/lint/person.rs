@@ -8,6 +8,8 @@ mod options;
 mod rules;
 mod tables;
 
+use std::collections::HashSet;
+
 use crate::manual::lint::syntax::{self, Input, Simple};
 use crate::source::{Passage, Problem, Span};
 
@@ -52,7 +54,7 @@ pub(super) fn check(text: &Passage, commands: &[Simple], who: As, problems: &mut
     let asks_for_terminal = ["[ -t 0", "test -t 0", "! -t 0", "[ -t 1", "test -t 1"]
         .iter()
         .any(|test| text.text.contains(test));
-    let functions: Vec<&str> = commands.iter().filter_map(Simple::function).collect();
+    let functions = syntax::functions(commands);
     let mut look = Look {
         text,
         has_editor,
@@ -74,7 +76,7 @@ pub(super) fn check(text: &Passage, commands: &[Simple], who: As, problems: &mut
 struct Look<'a> {
     text: &'a Passage,
     has_editor: bool,
-    functions: Vec<&'a str>,
+    functions: HashSet<&'a str>,
     who: As,
     problems: &'a mut Vec<Problem>,
 }
@@ -82,7 +84,7 @@ struct Look<'a> {
 impl Look<'_> {
     fn at(&mut self, command: &Simple, depth: usize) {
         let name = command.words.first().map_or("", String::as_str);
-        if self.functions.contains(&name) || depth > MAX_DEPTH {
+        if self.functions.contains(name) || depth > MAX_DEPTH {
             return;
         }
         let call = Call::of(command, self.has_editor);

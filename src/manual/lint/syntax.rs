@@ -8,7 +8,7 @@ use std::ops::Range;
 use brush_parser::ast::Program;
 use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerError};
 
-pub(super) use commands::{Input, Simple};
+pub(super) use commands::{Input, Simple, functions};
 
 use crate::manual::lint::person::{self, As};
 use crate::manual::placeholder::without_undeclared;

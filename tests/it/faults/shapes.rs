@@ -145,6 +145,22 @@ const SHAPES: &[Shape] = &[
         format!("```sh\n{}```\n", "echo a\n".repeat(n / 7))
     }),
     ("a large step", |n| step(&"echo a\n".repeat(n / 7))),
+    ("a large step in another script", |n| {
+        step(&"echo ü\n".repeat(n / 8))
+    }),
+    ("a long pipe", |n| step(&("a|".repeat(n / 2) + "a"))),
+    ("a group into a long command", |n| {
+        let group = "a;".repeat(n / 4);
+        step(&format!("{{ {group} }} | b {}", "c ".repeat(n / 4)))
+    }),
+    ("functions that call the next", |n| {
+        let calls = each(n, 15, |i| format!("f{i}() {{ f{}; }}\n", i + 1));
+        step(&format!("{calls}\nx | f0"))
+    }),
+    ("a function with a long name", |n| {
+        let name = "f".repeat(n / 2);
+        step(&format!("{name}() {{ {} }}", "a;".repeat(n / 4)))
+    }),
     ("unknown variables", |n| {
         step(&each(n, 11, |i| format!("echo $v{i}\n")))
     }),

@@ -1,8 +1,9 @@
 //! A parsed script -> its simple commands, each with what is known of its input and of what
 //! reads its output. Knows no command by its name but `exec`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use brush_parser::ast::{
     AndOr, Command, CommandPrefixOrSuffixItem as Item, CompoundCommand, CompoundList,
@@ -11,6 +12,7 @@ use brush_parser::ast::{
 };
 
 use crate::manual::shell::scan;
+use crate::source::Offsets;
 
 /// One simple command of a script.
 #[derive(Clone, Debug)]
@@ -22,22 +24,34 @@ pub(in crate::manual::lint) struct Simple {
     /// The names of the assignments before it.
     pub assigned: Vec<String>,
     pub input: Input,
-    /// The commands that read its output, one after the other.
-    pub readers: Vec<Vec<String>>,
+    /// The commands that read its output, one after the other; no more than [`MOST_READERS`].
+    /// Shared: all commands of a group have the same.
+    pub readers: Vec<Arc<Vec<String>>>,
     /// Its output goes into a file or into a variable.
     pub kept: bool,
     /// Nobody waits for it.
     pub background: bool,
     /// The function in which it stands.
-    function: Option<String>,
+    function: Option<Arc<str>>,
+}
+
+/// The functions in which commands stand.
+pub(in crate::manual::lint) fn functions(commands: &[Simple]) -> HashSet<&str> {
+    let mut names = HashSet::new();
+    let mut last: Option<&Arc<str>> = None;
+    for name in commands
+        .iter()
+        .filter_map(|simple| simple.function.as_ref())
+    {
+        if last.is_none_or(|last| !Arc::ptr_eq(last, name)) {
+            names.insert(&**name);
+        }
+        last = Some(name);
+    }
+    names
 }
 
 impl Simple {
-    /// The function in which it stands.
-    pub fn function(&self) -> Option<&str> {
-        self.function.as_deref()
-    }
-
     /// It stands in a `$(…)` that begins at this place.
     pub(super) fn within(mut self, start: usize) -> Simple {
         self.place = self.place.start + start..self.place.end + start;
@@ -58,10 +72,17 @@ pub(in crate::manual::lint) enum Input {
 /// Scripts within scripts within scripts, by `$(…)`.
 const MAX_DEPTH: usize = 8;
 
+/// A longer pipe is no honest script, and each of its commands would know all the others.
+const MOST_READERS: usize = 16;
+
+/// Functions that call functions that call functions.
+const MAX_CALLS: usize = 16;
+
 /// The simple commands of a program in their order; `text` is what was parsed.
 pub(super) fn simple_commands(program: &Program, text: &str) -> Vec<Simple> {
     let mut walk = Walk {
         text,
+        offsets: Offsets::of(text),
         base: 0,
         depth: 0,
         found: Vec::new(),
@@ -78,7 +99,7 @@ pub(super) fn simple_commands(program: &Program, text: &str) -> Vec<Simple> {
 }
 
 /// What is given to a function is given to the commands in it. Where no call of a function is
-/// seen, nobody knows what is given to it.
+/// seen, or they call one another too deeply, nobody knows what is given to it.
 fn of_functions(found: &mut [Simple]) {
     let calls = |found: &[Simple], input: Input| -> BTreeSet<String> {
         let calls = found.iter().filter(|simple| simple.input == input);
@@ -86,15 +107,25 @@ fn of_functions(found: &mut [Simple]) {
             .filter_map(|simple| simple.words.first().cloned())
             .collect()
     };
-    loop {
+    if found.iter().all(|simple| simple.function.is_none()) {
+        return;
+    }
+    for _ in 0..MAX_CALLS {
         let fed = calls(found, Input::Given);
         let bare = calls(found, Input::Empty);
         let mut changed = false;
+        // Those of one function share its name: it is looked up once.
+        let mut last: Option<(Arc<str>, bool)> = None;
         for simple in found.iter_mut() {
             let Some(name) = &simple.function else {
                 continue;
             };
-            if simple.input == Input::Empty && (fed.contains(name) || !bare.contains(name)) {
+            let given = match &last {
+                Some((same, given)) if Arc::ptr_eq(same, name) => *given,
+                _ => fed.contains(&**name) || !bare.contains(&**name),
+            };
+            last = Some((Arc::clone(name), given));
+            if simple.input == Input::Empty && given {
                 simple.input = Input::Given;
                 changed = true;
             }
@@ -103,19 +134,23 @@ fn of_functions(found: &mut [Simple]) {
             return;
         }
     }
+    for simple in found.iter_mut().filter(|simple| simple.function.is_some()) {
+        simple.input = Input::Given;
+    }
 }
 
 struct Walk<'a> {
     text: &'a str,
+    offsets: Offsets,
     /// Where the text stands in the whole script.
     base: usize,
     depth: usize,
     found: Vec<Simple>,
     input: Input,
-    readers: Vec<Vec<String>>,
+    readers: Vec<Arc<Vec<String>>>,
     kept: bool,
     background: bool,
-    function: Option<String>,
+    function: Option<Arc<str>>,
 }
 
 impl Walk<'_> {
@@ -141,9 +176,14 @@ impl Walk<'_> {
     fn pipeline(&mut self, pipeline: &Pipeline) {
         let outside = std::mem::take(&mut self.readers);
         let before = self.input;
+        let all = pipeline
+            .seq
+            .iter()
+            .map(|command| Arc::new(words_of(command)));
+        let all: Vec<_> = all.chain(outside.iter().cloned()).collect();
         for (index, command) in pipeline.seq.iter().enumerate() {
-            let after = pipeline.seq[index + 1..].iter().map(words_of);
-            self.readers = after.chain(outside.iter().cloned()).collect();
+            let after = all[index + 1..].iter().take(MOST_READERS);
+            self.readers = after.cloned().collect();
             if index > 0 {
                 self.input = Input::Given;
             }
@@ -164,7 +204,7 @@ impl Walk<'_> {
             }
             Command::Function(function) => {
                 let before = (self.function.take(), self.input);
-                self.function = Some(function.fname.value.clone());
+                self.function = Some(function.fname.value.as_str().into());
                 self.within(function.body.1.as_ref(), |walk| {
                     walk.compound(&function.body.0);
                 });
@@ -317,6 +357,7 @@ impl Walk<'_> {
             };
             let mut inner = Walk {
                 text: code,
+                offsets: Offsets::of(code),
                 base: at + range.start,
                 depth: self.depth + 1,
                 found: Vec::new(),
@@ -334,12 +375,7 @@ impl Walk<'_> {
     /// In bytes; the parser counts characters.
     fn place(&self, word: &Word) -> Range<usize> {
         let index = word.location().map_or(0, |span| span.start.index);
-        let start = if self.text.is_ascii() {
-            index.min(self.text.len())
-        } else {
-            let mut starts = self.text.char_indices();
-            starts.nth(index).map_or(self.text.len(), |(at, _)| at)
-        };
+        let start = self.offsets.byte(index, self.text);
         let end = (start + word.value.len()).min(self.text.len());
         self.base + start..self.base + end
     }

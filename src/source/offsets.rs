@@ -1,7 +1,8 @@
-//! Offsets in characters, in which the parser counts, to offsets in bytes; constant time
+//! Offsets in characters, in which some parsers count, to offsets in bytes; constant time
 //! for each, after one look through the text.
 
-pub(super) enum Offsets {
+/// Of one text.
+pub enum Offsets {
     Ascii,
     /// The byte offset of every [`STRIDE`]th character.
     Samples(Vec<u32>),
@@ -10,6 +11,7 @@ pub(super) enum Offsets {
 const STRIDE: usize = 64;
 
 impl Offsets {
+    #[must_use]
     pub fn of(text: &str) -> Offsets {
         if text.is_ascii() {
             return Offsets::Ascii;
@@ -22,6 +24,8 @@ impl Offsets {
         )
     }
 
+    /// The byte at which a character begins; the text's length where it has no such character.
+    #[must_use]
     pub fn byte(&self, index: usize, text: &str) -> usize {
         match self {
             Offsets::Ascii => index.min(text.len()),
