@@ -24,7 +24,7 @@ pub(in crate::manual::lint) struct Simple {
     /// The names of the assignments before it.
     pub assigned: Vec<String>,
     pub input: Input,
-    /// The commands that read its output, one after the other; no more than [`MOST_READERS`].
+    /// The commands that read its output, one after the other; no more than `MOST_READERS`.
     /// Shared: all commands of a group have the same.
     pub readers: Vec<Arc<Vec<String>>>,
     /// Its output goes into a file or into a variable.
