@@ -4,7 +4,7 @@
 /// Of one text.
 pub enum Offsets {
     Ascii,
-    /// The byte offset of every [`STRIDE`]th character.
+    /// The byte offset of every so many characters (`STRIDE`).
     Samples(Vec<u32>),
 }
 
