@@ -27,6 +27,9 @@ pub enum Fault {
     Stutter(Duration, Duration),
     /// Something in the bundle cannot be removed any more.
     Hold(Duration),
+    /// The journal is an older copy, without so many of its last lines, as another machine may
+    /// have it.
+    Lag(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -38,7 +41,7 @@ pub enum Disk {
 impl Fault {
     pub fn random(chance: &mut Chance, disks: bool) -> Fault {
         let when = chance.milliseconds(2500);
-        match chance.below(if disks { 15 } else { 12 }) {
+        match chance.below(if disks { 16 } else { 13 }) {
             0..=2 => Fault::Kill(when),
             3 => Fault::Interrupt(when, chance.of(&["TERM", "INT"]), 1 + chance.below(3)),
             4 | 5 => Fault::Strike(when),
@@ -48,7 +51,8 @@ impl Fault {
             9 => Fault::Stutter(when, chance.milliseconds(4000)),
             10 => Fault::Hold(when),
             11 => Fault::Rival(when),
-            12 | 13 => Fault::Fill(when, Disk::Node),
+            12 => Fault::Lag(1 + chance.below(12)),
+            13 | 14 => Fault::Fill(when, Disk::Node),
             _ => Fault::Fill(when, Disk::Controller),
         }
     }
@@ -110,7 +114,7 @@ impl Fault {
             Fault::Rival(_) => rival(),
             Fault::Stutter(_, time) => stutter(controller, *time),
             Fault::Hold(_) => hold(bundle),
-            Fault::None => {}
+            Fault::None | Fault::Lag(_) => {}
         }
         false
     }

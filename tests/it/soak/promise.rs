@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use opsbook::event::{Status, StepEnded, What};
+use opsbook::event::{Event, Status, StepEnded, What};
 use opsbook::journal::Record;
 
 use super::procedure::Made;
@@ -13,6 +13,8 @@ pub struct Seen<'a> {
     pub made: &'a Made,
     pub ran: &'a [String],
     pub record: &'a Record,
+    /// What the journal knew once, before an older copy took its place.
+    pub lost: &'a [Event],
     /// Something may have destroyed a step's record on the node.
     pub blinded: bool,
     /// Resumes so far.
@@ -29,10 +31,12 @@ pub fn check(seen: &Seen<'_>) -> Vec<String> {
     }
     for (index, step) in seen.made.steps.iter().enumerate() {
         let number = index + 1;
-        let (starts, ends) = history(seen.record, number);
+        let (starts, ends) = history(&seen.record.events, number);
         let ok = ends.last().is_some_and(|ended| ended.status == Status::Ok);
-        let again = ends
+        let (_, lost) = history(seen.lost, number);
+        let again = lost
             .iter()
+            .chain(&ends)
             .filter(|ended| may_repeat(ended, seen.blinded))
             .count();
         let most = 1 + again + if step.setup { seen.resumes } else { 0 };
@@ -95,15 +99,15 @@ pub fn nothing_left(parents: &[&Path], held: bool) -> Vec<String> {
 }
 
 /// How often a step began, and how each time ended.
-fn history(record: &Record, number: usize) -> (usize, Vec<&StepEnded>) {
-    let of_step = || {
-        record
-            .events
-            .iter()
-            .filter(|event| event.step == Some(number))
-    };
+fn history(events: &[Event], number: usize) -> (usize, Vec<&StepEnded>) {
+    let of_step = || events.iter().filter(|event| event.step == Some(number));
     let starts = of_step()
-        .filter(|event| matches!(event.what, What::StepStarted { .. }))
+        .filter(|event| {
+            matches!(
+                event.what,
+                What::StepStarted { .. } | What::StepFound { .. }
+            )
+        })
         .count();
     let ends = of_step()
         .filter_map(|event| match &event.what {

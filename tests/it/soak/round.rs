@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use opsbook::event::{Status, What};
+use opsbook::event::{Event, Status, What};
 use opsbook::journal;
 
 use super::Chance;
@@ -72,6 +72,8 @@ pub struct Round<'a> {
     disks: bool,
     run: Option<String>,
     faults: Vec<Fault>,
+    /// What the journal knew before an older copy took its place.
+    lost: Vec<Event>,
     said: String,
     neighbour: Option<Neighbour>,
 }
@@ -100,6 +102,7 @@ impl<'a> Round<'a> {
             disks,
             run: None,
             faults: Vec::new(),
+            lost: Vec::new(),
             said: String::new(),
             neighbour,
         };
@@ -122,7 +125,10 @@ impl<'a> Round<'a> {
             tally.controllers += 1;
             tally.faults += usize::from(fault != Fault::None);
             self.faults.push(fault.clone());
-            let code = self.controller(&fault);
+            let code = match fault {
+                Fault::Lag(lines) => self.lagging(lines, &mut wrong),
+                _ => self.controller(&fault, false),
+            };
             wrong.extend(self.agree(attempt, code));
             if !wrong.is_empty() {
                 break;
@@ -226,14 +232,55 @@ impl<'a> Round<'a> {
         command
     }
 
+    /// Goes on with an older copy of the journal: where the node knows more, that is said before
+    /// anything runs, and `--catch-up` reads it.
+    fn lagging(&mut self, lines: usize, wrong: &mut Vec<String>) -> Option<i32> {
+        let Some(run) = self.run.clone() else {
+            return self.controller(&Fault::None, false);
+        };
+        let path = self.root().join(format!(".opsbook/runs/{run}.jsonl"));
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let all: Vec<&str> = text.split_inclusive('\n').collect();
+        // A journal without its first line is no journal.
+        let kept = all.len().saturating_sub(lines).max(1).min(all.len());
+        let known = journal::read(&self.root(), &run).map_or(Vec::new(), |record| record.events);
+        fs::write(&path, all[..kept].concat()).unwrap();
+        let said = self.said.len();
+        let code = self.controller(&Fault::None, false);
+        if self.said[said..].contains("--catch-up") {
+            wrong.extend(self.unstarted(&known));
+            self.lost.extend(known.into_iter().skip(kept));
+            return self.controller(&Fault::None, true);
+        }
+        self.lost.extend(known.into_iter().skip(kept));
+        code
+    }
+
+    /// What has run of steps that nobody had started. A step in flight may have run on.
+    fn unstarted(&self, known: &[Event]) -> Vec<String> {
+        let begun = |number: usize| known.iter().any(|event| event.step == Some(number));
+        let steps = self.made.steps.iter().enumerate();
+        let lines = steps
+            .filter(|(index, _)| !begun(index + 1))
+            .flat_map(|(_, step)| &step.lines);
+        let ran = self.ran();
+        lines
+            .filter(|line| ran.contains(line))
+            .map(|line| format!("`{line}` was written before the journal was caught up"))
+            .collect()
+    }
+
     /// Starts a controller, lets the fault happen, and waits for its end. Its exit status, or
     /// nothing where it was killed.
-    fn controller(&mut self, fault: &Fault) -> Option<i32> {
+    fn controller(&mut self, fault: &Fault, catch_up: bool) -> Option<i32> {
         let run = self.run.clone();
-        let arguments: Vec<&str> = match &run {
+        let mut arguments: Vec<&str> = match &run {
             None => vec!["run", "soak", "n"],
             Some(run) => vec!["resume", run],
         };
+        if catch_up {
+            arguments.push("--catch-up");
+        }
         let talk = self.folder.path().join("talk");
         let out = fs::File::create(&talk).unwrap();
         let mut controller = self
@@ -347,6 +394,7 @@ impl<'a> Round<'a> {
             made: &self.made,
             ran: &self.ran(),
             record: &record,
+            lost: &self.lost,
             blinded: self.faults.iter().any(Fault::blinds),
             resumes: attempt + rivals,
         });
