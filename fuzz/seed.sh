@@ -1,11 +1,11 @@
 #!/bin/sh
-# Fills the corpora of both targets: pages for `manual`, files of nodes for `nodes`, from the
+# Fills the corpora of the targets: pages for `manual` and `stranger`, files of nodes for `nodes`, from the
 # folders given, or from this project and from ../shared/corpus where that is there. Files
 # larger than 16 KiB are left out.
 set -eu
 cd "$(dirname "$0")"
 [ $# -gt 0 ] || set -- ../manual ../tests/fixtures ../src/cli/init ../nodes.yaml ../../shared/corpus
-mkdir -p corpus/manual corpus/nodes
+mkdir -p corpus/manual corpus/nodes corpus/stranger
 
 # keep TARGET: standard input as a seed, named by what it holds.
 keep() {
@@ -58,6 +58,7 @@ a: |2-\n   x\n  y\nb: >+\n  z\n\n\nc: "\\\\x1b\\\\u202e\\\\\\n d"\n
 - 0o17\n- 0xFf\n- 1e3\n- .inf\n- -.NaN\n- 1_000\n- 12:30\n- ~\n- NO\n- 2027-01-31\n- "\\\\ud800"\n
 \0377\0376a: \0200\n\t- b\r\nc : d\r
 SEEDS
-for target in manual nodes; do
+cp corpus/manual/seed-* corpus/stranger/
+for target in manual nodes stranger; do
     echo "$(find "corpus/$target" -name 'seed-*' | wc -l) seeds in fuzz/corpus/$target"
 done

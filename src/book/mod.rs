@@ -23,6 +23,7 @@ mod config;
 mod contents;
 mod destination;
 mod foreign;
+pub mod fuzz;
 mod html;
 mod links;
 mod mark;

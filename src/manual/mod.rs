@@ -12,6 +12,7 @@ mod coverage;
 mod duration;
 pub mod expect;
 mod fence;
+pub mod fuzz;
 mod include;
 mod lint;
 mod load;

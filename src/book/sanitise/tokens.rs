@@ -38,8 +38,13 @@ pub(super) fn filtered(html: &str) -> Option<Filtered> {
     let queue = BufferQueue::default();
     queue.push_back(StrTendril::from(html));
     while let html5ever::TokenizerResult::Script(()) = tokenizer.feed(&queue) {}
+    let mistakes = tokenizer.sink.0.borrow().mistakes;
     tokenizer.end();
-    let writer = tokenizer.sink.0.into_inner();
+    let mut writer = tokenizer.sink.0.into_inner();
+    // A tag that does not end here would go on in whatever a page says next.
+    if writer.mistakes > mistakes {
+        writer.removed("a tag or comment without its end".to_owned());
+    }
     let changed = !writer.what.is_empty() || writer.mistakes > MOST_MISTAKES;
     changed.then_some(Filtered {
         html: writer.html,
