@@ -13,9 +13,7 @@ mod bench;
 
 use bench::sshd::{Sshd, options};
 use bench::{Way, Words, compare, feed, servers, side_by_side, ssh};
-use opsbook::nodes::Transport;
-use opsbook::plan::Script;
-use opsbook::session::{Limits, Session, Values};
+use opsbook::session::{Limits, Script, Session, Target, Values};
 
 /// Both sides alike: see how a session is reached by a test.
 const WAY: Way = Way {
@@ -83,13 +81,13 @@ fn sequential(server: &Sshd, each: usize) {
     assert_eq!(passed, each);
 }
 
-async fn session(transport: Transport, each: usize) {
-    let session = Session::open_over(&transport, &options()).await.unwrap();
+async fn session(transport: Target, each: usize) {
+    let session = Session::open(&transport, &options()).await.unwrap();
     let mut runs = tokio::task::JoinSet::new();
     for check in checks(each) {
         let session = session.clone();
         runs.spawn(async move {
-            let script = Script::for_test("sh", &check);
+            let script = Script::new("sh", check.as_str());
             session
                 .run(&script, &Values::new(), Limits::default())
                 .await

@@ -10,7 +10,7 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
-use crate::engine::{Operator, Passwords, Reach, bundle_dir};
+use crate::engine::{Operator, Passwords, Reach, bundle_dir, target};
 use crate::event::Status;
 use crate::manual::shell_quoted;
 use crate::nodes::Node;
@@ -66,14 +66,14 @@ pub(crate) fn shell_in(node: &Node, dir: &str) -> Command {
          set +a; exec \"${{SHELL:-sh}}\" -i",
         shell_quoted(dir)
     );
-    interactive(node, &line)
+    interactive(&target(node), &line)
 }
 
 pub(crate) fn mount(args: &Mount, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
     let node = one(context, &args.node)?;
     let dir = bundle_of(&node)?;
     let onto = onto(context, args.dir.as_ref(), &node);
-    let Some(mut command) = sshfs(&node, &dir, &onto) else {
+    let Some(mut command) = sshfs(&target(&node), &dir, &onto) else {
         let message = format!("`{}` is not reached by ssh: its bundle is {dir}", node.name);
         return Err(Failure::from(Problem::bare("mount-transport", message)));
     };

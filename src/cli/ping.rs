@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
+use crate::engine::target;
 use crate::event::Status;
 use crate::nodes::Node;
 use crate::session::{self, OpenError, OpenOptions, Pong, SudoWay};
@@ -57,7 +58,7 @@ pub(crate) fn names(
             tasks.spawn(async move {
                 (
                     node.name.clone(),
-                    session::ping(&node.transport, &OpenOptions::default()).await,
+                    session::ping(&target(&node), &OpenOptions::default()).await,
                 )
             });
         }

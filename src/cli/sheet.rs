@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::cli::error::Failure;
-use crate::engine::{by_hand_folder, make_by_hand};
+use crate::engine::{by_hand_folder, make_by_hand, target};
 use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::{On, shell_word};
@@ -106,7 +106,7 @@ fn by_hand_here(root: &Path, sheet: &mut Sheet<'_>) {
 
 /// How a person gets a shell on a node.
 fn way(node: &Node) -> String {
-    let words: Vec<String> = shell_words(node)
+    let words: Vec<String> = shell_words(&target(node))
         .iter()
         .map(|word| shell_word(word))
         .collect();

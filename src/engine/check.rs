@@ -7,6 +7,7 @@ use crate::engine::paste::with_values;
 use crate::engine::reach::{Reach, ReachError};
 use crate::engine::scope::Scope;
 use crate::engine::secrets::Secrets;
+use crate::engine::target;
 use crate::event::Evidence;
 use crate::interpolation::Interpolated;
 use crate::manual::expect::decide;
@@ -91,7 +92,7 @@ async fn ask(
         Ok::<_, Outcome>(values)
     };
     let run = async |script: &Script, values: &Values| {
-        let done = session.run(script, values, limits).await;
+        let done = session.run(&target::script(script), values, limits).await;
         done.map_err(Outcome::Lost)
     };
     match &case.ask {

@@ -12,7 +12,7 @@ use crate::files::{Entry, EntryKind, Files, Refused};
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::{SecretRef, Text};
 use crate::plan::{NodePlan, PlannedStep, PlannedWork, RUN_NAMES};
-use crate::session::{Cancel, Content, DeliverError, Delivered, Limits, fair, quote};
+use crate::session::{Call, Cancel, Content, DeliverError, Delivered, Limits, fair};
 use crate::source::Problem;
 use crate::template::{self, Template, render};
 
@@ -264,9 +264,8 @@ impl NodeRun<'_> {
             return Ok(());
         };
         let bundle = self.bundle()?;
-        let mut code = b"umask 077; mkdir -p ".to_vec();
-        quote(format!("{}/{folder}", bundle.dir).as_bytes(), &mut code);
-        let done = bundle.session().call(&code, Limits::seconds(60)).await;
+        let call = Call::new("umask 077; mkdir -p").word(format!("{}/{folder}", bundle.dir));
+        let done = bundle.session().call(&call, Limits::seconds(60)).await;
         let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
         if done.ok() {
             return Ok(());

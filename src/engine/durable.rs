@@ -5,7 +5,7 @@ use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::event::What;
 use crate::manual::On;
-use crate::session::{Limits, quote};
+use crate::session::{Call, Limits};
 
 /// Prints the kind of file system of each folder, or of the nearest one above that is there.
 const KINDS: &str = r#"for d do
@@ -23,15 +23,9 @@ impl NodeRun<'_> {
         if dirs.is_empty() {
             return Ok(());
         }
-        let mut code = b"set --".to_vec();
-        for dir in dirs {
-            code.push(b' ');
-            quote(dir.as_bytes(), &mut code);
-        }
-        code.push(b'\n');
-        code.extend_from_slice(KINDS.as_bytes());
+        let call = Call::new("set --").words(dirs).code("\n").code(KINDS);
         let session = self.reach.session();
-        let done = session.call(&code, Limits::seconds(60)).await;
+        let done = session.call(&call, Limits::seconds(60)).await;
         let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
         let said = String::from_utf8_lossy(&done.out);
         let label = step.label();

@@ -14,7 +14,7 @@ use crate::engine::question::{Answer, Asked};
 use crate::event::{Status, What};
 use crate::manual::{On, SudoUser, is_shell};
 use crate::plan::PlannedStep;
-use crate::session::{Lost, Value, Values};
+use crate::session::{Call, Lost, Value, Values};
 
 /// First look at the output of a step that does not end at once, and every look after it.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
@@ -41,7 +41,7 @@ pub(super) struct Execution<'a> {
 
 impl Execution<'_> {
     /// The call that starts it, with its values.
-    fn code(&self, limit_seconds: u64, claim: &Claim) -> Zeroizing<Vec<u8>> {
+    fn call(&self, limit_seconds: u64, claim: &Claim) -> Call {
         let start = Start {
             label: &self.label,
             limit_seconds,
@@ -52,7 +52,7 @@ impl Execution<'_> {
             script: self.script,
             claim,
         };
-        start.code()
+        start.call()
     }
 }
 
@@ -209,9 +209,9 @@ impl NodeRun<'_> {
                 StepState::NotStarted if !due => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
                     let limit = work.step.timeout.as_secs().max(1);
-                    let code = work.code(limit, &self.claim(work.step));
+                    let call = work.call(limit, &self.claim(work.step));
                     let step = async {
-                        let state = bundle.step(code, limit).await;
+                        let state = bundle.step(call, limit).await;
                         state.map_err(Attention::of_sent)
                     };
                     match self.watch(work, bundle, follower, step).await? {

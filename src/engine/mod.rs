@@ -30,6 +30,7 @@ mod scope;
 mod secrets;
 mod state;
 mod step;
+mod target;
 mod together;
 mod users;
 
@@ -61,6 +62,7 @@ pub use recorder::{MOST_EPOCHS, Recorder, Watcher};
 pub use scope::Scope;
 pub use secrets::{SecretError, Secrets};
 pub use state::rules_a_shell;
+pub use target::target;
 pub use together::check_together;
 pub use users::may_move;
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use crate::engine::question::{Answer, Asked, Operator};
+use crate::engine::target::target;
 use crate::manual::{On, SudoUser};
 use crate::nodes::Node;
 use crate::session::{Lost, OpenError, OpenOptions, Password, Session, SudoError};
@@ -105,7 +106,7 @@ impl Reach {
     ) -> Result<Reach, OpenError> {
         Ok(Reach {
             node: Arc::clone(node),
-            session: Session::open(node, options).await?,
+            session: Session::open(&target(node), options).await?,
             others: Arc::default(),
             here: Arc::default(),
             options: options.clone(),

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::check::{Checked, Outcome, masked, of_facts, session_for};
-use crate::engine::{Reach, Scope, Secrets};
+use crate::engine::{Reach, Scope, Secrets, target};
 use crate::plan::{Ask, Case, probe};
 use crate::session::{Done, Limits, Lost};
 
@@ -56,7 +56,10 @@ async fn ask(
     if let Some(state) = scope.state(first.on) {
         values.then_source(state);
     }
-    let done = match session.run(&script, &values, limits(cases)).await {
+    let done = match session
+        .run(&target::script(&script), &values, limits(cases))
+        .await
+    {
         Ok(done) => done,
         // It may be one of them that the node cannot be told.
         Err(Lost::Refused { .. }) => return Ok(vec![None; cases.len()]),

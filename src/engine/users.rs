@@ -15,7 +15,7 @@ use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser, variables};
 use crate::plan::{PlannedStep, PlannedWork};
-use crate::session::{Cancel, Content, Done, Limits, Session, quote};
+use crate::session::{Call, Cancel, Content, Done, Limits, Session};
 
 /// Bytes of files that are copied from user to user.
 const LARGEST: u64 = 256 << 20;
@@ -203,11 +203,12 @@ impl NodeRun<'_> {
         let bundle = Bundle::open(session, dir, &self.options.owner, &self.token, None, 0).await?;
         self.record_opened(dir, false, Some(user.to_owned()))?;
         // It has no files yet. Who looks from the login's side finds it by this.
-        let mut script = format!("rm -f {GIVEN}.{user}; printf '%s\\n' ").into_bytes();
-        let line = format!("{} {dir}", session.hello().uid);
-        quote(line.as_bytes(), &mut script);
-        script.extend(format!(" >{AS}.{user}").bytes());
-        let noted = within(own, &String::from_utf8_lossy(&script)).await?;
+        let script = Call::new("rm -f").word(format!("{GIVEN}.{user}"));
+        let script = script
+            .code("; printf '%s\\n'")
+            .word(format!("{} {dir}", session.hello().uid));
+        let script = script.code(" >").word(format!("{AS}.{user}"));
+        let noted = within(own, &script).await?;
         if noted.ok() {
             return Ok(bundle);
         }
@@ -246,10 +247,11 @@ impl NodeRun<'_> {
         to: &Bundle,
     ) -> Result<(), Attention> {
         let own = self.bundle()?;
-        let mut given = Vec::new();
-        quote(format!("{GIVEN}.{user}").as_bytes(), &mut given);
-        let given = String::from_utf8_lossy(&given);
-        let script = format!("[ ! -e {given} ] || exit 0\n{ARCHIVE}");
+        let given = format!("{GIVEN}.{user}");
+        let script = Call::new("[ ! -e")
+            .word(&given)
+            .code(" ] || exit 0\n")
+            .code(ARCHIVE);
         let done = within(&own, &script).await?;
         let said = crate::engine::harmless(&done.err);
         if done.truncated {
@@ -273,8 +275,8 @@ impl NodeRun<'_> {
         }
         if !done.out.is_empty() {
             put(to, ".files.part", &done.out).await?;
-            let unpack = "tar -xof .files.part && rm .files.part";
-            let unpacked = within(to, unpack).await?;
+            let unpack = Call::new("tar -xof .files.part && rm .files.part");
+            let unpacked = within(to, &unpack).await?;
             if !unpacked.ok() {
                 let said = crate::engine::harmless(&unpacked.err);
                 let cause = format!(
@@ -283,7 +285,7 @@ impl NodeRun<'_> {
                 );
                 return Err(Halt::error(cause).into());
             }
-            within(&own, &format!(": > {given}")).await?;
+            within(&own, &Call::new(": >").word(&given)).await?;
         }
         Ok(())
     }
@@ -295,7 +297,7 @@ impl NodeRun<'_> {
             return Ok(());
         }
         let bundle = self.bundle()?;
-        let done = within(&bundle, &format!("rm -f {GIVEN}.*")).await;
+        let done = within(&bundle, &Call::new("rm -f").word(GIVEN).code(".*")).await;
         match done {
             Ok(_) => Ok(()),
             Err(Attention::Halt(halt)) => Err(halt),
@@ -368,7 +370,7 @@ impl NodeRun<'_> {
         user: &str,
         from: &Bundle,
     ) -> Result<(), Attention> {
-        let done = bounded(from, COPY, LARGEST_COPY + 1).await?;
+        let done = bounded(from, &Call::new(COPY), LARGEST_COPY + 1).await?;
         let large = done.out.len() as u64 > LARGEST_COPY;
         if large || !done.ok() || !done.err.is_empty() {
             let why = if large {
@@ -395,7 +397,11 @@ async fn give_back(
     user: &str,
     begun: &BTreeSet<usize>,
 ) -> Result<bool, Attention> {
-    let kept = format!("[ ! -f {COPIED}.{user} ] || cat {COPIED}.{user}");
+    let copy = format!("{COPIED}.{user}");
+    let kept = Call::new("[ ! -f")
+        .word(&copy)
+        .code(" ] || cat")
+        .word(&copy);
     let kept = within(own, &kept).await?;
     if !kept.ok() || kept.truncated {
         return Ok(false);
@@ -404,9 +410,15 @@ async fn give_back(
         put(to, ".files.part", &kept.out).await?;
     }
     let mut script =
-        "[ ! -f .files.part ] || tar -xkof .files.part 2>/dev/null; rm -f .files.part\n".to_owned();
+        Call::new("[ ! -f .files.part ] || tar -xkof .files.part 2>/dev/null; rm -f .files.part\n");
     for step in begun {
-        script += &format!("[ -e steps/{step} ] || [ -e steps/{step}-1 ] || exit 1\n");
+        let step = format!("steps/{step}");
+        script = script
+            .code("[ -e")
+            .word(&step)
+            .code(" ] || [ -e")
+            .word(format!("{step}-1"));
+        script = script.code(" ] || exit 1\n");
     }
     Ok(within(to, &script).await?.ok())
 }
@@ -426,7 +438,7 @@ fn not_taken_over(why: String) -> Halt {
 
 /// What steps have set in a bundle, or why that cannot be told.
 async fn state_of(bundle: &Bundle) -> Result<Result<State, String>, Attention> {
-    let done = within(bundle, STATE).await?;
+    let done = within(bundle, &Call::new(STATE)).await?;
     if !done.ok() {
         let said = crate::engine::harmless(&done.err);
         return Ok(Err(said.trim().to_owned()));
@@ -458,19 +470,17 @@ pub fn may_move(script: &str) -> bool {
 }
 
 /// Runs a script of our own in a bundle.
-async fn within(bundle: &Bundle, script: &str) -> Result<Done, Attention> {
+async fn within(bundle: &Bundle, script: &Call) -> Result<Done, Attention> {
     bounded(bundle, script, LARGEST).await
 }
 
-async fn bounded(bundle: &Bundle, script: &str, most: u64) -> Result<Done, Attention> {
-    let mut code = b"umask 077; cd ".to_vec();
-    quote(bundle.dir.as_bytes(), &mut code);
-    code.extend_from_slice(b" || exit\n");
-    code.extend_from_slice(script.as_bytes());
+async fn bounded(bundle: &Bundle, script: &Call, most: u64) -> Result<Done, Attention> {
+    let call = Call::new("umask 077; cd").word(&bundle.dir);
+    let call = call.code(" || exit\n").then(script);
     let limits = Limits {
         output: most,
         ..Limits::seconds(600)
     };
-    let done = bundle.session().call(&code, limits).await;
+    let done = bundle.session().call(&call, limits).await;
     done.map_err(Attention::Lost)
 }

@@ -190,6 +190,12 @@ impl Script {
         &self.text
     }
 
+    /// The same, shared.
+    #[must_use]
+    pub fn text_shared(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
     #[must_use]
     pub fn bindings(&self) -> &[Binding] {
         &self.bindings

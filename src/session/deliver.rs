@@ -12,8 +12,7 @@ use super::done::{Cancel, Limits};
 use super::error::DeliverError;
 use super::ssh::Route;
 use super::transport::Transport;
-use super::values::quote;
-use super::{Content, Done, Session, channel};
+use super::{Call, Content, Done, Session, channel};
 
 const FUNCTIONS: &str = include_str!("deliver.sh");
 /// From here on a channel of its own is quicker.
@@ -171,12 +170,10 @@ impl Delivery<'_> {
     /// All in one command, and so in one round trip.
     async fn whole(&self, bytes: &[u8]) -> Result<Delivered, DeliverError> {
         let sent = self.reckon(bytes).await?;
-        let mut code = self.add(bytes);
-        code.extend_from_slice(b" || { ");
-        self.function("ob_drop", &mut code);
-        code.extend_from_slice(b"; exit 1; }\n");
-        self.keep_code(&sent, &mut code);
-        self.kept(&code, sent).await
+        let call = self.add(bytes).code(" || { ");
+        let call = call.then(&self.function("ob_drop")).code("; exit 1; }\n");
+        let call = call.then(&self.keep_call(&sent));
+        self.kept(&call, sent).await
     }
 
     async fn carry(&self, content: Content<'_>) -> Result<Delivered, DeliverError> {
@@ -245,10 +242,7 @@ impl Delivery<'_> {
             true => "sha256sum",
             false => "cksum",
         };
-        let mut code = Vec::new();
-        self.function("ob_say", &mut code);
-        code.extend_from_slice(tool.as_bytes());
-        let done = self.call(&code).await?;
+        let done = self.call(&self.function("ob_say").word(tool)).await?;
         self.check(&done)?;
         Ok(String::from_utf8_lossy(&done.out).trim().to_owned())
     }
@@ -294,9 +288,8 @@ impl Delivery<'_> {
             .map_err(|error| self.node_said(error.to_string()))
     }
 
-    fn add(&self, part: &[u8]) -> Vec<u8> {
+    fn add(&self, part: &[u8]) -> Call {
         use base64::Engine;
-        let mut code = Vec::with_capacity(part.len() * 2);
         let (function, text) = if !part.contains(&0) {
             ("ob_add", part.to_vec())
         } else if self.session.0.hello.has_base64 {
@@ -309,9 +302,7 @@ impl Delivery<'_> {
         } else {
             ("ob_add_octal", octal(part))
         };
-        self.function(function, &mut code);
-        quote(&text, &mut code);
-        code
+        self.function(function).word(text)
     }
 
     /// Proves what has arrived and gives it its name.
@@ -321,24 +312,23 @@ impl Delivery<'_> {
         {
             return Err(self.differs(&sent.sum, arrived));
         }
-        let mut code = Vec::new();
-        self.keep_code(&sent, &mut code);
-        self.kept(&code, sent).await
+        self.kept(&self.keep_call(&sent), sent).await
     }
 
-    fn keep_code(&self, sent: &Sent, code: &mut Vec<u8>) {
-        let (function, mode) = match self.becomes {
-            Becomes::File { mode } => ("ob_keep", format!("{mode:04o}")),
-            Becomes::Folder => ("ob_unpack", String::new()),
+    fn keep_call(&self, sent: &Sent) -> Call {
+        let proof = |function| {
+            self.function(function)
+                .word(sent.tool())
+                .word(sent.sum.text())
         };
-        self.function(function, code);
-        code.extend_from_slice(format!("{} ", sent.tool()).as_bytes());
-        quote(sent.sum.text().as_bytes(), code);
-        code.extend_from_slice(format!(" {mode}").as_bytes());
+        match self.becomes {
+            Becomes::File { mode } => proof("ob_keep").word(format!("{mode:04o}")),
+            Becomes::Folder => proof("ob_unpack"),
+        }
     }
 
-    async fn kept(&self, code: &[u8], sent: Sent) -> Result<Delivered, DeliverError> {
-        let done = self.call(code).await?;
+    async fn kept(&self, call: &Call, sent: Sent) -> Result<Delivered, DeliverError> {
+        let done = self.call(call).await?;
         let out = String::from_utf8_lossy(&done.out);
         if let Some(arrived) = out.trim().strip_prefix("sum ") {
             return Err(self.differs(&sent.sum, arrived));
@@ -347,8 +337,8 @@ impl Delivery<'_> {
         Ok(delivered(&sent.sum, sent.bytes))
     }
 
-    async fn call(&self, code: &[u8]) -> Result<Done, DeliverError> {
-        Ok(self.session.call(code, Limits::seconds(SECONDS)).await?)
+    async fn call(&self, call: &Call) -> Result<Done, DeliverError> {
+        Ok(self.session.call(call, Limits::seconds(SECONDS)).await?)
     }
 
     fn differs(&self, sent: &Sum, arrived: &str) -> DeliverError {
@@ -360,22 +350,16 @@ impl Delivery<'_> {
     }
 
     async fn drop_part(&self) {
-        let mut code = Vec::new();
-        self.function("ob_drop", &mut code);
-        if matches!(self.becomes, Becomes::Folder) {
-            code.extend_from_slice(b"folder");
-        }
+        let call = match self.becomes {
+            Becomes::Folder => self.function("ob_drop").word("folder"),
+            Becomes::File { .. } => self.function("ob_drop"),
+        };
         // What is to be told is why it was not delivered.
-        let _ = self.session.call(&code, Limits::seconds(60)).await;
+        let _ = self.session.call(&call, Limits::seconds(60)).await;
     }
 
-    fn function(&self, name: &str, code: &mut Vec<u8>) {
-        code.extend_from_slice(name.as_bytes());
-        for word in [self.path, &self.name] {
-            code.push(b' ');
-            quote(word.as_bytes(), code);
-        }
-        code.push(b' ');
+    fn function(&self, name: &'static str) -> Call {
+        Call::new(name).word(self.path).word(&self.name)
     }
 
     /// The temporary file, as `ob_at` names it.

@@ -3,24 +3,24 @@
 use std::process::Command;
 
 use super::values::quote;
-use crate::nodes::{Node, Ssh, Transport};
+use super::{Ssh, Target};
 
 /// A command that runs a line of shell on the node with the caller's terminal. The line may
 /// hold paths, never values.
 #[must_use]
-pub fn interactive(node: &Node, line: &str) -> Command {
-    match &node.transport {
-        Transport::Local => {
+pub fn interactive(target: &Target, line: &str) -> Command {
+    match target {
+        Target::Local => {
             let mut command = Command::new("sh");
             command.arg("-c").arg(line);
             command
         }
-        Transport::Exec(argv) => {
+        Target::Exec(argv) => {
             let mut command = Command::new(argv.first().map_or("", String::as_str));
             command.args(argv.iter().skip(1)).arg("-c").arg(line);
             command
         }
-        Transport::Ssh(ssh) => {
+        Target::Ssh(ssh) => {
             let mut command = Command::new("ssh");
             command
                 .arg("-t")
@@ -39,15 +39,15 @@ pub fn interactive(node: &Node, line: &str) -> Command {
 
 /// The words with which a person gets a POSIX shell on the node.
 #[must_use]
-pub fn shell_words(node: &Node) -> Vec<String> {
-    let command = match &node.transport {
-        Transport::Local => Command::new("sh"),
-        Transport::Exec(argv) => {
+pub fn shell_words(target: &Target) -> Vec<String> {
+    let command = match target {
+        Target::Local => Command::new("sh"),
+        Target::Exec(argv) => {
             let mut command = Command::new(argv.first().map_or("", String::as_str));
             command.args(argv.iter().skip(1));
             command
         }
-        Transport::Ssh(ssh) => {
+        Target::Ssh(ssh) => {
             let mut command = Command::new("ssh");
             // A line that is pasted may begin with the escape character.
             command.args(["-t", "-e", "none"]);
@@ -62,10 +62,10 @@ pub fn shell_words(node: &Node) -> Vec<String> {
         .collect()
 }
 
-/// The `sshfs` command that mounts a directory of the node; nothing for other transports.
+/// The `sshfs` command that mounts a directory of the node; nothing where there is no ssh.
 #[must_use]
-pub fn sshfs(node: &Node, dir: &str, onto: &std::path::Path) -> Option<Command> {
-    let Transport::Ssh(ssh) = &node.transport else {
+pub fn sshfs(target: &Target, dir: &str, onto: &std::path::Path) -> Option<Command> {
+    let Target::Ssh(ssh) = target else {
         return None;
     };
     let mut command = Command::new("sshfs");

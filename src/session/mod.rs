@@ -1,6 +1,8 @@
 //! Reaching a node: one open POSIX `sh` on one channel, spoken to in frames; ssh, local and
-//! exec under it. Knows no manual, no plan beyond its `Script`, no journal.
+//! exec under it. Knows no manual, no nodes, no plan, no journal: it is given a [`Target`], and
+//! runs a [`Script`] or a [`Call`], nothing else.
 
+mod call;
 mod channel;
 mod checksum;
 mod classify;
@@ -23,6 +25,7 @@ mod script;
 mod secret;
 mod ssh;
 mod sudo;
+mod target;
 mod transport;
 mod values;
 
@@ -33,6 +36,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub use call::Call;
 use channel::{Channel, Job};
 pub use checksum::checksum_like;
 use deliver::Becomes;
@@ -45,17 +49,17 @@ pub use limits::{hide_memory, nodes_within, raise_limits};
 pub use ping::{Pong, SudoWay, ping};
 use process::Process;
 pub use redact::{LEAST, MASK, Redactor};
+pub use script::Script;
 pub use secret::{Password, Secret};
+pub use target::{Ssh, Target};
 use transport::Transport;
 pub(crate) use values::quote;
 pub use values::{Value, ValueError, Values};
-use zeroize::Zeroizing;
 
 #[cfg(test)]
 mod tests;
 
 use crate::outside::Outside;
-use crate::{nodes, plan};
 
 /// One open POSIX shell on a node. Cheap to clone; clones share the shell, and the last one
 /// that is dropped ends it.
@@ -101,22 +105,14 @@ pub enum Content<'a> {
 }
 
 impl Session {
-    /// Opens a session over the node's transport.
-    pub async fn open(node: &nodes::Node, options: &OpenOptions) -> Result<Self, OpenError> {
-        open::open(&node.transport, options).await
-    }
-
-    /// The same, over a transport of which no node need be known.
-    pub async fn open_over(
-        transport: &nodes::Transport,
-        options: &OpenOptions,
-    ) -> Result<Self, OpenError> {
-        open::open(transport, options).await
+    /// Opens a session.
+    pub async fn open(target: &Target, options: &OpenOptions) -> Result<Self, OpenError> {
+        open::open(target, options).await
     }
 
     /// A shell on this machine.
     pub async fn local(options: &OpenOptions) -> Result<Self, OpenError> {
-        open::open(&nodes::Transport::Local, options).await
+        open::open(&Target::Local, options).await
     }
 
     /// What the node said about itself.
@@ -130,15 +126,15 @@ impl Session {
     /// Dropping the future stops the script.
     pub async fn run(
         &self,
-        script: &plan::Script,
+        script: &Script,
         values: &Values,
         limits: Limits,
     ) -> Result<Done, Lost> {
         let values = values.assignments();
         let job = Job {
-            interpreter: interpreter(script, &values),
+            interpreter: script.interpreter(&values),
             values: &values,
-            text: script.text.as_bytes(),
+            text: script.text(),
         };
         let mut done = self.0.channel.run(job, &limits).await?;
         done::name_script(&mut done.err, &self.0.hello.dir);
@@ -146,8 +142,8 @@ impl Session {
     }
 
     /// Defines shell functions in the session's main shell, for [`call`](Self::call).
-    pub async fn load(&self, prelude: &str) -> Result<(), Lost> {
-        let done = self.exclusive(prelude.as_bytes()).await?;
+    pub async fn load(&self, prelude: &'static str) -> Result<(), Lost> {
+        let done = self.exclusive(&Call::new(prelude)).await?;
         if done.ok() {
             return Ok(());
         }
@@ -158,24 +154,24 @@ impl Session {
         })
     }
 
-    /// Evaluates shell code in a background subshell of the session's main shell.
+    /// Evaluates a call in a background subshell of the session's main shell.
     /// What it opened with [`exclusive`](Self::exclusive) (file descriptors 7 to 9) is
     /// inherited.
-    pub async fn call(&self, code: &[u8], limits: Limits) -> Result<Done, Lost> {
-        self.0.channel.call(code, &limits).await
+    pub async fn call(&self, call: &Call, limits: Limits) -> Result<Done, Lost> {
+        self.0.channel.call(call.bytes(), &limits).await
     }
 
-    /// Evaluates shell code in the session's main shell itself: it blocks everything else
+    /// Evaluates a call in the session's main shell itself: it blocks everything else
     /// while it runs, and may open file descriptors 7 to 9 for later calls. Workers of
     /// [`run`](Self::run) do not inherit them.
-    pub async fn exclusive(&self, code: &[u8]) -> Result<Done, Lost> {
-        self.0.channel.here(code, &Limits::default()).await
+    pub async fn exclusive(&self, call: &Call) -> Result<Done, Lost> {
+        self.0.channel.here(call.bytes(), &Limits::default()).await
     }
 
     /// The same for code that starts something and leaves it to that to tell the end, by
     /// setting `ob_later`: the main shell is free again at once.
-    pub async fn begin(&self, code: Zeroizing<Vec<u8>>, limits: Limits) -> Result<Done, Lost> {
-        self.0.channel.begin(code, &limits).await
+    pub async fn begin(&self, call: Call, limits: Limits) -> Result<Done, Lost> {
+        self.0.channel.begin(call.into_bytes(), &limits).await
     }
 
     /// A second session on the node as another user. Opened once per user and kept; a
@@ -272,21 +268,6 @@ impl Inner {
             loaded,
             others,
         }
-    }
-}
-
-/// A worker's subshell is the cheapest `sh`, but `$$` is the worker there: a script that
-/// asks for its own process id gets a process of its own.
-fn interpreter<'a>(script: &'a plan::Script, values: &[u8]) -> &'a str {
-    let asks = |text: &[u8]| {
-        let within = |what: &[u8]| memchr::memmem::find(text, what).is_some();
-        within(b"$$") || within(b"${$")
-    };
-    // A value may be a command that the script evaluates.
-    if script.interpreter == "sh" && (asks(script.text.as_bytes()) || asks(values)) {
-        "own"
-    } else {
-        &script.interpreter
     }
 }
 

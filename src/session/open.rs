@@ -13,8 +13,7 @@ use super::handshake::{self, Waiting};
 use super::process::Process;
 use super::secret::Password;
 use super::transport::Transport;
-use super::{Inner, OpenOptions, Session, classify, fair, sudo};
-use crate::nodes;
+use super::{Inner, OpenOptions, Session, Target, classify, fair, sudo};
 
 /// After a server dropped the connection: most have `MaxStartups`, and others connect too.
 const PAUSES: [Duration; 4] = [
@@ -28,14 +27,11 @@ const ANSWER: Duration = Duration::from_mins(1);
 /// A node that does not answer is asked this often at most, whatever held us up meanwhile.
 const MOST_TRIES: u32 = 6;
 
-pub(super) async fn open(
-    node: &nodes::Transport,
-    options: &OpenOptions,
-) -> Result<Session, OpenError> {
+pub(super) async fn open(target: &Target, options: &OpenOptions) -> Result<Session, OpenError> {
     let mut pauses = PAUSES.iter();
     let mut late = Late::default();
     loop {
-        let no = match attempt(node, options, &late).await {
+        let no = match attempt(target, options, &late).await {
             Err(no) => no,
             Ok(session) => return Ok(session),
         };
@@ -136,12 +132,8 @@ impl From<OpenError> for No {
     }
 }
 
-async fn attempt(
-    node: &nodes::Transport,
-    options: &OpenOptions,
-    late: &Late,
-) -> Result<Session, No> {
-    let transport = Transport::of(node, options)?;
+async fn attempt(target: &Target, options: &OpenOptions, late: &Late) -> Result<Session, No> {
+    let transport = Transport::of(target, options)?;
     let place = handshake::place().await;
     let chance = handshake::chance(options.timeout) * 2u32.pow(late.longer);
     // `ssh` counts the way to the node itself; then its shell has to answer.

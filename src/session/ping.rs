@@ -6,8 +6,7 @@ use super::done::{Done, Limits};
 use super::error::{Cause, OpenError};
 use super::hello::Hello;
 use super::sudo::FEW;
-use super::{OpenOptions, Session};
-use crate::nodes;
+use super::{Call, OpenOptions, Session, Target};
 use crate::outside::Outside;
 
 /// What a node said when it was asked.
@@ -35,8 +34,8 @@ pub enum SudoWay {
 }
 
 /// Opens a session, asks, and closes it.
-pub async fn ping(transport: &nodes::Transport, options: &OpenOptions) -> Result<Pong, OpenError> {
-    let session = Session::open_over(transport, options).await?;
+pub async fn ping(target: &Target, options: &OpenOptions) -> Result<Pong, OpenError> {
+    let session = Session::open(target, options).await?;
     let pong = ask(&session).await;
     session.close().await;
     pong
@@ -45,7 +44,7 @@ pub async fn ping(transport: &nodes::Transport, options: &OpenOptions) -> Result
 async fn ask(session: &Session) -> Result<Pong, OpenError> {
     let hello = session.hello().clone();
     let begin = Instant::now();
-    call(session, ":").await?;
+    call(session, &Call::new(":")).await?;
     let round_trip = begin.elapsed();
     let sudo = match (hello.uid, hello.has_sudo) {
         (0, _) => SudoWay::Root,
@@ -60,15 +59,14 @@ async fn ask(session: &Session) -> Result<Pong, OpenError> {
 }
 
 /// Asks for a shell, as the steps do; whether a password would help is asked first.
-fn sudo() -> String {
-    format!(
-        "(export LC_ALL=C; s=$(sudo -n -l sh 2>&1) || [ $? != 1 ] || [ -n \"$s\" ] || \
-         {{ echo '{FEW}' >&2; exit 1; }}; sudo -n sh -c :)"
-    )
+fn sudo() -> Call {
+    Call::new("(export LC_ALL=C; s=$(sudo -n -l sh 2>&1) || [ $? != 1 ] || [ -n \"$s\" ] || { echo")
+        .word(FEW)
+        .code(" >&2; exit 1; }; sudo -n sh -c :)")
 }
 
-async fn call(session: &Session, code: &str) -> Result<Done, OpenError> {
-    let done = session.call(code.as_bytes(), Limits::seconds(20)).await;
+async fn call(session: &Session, code: &Call) -> Result<Done, OpenError> {
+    let done = session.call(code, Limits::seconds(20)).await;
     done.map_err(|lost| OpenError::new(Cause::Other, lost.to_string()))
 }
 

@@ -11,8 +11,7 @@ use tokio::process::Command;
 
 use super::control::ControlDir;
 use super::values::quote;
-use super::{OpenOptions, classify, fair};
-use crate::nodes;
+use super::{OpenOptions, Ssh, classify, fair};
 
 /// What every `ssh` gets first, so that no configuration can turn it into something else.
 const FIXED: [&str; 9] = [
@@ -41,14 +40,14 @@ const ONE_MORE: Duration = Duration::from_secs(15);
 /// How one node is reached, and the socket of its open connection.
 #[derive(Debug)]
 pub(super) struct Route {
-    ssh: nodes::Ssh,
+    ssh: Ssh,
     config: Option<PathBuf>,
     socket: PathBuf,
     dir: Arc<ControlDir>,
 }
 
 impl Route {
-    pub(super) fn new(ssh: &nodes::Ssh, options: &OpenOptions) -> std::io::Result<Self> {
+    pub(super) fn new(ssh: &Ssh, options: &OpenOptions) -> std::io::Result<Self> {
         let dir = ControlDir::of_this_process()?;
         let (ssh, config, socket) = (ssh.clone(), options.ssh_config.clone(), dir.socket());
         Ok(Self {

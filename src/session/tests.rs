@@ -1,18 +1,6 @@
 //! The session on this machine's own shell.
 
-use std::sync::Arc;
-
 use super::*;
-
-fn script(interpreter: &str, text: &str) -> plan::Script {
-    plan::Script {
-        interpreter: interpreter.to_owned(),
-        text: Arc::from(text),
-        bindings: Vec::new(),
-        commands: Vec::new(),
-        inherits: Vec::new(),
-    }
-}
 
 async fn here() -> Session {
     Session::local(&OpenOptions::default()).await.unwrap()
@@ -21,7 +9,7 @@ async fn here() -> Session {
 #[tokio::test]
 async fn a_script_gives_its_status_and_output() {
     let session = here().await;
-    let script = script("sh", "printf 'a\\000b'; echo oops >&2; exit 3");
+    let script = Script::new("sh", "printf 'a\\000b'; echo oops >&2; exit 3");
     let done = session
         .run(&script, &Values::new(), Limits::default())
         .await

@@ -8,8 +8,7 @@ use tokio::process::Command;
 use super::error::{Cause, OpenError};
 use super::process::Ended;
 use super::ssh::Route;
-use super::{OpenOptions, classify, exec, local};
-use crate::nodes;
+use super::{OpenOptions, Target, classify, exec, local};
 
 #[derive(Debug)]
 pub(super) enum Transport {
@@ -19,11 +18,11 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    pub(super) fn of(node: &nodes::Transport, options: &OpenOptions) -> Result<Self, OpenError> {
-        match node {
-            nodes::Transport::Local => Ok(Self::Local),
-            nodes::Transport::Exec(argv) => Ok(Self::Exec(argv.clone())),
-            nodes::Transport::Ssh(ssh) => match Route::new(ssh, options) {
+    pub(super) fn of(target: &Target, options: &OpenOptions) -> Result<Self, OpenError> {
+        match target {
+            Target::Local => Ok(Self::Local),
+            Target::Exec(argv) => Ok(Self::Exec(argv.clone())),
+            Target::Ssh(ssh) => match Route::new(ssh, options) {
                 Ok(route) => Ok(Self::Ssh(route)),
                 Err(error) => Err(OpenError::new(Cause::Other, error.to_string())),
             },

@@ -74,6 +74,25 @@ fn large_dependencies_are_named_in_one_place() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn only_scripts_of_a_plan_reach_a_session() {
+    let made = Regex::new(r"\bsession::Script\b|\bScript::new\(").unwrap();
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let own = within(&file, "src/session") || within(&file, "src/engine/target");
+        if !own && made.is_match(&text) {
+            wrong.push(file.display().to_string());
+        }
+    }
+    assert!(wrong.is_empty(), "make a session's script: {wrong:?}");
+    let of_a_plan = fs::read_to_string(root().join("src/engine/target.rs")).unwrap();
+    assert_eq!(
+        made.find_iter(&of_a_plan).count(),
+        2,
+        "its type and one maker"
+    );
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

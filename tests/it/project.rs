@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use opsbook::event::{Event, Status, StepEnded, What};
 use opsbook::journal::{self, Record};
-use opsbook::nodes::Ssh;
+use opsbook::session::Ssh;
 use regex::Regex;
 
 use crate::sshd;

@@ -12,8 +12,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
-use opsbook::nodes::{Ssh, Transport};
-use opsbook::session::OpenOptions;
+use opsbook::session::{OpenOptions, Ssh, Target};
 
 /// Why a test cannot run on this machine.
 #[derive(Debug)]
@@ -94,8 +93,8 @@ impl Sshd {
         }
     }
 
-    pub fn transport(&self) -> Transport {
-        Transport::Ssh(self.ssh())
+    pub fn transport(&self) -> Target {
+        Target::Ssh(self.ssh())
     }
 
     /// The processes of this server, itself first.

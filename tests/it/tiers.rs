@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use opsbook::plan::Script;
-use opsbook::session::{Done, Limits, Lost, Session, Values};
+use opsbook::session::{Done, Limits, Lost, Script, Session, Values};
 
 use crate::lab::Node;
 use crate::sshd::{Skip, Sshd, options, or_skip};
@@ -12,7 +11,7 @@ use crate::tier;
 const BOUND: Duration = Duration::from_mins(2);
 
 async fn sh(session: &Session, text: &str) -> Result<Done, Lost> {
-    let script = Script::for_test("sh", text);
+    let script = Script::new("sh", text);
     let values = Values::new();
     session.run(&script, &values, Limits::seconds(60)).await
 }
@@ -28,16 +27,14 @@ async fn says(session: &Session, text: &str) -> String {
 }
 
 async fn open(node: &Node) -> Session {
-    Session::open_over(&node.transport(), &options())
-        .await
-        .unwrap()
+    Session::open(&node.transport(), &options()).await.unwrap()
 }
 
 /// Opens a session again and again until the node answers.
 async fn reopen(node: &Node) -> Session {
     let begin = Instant::now();
     loop {
-        match Session::open_over(&node.transport(), &options()).await {
+        match Session::open(&node.transport(), &options()).await {
             Ok(session) => return session,
             Err(error) => assert!(begin.elapsed() < BOUND, "never back: {error:?}"),
         }
@@ -69,9 +66,7 @@ async fn t1_private_sshd() {
     let began = Instant::now();
     let result = async {
         let node = Sshd::start()?;
-        let session = Session::open_over(&node.transport(), &options())
-            .await
-            .unwrap();
+        let session = Session::open(&node.transport(), &options()).await.unwrap();
         assert_eq!(says(&session, "pwd").await, node.home().to_string_lossy());
         session.close().await;
         Ok(())

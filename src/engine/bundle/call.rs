@@ -3,45 +3,36 @@
 use super::answer::Answer;
 use super::{BundleError, FUNCTIONS};
 use crate::outside::Outside;
-use crate::session::{Limits, Session, quote};
-
-pub(super) fn code(function: &str, arguments: &[&str]) -> Vec<u8> {
-    let mut code = function.as_bytes().to_vec();
-    for argument in arguments {
-        code.push(b' ');
-        quote(argument.as_bytes(), &mut code);
-    }
-    code
-}
+use crate::session::{Call, Limits, Session};
 
 pub(super) async fn call(
     session: &Session,
-    function: &str,
+    function: &'static str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    let code = code(function, arguments);
-    let done = session.call(&code, Limits::seconds(60)).await?;
+    let call = Call::new(function).words(arguments);
+    let done = session.call(&call, Limits::seconds(60)).await?;
     Ok(Answer::new(session, done))
 }
 
 pub(super) async fn exclusive(
     session: &Session,
-    function: &str,
+    function: &'static str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    let done = session.exclusive(&code(function, arguments)).await?;
+    let call = Call::new(function).words(arguments);
+    let done = session.exclusive(&call).await?;
     Ok(Answer::new(session, done))
 }
 
 /// The functions and the first call of one, in one message.
 pub(super) async fn first(
     session: &Session,
-    function: &str,
+    function: &'static str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    let mut text = FUNCTIONS.as_bytes().to_vec();
-    text.extend(code(function, arguments));
-    let done = session.exclusive(&text).await?;
+    let call = Call::new(FUNCTIONS).code(function).words(arguments);
+    let done = session.exclusive(&call).await?;
     if done.ok() {
         return Ok(Answer::new(session, done));
     }

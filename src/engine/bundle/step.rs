@@ -1,11 +1,9 @@
 //! The steps in a bundle: started, asked after, stopped, and what they printed.
 
-use zeroize::Zeroizing;
-
 use super::answer::Answer;
-use super::call::{call, code};
+use super::call::call;
 use super::{Bundle, BundleError, Claim};
-use crate::session::{Limits, quote};
+use crate::session::{Call, Limits};
 
 /// What is known of a step on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +94,7 @@ const MOST_PIECES: usize = 1000;
 impl Start<'_> {
     /// The call that starts it. It may hold secrets.
     #[must_use]
-    pub fn code(&self) -> Zeroizing<Vec<u8>> {
+    pub fn call(&self) -> Call {
         let accepted: String = self
             .accepted
             .iter()
@@ -106,41 +104,26 @@ impl Start<'_> {
             "sh" | "bash" => (self.interpreter, ""),
             other => ("sh", other),
         };
-        let mut code = code(
-            "obb_step",
-            &[
-                self.label,
-                &self.limit_seconds.to_string(),
-                &format!("{accepted} "),
-                shell,
-                exec,
-                self.saved,
-            ],
-        );
-        for part in [self.values, self.script] {
-            code.push(b' ');
-            quote(part, &mut code);
-        }
-        code.push(b' ');
-        quote(self.claim.line().as_bytes(), &mut code);
-        Zeroizing::new(code)
+        Call::new("obb_step")
+            .word(self.label)
+            .word(self.limit_seconds.to_string())
+            .word(format!("{accepted} "))
+            .words([shell, exec, self.saved])
+            .words([self.values, self.script])
+            .word(self.claim.line())
     }
 }
 
 impl Bundle {
-    /// Starts a step by its code, detached, and waits for its end or for the
+    /// Starts a step by its call, detached, and waits for its end or for the
     /// connection's.
     ///
     /// # Errors
     /// [`BundleError::Held`] where the bundle was taken over; the step did not start.
-    pub async fn step(
-        &self,
-        code: Zeroizing<Vec<u8>>,
-        limit_seconds: u64,
-    ) -> Result<StepState, BundleError> {
+    pub async fn step(&self, call: Call, limit_seconds: u64) -> Result<StepState, BundleError> {
         // The step's own time limit is kept on the node; this one is for a node that is gone.
         let limits = Limits::seconds(limit_seconds.saturating_add(60));
-        let done = self.session.begin(code, limits).await?;
+        let done = self.session.begin(call, limits).await?;
         Answer::new(&self.session, done).state(&self.dir)
     }
 
@@ -156,9 +139,9 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn wait(&self, label: &str, seconds: u64) -> Result<StepState, BundleError> {
-        let code = code("obb_wait", &[label, &seconds.to_string()]);
+        let call = Call::new("obb_wait").word(label).word(seconds.to_string());
         let limits = Limits::seconds(seconds + 60);
-        let done = self.session.call(&code, limits).await?;
+        let done = self.session.call(&call, limits).await?;
         Answer::new(&self.session, done).state(&self.dir)
     }
 
@@ -184,12 +167,12 @@ impl Bundle {
     ) -> Result<Vec<u8>, BundleError> {
         let count = most.div_ceil(65536).max(1).to_string();
         let offset = offset.to_string();
-        let code = code("obb_tail", &[label, stream, &offset, &count]);
+        let call = Call::new("obb_tail").words([label, stream, &offset, &count]);
         let limits = Limits {
             output: most.saturating_add(64 << 10),
             ..Limits::seconds(60)
         };
-        let done = self.session.call(&code, limits).await?;
+        let done = self.session.call(&call, limits).await?;
         if done.status != 0 {
             let folder = self.session.hello().dir.as_str();
             return Err(BundleError::NoAnswer(folder.into()));

@@ -6,8 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use opsbook::nodes::Transport;
-use opsbook::session::{Limits, Session};
+use opsbook::session::{Call, Limits, Session, Target};
 
 use crate::lab::until;
 use crate::sshd::{self, Skip, or_skip};
@@ -22,16 +21,14 @@ fn shared() -> tempfile::TempDir {
 }
 
 /// The command of a session whose folder is in that place.
-fn in_place(place: &Path, before: &[&str]) -> Transport {
+fn in_place(place: &Path, before: &[&str]) -> Target {
     let place = format!("XDG_RUNTIME_DIR={}", place.display());
     let words = [before, &["env", &place, "sh"]].concat();
-    Transport::Exec(words.into_iter().map(str::to_owned).collect())
+    Target::Exec(words.into_iter().map(str::to_owned).collect())
 }
 
-async fn session(transport: &Transport) -> Session {
-    Session::open_over(transport, &sshd::options())
-        .await
-        .unwrap()
+async fn session(transport: &Target) -> Session {
+    Session::open(transport, &sshd::options()).await.unwrap()
 }
 
 /// A process that has nothing to do with opsbook.
@@ -181,7 +178,10 @@ async fn f31_a_session_of_another_container_lives_on() {
     let outside = session(&in_place(place.path(), &[])).await;
     let again = session(&in_place(place.path(), &apart)).await;
     for one in [&inside, &outside, &again] {
-        let done = one.call(b"echo lives", Limits::seconds(60)).await.unwrap();
+        let done = one
+            .call(&Call::new("echo lives"), Limits::seconds(60))
+            .await
+            .unwrap();
         assert_eq!(done.out, b"lives\n");
         assert!(Path::new(&one.hello().dir).join("pid").exists());
     }

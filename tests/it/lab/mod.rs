@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use opsbook::nodes::{Ssh, Transport};
+use opsbook::session::{Ssh, Target};
 use slot::Slot;
 
 use crate::sshd::{self, Skip};
@@ -130,8 +130,8 @@ impl Node {
         }
     }
 
-    pub fn transport(&self) -> Transport {
-        Transport::Ssh(self.ssh())
+    pub fn transport(&self) -> Target {
+        Target::Ssh(self.ssh())
     }
 
     /// A path of the node, seen from here.

@@ -4,8 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use opsbook::nodes::Transport;
-use opsbook::session::{Cause, OpenError, Session};
+use opsbook::session::{Cause, OpenError, Session, Target};
 
 use super::{bounded, err, find, out, sh};
 use crate::sshd::{self, Special, Sshd, options, or_skip};
@@ -22,7 +21,7 @@ async fn ssh_runs_scripts_on_every_shell() {
         let Some(server) = or_skip("ssh", Sshd::special(&special)) else {
             return;
         };
-        let session = bounded(Session::open_over(&server.transport(), &options()))
+        let session = bounded(Session::open(&server.transport(), &options()))
             .await
             .unwrap();
         assert_eq!(session.hello().shell, name);
@@ -44,7 +43,7 @@ async fn a_noisy_login_is_framed_away() {
     let Some(server) = or_skip("noisy", Sshd::special(&special)) else {
         return;
     };
-    let session = bounded(Session::open_over(&server.transport(), &options()))
+    let session = bounded(Session::open(&server.transport(), &options()))
         .await
         .unwrap();
     let done = sh(&session, "sleep 0.5; echo clean").await;
@@ -52,10 +51,10 @@ async fn a_noisy_login_is_framed_away() {
     session.close().await;
 }
 
-async fn refused(transport: Transport) -> OpenError {
+async fn refused(transport: Target) -> OpenError {
     let mut options = options();
     options.timeout = Duration::from_secs(3);
-    bounded(Session::open_over(&transport, &options))
+    bounded(Session::open(&transport, &options))
         .await
         .unwrap_err()
 }
@@ -65,10 +64,10 @@ async fn each_cause_of_a_failed_connection_is_told() {
     let Some(server) = or_skip("causes", Sshd::start()) else {
         return;
     };
-    let ssh = |change: &dyn Fn(&mut opsbook::nodes::Ssh)| {
+    let ssh = |change: &dyn Fn(&mut opsbook::session::Ssh)| {
         let mut ssh = server.ssh();
         change(&mut ssh);
-        Transport::Ssh(ssh)
+        Target::Ssh(ssh)
     };
     let stranger = sshd::keys().join("stranger");
     let error = refused(ssh(&|ssh| ssh.identity = Some(stranger.clone()))).await;
@@ -92,11 +91,11 @@ async fn each_cause_of_a_failed_connection_is_told() {
         "{}",
         error.said.block()
     );
-    let error = refused(Transport::Exec(vec!["/no/such/program".to_owned()])).await;
+    let error = refused(Target::Exec(vec!["/no/such/program".to_owned()])).await;
     assert_eq!(error.to_string(), "`/no/such/program` could not be started");
-    let error = refused(Transport::Exec(vec!["false".to_owned()])).await;
+    let error = refused(Target::Exec(vec!["false".to_owned()])).await;
     assert_eq!(error.cause, Cause::NoShell);
-    let error = refused(Transport::Exec(vec!["cat".to_owned()])).await;
+    let error = refused(Target::Exec(vec!["cat".to_owned()])).await;
     assert_eq!(error.cause, Cause::NoShell);
 }
 
@@ -111,7 +110,7 @@ async fn an_unknown_and_a_changed_host_key_are_told_with_fingerprints() {
         fs::write(&known, "").unwrap();
         let mut ssh = server.ssh();
         ssh.options[2] = format!("StrictHostKeyChecking={strict}");
-        let error = refused(Transport::Ssh(ssh)).await;
+        let error = refused(Target::Ssh(ssh)).await;
         let host = format!("[{}]:{}", server.address, server.port);
         assert_eq!(
             error.cause,
@@ -131,7 +130,7 @@ async fn an_unknown_and_a_changed_host_key_are_told_with_fingerprints() {
     let other = fs::read_to_string(sshd::keys().join("stranger.pub")).unwrap();
     let host = format!("[{}]:{}", server.address, server.port);
     fs::write(&known, format!("# first\n{host} {other}")).unwrap();
-    let error = refused(Transport::Ssh(server.ssh())).await;
+    let error = refused(Target::Ssh(server.ssh())).await;
     let expected = Cause::HostKeyChanged {
         host: host.into(),
         fingerprint: Some(real.into()),
@@ -159,7 +158,7 @@ fn fingerprint(key: &Path) -> String {
 async fn a_silent_and_a_dropping_server_are_told_apart() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let to = |port| {
-        Transport::Ssh(opsbook::nodes::Ssh {
+        Target::Ssh(opsbook::session::Ssh {
             host: "127.0.0.1".to_owned(),
             port: Some(port),
             ..Default::default()
@@ -184,7 +183,7 @@ async fn an_account_without_a_shell_is_told() {
     let Some(server) = or_skip("nologin", Sshd::special(&special)) else {
         return;
     };
-    let error = bounded(Session::open_over(&server.transport(), &options()))
+    let error = bounded(Session::open(&server.transport(), &options()))
         .await
         .unwrap_err();
     assert_eq!(

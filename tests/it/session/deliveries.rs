@@ -70,7 +70,7 @@ async fn files_are_delivered_over_ssh() {
         let Some(server) = or_skip("deliver", Sshd::special(&special)) else {
             return;
         };
-        let session = bounded(Session::open_over(&server.transport(), &options()))
+        let session = bounded(Session::open(&server.transport(), &options()))
             .await
             .unwrap();
         let dir = server.home();
@@ -101,7 +101,7 @@ async fn a_large_file_is_proven_by_whatever_the_node_has() {
         let program = server.dir.path().join("bin/openssl");
         fs::write(&program, format!("#!/bin/sh\n{openssl}\n")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        let session = bounded(Session::open_over(&server.transport(), &options()))
+        let session = bounded(Session::open(&server.transport(), &options()))
             .await
             .unwrap();
         let source = server.dir.path().join("source");

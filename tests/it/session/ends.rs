@@ -5,9 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use opsbook::nodes::Transport;
-use opsbook::plan::Script;
-use opsbook::session::{Cancel, End, Limits, Lost, Session, Values};
+use opsbook::session::{Call, Cancel, End, Limits, Lost, Script, Session, Target, Values};
 
 use super::{Shells, bounded, out, running, sh, sh_with, until};
 use crate::sshd::{self, Sshd, options, or_skip};
@@ -93,7 +91,7 @@ async fn a_worker_that_is_just_starting_ends_with_its_session() {
     // So slow that the end comes in between.
     slow(&server, "setsid", ": >\"$HOME/starting\"; sleep 0.5");
     slow(&server, "rm", "sleep 1");
-    let session = bounded(Session::open_over(&server.transport(), &options()))
+    let session = bounded(Session::open(&server.transport(), &options()))
         .await
         .unwrap();
     let dir = session.hello().dir.clone();
@@ -112,7 +110,7 @@ async fn what_is_called_ends_where_nobody_is_left_to_be_told() {
         return;
     };
     slow(&server, "rm", "sleep 1");
-    let session = bounded(Session::open_over(&server.transport(), &options()))
+    let session = bounded(Session::open(&server.transport(), &options()))
         .await
         .unwrap();
     let hello = session.hello().clone();
@@ -129,8 +127,8 @@ async fn what_is_called_ends_where_nobody_is_left_to_be_told() {
         }
         sshd::kill(hello.pid, "KILL");
     };
-    let code = format!("{text}; :");
-    let called = session.call(code.as_bytes(), Limits::seconds(20));
+    let call = Call::new("eval").word(format!("{text}; :"));
+    let called = session.call(&call, Limits::seconds(20));
     let (lost, ()) = bounded(async { tokio::join!(called, cut) }).await;
     assert!(lost.is_err(), "{lost:?}");
     let home = format!("HOME={}", server.home().display());
@@ -159,12 +157,12 @@ async fn a_killed_connection_is_noticed_and_its_scripts_end() {
     let Some(server) = or_skip("cut", Sshd::start()) else {
         return;
     };
-    let session = bounded(Session::open_over(&server.transport(), &options()))
+    let session = bounded(Session::open(&server.transport(), &options()))
         .await
         .unwrap();
     let text = format!("sleep 34{}", std::process::id());
     let none = Values::new();
-    let script = Script::for_test("sh", &text);
+    let script = Script::new("sh", text.as_str());
     let run = session.run(&script, &none, Limits::default());
     let cut = async {
         until("it runs", || running(&text)).await;
@@ -197,8 +195,8 @@ async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
         "sh".to_owned(),
     ];
     let open = async || {
-        let transport = Transport::Exec(argv.to_vec());
-        Session::open_over(&transport, &options()).await.unwrap()
+        let transport = Target::Exec(argv.to_vec());
+        Session::open(&transport, &options()).await.unwrap()
     };
     let killed = open().await;
     let dir = PathBuf::from(&killed.hello().dir);
@@ -232,7 +230,7 @@ async fn stays_until_it_is_killed() {
         return;
     };
     let parts: Vec<_> = target.split('|').map(str::to_owned).collect();
-    let ssh = opsbook::nodes::Ssh {
+    let ssh = opsbook::session::Ssh {
         host: parts[0].clone(),
         user: Some(sshd::user()),
         port: parts[1].parse().ok(),
@@ -240,9 +238,7 @@ async fn stays_until_it_is_killed() {
         options: vec![format!("UserKnownHostsFile={}", parts[2])],
         jump: None,
     };
-    let session = Session::open_over(&Transport::Ssh(ssh), &options())
-        .await
-        .unwrap();
+    let session = Session::open(&Target::Ssh(ssh), &options()).await.unwrap();
     fs::write(&parts[3], &session.hello().dir).unwrap();
     sh(&session, &parts[4]).await;
 }

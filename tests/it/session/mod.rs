@@ -13,9 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use opsbook::nodes::Transport;
-use opsbook::plan::Script;
-use opsbook::session::{Cancel, Done, Limits, Session, Values};
+use opsbook::session::{Cancel, Done, Limits, Script, Session, Target, Values};
 
 use crate::sshd::{self, options};
 
@@ -53,7 +51,7 @@ impl Shells {
         for (name, dir) in &Self::all().dirs {
             let path = format!("PATH={}:/usr/bin:/bin", dir.path().display());
             let argv = ["/usr/bin/env", &path, "sh"].map(str::to_owned).to_vec();
-            let session = Session::open_over(&Transport::Exec(argv), &options())
+            let session = Session::open(&Target::Exec(argv), &options())
                 .await
                 .unwrap();
             assert_eq!(session.hello().shell, *name);
@@ -80,7 +78,7 @@ async fn sh(session: &Session, text: &str) -> Done {
 
 async fn sh_with(session: &Session, text: &str, values: &Values, limits: Limits) -> Done {
     session
-        .run(&Script::for_test("sh", text), values, limits)
+        .run(&Script::new("sh", text), values, limits)
         .await
         .unwrap()
 }

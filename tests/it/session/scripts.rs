@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use opsbook::plan::Script;
-use opsbook::session::{End, Limits, Lost, Session, Values};
+use opsbook::session::{Call, End, Limits, Lost, Script, Session, Values};
 
 use super::{Shells, bounded, err, out, sh, sh_with};
 use crate::sshd::options;
@@ -117,7 +116,7 @@ async fn messages_tell_the_line_of_the_script() {
 #[tokio::test]
 async fn bash_scripts_fail_in_a_pipe() {
     let session = Session::local(&options()).await.unwrap();
-    let script = Script::for_test("bash", "a=(1 2); false | echo ${#a[@]}; echo no");
+    let script = Script::new("bash", "a=(1 2); false | echo ${#a[@]}; echo no");
     let done = bounded(session.run(&script, &Values::new(), Limits::default()))
         .await
         .unwrap();
@@ -162,7 +161,7 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
             .await
             .unwrap();
         let done = session
-            .call(b"greet you; exit 6", Limits::default())
+            .call(&Call::new("greet you; exit 6"), Limits::default())
             .await
             .unwrap();
         assert_eq!((out(&done), done.status), ("hello you\n", 6));
@@ -172,10 +171,14 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
             "{broken}"
         );
         let lock = tempfile::NamedTempFile::new().unwrap();
-        let open = format!("exec 7>'{}'; flock -n 7", lock.path().display());
-        assert!(session.exclusive(open.as_bytes()).await.unwrap().ok());
+        let open = Call::new("exec 7>").word(lock.path().to_str().unwrap());
+        let open = open.code("; flock -n 7");
+        assert!(session.exclusive(&open).await.unwrap().ok());
         let inherited = session
-            .call(b"[ -e /proc/self/fd/7 ] && echo yes", Limits::default())
+            .call(
+                &Call::new("[ -e /proc/self/fd/7 ] && echo yes"),
+                Limits::default(),
+            )
             .await
             .unwrap();
         assert_eq!(out(&inherited), "yes\n");
@@ -190,7 +193,7 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
         );
         let late = session
             .call(
-                b"sleep 600",
+                &Call::new("sleep 600"),
                 Limits {
                     grace: Duration::from_secs(1),
                     ..Limits::seconds(1)
@@ -199,10 +202,10 @@ async fn calls_share_what_the_main_shell_holds_and_workers_do_not() {
             .await
             .unwrap();
         assert!(matches!(late.end, End::TimedOut { .. }), "{late:?}");
-        let kill = b"sh -c 'kill -9 $PPID'; sleep 600";
+        let kill = Call::new("sh -c 'kill -9 $PPID'; sleep 600");
         let killed = tokio::time::timeout(
             Duration::from_secs(20),
-            session.call(kill, Limits::seconds(600)),
+            session.call(&kill, Limits::seconds(600)),
         );
         assert_eq!(killed.await.unwrap().unwrap_err(), Lost::Killed);
     })
@@ -218,7 +221,7 @@ async fn nothing_of_a_script_stands_in_an_argument_list() {
         values.insert("secret", format!("canary-{own}-value")).unwrap();
         for interpreter in ["sh", "bash"] {
             let text = format!(": canary-{own}-text; cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n' | grep -c 'cana[r]y-{own}-' || : $secret");
-            let script = Script::for_test(interpreter, &text);
+            let script = Script::new(interpreter, text.as_str());
             let done = session.run(&script, &values, Limits::default()).await.unwrap();
             assert_eq!(out(&done), "0\n", "{}", err(&done));
         }

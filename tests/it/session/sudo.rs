@@ -4,8 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use opsbook::nodes::Transport;
-use opsbook::session::{Content, End, Limits, Secret, Session, SudoError, Values};
+use opsbook::session::{Content, End, Limits, Secret, Session, SudoError, Target, Values};
 
 use super::{bounded, find, never, out, running, sh, sh_with, until};
 use crate::sshd::{self, Special, Sshd, options, or_skip};
@@ -55,7 +54,7 @@ async fn sudo_is_told_apart_and_never_asked_again() {
         let Some(server) = node_with_sudo(behaviour) else {
             return;
         };
-        let session = bounded(Session::open_over(&server.transport(), &options()))
+        let session = bounded(Session::open(&server.transport(), &options()))
             .await
             .unwrap();
         for _ in 0..2 {
@@ -86,7 +85,7 @@ async fn a_password_that_nobody_asks_for_goes_nowhere() {
     let Some(server) = node_with_sudo("exec \"$@\"") else {
         return;
     };
-    let session = bounded(Session::open_over(&server.transport(), &options()))
+    let session = bounded(Session::open(&server.transport(), &options()))
         .await
         .unwrap();
     let password = Secret::from("touch canary-file".to_owned());
@@ -156,7 +155,7 @@ async fn the_sudo_of_this_machine_is_told_apart() {
     for (user, password, refused) in cases {
         let mut ssh = server.ssh();
         ssh.user = Some(user.to_owned());
-        let session = bounded(Session::open_over(&Transport::Ssh(ssh), &options()))
+        let session = bounded(Session::open(&Target::Ssh(ssh), &options()))
             .await
             .unwrap();
         assert_eq!(session.hello().user, user);

@@ -1,7 +1,6 @@
 //! Values arrive unchanged, or are refused before anything is sent.
 
-use opsbook::plan::Script;
-use opsbook::session::{Limits, Session, Values};
+use opsbook::session::{Limits, Script, Session, Values};
 
 use super::{Shells, bounded, err, find, out, sh_with};
 use crate::sshd::options;
@@ -35,7 +34,7 @@ async fn values_arrive_unchanged() {
             let text: String = (0..nasty.len())
                 .map(|number| format!("printf '%s\\0' \"$v{number}\"\n"))
                 .collect();
-            let script = Script::for_test(interpreter, &text);
+            let script = Script::new(interpreter, text.as_str());
             let done = session
                 .run(&script, &values, Limits::seconds(20))
                 .await
@@ -59,7 +58,7 @@ async fn values_reach_python_as_environment() {
     let session = Session::local(&options()).await.unwrap();
     let mut values = Values::new();
     values.insert("name", "it's\n$x").unwrap();
-    let script = Script::for_test("python3", "import os\nprint(repr(os.environ['name']))\n1/0");
+    let script = Script::new("python3", "import os\nprint(repr(os.environ['name']))\n1/0");
     let done = bounded(session.run(&script, &values, Limits::seconds(20)))
         .await
         .unwrap();
@@ -75,7 +74,7 @@ async fn values_reach_python_as_environment() {
 #[tokio::test]
 async fn a_nul_byte_is_refused_before_anything_is_sent() {
     let session = Session::local(&options()).await.unwrap();
-    let script = Script::for_test("sh", "true\necho a\0b");
+    let script = Script::new("sh", "true\necho a\0b");
     let refused = session
         .run(&script, &Values::new(), Limits::default())
         .await

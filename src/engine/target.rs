@@ -1,0 +1,28 @@
+//! A node, and a script of a plan, as a session takes them. A session knows neither; here is the
+//! only place where they become what it runs.
+
+use crate::nodes::{Node, Transport};
+use crate::plan;
+use crate::session::{self, Target};
+
+/// How the node is reached.
+#[must_use]
+pub fn target(node: &Node) -> Target {
+    match &node.transport {
+        Transport::Local => Target::Local,
+        Transport::Exec(words) => Target::Exec(words.clone()),
+        Transport::Ssh(ssh) => Target::Ssh(session::Ssh {
+            host: ssh.host.clone(),
+            user: ssh.user.clone(),
+            port: ssh.port,
+            jump: ssh.jump.clone(),
+            identity: ssh.identity.clone(),
+            options: ssh.options.clone(),
+        }),
+    }
+}
+
+/// A script of the plan.
+pub(super) fn script(script: &plan::Script) -> session::Script {
+    session::Script::new(script.interpreter(), script.text_shared())
+}
