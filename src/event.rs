@@ -1,6 +1,6 @@
 //! What happened, in the past tense. The only contract between the engine and everything that
-//! prints, stores or serves; knows nobody but
-//! the type for what a node says.
+//! prints, stores or serves. It stands below them all, and uses the type for text from outside
+//! alone.
 //!
 //! One event is one line of the journal. Fields are added, never renamed; readers ignore
 //! fields and events that they do not know.
@@ -88,12 +88,20 @@ pub enum What {
         place: String,
         evidence: Vec<Evidence>,
         tries: u32,
+        /// 0 where an older opsbook wrote it.
+        #[serde(default)]
+        milliseconds: u64,
     },
     /// It could not look.
     CheckUnknown {
         check: String,
         place: String,
         cause: Outside,
+        /// 0 where an older opsbook wrote it, or where nobody was asked.
+        #[serde(default)]
+        tries: u32,
+        #[serde(default)]
+        milliseconds: u64,
     },
     /// It was not asked: it is waived, or was not wanted.
     CheckIgnored {
@@ -358,6 +366,111 @@ pub struct Evidence {
     /// What the author may write instead, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+/// What came of asking a case. The one type for it, from the verdict to the reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Held,
+    /// Somebody looked, and it is wrong.
+    Failed(Vec<Evidence>),
+    /// Nobody could look; why.
+    Unknown(Outside),
+    /// It was not asked; why.
+    Ignored(String),
+}
+
+/// A case that was asked to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    pub outcome: Outcome,
+    /// How often it was asked.
+    pub tries: u32,
+    pub milliseconds: u64,
+}
+
+impl Checked {
+    /// An outcome that was known at once.
+    #[must_use]
+    pub fn at_once(outcome: Outcome) -> Checked {
+        Checked {
+            outcome,
+            tries: 1,
+            milliseconds: 0,
+        }
+    }
+
+    /// The event that tells it, of the check with this name at this place of the manual.
+    #[must_use]
+    pub fn written(self, check: String, place: String) -> What {
+        let Checked {
+            outcome,
+            tries,
+            milliseconds,
+        } = self;
+        match outcome {
+            Outcome::Held => What::CheckHeld {
+                check,
+                tries,
+                milliseconds,
+            },
+            Outcome::Failed(evidence) => What::CheckFailed {
+                check,
+                place,
+                evidence,
+                tries,
+                milliseconds,
+            },
+            Outcome::Unknown(cause) => What::CheckUnknown {
+                check,
+                place,
+                cause,
+                tries,
+                milliseconds,
+            },
+            Outcome::Ignored(reason) => What::CheckIgnored { check, reason },
+        }
+    }
+
+    /// What an event tells, and of which check; nothing where it is about something else.
+    #[must_use]
+    pub fn read(what: &What) -> Option<(&str, Checked)> {
+        let (check, outcome, tries, milliseconds) = match what {
+            What::CheckHeld {
+                check,
+                tries,
+                milliseconds,
+            } => (check, Outcome::Held, *tries, *milliseconds),
+            What::CheckFailed {
+                check,
+                evidence,
+                tries,
+                milliseconds,
+                ..
+            } => {
+                let outcome = Outcome::Failed(evidence.clone());
+                (check, outcome, *tries, *milliseconds)
+            }
+            What::CheckUnknown {
+                check,
+                cause,
+                tries,
+                milliseconds,
+                ..
+            } => {
+                let outcome = Outcome::Unknown(cause.clone());
+                (check, outcome, *tries, *milliseconds)
+            }
+            What::CheckIgnored { check, reason } => (check, Outcome::Ignored(reason.clone()), 1, 0),
+            _ => return None,
+        };
+        let checked = Checked {
+            outcome,
+            tries,
+            milliseconds,
+        };
+        Some((check, checked))
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

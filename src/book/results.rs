@@ -7,7 +7,7 @@ use std::path::Path;
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
-use crate::event::{Event, Evidence, What};
+use crate::event::{Checked, Event, Evidence, Outcome, What};
 use crate::journal::results;
 
 use super::html::{attribute, code, text};
@@ -29,36 +29,7 @@ pub(super) struct Results {
 struct Result {
     at: Timestamp,
     outcome: Outcome,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-enum Outcome {
-    Passed,
-    /// What is wrong, in a line.
-    Failed(String),
-    /// Why nobody could look.
-    Unseen(String),
-    Ignored(String),
-}
-
-impl Outcome {
-    /// The node stands beside it.
-    fn without(self, node: &str) -> Outcome {
-        match self {
-            Outcome::Unseen(why) => {
-                let named = format!("`{node}` ");
-                Outcome::Unseen(why.strip_prefix(&named).unwrap_or(&why).to_owned())
-            }
-            other => other,
-        }
-    }
-
-    fn why(&self) -> &str {
-        match self {
-            Outcome::Passed => "",
-            Outcome::Failed(why) | Outcome::Unseen(why) | Outcome::Ignored(why) => why,
-        }
-    }
+    why: String,
 }
 
 #[derive(Debug)]
@@ -100,10 +71,13 @@ impl Results {
             {
                 let counts = [passed, failed, errors, ignored];
                 all.suites.push(Suite { at, counts });
-            } else if let (Some(node), Some((check, outcome))) = (event.node, outcome(event.what)) {
-                let outcome = outcome.without(&node);
-                let of_check = all.newest.entry(check).or_default();
-                of_check.entry(node).or_insert(Result { at, outcome });
+            } else if let (Some(node), Some((check, checked))) =
+                (event.node, Checked::read(&event.what))
+            {
+                let outcome = checked.outcome;
+                let why = why(&outcome, &node);
+                let of_check = all.newest.entry(check.to_owned()).or_default();
+                of_check.entry(node).or_insert(Result { at, outcome, why });
             }
         }
         all
@@ -138,10 +112,7 @@ impl Results {
         let mut by_reason: IndexMap<&str, Vec<&str>> = IndexMap::new();
         let mut times = Vec::new();
         for (node, result) in own {
-            by_reason
-                .entry(result.outcome.why())
-                .or_default()
-                .push(node);
+            by_reason.entry(&result.why).or_default().push(node);
             times.push(result.at);
         }
         let (oldest, newest) = (times.iter().min()?, times.iter().max()?);
@@ -292,9 +263,9 @@ const fn part(kind: &'static str, mark: char, words: &'static str) -> Part {
 impl Part {
     fn has(&self, outcome: &Outcome) -> bool {
         let kind = match outcome {
-            Outcome::Passed => "passed",
+            Outcome::Held => "passed",
             Outcome::Failed(_) => "failed",
-            Outcome::Unseen(_) => "unseen",
+            Outcome::Unknown(_) => "unseen",
             Outcome::Ignored(_) => "ignored",
         };
         kind == self.kind
@@ -303,25 +274,24 @@ impl Part {
 
 fn place(outcome: &Outcome) -> usize {
     match outcome {
-        Outcome::Passed => 0,
+        Outcome::Held => 0,
         Outcome::Failed(_) => 1,
-        Outcome::Unseen(_) => 2,
+        Outcome::Unknown(_) => 2,
         Outcome::Ignored(_) => 3,
     }
 }
 
-fn outcome(what: What) -> Option<(String, Outcome)> {
-    Some(match what {
-        What::CheckHeld { check, .. } => (check, Outcome::Passed),
-        What::CheckFailed {
-            check, evidence, ..
-        } => (check, Outcome::Failed(headline(&evidence))),
-        What::CheckUnknown { check, cause, .. } => {
-            (check, Outcome::Unseen(first_line(cause.exact())))
+/// In a line, for a cell beside the node's name.
+fn why(outcome: &Outcome, node: &str) -> String {
+    match outcome {
+        Outcome::Held => String::new(),
+        Outcome::Failed(evidence) => headline(evidence),
+        Outcome::Unknown(cause) => {
+            let (why, named) = (first_line(cause.exact()), format!("`{node}` "));
+            why.strip_prefix(&named).unwrap_or(&why).to_owned()
         }
-        What::CheckIgnored { check, reason } => (check, Outcome::Ignored(first_line(&reason))),
-        _ => return None,
-    })
+        Outcome::Ignored(reason) => first_line(reason),
+    }
 }
 
 fn headline(evidence: &[Evidence]) -> String {
@@ -398,6 +368,7 @@ mod tests {
                 hint: None,
             }],
             tries: 1,
+            milliseconds: 1,
         };
         let what = |check: &str, good| if good { held(check) } else { failed(check) };
         let ended = What::SuiteEnded {

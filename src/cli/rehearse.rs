@@ -11,10 +11,9 @@ use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::identity::Identity;
 use crate::engine::{self, Operator, Options, Owner, Proof, Recorder};
-use crate::event::{Event, Evidence, Manner, RunStarted, Status, What};
+use crate::event::{Event, Evidence, Manner, Outcome, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
 use crate::plan::{Part, Plan, Request};
-use crate::report::tested::Outcome;
 use crate::source::Problem;
 use crate::suite::{Access, Rehearse, Test, Work};
 
@@ -58,12 +57,12 @@ pub(crate) fn rehearse(
             let (ready, root, access, operator) = &*shared;
             let ready = match ready.get(&name) {
                 Some(Ok(ready)) => ready,
-                Some(Err(why)) => return Outcome::Error(why.as_str().into()),
-                None => return Outcome::Error("it was not planned".into()),
+                Some(Err(why)) => return Outcome::Unknown(why.as_str().into()),
+                None => return Outcome::Unknown("it was not planned".into()),
             };
             match run(ready, root, access, operator.clone()).await {
                 Ok(outcome) => outcome,
-                Err(error) => Outcome::Error(error.to_string().into()),
+                Err(error) => Outcome::Unknown(error.to_string().into()),
             }
         })
     }))
@@ -134,10 +133,10 @@ async fn run(
     missing.extend(proof.undeliverable());
     match proof.secrets(&access.secrets).await {
         Ok(more) => missing.extend(more),
-        Err(why) => return Ok(Outcome::Error(why.to_string().into())),
+        Err(why) => return Ok(Outcome::Unknown(why.to_string().into())),
     }
     if let Some(first) = missing.first() {
-        return Ok(Outcome::Error(first.sentence().into()));
+        return Ok(Outcome::Unknown(first.sentence().into()));
     }
     let chance = u16::from_str_radix(&engine::random_mark()[..4], 16).unwrap_or(0);
     let run = journal::new_run(Timestamp::now(), chance);
@@ -188,7 +187,7 @@ fn outcome(status: Status, run: &str, events: &[Event]) -> Outcome {
     });
     let cause = cause.unwrap_or_else(|| "it did not say why".into());
     match status {
-        Status::Ok | Status::Skipped | Status::ByHand => Outcome::Passed,
+        Status::Ok | Status::Skipped | Status::ByHand => Outcome::Held,
         Status::Failed | Status::TimedOut => {
             let mut evidence = vec![Evidence {
                 attribute: "run".to_owned(),
@@ -200,7 +199,7 @@ fn outcome(status: Status, run: &str, events: &[Event]) -> Outcome {
             evidence.extend(seen(events));
             Outcome::Failed(evidence)
         }
-        Status::Error | Status::Blocked | Status::Stopped => Outcome::Error(
+        Status::Error | Status::Blocked | Status::Stopped => Outcome::Unknown(
             format!(
                 "{status}: {}\nopsbook log {run}; opsbook handoff {run}",
                 cause.block()

@@ -8,65 +8,56 @@ use crate::engine::reach::{Reach, ReachError};
 use crate::engine::scope::Scope;
 use crate::engine::secrets::Secrets;
 use crate::engine::target;
-use crate::event::Evidence;
+use crate::event::{Checked, Evidence, Outcome};
 use crate::interpolation::Interpolated;
 use crate::manual::expect::decide;
 use crate::manual::{Expect, ExpectKind};
 use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
 use crate::session::fair::FairTime;
 use crate::session::{Done, End, Limits, Lost, Session, Values};
-use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Evidence as Found, Facts};
+use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Facts};
 
-/// What came of a case.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Held,
-    /// It looked, and it is wrong.
-    Failed(Vec<Evidence>),
-    /// It could not look; why.
-    Unknown(String),
-    /// The connection went while it was asked.
-    Lost(Lost),
-}
-
-#[derive(Clone, Debug)]
-pub struct Checked {
-    pub outcome: Outcome,
-    pub tries: u32,
-    pub took: Duration,
-}
+/// The outcome, or what ended the connection while the case was asked.
+pub(super) type Answer = Result<Outcome, Lost>;
 
 /// Output of a check beyond this is not kept.
 const OUTPUT: u64 = 4 << 20;
 
 /// Asks a case, again and again where it says `eventually`.
-pub async fn check(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Checked {
+///
+/// # Errors
+/// Where the connection did not last until there was an answer.
+pub async fn check(
+    reach: &Reach,
+    case: &Case,
+    scope: &Scope,
+    secrets: &Secrets,
+) -> Result<Checked, Lost> {
     let started = Instant::now();
     let mut had = FairTime::start();
     let mut tries = 0;
     loop {
         tries += 1;
-        let outcome = had.during(once(reach, case, scope, secrets)).await;
+        let outcome = had.during(once(reach, case, scope, secrets)).await?;
         let again = case.eventually.filter(|eventually| {
-            !matches!(outcome, Outcome::Held | Outcome::Lost(_))
-                && had.counted() + eventually.every <= eventually.limit
+            outcome != Outcome::Held && had.counted() + eventually.every <= eventually.limit
         });
         match again {
             Some(eventually) => had.during(tokio::time::sleep(eventually.every)).await,
             None => {
-                return Checked {
+                return Ok(Checked {
                     outcome: masked(outcome, secrets),
                     tries,
-                    took: started.elapsed(),
-                };
+                    milliseconds: milliseconds(started.elapsed()),
+                });
             }
         }
     }
 }
 
-async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Outcome {
+async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Answer {
     let asked = ask(reach, case, scope, secrets).await;
-    asked.unwrap_or_else(|outcome| outcome)
+    asked.map_or_else(|answer| answer, Ok)
 }
 
 /// The outcome; as an error where nobody could be asked.
@@ -75,7 +66,7 @@ async fn ask(
     case: &Case,
     scope: &Scope,
     secrets: &Secrets,
-) -> Result<Outcome, Outcome> {
+) -> Result<Outcome, Answer> {
     let session = session_for(reach, case).await?;
     let limits = Limits {
         time: case.timeout,
@@ -85,15 +76,15 @@ async fn ask(
     let values = async |script: &Script| {
         let name = &reach.node.name;
         let values = scope.values(name, script.bindings(), secrets).await;
-        let mut values = values.map_err(|error| Outcome::Unknown(error.to_string()))?;
+        let mut values = values.map_err(|error| unknown(error.to_string()))?;
         if let Some(state) = scope.state(case.on) {
             values.then_source(state);
         }
-        Ok::<_, Outcome>(values)
+        Ok::<_, Answer>(values)
     };
     let run = async |script: &Script, values: &Values| {
         let done = session.run(&target::script(script), values, limits).await;
-        done.map_err(Outcome::Lost)
+        done.map_err(Err)
     };
     match &case.ask {
         Ask::Probe { assertion, .. } => {
@@ -129,30 +120,39 @@ async fn ask(
 }
 
 /// Where and as whom a case is asked; or the outcome where that cannot be had.
-pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Session, Outcome> {
+pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Session, Answer> {
     let session = reach.to(case.on, case.sudo.as_ref()).await;
     session.map_err(|error| match error {
-        ReachError::Lost(lost) => Outcome::Lost(lost),
-        error => Outcome::Unknown(error.to_string()),
+        ReachError::Lost(lost) => Err(lost),
+        error => unknown(error.to_string()),
     })
+}
+
+fn unknown(why: String) -> Answer {
+    Ok(Outcome::Unknown(why.into()))
+}
+
+pub(super) fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 fn of_probe(done: &Done, limit: Duration, assertion: &Assertion, batch: &Batch) -> Outcome {
     if let Some(why) = cut_short(done, limit) {
-        return Outcome::Unknown(why);
+        return Outcome::Unknown(why.into());
     }
     match batch.split(done.status, &done.out, &done.err).pop() {
         Some(facts) => of_facts(assertion, facts),
-        None => Outcome::Unknown("the probe said nothing".to_owned()),
+        None => Outcome::Unknown("the probe said nothing".into()),
     }
 }
 
 /// What the facts of a probe say about its assertion.
 pub(super) fn of_facts(assertion: &Assertion, facts: Result<Facts, CannotLook>) -> Outcome {
-    let cannot_look = |why: CannotLook| Outcome::Unknown(format!("cannot look: {}", why.reason));
+    let cannot_look =
+        |why: CannotLook| Outcome::Unknown(format!("cannot look: {}", why.reason).into());
     match facts.map(|facts| assertion.decide(&facts)) {
         Ok(Decision::Holds) => Outcome::Held,
-        Ok(Decision::Fails(found)) => Outcome::Failed(found.into_iter().map(evidence).collect()),
+        Ok(Decision::Fails(found)) => Outcome::Failed(found.into_iter().map(readable).collect()),
         Ok(Decision::CannotLook(why)) | Err(why) => cannot_look(why),
     }
 }
@@ -175,7 +175,7 @@ fn of_script(
     filled: &dyn Fn(&Expect) -> Interpolated,
 ) -> Outcome {
     if let Some(why) = cut_short(done, limit) {
-        return Outcome::Unknown(why);
+        return Outcome::Unknown(why.into());
     }
     if !exit.contains(&done.status) {
         return Outcome::Failed(vec![wrong_status(
@@ -206,7 +206,7 @@ fn of_transcript(
     shown: &Shown<'_>,
 ) -> Outcome {
     if let Some(why) = cut_short(done, limit) {
-        return Outcome::Unknown(why);
+        return Outcome::Unknown(why.into());
     }
     let (ran, rest) = ran(&done.out, &done.err, mark);
     let wrong = |command: &PlannedCommand, ran: &Ran| {
@@ -325,13 +325,11 @@ fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
     both
 }
 
-fn evidence(found: Found) -> Evidence {
+/// Without the control sequences of what was found.
+fn readable(evidence: Evidence) -> Evidence {
     Evidence {
-        attribute: found.attribute,
-        expected: found.expected.into(),
-        found: harmless(found.found.as_bytes()).into(),
-        how: Some(found.how).filter(|how| !how.is_empty()),
-        hint: None,
+        found: harmless(evidence.found.exact().as_bytes()).into(),
+        ..evidence
     }
 }
 
@@ -348,7 +346,7 @@ pub(super) fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
                 })
                 .collect(),
         ),
-        Outcome::Unknown(why) => Outcome::Unknown(secrets.mask(&why)),
+        Outcome::Unknown(why) => Outcome::Unknown(secrets.masked(&why)),
         other => other,
     }
 }

@@ -49,7 +49,7 @@ pub use bundle::{
 };
 pub use by_hand::{Told, by_hand_folder, out_of_turn};
 pub use catch_up::pinned;
-pub use check::{Checked, Outcome, check};
+pub use check::check;
 pub use content::{Stale, stale_files};
 pub use course::first_left;
 pub use fleet::run;

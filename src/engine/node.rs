@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::engine::bundle::Bundle;
-use crate::engine::check::{Checked, Outcome, check};
+use crate::engine::check::check;
 use crate::engine::deliver::Prepared;
 use crate::engine::halt::Halt;
 use crate::engine::proof::captured_names;
@@ -15,7 +15,7 @@ use crate::engine::recorder::Recorder;
 use crate::engine::scope::Scope;
 use crate::engine::users::Place;
 use crate::engine::{Options, random_mark};
-use crate::event::{Status, What};
+use crate::event::{Checked, Outcome, Status, What};
 use crate::journal::{JournalError, Line, Record};
 use crate::manual::On;
 use crate::nodes::Node;
@@ -320,7 +320,7 @@ impl NodeRun<'_> {
         for need in &self.plan.needs {
             for case in &need.cases {
                 match self.check(None, case).await? {
-                    Outcome::Held => {}
+                    Outcome::Held | Outcome::Ignored(_) => {}
                     Outcome::Failed(_) => {
                         return Err(Halt::end(
                             Status::Blocked,
@@ -329,11 +329,11 @@ impl NodeRun<'_> {
                     }
                     Outcome::Unknown(why) => {
                         return Err(Halt::error(format!(
-                            "`{}` could not be asked: {why}",
-                            case.name
+                            "`{}` could not be asked: {}",
+                            case.name,
+                            why.exact()
                         )));
                     }
-                    Outcome::Lost(lost) => return Err(Halt::error(lost.to_string())),
                 }
             }
         }
@@ -359,7 +359,7 @@ impl NodeRun<'_> {
         case: &Case,
     ) -> Result<Outcome, Halt> {
         let mut checked = self.look(case).await?;
-        if let (Outcome::Lost(lost), true) = (&checked.outcome, self.bundle.is_some())
+        if let (Err(lost), true) = (&checked, self.bundle.is_some())
             && !matches!(lost, Lost::Endless { .. })
         {
             self.record(
@@ -371,12 +371,15 @@ impl NodeRun<'_> {
             self.reattach(false).await.map_err(Halt::error)?;
             checked = self.look(case).await?;
         }
-        self.record(step, written(case, &checked))?;
-        Ok(checked.outcome)
+        let checked = checked
+            .unwrap_or_else(|lost| Checked::at_once(Outcome::Unknown(lost.to_string().into())));
+        let outcome = checked.outcome.clone();
+        self.record(step, checked.written(case.name.clone(), case.span.place()))?;
+        Ok(outcome)
     }
 
     /// Asks a case for as long as nobody presses Ctrl-C.
-    async fn look(&self, case: &Case) -> Result<Checked, Halt> {
+    async fn look(&self, case: &Case) -> Result<Result<Checked, Lost>, Halt> {
         let mut interrupts = self.interrupts.clone();
         tokio::select! {
             biased;
@@ -386,34 +389,5 @@ impl NodeRun<'_> {
             }
             checked = check(&self.reach, case, &self.scope, &self.options.secrets) => Ok(checked),
         }
-    }
-}
-
-/// What came of a case, as it is written down.
-fn written(case: &Case, checked: &Checked) -> What {
-    let (check, place) = (case.name.clone(), case.span.place());
-    let tries = checked.tries;
-    match &checked.outcome {
-        Outcome::Held => What::CheckHeld {
-            check,
-            tries,
-            milliseconds: u64::try_from(checked.took.as_millis()).unwrap_or(u64::MAX),
-        },
-        Outcome::Failed(evidence) => What::CheckFailed {
-            check,
-            place,
-            evidence: evidence.clone(),
-            tries,
-        },
-        Outcome::Unknown(cause) => What::CheckUnknown {
-            check,
-            place,
-            cause: cause.as_str().into(),
-        },
-        Outcome::Lost(lost) => What::CheckUnknown {
-            check,
-            place,
-            cause: lost.to_string().into(),
-        },
     }
 }

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::bundle::{BundleError, StepState};
-use crate::engine::check::Outcome;
 use crate::engine::consent::Chosen;
 use crate::engine::execute::Execution;
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
-use crate::event::{Evidence, Status, StepEnded, What};
+use crate::event::{Evidence, Outcome, Status, StepEnded, What};
 use crate::manual::On;
 use crate::nodes::Text;
 use crate::outside::{Line, Outside, line};
@@ -339,15 +338,11 @@ impl NodeRun<'_> {
     async fn verify(&mut self, step: &PlannedStep, worked: &mut Worked) -> Result<(), Halt> {
         for case in &step.checks {
             let (status, cause) = match self.check(Some(step), case).await? {
-                Outcome::Held => continue,
+                Outcome::Held | Outcome::Ignored(_) => continue,
                 Outcome::Failed(_) => (Status::Failed, format!("`{}` does not hold", case.name)),
                 Outcome::Unknown(why) => (
                     Status::Error,
-                    format!("`{}` could not be asked: {why}", case.name),
-                ),
-                Outcome::Lost(lost) => (
-                    Status::Error,
-                    format!("`{}` could not be asked: {lost}", case.name),
+                    format!("`{}` could not be asked: {}", case.name, why.exact()),
                 ),
             };
             worked.status = status;

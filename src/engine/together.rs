@@ -3,8 +3,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::check::{Checked, Outcome, masked, of_facts, session_for};
+use crate::engine::check::{Answer, masked, milliseconds, of_facts, session_for};
 use crate::engine::{Reach, Scope, Secrets, target};
+use crate::event::{Checked, Outcome};
 use crate::plan::{Ask, Case, probe};
 use crate::session::{Done, Limits, Lost};
 
@@ -13,35 +14,38 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 /// Asks typed cases that are asked in one place by one user. `None` is for those without an
 /// answer: one of them took all the time or ended the script, most likely the first.
+///
+/// # Errors
+/// Where the connection did not last until there were answers.
 pub async fn check_together(
     reach: &Reach,
     cases: &[&Case],
     scope: &Scope,
     secrets: &Secrets,
-) -> Vec<Option<Checked>> {
+) -> Result<Vec<Option<Checked>>, Lost> {
     let started = Instant::now();
     let answers = match ask(reach, cases, scope, secrets).await {
         Ok(answers) => answers,
-        Err(outcome) => vec![Some(outcome); cases.len()],
+        Err(answer) => vec![Some(answer?); cases.len()],
     };
     let took = share(started.elapsed(), cases.len());
     let checked = |outcome| Checked {
         outcome: masked(outcome, secrets),
         tries: 1,
-        took,
+        milliseconds: milliseconds(took),
     };
     let answers = answers.into_iter();
-    answers.map(|answer| answer.map(checked)).collect()
+    Ok(answers.map(|answer| answer.map(checked)).collect())
 }
 
-/// The outcome of each case, `None` where the script did not get to its end; or the one
-/// outcome of all.
+/// The outcome of each case, `None` where the script did not get to its end; as an error the
+/// one answer for all.
 async fn ask(
     reach: &Reach,
     cases: &[&Case],
     scope: &Scope,
     secrets: &Secrets,
-) -> Result<Vec<Option<Outcome>>, Outcome> {
+) -> Result<Vec<Option<Outcome>>, Answer> {
     let Some(first) = cases.first() else {
         return Ok(Vec::new());
     };
@@ -63,7 +67,7 @@ async fn ask(
         Ok(done) => done,
         // It may be one of them that the node cannot be told.
         Err(Lost::Refused { .. }) => return Ok(vec![None; cases.len()]),
-        Err(lost) => return Err(Outcome::Lost(lost)),
+        Err(lost) => return Err(Err(lost)),
     };
     let whole = done.end == crate::session::End::Exited && !done.truncated;
     Ok(outcomes(cases, &batch, &done, whole))

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::report::tested::{Outcome, Results, Tested};
+use crate::event::Outcome;
+use crate::report::tested::{Results, Tested};
 
 /// `workspace` is the checkout that places are relative to, `root` the manual's folder. What
 /// failed comes first, and a cause for which tests could not look once: GitHub shows the first
@@ -13,7 +14,7 @@ pub fn github(results: &Results, root: &Path, workspace: Option<&Path>) -> Strin
     let mut text = String::new();
     let folder = workspace.and_then(|workspace| root.strip_prefix(workspace).ok());
     for test in &results.tests {
-        if matches!(test.outcome, Outcome::Failed(_)) {
+        if matches!(test.checked.outcome, Outcome::Failed(_)) {
             annotate(&mut text, test, folder, &test.name);
         }
     }

@@ -206,6 +206,7 @@ impl<W: Write> Human<W> {
                 check,
                 place,
                 cause,
+                ..
             } => {
                 let red = status_style(Status::Error);
                 self.line(

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use crate::report::tested::{Outcome, Results, Tested};
+use crate::event::Outcome;
+use crate::report::tested::{Results, Tested};
 
 #[must_use]
 pub fn json(results: &Results) -> String {
@@ -32,14 +33,14 @@ fn test(test: &Tested) -> serde_json::Value {
         "group": test.group,
         "check": test.check,
         "place": test.place,
-        "outcome": test.outcome.word(),
-        "tries": test.tries,
-        "seconds": test.took.as_secs_f64(),
+        "outcome": test.word(),
+        "tries": test.checked.tries,
+        "seconds": test.took().as_secs_f64(),
     });
-    match &test.outcome {
-        Outcome::Passed => {}
+    match &test.checked.outcome {
+        Outcome::Held => {}
         Outcome::Failed(evidence) => line["evidence"] = json!(evidence),
-        Outcome::Error(why) => line["cause"] = json!(why),
+        Outcome::Unknown(why) => line["cause"] = json!(why),
         Outcome::Ignored(why) => line["reason"] = json!(why),
     }
     line

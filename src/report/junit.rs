@@ -2,7 +2,8 @@
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::report::tested::{Outcome, Results, Tested};
+use crate::event::Outcome;
+use crate::report::tested::{Results, Tested};
 
 /// One test suite for each node; what could not look is an error, what is wrong a failure.
 ///
@@ -16,7 +17,7 @@ pub fn junit(results: &Results) -> Result<String, SerializeError> {
         let started = results.started.strftime("%Y-%m-%dT%H:%M:%S").to_string();
         suite.extra.insert("hostname".into(), node.into());
         suite.extra.insert("timestamp".into(), started.into());
-        suite.set_time(tests.iter().map(|test| test.took).sum());
+        suite.set_time(tests.iter().map(|test| test.took()).sum());
         suite.add_test_cases(tests.into_iter().map(case));
         report.add_test_suite(suite);
     }
@@ -27,19 +28,19 @@ pub fn junit(results: &Results) -> Result<String, SerializeError> {
 }
 
 fn case(test: &Tested) -> TestCase {
-    let status = match &test.outcome {
-        Outcome::Passed => TestCaseStatus::success(),
+    let status = match &test.checked.outcome {
+        Outcome::Held => TestCaseStatus::success(),
         Outcome::Ignored(why) => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(why.as_str());
             status
         }
         Outcome::Failed(_) => not_passed(test, NonSuccessKind::Failure, "failed"),
-        Outcome::Error(_) => not_passed(test, NonSuccessKind::Error, "could not look"),
+        Outcome::Unknown(_) => not_passed(test, NonSuccessKind::Error, "could not look"),
     };
     let mut case = TestCase::new(format!("{}::{}", test.group, test.check), status);
     case.set_classname(format!("{}.{}", test.node, test.group));
-    case.set_time(test.took);
+    case.set_time(test.took());
     case
 }
 

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::report::tested::{Counts, Outcome, Results, Tested};
+use crate::event::Outcome;
+use crate::report::tested::{Counts, Results, Tested};
 
 #[must_use]
 pub fn prometheus(results: &Results) -> String {
@@ -30,15 +31,20 @@ fn checks(results: &Results, text: &mut String) {
         (
             "opsbook_check_unknown",
             "Whether a check could not be asked.",
-            |test| f64::from(u8::from(matches!(test.outcome, Outcome::Error(_)))),
+            |test| {
+                f64::from(u8::from(matches!(
+                    test.checked.outcome,
+                    Outcome::Unknown(_)
+                )))
+            },
         ),
         (
             "opsbook_check_duration_seconds",
             "How long a check took.",
-            |test| test.took.as_secs_f64(),
+            |test| test.took().as_secs_f64(),
         ),
     ];
-    let ignored = |test: &&Tested| matches!(test.outcome, Outcome::Ignored(_));
+    let ignored = |test: &&Tested| matches!(test.checked.outcome, Outcome::Ignored(_));
     for (name, help, value) in metrics {
         head(text, name, help);
         for test in results.tests.iter().filter(|test| !ignored(test)) {

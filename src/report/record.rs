@@ -1,7 +1,7 @@
 //! Results -> events in the journal's form, for the book.
 
 use crate::event::{Event, What};
-use crate::report::tested::{Outcome, Results, Tested};
+use crate::report::tested::{Results, Tested};
 
 /// Who ran the suite, and where.
 #[derive(Clone, Debug)]
@@ -62,29 +62,7 @@ pub fn events(results: &Results, by: By) -> Vec<Event> {
 
 fn what(test: &Tested) -> What {
     let check = format!("{}::{}", test.group, test.check);
-    let place = test.place.clone();
-    match &test.outcome {
-        Outcome::Passed => What::CheckHeld {
-            check,
-            tries: test.tries,
-            milliseconds: milliseconds(test.took),
-        },
-        Outcome::Failed(evidence) => What::CheckFailed {
-            check,
-            place,
-            evidence: evidence.clone(),
-            tries: test.tries,
-        },
-        Outcome::Error(cause) => What::CheckUnknown {
-            check,
-            place,
-            cause: cause.clone(),
-        },
-        Outcome::Ignored(reason) => What::CheckIgnored {
-            check,
-            reason: reason.clone(),
-        },
-    }
+    test.checked.clone().written(check, test.place.clone())
 }
 
 fn milliseconds(took: std::time::Duration) -> u64 {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::report::tested::{Outcome, Results, Tested};
+use crate::event::Outcome;
+use crate::report::tested::{Results, Tested};
 
 #[must_use]
 pub fn tap(results: &Results) -> String {
@@ -16,19 +17,22 @@ pub fn tap(results: &Results) -> String {
 fn line(text: &mut String, number: usize, test: &Tested) {
     let name = escaped(&test.name);
     // A formatter into a string cannot fail.
-    let _ = match &test.outcome {
-        Outcome::Passed => writeln!(text, "ok {number} - {name}"),
+    let _ = match &test.checked.outcome {
+        Outcome::Held => writeln!(text, "ok {number} - {name}"),
         Outcome::Ignored(why) => {
             let why = why.lines().next().unwrap_or_default();
             writeln!(text, "ok {number} - {name} # SKIP {}", escaped(why))
         }
-        Outcome::Failed(_) | Outcome::Error(_) => writeln!(text, "not ok {number} - {name}"),
+        Outcome::Failed(_) | Outcome::Unknown(_) => writeln!(text, "not ok {number} - {name}"),
     };
-    if matches!(test.outcome, Outcome::Failed(_) | Outcome::Error(_)) {
+    if matches!(
+        test.checked.outcome,
+        Outcome::Failed(_) | Outcome::Unknown(_)
+    ) {
         let _ = writeln!(
             text,
             "  ---\n  outcome: {}\n  place: {}\n  evidence: |",
-            test.outcome.word(),
+            test.word(),
             test.place
         );
         for line in test.story().lines() {

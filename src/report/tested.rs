@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::human;
-use crate::event::Evidence;
+use crate::event::{Checked, Evidence, Outcome};
 use crate::outside::{Block, Outside, block};
 
 /// A suite that has ended, in the order in which it was reported.
@@ -31,20 +31,7 @@ pub struct Tested {
     pub check: String,
     /// `file:line` of the manual.
     pub place: String,
-    pub outcome: Outcome,
-    pub tries: u32,
-    pub took: Duration,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Outcome {
-    Passed,
-    /// It looked, and it is wrong.
-    Failed(Vec<Evidence>),
-    /// It could not look; why.
-    Error(Outside),
-    /// It was not asked; why.
-    Ignored(String),
+    pub checked: Checked,
 }
 
 /// Tests of one node that could not look for one cause.
@@ -87,7 +74,7 @@ impl Results {
         let mut causes: indexmap::IndexMap<(&str, &Outside), Vec<&Tested>> =
             indexmap::IndexMap::new();
         for test in &self.tests {
-            if let Outcome::Error(why) = &test.outcome {
+            if let Outcome::Unknown(why) = &test.checked.outcome {
                 causes.entry((&test.node, why)).or_default().push(test);
             }
         }
@@ -117,21 +104,8 @@ impl Results {
     }
 }
 
-impl Outcome {
-    /// For machines; never changes.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        match self {
-            Outcome::Passed => "passed",
-            Outcome::Failed(_) => "failed",
-            Outcome::Error(_) => "error",
-            Outcome::Ignored(_) => "ignored",
-        }
-    }
-}
-
 impl Counts {
-    /// With the words of [`Outcome::word`].
+    /// With the words of [`Tested::word`].
     #[must_use]
     pub fn by_word(self) -> [(&'static str, usize); 4] {
         [
@@ -146,10 +120,10 @@ impl Counts {
     pub fn of<'a>(tests: impl Iterator<Item = &'a Tested>) -> Counts {
         let mut counts = Counts::default();
         for test in tests {
-            match test.outcome {
-                Outcome::Passed => counts.passed += 1,
+            match test.checked.outcome {
+                Outcome::Held => counts.passed += 1,
                 Outcome::Failed(_) => counts.failed += 1,
-                Outcome::Error(_) => counts.errors += 1,
+                Outcome::Unknown(_) => counts.errors += 1,
                 Outcome::Ignored(_) => counts.ignored += 1,
             }
         }
@@ -165,14 +139,30 @@ impl Counts {
 impl Tested {
     #[must_use]
     pub fn passed(&self) -> bool {
-        self.outcome == Outcome::Passed
+        self.checked.outcome == Outcome::Held
+    }
+
+    /// Its outcome for machines; never changes.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match &self.checked.outcome {
+            Outcome::Held => "passed",
+            Outcome::Failed(_) => "failed",
+            Outcome::Unknown(_) => "error",
+            Outcome::Ignored(_) => "ignored",
+        }
+    }
+
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        Duration::from_millis(self.checked.milliseconds)
     }
 
     /// One line: what is wrong.
     #[must_use]
     pub fn headline(&self) -> String {
-        match &self.outcome {
-            Outcome::Passed => "passed".to_owned(),
+        match &self.checked.outcome {
+            Outcome::Held => "passed".to_owned(),
             Outcome::Failed(evidence) => match &evidence[..] {
                 [] => "does not hold".to_owned(),
                 [one, rest @ ..] => {
@@ -187,7 +177,7 @@ impl Tested {
                     )
                 }
             },
-            Outcome::Error(why) => {
+            Outcome::Unknown(why) => {
                 format!("could not look: {}", first_line(why))
             }
             Outcome::Ignored(why) => format!("ignored: {why}"),
@@ -199,15 +189,15 @@ impl Tested {
     #[must_use]
     pub fn story(&self) -> String {
         let mut text = String::new();
-        match &self.outcome {
-            Outcome::Passed => {}
+        match &self.checked.outcome {
+            Outcome::Held => {}
             Outcome::Ignored(why) => row(&mut text, "ignored", block(why)),
-            Outcome::Error(why) => row(&mut text, "could not look", why.block()),
+            Outcome::Unknown(why) => row(&mut text, "could not look", why.block()),
             Outcome::Failed(evidence) => told(&mut text, evidence),
         }
         row(&mut text, "manual", block(&self.place));
-        if self.tries > 1 {
-            let tries = format!("{} times in {}", self.tries, human(self.took));
+        if self.checked.tries > 1 {
+            let tries = format!("{} times in {}", self.checked.tries, human(self.took()));
             row(&mut text, "tried", block(&tries));
         }
         text
@@ -283,7 +273,7 @@ pub(super) mod samples {
             took: Duration::from_millis(1500),
             filtered_out: 2,
             tests: vec![
-                test("web1", "file//etc/hosts", 9, Outcome::Passed),
+                test("web1", "file//etc/hosts", 9, Outcome::Held),
                 test("web1", "service/a#b", 14, Outcome::Failed(vec![wrong])),
                 test(
                     "web1",
@@ -295,7 +285,7 @@ pub(super) mod samples {
                     "web2",
                     "file//etc/hosts",
                     9,
-                    Outcome::Error(unreachable.into()),
+                    Outcome::Unknown(unreachable.into()),
                 ),
             ],
         }
@@ -308,9 +298,11 @@ pub(super) mod samples {
             group: "web".into(),
             check: check.into(),
             place: format!("manual/web.md:{line}"),
-            outcome,
-            tries: 1,
-            took: Duration::from_millis(250),
+            checked: Checked {
+                outcome,
+                tries: 1,
+                milliseconds: 250,
+            },
         }
     }
 }
@@ -326,9 +318,11 @@ mod tests {
             group: "web".into(),
             check: "service/nginx".into(),
             place: "manual/web.md:14".into(),
-            outcome,
-            tries: 3,
-            took: Duration::from_secs(6),
+            checked: Checked {
+                outcome,
+                tries: 3,
+                milliseconds: 6000,
+            },
         }
     }
 
@@ -362,7 +356,7 @@ mod tests {
 
     #[test]
     fn an_error_is_not_called_a_failure() {
-        let test = tested(Outcome::Error("no `ss`\nand more".into()));
+        let test = tested(Outcome::Unknown("no `ss`\nand more".into()));
         assert_eq!(test.headline(), "could not look: no `ss`");
         assert!(test.story().starts_with("  could not look  no `ss`\n"));
     }

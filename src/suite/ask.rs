@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::engine::{self, Checked, Passwords, Reach, Scope, Secrets, check, check_together};
+use crate::engine::{Passwords, Reach, Scope, Secrets, check, check_together};
+use crate::event::{Checked, Outcome};
 use crate::nodes::Node;
 use crate::plan::Case;
-use crate::report::tested::Outcome;
 use crate::session::{Cause, Lost, OpenError, OpenOptions};
 use crate::suite::schedule::{Job, jobs};
 use crate::suite::{Options, Progress, Test};
@@ -33,32 +33,14 @@ pub(super) struct OfNode {
     pub node: Arc<Node>,
     pub checks: Vec<Pending>,
     /// After all checks, one after the other: each of them holds the node.
-    pub procedures: Vec<(Test, mpsc::Sender<Answer>)>,
+    pub procedures: Vec<(Test, mpsc::Sender<Checked>)>,
 }
 
 /// A case, and who waits for its answer.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub case: Box<Case>,
-    pub tell: mpsc::Sender<Answer>,
-}
-
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub outcome: Outcome,
-    pub tries: u32,
-    pub took: Duration,
-}
-
-impl Answer {
-    /// One that took no time.
-    pub fn of(outcome: Outcome) -> Answer {
-        Answer {
-            outcome,
-            tries: 1,
-            took: Duration::ZERO,
-        }
-    }
+    pub tell: mpsc::Sender<Checked>,
 }
 
 /// Shared by all nodes of a suite.
@@ -112,22 +94,18 @@ impl Asking {
         let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    fn tell(&self, tell: &mpsc::Sender<Answer>, outcome: Outcome, tries: u32, took: Duration) {
-        if matches!(outcome, Outcome::Failed(_) | Outcome::Error(_)) {
+    fn tell(&self, tell: &mpsc::Sender<Checked>, checked: Checked) {
+        if matches!(checked.outcome, Outcome::Failed(_) | Outcome::Unknown(_)) {
             self.failed();
         }
         self.progress.ended();
         // Nobody waits any more where the suite has been given up.
-        let _ = tell.send(Answer {
-            outcome,
-            tries,
-            took,
-        });
+        let _ = tell.send(checked);
     }
 
     fn tell_all(&self, all: Vec<Pending>, outcome: &Outcome) {
         for pending in all {
-            self.tell(&pending.tell, outcome.clone(), 1, Duration::ZERO);
+            self.tell(&pending.tell, Checked::at_once(outcome.clone()));
         }
     }
 }
@@ -146,7 +124,15 @@ pub(super) async fn node(asking: Arc<Asking>, of: OfNode) {
         } else {
             (asking.rehearse)(&test).await
         };
-        asking.tell(&tell, outcome, 1, begin.elapsed());
+        let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        asking.tell(
+            &tell,
+            Checked {
+                outcome,
+                tries: 1,
+                milliseconds,
+            },
+        );
     }
 }
 
@@ -182,7 +168,7 @@ async fn checks(asking: &Arc<Asking>, node: Arc<Node>, mut left: Vec<Pending>) {
             Err(error) => error.to_string(),
         };
         if again == 0 {
-            return asking.tell_all(left, &Outcome::Error(cause.into()));
+            return asking.tell_all(left, &Outcome::Unknown(cause.into()));
         }
         again -= 1;
         tokio::time::sleep(PAUSE).await;
@@ -261,17 +247,30 @@ async fn one(
     }
     let (scope, secrets) = (Scope::default(), &asking.access.secrets);
     let checked = match &cases[..] {
-        [alone] => vec![Some(check(&reach, &alone.case, &scope, secrets).await)],
+        [alone] => match check(&reach, &alone.case, &scope, secrets).await {
+            // A fault of this case, not of the connection.
+            Err(Lost::Refused { reason }) => Ok(Checked::at_once(Outcome::Unknown(reason))),
+            checked => checked,
+        }
+        .map(|checked| vec![Some(checked)]),
         many => {
             let cases: Vec<&Case> = many.iter().map(|pending| &*pending.case).collect();
             check_together(&reach, &cases, &scope, secrets).await
         }
     };
     let mut part = Part::default();
-    for (pending, checked) in cases.into_iter().zip(checked) {
-        match checked {
-            None => part.again.push(pending),
-            Some(checked) => asking.answer(pending, checked, &mut part),
+    match checked {
+        Err(lost) => {
+            part.lost = Some(lost);
+            part.unanswered = cases;
+        }
+        Ok(checked) => {
+            for (pending, checked) in cases.into_iter().zip(checked) {
+                match checked {
+                    None => part.again.push(pending),
+                    Some(checked) => asking.tell(&pending.tell, shown(checked)),
+                }
+            }
         }
     }
     part
@@ -283,25 +282,18 @@ impl Asking {
         let threads = self.threads.as_ref()?;
         Arc::clone(threads).acquire_owned().await.ok()
     }
+}
 
-    fn answer(&self, pending: Pending, checked: Checked, part: &mut Part) {
-        let outcome = match checked.outcome {
-            engine::Outcome::Held => Outcome::Passed,
-            engine::Outcome::Failed(evidence) => Outcome::Failed(evidence),
-            engine::Outcome::Unknown(why) => {
-                let why = why.strip_prefix("cannot look: ").unwrap_or(&why);
-                Outcome::Error(why.into())
-            }
-            // A fault of this case, not of the connection.
-            engine::Outcome::Lost(Lost::Refused { reason }) => Outcome::Error(reason),
-            engine::Outcome::Lost(cause) => {
-                part.lost.get_or_insert(cause);
-                part.unanswered.push(pending);
-                return;
-            }
-        };
-        self.tell(&pending.tell, outcome, checked.tries, checked.took);
-    }
+/// Reports say in words of their own that nobody could look.
+fn shown(checked: Checked) -> Checked {
+    let outcome = match checked.outcome {
+        Outcome::Unknown(why) => {
+            let why = why.exact();
+            Outcome::Unknown(why.strip_prefix("cannot look: ").unwrap_or(why).into())
+        }
+        other => other,
+    };
+    Checked { outcome, ..checked }
 }
 
 fn unreachable(node: &Node, error: &OpenError) -> Outcome {
@@ -312,7 +304,7 @@ fn unreachable(node: &Node, error: &OpenError) -> Outcome {
         format!("\n{}", said.block())
     };
     let text = format!("`{}` cannot be reached: {error}{said}", node.name);
-    Outcome::Error(text.into())
+    Outcome::Unknown(text.into())
 }
 
 /// A fault that may be gone at the next try.

@@ -10,10 +10,10 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 
-use crate::event::Evidence;
+use crate::event::{Checked, Evidence, Outcome};
 use crate::journal;
-use crate::report::tested::{Outcome, Results, Tested};
-use crate::suite::ask::{Access, Answer, Asking, OfNode, Pending, Rehearse, STOPPED, node};
+use crate::report::tested::{Results, Tested};
+use crate::suite::ask::{Access, Asking, OfNode, Pending, Rehearse, STOPPED, node};
 use crate::suite::libtest::{self, Libtest};
 use crate::suite::lines::Lines;
 use crate::suite::{Options, Progress, Selected, Selection, Test, Work};
@@ -131,7 +131,10 @@ fn answers(
             Format::Pretty | Format::Json => 0,
         };
         let tested = tested(&test, answer(source, asking, column, &test.name));
-        if matches!(tested.outcome, Outcome::Failed(_) | Outcome::Error(_)) {
+        if matches!(
+            tested.checked.outcome,
+            Outcome::Failed(_) | Outcome::Unknown(_)
+        ) {
             asking.failed();
         }
         let next = match format {
@@ -147,7 +150,7 @@ fn answers(
 /// Where the outcome of a test comes from.
 pub(super) enum Source {
     Known(Outcome),
-    Asked(mpsc::Receiver<Answer>),
+    Asked(mpsc::Receiver<Checked>),
 }
 
 /// Adds a test to what its node is asked, where it is.
@@ -180,14 +183,14 @@ fn chance() -> u16 {
     u16::from_str_radix(&crate::engine::random_mark()[..4], 16).unwrap_or(0)
 }
 
-pub(super) fn answer(source: Source, asking: &Asking, column: usize, name: &str) -> Answer {
+pub(super) fn answer(source: Source, asking: &Asking, column: usize, name: &str) -> Checked {
     match source {
-        Source::Known(outcome) => Answer::of(outcome),
+        Source::Known(outcome) => Checked::at_once(outcome),
         Source::Asked(told) => wait(&told, asking, column, name),
     }
 }
 
-fn wait(told: &mpsc::Receiver<Answer>, asking: &Asking, column: usize, name: &str) -> Answer {
+fn wait(told: &mpsc::Receiver<Checked>, asking: &Asking, column: usize, name: &str) -> Checked {
     let begin = Instant::now();
     loop {
         match told.recv_timeout(TICK) {
@@ -196,16 +199,16 @@ fn wait(told: &mpsc::Receiver<Answer>, asking: &Asking, column: usize, name: &st
                 asking.progress.draw(column, begin.elapsed(), name);
             }
             Err(mpsc::RecvTimeoutError::Disconnected) if asking.is_stopped() => {
-                return Answer::of(Outcome::Ignored(STOPPED.to_owned()));
+                return Checked::at_once(Outcome::Ignored(STOPPED.to_owned()));
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                return Answer::of(Outcome::Error(GAVE_UP.into()));
+                return Checked::at_once(Outcome::Unknown(GAVE_UP.into()));
             }
         }
     }
 }
 
-pub(super) fn tested(test: &Test, answer: Answer) -> Tested {
+pub(super) fn tested(test: &Test, checked: Checked) -> Tested {
     let rest = test
         .name
         .strip_prefix(&test.node.name)
@@ -218,9 +221,7 @@ pub(super) fn tested(test: &Test, answer: Answer) -> Tested {
         group: group.to_owned(),
         check: check.to_owned(),
         place: test.span.place(),
-        outcome: answer.outcome,
-        tries: answer.tries,
-        took: answer.took,
+        checked,
     }
 }
 

@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, FormatSetting, Trial};
 
-use crate::report::tested::{Outcome, Tested};
+use crate::event::Outcome;
+use crate::report::tested::Tested;
 use crate::suite::ask::Asking;
 use crate::suite::harness::{Source, answer, tested};
 use crate::suite::{Format, Selection, Test};
@@ -79,10 +80,10 @@ fn trial(
 }
 
 fn completion(tested: &Tested) -> Result<Completion, Failed> {
-    match &tested.outcome {
-        Outcome::Passed => Ok(Completion::Completed),
+    match &tested.checked.outcome {
+        Outcome::Held => Ok(Completion::Completed),
         Outcome::Ignored(why) => Ok(Completion::ignored_with(why)),
-        Outcome::Failed(_) | Outcome::Error(_) => Err(Failed::from(tested.story().trim_end())),
+        Outcome::Failed(_) | Outcome::Unknown(_) => Err(Failed::from(tested.story().trim_end())),
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::report::tested::{Outcome, Results, Tested};
+use crate::event::Outcome;
+use crate::report::tested::{Results, Tested};
 use crate::suite::harness::Source;
 use crate::suite::{Format, Test};
 
@@ -66,10 +67,10 @@ impl<'a> Lines<'a> {
     }
 
     pub fn ended(&mut self, test: &Tested) -> io::Result<()> {
-        let (colour, word, letter) = match &test.outcome {
-            Outcome::Passed => (GREEN, "ok".to_owned(), '.'),
+        let (colour, word, letter) = match &test.checked.outcome {
+            Outcome::Held => (GREEN, "ok".to_owned(), '.'),
             Outcome::Failed(_) => (RED, "FAILED".to_owned(), 'F'),
-            Outcome::Error(_) => (YELLOW, "COULD NOT LOOK".to_owned(), '?'),
+            Outcome::Unknown(_) => (YELLOW, "COULD NOT LOOK".to_owned(), '?'),
             Outcome::Ignored(why) => (YELLOW, format!("ignored ({why})"), 'i'),
         };
         match self.format {
@@ -89,11 +90,11 @@ impl<'a> Lines<'a> {
 
     /// libtest has three events; the reason tells what could not look from what failed.
     fn ended_json(&mut self, test: &Tested) -> io::Result<()> {
-        let (event, reason) = match &test.outcome {
-            Outcome::Passed => ("ok", ""),
+        let (event, reason) = match &test.checked.outcome {
+            Outcome::Held => ("ok", ""),
             Outcome::Ignored(_) => ("ignored", ""),
             Outcome::Failed(_) => ("failed", ""),
-            Outcome::Error(_) => ("failed", r#", "reason": "could not look""#),
+            Outcome::Unknown(_) => ("failed", r#", "reason": "could not look""#),
         };
         let said = match event {
             "failed" => {
@@ -123,7 +124,7 @@ impl<'a> Lines<'a> {
     }
 
     fn failures(&mut self, results: &Results) -> io::Result<()> {
-        let failed = |test: &&Tested| matches!(test.outcome, Outcome::Failed(_));
+        let failed = |test: &&Tested| matches!(test.checked.outcome, Outcome::Failed(_));
         let failed: Vec<&Tested> = results.tests.iter().filter(failed).collect();
         if failed.is_empty() {
             return Ok(());

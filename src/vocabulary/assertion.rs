@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use crate::event::Evidence;
 use crate::interpolation::Interpolated;
 use crate::manual::{On, Spanned, SudoUser, shell_word};
-use crate::source::{Span, in_one_line};
+use crate::source::in_one_line;
 use crate::vocabulary::batch::Batch;
 use crate::vocabulary::facts::{CannotLook, Facts};
 use crate::vocabulary::form;
@@ -53,7 +54,6 @@ pub(super) struct Expectation {
     pub kind: FactKind,
     pub gate: bool,
     pub matcher: Matcher,
-    pub span: Span,
 }
 
 /// `skip`: why, and until when.
@@ -71,18 +71,6 @@ pub enum Decision {
     Fails(Vec<Evidence>),
     /// What would decide it was not to be seen, and nothing else is wrong.
     CannotLook(CannotLook),
-}
-
-/// One attribute that is not as expected.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Evidence {
-    pub attribute: String,
-    pub expected: String,
-    pub found: String,
-    /// The command to look by hand.
-    pub how: String,
-    /// Where the manual says so.
-    pub span: Span,
 }
 
 impl Assertion {
@@ -344,10 +332,10 @@ impl Assertion {
         };
         Evidence {
             attribute: expectation.fact.clone(),
-            expected,
-            found,
-            how: self.by_hand(facts),
-            span: expectation.span.clone(),
+            expected: expected.into(),
+            found: found.into(),
+            how: Some(self.by_hand(facts)).filter(|how| !how.is_empty()),
+            hint: None,
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::manual::Spanned;
 use crate::source::{Problem, Source};
 use crate::yaml::Yaml;
 
-pub use assertion::{Assertion, Decision, Evidence, Waiver};
+pub use assertion::{Assertion, Decision, Waiver};
 pub use batch::Batch;
 pub use facts::{CannotLook, Facts};
 pub use found::Found;

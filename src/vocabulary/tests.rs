@@ -69,7 +69,9 @@ pub(super) fn in_one_line(decision: &Decision) -> String {
             .map(|e| {
                 format!(
                     "{}: expected {}, found {}",
-                    e.attribute, e.expected, e.found
+                    e.attribute,
+                    e.expected.exact(),
+                    e.found.exact()
                 )
             })
             .collect::<Vec<_>>()

@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
             Some(given) => given.or(Some(Found::Absent)),
             None => None,
         };
-        let expected = self.expectations(&probe, resource, lines);
+        let expected = self.expectations(&probe, lines);
         if expected.is_empty() && !self.problems.iter().any(Problem::is_error) {
             let facts: Vec<String> = probe
                 .facts
@@ -248,12 +248,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn expectations(
-        &mut self,
-        probe: &Kind,
-        resource: &Spanned<String>,
-        lines: bool,
-    ) -> Vec<Expectation> {
+    fn expectations(&mut self, probe: &Kind, lines: bool) -> Vec<Expectation> {
         let mut all = Vec::new();
         for fact in &probe.facts {
             match self.take(&fact.name) {
@@ -271,16 +266,14 @@ impl<'a> Reader<'a> {
                         kind => kind,
                     };
                     match expected(&fact.name, kind, &entry.value) {
-                        Ok(matcher) => {
-                            all.push(expectation(fact, matcher, entry.value.span.clone()));
-                        }
+                        Ok(matcher) => all.push(expectation(fact, matcher)),
                         Err(problems) => self.problems.extend(problems),
                     }
                 }
                 None => {
                     if let Some(default) = &fact.default {
                         let matcher = stated(fact.kind, default);
-                        all.push(expectation(fact, matcher, resource.span.clone()));
+                        all.push(expectation(fact, matcher));
                     }
                 }
             }
@@ -429,12 +422,11 @@ fn is_empty(yaml: &Yaml) -> bool {
     matches!(&yaml.value, Value::Seq(items) if items.is_empty())
 }
 
-fn expectation(fact: &Fact, matcher: crate::vocabulary::Matcher, span: Span) -> Expectation {
+fn expectation(fact: &Fact, matcher: crate::vocabulary::Matcher) -> Expectation {
     Expectation {
         fact: fact.name.clone(),
         kind: fact.kind,
         gate: fact.gate,
         matcher,
-        span,
     }
 }
