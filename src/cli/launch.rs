@@ -267,7 +267,10 @@ impl Ready {
             wait: Duration::from_millis(through.wait_milliseconds),
             max_fail: through.max_fail,
             reconnect: Duration::from_millis(through.reconnect_milliseconds),
-            open: OpenOptions::default(),
+            open: OpenOptions {
+                prelude: engine::prelude(),
+                ..OpenOptions::default()
+            },
             owner,
             passwords: self.passwords,
             secrets: self.secrets,

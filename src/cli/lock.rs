@@ -213,5 +213,6 @@ fn written_down(
         user: None,
     };
     journal.record(Some(node), None, closed)?;
+    journal.sync()?;
     Ok(Known::of(&record, node).of_users)
 }

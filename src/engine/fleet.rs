@@ -26,6 +26,7 @@ pub async fn run(
 ) -> Result<Status, JournalError> {
     let mut status = Status::Ok;
     let mut bad = 0;
+    let mut last = None;
     let todo: Vec<usize> = (0..plan.nodes.len())
         .filter(|index| {
             let name = &plan.nodes[*index].node.name;
@@ -51,6 +52,7 @@ pub async fn run(
             let ended = ended?;
             bad += usize::from(!ended.well);
             status = status.worse(ended.status);
+            last = Some(ended);
         }
         let interrupted = *options.interrupts.borrow() > 0;
         if !rest.is_empty() && (interrupted || bad > options.max_fail) {
@@ -74,6 +76,9 @@ pub async fn run(
         }
     }
     recorder.record(None, None, What::RunEnded { status })?;
+    if let Some(mut last) = last {
+        last.closed().await;
+    }
     Ok(status)
 }
 
@@ -111,11 +116,18 @@ async fn run_batch(
                 return Ok(Ended {
                     status: Status::Stopped,
                     well: false,
+                    closing: None,
                 });
             }
             let node = &plan.nodes[index];
             (options.turn.0)(&node.node.name);
-            run_node(&options, &recorder, &plan, node, resume.as_deref()).await
+            let mut ended = run_node(&options, &recorder, &plan, node, resume.as_deref()).await?;
+            // The sessions of many nodes are not to pile up; those of one may close while the
+            // end of the run is written down.
+            if plan.nodes.len() > 1 {
+                ended.closed().await;
+            }
+            Ok(ended)
         });
     }
     let mut results = Vec::new();

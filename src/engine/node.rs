@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::engine::bundle::Bundle;
 use crate::engine::check::check;
@@ -88,6 +89,17 @@ pub(super) struct Ended {
     pub status: Status,
     /// As the operator wanted it: other nodes may follow.
     pub well: bool,
+    /// Its sessions, while they are closed.
+    pub closing: Option<JoinHandle<()>>,
+}
+
+impl Ended {
+    /// Waits until nothing of ours is left on the node.
+    pub async fn closed(&mut self) {
+        if let Some(closing) = self.closing.take() {
+            let _ = closing.await;
+        }
+    }
 }
 
 /// Runs a plan on its node, or goes on with it, and says how that ended.
@@ -99,7 +111,9 @@ pub(super) async fn run_node(
     resume: Option<&Record>,
 ) -> Result<Ended, JournalError> {
     let name = node.node.name.as_str();
-    let (status, cause, well) = match attempt(options, recorder, plan, node, resume).await {
+    let mut closing = None;
+    let ended = attempt(options, recorder, plan, node, resume, &mut closing).await;
+    let (status, cause, well) = match ended {
         Ok(()) => (Status::Ok, None, true),
         Err(Halt::Journal(error)) => return Err(error),
         Err(Halt::AsAsked(cause)) => (Status::Stopped, Some(cause), true),
@@ -107,7 +121,11 @@ pub(super) async fn run_node(
     };
     let cause = cause.map(Into::into);
     recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
-    Ok(Ended { status, well })
+    Ok(Ended {
+        status,
+        well,
+        closing,
+    })
 }
 
 async fn attempt(
@@ -116,9 +134,12 @@ async fn attempt(
     plan: &Plan,
     node: &NodePlan,
     resume: Option<&Record>,
+    closing: &mut Option<JoinHandle<()>>,
 ) -> Result<(), Halt> {
     let reach = Reach::open(&node.node, &options.open, &options.passwords);
-    let reach = uninterrupted(options, reach).await?;
+    let reach = async { tokio::join!(reach, recorder.synced()) };
+    let (reach, synced) = uninterrupted(options, reach).await?;
+    synced?;
     let reach = reach.map_err(|error| Halt::error(sentence(&error)))?;
     let mut run = NodeRun {
         options,
@@ -158,7 +179,8 @@ async fn attempt(
             Err(halt)
         }
     };
-    run.reach.close().await;
+    let reach = run.reach.clone();
+    *closing = Some(tokio::spawn(async move { reach.close().await }));
     result
 }
 

@@ -68,6 +68,21 @@ impl Recorder {
         inner.journal.sync()
     }
 
+    /// The same, while something else is done.
+    ///
+    /// # Errors
+    /// Where the journal cannot be written: nothing more may be done.
+    pub async fn synced(&self) -> Result<(), JournalError> {
+        let syncing = {
+            let inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.journal.syncing()?
+        };
+        match tokio::task::spawn_blocking(syncing).await {
+            Ok(synced) => synced,
+            Err(_) => self.sync(),
+        }
+    }
+
     #[must_use]
     pub fn run(&self) -> String {
         self.0

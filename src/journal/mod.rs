@@ -1,7 +1,8 @@
 //! Events -> disk and back: `.opsbook/runs/RUN.jsonl` beside the manual, one JSON line each.
 //!
-//! A line is on the disk before the next action: [`Journal::record`] returns only then, but
-//! for lines that another one follows before there is any. A journal that cannot be written stops the run before its next step.
+//! A line is on the disk before the next action: [`Journal::record`] returns only then, but for
+//! lines that another one follows before there is any, and for those without which nothing is
+//! lost ([`is_waited_for`]). A journal that cannot be written stops the run before its next step.
 
 mod chain;
 mod record;
@@ -15,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::event::{Event, What};
+use crate::event::{Event, Status, What};
 
 pub use record::{Record, read};
 
@@ -186,9 +187,7 @@ impl Journal {
         }
     }
 
-    /// Appends an event and waits until it is on the disk. Pieces of output are not waited
-    /// for: the node has them. Nor is the end of a step after which the run goes on: the next
-    /// line, or [`Journal::sync`], comes before anything is done.
+    /// Appends an event, and waits until it is on the disk where [`is_waited_for`] says so.
     ///
     /// # Errors
     /// Where the disk is full or gone; the run must stop before its next step.
@@ -219,11 +218,7 @@ impl Journal {
         })?;
         let head = chain::hash(&line);
         line.push(b'\n');
-        let sync = match &event.what {
-            What::Output { .. } => false,
-            What::StepEnded(ended) => !ended.status.goes_on(),
-            _ => true,
-        };
+        let sync = is_waited_for(&event.what);
         let written = if self.broken {
             let cause = "an earlier line could not be written";
             Err(std::io::Error::other(cause))
@@ -252,6 +247,47 @@ impl Journal {
             cause,
         };
         self.file.sync_data().map_err(failed)
+    }
+
+    /// The same for who waits elsewhere, while more is written.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened once more.
+    pub fn syncing(&self) -> Result<impl FnOnce() -> Result<(), JournalError> + Send + use<>, JournalError> {
+        let path = self.path.clone();
+        let failed = move |cause| JournalError::Write { path, cause };
+        match self.file.try_clone() {
+            Ok(file) => Ok(move || file.sync_data().map_err(failed)),
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+}
+
+/// Whether an event must be on the disk before anything else is done.
+fn is_waited_for(what: &What) -> bool {
+    match what {
+        // The node has it.
+        What::Output { .. } => false,
+        // The next line, or `Journal::sync`, comes before anything is done.
+        What::StepEnded(ended) => !ended.status.goes_on(),
+        // `Journal::sync` runs while the node is reached, and is waited for before anything is
+        // done there.
+        What::RunStarted(_) => false,
+        // That somebody has answered changes nothing.
+        What::NodeReached { .. } => false,
+        // The line that begins its first step follows. A bundle of this run of which its journal
+        // knows nothing is taken up as one that it has opened.
+        What::BundleOpened {
+            local: false,
+            user: None,
+            ..
+        } => false,
+        // The end of the run follows. A bundle that is gone after the last step was closed.
+        What::BundleClosed { .. } => false,
+        What::NodeEnded {
+            status: Status::Ok, ..
+        } => false,
+        _ => true,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::OnceCell;
@@ -11,10 +12,11 @@ use super::checksum::{Sum, Summing};
 use super::done::{Cancel, Limits};
 use super::error::DeliverError;
 use super::ssh::Route;
+use super::text::compact;
 use super::transport::Transport;
 use super::{Call, Content, Done, Session, channel};
 
-const FUNCTIONS: &str = include_str!("deliver.sh");
+static FUNCTIONS: LazyLock<String> = LazyLock::new(|| compact(include_str!("deliver.sh")));
 /// From here on a channel of its own is quicker.
 const BIG: u64 = 256 << 10;
 /// From here on a tool that starts slowly and reckons quickly is worth it on the node.
@@ -81,7 +83,7 @@ pub(super) async fn deliver(
         .0
         .loaded
         .0
-        .get_or_try_init(|| session.load(FUNCTIONS))
+        .get_or_try_init(|| session.load(&FUNCTIONS))
         .await;
     loaded?;
     let name = format!("opsbook-{}", channel::nonce());

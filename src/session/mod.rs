@@ -26,6 +26,7 @@ mod secret;
 mod ssh;
 mod sudo;
 mod target;
+mod text;
 mod transport;
 mod values;
 
@@ -52,6 +53,7 @@ pub use redact::{LEAST, MASK, Redactor};
 pub use script::Script;
 pub use secret::{Password, Secret};
 pub use target::{Ssh, Target};
+pub use text::compact;
 use transport::Transport;
 pub(crate) use values::quote;
 pub use values::{Value, ValueError, Values};
@@ -94,6 +96,8 @@ pub struct OpenOptions {
     pub on_note: Arc<dyn Fn(&Outside) + Send + Sync>,
     /// Instead of the user's own configuration of ssh.
     pub ssh_config: Option<PathBuf>,
+    /// Functions of our own that the node's shell reads while its greeting is on its way.
+    pub prelude: &'static str,
 }
 
 /// What is delivered to a node.
@@ -119,6 +123,12 @@ impl Session {
     #[must_use]
     pub fn hello(&self) -> &Hello {
         &self.0.hello
+    }
+
+    /// Whether its shell has read this text at the start, as the prelude of [`OpenOptions`].
+    #[must_use]
+    pub fn knows(&self, prelude: &'static str) -> bool {
+        std::ptr::eq(self.0.channel.prelude, prelude)
     }
 
     /// Runs a script that only reads, in one of the node's workers: standard input
@@ -278,6 +288,7 @@ impl Default for OpenOptions {
             tries: 2,
             on_note: Arc::new(|_| {}),
             ssh_config: None,
+            prelude: "",
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::process::Command;
 
-use super::channel::{Channel, NoHello};
+use super::channel::{Channel, NoHello, Start};
 use super::error::{Cause, Lost, OpenError, SudoError};
 use super::handshake::{self, Waiting};
 use super::process::Process;
@@ -158,9 +158,13 @@ async fn start(
     let (process, reader, writer) = started?;
     let closed = Arc::new(AtomicBool::new(false));
     let why = why(&process, Arc::clone(&closed));
+    let start = Start {
+        login: transport.is_login(),
+        prelude: options.prelude,
+    };
     let answer = tokio::select! {
         biased;
-        answer = Channel::start(reader, writer, transport.is_login(), why) => Some(answer),
+        answer = Channel::start(reader, writer, start, why) => Some(answer),
         () = waiting.overdue(&process, options) => None,
     };
     let error = match answer {
@@ -204,7 +208,11 @@ pub(super) async fn as_user(
     let (reader, writer) = pipes.inspect_err(|_| process.kill())?;
     let closed = Arc::new(AtomicBool::new(false));
     let why = why(&process, Arc::clone(&closed));
-    let starting = Channel::start(reader, writer, true, why);
+    let start = Start {
+        login: true,
+        prelude: "",
+    };
+    let starting = Channel::start(reader, writer, start, why);
     let Some(started) = fair::within(ANSWER, starting).await else {
         process.kill();
         let why = "it let us in, and no shell answered in 60 s";

@@ -136,7 +136,7 @@ obb_place() {
   else echo "FAILED no place: there is no home of its own, and $obb_e"; fi
 }
 
-# obb_open DIR OWNER TOKEN RUN RECORDER RUNNER STATE STEPS HAND: OPENED fate | HELD live|stale|unknown + owner | REFUSED why | FAILED why
+# obb_open DIR OWNER TOKEN RUN STATE STEPS: OPENED fate | HELD live|stale|unknown + owner | REFUSED why | FAILED why
 # or ENDED: the history has steps of this run
 obb_open() {
   obb_dir=$1 obb_token=$3 obb_run=$4
@@ -146,7 +146,7 @@ obb_open() {
   fi
   obb_all_ours "$obb_dir" || return 0
   if [ -e "$obb_dir" ]; then obb_blocked; return 0; fi
-  if [ "$8" ] && [ -e "$obb_parent/history/$4" ]; then
+  if [ "$6" ] && [ -e "$obb_parent/history/$4" ]; then
     obb_entry "$obb_parent" "$4" "$2"
     for obb_f in "$obb_past/end" "$obb_past"/*/status; do
       if [ -e "$obb_f" ]; then echo ENDED; return 0; fi
@@ -154,20 +154,20 @@ obb_open() {
   fi
   obb_new=$obb_parent/.new.$3
   obb_e=$( (umask 077
-    obb_o=$2 obb_r=$5 obb_s=$6 obb_t=$7 obb_h=$9
-    for obb_n in $8; do set -- "$@" "$obb_new/steps/$obb_n"; done; shift 9
+    obb_o=$2 obb_t=$5
+    for obb_n in $6; do set -- "$@" "$obb_new/steps/$obb_n"; done; shift 6
     mkdir "$obb_new" "$obb_new/steps" "$@" &&
     : >"$obb_new/lock" && : >"$obb_new/live" && : >"$obb_new/token.turn" &&
     printf '%s\n' "$obb_o" >"$obb_new/owner" && printf '%s\n' "$obb_o" >"$obb_new/steps/owner" && printf '%s\n' "$obb_token" >"$obb_new/token" &&
-    printf '%s\n' "$obb_r" >"$obb_new/recorder" && printf '%s\n' "$obb_s" >"$obb_new/run" &&
-    printf '%s\n' "$obb_h" >"$obb_new/steps/by-hand" &&
+    printf %s "$obb_file_recorder" >"$obb_new/recorder" && printf %s "$obb_file_run" >"$obb_new/run" &&
+    printf %s "$obb_file_hand" >"$obb_new/steps/by-hand" &&
     if [ "$obb_t" ]; then printf '%s\n' "$obb_t" >"$obb_new/state"; fi) 2>&1) ||
     { obb_why "$obb_e" "$obb_new"; rm -rf "$obb_new"; return 0; }
   # A short write on a full disk is silent in some shells: what is published must be whole.
   obb_e=; read -r obb_e <"$obb_new/owner"
   [ "$obb_e" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
   exec 8<"$obb_new/lock" 7<"$obb_new/live"
-  if command -v flock >/dev/null 2>&1; then flock -s -n 8; flock -s -n 7; fi
+  if command -v flock >/dev/null 2>&1; then flock -s -n 8 & flock -s -n 7; wait $!; fi
   if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then obb_login; obb_say "OPENED $obb_fate"; obb_ready; return 0; fi
   exec 7<&- 8<&-
   rm -rf "$obb_new"

@@ -1,9 +1,9 @@
 //! One call of a function of `bundle.sh`.
 
 use super::answer::Answer;
-use super::{BundleError, FUNCTIONS};
+use super::{BundleError, FUNCTIONS, PRELUDE};
 use crate::outside::Outside;
-use crate::session::{Call, Limits, Session};
+use crate::session::{Call, Limits, Lost, Session};
 
 pub(super) async fn call(
     session: &Session,
@@ -25,13 +25,27 @@ pub(super) async fn exclusive(
     Ok(Answer::new(session, done))
 }
 
-/// The functions and the first call of one, in one message.
+/// The functions, where the session does not know them.
+pub(super) async fn load(session: &Session) -> Result<(), Lost> {
+    if session.knows(&PRELUDE) {
+        return Ok(());
+    }
+    session.load(&FUNCTIONS).await
+}
+
+/// The functions, where the session does not know them, and the first call of one, in one message.
 pub(super) async fn first(
     session: &Session,
+    functions: &'static str,
     function: &'static str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    let call = Call::new(FUNCTIONS).code(function).words(arguments);
+    let call = if session.knows(&PRELUDE) {
+        Call::new(function)
+    } else {
+        Call::new(functions).code(function)
+    };
+    let call = call.words(arguments);
     let done = session.exclusive(&call).await?;
     if done.ok() {
         return Ok(Answer::new(session, done));

@@ -10,17 +10,18 @@ mod step;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use crate::outside::Outside;
-use crate::session::{Lost, Session, quote};
+use crate::session::{Lost, Session, compact, quote};
 
 use answer::Answer;
-use call::{call, exclusive, first};
+use call::{call, exclusive, first, load};
 pub use held::{Alive, Held, Owner, Request};
 pub use record::{Claim, Tale, Told};
 pub use step::{How, Start, StepDone, StepState};
 
-const FUNCTIONS: &str = include_str!("bundle.sh");
+static FUNCTIONS: LazyLock<String> = LazyLock::new(|| compact(include_str!("bundle.sh")));
 const RECORDER: &str = include_str!("recorder.sh");
 /// What a bundle has at `run`.
 pub const RUN: &str = include_str!("run.sh");
@@ -28,6 +29,23 @@ pub const RUN: &str = include_str!("run.sh");
 pub const BY_HAND: &str = include_str!("by_hand.sh");
 /// Where a bundle has what a person goes on with by hand.
 pub const TOOLS: &str = "steps/by-hand";
+
+/// The functions, and the files that a new bundle gets, as variables.
+static PRELUDE: LazyLock<String> = LazyLock::new(|| {
+    let mut text = FUNCTIONS.clone().into_bytes();
+    for (name, file) in [("recorder", RECORDER), ("run", RUN), ("hand", BY_HAND)] {
+        text.extend_from_slice(format!("obb_file_{name}=").as_bytes());
+        quote(compact(file).as_bytes(), &mut text);
+        text.push(b'\n');
+    }
+    String::from_utf8_lossy(&text).into_owned()
+});
+
+/// What the shell of a session reads at the start that is to open a bundle.
+#[must_use]
+pub fn prelude() -> &'static str {
+    &PRELUDE
+}
 
 /// Runs whose record is kept on the node.
 const KEPT_RUNS: &str = "20";
@@ -142,13 +160,10 @@ impl Bundle {
             &owner_line,
             token,
             owner.run.exact(),
-            RECORDER,
-            RUN,
             &state,
             &numbers,
-            BY_HAND,
         ];
-        let answer = first(session, "obb_open", &arguments).await?;
+        let answer = first(session, &PRELUDE, "obb_open", &arguments).await?;
         Self::opened(session, dir, owner.run.exact(), &answer)
     }
 
@@ -167,7 +182,7 @@ impl Bundle {
         owner: Option<&Owner>,
     ) -> Result<Self, BundleError> {
         let owner = owner.map(Owner::line).transpose()?.unwrap_or_default();
-        let answer = first(session, "obb_reopen", &[dir, run, token, old, &owner]).await?;
+        let answer = first(session, &FUNCTIONS, "obb_reopen", &[dir, run, token, old, &owner]).await?;
         Self::opened(session, dir, run, &answer)
     }
 
@@ -176,7 +191,7 @@ impl Bundle {
     /// # Errors
     /// Where that user cannot reach it.
     pub async fn through(&self, session: &Session, token: &str) -> Result<Self, BundleError> {
-        let answer = first(session, "obb_join", &[&self.dir, &self.run, token]).await?;
+        let answer = first(session, &FUNCTIONS, "obb_join", &[&self.dir, &self.run, token]).await?;
         Self::opened(session, &self.dir, &self.run, &answer)
     }
 
@@ -185,7 +200,7 @@ impl Bundle {
     /// # Errors
     /// Where there is no place for it.
     pub async fn place(session: &Session, name: &str) -> Result<String, BundleError> {
-        let answer = first(session, "obb_place", &[name]).await?;
+        let answer = first(session, &FUNCTIONS, "obb_place", &[name]).await?;
         let dir = answer.rest();
         // It is that user's word, and goes into messages and scripts.
         let sound = dir.starts_with('/') && dir.len() <= 1024 && !dir.contains(char::is_control);
@@ -200,7 +215,7 @@ impl Bundle {
     /// # Errors
     /// Where something else stands in its place.
     pub async fn look(session: &Session, dir: &str) -> Result<Option<Held>, BundleError> {
-        let answer = first(session, "obb_look", &[dir]).await?;
+        let answer = first(session, &FUNCTIONS, "obb_look", &[dir]).await?;
         match answer.word() {
             "FREE" => Ok(None),
             _ => match answer.refusal(dir) {
@@ -215,7 +230,7 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Held`] where another run than the one named has it.
     pub async fn release(session: &Session, dir: &str, run: &str) -> Result<(), BundleError> {
-        session.load(FUNCTIONS).await?;
+        load(session).await?;
         let answer = call(session, "obb_release", &[dir, run, KEPT_RUNS]).await?;
         if answer.word() == "RELEASED" {
             Ok(())

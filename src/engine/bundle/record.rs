@@ -1,7 +1,7 @@
 //! What a bundle, or the history of a node, says of the steps of a run.
 
 use super::answer::Answer;
-use super::call::call;
+use super::call::{call, load};
 use super::{Bundle, BundleError, How, Owner};
 use crate::session::Session;
 
@@ -132,7 +132,7 @@ impl Bundle {
         dir: &str,
         owner: &Owner,
     ) -> Result<Option<Tale>, BundleError> {
-        session.load(super::FUNCTIONS).await?;
+        load(session).await?;
         let line = owner.line()?;
         let answer = call(session, "obb_history", &[dir, owner.run.exact(), &line]).await?;
         match answer.word() {

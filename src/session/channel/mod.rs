@@ -7,7 +7,7 @@ mod queue;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
@@ -19,9 +19,10 @@ use super::done::{Done, Limits};
 use super::error::Lost;
 use super::fair::{FairTime, WaitsFor};
 use super::hello::Hello;
+use super::text::compact;
 use super::values::quote;
 
-const RUNNER: &str = include_str!("../runner.sh");
+static RUNNER: LazyLock<String> = LazyLock::new(|| compact(include_str!("../runner.sh")));
 /// Queued or running on the node at once.
 const WINDOW: usize = 256;
 /// Beyond a script's own limit, before its result is given up.
@@ -38,7 +39,18 @@ pub(super) struct Channel {
     window: Arc<Semaphore>,
     next: AtomicU64,
     workers: usize,
+    /// What its shell has read after the runner.
+    pub(super) prelude: &'static str,
     gone: watch::Receiver<Option<Lost>>,
+}
+
+/// What a shell is started with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    /// It is a login's: the environment says who it is.
+    pub(super) login: bool,
+    /// Functions for it to read after the runner.
+    pub(super) prelude: &'static str,
 }
 
 /// A script for a worker, already made of bytes.
@@ -69,13 +81,12 @@ struct Sent<'a> {
 }
 
 impl Channel {
-    /// Starts the runner in the shell at the other end of the pipes; in that of a `login`,
-    /// the environment says who it is. `why` tells what the
+    /// Starts the runner in the shell at the other end of the pipes. `why` tells what the
     /// transport knows about the end of the connection, once it has ended.
     pub(super) async fn start<W>(
         reader: Reader,
         mut writer: Writer,
-        login: bool,
+        start: Start,
         why: W,
     ) -> Result<(Self, Hello), NoHello>
     where
@@ -84,8 +95,9 @@ impl Channel {
         let nonce = nonce();
         let boot = RUNNER
             .replace("@NONCE@", &nonce)
-            .replace("@WHO@", if login { "login" } else { "" })
+            .replace("@WHO@", if start.login { "login" } else { "" })
             .replace("@DIR@", &self::nonce()[..10]);
+        let boot = boot + start.prelude;
         let mut reader = BufReader::with_capacity(64 << 10, reader);
         let greeting = async {
             // A peer that ends at once is told by what it says, not by our broken pipe.
@@ -120,6 +132,7 @@ impl Channel {
             window: Arc::new(Semaphore::new(WINDOW)),
             next: AtomicU64::new(1),
             workers: hello.workers,
+            prelude: start.prelude,
             gone,
         };
         Ok((channel, hello.hello))
