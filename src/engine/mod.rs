@@ -45,7 +45,8 @@ use crate::plan::NodePlan;
 use crate::session::OpenOptions;
 
 pub use bundle::{
-    Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand, prelude,
+    Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
+    prelude,
 };
 pub use by_hand::{Told, by_hand_folder, out_of_turn};
 pub use catch_up::pinned;

@@ -253,7 +253,9 @@ impl Journal {
     ///
     /// # Errors
     /// Where the file cannot be opened once more.
-    pub fn syncing(&self) -> Result<impl FnOnce() -> Result<(), JournalError> + Send + use<>, JournalError> {
+    pub fn syncing(
+        &self,
+    ) -> Result<impl FnOnce() -> Result<(), JournalError> + Send + use<>, JournalError> {
         let path = self.path.clone();
         let failed = move |cause| JournalError::Write { path, cause };
         match self.file.try_clone() {

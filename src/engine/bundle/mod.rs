@@ -155,14 +155,7 @@ impl Bundle {
         let state = String::from_utf8_lossy(&state);
         let numbers: Vec<String> = (1..=steps).map(|number| number.to_string()).collect();
         let numbers = numbers.join(" ");
-        let arguments = [
-            dir,
-            &owner_line,
-            token,
-            owner.run.exact(),
-            &state,
-            &numbers,
-        ];
+        let arguments = [dir, &owner_line, token, owner.run.exact(), &state, &numbers];
         let answer = first(session, &PRELUDE, "obb_open", &arguments).await?;
         Self::opened(session, dir, owner.run.exact(), &answer)
     }
@@ -182,7 +175,13 @@ impl Bundle {
         owner: Option<&Owner>,
     ) -> Result<Self, BundleError> {
         let owner = owner.map(Owner::line).transpose()?.unwrap_or_default();
-        let answer = first(session, &FUNCTIONS, "obb_reopen", &[dir, run, token, old, &owner]).await?;
+        let answer = first(
+            session,
+            &FUNCTIONS,
+            "obb_reopen",
+            &[dir, run, token, old, &owner],
+        )
+        .await?;
         Self::opened(session, dir, run, &answer)
     }
 
@@ -191,7 +190,13 @@ impl Bundle {
     /// # Errors
     /// Where that user cannot reach it.
     pub async fn through(&self, session: &Session, token: &str) -> Result<Self, BundleError> {
-        let answer = first(session, &FUNCTIONS, "obb_join", &[&self.dir, &self.run, token]).await?;
+        let answer = first(
+            session,
+            &FUNCTIONS,
+            "obb_join",
+            &[&self.dir, &self.run, token],
+        )
+        .await?;
         Self::opened(session, &self.dir, &self.run, &answer)
     }
 
