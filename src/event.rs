@@ -64,6 +64,12 @@ pub enum What {
     Pinned {
         reasons: Vec<String>,
     },
+    /// A connection to the node was begun.
+    NodeTried,
+    /// No connection came about.
+    NodeUnreachable {
+        cause: Outside,
+    },
     NodeReached {
         user: Outside,
         shell: Outside,
@@ -92,6 +98,11 @@ pub enum What {
         #[serde(default)]
         milliseconds: u64,
     },
+    /// A case of a suite was asked. One that could not be asked together with others is asked
+    /// again.
+    CheckStarted {
+        check: String,
+    },
     /// It could not look.
     CheckUnknown {
         check: String,
@@ -114,6 +125,12 @@ pub enum What {
         controller: String,
         /// Of opsbook.
         version: String,
+        /// In the order of the book. Left out where results are kept.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cases: Vec<CaseRecord>,
+        /// How many cases were not selected.
+        #[serde(default)]
+        filtered_out: usize,
     },
     SuiteEnded {
         passed: usize,
@@ -378,6 +395,46 @@ pub enum Outcome {
     Unknown(Outside),
     /// It was not asked; why.
     Ignored(String),
+}
+
+/// One case of a suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseRecord {
+    pub node: String,
+    /// `group::check` or `procedure::run`.
+    pub check: String,
+    /// `file:line` of the manual.
+    pub place: String,
+}
+
+impl CaseRecord {
+    /// `node::group::check`
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.node, self.check)
+    }
+}
+
+/// How many cases ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub passed: usize,
+    pub failed: usize,
+    /// Those that nobody could look at.
+    pub errors: usize,
+    pub ignored: usize,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Held => &mut self.passed,
+            Outcome::Failed(_) => &mut self.failed,
+            Outcome::Unknown(_) => &mut self.errors,
+            Outcome::Ignored(_) => &mut self.ignored,
+        } += 1;
+    }
 }
 
 /// A case that was asked to its end.

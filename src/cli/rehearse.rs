@@ -44,15 +44,13 @@ pub(crate) fn rehearse(
         )));
     }
     let ready = tests.iter().filter_map(|test| match &test.work {
-        Work::Procedure(procedure) => {
-            Some((test.name.clone(), ready(context, test, procedure, set)))
-        }
+        Work::Procedure(procedure) => Some((test.name(), ready(context, test, procedure, set))),
         _ => None,
     });
     let ready: HashMap<String, Result<Ready, String>> = ready.collect();
     let shared = Arc::new((ready, context.root.clone(), access.clone(), operator));
     Ok(Arc::new(move |test: &Test| {
-        let (shared, name) = (Arc::clone(&shared), test.name.clone());
+        let (shared, name) = (Arc::clone(&shared), test.name());
         Box::pin(async move {
             let (ready, root, access, operator) = &*shared;
             let ready = match ready.get(&name) {

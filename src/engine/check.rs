@@ -76,7 +76,7 @@ async fn ask(
     let values = async |script: &Script| {
         let name = &reach.node.name;
         let values = scope.values(name, script.bindings(), secrets).await;
-        let mut values = values.map_err(|error| unknown(error.to_string()))?;
+        let mut values = values.map_err(|error| Ok(unknown(&error)))?;
         if let Some(state) = scope.state(case.on) {
             values.then_source(state);
         }
@@ -124,12 +124,12 @@ pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Session, A
     let session = reach.to(case.on, case.sudo.as_ref()).await;
     session.map_err(|error| match error {
         ReachError::Lost(lost) => Err(lost),
-        error => unknown(error.to_string()),
+        error => Ok(unknown(&error)),
     })
 }
 
-fn unknown(why: String) -> Answer {
-    Ok(Outcome::Unknown(why.into()))
+fn unknown(why: &impl ToString) -> Outcome {
+    Outcome::Unknown(why.to_string().into())
 }
 
 pub(super) fn milliseconds(took: Duration) -> u64 {

@@ -89,6 +89,12 @@ pub fn new_run(now: Timestamp, chance: u16) -> String {
     format!("{}-{chance:04x}", now.strftime("%Y%m%d-%H%M%S"))
 }
 
+/// A time as events have it.
+#[must_use]
+pub fn clock(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
 impl Journal {
     /// # Errors
     /// Where the folder or the file cannot be made.
@@ -200,9 +206,7 @@ impl Journal {
         let mut event = Event {
             v: FORMAT,
             seq: self.seq + 1,
-            at: Timestamp::now()
-                .strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
-                .to_string(),
+            at: clock(Timestamp::now()),
             run: self.run.clone(),
             node: node.map(str::to_owned),
             step,

@@ -323,6 +323,9 @@ impl<W: Write> Human<W> {
             | What::Asked { told: None, .. }
             | What::Answered { .. }
             | What::CheckIgnored { .. }
+            | What::CheckStarted { .. }
+            | What::NodeTried
+            | What::NodeUnreachable { .. }
             | What::SuiteStarted { .. }
             | What::SuiteEnded { .. }
             | What::Unknown => {}

@@ -3,6 +3,7 @@
 pub mod by_hand;
 mod by_node;
 pub mod card;
+pub mod course;
 pub mod dry_run;
 pub mod form;
 pub mod github;
@@ -11,6 +12,8 @@ pub mod human;
 pub mod json;
 pub mod junit;
 pub mod known;
+pub mod lines;
+pub mod live;
 mod paste;
 pub mod prometheus;
 mod recap;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::event::Outcome;
-use crate::report::tested::{Counts, Results, Tested};
+use crate::report::tested::{Results, Tested, counts};
 
 #[must_use]
 pub fn prometheus(results: &Results) -> String {
@@ -57,8 +57,13 @@ fn nodes(results: &Results, text: &mut String) {
     let name = "opsbook_tests";
     head(text, name, "Tests of a node by their outcome.");
     for (node, tests) in results.nodes() {
-        let counts = Counts::of(tests.into_iter());
-        for (outcome, count) in counts.by_word() {
+        let counts = counts(tests);
+        for (outcome, count) in [
+            ("passed", counts.passed),
+            ("failed", counts.failed),
+            ("error", counts.errors),
+            ("ignored", counts.ignored),
+        ] {
             let labels = format!("node=\"{}\",outcome=\"{outcome}\"", escaped(node));
             line(text, name, &labels, count);
         }

@@ -1,114 +1,88 @@
-//! Results -> events in the journal's form, for the book.
+//! A suite's events -> those that are kept in `.opsbook/results`, for the book: its start, one
+//! outcome of each case in the order of the book, its end.
 
-use crate::event::{Event, What};
-use crate::report::tested::{Results, Tested};
+use std::collections::HashMap;
 
-/// Who ran the suite, and where.
-#[derive(Clone, Debug)]
-pub struct By {
-    pub operator: String,
-    pub controller: String,
+use crate::event::{Checked, Event, What};
+
+/// Collects what is kept.
+#[derive(Debug, Default)]
+pub struct Record {
+    /// By node and check; the start has 0.
+    places: HashMap<(String, String), usize>,
+    kept: Vec<(usize, Event)>,
 }
 
-/// All events of a suite, its start first and its end last.
-#[must_use]
-pub fn events(results: &Results, by: By) -> Vec<Event> {
-    let started = What::SuiteStarted {
-        operator: by.operator,
-        controller: by.controller,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-    };
-    let counts = results.counts();
-    let ended = What::SuiteEnded {
-        passed: counts.passed,
-        failed: counts.failed,
-        errors: counts.errors,
-        ignored: counts.ignored,
-        milliseconds: milliseconds(results.took),
-    };
-    let tests = results
-        .tests
-        .iter()
-        .map(|test| (Some(test.node.clone()), what(test)));
-    let all = [(None, started)]
-        .into_iter()
-        .chain(tests)
-        .chain([(None, ended)]);
-    let at = |offset| {
-        let at = results.started + jiff::SignedDuration::try_from(offset).unwrap_or_default();
-        at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-    };
-    let (first, last) = (at(std::time::Duration::ZERO), at(results.took));
-    all.zip(1..)
-        .map(|((node, what), seq)| Event {
-            v: 1,
-            seq,
-            // A suite is asked at one time: when each answer came is of no use.
-            at: if seq == 1 {
-                first.clone()
-            } else {
-                last.clone()
+impl Record {
+    /// Takes in one event.
+    pub fn see(&mut self, event: &Event) {
+        let mut kept = event.clone();
+        let place = match (&mut kept.what, &event.node) {
+            (What::SuiteStarted { cases, .. }, _) => {
+                // Each of them has an event of its own.
+                let cases = std::mem::take(cases).into_iter();
+                self.places = cases.map(|case| (case.node, case.check)).zip(1..).collect();
+                0
+            }
+            (What::SuiteEnded { .. }, _) => usize::MAX,
+            (what, Some(node)) => match Checked::read(what) {
+                Some((check, _)) => {
+                    let key = (node.clone(), check.to_owned());
+                    self.places.get(&key).copied().unwrap_or(usize::MAX - 1)
+                }
+                None => return,
             },
-            run: results.run.clone(),
-            node,
-            step: None,
-            epoch: None,
-            what,
-            prev: None,
-            sum: None,
-        })
-        .collect()
-}
+            _ => return,
+        };
+        self.kept.push((place, kept));
+    }
 
-fn what(test: &Tested) -> What {
-    let check = format!("{}::{}", test.group, test.check);
-    test.checked.clone().written(check, test.place.clone())
-}
-
-fn milliseconds(took: std::time::Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+    /// What is kept, numbered without gaps.
+    #[must_use]
+    pub fn events(mut self) -> Vec<Event> {
+        self.kept.sort_by_key(|(place, _)| *place);
+        let events = self.kept.into_iter().map(|(_, event)| event);
+        events
+            .zip(1..)
+            .map(|(event, seq)| Event { seq, ..event })
+            .collect()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::tested::samples::results;
+    use crate::event::Outcome;
+    use crate::report::course::samples::{ended, event, started, suite_ended};
 
     #[test]
-    fn each_test_is_an_event_between_start_and_end() {
-        let by = By {
-            operator: "ops".into(),
-            controller: "desk".into(),
-        };
-        let events = events(&results(), by);
-        let names: Vec<String> = events
-            .iter()
-            .map(|event| {
-                serde_json::to_value(event).unwrap()["event"]
-                    .as_str()
-                    .unwrap()
-                    .to_owned()
-            })
-            .collect();
+    fn outcomes_are_kept_in_the_order_of_the_book_between_start_and_end() {
+        let mut record = Record::default();
+        record.see(&started(&[("a", "g::x"), ("a", "g::y"), ("b", "g::x")]));
+        record.see(&event("b", What::NodeTried));
+        record.see(&ended("b", "g::x", Outcome::Unknown("gone".into())));
+        record.see(&ended("a", "g::y", Outcome::Ignored("later".into())));
+        let check = "g::x".into();
+        record.see(&event("a", What::CheckStarted { check }));
+        record.see(&ended("a", "g::x", Outcome::Held));
+        record.see(&suite_ended(7));
+        let kept = record.events();
+        let names = kept.iter().map(|event| {
+            let json = serde_json::to_value(event).unwrap();
+            let node = event.node.as_deref().unwrap_or("-");
+            format!("{} {node} {}", event.seq, json["event"].as_str().unwrap())
+        });
         assert_eq!(
-            names,
+            names.collect::<Vec<_>>(),
             [
-                "suite-started",
-                "check-held",
-                "check-failed",
-                "check-ignored",
-                "check-unknown",
-                "suite-ended"
+                "1 - suite-started",
+                "2 a check-held",
+                "3 a check-ignored",
+                "4 b check-unknown",
+                "5 - suite-ended"
             ]
         );
-        assert_eq!(
-            events.iter().map(|event| event.seq).collect::<Vec<_>>(),
-            [1, 2, 3, 4, 5, 6]
-        );
-        assert_eq!(
-            (events[0].at.as_str(), events[5].at.as_str()),
-            ("2026-11-21T09:14:03.000Z", "2026-11-21T09:14:04.500Z")
-        );
-        assert_eq!(events[4].node.as_deref(), Some("web2"));
+        let line = serde_json::to_string(&kept[0]).unwrap();
+        assert!(!line.contains("cases"), "{line}");
     }
 }

@@ -1,4 +1,5 @@
-//! What came of a suite: the one form that all reports of tests are made from.
+//! What came of a suite: the one form that all reports of tests are made from. It is read from
+//! the suite's events ([`crate::report::course`]).
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -6,11 +7,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::human;
-use crate::event::{Checked, Evidence, Outcome};
+use crate::event::{CaseRecord, Checked, Counts, Evidence, Outcome};
 use crate::outside::{Block, Outside, block};
 
-/// A suite that has ended, in the order in which it was reported.
-#[derive(Clone, Debug)]
+/// The cases of a suite that have ended, in the order of the book.
+#[derive(Clone, Debug, Default)]
 pub struct Results {
     /// Its name, as a run has one.
     pub run: String,
@@ -43,19 +44,10 @@ pub struct Unseen<'a> {
     pub tests: Vec<&'a Tested>,
 }
 
-/// How many ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    pub passed: usize,
-    pub failed: usize,
-    pub errors: usize,
-    pub ignored: usize,
-}
-
 impl Results {
     #[must_use]
     pub fn counts(&self) -> Counts {
-        Counts::of(self.tests.iter())
+        counts(&self.tests)
     }
 
     /// By node, in the order of the report.
@@ -104,39 +96,34 @@ impl Results {
     }
 }
 
-impl Counts {
-    /// With the words of [`Tested::word`].
-    #[must_use]
-    pub fn by_word(self) -> [(&'static str, usize); 4] {
-        [
-            ("passed", self.passed),
-            ("failed", self.failed),
-            ("error", self.errors),
-            ("ignored", self.ignored),
-        ]
+/// How many of these tests ended how.
+#[must_use]
+pub fn counts<'a>(tests: impl IntoIterator<Item = &'a Tested>) -> Counts {
+    let mut counts = Counts::default();
+    for test in tests {
+        counts.add(&test.checked.outcome);
     }
-
-    #[must_use]
-    pub fn of<'a>(tests: impl Iterator<Item = &'a Tested>) -> Counts {
-        let mut counts = Counts::default();
-        for test in tests {
-            match test.checked.outcome {
-                Outcome::Held => counts.passed += 1,
-                Outcome::Failed(_) => counts.failed += 1,
-                Outcome::Unknown(_) => counts.errors += 1,
-                Outcome::Ignored(_) => counts.ignored += 1,
-            }
-        }
-        counts
-    }
-
-    #[must_use]
-    pub fn all(self) -> usize {
-        self.passed + self.failed + self.errors + self.ignored
-    }
+    counts
 }
 
 impl Tested {
+    /// How this case ended.
+    #[must_use]
+    pub fn of(case: &CaseRecord, checked: Checked) -> Tested {
+        let (group, check) = case
+            .check
+            .split_once("::")
+            .unwrap_or((&case.check, &case.check));
+        Tested {
+            name: case.name(),
+            node: case.node.clone(),
+            group: group.to_owned(),
+            check: check.to_owned(),
+            place: case.place.clone(),
+            checked,
+        }
+    }
+
     #[must_use]
     pub fn passed(&self) -> bool {
         self.checked.outcome == Outcome::Held

@@ -1,20 +1,22 @@
 //! Nodes side by side: one session for each, opened when its first test is due and shared by
-//! all of them. Knows nothing of libtest.
+//! all of them.
 
 use std::pin::Pin;
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::engine::{Passwords, Reach, Scope, Secrets, check, check_together};
-use crate::event::{Checked, Outcome};
+use crate::event::{Checked, Outcome, What};
 use crate::nodes::Node;
+use crate::outside::Outside;
 use crate::plan::Case;
 use crate::session::{Cause, Lost, OpenError, OpenOptions};
 use crate::suite::schedule::{Job, jobs};
-use crate::suite::{Options, Progress, Test};
+use crate::suite::told::Told;
+use crate::suite::{Options, Test};
 
 /// What it takes to reach nodes.
 #[derive(Clone, Debug)]
@@ -32,23 +34,25 @@ pub type Rehearse =
 pub(super) struct OfNode {
     pub node: Arc<Node>,
     pub checks: Vec<Pending>,
-    /// After all checks, one after the other: each of them holds the node.
-    pub procedures: Vec<(Test, mpsc::Sender<Checked>)>,
+    /// With their numbers. They come after all checks, one after the other: each of them holds
+    /// the node.
+    pub procedures: Vec<(usize, Test)>,
 }
 
-/// A case, and who waits for its answer.
+/// A case that has not ended.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// Its place in the suite.
+    pub number: usize,
     pub case: Box<Case>,
-    pub tell: mpsc::Sender<Checked>,
 }
 
 /// Shared by all nodes of a suite.
 pub(super) struct Asking {
-    pub access: Access,
-    pub options: Options,
-    pub progress: Arc<Progress>,
+    access: Access,
+    options: Options,
     rehearse: Rehearse,
+    told: Told,
     nodes: Semaphore,
     threads: Option<Arc<Semaphore>>,
     stop: watch::Sender<bool>,
@@ -56,36 +60,43 @@ pub(super) struct Asking {
 
 /// Between two tries to reach a node.
 const PAUSE: Duration = Duration::from_secs(1);
-pub(super) const STOPPED: &str = "not asked: another one failed, and --fail-fast was given";
+const STOPPED: &str = "not asked: another one failed, and --fail-fast was given";
 
 impl Asking {
-    pub fn new(
-        access: Access,
-        rehearse: Rehearse,
-        options: Options,
-        progress: Arc<Progress>,
-    ) -> Asking {
+    pub fn new(access: Access, rehearse: Rehearse, options: Options, told: Told) -> Asking {
+        let threads = options.threads.map(|threads| threads.max(1));
         Asking {
             access,
             rehearse,
+            told,
             nodes: Semaphore::new(options.parallel.max(1)),
-            threads: options
-                .threads
-                .map(|threads| Arc::new(Semaphore::new(threads.max(1)))),
+            threads: threads.map(|threads| Arc::new(Semaphore::new(threads))),
             options,
-            progress,
             stop: watch::Sender::new(false),
         }
     }
 
-    /// Asks no more, where that is wanted after the first that fails.
-    pub fn failed(&self) {
-        if self.options.fail_fast {
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Tells the outcome of a case, unless it has one. Asks no more, where that is wanted after the first that
+    /// does not pass.
+    pub fn ended(&self, number: usize, checked: Checked) {
+        let bad = matches!(checked.outcome, Outcome::Failed(_) | Outcome::Unknown(_));
+        if self.told.ended(number, checked) && bad && self.options.fail_fast {
             self.stop.send_replace(true);
         }
     }
 
-    pub fn is_stopped(&self) -> bool {
+    /// The same for all of them.
+    fn all_ended(&self, numbers: &[usize], outcome: &Outcome) {
+        for number in numbers {
+            self.ended(*number, Checked::at_once(outcome.clone()));
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
         *self.stop.borrow()
     }
 
@@ -94,19 +105,10 @@ impl Asking {
         let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
     }
 
-    fn tell(&self, tell: &mpsc::Sender<Checked>, checked: Checked) {
-        if matches!(checked.outcome, Outcome::Failed(_) | Outcome::Unknown(_)) {
-            self.failed();
-        }
-        self.progress.ended();
-        // Nobody waits any more where the suite has been given up.
-        let _ = tell.send(checked);
-    }
-
-    fn tell_all(&self, all: Vec<Pending>, outcome: &Outcome) {
-        for pending in all {
-            self.tell(&pending.tell, Checked::at_once(outcome.clone()));
-        }
+    /// Leave to ask, where only so many may ask at a time.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let threads = self.threads.as_ref()?;
+        Arc::clone(threads).acquire_owned().await.ok()
     }
 }
 
@@ -115,64 +117,96 @@ pub(super) async fn node(asking: Arc<Asking>, of: OfNode) {
     // The semaphore is never closed.
     let _place = asking.nodes.acquire().await;
     if !of.checks.is_empty() {
-        checks(&asking, of.node, of.checks).await;
+        checks(&asking, &of.node, of.checks).await;
     }
-    for (test, tell) in of.procedures {
+    for (number, test) in of.procedures {
         let begin = Instant::now();
         let outcome = if asking.is_stopped() {
-            Outcome::Ignored(STOPPED.to_owned())
+            stopped()
         } else {
+            asking.told.started(number);
             (asking.rehearse)(&test).await
         };
         let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        asking.tell(
-            &tell,
-            Checked {
-                outcome,
-                tries: 1,
-                milliseconds,
-            },
-        );
+        let checked = Checked {
+            outcome,
+            tries: 1,
+            milliseconds,
+        };
+        asking.ended(number, checked);
     }
 }
 
-/// Asks all cases, and closes the session.
-async fn checks(asking: &Arc<Asking>, node: Arc<Node>, mut left: Vec<Pending>) {
+/// Asks all cases; in another session where the first one breaks and that may be tried again.
+async fn checks(asking: &Arc<Asking>, node: &Arc<Node>, mut left: Vec<Pending>) {
+    let numbers: Vec<usize> = left.iter().map(|pending| pending.number).collect();
     let mut again = asking.options.retries;
-    loop {
-        if asking.is_stopped() {
-            return asking.tell_all(left, &Outcome::Ignored(STOPPED.to_owned()));
-        }
-        asking.progress.connecting(&node.name);
-        let opened = tokio::select! {
-            opened = Reach::open(&node, &asking.access.open, &asking.access.passwords) => opened,
-            () = asking.stopped() => return,
+    while !asking.is_stopped() {
+        let Err(fault) = session(asking, node, &numbers, &mut left).await else {
+            return;
         };
-        asking.progress.connected(&node.name);
-        let cause = match opened {
-            Ok(reach) => {
-                let asked = tokio::select! {
-                    asked = all(asking, &reach, left) => asked,
-                    () = asking.stopped() => (Vec::new(), None),
-                };
-                reach.close().await;
-                let (unanswered, lost) = asked;
-                let Some(lost) = lost else { return };
-                left = unanswered;
-                lost.to_string()
+        match fault {
+            Fault::Passing(_) if again > 0 => again -= 1,
+            Fault::Passing(why) | Fault::Lasting(why) => {
+                return asking.all_ended(&numbers, &Outcome::Unknown(why));
             }
-            Err(error) if !is_passing(&error.cause) => {
-                return asking.tell_all(left, &unreachable(&node, &error));
-            }
-            Err(error) if again == 0 => return asking.tell_all(left, &unreachable(&node, &error)),
-            Err(error) => error.to_string(),
-        };
-        if again == 0 {
-            return asking.tell_all(left, &Outcome::Unknown(cause.into()));
         }
-        again -= 1;
         tokio::time::sleep(PAUSE).await;
     }
+    asking.all_ended(&numbers, &stopped());
+}
+
+/// What kept cases from being asked.
+enum Fault {
+    /// It may be gone at the next try.
+    Passing(Outside),
+    Lasting(Outside),
+}
+
+/// Opens one session, asks in it what is left, and closes it. What then is still left could not
+/// be asked.
+async fn session(
+    asking: &Arc<Asking>,
+    node: &Arc<Node>,
+    numbers: &[usize],
+    left: &mut Vec<Pending>,
+) -> Result<(), Fault> {
+    let tell = |what| asking.told.tell(Some(&node.name), what);
+    tell(What::NodeTried);
+    let reach = tokio::select! {
+        opened = Reach::open(node, &asking.access.open, &asking.access.passwords) => {
+            opened.map_err(|error| {
+                let cause = error.to_string().into();
+                tell(What::NodeUnreachable { cause });
+                unreachable(node, &error)
+            })?
+        }
+        () = asking.stopped() => return Ok(()),
+    };
+    let hello = reach.session().hello();
+    tell(What::NodeReached {
+        user: hello.user.clone(),
+        shell: hello.shell.clone(),
+        milliseconds: u64::try_from(hello.connect.as_millis()).unwrap_or(u64::MAX),
+    });
+    let cases = std::mem::take(left);
+    let lost = tokio::select! {
+        (unanswered, lost) = all(asking, &reach, cases) => {
+            *left = unanswered;
+            lost
+        }
+        () = asking.stopped() => None,
+    };
+    if asking.is_stopped() {
+        asking.all_ended(numbers, &stopped());
+    }
+    reach.close().await;
+    let Some(lost) = lost else { return Ok(()) };
+    let cause: Outside = lost.to_string().into();
+    tell(What::ConnectionLost {
+        cause: cause.clone(),
+    });
+    Err(Fault::Passing(cause))
 }
 
 /// The cases that the connection did not last for, and what ended it.
@@ -242,8 +276,10 @@ async fn one(
     _place: Option<OwnedSemaphorePermit>,
 ) -> Part {
     if asking.is_stopped() {
-        asking.tell_all(cases, &Outcome::Ignored(STOPPED.to_owned()));
         return Part::default();
+    }
+    for pending in &cases {
+        asking.told.started(pending.number);
     }
     let (scope, secrets) = (Scope::default(), &asking.access.secrets);
     let checked = match &cases[..] {
@@ -268,20 +304,12 @@ async fn one(
             for (pending, checked) in cases.into_iter().zip(checked) {
                 match checked {
                     None => part.again.push(pending),
-                    Some(checked) => asking.tell(&pending.tell, shown(checked)),
+                    Some(checked) => asking.ended(pending.number, shown(checked)),
                 }
             }
         }
     }
     part
-}
-
-impl Asking {
-    /// Leave to ask, where only so many may ask at a time.
-    async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        let threads = self.threads.as_ref()?;
-        Arc::clone(threads).acquire_owned().await.ok()
-    }
 }
 
 /// Reports say in words of their own that nobody could look.
@@ -296,7 +324,11 @@ fn shown(checked: Checked) -> Checked {
     Checked { outcome, ..checked }
 }
 
-fn unreachable(node: &Node, error: &OpenError) -> Outcome {
+fn stopped() -> Outcome {
+    Outcome::Ignored(STOPPED.to_owned())
+}
+
+fn unreachable(node: &Node, error: &OpenError) -> Fault {
     let said = error.said.trimmed();
     let said = if said.is_empty() {
         String::new()
@@ -304,7 +336,11 @@ fn unreachable(node: &Node, error: &OpenError) -> Outcome {
         format!("\n{}", said.block())
     };
     let text = format!("`{}` cannot be reached: {error}{said}", node.name);
-    Outcome::Unknown(text.into())
+    if is_passing(&error.cause) {
+        Fault::Passing(text.into())
+    } else {
+        Fault::Lasting(text.into())
+    }
 }
 
 /// A fault that may be gone at the next try.

@@ -38,7 +38,7 @@ pub fn procedures(
             };
             if able {
                 tests.push(Test {
-                    name: format!("{name}::{}::run", procedure.id),
+                    check: format!("{}::run", procedure.id),
                     node: Arc::clone(&node),
                     span: procedure.span.clone(),
                     ignored: Some("a procedure: it changes the node".to_owned()),
@@ -51,11 +51,7 @@ pub fn procedures(
 }
 
 fn of_case(case: Case, today: Date) -> Test {
-    let (name, node, span) = (
-        format!("{}::{}", case.node.name, case.name),
-        case.node.clone(),
-        case.span.clone(),
-    );
+    let (check, node, span) = (case.name.clone(), case.node.clone(), case.span.clone());
     let (ignored, work) = match &case.skip {
         None => (None, Work::Check(Box::new(case))),
         Some(skip) => match skip.until {
@@ -71,7 +67,7 @@ fn of_case(case: Case, today: Date) -> Test {
         },
     };
     Test {
-        name,
+        check,
         node,
         span,
         ignored,

@@ -12,10 +12,20 @@ pub struct Selection {
     pub skip: Vec<String>,
     /// Filters and skips are whole names.
     pub exact: bool,
-    /// Only ignored ones.
-    pub ignored: bool,
-    pub include_ignored: bool,
+    pub ignored: Ignored,
     pub partition: Option<Partition>,
+}
+
+/// What becomes of tests that are ignored otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ignored {
+    /// They are selected, and not asked.
+    #[default]
+    Not,
+    /// They are asked, too.
+    Too,
+    /// They are asked, and no others.
+    Only,
 }
 
 /// `hash:1/4` or `count:1/4`: one of several parts that together are everything.
@@ -53,7 +63,7 @@ impl Selection {
             let mut number = 0;
             let (own, others) = tests.into_iter().partition(|test| {
                 number += 1;
-                partition.takes(number - 1, &test.name)
+                partition.takes(number - 1, &test.name())
             });
             tests = own;
             left_out.extend::<Vec<Test>>(others);
@@ -68,21 +78,21 @@ impl Selection {
     /// Whether an ignored test is to be asked nevertheless.
     #[must_use]
     pub fn asks_ignored(&self) -> bool {
-        self.ignored || self.include_ignored
+        self.ignored != Ignored::Not
     }
 
     fn takes(&self, test: &Test) -> bool {
         let wanted =
             self.filters.is_empty() || self.filters.iter().any(|filter| self.is(test, filter));
         let skipped = self.skip.iter().any(|skip| self.is(test, skip));
-        wanted && !skipped && (!self.ignored || test.ignored.is_some())
+        wanted && !skipped && (self.ignored != Ignored::Only || test.ignored.is_some())
     }
 
     /// The name as `--list` prints it counts, too.
     fn is(&self, test: &Test, filter: &str) -> bool {
         let listed = test.listed();
         if self.exact {
-            test.name == filter || listed == filter
+            test.name() == filter || listed == filter
         } else {
             listed.contains(filter)
         }

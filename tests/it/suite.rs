@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use opsbook::event::{Event, What};
+use opsbook::suite::{self, Suite};
+
 /// A manual of one page on this machine, with a home of its own.
 struct Manual(tempfile::TempDir);
 
@@ -448,6 +451,150 @@ fn the_book_may_say_which_nodes_are_tested() {
         ran.err,
         "book.toml:4:16: error: unknown group `stagin`\n  |\n4 | test-nodes = \"@stagin\"\n  |                ^^^^^^\n\nhint: did you mean `@staging`?\n"
     );
+}
+
+#[test]
+fn a_choice_of_nodes_says_which_groups_are_for_every_node() {
+    let page = "# Page
+
+```yaml checks
+id: all
+file:
+  /: {exists: true}
+  /nope: {exists: false}
+```
+
+```yaml checks
+id: web
+nodes: \"@web\"
+file:
+  /: {exists: true}
+```
+";
+    let manual = Manual::new(page).nodes(
+        "groups: {web: {}}\nnodes:\n  w: {transport: local, groups: [web]}\n  x: {transport: local}\n",
+    );
+    let note = "note: checks of groups without `nodes` are for every node: `all` (2)\n";
+    for (arguments, said) in [
+        (&["--nodes", "w"][..], note),
+        (&["--nodes", "@web"], note),
+        // Nothing there that a choice of nodes was meant for.
+        (&["--nodes", "x"], ""),
+        (&["--nodes", "w", "w::web"], ""),
+        (&[], ""),
+    ] {
+        let ran = manual.test(arguments);
+        assert_eq!(
+            (ran.status, ran.err.as_str()),
+            (Some(0), said),
+            "{arguments:?}"
+        );
+    }
+}
+
+/// The events of a suite come while it runs: the second check waits for what a reader does when
+/// it is told of the first one.
+#[test]
+fn a_suite_tells_what_happens_when_it_happens() {
+    let page = "# Page
+
+```sh check id=g.first
+true
+```
+
+```sh check id=g.second timeout=60s
+until [ -e \"$seen\" ]; do sleep 0.05; done
+```
+";
+    let manual = Manual::new(page);
+    let seen = manual.path("seen");
+    let node = format!(
+        "nodes:\n  here: {{transport: local, seen: {}}}\n",
+        seen.display()
+    );
+    let manual = manual.nodes(&node);
+    let events = events(&manual.0, move |event| {
+        if matches!(&event.what, What::CheckHeld { check, .. } if check == "g::first") {
+            fs::write(&seen, "").unwrap();
+        }
+    });
+    let told: Vec<String> = events.iter().map(in_a_word).collect();
+    assert_eq!(told[0], "suite-started");
+    assert_eq!(told[1..3], ["here node-tried", "here node-reached"]);
+    // They are asked side by side.
+    let mut started = told[3..5].to_vec();
+    started.sort();
+    assert_eq!(
+        started,
+        [
+            "here check-started g::first",
+            "here check-started g::second"
+        ]
+    );
+    assert_eq!(
+        told[5..],
+        [
+            "here check-held g::first",
+            "here check-held g::second",
+            "suite-ended"
+        ]
+    );
+    let numbers: Vec<u64> = events.iter().map(|event| event.seq).collect();
+    assert_eq!(numbers, (1..=8).collect::<Vec<_>>());
+}
+
+/// Runs all checks of a manual in this process.
+fn events(root: &tempfile::TempDir, mut see: impl FnMut(&Event) + Send + 'static) -> Vec<Event> {
+    let root = root.path();
+    let (manual, _) = opsbook::manual::load(root);
+    let (nodes, _) = opsbook::nodes::load(root, &manual.settings);
+    let names: Vec<&str> = nodes.names().collect();
+    let (cases, problems) = opsbook::plan::cases(
+        &manual,
+        &nodes,
+        opsbook::vocabulary::Vocabulary::builtin(),
+        &names,
+        &|_| true,
+    );
+    assert!(problems.is_empty(), "{problems:?}");
+    let (operator, _) = opsbook::engine::Operator::new();
+    let suite = Suite {
+        tests: suite::gather(cases, jiff::Zoned::now().date()),
+        filtered_out: 0,
+        asks_ignored: false,
+        access: suite::Access {
+            open: opsbook::session::OpenOptions::default(),
+            passwords: opsbook::engine::Passwords::new(operator.clone(), None),
+            secrets: opsbook::engine::Secrets::new(root.to_owned(), operator),
+        },
+        rehearse: std::sync::Arc::new(|_| unreachable!("there is no procedure")),
+        options: suite::Options {
+            threads: None,
+            parallel: 2,
+            retries: 0,
+            fail_fast: false,
+        },
+        by: suite::By {
+            operator: "ops".into(),
+            controller: "desk".into(),
+        },
+    };
+    let (tell, told) = std::sync::mpsc::channel();
+    let sink = Box::new(move |event| {
+        see(&event);
+        tell.send(event).unwrap();
+    });
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(suite::run(suite, sink));
+    told.try_iter().collect()
+}
+
+/// The node, the kind of the event, the check.
+fn in_a_word(event: &Event) -> String {
+    let json = serde_json::to_value(event).unwrap();
+    let words = ["node", "event", "check"].iter();
+    let words: Vec<&str> = words.filter_map(|name| json[name].as_str()).collect();
+    words.join(" ")
 }
 
 #[test]

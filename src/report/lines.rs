@@ -1,72 +1,157 @@
-//! What libtest prints of tests, in its three forms, and beside it what could not look: a word,
-//! a count and a line of its own. Readers of libtest's output find what they look for.
+//! A suite's course -> what libtest prints of tests, in its three forms, and beside it what could
+//! not look: a word, a count and a line of its own. Readers of libtest's output find what they
+//! look for.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde_json::json;
 
-use crate::event::Outcome;
+use crate::event::{CaseRecord, Outcome};
+use crate::report::course::Course;
 use crate::report::tested::{Results, Tested};
-use crate::suite::harness::Source;
-use crate::suite::{Format, Test};
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// A line for each test.
+    #[default]
+    Pretty,
+    /// A character for each test.
+    Terse,
+    /// Events, one JSON object a line.
+    Json,
+}
 
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const YELLOW: &str = "\x1b[33m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Prints tests as they end. Each of its lines is printed whole, so that nothing else that
-/// is shown meanwhile stands in the middle of one.
-pub(super) struct Lines<'a> {
-    out: &'a mut dyn Write,
+/// Prints tests as their turn comes. Each of its lines is printed whole, so that nothing else
+/// that is shown meanwhile stands in the middle of one.
+pub struct Lines<W> {
+    out: W,
     format: Format,
     /// Columns of the node and of the name.
     widths: (usize, usize),
+    stage: Stage,
 }
 
-impl<'a> Lines<'a> {
-    pub fn new(out: &'a mut dyn Write, format: Format, tests: &[(Test, Source)]) -> Lines<'a> {
-        let tests = || tests.iter().map(|(test, _)| test);
-        let longest = |of: fn(&Test) -> usize| tests().map(of).max().unwrap_or(0);
+/// What is printed next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Title,
+    /// That this test has started.
+    Start(usize),
+    /// How this test ended.
+    End(usize),
+    Done,
+}
+
+impl<W: Write> Lines<W> {
+    pub fn new(out: W, format: Format) -> Lines<W> {
         Lines {
             out,
             format,
-            widths: (
-                longest(|test| test.node.name.chars().count() + 3),
-                longest(|test| test.name.chars().count()),
-            ),
+            widths: (0, 0),
+            stage: Stage::Title,
         }
     }
 
-    pub fn title(&mut self, tests: usize) -> io::Result<()> {
-        match self.format {
-            Format::Pretty | Format::Terse => {
-                let plural = if tests == 1 { "" } else { "s" };
-                writeln!(self.out, "\nrunning {tests} test{plural}")?;
+    /// Whether the course has something that is not printed yet.
+    #[must_use]
+    pub fn is_behind(&self, course: &Course) -> bool {
+        match self.stage {
+            Stage::Title => course.has_started(),
+            Stage::Start(number) | Stage::End(number) => {
+                number < course.results().tests.len() || course.has_ended()
             }
-            Format::Json => writeln!(
-                self.out,
-                r#"{{ "type": "suite", "event": "started", "test_count": {tests} }}"#
-            )?,
+            Stage::Done => false,
+        }
+    }
+
+    /// The column in which the cursor stands.
+    #[must_use]
+    pub fn column(&self) -> usize {
+        match (self.format, self.stage) {
+            (Format::Terse, Stage::Start(number) | Stage::End(number)) => number,
+            _ => 0,
+        }
+    }
+
+    /// Prints what the course has come to.
+    ///
+    /// # Errors
+    /// Where nobody reads any more.
+    pub fn show(&mut self, course: &Course) -> io::Result<()> {
+        let results = course.results();
+        if self.stage == Stage::Title && course.has_started() {
+            self.title(course)?;
+            self.stage = Stage::Start(0);
+        }
+        loop {
+            match self.stage {
+                Stage::Start(number) => {
+                    let waited = || course.waiting().next().map(CaseRecord::name);
+                    let tested = results.tests.get(number);
+                    match tested.map(|test| test.name.clone()).or_else(waited) {
+                        Some(name) => self.started(&name)?,
+                        None if course.has_ended() => {
+                            self.summary(results)?;
+                            self.stage = Stage::Done;
+                            break;
+                        }
+                        None => break,
+                    }
+                    self.stage = Stage::End(number);
+                }
+                Stage::End(number) => match results.tests.get(number) {
+                    Some(test) => {
+                        self.ended(test)?;
+                        self.stage = Stage::Start(number + 1);
+                    }
+                    None => break,
+                },
+                Stage::Title | Stage::Done => break,
+            }
         }
         self.out.flush()
     }
 
-    /// Before an answer is waited for.
-    pub fn started(&mut self, test: &Test) -> io::Result<()> {
-        if self.format == Format::Json {
-            writeln!(
-                self.out,
-                r#"{{ "type": "test", "event": "started", "name": {} }}"#,
-                json!(test.name)
-            )?;
-            self.out.flush()?;
+    fn title(&mut self, course: &Course) -> io::Result<()> {
+        let ended = course.results().tests.iter();
+        let ended = ended.map(|test| (test.node.as_str(), test.name.chars().count()));
+        let waiting = course.waiting();
+        let waiting = waiting.map(|case| (case.node.as_str(), case.name().chars().count()));
+        let mut tests = 0;
+        for (node, name) in ended.chain(waiting) {
+            tests += 1;
+            let (first, second) = self.widths;
+            self.widths = (first.max(node.chars().count() + 3), second.max(name));
         }
-        Ok(())
+        match self.format {
+            Format::Pretty | Format::Terse => {
+                let plural = if tests == 1 { "" } else { "s" };
+                writeln!(self.out, "\nrunning {tests} test{plural}")
+            }
+            Format::Json => writeln!(
+                self.out,
+                r#"{{ "type": "suite", "event": "started", "test_count": {tests} }}"#
+            ),
+        }
     }
 
-    pub fn ended(&mut self, test: &Tested) -> io::Result<()> {
+    fn started(&mut self, name: &str) -> io::Result<()> {
+        match self.format {
+            Format::Json => writeln!(
+                self.out,
+                r#"{{ "type": "test", "event": "started", "name": {} }}"#,
+                json!(name)
+            ),
+            Format::Pretty | Format::Terse => Ok(()),
+        }
+    }
+
+    fn ended(&mut self, test: &Tested) -> io::Result<()> {
         let (colour, word, letter) = match &test.checked.outcome {
             Outcome::Held => (GREEN, "ok".to_owned(), '.'),
             Outcome::Failed(_) => (RED, "FAILED".to_owned(), 'F'),
@@ -80,12 +165,11 @@ impl<'a> Lines<'a> {
                 writeln!(
                     self.out,
                     "test {kind:first$}{name:second$} ... {colour}{word}{PLAIN}"
-                )?;
+                )
             }
-            Format::Terse => write!(self.out, "{colour}{letter}{PLAIN}")?,
-            Format::Json => self.ended_json(test)?,
+            Format::Terse => write!(self.out, "{colour}{letter}{PLAIN}"),
+            Format::Json => self.ended_json(test),
         }
-        self.out.flush()
     }
 
     /// libtest has three events; the reason tells what could not look from what failed.
@@ -111,16 +195,15 @@ impl<'a> Lines<'a> {
     }
 
     /// After all tests: what failed, what could not look, and how many.
-    pub fn summary(&mut self, results: &Results) -> io::Result<()> {
+    fn summary(&mut self, results: &Results) -> io::Result<()> {
         match self.format {
-            Format::Json => self.summary_json(results)?,
+            Format::Json => self.summary_json(results),
             Format::Pretty | Format::Terse => {
                 self.failures(results)?;
                 self.unseen(results)?;
-                self.result(results)?;
+                self.result(results)
             }
         }
-        self.out.flush()
     }
 
     fn failures(&mut self, results: &Results) -> io::Result<()> {
@@ -178,7 +261,6 @@ impl<'a> Lines<'a> {
             (_, 0) => ("failed", String::new()),
             (_, errors) => ("failed", format!(r#" "could_not_look": {errors},"#)),
         };
-        let took: Duration = results.took;
         writeln!(
             self.out,
             r#"{{ "type": "suite", "event": "{event}", "passed": {}, "failed": {},{unseen} "ignored": {}, "measured": 0, "filtered_out": {}, "exec_time": {} }}"#,
@@ -186,7 +268,7 @@ impl<'a> Lines<'a> {
             counts.failed,
             counts.ignored,
             results.filtered_out,
-            took.as_secs_f64()
+            results.took.as_secs_f64()
         )
     }
 }

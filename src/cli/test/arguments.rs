@@ -1,0 +1,234 @@
+//! The arguments of `opsbook test`: libtest's and ours.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::{Args, ValueEnum};
+
+use crate::outside::Net;
+use crate::report::form::Report;
+use crate::report::lines;
+use crate::suite::{Ignored, Libtest, Options, Partition, Selection};
+
+/// Test nodes against what the manual says of them
+///
+/// Each check on each node is one test, named `node::group::check`. Checks only look. The
+/// arguments, the output and the exit status are those of Rust's own tests.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  opsbook test                              every check on every node, or on `test-nodes`
+  opsbook test --nodes '@web&!web3' tls     what has `tls` in its name, on some nodes
+  opsbook test --exact web1::web::service/nginx
+  opsbook test --list --format terse        the names alone
+  opsbook test --report junit=tests.xml --report prometheus=/var/lib/node_exporter/opsbook.prom
+
+A test passes, fails (it looked, and it is wrong: the evidence is shown), could not look, or is
+ignored. A mistake in the manual keeps what it concerns from being tested. Exit status: 0; 101
+where a test failed; 3 where none failed, and some could not look; 2 for wrong arguments or
+where nothing is selected (nothing was asked then), and where all tests passed and the manual
+has mistakes.")]
+pub struct Test {
+    #[command(flatten)]
+    pub(super) choice: Choice,
+    /// Print the names of the tests and run none
+    #[arg(long)]
+    pub(super) list: bool,
+    #[command(flatten)]
+    pub(super) asking: Asking,
+    #[command(flatten)]
+    pub(super) printing: Printing,
+    /// Write a report, too: junit=FILE, json=FILE, tap=FILE, prometheus=FILE (for the node
+    /// exporter's textfile collector), github (annotations on standard output); repeated
+    #[arg(long, value_name = "FORM=FILE")]
+    pub(super) report: Vec<Report>,
+    /// Keep the results in `.opsbook/results/`, for the book; the newest 100 suites are kept
+    #[arg(long)]
+    pub(super) record: bool,
+    #[command(flatten)]
+    compatible: Compatible,
+}
+
+/// Which tests.
+#[derive(Args, Debug)]
+pub(super) struct Choice {
+    /// Only tests with one of these texts in their names
+    #[arg(value_name = "FILTER")]
+    pub filters: Vec<String>,
+    /// The nodes to test; if absent those that `test-nodes` in book.toml names, or else all
+    #[arg(long, value_name = "SELECTOR")]
+    pub nodes: Option<String>,
+    /// An argument for those of the rehearsed procedures that take it; repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
+    pub set: Vec<(String, String)>,
+    /// FILTER and --skip are whole names
+    #[arg(long)]
+    pub exact: bool,
+    /// Leave out tests with this text in their names; repeated
+    #[arg(long, value_name = "FILTER")]
+    pub skip: Vec<String>,
+    /// Run only tests that are ignored otherwise: waived checks, and procedures
+    #[arg(long)]
+    pub ignored: bool,
+    /// Run ignored tests, too
+    #[arg(long)]
+    pub include_ignored: bool,
+    /// Run one part of the tests: `hash:1/4` (stable by name) or `count:1/4`
+    #[arg(long, value_name = "PART")]
+    pub partition: Option<Partition>,
+}
+
+/// How nodes are asked.
+#[derive(Args, Debug)]
+pub(super) struct Asking {
+    /// Ask no more after the first test that does not pass
+    #[arg(long)]
+    pub fail_fast: bool,
+    /// Try so many times again where the connection fails; a check that fails is never
+    /// asked again
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub retries: u32,
+    /// Checks at a time over all nodes; by default as many as the nodes' cores take
+    #[arg(long, value_name = "N")]
+    pub test_threads: Option<usize>,
+    /// Nodes at a time
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub parallel: usize,
+    /// How long a node may take to answer; it is asked once more before it is called dead
+    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "15s")]
+    pub connect_timeout: Duration,
+    /// Ask for the sudo password at once; otherwise when it is first needed
+    #[arg(short = 'K', long)]
+    pub ask_sudo_password: bool,
+    /// Read the sudo password from this file, for machines; refused where others can read it
+    #[arg(long, value_name = "FILE")]
+    pub sudo_password_file: Option<PathBuf>,
+}
+
+/// How tests are printed.
+#[derive(Args, Debug)]
+pub(super) struct Printing {
+    /// How to print the tests
+    #[arg(long, value_enum, default_value_t = Format::Pretty)]
+    format: Format,
+    /// One character for each test, as with --format terse
+    #[arg(short, long, conflicts_with = "format")]
+    quiet: bool,
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    color: Color,
+    /// Print the tests into this file
+    #[arg(long, value_name = "FILE")]
+    pub logfile: Option<String>,
+}
+
+/// What libtest takes, and changes nothing here.
+#[derive(Args, Debug)]
+struct Compatible {
+    /// As libtest has it; evidence is always shown
+    #[arg(long, alias = "nocapture", hide_short_help = true)]
+    no_capture: bool,
+    /// As libtest has it; evidence is always shown
+    #[arg(long, hide_short_help = true)]
+    show_output: bool,
+    /// As libtest has it
+    #[arg(short = 'Z', value_name = "FLAG", hide = true)]
+    unstable: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line for each test
+    Pretty,
+    /// A character for each test; with --list, the names alone
+    Terse,
+    /// Events, one JSON object a line
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Color {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Choice {
+    pub fn selection(&self) -> Selection {
+        Selection {
+            filters: self.filters.clone(),
+            skip: self.skip.clone(),
+            exact: self.exact,
+            ignored: match (self.ignored, self.include_ignored) {
+                (true, _) => Ignored::Only,
+                (false, true) => Ignored::Too,
+                (false, false) => Ignored::Not,
+            },
+            partition: self.partition,
+        }
+    }
+
+    /// Whether a choice was made by what the tests are.
+    pub fn is_filtered(&self) -> bool {
+        !self.filters.is_empty() || !self.skip.is_empty() || self.ignored
+    }
+}
+
+impl Asking {
+    pub fn options(&self) -> Options {
+        Options {
+            threads: self.test_threads,
+            parallel: self.parallel,
+            retries: self.retries,
+            fail_fast: self.fail_fast,
+        }
+    }
+}
+
+impl Printing {
+    pub fn format(&self) -> lines::Format {
+        match self.format {
+            _ if self.quiet => lines::Format::Terse,
+            Format::Pretty => lines::Format::Pretty,
+            Format::Terse => lines::Format::Terse,
+            Format::Json => lines::Format::Json,
+        }
+    }
+
+    pub fn libtest(&self) -> Libtest {
+        Libtest {
+            format: self.format(),
+            colour: match self.color {
+                Color::Auto => None,
+                Color::Always => Some(true),
+                Color::Never => Some(false),
+            },
+            logfile: self.logfile.clone(),
+        }
+    }
+
+    /// Where tests are printed, with colours or without.
+    ///
+    /// # Errors
+    /// Where the file cannot be made.
+    pub fn out(&self) -> io::Result<Box<dyn Write>> {
+        let colour = match (self.color, &self.logfile) {
+            (Color::Always, _) => ColorChoice::Always,
+            (Color::Never, _) | (Color::Auto, Some(_)) => ColorChoice::Never,
+            (Color::Auto, None) => ColorChoice::Auto,
+        };
+        let out: Box<dyn Write> = match &self.logfile {
+            Some(path) => {
+                let file = std::fs::File::create(path)
+                    .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))?;
+                Box::new(AutoStream::new(file, colour))
+            }
+            None => Box::new(AutoStream::new(io::stdout(), colour)),
+        };
+        Ok(match self.format() {
+            lines::Format::Json => out,
+            lines::Format::Pretty | lines::Format::Terse => Box::new(Net::new(out)),
+        })
+    }
+}

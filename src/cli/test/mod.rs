@@ -1,0 +1,225 @@
+//! `opsbook test`: a suite, and who reads its events; and the same for a test target of cargo.
+
+mod access;
+mod arguments;
+mod chosen;
+mod readers;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use clap::Parser;
+
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::cli::identity::{controller_name, operator_name};
+use crate::cli::rehearse::rehearse;
+use crate::cli::{Streams, runtime};
+use crate::journal::results;
+use crate::report::lines::Format;
+use crate::report::live::Live;
+use crate::report::tested::Results;
+use crate::source::Problem;
+use crate::suite::{self, By, Selected, Selection, Suite};
+
+pub use arguments::Test;
+
+/// What a test target of cargo takes.
+#[derive(Parser, Debug)]
+#[command(name = "manual", disable_version_flag = true)]
+struct Target {
+    #[command(flatten)]
+    test: Test,
+}
+
+/// What libtest says where a test failed.
+const FAILED: u8 = 101;
+/// Nothing failed, and not everything could be looked at: as `run` says ERROR.
+const COULD_NOT_LOOK: u8 = 3;
+/// Nobody reads any more: 128 and SIGPIPE.
+const UNREAD: u8 = 141;
+/// For a suite to end that nobody reads.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Who wants the tests run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Person,
+    /// Gives one filter to all its targets: none of them has to know it.
+    Cargo,
+}
+
+/// The tests of a manual as a test target of cargo (`harness = false`), on these nodes unless
+/// the arguments of the process say otherwise. Understands cargo and nextest.
+#[must_use]
+pub fn target(root: &Path, nodes: &str) -> ExitCode {
+    target_of(root, nodes, std::env::args_os())
+}
+
+fn target_of(root: &Path, nodes: &str, args: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut test = match Target::try_parse_from(args) {
+        Ok(target) => target.test,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
+        }
+    };
+    test.choice.nodes.get_or_insert_with(|| nodes.to_owned());
+    let mut streams = Streams::new();
+    let ended = Context::load_to_run(Some(root))
+        .and_then(|context| run_for(Caller::Cargo, &test, &context, &mut streams));
+    match ended {
+        Ok(status) => ExitCode::from(status),
+        Err(failure) => failure.tell(&mut streams),
+    }
+}
+
+pub(crate) fn run(args: &Test, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+    run_for(Caller::Person, args, context, streams)
+}
+
+fn run_for(
+    caller: Caller,
+    args: &Test,
+    context: &Context,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let selection = args.choice.selection();
+    let (tests, wrong) = chosen::tests(&args.choice, context)?;
+    let selected = selection.select(tests);
+    if args.list {
+        return match suite::list(&selected, &mut streams.out) {
+            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+            _ => unless_wrong(0, wrong, streams),
+        };
+    }
+    if selected.tests.is_empty() && !wrong.is_empty() {
+        return Err(Failure::Problems(wrong));
+    }
+    let may_be_none = caller == Caller::Cargo && args.choice.is_filtered();
+    if selected.tests.is_empty() && !selected.emptied && !may_be_none {
+        return Err(Failure::from(chosen::nothing(
+            &args.choice,
+            context,
+            &selected,
+        )));
+    }
+    for report in &args.report {
+        let tried = report.try_out();
+        tried.map_err(|error| Problem::bare("unwritable", error.to_string()))?;
+    }
+    let notes = chosen::notes(&args.choice, context, &selected);
+    streams.talk.write_all(notes.as_bytes())?;
+    let Some(results) = suite_of(caller, args, context, &selection, selected, streams)? else {
+        return Ok(UNREAD);
+    };
+    for report in &args.report {
+        report.write(&results, &context.root, &mut streams.out)?;
+    }
+    let counts = results.counts();
+    let status = match (counts.failed, counts.errors) {
+        (0, 0) => 0,
+        (0, _) => COULD_NOT_LOOK,
+        (_, _) => FAILED,
+    };
+    unless_wrong(status, wrong, streams)
+}
+
+/// Runs the selected tests, shows them and keeps them. Nothing where nobody reads any more.
+fn suite_of(
+    caller: Caller,
+    args: &Test,
+    context: &Context,
+    selection: &Selection,
+    selected: Selected,
+    streams: &mut Streams,
+) -> Result<Option<Results>, Failure> {
+    let (options, said) = args.asking.options().within(crate::session::raise_limits());
+    streams.talk.write_all(said.as_bytes())?;
+    let runtime = runtime()?;
+    let live = Arc::new(match caller {
+        Caller::Person => Live::new(readers::terminal()),
+        Caller::Cargo => Live::default(),
+    });
+    let (access, operator) = runtime.block_on(access::access(&args.asking, context, &live))?;
+    let (set, secrets) = (&args.choice.set, access.secrets.clone());
+    let suite = Suite {
+        rehearse: rehearse(context, &selected.tests, set, &access, operator)?,
+        filtered_out: selected.left_out.len(),
+        asks_ignored: selection.asks_ignored(),
+        tests: selected.tests.clone(),
+        access,
+        options,
+        by: By {
+            operator: operator_name(),
+            controller: controller_name(),
+        },
+    };
+    let (tell, told) = mpsc::channel();
+    let running = runtime.spawn(suite::run(
+        suite,
+        // Where nobody reads any more, nobody needs to be told.
+        Box::new(move |event| drop(tell.send(event))),
+    ));
+    let read = match caller {
+        Caller::Person => readers::lines(&told, &args.printing, &live, args.record),
+        Caller::Cargo => Ok(readers::libtest(
+            told,
+            args.printing.libtest(),
+            selection,
+            &selected,
+            args.record,
+        )),
+    };
+    if read.is_err() {
+        // For the sessions to end in an orderly way.
+        let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, running).await });
+    }
+    crate::cli::end(runtime);
+    let read = match read {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
+        other => other?,
+    };
+    if let Some(kept) = read.record {
+        results::write(&context.root, &read.results.run, &kept.events())?;
+    }
+    for warning in secrets.take_warnings() {
+        writeln!(streams.talk, "warning: {warning}")?;
+    }
+    // Where they do not stand among the tests.
+    let format = args.printing.format();
+    if caller == Caller::Cargo || format == Format::Json || args.printing.logfile.is_some() {
+        let unseen = read.results.unseen();
+        streams.talk.write_all(unseen.as_bytes())?;
+    }
+    Ok(Some(read.results))
+}
+
+/// A suite of a manual that is wrong in parts has not tested those, and is no pass.
+fn unless_wrong(status: u8, wrong: Vec<Problem>, streams: &mut Streams) -> Result<u8, Failure> {
+    if wrong.is_empty() {
+        return Ok(status);
+    }
+    let many = if wrong.len() == 1 {
+        "1 mistake".to_owned()
+    } else {
+        format!("{} mistakes", wrong.len())
+    };
+    writeln!(
+        streams.talk,
+        "{many} in this manual: what is concerned was not tested\n"
+    )?;
+    if status == 0 {
+        return Err(Failure::Problems(wrong));
+    }
+    for problem in &wrong {
+        writeln!(streams.talk, "{problem}\n")?;
+    }
+    Ok(status)
+}

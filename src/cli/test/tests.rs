@@ -1,0 +1,75 @@
+//! What libtest-mimic makes of a manual as a test target of cargo.
+
+use std::ffi::OsString;
+
+use super::target_of;
+
+const PAGE: &str = "# P\n\n```yaml checks\nid: g\n```\n\n```sh check id=g.good\ntrue\n```\n\n\
+    ```sh check id=g.bad\nfalse\n```\n\n```sh check id=g.other\ntrue\n```\n";
+
+/// What libtest-mimic has written of these arguments.
+fn said(args: &[&str]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.path().join(name), text).unwrap();
+    };
+    write("book.toml", "[book]\nsrc = \".\"\n");
+    write("SUMMARY.md", "- [P](p.md)\n");
+    write("p.md", PAGE);
+    write(
+        "nodes.yaml",
+        "opsbook: 1\nnodes:\n  here: {transport: local}\n",
+    );
+    let log = folder.path().join("log");
+    let own = [
+        "manual",
+        "--color",
+        "never",
+        "--logfile",
+        log.to_str().unwrap(),
+    ];
+    let all = own.iter().chain(args).map(OsString::from);
+    target_of(folder.path(), "here", all);
+    std::fs::read_to_string(log).unwrap()
+}
+
+#[test]
+fn a_target_of_cargo_is_chosen_printed_and_counted_by_libtest_mimic() {
+    for (args, counts, runs) in [
+        (
+            &[][..],
+            "2 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out",
+            3,
+        ),
+        (
+            &["oo"],
+            "1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out",
+            1,
+        ),
+        (
+            &["--exact", "here::g::other"],
+            "1 passed; 0 failed; 0 ignored; 0 measured; 2 filtered out",
+            1,
+        ),
+        (
+            &["--skip", "bad"],
+            "2 passed; 0 failed; 0 ignored; 0 measured; 1 filtered out",
+            2,
+        ),
+        (
+            &["nothing"],
+            "0 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out",
+            0,
+        ),
+        // It has one filter; both are asked, and no other.
+        (&["good", "other"], "2 passed; 0 failed;", 2),
+    ] {
+        let said = said(args);
+        assert!(said.contains(counts), "{args:?}\n{said}");
+        let lines = said
+            .lines()
+            .filter(|line| line.starts_with("test [here] "))
+            .count();
+        assert_eq!(lines, runs, "{args:?}\n{said}");
+    }
+}
