@@ -6,9 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::bundle::{Bundle, BundleError, Claim, Held, Owner, Tale, Told};
 use crate::engine::compare::{Step, compare};
 use crate::engine::consent::TAKE_IN;
+use crate::engine::decide::{Decision, JournalSays, NodeSays, Wanted, decide};
 use crate::engine::execute::Attention;
 use crate::engine::halt::Halt;
-use crate::engine::node::{NodeRun, begun, token_of};
+use crate::engine::node::{NodeRun, Origin, begun, token_of};
 use crate::engine::question::{Answer, Asked};
 use crate::event::{Found, Status, StepEnded, What};
 use crate::journal::{self, Record};
@@ -83,8 +84,8 @@ impl NodeRun<'_> {
         Claim {
             sha256: step.sha256.clone(),
             epoch: self.recorder.head().1,
-            seq: self.line.seq,
-            hash: self.line.hash.clone(),
+            seq: self.at_hand.line.seq,
+            hash: self.at_hand.line.hash.clone(),
             passed: self.letters(step.number - 1),
         }
     }
@@ -118,17 +119,33 @@ impl NodeRun<'_> {
         let Some(number) = more.first() else {
             return Ok(());
         };
-        let step = &self.plan.steps[number - 1];
         let end = told.iter().rev().find(|told| told.step == *number);
         let says = match end.and_then(|told| told.end) {
             Some((status, _)) => format!("it ended with {status}"),
             None => "it was begun".to_owned(),
         };
-        Err(Halt::error(format!(
-            "step {number} `{}`: the node says that {says}, and the journal knows nothing of that; `opsbook resume --catch-up {}` reads from the node what the journal lacks",
-            step.name,
-            self.recorder.run()
-        )))
+        let decision = self.decision_on_ahead(record, *number, Wanted::GoOn);
+        let name = &self.plan.steps[number - 1].name;
+        self.refuse(decision, &format!("step {number} `{name}`"), &says)
+    }
+
+    /// What is done with a step of which the node has a record that the journal does not know.
+    fn decision_on_ahead(&self, record: &Record, number: usize, wanted: Wanted) -> Decision {
+        let journal = JournalSays::of_steps(record, &self.plan.node.name);
+        let journal = journal.get(&number).copied();
+        let journal = journal.unwrap_or(JournalSays::NotBegun);
+        decide(journal, NodeSays::Ahead, wanted)
+    }
+
+    /// An error where the decision is a refusal.
+    fn refuse(&self, decision: Decision, step: &str, says: &str) -> Result<(), Halt> {
+        match decision {
+            Decision::Refuse(refusal) => {
+                let sentence = refusal.sentence(step, says, &self.recorder.run());
+                Err(Halt::error(sentence))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn compared(&self, record: &Record, told: &[Told]) -> Result<BTreeSet<usize>, Halt> {
@@ -146,17 +163,18 @@ impl NodeRun<'_> {
                 },
                 reboot: step.reboot,
                 looked: match step.on {
-                    On::Local => self.local_found,
+                    On::Local => self.local_origin == Origin::Found,
                     On::Node => self
                         .stranger(step)
                         .is_none_or(|user| self.users.contains_key(&user)),
                 },
             })
             .collect();
-        compare(&steps, record, &self.plan.node.name, told).map_err(|cause| {
-            Halt::error(format!(
-                "the journal and the node contradict each other, and nothing was run: {cause}"
-            ))
+        let compared = compare(&steps, record, &self.plan.node.name, told);
+        compared.or_else(|said| {
+            let decision = decide(JournalSays::Begun, NodeSays::Contradicts, Wanted::CatchUp);
+            self.refuse(decision, "", &said)?;
+            Ok(BTreeSet::new())
         })
     }
 
@@ -349,7 +367,8 @@ impl NodeRun<'_> {
                 lacking.insert(number, Some(status));
             }
         }
-        if more.contains(&top) {
+        let decision = self.decision_on_ahead(record, top, Wanted::CatchUp);
+        if more.contains(&top) && decision == Decision::TakeIn {
             lacking.insert(top, None);
         }
         lacking

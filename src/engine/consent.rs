@@ -188,7 +188,7 @@ impl NodeRun<'_> {
         )?;
         let began = Instant::now();
         let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
-        self.waited += began.elapsed();
+        self.at_hand.waited += began.elapsed();
         let (word, note) = match &answer {
             Answer::Yes => ("yes", None),
             Answer::Onward => (ONWARD, None),
@@ -216,6 +216,7 @@ impl NodeRun<'_> {
         &mut self,
         step: &PlannedStep,
         because: &str,
+        outcome_unknown: bool,
     ) -> Result<bool, Halt> {
         let answer = if self.options.yes {
             Answer::Nobody
@@ -237,7 +238,7 @@ impl NodeRun<'_> {
             _ => Err(Halt::End {
                 status: Status::Stopped,
                 cause: format!("the operator stopped here; it {because}"),
-                outcome_unknown: self.doubtful,
+                outcome_unknown,
             }),
         }
     }

@@ -1,8 +1,9 @@
 //! Which step of a run is next: from the first that is due, and past what an earlier
 //! controller has done or left running.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use crate::engine::decide::{Decision, JournalSays, NodeSays, TakeUp, Wanted, decide};
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
 use crate::event::Status;
@@ -13,20 +14,34 @@ use crate::plan::{NodePlan, PlannedStep, PlannedWork};
 struct Before {
     /// The latest status of each that was started; none where it has no end.
     statuses: BTreeMap<usize, Option<Status>>,
-    unknown: BTreeSet<usize>,
-    doubtful: BTreeSet<usize>,
+    says: BTreeMap<usize, JournalSays>,
+}
+
+impl Before {
+    fn of(record: &Record, node: &str) -> Before {
+        Before {
+            statuses: record.steps(node),
+            says: JournalSays::of_steps(record, node),
+        }
+    }
+
+    fn says(&self, step: &PlannedStep) -> JournalSays {
+        let says = self.says.get(&step.number).copied();
+        says.unwrap_or(JournalSays::NotBegun)
+    }
 }
 
 impl NodeRun<'_> {
     /// The first step that is not done, and what the steps before it captured.
-    pub(super) fn first_of(&mut self, record: &Record) -> usize {
+    pub(super) fn first_due_step(&mut self, record: &Record) -> usize {
         for (name, value) in record.captured(&self.plan.node.name) {
             self.scope.set_again(&name, value);
         }
         first_due(self.plan, record, self.options.start_at)
     }
 
-    pub(super) async fn steps(
+    /// Runs the steps from the first one that is due.
+    pub(super) async fn run_steps(
         &mut self,
         first: usize,
         resume: Option<&Record>,
@@ -34,36 +49,22 @@ impl NodeRun<'_> {
         let plan = self.plan;
         let Some(record) = resume else {
             for step in plan.steps.iter().filter(|step| step.number >= first) {
-                self.turn(step).await?;
+                self.run_step(step, TakeUp::FRESH).await?;
             }
             return Ok(());
         };
-        let before = Before {
-            statuses: record.steps(&plan.node.name),
-            unknown: record.unknown(&plan.node.name),
-            doubtful: record.doubtful(&plan.node.name),
-        };
+        let before = Before::of(record, &plan.node.name);
         if let Some(last) = self.options.stop_after.filter(|last| *last < first) {
             let label = plan.steps[last - 1].label();
             let cause = format!("stopped after step {label}, as asked");
             return Err(Halt::AsAsked(cause));
         }
+        let under_way = self.steps_under_way(&before).await?;
         let mut first = first;
-        let under_way = self.under_way(&before).await?;
         for number in &under_way {
-            if self.told_done(&plan.steps[number - 1]).is_some() {
-                let label = self.plan.steps[number - 1].label();
-                let cause =
-                    format!("step {label} still runs: without `--done` its end is waited for");
-                return Err(Halt::end(Status::Blocked, cause));
-            }
-            if self.options.start_at.is_some_and(|start| start != *number) {
-                let label = self.plan.steps[number - 1].label();
-                let cause =
-                    format!("step {label} still runs: without `--start-at` its end is waited for");
-                return Err(Halt::end(Status::Blocked, cause));
-            }
-            self.again(&plan.steps[number - 1], first, &before).await?;
+            let step = &plan.steps[number - 1];
+            self.prove_waited_for(step, &before)?;
+            self.resume_step(step, first, &before).await?;
             if *number == first {
                 first += 1;
             }
@@ -80,10 +81,31 @@ impl NodeRun<'_> {
             let repeated = step.setup || self.delivers_anew(step, &before);
             let due = step.number >= first || (repeated && step.number < set_up_for);
             if due && !under_way.contains(&step.number) {
-                self.again(step, first, &before).await?;
+                self.resume_step(step, first, &before).await?;
             }
         }
         Ok(())
+    }
+
+    /// What still runs comes to its end before anything else is done: the operator must not want
+    /// it otherwise.
+    fn prove_waited_for(&self, step: &PlannedStep, before: &Before) -> Result<(), Halt> {
+        let later = |start| start != step.number;
+        let wanted = if self.told_done(step).is_some() {
+            Wanted::Done
+        } else if self.options.start_at.is_some_and(later) {
+            Wanted::PassOver
+        } else {
+            Wanted::GoOn
+        };
+        match decide(before.says(step), NodeSays::Running, wanted) {
+            Decision::Refuse(refusal) => {
+                let cause =
+                    refusal.sentence(&format!("step {}", step.label()), "", &self.recorder.run());
+                Err(Halt::end(Status::Blocked, cause))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Does a step that is done deliver again: a file of it has changed, or it was to do so
@@ -97,58 +119,66 @@ impl NodeRun<'_> {
 
     /// The steps that an earlier controller started and that run on by themselves. They come
     /// to their end before anything else is started beside them.
-    async fn under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
+    async fn steps_under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
         let mut under_way = Vec::new();
         for step in &self.plan.steps {
-            let open = before.statuses.get(&step.number) == Some(&None)
-                || before.unknown.contains(&step.number);
-            if open && self.runs(step).await? {
+            if before.says(step).may_run() && self.runs(step).await? {
                 under_way.push(step.number);
             }
         }
         Ok(under_way)
     }
 
-    /// A step in a run that goes on.
     /// A step before the one that the operator goes on at is not done, and not forgotten.
     fn pass_over(&mut self, step: &PlannedStep, start: usize, before: &Before) -> Result<(), Halt> {
+        let decision = decide(before.says(step), NodeSays::NotAsked, Wanted::PassOver);
+        // A set-up is repeated all the same.
+        if decision == Decision::Leave || step.setup {
+            return Ok(());
+        }
         let was = match before.statuses.get(&step.number) {
-            Some(Some(status)) if status.goes_on() => return Ok(()),
             Some(Some(status)) => status.word(),
             Some(None) => "without an end",
             None => "not begun",
         };
-        if step.setup {
-            return Ok(());
-        }
         let start = self.plan.steps[start - 1].label();
         self.skipped(step, format!("it was {was}; gone on at {start}"))
     }
 
-    async fn again(
+    /// A step of a run that goes on.
+    async fn resume_step(
         &mut self,
         step: &PlannedStep,
         first: usize,
         before: &Before,
     ) -> Result<(), Halt> {
-        let status = before.statuses.get(&step.number);
-        // A step with no end in the journal may be under way, or done, on the node.
-        self.resuming = status.is_some();
-        self.rerun = step.number < first || matches!(status, Some(Some(_)));
-        self.unknown = step.number >= first && before.unknown.contains(&step.number);
-        self.named = self.options.menu || self.options.start_at == Some(step.number);
-        self.doubtful = before.doubtful.contains(&step.number);
+        let how = TakeUp {
+            journal: before.says(step),
+            wanted: self.wanted(step, first),
+        };
         if step.number >= first {
-            return self.turn(step).await;
+            return self.run_step(step, how).await;
         }
         // It must not forget what the steps after it have set.
         let mut again = step.clone();
         again.saved.clone_from(&self.plan.steps[first - 2].saved);
-        self.turn(&again).await
+        self.run_step(&again, how).await
+    }
+
+    fn wanted(&self, step: &PlannedStep, first: usize) -> Wanted {
+        if self.told_done(step).is_some() {
+            Wanted::Done
+        } else if step.number < first {
+            Wanted::Repeat
+        } else if self.options.menu || self.options.start_at == Some(step.number) {
+            Wanted::Named
+        } else {
+            Wanted::GoOn
+        }
     }
 
     /// A step, where nobody has asked to stop before it.
-    async fn turn(&mut self, step: &PlannedStep) -> Result<(), Halt> {
+    async fn run_step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
         let interrupted = *self.options.interrupts.borrow() > 0;
         if self.hold || interrupted {
             return Err(Halt::end(
@@ -157,7 +187,7 @@ impl NodeRun<'_> {
             ));
         }
         self.touched = true;
-        self.step(step).await?;
+        self.step(step, how).await?;
         if self.options.stop_after == Some(step.number) && step.number < self.plan.steps.len() {
             let cause = format!("stopped after step {}, as asked", step.label());
             return Err(Halt::AsAsked(cause));

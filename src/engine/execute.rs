@@ -1,15 +1,17 @@
 //! One script of a step on its side: started once, followed, reattached after a cut, stopped
 //! when asked. Says what is known, and when nothing is.
 
+use std::ops::ControlFlow;
 use std::pin::{Pin, pin};
 use std::time::{Duration, Instant};
 
 use zeroize::Zeroizing;
 
 use crate::engine::bundle::{Bundle, BundleError, Claim, How, Start, StepDone, StepState};
+use crate::engine::decide::{Decision, Doubt, JournalSays, Left, NodeSays, TakeUp, Wanted, decide};
 use crate::engine::follow::Follower;
 use crate::engine::halt::Halt;
-use crate::engine::node::NodeRun;
+use crate::engine::node::{NodeRun, Origin};
 use crate::engine::question::{Answer, Asked};
 use crate::event::{Status, What};
 use crate::manual::{On, SudoUser, is_shell};
@@ -81,7 +83,10 @@ pub(super) enum Ended {
     /// The operator went away; it goes on by itself.
     Left,
     /// The operator has looked, and says that it is done.
-    Seen,
+    Seen {
+        /// Nothing but the operator's word tells how it ended.
+        outcome_unknown: bool,
+    },
 }
 
 impl Ended {
@@ -92,11 +97,15 @@ impl Ended {
 
 impl NodeRun<'_> {
     /// Starts it, or goes on with one that was started before.
-    pub(super) async fn execute(&mut self, work: &Execution<'_>) -> Result<Ended, Halt> {
+    pub(super) async fn execute(
+        &mut self,
+        work: &Execution<'_>,
+        how: TakeUp,
+    ) -> Result<Ended, Halt> {
         let mut follower = Follower::new(&work.label, &self.options.secrets);
-        let mut attached = self.resuming;
+        let mut how = how;
         loop {
-            match self.attend(work, &mut follower, attached).await {
+            match self.attend(work, &mut follower, &mut how).await {
                 Ok(ended) => {
                     self.carry_back(work).await?;
                     return Ok(ended);
@@ -124,7 +133,9 @@ impl NodeRun<'_> {
                         let cause = format!("{cause}; it may or may not have finished");
                         return Ok(Ended::Unknown(cause));
                     }
-                    attached = true;
+                    if how.journal == JournalSays::NotBegun {
+                        how = TakeUp::BEGUN;
+                    }
                 }
             }
         }
@@ -156,33 +167,22 @@ impl NodeRun<'_> {
         &mut self,
         work: &Execution<'_>,
         follower: &mut Follower,
-        attached: bool,
+        how: &mut TakeUp,
     ) -> Result<Ended, Attention> {
-        let in_doubt = attached && (!self.rerun || self.unknown);
+        let in_doubt = how.may_be_under_way();
         let bundle = self.bundle_of(work.step.on, work.step.sudo.as_ref()).await;
         // Where its record cannot be reached any more, nobody knows how it goes on.
         let bundle = bundle.map_err(|why| if in_doubt { why.in_doubt() } else { why })?;
-        let mut state = if attached {
-            bundle.state(&work.label).await?
-        } else {
-            StepState::NotStarted
+        let state = match how.first_decision() {
+            Decision::Look => bundle.state(&work.label).await?,
+            _ => StepState::NotStarted,
         };
-        let over = match state {
-            StepState::Done(ref done) => !(self.unknown && done.how == How::Exited),
-            StepState::Unknown | StepState::Rebooted => true,
-            StepState::NotStarted | StepState::Running(_) => false,
+        let state = match self.ready_to_follow(work, &bundle, state, how).await? {
+            ControlFlow::Continue(state) => state,
+            ControlFlow::Break(ended) => return Ok(ended),
         };
-        if let Some(because) = self.against_again(work, &bundle, &state).await?
-            && !self.again_after_all(work.step, &because).await?
-        {
-            return Ok(Ended::Seen);
-        }
-        if self.rerun && over {
-            bundle.aside(&work.label).await?;
-            state = StepState::NotStarted;
-        }
-        // Once: a connection that is lost from now on is this try's.
-        self.rerun = false;
+        // A connection that is lost from now on is this try's.
+        *how = TakeUp::BEGUN;
         if work.secret && work.step.on == On::Node {
             self.secretive.push(work.label.clone());
         }
@@ -204,7 +204,7 @@ impl NodeRun<'_> {
     ) -> Result<Ended, Attention> {
         let due = matches!(state, StepState::NotStarted);
         loop {
-            self.begun |= !matches!(state, StepState::NotStarted);
+            self.at_hand.begun |= !matches!(state, StepState::NotStarted);
             state = match state {
                 StepState::NotStarted if !due => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
@@ -246,38 +246,47 @@ impl NodeRun<'_> {
         }
     }
 
-    /// What speaks against running a step again, where nobody has said that it is to be.
-    async fn against_again(
-        &self,
+    /// Does what has to be done before the step is followed from this state: puts an earlier try
+    /// aside, or asks the operator. Gives the state to go on from.
+    async fn ready_to_follow(
+        &mut self,
         work: &Execution<'_>,
         bundle: &Bundle,
-        state: &StepState,
-    ) -> Result<Option<String>, Attention> {
-        if self.named || !self.rerun {
-            return Ok(None);
+        state: StepState,
+        how: &mut TakeUp,
+    ) -> Result<ControlFlow<Ended, StepState>, Attention> {
+        let mut says = NodeSays::of(&state, work.accepted);
+        let replaced = work.step.on == On::Local && self.local_origin == Origin::Replaced;
+        if says == NodeSays::NoRecord && replaced {
+            says = NodeSays::BundleGone;
         }
-        let because = match state {
-            StepState::Running(_) => None,
-            StepState::Done(done)
-                if done.how == How::DiskFull && work.accepted.contains(&done.status) =>
-            {
-                Some("has run, and what it printed or set was not kept".to_owned())
+        loop {
+            let doubt = match decide(how.journal, says, how.wanted) {
+                Decision::Ask(doubt) => doubt,
+                Decision::RunAgain => {
+                    bundle.aside(&work.label).await?;
+                    return Ok(ControlFlow::Continue(StepState::NotStarted));
+                }
+                _ => return Ok(ControlFlow::Continue(state)),
+            };
+            let mut left = Vec::new();
+            if let (Doubt::LeftBehind, NodeSays::Ended(end, _)) = (doubt, says) {
+                left = left_behind(bundle, &work.label).await?;
+                if left.is_empty() {
+                    // They have ended since.
+                    says = NodeSays::Ended(end, Left::Nothing);
+                    continue;
+                }
             }
-            StepState::Done(done) if done.left.is_empty() => None,
-            StepState::Done(_) => {
-                let left = bundle.left().await?;
-                let of_it = left
-                    .iter()
-                    .filter_map(|line| line.strip_prefix(&work.label)?.strip_prefix(' '));
-                let of_it: Vec<_> = of_it.collect();
-                let said = || format!("has left behind what still runs: {}", of_it.join(", "));
-                (!of_it.is_empty()).then(said)
+            let outcome_unknown =
+                how.journal == JournalSays::Unknown || doubt == Doubt::MayHaveFinished;
+            let because = doubt.because(&left);
+            let again = self.again_after_all(work.step, &because, outcome_unknown);
+            if !again.await? {
+                return Ok(ControlFlow::Break(Ended::Seen { outcome_unknown }));
             }
-            _ => self
-                .doubtful
-                .then(|| "may or may not have finished".to_owned()),
-        };
-        Ok(because)
+            how.wanted = Wanted::Agreed;
+        }
     }
 
     /// Waits for a state while showing output and listening to the operator. `None` where the
@@ -356,7 +365,7 @@ impl NodeRun<'_> {
             over = &mut end => {
                 let ended = Instant::now();
                 let answer = asked.await;
-                self.waited += ended.elapsed();
+                self.at_hand.waited += ended.elapsed();
                 (answer, Some(over))
             }
         }
@@ -389,6 +398,15 @@ impl NodeRun<'_> {
             }
         }
     }
+}
+
+/// What still runs of a script: `pid command`.
+async fn left_behind(bundle: &Bundle, label: &str) -> Result<Vec<String>, BundleError> {
+    let left = bundle.left().await?;
+    let of_it = left
+        .iter()
+        .filter_map(|line| line.strip_prefix(label)?.strip_prefix(' '));
+    Ok(of_it.map(str::to_owned).collect())
 }
 
 /// Why nobody attends to a step any more.

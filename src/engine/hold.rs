@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::engine::bundle::{Alive, Bundle, BundleError, Closed, Held, Owner};
 use crate::engine::halt::Halt;
-use crate::engine::node::{NodeRun, begun, sentence, token_of};
+use crate::engine::node::{NodeRun, Origin, begun, sentence, token_of};
 use crate::engine::reach::ReachError;
 use crate::engine::scope::ScopeError;
 use crate::engine::users::Place;
@@ -312,11 +312,18 @@ impl NodeRun<'_> {
             None => None,
         };
         let bundle = if let Some(bundle) = taken {
-            self.local_found = true;
+            if self.local_origin == Origin::New {
+                self.local_origin = Origin::Found;
+            }
             bundle
         } else {
             let opened = self.opened(&session, &dir, Some(&start_in), false);
-            let bundle = opened.await?.0;
+            let (bundle, found) = opened.await?;
+            self.local_origin = match &self.old_local {
+                _ if found => Origin::Found,
+                Some(_) => Origin::Replaced,
+                None => Origin::New,
+            };
             self.take_local_by_hand(&bundle).await?;
             bundle
         };

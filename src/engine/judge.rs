@@ -35,7 +35,7 @@ impl NodeRun<'_> {
             ControlFlow::Continue(done) => done,
             ControlFlow::Break(worked) => return Ok(worked),
         };
-        self.begun = done.how != How::NoFolder;
+        self.at_hand.begun = done.how != How::NoFolder;
         if let Some(worked) = cut_short(work.step, &done) {
             return Ok(worked);
         }
@@ -242,7 +242,10 @@ fn finished(step: &PlannedStep, ended: Ended) -> Result<ControlFlow<Worked, Box<
     };
     let worked = match ended {
         Ended::Done(done) => return Ok(ControlFlow::Continue(done)),
-        Ended::Seen => Worked::ended(Status::ByHand, ""),
+        Ended::Seen { outcome_unknown } => Worked {
+            outcome_unknown,
+            ..Worked::ended(Status::ByHand, "")
+        },
         Ended::Left => {
             return Err(Halt::End {
                 status: Status::Stopped,

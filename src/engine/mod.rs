@@ -10,6 +10,7 @@ mod compare;
 mod consent;
 mod content;
 mod course;
+mod decide;
 mod deliver;
 mod durable;
 mod execute;

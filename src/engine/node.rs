@@ -37,41 +37,47 @@ pub(super) struct NodeRun<'a> {
     /// Where the bundles of users are who have one of their own.
     pub places: HashMap<String, Place>,
     pub prepared: Prepared,
-    /// The step at hand may have been started by an earlier controller.
-    pub resuming: bool,
-    /// It ended badly before, and is to be run again.
-    pub rerun: bool,
-    /// How it ended before is not known: what the node says of it by now counts.
-    pub unknown: bool,
-    /// Nobody knew whether it had finished.
-    pub doubtful: bool,
-    /// The operator has said that it is to be run.
-    pub named: bool,
-    /// Something of the step at hand was run, as far as anybody knows.
-    pub begun: bool,
-    /// Stop before the next step.
+    /// Of the step that is being done.
+    pub at_hand: AtHand,
+    /// The operator wants to stop before the next step.
     pub hold: bool,
     /// Counts the operator's Ctrl-C; what this node has dealt with is marked as seen.
     pub interrupts: watch::Receiver<u32>,
-    /// How long the step at hand has waited for answers.
-    pub waited: Duration,
     /// Steps that were given a secret: what they print is not kept on the node.
     pub secretive: Vec<String>,
     pub bundle: Option<Bundle>,
     pub local: Option<Bundle>,
     /// Of the local bundle of an earlier controller.
     pub old_local: Option<String>,
-    /// The local bundle is the one of an earlier controller.
-    pub local_found: bool,
+    pub local_origin: Origin,
     pub touched: bool,
-    /// The line of the journal that begins the step at hand.
-    pub line: Line,
     /// How each step ended, as far as this controller knows.
     pub passed: BTreeMap<usize, Status>,
     /// An earlier controller had the bundle.
     pub taken_over: bool,
     /// The run has ended on the node, as its history says.
     pub ended: bool,
+}
+
+/// The step that is being done.
+pub(super) struct AtHand {
+    /// The line of the journal that begins it.
+    pub line: Line,
+    /// Something of it was run, as far as anybody knows.
+    pub begun: bool,
+    /// How long it has waited for answers.
+    pub waited: Duration,
+}
+
+/// Where the local bundle comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// This controller has made it.
+    New,
+    /// An earlier controller of the run had it.
+    Found,
+    /// The one that an earlier controller had was gone, and this controller has made another.
+    Replaced,
 }
 
 /// Where a node's bundle is, absolute.
@@ -150,22 +156,19 @@ async fn attempt(
         users: HashMap::new(),
         places: HashMap::new(),
         prepared: Prepared::default(),
-        resuming: false,
-        rerun: false,
-        unknown: false,
-        doubtful: false,
-        named: false,
-        begun: false,
+        at_hand: AtHand {
+            line: recorder.head().0,
+            begun: false,
+            waited: Duration::ZERO,
+        },
         hold: false,
         interrupts: options.interrupts.clone(),
-        waited: Duration::ZERO,
         secretive: Vec::new(),
         bundle: None,
         local: None,
-        local_found: false,
+        local_origin: Origin::New,
         old_local: resume.and_then(|record| token_of(record, &node.node.name, true)),
         touched: resume.is_some_and(|record| begun(record, node)),
-        line: recorder.head().0,
         passed: BTreeMap::new(),
         taken_over: false,
         ended: false,
@@ -262,7 +265,7 @@ impl NodeRun<'_> {
         }
         let first = match resume {
             None => self.options.start_at.unwrap_or(1),
-            Some(record) => self.first_of(record),
+            Some(record) => self.first_due_step(record),
         };
         self.prove_captured(first, resume.is_some())?;
         self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
@@ -278,7 +281,7 @@ impl NodeRun<'_> {
         let places: Vec<String> = places.filter_map(|place| place.dir.clone()).collect();
         self.prove_durable(&places, first).await?;
         self.confirm_run(plan).await?;
-        self.steps(first, resume).await
+        self.run_steps(first, resume).await
     }
 
     /// What an earlier controller has done, from its journal.

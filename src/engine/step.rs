@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use crate::engine::bundle::{BundleError, StepState};
 use crate::engine::consent::Chosen;
+use crate::engine::decide::{Decision, TakeUp};
 use crate::engine::execute::Execution;
 use crate::engine::halt::Halt;
-use crate::engine::node::NodeRun;
+use crate::engine::node::{AtHand, NodeRun};
 use crate::event::{Evidence, Outcome, Status, StepEnded, What};
 use crate::manual::On;
 use crate::nodes::Text;
@@ -102,25 +103,21 @@ impl Worked {
 
 impl NodeRun<'_> {
     /// Does one step; an error ends the run on this node.
-    pub(super) async fn step(&mut self, step: &PlannedStep) -> Result<(), Halt> {
-        let told = self.told_done(step);
-        let attached = self.resuming && !self.rerun && told.is_none();
-        let chosen = match told {
-            Some(note) => Chosen::Done(note),
-            None if attached => Chosen::Run,
-            None => self.choose(step).await?,
+    pub(super) async fn step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
+        let chosen = match how.first_decision() {
+            Decision::MarkByHand => Chosen::Done(self.told_done(step).unwrap_or_default()),
+            _ if how.is_attached() => Chosen::Run,
+            _ => self.choose(step).await?,
         };
         self.tell_where(step).await?;
-        self.announce(step, attached)?;
+        self.announce(step, how)?;
         if let Chosen::ConfirmedByYes = chosen {
             self.confirmed_by_yes(Some(step), None)?;
         }
-        self.begun = false;
         let began = Instant::now();
-        self.waited = Duration::ZERO;
         let mut worked = match chosen {
             Chosen::Run | Chosen::ConfirmedByYes => {
-                self.work(step).await.or_else(Worked::halted)?
+                self.work(step, how).await.or_else(Worked::halted)?
             }
             Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
             Chosen::ByHand(note) => Worked::by_hand(note),
@@ -131,12 +128,13 @@ impl NodeRun<'_> {
             self.verify(step, &mut worked).await?;
         }
         // Nobody may do it again without a look: it was run, and something of it is not known.
-        worked.outcome_unknown |= worked.status == Status::Error && self.begun;
+        worked.outcome_unknown |= worked.status == Status::Error && self.at_hand.begun;
         // That its checks do not hold does not tell how it ended.
-        worked.outcome_unknown |= by_hand && !worked.status.goes_on() && self.doubtful;
+        worked.outcome_unknown |= by_hand && how.journal.lacks_its_end();
+        worked.outcome_unknown &= !worked.status.goes_on();
         let (status, cause) = (worked.status, worked.cause.clone());
         let outcome_unknown = worked.outcome_unknown;
-        let took = began.elapsed().saturating_sub(self.waited);
+        let took = began.elapsed().saturating_sub(self.at_hand.waited);
         self.record(Some(step), What::StepEnded(worked.told(took)))?;
         self.passed.insert(step.number, status);
         if status.goes_on() {
@@ -170,15 +168,15 @@ impl NodeRun<'_> {
 
     /// Writes down that a step is not done, and why.
     pub(super) fn skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
-        self.announce(step, false)?;
+        self.announce(step, TakeUp::FRESH)?;
         let skipped = Worked::passed(Status::Skipped, Some(note));
         self.passed.insert(step.number, Status::Skipped);
         self.record(Some(step), What::StepEnded(skipped.told(Duration::ZERO)))
     }
 
-    fn announce(&mut self, step: &PlannedStep, attached: bool) -> Result<(), Halt> {
+    fn announce(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
         let (name, title) = (step.name.clone(), step.title.clone());
-        let what = if attached {
+        let what = if how.is_attached() {
             What::StepAttached { name, title }
         } else {
             What::StepStarted {
@@ -191,16 +189,20 @@ impl NodeRun<'_> {
                 sha256: Some(step.sha256.clone()),
             }
         };
-        self.line = self.record_line(Some(step), what)?;
+        self.at_hand = AtHand {
+            line: self.record_line(Some(step), what)?,
+            begun: false,
+            waited: Duration::ZERO,
+        };
         Ok(())
     }
 
-    async fn work(&mut self, step: &PlannedStep) -> Result<Worked, Halt> {
+    async fn work(&mut self, step: &PlannedStep, how: TakeUp) -> Result<Worked, Halt> {
         match &step.work {
             PlannedWork::Script(script) if script.commands().is_empty() => {
-                self.script(step, script).await
+                self.run_script(step, script, how).await
             }
-            PlannedWork::Script(script) => self.transcript(step, script).await,
+            PlannedWork::Script(script) => self.run_transcript(step, script, how).await,
             PlannedWork::Deliver(files) => self.deliver(step, files).await,
             PlannedWork::Manual(text) => {
                 let text = self.scope.filled(&self.plan.node, text).to_string();
@@ -210,7 +212,12 @@ impl NodeRun<'_> {
         }
     }
 
-    async fn script(&mut self, step: &PlannedStep, script: &Script) -> Result<Worked, Halt> {
+    async fn run_script(
+        &mut self,
+        step: &PlannedStep,
+        script: &Script,
+        how: TakeUp,
+    ) -> Result<Worked, Halt> {
         let values = self.values(step, script).await?;
         let work = Execution {
             step,
@@ -222,7 +229,7 @@ impl NodeRun<'_> {
             secret: secretive(script),
             shown: false,
         };
-        let ended = self.execute(&work).await?;
+        let ended = self.execute(&work, how).await?;
         let worked = self
             .judge(
                 &work,
@@ -239,11 +246,15 @@ impl NodeRun<'_> {
     }
 
     /// Each command is a start of its own: what follows one that went wrong never runs.
-    async fn transcript(&mut self, step: &PlannedStep, script: &Script) -> Result<Worked, Halt> {
+    async fn run_transcript(
+        &mut self,
+        step: &PlannedStep,
+        script: &Script,
+        how: TakeUp,
+    ) -> Result<Worked, Halt> {
         let values = self.values(step, script).await?;
         let mut worked = Worked::ok(Some(0));
-        // Commands that went well before are not run again; the one that did not is the last.
-        let (resuming, rerun) = (self.resuming, self.rerun);
+        let mut step_how = how;
         for (index, command) in script.commands().iter().enumerate() {
             let accepted = [command.exit];
             // Status and output are compared here; the shell must not end over a status.
@@ -258,13 +269,19 @@ impl NodeRun<'_> {
                 secret: secretive(script),
                 shown: true,
             };
-            if rerun {
+            let is_last = index + 1 == script.commands().len();
+            let mut how = step_how;
+            if step_how.is_again() {
+                // Commands that went well before are not run again; the one that did not is the
+                // last that was begun.
                 let next = format!("{}-{}", step.number, index + 2);
-                let last =
-                    index + 1 == script.commands().len() || !self.was_started(step, &next).await?;
-                (self.resuming, self.rerun) = (resuming || !last, last);
+                if is_last || !self.was_started(step, &next).await? {
+                    step_how = TakeUp::FRESH;
+                } else {
+                    how = TakeUp::BEGUN;
+                }
             }
-            let ended = self.execute(&work).await?;
+            let ended = self.execute(&work, how).await?;
             worked = self
                 .judge(
                     &work,
@@ -277,7 +294,7 @@ impl NodeRun<'_> {
             if worked.status != Status::Ok {
                 break;
             }
-            if let (Some(name), true) = (&step.capture, index + 1 == script.commands().len()) {
+            if let (Some(name), true) = (&step.capture, is_last) {
                 worked = self.capture(&work, name, worked).await?;
             }
         }

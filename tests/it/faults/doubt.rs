@@ -51,6 +51,22 @@ fn f6_where_nobody_can_be_asked_running_it_again_is_told() {
 }
 
 #[test]
+fn f6_commands_that_were_never_begun_are_not_asked_about() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```console step\n\
+        $ echo 1 >> \"$HOME/ran\"; [ -e \"$HOME/seen\" ] || kill -KILL $PPID\n\
+        $ echo 2 >> \"$HOME/ran\"\n$ echo 3 >> \"$HOME/ran\"\n```\n";
+    let project = Project::new(page);
+    project.opsbook(&["run", "p", "here"]).ends(3);
+    fs::write(project.home("seen"), "").unwrap();
+    // One answer: a second question would be answered by nobody, and be told.
+    let said = project.opsbook(&["resume"]).input("a\n").ends(0);
+    let asks = "may or may not have finished: run it [a]gain";
+    assert_eq!(said.out.matches(asks).count(), 1, "{said:?}");
+    said.lacks("it is run again");
+    assert_eq!(project.text("ran"), "1\n1\n2\n3\n");
+}
+
+#[test]
 fn f6_a_frozen_recorder_costs_no_step_its_end() {
     let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n\
         ```sh step timeout=8s\necho 1 >> \"$HOME/ran\"\nwhile test ! -e \"$HOME/go\"; do sleep 0.1; done\n```\n\n\
