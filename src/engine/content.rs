@@ -8,7 +8,7 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::engine::deliver::{archive, blank};
+use crate::engine::node::deliver::{archive, blank};
 use crate::event::{FileRecord, Status, What};
 use crate::files::{EntryKind, Files, Refused};
 use crate::journal::Record;

@@ -1,4 +1,4 @@
-//! What ends a run on a node before its last step.
+//! What ends a run on a node before its last step, and why nobody attends to a step any more.
 
 use crate::engine::bundle::BundleError;
 use crate::engine::reach::{NoPassword, ReachError};
@@ -6,6 +6,7 @@ use crate::engine::scope::ScopeError;
 use crate::engine::secrets::SecretError;
 use crate::event::Status;
 use crate::journal::JournalError;
+use crate::session::Lost;
 
 /// The run on a node ends here.
 #[derive(Debug)]
@@ -71,5 +72,70 @@ impl From<ScopeError> for Halt {
             _ => Status::Error,
         };
         Halt::end(status, error.to_string())
+    }
+}
+
+/// Why nobody attends to a step any more.
+pub(super) enum Attention {
+    Lost(Lost),
+    Halt(Halt),
+}
+
+impl Attention {
+    /// The step was sent: only where the node says so, it did not start.
+    pub fn of_sent(error: BundleError) -> Attention {
+        match error {
+            BundleError::Started
+            | BundleError::Failed(_)
+            | BundleError::NoAnswer(_)
+            | BundleError::Answer(_) => Attention::Halt(error.into()).in_doubt(),
+            other => other.into(),
+        }
+    }
+
+    /// The step was started: whoever has its record now, it may have gone on.
+    pub fn of_started(error: BundleError) -> Attention {
+        let status = match error {
+            BundleError::Held(_) | BundleError::Taken => Status::Blocked,
+            BundleError::Lost(_) => return error.into(),
+            _ => Status::Error,
+        };
+        Attention::Halt(Halt::end(status, error.to_string())).in_doubt()
+    }
+
+    pub fn in_doubt(self) -> Attention {
+        match self {
+            Attention::Halt(Halt::End { status, cause, .. }) => Attention::Halt(Halt::End {
+                status,
+                cause: format!("{cause}; it may or may not have finished"),
+                outcome_unknown: true,
+            }),
+            other => other,
+        }
+    }
+}
+
+impl Attention {
+    /// For who attends to no step.
+    pub fn into_halt(self) -> Halt {
+        match self {
+            Attention::Halt(halt) => halt,
+            Attention::Lost(lost) => Halt::error(lost.to_string()),
+        }
+    }
+}
+
+impl From<Halt> for Attention {
+    fn from(halt: Halt) -> Attention {
+        Attention::Halt(halt)
+    }
+}
+
+impl From<BundleError> for Attention {
+    fn from(error: BundleError) -> Attention {
+        match error {
+            BundleError::Lost(lost) => Attention::Lost(lost),
+            other => Attention::Halt(Halt::from(other)),
+        }
     }
 }

@@ -3,37 +3,25 @@
 //! *The journal, the bundle and the node agree, or the run says that it does not know.*
 
 mod bundle;
-mod by_hand;
-mod catch_up;
+mod bundles;
 mod check;
-mod compare;
-mod consent;
 mod content;
-mod course;
 mod decide;
-mod deliver;
-mod durable;
-mod execute;
 mod fleet;
-mod follow;
+mod given;
 mod halt;
-mod hold;
-mod judge;
 mod node;
 mod output;
 mod paste;
 mod proof;
 mod question;
 mod reach;
-mod reattach;
 mod recorder;
 mod scope;
 mod secrets;
 mod state;
-mod step;
 mod target;
 mod together;
-mod users;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -49,13 +37,14 @@ pub use bundle::{
     Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
     prelude,
 };
-pub use by_hand::{Told, by_hand_folder, out_of_turn};
-pub use catch_up::pinned;
+pub use bundles::may_move;
 pub use check::check;
 pub use content::{Stale, stale_files};
-pub use course::first_left;
 pub use fleet::run;
+pub use given::pinned;
 pub use node::bundle_dir;
+pub use node::by_hand::{Told, by_hand_folder, out_of_turn};
+pub use node::steps::first_left;
 pub use output::harmless;
 pub use proof::Proof;
 pub use question::{Answer, Asked, Operator, Question};
@@ -66,7 +55,6 @@ pub use secrets::{SecretError, Secrets};
 pub use state::rules_a_shell;
 pub use target::target;
 pub use together::check_together;
-pub use users::may_move;
 
 /// How a run is done; the same for all its nodes.
 #[derive(Clone, Debug)]

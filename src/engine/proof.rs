@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
-use crate::engine::course::first_due;
-use crate::engine::deliver::{blank, readable};
+use crate::engine::node::deliver::{blank, readable};
+use crate::engine::node::steps::first_due;
 use crate::engine::secrets::{SecretError, Secrets};
 use crate::event::Status;
 use crate::files::Files;
@@ -251,7 +251,7 @@ impl<'a> Proof<'a> {
         let due = self.due(node);
         let begun = self
             .resume
-            .is_some_and(|record| crate::engine::node::begun(record, node));
+            .is_some_and(|record| record.has_begun(&node.node.name));
         let needs = node.needs.iter().filter(|_| !begun && !due.is_empty());
         let cases = needs.flat_map(|need| &need.cases);
         let cases = cases.flat_map(|case| match &case.ask {

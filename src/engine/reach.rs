@@ -185,3 +185,11 @@ impl Reach {
         Ok(session)
     }
 }
+
+/// Ssh's own words after the cause, where they say more.
+pub(super) fn sentence(error: &OpenError) -> String {
+    match error.said.last_line() {
+        Some(said) => format!("{error}: {said}"),
+        None => error.to_string(),
+    }
+}

@@ -195,6 +195,12 @@ impl Record {
         steps
     }
 
+    /// Has a step begun on a node? Before that, nothing was touched there.
+    #[must_use]
+    pub fn has_begun(&self, node: &str) -> bool {
+        !self.steps(node).is_empty()
+    }
+
     /// Steps whose latest end says that they may or may not have finished.
     #[must_use]
     pub fn doubtful(&self, node: &str) -> BTreeSet<usize> {

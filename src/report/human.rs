@@ -94,6 +94,9 @@ impl<W: Write> Human<W> {
             }
             What::BundleOpened {
                 path, user: None, ..
+            }
+            | What::BundleReopened {
+                path, local: true, ..
             } => {
                 self.line(node, format_args!("{DIM}bundle {path}{DIM:#}"))?;
             }

@@ -61,7 +61,7 @@ fn f6_commands_that_were_never_begun_are_not_asked_about() {
     // One answer: a second question would be answered by nobody, and be told.
     let said = project.opsbook(&["resume"]).input("a\n").ends(0);
     let asks = "may or may not have finished: run it [a]gain";
-    assert_eq!(said.out.matches(asks).count(), 1, "{said:?}");
+    assert_eq!(said.err.matches(asks).count(), 1, "{said:?}");
     said.lacks("it is run again");
     assert_eq!(project.text("ran"), "1\n1\n2\n3\n");
 }

@@ -11,7 +11,7 @@ const PIECE: u64 = 256 * 1024;
 /// Bytes of each stream that are shown and journalled; the bundle keeps more.
 const SHOWN: u64 = 1 << 20;
 
-pub(super) struct Follower {
+pub struct Follower {
     label: String,
     streams: [Followed; 2],
 }
@@ -25,7 +25,7 @@ struct Followed {
 }
 
 /// Texts to show, in order.
-pub(super) type Pieces = Vec<(Stream, String)>;
+pub type Pieces = Vec<(Stream, String)>;
 
 impl Follower {
     pub fn new(label: &str, secrets: &Secrets) -> Follower {

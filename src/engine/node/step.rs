@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use crate::engine::bundle::{BundleError, StepState};
-use crate::engine::consent::Chosen;
 use crate::engine::decide::{Decision, TakeUp};
-use crate::engine::execute::Execution;
-use crate::engine::halt::Halt;
+use crate::engine::halt::{Attention, Halt};
+use crate::engine::node::ask::Chosen;
+use crate::engine::node::script::Execution;
 use crate::engine::node::{AtHand, NodeRun};
 use crate::event::{Evidence, Outcome, Status, StepEnded, What};
 use crate::manual::On;
@@ -16,7 +16,7 @@ use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
 use crate::session::Values;
 
 /// How a step's work ended, before its checks.
-pub(super) struct Worked {
+pub struct Worked {
     pub status: Status,
     pub exit: Option<i32>,
     pub cause: Option<String>,
@@ -103,7 +103,7 @@ impl Worked {
 
 impl NodeRun<'_> {
     /// Does one step; an error ends the run on this node.
-    pub(super) async fn step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
+    pub async fn step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
         let chosen = match how.first_decision() {
             Decision::MarkByHand => Chosen::Done(self.told_done(step).unwrap_or_default()),
             _ if how.is_attached() => Chosen::Run,
@@ -112,7 +112,7 @@ impl NodeRun<'_> {
         self.tell_where(step).await?;
         self.announce(step, how)?;
         if let Chosen::ConfirmedByYes = chosen {
-            self.confirmed_by_yes(Some(step), None)?;
+            self.given.confirmed_by_yes(Some(step), None)?;
         }
         let began = Instant::now();
         let mut worked = match chosen {
@@ -135,7 +135,8 @@ impl NodeRun<'_> {
         let (status, cause) = (worked.status, worked.cause.clone());
         let outcome_unknown = worked.outcome_unknown;
         let took = began.elapsed().saturating_sub(self.at_hand.waited);
-        self.record(Some(step), What::StepEnded(worked.told(took)))?;
+        self.given
+            .record(Some(step), What::StepEnded(worked.told(took)))?;
         self.passed.insert(step.number, status);
         if status.goes_on() {
             return Ok(());
@@ -157,21 +158,22 @@ impl NodeRun<'_> {
             PlannedWork::Manual(_) => true,
             PlannedWork::Deliver(_) => false,
         };
-        let Some(bundle) = self.bundle.as_ref().filter(|_| elsewhere) else {
+        if !elsewhere || !self.bundles.is_open() {
             return Ok(());
-        };
-        match bundle.at(step.number).await {
+        }
+        match self.bundles.own()?.at(step.number).await {
             Err(error @ (BundleError::Held(_) | BundleError::Taken)) => Err(error.into()),
             _ => Ok(()),
         }
     }
 
     /// Writes down that a step is not done, and why.
-    pub(super) fn skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
+    pub fn skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
         self.announce(step, TakeUp::FRESH)?;
         let skipped = Worked::passed(Status::Skipped, Some(note));
         self.passed.insert(step.number, Status::Skipped);
-        self.record(Some(step), What::StepEnded(skipped.told(Duration::ZERO)))
+        self.given
+            .record(Some(step), What::StepEnded(skipped.told(Duration::ZERO)))
     }
 
     fn announce(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
@@ -190,7 +192,7 @@ impl NodeRun<'_> {
             }
         };
         self.at_hand = AtHand {
-            line: self.record_line(Some(step), what)?,
+            line: self.given.record_line(Some(step), what)?,
             begun: false,
             waited: Duration::ZERO,
         };
@@ -205,8 +207,8 @@ impl NodeRun<'_> {
             PlannedWork::Script(script) => self.run_transcript(step, script, how).await,
             PlannedWork::Deliver(files) => self.deliver(step, files).await,
             PlannedWork::Manual(text) => {
-                let text = self.scope.filled(&self.plan.node, text).to_string();
-                let text = self.options.secrets.mask(&text);
+                let text = self.scope.filled(&self.given.plan.node, text).to_string();
+                let text = self.given.options.secrets.mask(&text);
                 self.by_person(step, &text).await
             }
         }
@@ -306,7 +308,7 @@ impl NodeRun<'_> {
     }
 
     /// Whether the step, or one of its commands, runs at this moment.
-    pub(super) async fn runs(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
+    pub async fn runs(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
         let PlannedWork::Script(script) = &step.work else {
             return Ok(false);
         };
@@ -333,20 +335,27 @@ impl NodeRun<'_> {
     }
 
     async fn values(&mut self, step: &PlannedStep, script: &Script) -> Result<Values, Halt> {
-        let node = self.plan.node.name.clone();
+        let node = self.given.plan.node.name.clone();
         let mut scope = self.scope.clone();
         if step.on == On::Local {
-            scope.set("bundle", self.local_bundle().await?.dir);
-        } else if let Some(user) = self.stranger(step)
-            && let Some(dir) = self.places.get(&user).and_then(|place| place.dir.clone())
+            scope.set(
+                "bundle",
+                self.bundle_of(On::Local, None)
+                    .await
+                    .map_err(Attention::into_halt)?
+                    .dir,
+            );
+        } else if let Some(user) = self.bundles.other_user(step)
+            && let Some(dir) = self.bundles.dir_of(&user)
         {
             scope.set("bundle", dir);
         }
         let values = scope
-            .values(&node, script.bindings(), &self.options.secrets)
+            .values(&node, script.bindings(), &self.given.options.secrets)
             .await?;
-        for text in self.options.secrets.take_warnings() {
-            self.record(Some(step), What::Warned { text: text.into() })?;
+        for text in self.given.options.secrets.take_warnings() {
+            self.given
+                .record(Some(step), What::Warned { text: text.into() })?;
         }
         Ok(values)
     }

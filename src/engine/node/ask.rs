@@ -4,10 +4,10 @@ use std::time::Instant;
 
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
+use crate::engine::node::step::Worked;
 use crate::engine::proof::captured_names;
 use crate::engine::question::{Answer, Asked};
-use crate::engine::step::Worked;
-use crate::event::{BY_YES, Status, What};
+use crate::event::{Status, What};
 use crate::nodes::Confirm;
 use crate::plan::{Plan, PlannedStep};
 
@@ -15,10 +15,7 @@ use crate::plan::{Plan, PlannedStep};
 const ONWARD: &str = "yes, and on without asking";
 const AS_BEFORE: &str = "not asked: on without asking, as answered before";
 
-/// Asked where the node has steps that the journal lacks.
-pub(super) const TAKE_IN: &str = "take them in as the node has them?";
-
-pub(super) enum Chosen {
+pub enum Chosen {
     Run,
     /// The step asks for a confirmation, and `--yes` is one.
     ConfirmedByYes,
@@ -30,14 +27,14 @@ pub(super) enum Chosen {
 
 impl NodeRun<'_> {
     /// `confirm: run` of a node: asked once, before its first step.
-    pub(super) async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
-        if self.plan.node.confirm != Some(Confirm::Run) {
+    pub async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
+        if self.given.plan.node.confirm != Some(Confirm::Run) {
             return Ok(());
         }
-        if self.options.yes {
-            return self.confirmed_by_yes(None, None);
+        if self.given.options.yes {
+            return self.given.confirmed_by_yes(None, None);
         }
-        let asked = self.record_line(
+        let asked = self.given.record_line(
             None,
             What::Asked {
                 question: "go on with this node?".to_owned(),
@@ -48,7 +45,12 @@ impl NodeRun<'_> {
             step: plan.procedure.clone(),
             title: plan.title.clone(),
         };
-        let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
+        let answer = self
+            .given
+            .options
+            .operator
+            .ask(&self.given.plan.node.name, ask)
+            .await;
         let (word, result) = match answer {
             Answer::Yes => ("yes", Ok(())),
             Answer::Onward => (ONWARD, Ok(())),
@@ -65,7 +67,7 @@ impl NodeRun<'_> {
                 Err(Halt::end(Status::Stopped, "stopped before the first step")),
             ),
         };
-        self.record(
+        self.given.record(
             None,
             What::Answered {
                 answer: word.to_owned(),
@@ -77,21 +79,21 @@ impl NodeRun<'_> {
     }
 
     /// What the operator wants of a step, where they are to be asked.
-    pub(super) async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
-        let by_node = self.plan.node.confirm == Some(Confirm::Step);
+    pub async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
+        let by_node = self.given.plan.node.confirm == Some(Confirm::Step);
         let confirm = step.confirm || by_node;
         let asked = Asked::Confirm {
             step: step.name.clone(),
             title: step.title.clone(),
         };
-        if self.options.menu {
+        if self.given.options.menu {
             // The shell of the menu has the run's variables.
-            self.recorder.sync()?;
-            self.leave_values().await?;
+            self.given.recorder.sync()?;
+            self.bundles.leave_values(&self.scope).await?;
             let menu = Asked::Menu {
                 step: step.name.clone(),
                 title: step.title.clone(),
-                bundle: self.bundle()?.dir,
+                bundle: self.bundles.own()?.dir,
             };
             let answer = self.ask(step, "run this step?", menu).await?;
             // Without the menu, a step that asks for a confirmation still does.
@@ -102,7 +104,7 @@ impl NodeRun<'_> {
         if !confirm {
             return Ok(Chosen::Run);
         }
-        if self.options.yes {
+        if self.given.options.yes {
             return Ok(Chosen::ConfirmedByYes);
         }
         let answer = self.ask(step, "go on with this step?", asked).await?;
@@ -152,9 +154,9 @@ impl NodeRun<'_> {
         };
         let needed = |later: &PlannedStep| {
             later.number > step.number
-                && captured_names(&self.options.root, self.plan, later).contains(name)
+                && captured_names(&self.given.options.root, self.given.plan, later).contains(name)
         };
-        if !self.plan.steps.iter().any(needed) {
+        if !self.given.plan.steps.iter().any(needed) {
             return Ok(());
         }
         let ask = Asked::Value {
@@ -166,7 +168,8 @@ impl NodeRun<'_> {
             Answer::Note(value) if !value.is_empty() => {
                 self.scope.set(name, value.clone());
                 let (name, value) = (name.clone(), value.into());
-                self.record(Some(step), What::ValueCaptured { name, value })
+                self.given
+                    .record(Some(step), What::ValueCaptured { name, value })
             }
             Answer::Quit => Err(stopped_before(step)),
             _ => Ok(()),
@@ -179,7 +182,7 @@ impl NodeRun<'_> {
         question: &str,
         ask: Asked,
     ) -> Result<Answer, Halt> {
-        let asked = self.record_line(
+        let asked = self.given.record_line(
             Some(step),
             What::Asked {
                 question: question.to_owned(),
@@ -187,7 +190,12 @@ impl NodeRun<'_> {
             },
         )?;
         let began = Instant::now();
-        let answer = self.options.operator.ask(&self.plan.node.name, ask).await;
+        let answer = self
+            .given
+            .options
+            .operator
+            .ask(&self.given.plan.node.name, ask)
+            .await;
         self.at_hand.waited += began.elapsed();
         let (word, note) = match &answer {
             Answer::Yes => ("yes", None),
@@ -199,7 +207,7 @@ impl NodeRun<'_> {
             Answer::Nobody => ("nobody to ask", None),
             _ => ("no", None),
         };
-        self.record(
+        self.given.record(
             Some(step),
             What::Answered {
                 answer: word.to_owned(),
@@ -212,13 +220,13 @@ impl NodeRun<'_> {
 
     /// Whether a step is run again that is not known to have failed. Where nobody can be asked
     /// it is, because going on was asked for, and that is told.
-    pub(super) async fn again_after_all(
+    pub async fn again_after_all(
         &mut self,
         step: &PlannedStep,
         because: &str,
         outcome_unknown: bool,
     ) -> Result<bool, Halt> {
-        let answer = if self.options.yes {
+        let answer = if self.given.options.yes {
             Answer::Nobody
         } else {
             let ask = Asked::Again {
@@ -232,7 +240,8 @@ impl NodeRun<'_> {
             Answer::ByHand => Ok(false),
             Answer::Nobody => {
                 let text = format!("it {because}: it is run again");
-                self.record(Some(step), What::Warned { text: text.into() })?;
+                self.given
+                    .record(Some(step), What::Warned { text: text.into() })?;
                 Ok(true)
             }
             _ => Err(Halt::End {
@@ -243,40 +252,10 @@ impl NodeRun<'_> {
         }
     }
 
-    /// `--yes` answers a question that is then not asked; what a person would have been `told`
-    /// is written down.
-    pub(super) fn confirmed_by_yes(
-        &self,
-        step: Option<&PlannedStep>,
-        told: Option<&str>,
-    ) -> Result<(), Halt> {
-        let question = match (step, told) {
-            (None, None) => "go on with this node?",
-            (None, Some(_)) => TAKE_IN,
-            (Some(_), None) => "go on with this step?",
-            (Some(_), Some(_)) => "is it done?",
-        };
-        let asked = What::Asked {
-            question: question.to_owned(),
-            told: told.map(Into::into),
-        };
-        let asked = self.record_line(step, asked)?;
-        let answered = What::Answered {
-            answer: "yes".to_owned(),
-            question: Some(asked.seq),
-            note: Some(BY_YES.to_owned()),
-        };
-        self.record(step, answered)
-    }
-
     /// A step that a person does.
-    pub(super) async fn by_person(
-        &mut self,
-        step: &PlannedStep,
-        text: &str,
-    ) -> Result<Worked, Halt> {
-        if self.options.yes {
-            self.confirmed_by_yes(Some(step), Some(text))?;
+    pub async fn by_person(&mut self, step: &PlannedStep, text: &str) -> Result<Worked, Halt> {
+        if self.given.options.yes {
+            self.given.confirmed_by_yes(Some(step), Some(text))?;
             return Ok(Worked::ok(None));
         }
         let ask = Asked::Manual {

@@ -1,83 +1,68 @@
 //! A run on one node, from reaching it to closing its bundle.
+//!
+//! `steps` says which step is next, also where an earlier controller was halted; `step` does one;
+//! `script` starts a script of it and follows it to its end; `judge` says what came of that.
 
-use std::collections::{BTreeMap, HashMap};
+pub(super) mod ask;
+pub(super) mod by_hand;
+pub(super) mod deliver;
+mod durable;
+mod follow;
+pub(super) mod judge;
+mod reattach;
+pub(super) mod script;
+pub(super) mod step;
+pub(super) mod steps;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::engine::bundle::Bundle;
+use crate::engine::Options;
+use crate::engine::bundle::{Bundle, Claim};
+use crate::engine::bundles::{Bundles, CaughtUp};
 use crate::engine::check::check;
-use crate::engine::deliver::Prepared;
-use crate::engine::halt::Halt;
+use crate::engine::given::Given;
+use crate::engine::halt::{Attention, Halt};
 use crate::engine::proof::captured_names;
-use crate::engine::reach::Reach;
+use crate::engine::reach::{Reach, sentence};
 use crate::engine::recorder::Recorder;
 use crate::engine::scope::Scope;
-use crate::engine::users::Place;
-use crate::engine::{Options, random_mark};
 use crate::event::{Checked, Outcome, Status, What};
 use crate::journal::{JournalError, Line, Record};
-use crate::manual::On;
+use crate::manual::{On, SudoUser};
 use crate::nodes::Node;
 use crate::plan::{Case, NodePlan, Plan, PlannedStep};
 use crate::session::{Hello, Lost};
 
+use deliver::Prepared;
+
 /// A run on one node.
-pub(super) struct NodeRun<'a> {
-    pub options: &'a Options,
-    pub recorder: &'a Recorder,
-    pub plan: &'a NodePlan,
-    pub reach: Reach,
+pub struct NodeRun<'a> {
+    pub given: Given<'a>,
+    pub bundles: Bundles<'a>,
     pub scope: Scope,
-    /// Of this controller; a new one for each connection.
-    pub token: String,
-    /// The bundle through other users' sessions.
-    pub users: HashMap<String, Bundle>,
-    /// Where the bundles of users are who have one of their own.
-    pub places: HashMap<String, Place>,
     pub prepared: Prepared,
+    /// How each step ended, as far as this controller knows.
+    pub passed: BTreeMap<usize, Status>,
     /// Of the step that is being done.
     pub at_hand: AtHand,
     /// The operator wants to stop before the next step.
     pub hold: bool,
     /// Counts the operator's Ctrl-C; what this node has dealt with is marked as seen.
     pub interrupts: watch::Receiver<u32>,
-    /// Steps that were given a secret: what they print is not kept on the node.
-    pub secretive: Vec<String>,
-    pub bundle: Option<Bundle>,
-    pub local: Option<Bundle>,
-    /// Of the local bundle of an earlier controller.
-    pub old_local: Option<String>,
-    pub local_origin: Origin,
-    pub touched: bool,
-    /// How each step ended, as far as this controller knows.
-    pub passed: BTreeMap<usize, Status>,
-    /// An earlier controller had the bundle.
-    pub taken_over: bool,
-    /// The run has ended on the node, as its history says.
-    pub ended: bool,
 }
 
 /// The step that is being done.
-pub(super) struct AtHand {
+pub struct AtHand {
     /// The line of the journal that begins it.
     pub line: Line,
     /// Something of it was run, as far as anybody knows.
     pub begun: bool,
     /// How long it has waited for answers.
     pub waited: Duration,
-}
-
-/// Where the local bundle comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Origin {
-    /// This controller has made it.
-    New,
-    /// An earlier controller of the run had it.
-    Found,
-    /// The one that an earlier controller had was gone, and this controller has made another.
-    Replaced,
 }
 
 /// Where a node's bundle is, absolute.
@@ -91,7 +76,7 @@ pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
 }
 
 /// How a run ended on a node.
-pub(super) struct Ended {
+pub struct Ended {
     pub status: Status,
     /// As the operator wanted it: other nodes may follow.
     pub well: bool,
@@ -109,7 +94,7 @@ impl Ended {
 }
 
 /// Runs a plan on its node, or goes on with it, and says how that ended.
-pub(super) async fn run_node(
+pub async fn run_node(
     options: &Options,
     recorder: &Recorder,
     plan: &Plan,
@@ -147,15 +132,17 @@ async fn attempt(
     let (reach, synced) = uninterrupted(options, reach).await?;
     synced?;
     let reach = reach.map_err(|error| Halt::error(sentence(&error)))?;
-    let mut run = NodeRun {
+    let given = Given {
         options,
         recorder,
         plan: node,
+    };
+    let mut run = NodeRun {
+        given,
+        bundles: Bundles::new(given, reach, resume),
         scope: Scope::default(),
-        token: random_mark(),
-        users: HashMap::new(),
-        places: HashMap::new(),
         prepared: Prepared::default(),
+        passed: BTreeMap::new(),
         at_hand: AtHand {
             line: recorder.head().0,
             begun: false,
@@ -163,26 +150,12 @@ async fn attempt(
         },
         hold: false,
         interrupts: options.interrupts.clone(),
-        secretive: Vec::new(),
-        bundle: None,
-        local: None,
-        local_origin: Origin::New,
-        old_local: resume.and_then(|record| token_of(record, &node.node.name, true)),
-        touched: resume.is_some_and(|record| begun(record, node)),
-        passed: BTreeMap::new(),
-        taken_over: false,
-        ended: false,
-        reach: reach.clone(),
     };
-    let result = run.all(plan, resume).await;
-    let result = match result {
-        Ok(()) => run.close().await,
-        Err(halt) => {
-            run.keep(&halt).await?;
-            Err(halt)
-        }
+    let result = match run.all(plan, resume).await {
+        Ok(()) => run.close_bundles().await,
+        Err(halt) => run.keep_bundles(&halt).await.and(Err(halt)),
     };
-    let reach = run.reach.clone();
+    let reach = run.bundles.reach.clone();
     *closing = Some(tokio::spawn(async move { reach.close().await }));
     result
 }
@@ -201,42 +174,11 @@ async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> R
     }
 }
 
-/// Ssh's own words after the cause, where they say more.
-pub(super) fn sentence(error: &crate::session::OpenError) -> String {
-    match error.said.last_line() {
-        Some(said) => format!("{error}: {said}"),
-        None => error.to_string(),
-    }
-}
-
-/// Has a step begun on a node? Before that, nothing was touched there.
-pub(super) fn begun(record: &Record, node: &NodePlan) -> bool {
-    !record.steps(&node.node.name).is_empty()
-}
-
-pub(super) fn token_of(record: &Record, node: &str, of_local: bool) -> Option<String> {
-    let mut events = record.of_node(node).rev();
-    events.find_map(|event| match &event.what {
-        What::BundleOpened {
-            local,
-            token,
-            user: None,
-            ..
-        }
-        | What::BundleReopened { local, token, .. }
-            if *local == of_local =>
-        {
-            Some(token.clone())
-        }
-        _ => None,
-    })
-}
-
 impl NodeRun<'_> {
     async fn all(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
-        let hello = self.reach.session().hello().clone();
+        let hello = self.bundles.reach.session().hello().clone();
         let milliseconds = u64::try_from(hello.connect.as_millis()).unwrap_or(u64::MAX);
-        self.record(
+        self.given.record(
             None,
             What::NodeReached {
                 user: hello.user.clone(),
@@ -245,86 +187,170 @@ impl NodeRun<'_> {
             },
         )?;
         self.scope.set("procedure", &plan.procedure);
-        self.scope.set("run_id", self.recorder.run());
+        self.scope.set("run_id", self.given.run());
         self.take_given(plan, resume)?;
-        uninterrupted(self.options, self.prove_sudo()).await??;
-        let dir = bundle_dir(&self.plan.node, &hello);
+        uninterrupted(self.given.options, self.prove_sudo()).await??;
+        let dir = bundle_dir(&self.given.plan.node, &hello);
         self.scope.set("bundle", &dir);
         let caught_up = match resume {
-            Some(record) if self.options.catch_up => Some(self.catch_up(&dir, record).await?),
+            Some(record) if self.given.options.catch_up => {
+                match self.bundles.catch_up(&dir, record).await? {
+                    CaughtUp::Ended => return Ok(()),
+                    CaughtUp::GoesOn(record) => Some(record),
+                }
+            }
             _ => None,
         };
-        let resume = caught_up.as_ref().or(resume);
-        self.know(resume)?;
-        if self.ended {
-            return Ok(());
-        }
-        // What has not begun is proven as if it were the first time.
-        if !resume.is_some_and(|record| begun(record, self.plan)) {
-            self.needs().await?;
-        }
-        let first = match resume {
-            None => self.options.start_at.unwrap_or(1),
-            Some(record) => self.first_due_step(record),
-        };
-        self.prove_captured(first, resume.is_some())?;
-        self.prepared = uninterrupted(self.options, Prepared::new(self, first)).await??;
-        self.prove_durable(std::slice::from_ref(&dir), first)
-            .await?;
-        self.take_up(&dir, first, resume).await?;
-        self.open_places().await?;
-        self.warn_of_mortal_steps().await?;
-        if let Some(record) = resume.filter(|_| self.taken_over) {
-            self.agree(record).await?;
-        }
-        let places = self.places.values();
-        let places: Vec<String> = places.filter_map(|place| place.dir.clone()).collect();
-        self.prove_durable(&places, first).await?;
+        let resume = caught_up.as_deref().or(resume);
+        let first = self.prove_ready(&dir, resume).await?;
+        self.open_bundles(&dir, first, resume).await?;
         self.confirm_run(plan).await?;
         self.run_steps(first, resume).await
     }
 
-    /// What an earlier controller has done, from its journal.
-    fn know(&mut self, resume: Option<&Record>) -> Result<(), Halt> {
-        self.know_places(resume);
-        let Some(record) = resume else {
-            return self.record_pinned();
+    /// What is in the way of a step is found before anything is touched. Gives the number of the
+    /// first step that is due.
+    async fn prove_ready(&mut self, dir: &str, resume: Option<&Record>) -> Result<usize, Halt> {
+        self.bundles.know_others(resume);
+        let node = self.given.node();
+        match resume {
+            None => self.given.record_pinned()?,
+            Some(record) => {
+                let steps = record.steps(node).into_iter();
+                let ended = steps.filter_map(|(number, status)| Some((number, status?)));
+                self.passed = ended.collect();
+            }
+        }
+        // What has not begun is proven as if it were the first time.
+        if !resume.is_some_and(|record| record.has_begun(node)) {
+            self.needs().await?;
+        }
+        let first = match resume {
+            None => self.given.options.start_at.unwrap_or(1),
+            Some(record) => self.first_due_step(record),
         };
-        let steps = record.steps(&self.plan.node.name).into_iter();
-        self.passed = steps
-            .filter_map(|(number, status)| Some((number, status?)))
-            .collect();
-        Ok(())
+        self.prove_captured(first, resume.is_some())?;
+        self.prepared = uninterrupted(self.given.options, Prepared::new(self, first)).await??;
+        self.prove_durable(&[dir.to_owned()], first).await?;
+        Ok(first)
+    }
+
+    /// Opens the bundles of all users, and compares what they say with the journal.
+    async fn open_bundles(
+        &mut self,
+        dir: &str,
+        first: usize,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
+        self.bundles.open_or_reopen(dir, first, resume).await?;
+        self.bundles.open_others().await?;
+        self.bundles.warn_of_mortal_steps().await?;
+        if let Some(record) = resume.filter(|_| self.bundles.was_taken_over()) {
+            self.bundles.agree(record).await?;
+        }
+        if self.bundles.is_open() {
+            self.scope.set_state(On::Node, dir);
+        }
+        self.see_local_state();
+        let others = self.bundles.dirs_of_others();
+        self.prove_durable(&others, first).await
+    }
+
+    /// The bundle in which a step of this side and user keeps its record.
+    pub async fn bundle_of(
+        &mut self,
+        on: On,
+        sudo: Option<&SudoUser>,
+    ) -> Result<Bundle, Attention> {
+        let bundle = self.bundles.of(on, sudo).await;
+        self.see_local_state();
+        bundle
+    }
+
+    /// Checks on this machine see what local steps have set.
+    fn see_local_state(&mut self) {
+        if let Some(dir) = self.bundles.open_local_dir() {
+            self.scope.set_state(On::Local, dir);
+        }
+    }
+
+    async fn close_bundles(&mut self) -> Result<(), Halt> {
+        // Of one in which nothing was done, nothing is told.
+        let end = self.bundles.were_used().then(|| self.last_claim());
+        self.bundles.close(end.as_ref()).await
+    }
+
+    /// A bundle in which nothing was done is no use to anybody.
+    async fn keep_bundles(&mut self, halt: &Halt) -> Result<(), Halt> {
+        match halt {
+            Halt::Journal(_) => Ok(()),
+            _ if self.bundles.were_used() => self.bundles.keep(&self.scope).await,
+            _ => self.close_bundles().await,
+        }
+    }
+
+    /// What is said on the node of the step at hand.
+    pub fn claim(&self, step: &PlannedStep) -> Claim {
+        Claim {
+            sha256: step.sha256.clone(),
+            epoch: self.given.recorder.head().1,
+            seq: self.at_hand.line.seq,
+            hash: self.at_hand.line.hash.clone(),
+            passed: self.letters(step.number - 1),
+        }
+    }
+
+    /// What is said on the node at the end of the run.
+    pub fn last_claim(&self) -> Claim {
+        let (line, epoch) = self.given.recorder.head();
+        Claim {
+            sha256: self.given.plan.sha256.clone(),
+            epoch,
+            seq: line.seq,
+            hash: line.hash,
+            passed: self.letters(self.given.plan.steps.len()),
+        }
+    }
+
+    fn letters(&self, upto: usize) -> String {
+        let letter = |number| match self.passed.get(&number) {
+            Some(Status::Ok) => 'o',
+            Some(Status::ByHand) => 'h',
+            Some(Status::Skipped) => 's',
+            _ => '-',
+        };
+        (1..=upto).map(letter).collect()
     }
 
     /// Values that the operator gave for captured names; what was captured since counts more.
     fn take_given(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
-        let captured = resume.map(|record| record.captured(&self.plan.node.name));
+        let captured = resume.map(|record| record.captured(&self.given.plan.node.name));
         let captured = captured.unwrap_or_default();
-        for (name, value) in plan.given(self.plan) {
+        for (name, value) in plan.given(self.given.plan) {
             if captured.iter().any(|(known, _)| known == name) {
                 continue;
             }
             self.scope.set(name, value);
             let (name, value) = (name.to_owned(), value.into());
-            self.record(None, What::ValueCaptured { name, value })?;
+            self.given
+                .record(None, What::ValueCaptured { name, value })?;
         }
         Ok(())
     }
 
     /// No step that is due needs a value that was captured and is not known any more.
     fn prove_captured(&self, first: usize, resuming: bool) -> Result<(), Halt> {
-        let steps = self.plan.steps.iter();
+        let steps = self.given.plan.steps.iter();
         let due = steps.filter(|step| step.number >= first || (resuming && step.setup));
         let mut captured = Vec::new();
         for step in due {
             captured.extend(step.capture.as_deref());
-            for name in captured_names(&self.options.root, self.plan, step) {
+            for name in captured_names(&self.given.options.root, self.given.plan, step) {
                 if !captured.contains(&name.as_str()) {
                     self.scope.captured(&name)?;
                 }
             }
-            if self.options.stop_after == Some(step.number) {
+            if self.given.options.stop_after == Some(step.number) {
                 break;
             }
         }
@@ -333,16 +359,16 @@ impl NodeRun<'_> {
 
     /// A refusal is found before anything is touched.
     async fn prove_sudo(&mut self) -> Result<(), Halt> {
-        for user in self.plan.sudo_users() {
-            let user = crate::manual::SudoUser(user.to_owned());
-            self.reach.to(On::Node, Some(&user)).await?;
-            self.record(None, What::SudoProven { user: user.0 })?;
+        for user in self.given.plan.sudo_users() {
+            let user = SudoUser(user.to_owned());
+            self.bundles.reach.to(On::Node, Some(&user)).await?;
+            self.given.record(None, What::SudoProven { user: user.0 })?;
         }
         Ok(())
     }
 
     async fn needs(&mut self) -> Result<(), Halt> {
-        for need in &self.plan.needs {
+        for need in &self.given.plan.needs {
             for case in &need.cases {
                 match self.check(None, case).await? {
                     Outcome::Held | Outcome::Ignored(_) => {}
@@ -365,17 +391,6 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    pub fn record(&self, step: Option<&PlannedStep>, what: What) -> Result<(), Halt> {
-        self.record_line(step, what).map(drop)
-    }
-
-    /// The same, for who needs the line that was written.
-    pub fn record_line(&self, step: Option<&PlannedStep>, what: What) -> Result<Line, Halt> {
-        let number = step.map(|step| step.number);
-        let name = &self.plan.node.name;
-        Ok(self.recorder.record(Some(name), number, what)?)
-    }
-
     /// Asks a case and writes its outcome down. A lost connection is looked for once: a check
     /// changes nothing.
     pub async fn check(
@@ -384,10 +399,10 @@ impl NodeRun<'_> {
         case: &Case,
     ) -> Result<Outcome, Halt> {
         let mut checked = self.look(case).await?;
-        if let (Err(lost), true) = (&checked, self.bundle.is_some())
+        if let (Err(lost), true) = (&checked, self.bundles.is_open())
             && !matches!(lost, Lost::Endless { .. })
         {
-            self.record(
+            self.given.record(
                 step,
                 What::ConnectionLost {
                     cause: lost.to_string().into(),
@@ -399,7 +414,7 @@ impl NodeRun<'_> {
         let checked = checked
             .unwrap_or_else(|lost| Checked::at_once(Outcome::Unknown(lost.to_string().into())));
         let outcome = checked.outcome.clone();
-        self.record(step, checked.written(case.name.clone(), case.span.place()))?;
+        self.given.record(step, checked.written(case.name.clone(), case.span.place()))?;
         Ok(outcome)
     }
 
@@ -412,7 +427,7 @@ impl NodeRun<'_> {
                 let cause = format!("stopped while `{}` was asked", case.name);
                 Err(Halt::end(Status::Stopped, cause))
             }
-            checked = check(&self.reach, case, &self.scope, &self.options.secrets) => Ok(checked),
+            checked = check(&self.bundles.reach, case, &self.scope, &self.given.options.secrets) => Ok(checked),
         }
     }
 }

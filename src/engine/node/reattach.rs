@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::engine::bundle::{Bundle, BundleError};
+use crate::engine::bundle::BundleError;
 use crate::engine::halt::Halt;
-use crate::engine::node::{NodeRun, bundle_dir, sentence};
+use crate::engine::node::NodeRun;
 use crate::engine::random_mark;
-use crate::engine::reach::Reach;
+use crate::engine::reach::{Reach, sentence};
 use crate::event::What;
 use crate::session::OpenOptions;
 use crate::session::fair::FairTime;
 
 impl NodeRun<'_> {
     /// Finds the node again, and the bundle on it. `reboot` waits for another boot.
-    pub(super) async fn reattach(&mut self, reboot: bool) -> Result<(), String> {
+    pub async fn reattach(&mut self, reboot: bool) -> Result<(), String> {
         let lost = Instant::now();
-        let old = self.reach.session().hello().clone();
+        let old = self.bundles.reach.session().hello().clone();
         let mut pause = Duration::from_millis(250);
         let mut last = String::from("it did not answer");
         let mut interrupts = self.interrupts.clone();
@@ -23,10 +23,10 @@ impl NodeRun<'_> {
         // It is asked again and again here.
         let once = OpenOptions {
             tries: 1,
-            ..self.options.open.clone()
+            ..self.given.options.open.clone()
         };
-        while !had.is_over(self.options.reconnect) {
-            let open = Reach::open(&self.plan.node, &once, &self.options.passwords);
+        while !had.is_over(self.given.options.reconnect) {
+            let open = Reach::open(&self.given.plan.node, &once, &self.given.options.passwords);
             let opened = tokio::select! {
                 biased;
                 Ok(()) = interrupts.changed() => return Err(given_up(&last)),
@@ -41,14 +41,10 @@ impl NodeRun<'_> {
                         reach.close().await;
                     } else {
                         let token = random_mark();
-                        let dir = bundle_dir(&self.plan.node, hello);
-                        let run = self.recorder.run();
-                        match Bundle::reopen(reach.session(), &dir, &run, &token, &self.token, None)
-                            .await
-                        {
-                            Ok(bundle) => {
-                                return self
-                                    .reattached(reach, bundle, token, lost, rebooted, reboot);
+                        match self.bundles.find_again(&reach, &token).await {
+                            Ok(own) => {
+                                self.bundles.found_again(reach, own, token);
+                                return self.record_reattached(lost, rebooted, reboot);
                             }
                             Err(BundleError::Lost(error)) => last = error.to_string(),
                             Err(error) => return Err(error.to_string()),
@@ -63,38 +59,25 @@ impl NodeRun<'_> {
             }
             pause = (pause * 2).min(Duration::from_secs(5));
         }
-        let waited = crate::engine::human(self.options.reconnect);
+        let waited = crate::engine::human(self.given.options.reconnect);
         Err(format!(
             "the node was not found again within {waited} ({last})"
         ))
     }
 
-    pub(super) fn reattached(
-        &mut self,
-        reach: Reach,
-        bundle: Bundle,
-        token: String,
+    fn record_reattached(
+        &self,
         lost: Instant,
         rebooted: bool,
         expected: bool,
     ) -> Result<(), String> {
-        let path = bundle.dir.clone();
-        self.reach = reach;
-        self.bundle = Some(bundle);
-        // The local session went with the old reach; its bundle is opened again when needed,
-        // at the latest to close it.
-        if self.local.take().is_some() {
-            self.old_local = Some(self.token.clone());
-        }
-        self.token = token;
-        self.users.clear();
         let milliseconds = u64::try_from(lost.elapsed().as_millis()).unwrap_or(u64::MAX);
         let write = || -> Result<(), Halt> {
             if rebooted {
-                self.record(None, What::NodeRebooted { expected })?;
+                self.given.record(None, What::NodeRebooted { expected })?;
             }
-            self.record_reopened(&path)?;
-            self.record(None, What::Reattached { milliseconds })
+            self.bundles.record_found_again()?;
+            self.given.record(None, What::Reattached { milliseconds })
         };
         write().map_err(|halt| match halt {
             Halt::Journal(error) => error.to_string(),

@@ -15,8 +15,13 @@ done"#;
 
 impl NodeRun<'_> {
     /// A bundle in memory would be gone after a step that restarts the node.
-    pub(super) async fn prove_durable(&self, dirs: &[String], first: usize) -> Result<(), Halt> {
-        let mut steps = self.plan.steps.iter().filter(|step| step.number >= first);
+    pub async fn prove_durable(&self, dirs: &[String], first: usize) -> Result<(), Halt> {
+        let mut steps = self
+            .given
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.number >= first);
         let Some(step) = steps.find(|step| step.reboot && step.on == On::Node) else {
             return Ok(());
         };
@@ -24,7 +29,7 @@ impl NodeRun<'_> {
             return Ok(());
         }
         let call = Call::new("set --").words(dirs).code("\n").code(KINDS);
-        let session = self.reach.session();
+        let session = self.bundles.reach.session();
         let done = session.call(&call, Limits::seconds(60)).await;
         let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
         let said = String::from_utf8_lossy(&done.out);
@@ -44,7 +49,7 @@ impl NodeRun<'_> {
                         "step {label} restarts the node, and whether the bundle `{dir}` outlives that cannot be told here"
                     );
                     let text = text.into();
-                    self.record(None, What::Warned { text })?;
+                    self.given.record(None, What::Warned { text })?;
                 }
                 _ => {}
             }

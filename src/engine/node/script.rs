@@ -9,12 +9,12 @@ use zeroize::Zeroizing;
 
 use crate::engine::bundle::{Bundle, BundleError, Claim, How, Start, StepDone, StepState};
 use crate::engine::decide::{Decision, Doubt, JournalSays, Left, NodeSays, TakeUp, Wanted, decide};
-use crate::engine::follow::Follower;
-use crate::engine::halt::Halt;
-use crate::engine::node::{NodeRun, Origin};
+use crate::engine::halt::{Attention, Halt};
+use crate::engine::node::NodeRun;
+use crate::engine::node::follow::Follower;
 use crate::engine::question::{Answer, Asked};
-use crate::event::{Status, What};
-use crate::manual::{On, SudoUser, is_shell};
+use crate::event::What;
+use crate::manual::{On, is_shell};
 use crate::plan::PlannedStep;
 use crate::session::{Call, Lost, Value, Values};
 
@@ -27,7 +27,7 @@ const LOOKS_A_QUESTION: u32 = 5;
 const WAIT_PIECE: u64 = 20;
 
 /// What to execute.
-pub(super) struct Execution<'a> {
+pub struct Execution<'a> {
     pub step: &'a PlannedStep,
     /// Its directory in the bundle: `3`, or `3-2` for the second command of a transcript.
     pub label: String,
@@ -74,7 +74,7 @@ fn assignments(values: &Values, shell: bool) -> Zeroizing<Vec<u8>> {
 }
 
 /// How it ended.
-pub(super) enum Ended {
+pub enum Ended {
     Done(Box<StepDone>),
     /// The node restarted while it ran.
     Rebooted,
@@ -97,12 +97,8 @@ impl Ended {
 
 impl NodeRun<'_> {
     /// Starts it, or goes on with one that was started before.
-    pub(super) async fn execute(
-        &mut self,
-        work: &Execution<'_>,
-        how: TakeUp,
-    ) -> Result<Ended, Halt> {
-        let mut follower = Follower::new(&work.label, &self.options.secrets);
+    pub async fn execute(&mut self, work: &Execution<'_>, how: TakeUp) -> Result<Ended, Halt> {
+        let mut follower = Follower::new(&work.label, &self.given.options.secrets);
         let mut how = how;
         loop {
             match self.attend(work, &mut follower, &mut how).await {
@@ -122,7 +118,7 @@ impl NodeRun<'_> {
                             "the shell on this machine is gone: {lost}"
                         )));
                     }
-                    self.record(
+                    self.given.record(
                         Some(work.step),
                         What::ConnectionLost {
                             cause: lost.to_string().into(),
@@ -143,24 +139,11 @@ impl NodeRun<'_> {
 
     /// What a step of another user has set is for the steps after it, too.
     async fn carry_back(&mut self, work: &Execution<'_>) -> Result<(), Halt> {
-        let Some(user) = self.stranger(work.step) else {
+        let Some(user) = self.bundles.other_user(work.step) else {
             return Ok(());
         };
-        let Some(bundle) = self.users.get(&user) else {
-            return Ok(());
-        };
-        match self.take_state(work, &user, bundle).await {
-            Ok(()) => Ok(()),
-            Err(Attention::Halt(halt)) => Err(halt),
-            Err(Attention::Lost(lost)) => Err(Halt::error(lost.to_string())),
-        }
-    }
-
-    /// The user of a step, where that is neither root nor who logs in.
-    pub(super) fn stranger(&self, step: &PlannedStep) -> Option<String> {
-        let user = step.sudo.as_ref().filter(|_| step.on == On::Node)?;
-        let login = &self.reach.session().hello().user;
-        (user.0 != "root" && *login != user.0).then(|| user.0.clone())
+        let taken = self.bundles.take_state(work, &user).await;
+        taken.map_err(Attention::into_halt)
     }
 
     async fn attend(
@@ -184,12 +167,12 @@ impl NodeRun<'_> {
         // A connection that is lost from now on is this try's.
         *how = TakeUp::BEGUN;
         if work.secret && work.step.on == On::Node {
-            self.secretive.push(work.label.clone());
+            self.bundles.note_secret(&work.label);
         }
-        if let (Some(user), StepState::NotStarted) = (self.stranger(work.step), &state) {
-            self.give_files(work.step, &user, &bundle).await?;
-            self.carry_state(&bundle).await?;
-            self.place_begun(&user, work.step.number);
+        if let (Some(user), StepState::NotStarted) = (self.bundles.other_user(work.step), &state) {
+            self.bundles.give_files(work.step, &user, &bundle).await?;
+            self.bundles.carry_state(&bundle).await?;
+            self.bundles.note_begun(&user, work.step.number);
         }
         self.follow_to_end(work, &bundle, follower, state).await
     }
@@ -256,7 +239,7 @@ impl NodeRun<'_> {
         how: &mut TakeUp,
     ) -> Result<ControlFlow<Ended, StepState>, Attention> {
         let mut says = NodeSays::of(&state, work.accepted);
-        let replaced = work.step.on == On::Local && self.local_origin == Origin::Replaced;
+        let replaced = work.step.on == On::Local && self.bundles.local_was_replaced();
         if says == NodeSays::NoRecord && replaced {
             says = NodeSays::BundleGone;
         }
@@ -357,7 +340,7 @@ impl NodeRun<'_> {
         mut end: Pin<&mut impl Future<Output = T>>,
     ) -> (Answer, Option<T>) {
         let step = work.step.name.clone();
-        let (operator, node) = (&self.options.operator, &self.plan.node.name);
+        let (operator, node) = (&self.given.options.operator, &self.given.plan.node.name);
         let mut asked = pin!(operator.ask(node, Asked::Interrupted { step }));
         tokio::select! {
             biased;
@@ -371,32 +354,17 @@ impl NodeRun<'_> {
         }
     }
 
-    fn show(&self, step: &PlannedStep, pieces: crate::engine::follow::Pieces) -> Result<(), Halt> {
+    fn show(
+        &self,
+        step: &PlannedStep,
+        pieces: crate::engine::node::follow::Pieces,
+    ) -> Result<(), Halt> {
         for (stream, text) in pieces {
             let text = text.into();
-            self.record(Some(step), What::Output { stream, text })?;
+            self.given
+                .record(Some(step), What::Output { stream, text })?;
         }
         Ok(())
-    }
-
-    /// The bundle in which a step of this side and user keeps its record.
-    pub(super) async fn bundle_of(
-        &mut self,
-        on: On,
-        sudo: Option<&SudoUser>,
-    ) -> Result<Bundle, Attention> {
-        match (on, sudo) {
-            (On::Local, _) => self.local_bundle().await.map_err(Attention::Halt),
-            (On::Node, None) => Ok(self.bundle()?),
-            (On::Node, Some(user)) => {
-                if let Some(bundle) = self.users.get(&user.0) {
-                    return Ok(bundle.clone());
-                }
-                let bundle = self.bundle_of_user(user).await?;
-                self.users.insert(user.0.clone(), bundle.clone());
-                Ok(bundle)
-            }
-        }
     }
 }
 
@@ -409,73 +377,8 @@ async fn left_behind(bundle: &Bundle, label: &str) -> Result<Vec<String>, Bundle
     Ok(of_it.map(str::to_owned).collect())
 }
 
-/// Why nobody attends to a step any more.
-pub(super) enum Attention {
-    Lost(Lost),
-    Halt(Halt),
-}
-
-impl Attention {
-    /// The step was sent: only where the node says so, it did not start.
-    fn of_sent(error: BundleError) -> Attention {
-        match error {
-            BundleError::Started
-            | BundleError::Failed(_)
-            | BundleError::NoAnswer(_)
-            | BundleError::Answer(_) => Attention::Halt(error.into()).in_doubt(),
-            other => other.into(),
-        }
-    }
-
-    /// The step was started: whoever has its record now, it may have gone on.
-    fn of_started(error: BundleError) -> Attention {
-        let status = match error {
-            BundleError::Held(_) | BundleError::Taken => Status::Blocked,
-            BundleError::Lost(_) => return error.into(),
-            _ => Status::Error,
-        };
-        Attention::Halt(Halt::end(status, error.to_string())).in_doubt()
-    }
-
-    fn in_doubt(self) -> Attention {
-        match self {
-            Attention::Halt(Halt::End { status, cause, .. }) => Attention::Halt(Halt::End {
-                status,
-                cause: format!("{cause}; it may or may not have finished"),
-                outcome_unknown: true,
-            }),
-            other => other,
-        }
-    }
-}
-
-impl Attention {
-    /// For who attends to no step.
-    pub(super) fn into_halt(self) -> Halt {
-        match self {
-            Attention::Halt(halt) => halt,
-            Attention::Lost(lost) => Halt::error(lost.to_string()),
-        }
-    }
-}
-
-impl From<Halt> for Attention {
-    fn from(halt: Halt) -> Attention {
-        Attention::Halt(halt)
-    }
-}
-
-impl From<BundleError> for Attention {
-    fn from(error: BundleError) -> Attention {
-        match error {
-            BundleError::Lost(lost) => Attention::Lost(lost),
-            other => Attention::Halt(Halt::from(other)),
-        }
-    }
-}
-
 /// What is left of a step that was told to end, or why all is well with it.
-pub(super) fn left_over(done: &StepDone) -> Option<String> {
+pub fn left_over(done: &StepDone) -> Option<String> {
     match done.how {
         How::Exited | How::DiskFull | How::NoFolder => None,
         How::TimedOut | How::Stopped if done.left.is_empty() => None,

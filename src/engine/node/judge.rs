@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use crate::engine::bundle::{How, StepDone};
 use crate::engine::check::{wrong_display, wrong_status};
-use crate::engine::execute::{Ended, Execution, left_over};
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
+use crate::engine::node::script::{Ended, Execution, left_over};
+use crate::engine::node::step::Worked;
 use crate::engine::paste::with_values;
-use crate::engine::step::Worked;
 use crate::event::{Evidence, Status, What};
 use crate::interpolation::Interpolated;
 use crate::manual::Expect;
@@ -18,12 +18,12 @@ use crate::plan::PlannedStep;
 use crate::session::fair;
 
 /// The largest output that is compared or captured whole.
-pub(super) const COMPARED: u64 = 4 << 20;
+pub const COMPARED: u64 = 4 << 20;
 /// How long a node takes at least to go down once it was told to.
 const DOWN: Duration = Duration::from_mins(1);
 
 impl NodeRun<'_> {
-    pub(super) async fn judge(
+    pub async fn judge(
         &mut self,
         work: &Execution<'_>,
         ended: Ended,
@@ -83,7 +83,8 @@ impl NodeRun<'_> {
         let processes = processes
             .map(|process| format!("{label} {process}").into())
             .collect();
-        self.record(Some(step), What::LeftBehind { processes })
+        self.given
+            .record(Some(step), What::LeftBehind { processes })
     }
 
     /// The work of a step counts, whatever its script has done to its own shell.
@@ -99,7 +100,7 @@ impl NodeRun<'_> {
             "what it has set for the steps after it was not kept: its shell was replaced, or not able to: {names}"
         );
         let text = text.into();
-        self.record(Some(step), What::Warned { text })
+        self.given.record(Some(step), What::Warned { text })
     }
 
     async fn compare(
@@ -117,9 +118,10 @@ impl NodeRun<'_> {
         }
         let (out, err) = self.outputs(work, done, COMPARED).await?;
         let err = if work.shown { err } else { Vec::new() };
-        let expected = self
-            .scope
-            .filled(&self.plan.node, &Interpolated::read(&expect.text.text));
+        let expected = self.scope.filled(
+            &self.given.plan.node,
+            &Interpolated::read(&expect.text.text),
+        );
         let text = self.pasted(work.step, text);
         Ok(match wrong_display(expect, &expected, &out, &err, &text) {
             None => Worked::ok(Some(done.status)),
@@ -135,7 +137,7 @@ impl NodeRun<'_> {
     }
 
     fn mask(&self, evidence: Evidence) -> Evidence {
-        let secrets = &self.options.secrets;
+        let secrets = &self.given.options.secrets;
         Evidence {
             how: evidence.how.map(|how| secrets.mask(&how)),
             expected: secrets.masked(&evidence.expected),
@@ -147,12 +149,12 @@ impl NodeRun<'_> {
     /// The node goes down by itself; it is waited for until it answers from another boot. False
     /// where it has not gone down within the limit.
     async fn await_reboot(&mut self, limit: Duration) -> Result<bool, Halt> {
-        let lost = self.reach.session().lost();
+        let lost = self.bundles.reach.session().lost();
         let Some(lost) = fair::within(limit, lost).await else {
             return Ok(false);
         };
         let cause = lost.to_string().into();
-        self.record(None, What::ConnectionLost { cause })?;
+        self.given.record(None, What::ConnectionLost { cause })?;
         self.reattach(true).await.map_err(Halt::error)?;
         Ok(true)
     }
@@ -180,7 +182,7 @@ impl NodeRun<'_> {
         Ok((out, err))
     }
 
-    pub(super) async fn capture(
+    pub async fn capture(
         &mut self,
         work: &Execution<'_>,
         name: &str,
@@ -206,11 +208,11 @@ impl NodeRun<'_> {
         };
         let value = text.trim().to_owned();
         // A secret that a step prints is no value to pass on in the clear.
-        self.record(
+        self.given.record(
             Some(work.step),
             What::ValueCaptured {
                 name: name.to_owned(),
-                value: self.options.secrets.mask(&value).into(),
+                value: self.given.options.secrets.mask(&value).into(),
             },
         )?;
         self.scope.set(name, value);

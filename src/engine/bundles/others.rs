@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 use sha2::{Digest as _, Sha256};
 
 use crate::engine::bundle::{Alive, Bundle, BundleError, Fate};
-use crate::engine::execute::{Attention, Execution};
-use crate::engine::halt::Halt;
-use crate::engine::node::{NodeRun, bundle_dir};
+use crate::engine::bundle_dir;
+use crate::engine::bundles::Bundles;
+use crate::engine::halt::{Attention, Halt};
+use crate::engine::node::script::Execution;
 use crate::engine::state::{State, Takes};
 use crate::event::{Status, What};
 use crate::journal::Record;
@@ -51,22 +52,22 @@ const STATE: &str = "[ -e state ] || exit 0\n\
 
 /// What is known in this run of another user's bundle.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place {
+pub struct Place {
     /// Where it is, once it was opened.
     pub dir: Option<String>,
     /// Steps that were started in it: without it, the run cannot go on.
     begun: BTreeSet<usize>,
 }
 
-impl NodeRun<'_> {
+impl Bundles<'_> {
     /// What the journal says of steps that other users ran: without their bundles the run cannot
     /// go on.
-    pub(super) fn know_places(&mut self, resume: Option<&Record>) {
-        let plan = self.plan;
+    pub fn know_others(&mut self, resume: Option<&Record>) {
+        let plan = self.given.plan;
         let before = resume.map(|record| record.steps(&plan.node.name));
         let before = before.unwrap_or_default();
         for step in &plan.steps {
-            if let Some(user) = self.stranger(step) {
+            if let Some(user) = self.other_user(step) {
                 let place = self.places.entry(user).or_default();
                 match before.get(&step.number) {
                     None | Some(Some(Status::Skipped | Status::ByHand)) => {}
@@ -78,56 +79,68 @@ impl NodeRun<'_> {
 
     /// Opens the bundles of all other users that steps run as, before the first step: what is in
     /// the way of one is found while nothing was touched.
-    pub(super) async fn open_places(&mut self) -> Result<(), Halt> {
-        if self.bundle.is_none() {
+    pub async fn open_others(&mut self) -> Result<(), Halt> {
+        if !self.is_open() {
             return Ok(());
         }
-        let plan = self.plan;
+        let plan = self.given.plan;
         for step in &plan.steps {
-            if self.stranger(step).is_some() {
-                let bundle = self.bundle_of(step.on, step.sudo.as_ref()).await;
-                bundle.map_err(given_up)?;
+            if self.other_user(step).is_some() {
+                let bundle = self.of(step.on, step.sudo.as_ref()).await;
+                bundle.map_err(Attention::into_halt)?;
             }
         }
         Ok(())
     }
 
     /// Says whose steps logind would kill together with the connection.
-    pub(super) async fn warn_of_mortal_steps(&mut self) -> Result<(), Halt> {
+    pub async fn warn_of_mortal_steps(&mut self) -> Result<(), Halt> {
         // Where everything is done there is none, and no step is to come.
-        if self.bundle.is_none() {
+        if !self.is_open() {
             return Ok(());
         }
-        let plan = self.plan;
+        let plan = self.given.plan;
         let mut said = BTreeSet::new();
-        let killing = self.bundle.as_ref().map(|own| own.fate) == Some(Fate::Mortal);
+        let killing = self.own.as_ref().map(|own| own.fate) == Some(Fate::Mortal);
         for step in plan.steps.iter().filter(|step| step.on == On::Node) {
             let root = step.sudo.as_ref().is_some_and(|user| user.0 == "root");
             // Root can nearly always have its steps live on; that is looked at where logind kills.
             if (root && !killing) || !matches!(step.work, PlannedWork::Script(_)) {
                 continue;
             }
-            let bundle = self.bundle_of(step.on, step.sudo.as_ref()).await;
-            let bundle = bundle.map_err(given_up)?;
+            let bundle = self.of(step.on, step.sudo.as_ref()).await;
+            let bundle = bundle.map_err(Attention::into_halt)?;
             let user = bundle.session().hello().user.line().to_string();
             if bundle.fate == Fate::Mortal && said.insert(user.clone()) {
                 let text = format!(
                     "logind kills what a login leaves behind on this node (`KillUserProcesses`): a step of {user} ends with the connection, and nothing tells how; `loginctl enable-linger {user}` lets it go on"
                 );
-                self.record(None, What::Warned { text: text.into() })?;
+                self.given
+                    .record(None, What::Warned { text: text.into() })?;
             }
         }
         Ok(())
     }
 
+    /// Where the bundles of other users are, as far as they were opened.
+    pub fn dirs_of_others(&self) -> Vec<String> {
+        let places = self.places.values();
+        places.filter_map(|place| place.dir.clone()).collect()
+    }
+
+    /// Where the bundle of another user is, once it was opened.
+    pub fn dir_of(&self, user: &str) -> Option<String> {
+        self.places.get(user)?.dir.clone()
+    }
+
     /// The bundle of another user, opened and filled when it is first needed.
-    pub(super) async fn bundle_of_user(&mut self, user: &SudoUser) -> Result<Bundle, Attention> {
+    pub async fn of_user(&mut self, user: &SudoUser) -> Result<Bundle, Attention> {
         let session = match self.reach.to(On::Node, Some(user)).await {
             Ok(session) => session,
             Err(crate::engine::ReachError::Lost(lost)) => return Err(Attention::Lost(lost)),
             Err(error) => return Err(Attention::Halt(error.into())),
         };
-        let own = self.bundle()?;
+        let own = self.own()?;
         if user.0 == "root" || self.reach.session().hello().user == user.0 {
             return Ok(own.through(&session, &self.token).await?);
         }
@@ -151,7 +164,7 @@ impl NodeRun<'_> {
         session: &Session,
         user: &str,
     ) -> Result<Bundle, Attention> {
-        let run = self.recorder.run();
+        let run = self.given.run();
         let dir = Bundle::place(session, &self.place_name()).await?;
         let begun = self
             .places
@@ -200,7 +213,15 @@ impl NodeRun<'_> {
         user: &str,
         dir: &str,
     ) -> Result<Bundle, Attention> {
-        let bundle = Bundle::open(session, dir, &self.options.owner, &self.token, None, 0).await?;
+        let bundle = Bundle::open(
+            session,
+            dir,
+            &self.given.options.owner,
+            &self.token,
+            None,
+            0,
+        )
+        .await?;
         self.record_opened(dir, false, Some(user.to_owned()))?;
         // It has no files yet. Who looks from the login's side finds it by this.
         let script = Call::new("rm -f").word(format!("{GIVEN}.{user}"));
@@ -217,7 +238,7 @@ impl NodeRun<'_> {
     }
 
     /// Something of a step of that user is on the node from now on.
-    pub(super) fn place_begun(&mut self, user: &str, step: usize) {
+    pub fn note_begun(&mut self, user: &str, step: usize) {
         let place = self.places.entry(user.to_owned()).or_default();
         place.begun.insert(step);
     }
@@ -225,7 +246,7 @@ impl NodeRun<'_> {
     /// The name of the place: one for each bundle that a login may hold.
     fn place_name(&self) -> String {
         let hello = self.reach.session().hello();
-        let node = &self.plan.node;
+        let node = &self.given.plan.node;
         if node.bundle_dir.is_none() {
             return hello.uid.to_string();
         }
@@ -240,13 +261,13 @@ impl NodeRun<'_> {
 
     /// Gives another user the files of the bundle, where that user does not have what was
     /// delivered last.
-    pub(super) async fn give_files(
+    pub async fn give_files(
         &self,
         step: &PlannedStep,
         user: &str,
         to: &Bundle,
     ) -> Result<(), Attention> {
-        let own = self.bundle()?;
+        let own = self.own()?;
         let given = format!("{GIVEN}.{user}");
         let script = Call::new("[ ! -e")
             .word(&given)
@@ -271,7 +292,8 @@ impl NodeRun<'_> {
                 "not all files of the bundle are there for {user}: {}",
                 said.trim()
             );
-            self.record(Some(step), What::Warned { text: text.into() })?;
+            self.given
+                .record(Some(step), What::Warned { text: text.into() })?;
         }
         if !done.out.is_empty() {
             put(to, ".files.part", &done.out).await?;
@@ -291,12 +313,12 @@ impl NodeRun<'_> {
     }
 
     /// With the delivery that begins now nobody else has all files.
-    pub(super) async fn files_are_new(&self) -> Result<(), Halt> {
-        let mut steps = self.plan.steps.iter();
-        if !steps.any(|step| self.stranger(step).is_some()) {
+    pub async fn files_are_new(&self) -> Result<(), Halt> {
+        let mut steps = self.given.plan.steps.iter();
+        if !steps.any(|step| self.other_user(step).is_some()) {
             return Ok(());
         }
-        let bundle = self.bundle()?;
+        let bundle = self.own()?;
         let done = within(&bundle, &Call::new("rm -f").word(GIVEN).code(".*")).await;
         match done {
             Ok(_) => Ok(()),
@@ -306,8 +328,8 @@ impl NodeRun<'_> {
     }
 
     /// Gives a step of another user what the steps before it have set.
-    pub(super) async fn carry_state(&self, to: &Bundle) -> Result<(), Attention> {
-        let own = self.bundle()?;
+    pub async fn carry_state(&self, to: &Bundle) -> Result<(), Attention> {
+        let own = self.own()?;
         let state = state_of(&own).await?.map_err(not_taken_over)?;
         let theirs = state_of(to).await?.unwrap_or_default();
         if state.is_empty() && theirs.is_empty() {
@@ -319,12 +341,10 @@ impl NodeRun<'_> {
 
     /// What a step of another user has set is for the steps after it, too, as far as its script
     /// sets it.
-    pub(super) async fn take_state(
-        &self,
-        work: &Execution<'_>,
-        user: &str,
-        from: &Bundle,
-    ) -> Result<(), Attention> {
+    pub async fn take_state(&self, work: &Execution<'_>, user: &str) -> Result<(), Attention> {
+        let Some(from) = self.users.get(user) else {
+            return Ok(());
+        };
         if from.dir.starts_with(BY_AGE) {
             self.keep_copy(work.step, user, from).await?;
         }
@@ -335,7 +355,7 @@ impl NodeRun<'_> {
         if theirs.is_empty() {
             return Ok(());
         }
-        let own = self.bundle()?;
+        let own = self.own()?;
         let before = state_of(&own).await?.map_err(not_taken_over)?;
         let text = String::from_utf8_lossy(work.script);
         let found = variables(&text, work.interpreter);
@@ -349,12 +369,14 @@ impl NodeRun<'_> {
         if !taken.of_the_shell.is_empty() {
             let names = taken.of_the_shell.join(", ");
             let text = format!("{names}: not taken over from {user}, as it rules how programs run");
-            self.record(Some(work.step), What::Warned { text: text.into() })?;
+            self.given
+                .record(Some(work.step), What::Warned { text: text.into() })?;
         }
         if !taken.changed.is_empty() {
             let names = taken.changed.join(", ");
             let text = format!("{names}: not taken over from {user}, as the step does not set it");
-            self.record(Some(work.step), What::Warned { text: text.into() })?;
+            self.given
+                .record(Some(work.step), What::Warned { text: text.into() })?;
         }
         if state == before {
             return Ok(());
@@ -381,9 +403,11 @@ impl NodeRun<'_> {
             let text = format!(
                 "the bundle of {user} is in /var/tmp, which is emptied by age, and cannot be copied: {why}"
             );
-            return Ok(self.record(Some(step), What::Warned { text: text.into() })?);
+            return Ok(self
+                .given
+                .record(Some(step), What::Warned { text: text.into() })?);
         }
-        let own = self.bundle()?;
+        let own = self.own()?;
         own.mine().await?;
         put(&own, &format!("{COPIED}.{user}"), &done.out).await
     }
@@ -423,13 +447,6 @@ async fn give_back(
     Ok(within(to, &script).await?.ok())
 }
 
-fn given_up(attention: Attention) -> Halt {
-    match attention {
-        Attention::Halt(halt) => halt,
-        Attention::Lost(lost) => Halt::error(lost.to_string()),
-    }
-}
-
 fn not_taken_over(why: String) -> Halt {
     Halt::error(format!(
         "what the steps before have set cannot be read: {why}"
@@ -446,7 +463,7 @@ async fn state_of(bundle: &Bundle) -> Result<Result<State, String>, Attention> {
     Ok(State::read(&done.out).map_err(|error| error.to_string()))
 }
 
-pub(super) async fn put_state(to: &Bundle, text: &[u8]) -> Result<(), Attention> {
+pub async fn put_state(to: &Bundle, text: &[u8]) -> Result<(), Attention> {
     // Another run that has the bundle by now has a state of its own.
     to.mine().await?;
     put(to, "state", text).await

@@ -5,15 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::engine::bundle::Bundle;
-use crate::engine::course::first_left;
-use crate::engine::execute::Attention;
+use crate::engine::halt::Attention;
 use crate::engine::halt::Halt;
-use crate::engine::judge::COMPARED;
 use crate::engine::node::NodeRun;
-use crate::engine::state::State;
-use crate::engine::step::Worked;
-use crate::engine::users::put_state;
+use crate::engine::node::judge::COMPARED;
+use crate::engine::node::step::Worked;
+use crate::engine::node::steps::first_left;
 use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::On;
@@ -54,18 +51,14 @@ pub fn out_of_turn<'a>(
 
 impl NodeRun<'_> {
     /// The note of a step that a person has done, as the operator says.
-    pub(super) fn told_done(&self, step: &PlannedStep) -> Option<String> {
-        let told = &self.options.told;
-        let steps = told.steps.get(&self.plan.node.name)?;
+    pub fn told_done(&self, step: &PlannedStep) -> Option<String> {
+        let told = &self.given.options.told;
+        let steps = told.steps.get(&self.given.plan.node.name)?;
         steps.contains(&step.number).then(|| told.note.clone())
     }
 
     /// Takes over what such a step has printed, where later ones need it.
-    pub(super) async fn told_worked(
-        &mut self,
-        step: &PlannedStep,
-        note: String,
-    ) -> Result<Worked, Halt> {
+    pub async fn told_worked(&mut self, step: &PlannedStep, note: String) -> Result<Worked, Halt> {
         let worked = Worked::by_hand(Some(note));
         let Some(name) = &step.capture else {
             return Ok(worked);
@@ -81,12 +74,12 @@ impl NodeRun<'_> {
             return Ok(Worked::ended(Status::Error, cause));
         };
         let value = value.trim().to_owned();
-        let masked = self.options.secrets.mask(&value).into();
+        let masked = self.given.options.secrets.mask(&value).into();
         let captured = What::ValueCaptured {
             name: name.clone(),
             value: masked,
         };
-        self.record(Some(step), captured)?;
+        self.given.record(Some(step), captured)?;
         self.scope.set(name, value);
         Ok(worked)
     }
@@ -116,33 +109,17 @@ impl NodeRun<'_> {
         Ok(text.filter(|text| well && text.len() as u64 <= COMPARED && !text.contains('\0')))
     }
 
-    /// What steps of this machine have set that were done by hand goes on in its bundle.
-    pub(super) async fn take_local_by_hand(&self, bundle: &Bundle) -> Result<(), Halt> {
-        let Some(text) = bounded(&self.local_by_hand().join("state")) else {
-            return Ok(());
-        };
-        let state = State::read(&text).map_err(|error| {
-            let folder = self.local_by_hand();
-            Halt::error(format!("{}/state: {error}", folder.display()))
-        })?;
-        match put_state(bundle, &state.text()).await {
-            Ok(()) => Ok(()),
-            Err(Attention::Halt(halt)) => Err(halt),
-            Err(Attention::Lost(lost)) => Err(Halt::error(lost.to_string())),
-        }
-    }
-
     fn local_by_hand(&self) -> PathBuf {
         by_hand_folder(
-            &self.options.root,
-            &self.recorder.run(),
-            &self.plan.node.name,
+            &self.given.options.root,
+            &self.given.run(),
+            &self.given.plan.node.name,
         )
     }
 }
 
 /// A regular file of this machine, up to what a step may print.
-fn bounded(path: &Path) -> Option<Vec<u8>> {
+pub fn bounded(path: &Path) -> Option<Vec<u8>> {
     let file = std::fs::File::open(path).ok()?;
     let mut text = Vec::new();
     file.metadata().ok().filter(std::fs::Metadata::is_file)?;

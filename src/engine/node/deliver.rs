@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::engine::halt::Halt;
 use crate::engine::node::NodeRun;
-use crate::engine::step::Worked;
+use crate::engine::node::step::Worked;
 use crate::event::{Status, What};
 use crate::files::{Entry, EntryKind, Files, Refused};
 use crate::manual::{Delivery, DeliveryFrom, On};
@@ -18,16 +18,22 @@ use crate::template::{self, Template, render};
 
 /// Texts that are rendered already, by step and name in the bundle.
 #[derive(Debug, Default)]
-pub(super) struct Prepared(HashMap<(usize, String), Vec<u8>>);
+pub struct Prepared(HashMap<(usize, String), Vec<u8>>);
 
 impl Prepared {
     /// Renders and looks at everything that the steps from `first` on deliver and that no
     /// earlier step may still make.
     pub async fn new(run: &NodeRun<'_>, first: usize) -> Result<Prepared, Halt> {
         let mut prepared = Prepared::default();
-        let project = Files::of(&run.options.root);
+        let project = Files::of(&run.given.options.root);
         let mut made_here = false;
-        for step in run.plan.steps.iter().filter(|step| step.number >= first) {
+        for step in run
+            .given
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.number >= first)
+        {
             if let PlannedWork::Deliver(files) = &step.work {
                 for file in files {
                     match &file.from {
@@ -53,7 +59,7 @@ impl Prepared {
 }
 
 /// A file of the project that can be read, or a folder.
-pub(super) fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Refused> {
+pub fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Refused> {
     match &file.from {
         DeliveryFrom::Tree(_) => files.tree(path).map(drop),
         _ => files.open(path).map(drop),
@@ -69,7 +75,7 @@ fn undeliverable(path: &Path, file: &Delivery, why: &dyn std::fmt::Display) -> H
 }
 
 /// A template or a `file` block with its secrets left empty.
-pub(super) struct Blank {
+pub struct Blank {
     pub text: String,
     /// Names in it that only a run knows.
     pub open: BTreeSet<String>,
@@ -80,7 +86,7 @@ pub(super) struct Blank {
 
 /// Renders a template or a `file` block without its secrets; `known` gives what a run knows by
 /// now. Nothing for other files.
-pub(super) fn blank(
+pub fn blank(
     root: &Path,
     node: &NodePlan,
     file: &Delivery,
@@ -132,9 +138,9 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
         Some(_) => Halt::error(problem.to_string()),
         None => Halt::error(format!("{}: {}", file.span.place(), problem.message)),
     };
-    let root = &run.options.root;
+    let root = &run.given.options.root;
     let known = |name: &str| run.scope.get(name).map(str::to_owned);
-    let blank = blank(root, run.plan, file, &known).map_err(place)?;
+    let blank = blank(root, run.given.plan, file, &known).map_err(place)?;
     let (Some(mut blank), Some(template)) = (blank, template_of(file)) else {
         return Ok(None);
     };
@@ -148,8 +154,8 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
         return Ok(Some(blank.text.into_bytes()));
     }
     for (name, reference) in &blank.secrets {
-        let secrets = &run.options.secrets;
-        let secret = secrets.resolve(&run.plan.node.name, reference).await;
+        let secrets = &run.given.options.secrets;
+        let secret = secrets.resolve(&run.given.plan.node.name, reference).await;
         let secret = secret.map_err(|error| Halt::error(error.to_string()))?;
         let text = String::from_utf8_lossy(secret.expose());
         blank.values.text(name.as_str(), &text);
@@ -161,7 +167,7 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
 impl NodeRun<'_> {
     /// All files of a step, within its time limit, and only for as long as nobody interrupts:
     /// then nothing is left of the file under way, and there is nothing to be asked.
-    pub(super) async fn deliver(
+    pub async fn deliver(
         &mut self,
         step: &PlannedStep,
         files: &[Delivery],
@@ -198,10 +204,10 @@ impl NodeRun<'_> {
         files: &[Delivery],
         cancel: &Cancel,
     ) -> Result<(), Halt> {
-        let bundle = self.bundle()?;
+        let bundle = self.bundles.own()?;
         bundle.at(step.number).await?;
-        self.files_are_new().await?;
-        let project = Files::of(&self.options.root);
+        self.bundles.files_are_new().await?;
+        let project = Files::of(&self.given.options.root);
         for file in files {
             match &file.from {
                 DeliveryFrom::File(path) => {
@@ -251,7 +257,7 @@ impl NodeRun<'_> {
         cancel: &Cancel,
     ) -> Result<(), Halt> {
         self.make_folder_of(to).await?;
-        let bundle = self.bundle()?;
+        let bundle = self.bundles.own()?;
         let path = format!("{}/{to}", bundle.dir);
         let session = bundle.session();
         let delivered = session.deliver(&path, content, mode, cancel).await;
@@ -263,7 +269,7 @@ impl NodeRun<'_> {
         let Some((folder, _)) = to.rsplit_once('/') else {
             return Ok(());
         };
-        let bundle = self.bundle()?;
+        let bundle = self.bundles.own()?;
         let call = Call::new("umask 077; mkdir -p").word(format!("{}/{folder}", bundle.dir));
         let done = bundle.session().call(&call, Limits::seconds(60)).await;
         let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
@@ -278,7 +284,7 @@ impl NodeRun<'_> {
 
     fn arrived(&self, step: &PlannedStep, to: String, delivered: Delivered) -> Result<(), Halt> {
         let Delivered { bytes, checksum } = delivered;
-        self.record(
+        self.given.record(
             Some(step),
             What::FileDelivered {
                 to,
@@ -300,7 +306,7 @@ impl NodeRun<'_> {
         let archive = archive(project, found);
         let archive = archive.map_err(|why| undeliverable(Path::new(&file.to), file, &why))?;
         self.make_folder_of(&file.to).await?;
-        let bundle = self.bundle()?;
+        let bundle = self.bundles.own()?;
         let path = format!("{}/{}", bundle.dir, file.to);
         let session = bundle.session();
         let delivered = session.deliver_folder(&path, archive.path(), cancel).await;
@@ -314,7 +320,7 @@ fn refused(error: &DeliverError) -> Halt {
 }
 
 /// An archive of a folder, the same for the same files: no owners, no times.
-pub(super) fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
+pub fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
     let file = tempfile::NamedTempFile::new()?;
     let mut archive = tar::Builder::new(std::io::BufWriter::new(file.as_file()));
     archive.mode(tar::HeaderMode::Deterministic);

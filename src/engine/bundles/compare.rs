@@ -8,7 +8,7 @@ use crate::event::{Event, Status, StepEnded, What};
 use crate::journal::Record;
 
 /// What is compared of a step of the plan.
-pub(super) struct Step<'a> {
+pub struct Step<'a> {
     pub number: usize,
     pub name: &'a str,
     /// Of its text as it is planned now.
@@ -33,7 +33,7 @@ struct Begun<'a> {
 ///
 /// # Errors
 /// Where the two contradict each other: which step it is, and what each of them says.
-pub(super) fn compare(
+pub fn compare(
     steps: &[Step<'_>],
     record: &Record,
     node: &str,

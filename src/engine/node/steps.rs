@@ -33,20 +33,16 @@ impl Before {
 
 impl NodeRun<'_> {
     /// The first step that is not done, and what the steps before it captured.
-    pub(super) fn first_due_step(&mut self, record: &Record) -> usize {
-        for (name, value) in record.captured(&self.plan.node.name) {
+    pub fn first_due_step(&mut self, record: &Record) -> usize {
+        for (name, value) in record.captured(&self.given.plan.node.name) {
             self.scope.set_again(&name, value);
         }
-        first_due(self.plan, record, self.options.start_at)
+        first_due(self.given.plan, record, self.given.options.start_at)
     }
 
     /// Runs the steps from the first one that is due.
-    pub(super) async fn run_steps(
-        &mut self,
-        first: usize,
-        resume: Option<&Record>,
-    ) -> Result<(), Halt> {
-        let plan = self.plan;
+    pub async fn run_steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
+        let plan = self.given.plan;
         let Some(record) = resume else {
             for step in plan.steps.iter().filter(|step| step.number >= first) {
                 self.run_step(step, TakeUp::FRESH).await?;
@@ -54,7 +50,7 @@ impl NodeRun<'_> {
             return Ok(());
         };
         let before = Before::of(record, &plan.node.name);
-        if let Some(last) = self.options.stop_after.filter(|last| *last < first) {
+        if let Some(last) = self.given.options.stop_after.filter(|last| *last < first) {
             let label = plan.steps[last - 1].label();
             let cause = format!("stopped after step {label}, as asked");
             return Err(Halt::AsAsked(cause));
@@ -69,7 +65,7 @@ impl NodeRun<'_> {
                 first += 1;
             }
         }
-        if let Some(start) = self.options.start_at {
+        if let Some(start) = self.given.options.start_at {
             let earliest = record.earliest(&plan.node.name, |number| plan.is_set_up(number));
             for step in &plan.steps[earliest.min(start) - 1..start - 1] {
                 self.pass_over(step, start, &before)?;
@@ -93,7 +89,7 @@ impl NodeRun<'_> {
         let later = |start| start != step.number;
         let wanted = if self.told_done(step).is_some() {
             Wanted::Done
-        } else if self.options.start_at.is_some_and(later) {
+        } else if self.given.options.start_at.is_some_and(later) {
             Wanted::PassOver
         } else {
             Wanted::GoOn
@@ -101,7 +97,7 @@ impl NodeRun<'_> {
         match decide(before.says(step), NodeSays::Running, wanted) {
             Decision::Refuse(refusal) => {
                 let cause =
-                    refusal.sentence(&format!("step {}", step.label()), "", &self.recorder.run());
+                    refusal.sentence(&format!("step {}", step.label()), "", &self.given.run());
                 Err(Halt::end(Status::Blocked, cause))
             }
             _ => Ok(()),
@@ -111,7 +107,7 @@ impl NodeRun<'_> {
     /// Does a step that is done deliver again: a file of it has changed, or it was to do so
     /// before, and did not come to its end?
     fn delivers_anew(&self, step: &PlannedStep, before: &Before) -> bool {
-        let changed = self.options.anew.get(&self.plan.node.name);
+        let changed = self.given.options.anew.get(&self.given.plan.node.name);
         let status = before.statuses.get(&step.number);
         let cut_short = status.is_some_and(|status| !status.is_some_and(Status::goes_on));
         delivers(step) && (cut_short || changed.is_some_and(|steps| steps.contains(&step.number)))
@@ -121,7 +117,7 @@ impl NodeRun<'_> {
     /// to their end before anything else is started beside them.
     async fn steps_under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
         let mut under_way = Vec::new();
-        for step in &self.plan.steps {
+        for step in &self.given.plan.steps {
             if before.says(step).may_run() && self.runs(step).await? {
                 under_way.push(step.number);
             }
@@ -141,7 +137,7 @@ impl NodeRun<'_> {
             Some(None) => "without an end",
             None => "not begun",
         };
-        let start = self.plan.steps[start - 1].label();
+        let start = self.given.plan.steps[start - 1].label();
         self.skipped(step, format!("it was {was}; gone on at {start}"))
     }
 
@@ -161,7 +157,9 @@ impl NodeRun<'_> {
         }
         // It must not forget what the steps after it have set.
         let mut again = step.clone();
-        again.saved.clone_from(&self.plan.steps[first - 2].saved);
+        again
+            .saved
+            .clone_from(&self.given.plan.steps[first - 2].saved);
         self.run_step(&again, how).await
     }
 
@@ -170,7 +168,7 @@ impl NodeRun<'_> {
             Wanted::Done
         } else if step.number < first {
             Wanted::Repeat
-        } else if self.options.menu || self.options.start_at == Some(step.number) {
+        } else if self.given.options.menu || self.given.options.start_at == Some(step.number) {
             Wanted::Named
         } else {
             Wanted::GoOn
@@ -179,16 +177,18 @@ impl NodeRun<'_> {
 
     /// A step, where nobody has asked to stop before it.
     async fn run_step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
-        let interrupted = *self.options.interrupts.borrow() > 0;
+        let interrupted = *self.given.options.interrupts.borrow() > 0;
         if self.hold || interrupted {
             return Err(Halt::end(
                 Status::Stopped,
                 format!("stopped before step {}", step.label()),
             ));
         }
-        self.touched = true;
+        self.bundles.use_them();
         self.step(step, how).await?;
-        if self.options.stop_after == Some(step.number) && step.number < self.plan.steps.len() {
+        if self.given.options.stop_after == Some(step.number)
+            && step.number < self.given.plan.steps.len()
+        {
             let cause = format!("stopped after step {}, as asked", step.label());
             return Err(Halt::AsAsked(cause));
         }
@@ -197,7 +197,7 @@ impl NodeRun<'_> {
 }
 
 /// The first step of a run that goes on which is not done, or the one at which it is to.
-pub(super) fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
+pub fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
     let first = first_left(plan, record);
     start_at.or(first).unwrap_or(plan.steps.len() + 1)
 }
