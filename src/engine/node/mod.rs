@@ -414,7 +414,8 @@ impl NodeRun<'_> {
         let checked = checked
             .unwrap_or_else(|lost| Checked::at_once(Outcome::Unknown(lost.to_string().into())));
         let outcome = checked.outcome.clone();
-        self.given.record(step, checked.written(case.name.clone(), case.span.place()))?;
+        self.given
+            .record(step, checked.written(case.name.clone(), case.span.place()))?;
         Ok(outcome)
     }
 
