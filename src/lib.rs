@@ -1,20 +1,18 @@
 //! opsbook: an operations manual that is read, run and tested from one Markdown source.
-pub mod book;
+//!
+//! Each part is a crate of its own; here they stand together, under the command line.
 pub mod cli;
-pub mod engine;
-pub mod event;
-pub mod files;
-pub mod interpolation;
-pub mod journal;
-pub mod manual;
-pub mod nodes;
-pub mod outside;
-pub mod plan;
-pub mod report;
-pub mod session;
-pub mod source;
-pub mod suite;
-pub mod template;
-pub mod vocabulary;
-pub mod wildcard;
-pub mod yaml;
+
+pub use opsbook_book as book;
+pub use opsbook_engine as engine;
+pub use opsbook_event as event;
+pub use opsbook_journal as journal;
+pub use opsbook_manual as manual;
+pub use opsbook_nodes as nodes;
+pub use opsbook_plan as plan;
+pub use opsbook_report as report;
+pub use opsbook_session as session;
+pub use opsbook_suite as suite;
+pub use opsbook_template as template;
+pub use opsbook_text::{files, interpolation, outside, source, wildcard, yaml};
+pub use opsbook_vocabulary as vocabulary;

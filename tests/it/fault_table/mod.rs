@@ -176,7 +176,9 @@ fn known() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut known = BTreeSet::new();
     tests_below(&root.join("tests/it"), &mut known);
-    tests_below(&root.join("src"), &mut known);
+    for folder in ["src", "crates"] {
+        tests_below(&root.join(folder), &mut known);
+    }
     known
 }
 

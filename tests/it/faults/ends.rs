@@ -224,7 +224,7 @@ fn f3_a_recorder_whose_session_ended_while_it_started_ends_too() {
     let place = tempfile::tempdir().unwrap();
     let bundle = place.path().join("bundle");
     std::fs::create_dir_all(bundle.join("steps")).unwrap();
-    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/engine/bundle");
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/engine/src/bundle");
     std::fs::copy(source.join("run.sh"), bundle.join("run")).unwrap();
     for pipe in ["go", "go.n", "go.w"] {
         let made = std::process::Command::new("mkfifo")

@@ -1,0 +1,291 @@
+//! Manual -> static book that works offline. With `manual`, the only place that names
+//! `mdbook_*`; knows no node and runs nothing.
+//!
+//! mdBook renders; this module decides what it may read, what it may write and what it must
+//! not pass over in silence. A book is built beside its destination and put in its place in
+//! one step, so that a reader never meets half of one.
+
+// The crates below this one, by the names that its files use.
+use opsbook_event as event;
+use opsbook_journal as journal;
+use opsbook_manual as manual;
+use opsbook_plan as plan;
+use opsbook_text::{files, source, yaml};
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mdbook_driver::MDBook;
+use mdbook_driver::config::{Config, HtmlConfig};
+use mdbook_preprocessor::book::Book;
+use mdbook_renderer::{RenderContext, Renderer};
+use mdbook_summary::{Summary, parse_summary};
+
+use crate::files::{Files, MAX_TEXT, Refused};
+use crate::manual::Manual;
+use crate::source::Problem;
+
+mod card;
+mod config;
+mod contents;
+mod destination;
+mod foreign;
+pub mod fuzz;
+mod html;
+mod links;
+mod mark;
+mod markup;
+mod names;
+mod notices;
+mod pages;
+mod policy;
+mod preprocess;
+mod print;
+mod publish;
+mod render;
+mod results;
+mod sanitise;
+mod search;
+mod shards;
+mod tables;
+mod untrusted;
+
+pub use destination::clear_after;
+pub use preprocess::{preprocess, supports};
+
+/// What [`build`] may be told.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Any problem, a warning too, keeps the old book in its place.
+    pub strict: bool,
+    /// Somebody else's manual: no command of its `book.toml` is run, none of its HTML, theme,
+    /// styles and scripts is used, only files below its folder are read, and more than a large
+    /// manual is refused.
+    pub untrusted: bool,
+}
+
+/// A finished book.
+#[derive(Debug)]
+pub struct Built {
+    /// The folder of the book.
+    pub destination: PathBuf,
+    /// How many pages it has.
+    pub pages: usize,
+    /// What is wrong in the manual or in the book: everything that [`crate::manual::load`]
+    /// reports, includes that failed, links that lead nowhere.
+    pub problems: Vec<Problem>,
+    /// The book was put in its place. Only `strict` keeps it from that.
+    pub published: bool,
+    /// Commands of `book.toml` that were run.
+    pub commands: Vec<String>,
+    /// `allow-html` is on: pages bring what they like, and carry no policy.
+    pub allows_html: bool,
+}
+
+impl Built {
+    /// The page to open first.
+    #[must_use]
+    pub fn index(&self) -> PathBuf {
+        self.destination.join("index.html")
+    }
+}
+
+/// Why there is no book.
+#[derive(Debug, thiserror::Error)]
+pub enum BookError {
+    /// `book.toml` says something that mdBook would drop in silence.
+    #[error("{0}")]
+    Config(Box<Problem>),
+    /// A chapter or the summary cannot be read.
+    #[error("cannot load the book in `{}`: {why}", root.display())]
+    Load { root: PathBuf, why: String },
+    /// The book would be written over something that is not a book.
+    #[error("cannot build into `{}`: {why}", path.display())]
+    Destination { path: PathBuf, why: String },
+    /// mdBook or another preprocessor gave up.
+    #[error("cannot render the book: {0}")]
+    Render(String),
+    #[error("cannot {doing} `{}`: {error}", path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        error: std::io::Error,
+    },
+}
+
+/// Builds the book of the manual in `root` into `dest`, or where `book.toml` says.
+pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Built, BookError> {
+    let files = if options.untrusted {
+        Files::below(root)
+    } else {
+        Files::of(root)
+    };
+    let config::Settings {
+        config,
+        mut problems,
+        wanted,
+        commands,
+    } = config::load(&files, options)?;
+    let (mut manual, found) = crate::manual::load_from(&files);
+    if options.untrusted {
+        manual.settings.allow_html = false;
+        untrusted::bound(&manual, root)?;
+    }
+    if manual.pages.is_empty() {
+        return Err(no_pages(root, &found));
+    }
+    problems.extend(found);
+    let destination = destination::choose(root, dest, &config, &manual)?;
+    let staging = destination::Staging::beside(&destination)?;
+
+    let allows_html = manual.settings.allow_html;
+    let work = || render_all(&files, config, manual, &staging.path(), options);
+    let (rendered, said) = notices::during(work);
+    let rendered = rendered?;
+    problems.extend(notices::problems(said, &problems, &wanted));
+    problems.extend(rendered.problems);
+
+    let published = !options.strict || problems.is_empty();
+    if published {
+        staging.publish(&destination)?;
+    }
+    Ok(Built {
+        destination,
+        pages: rendered.pages,
+        problems,
+        published,
+        commands,
+        allows_html,
+    })
+}
+
+fn no_pages(root: &Path, found: &[Problem]) -> BookError {
+    let why = match found.iter().find(|problem| problem.is_error()) {
+        None => "there is no page in it".to_owned(),
+        Some(problem) => match &problem.span {
+            None => problem.message.clone(),
+            Some(span) => format!("{}: {}", span.place(), problem.message),
+        },
+    };
+    let root = root.to_owned();
+    BookError::Load { root, why }
+}
+
+struct Rendered {
+    pages: usize,
+    problems: Vec<Problem>,
+}
+
+fn render_all(
+    files: &Files,
+    config: Config,
+    manual: Manual,
+    into: &Path,
+    options: &Options,
+) -> Result<Rendered, BookError> {
+    let root = files.root();
+    let manual = Arc::new(manual);
+    let mut problems = Vec::new();
+    let mut driver = load(files, config, &manual, &mut problems)?;
+    let opsbook = if manual.listed {
+        preprocess::Opsbook::new(root, Arc::clone(&manual))
+    } else {
+        preprocess::Opsbook::foreign(root, &driver.source_dir(), Arc::clone(&manual))
+    };
+    let opsbook = if options.untrusted {
+        opsbook.without_results()
+    } else {
+        opsbook
+    };
+    let removed = opsbook.removed();
+    driver.with_preprocessor(opsbook);
+    let renderer = render::Html {
+        files: files.clone(),
+        trust: match (options.untrusted, manual.settings.allow_html) {
+            (true, _) => render::Trust::Nothing,
+            (false, false) => render::Trust::Theme,
+            (false, true) => render::Trust::Html,
+        },
+        markdown: preprocess::markdown(&driver.config),
+        removed: Arc::clone(&removed),
+    };
+    let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
+    let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
+    problems.extend(preprocess::take(&removed));
+    let pages = book.chapters().count();
+    if pages == 0 {
+        return Err(no_pages(root, &problems));
+    }
+    redirect_readmes(&mut driver.config, &book).map_err(failed)?;
+    let mut render = RenderContext::new(root, book, driver.config.clone(), into);
+    render
+        .chapter_titles
+        .extend(context.chapter_titles.borrow_mut().drain());
+    render::guarded(|| renderer.render(&render))?;
+    problems.extend(preprocess::take(&removed));
+
+    if !manual.settings.allow_html {
+        policy::put_into(into).map_err(failed)?;
+    }
+    let site = links::Site::read(into, &manual);
+    let withheld = publish::files(
+        &site.named(),
+        files,
+        &driver.config.book.src,
+        into,
+        manual.settings.allow_html,
+    );
+    problems.extend(site.broken());
+    problems.extend(publish::withheld(&withheld));
+    Ok(Rendered { pages, problems })
+}
+
+/// mdBook makes `index.html` of `README.md` and leaves the links to `README.md` dead.
+fn redirect_readmes(config: &mut Config, book: &Book) -> anyhow::Result<()> {
+    let html: Option<HtmlConfig> = config.get("output.html")?;
+    let mut redirect = html.unwrap_or_default().redirect;
+    for chapter in book.chapters() {
+        let paths = chapter.source_path.as_ref().zip(chapter.path.as_ref());
+        if let Some((source, path)) = paths.filter(|(source, path)| source != path) {
+            let from = source.with_extension("html");
+            redirect
+                .entry(format!("/{}", from.display()))
+                .or_insert_with(|| name_of(&path.with_extension("html")));
+        }
+    }
+    config.set("output.html.redirect", redirect)
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// The chapters: from `SUMMARY.md`, or from the manual's own list where there is none. A
+/// chapter without its file cannot be opened; the manual has reported it.
+fn load(
+    files: &Files,
+    config: Config,
+    manual: &Manual,
+    problems: &mut Vec<Problem>,
+) -> Result<MDBook, BookError> {
+    let root = files.root();
+    let failed = |error: anyhow::Error| BookError::Load {
+        root: root.to_owned(),
+        why: format!("{error:#}"),
+    };
+    let items = match files.text(&config.book.src.join("SUMMARY.md"), MAX_TEXT) {
+        Ok(text) => {
+            let text = text.trim_start_matches('\u{feff}');
+            let summary = parse_summary(text).map_err(failed)?;
+            pages::listed(summary, manual, problems)
+        }
+        Err(Refused::Missing) => pages::items(manual),
+        Err(why) => return Err(failed(anyhow::anyhow!("`SUMMARY.md`: {why}"))),
+    };
+    // mdBook reads no page: each was read once, by the manual.
+    let mut driver =
+        MDBook::load_with_config_and_summary(root, config, Summary::default()).map_err(failed)?;
+    driver.book = Book::new_with_items(items);
+    Ok(driver)
+}

@@ -1,0 +1,224 @@
+//! Puts the marks into the Markdown of a page: each tagged block gets a caption, an anchor and
+//! a frame. The block itself stays as it is; the source file is never touched.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::path::Path;
+
+use mdbook_markdown::{MarkdownOptions, new_cmark_parser};
+use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
+
+use crate::manual::{Block, Manual, Page};
+
+use super::card::{Cards, Frame};
+use super::results::Results;
+
+/// Opens an HTML block that ends on its own line: no blank line is needed after it, so a
+/// tight list stays tight.
+const HTML: &str = "<!-- -->";
+
+/// The marks of a whole manual.
+pub(super) struct Marks<'a> {
+    cards: Cards<'a>,
+    pages: HashMap<&'a Path, usize>,
+}
+
+impl<'a> Marks<'a> {
+    pub(super) fn new(manual: &'a Manual, results: &'a Results) -> Marks<'a> {
+        let pages = manual.pages.iter().zip(0..);
+        Marks {
+            cards: Cards::new(manual, results),
+            pages: pages.map(|(page, n)| (page.path.as_path(), n)).collect(),
+        }
+    }
+
+    /// The chapter's Markdown with front matter taken off and marks put in.
+    pub(super) fn page(&self, content: &str, page: &Page, options: &MarkdownOptions) -> String {
+        let Some(&number) = self.pages.get(page.path.as_path()) else {
+            return content.to_owned();
+        };
+        let (text, ranges) = located(content, page, options);
+        let mut marked = String::with_capacity(text.len() * 2);
+        let mut done = 0;
+        for (block, range) in ranges {
+            let Some(frame) = self.cards.frame(number, block) else {
+                continue;
+            };
+            marked.push_str(&text[done..range.start]);
+            framed(&mut marked, text, &range, &frame);
+            done = range.end;
+        }
+        marked.push_str(&text[done..]);
+        marked
+    }
+}
+
+type Located<'t> = (&'t str, Vec<(usize, Range<usize>)>);
+
+/// The text without front matter, and where each tagged block stands in it.
+fn located<'t>(content: &'t str, page: &Page, options: &MarkdownOptions) -> Located<'t> {
+    let skip = front_matter(content, page);
+    let text = &content[skip..];
+    let known = page.text.text.trim_end();
+    if let Some(before) = text.trim_end().strip_suffix(known)
+        && !known.is_empty()
+    {
+        let blocks = page.blocks.iter().enumerate();
+        let ranges = blocks
+            .filter(|(_, block)| block.role.is_some() && block.range.end <= known.len())
+            .map(|(index, block)| {
+                let Range { start, end } = block.range;
+                (index, before.len() + start..before.len() + end)
+            });
+        return (text, ranges.collect());
+    }
+    // Another preprocessor changed the page: find the blocks again, in their order.
+    (text, aligned(&fences(text, options), &page.blocks))
+}
+
+/// How many bytes of the chapter are front matter.
+fn front_matter(content: &str, page: &Page) -> usize {
+    let source = &page.source.text[..page.body];
+    let written = source.trim_start_matches('\u{feff}');
+    if !written.is_empty() && content.starts_with(written) {
+        return written.len();
+    }
+    if page.front_matter.is_none() || content.trim_end() == page.text.text.trim_end() {
+        return 0;
+    }
+    let body = ["---", "+++"].into_iter().find_map(|mark| {
+        let (_, rest) = content
+            .strip_prefix(mark)?
+            .split_once(&format!("\n{mark}"))?;
+        Some(rest.split_once('\n').map_or("", |(_, body)| body))
+    });
+    content.len() - body.unwrap_or(content).len()
+}
+
+fn fences(text: &str, options: &MarkdownOptions) -> Vec<(Range<usize>, String)> {
+    let mut fences: Vec<(Range<usize>, String)> = Vec::new();
+    let mut open = false;
+    for (event, range) in new_cmark_parser(text, options).into_offset_iter() {
+        match event {
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(_))) => {
+                fences.push((range, String::new()));
+                open = true;
+            }
+            Event::Text(part) if open => {
+                if let Some((_, body)) = fences.last_mut() {
+                    body.push_str(&part);
+                }
+            }
+            Event::End(TagEnd::CodeBlock) => open = false,
+            _ => {}
+        }
+    }
+    fences
+}
+
+/// Pairs the tagged blocks with fences of the same text, both in order.
+fn aligned(fences: &[(Range<usize>, String)], blocks: &[Block]) -> Vec<(usize, Range<usize>)> {
+    let mut next = 0;
+    let mut pairs = Vec::new();
+    for (index, block) in blocks.iter().enumerate() {
+        let same =
+            |(_, body): &(Range<usize>, String)| body.trim_end() == block.text.text.trim_end();
+        let Some(found) = fences[next..].iter().position(same) else {
+            continue;
+        };
+        if block.role.is_some() {
+            pairs.push((index, fences[next + found].0.clone()));
+        }
+        next += found + 1;
+    }
+    pairs
+}
+
+/// Writes the block with its frame around it, each line as deep in lists and quotes as the
+/// block itself.
+fn framed(out: &mut String, text: &str, range: &Range<usize>, frame: &Frame) {
+    let block = &text[range.clone()];
+    let line = text[..range.start].rfind('\n').map_or(0, |at| at + 1);
+    let depth: String = text[line..range.start].chars().map(continued).collect();
+    let indent = &block[..block.len() - block.trim_start_matches(' ').len()];
+    let (opening, body) = block.split_at(block.find('\n').unwrap_or(block.len()));
+    // Writing into a string cannot fail.
+    let _ = write!(out, "{indent}{HTML}{}\n{depth}", frame.before);
+    out.push_str(&plain(opening));
+    out.push_str(body);
+    if !body.ends_with('\n') {
+        out.push('\n');
+    }
+    let _ = write!(out, "{depth}{indent}{HTML}{}", frame.after);
+    if block.ends_with('\n') {
+        out.push('\n');
+    }
+}
+
+/// What stands before the block on the lines that follow: quote marks stay, list markers are
+/// space.
+fn continued(c: char) -> char {
+    match c {
+        '>' | '\t' => c,
+        _ => ' ',
+    }
+}
+
+/// The opening line with the language and mdBook's own words only: mdBook makes every other
+/// word a CSS class, and `hidden` or `next` would hide or move the block.
+fn plain(opening: &str) -> String {
+    let fence = opening.trim_start_matches(' ');
+    let info = fence.trim_start_matches(['`', '~']);
+    let head = &opening[..opening.len() - info.len()];
+    let mut words = info.split_whitespace();
+    let language = words.next().unwrap_or_default();
+    let kept = words.filter(|word| {
+        word.starts_with("hidelines=") || matches!(*word, "ignore" | "noplayground")
+    });
+    let words: Vec<&str> = std::iter::once(language).chain(kept).collect();
+    format!("{head}{}", words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_frame_is_as_deep_as_its_block() {
+        let frame = Frame {
+            before: "<div>".into(),
+            after: "</div>".into(),
+        };
+        for (text, block, expected) in [
+            (
+                "```sh step\na\n```\n",
+                "```sh step\na\n```",
+                "<!-- --><div>\n```sh\na\n```\n<!-- --></div>",
+            ),
+            (
+                "> - ~~~sh step id=x\n>   a\n>   ~~~\n",
+                "~~~sh step id=x\n>   a\n>   ~~~",
+                "<!-- --><div>\n>   ~~~sh\n>   a\n>   ~~~\n>   <!-- --></div>",
+            ),
+        ] {
+            let at = text.find(block).unwrap();
+            let mut out = String::new();
+            framed(&mut out, text, &(at..at + block.len()), &frame);
+            assert_eq!(out, expected);
+        }
+    }
+
+    #[test]
+    fn only_the_language_and_words_of_mdbook_stay() {
+        for (opening, expected) in [
+            ("```sh step id=next hidden", "```sh"),
+            ("~~~~ text expect", "~~~~text"),
+            ("```rust check ignore", "```rust ignore"),
+            ("```sh check hidelines=!! x", "```sh hidelines=!!"),
+            ("```", "```"),
+        ] {
+            assert_eq!(plain(opening), expected);
+        }
+    }
+}

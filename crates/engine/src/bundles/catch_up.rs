@@ -1,0 +1,328 @@
+//! What the node knows of a run, read into the journal where the journal lacks it and the operator
+//! agrees.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::bundle::{Bundle, BundleError, Claim, Owner, Tale, Told};
+use crate::bundles::{Bundles, Origin, last_token};
+use crate::decide::{Decision, Wanted};
+use crate::event::{Found, Status, StepEnded, What};
+use crate::given::{TAKE_IN, pinned};
+use crate::halt::{Attention, Halt};
+use crate::journal::{self, Record};
+use crate::plan::PlannedStep;
+use crate::question::{Answer, Asked};
+use crate::session::MASK;
+
+/// The largest output that is read back as a captured value.
+const CAPTURED: u64 = 4 << 20;
+/// What stands on the node in the place of an output that is not kept.
+const NOT_KEPT: &str = "[not kept";
+
+/// What a journal and its node agree on after the journal was caught up.
+pub enum CaughtUp {
+    /// The journal as it is by now.
+    GoesOn(Box<Record>),
+    /// The run has ended on the node.
+    Ended,
+}
+
+impl Bundles<'_> {
+    /// Reads into the journal what the node knows beyond it, from the bundle or, where that was
+    /// closed, from the history.
+    pub async fn catch_up(&mut self, dir: &str, record: &Record) -> Result<CaughtUp, Halt> {
+        let session = self.reach.session().clone();
+        let run = self.given.run();
+        let old = last_token(record, self.given.node(), false).unwrap_or_default();
+        let held = Bundle::look(&session, dir).await?;
+        let before = held.and_then(|held| held.owner);
+        let before = before.filter(|owner| owner.run == run);
+        if let Some(before) = &before {
+            self.movable(before)?;
+            self.given.recorder.raise_epoch(before.epoch.unwrap_or(1));
+        }
+        let owner = self.given.owner();
+        match Bundle::reopen(&session, dir, &run, &self.token, &old, Some(&owner)).await {
+            Ok(bundle) => {
+                self.set_own(bundle, Origin::Found)?;
+                let mut tale = self.tale().await?;
+                tale.owner = before;
+                let told = self.told(record).await?;
+                self.take_in(Found::Bundle, record, &tale, &told).await?;
+            }
+            Err(BundleError::Gone) => {
+                if self.catch_up_with_history(dir, record, &owner).await? {
+                    return Ok(CaughtUp::Ended);
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        self.given.recorder.sync()?;
+        let record = journal::read(&self.given.options.root, &run)?;
+        Ok(CaughtUp::GoesOn(Box::new(record)))
+    }
+
+    /// True where the run has ended on the node.
+    async fn catch_up_with_history(
+        &mut self,
+        dir: &str,
+        record: &Record,
+        owner: &Owner,
+    ) -> Result<bool, Halt> {
+        match Bundle::past(self.reach.session(), dir, owner).await? {
+            Some(tale) if tale.end.is_some() => {
+                let told = tale.steps.clone();
+                self.take_in(Found::History, record, &tale, &told).await?;
+                self.record_closed(dir.to_owned(), false, None)?;
+                self.local_token = None;
+                Ok(true)
+            }
+            Some(tale) if !tale.steps.is_empty() => Err(Halt::error(
+                "its bundle was given up before the run had ended: what is left of it is in the node's history",
+            )),
+            _ if record.has_begun(self.given.node()) => Err(Halt::error(
+                "the node has neither the bundle of this run nor a record of it in its history",
+            )),
+            _ => Ok(false),
+        }
+    }
+
+    async fn take_in(
+        &mut self,
+        from: Found,
+        record: &Record,
+        tale: &Tale,
+        told: &[Told],
+    ) -> Result<(), Halt> {
+        let more = self.compared(record, told)?;
+        self.same_texts(&more, told, tale)?;
+        let claims = told
+            .iter()
+            .filter_map(|told| Some((told.step, told.claim.as_ref()?)));
+        let newest = claims.max_by_key(|(_, claim)| (claim.epoch, claim.seq));
+        let end = tale
+            .end
+            .as_ref()
+            .map(|end| (self.given.plan.steps.len() + 1, end));
+        let Some((top, claim)) = end.or(newest) else {
+            return Ok(());
+        };
+        let lacking = self.lacking(record, &more, top, claim);
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        self.consent(from, tale, &lacking).await?;
+        for (number, status) in lacking {
+            self.found(from, number, status).await?;
+        }
+        Ok(())
+    }
+
+    /// The steps that are missing in the journal, each with its end where that is known.
+    fn lacking(
+        &self,
+        record: &Record,
+        more: &BTreeSet<usize>,
+        top: usize,
+        claim: &Claim,
+    ) -> BTreeMap<usize, Option<Status>> {
+        let statuses = record.steps(&self.given.plan.node.name);
+        let mut lacking = BTreeMap::new();
+        for (index, letter) in claim.passed.chars().enumerate().take(top.saturating_sub(1)) {
+            let number = index + 1;
+            let done = statuses
+                .get(&number)
+                .copied()
+                .flatten()
+                .is_some_and(Status::goes_on);
+            let status = match letter {
+                'o' => Status::Ok,
+                'h' => Status::ByHand,
+                's' => Status::Skipped,
+                _ => continue,
+            };
+            if number <= self.given.plan.steps.len() && (!done || more.contains(&number)) {
+                lacking.insert(number, Some(status));
+            }
+        }
+        let decision = self.decision_on_ahead(record, top, Wanted::CatchUp);
+        if more.contains(&top) && decision == Decision::TakeIn {
+            lacking.insert(top, None);
+        }
+        lacking
+    }
+
+    /// Only what the manual says, too, is taken for done.
+    fn same_texts(&self, more: &BTreeSet<usize>, told: &[Told], tale: &Tale) -> Result<(), Halt> {
+        for told in told.iter().filter(|told| more.contains(&told.step)) {
+            let step = &self.given.plan.steps[told.step - 1];
+            let Some(claim) = &told.claim else {
+                return Err(Halt::error(format!(
+                    "step {} `{}` was started by an older opsbook: which text it had is not known",
+                    step.number, step.name
+                )));
+            };
+            if claim.sha256 != step.sha256 {
+                let revision = tale
+                    .owner
+                    .as_ref()
+                    .and_then(|owner| owner.revision.as_ref());
+                let revision = revision.map_or(String::new(), |revision| {
+                    format!("; it was run from revision {}", revision.line())
+                });
+                return Err(Halt::error(format!(
+                    "step {} `{}` has another text on the node than in the manual: put that back first{revision}",
+                    step.number, step.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What belongs to its controller cannot be gone on with by another one. The manual says so,
+    /// too: a node is not believed alone.
+    fn movable(&self, before: &Owner) -> Result<(), Halt> {
+        let own = &self.given.options.owner;
+        if (&own.controller, &own.folder) == (&before.controller, &before.folder) {
+            return Ok(());
+        }
+        let said = before.pinned.iter().map(|reason| reason.line().to_string());
+        let mut reasons: Vec<String> = said.collect();
+        for reason in pinned(self.given.plan) {
+            if !reasons.contains(&reason) {
+                reasons.push(reason);
+            }
+        }
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        let folder = before.folder.clone().unwrap_or_default();
+        Err(Halt::end(
+            Status::Blocked,
+            format!(
+                "only its own controller can go on with it ({}): {}, the folder {}",
+                reasons.join("; "),
+                before.controller.line(),
+                folder.line()
+            ),
+        ))
+    }
+
+    async fn consent(
+        &mut self,
+        from: Found,
+        tale: &Tale,
+        lacking: &BTreeMap<usize, Option<Status>>,
+    ) -> Result<(), Halt> {
+        let steps: Vec<String> = lacking.keys().map(ToString::to_string).collect();
+        let steps = steps.join(", ");
+        let place = match from {
+            Found::Bundle => "bundle",
+            Found::History => "history",
+        };
+        let by = tale.owner.as_ref().map_or(String::new(), |owner| {
+            format!(
+                ", which {}@{} had last",
+                owner.operator.line(),
+                owner.controller.line()
+            )
+        });
+        let about = format!(
+            "the {place} of the run on the node{by}, has steps that this journal lacks: {steps}"
+        );
+        if self.given.options.yes {
+            return self.given.confirmed_by_yes(None, Some(&about));
+        }
+        let asks = TAKE_IN.to_owned();
+        let node = &self.given.plan.node.name;
+        let asked = What::Asked {
+            question: asks.clone(),
+            told: Some(about.as_str().into()),
+        };
+        let asked = self.given.record_line(None, asked)?;
+        let whole = format!("{node}: {about}\n");
+        let ask = Asked::Sure {
+            about: whole.clone(),
+            whole,
+            asks,
+        };
+        let (answer, result) = match self.given.options.operator.ask(node, ask).await {
+            Answer::Yes => ("yes", Ok(())),
+            Answer::Nobody => {
+                let cause =
+                    "catching up is asked about, and there is nobody to ask (`--yes` confirms)";
+                ("nobody to ask", Err(Halt::end(Status::Stopped, cause)))
+            }
+            _ => {
+                let cause = "stopped before anything was taken in";
+                ("no", Err(Halt::end(Status::Stopped, cause)))
+            }
+        };
+        let answered = What::Answered {
+            answer: answer.to_owned(),
+            question: Some(asked.seq),
+            note: None,
+        };
+        self.given.record(None, answered)?;
+        result
+    }
+
+    /// Writes a step down as the node has it. One without an end is attended to afterwards, as
+    /// any step that an earlier controller has started.
+    async fn found(
+        &mut self,
+        from: Found,
+        number: usize,
+        status: Option<Status>,
+    ) -> Result<(), Halt> {
+        let plan = self.given.plan;
+        let step = &plan.steps[number - 1];
+        let found = What::StepFound {
+            name: step.name.clone(),
+            title: step.title.clone(),
+            from,
+            sha256: step.sha256.clone(),
+        };
+        self.given.record(Some(step), found)?;
+        let Some(status) = status else {
+            return Ok(());
+        };
+        if let (Status::Ok, Some(name), Found::Bundle) = (status, &step.capture, from) {
+            self.recapture(step, name).await?;
+        }
+        let ended = StepEnded {
+            status,
+            exit: None,
+            outcome_unknown: false,
+            cause: None,
+            note: Some("as its controller told the node".to_owned()),
+            evidence: Vec::new(),
+            milliseconds: 0,
+        };
+        self.given.record(Some(step), What::StepEnded(ended))
+    }
+
+    async fn recapture(&mut self, step: &PlannedStep, name: &str) -> Result<(), Halt> {
+        let commands = step.script().map_or(0, |script| script.commands().len());
+        let label = match commands {
+            0 => step.number.to_string(),
+            last => format!("{}-{last}", step.number),
+        };
+        let bundle = self.of(step.on, step.sudo.as_ref()).await;
+        let bundle = bundle.map_err(Attention::into_halt)?;
+        let out = bundle.read(&label, "out", 0, CAPTURED).await?;
+        let text = String::from_utf8_lossy(&out);
+        let value = match text.trim() {
+            kept if kept.starts_with(NOT_KEPT) => String::from_utf8_lossy(MASK).into_owned(),
+            value => self.given.options.secrets.mask(value),
+        };
+        let name = name.to_owned();
+        self.given.record(
+            Some(step),
+            What::ValueCaptured {
+                name,
+                value: value.into(),
+            },
+        )
+    }
+}

@@ -1,0 +1,249 @@
+//! What the journal says of the steps of a run beside what the node says: the same, less, or
+//! something else. Pure: reaches nobody.
+
+use std::collections::BTreeSet;
+
+use crate::bundle::{Claim, How, Told};
+use crate::event::{Event, Status, StepEnded, What};
+use crate::journal::Record;
+
+/// What is compared of a step of the plan.
+pub struct Step<'a> {
+    pub number: usize,
+    pub name: &'a str,
+    /// Of its text as it is planned now.
+    pub sha256: &'a str,
+    /// Commands of a transcript; none of a plain script; absent for what is no script.
+    pub commands: Option<usize>,
+    pub reboot: bool,
+    /// Somebody has looked where its record would be.
+    pub looked: bool,
+}
+
+/// A line of the journal that begins a step.
+struct Begun<'a> {
+    seq: u64,
+    epoch: u64,
+    sha256: Option<&'a str>,
+    /// By another controller, whose lines are not here.
+    found: bool,
+}
+
+/// The steps of which the node knows more than the journal.
+///
+/// # Errors
+/// Where the two contradict each other: which step it is, and what each of them says.
+pub fn compare(
+    steps: &[Step<'_>],
+    record: &Record,
+    node: &str,
+    told: &[Told],
+) -> Result<BTreeSet<usize>, String> {
+    // A step that was taken out of the manual since is known to the journal.
+    let known = record.steps(node);
+    let unheard = told
+        .iter()
+        .map(|told| told.step)
+        .find(|number| !(1..=steps.len()).contains(number) && !known.contains_key(number));
+    if let Some(number) = unheard {
+        return Err(format!(
+            "the node has a record of step {number}, which is not in the manual"
+        ));
+    }
+    let mut more = BTreeSet::new();
+    for step in steps {
+        let view = View::of(step, record, node, told);
+        let wrong = |says: String| format!("step {} `{}`: {says}", step.number, step.name);
+        match view.compare(record).map_err(wrong)? {
+            Knows::More => drop(more.insert(step.number)),
+            Knows::Same => {}
+        }
+    }
+    Ok(more)
+}
+
+enum Knows {
+    Same,
+    More,
+}
+
+/// One step as both see it.
+struct View<'a> {
+    step: &'a Step<'a>,
+    told: Vec<&'a Told>,
+    begun: Vec<Begun<'a>>,
+    /// Lines at which it was attached to.
+    attached: Vec<u64>,
+    /// Its latest end, after its latest beginning.
+    ended: Option<&'a StepEnded>,
+    exits: &'a [i32],
+}
+
+impl<'a> View<'a> {
+    fn of(step: &'a Step<'a>, record: &'a Record, node: &str, told: &'a [Told]) -> View<'a> {
+        let commands = step.commands.unwrap_or(0);
+        let of_it = |told: &&Told| {
+            told.step == step.number && told.command.is_none_or(|command| command <= commands)
+        };
+        let mut view = View {
+            step,
+            told: told.iter().filter(of_it).collect(),
+            begun: Vec::new(),
+            attached: Vec::new(),
+            ended: None,
+            exits: &[0],
+        };
+        view.told.sort_by_key(|told| told.command);
+        let planned = record.plan(node);
+        let planned = planned.and_then(|plan| plan.steps.get(step.number - 1));
+        if let Some(planned) = planned.filter(|planned| !planned.exit.is_empty()) {
+            view.exits = &planned.exit;
+        }
+        for event in record
+            .of_node(node)
+            .filter(|event| event.step == Some(step.number))
+        {
+            view.take(event);
+        }
+        view
+    }
+
+    fn take(&mut self, event: &'a Event) {
+        let (seq, epoch) = (event.seq, event.epoch.unwrap_or(1));
+        match &event.what {
+            What::StepStarted { sha256, .. } => {
+                self.ended = None;
+                self.begun.push(Begun {
+                    seq,
+                    epoch,
+                    sha256: sha256.as_deref(),
+                    found: false,
+                });
+            }
+            What::StepFound { sha256, .. } => {
+                self.ended = None;
+                self.begun.push(Begun {
+                    seq,
+                    epoch,
+                    sha256: Some(sha256),
+                    found: true,
+                });
+            }
+            What::StepAttached { .. } => self.attached.push(seq),
+            What::StepEnded(ended) => self.ended = Some(ended),
+            _ => {}
+        }
+    }
+
+    fn compare(&self, record: &Record) -> Result<Knows, String> {
+        let latest = self.begun.last();
+        if self.told.is_empty() {
+            return self.without_record(latest);
+        }
+        if latest.is_none() {
+            return match self.step.commands {
+                Some(_) => Ok(Knows::More),
+                None => {
+                    Err("the node has a record of it, and in the manual it is no script".to_owned())
+                }
+            };
+        }
+        for claim in self.told.iter().filter_map(|told| told.claim.as_ref()) {
+            if let Knows::More = self.same_beginning(claim, record)? {
+                return Ok(Knows::More);
+            }
+        }
+        if latest.is_some_and(|begun| !begun.found) {
+            self.same_end()?;
+        }
+        Ok(Knows::Same)
+    }
+
+    fn without_record(&self, latest: Option<&Begun<'_>>) -> Result<Knows, String> {
+        let ok = self.ended.is_some_and(|ended| ended.status == Status::Ok);
+        // What was another text may have left its record elsewhere, or none.
+        let due = latest.is_some_and(|begun| {
+            !begun.found && begun.sha256.is_none_or(|text| text == self.step.sha256)
+        });
+        if ok && due && self.step.looked && self.step.commands.is_some() {
+            return Err("the journal says OK, and the node has no record of it".to_owned());
+        }
+        Ok(Knows::Same)
+    }
+
+    /// Was it started at a line of this journal, with the text that this line says?
+    fn same_beginning(&self, claim: &Claim, record: &Record) -> Result<Knows, String> {
+        let own = self
+            .begun
+            .iter()
+            .any(|begun| begun.seq == claim.seq && !begun.found)
+            || self.attached.contains(&claim.seq);
+        let line = record.line(claim.seq);
+        if own && line.is_some_and(|line| line.hash == claim.hash) {
+            let mut before = self.begun.iter().rev();
+            let begun = before.find(|begun| begun.seq <= claim.seq);
+            return same_text(claim, begun);
+        }
+        // A controller whose lines are not here: what was found of it, or what came after.
+        let newest = self.begun.last();
+        let epoch = newest.map_or(0, |begun| begun.epoch);
+        if let Some(found) = newest.filter(|begun| begun.found && claim.epoch <= begun.epoch) {
+            return same_text(claim, Some(found));
+        }
+        let last = record.events.len() as u64;
+        if claim.epoch > epoch || claim.seq > last {
+            return Ok(Knows::More);
+        }
+        Err(format!(
+            "the node says that line {} of the journal started it, and that is another line in this journal",
+            claim.seq
+        ))
+    }
+
+    fn same_end(&self) -> Result<(), String> {
+        let (Some(ended), Some(last)) = (self.ended, self.told.last()) else {
+            return Ok(());
+        };
+        let said = |exit: Option<i32>| match exit {
+            Some(exit) => format!("the journal says {} with {exit}", ended.status),
+            None => format!("the journal says {}", ended.status),
+        };
+        let known = matches!(ended.status, Status::Ok | Status::Failed) && !ended.outcome_unknown;
+        if !known || self.step.reboot || (ended.status == Status::Failed && ended.exit.is_none()) {
+            return Ok(());
+        }
+        let Some((exit, how)) = last.end else {
+            return Err(format!("{}, the node has no end of it", said(ended.exit)));
+        };
+        if ended.exit.is_some_and(|said| said != exit) {
+            return Err(format!(
+                "{}, the node says that it ended with {exit}",
+                said(ended.exit)
+            ));
+        }
+        let accepted = self.step.commands != Some(0) || self.exits.contains(&exit);
+        if ended.status == Status::Ok && (!accepted || how != Some(How::Exited)) {
+            let how = how.map_or("in another way", How::word);
+            return Err(format!(
+                "{}, the node says {how} with {exit}",
+                said(ended.exit)
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn same_text(claim: &Claim, begun: Option<&Begun<'_>>) -> Result<Knows, String> {
+    match begun.and_then(|begun| begun.sha256) {
+        Some(text) if text != claim.sha256 => Err(format!(
+            "the journal says that its text is {}, the node says {}",
+            short(text),
+            short(&claim.sha256)
+        )),
+        _ => Ok(Knows::Same),
+    }
+}
+
+fn short(hash: &str) -> &str {
+    hash.get(..12).unwrap_or(hash)
+}

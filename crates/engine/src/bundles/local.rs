@@ -1,0 +1,134 @@
+//! The bundle of the steps that are run on this machine: beside the manual, one for each node.
+
+use crate::bundle::{Bundle, Owner};
+use crate::bundles::others::put_state;
+use crate::bundles::{Bundles, Origin};
+use crate::event::What;
+use crate::halt::{Attention, Halt};
+use crate::journal::Record;
+use crate::manual::On;
+use crate::node::by_hand::{bounded, by_hand_folder};
+use crate::reach::{ReachError, sentence};
+use crate::session::Session;
+use crate::state::State;
+
+impl Bundles<'_> {
+    /// The bundle of local steps, opened or reopened when it is first needed.
+    pub async fn local(&mut self) -> Result<Bundle, Halt> {
+        if let Some(bundle) = &self.local {
+            return Ok(bundle.clone());
+        }
+        let session = self.here().await?;
+        let dir = self.local_dir();
+        let owner = self.given.owner();
+        let reopened = match &self.local_token {
+            Some(old) => {
+                self.reopen_bundle(&session, &dir, old, Some(&owner))
+                    .await?
+            }
+            None => None,
+        };
+        let (bundle, origin) = match reopened {
+            Some(bundle) => (bundle, Origin::Found),
+            None => self.open_local(&session, &dir).await?,
+        };
+        self.local = Some(bundle.clone());
+        self.local_token = None;
+        // What was in one that is gone stays gone.
+        if self.local_origin != Origin::Replaced {
+            self.local_origin = origin;
+        }
+        if origin == Origin::Found {
+            self.record_reopened(&dir, true)?;
+        } else {
+            self.record_opened(&dir, true, None)?;
+        }
+        Ok(bundle)
+    }
+
+    async fn open_local(&self, session: &Session, dir: &str) -> Result<(Bundle, Origin), Halt> {
+        let start_in = self.given.options.root.display().to_string();
+        let opened = self.open_bundle(session, dir, Some(&start_in), false);
+        let (bundle, origin) = opened.await?;
+        if origin == Origin::Found {
+            return Ok((bundle, origin));
+        }
+        self.take_local_by_hand(&bundle).await?;
+        match self.local_token {
+            Some(_) => Ok((bundle, Origin::Replaced)),
+            None => Ok((bundle, Origin::New)),
+        }
+    }
+
+    /// It is closed at the end, whether or not a step needs it again.
+    pub async fn reopen_local(&mut self) -> Result<(), Halt> {
+        if self.local_token.is_some() {
+            self.local().await?;
+        }
+        Ok(())
+    }
+
+    /// Where local steps have their bundle; `None` where it is not open.
+    pub fn open_local_dir(&self) -> Option<&str> {
+        self.local.as_ref().map(|local| local.dir.as_str())
+    }
+
+    /// Whether the records of local steps that were begun earlier are gone.
+    pub fn local_was_replaced(&self) -> bool {
+        self.local_origin == Origin::Replaced
+    }
+
+    fn local_dir(&self) -> String {
+        let root = self.given.options.root.display();
+        format!("{root}/.opsbook/bundles/{}", self.given.node())
+    }
+
+    /// Is the bundle of this run's local steps on this machine?
+    pub fn has_local_record(&self) -> bool {
+        let owner = format!("{}/owner", self.local_dir());
+        let text = std::fs::read_to_string(owner).unwrap_or_default();
+        let owner: Option<Owner> = serde_json::from_str(&text).ok();
+        owner.is_some_and(|owner| owner.run == self.given.run())
+    }
+
+    async fn here(&self) -> Result<Session, Halt> {
+        match self.reach.to(On::Local, None).await {
+            Ok(session) => Ok(session),
+            Err(ReachError::Open(error)) => Err(Halt::error(sentence(&error))),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What steps of this machine have set that were done by hand goes on in its bundle.
+    async fn take_local_by_hand(&self, bundle: &Bundle) -> Result<(), Halt> {
+        let folder = by_hand_folder(
+            &self.given.options.root,
+            &self.given.run(),
+            self.given.node(),
+        );
+        let Some(text) = bounded(&folder.join("state")) else {
+            return Ok(());
+        };
+        let state = State::read(&text);
+        let state =
+            state.map_err(|error| Halt::error(format!("{}/state: {error}", folder.display())))?;
+        let put = put_state(bundle, &state.text()).await;
+        put.map_err(Attention::into_halt)
+    }
+}
+
+/// Whether the local bundle of a run was gone once, and another was made.
+pub fn was_replaced(record: &Record, node: &str) -> bool {
+    let (mut open, mut replaced) = (false, false);
+    for event in record.of_node(node) {
+        match &event.what {
+            What::BundleOpened { local: true, .. } => {
+                replaced |= open;
+                open = true;
+            }
+            What::BundleClosed { local: true, .. } => open = false,
+            _ => {}
+        }
+    }
+    replaced
+}

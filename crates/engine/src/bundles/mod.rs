@@ -1,0 +1,384 @@
+//! The bundles of one run on one node: the login user's, those of other users, and the one of
+//! local steps. Here they are opened, reopened and found; `release` closes them, `agree` reads
+//! what they say.
+
+mod agree;
+mod catch_up;
+mod compare;
+mod local;
+mod others;
+mod release;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::bundle::{Alive, Bundle, BundleError, Held, Owner};
+use crate::event::{Status, What};
+use crate::given::Given;
+use crate::halt::{Attention, Halt};
+use crate::journal::Record;
+use crate::manual::{On, SudoUser};
+use crate::plan::PlannedStep;
+use crate::reach::Reach;
+use crate::session::Session;
+use crate::session::fair::FairTime;
+
+pub(super) use catch_up::CaughtUp;
+use others::Place;
+pub use others::may_move;
+
+/// How long the shell of a controller that died may take to notice.
+const OLD_SHELL: Duration = Duration::from_secs(15);
+
+pub struct Bundles<'a> {
+    given: Given<'a>,
+    pub reach: Reach,
+    /// Of this controller; a new one for each connection.
+    token: String,
+    /// The login user's, which is the lock.
+    own: Option<Bundle>,
+    own_origin: Origin,
+    /// The one of local steps.
+    local: Option<Bundle>,
+    local_origin: Origin,
+    /// The token of the controller that had the local one, which is to be reopened.
+    local_token: Option<String>,
+    /// The same bundle through root's session, and those of other users, by user.
+    users: HashMap<String, Bundle>,
+    /// Where the bundles of users are who have one of their own.
+    places: HashMap<String, Place>,
+    /// Scripts that were given a secret: what they print is not kept on the node.
+    secretive: Vec<String>,
+    /// Something may have been done in them.
+    used: bool,
+    interrupts: watch::Receiver<u32>,
+}
+
+/// Where an open bundle comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This controller has made it.
+    New,
+    /// An earlier controller of the run had it.
+    Found,
+    /// The one that an earlier controller had is gone, and another was made in its place.
+    Replaced,
+}
+
+impl<'a> Bundles<'a> {
+    /// None of them is open yet.
+    pub fn new(given: Given<'a>, reach: Reach, resume: Option<&Record>) -> Bundles<'a> {
+        let node = given.node();
+        let mut bundles = Bundles {
+            given,
+            reach,
+            token: crate::random_mark(),
+            own: None,
+            own_origin: Origin::New,
+            local: None,
+            local_origin: Origin::New,
+            local_token: None,
+            users: HashMap::new(),
+            places: HashMap::new(),
+            secretive: Vec::new(),
+            used: false,
+            interrupts: given.options.interrupts.clone(),
+        };
+        if let Some(record) = resume {
+            bundles.local_token = last_token(record, node, true);
+            bundles.used = record.has_begun(node);
+            if local::was_replaced(record, node) {
+                bundles.local_origin = Origin::Replaced;
+            }
+        }
+        bundles
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Whether an earlier controller had the login user's bundle.
+    pub fn was_taken_over(&self) -> bool {
+        self.own_origin == Origin::Found
+    }
+
+    /// Whether something may have been done in them.
+    pub fn were_used(&self) -> bool {
+        self.used
+    }
+
+    pub fn use_them(&mut self) {
+        self.used = true;
+    }
+
+    /// A script of the login user's or root's was given a secret.
+    pub fn note_secret(&mut self, label: &str) {
+        self.secretive.push(label.to_owned());
+    }
+
+    /// The login user's bundle.
+    pub fn own(&self) -> Result<Bundle, Halt> {
+        let own = self.own.clone();
+        own.ok_or_else(|| Halt::error("the bundle is not open"))
+    }
+
+    /// The bundle in which a step of this side and user keeps its record.
+    pub async fn of(&mut self, on: On, sudo: Option<&SudoUser>) -> Result<Bundle, Attention> {
+        match (on, sudo) {
+            (On::Local, _) => self.local().await.map_err(Attention::Halt),
+            (On::Node, None) => Ok(self.own()?),
+            (On::Node, Some(user)) => {
+                if let Some(bundle) = self.users.get(&user.0) {
+                    return Ok(bundle.clone());
+                }
+                let bundle = self.of_user(user).await?;
+                self.users.insert(user.0.clone(), bundle.clone());
+                Ok(bundle)
+            }
+        }
+    }
+
+    /// The user of a step who has a bundle of their own: neither root nor who logs in.
+    pub fn other_user(&self, step: &PlannedStep) -> Option<String> {
+        let user = step.sudo.as_ref().filter(|_| step.on == On::Node)?;
+        let login = &self.reach.session().hello().user;
+        (user.0 != "root" && *login != user.0).then(|| user.0.clone())
+    }
+
+    /// Opens the node's bundle, or reopens the one of this run that is there.
+    pub async fn open_or_reopen(
+        &mut self,
+        dir: &str,
+        first: usize,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
+        if self.is_open() {
+            // It was caught up with.
+            return self.reopen_local().await;
+        }
+        let node = self.given.node();
+        let old = resume.and_then(|record| last_token(record, node, false));
+        let session = self.reach.session().clone();
+        let mut reopened = None;
+        if let (Some(record), Some(old)) = (resume, &old) {
+            let held = Bundle::look(&session, dir).await?;
+            self.same_controller(record, held.as_ref())?;
+            let owner = self.given.owner();
+            reopened = self.reopen_bundle(&session, dir, old, Some(&owner)).await?;
+        }
+        let (bundle, origin) = match (reopened, resume) {
+            (Some(bundle), _) => (bundle, Origin::Found),
+            (None, Some(record)) if old.is_some() && record.has_begun(node) => {
+                return self.own_is_gone(dir, first, record).await;
+            }
+            (None, _) => {
+                self.open_bundle(&session, dir, None, resume.is_none())
+                    .await?
+            }
+        };
+        self.set_own(bundle, origin)?;
+        self.reopen_local().await
+    }
+
+    /// From now on this is the login user's bundle.
+    fn set_own(&mut self, bundle: Bundle, origin: Origin) -> Result<(), Halt> {
+        let dir = bundle.dir.clone();
+        self.own = Some(bundle);
+        self.own_origin = origin;
+        if origin == Origin::Found {
+            // Another controller had it, and may have done something in it.
+            self.used = true;
+            return self.record_reopened(&dir, false);
+        }
+        self.record_opened(&dir, false, None)
+    }
+
+    /// The node was lost and was found again, and on it the login user's bundle; all others
+    /// are opened again when they are needed, at the latest to close them.
+    pub fn found_again(&mut self, reach: Reach, own: Bundle, token: String) {
+        self.reach = reach;
+        self.own = Some(own);
+        if self.local.take().is_some() {
+            self.local_token = Some(self.token.clone());
+        }
+        self.token = token;
+        self.users.clear();
+    }
+
+    /// Finds the login user's bundle again on a node that was lost, for a controller with a new
+    /// token.
+    pub async fn find_again(&self, reach: &Reach, token: &str) -> Result<Bundle, BundleError> {
+        let session = reach.session();
+        let dir = crate::bundle_dir(&self.given.plan.node, session.hello());
+        let run = self.given.run();
+        Bundle::reopen(session, &dir, &run, token, &self.token, None).await
+    }
+
+    /// The bundle of a run that had begun is not there any more.
+    async fn own_is_gone(&mut self, dir: &str, first: usize, record: &Record) -> Result<(), Halt> {
+        let run = self.given.run();
+        let past = Bundle::past(self.reach.session(), dir, &self.given.owner()).await?;
+        let all_done = first > self.given.plan.steps.len();
+        if let Some(past) = past.filter(|past| !past.steps.is_empty()) {
+            let more = self.compared(record, &past.steps)?;
+            if past.end.is_some() && (!all_done || !more.is_empty()) {
+                return Err(Halt::error(format!(
+                    "the run has ended on this node, and the journal knows nothing of that; `opsbook resume --catch-up {run}` reads from the node's history how"
+                )));
+            }
+        }
+        // It was closed, and its closing not written down.
+        if all_done {
+            return Ok(());
+        }
+        self.record_closed(dir.to_owned(), false, None)?;
+        let cause = "the bundle of this run is gone from the node: what its steps left there cannot be gone on with";
+        Err(Halt::error(cause))
+    }
+
+    /// A bundle that this run's last controller had; nothing where it is gone.
+    async fn reopen_bundle(
+        &self,
+        session: &Session,
+        dir: &str,
+        old: &str,
+        owner: Option<&Owner>,
+    ) -> Result<Option<Bundle>, Halt> {
+        match Bundle::reopen(session, dir, &self.given.run(), &self.token, old, owner).await {
+            Ok(bundle) => Ok(Some(bundle)),
+            Err(BundleError::Gone) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A new bundle; or one of this run of which the journal knows nothing, because its
+    /// controller died between opening it and writing so.
+    async fn open_bundle(
+        &self,
+        session: &Session,
+        dir: &str,
+        start_in: Option<&str>,
+        new: bool,
+    ) -> Result<(Bundle, Origin), Halt> {
+        let our = self.given.owner();
+        let run = self.given.run();
+        let mut had = FairTime::start();
+        // A record for each step, made at once; local steps are few.
+        let steps = match start_in {
+            None => self.given.plan.steps.len(),
+            Some(_) => 0,
+        };
+        loop {
+            let held = match Bundle::open(session, dir, &our, &self.token, start_in, steps).await {
+                Ok(bundle) => return Ok((bundle, Origin::New)),
+                Err(BundleError::Held(held)) => held,
+                Err(BundleError::Ended) if new => {
+                    return Err(Halt::end(Status::Blocked, there_already(&run)));
+                }
+                Err(error @ BundleError::Ended) => {
+                    let cause = format!("{error}; `opsbook resume --catch-up {run}` reads them");
+                    return Err(Halt::error(cause));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let owner = held.owner.as_ref().map_or("", |owner| owner.run.exact());
+            if owner != run && start_in.is_some() && held.alive != Alive::Live {
+                // Of a run that was given up: whoever holds the node's bundle holds this one.
+                Bundle::release(session, dir, owner).await?;
+                continue;
+            }
+            if owner != run {
+                let cause = blocked(&held, self.given.node());
+                return Err(Halt::end(Status::Blocked, cause));
+            }
+            if new {
+                return Err(Halt::end(Status::Blocked, there_already(&run)));
+            }
+            match Bundle::reopen(session, dir, &run, &self.token, "", Some(&our)).await {
+                Ok(bundle) => return Ok((bundle, Origin::Found)),
+                Err(BundleError::Held(_) | BundleError::Gone) if !had.is_over(OLD_SHELL) => {
+                    self.wait_for_old_shell(&mut had).await?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The dead controller's shell on the node ends in a moment.
+    async fn wait_for_old_shell(&self, had: &mut FairTime) -> Result<(), Halt> {
+        let mut interrupts = self.interrupts.clone();
+        tokio::select! {
+            () = had.during(tokio::time::sleep(Duration::from_millis(250))) => Ok(()),
+            Ok(()) = interrupts.changed() => {
+                let cause = "stopped while the bundle was waited for";
+                Err(Halt::end(Status::Stopped, cause))
+            }
+        }
+    }
+
+    fn record_opened(&self, path: &str, local: bool, user: Option<String>) -> Result<(), Halt> {
+        let (path, token) = (path.to_owned(), self.token.clone());
+        let opened = What::BundleOpened {
+            path,
+            local,
+            token,
+            user,
+        };
+        self.given.record(None, opened)
+    }
+
+    fn record_closed(&self, path: String, local: bool, user: Option<String>) -> Result<(), Halt> {
+        let closed = What::BundleClosed { path, local, user };
+        self.given.record(None, closed)
+    }
+
+    fn record_reopened(&self, path: &str, local: bool) -> Result<(), Halt> {
+        let (path, token) = (path.to_owned(), self.token.clone());
+        let reopened = What::BundleReopened { path, local, token };
+        self.given.record(None, reopened)
+    }
+
+    /// Writes down that the login user's bundle was found again.
+    pub fn record_found_again(&self) -> Result<(), Halt> {
+        self.record_reopened(&self.own()?.dir, false)
+    }
+}
+
+/// The token of the last controller that had a bundle.
+fn last_token(record: &Record, node: &str, of_local: bool) -> Option<String> {
+    let mut events = record.of_node(node).rev();
+    events.find_map(|event| match &event.what {
+        What::BundleOpened {
+            local,
+            token,
+            user: None,
+            ..
+        }
+        | What::BundleReopened { local, token, .. }
+            if *local == of_local =>
+        {
+            Some(token.clone())
+        }
+        _ => None,
+    })
+}
+
+/// Who holds a bundle, and how to give it up where nobody works in it any more.
+fn blocked(held: &Held, node: &str) -> String {
+    let sentence = held.sentence();
+    if held.alive == Alive::Live {
+        return sentence;
+    }
+    let run = match &held.owner {
+        Some(owner) => format!(" --run {}", owner.run.line()),
+        None => String::new(),
+    };
+    format!("{sentence}; `opsbook lock release {node}{run}` gives it up")
+}
+
+fn there_already(run: &str) -> String {
+    format!("run {run} is on this node already; `opsbook resume --catch-up {run}` goes on with it")
+}

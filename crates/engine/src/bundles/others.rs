@@ -1,0 +1,503 @@
+//! Steps as another user than root: such a user cannot read the login user's bundle, and gets
+//! one of its own, with the files that were delivered and the same shell state. What comes back
+//! from that user is data: see `state`.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::bundle::{Alive, Bundle, BundleError, Fate};
+use crate::bundle_dir;
+use crate::bundles::Bundles;
+use crate::event::{Status, What};
+use crate::halt::{Attention, Halt};
+use crate::journal::Record;
+use crate::manual::{On, SudoUser, variables};
+use crate::node::script::Execution;
+use crate::plan::{PlannedStep, PlannedWork};
+use crate::session::{Call, Cancel, Content, Done, Limits, Session};
+use crate::state::{State, Takes};
+
+/// Bytes of files that are copied from user to user.
+const LARGEST: u64 = 256 << 20;
+/// Where a bundle has it written down that a user has its files: this, and the user's name.
+const GIVEN: &str = "steps/given";
+/// The same for the user's id and the place of the bundle.
+const AS: &str = "steps/as";
+/// And a copy of that user's bundle.
+const COPIED: &str = "steps/copy";
+/// Prints an archive of the bundle's files, but for those that are its own.
+const ARCHIVE: &str = r#"set --
+for f in * .[!.]*; do
+  case $f in steps | owner | lock | live | token* | recorder | run | state | values | .*.part) continue ;; esac
+  if [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "./$f"; fi
+done
+[ $# = 0 ] || tar -cf - "$@""#;
+/// Where the place of a user is who has no home: it is emptied by age, so that the login's bundle
+/// has a copy of what must not be lost.
+const BY_AGE: &str = "/var/tmp/";
+/// Prints that copy; what of it has no use in another place is left out.
+const COPY: &str = r#"set --
+for f in * .[!.]*; do
+  case $f in owner | lock | live | token* | .*.part) continue ;; esac
+  if [ -e "$f" ] || [ -L "$f" ]; then set -- "$@" "./$f"; fi
+done
+tar -cf - "$@" | head -c 67108865"#;
+/// Bytes of that copy.
+const LARGEST_COPY: u64 = 64 << 20;
+/// Prints what steps have set, one byte beyond what may be taken over.
+const STATE: &str = "[ -e state ] || exit 0\n\
+    [ -f state ] || { echo 'it is not a regular file' >&2; exit 1; }\n\
+    head -c 4194305 state";
+
+/// What is known in this run of another user's bundle.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Where it is, once it was opened.
+    pub dir: Option<String>,
+    /// Steps that were started in it: without it, the run cannot go on.
+    begun: BTreeSet<usize>,
+}
+
+impl Bundles<'_> {
+    /// What the journal says of steps that other users ran: without their bundles the run cannot
+    /// go on.
+    pub fn know_others(&mut self, resume: Option<&Record>) {
+        let plan = self.given.plan;
+        let before = resume.map(|record| record.steps(&plan.node.name));
+        let before = before.unwrap_or_default();
+        for step in &plan.steps {
+            if let Some(user) = self.other_user(step) {
+                let place = self.places.entry(user).or_default();
+                match before.get(&step.number) {
+                    None | Some(Some(Status::Skipped | Status::ByHand)) => {}
+                    Some(_) => drop(place.begun.insert(step.number)),
+                }
+            }
+        }
+    }
+
+    /// Opens the bundles of all other users that steps run as, before the first step: what is in
+    /// the way of one is found while nothing was touched.
+    pub async fn open_others(&mut self) -> Result<(), Halt> {
+        if !self.is_open() {
+            return Ok(());
+        }
+        let plan = self.given.plan;
+        for step in &plan.steps {
+            if self.other_user(step).is_some() {
+                let bundle = self.of(step.on, step.sudo.as_ref()).await;
+                bundle.map_err(Attention::into_halt)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says whose steps logind would kill together with the connection.
+    pub async fn warn_of_mortal_steps(&mut self) -> Result<(), Halt> {
+        // Where everything is done there is none, and no step is to come.
+        if !self.is_open() {
+            return Ok(());
+        }
+        let plan = self.given.plan;
+        let mut said = BTreeSet::new();
+        let killing = self.own.as_ref().map(|own| own.fate) == Some(Fate::Mortal);
+        for step in plan.steps.iter().filter(|step| step.on == On::Node) {
+            let root = step.sudo.as_ref().is_some_and(|user| user.0 == "root");
+            // Root can nearly always have its steps live on; that is looked at where logind kills.
+            if (root && !killing) || !matches!(step.work, PlannedWork::Script(_)) {
+                continue;
+            }
+            let bundle = self.of(step.on, step.sudo.as_ref()).await;
+            let bundle = bundle.map_err(Attention::into_halt)?;
+            let user = bundle.session().hello().user.line().to_string();
+            if bundle.fate == Fate::Mortal && said.insert(user.clone()) {
+                let text = format!(
+                    "logind kills what a login leaves behind on this node (`KillUserProcesses`): a step of {user} ends with the connection, and nothing tells how; `loginctl enable-linger {user}` lets it go on"
+                );
+                self.given
+                    .record(None, What::Warned { text: text.into() })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Where the bundles of other users are, as far as they were opened.
+    pub fn dirs_of_others(&self) -> Vec<String> {
+        let places = self.places.values();
+        places.filter_map(|place| place.dir.clone()).collect()
+    }
+
+    /// Where the bundle of another user is, once it was opened.
+    pub fn dir_of(&self, user: &str) -> Option<String> {
+        self.places.get(user)?.dir.clone()
+    }
+
+    /// The bundle of another user, opened and filled when it is first needed.
+    pub async fn of_user(&mut self, user: &SudoUser) -> Result<Bundle, Attention> {
+        let session = match self.reach.to(On::Node, Some(user)).await {
+            Ok(session) => session,
+            Err(crate::ReachError::Lost(lost)) => return Err(Attention::Lost(lost)),
+            Err(error) => return Err(Attention::Halt(error.into())),
+        };
+        let own = self.own()?;
+        if user.0 == "root" || self.reach.session().hello().user == user.0 {
+            return Ok(own.through(&session, &self.token).await?);
+        }
+        match self.open_place(&own, &session, &user.0).await {
+            Err(Attention::Halt(Halt::End {
+                status,
+                cause,
+                outcome_unknown,
+            })) => Err(Attention::Halt(Halt::End {
+                status,
+                cause: format!("the bundle of {}: {cause}", user.0),
+                outcome_unknown,
+            })),
+            other => other,
+        }
+    }
+
+    async fn open_place(
+        &mut self,
+        own: &Bundle,
+        session: &Session,
+        user: &str,
+    ) -> Result<Bundle, Attention> {
+        let run = self.given.run();
+        let dir = Bundle::place(session, &self.place_name()).await?;
+        let begun = self
+            .places
+            .entry(user.to_owned())
+            .or_default()
+            .begun
+            .clone();
+        let by_age = dir.starts_with(BY_AGE);
+        let held = Bundle::look(session, &dir).await?;
+        let taken = match &held {
+            // Its own lock is the login user's: whoever holds that one holds this one.
+            Some(held) if held.owner.as_ref().is_some_and(|owner| owner.run == run) => {
+                match Bundle::reopen(session, &dir, &run, &self.token, &self.token, None).await {
+                    Err(BundleError::Held(_)) if by_age => None,
+                    taken => Some(taken?),
+                }
+            }
+            Some(held) if held.alive == Alive::Live => {
+                return Err(BundleError::Held(Box::new(held.clone())).into());
+            }
+            _ => None,
+        };
+        let gone = "it is gone from the node: what its steps left there cannot be gone on with";
+        let bundle = match taken {
+            Some(bundle) => bundle,
+            None if !begun.is_empty() && !by_age => return Err(Halt::error(gone).into()),
+            None => {
+                if let Some(held) = held {
+                    let owner = held.owner.map(|owner| owner.run).unwrap_or_default();
+                    Bundle::release(session, &dir, owner.exact()).await?;
+                }
+                self.new_place(own, session, user, &dir).await?
+            }
+        };
+        if by_age && !begun.is_empty() && !give_back(own, &bundle, user, &begun).await? {
+            return Err(Halt::error(gone).into());
+        }
+        self.places.entry(user.to_owned()).or_default().dir = Some(dir);
+        Ok(bundle)
+    }
+
+    async fn new_place(
+        &self,
+        own: &Bundle,
+        session: &Session,
+        user: &str,
+        dir: &str,
+    ) -> Result<Bundle, Attention> {
+        let bundle = Bundle::open(
+            session,
+            dir,
+            &self.given.options.owner,
+            &self.token,
+            None,
+            0,
+        )
+        .await?;
+        self.record_opened(dir, false, Some(user.to_owned()))?;
+        // It has no files yet. Who looks from the login's side finds it by this.
+        let script = Call::new("rm -f").word(format!("{GIVEN}.{user}"));
+        let script = script
+            .code("; printf '%s\\n'")
+            .word(format!("{} {dir}", session.hello().uid));
+        let script = script.code(" >").word(format!("{AS}.{user}"));
+        let noted = within(own, &script).await?;
+        if noted.ok() {
+            return Ok(bundle);
+        }
+        let said = crate::harmless(&noted.err);
+        Err(Halt::error(format!("it cannot be noted: {}", said.trim())).into())
+    }
+
+    /// Something of a step of that user is on the node from now on.
+    pub fn note_begun(&mut self, user: &str, step: usize) {
+        let place = self.places.entry(user.to_owned()).or_default();
+        place.begun.insert(step);
+    }
+
+    /// The name of the place: one for each bundle that a login may hold.
+    fn place_name(&self) -> String {
+        let hello = self.reach.session().hello();
+        let node = &self.given.plan.node;
+        if node.bundle_dir.is_none() {
+            return hello.uid.to_string();
+        }
+        let sum = Sha256::digest(bundle_dir(node, hello));
+        let sum: String = sum
+            .iter()
+            .take(4)
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("{}-{sum}", hello.uid)
+    }
+
+    /// Gives another user the files of the bundle, where that user does not have what was
+    /// delivered last.
+    pub async fn give_files(
+        &self,
+        step: &PlannedStep,
+        user: &str,
+        to: &Bundle,
+    ) -> Result<(), Attention> {
+        let own = self.own()?;
+        let given = format!("{GIVEN}.{user}");
+        let script = Call::new("[ ! -e")
+            .word(&given)
+            .code(" ] || exit 0\n")
+            .code(ARCHIVE);
+        let done = within(&own, &script).await?;
+        let said = crate::harmless(&done.err);
+        if done.truncated {
+            let cause =
+                format!("the files of the bundle are too many for {user}: more than 256 MiB");
+            return Err(Halt::error(cause).into());
+        }
+        if !done.ok() && done.out.is_empty() {
+            let cause = format!(
+                "the files of the bundle cannot be given to {user}: {}",
+                said.trim()
+            );
+            return Err(Halt::error(cause).into());
+        }
+        if !done.ok() {
+            let text = format!(
+                "not all files of the bundle are there for {user}: {}",
+                said.trim()
+            );
+            self.given
+                .record(Some(step), What::Warned { text: text.into() })?;
+        }
+        if !done.out.is_empty() {
+            put(to, ".files.part", &done.out).await?;
+            let unpack = Call::new("tar -xof .files.part && rm .files.part");
+            let unpacked = within(to, &unpack).await?;
+            if !unpacked.ok() {
+                let said = crate::harmless(&unpacked.err);
+                let cause = format!(
+                    "the files of the bundle cannot be unpacked for {user}: {}",
+                    said.trim()
+                );
+                return Err(Halt::error(cause).into());
+            }
+            within(&own, &Call::new(": >").word(&given)).await?;
+        }
+        Ok(())
+    }
+
+    /// With the delivery that begins now nobody else has all files.
+    pub async fn files_are_new(&self) -> Result<(), Halt> {
+        let mut steps = self.given.plan.steps.iter();
+        if !steps.any(|step| self.other_user(step).is_some()) {
+            return Ok(());
+        }
+        let bundle = self.own()?;
+        let done = within(&bundle, &Call::new("rm -f").word(GIVEN).code(".*")).await;
+        match done {
+            Ok(_) => Ok(()),
+            Err(Attention::Halt(halt)) => Err(halt),
+            Err(Attention::Lost(lost)) => Err(Halt::error(lost.to_string())),
+        }
+    }
+
+    /// Gives a step of another user what the steps before it have set.
+    pub async fn carry_state(&self, to: &Bundle) -> Result<(), Attention> {
+        let own = self.own()?;
+        let state = state_of(&own).await?.map_err(not_taken_over)?;
+        let theirs = state_of(to).await?.unwrap_or_default();
+        if state.is_empty() && theirs.is_empty() {
+            return Ok(());
+        }
+        let text = state.for_other(&theirs, &own.dir, &to.dir).text();
+        put_state(to, &text).await
+    }
+
+    /// What a step of another user has set is for the steps after it, too, as far as its script
+    /// sets it.
+    pub async fn take_state(&self, work: &Execution<'_>, user: &str) -> Result<(), Attention> {
+        let Some(from) = self.users.get(user) else {
+            return Ok(());
+        };
+        if from.dir.starts_with(BY_AGE) {
+            self.keep_copy(work.step, user, from).await?;
+        }
+        let of_it = |why: String| format!("what {user} has set cannot be taken over: {why}");
+        let theirs = state_of(from)
+            .await?
+            .map_err(|why| Halt::error(of_it(why)))?;
+        if theirs.is_empty() {
+            return Ok(());
+        }
+        let own = self.own()?;
+        let before = state_of(&own).await?.map_err(not_taken_over)?;
+        let text = String::from_utf8_lossy(work.script);
+        let found = variables(&text, work.interpreter);
+        let takes = Takes {
+            names: &found.kept,
+            opaque: found.opaque,
+            folder: found.opaque || may_move(&text),
+        };
+        let mut state = before.clone();
+        let taken = state.take_over(&theirs, takes, &from.dir, &own.dir);
+        if !taken.of_the_shell.is_empty() {
+            let names = taken.of_the_shell.join(", ");
+            let text = format!("{names}: not taken over from {user}, as it rules how programs run");
+            self.given
+                .record(Some(work.step), What::Warned { text: text.into() })?;
+        }
+        if !taken.changed.is_empty() {
+            let names = taken.changed.join(", ");
+            let text = format!("{names}: not taken over from {user}, as the step does not set it");
+            self.given
+                .record(Some(work.step), What::Warned { text: text.into() })?;
+        }
+        if state == before {
+            return Ok(());
+        }
+        put_state(&own, &state.text()).await
+    }
+
+    /// Copies a bundle that may be emptied by age into the login's. It is data there, and only
+    /// ever unpacked by the user whose it is.
+    async fn keep_copy(
+        &self,
+        step: &PlannedStep,
+        user: &str,
+        from: &Bundle,
+    ) -> Result<(), Attention> {
+        let done = bounded(from, &Call::new(COPY), LARGEST_COPY + 1).await?;
+        let large = done.out.len() as u64 > LARGEST_COPY;
+        if large || !done.ok() || !done.err.is_empty() {
+            let why = if large {
+                "it has more than 64 MiB".to_owned()
+            } else {
+                crate::harmless(&done.err).trim().to_owned()
+            };
+            let text = format!(
+                "the bundle of {user} is in /var/tmp, which is emptied by age, and cannot be copied: {why}"
+            );
+            return Ok(self
+                .given
+                .record(Some(step), What::Warned { text: text.into() })?);
+        }
+        let own = self.own()?;
+        own.mine().await?;
+        put(&own, &format!("{COPIED}.{user}"), &done.out).await
+    }
+}
+
+/// Gives a user back what is missing of its bundle. False where not all that the run needs was
+/// kept.
+async fn give_back(
+    own: &Bundle,
+    to: &Bundle,
+    user: &str,
+    begun: &BTreeSet<usize>,
+) -> Result<bool, Attention> {
+    let copy = format!("{COPIED}.{user}");
+    let kept = Call::new("[ ! -f")
+        .word(&copy)
+        .code(" ] || cat")
+        .word(&copy);
+    let kept = within(own, &kept).await?;
+    if !kept.ok() || kept.truncated {
+        return Ok(false);
+    }
+    if !kept.out.is_empty() {
+        put(to, ".files.part", &kept.out).await?;
+    }
+    let mut script =
+        Call::new("[ ! -f .files.part ] || tar -xkof .files.part 2>/dev/null; rm -f .files.part\n");
+    for step in begun {
+        let step = format!("steps/{step}");
+        script = script
+            .code("[ -e")
+            .word(&step)
+            .code(" ] || [ -e")
+            .word(format!("{step}-1"));
+        script = script.code(" ] || exit 1\n");
+    }
+    Ok(within(to, &script).await?.ok())
+}
+
+fn not_taken_over(why: String) -> Halt {
+    Halt::error(format!(
+        "what the steps before have set cannot be read: {why}"
+    ))
+}
+
+/// What steps have set in a bundle, or why that cannot be told.
+async fn state_of(bundle: &Bundle) -> Result<Result<State, String>, Attention> {
+    let done = within(bundle, &Call::new(STATE)).await?;
+    if !done.ok() {
+        let said = crate::harmless(&done.err);
+        return Ok(Err(said.trim().to_owned()));
+    }
+    Ok(State::read(&done.out).map_err(|error| error.to_string()))
+}
+
+pub async fn put_state(to: &Bundle, text: &[u8]) -> Result<(), Attention> {
+    // Another run that has the bundle by now has a state of its own.
+    to.mine().await?;
+    put(to, "state", text).await
+}
+
+async fn put(to: &Bundle, name: &str, bytes: &[u8]) -> Result<(), Attention> {
+    let path = format!("{}/{name}", to.dir);
+    let content = Content::Bytes(bytes);
+    let cancel = Cancel::new();
+    match to.session().deliver(&path, content, 0o600, &cancel).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(Halt::error(error.to_string()).into()),
+    }
+}
+
+/// Whether a script may end in another folder than it began in.
+#[must_use]
+pub fn may_move(script: &str) -> bool {
+    let mut words = script.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.any(|word| matches!(word, "cd" | "chdir" | "pushd" | "popd"))
+}
+
+/// Runs a script of our own in a bundle.
+async fn within(bundle: &Bundle, script: &Call) -> Result<Done, Attention> {
+    bounded(bundle, script, LARGEST).await
+}
+
+async fn bounded(bundle: &Bundle, script: &Call, most: u64) -> Result<Done, Attention> {
+    let call = Call::new("umask 077; cd").word(&bundle.dir);
+    let call = call.code(" || exit\n").then(script);
+    let limits = Limits {
+        output: most,
+        ..Limits::seconds(600)
+    };
+    let done = bundle.session().call(&call, limits).await;
+    done.map_err(Attention::Lost)
+}

@@ -1,0 +1,379 @@
+//! One case on one node: asked, and decided. Used by the run after its steps and by the suite.
+
+use std::time::{Duration, Instant};
+
+use crate::event::{Checked, Evidence, Outcome};
+use crate::interpolation::Interpolated;
+use crate::manual::expect::decide;
+use crate::manual::{Expect, ExpectKind};
+use crate::output::harmless;
+use crate::paste::with_values;
+use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
+use crate::reach::{Reach, ReachError};
+use crate::scope::Scope;
+use crate::secrets::Secrets;
+use crate::session::fair::FairTime;
+use crate::session::{Done, End, Limits, Lost, Session, Values};
+use crate::target;
+use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Facts};
+
+/// The outcome, or what ended the connection while the case was asked.
+pub(super) type Answer = Result<Outcome, Lost>;
+
+/// Output of a check beyond this is not kept.
+const OUTPUT: u64 = 4 << 20;
+
+/// Asks a case, again and again where it says `eventually`.
+///
+/// # Errors
+/// Where the connection did not last until there was an answer.
+pub async fn check(
+    reach: &Reach,
+    case: &Case,
+    scope: &Scope,
+    secrets: &Secrets,
+) -> Result<Checked, Lost> {
+    let started = Instant::now();
+    let mut had = FairTime::start();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let outcome = had.during(once(reach, case, scope, secrets)).await?;
+        let again = case.eventually.filter(|eventually| {
+            outcome != Outcome::Held && had.counted() + eventually.every <= eventually.limit
+        });
+        match again {
+            Some(eventually) => had.during(tokio::time::sleep(eventually.every)).await,
+            None => {
+                return Ok(Checked {
+                    outcome: masked(outcome, secrets),
+                    tries,
+                    milliseconds: milliseconds(started.elapsed()),
+                });
+            }
+        }
+    }
+}
+
+async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Answer {
+    let asked = ask(reach, case, scope, secrets).await;
+    asked.map_or_else(|answer| answer, Ok)
+}
+
+/// The outcome; as an error where nobody could be asked.
+async fn ask(
+    reach: &Reach,
+    case: &Case,
+    scope: &Scope,
+    secrets: &Secrets,
+) -> Result<Outcome, Answer> {
+    let session = session_for(reach, case).await?;
+    let limits = Limits {
+        time: case.timeout,
+        output: OUTPUT,
+        ..Limits::default()
+    };
+    let values = async |script: &Script| {
+        let name = &reach.node.name;
+        let values = scope.values(name, script.bindings(), secrets).await;
+        let mut values = values.map_err(|error| Ok(unknown(&error)))?;
+        if let Some(state) = scope.state(case.on) {
+            values.then_source(state);
+        }
+        Ok::<_, Answer>(values)
+    };
+    let run = async |script: &Script, values: &Values| {
+        let done = session.run(&target::script(script), values, limits).await;
+        done.map_err(Err)
+    };
+    match &case.ask {
+        Ask::Probe { assertion, .. } => {
+            let (script, batch) = probe(&[case]);
+            let done = run(&script, &values(&script).await?).await?;
+            Ok(of_probe(&done, case.timeout, assertion, &batch))
+        }
+        Ask::Script {
+            script,
+            exit,
+            expect,
+        } => {
+            let filled =
+                |expect: &Expect| scope.filled(&reach.node, &Interpolated::read(&expect.text.text));
+            let values = values(script).await?;
+            if script.commands().is_empty() {
+                let done = run(script, &values).await?;
+                let text = with_values(script, script.text(), scope);
+                let expect = expect.as_ref();
+                Ok(of_script(&done, case.timeout, exit, expect, &text, &filled))
+            } else {
+                let mark = crate::random_mark();
+                let done = run(&transcript(script, &mark), &values).await?;
+                let pasted = |text: &str| with_values(script, text, scope);
+                let shown = Shown {
+                    filled: &filled,
+                    pasted: &pasted,
+                };
+                Ok(of_transcript(&done, case.timeout, script, &mark, &shown))
+            }
+        }
+    }
+}
+
+/// Where and as whom a case is asked; or the outcome where that cannot be had.
+pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Session, Answer> {
+    let session = reach.to(case.on, case.sudo.as_ref()).await;
+    session.map_err(|error| match error {
+        ReachError::Lost(lost) => Err(lost),
+        error => Ok(unknown(&error)),
+    })
+}
+
+fn unknown(why: &impl ToString) -> Outcome {
+    Outcome::Unknown(why.to_string().into())
+}
+
+pub(super) fn milliseconds(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn of_probe(done: &Done, limit: Duration, assertion: &Assertion, batch: &Batch) -> Outcome {
+    if let Some(why) = cut_short(done, limit) {
+        return Outcome::Unknown(why.into());
+    }
+    match batch.split(done.status, &done.out, &done.err).pop() {
+        Some(facts) => of_facts(assertion, facts),
+        None => Outcome::Unknown("the probe said nothing".into()),
+    }
+}
+
+/// What the facts of a probe say about its assertion.
+pub(super) fn of_facts(assertion: &Assertion, facts: Result<Facts, CannotLook>) -> Outcome {
+    let cannot_look =
+        |why: CannotLook| Outcome::Unknown(format!("cannot look: {}", why.reason).into());
+    match facts.map(|facts| assertion.decide(&facts)) {
+        Ok(Decision::Holds) => Outcome::Held,
+        Ok(Decision::Fails(found)) => Outcome::Failed(found.into_iter().map(readable).collect()),
+        Ok(Decision::CannotLook(why)) | Err(why) => cannot_look(why),
+    }
+}
+
+fn cut_short(done: &Done, limit: Duration) -> Option<String> {
+    match done.end {
+        End::TimedOut { .. } => Some(format!("no answer within {}", crate::human(limit))),
+        End::Cancelled => Some("it was stopped".to_owned()),
+        End::Exited if done.truncated => Some("it printed more than 4 MiB".to_owned()),
+        End::Exited => None,
+    }
+}
+
+fn of_script(
+    done: &Done,
+    limit: Duration,
+    exit: &[i32],
+    expect: Option<&Expect>,
+    text: &str,
+    filled: &dyn Fn(&Expect) -> Interpolated,
+) -> Outcome {
+    if let Some(why) = cut_short(done, limit) {
+        return Outcome::Unknown(why.into());
+    }
+    if !exit.contains(&done.status) {
+        return Outcome::Failed(vec![wrong_status(
+            exit,
+            done.status,
+            &done.out,
+            &done.err,
+            text,
+        )]);
+    }
+    match expect.map(|expect| wrong_output(expect, &filled(expect), &done.out, text)) {
+        Some(Some(evidence)) => Outcome::Failed(vec![evidence]),
+        Some(None) | None => Outcome::Held,
+    }
+}
+
+/// How a command of a transcript is shown where it went wrong.
+struct Shown<'a> {
+    filled: &'a dyn Fn(&Expect) -> Interpolated,
+    pasted: &'a dyn Fn(&str) -> String,
+}
+
+fn of_transcript(
+    done: &Done,
+    limit: Duration,
+    script: &Script,
+    mark: &str,
+    shown: &Shown<'_>,
+) -> Outcome {
+    if let Some(why) = cut_short(done, limit) {
+        return Outcome::Unknown(why.into());
+    }
+    let (ran, rest) = ran(&done.out, &done.err, mark);
+    let wrong = |command: &PlannedCommand, ran: &Ran| {
+        let expect = command.expect.as_ref()?;
+        let text = (shown.pasted)(&command.text);
+        let expected = (shown.filled)(expect);
+        wrong_display(expect, &expected, &ran.out, &ran.err, &text)
+    };
+    for (index, command) in script.commands().iter().enumerate() {
+        let last = index + 1 == script.commands().len();
+        let (ran, status, early) = match ran.get(index) {
+            Some(ran) => (ran, ran.status, false),
+            // It ended the shell itself: its status is the script's.
+            None => (&rest, done.status, !last),
+        };
+        if status != command.exit || early {
+            let text = (shown.pasted)(&command.text);
+            let evidence = wrong_status(&[command.exit], status, &ran.out, &ran.err, &text);
+            return Outcome::Failed(vec![evidence]);
+        }
+        if let Some(evidence) = wrong(command, ran) {
+            return Outcome::Failed(vec![evidence]);
+        }
+    }
+    Outcome::Held
+}
+
+/// The evidence of an exit status that was not accepted, with the last words.
+#[must_use]
+pub fn wrong_status(exit: &[i32], status: i32, out: &[u8], err: &[u8], text: &str) -> Evidence {
+    let accepted: Vec<String> = exit.iter().map(ToString::to_string).collect();
+    let said = if err.iter().all(u8::is_ascii_whitespace) {
+        out
+    } else {
+        err
+    };
+    let said = harmless(said);
+    let lines: Vec<&str> = said.trim_end().lines().collect();
+    let last = lines[lines.len().saturating_sub(5)..].join("\n");
+    Evidence {
+        attribute: "exit status".to_owned(),
+        expected: accepted.join(" or ").into(),
+        found: if last.is_empty() {
+            status.to_string().into()
+        } else {
+            format!("{status}\n{last}").into()
+        },
+        how: Some(text.trim_end().to_owned()),
+        hint: sudo_asked(&said).then(|| SUDO_WITHIN.to_owned()),
+    }
+}
+
+const SUDO_WITHIN: &str = "within a script `sudo` can ask nobody for a password: write `sudo` or `sudo=USER` on the fence";
+
+/// Whether sudo wanted a password, or a terminal to ask for one.
+fn sudo_asked(said: &str) -> bool {
+    let wants = |line: &str| {
+        [
+            "a terminal is required",
+            "a password is required",
+            "authentication is required",
+            "must have a tty",
+        ]
+        .iter()
+        .any(|words| line.contains(words))
+    };
+    said.lines()
+        .any(|line| line.contains("sudo: ") && wants(line))
+}
+
+/// The evidence of an output that is not the expected one; nothing where it is.
+#[must_use]
+pub fn wrong_output(
+    expect: &Expect,
+    expected: &Interpolated,
+    out: &[u8],
+    text: &str,
+) -> Option<Evidence> {
+    let mismatch = decide(expected, expect.kind, out).err()?;
+    let or_nothing = |text: Option<String>| text.unwrap_or_else(|| "nothing".to_owned());
+    Some(Evidence {
+        attribute: format!("output, {}", mismatch.reason),
+        expected: or_nothing(mismatch.expected).into(),
+        found: harmless(or_nothing(mismatch.found).as_bytes()).into(),
+        how: Some(text.trim_end().to_owned()),
+        hint: None,
+    })
+}
+
+/// The same for what a transcript shows: a terminal shows standard error, too, before or
+/// after the rest.
+#[must_use]
+pub fn wrong_display(
+    expect: &Expect,
+    expected: &Interpolated,
+    out: &[u8],
+    err: &[u8],
+    text: &str,
+) -> Option<Evidence> {
+    let wrong = wrong_output(expect, expected, out, text)?;
+    if expect.kind != ExpectKind::Text || err.iter().all(u8::is_ascii_whitespace) {
+        return Some(wrong);
+    }
+    let of_both = wrong_output(expect, expected, &joined(out, err), text)?;
+    wrong_output(expect, expected, &joined(err, out), text)?;
+    let silent = out.iter().all(u8::is_ascii_whitespace);
+    Some(if silent { of_both } else { wrong })
+}
+
+fn joined(first: &[u8], second: &[u8]) -> Vec<u8> {
+    let mut both = first.to_vec();
+    if !both.is_empty() && both.last() != Some(&b'\n') {
+        both.push(b'\n');
+    }
+    both.extend_from_slice(second);
+    both
+}
+
+/// Without the control sequences of what was found.
+fn readable(evidence: Evidence) -> Evidence {
+    Evidence {
+        found: harmless(evidence.found.exact().as_bytes()).into(),
+        ..evidence
+    }
+}
+
+pub(super) fn masked(outcome: Outcome, secrets: &Secrets) -> Outcome {
+    match outcome {
+        Outcome::Failed(evidence) => Outcome::Failed(
+            evidence
+                .into_iter()
+                .map(|evidence| Evidence {
+                    how: evidence.how.map(|how| secrets.mask(&how)),
+                    expected: secrets.masked(&evidence.expected),
+                    found: secrets.masked(&evidence.found),
+                    ..evidence
+                })
+                .collect(),
+        ),
+        Outcome::Unknown(why) => Outcome::Unknown(secrets.masked(&why)),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::{Passage, Source};
+
+    #[test]
+    fn a_terminal_shows_both_outputs_in_either_order() {
+        let source = Source::new("a.md", "");
+        let text = Passage::whole(&source);
+        let expect = Expect {
+            span: text.span(0..0),
+            kind: ExpectKind::Text,
+            text,
+        };
+        for (shown, holds) in [
+            ("out", true),
+            ("out\nerr", true),
+            ("err\nout", true),
+            ("err", false),
+            ("out\nerr\nout", false),
+        ] {
+            let wrong = wrong_display(&expect, &Interpolated::read(shown), b"out\n", b"err\n", "");
+            assert_eq!(wrong.is_none(), holds, "{shown}");
+        }
+    }
+}

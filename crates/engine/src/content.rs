@@ -1,0 +1,198 @@
+//! What a delivery puts on a node, as far as it is known without the run: for the journal, and
+//! to find the files that were delivered and would be others by now.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{FileRecord, Status, What};
+use crate::files::{EntryKind, Files, Refused};
+use crate::journal::Record;
+use crate::manual::{Delivery, DeliveryFrom};
+use crate::node::deliver::{archive, blank};
+use crate::plan::{NodePlan, PlannedStep, PlannedWork};
+use crate::session::checksum_like;
+
+/// A file that was delivered, and that would be another one now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// Number of the step that delivered it.
+    pub step: usize,
+    /// Its name in the bundle.
+    pub to: String,
+    /// The text as it was and as it is now, of a template or a `file` block.
+    pub texts: Option<(String, String)>,
+    /// Why it cannot be delivered any more.
+    pub gone: Option<String>,
+}
+
+/// The texts that a step delivers. What secrets and the run itself put into them is left empty.
+pub(super) fn texts(root: &Path, node: &NodePlan, step: &PlannedStep) -> Vec<FileRecord> {
+    let PlannedWork::Deliver(files) = &step.work else {
+        return Vec::new();
+    };
+    files
+        .iter()
+        .filter_map(|file| text(root, node, file))
+        .collect()
+}
+
+fn text(root: &Path, node: &NodePlan, file: &Delivery) -> Option<FileRecord> {
+    // A text that cannot be rendered is found where it is delivered, with its place.
+    let blank = blank(root, node, file, &|_| None).ok().flatten()?;
+    Some(FileRecord {
+        to: file.to.clone(),
+        sha256: Some(sha256(blank.text.as_bytes())),
+        whole: blank.open.is_empty() && blank.secrets.is_empty(),
+        text: Some(blank.text),
+    })
+}
+
+/// The files of steps that are done, and that are not any more what was delivered.
+#[must_use]
+pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> {
+    let name = node.node.name.as_str();
+    let statuses = record.steps(name);
+    let done = |number: usize| statuses.get(&number) == Some(&Some(Status::Ok));
+    let delivered = delivered(record, name);
+    let before = record.plan(name);
+    let project = Files::of(root);
+    let mut stale: BTreeMap<String, Option<Stale>> = BTreeMap::new();
+    for step in node.steps.iter().filter(|step| done(step.number)) {
+        let PlannedWork::Deliver(files) = &step.work else {
+            continue;
+        };
+        let old = before.and_then(|plan| plan.steps.get(step.number - 1));
+        let old = old.map_or(&[][..], |old| old.files.as_slice());
+        let now = texts(root, node, step);
+        for file in files {
+            let look = Look {
+                step: step.number,
+                file,
+                old: old.iter().find(|old| old.to == file.to),
+                now: now.iter().find(|now| now.to == file.to),
+                sums: delivered.get(&step.number),
+            };
+            // Of one that was delivered again by a later step, the later one counts.
+            stale.insert(file.to.clone(), look.stale(&project));
+        }
+    }
+    let mut stale: Vec<Stale> = stale.into_values().flatten().collect();
+    stale.sort_by(|a, b| (a.step, &a.to).cmp(&(b.step, &b.to)));
+    stale
+}
+
+/// What arrived with each step, by name: its checksum.
+type Sums = BTreeMap<String, String>;
+
+fn delivered(record: &Record, node: &str) -> BTreeMap<usize, Sums> {
+    let mut all: BTreeMap<usize, Sums> = BTreeMap::new();
+    for event in record.of_node(node) {
+        match (&event.what, event.step) {
+            (What::StepStarted { .. }, Some(step)) => drop(all.remove(&step)),
+            (What::FileDelivered { to, checksum, .. }, Some(step)) => {
+                let sums = all.entry(step).or_default();
+                sums.insert(to.clone(), checksum.clone());
+            }
+            _ => {}
+        }
+    }
+    all
+}
+
+/// One file of a step that is done.
+struct Look<'a> {
+    step: usize,
+    file: &'a Delivery,
+    old: Option<&'a FileRecord>,
+    now: Option<&'a FileRecord>,
+    sums: Option<&'a Sums>,
+}
+
+impl Look<'_> {
+    fn stale(&self, project: &Files) -> Option<Stale> {
+        let to = self.file.to.as_str();
+        let stale = |gone: Option<String>, texts| {
+            Some(Stale {
+                step: self.step,
+                to: to.to_owned(),
+                texts,
+                gone,
+            })
+        };
+        let same = match &self.file.from {
+            DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+                let Some(now) = self.now else {
+                    return stale(Some("it cannot be rendered".to_owned()), None);
+                };
+                if !self.is_another_text(now) {
+                    return None;
+                }
+                let old = self.old.and_then(|old| old.text.clone());
+                return stale(None, old.zip(now.text.clone()));
+            }
+            DeliveryFrom::File(path) => self.same_file(project, Path::new(path)),
+            DeliveryFrom::Tree(path) => self.same_tree(project, Path::new(path)),
+        };
+        match same {
+            Ok(true) => None,
+            Ok(false) => stale(None, None),
+            Err(error) => stale(Some(error.to_string()), None),
+        }
+    }
+
+    fn is_another_text(&self, now: &FileRecord) -> bool {
+        if let Some(old) = self.old {
+            return old.sha256 != now.sha256;
+        }
+        // An older opsbook kept no text: what arrived tells, where nothing was open in it.
+        let arrived = self.sums.and_then(|sums| sums.get(&self.file.to));
+        let arrived = arrived.and_then(|sum| sum.strip_prefix("sha256:"));
+        now.whole && arrived.is_some_and(|arrived| Some(arrived) != now.sha256.as_deref())
+    }
+
+    fn same_file(&self, project: &Files, path: &Path) -> Result<bool, Refused> {
+        let Some(arrived) = self.sums.and_then(|sums| sums.get(&self.file.to)) else {
+            return Ok(true);
+        };
+        same(arrived, project.open(path)?.file)
+    }
+
+    /// A folder arrives as an archive, or, where the node cannot unpack one, file by file.
+    fn same_tree(&self, project: &Files, path: &Path) -> Result<bool, Refused> {
+        let Some(sums) = self.sums else {
+            return Ok(true);
+        };
+        let to = format!("{}/", self.file.to);
+        let found = project.tree(path)?;
+        if let Some(arrived) = sums.get(&to) {
+            return same(arrived, archive(project, &found)?.reopen()?);
+        }
+        let mut left = sums.keys().filter(|name| name.starts_with(&to)).count();
+        for entry in found.iter().filter(|entry| entry.kind != EntryKind::Folder) {
+            match sums.get(&format!("{to}{}", entry.name)) {
+                Some(arrived) if same(arrived, project.open(&entry.path)?.file)? => left -= 1,
+                _ => return Ok(false),
+            }
+        }
+        Ok(left == 0)
+    }
+}
+
+/// Is this what has arrived? Where that cannot be told, it is.
+fn same(arrived: &str, from: File) -> Result<bool, Refused> {
+    let now = checksum_like(arrived, io::BufReader::new(from))?;
+    Ok(now.is_none_or(|now| now == arrived))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let digest = Sha256::digest(bytes);
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}

@@ -1,0 +1,158 @@
+//! A plan over its nodes: batches one after the other, nodes of a batch side by side.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::event::{Status, What};
+use crate::journal::{JournalError, Record};
+use crate::node::{Ended, run_node};
+use crate::plan::Plan;
+use crate::{Options, Recorder};
+
+const STOPPED: &str = "not started: the operator stopped the run";
+
+/// Runs a plan, or goes on with what `resume` tells of it. The run's own start stands in the
+/// journal already.
+///
+/// # Errors
+/// Where the journal cannot be written.
+pub async fn run(
+    plan: Arc<Plan>,
+    options: Arc<Options>,
+    recorder: Recorder,
+    resume: Option<Arc<Record>>,
+) -> Result<Status, JournalError> {
+    let mut status = Status::Ok;
+    let mut bad = 0;
+    let mut last = None;
+    let todo: Vec<usize> = (0..plan.nodes.len())
+        .filter(|index| {
+            let name = &plan.nodes[*index].node.name;
+            resume.as_ref().and_then(|record| record.node_status(name)) != Some(Status::Ok)
+        })
+        .collect();
+    let mut rest = todo.as_slice();
+    let batches = batches(rest, &options.batches);
+    for (number, batch) in (1..).zip(&batches) {
+        rest = &rest[batch.len()..];
+        if batches.len() > 1 {
+            let nodes = batch
+                .iter()
+                .map(|index| plan.nodes[*index].node.name.clone());
+            let started = What::BatchStarted {
+                batch: number,
+                batches: batches.len(),
+                nodes: nodes.collect(),
+            };
+            recorder.record(None, None, started)?;
+        }
+        for ended in run_batch(batch, &plan, &options, &recorder, resume.as_ref()).await {
+            let ended = ended?;
+            bad += usize::from(!ended.well);
+            status = status.worse(ended.status);
+            last = Some(ended);
+        }
+        let interrupted = *options.interrupts.borrow() > 0;
+        if !rest.is_empty() && (interrupted || bad > options.max_fail) {
+            let cause = if interrupted {
+                STOPPED.to_owned()
+            } else {
+                format!("not started: {bad} node(s) of earlier batches ended badly")
+            };
+            for index in rest {
+                not_started(&plan, *index, &cause, &recorder)?;
+            }
+            status = status.worse(Status::Stopped);
+            break;
+        }
+        if !rest.is_empty() && !options.wait.is_zero() {
+            let mut interrupts = options.interrupts.clone();
+            tokio::select! {
+                () = tokio::time::sleep(options.wait) => {}
+                _ = interrupts.changed() => {}
+            }
+        }
+    }
+    recorder.record(None, None, What::RunEnded { status })?;
+    if let Some(mut last) = last {
+        last.closed().await;
+    }
+    Ok(status)
+}
+
+/// The last size is that of all batches after it.
+fn batches<'a>(mut rest: &'a [usize], sizes: &[usize]) -> Vec<&'a [usize]> {
+    let mut sizes = sizes.iter().copied();
+    let (mut size, mut batches) = (rest.len(), Vec::new());
+    while !rest.is_empty() {
+        size = sizes.next().unwrap_or(size).clamp(1, rest.len());
+        let (batch, later) = rest.split_at(size);
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
+async fn run_batch(
+    batch: &[usize],
+    plan: &Arc<Plan>,
+    options: &Arc<Options>,
+    recorder: &Recorder,
+    resume: Option<&Arc<Record>>,
+) -> Vec<Result<Ended, JournalError>> {
+    let places = Arc::new(Semaphore::new(options.parallel.max(1)));
+    let mut tasks = JoinSet::new();
+    for &index in batch {
+        let (plan, options, recorder) = (Arc::clone(plan), Arc::clone(options), recorder.clone());
+        let resume = resume.cloned();
+        // Nodes start in their order. The semaphore is never closed.
+        let place = Arc::clone(&places).acquire_owned().await.ok();
+        tasks.spawn(async move {
+            let _place = place;
+            if *options.interrupts.borrow() > 0 {
+                not_started(&plan, index, STOPPED, &recorder)?;
+                return Ok(Ended {
+                    status: Status::Stopped,
+                    well: false,
+                    closing: None,
+                });
+            }
+            let node = &plan.nodes[index];
+            (options.turn.0)(&node.node.name);
+            let mut ended = Box::pin(run_node(
+                &options,
+                &recorder,
+                &plan,
+                node,
+                resume.as_deref(),
+            ))
+            .await?;
+            // The sessions of many nodes are not to pile up; those of one may close while the
+            // end of the run is written down.
+            if plan.nodes.len() > 1 {
+                ended.closed().await;
+            }
+            Ok(ended)
+        });
+    }
+    let mut results = Vec::new();
+    while let Some(joined) = tasks.join_next().await {
+        results.push(joined.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic())));
+    }
+    results
+}
+
+fn not_started(
+    plan: &Plan,
+    index: usize,
+    cause: &str,
+    recorder: &Recorder,
+) -> Result<(), JournalError> {
+    let status = Status::Stopped;
+    let cause = Some(cause.into());
+    let name = plan.nodes[index].node.name.as_str();
+    recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
+    Ok(())
+}

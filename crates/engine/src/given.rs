@@ -1,0 +1,129 @@
+//! What a run on one node is given, and where it writes down what happens.
+
+use std::collections::BTreeSet;
+
+use crate::bundle::Owner;
+use crate::event::{BY_YES, What};
+use crate::halt::Halt;
+use crate::journal::Line;
+use crate::manual::On;
+use crate::nodes::{SecretRef, Text};
+use crate::plan::{Bound, NodePlan, PlannedStep};
+use crate::{Options, Recorder};
+
+/// Asked where the node has steps that the journal lacks.
+pub(super) const TAKE_IN: &str = "take them in as the node has them?";
+
+#[derive(Clone, Copy)]
+pub(super) struct Given<'a> {
+    pub options: &'a Options,
+    pub recorder: &'a Recorder,
+    pub plan: &'a NodePlan,
+}
+
+impl<'a> Given<'a> {
+    pub fn record(&self, step: Option<&PlannedStep>, what: What) -> Result<(), Halt> {
+        self.record_line(step, what).map(drop)
+    }
+
+    /// The same, for who needs the line that was written.
+    pub fn record_line(&self, step: Option<&PlannedStep>, what: What) -> Result<Line, Halt> {
+        let number = step.map(|step| step.number);
+        Ok(self.recorder.record(Some(self.node()), number, what)?)
+    }
+
+    pub fn warn(&self, step: Option<&PlannedStep>, text: String) -> Result<(), Halt> {
+        self.record(step, What::Warned { text: text.into() })
+    }
+
+    /// The node's name.
+    pub fn node(&self) -> &'a str {
+        &self.plan.node.name
+    }
+
+    /// The run's name.
+    pub fn run(&self) -> String {
+        self.recorder.run()
+    }
+
+    /// What this controller says of itself in the bundle.
+    pub fn owner(&self) -> Owner {
+        let (line, epoch) = self.recorder.head();
+        let mut reasons = pinned(self.plan);
+        if self.options.pinned {
+            reasons.push("it was asked for".to_owned());
+        }
+        Owner {
+            node: Some(self.node().to_owned()),
+            epoch: Some(epoch),
+            line: Some((line.seq, line.hash.into())),
+            pinned: reasons.into_iter().map(Into::into).collect(),
+            ..self.options.owner.clone()
+        }
+    }
+
+    /// That a part cannot move to another controller is said before it begins.
+    pub fn record_pinned(&self) -> Result<(), Halt> {
+        let reasons = self.owner().pinned;
+        if reasons.is_empty() {
+            return Ok(());
+        }
+        let reasons = reasons.iter().map(|reason| reason.line().to_string());
+        let reasons = reasons.collect();
+        self.record(None, What::Pinned { reasons })
+    }
+
+    /// `--yes` answers a question that is then not asked; what a person would have been `told`
+    /// is written down.
+    pub fn confirmed_by_yes(
+        &self,
+        step: Option<&PlannedStep>,
+        told: Option<&str>,
+    ) -> Result<(), Halt> {
+        let question = match (step, told) {
+            (None, None) => "go on with this node?",
+            (None, Some(_)) => TAKE_IN,
+            (Some(_), None) => "go on with this step?",
+            (Some(_), Some(_)) => "is it done?",
+        };
+        let asked = What::Asked {
+            question: question.to_owned(),
+            told: told.map(Into::into),
+        };
+        let asked = self.record_line(step, asked)?;
+        let answered = What::Answered {
+            answer: "yes".to_owned(),
+            question: Some(asked.seq),
+            note: Some(BY_YES.to_owned()),
+        };
+        self.record(step, answered)
+    }
+}
+
+/// Why no other controller can go on with a run of this plan.
+#[must_use]
+pub fn pinned(plan: &NodePlan) -> Vec<String> {
+    let mut reasons = Vec::new();
+    let local: Vec<&str> = plan
+        .steps
+        .iter()
+        .filter(|step| step.on == On::Local)
+        .map(PlannedStep::label)
+        .collect();
+    if !local.is_empty() {
+        reasons.push(format!("steps run on the controller: {}", local.join(", ")));
+    }
+    let mut asked = BTreeSet::new();
+    for script in plan.steps.iter().filter_map(PlannedStep::script) {
+        for binding in script.bindings() {
+            if let Bound::Text(Text::Secret(SecretRef::Prompt(_))) = &binding.value {
+                asked.insert(binding.name.as_str());
+            }
+        }
+    }
+    let asked: Vec<&str> = asked.into_iter().collect();
+    if !asked.is_empty() {
+        reasons.push(format!("secrets are asked for: {}", asked.join(", ")));
+    }
+    reasons
+}

@@ -1,0 +1,177 @@
+//! Plan + sessions -> events. Knows no Markdown, no colours, no standard output.
+//!
+//! *The journal, the bundle and the node agree, or the run says that it does not know.*
+
+// The crates below this one, by the names that its files use.
+use opsbook_event as event;
+use opsbook_journal as journal;
+use opsbook_manual as manual;
+use opsbook_nodes as nodes;
+use opsbook_plan as plan;
+use opsbook_session as session;
+use opsbook_template as template;
+use opsbook_text::{files, interpolation, outside, source};
+use opsbook_vocabulary as vocabulary;
+
+mod bundle;
+mod bundles;
+mod check;
+mod content;
+mod decide;
+mod fleet;
+mod given;
+mod halt;
+mod node;
+mod output;
+mod paste;
+mod proof;
+mod question;
+mod reach;
+mod recorder;
+mod scope;
+mod secrets;
+mod state;
+mod target;
+mod together;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::event::{PlanRecord, StepRecord};
+use crate::plan::NodePlan;
+use crate::session::OpenOptions;
+
+pub use bundle::{
+    Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
+    prelude,
+};
+pub use bundles::may_move;
+pub use check::check;
+pub use content::{Stale, stale_files};
+pub use fleet::run;
+pub use given::pinned;
+pub use node::bundle_dir;
+pub use node::by_hand::{Told, by_hand_folder, out_of_turn};
+pub use node::steps::first_left;
+pub use output::harmless;
+pub use proof::Proof;
+pub use question::{Answer, Asked, Operator, Question};
+pub use reach::{NoPassword, Passwords, Reach, ReachError};
+pub use recorder::{MOST_EPOCHS, Recorder, Watcher};
+pub use scope::Scope;
+pub use secrets::{SecretError, Secrets};
+pub use state::rules_a_shell;
+pub use target::target;
+pub use together::check_together;
+
+/// How a run is done; the same for all its nodes.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The manual's folder: where local steps start, and what deliveries are taken from.
+    pub root: PathBuf,
+    /// Ask before each step.
+    pub menu: bool,
+    /// Answer every confirmation with yes.
+    pub yes: bool,
+    /// Number of the first step to run.
+    pub start_at: Option<usize>,
+    /// Read from the node what the journal lacks.
+    pub catch_up: bool,
+    /// No other controller is to go on with this run.
+    pub pinned: bool,
+    /// Steps of each node whose files have changed since: they deliver again before anything else is begun.
+    pub anew: BTreeMap<String, BTreeSet<usize>>,
+    /// What the operator says of steps that were done by hand.
+    pub told: Told,
+    /// Number of the last step to run; the run then holds.
+    pub stop_after: Option<usize>,
+    /// Nodes at a time.
+    pub parallel: usize,
+    /// Told which node is begun now, before it is reached.
+    pub turn: Turn,
+    /// Sizes of the batches; the last one repeats. Empty for one batch of all.
+    pub batches: Vec<usize>,
+    /// Between batches.
+    pub wait: Duration,
+    /// Nodes that may end badly before no more are started.
+    pub max_fail: usize,
+    /// How long a lost node is looked for.
+    pub reconnect: Duration,
+    pub open: OpenOptions,
+    pub owner: Owner,
+    pub operator: Operator,
+    pub passwords: Passwords,
+    pub secrets: Secrets,
+    /// Counts the operator's Ctrl-C.
+    pub interrupts: watch::Receiver<u32>,
+}
+
+/// Told the name of a node.
+#[derive(Clone)]
+pub struct Turn(pub std::sync::Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Turn {
+    /// Where nobody wants to know.
+    #[must_use]
+    pub fn untold() -> Turn {
+        Turn(std::sync::Arc::new(|_| {}))
+    }
+}
+
+impl std::fmt::Debug for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Turn")
+    }
+}
+
+/// What the journal keeps of a node's plan.
+#[must_use]
+pub fn plan_record(root: &Path, node: &NodePlan) -> PlanRecord {
+    let steps = node.steps.iter().map(|step| StepRecord {
+        name: step.name.clone(),
+        title: step.title.clone(),
+        place: step.span.place(),
+        sha256: step.sha256.clone(),
+        text: step.text.clone(),
+        values: step
+            .values()
+            .map(|(name, text)| (name.to_owned(), text.to_owned()))
+            .collect(),
+        exit: if step.exit == [0] {
+            Vec::new()
+        } else {
+            step.exit.clone()
+        },
+        files: content::texts(root, node, step),
+    });
+    PlanRecord {
+        sha256: node.sha256.clone(),
+        steps: steps.collect(),
+    }
+}
+
+/// 16 hexadecimal digits that no output holds by chance.
+#[must_use]
+pub fn random_mark() -> String {
+    let mut bytes = [0_u8; 8];
+    // The kernel's random numbers never run out once the machine is up.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    format!("{:016x}", u64::from_ne_bytes(bytes))
+}
+
+/// `90s`, `10m`, `1h30m`: a duration as people write it.
+#[must_use]
+pub fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match (seconds / 3600, seconds % 3600 / 60, seconds % 60) {
+        (0, 0, _) if duration.subsec_millis() > 0 => format!("{:.1}s", duration.as_secs_f64()),
+        (0, 0, s) => format!("{s}s"),
+        (0, m, 0) => format!("{m}m"),
+        (0, m, s) => format!("{m}m{s}s"),
+        (h, 0, _) => format!("{h}h"),
+        (h, m, _) => format!("{h}h{m}m"),
+    }
+}

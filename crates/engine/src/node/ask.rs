@@ -1,0 +1,283 @@
+//! What the operator wants of a run or of a step, asked before it and written down.
+
+use std::time::Instant;
+
+use crate::event::{Status, What};
+use crate::halt::Halt;
+use crate::node::NodeRun;
+use crate::node::step::Worked;
+use crate::nodes::Confirm;
+use crate::plan::{Plan, PlannedStep};
+use crate::proof::captured_names;
+use crate::question::{Answer, Asked};
+
+/// How a yes that goes on without asking stands in the journal.
+const ONWARD: &str = "yes, and on without asking";
+const AS_BEFORE: &str = "not asked: on without asking, as answered before";
+
+pub enum Chosen {
+    Run,
+    /// The step asks for a confirmation, and `--yes` is one.
+    ConfirmedByYes,
+    Skip(Option<String>),
+    ByHand(Option<String>),
+    /// `--done` says that a person has done it: who, and a note.
+    Done(String),
+}
+
+impl NodeRun<'_> {
+    /// `confirm: run` of a node: asked once, before its first step.
+    pub async fn confirm_run(&mut self, plan: &Plan) -> Result<(), Halt> {
+        if self.given.plan.node.confirm != Some(Confirm::Run) {
+            return Ok(());
+        }
+        if self.given.options.yes {
+            return self.given.confirmed_by_yes(None, None);
+        }
+        let asked = self.given.record_line(
+            None,
+            What::Asked {
+                question: "go on with this node?".to_owned(),
+                told: None,
+            },
+        )?;
+        let ask = Asked::Confirm {
+            step: plan.procedure.clone(),
+            title: plan.title.clone(),
+        };
+        let answer = self
+            .given
+            .options
+            .operator
+            .ask(&self.given.plan.node.name, ask)
+            .await;
+        let (word, result) = match answer {
+            Answer::Yes => ("yes", Ok(())),
+            Answer::Onward => (ONWARD, Ok(())),
+            Answer::AsBefore => (AS_BEFORE, Ok(())),
+            Answer::Nobody => (
+                "nobody to ask",
+                Err(Halt::end(
+                    Status::Stopped,
+                    "this node asks for a confirmation, and there is nobody to ask (`--yes` confirms)",
+                )),
+            ),
+            _ => (
+                "no",
+                Err(Halt::end(Status::Stopped, "stopped before the first step")),
+            ),
+        };
+        self.given.record(
+            None,
+            What::Answered {
+                answer: word.to_owned(),
+                question: Some(asked.seq),
+                note: None,
+            },
+        )?;
+        result
+    }
+
+    /// What the operator wants of a step, where they are to be asked.
+    pub async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
+        let by_node = self.given.plan.node.confirm == Some(Confirm::Step);
+        let confirm = step.confirm || by_node;
+        let asked = Asked::Confirm {
+            step: step.name.clone(),
+            title: step.title.clone(),
+        };
+        if self.given.options.menu {
+            // The shell of the menu has the run's variables.
+            self.given.recorder.sync()?;
+            self.bundles.leave_values(&self.scope).await?;
+            let menu = Asked::Menu {
+                step: step.name.clone(),
+                title: step.title.clone(),
+                bundle: self.bundles.own()?.dir,
+            };
+            let answer = self.ask(step, "run this step?", menu).await?;
+            // Without the menu, a step that asks for a confirmation still does.
+            if !matches!(answer, Answer::AsBefore) {
+                return self.chosen(step, answer).await;
+            }
+        }
+        if !confirm {
+            return Ok(Chosen::Run);
+        }
+        if self.given.options.yes {
+            return Ok(Chosen::ConfirmedByYes);
+        }
+        let answer = self.ask(step, "go on with this step?", asked).await?;
+        self.chosen(step, answer).await
+    }
+
+    async fn chosen(&mut self, step: &PlannedStep, answer: Answer) -> Result<Chosen, Halt> {
+        match answer {
+            Answer::Yes | Answer::Onward | Answer::AsBefore => Ok(Chosen::Run),
+            Answer::Skip => {
+                let note = self.note(step).await?;
+                self.value_of(step).await?;
+                Ok(Chosen::Skip(note))
+            }
+            Answer::ByHand => {
+                let note = self.note(step).await?;
+                self.value_of(step).await?;
+                Ok(Chosen::ByHand(note))
+            }
+            Answer::Nobody => Err(Halt::end(
+                Status::Stopped,
+                format!(
+                    "step {} asks for a confirmation, and there is nobody to ask (`--yes` confirms)",
+                    step.label()
+                ),
+            )),
+            _ => Err(stopped_before(step)),
+        }
+    }
+
+    async fn note(&mut self, step: &PlannedStep) -> Result<Option<String>, Halt> {
+        let ask = Asked::Note {
+            step: step.name.clone(),
+        };
+        match self.ask(step, "what is to be noted?", ask).await? {
+            Answer::Note(note) => Ok(Some(note)),
+            // Whoever goes away here has not passed the step.
+            Answer::Quit => Err(stopped_before(step)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What a step that is passed over would have captured, where a later one needs it.
+    async fn value_of(&mut self, step: &PlannedStep) -> Result<(), Halt> {
+        let Some(name) = &step.capture else {
+            return Ok(());
+        };
+        let needed = |later: &PlannedStep| {
+            later.number > step.number
+                && captured_names(&self.given.options.root, self.given.plan, later).contains(name)
+        };
+        if !self.given.plan.steps.iter().any(needed) {
+            return Ok(());
+        }
+        let ask = Asked::Value {
+            step: step.name.clone(),
+            name: name.clone(),
+        };
+        let question = format!("what would it have captured as `{name}`?");
+        match self.ask(step, &question, ask).await? {
+            Answer::Note(value) if !value.is_empty() => {
+                self.scope.set(name, value.clone());
+                let (name, value) = (name.clone(), value.into());
+                self.given
+                    .record(Some(step), What::ValueCaptured { name, value })
+            }
+            Answer::Quit => Err(stopped_before(step)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn ask(
+        &mut self,
+        step: &PlannedStep,
+        question: &str,
+        ask: Asked,
+    ) -> Result<Answer, Halt> {
+        let asked = self.given.record_line(
+            Some(step),
+            What::Asked {
+                question: question.to_owned(),
+                told: None,
+            },
+        )?;
+        let began = Instant::now();
+        let answer = self
+            .given
+            .options
+            .operator
+            .ask(&self.given.plan.node.name, ask)
+            .await;
+        self.at_hand.waited += began.elapsed();
+        let (word, note) = match &answer {
+            Answer::Yes => ("yes", None),
+            Answer::Onward => (ONWARD, None),
+            Answer::AsBefore => (AS_BEFORE, None),
+            Answer::Skip => ("skip", None),
+            Answer::ByHand => ("by hand", None),
+            Answer::Note(note) => ("note", Some(note.clone())),
+            Answer::Nobody => ("nobody to ask", None),
+            _ => ("no", None),
+        };
+        self.given.record(
+            Some(step),
+            What::Answered {
+                answer: word.to_owned(),
+                question: Some(asked.seq),
+                note,
+            },
+        )?;
+        Ok(answer)
+    }
+
+    /// Whether a step is run again that is not known to have failed. Where nobody can be asked
+    /// it is, because going on was asked for, and that is told.
+    pub async fn again_after_all(
+        &mut self,
+        step: &PlannedStep,
+        because: &str,
+        outcome_unknown: bool,
+    ) -> Result<bool, Halt> {
+        let answer = if self.given.options.yes {
+            Answer::Nobody
+        } else {
+            let ask = Asked::Again {
+                step: step.name.clone(),
+                because: because.to_owned(),
+            };
+            self.ask(step, "is it to be run again?", ask).await?
+        };
+        match answer {
+            Answer::Yes => Ok(true),
+            Answer::ByHand => Ok(false),
+            Answer::Nobody => {
+                let text = format!("it {because}: it is run again");
+                self.given
+                    .record(Some(step), What::Warned { text: text.into() })?;
+                Ok(true)
+            }
+            _ => Err(Halt::End {
+                status: Status::Stopped,
+                cause: format!("the operator stopped here; it {because}"),
+                outcome_unknown,
+            }),
+        }
+    }
+
+    /// A step that a person does.
+    pub async fn by_person(&mut self, step: &PlannedStep, text: &str) -> Result<Worked, Halt> {
+        if self.given.options.yes {
+            self.given.confirmed_by_yes(Some(step), Some(text))?;
+            return Ok(Worked::ok(None));
+        }
+        let ask = Asked::Manual {
+            step: step.name.clone(),
+            text: text.to_owned(),
+        };
+        match self.ask(step, "is it done?", ask).await? {
+            Answer::Yes => Ok(Worked::ok(None)),
+            Answer::Note(note) => Ok(Worked {
+                note: Some(note),
+                ..Worked::ok(None)
+            }),
+            Answer::Nobody => Ok(Worked::ended(
+                Status::Stopped,
+                "a person must do this, and there is nobody to ask (`--yes` confirms)",
+            )),
+            _ => Ok(Worked::ended(Status::Stopped, "the operator stopped here")),
+        }
+    }
+}
+
+fn stopped_before(step: &PlannedStep) -> Halt {
+    let cause = format!("stopped before step {}", step.label());
+    Halt::end(Status::Stopped, cause)
+}

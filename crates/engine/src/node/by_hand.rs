@@ -1,0 +1,128 @@
+//! Steps that a person has done, of which `resume --done` tells: nothing of them is run but
+//! their checks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::event::{Status, What};
+use crate::halt::Attention;
+use crate::halt::Halt;
+use crate::journal::Record;
+use crate::manual::On;
+use crate::node::NodeRun;
+use crate::node::judge::COMPARED;
+use crate::node::step::Worked;
+use crate::node::steps::first_left;
+use crate::plan::{NodePlan, PlannedStep};
+
+/// What the operator says of steps that were done by hand.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// The steps of each node.
+    pub steps: BTreeMap<String, BTreeSet<usize>>,
+    /// Who says so, and what is to be noted.
+    pub note: String,
+}
+
+/// Where a person does steps of the operator's machine by hand, in a run on a node for which no
+/// such step was run yet: what a bundle would be.
+#[must_use]
+pub fn by_hand_folder(root: &Path, run: &str, node: &str) -> PathBuf {
+    root.join(".opsbook/by-hand").join(run).join(node)
+}
+
+/// The first of the steps that cannot have been done yet, as one before it is left: both.
+#[must_use]
+pub fn out_of_turn<'a>(
+    node: &'a NodePlan,
+    record: &Record,
+    told: &BTreeSet<usize>,
+) -> Option<(&'a PlannedStep, &'a PlannedStep)> {
+    let first = first_left(node, record)?;
+    let left = &node.steps[first - 1..];
+    let left_out = left.iter().find(|step| !told.contains(&step.number))?;
+    let beyond = left.iter().filter(|step| step.number > left_out.number);
+    let early = beyond
+        .into_iter()
+        .find(|step| told.contains(&step.number))?;
+    Some((early, left_out))
+}
+
+impl NodeRun<'_> {
+    /// The note of a step that a person has done, as the operator says.
+    pub fn told_done(&self, step: &PlannedStep) -> Option<String> {
+        let told = &self.given.options.told;
+        let steps = told.steps.get(&self.given.plan.node.name)?;
+        steps.contains(&step.number).then(|| told.note.clone())
+    }
+
+    /// Takes over what such a step has printed, where later ones need it.
+    pub async fn told_worked(&mut self, step: &PlannedStep, note: String) -> Result<Worked, Halt> {
+        let worked = Worked::by_hand(Some(note));
+        let Some(name) = &step.capture else {
+            return Ok(worked);
+        };
+        let Some(value) = self.printed_by_hand(step).await? else {
+            // The operator has said it.
+            if self.scope.get(name).is_some() {
+                return Ok(worked);
+            }
+            let cause = format!(
+                "what it printed is not known, which becomes `{name}`: `--set {name}=…` says it"
+            );
+            return Ok(Worked::ended(Status::Error, cause));
+        };
+        let value = value.trim().to_owned();
+        let masked = self.given.options.secrets.mask(&value).into();
+        let captured = What::ValueCaptured {
+            name: name.clone(),
+            value: masked,
+        };
+        self.given.record(Some(step), captured)?;
+        self.scope.set(name, value);
+        Ok(worked)
+    }
+
+    /// What it printed when it was run from the hand-off sheet, and ended well.
+    async fn printed_by_hand(&mut self, step: &PlannedStep) -> Result<Option<String>, Halt> {
+        let label = format!("by-hand.{}", step.number);
+        let (ended, out) = if step.on == On::Local && self.local_by_hand().is_dir() {
+            let folder = self.local_by_hand().join("steps").join(label);
+            let read = |name| bounded(&folder.join(name)).unwrap_or_default();
+            (read("ended"), read("out"))
+        } else {
+            // Another user's step leaves it in the login's bundle, too.
+            let bundle = match self.bundle_of(step.on, None).await {
+                Ok(bundle) => bundle,
+                Err(Attention::Halt(halt)) => return Err(halt),
+                Err(Attention::Lost(lost)) => return Err(Halt::error(lost.to_string())),
+            };
+            (
+                bundle.read(&label, "ended", 0, 16).await?,
+                bundle.read(&label, "out", 0, COMPARED + 1).await?,
+            )
+        };
+        let ended = String::from_utf8_lossy(&ended).trim().parse::<i32>().ok();
+        let well = ended.is_some_and(|status| step.exit.contains(&status));
+        let text = String::from_utf8(out).ok();
+        Ok(text.filter(|text| well && text.len() as u64 <= COMPARED && !text.contains('\0')))
+    }
+
+    fn local_by_hand(&self) -> PathBuf {
+        by_hand_folder(
+            &self.given.options.root,
+            &self.given.run(),
+            &self.given.plan.node.name,
+        )
+    }
+}
+
+/// A regular file of this machine, up to what a step may print.
+pub fn bounded(path: &Path) -> Option<Vec<u8>> {
+    let file = std::fs::File::open(path).ok()?;
+    let mut text = Vec::new();
+    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    file.take(COMPARED + 1).read_to_end(&mut text).ok()?;
+    Some(text)
+}

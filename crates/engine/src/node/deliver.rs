@@ -1,0 +1,355 @@
+//! Files and rendered templates -> the bundle. What can be prepared is prepared before the
+//! bundle is opened, so that a missing file stops a run that has touched nothing.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+
+use crate::event::{Status, What};
+use crate::files::{Entry, EntryKind, Files, Refused};
+use crate::halt::Halt;
+use crate::manual::{Delivery, DeliveryFrom, On};
+use crate::node::NodeRun;
+use crate::node::step::Worked;
+use crate::nodes::{SecretRef, Text};
+use crate::plan::{NodePlan, PlannedStep, PlannedWork, RUN_NAMES};
+use crate::session::{Call, Cancel, Content, DeliverError, Delivered, Limits, fair};
+use crate::source::Problem;
+use crate::template::{self, Template, render};
+
+/// Texts that are rendered already, by step and name in the bundle.
+#[derive(Debug, Default)]
+pub struct Prepared(HashMap<(usize, String), Vec<u8>>);
+
+impl Prepared {
+    /// Renders and looks at everything that the steps from `first` on deliver and that no
+    /// earlier step may still make.
+    pub async fn new(run: &NodeRun<'_>, first: usize) -> Result<Prepared, Halt> {
+        let mut prepared = Prepared::default();
+        let project = Files::of(&run.given.options.root);
+        let mut made_here = false;
+        for step in run
+            .given
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.number >= first)
+        {
+            if let PlannedWork::Deliver(files) = &step.work {
+                for file in files {
+                    match &file.from {
+                        DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
+                            if !made_here {
+                                let path = Path::new(path);
+                                let readable = readable(&project, path, file);
+                                readable.map_err(|why| undeliverable(path, file, &why))?;
+                            }
+                        }
+                        DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+                            if let Some(text) = rendered(run, file, false).await? {
+                                prepared.0.insert((step.number, file.to.clone()), text);
+                            }
+                        }
+                    }
+                }
+            }
+            made_here |= step.on == On::Local;
+        }
+        Ok(prepared)
+    }
+}
+
+/// A file of the project that can be read, or a folder.
+pub fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Refused> {
+    match &file.from {
+        DeliveryFrom::Tree(_) => files.tree(path).map(drop),
+        _ => files.open(path).map(drop),
+    }
+}
+
+fn undeliverable(path: &Path, file: &Delivery, why: &dyn std::fmt::Display) -> Halt {
+    Halt::error(format!(
+        "{}: `{}` cannot be delivered: {why}",
+        file.span.place(),
+        path.display()
+    ))
+}
+
+/// A template or a `file` block with its secrets left empty.
+pub struct Blank {
+    pub text: String,
+    /// Names in it that only a run knows.
+    pub open: BTreeSet<String>,
+    /// The secrets in it, by name.
+    pub secrets: Vec<(String, SecretRef)>,
+    values: template::Values,
+}
+
+/// Renders a template or a `file` block without its secrets; `known` gives what a run knows by
+/// now. Nothing for other files.
+pub fn blank(
+    root: &Path,
+    node: &NodePlan,
+    file: &Delivery,
+    known: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Blank>, Problem> {
+    let Some(template) = template_of(file) else {
+        return Ok(None);
+    };
+    let mut values = node.node.template_values();
+    let captured = node.steps.iter().filter_map(|step| step.capture.as_deref());
+    let open: BTreeSet<&str> = captured.chain(RUN_NAMES).collect();
+    for name in &open {
+        values.text(*name, &known(name).unwrap_or_default());
+    }
+    let texts = node.node.texts();
+    let secrets = texts.into_iter().filter_map(|(name, text)| match text {
+        Text::Secret(reference) => Some((name, reference)),
+        Text::Plain(_) => None,
+    });
+    let mut secrets: Vec<(String, SecretRef)> = secrets.collect();
+    for (name, _) in &secrets {
+        values.text(name.as_str(), "");
+    }
+    let rendered = render(root, template, &values)?;
+    secrets.retain(|(name, _)| rendered.used.contains(name));
+    let open = open
+        .into_iter()
+        .filter(|name| rendered.used.contains(*name));
+    Ok(Some(Blank {
+        open: open.map(str::to_owned).collect(),
+        text: rendered.text,
+        secrets,
+        values,
+    }))
+}
+
+fn template_of(file: &Delivery) -> Option<Template<'_>> {
+    match &file.from {
+        DeliveryFrom::Template(name) => Some(Template::Named(name)),
+        DeliveryFrom::Inline(body) => Some(Template::Inline(body)),
+        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => None,
+    }
+}
+
+/// The text of a template or an inline file; nothing where it needs a value that an earlier
+/// step has still to capture.
+async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Option<Vec<u8>>, Halt> {
+    let place = |problem: Problem| match problem.span {
+        Some(_) => Halt::error(problem.to_string()),
+        None => Halt::error(format!("{}: {}", file.span.place(), problem.message)),
+    };
+    let root = &run.given.options.root;
+    let known = |name: &str| run.scope.get(name).map(str::to_owned);
+    let blank = blank(root, run.given.plan, file, &known).map_err(place)?;
+    let (Some(mut blank), Some(template)) = (blank, template_of(file)) else {
+        return Ok(None);
+    };
+    for name in &blank.open {
+        if !late {
+            return Ok(None);
+        }
+        run.scope.captured(name)?;
+    }
+    if blank.secrets.is_empty() {
+        return Ok(Some(blank.text.into_bytes()));
+    }
+    for (name, reference) in &blank.secrets {
+        let secrets = &run.given.options.secrets;
+        let secret = secrets.resolve(&run.given.plan.node.name, reference).await;
+        let secret = secret.map_err(|error| Halt::error(error.to_string()))?;
+        let text = String::from_utf8_lossy(secret.expose());
+        blank.values.text(name.as_str(), &text);
+    }
+    let text = render(root, template, &blank.values).map_err(place)?.text;
+    Ok(Some(text.into_bytes()))
+}
+
+impl NodeRun<'_> {
+    /// All files of a step, within its time limit, and only for as long as nobody interrupts:
+    /// then nothing is left of the file under way, and there is nothing to be asked.
+    pub async fn deliver(
+        &mut self,
+        step: &PlannedStep,
+        files: &[Delivery],
+    ) -> Result<Worked, Halt> {
+        let cancel = Cancel::new();
+        let mut interrupts = self.interrupts.clone();
+        let mut work = std::pin::pin!(self.deliver_all(step, files, &cancel));
+        let ended = tokio::select! {
+            biased;
+            done = &mut work => return done.map(|()| Worked::ok(None)),
+            Ok(()) = interrupts.changed() => {
+                Worked::ended(Status::Stopped, "stopped while files were delivered")
+            }
+            () = fair::pass(step.timeout) => {
+                let limit = crate::human(step.timeout);
+                Worked::ended(Status::TimedOut, format!("not delivered within {limit}"))
+            }
+        };
+        cancel.cancel();
+        tokio::select! {
+            done = &mut work => match done {
+                // The last file was there already.
+                Ok(()) => Ok(Worked::ok(None)),
+                Err(halt @ Halt::Journal(_)) => Err(halt),
+                Err(_) => Ok(ended),
+            },
+            Ok(()) = interrupts.changed() => Ok(ended),
+        }
+    }
+
+    async fn deliver_all(
+        &mut self,
+        step: &PlannedStep,
+        files: &[Delivery],
+        cancel: &Cancel,
+    ) -> Result<(), Halt> {
+        let bundle = self.bundles.own()?;
+        bundle.at(step.number).await?;
+        self.bundles.files_are_new().await?;
+        let project = Files::of(&self.given.options.root);
+        for file in files {
+            match &file.from {
+                DeliveryFrom::File(path) => {
+                    let path = Path::new(path);
+                    let opened = project.open(path);
+                    let opened = opened.map_err(|why| undeliverable(path, file, &why))?;
+                    let content = Content::File(path, &opened.file);
+                    self.put(step, &file.to, content, file.mode, cancel).await?;
+                }
+                DeliveryFrom::Tree(path) => {
+                    let root = Path::new(path);
+                    let found = project.tree(root);
+                    let found = found.map_err(|why| undeliverable(root, file, &why))?;
+                    if bundle.session().hello().has_tar {
+                        self.put_archive(step, &project, &found, file, cancel)
+                            .await?;
+                        continue;
+                    }
+                    for entry in found.iter().filter(|entry| entry.kind != EntryKind::Folder) {
+                        let opened = project.open(&entry.path);
+                        let opened = opened.map_err(|why| undeliverable(root, file, &why))?;
+                        let mode = mode_of(&opened.file).unwrap_or(file.mode);
+                        let to = format!("{}/{}", file.to, entry.name);
+                        let content = Content::File(&entry.path, &opened.file);
+                        self.put(step, &to, content, mode, cancel).await?;
+                    }
+                }
+                DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+                    let text = match self.prepared.0.remove(&(step.number, file.to.clone())) {
+                        Some(text) => text,
+                        None => rendered(self, file, true).await?.unwrap_or_default(),
+                    };
+                    self.put(step, &file.to, Content::Bytes(&text), file.mode, cancel)
+                        .await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn put(
+        &mut self,
+        step: &PlannedStep,
+        to: &str,
+        content: Content<'_>,
+        mode: u32,
+        cancel: &Cancel,
+    ) -> Result<(), Halt> {
+        self.make_folder_of(to).await?;
+        let bundle = self.bundles.own()?;
+        let path = format!("{}/{to}", bundle.dir);
+        let session = bundle.session();
+        let delivered = session.deliver(&path, content, mode, cancel).await;
+        let delivered = delivered.map_err(|error| refused(&error))?;
+        self.arrived(step, to.to_owned(), delivered)
+    }
+
+    async fn make_folder_of(&mut self, to: &str) -> Result<(), Halt> {
+        let Some((folder, _)) = to.rsplit_once('/') else {
+            return Ok(());
+        };
+        let bundle = self.bundles.own()?;
+        let call = Call::new("umask 077; mkdir -p").word(format!("{}/{folder}", bundle.dir));
+        let done = bundle.session().call(&call, Limits::seconds(60)).await;
+        let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
+        if done.ok() {
+            return Ok(());
+        }
+        Err(Halt::error(format!(
+            "`{folder}` cannot be made on the node: {}",
+            crate::harmless(&done.err).trim_end()
+        )))
+    }
+
+    fn arrived(&self, step: &PlannedStep, to: String, delivered: Delivered) -> Result<(), Halt> {
+        let Delivered { bytes, checksum } = delivered;
+        self.given.record(
+            Some(step),
+            What::FileDelivered {
+                to,
+                bytes,
+                checksum,
+            },
+        )
+    }
+
+    /// A folder in one piece.
+    async fn put_archive(
+        &mut self,
+        step: &PlannedStep,
+        project: &Files,
+        found: &[Entry],
+        file: &Delivery,
+        cancel: &Cancel,
+    ) -> Result<(), Halt> {
+        let archive = archive(project, found);
+        let archive = archive.map_err(|why| undeliverable(Path::new(&file.to), file, &why))?;
+        self.make_folder_of(&file.to).await?;
+        let bundle = self.bundles.own()?;
+        let path = format!("{}/{}", bundle.dir, file.to);
+        let session = bundle.session();
+        let delivered = session.deliver_folder(&path, archive.path(), cancel).await;
+        let delivered = delivered.map_err(|error| refused(&error))?;
+        self.arrived(step, format!("{}/", file.to), delivered)
+    }
+}
+
+fn refused(error: &DeliverError) -> Halt {
+    Halt::error(crate::harmless(error.to_string().as_bytes()))
+}
+
+/// An archive of a folder, the same for the same files: no owners, no times.
+pub fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
+    let file = tempfile::NamedTempFile::new()?;
+    let mut archive = tar::Builder::new(std::io::BufWriter::new(file.as_file()));
+    archive.mode(tar::HeaderMode::Deterministic);
+    for entry in found {
+        let full = files.root().join(&entry.path);
+        match entry.kind {
+            EntryKind::Folder if entry.name.is_empty() => archive.append_dir(".", &full)?,
+            EntryKind::Folder => archive.append_dir(&entry.name, &full)?,
+            EntryKind::File => {
+                let mut opened = files.open(&entry.path)?;
+                archive.append_file(&entry.name, &mut opened.file)?;
+            }
+            EntryKind::Link => {
+                let mut header = tar::Header::new_gnu();
+                let metadata = full.symlink_metadata()?;
+                header.set_metadata_in_mode(&metadata, tar::HeaderMode::Deterministic);
+                header.set_size(0);
+                archive.append_link(&mut header, &entry.name, std::fs::read_link(&full)?)?;
+            }
+        }
+    }
+    archive
+        .into_inner()?
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
+    Ok(file)
+}
+
+fn mode_of(file: &std::fs::File) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Some(file.metadata().ok()?.permissions().mode() & 0o777)
+}

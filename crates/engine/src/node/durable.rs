@@ -1,0 +1,59 @@
+//! What a node does to a run that it is left alone with: a restart empties folders in memory,
+//! and logind may end what a login leaves behind. Both are said before the first step.
+
+use crate::event::What;
+use crate::halt::Halt;
+use crate::manual::On;
+use crate::node::NodeRun;
+use crate::session::{Call, Limits};
+
+/// Prints the kind of file system of each folder, or of the nearest one above that is there.
+const KINDS: &str = r#"for d do
+  while [ ! -d "$d" ] && [ "$d" ]; do d=${d%/*}; done
+  stat -f -c %T "${d:-/}" || echo unknown
+done"#;
+
+impl NodeRun<'_> {
+    /// A bundle in memory would be gone after a step that restarts the node.
+    pub async fn prove_durable(&self, dirs: &[String], first: usize) -> Result<(), Halt> {
+        let mut steps = self
+            .given
+            .plan
+            .steps
+            .iter()
+            .filter(|step| step.number >= first);
+        let Some(step) = steps.find(|step| step.reboot && step.on == On::Node) else {
+            return Ok(());
+        };
+        if dirs.is_empty() {
+            return Ok(());
+        }
+        let call = Call::new("set --").words(dirs).code("\n").code(KINDS);
+        let session = self.bundles.reach.session();
+        let done = session.call(&call, Limits::seconds(60)).await;
+        let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
+        let said = String::from_utf8_lossy(&done.out);
+        let label = step.label();
+        for (dir, kind) in dirs
+            .iter()
+            .zip(said.lines().chain(std::iter::repeat("unknown")))
+        {
+            match kind {
+                "tmpfs" | "ramfs" => {
+                    return Err(Halt::error(format!(
+                        "step {label} restarts the node, and the bundle `{dir}` is in memory ({kind}): a restart empties it; set `bundle_dir` to a folder on a disk"
+                    )));
+                }
+                "unknown" => {
+                    let text = format!(
+                        "step {label} restarts the node, and whether the bundle `{dir}` outlives that cannot be told here"
+                    );
+                    let text = text.into();
+                    self.given.record(None, What::Warned { text })?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,434 @@
+//! A run on one node, from reaching it to closing its bundle.
+//!
+//! `steps` says which step is next, also where an earlier controller was halted; `step` does one;
+//! `script` starts a script of it and follows it to its end; `judge` says what came of that.
+
+pub(super) mod ask;
+pub(super) mod by_hand;
+pub(super) mod deliver;
+mod durable;
+mod follow;
+pub(super) mod judge;
+mod reattach;
+pub(super) mod script;
+pub(super) mod step;
+pub(super) mod steps;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::Options;
+use crate::bundle::{Bundle, Claim};
+use crate::bundles::{Bundles, CaughtUp};
+use crate::check::check;
+use crate::event::{Checked, Outcome, Status, What};
+use crate::given::Given;
+use crate::halt::{Attention, Halt};
+use crate::journal::{JournalError, Line, Record};
+use crate::manual::{On, SudoUser};
+use crate::nodes::Node;
+use crate::plan::{Case, NodePlan, Plan, PlannedStep};
+use crate::proof::captured_names;
+use crate::reach::{Reach, sentence};
+use crate::recorder::Recorder;
+use crate::scope::Scope;
+use crate::session::{Hello, Lost};
+
+use deliver::Prepared;
+
+/// A run on one node.
+pub struct NodeRun<'a> {
+    pub given: Given<'a>,
+    pub bundles: Bundles<'a>,
+    pub scope: Scope,
+    pub prepared: Prepared,
+    /// How each step ended, as far as this controller knows.
+    pub passed: BTreeMap<usize, Status>,
+    /// Of the step that is being done.
+    pub at_hand: AtHand,
+    /// The operator wants to stop before the next step.
+    pub hold: bool,
+    /// Counts the operator's Ctrl-C; what this node has dealt with is marked as seen.
+    pub interrupts: watch::Receiver<u32>,
+}
+
+/// The step that is being done.
+pub struct AtHand {
+    /// The line of the journal that begins it.
+    pub line: Line,
+    /// Something of it was run, as far as anybody knows.
+    pub begun: bool,
+    /// How long it has waited for answers.
+    pub waited: Duration,
+}
+
+/// Where a node's bundle is, absolute.
+#[must_use]
+pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
+    match &node.bundle_dir {
+        Some(dir) if dir.starts_with('/') => dir.clone(),
+        Some(dir) => format!("{}/{dir}", hello.home),
+        None => format!("{}/.opsbook/bundle", hello.home),
+    }
+}
+
+/// How a run ended on a node.
+pub struct Ended {
+    pub status: Status,
+    /// As the operator wanted it: other nodes may follow.
+    pub well: bool,
+    /// Its sessions, while they are closed.
+    pub closing: Option<JoinHandle<()>>,
+}
+
+impl Ended {
+    /// Waits until nothing of ours is left on the node.
+    pub async fn closed(&mut self) {
+        if let Some(closing) = self.closing.take() {
+            let _ = closing.await;
+        }
+    }
+}
+
+/// Runs a plan on its node, or goes on with it, and says how that ended.
+pub async fn run_node(
+    options: &Options,
+    recorder: &Recorder,
+    plan: &Plan,
+    node: &NodePlan,
+    resume: Option<&Record>,
+) -> Result<Ended, JournalError> {
+    let name = node.node.name.as_str();
+    let mut closing = None;
+    let ended = Box::pin(attempt(options, recorder, plan, node, resume, &mut closing)).await;
+    let (status, cause, well) = match ended {
+        Ok(()) => (Status::Ok, None, true),
+        Err(Halt::Journal(error)) => return Err(error),
+        Err(Halt::AsAsked(cause)) => (Status::Stopped, Some(cause), true),
+        Err(Halt::End { status, cause, .. }) => (status, Some(cause), false),
+    };
+    let cause = cause.map(Into::into);
+    recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
+    Ok(Ended {
+        status,
+        well,
+        closing,
+    })
+}
+
+async fn attempt(
+    options: &Options,
+    recorder: &Recorder,
+    plan: &Plan,
+    node: &NodePlan,
+    resume: Option<&Record>,
+    closing: &mut Option<JoinHandle<()>>,
+) -> Result<(), Halt> {
+    let reach = Reach::open(&node.node, &options.open, &options.passwords);
+    let reach = async { tokio::join!(reach, recorder.synced()) };
+    let (reach, synced) = Box::pin(uninterrupted(options, reach)).await?;
+    synced?;
+    let reach = reach.map_err(|error| Halt::error(sentence(&error)))?;
+    let given = Given {
+        options,
+        recorder,
+        plan: node,
+    };
+    let mut run = NodeRun {
+        given,
+        bundles: Bundles::new(given, reach, resume),
+        scope: Scope::default(),
+        prepared: Prepared::default(),
+        passed: BTreeMap::new(),
+        at_hand: AtHand {
+            line: recorder.head().0,
+            begun: false,
+            waited: Duration::ZERO,
+        },
+        hold: false,
+        interrupts: options.interrupts.clone(),
+    };
+    let result = match run.all(plan, resume).await {
+        Ok(()) => run.close_bundles().await,
+        Err(halt) => run.keep_bundles(&halt).await.and(Err(halt)),
+    };
+    let reach = run.bundles.reach.clone();
+    *closing = Some(tokio::spawn(async move { reach.close().await }));
+    result
+}
+
+/// What comes of something that leaves nothing behind where it is given up, as it is where the
+/// operator interrupts.
+async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> Result<T, Halt> {
+    let mut interrupts = options.interrupts.clone();
+    tokio::select! {
+        biased;
+        Ok(_) = interrupts.wait_for(|count| *count > 0) => {
+            let cause = "stopped before the first step";
+            Err(Halt::end(Status::Stopped, cause))
+        }
+        done = work => Ok(done),
+    }
+}
+
+impl NodeRun<'_> {
+    async fn all(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
+        let hello = self.bundles.reach.session().hello().clone();
+        let milliseconds = u64::try_from(hello.connect.as_millis()).unwrap_or(u64::MAX);
+        self.given.record(
+            None,
+            What::NodeReached {
+                user: hello.user.clone(),
+                shell: hello.shell.clone(),
+                milliseconds,
+            },
+        )?;
+        self.scope.set("procedure", &plan.procedure);
+        self.scope.set("run_id", self.given.run());
+        self.take_given(plan, resume)?;
+        uninterrupted(self.given.options, self.prove_sudo()).await??;
+        let dir = bundle_dir(&self.given.plan.node, &hello);
+        self.scope.set("bundle", &dir);
+        let caught_up = match resume {
+            Some(record) if self.given.options.catch_up => {
+                match self.bundles.catch_up(&dir, record).await? {
+                    CaughtUp::Ended => return Ok(()),
+                    CaughtUp::GoesOn(record) => Some(record),
+                }
+            }
+            _ => None,
+        };
+        let resume = caught_up.as_deref().or(resume);
+        let first = self.prove_ready(&dir, resume).await?;
+        self.open_bundles(&dir, first, resume).await?;
+        self.confirm_run(plan).await?;
+        self.run_steps(first, resume).await
+    }
+
+    /// What is in the way of a step is found before anything is touched. Gives the number of the
+    /// first step that is due.
+    async fn prove_ready(&mut self, dir: &str, resume: Option<&Record>) -> Result<usize, Halt> {
+        self.bundles.know_others(resume);
+        let node = self.given.node();
+        match resume {
+            None => self.given.record_pinned()?,
+            Some(record) => {
+                let steps = record.steps(node).into_iter();
+                let ended = steps.filter_map(|(number, status)| Some((number, status?)));
+                self.passed = ended.collect();
+            }
+        }
+        // What has not begun is proven as if it were the first time.
+        if !resume.is_some_and(|record| record.has_begun(node)) {
+            self.needs().await?;
+        }
+        let first = match resume {
+            None => self.given.options.start_at.unwrap_or(1),
+            Some(record) => self.first_due_step(record),
+        };
+        self.prove_captured(first, resume.is_some())?;
+        self.prepared = uninterrupted(self.given.options, Prepared::new(self, first)).await??;
+        self.prove_durable(&[dir.to_owned()], first).await?;
+        Ok(first)
+    }
+
+    /// Opens the bundles of all users, and compares what they say with the journal.
+    async fn open_bundles(
+        &mut self,
+        dir: &str,
+        first: usize,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
+        self.bundles.open_or_reopen(dir, first, resume).await?;
+        self.bundles.open_others().await?;
+        self.bundles.warn_of_mortal_steps().await?;
+        if let Some(record) = resume.filter(|_| self.bundles.was_taken_over()) {
+            self.bundles.agree(record).await?;
+        }
+        if self.bundles.is_open() {
+            self.scope.set_state(On::Node, dir);
+        }
+        self.see_local_state();
+        let others = self.bundles.dirs_of_others();
+        self.prove_durable(&others, first).await
+    }
+
+    /// The bundle in which a step of this side and user keeps its record.
+    pub async fn bundle_of(
+        &mut self,
+        on: On,
+        sudo: Option<&SudoUser>,
+    ) -> Result<Bundle, Attention> {
+        let bundle = self.bundles.of(on, sudo).await;
+        self.see_local_state();
+        bundle
+    }
+
+    /// Checks on this machine see what local steps have set.
+    fn see_local_state(&mut self) {
+        if let Some(dir) = self.bundles.open_local_dir() {
+            self.scope.set_state(On::Local, dir);
+        }
+    }
+
+    async fn close_bundles(&mut self) -> Result<(), Halt> {
+        // Of one in which nothing was done, nothing is told.
+        let end = self.bundles.were_used().then(|| self.last_claim());
+        self.bundles.close(end.as_ref()).await
+    }
+
+    /// A bundle in which nothing was done is no use to anybody.
+    async fn keep_bundles(&mut self, halt: &Halt) -> Result<(), Halt> {
+        match halt {
+            Halt::Journal(_) => Ok(()),
+            _ if self.bundles.were_used() => self.bundles.keep(&self.scope).await,
+            _ => self.close_bundles().await,
+        }
+    }
+
+    /// What is said on the node of the step at hand.
+    pub fn claim(&self, step: &PlannedStep) -> Claim {
+        Claim {
+            sha256: step.sha256.clone(),
+            epoch: self.given.recorder.head().1,
+            seq: self.at_hand.line.seq,
+            hash: self.at_hand.line.hash.clone(),
+            passed: self.letters(step.number - 1),
+        }
+    }
+
+    /// What is said on the node at the end of the run.
+    pub fn last_claim(&self) -> Claim {
+        let (line, epoch) = self.given.recorder.head();
+        Claim {
+            sha256: self.given.plan.sha256.clone(),
+            epoch,
+            seq: line.seq,
+            hash: line.hash,
+            passed: self.letters(self.given.plan.steps.len()),
+        }
+    }
+
+    fn letters(&self, upto: usize) -> String {
+        let letter = |number| match self.passed.get(&number) {
+            Some(Status::Ok) => 'o',
+            Some(Status::ByHand) => 'h',
+            Some(Status::Skipped) => 's',
+            _ => '-',
+        };
+        (1..=upto).map(letter).collect()
+    }
+
+    /// Values that the operator gave for captured names; what was captured since counts more.
+    fn take_given(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
+        let captured = resume.map(|record| record.captured(&self.given.plan.node.name));
+        let captured = captured.unwrap_or_default();
+        for (name, value) in plan.given(self.given.plan) {
+            if captured.iter().any(|(known, _)| known == name) {
+                continue;
+            }
+            self.scope.set(name, value);
+            let (name, value) = (name.to_owned(), value.into());
+            self.given
+                .record(None, What::ValueCaptured { name, value })?;
+        }
+        Ok(())
+    }
+
+    /// No step that is due needs a value that was captured and is not known any more.
+    fn prove_captured(&self, first: usize, resuming: bool) -> Result<(), Halt> {
+        let steps = self.given.plan.steps.iter();
+        let due = steps.filter(|step| step.number >= first || (resuming && step.setup));
+        let mut captured = Vec::new();
+        for step in due {
+            captured.extend(step.capture.as_deref());
+            for name in captured_names(&self.given.options.root, self.given.plan, step) {
+                if !captured.contains(&name.as_str()) {
+                    self.scope.captured(&name)?;
+                }
+            }
+            if self.given.options.stop_after == Some(step.number) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// A refusal is found before anything is touched.
+    async fn prove_sudo(&mut self) -> Result<(), Halt> {
+        for user in self.given.plan.sudo_users() {
+            let user = SudoUser(user.to_owned());
+            self.bundles.reach.to(On::Node, Some(&user)).await?;
+            self.given.record(None, What::SudoProven { user: user.0 })?;
+        }
+        Ok(())
+    }
+
+    async fn needs(&mut self) -> Result<(), Halt> {
+        for need in &self.given.plan.needs {
+            for case in &need.cases {
+                match self.check(None, case).await? {
+                    Outcome::Held | Outcome::Ignored(_) => {}
+                    Outcome::Failed(_) => {
+                        return Err(Halt::end(
+                            Status::Blocked,
+                            format!("`{}` does not hold", case.name),
+                        ));
+                    }
+                    Outcome::Unknown(why) => {
+                        return Err(Halt::error(format!(
+                            "`{}` could not be asked: {}",
+                            case.name,
+                            why.exact()
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks a case and writes its outcome down. A lost connection is looked for once: a check
+    /// changes nothing.
+    pub async fn check(
+        &mut self,
+        step: Option<&PlannedStep>,
+        case: &Case,
+    ) -> Result<Outcome, Halt> {
+        let mut checked = self.look(case).await?;
+        if let (Err(lost), true) = (&checked, self.bundles.is_open())
+            && !matches!(lost, Lost::Endless { .. })
+        {
+            self.given.record(
+                step,
+                What::ConnectionLost {
+                    cause: lost.to_string().into(),
+                },
+            )?;
+            self.reattach(false).await.map_err(Halt::error)?;
+            checked = self.look(case).await?;
+        }
+        let checked = checked
+            .unwrap_or_else(|lost| Checked::at_once(Outcome::Unknown(lost.to_string().into())));
+        let outcome = checked.outcome.clone();
+        self.given
+            .record(step, checked.written(case.name.clone(), case.span.place()))?;
+        Ok(outcome)
+    }
+
+    /// Asks a case for as long as nobody presses Ctrl-C.
+    async fn look(&self, case: &Case) -> Result<Result<Checked, Lost>, Halt> {
+        let mut interrupts = self.interrupts.clone();
+        tokio::select! {
+            biased;
+            Ok(()) = interrupts.changed() => {
+                let cause = format!("stopped while `{}` was asked", case.name);
+                Err(Halt::end(Status::Stopped, cause))
+            }
+            checked = check(&self.bundles.reach, case, &self.scope, &self.given.options.secrets) => Ok(checked),
+        }
+    }
+}

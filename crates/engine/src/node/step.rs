@@ -1,0 +1,391 @@
+//! One step: asked about, started, executed, verified by its checks, written down.
+
+use std::time::{Duration, Instant};
+
+use crate::bundle::{BundleError, StepState};
+use crate::decide::{Decision, TakeUp};
+use crate::event::{Evidence, Outcome, Status, StepEnded, What};
+use crate::halt::{Attention, Halt};
+use crate::manual::On;
+use crate::node::ask::Chosen;
+use crate::node::script::Execution;
+use crate::node::{AtHand, NodeRun};
+use crate::nodes::Text;
+use crate::outside::{Line, Outside, line};
+use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
+use crate::session::Values;
+
+/// How a step's work ended, before its checks.
+pub struct Worked {
+    pub status: Status,
+    pub exit: Option<i32>,
+    pub cause: Option<String>,
+    pub outcome_unknown: bool,
+    pub evidence: Vec<Evidence>,
+    pub note: Option<String>,
+}
+
+impl Worked {
+    pub fn ok(exit: Option<i32>) -> Worked {
+        Worked {
+            status: Status::Ok,
+            exit,
+            cause: None,
+            outcome_unknown: false,
+            evidence: Vec::new(),
+            note: None,
+        }
+    }
+
+    pub fn ended(status: Status, cause: impl Into<String>) -> Worked {
+        Worked {
+            status,
+            cause: Some(cause.into()),
+            ..Worked::ok(None)
+        }
+    }
+
+    pub fn by_hand(note: Option<String>) -> Worked {
+        Worked::passed(Status::ByHand, note)
+    }
+
+    fn passed(status: Status, note: Option<String>) -> Worked {
+        Worked {
+            note,
+            ..Worked::ended(status, "")
+        }
+    }
+
+    /// The step has a place in the journal: it gets its end there, too.
+    fn halted(halt: Halt) -> Result<Worked, Halt> {
+        match halt {
+            Halt::Journal(_) | Halt::AsAsked(_) => Err(halt),
+            Halt::End {
+                status,
+                cause,
+                outcome_unknown,
+            } => Ok(Worked {
+                outcome_unknown,
+                ..Worked::ended(status, cause)
+            }),
+        }
+    }
+
+    /// `took` is the time of the step itself, without the wait for answers.
+    fn told(self, took: Duration) -> StepEnded {
+        StepEnded {
+            status: self.status,
+            exit: self.exit,
+            outcome_unknown: self.outcome_unknown,
+            cause: self.cause.filter(|cause| !cause.is_empty()).map(Into::into),
+            note: self.note,
+            evidence: self.evidence,
+            milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    pub fn failed(exit: i32, evidence: Evidence) -> Worked {
+        let cause = format!(
+            "{}: expected {}, found {}",
+            evidence.attribute,
+            evidence.expected.line(),
+            first_line(&evidence.found)
+        );
+        Worked {
+            status: Status::Failed,
+            exit: Some(exit),
+            cause: Some(cause),
+            evidence: vec![evidence],
+            ..Worked::ok(None)
+        }
+    }
+}
+
+impl NodeRun<'_> {
+    /// Does one step; an error ends the run on this node.
+    pub async fn step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
+        let chosen = match how.first_decision() {
+            Decision::MarkByHand => Chosen::Done(self.told_done(step).unwrap_or_default()),
+            _ if how.is_attached() => Chosen::Run,
+            _ => self.choose(step).await?,
+        };
+        self.tell_where(step).await?;
+        self.announce(step, how)?;
+        if let Chosen::ConfirmedByYes = chosen {
+            self.given.confirmed_by_yes(Some(step), None)?;
+        }
+        let began = Instant::now();
+        let mut worked = match chosen {
+            Chosen::Run | Chosen::ConfirmedByYes => {
+                self.work(step, how).await.or_else(Worked::halted)?
+            }
+            Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
+            Chosen::ByHand(note) => Worked::by_hand(note),
+            Chosen::Done(note) => self.told_worked(step, note).await?,
+        };
+        let by_hand = worked.status == Status::ByHand;
+        if matches!(worked.status, Status::Ok | Status::ByHand) {
+            self.verify(step, &mut worked).await?;
+        }
+        // Nobody may do it again without a look: it was run, and something of it is not known.
+        worked.outcome_unknown |= worked.status == Status::Error && self.at_hand.begun;
+        // That its checks do not hold does not tell how it ended.
+        worked.outcome_unknown |= by_hand && how.journal.lacks_its_end();
+        worked.outcome_unknown &= !worked.status.goes_on();
+        let (status, cause) = (worked.status, worked.cause.clone());
+        let outcome_unknown = worked.outcome_unknown;
+        let took = began.elapsed().saturating_sub(self.at_hand.waited);
+        self.given
+            .record(Some(step), What::StepEnded(worked.told(took)))?;
+        self.passed.insert(step.number, status);
+        if status.goes_on() {
+            return Ok(());
+        }
+        let cause = cause.unwrap_or_else(|| status.to_string());
+        Err(Halt::End {
+            status,
+            cause: format!("step {}: {cause}", step.label()),
+            outcome_unknown,
+        })
+    }
+
+    /// What is done here, or by a person, leaves no record on the node: who looks at the lock is
+    /// told of it. It is not done where another controller has the run. A node that is lost now is
+    /// noticed by the next step that needs it.
+    async fn tell_where(&self, step: &PlannedStep) -> Result<(), Halt> {
+        let elsewhere = match step.work {
+            PlannedWork::Script(_) => step.on == On::Local,
+            PlannedWork::Manual(_) => true,
+            PlannedWork::Deliver(_) => false,
+        };
+        if !elsewhere || !self.bundles.is_open() {
+            return Ok(());
+        }
+        match self.bundles.own()?.at(step.number).await {
+            Err(error @ (BundleError::Held(_) | BundleError::Taken)) => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes down that a step is not done, and why.
+    pub fn skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
+        self.announce(step, TakeUp::FRESH)?;
+        let skipped = Worked::passed(Status::Skipped, Some(note));
+        self.passed.insert(step.number, Status::Skipped);
+        self.given
+            .record(Some(step), What::StepEnded(skipped.told(Duration::ZERO)))
+    }
+
+    fn announce(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
+        let (name, title) = (step.name.clone(), step.title.clone());
+        let what = if how.is_attached() {
+            What::StepAttached { name, title }
+        } else {
+            What::StepStarted {
+                name,
+                title,
+                limit_seconds: match step.work {
+                    PlannedWork::Manual(_) => 0,
+                    _ => step.timeout.as_secs().max(1),
+                },
+                sha256: Some(step.sha256.clone()),
+            }
+        };
+        self.at_hand = AtHand {
+            line: self.given.record_line(Some(step), what)?,
+            begun: false,
+            waited: Duration::ZERO,
+        };
+        Ok(())
+    }
+
+    async fn work(&mut self, step: &PlannedStep, how: TakeUp) -> Result<Worked, Halt> {
+        match &step.work {
+            PlannedWork::Script(script) if script.commands().is_empty() => {
+                self.run_script(step, script, how).await
+            }
+            PlannedWork::Script(script) => self.run_transcript(step, script, how).await,
+            PlannedWork::Deliver(files) => self.deliver(step, files).await,
+            PlannedWork::Manual(text) => {
+                let text = self.scope.filled(&self.given.plan.node, text).to_string();
+                let text = self.given.options.secrets.mask(&text);
+                self.by_person(step, &text).await
+            }
+        }
+    }
+
+    async fn run_script(
+        &mut self,
+        step: &PlannedStep,
+        script: &Script,
+        how: TakeUp,
+    ) -> Result<Worked, Halt> {
+        let values = self.values(step, script).await?;
+        let work = Execution {
+            step,
+            label: step.number.to_string(),
+            interpreter: script.interpreter(),
+            accepted: &step.exit,
+            values: &values,
+            script: script.text().as_bytes(),
+            secret: secretive(script),
+            shown: false,
+        };
+        let ended = self.execute(&work, how).await?;
+        let worked = self
+            .judge(
+                &work,
+                ended,
+                &step.exit,
+                step.expect.as_ref(),
+                script.text(),
+            )
+            .await?;
+        match &step.capture {
+            Some(name) if worked.status == Status::Ok => self.capture(&work, name, worked).await,
+            _ => Ok(worked),
+        }
+    }
+
+    /// Each command is a start of its own: what follows one that went wrong never runs.
+    async fn run_transcript(
+        &mut self,
+        step: &PlannedStep,
+        script: &Script,
+        how: TakeUp,
+    ) -> Result<Worked, Halt> {
+        let values = self.values(step, script).await?;
+        let mut worked = Worked::ok(Some(0));
+        let mut step_how = how;
+        for (index, command) in script.commands().iter().enumerate() {
+            let accepted = [command.exit];
+            // Status and output are compared here; the shell must not end over a status.
+            let text = format!("set +e\n{}", command.text);
+            let work = Execution {
+                step,
+                label: format!("{}-{}", step.number, index + 1),
+                interpreter: script.interpreter(),
+                accepted: &accepted,
+                values: &values,
+                script: text.as_bytes(),
+                secret: secretive(script),
+                shown: true,
+            };
+            let is_last = index + 1 == script.commands().len();
+            let mut how = step_how;
+            if step_how.is_again() {
+                // Commands that went well before are not run again; the one that did not is the
+                // last that was begun.
+                let next = format!("{}-{}", step.number, index + 2);
+                if is_last || !self.was_started(step, &next).await? {
+                    step_how = TakeUp::FRESH;
+                } else {
+                    how = TakeUp::BEGUN;
+                }
+            }
+            let ended = self.execute(&work, how).await?;
+            worked = self
+                .judge(
+                    &work,
+                    ended,
+                    &accepted,
+                    command.expect.as_ref(),
+                    &command.text,
+                )
+                .await?;
+            if worked.status != Status::Ok {
+                break;
+            }
+            if let (Some(name), true) = (&step.capture, is_last) {
+                worked = self.capture(&work, name, worked).await?;
+            }
+        }
+        Ok(worked)
+    }
+
+    async fn was_started(&mut self, step: &PlannedStep, label: &str) -> Result<bool, Halt> {
+        Ok(self.state(step, label).await? != StepState::NotStarted)
+    }
+
+    /// Whether the step, or one of its commands, runs at this moment.
+    pub async fn runs(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
+        let PlannedWork::Script(script) = &step.work else {
+            return Ok(false);
+        };
+        let mut labels = vec![step.number.to_string()];
+        if !script.commands().is_empty() {
+            let commands = 1..=script.commands().len();
+            labels = commands.map(|k| format!("{}-{k}", step.number)).collect();
+        }
+        for label in labels {
+            match self.state(step, &label).await? {
+                StepState::Running(_) => return Ok(true),
+                StepState::NotStarted => return Ok(false),
+                _ => {}
+            }
+        }
+        Ok(false)
+    }
+
+    async fn state(&mut self, step: &PlannedStep, label: &str) -> Result<StepState, Halt> {
+        match self.bundle_of(step.on, step.sudo.as_ref()).await {
+            Ok(bundle) => Ok(bundle.state(label).await?),
+            Err(_) => Err(Halt::error("the record of the step cannot be read")),
+        }
+    }
+
+    async fn values(&mut self, step: &PlannedStep, script: &Script) -> Result<Values, Halt> {
+        let node = self.given.plan.node.name.clone();
+        let mut scope = self.scope.clone();
+        if step.on == On::Local {
+            scope.set(
+                "bundle",
+                self.bundle_of(On::Local, None)
+                    .await
+                    .map_err(Attention::into_halt)?
+                    .dir,
+            );
+        } else if let Some(user) = self.bundles.other_user(step)
+            && let Some(dir) = self.bundles.dir_of(&user)
+        {
+            scope.set("bundle", dir);
+        }
+        let values = scope
+            .values(&node, script.bindings(), &self.given.options.secrets)
+            .await?;
+        for text in self.given.options.secrets.take_warnings() {
+            self.given
+                .record(Some(step), What::Warned { text: text.into() })?;
+        }
+        Ok(values)
+    }
+
+    /// The checks that stand after a step.
+    async fn verify(&mut self, step: &PlannedStep, worked: &mut Worked) -> Result<(), Halt> {
+        for case in &step.checks {
+            let (status, cause) = match self.check(Some(step), case).await? {
+                Outcome::Held | Outcome::Ignored(_) => continue,
+                Outcome::Failed(_) => (Status::Failed, format!("`{}` does not hold", case.name)),
+                Outcome::Unknown(why) => (
+                    Status::Error,
+                    format!("`{}` could not be asked: {}", case.name, why.exact()),
+                ),
+            };
+            worked.status = status;
+            worked.cause = Some(cause);
+            break;
+        }
+        Ok(())
+    }
+}
+
+fn secretive(script: &Script) -> bool {
+    script
+        .bindings()
+        .iter()
+        .any(|binding| matches!(binding.value, Bound::Text(Text::Secret(_))))
+}
+
+fn first_line(text: &Outside) -> Line<'_> {
+    text.lines().next().unwrap_or_else(|| line(""))
+}

@@ -1,0 +1,228 @@
+//! Which step of a run is next: from the first that is due, and past what an earlier
+//! controller has done or left running.
+
+use std::collections::BTreeMap;
+
+use crate::decide::{Decision, JournalSays, NodeSays, TakeUp, Wanted, decide};
+use crate::event::Status;
+use crate::halt::Halt;
+use crate::journal::Record;
+use crate::node::NodeRun;
+use crate::plan::{NodePlan, PlannedStep, PlannedWork};
+
+/// What the journal of a run that goes on says of its steps.
+struct Before {
+    /// The latest status of each that was started; none where it has no end.
+    statuses: BTreeMap<usize, Option<Status>>,
+    says: BTreeMap<usize, JournalSays>,
+}
+
+impl Before {
+    fn of(record: &Record, node: &str) -> Before {
+        Before {
+            statuses: record.steps(node),
+            says: JournalSays::of_steps(record, node),
+        }
+    }
+
+    fn says(&self, step: &PlannedStep) -> JournalSays {
+        let says = self.says.get(&step.number).copied();
+        says.unwrap_or(JournalSays::NotBegun)
+    }
+}
+
+impl NodeRun<'_> {
+    /// The first step that is not done, and what the steps before it captured.
+    pub fn first_due_step(&mut self, record: &Record) -> usize {
+        for (name, value) in record.captured(&self.given.plan.node.name) {
+            self.scope.set_again(&name, value);
+        }
+        first_due(self.given.plan, record, self.given.options.start_at)
+    }
+
+    /// Runs the steps from the first one that is due.
+    pub async fn run_steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
+        let plan = self.given.plan;
+        let Some(record) = resume else {
+            for step in plan.steps.iter().filter(|step| step.number >= first) {
+                self.run_step(step, TakeUp::FRESH).await?;
+            }
+            return Ok(());
+        };
+        let before = Before::of(record, &plan.node.name);
+        if let Some(last) = self.given.options.stop_after.filter(|last| *last < first) {
+            let label = plan.steps[last - 1].label();
+            let cause = format!("stopped after step {label}, as asked");
+            return Err(Halt::AsAsked(cause));
+        }
+        let under_way = self.steps_under_way(&before).await?;
+        let mut first = first;
+        for number in &under_way {
+            let step = &plan.steps[number - 1];
+            self.prove_waited_for(step, &before)?;
+            self.resume_step(step, first, &before).await?;
+            if *number == first {
+                first += 1;
+            }
+        }
+        if let Some(start) = self.given.options.start_at {
+            let earliest = record.earliest(&plan.node.name, |number| plan.is_set_up(number));
+            for step in &plan.steps[earliest.min(start) - 1..start - 1] {
+                self.pass_over(step, start, &before)?;
+            }
+        }
+        // Set-up is idempotent, and what comes after may need it again.
+        let set_up_for = if first <= plan.steps.len() { first } else { 0 };
+        for step in &plan.steps {
+            let repeated = step.setup || self.delivers_anew(step, &before);
+            let due = step.number >= first || (repeated && step.number < set_up_for);
+            if due && !under_way.contains(&step.number) {
+                self.resume_step(step, first, &before).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What still runs comes to its end before anything else is done: the operator must not want
+    /// it otherwise.
+    fn prove_waited_for(&self, step: &PlannedStep, before: &Before) -> Result<(), Halt> {
+        let later = |start| start != step.number;
+        let wanted = if self.told_done(step).is_some() {
+            Wanted::Done
+        } else if self.given.options.start_at.is_some_and(later) {
+            Wanted::PassOver
+        } else {
+            Wanted::GoOn
+        };
+        match decide(before.says(step), NodeSays::Running, wanted) {
+            Decision::Refuse(refusal) => {
+                let cause =
+                    refusal.sentence(&format!("step {}", step.label()), "", &self.given.run());
+                Err(Halt::end(Status::Blocked, cause))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Does a step that is done deliver again: a file of it has changed, or it was to do so
+    /// before, and did not come to its end?
+    fn delivers_anew(&self, step: &PlannedStep, before: &Before) -> bool {
+        let changed = self.given.options.anew.get(&self.given.plan.node.name);
+        let status = before.statuses.get(&step.number);
+        let cut_short = status.is_some_and(|status| !status.is_some_and(Status::goes_on));
+        delivers(step) && (cut_short || changed.is_some_and(|steps| steps.contains(&step.number)))
+    }
+
+    /// The steps that an earlier controller started and that run on by themselves. They come
+    /// to their end before anything else is started beside them.
+    async fn steps_under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
+        let mut under_way = Vec::new();
+        for step in &self.given.plan.steps {
+            if before.says(step).may_run() && self.runs(step).await? {
+                under_way.push(step.number);
+            }
+        }
+        Ok(under_way)
+    }
+
+    /// A step before the one that the operator goes on at is not done, and not forgotten.
+    fn pass_over(&mut self, step: &PlannedStep, start: usize, before: &Before) -> Result<(), Halt> {
+        let decision = decide(before.says(step), NodeSays::NotAsked, Wanted::PassOver);
+        // A set-up is repeated all the same.
+        if decision == Decision::Leave || step.setup {
+            return Ok(());
+        }
+        let was = match before.statuses.get(&step.number) {
+            Some(Some(status)) => status.word(),
+            Some(None) => "without an end",
+            None => "not begun",
+        };
+        let start = self.given.plan.steps[start - 1].label();
+        self.skipped(step, format!("it was {was}; gone on at {start}"))
+    }
+
+    /// A step of a run that goes on.
+    async fn resume_step(
+        &mut self,
+        step: &PlannedStep,
+        first: usize,
+        before: &Before,
+    ) -> Result<(), Halt> {
+        let how = TakeUp {
+            journal: before.says(step),
+            wanted: self.wanted(step, first),
+        };
+        if step.number >= first {
+            return self.run_step(step, how).await;
+        }
+        // It must not forget what the steps after it have set.
+        let mut again = step.clone();
+        again
+            .saved
+            .clone_from(&self.given.plan.steps[first - 2].saved);
+        self.run_step(&again, how).await
+    }
+
+    fn wanted(&self, step: &PlannedStep, first: usize) -> Wanted {
+        if self.told_done(step).is_some() {
+            Wanted::Done
+        } else if step.number < first {
+            Wanted::Repeat
+        } else if self.given.options.menu || self.given.options.start_at == Some(step.number) {
+            Wanted::Named
+        } else {
+            Wanted::GoOn
+        }
+    }
+
+    /// A step, where nobody has asked to stop before it.
+    async fn run_step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
+        let interrupted = *self.given.options.interrupts.borrow() > 0;
+        if self.hold || interrupted {
+            return Err(Halt::end(
+                Status::Stopped,
+                format!("stopped before step {}", step.label()),
+            ));
+        }
+        self.bundles.use_them();
+        self.step(step, how).await?;
+        if self.given.options.stop_after == Some(step.number)
+            && step.number < self.given.plan.steps.len()
+        {
+            let cause = format!("stopped after step {}, as asked", step.label());
+            return Err(Halt::AsAsked(cause));
+        }
+        Ok(())
+    }
+}
+
+/// The first step of a run that goes on which is not done, or the one at which it is to.
+pub fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
+    let first = first_left(plan, record);
+    start_at.or(first).unwrap_or(plan.steps.len() + 1)
+}
+
+/// The first step that is left to do on a node.
+#[must_use]
+pub fn first_left(plan: &NodePlan, record: &Record) -> Option<usize> {
+    let node = plan.node.name.as_str();
+    let statuses = record.steps(node);
+    let ended =
+        |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
+    let latest = statuses.keys().max().copied().unwrap_or(0);
+    // What lies before an explicit start was left out on purpose.
+    let earliest = record.earliest(node, |number| plan.is_set_up(number));
+    // A set-up runs again on each resume, and a delivery whose file has changed. One that
+    // is cut short then leaves what came after it done all the same.
+    let mut steps = plan.steps.iter();
+    let first = steps.find(|step| {
+        let begun = statuses.contains_key(&step.number);
+        let again = (step.setup || (delivers(step) && begun)) && step.number < latest;
+        step.number >= earliest && !ended(step.number) && !again
+    });
+    first.map(|step| step.number)
+}
+
+fn delivers(step: &PlannedStep) -> bool {
+    matches!(step.work, PlannedWork::Deliver(_))
+}

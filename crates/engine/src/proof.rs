@@ -1,0 +1,341 @@
+//! What can be known before anything is reached is proven there: values that steps left out
+//! would have given, files to deliver, secrets, and that somebody answers what will be asked.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
+
+use crate::event::Status;
+use crate::files::Files;
+use crate::journal::Record;
+use crate::manual::{Delivery, DeliveryFrom, On};
+use crate::node::deliver::{blank, readable};
+use crate::node::steps::first_due;
+use crate::nodes::{Confirm, SecretRef, Text, resolve};
+use crate::plan::{
+    Ask, Bound, EXPORTED, NodePlan, Part, Plan, PlannedStep, PlannedWork, RUN_NAMES, Script, joined,
+};
+use crate::secrets::{SecretError, Secrets};
+use crate::source::{Problem, Severity};
+
+/// A plan and what of it is going to be done.
+#[derive(Clone, Copy, Debug)]
+pub struct Proof<'a> {
+    pub root: &'a Path,
+    pub plan: &'a Plan,
+    pub part: Part,
+    /// The run that goes on.
+    pub resume: Option<&'a Record>,
+    /// Values for captured names that it is given beside the arguments with which it began.
+    pub given: &'a [(String, String)],
+}
+
+impl<'a> Proof<'a> {
+    /// What is missing, as far as it can be seen in the project: nothing is run, and nobody is
+    /// asked.
+    #[must_use]
+    pub fn missing(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for node in &self.plan.nodes {
+            let due = self.due(node);
+            let mut of_node = Vec::new();
+            self.given(node, &due, &mut of_node);
+            self.captured(node, &due, &mut of_node);
+            self.inherited(node, &due, &mut of_node);
+            let of_node = of_node.into_iter();
+            problems.extend(of_node.map(|problem| problem.for_node(&node.node.name)));
+        }
+        joined(problems)
+    }
+
+    /// Files and templates that cannot be delivered.
+    #[must_use]
+    pub fn undeliverable(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for node in &self.plan.nodes {
+            let mut of_node = Vec::new();
+            self.files(node, &self.due(node), &mut of_node);
+            let of_node = of_node.into_iter();
+            problems.extend(of_node.map(|problem| problem.for_node(&node.node.name)));
+        }
+        joined(problems)
+    }
+
+    /// Looks up every secret that will be needed, and says which cannot be had.
+    ///
+    /// # Errors
+    /// Where the operator wants no more.
+    pub async fn secrets(&self, secrets: &Secrets) -> Result<Vec<Problem>, SecretError> {
+        let mut problems = Vec::new();
+        for node in &self.plan.nodes {
+            for (name, reference) in self.references(node) {
+                match secrets.resolve(&node.node.name, &reference).await {
+                    Ok(_) => {}
+                    Err(SecretError::Stopped) => return Err(SecretError::Stopped),
+                    Err(error) => problems.push(no_secret(node, &name, &error)),
+                }
+            }
+        }
+        Ok(joined(problems))
+    }
+
+    /// The secrets that are not there, of those that can be looked for without running anything
+    /// or asking anybody.
+    #[must_use]
+    pub fn secrets_not_here(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let waited_for = AtomicBool::new(false);
+        let nobody = |_: &str| Err(std::io::ErrorKind::Unsupported.into());
+        for node in &self.plan.nodes {
+            for (name, reference) in self.references(node) {
+                if matches!(reference, SecretRef::Env(_) | SecretRef::File(_))
+                    && let Err(error) = resolve(&reference, self.root, &nobody, &waited_for)
+                {
+                    let problem = no_secret(node, &name, &error.into());
+                    problems.push(Problem {
+                        severity: Severity::Warning,
+                        ..problem
+                    });
+                }
+            }
+        }
+        joined(problems)
+    }
+
+    /// The first step that asks the operator, where another one runs before it.
+    #[must_use]
+    pub fn asks_late(&self) -> Option<&'a PlannedStep> {
+        let mut nodes = self.plan.nodes.iter();
+        nodes.find_map(|node| {
+            let due = self.due(node);
+            let by_node = node.node.confirm == Some(Confirm::Step);
+            let asks = |step: &&PlannedStep| {
+                by_node || step.confirm || matches!(step.work, PlannedWork::Manual(_))
+            };
+            let late = due.iter().position(asks).filter(|place| *place > 0);
+            late.map(|place| due[place])
+        })
+    }
+
+    /// The steps of a node that are going to be done, in their order.
+    fn due(&self, node: &'a NodePlan) -> Vec<&'a PlannedStep> {
+        let record = self.resume;
+        if record.and_then(|record| record.node_status(&node.node.name)) == Some(Status::Ok) {
+            return Vec::new();
+        }
+        let first = match record {
+            Some(record) => first_due(node, record, self.part.start_at),
+            None => self.part.start_at.unwrap_or(1),
+        };
+        let steps = node.steps.iter();
+        let steps = steps.filter(|step| {
+            let repeated = record.is_some() && step.setup && first <= node.steps.len();
+            let last = self.part.stop_after.unwrap_or(usize::MAX);
+            (step.number >= first && step.number <= last) || repeated
+        });
+        steps.collect()
+    }
+
+    /// A value that was given for a captured name, and that its step would overwrite.
+    fn given(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
+        if self.resume.is_some() {
+            return;
+        }
+        for (name, _) in self.plan.given(node) {
+            let mut steps = due.iter();
+            let captures = |step: &&&PlannedStep| step.capture.as_deref() == Some(name);
+            if let Some(step) = steps.find(captures) {
+                let message = format!(
+                    "`--set {name}=…`: step `{}` captures it, and is going to run",
+                    step.label()
+                );
+                let problem = Problem::error("given-and-captured", step.span.clone(), message);
+                problems.push(problem.hint("leave it out, or begin after that step"));
+            }
+        }
+    }
+
+    fn captured(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        known.extend(self.plan.given(node).map(|(name, _)| name.to_owned()));
+        known.extend(self.given.iter().map(|(name, _)| name.clone()));
+        if let Some(record) = self.resume {
+            let captured = record.captured(&node.node.name);
+            known.extend(captured.into_iter().map(|(name, _)| name));
+        }
+        for step in due {
+            for name in captured_names(self.root, node, step) {
+                let own = step.capture.as_deref() == Some(name.as_str());
+                if own || known.contains(&name) {
+                    continue;
+                }
+                problems.push(left_out(node, step, &name));
+            }
+            known.extend(step.capture.clone());
+        }
+    }
+
+    /// Variables that scripts on the same side have set, without having been captured.
+    fn inherited(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
+        let done = self.resume.map(|record| record.steps(&node.node.name));
+        let may_have_run = |step: &&PlannedStep| {
+            let status = done.as_ref().and_then(|done| done.get(&step.number));
+            // One that was done by hand from the sheet has left what it set.
+            !matches!(status, None | Some(Some(Status::Skipped)))
+        };
+        let mut set: [BTreeSet<&str>; 2] = Default::default();
+        let side = |on: On| usize::from(on == On::Local);
+        for step in node.steps.iter().filter(may_have_run) {
+            set[side(step.on)].extend(step.sets.iter().map(String::as_str));
+        }
+        for step in due {
+            let mut missing = BTreeSet::new();
+            let mut look = |on: On, script: &Script, set: &[BTreeSet<&str>; 2]| {
+                let set = &set[side(on)];
+                let inherits = script.inherits().iter();
+                let inherits = inherits.filter(|name| !set.contains(name.as_str()));
+                if !set.contains(EXPORTED) {
+                    missing.extend(inherits.cloned());
+                }
+            };
+            if let Some(script) = step.script() {
+                look(step.on, script, &set);
+            }
+            set[side(step.on)].extend(step.sets.iter().map(String::as_str));
+            for case in &step.checks {
+                if let Ask::Script { script, .. } = &case.ask {
+                    look(case.on, script, &set);
+                }
+            }
+            problems.extend(missing.iter().map(|name| not_set(node, step, name)));
+        }
+    }
+
+    fn files(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
+        let project = Files::of(self.root);
+        let mut made_here = false;
+        for step in due {
+            for file in deliveries(step) {
+                let wrong = match &file.from {
+                    DeliveryFrom::File(_) | DeliveryFrom::Tree(_) if made_here => None,
+                    DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
+                        let path = Path::new(path);
+                        readable(&project, path, file).err().map(|why| {
+                            let message =
+                                format!("`{}` cannot be delivered: {why}", path.display());
+                            Problem::error("undeliverable", file.span.clone(), message)
+                        })
+                    }
+                    DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+                        blank(self.root, node, file, &|_| None)
+                            .err()
+                            .map(|problem| {
+                                let span = problem.span.clone();
+                                let span = span.unwrap_or_else(|| file.span.clone());
+                                Problem {
+                                    span: Some(span),
+                                    ..problem
+                                }
+                            })
+                    }
+                };
+                problems.extend(wrong);
+            }
+            made_here |= step.on == On::Local;
+        }
+    }
+
+    /// The secrets that the steps, their checks and what they need before are given, by name.
+    fn references(&self, node: &'a NodePlan) -> BTreeMap<String, SecretRef> {
+        let mut found = BTreeMap::new();
+        let due = self.due(node);
+        let begun = self
+            .resume
+            .is_some_and(|record| record.has_begun(&node.node.name));
+        let needs = node.needs.iter().filter(|_| !begun && !due.is_empty());
+        let cases = needs.flat_map(|need| &need.cases);
+        let cases = cases.flat_map(|case| match &case.ask {
+            Ask::Script { script, .. } => script.bindings(),
+            Ask::Probe { bindings, .. } => bindings,
+        });
+        let steps = due.iter().flat_map(|step| step.bindings());
+        for binding in cases.chain(steps) {
+            if let Bound::Text(Text::Secret(reference)) = &binding.value {
+                found.insert(binding.name.clone(), reference.clone());
+            }
+        }
+        for file in due.iter().flat_map(|step| deliveries(step)) {
+            if let Ok(Some(blank)) = blank(self.root, node, file, &|_| None) {
+                found.extend(blank.secrets);
+            }
+        }
+        found
+    }
+}
+
+fn deliveries(step: &PlannedStep) -> &[Delivery] {
+    match &step.work {
+        PlannedWork::Deliver(files) => files,
+        PlannedWork::Script(_) | PlannedWork::Manual(_) => &[],
+    }
+}
+
+/// The names that a step needs and that only steps before it capture.
+pub(super) fn captured_names(root: &Path, node: &NodePlan, step: &PlannedStep) -> BTreeSet<String> {
+    let bound = step.bindings();
+    let bound = bound.filter(|binding| matches!(binding.value, Bound::Captured));
+    let bound = bound.map(|binding| binding.name.as_str());
+    let mut names: BTreeSet<String> = bound
+        .filter(|name| !RUN_NAMES.contains(name))
+        .map(str::to_owned)
+        .collect();
+    let texts = step.names_in_texts().into_iter().map(str::to_owned);
+    let files = deliveries(step).iter();
+    let files = files.filter_map(|file| blank(root, node, file, &|_| None).ok().flatten());
+    let texts = texts.chain(files.flat_map(|blank| blank.open));
+    let before = |name: &String| capturing(node, step, name).is_some();
+    names.extend(texts.filter(before));
+    names
+}
+
+/// The last step before this one that captures a name.
+fn capturing<'n>(node: &'n NodePlan, step: &PlannedStep, name: &str) -> Option<&'n PlannedStep> {
+    let mut earlier = node.steps.iter().rev();
+    earlier.find(|other| other.number < step.number && other.capture.as_deref() == Some(name))
+}
+
+fn left_out(node: &NodePlan, step: &PlannedStep, name: &str) -> Problem {
+    let from = capturing(node, step, name).map_or("another one", PlannedStep::label);
+    let message = format!(
+        "step `{}` needs `{name}`, which step `{from}` captures, and that step is left out",
+        step.label()
+    );
+    let problem = Problem::error("left-out", step.span.clone(), message);
+    problem.hint(format!("`--set {name}=…` gives it; or begin at `{from}`"))
+}
+
+fn not_set(node: &NodePlan, step: &PlannedStep, name: &str) -> Problem {
+    let mut earlier = node.steps.iter().rev();
+    let from = earlier.find(|other| {
+        other.number < step.number && other.on == step.on && other.sets.contains(name)
+    });
+    let from = from.map_or("another one", PlannedStep::label);
+    let message = format!(
+        "step `{}` uses `{name}`, which step `{from}` sets, and that step is left out",
+        step.label()
+    );
+    let problem = Problem::error("left-out", step.span.clone(), message);
+    problem.hint(format!(
+        "begin at `{from}`; `defined={name}` on the fence says that the script gets it elsewhere"
+    ))
+}
+
+fn no_secret(node: &NodePlan, name: &str, error: &SecretError) -> Problem {
+    let message = format!("the secret `{name}` cannot be had: {error}");
+    let value = node.node.leaves.get(name);
+    let problem = match value.and_then(|value| value.origin.span.clone()) {
+        Some(span) => Problem::error("no-secret", span, message),
+        None => Problem::bare("no-secret", message),
+    };
+    problem.for_node(&node.node.name)
+}

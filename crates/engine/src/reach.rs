@@ -1,0 +1,195 @@
+//! Everything that a node is reached by: its session, its sessions as other users, and the
+//! session on this machine for what is done here.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::manual::{On, SudoUser};
+use crate::nodes::Node;
+use crate::question::{Answer, Asked, Operator};
+use crate::session::{Lost, OpenError, OpenOptions, Password, Session, SudoError};
+use crate::target::target;
+
+/// The sessions of one node. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Reach {
+    pub node: Arc<Node>,
+    session: Session,
+    others: Arc<Mutex<HashMap<String, Session>>>,
+    here: Arc<Mutex<Option<Session>>>,
+    options: OpenOptions,
+    passwords: Passwords,
+}
+
+/// The `sudo` password of a run: asked for once, for all nodes, and only where one asks.
+#[derive(Clone, Debug)]
+pub struct Passwords(Arc<Mutex<Asking>>, Operator);
+
+#[derive(Debug)]
+enum Asking {
+    Not,
+    Given(Password),
+    /// It was refused somewhere, or nobody answered: it is not tried again, anywhere.
+    Never(NoPassword),
+}
+
+/// Why there is no password.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NoPassword {
+    #[error(
+        "a password is needed, and there is nobody to ask (`--sudo-password-file` reads it from a file)"
+    )]
+    Nobody,
+    #[error("the password was refused on `{0}`, and is not tried again")]
+    Refused(String),
+    #[error("the operator stopped at the question for the password")]
+    Stopped,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ReachError {
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    #[error("sudo as `{user}`: {cause}")]
+    Sudo { user: String, cause: SudoError },
+    #[error("sudo as `{user}`: {why}")]
+    NoPassword { user: String, why: NoPassword },
+}
+
+impl Passwords {
+    #[must_use]
+    pub fn new(operator: Operator, given: Option<Password>) -> Passwords {
+        let asking = given.map_or(Asking::Not, Asking::Given);
+        Passwords(Arc::new(Mutex::new(asking)), operator)
+    }
+
+    /// The password, asked for where it is not known yet.
+    ///
+    /// # Errors
+    /// Where nobody gives it.
+    pub async fn get(&self, node: &str, user: &str) -> Result<Password, NoPassword> {
+        let mut asking = self.0.lock().await;
+        match &*asking {
+            Asking::Given(password) => return Ok(password.clone()),
+            Asking::Never(why) => return Err(why.clone()),
+            Asking::Not => {}
+        }
+        let user = user.to_owned();
+        let why = match self.1.ask(node, Asked::SudoPassword { user }).await {
+            Answer::Secret(password) => {
+                *asking = Asking::Given(password.clone());
+                return Ok(password);
+            }
+            Answer::Quit => NoPassword::Stopped,
+            _ => NoPassword::Nobody,
+        };
+        *asking = Asking::Never(why.clone());
+        Err(why)
+    }
+
+    async fn refuse(&self, node: &str) {
+        *self.0.lock().await = Asking::Never(NoPassword::Refused(node.to_owned()));
+    }
+}
+
+impl Reach {
+    /// # Errors
+    /// Where the node does not answer; with the true cause.
+    pub async fn open(
+        node: &Arc<Node>,
+        options: &OpenOptions,
+        passwords: &Passwords,
+    ) -> Result<Reach, OpenError> {
+        Ok(Reach {
+            node: Arc::clone(node),
+            session: Session::open(&target(node), options).await?,
+            others: Arc::default(),
+            here: Arc::default(),
+            options: options.clone(),
+            passwords: passwords.clone(),
+        })
+    }
+
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// The session in which something runs: here or on the node, as whom.
+    ///
+    /// # Errors
+    /// Where `sudo` refuses, or the node is gone.
+    pub async fn to(&self, on: On, sudo: Option<&SudoUser>) -> Result<Session, ReachError> {
+        match (on, sudo) {
+            (On::Local, _) => {
+                let mut here = self.here.lock().await;
+                if let Some(session) = &*here {
+                    return Ok(session.clone());
+                }
+                let session = Session::local(&self.options).await?;
+                *here = Some(session.clone());
+                Ok(session)
+            }
+            (On::Node, None) => Ok(self.session.clone()),
+            (On::Node, Some(user)) => self.as_user(&user.0).await,
+        }
+    }
+
+    pub async fn close(&self) {
+        for session in self.others.lock().await.drain().map(|(_, session)| session) {
+            session.close().await;
+        }
+        if let Some(session) = self.here.lock().await.take() {
+            session.close().await;
+        }
+        self.session.close().await;
+    }
+
+    async fn as_user(&self, user: &str) -> Result<Session, ReachError> {
+        let mut others = self.others.lock().await;
+        if let Some(session) = others.get(user) {
+            return Ok(session.clone());
+        }
+        if self.session.hello().user == *user {
+            return Ok(self.session.clone());
+        }
+        let wrong = |cause| ReachError::Sudo {
+            user: user.to_owned(),
+            cause,
+        };
+        let session = match self.session.sudo(user, None).await {
+            Ok(session) => session,
+            Err(SudoError::PasswordNeeded) => {
+                let password = self.passwords.get(&self.node.name, user).await;
+                let password = password.map_err(|why| ReachError::NoPassword {
+                    user: user.to_owned(),
+                    why,
+                })?;
+                match self.session.sudo(user, Some(&password)).await {
+                    Ok(session) => session,
+                    Err(cause) => {
+                        if matches!(cause, SudoError::WrongPassword) {
+                            self.passwords.refuse(&self.node.name).await;
+                        }
+                        return Err(wrong(cause));
+                    }
+                }
+            }
+            Err(cause) => return Err(wrong(cause)),
+        };
+        others.insert(user.to_owned(), session.clone());
+        Ok(session)
+    }
+}
+
+/// Ssh's own words after the cause, where they say more.
+pub(super) fn sentence(error: &OpenError) -> String {
+    match error.said.last_line() {
+        Some(said) => format!("{error}: {said}"),
+        None => error.to_string(),
+    }
+}

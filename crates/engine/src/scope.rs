@@ -1,0 +1,128 @@
+//! The values of one node during a run: what the plan left open is known here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::interpolation::Interpolated;
+use crate::manual::On;
+use crate::nodes::{Node, Text};
+use crate::plan::{Binding, Bound};
+use crate::secrets::{SecretError, Secrets};
+use crate::session::{MASK, ValueError, Values};
+
+/// Values that only a run knows, over the node's own.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    known: BTreeMap<String, String>,
+    /// Captured by an earlier controller, with a secret in them: the journal has masked it.
+    masked: BTreeSet<String>,
+    /// The file with what the steps have set, on the node and here.
+    state: [Option<String>; 2],
+}
+
+/// A script cannot be given its values.
+#[derive(Debug, thiserror::Error)]
+pub enum ScopeError {
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error("`{0}` is not known yet: the step that captures it has not run")]
+    NotCaptured(String),
+    #[error(
+        "`{0}` was captured before, and a secret in it is not kept: start at the step that captures it"
+    )]
+    Masked(String),
+}
+
+impl Scope {
+    pub fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.masked.remove(name);
+        self.known.insert(name.to_owned(), value.into());
+    }
+
+    /// A value that the journal has of an earlier controller.
+    pub fn set_again(&mut self, name: &str, value: String) {
+        if value
+            .as_bytes()
+            .windows(MASK.len())
+            .any(|part| part == MASK)
+        {
+            self.known.remove(name);
+            self.masked.insert(name.to_owned());
+        } else {
+            self.set(name, value);
+        }
+    }
+
+    /// Checks see what the steps before them have set: the bundle of that side keeps it.
+    pub fn set_state(&mut self, on: On, bundle: &str) {
+        self.state[usize::from(on == On::Local)] = Some(format!("{bundle}/state"));
+    }
+
+    #[must_use]
+    pub fn state(&self, on: On) -> Option<&str> {
+        self.state[usize::from(on == On::Local)].as_deref()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.known
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.known.get(name).map(String::as_str)
+    }
+
+    /// A value that has to be there by now.
+    ///
+    /// # Errors
+    /// Where no step of this run has captured it, or what it captured is not known any more.
+    pub fn captured(&self, name: &str) -> Result<&str, ScopeError> {
+        match self.get(name) {
+            Some(text) => Ok(text),
+            None if self.masked.contains(name) => Err(ScopeError::Masked(name.to_owned())),
+            None => Err(ScopeError::NotCaptured(name.to_owned())),
+        }
+    }
+
+    /// The values that a script mentions.
+    ///
+    /// # Errors
+    /// A secret that cannot be resolved, a value that no shell can hold.
+    pub async fn values(
+        &self,
+        node: &str,
+        bindings: &[Binding],
+        secrets: &Secrets,
+    ) -> Result<Values, ScopeError> {
+        let mut values = Values::new();
+        for binding in bindings {
+            match &binding.value {
+                Bound::Text(Text::Plain(text)) => values.insert(&binding.name, text.clone())?,
+                Bound::Text(Text::Secret(reference)) => {
+                    values.insert_secret(&binding.name, secrets.resolve(node, reference).await?)?;
+                }
+                Bound::Captured => {
+                    values.insert(&binding.name, self.captured(&binding.name)?)?;
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// An expected text with its values put in. A secret stays a reference: no expectation
+    /// may hold one.
+    #[must_use]
+    pub fn filled(&self, node: &Node, text: &Interpolated) -> Interpolated {
+        text.fill(|name| {
+            self.get(name)
+                .map(str::to_owned)
+                .or_else(|| match node.text(name) {
+                    Ok(Text::Plain(value)) => Some(value),
+                    Ok(Text::Secret(_)) | Err(_) => None,
+                })
+        })
+    }
+}

@@ -1,0 +1,657 @@
+//! What happened, in the past tense. The only contract between the engine and everything that
+//! prints, stores or serves. It stands below them all, and uses the type for text from outside
+//! alone.
+//!
+//! One event is one line of the journal. Fields are added, never renamed; readers ignore
+//! fields and events that they do not know.
+
+// The crates below this one, by the names that its files use.
+use opsbook_text::outside;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outside::Outside;
+
+/// The note on a yes that nobody has typed.
+pub const BY_YES: &str = "by --yes";
+
+/// An event with its place in the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Format version.
+    pub v: u32,
+    /// From 1, without gaps.
+    pub seq: u64,
+    /// The controller's clock, RFC 3339, UTC.
+    pub at: String,
+    pub run: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Number of the step, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<usize>,
+    /// Which controller of the run wrote it: 1 is the one that began it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u64>,
+    #[serde(flatten)]
+    pub what: What,
+    /// SHA-256 of the journal's line before, without its line end; of the run's name in the
+    /// first line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prev: Option<String>,
+    /// The first 16 digits of SHA-256 over this line up to here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// Everything that is needed to explain the run, and to go on with it.
+    RunStarted(Box<RunStarted>),
+    /// An earlier halt was gone on with.
+    RunResumed {
+        operator: String,
+        controller: String,
+        accepted_changes: bool,
+        /// How this controller goes on; none where an older opsbook wrote it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        manner: Option<Manner>,
+        /// What is going to happen, where that is not what the run was started with.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        plans: BTreeMap<String, PlanRecord>,
+    },
+    /// No other controller can go on with the run on this node, and why.
+    Pinned {
+        reasons: Vec<String>,
+    },
+    /// A connection to the node was begun.
+    NodeTried,
+    /// No connection came about.
+    NodeUnreachable {
+        cause: Outside,
+    },
+    NodeReached {
+        user: Outside,
+        shell: Outside,
+        milliseconds: u64,
+    },
+    /// Something that the operator should see to.
+    Warned {
+        text: Outside,
+    },
+    /// The user that `sudo` was proven for.
+    SudoProven {
+        user: String,
+    },
+    CheckHeld {
+        check: String,
+        tries: u32,
+        milliseconds: u64,
+    },
+    /// It looked, and it is wrong.
+    CheckFailed {
+        check: String,
+        place: String,
+        evidence: Vec<Evidence>,
+        tries: u32,
+        /// 0 where an older opsbook wrote it.
+        #[serde(default)]
+        milliseconds: u64,
+    },
+    /// A case of a suite was asked. One that could not be asked together with others is asked
+    /// again.
+    CheckStarted {
+        check: String,
+    },
+    /// It could not look.
+    CheckUnknown {
+        check: String,
+        place: String,
+        cause: Outside,
+        /// 0 where an older opsbook wrote it, or where nobody was asked.
+        #[serde(default)]
+        tries: u32,
+        #[serde(default)]
+        milliseconds: u64,
+    },
+    /// It was not asked: it is waived, or was not wanted.
+    CheckIgnored {
+        check: String,
+        reason: String,
+    },
+    /// A suite of checks, not a run of a procedure.
+    SuiteStarted {
+        operator: String,
+        controller: String,
+        /// Of opsbook.
+        version: String,
+        /// In the order of the book. Left out where results are kept.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cases: Vec<CaseRecord>,
+        /// How many cases were not selected.
+        #[serde(default)]
+        filtered_out: usize,
+    },
+    SuiteEnded {
+        passed: usize,
+        failed: usize,
+        errors: usize,
+        ignored: usize,
+        milliseconds: u64,
+    },
+    /// `path` on the node; the token tells one controller of the bundle from the next.
+    BundleOpened {
+        path: String,
+        local: bool,
+        token: String,
+        /// Another user of the node, whose bundle it is beside that of the login user.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+    },
+    BundleReopened {
+        path: String,
+        local: bool,
+        token: String,
+    },
+    /// From here on the step may have changed the node.
+    StepStarted {
+        name: String,
+        title: String,
+        /// 0 for a step that a person does: it has none.
+        limit_seconds: u64,
+        /// Of the step as it is planned now, as in [`StepRecord::sha256`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<String>,
+    },
+    /// The journal knew nothing of it, and the node does: it was begun by a controller whose
+    /// lines are not here.
+    StepFound {
+        name: String,
+        title: String,
+        from: Found,
+        sha256: String,
+    },
+    /// A step that an earlier controller started is looked after again.
+    StepAttached {
+        name: String,
+        title: String,
+    },
+    /// A piece of what a step printed, made harmless and masked.
+    Output {
+        stream: Stream,
+        text: Outside,
+    },
+    /// A file, or the archive of a folder.
+    FileDelivered {
+        to: String,
+        bytes: u64,
+        checksum: String,
+    },
+    ValueCaptured {
+        name: String,
+        value: Outside,
+    },
+    Asked {
+        question: String,
+        /// What a person is told to do, where nobody was there to read it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Outside>,
+    },
+    Answered {
+        answer: String,
+        /// `seq` of the question.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        question: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<String>,
+    },
+    ConnectionLost {
+        cause: Outside,
+    },
+    Reattached {
+        milliseconds: u64,
+    },
+    NodeRebooted {
+        expected: bool,
+    },
+    /// Processes that a step left running.
+    LeftBehind {
+        processes: Vec<Outside>,
+    },
+    StepEnded(StepEnded),
+    BundleClosed {
+        path: String,
+        local: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<String>,
+    },
+    /// It stays, with everything in it.
+    BundleKept {
+        path: String,
+        local: bool,
+    },
+    /// The nodes of a batch are begun, where there are several batches.
+    BatchStarted {
+        batch: usize,
+        batches: usize,
+        nodes: Vec<String>,
+    },
+    NodeEnded {
+        status: Status,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Outside>,
+    },
+    RunEnded {
+        status: Status,
+    },
+    /// An event that a newer version wrote.
+    #[serde(other)]
+    Unknown,
+}
+
+/// Where on the node a step's record was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Found {
+    /// In the open bundle.
+    Bundle,
+    /// In the history: the bundle was closed.
+    History,
+}
+
+/// How a run goes through its nodes and steps. `resume` keeps to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manner {
+    /// Ask before each step.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub step: bool,
+    /// Number of the step after which it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_after: Option<usize>,
+    /// Nodes at a time.
+    pub parallel: usize,
+    /// Sizes of the batches, in nodes; empty for one batch of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<usize>,
+    /// Between batches.
+    pub wait_milliseconds: u64,
+    /// Nodes that may end badly before no further batch is started.
+    pub max_fail: usize,
+    /// How long a lost node is looked for.
+    pub reconnect_milliseconds: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    pub procedure: String,
+    pub title: String,
+    pub place: String,
+    pub nodes: Vec<String>,
+    /// What was given with `--set`; secrets are never given so.
+    pub arguments: BTreeMap<String, String>,
+    pub operator: String,
+    pub controller: String,
+    /// Of opsbook.
+    pub version: String,
+    /// Git revision of the manual, where it has one.
+    pub revision: Option<String>,
+    /// Was the manual's work tree clean?
+    pub clean: Option<bool>,
+    /// The step at which it was to begin; what lies before was left out on purpose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_at: Option<usize>,
+    /// None where an older opsbook wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manner: Option<Manner>,
+    /// Of the plan of each node.
+    pub plans: BTreeMap<String, PlanRecord>,
+}
+
+/// What was going to happen on one node.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlanRecord {
+    /// SHA-256 over all steps, hexadecimal.
+    pub sha256: String,
+    pub steps: Vec<StepRecord>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepRecord {
+    pub name: String,
+    pub title: String,
+    pub place: String,
+    /// SHA-256 over `text`, hexadecimal.
+    pub sha256: String,
+    /// The step as planned: attributes, script, expectations and checks, without values.
+    pub text: String,
+    /// The values that its scripts are given, but for secrets and for what only a run knows.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub values: BTreeMap<String, String>,
+    /// Exit statuses that are OK, where they are not 0 alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit: Vec<i32>,
+    /// What it delivers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<FileRecord>,
+}
+
+/// A file as it was going to be delivered. Secrets, and what only the run knows, are left
+/// empty in it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Its name in the bundle.
+    pub to: String,
+    /// Of its content; none where it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+    /// The text itself, of a template or a `file` block.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Nothing was left empty: what arrives on the node has the same checksum.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub whole: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StepEnded {
+    pub status: Status,
+    /// Exit status, where it ran to its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit: Option<i32>,
+    /// It may or may not have finished.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub outcome_unknown: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<Outside>,
+    /// What the operator said of a step that was skipped or done by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// Why its own status or output is not the expected one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Evidence>,
+    pub milliseconds: u64,
+}
+
+/// What was looked for, what was found, and how to look again by hand.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub attribute: String,
+    pub expected: Outside,
+    pub found: Outside,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub how: Option<String>,
+    /// What the author may write instead, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+/// What came of asking a case. The one type for it, from the verdict to the reports.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    Held,
+    /// Somebody looked, and it is wrong.
+    Failed(Vec<Evidence>),
+    /// Nobody could look; why.
+    Unknown(Outside),
+    /// It was not asked; why.
+    Ignored(String),
+}
+
+/// One case of a suite.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CaseRecord {
+    pub node: String,
+    /// `group::check` or `procedure::run`.
+    pub check: String,
+    /// `file:line` of the manual.
+    pub place: String,
+}
+
+impl CaseRecord {
+    /// `node::group::check`
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.node, self.check)
+    }
+}
+
+/// How many cases ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub passed: usize,
+    pub failed: usize,
+    /// Those that nobody could look at.
+    pub errors: usize,
+    pub ignored: usize,
+}
+
+impl Counts {
+    /// Counts one more.
+    pub fn add(&mut self, outcome: &Outcome) {
+        *match outcome {
+            Outcome::Held => &mut self.passed,
+            Outcome::Failed(_) => &mut self.failed,
+            Outcome::Unknown(_) => &mut self.errors,
+            Outcome::Ignored(_) => &mut self.ignored,
+        } += 1;
+    }
+}
+
+/// A case that was asked to its end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checked {
+    pub outcome: Outcome,
+    /// How often it was asked.
+    pub tries: u32,
+    pub milliseconds: u64,
+}
+
+impl Checked {
+    /// An outcome that was known at once.
+    #[must_use]
+    pub fn at_once(outcome: Outcome) -> Checked {
+        Checked {
+            outcome,
+            tries: 1,
+            milliseconds: 0,
+        }
+    }
+
+    /// The event that tells it, of the check with this name at this place of the manual.
+    #[must_use]
+    pub fn written(self, check: String, place: String) -> What {
+        let Checked {
+            outcome,
+            tries,
+            milliseconds,
+        } = self;
+        match outcome {
+            Outcome::Held => What::CheckHeld {
+                check,
+                tries,
+                milliseconds,
+            },
+            Outcome::Failed(evidence) => What::CheckFailed {
+                check,
+                place,
+                evidence,
+                tries,
+                milliseconds,
+            },
+            Outcome::Unknown(cause) => What::CheckUnknown {
+                check,
+                place,
+                cause,
+                tries,
+                milliseconds,
+            },
+            Outcome::Ignored(reason) => What::CheckIgnored { check, reason },
+        }
+    }
+
+    /// What an event tells, and of which check; nothing where it is about something else.
+    #[must_use]
+    pub fn read(what: &What) -> Option<(&str, Checked)> {
+        let (check, outcome, tries, milliseconds) = match what {
+            What::CheckHeld {
+                check,
+                tries,
+                milliseconds,
+            } => (check, Outcome::Held, *tries, *milliseconds),
+            What::CheckFailed {
+                check,
+                evidence,
+                tries,
+                milliseconds,
+                ..
+            } => {
+                let outcome = Outcome::Failed(evidence.clone());
+                (check, outcome, *tries, *milliseconds)
+            }
+            What::CheckUnknown {
+                check,
+                cause,
+                tries,
+                milliseconds,
+                ..
+            } => {
+                let outcome = Outcome::Unknown(cause.clone());
+                (check, outcome, *tries, *milliseconds)
+            }
+            What::CheckIgnored { check, reason } => (check, Outcome::Ignored(reason.clone()), 1, 0),
+            _ => return None,
+        };
+        let checked = Checked {
+            outcome,
+            tries,
+            milliseconds,
+        };
+        Some((check, checked))
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Stream {
+    Out,
+    Err,
+}
+
+/// Of a step, of a node's run, of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Status {
+    #[serde(rename = "OK")]
+    Ok,
+    /// It ran and said no, or a check of it does not hold.
+    #[serde(rename = "FAILED")]
+    Failed,
+    /// opsbook could not do, or could not know.
+    #[serde(rename = "ERROR")]
+    Error,
+    /// A precondition does not hold, or the lock is held; nothing was touched.
+    #[serde(rename = "BLOCKED")]
+    Blocked,
+    /// The operator stopped it.
+    #[serde(rename = "STOPPED")]
+    Stopped,
+    /// Past its time, and its processes are verified dead.
+    #[serde(rename = "TIMED OUT")]
+    TimedOut,
+    #[serde(rename = "SKIPPED")]
+    Skipped,
+    #[serde(rename = "BY HAND")]
+    ByHand,
+}
+
+impl Status {
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Status::Ok => "OK",
+            Status::Failed => "FAILED",
+            Status::Error => "ERROR",
+            Status::Blocked => "BLOCKED",
+            Status::Stopped => "STOPPED",
+            Status::TimedOut => "TIMED OUT",
+            Status::Skipped => "SKIPPED",
+            Status::ByHand => "BY HAND",
+        }
+    }
+
+    /// A run goes on after a step that ended so.
+    #[must_use]
+    pub fn goes_on(self) -> bool {
+        matches!(self, Status::Ok | Status::Skipped | Status::ByHand)
+    }
+
+    /// The worse of two, for a run over several nodes: what an operator must look at first.
+    #[must_use]
+    pub fn worse(self, other: Status) -> Status {
+        let weight = |status| match status {
+            Status::Ok | Status::Skipped | Status::ByHand => 0,
+            Status::Blocked => 1,
+            Status::Stopped => 2,
+            Status::TimedOut => 3,
+            Status::Failed => 4,
+            Status::Error => 5,
+        };
+        if weight(other) > weight(self) {
+            other
+        } else {
+            self
+        }
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_and_comes_back_the_same() {
+        let event = Event {
+            v: 1,
+            seq: 7,
+            at: "2026-11-21T09:14:03Z".into(),
+            run: "20261121-091403-3f9a".into(),
+            node: Some("web1".into()),
+            step: Some(3),
+            epoch: None,
+            prev: None,
+            sum: None,
+            what: What::StepEnded(StepEnded {
+                status: Status::TimedOut,
+                exit: None,
+                outcome_unknown: false,
+                cause: None,
+                note: None,
+                evidence: Vec::new(),
+                milliseconds: 12,
+            }),
+        };
+        let line = serde_json::to_string(&event).unwrap();
+        assert_eq!(
+            line,
+            r#"{"v":1,"seq":7,"at":"2026-11-21T09:14:03Z","run":"20261121-091403-3f9a","node":"web1","step":3,"event":"step-ended","status":"TIMED OUT","milliseconds":12}"#
+        );
+        assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event);
+    }
+
+    #[test]
+    fn events_of_a_newer_version_are_kept_apart_not_refused() {
+        let line = r#"{"v":1,"seq":1,"at":"","run":"r","event":"moon-landed","crew":3}"#;
+        assert_eq!(
+            serde_json::from_str::<Event>(line).unwrap().what,
+            What::Unknown
+        );
+    }
+}

@@ -1,0 +1,382 @@
+//! Events -> disk and back: `.opsbook/runs/RUN.jsonl` beside the manual, one JSON line each.
+//!
+//! A line is on the disk before the next action: [`Journal::record`] returns only then, but for
+//! lines that another one follows before there is any, and for those without which nothing is
+//! lost ([`is_waited_for`]). A journal that cannot be written stops the run before its next step.
+
+// The crates below this one, by the names that its files use.
+use opsbook_event as event;
+use opsbook_text::source;
+
+mod chain;
+mod record;
+pub mod results;
+#[cfg(test)]
+mod tests;
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use crate::event::{Event, Status, What};
+
+pub use record::{Record, read};
+
+/// The version of a line. Within one version, events that are not known are left out.
+const FORMAT: u32 = 2;
+/// From this version on, lines are a chain. Journals of an older opsbook can be read, and gone
+/// on with: what is added to them is chained.
+const CHAINED: u32 = 2;
+
+/// The open journal of one run. The file is locked while it is open, so that two controllers
+/// never write one journal.
+#[derive(Debug)]
+pub struct Journal {
+    path: PathBuf,
+    file: File,
+    run: String,
+    seq: u64,
+    /// Hash of the last line.
+    head: chain::Hash,
+    epoch: u64,
+    /// Its last line may be cut: nothing must come after it.
+    broken: bool,
+}
+
+/// A line of a journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub seq: u64,
+    /// SHA-256 without its line end, hexadecimal.
+    pub hash: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("the journal `{path}` cannot be written: {cause}")]
+    Write {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("the journal `{path}` cannot be read: {cause}")]
+    Read {
+        path: PathBuf,
+        cause: std::io::Error,
+    },
+    #[error("{path}:{line}: {cause}")]
+    Line {
+        path: PathBuf,
+        line: usize,
+        cause: String,
+    },
+    #[error("run `{run}` is under way in another opsbook on this machine")]
+    Busy { run: String },
+    #[error("no run `{wanted}` in `{folder}`")]
+    Missing {
+        wanted: String,
+        folder: PathBuf,
+        near: Option<String>,
+    },
+}
+
+/// Where the journals of a manual are.
+#[must_use]
+pub fn folder(root: &Path) -> PathBuf {
+    root.join(".opsbook").join("runs")
+}
+
+/// A new run's name: sortable by time, short enough to type.
+#[must_use]
+pub fn new_run(now: Timestamp, chance: u16) -> String {
+    format!("{}-{chance:04x}", now.strftime("%Y%m%d-%H%M%S"))
+}
+
+/// A time as events have it.
+#[must_use]
+pub fn clock(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+impl Journal {
+    /// # Errors
+    /// Where the folder or the file cannot be made.
+    pub fn create(root: &Path, run: &str) -> Result<Journal, JournalError> {
+        let folder = folder(root);
+        let path = folder.join(format!("{run}.jsonl"));
+        let write = |cause| JournalError::Write {
+            path: path.clone(),
+            cause,
+        };
+        make_private(&folder).map_err(write)?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(write)?;
+        lock(&file, run)?;
+        // The name itself must be on the disk, too.
+        File::open(&folder)
+            .and_then(|folder| folder.sync_all())
+            .map_err(write)?;
+        Ok(Journal {
+            path,
+            file,
+            run: run.to_owned(),
+            seq: 0,
+            head: chain::root(run),
+            epoch: 1,
+            broken: false,
+        })
+    }
+
+    /// Opens the journal of a halted run to go on with it; a torn last line is taken off.
+    ///
+    /// # Errors
+    /// Where it cannot be read or written, or another opsbook has it open.
+    pub fn reopen(root: &Path, run: &str) -> Result<(Journal, Record), JournalError> {
+        let path = folder(root).join(format!("{run}.jsonl"));
+        let write = |cause| JournalError::Write {
+            path: path.clone(),
+            cause,
+        };
+        let file = OpenOptions::new().read(true).append(true).open(&path);
+        // Before it is read: another opsbook may be writing its last lines.
+        if let Ok(file) = &file {
+            lock(file, run)?;
+        }
+        let record = read(root, run)?;
+        let mut file = file.map_err(write)?;
+        if record.torn {
+            let whole = whole_lines(&mut file).map_err(write)?;
+            file.set_len(whole).map_err(write)?;
+        }
+        Ok((
+            Journal {
+                path: path.clone(),
+                file,
+                run: run.to_owned(),
+                seq: record.events.last().map_or(0, |event| event.seq),
+                head: record.head(),
+                // A journal may say any number.
+                epoch: record.epoch().saturating_add(1),
+                broken: false,
+            },
+            record,
+        ))
+    }
+
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Number of this controller among those of the run.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// As whoever numbers the controllers of this run says.
+    pub fn set_epoch(&mut self, epoch: u64) {
+        self.epoch = epoch;
+    }
+
+    /// The last line.
+    #[must_use]
+    pub fn line(&self) -> Line {
+        Line {
+            seq: self.seq,
+            hash: chain::hex(&self.head),
+        }
+    }
+
+    /// Appends an event, and waits until it is on the disk where [`is_waited_for`] says so.
+    ///
+    /// # Errors
+    /// Where the disk is full or gone; the run must stop before its next step.
+    pub fn record(
+        &mut self,
+        node: Option<&str>,
+        step: Option<usize>,
+        what: What,
+    ) -> Result<Event, JournalError> {
+        let mut event = Event {
+            v: FORMAT,
+            seq: self.seq + 1,
+            at: clock(Timestamp::now()),
+            run: self.run.clone(),
+            node: node.map(str::to_owned),
+            step,
+            epoch: Some(self.epoch),
+            what,
+            prev: Some(chain::hex(&self.head)),
+            sum: None,
+        };
+        let sealed = chain::sealed(&mut event);
+        let mut line = sealed.map_err(|error| JournalError::Write {
+            path: self.path.clone(),
+            cause: error.into(),
+        })?;
+        let head = chain::hash(&line);
+        line.push(b'\n');
+        let sync = is_waited_for(&event.what);
+        let written = if self.broken {
+            let cause = "an earlier line could not be written";
+            Err(std::io::Error::other(cause))
+        } else {
+            self.file.write_all(&line)
+        };
+        written
+            .and_then(|()| if sync { self.file.sync_data() } else { Ok(()) })
+            .map_err(|cause| {
+                self.broken = true;
+                let path = self.path.clone();
+                JournalError::Write { path, cause }
+            })?;
+        self.seq += 1;
+        self.head = head;
+        Ok(event)
+    }
+
+    /// Waits until all of it is on the disk.
+    ///
+    /// # Errors
+    /// Where the disk is full or gone.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        let failed = |cause| JournalError::Write {
+            path: self.path.clone(),
+            cause,
+        };
+        self.file.sync_data().map_err(failed)
+    }
+
+    /// The same for who waits elsewhere, while more is written.
+    ///
+    /// # Errors
+    /// Where the file cannot be opened once more.
+    pub fn syncing(
+        &self,
+    ) -> Result<impl FnOnce() -> Result<(), JournalError> + Send + use<>, JournalError> {
+        let path = self.path.clone();
+        let failed = move |cause| JournalError::Write { path, cause };
+        match self.file.try_clone() {
+            Ok(file) => Ok(move || file.sync_data().map_err(failed)),
+            Err(cause) => Err(failed(cause)),
+        }
+    }
+}
+
+/// Whether an event must be on the disk before anything else is done.
+fn is_waited_for(what: &What) -> bool {
+    match what {
+        // The node has it.
+        What::Output { .. } => false,
+        // The next line, or `Journal::sync`, comes before anything is done.
+        What::StepEnded(ended) => !ended.status.goes_on(),
+        // `Journal::sync` runs while the node is reached, and is waited for before anything is
+        // done there.
+        What::RunStarted(_) => false,
+        // That somebody has answered changes nothing.
+        What::NodeReached { .. } => false,
+        // The line that begins its first step follows. A bundle of this run of which its journal
+        // knows nothing is taken up as one that it has opened.
+        What::BundleOpened {
+            local: false,
+            user: None,
+            ..
+        } => false,
+        // The end of the run follows. A bundle that is gone after the last step was closed.
+        What::BundleClosed { .. } => false,
+        What::NodeEnded {
+            status: Status::Ok, ..
+        } => false,
+        _ => true,
+    }
+}
+
+/// Whether an opsbook of this machine has the journal of a run open.
+#[must_use]
+pub fn under_way(root: &Path, run: &str) -> bool {
+    let file = File::open(folder(root).join(format!("{run}.jsonl")));
+    file.is_ok_and(|file| {
+        matches!(
+            file.try_lock_shared(),
+            Err(std::fs::TryLockError::WouldBlock)
+        )
+    })
+}
+
+/// Whether the journals can be looked for at all: a folder that is not there holds none.
+///
+/// # Errors
+/// Where it is there, or a link to it, and cannot be read.
+pub fn readable(root: &Path) -> Result<(), JournalError> {
+    let path = folder(root);
+    match std::fs::read_dir(&path) {
+        Err(cause) if path.symlink_metadata().is_ok() || cause.kind() != ErrorKind::NotFound => {
+            Err(JournalError::Read { path, cause })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// All runs of a manual, the oldest first.
+#[must_use]
+pub fn runs(root: &Path) -> Vec<String> {
+    runs_in(&folder(root))
+}
+
+fn runs_in(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut runs: Vec<String> = entries
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_suffix(".jsonl")
+                .map(str::to_owned)
+        })
+        .collect();
+    runs.sort();
+    runs
+}
+
+fn lock(file: &File, run: &str) -> Result<(), JournalError> {
+    // Where a file system cannot lock, the bundle on the node still is the lock.
+    match file.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Busy {
+            run: run.to_owned(),
+        }),
+        Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(()),
+    }
+}
+
+fn whole_lines(file: &mut File) -> std::io::Result<u64> {
+    file.seek(SeekFrom::Start(0))?;
+    let mut reader = BufReader::new(file);
+    let (mut whole, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line)?;
+        if read == 0 || line.last() != Some(&b'\n') {
+            return Ok(whole);
+        }
+        whole += read as u64;
+    }
+}
+
+/// Journals hold what scripts printed: for the operator's eyes. A file system without
+/// permissions is no reason to stop.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::create_dir_all(folder)?;
+    let _ = std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700));
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! What suites of checks found: `.opsbook/results/RUN.jsonl`, in the journal's form.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::JournalError;
+use crate::event::Event;
+
+/// Suites kept; older ones go.
+const KEPT: usize = 100;
+
+/// Where the results of a manual's checks are.
+#[must_use]
+pub fn folder(root: &Path) -> PathBuf {
+    root.join(".opsbook").join("results")
+}
+
+/// Writes the events of one suite; they are there as a whole or not at all.
+///
+/// # Errors
+/// Where the folder or the file cannot be written.
+pub fn write(root: &Path, run: &str, events: &[Event]) -> Result<PathBuf, JournalError> {
+    let folder = folder(root);
+    let path = folder.join(format!("{run}.jsonl"));
+    let write = |cause| JournalError::Write {
+        path: path.clone(),
+        cause,
+    };
+    super::make_private(&folder).map_err(write)?;
+    let mut text = Vec::new();
+    for event in events {
+        serde_json::to_writer(&mut text, event).map_err(|error| write(error.into()))?;
+        text.push(b'\n');
+    }
+    let mut new = tempfile::NamedTempFile::new_in(&folder).map_err(write)?;
+    new.write_all(&text)
+        .and_then(|()| new.as_file().sync_data())
+        .map_err(write)?;
+    new.persist(&path).map_err(|error| write(error.error))?;
+    forget(root);
+    Ok(path)
+}
+
+/// All recorded suites of a manual, the oldest first.
+#[must_use]
+pub fn runs(root: &Path) -> Vec<String> {
+    super::runs_in(&folder(root))
+}
+
+/// Reads a suite back.
+///
+/// # Errors
+/// Where there is none, or a line in it is not an event.
+pub fn read(root: &Path, run: &str) -> Result<Vec<Event>, JournalError> {
+    let path = folder(root).join(format!("{run}.jsonl"));
+    // Opening a pipe would wait for a writer.
+    let text = match path.metadata() {
+        Ok(found) if !found.is_file() => Err(std::io::Error::other("not a regular file")),
+        _ => std::fs::read_to_string(&path),
+    };
+    let text = text.map_err(|cause| JournalError::Read {
+        path: path.clone(),
+        cause,
+    })?;
+    let event = |(index, line): (usize, &str)| {
+        serde_json::from_str(line).map_err(|error| JournalError::Line {
+            path: path.clone(),
+            line: index + 1,
+            cause: format!("not an event: {error}"),
+        })
+    };
+    text.lines().enumerate().map(event).collect()
+}
+
+fn forget(root: &Path) {
+    let runs = runs(root);
+    for run in &runs[..runs.len().saturating_sub(KEPT)] {
+        // It takes room, nothing else, and the next suite tries again.
+        let _ = std::fs::remove_file(folder(root).join(format!("{run}.jsonl")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::What;
+
+    fn event(run: &str) -> Event {
+        Event {
+            v: 1,
+            seq: 1,
+            at: "2026-11-21T09:14:03Z".into(),
+            run: run.into(),
+            node: None,
+            step: None,
+            epoch: None,
+            prev: None,
+            sum: None,
+            what: What::SuiteEnded {
+                passed: 1,
+                failed: 0,
+                errors: 0,
+                ignored: 0,
+                milliseconds: 7,
+            },
+        }
+    }
+
+    #[test]
+    fn suites_are_read_back_and_old_ones_go() {
+        let root = tempfile::tempdir().unwrap();
+        for number in 0..KEPT + 2 {
+            let run = format!("2026-{number:04}");
+            write(root.path(), &run, &[event(&run)]).unwrap();
+        }
+        let runs = runs(root.path());
+        assert_eq!((runs.len(), runs[0].as_str()), (KEPT, "2026-0002"));
+        assert_eq!(
+            read(root.path(), "2026-0007").unwrap(),
+            [event("2026-0007")]
+        );
+    }
+}

@@ -1,0 +1,466 @@
+//! The words on a fence: `LANG ROLE (WORD | KEY=TOKEN)*`, on the fence itself or in the
+//! comment before it. Decides what is ours and what is prose; knows nothing of what a role
+//! does with its attributes.
+
+use std::ops::Range;
+
+use crate::Role;
+use crate::source::{Passage, Problem};
+
+/// What an opening fence says.
+#[derive(Debug, Default)]
+pub(crate) struct Info<'t> {
+    /// First word, lower case, without what follows a comma.
+    pub language: String,
+    pub meaning: Meaning<'t>,
+}
+
+/// What a fence is for.
+#[derive(Debug, Default)]
+pub(crate) enum Meaning<'t> {
+    #[default]
+    Prose,
+    Tagged(Tag<'t>),
+    /// Somebody meant a role; what is wrong has been said.
+    Broken,
+}
+
+/// A role and its words.
+#[derive(Debug)]
+pub(crate) struct Tag<'t> {
+    pub role: Role,
+    /// Where the role is written, in the page's text.
+    pub range: Range<usize>,
+    pub words: Vec<Word<'t>>,
+    /// The role is not written as it should be, which has been said: it is read as what was
+    /// meant, so that nothing else is reported in consequence.
+    pub guessed: bool,
+}
+
+/// `confirm` or `timeout=5m`.
+#[derive(Debug)]
+pub(crate) struct Word<'t> {
+    pub key: &'t str,
+    pub value: Option<&'t str>,
+    pub range: Range<usize>,
+}
+
+const ROLES: [(&str, Role); 9] = [
+    ("procedure", Role::Procedure),
+    ("checks", Role::Checks),
+    ("step", Role::Step),
+    ("check", Role::Check),
+    ("expect", Role::Expect),
+    ("deliver", Role::Deliver),
+    ("file", Role::File),
+    ("manual", Role::Manual),
+    ("example", Role::Example),
+];
+
+/// Attributes that nobody but opsbook writes after a language; one of them makes an unknown
+/// word before it an error.
+const OURS: [&str; 17] = [
+    "id",
+    "on",
+    "sudo",
+    "timeout",
+    "confirm",
+    "capture",
+    "exit",
+    "reboot",
+    "setup",
+    "eventually",
+    "always",
+    "nodes",
+    "regex",
+    "as",
+    "mode",
+    "defined",
+    "allow",
+];
+
+/// Words that mean something to the book renderer.
+const RENDERER: [&str; 15] = [
+    "ignore",
+    "editable",
+    "hidelines",
+    "no_run",
+    "should_panic",
+    "noplayground",
+    "noplaypen",
+    "boring",
+    "mdbook-runnable",
+    "compile_fail",
+    "hidden",
+    "edition2015",
+    "edition2018",
+    "edition2021",
+    "edition2024",
+];
+
+impl Role {
+    /// The word on the fence.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        ROLES
+            .iter()
+            .find(|(_, role)| *role == self)
+            .map_or("", |(name, _)| name)
+    }
+
+    pub(crate) fn named(name: &str) -> Option<Role> {
+        ROLES
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, role)| *role)
+    }
+}
+
+/// Reads the info string that stands at `range` of the page.
+pub(crate) fn read_info<'t>(
+    page: &'t Passage,
+    range: Range<usize>,
+    problems: &mut Vec<Problem>,
+) -> Info<'t> {
+    if page.text[range.clone()].trim_start().starts_with('{') {
+        // `{.bash .numbers}`: the attributes of other tools, and no language.
+        let mut words = words(&page.text, range);
+        let bare = |word: &Range<usize>| page.text[word.clone()].trim_matches(['{', '}']);
+        let Some(role) = words.find(|word| Role::named(bare(word)).is_some()) else {
+            return Info::default();
+        };
+        let message = format!("the role `{}` stands in braces", bare(&role));
+        problems.push(
+            Problem::error("joined-role", page.span(role), message)
+                .hint("write language and role without braces: `sh step id=NAME`"),
+        );
+        return Info {
+            language: String::new(),
+            meaning: Meaning::Broken,
+        };
+    }
+    if let Some(problem) = other_space(page, range.clone()) {
+        problems.push(problem);
+        return Info {
+            language: String::new(),
+            meaning: Meaning::Broken,
+        };
+    }
+    let mut words = words(&page.text, range);
+    let Some(first) = words.next() else {
+        return Info::default();
+    };
+    let text = &page.text[first.clone()];
+    let Some((problem, language, role)) = misplaced_role(page, first.clone(), words.clone().next())
+    else {
+        return Info {
+            language: language(text),
+            meaning: read_words(page, words, problems),
+        };
+    };
+    problems.push(problem);
+    Info {
+        language: language.to_ascii_lowercase(),
+        meaning: Meaning::Tagged(guessed(page, role, first, words, problems)),
+    }
+}
+
+/// A space that is none to Markdown, between words that hold a role.
+fn other_space(page: &Passage, range: Range<usize>) -> Option<Problem> {
+    let info = &page.text[range.clone()];
+    let other = |c: char| c.is_whitespace() && !c.is_ascii();
+    let at = info.find(other)?;
+    let role = info
+        .split(char::is_whitespace)
+        .skip(1)
+        .find_map(Role::named)?;
+    let at = range.start + at;
+    let c = page.text[at..].chars().next()?;
+    let message = format!(
+        "a space of another kind (U+{:04X}) on the fence of a `{}`",
+        u32::from(c),
+        role.name()
+    );
+    let span = page.span(at..at + c.len_utf8());
+    Some(Problem::error("other-space", span, message).hint("type a plain space"))
+}
+
+/// Reads the words of a comment, `range` being what follows `opsbook:`.
+pub(crate) fn read_comment<'t>(
+    page: &'t Passage,
+    range: Range<usize>,
+    problems: &mut Vec<Problem>,
+) -> Meaning<'t> {
+    let mut words = words(&page.text, range.clone());
+    let Some(first) = words.next() else {
+        problems.push(Problem::error(
+            "unknown-role",
+            page.span(range),
+            "a comment for opsbook without a role",
+        ));
+        return Meaning::Broken;
+    };
+    match Role::named(&page.text[first.clone()]) {
+        Some(role) => Meaning::Tagged(tag(page, role, first, words, problems)),
+        None => unknown(page, first, words, problems),
+    }
+}
+
+/// The parts of a word: `timeout=5m` is `timeout` and `5m`.
+fn split(word: &str) -> (&str, Option<&str>) {
+    match word.split_once('=') {
+        Some((key, value)) => (key, Some(value)),
+        None => (word, None),
+    }
+}
+
+/// A role where the language should be, or joined to it by a comma; with it the language and
+/// the role that were meant.
+fn misplaced_role(
+    page: &Passage,
+    first: Range<usize>,
+    next: Option<Range<usize>>,
+) -> Option<(Problem, &str, Role)> {
+    let text = &page.text[first.clone()];
+    if let Some(role) = Role::named(text) {
+        let role_follows = next
+            .as_ref()
+            .is_some_and(|word| Role::named(&page.text[word.clone()]).is_some());
+        if role_follows || role == Role::Example && next.is_none() {
+            return None;
+        }
+        let message = format!("`{text}` stands where the language should be");
+        let problem = Problem::error("role-without-language", page.span(first), message)
+            .hint(format!("write the language first: `sh {text}`"));
+        return Some((problem, "", role));
+    }
+    let (language, joined) = text.split_once([',', '{', '#', ':'])?;
+    let role = joined.split(',').find_map(Role::named)?;
+    let name = role.name();
+    let message = format!("`{name}` is joined to the language");
+    let problem = Problem::error("joined-role", page.span(first), message)
+        .hint(format!("separate them by a space: `{language} {name}`"));
+    Some((problem, language, role))
+}
+
+fn read_words<'t>(
+    page: &'t Passage,
+    mut words: impl Iterator<Item = Range<usize>> + Clone,
+    problems: &mut Vec<Problem>,
+) -> Meaning<'t> {
+    let Some(word) = words.find(|word| !is_renderers(&page.text[word.clone()])) else {
+        return Meaning::Prose;
+    };
+    if let Some(role) = Role::named(&page.text[word.clone()]) {
+        return Meaning::Tagged(tag(page, role, word, words, problems));
+    }
+    let text = &page.text[word.clone()];
+    if let Some(problem) = ill_formed(page, &word) {
+        problems.push(problem);
+        return Meaning::Broken;
+    }
+    let meant = near_role(text).is_some()
+        || words.clone().any(|word| {
+            let word = &page.text[word];
+            is_ours(word) || Role::named(word).is_some()
+        });
+    if meant {
+        return unknown(page, word, words, problems);
+    }
+    problems.push(Problem::warning(
+        "foreign-word",
+        page.span(word),
+        format!("`{text}` is no role of opsbook: this block is prose"),
+    ));
+    Meaning::Prose
+}
+
+/// An attribute where the role should be, or a role with its attributes joined to it.
+fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
+    let text = &page.text[word.clone()];
+    if is_ours(text) {
+        return Some(Problem::error(
+            "attribute-without-role",
+            page.span(word.clone()),
+            format!("attribute `{}` without a role before it", split(text).0),
+        ));
+    }
+    let (first, more) = text.split_once([',', ';', ':', '{', '[', '('])?;
+    Role::named(first)?;
+    let more = more.replace([',', ';', '}', ']', ')'], " ");
+    let message = format!("`{first}` is joined to what follows it");
+    Some(
+        Problem::error("joined-role", page.span(word.clone()), message).hint(format!(
+            "separate words by spaces: `{first} {}`",
+            more.trim()
+        )),
+    )
+}
+
+/// A word in the place of a role that is none.
+fn unknown<'t>(
+    page: &'t Passage,
+    word: Range<usize>,
+    rest: impl Iterator<Item = Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Meaning<'t> {
+    let near = near_role(&page.text[word.clone()]).and_then(Role::named);
+    problems.push(unknown_role(page, word.clone()));
+    match near {
+        Some(role) => Meaning::Tagged(guessed(page, role, word, rest, problems)),
+        None => Meaning::Broken,
+    }
+}
+
+fn unknown_role(page: &Passage, word: Range<usize>) -> Problem {
+    let text = &page.text[word.clone()];
+    let problem = Problem::error(
+        "unknown-role",
+        page.span(word),
+        format!("unknown role `{text}`"),
+    );
+    match near_role(text) {
+        Some(role) => problem.hint(format!("did you mean `{role}`?")),
+        None => problem,
+    }
+}
+
+/// Narrower than `nearest`: `site`, `text` and `fish` are nobody's accident for a role.
+fn near_role(word: &str) -> Option<&'static str> {
+    let word = word.to_lowercase();
+    let allowed = if word.len() >= 6 { 2 } else { 1 };
+    ROLES
+        .iter()
+        .map(|(name, _)| (strsim::damerau_levenshtein(&word, name), *name))
+        .filter(|(distance, _)| *distance <= allowed)
+        .min()
+        .map(|(_, name)| name)
+}
+
+fn guessed<'t>(
+    page: &'t Passage,
+    role: Role,
+    range: Range<usize>,
+    rest: impl Iterator<Item = Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Tag<'t> {
+    Tag {
+        guessed: true,
+        ..tag(page, role, range, rest, problems)
+    }
+}
+
+fn tag<'t>(
+    page: &'t Passage,
+    role: Role,
+    range: Range<usize>,
+    rest: impl Iterator<Item = Range<usize>>,
+    problems: &mut Vec<Problem>,
+) -> Tag<'t> {
+    let mut words = Vec::new();
+    let mut rest = rest.peekable();
+    while let Some(mut word) = rest.next() {
+        let begins = |word: &Range<usize>| page.text[word.clone()].starts_with('=');
+        let ends = |word: &Range<usize>| page.text[word.clone()].ends_with('=');
+        let start = word.end;
+        while let Some(next) = rest.next_if(|next| begins(next) || ends(&word)) {
+            word.end = next.end;
+        }
+        let text = &page.text[word.clone()];
+        if word.end > start {
+            problems.push(spaced(page, word));
+            continue;
+        }
+        if is_renderers(text) {
+            continue;
+        }
+        let (key, value) = split(text);
+        if value == Some("") && !key.is_empty() {
+            let message = format!("`{key}` needs a value: `{key}=…`");
+            problems.push(Problem::error("bad-attribute", page.span(word), message));
+            continue;
+        }
+        if value.is_some_and(|value| !is_token(value)) {
+            problems.push(
+                Problem::error(
+                    "not-a-token",
+                    page.span(word.end - value.unwrap_or_default().len()..word.end),
+                    format!("the value of `{key}` cannot be written on a fence"),
+                )
+                .hint(how_to_write(key, value.unwrap_or_default())),
+            );
+            continue;
+        }
+        words.push(Word {
+            key,
+            value,
+            range: word,
+        });
+    }
+    Tag {
+        role,
+        range,
+        words,
+        guessed: false,
+    }
+}
+
+/// What to write in the place of a value that is none.
+fn how_to_write(key: &str, value: &str) -> String {
+    let bare = value.trim_matches(['"', '\'']);
+    if bare != value && is_token(bare) {
+        return format!("write `{key}={bare}`, without quotes");
+    }
+    let token = "a value is letters, digits and `._:/@%,+-`";
+    match key {
+        "id" => "an id is letters, digits, `_` and `-`, in parts joined by dots".to_owned(),
+        "nodes" => format!("{token}; what does not fit goes into a contract"),
+        _ => format!("{token}, without spaces and quotes"),
+    }
+}
+
+/// `timeout = 5m`
+fn spaced(page: &Passage, range: Range<usize>) -> Problem {
+    let joined: String = page.text[range.clone()].split_ascii_whitespace().collect();
+    Problem::error("spaced-attribute", page.span(range), "spaces around `=`")
+        .hint(format!("write `{joined}`"))
+}
+
+fn is_token(value: &str) -> bool {
+    !value.is_empty()
+        && value
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._:/@%,+-".contains(&b))
+}
+
+fn is_ours(word: &str) -> bool {
+    let (key, value) = split(word);
+    OURS.contains(&key)
+        && match key {
+            "confirm" | "reboot" | "setup" | "always" | "regex" => value.is_none(),
+            "sudo" => true,
+            _ => value.is_some(),
+        }
+}
+
+fn is_renderers(word: &str) -> bool {
+    RENDERER.contains(&split(word).0)
+}
+
+fn language(word: &str) -> String {
+    let name = word.split(',').next().unwrap_or_default();
+    if name.is_ascii() {
+        name.to_ascii_lowercase()
+    } else {
+        name.to_lowercase()
+    }
+}
+
+/// The words within a range, as ranges.
+fn words(text: &str, range: Range<usize>) -> impl Iterator<Item = Range<usize>> + Clone {
+    let base = text.as_ptr() as usize;
+    text[range].split_ascii_whitespace().map(move |word| {
+        let start = word.as_ptr() as usize - base;
+        start..start + word.len()
+    })
+}

@@ -1,0 +1,441 @@
+//! `{{#include}}` and its kind, with the meaning that they have in the book: the included
+//! text takes their place, and every byte still knows the file that it comes from.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
+
+use crate::files::normal;
+use crate::parse::Includes;
+use crate::source::{Passage, Problem, Source, Span, nearest};
+
+/// Includes within includes, as deep as the book follows them.
+const MAX_DEPTH: usize = 10;
+/// Text that includes may make of one page.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+
+/// A page with its includes put in.
+pub(crate) struct Included {
+    pub text: Passage,
+    /// `{{#title …}}`
+    pub title: Option<String>,
+    /// The files, and where in the page they are included.
+    pub files: Vec<(PathBuf, u32)>,
+    /// A file was not included because it lies outside the project.
+    pub withheld: bool,
+}
+
+/// Expands the text of a page from `body` on.
+pub(crate) fn expand(
+    source: &Arc<Source>,
+    body: usize,
+    includes: Includes<'_>,
+    problems: &mut Vec<Problem>,
+) -> Included {
+    let mut passage = Passage::default();
+    passage.push(&source.text[body..], source, body);
+    let mut expansion = Expansion {
+        includes,
+        problems,
+        title: None,
+        included: Vec::new(),
+        at: 0,
+        bytes: passage.text.len(),
+        withheld: false,
+        within: vec![(source.path.clone(), String::new())],
+    };
+    let text = expansion.replace(passage, parent(&source.path), 0);
+    Included {
+        text,
+        title: expansion.title,
+        files: expansion.included,
+        withheld: expansion.withheld,
+    }
+}
+
+struct Expansion<'a> {
+    includes: Includes<'a>,
+    problems: &'a mut Vec<Problem>,
+    title: Option<String>,
+    included: Vec<(PathBuf, u32)>,
+    /// Where in the page the outermost include stands.
+    at: u32,
+    bytes: usize,
+    withheld: bool,
+    /// The files, and the parts of them, that are being put in.
+    within: Vec<(PathBuf, String)>,
+}
+
+enum Part {
+    All,
+    Lines(Range<usize>),
+    Anchor(String),
+}
+
+/// The pattern by which the book finds its links.
+static LINK: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"\\\{\{#.*\}\}|\{\{\s*#([a-zA-Z0-9_]+)\s+([^}]+)\}\}").expect("a constant pattern")
+});
+
+impl Expansion<'_> {
+    fn replace(&mut self, text: Passage, folder: &Path, depth: usize) -> Passage {
+        if memchr::memmem::find(text.text.as_bytes(), b"{{").is_none() {
+            return text;
+        }
+        let mut replaced = Passage::default();
+        let mut done = 0;
+        for found in LINK.captures_iter(&text.text) {
+            let Some(whole) = found.get(0).map(|whole| whole.range()) else {
+                continue;
+            };
+            let span = text.span(whole.clone());
+            if depth == 0 {
+                self.at = span.start;
+            }
+            let new = match (found.get(1), found.get(2)) {
+                (Some(kind), Some(rest)) => {
+                    self.link(kind.as_str(), rest.as_str(), folder, &span, depth)
+                }
+                // Escaped: the book drops the backslash.
+                _ => Some(text.slice(whole.start + 1..whole.end)),
+            };
+            if let Some(new) = new {
+                replaced.push_from(&text, done..whole.start);
+                indented(&mut replaced, &new, &text, indent(&text.text, whole.start));
+                done = whole.end;
+            }
+        }
+        replaced.push_from(&text, done..text.text.len());
+        if !replaced.has_place() {
+            let start = text.span(0..0);
+            replaced.push("", &start.source, start.start as usize);
+        }
+        replaced
+    }
+
+    /// What stands in the place of one link; nothing where it stays as it is.
+    fn link(
+        &mut self,
+        kind: &str,
+        rest: &str,
+        folder: &Path,
+        span: &Span,
+        depth: usize,
+    ) -> Option<Passage> {
+        if kind == "title" {
+            self.title = Some(rest.to_owned());
+            return Some(Passage::default());
+        }
+        let mut words = rest.split_whitespace();
+        let target = words.next()?;
+        let (path, part) = match kind {
+            "include" | "rustdoc_include" => {
+                let (path, part) = target.split_once(':').unwrap_or((target, ""));
+                (path, part_of(part))
+            }
+            "playground" | "playpen" => (target, Part::All),
+            _ => {
+                self.misspelt(kind, span);
+                return None;
+            }
+        };
+        let source = match self.read(&normal(&folder.join(path)), span) {
+            Ok(source) => source,
+            Err(instead) => return instead,
+        };
+        let part_name = target.strip_prefix(path).unwrap_or_default();
+        let this = (source.path.clone(), part_name.to_owned());
+        if self.within.contains(&this) {
+            let message = format!("`{}` includes itself", source.path.display());
+            self.problems
+                .push(Problem::error("include-itself", span.clone(), message));
+            return Some(Passage::default());
+        }
+        if depth >= MAX_DEPTH {
+            self.problems.push(Problem::error(
+                "include-depth",
+                span.clone(),
+                format!("more than {MAX_DEPTH} includes within each other"),
+            ));
+            return Some(Passage::default());
+        }
+        let taken = match kind {
+            "include" => self.take(&source, &part, span),
+            "rustdoc_include" => self.hidden(&source, &part, span),
+            _ => playground(&source, &words.collect::<Vec<_>>()),
+        };
+        self.bytes += taken.text.len();
+        if self.bytes > MAX_BYTES {
+            self.problems.push(Problem::error(
+                "include-size",
+                span.clone(),
+                "the includes of this page come to more than 16 MiB",
+            ));
+            return Some(Passage::default());
+        }
+        self.within.push(this);
+        let replaced = self.replace(taken, parent(&source.path), depth + 1);
+        self.within.pop();
+        Some(replaced)
+    }
+
+    /// The book leaves such words as they stand.
+    fn misspelt(&mut self, kind: &str, span: &Span) {
+        if nearest(kind, ["include"]).is_some() {
+            let message = format!("`#{kind}` is left as it stands");
+            let problem = Problem::error("broken-include", span.clone(), message);
+            self.problems.push(problem.did_you_mean(kind, ["include"]));
+        }
+    }
+
+    /// The file; or what stands in its place where it cannot be had.
+    fn read(&mut self, path: &Path, span: &Span) -> Result<Arc<Source>, Option<Passage>> {
+        let outside = path.is_absolute() || path.starts_with("..");
+        match (self.includes)(path) {
+            Ok(source) => {
+                if outside {
+                    self.problems.push(Problem::warning(
+                        "include-outside",
+                        span.clone(),
+                        format!("`{}` lies outside this manual", path.display()),
+                    ));
+                }
+                self.included.push((source.path.clone(), self.at.max(1)));
+                Ok(source)
+            }
+            Err(why) => {
+                let refused = why.is_outside();
+                let code = if refused {
+                    "include-outside"
+                } else {
+                    "broken-include"
+                };
+                let message = format!("cannot include `{}`: {why}", path.display());
+                self.problems
+                    .push(Problem::error(code, span.clone(), message));
+                self.withheld |= refused;
+                Err(refused.then(Passage::default))
+            }
+        }
+    }
+
+    fn take(&mut self, source: &Arc<Source>, part: &Part, span: &Span) -> Passage {
+        self.is_there(source, part, span);
+        let lines = kept(source, part);
+        let mut passage = Passage::default();
+        let mut rest = lines.iter();
+        let from_first = rest.by_ref().skip_while(|(_, kept)| !*kept);
+        // An anchor that opens twice gives its first part only.
+        for (line, _) in from_first.take_while(|(_, kept)| *kept) {
+            push_line(&mut passage, source, line);
+        }
+        passage
+    }
+}
+
+impl Expansion<'_> {
+    fn hidden(&mut self, source: &Arc<Source>, part: &Part, span: &Span) -> Passage {
+        self.is_there(source, part, span);
+        hide(source, part)
+    }
+
+    /// A part that is not there, or that does not end, is an error: of a script too little or
+    /// too much would run.
+    fn is_there(&mut self, source: &Source, part: &Part, span: &Span) {
+        let path = source.path.display();
+        let wrong = |message: String| Problem::error("broken-include", span.clone(), message);
+        match part {
+            Part::All => {}
+            Part::Lines(lines) => {
+                let count = source.text.lines().count();
+                if lines.start > 0 && lines.start >= count {
+                    let message = format!("`{path}` has no line {}", lines.start + 1);
+                    let hint = format!("it has {count}");
+                    self.problems.push(wrong(message).hint(hint));
+                }
+            }
+            Part::Anchor(name) => match anchors(&source.text, name) {
+                Anchors::Closed => {}
+                Anchors::Missing => {
+                    let known = source.text.lines().filter_map(anchor);
+                    let known: Vec<&str> =
+                        known.filter(|a| !a.0).map(|a| a.1).take(1_000).collect();
+                    let problem = wrong(format!("`{path}` has no anchor `{name}`"));
+                    self.problems.push(problem.did_you_mean(name, known));
+                }
+                Anchors::Open => {
+                    let ends = source.text.lines().filter_map(anchor);
+                    let ends: Vec<&str> = ends.filter(|a| a.0).map(|a| a.1).take(1_000).collect();
+                    let message = format!(
+                        "the anchor `{name}` of `{path}` never ends: all that follows it would \
+                         be taken"
+                    );
+                    let near = nearest(name, ends).map_or(String::new(), |near| {
+                        format!("; did you mean it by `ANCHOR_END: {near}`?")
+                    });
+                    let hint = format!("write `ANCHOR_END: {name}` after its last line{near}");
+                    self.problems.push(wrong(message).hint(hint));
+                }
+            },
+        }
+    }
+}
+
+/// What stands before an include on its line, where that only indents or quotes it.
+fn indent(text: &str, at: usize) -> Range<usize> {
+    let only = |b: &u8| matches!(b, b' ' | b'\t' | b'>');
+    let before = text.as_bytes()[..at].iter().rev().find(|b| !only(b));
+    if before.is_some_and(|b| *b != b'\n') {
+        return at..at;
+    }
+    let line = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    line..at
+}
+
+/// Appends an included text, each of its lines as deep in lists and quotes as the first: with
+/// what stands before the directive, which is a range of the text that includes.
+fn indented(page: &mut Passage, new: &Passage, text: &Passage, indent: Range<usize>) {
+    if indent.is_empty() || !new.text.contains('\n') {
+        page.push_from(new, 0..new.text.len());
+        return;
+    }
+    let bare = text.text[indent.clone()].trim_end().len();
+    let mut at = 0;
+    for line in new.text.split_inclusive('\n') {
+        if at > 0 {
+            let blank = line.trim().is_empty();
+            let end = if blank {
+                indent.start + bare
+            } else {
+                indent.end
+            };
+            page.push_from(text, indent.start..end);
+        }
+        page.push_from(new, at..at + line.len());
+        at += line.len();
+    }
+}
+
+/// As `{{#include}}` reads what follows the colon.
+fn part_of(text: &str) -> Part {
+    let mut parts = text.splitn(3, ':');
+    let first = parts.next().unwrap_or_default();
+    let second = parts.next().map(str::parse::<usize>);
+    let start = match first.parse::<usize>() {
+        Ok(line) => Some(line.saturating_sub(1)),
+        Err(_) if first.is_empty() => None,
+        Err(_) => return Part::Anchor(first.to_owned()),
+    };
+    match (start, second) {
+        (Some(start), Some(Ok(end))) => Part::Lines(start..end),
+        (Some(start), Some(Err(_))) => Part::Lines(start..usize::MAX),
+        (Some(start), None) => Part::Lines(start..start.saturating_add(1)),
+        (None, Some(Ok(end))) => Part::Lines(0..end),
+        (None, _) => Part::All,
+    }
+}
+
+static ANCHOR: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"ANCHOR(?P<end>_END)?:\s*(?P<name>[\w_-]+)").expect("a constant pattern")
+});
+
+fn anchor(line: &str) -> Option<(bool, &str)> {
+    memchr::memmem::find(line.as_bytes(), b"ANCHOR")?;
+    let found = ANCHOR.captures(line)?;
+    Some((found.name("end").is_some(), found.name("name")?.as_str()))
+}
+
+/// How an anchor stands in a file.
+enum Anchors {
+    Missing,
+    Closed,
+    Open,
+}
+
+/// An anchor may open and close more than once.
+fn anchors(text: &str, name: &str) -> Anchors {
+    let marks = text.lines().filter_map(anchor);
+    let mut state = Anchors::Missing;
+    for (end, here) in marks {
+        match (&state, here == name, end) {
+            (Anchors::Open, true, true) => state = Anchors::Closed,
+            (_, true, false) => state = Anchors::Open,
+            _ => {}
+        }
+    }
+    state
+}
+
+/// The lines of a file without their ends, and whether each is within the part; lines that
+/// only mark an anchor are left out where the part is an anchor.
+fn kept(source: &Source, part: &Part) -> Vec<(Range<usize>, bool)> {
+    let mut lines = Vec::new();
+    let mut within = false;
+    let base = source.text.as_ptr() as usize;
+    for (number, line) in source.text.lines().enumerate() {
+        let start = line.as_ptr() as usize - base;
+        let range = start..start + line.len();
+        match part {
+            Part::All => lines.push((range, true)),
+            Part::Lines(wanted) => lines.push((range, wanted.contains(&number))),
+            Part::Anchor(name) => match anchor(line) {
+                None => lines.push((range, within)),
+                Some((end, here)) => {
+                    if here == name && within == end {
+                        within = !end;
+                    }
+                }
+            },
+        }
+    }
+    lines
+}
+
+/// Lines outside the part are kept behind `# `, as rustdoc hides them.
+fn hide(source: &Arc<Source>, part: &Part) -> Passage {
+    let mut passage = Passage::default();
+    for (line, kept) in kept(source, part) {
+        if !kept {
+            separate(&mut passage, source, line.start);
+            passage.push("# ", source, line.start);
+            passage.push(&source.text[line.clone()], source, line.start);
+            continue;
+        }
+        push_line(&mut passage, source, &line);
+    }
+    passage
+}
+
+fn playground(source: &Arc<Source>, words: &[&str]) -> Passage {
+    let mut passage = Passage::default();
+    let comma = if words.is_empty() { "" } else { "," };
+    passage.push(&format!("```rust{comma}{}\n", words.join(",")), source, 0);
+    passage.push(&source.text, source, 0);
+    let end = source.text.len();
+    if !source.text.ends_with('\n') {
+        passage.push("\n", source, end);
+    }
+    passage.push("```\n", source, end);
+    passage
+}
+
+fn push_line(passage: &mut Passage, source: &Arc<Source>, line: &Range<usize>) {
+    separate(passage, source, line.start);
+    passage.push(&source.text[line.clone()], source, line.start);
+}
+
+/// The line end between two lines; it stands at the end of the one before.
+fn separate(passage: &mut Passage, source: &Arc<Source>, next: usize) {
+    if !passage.text.is_empty() || passage.has_place() {
+        passage.push("\n", source, next.saturating_sub(1));
+    }
+}
+
+fn parent(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new(""))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,422 @@
+//! Text -> model: pages, fences, procedures, checks, expectations, each with its place.
+//!
+//! Pure: nothing here reads a file (but [`load()`]), runs anything or prints. Parsing never
+//! stops at the first problem. The format is specified in the manual, chapter "The format".
+
+// The crates below this one, by the names that its files use.
+use opsbook_text::{files, interpolation, outside, source, yaml};
+
+mod allow;
+mod anchors;
+mod attributes;
+mod concern;
+mod contract;
+mod coverage;
+mod duration;
+pub mod expect;
+mod fence;
+pub mod fuzz;
+mod include;
+mod lint;
+mod load;
+mod named;
+mod names;
+mod order;
+mod page;
+mod parse;
+mod placeholder;
+mod script;
+mod section;
+mod settings;
+mod shell;
+mod summary;
+mod threads;
+mod variables;
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+
+pub use allow::{Settled, settle};
+pub use attributes::attributes_of;
+pub use concern::{Subject, concerns, concerns_all};
+pub use contract::go_templates;
+pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
+pub use duration::duration;
+pub use lint::lint;
+pub use load::{load, load_from, load_settings};
+pub use order::sort;
+pub use parse::{Includes, PageSource, parse};
+pub use script::is_shell;
+pub use shell::{shell_quoted, shell_word};
+pub use variables::{Variables, variables};
+
+use crate::source::{Passage, Source, Span};
+use crate::yaml::Yaml;
+
+/// All pages of a book, and what their tagged blocks say.
+#[derive(Debug, Default)]
+pub struct Manual {
+    /// The folder of `book.toml`.
+    pub root: PathBuf,
+    pub settings: Settings,
+    /// In the order of the book.
+    pub pages: Vec<Page>,
+    /// By id, in the order of the book.
+    pub procedures: IndexMap<String, Procedure>,
+    /// By id, in the order of the book.
+    pub groups: IndexMap<String, Group>,
+    /// What has an id that was taken already: looked at, never run.
+    pub doubles: Doubles,
+    /// All files of the source folder, relative to it.
+    pub files: BTreeSet<PathBuf>,
+    /// The pages are listed in a `SUMMARY.md`: it is a book of mdBook's kind.
+    pub listed: bool,
+}
+
+/// Procedures and groups of checks whose id stands on the pages before. Each is an error; what
+/// else is wrong in them is told in the same run.
+#[derive(Debug, Default)]
+pub struct Doubles {
+    pub procedures: Vec<Procedure>,
+    pub groups: Vec<Group>,
+}
+
+/// `[preprocessor.opsbook]` in `book.toml`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Settings {
+    /// An undeclared shell fence is an error.
+    pub strict: bool,
+    /// The HTML of pages goes into the book as it is.
+    pub allow_html: bool,
+    /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
+    pub nodes: Option<Spanned<PathBuf>>,
+    /// The selector of the nodes that `opsbook test` asks; all nodes by default.
+    pub test_nodes: Option<Spanned<String>>,
+    /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
+    pub source: PathBuf,
+    pub markdown: MarkdownSettings,
+}
+
+/// How the book reads Markdown; what runs is read in the same way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MarkdownSettings {
+    pub smart_punctuation: bool,
+    pub definition_lists: bool,
+    pub admonitions: bool,
+}
+
+impl Default for MarkdownSettings {
+    fn default() -> MarkdownSettings {
+        MarkdownSettings {
+            smart_punctuation: true,
+            definition_lists: true,
+            admonitions: true,
+        }
+    }
+}
+
+/// One chapter of the book.
+#[derive(Debug)]
+pub struct Page {
+    /// The file, as the author edits it.
+    pub source: Arc<Source>,
+    /// The text with front matter taken off and includes put in.
+    pub text: Passage,
+    pub title: String,
+    /// Where the page stands in the book, relative to the source folder.
+    pub path: PathBuf,
+    /// All fences in order, tagged or not.
+    pub blocks: Vec<Block>,
+    /// Front matter, where there is any.
+    pub front_matter: Option<Yaml>,
+    /// Links and images in order.
+    pub links: Vec<Link>,
+    /// Ids that a link may lead to.
+    pub anchors: Vec<String>,
+    /// Files that it includes, and where in its source each is included first.
+    pub included: Vec<(PathBuf, u32)>,
+    /// Where [`Page::text`] begins in the source, after front matter.
+    pub body: usize,
+    /// `{{#title …}}`: what the browser calls the page.
+    pub set_title: Option<String>,
+    /// A bound was exceeded, which is an error: the book shows the text as it is written.
+    pub plain: bool,
+    /// An include was refused: only `text` may be shown, not what others make of the source.
+    pub withheld: bool,
+}
+
+/// A link or image of a page.
+#[derive(Clone, Debug)]
+pub struct Link {
+    pub target: String,
+    /// Bytes within [`Page::text`].
+    pub range: std::ops::Range<usize>,
+    pub image: bool,
+}
+
+/// One fenced block of a page.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// Bytes of the whole fence within [`Page::text`].
+    pub range: std::ops::Range<usize>,
+    /// First word of the info string, lower case; empty where there is none.
+    pub language: String,
+    pub role: Option<Role>,
+    /// The global name: `web.deploy/install`, `web.xt-recent`, `web`; empty for blocks
+    /// that have none.
+    pub name: String,
+    /// What runs and what the reader sees, byte for byte.
+    pub text: Passage,
+    /// The opening fence line, or the comment before it that tags the block.
+    pub span: Span,
+    /// Problems in it that its author calls settled: `allow=` on the fence.
+    pub allow: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    Procedure,
+    Checks,
+    Step,
+    Check,
+    Expect,
+    Deliver,
+    File,
+    Manual,
+    Example,
+}
+
+/// An ordered sequence of steps.
+#[derive(Debug)]
+pub struct Procedure {
+    pub id: String,
+    /// The heading over its contract.
+    pub title: String,
+    /// The `id` in its contract.
+    pub span: Span,
+    /// Index into [`Manual::pages`].
+    pub page: usize,
+    /// Where it may be run; anywhere if absent.
+    pub nodes: Option<Spanned<String>>,
+    /// Groups of checks that must hold first.
+    pub needs: Vec<Spanned<String>>,
+    /// Default time limit of its steps.
+    pub timeout: Option<Duration>,
+    pub params: IndexMap<String, Param>,
+    /// The author's own placeholders and the text that stands for each, in which `${name}`
+    /// is a value.
+    pub replace: IndexMap<String, Spanned<String>>,
+    pub steps: Vec<Step>,
+    pub reach: Reach,
+}
+
+/// What belongs to a contract.
+#[derive(Clone, Debug, Default)]
+pub struct Reach {
+    /// From the contract to the heading that ends it: bytes of [`Page::text`], whole blocks.
+    pub range: std::ops::Range<usize>,
+    /// Problems in it that its author calls settled: `allow:` in the contract.
+    pub allow: Vec<String>,
+    /// Names that its scripts get in a way that cannot be seen: `defined:`.
+    pub defined: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spanned<T> {
+    pub value: T,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug)]
+pub struct Param {
+    pub span: Span,
+    pub required: bool,
+    pub default: Option<String>,
+    /// A regular expression that the whole argument must match.
+    pub pattern: Option<String>,
+    pub help: Option<String>,
+}
+
+/// One step: a script, a delivery, or something that a person does.
+#[derive(Clone, Debug)]
+pub struct Step {
+    /// From 1, within its procedure.
+    pub number: usize,
+    pub id: Option<String>,
+    /// The heading, list item or sentence that introduces it, on one line, without markup.
+    pub title: String,
+    pub span: Span,
+    /// Index into [`Page::blocks`] of the procedure's page.
+    pub block: usize,
+    pub work: Work,
+    pub on: On,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Option<Duration>,
+    /// Ask before it.
+    pub confirm: bool,
+    /// Its trimmed standard output becomes this variable.
+    pub capture: Option<String>,
+    /// Accepted exit statuses; `[0]` unless declared.
+    pub exit: Vec<i32>,
+    /// The step restarts the node.
+    pub reboot: bool,
+    /// Idempotent, and run again on every resume.
+    pub setup: bool,
+    /// What its standard output must be.
+    pub expect: Option<Expect>,
+    /// Checks that stand after it and verify it.
+    pub checks: Vec<Check>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Work {
+    Script(Script),
+    Deliver(Vec<Delivery>),
+    /// What a person does, and confirms; may hold `${name}`.
+    Manual(Passage),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    Node,
+    Local,
+}
+
+/// `sudo` is root, `sudo=USER` is that user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SudoUser(pub String);
+
+/// A block that runs. For a transcript the text holds its commands only.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// `sh`, `bash`, `python3`, …
+    pub interpreter: String,
+    /// With the author's placeholders put in as `${name}`; otherwise the block's own bytes.
+    pub text: Passage,
+    /// The commands of a transcript; empty for a plain script.
+    pub commands: Vec<Command>,
+    /// Names that it gets in a way that cannot be seen: `defined=` on the fence, `defined:` in
+    /// the contract.
+    pub defined: Vec<String>,
+}
+
+/// One command of a transcript.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// A `# ` line before it.
+    pub title: Option<String>,
+    pub text: Passage,
+    pub expect: Option<Expect>,
+    pub exit: i32,
+}
+
+/// What standard output must be.
+#[derive(Clone, Debug)]
+pub struct Expect {
+    pub span: Span,
+    pub kind: ExpectKind,
+    /// May hold `${name}`.
+    pub text: Passage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ExpectKind {
+    /// `...` alone on a line stands for any lines, `[..]` for anything within a line.
+    Text,
+    /// One regular expression a line.
+    Regex,
+    /// A subset of the JSON found.
+    Json,
+}
+
+/// A file that is brought into the bundle. Names may hold `${name}`.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub span: Span,
+    pub from: DeliveryFrom,
+    /// Its name in the bundle.
+    pub to: String,
+    /// Octal permissions, `0600` by default.
+    pub mode: u32,
+}
+
+#[derive(Clone, Debug)]
+pub enum DeliveryFrom {
+    /// A file beside the manual, its bytes unchanged.
+    File(String),
+    /// A folder beside the manual, with everything in it.
+    Tree(String),
+    /// A source in `templates/`.
+    Template(String),
+    /// The body of a `file` block: a template.
+    Inline(Passage),
+}
+
+/// A group of checks.
+#[derive(Debug)]
+pub struct Group {
+    pub id: String,
+    pub title: String,
+    pub span: Span,
+    pub page: usize,
+    pub nodes: Option<Spanned<String>>,
+    pub when: When,
+    /// Typed assertions in the order of the contract.
+    pub typed: Vec<TypedCheck>,
+    /// Scripts in the order of the page.
+    pub checks: Vec<Check>,
+    pub reach: Reach,
+}
+
+/// Who asks a group.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum When {
+    /// The suite, and the procedures that need it.
+    #[default]
+    Always,
+    /// Only the procedures that need it: what it says need not hold at all times.
+    Needed,
+}
+
+/// `service: {nginx: {running: true}}` is one: its kind, its resource, its attributes.
+#[derive(Clone, Debug)]
+pub struct TypedCheck {
+    pub kind: Spanned<String>,
+    pub resource: Spanned<String>,
+    pub attributes: Yaml,
+}
+
+/// One read-only assertion as a script.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Its full name: `web.deploy/importable` or `web.xt-recent`.
+    pub name: String,
+    pub title: String,
+    pub span: Span,
+    pub block: usize,
+    pub page: usize,
+    pub script: Script,
+    pub on: On,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Option<Duration>,
+    pub exit: Vec<i32>,
+    pub expect: Option<Expect>,
+    pub eventually: Option<Eventually>,
+    /// Verifies a step, and is a test of its own as well.
+    pub always: bool,
+    pub nodes: Option<Spanned<String>>,
+}
+
+/// Try for `limit`, every `every`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Eventually {
+    pub limit: Duration,
+    pub every: Duration,
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,421 @@
+//! A folder -> the manual in it. What is read goes through [`Files`].
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::files::{Files, Refused, normal};
+use crate::parse::{PageSource, parse};
+use crate::source::{Problem, Severity, Source, Span};
+use crate::summary::{self, Entry};
+use crate::{Manual, Settings, order, settings};
+
+/// Without a `book.toml`, a folder with more below it than this is no manual but a
+/// home, a disk or the root of one.
+const MAX_FILES: usize = 50_000;
+
+/// Reads the manual below a folder. Everything wrong is reported; what could be read is
+/// returned. A folder without `SUMMARY.md` is taken as a manual of all its `*.md` files.
+#[must_use]
+pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
+    load_from(&Files::of(root))
+}
+
+/// The same, with nothing read but what these files allow.
+#[must_use]
+pub fn load_from(files: &Files) -> (Manual, Vec<Problem>) {
+    let root = files.root();
+    let mut problems = Vec::new();
+    let book = read(files, Path::new("book.toml"));
+    let settings = match &book {
+        Ok(source) => settings::read(source, &mut problems),
+        Err(_) => Settings::default(),
+    };
+    let folder = source_folder(root, &settings, book.is_ok());
+    let most = if book.is_ok() { usize::MAX } else { MAX_FILES };
+    let Some(below) = files_below(&root.join(&folder), most) else {
+        let manual = Manual {
+            root: root.to_owned(),
+            ..Manual::default()
+        };
+        return (manual, vec![too_many(root)]);
+    };
+    let tree = Tree {
+        project: files,
+        folder,
+        files: below,
+    };
+    let summary = read(files, &tree.folder.join("SUMMARY.md"));
+    let listed = summary.is_ok();
+    let pages = match summary {
+        Ok(summary) => tree.listed_pages(&summary, &mut problems),
+        Err(why) => tree.unlisted_pages(book.as_ref().ok(), &settings, &why, &mut problems),
+    };
+    if let Err(why) = book
+        && (pages.is_empty() || why != Refused::Missing)
+    {
+        problems.push(no_manual(root, &why));
+    }
+    let includes = Includes {
+        files,
+        read: Mutex::default(),
+    };
+    let (mut manual, found) = parse(root, settings, pages, &|path| includes.include(path));
+    leave_out_included(&manual, &mut problems);
+    manual.files = tree.files;
+    manual.listed = listed;
+    problems.extend(found);
+    order::sort(&manual, &mut problems);
+    (manual, problems)
+}
+
+/// A page that another one includes need not be listed.
+fn leave_out_included(manual: &Manual, problems: &mut Vec<Problem>) {
+    let included: HashSet<&Path> = manual
+        .pages
+        .iter()
+        .flat_map(|page| page.included.iter().map(|(path, _)| path.as_path()))
+        .collect();
+    problems.retain(|problem| {
+        let path = problem.span.as_ref().map(Span::path);
+        problem.code != "page-not-listed" || !path.is_some_and(|path| included.contains(path))
+    });
+}
+
+/// What `book.toml` alone says, for commands that need no page; the defaults where there is
+/// none.
+#[must_use]
+pub fn load_settings(root: &Path) -> (Settings, Vec<Problem>) {
+    let mut problems = Vec::new();
+    match read(&Files::of(root), Path::new("book.toml")) {
+        Ok(source) => (settings::read(&source, &mut problems), problems),
+        Err(Refused::Missing) => (Settings::default(), problems),
+        Err(why) => (Settings::default(), vec![no_manual(root, &why)]),
+    }
+}
+
+fn no_manual(root: &Path, why: &Refused) -> Problem {
+    Problem::bare(
+        "no-manual",
+        format!("`{}` holds no manual: `book.toml`: {why}", root.display()),
+    )
+    .hint("`opsbook init DIR` writes a small manual to begin with")
+}
+
+fn too_many(root: &Path) -> Problem {
+    let root = root.display();
+    Problem::bare(
+        "no-manual",
+        format!(
+            "`{root}` has no `book.toml`, and more than {MAX_FILES} files and folders below it"
+        ),
+    )
+    .hint("name the folder of the manual; with a `book.toml` in it, it may be of any size")
+}
+
+fn no_summary(book: &Arc<Source>, settings: &Settings, why: &Refused) -> Problem {
+    let path = settings.source.join("SUMMARY.md");
+    Problem::error(
+        "no-summary",
+        Span::new(book, 0..0),
+        format!("`{}`: {why}", path.display()),
+    )
+    .hint("`SUMMARY.md` lists the pages; `src` under `[book]` names its folder")
+}
+
+/// `book.src`, or the root itself where that is no folder; without a `book.toml` only where
+/// it holds a book, for `src` is also what programs call their code.
+fn source_folder(root: &Path, settings: &Settings, has_book: bool) -> PathBuf {
+    let folder = normal(&settings.source);
+    let is_book = if has_book {
+        root.join(&folder).is_dir()
+    } else {
+        root.join(&folder).join("SUMMARY.md").is_file()
+    };
+    if is_book { folder } else { PathBuf::new() }
+}
+
+/// The source folder and all files in it.
+struct Tree<'a> {
+    project: &'a Files,
+    /// Relative to the root.
+    folder: PathBuf,
+    /// Relative to the folder.
+    files: BTreeSet<PathBuf>,
+}
+
+impl Tree<'_> {
+    fn listed_pages(&self, summary: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<PageSource> {
+        let mut pages = Vec::new();
+        let mut listed = HashSet::new();
+        for Entry { title, path, span } in summary::read(summary, problems) {
+            listed.insert(path.clone());
+            match self.page(&path) {
+                Ok(source) => pages.push(PageSource {
+                    path,
+                    title: Some(title),
+                    source,
+                }),
+                Err(why) => {
+                    let message = format!("`{}`: {why}", path.display());
+                    problems.push(Problem::error(code_of(&why), span, message));
+                }
+            }
+        }
+        self.unlisted(&listed, problems);
+        pages
+    }
+
+    /// Pages that stand in the folder but not in the book are never read by anybody.
+    fn unlisted(&self, listed: &HashSet<PathBuf>, problems: &mut Vec<Problem>) {
+        for path in self.markdown() {
+            if listed.contains(path) || path.file_name() == Some(OsStr::new("SUMMARY.md")) {
+                continue;
+            }
+            let Ok(source) = self.page(path) else {
+                continue;
+            };
+            let line = source.text.lines().next().map_or(0, str::len);
+            problems.push(
+                Problem::warning(
+                    "page-not-listed",
+                    Span::new(&source, 0..line),
+                    "this page is not in `SUMMARY.md`: it is no part of the book",
+                )
+                .hint("nothing on it is checked or run"),
+            );
+        }
+    }
+
+    /// Those of a folder without `SUMMARY.md`.
+    fn unlisted_pages(
+        &self,
+        book: Option<&Arc<Source>>,
+        settings: &Settings,
+        why: &Refused,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<PageSource> {
+        if *why != Refused::Missing && book.is_none() {
+            let path = self.folder.join("SUMMARY.md");
+            let message = format!("`{}`: {why}", path.display());
+            problems.push(Problem::bare("no-summary", message));
+        }
+        if let Some(book) = book {
+            let problem = no_summary(book, settings, why);
+            // A book without pages has most likely named the wrong folder.
+            if self.markdown().next().is_none() || *why != Refused::Missing {
+                problems.push(problem);
+                return Vec::new();
+            }
+            let hint = "until there is one, all pages are taken in the order of their names";
+            problems.push(Problem {
+                severity: Severity::Warning,
+                ..problem.hint(hint)
+            });
+        }
+        self.all_pages(problems)
+    }
+
+    /// Every Markdown file, in the order of their names.
+    fn all_pages(&self, problems: &mut Vec<Problem>) -> Vec<PageSource> {
+        let mut pages = Vec::new();
+        for path in self.markdown() {
+            match self.page(path) {
+                Ok(source) => pages.push(PageSource {
+                    path: path.clone(),
+                    title: None,
+                    source,
+                }),
+                Err(why) => problems.push(Problem::bare(
+                    code_of(&why),
+                    format!("`{}`: {why}", self.folder.join(path).display()),
+                )),
+            }
+        }
+        pages
+    }
+
+    fn page(&self, path: &Path) -> Result<Arc<Source>, Refused> {
+        read_public(self.project, &self.folder.join(path))
+    }
+
+    fn markdown(&self) -> impl Iterator<Item = &PathBuf> {
+        self.files
+            .iter()
+            .filter(|path| path.extension() == Some(OsStr::new("md")))
+    }
+}
+
+/// Relative to the folder; hidden files and folders, and built books, are left out. Nothing
+/// where there are more than `most` entries.
+fn files_below(folder: &Path, most: usize) -> Option<BTreeSet<PathBuf>> {
+    let mut found = BTreeSet::new();
+    let mut seen = 0;
+    let mut folders = vec![PathBuf::new()];
+    while let Some(below) = folders.pop() {
+        let Ok(entries) = fs::read_dir(folder.join(&below)) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            seen += 1;
+            if seen > most {
+                return None;
+            }
+            let name = entry.file_name();
+            let path = below.join(&name);
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
+            if name.to_string_lossy().starts_with('.') {
+                continue;
+            }
+            if !kind.is_dir() {
+                found.insert(path);
+            } else if name != "target" && name != "node_modules" {
+                folders.push(path);
+            }
+        }
+    }
+    Some(found)
+}
+
+/// A page that is not read is an error by another name where it is not the project's.
+fn code_of(why: &Refused) -> &'static str {
+    if why.is_outside() {
+        "page-outside"
+    } else {
+        "missing-page"
+    }
+}
+
+/// Files that pages include, each read once.
+struct Includes<'a> {
+    files: &'a Files,
+    read: Mutex<HashMap<PathBuf, Result<Arc<Source>, Refused>>>,
+}
+
+impl Includes<'_> {
+    fn include(&self, path: &Path) -> Result<Arc<Source>, Refused> {
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        known
+            .entry(path.to_owned())
+            .or_insert_with(|| read_public(self.files, path))
+            .clone()
+    }
+}
+
+/// Reads a file below the root; messages name it as `path`.
+fn read(files: &Files, path: &Path) -> Result<Arc<Source>, Refused> {
+    let text = files.text(path, crate::files::MAX_TEXT)?;
+    Ok(Source::new(normal(path), text))
+}
+
+fn read_public(files: &Files, path: &Path) -> Result<Arc<Source>, Refused> {
+    let text = files.public_text(path)?;
+    Ok(Source::new(normal(path), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pages of a folder with these files, and the codes of its problems.
+    fn loaded(files: &[(&str, &str)]) -> (Vec<String>, Vec<&'static str>) {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let (manual, problems) = load(folder.path());
+        let pages = manual.pages.iter();
+        let pages = pages.map(|page| format!("{}: {}", page.source.path.display(), page.title));
+        (
+            pages.collect(),
+            problems.iter().map(|problem| problem.code).collect(),
+        )
+    }
+
+    #[test]
+    fn the_summary_says_which_pages_there_are() {
+        let (pages, problems) = loaded(&[
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            (
+                "m/SUMMARY.md",
+                "# S\n\n[Intro](./i.md)\n\n# Part\n\n- [A](a.md)\n  - [B](b/b%20b.md)\n- [Draft]()\n- [Gone](gone.md)\n",
+            ),
+            ("m/i.md", "i"),
+            (
+                "m/a.md",
+                "\u{feff}---\ntitle: T\n---\na {{#include part.md}}",
+            ),
+            ("m/part.md", "part"),
+            ("m/b/b b.md", "b"),
+            ("m/unlisted.md", "u"),
+        ]);
+        assert_eq!(pages, ["m/i.md: Intro", "m/a.md: A", "m/b/b b.md: B"]);
+        assert_eq!(problems, ["missing-page", "page-not-listed"]);
+    }
+
+    #[test]
+    fn a_summary_that_the_book_refuses_hides_nothing_else() {
+        let (pages, problems) = loaded(&[
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            (
+                "m/SUMMARY.md",
+                "# S\n\n- [A](a.md)\n- [B](b.md)\n- [A `too`](./a.md)\n",
+            ),
+            ("m/a.md", "```sh stpe\n```\n"),
+            ("m/b.md", "b"),
+        ]);
+        assert_eq!(pages, ["m/a.md: A", "m/b.md: B"]);
+        assert_eq!(problems, ["bad-summary", "unknown-role"]);
+        let (pages, problems) = loaded(&[
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            (
+                "m/SUMMARY.md",
+                "# S\n\n- [A](a.md)\n- text\n- [B `b`](b.md)\n",
+            ),
+            ("m/a.md", "```sh stpe\n```\n"),
+            ("m/b.md", "b"),
+        ]);
+        assert_eq!(pages, ["m/a.md: A", "m/b.md: B b"]);
+        assert_eq!(problems, ["bad-summary", "unknown-role"]);
+    }
+
+    #[test]
+    fn a_folder_without_a_summary_is_all_its_pages() {
+        let (pages, problems) = loaded(&[
+            ("docs/b.md", "---\ntitle: Second\nweight: 2\n---\n# H\n"),
+            ("docs/a.md", "# First\n"),
+            ("src/main.rs", ""),
+            (".git/x.md", "x"),
+        ]);
+        assert_eq!(pages, ["docs/a.md: First", "docs/b.md: Second"]);
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn a_folder_is_given_up_where_it_holds_too_much() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a.md", "b.txt", "c/d.md", ".hidden", "target/x"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let files = |most| files_below(folder.path(), most).map(|files| files.len());
+        assert_eq!([files(6), files(5)], [Some(3), None]);
+    }
+
+    #[test]
+    fn a_folder_that_holds_no_manual_says_so() {
+        assert_eq!(loaded(&[]).1, ["no-manual"]);
+        assert_eq!(loaded(&[("book.toml", "")]).1, ["no-summary"]);
+        assert_eq!(
+            loaded(&[("book.toml", "[book"), ("src/SUMMARY.md", "")]).1,
+            ["bad-settings"]
+        );
+    }
+}

@@ -1,0 +1,222 @@
+//! Sources of pages -> the manual. No I/O: files that pages include come from a function.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::files::Refused;
+use crate::include::{self, Included};
+use crate::names;
+use crate::page::{self, Mark, Walked};
+use crate::section::{self, Sections};
+use crate::source::{Passage, Problem, Source};
+use crate::threads::side_by_side;
+use crate::yaml::{self, Value, Yaml};
+use crate::{Manual, Page, Settings, order};
+
+/// A page still to be parsed.
+#[derive(Clone, Debug)]
+pub struct PageSource {
+    /// Relative to the source folder.
+    pub path: PathBuf,
+    /// As `SUMMARY.md` calls it.
+    pub title: Option<String>,
+    pub source: Arc<Source>,
+}
+
+/// Gives the text of an included file, named as sources are; or says why it cannot.
+pub type Includes<'a> = &'a (dyn Fn(&Path) -> Result<Arc<Source>, Refused> + Sync);
+
+/// Parses the pages of a book, in its order. Problems come in source order.
+#[must_use]
+pub fn parse(
+    root: &Path,
+    settings: Settings,
+    pages: Vec<PageSource>,
+    includes: Includes<'_>,
+) -> (Manual, Vec<Problem>) {
+    let parsed = parse_pages(&settings, pages, includes);
+    let mut manual = Manual {
+        root: root.to_owned(),
+        settings,
+        ..Manual::default()
+    };
+    let mut problems = Vec::new();
+    let mut sections = Vec::with_capacity(parsed.len());
+    for one in parsed {
+        manual.pages.push(one.page);
+        sections.push(one.sections);
+        problems.extend(one.problems);
+    }
+    (manual.procedures, manual.groups, manual.doubles) = names::merge(sections, &mut problems);
+    order::sort(&manual, &mut problems);
+    (manual, problems)
+}
+
+struct Parsed {
+    page: Page,
+    sections: Sections,
+    problems: Vec<Problem>,
+}
+
+/// Pages know nothing of each other, so they are parsed side by side.
+fn parse_pages(settings: &Settings, pages: Vec<PageSource>, includes: Includes<'_>) -> Vec<Parsed> {
+    const LEAST: usize = 16;
+    let pages: Vec<_> = pages.into_iter().enumerate().collect();
+    side_by_side(pages, LEAST, |pages| {
+        let parse = |(index, page)| parse_page(index, settings, page, includes);
+        pages.into_iter().map(parse).collect()
+    })
+}
+
+fn parse_page(
+    index: usize,
+    settings: &Settings,
+    PageSource {
+        path,
+        title,
+        source,
+    }: PageSource,
+    includes: Includes<'_>,
+) -> Parsed {
+    let mut problems = Vec::new();
+    let (front_matter, body) = front_matter(&source, &mut problems);
+    let Included {
+        text,
+        title: set_title,
+        files: included,
+        withheld,
+    } = include::expand(&source, body, includes, &mut problems);
+    let Walked {
+        mut blocks,
+        marks,
+        links,
+        anchors,
+        exceeded,
+    } = page::walk(&text, settings.markdown, &mut problems);
+    let title = set_title
+        .clone()
+        .or(title)
+        .or_else(|| front_matter_title(front_matter.as_ref()))
+        .or_else(|| first_heading(&marks))
+        .unwrap_or_else(|| stem(&path));
+    let sections = section::assemble(index, &text, &mut blocks, marks, &mut problems);
+    let page = Page {
+        source,
+        text,
+        title,
+        path,
+        blocks,
+        front_matter,
+        links,
+        anchors,
+        included,
+        body,
+        set_title,
+        plain: exceeded,
+        withheld,
+    };
+    Parsed {
+        page,
+        sections,
+        problems,
+    }
+}
+
+fn front_matter_title(front_matter: Option<&Yaml>) -> Option<String> {
+    match &front_matter?.value {
+        Value::Map(map) => map.get("title")?.value.text().map(str::to_owned),
+        _ => None,
+    }
+}
+
+fn first_heading(marks: &[Mark<'_>]) -> Option<String> {
+    marks.iter().find_map(|mark| match mark {
+        Mark::Heading { title, .. } if !title.is_empty() => Some(title.clone()),
+        _ => None,
+    })
+}
+
+fn stem(path: &Path) -> String {
+    path.file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Reads YAML between `---` lines at the very start; gives it and where the text goes on.
+fn front_matter(source: &Arc<Source>, problems: &mut Vec<Problem>) -> (Option<Yaml>, usize) {
+    let text = &source.text;
+    let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
+    let Some(body) = line_end(text, start, "---") else {
+        return (None, start);
+    };
+    let mut at = body;
+    for line in text[body..].split_inclusive('\n') {
+        if matches!(line.trim_end(), "---" | "...") {
+            return read_front_matter(source, start, body..at, at + line.len(), problems);
+        }
+        // Text, not front matter: a rule at the top of a page.
+        if at == body && line.trim().is_empty() {
+            break;
+        }
+        at += line.len();
+    }
+    (None, start)
+}
+
+/// What stands between two rules is front matter only where it is a map.
+fn read_front_matter(
+    source: &Arc<Source>,
+    start: usize,
+    range: std::ops::Range<usize>,
+    end: usize,
+    problems: &mut Vec<Problem>,
+) -> (Option<Yaml>, usize) {
+    let mut passage = Passage::default();
+    passage.push(&source.text[range.clone()], source, range.start);
+    if passage.text.trim().is_empty() {
+        return (None, end);
+    }
+    let (yaml, found) = yaml::read(&passage);
+    match yaml {
+        Some(yaml) if matches!(yaml.value, Value::Map(_)) => {
+            problems.extend(found.into_iter().map(lenient));
+            (Some(yaml), end)
+        }
+        _ if looks_like_keys(&passage.text) => {
+            problems.extend(found.into_iter().map(lenient));
+            (None, end)
+        }
+        _ => (None, start),
+    }
+}
+
+/// Front matter belongs to other tools: what is wrong in it reaches no node.
+fn lenient(problem: Problem) -> Problem {
+    Problem {
+        severity: crate::source::Severity::Warning,
+        ..problem
+    }
+}
+
+fn looks_like_keys(text: &str) -> bool {
+    text.lines()
+        .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
+        .is_some_and(|line| {
+            line.split_once(':').is_some_and(|(key, _)| {
+                !key.is_empty()
+                    && key
+                        .bytes()
+                        .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+            })
+        })
+}
+
+/// Where the line after `line` begins, if that line stands at `at`.
+fn line_end(text: &str, at: usize, line: &str) -> Option<usize> {
+    let rest = text.get(at..)?.strip_prefix(line)?;
+    let blank = rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len();
+    rest[blank..]
+        .starts_with('\n')
+        .then_some(at + line.len() + blank + 1)
+}

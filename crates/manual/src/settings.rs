@@ -1,0 +1,373 @@
+//! `book.toml` -> the settings that the manual needs; what is wrong in it, with its place.
+//! The only place that names `toml`.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::source::{Problem, Source, Span, nearest};
+use crate::{self as manual, MarkdownSettings, Settings};
+
+/// The tables of `book.toml` whose keys are known, and those keys. What other renderers and
+/// preprocessors write into tables of their own is theirs.
+const KNOWN: [(&str, &[&str]); 11] = [
+    ("", &["book", "build", "rust", "output", "preprocessor"]),
+    (
+        "book",
+        &[
+            "title",
+            "authors",
+            "description",
+            "src",
+            "language",
+            "text-direction",
+        ],
+    ),
+    (
+        "build",
+        &[
+            "build-dir",
+            "create-missing",
+            "use-default-preprocessors",
+            "extra-watch-dirs",
+        ],
+    ),
+    ("rust", &["edition"]),
+    (
+        "output.html",
+        &[
+            "theme",
+            "default-theme",
+            "preferred-dark-theme",
+            "smart-punctuation",
+            "definition-lists",
+            "admonitions",
+            "mathjax-support",
+            "additional-css",
+            "additional-js",
+            "fold",
+            "playground",
+            "playpen",
+            "code",
+            "print",
+            "no-section-label",
+            "search",
+            "git-repository-url",
+            "git-repository-icon",
+            "input-404",
+            "site-url",
+            "cname",
+            "edit-url-template",
+            "live-reload-endpoint",
+            "redirect",
+            "hash-files",
+            "sidebar-header-nav",
+        ],
+    ),
+    ("output.html.fold", &["enable", "level"]),
+    (
+        "output.html.playground",
+        &[
+            "editable",
+            "copyable",
+            "copy-js",
+            "line-numbers",
+            "runnable",
+        ],
+    ),
+    ("output.html.code", &["hidelines"]),
+    ("output.html.print", &["enable", "page-break"]),
+    (
+        "output.html.search",
+        &[
+            "enable",
+            "limit-results",
+            "teaser-word-count",
+            "use-boolean-and",
+            "boost-title",
+            "boost-hierarchy",
+            "boost-paragraph",
+            "expand",
+            "heading-split-level",
+            "copy-js",
+            "chapter",
+        ],
+    ),
+    // The second half belongs to the book builder.
+    (
+        "preprocessor.opsbook",
+        &[
+            "strict",
+            "nodes",
+            "test-nodes",
+            "allow-html",
+            "command",
+            "after",
+            "before",
+            "renderer",
+            "renderers",
+            "optional",
+        ],
+    ),
+];
+
+/// What older versions of mdBook knew, and what to do about it.
+const FORMER: [(&str, &str, &str); 5] = [
+    (
+        "book",
+        "multilingual",
+        "delete it: mdBook 0.5 has no such key",
+    ),
+    (
+        "output.html",
+        "curly-quotes",
+        "write `smart-punctuation` instead",
+    ),
+    (
+        "output.html",
+        "google-analytics",
+        "delete it: a script goes into `theme/head.hbs`",
+    ),
+    (
+        "output.html",
+        "copy-fonts",
+        "delete it: fonts of your own go into `theme/fonts/`",
+    ),
+    (
+        "output.html",
+        "livereload-url",
+        "write `live-reload-endpoint` instead",
+    ),
+];
+
+/// Reads the settings; what cannot be read has its default.
+pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settings {
+    let (document, errors) = DeTable::parse_recoverable(&source.text);
+    let whole = errors.is_empty();
+    for error in errors {
+        let span = Span::new(source, error.span().unwrap_or(0..0));
+        problems.push(Problem::error("bad-settings", span, error.message()));
+    }
+    let mut reader = Reader { source, problems };
+    let book = document.get_ref();
+    // Of a text that is not well formed, keys may seem to stand elsewhere.
+    if whole {
+        reader.known_keys(book);
+        reader.misspelt(book);
+    }
+    let ours = table(book, &["preprocessor", "opsbook"]);
+    let html = table(book, &["output", "html"]);
+    let switch = |reader: &mut Reader<'_>, key| {
+        html.and_then(|html| reader.boolean(html, key))
+            .unwrap_or(true)
+    };
+    Settings {
+        strict: ours
+            .and_then(|ours| reader.boolean(ours, "strict"))
+            .unwrap_or_default(),
+        allow_html: ours
+            .and_then(|ours| reader.boolean(ours, "allow-html"))
+            .unwrap_or_default(),
+        nodes: ours
+            .and_then(|ours| reader.string(ours, "nodes"))
+            .map(|nodes| manual::Spanned {
+                value: PathBuf::from(nodes.value),
+                span: nodes.span,
+            }),
+        test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
+        source: table(book, &["book"])
+            .and_then(|book| reader.string(book, "src"))
+            .map_or_else(|| PathBuf::from("src"), |src| PathBuf::from(src.value)),
+        markdown: MarkdownSettings {
+            smart_punctuation: switch(&mut reader, "smart-punctuation"),
+            definition_lists: switch(&mut reader, "definition-lists"),
+            admonitions: switch(&mut reader, "admonitions"),
+        },
+    }
+}
+
+struct Reader<'a> {
+    source: &'a Arc<Source>,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Reader<'_> {
+    fn known_keys(&mut self, book: &DeTable<'_>) {
+        for (path, known) in KNOWN {
+            let names: Vec<&str> = path.split('.').filter(|name| !name.is_empty()).collect();
+            let Some(table) = table(book, &names) else {
+                continue;
+            };
+            for key in table.keys() {
+                let name: &str = key.get_ref();
+                if !known.contains(&name) {
+                    let problem = self.unknown(path, name, key.span(), known);
+                    self.problems.push(problem);
+                }
+            }
+        }
+    }
+
+    /// A preprocessor without a command that is called nearly as we are.
+    fn misspelt(&mut self, book: &DeTable<'_>) {
+        for (key, value) in table(book, &["preprocessor"]).into_iter().flatten() {
+            let name: &str = key.get_ref();
+            let commanded = value.get_ref().get("command").is_some();
+            if name != "opsbook" && !commanded && nearest(name, ["opsbook"]).is_some() {
+                let message = format!("unknown preprocessor `{name}`");
+                let problem = Problem::error("unknown-key", self.span(key.span()), message);
+                self.problems.push(problem.did_you_mean(name, ["opsbook"]));
+            }
+        }
+    }
+
+    fn unknown(&self, path: &str, name: &str, at: Range<usize>, known: &[&'static str]) -> Problem {
+        let place = match path {
+            "" => "`book.toml`".to_owned(),
+            path => format!("`[{path}]`"),
+        };
+        let problem = Problem::error(
+            "unknown-key",
+            self.span(at),
+            format!("unknown key `{name}` of {place}"),
+        );
+        let former = FORMER
+            .iter()
+            .find(|(table, key, _)| *table == path && *key == name);
+        match former {
+            Some((.., advice)) => problem.hint(*advice),
+            None => problem.did_you_mean(name, known.iter().copied()),
+        }
+    }
+
+    fn boolean(&mut self, table: &DeTable<'_>, key: &str) -> Option<bool> {
+        let value = table.get(key)?;
+        let found = value.get_ref().as_bool();
+        if found.is_none() {
+            self.wrong(value, key, "`true` or `false`");
+        }
+        found
+    }
+
+    fn string(&mut self, table: &DeTable<'_>, key: &str) -> Option<manual::Spanned<String>> {
+        let value = table.get(key)?;
+        let Some(found) = value.get_ref().as_str() else {
+            self.wrong(value, key, "text");
+            return None;
+        };
+        Some(manual::Spanned {
+            value: found.to_owned(),
+            span: self.span(value.span()),
+        })
+    }
+
+    fn wrong(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
+        let found = value.get_ref().type_str();
+        let article = if found.starts_with(['a', 'i']) {
+            "an"
+        } else {
+            "a"
+        };
+        self.problems.push(Problem::error(
+            "bad-settings",
+            self.span(value.span()),
+            format!("`{key}` is {wanted}, not {article} {found}"),
+        ));
+    }
+
+    fn span(&self, range: Range<usize>) -> Span {
+        Span::new(self.source, range)
+    }
+}
+
+fn table<'t>(from: &'t DeTable<'t>, path: &[&str]) -> Option<&'t DeTable<'t>> {
+    let mut table = from;
+    for name in path {
+        let DeValue::Table(inner) = table.get(*name)?.get_ref() else {
+            return None;
+        };
+        table = inner;
+    }
+    Some(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    fn settings(text: &str) -> (Settings, String) {
+        let mut problems = Vec::new();
+        let settings = read(&Source::new("book.toml", text), &mut problems);
+        let drawn: Vec<String> = problems.iter().map(Problem::to_string).collect();
+        (settings, drawn.join("\n"))
+    }
+
+    #[test]
+    fn settings_are_read_and_the_rest_is_the_books() {
+        let (mut settings, problems) = settings(
+            "[book]\ntitle = \"x\"\nsrc = \"manual\"\n[output.html]\nsmart-punctuation = false\n[output.linkcheck]\nany = 1\n[preprocessor.opsbook]\nstrict = true\nnodes = \"infra\"\ntest-nodes = '@staging'\ncommand = \"opsbook preprocess\"\n",
+        );
+        assert_eq!(problems, "");
+        let nodes = settings.nodes.take().unwrap();
+        assert_eq!(nodes.value, Path::new("infra"));
+        assert_eq!(nodes.span.text(), "\"infra\"");
+        let test = settings.test_nodes.take().unwrap();
+        assert_eq!((&*test.value, test.span.text()), ("@staging", "'@staging'"));
+        assert_eq!(
+            settings,
+            Settings {
+                strict: true,
+                allow_html: false,
+                nodes: None,
+                test_nodes: None,
+                source: PathBuf::from("manual"),
+                markdown: MarkdownSettings {
+                    smart_punctuation: false,
+                    ..MarkdownSettings::default()
+                },
+            }
+        );
+    }
+
+    #[test]
+    fn unknown_and_former_keys_are_named_with_their_place() {
+        for (text, drawn) in [
+            (
+                "[preprocessor.opsbook]\nstrikt = true\n",
+                "book.toml:2:1: error: unknown key `strikt` of `[preprocessor.opsbook]`\n  |\n2 | strikt = true\n  | ^^^^^^\n\nhint: did you mean `strict`?",
+            ),
+            (
+                "[book]\nmultilingual = false\n",
+                "book.toml:2:1: error: unknown key `multilingual` of `[book]`\n  |\n2 | multilingual = false\n  | ^^^^^^^^^^^^\n\nhint: delete it: mdBook 0.5 has no such key",
+            ),
+            (
+                "[output.html]\ncurly-quotes = true\n",
+                "book.toml:2:1: error: unknown key `curly-quotes` of `[output.html]`\n  |\n2 | curly-quotes = true\n  | ^^^^^^^^^^^^\n\nhint: write `smart-punctuation` instead",
+            ),
+            (
+                "[preprocessor.opsbook]\nstrict = 1\n",
+                "book.toml:2:10: error: `strict` is `true` or `false`, not an integer\n  |\n2 | strict = 1\n  |          ^",
+            ),
+            (
+                "[preprocessor.opsbok]\nstrict = true\n",
+                "book.toml:1:15: error: unknown preprocessor `opsbok`\n  |\n1 | [preprocessor.opsbok]\n  |               ^^^^^^\n\nhint: did you mean `opsbook`?",
+            ),
+            ("[preprocessor.opsbuch]\ncommand = \"x\"\n", ""),
+            (
+                "[preprocessor.opsbook\nstrict = true\n",
+                "book.toml:1:22: error: unclosed table, expected `]`\n  |\n1 | [preprocessor.opsbook\n  |                      ^",
+            ),
+            (
+                "[book\n",
+                "book.toml:1:6: error: unclosed table, expected `]`\n  |\n1 | [book\n  |      ^",
+            ),
+        ] {
+            assert_eq!(settings(text).1, drawn);
+        }
+    }
+}

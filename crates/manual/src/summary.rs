@@ -1,0 +1,148 @@
+//! `SUMMARY.md` -> the pages of the book in order, read by the book's own parser.
+//!
+//! That parser knows no places, so the places of links come from a second look at the text.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use mdbook_summary::{SummaryItem, parse_summary};
+use pulldown_cmark::{Event, Parser, Tag, TagEnd};
+
+use crate::files::normal;
+use crate::source::{Problem, Source, Span};
+
+/// A chapter with a file; drafts have none and are left out.
+#[derive(Clone)]
+pub(crate) struct Entry {
+    pub title: String,
+    /// Relative to the source folder.
+    pub path: PathBuf,
+    pub span: Span,
+}
+
+/// Reads the list. Of a list that the book refuses, the links are the pages, so that what is
+/// wrong on them is found as well.
+pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<Entry> {
+    let links = links(source);
+    let places = each_once(&links, problems);
+    let text = source.text.trim_start_matches('\u{feff}');
+    let summary = match parse_summary(text) {
+        Ok(summary) => summary,
+        Err(error) => {
+            let cause = error.root_cause().to_string();
+            if !cause.starts_with("Duplicate file") {
+                problems.push(refused(source, &cause));
+            }
+            let first = |link: &Entry| places.get(&link.path) == Some(&link.span);
+            return links.iter().filter(|link| first(link)).cloned().collect();
+        }
+    };
+    let mut entries = Vec::new();
+    for item in summary
+        .prefix_chapters
+        .into_iter()
+        .chain(summary.numbered_chapters)
+        .chain(summary.suffix_chapters)
+    {
+        collect(item, &places, source, &mut entries);
+    }
+    let mut seen = HashSet::new();
+    entries.retain(|entry| seen.insert(entry.path.clone()));
+    entries
+}
+
+fn collect(
+    item: SummaryItem,
+    places: &HashMap<PathBuf, Span>,
+    source: &Arc<Source>,
+    entries: &mut Vec<Entry>,
+) {
+    let SummaryItem::Link(link) = item else {
+        return;
+    };
+    if let Some(location) = link.location {
+        let path = normal(&location);
+        entries.push(Entry {
+            title: link.name,
+            span: places
+                .get(&path)
+                .cloned()
+                .unwrap_or_else(|| Span::new(source, 0..0)),
+            path,
+        });
+    }
+    for nested in link.nested_items {
+        collect(nested, places, source, entries);
+    }
+}
+
+/// All links of the text; those without a path are drafts.
+fn links(source: &Arc<Source>) -> Vec<Entry> {
+    let mut links: Vec<Entry> = Vec::new();
+    let mut within = false;
+    for (event, range) in Parser::new(&source.text).into_offset_iter() {
+        match event {
+            Event::Start(Tag::Link { dest_url, .. }) if !dest_url.is_empty() => {
+                within = true;
+                links.push(Entry {
+                    title: String::new(),
+                    path: normal(Path::new(&dest_url.replace("%20", " "))),
+                    span: Span::new(source, range),
+                });
+            }
+            Event::End(TagEnd::Link) => within = false,
+            Event::Text(text) | Event::Code(text) if within => {
+                if let Some(link) = links.last_mut() {
+                    link.title.push_str(&text);
+                }
+            }
+            _ => {}
+        }
+    }
+    links
+}
+
+/// The first place of each page; a page has one place in a book.
+fn each_once(links: &[Entry], problems: &mut Vec<Problem>) -> HashMap<PathBuf, Span> {
+    let mut places: HashMap<PathBuf, Span> = HashMap::new();
+    for Entry { path, span, .. } in links {
+        match places.get(path) {
+            None => {
+                places.insert(path.clone(), span.clone());
+            }
+            Some(first) => {
+                let message = format!("`{}` is listed twice", path.display());
+                problems.push(
+                    Problem::error("bad-summary", span.clone(), message)
+                        .note(first.clone(), "first listed here"),
+                );
+            }
+        }
+    }
+    places
+}
+
+/// `failed to parse SUMMARY.md line 3, column 1: …` with its place.
+fn refused(source: &Arc<Source>, cause: &str) -> Problem {
+    let (line, message) = cause
+        .strip_prefix("failed to parse SUMMARY.md line ")
+        .and_then(|rest| rest.split_once(", column "))
+        .and_then(|(line, rest)| Some((line.parse().ok()?, rest.split_once(": ")?.1)))
+        .unwrap_or((1, cause));
+    let start: usize = source
+        .text
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
+    let length = source.text[start..].lines().next().map_or(0, str::len);
+    Problem::error(
+        "bad-summary",
+        Span::new(source, start..start + length),
+        format!(
+            "the book refuses this list of pages: {}",
+            message.to_lowercase()
+        ),
+    )
+}

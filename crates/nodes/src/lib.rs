@@ -1,0 +1,208 @@
+//! YAML -> nodes with origins: layers, substitution, selectors, secrets by reference.
+//!
+//! Pure but for [`load()`] and [`resolve()`]. Knows nothing of procedures, sessions or
+//! the terminal.
+
+// The crates below this one, by the names that its files use.
+use opsbook_manual as manual;
+use opsbook_template as template;
+use opsbook_text::{files, interpolation, source, wildcard, yaml};
+
+mod evaluate;
+mod expand;
+pub mod explain;
+#[doc(hidden)]
+pub mod fuzz;
+mod layers;
+mod load;
+mod parse;
+mod reserved;
+mod resolve;
+pub mod secret;
+mod select;
+pub mod show;
+
+use std::path::PathBuf;
+
+use indexmap::IndexMap;
+
+use crate::source::{Problem, Span};
+use crate::yaml::{Map, Yaml};
+
+pub use evaluate::Params;
+pub use load::load;
+pub use parse::parse;
+pub use resolve::{Resolved, SecretError, resolve};
+pub use secret::SecretText;
+
+/// Names that are compared with all others to say which was meant: beyond this many
+/// mistakes a file is no honest one, and comparing would take minutes.
+const MAX_HINTS: usize = 100;
+
+/// All that `nodes.yaml` or `nodes/*.yaml` define; nothing in it is evaluated yet.
+#[derive(Debug, Default)]
+pub struct Nodes {
+    defaults: Definition,
+    groups: IndexMap<String, Definition>,
+    members: IndexMap<String, Definition>,
+}
+
+/// What the files say about `defaults`, one group or one node.
+#[derive(Debug, Default)]
+struct Definition {
+    /// Its name where it is first defined; absent for `defaults` alone.
+    span: Option<Span>,
+    /// `groups` of a node, `in` of a group.
+    groups: Vec<(String, Span)>,
+    /// One for each file that mentions it, in the order of the files.
+    parts: Vec<Map>,
+    /// Errors in it: no node that it is a layer of can be used.
+    wrong: Vec<Problem>,
+}
+
+/// One node with every value evaluated and explained.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    pub name: String,
+    /// In the order of evaluation, parents (`in`) before children.
+    pub groups: Vec<String>,
+    /// Top-level values in the order in which they first appear.
+    pub values: IndexMap<String, Evaluated>,
+    /// The same with nested maps taken apart, under the names that scripts know:
+    /// `outer_inner`. Lists stay whole.
+    pub leaves: IndexMap<String, Evaluated>,
+    pub transport: Transport,
+    /// `rehearse: true`: procedures may be run here as tests.
+    pub rehearse: bool,
+    /// `bundle_dir`, absolute or relative to the login user's home.
+    pub bundle_dir: Option<String>,
+    /// What is asked before a procedure touches this node.
+    pub confirm: Option<Confirm>,
+}
+
+/// `confirm`: when the operator is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    Never,
+    /// Once, before the first step.
+    Run,
+    /// Before each step.
+    Step,
+}
+
+/// A value, the layer that it came from, and what it overrode.
+#[derive(Clone, Debug)]
+pub struct Evaluated {
+    /// After substitution.
+    pub value: Yaml,
+    pub origin: Origin,
+    /// What earlier layers said, the nearest first.
+    pub overrode: Vec<Origin>,
+    /// The text as written, where substitution changed it.
+    pub written: Option<String>,
+    /// Why it must not be used: it refers to a name that nothing defines. Not an error
+    /// until something uses it.
+    pub undefined: Option<Box<Problem>>,
+}
+
+/// Where a value was said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Origin {
+    pub layer: Layer,
+    /// Absent for `--set` and for built-in values.
+    pub span: Option<Span>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Layer {
+    BuiltIn,
+    Defaults,
+    Group(String),
+    Node,
+    /// A parameter's default in a contract.
+    Param,
+    Set,
+}
+
+/// How a node is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// The user's own OpenSSH client.
+    Ssh(Ssh),
+    /// A shell on this machine.
+    Local,
+    /// Any command that gives a POSIX `sh` on its standard input and output.
+    Exec(Vec<String>),
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ssh {
+    /// `address`, or the node's name.
+    pub host: String,
+    pub user: Option<String>,
+    pub port: Option<u16>,
+    pub jump: Option<String>,
+    pub identity: Option<PathBuf>,
+    /// Extra `-o` lines.
+    pub options: Vec<String>,
+}
+
+/// A text that a script may be given: plain, or a secret still to be resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Text {
+    Plain(String),
+    Secret(SecretRef),
+}
+
+/// Where a secret comes from. Resolved only when a run needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretRef {
+    Env(String),
+    File(PathBuf),
+    Command(Vec<String>),
+    Prompt(String),
+}
+
+impl Nodes {
+    /// All names in the order of their definition.
+    pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.members.keys().map(String::as_str)
+    }
+
+    pub fn group_names(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.groups.keys().map(String::as_str)
+    }
+
+    #[must_use]
+    pub fn contains(&self, node: &str) -> bool {
+        self.members.contains_key(node)
+    }
+
+    /// Where a node is first defined.
+    #[must_use]
+    pub fn place(&self, node: &str) -> Option<&Span> {
+        self.members.get(node)?.span.as_ref()
+    }
+}
+
+impl Default for Transport {
+    fn default() -> Transport {
+        Transport::Ssh(Ssh::default())
+    }
+}
+
+impl std::fmt::Display for Layer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Layer::BuiltIn => f.write_str("built in"),
+            Layer::Defaults => f.write_str("defaults"),
+            Layer::Group(name) => write!(f, "@{name}"),
+            Layer::Node => f.write_str("node"),
+            Layer::Param => f.write_str("parameter"),
+            Layer::Set => f.write_str("--set"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

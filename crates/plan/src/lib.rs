@@ -1,0 +1,298 @@
+//! Manual x nodes x arguments -> plan and cases. Pure; nothing is looked up later.
+//!
+//! The only maker of a [`Script`], which is the only thing that a session runs.
+
+// The crates below this one, by the names that its files use.
+use opsbook_manual as manual;
+use opsbook_nodes as nodes;
+use opsbook_text::{interpolation, source};
+use opsbook_vocabulary as vocabulary;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+mod cases;
+mod lint;
+mod part;
+mod procedure;
+mod record;
+mod script;
+mod transcript;
+
+use indexmap::IndexMap;
+
+use crate::interpolation::Interpolated;
+use crate::manual::{Delivery, Eventually, Expect, On, SudoUser};
+use crate::nodes::{Node, Text};
+use crate::source::Span;
+use crate::vocabulary::Assertion;
+
+pub use cases::{case_name, cases, probe};
+pub use lint::{joined, lint};
+pub use part::Part;
+pub use procedure::EXPORTED;
+pub use procedure::{Request, plan};
+pub use transcript::{Ran, ran, transcript};
+
+/// Time limit of a step where neither it nor its procedure says one.
+pub const STEP_LIMIT: Duration = Duration::from_mins(10);
+/// Time limit of a check that says none.
+pub const CHECK_LIMIT: Duration = Duration::from_secs(30);
+/// Names whose values are known only when the run is under way.
+pub const RUN_NAMES: [&str; 3] = ["bundle", "procedure", "run_id"];
+
+/// Everything that a run will do, on every node, in order.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub procedure: String,
+    pub title: String,
+    pub span: Span,
+    /// What was given with `--set`.
+    pub arguments: Vec<(String, String)>,
+    pub nodes: Vec<NodePlan>,
+}
+
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// With the parameters' defaults and the arguments laid over it.
+    pub node: Arc<Node>,
+    /// Groups of checks that must hold before anything is touched.
+    pub needs: Vec<Need>,
+    pub steps: Vec<PlannedStep>,
+    /// SHA-256 over all steps, hexadecimal.
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct Need {
+    pub group: String,
+    pub cases: Vec<Case>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PlannedStep {
+    /// From 1.
+    pub number: usize,
+    /// `web.deploy/install`, or `web.deploy/3` where it has no id.
+    pub name: String,
+    pub title: String,
+    pub span: Span,
+    pub on: On,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Duration,
+    pub confirm: bool,
+    pub capture: Option<String>,
+    pub exit: Vec<i32>,
+    pub reboot: bool,
+    pub setup: bool,
+    pub work: PlannedWork,
+    pub expect: Option<Expect>,
+    pub checks: Vec<Case>,
+    /// Variables whose values the steps up to this one may have set.
+    pub saved: Vec<String>,
+    /// Variables that this step's script may set.
+    pub sets: BTreeSet<String>,
+    /// The step as planned, without values: what a resume compares.
+    pub text: String,
+    /// SHA-256 over `text`, hexadecimal.
+    pub sha256: String,
+}
+
+#[derive(Clone, Debug)]
+pub enum PlannedWork {
+    Script(Script),
+    /// Names in it are filled in.
+    Deliver(Vec<Delivery>),
+    /// Values are put in when it is shown: some are known only during the run.
+    Manual(Interpolated),
+}
+
+/// What a shell or another interpreter runs, and the values that it mentions.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// `sh`, `bash`, `python3`, …
+    pub(crate) interpreter: String,
+    pub(crate) text: Arc<str>,
+    /// In the order of the names; only those that the text mentions.
+    pub(crate) bindings: Vec<Binding>,
+    /// The commands of a transcript, each with what it must print and its exit status.
+    pub(crate) commands: Vec<PlannedCommand>,
+    /// Variables without which it cannot run, and which only earlier scripts set.
+    pub(crate) inherits: Vec<String>,
+}
+
+/// A variable that a script mentions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    pub name: String,
+    pub value: Bound,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bound {
+    Text(Text),
+    /// The output of an earlier step, known only when that step has run.
+    Captured,
+}
+
+/// One command of a transcript.
+#[derive(Clone, Debug)]
+pub struct PlannedCommand {
+    pub title: Option<String>,
+    pub text: Arc<str>,
+    pub expect: Option<Expect>,
+    pub exit: i32,
+    pub span: Span,
+}
+
+/// One check on one node: what the suite runs, and what follows a step.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// `group::check`, or `procedure::check` for checks after steps.
+    pub name: String,
+    pub node: Arc<Node>,
+    pub span: Span,
+    pub on: On,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Duration,
+    pub eventually: Option<Eventually>,
+    pub ask: Ask,
+    /// Waived: why, and until when (`YYYY-MM-DD`).
+    pub skip: Option<Skip>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Skip {
+    pub reason: String,
+    pub until: Option<jiff::civil::Date>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// A script block: its exit status decides, and its output where one is expected.
+    Script {
+        script: Script,
+        exit: Vec<i32>,
+        expect: Option<Expect>,
+    },
+    /// A typed assertion: a probe reports facts, matchers decide.
+    /// The bindings are those that the author's own commands in it mention.
+    Probe {
+        assertion: Arc<Assertion>,
+        bindings: Vec<Binding>,
+    },
+}
+
+impl Script {
+    #[must_use]
+    pub fn interpreter(&self) -> &str {
+        &self.interpreter
+    }
+
+    /// The script byte for byte; of a transcript its commands.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The same, shared.
+    #[must_use]
+    pub fn text_shared(&self) -> Arc<str> {
+        Arc::clone(&self.text)
+    }
+
+    #[must_use]
+    pub fn bindings(&self) -> &[Binding] {
+        &self.bindings
+    }
+
+    /// Variables without which it cannot run, and which only earlier scripts set.
+    #[must_use]
+    pub fn inherits(&self) -> &[String] {
+        &self.inherits
+    }
+
+    /// Empty for a plain script.
+    #[must_use]
+    pub fn commands(&self) -> &[PlannedCommand] {
+        &self.commands
+    }
+}
+
+impl PlannedStep {
+    /// Its id, or its number: what `--start-at` takes.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
+    /// Its number, and its id where it has one.
+    #[must_use]
+    pub fn heading(&self) -> String {
+        heading(self.number, self.label())
+    }
+
+    /// The plain values that its scripts and those of its checks are given.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        let checks = self.checks.iter().map(|case| match &case.ask {
+            Ask::Script { script, .. } => script.bindings(),
+            Ask::Probe { bindings, .. } => bindings,
+        });
+        let own = self.script().map(Script::bindings);
+        let bindings = own.into_iter().chain(checks).flatten();
+        bindings.filter_map(|binding| match &binding.value {
+            Bound::Text(Text::Plain(text)) => Some((binding.name.as_str(), text.as_str())),
+            Bound::Text(Text::Secret(_)) | Bound::Captured => None,
+        })
+    }
+
+    #[must_use]
+    pub fn script(&self) -> Option<&Script> {
+        match &self.work {
+            PlannedWork::Script(script) => Some(script),
+            PlannedWork::Deliver(_) | PlannedWork::Manual(_) => None,
+        }
+    }
+}
+
+/// A step's number and its label, which is the number again where it has no id.
+#[must_use]
+pub fn heading(number: usize, label: &str) -> String {
+    let number = number.to_string();
+    if number == label || label.is_empty() {
+        return number;
+    }
+    format!("{number} {label}")
+}
+
+impl NodePlan {
+    /// Is it repeated whenever a run goes on?
+    #[must_use]
+    pub fn is_set_up(&self, number: usize) -> bool {
+        let mut steps = self.steps.iter();
+        steps.any(|step| step.number == number && step.setup)
+    }
+
+    /// The users that this plan needs `sudo` for, each once.
+    #[must_use]
+    pub fn sudo_users(&self) -> Vec<&str> {
+        let steps = self
+            .steps
+            .iter()
+            .filter(|step| step.on == On::Node)
+            .map(|step| &step.sudo);
+        let checks = self.steps.iter().flat_map(|step| &step.checks);
+        let needs = self.needs.iter().flat_map(|need| &need.cases);
+        let checks = checks
+            .chain(needs)
+            .filter(|case| case.on == On::Node)
+            .map(|case| &case.sudo);
+        let users: IndexMap<&str, ()> = steps
+            .chain(checks)
+            .flatten()
+            .map(|user| (user.0.as_str(), ()))
+            .collect();
+        users.into_keys().collect()
+    }
+}

@@ -1,0 +1,81 @@
+//! The part of a procedure that is to be run, and the names that a step needs.
+
+use std::collections::BTreeSet;
+
+use crate::interpolation::{Part as Piece, Piece as Read, pieces};
+use crate::manual::Expect;
+use crate::{Ask, Binding, NodePlan, Plan, PlannedStep, PlannedWork, Script};
+
+/// What `--start-at` and `--stop-after` leave of a procedure, by the numbers of its steps.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    pub start_at: Option<usize>,
+    pub stop_after: Option<usize>,
+}
+
+impl Part {
+    #[must_use]
+    pub fn contains(self, number: usize) -> bool {
+        self.start_at.is_none_or(|first| number >= first)
+            && self.stop_after.is_none_or(|last| number <= last)
+    }
+}
+
+impl Plan {
+    /// The arguments that are values for names which steps capture.
+    pub fn given<'a>(&'a self, node: &'a NodePlan) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let captures = |name: &str| {
+            let mut steps = node.steps.iter();
+            steps.any(|step| step.capture.as_deref() == Some(name))
+        };
+        let given = self.arguments.iter();
+        given
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(move |(name, _)| captures(name))
+    }
+}
+
+impl PlannedStep {
+    /// The scripts that it runs: its own, and those of its checks.
+    fn scripts(&self) -> impl Iterator<Item = (&Script, Option<&Expect>)> {
+        let checks = self.checks.iter().filter_map(|case| match &case.ask {
+            Ask::Script { script, expect, .. } => Some((script, expect.as_ref())),
+            Ask::Probe { .. } => None,
+        });
+        let own = self.script().map(|script| (script, self.expect.as_ref()));
+        own.into_iter().chain(checks)
+    }
+
+    /// What its scripts and its checks are given.
+    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+        let probes = self.checks.iter().filter_map(|case| match &case.ask {
+            Ask::Probe { bindings, .. } => Some(bindings.as_slice()),
+            Ask::Script { .. } => None,
+        });
+        let scripts = self.scripts().map(|(script, _)| script.bindings());
+        scripts.chain(probes).flatten()
+    }
+
+    /// The names in its texts: in what is expected, and in what a person is told.
+    #[must_use]
+    pub fn names_in_texts(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        for (script, expect) in self.scripts() {
+            let commands = script.commands().iter();
+            let expects = commands.filter_map(|command| command.expect.as_ref());
+            for expect in expects.chain(expect) {
+                names.extend(pieces(&expect.text.text).filter_map(|piece| match piece {
+                    Read::Name(name, _) => Some(name),
+                    Read::Text(_) | Read::Wrong(..) => None,
+                }));
+            }
+        }
+        if let PlannedWork::Manual(text) = &self.work {
+            names.extend(text.parts().iter().filter_map(|part| match part {
+                Piece::Name(name) => Some(name.as_str()),
+                Piece::Written(_) | Piece::Value(_) => None,
+            }));
+        }
+        names
+    }
+}

@@ -1,0 +1,96 @@
+//! A planned step as text: what is journalled, hashed, and compared on a resume. No values:
+//! what runs does not hold any.
+
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::manual::{DeliveryFrom, On};
+use crate::{Ask, Case, PlannedStep, PlannedWork};
+
+/// The whole step on a few lines.
+pub(super) fn text(step: &PlannedStep) -> String {
+    let mut text = String::new();
+    let mut attributes = vec![match step.on {
+        On::Node => "on=node".to_owned(),
+        On::Local => "on=local".to_owned(),
+    }];
+    attributes.extend(step.sudo.as_ref().map(|user| format!("sudo={}", user.0)));
+    attributes.extend(step.capture.as_ref().map(|name| format!("capture={name}")));
+    if step.exit != [0] {
+        let exits: Vec<String> = step.exit.iter().map(ToString::to_string).collect();
+        attributes.push(format!("exit={}", exits.join(",")));
+    }
+    for (set, word) in [
+        (step.confirm, "confirm"),
+        (step.reboot, "reboot"),
+        (step.setup, "setup"),
+    ] {
+        attributes.extend(set.then(|| word.to_owned()));
+    }
+    let _ = writeln!(text, "step {} {}", step.name, attributes.join(" "));
+    match &step.work {
+        PlannedWork::Script(script) => {
+            let _ = writeln!(text, "--- {}", script.interpreter);
+            lines(&mut text, &script.text);
+            for command in &script.commands {
+                if let Some(expect) = &command.expect {
+                    lines(&mut text, &format!("--- expect\n{}", expect.text.text));
+                }
+            }
+        }
+        PlannedWork::Deliver(files) => {
+            for file in files {
+                let from = match &file.from {
+                    DeliveryFrom::File(path) => format!("file {path}"),
+                    DeliveryFrom::Tree(path) => format!("tree {path}"),
+                    DeliveryFrom::Template(path) => format!("template {path}"),
+                    DeliveryFrom::Inline(body) => format!("inline {}", sha256(&body.text)),
+                };
+                let _ = writeln!(
+                    text,
+                    "--- deliver {from} as {} mode {:04o}",
+                    file.to, file.mode
+                );
+            }
+        }
+        PlannedWork::Manual(what) => lines(&mut text, &format!("--- manual\n{what}")),
+    }
+    if let Some(expect) = &step.expect {
+        lines(&mut text, &format!("--- expect\n{}", expect.text.text));
+    }
+    for case in &step.checks {
+        check(&mut text, case);
+    }
+    text
+}
+
+fn check(text: &mut String, case: &Case) {
+    let _ = writeln!(text, "--- check {}", case.name);
+    match &case.ask {
+        Ask::Script { script, expect, .. } => {
+            lines(text, &script.text);
+            if let Some(expect) = expect {
+                lines(text, &format!("--- expect\n{}", expect.text.text));
+            }
+        }
+        Ask::Probe { .. } => {}
+    }
+}
+
+fn lines(text: &mut String, more: &str) {
+    text.push_str(more);
+    if !more.ends_with('\n') {
+        text.push('\n');
+    }
+}
+
+/// SHA-256 as hexadecimal digits.
+pub(super) fn sha256(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}

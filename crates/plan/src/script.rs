@@ -1,0 +1,251 @@
+//! A block of the manual and the values that it mentions -> a [`Script`].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::interpolation::{Interpolated, Piece, pieces, wrong_references};
+use crate::manual::{self, On, Variables, is_shell, variables};
+use crate::nodes::{Node, Text};
+use crate::source::{Passage, Problem, Span};
+use crate::{Binding, Bound, PlannedCommand, RUN_NAMES, Script};
+
+/// What is known at some point of a procedure.
+pub(super) struct Scope<'a> {
+    pub node: &'a Node,
+    /// Captured by earlier steps.
+    pub captured: BTreeSet<String>,
+    /// Set by earlier steps' scripts.
+    pub assigned: BTreeSet<String>,
+    /// The same with names that are not opsbook's: `NODE_NAME`.
+    pub kept: BTreeSet<String>,
+    /// An earlier step may have set names that cannot be seen: it sourced a file.
+    pub opaque: bool,
+    /// Where that was: what a node's shell sets, the operator's machine does not know.
+    on: On,
+    /// What is set on the other side.
+    other: (BTreeSet<String>, BTreeSet<String>, bool),
+}
+
+/// A value by its name, as far as a plan can know it.
+pub(super) enum Known {
+    Bound(Bound),
+    /// The scripts set it themselves.
+    Assigned,
+    Undefined,
+    Wrong(Box<Problem>),
+}
+
+impl<'a> Scope<'a> {
+    pub fn new(node: &'a Node) -> Scope<'a> {
+        Scope {
+            node,
+            captured: BTreeSet::new(),
+            assigned: BTreeSet::new(),
+            kept: BTreeSet::new(),
+            opaque: false,
+            on: On::Node,
+            other: Default::default(),
+        }
+    }
+
+    /// Looks from the other side, if that is where the next script runs.
+    pub fn turn(&mut self, on: On) {
+        if self.on != on {
+            std::mem::swap(&mut self.assigned, &mut self.other.0);
+            std::mem::swap(&mut self.kept, &mut self.other.1);
+            std::mem::swap(&mut self.opaque, &mut self.other.2);
+            self.on = on;
+        }
+    }
+
+    pub fn look_up(&self, name: &str) -> Known {
+        if self.captured.contains(name) || RUN_NAMES.contains(&name) {
+            return Known::Bound(Bound::Captured);
+        }
+        match self.node.text(name) {
+            Ok(text) => Known::Bound(Bound::Text(text)),
+            Err(_) if self.assigned.contains(name) => Known::Assigned,
+            Err(Some(problem)) => Known::Wrong(problem),
+            Err(None) => Known::Undefined,
+        }
+    }
+
+    /// The script of a block, with the values that it mentions. What it sets itself need not
+    /// be known.
+    pub fn script(
+        &self,
+        script: &manual::Script,
+        problems: &mut Vec<Problem>,
+    ) -> (Script, Variables) {
+        let used = variables(&script.text.text, &script.interpreter);
+        let (mut bindings, mut inherits) = (Vec::new(), Vec::new());
+        for (name, at) in &used.mentioned {
+            let place = || script.text.span(at.clone());
+            match self.look_up(name) {
+                Known::Bound(Bound::Text(Text::Secret(_))) if !is_shell(&script.interpreter) => {
+                    let message = format!(
+                        "the secret `{name}` cannot be given to `{}`",
+                        script.interpreter
+                    );
+                    problems.push(
+                        Problem::error("secret-outside-shell", place(), message)
+                            .hint("values reach other languages through the environment, which others can read; use a `sh` step"),
+                    );
+                }
+                Known::Bound(value) => bindings.push(Binding {
+                    name: name.clone(),
+                    value,
+                }),
+                Known::Assigned => {
+                    let elsewhere = used.assigned.contains(name) || script.defined.contains(name);
+                    if !elsewhere && !self.may_be_absent(name, &used) {
+                        inherits.push(name.clone());
+                    }
+                }
+                Known::Undefined if used.assigned.contains(name) => {}
+                Known::Undefined if script.defined.contains(name) => {}
+                Known::Undefined if self.may_be_absent(name, &used) => {
+                    problems.extend(self.misspelt(name, &place()));
+                }
+                Known::Undefined => problems.push(self.undefined(name, &place())),
+                Known::Wrong(problem) => {
+                    problems.push(problem.note(place(), "used here"));
+                }
+            }
+        }
+        let commands = script.commands.iter().map(|command| PlannedCommand {
+            title: command.title.clone(),
+            text: Arc::from(command.text.text.as_str()),
+            expect: command.expect.clone(),
+            exit: command.exit,
+            span: command.text.span(0..command.text.text.len()),
+        });
+        let planned = Script {
+            interpreter: script.interpreter.clone(),
+            text: Arc::from(script.text.text.as_str()),
+            bindings,
+            commands: commands.collect(),
+            inherits,
+        };
+        (planned, used)
+    }
+
+    /// The values that a command written in a contract mentions.
+    pub fn bindings(
+        &self,
+        command: &str,
+        span: &Span,
+        bindings: &mut Vec<Binding>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let mut used = variables(command, "sh");
+        for name in std::mem::take(&mut used.mentioned).into_keys() {
+            match self.look_up(&name) {
+                Known::Bound(value) => bindings.push(Binding { name, value }),
+                Known::Assigned => {}
+                Known::Undefined if used.assigned.contains(&name) => {}
+                Known::Undefined if self.may_be_absent(&name, &used) => {
+                    problems.extend(self.misspelt(&name, &span.reference(&name)));
+                }
+                Known::Undefined => {
+                    problems.push(self.undefined(&name, &span.reference(&name)));
+                }
+                Known::Wrong(problem) => problems.push(problem.note(span.clone(), "used here")),
+            }
+        }
+    }
+
+    /// Checks that every `${name}` of a text is known; the text is filled in when it is used.
+    pub fn names_of(&self, text: &Passage, problems: &mut Vec<Problem>) {
+        for piece in pieces(&text.text) {
+            let Piece::Name(name, at) = piece else {
+                continue;
+            };
+            match self.look_up(name) {
+                Known::Bound(_) | Known::Assigned => {}
+                Known::Undefined => problems.push(self.undefined(name, &text.span(at))),
+                Known::Wrong(problem) => problems.push(problem.note(text.span(at), "used here")),
+            }
+        }
+    }
+
+    /// Checks that a text for a person's eyes holds no secret.
+    pub fn no_secrets(&self, text: &Passage, problems: &mut Vec<Problem>) {
+        for piece in pieces(&text.text) {
+            if let Piece::Name(name, at) = piece
+                && matches!(
+                    self.look_up(name),
+                    Known::Bound(Bound::Text(Text::Secret(_)))
+                )
+            {
+                let message = format!("`{name}` is a secret, which opsbook shows to nobody");
+                let problem = Problem::error("secret-shown", text.span(at), message);
+                problems.push(problem.hint("write where the person finds it instead"));
+            }
+        }
+    }
+
+    /// A text in which everything must be known before the run: a file's name.
+    pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
+        no_references(text, span, problems);
+        let filled = Interpolated::read(text).fill(|name| match self.look_up(name) {
+            Known::Bound(Bound::Text(crate::nodes::Text::Plain(value))) => Some(value),
+            Known::Bound(_) | Known::Assigned => {
+                let message =
+                    format!("`{name}` is not known before the run, and cannot be part of this");
+                problems.push(Problem::error("value-not-known", span.clone(), message));
+                Some(String::new())
+            }
+            Known::Undefined => {
+                problems.push(self.undefined(name, &span.reference(name)));
+                Some(String::new())
+            }
+            Known::Wrong(problem) => {
+                problems.push(problem.note(span.clone(), "used here"));
+                Some(String::new())
+            }
+        });
+        filled.to_string()
+    }
+
+    /// Whether the script may do without the name, or may get it in a way that cannot be seen.
+    fn may_be_absent(&self, name: &str, used: &Variables) -> bool {
+        self.opaque || used.opaque || used.lenient || used.guarded.contains(name)
+    }
+
+    /// A name that may be absent is a mistake only where it is nearly one of ours.
+    fn misspelt(&self, name: &str, span: &Span) -> Option<Problem> {
+        let near = crate::source::misspelt(name, self.known())?;
+        let message = format!("`{name}` is not defined, and `{near}` is");
+        let problem = Problem::warning("undefined-variable", span.clone(), message);
+        let hint = format!("did you mean `{near}`? `defined={name}` on the fence says no");
+        Some(problem.for_node(&self.node.name).hint(hint))
+    }
+
+    fn known(&self) -> impl Iterator<Item = &str> {
+        let leaves = self.node.leaves.keys().map(String::as_str);
+        leaves
+            .chain(RUN_NAMES)
+            .chain(self.captured.iter().map(String::as_str))
+    }
+
+    pub fn undefined(&self, name: &str, span: &Span) -> Problem {
+        let message = format!("`{name}` is not defined");
+        let problem = Problem::error("undefined-variable", span.clone(), message);
+        let problem = problem.for_node(&self.node.name);
+        match crate::source::nearest(name, self.known()) {
+            Some(near) => problem.hint(format!("did you mean `{near}`?")),
+            None => problem.hint(format!(
+                "define it in `nodes.yaml` or as a parameter; `defined={name}` on the fence says that the script gets it elsewhere"
+            )),
+        }
+    }
+}
+
+/// `${` that is no reference, in a text where nobody means it as it stands.
+fn no_references(text: &str, span: &Span, problems: &mut Vec<Problem>) {
+    for wrong in wrong_references(text) {
+        let problem = Problem::error("not-a-reference", span.clone(), wrong.message());
+        problems.push(problem.hint(wrong.hint()));
+    }
+}

@@ -1,0 +1,127 @@
+//! Nodes that have the same plan, and the values in which they differ: shown once, as a table.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io::{self, Write};
+
+use indexmap::IndexMap;
+
+use crate::dry_run::{assigned, origin};
+use crate::nodes::Text;
+use crate::plan::{Bound, NodePlan, Part, Plan};
+
+/// Nodes whose plans differ in nothing but values.
+pub(super) struct Alike<'a> {
+    pub nodes: Vec<&'a NodePlan>,
+    /// Names whose values are not the same on all of them.
+    pub differ: BTreeSet<String>,
+}
+
+/// The nodes of a plan, those with the same steps together, in their order.
+pub(super) fn alike(plan: &Plan, part: Part) -> Vec<Alike<'_>> {
+    type Key<'a> = (&'a str, Vec<(&'a str, usize)>);
+    let mut groups: IndexMap<Key<'_>, Vec<&NodePlan>> = IndexMap::new();
+    for node in &plan.nodes {
+        let needs = node.needs.iter();
+        let needs = needs.map(|need| (need.group.as_str(), need.cases.len()));
+        let key = (node.sha256.as_str(), needs.collect());
+        groups.entry(key).or_default().push(node);
+    }
+    let groups = groups.into_values();
+    groups
+        .map(|nodes| Alike {
+            differ: differ(&nodes, part),
+            nodes,
+        })
+        .collect()
+}
+
+fn differ(nodes: &[&NodePlan], part: Part) -> BTreeSet<String> {
+    let names: BTreeSet<&str> = nodes.iter().flat_map(|node| names(node, part)).collect();
+    let differs = |name: &&str| {
+        let cells: HashSet<String> = nodes.iter().map(|node| cell(node, name)).collect();
+        cells.len() > 1
+    };
+    names
+        .into_iter()
+        .filter(differs)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What the steps of this part are given by the plan, or have in their texts.
+fn names(node: &NodePlan, part: Part) -> BTreeSet<&str> {
+    let mut names = BTreeSet::new();
+    for step in node.steps.iter().filter(|step| part.contains(step.number)) {
+        names.extend(
+            step.bindings()
+                .filter(|binding| matches!(binding.value, Bound::Text(_)))
+                .map(|binding| binding.name.as_str()),
+        );
+        names.extend(step.names_in_texts());
+    }
+    let captured = |name: &&str| {
+        let mut steps = node.steps.iter();
+        steps.any(|step| step.capture.as_deref() == Some(name))
+    };
+    names.retain(|name| !captured(name));
+    names
+}
+
+fn cell(node: &NodePlan, name: &str) -> String {
+    match node.node.text(name) {
+        Ok(Text::Plain(text)) => assigned(&text),
+        Ok(Text::Secret(reference)) => format!("secret: {}", origin(&reference)),
+        Err(_) => "-".to_owned(),
+    }
+}
+
+impl Alike<'_> {
+    /// A line for each node. A value of several lines follows the table.
+    pub fn table(&self, out: &mut dyn Write) -> io::Result<()> {
+        let columns: Vec<&str> = self.differ.iter().map(String::as_str).collect();
+        // Its name stands in the first column.
+        let columns: Vec<&str> = columns.into_iter().filter(|name| *name != "node").collect();
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let mut rows = vec![vec!["node".to_owned()]];
+        rows[0].extend(columns.iter().map(|name| (*name).to_owned()));
+        let mut long = Vec::new();
+        for node in &self.nodes {
+            let mut row = vec![node.node.name.clone()];
+            for name in &columns {
+                let cell = cell(node, name);
+                if cell.contains('\n') {
+                    long.push(format!("  {}: {name}={cell}", node.node.name));
+                    row.push("(below)".to_owned());
+                } else {
+                    row.push(cell);
+                }
+            }
+            rows.push(row);
+        }
+        writeln!(out, "values by node:")?;
+        padded(&rows, out)?;
+        for line in long {
+            writeln!(out, "{line}")?;
+        }
+        Ok(())
+    }
+}
+
+fn padded(rows: &[Vec<String>], out: &mut dyn Write) -> io::Result<()> {
+    let columns = rows.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for row in rows {
+        let cells = row.iter().zip(&widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("  {cell:<width$}"))
+            .collect();
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(())
+}

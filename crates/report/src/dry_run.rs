@@ -1,0 +1,330 @@
+//! A plan as it would run: targets, values and scripts, exactly. Nodes that differ in values
+//! only are shown together.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+use crate::by_node::{Alike, alike};
+use crate::engine::human;
+use crate::interpolation::Interpolated;
+use crate::known::Known;
+use crate::manual::{
+    DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell, shell_quoted, shell_word,
+};
+use crate::nodes::{SecretRef, Text};
+use crate::plan::{
+    Ask, Binding, Bound, Case, NodePlan, Part, Plan, PlannedStep, PlannedWork, Script,
+};
+
+/// Writes the part of a plan that would run.
+///
+/// # Errors
+/// Where nobody reads any more.
+pub fn write(plan: &Plan, part: Part, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{}  {}  {}",
+        plan.procedure,
+        plan.title,
+        plan.span.place()
+    )?;
+    let known = Known::given(&plan.arguments);
+    for alike in alike(plan, part) {
+        nodes(&alike, part, &known, out)?;
+    }
+    Ok(())
+}
+
+fn nodes(alike: &Alike<'_>, part: Part, known: &Known, out: &mut dyn Write) -> io::Result<()> {
+    let Some(first) = alike.nodes.first() else {
+        return Ok(());
+    };
+    let names: Vec<&str> = alike
+        .nodes
+        .iter()
+        .map(|node| node.node.name.as_str())
+        .collect();
+    writeln!(
+        out,
+        "\n== {}  {} steps  plan {}",
+        names.join(", "),
+        first.steps.len(),
+        &first.sha256[..12]
+    )?;
+    for need in &first.needs {
+        writeln!(out, "needs {}: {} checks", need.group, need.cases.len())?;
+    }
+    let (due, left_out): (Vec<_>, Vec<_>) = first
+        .steps
+        .iter()
+        .partition(|step| part.contains(step.number));
+    if !left_out.is_empty() {
+        let left_out: Vec<String> = left_out.iter().map(|step| step.heading()).collect();
+        writeln!(out, "left out, as asked: {}", left_out.join(", "))?;
+    }
+    alike.table(out)?;
+    let view = View {
+        node: first,
+        several: alike.nodes.len() > 1,
+        known,
+        by_node: &alike.differ,
+    };
+    for step in due {
+        writeln!(out)?;
+        view.step(step, out)?;
+    }
+    Ok(())
+}
+
+/// One step with its values and its checks, as it would run on this node, in a run of which
+/// this is known.
+///
+/// # Errors
+/// Where nobody reads any more.
+pub fn step(
+    node: &NodePlan,
+    step: &PlannedStep,
+    known: &Known,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let view = View {
+        node,
+        several: false,
+        known,
+        by_node: &BTreeSet::new(),
+    };
+    view.step(step, out)
+}
+
+/// What is known to who reads a step.
+struct View<'a> {
+    node: &'a NodePlan,
+    /// It stands for other nodes, too.
+    several: bool,
+    known: &'a Known,
+    /// Names whose values stand elsewhere, for each node.
+    by_node: &'a BTreeSet<String>,
+}
+
+impl View<'_> {
+    fn step(&self, step: &PlannedStep, out: &mut dyn Write) -> io::Result<()> {
+        let target = match step.on {
+            On::Node if self.several => "each node",
+            On::Node => self.node.node.name.as_str(),
+            On::Local => "this machine",
+        };
+        let mut how = vec![format!("on {target}")];
+        // Nobody stops a person.
+        if !matches!(step.work, PlannedWork::Manual(_)) {
+            how.push(format!("at most {}", human(step.timeout)));
+        }
+        how.extend(step.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
+        how.extend(step.capture.as_ref().map(|name| format!("captures {name}")));
+        if step.confirm {
+            how.push("asks first".to_owned());
+        }
+        if step.reboot {
+            how.push("restarts the node".to_owned());
+        }
+        writeln!(out, "# {}: {}", step.heading(), step.title)?;
+        writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
+        match &step.work {
+            PlannedWork::Script(script) => {
+                let place = self.at(step.on, step.sudo.as_ref());
+                place.script(script, &step.exit, step.expect.as_ref(), out)?;
+            }
+            PlannedWork::Deliver(files) => {
+                for file in files {
+                    let from = match &file.from {
+                        DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => path.clone(),
+                        DeliveryFrom::Template(name) => format!("templates/{name}, rendered"),
+                        DeliveryFrom::Inline(_) => {
+                            format!("the block at {}, rendered", file.span.place())
+                        }
+                    };
+                    writeln!(
+                        out,
+                        "# deliver {from} as \"$bundle/{}\", mode {:04o}",
+                        file.to, file.mode
+                    )?;
+                }
+            }
+            PlannedWork::Manual(text) => {
+                let place = self.at(On::Node, None);
+                let text = text.fill(|name| place.value(name)).to_string();
+                for line in text.lines() {
+                    writeln!(out, "# by a person: {line}")?;
+                }
+            }
+        }
+        for case in &step.checks {
+            self.check(case, out)?;
+        }
+        Ok(())
+    }
+
+    fn at<'v>(&'v self, on: On, user: Option<&'v SudoUser>) -> Place<'v> {
+        Place {
+            view: self,
+            on,
+            user,
+        }
+    }
+
+    fn check(&self, case: &Case, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(out, "# then check {}  {}", case.name, case.span.place())?;
+        let mut how = Vec::new();
+        if case.on == On::Local {
+            how.push("on this machine".to_owned());
+        }
+        how.extend(case.sudo.as_ref().map(|user| format!("sudo as {}", user.0)));
+        how.extend(case.eventually.as_ref().map(|eventually| {
+            let (limit, every) = (human(eventually.limit), human(eventually.every));
+            format!("again every {every}, for {limit}")
+        }));
+        if !how.is_empty() {
+            writeln!(out, "# {}", how.join(", "))?;
+        }
+        match &case.ask {
+            Ask::Script {
+                script,
+                exit,
+                expect,
+            } => {
+                let place = self.at(case.on, case.sudo.as_ref());
+                place.script(script, exit, expect.as_ref(), out)
+            }
+            Ask::Probe { .. } => Ok(()),
+        }
+    }
+}
+
+/// Where something runs, and what is known there.
+struct Place<'a> {
+    view: &'a View<'a>,
+    on: On,
+    user: Option<&'a SudoUser>,
+}
+
+impl Place<'_> {
+    /// What runs, with its values, and what is expected of it.
+    fn script(
+        &self,
+        script: &Script,
+        exit: &[i32],
+        expect: Option<&Expect>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        self.values(script, out)?;
+        if !is_shell(script.interpreter()) {
+            writeln!(out, "# with {}:", script.interpreter())?;
+        }
+        if script.commands().is_empty() {
+            lines(script.text(), out)?;
+            self.expected(expect, out)?;
+            return status(exit, out);
+        }
+        for command in script.commands() {
+            lines(&command.text, out)?;
+            self.expected(command.expect.as_ref(), out)?;
+            status(&[command.exit], out)?;
+        }
+        self.expected(expect, out)
+    }
+
+    fn values(&self, script: &Script, out: &mut dyn Write) -> io::Result<()> {
+        for Binding { name, value } in script.bindings() {
+            if matches!(value, Bound::Text(_)) && self.view.by_node.contains(name) {
+                let where_to_look = match name.as_str() {
+                    "node" => "the node's name",
+                    _ => "as the table says",
+                };
+                writeln!(out, "# {name}: {where_to_look}")?;
+                continue;
+            }
+            match value {
+                Bound::Text(Text::Plain(text)) => writeln!(out, "{name}={}", assigned(text))?,
+                Bound::Text(Text::Secret(reference)) => {
+                    writeln!(out, "# {name} is a secret: {}", origin(reference))?;
+                }
+                Bound::Captured => match self.view.known.value(name, self.on, self.user) {
+                    Some(text) => writeln!(out, "{name}={}", assigned(text))?,
+                    None => writeln!(out, "# {name} is known when the run is under way")?,
+                },
+            }
+        }
+        Ok(())
+    }
+
+    fn expected(&self, expect: Option<&Expect>, out: &mut dyn Write) -> io::Result<()> {
+        let Some(expect) = expect else {
+            return Ok(());
+        };
+        let text = Interpolated::read(&expect.text.text).fill(|name| self.value(name));
+        let text = text.to_string();
+        let what = match expect.kind {
+            ExpectKind::Text => "expect",
+            ExpectKind::Regex => "expect, as a regular expression",
+            ExpectKind::Json => "expect, at least",
+        };
+        for line in text.lines() {
+            writeln!(out, "# {what}: {line}")?;
+        }
+        Ok(())
+    }
+
+    /// Where it is known by now.
+    fn value(&self, name: &str) -> Option<String> {
+        if self.view.by_node.contains(name) {
+            return None;
+        }
+        let mut steps = self.view.node.steps.iter();
+        if let Some(value) = self.view.known.value(name, self.on, self.user) {
+            return Some(value.to_owned());
+        }
+        match self.view.node.node.text(name) {
+            Ok(Text::Plain(value)) if !steps.any(|step| step.capture.as_deref() == Some(name)) => {
+                Some(value)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn status(exit: &[i32], out: &mut dyn Write) -> io::Result<()> {
+    if exit == [0] {
+        return Ok(());
+    }
+    let exit: Vec<String> = exit.iter().map(i32::to_string).collect();
+    writeln!(out, "# expect: exit status {}", exit.join(" or "))
+}
+
+pub(super) fn origin(reference: &SecretRef) -> String {
+    match reference {
+        SecretRef::Env(name) => format!("environment variable {name}"),
+        SecretRef::File(path) => format!("file {}", path.display()),
+        SecretRef::Command(words) => format!(
+            "output of {}",
+            words.first().map_or("a command", String::as_str)
+        ),
+        SecretRef::Prompt(prompt) => format!("asked for as `{prompt}`"),
+    }
+}
+
+/// Behind `name=`; a second `=` is quoted, so that a reader sees which one assigns.
+pub(super) fn assigned(text: &str) -> String {
+    if text.contains('=') {
+        shell_quoted(text)
+    } else {
+        shell_word(text)
+    }
+}
+
+fn lines(text: &str, out: &mut dyn Write) -> io::Result<()> {
+    write!(out, "{text}")?;
+    if text.ends_with('\n') {
+        Ok(())
+    } else {
+        writeln!(out)
+    }
+}

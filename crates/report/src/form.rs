@@ -1,0 +1,260 @@
+//! Which report goes where: `junit=tests.xml`, `github`. Files are there as a whole or not
+//! at all.
+
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use crate::tested::Results;
+use crate::{github, json, junit, prometheus, tap};
+
+/// One report that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    form: Form,
+    /// Standard output where absent.
+    file: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Junit,
+    Json,
+    Tap,
+    Prometheus,
+    Github,
+}
+
+const FORMS: [(&str, Form); 5] = [
+    ("junit", Form::Junit),
+    ("json", Form::Json),
+    ("tap", Form::Tap),
+    ("prometheus", Form::Prometheus),
+    ("github", Form::Github),
+];
+
+#[derive(Debug, thiserror::Error)]
+#[error("the report `{path}` cannot be written: {cause}")]
+pub struct ReportError {
+    path: PathBuf,
+    cause: io::Error,
+}
+
+impl Report {
+    /// Whether it can be written, before anything is asked.
+    ///
+    /// # Errors
+    /// Where its folder is not there or takes no files.
+    pub fn try_out(&self) -> Result<(), ReportError> {
+        match &self.file {
+            Some(file) if !is_stream(file) => beside(&behind(file))
+                .map(drop)
+                .map_err(|cause| wrong(file, cause)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes it; `out` is standard output, `root` the manual's folder.
+    ///
+    /// # Errors
+    /// Where the file or standard output cannot be written.
+    pub fn write(
+        &self,
+        results: &Results,
+        root: &Path,
+        out: &mut dyn Write,
+    ) -> Result<(), ReportError> {
+        let text = match self.form {
+            Form::Junit => junit::junit(results).map_err(io::Error::other),
+            Form::Json => Ok(json::json(results)),
+            Form::Tap => Ok(tap::tap(results)),
+            Form::Prometheus => Ok(prometheus::prometheus(results)),
+            Form::Github => {
+                let workspace = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
+                Ok(github::github(results, root, workspace.as_deref()))
+            }
+        };
+        let file = self.file.as_deref();
+        let written = text.and_then(|text| match file {
+            Some(file) => replace(file, &text),
+            None => out.write_all(text.as_bytes()),
+        });
+        written.map_err(|cause| wrong(file.unwrap_or(Path::new("standard output")), cause))
+    }
+}
+
+fn wrong(path: &Path, cause: io::Error) -> ReportError {
+    let path = path.to_owned();
+    ReportError { path, cause }
+}
+
+/// Whoever reads the file, a collector for instance, sees the old one or the new one. What is
+/// no file, a pipe or a terminal, is written to and stays what it is.
+fn replace(file: &Path, text: &str) -> io::Result<()> {
+    if is_stream(file) {
+        let mut stream = std::fs::File::options().append(true).open(file)?;
+        return stream.write_all(text.as_bytes());
+    }
+    let file = &behind(file);
+    let mut new = beside(file)?;
+    new.write_all(text.as_bytes())?;
+    let readable = std::fs::Permissions::from_mode(0o644);
+    new.as_file().set_permissions(readable)?;
+    new.persist(file).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A pipe, a device, or what is open under a number: `/dev/stdout` may be a file.
+fn is_stream(file: &Path) -> bool {
+    let numbered = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
+    numbered.iter().any(|place| file.starts_with(place))
+        || std::fs::metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir())
+}
+
+/// The file that a symbolic link leads to: the link stays.
+fn behind(file: &Path) -> PathBuf {
+    std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned())
+}
+
+fn beside(file: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    let prefix = format!(
+        ".{}.",
+        file.file_name().unwrap_or_default().to_string_lossy()
+    );
+    tempfile::Builder::new()
+        .prefix(&prefix)
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+}
+
+impl FromStr for Report {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Report, String> {
+        let (name, file) = match text.split_once('=') {
+            Some((name, file)) => (name, Some(file)),
+            None => (text, None),
+        };
+        let names = FORMS.iter().map(|(name, _)| *name);
+        let Some((_, form)) = FORMS.iter().find(|(known, _)| *known == name) else {
+            let near = crate::source::nearest(name, names);
+            let names: Vec<_> = FORMS.iter().map(|(name, _)| *name).collect();
+            let hint = match near {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => format!("; there are {}", names.join(", ")),
+            };
+            return Err(format!("there is no report called `{name}`{hint}"));
+        };
+        match (form, file) {
+            (Form::Github, None) => Ok(Report {
+                form: *form,
+                file: None,
+            }),
+            (_, Some("") | None) => Err(format!("`{name}` needs a file: `{name}=FILE`")),
+            (_, Some(file)) => Ok(Report {
+                form: *form,
+                file: Some(file.into()),
+            }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tested::samples::results;
+
+    #[test]
+    fn a_form_and_its_file() {
+        for text in [
+            "junit=a.xml",
+            "json=a=b",
+            "tap=-",
+            "prometheus=/x/y.prom",
+            "github",
+            "github=log",
+        ] {
+            assert!(text.parse::<Report>().is_ok(), "{text}");
+        }
+        let wrong = |text: &str| text.parse::<Report>().unwrap_err();
+        assert_eq!(
+            wrong("junti=a"),
+            "there is no report called `junti`; did you mean `junit`?"
+        );
+        assert_eq!(wrong("junit"), "`junit` needs a file: `junit=FILE`");
+        assert_eq!(wrong("tap="), "`tap` needs a file: `tap=FILE`");
+    }
+
+    #[test]
+    fn a_file_is_replaced_as_a_whole_and_all_may_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("opsbook.prom");
+        std::fs::write(&file, "old").unwrap();
+        let report: Report = format!("prometheus={}", file.display()).parse().unwrap();
+        report.try_out().unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "old");
+        report
+            .write(&results(), Path::new("/"), &mut Vec::new())
+            .unwrap();
+        assert!(
+            std::fs::read_to_string(&file)
+                .unwrap()
+                .starts_with("# HELP")
+        );
+        assert_eq!(
+            std::fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o644
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    /// Whoever runs as root would lose a device of the machine.
+    #[test]
+    fn what_is_no_file_of_its_own_stays_what_it_is() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name| folder.path().join(name);
+        let write = |file: PathBuf| {
+            let report: Report = format!("tap={}", file.display()).parse().unwrap();
+            report.try_out().unwrap();
+            report.write(&results(), Path::new("/"), &mut Vec::new())
+        };
+        let fifo = path("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let reader = std::thread::spawn({
+            let fifo = fifo.clone();
+            move || std::fs::read_to_string(fifo).unwrap()
+        });
+        write(fifo.clone()).unwrap();
+        assert!(std::fs::metadata(&fifo).unwrap().file_type().is_fifo());
+        assert!(reader.join().unwrap().starts_with("TAP version 13"));
+
+        std::fs::write(path("there"), "old").unwrap();
+        std::os::unix::fs::symlink("there", path("link")).unwrap();
+        write(path("link")).unwrap();
+        assert!(path("link").is_symlink());
+        let text = std::fs::read_to_string(path("there")).unwrap();
+        assert!(text.starts_with("TAP version 13"));
+
+        let open = std::fs::File::create(path("open")).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&open);
+        write(format!("/proc/self/fd/{number}").into()).unwrap();
+        assert_ne!(
+            open.metadata().unwrap().len(),
+            0,
+            "the same file is written"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_found_out_before() {
+        let report: Report = "tap=/nope/nope/x.tap".parse().unwrap();
+        let error = report.try_out().unwrap_err().to_string();
+        assert!(
+            error.starts_with("the report `/nope/nope/x.tap` cannot be written: "),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Results -> annotations of GitHub Actions: what is wrong stands beside the manual's line.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use crate::event::Outcome;
+use crate::tested::{Results, Tested};
+
+/// `workspace` is the checkout that places are relative to, `root` the manual's folder. What
+/// failed comes first, and a cause for which tests could not look once: GitHub shows the first
+/// few alone.
+#[must_use]
+pub fn github(results: &Results, root: &Path, workspace: Option<&Path>) -> String {
+    let mut text = String::new();
+    let folder = workspace.and_then(|workspace| root.strip_prefix(workspace).ok());
+    for test in &results.tests {
+        if matches!(test.checked.outcome, Outcome::Failed(_)) {
+            annotate(&mut text, test, folder, &test.name);
+        }
+    }
+    for unseen in results.causes() {
+        let title = match &unseen.tests[..] {
+            [one] => format!("{}: could not look", one.name),
+            many => format!("{}: {} tests could not look", unseen.node, many.len()),
+        };
+        annotate(&mut text, unseen.tests[0], folder, &title);
+    }
+    text
+}
+
+fn annotate(text: &mut String, test: &Tested, folder: Option<&Path>, title: &str) {
+    let (file, line) = place(test, folder);
+    // A formatter into a string cannot fail.
+    let _ = writeln!(
+        text,
+        "::error file={},line={line},title={}::{}",
+        property(&file),
+        property(title),
+        data(&format!("{}\n{}", test.headline(), test.story().trim_end()))
+    );
+}
+
+fn place(test: &Tested, folder: Option<&Path>) -> (String, String) {
+    let (file, line) = test.place.rsplit_once(':').unwrap_or((&test.place, "1"));
+    let file = folder.unwrap_or(Path::new("")).join(file);
+    (file.to_string_lossy().into_owned(), line.to_owned())
+}
+
+fn data(text: &str) -> String {
+    text.replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(text).replace(':', "%3A").replace(',', "%2C")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::github;
+    use crate::tested::samples::results;
+    use std::path::Path;
+
+    #[test]
+    fn an_annotation_is_one_line_at_its_place() {
+        let text = github(&results(), Path::new("/src/docs"), Some(Path::new("/src")));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        let first = "::error file=docs/manual/web.md,line=14,title=web1%3A%3Aweb%3A%3Aservice/a#b::running: expected true";
+        assert!(lines[0].starts_with(first), "{text}");
+        assert!(
+            lines[0].contains("%0A  wrong           running%0A"),
+            "{text}"
+        );
+        assert!(
+            lines[1].contains("title=web2%3A%3Aweb%3A%3Afile//etc/hosts%3A could not look::"),
+            "{text}"
+        );
+        let elsewhere = github(&results(), Path::new("/src/docs"), None);
+        assert!(
+            elsewhere.starts_with("::error file=manual/web.md,line=14,"),
+            "{elsewhere}"
+        );
+    }
+}

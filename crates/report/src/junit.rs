@@ -1,0 +1,128 @@
+//! Results -> `JUnit` XML, as CI servers read it. The only file that names `quick_junit`.
+
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+
+use crate::event::Outcome;
+use crate::tested::{Results, Tested};
+
+/// One test suite for each node; what could not look is an error, what is wrong a failure.
+///
+/// # Errors
+/// Never for what the results hold; the writer of XML has the type.
+pub fn junit(results: &Results) -> Result<String, SerializeError> {
+    let mut report = Report::new("opsbook");
+    report.set_time(results.took);
+    for (node, tests) in results.nodes() {
+        let mut suite = TestSuite::new(node);
+        let started = results.started.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        suite.extra.insert("hostname".into(), node.into());
+        suite.extra.insert("timestamp".into(), started.into());
+        suite.set_time(tests.iter().map(|test| test.took()).sum());
+        suite.add_test_cases(tests.into_iter().map(case));
+        report.add_test_suite(suite);
+    }
+    let xml = report.to_string()?;
+    // The schema of CI servers has this count for a suite, and not for all of them.
+    let skipped: usize = report.test_suites.iter().map(|suite| suite.skipped).sum();
+    Ok(xml.replacen(&format!(" skipped=\"{skipped}\""), "", 1))
+}
+
+fn case(test: &Tested) -> TestCase {
+    let status = match &test.checked.outcome {
+        Outcome::Held => TestCaseStatus::success(),
+        Outcome::Ignored(why) => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(why.as_str());
+            status
+        }
+        Outcome::Failed(_) => not_passed(test, NonSuccessKind::Failure, "failed"),
+        Outcome::Unknown(_) => not_passed(test, NonSuccessKind::Error, "could not look"),
+    };
+    let mut case = TestCase::new(format!("{}::{}", test.group, test.check), status);
+    case.set_classname(format!("{}.{}", test.node, test.group));
+    case.set_time(test.took());
+    case
+}
+
+fn not_passed(test: &Tested, kind: NonSuccessKind, name: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_type(name);
+    status.set_message(test.headline());
+    status.set_description(format!("\n{}", test.story()));
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::junit;
+    use crate::tested::samples::results;
+
+    /// The attributes that the schema of Jenkins' xUnit plug-in allows for each element.
+    const ALLOWED: [(&str, &[&str]); 6] = [
+        (
+            "testsuites",
+            &["name", "time", "tests", "failures", "errors"],
+        ),
+        (
+            "testsuite",
+            &[
+                "name",
+                "tests",
+                "failures",
+                "errors",
+                "group",
+                "time",
+                "skipped",
+                "timestamp",
+                "hostname",
+                "id",
+                "package",
+                "file",
+                "log",
+                "url",
+            ],
+        ),
+        ("testcase", &["name", "time", "classname", "group"]),
+        ("failure", &["type", "message"]),
+        ("error", &["type", "message"]),
+        ("skipped", &["type", "message"]),
+    ];
+
+    #[test]
+    fn elements_and_attributes_are_those_of_the_schema() {
+        let xml = junit(&results()).unwrap();
+        let tag = regex::Regex::new(r"<([a-z]+)((?: [a-z]+=\x22[^\x22]*\x22)*) ?/?>").unwrap();
+        let attribute = regex::Regex::new(r" ([a-z]+)=").unwrap();
+        let mut seen = 0;
+        for found in tag.captures_iter(&xml) {
+            let (_, allowed) = ALLOWED.iter().find(|(name, _)| *name == &found[1]).unwrap();
+            for attribute in attribute.captures_iter(&found[2]) {
+                assert!(
+                    allowed.contains(&&attribute[1]),
+                    "{} of {}",
+                    &attribute[1],
+                    &found[1]
+                );
+            }
+            seen += 1;
+        }
+        assert_eq!(seen, 1 + 2 + 4 + 3, "{xml}");
+    }
+
+    #[test]
+    fn failures_and_errors_are_counted_apart_and_control_characters_are_gone() {
+        let xml = junit(&results()).unwrap();
+        assert!(
+            xml.contains(
+                r#"<testsuites name="opsbook" tests="4" failures="1" errors="1" time="1.500">"#
+            ),
+            "{xml}"
+        );
+        assert!(
+            xml.contains(r#"<testsuite name="web1" tests="3" skipped="1" errors="0" failures="1""#),
+            "{xml}"
+        );
+        assert!(xml.contains("classname=\"web1.web\""), "{xml}");
+        assert!(!xml.contains('\x1b'), "{xml}");
+    }
+}

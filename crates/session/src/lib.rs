@@ -1,0 +1,305 @@
+//! Reaching a node: one open POSIX `sh` on one channel, spoken to in frames; ssh, local and
+//! exec under it. Knows no manual, no nodes, no plan, no journal: it is given a [`Target`], and
+//! runs a [`Script`] or a [`Call`], nothing else.
+
+// The crates below this one, by the names that its files use.
+use opsbook_text::outside;
+
+mod call;
+mod channel;
+mod checksum;
+mod classify;
+mod control;
+mod deliver;
+mod done;
+mod error;
+mod exec;
+pub mod fair;
+mod handshake;
+mod hello;
+mod interactive;
+mod limits;
+mod local;
+mod open;
+mod ping;
+mod process;
+mod redact;
+mod script;
+mod secret;
+mod ssh;
+mod sudo;
+mod target;
+mod text;
+mod transport;
+mod values;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+pub use call::Call;
+use channel::{Channel, Job};
+pub use checksum::checksum_like;
+use deliver::Becomes;
+pub use deliver::Delivered;
+pub use done::{Cancel, Done, End, Limits};
+pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
+pub use hello::Hello;
+pub use interactive::{interactive, shell_words, sshfs};
+pub use limits::{hide_memory, nodes_within, raise_limits};
+pub use ping::{Pong, SudoWay, ping};
+use process::Process;
+pub use redact::{LEAST, MASK, Redactor};
+pub use script::Script;
+pub use secret::{Password, Secret};
+pub use target::{Ssh, Target};
+pub use text::compact;
+use transport::Transport;
+pub use values::quote;
+pub use values::{Value, ValueError, Values};
+
+#[cfg(test)]
+mod tests;
+
+use crate::outside::Outside;
+
+/// One open POSIX shell on a node. Cheap to clone; clones share the shell, and the last one
+/// that is dropped ends it.
+#[derive(Clone, Debug)]
+pub struct Session(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    hello: Hello,
+    channel: Channel,
+    process: Process,
+    transport: Arc<Transport>,
+    /// Ended by us.
+    closed: Arc<AtomicBool>,
+    /// Behind sudo: the transport's further channels are another user's.
+    other_user: bool,
+    loaded: deliver::Loaded,
+    /// By user; a refusal is kept as well.
+    others: tokio::sync::Mutex<HashMap<String, Result<Session, SudoError>>>,
+}
+
+/// How sessions are opened.
+#[derive(Clone)]
+pub struct OpenOptions {
+    /// For each of: reaching the node, and its shell answering. A person who has to touch a
+    /// key is given longer.
+    pub timeout: Duration,
+    /// How often a node that does not answer is asked before it is called dead. A try in which
+    /// this machine did not do its part is not counted.
+    pub tries: u32,
+    /// Receives what is worth showing while connecting, one line each.
+    pub on_note: Arc<dyn Fn(&Outside) + Send + Sync>,
+    /// Instead of the user's own configuration of ssh.
+    pub ssh_config: Option<PathBuf>,
+    /// Functions of our own that the node's shell reads while its greeting is on its way.
+    pub prelude: &'static str,
+}
+
+/// What is delivered to a node.
+#[derive(Clone, Copy, Debug)]
+pub enum Content<'a> {
+    Bytes(&'a [u8]),
+    /// A file on this machine that was opened already; errors name it by its path.
+    File(&'a Path, &'a std::fs::File),
+}
+
+impl Session {
+    /// Opens a session.
+    pub async fn open(target: &Target, options: &OpenOptions) -> Result<Self, OpenError> {
+        open::open(target, options).await
+    }
+
+    /// A shell on this machine.
+    pub async fn local(options: &OpenOptions) -> Result<Self, OpenError> {
+        open::open(&Target::Local, options).await
+    }
+
+    /// What the node said about itself.
+    #[must_use]
+    pub fn hello(&self) -> &Hello {
+        &self.0.hello
+    }
+
+    /// Whether its shell has read this text at the start, as the prelude of [`OpenOptions`].
+    #[must_use]
+    pub fn knows(&self, prelude: &'static str) -> bool {
+        std::ptr::eq(self.0.channel.prelude, prelude)
+    }
+
+    /// Runs a script that only reads, in one of the node's workers: standard input
+    /// `/dev/null`, the values as shell variables, its time limit enforced on the node.
+    /// Dropping the future stops the script.
+    pub async fn run(
+        &self,
+        script: &Script,
+        values: &Values,
+        limits: Limits,
+    ) -> Result<Done, Lost> {
+        let values = values.assignments();
+        let job = Job {
+            interpreter: script.interpreter(&values),
+            values: &values,
+            text: script.text(),
+        };
+        let mut done = self.0.channel.run(job, &limits).await?;
+        done::name_script(&mut done.err, &self.0.hello.dir);
+        Ok(done)
+    }
+
+    /// Defines shell functions in the session's main shell, for [`call`](Self::call).
+    pub async fn load(&self, prelude: &'static str) -> Result<(), Lost> {
+        let done = self.exclusive(&Call::new(prelude)).await?;
+        if done.ok() {
+            return Ok(());
+        }
+        let said = Outside::of_bytes(&done.err).trimmed();
+        let reason = format!("the node's shell cannot read a prelude: {}", said.block());
+        Err(Lost::Refused {
+            reason: reason.into(),
+        })
+    }
+
+    /// Evaluates a call in a background subshell of the session's main shell.
+    /// What it opened with [`exclusive`](Self::exclusive) (file descriptors 7 to 9) is
+    /// inherited.
+    pub async fn call(&self, call: &Call, limits: Limits) -> Result<Done, Lost> {
+        self.0.channel.call(call.bytes(), &limits).await
+    }
+
+    /// Evaluates a call in the session's main shell itself: it blocks everything else
+    /// while it runs, and may open file descriptors 7 to 9 for later calls. Workers of
+    /// [`run`](Self::run) do not inherit them.
+    pub async fn exclusive(&self, call: &Call) -> Result<Done, Lost> {
+        self.0.channel.here(call.bytes(), &Limits::default()).await
+    }
+
+    /// The same for code that starts something and leaves it to that to tell the end, by
+    /// setting `ob_later`: the main shell is free again at once.
+    pub async fn begin(&self, call: Call, limits: Limits) -> Result<Done, Lost> {
+        self.0.channel.begin(call.into_bytes(), &limits).await
+    }
+
+    /// A second session on the node as another user. Opened once per user and kept; a
+    /// refusal is kept too, so that nothing is ever asked twice by itself.
+    pub async fn sudo(&self, user: &str, password: Option<&Password>) -> Result<Self, SudoError> {
+        // The lock is held while sudo is asked: two askers must not send the password twice.
+        let mut others = self.0.others.lock().await;
+        if let Some(known) = others.get(user) {
+            let retry = matches!(known, Err(SudoError::PasswordNeeded)) && password.is_some();
+            if !retry {
+                return known.clone();
+            }
+        }
+        let session = open::as_user(self, user, password).await;
+        others.insert(user.to_owned(), session.clone());
+        session
+    }
+
+    /// Writes a file on the node: a temporary one beside it, checksum verified there, `mode`
+    /// set, renamed. A relative path starts at the login user's home.
+    pub async fn deliver(
+        &self,
+        path: &str,
+        content: Content<'_>,
+        mode: u32,
+        cancel: &Cancel,
+    ) -> Result<Delivered, DeliverError> {
+        deliver::deliver(self, path, content, Becomes::File { mode }, cancel).await
+    }
+
+    /// Unpacks an archive of this machine to a folder on the node, which has the name when it
+    /// is whole, and replaces what was there. The node needs `tar`.
+    pub async fn deliver_folder(
+        &self,
+        path: &str,
+        archive: &Path,
+        cancel: &Cancel,
+    ) -> Result<Delivered, DeliverError> {
+        let file = std::fs::File::open(archive).map_err(|source| DeliverError::Read {
+            path: archive.display().to_string(),
+            source,
+        })?;
+        let content = Content::File(archive, &file);
+        deliver::deliver(self, path, content, Becomes::Folder, cancel).await
+    }
+
+    /// Ends the shell and everything that the session runs, and waits for it.
+    pub async fn close(&self) {
+        let others = std::mem::take(&mut *self.0.others.lock().await);
+        for other in others.into_values().flatten() {
+            Box::pin(other.close()).await;
+        }
+        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.channel.end();
+        self.0.process.leave().await;
+    }
+
+    /// Resolves when the session is gone, with the cause.
+    pub fn lost(&self) -> impl Future<Output = Lost> + Send + 'static {
+        let mut gone = self.0.channel.gone();
+        async move {
+            let lost = gone.wait_for(Option::is_some).await;
+            lost.ok()
+                .and_then(|lost| lost.clone())
+                .unwrap_or(Lost::Closed)
+        }
+    }
+}
+
+impl Session {
+    fn of(inner: Inner) -> Self {
+        Self(Arc::new(inner))
+    }
+}
+
+impl Inner {
+    fn new(
+        hello: Hello,
+        channel: Channel,
+        process: Process,
+        transport: Arc<Transport>,
+        closed: Arc<AtomicBool>,
+        other_user: bool,
+    ) -> Self {
+        let others = tokio::sync::Mutex::default();
+        let loaded = deliver::Loaded::default();
+        Self {
+            hello,
+            channel,
+            process,
+            transport,
+            closed,
+            other_user,
+            loaded,
+            others,
+        }
+    }
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            timeout: Duration::from_secs(15),
+            tries: 2,
+            on_note: Arc::new(|_| {}),
+            ssh_config: None,
+            prelude: "",
+        }
+    }
+}
+
+impl std::fmt::Debug for OpenOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpenOptions")
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,359 @@
+//! Nodes side by side: one session for each, opened when its first test is due and shared by
+//! all of them.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+
+use crate::engine::{Passwords, Reach, Scope, Secrets, check, check_together};
+use crate::event::{Checked, Outcome, What};
+use crate::nodes::Node;
+use crate::outside::Outside;
+use crate::plan::Case;
+use crate::schedule::{Job, jobs};
+use crate::session::{Cause, Lost, OpenError, OpenOptions};
+use crate::told::Told;
+use crate::{Options, Test};
+
+/// What it takes to reach nodes.
+#[derive(Clone, Debug)]
+pub struct Access {
+    pub open: OpenOptions,
+    pub passwords: Passwords,
+    pub secrets: Secrets,
+}
+
+/// Runs the procedure of a test.
+pub type Rehearse =
+    Arc<dyn Fn(&Test) -> Pin<Box<dyn Future<Output = Outcome> + Send>> + Send + Sync>;
+
+/// What is asked of one node.
+pub(super) struct OfNode {
+    pub node: Arc<Node>,
+    pub checks: Vec<Pending>,
+    /// With their numbers. They come after all checks, one after the other: each of them holds
+    /// the node.
+    pub procedures: Vec<(usize, Test)>,
+}
+
+/// A case that has not ended.
+#[derive(Debug)]
+pub(super) struct Pending {
+    /// Its place in the suite.
+    pub number: usize,
+    pub case: Box<Case>,
+}
+
+/// Shared by all nodes of a suite.
+pub(super) struct Asking {
+    access: Access,
+    options: Options,
+    rehearse: Rehearse,
+    told: Told,
+    nodes: Semaphore,
+    threads: Option<Arc<Semaphore>>,
+    stop: watch::Sender<bool>,
+}
+
+/// Between two tries to reach a node.
+const PAUSE: Duration = Duration::from_secs(1);
+const STOPPED: &str = "not asked: another one failed, and --fail-fast was given";
+
+impl Asking {
+    pub fn new(access: Access, rehearse: Rehearse, options: Options, told: Told) -> Asking {
+        let threads = options.threads.map(|threads| threads.max(1));
+        Asking {
+            access,
+            rehearse,
+            told,
+            nodes: Semaphore::new(options.parallel.max(1)),
+            threads: threads.map(|threads| Arc::new(Semaphore::new(threads))),
+            options,
+            stop: watch::Sender::new(false),
+        }
+    }
+
+    pub fn told(&self) -> &Told {
+        &self.told
+    }
+
+    /// Tells the outcome of a case, unless it has one. Asks no more, where that is wanted after the first that
+    /// does not pass.
+    pub fn ended(&self, number: usize, checked: Checked) {
+        let bad = matches!(checked.outcome, Outcome::Failed(_) | Outcome::Unknown(_));
+        if self.told.ended(number, checked) && bad && self.options.fail_fast {
+            self.stop.send_replace(true);
+        }
+    }
+
+    /// The same for all of them.
+    fn all_ended(&self, numbers: &[usize], outcome: &Outcome) {
+        for number in numbers {
+            self.ended(*number, Checked::at_once(outcome.clone()));
+        }
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.stop.borrow()
+    }
+
+    async fn stopped(&self) {
+        // The sender lives in `self`: waiting cannot fail.
+        let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// Leave to ask, where only so many may ask at a time.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        let threads = self.threads.as_ref()?;
+        Arc::clone(threads).acquire_owned().await.ok()
+    }
+}
+
+/// Asks all of one node.
+pub(super) async fn node(asking: Arc<Asking>, of: OfNode) {
+    // The semaphore is never closed.
+    let _place = asking.nodes.acquire().await;
+    if !of.checks.is_empty() {
+        checks(&asking, &of.node, of.checks).await;
+    }
+    for (number, test) in of.procedures {
+        let begin = Instant::now();
+        let outcome = if asking.is_stopped() {
+            stopped()
+        } else {
+            asking.told.started(number);
+            (asking.rehearse)(&test).await
+        };
+        let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let checked = Checked {
+            outcome,
+            tries: 1,
+            milliseconds,
+        };
+        asking.ended(number, checked);
+    }
+}
+
+/// Asks all cases; in another session where the first one breaks and that may be tried again.
+async fn checks(asking: &Arc<Asking>, node: &Arc<Node>, mut left: Vec<Pending>) {
+    let numbers: Vec<usize> = left.iter().map(|pending| pending.number).collect();
+    let mut again = asking.options.retries;
+    while !asking.is_stopped() {
+        let Err(fault) = session(asking, node, &numbers, &mut left).await else {
+            return;
+        };
+        match fault {
+            Fault::Passing(_) if again > 0 => again -= 1,
+            Fault::Passing(why) | Fault::Lasting(why) => {
+                return asking.all_ended(&numbers, &Outcome::Unknown(why));
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    asking.all_ended(&numbers, &stopped());
+}
+
+/// What kept cases from being asked.
+enum Fault {
+    /// It may be gone at the next try.
+    Passing(Outside),
+    Lasting(Outside),
+}
+
+/// Opens one session, asks in it what is left, and closes it. What then is still left could not
+/// be asked.
+async fn session(
+    asking: &Arc<Asking>,
+    node: &Arc<Node>,
+    numbers: &[usize],
+    left: &mut Vec<Pending>,
+) -> Result<(), Fault> {
+    let tell = |what| asking.told.tell(Some(&node.name), what);
+    tell(What::NodeTried);
+    let reach = tokio::select! {
+        opened = Reach::open(node, &asking.access.open, &asking.access.passwords) => {
+            opened.map_err(|error| {
+                let cause = error.to_string().into();
+                tell(What::NodeUnreachable { cause });
+                unreachable(node, &error)
+            })?
+        }
+        () = asking.stopped() => return Ok(()),
+    };
+    let hello = reach.session().hello();
+    tell(What::NodeReached {
+        user: hello.user.clone(),
+        shell: hello.shell.clone(),
+        milliseconds: u64::try_from(hello.connect.as_millis()).unwrap_or(u64::MAX),
+    });
+    let cases = std::mem::take(left);
+    let lost = tokio::select! {
+        (unanswered, lost) = all(asking, &reach, cases) => {
+            *left = unanswered;
+            lost
+        }
+        () = asking.stopped() => None,
+    };
+    if asking.is_stopped() {
+        asking.all_ended(numbers, &stopped());
+    }
+    reach.close().await;
+    let Some(lost) = lost else { return Ok(()) };
+    let cause: Outside = lost.to_string().into();
+    tell(What::ConnectionLost {
+        cause: cause.clone(),
+    });
+    Err(Fault::Passing(cause))
+}
+
+/// The cases that the connection did not last for, and what ended it.
+async fn all(
+    asking: &Arc<Asking>,
+    reach: &Reach,
+    cases: Vec<Pending>,
+) -> (Vec<Pending>, Option<Lost>) {
+    let known: Vec<&Case> = cases.iter().map(|pending| &*pending.case).collect();
+    let cores = match asking.options.threads {
+        Some(1) => 1,
+        _ => reach.session().hello().cores as usize,
+    };
+    let mut jobs = jobs(&known, cores);
+    if asking.threads.is_some() {
+        // A few at a time: in the order of the book, then.
+        jobs.sort_by_key(Job::first);
+    }
+    let mut cases: Vec<Option<Pending>> = cases.into_iter().map(Some).collect();
+    let mut tasks = JoinSet::new();
+    for job in jobs {
+        let positions = match job {
+            Job::Together(positions) => positions,
+            Job::Alone(position) => vec![position],
+        };
+        let part = positions
+            .iter()
+            .filter_map(|position| cases.get_mut(*position)?.take());
+        let part = part.collect();
+        let place = asking.place().await;
+        tasks.spawn(one(Arc::clone(asking), reach.clone(), part, place));
+    }
+    let (mut unanswered, mut lost) = (Vec::new(), None);
+    while let Some(ended) = tasks.join_next().await {
+        let Ok(mut part) = ended else { continue };
+        // The first one without an answer held up the others.
+        if !part.again.is_empty() {
+            let others = part.again.split_off(1);
+            for cases in [part.again, others] {
+                if !cases.is_empty() {
+                    let place = asking.place().await;
+                    tasks.spawn(one(Arc::clone(asking), reach.clone(), cases, place));
+                }
+            }
+        }
+        unanswered.extend(part.unanswered);
+        lost = lost.or(part.lost);
+    }
+    (unanswered, lost)
+}
+
+/// What came of a job, but for what has been told.
+#[derive(Default)]
+struct Part {
+    /// To be asked in another way.
+    again: Vec<Pending>,
+    /// The connection went first.
+    unanswered: Vec<Pending>,
+    lost: Option<Lost>,
+}
+
+/// One job: a case alone, or several together.
+async fn one(
+    asking: Arc<Asking>,
+    reach: Reach,
+    cases: Vec<Pending>,
+    _place: Option<OwnedSemaphorePermit>,
+) -> Part {
+    if asking.is_stopped() {
+        return Part::default();
+    }
+    for pending in &cases {
+        asking.told.started(pending.number);
+    }
+    let (scope, secrets) = (Scope::default(), &asking.access.secrets);
+    let checked = match &cases[..] {
+        [alone] => match check(&reach, &alone.case, &scope, secrets).await {
+            // A fault of this case, not of the connection.
+            Err(Lost::Refused { reason }) => Ok(Checked::at_once(Outcome::Unknown(reason))),
+            checked => checked,
+        }
+        .map(|checked| vec![Some(checked)]),
+        many => {
+            let cases: Vec<&Case> = many.iter().map(|pending| &*pending.case).collect();
+            check_together(&reach, &cases, &scope, secrets).await
+        }
+    };
+    let mut part = Part::default();
+    match checked {
+        Err(lost) => {
+            part.lost = Some(lost);
+            part.unanswered = cases;
+        }
+        Ok(checked) => {
+            for (pending, checked) in cases.into_iter().zip(checked) {
+                match checked {
+                    None => part.again.push(pending),
+                    Some(checked) => asking.ended(pending.number, shown(checked)),
+                }
+            }
+        }
+    }
+    part
+}
+
+/// Reports say in words of their own that nobody could look.
+fn shown(checked: Checked) -> Checked {
+    let outcome = match checked.outcome {
+        Outcome::Unknown(why) => {
+            let why = why.exact();
+            Outcome::Unknown(why.strip_prefix("cannot look: ").unwrap_or(why).into())
+        }
+        other => other,
+    };
+    Checked { outcome, ..checked }
+}
+
+fn stopped() -> Outcome {
+    Outcome::Ignored(STOPPED.to_owned())
+}
+
+fn unreachable(node: &Node, error: &OpenError) -> Fault {
+    let said = error.said.trimmed();
+    let said = if said.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}", said.block())
+    };
+    let text = format!("`{}` cannot be reached: {error}{said}", node.name);
+    if is_passing(&error.cause) {
+        Fault::Passing(text.into())
+    } else {
+        Fault::Lasting(text.into())
+    }
+}
+
+/// A fault that may be gone at the next try.
+fn is_passing(cause: &Cause) -> bool {
+    match cause {
+        Cause::Jump(inner) => is_passing(inner),
+        Cause::Auth
+        | Cause::HostKeyUnknown { .. }
+        | Cause::HostKeyChanged { .. }
+        | Cause::Config
+        | Cause::Algorithms
+        | Cause::NoDirectory
+        | Cause::Program { .. } => false,
+        _ => true,
+    }
+}

@@ -1,0 +1,229 @@
+//! Cases and sessions -> events, while they are asked. Knows how tests are chosen and asked side
+//! by side; who prints or keeps what came of them reads the events.
+
+// The crates below this one, by the names that its files use.
+use opsbook_engine as engine;
+use opsbook_event as event;
+use opsbook_journal as journal;
+use opsbook_manual as manual;
+use opsbook_nodes as nodes;
+use opsbook_plan as plan;
+use opsbook_report as report;
+use opsbook_session as session;
+use opsbook_text::{outside, source};
+
+mod ask;
+mod gather;
+mod libtest;
+mod schedule;
+mod select;
+mod told;
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use tokio::task::JoinSet;
+
+use crate::ask::{Asking, OfNode, Pending};
+use crate::event::{CaseRecord, Checked, Event, Evidence, Outcome, What};
+use crate::nodes::Node;
+use crate::plan::Case;
+use crate::session::nodes_within;
+use crate::source::Span;
+use crate::told::Told;
+
+pub use ask::{Access, Rehearse};
+pub use gather::{gather, procedures};
+pub use libtest::{Answers, Libtest};
+pub use select::{Ignored, Partition, Selected, Selection};
+
+/// Takes each event of a suite when it happens. It must not wait: the suite would, too.
+pub type Sink = Box<dyn FnMut(Event) + Send>;
+
+/// One test: a check on a node, or a whole procedure.
+#[derive(Clone, Debug)]
+pub struct Test {
+    /// `group::check` or `procedure::run`.
+    pub check: String,
+    pub node: Arc<Node>,
+    pub span: Span,
+    /// Why it is not asked unless ignored ones are.
+    pub ignored: Option<String>,
+    pub work: Work,
+}
+
+#[derive(Clone, Debug)]
+pub enum Work {
+    Check(Box<Case>),
+    /// The whole of the procedure with this id, for real.
+    Procedure(String),
+    /// A check that was waived until a day that has passed; why, and which day.
+    Overdue {
+        reason: String,
+        until: String,
+    },
+}
+
+/// Everything that a suite is.
+pub struct Suite {
+    /// In the order of the book.
+    pub tests: Vec<Test>,
+    /// How many were not selected.
+    pub filtered_out: usize,
+    /// Ask ignored tests, too.
+    pub asks_ignored: bool,
+    pub access: Access,
+    pub rehearse: Rehearse,
+    pub options: Options,
+    pub by: By,
+}
+
+/// Who runs a suite, and where.
+#[derive(Clone, Debug)]
+pub struct By {
+    pub operator: String,
+    pub controller: String,
+}
+
+/// How a suite is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Checks at a time over all nodes; as many as the nodes do where absent.
+    pub threads: Option<usize>,
+    /// Nodes at a time.
+    pub parallel: usize,
+    /// Further tries after a fault of the connection.
+    pub retries: u32,
+    /// Stop at the first that fails.
+    pub fail_fast: bool,
+}
+
+/// For sessions to end, when all tests have ended.
+const PATIENCE: Duration = Duration::from_secs(3);
+const GAVE_UP: &str = "opsbook itself gave up on it: this is a fault of opsbook";
+
+/// Asks all tests, and tells what happens as it happens: first [`What::SuiteStarted`] with all
+/// cases, last [`What::SuiteEnded`], and between them exactly one outcome of each case.
+pub async fn run(suite: Suite, sink: Sink) {
+    let clock = Instant::now();
+    let cases = suite.tests.iter().map(Test::record).collect();
+    let told = Told::new(cases, sink);
+    told.tell(
+        None,
+        What::SuiteStarted {
+            operator: suite.by.operator,
+            controller: suite.by.controller,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cases: told.cases().to_vec(),
+            filtered_out: suite.filtered_out,
+        },
+    );
+    let asking = Asking::new(suite.access, suite.rehearse, suite.options, told);
+    let asking = Arc::new(asking);
+    let mut nodes: IndexMap<String, OfNode> = IndexMap::new();
+    for (number, test) in suite.tests.into_iter().enumerate() {
+        match known(&test, suite.asks_ignored) {
+            Some(outcome) => asking.ended(number, Checked::at_once(outcome)),
+            None => assign(number, test, &mut nodes),
+        }
+    }
+    let mut tasks = JoinSet::new();
+    for of in nodes.into_values() {
+        tasks.spawn(ask::node(Arc::clone(&asking), of));
+    }
+    let answered = async {
+        asking.told().all_ended().await;
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        () = async { while tasks.join_next().await.is_some() {} } => {}
+        () = answered => {}
+    }
+    for number in asking.told().left() {
+        asking.ended(number, Checked::at_once(Outcome::Unknown(GAVE_UP.into())));
+    }
+    asking.told().end(clock.elapsed());
+}
+
+/// The outcome of a test that is not asked.
+fn known(test: &Test, asks_ignored: bool) -> Option<Outcome> {
+    match (&test.ignored, &test.work) {
+        (Some(why), _) if !asks_ignored => Some(Outcome::Ignored(why.clone())),
+        (_, Work::Overdue { reason, until }) => Some(Outcome::Failed(vec![Evidence {
+            attribute: "skip".to_owned(),
+            expected: "a waiver that has not run out".into(),
+            found: format!("waived until {until}: {reason}").into(),
+            how: None,
+            hint: None,
+        }])),
+        _ => None,
+    }
+}
+
+/// Adds a test to what its node is asked.
+fn assign(number: usize, test: Test, nodes: &mut IndexMap<String, OfNode>) {
+    let of = nodes
+        .entry(test.node.name.clone())
+        .or_insert_with(|| OfNode {
+            node: Arc::clone(&test.node),
+            checks: Vec::new(),
+            procedures: Vec::new(),
+        });
+    match test.work {
+        Work::Check(case) => of.checks.push(Pending { number, case }),
+        _ => of.procedures.push((number, test)),
+    }
+}
+
+/// `[node] name: test`, one a line.
+///
+/// # Errors
+/// Where nobody reads any more.
+pub fn list(selected: &Selected, out: &mut dyn Write) -> io::Result<()> {
+    for test in &selected.tests {
+        writeln!(out, "{}: test", test.listed())?;
+    }
+    out.flush()
+}
+
+impl Test {
+    /// `node::group::check`
+    #[must_use]
+    pub fn name(&self) -> String {
+        format!("{}::{}", self.node.name, self.check)
+    }
+
+    /// As `--list` names it.
+    #[must_use]
+    pub fn listed(&self) -> String {
+        format!("[{}] {}", self.node.name, self.name())
+    }
+
+    fn record(&self) -> CaseRecord {
+        CaseRecord {
+            node: self.node.name.clone(),
+            check: self.check.clone(),
+            place: self.span.place(),
+        }
+    }
+}
+
+impl Options {
+    /// As many nodes at a time as so many open files allow; and what is to be said where that
+    /// is fewer than were wanted.
+    #[must_use]
+    pub fn within(self, files: u64) -> (Options, String) {
+        let most = nodes_within(files);
+        if self.parallel <= most {
+            return (self, String::new());
+        }
+        let said = format!(
+            "note: at most {files} files may be open at once (`ulimit -n`): {most} nodes at a time instead of {}\n",
+            self.parallel
+        );
+        let parallel = most;
+        (Options { parallel, ..self }, said)
+    }
+}

@@ -1,0 +1,148 @@
+//! Tests as a test target of cargo has them: libtest-mimic chooses, runs, prints and counts, one
+//! trial for each test. The only file that names it.
+//!
+//! It prints in one thread and in the order of the tests. The suite runs beside it, many cases at
+//! a time, and each trial waits for the event that tells its outcome.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use libtest_mimic::{Arguments, ColorSetting, Completion, Failed, FormatSetting, Trial};
+
+use crate::event::{Event, Outcome};
+use crate::report::course::Course;
+use crate::report::lines::Format;
+use crate::report::tested::{Results, Tested};
+use crate::{Ignored, Selection, Test};
+
+/// How libtest-mimic prints.
+#[derive(Clone, Debug)]
+pub struct Libtest {
+    pub format: Format,
+    /// None where the terminal decides.
+    pub colour: Option<bool>,
+    /// A file instead of standard output.
+    pub logfile: Option<String>,
+}
+
+/// What the events have told, for the trials that wait for it.
+#[derive(Debug, Default)]
+pub struct Answers {
+    course: Mutex<Course>,
+    changed: Condvar,
+}
+
+impl Answers {
+    /// Takes in one event.
+    pub fn see(&self, event: &Event) {
+        self.course().see(event);
+        self.changed.notify_all();
+    }
+
+    /// Takes what was told, when the suite has ended.
+    #[must_use]
+    pub fn take(&self) -> Results {
+        std::mem::take(&mut *self.course()).into_results()
+    }
+
+    /// Waits for the outcome of the test at this place in the order of the book.
+    fn wait(&self, number: usize) -> Option<Tested> {
+        let mut course = self.course();
+        loop {
+            if let Some(tested) = course.results().tests.get(number) {
+                return Some(tested.clone());
+            }
+            if course.has_ended() {
+                return None;
+            }
+            course = self
+                .changed
+                .wait(course)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn course(&self) -> MutexGuard<'_, Course> {
+        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Libtest {
+    /// Waits for the answers, each printed when it has come. What is not selected is only
+    /// counted.
+    pub fn run(
+        self,
+        selection: &Selection,
+        tests: &[Test],
+        left_out: &[Test],
+        answers: &Arc<Answers>,
+    ) {
+        let trials = tests.iter().enumerate().map(|(number, test)| {
+            let answers = Arc::clone(answers);
+            trial(test, selection, move || match answers.wait(number) {
+                Some(tested) => completion(&tested),
+                None => Err(Failed::from("the suite ended without its outcome")),
+            })
+        });
+        let mut trials: Vec<Trial> = trials.collect();
+        let arguments = match chosen(self, selection) {
+            Ok(arguments) => {
+                let never = || Err(Failed::from("it was not selected, and ran"));
+                trials.extend(left_out.iter().map(|test| trial(test, selection, never)));
+                arguments
+            }
+            // It has one filter and knows no parts: what is left out stays away.
+            Err(arguments) => arguments,
+        };
+        // What is concluded from its counts tells what failed from what could not look.
+        let _ = libtest_mimic::run(&arguments, trials);
+    }
+}
+
+fn trial(
+    test: &Test,
+    selection: &Selection,
+    runner: impl FnOnce() -> Result<Completion, Failed> + Send + 'static,
+) -> Trial {
+    // With the flag, its reason would not be printed: only where it makes a choice.
+    let ignored = selection.ignored == Ignored::Only && test.ignored.is_some();
+    Trial::ignorable_test(test.name(), runner)
+        .with_kind(test.node.name.clone())
+        .with_ignored_flag(ignored)
+}
+
+fn completion(tested: &Tested) -> Result<Completion, Failed> {
+    match &tested.checked.outcome {
+        Outcome::Held => Ok(Completion::Completed),
+        Outcome::Ignored(why) => Ok(Completion::ignored_with(why)),
+        Outcome::Failed(_) | Outcome::Unknown(_) => Err(Failed::from(tested.story().trim_end())),
+    }
+}
+
+/// The same choice in libtest's words; as an error where it has none for it, without a choice.
+fn chosen(libtest: Libtest, selection: &Selection) -> Result<Arguments, Arguments> {
+    let arguments = Arguments {
+        test_threads: Some(1),
+        logfile: libtest.logfile,
+        color: Some(match libtest.colour {
+            None => ColorSetting::Auto,
+            Some(true) => ColorSetting::Always,
+            Some(false) => ColorSetting::Never,
+        }),
+        format: Some(match libtest.format {
+            Format::Pretty => FormatSetting::Pretty,
+            Format::Terse => FormatSetting::Terse,
+            Format::Json => FormatSetting::Json,
+        }),
+        ignored: selection.ignored == Ignored::Only,
+        ..Arguments::default()
+    };
+    if selection.filters.len() > 1 || selection.partition.is_some() {
+        return Err(arguments);
+    }
+    Ok(Arguments {
+        filter: selection.filters.first().cloned(),
+        skip: selection.skip.clone(),
+        exact: selection.exact,
+        ..arguments
+    })
+}

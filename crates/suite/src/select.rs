@@ -1,0 +1,184 @@
+//! Which tests are meant: filters, exact names, skips, ignored ones, a part of them. Pure.
+
+use std::str::FromStr;
+
+use crate::Test;
+
+/// What libtest's arguments select, and a part of it.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// Any of them; all tests where there is none.
+    pub filters: Vec<String>,
+    pub skip: Vec<String>,
+    /// Filters and skips are whole names.
+    pub exact: bool,
+    pub ignored: Ignored,
+    pub partition: Option<Partition>,
+}
+
+/// What becomes of tests that are ignored otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Ignored {
+    /// They are selected, and not asked.
+    #[default]
+    Not,
+    /// They are asked, too.
+    Too,
+    /// They are asked, and no others.
+    Only,
+}
+
+/// `hash:1/4` or `count:1/4`: one of several parts that together are everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    by: By,
+    /// From 1.
+    part: u64,
+    of: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// A test stays in its part whatever else there is.
+    Hash,
+    /// Parts differ by one test at most.
+    Count,
+}
+
+/// Tests selected and those that were not; `emptied` where only the partition left nothing.
+#[derive(Debug)]
+pub struct Selected {
+    pub tests: Vec<Test>,
+    pub left_out: Vec<Test>,
+    pub emptied: bool,
+}
+
+impl Selection {
+    #[must_use]
+    pub fn select(&self, tests: Vec<Test>) -> Selected {
+        let (mut tests, mut left_out): (Vec<Test>, Vec<Test>) =
+            tests.into_iter().partition(|test| self.takes(test));
+        let before = tests.len();
+        if let Some(partition) = self.partition {
+            let mut number = 0;
+            let (own, others) = tests.into_iter().partition(|test| {
+                number += 1;
+                partition.takes(number - 1, &test.name())
+            });
+            tests = own;
+            left_out.extend::<Vec<Test>>(others);
+        }
+        Selected {
+            left_out,
+            emptied: before > 0 && tests.is_empty(),
+            tests,
+        }
+    }
+
+    /// Whether an ignored test is to be asked nevertheless.
+    #[must_use]
+    pub fn asks_ignored(&self) -> bool {
+        self.ignored != Ignored::Not
+    }
+
+    fn takes(&self, test: &Test) -> bool {
+        let wanted =
+            self.filters.is_empty() || self.filters.iter().any(|filter| self.is(test, filter));
+        let skipped = self.skip.iter().any(|skip| self.is(test, skip));
+        wanted && !skipped && (self.ignored != Ignored::Only || test.ignored.is_some())
+    }
+
+    /// The name as `--list` prints it counts, too.
+    fn is(&self, test: &Test, filter: &str) -> bool {
+        let listed = test.listed();
+        if self.exact {
+            test.name() == filter || listed == filter
+        } else {
+            listed.contains(filter)
+        }
+    }
+}
+
+impl Partition {
+    fn takes(self, number: u64, name: &str) -> bool {
+        let number = match self.by {
+            By::Hash => hash(name),
+            By::Count => number,
+        };
+        number % self.of == self.part - 1
+    }
+}
+
+/// FNV-1a: the same on every machine and in every version.
+fn hash(name: &str) -> u64 {
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325, step);
+    // Its low bits alone are even or odd as the bytes are.
+    hash ^ (hash >> 32)
+}
+
+impl FromStr for Partition {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Partition, String> {
+        let wrong = || format!("`{text}` is not a partition: `hash:1/4` and `count:1/4` are");
+        let (by, rest) = text.split_once(':').ok_or_else(wrong)?;
+        let (part, of) = rest.split_once('/').ok_or_else(wrong)?;
+        let by = match by {
+            "hash" => By::Hash,
+            "count" | "slice" => By::Count,
+            _ => return Err(wrong()),
+        };
+        let part = part.parse().map_err(|_| wrong())?;
+        let of = of.parse().map_err(|_| wrong())?;
+        if part < 1 || part > of {
+            return Err(format!("`{text}`: parts are counted from 1 to {of}"));
+        }
+        Ok(Partition { by, part, of })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_is_the_same_for_ever() {
+        let part = |name: &str| {
+            (1..=4).find(|part| {
+                let partition: Partition = format!("hash:{part}/4").parse().unwrap();
+                partition.takes(0, name)
+            })
+        };
+        let names = [
+            "web1::web::service/nginx",
+            "web1::web::port/tcp:443",
+            "web2::web::service/nginx",
+            "db::db::a",
+        ];
+        assert_eq!(names.map(part), [Some(4), Some(1), Some(1), Some(2)]);
+    }
+
+    #[test]
+    fn what_is_no_partition_is_refused() {
+        for (text, why) in [
+            (
+                "hash",
+                "`hash` is not a partition: `hash:1/4` and `count:1/4` are",
+            ),
+            (
+                "hash:1",
+                "`hash:1` is not a partition: `hash:1/4` and `count:1/4` are",
+            ),
+            (
+                "odd:1/2",
+                "`odd:1/2` is not a partition: `hash:1/4` and `count:1/4` are",
+            ),
+            ("count:0/4", "`count:0/4`: parts are counted from 1 to 4"),
+            ("count:5/4", "`count:5/4`: parts are counted from 1 to 4"),
+            ("count:1/0", "`count:1/0`: parts are counted from 1 to 0"),
+        ] {
+            assert_eq!(text.parse::<Partition>().unwrap_err(), why);
+        }
+    }
+}

@@ -1,0 +1,419 @@
+//! Sources in `templates/` and `file` blocks -> text. The only place that names minijinja.
+//!
+//! Undefined is an error; includes are confined to `templates/`; loops are bounded. Errors
+//! point at the template as the author edits it and never hold a value.
+
+// The crates below this one, by the names that its files use.
+use opsbook_text::{files, source, yaml};
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Component, Path};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use indexmap::IndexMap;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::value::{Enumerator, Object, Value, ValueKind};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, escape_formatter};
+
+use crate::files::{Files, Refused};
+use crate::source::{Passage, Problem, Source, Span, nearest};
+use crate::yaml::Yaml;
+
+/// The folder of templates, beside the manual.
+pub const FOLDER: &str = "templates";
+
+/// Bytes of one source, and of what comes out.
+const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Instructions of one rendering: seconds at most.
+const FUEL: u64 = 20_000_000;
+/// Includes and macros within each other, at a tenth of this.
+const MAX_RECURSION: usize = 200;
+/// The name of a block's body, which no file can have.
+const INLINE: &str = "<block>";
+
+/// The code of a value that is not defined.
+pub const UNDEFINED: &str = "undefined-in-template";
+/// The code of a problem that lies in the values as much as in the template.
+pub const OTHER: &str = "template";
+
+const UNREADABLE: &str = "cannot read template";
+
+/// What to render.
+#[derive(Clone, Copy, Debug)]
+pub enum Template<'a> {
+    /// A path within `templates/`.
+    Named(&'a str),
+    /// The body of a `file` block.
+    Inline(&'a Passage),
+}
+
+/// The values that a template may name.
+#[derive(Clone, Debug, Default)]
+pub struct Values(IndexMap<String, Value>);
+
+/// What came out, and which values were asked for.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Rendered {
+    pub text: String,
+    pub used: BTreeSet<String>,
+}
+
+impl Values {
+    /// A map, list or scalar; numbers whose text is not canonical (`0644`, `1.10`) are texts.
+    pub fn yaml(&mut self, name: impl Into<String>, value: &Yaml) {
+        self.0.insert(name.into(), from_yaml(value));
+    }
+
+    pub fn text(&mut self, name: impl Into<String>, text: &str) {
+        self.0.insert(name.into(), Value::from(text));
+    }
+
+    /// In no order that means anything.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+}
+
+fn from_yaml(value: &Yaml) -> Value {
+    match &value.value {
+        yaml::Value::Null => Value::from(()),
+        yaml::Value::Bool(value) => Value::from(*value),
+        yaml::Value::Int(number, text) if number.to_string() == *text => Value::from(*number),
+        yaml::Value::Float(number, text) if Value::from(*number).to_string() == *text => {
+            Value::from(*number)
+        }
+        yaml::Value::Int(_, text) | yaml::Value::Float(_, text) | yaml::Value::Str(text) => {
+            Value::from(text.as_str())
+        }
+        yaml::Value::Seq(values) => values.iter().map(from_yaml).collect(),
+        yaml::Value::Map(map) => {
+            let pairs = map
+                .iter()
+                .map(|(key, entry)| (key.as_str(), from_yaml(&entry.value)));
+            Value::from_pairs(pairs)
+        }
+    }
+}
+
+/// Renders a template of the project at `root`. A template that does not exist is a problem
+/// without a place: the caller knows who named it.
+pub fn render(root: &Path, template: Template<'_>, values: &Values) -> Result<Rendered, Problem> {
+    let sources = Arc::new(Sources::new(root));
+    let environment = environment(&sources);
+    let context = Arc::new(Context {
+        values: values.0.clone(),
+        used: Mutex::default(),
+    });
+    let mut output = Bounded(Vec::new());
+    let result = match template {
+        Template::Named(name) => environment.get_template(name),
+        Template::Inline(passage) => environment.template_from_named_str(INLINE, &passage.text),
+    }
+    .and_then(|template| {
+        template
+            .render_captured_to(Value::from_dyn_object(Arc::clone(&context)), &mut output)
+            .map(drop)
+    });
+    if let Err(error) = result {
+        let teller = Teller {
+            sources: &sources,
+            template,
+            values,
+        };
+        return Err(teller.problem(&error));
+    }
+    let used = std::mem::take(&mut *lock(&context.used));
+    let text = String::from_utf8(output.0)
+        .map_err(|_| Problem::bare("template", "the template gives no UTF-8 text"))?;
+    Ok(Rendered { text, used })
+}
+
+fn environment(sources: &Arc<Sources>) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    // Nothing is escaped, whatever a file is called: no template here is a web page.
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_debug(true);
+    environment.set_fuel(Some(FUEL));
+    environment.set_recursion_limit(MAX_RECURSION);
+    environment.set_auto_reload(false);
+    environment.set_formatter(|output, state, value| match value.kind() {
+        // As YAML and most files that are configured write it.
+        ValueKind::Bool => Ok(output.write_str(if value.is_true() { "true" } else { "false" })?),
+        ValueKind::None => Ok(()),
+        _ => escape_formatter(output, state, value),
+    });
+    // It prints all values.
+    environment.remove_global("debug");
+    if let Ok(syntax) = SyntaxConfig::builder()
+        .keep_trailing_newline(true)
+        .trim_blocks(true)
+        .lstrip_blocks(true)
+        .build()
+    {
+        environment.set_syntax(syntax);
+    }
+    let sources = Arc::clone(sources);
+    environment.set_loader(move |name| match sources.load(name) {
+        Ok(source) => Ok(Some(source.text.clone())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(minijinja::Error::new(
+            ErrorKind::InvalidOperation,
+            format!("{UNREADABLE} `{name}`: {error}"),
+        )),
+    });
+    environment
+}
+
+/// The values as the engine asks for them, so that it is known which were asked for.
+#[derive(Debug)]
+struct Context {
+    values: IndexMap<String, Value>,
+    used: Mutex<BTreeSet<String>>,
+}
+
+impl Object for Context {
+    fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
+        let name = key.as_str()?;
+        let value = self.values.get(name)?;
+        lock(&self.used).insert(name.to_owned());
+        Some(value.clone())
+    }
+
+    fn enumerate(self: &Arc<Self>) -> Enumerator {
+        Enumerator::NonEnumerable
+    }
+}
+
+/// Output that does not grow without end.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_BYTES {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// The files of `templates/`, each read once for a rendering.
+struct Sources {
+    files: Files,
+    loaded: Mutex<HashMap<String, Arc<Source>>>,
+}
+
+impl Sources {
+    fn new(root: &Path) -> Sources {
+        Sources {
+            files: Files::of(root),
+            loaded: Mutex::default(),
+        }
+    }
+
+    fn load(&self, name: &str) -> io::Result<Arc<Source>> {
+        if let Some(source) = lock(&self.loaded).get(name) {
+            return Ok(Arc::clone(source));
+        }
+        let text = read(&self.files, name)?;
+        let source = Source::new(Path::new(FOLDER).join(name), text);
+        lock(&self.loaded).insert(name.to_owned(), Arc::clone(&source));
+        Ok(source)
+    }
+}
+
+fn outside() -> io::Error {
+    let why = "it is outside `templates/`";
+    io::Error::new(io::ErrorKind::PermissionDenied, why)
+}
+
+/// The text of a template of the project.
+fn read(files: &Files, name: &str) -> io::Result<String> {
+    let plain = Path::new(name)
+        .components()
+        .all(|component| matches!(component, Component::Normal(_)));
+    if !plain || name.contains(['\\', '\0']) {
+        return Err(outside());
+    }
+    let path = Path::new(FOLDER).join(name);
+    let folder = files.folder(Path::new(FOLDER));
+    let opened = files.open(&path);
+    if let (Ok(folder), Ok(opened)) = (&folder, &opened)
+        && !opened.real.starts_with(folder)
+    {
+        return Err(outside());
+    }
+    let text = opened.and_then(|opened| opened.text(MAX_BYTES as u64));
+    text.map_err(|why| match why {
+        Refused::Missing => io::ErrorKind::NotFound.into(),
+        why => io::Error::other(why),
+    })
+}
+
+/// The names of all templates, for hints; hidden files are none.
+#[must_use]
+pub fn names(root: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    collect(&root.join(FOLDER), "", 0, &mut names);
+    names.sort();
+    names
+}
+
+fn collect(folder: &Path, prefix: &str, depth: usize, names: &mut Vec<String>) {
+    const MAX_DEPTH: usize = 8;
+    let Ok(entries) = folder.read_dir() else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
+        match (name.starts_with('.'), is_folder) {
+            (false, false) => names.push(format!("{prefix}{name}")),
+            (false, true) if depth < MAX_DEPTH => {
+                collect(&entry.path(), &format!("{prefix}{name}/"), depth + 1, names);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Tells what went wrong, at the place in the text that the author edits.
+struct Teller<'a> {
+    sources: &'a Sources,
+    template: Template<'a>,
+    values: &'a Values,
+}
+
+impl Teller<'_> {
+    fn problem(&self, error: &minijinja::Error) -> Problem {
+        let chain = chain(error);
+        let inner = chain.last().copied().unwrap_or(error);
+        let place = self.place(inner);
+        let mut problem = Problem::bare(code(inner), self.message(inner, place.as_ref()));
+        problem.span.clone_from(&place);
+        let mut near = place;
+        for outer in chain.iter().rev().skip(1) {
+            let place = self.place(outer);
+            if let Some(span) = place.clone().filter(|_| place != near) {
+                problem = problem.note(span, "from here");
+            }
+            near = place;
+        }
+        self.hint(problem, inner)
+    }
+
+    fn message(&self, error: &minijinja::Error, place: Option<&Span>) -> String {
+        let detail = error.detail().unwrap_or_default();
+        match error.kind() {
+            ErrorKind::UndefinedError => {
+                match place.map(Span::text).filter(|text| is_short(text)) {
+                    Some(text) => format!("`{text}` is not defined"),
+                    None => "a value is not defined".to_owned(),
+                }
+            }
+            ErrorKind::SyntaxError => format!("template syntax: {detail}"),
+            ErrorKind::TemplateNotFound => match self.template {
+                Template::Named(name) if error.name().is_none() => {
+                    format!("unknown template `{name}`")
+                }
+                _ => detail.replace(['"', '\''], "`"),
+            },
+            ErrorKind::OutOfFuel => "the template does not come to an end".to_owned(),
+            ErrorKind::WriteFailure => format!("the template gives more than {MAX_BYTES} bytes"),
+            kind if detail.is_empty() => kind.to_string(),
+            // The only detail of the engine that holds values.
+            _ if detail.starts_with("unable to calculate") => {
+                "this cannot be calculated".to_owned()
+            }
+            _ => detail.to_owned(),
+        }
+    }
+
+    fn hint(&self, problem: Problem, error: &minijinja::Error) -> Problem {
+        match (error.kind(), &problem.span, self.template) {
+            (ErrorKind::UndefinedError, Some(span), _)
+                if !span.text().contains(['.', '[', ' ']) =>
+            {
+                let written = span.text().to_owned();
+                let known = self.values.0.keys().map(String::as_str);
+                problem.did_you_mean(&written, known)
+            }
+            (ErrorKind::TemplateNotFound, None, Template::Named(name)) => {
+                let names = names(self.sources.files.root());
+                match nearest(name, names.iter().map(String::as_str)) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None => problem.hint(format!("templates lie in `{FOLDER}/`")),
+                }
+            }
+            _ => problem,
+        }
+    }
+
+    /// Where an error stands, in the file of its template or in the block.
+    fn place(&self, error: &minijinja::Error) -> Option<Span> {
+        let name = error.name()?;
+        let passage = match self.template {
+            Template::Inline(passage) if name == INLINE => passage.clone(),
+            _ => Passage::whole(&self.sources.load(name).ok()?),
+        };
+        let range = error
+            .range()
+            .filter(|range| passage.text.get(range.clone()).is_some())
+            .or_else(|| line_range(&passage.text, error.line()?))?;
+        Some(passage.span(range))
+    }
+}
+
+fn code(error: &minijinja::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::UndefinedError => UNDEFINED,
+        ErrorKind::SyntaxError => "template-syntax",
+        ErrorKind::TemplateNotFound => "unknown-template",
+        _ if error
+            .detail()
+            .is_some_and(|said| said.starts_with(UNREADABLE)) =>
+        {
+            "unreadable-template"
+        }
+        _ => OTHER,
+    }
+}
+
+/// An error and those under it, the innermost last.
+fn chain(error: &minijinja::Error) -> Vec<&minijinja::Error> {
+    std::iter::successors(Some(error), |error| under(error)).collect()
+}
+
+fn under(error: &minijinja::Error) -> Option<&minijinja::Error> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
+fn line_range(text: &str, line: usize) -> Option<std::ops::Range<usize>> {
+    let start: usize = text
+        .split_inclusive('\n')
+        .take(line - 1)
+        .map(str::len)
+        .sum();
+    let length = text.get(start..)?.lines().next().map_or(0, str::len);
+    Some(start..start + length)
+}
+
+fn is_short(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 60 && !text.contains('\n')
+}
+
+/// A poisoned lock still holds what was put in.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,231 @@
+//! Assertions -> one shell script -> the facts of each. Arguments reach the script as shell
+//! variables; its text is the same for every node and value.
+
+use std::fmt::Write;
+use std::sync::Arc;
+
+use crate::assertion::Assertion;
+use crate::facts::{CannotLook, Facts};
+use crate::header::{ArgumentKind, Kind};
+use crate::interpolation::{Interpolated, Part};
+
+const PRELUDE: &str = include_str!("prelude.sh");
+/// What the script prints before the nonce that frames everything after it.
+const GREETING: &[u8] = b"opsbook-facts ";
+
+/// One script that looks at several resources, one after the other, in one shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// A POSIX `sh` script.
+    pub text: Arc<str>,
+    /// The shell variables that the script must be given.
+    pub variables: Vec<(String, String)>,
+    count: usize,
+}
+
+impl Batch {
+    #[must_use]
+    pub fn new(assertions: &[&Assertion]) -> Batch {
+        let mut text = prelude();
+        let mut variables = Vec::new();
+        let mut defined: Vec<&str> = Vec::new();
+        for assertion in assertions {
+            let kind = assertion.probe();
+            if !defined.contains(&kind.name.as_str()) {
+                defined.push(&kind.name);
+                define(&mut text, kind);
+            }
+        }
+        text.push_str(&ahead(assertions));
+        for (index, assertion) in assertions.iter().enumerate() {
+            call(&mut text, &mut variables, index, assertion);
+        }
+        Batch {
+            text: text.into(),
+            variables,
+            count: assertions.len(),
+        }
+    }
+
+    /// What was printed -> the facts of each assertion, in their order.
+    #[must_use]
+    pub fn split(&self, status: i32, out: &[u8], err: &[u8]) -> Vec<Result<Facts, CannotLook>> {
+        let Some((nonce, rest)) = greeting(out) else {
+            let reason = stopped(status, err);
+            return vec![Err(CannotLook::because(reason)); self.count];
+        };
+        (0..self.count)
+            .map(|index| match segment(nonce, index, rest) {
+                Some(out) => {
+                    let err = segment(nonce, index, err).unwrap_or_default();
+                    let facts = Facts::read(nonce, out, err);
+                    Ok(facts)
+                }
+                None => Err(CannotLook::because(stopped(status, b""))),
+            })
+            .collect()
+    }
+}
+
+/// The support for probes without its comments: it is sent often.
+fn prelude() -> String {
+    let mut text = String::with_capacity(PRELUDE.len());
+    for line in PRELUDE.lines().filter(|line| !line.starts_with('#')) {
+        text.push_str(line);
+        text.push('\n');
+    }
+    text
+}
+
+/// A probe as a function. One that did not come with opsbook runs in a subshell, so that its
+/// `exit` and its variables are its own.
+fn define(text: &mut String, kind: &Kind) {
+    let (open, close) = if kind.builtin { ("{", "}") } else { ("(", ")") };
+    let function = function(kind);
+    let body = code(&kind.body);
+    // A formatter into a string cannot fail.
+    let _ = write!(text, "{function}() {open}\n{body}:\n{close}\n");
+}
+
+/// The body without its header and other comment lines, which no node needs. A comment may
+/// only be taken from a line of its own at the beginning: within, it may be a here-document.
+fn code(body: &str) -> String {
+    let header: usize = body
+        .split_inclusive('\n')
+        .take_while(|line| line.starts_with('#') || line.trim().is_empty())
+        .map(str::len)
+        .sum();
+    let mut code = body[header..].to_owned();
+    if !code.ends_with('\n') {
+        code.push('\n');
+    }
+    code
+}
+
+/// One `stat` for all files whose paths it cannot mistake: a process each is most of what
+/// files cost. The probe of a file takes its line from `ob_stats`.
+fn ahead(assertions: &[&Assertion]) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@".contains(&byte);
+    let paths = assertions.iter().enumerate().filter(|(_, assertion)| {
+        let told = assertion.arguments();
+        let path = told.iter().find(|(name, _)| *name == "path");
+        let path = path.and_then(|(_, path)| path.known());
+        let path = path.is_some_and(|path| path.starts_with('/') && path.bytes().all(plain));
+        path && assertion.probe().name == "file"
+            && assertion.wants().any(|fact| STAT.contains(&fact))
+    });
+    let paths: Vec<String> = paths
+        .map(|(index, _)| format!(" \"$a{index}_path\""))
+        .collect();
+    if paths.len() < 2 {
+        return String::new();
+    }
+    let paths = paths.concat();
+    format!("ob_stats=$(LC_ALL=C stat -c '%a %u %g %s %U:%G %n' --{paths} 2>/dev/null)$ob_lf\n")
+}
+
+/// What one `stat` says of a file.
+const STAT: [&str; 6] = ["mode", "owner", "group", "uid", "gid", "size"];
+
+fn call(
+    text: &mut String,
+    variables: &mut Vec<(String, String)>,
+    index: usize,
+    assertion: &Assertion,
+) {
+    let kind = assertion.probe();
+    let told = assertion.arguments();
+    let _ = write!(text, "ob_begin {index}\nwant='");
+    for fact in assertion.wants() {
+        let _ = write!(text, " {fact}");
+    }
+    text.push_str(" '");
+    for argument in std::iter::once(&kind.key).chain(&kind.arguments) {
+        let name = argument.name.replace('-', "_");
+        match told.iter().find(|(told, _)| *told == name) {
+            Some((_, value)) if argument.kind == ArgumentKind::Shell => {
+                let own = format!("a{index}_{name}");
+                variable(text, variables, &own, &name, value.to_string());
+            }
+            Some((_, value)) => tell(text, variables, index, &name, value),
+            None => {
+                let _ = write!(text, " arg_{name}=''");
+            }
+        }
+    }
+    let _ = write!(text, "\n{}\nob_end {index}\n", function(kind));
+}
+
+/// One argument. Where it still mentions a value, that is a variable of its own, so that the
+/// value stands in no text.
+fn tell(
+    text: &mut String,
+    variables: &mut Vec<(String, String)>,
+    index: usize,
+    name: &str,
+    value: &Interpolated,
+) {
+    let own = format!("a{index}_{name}");
+    if let Some(value) = value.known() {
+        return variable(text, variables, &own, name, value);
+    }
+    let _ = write!(text, " arg_{name}=");
+    for (number, part) in value.parts().iter().enumerate() {
+        match part {
+            Part::Written(known) | Part::Value(known) => {
+                let _ = write!(text, "${{{own}_{number}}}");
+                variables.push((format!("{own}_{number}"), known.clone()));
+            }
+            Part::Name(name) => {
+                let _ = write!(text, "${{{name}}}");
+            }
+        }
+    }
+}
+
+fn variable(
+    text: &mut String,
+    variables: &mut Vec<(String, String)>,
+    own: &str,
+    name: &str,
+    value: String,
+) {
+    let _ = write!(text, " arg_{name}=${own}");
+    variables.push((own.to_owned(), value));
+}
+
+fn function(kind: &Kind) -> String {
+    format!("probe_{}", kind.name.replace('-', "_"))
+}
+
+/// The nonce, and what follows its line. Only the first greeting counts: what a probe reads
+/// cannot know the nonce before it has been chosen.
+fn greeting(out: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = memchr::memmem::find(out, GREETING)?;
+    let rest = &out[at + GREETING.len()..];
+    let end = memchr::memchr(b'\n', rest)?;
+    (end >= 8).then(|| (&rest[..end], &rest[end + 1..]))
+}
+
+/// What stands between the marks of one assertion.
+fn segment<'a>(nonce: &[u8], index: usize, text: &'a [u8]) -> Option<&'a [u8]> {
+    let mark = |letter: &str| {
+        let mut mark = vec![b'\n'];
+        mark.extend_from_slice(nonce);
+        mark.extend_from_slice(format!(" {letter} {index}\n").as_bytes());
+        mark
+    };
+    let begin = mark("B");
+    let start = memchr::memmem::find(text, &begin)? + begin.len();
+    let length = memchr::memmem::find(&text[start..], &mark("E"))?;
+    Some(&text[start..start + length])
+}
+
+fn stopped(status: i32, err: &[u8]) -> String {
+    let err = String::from_utf8_lossy(err);
+    let first = err.lines().find(|line| !line.trim().is_empty());
+    match first {
+        Some(line) => format!("the probe ended with status {status}: {line}"),
+        None => format!("the probe ended with status {status} before it had looked"),
+    }
+}

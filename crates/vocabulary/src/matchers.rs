@@ -1,0 +1,354 @@
+//! Matchers: what may be expected of a found value, with the meaning that goss gives them.
+//! Pure; knows neither YAML nor probes.
+
+use std::fmt;
+
+use regex::Regex;
+
+use crate::found::{Found, number_text, parse_number};
+use crate::interpolation::Interpolated;
+use crate::{go_regexp, json_path, patterns, versions};
+
+/// One expectation. A value that is put in for a name is text: it is no pattern, and no part
+/// of an expression.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Matcher {
+    /// Equal after the found value has been converted to the expected one's type.
+    Equal(Found),
+    /// Equal without any conversion: `equal`.
+    Exactly(Found),
+    /// Permissions, compared as octal numbers.
+    Mode(Interpolated),
+    /// Patterns for the lines of a text.
+    Patterns(Vec<Interpolated>),
+    /// Each has an element of its own: `contain-elements`, and any list.
+    Elements(Vec<Matcher>),
+    Element(Box<Matcher>),
+    /// Each has an element of its own, and none is left: `consist-of`.
+    ConsistOf(Vec<Matcher>),
+    Prefix(Interpolated),
+    Suffix(Interpolated),
+    Substring(Interpolated),
+    Regexp(Interpolated),
+    Length(usize),
+    Key(Box<Matcher>),
+    /// `have-key-with-value`.
+    Entries(Vec<(String, Matcher)>),
+    /// The number as text, because it may have a name in it.
+    Compare(Comparison, Interpolated),
+    Semver(Interpolated),
+    /// JSON in the text, by path.
+    Json(Vec<(String, Matcher)>),
+    Not(Box<Matcher>),
+    And(Vec<Matcher>),
+    Or(Vec<Matcher>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+}
+
+impl Matcher {
+    /// Whether the found value is as expected. A value that cannot be converted to what the
+    /// matcher needs is an error: it says no under `not` as well, as in goss.
+    pub fn matches(&self, found: &Found) -> Result<bool, String> {
+        if *found == Found::Absent {
+            return Err("there is no such thing".to_owned());
+        }
+        match self {
+            Matcher::Equal(expected) => equal(expected, found),
+            Matcher::Exactly(expected) => Ok(expected == found),
+            Matcher::Mode(expected) => Ok(same_mode(&expected.to_string(), &found.as_text())),
+            Matcher::Patterns(patterns) => {
+                patterns::missing(patterns, &found.as_text()).map(|missing| missing.is_empty())
+            }
+            Matcher::Elements(matchers) => {
+                pairs(matchers, &found.as_list()).map(|pairs| pairs == matchers.len())
+            }
+            Matcher::Element(matcher) => any(found.as_list().iter(), |item| matcher.matches(item)),
+            Matcher::ConsistOf(matchers) => {
+                let items = found.as_list();
+                Ok(items.len() == matchers.len() && pairs(matchers, &items)? == items.len())
+            }
+            Matcher::Prefix(text) => Ok(found.as_text().starts_with(&text.to_string())),
+            Matcher::Suffix(text) => Ok(found.as_text().ends_with(&text.to_string())),
+            Matcher::Substring(text) => Ok(found.as_text().contains(&text.to_string())),
+            Matcher::Regexp(text) => Ok(regexp(text)?.is_match(&found.as_text())),
+            Matcher::Length(length) => found
+                .length()
+                .map(|found| found == *length)
+                .ok_or_else(|| format!("{found} has no length")),
+            Matcher::Key(matcher) => any(map(found)?.keys(), |key| {
+                matcher.matches(&Found::Text(key.clone()))
+            }),
+            Matcher::Entries(entries) => {
+                let map = map(found)?;
+                all(entries, |(key, matcher)| match map.get(key) {
+                    Some(value) => matcher.matches(value),
+                    None => Ok(false),
+                })
+            }
+            Matcher::Compare(comparison, number) => {
+                compare(*comparison, &number.to_string(), found)
+            }
+            Matcher::Semver(constraint) => versions::satisfies(&constraint.to_string(), found),
+            Matcher::Json(paths) => {
+                let json: serde_json::Value = serde_json::from_str(&found.as_text())
+                    .map_err(|error| format!("it is not JSON: {error}"))?;
+                all(paths, |(path, matcher)| {
+                    let found = json_path::get(&json, path)
+                        .ok_or_else(|| format!("there is no `{path}` in it"))?;
+                    matcher.matches(&Found::from_json(&found))
+                })
+            }
+            Matcher::Not(matcher) => matcher.matches(found).map(|matched| !matched),
+            Matcher::And(matchers) => all(matchers, |matcher| matcher.matches(found)),
+            Matcher::Or(matchers) => any(matchers.iter(), |matcher| matcher.matches(found)),
+        }
+    }
+
+    /// Puts values in for the names of every text.
+    pub fn fill(&mut self, value: &mut dyn FnMut(&str) -> Option<String>) {
+        match self {
+            Matcher::Equal(found) | Matcher::Exactly(found) => found.fill(value),
+            Matcher::Mode(text)
+            | Matcher::Prefix(text)
+            | Matcher::Suffix(text)
+            | Matcher::Substring(text)
+            | Matcher::Regexp(text)
+            | Matcher::Compare(_, text)
+            | Matcher::Semver(text) => *text = text.fill(value),
+            Matcher::Patterns(patterns) => {
+                for text in patterns {
+                    *text = text.fill(&mut *value);
+                }
+            }
+            Matcher::Elements(matchers)
+            | Matcher::ConsistOf(matchers)
+            | Matcher::And(matchers)
+            | Matcher::Or(matchers) => {
+                for matcher in matchers {
+                    matcher.fill(value);
+                }
+            }
+            Matcher::Element(matcher) | Matcher::Key(matcher) | Matcher::Not(matcher) => {
+                matcher.fill(value);
+            }
+            Matcher::Entries(entries) | Matcher::Json(entries) => {
+                for (_, matcher) in entries {
+                    matcher.fill(value);
+                }
+            }
+            Matcher::Length(_) => {}
+        }
+    }
+}
+
+/// As evidence shows it: `>= 21`, `"root"`, `containing "ok"`.
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Matcher::Equal(found) => write!(f, "{found}"),
+            Matcher::Exactly(found) => write!(f, "exactly {found}"),
+            Matcher::Mode(text) => write!(f, "{:?}", text.to_string()),
+            Matcher::Patterns(patterns) => list(
+                f,
+                "lines with",
+                patterns.iter().map(|p| format!("{:?}", p.to_string())),
+            ),
+            Matcher::Elements(matchers) => list(f, "containing", matchers),
+            Matcher::Element(matcher) => write!(f, "containing {matcher}"),
+            Matcher::ConsistOf(matchers) => list(f, "consisting of", matchers),
+            Matcher::Prefix(text) => write!(f, "beginning with {:?}", text.to_string()),
+            Matcher::Suffix(text) => write!(f, "ending with {:?}", text.to_string()),
+            Matcher::Substring(text) => write!(f, "with {:?} in it", text.to_string()),
+            Matcher::Regexp(text) => write!(f, "matching /{text}/"),
+            Matcher::Length(length) => write!(f, "of length {length}"),
+            Matcher::Key(matcher) => write!(f, "with a key {matcher}"),
+            Matcher::Entries(entries) => {
+                list(f, "with", entries.iter().map(|(k, m)| format!("{k}: {m}")))
+            }
+            Matcher::Compare(comparison, number) => write!(f, "{} {number}", comparison.sign()),
+            Matcher::Semver(constraint) => write!(f, "of version {constraint}"),
+            Matcher::Json(paths) => list(
+                f,
+                "JSON with",
+                paths.iter().map(|(p, m)| format!("{p}: {m}")),
+            ),
+            Matcher::Not(matcher) => write!(f, "not {matcher}"),
+            Matcher::And(matchers) => list(f, "all of", matchers),
+            Matcher::Or(matchers) => list(f, "any of", matchers),
+        }
+    }
+}
+
+impl Comparison {
+    fn sign(self) -> &'static str {
+        match self {
+            Comparison::Greater => ">",
+            Comparison::GreaterOrEqual => ">=",
+            Comparison::Less => "<",
+            Comparison::LessOrEqual => "<=",
+        }
+    }
+}
+
+/// As Go reads it, and so goss.
+pub fn regexp(text: &Interpolated) -> Result<Regex, String> {
+    text.regex(go_regexp::translated).map_err(|error| {
+        let message = error.to_string();
+        let last = message.lines().last().unwrap_or_default();
+        format!(
+            "`{text}` is no regular expression: {}",
+            last.trim_start_matches("error: ")
+        )
+    })
+}
+
+/// Permissions as a number: `0644`, `644` and `0o644` are one.
+#[must_use]
+pub fn octal(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    u32::from_str_radix(digits, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+}
+
+fn same_mode(expected: &str, found: &str) -> bool {
+    octal(expected).is_some_and(|expected| octal(found) == Some(expected))
+}
+
+fn equal(expected: &Found, found: &Found) -> Result<bool, String> {
+    Ok(match expected {
+        Found::Text(text) => {
+            let found = found.as_text();
+            // What a command prints ends with a line end; an author rarely writes it.
+            found == *text || found.strip_suffix('\n') == Some(text)
+        }
+        Found::Number(number) => {
+            let found = found
+                .as_number()
+                .ok_or_else(|| format!("{found} is no number"))?;
+            same_number(*number, found)
+        }
+        other => other == found,
+    })
+}
+
+#[expect(clippy::float_cmp, reason = "numbers are equal as they are written")]
+fn same_number(a: f64, b: f64) -> bool {
+    a == b
+}
+
+fn compare(comparison: Comparison, number: &str, found: &Found) -> Result<bool, String> {
+    let limit = parse_number(number).ok_or_else(|| format!("`{number}` is no number"))?;
+    let value = found
+        .as_number()
+        .ok_or_else(|| format!("{found} is no number"))?;
+    Ok(match comparison {
+        Comparison::Greater => value > limit,
+        Comparison::GreaterOrEqual => value >= limit,
+        Comparison::Less => value < limit,
+        Comparison::LessOrEqual => value <= limit,
+    })
+}
+
+fn map(found: &Found) -> Result<&indexmap::IndexMap<String, Found>, String> {
+    match found {
+        Found::Map(map) => Ok(map),
+        other => Err(format!("{other} is no map")),
+    }
+}
+
+fn all<T>(items: &[T], f: impl Fn(&T) -> Result<bool, String>) -> Result<bool, String> {
+    for item in items {
+        if !f(item)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// True where one is; the first error where none is.
+fn any<T>(
+    items: impl Iterator<Item = T>,
+    f: impl Fn(T) -> Result<bool, String>,
+) -> Result<bool, String> {
+    let mut error = None;
+    for item in items {
+        match f(item) {
+            Ok(true) => return Ok(true),
+            Ok(false) => {}
+            Err(message) => error = error.or(Some(message)),
+        }
+    }
+    error.map_or(Ok(false), Err)
+}
+
+/// How many of the matchers get an element of their own, at best.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "called where errors are handed on"
+)]
+fn pairs(matchers: &[Matcher], items: &[Found]) -> Result<usize, String> {
+    let fits: Vec<Vec<bool>> = matchers
+        .iter()
+        .map(|matcher| {
+            items
+                .iter()
+                .map(|item| matcher.matches(item).unwrap_or(false))
+                .collect()
+        })
+        .collect();
+    let mut taken: Vec<Option<usize>> = vec![None; items.len()];
+    let mut count = 0;
+    for matcher in 0..matchers.len() {
+        if place(matcher, &fits, &mut taken, &mut vec![false; items.len()]) {
+            count += 1;
+        }
+    }
+    Ok(count)
+}
+
+/// Gives a matcher an element, moving others to theirs where that frees one.
+fn place(
+    matcher: usize,
+    fits: &[Vec<bool>],
+    taken: &mut [Option<usize>],
+    seen: &mut [bool],
+) -> bool {
+    for item in 0..taken.len() {
+        if !fits[matcher][item] || seen[item] {
+            continue;
+        }
+        seen[item] = true;
+        let free = match taken[item] {
+            None => true,
+            Some(other) => place(other, fits, taken, seen),
+        };
+        if free {
+            taken[item] = Some(matcher);
+            return true;
+        }
+    }
+    false
+}
+
+fn list(
+    f: &mut fmt::Formatter<'_>,
+    word: &str,
+    items: impl IntoIterator<Item = impl fmt::Display>,
+) -> fmt::Result {
+    let items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    write!(f, "{word} [{}]", items.join(", "))
+}
+
+/// A number as an author writes it.
+#[must_use]
+pub fn literal_number(value: f64) -> String {
+    number_text(value)
+}
