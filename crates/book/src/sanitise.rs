@@ -330,6 +330,11 @@ pub(super) fn svg_acts(svg: &str) -> bool {
     tokens::svg_acts(svg)
 }
 
+/// Whether something in HTML would act in a browser.
+pub(super) fn acts(html: &str) -> bool {
+    tokens::acts(html)
+}
+
 /// Whether a page of the book may lead there.
 pub(super) fn may_lead(url: &str) -> bool {
     rules::allows_link(url)

@@ -78,9 +78,11 @@ fn has_a_crowded_tag(html: &str) -> bool {
 /// entities by which any of them could be hidden.
 pub(super) fn svg_acts(svg: &str) -> bool {
     let lower = svg.to_ascii_lowercase();
-    if lower.contains("<!entity") || lower.contains("<?xml-stylesheet") {
-        return true;
-    }
+    lower.contains("<!entity") || lower.contains("<?xml-stylesheet") || acts(svg)
+}
+
+/// Whether HTML, or a picture within it, holds what runs, loads or leads astray.
+pub(super) fn acts(svg: &str) -> bool {
     let tokenizer = Tokenizer::new(Shapes::default(), TokenizerOpts::default());
     let queue = BufferQueue::default();
     queue.push_back(StrTendril::from(svg));
