@@ -36,3 +36,4 @@ mod sshd;
 mod suite;
 mod tier;
 mod tiers;
+mod transcripts;
