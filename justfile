@@ -22,7 +22,7 @@ manual *ARGS:
 
 # Take over what the command line prints now as what it must print
 bless:
-    OPSBOOK_BLESS=1 TRYCMD=overwrite cargo test --test it
+    OPSBOOK_BLESS=1 cargo test --test it
 
 # Measure, in ratios, against plain ssh, tar and scp
 bench *ARGS:

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use indoc::{formatdoc, indoc};
 use opsbook::event::{Event, What};
 use opsbook::suite::{self, Suite};
 
@@ -97,22 +98,23 @@ fn steady(text: &str) -> String {
         .into_owned()
 }
 
-const THREE: &str = "# Page
+const THREE: &str = indoc! {"
+    # Page
 
-```sh check id=g.good
-true
-```
+    ```sh check id=g.good
+    true
+    ```
 
-```sh check id=g.bad
-echo no; exit 3
-```
+    ```sh check id=g.bad
+    echo no; exit 3
+    ```
 
-```yaml checks
-id: h
-file:
-  /nope: {exists: true, skip: {reason: not yet}}
-```
-";
+    ```yaml checks
+    id: h
+    file:
+      /nope: {exists: true, skip: {reason: not yet}}
+    ```
+"};
 
 #[test]
 fn self_test_each_check_ends_as_its_group_says() {
@@ -173,18 +175,30 @@ fn pretty_is_what_libtest_prints() {
     assert_eq!(ran.status, Some(101));
     assert_eq!(
         steady(&ran.out),
-        "\nrunning 3 tests\n\
-         test [here] here::g::good       ... ok\n\
-         test [here] here::g::bad        ... FAILED\n\
-         test [here] here::h::file//nope ... ignored (not yet)\n\
-         \nfailures:\n\n---- here::g::bad ----\n  \
-         wrong           exit status\n  \
-         expected        0\n  \
-         found           3\n                  no\n  \
-         look with       echo no; exit 3\n  \
-         manual          manual/page.md:7\n\n\
-         \nfailures:\n    here::g::bad\n\
-         \ntest result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in TIMEs\n\n"
+        indoc! {"
+
+            running 3 tests
+            test [here] here::g::good       ... ok
+            test [here] here::g::bad        ... FAILED
+            test [here] here::h::file//nope ... ignored (not yet)
+
+            failures:
+
+            ---- here::g::bad ----
+              wrong           exit status
+              expected        0
+              found           3
+                              no
+              look with       echo no; exit 3
+              manual          manual/page.md:7
+
+
+            failures:
+                here::g::bad
+
+            test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in TIMEs
+
+        "}
     );
     assert_eq!(ran.err, "");
 }
@@ -196,15 +210,23 @@ fn terse_json_and_list_are_what_libtest_prints() {
     assert_eq!(terse.status, Some(0));
     assert_eq!(
         steady(&terse.out),
-        "\nrunning 2 tests\n.i\ntest result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 1 filtered out; finished in TIMEs\n\n"
+        indoc! {"
+
+            running 2 tests
+            .i
+            test result: ok. 1 passed; 0 failed; 1 ignored; 0 measured; 1 filtered out; finished in TIMEs
+
+        "}
     );
     let json = manual.test(&["--format", "json", "good"]);
     assert_eq!(
         steady(&json.out),
-        "{ \"type\": \"suite\", \"event\": \"started\", \"test_count\": 1 }\n\
-         { \"type\": \"test\", \"event\": \"started\", \"name\": \"here::g::good\" }\n\
-         { \"type\": \"test\", \"name\": \"here::g::good\", \"event\": \"ok\" }\n\
-         { \"type\": \"suite\", \"event\": \"ok\", \"passed\": 1, \"failed\": 0, \"ignored\": 0, \"measured\": 0, \"filtered_out\": 2, \"exec_time\": TIME }\n"
+        indoc! {r#"
+            { "type": "suite", "event": "started", "test_count": 1 }
+            { "type": "test", "event": "started", "name": "here::g::good" }
+            { "type": "test", "name": "here::g::good", "event": "ok" }
+            { "type": "suite", "event": "ok", "passed": 1, "failed": 0, "ignored": 0, "measured": 0, "filtered_out": 2, "exec_time": TIME }
+        "#}
     );
     for line in manual.test(&["--format=json"]).out.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap();
@@ -212,7 +234,11 @@ fn terse_json_and_list_are_what_libtest_prints() {
     let list = manual.test(&["--list"]);
     assert_eq!(
         list.out,
-        "[here] here::g::good: test\n[here] here::g::bad: test\n[here] here::h::file//nope: test\n"
+        indoc! {"
+            [here] here::g::good: test
+            [here] here::g::bad: test
+            [here] here::h::file//nope: test
+        "}
     );
     let into = manual.path("log");
     let logged = manual.test(&["good", "--logfile", into.to_str().unwrap()]);
@@ -227,7 +253,17 @@ fn terse_json_and_list_are_what_libtest_prints() {
 /// What failed is told apart from what could not look: by the status, too, and first.
 #[test]
 fn what_could_not_look_is_no_failure() {
-    let page = "# Page\n\n```yaml checks\nid: g\nfile:\n  ~nobody-here/x: {exists: false}\n  /nope: {exists: true}\n  /: {}\n```\n";
+    let page = indoc! {"
+        # Page
+
+        ```yaml checks
+        id: g
+        file:
+          ~nobody-here/x: {exists: false}
+          /nope: {exists: true}
+          /: {}
+        ```
+    "};
     let manual = Manual::new(page);
     for (arguments, status) in [
         (&[][..], 101),
@@ -359,7 +395,17 @@ fn nothing_selected_is_no_pass() {
 
 #[test]
 fn what_a_mistake_concerns_is_not_asked_and_the_rest_is() {
-    let page = "# Page\n\n```sh check id=g.touch\ntouch \"$HOME/touched\"\n```\n\n```sh chekc id=g.b\ntrue\n```\n";
+    let page = indoc! {r#"
+        # Page
+
+        ```sh check id=g.touch
+        touch "$HOME/touched"
+        ```
+
+        ```sh chekc id=g.b
+        true
+        ```
+    "#};
     let manual = Manual::new(page);
     let ran = manual.test(&[]);
     assert_eq!(ran.status, Some(2));
@@ -367,8 +413,13 @@ fn what_a_mistake_concerns_is_not_asked_and_the_rest_is() {
     assert!(ran.out.contains("1 passed; 0 failed"), "{}", ran.out);
     assert!(ran.err.contains("manual/page.md:7"), "{}", ran.err);
     assert!(manual.path("home/touched").exists());
-    let undefined =
-        Manual::new("# Page\n\n```sh check id=g.touch\ntouch \"$HOME/touched$nope\"\n```\n");
+    let undefined = Manual::new(indoc! {r#"
+            # Page
+
+            ```sh check id=g.touch
+            touch "$HOME/touched$nope"
+            ```
+        "#});
     let ran = undefined.test(&[]);
     assert_eq!(ran.status, Some(2));
     assert!(ran.err.contains("`nope`"), "{}", ran.err);
@@ -382,20 +433,24 @@ fn what_a_mistake_concerns_is_not_asked_and_the_rest_is() {
 #[test]
 fn tests_run_side_by_side_and_are_told_in_the_order_of_the_book() {
     // Each waits for the other: one after the other, they would never end well.
-    let page = "# Page
+    let page = indoc! {r#"
+        # Page
 
-```sh check id=g.first timeout=20s
-: > \"$HOME/first\"
-until [ -e \"$HOME/second\" ]; do sleep 0.05; done
-```
+        ```sh check id=g.first timeout=20s
+        : > "$HOME/first"
+        until [ -e "$HOME/second" ]; do sleep 0.05; done
+        ```
 
-```sh check id=g.second timeout=20s
-: > \"$HOME/second\"
-until [ -e \"$HOME/first\" ]; do sleep 0.05; done
-```
-";
-    let manual =
-        Manual::new(page).nodes("nodes:\n  b: {transport: local}\n  a: {transport: local}\n");
+        ```sh check id=g.second timeout=20s
+        : > "$HOME/second"
+        until [ -e "$HOME/first" ]; do sleep 0.05; done
+        ```
+    "#};
+    let manual = Manual::new(page).nodes(indoc! {"
+            nodes:
+              b: {transport: local}
+              a: {transport: local}
+        "});
     let ran = manual.test(&[]);
     assert_eq!(ran.status, Some(0), "{}", ran.out);
     let names: Vec<&str> = ran
@@ -415,12 +470,25 @@ until [ -e \"$HOME/first\" ]; do sleep 0.05; done
 
 #[test]
 fn the_book_may_say_which_nodes_are_tested() {
-    let page = "# Page\n\n```sh check id=g.a\ntrue\n```\n";
-    let manual = Manual::new(page).nodes(
-        "groups: {staging: {}}\nnodes:\n  s: {transport: local, groups: [staging]}\n  p: {transport: local}\n",
-    );
+    let page = indoc! {"
+        # Page
+
+        ```sh check id=g.a
+        true
+        ```
+    "};
+    let manual = Manual::new(page).nodes(indoc! {"
+            groups: {staging: {}}
+            nodes:
+              s: {transport: local, groups: [staging]}
+              p: {transport: local}
+        "});
     let book = |setting| {
-        let table = "[book]\nsrc = \"manual\"\n[preprocessor.opsbook]\n";
+        let table = indoc! {r#"
+            [book]
+            src = "manual"
+            [preprocessor.opsbook]
+        "#};
         manual.write("book.toml", &format!("{table}test-nodes = \"{setting}\"\n"));
     };
     assert_eq!(manual.names(&[]), ["s::g::a", "p::g::a"]);
@@ -449,31 +517,42 @@ fn the_book_may_say_which_nodes_are_tested() {
     assert_eq!((ran.status, ran.out.as_str()), (Some(2), ""));
     assert_eq!(
         ran.err,
-        "book.toml:4:16: error: unknown group `stagin`\n  |\n4 | test-nodes = \"@stagin\"\n  |                ^^^^^^\n\nhint: did you mean `@staging`?\n"
+        indoc! {r#"
+            book.toml:4:16: error: unknown group `stagin`
+              |
+            4 | test-nodes = "@stagin"
+              |                ^^^^^^
+
+            hint: did you mean `@staging`?
+        "#}
     );
 }
 
 #[test]
 fn a_choice_of_nodes_says_which_groups_are_for_every_node() {
-    let page = "# Page
+    let page = indoc! {r#"
+        # Page
 
-```yaml checks
-id: all
-file:
-  /: {exists: true}
-  /nope: {exists: false}
-```
+        ```yaml checks
+        id: all
+        file:
+          /: {exists: true}
+          /nope: {exists: false}
+        ```
 
-```yaml checks
-id: web
-nodes: \"@web\"
-file:
-  /: {exists: true}
-```
-";
-    let manual = Manual::new(page).nodes(
-        "groups: {web: {}}\nnodes:\n  w: {transport: local, groups: [web]}\n  x: {transport: local}\n",
-    );
+        ```yaml checks
+        id: web
+        nodes: "@web"
+        file:
+          /: {exists: true}
+        ```
+    "#};
+    let manual = Manual::new(page).nodes(indoc! {"
+            groups: {web: {}}
+            nodes:
+              w: {transport: local, groups: [web]}
+              x: {transport: local}
+        "});
     let note = "note: checks of groups without `nodes` are for every node: `all` (2)\n";
     for (arguments, said) in [
         (&["--nodes", "w"][..], note),
@@ -496,16 +575,17 @@ file:
 /// it is told of the first one.
 #[test]
 fn a_suite_tells_what_happens_when_it_happens() {
-    let page = "# Page
+    let page = indoc! {r#"
+        # Page
 
-```sh check id=g.first
-true
-```
+        ```sh check id=g.first
+        true
+        ```
 
-```sh check id=g.second timeout=60s
-until [ -e \"$seen\" ]; do sleep 0.05; done
-```
-";
+        ```sh check id=g.second timeout=60s
+        until [ -e "$seen" ]; do sleep 0.05; done
+        ```
+    "#};
     let manual = Manual::new(page);
     let seen = manual.path("seen");
     let node = format!(
@@ -599,19 +679,42 @@ fn in_a_word(event: &Event) -> String {
 
 #[test]
 fn one_thread_asks_one_after_the_other() {
-    let check = "test ! -e \"$HOME/busy\"\n: > \"$HOME/busy\"\nsleep 0.1\nrm \"$HOME/busy\"\n";
-    let page =
-        format!("# Page\n\n```sh check id=g.a\n{check}```\n\n```sh check id=g.b\n{check}```\n");
-    let manual =
-        Manual::new(&page).nodes("nodes:\n  a: {transport: local}\n  b: {transport: local}\n");
+    let check = indoc! {r#"
+        test ! -e "$HOME/busy"
+        : > "$HOME/busy"
+        sleep 0.1
+        rm "$HOME/busy"
+    "#};
+    let page = formatdoc!(
+        "
+            # Page
+
+            ```sh check id=g.a
+            {check}```
+
+            ```sh check id=g.b
+            {check}```
+        "
+    );
+    let manual = Manual::new(&page).nodes(indoc! {"
+            nodes:
+              a: {transport: local}
+              b: {transport: local}
+        "});
     let ran = manual.test(&["--test-threads", "1"]);
     assert_eq!(ran.status, Some(0), "{}", ran.out);
 }
 
 #[test]
 fn all_tests_of_a_node_share_one_session() {
-    let page = format!(
-        "{THREE}\n```yaml checks\nid: many\nfile:\n{}```\n",
+    let page = formatdoc!(
+        "
+            {THREE}
+            ```yaml checks
+            id: many
+            file:
+            {}```
+        ",
         files(60)
     );
     let manual = Manual::new(&page).nodes(
@@ -634,7 +737,16 @@ fn files(number: usize) -> String {
 
 #[test]
 fn no_session_is_opened_for_what_is_ignored_or_not_selected() {
-    let page = "# Page\n\n```yaml checks\nid: g\nfile:\n  /a: {exists: false}\n  /b: {exists: false, skip: {reason: no}}\n```\n";
+    let page = indoc! {"
+        # Page
+
+        ```yaml checks
+        id: g
+        file:
+          /a: {exists: false}
+          /b: {exists: false, skip: {reason: no}}
+        ```
+    "};
     let manual = Manual::new(page).nodes(
         "nodes:\n  box: {transport: {exec: [sh, -c, 'echo opened >> \"$HOME/opened\"; exec sh']}}\n",
     );
@@ -645,9 +757,26 @@ fn no_session_is_opened_for_what_is_ignored_or_not_selected() {
 
 #[test]
 fn a_node_that_does_not_answer_says_why_once() {
-    let page = "# Page\n\n```yaml checks\nid: g\nfile:\n  /a: {exists: false}\n  /b: {exists: false}\n```\n\n```sh check id=g.c\ntrue\n```\n";
+    let page = indoc! {"
+        # Page
+
+        ```yaml checks
+        id: g
+        file:
+          /a: {exists: false}
+          /b: {exists: false}
+        ```
+
+        ```sh check id=g.c
+        true
+        ```
+    "};
     let manual = Manual::new(page).nodes(
-        "nodes:\n  good: {transport: local}\n  dead: {transport: {exec: [sh, -c, 'echo tried >> \"$HOME/tried\"; echo broken >&2; exit 7']}}\n",
+        indoc! {r#"
+            nodes:
+              good: {transport: local}
+              dead: {transport: {exec: [sh, -c, 'echo tried >> "$HOME/tried"; echo broken >&2; exit 7']}}
+        "#},
     );
     let ran = manual.test(&["--report", "github"]);
     assert_eq!(ran.status, Some(3));
@@ -655,17 +784,23 @@ fn a_node_that_does_not_answer_says_why_once() {
     let (tests, notes) = ran.out.split_once("::error ").unwrap();
     assert_eq!(
         steady(tests),
-        "\nrunning 6 tests\n\
-         test [good] good::g::file//a ... ok\n\
-         test [good] good::g::file//b ... ok\n\
-         test [good] good::g::c       ... ok\n\
-         test [dead] dead::g::file//a ... COULD NOT LOOK\n\
-         test [dead] dead::g::file//b ... COULD NOT LOOK\n\
-         test [dead] dead::g::c       ... COULD NOT LOOK\n\
-         \ncould not look:\n    \
-         3 tests on dead: `dead` cannot be reached: no POSIX shell answered: broken\n\
-         \ntest result: FAILED. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in TIMEs\n\
-         could not look: 3 tests\n\n"
+        indoc! {"
+
+            running 6 tests
+            test [good] good::g::file//a ... ok
+            test [good] good::g::file//b ... ok
+            test [good] good::g::c       ... ok
+            test [dead] dead::g::file//a ... COULD NOT LOOK
+            test [dead] dead::g::file//b ... COULD NOT LOOK
+            test [dead] dead::g::c       ... COULD NOT LOOK
+
+            could not look:
+                3 tests on dead: `dead` cannot be reached: no POSIX shell answered: broken
+
+            test result: FAILED. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in TIMEs
+            could not look: 3 tests
+
+        "}
     );
     assert!(!notes.contains("::error "), "{notes}");
     assert!(
@@ -681,7 +816,14 @@ fn a_node_that_does_not_answer_says_why_once() {
 
 #[test]
 fn retries_are_for_the_connection_and_not_for_checks() {
-    let page = "# Page\n\n```sh check id=g.a\necho asked >> \"$HOME/asked\"\ntrue\n```\n";
+    let page = indoc! {r#"
+        # Page
+
+        ```sh check id=g.a
+        echo asked >> "$HOME/asked"
+        true
+        ```
+    "#};
     let flaky = "nodes:\n  box: {transport: {exec: [sh, -c, 'if [ -e \"$HOME/up\" ]; then exec sh; fi; : > \"$HOME/up\"; exit 9']}}\n";
     let manual = Manual::new(page).nodes(flaky);
     assert_eq!(manual.test(&[]).status, Some(3));
@@ -699,7 +841,18 @@ fn retries_are_for_the_connection_and_not_for_checks() {
 #[test]
 fn a_connection_that_breaks_in_between_is_an_error_and_may_be_retried() {
     // The first session ends under the check.
-    let page = "# Page\n\n```sh check id=g.a\nif [ ! -e \"$HOME/up\" ]; then : > \"$HOME/up\"; kill -9 \"$(cat \"$HOME/shell\")\"; sleep 20; fi\n```\n\n```sh check id=g.b\nuntil [ -e \"$HOME/up\" ]; do sleep 0.05; done\nsleep 0.2\n```\n";
+    let page = indoc! {r#"
+        # Page
+
+        ```sh check id=g.a
+        if [ ! -e "$HOME/up" ]; then : > "$HOME/up"; kill -9 "$(cat "$HOME/shell")"; sleep 20; fi
+        ```
+
+        ```sh check id=g.b
+        until [ -e "$HOME/up" ]; do sleep 0.05; done
+        sleep 0.2
+        ```
+    "#};
     let nodes =
         "nodes:\n  box: {transport: {exec: [sh, -c, 'echo $$ > \"$HOME/shell\"; exec sh']}}\n";
     let manual = Manual::new(page).nodes(nodes);
@@ -714,14 +867,32 @@ fn a_connection_that_breaks_in_between_is_an_error_and_may_be_retried() {
 
 #[test]
 fn a_check_that_hangs_holds_up_no_other() {
-    let page = format!(
-        "# Page\n\n```yaml checks\nid: g\nsleeper:\n  bear: {{awake: true, timeout: 1s}}\nfile:\n{}```\n",
+    let page = formatdoc!(
+        "
+            # Page
+
+            ```yaml checks
+            id: g
+            sleeper:
+              bear: {{awake: true, timeout: 1s}}
+            file:
+            {}```
+        ",
         files(30)
     );
     let manual = Manual::new(&page);
     manual.write(
         "checks/sleeper.sh",
-        "# sleeper: does not come to its end\n#\n# At all.\n#\n#: key name text -- any\n#: fact awake bool -- never known\n#: example x: {awake: true}\nsleep 60\n",
+        indoc! {"
+            # sleeper: does not come to its end
+            #
+            # At all.
+            #
+            #: key name text -- any
+            #: fact awake bool -- never known
+            #: example x: {awake: true}
+            sleep 60
+        "},
     );
     let ran = manual.test(&["--test-threads", "1"]);
     assert!(ran.out.contains(" 30 passed; 0 failed; "), "{}", ran.out);
@@ -731,7 +902,17 @@ fn a_check_that_hangs_holds_up_no_other() {
 
 #[test]
 fn fail_fast_asks_no_more() {
-    let page = "# Page\n\n```sh check id=g.a\nfalse\n```\n\n```sh check id=g.b\necho asked > \"$HOME/asked\"\n```\n";
+    let page = indoc! {r#"
+        # Page
+
+        ```sh check id=g.a
+        false
+        ```
+
+        ```sh check id=g.b
+        echo asked > "$HOME/asked"
+        ```
+    "#};
     let manual = Manual::new(page);
     let ran = manual.test(&["--fail-fast", "--test-threads", "1"]);
     assert_eq!(ran.status, Some(101));
@@ -742,17 +923,34 @@ fn fail_fast_asks_no_more() {
         ran.out
     );
     assert!(!manual.path("home/asked").exists());
-    let slow = Manual::new(
-        "# Page\n\n```sh check id=g.a\nfalse\n```\n\n```sh check id=g.b\nsleep 20\n```\n",
-    );
+    let slow = Manual::new(indoc! {"
+            # Page
+
+            ```sh check id=g.a
+            false
+            ```
+
+            ```sh check id=g.b
+            sleep 20
+            ```
+        "});
     assert!(slow.test(&["--fail-fast"]).took < Duration::from_secs(15));
 }
 
 #[test]
 fn a_waiver_prints_its_reason_and_fails_after_its_day() {
     let page = |until: &str| {
-        format!(
-            "# Page\n\n```yaml checks\nid: g\nfile:\n  /a: {{exists: true, skip: {{reason: the move, until: {until}}}}}\n  /b: {{exists: false}}\n```\n"
+        formatdoc!(
+            "
+                # Page
+
+                ```yaml checks
+                id: g
+                file:
+                  /a: {{exists: true, skip: {{reason: the move, until: {until}}}}}
+                  /b: {{exists: false}}
+                ```
+            "
         )
     };
     let ran = Manual::new(&page("2999-01-01")).test(&[]);
@@ -777,7 +975,13 @@ fn a_waiver_prints_its_reason_and_fails_after_its_day() {
 
 #[test]
 fn eventually_tells_how_often_it_tried() {
-    let page = "# Page\n\n```sh check id=g.a eventually=500ms/100ms\nfalse\n```\n";
+    let page = indoc! {"
+        # Page
+
+        ```sh check id=g.a eventually=500ms/100ms
+        false
+        ```
+    "};
     let ran = Manual::new(page).test(&[]);
     let tried = regex::Regex::new(r"tried           [3-6] times in 0\.[3-9]s").unwrap();
     assert!(tried.is_match(&ran.out), "{}", ran.out);
@@ -785,8 +989,15 @@ fn eventually_tells_how_often_it_tried() {
 
 #[test]
 fn a_reader_that_leaves_is_no_fault() {
-    let page = format!(
-        "# Page\n\n```yaml checks\nid: g\nfile:\n{}```\n",
+    let page = formatdoc!(
+        "
+            # Page
+
+            ```yaml checks
+            id: g
+            file:
+            {}```
+        ",
         files(3000)
     );
     let manual = Manual::new(&page);
@@ -835,10 +1046,12 @@ fn reports_are_written_and_results_recorded() {
         read("j.xml")
             .contains("<testsuites name=\"opsbook\" tests=\"3\" failures=\"1\" errors=\"0\"")
     );
-    assert!(
-        read("t.tap")
-            .starts_with("TAP version 13\n1..3\nok 1 - here::g::good\nnot ok 2 - here::g::bad\n")
-    );
+    assert!(read("t.tap").starts_with(indoc! {"
+                TAP version 13
+                1..3
+                ok 1 - here::g::good
+                not ok 2 - here::g::bad
+            "}));
     assert!(
         read("p.prom").contains("opsbook_check_ok{node=\"here\",group=\"g\",check=\"bad\"} 0\n")
     );
@@ -849,7 +1062,14 @@ fn reports_are_written_and_results_recorded() {
 
 #[test]
 fn a_secret_is_in_no_output_and_no_report() {
-    let page = "# Page\n\n```sh check id=g.a\necho \"it is $token\"\nfalse\n```\n";
+    let page = indoc! {r#"
+        # Page
+
+        ```sh check id=g.a
+        echo "it is $token"
+        false
+        ```
+    "#};
     let manual = Manual::new(page)
         .nodes("nodes:\n  here: {transport: local, token: {secret: {file: token}}}\n");
     manual.write("token", "canary-0451\n");
@@ -877,7 +1097,17 @@ fn a_secret_is_in_no_output_and_no_report() {
 #[test]
 fn a_secret_that_others_can_read_is_warned_of_once() {
     use std::os::unix::fs::PermissionsExt as _;
-    let page = "# Page\n\n```sh check id=g.a\ntest -n \"$token\"\n```\n\n```sh check id=g.b\ntest -n \"$token\"\n```\n";
+    let page = indoc! {r#"
+        # Page
+
+        ```sh check id=g.a
+        test -n "$token"
+        ```
+
+        ```sh check id=g.b
+        test -n "$token"
+        ```
+    "#};
     let manual = Manual::new(page)
         .nodes("nodes:\n  here: {transport: local, token: {secret: {file: token}}}\n");
     manual.write("token", "canary-0452\n");
@@ -896,33 +1126,34 @@ fn a_secret_that_others_can_read_is_warned_of_once() {
     assert_eq!(of_mode(0o600), "");
 }
 
-const RELEASE: &str = "# Page
+const RELEASE: &str = indoc! {r#"
+    # Page
 
-## Release
+    ## Release
 
-```yaml procedure
-id: site.release
-nodes: box
-```
+    ```yaml procedure
+    id: site.release
+    nodes: box
+    ```
 
-```sh step id=touch
-touch \"$HOME/released\"
-```
+    ```sh step id=touch
+    touch "$HOME/released"
+    ```
 
-```text manual
-Look at it.
-```
+    ```text manual
+    Look at it.
+    ```
 
-```sh check id=there
-test -e \"$HOME/STATE\"
-```
+    ```sh check id=there
+    test -e "$HOME/STATE"
+    ```
 
-## Checks
+    ## Checks
 
-```sh check id=g.a
-test ! -e \"$HOME/released\"
-```
-";
+    ```sh check id=g.a
+    test ! -e "$HOME/released"
+    ```
+"#};
 
 #[test]
 fn procedures_are_rehearsed_where_that_is_allowed_and_wanted() {
@@ -949,29 +1180,30 @@ fn procedures_are_rehearsed_where_that_is_allowed_and_wanted() {
 
 #[test]
 fn a_rehearsed_procedure_takes_the_arguments_that_it_knows() {
-    let page = "# Page
+    let page = indoc! {r#"
+        # Page
 
-## One
+        ## One
 
-```yaml procedure
-id: one
-params: {version: {required: true}}
-```
+        ```yaml procedure
+        id: one
+        params: {version: {required: true}}
+        ```
 
-```sh step
-test \"$version\" = 2
-```
+        ```sh step
+        test "$version" = 2
+        ```
 
-## Two
+        ## Two
 
-```yaml procedure
-id: two
-```
+        ```yaml procedure
+        id: two
+        ```
 
-```sh step
-true
-```
-";
+        ```sh step
+        true
+        ```
+    "#};
     let manual = Manual::new(page).nodes("nodes:\n  box: {transport: local, rehearse: true}\n");
     let ran = manual.test(&["--ignored", "--set", "version=2"]);
     assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
