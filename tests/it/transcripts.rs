@@ -73,7 +73,7 @@ fn redactions(project: &Project) -> Redactions {
     redactions.insert("[OPERATOR]", operator).unwrap();
     for (name, pattern) in ELIDED {
         redactions
-            .insert(*name, Regex::new(pattern).unwrap())
+            .insert(name, Regex::new(pattern).unwrap())
             .unwrap();
     }
     redactions
