@@ -80,6 +80,7 @@ impl Sshd {
             user: Some(user()),
             port: Some(self.port),
             jump: None,
+            keep: None,
             identity: Some(keys().join("login")),
             options: vec![
                 format!(

@@ -18,6 +18,7 @@ pub fn target(node: &Node) -> Target {
             jump: ssh.jump.clone(),
             identity: ssh.identity.clone(),
             options: ssh.options.clone(),
+            keep: ssh.keep,
         }),
     }
 }

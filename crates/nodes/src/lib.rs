@@ -23,6 +23,7 @@ mod select;
 pub mod show;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
@@ -145,6 +146,8 @@ pub struct Ssh {
     pub identity: Option<PathBuf>,
     /// Extra `-o` lines.
     pub options: Vec<String>,
+    /// How long a connection is kept for the next command.
+    pub keep: Option<Duration>,
 }
 
 /// A text that a script may be given: plain, or a secret still to be resolved.

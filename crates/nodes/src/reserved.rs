@@ -1,11 +1,13 @@
 //! Names that mean something to opsbook itself: which are taken, and the types of the rest.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use indexmap::IndexMap;
 
 use super::{Confirm, Evaluated, Node, Ssh, Transport};
 use crate::interpolation::is_variable_name;
+use crate::manual::duration;
 use crate::source::{Problem, is_hidden};
 use crate::yaml::{Entry, Value, Yaml};
 
@@ -13,7 +15,7 @@ use crate::yaml::{Entry, Value, Yaml};
 pub(super) const BUILT_IN: [&str; 4] = ["node", "bundle", "procedure", "run_id"];
 
 /// Ordinary values that opsbook reads too.
-const TYPED: [&str; 10] = [
+const TYPED: [&str; 11] = [
     "transport",
     "address",
     "user",
@@ -21,10 +23,14 @@ const TYPED: [&str; 10] = [
     "jump",
     "identity",
     "ssh_options",
+    "keep_connection",
     "bundle_dir",
     "rehearse",
     "confirm",
 ];
+
+/// A connection is kept for an hour at most.
+const MOST_KEPT: u64 = 3600;
 
 const TRANSPORTS: [&str; 3] = ["ssh", "local", "exec"];
 
@@ -133,6 +139,7 @@ impl<'a> Reader<'a> {
             jump: self.word("jump"),
             identity: self.text("identity").map(PathBuf::from),
             options: self.options(),
+            keep: self.time("keep_connection"),
         }
     }
 
@@ -202,6 +209,17 @@ impl<'a> Reader<'a> {
                 .collect()
         });
         self.keep(options).unwrap_or_default()
+    }
+
+    /// A duration with its unit, of at least a second.
+    fn time(&mut self, name: &str) -> Option<Duration> {
+        let value = self.usable(name)?;
+        if value.text() == Some("false") {
+            return None;
+        }
+        let time = value.text().and_then(|text| duration(text).ok());
+        let time = time.filter(|time| (1..=MOST_KEPT).contains(&time.as_secs()));
+        self.keep(time.ok_or_else(|| value.mismatch("a duration from `1s` to `1h`")))
     }
 
     /// Text too, for values that were substituted or given by `--set`.

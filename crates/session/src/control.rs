@@ -98,7 +98,7 @@ fn base() -> io::Result<PathBuf> {
 }
 
 /// Makes the directory, or sees that an existing one is ours alone.
-fn private(path: &Path, uid: u32) -> io::Result<()> {
+pub(super) fn private(path: &Path, uid: u32) -> io::Result<()> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         _ => {}

@@ -26,6 +26,7 @@ mod process;
 mod redact;
 mod script;
 mod secret;
+mod shared;
 mod ssh;
 mod sudo;
 mod target;

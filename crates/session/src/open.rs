@@ -22,6 +22,8 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(2),
     Duration::from_secs(4),
 ];
+/// For a shell over a connection that is open: it may be dead, and nobody have noticed.
+const OVER_SHARED: Duration = Duration::from_secs(4);
 /// For the shell behind `sudo`.
 const ANSWER: Duration = Duration::from_mins(1);
 /// A node that does not answer is asked this often at most, whatever held us up meanwhile.
@@ -35,6 +37,10 @@ pub(super) async fn open(target: &Target, options: &OpenOptions) -> Result<Sessi
             Err(no) => no,
             Ok(session) => return Ok(session),
         };
+        if no.over_shared {
+            late.alone = true;
+            continue;
+        }
         if is_dropped(&no.error.cause) {
             let Some(pause) = pauses.next() else {
                 return Err(no.error);
@@ -57,6 +63,8 @@ struct Late {
     /// In which this machine did its part.
     fair: u32,
     had: Duration,
+    /// The connection of another command was dead: a new one is opened.
+    alone: bool,
     /// How much longer the next try may take than the first: `ssh` counts the time itself,
     /// and cannot know that it was held up.
     longer: u32,
@@ -119,6 +127,8 @@ struct No {
     had: Duration,
     stalled: Duration,
     asked_person: bool,
+    /// It went over a connection that another command had opened.
+    over_shared: bool,
 }
 
 impl From<OpenError> for No {
@@ -128,12 +138,24 @@ impl From<OpenError> for No {
             had: Duration::ZERO,
             stalled: Duration::ZERO,
             asked_person: false,
+            over_shared: false,
         }
     }
 }
 
 async fn attempt(target: &Target, options: &OpenOptions, late: &Late) -> Result<Session, No> {
-    let transport = Transport::of(target, options)?;
+    let mut transport = Transport::of(target, options)?;
+    if let Err(why) = transport.share(late.alone).await {
+        (options.on_note)(&format!("the connection is not kept: {why}").into());
+    }
+    if transport.was_open() {
+        let waiting = Waiting::new(OVER_SHARED, None);
+        let tried = start(Arc::new(transport), options, OVER_SHARED, waiting).await;
+        return tried.map_err(|no| No {
+            over_shared: true,
+            ..no
+        });
+    }
     let place = handshake::place().await;
     let chance = handshake::chance(options.timeout) * 2u32.pow(late.longer);
     // `ssh` counts the way to the node itself; then its shell has to answer.
@@ -190,6 +212,7 @@ async fn start(
         had,
         stalled: begin.elapsed().saturating_sub(had),
         asked_person: waiting.asked_person,
+        over_shared: false,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The user's own OpenSSH client: one process per node, which is channel and mux master in
 //! one. The only place that names the `openssh` crate.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
@@ -11,7 +12,8 @@ use tokio::process::Command;
 
 use super::control::ControlDir;
 use super::values::quote;
-use super::{OpenOptions, Ssh, classify, fair};
+use super::shared::{Asking, Shared};
+use super::{OpenOptions, Ssh, classify, fair, shared};
 
 /// What every `ssh` gets first, so that no configuration can turn it into something else.
 const FIXED: [&str; 9] = [
@@ -44,6 +46,8 @@ pub(super) struct Route {
     config: Option<PathBuf>,
     socket: PathBuf,
     dir: Arc<ControlDir>,
+    /// A connection of other commands, which is used in place of one of its own.
+    shared: Option<Shared>,
 }
 
 impl Route {
@@ -55,7 +59,58 @@ impl Route {
             config,
             socket,
             dir,
+            shared: None,
         })
+    }
+
+    /// Looks for a connection of other commands to use, or, `alone`, for none that is open: what
+    /// is kept is given up then. Gives why one that is to be kept cannot be.
+    pub(super) async fn share(&mut self, alone: bool) -> Result<(), String> {
+        let (found, why) = match self.ssh.keep {
+            Some(time) => match shared::kept(&words(&self.ssh), time, alone) {
+                Ok(kept) => (Some(kept), Ok(())),
+                Err(error) => (None, Err(error.to_string())),
+            },
+            None if alone => (None, Ok(())),
+            None => (
+                shared::theirs(&self.asking(), &self.ssh.options).await,
+                Ok(()),
+            ),
+        };
+        if let Some(shared) = &found {
+            shared.socket().clone_into(&mut self.socket);
+        }
+        self.shared = found;
+        why
+    }
+
+    /// Whether it goes over a connection that was open before, and may be dead by now.
+    pub(super) fn was_open(&self) -> bool {
+        self.shared.as_ref().is_some_and(Shared::was_open)
+    }
+
+    /// What tells `ssh` where this leads, and where it would lead with one thing changed.
+    fn asking(&self) -> Asking {
+        let another = || "opsbook-another".to_owned();
+        let ssh = &self.ssh;
+        let host = Ssh {
+            host: another(),
+            ..ssh.clone()
+        };
+        let user = ssh.user.as_ref().map(|_| Ssh {
+            user: Some(another()),
+            ..ssh.clone()
+        });
+        let port = ssh.port.map(|port| Ssh {
+            port: Some(if port == 1 { 2 } else { 1 }),
+            ..ssh.clone()
+        });
+        let others = [Some(host), user, port].into_iter().flatten();
+        Asking {
+            config: self.config.clone(),
+            words: words(ssh),
+            others: others.map(|ssh| words(&ssh)).collect(),
+        }
     }
 
     /// The first connection: carries the session and listens for more channels.
@@ -136,6 +191,7 @@ impl Route {
             config: self.config.clone(),
             socket: PathBuf::from("none"),
             dir: Arc::clone(&self.dir),
+            shared: None,
         };
         let mut command = probe.command(PROBE, "no");
         command.arg("true");
@@ -158,37 +214,51 @@ impl Route {
             command.arg("-F").arg(config);
         }
         command.arg("-S").arg(&self.socket);
-        let own = [format!("ControlMaster={master}")];
+        let own = match &self.shared {
+            Some(shared) if master == "yes" => shared.options(),
+            _ => vec![format!("ControlMaster={master}")],
+        };
         let wait = [format!("ConnectTimeout={}", limit.as_secs().max(1))];
         let fixed = FIXED.iter().map(|option| (*option).to_owned());
         let usual = USUAL.iter().map(|option| (*option).to_owned());
         let written = self.ssh.options.iter().cloned();
-        for option in fixed.chain(own).chain(written).chain(usual).chain(wait) {
+        // The first one counts.
+        let options = own.into_iter().chain(fixed).chain(written);
+        for option in options.chain(usual).chain(wait) {
             command.arg("-o").arg(option);
         }
-        self.destination(&mut command);
+        command.args(destination(&self.ssh));
         command
     }
+}
 
-    fn destination(&self, command: &mut Command) {
-        if let Some(port) = self.ssh.port {
-            command.arg("-p").arg(port.to_string());
-        }
-        if let Some(user) = &self.ssh.user {
-            command.arg("-l").arg(user);
-        }
-        if let Some(identity) = &self.ssh.identity {
-            command
-                .arg("-o")
-                .arg("IdentitiesOnly=yes")
-                .arg("-i")
-                .arg(identity);
-        }
-        if let Some(jump) = &self.ssh.jump {
-            command.arg("-J").arg(jump);
-        }
-        command.arg("--").arg(&self.ssh.host);
+/// Where it leads, and with which options of the node.
+fn words(ssh: &Ssh) -> Vec<OsString> {
+    let options = ssh.options.iter();
+    let mut words: Vec<OsString> = options
+        .flat_map(|option| ["-o".into(), option.into()])
+        .collect();
+    words.extend(destination(ssh));
+    words
+}
+
+fn destination(ssh: &Ssh) -> Vec<OsString> {
+    let mut words: Vec<OsString> = Vec::new();
+    if let Some(port) = ssh.port {
+        words.extend(["-p".into(), port.to_string().into()]);
     }
+    if let Some(user) = &ssh.user {
+        words.extend(["-l".into(), user.into()]);
+    }
+    if let Some(identity) = &ssh.identity {
+        let identity = identity.as_os_str().to_owned();
+        words.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), identity]);
+    }
+    if let Some(jump) = &ssh.jump {
+        words.extend(["-J".into(), jump.into()]);
+    }
+    words.extend(["--".into(), OsString::from(&ssh.host)]);
+    words
 }
 
 /// Messages in English, here and (where the locale is sent along) on the node; all else of

@@ -2,6 +2,7 @@
 //! what a user has written; nothing here knows of that.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A way to a POSIX shell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,4 +29,6 @@ pub struct Ssh {
     pub identity: Option<PathBuf>,
     /// Further options, each as one line of `ssh`'s configuration: `Compression=yes`.
     pub options: Vec<String>,
+    /// How long the connection is kept after its last use, for commands that come after this one.
+    pub keep: Option<Duration>,
 }

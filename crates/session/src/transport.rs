@@ -29,6 +29,20 @@ impl Transport {
         }
     }
 
+    /// Looks for a connection of another command to use, or, `alone`, for none that is open. Gives
+    /// why one that is to be kept cannot be.
+    pub(super) async fn share(&mut self, alone: bool) -> Result<(), String> {
+        match self {
+            Self::Ssh(route) => route.share(alone).await,
+            Self::Local | Self::Exec(_) => Ok(()),
+        }
+    }
+
+    /// Whether it goes over a connection that was open before.
+    pub(super) fn was_open(&self) -> bool {
+        matches!(self, Self::Ssh(route) if route.was_open())
+    }
+
     /// The command that carries the session, and gives up the way there after the limit.
     pub(super) fn first(&self, limit: Duration) -> Command {
         match self {

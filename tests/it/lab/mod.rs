@@ -118,6 +118,7 @@ impl Node {
             user: Some("ops".to_owned()),
             port: None,
             jump: None,
+            keep: None,
             identity: Some(sshd::keys().join("login")),
             options: vec![
                 format!("UserKnownHostsFile={}", known.display()),

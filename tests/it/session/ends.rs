@@ -237,6 +237,7 @@ async fn stays_until_it_is_killed() {
         identity: Some(sshd::keys().join("login")),
         options: vec![format!("UserKnownHostsFile={}", parts[2])],
         jump: None,
+            keep: None,
     };
     let session = Session::open(&Target::Ssh(ssh), &options()).await.unwrap();
     fs::write(&parts[3], &session.hello().dir).unwrap();

@@ -4,6 +4,7 @@ mod connections;
 mod deliveries;
 mod ends;
 mod scripts;
+mod shared;
 mod sudo;
 mod values;
 

@@ -1,0 +1,358 @@
+//! Connections that several commands share: the one that a user's own `ssh` keeps open, and the
+//! one that `keep_connection` asks for. Finds their sockets; the connections are `ssh`'s.
+
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+use tokio::process::Command;
+
+use super::control::private;
+use super::fair;
+
+/// For a program of this machine that only looks at files and asks a socket of this machine.
+const ANSWER: Duration = Duration::from_secs(2);
+/// How many files of a configuration are looked at.
+const MOST_FILES: usize = 64;
+/// A socket of `ssh` has 108 bytes at most, and 17 more while it is made.
+const MOST_PATH: usize = 90;
+
+/// A connection of another command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Shared {
+    /// The user's own, which is open.
+    Theirs(PathBuf),
+    /// Ours, open already or to be opened, and kept for so long after its last use.
+    Kept {
+        socket: PathBuf,
+        time: Duration,
+        open: bool,
+    },
+}
+
+impl Shared {
+    pub(super) fn socket(&self) -> &Path {
+        match self {
+            Self::Theirs(socket) | Self::Kept { socket, .. } => socket,
+        }
+    }
+
+    /// Whether it was open before: it may be dead by now, without anybody knowing.
+    pub(super) fn was_open(&self) -> bool {
+        match self {
+            Self::Theirs(_) => true,
+            Self::Kept { open, .. } => *open,
+        }
+    }
+
+    /// The options that make `ssh` use it.
+    pub(super) fn options(&self) -> Vec<String> {
+        match self {
+            Self::Theirs(_) => vec!["ControlMaster=no".to_owned()],
+            Self::Kept { time, .. } => vec![
+                "ControlMaster=auto".to_owned(),
+                format!("ControlPersist={}", time.as_secs().max(1)),
+            ],
+        }
+    }
+}
+
+/// The kept connection of this destination, which `words` tell from all others. A `new` one takes
+/// the place of one that is open: nobody finds that any more, and it ends by itself.
+pub(super) fn kept(words: &[OsString], time: Duration, new: bool) -> io::Result<Shared> {
+    let base = base()?;
+    let secret = secret(&base)?;
+    let mut hash = Sha256::new();
+    hash.update(secret);
+    for word in words {
+        hash.update(word.as_encoded_bytes());
+        hash.update([0]);
+    }
+    let name: String = hash.finalize()[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    let socket = base.join(format!("kept-{name}"));
+    if socket.as_os_str().len() > MOST_PATH {
+        return Err(io::Error::other(format!(
+            "the path `{}` is too long for a socket",
+            base.display()
+        )));
+    }
+    if new {
+        let _ = fs::remove_file(&socket);
+    }
+    let open = is_own_socket(&socket);
+    Ok(Shared::Kept { socket, time, open })
+}
+
+/// A folder that nobody else can enter.
+fn base() -> io::Result<PathBuf> {
+    let uid = rustix::process::getuid().as_raw();
+    let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("opsbook"));
+    let home = std::env::var_os("HOME").map(|dir| PathBuf::from(dir).join(".opsbook"));
+    let mut last = io::Error::other("there is neither XDG_RUNTIME_DIR nor HOME");
+    for path in runtime.into_iter().chain(home).filter(|path| path.is_absolute()) {
+        match private(&path, uid) {
+            Ok(()) => return Ok(path),
+            Err(error) => last = io::Error::other(format!("`{}`: {error}", path.display())),
+        }
+    }
+    Err(last)
+}
+
+/// What makes the names of sockets unknown to others: a random number in the folder.
+fn secret(base: &Path) -> io::Result<[u8; 32]> {
+    let path = base.join("kept.key");
+    let mut secret = [0; 32];
+    if let Ok(found) = read_secret(&path) {
+        return Ok(found);
+    }
+    rustix::rand::getrandom(&mut secret, rustix::rand::GetRandomFlags::empty())?;
+    let mut aside = tempfile::NamedTempFile::new_in(base)?;
+    aside.write_all(&secret)?;
+    match aside.persist_noclobber(&path) {
+        Ok(_) => Ok(secret),
+        // Another command was quicker. What is no secret there is replaced by this one.
+        Err(error) => match read_secret(&path) {
+            Ok(found) => Ok(found),
+            Err(_) => {
+                error.file.persist(&path).map_err(|error| error.error)?;
+                Ok(secret)
+            }
+        },
+    }
+}
+
+fn read_secret(path: &Path) -> io::Result<[u8; 32]> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed())
+        .open(path)?;
+    let facts = file.metadata()?;
+    if !facts.is_file() || facts.uid() != rustix::process::getuid().as_raw() {
+        return Err(io::Error::other("is no file of this user"));
+    }
+    let mut secret = [0; 32];
+    file.read_exact(&mut secret)?;
+    Ok(secret)
+}
+
+fn is_own_socket(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|facts| {
+        facts.file_type().is_socket() && facts.uid() == rustix::process::getuid().as_raw()
+    })
+}
+
+/// How `ssh` is asked for what it would do: the words that lead to one destination.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asking {
+    /// The configuration in place of the user's own.
+    pub(super) config: Option<PathBuf>,
+    /// Everything else, the destination last.
+    pub(super) words: Vec<OsString>,
+    /// The same for others: another host, and another user and port where they are given.
+    pub(super) others: Vec<Vec<OsString>>,
+}
+
+/// The user's own connection, where the configuration names a socket and somebody answers there.
+/// A name that does not tell destinations apart is not used: it may lead anywhere.
+pub(super) async fn theirs(asking: &Asking, written: &[String]) -> Option<Shared> {
+    let mentioned = written.iter().any(|option| mentions(option.as_bytes()))
+        || Config::of(asking.config.as_deref()).mentions();
+    if !mentioned {
+        return None;
+    }
+    let socket = control_path(asking, &asking.words).await?;
+    if !is_own_socket(&socket) {
+        return None;
+    }
+    for other in &asking.others {
+        if control_path(asking, other).await.as_ref() == Some(&socket) {
+            return None;
+        }
+    }
+    let mut check = ssh(asking);
+    check.arg("-S").arg(&socket).args(["-O", "check"]);
+    check.args(&asking.words).stdout(Stdio::null());
+    let ended = fair::within(ANSWER, check.status()).await?;
+    ended.is_ok_and(|status| status.success()).then_some(Shared::Theirs(socket))
+}
+
+fn ssh(asking: &Asking) -> Command {
+    let mut command = Command::new("ssh");
+    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    if let Some(config) = &asking.config {
+        command.arg("-F").arg(config);
+    }
+    command
+}
+
+/// The socket that `ssh` would use there.
+async fn control_path(asking: &Asking, words: &[OsString]) -> Option<PathBuf> {
+    let mut command = ssh(asking);
+    command.arg("-G").args(words);
+    let output = fair::within(ANSWER, command.output()).await?.ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let path = text.lines().find_map(|line| line.strip_prefix("controlpath "))?;
+    (path != "none" && path.starts_with('/')).then(|| PathBuf::from(path))
+}
+
+/// The files of a configuration of `ssh`, as far as they are needed to know that nothing in them
+/// names a socket: to ask `ssh` costs a process.
+struct Config {
+    left: Vec<PathBuf>,
+    /// Something that is not understood here: `ssh` is to be asked.
+    odd: bool,
+}
+
+impl Config {
+    fn of(instead: Option<&Path>) -> Config {
+        let left = match instead {
+            Some(path) if path.as_os_str() == "none" => Vec::new(),
+            Some(path) => vec![path.to_owned()],
+            None => home()
+                .map(|home| home.join(".ssh/config"))
+                .into_iter()
+                .chain([PathBuf::from("/etc/ssh/ssh_config")])
+                .collect(),
+        };
+        Config { left, odd: false }
+    }
+
+    fn mentions(mut self) -> bool {
+        for _ in 0..MOST_FILES {
+            let Some(path) = self.left.pop() else {
+                return self.odd;
+            };
+            let text = match fs::metadata(&path) {
+                Ok(facts) if facts.is_file() => fs::read(&path).unwrap_or_default(),
+                Ok(_) => return true,
+                Err(_) => continue,
+            };
+            if mentions(&text) {
+                return true;
+            }
+            for line in text.split(|byte| *byte == b'\n') {
+                self.include(line, &path);
+            }
+        }
+        true
+    }
+
+    /// Takes up the files of an `Include` line: plain paths, and `folder/*` with an ending.
+    fn include(&mut self, line: &[u8], from: &Path) {
+        let line = String::from_utf8_lossy(line);
+        let line = line.trim();
+        let Some(("include", paths)) = line
+            .split_once([' ', '\t', '='])
+            .map(|(word, rest)| (word.to_ascii_lowercase(), rest))
+            .as_ref()
+            .map(|(word, rest)| (word.as_str(), *rest))
+        else {
+            return;
+        };
+        let folder = if from.starts_with("/etc") {
+            Some(PathBuf::from("/etc/ssh"))
+        } else {
+            home().map(|home| home.join(".ssh"))
+        };
+        for word in paths.split_whitespace() {
+            let path = match (word.strip_prefix("~/"), &folder) {
+                (Some(rest), _) => home().map(|home| home.join(rest)),
+                (None, Some(folder)) => Some(folder.join(word)),
+                (None, None) => None,
+            };
+            match path {
+                Some(path) if !word.contains(['"', '%', '$', '[', '?', '\\', '{']) => {
+                    self.glob(&path);
+                }
+                _ => self.odd = true,
+            }
+        }
+    }
+
+    fn glob(&mut self, path: &Path) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let folder = path.parent().unwrap_or(path);
+        if folder.to_string_lossy().contains('*') || name.matches('*').count() > 1 {
+            self.odd = true;
+        } else if let Some((begin, end)) = name.split_once('*') {
+            let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+            let fits = |path: &PathBuf| {
+                let name = path.file_name().and_then(|name| name.to_str());
+                name.is_some_and(|name| name.starts_with(begin) && name.ends_with(end))
+            };
+            self.left.extend(entries.map(|entry| entry.path()).filter(fits));
+        } else {
+            self.left.push(path.to_owned());
+        }
+    }
+}
+
+/// The home directory as `ssh` sees it, which does not ask the environment.
+fn home() -> Option<PathBuf> {
+    let uid = rustix::process::getuid().as_raw().to_string();
+    let users = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let listed = users.lines().find_map(|line| {
+        let mut fields = line.split(':').skip(2);
+        (fields.next() == Some(uid.as_str())).then(|| fields.nth(2).map(PathBuf::from))?
+    });
+    listed.or_else(|| std::env::var_os("HOME").map(PathBuf::from))
+}
+
+/// In whatever case, in a comment too.
+fn mentions(text: &[u8]) -> bool {
+    text.to_ascii_lowercase()
+        .windows(b"controlpath".len())
+        .any(|word| word == b"controlpath")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_that_names_a_socket_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        };
+        write("more/a.conf", "Host b\n  controlPATH ~/.ssh/%C\n");
+        write("more/b.txt", "");
+        let plain = folder.path().display();
+        for (name, text, known) in [
+            ("none", "Host a\n  User b\n".to_owned(), false),
+            ("direct", "Host a\n  ControlPath=~/x\n".to_owned(), true),
+            ("folder", format!("Include {plain}/more/*.conf\n"), true),
+            ("other", format!("include {plain}/more/*.txt\n"), false),
+            ("file", format!("Include {plain}/more/a.conf\n"), true),
+            ("circle", format!("Include {plain}/circle\n"), true),
+            ("gone", format!("Include {plain}/gone-file\n"), false),
+            ("odd", "Include \"a b\"\n".to_owned(), true),
+        ] {
+            let path = write(name, &text);
+            assert_eq!(Config::of(Some(&path)).mentions(), known, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_a_socket_cannot_be_foreseen() {
+        let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let first = secret(one.path()).unwrap();
+        assert_eq!(secret(one.path()).unwrap(), first);
+        assert_ne!(secret(other.path()).unwrap(), first);
+        // What is no secret of ours there is not believed.
+        fs::remove_file(one.path().join("kept.key")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", one.path().join("kept.key")).unwrap();
+        assert_ne!(secret(one.path()).unwrap(), [0; 32]);
+    }
+}
