@@ -93,6 +93,11 @@ impl Identity {
 }
 
 fn revision(root: &Path) -> (Option<String>, Option<bool>) {
+    // To ask git takes a process: where it would find nothing, it is not asked.
+    let kept = root.ancestors().any(|folder| folder.join(".git").exists());
+    if !kept && std::env::var_os("GIT_DIR").is_none() {
+        return (None, None);
+    }
     let mut git = Command::new("git");
     git.arg("-C")
         .arg(root)

@@ -18,7 +18,7 @@ PATH=${PATH:-/usr/bin:/bin}; export PATH
 for ob_x in /usr/local/sbin /usr/sbin /sbin; do
   case :$PATH: in *:$ob_x:*) ;; *) PATH=$PATH:$ob_x ;; esac
 done
-ob_w=0 ob_want=1 ob_q=0 ob_r=0 ob_spare=''
+ob_w=0 ob_want=1 ob_q=0 ob_r=0
 
 ob_worker='
 ob_d=$1 ob_um=$2 ob_ss=$3 ob_shell=$4 ob_k=$5
@@ -28,11 +28,20 @@ ob_named() {
   ob_x=$1 ob_st= ob_l=; read -r ob_l </proc/$$/stat && { set -- ${ob_l##*) }; ob_st=${20-}; }
   ob_over || echo "$$ $ob_st" >"$ob_d/$ob_x.p"; if ob_over; then exit; fi
 }
+# Is the main shell gone? A read that fails may as well have been interrupted.
+ob_orphan() {
+  ob_x=; read -r ob_x <"$ob_d/pid"; [ -n "$ob_x" ] || return 0
+  [ ! -e "/proc/$ob_x/exe" ] && [ -e /proc/self/exe ]
+}
 case $6 in
 hire | spare)
-  exec 3<>"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" || exit
+  # Of t and x it holds the reading end alone, so that it sees the end of who writes there: the main
+  # shell, and the watchdog. For the moment of opening it holds both: to open a pipe that nobody
+  # will write to takes for ever.
+  exec 8<>"$ob_d/t" 3<"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" || exit
+  exec 8>&-
   if [ $6 = spare ]; then
-    ob_named h0; read -r ob_k 0<>"$ob_d/x"
+    ob_named h0; exec 8<>"$ob_d/x" 7<"$ob_d/x"; exec 8>&-; read -r ob_k <&7 || exit; exec 7<&-
     set -- "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" w0 spare
     if [ -z "$ob_ss" ]; then "$@" & else setsid -f "$@" || setsid setsid "$@"; fi
   fi
@@ -49,7 +58,7 @@ esac
 trap : TERM HUP INT
 ob_named "$ob_k"
 while :; do
-  read -r ob_x <&3 || continue
+  read -r ob_x <&3 || { ob_orphan && exit; continue; }
   until read -r ob_x <&5; do :; done
   read -r ob_j ob_t ob_g ob_f ob_i <&4
   echo "$ob_j $ob_t $ob_g" >"$ob_d/$ob_k.j"
@@ -270,7 +279,8 @@ ob_away() {
 }
 
 # ob_hire w1 hire | w0 spare: one worker, and another after it should a job kill it; who looks
-# after it stands outside its group. A spare one does so once the watchdog asks for it.
+# after it stands outside its group. A spare one does so once the watchdog, which has started it,
+# asks for it, and ends with the watchdog.
 # Each writes down itself who it is and looks then whether the session is over: who ends the
 # session says so before it looks for them, so that none is missed.
 ob_hire() { ob_away "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" "$1" "$2"; }
@@ -351,7 +361,6 @@ ob_killed() {
 # time: most jobs end sooner than it would begin to count. It writes down that it leaves before
 # it looks at the count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
-  if [ -z "$ob_spare" ]; then ob_spare=1; ob_hire w0 spare; fi
   if [ ! -s "$ob_d/dog.p" ]; then (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_dog) & ob_note dog.p $!; fi
 }
 
@@ -359,7 +368,7 @@ ob_watch() {
 # wait for others that are slow: one more worker.
 ob_dog() {
   trap - EXIT HUP TERM INT PIPE; ob_last='' ob_w=$ob_k
-  exec 7<>"$ob_d/x"
+  exec 7<>"$ob_d/x"; ob_hire w0 spare
   while :; do
     ob_main || ob_end dog
     echo + 1<>"$ob_d/f"

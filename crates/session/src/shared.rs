@@ -97,7 +97,11 @@ fn base() -> io::Result<PathBuf> {
     let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(|dir| PathBuf::from(dir).join("opsbook"));
     let home = std::env::var_os("HOME").map(|dir| PathBuf::from(dir).join(".opsbook"));
     let mut last = io::Error::other("there is neither XDG_RUNTIME_DIR nor HOME");
-    for path in runtime.into_iter().chain(home).filter(|path| path.is_absolute()) {
+    for path in runtime
+        .into_iter()
+        .chain(home)
+        .filter(|path| path.is_absolute())
+    {
         match private(&path, uid) {
             Ok(()) => return Ok(path),
             Err(error) => last = io::Error::other(format!("`{}`: {error}", path.display())),
@@ -132,7 +136,11 @@ fn secret(base: &Path) -> io::Result<[u8; 32]> {
 fn read_secret(path: &Path) -> io::Result<[u8; 32]> {
     let mut file = OpenOptions::new()
         .read(true)
-        .custom_flags((rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits().cast_signed())
+        .custom_flags(
+            (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK)
+                .bits()
+                .cast_signed(),
+        )
         .open(path)?;
     let facts = file.metadata()?;
     if !facts.is_file() || facts.uid() != rustix::process::getuid().as_raw() {
@@ -181,12 +189,17 @@ pub(super) async fn theirs(asking: &Asking, written: &[String]) -> Option<Shared
     check.arg("-S").arg(&socket).args(["-O", "check"]);
     check.args(&asking.words).stdout(Stdio::null());
     let ended = fair::within(ANSWER, check.status()).await?;
-    ended.is_ok_and(|status| status.success()).then_some(Shared::Theirs(socket))
+    ended
+        .is_ok_and(|status| status.success())
+        .then_some(Shared::Theirs(socket))
 }
 
 fn ssh(asking: &Asking) -> Command {
     let mut command = Command::new("ssh");
-    command.stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     if let Some(config) = &asking.config {
         command.arg("-F").arg(config);
     }
@@ -199,7 +212,9 @@ async fn control_path(asking: &Asking, words: &[OsString]) -> Option<PathBuf> {
     command.arg("-G").args(words);
     let output = fair::within(ANSWER, command.output()).await?.ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let path = text.lines().find_map(|line| line.strip_prefix("controlpath "))?;
+    let path = text
+        .lines()
+        .find_map(|line| line.strip_prefix("controlpath "))?;
     (path != "none" && path.starts_with('/')).then(|| PathBuf::from(path))
 }
 
@@ -278,7 +293,10 @@ impl Config {
     }
 
     fn glob(&mut self, path: &Path) {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         let folder = path.parent().unwrap_or(path);
         if folder.to_string_lossy().contains('*') || name.matches('*').count() > 1 {
             self.odd = true;
@@ -288,7 +306,8 @@ impl Config {
                 let name = path.file_name().and_then(|name| name.to_str());
                 name.is_some_and(|name| name.starts_with(begin) && name.ends_with(end))
             };
-            self.left.extend(entries.map(|entry| entry.path()).filter(fits));
+            self.left
+                .extend(entries.map(|entry| entry.path()).filter(fits));
         } else {
             self.left.push(path.to_owned());
         }

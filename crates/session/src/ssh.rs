@@ -11,8 +11,8 @@ use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::control::ControlDir;
-use super::values::quote;
 use super::shared::{Asking, Shared};
+use super::values::quote;
 use super::{OpenOptions, Ssh, classify, fair, shared};
 
 /// What every `ssh` gets first, so that no configuration can turn it into something else.
@@ -252,7 +252,12 @@ fn destination(ssh: &Ssh) -> Vec<OsString> {
     }
     if let Some(identity) = &ssh.identity {
         let identity = identity.as_os_str().to_owned();
-        words.extend(["-o".into(), "IdentitiesOnly=yes".into(), "-i".into(), identity]);
+        words.extend([
+            "-o".into(),
+            "IdentitiesOnly=yes".into(),
+            "-i".into(),
+            identity,
+        ]);
     }
     if let Some(jump) = &ssh.jump {
         words.extend(["-J".into(), jump.into()]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use opsbook::session::{Call, Cancel, End, Limits, Lost, Script, Session, Target, Values};
 
-use super::{Shells, bounded, out, running, sh, sh_with, until};
+use super::{Shells, bounded, has, out, running, sh, sh_with, until};
 use crate::sshd::{self, Sshd, options, or_skip};
 
 #[tokio::test]
@@ -144,6 +144,35 @@ async fn what_is_called_ends_where_nobody_is_left_to_be_told() {
     .await;
 }
 
+/// Workers wait for jobs, and one that is spare for the watchdog's word: each ends with who could
+/// give it one, also where nobody is left to end it.
+#[tokio::test]
+async fn what_waits_for_jobs_ends_where_nobody_can_give_it_one() {
+    let Some(server) = or_skip("ssh", Sshd::start()) else {
+        return;
+    };
+    let session = bounded(Session::open(&server.transport(), &options()))
+        .await
+        .unwrap();
+    let hello = session.hello().clone();
+    let marker = format!("{} ", hello.dir);
+    // Long enough for the watchdog, and with it for a worker that is spare.
+    sh(&session, "sleep 2").await;
+    assert!(running(&marker));
+    let (workers, rest): (Vec<u32>, Vec<u32>) = sshd::tree(hello.pid)
+        .into_iter()
+        .partition(|pid| has(*pid, &marker));
+    assert!(
+        workers.is_empty(),
+        "they are nobody's children: {workers:?}"
+    );
+    fs::remove_dir_all(&hello.dir).unwrap();
+    for pid in rest.into_iter().rev() {
+        sshd::kill(pid, "KILL");
+    }
+    until("nothing waits any more", || !running(&marker)).await;
+}
+
 /// Puts a program before the node's own that does something first.
 fn slow(server: &Sshd, program: &str, first: &str) {
     let path = server.dir.path().join("bin").join(program);
@@ -237,7 +266,7 @@ async fn stays_until_it_is_killed() {
         identity: Some(sshd::keys().join("login")),
         options: vec![format!("UserKnownHostsFile={}", parts[2])],
         jump: None,
-            keep: None,
+        keep: None,
     };
     let session = Session::open(&Target::Ssh(ssh), &options()).await.unwrap();
     fs::write(&parts[3], &session.hello().dir).unwrap();

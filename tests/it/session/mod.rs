@@ -108,11 +108,14 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 fn running(marker: &str) -> bool {
-    sshd::processes().any(|pid| {
-        fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
-            String::from_utf8_lossy(&line)
-                .replace('\0', " ")
-                .contains(marker)
-        })
+    sshd::processes().any(|pid| has(pid, marker))
+}
+
+/// Whether a process has been called with this.
+fn has(pid: u32, marker: &str) -> bool {
+    fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+        String::from_utf8_lossy(&line)
+            .replace('\0', " ")
+            .contains(marker)
     })
 }

@@ -19,7 +19,10 @@ fn logins(server: &Sshd) -> usize {
 
 /// A short path: a socket's may not be long.
 fn folder() -> tempfile::TempDir {
-    tempfile::Builder::new().prefix("ob").tempdir_in("/tmp").unwrap()
+    tempfile::Builder::new()
+        .prefix("ob")
+        .tempdir_in("/tmp")
+        .unwrap()
 }
 
 /// The process that listens at a socket.
@@ -27,7 +30,10 @@ fn master(socket: &Path) -> u32 {
     let mut check = Command::new("ssh");
     check.arg("-S").arg(socket).args(["-O", "check", "any"]);
     let said = String::from_utf8(check.output().unwrap().stderr).unwrap();
-    let pid = said.split_once("pid=").unwrap_or_else(|| panic!("{said}")).1;
+    let pid = said
+        .split_once("pid=")
+        .unwrap_or_else(|| panic!("{said}"))
+        .1;
     pid.split(')').next().unwrap().parse().unwrap()
 }
 
@@ -42,12 +48,17 @@ fn own(server: &Sshd, path: &str) {
     }
     own.args(["-p", &server.port.to_string(), "-l", &user(), "-i"]);
     own.arg(ssh.identity.unwrap()).arg("--").arg(&ssh.host);
-    let streams = own.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let streams = own
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     assert!(streams.status().unwrap().success());
 }
 
 fn sockets(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
     let mut sockets: Vec<PathBuf> = entries.filter(|path| path.extension().is_none()).collect();
     sockets.retain(|path| path.file_name().unwrap() != "ran");
     sockets
@@ -61,7 +72,8 @@ fn a_connection_is_kept_where_the_node_says_so() {
     let (project, place) = (Project::new(PAGE), folder());
     let run = || {
         let call = project.opsbook(&RUN);
-        call.env("XDG_RUNTIME_DIR", place.path().to_str().unwrap()).ends(0);
+        call.env("XDG_RUNTIME_DIR", place.path().to_str().unwrap())
+            .ends(0);
     };
     project.node("far", &server.ssh(), "");
     run();

@@ -375,8 +375,10 @@ obb_login() {
 obb_ready() {
   if [ "$obb_go" ]; then
     obb_r= obb_rst=; read -r obb_r obb_rst 2>/dev/null <"$obb_go.p" || :
-    # One that is only starting has not said yet who it is.
-    if [ -z "$obb_r" ] || obb_lives "$obb_r" "$obb_rst"; then return 0; fi
+    # One that is only starting has not said yet who it is. Another process of its number has not
+    # this pipe; where that cannot be asked, when it began tells.
+    # shellcheck disable=SC3013 # as in runner.sh
+    if [ -z "$obb_r" ] || [ "/proc/$obb_r/fd/9" -ef "$obb_go" ] 2>/dev/null || obb_lives "$obb_r" "$obb_rst"; then return 0; fi
   fi
   obb_go=$ob_d/go.$ob_id
   mkfifo "$obb_go" "$obb_go.n" "$obb_go.w" && command exec 9<>"$obb_go" || return 1

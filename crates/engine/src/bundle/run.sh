@@ -12,15 +12,17 @@ case $1 in
 /*) ob_step=$1 ob_saved=$2 ob_exec=$3 ;;
 *)
   ob_turn=$1 ob_bundle=$2 ob_name=$3 ob_session=$4 ob_watch=$5 ob_recorder=$6
+  # While it waits: some shells read this byte by byte.
+  ob_since=0
+  if read -r ob_x <"/proc/$$/stat"; then ob_x=${ob_x##*) }; set -f; set -- $ob_x; set +f; shift 19; ob_since=$1; fi
   IFS='|' read -r ob_id ob_nn ob_limit ob_accepted ob_shell ob_exec ob_saved <&6 || { echo "$ob_turn over" >&5; exit 1; }
   ob_step=$ob_bundle/steps/$ob_nn OPSBOOK_STEP=$ob_name/$ob_nn; export OPSBOOK_STEP
   [ -e "/proc/${ob_recorder%% *}/exe" ] || ob_refuse 'its recorder was killed'
   if [ ! -e "/proc/$ob_watch/exe" ]; then
     echo "$ob_turn again|$ob_id|$ob_nn|$ob_limit|$ob_accepted|$ob_shell|$ob_exec|$ob_saved" >&5; exit 1
   fi
-  read -r ob_x <"/proc/$$/stat"; ob_x=${ob_x##*) }; set -f; set -- $ob_x; set +f; shift 19
   # Of a step whose processes nobody could find, nothing would be known: it does not start.
-  echo "$$ $1 $ob_recorder" >"$ob_step/pid" ||
+  echo "$$ $ob_since $ob_recorder" >"$ob_step/pid" ||
     ob_refuse 'its processes cannot be written down: the disk is full, or the record gone'
   echo "$ob_turn $ob_nn $$ $ob_limit" >&4
   echo "$ob_turn step|$ob_id|$ob_nn|$$|$ob_accepted|$ob_exec|$ob_saved" >&5
