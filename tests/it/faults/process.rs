@@ -9,6 +9,7 @@ use opsbook::event::What;
 use crate::lab::{Kind, Node};
 use crate::project::Project;
 use crate::sshd::or_skip;
+use crate::tier;
 
 fn page(blocks: &str) -> String {
     format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{blocks}")
@@ -201,6 +202,47 @@ fn f44_what_a_script_does_to_its_shell_changes_no_verdict() {
         let project = Project::new(&page(&steps));
         project.opsbook(&["run", "p", "here"]).ends(0);
         assert_eq!(warned(&project), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn f44_names_that_opsbook_uses_itself_change_no_verdict() {
+    for shell in ["sh", "bash"] {
+        for (script, ended) in [
+            ("readonly ob_status", 0),
+            ("ob_status=7", 0),
+            ("ob_status=0; false", 1),
+        ] {
+            let project = Project::new(&page(&format!("```{shell} step\n{script}\n```\n")));
+            project.opsbook(&["run", "p", "here"]).ends(ended);
+        }
+    }
+}
+
+#[test]
+fn f44_each_shell_has_its_values_and_stops_at_its_first_error() {
+    for shell in ["dash", "ksh", "zsh"] {
+        if or_skip(shell, tier::program(&format!("/usr/bin/{shell}"))).is_none() {
+            continue;
+        }
+        let project = Project::new(&page(&format!(
+            "```sh step\nkept=\"k 'k'\"; cd /\n```\n\n\
+             ```{shell} step\necho \"$value|$kept|$PWD|$pass\" >>\"$HOME/ran\"\n\
+             env | grep -c '^pass=' >>\"$HOME/ran\" || true\n```\n\n\
+             ```{shell} step\n(exit 3)\necho no >>\"$HOME/ran\"\n```\n"
+        )));
+        project
+            .nodes("  here: {transport: local, value: \"a 'b'\", pass: {secret: {env: PASS}}}\n");
+        let run = project
+            .opsbook(&["run", "p", "here"])
+            .env("PASS", "open sesame");
+        run.ends(1);
+        assert_eq!(project.ended(3).exit, Some(3), "{shell}");
+        assert_eq!(
+            project.text("ran"),
+            "a 'b'|k 'k'|/|open sesame\n0\n",
+            "{shell}"
+        );
     }
 }
 

@@ -264,7 +264,7 @@ fn printed(project: &Project) -> String {
 fn what_a_script_traps_or_traces_is_only_its_own() {
     let scripts = [
         ("sh", "set -x\nv=5\n", "+ v=5\n"),
-        ("bash", "set -x\nv=5\n", "++ v=5\n"),
+        ("bash", "set -x\nv=5\n", "+++ v=5\n"),
         ("sh", "set -x\nv=5\nexit 0\n", "+ v=5\n+ exit 0\n"),
         ("bash", "set -T\ntrap 'echo d' DEBUG\nv=5\n", "d\n"),
         ("bash", "set -T\ntrap 'echo r' RETURN\nv=5\n", "r\n"),

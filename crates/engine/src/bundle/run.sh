@@ -48,7 +48,7 @@ ob_keep() {
   # First how the script ended: whatever its shell is not able to do from here on, that stands.
   # The owner of the bundle reads what root has set.
   set +C; umask 022; command trap '' XFSZ; true >"$ob_step/state" || return 0
-  echo "#$ob_status" >>"$ob_step/state"
+  echo "#$1" >>"$ob_step/state"
   # Where it is read-only, the names must be taken apart without it.
   command unset IFS 2>/dev/null || :
   if [ "$ob_all" ]; then
@@ -99,7 +99,9 @@ ob_put() {
   done
   printf "%s'%s'\n" "$1" "$ob_q$ob_r"
 }
-if [ -e "$ob_step/values" ]; then . "$ob_step/values"; : >"$ob_step/values"; fi
+# Another shell reads its values itself: what is exported, others can see.
+case $ob_exec in dash | ksh | zsh) ob_other=$ob_exec ob_exec='' ;; *) ob_other='' ;; esac
+if [ -z "$ob_other" ] && [ -e "$ob_step/values" ]; then . "$ob_step/values"; : >"$ob_step/values"; fi
 # What a step set itself is nearer than what the node was given.
 if [ -f "$ob_step/../../state" ]; then
   # It enters the folder in which the step before ended. This shell ends where that is gone.
@@ -111,10 +113,19 @@ if [ -f "$ob_step/../../state" ]; then
   trap - 0
 else cd "$ob_step/../.."; fi
 ob_began=$PWD
+if [ "$ob_other" ]; then
+  exec "$ob_other" -c '
+    if [ -e "$1/values" ]; then . "$1/values"; : >"$1/values"; fi
+    if [ -e "$1/../../state" ]; then . "$1/../../state"; fi 2>/dev/null
+    ob_step=$1; shift; set -eu
+    . "$ob_step/script"' "$ob_other" "$ob_step"
+fi
 if [ "$ob_exec" ]; then exec $ob_exec "$ob_step/script"; fi
 # What comes after the script is not traced. Its status is taken while the name of /dev/null is
 # made up: where no file can be opened any more, it would be lost afterwards.
-ob_kept= ob_null=/dev/null; unset ob_status
-trap '{ ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" >&2 || ob_hush; ob_keep; exit $ob_status' 0
+# The variable for it has a name that the script cannot have meant for one of its own.
+ob_kept='' ob_null=/dev/null ob_x=ob_status_$$; unset "$ob_x"
+ob_end="{ ob_hush; } 2>\"\${ob_null%\"\${$ob_x:=\$?}\"}\" >&2 || ob_hush; ob_keep \"\$$ob_x\"; exit \"\$$ob_x\""
+trap "$ob_end" 0
 # The script may have a trap of its own in the place of that one. All on one line: the shell may echo what it reads.
-. "$ob_step/script"; { ob_hush; } 2>"${ob_null%"${ob_status:=$?}"}" >&2 || ob_hush; ob_keep; exit $ob_status
+eval ". \"\$ob_step/script\"; $ob_end"
