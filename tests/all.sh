@@ -37,6 +37,8 @@ chrony /usr/sbin/chronyd
 netcat-openbsd /bin/nc
 bsdutils /usr/bin/script
 autotools-dev /usr/share/misc/config.guess
+ksh /usr/bin/ksh
+zsh /usr/bin/zsh
 libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
 P
 }
