@@ -41,7 +41,9 @@ hire | spare)
   exec 8<>"$ob_d/t" 3<"$ob_d/t" 4<>"$ob_d/q" 5<>"$ob_d/m" || exit
   exec 8>&-
   if [ $6 = spare ]; then
-    ob_named h0; exec 8<>"$ob_d/x" 7<"$ob_d/x"; exec 8>&-; read -r ob_k <&7 || exit; exec 7<&-
+    ob_named h0; exec 8<>"$ob_d/x" 7<"$ob_d/x"
+    until [ -s "$ob_d/dog.x" ] || ob_orphan; do sleep 0.1 || sleep 1; done
+    exec 8>&-; read -r ob_k <&7 || exit; exec 7<&-
     set -- "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" w0 spare
     if [ -z "$ob_ss" ]; then "$@" & else setsid -f "$@" || setsid setsid "$@"; fi
   fi
@@ -279,8 +281,8 @@ ob_away() {
 }
 
 # ob_hire w1 hire | w0 spare: one worker, and another after it should a job kill it; who looks
-# after it stands outside its group. A spare one does so once the watchdog, which has started it,
-# asks for it, and ends with the watchdog.
+# after it stands outside its group. A spare one does so once the watchdog asks for it, and ends
+# with the watchdog.
 # Each writes down itself who it is and looks then whether the session is over: who ends the
 # session says so before it looks for them, so that none is missed.
 ob_hire() { ob_away "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" "$1" "$2"; }
@@ -361,14 +363,14 @@ ob_killed() {
 # time: most jobs end sooner than it would begin to count. It writes down that it leaves before
 # it looks at the count in n for the last time, as the count was written before this looks for it.
 ob_watch() {
-  if [ ! -s "$ob_d/dog.p" ]; then (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_dog) & ob_note dog.p $!; fi
+  if [ ! -s "$ob_d/dog.p" ]; then (exec </dev/null >/dev/null 6>&- 7>&- 8>&- 9>&-; ob_dog) & ob_note dog.p $!; ob_hire w0 spare; fi
 }
 
 # The time limits: a look each second, while anything runs. Where jobs still wait then, they
 # wait for others that are slow: one more worker.
 ob_dog() {
   trap - EXIT HUP TERM INT PIPE; ob_last='' ob_w=$ob_k
-  exec 7<>"$ob_d/x"; ob_hire w0 spare
+  exec 7<>"$ob_d/x"; echo 1 >"$ob_d/dog.x"
   while :; do
     ob_main || ob_end dog
     echo + 1<>"$ob_d/f"
@@ -398,9 +400,9 @@ ob_dog() {
     fi
     if [ -z "$ob_busy" ]; then
       if [ "$ob_x" = "$ob_last" ]; then
-        : >"$ob_d/dog.p"; read -r ob_x ob_y <"$ob_d/n"
+        : >"$ob_d/dog.x"; : >"$ob_d/dog.p"; read -r ob_x ob_y <"$ob_d/n"
         if [ "$ob_x" = "$ob_last" ]; then exit 0; fi
-        echo 1 >"$ob_d/dog.p"
+        echo 1 >"$ob_d/dog.p"; echo 1 >"$ob_d/dog.x"
       fi
       ob_last=$ob_x
     fi
