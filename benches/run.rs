@@ -1,7 +1,9 @@
 //! What `opsbook run` costs beside its floors, on a private `sshd`, everything included:
 //! start of the program, plan, connection, bundle, journal. Prints ratios of one run.
 //!
-//! - ten trivial steps, against one `ssh` that carries the ten commands in one script
+//! - ten trivial steps, against one `ssh` that carries the ten commands in one script; the same
+//!   at a round trip of 50 ms
+//! - a second command on a node whose connection is kept
 //! - 200 files delivered, against `tar | ssh tar`
 //! - one file of 256 MiB, against `scp -O`
 //! - 5 GB of output: memory on both sides (`-- output`, as it takes a while)
@@ -19,7 +21,9 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use bench::delay::delayed;
 use bench::sshd::{Sshd, or_skip};
 use bench::{Way, Words, compare, feed, measured, opsbook_well, peak, peak_of_logins, ssh};
 
@@ -38,7 +42,14 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().canonicalize().unwrap();
     if words.want("steps") {
-        steps(&root.join("steps"), &server);
+        steps(&root.join("steps"), &server, WAY, "steps");
+    }
+    if words.want("delay") {
+        let (_runtime, way) = delayed(&server, Duration::from_millis(25), true);
+        steps(&root.join("delay"), &server, way, "steps-delay");
+    }
+    if words.want("kept") {
+        kept(&root.join("kept"), &server);
     }
     if words.want("files") {
         files(&root.join("files"), &server);
@@ -51,16 +62,40 @@ fn main() {
     }
 }
 
-fn steps(root: &Path, server: &Sshd) {
+fn steps(root: &Path, server: &Sshd, way: Way, id: &str) {
     let commands: Vec<String> = (1..=10).map(|n| format!("echo {n} > /dev/null")).collect();
     let mut page = String::from("# B\n\n```yaml procedure\nid: b\n```\n\n");
     for command in &commands {
         let _ = writeln!(page, "```sh step\n{command}\n```\n");
     }
-    project(root, server, &page);
+    let nodes = bench::nodes(std::slice::from_ref(server), way);
+    bench::project(root, &page, &nodes);
     let script = commands.join("\n") + "\n";
-    let floor = || drop(feed(&mut ssh(server, WAY, "exec sh"), script.as_bytes()));
-    compare(9, floor, || opsbook_well(root, &RUN)).found("steps");
+    let floor = || drop(feed(&mut ssh(server, way, "exec sh"), script.as_bytes()));
+    compare(7, floor, || opsbook_well(root, &RUN)).found(id);
+}
+
+/// A step on a node whose connection the command before has left open, against a new `ssh`.
+fn kept(root: &Path, server: &Sshd) {
+    let page = "# B\n\n```yaml procedure\nid: b\n```\n\n```sh step\ntrue\n```\n";
+    let place = tempfile::Builder::new().prefix("ob").tempdir_in("/tmp");
+    let place = place.unwrap();
+    let nodes = bench::nodes(std::slice::from_ref(server), WAY);
+    let nodes = nodes.replace("{address", "{keep_connection: 1m, address");
+    bench::project(root, page, &nodes);
+    let ours = || {
+        let mut run = bench::opsbook(root, &RUN);
+        let run = run.env("XDG_RUNTIME_DIR", place.path());
+        assert!(run.output().unwrap().status.success());
+    };
+    let floor = || drop(feed(&mut ssh(server, WAY, "exec sh"), b"true\n"));
+    compare(7, floor, ours).found("kept");
+    let sockets = std::fs::read_dir(place.path().join("opsbook")).unwrap();
+    for socket in sockets.flatten().map(|entry| entry.path()) {
+        let mut exit = Command::new("ssh");
+        let exit = exit.arg("-S").arg(socket).args(["-O", "exit", "any"]);
+        let _ = exit.output();
+    }
 }
 
 fn files(root: &Path, server: &Sshd) {

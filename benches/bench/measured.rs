@@ -55,18 +55,20 @@ const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one scrip
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 25] = [
-    row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.6, "run -- steps"),
+pub const ROWS: [Row; 27] = [
+    row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.25, "run -- steps"),
+    row("steps-delay", RUN, "the same at a round trip of 50 ms", ONE_SSH, 1.75, "run -- delay"),
+    row("kept", RUN, "one step on a node whose connection is kept", ONE_SSH, 0.3, "run -- kept"),
     row("files", RUN, "200 files delivered", Unit::Times("`tar \\| ssh tar`"), 1.5, "run -- files"),
     row("large", RUN, "one file of 256 MiB delivered", Unit::Times("`scp -O`"), 1.3, "run -- large"),
     row("output", RUN, "a step that prints 5 GB: memory of opsbook", Unit::Mebibytes, 64.0, "run -- output"),
     row("output-node", RUN, "the same: memory on the node, all processes of the session and the step", Unit::Mebibytes, 64.0, "run -- output"),
-    row("one", TEST, "one node, 100 mixed checks", ONE_SSH, 1.0, "suite -- one"),
+    row("one", TEST, "one node, 100 mixed checks", ONE_SSH, 0.65, "suite -- one"),
     row("one-curve", TEST, "the same, both with curve25519", ONE_SSH, 1.0, "suite -- one"),
     row("delay", TEST, "the same at a round trip of 50 ms", ONE_SSH, 1.1, "suite -- delay"),
     row("fleet-50x20", TEST, "50 nodes, 20 checks each", XARGS, 1.0, "suite -- 50x20"),
     row("fleet-50x20-curve", TEST, "the same, ours with curve25519", XARGS, 0.65, "suite -- 50x20-curve"),
-    row("fleet-200x5", TEST, "200 nodes, 5 checks each", XARGS, 1.0, "suite -- 200x5"),
+    row("fleet-200x5", TEST, "200 nodes, 5 checks each", XARGS, 0.95, "suite -- 200x5"),
     row("fleet-200x5-curve", TEST, "the same, ours with curve25519", XARGS, 0.65, "suite -- 200x5-curve"),
     row("list", TEST, "20,000 checks listed", Unit::Seconds, 0.5, "suite -- list"),
     row("memory", TEST, "memory a node, without ssh's own", Unit::Mebibytes, 2.0, "suite -- memory"),

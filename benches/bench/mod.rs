@@ -6,6 +6,7 @@
 #[path = "../../tests/it/sshd.rs"]
 pub mod sshd;
 
+pub mod delay;
 pub mod measured;
 
 use std::io::Write as _;
@@ -147,9 +148,23 @@ fn options(server: &Sshd, curve: bool) -> Vec<String> {
     options
 }
 
+/// An earlier opsbook that is measured in turns with this one: `OPSBOOK_BEFORE=NAME=PATH`.
+fn before() -> Option<(String, String)> {
+    let before = std::env::var("OPSBOOK_BEFORE").ok()?;
+    let (name, path) = before.split_once('=').expect("OPSBOOK_BEFORE=NAME=PATH");
+    Some((name.to_owned(), path.to_owned()))
+}
+
+/// Whose turn it is: the earlier one's, where it is set.
+static BEFORE: AtomicBool = AtomicBool::new(false);
+
 /// `opsbook`, or what `OPSBOOK` names instead, on a project.
 pub fn opsbook(root: &Path, args: &[&str]) -> Command {
-    let binary = std::env::var("OPSBOOK").unwrap_or(env!("CARGO_BIN_EXE_opsbook").to_owned());
+    let ours = std::env::var("OPSBOOK").unwrap_or(env!("CARGO_BIN_EXE_opsbook").to_owned());
+    let binary = match before() {
+        Some((_, path)) if BEFORE.load(Ordering::Relaxed) => path,
+        _ => ours,
+    };
     let mut command = Command::new(binary);
     command.arg("-C").arg(root).args(args).stdin(Stdio::null());
     command
@@ -164,19 +179,21 @@ pub fn opsbook_well(root: &Path, args: &[&str]) {
 }
 
 /// The middle time of the floor's rounds and of ours.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Compared {
     pub floor: Duration,
     pub ours: Duration,
+    /// How far the rounds lie apart, and what an earlier opsbook took in the same rounds.
+    pub more: String,
 }
 
 impl Compared {
-    pub fn ratio(self) -> f64 {
+    pub fn ratio(&self) -> f64 {
         self.ours.as_secs_f64() / self.floor.as_secs_f64()
     }
 
-    pub fn said(self) -> String {
-        format!("{:.3?} beside {:.3?}", self.ours, self.floor)
+    pub fn said(&self) -> String {
+        format!("{:.3?} beside {:.3?}{}", self.ours, self.floor, self.more)
     }
 
     pub fn found(self, id: &str) {
@@ -184,15 +201,40 @@ impl Compared {
     }
 }
 
-/// One round first that does not count; then in turns, so that both see the same machine.
+/// One round first that does not count; then in turns, so that all see the same machine.
 pub fn compare(rounds: usize, floor: impl Fn(), ours: impl Fn()) -> Compared {
-    let _ = (timed(&floor), timed(&ours));
-    let rounds: Vec<_> = (0..rounds).map(|_| (timed(&floor), timed(&ours))).collect();
-    let (floors, ours): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+    let before = before();
+    let earlier = || {
+        BEFORE.store(true, Ordering::Relaxed);
+        let took = before.as_ref().map(|_| timed(&ours));
+        BEFORE.store(false, Ordering::Relaxed);
+        took.unwrap_or_default()
+    };
+    let round = || (timed(&floor), (timed(&ours), earlier()));
+    let _ = round();
+    let rounds: Vec<_> = (0..rounds).map(|_| round()).collect();
+    let (floors, rounds): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+    let (ours, earlier): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+    let mut more = format!("; {}", spread(&ours, &floors));
+    if let Some((name, _)) = before {
+        let ratio = middle(earlier.clone()).as_secs_f64() / middle(floors.clone()).as_secs_f64();
+        more += &format!("; {name}: {ratio:.2}, {}", spread(&earlier, &floors));
+    }
     Compared {
         floor: middle(floors),
         ours: middle(ours),
+        more,
     }
+}
+
+/// The least and the most of the rounds' own ratios.
+fn spread(ours: &[Duration], floors: &[Duration]) -> String {
+    let ratios = ours.iter().zip(floors);
+    let ratios = ratios.map(|(ours, floor)| ours.as_secs_f64() / floor.as_secs_f64());
+    let (least, most) = ratios.fold((f64::MAX, 0.0_f64), |(least, most), ratio| {
+        (least.min(ratio), most.max(ratio))
+    });
+    format!("{least:.2} to {most:.2} in {} rounds", ours.len())
 }
 
 pub fn timed(work: impl FnOnce()) -> Duration {

@@ -128,7 +128,7 @@ fn a_row_says_what_was_asked_and_whether_it_is_met() {
     let row = &ROWS[0];
     assert_eq!(
         line(row, None),
-        "| ten trivial steps, durable and journalled | one `ssh` with the same commands in one script | at most 1.60 | not measured | `run -- steps` |  |\n"
+        "| ten trivial steps, durable and journalled | one `ssh` with the same commands in one script | at most 1.25 | not measured | `run -- steps` |  |\n"
     );
     let found = Found {
         value: 1.7,

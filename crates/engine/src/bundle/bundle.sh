@@ -612,6 +612,8 @@ obb_archive() {
   if [ ! -d "$obb_h" ]; then
     obb_e=$( (umask 077; mkdir -p "$obb_h") 2>&1) || { echo "FAILED $obb_e"; return 1; }
   fi
+  obb_mounted "${obb_dir%/*}" &
+  obb_m=$!
   rm -f "$obb_dir"/steps/as.* "$obb_dir"/steps/given.* "$obb_dir"/steps/copy.* "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir/steps/from"
   obb_past=$obb_h/$1
   if [ -e "$obb_past" ]; then obb_entry "${obb_dir%/*}" "$1" "$(obb_owner "$obb_dir")"; fi
@@ -634,7 +636,7 @@ $obb_f
   set -- "$obb_old" "$@"
   obb_kept=
   # Most often one call does it.
-  if obb_mounted "${obb_old%/*}" || ! rm -rf "$@" 2>/dev/null; then
+  if wait $obb_m || ! rm -rf "$@" 2>/dev/null; then
     for obb_f do [ ! -e "$obb_f" ] || obb_away "$obb_f" own; done
   fi
   obb_tidy
@@ -652,7 +654,7 @@ obb_close() {
   [ -z "$3" ] || printf '%s\n' "$3" >"$obb_dir/steps/end"
   exec 9<&-
   obb_go=
-  # Two things that take their time.
+  # What takes its time stands beside the rest.
   obb_heirs >"$ob_d/heirs" &
   obb_p=$!
   obb_archive "$1" "$2" || return 0
