@@ -123,13 +123,13 @@ fn secret(base: &Path) -> io::Result<[u8; 32]> {
     match aside.persist_noclobber(&path) {
         Ok(_) => Ok(secret),
         // Another command was quicker. What is no secret there is replaced by this one.
-        Err(error) => match read_secret(&path) {
-            Ok(found) => Ok(found),
-            Err(_) => {
-                error.file.persist(&path).map_err(|error| error.error)?;
-                Ok(secret)
+        Err(error) => {
+            if let Ok(found) = read_secret(&path) {
+                return Ok(found);
             }
-        },
+            error.file.persist(&path).map_err(|error| error.error)?;
+            Ok(secret)
+        }
     }
 }
 

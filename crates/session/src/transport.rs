@@ -13,7 +13,7 @@ use super::{OpenOptions, Target, classify, exec, local};
 #[derive(Debug)]
 pub(super) enum Transport {
     Local,
-    Ssh(Route),
+    Ssh(Box<Route>),
     Exec(Vec<String>),
 }
 
@@ -23,7 +23,7 @@ impl Transport {
             Target::Local => Ok(Self::Local),
             Target::Exec(argv) => Ok(Self::Exec(argv.clone())),
             Target::Ssh(ssh) => match Route::new(ssh, options) {
-                Ok(route) => Ok(Self::Ssh(route)),
+                Ok(route) => Ok(Self::Ssh(Box::new(route))),
                 Err(error) => Err(OpenError::new(Cause::Other, error.to_string())),
             },
         }
