@@ -70,6 +70,20 @@ fn f1_a_repeated_set_up_keeps_what_the_steps_after_it_have_set() {
     assert_eq!(project.text("ran"), "up\nup\n7\n");
 }
 
+/// What the last step that is done has set is of the operator's machine, and of no use here.
+#[test]
+fn f1_a_set_up_that_is_repeated_after_a_local_step_keeps_what_the_node_has() {
+    let project = Project::new(&page(
+        "```sh step setup\necho up >> \"$HOME/ran\"\n```\n\n```sh step\nkept=7\n```\n\n\
+         ```sh step on=local id=here\nlocal=8\n```\n\n\
+         ```sh step\necho \"$kept\" >> \"$HOME/ran\"\n```\n",
+    ));
+    let stopped = ["run", "p", "here", "--stop-after", "here"];
+    project.opsbook(&stopped).ends(5);
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "up\nup\n7\n");
+}
+
 #[test]
 fn f1_what_still_runs_ends_before_a_set_up_is_repeated() {
     let project = Project::new(&page(

@@ -155,11 +155,12 @@ impl NodeRun<'_> {
         if step.number >= first {
             return self.run_step(step, how).await;
         }
-        // It must not forget what the steps after it have set.
+        // It must not forget what the steps after it have set, on its own side.
+        let mut done = self.given.plan.steps[..first - 1].iter().rev();
         let mut again = step.clone();
-        again
-            .saved
-            .clone_from(&self.given.plan.steps[first - 2].saved);
+        if let Some(last) = done.find(|other| other.on == step.on) {
+            again.saved.clone_from(&last.saved);
+        }
         self.run_step(&again, how).await
     }
 
