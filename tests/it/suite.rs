@@ -901,6 +901,27 @@ fn a_check_that_hangs_holds_up_no_other() {
 }
 
 #[test]
+fn fail_fast_does_not_wait_for_a_node_that_is_being_reached() {
+    let page = indoc! {"
+        # Page
+
+        ```sh check id=g.a
+        test \"$node\" = slow
+        ```
+    "};
+    let manual = Manual::new(page).nodes(indoc! {"
+        nodes:
+          here: {transport: local}
+          slow: {transport: {exec: [sh, -c, 'sleep 30; exec sh']}}
+    "});
+    let ran = manual.test(&["--fail-fast"]);
+    assert_eq!((ran.status, ran.err.as_str()), (Some(101), ""));
+    let line = "test [slow] slow::g::a ... ignored (not asked: another one failed, and --fail-fast was given)\n";
+    assert!(ran.out.contains(line), "{}", ran.out);
+    assert!(ran.took < Duration::from_secs(20), "{:?}", ran.took);
+}
+
+#[test]
 fn fail_fast_asks_no_more() {
     let page = indoc! {r#"
         # Page

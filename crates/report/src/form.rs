@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::tested::Results;
-use crate::{github, json, junit, prometheus, tap};
+use crate::{github, json, junit, prometheus, summary, tap};
 
 /// One report that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +24,16 @@ enum Form {
     Tap,
     Prometheus,
     Github,
+    Summary,
 }
 
-const FORMS: [(&str, Form); 5] = [
+const FORMS: [(&str, Form); 6] = [
     ("junit", Form::Junit),
     ("json", Form::Json),
     ("tap", Form::Tap),
     ("prometheus", Form::Prometheus),
     ("github", Form::Github),
+    ("summary", Form::Summary),
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +72,7 @@ impl Report {
             Form::Json => Ok(json::json(results)),
             Form::Tap => Ok(tap::tap(results)),
             Form::Prometheus => Ok(prometheus::prometheus(results)),
+            Form::Summary => Ok(summary::summary(results)),
             Form::Github => {
                 let workspace = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
                 Ok(github::github(results, root, workspace.as_deref()))
@@ -77,6 +80,8 @@ impl Report {
         };
         let file = self.file.as_deref();
         let written = text.and_then(|text| match file {
+            // Others have written into it before.
+            Some(file) if self.form == Form::Summary => append(file, &text),
             Some(file) => replace(file, &text),
             None => out.write_all(text.as_bytes()),
         });
@@ -87,6 +92,12 @@ impl Report {
 fn wrong(path: &Path, cause: io::Error) -> ReportError {
     let path = path.to_owned();
     ReportError { path, cause }
+}
+
+fn append(file: &Path, text: &str) -> io::Result<()> {
+    let mut options = std::fs::File::options();
+    let mut file = options.append(true).create(true).open(file)?;
+    file.write_all(text.as_bytes())
 }
 
 /// Whoever reads the file, a collector for instance, sees the old one or the new one. What is
@@ -245,6 +256,23 @@ mod tests {
             open.metadata().unwrap().len(),
             0,
             "the same file is written"
+        );
+    }
+
+    #[test]
+    fn a_summary_is_added_to_what_stands_in_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("summary.md");
+        std::fs::write(&file, "before\n").unwrap();
+        let report: Report = format!("summary={}", file.display()).parse().unwrap();
+        report.try_out().unwrap();
+        report
+            .write(&results(), Path::new("/"), &mut Vec::new())
+            .unwrap();
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(
+            text.starts_with("before\n## opsbook test: FAILED\n"),
+            "{text}"
         );
     }
 

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::event::Outcome;
 use crate::tested::{Results, Tested};
 
 /// `workspace` is the checkout that places are relative to, `root` the manual's folder. What
@@ -13,10 +12,8 @@ use crate::tested::{Results, Tested};
 pub fn github(results: &Results, root: &Path, workspace: Option<&Path>) -> String {
     let mut text = String::new();
     let folder = workspace.and_then(|workspace| root.strip_prefix(workspace).ok());
-    for test in &results.tests {
-        if matches!(test.checked.outcome, Outcome::Failed(_)) {
-            annotate(&mut text, test, folder, &test.name);
-        }
+    for test in results.failed() {
+        annotate(&mut text, test, folder, &test.name);
     }
     for unseen in results.causes() {
         let title = match &unseen.tests[..] {

@@ -28,6 +28,7 @@ mod paste;
 pub mod prometheus;
 mod recap;
 pub mod record;
+pub mod summary;
 pub mod table;
 pub mod tap;
 pub mod tested;

@@ -207,8 +207,7 @@ impl<W: Write> Lines<W> {
     }
 
     fn failures(&mut self, results: &Results) -> io::Result<()> {
-        let failed = |test: &&Tested| matches!(test.checked.outcome, Outcome::Failed(_));
-        let failed: Vec<&Tested> = results.tests.iter().filter(failed).collect();
+        let failed: Vec<&Tested> = results.failed().collect();
         if failed.is_empty() {
             return Ok(());
         }

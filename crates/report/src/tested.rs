@@ -50,6 +50,12 @@ impl Results {
         counts(&self.tests)
     }
 
+    /// Those that were looked at, and are wrong.
+    pub fn failed(&self) -> impl Iterator<Item = &Tested> {
+        let failed = |test: &&Tested| matches!(test.checked.outcome, Outcome::Failed(_));
+        self.tests.iter().filter(failed)
+    }
+
     /// By node, in the order of the report.
     #[must_use]
     pub fn nodes(&self) -> indexmap::IndexMap<&str, Vec<&Tested>> {

@@ -143,7 +143,7 @@ async fn checks(asking: &Arc<Asking>, node: &Arc<Node>, mut left: Vec<Pending>) 
     let mut again = asking.options.retries;
     while !asking.is_stopped() {
         let Err(fault) = session(asking, node, &numbers, &mut left).await else {
-            return;
+            break;
         };
         match fault {
             Fault::Passing(_) if again > 0 => again -= 1,
@@ -153,7 +153,9 @@ async fn checks(asking: &Arc<Asking>, node: &Arc<Node>, mut left: Vec<Pending>) 
         }
         tokio::time::sleep(PAUSE).await;
     }
-    asking.all_ended(&numbers, &stopped());
+    if asking.is_stopped() {
+        asking.all_ended(&numbers, &stopped());
+    }
 }
 
 /// What kept cases from being asked.

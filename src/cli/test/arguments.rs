@@ -41,7 +41,8 @@ pub struct Test {
     #[command(flatten)]
     pub(super) printing: Printing,
     /// Write a report, too: junit=FILE, json=FILE, tap=FILE, prometheus=FILE (for the node
-    /// exporter's textfile collector), github (annotations on standard output); repeated
+    /// exporter's textfile collector), github (annotations on standard output), summary=FILE
+    /// (Markdown, added to the file, for a job's summary); repeated
     #[arg(long, value_name = "FORM=FILE")]
     pub(super) report: Vec<Report>,
     /// Keep the results in `.opsbook/results/`, for the book; the newest 100 suites are kept
