@@ -103,7 +103,8 @@ impl Failure {
                 writeln!(
                     talk,
                     "error: {self}\n\nhint: the journal of a run lies where it was started. `opsbook lock status` \
-                     says on which machine; copy `.opsbook/runs/RUN.jsonl` from there"
+                     says on which machine; copy `.opsbook/runs/RUN.jsonl` from there. Where it is lost, \
+                     `opsbook resume RUN --catch-up` makes it anew from the nodes"
                 )
             }
             Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),

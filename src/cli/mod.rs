@@ -20,6 +20,7 @@ mod lint;
 mod list;
 mod lock;
 mod locks;
+mod lost;
 mod manner;
 pub mod nodes;
 mod password;

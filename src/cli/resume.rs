@@ -10,7 +10,9 @@ use crate::cli::context::Context;
 use crate::cli::done::done;
 use crate::cli::error::Failure;
 use crate::cli::launch::{Launch, Resumed, launch};
+use crate::cli::lost::make_journal;
 use crate::cli::manner::{Manner, MannerArgs, Through};
+use crate::cli::run::run_name;
 use crate::cli::sheet::sheet;
 use crate::cli::which::which;
 use crate::event::{RunStarted, Status};
@@ -36,7 +38,8 @@ pub(crate) struct Resume {
     #[arg(long)]
     accept_changed: bool,
     /// Read from the nodes what the journal lacks: one from a backup, or whose run another
-    /// controller has gone on with. Asks before anything is taken in; `--yes` confirms
+    /// controller has gone on with; one that is lost is made anew from what all nodes of
+    /// `nodes.yaml` have of RUN. Asks before anything is taken in; `--yes` confirms
     #[arg(long)]
     catch_up: bool,
     /// Take over nothing of how the run was told to go: only what is said here
@@ -74,6 +77,10 @@ pub(crate) fn resume(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let run = which(context, args.which.as_deref(), true)?;
+    let lost = !journal::runs(&context.root).contains(&run);
+    if args.catch_up && lost && run_name(&run).is_ok() {
+        make_journal(context, &run, args.common.yes)?;
+    }
     let (journal, record) = Journal::reopen(&context.root, &run)?;
     let started = started(&record, &run)?.clone();
     if record.status() == Some(Status::Ok) {

@@ -113,7 +113,7 @@ fn allotted(args: &Run, context: &Context) -> Result<Option<Allotted>, Failure> 
 }
 
 /// `20261121-093851-94f4`: names are sorted by time, and stand in paths.
-fn run_name(text: &str) -> Result<String, String> {
+pub(crate) fn run_name(text: &str) -> Result<String, String> {
     let parts: Vec<&str> = text.split('-').collect();
     let digits =
         |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());

@@ -2,19 +2,20 @@
 
 use std::time::{Duration, Instant};
 
+use crate::output::harmless;
+use crate::paste::with_values;
+use crate::reach::{Reach, ReachError};
+use crate::scope::Scope;
+use crate::secrets::Secrets;
+use crate::shell::Shell;
+use crate::target;
 use crate::event::{Checked, Evidence, Outcome};
 use crate::interpolation::Interpolated;
 use crate::manual::expect::decide;
 use crate::manual::{Expect, ExpectKind};
-use crate::output::harmless;
-use crate::paste::with_values;
 use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
-use crate::reach::{Reach, ReachError};
-use crate::scope::Scope;
-use crate::secrets::Secrets;
 use crate::session::fair::FairTime;
-use crate::session::{Done, End, Limits, Lost, Session, Values};
-use crate::target;
+use crate::session::{Done, End, Limits, Lost, Values};
 use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Facts};
 
 /// The outcome, or what ended the connection while the case was asked.
@@ -120,7 +121,7 @@ async fn ask(
 }
 
 /// Where and as whom a case is asked; or the outcome where that cannot be had.
-pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Session, Answer> {
+pub(super) async fn session_for(reach: &Reach, case: &Case) -> Result<Shell, Answer> {
     let session = reach.to(case.on, case.sudo.as_ref()).await;
     session.map_err(|error| match error {
         ReachError::Lost(lost) => Err(lost),

@@ -9,16 +9,16 @@ use tokio::sync::Mutex;
 use crate::manual::{On, SudoUser};
 use crate::nodes::Node;
 use crate::question::{Answer, Asked, Operator};
-use crate::session::{Lost, OpenError, OpenOptions, Password, Session, SudoError};
-use crate::target::target;
+use crate::shell::Shell;
+use crate::session::{Lost, OpenError, OpenOptions, Password, SudoError};
 
 /// The sessions of one node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reach {
     pub node: Arc<Node>,
-    session: Session,
-    others: Arc<Mutex<HashMap<String, Session>>>,
-    here: Arc<Mutex<Option<Session>>>,
+    session: Shell,
+    others: Arc<Mutex<HashMap<String, Shell>>>,
+    here: Arc<Mutex<Option<Shell>>>,
     options: OpenOptions,
     passwords: Passwords,
 }
@@ -106,7 +106,7 @@ impl Reach {
     ) -> Result<Reach, OpenError> {
         Ok(Reach {
             node: Arc::clone(node),
-            session: Session::open(&target(node), options).await?,
+            session: Shell::open(node, options).await?,
             others: Arc::default(),
             here: Arc::default(),
             options: options.clone(),
@@ -115,7 +115,7 @@ impl Reach {
     }
 
     #[must_use]
-    pub fn session(&self) -> &Session {
+    pub fn session(&self) -> &Shell {
         &self.session
     }
 
@@ -123,14 +123,14 @@ impl Reach {
     ///
     /// # Errors
     /// Where `sudo` refuses, or the node is gone.
-    pub async fn to(&self, on: On, sudo: Option<&SudoUser>) -> Result<Session, ReachError> {
+    pub async fn to(&self, on: On, sudo: Option<&SudoUser>) -> Result<Shell, ReachError> {
         match (on, sudo) {
             (On::Local, _) => {
                 let mut here = self.here.lock().await;
                 if let Some(session) = &*here {
                     return Ok(session.clone());
                 }
-                let session = Session::local(&self.options).await?;
+                let session = Shell::here(&self.options).await?;
                 *here = Some(session.clone());
                 Ok(session)
             }
@@ -149,7 +149,7 @@ impl Reach {
         self.session.close().await;
     }
 
-    async fn as_user(&self, user: &str) -> Result<Session, ReachError> {
+    async fn as_user(&self, user: &str) -> Result<Shell, ReachError> {
         let mut others = self.others.lock().await;
         if let Some(session) = others.get(user) {
             return Ok(session.clone());

@@ -346,10 +346,10 @@ pub const TABLE: &[Fault] = &[
     Fault {
         id: "F40",
         fault: "the journal lags behind the bundle",
-        promise: "`resume --catch-up` reads what is missing from the node, with consent; nothing runs twice",
-        tiers: "T0: at every line of the journal",
+        promise: "`resume --catch-up` reads what is missing from the node, with consent; nothing runs twice; a journal that is lost altogether is made anew where all nodes that know the run agree",
+        tiers: "T0: at every line of the journal, and without it",
         also: &[],
-        open: "a journal that is lost altogether is not made anew",
+        open: "",
     },
     Fault {
         id: "F41",

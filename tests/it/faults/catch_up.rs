@@ -225,3 +225,88 @@ fn f39_a_record_on_the_node_that_says_something_else_stops_the_resume() {
     project.opsbook(&["resume", &run]).ends(0);
     assert_eq!(project.text("ran"), DONE);
 }
+
+#[test]
+fn f40_a_journal_that_is_lost_is_made_anew_from_the_node() {
+    let (project, path, run) = halted();
+    fs::remove_file(&path).unwrap();
+    let said = project.opsbook(&["resume", &run]).ends(2);
+    said.has("`opsbook resume RUN --catch-up` makes it anew from the nodes");
+    let said = project.opsbook(&["resume", &run, "--catch-up"]).ends(5);
+    said.has(&format!(
+        "run {run} has no journal here. As its nodes say, it is `p` on here"
+    ))
+    .has("Nobody is there to ask (`--yes` confirms)");
+    let said = project
+        .opsbook(&["resume", &run, "--catch-up"])
+        .input("n\n")
+        .ends(5);
+    said.has("no journal was made");
+    assert!(!path.exists());
+    // The end of the second step is found, too: it had failed.
+    let said = project
+        .opsbook(&["resume", &run, "--catch-up", "--yes"])
+        .ends(1);
+    said.has("that this journal lacks: 1, 2");
+    assert_eq!(project.text("ran"), HALTED);
+    project.opsbook(&["resume", &run]).ends(0);
+    assert_eq!(project.text("ran"), DONE);
+    project.opsbook(&["log", &run]).ends(0);
+}
+
+#[test]
+fn f40_a_lost_journal_of_a_run_that_ended_is_read_from_the_history() {
+    let (project, path, run) = halted();
+    project.opsbook(&["resume", &run]).ends(0);
+    fs::remove_file(&path).unwrap();
+    project
+        .opsbook(&["resume", &run, "--catch-up", "--yes"])
+        .ends(0);
+    assert_eq!(project.text("ran"), DONE);
+    project
+        .opsbook(&["resume", &run])
+        .ends(0)
+        .has("is complete");
+}
+
+#[test]
+fn f40_a_lost_journal_is_not_made_where_the_nodes_do_not_prove_it() {
+    let (project, path, run) = halted();
+    fs::remove_file(&path).unwrap();
+    let saved = Saved::of(&project);
+    let owner = project.home(".opsbook/bundle/owner");
+    let text = fs::read_to_string(&owner).unwrap();
+    let nowhere = "20200101-000000-0000";
+    for (old, new, status, says) in [
+        (run.as_str(), nowhere, 3, "no node has a record of it"),
+        (
+            "\"request\"",
+            "\"other\"",
+            3,
+            "does not say what it was asked to do",
+        ),
+        (
+            "[\"here\"]",
+            "[\"there\"]",
+            3,
+            "says that it is none of its nodes",
+        ),
+        (
+            "[\"here\"]",
+            "[\"here\",\"there\"]",
+            2,
+            "a node that is not known here: `there`",
+        ),
+        ("\"procedure\":\"p\"", "\"procedure\":\"q\"", 2, "q"),
+    ] {
+        saved.put_back();
+        assert!(text.contains(old), "{text}");
+        fs::write(&owner, text.replace(old, new)).unwrap();
+        let said = project
+            .opsbook(&["resume", &run, "--catch-up", "--yes"])
+            .ends(status);
+        said.has(says);
+        assert!(!path.exists(), "{says}");
+        assert_eq!(project.text("ran"), HALTED, "{says}");
+    }
+}

@@ -2,9 +2,8 @@
 
 use std::fs;
 
-use opsbook::engine::{Bundle, BundleError, Owner};
+use opsbook::engine::{Bundle, BundleError, Owner, Shell};
 use opsbook::journal;
-use opsbook::session::Session;
 
 use crate::project::{Project, Said};
 use crate::sshd::options;
@@ -258,11 +257,8 @@ fn f41_of_two_who_take_a_bundle_over_at_once_one_has_it() {
     };
     runtime.block_on(async {
         let how = options();
-        let (first, one, two) = tokio::join!(
-            Session::local(&how),
-            Session::local(&how),
-            Session::local(&how)
-        );
+        let (first, one, two) =
+            tokio::join!(Shell::here(&how), Shell::here(&how), Shell::here(&how));
         let (first, one, two) = (first.unwrap(), one.unwrap(), two.unwrap());
         let dir = |round: usize| root.join(format!("{round}/bundle")).display().to_string();
         let open = |round: usize| {

@@ -3,7 +3,8 @@
 use crate::outside::Outside;
 
 use super::{Alive, BundleError, Held, How, StepDone, StepState};
-use crate::session::{Done, Session};
+use crate::engine::shell::Shell;
+use crate::session::Done;
 
 /// An answer of `bundle.sh`: a word, the rest of its line, and more lines.
 pub(super) struct Answer {
@@ -13,10 +14,10 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn new(session: &Session, done: Done) -> Answer {
+    pub(super) fn new(shell: &Shell, done: Done) -> Answer {
         Answer {
             bytes: done.out,
-            folder: session.hello().dir.clone(),
+            folder: shell.hello().dir.clone(),
         }
     }
 

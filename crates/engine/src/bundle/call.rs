@@ -2,54 +2,74 @@
 
 use super::answer::Answer;
 use super::{BundleError, FUNCTIONS, PRELUDE};
+use crate::engine::shell::{Shell, Way};
 use crate::outside::Outside;
-use crate::session::{Call, Limits, Lost, Session};
+use crate::session::{Done, Limits, Lost};
 
 pub(super) async fn call(
-    session: &Session,
+    shell: &Shell,
     function: &'static str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    let call = Call::new(function).words(arguments);
-    let done = session.call(&call, Limits::seconds(60)).await?;
-    Ok(Answer::new(session, done))
+    let done = call_within(shell, function, arguments, Limits::seconds(60)).await?;
+    Ok(Answer::new(shell, done))
+}
+
+/// The same with other limits; the answer is not read.
+pub(super) async fn call_within(
+    shell: &Shell,
+    function: &'static str,
+    arguments: &[&str],
+    limits: Limits,
+) -> Result<Done, Lost> {
+    let words: Vec<&[u8]> = arguments.iter().map(|word| word.as_bytes()).collect();
+    shell
+        .function(Way::Beside, "", function, &words, limits)
+        .await
 }
 
 pub(super) async fn exclusive(
-    session: &Session,
+    shell: &Shell,
     function: &'static str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    let call = Call::new(function).words(arguments);
-    let done = session.exclusive(&call).await?;
-    Ok(Answer::new(session, done))
+    let done = exclusive_after(shell, "", function, arguments).await?;
+    Ok(Answer::new(shell, done))
 }
 
 /// The functions, where the session does not know them.
-pub(super) async fn load(session: &Session) -> Result<(), Lost> {
-    if session.knows(&PRELUDE) {
+pub(super) async fn load(shell: &Shell) -> Result<(), Lost> {
+    if shell.knows(&PRELUDE) {
         return Ok(());
     }
-    session.load(&FUNCTIONS).await
+    shell.load(&FUNCTIONS).await
 }
 
 /// The functions, where the session does not know them, and the first call of one, in one message.
 pub(super) async fn first(
-    session: &Session,
+    shell: &Shell,
     functions: &'static str,
     function: &'static str,
     arguments: &[&str],
 ) -> Result<Answer, BundleError> {
-    let call = if session.knows(&PRELUDE) {
-        Call::new(function)
-    } else {
-        Call::new(functions).code(function)
-    };
-    let call = call.words(arguments);
-    let done = session.exclusive(&call).await?;
+    let before = if shell.knows(&PRELUDE) { "" } else { functions };
+    let done = exclusive_after(shell, before, function, arguments).await?;
     if done.ok() {
-        return Ok(Answer::new(session, done));
+        return Ok(Answer::new(shell, done));
     }
     let said = Outside::of_bytes(&done.err).trimmed();
     Err(BundleError::Failed(said))
+}
+
+async fn exclusive_after(
+    shell: &Shell,
+    before: &'static str,
+    function: &'static str,
+    arguments: &[&str],
+) -> Result<Done, Lost> {
+    let words: Vec<&[u8]> = arguments.iter().map(|word| word.as_bytes()).collect();
+    let limits = Limits::default();
+    shell
+        .function(Way::Exclusive, before, function, &words, limits)
+        .await
 }

@@ -12,8 +12,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
+use crate::engine::shell::Shell;
 use crate::outside::Outside;
-use crate::session::{Lost, Session, compact, quote};
+use crate::session::{Lost, compact, quote};
 
 use answer::Answer;
 use call::{call, exclusive, first, load};
@@ -53,7 +54,7 @@ const KEPT_RUNS: &str = "20";
 /// An open bundle, held by this controller.
 #[derive(Clone, Debug)]
 pub struct Bundle {
-    session: Session,
+    shell: Shell,
     /// Absolute path on the node.
     pub dir: String,
     run: String,
@@ -139,7 +140,7 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Held`] where there is one; nothing was touched.
     pub async fn open(
-        session: &Session,
+        shell: &Shell,
         dir: &str,
         owner: &Owner,
         token: &str,
@@ -156,8 +157,8 @@ impl Bundle {
         let numbers: Vec<String> = (1..=steps).map(|number| number.to_string()).collect();
         let numbers = numbers.join(" ");
         let arguments = [dir, &owner_line, token, owner.run.exact(), &state, &numbers];
-        let answer = first(session, &PRELUDE, "obb_open", &arguments).await?;
-        Self::opened(session, dir, owner.run.exact(), &answer)
+        let answer = first(shell, &PRELUDE, "obb_open", &arguments).await?;
+        Self::opened(shell, dir, owner.run.exact(), &answer)
     }
 
     /// Goes on with a halted run's bundle. `old` is the token of the controller before, which
@@ -167,7 +168,7 @@ impl Bundle {
     /// [`BundleError::Held`] where another run has it or its controller lives,
     /// [`BundleError::Gone`] where there is none.
     pub async fn reopen(
-        session: &Session,
+        shell: &Shell,
         dir: &str,
         run: &str,
         token: &str,
@@ -176,36 +177,36 @@ impl Bundle {
     ) -> Result<Self, BundleError> {
         let owner = owner.map(Owner::line).transpose()?.unwrap_or_default();
         let answer = first(
-            session,
+            shell,
             &FUNCTIONS,
             "obb_reopen",
             &[dir, run, token, old, &owner],
         )
         .await?;
-        Self::opened(session, dir, run, &answer)
+        Self::opened(shell, dir, run, &answer)
     }
 
     /// The same bundle, reached through another session on the node: another user's.
     ///
     /// # Errors
     /// Where that user cannot reach it.
-    pub async fn through(&self, session: &Session, token: &str) -> Result<Self, BundleError> {
+    pub async fn through(&self, shell: &Shell, token: &str) -> Result<Self, BundleError> {
         let answer = first(
-            session,
+            shell,
             &FUNCTIONS,
             "obb_join",
             &[&self.dir, &self.run, token],
         )
         .await?;
-        Self::opened(session, &self.dir, &self.run, &answer)
+        Self::opened(shell, &self.dir, &self.run, &answer)
     }
 
     /// Where a user's bundle is who works for another: made with checks, and nobody else's.
     ///
     /// # Errors
     /// Where there is no place for it.
-    pub async fn place(session: &Session, name: &str) -> Result<String, BundleError> {
-        let answer = first(session, &FUNCTIONS, "obb_place", &[name]).await?;
+    pub async fn place(shell: &Shell, name: &str) -> Result<String, BundleError> {
+        let answer = first(shell, &FUNCTIONS, "obb_place", &[name]).await?;
         let dir = answer.rest();
         // It is that user's word, and goes into messages and scripts.
         let sound = dir.starts_with('/') && dir.len() <= 1024 && !dir.contains(char::is_control);
@@ -219,8 +220,8 @@ impl Bundle {
     ///
     /// # Errors
     /// Where something else stands in its place.
-    pub async fn look(session: &Session, dir: &str) -> Result<Option<Held>, BundleError> {
-        let answer = first(session, &FUNCTIONS, "obb_look", &[dir]).await?;
+    pub async fn look(shell: &Shell, dir: &str) -> Result<Option<Held>, BundleError> {
+        let answer = first(shell, &FUNCTIONS, "obb_look", &[dir]).await?;
         match answer.word() {
             "FREE" => Ok(None),
             _ => match answer.refusal(dir) {
@@ -234,9 +235,9 @@ impl Bundle {
     ///
     /// # Errors
     /// [`BundleError::Held`] where another run than the one named has it.
-    pub async fn release(session: &Session, dir: &str, run: &str) -> Result<(), BundleError> {
-        load(session).await?;
-        let answer = call(session, "obb_release", &[dir, run, KEPT_RUNS]).await?;
+    pub async fn release(shell: &Shell, dir: &str, run: &str) -> Result<(), BundleError> {
+        load(shell).await?;
+        let answer = call(shell, "obb_release", &[dir, run, KEPT_RUNS]).await?;
         if answer.word() == "RELEASED" {
             Ok(())
         } else {
@@ -245,8 +246,8 @@ impl Bundle {
     }
 
     #[must_use]
-    pub fn session(&self) -> &Session {
-        &self.session
+    pub fn shell(&self) -> &Shell {
+        &self.shell
     }
 
     /// Gives everything in it to the login user; for root's view of it.
@@ -254,7 +255,7 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn disown(&self) -> Result<(), BundleError> {
-        call(&self.session, "obb_disown", &[]).await.map(drop)
+        call(&self.shell, "obb_disown", &[]).await.map(drop)
     }
 
     /// What is still running of the run: `step pid command`. Root sees more than others.
@@ -262,7 +263,7 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn left(&self) -> Result<Vec<String>, BundleError> {
-        let answer = call(&self.session, "obb_remain", &[]).await?;
+        let answer = call(&self.shell, "obb_remain", &[]).await?;
         Ok(answer.lines().map(str::to_owned).collect())
     }
 
@@ -271,7 +272,7 @@ impl Bundle {
     /// # Errors
     /// [`BundleError::Held`] where it was taken over.
     pub async fn mine(&self) -> Result<(), BundleError> {
-        let answer = call(&self.session, "obb_mine && echo READY", &[]).await?;
+        let answer = call(&self.shell, "obb_mine && echo READY", &[]).await?;
         if answer.word() == "READY" {
             Ok(())
         } else {
@@ -285,7 +286,7 @@ impl Bundle {
     /// Where it was taken over, or cannot be moved.
     pub async fn close(self, end: Option<&Claim>) -> Result<Closed, BundleError> {
         let end = end.map(Claim::line).unwrap_or_default();
-        let answer = exclusive(&self.session, "obb_close", &[&self.run, KEPT_RUNS, &end]).await?;
+        let answer = exclusive(&self.shell, "obb_close", &[&self.run, KEPT_RUNS, &end]).await?;
         if answer.word() != "CLOSED" {
             return Err(answer.refusal(&self.dir));
         }
@@ -299,15 +300,10 @@ impl Bundle {
         Ok(closed)
     }
 
-    fn opened(
-        session: &Session,
-        dir: &str,
-        run: &str,
-        answer: &Answer,
-    ) -> Result<Self, BundleError> {
+    fn opened(shell: &Shell, dir: &str, run: &str, answer: &Answer) -> Result<Self, BundleError> {
         match answer.word() {
             "OPENED" => Ok(Self {
-                session: session.clone(),
+                shell: shell.clone(),
                 dir: dir.to_owned(),
                 run: run.to_owned(),
                 fate: match answer.rest() {

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::call::{call, load};
 use super::{Bundle, BundleError, How, Owner};
-use crate::session::Session;
+use crate::engine::shell::Shell;
 
 /// What a controller says of itself and of a step when it starts it. The node keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,7 +116,7 @@ impl Bundle {
     /// # Errors
     /// Where it was taken over, or the connection is lost.
     pub async fn tale(&self) -> Result<Tale, BundleError> {
-        let answer = call(&self.session, "obb_tale", &[]).await?;
+        let answer = call(&self.shell, "obb_tale", &[]).await?;
         match answer.word() {
             "TALE" => Ok(Tale::of(&answer)),
             _ => Err(answer.refusal(&self.dir)),
@@ -128,13 +128,13 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn past(
-        session: &Session,
+        shell: &Shell,
         dir: &str,
         owner: &Owner,
     ) -> Result<Option<Tale>, BundleError> {
-        load(session).await?;
+        load(shell).await?;
         let line = owner.line()?;
-        let answer = call(session, "obb_history", &[dir, owner.run.exact(), &line]).await?;
+        let answer = call(shell, "obb_history", &[dir, owner.run.exact(), &line]).await?;
         match answer.word() {
             "TALE" => Ok(Some(Tale::of(&answer))),
             "NONE" => Ok(None),
@@ -147,7 +147,7 @@ impl Bundle {
     /// # Errors
     /// Where it was taken over, or the connection is lost.
     pub async fn at(&self, step: usize) -> Result<(), BundleError> {
-        let answer = call(&self.session, "obb_at", &[&step.to_string()]).await?;
+        let answer = call(&self.shell, "obb_at", &[&step.to_string()]).await?;
         if answer.word() == "READY" {
             Ok(())
         } else {

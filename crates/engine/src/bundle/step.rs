@@ -1,9 +1,10 @@
 //! The steps in a bundle: started, asked after, stopped, and what they printed.
 
 use super::answer::Answer;
-use super::call::call;
+use super::call::{call, call_within};
 use super::{Bundle, BundleError, Claim};
-use crate::session::{Call, Limits};
+use crate::engine::shell::Way;
+use crate::session::Limits;
 
 /// What is known of a step on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,46 +92,41 @@ pub struct Start<'a> {
 /// In which an output is read that a step has printed.
 const MOST_PIECES: usize = 1000;
 
-impl Start<'_> {
-    /// The call that starts it. It may hold secrets.
-    #[must_use]
-    pub fn call(&self) -> Call {
-        let accepted: String = self
-            .accepted
-            .iter()
-            .map(|status| format!(" {status}"))
-            .collect();
-        let (shell, exec) = match self.interpreter {
-            "sh" | "bash" => (self.interpreter, ""),
-            other => ("sh", other),
-        };
-        Call::new("obb_step")
-            .word(self.label)
-            .word(self.limit_seconds.to_string())
-            .word(format!("{accepted} "))
-            .words([shell, exec, self.saved])
-            .words([self.values, self.script])
-            .word(self.claim.line())
-    }
-}
-
 impl Bundle {
-    /// Starts a step by its call, detached, and waits for its end or for the
-    /// connection's.
+    /// Starts a step, detached, and waits for its end or for the connection's.
     ///
     /// # Errors
     /// [`BundleError::Held`] where the bundle was taken over; the step did not start.
-    pub async fn step(&self, call: Call, limit_seconds: u64) -> Result<StepState, BundleError> {
+    pub async fn step(&self, start: &Start<'_>) -> Result<StepState, BundleError> {
         // The step's own time limit is kept on the node; this one is for a node that is gone.
-        let limits = Limits::seconds(limit_seconds.saturating_add(60));
-        let done = self.session.begin(call, limits).await?;
-        Answer::new(&self.session, done).state(&self.dir)
+        let limits = Limits::seconds(start.limit_seconds.saturating_add(60));
+        let accepted = start.accepted.iter();
+        let accepted: String = accepted.map(|status| format!(" {status}")).collect();
+        let (shell, exec) = match start.interpreter {
+            "sh" | "bash" => (start.interpreter, ""),
+            other => ("sh", other),
+        };
+        let words: [&[u8]; 9] = [
+            start.label.as_bytes(),
+            &start.limit_seconds.to_string().into_bytes(),
+            &format!("{accepted} ").into_bytes(),
+            shell.as_bytes(),
+            exec.as_bytes(),
+            start.saved.as_bytes(),
+            start.values,
+            start.script,
+            &start.claim.line().into_bytes(),
+        ];
+        let step = self
+            .shell
+            .function(Way::Later, "", "obb_step", &words, limits);
+        Answer::new(&self.shell, step.await?).state(&self.dir)
     }
 
     /// # Errors
     /// Where the connection is lost.
     pub async fn state(&self, label: &str) -> Result<StepState, BundleError> {
-        let answer = call(&self.session, "obb_state", &[label]).await?;
+        let answer = call(&self.shell, "obb_state", &[label]).await?;
         answer.state(&self.dir)
     }
 
@@ -139,10 +135,10 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn wait(&self, label: &str, seconds: u64) -> Result<StepState, BundleError> {
-        let call = Call::new("obb_wait").word(label).word(seconds.to_string());
+        let words = [label, &seconds.to_string()];
         let limits = Limits::seconds(seconds + 60);
-        let done = self.session.call(&call, limits).await?;
-        Answer::new(&self.session, done).state(&self.dir)
+        let done = call_within(&self.shell, "obb_wait", &words, limits).await?;
+        Answer::new(&self.shell, done).state(&self.dir)
     }
 
     /// TERM, ten seconds, KILL; what is known afterwards.
@@ -150,7 +146,7 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn stop(&self, label: &str) -> Result<StepState, BundleError> {
-        let answer = call(&self.session, "obb_stop", &[label]).await?;
+        let answer = call(&self.shell, "obb_stop", &[label]).await?;
         answer.state(&self.dir)
     }
 
@@ -167,14 +163,14 @@ impl Bundle {
     ) -> Result<Vec<u8>, BundleError> {
         let count = most.div_ceil(65536).max(1).to_string();
         let offset = offset.to_string();
-        let call = Call::new("obb_tail").words([label, stream, &offset, &count]);
+        let words = [label, stream, &offset, &count];
         let limits = Limits {
             output: most.saturating_add(64 << 10),
             ..Limits::seconds(60)
         };
-        let done = self.session.call(&call, limits).await?;
+        let done = call_within(&self.shell, "obb_tail", &words, limits).await?;
         if done.status != 0 {
-            let folder = self.session.hello().dir.as_str();
+            let folder = self.shell.hello().dir.as_str();
             return Err(BundleError::NoAnswer(folder.into()));
         }
         Ok(done.out)
@@ -215,7 +211,7 @@ impl Bundle {
     /// # Errors
     /// Where the bundle was taken over, or the node cannot rename.
     pub async fn aside(&self, label: &str) -> Result<(), BundleError> {
-        let answer = call(&self.session, "obb_aside", &[label]).await?;
+        let answer = call(&self.shell, "obb_aside", &[label]).await?;
         if answer.word() == "READY" {
             Ok(())
         } else {
@@ -228,6 +224,6 @@ impl Bundle {
     /// # Errors
     /// Where the connection is lost.
     pub async fn forget(&self, label: &str) -> Result<(), BundleError> {
-        call(&self.session, "obb_forget", &[label]).await.map(drop)
+        call(&self.shell, "obb_forget", &[label]).await.map(drop)
     }
 }

@@ -3,14 +3,14 @@
 use crate::bundle::{Bundle, Owner};
 use crate::bundles::others::put_state;
 use crate::bundles::{Bundles, Origin};
-use crate::event::What;
 use crate::halt::{Attention, Halt};
-use crate::journal::Record;
-use crate::manual::On;
 use crate::node::by_hand::{bounded, by_hand_folder};
 use crate::reach::{ReachError, sentence};
-use crate::session::Session;
+use crate::shell::Shell;
 use crate::state::State;
+use crate::event::What;
+use crate::journal::Record;
+use crate::manual::On;
 
 impl Bundles<'_> {
     /// The bundle of local steps, opened or reopened when it is first needed.
@@ -18,19 +18,16 @@ impl Bundles<'_> {
         if let Some(bundle) = &self.local {
             return Ok(bundle.clone());
         }
-        let session = self.here().await?;
+        let shell = self.here().await?;
         let dir = self.local_dir();
         let owner = self.given.owner();
         let reopened = match &self.local_token {
-            Some(old) => {
-                self.reopen_bundle(&session, &dir, old, Some(&owner))
-                    .await?
-            }
+            Some(old) => self.reopen_bundle(&shell, &dir, old, Some(&owner)).await?,
             None => None,
         };
         let (bundle, origin) = match reopened {
             Some(bundle) => (bundle, Origin::Found),
-            None => self.open_local(&session, &dir).await?,
+            None => self.open_local(&shell, &dir).await?,
         };
         self.local = Some(bundle.clone());
         self.local_token = None;
@@ -46,9 +43,9 @@ impl Bundles<'_> {
         Ok(bundle)
     }
 
-    async fn open_local(&self, session: &Session, dir: &str) -> Result<(Bundle, Origin), Halt> {
+    async fn open_local(&self, shell: &Shell, dir: &str) -> Result<(Bundle, Origin), Halt> {
         let start_in = self.given.options.root.display().to_string();
-        let opened = self.open_bundle(session, dir, Some(&start_in), false);
+        let opened = self.open_bundle(shell, dir, Some(&start_in), false);
         let (bundle, origin) = opened.await?;
         if origin == Origin::Found {
             return Ok((bundle, origin));
@@ -91,9 +88,9 @@ impl Bundles<'_> {
         owner.is_some_and(|owner| owner.run == self.given.run())
     }
 
-    async fn here(&self) -> Result<Session, Halt> {
+    async fn here(&self) -> Result<Shell, Halt> {
         match self.reach.to(On::Local, None).await {
-            Ok(session) => Ok(session),
+            Ok(shell) => Ok(shell),
             Err(ReachError::Open(error)) => Err(Halt::error(sentence(&error))),
             Err(error) => Err(error.into()),
         }

@@ -15,14 +15,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::bundle::{Alive, Bundle, BundleError, Held, Owner};
-use crate::event::{Status, What};
 use crate::given::Given;
 use crate::halt::{Attention, Halt};
+use crate::reach::Reach;
+use crate::shell::Shell;
+use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser};
 use crate::plan::PlannedStep;
-use crate::reach::Reach;
-use crate::session::Session;
 use crate::session::fair::FairTime;
 
 pub(super) use catch_up::CaughtUp;
@@ -161,13 +161,13 @@ impl<'a> Bundles<'a> {
         }
         let node = self.given.node();
         let old = resume.and_then(|record| last_token(record, node, false));
-        let session = self.reach.session().clone();
+        let shell = self.reach.session().clone();
         let mut reopened = None;
         if let (Some(record), Some(old)) = (resume, &old) {
-            let held = Bundle::look(&session, dir).await?;
+            let held = Bundle::look(&shell, dir).await?;
             self.same_controller(record, held.as_ref())?;
             let owner = self.given.owner();
-            reopened = self.reopen_bundle(&session, dir, old, Some(&owner)).await?;
+            reopened = self.reopen_bundle(&shell, dir, old, Some(&owner)).await?;
         }
         let (bundle, origin) = match (reopened, resume) {
             (Some(bundle), _) => (bundle, Origin::Found),
@@ -175,7 +175,7 @@ impl<'a> Bundles<'a> {
                 return self.own_is_gone(dir, first, record).await;
             }
             (None, _) => {
-                self.open_bundle(&session, dir, None, resume.is_none())
+                self.open_bundle(&shell, dir, None, resume.is_none())
                     .await?
             }
         };
@@ -211,10 +211,10 @@ impl<'a> Bundles<'a> {
     /// Finds the login user's bundle again on a node that was lost, for a controller with a new
     /// token.
     pub async fn find_again(&self, reach: &Reach, token: &str) -> Result<Bundle, BundleError> {
-        let session = reach.session();
-        let dir = crate::bundle_dir(&self.given.plan.node, session.hello());
+        let shell = reach.session();
+        let dir = crate::bundle_dir(&self.given.plan.node, shell.hello());
         let run = self.given.run();
-        Bundle::reopen(session, &dir, &run, token, &self.token, None).await
+        Bundle::reopen(shell, &dir, &run, token, &self.token, None).await
     }
 
     /// The bundle of a run that had begun is not there any more.
@@ -242,12 +242,12 @@ impl<'a> Bundles<'a> {
     /// A bundle that this run's last controller had; nothing where it is gone.
     async fn reopen_bundle(
         &self,
-        session: &Session,
+        shell: &Shell,
         dir: &str,
         old: &str,
         owner: Option<&Owner>,
     ) -> Result<Option<Bundle>, Halt> {
-        match Bundle::reopen(session, dir, &self.given.run(), &self.token, old, owner).await {
+        match Bundle::reopen(shell, dir, &self.given.run(), &self.token, old, owner).await {
             Ok(bundle) => Ok(Some(bundle)),
             Err(BundleError::Gone) => Ok(None),
             Err(error) => Err(error.into()),
@@ -258,7 +258,7 @@ impl<'a> Bundles<'a> {
     /// controller died between opening it and writing so.
     async fn open_bundle(
         &self,
-        session: &Session,
+        shell: &Shell,
         dir: &str,
         start_in: Option<&str>,
         new: bool,
@@ -272,7 +272,7 @@ impl<'a> Bundles<'a> {
             Some(_) => 0,
         };
         loop {
-            let held = match Bundle::open(session, dir, &our, &self.token, start_in, steps).await {
+            let held = match Bundle::open(shell, dir, &our, &self.token, start_in, steps).await {
                 Ok(bundle) => return Ok((bundle, Origin::New)),
                 Err(BundleError::Held(held)) => held,
                 Err(BundleError::Ended) if new => {
@@ -287,7 +287,7 @@ impl<'a> Bundles<'a> {
             let owner = held.owner.as_ref().map_or("", |owner| owner.run.exact());
             if owner != run && start_in.is_some() && held.alive != Alive::Live {
                 // Of a run that was given up: whoever holds the node's bundle holds this one.
-                Bundle::release(session, dir, owner).await?;
+                Bundle::release(shell, dir, owner).await?;
                 continue;
             }
             if owner != run {
@@ -297,7 +297,7 @@ impl<'a> Bundles<'a> {
             if new {
                 return Err(Halt::end(Status::Blocked, there_already(&run)));
             }
-            match Bundle::reopen(session, dir, &run, &self.token, "", Some(&our)).await {
+            match Bundle::reopen(shell, dir, &run, &self.token, "", Some(&our)).await {
                 Ok(bundle) => return Ok((bundle, Origin::Found)),
                 Err(BundleError::Held(_) | BundleError::Gone) if !had.is_over(OLD_SHELL) => {
                     self.wait_for_old_shell(&mut had).await?;

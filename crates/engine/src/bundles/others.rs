@@ -9,14 +9,15 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::{Alive, Bundle, BundleError, Fate};
 use crate::bundle_dir;
 use crate::bundles::Bundles;
-use crate::event::{Status, What};
 use crate::halt::{Attention, Halt};
+use crate::node::script::Execution;
+use crate::shell::Shell;
+use crate::state::{State, Takes};
+use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser, variables};
-use crate::node::script::Execution;
 use crate::plan::{PlannedStep, PlannedWork};
-use crate::session::{Call, Cancel, Content, Done, Limits, Session};
-use crate::state::{State, Takes};
+use crate::session::{Call, Cancel, Content, Done, Limits};
 
 /// Bytes of files that are copied from user to user.
 const LARGEST: u64 = 256 << 20;
@@ -110,7 +111,7 @@ impl Bundles<'_> {
             }
             let bundle = self.of(step.on, step.sudo.as_ref()).await;
             let bundle = bundle.map_err(Attention::into_halt)?;
-            let user = bundle.session().hello().user.line().to_string();
+            let user = bundle.shell().hello().user.line().to_string();
             if bundle.fate == Fate::Mortal && said.insert(user.clone()) {
                 let text = format!(
                     "logind kills what a login leaves behind on this node (`KillUserProcesses`): a step of {user} ends with the connection, and nothing tells how; `loginctl enable-linger {user}` lets it go on"
@@ -161,11 +162,11 @@ impl Bundles<'_> {
     async fn open_place(
         &mut self,
         own: &Bundle,
-        session: &Session,
+        shell: &Shell,
         user: &str,
     ) -> Result<Bundle, Attention> {
         let run = self.given.run();
-        let dir = Bundle::place(session, &self.place_name()).await?;
+        let dir = Bundle::place(shell, &self.place_name()).await?;
         let begun = self
             .places
             .entry(user.to_owned())
@@ -173,11 +174,11 @@ impl Bundles<'_> {
             .begun
             .clone();
         let by_age = dir.starts_with(BY_AGE);
-        let held = Bundle::look(session, &dir).await?;
+        let held = Bundle::look(shell, &dir).await?;
         let taken = match &held {
             // Its own lock is the login user's: whoever holds that one holds this one.
             Some(held) if held.owner.as_ref().is_some_and(|owner| owner.run == run) => {
-                match Bundle::reopen(session, &dir, &run, &self.token, &self.token, None).await {
+                match Bundle::reopen(shell, &dir, &run, &self.token, &self.token, None).await {
                     Err(BundleError::Held(_)) if by_age => None,
                     taken => Some(taken?),
                 }
@@ -194,9 +195,9 @@ impl Bundles<'_> {
             None => {
                 if let Some(held) = held {
                     let owner = held.owner.map(|owner| owner.run).unwrap_or_default();
-                    Bundle::release(session, &dir, owner.exact()).await?;
+                    Bundle::release(shell, &dir, owner.exact()).await?;
                 }
-                self.new_place(own, session, user, &dir).await?
+                self.new_place(own, shell, user, &dir).await?
             }
         };
         if by_age && !begun.is_empty() && !give_back(own, &bundle, user, &begun).await? {
@@ -209,25 +210,18 @@ impl Bundles<'_> {
     async fn new_place(
         &self,
         own: &Bundle,
-        session: &Session,
+        shell: &Shell,
         user: &str,
         dir: &str,
     ) -> Result<Bundle, Attention> {
-        let bundle = Bundle::open(
-            session,
-            dir,
-            &self.given.options.owner,
-            &self.token,
-            None,
-            0,
-        )
-        .await?;
+        let bundle =
+            Bundle::open(shell, dir, &self.given.options.owner, &self.token, None, 0).await?;
         self.record_opened(dir, false, Some(user.to_owned()))?;
         // It has no files yet. Who looks from the login's side finds it by this.
         let script = Call::new("rm -f").word(format!("{GIVEN}.{user}"));
         let script = script
             .code("; printf '%s\\n'")
-            .word(format!("{} {dir}", session.hello().uid));
+            .word(format!("{} {dir}", shell.hello().uid));
         let script = script.code(" >").word(format!("{AS}.{user}"));
         let noted = within(own, &script).await?;
         if noted.ok() {
@@ -473,7 +467,7 @@ async fn put(to: &Bundle, name: &str, bytes: &[u8]) -> Result<(), Attention> {
     let path = format!("{}/{name}", to.dir);
     let content = Content::Bytes(bytes);
     let cancel = Cancel::new();
-    match to.session().deliver(&path, content, 0o600, &cancel).await {
+    match to.shell().deliver(&path, content, 0o600, &cancel).await {
         Ok(_) => Ok(()),
         Err(error) => Err(Halt::error(error.to_string()).into()),
     }
@@ -498,6 +492,6 @@ async fn bounded(bundle: &Bundle, script: &Call, most: u64) -> Result<Done, Atte
         output: most,
         ..Limits::seconds(600)
     };
-    let done = bundle.session().call(&call, limits).await;
+    let done = bundle.shell().call(&call, limits).await;
     done.map_err(Attention::Lost)
 }

@@ -126,7 +126,7 @@ impl Bundles<'_> {
         }
         let path = format!("{}/values", bundle.dir);
         let content = Content::Bytes(&values.assignments());
-        let session = bundle.session();
+        let session = bundle.shell();
         let delivered = session.deliver(&path, content, 0o600, &Cancel::new()).await;
         delivered
             .map(drop)

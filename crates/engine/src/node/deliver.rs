@@ -221,7 +221,7 @@ impl NodeRun<'_> {
                     let root = Path::new(path);
                     let found = project.tree(root);
                     let found = found.map_err(|why| undeliverable(root, file, &why))?;
-                    if bundle.session().hello().has_tar {
+                    if bundle.shell().hello().has_tar {
                         self.put_archive(step, &project, &found, file, cancel)
                             .await?;
                         continue;
@@ -259,7 +259,7 @@ impl NodeRun<'_> {
         self.make_folder_of(to).await?;
         let bundle = self.bundles.own()?;
         let path = format!("{}/{to}", bundle.dir);
-        let session = bundle.session();
+        let session = bundle.shell();
         let delivered = session.deliver(&path, content, mode, cancel).await;
         let delivered = delivered.map_err(|error| refused(&error))?;
         self.arrived(step, to.to_owned(), delivered)
@@ -271,7 +271,7 @@ impl NodeRun<'_> {
         };
         let bundle = self.bundles.own()?;
         let call = Call::new("umask 077; mkdir -p").word(format!("{}/{folder}", bundle.dir));
-        let done = bundle.session().call(&call, Limits::seconds(60)).await;
+        let done = bundle.shell().call(&call, Limits::seconds(60)).await;
         let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
         if done.ok() {
             return Ok(());
@@ -308,7 +308,7 @@ impl NodeRun<'_> {
         self.make_folder_of(&file.to).await?;
         let bundle = self.bundles.own()?;
         let path = format!("{}/{}", bundle.dir, file.to);
-        let session = bundle.session();
+        let session = bundle.shell();
         let delivered = session.deliver_folder(&path, archive.path(), cancel).await;
         let delivered = delivered.map_err(|error| refused(&error))?;
         self.arrived(step, format!("{}/", file.to), delivered)

@@ -13,6 +13,8 @@ mod reattach;
 pub(super) mod script;
 pub(super) mod step;
 pub(super) mod steps;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -16,7 +16,7 @@ use crate::node::NodeRun;
 use crate::node::follow::Follower;
 use crate::plan::PlannedStep;
 use crate::question::{Answer, Asked};
-use crate::session::{Call, Lost, Value, Values};
+use crate::session::{Lost, Value, Values};
 
 /// First look at the output of a step that does not end at once, and every look after it.
 const FIRST_LOOK: Duration = Duration::from_millis(150);
@@ -39,23 +39,6 @@ pub struct Execution<'a> {
     pub secret: bool,
     /// It is a transcript's: what the page shows may come from standard error, too.
     pub shown: bool,
-}
-
-impl Execution<'_> {
-    /// The call that starts it, with its values.
-    fn call(&self, limit_seconds: u64, claim: &Claim) -> Call {
-        let start = Start {
-            label: &self.label,
-            limit_seconds,
-            accepted: self.accepted,
-            interpreter: self.interpreter,
-            saved: &self.step.saved.join(" "),
-            values: &assignments(self.values, is_shell(self.interpreter)),
-            script: self.script,
-            claim,
-        };
-        start.call()
-    }
 }
 
 /// Shell assignments; for another language they go into its environment.
@@ -191,10 +174,9 @@ impl NodeRun<'_> {
             state = match state {
                 StepState::NotStarted if !due => return Ok(Ended::unrecorded()),
                 StepState::NotStarted => {
-                    let limit = work.step.timeout.as_secs().max(1);
-                    let call = work.call(limit, &self.claim(work.step));
+                    let claim = self.claim(work.step);
                     let step = async {
-                        let state = bundle.step(call, limit).await;
+                        let state = start(work, bundle, &claim).await;
                         state.map_err(Attention::of_sent)
                     };
                     match self.watch(work, bundle, follower, step).await? {
@@ -362,6 +344,24 @@ impl NodeRun<'_> {
         }
         Ok(())
     }
+}
+
+async fn start(
+    work: &Execution<'_>,
+    bundle: &Bundle,
+    claim: &Claim,
+) -> Result<StepState, BundleError> {
+    let start = Start {
+        label: &work.label,
+        limit_seconds: work.step.timeout.as_secs().max(1),
+        accepted: work.accepted,
+        interpreter: work.interpreter,
+        saved: &work.step.saved.join(" "),
+        values: &assignments(work.values, is_shell(work.interpreter)),
+        script: work.script,
+        claim,
+    };
+    bundle.step(&start).await
 }
 
 /// What still runs of a script: `pid command`.

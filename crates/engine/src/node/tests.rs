@@ -1,0 +1,520 @@
+//! Whole runs on a node that needs no process: see `shell::fake`.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::shell::fake::{Comes, FakeNode, Fault, HERE, Reached};
+use crate::{
+    Answer, Operator, Options, Owner, Passwords, Recorder, Secrets, Told, Turn, plan_record, run,
+};
+use crate::event::{RunStarted, Status, What};
+use crate::journal::{self, Journal, Record};
+use crate::plan::{Plan, Request};
+use crate::session::OpenOptions;
+use crate::{manual, nodes, plan, vocabulary};
+
+const RUN: &str = "r1";
+
+/// A project with one node, `n`, and a run on it.
+struct Lab {
+    root: tempfile::TempDir,
+    plan: Arc<Plan>,
+    node: FakeNode,
+    here: FakeNode,
+    /// What the operator answers, the last one first; nobody is there where it is empty.
+    answers: Vec<Answer>,
+    start_at: Option<usize>,
+    done: BTreeSet<usize>,
+    catch_up: bool,
+    yes: bool,
+    reconnect: Duration,
+}
+
+/// What was said of a run.
+struct Said {
+    status: Status,
+    events: Vec<String>,
+}
+
+impl Said {
+    fn has(&self, text: &str) -> &Said {
+        let found = self.events.iter().any(|event| event.contains(text));
+        assert!(found, "{text}: {:#?}", self.events);
+        self
+    }
+
+    fn lacks(&self, text: &str) -> &Said {
+        let found = self.events.iter().any(|event| event.contains(text));
+        assert!(!found, "{text}: {:#?}", self.events);
+        self
+    }
+}
+
+impl Lab {
+    /// A procedure of these blocks.
+    fn of(blocks: &str) -> Lab {
+        let memory = std::path::Path::new("/dev/shm");
+        let root = match memory.is_dir() {
+            true => tempfile::tempdir_in(memory),
+            false => tempfile::tempdir(),
+        };
+        let root = root.unwrap();
+        let page = format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{blocks}");
+        std::fs::create_dir(root.path().join("manual")).unwrap();
+        std::fs::write(root.path().join("manual/page.md"), page).unwrap();
+        let text = "opsbook: 1\nnodes:\n  n: {transport: local}\n";
+        std::fs::write(root.path().join("nodes.yaml"), text).unwrap();
+        let (settings, _) = manual::load_settings(root.path());
+        let (manual, problems) = manual::load(root.path());
+        assert!(problems.is_empty(), "{problems:?}");
+        let (nodes, problems) = nodes::load(root.path(), &settings);
+        assert!(problems.is_empty(), "{problems:?}");
+        let vocabulary = vocabulary::Vocabulary::builtin();
+        let request = Request {
+            procedure: "p",
+            nodes: &["n".to_owned()],
+            set: &[],
+        };
+        let plan = plan::plan(&manual, &nodes, vocabulary, &request).unwrap();
+        Lab {
+            root,
+            plan: Arc::new(plan),
+            node: FakeNode::default(),
+            here: FakeNode::default(),
+            answers: Vec::new(),
+            start_at: None,
+            done: BTreeSet::new(),
+            catch_up: false,
+            yes: false,
+            reconnect: Duration::from_millis(500),
+        }
+    }
+
+    fn options(&self) -> Options {
+        let (operator, mut questions) = Operator::new();
+        let mut answers = self.answers.clone();
+        tokio::spawn(async move {
+            while !answers.is_empty() {
+                let Some(question) = questions.recv().await else {
+                    break;
+                };
+                let question: crate::Question = question;
+                let _ = question.reply.send(answers.pop().unwrap_or(Answer::Nobody));
+            }
+        });
+        let told = Told {
+            steps: [("n".to_owned(), self.done.clone())].into(),
+            note: "ana says so".to_owned(),
+        };
+        Options {
+            root: self.root.path().to_owned(),
+            menu: false,
+            yes: self.yes,
+            start_at: self.start_at,
+            catch_up: self.catch_up,
+            pinned: false,
+            anew: Default::default(),
+            told,
+            stop_after: None,
+            parallel: 1,
+            turn: Turn::untold(),
+            batches: Vec::new(),
+            wait: Duration::ZERO,
+            max_fail: 0,
+            reconnect: self.reconnect,
+            open: OpenOptions::default(),
+            owner: Owner {
+                run: RUN.into(),
+                operator: "ana".into(),
+                controller: "desk".into(),
+                procedure: "p".into(),
+                ..Owner::default()
+            },
+            passwords: Passwords::new(operator.clone(), None),
+            secrets: Secrets::new(self.root.path().to_owned(), operator.clone()),
+            operator,
+            interrupts: watch::channel(0).1,
+        }
+    }
+
+    /// Runs it; nothing where its controller was killed on the way.
+    fn run(&self) -> Option<Said> {
+        let mut journal = Journal::create(self.root.path(), RUN).unwrap();
+        let node = &self.plan.nodes[0];
+        let started = RunStarted {
+            procedure: "p".to_owned(),
+            nodes: vec!["n".to_owned()],
+            plans: [("n".to_owned(), plan_record(self.root.path(), node))].into(),
+            ..RunStarted::default()
+        };
+        let started = What::RunStarted(Box::new(started));
+        journal.record(None, None, started).unwrap();
+        self.go(journal, None)
+    }
+
+    fn resume(&self) -> Option<Said> {
+        // No controller but this one is there.
+        self.node.cut();
+        self.here.cut();
+        let (mut journal, record) = Journal::reopen(self.root.path(), RUN).unwrap();
+        let resumed = What::RunResumed {
+            operator: "ana".to_owned(),
+            controller: "desk".to_owned(),
+            accepted_changes: false,
+            manner: None,
+            plans: Default::default(),
+        };
+        journal.record(None, None, resumed).unwrap();
+        self.go(journal, Some(record))
+    }
+
+    fn go(&self, journal: Journal, resume: Option<Record>) -> Option<Said> {
+        self.node.stands_for("n");
+        self.here.stands_for(HERE);
+        let events = Arc::new(Mutex::new(Vec::new()));
+        let seen = Arc::clone(&events);
+        let watcher = move |event: &crate::event::Event| {
+            let line = format!("{:?} {:?}", event.step, event.what);
+            seen.lock().unwrap().push(line);
+        };
+        let recorder = Recorder::new(journal, vec![Box::new(watcher)]);
+        let runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = { runtime }.enable_time().build().unwrap();
+        let status = runtime.block_on(async {
+            let options = Arc::new(self.options());
+            let run = run(
+                Arc::clone(&self.plan),
+                options,
+                recorder,
+                resume.map(Arc::new),
+            );
+            tokio::select! {
+                status = run => Some(status.unwrap()),
+                () = self.node.killed.notified() => None,
+                () = self.here.killed.notified() => None,
+            }
+        });
+        drop(runtime);
+        let events = events.lock().unwrap().clone();
+        status.map(|status| Said { status, events })
+    }
+
+    fn record(&self) -> Record {
+        journal::read(self.root.path(), RUN).unwrap()
+    }
+
+    /// Goes on until it is OK, and says how often that was needed.
+    fn resume_until_ok(&self) -> usize {
+        for round in 1..5 {
+            if self.resume().is_some_and(|said| said.status == Status::Ok) {
+                return round;
+            }
+        }
+        panic!("it does not come to its end: {:#?}", self.record().events);
+    }
+}
+
+const THREE: &str = "```sh step id=one capture=seen\none\n```\n\n```sh step id=two\ntwo\n```\n\n```sh step id=three\nthree $seen\n```\n";
+
+fn three() -> Lab {
+    let lab = Lab::of(THREE);
+    lab.node.comes("1", &[Comes::Exit(0, "value")]);
+    lab
+}
+
+#[test]
+fn a_fresh_run_runs_each_step_once_and_leaves_no_bundle() {
+    let lab = three();
+    let said = lab.run().unwrap();
+    assert_eq!(said.status, Status::Ok, "{:#?}", said.events);
+    assert_eq!(lab.node.ran(), "1 2 3");
+    assert!(!lab.node.has_bundle());
+    said.has("BundleOpened")
+        .has("BundleClosed")
+        .has("ValueCaptured");
+}
+
+#[test]
+fn a_run_that_is_halted_at_any_step_goes_on_at_that_step() {
+    for step in 1..=3 {
+        let lab = three();
+        let fails = [Comes::Exit(1, "value"), Comes::Exit(0, "value")];
+        lab.node.comes(&step.to_string(), &fails);
+        let said = lab.run().unwrap();
+        assert_eq!(said.status, Status::Failed, "{:#?}", said.events);
+        let said = lab.resume().unwrap();
+        assert_eq!(said.status, Status::Ok, "{:#?}", said.events);
+        let expected = ["1 1 2 3", "1 2 2 3", "1 2 3 3"][step - 1];
+        assert_eq!(lab.node.ran(), expected);
+    }
+}
+
+/// How many calls a run takes.
+fn calls(lab: &Lab) -> usize {
+    lab.run().unwrap();
+    lab.node.calls().len()
+}
+
+#[test]
+fn a_cut_or_a_killed_controller_at_any_call_runs_each_step_exactly_once() {
+    let all = calls(&three());
+    assert!(all >= 7, "{all}");
+    let faults = [
+        Fault::CutBefore,
+        Fault::CutAfter,
+        Fault::KillBefore,
+        Fault::KillAfter,
+    ];
+    for fault in faults {
+        for call in 1..=all {
+            let lab = three();
+            lab.node.fails(call, fault);
+            let said = lab.run();
+            let calls = lab.node.calls();
+            let at = || format!("{fault:?} at call {call} of {calls:?}");
+            if !said.is_some_and(|said| said.status == Status::Ok) {
+                lab.resume_until_ok();
+            }
+            assert_eq!(lab.node.ran(), "1 2 3", "{}", at());
+            assert!(!lab.node.has_bundle(), "{}", at());
+        }
+    }
+}
+
+#[test]
+fn a_fault_at_any_call_of_a_resume_runs_nothing_twice() {
+    let fails = [Comes::Exit(1, ""), Comes::Exit(0, "")];
+    let halted = || {
+        let lab = three();
+        lab.node.comes("2", &fails);
+        lab.run().unwrap();
+        lab
+    };
+    let lab = halted();
+    let before = lab.node.calls().len();
+    lab.resume().unwrap();
+    let all = lab.node.calls().len() - before;
+    for fault in [
+        Fault::CutBefore,
+        Fault::CutAfter,
+        Fault::KillBefore,
+        Fault::KillAfter,
+    ] {
+        for call in 1..=all {
+            let lab = halted();
+            lab.node.fails(call, fault);
+            let said = lab.resume();
+            let calls = lab.node.calls();
+            if !said.is_some_and(|said| said.status == Status::Ok) {
+                lab.resume_until_ok();
+            }
+            assert_eq!(
+                lab.node.ran(),
+                "1 2 2 3",
+                "{fault:?} at call {call} of {calls:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_step_that_runs_on_is_attached_to() {
+    let lab = three();
+    lab.node.comes("2", &[Comes::Runs]);
+    // The controller is killed when the step has been started.
+    let call = calls_until(&three(), "obb_step", 2);
+    lab.node.fails(call, Fault::KillAfter);
+    assert!(lab.run().is_none());
+    lab.node.becomes("2", Comes::Exit(0, ""));
+    let said = lab.resume().unwrap();
+    assert_eq!(said.status, Status::Ok);
+    said.has("StepAttached");
+    assert_eq!(lab.node.ran(), "1 2 3");
+}
+
+/// The number of the call that is the nth of its name.
+fn calls_until(lab: &Lab, name: &str, nth: usize) -> usize {
+    lab.run().unwrap();
+    let calls = lab.node.calls();
+    let mut found = calls.iter().enumerate().filter(|(_, call)| **call == name);
+    found.nth(nth - 1).unwrap().0 + 1
+}
+
+/// A run whose second step is not known to have finished, as its node was lost; the node says
+/// this of it by now.
+fn unknown(says: Comes) -> Lab {
+    let call = calls_until(&three(), "obb_step", 2);
+    let mut lab = three();
+    lab.reconnect = Duration::ZERO;
+    lab.node.comes("2", &[Comes::Runs, Comes::Exit(0, "")]);
+    lab.node.fails(call, Fault::CutAfter);
+    lab.node.is_reached(Reached::UntilCut);
+    let said = lab.run().unwrap();
+    assert_eq!(said.status, Status::Error, "{:#?}", said.events);
+    said.has("may or may not have finished");
+    lab.node.is_reached(Reached::Always);
+    lab.node.becomes("2", says);
+    lab
+}
+
+#[test]
+fn what_the_node_says_by_now_of_a_step_whose_end_was_unknown_counts() {
+    let lab = unknown(Comes::Exit(0, ""));
+    let said = lab.resume().unwrap();
+    assert_eq!(said.status, Status::Ok, "{:#?}", said.events);
+    assert_eq!(lab.node.ran(), "1 2 3");
+    let lab = unknown(Comes::Exit(4, ""));
+    let said = lab.resume().unwrap();
+    assert_eq!(said.status, Status::Failed);
+    assert_eq!(lab.node.ran(), "1 2");
+}
+
+#[test]
+fn an_end_that_is_taken_is_not_asked_about() {
+    let mut lab = unknown(Comes::Says("DONE 0 exited 0 0\nLEFT 12 sleep"));
+    lab.answers = vec![Answer::Quit];
+    let said = lab.resume().unwrap();
+    assert_eq!(said.status, Status::Ok, "{:#?}", said.events);
+    said.lacks("is it to be run again?");
+    assert_eq!(lab.node.ran(), "1 2 3");
+}
+
+#[test]
+fn a_step_whose_end_nobody_knows_is_asked_about_before_it_is_run_again() {
+    for (answer, status, ran) in [
+        (Answer::Quit, Status::Stopped, "1 2"),
+        (Answer::ByHand, Status::Ok, "1 2 3"),
+        (Answer::Yes, Status::Ok, "1 2 2 3"),
+    ] {
+        let mut lab = unknown(Comes::Says("UNKNOWN"));
+        lab.answers = vec![answer.clone()];
+        let said = lab.resume().unwrap();
+        said.has("is it to be run again?");
+        assert_eq!(
+            (said.status, lab.node.ran().as_str()),
+            (status, ran),
+            "{answer:?}"
+        );
+    }
+    let lab = unknown(Comes::Says("UNKNOWN"));
+    let said = lab.resume().unwrap();
+    said.has("it may or may not have finished: it is run again");
+    assert_eq!(lab.node.ran(), "1 2 2 3");
+}
+
+#[test]
+fn a_journal_that_lags_is_refused_and_caught_up_at_every_line() {
+    let halted = || {
+        let lab = three();
+        lab.node
+            .comes("3", &[Comes::Exit(1, ""), Comes::Exit(0, "")]);
+        lab.run().unwrap();
+        lab
+    };
+    let text = std::fs::read_to_string(halted().record().path).unwrap();
+    let mut refused = 0;
+    for lines in 1..text.lines().count() {
+        let mut lab = halted();
+        let path = lab.record().path;
+        let text = std::fs::read_to_string(&path).unwrap();
+        let kept: String = text.split_inclusive('\n').take(lines).collect();
+        std::fs::write(&path, kept).unwrap();
+        let said = lab.resume().unwrap();
+        if said
+            .events
+            .iter()
+            .any(|event| event.contains("--catch-up r1"))
+        {
+            assert_eq!(lab.node.ran(), "1 2 3", "{lines}: {:#?}", said.events);
+            refused += 1;
+            (lab.catch_up, lab.yes) = (true, true);
+        }
+        if said.status != Status::Ok {
+            lab.resume_until_ok();
+        }
+        assert_eq!(lab.node.ran(), "1 2 3 3", "{lines}: {:#?}", said.events);
+    }
+    assert!(refused > 3, "{refused}");
+}
+
+#[test]
+fn a_local_step_whose_record_is_gone_is_asked_about() {
+    let page = "```sh step on=local\none\n```\n\n```sh step\ntwo\n```\n";
+    let call = {
+        let lab = Lab::of(page);
+        lab.run().unwrap();
+        let calls = lab.here.calls();
+        calls.iter().position(|call| *call == "obb_step").unwrap() + 1
+    };
+    let lost = || {
+        let lab = Lab::of(page);
+        lab.here.fails(call, Fault::KillAfter);
+        assert!(lab.run().is_none());
+        lab.here.loses_its_bundle();
+        lab
+    };
+    let mut lab = lost();
+    lab.answers = vec![Answer::Quit];
+    let said = lab.resume().unwrap();
+    said.has("is it to be run again?");
+    assert_eq!(
+        (said.status, lab.here.ran().as_str()),
+        (Status::Stopped, "1")
+    );
+    // What is gone stays gone: the journal's OK of an earlier step is no contradiction.
+    let lab = Lab::of(page);
+    lab.node.comes(
+        "2",
+        &[Comes::Exit(1, ""), Comes::Exit(1, ""), Comes::Exit(0, "")],
+    );
+    lab.run().unwrap();
+    lab.here.loses_its_bundle();
+    assert_eq!(lab.resume().unwrap().status, Status::Failed);
+    let said = lab.resume().unwrap();
+    assert_eq!(said.status, Status::Ok, "{:#?}", said.events);
+    assert_eq!(lab.here.ran(), "1");
+}
+
+#[test]
+fn what_could_not_begin_as_far_as_is_known_and_has_begun_on_the_node_is_asked_about() {
+    let page = "```sh step on=local\none\n```\n";
+    let call = {
+        let lab = Lab::of(page);
+        lab.run().unwrap();
+        let calls = lab.here.calls();
+        calls.iter().position(|call| *call == "obb_step").unwrap() + 1
+    };
+    let mut lab = Lab::of(page);
+    // The shell of this machine is gone with the answer.
+    lab.here.fails(call, Fault::CutAfter);
+    let said = lab.run().unwrap();
+    assert_eq!(said.status, Status::Error, "{:#?}", said.events);
+    lab.here.becomes("1", Comes::Says("UNKNOWN"));
+    lab.answers = vec![Answer::Quit];
+    let said = lab.resume().unwrap();
+    said.has("is it to be run again?");
+    assert_eq!(lab.here.ran(), "1");
+}
+
+#[test]
+fn done_by_hand_whose_checks_do_not_hold_stays_unknown() {
+    let page = "```sh step id=one\none\n```\n\n```sh check\nfalse\n```\n";
+    let call = calls_until(&Lab::of(page), "obb_step", 1);
+    let mut lab = Lab::of(page);
+    lab.node
+        .comes("1", &[Comes::Says("UNKNOWN"), Comes::Exit(0, "")]);
+    lab.node.fails(call, Fault::KillAfter);
+    assert!(lab.run().is_none());
+    lab.done = [1].into();
+    lab.node.checks_exit(1);
+    let said = lab.resume().unwrap();
+    assert_eq!(said.status, Status::Failed, "{:#?}", said.events);
+    said.has("outcome_unknown: true");
+    lab.done.clear();
+    lab.answers = vec![Answer::Quit];
+    lab.resume().unwrap().has("is it to be run again?");
+    assert_eq!(lab.node.ran(), "1");
+}

@@ -1,0 +1,269 @@
+//! A run whose journal is lost: the nodes know what it was asked to do and what was done, and the
+//! journal is made anew from that, where they agree and the operator does.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::cli::block_on;
+use crate::cli::context::Context;
+use crate::cli::error::Failure;
+use crate::cli::identity::Identity;
+use crate::cli::terminal;
+use crate::cli::tty::is_anybody_there;
+use crate::engine::{
+    Answer, Bundle, BundleError, Operator, Owner, Passwords, Reach, Request, bundle_dir,
+};
+use crate::event::{BY_YES, RunStarted, What};
+use crate::journal::Journal;
+use crate::nodes::Node;
+use crate::outside::line;
+use crate::plan::{self, Plan};
+use crate::session::{OpenOptions, nodes_within, raise_limits};
+use crate::source::Problem;
+
+const ASKS: &str = "make the journal anew from that?";
+
+/// What a node says of the run.
+enum Said {
+    /// In its bundle or its history.
+    Owner(Box<Owner>),
+    Nothing,
+    /// It could not be asked; why.
+    Unknown(String),
+}
+
+/// Makes the journal of a run anew, up to its first line: what was done since is caught up with
+/// afterwards.
+pub(crate) fn make_journal(context: &Context, run: &str, yes: bool) -> Result<(), Failure> {
+    let nodes: Result<Vec<Arc<Node>>, _> = context
+        .nodes
+        .names()
+        .map(|name| context.nodes.evaluate(name, &[]).map(Arc::new))
+        .collect();
+    let said = block_on(ask_all(nodes?, run))?;
+    let (owner, request) = agreed(&said, run)?;
+    let plan = plan(context, owner, request)?;
+    let without: Vec<&str> = request
+        .nodes
+        .iter()
+        .map(String::as_str)
+        .filter(|node| !has_it(&said, node))
+        .collect();
+    if let Some(why) = said.iter().find_map(|(name, said)| match said {
+        Said::Unknown(why) if without.contains(&name.as_str()) => Some(format!("`{name}` {why}")),
+        _ => None,
+    }) {
+        return Err(Failure::Error(format!(
+            "the journal of run {run} cannot be made anew: {why}, and it is one of its nodes"
+        )));
+    }
+    let about = about(owner, request, run, &without);
+    let answered = consent(&about, yes, &without)?;
+    write(context, owner, request, &plan, run, &about, answered)
+}
+
+fn has_it(said: &[(String, Said)], node: &str) -> bool {
+    let mut said = said.iter();
+    said.any(|(name, said)| name == node && matches!(said, Said::Owner(_)))
+}
+
+async fn ask_all(nodes: Vec<Arc<Node>>, run: &str) -> Result<Vec<(String, Said)>, Failure> {
+    let (operator, _) = Operator::new();
+    let passwords = Passwords::new(operator, None);
+    let places = Arc::new(Semaphore::new(nodes_within(raise_limits())));
+    let mut tasks = JoinSet::new();
+    for node in nodes {
+        let (passwords, places) = (passwords.clone(), Arc::clone(&places));
+        let run = run.to_owned();
+        tasks.spawn(async move {
+            // It is never closed.
+            let _place = places.acquire().await;
+            let said = ask(&node, &run, &passwords).await;
+            (node.name.clone(), said.unwrap_or_else(Said::Unknown))
+        });
+    }
+    let mut said = tasks.join_all().await;
+    said.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(said)
+}
+
+async fn ask(node: &Arc<Node>, run: &str, passwords: &Passwords) -> Result<Said, String> {
+    let reach = Reach::open(node, &OpenOptions::default(), passwords).await;
+    let reach = reach.map_err(|error| format!("cannot be reached: {error}"))?;
+    let dir = bundle_dir(node, reach.session().hello());
+    let owner = owner_on(&reach, &dir, run).await;
+    reach.close().await;
+    let owner = owner.map_err(|error| format!("cannot be asked: {error}"))?;
+    // One account may be several nodes.
+    let of_it = |owner: &Owner| owner.node.as_ref().is_none_or(|name| *name == node.name);
+    Ok(match owner.filter(of_it) {
+        Some(owner) => Said::Owner(Box::new(owner)),
+        None => Said::Nothing,
+    })
+}
+
+/// What the bundle says of its owner, where that is this run, or else the history.
+async fn owner_on(reach: &Reach, dir: &str, run: &str) -> Result<Option<Owner>, BundleError> {
+    let held = Bundle::look(reach.session(), dir).await?;
+    let owner = held.and_then(|held| held.owner);
+    if let Some(owner) = owner.filter(|owner| owner.run == run) {
+        return Ok(Some(owner));
+    }
+    let wanted = Owner {
+        run: run.into(),
+        node: Some(reach.node.name.clone()),
+        ..Owner::default()
+    };
+    let past = Bundle::past(reach.session(), dir, &wanted).await?;
+    Ok(past
+        .and_then(|past| past.owner)
+        .filter(|owner| owner.run == run))
+}
+
+/// What all nodes that know of the run say that it was asked to do.
+fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a Request), Failure> {
+    let cannot = |why: String| {
+        Failure::Error(format!(
+            "the journal of run {run} cannot be made anew: {why}"
+        ))
+    };
+    let mut owners = said.iter().filter_map(|(name, said)| match said {
+        Said::Owner(owner) => Some((name, &**owner)),
+        _ => None,
+    });
+    let Some((first, owner)) = owners.next() else {
+        let unknown = said.iter().filter_map(|(name, said)| match said {
+            Said::Unknown(why) => Some(format!("; `{name}` {why}")),
+            _ => None,
+        });
+        let unknown: String = unknown.collect();
+        return Err(cannot(format!("no node has a record of it{unknown}")));
+    };
+    let Some(request) = &owner.request else {
+        return Err(cannot(format!(
+            "`{first}` does not say what it was asked to do, which was too long, or of an older opsbook"
+        )));
+    };
+    for (other, its) in owners {
+        let same = its.procedure == owner.procedure && its.request.as_ref() == Some(request);
+        if !same {
+            return Err(cannot(format!(
+                "`{first}` and `{other}` do not say the same of it"
+            )));
+        }
+    }
+    let listed = |name: &String| request.nodes.contains(name);
+    let stranger = said
+        .iter()
+        .find(|(name, said)| matches!(said, Said::Owner(_)) && !listed(name));
+    if let Some((name, _)) = stranger {
+        return Err(cannot(format!(
+            "`{name}` has a record of it, and says that it is none of its nodes"
+        )));
+    }
+    Ok((owner, request))
+}
+
+/// The same request on the manual as it is now. A node is not believed with more than names.
+fn plan(context: &Context, owner: &Owner, request: &Request) -> Result<Plan, Failure> {
+    for node in &request.nodes {
+        if !context.nodes.contains(node) {
+            let message = format!(
+                "the run was on a node that is not known here: `{}`",
+                line(node)
+            );
+            return Err(Failure::from(Problem::bare("unknown-node", message)));
+        }
+    }
+    let set: Vec<_> = request
+        .arguments
+        .iter()
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    context.plan(&plan::Request {
+        procedure: owner.procedure.exact(),
+        nodes: &request.nodes,
+        set: &set,
+    })
+}
+
+fn about(owner: &Owner, request: &Request, run: &str, without: &[&str]) -> String {
+    let mut text = format!(
+        "run {run} has no journal here. As its nodes say, it is `{}` on {}, begun by {}@{} at {}",
+        owner.procedure.line(),
+        request.nodes.join(", "),
+        owner.operator.line(),
+        owner.controller.line(),
+        owner.since.line(),
+    );
+    for (name, value) in &request.arguments {
+        text += &format!(", {}={}", line(name), line(value));
+    }
+    if let Some(step) = request.start_at {
+        text += &format!(", from step {step}");
+    }
+    if !without.is_empty() {
+        text += &format!("; there is nothing of it on {}", without.join(", "));
+    }
+    text
+}
+
+/// Whether `--yes` has answered. Where a node has no record of the run, a person must: the others
+/// could name it without its having been asked for.
+fn consent(about: &str, yes: bool, without: &[&str]) -> Result<Option<&'static str>, Failure> {
+    if yes && without.is_empty() {
+        return Ok(Some(BY_YES));
+    }
+    if !is_anybody_there() {
+        let hint = if without.is_empty() {
+            "`--yes` confirms"
+        } else {
+            "a person must confirm it, as not every node has a record of the run"
+        };
+        return Err(Failure::Stopped(format!(
+            "{about}: {ASKS} Nobody is there to ask ({hint})"
+        )));
+    }
+    let text = format!("{about}\n");
+    match block_on(async { Ok(terminal::sure(text.clone(), text, ASKS).await) })? {
+        Answer::Yes => Ok(None),
+        _ => Err(Failure::Stopped("no journal was made".to_owned())),
+    }
+}
+
+fn write(
+    context: &Context,
+    owner: &Owner,
+    request: &Request,
+    plan: &Plan,
+    run: &str,
+    about: &str,
+    by_yes: Option<&'static str>,
+) -> Result<(), Failure> {
+    let identity = Identity::here(&context.root);
+    let started = RunStarted {
+        operator: owner.operator.line().to_string(),
+        controller: owner.controller.line().to_string(),
+        revision: owner.revision.as_ref().map(|text| text.line().to_string()),
+        clean: None,
+        start_at: request.start_at,
+        manner: Some(request.manner.clone()),
+        ..identity.started(plan)
+    };
+    let mut journal = Journal::create(&context.root, run)?;
+    journal.record(None, None, What::RunStarted(Box::new(started)))?;
+    let asked = What::Asked {
+        question: ASKS.to_owned(),
+        told: Some(about.into()),
+    };
+    let asked = journal.record(None, None, asked)?;
+    let answered = What::Answered {
+        answer: "yes".to_owned(),
+        question: Some(asked.seq),
+        note: by_yes.map(str::to_owned),
+    };
+    journal.record(None, None, answered)?;
+    Ok(())
+}
