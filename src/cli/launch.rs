@@ -22,8 +22,8 @@ use crate::cli::terminal::Terminal;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::{Streams, block_on};
 use crate::engine::{
-    self, Operator, Options, Owner, Passwords, Proof, Recorder, SecretError, Secrets, Told, Turn,
-    Watcher,
+    self, OnLag, Operator, Options, Owner, Passwords, Proof, Recorder, SecretError, Secrets, Told,
+    Turn, Watcher,
 };
 use crate::event::{Event, PlanRecord, RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
@@ -258,7 +258,11 @@ impl Ready {
             start_at: self.manner.start_at,
             anew,
             told,
-            catch_up: self.manner.catch_up,
+            on_lag: if self.manner.catch_up {
+                OnLag::CatchUp
+            } else {
+                OnLag::Refuse
+            },
             pinned: self.manner.pinned,
             stop_after: through.stop_after,
             parallel: through.parallel,

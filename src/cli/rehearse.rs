@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::identity::Identity;
-use crate::engine::{self, Operator, Options, Owner, Proof, Recorder};
+use crate::engine::{self, OnLag, Operator, Options, Owner, Proof, Recorder};
 use crate::event::{Event, Evidence, Manner, Outcome, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
 use crate::plan::{Part, Plan, Request};
@@ -153,7 +153,7 @@ async fn run(
         start_at: None,
         anew: std::collections::BTreeMap::new(),
         told: engine::Told::default(),
-        catch_up: false,
+        on_lag: OnLag::Refuse,
         pinned: false,
         stop_after: None,
         parallel: 1,

@@ -2,20 +2,20 @@
 
 use std::time::{Duration, Instant};
 
-use crate::output::harmless;
-use crate::paste::with_values;
-use crate::reach::{Reach, ReachError};
-use crate::scope::Scope;
-use crate::secrets::Secrets;
-use crate::shell::Shell;
-use crate::target;
 use crate::event::{Checked, Evidence, Outcome};
 use crate::interpolation::Interpolated;
 use crate::manual::expect::decide;
 use crate::manual::{Expect, ExpectKind};
+use crate::output::harmless;
+use crate::paste::with_values;
 use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
+use crate::reach::{Reach, ReachError};
+use crate::scope::Scope;
+use crate::secrets::Secrets;
 use crate::session::fair::FairTime;
 use crate::session::{Done, End, Limits, Lost, Values};
+use crate::shell::Shell;
+use crate::target;
 use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Facts};
 
 /// The outcome, or what ended the connection while the case was asked.

@@ -24,27 +24,18 @@ pub async fn run(
     recorder: Recorder,
     resume: Option<Arc<Record>>,
 ) -> Result<Status, JournalError> {
-    let mut status = Status::Ok;
-    let mut bad = 0;
-    let mut last = None;
-    let todo: Vec<usize> = (0..plan.nodes.len())
-        .filter(|index| {
-            let name = &plan.nodes[*index].node.name;
-            resume.as_ref().and_then(|record| record.node_status(name)) != Some(Status::Ok)
-        })
-        .collect();
+    let (mut status, mut bad, mut last) = (Status::Ok, 0, None);
+    let todo = nodes_to_do(&plan, resume.as_deref());
     let mut rest = todo.as_slice();
     let batches = batches(rest, &options.batches);
     for (number, batch) in (1..).zip(&batches) {
         rest = &rest[batch.len()..];
         if batches.len() > 1 {
-            let nodes = batch
-                .iter()
-                .map(|index| plan.nodes[*index].node.name.clone());
+            let nodes = batch.iter().map(|index| &plan.nodes[*index].node.name);
             let started = What::BatchStarted {
                 batch: number,
                 batches: batches.len(),
-                nodes: nodes.collect(),
+                nodes: nodes.cloned().collect(),
             };
             recorder.record(None, None, started)?;
         }
@@ -80,6 +71,15 @@ pub async fn run(
         last.closed().await;
     }
     Ok(status)
+}
+
+/// The nodes on which the run has not come to a good end yet.
+fn nodes_to_do(plan: &Plan, resume: Option<&Record>) -> Vec<usize> {
+    let ok = |index: usize| {
+        let name = &plan.nodes[index].node.name;
+        resume.and_then(|record| record.node_status(name)) == Some(Status::Ok)
+    };
+    (0..plan.nodes.len()).filter(|index| !ok(*index)).collect()
 }
 
 /// The last size is that of all batches after it.

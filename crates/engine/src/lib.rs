@@ -80,8 +80,8 @@ pub struct Options {
     pub yes: bool,
     /// Number of the first step to run.
     pub start_at: Option<usize>,
-    /// Read from the node what the journal lacks.
-    pub catch_up: bool,
+    /// What is done where a node knows more than the journal.
+    pub on_lag: OnLag,
     /// No other controller is to go on with this run.
     pub pinned: bool,
     /// Steps of each node whose files have changed since: they deliver again before anything else is begun.
@@ -109,6 +109,15 @@ pub struct Options {
     pub secrets: Secrets,
     /// Counts the operator's Ctrl-C.
     pub interrupts: watch::Receiver<u32>,
+}
+
+/// What is done where a node knows more of a run than its journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnLag {
+    /// Nothing is run.
+    Refuse,
+    /// The journal learns what it lacks, where the operator agrees.
+    CatchUp,
 }
 
 /// Told the name of a node.

@@ -9,8 +9,8 @@ use tokio::sync::Mutex;
 use crate::manual::{On, SudoUser};
 use crate::nodes::Node;
 use crate::question::{Answer, Asked, Operator};
-use crate::shell::Shell;
 use crate::session::{Lost, OpenError, OpenOptions, Password, SudoError};
+use crate::shell::Shell;
 
 /// The sessions of one node. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -3,12 +3,12 @@
 
 use std::path::Path;
 
-use crate::target::target;
 use crate::nodes::Node;
 use crate::session::{
     Call, Cancel, Content, DeliverError, Delivered, Done, Hello, Limits, Lost, OpenError,
     OpenOptions, Password, Script, Session, SudoError, Values,
 };
+use crate::target::target;
 
 #[cfg(test)]
 pub mod fake;

@@ -371,3 +371,26 @@ fn f11_the_locks_of_many_nodes_are_one_table() {
     said.ends(4)
         .has("step 3 is the latest on this node (nothing of it runs any more)");
 }
+
+#[test]
+fn f11_a_bundle_of_another_manual_on_this_machine_says_which() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\nfalse\n```\n";
+    let project = Project::new(page);
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let again = project.opsbook(&["run", "p", "here"]).ends(4);
+    again.lacks("it is of the manual in");
+    let other = Project::new(page);
+    let home = project.home("").display().to_string();
+    let said = other.opsbook(&["run", "p", "here"]).env("HOME", &home);
+    let folder = project.path("").display().to_string();
+    said.ends(4)
+        .has(&format!(
+            "it is of the manual in `{}`",
+            folder.trim_end_matches('/')
+        ))
+        .has("`bundle_dir` of the node gives each manual a bundle of its own")
+        .has("`opsbook lock release here --run ");
+    other.nodes("  here: {transport: local, bundle_dir: other/bundle}\n");
+    let said = other.opsbook(&["run", "p", "here"]).env("HOME", &home);
+    said.ends(1);
+}

@@ -3,8 +3,8 @@
 use crate::outside::Outside;
 
 use super::{Alive, BundleError, Held, How, StepDone, StepState};
-use crate::engine::shell::Shell;
 use crate::session::Done;
+use crate::shell::Shell;
 
 /// An answer of `bundle.sh`: a word, the rest of its line, and more lines.
 pub(super) struct Answer {

@@ -2,9 +2,9 @@
 
 use super::answer::Answer;
 use super::{BundleError, FUNCTIONS, PRELUDE};
-use crate::engine::shell::{Shell, Way};
 use crate::outside::Outside;
 use crate::session::{Done, Limits, Lost};
+use crate::shell::{Shell, Way};
 
 pub(super) async fn call(
     shell: &Shell,

@@ -12,9 +12,9 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use crate::engine::shell::Shell;
 use crate::outside::Outside;
 use crate::session::{Lost, compact, quote};
+use crate::shell::Shell;
 
 use answer::Answer;
 use call::{call, exclusive, first, load};

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::call::{call, load};
 use super::{Bundle, BundleError, How, Owner};
-use crate::engine::shell::Shell;
+use crate::shell::Shell;
 
 /// What a controller says of itself and of a step when it starts it. The node keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]

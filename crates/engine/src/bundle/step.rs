@@ -3,8 +3,8 @@
 use super::answer::Answer;
 use super::call::{call, call_within};
 use super::{Bundle, BundleError, Claim};
-use crate::engine::shell::Way;
 use crate::session::Limits;
+use crate::shell::Way;
 
 /// What is known of a step on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::OnLag;
 use crate::bundle::{Held, Tale, Told};
 use crate::bundles::compare::{Step, compare};
 use crate::bundles::{Bundles, Origin};
@@ -95,7 +96,7 @@ impl Bundles<'_> {
             let opened = record.of_node(&self.given.plan.node.name).any(|event| {
                 matches!(&event.what, What::BundleOpened { user: Some(of), .. } if *of == user)
             });
-            if opened || self.given.options.catch_up {
+            if opened || self.given.options.on_lag == OnLag::CatchUp {
                 let user = crate::manual::SudoUser(user);
                 let bundle = self.of(On::Node, Some(&user)).await;
                 let bundle = bundle.map_err(Attention::into_halt)?;

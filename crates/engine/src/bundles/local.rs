@@ -3,14 +3,14 @@
 use crate::bundle::{Bundle, Owner};
 use crate::bundles::others::put_state;
 use crate::bundles::{Bundles, Origin};
+use crate::event::What;
 use crate::halt::{Attention, Halt};
+use crate::journal::Record;
+use crate::manual::On;
 use crate::node::by_hand::{bounded, by_hand_folder};
 use crate::reach::{ReachError, sentence};
 use crate::shell::Shell;
 use crate::state::State;
-use crate::event::What;
-use crate::journal::Record;
-use crate::manual::On;
 
 impl Bundles<'_> {
     /// The bundle of local steps, opened or reopened when it is first needed.

@@ -15,15 +15,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::bundle::{Alive, Bundle, BundleError, Held, Owner};
+use crate::event::{Status, What};
 use crate::given::Given;
 use crate::halt::{Attention, Halt};
-use crate::reach::Reach;
-use crate::shell::Shell;
-use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser};
 use crate::plan::PlannedStep;
+use crate::reach::Reach;
 use crate::session::fair::FairTime;
+use crate::shell::Shell;
 
 pub(super) use catch_up::CaughtUp;
 use others::Place;
@@ -291,7 +291,7 @@ impl<'a> Bundles<'a> {
                 continue;
             }
             if owner != run {
-                let cause = blocked(&held, self.given.node());
+                let cause = self.blocked(&held);
                 return Err(Halt::end(Status::Blocked, cause));
             }
             if new {
@@ -317,6 +317,36 @@ impl<'a> Bundles<'a> {
                 Err(Halt::end(Status::Stopped, cause))
             }
         }
+    }
+
+    /// Who holds a bundle, and how to give it up where nobody works in it any more.
+    fn blocked(&self, held: &Held) -> String {
+        let mut sentence = held.sentence();
+        if let Some(folder) = held
+            .owner
+            .as_ref()
+            .and_then(|owner| self.other_manual(owner))
+        {
+            let hint = "`bundle_dir` of the node gives each manual a bundle of its own";
+            sentence += &format!("; it is of the manual in `{folder}` ({hint})");
+        }
+        if held.alive == Alive::Live {
+            return sentence;
+        }
+        let run = match &held.owner {
+            Some(owner) => format!(" --run {}", owner.run.line()),
+            None => String::new(),
+        };
+        let node = self.given.node();
+        format!("{sentence}; `opsbook lock release {node}{run}` gives it up")
+    }
+
+    /// The folder of another manual on this machine, where the owner is of such a one.
+    fn other_manual(&self, owner: &Owner) -> Option<String> {
+        let own = &self.given.options.owner;
+        let folder = owner.folder.as_ref()?;
+        let other = owner.controller == own.controller && owner.folder != own.folder;
+        other.then(|| folder.line().to_string())
     }
 
     fn record_opened(&self, path: &str, local: bool, user: Option<String>) -> Result<(), Halt> {
@@ -364,19 +394,6 @@ fn last_token(record: &Record, node: &str, of_local: bool) -> Option<String> {
         }
         _ => None,
     })
-}
-
-/// Who holds a bundle, and how to give it up where nobody works in it any more.
-fn blocked(held: &Held, node: &str) -> String {
-    let sentence = held.sentence();
-    if held.alive == Alive::Live {
-        return sentence;
-    }
-    let run = match &held.owner {
-        Some(owner) => format!(" --run {}", owner.run.line()),
-        None => String::new(),
-    };
-    format!("{sentence}; `opsbook lock release {node}{run}` gives it up")
 }
 
 fn there_already(run: &str) -> String {

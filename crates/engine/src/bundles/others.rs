@@ -9,15 +9,15 @@ use sha2::{Digest as _, Sha256};
 use crate::bundle::{Alive, Bundle, BundleError, Fate};
 use crate::bundle_dir;
 use crate::bundles::Bundles;
-use crate::halt::{Attention, Halt};
-use crate::node::script::Execution;
-use crate::shell::Shell;
-use crate::state::{State, Takes};
 use crate::event::{Status, What};
+use crate::halt::{Attention, Halt};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser, variables};
+use crate::node::script::Execution;
 use crate::plan::{PlannedStep, PlannedWork};
 use crate::session::{Call, Cancel, Content, Done, Limits};
+use crate::shell::Shell;
+use crate::state::{State, Takes};
 
 /// Bytes of files that are copied from user to user.
 const LARGEST: u64 = 256 << 20;

@@ -22,7 +22,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::Options;
 use crate::bundle::{Bundle, Claim};
 use crate::bundles::{Bundles, CaughtUp};
 use crate::check::check;
@@ -38,6 +37,7 @@ use crate::reach::{Reach, sentence};
 use crate::recorder::Recorder;
 use crate::scope::Scope;
 use crate::session::{Hello, Lost};
+use crate::{OnLag, Options};
 
 use deliver::Prepared;
 
@@ -195,7 +195,7 @@ impl NodeRun<'_> {
         let dir = bundle_dir(&self.given.plan.node, &hello);
         self.scope.set("bundle", &dir);
         let caught_up = match resume {
-            Some(record) if self.given.options.catch_up => {
+            Some(record) if self.given.options.on_lag == OnLag::CatchUp => {
                 match self.bundles.catch_up(&dir, record).await? {
                     CaughtUp::Ended => return Ok(()),
                     CaughtUp::GoesOn(record) => Some(record),

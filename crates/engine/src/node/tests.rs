@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::shell::fake::{Comes, FakeNode, Fault, HERE, Reached};
-use crate::{
-    Answer, Operator, Options, Owner, Passwords, Recorder, Secrets, Told, Turn, plan_record, run,
-};
 use crate::event::{RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
 use crate::plan::{Plan, Request};
 use crate::session::OpenOptions;
+use crate::shell::fake::{Comes, FakeNode, Fault, HERE, Reached};
+use crate::{
+    Answer, OnLag, Operator, Options, Owner, Passwords, Recorder, Secrets, Told, Turn, plan_record,
+    run,
+};
 use crate::{manual, nodes, plan, vocabulary};
 
 const RUN: &str = "r1";
@@ -28,7 +29,7 @@ struct Lab {
     answers: Vec<Answer>,
     start_at: Option<usize>,
     done: BTreeSet<usize>,
-    catch_up: bool,
+    on_lag: OnLag,
     yes: bool,
     reconnect: Duration,
 }
@@ -87,7 +88,7 @@ impl Lab {
             answers: Vec::new(),
             start_at: None,
             done: BTreeSet::new(),
-            catch_up: false,
+            on_lag: OnLag::Refuse,
             yes: false,
             reconnect: Duration::from_millis(500),
         }
@@ -114,7 +115,7 @@ impl Lab {
             menu: false,
             yes: self.yes,
             start_at: self.start_at,
-            catch_up: self.catch_up,
+            on_lag: self.on_lag,
             pinned: false,
             anew: Default::default(),
             told,
@@ -430,7 +431,7 @@ fn a_journal_that_lags_is_refused_and_caught_up_at_every_line() {
         {
             assert_eq!(lab.node.ran(), "1 2 3", "{lines}: {:#?}", said.events);
             refused += 1;
-            (lab.catch_up, lab.yes) = (true, true);
+            (lab.on_lag, lab.yes) = (OnLag::CatchUp, true);
         }
         if said.status != Status::Ok {
             lab.resume_until_ok();
