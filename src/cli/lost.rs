@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use crate::cli::block_on;
 use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::cli::identity::Identity;
+use crate::cli::identity::{Identity, controller_name};
 use crate::cli::terminal;
 use crate::cli::tty::is_anybody_there;
 use crate::engine::{
@@ -44,6 +44,7 @@ pub(crate) fn make_journal(context: &Context, run: &str, yes: bool) -> Result<()
         .collect();
     let said = block_on(ask_all(nodes?, run))?;
     let (owner, request) = agreed(&said, run)?;
+    movable(context, &said, run)?;
     let plan = plan(context, owner, request)?;
     let without: Vec<&str> = request
         .nodes
@@ -164,6 +165,28 @@ fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a R
         )));
     }
     Ok((owner, request))
+}
+
+/// What belongs to its own controller is not gone on with by another one.
+fn movable(context: &Context, said: &[(String, Said)], run: &str) -> Result<(), Failure> {
+    let (controller, folder) = (controller_name(), context.root.display().to_string());
+    for (name, said) in said {
+        let Said::Owner(owner) = said else { continue };
+        let here = owner.controller == controller
+            && owner.folder.as_ref().is_some_and(|its| *its == folder);
+        if owner.pinned.is_empty() || here {
+            continue;
+        }
+        let reasons = owner.pinned.iter().map(|reason| reason.line().to_string());
+        let reasons: Vec<String> = reasons.collect();
+        return Err(Failure::Error(format!(
+            "the journal of run {run} cannot be made anew here: on `{name}` only its own controller can go on with it ({}): {}, the folder {}",
+            reasons.join("; "),
+            owner.controller.line(),
+            owner.folder.clone().unwrap_or_default().line()
+        )));
+    }
+    Ok(())
 }
 
 /// The same request on the manual as it is now. A node is not believed with more than names.

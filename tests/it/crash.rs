@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use opsbook::engine::{self, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher};
+use opsbook::engine::{
+    self, OnLag, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher,
+};
 use opsbook::event::{RunStarted, What};
 use opsbook::journal::{self, Journal};
 use opsbook::plan::{self, Request};
@@ -115,7 +117,7 @@ fn controller_that_dies() {
         start_at: None,
         anew: std::collections::BTreeMap::new(),
         told: opsbook::engine::Told::default(),
-        catch_up: false,
+        on_lag: OnLag::Refuse,
         pinned: false,
         stop_after: None,
         parallel: 1,

@@ -292,6 +292,12 @@ fn f40_a_lost_journal_is_not_made_where_the_nodes_do_not_prove_it() {
             "says that it is none of its nodes",
         ),
         (
+            "\"controller\":\"",
+            "\"pinned\":[\"it was asked for\"],\"controller\":\"other-",
+            3,
+            "only its own controller can go on with it (it was asked for): other-",
+        ),
+        (
             "[\"here\"]",
             "[\"here\",\"there\"]",
             2,
@@ -309,4 +315,37 @@ fn f40_a_lost_journal_is_not_made_where_the_nodes_do_not_prove_it() {
         assert!(!path.exists(), "{says}");
         assert_eq!(project.text("ran"), HALTED, "{says}");
     }
+}
+
+#[test]
+fn f40_a_node_that_has_no_record_of_a_lost_run_needs_a_persons_word() {
+    let project = Project::new(PAGE);
+    project
+        .nodes("  a: {transport: local, bundle_dir: a}\n  b: {transport: local, bundle_dir: b}\n");
+    project
+        .opsbook(&["run", "p", "a", "b", "--batch", "1", "--yes"])
+        .ends(1);
+    fs::write(project.home("go"), "").unwrap();
+    let path = project.record().path;
+    let run = path.file_stem().unwrap().to_str().unwrap().to_owned();
+    fs::remove_file(&path).unwrap();
+    let catch_up = ["resume", &run, "--catch-up", "--yes"];
+    let said = project.opsbook(&catch_up).ends(5);
+    said.has("it is `p` on a, b")
+        .has("there is nothing of it on b")
+        .has("a person must confirm it");
+    assert!(!path.exists());
+    let said = project.opsbook(&catch_up).input("y\n").said();
+    said.has("the bundle of the run on the node");
+    assert_eq!(
+        project.text("ran").matches("one").count(),
+        1 + usize::from(said.status == 0)
+    );
+    if said.status != 0 {
+        project.opsbook(&["resume", &run]).ends(0);
+    }
+    assert_eq!(project.text("ran").matches("one").count(), 2);
+    // The manner is the one of the run.
+    let resumed = project.opsbook(&["log", &run]).ends(0);
+    resumed.has("batch 1 of 2");
 }

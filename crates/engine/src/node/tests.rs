@@ -1,6 +1,6 @@
 //! Whole runs on a node that needs no process: see `shell::fake`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -18,6 +18,12 @@ use crate::{
 use crate::{manual, nodes, plan, vocabulary};
 
 const RUN: &str = "r1";
+const FAULTS: [Fault; 4] = [
+    Fault::CutBefore,
+    Fault::CutAfter,
+    Fault::KillBefore,
+    Fault::KillAfter,
+];
 
 /// A project with one node, `n`, and a run on it.
 struct Lab {
@@ -58,9 +64,10 @@ impl Lab {
     /// A procedure of these blocks.
     fn of(blocks: &str) -> Lab {
         let memory = std::path::Path::new("/dev/shm");
-        let root = match memory.is_dir() {
-            true => tempfile::tempdir_in(memory),
-            false => tempfile::tempdir(),
+        let root = if memory.is_dir() {
+            tempfile::tempdir_in(memory)
+        } else {
+            tempfile::tempdir()
         };
         let root = root.unwrap();
         let page = format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{blocks}");
@@ -117,7 +124,7 @@ impl Lab {
             start_at: self.start_at,
             on_lag: self.on_lag,
             pinned: false,
-            anew: Default::default(),
+            anew: BTreeMap::new(),
             told,
             stop_after: None,
             parallel: 1,
@@ -166,7 +173,7 @@ impl Lab {
             controller: "desk".to_owned(),
             accepted_changes: false,
             manner: None,
-            plans: Default::default(),
+            plans: BTreeMap::new(),
         };
         journal.record(None, None, resumed).unwrap();
         self.go(journal, Some(record))
@@ -263,13 +270,7 @@ fn calls(lab: &Lab) -> usize {
 fn a_cut_or_a_killed_controller_at_any_call_runs_each_step_exactly_once() {
     let all = calls(&three());
     assert!(all >= 7, "{all}");
-    let faults = [
-        Fault::CutBefore,
-        Fault::CutAfter,
-        Fault::KillBefore,
-        Fault::KillAfter,
-    ];
-    for fault in faults {
+    for fault in FAULTS {
         for call in 1..=all {
             let lab = three();
             lab.node.fails(call, fault);
@@ -298,12 +299,7 @@ fn a_fault_at_any_call_of_a_resume_runs_nothing_twice() {
     let before = lab.node.calls().len();
     lab.resume().unwrap();
     let all = lab.node.calls().len() - before;
-    for fault in [
-        Fault::CutBefore,
-        Fault::CutAfter,
-        Fault::KillBefore,
-        Fault::KillAfter,
-    ] {
+    for fault in FAULTS {
         for call in 1..=all {
             let lab = halted();
             lab.node.fails(call, fault);
@@ -317,6 +313,48 @@ fn a_fault_at_any_call_of_a_resume_runs_nothing_twice() {
                 "1 2 2 3",
                 "{fault:?} at call {call} of {calls:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn a_fault_at_any_call_beside_steps_of_this_machine_runs_nothing_twice() {
+    let page = "```sh step\none\n```\n\n```sh step on=local\ntwo\n```\n\n```sh step\nthree\n```\n\n```sh step on=local\nfour\n```\n";
+    let whole = Lab::of(page);
+    whole.run().unwrap();
+    for (is_here, all) in [(false, whole.node.calls()), (true, whole.here.calls())] {
+        for fault in FAULTS {
+            for call in 1..=all.len() {
+                let lab = Lab::of(page);
+                let failing = if is_here { &lab.here } else { &lab.node };
+                failing.fails(call, fault);
+                if !lab.run().is_some_and(|said| said.status == Status::Ok) {
+                    lab.resume_until_ok();
+                }
+                let at = format!("{fault:?} at call {call} of {all:?}");
+                assert_eq!(
+                    (lab.node.ran().as_str(), lab.here.ran().as_str()),
+                    ("1 3", "2 4"),
+                    "{at}"
+                );
+                assert!(!lab.node.has_bundle() && !lab.here.has_bundle(), "{at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_transcript_that_is_cut_or_killed_at_any_call_runs_each_command_once() {
+    let page = "```console step\n$ one\n$ two\n$ three\n```\n";
+    let all = calls(&Lab::of(page));
+    for fault in FAULTS {
+        for call in 1..=all {
+            let lab = Lab::of(page);
+            lab.node.fails(call, fault);
+            if !lab.run().is_some_and(|said| said.status == Status::Ok) {
+                lab.resume_until_ok();
+            }
+            assert_eq!(lab.node.ran(), "1-1 1-2 1-3", "{fault:?} at call {call}");
         }
     }
 }
