@@ -13,6 +13,7 @@ mod book_hostile;
 mod busy;
 mod checks;
 mod cli;
+mod containers;
 mod corpus;
 mod crash;
 mod crowd;

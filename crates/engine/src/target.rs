@@ -1,16 +1,27 @@
 //! A node, and a script of a plan, as a session takes them. A session knows neither; here is the
 //! only place where they become what it runs.
 
+use crate::nodes::container::{self, Way};
 use crate::nodes::{Node, Transport};
 use crate::plan;
-use crate::session::{self, Target};
+use crate::session::{self, Exec, Target, Tool};
 
 /// How the node is reached.
 #[must_use]
 pub fn target(node: &Node) -> Target {
     match &node.transport {
         Transport::Local => Target::Local,
-        Transport::Exec(words) => Target::Exec(words.clone()),
+        Transport::Exec(words) => Target::Exec(Exec::of(words.clone())),
+        Transport::Container(container) => Target::Exec(Exec {
+            words: container.words(Way::Pipes),
+            with_terminal: container.words(Way::Terminal),
+            tool: match container.tool {
+                container::Tool::Docker => Tool::Docker,
+                container::Tool::Podman => Tool::Podman,
+                container::Tool::Kubectl => Tool::Kubectl,
+                container::Tool::Nspawn => Tool::SystemdRun,
+            },
+        }),
         Transport::Ssh(ssh) => Target::Ssh(session::Ssh {
             host: ssh.host.clone(),
             user: ssh.user.clone(),

@@ -223,10 +223,11 @@ fn row(node: &Node) -> Row {
     Row {
         node: node.name.clone(),
         groups: node.groups.clone(),
-        transport: match node.transport {
+        transport: match &node.transport {
             Transport::Ssh(_) => "ssh",
             Transport::Local => "local",
             Transport::Exec(_) => "exec",
+            Transport::Container(container) => container.tool.word(),
         },
         reached: node.transport.to_string(),
         notes,
@@ -244,6 +245,7 @@ impl std::fmt::Display for Transport {
                     .iter()
                     .try_for_each(|word| write!(f, " {}", text_shown(word)))
             }
+            Transport::Container(container) => container.fmt(f),
         }
     }
 }

@@ -8,6 +8,7 @@ use opsbook_manual as manual;
 use opsbook_template as template;
 use opsbook_text::{files, interpolation, source, wildcard, yaml};
 
+pub mod container;
 mod evaluate;
 mod expand;
 pub mod explain;
@@ -30,6 +31,7 @@ use indexmap::IndexMap;
 use crate::source::{Problem, Span};
 use crate::yaml::{Map, Yaml};
 
+pub use container::Container;
 pub use evaluate::Params;
 pub use load::load;
 pub use parse::parse;
@@ -134,6 +136,8 @@ pub enum Transport {
     Local,
     /// Any command that gives a POSIX `sh` on its standard input and output.
     Exec(Vec<String>),
+    /// A shell in a container, a pod or a machine, by a tool that opsbook knows.
+    Container(Container),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
+use super::container::{Container, Tool};
 use super::{Confirm, Evaluated, Node, Ssh, Transport};
 use crate::interpolation::is_variable_name;
 use crate::manual::duration;
@@ -32,7 +33,13 @@ const TYPED: [&str; 11] = [
 /// A connection is kept for an hour at most.
 const MOST_KEPT: u64 = 3600;
 
-const TRANSPORTS: [&str; 3] = ["ssh", "local", "exec"];
+const TRANSPORTS: [&str; 7] = [
+    "ssh", "local", "exec", "docker", "podman", "kubectl", "nspawn",
+];
+/// Those that take settings, in a map.
+const WITH_SETTINGS: [&str; 5] = ["exec", "docker", "podman", "kubectl", "nspawn"];
+const KNOWN: &str = "transports are `ssh`, `local`, `docker`, `podman`, `kubectl`, `nspawn` and `{exec: [command]}`";
+const EXEC: &str = "a command is a list: `transport: {exec: [docker, exec, -i, box, sh]}`";
 
 /// What is wrong with a value's name, or with a value that can be judged without a node.
 pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
@@ -46,8 +53,14 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
         return Some(bad_name(Problem::error("bad-name", span(), message), name));
     }
     if name == "transport" && !entry.value.text().is_some_and(|text| text.contains("${")) {
-        return match transport(&entry.value) {
-            Ok(_) => None,
+        let read = transport(&entry.value).and_then(|kind| match kind {
+            Kind::Container(tool, settings) => {
+                Container::read(tool, settings, String::new).map(drop)
+            }
+            Kind::Ssh | Kind::Local | Kind::Exec(_) => Ok(()),
+        });
+        return match read {
+            Ok(()) => None,
             Err(_) if entry.value.is_null() => None,
             Err(problem) => Some(problem),
         };
@@ -124,6 +137,12 @@ impl<'a> Reader<'a> {
             Ok(Kind::Ssh) => Transport::Ssh(self.ssh(name)),
             Ok(Kind::Local) => Transport::Local,
             Ok(Kind::Exec(command)) => Transport::Exec(command),
+            Ok(Kind::Container(tool, settings)) => {
+                let named = || self.word("address").unwrap_or_else(|| name.to_owned());
+                let container = Container::read(tool, settings, named);
+                let container = self.keep(container).map(Transport::Container);
+                container.unwrap_or_default()
+            }
             Err(problem) => {
                 self.problems.push(problem);
                 Transport::default()
@@ -247,53 +266,60 @@ impl<'a> Reader<'a> {
     }
 }
 
-enum Kind {
+enum Kind<'a> {
     Ssh,
     Local,
     Exec(Vec<String>),
+    /// With its settings, where it has some.
+    Container(Tool, Option<&'a Yaml>),
 }
 
-fn transport(value: &Yaml) -> Result<Kind, Problem> {
-    const EXEC: &str = "a command is a list: `transport: {exec: [docker, exec, -i, box, sh]}`";
+fn transport(value: &Yaml) -> Result<Kind<'_>, Problem> {
     match &value.value {
-        Value::Str(text) if text == "ssh" => Ok(Kind::Ssh),
-        Value::Str(text) if text == "local" => Ok(Kind::Local),
-        Value::Str(text) if text == "exec" => {
-            Err(value.mismatch("a command to execute").hint(EXEC))
-        }
-        Value::Str(text) => {
-            let message = format!("unknown transport `{text}`");
-            let problem = Problem::error("unknown-transport", value.span.clone(), message);
-            Err(match crate::source::nearest(text, TRANSPORTS) {
-                Some(_) => problem.did_you_mean(text, TRANSPORTS),
-                None => problem.hint("transports are `ssh`, `local` and `{exec: [command]}`"),
-            })
-        }
+        Value::Str(text) => match text.as_str() {
+            "ssh" => Ok(Kind::Ssh),
+            "local" => Ok(Kind::Local),
+            "exec" => Err(value.mismatch("a command to execute").hint(EXEC)),
+            text => match Tool::of(text) {
+                Some(tool) => Ok(Kind::Container(tool, None)),
+                None => Err(unknown_transport(text, value)),
+            },
+        },
         Value::Map(map) => {
-            if let Some(problem) = crate::yaml::unknown_keys(map, &["exec"]).into_iter().next() {
+            let unknown = crate::yaml::unknown_keys(map, &WITH_SETTINGS);
+            if let Some(problem) = unknown.into_iter().next() {
                 return Err(problem);
             }
-            let Some(exec) = map.get("exec") else {
-                return Err(value.mismatch("a transport").hint(EXEC));
+            let mut entries = map.iter();
+            let (Some((key, entry)), None) = (entries.next(), entries.next()) else {
+                return Err(value.mismatch("one transport").hint(KNOWN));
             };
-            let words = exec
-                .value
-                .expect_seq()
-                .map_err(|problem| problem.hint(EXEC))?;
-            let command: Result<Vec<String>, Problem> = words
-                .iter()
-                .map(|word| Ok(word.expect_text()?.to_owned()))
-                .collect();
-            match command? {
-                command if command.first().is_some_and(|program| !program.is_empty()) => {
-                    Ok(Kind::Exec(command))
-                }
-                _ => Err(exec.value.mismatch("a command").hint(EXEC)),
+            match Tool::of(key) {
+                Some(tool) => Ok(Kind::Container(tool, Some(&entry.value))),
+                None => Ok(Kind::Exec(command(&entry.value)?)),
             }
         }
-        _ => Err(value
-            .mismatch("a transport")
-            .hint("transports are `ssh`, `local` and `{exec: [command]}`")),
+        _ => Err(value.mismatch("a transport").hint(KNOWN)),
+    }
+}
+
+fn unknown_transport(text: &str, value: &Yaml) -> Problem {
+    let message = format!("unknown transport `{text}`");
+    let problem = Problem::error("unknown-transport", value.span.clone(), message);
+    match crate::source::nearest(text, TRANSPORTS) {
+        Some(_) => problem.did_you_mean(text, TRANSPORTS),
+        None => problem.hint(KNOWN),
+    }
+}
+
+/// A program and its arguments.
+fn command(value: &Yaml) -> Result<Vec<String>, Problem> {
+    let words = value.expect_seq().map_err(|problem| problem.hint(EXEC))?;
+    let words = words.iter().map(|word| Ok(word.expect_text()?.to_owned()));
+    let words: Vec<String> = words.collect::<Result<_, Problem>>()?;
+    match words.first() {
+        Some(program) if !program.is_empty() => Ok(words),
+        _ => Err(value.mismatch("a command").hint(EXEC)),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 use unicode_width::UnicodeWidthStr;
 
+use super::container::Way;
 use super::explain::{Difference, Explained, Overridden, Place, Row};
 use super::{Node, Transport};
 use crate::source::visible;
@@ -136,6 +137,9 @@ fn transport(transport: &Transport) -> serde_json::Value {
     match transport {
         Transport::Local => json!("local"),
         Transport::Exec(words) => json!({"exec": words}),
+        Transport::Container(container) => json!({
+            container.tool.word(): {"name": container.name, "words": container.words(Way::Pipes)}
+        }),
         Transport::Ssh(ssh) => json!({"ssh": {
             "host": ssh.host,
             "user": ssh.user,

@@ -90,6 +90,18 @@ pub enum Cause {
     Algorithms,
     #[error("no POSIX shell answered")]
     NoShell,
+    /// The tool knows no container, pod or machine of that name.
+    #[error("there is none of that name")]
+    Missing,
+    /// The container or pod is there, and nothing runs in it.
+    #[error("it is not running")]
+    Stopped,
+    /// The tool may not, or its user.
+    #[error("not allowed")]
+    NotAllowed,
+    /// Nobody answers the tool: no daemon, no cluster, no bus.
+    #[error("the service that knows it does not answer")]
+    NoService,
     #[error("no private directory can be made on the node")]
     NoDirectory,
     #[error("`{program}` could not be started")]

@@ -1,9 +1,81 @@
-//! A shell that some command of this machine leads to: a container, a jail, a serial line.
+//! A shell that some command of this machine leads to: a container, a jail, a serial line; and
+//! what the tools that are known say where there is none.
 
 use tokio::process::Command;
 
-pub(super) fn command(argv: &[String]) -> Command {
-    let mut command = Command::new(argv.first().map_or("", String::as_str));
-    command.args(argv.iter().skip(1));
+use super::error::Cause;
+use super::target::{Exec, Tool};
+
+pub(super) fn command(exec: &Exec) -> Command {
+    let mut command = Command::new(exec.words.first().map_or("", String::as_str));
+    command.args(exec.words.iter().skip(1));
     command
+}
+
+/// Why no shell answered, from what the tool said before it ended.
+pub(super) fn cause(tool: Tool, said: &str) -> Cause {
+    let has = |texts: &[&str]| texts.iter().any(|text| said.contains(text));
+    let (missing, stopped, nobody, not_allowed): (&[_], &[_], &[_], &[_]) = match tool {
+        Tool::Other => return Cause::NoShell,
+        Tool::Docker => (
+            &["No such container"],
+            &["is not running", "is paused"],
+            &[
+                "Cannot connect to the Docker daemon",
+                "error during connect",
+            ],
+            &["permission denied while trying to connect"],
+        ),
+        Tool::Podman => (
+            &["no such container"],
+            &["container state improper"],
+            &["unable to connect to Podman", "Cannot connect to Podman"],
+            &[],
+        ),
+        Tool::Kubectl => (
+            &["(NotFound)", "container not found", "is not valid for pod"],
+            &[
+                "completed pod",
+                "not have a host assigned",
+                "is not running",
+            ],
+            &["was refused", "Unable to connect", "i/o timeout"],
+            &["(Forbidden)", "(Unauthorized)", "must be logged in"],
+        ),
+        Tool::SystemdRun => (
+            &[
+                "No machine",
+                "no such machine",
+                "Host is down",
+                "No such process",
+            ],
+            &[],
+            &[
+                "Failed to connect to bus",
+                "Failed to connect to system scope bus",
+            ],
+            &[
+                "Access denied",
+                "Permission denied",
+                "authentication required",
+            ],
+        ),
+    };
+    // A word of the shell's absence may stand beside the name of what is there.
+    if has(&[
+        "executable file not found",
+        "no such file or directory: unknown",
+    ]) {
+        Cause::NoShell
+    } else if has(missing) {
+        Cause::Missing
+    } else if has(stopped) {
+        Cause::Stopped
+    } else if has(not_allowed) {
+        Cause::NotAllowed
+    } else if has(nobody) {
+        Cause::NoService
+    } else {
+        Cause::NoShell
+    }
 }

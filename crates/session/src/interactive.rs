@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::values::quote;
-use super::{Ssh, Target};
+use super::{Exec, Ssh, Target};
 
 /// A command that runs a line of shell on the node with the caller's terminal. The line may
 /// hold paths, never values.
@@ -15,9 +15,9 @@ pub fn interactive(target: &Target, line: &str) -> Command {
             command.arg("-c").arg(line);
             command
         }
-        Target::Exec(argv) => {
-            let mut command = Command::new(argv.first().map_or("", String::as_str));
-            command.args(argv.iter().skip(1)).arg("-c").arg(line);
+        Target::Exec(exec) => {
+            let mut command = with_terminal(exec);
+            command.arg("-c").arg(line);
             command
         }
         Target::Ssh(ssh) => {
@@ -42,11 +42,7 @@ pub fn interactive(target: &Target, line: &str) -> Command {
 pub fn shell_words(target: &Target) -> Vec<String> {
     let command = match target {
         Target::Local => Command::new("sh"),
-        Target::Exec(argv) => {
-            let mut command = Command::new(argv.first().map_or("", String::as_str));
-            command.args(argv.iter().skip(1));
-            command
-        }
+        Target::Exec(exec) => with_terminal(exec),
         Target::Ssh(ssh) => {
             let mut command = Command::new("ssh");
             // A line that is pasted may begin with the escape character.
@@ -93,6 +89,13 @@ pub fn sshfs(target: &Target, dir: &str, onto: &std::path::Path) -> Option<Comma
         &mut command,
     );
     Some(command)
+}
+
+fn with_terminal(exec: &Exec) -> Command {
+    let words = &exec.with_terminal;
+    let mut command = Command::new(words.first().map_or("", String::as_str));
+    command.args(words.iter().skip(1));
+    command
 }
 
 fn arguments(ssh: &Ssh, port: &str, command: &mut Command) {

@@ -56,7 +56,7 @@ use process::Process;
 pub use redact::{LEAST, MASK, Redactor};
 pub use script::Script;
 pub use secret::{Password, Secret};
-pub use target::{Ssh, Target};
+pub use target::{Exec, Ssh, Target, Tool};
 pub use text::compact;
 use transport::Transport;
 pub use values::quote;

@@ -11,9 +11,43 @@ pub enum Target {
     Ssh(Ssh),
     /// A shell on this machine.
     Local,
-    /// A program of this machine, with its arguments, whose standard input and output are a
-    /// POSIX `sh`'s.
-    Exec(Vec<String>),
+    /// A program of this machine that gives a shell.
+    Exec(Exec),
+}
+
+/// A program, with its arguments, whose standard input and output are a POSIX `sh`'s.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exec {
+    pub words: Vec<String>,
+    /// The same for a person, who has a terminal.
+    pub with_terminal: Vec<String>,
+    /// Whose words are understood where it fails.
+    pub tool: Tool,
+}
+
+/// What a program that gives a shell is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tool {
+    /// Nothing is known of it.
+    #[default]
+    Other,
+    Docker,
+    Podman,
+    Kubectl,
+    /// `systemd-run --machine`.
+    SystemdRun,
+}
+
+impl Exec {
+    /// A command of which nothing is known.
+    #[must_use]
+    pub fn of(words: Vec<String>) -> Self {
+        Self {
+            with_terminal: words.clone(),
+            words,
+            tool: Tool::Other,
+        }
+    }
 }
 
 /// What `ssh` is told. Where something is absent, the user's own configuration decides.

@@ -8,20 +8,21 @@ use tokio::process::Command;
 use super::error::{Cause, OpenError};
 use super::process::Ended;
 use super::ssh::Route;
+use super::target::Exec;
 use super::{OpenOptions, Target, classify, exec, local};
 
 #[derive(Debug)]
 pub(super) enum Transport {
     Local,
     Ssh(Box<Route>),
-    Exec(Vec<String>),
+    Exec(Exec),
 }
 
 impl Transport {
     pub(super) fn of(target: &Target, options: &OpenOptions) -> Result<Self, OpenError> {
         match target {
             Target::Local => Ok(Self::Local),
-            Target::Exec(argv) => Ok(Self::Exec(argv.clone())),
+            Target::Exec(exec) => Ok(Self::Exec(exec.clone())),
             Target::Ssh(ssh) => match Route::new(ssh, options) {
                 Ok(route) => Ok(Self::Ssh(Box::new(route))),
                 Err(error) => Err(OpenError::new(Cause::Other, error.to_string())),
@@ -48,7 +49,7 @@ impl Transport {
         match self {
             Self::Local => local::command(),
             Self::Ssh(route) => route.master(limit),
-            Self::Exec(argv) => exec::command(argv),
+            Self::Exec(exec) => exec::command(exec),
         }
     }
 
@@ -57,7 +58,7 @@ impl Transport {
         match self {
             Self::Local => local::command(),
             Self::Ssh(route) => route.channel(),
-            Self::Exec(argv) => exec::command(argv),
+            Self::Exec(exec) => exec::command(exec),
         }
     }
 
@@ -75,7 +76,8 @@ impl Transport {
                 &ended.said,
                 code.is_some_and(|code| code != 255),
             ),
-            Self::Local | Self::Exec(_) => Cause::NoShell,
+            Self::Exec(exec) => exec::cause(exec.tool, &ended.said),
+            Self::Local => Cause::NoShell,
         }
     }
 

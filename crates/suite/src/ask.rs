@@ -355,6 +355,7 @@ fn is_passing(cause: &Cause) -> bool {
         | Cause::Config
         | Cause::Algorithms
         | Cause::NoDirectory
+        | Cause::NotAllowed
         | Cause::Program { .. } => false,
         _ => true,
     }

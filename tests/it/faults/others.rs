@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use opsbook::session::{Call, Limits, Session, Target};
+use opsbook::session::{Call, Exec, Limits, Session, Target};
 
 use crate::lab::until;
 use crate::sshd::{self, Skip, or_skip};
@@ -24,7 +24,7 @@ fn shared() -> tempfile::TempDir {
 fn in_place(place: &Path, before: &[&str]) -> Target {
     let place = format!("XDG_RUNTIME_DIR={}", place.display());
     let words = [before, &["env", &place, "sh"]].concat();
-    Target::Exec(words.into_iter().map(str::to_owned).collect())
+    Target::Exec(Exec::of(words.into_iter().map(str::to_owned).collect()))
 }
 
 async fn session(transport: &Target) -> Session {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use opsbook::session::{Cause, OpenError, Session, Target};
+use opsbook::session::{Cause, Exec, OpenError, Session, Target};
 
 use super::{bounded, err, find, out, sh};
 use crate::sshd::{self, Special, Sshd, options, or_skip};
@@ -91,11 +91,11 @@ async fn each_cause_of_a_failed_connection_is_told() {
         "{}",
         error.said.block()
     );
-    let error = refused(Target::Exec(vec!["/no/such/program".to_owned()])).await;
+    let error = refused(Target::Exec(Exec::of(vec!["/no/such/program".to_owned()]))).await;
     assert_eq!(error.to_string(), "`/no/such/program` could not be started");
-    let error = refused(Target::Exec(vec!["false".to_owned()])).await;
+    let error = refused(Target::Exec(Exec::of(vec!["false".to_owned()]))).await;
     assert_eq!(error.cause, Cause::NoShell);
-    let error = refused(Target::Exec(vec!["cat".to_owned()])).await;
+    let error = refused(Target::Exec(Exec::of(vec!["cat".to_owned()]))).await;
     assert_eq!(error.cause, Cause::NoShell);
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use opsbook::session::{Call, Cancel, End, Limits, Lost, Script, Session, Target, Values};
+use opsbook::session::{Call, Cancel, End, Exec, Limits, Lost, Script, Session, Target, Values};
 
 use super::{Shells, bounded, has, out, running, sh, sh_with, until};
 use crate::sshd::{self, Sshd, options, or_skip};
@@ -224,7 +224,7 @@ async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
         "sh".to_owned(),
     ];
     let open = async || {
-        let transport = Target::Exec(argv.to_vec());
+        let transport = Target::Exec(Exec::of(argv.to_vec()));
         Session::open(&transport, &options()).await.unwrap()
     };
     let killed = open().await;

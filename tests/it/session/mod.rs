@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
-use opsbook::session::{Cancel, Done, Limits, Script, Session, Target, Values};
+use opsbook::session::{Cancel, Done, Exec, Limits, Script, Session, Target, Values};
 
 use crate::sshd::{self, options};
 
@@ -52,7 +52,7 @@ impl Shells {
         for (name, dir) in &Self::all().dirs {
             let path = format!("PATH={}:/usr/bin:/bin", dir.path().display());
             let argv = ["/usr/bin/env", &path, "sh"].map(str::to_owned).to_vec();
-            let session = Session::open(&Target::Exec(argv), &options())
+            let session = Session::open(&Target::Exec(Exec::of(argv)), &options())
                 .await
                 .unwrap();
             assert_eq!(session.hello().shell, *name);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Files that are refused as they are read.
-const REFUSED_FILES: [&str; 11] = [
+const REFUSED_FILES: [&str; 12] = [
     "opsbook: 1\nnodes:\n  a: {groups: [wbe]}\ngroups: {web: {}, db: {in: wep}}\n",
     "opsbook: 2\nnodse: {}\n",
     "nodes: {a: }\n",
@@ -13,6 +13,7 @@ const REFUSED_FILES: [&str; 11] = [
     "opsbook: 1\ngroups:\n  a: {in: [b]}\n  b: {in: [c]}\n  c: {in: a}\n  d: {in: d}\n",
     "opsbook: 1\ndefaults: {groups: [x], in: y}\ngroups: {g: {groups: [g]}}\nnodes: {n: {in: [g]}}\n",
     "opsbook: 1\nnodes:\n  a: {transport: loacl}\n  b: {transport: telnet}\n  c: {transport: exec}\n  d: {transport: {exec: sh}}\n  e: {transport: {exec: []}}\n  f: {transport: {exce: [sh]}}\n  g: {transport: [ssh]}\n",
+    "opsbook: 1\nnodes:\n  a: {transport: dokcer}\n  b: {transport: {docker: box}}\n  c: {transport: {docker: {name: box}}}\n  d: {transport: {podman: {container: -v}}}\n  e: {transport: {kubectl: {pod: '', namespace: a}}}\n  f: {transport: {nspawn: {machine: 'a b'}, docker: {}}}\n  g: {transport: {nspawn: {machine: m, user: [x]}}}\n",
     "opsbook: 1\nnodes:\n  a: {App-Port: 1, node: x, run_id: 5, trasport: local, 9x: 1}\n",
     "opsbook: 1\ngroups: {g: {}}\nnodes: {a: {groups: [g, g]}, b: {groups: {g: 1}}, c: {groups: [[g]]}}\n",
 ];
