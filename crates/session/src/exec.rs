@@ -1,15 +1,17 @@
-//! A shell that some command of this machine leads to: a container, a jail, a serial line; and
+//! A connection to a shell that some command of this machine leads to: a container, a jail, a serial line; and
 //! what the tools that are known say where there is none.
 
 use tokio::process::Command;
 
-use super::error::Cause;
+use super::connection::Connection;
+use super::error::{Cause, OpenError};
+use super::process;
 use super::target::{Exec, Tool};
 
-pub(super) fn command(exec: &Exec) -> Command {
+pub(super) fn connect(exec: &Exec) -> Result<Connection, OpenError> {
     let mut command = Command::new(exec.words.first().map_or("", String::as_str));
     command.args(exec.words.iter().skip(1));
-    command
+    process::start(command)
 }
 
 /// Why no shell answered, from what the tool said before it ended.

@@ -8,8 +8,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::OpenOptions;
 use super::channel::lock;
+use super::connection::End;
 use super::fair::FairTime;
-use super::process::Process;
 
 /// A node that we have waited for so long is not held up by the others, and must not hold
 /// them up.
@@ -85,17 +85,17 @@ impl Waiting {
         }
     }
 
-    /// Passes on what the program says, and ends when the node has had its time.
-    pub(super) async fn overdue(&mut self, process: &Process, options: &OpenOptions) {
-        let mut news = process.news();
+    /// Passes on what the connection says, and ends when the node has had its time.
+    pub(super) async fn overdue(&mut self, end: &End, options: &OpenOptions) {
+        let mut news = end.news();
         while !self.time.is_over(self.limit) {
             tokio::select! {
                 biased;
                 changed = news.changed() => match changed {
-                    Ok(()) => self.tell(&process.said(), options),
+                    Ok(()) => self.tell(&end.said(), options),
                     Err(_) => std::future::pending().await,
                 },
-                () = self.time.tick(|| process.waits_for()) => {
+                () = self.time.tick(|| end.waits_for()) => {
                     if self.time.is_over(NOT_OURS) {
                         self.place = None;
                     }

@@ -9,6 +9,7 @@ mod call;
 mod channel;
 mod checksum;
 mod classify;
+mod connection;
 mod control;
 mod deliver;
 mod done;
@@ -52,7 +53,6 @@ pub use hello::Hello;
 pub use interactive::{interactive, shell_words, sshfs};
 pub use limits::{hide_memory, nodes_within, raise_limits};
 pub use ping::{Pong, SudoWay, ping};
-use process::Process;
 pub use redact::{LEAST, MASK, Redactor};
 pub use script::Script;
 pub use secret::{Password, Secret};
@@ -76,7 +76,7 @@ pub struct Session(Arc<Inner>);
 struct Inner {
     hello: Hello,
     channel: Channel,
-    process: Process,
+    end: connection::End,
     transport: Arc<Transport>,
     /// Ended by us.
     closed: Arc<AtomicBool>,
@@ -240,7 +240,7 @@ impl Session {
         }
         self.0.closed.store(true, Ordering::Relaxed);
         self.0.channel.end();
-        self.0.process.leave().await;
+        self.0.end.leave().await;
     }
 
     /// Resolves when the session is gone, with the cause.
@@ -265,7 +265,7 @@ impl Inner {
     fn new(
         hello: Hello,
         channel: Channel,
-        process: Process,
+        end: connection::End,
         transport: Arc<Transport>,
         closed: Arc<AtomicBool>,
         other_user: bool,
@@ -275,7 +275,7 @@ impl Inner {
         Self {
             hello,
             channel,
-            process,
+            end,
             transport,
             closed,
             other_user,

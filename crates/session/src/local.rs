@@ -1,11 +1,15 @@
-//! A shell on this machine.
+//! A connection to a shell on this machine.
 
 use tokio::process::Command;
 
-pub(super) fn command() -> Command {
+use super::connection::Connection;
+use super::error::OpenError;
+use super::process;
+
+pub(super) fn connect() -> Result<Connection, OpenError> {
     let mut command = Command::new("sh");
     if let Some(home) = std::env::home_dir().filter(|home| home.is_dir()) {
         command.current_dir(home);
     }
-    command
+    process::start(command)
 }

@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::process::Command;
-
 use super::channel::{Channel, NoHello, Start};
+use super::connection::{Connection, End};
 use super::error::{Cause, Lost, OpenError, SudoError};
 use super::handshake::{self, Waiting};
-use super::process::Process;
 use super::secret::Password;
 use super::transport::Transport;
 use super::{Inner, OpenOptions, Session, Target, classify, fair, sudo};
@@ -175,11 +173,13 @@ async fn start(
     mut waiting: Waiting,
 ) -> Result<Session, No> {
     let begin = Instant::now();
-    let mut command = transport.first(chance);
-    let started = Process::start(&mut command).map_err(|error| no_program(&command, &error));
-    let (process, reader, writer) = started?;
+    let Connection {
+        reader,
+        writer,
+        end,
+    } = transport.connect(chance)?;
     let closed = Arc::new(AtomicBool::new(false));
-    let why = why(&process, Arc::clone(&closed));
+    let why = why(&end, Arc::clone(&closed));
     let start = Start {
         login: transport.is_login(),
         prelude: options.prelude,
@@ -187,7 +187,7 @@ async fn start(
     let answer = tokio::select! {
         biased;
         answer = Channel::start(reader, writer, start, why) => Some(answer),
-        () = waiting.overdue(&process, options) => None,
+        () = waiting.overdue(&end, options) => None,
     };
     let error = match answer {
         Some(Ok((channel, mut hello))) => {
@@ -196,14 +196,14 @@ async fn start(
                 handshake::took(hello.connect);
             }
             return Ok(Session::of(Inner::new(
-                hello, channel, process, transport, closed, false,
+                hello, channel, end, transport, closed, false,
             )));
         }
-        Some(Err(no)) => failed(no, &process, &transport).await,
+        Some(Err(no)) => failed(no, &end, &transport).await,
         None => {
             let cause = transport.late();
-            process.kill();
-            OpenError::late(cause, waiting.time.counted(), process.ended().await.said)
+            end.kill();
+            OpenError::late(cause, waiting.time.counted(), end.ended().await.said)
         }
     };
     let had = waiting.time.counted();
@@ -224,20 +224,22 @@ pub(super) async fn as_user(
 ) -> Result<Session, SudoError> {
     let begin = Instant::now();
     let transport = Arc::clone(&parent.0.transport);
-    let started = Process::start(&mut transport.another());
-    let (process, reader, writer) =
-        started.map_err(|error| SudoError::Other(error.to_string().into()))?;
-    let pipes = sudo::become_user(&process, reader, writer, user, password).await;
-    let (reader, writer) = pipes.inspect_err(|_| process.kill())?;
+    let another = transport.another();
+    let another = another.map_err(|error| SudoError::Other(error.to_string().into()))?;
+    let Connection {
+        reader,
+        writer,
+        end,
+    } = sudo::become_user(another, user, password).await?;
     let closed = Arc::new(AtomicBool::new(false));
-    let why = why(&process, Arc::clone(&closed));
+    let why = why(&end, Arc::clone(&closed));
     let start = Start {
         login: true,
         prelude: "",
     };
     let starting = Channel::start(reader, writer, start, why);
     let Some(started) = fair::within(ANSWER, starting).await else {
-        process.kill();
+        end.kill();
         let why = "it let us in, and no shell answered in 60 s";
         return Err(SudoError::Other(why.into()));
     };
@@ -245,21 +247,21 @@ pub(super) async fn as_user(
         Ok((channel, mut hello)) => {
             hello.connect = begin.elapsed();
             Ok(Session::of(Inner::new(
-                hello, channel, process, transport, closed, true,
+                hello, channel, end, transport, closed, true,
             )))
         }
         Err(no) => Err(SudoError::Other(
-            failed(no, &process, &transport).await.to_string().into(),
+            failed(no, &end, &transport).await.to_string().into(),
         )),
     }
 }
 
 /// What is known about a connection that has ended.
 pub(super) fn why(
-    process: &Process,
+    end: &End,
     closed: Arc<AtomicBool>,
 ) -> impl Future<Output = Lost> + Send + 'static {
-    let ended = process.ended();
+    let ended = end.ended();
     async move {
         // Its output has ended; the program itself may take its time.
         let ended = fair::within(Duration::from_secs(2), ended).await;
@@ -268,7 +270,7 @@ pub(super) fn why(
         }
         let said = match ended {
             Some(ended) if !ended.said.is_empty() => last_lines(&ended.said),
-            Some(super::process::Ended {
+            Some(super::connection::Ended {
                 status: Some(status),
                 ..
             }) => {
@@ -285,30 +287,21 @@ fn last_lines(said: &str) -> String {
     lines[lines.len().saturating_sub(3)..].join("\n")
 }
 
-fn no_program(command: &Command, error: &std::io::Error) -> OpenError {
-    let program = command
-        .as_std()
-        .get_program()
-        .to_string_lossy()
-        .into_owned();
-    OpenError::new(Cause::Program { program }, error.to_string())
-}
-
-async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenError {
+async fn failed(no: NoHello, end: &End, transport: &Transport) -> OpenError {
     let noise = match no {
         NoHello::Ended(noise) => noise,
         NoHello::Noise(noise) => {
-            process.kill();
+            end.kill();
             let first: String = noise.chars().take(400).collect();
             let why = "more than 64 KiB were printed, and no answer among them";
             return OpenError::new(Cause::NoShell, format!("{first}\n{why}"));
         }
         NoHello::Odd(why) => {
-            process.kill();
+            end.kill();
             return OpenError::new(Cause::NoShell, why);
         }
         NoHello::NoDirectory => {
-            process.kill();
+            end.kill();
             return OpenError::new(
                 Cause::NoDirectory,
                 "`mkdir` and `mkfifo` fail in XDG_RUNTIME_DIR, /dev/shm, TMPDIR, /tmp and the home directory",
@@ -316,8 +309,8 @@ async fn failed(no: NoHello, process: &Process, transport: &Transport) -> OpenEr
         }
         NoHello::Io(error) => error.to_string(),
     };
-    process.leave().await;
-    let ended = process.ended().await;
+    end.leave().await;
+    let ended = end.ended().await;
     let said = [noise.as_str(), ended.said.as_str()];
     let said: Vec<_> = said.into_iter().filter(|text| !text.is_empty()).collect();
     let mut said = said.join("\n");

@@ -10,10 +10,12 @@ use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
+use super::connection::Connection;
 use super::control::ControlDir;
+use super::error::OpenError;
 use super::shared::{Asking, Shared};
 use super::values::quote;
-use super::{OpenOptions, Ssh, classify, fair, shared};
+use super::{OpenOptions, Ssh, classify, fair, process, shared};
 
 /// What every `ssh` gets first, so that no configuration can turn it into something else.
 const FIXED: [&str; 9] = [
@@ -114,18 +116,18 @@ impl Route {
     }
 
     /// The first connection: carries the session and listens for more channels.
-    pub(super) fn master(&self, limit: Duration) -> Command {
+    pub(super) fn connect(&self, limit: Duration) -> Result<Connection, OpenError> {
         let mut command = self.command(limit, "yes");
         command.arg("exec sh");
-        command
+        process::start(command)
     }
 
     /// One more channel of the open connection, or, where the server allows no more of
     /// them, a connection of its own.
-    pub(super) fn channel(&self) -> Command {
+    pub(super) fn another(&self) -> Result<Connection, OpenError> {
         let mut command = self.command(ONE_MORE, "no");
         command.arg("exec sh");
-        command
+        process::start(command)
     }
 
     /// Writes what is left of `from` to a new file, over a channel of its own. The error is

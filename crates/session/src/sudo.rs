@@ -8,9 +8,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use zeroize::Zeroizing;
 
 use super::channel::{Reader, Writer, nonce};
+use super::connection::{Connection, End};
 use super::error::SudoError;
 use super::fair;
-use super::process::Process;
 use super::secret::Password;
 use super::values::quote;
 
@@ -23,14 +23,17 @@ const MOST: u64 = 8 << 20;
 /// A rule for single commands does not do: blocks run in a shell.
 pub(super) const FEW: &str = "its rule names some commands only, and `sh` is none of them";
 
-/// Turns a shell at the other end of the pipes into one as `user`.
+/// Turns a shell at the other end of the connection into one as `user`.
 pub(super) async fn become_user(
-    process: &Process,
-    reader: Reader,
-    mut writer: Writer,
+    connection: Connection,
     user: &str,
     password: Option<&Password>,
-) -> Result<(Reader, Writer), SudoError> {
+) -> Result<Connection, SudoError> {
+    let Connection {
+        reader,
+        mut writer,
+        end,
+    } = connection;
     let (prompt, ready) = (format!("opsbook-{}:", nonce()), nonce());
     let line = command(user, &prompt, &ready, password.is_none());
     let mut reader = BufReader::new(reader);
@@ -38,18 +41,26 @@ pub(super) async fn become_user(
         // Where the shell is gone already, its end tells more than our broken pipe.
         let _ = writer.write_all(&line).await;
         let _ = writer.flush().await;
-        exchange(process, &mut reader, &mut writer, &prompt, &ready, password).await
+        exchange(&end, &mut reader, &mut writer, &prompt, &ready, password).await
     };
     match fair::within(PATIENCE, exchange).await {
         Some(Ok(())) => {
             // The prompt is no news of what becomes of the shell.
-            process.forget();
+            end.forget();
             let rest = std::io::Cursor::new(reader.buffer().to_vec());
-            Ok((Box::pin(rest.chain(reader.into_inner())), writer))
+            Ok(Connection {
+                reader: Box::pin(rest.chain(reader.into_inner())),
+                writer,
+                end,
+            })
         }
-        Some(Err(error)) => Err(error),
+        Some(Err(error)) => {
+            end.kill();
+            Err(error)
+        }
         None => {
-            let said = words(&process.said().replace(&prompt, ""));
+            end.kill();
+            let said = words(&end.said().replace(&prompt, ""));
             Err(SudoError::Other(
                 format!("no answer in 60 s ({said})").into(),
             ))
@@ -84,14 +95,14 @@ fn command(user: &str, prompt: &str, ready: &str, first: bool) -> Vec<u8> {
 }
 
 async fn exchange(
-    process: &Process,
+    end: &End,
     reader: &mut BufReader<Reader>,
     writer: &mut Writer,
     prompt: &str,
     ready: &str,
     password: Option<&Password>,
 ) -> Result<(), SudoError> {
-    let mut news = process.news();
+    let mut news = end.news();
     let mut line = Vec::new();
     let mut bounded = reader.take(MOST);
     let mut asked = 0;
@@ -100,10 +111,10 @@ async fn exchange(
             got = bounded.read_until(b'\n', &mut line) => {
                 if got.unwrap_or(0) == 0 {
                     return Err(if bounded.limit() == 0 {
-                        process.kill();
+                        end.kill();
                         SudoError::Other("it prints without end".into())
                     } else {
-                        refusal(process, prompt, asked).await
+                        refusal(end, prompt, asked).await
                     });
                 }
                 match line.trim_ascii().strip_prefix(ready.as_bytes()) {
@@ -114,7 +125,7 @@ async fn exchange(
                 }
             }
             Ok(()) = news.changed() => {
-                let prompts = process.said().matches(prompt).count();
+                let prompts = end.said().matches(prompt).count();
                 while asked < prompts {
                     asked += 1;
                     answer(writer, password, asked).await?;
@@ -145,8 +156,8 @@ async fn answer(
 }
 
 /// Why it ended without letting us in.
-async fn refusal(process: &Process, prompt: &str, asked: usize) -> SudoError {
-    let said = process.ended().await.said.replace(prompt, "");
+async fn refusal(end: &End, prompt: &str, asked: usize) -> SudoError {
+    let said = end.ended().await.said.replace(prompt, "");
     classify(said.trim(), asked)
 }
 

@@ -1,12 +1,9 @@
-//! The ways to a node's shell: a closed set. Each gives a command whose standard input and
-//! output are a POSIX shell's.
+//! The ways to a node's shell: a closed set. Each has a file that makes its connections.
 
 use std::time::Duration;
 
-use tokio::process::Command;
-
+use super::connection::{Connection, Ended};
 use super::error::{Cause, OpenError};
-use super::process::Ended;
 use super::ssh::Route;
 use super::target::Exec;
 use super::{OpenOptions, Target, classify, exec, local};
@@ -44,21 +41,21 @@ impl Transport {
         matches!(self, Self::Ssh(route) if route.was_open())
     }
 
-    /// The command that carries the session, and gives up the way there after the limit.
-    pub(super) fn first(&self, limit: Duration) -> Command {
+    /// The connection that carries the session; it gives up the way there after the limit.
+    pub(super) fn connect(&self, limit: Duration) -> Result<Connection, OpenError> {
         match self {
-            Self::Local => local::command(),
-            Self::Ssh(route) => route.master(limit),
-            Self::Exec(exec) => exec::command(exec),
+            Self::Local => local::connect(),
+            Self::Ssh(route) => route.connect(limit),
+            Self::Exec(exec) => exec::connect(exec),
         }
     }
 
-    /// A command that gives one more shell on the same node.
-    pub(super) fn another(&self) -> Command {
+    /// A connection to one more shell on the same node.
+    pub(super) fn another(&self) -> Result<Connection, OpenError> {
         match self {
-            Self::Local => local::command(),
-            Self::Ssh(route) => route.channel(),
-            Self::Exec(exec) => exec::command(exec),
+            Self::Local => local::connect(),
+            Self::Ssh(route) => route.another(),
+            Self::Exec(exec) => exec::connect(exec),
         }
     }
 
@@ -67,7 +64,7 @@ impl Transport {
         matches!(self, Self::Ssh(_))
     }
 
-    /// Why the command ended before a shell answered.
+    /// Why the connection ended before a shell answered.
     pub(super) fn cause(&self, ended: &Ended) -> Cause {
         let code = ended.status.and_then(|status| status.code());
         match self {
@@ -99,7 +96,7 @@ impl Transport {
         }
     }
 
-    /// Why nothing answered in time, while the command still runs.
+    /// Why nothing answered in time, while the connection still stands.
     pub(super) fn late(&self) -> Cause {
         match self {
             // The socket is there as soon as the server has let us in.

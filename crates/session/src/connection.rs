@@ -1,0 +1,163 @@
+//! A connection is a reader, a writer and an end. Each connector (`local`, `exec`, `ssh`) makes
+//! one; everything above works with these three and knows no connector.
+
+use std::process::ExitStatus;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::watch;
+
+use super::channel::{Reader, Writer, lock};
+use super::fair::{self, WaitsFor};
+
+/// Of what is said beside a connection, this much is kept, the newest.
+const MOST_SAID: usize = 16 << 10;
+
+/// A way to a shell's standard input and output.
+pub(super) struct Connection {
+    pub(super) reader: Reader,
+    pub(super) writer: Writer,
+    pub(super) end: End,
+}
+
+/// What is known of a connection beside its bytes, and the means to end it. Dropped, the
+/// connection has a little time to end by itself.
+#[derive(Debug)]
+pub(super) struct End {
+    /// The program that carries it; nothing where it has ended at once.
+    pid: Option<u32>,
+    said: Arc<Mutex<Vec<u8>>>,
+    news: watch::Receiver<()>,
+    ended: watch::Receiver<Option<Ended>>,
+    stop: watch::Sender<Stop>,
+}
+
+/// What a connector tells of a connection.
+pub(super) struct Teller {
+    said: Arc<Mutex<Vec<u8>>>,
+    tell: watch::Sender<()>,
+    end: watch::Sender<Option<Ended>>,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    /// Of the program; `None` where it could not be had.
+    pub(super) status: Option<ExitStatus>,
+    /// Everything that was said, trimmed.
+    pub(super) said: String,
+}
+
+/// Whether a connection is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    No,
+    /// It may end by itself.
+    Soon,
+    Now,
+}
+
+/// The end of a new connection, and the connector's side of it: what it tells, and what it is
+/// asked.
+pub(super) fn end(pid: Option<u32>) -> (End, Teller, watch::Receiver<Stop>) {
+    let said = Arc::default();
+    let (tell, news) = watch::channel(());
+    let (told, ended) = watch::channel(None);
+    let (stop, asked) = watch::channel(Stop::No);
+    let teller = Teller {
+        said: Arc::clone(&said),
+        tell,
+        end: told,
+    };
+    let end = End {
+        pid,
+        said,
+        news,
+        ended,
+        stop,
+    };
+    (end, teller, asked)
+}
+
+impl End {
+    /// What was said beside the bytes: on standard error, from the start or the newest of it.
+    pub(super) fn said(&self) -> String {
+        text(&self.said)
+    }
+
+    /// What was said until now is of no interest any more.
+    pub(super) fn forget(&self) {
+        lock(&self.said).clear();
+    }
+
+    /// Changes whenever something is said.
+    pub(super) fn news(&self) -> watch::Receiver<()> {
+        self.news.clone()
+    }
+
+    /// Whom the connection waits for at this moment.
+    pub(super) fn waits_for(&self) -> WaitsFor {
+        self.pid.map_or(WaitsFor::Node, fair::waits_for)
+    }
+
+    /// Waits for the end of the connection.
+    pub(super) fn ended(&self) -> impl Future<Output = Ended> + Send + 'static {
+        let mut ended = self.ended.clone();
+        let said = Arc::clone(&self.said);
+        async move {
+            let end = ended
+                .wait_for(Option::is_some)
+                .await
+                .ok()
+                .and_then(|end| end.clone());
+            end.unwrap_or_else(|| Ended {
+                status: None,
+                said: text(&said),
+            })
+        }
+    }
+
+    pub(super) fn kill(&self) {
+        self.stop.send_replace(Stop::Now);
+    }
+
+    /// Lets it end by itself, and kills it where it does not.
+    pub(super) async fn leave(&self) {
+        self.stop.send_replace(Stop::Soon);
+        self.ended().await;
+    }
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.stop.send_if_modified(|stop| {
+            let first = *stop == Stop::No;
+            if first {
+                *stop = Stop::Soon;
+            }
+            first
+        });
+    }
+}
+
+impl Teller {
+    /// Something was said.
+    pub(super) fn say(&self, words: &[u8]) {
+        let mut all = lock(&self.said);
+        all.extend_from_slice(words);
+        let over = all.len().saturating_sub(MOST_SAID);
+        all.drain(..over);
+        drop(all);
+        self.tell.send_replace(());
+    }
+
+    /// The connection has ended, and nothing is said any more.
+    pub(super) fn end(&self, status: Option<ExitStatus>) {
+        let said = text(&self.said);
+        self.end.send_replace(Some(Ended { status, said }));
+    }
+}
+
+fn text(said: &Mutex<Vec<u8>>) -> String {
+    let text = String::from_utf8_lossy(&lock(said)).replace('\r', "");
+    text.trim().to_owned()
+}
