@@ -19,7 +19,7 @@ const REFUSED_FILES: [&str; 12] = [
 ];
 
 /// Nodes that are refused when they are evaluated, and an argument where one is given.
-const REFUSED_NODES: [(&str, &str); 21] = [
+const REFUSED_NODES: [(&str, &str); 23] = [
     ("a: {x: '${y}', y: '${z}', z: '${x}'}", ""),
     ("a: {x: '${x}'}", ""),
     ("a: {x: '${Foo} ${y'}", ""),
@@ -32,6 +32,8 @@ const REFUSED_NODES: [(&str, &str); 21] = [
     ("a: {address: '${run_id}'}", ""),
     ("a: {port: http}", ""),
     ("a: {port: 0}", ""),
+    ("a: {keep_connection: 60}", ""),
+    ("a: {keep_connection: 2h}", ""),
     ("a: {address: -oProxyCommand=x, user: 'a b', jump: [x]}", ""),
     ("a: {rehearse: yes, confirm: maybe, bundle_dir: ''}", ""),
     ("a: {ssh_options: [ServerAliveInterval=5, '-x', 'A']}", ""),
