@@ -16,7 +16,7 @@ use crate::plan::PlannedWork;
 impl Bundles<'_> {
     /// Compares the journal with the bundle, step by step, before anything is done.
     pub async fn agree(&mut self, record: &Record) -> Result<(), Halt> {
-        let told = self.told(record).await?;
+        let told = self.all_records(record).await?;
         let more = self.compared(record, &told)?;
         let Some(number) = more.first() else {
             return Ok(());
@@ -26,13 +26,13 @@ impl Bundles<'_> {
             Some((status, _)) => format!("it ended with {status}"),
             None => "it was begun".to_owned(),
         };
-        let decision = self.decision_on_ahead(record, *number, Wanted::GoOn);
+        let decision = self.decide_on_ahead(record, *number, Wanted::GoOn);
         let name = &self.given.plan.steps[number - 1].name;
         self.refuse(decision, &format!("step {number} `{name}`"), &says)
     }
 
     /// What is done with a step of which the node has a record that the journal does not know.
-    pub fn decision_on_ahead(&self, record: &Record, number: usize, wanted: Wanted) -> Decision {
+    pub fn decide_on_ahead(&self, record: &Record, number: usize, wanted: Wanted) -> Decision {
         let journal = JournalSays::of_steps(record, &self.given.plan.node.name);
         let journal = journal.get(&number).copied();
         let journal = journal.unwrap_or(JournalSays::NotBegun);
@@ -82,8 +82,8 @@ impl Bundles<'_> {
     }
 
     /// What all bundles of the run say of its steps.
-    pub async fn told(&mut self, record: &Record) -> Result<Vec<Told>, Halt> {
-        let mut told = self.tale().await?.steps;
+    pub async fn all_records(&mut self, record: &Record) -> Result<Vec<Told>, Halt> {
+        let mut told = self.own_records().await?.steps;
         let mut strangers = BTreeSet::new();
         for step in &self.given.plan.steps {
             strangers.extend(
@@ -114,7 +114,7 @@ impl Bundles<'_> {
     }
 
     /// Of the node's own bundle. What root has written in it, root can read.
-    pub async fn tale(&mut self) -> Result<Tale, Halt> {
+    pub async fn own_records(&mut self) -> Result<Tale, Halt> {
         let users = self.given.plan.sudo_users();
         if users.contains(&"root") {
             let root = crate::manual::SudoUser("root".to_owned());

@@ -45,9 +45,9 @@ impl Bundles<'_> {
         match Bundle::reopen(&session, dir, &run, &self.token, &old, Some(&owner)).await {
             Ok(bundle) => {
                 self.set_own(bundle, Origin::Found)?;
-                let mut tale = self.tale().await?;
+                let mut tale = self.own_records().await?;
                 tale.owner = before;
-                let told = self.told(record).await?;
+                let told = self.all_records(record).await?;
                 self.take_in(Found::Bundle, record, &tale, &told).await?;
             }
             Err(BundleError::Gone) => {
@@ -111,9 +111,9 @@ impl Bundles<'_> {
         if lacking.is_empty() {
             return Ok(());
         }
-        self.consent(from, tale, &lacking).await?;
+        self.ask_to_take_in(from, tale, &lacking).await?;
         for (number, status) in lacking {
-            self.found(from, number, status).await?;
+            self.write_found(from, number, status).await?;
         }
         Ok(())
     }
@@ -145,7 +145,7 @@ impl Bundles<'_> {
                 lacking.insert(number, Some(status));
             }
         }
-        let decision = self.decision_on_ahead(record, top, Wanted::CatchUp);
+        let decision = self.decide_on_ahead(record, top, Wanted::CatchUp);
         if more.contains(&top) && decision == Decision::TakeIn {
             lacking.insert(top, None);
         }
@@ -208,7 +208,7 @@ impl Bundles<'_> {
         ))
     }
 
-    async fn consent(
+    async fn ask_to_take_in(
         &mut self,
         from: Found,
         tale: &Tale,
@@ -269,7 +269,7 @@ impl Bundles<'_> {
 
     /// Writes a step down as the node has it. One without an end is attended to afterwards, as
     /// any step that an earlier controller has started.
-    async fn found(
+    async fn write_found(
         &mut self,
         from: Found,
         number: usize,

@@ -39,7 +39,7 @@ impl Bundles<'_> {
             return Ok(());
         };
         let path = own.dir.clone();
-        let mut left = self.removed(own, end).await?;
+        let mut left = self.close_and_name_rest(own, end).await?;
         for process in left_of_root {
             if !left.contains(&process) {
                 left.push(process);
@@ -60,12 +60,16 @@ impl Bundles<'_> {
         end: Option<&Claim>,
     ) -> Result<(), Halt> {
         let path = bundle.dir.clone();
-        self.removed(bundle, end).await?;
+        self.close_and_name_rest(bundle, end).await?;
         self.record_closed(path, local, user)
     }
 
     /// Closes a bundle, names what could not be removed, and gives what still runs of it.
-    async fn removed(&self, bundle: Bundle, end: Option<&Claim>) -> Result<Vec<String>, Halt> {
+    async fn close_and_name_rest(
+        &self,
+        bundle: Bundle,
+        end: Option<&Claim>,
+    ) -> Result<Vec<String>, Halt> {
         let closed = bundle.close(end).await?;
         // Nothing looks at it again.
         for path in &closed.kept {

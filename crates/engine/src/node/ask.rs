@@ -79,7 +79,7 @@ impl NodeRun<'_> {
     }
 
     /// What the operator wants of a step, where they are to be asked.
-    pub async fn choose(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
+    pub async fn ask_before(&mut self, step: &PlannedStep) -> Result<Chosen, Halt> {
         let by_node = self.given.plan.node.confirm == Some(Confirm::Step);
         let confirm = step.confirm || by_node;
         let asked = Asked::Confirm {
@@ -220,7 +220,7 @@ impl NodeRun<'_> {
 
     /// Whether a step is run again that is not known to have failed. Where nobody can be asked
     /// it is, because going on was asked for, and that is told.
-    pub async fn again_after_all(
+    pub async fn ask_to_run_again(
         &mut self,
         step: &PlannedStep,
         because: &str,

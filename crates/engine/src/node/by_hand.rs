@@ -51,14 +51,14 @@ pub fn out_of_turn<'a>(
 
 impl NodeRun<'_> {
     /// The note of a step that a person has done, as the operator says.
-    pub fn told_done(&self, step: &PlannedStep) -> Option<String> {
+    pub fn note_of_done(&self, step: &PlannedStep) -> Option<String> {
         let told = &self.given.options.told;
         let steps = told.steps.get(&self.given.plan.node.name)?;
         steps.contains(&step.number).then(|| told.note.clone())
     }
 
     /// Takes over what such a step has printed, where later ones need it.
-    pub async fn told_worked(&mut self, step: &PlannedStep, note: String) -> Result<Worked, Halt> {
+    pub async fn done_by_hand(&mut self, step: &PlannedStep, note: String) -> Result<Worked, Halt> {
         let worked = Worked::by_hand(Some(note));
         let Some(name) = &step.capture else {
             return Ok(worked);

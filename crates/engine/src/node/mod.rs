@@ -153,7 +153,7 @@ async fn attempt(
         hold: false,
         interrupts: options.interrupts.clone(),
     };
-    let result = match run.all(plan, resume).await {
+    let result = match run.run_all(plan, resume).await {
         Ok(()) => run.close_bundles().await,
         Err(halt) => run.keep_bundles(&halt).await.and(Err(halt)),
     };
@@ -177,7 +177,7 @@ async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> R
 }
 
 impl NodeRun<'_> {
-    async fn all(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
+    async fn run_all(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
         let hello = self.bundles.reach.session().hello().clone();
         let milliseconds = u64::try_from(hello.connect.as_millis()).unwrap_or(u64::MAX);
         self.given.record(
@@ -225,7 +225,7 @@ impl NodeRun<'_> {
         }
         // What has not begun is proven as if it were the first time.
         if !resume.is_some_and(|record| record.has_begun(node)) {
-            self.needs().await?;
+            self.prove_needs().await?;
         }
         let first = match resume {
             None => self.given.options.start_at.unwrap_or(1),
@@ -369,7 +369,7 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    async fn needs(&mut self) -> Result<(), Halt> {
+    async fn prove_needs(&mut self) -> Result<(), Halt> {
         for need in &self.given.plan.needs {
             for case in &need.cases {
                 match self.check(None, case).await? {

@@ -80,13 +80,13 @@ impl Ended {
 
 impl NodeRun<'_> {
     /// Starts it, or goes on with one that was started before.
-    pub async fn execute(&mut self, work: &Execution<'_>, how: TakeUp) -> Result<Ended, Halt> {
+    pub async fn run_to_end(&mut self, work: &Execution<'_>, how: TakeUp) -> Result<Ended, Halt> {
         let mut follower = Follower::new(&work.label, &self.given.options.secrets);
         let mut how = how;
         loop {
-            match self.attend(work, &mut follower, &mut how).await {
+            match self.try_to_end(work, &mut follower, &mut how).await {
                 Ok(ended) => {
-                    self.carry_back(work).await?;
+                    self.take_back_state(work).await?;
                     return Ok(ended);
                 }
                 Err(Attention::Halt(halt)) => return Err(halt),
@@ -121,7 +121,7 @@ impl NodeRun<'_> {
     }
 
     /// What a step of another user has set is for the steps after it, too.
-    async fn carry_back(&mut self, work: &Execution<'_>) -> Result<(), Halt> {
+    async fn take_back_state(&mut self, work: &Execution<'_>) -> Result<(), Halt> {
         let Some(user) = self.bundles.other_user(work.step) else {
             return Ok(());
         };
@@ -129,7 +129,7 @@ impl NodeRun<'_> {
         taken.map_err(Attention::into_halt)
     }
 
-    async fn attend(
+    async fn try_to_end(
         &mut self,
         work: &Execution<'_>,
         follower: &mut Follower,
@@ -246,7 +246,7 @@ impl NodeRun<'_> {
             let outcome_unknown =
                 how.journal == JournalSays::Unknown || doubt == Doubt::MayHaveFinished;
             let because = doubt.because(&left);
-            let again = self.again_after_all(work.step, &because, outcome_unknown);
+            let again = self.ask_to_run_again(work.step, &because, outcome_unknown);
             if !again.await? {
                 return Ok(ControlFlow::Break(Ended::Seen { outcome_unknown }));
             }

@@ -103,13 +103,13 @@ impl Worked {
 
 impl NodeRun<'_> {
     /// Does one step; an error ends the run on this node.
-    pub async fn step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
+    pub async fn do_step(&mut self, step: &PlannedStep, how: TakeUp) -> Result<(), Halt> {
         let chosen = match how.first_decision() {
-            Decision::MarkByHand => Chosen::Done(self.told_done(step).unwrap_or_default()),
+            Decision::MarkByHand => Chosen::Done(self.note_of_done(step).unwrap_or_default()),
             _ if how.is_attached() => Chosen::Run,
-            _ => self.choose(step).await?,
+            _ => self.ask_before(step).await?,
         };
-        self.tell_where(step).await?;
+        self.note_step_on_node(step).await?;
         self.announce(step, how)?;
         if let Chosen::ConfirmedByYes = chosen {
             self.given.confirmed_by_yes(Some(step), None)?;
@@ -117,15 +117,15 @@ impl NodeRun<'_> {
         let began = Instant::now();
         let mut worked = match chosen {
             Chosen::Run | Chosen::ConfirmedByYes => {
-                self.work(step, how).await.or_else(Worked::halted)?
+                self.do_work(step, how).await.or_else(Worked::halted)?
             }
             Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
             Chosen::ByHand(note) => Worked::by_hand(note),
-            Chosen::Done(note) => self.told_worked(step, note).await?,
+            Chosen::Done(note) => self.done_by_hand(step, note).await?,
         };
         let by_hand = worked.status == Status::ByHand;
         if matches!(worked.status, Status::Ok | Status::ByHand) {
-            self.verify(step, &mut worked).await?;
+            self.ask_checks(step, &mut worked).await?;
         }
         // Nobody may do it again without a look: it was run, and something of it is not known.
         worked.outcome_unknown |= worked.status == Status::Error && self.at_hand.begun;
@@ -152,7 +152,7 @@ impl NodeRun<'_> {
     /// What is done here, or by a person, leaves no record on the node: who looks at the lock is
     /// told of it. It is not done where another controller has the run. A node that is lost now is
     /// noticed by the next step that needs it.
-    async fn tell_where(&self, step: &PlannedStep) -> Result<(), Halt> {
+    async fn note_step_on_node(&self, step: &PlannedStep) -> Result<(), Halt> {
         let elsewhere = match step.work {
             PlannedWork::Script(_) => step.on == On::Local,
             PlannedWork::Manual(_) => true,
@@ -168,7 +168,7 @@ impl NodeRun<'_> {
     }
 
     /// Writes down that a step is not done, and why.
-    pub fn skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
+    pub fn mark_skipped(&mut self, step: &PlannedStep, note: String) -> Result<(), Halt> {
         self.announce(step, TakeUp::FRESH)?;
         let skipped = Worked::passed(Status::Skipped, Some(note));
         self.passed.insert(step.number, Status::Skipped);
@@ -199,7 +199,7 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    async fn work(&mut self, step: &PlannedStep, how: TakeUp) -> Result<Worked, Halt> {
+    async fn do_work(&mut self, step: &PlannedStep, how: TakeUp) -> Result<Worked, Halt> {
         match &step.work {
             PlannedWork::Script(script) if script.commands().is_empty() => {
                 self.run_script(step, script, how).await
@@ -231,7 +231,7 @@ impl NodeRun<'_> {
             secret: secretive(script),
             shown: false,
         };
-        let ended = self.execute(&work, how).await?;
+        let ended = self.run_to_end(&work, how).await?;
         let worked = self
             .judge(
                 &work,
@@ -283,7 +283,7 @@ impl NodeRun<'_> {
                     how = TakeUp::BEGUN;
                 }
             }
-            let ended = self.execute(&work, how).await?;
+            let ended = self.run_to_end(&work, how).await?;
             worked = self
                 .judge(
                     &work,
@@ -308,7 +308,7 @@ impl NodeRun<'_> {
     }
 
     /// Whether the step, or one of its commands, runs at this moment.
-    pub async fn runs(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
+    pub async fn is_running(&mut self, step: &PlannedStep) -> Result<bool, Halt> {
         let PlannedWork::Script(script) = &step.work else {
             return Ok(false);
         };
@@ -361,7 +361,7 @@ impl NodeRun<'_> {
     }
 
     /// The checks that stand after a step.
-    async fn verify(&mut self, step: &PlannedStep, worked: &mut Worked) -> Result<(), Halt> {
+    async fn ask_checks(&mut self, step: &PlannedStep, worked: &mut Worked) -> Result<(), Halt> {
         for case in &step.checks {
             let (status, cause) = match self.check(Some(step), case).await? {
                 Outcome::Held | Outcome::Ignored(_) => continue,

@@ -87,7 +87,7 @@ impl NodeRun<'_> {
     /// it otherwise.
     fn prove_waited_for(&self, step: &PlannedStep, before: &Before) -> Result<(), Halt> {
         let later = |start| start != step.number;
-        let wanted = if self.told_done(step).is_some() {
+        let wanted = if self.note_of_done(step).is_some() {
             Wanted::Done
         } else if self.given.options.start_at.is_some_and(later) {
             Wanted::PassOver
@@ -118,7 +118,7 @@ impl NodeRun<'_> {
     async fn steps_under_way(&mut self, before: &Before) -> Result<Vec<usize>, Halt> {
         let mut under_way = Vec::new();
         for step in &self.given.plan.steps {
-            if before.says(step).may_run() && self.runs(step).await? {
+            if before.says(step).may_run() && self.is_running(step).await? {
                 under_way.push(step.number);
             }
         }
@@ -138,7 +138,7 @@ impl NodeRun<'_> {
             None => "not begun",
         };
         let start = self.given.plan.steps[start - 1].label();
-        self.skipped(step, format!("it was {was}; gone on at {start}"))
+        self.mark_skipped(step, format!("it was {was}; gone on at {start}"))
     }
 
     /// A step of a run that goes on.
@@ -165,7 +165,7 @@ impl NodeRun<'_> {
     }
 
     fn wanted(&self, step: &PlannedStep, first: usize) -> Wanted {
-        if self.told_done(step).is_some() {
+        if self.note_of_done(step).is_some() {
             Wanted::Done
         } else if step.number < first {
             Wanted::Repeat
@@ -186,7 +186,7 @@ impl NodeRun<'_> {
             ));
         }
         self.bundles.use_them();
-        self.step(step, how).await?;
+        self.do_step(step, how).await?;
         if self.given.options.stop_after == Some(step.number)
             && step.number < self.given.plan.steps.len()
         {
