@@ -6,10 +6,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use indoc::indoc;
+
 use crate::crowd::{Crowd, Dead};
 use crate::sshd::or_skip;
 
-const PAGE: &str = "# Page\n\n```yaml checks\nid: g\nfile:\n  /etc/passwd: {exists: true}\n  /nope: {exists: false}\n```\n";
+const PAGE: &str = indoc! {"
+    # Page
+
+    ```yaml checks
+    id: g
+    file:
+      /etc/passwd: {exists: true}
+      /nope: {exists: false}
+    ```
+"};
 
 /// A manual with one check of two parts, for all nodes of a crowd.
 pub struct Project(tempfile::TempDir);

@@ -11,8 +11,10 @@ use indoc::{formatdoc, indoc};
 use opsbook::event::{Event, What};
 use opsbook::suite::{self, Suite};
 
-/// A manual of one page on this machine, with a home of its own.
-struct Manual(tempfile::TempDir);
+use crate::project::Project;
+
+/// A manual of one page.
+struct Manual(Project);
 
 struct Ran {
     status: Option<i32>,
@@ -23,31 +25,40 @@ struct Ran {
 
 impl Manual {
     fn new(page: &str) -> Manual {
-        let manual = Manual(tempfile::tempdir().unwrap());
-        manual.write("book.toml", "[book]\nsrc = \"manual\"\n");
-        manual.write("manual/SUMMARY.md", "- [Page](page.md)\n");
-        manual.write("manual/page.md", page);
-        fs::create_dir(manual.path("home")).unwrap();
-        manual
+        Manual(Project::new(page))
     }
 
+    /// Everything below the first line of `nodes.yaml`.
     fn nodes(self, nodes: &str) -> Manual {
         self.write("nodes.yaml", &format!("opsbook: 1\n{nodes}"));
         self
     }
 
     fn write(&self, path: &str, text: &str) {
-        let path = self.path(path);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        self.0.write(path, text);
     }
 
     fn path(&self, path: &str) -> PathBuf {
-        self.0.path().join(path)
+        self.0.path(path)
+    }
+
+    fn root(&self) -> PathBuf {
+        self.0.root()
     }
 
     fn test(&self, args: &[&str]) -> Ran {
-        run(self.0.path(), &self.path("home"), args)
+        self.opsbook(&[&["test"], args].concat())
+    }
+
+    fn opsbook(&self, args: &[&str]) -> Ran {
+        let begin = Instant::now();
+        let said = self.0.opsbook(args).said();
+        Ran {
+            status: Some(said.status),
+            out: said.out,
+            err: said.err,
+            took: begin.elapsed(),
+        }
     }
 
     /// The names of the tests that ran or would run.
@@ -63,28 +74,6 @@ impl Manual {
                 .to_owned()
         };
         ran.out.lines().map(name).collect()
-    }
-}
-
-fn command(root: &Path, home: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_opsbook"));
-    command.arg("-C").arg(root).arg("test").args(args);
-    command
-        .env("HOME", home)
-        .env_remove("NEXTEST")
-        .stdin(Stdio::null());
-    command
-}
-
-fn run(root: &Path, home: &Path, args: &[&str]) -> Ran {
-    let begin = Instant::now();
-    let output = command(root, home, args).output().unwrap();
-    let text = |bytes| String::from_utf8(bytes).unwrap();
-    Ran {
-        status: output.status.code(),
-        out: text(output.stdout),
-        err: text(output.stderr),
-        took: begin.elapsed(),
     }
 }
 
@@ -119,13 +108,10 @@ const THREE: &str = indoc! {"
 #[test]
 fn self_test_each_check_ends_as_its_group_says() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/self-test");
-    let home = tempfile::tempdir().unwrap();
-    let file = home.path().join("out.jsonl");
-    let ran = run(
-        &root,
-        home.path(),
-        &["--report", &format!("json={}", file.display())],
-    );
+    let manual = Manual::new("");
+    let file = manual.path("out.jsonl");
+    let report = format!("json={}", file.display());
+    let ran = manual.opsbook(&["-C", root.to_str().unwrap(), "test", "--report", &report]);
     assert_eq!(ran.status, Some(101), "{}", ran.err);
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     let lines = fs::read_to_string(&file).unwrap();
@@ -593,7 +579,7 @@ fn a_suite_tells_what_happens_when_it_happens() {
         seen.display()
     );
     let manual = manual.nodes(&node);
-    let events = events(&manual.0, move |event| {
+    let events = events(&manual.root(), move |event| {
         if matches!(&event.what, What::CheckHeld { check, .. } if check == "g::first") {
             fs::write(&seen, "").unwrap();
         }
@@ -624,8 +610,7 @@ fn a_suite_tells_what_happens_when_it_happens() {
 }
 
 /// Runs all checks of a manual in this process.
-fn events(root: &tempfile::TempDir, mut see: impl FnMut(&Event) + Send + 'static) -> Vec<Event> {
-    let root = root.path();
+fn events(root: &Path, mut see: impl FnMut(&Event) + Send + 'static) -> Vec<Event> {
     let (manual, _) = opsbook::manual::load(root);
     let (nodes, _) = opsbook::nodes::load(root, &manual.settings);
     let names: Vec<&str> = nodes.names().collect();
@@ -1023,7 +1008,13 @@ fn a_reader_that_leaves_is_no_fault() {
     );
     let manual = Manual::new(&page);
     for args in [&["--list"][..], &[]] {
-        let mut child = command(manual.0.path(), &manual.path("home"), args)
+        let mut child = Command::new(env!("CARGO_BIN_EXE_opsbook"))
+            .arg("-C")
+            .arg(manual.root())
+            .arg("test")
+            .args(args)
+            .env("HOME", manual.path("home"))
+            .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -1076,8 +1067,8 @@ fn reports_are_written_and_results_recorded() {
     assert!(
         read("p.prom").contains("opsbook_check_ok{node=\"here\",group=\"g\",check=\"bad\"} 0\n")
     );
-    let runs = opsbook::journal::results::runs(manual.0.path());
-    let events = opsbook::journal::results::read(manual.0.path(), &runs[0]).unwrap();
+    let runs = opsbook::journal::results::runs(&manual.root());
+    let events = opsbook::journal::results::read(&manual.root(), &runs[0]).unwrap();
     assert_eq!((runs.len(), events.len()), (1, 5));
 }
 
@@ -1104,7 +1095,7 @@ fn a_secret_is_in_no_output_and_no_report() {
     assert!(ran.out.contains("it is "), "{}", ran.out);
     let found = Command::new("grep")
         .args(["-rl", "canary-0451"])
-        .arg(manual.0.path())
+        .arg(manual.root())
         .output()
         .unwrap();
     let found = String::from_utf8(found.stdout).unwrap();
@@ -1194,7 +1185,7 @@ fn procedures_are_rehearsed_where_that_is_allowed_and_wanted() {
         ran.out
     );
     assert!(manual.path("home/released").exists());
-    assert_eq!(opsbook::journal::runs(manual.0.path()).len(), 1);
+    assert_eq!(opsbook::journal::runs(&manual.root()).len(), 1);
     let not_here = Manual::new(&page).nodes("nodes:\n  box: {transport: local}\n");
     assert!(!not_here.test(&["--list"]).out.contains("release"));
 }
@@ -1241,7 +1232,7 @@ fn a_rehearsal_that_fails_says_where_to_look() {
     let manual = Manual::new(&page).nodes("nodes:\n  box: {transport: local, rehearse: true}\n");
     let ran = manual.test(&["--ignored"]);
     assert_eq!(ran.status, Some(101), "{}{}", ran.out, ran.err);
-    let run = &opsbook::journal::runs(manual.0.path())[0];
+    let run = &opsbook::journal::runs(&manual.root())[0];
     assert!(
         ran.out
             .contains(&format!("look with       opsbook log {run}")),

@@ -12,7 +12,7 @@ use crate::event::{Event, Outcome};
 use crate::report::course::Course;
 use crate::report::lines::Format;
 use crate::report::tested::{Results, Tested};
-use crate::{Ignored, Selection, Test};
+use crate::{Ignored, Selected, Selection, Test};
 
 /// How libtest-mimic prints.
 #[derive(Clone, Debug)]
@@ -83,19 +83,27 @@ impl Libtest {
                 None => Err(Failed::from("the suite ended without its outcome")),
             })
         });
-        let mut trials: Vec<Trial> = trials.collect();
-        let arguments = match chosen(self, selection) {
-            Ok(arguments) => {
-                let never = || Err(Failed::from("it was not selected, and ran"));
-                trials.extend(left_out.iter().map(|test| trial(test, selection, never)));
-                arguments
-            }
-            // It has one filter and knows no parts: what is left out stays away.
-            Err(arguments) => arguments,
-        };
+        let (arguments, others) = chosen(self, selection, left_out);
+        let trials = trials.chain(others).collect();
         // What is concluded from its counts tells what failed from what could not look.
         let _ = libtest_mimic::run(&arguments, trials);
     }
+
+    /// Prints the names of the selected tests.
+    pub fn list(self, selection: &Selection, selected: &Selected) {
+        let tests = selected.tests.iter();
+        let trials = tests.map(|test| trial(test, selection, never));
+        let (arguments, others) = chosen(self, selection, &selected.left_out);
+        let arguments = Arguments {
+            list: true,
+            ..arguments
+        };
+        let _ = libtest_mimic::run(&arguments, trials.chain(others).collect());
+    }
+}
+
+fn never() -> Result<Completion, Failed> {
+    Err(Failed::from("it was not to be run, and ran"))
 }
 
 fn trial(
@@ -118,8 +126,9 @@ fn completion(tested: &Tested) -> Result<Completion, Failed> {
     }
 }
 
-/// The same choice in libtest's words; as an error where it has none for it, without a choice.
-fn chosen(libtest: Libtest, selection: &Selection) -> Result<Arguments, Arguments> {
+/// The same choice in libtest's words, and the tests that it leaves out. libtest-mimic has one
+/// filter and knows no parts: where there is more, what is left out stays away.
+fn chosen(libtest: Libtest, selection: &Selection, left_out: &[Test]) -> (Arguments, Vec<Trial>) {
     let arguments = Arguments {
         test_threads: Some(1),
         logfile: libtest.logfile,
@@ -137,12 +146,14 @@ fn chosen(libtest: Libtest, selection: &Selection) -> Result<Arguments, Argument
         ..Arguments::default()
     };
     if selection.filters.len() > 1 || selection.partition.is_some() {
-        return Err(arguments);
+        return (arguments, Vec::new());
     }
-    Ok(Arguments {
+    let arguments = Arguments {
         filter: selection.filters.first().cloned(),
         skip: selection.skip.clone(),
         exact: selection.exact,
         ..arguments
-    })
+    };
+    let others = left_out.iter().map(|test| trial(test, selection, never));
+    (arguments, others.collect())
 }

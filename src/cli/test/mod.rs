@@ -93,6 +93,10 @@ fn run_for(
     let selection = args.choice.selection();
     let (tests, wrong) = chosen::tests(&args.choice, context)?;
     let selected = selection.select(tests);
+    if args.list && caller == Caller::Cargo {
+        args.printing.libtest().list(&selection, &selected);
+        return unless_wrong(0, wrong, streams);
+    }
     if args.list {
         return match suite::list(&selected, &mut streams.out) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),

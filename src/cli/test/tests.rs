@@ -2,10 +2,29 @@
 
 use std::ffi::OsString;
 
+use indoc::indoc;
+
 use super::target_of;
 
-const PAGE: &str = "# P\n\n```yaml checks\nid: g\n```\n\n```sh check id=g.good\ntrue\n```\n\n\
-    ```sh check id=g.bad\nfalse\n```\n\n```sh check id=g.other\ntrue\n```\n";
+const PAGE: &str = indoc! {"
+    # P
+
+    ```yaml checks
+    id: g
+    ```
+
+    ```sh check id=g.good
+    true
+    ```
+
+    ```sh check id=g.bad
+    false
+    ```
+
+    ```sh check id=g.other
+    true
+    ```
+"};
 
 /// What libtest-mimic has written of these arguments.
 fn said(args: &[&str]) -> String {
@@ -18,7 +37,11 @@ fn said(args: &[&str]) -> String {
     write("p.md", PAGE);
     write(
         "nodes.yaml",
-        "opsbook: 1\nnodes:\n  here: {transport: local}\n",
+        indoc! {"
+            opsbook: 1
+            nodes:
+              here: {transport: local}
+        "},
     );
     let log = folder.path().join("log");
     let own = [
@@ -71,5 +94,23 @@ fn a_target_of_cargo_is_chosen_printed_and_counted_by_libtest_mimic() {
             .filter(|line| line.starts_with("test [here] "))
             .count();
         assert_eq!(lines, runs, "{args:?}\n{said}");
+    }
+}
+
+#[test]
+fn a_target_of_cargo_is_listed_by_libtest_mimic() {
+    let all = indoc! {"
+            [here] here::g::good: test
+            [here] here::g::bad: test
+            [here] here::g::other: test
+        "};
+    let good = "[here] here::g::good: test\n";
+    for (args, listed) in [
+        (&["--list"][..], all),
+        (&["--list", "--format", "terse", "good"], good),
+        (&["--list", "good", "nothing"], good),
+        (&["--list", "--ignored"], ""),
+    ] {
+        assert_eq!(said(args), listed, "{args:?}");
     }
 }
