@@ -480,6 +480,37 @@ fn a_journal_that_lags_is_refused_and_caught_up_at_every_line() {
 }
 
 #[test]
+fn a_fault_at_any_call_of_a_catch_up_runs_nothing_twice() {
+    let lagging = || {
+        let mut lab = three();
+        lab.node
+            .comes("3", &[Comes::Exit(1, ""), Comes::Exit(0, "")]);
+        lab.run().unwrap();
+        let path = lab.record().path;
+        let text = std::fs::read_to_string(&path).unwrap();
+        let first: String = text.split_inclusive('\n').take(1).collect();
+        std::fs::write(&path, first).unwrap();
+        (lab.on_lag, lab.yes) = (OnLag::CatchUp, true);
+        lab
+    };
+    let lab = lagging();
+    let before = lab.node.calls().len();
+    lab.resume().unwrap();
+    let all = lab.node.calls().len() - before;
+    assert!(all > 3, "{all}");
+    for fault in FAULTS {
+        for call in 1..=all {
+            let lab = lagging();
+            lab.node.fails(call, fault);
+            if !lab.resume().is_some_and(|said| said.status == Status::Ok) {
+                lab.resume_until_ok();
+            }
+            assert_eq!(lab.node.ran(), "1 2 3 3", "{fault:?} at call {call}");
+        }
+    }
+}
+
+#[test]
 fn a_local_step_whose_record_is_gone_is_asked_about() {
     let page = "```sh step on=local\none\n```\n\n```sh step\ntwo\n```\n";
     let call = {
