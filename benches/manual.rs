@@ -66,7 +66,7 @@ fn main() {
 fn measure(root: &Path) {
     // The whole of it first, so that peak memory is that of one `opsbook lint`.
     let started = Instant::now();
-    let (loaded, problems) = manual::load(root);
+    let (loaded, problems) = manual::load(&opsbook::files::Files::of(root));
     let lint = manual::lint(&loaded);
     let whole = started.elapsed();
     let peak = peak_memory();

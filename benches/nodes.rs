@@ -52,7 +52,7 @@ fn main() -> std::io::Result<()> {
 }
 
 fn one_node(root: &std::path::Path) {
-    let (nodes, problems) = nodes::load(root, &Settings::default());
+    let (nodes, problems) = nodes::load(&opsbook::files::Files::of(root), &Settings::default());
     assert!(problems.is_empty(), "{}", problems[0]);
     let node = nodes.evaluate("node-04321", &[]).expect("a node");
     let values = explain::explain(&node, &[]).expect("its values");

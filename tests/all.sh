@@ -100,6 +100,8 @@ if ! command -v cargo-deny >/dev/null; then
 fi
 stage deny cargo deny --locked check licenses bans sources
 stage build cargo test --locked --all-targets --no-run
+# The examples in the documentation: the runner below does not know them.
+stage examples cargo test --locked --doc
 
 # Each tier's own test, first and aloud: which kinds of nodes there are here, and why not.
 tiers() { cargo test --locked --quiet --test it -- tiers:: --nocapture --test-threads=1; }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::{Operator, Passwords, Reach, bundle_dir, target};
 use crate::event::Status;
 use crate::manual::shell_quoted;
 use crate::nodes::Node;
+use crate::project::Project;
 use crate::session::{OpenOptions, interactive, sshfs};
 use crate::source::Problem;
 
@@ -49,8 +49,8 @@ pub(crate) struct Umount {
     dir: Option<PathBuf>,
 }
 
-pub(crate) fn shell(args: &Shell, context: &Context) -> Result<u8, Failure> {
-    let node = one(context, &args.node)?;
+pub(crate) fn shell(args: &Shell, project: &Project) -> Result<u8, Failure> {
+    let node = one(project, &args.node)?;
     let dir = bundle_of(&node)?;
     let status = shell_in(&node, &dir)
         .status()
@@ -69,10 +69,10 @@ pub(crate) fn shell_in(node: &Node, dir: &str) -> Command {
     interactive(&target(node), &line)
 }
 
-pub(crate) fn mount(args: &Mount, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    let node = one(context, &args.node)?;
+pub(crate) fn mount(args: &Mount, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
+    let node = one(project, &args.node)?;
     let dir = bundle_of(&node)?;
-    let onto = onto(context, args.dir.as_ref(), &node);
+    let onto = onto(project, args.dir.as_ref(), &node);
     let Some(mut command) = sshfs(&target(&node), &dir, &onto) else {
         let message = format!("`{}` is not reached by ssh: its bundle is {dir}", node.name);
         return Err(Failure::from(Problem::bare("mount-transport", message)));
@@ -91,9 +91,9 @@ pub(crate) fn mount(args: &Mount, context: &Context, streams: &mut Streams) -> R
     }
 }
 
-pub(crate) fn umount(args: &Umount, context: &Context) -> Result<u8, Failure> {
-    let node = one(context, &args.node)?;
-    let onto = onto(context, args.dir.as_ref(), &node);
+pub(crate) fn umount(args: &Umount, project: &Project) -> Result<u8, Failure> {
+    let node = one(project, &args.node)?;
+    let onto = onto(project, args.dir.as_ref(), &node);
     let tried = Command::new("fusermount").arg("-u").arg(&onto).status();
     let tried = tried.or_else(|_| Command::new("umount").arg(&onto).status());
     let status = tried.map_err(|error| cannot("`fusermount`", &error))?;
@@ -104,9 +104,9 @@ pub(crate) fn umount(args: &Umount, context: &Context) -> Result<u8, Failure> {
     })
 }
 
-pub(crate) fn one(context: &Context, selector: &str) -> Result<Arc<Node>, Failure> {
-    match context.nodes.select(selector)?.as_slice() {
-        [one] => Ok(Arc::new(context.nodes.evaluate(one, &[])?)),
+pub(crate) fn one(project: &Project, selector: &str) -> Result<Arc<Node>, Failure> {
+    match project.nodes.select(selector)?.as_slice() {
+        [one] => Ok(Arc::new(project.nodes.evaluate(one, &[])?)),
         several => {
             let message = format!(
                 "`{selector}` selects {} nodes: one is wanted",
@@ -117,10 +117,10 @@ pub(crate) fn one(context: &Context, selector: &str) -> Result<Arc<Node>, Failur
     }
 }
 
-fn onto(context: &Context, given: Option<&PathBuf>, node: &Node) -> PathBuf {
+fn onto(project: &Project, given: Option<&PathBuf>, node: &Node) -> PathBuf {
     given
         .cloned()
-        .unwrap_or_else(|| context.root.join(".opsbook/mnt").join(&node.name))
+        .unwrap_or_else(|| project.root.join(".opsbook/mnt").join(&node.name))
 }
 
 /// The node says where its bundle is.

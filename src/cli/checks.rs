@@ -7,6 +7,7 @@ use clap::Args;
 use crate::cli::Streams;
 use crate::cli::context::find_root;
 use crate::cli::error::Failure;
+use crate::files::Files;
 use crate::source::Problem;
 use crate::vocabulary::{Vocabulary, reference};
 
@@ -43,7 +44,7 @@ fn vocabulary(dir: Option<&Path>) -> Result<Vocabulary, Failure> {
         Err(failure) if dir.is_some() => return Err(failure),
         Err(_) => return Ok(Vocabulary::builtin().clone()),
     };
-    let (vocabulary, problems) = Vocabulary::with_project(&root);
+    let (vocabulary, problems) = Vocabulary::with_project(&Files::of(&root));
     if problems.iter().any(Problem::is_error) {
         return Err(Failure::Problems(problems));
     }

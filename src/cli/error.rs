@@ -9,6 +9,7 @@ use crate::cli::init::InitError;
 use crate::engine::{BundleError, NoPassword};
 use crate::event::Status;
 use crate::journal::JournalError;
+use crate::project::RunError;
 use crate::report::form::ReportError;
 use crate::source::{Problem, first_of_each};
 
@@ -43,6 +44,24 @@ pub(crate) enum Failure {
 impl From<Vec<Problem>> for Failure {
     fn from(problems: Vec<Problem>) -> Failure {
         Failure::Problems(problems)
+    }
+}
+
+impl From<Box<Problem>> for Failure {
+    fn from(problem: Box<Problem>) -> Failure {
+        Failure::Problems(vec![*problem])
+    }
+}
+
+impl From<RunError> for Failure {
+    fn from(error: RunError) -> Failure {
+        match error {
+            RunError::Problems(problems) => Failure::Problems(problems),
+            RunError::NotThere(problems) => Failure::NotThere(problems),
+            RunError::NoPassword(why) => why.into(),
+            RunError::Stopped(why) => Failure::Stopped(why),
+            RunError::Journal(error) => error.into(),
+        }
     }
 }
 

@@ -7,11 +7,11 @@ use clap::Args;
 use jiff::Timestamp;
 
 use crate::cli::Streams;
-use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::engine;
 use crate::event::{Event, Status, What};
 use crate::journal::{self, Record};
+use crate::project::Project;
 use crate::report::human::{Human, status_style};
 use crate::report::table::{self, Cell};
 use crate::source::Problem;
@@ -40,14 +40,14 @@ pub(crate) struct Log {
 
 pub(crate) fn history(
     args: &History,
-    context: &Context,
+    project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    journal::readable(&context.root)?;
+    journal::readable(&project.root)?;
     let mut rows = Vec::new();
     let mut known = Vec::new();
-    for run in journal::runs(&context.root) {
-        match journal::read(&context.root, &run) {
+    for run in journal::runs(&project.root) {
+        match journal::read(&project.root, &run) {
             Ok(record) => {
                 let nodes = record.started().map(|started| started.nodes.clone());
                 known.extend(nodes.clone().unwrap_or_default());
@@ -60,10 +60,10 @@ pub(crate) fn history(
         }
     }
     if let Some(node) = &args.node
-        && !context.nodes.contains(node)
+        && !project.nodes.contains(node)
         && !known.contains(node)
     {
-        let names = context
+        let names = project
             .nodes
             .names()
             .chain(known.iter().map(String::as_str));
@@ -157,9 +157,9 @@ fn by_hand(record: &Record) -> usize {
     record.events.iter().filter(passed).count()
 }
 
-pub(crate) fn log(args: &Log, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    let run = crate::cli::which::which(context, args.which.as_deref(), false)?;
-    let record = journal::read(&context.root, &run)?;
+pub(crate) fn log(args: &Log, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
+    let run = crate::cli::which::which(project, args.which.as_deref(), false)?;
+    let record = journal::read(&project.root, &run)?;
     if record.torn {
         writeln!(
             streams.talk,

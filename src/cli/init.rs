@@ -110,7 +110,7 @@ mod tests {
     fn the_new_manual_has_no_mistake() {
         let folder = tempfile::tempdir().unwrap();
         init(folder.path()).unwrap();
-        let (manual, problems) = crate::manual::load(folder.path());
+        let (manual, problems) = crate::manual::load(&crate::files::Files::of(folder.path()));
         let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert_eq!(problems.join("\n"), "");
         assert!(manual.procedures.contains_key("hello.greet"));

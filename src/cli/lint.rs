@@ -5,13 +5,10 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 
 use crate::cli::Streams;
-use crate::cli::context::Context;
-use crate::cli::deliveries::Deliveries;
 use crate::cli::error::Failure;
-use crate::cli::manner::batch_of;
 use crate::manual::{self, Coverage, Settled};
-use crate::plan;
-use crate::source::{Problem, first_of_each};
+use crate::project::Project;
+use crate::source::Problem;
 
 /// Find everything wrong in the manual and in nodes.yaml
 ///
@@ -34,9 +31,9 @@ enum Format {
     Json,
 }
 
-pub(crate) fn run(args: &Lint, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    let Settled { problems, silenced } = problems(context);
-    let coverage = manual::coverage(&context.manual);
+pub(crate) fn run(args: &Lint, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
+    let Settled { problems, silenced } = project.lint();
+    let coverage = manual::coverage(&project.manual);
     match args.format {
         Format::Human => human(&problems, silenced, &coverage, streams)?,
         Format::Json => {
@@ -51,43 +48,6 @@ pub(crate) fn run(args: &Lint, context: &Context, streams: &mut Streams) -> Resu
         .iter()
         .any(|problem| problem.is_error() || args.strict);
     Ok(if bad { 2 } else { 0 })
-}
-
-/// Everything: the pages, the nodes, and the one against the other.
-pub(crate) fn problems(context: &Context) -> Settled {
-    let mut problems = context.problems.clone();
-    problems.extend(manual::lint(&context.manual));
-    problems.extend(context.nodes.check_all());
-    let names: Vec<&str> = context.nodes.names().collect();
-    let nodes = names
-        .iter()
-        .filter_map(|name| context.nodes.evaluate(name, &[]).ok());
-    problems.extend(nodes.filter_map(|node| batch_of(&node).err().map(|problem| *problem)));
-    let cases = plan::cases(
-        &context.manual,
-        &context.nodes,
-        &context.vocabulary,
-        &names,
-        &|_| true,
-    );
-    problems.extend(cases.1);
-    let mut deliveries = Deliveries::new(&context.root);
-    problems.extend(plan::lint(
-        &context.manual,
-        &context.nodes,
-        &context.vocabulary,
-        &mut |procedure, plan| deliveries.look(procedure, plan),
-    ));
-    let mut problems = plan::joined(problems);
-    manual::sort(&context.manual, &mut problems);
-    // Not by its drawing: a page may have as many mistakes as letters.
-    let mut seen = std::collections::HashSet::new();
-    problems.retain(|problem| seen.insert(problem.identity()));
-    let settled = manual::settle(&context.manual, problems);
-    Settled {
-        problems: first_of_each(&settled.problems),
-        ..settled
-    }
 }
 
 fn human(

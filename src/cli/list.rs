@@ -5,8 +5,8 @@ use std::io::Write;
 use clap::Args;
 
 use crate::cli::Streams;
-use crate::cli::context::Context;
 use crate::cli::error::Failure;
+use crate::project::Project;
 use crate::report::table::{self, Cell};
 use crate::source::counted;
 
@@ -20,13 +20,13 @@ pub(crate) struct List {
     json: bool,
 }
 
-pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     if args.json {
-        let text = serde_json::to_string_pretty(&json(context)).map_err(std::io::Error::from)?;
+        let text = serde_json::to_string_pretty(&json(project)).map_err(std::io::Error::from)?;
         writeln!(streams.out, "{text}")?;
         return Ok(0);
     }
-    let procedures = context.manual.procedures.values().map(|procedure| {
+    let procedures = project.manual.procedures.values().map(|procedure| {
         let steps = counted(procedure.steps.len(), "step");
         [
             procedure.id.clone(),
@@ -40,7 +40,7 @@ pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Resu
         &procedures.collect::<Vec<_>>(),
         &mut streams.out,
     )?;
-    let groups = context.manual.groups.values().map(|group| {
+    let groups = project.manual.groups.values().map(|group| {
         let checks = counted(group.typed.len() + group.checks.len(), "check");
         [
             group.id.clone(),
@@ -54,13 +54,13 @@ pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Resu
         &groups.collect::<Vec<_>>(),
         &mut streams.out,
     )?;
-    let nodes = context.nodes.names().map(|name| {
-        let groups = context
+    let nodes = project.nodes.names().map(|name| {
+        let groups = project
             .nodes
             .evaluate(name, &[])
             .map(|node| node.groups.join(", "))
             .unwrap_or_default();
-        let place = context
+        let place = project
             .nodes
             .place(name)
             .map(crate::source::Span::place)
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &List, context: &Context, streams: &mut Streams) -> Resu
         [name.to_owned(), String::new(), groups, place]
     });
     table("nodes", &nodes.collect::<Vec<_>>(), &mut streams.out)?;
-    let errors = context.errors().count();
+    let errors = project.errors().count();
     if errors > 0 {
         let many = if errors == 1 { "mistake" } else { "mistakes" };
         writeln!(
@@ -95,8 +95,8 @@ fn table(title: &str, rows: &[[String; 4]], out: &mut dyn Write) -> std::io::Res
     table::rows(&rows, out)
 }
 
-fn json(context: &Context) -> serde_json::Value {
-    let procedures = context.manual.procedures.values().map(|procedure| {
+fn json(project: &Project) -> serde_json::Value {
+    let procedures = project.manual.procedures.values().map(|procedure| {
         serde_json::json!({
             "id": procedure.id, "title": procedure.title, "place": procedure.span.place(),
             "nodes": procedure.nodes.as_ref().map(|nodes| &nodes.value),
@@ -106,7 +106,7 @@ fn json(context: &Context) -> serde_json::Value {
             })).collect::<Vec<_>>(),
         })
     });
-    let groups = context.manual.groups.values().map(|group| {
+    let groups = project.manual.groups.values().map(|group| {
         serde_json::json!({
             "id": group.id, "title": group.title, "place": group.span.place(),
             "nodes": group.nodes.as_ref().map(|nodes| &nodes.value),
@@ -116,6 +116,6 @@ fn json(context: &Context) -> serde_json::Value {
     serde_json::json!({
         "procedures": procedures.collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(),
-        "nodes": context.nodes.names().collect::<Vec<_>>(),
+        "nodes": project.nodes.names().collect::<Vec<_>>(),
     })
 }

@@ -6,9 +6,7 @@ use std::io::Write;
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
-use crate::cli::identity::{controller_name, operator_name};
 use crate::cli::terminal;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::{Streams, block_on, locks};
@@ -19,6 +17,8 @@ use crate::engine::{
 use crate::event::{Status, What};
 use crate::journal::{Journal, JournalError};
 use crate::outside::line;
+use crate::project::Project;
+use crate::project::{controller_name, operator_name};
 use crate::report::known::Known;
 use crate::session::OpenOptions;
 
@@ -57,25 +57,25 @@ pub(crate) enum Lock {
     },
 }
 
-pub(crate) fn run(args: &Lock, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Lock, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     match args {
-        Lock::Status { nodes } => locks::status(nodes, context, streams),
-        Lock::Acquire { node, message } => at(context, node, async |reach, dir| {
+        Lock::Status { nodes } => locks::status(nodes, project, streams),
+        Lock::Acquire { node, message } => at(project, node, async |reach, dir| {
             acquire(reach, dir, message, streams).await
         }),
-        Lock::Release { node, run, yes } => at(context, node, async |reach, dir| {
-            release(context, reach, dir, (run.as_deref(), *yes), streams).await
+        Lock::Release { node, run, yes } => at(project, node, async |reach, dir| {
+            release(project, reach, dir, (run.as_deref(), *yes), streams).await
         }),
     }
 }
 
 /// With the open session of one node, and the place of its bundle.
 fn at(
-    context: &Context,
+    project: &Project,
     node: &str,
     act: impl AsyncFnOnce(&Reach, &str) -> Result<u8, Failure>,
 ) -> Result<u8, Failure> {
-    let node = crate::cli::bridge::one(context, node)?;
+    let node = crate::cli::bridge::one(project, node)?;
     block_on(async {
         let (operator, _) = Operator::new();
         let passwords = Passwords::new(operator, None);
@@ -140,7 +140,7 @@ async fn acquire(
 }
 
 async fn release(
-    context: &Context,
+    project: &Project,
     reach: &Reach,
     dir: &str,
     (run, yes): (Option<&str>, bool),
@@ -177,7 +177,7 @@ async fn release(
         streams.people(),
         "{name}: released; its record is in the node's history"
     )?;
-    match written_down(context, wanted, name, dir) {
+    match written_down(project, wanted, name, dir) {
         Ok(left) => {
             for (user, path) in left {
                 writeln!(
@@ -194,12 +194,12 @@ async fn release(
 /// That there is nothing to go on with, in the run's journal where that is here; which bundles
 /// of other users it has left.
 fn written_down(
-    context: &Context,
+    project: &Project,
     run: &str,
     node: &str,
     dir: &str,
 ) -> Result<BTreeMap<String, String>, JournalError> {
-    let (mut journal, record) = match Journal::reopen(&context.root, run) {
+    let (mut journal, record) = match Journal::reopen(&project.root, run) {
         Ok(both) => both,
         // It stops before its next step, and writes that down itself.
         Err(JournalError::Missing { .. } | JournalError::Busy { .. }) => {

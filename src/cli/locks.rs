@@ -7,13 +7,13 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::{Alive, Bundle, Held, Operator, Passwords, Reach, bundle_dir};
 use crate::event::Status;
 use crate::journal;
 use crate::nodes::Node;
+use crate::project::Project;
 use crate::report::human::status_style;
 use crate::report::table::{self, Cell};
 use crate::session::{OpenOptions, nodes_within, raise_limits};
@@ -28,25 +28,25 @@ enum Found {
 
 pub(super) fn status(
     selectors: &[String],
-    context: &Context,
+    project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let names: Vec<&str> = if selectors.is_empty() {
-        context.nodes.names().collect()
+        project.nodes.names().collect()
     } else {
-        context.nodes.select(&selectors.join(","))?
+        project.nodes.select(&selectors.join(","))?
     };
     let nodes: Result<Vec<Arc<Node>>, _> = names
         .iter()
-        .map(|name| context.nodes.evaluate(name, &[]).map(Arc::new))
+        .map(|name| project.nodes.evaluate(name, &[]).map(Arc::new))
         .collect();
     let found = block_on(look_at_all(nodes?))?;
     if let ([name], [found]) = (&names[..], &found[..]) {
-        alone(name, found, context, streams)?;
+        alone(name, found, project, streams)?;
     } else {
         let rows = names.iter().zip(&found);
         let rows: Vec<_> = rows
-            .map(|(name, found)| row(name, found, context))
+            .map(|(name, found)| row(name, found, project))
             .collect();
         let heading = ["NODE", "LOCK", "SINCE", "BY", "PROCEDURE", "RUN", ""];
         table::write(&heading, rows, &mut streams.people())?;
@@ -107,13 +107,13 @@ async fn look(node: &Arc<Node>, passwords: &Passwords) -> Found {
 fn alone(
     name: &str,
     found: &Found,
-    context: &Context,
+    project: &Project,
     streams: &mut Streams,
 ) -> Result<(), Failure> {
     match found {
         Found::Free => writeln!(streams.people(), "{name}: free")?,
         Found::Held(held) => {
-            let sentence = match position(context, held, name) {
+            let sentence = match position(project, held, name) {
                 Some(at) => held.sentence_at(&at),
                 None => held.sentence(),
             };
@@ -124,7 +124,7 @@ fn alone(
     Ok(())
 }
 
-fn row(name: &str, found: &Found, context: &Context) -> Vec<Cell> {
+fn row(name: &str, found: &Found, project: &Project) -> Vec<Cell> {
     let cell = |text: &str, status| Cell::new(text, status_style(status));
     let held = match found {
         Found::Free => return vec![name.into(), cell("free", Status::Ok)],
@@ -143,7 +143,7 @@ fn row(name: &str, found: &Found, context: &Context) -> Vec<Cell> {
     };
     let mut last = match &owner.message {
         Some(message) => message.line().to_string(),
-        None => position(context, held, name).unwrap_or_else(|| held.position()),
+        None => position(project, held, name).unwrap_or_else(|| held.position()),
     };
     if owner.message.is_none() && held.alive != Alive::Unknown {
         last = format!("{last}; {}", held.alive);
@@ -160,13 +160,13 @@ fn row(name: &str, found: &Found, context: &Context) -> Vec<Cell> {
 
 /// How far the run is, where its journal is here: the bundle on the node knows nothing of the
 /// steps that were done elsewhere, or by a person.
-fn position(context: &Context, held: &Held, node: &str) -> Option<String> {
+fn position(project: &Project, held: &Held, node: &str) -> Option<String> {
     let run = held.owner.as_ref()?.run.exact();
     // It is a name of ours, and no path that the node has chosen.
-    let run = journal::runs(&context.root)
+    let run = journal::runs(&project.root)
         .into_iter()
         .find(|own| own == run)?;
-    let record = journal::read(&context.root, &run).ok()?;
+    let record = journal::read(&project.root, &run).ok()?;
     let all = record.plan(node).map(|plan| plan.steps.len())?;
     Some(match record.steps(node).pop_last() {
         None => format!("before step 1 of {all}"),

@@ -7,9 +7,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cli::block_on;
-use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::cli::identity::{Identity, controller_name};
 use crate::cli::terminal;
 use crate::cli::tty::is_anybody_there;
 use crate::engine::{
@@ -20,6 +18,7 @@ use crate::journal::Journal;
 use crate::nodes::Node;
 use crate::outside::line;
 use crate::plan::{self, Plan};
+use crate::project::{Project, Who, controller_name};
 use crate::session::{OpenOptions, nodes_within, raise_limits};
 use crate::source::Problem;
 
@@ -36,16 +35,16 @@ enum Said {
 
 /// Makes the journal of a run anew, up to its first line: what was done since is caught up with
 /// afterwards.
-pub(crate) fn make_journal(context: &Context, run: &str, yes: bool) -> Result<(), Failure> {
-    let nodes: Result<Vec<Arc<Node>>, _> = context
+pub(crate) fn make_journal(project: &Project, run: &str, yes: bool) -> Result<(), Failure> {
+    let nodes: Result<Vec<Arc<Node>>, _> = project
         .nodes
         .names()
-        .map(|name| context.nodes.evaluate(name, &[]).map(Arc::new))
+        .map(|name| project.nodes.evaluate(name, &[]).map(Arc::new))
         .collect();
     let said = block_on(ask_all(nodes?, run))?;
     let (owner, request) = agreed(&said, run)?;
-    movable(context, &said, run)?;
-    let plan = plan(context, owner, request)?;
+    movable(project, &said, run)?;
+    let plan = plan(project, owner, request)?;
     let without: Vec<&str> = request
         .nodes
         .iter()
@@ -62,7 +61,7 @@ pub(crate) fn make_journal(context: &Context, run: &str, yes: bool) -> Result<()
     }
     let about = about(owner, request, run, &without);
     let answered = consent(&about, yes, &without)?;
-    write(context, owner, request, &plan, run, &about, answered)
+    write(project, owner, request, &plan, run, &about, answered)
 }
 
 fn has_it(said: &[(String, Said)], node: &str) -> bool {
@@ -168,8 +167,8 @@ fn agreed<'a>(said: &'a [(String, Said)], run: &str) -> Result<(&'a Owner, &'a R
 }
 
 /// What belongs to its own controller is not gone on with by another one.
-fn movable(context: &Context, said: &[(String, Said)], run: &str) -> Result<(), Failure> {
-    let (controller, folder) = (controller_name(), context.root.display().to_string());
+fn movable(project: &Project, said: &[(String, Said)], run: &str) -> Result<(), Failure> {
+    let (controller, folder) = (controller_name(), project.root.display().to_string());
     for (name, said) in said {
         let Said::Owner(owner) = said else { continue };
         let here = owner.controller == controller
@@ -190,9 +189,9 @@ fn movable(context: &Context, said: &[(String, Said)], run: &str) -> Result<(), 
 }
 
 /// The same request on the manual as it is now. A node is not believed with more than names.
-fn plan(context: &Context, owner: &Owner, request: &Request) -> Result<Plan, Failure> {
+fn plan(project: &Project, owner: &Owner, request: &Request) -> Result<Plan, Failure> {
     for node in &request.nodes {
-        if !context.nodes.contains(node) {
+        if !project.nodes.contains(node) {
             let message = format!(
                 "the run was on a node that is not known here: `{}`",
                 line(node)
@@ -205,11 +204,11 @@ fn plan(context: &Context, owner: &Owner, request: &Request) -> Result<Plan, Fai
         .iter()
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    context.plan(&plan::Request {
+    Ok(project.plan(&plan::Request {
         procedure: owner.procedure.exact(),
         nodes: &request.nodes,
         set: &set,
-    })
+    })?)
 }
 
 fn about(owner: &Owner, request: &Request, run: &str, without: &[&str]) -> String {
@@ -257,7 +256,7 @@ fn consent(about: &str, yes: bool, without: &[&str]) -> Result<Option<&'static s
 }
 
 fn write(
-    context: &Context,
+    project: &Project,
     owner: &Owner,
     request: &Request,
     plan: &Plan,
@@ -265,7 +264,7 @@ fn write(
     about: &str,
     by_yes: Option<&'static str>,
 ) -> Result<(), Failure> {
-    let identity = Identity::here(&context.root);
+    let who = Who::here(&project.root);
     let started = RunStarted {
         operator: owner.operator.line().to_string(),
         controller: owner.controller.line().to_string(),
@@ -273,9 +272,9 @@ fn write(
         clean: None,
         start_at: request.start_at,
         manner: Some(request.manner.clone()),
-        ..identity.started(plan)
+        ..who.started(plan)
     };
-    let mut journal = Journal::create(&context.root, run)?;
+    let mut journal = Journal::create(&project.root, run)?;
     journal.record(None, None, What::RunStarted(Box::new(started)))?;
     let asked = What::Asked {
         question: ASKS.to_owned(),

@@ -7,54 +7,11 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::error::Failure;
 use crate::cli::password::password;
-use crate::event;
-use crate::nodes::Node;
-use crate::plan::{Part, Plan, PlannedStep};
-use crate::session::Password;
+use crate::event::Manner as Through;
+use crate::plan::Plan;
+use crate::project::batch::{self, Share, sizes};
+use crate::project::{Manner, number};
 use crate::source::Problem;
-
-/// How a run is to be done, as the command line says it.
-#[derive(Debug)]
-pub(crate) struct Manner {
-    /// What the journal keeps, and `resume` takes over.
-    pub through: Through,
-    pub yes: bool,
-    pub start_at: Option<usize>,
-    /// Values for captured names, which a run that goes on is given.
-    pub given: Vec<(String, String)>,
-    /// Read from the nodes what the journal lacks.
-    pub catch_up: bool,
-    /// No other controller is to go on with the run.
-    pub pinned: bool,
-    pub json: bool,
-    pub ask_password: bool,
-    pub password: Option<Password>,
-}
-
-impl Manner {
-    pub fn part(&self) -> Part {
-        Part {
-            start_at: self.start_at,
-            stop_after: self.through.stop_after,
-        }
-    }
-}
-
-/// How a run goes through its nodes and steps.
-pub(crate) type Through = event::Manner;
-
-/// What holds where nobody has said anything.
-fn plain() -> Through {
-    Through {
-        step: false,
-        stop_after: None,
-        parallel: 10,
-        batches: Vec::new(),
-        wait_milliseconds: 0,
-        max_fail: 0,
-        reconnect_milliseconds: 120_000,
-    }
-}
 
 #[derive(Args, Debug)]
 pub(crate) struct MannerArgs {
@@ -103,37 +60,6 @@ enum Format {
     Json,
 }
 
-/// A number, or a share of all nodes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Share {
-    Count(usize),
-    Percent(usize),
-}
-
-impl std::str::FromStr for Share {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Share, String> {
-        let wrong = || format!("`{text}` is neither a number nor a percentage");
-        match text.strip_suffix('%') {
-            Some(percent) => match percent.parse() {
-                Ok(percent) if percent <= 100 => Ok(Share::Percent(percent)),
-                _ => Err(wrong()),
-            },
-            None => text.parse().map(Share::Count).map_err(|_| wrong()),
-        }
-    }
-}
-
-impl Share {
-    fn of(self, all: usize) -> usize {
-        match self {
-            Share::Count(count) => count,
-            Share::Percent(percent) => all * percent / 100,
-        }
-    }
-}
-
 impl MannerArgs {
     /// What is said here, over what the run that goes on was told before.
     pub fn manner(&self, plan: &Plan, before: Option<&Through>) -> Result<Manner, Failure> {
@@ -151,8 +77,8 @@ impl MannerArgs {
         let old = match before {
             Some(before) => before.clone(),
             None => Through {
-                batches: batches_of_nodes(plan)?,
-                ..plain()
+                batches: batch::of_nodes(plan)?,
+                ..Manner::default().through
             },
         };
         let through = Through {
@@ -174,22 +100,24 @@ impl MannerArgs {
             through,
             yes: self.yes,
             start_at,
-            given: Vec::new(),
-            catch_up: false,
-            pinned: false,
-            json: self.format == Format::Json,
             ask_password: self.ask_sudo_password,
             password: self
                 .sudo_password_file
                 .as_deref()
                 .map(password)
                 .transpose()?,
+            ..Manner::default()
         })
+    }
+
+    /// Whether the journal's lines are wanted.
+    pub fn json(&self) -> bool {
+        self.format == Format::Json
     }
 
     /// What a run is told by its journal and by nothing here, as options.
     pub fn taken_over(&self, plan: &Plan, before: &Through) -> Vec<String> {
-        let plain = plain();
+        let plain = Manner::default().through;
         let time = |milliseconds| crate::engine::human(Duration::from_millis(milliseconds));
         let steps = plan.nodes.first().map(|node| node.steps.as_slice());
         let stop_after = before.stop_after.map(|number| {
@@ -221,63 +149,4 @@ impl MannerArgs {
         let options = options.filter_map(|(name, value)| Some(format!("{name} {}", value?)));
         options.chain(step).collect()
     }
-}
-
-fn sizes(shares: &[Share], all: usize) -> Vec<usize> {
-    shares.iter().map(|share| share.of(all).max(1)).collect()
-}
-
-/// Sizes of batches: the most careful that a node's `batch` says.
-fn batches_of_nodes(plan: &Plan) -> Result<Vec<usize>, Failure> {
-    let mut careful: Option<Vec<usize>> = None;
-    for node in &plan.nodes {
-        let Some(shares) = batch_of(&node.node).map_err(|problem| *problem)? else {
-            continue;
-        };
-        let said = sizes(&shares, plan.nodes.len());
-        if careful.as_ref().is_none_or(|least| said < *least) {
-            careful = Some(said);
-        }
-    }
-    Ok(careful.unwrap_or_default())
-}
-
-/// What a node's `batch` says.
-pub(crate) fn batch_of(node: &Node) -> Result<Option<Vec<Share>>, Box<Problem>> {
-    let Some(evaluated) = node.values.get("batch") else {
-        return Ok(None);
-    };
-    let value = &evaluated.value;
-    let text = value.text().unwrap_or_default();
-    let shares: Result<Vec<Share>, String> =
-        text.split(',').map(|share| share.trim().parse()).collect();
-    shares.map(Some).map_err(|why| {
-        let problem = Problem::error("batch", value.span.clone(), format!("`batch`: {why}"));
-        Box::new(problem.hint("write sizes as in `1,5,25%`"))
-    })
-}
-
-/// A step by its id, its number, its name or its title.
-pub(crate) fn number(plan: &Plan, wanted: &str) -> Result<usize, Failure> {
-    let steps = plan
-        .nodes
-        .first()
-        .map(|node| node.steps.as_slice())
-        .unwrap_or_default();
-    let found = steps.iter().find(|step| {
-        step.label() == wanted || step.name == wanted || step.number.to_string() == wanted
-    });
-    let mut titled = steps.iter().filter(|step| step.title == wanted);
-    let titled = titled.next().filter(|_| titled.next().is_none());
-    found.or(titled).map(|step| step.number).ok_or_else(|| {
-        let message = format!("`{}` has no step `{wanted}`", plan.procedure);
-        let labels: Vec<&str> = steps.iter().map(PlannedStep::label).collect();
-        let problem = Problem::bare("unknown-step", message);
-        Failure::from(
-            match crate::source::nearest(wanted, labels.iter().copied()) {
-                Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                None => problem.hint(format!("its steps are: {}", labels.join(", "))),
-            },
-        )
-    })
 }

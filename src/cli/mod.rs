@@ -4,14 +4,10 @@
 mod about;
 mod bridge;
 pub mod build;
-mod changed;
 mod checks;
 mod context;
-mod deliveries;
-mod done;
 mod error;
 mod history;
-mod identity;
 pub mod init;
 mod interrupts;
 mod keys;
@@ -45,9 +41,8 @@ use std::time::Duration;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-use context::Context;
-
 use crate::outside::Net;
+use crate::project::Project;
 use error::Failure;
 
 /// An operations manual that is read, run and tested from one Markdown source.
@@ -179,11 +174,11 @@ pub fn main() -> ExitCode {
 fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
     let dir = cli.dir.as_deref();
     match cli.command {
-        Command::Run(args) => run::run(&args, &Context::load_to_run(dir)?, streams),
-        Command::Test(args) => test::run(&args, &Context::load_to_run(dir)?, streams),
-        Command::Resume(args) => resume::resume(&args, &Context::load_to_run(dir)?, streams),
-        Command::Handoff(args) => resume::handoff(&args, &Context::load_to_run(dir)?, streams),
-        Command::List(args) => list::run(&args, &Context::load(dir)?, streams),
+        Command::Run(args) => run::run(&args, &context::load_to_run(dir)?, streams),
+        Command::Test(args) => test::run(&args, &context::load_to_run(dir)?, streams),
+        Command::Resume(args) => resume::resume(&args, &context::load_to_run(dir)?, streams),
+        Command::Handoff(args) => resume::handoff(&args, &context::load_to_run(dir)?, streams),
+        Command::List(args) => list::run(&args, &context::load(dir)?, streams),
         Command::Nodes(args) => {
             let (text, left_out) = nodes::run(&args, &context::load_nodes(dir)?, streams.paint)?;
             streams.out.write_all(text.as_bytes())?;
@@ -197,11 +192,11 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             streams.out.write_all(text.as_bytes())?;
             Ok(0)
         }
-        Command::Ping(args) => ping::run(&args, &Context::load(dir)?, streams),
-        Command::Shell(args) => bridge::shell(&args, &Context::load(dir)?),
-        Command::Mount(args) => bridge::mount(&args, &Context::load(dir)?, streams),
-        Command::Umount(args) => bridge::umount(&args, &Context::load(dir)?),
-        Command::Lint(args) => lint::run(&args, &Context::read(dir)?, streams),
+        Command::Ping(args) => ping::run(&args, &context::load(dir)?, streams),
+        Command::Shell(args) => bridge::shell(&args, &context::load(dir)?),
+        Command::Mount(args) => bridge::mount(&args, &context::load(dir)?, streams),
+        Command::Umount(args) => bridge::umount(&args, &context::load(dir)?),
+        Command::Lint(args) => lint::run(&args, &context::read(dir)?, streams),
         Command::Checks(args) => checks::run(&args, dir, streams),
         Command::Build(args) => {
             let root = context::find_root(dir)?;
@@ -216,9 +211,9 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             init::run(&args, &mut streams.talk)?;
             Ok(0)
         }
-        Command::History(args) => history::history(&args, &Context::load(dir)?, streams),
-        Command::Log(args) => history::log(&args, &Context::load(dir)?, streams),
-        Command::Lock(args) => lock::run(&args, &Context::load(dir)?, streams),
+        Command::History(args) => history::history(&args, &context::load(dir)?, streams),
+        Command::Log(args) => history::log(&args, &context::load(dir)?, streams),
+        Command::Lock(args) => lock::run(&args, &context::load(dir)?, streams),
         Command::Preprocess(args) => Ok(preprocess::run(
             &args,
             io::stdin().lock(),
@@ -243,7 +238,7 @@ fn shown(args: &show::Show, dir: Option<&Path>, paint: bool) -> Result<String, F
         return Ok(show::run(args, &nodes, paint)?);
     }
     // Where only the nodes can be read, only they are shown.
-    let Ok(Context { manual, .. }) = Context::load(dir) else {
+    let Ok(Project { manual, .. }) = context::load(dir) else {
         return Ok(show::run(args, &nodes, paint)?);
     };
     match show::card(args, &manual, paint) {

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::task::JoinSet;
 
-use crate::cli::context::Context;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::target;
 use crate::event::Status;
 use crate::nodes::Node;
+use crate::project::Project;
 use crate::session::{self, OpenError, OpenOptions, Pong, SudoWay};
 
 /// Open sessions side by side and say who answers
@@ -25,30 +25,30 @@ pub(crate) struct Ping {
     nodes: Vec<String>,
 }
 
-pub(crate) fn run(args: &Ping, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Ping, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     let names: Vec<String> = if args.nodes.is_empty() {
-        context.nodes.names().map(str::to_owned).collect()
+        project.nodes.names().map(str::to_owned).collect()
     } else {
-        context
+        project
             .nodes
             .select(&args.nodes.join(","))?
             .into_iter()
             .map(str::to_owned)
             .collect()
     };
-    self::names(&names, context, streams)
+    self::names(&names, project, streams)
 }
 
 /// Pings nodes that are chosen already.
 pub(crate) fn names(
     names: &[String],
-    context: &Context,
+    project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
     let nodes: Result<Vec<Arc<Node>>, _> = names
         .iter()
-        .map(|name| context.nodes.evaluate(name, &[]).map(Arc::new))
+        .map(|name| project.nodes.evaluate(name, &[]).map(Arc::new))
         .collect();
     let nodes = nodes?;
     let width = names.iter().map(String::len).max().unwrap_or(0);

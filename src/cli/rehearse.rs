@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::cli::context::Context;
 use crate::cli::error::Failure;
-use crate::cli::identity::Identity;
 use crate::engine::{self, OnLag, Operator, Options, Owner, Proof, Recorder};
 use crate::event::{Event, Evidence, Manner, Outcome, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError};
 use crate::plan::{Part, Plan, Request};
+use crate::project::Project;
+use crate::project::Who;
 use crate::source::Problem;
 use crate::suite::{Access, Rehearse, Test, Work};
 
@@ -30,13 +30,13 @@ struct Ready {
 /// # Errors
 /// Where none of them takes an argument.
 pub(crate) fn rehearse(
-    context: &Context,
+    project: &Project,
     tests: &[Test],
     set: &[(String, String)],
     access: &Access,
     operator: Operator,
 ) -> Result<Rehearse, Failure> {
-    if let Some((name, _)) = set.iter().find(|(name, _)| !taken(context, tests, name)) {
+    if let Some((name, _)) = set.iter().find(|(name, _)| !taken(project, tests, name)) {
         let message = format!("`--set {name}=…`: no procedure that is rehearsed takes it");
         let problem = Problem::bare("unknown-argument", message);
         return Err(Failure::from(problem.hint(
@@ -44,11 +44,11 @@ pub(crate) fn rehearse(
         )));
     }
     let ready = tests.iter().filter_map(|test| match &test.work {
-        Work::Procedure(procedure) => Some((test.name(), ready(context, test, procedure, set))),
+        Work::Procedure(procedure) => Some((test.name(), ready(project, test, procedure, set))),
         _ => None,
     });
     let ready: HashMap<String, Result<Ready, String>> = ready.collect();
-    let shared = Arc::new((ready, context.root.clone(), access.clone(), operator));
+    let shared = Arc::new((ready, project.root.clone(), access.clone(), operator));
     Ok(Arc::new(move |test: &Test| {
         let (shared, name) = (Arc::clone(&shared), test.name());
         Box::pin(async move {
@@ -66,22 +66,22 @@ pub(crate) fn rehearse(
     }))
 }
 
-fn taken(context: &Context, tests: &[Test], name: &str) -> bool {
+fn taken(project: &Project, tests: &[Test], name: &str) -> bool {
     tests.iter().any(|test| match &test.work {
-        Work::Procedure(procedure) => takes(context, procedure, test, name),
+        Work::Procedure(procedure) => takes(project, procedure, test, name),
         _ => false,
     })
 }
 
 /// Its parameters, and the values of its node.
-fn takes(context: &Context, procedure: &str, test: &Test, name: &str) -> bool {
-    let procedure = context.manual.procedures.get(procedure);
+fn takes(project: &Project, procedure: &str, test: &Test, name: &str) -> bool {
+    let procedure = project.manual.procedures.get(procedure);
     procedure.is_some_and(|procedure| procedure.params.contains_key(name))
         || test.node.leaves.contains_key(name)
 }
 
 fn ready(
-    context: &Context,
+    project: &Project,
     test: &Test,
     procedure: &str,
     set: &[(String, String)],
@@ -89,24 +89,18 @@ fn ready(
     let nodes = [test.node.name.clone()];
     let taken = set
         .iter()
-        .filter(|(name, _)| takes(context, procedure, test, name));
+        .filter(|(name, _)| takes(project, procedure, test, name));
     let set: Vec<_> = taken.cloned().collect();
     let request = Request {
         procedure,
         nodes: &nodes,
         set: &set,
     };
-    let plan = context.plan(&request).map_err(|failure| {
-        let why = match failure {
-            Failure::Problems(problems) => {
-                let messages: Vec<String> = problems.iter().map(Problem::sentence).collect();
-                messages.join("; ")
-            }
-            other => other.to_string(),
-        };
-        format!("it cannot be planned: {why}")
+    let plan = project.plan(&request).map_err(|problems| {
+        let messages: Vec<String> = problems.iter().map(Problem::sentence).collect();
+        format!("it cannot be planned: {}", messages.join("; "))
     })?;
-    let identity = Identity::here(&context.root);
+    let identity = Who::here(&project.root);
     Ok(Ready {
         started: identity.started(&plan),
         owner: identity.owner(&plan, String::new(), None, &Manner::default()),

@@ -1,24 +1,24 @@
 //! `opsbook resume` and `handoff`: a halted run, gone on with here or by hand.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::Args;
 
 use crate::cli::Streams;
-use crate::cli::changed::{Changes, changes, moved};
-use crate::cli::context::Context;
-use crate::cli::done::done;
+use crate::cli::context::tell_elsewhere;
 use crate::cli::error::Failure;
-use crate::cli::launch::{Launch, Resumed, launch};
+use crate::cli::launch::launch;
 use crate::cli::lost::make_journal;
-use crate::cli::manner::{Manner, MannerArgs, Through};
+use crate::cli::manner::MannerArgs;
 use crate::cli::run::run_name;
 use crate::cli::sheet::sheet;
 use crate::cli::which::which;
-use crate::event::{RunStarted, Status};
+use crate::event::{Manner as Through, RunStarted, Status};
 use crate::journal::{self, Journal, Record};
 use crate::outside;
-use crate::plan::{Plan, Request};
+use crate::plan::Plan;
+use crate::project::{Changes, Manner, Project, Resumed, Run, Start, Who, changes, done, moved};
 use crate::source::Problem;
 
 /// Go on with a halted run at its first step that is not OK
@@ -73,15 +73,15 @@ pub(crate) struct Handoff {
 
 pub(crate) fn resume(
     args: &Resume,
-    context: &Context,
+    project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let run = which(context, args.which.as_deref(), true)?;
-    let lost = !journal::runs(&context.root).contains(&run);
+    let run = which(project, args.which.as_deref(), true)?;
+    let lost = !journal::runs(&project.root).contains(&run);
     if args.catch_up && lost && run_name(&run).is_ok() {
-        make_journal(context, &run, args.common.yes)?;
+        make_journal(project, &run, args.common.yes)?;
     }
-    let (journal, record) = Journal::reopen(&context.root, &run)?;
+    let (journal, record) = Journal::reopen(&project.root, &run)?;
     let started = started(&record, &run)?.clone();
     if record.status() == Some(Status::Ok) {
         writeln!(
@@ -97,10 +97,10 @@ pub(crate) fn resume(
             record.unchained
         )?;
     }
-    let plan = plan_again(context, &started)?;
-    context.tell_elsewhere(&mut *streams.talk)?;
-    moved(&plan, &record, &context.root)?;
-    let changes = changes(&plan, &record, &context.root);
+    let plan = project.plan_again(&started)?;
+    tell_elsewhere(project, &mut *streams.talk)?;
+    moved(&plan, &record, &project.root)?;
+    let changes = changes(&plan, &record, &project.root);
     say(&changes, args.accept_changed, &run, streams)?;
     let before = record.manner().filter(|_| !args.new_manner).cloned();
     let before = before.map(|before| Through {
@@ -119,11 +119,10 @@ pub(crate) fn resume(
     };
     let done = done(&plan, &record, &args.done)?;
     let accepted_changes = !changes.shown.is_empty();
-    launch(
-        context,
-        plan,
+    let run = Run {
+        plan: Arc::new(plan),
         manner,
-        Launch::Resume(Box::new(Resumed {
+        start: Start::Resume(Box::new(Resumed {
             journal,
             record,
             accepted_changes,
@@ -132,8 +131,9 @@ pub(crate) fn resume(
             done,
             note: args.note.clone(),
         })),
-        streams,
-    )
+        who: Who::here(&project.root),
+    };
+    launch(project, run, args.common.json(), streams)
 }
 
 /// Says what has changed, and stops where that was not accepted.
@@ -216,12 +216,12 @@ fn take_over(
 
 pub(crate) fn handoff(
     args: &Handoff,
-    context: &Context,
+    project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let run = which(context, args.which.as_deref(), true)?;
-    let record = journal::read(&context.root, &run)?;
-    let plan = plan_again(context, started(&record, &run)?)?;
+    let run = which(project, args.which.as_deref(), true)?;
+    let record = journal::read(&project.root, &run)?;
+    let plan = project.plan_again(started(&record, &run)?)?;
     let names = || plan.nodes.iter().map(|node| node.node.name.as_str());
     if let Some(node) = &args.node
         && !names().any(|name| name == node)
@@ -233,7 +233,7 @@ pub(crate) fn handoff(
         return Err(Failure::from(problem.did_you_mean(node, names())));
     }
     for name in names().filter(|name| args.node.as_ref().is_none_or(|node| node == name)) {
-        sheet(&context.root, &plan, name, &record, &mut streams.out)?;
+        sheet(&project.root, &plan, name, &record, &mut streams.out)?;
     }
     Ok(0)
 }
@@ -245,19 +245,4 @@ fn started<'a>(record: &'a Record, run: &str) -> Result<&'a RunStarted, Failure>
             format!("run `{run}` ended before it had begun; nothing was touched"),
         ))
     })
-}
-
-/// The same request on the manual as it is now.
-fn plan_again(context: &Context, started: &RunStarted) -> Result<Plan, Failure> {
-    let set: Vec<_> = started
-        .arguments
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    let request = Request {
-        procedure: &started.procedure,
-        nodes: &started.nodes,
-        set: &set,
-    };
-    context.plan(&request)
 }

@@ -1,12 +1,13 @@
 //! `opsbook run`: a procedure on nodes, on command.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::context::Context;
+use crate::cli::context::tell_elsewhere;
 use crate::cli::error::{Failure, exit};
-use crate::cli::launch::{Allotted, Launch, launch, looked_over};
+use crate::cli::launch::launch;
 use crate::cli::manner::MannerArgs;
 use crate::cli::terminal::sure;
 use crate::cli::tty::is_anybody_there;
@@ -17,6 +18,7 @@ use crate::event::Status;
 use crate::journal;
 use crate::manual::shell_word;
 use crate::plan::{Part, Plan, Request};
+use crate::project::{self, Allotted, Project, Start, Who, looked_over};
 use crate::report::dry_run;
 use crate::source::Problem;
 
@@ -53,20 +55,20 @@ pub(crate) struct Run {
     common: MannerArgs,
 }
 
-pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    named(args, context)?;
-    let allotted = allotted(args, context)?;
+pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
+    named(args, project)?;
+    let allotted = allotted(args, project)?;
     let request = Request {
         procedure: &args.procedure,
         nodes: &args.nodes,
         set: &args.set,
     };
-    let plan = context.plan(&request)?;
-    context.tell_elsewhere(&mut *streams.talk)?;
+    let plan = project.plan(&request)?;
+    tell_elsewhere(project, &mut *streams.talk)?;
     let manner = args.common.manner(&plan, None)?;
     let part = manner.part();
     let proof = Proof {
-        root: &context.root,
+        root: &project.root,
         plan: &plan,
         part,
         resume: None,
@@ -82,9 +84,9 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
             return Ok(0);
         }
         let nodes = plan.nodes.iter().map(|node| node.node.name.clone());
-        return crate::cli::ping::names(&nodes.collect::<Vec<_>>(), context, streams);
+        return crate::cli::ping::names(&nodes.collect::<Vec<_>>(), project, streams);
     }
-    if let Some(run) = own_open_run(context, &plan) {
+    if let Some(run) = own_open_run(project, &plan) {
         writeln!(
             streams.talk,
             "note: run {run} of `{}` is halted; `opsbook resume {run}` goes on with it\n",
@@ -94,22 +96,30 @@ pub(crate) fn run(args: &Run, context: &Context, streams: &mut Streams) -> Resul
     if plan.nodes.len() > 1 && !confirmed(&plan, part, args.common.yes, streams)? {
         return Ok(exit(Status::Stopped));
     }
-    launch(context, plan, manner, Launch::New(allotted), streams)
+    let run = project::Run {
+        plan: Arc::new(plan),
+        manner,
+        start: allotted.map_or_else(Start::new_run, Start::New),
+        who: Who::here(&project.root),
+    };
+    launch(project, run, args.common.json(), streams)
 }
 
 /// The name that a supervisor gives; refused where a run of this name has begun.
-fn allotted(args: &Run, context: &Context) -> Result<Option<Allotted>, Failure> {
+fn allotted(args: &Run, project: &Project) -> Result<Option<Allotted>, Failure> {
     let Some(run) = args.run.clone() else {
         return Ok(None);
     };
-    if journal::runs(&context.root).contains(&run) {
+    if journal::runs(&project.root).contains(&run) {
         let problem = Problem::bare("begun", format!("run {run} has begun already"));
         return Err(Failure::from(
             problem.hint(format!("`opsbook resume {run}` goes on with it")),
         ));
     }
-    let epoch = args.epoch;
-    Ok(Some(Allotted { run, epoch }))
+    Ok(Some(Allotted {
+        run,
+        epoch: Some(args.epoch),
+    }))
 }
 
 /// `20261121-093851-94f4`: names are sorted by time, and stand in paths.
@@ -132,7 +142,7 @@ pub(crate) fn run_name(text: &str) -> Result<String, String> {
 }
 
 /// Refuses a command line without a node, and `NAME=VALUE` where a node belongs.
-fn named(args: &Run, context: &Context) -> Result<(), Failure> {
+fn named(args: &Run, project: &Project) -> Result<(), Failure> {
     if let Some(word) = args.nodes.iter().find(|word| word.contains('=')) {
         let problem = Problem::bare("usage", format!("`{word}` stands where a node is named"));
         return Err(Failure::from(
@@ -147,7 +157,7 @@ fn named(args: &Run, context: &Context) -> Result<(), Failure> {
         "usage",
         format!("`{name}` runs on nodes, and none is named"),
     );
-    Err(Failure::from(match context.manual.procedures.get(name) {
+    Err(Failure::from(match project.manual.procedures.get(name) {
         Some(procedure) => problem.hint(procedure.command()),
         None => problem.hint("`opsbook list` shows all procedures and nodes"),
     }))

@@ -1,23 +1,23 @@
 //! Which of the runs in this manual's journals is meant.
 
-use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::journal::{self, Record};
 use crate::plan::Plan;
+use crate::project::Project;
 use crate::source::Problem;
 
 /// A run by its name, the latest of a node, or the latest: of those that are halted, where it
 /// is to be gone on with. One that has touched
 /// nothing on the node does not hide the one before it, where that is to be gone on with.
 pub(crate) fn which(
-    context: &Context,
+    project: &Project,
     wanted: Option<&str>,
     to_go_on: bool,
 ) -> Result<String, Failure> {
-    journal::readable(&context.root)?;
-    let runs = journal::runs(&context.root);
+    journal::readable(&project.root)?;
+    let runs = journal::runs(&project.root);
     if let Some(wanted) = wanted
-        && (runs.iter().any(|run| run == wanted) || !context.nodes.contains(wanted))
+        && (runs.iter().any(|run| run == wanted) || !project.nodes.contains(wanted))
     {
         return Ok(wanted.to_owned());
     }
@@ -29,7 +29,7 @@ pub(crate) fn which(
     let mut untouched = None;
     for run in runs.iter().rev() {
         // One that cannot be read may be the one that is meant.
-        let record = journal::read(&context.root, run)?;
+        let record = journal::read(&project.root, run)?;
         if !fits(&record) {
             continue;
         }
@@ -53,9 +53,9 @@ pub(crate) fn which(
 }
 
 /// The operator's own halted run of the same procedure on one of the nodes.
-pub(crate) fn own_open_run(context: &Context, plan: &Plan) -> Option<String> {
-    for run in journal::runs(&context.root).into_iter().rev() {
-        let record = journal::read(&context.root, &run).ok()?;
+pub(crate) fn own_open_run(project: &Project, plan: &Plan) -> Option<String> {
+    for run in journal::runs(&project.root).into_iter().rev() {
+        let record = journal::read(&project.root, &run).ok()?;
         let Some(started) = record.started() else {
             continue;
         };
@@ -67,7 +67,7 @@ pub(crate) fn own_open_run(context: &Context, plan: &Plan) -> Option<String> {
                 .nodes
                 .iter()
                 .any(|node| started.nodes.contains(&node.node.name));
-        let halted = same && record.is_halted() && !journal::under_way(&context.root, &run);
+        let halted = same && record.is_halted() && !journal::under_way(&project.root, &run);
         return halted.then_some(run);
     }
     None

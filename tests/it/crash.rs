@@ -67,9 +67,9 @@ fn controller_that_dies() {
     };
     let at: usize = at.parse().unwrap();
     let root = PathBuf::from(std::env::var("OPSBOOK_TEST_ROOT").unwrap());
-    let (manual, problems) = opsbook::manual::load(&root);
+    let (manual, problems) = opsbook::manual::load(&opsbook::files::Files::of(&root));
     assert!(problems.is_empty(), "{problems:?}");
-    let (nodes, _) = opsbook::nodes::load(&root, &manual.settings);
+    let (nodes, _) = opsbook::nodes::load(&opsbook::files::Files::of(&root), &manual.settings);
     let request = Request {
         procedure: "crash",
         nodes: &["here".to_owned()],

@@ -44,13 +44,13 @@ const ROWS: [(&str, &str, &str, &str); 22] = [
     (
         "looking for a node",
         "2 min",
-        "src/cli/manner.rs",
+        "crates/project/src/run.rs",
         "reconnect_milliseconds: 120_000,",
     ),
     (
         "nodes at a time",
         "10, 50",
-        "src/cli/manner.rs",
+        "crates/project/src/run.rs",
         "parallel: 10,",
     ),
     (

@@ -611,8 +611,8 @@ fn a_suite_tells_what_happens_when_it_happens() {
 
 /// Runs all checks of a manual in this process.
 fn events(root: &Path, mut see: impl FnMut(&Event) + Send + 'static) -> Vec<Event> {
-    let (manual, _) = opsbook::manual::load(root);
-    let (nodes, _) = opsbook::nodes::load(root, &manual.settings);
+    let (manual, _) = opsbook::manual::load(&opsbook::files::Files::of(root));
+    let (nodes, _) = opsbook::nodes::load(&opsbook::files::Files::of(root), &manual.settings);
     let names: Vec<&str> = nodes.names().collect();
     let (cases, problems) = opsbook::plan::cases(
         &manual,

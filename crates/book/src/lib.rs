@@ -126,7 +126,7 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
         wanted,
         commands,
     } = config::load(&files, options)?;
-    let (mut manual, found) = crate::manual::load_from(&files);
+    let (mut manual, found) = crate::manual::load(&files);
     if options.untrusted {
         manual.settings.allow_html = false;
         untrusted::bound(&manual, root)?;

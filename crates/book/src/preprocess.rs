@@ -27,7 +27,7 @@ const RESULTS: &str = "opsbook-results.md";
 pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, BookError> {
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
-    let (manual, mut problems) = crate::manual::load(&context.root);
+    let (manual, mut problems) = crate::manual::load(&crate::files::Files::of(&context.root));
     let opsbook = Opsbook::new(&context.root, Arc::new(manual));
     let removed = opsbook.removed();
     let mut book = opsbook.run(&context, book).map_err(failed)?;

@@ -47,7 +47,7 @@ pub use contract::go_templates;
 pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use duration::duration;
 pub use lint::lint;
-pub use load::{load, load_from, load_settings};
+pub use load::{load, load_settings};
 pub use order::sort;
 pub use parse::{Includes, PageSource, parse};
 pub use script::is_shell;

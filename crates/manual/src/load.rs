@@ -19,13 +19,7 @@ const MAX_FILES: usize = 50_000;
 /// Reads the manual below a folder. Everything wrong is reported; what could be read is
 /// returned. A folder without `SUMMARY.md` is taken as a manual of all its `*.md` files.
 #[must_use]
-pub fn load(root: &Path) -> (Manual, Vec<Problem>) {
-    load_from(&Files::of(root))
-}
-
-/// The same, with nothing read but what these files allow.
-#[must_use]
-pub fn load_from(files: &Files) -> (Manual, Vec<Problem>) {
+pub fn load(files: &Files) -> (Manual, Vec<Problem>) {
     let root = files.root();
     let mut problems = Vec::new();
     let book = read(files, Path::new("book.toml"));
@@ -87,12 +81,12 @@ fn leave_out_included(manual: &Manual, problems: &mut Vec<Problem>) {
 /// What `book.toml` alone says, for commands that need no page; the defaults where there is
 /// none.
 #[must_use]
-pub fn load_settings(root: &Path) -> (Settings, Vec<Problem>) {
+pub fn load_settings(files: &Files) -> (Settings, Vec<Problem>) {
     let mut problems = Vec::new();
-    match read(&Files::of(root), Path::new("book.toml")) {
+    match read(files, Path::new("book.toml")) {
         Ok(source) => (settings::read(&source, &mut problems), problems),
         Err(Refused::Missing) => (Settings::default(), problems),
-        Err(why) => (Settings::default(), vec![no_manual(root, &why)]),
+        Err(why) => (Settings::default(), vec![no_manual(files.root(), &why)]),
     }
 }
 
@@ -329,7 +323,7 @@ mod tests {
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, text).unwrap();
         }
-        let (manual, problems) = load(folder.path());
+        let (manual, problems) = load(&Files::of(folder.path()));
         let pages = manual.pages.iter();
         let pages = pages.map(|page| format!("{}: {}", page.source.path.display(), page.title));
         (

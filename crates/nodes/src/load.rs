@@ -17,15 +17,15 @@ const BUILT_IN: &str = "opsbook: 1\nnodes:\n  here: {transport: local}\n";
 /// All files of a folder together.
 const MAX_TOTAL: usize = 4 * MAX_BYTES;
 
-/// Reads the nodes of the project at `root`.
+/// Reads the nodes of a project.
 #[must_use]
-pub fn load(root: &Path, settings: &Settings) -> (Nodes, Vec<Problem>) {
+pub fn load(files: &Files, settings: &Settings) -> (Nodes, Vec<Problem>) {
     let mut problems = Vec::new();
-    let files = Files::of(root);
+    let root = files.root();
     let sources = match find(root, settings) {
         Ok(Found::BuiltIn) => vec![Source::new("(built in)", BUILT_IN)],
-        Ok(Found::File(path)) => read_all(&files, &[path], &mut problems),
-        Ok(Found::Folder(path)) => read_folder(&files, &path, &mut problems),
+        Ok(Found::File(path)) => read_all(files, &[path], &mut problems),
+        Ok(Found::Folder(path)) => read_folder(files, &path, &mut problems),
         Err(problem) => {
             problems.push(problem);
             Vec::new()

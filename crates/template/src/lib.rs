@@ -96,10 +96,10 @@ fn from_yaml(value: &Yaml) -> Value {
     }
 }
 
-/// Renders a template of the project at `root`. A template that does not exist is a problem
+/// Renders a template of a project. A template that does not exist is a problem
 /// without a place: the caller knows who named it.
-pub fn render(root: &Path, template: Template<'_>, values: &Values) -> Result<Rendered, Problem> {
-    let sources = Arc::new(Sources::new(root));
+pub fn render(files: &Files, template: Template<'_>, values: &Values) -> Result<Rendered, Problem> {
+    let sources = Arc::new(Sources::new(files));
     let environment = environment(&sources);
     let context = Arc::new(Context {
         values: values.0.clone(),
@@ -210,9 +210,9 @@ struct Sources {
 }
 
 impl Sources {
-    fn new(root: &Path) -> Sources {
+    fn new(files: &Files) -> Sources {
         Sources {
-            files: Files::of(root),
+            files: files.clone(),
             loaded: Mutex::default(),
         }
     }

@@ -29,7 +29,11 @@ fn values() -> Values {
 
 fn render_files(files: &[(&str, &str)]) -> Result<String, String> {
     let root = project(files);
-    match render(root.path(), Template::Named(files[0].0), &values()) {
+    match render(
+        &Files::of(root.path()),
+        Template::Named(files[0].0),
+        &values(),
+    ) {
         Ok(rendered) => Ok(rendered.text),
         Err(problem) => Err(problem.to_string()),
     }
@@ -86,7 +90,7 @@ fn includes_stay_within_the_folder() {
     std::fs::write(root.path().join("secret"), "canary").unwrap();
     std::os::unix::fs::symlink("../secret", root.path().join("templates/link")).unwrap();
     for name in ["link", "a", "../secret", "/etc/passwd", "./a", "a/../a", ""] {
-        let Err(problem) = render(root.path(), Template::Named(name), &values()) else {
+        let Err(problem) = render(&Files::of(root.path()), Template::Named(name), &values()) else {
             panic!("{name} was read");
         };
         assert!(!problem.to_string().contains("canary"), "{problem}");
@@ -103,7 +107,7 @@ fn what_was_asked_for_is_known() {
         ("a", "{% include 'b' %}{{ port }}{{ x|default(1) }}"),
         ("b", "{{ password }}"),
     ]);
-    let rendered = render(root.path(), Template::Named("a"), &values())
+    let rendered = render(&Files::of(root.path()), Template::Named("a"), &values())
         .ok()
         .unwrap();
     assert_eq!(
@@ -180,7 +184,7 @@ fn a_block_is_drawn_in_its_page() {
     let mut block = Passage::default();
     block.push("listen {{ prt }};\n", &page, 21);
     let root = project(&[]);
-    let problem = render(root.path(), Template::Inline(&block), &values())
+    let problem = render(&Files::of(root.path()), Template::Inline(&block), &values())
         .err()
         .unwrap();
     assert_eq!(
@@ -193,7 +197,7 @@ fn a_block_is_drawn_in_its_page() {
 fn an_unknown_template_is_named() {
     let root = project(&[("nginx/site.conf", ""), ("x", "")]);
     let unknown = |name| {
-        render(root.path(), Template::Named(name), &values())
+        render(&Files::of(root.path()), Template::Named(name), &values())
             .err()
             .unwrap()
             .to_string()

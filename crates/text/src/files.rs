@@ -3,11 +3,14 @@
 //! else is read, and nothing waits for a writer. Knows no manual and no node.
 //!
 //! The project is the git work tree in which the manual lies, or the manual's folder alone.
+//! Texts that are not saved yet, as an editor has them, can lie over those of the disk.
 
+use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
@@ -24,6 +27,8 @@ pub struct Files {
     real_root: PathBuf,
     /// The real path of the folder that no link may leave.
     project: PathBuf,
+    /// By real path, texts that take the place of what the disk has.
+    unsaved: Arc<BTreeMap<PathBuf, String>>,
 }
 
 /// A file that may be read.
@@ -112,7 +117,38 @@ impl Files {
             project: tree.unwrap_or(&real).to_owned(),
             root: root.to_owned(),
             real_root: real,
+            unsaved: Arc::default(),
         }
+    }
+
+    /// The same files, with these texts in the place of what the disk has, or where it has
+    /// nothing. Paths are relative to the root; one outside the project is left out.
+    #[must_use]
+    pub fn with_unsaved(self, texts: impl IntoIterator<Item = (PathBuf, String)>) -> Files {
+        let mut unsaved = BTreeMap::clone(&self.unsaved);
+        for (path, text) in texts {
+            if let Some(path) = self.place(&path) {
+                unsaved.insert(path, text);
+            }
+        }
+        Files {
+            unsaved: Arc::new(unsaved),
+            ..self
+        }
+    }
+
+    /// Where a text lies that need not be on the disk.
+    fn place(&self, path: &Path) -> Option<PathBuf> {
+        let named = normal(&self.real_root.join(path));
+        let place = self.real(path).unwrap_or(named);
+        place.starts_with(&self.project).then_some(place)
+    }
+
+    fn unsaved(&self, path: &Path) -> Option<&str> {
+        if self.unsaved.is_empty() {
+            return None;
+        }
+        self.unsaved.get(&self.place(path)?).map(String::as_str)
     }
 
     /// Only what lies below this folder, whatever it is a part of.
@@ -155,18 +191,25 @@ impl Files {
 
     /// The text of a file that opsbook works with.
     pub fn text(&self, path: &Path, most: u64) -> Result<String, Refused> {
-        self.open(path)?.text(most)
+        match self.unsaved(path) {
+            Some(text) => bounded(text, most),
+            None => self.open(path)?.text(most),
+        }
     }
 
     /// The text of a file for the readers of the book.
     pub fn public_text(&self, path: &Path) -> Result<String, Refused> {
-        self.open_public(path)?.text(MAX_TEXT)
+        let opened = self.open_public(path);
+        match (self.unsaved(path), opened) {
+            (Some(text), Ok(_) | Err(Refused::Missing)) => bounded(text, MAX_TEXT),
+            (_, opened) => opened?.text(MAX_TEXT),
+        }
     }
 
     /// Whether it is a regular file of the project.
     #[must_use]
     pub fn is_file(&self, path: &Path) -> bool {
-        self.real(path).is_ok_and(|real| real.is_file())
+        self.unsaved(path).is_some() || self.real(path).is_ok_and(|real| real.is_file())
     }
 
     /// Whether what a link leads to, there or not, is in the project.
@@ -267,18 +310,28 @@ impl Files {
 impl Opened {
     /// All of it, where it is text of at most so many bytes.
     pub fn text(self, most: u64) -> Result<String, Refused> {
-        let too_large = Refused::TooLarge(most.div_ceil(1024 * 1024));
         if self.size > most {
-            return Err(too_large);
+            return Err(too_large(most));
         }
         let mut text = String::new();
         // It may grow meanwhile.
         let read = self.file.take(most + 1).read_to_string(&mut text)?;
         if read as u64 > most {
-            return Err(too_large);
+            return Err(too_large(most));
         }
         Ok(text)
     }
+}
+
+fn bounded(text: &str, most: u64) -> Result<String, Refused> {
+    if text.len() as u64 > most {
+        return Err(too_large(most));
+    }
+    Ok(text.to_owned())
+}
+
+fn too_large(most: u64) -> Refused {
+    Refused::TooLarge(most.div_ceil(1024 * 1024))
 }
 
 /// Opens a path that has no link in it, folder by folder: what was put in the place of one of

@@ -150,3 +150,36 @@ fn what_looks_private_is_not_for_readers() {
         assert_eq!(is_private(Path::new(file)), private, "{file}");
     }
 }
+
+#[test]
+fn a_text_that_is_not_saved_takes_the_place_of_what_the_disk_has() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("manual");
+    std::fs::create_dir_all(root.join("sub")).unwrap();
+    std::fs::write(root.join("page.md"), "saved").unwrap();
+    std::fs::write(folder.path().join("elsewhere"), "not ours").unwrap();
+    std::os::unix::fs::symlink("page.md", root.join("link.md")).unwrap();
+    let unsaved = ["page.md", "sub/../new.md", "../elsewhere", ".git/config"];
+    let unsaved = unsaved.map(|path| (PathBuf::from(path), format!("unsaved {path}")));
+    let files = Files::of(&root).with_unsaved(unsaved);
+    let text = |path: &str| files.text(Path::new(path), MAX_TEXT);
+    assert_eq!(text("page.md"), Ok("unsaved page.md".to_owned()));
+    assert_eq!(text("./sub/../page.md"), Ok("unsaved page.md".to_owned()));
+    assert_eq!(text("link.md"), Ok("unsaved page.md".to_owned()));
+    assert_eq!(text("new.md"), Ok("unsaved sub/../new.md".to_owned()));
+    assert_eq!(text("../elsewhere"), Err(Refused::Outside));
+    assert_eq!(text("other.md"), Err(Refused::Missing));
+    assert_eq!(
+        files.text(Path::new("page.md"), 3),
+        Err(Refused::TooLarge(1))
+    );
+    assert!(files.is_file(Path::new("new.md")));
+    let public = |path: &str| files.public_text(Path::new(path));
+    assert_eq!(public("page.md"), Ok("unsaved page.md".to_owned()));
+    assert_eq!(public("new.md"), Ok("unsaved sub/../new.md".to_owned()));
+    // The disk is as it was, and so is who looks at it without these texts.
+    assert_eq!(
+        Files::of(&root).text(Path::new("page.md"), MAX_TEXT),
+        Ok("saved".to_owned())
+    );
+}

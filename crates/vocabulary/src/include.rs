@@ -15,14 +15,13 @@ const DEPTH: usize = 16;
 const MOST: usize = 1_000;
 
 /// Puts the checks of included files in the place of each `gossfile`. Names are relative to the
-/// file that they stand in, or else, in a page, to `root`; a name with `*` or `?` includes every
+/// file that they stand in, or else, in a page, to the root; a name with `*` or `?` includes every
 /// file that fits, in the order of their names. What is in several files is there once, as goss
 /// merges them.
 #[must_use]
-pub fn include(root: &Path, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Problem>) {
-    let files = Files::of(root);
+pub fn include(files: &Files, typed: Vec<TypedCheck>) -> (Vec<TypedCheck>, Vec<Problem>) {
     let mut reader = Reader {
-        files: &files,
+        files,
         read: 0,
         open: Vec::new(),
         trail: Vec::new(),
@@ -345,7 +344,7 @@ mod tests {
             problems: Vec::new(),
         };
         let typed = reader.checks_of(&yaml.unwrap());
-        let (checks, problems) = include(folder.path(), typed);
+        let (checks, problems) = include(&Files::of(folder.path()), typed);
         let names = checks
             .iter()
             .map(|check| {

@@ -101,10 +101,9 @@ impl Vocabulary {
     /// With the types that a project adds in its own `checks/*.sh`. A file named as a type
     /// of opsbook's replaces it.
     #[must_use]
-    pub fn with_project(root: &Path) -> (Vocabulary, Vec<Problem>) {
+    pub fn with_project(files: &Files) -> (Vocabulary, Vec<Problem>) {
         let mut vocabulary = Vocabulary::builtin().clone();
         let mut problems = Vec::new();
-        let files = Files::of(root);
         let folder = match files.folder(Path::new("checks")) {
             Ok(folder) => folder,
             Err(why) => {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::cli::about::About;
-use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::terminal::Terminal;
 use crate::cli::test::arguments::Asking;
 use crate::engine::{Operator, Passwords, Question, Secrets};
+use crate::project::Project;
 use crate::report::live::Live;
 use crate::session::OpenOptions;
 use crate::suite::Access;
@@ -18,7 +18,7 @@ use crate::suite::Access;
 /// How nodes are reached, and who is asked for passwords.
 pub(super) async fn access(
     args: &Asking,
-    context: &Context,
+    project: &Project,
     live: &Arc<Live>,
 ) -> Result<(Access, Operator), Failure> {
     let (operator, questions) = Operator::new();
@@ -45,7 +45,7 @@ pub(super) async fn access(
     let access = Access {
         open,
         passwords,
-        secrets: Secrets::new(context.root.clone(), operator.clone()),
+        secrets: Secrets::new(project.root.clone(), operator.clone()),
     };
     Ok((access, operator))
 }

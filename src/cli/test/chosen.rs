@@ -2,46 +2,46 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::cli::context::Context;
 use crate::cli::error::Failure;
 use crate::cli::test::arguments::Choice;
 use crate::manual::{self, Subject};
 use crate::plan;
+use crate::project::Project;
 use crate::source::{Concern, Problem};
 use crate::suite::{self, Selected};
 
 /// The tests of what is sound, and what is wrong.
 pub(super) fn tests(
     choice: &Choice,
-    context: &Context,
+    project: &Project,
 ) -> Result<(Vec<suite::Test>, Vec<Problem>), Failure> {
-    let nodes: Vec<&str> = match (&choice.nodes, &context.manual.settings.test_nodes) {
-        (Some(selector), _) => context.nodes.select(selector)?,
-        (None, Some(selector)) => context.nodes.select_at(selector)?,
-        (None, None) => context.nodes.names().collect(),
+    let nodes: Vec<&str> = match (&choice.nodes, &project.manual.settings.test_nodes) {
+        (Some(selector), _) => project.nodes.select(selector)?,
+        (None, Some(selector)) => project.nodes.select_at(selector)?,
+        (None, None) => project.nodes.names().collect(),
     };
     // What is wrong with a node is said by the plan, where the node is asked.
-    let errors = context.errors();
+    let errors = project.errors();
     let mut wrong: Vec<Problem> = errors
         .filter(|problem| problem.concern != Concern::Node)
         .cloned()
         .collect();
     let sound = |subject: Subject<'_>| {
-        let stops = |problem: &Problem| manual::concerns(&context.manual, problem, subject);
+        let stops = |problem: &Problem| manual::concerns(&project.manual, problem, subject);
         !wrong.iter().any(stops)
     };
     let (cases, problems) = plan::cases(
-        &context.manual,
-        &context.nodes,
-        &context.vocabulary,
+        &project.manual,
+        &project.nodes,
+        &project.vocabulary,
         &nodes,
         &sound,
     );
-    wrong.extend(manual::settle(&context.manual, problems).problems);
+    wrong.extend(manual::settle(&project.manual, problems).problems);
     let mut seen = HashSet::new();
     wrong.retain(|problem| problem.is_error() && seen.insert(problem.to_string()));
     let mut tests = suite::gather(cases, jiff::Zoned::now().date());
-    tests.extend(suite::procedures(&context.manual, &context.nodes, &nodes)?);
+    tests.extend(suite::procedures(&project.manual, &project.nodes, &nodes)?);
     // By node, checks first.
     let place = |test: &suite::Test| nodes.iter().position(|node| *node == test.node.name);
     tests.sort_by_cached_key(place);
@@ -49,13 +49,13 @@ pub(super) fn tests(
 }
 
 /// What a person may not expect of the choice, a line each.
-pub(super) fn notes(choice: &Choice, context: &Context, selected: &Selected) -> String {
-    left_out(choice, context) + &for_every_node(choice, context, &selected.tests)
+pub(super) fn notes(choice: &Choice, project: &Project, selected: &Selected) -> String {
+    left_out(choice, project) + &for_every_node(choice, project, &selected.tests)
 }
 
 /// That `book.toml` leaves nodes out: they are not to be taken for tested.
-fn left_out(choice: &Choice, context: &Context) -> String {
-    let asked = context.manual.settings.test_nodes.as_ref();
+fn left_out(choice: &Choice, project: &Project) -> String {
+    let asked = project.manual.settings.test_nodes.as_ref();
     match asked.filter(|_| choice.nodes.is_none()) {
         Some(asked) => format!(
             "nodes: `{}`, as `test-nodes` in book.toml says; `--nodes '*'` for all\n",
@@ -67,14 +67,14 @@ fn left_out(choice: &Choice, context: &Context) -> String {
 
 /// Where nodes were chosen for a part of the manual that is about them: that other groups are
 /// asked there, too, and why.
-fn for_every_node(choice: &Choice, context: &Context, tests: &[suite::Test]) -> String {
+fn for_every_node(choice: &Choice, project: &Project, tests: &[suite::Test]) -> String {
     if choice.nodes.is_none() {
         return String::new();
     }
     let (mut of_nodes, mut of_all) = (false, BTreeMap::new());
     for test in tests {
         let id = test.check.split("::").next().unwrap_or_default();
-        match context.manual.groups.get(id) {
+        match project.manual.groups.get(id) {
             Some(group) if group.nodes.is_some() => of_nodes = true,
             Some(_) => *of_all.entry(id).or_insert(0) += 1,
             None => {}
@@ -93,13 +93,13 @@ fn for_every_node(choice: &Choice, context: &Context, tests: &[suite::Test]) -> 
     )
 }
 
-pub(super) fn nothing(choice: &Choice, context: &Context, selected: &Selected) -> Problem {
+pub(super) fn nothing(choice: &Choice, project: &Project, selected: &Selected) -> Problem {
     let problem = Problem::bare(
         "nothing-selected",
         "no test is selected: that is not a pass",
     );
     if choice.nodes.is_none()
-        && let Some(asked) = &context.manual.settings.test_nodes
+        && let Some(asked) = &project.manual.settings.test_nodes
     {
         return problem.hint(format!(
             "`test-nodes` in book.toml is `{}`; `--nodes '*'` asks all nodes",

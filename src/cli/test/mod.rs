@@ -16,12 +16,13 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::cli::context::Context;
+use crate::cli::context::load_to_run;
 use crate::cli::error::Failure;
-use crate::cli::identity::{controller_name, operator_name};
 use crate::cli::rehearse::rehearse;
 use crate::cli::{Streams, runtime};
 use crate::journal::results;
+use crate::project::Project;
+use crate::project::{controller_name, operator_name};
 use crate::report::lines::Format;
 use crate::report::live::Live;
 use crate::report::tested::Results;
@@ -72,26 +73,26 @@ fn target_of(root: &Path, nodes: &str, args: impl Iterator<Item = OsString>) -> 
     };
     test.choice.nodes.get_or_insert_with(|| nodes.to_owned());
     let mut streams = Streams::new();
-    let ended = Context::load_to_run(Some(root))
-        .and_then(|context| run_for(Caller::Cargo, &test, &context, &mut streams));
+    let ended = load_to_run(Some(root))
+        .and_then(|project| run_for(Caller::Cargo, &test, &project, &mut streams));
     match ended {
         Ok(status) => ExitCode::from(status),
         Err(failure) => failure.tell(&mut streams),
     }
 }
 
-pub(crate) fn run(args: &Test, context: &Context, streams: &mut Streams) -> Result<u8, Failure> {
-    run_for(Caller::Person, args, context, streams)
+pub(crate) fn run(args: &Test, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
+    run_for(Caller::Person, args, project, streams)
 }
 
 fn run_for(
     caller: Caller,
     args: &Test,
-    context: &Context,
+    project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let selection = args.choice.selection();
-    let (tests, wrong) = chosen::tests(&args.choice, context)?;
+    let (tests, wrong) = chosen::tests(&args.choice, project)?;
     let selected = selection.select(tests);
     if args.list && caller == Caller::Cargo {
         args.printing.libtest().list(&selection, &selected);
@@ -110,7 +111,7 @@ fn run_for(
     if selected.tests.is_empty() && !selected.emptied && !may_be_none {
         return Err(Failure::from(chosen::nothing(
             &args.choice,
-            context,
+            project,
             &selected,
         )));
     }
@@ -118,13 +119,13 @@ fn run_for(
         let tried = report.try_out();
         tried.map_err(|error| Problem::bare("unwritable", error.to_string()))?;
     }
-    let notes = chosen::notes(&args.choice, context, &selected);
+    let notes = chosen::notes(&args.choice, project, &selected);
     streams.talk.write_all(notes.as_bytes())?;
-    let Some(results) = suite_of(caller, args, context, &selection, selected, streams)? else {
+    let Some(results) = suite_of(caller, args, project, &selection, selected, streams)? else {
         return Ok(UNREAD);
     };
     for report in &args.report {
-        report.write(&results, &context.root, &mut streams.out)?;
+        report.write(&results, &project.root, &mut streams.out)?;
     }
     let counts = results.counts();
     let status = match (counts.failed, counts.errors) {
@@ -139,7 +140,7 @@ fn run_for(
 fn suite_of(
     caller: Caller,
     args: &Test,
-    context: &Context,
+    project: &Project,
     selection: &Selection,
     selected: Selected,
     streams: &mut Streams,
@@ -151,10 +152,10 @@ fn suite_of(
         Caller::Person => Live::new(readers::terminal()),
         Caller::Cargo => Live::default(),
     });
-    let (access, operator) = runtime.block_on(access::access(&args.asking, context, &live))?;
+    let (access, operator) = runtime.block_on(access::access(&args.asking, project, &live))?;
     let (set, secrets) = (&args.choice.set, access.secrets.clone());
     let suite = Suite {
-        rehearse: rehearse(context, &selected.tests, set, &access, operator)?,
+        rehearse: rehearse(project, &selected.tests, set, &access, operator)?,
         filtered_out: selected.left_out.len(),
         asks_ignored: selection.asks_ignored(),
         tests: selected.tests.clone(),
@@ -191,7 +192,7 @@ fn suite_of(
         other => other?,
     };
     if let Some(kept) = read.record {
-        results::write(&context.root, &read.results.run, &kept.events())?;
+        results::write(&project.root, &read.results.run, &kept.events())?;
     }
     for warning in secrets.take_warnings() {
         writeln!(streams.talk, "warning: {warning}")?;

@@ -110,7 +110,7 @@ pub fn blank(
     for (name, _) in &secrets {
         values.text(name.as_str(), "");
     }
-    let rendered = render(root, template, &values)?;
+    let rendered = render(&Files::of(root), template, &values)?;
     secrets.retain(|(name, _)| rendered.used.contains(name));
     let open = open
         .into_iter()
@@ -160,7 +160,9 @@ async fn rendered(run: &NodeRun<'_>, file: &Delivery, late: bool) -> Result<Opti
         let text = String::from_utf8_lossy(secret.expose());
         blank.values.text(name.as_str(), &text);
     }
-    let text = render(root, template, &blank.values).map_err(place)?.text;
+    let text = render(&Files::of(root), template, &blank.values)
+        .map_err(place)?
+        .text;
     Ok(Some(text.into_bytes()))
 }
 

@@ -9,7 +9,7 @@ fn drawn(fixture: &str) -> String {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .join("tests/fixtures")
         .join(fixture);
-    let (manual, mut problems) = load(&root);
+    let (manual, mut problems) = load(&crate::files::Files::of(&root));
     problems.extend(lint(&manual));
     sort(&manual, &mut problems);
     let drawn: Vec<String> = problems.iter().map(Problem::to_string).collect();

@@ -18,7 +18,7 @@ fn loaded(files: &[(&str, &str)]) -> Result<Vec<String>, String> {
 }
 
 fn load_at(root: &Path, settings: &Settings) -> Result<Vec<String>, String> {
-    let (nodes, problems) = load(root, settings);
+    let (nodes, problems) = load(&Files::of(root), settings);
     if !problems.is_empty() {
         let drawn: Vec<_> = problems.iter().map(ToString::to_string).collect();
         return Err(drawn.join("\n\n"));
@@ -39,7 +39,7 @@ fn set(path: &str) -> Settings {
 #[test]
 fn without_a_file_there_is_this_machine() {
     let root = tempfile::tempdir().unwrap();
-    let (nodes, problems) = load(root.path(), &Settings::default());
+    let (nodes, problems) = load(&Files::of(root.path()), &Settings::default());
     assert!(problems.is_empty());
     assert_eq!(nodes.names().collect::<Vec<_>>(), ["here"]);
     let here = nodes.evaluate("here", &[]).unwrap();

@@ -6,7 +6,10 @@ use super::*;
 fn environments() -> Nodes {
     let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .join("tests/fixtures/environments");
-    let (nodes, problems) = load(&root, &crate::manual::Settings::default());
+    let (nodes, problems) = load(
+        &crate::files::Files::of(&root),
+        &crate::manual::Settings::default(),
+    );
     assert_eq!(drawn(&problems), "");
     assert_eq!(drawn(&nodes.check_all()), "");
     nodes

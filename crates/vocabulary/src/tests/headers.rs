@@ -9,7 +9,7 @@ fn repository() -> &'static Path {
 
 #[test]
 fn every_probe_is_builtin_and_has_a_sound_header() {
-    let (vocabulary, problems) = Vocabulary::with_project(repository());
+    let (vocabulary, problems) = Vocabulary::with_project(&Files::of(repository()));
     let drawn: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(drawn.join("\n"), "");
     assert!(vocabulary.types().all(|kind| kind.builtin));
@@ -100,7 +100,7 @@ fn project(name: &str, probe: &str) -> (Vocabulary, String) {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join("checks")).unwrap();
     std::fs::write(folder.path().join("checks").join(name), probe).unwrap();
-    let (vocabulary, problems) = Vocabulary::with_project(folder.path());
+    let (vocabulary, problems) = Vocabulary::with_project(&Files::of(folder.path()));
     let drawn: Vec<String> = problems.iter().map(ToString::to_string).collect();
     (vocabulary, drawn.join("\n"))
 }

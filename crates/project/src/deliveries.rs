@@ -14,16 +14,16 @@ use crate::template::{self, Template, Values};
 
 /// Looks at the deliveries of one plan after the other.
 pub(crate) struct Deliveries<'a> {
-    root: &'a Path,
+    files: &'a Files,
     /// The names of values that a delivery was rendered with: for other nodes with the same,
     /// nothing else is undefined.
     seen: HashSet<(String, String)>,
 }
 
 impl<'a> Deliveries<'a> {
-    pub fn new(root: &'a Path) -> Deliveries<'a> {
+    pub fn new(files: &'a Files) -> Deliveries<'a> {
         Deliveries {
-            root,
+            files,
             seen: HashSet::new(),
         }
     }
@@ -63,13 +63,13 @@ impl<'a> Deliveries<'a> {
             DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
                 let is_tree = matches!(file.from, DeliveryFrom::Tree(_));
                 return (!made_here)
-                    .then(|| missing(self.root, path, is_tree, file))
+                    .then(|| missing(self.files, path, is_tree, file))
                     .flatten();
             }
             DeliveryFrom::Template(name) => Template::Named(name),
             DeliveryFrom::Inline(body) => Template::Inline(body),
         };
-        let mut problem = template::render(self.root, template, values).err()?;
+        let mut problem = template::render(self.files, template, values).err()?;
         // What is not known yet may be anything.
         let written = problem.span.as_ref().map(|span| span.text().to_owned());
         let is_open = written.is_some_and(|text| {
@@ -126,8 +126,7 @@ fn names_any(written: &Delivery, values: &Values, open: &[&str]) -> bool {
         .any(|name| open.contains(&name) || !values.names().any(|known| known == name))
 }
 
-fn missing(root: &Path, path: &str, is_tree: bool, file: &Delivery) -> Option<Problem> {
-    let files = Files::of(root);
+fn missing(files: &Files, path: &str, is_tree: bool, file: &Delivery) -> Option<Problem> {
     let found = if is_tree {
         files.tree(Path::new(path)).map(drop)
     } else {

@@ -9,7 +9,9 @@ use crate::engine::{self, Owner, Request};
 use crate::event::{Manner, RunStarted};
 use crate::plan::Plan;
 
-pub(crate) struct Identity {
+/// Who runs something, from where, and of which revision of the manual.
+#[derive(Clone, Debug)]
+pub struct Who {
     pub operator: String,
     pub controller: String,
     root: PathBuf,
@@ -18,11 +20,12 @@ pub(crate) struct Identity {
     clean: Option<bool>,
 }
 
-impl Identity {
+impl Who {
     /// Of this process, and of the manual in that folder.
-    pub fn here(root: &Path) -> Identity {
+    #[must_use]
+    pub fn here(root: &Path) -> Who {
         let (revision, clean) = revision(root);
-        Identity {
+        Who {
             operator: operator_name(),
             controller: controller_name(),
             root: root.to_owned(),
@@ -32,6 +35,7 @@ impl Identity {
     }
 
     /// What the bundle says of its holder.
+    #[must_use]
     pub fn owner(
         &self,
         plan: &Plan,
@@ -66,6 +70,7 @@ impl Identity {
     }
 
     /// The first event of a run.
+    #[must_use]
     pub fn started(&self, plan: &Plan) -> RunStarted {
         let nodes = plan.nodes.iter();
         let plans = nodes.clone().map(|node| {
@@ -115,7 +120,8 @@ fn revision(root: &Path) -> (Option<String>, Option<bool>) {
 }
 
 /// The person at the controller: the environment may not say, the password file does.
-pub(crate) fn operator_name() -> String {
+#[must_use]
+pub fn operator_name() -> String {
     let uid = rustix::process::getuid().as_raw().to_string();
     let from_passwd = || {
         let text = std::fs::read_to_string("/etc/passwd").ok()?;
@@ -131,7 +137,9 @@ pub(crate) fn operator_name() -> String {
         .unwrap_or_else(|| format!("uid-{uid}"))
 }
 
-pub(crate) fn controller_name() -> String {
+/// The name of this machine.
+#[must_use]
+pub fn controller_name() -> String {
     rustix::system::uname()
         .nodename()
         .to_string_lossy()

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cli::error::Failure;
-use crate::cli::launch::Anew;
 use crate::engine::{Stale, plan_record, stale_files};
 use crate::event::{PlanRecord, Status, StepRecord};
 use crate::journal::Record;
 use crate::plan::{NodePlan, Plan};
+use crate::run::Anew;
 use crate::source::Problem;
 
 /// Steps are known by their numbers, on the node too: what is done, or may be under way, must
 /// still stand where it stood. A step without an id is known by its text.
-pub(super) fn moved(plan: &Plan, record: &Record, root: &Path) -> Result<(), Failure> {
+///
+/// # Errors
+/// The first step that does not.
+pub fn moved(plan: &Plan, record: &Record, root: &Path) -> Result<(), Box<Problem>> {
     for node in &plan.nodes {
         let Some(before) = record.plan(&node.node.name) else {
             continue;
@@ -35,10 +37,10 @@ pub(super) fn moved(plan: &Plan, record: &Record, root: &Path) -> Result<(), Fai
                     "step {number}, `{}`, was begun, and stands elsewhere in the manual now or not at all",
                     old.name
                 );
-                return Err(Failure::from(
-                    Problem::bare("steps-moved", message)
-                        .hint("put the steps back in their places, or release the bundle and begin a new run with `--start-at`"),
-                ));
+                let problem = Problem::bare("steps-moved", message);
+                return Err(Box::new(problem.hint(
+                    "put the steps back in their places, or release the bundle and begin a new run with `--start-at`",
+                )));
             }
         }
     }
@@ -72,7 +74,7 @@ fn body(step: &StepRecord) -> &str {
 
 /// What differs.
 #[derive(Debug, Default)]
-pub(super) struct Changes {
+pub struct Changes {
     /// Lines that are shown before the run is refused, or goes on because that is accepted.
     pub shown: Vec<String>,
     /// What that is, in words.
@@ -85,7 +87,9 @@ pub(super) struct Changes {
     pub plans: BTreeMap<String, PlanRecord>,
 }
 
-pub(super) fn changes(plan: &Plan, record: &Record, root: &Path) -> Changes {
+/// What differs between the plan of a run when it was halted and the plan as it is now.
+#[must_use]
+pub fn changes(plan: &Plan, record: &Record, root: &Path) -> Changes {
     let mut changes = Changes::default();
     for node in &plan.nodes {
         let name = &node.node.name;

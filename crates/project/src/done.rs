@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cli::error::Failure;
-use crate::cli::manner::number;
 use crate::engine::{first_left, out_of_turn};
 use crate::journal::Record;
-use crate::plan::{NodePlan, Plan};
+use crate::plan::{NodePlan, Plan, PlannedStep};
 use crate::source::Problem;
 
 /// Steps by node. Each must be left to do there, and none before it.
-pub(crate) fn done(
+///
+/// # Errors
+/// The first one that is not.
+pub fn done(
     plan: &Plan,
     record: &Record,
     wanted: &[String],
-) -> Result<BTreeMap<String, BTreeSet<usize>>, Failure> {
+) -> Result<BTreeMap<String, BTreeSet<usize>>, Box<Problem>> {
     let mut steps: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     for wanted in wanted {
         let (node, step) = node_of(plan, record, wanted)?;
@@ -44,7 +45,7 @@ fn node_of<'a, 'w>(
     plan: &'a Plan,
     record: &Record,
     wanted: &'w str,
-) -> Result<(&'a NodePlan, &'w str), Failure> {
+) -> Result<(&'a NodePlan, &'w str), Box<Problem>> {
     if let Some((name, step)) = wanted.split_once(':')
         && let Some(node) = plan.nodes.iter().find(|node| node.node.name == name)
     {
@@ -72,7 +73,7 @@ fn node_of<'a, 'w>(
     }
 }
 
-fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Failure> {
+fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Box<Problem>> {
     let statuses = record.steps(&node.node.name);
     let label = node.steps[step - 1].label();
     let name = &node.node.name;
@@ -86,4 +87,32 @@ fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Fail
         _ => return Ok(()),
     };
     Err(Problem::bare("step-done", message).into())
+}
+
+/// A step by its id, its number, its name or its title.
+///
+/// # Errors
+/// Where there is no such step: with the one that may be meant.
+pub fn number(plan: &Plan, wanted: &str) -> Result<usize, Box<Problem>> {
+    let steps = plan
+        .nodes
+        .first()
+        .map(|node| node.steps.as_slice())
+        .unwrap_or_default();
+    let found = steps.iter().find(|step| {
+        step.label() == wanted || step.name == wanted || step.number.to_string() == wanted
+    });
+    let mut titled = steps.iter().filter(|step| step.title == wanted);
+    let titled = titled.next().filter(|_| titled.next().is_none());
+    found.or(titled).map(|step| step.number).ok_or_else(|| {
+        let message = format!("`{}` has no step `{wanted}`", plan.procedure);
+        let labels: Vec<&str> = steps.iter().map(PlannedStep::label).collect();
+        let problem = Problem::bare("unknown-step", message);
+        Box::new(
+            match crate::source::nearest(wanted, labels.iter().copied()) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint(format!("its steps are: {}", labels.join(", "))),
+            },
+        )
+    })
 }

@@ -1,0 +1,423 @@
+//! A manual with its nodes and checks, opened: every problem, the plan of a procedure, and a run
+//! of it. What the command line does, another program can do with the same few functions.
+//!
+//! ```
+//! use std::sync::{Arc, Mutex};
+//!
+//! use opsbook_engine::Operator;
+//! use opsbook_event::{Event, Status, What};
+//! use opsbook_plan::Request;
+//! use opsbook_project::{Manner, Project, Run, Start, Who};
+//! use opsbook_text::files::Files;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path();
+//! # std::fs::write(root.join("book.toml"), "[book]\nsrc = \".\"\n")?;
+//! # std::fs::write(root.join("SUMMARY.md"), "- [Hello](hello.md)\n")?;
+//! # let bundle = root.join("bundle");
+//! # std::fs::write(root.join("nodes.yaml"), format!("opsbook: 1\nnodes:\n  here: {{transport: local, bundle_dir: {bundle:?}}}\n"))?;
+//! # std::fs::write(root.join("hello.md"), "# Hello\n\n```yaml procedure\nid: hello\n```\n\n```sh step\necho hello\n```\n")?;
+//! // Open it, with a text that an editor has not saved yet; say what is wrong.
+//! let text = std::fs::read_to_string(root.join("hello.md"))?;
+//! let unsaved = [("hello.md".into(), text.replace("echo hello", "echo $thing"))];
+//! let edited = Project::open_to_run(Files::of(root).with_unsaved(unsaved)).map_err(first)?;
+//! assert_eq!(edited.lint().problems[0].code, "undefined-variable");
+//!
+//! // What would run, as it is on the disk.
+//! let project = Project::open_to_run(Files::of(root)).map_err(first)?;
+//! let nodes = ["here".to_owned()];
+//! let request = Request { procedure: "hello", nodes: &nodes, set: &[] };
+//! let plan = project.plan(&request).map_err(first)?;
+//! assert_eq!(plan.nodes[0].steps.len(), 1);
+//!
+//! // Run it. The journal is in `.opsbook/runs`; each event is seen here once it is there.
+//! let seen = Arc::new(Mutex::new(Vec::new()));
+//! let keep = Arc::clone(&seen);
+//! let (operator, _nobody_answers) = Operator::new();
+//! let (_ctrl_c, interrupts) = tokio::sync::watch::channel(0);
+//! let run = Run {
+//!     plan: Arc::new(plan),
+//!     manner: Manner { yes: true, ..Manner::default() },
+//!     start: Start::new_run(),
+//!     who: Who::here(root),
+//! };
+//! let watcher = Box::new(move |event: &Event| keep.lock().unwrap().push(event.clone()));
+//! let runtime = tokio::runtime::Runtime::new()?;
+//! let status = runtime.block_on(run.go(&project, operator, interrupts, watcher))?;
+//! assert_eq!(status, Status::Ok);
+//! let seen = seen.lock().unwrap();
+//! assert!(matches!(seen[0].what, What::RunStarted(_)));
+//! # fn first(problems: Vec<opsbook_text::source::Problem>) -> String { problems[0].to_string() }
+//! # Ok(())
+//! # }
+//! ```
+
+// The crates below this one, by the names that its files use.
+use opsbook_engine as engine;
+use opsbook_event as event;
+use opsbook_journal as journal;
+use opsbook_manual as manual;
+use opsbook_nodes as nodes;
+use opsbook_plan as plan;
+use opsbook_session as session;
+use opsbook_template as template;
+use opsbook_text::{files, interpolation, source};
+use opsbook_vocabulary as vocabulary;
+
+pub mod batch;
+mod changed;
+mod deliveries;
+mod done;
+mod run;
+mod who;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use files::Files;
+use manual::{Manual, Settled, Subject};
+use nodes::Nodes;
+use plan::{Plan, Request};
+use source::{Concern, Problem, first_of_each};
+use vocabulary::Vocabulary;
+
+pub use changed::{Changes, changes, moved};
+pub use done::{done, number};
+pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};
+pub use who::{Who, controller_name, operator_name};
+
+/// A manual with its nodes and its vocabulary.
+#[derive(Debug)]
+pub struct Project {
+    /// The manual's folder.
+    pub root: PathBuf,
+    /// Through which all of it was read.
+    pub files: Files,
+    pub manual: Manual,
+    pub nodes: Nodes,
+    pub vocabulary: Vocabulary,
+    /// What reading has found to be wrong, in the order of the book; also what stops nothing.
+    pub problems: Vec<Problem>,
+}
+
+impl Project {
+    /// For what runs nothing of the manual: a mistake on a page or in a node stops none of it.
+    ///
+    /// # Errors
+    /// Where there is no manual, or it has a mistake that concerns all of it: each of these.
+    pub fn open(files: Files) -> Result<Project, Vec<Problem>> {
+        let project = Project::read(files);
+        let errors = of_the_project(&project.manual, &project.problems);
+        project.unless(errors)
+    }
+
+    /// For what reaches a node. What is wrong with a procedure or a check is said by
+    /// [`Project::plan`] and [`Project::errors`].
+    ///
+    /// # Errors
+    /// As those of [`Project::open`].
+    pub fn open_to_run(files: Files) -> Result<Project, Vec<Problem>> {
+        let mut project = Project::read(files);
+        project.problems.extend(manual::lint(&project.manual));
+        manual::sort(&project.manual, &mut project.problems);
+        let problems = std::mem::take(&mut project.problems);
+        project.problems = manual::settle(&project.manual, problems).problems;
+        let errors = of_the_project(&project.manual, &project.problems);
+        project.unless(errors)
+    }
+
+    /// Reads everything and keeps what is wrong.
+    #[must_use]
+    pub fn read(files: Files) -> Project {
+        let (mut manual, mut problems) = manual::load(&files);
+        for group in manual.groups.values_mut() {
+            let (typed, more) = vocabulary::include(&files, std::mem::take(&mut group.typed));
+            group.typed = typed;
+            let of_the_group =
+                |problem: Problem| problem.concerns(Concern::Group(group.id.clone()));
+            problems.extend(more.into_iter().map(of_the_group));
+        }
+        let (nodes, more) = nodes::load(&files, &manual.settings);
+        problems.extend(more);
+        let (vocabulary, more) = Vocabulary::with_project(&files);
+        problems.extend(more.into_iter().map(of_its_kind));
+        Project {
+            root: files.root().to_owned(),
+            files,
+            manual,
+            nodes,
+            vocabulary,
+            problems,
+        }
+    }
+
+    /// Everything that is wrong: the pages, the nodes, what would be delivered, and the one
+    /// against the other; without what the author has allowed.
+    #[must_use]
+    pub fn lint(&self) -> Settled {
+        let mut problems = self.problems.clone();
+        problems.extend(manual::lint(&self.manual));
+        problems.extend(self.nodes.check_all());
+        let names: Vec<&str> = self.nodes.names().collect();
+        let nodes = names.iter();
+        let nodes = nodes.filter_map(|name| self.nodes.evaluate(name, &[]).ok());
+        let of_batches = nodes.filter_map(|node| batch::of_node(&node).err());
+        problems.extend(of_batches.map(|problem| *problem));
+        let (manual, nodes, vocabulary) = (&self.manual, &self.nodes, &self.vocabulary);
+        problems.extend(plan::cases(manual, nodes, vocabulary, &names, &|_| true).1);
+        let mut deliveries = deliveries::Deliveries::new(&self.files);
+        problems.extend(plan::lint(
+            manual,
+            nodes,
+            vocabulary,
+            &mut |procedure, plan| deliveries.look(procedure, plan),
+        ));
+        let mut problems = plan::joined(problems);
+        manual::sort(manual, &mut problems);
+        // Not by its drawing: a page may have as many mistakes as letters.
+        let mut seen = HashSet::new();
+        problems.retain(|problem| seen.insert(problem.identity()));
+        let settled = manual::settle(manual, problems);
+        Settled {
+            problems: first_of_each(&settled.problems),
+            ..settled
+        }
+    }
+
+    /// The plan of a procedure.
+    ///
+    /// # Errors
+    /// Each mistake that concerns it.
+    pub fn plan(&self, request: &Request<'_>) -> Result<Plan, Vec<Problem>> {
+        let errors = self.errors_of(request);
+        if errors.is_empty() {
+            plan::plan(&self.manual, &self.nodes, &self.vocabulary, request)
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The plan of a run that has begun, with the manual as it is now.
+    ///
+    /// # Errors
+    /// As those of [`Project::plan`].
+    pub fn plan_again(&self, started: &event::RunStarted) -> Result<Plan, Vec<Problem>> {
+        let arguments = started.arguments.iter();
+        let set: Vec<_> = arguments
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        self.plan(&Request {
+            procedure: &started.procedure,
+            nodes: &started.nodes,
+            set: &set,
+        })
+    }
+
+    /// The errors that concern a request. Where no page that could be read has the procedure,
+    /// any of them may have hidden it.
+    fn errors_of(&self, request: &Request<'_>) -> Vec<Problem> {
+        let procedure = self.manual.procedures.get(request.procedure);
+        let by_name = |text: &String| {
+            let mut names = text.split(',');
+            names.all(|name| self.nodes.contains(name))
+        };
+        let all_by_name = request.nodes.iter().all(by_name);
+        let concerned = |problem: &&Problem| match (&problem.concern, procedure) {
+            (Concern::Nothing | Concern::Node, _) => false,
+            (Concern::Selection, _) => !all_by_name,
+            (_, None) => true,
+            (_, Some(procedure)) => {
+                manual::concerns(&self.manual, problem, Subject::Procedure(procedure))
+            }
+        };
+        self.errors().filter(concerned).cloned().collect()
+    }
+
+    /// Everything wrong that may concern something that runs. A link that leads nowhere keeps
+    /// nobody from working.
+    pub fn errors(&self) -> impl Iterator<Item = &Problem> {
+        self.problems
+            .iter()
+            .filter(|problem| problem.is_error() && problem.concern != Concern::Nothing)
+    }
+
+    fn unless(self, errors: Vec<Problem>) -> Result<Project, Vec<Problem>> {
+        if errors.is_empty() {
+            Ok(self)
+        } else {
+            Err(errors)
+        }
+    }
+}
+
+/// A probe of one's own stands in a file that has the name of its kind.
+fn of_its_kind(problem: Problem) -> Problem {
+    let path = problem.span.as_ref().map(|span| span.path().to_owned());
+    let kind = path.as_deref().and_then(Path::file_stem);
+    match kind.map(|kind| kind.to_string_lossy().into_owned()) {
+        Some(kind) => problem.concerns(Concern::Kind(kind)),
+        None => problem,
+    }
+}
+
+/// The errors that leave nothing to be done with this manual.
+fn of_the_project(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
+    let errors = problems.iter().filter(|problem| problem.is_error());
+    errors
+        .filter(|problem| manual::concerns_all(manual, problem))
+        .cloned()
+        .collect()
+}
+
+/// The nodes alone, for what looks at nothing else: it helps most where the rest is broken.
+///
+/// # Errors
+/// What is wrong with all of the nodes.
+pub fn nodes_alone(files: &Files) -> Result<Nodes, Vec<Problem>> {
+    let (settings, mut problems) = manual::load_settings(files);
+    let (nodes, more) = nodes::load(files, &settings);
+    problems.extend(more);
+    let errors = of_the_project(&Manual::default(), &problems);
+    if errors.is_empty() {
+        Ok(nodes)
+    } else {
+        Err(errors)
+    }
+}
+
+/// The manual's folder: the one named, or the nearest one upwards of `here` with a `book.toml`;
+/// absolute.
+///
+/// # Errors
+/// Where there is none.
+pub fn find_root(here: &Path, named: Option<&Path>) -> Result<PathBuf, Problem> {
+    if let Some(dir) = named {
+        let root = here.join(dir);
+        return match root.canonicalize() {
+            Ok(root) if root.is_dir() => Ok(root),
+            _ => Err(Problem::bare(
+                "no-manual",
+                format!("`{}` is not a folder", dir.display()),
+            )),
+        };
+    }
+    here.ancestors()
+        .find(|folder| folder.join("book.toml").is_file())
+        .map(Path::to_owned)
+        .ok_or_else(|| {
+            let problem = Problem::bare("no-manual", "no `book.toml` here or in any folder above");
+            problem
+                .hint("name the manual's folder with `-C DIR`, or make one with `opsbook init DIR`")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RELEASE: &str =
+        "# R\n\n```yaml procedure\nid: release\nneeds: [paved]\n```\n```sh step\ntrue\n```\n";
+    const PAVED: &str = "# P\n\n```yaml checks\nid: paved\n```\n```sh check id=p\ntrue\n```\n";
+
+    /// What is said of `release` where this stands at the end of these pages.
+    fn said(ends: [(&str, &str); 4], run: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        write("book.toml", "[book]\nsrc = \".\"\n");
+        write(
+            "SUMMARY.md",
+            "# S\n\n- [R](release.md)\n- [P](paved.md)\n- [O](other.md)\n",
+        );
+        write(
+            "nodes.yaml",
+            "opsbook: 1\nnodes:\n  here: {transport: local}\n",
+        );
+        for ((name, end), text) in ends.into_iter().zip([RELEASE, PAVED, "# O\n", "part\n"]) {
+            write(name, &format!("{text}\n{end}\n"));
+        }
+        let nodes = ["here".to_owned()];
+        let request = Request {
+            procedure: run,
+            nodes: &nodes,
+            set: &[],
+        };
+        let project = Project::open_to_run(Files::of(folder.path()));
+        match project.and_then(|project| project.plan(&request)) {
+            Ok(_) => "planned".to_owned(),
+            Err(problems) => problems
+                .iter()
+                .map(|problem| match &problem.span {
+                    Some(span) => format!("{}: {}", span.place(), problem.code),
+                    None => problem.code.to_owned(),
+                })
+                .collect::<Vec<_>>()
+                .join(", "),
+        }
+    }
+
+    #[test]
+    fn a_broken_include_stops_what_it_may_concern() {
+        const GONE: &str = "{{#include gone.md}}";
+        const PART: &str = "{{#include part.inc}}";
+        for (release, paved, other, part, expected) in [
+            ("", "", "", "", "planned"),
+            ("", "", GONE, "", "planned"),
+            ("", "", "[x](gone.md)", "", "planned"),
+            (GONE, "", "", "", "release.md:11: broken-include"),
+            ("", GONE, "", "", "paved.md:10: broken-include"),
+            (PART, "", "", GONE, "part.inc:3: broken-include"),
+            ("", "", PART, GONE, "planned"),
+            ("", "", "```sh stpe\ntrue\n```", "", "planned"),
+            ("", "", "3. x\n\n    ```sh\n    x\n\n4. y", "", "planned"),
+            (
+                "```sh stpe\ntrue\n```",
+                "",
+                "",
+                "",
+                "release.md:11: unknown-role",
+            ),
+            (
+                "",
+                "```sh chekc id=z\ntrue\n```",
+                "",
+                "",
+                "paved.md:10: unknown-role",
+            ),
+            ("", "# X\n```sh stpe\ntrue\n```", "", "", "planned"),
+            ("# X\n```sh\n", "", "", "", "release.md:12: unclosed-fence"),
+            ("", "# X\n```sh\n", "", "", "paved.md:11: unclosed-fence"),
+            (
+                "",
+                "",
+                "```yaml procedure\nid: release\n```",
+                "",
+                "other.md:4: duplicate-id",
+            ),
+            (
+                "",
+                "",
+                "```sh check id=p\nif\n```",
+                "",
+                "other.md:3: duplicate-id",
+            ),
+            ("", "", "```sh check id=q\nif\n```", "", "planned"),
+        ] {
+            let ends = [
+                ("release.md", release),
+                ("paved.md", paved),
+                ("other.md", other),
+                ("part.inc", part),
+            ];
+            assert_eq!(said(ends, "release"), expected, "{ends:?}");
+        }
+        let ends = [
+            ("release.md", ""),
+            ("paved.md", ""),
+            ("other.md", GONE),
+            ("part.inc", ""),
+        ];
+        assert_eq!(said(ends, "another"), "other.md:3: broken-include");
+    }
+}

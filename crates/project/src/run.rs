@@ -1,0 +1,379 @@
+//! A planned run, started or gone on with: what must be there before, its journal, and the
+//! engine that does it. Prints nothing and asks nobody: questions go to an [`Operator`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::watch;
+
+use crate::Project;
+use crate::engine::{
+    self, NoPassword, OnLag, Operator, Options, Passwords, Proof, Recorder, SecretError, Secrets, Told,
+    Turn, Watcher,
+};
+use crate::event::{self, PlanRecord, RunStarted, Status, What};
+use crate::journal::{self, Journal, JournalError, Record};
+use crate::plan::{Part, Plan};
+use crate::session::{OpenOptions, Password};
+use crate::source::Problem;
+use crate::who::Who;
+
+/// By node, steps by their numbers.
+pub type Anew = BTreeMap<String, BTreeSet<usize>>;
+
+/// How a run is to be done.
+#[derive(Debug)]
+pub struct Manner {
+    /// What the journal keeps, and a run that goes on takes over.
+    pub through: event::Manner,
+    /// Every confirmation is answered with yes.
+    pub yes: bool,
+    /// Number of the first step to run.
+    pub start_at: Option<usize>,
+    /// Values for captured names, which a run that goes on is given.
+    pub given: Vec<(String, String)>,
+    /// Read from the nodes what the journal lacks.
+    pub catch_up: bool,
+    /// No other controller is to go on with the run.
+    pub pinned: bool,
+    /// Ask for the sudo password before anything else.
+    pub ask_password: bool,
+    pub password: Option<Password>,
+}
+
+impl Default for Manner {
+    /// What holds where nobody has said anything.
+    fn default() -> Manner {
+        Manner {
+            through: event::Manner {
+                step: false,
+                stop_after: None,
+                parallel: 10,
+                batches: Vec::new(),
+                wait_milliseconds: 0,
+                max_fail: 0,
+                reconnect_milliseconds: 120_000,
+            },
+            yes: false,
+            start_at: None,
+            given: Vec::new(),
+            catch_up: false,
+            pinned: false,
+            ask_password: false,
+            password: None,
+        }
+    }
+}
+
+impl Manner {
+    /// The steps that are wanted.
+    #[must_use]
+    pub fn part(&self) -> Part {
+        Part {
+            start_at: self.start_at,
+            stop_after: self.through.stop_after,
+        }
+    }
+}
+
+/// A new run, or one that goes on.
+pub enum Start {
+    New(Allotted),
+    Resume(Box<Resumed>),
+}
+
+/// The name of a new run. A supervisor fixes it before anything starts, so that it can look for
+/// the run wherever this process dies.
+#[derive(Clone, Debug)]
+pub struct Allotted {
+    pub run: String,
+    /// Of the first controller; the journal's own where nobody counts them.
+    pub epoch: Option<u64>,
+}
+
+/// A run that goes on: what it has been so far, and what is different from now on.
+pub struct Resumed {
+    pub journal: Journal,
+    pub record: Record,
+    pub accepted_changes: bool,
+    /// Steps of each node that deliver again.
+    pub anew: Anew,
+    /// By node, the steps that were done by hand.
+    pub done: Anew,
+    /// What is to be noted of them.
+    pub note: Option<String>,
+    /// What is going to happen, where that has changed.
+    pub plans: BTreeMap<String, PlanRecord>,
+}
+
+impl Start {
+    /// A new run, with a name that no other one has.
+    #[must_use]
+    pub fn new_run() -> Start {
+        let mut chance = [0; 2];
+        let _ = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
+        let run = journal::new_run(Timestamp::now(), u16::from_ne_bytes(chance));
+        Start::New(Allotted { run, epoch: None })
+    }
+
+    /// The name of the run.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        match self {
+            Start::New(allotted) => &allotted.run,
+            Start::Resume(resumed) => resumed.journal.run(),
+        }
+    }
+
+    /// What the run has been so far; nothing for a new one.
+    #[must_use]
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Start::New(_) => None,
+            Start::Resume(resumed) => Some(&resumed.record),
+        }
+    }
+}
+
+/// Why a run was not begun, or not brought to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Wrong arguments: nothing was touched.
+    #[error("wrong manual, nodes or arguments")]
+    Problems(Vec<Problem>),
+    /// A secret or a file that the run needs: nothing was touched.
+    #[error("what the run needs is not there")]
+    NotThere(Vec<Problem>),
+    #[error(transparent)]
+    NoPassword(#[from] NoPassword),
+    /// The operator wanted no more, before anything was touched.
+    #[error("{0}")]
+    Stopped(String),
+    /// The journal cannot be written: the run ends before its next step.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// A run that is about to be started or gone on with.
+pub struct Run {
+    pub plan: Arc<Plan>,
+    pub manner: Manner,
+    pub start: Start,
+    pub who: Who,
+}
+
+impl Run {
+    /// What can be known about the run before it begins.
+    #[must_use]
+    pub fn proof<'a>(&'a self, project: &'a Project) -> Proof<'a> {
+        Proof {
+            root: &project.root,
+            plan: &self.plan,
+            part: self.manner.part(),
+            resume: self.start.record(),
+            given: &self.manner.given,
+        }
+    }
+
+    /// Does it. The watcher sees each event when it is in the journal, and the operator is asked
+    /// what has to be asked; who counts interrupts up has the run stop. `turn` is told which node
+    /// is begun.
+    ///
+    /// # Errors
+    /// Before anything is reached, where something is missing; later only where the journal
+    /// cannot be written. How the run ended is its status.
+    pub async fn go_in_turn(
+        self,
+        project: &Project,
+        (operator, mut interrupts): (Operator, watch::Receiver<u32>),
+        watcher: Watcher,
+        turn: Turn,
+    ) -> Result<Status, RunError> {
+        looked_over(&self.proof(project))?;
+        let passwords = Passwords::new(operator.clone(), self.manner.password.clone());
+        if self.manner.ask_password {
+            passwords.get("every node", "root").await?;
+        }
+        let secrets = Secrets::new(project.root.clone(), operator.clone());
+        let proof = self.proof(project);
+        let looked_up = tokio::select! {
+            biased;
+            Ok(_) = interrupts.wait_for(|count| *count > 0) => Err(SecretError::Stopped),
+            looked_up = proof.secrets(&secrets) => looked_up,
+        };
+        let missing = looked_up.map_err(|why| RunError::Stopped(why.to_string()))?;
+        if !missing.is_empty() {
+            return Err(RunError::NotThere(missing));
+        }
+        let told = self.told();
+        let start_at = match self.start.record() {
+            Some(record) => record.started().and_then(|started| started.start_at),
+            None => self.manner.start_at,
+        };
+        let through = self.manner.through.clone();
+        let owner = self
+            .who
+            .owner(&self.plan, self.start.run().to_owned(), start_at, &through);
+        let options = Options {
+            root: project.root.clone(),
+            menu: through.step,
+            yes: self.manner.yes,
+            start_at: self.manner.start_at,
+            anew: Anew::new(),
+            told,
+            on_lag: if self.manner.catch_up {
+                OnLag::CatchUp
+            } else {
+                OnLag::Refuse
+            },
+            pinned: self.manner.pinned,
+            stop_after: through.stop_after,
+            parallel: through.parallel,
+            turn,
+            batches: through.batches,
+            wait: Duration::from_millis(through.wait_milliseconds),
+            max_fail: through.max_fail,
+            reconnect: Duration::from_millis(through.reconnect_milliseconds),
+            open: OpenOptions {
+                prelude: engine::prelude(),
+                ..OpenOptions::default()
+            },
+            owner,
+            passwords,
+            secrets,
+            operator,
+            interrupts,
+        };
+        let plan = Arc::clone(&self.plan);
+        let (recorder, resume, anew) = self.begin(project)?.record(watcher)?;
+        let options = Arc::new(Options { anew, ..options });
+        Ok(engine::run(plan, options, recorder, resume).await?)
+    }
+
+    /// Does it, where nobody wants to know which node is begun.
+    ///
+    /// # Errors
+    /// As those of [`Run::go_in_turn`].
+    pub async fn go(
+        self,
+        project: &Project,
+        operator: Operator,
+        interrupts: watch::Receiver<u32>,
+        watcher: Watcher,
+    ) -> Result<Status, RunError> {
+        let seat = (operator, interrupts);
+        self.go_in_turn(project, seat, watcher, Turn::untold())
+            .await
+    }
+
+    /// What the operator says of steps that were done by hand.
+    fn told(&self) -> Told {
+        let Start::Resume(resumed) = &self.start else {
+            return Told::default();
+        };
+        let by = &self.who.operator;
+        Told {
+            steps: resumed.done.clone(),
+            note: match &resumed.note {
+                Some(note) => format!("{by} says: {note}"),
+                None => format!("{by} says so"),
+            },
+        }
+    }
+
+    fn begin(self, project: &Project) -> Result<Begun, RunError> {
+        let through = self.manner.through.clone();
+        match self.start {
+            Start::New(allotted) => {
+                let mut journal = Journal::create(&project.root, &allotted.run)?;
+                if let Some(epoch) = allotted.epoch {
+                    journal.set_epoch(epoch);
+                }
+                let started = RunStarted {
+                    start_at: self.manner.start_at,
+                    manner: Some(through),
+                    ..self.who.started(&self.plan)
+                };
+                Ok(Begun {
+                    journal,
+                    resume: None,
+                    anew: Anew::new(),
+                    first: What::RunStarted(Box::new(started)),
+                    given: Vec::new(),
+                })
+            }
+            Start::Resume(resumed) => Ok(Begun {
+                journal: resumed.journal,
+                given: given(&self.plan, &self.manner, &resumed.record),
+                resume: Some(resumed.record),
+                anew: resumed.anew,
+                first: What::RunResumed {
+                    operator: self.who.operator.clone(),
+                    controller: self.who.controller.clone(),
+                    accepted_changes: resumed.accepted_changes,
+                    manner: Some(through),
+                    plans: resumed.plans,
+                },
+            }),
+        }
+    }
+}
+
+/// What is missing in the arguments is a mistake; a file that is not there is an error.
+///
+/// # Errors
+/// Each thing that is missing.
+pub fn looked_over(proof: &Proof<'_>) -> Result<(), RunError> {
+    let missing = proof.missing();
+    if !missing.is_empty() {
+        return Err(RunError::Problems(missing));
+    }
+    let undeliverable = proof.undeliverable();
+    if !undeliverable.is_empty() {
+        return Err(RunError::NotThere(undeliverable));
+    }
+    Ok(())
+}
+
+/// A run that has a journal, and what it writes there first.
+struct Begun {
+    journal: Journal,
+    resume: Option<Record>,
+    anew: Anew,
+    first: What,
+    /// What it is given beside that, for each node: values for captured names.
+    given: Vec<(String, What)>,
+}
+
+fn given(plan: &Plan, manner: &Manner, record: &Record) -> Vec<(String, What)> {
+    let names = plan.nodes.iter().map(|node| &node.node.name);
+    let left = names.filter(|name| record.node_status(name) != Some(Status::Ok));
+    left.flat_map(|node| {
+        manner.given.iter().map(|(name, value)| {
+            let (name, value) = (name.clone(), value.as_str().into());
+            (node.clone(), What::ValueCaptured { name, value })
+        })
+    })
+    .collect()
+}
+
+impl Begun {
+    /// Writes it down, before the watcher sees it.
+    fn record(
+        mut self,
+        mut watcher: Watcher,
+    ) -> Result<(Recorder, Option<Arc<Record>>, Anew), RunError> {
+        watcher(&self.journal.record(None, None, self.first)?);
+        for (node, what) in self.given {
+            let event = self.journal.record(Some(&node), None, what)?;
+            watcher(&event);
+            if let Some(record) = &mut self.resume {
+                record.events.push(event);
+            }
+        }
+        let recorder = Recorder::new(self.journal, vec![watcher]);
+        Ok((recorder, self.resume.map(Arc::new), self.anew))
+    }
+}
