@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use crate::Project;
 use crate::engine::{
-    self, NoPassword, OnLag, Operator, Options, Passwords, Proof, Recorder, SecretError, Secrets, Told,
-    Turn, Watcher,
+    self, NoPassword, OnLag, Operator, Options, Passwords, Proof, Recorder, SecretError, Secrets,
+    Told, Turn, Watcher,
 };
 use crate::event::{self, PlanRecord, RunStarted, Status, What};
 use crate::journal::{self, Journal, JournalError, Record};

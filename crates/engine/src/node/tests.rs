@@ -75,10 +75,10 @@ impl Lab {
         std::fs::write(root.path().join("manual/page.md"), page).unwrap();
         let text = "opsbook: 1\nnodes:\n  n: {transport: local}\n";
         std::fs::write(root.path().join("nodes.yaml"), text).unwrap();
-        let (settings, _) = manual::load_settings(root.path());
-        let (manual, problems) = manual::load(root.path());
+        let (settings, _) = manual::load_settings(&crate::files::Files::of(root.path()));
+        let (manual, problems) = manual::load(&crate::files::Files::of(root.path()));
         assert!(problems.is_empty(), "{problems:?}");
-        let (nodes, problems) = nodes::load(root.path(), &settings);
+        let (nodes, problems) = nodes::load(&crate::files::Files::of(root.path()), &settings);
         assert!(problems.is_empty(), "{problems:?}");
         let vocabulary = vocabulary::Vocabulary::builtin();
         let request = Request {
