@@ -75,21 +75,24 @@ fn steps(root: &Path, server: &Sshd, way: Way, id: &str) {
     compare(7, floor, || opsbook_well(root, &RUN)).found(id);
 }
 
-/// A step on a node whose connection the command before has left open, against a new `ssh`.
+/// A check, and a step, on a node whose connection the command before has left open, against a
+/// new `ssh`.
 fn kept(root: &Path, server: &Sshd) {
-    let page = "# B\n\n```yaml procedure\nid: b\n```\n\n```sh step\ntrue\n```\n";
+    let page = "# A\n\n```yaml checks\nid: a\n```\n\n```sh check id=c\ntrue\n```\n\n\
+                # B\n\n```yaml procedure\nid: b\n```\n\n```sh step\ntrue\n```\n";
     let place = tempfile::Builder::new().prefix("ob").tempdir_in("/tmp");
     let place = place.unwrap();
     let nodes = bench::nodes(std::slice::from_ref(server), WAY);
     let nodes = nodes.replace("{address", "{keep_connection: 1m, address");
     bench::project(root, page, &nodes);
-    let ours = || {
-        let mut run = bench::opsbook(root, &RUN);
-        let run = run.env("XDG_RUNTIME_DIR", place.path());
-        assert!(run.output().unwrap().status.success());
+    let second = |args: &[&str]| {
+        let mut command = bench::opsbook(root, args);
+        let command = command.env("XDG_RUNTIME_DIR", place.path());
+        assert!(command.output().unwrap().status.success());
     };
     let floor = || drop(feed(&mut ssh(server, WAY, "exec sh"), b"true\n"));
-    compare(7, floor, ours).found("kept");
+    compare(7, floor, || second(&["test"])).found("kept");
+    compare(7, floor, || second(&RUN)).found("kept-step");
     let sockets = std::fs::read_dir(place.path().join("opsbook")).unwrap();
     for socket in sockets.flatten().map(|entry| entry.path()) {
         let mut exit = Command::new("ssh");
