@@ -41,6 +41,11 @@ fn direct(host: &str, said: &str) -> Cause {
     {
         return changed(host, said);
     }
+    // A revoked key is not known either, and must not be accepted.
+    if has("REVOKED HOST KEY DETECTED") {
+        let host = between(said, "host key for ", " is marked as revoked").unwrap_or(host);
+        return Cause::HostKeyRevoked { host: host.into() };
+    }
     if has("Host key verification failed") {
         return unknown(host, said);
     }

@@ -68,6 +68,11 @@ pub enum Cause {
         recorded: Option<Outside>,
         record: Option<Outside>,
     },
+    #[error(
+        "host key of `{}` is marked as revoked on this machine; do not go there",
+        host.line()
+    )]
+    HostKeyRevoked { host: Outside },
     #[error("connection refused")]
     Refused,
     #[error("timed out")]

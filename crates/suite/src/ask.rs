@@ -352,6 +352,7 @@ fn is_passing(cause: &Cause) -> bool {
         Cause::Auth
         | Cause::HostKeyUnknown { .. }
         | Cause::HostKeyChanged { .. }
+        | Cause::HostKeyRevoked { .. }
         | Cause::Config
         | Cause::Algorithms
         | Cause::NoDirectory

@@ -140,6 +140,22 @@ async fn an_unknown_and_a_changed_host_key_are_told_with_fingerprints() {
     assert_eq!(error.cause, expected);
 }
 
+/// To accept a revoked key is no way out, and is not named as one.
+#[tokio::test]
+async fn a_revoked_host_key_is_not_called_unknown() {
+    let Some(server) = or_skip("host keys", Sshd::start()) else {
+        return;
+    };
+    let known = server.dir.path().join("known_hosts");
+    let key = fs::read_to_string(sshd::keys().join("host.pub")).unwrap();
+    let host = format!("[{}]:{}", server.address, server.port);
+    fs::write(&known, format!("{host} {key}@revoked {host} {key}")).unwrap();
+    let error = refused(Target::Ssh(server.ssh())).await;
+    let host = host.as_str().into();
+    assert_eq!(error.cause, Cause::HostKeyRevoked { host });
+    assert!(!error.to_string().contains("accept"), "{error}");
+}
+
 fn fingerprint(key: &Path) -> String {
     let out = std::process::Command::new("ssh-keygen")
         .arg("-lf")
