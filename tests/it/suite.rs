@@ -989,7 +989,7 @@ fn eventually_tells_how_often_it_tried() {
         ```
     "};
     let ran = Manual::new(page).test(&[]);
-    let tried = regex::Regex::new(r"tried           [3-6] times in 0\.[3-9]s").unwrap();
+    let tried = regex::Regex::new(r"tried           [2-6] times in [0-9.]+s").unwrap();
     assert!(tried.is_match(&ran.out), "{}", ran.out);
 }
 

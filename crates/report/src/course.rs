@@ -83,9 +83,10 @@ impl Course {
         &self.results
     }
 
+    /// The results; nothing where the suite has not come to its end.
     #[must_use]
-    pub fn into_results(self) -> Results {
-        self.results
+    pub fn into_results(self) -> Option<Results> {
+        self.has_ended().then_some(self.results)
     }
 
     /// The cases whose turn has not come; the first of them is waited for.

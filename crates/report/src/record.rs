@@ -39,9 +39,10 @@ impl Record {
 
     /// What is kept, numbered without gaps.
     #[must_use]
-    pub fn events(mut self) -> Vec<Event> {
-        self.kept.sort_by_key(|(place, _)| *place);
-        let events = self.kept.into_iter().map(|(_, event)| event);
+    pub fn events(&self) -> Vec<Event> {
+        let mut kept: Vec<&(usize, Event)> = self.kept.iter().collect();
+        kept.sort_by_key(|(place, _)| *place);
+        let events = kept.into_iter().map(|(_, event)| event.clone());
         events
             .zip(1..)
             .map(|(event, seq)| Event { seq, ..event })

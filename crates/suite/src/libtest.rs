@@ -27,42 +27,55 @@ pub struct Libtest {
 /// What the events have told, for the trials that wait for it.
 #[derive(Debug, Default)]
 pub struct Answers {
-    course: Mutex<Course>,
+    told: Mutex<Told>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Told {
+    course: Course,
+    /// No more events come, whether the suite has ended or not.
+    over: bool,
 }
 
 impl Answers {
     /// Takes in one event.
     pub fn see(&self, event: &Event) {
-        self.course().see(event);
+        self.told().course.see(event);
         self.changed.notify_all();
     }
 
-    /// Takes what was told, when the suite has ended.
+    /// No more events come: nobody waits any longer.
+    pub fn end(&self) {
+        self.told().over = true;
+        self.changed.notify_all();
+    }
+
+    /// Takes what was told; nothing where the suite has not come to its end.
     #[must_use]
-    pub fn take(&self) -> Results {
-        std::mem::take(&mut *self.course()).into_results()
+    pub fn take(&self) -> Option<Results> {
+        std::mem::take(&mut self.told().course).into_results()
     }
 
     /// Waits for the outcome of the test at this place in the order of the book.
     fn wait(&self, number: usize) -> Option<Tested> {
-        let mut course = self.course();
+        let mut told = self.told();
         loop {
-            if let Some(tested) = course.results().tests.get(number) {
+            if let Some(tested) = told.course.results().tests.get(number) {
                 return Some(tested.clone());
             }
-            if course.has_ended() {
+            if told.over {
                 return None;
             }
-            course = self
+            told = self
                 .changed
-                .wait(course)
+                .wait(told)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    fn course(&self) -> MutexGuard<'_, Course> {
-        self.course.lock().unwrap_or_else(PoisonError::into_inner)
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -156,4 +169,21 @@ fn chosen(libtest: Libtest, selection: &Selection, left_out: &[Test]) -> (Argume
     };
     let others = left_out.iter().map(|test| trial(test, selection, never));
     (arguments, others.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trial_does_not_wait_for_a_suite_that_is_gone() {
+        let answers = Arc::new(Answers::default());
+        let waiting = {
+            let answers = Arc::clone(&answers);
+            std::thread::spawn(move || answers.wait(0).is_none())
+        };
+        answers.end();
+        assert!(waiting.join().unwrap());
+        assert!(answers.take().is_none());
+    }
 }

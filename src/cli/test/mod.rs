@@ -19,7 +19,9 @@ use clap::Parser;
 use crate::cli::context::load_to_run;
 use crate::cli::error::Failure;
 use crate::cli::rehearse::rehearse;
+use crate::cli::test::readers::Read;
 use crate::cli::{Streams, runtime};
+use crate::engine::Secrets;
 use crate::journal::results;
 use crate::project::Project;
 use crate::project::{controller_name, operator_name};
@@ -119,8 +121,10 @@ fn run_for(
         let tried = report.try_out();
         tried.map_err(|error| Problem::bare("unwritable", error.to_string()))?;
     }
-    let notes = chosen::notes(&args.choice, project, &selected);
-    streams.talk.write_all(notes.as_bytes())?;
+    if caller == Caller::Person {
+        let notes = chosen::notes(&args.choice, project, &selected);
+        streams.talk.write_all(notes.as_bytes())?;
+    }
     let Some(results) = suite_of(caller, args, project, &selection, selected, streams)? else {
         return Ok(UNREAD);
     };
@@ -174,13 +178,10 @@ fn suite_of(
     ));
     let read = match caller {
         Caller::Person => readers::lines(&told, &args.printing, &live, args.record),
-        Caller::Cargo => Ok(readers::libtest(
-            told,
-            args.printing.libtest(),
-            selection,
-            &selected,
-            args.record,
-        )),
+        Caller::Cargo => {
+            let libtest = args.printing.libtest();
+            readers::libtest(told, libtest, selection, &selected, args.record)
+        }
     };
     if read.is_err() {
         // For the sessions to end in an orderly way.
@@ -191,19 +192,31 @@ fn suite_of(
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
         other => other?,
     };
-    if let Some(kept) = read.record {
+    keep_and_tell(&read, &secrets, caller, args, project, streams)?;
+    Ok(Some(read.results))
+}
+
+/// Writes the record, and says what stands nowhere among the tests.
+fn keep_and_tell(
+    read: &Read,
+    secrets: &Secrets,
+    caller: Caller,
+    args: &Test,
+    project: &Project,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    if let Some(kept) = &read.record {
         results::write(&project.root, &read.results.run, &kept.events())?;
     }
     for warning in secrets.take_warnings() {
         writeln!(streams.talk, "warning: {warning}")?;
     }
-    // Where they do not stand among the tests.
     let format = args.printing.format();
     if caller == Caller::Cargo || format == Format::Json || args.printing.logfile.is_some() {
         let unseen = read.results.unseen();
         streams.talk.write_all(unseen.as_bytes())?;
     }
-    Ok(Some(read.results))
+    Ok(())
 }
 
 /// A suite of a manual that is wrong in parts has not tested those, and is no pass.

@@ -53,8 +53,13 @@ pub(super) fn lines(
             drawn = Instant::now();
         }
     }
-    let results = course.into_results();
+    let results = course.into_results().ok_or_else(unended)?;
     Ok(Read { results, record })
+}
+
+/// What was not asked to its end is no pass.
+fn unended() -> io::Error {
+    io::Error::other("the suite did not come to its end: this is a fault of opsbook")
 }
 
 fn see(event: &Event, course: &mut Course, record: &mut Option<Record>) {
@@ -65,13 +70,16 @@ fn see(event: &Event, course: &mut Course, record: &mut Option<Record>) {
 }
 
 /// Gives the events to the trials of libtest-mimic, which prints.
+///
+/// # Errors
+/// Where the suite has not come to its end.
 pub(super) fn libtest(
     told: Receiver<Event>,
     libtest: Libtest,
     selection: &Selection,
     selected: &Selected,
     record: bool,
-) -> Read {
+) -> io::Result<Read> {
     let answers = Arc::new(Answers::default());
     let mut record = record.then(Record::default);
     std::thread::scope(|scope| {
@@ -82,13 +90,14 @@ pub(super) fn libtest(
                     record.see(&event);
                 }
             }
+            answers.end();
         });
         libtest.run(selection, &selected.tests, &selected.left_out, &answers);
         // Trials wait for events alone; that the suite ends does not wait for them.
         let _ = reading.join();
     });
-    let results = answers.take();
-    Read { results, record }
+    let results = answers.take().ok_or_else(unended)?;
+    Ok(Read { results, record })
 }
 
 /// Where a person sees what is under way.

@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 
+use clap::Parser as _;
 use indoc::indoc;
 
-use super::target_of;
+use super::{Live, Target, readers, target_of};
 
 const PAGE: &str = indoc! {"
     # P
@@ -113,4 +114,20 @@ fn a_target_of_cargo_is_listed_by_libtest_mimic() {
     ] {
         assert_eq!(said(args), listed, "{args:?}");
     }
+}
+
+#[test]
+fn a_suite_that_does_not_come_to_its_end_is_no_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let args = ["manual", "--logfile", log.to_str().unwrap()];
+    let printing = Target::parse_from(args).test.printing;
+    let (tell, told) = std::sync::mpsc::channel();
+    drop(tell);
+    let read = readers::lines(&told, &printing, &Live::default(), false);
+    let why = read.map(drop).unwrap_err().to_string();
+    assert_eq!(
+        why,
+        "the suite did not come to its end: this is a fault of opsbook"
+    );
 }
