@@ -118,7 +118,9 @@ impl Bundles<'_> {
         Ok(())
     }
 
-    /// The steps that are missing in the journal, each with its end where that is known.
+    /// The steps that are missing in the journal, each with its end where that is known. The one
+    /// that was begun last may be a set-up that was repeated: steps after it may have been begun
+    /// before.
     fn lacking(
         &self,
         record: &Record,
@@ -128,8 +130,11 @@ impl Bundles<'_> {
     ) -> BTreeMap<usize, Option<Status>> {
         let statuses = record.steps(&self.given.plan.node.name);
         let mut lacking = BTreeMap::new();
-        for (index, letter) in claim.passed.chars().enumerate().take(top.saturating_sub(1)) {
+        for (index, letter) in claim.passed.chars().enumerate() {
             let number = index + 1;
+            if number == top {
+                continue;
+            }
             let done = statuses
                 .get(&number)
                 .copied()
@@ -145,9 +150,11 @@ impl Bundles<'_> {
                 lacking.insert(number, Some(status));
             }
         }
-        let decision = self.decide_on_ahead(record, top, Wanted::CatchUp);
-        if more.contains(&top) && decision == Decision::TakeIn {
-            lacking.insert(top, None);
+        for number in more {
+            let decision = self.decide_on_ahead(record, *number, Wanted::CatchUp);
+            if decision == Decision::TakeIn {
+                lacking.entry(*number).or_insert(None);
+            }
         }
         lacking
     }
