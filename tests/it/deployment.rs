@@ -32,7 +32,7 @@ impl Deployment {
         let node = Node::with_systemd()?;
         let project = Project::new("# Page\n");
         let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for part in ["manual", "templates", "examples", "book.toml"] {
+        for part in ["manual", "templates", "examples", "tests/cli", "book.toml"] {
             copy(&ours.join(part), &project.path(part));
         }
         fs::remove_file(project.path("nodes.yaml")).unwrap();
@@ -115,6 +115,7 @@ impl Deployment {
 }
 
 fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
     let done = Command::new("cp").arg("-RT").args([from, to]).status();
     assert!(done.unwrap().success(), "{}", from.display());
 }

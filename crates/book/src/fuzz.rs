@@ -25,7 +25,7 @@ mod tests {
     use super::exercise;
 
     /// Pieces that mean something, put together in every order of three.
-    const PIECES: [&str; 15] = [
+    const PIECES: [&str; 16] = [
         "<script>",
         "</script>",
         "<svg onload=x>",
@@ -39,6 +39,7 @@ mod tests {
         "    ",
         "<![CDATA[",
         "<!entity",
+        "</b one two>",
         "&lt;script&gt;",
         "> - ",
     ];

@@ -121,7 +121,9 @@ impl TokenSink for Shapes {
                 _ => false,
             }
         };
-        if SVG_ACTS.contains(&element.as_str()) || tag.attrs.iter().any(attribute) {
+        // Nobody reads the attributes of an end tag.
+        let start = tag.kind == TagKind::StartTag;
+        if start && (SVG_ACTS.contains(&element.as_str()) || tag.attrs.iter().any(attribute)) {
             self.acts.set(true);
         }
         TokenSinkResult::Continue
