@@ -14,6 +14,7 @@ use crate::cli::manner::MannerArgs;
 use crate::cli::run::run_name;
 use crate::cli::sheet::sheet;
 use crate::cli::which::which;
+use crate::engine::OnLag;
 use crate::event::{Manner as Through, RunStarted, Status};
 use crate::journal::{self, Journal, Record};
 use crate::outside;
@@ -114,7 +115,11 @@ pub(crate) fn resume(
     }
     let manner = Manner {
         given: given(&args.set, &plan)?,
-        catch_up: args.catch_up,
+        on_lag: if args.catch_up {
+            OnLag::CatchUp
+        } else {
+            OnLag::Refuse
+        },
         ..args.common.manner(&plan, before.as_ref())?
     };
     let done = done(&plan, &record, &args.done)?;

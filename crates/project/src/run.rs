@@ -34,8 +34,8 @@ pub struct Manner {
     pub start_at: Option<usize>,
     /// Values for captured names, which a run that goes on is given.
     pub given: Vec<(String, String)>,
-    /// Read from the nodes what the journal lacks.
-    pub catch_up: bool,
+    /// Where the nodes know more than the journal.
+    pub on_lag: OnLag,
     /// No other controller is to go on with the run.
     pub pinned: bool,
     /// Ask for the sudo password before anything else.
@@ -59,7 +59,7 @@ impl Default for Manner {
             yes: false,
             start_at: None,
             given: Vec::new(),
-            catch_up: false,
+            on_lag: OnLag::Refuse,
             pinned: false,
             ask_password: false,
             password: None,
@@ -223,11 +223,7 @@ impl Run {
             start_at: self.manner.start_at,
             anew: Anew::new(),
             told,
-            on_lag: if self.manner.catch_up {
-                OnLag::CatchUp
-            } else {
-                OnLag::Refuse
-            },
+            on_lag: self.manner.on_lag,
             pinned: self.manner.pinned,
             stop_after: through.stop_after,
             parallel: through.parallel,

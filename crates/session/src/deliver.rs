@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use super::checksum::{Sum, Summing};
 use super::done::{Cancel, Limits};
 use super::error::DeliverError;
+use super::hello::Utility;
 use super::ssh::Route;
 use super::text::compact;
 use super::transport::Transport;
@@ -239,7 +240,7 @@ impl Delivery<'_> {
 
     /// What the node says of what has arrived.
     async fn arrived(&self, bytes: u64) -> Result<String, DeliverError> {
-        let tool = match self.session.0.hello.has_sha256sum {
+        let tool = match self.session.0.hello.has(Utility::Sha256sum) {
             true if bytes >= LARGE => "openssl",
             true => "sha256sum",
             false => "cksum",
@@ -254,7 +255,7 @@ impl Delivery<'_> {
         from: impl AsyncRead + Unpin,
         to: &mut (impl AsyncWrite + Unpin),
     ) -> io::Result<Sent> {
-        let from = Summing::new(from, self.session.0.hello.has_sha256sum);
+        let from = Summing::new(from, self.session.0.hello.has(Utility::Sha256sum));
         let mut from = BufReader::with_capacity(PIECE, from);
         tokio::io::copy_buf(&mut from, to).await?;
         to.flush().await?;
@@ -263,7 +264,7 @@ impl Delivery<'_> {
 
     /// Part by part in the session's main shell, in order.
     async fn inside(&self, from: impl AsyncRead + Unpin) -> Result<Sent, DeliverError> {
-        let mut from = Summing::new(from, self.session.0.hello.has_sha256sum);
+        let mut from = Summing::new(from, self.session.0.hello.has(Utility::Sha256sum));
         let mut first = true;
         loop {
             let mut part = Vec::with_capacity(PART);
@@ -294,7 +295,7 @@ impl Delivery<'_> {
         use base64::Engine;
         let (function, text) = if !part.contains(&0) {
             ("ob_add", part.to_vec())
-        } else if self.session.0.hello.has_base64 {
+        } else if self.session.0.hello.has(Utility::Base64) {
             (
                 "ob_add_base64",
                 base64::engine::general_purpose::STANDARD

@@ -1,14 +1,11 @@
 //! What a node says about itself when its shell answers. Knows nobody.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::outside::Outside;
 
 /// The node, as its shell sees it.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a tool that is there or not"
-)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
     pub user: Outside,
@@ -26,28 +23,48 @@ pub struct Hello {
     pub cores: u32,
     /// The private directory on the node (0700), gone when the session ends.
     pub dir: String,
-    pub has_setsid: bool,
-    pub has_flock: bool,
-    pub has_base64: bool,
-    pub has_sha256sum: bool,
-    pub has_bash: bool,
-    pub has_sudo: bool,
-    pub has_tar: bool,
+    /// What is there of the tools that make a difference.
+    pub tools: BTreeSet<Utility>,
     /// From the start of the transport to the answer.
     pub connect: Duration,
 }
 
+/// A program that a node has or lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Utility {
+    Setsid,
+    Flock,
+    Base64,
+    Sha256sum,
+    Bash,
+    Sudo,
+    Tar,
+}
+
+impl Utility {
+    fn named(name: &str) -> Option<Utility> {
+        Some(match name {
+            "setsid" => Utility::Setsid,
+            "flock" => Utility::Flock,
+            "base64" => Utility::Base64,
+            "sha256sum" => Utility::Sha256sum,
+            "bash" => Utility::Bash,
+            "sudo" => Utility::Sudo,
+            "tar" => Utility::Tar,
+            _ => return None,
+        })
+    }
+}
+
 impl Hello {
-    pub(super) fn has(&mut self, tool: &str) {
-        match tool {
-            "setsid" => self.has_setsid = true,
-            "flock" => self.has_flock = true,
-            "base64" => self.has_base64 = true,
-            "sha256sum" => self.has_sha256sum = true,
-            "bash" => self.has_bash = true,
-            "sudo" => self.has_sudo = true,
-            "tar" => self.has_tar = true,
-            _ => {}
-        }
+    /// Whether the node has a tool.
+    #[must_use]
+    pub fn has(&self, tool: Utility) -> bool {
+        self.tools.contains(&tool)
+    }
+
+    /// Notes a tool by its name; one that makes no difference is left out.
+    pub(super) fn found(&mut self, tool: &str) {
+        self.tools.extend(Utility::named(tool));
     }
 }

@@ -49,7 +49,7 @@ use deliver::Becomes;
 pub use deliver::Delivered;
 pub use done::{Cancel, Done, End, Limits};
 pub use error::{Cause, DeliverError, Lost, OpenError, SudoError};
-pub use hello::Hello;
+pub use hello::{Hello, Utility};
 pub use interactive::{interactive, shell_words, sshfs};
 pub use limits::{hide_memory, nodes_within, raise_limits};
 pub use ping::{Pong, SudoWay, ping};

@@ -7,6 +7,7 @@ use super::error::{Cause, OpenError};
 use super::hello::Hello;
 use super::sudo::FEW;
 use super::{Call, OpenOptions, Session, Target};
+use crate::hello::Utility;
 use crate::outside::Outside;
 
 /// What a node said when it was asked.
@@ -46,7 +47,7 @@ async fn ask(session: &Session) -> Result<Pong, OpenError> {
     let begin = Instant::now();
     call(session, &Call::new(":")).await?;
     let round_trip = begin.elapsed();
-    let sudo = match (hello.uid, hello.has_sudo) {
+    let sudo = match (hello.uid, hello.has(Utility::Sudo)) {
         (0, _) => SudoWay::Root,
         (_, false) => SudoWay::Missing,
         (_, true) => sudo_way(&call(session, &sudo()).await?),

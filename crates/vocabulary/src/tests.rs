@@ -80,6 +80,7 @@ pub(super) fn in_one_line(decision: &Decision) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of facts")]
 fn facts_decide() {
     let file =
         "exists true\nmode 0644\nowner root\nuid 0\nsize 12\nN > contents\nalpha\nbeta\n\nN .\n";

@@ -12,7 +12,7 @@ use crate::node::NodeRun;
 use crate::node::step::Worked;
 use crate::nodes::{SecretRef, Text};
 use crate::plan::{NodePlan, PlannedStep, PlannedWork, RUN_NAMES};
-use crate::session::{Call, Cancel, Content, DeliverError, Delivered, Limits, fair};
+use crate::session::{Call, Cancel, Content, DeliverError, Delivered, Limits, Utility, fair};
 use crate::source::Problem;
 use crate::template::{self, Template, render};
 
@@ -223,7 +223,7 @@ impl NodeRun<'_> {
                     let root = Path::new(path);
                     let found = project.tree(root);
                     let found = found.map_err(|why| undeliverable(root, file, &why))?;
-                    if bundle.shell().hello().has_tar {
+                    if bundle.shell().hello().has(Utility::Tar) {
                         self.put_archive(step, &project, &found, file, cancel)
                             .await?;
                         continue;

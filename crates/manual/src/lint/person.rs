@@ -90,7 +90,7 @@ impl Look<'_> {
         let call = Call::of(command, self.has_editor);
         let finding = rules::finding(&call);
         // `sudo -i` and `sudo su` are one mistake.
-        let asks = call.wrapped_by_sudo && !call.sudo_never_asks;
+        let asks = call.sudo == options::Sudo::Asks;
         let told = finding.is_some() && matches!(call.name(), "sudo" | "su");
         if asks && !told && self.who == As::Login && depth == 0 {
             self.problems

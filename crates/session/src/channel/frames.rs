@@ -122,7 +122,7 @@ impl Greeting {
             "cores" => hello.cores = value.parse().unwrap_or(1),
             "dir" => value.clone_into(&mut hello.dir),
             "workers" => self.workers = value.parse().unwrap_or(4),
-            "has" => hello.has(value),
+            "has" => hello.found(value),
             _ => {}
         }
     }

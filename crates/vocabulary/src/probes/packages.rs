@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of facts")]
 fn package() {
     let debian = plain().file("etc/debian_version", "12\n").stub(
         "dpkg-query",

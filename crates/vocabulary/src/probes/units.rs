@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of facts")]
 fn timer_and_failed_units() {
     let node = plain().file("run/systemd/system/x", "").tools(&["date"]).stub(
         "systemctl",

@@ -39,7 +39,7 @@ fn probes_pass_shellcheck() {
     let mut command = std::process::Command::new("shellcheck");
     command.args(["-s", "sh"]).current_dir(repository());
     let probes = BUILTIN.iter().map(|(name, _)| format!("checks/{name}.sh"));
-    command.args(probes).arg("src/vocabulary/prelude.sh");
+    command.args(probes).arg("crates/vocabulary/src/prelude.sh");
     match command.output() {
         Ok(output) => assert!(
             output.status.success(),

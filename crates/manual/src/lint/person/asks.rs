@@ -60,6 +60,46 @@ fn of_a_terminal(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
+/// What changes packages, by the words of each tool.
+const APT: [&str; 11] = [
+    "install",
+    "reinstall",
+    "upgrade",
+    "dist-upgrade",
+    "full-upgrade",
+    "safe-upgrade",
+    "remove",
+    "purge",
+    "autoremove",
+    "autopurge",
+    "build-dep",
+];
+const DNF: [&str; 12] = [
+    "install",
+    "update",
+    "upgrade",
+    "remove",
+    "erase",
+    "reinstall",
+    "downgrade",
+    "groupinstall",
+    "localinstall",
+    "autoremove",
+    "swap",
+    "distro-sync",
+];
+const ZYPPER: [&str; 9] = [
+    "install",
+    "in",
+    "remove",
+    "rm",
+    "update",
+    "up",
+    "patch",
+    "dup",
+    "dist-upgrade",
+];
+
 /// Tools that install, update or remove.
 fn installs(call: &Call<'_>) -> Option<Finding> {
     let verb = call.verb();
@@ -82,54 +122,11 @@ fn installs(call: &Call<'_>) -> Option<Finding> {
             .iter()
             .any(|word| word.contains("Assume-Yes"));
     match call.name() {
-        "apt" | "apt-get" | "aptitude"
-            if is(&[
-                "install",
-                "reinstall",
-                "upgrade",
-                "dist-upgrade",
-                "full-upgrade",
-                "safe-upgrade",
-                "remove",
-                "purge",
-                "autoremove",
-                "autopurge",
-                "build-dep",
-            ]) =>
-        {
+        "apt" | "apt-get" | "aptitude" if is(&APT) => {
             (!yes && !dry && !call.any_long(&["qq"])).then_some(Asks(YES))
         }
-        "dnf" | "yum" | "microdnf" | "tdnf"
-            if is(&[
-                "install",
-                "update",
-                "upgrade",
-                "remove",
-                "erase",
-                "reinstall",
-                "downgrade",
-                "groupinstall",
-                "localinstall",
-                "autoremove",
-                "swap",
-                "distro-sync",
-            ]) =>
-        {
-            (!yes && !dry).then_some(Asks(YES))
-        }
-        "zypper"
-            if is(&[
-                "install",
-                "in",
-                "remove",
-                "rm",
-                "update",
-                "up",
-                "patch",
-                "dup",
-                "dist-upgrade",
-            ]) =>
-        {
+        "dnf" | "yum" | "microdnf" | "tdnf" if is(&DNF) => (!yes && !dry).then_some(Asks(YES)),
+        "zypper" if is(&ZYPPER) => {
             let quiet = call.any_short("n", "") || call.any_long(&["non-interactive"]);
             (!yes && !dry && !quiet).then_some(Asks("write `zypper -n`: it goes on without asking"))
         }

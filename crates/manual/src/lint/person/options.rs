@@ -3,14 +3,22 @@
 
 use crate::lint::syntax::Simple;
 
+/// Whether `sudo` stands before a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sudo {
+    None,
+    /// It may ask for a password.
+    Asks,
+    /// `sudo -n`, or `sudo -S` that is given something to read.
+    Silent,
+}
+
 /// A command behind its wrappers.
 pub(super) struct Call<'a> {
     pub command: &'a Simple,
     /// Its name and arguments.
     words: &'a [String],
-    pub wrapped_by_sudo: bool,
-    /// `sudo -n`, or `sudo -S` that is given something to read.
-    pub sudo_never_asks: bool,
+    pub sudo: Sudo,
     /// Something ends it: `timeout 5 tail -f`.
     pub is_limited: bool,
     /// The author has said which editor: `EDITOR=true git commit`.
@@ -68,8 +76,7 @@ impl<'a> Call<'a> {
         let mut call = Call {
             command,
             words: &command.words,
-            wrapped_by_sudo: false,
-            sudo_never_asks: false,
+            sudo: Sudo::None,
             is_limited: false,
             is_answered: false,
             has_editor: has_editor || command.assigned.iter().any(own),
@@ -94,9 +101,13 @@ impl<'a> Call<'a> {
         }
         let operands = skip_options(&self.words[1..], valued);
         if name == "sudo" {
-            self.wrapped_by_sudo = true;
-            self.sudo_never_asks |=
+            let silent =
                 self.any_short("nSkKVl", valued) || self.any_long(&["non-interactive", "stdin"]);
+            if silent || self.sudo == Sudo::Silent {
+                self.sudo = Sudo::Silent;
+            } else {
+                self.sudo = Sudo::Asks;
+            }
             if self.any_short("is", valued) && operands.is_empty() || self.any_short("ev", valued) {
                 return None;
             }

@@ -3,6 +3,7 @@
 use super::*;
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of facts")]
 fn dns_of_a_server() {
     let dig = plain().stub(
         "dig",
