@@ -2,7 +2,7 @@
 //!
 //! A line is on the disk before the next action: [`Journal::record`] returns only then, but for
 //! lines that another one follows before there is any, and for those without which nothing is
-//! lost ([`is_waited_for`]). A journal that cannot be written stops the run before its next step.
+//! lost (`is_waited_for`). A journal that cannot be written stops the run before its next step.
 
 // The crates below this one, by the names that its files use.
 use opsbook_event as event;
@@ -197,7 +197,7 @@ impl Journal {
         }
     }
 
-    /// Appends an event, and waits until it is on the disk where [`is_waited_for`] says so.
+    /// Appends an event, and waits until it is on the disk where `is_waited_for` says so.
     ///
     /// # Errors
     /// Where the disk is full or gone; the run must stop before its next step.
