@@ -139,7 +139,7 @@ fn loops() -> String {
 const LOOPS: &str = "
 ## The random loop
 
-A random procedure (scripts, transcripts, deliveries, captures, variables that later steps use, set-up, checks, steps with `sudo`, on the controller or in Python, steps that fail once) and random faults while it runs: the controller is killed or told to end, one of its processes or of the node's is killed or frozen, a disk fills up, a second controller wants the same run. It is resumed, with more faults, until it is OK. After each controller the journal, the bundle and the node are compared: each step ran once, or the run has said that it does not know; nothing of it is left behind. `just soak MINUTES` runs it; a seed repeats a round.
+A random procedure (scripts, transcripts, deliveries, captures, variables that later steps use, set-up, checks, steps with `sudo`, on the controller or in Python, steps that fail once) and random faults while it runs: the controller is killed or told to end, one of its processes or of the node's is killed or frozen, a disk fills up, a second controller wants the same run, this machine is busy, something in the bundle cannot be removed, the journal is an older copy, another user of the node is in the way. It is resumed, with more faults, until it is OK. After each controller the journal, the bundle and the node are compared: each step ran once, or the run has said that it does not know; nothing of it is left behind. `just soak MINUTES` runs it; a seed repeats a round.
 
 | nodes | recorded | minutes | procedures | controllers | faults | outcomes unknown | promise broken |
 |---|---|---|---|---|---|---|---|

@@ -114,6 +114,35 @@ fn f40_a_journal_that_lags_behind_the_bundle_at_any_line_is_caught_up() {
     assert!(refused > 3, "{refused}");
 }
 
+/// A set-up that was repeated after a step had failed is what the node was told of last.
+#[test]
+fn f40_what_was_begun_before_a_repeated_set_up_is_caught_up_with() {
+    let set_up = "```sh step id=up setup\necho up >> \"$HOME/ran\"\n```\n\n```sh step id=two";
+    let project = Project::new(&PAGE.replace("```sh step id=two", set_up));
+    project.opsbook(&["run", "p", "here"]).ends(1);
+    let path = project.record().path;
+    let run = path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let whole = fs::read_to_string(&path).unwrap();
+    let two_begins = whole
+        .lines()
+        .position(|line| line.contains("step-started") && line.contains("\"name\":\"p/two\""))
+        .unwrap();
+    let older = prefix(&whole, two_begins);
+    let catch_up = ["resume", &run, "--catch-up", "--yes"];
+    // The same older copy twice: before the second time, the set-up was repeated.
+    for times in 1..=2 {
+        fs::write(&path, &older).unwrap();
+        let said = project.opsbook(&catch_up).ends(1);
+        said.has("FAILED  step two: exit status");
+        let ran = project.text("ran");
+        assert_eq!(ran.matches("two").count(), 1, "{times}: {ran}");
+        assert_eq!(ran.matches("up").count(), 1 + times, "{ran}");
+    }
+    fs::write(project.home("go"), "").unwrap();
+    project.opsbook(&["resume", &run]).ends(0);
+    assert!(project.text("ran").ends_with("two\nthree value-1\n"));
+}
+
 #[test]
 fn f40_catching_up_is_asked_about() {
     let (project, path, run) = halted();
