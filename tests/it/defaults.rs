@@ -20,7 +20,7 @@ const ROWS: [(&str, &str, &str, &str); 22] = [
     (
         "a check that is tried again",
         "every second",
-        "crates/manual/src/attributes.rs",
+        "crates/manual/src/model/attributes.rs",
         "every: limit.min(Duration::from_secs(1)),",
     ),
     (
@@ -116,13 +116,13 @@ const ROWS: [(&str, &str, &str, &str); 22] = [
     (
         "a page with its includes",
         "16 MiB, 10 deep",
-        "crates/manual/src/include.rs",
+        "crates/manual/src/markdown/include.rs",
         "MAX_BYTES: usize = 16 * 1024 * 1024;",
     ),
     (
         "a page with its includes",
         "16 MiB, 10 deep",
-        "crates/manual/src/include.rs",
+        "crates/manual/src/markdown/include.rs",
         "MAX_DEPTH: usize = 10;",
     ),
     (

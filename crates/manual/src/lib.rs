@@ -6,32 +6,16 @@
 // The crates below this one, by the names that its files use.
 use opsbook_text::{files, interpolation, outside, source, yaml};
 
-mod allow;
-mod anchors;
-mod attributes;
-mod concern;
-mod contract;
-mod coverage;
 mod duration;
 pub mod expect;
-mod fence;
 pub mod fuzz;
-mod include;
-mod lint;
 mod load;
-mod named;
-mod names;
-mod order;
-mod page;
+mod markdown;
+mod model;
 mod parse;
-mod placeholder;
-mod script;
-mod section;
 mod settings;
 mod shell;
-mod summary;
 mod threads;
-mod variables;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -40,19 +24,19 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-pub use allow::{Settled, settle};
-pub use attributes::attributes_of;
-pub use concern::{Subject, concerns, concerns_all};
-pub use contract::go_templates;
-pub use coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use duration::duration;
-pub use lint::lint;
 pub use load::{load, load_settings};
-pub use order::sort;
+pub use model::allow::{Settled, settle};
+pub use model::attributes::attributes_of;
+pub use model::concern::{Subject, concerns, concerns_all};
+pub use model::contract::go_templates;
+pub use model::coverage::{Counts, Coverage, Named, PageCoverage, coverage};
+pub use model::lint::lint;
+pub use model::order::sort;
 pub use parse::{Includes, PageSource, parse};
-pub use script::is_shell;
-pub use shell::{shell_quoted, shell_word};
-pub use variables::{Variables, variables};
+pub use shell::script::is_shell;
+pub use shell::variables::{Variables, variables};
+pub use shell::word::{shell_quoted, shell_word};
 
 use crate::source::{Passage, Source, Span};
 use crate::yaml::Yaml;

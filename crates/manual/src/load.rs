@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::files::{Files, Refused, normal};
+use crate::markdown::summary::{self, Entry};
+use crate::model::order;
 use crate::parse::{PageSource, parse};
 use crate::source::{Problem, Severity, Source, Span};
-use crate::summary::{self, Entry};
-use crate::{Manual, Settings, order, settings};
+use crate::{Manual, Settings, settings};
 
 /// Without a `book.toml`, a folder with more below it than this is no manual but a
 /// home, a disk or the root of one.

@@ -4,14 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files::Refused;
-use crate::include::{self, Included};
-use crate::names;
-use crate::page::{self, Mark, Walked};
-use crate::section::{self, Sections};
+use crate::markdown::include::{self, Included};
+use crate::markdown::page::{self, Mark, Walked};
+use crate::model::names;
+use crate::model::order;
+use crate::model::section::{self, Sections};
 use crate::source::{Passage, Problem, Source};
 use crate::threads::side_by_side;
 use crate::yaml::{self, Value, Yaml};
-use crate::{Manual, Page, Settings, order};
+use crate::{Manual, Page, Settings};
 
 /// A page still to be parsed.
 #[derive(Clone, Debug)]

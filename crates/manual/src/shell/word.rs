@@ -56,7 +56,7 @@ pub fn shell_quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::shell::scan;
+    use crate::shell::scan::scan;
 
     #[test]
     fn a_shell_reads_a_value_back_that_no_terminal_obeys() {

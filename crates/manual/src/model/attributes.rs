@@ -1,0 +1,327 @@
+//! The attributes of a tagged fence: which role takes which, and what each value means.
+
+use std::time::Duration;
+
+use crate::duration::duration;
+use crate::markdown::fence::{Tag, Word};
+use crate::source::{Passage, Problem, SETTLED_BY_A_WORD, Span, nearest};
+use crate::{Eventually, On, Role, Spanned, SudoUser};
+
+/// What the words of one fence say; only those that its role takes are ever set.
+#[derive(Debug, Default)]
+pub(crate) struct Attributes {
+    pub id: Option<Spanned<String>>,
+    pub on: Option<On>,
+    pub sudo: Option<SudoUser>,
+    pub timeout: Option<Duration>,
+    pub confirm: bool,
+    pub capture: Option<String>,
+    pub exit: Option<Vec<i32>>,
+    pub reboot: bool,
+    pub setup: bool,
+    pub eventually: Option<Eventually>,
+    pub always: Option<Span>,
+    pub nodes: Option<Spanned<String>>,
+    pub regex: Option<Span>,
+    pub bundle_name: Option<Spanned<String>>,
+    pub mode: Option<u32>,
+    pub defined: Vec<String>,
+    pub allow: Vec<String>,
+}
+
+/// The attributes of a role.
+#[must_use]
+pub fn attributes_of(role: Role) -> &'static [&'static str] {
+    match role {
+        Role::Step => &[
+            "id", "on", "sudo", "timeout", "confirm", "capture", "exit", "reboot", "setup",
+            "defined", "allow",
+        ],
+        Role::Check => &[
+            "id",
+            "on",
+            "sudo",
+            "timeout",
+            "exit",
+            "eventually",
+            "always",
+            "nodes",
+            "defined",
+            "allow",
+        ],
+        Role::Expect => &["regex"],
+        Role::Deliver | Role::Manual => &["id", "confirm"],
+        Role::File => &["id", "as", "mode", "confirm"],
+        Role::Procedure | Role::Checks | Role::Example => &[],
+    }
+}
+
+const ROLES: [Role; 9] = [
+    Role::Procedure,
+    Role::Checks,
+    Role::Step,
+    Role::Check,
+    Role::Expect,
+    Role::Deliver,
+    Role::File,
+    Role::Manual,
+    Role::Example,
+];
+
+/// Reads the words after a role.
+pub(crate) fn read(page: &Passage, tag: &Tag<'_>, problems: &mut Vec<Problem>) -> Attributes {
+    let mut attributes = Attributes::default();
+    let mut seen: Vec<&str> = Vec::new();
+    for word in &tag.words {
+        if !attributes_of(tag.role).contains(&word.key) {
+            problems.push(not_here(page, tag.role, word));
+            continue;
+        }
+        if seen.contains(&word.key) {
+            problems.push(Problem::error(
+                "duplicate-attribute",
+                page.span(word.range.clone()),
+                format!("attribute `{}` stands here twice", word.key),
+            ));
+            continue;
+        }
+        seen.push(word.key);
+        if let Err(message) = set(&mut attributes, page, word) {
+            let value = word.value.filter(|_| !is_flag(word.key));
+            let start = value.map_or(word.range.start, |value| word.range.end - value.len());
+            let span = page.span(start..word.range.end);
+            problems.push(Problem::error("bad-attribute", span, message));
+        }
+    }
+    attributes
+}
+
+fn not_here(page: &Passage, role: Role, word: &Word<'_>) -> Problem {
+    let span = page.span(word.range.clone());
+    let known = attributes_of(role);
+    if matches!(role, Role::Procedure | Role::Checks) && elsewhere(word.key).is_some() {
+        return Problem::error(
+            "attribute-of-contract",
+            span,
+            format!(
+                "`{}` of a `{}` stands in its contract",
+                word.key,
+                role.name()
+            ),
+        )
+        .hint(format!("write `{}:` in the block", word.key));
+    }
+    if let Some(other) = elsewhere(word.key) {
+        return Problem::error(
+            "attribute-of-other-role",
+            span,
+            format!(
+                "`{}` is an attribute of `{}`, not of `{}`",
+                word.key,
+                other.name(),
+                role.name()
+            ),
+        );
+    }
+    Problem::error(
+        "unknown-attribute",
+        span,
+        format!("unknown attribute `{}` of `{}`", word.key, role.name()),
+    )
+    .did_you_mean(word.key, known.iter().copied())
+}
+
+fn elsewhere(key: &str) -> Option<Role> {
+    ROLES
+        .into_iter()
+        .find(|role| attributes_of(*role).contains(&key))
+}
+
+fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(), String> {
+    let span = || page.span(word.range.clone());
+    let spanned = |value: String| Spanned {
+        value,
+        span: page.span(word.range.end - word.value.map_or(0, str::len)..word.range.end),
+    };
+    match word.key {
+        "confirm" => attributes.confirm = flag(word)?,
+        "reboot" => attributes.reboot = flag(word)?,
+        "setup" => attributes.setup = flag(word)?,
+        "always" => attributes.always = flag(word)?.then(span),
+        "regex" => attributes.regex = flag(word)?.then(span),
+        "sudo" => attributes.sudo = Some(sudo(word)?),
+        "id" => attributes.id = Some(spanned(id(value(word)?)?)),
+        "on" => attributes.on = Some(on(value(word)?)?),
+        "timeout" => attributes.timeout = Some(positive(value(word)?)?),
+        "capture" => attributes.capture = Some(own_name(value(word)?)?),
+        "exit" => attributes.exit = Some(statuses(value(word)?)?),
+        "eventually" => attributes.eventually = Some(eventually(value(word)?)?),
+        "nodes" => attributes.nodes = Some(spanned(value(word)?.to_owned())),
+        "as" => attributes.bundle_name = Some(spanned(bundle_name(value(word)?)?)),
+        "mode" => attributes.mode = Some(mode(value(word)?)?),
+        "defined" => attributes.defined = list(value(word)?, own_name)?,
+        "allow" => attributes.allow = list(value(word)?, allowed)?,
+        _ => {}
+    }
+    Ok(())
+}
+
+fn is_flag(key: &str) -> bool {
+    matches!(key, "confirm" | "reboot" | "setup" | "always" | "regex")
+}
+
+fn flag(word: &Word<'_>) -> Result<bool, String> {
+    match word.value {
+        None => Ok(true),
+        Some(_) => Err(format!("`{}` takes no value", word.key)),
+    }
+}
+
+fn value<'t>(word: &Word<'t>) -> Result<&'t str, String> {
+    word.value
+        .ok_or_else(|| format!("`{0}` needs a value: `{0}=…`", word.key))
+}
+
+fn sudo(word: &Word<'_>) -> Result<SudoUser, String> {
+    let user = word.value.unwrap_or("root");
+    match user {
+        "true" | "yes" | "on" | "1" => {
+            return Err(format!(
+                "`sudo={user}` would be a user of the name `{user}`: write `sudo` alone for root"
+            ));
+        }
+        "false" | "no" | "off" | "0" => {
+            return Err(format!(
+                "`sudo={user}` would be a user of the name `{user}`: leave the word out"
+            ));
+        }
+        _ => {}
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+    if user.starts_with('-') || !user.bytes().all(plain) {
+        return Err(format!("`{user}` is not the name of a user"));
+    }
+    Ok(SudoUser(user.to_owned()))
+}
+
+fn on(value: &str) -> Result<On, String> {
+    match value {
+        "node" => Ok(On::Node),
+        "local" => Ok(On::Local),
+        _ => Err(format!("`on` is `node` or `local`, not `{value}`")),
+    }
+}
+
+/// A dotted name: letters, digits, `_` and `-`, each part beginning with a letter or digit.
+pub(crate) fn id(value: &str) -> Result<String, String> {
+    let part = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
+    };
+    if value.split('.').all(part) {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "`{value}` is not an id: letters, digits, `_` and `-`, in parts joined by dots"
+        ))
+    }
+}
+
+pub(crate) fn positive(value: &str) -> Result<Duration, String> {
+    match duration(value)? {
+        Duration::ZERO => Err(format!("`{value}` is no time at all")),
+        time => Ok(time),
+    }
+}
+
+/// The name of a variable.
+pub(crate) fn name(value: &str) -> Result<String, String> {
+    let bytes = value.as_bytes();
+    let good = bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_');
+    if good {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "`{value}` is not a name: lower-case letters, digits and `_`, a letter first"
+        ))
+    }
+}
+
+/// The name of a variable that is not always there.
+pub(crate) fn own_name(value: &str) -> Result<String, String> {
+    if matches!(value, "node" | "bundle" | "procedure" | "run_id") {
+        return Err(format!(
+            "`{value}` is built in: it always has its own value"
+        ));
+    }
+    name(value)
+}
+
+fn list(value: &str, read: fn(&str) -> Result<String, String>) -> Result<Vec<String>, String> {
+    value.split(',').map(read).collect()
+}
+
+/// The name of a problem that a word may settle.
+pub(crate) fn allowed(code: &str) -> Result<String, String> {
+    if SETTLED_BY_A_WORD.contains(&code) {
+        return Ok(code.to_owned());
+    }
+    Err(match nearest(code, SETTLED_BY_A_WORD) {
+        Some(near) => format!("`{code}` is nothing that can be allowed: did you mean `{near}`?"),
+        None => format!(
+            "`{code}` is nothing that can be allowed: only {}",
+            SETTLED_BY_A_WORD.join(", ")
+        ),
+    })
+}
+
+fn statuses(value: &str) -> Result<Vec<i32>, String> {
+    value
+        .split(',')
+        .map(|status| match status.parse::<u8>() {
+            Ok(status) => Ok(i32::from(status)),
+            Err(_) => Err(format!("`{status}` is not an exit status from 0 to 255")),
+        })
+        .collect()
+}
+
+fn eventually(value: &str) -> Result<Eventually, String> {
+    let Some((limit, every)) = value.split_once('/') else {
+        let limit = positive(value)?;
+        return Ok(Eventually {
+            limit,
+            every: limit.min(Duration::from_secs(1)),
+        });
+    };
+    let (limit, every) = (positive(limit)?, positive(every)?);
+    if every > limit {
+        return Err("`eventually` tries more seldom than its limit allows".to_owned());
+    }
+    Ok(Eventually { limit, every })
+}
+
+/// A relative path that stays within the bundle.
+pub(crate) fn bundle_name(value: &str) -> Result<String, String> {
+    let stays = !value.is_empty()
+        && value
+            .split('/')
+            .all(|part| !part.is_empty() && part != "." && part != "..");
+    if stays {
+        Ok(value.to_owned())
+    } else {
+        Err(format!("`{value}` is not a name within the bundle"))
+    }
+}
+
+/// Octal permissions.
+pub(crate) fn mode(value: &str) -> Result<u32, String> {
+    match u32::from_str_radix(value, 8) {
+        Ok(mode) if value.len() >= 3 && mode <= 0o7777 => Ok(mode),
+        _ => Err(format!("`{value}` is not an octal mode such as `0644`")),
+    }
+}

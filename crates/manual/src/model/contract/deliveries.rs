@@ -1,0 +1,98 @@
+//! Deliveries: what is given to a node, as what.
+
+use super::values::{as_map, checked, document, empty, string, unknown_key};
+use crate::model::attributes::{bundle_name, mode};
+use crate::source::{Passage, Problem, Span};
+use crate::yaml::{Value, Yaml};
+use crate::{Delivery, DeliveryFrom, Spanned};
+
+const DELIVERY: [&str; 5] = ["file", "tree", "template", "as", "mode"];
+
+/// Reads a block tagged `deliver`: one delivery, or a list of them.
+pub(crate) fn deliveries(
+    text: &Passage,
+    place: &Span,
+    problems: &mut Vec<Problem>,
+) -> Vec<Delivery> {
+    let Some(yaml) = document(text, problems) else {
+        problems.push(empty(place, "a delivery"));
+        return Vec::new();
+    };
+    match &yaml.value {
+        Value::Seq(items) if items.is_empty() => {
+            problems.push(empty(place, "a delivery"));
+            Vec::new()
+        }
+        Value::Seq(items) => items
+            .iter()
+            .filter_map(|item| delivery(item, problems))
+            .collect(),
+        _ => delivery(&yaml, problems).into_iter().collect(),
+    }
+}
+
+fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
+    let map = as_map(item, "a delivery", problems)?;
+    let mut sources = Vec::new();
+    let mut to = None;
+    let mut bits = None;
+    let mut unknown = false;
+    for (key, entry) in map {
+        let value = &entry.value;
+        match key.as_str() {
+            "file" | "tree" | "template" => {
+                let name = string(value, "a name", problems)?;
+                sources.push((key.as_str(), name, entry.key.clone()));
+            }
+            "as" => to = checked(value, "a name", bundle_name, problems),
+            "mode" => bits = checked(value, "a mode", mode, problems),
+            _ => {
+                unknown = true;
+                problems.push(unknown_key(key, entry, "a delivery", &DELIVERY));
+            }
+        }
+    }
+    if sources.is_empty() && unknown {
+        return None;
+    }
+    if sources.len() != 1 {
+        let span = sources.get(1).map_or(&item.span, |(.., span)| span).clone();
+        problems.push(Problem::error(
+            "delivery-source",
+            span,
+            "a delivery has one of `file`, `tree` and `template`",
+        ));
+        return None;
+    }
+    let (kind, name, _) = sources.remove(0);
+    let to = match to {
+        Some(to) => to.value,
+        None => last_part(&name, problems)?,
+    };
+    let span = name.span.clone();
+    let from = match kind {
+        "file" => DeliveryFrom::File(name.value),
+        "tree" => DeliveryFrom::Tree(name.value),
+        _ => DeliveryFrom::Template(name.value),
+    };
+    Some(Delivery {
+        span,
+        from,
+        to,
+        mode: bits.map_or(0o600, |mode| mode.value),
+    })
+}
+
+/// The name in the bundle where the author gives none.
+fn last_part(name: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<String> {
+    let last = name.value.rsplit('/').find(|part| !part.is_empty());
+    if let Some(Ok(last)) = last.map(bundle_name) {
+        return Some(last);
+    }
+    problems.push(Problem::error(
+        "delivery-name",
+        name.span.clone(),
+        format!("`{}` gives no name for the bundle", name.value),
+    ));
+    None
+}

@@ -1,0 +1,13 @@
+//! From the blocks of pages to procedures and groups of checks: contracts, sections, names, and
+//! what can be said about the whole (lint, coverage, concerns).
+
+pub(crate) mod allow;
+pub(crate) mod attributes;
+pub(crate) mod concern;
+pub(crate) mod contract;
+pub(crate) mod coverage;
+pub(crate) mod lint;
+pub(crate) mod named;
+pub(crate) mod names;
+pub(crate) mod order;
+pub(crate) mod section;

@@ -1,0 +1,282 @@
+//! Marks of a page -> procedures and groups of checks: which block belongs to which, by
+//! headings. What a block of each role becomes stands in the files below this one.
+
+mod checks;
+mod contracts;
+mod expects;
+mod steps;
+
+use std::ops::Range;
+
+use crate::markdown::fence::Tag;
+use crate::markdown::page::Mark;
+use crate::model::attributes;
+use crate::shell::placeholder::Placeholders;
+use crate::source::{Passage, Problem, Span};
+use crate::{Block, Group, Procedure, Role, Spanned};
+
+/// What a page defines.
+#[derive(Default)]
+pub(crate) struct Sections {
+    pub procedures: Vec<Procedure>,
+    pub groups: Vec<Group>,
+    /// Ids of contracts that could not be read: others may name them.
+    pub unread: Vec<String>,
+}
+
+/// Puts the marks of one page together; names the blocks on the way.
+pub(crate) fn assemble(
+    page: usize,
+    text: &Passage,
+    blocks: &mut [Block],
+    marks: Vec<Mark<'_>>,
+    problems: &mut Vec<Problem>,
+) -> Sections {
+    let mut assembly = Assembly {
+        page,
+        text,
+        blocks,
+        problems,
+        found: Sections::default(),
+        scopes: Vec::new(),
+        heading: (0, String::new()),
+        section: 0,
+        next: 0,
+        answers: None,
+        declared: Vec::new(),
+        nothing: Placeholders::none(),
+    };
+    for mark in marks {
+        assembly.next += usize::from(!matches!(mark, Mark::Heading { .. }));
+        match mark {
+            Mark::Heading { level, title } => assembly.heading(level, title),
+            Mark::Prose => assembly.answers = None,
+            Mark::Broken { tag } => assembly.broken(tag.as_ref()),
+            Mark::Block { block, tag, intro } => assembly.block(block, &tag, intro),
+        }
+    }
+    assembly.close(0);
+    assembly.found
+}
+
+struct Assembly<'a> {
+    page: usize,
+    text: &'a Passage,
+    blocks: &'a mut [Block],
+    problems: &'a mut Vec<Problem>,
+    found: Sections,
+    /// What is open, the innermost last.
+    scopes: Vec<Scope>,
+    heading: (usize, String),
+    /// Counts headings, to know whether two contracts stand under the same one.
+    section: usize,
+    /// The block after this one: each block of the page has its mark.
+    next: usize,
+    /// What an `expect` would be of.
+    answers: Option<Answers>,
+    /// The placeholders of each procedure found.
+    declared: Vec<Placeholders>,
+    nothing: Placeholders,
+}
+
+struct Scope {
+    level: usize,
+    section: usize,
+    /// Where its contract begins.
+    start: usize,
+    of: Of,
+    /// Something in it could not be read: what is missing may have been that.
+    broken: bool,
+}
+
+enum Of {
+    /// Indexes into [`Sections`].
+    Procedure(usize),
+    Group(usize),
+    /// The contract could not be read: its blocks are checked, and dropped.
+    Broken,
+}
+
+#[derive(Clone, Copy)]
+enum Answers {
+    Step {
+        procedure: usize,
+    },
+    StepCheck {
+        procedure: usize,
+    },
+    GroupCheck {
+        group: usize,
+    },
+    /// Something that prints nothing.
+    Silent(Role),
+    /// A block that was in error itself.
+    Broken,
+}
+
+impl Assembly<'_> {
+    fn heading(&mut self, level: usize, title: String) {
+        self.close(level);
+        self.heading = (level, title);
+        self.section += 1;
+        self.answers = None;
+    }
+
+    /// Ends the scopes that do not reach below a heading of this level; 0 ends all.
+    fn close(&mut self, level: usize) {
+        while self
+            .scopes
+            .last()
+            .is_some_and(|scope| level == 0 || level <= scope.level)
+        {
+            if let Some(scope) = self.scopes.pop() {
+                self.closed(&scope, self.next);
+            }
+        }
+    }
+
+    fn closed(&mut self, scope: &Scope, next: usize) {
+        let end = self.blocks.get(next);
+        let end = end.map_or(self.text.text.len(), |block| block.range.start);
+        let range = scope.start..end.max(scope.start);
+        match &scope.of {
+            Of::Procedure(index) => self.found.procedures[*index].reach.range = range,
+            Of::Group(index) => self.found.groups[*index].reach.range = range,
+            Of::Broken => {}
+        }
+        match &scope.of {
+            _ if scope.broken => {}
+            Of::Procedure(index) => {
+                let procedure = &mut self.found.procedures[*index];
+                // A manual is kept in memory, and most steps have one check or none.
+                procedure.steps.shrink_to_fit();
+                if procedure.steps.is_empty() {
+                    self.problems.push(
+                        Problem::error(
+                            "procedure-without-steps",
+                            procedure.span.clone(),
+                            format!("procedure `{}` has no steps", procedure.id),
+                        )
+                        .hint("it reaches to the next heading of the same or a higher level"),
+                    );
+                }
+                self.unused_placeholders(*index);
+            }
+            Of::Group(index) => {
+                let group = &self.found.groups[*index];
+                if group.typed.is_empty() && group.checks.is_empty() {
+                    self.problems.push(Problem::error(
+                        "group-without-checks",
+                        group.span.clone(),
+                        format!("group of checks `{}` checks nothing", group.id),
+                    ));
+                }
+            }
+            Of::Broken => {}
+        }
+    }
+
+    fn unused_placeholders(&mut self, procedure: usize) {
+        for Spanned { value, span } in self.declared[procedure].unused() {
+            self.problems.push(Problem::warning(
+                "unused-placeholder",
+                span.clone(),
+                format!("`{value}` is replaced nowhere in this procedure"),
+            ));
+        }
+    }
+
+    /// A block that cannot be read: nothing else is reported in consequence.
+    fn broken(&mut self, tag: Option<&Tag<'_>>) {
+        self.answers = Some(Answers::Broken);
+        let Some(tag) = tag else {
+            return self.scope_is_broken();
+        };
+        attributes::read(self.text, tag, self.problems);
+        match tag.role {
+            Role::Procedure | Role::Checks => self.open(self.next - 1, Of::Broken),
+            _ => self.scope_is_broken(),
+        }
+    }
+
+    fn scope_is_broken(&mut self) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.broken = true;
+        }
+    }
+
+    /// Whether a block of the role makes sense here.
+    fn fits(&self, role: Role) -> bool {
+        let scope = self.scopes.last().map(|scope| &scope.of);
+        match role {
+            Role::Procedure | Role::Checks | Role::Example => true,
+            Role::Expect => self.answers.is_some(),
+            Role::Check => scope.is_some(),
+            Role::Step | Role::Deliver | Role::File | Role::Manual => {
+                matches!(scope, Some(Of::Procedure(_)))
+            }
+        }
+    }
+
+    fn block(&mut self, block: usize, tag: &Tag<'_>, intro: String) {
+        if tag.guessed && !self.fits(tag.role) {
+            return self.broken(Some(tag));
+        }
+        let attributes = attributes::read(self.text, tag, self.problems);
+        self.blocks[block].allow.clone_from(&attributes.allow);
+        let title = if intro.is_empty() {
+            self.heading.1.clone()
+        } else {
+            intro
+        };
+        match tag.role {
+            Role::Procedure => self.procedure(block, tag),
+            Role::Checks => self.group(block, tag),
+            Role::Step => self.script_step(block, tag, attributes, title),
+            Role::Deliver => self.deliver(block, tag, attributes, title),
+            Role::File => self.file(block, tag, attributes, title),
+            Role::Manual => self.manual(block, tag, attributes, title),
+            Role::Check => self.check(block, tag, &attributes, title),
+            Role::Expect => self.expect(block, tag, &attributes),
+            Role::Example => self.answers = None,
+        }
+    }
+
+    /// Those of the procedure at this place.
+    fn placeholders(&self) -> &Placeholders {
+        match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Procedure(index)) => &self.declared[*index],
+            _ => &self.nothing,
+        }
+    }
+
+    /// Names that the contract around this place calls defined.
+    fn defined(&self) -> &[String] {
+        match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Procedure(index)) => &self.found.procedures[*index].reach.defined,
+            Some(Of::Group(index)) => &self.found.groups[*index].reach.defined,
+            Some(Of::Broken) | None => &[],
+        }
+    }
+
+    fn empty(&mut self, tag: &Tag<'_>) {
+        self.problems.push(Problem::error(
+            "empty-block",
+            self.span(&tag.range),
+            format!("this `{}` is empty", tag.role.name()),
+        ));
+    }
+
+    fn only_comments(&mut self, tag: &Tag<'_>) {
+        let message = format!("this `{}` holds only comments", tag.role.name());
+        self.problems.push(
+            Problem::error("empty-block", self.span(&tag.range), message).hint(
+                "a prompt `# ` makes a comment: write the command alone, with `sudo` on the fence",
+            ),
+        );
+    }
+
+    fn span(&self, range: &Range<usize>) -> Span {
+        self.text.span(range.clone())
+    }
+}

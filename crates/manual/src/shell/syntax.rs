@@ -1,0 +1,328 @@
+//! Shell syntax, by a real shell parser. The only place that names `brush_parser`, with the
+//! file below it.
+
+mod commands;
+
+use std::ops::Range;
+
+use brush_parser::ast::Program;
+use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerError};
+
+pub(crate) use commands::{Input, Simple, functions};
+
+use crate::shell::person::{self, As};
+use crate::shell::placeholder::without_undeclared;
+use crate::shell::scan::{Scan, scan};
+use crate::shell::script::is_shell;
+use crate::source::{Passage, Problem};
+use crate::{Command, Script};
+
+/// The parser's time doubles with each parenthesis that is open in an arithmetic expression,
+/// and it recurses; scripts for people come nowhere near these.
+const MAX_ARITHMETIC: usize = 8;
+const MAX_DEPTH: usize = 60;
+
+/// Parses a script, or each command of a transcript.
+pub(crate) fn check(script: &Script, who: As, problems: &mut Vec<Problem>) {
+    if !is_shell(&script.interpreter) {
+        return;
+    }
+    if script.commands.is_empty() {
+        let whole = (&script.text, false);
+        parse(whole, &script.interpreter, who, problems);
+    }
+    for Command { text, .. } in &script.commands {
+        parse((text, true), &script.interpreter, who, problems);
+    }
+}
+
+/// A text, and whether it stands in a transcript.
+fn parse(
+    (text, in_transcript): (&Passage, bool),
+    interpreter: &str,
+    who: As,
+    problems: &mut Vec<Problem>,
+) {
+    let scan = scan(&text.text);
+    if scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(&text.text, &scan) > MAX_DEPTH {
+        let line = text.text.lines().next().map_or(0, str::len);
+        let message = "this script is nested too deeply to be read: nothing is known of it";
+        problems.push(Problem::warning(
+            "shell-syntax",
+            text.span(0..line),
+            message,
+        ));
+        return;
+    }
+    let sh = matches!(interpreter, "sh" | "dash");
+    let mut masked = without_undeclared(&text.text, &scan);
+    for word in selects(&text.text, &scan).filter(|_| !sh) {
+        // The parser does not know it; its form is that of `for`.
+        let readable = masked.get_or_insert_with(|| text.text.clone());
+        readable.replace_range(word.clone(), "for   ");
+        problems.push(person::select(text.span(word)));
+    }
+    let readable = masked.as_ref().unwrap_or(&text.text);
+    match understand(readable, sh) {
+        Ok(commands) => {
+            problems.extend(sh.then(|| of_bash(text, &scan)).flatten());
+            person::check(text, &commands, who, problems);
+        }
+        Err(error) => {
+            let problem = problem(text, &error, interpreter);
+            let unfinished = !matches!(error, ParseError::ParsingNear(_));
+            problems.push(if sh && understand(readable, false).is_ok() {
+                problem.hint("bash does: name `bash` as the language, where the node has it")
+            } else if in_transcript && unfinished {
+                problem.hint("in a transcript, a line that continues a command begins with `> `")
+            } else {
+                problem
+            });
+        }
+    }
+}
+
+/// Commands of bash that are words like any other to a plain shell: it would not find them.
+const OF_BASH: [&str; 10] = [
+    "[[",
+    "function",
+    "source",
+    "declare",
+    "pushd",
+    "popd",
+    "shopt",
+    "mapfile",
+    "readarray",
+    "let",
+];
+
+/// Words that may stand before a command.
+const RESERVED: [&str; 11] = [
+    "if", "then", "else", "elif", "while", "until", "do", "{", "!", "time", "(",
+];
+
+fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
+    let command = |words: &Vec<Range<usize>>| {
+        let word = |word: &&Range<usize>| !RESERVED.contains(&&text.text[(*word).clone()]);
+        words.iter().find(word).cloned()
+    };
+    let found = scan.commands.iter().filter_map(command);
+    let word = found
+        .into_iter()
+        .find(|word| OF_BASH.contains(&&text.text[word.clone()]))?;
+    let message = format!(
+        "`{}` is bash's: not every `sh` knows it",
+        &text.text[word.clone()]
+    );
+    Some(
+        Problem::warning("bash-in-sh", text.span(word), message)
+            .hint("name `bash` as the language, where the node has it"),
+    )
+}
+
+/// The commands of a script that is given to a shell within another: `sh -c SCRIPT`. Nothing
+/// where it is no script that can be read.
+pub(crate) fn commands_of(script: &str) -> Vec<Simple> {
+    let scan = scan(script);
+    let deep = scan.arithmetic > MAX_ARITHMETIC || scan.depth > MAX_DEPTH;
+    let commands = if deep {
+        None
+    } else {
+        understand(script, false).ok()
+    };
+    commands.unwrap_or_default()
+}
+
+/// The commands of a script, where the parser takes it.
+fn understand(text: &str, sh: bool) -> Result<Vec<Simple>, ParseError> {
+    match read(text, sh) {
+        Ok(program) => Ok(commands::simple_commands(&program, text)),
+        Err(error) => by_parts(text, sh).ok_or(error),
+    }
+}
+
+/// The parser takes `)` of a `case` within `$(…)` for the end of `$(…)`: such a script is read
+/// without what stands in there, and that by itself.
+fn by_parts(text: &str, sh: bool) -> Option<Vec<Simple>> {
+    let mut outside = text.to_owned();
+    let mut inside = Vec::new();
+    for range in scan(text).substitutions {
+        let part = text.get(range.clone())?;
+        if !part.contains("case") {
+            continue;
+        }
+        // A text without its end is no part.
+        if text.as_bytes().get(range.end) != Some(&b')') {
+            return None;
+        }
+        let found = understand(part, sh).ok()?;
+        inside.extend(found.into_iter().map(|simple| simple.within(range.start)));
+        let blank = |c: char| if c.is_ascii() && c != '\n' { ':' } else { c };
+        let blank: String = part.chars().map(blank).collect();
+        outside.replace_range(range, &blank);
+    }
+    if inside.is_empty() && outside == text {
+        return None;
+    }
+    let program = read(&outside, sh).ok()?;
+    let mut found = commands::simple_commands(&program, &outside);
+    found.extend(inside);
+    Some(found)
+}
+
+fn read(text: &str, sh: bool) -> Result<Program, ParseError> {
+    let shorter = with_short_descriptors(text);
+    let text = shorter.as_deref().unwrap_or(text);
+    let options = ParserOptions {
+        posix_mode: sh,
+        sh_mode: sh,
+        ..ParserOptions::default()
+    };
+    Parser::new(text.as_bytes(), &options).parse_program()
+}
+
+/// The parser panics at the number of a descriptor that is no `i32`. Of a number before `<` or
+/// `>` the last digit alone says the same about the syntax; nothing moves.
+fn with_short_descriptors(text: &str) -> Option<String> {
+    const MOST: usize = 9;
+    let bytes = text.as_bytes();
+    let mut shorter: Option<String> = None;
+    for at in memchr::memchr2_iter(b'<', b'>', bytes) {
+        let digits = bytes[..at].iter().rev();
+        let count = digits.take_while(|byte| byte.is_ascii_digit()).count();
+        if count > MOST {
+            let text = shorter.get_or_insert_with(|| text.to_owned());
+            text.replace_range(at - count..at - 1, &" ".repeat(count - 1));
+        }
+    }
+    shorter
+}
+
+/// How deeply compound commands stand within each other, at most.
+fn compounds(text: &str, scan: &Scan) -> usize {
+    let (mut open, mut most) = (0usize, 0);
+    for word in scan.commands.iter().flatten() {
+        match &text[word.clone()] {
+            "{" | "if" | "while" | "until" | "for" | "case" | "select" | "[[" | "!" => open += 1,
+            "}" | "fi" | "done" | "esac" | "]]" => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
+}
+
+/// Where commands begin with `select`.
+fn selects<'a>(text: &'a str, scan: &'a Scan) -> impl Iterator<Item = Range<usize>> + 'a {
+    let command = |words: &&Vec<Range<usize>>| {
+        let word = |word: &&Range<usize>| !RESERVED.contains(&&text[(*word).clone()]);
+        words.iter().find(word).cloned()
+    };
+    let found = scan
+        .commands
+        .iter()
+        .filter_map(move |words| command(&words));
+    found.filter(|word| &text[word.clone()] == "select")
+}
+
+fn problem(text: &Passage, error: &ParseError, interpreter: &str) -> Problem {
+    let shell = if matches!(interpreter, "sh" | "dash") {
+        "sh"
+    } else {
+        "bash"
+    };
+    let (at, message) = match error {
+        ParseError::ParsingNear(position) => (
+            place(text, position),
+            format!("{shell} does not understand this"),
+        ),
+        ParseError::ParsingAtEndOfInput => (
+            last_line(&text.text),
+            "the script ends in the middle of a command".to_owned(),
+        ),
+        ParseError::Tokenizing { inner, position } => {
+            let at = opening(inner).or(position.as_ref());
+            let at = at.map_or_else(|| last_line(&text.text), |at| place(text, at));
+            (
+                here_document(&text.text, inner).unwrap_or(at),
+                unfinished(inner),
+            )
+        }
+    };
+    Problem::error("shell-syntax", text.span(at), message)
+}
+
+fn opening(error: &TokenizerError) -> Option<&SourcePosition> {
+    match error {
+        TokenizerError::UnterminatedSingleQuote(at)
+        | TokenizerError::UnterminatedAnsiCQuote(at)
+        | TokenizerError::UnterminatedDoubleQuote(at)
+        | TokenizerError::UnterminatedBackquote(at) => Some(at),
+        _ => None,
+    }
+}
+
+/// Where the first here-document without an end begins.
+fn here_document(text: &str, error: &TokenizerError) -> Option<Range<usize>> {
+    let TokenizerError::UnterminatedHereDocuments(tags, _) = error else {
+        return None;
+    };
+    let tag = tags.split(',').next()?.trim_matches(['\'', '"', '\\']);
+    let named = |(at, _): (usize, &str)| {
+        let word = text[at + 2..].trim_start_matches(['-', ' ', '\'', '"', '\\']);
+        let end = text.len() - word.len() + tag.len();
+        word.starts_with(tag).then_some(at..end)
+    };
+    text.match_indices("<<").filter_map(named).last()
+}
+
+fn unfinished(error: &TokenizerError) -> String {
+    match error {
+        TokenizerError::UnterminatedSingleQuote(_) | TokenizerError::UnterminatedAnsiCQuote(_) => {
+            "this single quote is never closed".to_owned()
+        }
+        TokenizerError::UnterminatedDoubleQuote(_) => {
+            "this double quote is never closed".to_owned()
+        }
+        TokenizerError::UnterminatedBackquote(_) => "this backquote is never closed".to_owned(),
+        TokenizerError::UnterminatedHereDocuments(tags, _) => {
+            format!("the here-document `{tags}` never ends")
+        }
+        TokenizerError::UnterminatedExpansion | TokenizerError::UnterminatedVariable => {
+            "an expansion is never closed".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The word at a position, which the parser gives in characters; at the end of a line, the
+/// word before it.
+fn place(text: &Passage, position: &SourcePosition) -> Range<usize> {
+    let start = text
+        .text
+        .char_indices()
+        .nth(position.index)
+        .map_or(text.text.len(), |(at, _)| at);
+    if start == text.text.len() {
+        return last_line(&text.text);
+    }
+    let line = text.text[..start].rfind('\n').map_or(0, |at| at + 1);
+    let before = text.text[line..start].trim_end();
+    if text.text[start..].starts_with(['\n', '\r']) && !before.is_empty() {
+        let end = line + before.len();
+        let word = before.split_whitespace().next_back().map_or(0, str::len);
+        return end - word..end;
+    }
+    let rest = &text.text[start..];
+    let token = rest
+        .find(|c: char| c.is_whitespace())
+        .unwrap_or(rest.len())
+        .max(rest.chars().next().map_or(0, char::len_utf8));
+    start..start + token
+}
+
+fn last_line(text: &str) -> Range<usize> {
+    let end = text.trim_end().len();
+    let start = text[..end].rfind('\n').map_or(0, |at| at + 1);
+    start..end
+}
