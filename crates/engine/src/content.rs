@@ -8,11 +8,11 @@ use std::path::Path;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::delivery::{archive, blank};
 use crate::event::{FileRecord, Status, What};
 use crate::files::{EntryKind, Files, Refused};
 use crate::journal::Record;
 use crate::manual::{Delivery, DeliveryFrom};
-use crate::node::deliver::{archive, blank};
 use crate::plan::{NodePlan, PlannedStep, PlannedWork};
 use crate::session::checksum_like;
 

@@ -18,6 +18,8 @@ mod bundles;
 mod check;
 mod content;
 mod decide;
+mod delivery;
+mod due;
 mod fleet;
 mod given;
 mod halt;
@@ -49,14 +51,13 @@ pub use bundle::{
     Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
     prelude,
 };
-pub use bundles::may_move;
+pub use bundles::{bundle_dir, by_hand_folder, may_move};
 pub use check::check;
 pub use content::{Stale, stale_files};
+pub use due::first_left;
 pub use fleet::run;
 pub use given::pinned;
-pub use node::bundle_dir;
-pub use node::by_hand::{Told, by_hand_folder, out_of_turn};
-pub use node::steps::first_left;
+pub use node::by_hand::{Told, out_of_turn};
 pub use output::harmless;
 pub use proof::Proof;
 pub use question::{Answer, Asked, Operator, Question};

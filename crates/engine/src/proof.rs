@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 
+use crate::delivery::{blank, readable};
+use crate::due::first_due;
 use crate::event::Status;
 use crate::files::Files;
 use crate::journal::Record;
 use crate::manual::{Delivery, DeliveryFrom, On};
-use crate::node::deliver::{blank, readable};
-use crate::node::steps::first_due;
 use crate::nodes::{Confirm, SecretRef, Text, resolve};
 use crate::plan::{
     Ask, Bound, EXPORTED, NodePlan, Part, Plan, PlannedStep, PlannedWork, RUN_NAMES, Script, joined,

@@ -5,6 +5,7 @@ mod answer;
 mod call;
 mod held;
 mod record;
+mod state;
 mod step;
 
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,7 +21,8 @@ use answer::Answer;
 use call::{call, exclusive, first, load};
 pub use held::{Alive, Held, Owner, Request};
 pub use record::{Claim, Tale, Told};
-pub use step::{How, Start, StepDone, StepState};
+pub use state::{How, StepDone, StepState};
+pub use step::Start;
 
 static FUNCTIONS: LazyLock<String> = LazyLock::new(|| compact(include_str!("bundle.sh")));
 const RECORDER: &str = include_str!("recorder.sh");

@@ -1,5 +1,8 @@
 //! The bundle of the steps that are run on this machine: beside the manual, one for each node.
 
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
 use crate::bundle::{Bundle, Owner};
 use crate::bundles::others::put_state;
 use crate::bundles::{Bundles, Origin};
@@ -7,10 +10,12 @@ use crate::event::What;
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
 use crate::manual::On;
-use crate::node::by_hand::{bounded, by_hand_folder};
 use crate::reach::{ReachError, sentence};
 use crate::shell::Shell;
 use crate::state::State;
+
+/// Bytes of what steps that were done by hand may have set.
+const LARGEST_STATE: u64 = 4 << 20;
 
 impl Bundles<'_> {
     /// The bundle of local steps, opened or reopened when it is first needed.
@@ -103,7 +108,7 @@ impl Bundles<'_> {
             &self.given.run(),
             self.given.node(),
         );
-        let Some(text) = bounded(&folder.join("state")) else {
+        let Some(text) = bounded(&folder.join("state"), LARGEST_STATE) else {
             return Ok(());
         };
         let state = State::read(&text);
@@ -112,6 +117,22 @@ impl Bundles<'_> {
         let put = put_state(bundle, &state.text()).await;
         put.map_err(Attention::into_halt)
     }
+}
+
+/// Where a person does steps of the operator's machine by hand, in a run on a node for which no
+/// such step was run yet: what a bundle would be.
+#[must_use]
+pub fn by_hand_folder(root: &Path, run: &str, node: &str) -> PathBuf {
+    root.join(".opsbook/by-hand").join(run).join(node)
+}
+
+/// The text of a regular file of this machine, up to `most` bytes and one.
+pub fn bounded(path: &Path, most: u64) -> Option<Vec<u8>> {
+    let file = std::fs::File::open(path).ok()?;
+    let mut text = Vec::new();
+    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    file.take(most + 1).read_to_end(&mut text).ok()?;
+    Some(text)
 }
 
 /// Whether the local bundle of a run was gone once, and another was made.

@@ -20,12 +20,16 @@ use crate::given::Given;
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser};
+use crate::nodes::Node;
 use crate::plan::PlannedStep;
 use crate::reach::Reach;
+use crate::session::Hello;
 use crate::session::fair::FairTime;
 use crate::shell::Shell;
 
 pub(super) use catch_up::CaughtUp;
+pub(super) use local::bounded;
+pub use local::by_hand_folder;
 use others::Place;
 pub use others::may_move;
 
@@ -65,6 +69,16 @@ pub enum Origin {
     Found,
     /// The one that an earlier controller had is gone, and another was made in its place.
     Replaced,
+}
+
+/// Where a node's bundle is, absolute.
+#[must_use]
+pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
+    match &node.bundle_dir {
+        Some(dir) if dir.starts_with('/') => dir.clone(),
+        Some(dir) => format!("{}/{dir}", hello.home),
+        None => format!("{}/.opsbook/bundle", hello.home),
+    }
 }
 
 impl<'a> Bundles<'a> {
@@ -212,7 +226,7 @@ impl<'a> Bundles<'a> {
     /// token.
     pub async fn find_again(&self, reach: &Reach, token: &str) -> Result<Bundle, BundleError> {
         let shell = reach.session();
-        let dir = crate::bundle_dir(&self.given.plan.node, shell.hello());
+        let dir = bundle_dir(&self.given.plan.node, shell.hello());
         let run = self.given.run();
         Bundle::reopen(shell, &dir, &run, token, &self.token, None).await
     }

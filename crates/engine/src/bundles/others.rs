@@ -7,13 +7,12 @@ use std::collections::BTreeSet;
 use sha2::{Digest as _, Sha256};
 
 use crate::bundle::{Alive, Bundle, BundleError, Fate};
-use crate::bundle_dir;
 use crate::bundles::Bundles;
+use crate::bundles::bundle_dir;
 use crate::event::{Status, What};
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser, variables};
-use crate::node::script::Execution;
 use crate::plan::{PlannedStep, PlannedWork};
 use crate::session::{Call, Cancel, Content, Done, Limits};
 use crate::shell::Shell;
@@ -335,12 +334,18 @@ impl Bundles<'_> {
 
     /// What a step of another user has set is for the steps after it, too, as far as its script
     /// sets it.
-    pub async fn take_state(&self, work: &Execution<'_>, user: &str) -> Result<(), Attention> {
+    pub async fn take_state(
+        &self,
+        user: &str,
+        step: &PlannedStep,
+        interpreter: &str,
+        script: &[u8],
+    ) -> Result<(), Attention> {
         let Some(from) = self.users.get(user) else {
             return Ok(());
         };
         if from.dir.starts_with(BY_AGE) {
-            self.keep_copy(work.step, user, from).await?;
+            self.keep_copy(step, user, from).await?;
         }
         let of_it = |why: String| format!("what {user} has set cannot be taken over: {why}");
         let theirs = state_of(from)
@@ -351,8 +356,8 @@ impl Bundles<'_> {
         }
         let own = self.own()?;
         let before = state_of(&own).await?.map_err(not_taken_over)?;
-        let text = String::from_utf8_lossy(work.script);
-        let found = variables(&text, work.interpreter);
+        let text = String::from_utf8_lossy(script);
+        let found = variables(&text, interpreter);
         let takes = Takes {
             names: &found.kept,
             opaque: found.opaque,
@@ -364,13 +369,13 @@ impl Bundles<'_> {
             let names = taken.of_the_shell.join(", ");
             let text = format!("{names}: not taken over from {user}, as it rules how programs run");
             self.given
-                .record(Some(work.step), What::Warned { text: text.into() })?;
+                .record(Some(step), What::Warned { text: text.into() })?;
         }
         if !taken.changed.is_empty() {
             let names = taken.changed.join(", ");
             let text = format!("{names}: not taken over from {user}, as the step does not set it");
             self.given
-                .record(Some(work.step), What::Warned { text: text.into() })?;
+                .record(Some(step), What::Warned { text: text.into() })?;
         }
         if state == before {
             return Ok(());

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::event::{Status, What};
 use crate::halt::Halt;
 use crate::node::NodeRun;
-use crate::node::step::Worked;
+use crate::node::worked::Worked;
 use crate::nodes::Confirm;
 use crate::plan::{Plan, PlannedStep};
 use crate::proof::captured_names;

@@ -2,9 +2,10 @@
 //! their checks.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
+use crate::bundles::{bounded, by_hand_folder};
+use crate::due::first_left;
 use crate::event::{Status, What};
 use crate::halt::Attention;
 use crate::halt::Halt;
@@ -12,8 +13,7 @@ use crate::journal::Record;
 use crate::manual::On;
 use crate::node::NodeRun;
 use crate::node::judge::COMPARED;
-use crate::node::step::Worked;
-use crate::node::steps::first_left;
+use crate::node::worked::Worked;
 use crate::plan::{NodePlan, PlannedStep};
 
 /// What the operator says of steps that were done by hand.
@@ -23,13 +23,6 @@ pub struct Told {
     pub steps: BTreeMap<String, BTreeSet<usize>>,
     /// Who says so, and what is to be noted.
     pub note: String,
-}
-
-/// Where a person does steps of the operator's machine by hand, in a run on a node for which no
-/// such step was run yet: what a bundle would be.
-#[must_use]
-pub fn by_hand_folder(root: &Path, run: &str, node: &str) -> PathBuf {
-    root.join(".opsbook/by-hand").join(run).join(node)
 }
 
 /// The first of the steps that cannot have been done yet, as one before it is left: both.
@@ -89,7 +82,7 @@ impl NodeRun<'_> {
         let label = format!("by-hand.{}", step.number);
         let (ended, out) = if step.on == On::Local && self.local_by_hand().is_dir() {
             let folder = self.local_by_hand().join("steps").join(label);
-            let read = |name| bounded(&folder.join(name)).unwrap_or_default();
+            let read = |name| bounded(&folder.join(name), COMPARED).unwrap_or_default();
             (read("ended"), read("out"))
         } else {
             // Another user's step leaves it in the login's bundle, too.
@@ -116,13 +109,4 @@ impl NodeRun<'_> {
             &self.given.plan.node.name,
         )
     }
-}
-
-/// A regular file of this machine, up to what a step may print.
-pub fn bounded(path: &Path) -> Option<Vec<u8>> {
-    let file = std::fs::File::open(path).ok()?;
-    let mut text = Vec::new();
-    file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-    file.take(COMPARED + 1).read_to_end(&mut text).ok()?;
-    Some(text)
 }

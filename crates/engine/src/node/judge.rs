@@ -12,7 +12,7 @@ use crate::interpolation::Interpolated;
 use crate::manual::Expect;
 use crate::node::NodeRun;
 use crate::node::script::{Ended, Execution, left_over};
-use crate::node::step::Worked;
+use crate::node::worked::Worked;
 use crate::paste::with_values;
 use crate::plan::PlannedStep;
 use crate::session::fair;

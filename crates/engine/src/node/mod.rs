@@ -15,6 +15,7 @@ pub(super) mod step;
 pub(super) mod steps;
 #[cfg(test)]
 mod tests;
+mod worked;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,20 +24,19 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::bundle::{Bundle, Claim};
-use crate::bundles::{Bundles, CaughtUp};
+use crate::bundles::{Bundles, CaughtUp, bundle_dir};
 use crate::check::check;
 use crate::event::{Checked, Outcome, Status, What};
 use crate::given::Given;
 use crate::halt::{Attention, Halt};
 use crate::journal::{JournalError, Line, Record};
 use crate::manual::{On, SudoUser};
-use crate::nodes::Node;
 use crate::plan::{Case, NodePlan, Plan, PlannedStep};
 use crate::proof::captured_names;
 use crate::reach::{Reach, sentence};
 use crate::recorder::Recorder;
 use crate::scope::Scope;
-use crate::session::{Hello, Lost};
+use crate::session::Lost;
 use crate::{OnLag, Options};
 
 use deliver::Prepared;
@@ -65,16 +65,6 @@ pub struct AtHand {
     pub begun: bool,
     /// How long it has waited for answers.
     pub waited: Duration,
-}
-
-/// Where a node's bundle is, absolute.
-#[must_use]
-pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
-    match &node.bundle_dir {
-        Some(dir) if dir.starts_with('/') => dir.clone(),
-        Some(dir) => format!("{}/{dir}", hello.home),
-        None => format!("{}/.opsbook/bundle", hello.home),
-    }
 }
 
 /// How a run ended on a node.

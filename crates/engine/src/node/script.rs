@@ -125,8 +125,11 @@ impl NodeRun<'_> {
         let Some(user) = self.bundles.other_user(work.step) else {
             return Ok(());
         };
-        let taken = self.bundles.take_state(work, &user).await;
-        taken.map_err(Attention::into_halt)
+        let (interpreter, script) = (work.interpreter, work.script);
+        let taken = self
+            .bundles
+            .take_state(&user, work.step, interpreter, script);
+        taken.await.map_err(Attention::into_halt)
     }
 
     async fn try_to_end(

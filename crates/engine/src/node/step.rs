@@ -4,102 +4,16 @@ use std::time::{Duration, Instant};
 
 use crate::bundle::{BundleError, StepState};
 use crate::decide::{Decision, TakeUp};
-use crate::event::{Evidence, Outcome, Status, StepEnded, What};
+use crate::event::{Outcome, Status, What};
 use crate::halt::{Attention, Halt};
 use crate::manual::On;
 use crate::node::ask::Chosen;
 use crate::node::script::Execution;
+use crate::node::worked::Worked;
 use crate::node::{AtHand, NodeRun};
 use crate::nodes::Text;
-use crate::outside::{Line, Outside, line};
 use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
 use crate::session::Values;
-
-/// How a step's work ended, before its checks.
-pub struct Worked {
-    pub status: Status,
-    pub exit: Option<i32>,
-    pub cause: Option<String>,
-    pub outcome_unknown: bool,
-    pub evidence: Vec<Evidence>,
-    pub note: Option<String>,
-}
-
-impl Worked {
-    pub fn ok(exit: Option<i32>) -> Worked {
-        Worked {
-            status: Status::Ok,
-            exit,
-            cause: None,
-            outcome_unknown: false,
-            evidence: Vec::new(),
-            note: None,
-        }
-    }
-
-    pub fn ended(status: Status, cause: impl Into<String>) -> Worked {
-        Worked {
-            status,
-            cause: Some(cause.into()),
-            ..Worked::ok(None)
-        }
-    }
-
-    pub fn by_hand(note: Option<String>) -> Worked {
-        Worked::passed(Status::ByHand, note)
-    }
-
-    fn passed(status: Status, note: Option<String>) -> Worked {
-        Worked {
-            note,
-            ..Worked::ended(status, "")
-        }
-    }
-
-    /// The step has a place in the journal: it gets its end there, too.
-    fn halted(halt: Halt) -> Result<Worked, Halt> {
-        match halt {
-            Halt::Journal(_) | Halt::AsAsked(_) => Err(halt),
-            Halt::End {
-                status,
-                cause,
-                outcome_unknown,
-            } => Ok(Worked {
-                outcome_unknown,
-                ..Worked::ended(status, cause)
-            }),
-        }
-    }
-
-    /// `took` is the time of the step itself, without the wait for answers.
-    fn told(self, took: Duration) -> StepEnded {
-        StepEnded {
-            status: self.status,
-            exit: self.exit,
-            outcome_unknown: self.outcome_unknown,
-            cause: self.cause.filter(|cause| !cause.is_empty()).map(Into::into),
-            note: self.note,
-            evidence: self.evidence,
-            milliseconds: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-        }
-    }
-
-    pub fn failed(exit: i32, evidence: Evidence) -> Worked {
-        let cause = format!(
-            "{}: expected {}, found {}",
-            evidence.attribute,
-            evidence.expected.line(),
-            first_line(&evidence.found)
-        );
-        Worked {
-            status: Status::Failed,
-            exit: Some(exit),
-            cause: Some(cause),
-            evidence: vec![evidence],
-            ..Worked::ok(None)
-        }
-    }
-}
 
 impl NodeRun<'_> {
     /// Does one step; an error ends the run on this node.
@@ -384,8 +298,4 @@ fn secretive(script: &Script) -> bool {
         .bindings()
         .iter()
         .any(|binding| matches!(binding.value, Bound::Text(Text::Secret(_))))
-}
-
-fn first_line(text: &Outside) -> Line<'_> {
-    text.lines().next().unwrap_or_else(|| line(""))
 }

@@ -1,0 +1,108 @@
+//! What a step delivers, looked at before it is delivered: whether a file can be read, and what
+//! a template makes without its secrets.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use crate::files::{Entry, EntryKind, Files, Refused};
+use crate::manual::{Delivery, DeliveryFrom};
+use crate::nodes::{SecretRef, Text};
+use crate::plan::{NodePlan, RUN_NAMES};
+use crate::source::Problem;
+use crate::template::{self, Template, render};
+
+/// A file of the project that can be read, or a folder.
+pub fn readable(files: &Files, path: &Path, file: &Delivery) -> Result<(), Refused> {
+    match &file.from {
+        DeliveryFrom::Tree(_) => files.tree(path).map(drop),
+        _ => files.open(path).map(drop),
+    }
+}
+
+/// A template or a `file` block with its secrets left empty.
+pub struct Blank {
+    pub text: String,
+    /// Names in it that only a run knows.
+    pub open: BTreeSet<String>,
+    /// The secrets in it, by name.
+    pub secrets: Vec<(String, SecretRef)>,
+    pub values: template::Values,
+}
+
+/// Renders a template or a `file` block without its secrets; `known` gives what a run knows by
+/// now. Nothing for other files.
+pub fn blank(
+    root: &Path,
+    node: &NodePlan,
+    file: &Delivery,
+    known: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<Blank>, Problem> {
+    let Some(template) = template_of(file) else {
+        return Ok(None);
+    };
+    let mut values = node.node.template_values();
+    let captured = node.steps.iter().filter_map(|step| step.capture.as_deref());
+    let open: BTreeSet<&str> = captured.chain(RUN_NAMES).collect();
+    for name in &open {
+        values.text(*name, &known(name).unwrap_or_default());
+    }
+    let texts = node.node.texts();
+    let secrets = texts.into_iter().filter_map(|(name, text)| match text {
+        Text::Secret(reference) => Some((name, reference)),
+        Text::Plain(_) => None,
+    });
+    let mut secrets: Vec<(String, SecretRef)> = secrets.collect();
+    for (name, _) in &secrets {
+        values.text(name.as_str(), "");
+    }
+    let rendered = render(&Files::of(root), template, &values)?;
+    secrets.retain(|(name, _)| rendered.used.contains(name));
+    let open = open
+        .into_iter()
+        .filter(|name| rendered.used.contains(*name));
+    Ok(Some(Blank {
+        open: open.map(str::to_owned).collect(),
+        text: rendered.text,
+        secrets,
+        values,
+    }))
+}
+
+/// The template of what is rendered; none where the bytes of a file are delivered.
+pub fn template_of(file: &Delivery) -> Option<Template<'_>> {
+    match &file.from {
+        DeliveryFrom::Template(name) => Some(Template::Named(name)),
+        DeliveryFrom::Inline(body) => Some(Template::Inline(body)),
+        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => None,
+    }
+}
+
+/// An archive of a folder, the same for the same files: no owners, no times.
+pub fn archive(files: &Files, found: &[Entry]) -> Result<tempfile::NamedTempFile, Refused> {
+    let file = tempfile::NamedTempFile::new()?;
+    let mut archive = tar::Builder::new(std::io::BufWriter::new(file.as_file()));
+    archive.mode(tar::HeaderMode::Deterministic);
+    for entry in found {
+        let full = files.root().join(&entry.path);
+        match entry.kind {
+            EntryKind::Folder if entry.name.is_empty() => archive.append_dir(".", &full)?,
+            EntryKind::Folder => archive.append_dir(&entry.name, &full)?,
+            EntryKind::File => {
+                let mut opened = files.open(&entry.path)?;
+                archive.append_file(&entry.name, &mut opened.file)?;
+            }
+            EntryKind::Link => {
+                let mut header = tar::Header::new_gnu();
+                let metadata = full.symlink_metadata()?;
+                header.set_metadata_in_mode(&metadata, tar::HeaderMode::Deterministic);
+                header.set_size(0);
+                archive.append_link(&mut header, &entry.name, std::fs::read_link(&full)?)?;
+            }
+        }
+    }
+    archive
+        .into_inner()?
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)?;
+    Ok(file)
+}
