@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::manual::{
-    Block, Check, Eventually, Group, Manual, On, Page, Procedure, Role, Step, SudoUser, Work,
+    Block, Check, Eventually, Group, Kind, Manual, On, Page, Procedure, Step, SudoUser, Work,
     shell_word,
 };
 use crate::plan::case_name;
@@ -53,19 +53,19 @@ impl<'a> Cards<'a> {
         }
     }
 
-    /// The frame of a block, where it has a role.
+    /// The frame of a block, where it has a kind.
     pub(super) fn frame(&self, page_number: usize, index: usize) -> Option<Frame> {
         let page = self.manual.pages.get(page_number)?;
         let block = page.blocks.get(index)?;
         let at = (page_number, index);
-        Some(match block.role? {
-            Role::Procedure => self.procedure(page, block),
-            Role::Checks => self.group(page, block),
-            Role::Step | Role::Deliver | Role::File | Role::Manual => match self.steps.get(&at) {
+        Some(match block.kind? {
+            Kind::Procedure => self.procedure(page, block),
+            Kind::Checks => self.group(page, block),
+            Kind::Step | Kind::Deliver | Kind::File | Kind::Manual => match self.steps.get(&at) {
                 Some((procedure, step)) => step_frame(procedure, step, block),
                 None => orphan(block),
             },
-            Role::Check => match self.checks.get(&at) {
+            Kind::Check => match self.checks.get(&at) {
                 Some((check, step)) => check_frame(
                     check,
                     *step,
@@ -73,8 +73,8 @@ impl<'a> Cards<'a> {
                 ),
                 None => orphan(block),
             },
-            Role::Expect => self.expect_frame(page_number, index),
-            Role::Example => {
+            Kind::Expect => self.expect_frame(page_number, index),
+            Kind::Example => {
                 let caption = role("Example") + &badge("shown, never run");
                 open("example", None, "Example, not run", &caption).closed()
             }
@@ -172,7 +172,7 @@ impl<'a> Cards<'a> {
         let of = blocks[..index]
             .iter()
             .rev()
-            .find(|block| matches!(block.role, Some(Role::Step | Role::Check)));
+            .find(|block| matches!(block.kind, Some(Kind::Step | Kind::Check)));
         let info = blocks[index].span.text();
         let how = if info.split_whitespace().any(|word| word == "regex") {
             badge("a regular expression a line")
@@ -274,7 +274,7 @@ fn open(kind: &str, id: Option<&str>, label: &str, caption: &str) -> Open {
 
 /// A block that belongs to nothing because the manual has an error there.
 fn orphan(block: &Block) -> Frame {
-    let word = block.role.map_or("", word);
+    let word = block.kind.map_or("", word);
     let caption = role(word) + &badge("not usable: `opsbook lint` says why");
     open("orphan", None, word, &caption).closed()
 }
@@ -299,7 +299,7 @@ fn step_frame(procedure: &Procedure, step: &Step, block: &Block) -> Frame {
     match &step.work {
         Work::Deliver(deliveries) => {
             card.before += &delivered(deliveries);
-            if block.role == Some(Role::File) {
+            if block.kind == Some(Kind::File) {
                 card.closed()
             } else {
                 card.contract()
@@ -389,17 +389,17 @@ fn step_line(procedure: &Procedure, step: &Step) -> String {
     )
 }
 
-fn word(role: Role) -> &'static str {
-    match role {
-        Role::Procedure => "Procedure",
-        Role::Checks => "Checks",
-        Role::Step => "Step",
-        Role::Check => "Check",
-        Role::Expect => "Must print",
-        Role::Deliver => "Delivery",
-        Role::File => "File",
-        Role::Manual => "By hand",
-        Role::Example => "Example",
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Procedure => "Procedure",
+        Kind::Checks => "Checks",
+        Kind::Step => "Step",
+        Kind::Check => "Check",
+        Kind::Expect => "Must print",
+        Kind::Deliver => "Delivery",
+        Kind::File => "File",
+        Kind::Manual => "By hand",
+        Kind::Example => "Example",
     }
 }
 

@@ -66,7 +66,7 @@ fn located<'t>(content: &'t str, page: &Page, options: &MarkdownOptions) -> Loca
     {
         let blocks = page.blocks.iter().enumerate();
         let ranges = blocks
-            .filter(|(_, block)| block.role.is_some() && block.range.end <= known.len())
+            .filter(|(_, block)| block.kind.is_some() && block.range.end <= known.len())
             .map(|(index, block)| {
                 let Range { start, end } = block.range;
                 (index, before.len() + start..before.len() + end)
@@ -127,7 +127,7 @@ fn aligned(fences: &[(Range<usize>, String)], blocks: &[Block]) -> Vec<(usize, R
         let Some(found) = fences[next..].iter().position(same) else {
             continue;
         };
-        if block.role.is_some() {
+        if block.kind.is_some() {
             pairs.push((index, fences[next + found].0.clone()));
         }
         next += found + 1;

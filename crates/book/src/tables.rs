@@ -102,6 +102,9 @@ pub(super) fn delivered(deliveries: &[Delivery]) -> String {
             DeliveryFrom::Tree(path) => ("the folder", code(path)),
             DeliveryFrom::Template(path) => ("the template", code(path)),
             DeliveryFrom::Inline(_) => ("the text below", String::new()),
+            DeliveryFrom::Machine { role, path, .. } => {
+                ("a file of", code(&format!("{role}: {path}")))
+            }
         };
         format!(
             "<tr><td>{}</td><td>{what} {from}</td><td>{}</td></tr>",

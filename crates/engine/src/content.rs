@@ -124,6 +124,7 @@ impl Look<'_> {
             })
         };
         let same = match &self.file.from {
+            DeliveryFrom::Machine { .. } => return None,
             DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
                 let Some(now) = self.now else {
                     return stale(Some("it cannot be rendered".to_owned()), None);

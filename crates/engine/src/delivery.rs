@@ -73,7 +73,7 @@ pub fn template_of(file: &Delivery) -> Option<Template<'_>> {
     match &file.from {
         DeliveryFrom::Template(name) => Some(Template::Named(name)),
         DeliveryFrom::Inline(body) => Some(Template::Inline(body)),
-        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) => None,
+        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) | DeliveryFrom::Machine { .. } => None,
     }
 }
 

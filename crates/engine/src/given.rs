@@ -8,7 +8,7 @@ use crate::halt::Halt;
 use crate::journal::Line;
 use crate::manual::On;
 use crate::nodes::{SecretRef, Text};
-use crate::plan::{Bound, NodePlan, PlannedStep};
+use crate::plan::{NodePlan, PlannedStep, Value};
 use crate::{Options, Recorder};
 
 /// Asked where the node has steps that the journal lacks.
@@ -116,7 +116,7 @@ pub fn pinned(plan: &NodePlan) -> Vec<String> {
     let mut asked = BTreeSet::new();
     for script in plan.steps.iter().filter_map(PlannedStep::script) {
         for binding in script.bindings() {
-            if let Bound::Text(Text::Secret(SecretRef::Prompt(_))) = &binding.value {
+            if let Value::Text(Text::Secret(SecretRef::Prompt(_))) = &binding.value {
                 asked.insert(binding.name.as_str());
             }
         }

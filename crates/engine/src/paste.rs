@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::manual::{is_shell, shell_quoted};
 use crate::nodes::Text;
-use crate::plan::{Bound, Script};
+use crate::plan::{Script, Value};
 use crate::scope::Scope;
 
 /// A longer value is named, and not shown.
@@ -23,9 +23,9 @@ pub(super) fn with_values(script: &Script, shown: &str, scope: &Scope) -> String
             continue;
         }
         let value = match &binding.value {
-            Bound::Text(Text::Plain(value)) => Some(value.as_str()),
-            Bound::Text(Text::Secret(_)) => None,
-            Bound::Captured => scope.get(name),
+            Value::Text(Text::Plain(value)) => Some(value.as_str()),
+            Value::Text(Text::Secret(_)) => None,
+            Value::Captured => scope.get(name),
         };
         // Writing to a string does not fail.
         let _ = match value.filter(|value| value.len() <= LONGEST) {

@@ -13,7 +13,7 @@ use crate::journal::Record;
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::{Confirm, SecretRef, Text, resolve};
 use crate::plan::{
-    Ask, Bound, EXPORTED, NodePlan, Part, Plan, PlannedStep, PlannedWork, RUN_NAMES, Script, joined,
+    Ask, EXPORTED, NodePlan, Part, Plan, PlannedStep, PlannedWork, RUN_NAMES, Script, Value, joined,
 };
 use crate::secrets::{SecretError, Secrets};
 use crate::source::{Problem, Severity};
@@ -217,6 +217,8 @@ impl<'a> Proof<'a> {
         for step in due {
             for file in deliveries(step) {
                 let wrong = match &file.from {
+                    // Whether it is there is known when the step is due.
+                    DeliveryFrom::Machine { .. } => None,
                     DeliveryFrom::File(_) | DeliveryFrom::Tree(_) if made_here => None,
                     DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
                         let path = Path::new(path);
@@ -260,7 +262,7 @@ impl<'a> Proof<'a> {
         });
         let steps = due.iter().flat_map(|step| step.bindings());
         for binding in cases.chain(steps) {
-            if let Bound::Text(Text::Secret(reference)) = &binding.value {
+            if let Value::Text(Text::Secret(reference)) = &binding.value {
                 found.insert(binding.name.clone(), reference.clone());
             }
         }
@@ -283,7 +285,7 @@ fn deliveries(step: &PlannedStep) -> &[Delivery] {
 /// The names that a step needs and that only steps before it capture.
 pub(super) fn captured_names(root: &Path, node: &NodePlan, step: &PlannedStep) -> BTreeSet<String> {
     let bound = step.bindings();
-    let bound = bound.filter(|binding| matches!(binding.value, Bound::Captured));
+    let bound = bound.filter(|binding| matches!(binding.value, Value::Captured));
     let bound = bound.map(|binding| binding.name.as_str());
     let mut names: BTreeSet<String> = bound
         .filter(|name| !RUN_NAMES.contains(name))

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::interpolation::Interpolated;
 use crate::manual::On;
 use crate::nodes::{Node, Text};
-use crate::plan::{Binding, Bound};
+use crate::plan::{Value, Variable};
 use crate::secrets::{SecretError, Secrets};
 use crate::session::{MASK, ValueError, Values};
 
@@ -94,17 +94,17 @@ impl Scope {
     pub async fn values(
         &self,
         node: &str,
-        bindings: &[Binding],
+        bindings: &[Variable],
         secrets: &Secrets,
     ) -> Result<Values, ScopeError> {
         let mut values = Values::new();
         for binding in bindings {
             match &binding.value {
-                Bound::Text(Text::Plain(text)) => values.insert(&binding.name, text.clone())?,
-                Bound::Text(Text::Secret(reference)) => {
+                Value::Text(Text::Plain(text)) => values.insert(&binding.name, text.clone())?,
+                Value::Text(Text::Secret(reference)) => {
                     values.insert_secret(&binding.name, secrets.resolve(node, reference).await?)?;
                 }
-                Bound::Captured => {
+                Value::Captured => {
                     values.insert(&binding.name, self.captured(&binding.name)?)?;
                 }
             }

@@ -149,7 +149,7 @@ pub struct Block {
     pub range: std::ops::Range<usize>,
     /// First word of the info string, lower case; empty where there is none.
     pub language: String,
-    pub role: Option<Role>,
+    pub kind: Option<Kind>,
     /// The global name: `web.deploy/install`, `web.xt-recent`, `web`; empty for blocks
     /// that have none.
     pub name: String,
@@ -162,7 +162,7 @@ pub struct Block {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum Kind {
     Procedure,
     Checks,
     Step,
@@ -195,7 +195,69 @@ pub struct Procedure {
     /// is a value.
     pub replace: IndexMap<String, Spanned<String>>,
     pub steps: Vec<Step>,
+    /// The machines of a run, in the order of the contract; none where it runs on one node.
+    pub roles: IndexMap<String, Role>,
+    /// Values that must be equal on all nodes of a run with roles.
+    pub same: Vec<Spanned<String>>,
+    /// Checks before the first step.
+    pub before: Vec<Check>,
+    /// In the order of the page; no two of them overlap.
+    pub sections: Vec<Each>,
+    /// Checks that open what follows a section, with the number of the step after which they
+    /// stand: the last of the section.
+    pub after: Vec<(usize, Vec<Check>)>,
     pub reach: Reach,
+}
+
+/// A name for a machine, or several, in one run.
+#[derive(Clone, Debug)]
+pub struct Role {
+    pub span: Span,
+    /// The nodes that may be bound to it.
+    pub nodes: Spanned<String>,
+    pub count: Count,
+    /// Groups of checks that must hold on its nodes first.
+    pub needs: Vec<Spanned<String>>,
+    pub help: Option<String>,
+}
+
+/// How many nodes play a role.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Count {
+    #[default]
+    One,
+    /// `1+`
+    Several,
+    /// `0+`
+    Any,
+}
+
+/// A part of a procedure that is repeated for each node of a role: `yaml each`.
+#[derive(Clone, Debug)]
+pub struct Each {
+    pub span: Span,
+    /// Index into [`Page::blocks`] of the procedure's page.
+    pub block: usize,
+    /// The heading over it.
+    pub title: String,
+    pub role: Spanned<String>,
+    /// How many turns go side by side; the last share repeats.
+    pub batch: Vec<Share>,
+    /// Between two batches.
+    pub wait: Duration,
+    /// So many turns may end badly before no further one begins.
+    pub max_fail: usize,
+    /// The numbers of its steps.
+    pub steps: std::ops::Range<usize>,
+    /// Checks before its first step, asked at the beginning of each turn.
+    pub before: Vec<Check>,
+}
+
+/// A number of nodes, or a share of all of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    Count(usize),
+    Percent(usize),
 }
 
 /// What belongs to a contract.
@@ -238,6 +300,8 @@ pub struct Step {
     pub block: usize,
     pub work: Work,
     pub on: On,
+    /// The machine that `on=` names, in a procedure with roles.
+    pub machine: Option<Machine>,
     pub sudo: Option<SudoUser>,
     pub timeout: Option<Duration>,
     /// Ask before it.
@@ -264,10 +328,20 @@ pub enum Work {
     Manual(Passage),
 }
 
+/// Which side of a session: the node, or the operator's own machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     Node,
     Local,
+}
+
+/// A machine of a run with roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// `on=ROLE`: its one node, or within its section the node whose turn it is.
+    Role(String),
+    /// `on=all:ROLE`: each of its nodes, side by side.
+    All(String),
 }
 
 /// `sudo` is root, `sudo=USER` is that user.
@@ -338,6 +412,13 @@ pub enum DeliveryFrom {
     Template(String),
     /// The body of a `file` block: a template.
     Inline(Passage),
+    /// A file in the bundle of another machine of the run.
+    Machine {
+        role: String,
+        /// Who plays the role; empty until a plan binds it.
+        node: String,
+        path: String,
+    },
 }
 
 /// A group of checks.
@@ -364,6 +445,8 @@ pub enum When {
     Always,
     /// Only the procedures that need it: what it says need not hold at all times.
     Needed,
+    /// Only where a role needs it, or by its full name: not all of its nodes are in this state.
+    State,
 }
 
 /// `service: {nginx: {running: true}}` is one: its kind, its resource, its attributes.
@@ -385,6 +468,8 @@ pub struct Check {
     pub page: usize,
     pub script: Script,
     pub on: On,
+    /// The machine that `on=` names, in a procedure with roles.
+    pub machine: Option<Machine>,
     pub sudo: Option<SudoUser>,
     pub timeout: Option<Duration>,
     pub exit: Vec<i32>,

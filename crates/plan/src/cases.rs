@@ -8,7 +8,7 @@ use crate::nodes::{Node, Nodes, Text};
 use crate::script::{Known, Scope};
 use crate::source::{Problem, Span};
 use crate::vocabulary::{Assertion, Batch, Vocabulary};
-use crate::{Ask, Binding, Bound, CHECK_LIMIT, Case, Script, Skip};
+use crate::{Ask, CHECK_LIMIT, Case, Script, Skip, Value, Variable};
 
 /// All cases of a manual on the selected nodes, in the order of the nodes and of the book:
 /// groups of checks, and the checks after steps that hold `always`. A case about which anything
@@ -94,11 +94,11 @@ pub fn probe(cases: &[&Case]) -> (Script, Batch) {
     });
     let (assertions, known): (Vec<_>, Vec<_>) = asked.unzip();
     let batch = Batch::new(&assertions);
-    let own = batch.variables.iter().map(|(name, value)| Binding {
+    let own = batch.variables.iter().map(|(name, value)| Variable {
         name: name.clone(),
-        value: Bound::Text(Text::Plain(value.clone())),
+        value: Value::Text(Text::Plain(value.clone())),
     });
-    let mut bindings: Vec<Binding> = own.collect();
+    let mut bindings: Vec<Variable> = own.collect();
     for binding in known.into_iter().flatten() {
         if !bindings.contains(binding) {
             bindings.push(binding.clone());
@@ -170,7 +170,7 @@ pub(super) fn of_group(
                 scope.bindings(&command, &span, &mut bindings, problems);
             }
             for binding in &bindings {
-                if let Bound::Text(Text::Plain(value)) = &binding.value {
+                if let Value::Text(Text::Plain(value)) = &binding.value {
                     assertion.tell(&binding.name, value);
                 }
             }
@@ -240,8 +240,8 @@ fn in_typed(
     problems: &mut Vec<Problem>,
 ) -> Option<String> {
     match scope.look_up(name) {
-        Known::Bound(Bound::Text(Text::Plain(value))) => Some(value),
-        Known::Bound(Bound::Text(Text::Secret(_))) if secrets => None,
+        Known::Bound(Value::Text(Text::Plain(value))) => Some(value),
+        Known::Bound(Value::Text(Text::Secret(_))) if secrets => None,
         Known::Bound(_) | Known::Assigned => {
             let message = format!(
                 "`{name}` cannot be expected by a typed check: it is a secret, or known only during a run"

@@ -17,6 +17,7 @@ mod lint;
 mod part;
 mod procedure;
 mod record;
+mod roles;
 mod script;
 mod transcript;
 
@@ -33,6 +34,7 @@ pub use lint::{joined, lint};
 pub use part::Part;
 pub use procedure::EXPORTED;
 pub use procedure::{Request, plan};
+pub use roles::{Binding, Bound, Section, Stretch, Turn};
 pub use transcript::{Ran, ran, transcript};
 
 /// Time limit of a step where neither it nor its procedure says one.
@@ -50,7 +52,12 @@ pub struct Plan {
     pub span: Span,
     /// What was given with `--set`.
     pub arguments: Vec<(String, String)>,
+    /// Every part of the run that has a bundle of its own. Without roles, one for each node.
+    /// With roles, one for each machine of the main line that is reached, then those of each
+    /// turn.
     pub nodes: Vec<NodePlan>,
+    /// Who plays which role, and the order of the page; none without roles.
+    pub binding: Option<Binding>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,6 +66,10 @@ pub struct NodePlan {
     pub node: Arc<Node>,
     /// Groups of checks that must hold before anything is touched.
     pub needs: Vec<Need>,
+    /// Checks before the first step, asked after the needs, before anything is touched. With
+    /// roles they stand in the binding.
+    pub before: Vec<Case>,
+    /// Those of this machine, with the procedure's numbers: there may be holes.
     pub steps: Vec<PlannedStep>,
     /// SHA-256 over all steps, hexadecimal.
     pub sha256: String,
@@ -88,7 +99,13 @@ pub struct PlannedStep {
     pub setup: bool,
     pub work: PlannedWork,
     pub expect: Option<Expect>,
+    /// Each case knows the machine that is asked: with roles it may be another one.
     pub checks: Vec<Case>,
+    /// It runs on all machines of a role side by side: `on=all:ROLE`.
+    pub together: bool,
+    /// Of such a step: checks that are asked once, when it has ended on all machines. The same
+    /// on each of them.
+    pub joint: Vec<Case>,
     /// Variables whose values the steps up to this one may have set.
     pub saved: Vec<String>,
     /// Variables that this step's script may set.
@@ -115,7 +132,7 @@ pub struct Script {
     pub(crate) interpreter: String,
     pub(crate) text: Arc<str>,
     /// In the order of the names; only those that the text mentions.
-    pub(crate) bindings: Vec<Binding>,
+    pub(crate) bindings: Vec<Variable>,
     /// The commands of a transcript, each with what it must print and its exit status.
     pub(crate) commands: Vec<PlannedCommand>,
     /// Variables without which it cannot run, and which only earlier scripts set.
@@ -124,13 +141,13 @@ pub struct Script {
 
 /// A variable that a script mentions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Binding {
+pub struct Variable {
     pub name: String,
-    pub value: Bound,
+    pub value: Value,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Bound {
+pub enum Value {
     Text(Text),
     /// The output of an earlier step, known only when that step has run.
     Captured,
@@ -180,7 +197,7 @@ pub enum Ask {
     /// The bindings are those that the author's own commands in it mention.
     Probe {
         assertion: Arc<Assertion>,
-        bindings: Vec<Binding>,
+        bindings: Vec<Variable>,
     },
 }
 
@@ -203,7 +220,7 @@ impl Script {
     }
 
     #[must_use]
-    pub fn bindings(&self) -> &[Binding] {
+    pub fn bindings(&self) -> &[Variable] {
         &self.bindings
     }
 
@@ -242,8 +259,8 @@ impl PlannedStep {
         let own = self.script().map(Script::bindings);
         let bindings = own.into_iter().chain(checks).flatten();
         bindings.filter_map(|binding| match &binding.value {
-            Bound::Text(Text::Plain(text)) => Some((binding.name.as_str(), text.as_str())),
-            Bound::Text(Text::Secret(_)) | Bound::Captured => None,
+            Value::Text(Text::Plain(text)) => Some((binding.name.as_str(), text.as_str())),
+            Value::Text(Text::Secret(_)) | Value::Captured => None,
         })
     }
 

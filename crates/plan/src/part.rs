@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::interpolation::{Part as Piece, Piece as Read, pieces};
 use crate::manual::Expect;
-use crate::{Ask, Binding, NodePlan, Plan, PlannedStep, PlannedWork, Script};
+use crate::{Ask, NodePlan, Plan, PlannedStep, PlannedWork, Script, Variable};
 
 /// What `--start-at` and `--stop-after` leave of a procedure, by the numbers of its steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl PlannedStep {
     }
 
     /// What its scripts and its checks are given.
-    pub fn bindings(&self) -> impl Iterator<Item = &Binding> {
+    pub fn bindings(&self) -> impl Iterator<Item = &Variable> {
         let probes = self.checks.iter().filter_map(|case| match &case.ask {
             Ask::Probe { bindings, .. } => Some(bindings.as_slice()),
             Ask::Script { .. } => None,

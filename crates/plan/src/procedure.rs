@@ -74,6 +74,7 @@ pub fn plan(
         span: procedure.span.clone(),
         arguments: request.set.to_vec(),
         nodes: planned,
+        binding: None,
     })
 }
 
@@ -237,6 +238,7 @@ pub(super) fn node_plan(
     NodePlan {
         node: Arc::clone(node),
         needs,
+        before: Vec::new(),
         steps,
         sha256: record::sha256(&all),
     }
@@ -286,6 +288,8 @@ fn planned_step(
         work,
         expect: step.expect.clone(),
         checks,
+        together: false,
+        joint: Vec::new(),
         saved: scope.kept.iter().cloned().collect(),
         sets,
         text: String::new(),
@@ -336,6 +340,11 @@ fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> 
         DeliveryFrom::File(path) => DeliveryFrom::File(fill(path)),
         DeliveryFrom::Tree(path) => DeliveryFrom::Tree(fill(path)),
         DeliveryFrom::Template(path) => DeliveryFrom::Template(fill(path)),
+        DeliveryFrom::Machine { role, node, path } => DeliveryFrom::Machine {
+            role: role.clone(),
+            node: node.clone(),
+            path: fill(path),
+        },
         DeliveryFrom::Inline(body) => DeliveryFrom::Inline(body.clone()),
     };
     let to = fill(&file.to);

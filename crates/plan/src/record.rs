@@ -45,6 +45,7 @@ pub(super) fn text(step: &PlannedStep) -> String {
                     DeliveryFrom::File(path) => format!("file {path}"),
                     DeliveryFrom::Tree(path) => format!("tree {path}"),
                     DeliveryFrom::Template(path) => format!("template {path}"),
+                    DeliveryFrom::Machine { role, path, .. } => format!("machine {role} {path}"),
                     DeliveryFrom::Inline(body) => format!("inline {}", sha256(&body.text)),
                 };
                 let _ = writeln!(

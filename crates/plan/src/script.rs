@@ -7,7 +7,7 @@ use crate::interpolation::{Interpolated, Piece, pieces, wrong_references};
 use crate::manual::{self, On, Variables, is_shell, variables};
 use crate::nodes::{Node, Text};
 use crate::source::{Passage, Problem, Span};
-use crate::{Binding, Bound, PlannedCommand, RUN_NAMES, Script};
+use crate::{PlannedCommand, RUN_NAMES, Script, Value, Variable};
 
 /// What is known at some point of a procedure.
 pub(super) struct Scope<'a> {
@@ -28,7 +28,7 @@ pub(super) struct Scope<'a> {
 
 /// A value by its name, as far as a plan can know it.
 pub(super) enum Known {
-    Bound(Bound),
+    Bound(Value),
     /// The scripts set it themselves.
     Assigned,
     Undefined,
@@ -60,10 +60,10 @@ impl<'a> Scope<'a> {
 
     pub fn look_up(&self, name: &str) -> Known {
         if self.captured.contains(name) || RUN_NAMES.contains(&name) {
-            return Known::Bound(Bound::Captured);
+            return Known::Bound(Value::Captured);
         }
         match self.node.text(name) {
-            Ok(text) => Known::Bound(Bound::Text(text)),
+            Ok(text) => Known::Bound(Value::Text(text)),
             Err(_) if self.assigned.contains(name) => Known::Assigned,
             Err(Some(problem)) => Known::Wrong(problem),
             Err(None) => Known::Undefined,
@@ -82,7 +82,7 @@ impl<'a> Scope<'a> {
         for (name, at) in &used.mentioned {
             let place = || script.text.span(at.clone());
             match self.look_up(name) {
-                Known::Bound(Bound::Text(Text::Secret(_))) if !is_shell(&script.interpreter) => {
+                Known::Bound(Value::Text(Text::Secret(_))) if !is_shell(&script.interpreter) => {
                     let message = format!(
                         "the secret `{name}` cannot be given to `{}`",
                         script.interpreter
@@ -92,7 +92,7 @@ impl<'a> Scope<'a> {
                             .hint("values reach other languages through the environment, which others can read; use a `sh` step"),
                     );
                 }
-                Known::Bound(value) => bindings.push(Binding {
+                Known::Bound(value) => bindings.push(Variable {
                     name: name.clone(),
                     value,
                 }),
@@ -135,13 +135,13 @@ impl<'a> Scope<'a> {
         &self,
         command: &str,
         span: &Span,
-        bindings: &mut Vec<Binding>,
+        bindings: &mut Vec<Variable>,
         problems: &mut Vec<Problem>,
     ) {
         let mut used = variables(command, "sh");
         for name in std::mem::take(&mut used.mentioned).into_keys() {
             match self.look_up(&name) {
-                Known::Bound(value) => bindings.push(Binding { name, value }),
+                Known::Bound(value) => bindings.push(Variable { name, value }),
                 Known::Assigned => {}
                 Known::Undefined if used.assigned.contains(&name) => {}
                 Known::Undefined if self.may_be_absent(&name, &used) => {
@@ -175,7 +175,7 @@ impl<'a> Scope<'a> {
             if let Piece::Name(name, at) = piece
                 && matches!(
                     self.look_up(name),
-                    Known::Bound(Bound::Text(Text::Secret(_)))
+                    Known::Bound(Value::Text(Text::Secret(_)))
                 )
             {
                 let message = format!("`{name}` is a secret, which opsbook shows to nobody");
@@ -189,7 +189,7 @@ impl<'a> Scope<'a> {
     pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
         no_references(text, span, problems);
         let filled = Interpolated::read(text).fill(|name| match self.look_up(name) {
-            Known::Bound(Bound::Text(crate::nodes::Text::Plain(value))) => Some(value),
+            Known::Bound(Value::Text(crate::nodes::Text::Plain(value))) => Some(value),
             Known::Bound(_) | Known::Assigned => {
                 let message =
                     format!("`{name}` is not known before the run, and cannot be part of this");

@@ -66,6 +66,7 @@ impl<'a> Deliveries<'a> {
                     .then(|| missing(self.files, path, is_tree, file))
                     .flatten();
             }
+            DeliveryFrom::Machine { .. } => return None,
             DeliveryFrom::Template(name) => Template::Named(name),
             DeliveryFrom::Inline(body) => Template::Inline(body),
         };

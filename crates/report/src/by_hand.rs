@@ -16,7 +16,7 @@ use crate::manual::{
 };
 use crate::nodes::Text;
 use crate::paste::{document, note};
-use crate::plan::{Ask, Bound, Case, NodePlan, PlannedStep, PlannedWork, Script};
+use crate::plan::{Ask, Case, NodePlan, PlannedStep, PlannedWork, Script, Value};
 
 /// What units call the operator's machine, where `on=local` steps belong.
 pub const LOCAL: &str = "local";
@@ -220,6 +220,9 @@ impl<'a> Unit<'a> {
             let from = match &file.from {
                 DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => path.clone(),
                 DeliveryFrom::Template(name) => format!("templates/{name}, rendered"),
+                DeliveryFrom::Machine { node, path, .. } => {
+                    format!("{path} in the bundle of {node}")
+                }
                 DeliveryFrom::Inline(_) => format!("the block at {}, rendered", file.span.place()),
             };
             text += &format!(
@@ -364,13 +367,13 @@ impl Side<'_> {
         for binding in script.bindings() {
             let name = &binding.name;
             let value = match &binding.value {
-                Bound::Text(Text::Plain(value)) => Some(value.clone()),
-                Bound::Text(Text::Secret(reference)) => {
+                Value::Text(Text::Plain(value)) => Some(value.clone()),
+                Value::Text(Text::Secret(reference)) => {
                     note(&format!("{name} is a secret: {}", origin(reference)), out)?;
                     secrets.push(name.clone());
                     continue;
                 }
-                Bound::Captured => self.value(name),
+                Value::Captured => self.value(name),
             };
             let Some(value) = value else {
                 // What no step captures is the bundle: the head knows it.

@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::dry_run::{assigned, origin};
 use crate::nodes::Text;
-use crate::plan::{Bound, NodePlan, Part, Plan};
+use crate::plan::{NodePlan, Part, Plan, Value};
 
 /// Nodes whose plans differ in nothing but values.
 pub(super) struct Alike<'a> {
@@ -54,7 +54,7 @@ fn names(node: &NodePlan, part: Part) -> BTreeSet<&str> {
     for step in node.steps.iter().filter(|step| part.contains(step.number)) {
         names.extend(
             step.bindings()
-                .filter(|binding| matches!(binding.value, Bound::Text(_)))
+                .filter(|binding| matches!(binding.value, Value::Text(_)))
                 .map(|binding| binding.name.as_str()),
         );
         names.extend(step.names_in_texts());

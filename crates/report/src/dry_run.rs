@@ -13,7 +13,7 @@ use crate::manual::{
 };
 use crate::nodes::{SecretRef, Text};
 use crate::plan::{
-    Ask, Binding, Bound, Case, NodePlan, Part, Plan, PlannedStep, PlannedWork, Script,
+    Ask, Case, NodePlan, Part, Plan, PlannedStep, PlannedWork, Script, Value, Variable,
 };
 
 /// Writes the part of a plan that would run.
@@ -138,6 +138,9 @@ impl View<'_> {
                     let from = match &file.from {
                         DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => path.clone(),
                         DeliveryFrom::Template(name) => format!("templates/{name}, rendered"),
+                        DeliveryFrom::Machine { node, path, .. } => {
+                            format!("{path} in the bundle of {node}")
+                        }
                         DeliveryFrom::Inline(_) => {
                             format!("the block at {}, rendered", file.span.place())
                         }
@@ -233,8 +236,8 @@ impl Place<'_> {
     }
 
     fn values(&self, script: &Script, out: &mut dyn Write) -> io::Result<()> {
-        for Binding { name, value } in script.bindings() {
-            if matches!(value, Bound::Text(_)) && self.view.by_node.contains(name) {
+        for Variable { name, value } in script.bindings() {
+            if matches!(value, Value::Text(_)) && self.view.by_node.contains(name) {
                 let where_to_look = match name.as_str() {
                     "node" => "the node's name",
                     _ => "as the table says",
@@ -243,11 +246,11 @@ impl Place<'_> {
                 continue;
             }
             match value {
-                Bound::Text(Text::Plain(text)) => writeln!(out, "{name}={}", assigned(text))?,
-                Bound::Text(Text::Secret(reference)) => {
+                Value::Text(Text::Plain(text)) => writeln!(out, "{name}={}", assigned(text))?,
+                Value::Text(Text::Secret(reference)) => {
                     writeln!(out, "# {name} is a secret: {}", origin(reference))?;
                 }
-                Bound::Captured => match self.view.known.value(name, self.on, self.user) {
+                Value::Captured => match self.view.known.value(name, self.on, self.user) {
                     Some(text) => writeln!(out, "{name}={}", assigned(text))?,
                     None => writeln!(out, "# {name} is known when the run is under way")?,
                 },

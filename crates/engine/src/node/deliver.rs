@@ -44,6 +44,7 @@ impl Prepared {
                                 readable.map_err(|why| undeliverable(path, file, &why))?;
                             }
                         }
+                        DeliveryFrom::Machine { .. } => {}
                         DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
                             if let Some(text) = rendered(run, file, false).await? {
                                 prepared.0.insert((step.number, file.to.clone()), text);
@@ -171,6 +172,12 @@ impl NodeRun<'_> {
                         let content = Content::File(&entry.path, &opened.file);
                         self.put(step, &to, content, mode, cancel).await?;
                     }
+                }
+                DeliveryFrom::Machine { node, path, .. } => {
+                    return Err(Halt::error(format!(
+                        "{}: `{path}` of `{node}` cannot be delivered by this run",
+                        file.span.place()
+                    )));
                 }
                 DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
                     let text = match self.prepared.0.remove(&(step.number, file.to.clone())) {

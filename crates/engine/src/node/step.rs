@@ -12,7 +12,7 @@ use crate::node::script::Execution;
 use crate::node::worked::Worked;
 use crate::node::{AtHand, NodeRun};
 use crate::nodes::Text;
-use crate::plan::{Bound, PlannedStep, PlannedWork, Script};
+use crate::plan::{PlannedStep, PlannedWork, Script, Value};
 use crate::session::Values;
 
 impl NodeRun<'_> {
@@ -297,5 +297,5 @@ fn secretive(script: &Script) -> bool {
     script
         .bindings()
         .iter()
-        .any(|binding| matches!(binding.value, Bound::Text(Text::Secret(_))))
+        .any(|binding| matches!(binding.value, Value::Text(Text::Secret(_))))
 }

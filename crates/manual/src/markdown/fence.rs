@@ -1,10 +1,10 @@
 //! The words on a fence: `LANG ROLE (WORD | KEY=TOKEN)*`, on the fence itself or in the
-//! comment before it. Decides what is ours and what is prose; knows nothing of what a role
+//! comment before it. Decides what is ours and what is prose; knows nothing of what a kind
 //! does with its attributes.
 
 use std::ops::Range;
 
-use crate::Role;
+use crate::Kind;
 use crate::source::{Passage, Problem};
 
 /// What an opening fence says.
@@ -21,18 +21,18 @@ pub(crate) enum Meaning<'t> {
     #[default]
     Prose,
     Tagged(Tag<'t>),
-    /// Somebody meant a role; what is wrong has been said.
+    /// Somebody meant a kind; what is wrong has been said.
     Broken,
 }
 
-/// A role and its words.
+/// A kind and its words.
 #[derive(Debug)]
 pub(crate) struct Tag<'t> {
-    pub role: Role,
-    /// Where the role is written, in the page's text.
+    pub kind: Kind,
+    /// Where the kind is written, in the page's text.
     pub range: Range<usize>,
     pub words: Vec<Word<'t>>,
-    /// The role is not written as it should be, which has been said: it is read as what was
+    /// The kind is not written as it should be, which has been said: it is read as what was
     /// meant, so that nothing else is reported in consequence.
     pub guessed: bool,
 }
@@ -45,16 +45,16 @@ pub(crate) struct Word<'t> {
     pub range: Range<usize>,
 }
 
-const ROLES: [(&str, Role); 9] = [
-    ("procedure", Role::Procedure),
-    ("checks", Role::Checks),
-    ("step", Role::Step),
-    ("check", Role::Check),
-    ("expect", Role::Expect),
-    ("deliver", Role::Deliver),
-    ("file", Role::File),
-    ("manual", Role::Manual),
-    ("example", Role::Example),
+const KINDS: [(&str, Kind); 9] = [
+    ("procedure", Kind::Procedure),
+    ("checks", Kind::Checks),
+    ("step", Kind::Step),
+    ("check", Kind::Check),
+    ("expect", Kind::Expect),
+    ("deliver", Kind::Deliver),
+    ("file", Kind::File),
+    ("manual", Kind::Manual),
+    ("example", Kind::Example),
 ];
 
 /// Attributes that nobody but opsbook writes after a language; one of them makes an unknown
@@ -98,21 +98,21 @@ const RENDERER: [&str; 15] = [
     "edition2024",
 ];
 
-impl Role {
+impl Kind {
     /// The word on the fence.
     #[must_use]
     pub fn name(self) -> &'static str {
-        ROLES
+        KINDS
             .iter()
-            .find(|(_, role)| *role == self)
+            .find(|(_, kind)| *kind == self)
             .map_or("", |(name, _)| name)
     }
 
-    pub(crate) fn named(name: &str) -> Option<Role> {
-        ROLES
+    pub(crate) fn named(name: &str) -> Option<Kind> {
+        KINDS
             .iter()
             .find(|(known, _)| *known == name)
-            .map(|(_, role)| *role)
+            .map(|(_, kind)| *kind)
     }
 }
 
@@ -126,12 +126,12 @@ pub(crate) fn read_info<'t>(
         // `{.bash .numbers}`: the attributes of other tools, and no language.
         let mut words = words(&page.text, range);
         let bare = |word: &Range<usize>| page.text[word.clone()].trim_matches(['{', '}']);
-        let Some(role) = words.find(|word| Role::named(bare(word)).is_some()) else {
+        let Some(kind) = words.find(|word| Kind::named(bare(word)).is_some()) else {
             return Info::default();
         };
-        let message = format!("the role `{}` stands in braces", bare(&role));
+        let message = format!("the role `{}` stands in braces", bare(&kind));
         problems.push(
-            Problem::error("joined-role", page.span(role), message)
+            Problem::error("joined-role", page.span(kind), message)
                 .hint("write language and role without braces: `sh step id=NAME`"),
         );
         return Info {
@@ -151,7 +151,7 @@ pub(crate) fn read_info<'t>(
         return Info::default();
     };
     let text = &page.text[first.clone()];
-    let Some((problem, language, role)) = misplaced_role(page, first.clone(), words.clone().next())
+    let Some((problem, language, kind)) = misplaced_kind(page, first.clone(), words.clone().next())
     else {
         return Info {
             language: language(text),
@@ -161,25 +161,25 @@ pub(crate) fn read_info<'t>(
     problems.push(problem);
     Info {
         language: language.to_ascii_lowercase(),
-        meaning: Meaning::Tagged(guessed(page, role, first, words, problems)),
+        meaning: Meaning::Tagged(guessed(page, kind, first, words, problems)),
     }
 }
 
-/// A space that is none to Markdown, between words that hold a role.
+/// A space that is none to Markdown, between words that hold a kind.
 fn other_space(page: &Passage, range: Range<usize>) -> Option<Problem> {
     let info = &page.text[range.clone()];
     let other = |c: char| c.is_whitespace() && !c.is_ascii();
     let at = info.find(other)?;
-    let role = info
+    let kind = info
         .split(char::is_whitespace)
         .skip(1)
-        .find_map(Role::named)?;
+        .find_map(Kind::named)?;
     let at = range.start + at;
     let c = page.text[at..].chars().next()?;
     let message = format!(
         "a space of another kind (U+{:04X}) on the fence of a `{}`",
         u32::from(c),
-        role.name()
+        kind.name()
     );
     let span = page.span(at..at + c.len_utf8());
     Some(Problem::error("other-space", span, message).hint("type a plain space"))
@@ -200,8 +200,8 @@ pub(crate) fn read_comment<'t>(
         ));
         return Meaning::Broken;
     };
-    match Role::named(&page.text[first.clone()]) {
-        Some(role) => Meaning::Tagged(tag(page, role, first, words, problems)),
+    match Kind::named(&page.text[first.clone()]) {
+        Some(kind) => Meaning::Tagged(tag(page, kind, first, words, problems)),
         None => unknown(page, first, words, problems),
     }
 }
@@ -214,33 +214,33 @@ fn split(word: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A role where the language should be, or joined to it by a comma; with it the language and
-/// the role that were meant.
-fn misplaced_role(
+/// A kind where the language should be, or joined to it by a comma; with it the language and
+/// the kind that were meant.
+fn misplaced_kind(
     page: &Passage,
     first: Range<usize>,
     next: Option<Range<usize>>,
-) -> Option<(Problem, &str, Role)> {
+) -> Option<(Problem, &str, Kind)> {
     let text = &page.text[first.clone()];
-    if let Some(role) = Role::named(text) {
-        let role_follows = next
+    if let Some(kind) = Kind::named(text) {
+        let kind_follows = next
             .as_ref()
-            .is_some_and(|word| Role::named(&page.text[word.clone()]).is_some());
-        if role_follows || role == Role::Example && next.is_none() {
+            .is_some_and(|word| Kind::named(&page.text[word.clone()]).is_some());
+        if kind_follows || kind == Kind::Example && next.is_none() {
             return None;
         }
         let message = format!("`{text}` stands where the language should be");
         let problem = Problem::error("role-without-language", page.span(first), message)
             .hint(format!("write the language first: `sh {text}`"));
-        return Some((problem, "", role));
+        return Some((problem, "", kind));
     }
     let (language, joined) = text.split_once([',', '{', '#', ':'])?;
-    let role = joined.split(',').find_map(Role::named)?;
-    let name = role.name();
+    let kind = joined.split(',').find_map(Kind::named)?;
+    let name = kind.name();
     let message = format!("`{name}` is joined to the language");
     let problem = Problem::error("joined-role", page.span(first), message)
         .hint(format!("separate them by a space: `{language} {name}`"));
-    Some((problem, language, role))
+    Some((problem, language, kind))
 }
 
 fn read_words<'t>(
@@ -251,18 +251,18 @@ fn read_words<'t>(
     let Some(word) = words.find(|word| !is_renderers(&page.text[word.clone()])) else {
         return Meaning::Prose;
     };
-    if let Some(role) = Role::named(&page.text[word.clone()]) {
-        return Meaning::Tagged(tag(page, role, word, words, problems));
+    if let Some(kind) = Kind::named(&page.text[word.clone()]) {
+        return Meaning::Tagged(tag(page, kind, word, words, problems));
     }
     let text = &page.text[word.clone()];
     if let Some(problem) = ill_formed(page, &word) {
         problems.push(problem);
         return Meaning::Broken;
     }
-    let meant = near_role(text).is_some()
+    let meant = near_kind(text).is_some()
         || words.clone().any(|word| {
             let word = &page.text[word];
-            is_ours(word) || Role::named(word).is_some()
+            is_ours(word) || Kind::named(word).is_some()
         });
     if meant {
         return unknown(page, word, words, problems);
@@ -275,7 +275,7 @@ fn read_words<'t>(
     Meaning::Prose
 }
 
-/// An attribute where the role should be, or a role with its attributes joined to it.
+/// An attribute where the kind should be, or a kind with its attributes joined to it.
 fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
     let text = &page.text[word.clone()];
     if is_ours(text) {
@@ -286,7 +286,7 @@ fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
         ));
     }
     let (first, more) = text.split_once([',', ';', ':', '{', '[', '('])?;
-    Role::named(first)?;
+    Kind::named(first)?;
     let more = more.replace([',', ';', '}', ']', ')'], " ");
     let message = format!("`{first}` is joined to what follows it");
     Some(
@@ -297,39 +297,39 @@ fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
     )
 }
 
-/// A word in the place of a role that is none.
+/// A word in the place of a kind that is none.
 fn unknown<'t>(
     page: &'t Passage,
     word: Range<usize>,
     rest: impl Iterator<Item = Range<usize>>,
     problems: &mut Vec<Problem>,
 ) -> Meaning<'t> {
-    let near = near_role(&page.text[word.clone()]).and_then(Role::named);
-    problems.push(unknown_role(page, word.clone()));
+    let near = near_kind(&page.text[word.clone()]).and_then(Kind::named);
+    problems.push(unknown_kind(page, word.clone()));
     match near {
-        Some(role) => Meaning::Tagged(guessed(page, role, word, rest, problems)),
+        Some(kind) => Meaning::Tagged(guessed(page, kind, word, rest, problems)),
         None => Meaning::Broken,
     }
 }
 
-fn unknown_role(page: &Passage, word: Range<usize>) -> Problem {
+fn unknown_kind(page: &Passage, word: Range<usize>) -> Problem {
     let text = &page.text[word.clone()];
     let problem = Problem::error(
         "unknown-role",
         page.span(word),
         format!("unknown role `{text}`"),
     );
-    match near_role(text) {
-        Some(role) => problem.hint(format!("did you mean `{role}`?")),
+    match near_kind(text) {
+        Some(kind) => problem.hint(format!("did you mean `{kind}`?")),
         None => problem,
     }
 }
 
-/// Narrower than `nearest`: `site`, `text` and `fish` are nobody's accident for a role.
-fn near_role(word: &str) -> Option<&'static str> {
+/// Narrower than `nearest`: `site`, `text` and `fish` are nobody's accident for a kind.
+fn near_kind(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     let allowed = if word.len() >= 6 { 2 } else { 1 };
-    ROLES
+    KINDS
         .iter()
         .map(|(name, _)| (strsim::damerau_levenshtein(&word, name), *name))
         .filter(|(distance, _)| *distance <= allowed)
@@ -339,20 +339,20 @@ fn near_role(word: &str) -> Option<&'static str> {
 
 fn guessed<'t>(
     page: &'t Passage,
-    role: Role,
+    kind: Kind,
     range: Range<usize>,
     rest: impl Iterator<Item = Range<usize>>,
     problems: &mut Vec<Problem>,
 ) -> Tag<'t> {
     Tag {
         guessed: true,
-        ..tag(page, role, range, rest, problems)
+        ..tag(page, kind, range, rest, problems)
     }
 }
 
 fn tag<'t>(
     page: &'t Passage,
-    role: Role,
+    kind: Kind,
     range: Range<usize>,
     rest: impl Iterator<Item = Range<usize>>,
     problems: &mut Vec<Problem>,
@@ -398,7 +398,7 @@ fn tag<'t>(
         });
     }
     Tag {
-        role,
+        kind,
         range,
         words,
         guessed: false,

@@ -13,7 +13,7 @@ use regex::Regex;
 use crate::markdown::anchors::Anchors;
 use crate::markdown::fence::{self, Info, Meaning, Tag};
 use crate::source::{Passage, Problem, nearest};
-use crate::{Block, Link, MarkdownSettings, Role};
+use crate::{Block, Kind, Link, MarkdownSettings};
 
 /// What the walk over a page found.
 #[derive(Default)]
@@ -38,7 +38,7 @@ pub(crate) enum Mark<'t> {
         /// What introduces a block that has a title.
         intro: String,
     },
-    /// A fence without a role.
+    /// A fence without a kind.
     Prose,
     /// A block that cannot be read, which has been said.
     Broken {
@@ -341,8 +341,8 @@ impl Walk<'_, '_> {
         self.found.blocks.push(Block {
             range,
             language,
-            role: match &meaning {
-                Meaning::Tagged(tag) => Some(tag.role),
+            kind: match &meaning {
+                Meaning::Tagged(tag) => Some(tag.kind),
                 Meaning::Prose | Meaning::Broken => None,
             },
             name: String::new(),
@@ -357,8 +357,8 @@ impl Walk<'_, '_> {
             Meaning::Tagged(tag) if !closed => Mark::Broken { tag: Some(tag) },
             Meaning::Tagged(tag) => Mark::Block {
                 block: index,
-                intro: match tag.role {
-                    Role::Procedure | Role::Checks | Role::Expect | Role::Example => String::new(),
+                intro: match tag.kind {
+                    Kind::Procedure | Kind::Checks | Kind::Expect | Kind::Example => String::new(),
                     _ => introduction(&self.text),
                 },
                 tag,
@@ -370,7 +370,7 @@ impl Walk<'_, '_> {
     /// than it is read.
     fn not_in_a_footnote<'f>(&mut self, meaning: Meaning<'f>) -> Meaning<'f> {
         match meaning {
-            Meaning::Tagged(tag) if self.footnotes > 0 && tag.role != Role::Example => {
+            Meaning::Tagged(tag) if self.footnotes > 0 && tag.kind != Kind::Example => {
                 let message =
                     "a tagged block in a footnote: the book shows it at the end of the page";
                 let problem = Problem::error("in-footnote", self.page.span(tag.range), message);

@@ -1,13 +1,13 @@
-//! The attributes of a tagged fence: which role takes which, and what each value means.
+//! The attributes of a tagged fence: which kind takes which, and what each value means.
 
 use std::time::Duration;
 
 use crate::duration::duration;
 use crate::markdown::fence::{Tag, Word};
 use crate::source::{Passage, Problem, SETTLED_BY_A_WORD, Span, nearest};
-use crate::{Eventually, On, Role, Spanned, SudoUser};
+use crate::{Eventually, Kind, On, Spanned, SudoUser};
 
-/// What the words of one fence say; only those that its role takes are ever set.
+/// What the words of one fence say; only those that its kind takes are ever set.
 #[derive(Debug, Default)]
 pub(crate) struct Attributes {
     pub id: Option<Spanned<String>>,
@@ -29,15 +29,15 @@ pub(crate) struct Attributes {
     pub allow: Vec<String>,
 }
 
-/// The attributes of a role.
+/// The attributes of a kind.
 #[must_use]
-pub fn attributes_of(role: Role) -> &'static [&'static str] {
-    match role {
-        Role::Step => &[
+pub fn attributes_of(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Step => &[
             "id", "on", "sudo", "timeout", "confirm", "capture", "exit", "reboot", "setup",
             "defined", "allow",
         ],
-        Role::Check => &[
+        Kind::Check => &[
             "id",
             "on",
             "sudo",
@@ -49,32 +49,32 @@ pub fn attributes_of(role: Role) -> &'static [&'static str] {
             "defined",
             "allow",
         ],
-        Role::Expect => &["regex"],
-        Role::Deliver | Role::Manual => &["id", "confirm"],
-        Role::File => &["id", "as", "mode", "confirm"],
-        Role::Procedure | Role::Checks | Role::Example => &[],
+        Kind::Expect => &["regex"],
+        Kind::Deliver | Kind::Manual => &["id", "confirm"],
+        Kind::File => &["id", "as", "mode", "confirm"],
+        Kind::Procedure | Kind::Checks | Kind::Example => &[],
     }
 }
 
-const ROLES: [Role; 9] = [
-    Role::Procedure,
-    Role::Checks,
-    Role::Step,
-    Role::Check,
-    Role::Expect,
-    Role::Deliver,
-    Role::File,
-    Role::Manual,
-    Role::Example,
+const KINDS: [Kind; 9] = [
+    Kind::Procedure,
+    Kind::Checks,
+    Kind::Step,
+    Kind::Check,
+    Kind::Expect,
+    Kind::Deliver,
+    Kind::File,
+    Kind::Manual,
+    Kind::Example,
 ];
 
-/// Reads the words after a role.
+/// Reads the words after a kind.
 pub(crate) fn read(page: &Passage, tag: &Tag<'_>, problems: &mut Vec<Problem>) -> Attributes {
     let mut attributes = Attributes::default();
     let mut seen: Vec<&str> = Vec::new();
     for word in &tag.words {
-        if !attributes_of(tag.role).contains(&word.key) {
-            problems.push(not_here(page, tag.role, word));
+        if !attributes_of(tag.kind).contains(&word.key) {
+            problems.push(not_here(page, tag.kind, word));
             continue;
         }
         if seen.contains(&word.key) {
@@ -96,17 +96,17 @@ pub(crate) fn read(page: &Passage, tag: &Tag<'_>, problems: &mut Vec<Problem>) -
     attributes
 }
 
-fn not_here(page: &Passage, role: Role, word: &Word<'_>) -> Problem {
+fn not_here(page: &Passage, kind: Kind, word: &Word<'_>) -> Problem {
     let span = page.span(word.range.clone());
-    let known = attributes_of(role);
-    if matches!(role, Role::Procedure | Role::Checks) && elsewhere(word.key).is_some() {
+    let known = attributes_of(kind);
+    if matches!(kind, Kind::Procedure | Kind::Checks) && elsewhere(word.key).is_some() {
         return Problem::error(
             "attribute-of-contract",
             span,
             format!(
                 "`{}` of a `{}` stands in its contract",
                 word.key,
-                role.name()
+                kind.name()
             ),
         )
         .hint(format!("write `{}:` in the block", word.key));
@@ -119,22 +119,22 @@ fn not_here(page: &Passage, role: Role, word: &Word<'_>) -> Problem {
                 "`{}` is an attribute of `{}`, not of `{}`",
                 word.key,
                 other.name(),
-                role.name()
+                kind.name()
             ),
         );
     }
     Problem::error(
         "unknown-attribute",
         span,
-        format!("unknown attribute `{}` of `{}`", word.key, role.name()),
+        format!("unknown attribute `{}` of `{}`", word.key, kind.name()),
     )
     .did_you_mean(word.key, known.iter().copied())
 }
 
-fn elsewhere(key: &str) -> Option<Role> {
-    ROLES
+fn elsewhere(key: &str) -> Option<Kind> {
+    KINDS
         .into_iter()
-        .find(|role| attributes_of(*role).contains(&key))
+        .find(|kind| attributes_of(*kind).contains(&key))
 }
 
 fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(), String> {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
-use crate::{Block, Group, Manual, Page, Procedure, Role};
+use crate::{Block, Group, Kind, Manual, Page, Procedure};
 
 /// Of a whole manual.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -35,7 +35,7 @@ pub struct Counts {
     pub steps: usize,
     pub checks: usize,
     pub examples: usize,
-    /// Blocks of other roles: files, expected output.
+    /// Blocks of other kinds: files, expected output.
     pub others: usize,
     pub undeclared: usize,
 }
@@ -99,13 +99,13 @@ pub(crate) fn is_shell_block(block: &Block) -> bool {
     let language = block.language.as_str();
     SHELL.contains(&language)
         || UNSAID.contains(&language)
-            && block.role.is_none()
+            && block.kind.is_none()
             && begins_with_prompt(&block.text.text)
 }
 
-/// A shell block without a role.
+/// A shell block without a kind.
 pub(crate) fn is_undeclared_shell(block: &Block) -> bool {
-    block.role.is_none() && is_shell_block(block)
+    block.kind.is_none() && is_shell_block(block)
 }
 
 impl Counts {
@@ -131,11 +131,11 @@ fn page(page: &Page) -> Option<PageCoverage> {
     let mut undeclared_at = Vec::new();
     for block in &page.blocks {
         // A tagged block runs, whatever its language is called.
-        match block.role {
-            Some(Role::Step) => counts.steps += 1,
-            Some(Role::Check) => counts.checks += 1,
+        match block.kind {
+            Some(Kind::Step) => counts.steps += 1,
+            Some(Kind::Check) => counts.checks += 1,
             _ if !is_shell_block(block) => {}
-            Some(Role::Example) => counts.examples += 1,
+            Some(Kind::Example) => counts.examples += 1,
             Some(_) => counts.others += 1,
             None => {
                 counts.undeclared += 1;

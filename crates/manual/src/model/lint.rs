@@ -44,7 +44,7 @@ fn syntax_of(scripts: &[(&Script, As)]) -> Vec<Problem> {
 
 fn blocks(manual: &Manual, page: &Page, problems: &mut Vec<Problem>) {
     for block in &page.blocks {
-        if block.role.is_some() {
+        if block.kind.is_some() {
             hidden::check(page, block, problems);
         }
         if manual.settings.strict && is_undeclared_shell(block) {

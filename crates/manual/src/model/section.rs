@@ -1,5 +1,5 @@
 //! Marks of a page -> procedures and groups of checks: which block belongs to which, by
-//! headings. What a block of each role becomes stands in the files below this one.
+//! headings. What a block of each kind becomes stands in the files below this one.
 
 mod checks;
 mod contracts;
@@ -13,7 +13,7 @@ use crate::markdown::page::Mark;
 use crate::model::attributes;
 use crate::shell::placeholder::Placeholders;
 use crate::source::{Passage, Problem, Span};
-use crate::{Block, Group, Procedure, Role, Spanned};
+use crate::{Block, Group, Kind, Procedure, Spanned};
 
 /// What a page defines.
 #[derive(Default)]
@@ -109,7 +109,7 @@ enum Answers {
         group: usize,
     },
     /// Something that prints nothing.
-    Silent(Role),
+    Silent(Kind),
     /// A block that was in error itself.
     Broken,
 }
@@ -193,8 +193,8 @@ impl Assembly<'_> {
             return self.scope_is_broken();
         };
         attributes::read(self.text, tag, self.problems);
-        match tag.role {
-            Role::Procedure | Role::Checks => self.open(self.next - 1, Of::Broken),
+        match tag.kind {
+            Kind::Procedure | Kind::Checks => self.open(self.next - 1, Of::Broken),
             _ => self.scope_is_broken(),
         }
     }
@@ -205,21 +205,21 @@ impl Assembly<'_> {
         }
     }
 
-    /// Whether a block of the role makes sense here.
-    fn fits(&self, role: Role) -> bool {
+    /// Whether a block of the kind makes sense here.
+    fn fits(&self, kind: Kind) -> bool {
         let scope = self.scopes.last().map(|scope| &scope.of);
-        match role {
-            Role::Procedure | Role::Checks | Role::Example => true,
-            Role::Expect => self.answers.is_some(),
-            Role::Check => scope.is_some(),
-            Role::Step | Role::Deliver | Role::File | Role::Manual => {
+        match kind {
+            Kind::Procedure | Kind::Checks | Kind::Example => true,
+            Kind::Expect => self.answers.is_some(),
+            Kind::Check => scope.is_some(),
+            Kind::Step | Kind::Deliver | Kind::File | Kind::Manual => {
                 matches!(scope, Some(Of::Procedure(_)))
             }
         }
     }
 
     fn block(&mut self, block: usize, tag: &Tag<'_>, intro: String) {
-        if tag.guessed && !self.fits(tag.role) {
+        if tag.guessed && !self.fits(tag.kind) {
             return self.broken(Some(tag));
         }
         let attributes = attributes::read(self.text, tag, self.problems);
@@ -229,16 +229,16 @@ impl Assembly<'_> {
         } else {
             intro
         };
-        match tag.role {
-            Role::Procedure => self.procedure(block, tag),
-            Role::Checks => self.group(block, tag),
-            Role::Step => self.script_step(block, tag, attributes, title),
-            Role::Deliver => self.deliver(block, tag, attributes, title),
-            Role::File => self.file(block, tag, attributes, title),
-            Role::Manual => self.manual(block, tag, attributes, title),
-            Role::Check => self.check(block, tag, &attributes, title),
-            Role::Expect => self.expect(block, tag, &attributes),
-            Role::Example => self.answers = None,
+        match tag.kind {
+            Kind::Procedure => self.procedure(block, tag),
+            Kind::Checks => self.group(block, tag),
+            Kind::Step => self.script_step(block, tag, attributes, title),
+            Kind::Deliver => self.deliver(block, tag, attributes, title),
+            Kind::File => self.file(block, tag, attributes, title),
+            Kind::Manual => self.manual(block, tag, attributes, title),
+            Kind::Check => self.check(block, tag, &attributes, title),
+            Kind::Expect => self.expect(block, tag, &attributes),
+            Kind::Example => self.answers = None,
         }
     }
 
@@ -263,12 +263,12 @@ impl Assembly<'_> {
         self.problems.push(Problem::error(
             "empty-block",
             self.span(&tag.range),
-            format!("this `{}` is empty", tag.role.name()),
+            format!("this `{}` is empty", tag.kind.name()),
         ));
     }
 
     fn only_comments(&mut self, tag: &Tag<'_>) {
-        let message = format!("this `{}` holds only comments", tag.role.name());
+        let message = format!("this `{}` holds only comments", tag.kind.name());
         self.problems.push(
             Problem::error("empty-block", self.span(&tag.range), message).hint(
                 "a prompt `# ` makes a comment: write the command alone, with `sudo` on the fence",

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::source::{Passage, Problem};
-use crate::{Block, Role};
+use crate::{Block, Kind};
 
 /// Looks at the whole text of a page; `html` are its blocks of HTML.
 pub(super) fn check(
@@ -30,7 +30,7 @@ pub(super) fn check(
     }
 }
 
-/// The line from its fence on, where that says a role that does something.
+/// The line from its fence on, where that says a kind that does something.
 fn tagged(text: &str, at: usize) -> Option<Range<usize>> {
     let marker = |b: &u8| b" \t>-*+.)".contains(b) || b.is_ascii_digit();
     // Looked at from here, so that a line with many fences is not read for each.
@@ -40,8 +40,8 @@ fn tagged(text: &str, at: usize) -> Option<Range<usize>> {
     }
     let line = text[at..].lines().next().unwrap_or_default().trim_end();
     let info = line.trim_start_matches(['`', '~']);
-    let role = info.split_ascii_whitespace().nth(1).and_then(Role::named)?;
-    (role != Role::Example && !info.contains('`')).then(|| at..at + line.len())
+    let kind = info.split_ascii_whitespace().nth(1).and_then(Kind::named)?;
+    (kind != Kind::Example && !info.contains('`')).then(|| at..at + line.len())
 }
 
 /// What is commented out, in order.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::source::Source;
 
-/// Each block as `language|role|text|place of its text`, and the problems.
+/// Each block as `language|kind|text|place of its text`, and the problems.
 fn blocks(text: &str) -> (Vec<String>, Vec<String>) {
     let source = Source::new("a.md", text);
     let mut problems = Vec::new();
@@ -11,7 +11,7 @@ fn blocks(text: &str) -> (Vec<String>, Vec<String>) {
         .blocks
         .iter()
         .map(|block| {
-            let role = block.role.map_or("-", crate::Role::name);
+            let role = block.kind.map_or("-", crate::Kind::name);
             let place = block.text.span(0..block.text.text.len()).position();
             format!(
                 "{}|{role}|{}|{}:{}",

@@ -2,7 +2,7 @@
 //! what runs would not be what is read.
 
 use crate::source::{Passage, Problem};
-use crate::{Block, Page, Role};
+use crate::{Block, Kind, Page};
 
 /// Looks at the fence and at the content of a tagged block.
 pub(super) fn check(page: &Page, block: &Block, problems: &mut Vec<Problem>) {
@@ -11,7 +11,7 @@ pub(super) fn check(page: &Page, block: &Block, problems: &mut Vec<Problem>) {
         .next()
         .map_or(0, str::len);
     let opening = block.range.start..block.range.start + opening;
-    let runs = matches!(block.role, Some(Role::Step | Role::Check));
+    let runs = matches!(block.kind, Some(Kind::Step | Kind::Check));
     look(&page.text.slice(opening), false, problems);
     look(&block.text, runs, problems);
 }

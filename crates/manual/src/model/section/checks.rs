@@ -28,6 +28,7 @@ impl Assembly<'_> {
             page: self.page,
             script,
             on: attributes.on.unwrap_or(On::Node),
+            machine: None,
             sudo: attributes.sudo.clone(),
             timeout: attributes.timeout,
             exit: attributes.exit.clone().unwrap_or_else(|| vec![0]),

@@ -6,7 +6,7 @@ use crate::markdown::fence::Tag;
 use crate::model::contract::{self, GroupContract, ProcedureContract, Words};
 use crate::shell::placeholder::Placeholders;
 use crate::source::{Problem, Span};
-use crate::{Group, Procedure, Reach, Role};
+use crate::{Group, Kind, Procedure, Reach};
 
 /// What a contract that is no YAML seems to call itself.
 fn id_line(text: &str) -> Option<&str> {
@@ -28,7 +28,7 @@ impl Assembly<'_> {
         self.must_be_yaml(block, tag);
         let place = self.span(&tag.range);
         let contract = contract::procedure(&self.blocks[block].text, &place, self.problems);
-        self.must_have_own_section(&place, tag.role);
+        self.must_have_own_section(&place, tag.kind);
         let ProcedureContract {
             id,
             nodes,
@@ -54,6 +54,11 @@ impl Assembly<'_> {
             params,
             replace,
             steps: Vec::new(),
+            roles: indexmap::IndexMap::new(),
+            same: Vec::new(),
+            before: Vec::new(),
+            sections: Vec::new(),
+            after: Vec::new(),
             reach: reach(words),
         });
         self.open(block, Of::Procedure(self.found.procedures.len() - 1));
@@ -77,7 +82,7 @@ impl Assembly<'_> {
             let text = &self.blocks[block].text.text;
             self.found.unread.extend(id_line(text).map(str::to_owned));
         }
-        self.must_have_own_section(&place, tag.role);
+        self.must_have_own_section(&place, tag.kind);
         let Some(id) = id else {
             return self.open(block, Of::Broken);
         };
@@ -111,10 +116,10 @@ impl Assembly<'_> {
 
     /// A contract under the heading of another: two groups may follow each other, and a
     /// group may stand under a deeper heading within a procedure; nothing else.
-    fn must_have_own_section(&mut self, place: &Span, role: Role) {
+    fn must_have_own_section(&mut self, place: &Span, kind: Kind) {
         let section = self.section;
         let same_section = |scope: &Scope| scope.section == section;
-        while role == Role::Checks
+        while kind == Kind::Checks
             && self
                 .scopes
                 .last()
@@ -125,8 +130,8 @@ impl Assembly<'_> {
                 self.closed(&scope, self.next - 1);
             }
         }
-        let clash = match role {
-            Role::Checks => self.scopes.iter().find(|scope| same_section(scope)),
+        let clash = match kind {
+            Kind::Checks => self.scopes.iter().find(|scope| same_section(scope)),
             _ => self.scopes.last(),
         };
         let outer = match clash.map(|scope| &scope.of) {
@@ -160,10 +165,10 @@ impl Assembly<'_> {
                     self.blocks[block].span.narrowed(language),
                     format!(
                         "a `{}` block is written in YAML, not in `{language}`",
-                        tag.role.name()
+                        tag.kind.name()
                     ),
                 )
-                .hint(format!("write `yaml {}`", tag.role.name())),
+                .hint(format!("write `yaml {}`", tag.kind.name())),
             );
         }
     }

@@ -84,10 +84,10 @@ fn of_nothing(answers: Option<Answers>, place: &Span) -> Option<Problem> {
         None => Some(problem(
             "there is no step or check directly before this `expect`",
         )),
-        Some(Answers::Silent(role)) => Some(
+        Some(Answers::Silent(kind)) => Some(
             problem(&format!(
                 "a `{}` prints nothing that could be expected",
-                role.name()
+                kind.name()
             ))
             .hint("an `expect` stands directly after a `step` or a `check`"),
         ),

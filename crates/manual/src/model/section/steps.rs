@@ -113,7 +113,7 @@ impl Assembly<'_> {
         };
         self.answers = Some(match work {
             Work::Script(_) => Answers::Step { procedure },
-            Work::Deliver(_) | Work::Manual(_) => Answers::Silent(tag.role),
+            Work::Deliver(_) | Work::Manual(_) => Answers::Silent(tag.kind),
         });
         let number = self.found.procedures[procedure].steps.len() + 1;
         if let Some(id) = &attributes.id
@@ -143,6 +143,7 @@ impl Assembly<'_> {
             block,
             work,
             on: attributes.on.unwrap_or(On::Node),
+            machine: None,
             sudo: attributes.sudo,
             timeout: attributes.timeout,
             confirm: attributes.confirm,
@@ -215,14 +216,14 @@ impl Assembly<'_> {
                 Problem::error(
                     "step-outside-procedure",
                     self.span(&tag.range),
-                    format!("a `{}` in the group of checks `{}`", tag.role.name(), group.id),
+                    format!("a `{}` in the group of checks `{}`", tag.kind.name(), group.id),
                 )
                 .note(group.span.clone(), "the group begins here")
             }
             None => Problem::error(
                 "step-outside-procedure",
                 self.span(&tag.range),
-                format!("this `{}` stands outside any procedure", tag.role.name()),
+                format!("this `{}` stands outside any procedure", tag.kind.name()),
             )
             .hint("a procedure reaches from its contract to the next heading of the same or a higher level"),
         };
@@ -252,7 +253,7 @@ impl Assembly<'_> {
                 Problem::error(
                     "wrong-language",
                     self.blocks[block].span.narrowed(language),
-                    format!("a `{}` in `{language}` cannot run", tag.role.name()),
+                    format!("a `{}` in `{language}` cannot run", tag.kind.name()),
                 )
                 .hint("the language names the interpreter: `sh`, `bash`, `python`, …"),
             );

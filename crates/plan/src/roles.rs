@@ -1,0 +1,87 @@
+//! What a run over several machines is: who plays which role, and the order of the page. A
+//! plan has a part (`NodePlan`) for each machine; this says when which of them is at work.
+
+use std::time::Duration;
+
+use crate::Case;
+
+/// Who plays which role, and the order of the page.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// In the order of the contract.
+    pub roles: Vec<Bound>,
+    /// Checks before the first step; each case knows its machine.
+    pub before: Vec<Case>,
+    /// What is done, one after the other.
+    pub order: Vec<Stretch>,
+    /// SHA-256 over the binding and all steps, hexadecimal.
+    pub sha256: String,
+}
+
+/// A role and the nodes that play it in this run, in the order of their definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub role: String,
+    pub nodes: Vec<String>,
+    pub help: Option<String>,
+    /// Groups of checks that must hold on its nodes before anything is touched.
+    pub needs: Vec<String>,
+    /// Some block runs there. Otherwise the node is only named: never reached, never locked.
+    pub reached: bool,
+}
+
+/// A part of the page.
+#[derive(Clone, Debug)]
+pub enum Stretch {
+    /// A step by its number, on each machine that has it.
+    Step(usize),
+    Section(Section),
+    /// Checks that open what follows a section: they look at what stands before them.
+    Checks(Vec<Case>),
+}
+
+/// The steps that are repeated for each node of a role.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// From 1, within the procedure.
+    pub number: usize,
+    /// The heading over it.
+    pub title: String,
+    pub role: String,
+    /// How many turns go side by side; the last size repeats. Empty where there is no turn.
+    pub batches: Vec<usize>,
+    /// Between two batches.
+    pub wait: Duration,
+    /// So many turns may end badly before no further one begins.
+    pub max_fail: usize,
+    /// One for each node of the role.
+    pub turns: Vec<Turn>,
+}
+
+/// The steps of a section for one node.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The node whose turn it is.
+    pub node: String,
+    /// Checks before the section's first step, asked at the beginning of the turn.
+    pub before: Vec<Case>,
+    /// The numbers of its steps.
+    pub steps: Vec<usize>,
+    /// Indexes into `Plan::nodes`; the turn's own node stands first.
+    pub plans: Vec<usize>,
+}
+
+impl Binding {
+    /// A role by its name.
+    #[must_use]
+    pub fn role(&self, name: &str) -> Option<&Bound> {
+        self.roles.iter().find(|bound| bound.role == name)
+    }
+
+    /// The role that a node plays in this run.
+    #[must_use]
+    pub fn role_of(&self, node: &str) -> Option<&Bound> {
+        let plays = |bound: &&Bound| bound.nodes.iter().any(|name| name == node);
+        self.roles.iter().find(plays)
+    }
+}
