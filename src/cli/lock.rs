@@ -130,7 +130,7 @@ async fn acquire(
         message: Some(message.into()),
         ..Owner::default()
     };
-    Bundle::open(reach.session(), dir, &owner, &random_mark(), None, 0).await?;
+    Bundle::open(reach.session(), dir, &owner, &random_mark(), None, &[]).await?;
     let name = &reach.node.name;
     writeln!(
         streams.people(),
@@ -212,7 +212,7 @@ fn written_down(
         local: false,
         user: None,
     };
-    journal.record(Some(node), None, closed)?;
+    journal.record(Some(node.into()), None, closed)?;
     journal.sync()?;
     Ok(Known::of(&record, node).of_users)
 }

@@ -24,7 +24,7 @@ pub(crate) fn ways_on(
 ) -> Result<(), Failure> {
     let names = plan.nodes.iter().map(|node| node.node.name.as_str());
     let bad = |name: &&str| {
-        let status = record.node_status(name);
+        let status = record.node_status(*name);
         status.is_some_and(|status| status != Status::Ok)
     };
     let bad: Vec<&str> = names.filter(bad).collect();

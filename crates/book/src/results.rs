@@ -346,6 +346,7 @@ mod tests {
             at: format!("2026-{day}T09:14:03Z"),
             run: String::new(),
             node: node.map(str::to_owned),
+            turn: None,
             step: None,
             epoch: None,
             what,

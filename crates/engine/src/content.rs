@@ -9,7 +9,7 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 
 use crate::delivery::{archive, blank};
-use crate::event::{FileRecord, Status, What};
+use crate::event::{FileRecord, Site, Status, What};
 use crate::files::{EntryKind, Files, Refused};
 use crate::journal::Record;
 use crate::manual::{Delivery, DeliveryFrom};
@@ -54,7 +54,7 @@ fn text(root: &Path, node: &NodePlan, file: &Delivery) -> Option<FileRecord> {
 /// The files of steps that are done, and that are not any more what was delivered.
 #[must_use]
 pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> {
-    let name = node.node.name.as_str();
+    let name = node.site();
     let statuses = record.steps(name);
     let done = |number: usize| statuses.get(&number) == Some(&Some(Status::Ok));
     let delivered = delivered(record, name);
@@ -65,7 +65,7 @@ pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> 
         let PlannedWork::Deliver(files) = &step.work else {
             continue;
         };
-        let old = before.and_then(|plan| plan.steps.get(step.number - 1));
+        let old = before.and_then(|plan| plan.step(step.number));
         let old = old.map_or(&[][..], |old| old.files.as_slice());
         let now = texts(root, node, step);
         for file in files {
@@ -88,9 +88,9 @@ pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> 
 /// What arrived with each step, by name: its checksum.
 type Sums = BTreeMap<String, String>;
 
-fn delivered(record: &Record, node: &str) -> BTreeMap<usize, Sums> {
+fn delivered(record: &Record, node: Site<'_>) -> BTreeMap<usize, Sums> {
     let mut all: BTreeMap<usize, Sums> = BTreeMap::new();
-    for event in record.of_node(node) {
+    for event in record.of(node) {
         match (&event.what, event.step) {
             (What::StepStarted { .. }, Some(step)) => drop(all.remove(&step)),
             (What::FileDelivered { to, checksum, .. }, Some(step)) => {

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::bundle::{How, StepDone, StepState};
-use crate::event::Status;
+use crate::event::{Site, Status};
 use crate::journal::Record;
 
 #[cfg(test)]
@@ -206,7 +206,7 @@ fn may_have_finished(journal: JournalSays, node: NodeSays) -> bool {
 
 impl JournalSays {
     /// Of all steps on a node that were begun.
-    pub fn of_steps(record: &Record, node: &str) -> BTreeMap<usize, JournalSays> {
+    pub fn of_steps(record: &Record, node: Site<'_>) -> BTreeMap<usize, JournalSays> {
         let unknown = record.doubtful(node);
         let says = |(number, status): (usize, Option<Status>)| {
             let says = match status {

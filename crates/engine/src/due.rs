@@ -6,13 +6,13 @@ use crate::plan::{NodePlan, PlannedStep, PlannedWork};
 /// The first step of a run that goes on which is not done, or the one at which it is to.
 pub fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
     let first = first_left(plan, record);
-    start_at.or(first).unwrap_or(plan.steps.len() + 1)
+    start_at.or(first).unwrap_or(plan.last_number() + 1)
 }
 
 /// The first step that is left to do on a node.
 #[must_use]
 pub fn first_left(plan: &NodePlan, record: &Record) -> Option<usize> {
-    let node = plan.node.name.as_str();
+    let node = plan.site();
     let statuses = record.steps(node);
     let ended =
         |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());

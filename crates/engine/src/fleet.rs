@@ -76,8 +76,8 @@ pub async fn run(
 /// The nodes on which the run has not come to a good end yet.
 fn nodes_to_do(plan: &Plan, resume: Option<&Record>) -> Vec<usize> {
     let ok = |index: usize| {
-        let name = &plan.nodes[index].node.name;
-        resume.and_then(|record| record.node_status(name)) == Some(Status::Ok)
+        let site = plan.nodes[index].site();
+        resume.and_then(|record| record.node_status(site)) == Some(Status::Ok)
     };
     (0..plan.nodes.len()).filter(|index| !ok(*index)).collect()
 }
@@ -152,7 +152,7 @@ fn not_started(
 ) -> Result<(), JournalError> {
     let status = Status::Stopped;
     let cause = Some(cause.into());
-    let name = plan.nodes[index].node.name.as_str();
-    recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
+    let site = plan.nodes[index].site();
+    recorder.record(Some(site), None, What::NodeEnded { status, cause })?;
     Ok(())
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bundle::Owner;
-use crate::event::{BY_YES, What};
+use crate::event::{BY_YES, Site, What};
 use crate::halt::Halt;
 use crate::journal::Line;
 use crate::manual::On;
@@ -29,7 +29,7 @@ impl<'a> Given<'a> {
     /// The same, for who needs the line that was written.
     pub fn record_line(&self, step: Option<&PlannedStep>, what: What) -> Result<Line, Halt> {
         let number = step.map(|step| step.number);
-        Ok(self.recorder.record(Some(self.node()), number, what)?)
+        Ok(self.recorder.record(Some(self.site()), number, what)?)
     }
 
     pub fn warn(&self, step: Option<&PlannedStep>, text: String) -> Result<(), Halt> {
@@ -39,6 +39,11 @@ impl<'a> Given<'a> {
     /// The node's name.
     pub fn node(&self) -> &'a str {
         &self.plan.node.name
+    }
+
+    /// The node in the main line, or in a turn.
+    pub fn site(&self) -> Site<'a> {
+        self.plan.site()
     }
 
     /// The run's name.

@@ -142,7 +142,9 @@ impl std::fmt::Debug for Turn {
 /// What the journal keeps of a node's plan.
 #[must_use]
 pub fn plan_record(root: &Path, node: &NodePlan) -> PlanRecord {
-    let steps = node.steps.iter().map(|step| StepRecord {
+    let numbered = (1..).zip(&node.steps);
+    let steps = numbered.map(|(place, step)| StepRecord {
+        number: (place != step.number).then_some(step.number),
         name: step.name.clone(),
         title: step.title.clone(),
         place: step.span.place(),

@@ -120,7 +120,7 @@ impl<'a> Proof<'a> {
     /// The steps of a node that are going to be done, in their order.
     fn due(&self, node: &'a NodePlan) -> Vec<&'a PlannedStep> {
         let record = self.resume;
-        if record.and_then(|record| record.node_status(&node.node.name)) == Some(Status::Ok) {
+        if record.and_then(|record| record.node_status(node.site())) == Some(Status::Ok) {
             return Vec::new();
         }
         let first = match record {
@@ -129,7 +129,7 @@ impl<'a> Proof<'a> {
         };
         let steps = node.steps.iter();
         let steps = steps.filter(|step| {
-            let repeated = record.is_some() && step.setup && first <= node.steps.len();
+            let repeated = record.is_some() && step.setup && first <= node.last_number();
             let last = self.part.stop_after.unwrap_or(usize::MAX);
             (step.number >= first && step.number <= last) || repeated
         });
@@ -160,7 +160,7 @@ impl<'a> Proof<'a> {
         known.extend(self.plan.given(node).map(|(name, _)| name.to_owned()));
         known.extend(self.given.iter().map(|(name, _)| name.clone()));
         if let Some(record) = self.resume {
-            let captured = record.captured(&node.node.name);
+            let captured = record.captured(node.site());
             known.extend(captured.into_iter().map(|(name, _)| name));
         }
         for step in due {
@@ -177,7 +177,7 @@ impl<'a> Proof<'a> {
 
     /// Variables that scripts on the same side have set, without having been captured.
     fn inherited(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
-        let done = self.resume.map(|record| record.steps(&node.node.name));
+        let done = self.resume.map(|record| record.steps(node.site()));
         let may_have_run = |step: &&PlannedStep| {
             let status = done.as_ref().and_then(|done| done.get(&step.number));
             // One that was done by hand from the sheet has left what it set.
@@ -253,7 +253,7 @@ impl<'a> Proof<'a> {
         let due = self.due(node);
         let begun = self
             .resume
-            .is_some_and(|record| record.has_begun(&node.node.name));
+            .is_some_and(|record| record.has_begun(node.site()));
         let needs = node.needs.iter().filter(|_| !begun && !due.is_empty());
         let cases = needs.flat_map(|need| &need.cases);
         let cases = cases.flat_map(|case| match &case.ask {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::event::{Event, What};
+use crate::event::{Event, Site, What};
 use crate::journal::{Journal, JournalError, Line};
 
 /// Called with each event once it is written; on the disk it is before the next action.
@@ -32,12 +32,12 @@ impl Recorder {
     /// Where the journal cannot be written: nothing more may be done.
     pub fn record(
         &self,
-        node: Option<&str>,
+        place: Option<Site<'_>>,
         step: Option<usize>,
         what: What,
     ) -> Result<Line, JournalError> {
         let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let event = inner.journal.record(node, step, what)?;
+        let event = inner.journal.record(place, step, what)?;
         for watcher in &mut inner.watchers {
             watcher(&event);
         }

@@ -29,6 +29,9 @@ pub struct Event {
     pub run: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+    /// The node whose turn it is, in a section that goes through the nodes of a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn: Option<String>,
     /// Number of the step, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
@@ -44,6 +47,49 @@ pub struct Event {
     /// The first 16 digits of SHA-256 over this line up to here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<String>,
+}
+
+/// What has a bundle of its own in a run: a machine, in the main line of the procedure or in the
+/// turn of a node. Shown as `lb1`, and as `web1/lb1` in the turn of `web1`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Site<'a> {
+    /// The machine.
+    pub node: &'a str,
+    /// The node whose turn it is; none in the main line.
+    pub turn: Option<&'a str>,
+}
+
+impl Site<'_> {
+    /// Its name among files.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        match self.turn {
+            Some(turn) => format!("{turn}@{}", self.node),
+            None => self.node.to_owned(),
+        }
+    }
+}
+
+impl<'a> From<&'a str> for Site<'a> {
+    /// A machine in the main line.
+    fn from(node: &'a str) -> Site<'a> {
+        Site { node, turn: None }
+    }
+}
+
+impl<'a> From<&'a String> for Site<'a> {
+    fn from(node: &'a String) -> Site<'a> {
+        Site::from(node.as_str())
+    }
+}
+
+impl std::fmt::Display for Site<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.turn {
+            Some(turn) => write!(f, "{turn}/{}", self.node),
+            None => f.write_str(self.node),
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -244,6 +290,12 @@ pub enum What {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Outside>,
     },
+    /// The turn of a node in a section, with all that was done for it elsewhere.
+    TurnEnded {
+        status: Status,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cause: Option<Outside>,
+    },
     RunEnded {
         status: Status,
     },
@@ -290,6 +342,9 @@ pub struct RunStarted {
     pub title: String,
     pub place: String,
     pub nodes: Vec<String>,
+    /// The nodes that play each role, where the procedure has roles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, Vec<String>>,
     /// What was given with `--set`; secrets are never given so.
     pub arguments: BTreeMap<String, String>,
     pub operator: String,
@@ -306,7 +361,7 @@ pub struct RunStarted {
     /// None where an older opsbook wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manner: Option<Manner>,
-    /// Of the plan of each node.
+    /// Of the plan of each node; in turns, by the text of its [`Site`].
     pub plans: BTreeMap<String, PlanRecord>,
 }
 
@@ -320,6 +375,9 @@ pub struct PlanRecord {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
+    /// Its number, where that is not its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<usize>,
     pub name: String,
     pub title: String,
     pub place: String,
@@ -336,6 +394,21 @@ pub struct StepRecord {
     /// What it delivers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileRecord>,
+}
+
+impl PlanRecord {
+    /// Its steps with their numbers, from 1.
+    pub fn numbered(&self) -> impl Iterator<Item = (usize, &StepRecord)> {
+        let steps = (1..).zip(&self.steps);
+        steps.map(|(place, step)| (step.number.unwrap_or(place), step))
+    }
+
+    /// A step by its number, from 1.
+    #[must_use]
+    pub fn step(&self, number: usize) -> Option<&StepRecord> {
+        let mut steps = self.numbered();
+        steps.find_map(|(of, step)| (of == number).then_some(step))
+    }
 }
 
 /// A file as it was going to be delivered. Secrets, and what only the run knows, are left
@@ -624,6 +697,7 @@ mod tests {
             at: "2026-11-21T09:14:03Z".into(),
             run: "20261121-091403-3f9a".into(),
             node: Some("web1".into()),
+            turn: None,
             step: Some(3),
             epoch: None,
             prev: None,

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use crate::event::{Event, Status, What};
+use crate::event::{Event, Site, Status, What};
 
 pub use record::{Record, read};
 
@@ -203,7 +203,7 @@ impl Journal {
     /// Where the disk is full or gone; the run must stop before its next step.
     pub fn record(
         &mut self,
-        node: Option<&str>,
+        place: Option<Site<'_>>,
         step: Option<usize>,
         what: What,
     ) -> Result<Event, JournalError> {
@@ -212,7 +212,8 @@ impl Journal {
             seq: self.seq + 1,
             at: clock(Timestamp::now()),
             run: self.run.clone(),
-            node: node.map(str::to_owned),
+            node: place.map(|place| place.node.to_owned()),
+            turn: place.and_then(|place| place.turn.map(str::to_owned)),
             step,
             epoch: Some(self.epoch),
             what,

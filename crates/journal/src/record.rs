@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::{CHAINED, FORMAT, JournalError, Line, chain, folder, runs};
-use crate::event::{Event, Manner, PlanRecord, RunStarted, Status, What};
+use crate::event::{Event, Manner, PlanRecord, RunStarted, Site, Status, What};
 
 /// A journal read back.
 #[derive(Debug)]
@@ -141,7 +141,9 @@ impl Record {
 
     /// What its latest controller was going to do on a node.
     #[must_use]
-    pub fn plan(&self, node: &str) -> Option<&PlanRecord> {
+    pub fn plan<'p>(&self, place: impl Into<Site<'p>>) -> Option<&PlanRecord> {
+        let place = place.into().to_string();
+        let node = place.as_str();
         self.events
             .iter()
             .rev()
@@ -177,11 +179,24 @@ impl Record {
         events.filter(move |event| event.node.as_deref() == Some(node))
     }
 
+    /// What happened in one place, in order: on a node in the main line, or in one turn.
+    #[must_use]
+    pub fn of<'p, P: Into<Site<'p>>>(
+        &self,
+        place: P,
+    ) -> impl DoubleEndedIterator<Item = &Event> + use<'_, 'p, P> {
+        let place = place.into();
+        let events = self.events.iter();
+        events.filter(move |event| {
+            event.node.as_deref() == Some(place.node) && event.turn.as_deref() == place.turn
+        })
+    }
+
     /// Each step's latest status on a node; `None` for a step that started and has no end.
     #[must_use]
-    pub fn steps(&self, node: &str) -> BTreeMap<usize, Option<Status>> {
+    pub fn steps<'p>(&self, node: impl Into<Site<'p>>) -> BTreeMap<usize, Option<Status>> {
         let mut steps = BTreeMap::new();
-        for event in self.of_node(node) {
+        for event in self.of(node) {
             match (&event.what, event.step) {
                 (What::StepStarted { .. } | What::StepFound { .. }, Some(step)) => {
                     steps.insert(step, None);
@@ -197,15 +212,15 @@ impl Record {
 
     /// Has a step begun on a node? Before that, nothing was touched there.
     #[must_use]
-    pub fn has_begun(&self, node: &str) -> bool {
+    pub fn has_begun<'p>(&self, node: impl Into<Site<'p>>) -> bool {
         !self.steps(node).is_empty()
     }
 
     /// Steps whose latest end says that they may or may not have finished.
     #[must_use]
-    pub fn doubtful(&self, node: &str) -> BTreeSet<usize> {
+    pub fn doubtful<'p>(&self, node: impl Into<Site<'p>>) -> BTreeSet<usize> {
         let mut doubtful = BTreeSet::new();
-        for event in self.of_node(node) {
+        for event in self.of(node) {
             if let (What::StepEnded(ended), Some(step)) = (&event.what, event.step) {
                 if ended.outcome_unknown {
                     doubtful.insert(step);
@@ -220,9 +235,9 @@ impl Record {
     /// Steps whose latest end says that opsbook could not do or could not know: the node may
     /// know by now.
     #[must_use]
-    pub fn unknown(&self, node: &str) -> BTreeSet<usize> {
+    pub fn unknown<'p>(&self, node: impl Into<Site<'p>>) -> BTreeSet<usize> {
         let mut unknown = BTreeSet::new();
-        for event in self.of_node(node) {
+        for event in self.of(node) {
             match (&event.what, event.step) {
                 (What::StepEnded(ended), Some(step))
                     if ended.outcome_unknown || ended.status == Status::Error =>
@@ -240,8 +255,8 @@ impl Record {
 
     /// A node's latest status.
     #[must_use]
-    pub fn node_status(&self, node: &str) -> Option<Status> {
-        self.of_node(node).rev().find_map(|event| match event.what {
+    pub fn node_status<'p>(&self, node: impl Into<Site<'p>>) -> Option<Status> {
+        self.of(node).rev().find_map(|event| match event.what {
             What::NodeEnded { status, .. } => Some(status),
             _ => None,
         })
@@ -250,7 +265,7 @@ impl Record {
     /// The first step on a node that belongs to it: what lies before an explicit start was left
     /// out on purpose. A set-up may have been repeated all the same.
     #[must_use]
-    pub fn earliest(&self, node: &str, set_up: impl Fn(usize) -> bool) -> usize {
+    pub fn earliest<'p>(&self, node: impl Into<Site<'p>>, set_up: impl Fn(usize) -> bool) -> usize {
         let steps = self.steps(node);
         let mut begun = steps.keys().copied();
         match self.started().and_then(|started| started.start_at) {
@@ -263,9 +278,8 @@ impl Record {
 
     /// Did it end on a node before anything was touched there: BLOCKED, or not reached?
     #[must_use]
-    pub fn is_untouched(&self, node: &str) -> bool {
-        let events = self.events.iter();
-        let mut of_node = events.filter(|event| event.node.as_deref() == Some(node));
+    pub fn is_untouched<'p>(&self, node: impl Into<Site<'p>>) -> bool {
+        let mut of_node = self.of(node).collect::<Vec<_>>().into_iter();
         let touched = of_node.clone().any(|event| {
             matches!(
                 event.what,
@@ -283,17 +297,18 @@ impl Record {
     pub fn is_halted(&self) -> bool {
         let mut open = BTreeSet::new();
         for event in &self.events {
+            let place = (&event.node, &event.turn);
             match event.what {
                 What::BundleClosed {
                     local: false,
                     user: None,
                     ..
-                } => drop(open.remove(&event.node)),
+                } => drop(open.remove(&place)),
                 What::BundleKept { local: false, .. }
                 | What::BundleOpened { local: false, .. }
                 | What::BundleReopened { local: false, .. }
                 | What::StepFound { .. }
-                | What::StepStarted { .. } => drop(open.insert(&event.node)),
+                | What::StepStarted { .. } => drop(open.insert(place)),
                 _ => {}
             }
         }
@@ -302,8 +317,8 @@ impl Record {
 
     /// What earlier steps captured on a node.
     #[must_use]
-    pub fn captured(&self, node: &str) -> Vec<(String, String)> {
-        self.of_node(node)
+    pub fn captured<'p>(&self, node: impl Into<Site<'p>>) -> Vec<(String, String)> {
+        self.of(node)
             .filter_map(|event| match &event.what {
                 What::ValueCaptured { name, value } => {
                     Some((name.clone(), value.exact().to_owned()))

@@ -92,6 +92,7 @@ mod tests {
             at: "2026-11-21T09:14:03Z".into(),
             run: run.into(),
             node: None,
+            turn: None,
             step: None,
             epoch: None,
             prev: None,

@@ -10,7 +10,7 @@ fn journal(root: &Path) -> Journal {
         shell: "dash".into(),
         milliseconds: 3,
     };
-    journal.record(Some("web1"), None, reached).unwrap();
+    journal.record(Some("web1".into()), None, reached).unwrap();
     journal
         .record(
             None,

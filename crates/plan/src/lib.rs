@@ -3,6 +3,7 @@
 //! The only maker of a [`Script`], which is the only thing that a session runs.
 
 // The crates below this one, by the names that its files use.
+use opsbook_event as event;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
 use opsbook_text::{interpolation, source};
@@ -23,6 +24,7 @@ mod transcript;
 
 use indexmap::IndexMap;
 
+use crate::event::Site;
 use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, Eventually, Expect, On, SudoUser};
 use crate::nodes::{Node, Text};
@@ -64,6 +66,10 @@ pub struct Plan {
 pub struct NodePlan {
     /// With the parameters' defaults and the arguments laid over it.
     pub node: Arc<Node>,
+    /// The role that it plays, where the procedure has roles.
+    pub role: Option<String>,
+    /// The node whose turn it is; none in the main line.
+    pub turn: Option<String>,
     /// Groups of checks that must hold before anything is touched.
     pub needs: Vec<Need>,
     /// Checks before the first step, asked after the needs, before anything is touched. With
@@ -284,6 +290,34 @@ pub fn heading(number: usize, label: &str) -> String {
 }
 
 impl NodePlan {
+    /// The machine and the turn that this is the plan of.
+    #[must_use]
+    pub fn site(&self) -> Site<'_> {
+        Site {
+            node: &self.node.name,
+            turn: self.turn.as_deref(),
+        }
+    }
+
+    /// A step by its number, where this machine has it.
+    #[must_use]
+    pub fn step(&self, number: usize) -> Option<&PlannedStep> {
+        self.steps.iter().find(|step| step.number == number)
+    }
+
+    /// What a step is called for `--start-at`: its id, or its number.
+    #[must_use]
+    pub fn label(&self, number: usize) -> String {
+        self.step(number)
+            .map_or_else(|| number.to_string(), |step| step.label().to_owned())
+    }
+
+    /// The number of its last step; 0 where it has none.
+    #[must_use]
+    pub fn last_number(&self) -> usize {
+        self.steps.last().map_or(0, |step| step.number)
+    }
+
     /// Is it repeated whenever a run goes on?
     #[must_use]
     pub fn is_set_up(&self, number: usize) -> bool {

@@ -237,6 +237,8 @@ pub(super) fn node_plan(
     let all: String = steps.iter().map(|step| step.sha256.as_str()).collect();
     NodePlan {
         node: Arc::clone(node),
+        role: None,
+        turn: None,
         needs,
         before: Vec::new(),
         steps,

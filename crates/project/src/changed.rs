@@ -17,20 +17,20 @@ use crate::source::Problem;
 /// The first step that does not.
 pub fn moved(plan: &Plan, record: &Record, root: &Path) -> Result<(), Box<Problem>> {
     for node in &plan.nodes {
-        let Some(before) = record.plan(&node.node.name) else {
+        let Some(before) = record.plan(node.site()) else {
             continue;
         };
         let now = plan_record(root, node);
-        let unknown = record.unknown(&node.node.name);
-        for (number, status) in record.steps(&node.node.name) {
-            let Some(old) = before.steps.get(number - 1) else {
+        let unknown = record.unknown(node.site());
+        for (number, status) in record.steps(node.site()) {
+            let Some(old) = before.step(number) else {
                 continue;
             };
             let done = status.is_some_and(Status::goes_on);
             if status.is_some() && !done && !unknown.contains(&number) {
                 continue;
             }
-            let there = now.steps.get(number - 1);
+            let there = now.step(number);
             let elsewhere = nameless(old, number) && done && stands_elsewhere(before, &now, number);
             if there.is_none_or(|new| new.name != old.name) || elsewhere {
                 let message = format!(
@@ -53,16 +53,14 @@ fn nameless(step: &StepRecord, number: usize) -> bool {
 
 /// Is the text of a step now that of another one, which had another text before?
 fn stands_elsewhere(before: &PlanRecord, now: &PlanRecord, number: usize) -> bool {
-    let wanted = body(&before.steps[number - 1]);
-    if now
-        .steps
-        .get(number - 1)
-        .is_some_and(|new| body(new) == wanted)
-    {
+    let Some(wanted) = before.step(number).map(body) else {
+        return false;
+    };
+    if now.step(number).is_some_and(|new| body(new) == wanted) {
         return false;
     }
-    now.steps.iter().enumerate().any(|(index, new)| {
-        let old = before.steps.get(index);
+    now.numbered().any(|(number, new)| {
+        let old = before.step(number);
         body(new) == wanted && old.is_none_or(|old| body(old) != wanted)
     })
 }
@@ -92,20 +90,20 @@ pub struct Changes {
 pub fn changes(plan: &Plan, record: &Record, root: &Path) -> Changes {
     let mut changes = Changes::default();
     for node in &plan.nodes {
-        let name = &node.node.name;
-        if record.node_status(name) == Some(Status::Ok) {
+        let site = node.site();
+        let name = &site.to_string();
+        if record.node_status(site) == Some(Status::Ok) {
             continue;
         }
-        let Some(before) = record.plan(name) else {
+        let Some(before) = record.plan(site) else {
             continue;
         };
         let now = plan_record(root, node);
-        let statuses = record.steps(name);
+        let statuses = record.steps(site);
         let done =
             |number: usize| matches!(statuses.get(&number), Some(Some(status)) if status.goes_on());
-        let first = (1..=before.steps.len())
-            .find(|number| !done(*number))
-            .unwrap_or(before.steps.len() + 1);
+        let mut left = before.numbered().filter(|(number, _)| !done(*number));
+        let first = left.next().map_or(usize::MAX, |(number, _)| number);
         changes.of_done(name, before, &now, done);
         changes.of_files(node, stale_files(root, node, record));
         changes.of_remaining(name, before, &now, first);
@@ -127,8 +125,10 @@ impl Changes {
         now: &PlanRecord,
         done: impl Fn(usize) -> bool,
     ) {
-        for (index, (old, new)) in before.steps.iter().zip(&now.steps).enumerate() {
-            let number = index + 1;
+        for (number, old) in before.numbered() {
+            let Some(new) = now.step(number) else {
+                continue;
+            };
             if !done(number) || without_files(old) == without_files(new) || old.name != new.name {
                 continue;
             }
@@ -148,7 +148,7 @@ impl Changes {
     }
 
     fn of_files(&mut self, node: &NodePlan, stale: Vec<Stale>) {
-        let name = &node.node.name;
+        let name = &node.site().to_string();
         for Stale {
             step,
             to,
@@ -157,7 +157,7 @@ impl Changes {
         } in stale
         {
             self.what.push("delivered files");
-            let label = node.steps[step - 1].label();
+            let label = node.label(step);
             let why = match gone {
                 Some(gone) => format!("cannot be delivered any more: {gone}"),
                 None => "is another one now".to_owned(),
@@ -176,8 +176,8 @@ impl Changes {
         // An older opsbook did not write down what is delivered.
         let files = before.steps.iter().any(|step| !step.files.is_empty());
         let compared = |plan: &PlanRecord| -> String {
-            let steps = plan.steps.iter().skip(first - 1);
-            steps.map(|step| compared(step, files)).collect()
+            let steps = plan.numbered().filter(|(number, _)| *number >= first);
+            steps.map(|(_, step)| compared(step, files)).collect()
         };
         let (old, new) = (compared(before), compared(now));
         if old != new {

@@ -21,11 +21,11 @@ pub fn done(
         let (node, step) = node_of(plan, record, wanted)?;
         let step = number(plan, step)?;
         refuse_done(node, record, step)?;
-        let of_node = steps.entry(node.node.name.clone()).or_default();
+        let of_node = steps.entry(node.site().to_string()).or_default();
         of_node.insert(step);
     }
     for node in &plan.nodes {
-        let told = steps.get(&node.node.name);
+        let told = steps.get(&node.site().to_string());
         let Some((early, left)) = told.and_then(|told| out_of_turn(node, record, told)) else {
             continue;
         };
@@ -74,8 +74,8 @@ fn node_of<'a, 'w>(
 }
 
 fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Box<Problem>> {
-    let statuses = record.steps(&node.node.name);
-    let label = node.steps[step - 1].label();
+    let statuses = record.steps(node.site());
+    let label = node.label(step);
     let name = &node.node.name;
     let message = match statuses.get(&step) {
         Some(Some(status)) if status.goes_on() => {

@@ -13,7 +13,7 @@ use crate::engine::{
     self, NoPassword, OnLag, Operator, Options, Passwords, Proof, Recorder, SecretError, Secrets,
     Told, Turn, Watcher,
 };
-use crate::event::{self, PlanRecord, RunStarted, Status, What};
+use crate::event::{self, PlanRecord, RunStarted, Site, Status, What};
 use crate::journal::{self, Journal, JournalError, Record};
 use crate::plan::{Part, Plan};
 use crate::session::{OpenOptions, Password};
@@ -340,16 +340,27 @@ struct Begun {
     anew: Anew,
     first: What,
     /// What it is given beside that, for each node: values for captured names.
-    given: Vec<(String, What)>,
+    given: Vec<Given>,
 }
 
-fn given(plan: &Plan, manner: &Manner, record: &Record) -> Vec<(String, What)> {
-    let names = plan.nodes.iter().map(|node| &node.node.name);
-    let left = names.filter(|name| record.node_status(name) != Some(Status::Ok));
+/// A value for a captured name, where it counts.
+struct Given {
+    node: String,
+    turn: Option<String>,
+    what: What,
+}
+
+fn given(plan: &Plan, manner: &Manner, record: &Record) -> Vec<Given> {
+    let nodes = plan.nodes.iter();
+    let left = nodes.filter(|node| record.node_status(node.site()) != Some(Status::Ok));
     left.flat_map(|node| {
-        manner.given.iter().map(|(name, value)| {
-            let (name, value) = (name.clone(), value.as_str().into());
-            (node.clone(), What::ValueCaptured { name, value })
+        manner.given.iter().map(|(name, value)| Given {
+            node: node.node.name.clone(),
+            turn: node.turn.clone(),
+            what: What::ValueCaptured {
+                name: name.clone(),
+                value: value.as_str().into(),
+            },
         })
     })
     .collect()
@@ -362,8 +373,12 @@ impl Begun {
         mut watcher: Watcher,
     ) -> Result<(Recorder, Option<Arc<Record>>, Anew), RunError> {
         watcher(&self.journal.record(None, None, self.first)?);
-        for (node, what) in self.given {
-            let event = self.journal.record(Some(&node), None, what)?;
+        for Given { node, turn, what } in self.given {
+            let site = Site {
+                node: &node,
+                turn: turn.as_deref(),
+            };
+            let event = self.journal.record(Some(site), None, what)?;
             watcher(&event);
             if let Some(record) = &mut self.resume {
                 record.events.push(event);

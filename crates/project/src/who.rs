@@ -1,5 +1,6 @@
 //! Who runs what, from where, and of which revision: as the journal and the bundle say it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -75,7 +76,7 @@ impl Who {
         let nodes = plan.nodes.iter();
         let plans = nodes.clone().map(|node| {
             (
-                node.node.name.clone(),
+                node.site().to_string(),
                 engine::plan_record(&self.root, node),
             )
         });
@@ -84,6 +85,7 @@ impl Who {
             title: plan.title.clone(),
             place: plan.span.place(),
             nodes: nodes.map(|node| node.node.name.clone()).collect(),
+            roles: BTreeMap::new(),
             arguments: plan.arguments.iter().cloned().collect(),
             operator: self.operator.clone(),
             controller: self.controller.clone(),

@@ -175,6 +175,7 @@ pub(super) mod samples {
             at: "2026-11-21T09:14:03.000Z".into(),
             run: "20261121-091403-3f9a".into(),
             node: Some(node.to_owned()),
+            turn: None,
             step: None,
             epoch: None,
             what,

@@ -71,6 +71,7 @@ impl<W: Write> Human<W> {
             }
             What::Pinned { .. }
             | What::BundleClosed { .. }
+            | What::TurnEnded { .. }
             | What::CheckIgnored { .. }
             | What::CheckStarted { .. }
             | What::NodeTried
@@ -85,10 +86,9 @@ impl<W: Write> Human<W> {
     fn run_started(&mut self, event: &Event, started: &RunStarted) -> io::Result<()> {
         self.several = started.nodes.len() > 1;
         for (node, plan) in &started.plans {
-            for (index, step) in plan.steps.iter().enumerate() {
+            for (number, step) in plan.numbered() {
                 let label = step.name.rsplit('/').next().unwrap_or_default();
-                self.labels
-                    .insert((node.clone(), index + 1), label.to_owned());
+                self.labels.insert((node.clone(), number), label.to_owned());
             }
         }
         let manual = match (&started.revision, started.clean) {

@@ -125,6 +125,7 @@ impl Inner {
             at: journal::clock(Timestamp::now()),
             run: self.run.clone(),
             node: node.map(str::to_owned),
+            turn: None,
             step: None,
             epoch: None,
             what,

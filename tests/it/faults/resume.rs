@@ -263,7 +263,7 @@ fn f41_of_two_who_take_a_bundle_over_at_once_one_has_it() {
         let dir = |round: usize| root.join(format!("{round}/bundle")).display().to_string();
         let open = |round: usize| {
             let (first, owner, dir) = (first.clone(), owner("r"), dir(round));
-            async move { Bundle::open(&first, &dir, &owner, &format!("o{round}"), None, 0).await }
+            async move { Bundle::open(&first, &dir, &owner, &format!("o{round}"), None, &[]).await }
         };
         open(0).await.unwrap();
         for round in 0..150 {

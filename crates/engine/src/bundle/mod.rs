@@ -147,7 +147,7 @@ impl Bundle {
         owner: &Owner,
         token: &str,
         start_in: Option<&str>,
-        steps: usize,
+        steps: &[usize],
     ) -> Result<Self, BundleError> {
         let owner_line = owner.line()?;
         let mut state = Vec::new();
@@ -156,7 +156,7 @@ impl Bundle {
             quote(folder.as_bytes(), &mut state);
         }
         let state = String::from_utf8_lossy(&state);
-        let numbers: Vec<String> = (1..=steps).map(|number| number.to_string()).collect();
+        let numbers: Vec<String> = steps.iter().map(ToString::to_string).collect();
         let numbers = numbers.join(" ");
         let arguments = [dir, &owner_line, token, owner.run.exact(), &state, &numbers];
         let answer = first(shell, &PRELUDE, "obb_open", &arguments).await?;

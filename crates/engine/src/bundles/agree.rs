@@ -27,13 +27,13 @@ impl Bundles<'_> {
             None => "it was begun".to_owned(),
         };
         let decision = self.decide_on_ahead(record, *number, Wanted::GoOn);
-        let name = &self.given.plan.steps[number - 1].name;
+        let name = self.given.plan.step(*number).map_or("", |step| &step.name);
         self.refuse(decision, &format!("step {number} `{name}`"), &says)
     }
 
     /// What is done with a step of which the node has a record that the journal does not know.
     pub fn decide_on_ahead(&self, record: &Record, number: usize, wanted: Wanted) -> Decision {
-        let journal = JournalSays::of_steps(record, &self.given.plan.node.name);
+        let journal = JournalSays::of_steps(record, self.given.site());
         let journal = journal.get(&number).copied();
         let journal = journal.unwrap_or(JournalSays::NotBegun);
         decide(journal, NodeSays::Ahead, wanted)
@@ -73,7 +73,7 @@ impl Bundles<'_> {
                 },
             })
             .collect();
-        let compared = compare(&steps, record, &self.given.plan.node.name, told);
+        let compared = compare(&steps, record, self.given.site(), told);
         compared.or_else(|said| {
             let decision = decide(JournalSays::Begun, NodeSays::Contradicts, Wanted::CatchUp);
             self.refuse(decision, "", &said)?;
@@ -93,7 +93,7 @@ impl Bundles<'_> {
             );
         }
         for user in strangers {
-            let opened = record.of_node(&self.given.plan.node.name).any(|event| {
+            let opened = record.of(self.given.site()).any(|event| {
                 matches!(&event.what, What::BundleOpened { user: Some(of), .. } if *of == user)
             });
             if opened || self.given.options.on_lag == OnLag::CatchUp {

@@ -33,7 +33,7 @@ impl Bundles<'_> {
     pub async fn catch_up(&mut self, dir: &str, record: &Record) -> Result<CaughtUp, Halt> {
         let session = self.reach.session().clone();
         let run = self.given.run();
-        let old = last_token(record, self.given.node(), false).unwrap_or_default();
+        let old = last_token(record, self.given.site(), false).unwrap_or_default();
         let held = Bundle::look(&session, dir).await?;
         let before = held.and_then(|held| held.owner);
         let before = before.filter(|owner| owner.run == run);
@@ -80,7 +80,7 @@ impl Bundles<'_> {
             Some(tale) if !tale.steps.is_empty() => Err(Halt::error(
                 "its bundle was given up before the run had ended: what is left of it is in the node's history",
             )),
-            _ if record.has_begun(self.given.node()) => Err(Halt::error(
+            _ if record.has_begun(self.given.site()) => Err(Halt::error(
                 "the node has neither the bundle of this run nor a record of it in its history",
             )),
             _ => Ok(false),
@@ -103,7 +103,7 @@ impl Bundles<'_> {
         let end = tale
             .end
             .as_ref()
-            .map(|end| (self.given.plan.steps.len() + 1, end));
+            .map(|end| (self.given.plan.last_number() + 1, end));
         let Some((top, claim)) = end.or(newest) else {
             return Ok(());
         };
@@ -128,7 +128,7 @@ impl Bundles<'_> {
         top: usize,
         claim: &Claim,
     ) -> BTreeMap<usize, Option<Status>> {
-        let statuses = record.steps(&self.given.plan.node.name);
+        let statuses = record.steps(self.given.site());
         let mut lacking = BTreeMap::new();
         for (index, letter) in claim.passed.chars().enumerate() {
             let number = index + 1;
@@ -146,7 +146,7 @@ impl Bundles<'_> {
                 's' => Status::Skipped,
                 _ => continue,
             };
-            if number <= self.given.plan.steps.len() && (!done || more.contains(&number)) {
+            if self.given.plan.step(number).is_some() && (!done || more.contains(&number)) {
                 lacking.insert(number, Some(status));
             }
         }
@@ -162,7 +162,9 @@ impl Bundles<'_> {
     /// Only what the manual says, too, is taken for done.
     fn same_texts(&self, more: &BTreeSet<usize>, told: &[Told], tale: &Tale) -> Result<(), Halt> {
         for told in told.iter().filter(|told| more.contains(&told.step)) {
-            let step = &self.given.plan.steps[told.step - 1];
+            let Some(step) = self.given.plan.step(told.step) else {
+                continue;
+            };
             let Some(claim) = &told.claim else {
                 return Err(Halt::error(format!(
                     "step {} `{}` was started by an older opsbook: which text it had is not known",
@@ -283,7 +285,9 @@ impl Bundles<'_> {
         status: Option<Status>,
     ) -> Result<(), Halt> {
         let plan = self.given.plan;
-        let step = &plan.steps[number - 1];
+        let Some(step) = plan.step(number) else {
+            return Ok(());
+        };
         let found = What::StepFound {
             name: step.name.clone(),
             title: step.title.clone(),

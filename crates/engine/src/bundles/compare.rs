@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::bundle::{Claim, How, Told};
-use crate::event::{Event, Status, StepEnded, What};
+use crate::event::{Event, Site, Status, StepEnded, What};
 use crate::journal::Record;
 
 /// What is compared of a step of the plan.
@@ -36,15 +36,15 @@ struct Begun<'a> {
 pub fn compare(
     steps: &[Step<'_>],
     record: &Record,
-    node: &str,
+    node: Site<'_>,
     told: &[Told],
 ) -> Result<BTreeSet<usize>, String> {
     // A step that was taken out of the manual since is known to the journal.
     let known = record.steps(node);
-    let unheard = told
-        .iter()
-        .map(|told| told.step)
-        .find(|number| !(1..=steps.len()).contains(number) && !known.contains_key(number));
+    let unheard = told.iter().map(|told| told.step).find(|number| {
+        let planned = steps.iter().any(|step| step.number == *number);
+        !planned && !known.contains_key(number)
+    });
     if let Some(number) = unheard {
         return Err(format!(
             "the node has a record of step {number}, which is not in the manual"
@@ -80,7 +80,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(step: &'a Step<'a>, record: &'a Record, node: &str, told: &'a [Told]) -> View<'a> {
+    fn of(step: &'a Step<'a>, record: &'a Record, node: Site<'_>, told: &'a [Told]) -> View<'a> {
         let commands = step.commands.unwrap_or(0);
         let of_it = |told: &&Told| {
             told.step == step.number && told.command.is_none_or(|command| command <= commands)
@@ -95,12 +95,12 @@ impl<'a> View<'a> {
         };
         view.told.sort_by_key(|told| told.command);
         let planned = record.plan(node);
-        let planned = planned.and_then(|plan| plan.steps.get(step.number - 1));
+        let planned = planned.and_then(|plan| plan.step(step.number));
         if let Some(planned) = planned.filter(|planned| !planned.exit.is_empty()) {
             view.exits = &planned.exit;
         }
         for event in record
-            .of_node(node)
+            .of(node)
             .filter(|event| event.step == Some(step.number))
         {
             view.take(event);

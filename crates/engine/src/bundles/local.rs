@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::bundle::{Bundle, Owner};
 use crate::bundles::others::put_state;
 use crate::bundles::{Bundles, Origin};
-use crate::event::What;
+use crate::event::{Site, What};
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
 use crate::manual::On;
@@ -136,9 +136,9 @@ pub fn bounded(path: &Path, most: u64) -> Option<Vec<u8>> {
 }
 
 /// Whether the local bundle of a run was gone once, and another was made.
-pub fn was_replaced(record: &Record, node: &str) -> bool {
+pub fn was_replaced(record: &Record, site: Site<'_>) -> bool {
     let (mut open, mut replaced) = (false, false);
-    for event in record.of_node(node) {
+    for event in record.of(site) {
         match &event.what {
             What::BundleOpened { local: true, .. } => {
                 replaced |= open;

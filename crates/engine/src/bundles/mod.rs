@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::bundle::{Alive, Bundle, BundleError, Held, Owner};
-use crate::event::{Status, What};
+use crate::event::{Site, Status, What};
 use crate::given::Given;
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
@@ -84,7 +84,7 @@ pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
 impl<'a> Bundles<'a> {
     /// None of them is open yet.
     pub fn new(given: Given<'a>, reach: Reach, resume: Option<&Record>) -> Bundles<'a> {
-        let node = given.node();
+        let node = given.site();
         let mut bundles = Bundles {
             given,
             reach,
@@ -173,7 +173,7 @@ impl<'a> Bundles<'a> {
             // It was caught up with.
             return self.reopen_local().await;
         }
-        let node = self.given.node();
+        let node = self.given.site();
         let old = resume.and_then(|record| last_token(record, node, false));
         let shell = self.reach.session().clone();
         let mut reopened = None;
@@ -235,7 +235,7 @@ impl<'a> Bundles<'a> {
     async fn own_is_gone(&mut self, dir: &str, first: usize, record: &Record) -> Result<(), Halt> {
         let run = self.given.run();
         let past = Bundle::past(self.reach.session(), dir, &self.given.owner()).await?;
-        let all_done = first > self.given.plan.steps.len();
+        let all_done = first > self.given.plan.last_number();
         if let Some(past) = past.filter(|past| !past.steps.is_empty()) {
             let more = self.compared(record, &past.steps)?;
             if past.end.is_some() && (!all_done || !more.is_empty()) {
@@ -281,12 +281,18 @@ impl<'a> Bundles<'a> {
         let run = self.given.run();
         let mut had = FairTime::start();
         // A record for each step, made at once; local steps are few.
-        let steps = match start_in {
-            None => self.given.plan.steps.len(),
-            Some(_) => 0,
+        let steps: Vec<usize> = match start_in {
+            None => self
+                .given
+                .plan
+                .steps
+                .iter()
+                .map(|step| step.number)
+                .collect(),
+            Some(_) => Vec::new(),
         };
         loop {
-            let held = match Bundle::open(shell, dir, &our, &self.token, start_in, steps).await {
+            let held = match Bundle::open(shell, dir, &our, &self.token, start_in, &steps).await {
                 Ok(bundle) => return Ok((bundle, Origin::New)),
                 Err(BundleError::Held(held)) => held,
                 Err(BundleError::Ended) if new => {
@@ -392,8 +398,8 @@ impl<'a> Bundles<'a> {
 }
 
 /// The token of the last controller that had a bundle.
-fn last_token(record: &Record, node: &str, of_local: bool) -> Option<String> {
-    let mut events = record.of_node(node).rev();
+fn last_token(record: &Record, site: Site<'_>, of_local: bool) -> Option<String> {
+    let mut events = record.of(site).rev();
     events.find_map(|event| match &event.what {
         What::BundleOpened {
             local,

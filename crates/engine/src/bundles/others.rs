@@ -64,7 +64,7 @@ impl Bundles<'_> {
     /// go on.
     pub fn know_others(&mut self, resume: Option<&Record>) {
         let plan = self.given.plan;
-        let before = resume.map(|record| record.steps(&plan.node.name));
+        let before = resume.map(|record| record.steps(plan.site()));
         let before = before.unwrap_or_default();
         for step in &plan.steps {
             if let Some(user) = self.other_user(step) {
@@ -213,8 +213,15 @@ impl Bundles<'_> {
         user: &str,
         dir: &str,
     ) -> Result<Bundle, Attention> {
-        let bundle =
-            Bundle::open(shell, dir, &self.given.options.owner, &self.token, None, 0).await?;
+        let bundle = Bundle::open(
+            shell,
+            dir,
+            &self.given.options.owner,
+            &self.token,
+            None,
+            &[],
+        )
+        .await?;
         self.record_opened(dir, false, Some(user.to_owned()))?;
         // It has no files yet. Who looks from the login's side finds it by this.
         let script = Call::new("rm -f").word(format!("{GIVEN}.{user}"));

@@ -33,12 +33,10 @@ pub fn out_of_turn<'a>(
     told: &BTreeSet<usize>,
 ) -> Option<(&'a PlannedStep, &'a PlannedStep)> {
     let first = first_left(node, record)?;
-    let left = &node.steps[first - 1..];
-    let left_out = left.iter().find(|step| !told.contains(&step.number))?;
-    let beyond = left.iter().filter(|step| step.number > left_out.number);
-    let early = beyond
-        .into_iter()
-        .find(|step| told.contains(&step.number))?;
+    let left = || node.steps.iter().filter(|step| step.number >= first);
+    let left_out = left().find(|step| !told.contains(&step.number))?;
+    let mut beyond = left().filter(|step| step.number > left_out.number);
+    let early = beyond.find(|step| told.contains(&step.number))?;
     Some((early, left_out))
 }
 
@@ -46,7 +44,7 @@ impl NodeRun<'_> {
     /// The note of a step that a person has done, as the operator says.
     pub fn note_of_done(&self, step: &PlannedStep) -> Option<String> {
         let told = &self.given.options.told;
-        let steps = told.steps.get(&self.given.plan.node.name)?;
+        let steps = told.steps.get(&self.given.site().to_string())?;
         steps.contains(&step.number).then(|| told.note.clone())
     }
 

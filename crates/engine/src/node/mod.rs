@@ -93,7 +93,6 @@ pub async fn run_node(
     node: &NodePlan,
     resume: Option<&Record>,
 ) -> Result<Ended, JournalError> {
-    let name = node.node.name.as_str();
     let mut closing = None;
     let ended = Box::pin(attempt(options, recorder, plan, node, resume, &mut closing)).await;
     let (status, cause, well) = match ended {
@@ -103,7 +102,7 @@ pub async fn run_node(
         Err(Halt::End { status, cause, .. }) => (status, Some(cause), false),
     };
     let cause = cause.map(Into::into);
-    recorder.record(Some(name), None, What::NodeEnded { status, cause })?;
+    recorder.record(Some(node.site()), None, What::NodeEnded { status, cause })?;
     Ok(Ended {
         status,
         well,
@@ -204,7 +203,7 @@ impl NodeRun<'_> {
     /// first step that is due.
     async fn prove_ready(&mut self, dir: &str, resume: Option<&Record>) -> Result<usize, Halt> {
         self.bundles.know_others(resume);
-        let node = self.given.node();
+        let node = self.given.site();
         match resume {
             None => self.given.record_pinned()?,
             Some(record) => {
@@ -300,7 +299,7 @@ impl NodeRun<'_> {
             epoch,
             seq: line.seq,
             hash: line.hash,
-            passed: self.letters(self.given.plan.steps.len()),
+            passed: self.letters(self.given.plan.last_number()),
         }
     }
 
@@ -316,7 +315,7 @@ impl NodeRun<'_> {
 
     /// Values that the operator gave for captured names; what was captured since counts more.
     fn take_given(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
-        let captured = resume.map(|record| record.captured(&self.given.plan.node.name));
+        let captured = resume.map(|record| record.captured(self.given.site()));
         let captured = captured.unwrap_or_default();
         for (name, value) in plan.given(self.given.plan) {
             if captured.iter().any(|(known, _)| known == name) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::decide::{Decision, JournalSays, NodeSays, TakeUp, Wanted, decide};
 use crate::due::{delivers, first_due};
-use crate::event::Status;
+use crate::event::{Site, Status};
 use crate::halt::Halt;
 use crate::journal::Record;
 use crate::node::NodeRun;
@@ -19,7 +19,7 @@ struct Before {
 }
 
 impl Before {
-    fn of(record: &Record, node: &str) -> Before {
+    fn of(record: &Record, node: Site<'_>) -> Before {
         Before {
             statuses: record.steps(node),
             says: JournalSays::of_steps(record, node),
@@ -35,7 +35,7 @@ impl Before {
 impl NodeRun<'_> {
     /// The first step that is not done, and what the steps before it captured.
     pub fn first_due_step(&mut self, record: &Record) -> usize {
-        for (name, value) in record.captured(&self.given.plan.node.name) {
+        for (name, value) in record.captured(self.given.site()) {
             self.scope.set_again(&name, value);
         }
         first_due(self.given.plan, record, self.given.options.start_at)
@@ -50,16 +50,19 @@ impl NodeRun<'_> {
             }
             return Ok(());
         };
-        let before = Before::of(record, &plan.node.name);
+        let before = Before::of(record, plan.site());
         if let Some(last) = self.given.options.stop_after.filter(|last| *last < first) {
-            let label = plan.steps[last - 1].label();
+            let label = plan.label(last);
             let cause = format!("stopped after step {label}, as asked");
             return Err(Halt::AsAsked(cause));
         }
         let under_way = self.steps_under_way(&before).await?;
         let mut first = first;
-        for number in &under_way {
-            let step = &plan.steps[number - 1];
+        for step in &plan.steps {
+            let number = &step.number;
+            if !under_way.contains(number) {
+                continue;
+            }
             self.prove_waited_for(step, &before)?;
             self.resume_step(step, first, &before).await?;
             if *number == first {
@@ -67,13 +70,19 @@ impl NodeRun<'_> {
             }
         }
         if let Some(start) = self.given.options.start_at {
-            let earliest = record.earliest(&plan.node.name, |number| plan.is_set_up(number));
-            for step in &plan.steps[earliest.min(start) - 1..start - 1] {
-                self.pass_over(step, start, &before)?;
+            let earliest = record.earliest(plan.site(), |number| plan.is_set_up(number));
+            for step in &plan.steps {
+                if (earliest.min(start)..start).contains(&step.number) {
+                    self.pass_over(step, start, &before)?;
+                }
             }
         }
         // Set-up is idempotent, and what comes after may need it again.
-        let set_up_for = if first <= plan.steps.len() { first } else { 0 };
+        let set_up_for = if first <= plan.last_number() {
+            first
+        } else {
+            0
+        };
         for step in &plan.steps {
             let repeated = step.setup || self.delivers_anew(step, &before);
             let due = step.number >= first || (repeated && step.number < set_up_for);
@@ -108,7 +117,7 @@ impl NodeRun<'_> {
     /// Does a step that is done deliver again: a file of it has changed, or it was to do so
     /// before, and did not come to its end?
     fn delivers_anew(&self, step: &PlannedStep, before: &Before) -> bool {
-        let changed = self.given.options.anew.get(&self.given.plan.node.name);
+        let changed = self.given.options.anew.get(&self.given.site().to_string());
         let status = before.statuses.get(&step.number);
         let cut_short = status.is_some_and(|status| !status.is_some_and(Status::goes_on));
         delivers(step) && (cut_short || changed.is_some_and(|steps| steps.contains(&step.number)))
@@ -138,7 +147,7 @@ impl NodeRun<'_> {
             Some(None) => "without an end",
             None => "not begun",
         };
-        let start = self.given.plan.steps[start - 1].label();
+        let start = self.given.plan.label(start);
         self.mark_skipped(step, format!("it was {was}; gone on at {start}"))
     }
 
@@ -157,9 +166,9 @@ impl NodeRun<'_> {
             return self.run_step(step, how).await;
         }
         // It must not forget what the steps after it have set, on its own side.
-        let mut done = self.given.plan.steps[..first - 1].iter().rev();
+        let mut done = self.given.plan.steps.iter().rev();
         let mut again = step.clone();
-        if let Some(last) = done.find(|other| other.on == step.on) {
+        if let Some(last) = done.find(|other| other.number < first && other.on == step.on) {
             again.saved.clone_from(&last.saved);
         }
         self.run_step(&again, how).await
@@ -189,7 +198,7 @@ impl NodeRun<'_> {
         self.bundles.use_them();
         self.do_step(step, how).await?;
         if self.given.options.stop_after == Some(step.number)
-            && step.number < self.given.plan.steps.len()
+            && step.number < self.given.plan.last_number()
         {
             let cause = format!("stopped after step {}, as asked", step.label());
             return Err(Halt::AsAsked(cause));
