@@ -107,11 +107,7 @@ pub struct PlannedStep {
     pub expect: Option<Expect>,
     /// Each case knows the machine that is asked: with roles it may be another one.
     pub checks: Vec<Case>,
-    /// It runs on all machines of a role side by side: `on=all:ROLE`.
-    pub together: bool,
-    /// Of such a step: checks that are asked once, when it has ended on all machines. The same
-    /// on each of them.
-    pub joint: Vec<Case>,
+    pub spread: Spread,
     /// Variables whose values the steps up to this one may have set.
     pub saved: Vec<String>,
     /// Variables that this step's script may set.
@@ -120,6 +116,18 @@ pub struct PlannedStep {
     pub text: String,
     /// SHA-256 over `text`, hexadecimal.
     pub sha256: String,
+}
+
+/// On how many machines a step runs.
+#[derive(Clone, Debug)]
+pub enum Spread {
+    One,
+    /// On all of a role, side by side: `on=all:ROLE`.
+    All {
+        /// Checks that are asked once, when it has ended on all machines. The same in the plan of
+        /// each of them.
+        joint: Vec<Case>,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use crate::nodes::{Node, Nodes};
 use crate::script::Scope;
 use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
-use crate::{NodePlan, Plan, PlannedStep, PlannedWork, STEP_LIMIT, cases, record};
+use crate::{NodePlan, Plan, PlannedStep, PlannedWork, STEP_LIMIT, Spread, cases, record};
 
 /// What a person asked for.
 #[derive(Clone, Copy, Debug)]
@@ -290,8 +290,7 @@ fn planned_step(
         work,
         expect: step.expect.clone(),
         checks,
-        together: false,
-        joint: Vec::new(),
+        spread: Spread::One,
         saved: scope.kept.iter().cloned().collect(),
         sets,
         text: String::new(),
