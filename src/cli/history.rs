@@ -12,7 +12,8 @@ use crate::engine;
 use crate::event::{Event, Status, What};
 use crate::journal::{self, Record};
 use crate::project::Project;
-use crate::report::human::{Human, status_style};
+use crate::report::human::Human;
+use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
 use crate::source::Problem;
 

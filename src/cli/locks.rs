@@ -14,7 +14,7 @@ use crate::event::Status;
 use crate::journal;
 use crate::nodes::Node;
 use crate::project::Project;
-use crate::report::human::status_style;
+use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
 use crate::session::{OpenOptions, nodes_within, raise_limits};
 

@@ -1,6 +1,8 @@
 //! ARCHITECTURE.md says who may use whom, and which file alone names a large dependency; here
 //! it is read and compared with the code.
 
+mod circles;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

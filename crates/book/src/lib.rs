@@ -28,6 +28,7 @@ use crate::source::Problem;
 mod card;
 mod config;
 mod contents;
+mod copy;
 mod destination;
 mod foreign;
 pub mod fuzz;

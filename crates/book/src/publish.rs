@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::files::{Files, Opened, Refused, is_private};
 use crate::source::{Problem, Severity};
 
-use super::render::bring;
+use super::copy::bring;
 use super::sanitise;
 
 /// What a page names and may not have, and why.

@@ -4,7 +4,6 @@
 //! that holds only the theme, the additional styles and the 404 page; other files are
 //! published by `publish`, and only those that a page names.
 
-use std::io::Read as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,6 +18,7 @@ use mdbook_renderer::{RenderContext, Renderer};
 use crate::files::{Files, Refused};
 use crate::source::Problem;
 
+use super::copy::{bring, bring_tree};
 use super::markup::escaped;
 use super::{BookError, notices, sanitise, shards};
 
@@ -196,49 +196,5 @@ pub(super) fn write_assets(destination: &Path) -> Result<()> {
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("opsbook.css"), STYLE)?;
     std::fs::write(folder.join("opsbook.js"), SCRIPT)?;
-    Ok(())
-}
-
-/// Larger files are not for a page.
-const MAX_FILE: u64 = 256 * 1024 * 1024;
-
-/// Copies a file of the project to a place of ours.
-pub(super) fn bring(files: &Files, file: &Path, to: &Path) -> Result<(), Refused> {
-    let opened = files.open_public(file)?;
-    if opened.size > MAX_FILE {
-        return Err(Refused::TooLarge(MAX_FILE / (1024 * 1024)));
-    }
-    std::fs::create_dir_all(to.parent().unwrap_or(to))?;
-    let mut copy = std::fs::File::create(to)?;
-    std::io::copy(&mut opened.file.take(MAX_FILE), &mut copy)?;
-    Ok(())
-}
-
-fn bring_tree(files: &Files, from: &Path, to: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(files.folder(from)?)? {
-        let name = entry?.file_name();
-        let (from, to) = (from.join(&name), to.join(&name));
-        if files.folder(&from).is_ok() {
-            std::fs::create_dir_all(&to)?;
-            bring_tree(files, &from, &to)?;
-        } else {
-            let failed = |why| anyhow::anyhow!("`{}`: {why}", from.display());
-            bring(files, &from, &to).map_err(failed)?;
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir_all(&target)?;
-            copy_tree(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
     Ok(())
 }

@@ -213,7 +213,7 @@ fn bare_theme(context: &mut RenderContext, folder: &Path) -> Result<()> {
     let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
     let theme = folder.with_extension("theme");
     std::fs::create_dir_all(&theme)?;
-    super::render::copy_tree(&html.theme_dir(&context.root), &theme)?;
+    super::copy::copy_tree(&html.theme_dir(&context.root), &theme)?;
     for template in ["toc.js.hbs", "toc.html.hbs"] {
         std::fs::write(theme.join(template), "")?;
     }

@@ -26,6 +26,7 @@ use indexmap::IndexMap;
 
 pub use duration::duration;
 pub use load::{load, load_settings};
+pub use markdown::include::Includes;
 pub use model::allow::{Settled, settle};
 pub use model::attributes::attributes_of;
 pub use model::concern::{Subject, concerns, concerns_all};
@@ -33,7 +34,7 @@ pub use model::contract::go_templates;
 pub use model::coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use model::lint::lint;
 pub use model::order::sort;
-pub use parse::{Includes, PageSource, parse};
+pub use parse::{PageSource, parse};
 pub use shell::script::is_shell;
 pub use shell::variables::{Variables, variables};
 pub use shell::word::{shell_quoted, shell_word};

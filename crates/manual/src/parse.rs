@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::files::Refused;
-use crate::markdown::include::{self, Included};
+use crate::markdown::include::{self, Included, Includes};
 use crate::markdown::page::{self, Mark, Walked};
 use crate::model::names;
 use crate::model::order;
@@ -23,9 +22,6 @@ pub struct PageSource {
     pub title: Option<String>,
     pub source: Arc<Source>,
 }
-
-/// Gives the text of an included file, named as sources are; or says why it cannot.
-pub type Includes<'a> = &'a (dyn Fn(&Path) -> Result<Arc<Source>, Refused> + Sync);
 
 /// Parses the pages of a book, in its order. Problems come in source order.
 #[must_use]

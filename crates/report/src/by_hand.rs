@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use crate::dry_run::origin;
 use crate::engine::{BY_HAND, RUN, TOOLS, human, may_move, rules_a_shell};
 use crate::interpolation::Interpolated;
 use crate::known::Known;
@@ -17,6 +16,7 @@ use crate::manual::{
 use crate::nodes::Text;
 use crate::paste::{document, note};
 use crate::plan::{Ask, Case, NodePlan, PlannedStep, PlannedWork, Script, Value};
+use crate::value::origin;
 
 /// What units call the operator's machine, where `on=local` steps belong.
 pub const LOCAL: &str = "local";

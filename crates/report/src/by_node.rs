@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use indexmap::IndexMap;
 
-use crate::dry_run::{assigned, origin};
 use crate::nodes::Text;
 use crate::plan::{NodePlan, Part, Plan, Value};
+use crate::value::{assigned, origin};
 
 /// Nodes whose plans differ in nothing but values.
 pub(super) struct Alike<'a> {

@@ -8,13 +8,12 @@ use crate::by_node::{Alike, alike};
 use crate::engine::human;
 use crate::interpolation::Interpolated;
 use crate::known::Known;
-use crate::manual::{
-    DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell, shell_quoted, shell_word,
-};
-use crate::nodes::{SecretRef, Text};
+use crate::manual::{DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell};
+use crate::nodes::Text;
 use crate::plan::{
     Ask, Case, NodePlan, Part, Plan, PlannedStep, PlannedWork, Script, Value, Variable,
 };
+use crate::value::{assigned, origin};
 
 /// Writes the part of a plan that would run.
 ///
@@ -300,27 +299,6 @@ fn status(exit: &[i32], out: &mut dyn Write) -> io::Result<()> {
     }
     let exit: Vec<String> = exit.iter().map(i32::to_string).collect();
     writeln!(out, "# expect: exit status {}", exit.join(" or "))
-}
-
-pub(super) fn origin(reference: &SecretRef) -> String {
-    match reference {
-        SecretRef::Env(name) => format!("environment variable {name}"),
-        SecretRef::File(path) => format!("file {}", path.display()),
-        SecretRef::Command(words) => format!(
-            "output of {}",
-            words.first().map_or("a command", String::as_str)
-        ),
-        SecretRef::Prompt(prompt) => format!("asked for as `{prompt}`"),
-    }
-}
-
-/// Behind `name=`; a second `=` is quoted, so that a reader sees which one assigns.
-pub(super) fn assigned(text: &str) -> String {
-    if text.contains('=') {
-        shell_quoted(text)
-    } else {
-        shell_word(text)
-    }
 }
 
 fn lines(text: &str, out: &mut dyn Write) -> io::Result<()> {

@@ -6,11 +6,12 @@ mod step;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
 
 use crate::event::{Event, RunStarted, Status, What};
 use crate::outside::{Net, Outside};
 use crate::recap::Recap;
+use crate::style::status_style;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -203,15 +204,4 @@ impl<W: Write> Human<W> {
 /// What stands behind a status.
 fn after(cause: Option<&Outside>) -> String {
     cause.map_or_else(String::new, |cause| format!("  {}", cause.block()))
-}
-
-/// Green for done, red for no, yellow for what waits for a person.
-#[must_use]
-pub fn status_style(status: Status) -> Style {
-    let colour = match status {
-        Status::Ok => AnsiColor::Green,
-        Status::Failed | Status::Error | Status::TimedOut => AnsiColor::Red,
-        Status::Blocked | Status::Stopped | Status::Skipped | Status::ByHand => AnsiColor::Yellow,
-    };
-    Style::new().bold().fg_color(Some(colour.into()))
 }

@@ -4,8 +4,8 @@
 use std::io::{self, Write};
 
 use crate::event::Status;
-use crate::human::status_style;
 use crate::outside::Outside;
+use crate::style::status_style;
 
 /// Of one status, so many nodes are named.
 const NAMED: usize = 10;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use crate::batch::Batch;
 use crate::event::Evidence;
 use crate::facts::{CannotLook, Facts};
 use crate::form;
@@ -177,20 +176,6 @@ impl Assertion {
         if let Some(title) = &mut self.title {
             *title = title.fill(value);
         }
-    }
-
-    /// The shell script that looks, and its variables.
-    #[must_use]
-    pub fn script(&self) -> Batch {
-        Batch::new(&[self])
-    }
-
-    /// Reads what the script of [`Assertion::script`] printed.
-    pub fn facts(&self, status: i32, out: &[u8], err: &[u8]) -> Result<Facts, CannotLook> {
-        Batch::new(&[self])
-            .split(status, out, err)
-            .pop()
-            .unwrap_or_else(|| Err(CannotLook::because("the probe said nothing")))
     }
 
     /// Whether the facts are as expected, now.

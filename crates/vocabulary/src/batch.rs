@@ -67,6 +67,22 @@ impl Batch {
     }
 }
 
+impl Assertion {
+    /// The shell script that looks, and its variables.
+    #[must_use]
+    pub fn script(&self) -> Batch {
+        Batch::new(&[self])
+    }
+
+    /// Reads what the script of [`Assertion::script`] printed.
+    pub fn facts(&self, status: i32, out: &[u8], err: &[u8]) -> Result<Facts, CannotLook> {
+        Batch::new(&[self])
+            .split(status, out, err)
+            .pop()
+            .unwrap_or_else(|| Err(CannotLook::because("the probe said nothing")))
+    }
+}
+
 /// The support for probes without its comments: it is sent often.
 fn prelude() -> String {
     let mut text = String::with_capacity(PRELUDE.len());

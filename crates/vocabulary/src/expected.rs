@@ -3,9 +3,10 @@
 use indexmap::IndexMap;
 
 use crate::found::{Found, parse_number};
+use crate::go_regexp::regexp;
 use crate::header::FactKind;
 use crate::interpolation::Interpolated;
-use crate::matchers::{Comparison, Matcher, octal, regexp};
+use crate::matchers::{Comparison, Matcher, octal};
 use crate::source::{Problem, Span};
 use crate::yaml::{Value, Yaml};
 use crate::{json_path, patterns, versions};

@@ -4,6 +4,25 @@
 use std::iter::Peekable;
 use std::str::Chars;
 
+use regex::Regex;
+
+use crate::interpolation::Interpolated;
+
+/// An expression of the author, as Go reads it, and so goss.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn regexp(text: &Interpolated) -> Result<Regex, String> {
+    text.regex(translated).map_err(|error| {
+        let message = error.to_string();
+        let last = message.lines().last().unwrap_or_default();
+        format!(
+            "`{text}` is no regular expression: {}",
+            last.trim_start_matches("error: ")
+        )
+    })
+}
+
 /// The expression in the crate's syntax.
 #[must_use]
 pub fn translated(text: &str) -> String {

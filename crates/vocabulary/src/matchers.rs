@@ -3,11 +3,10 @@
 
 use std::fmt;
 
-use regex::Regex;
-
 use crate::found::{Found, number_text, parse_number};
+use crate::go_regexp::regexp;
 use crate::interpolation::Interpolated;
-use crate::{go_regexp, json_path, patterns, versions};
+use crate::{json_path, patterns, versions};
 
 /// One expectation. A value that is put in for a name is text: it is no pattern, and no part
 /// of an expression.
@@ -195,18 +194,6 @@ impl Comparison {
             Comparison::LessOrEqual => "<=",
         }
     }
-}
-
-/// As Go reads it, and so goss.
-pub fn regexp(text: &Interpolated) -> Result<Regex, String> {
-    text.regex(go_regexp::translated).map_err(|error| {
-        let message = error.to_string();
-        let last = message.lines().last().unwrap_or_default();
-        format!(
-            "`{text}` is no regular expression: {}",
-            last.trim_start_matches("error: ")
-        )
-    })
 }
 
 /// Permissions as a number: `0644`, `644` and `0o644` are one.

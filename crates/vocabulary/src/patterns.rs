@@ -3,8 +3,8 @@
 
 use regex::Regex;
 
+use crate::go_regexp::regexp;
 use crate::interpolation::Interpolated;
-use crate::matchers::regexp;
 
 struct Pattern {
     inverse: bool,

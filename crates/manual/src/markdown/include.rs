@@ -7,9 +7,11 @@ use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 
-use crate::files::normal;
-use crate::parse::Includes;
+use crate::files::{Refused, normal};
 use crate::source::{Passage, Problem, Source, Span, nearest};
+
+/// Gives the text of an included file, named as sources are; or says why it cannot.
+pub type Includes<'a> = &'a (dyn Fn(&Path) -> Result<Arc<Source>, Refused> + Sync);
 
 /// Includes within includes, as deep as the book follows them.
 const MAX_DEPTH: usize = 10;

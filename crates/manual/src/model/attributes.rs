@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::duration::duration;
 use crate::markdown::fence::{Tag, Word};
+use crate::shell::variables::name;
 use crate::source::{Passage, Problem, SETTLED_BY_A_WORD, Span, nearest};
 use crate::{Eventually, Kind, On, Spanned, SudoUser};
 
@@ -233,22 +234,6 @@ pub(crate) fn positive(value: &str) -> Result<Duration, String> {
     match duration(value)? {
         Duration::ZERO => Err(format!("`{value}` is no time at all")),
         time => Ok(time),
-    }
-}
-
-/// The name of a variable.
-pub(crate) fn name(value: &str) -> Result<String, String> {
-    let bytes = value.as_bytes();
-    let good = bytes.first().is_some_and(u8::is_ascii_lowercase)
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_');
-    if good {
-        Ok(value.to_owned())
-    } else {
-        Err(format!(
-            "`{value}` is not a name: lower-case letters, digits and `_`, a letter first"
-        ))
     }
 }
 

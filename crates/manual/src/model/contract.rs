@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use crate::model::attributes::{allowed, id, name, own_name};
+use crate::model::attributes::{allowed, id, own_name};
+use crate::shell::variables::name;
 use crate::source::{Passage, Problem, Span, nearest};
 use crate::yaml::Yaml;
 use crate::{Param, Spanned};

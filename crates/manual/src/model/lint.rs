@@ -9,7 +9,7 @@ use crate::SudoUser;
 use crate::model::coverage::is_undeclared_shell;
 use crate::model::order;
 use crate::shell::person::As;
-use crate::shell::syntax;
+use crate::shell::problems::check;
 use crate::source::{Problem, Severity};
 use crate::threads::side_by_side;
 use crate::{Block, Check, Expect, Manual, Page, Script, Step, Work, expect};
@@ -36,7 +36,7 @@ fn syntax_of(scripts: &[(&Script, As)]) -> Vec<Problem> {
     side_by_side(scripts.to_vec(), LEAST, |scripts| {
         let mut problems = Vec::new();
         for (script, who) in scripts {
-            syntax::check(script, who, &mut problems);
+            check(script, who, &mut problems);
         }
         problems
     })

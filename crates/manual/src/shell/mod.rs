@@ -3,6 +3,7 @@
 
 pub(crate) mod person;
 pub(crate) mod placeholder;
+pub(crate) mod problems;
 pub(crate) mod scan;
 pub(crate) mod script;
 pub(crate) mod syntax;

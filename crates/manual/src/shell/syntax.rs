@@ -10,114 +10,28 @@ use brush_parser::{ParseError, Parser, ParserOptions, SourcePosition, TokenizerE
 
 pub(crate) use commands::{Input, Simple, functions};
 
-use crate::shell::person::{self, As};
-use crate::shell::placeholder::without_undeclared;
 use crate::shell::scan::{Scan, scan};
-use crate::shell::script::is_shell;
 use crate::source::{Passage, Problem};
-use crate::{Command, Script};
 
 /// The parser's time doubles with each parenthesis that is open in an arithmetic expression,
 /// and it recurses; scripts for people come nowhere near these.
 const MAX_ARITHMETIC: usize = 8;
 const MAX_DEPTH: usize = 60;
 
-/// Parses a script, or each command of a transcript.
-pub(crate) fn check(script: &Script, who: As, problems: &mut Vec<Problem>) {
-    if !is_shell(&script.interpreter) {
-        return;
-    }
-    if script.commands.is_empty() {
-        let whole = (&script.text, false);
-        parse(whole, &script.interpreter, who, problems);
-    }
-    for Command { text, .. } in &script.commands {
-        parse((text, true), &script.interpreter, who, problems);
-    }
+/// Why the parser does not take a script.
+pub(crate) struct NotUnderstood(ParseError);
+
+/// Whether a script is nested too deeply for the parser.
+pub(crate) fn is_too_deep(text: &str, scan: &Scan) -> bool {
+    scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(text, scan) > MAX_DEPTH
 }
 
-/// A text, and whether it stands in a transcript.
-fn parse(
-    (text, in_transcript): (&Passage, bool),
-    interpreter: &str,
-    who: As,
-    problems: &mut Vec<Problem>,
-) {
-    let scan = scan(&text.text);
-    if scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(&text.text, &scan) > MAX_DEPTH {
-        let line = text.text.lines().next().map_or(0, str::len);
-        let message = "this script is nested too deeply to be read: nothing is known of it";
-        problems.push(Problem::warning(
-            "shell-syntax",
-            text.span(0..line),
-            message,
-        ));
-        return;
+/// The commands of a script, where the parser takes it.
+pub(crate) fn understand(text: &str, sh: bool) -> Result<Vec<Simple>, NotUnderstood> {
+    match read(text, sh) {
+        Ok(program) => Ok(commands::simple_commands(&program, text)),
+        Err(error) => by_parts(text, sh).ok_or(NotUnderstood(error)),
     }
-    let sh = matches!(interpreter, "sh" | "dash");
-    let mut masked = without_undeclared(&text.text, &scan);
-    for word in selects(&text.text, &scan).filter(|_| !sh) {
-        // The parser does not know it; its form is that of `for`.
-        let readable = masked.get_or_insert_with(|| text.text.clone());
-        readable.replace_range(word.clone(), "for   ");
-        problems.push(person::select(text.span(word)));
-    }
-    let readable = masked.as_ref().unwrap_or(&text.text);
-    match understand(readable, sh) {
-        Ok(commands) => {
-            problems.extend(sh.then(|| of_bash(text, &scan)).flatten());
-            person::check(text, &commands, who, problems);
-        }
-        Err(error) => {
-            let problem = problem(text, &error, interpreter);
-            let unfinished = !matches!(error, ParseError::ParsingNear(_));
-            problems.push(if sh && understand(readable, false).is_ok() {
-                problem.hint("bash does: name `bash` as the language, where the node has it")
-            } else if in_transcript && unfinished {
-                problem.hint("in a transcript, a line that continues a command begins with `> `")
-            } else {
-                problem
-            });
-        }
-    }
-}
-
-/// Commands of bash that are words like any other to a plain shell: it would not find them.
-const OF_BASH: [&str; 10] = [
-    "[[",
-    "function",
-    "source",
-    "declare",
-    "pushd",
-    "popd",
-    "shopt",
-    "mapfile",
-    "readarray",
-    "let",
-];
-
-/// Words that may stand before a command.
-const RESERVED: [&str; 11] = [
-    "if", "then", "else", "elif", "while", "until", "do", "{", "!", "time", "(",
-];
-
-fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
-    let command = |words: &Vec<Range<usize>>| {
-        let word = |word: &&Range<usize>| !RESERVED.contains(&&text.text[(*word).clone()]);
-        words.iter().find(word).cloned()
-    };
-    let found = scan.commands.iter().filter_map(command);
-    let word = found
-        .into_iter()
-        .find(|word| OF_BASH.contains(&&text.text[word.clone()]))?;
-    let message = format!(
-        "`{}` is bash's: not every `sh` knows it",
-        &text.text[word.clone()]
-    );
-    Some(
-        Problem::warning("bash-in-sh", text.span(word), message)
-            .hint("name `bash` as the language, where the node has it"),
-    )
 }
 
 /// The commands of a script that is given to a shell within another: `sh -c SCRIPT`. Nothing
@@ -133,11 +47,38 @@ pub(crate) fn commands_of(script: &str) -> Vec<Simple> {
     commands.unwrap_or_default()
 }
 
-/// The commands of a script, where the parser takes it.
-fn understand(text: &str, sh: bool) -> Result<Vec<Simple>, ParseError> {
-    match read(text, sh) {
-        Ok(program) => Ok(commands::simple_commands(&program, text)),
-        Err(error) => by_parts(text, sh).ok_or(error),
+impl NotUnderstood {
+    /// The script ends before what it has begun.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        !matches!(self.0, ParseError::ParsingNear(_))
+    }
+
+    /// The problem, at its place in the text.
+    pub(crate) fn problem(&self, text: &Passage, interpreter: &str) -> Problem {
+        let shell = if matches!(interpreter, "sh" | "dash") {
+            "sh"
+        } else {
+            "bash"
+        };
+        let (at, message) = match &self.0 {
+            ParseError::ParsingNear(position) => (
+                place(text, position),
+                format!("{shell} does not understand this"),
+            ),
+            ParseError::ParsingAtEndOfInput => (
+                last_line(&text.text),
+                "the script ends in the middle of a command".to_owned(),
+            ),
+            ParseError::Tokenizing { inner, position } => {
+                let at = opening(inner).or(position.as_ref());
+                let at = at.map_or_else(|| last_line(&text.text), |at| place(text, at));
+                (
+                    here_document(&text.text, inner).unwrap_or(at),
+                    unfinished(inner),
+                )
+            }
+        };
+        Problem::error("shell-syntax", text.span(at), message)
     }
 }
 
@@ -210,46 +151,6 @@ fn compounds(text: &str, scan: &Scan) -> usize {
         most = most.max(open);
     }
     most
-}
-
-/// Where commands begin with `select`.
-fn selects<'a>(text: &'a str, scan: &'a Scan) -> impl Iterator<Item = Range<usize>> + 'a {
-    let command = |words: &&Vec<Range<usize>>| {
-        let word = |word: &&Range<usize>| !RESERVED.contains(&&text[(*word).clone()]);
-        words.iter().find(word).cloned()
-    };
-    let found = scan
-        .commands
-        .iter()
-        .filter_map(move |words| command(&words));
-    found.filter(|word| &text[word.clone()] == "select")
-}
-
-fn problem(text: &Passage, error: &ParseError, interpreter: &str) -> Problem {
-    let shell = if matches!(interpreter, "sh" | "dash") {
-        "sh"
-    } else {
-        "bash"
-    };
-    let (at, message) = match error {
-        ParseError::ParsingNear(position) => (
-            place(text, position),
-            format!("{shell} does not understand this"),
-        ),
-        ParseError::ParsingAtEndOfInput => (
-            last_line(&text.text),
-            "the script ends in the middle of a command".to_owned(),
-        ),
-        ParseError::Tokenizing { inner, position } => {
-            let at = opening(inner).or(position.as_ref());
-            let at = at.map_or_else(|| last_line(&text.text), |at| place(text, at));
-            (
-                here_document(&text.text, inner).unwrap_or(at),
-                unfinished(inner),
-            )
-        }
-    };
-    Problem::error("shell-syntax", text.span(at), message)
 }
 
 fn opening(error: &TokenizerError) -> Option<&SourcePosition> {

@@ -8,7 +8,6 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::model::attributes;
 use crate::shell::scan::{Scan, Usage, scan};
 use crate::shell::script::is_shell;
 
@@ -401,8 +400,24 @@ fn assigned_name(word: &str) -> Option<&str> {
     (starts_well && (rest.starts_with('=') || rest.starts_with("+="))).then_some(name)
 }
 
+/// The name of a variable, or why it is none.
+pub(crate) fn name(value: &str) -> Result<String, String> {
+    let bytes = value.as_bytes();
+    let good = bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_');
+    if good {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "`{value}` is not a name: lower-case letters, digits and `_`, a letter first"
+        ))
+    }
+}
+
 fn is_name(name: &str) -> bool {
-    attributes::name(name).is_ok()
+    self::name(name).is_ok()
 }
 
 impl Variables {

@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use crate::event::{BY_YES, Event, Evidence, Found, Status, StepEnded, Stream, What};
-use crate::human::{BOLD, DIM, Human, after, status_style};
+use crate::human::{BOLD, DIM, Human, after};
 use crate::outside::{Block, Outside, block};
 use crate::plan;
+use crate::style::status_style;
 
 /// Processes left behind that are shown one by one.
 const LEFT_SHOWN: usize = 10;

@@ -1,5 +1,4 @@
 use super::*;
-use crate::files::Refused;
 
 const CODE: &str = "one\n// ANCHOR: a\ntwo\n// ANCHOR: b\nthree\n// ANCHOR_END: b\nfour\n// ANCHOR_END: a\nfive\n// ANCHOR: a\nsix\n// ANCHOR_END: a\n";
 

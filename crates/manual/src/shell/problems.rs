@@ -1,0 +1,122 @@
+//! What is wrong with one script: its syntax, words of bash in a script for `sh`, and commands
+//! that need a person.
+
+use std::ops::Range;
+
+use crate::shell::person::{self, As};
+use crate::shell::placeholder::without_undeclared;
+use crate::shell::scan::{Scan, scan};
+use crate::shell::script::is_shell;
+use crate::shell::syntax;
+use crate::source::{Passage, Problem};
+use crate::{Command, Script};
+
+/// Looks at a script, or at each command of a transcript.
+pub(crate) fn check(script: &Script, who: As, problems: &mut Vec<Problem>) {
+    if !is_shell(&script.interpreter) {
+        return;
+    }
+    if script.commands.is_empty() {
+        let whole = (&script.text, false);
+        look(whole, &script.interpreter, who, problems);
+    }
+    for Command { text, .. } in &script.commands {
+        look((text, true), &script.interpreter, who, problems);
+    }
+}
+
+/// Looks at a text, of which is said whether it stands in a transcript.
+fn look(
+    (text, in_transcript): (&Passage, bool),
+    interpreter: &str,
+    who: As,
+    problems: &mut Vec<Problem>,
+) {
+    let scan = scan(&text.text);
+    if syntax::is_too_deep(&text.text, &scan) {
+        let line = text.text.lines().next().map_or(0, str::len);
+        let message = "this script is nested too deeply to be read: nothing is known of it";
+        problems.push(Problem::warning(
+            "shell-syntax",
+            text.span(0..line),
+            message,
+        ));
+        return;
+    }
+    let sh = matches!(interpreter, "sh" | "dash");
+    let mut masked = without_undeclared(&text.text, &scan);
+    for word in selects(&text.text, &scan).filter(|_| !sh) {
+        // The parser does not know it; its form is that of `for`.
+        let readable = masked.get_or_insert_with(|| text.text.clone());
+        readable.replace_range(word.clone(), "for   ");
+        problems.push(person::select(text.span(word)));
+    }
+    let readable = masked.as_ref().unwrap_or(&text.text);
+    match syntax::understand(readable, sh) {
+        Ok(commands) => {
+            problems.extend(sh.then(|| of_bash(text, &scan)).flatten());
+            person::check(text, &commands, who, problems);
+        }
+        Err(error) => {
+            let problem = error.problem(text, interpreter);
+            problems.push(if sh && syntax::understand(readable, false).is_ok() {
+                problem.hint("bash does: name `bash` as the language, where the node has it")
+            } else if in_transcript && error.is_unfinished() {
+                problem.hint("in a transcript, a line that continues a command begins with `> `")
+            } else {
+                problem
+            });
+        }
+    }
+}
+
+/// Commands of bash that are words like any other to a plain shell: it would not find them.
+const OF_BASH: [&str; 10] = [
+    "[[",
+    "function",
+    "source",
+    "declare",
+    "pushd",
+    "popd",
+    "shopt",
+    "mapfile",
+    "readarray",
+    "let",
+];
+
+/// Words that may stand before a command.
+const RESERVED: [&str; 11] = [
+    "if", "then", "else", "elif", "while", "until", "do", "{", "!", "time", "(",
+];
+
+fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
+    let command = |words: &Vec<Range<usize>>| {
+        let word = |word: &&Range<usize>| !RESERVED.contains(&&text.text[(*word).clone()]);
+        words.iter().find(word).cloned()
+    };
+    let found = scan.commands.iter().filter_map(command);
+    let word = found
+        .into_iter()
+        .find(|word| OF_BASH.contains(&&text.text[word.clone()]))?;
+    let message = format!(
+        "`{}` is bash's: not every `sh` knows it",
+        &text.text[word.clone()]
+    );
+    Some(
+        Problem::warning("bash-in-sh", text.span(word), message)
+            .hint("name `bash` as the language, where the node has it"),
+    )
+}
+
+/// Where commands begin with `select`.
+fn selects<'a>(text: &'a str, scan: &'a Scan) -> impl Iterator<Item = Range<usize>> + 'a {
+    let command = |words: &&Vec<Range<usize>>| {
+        let word = |word: &&Range<usize>| !RESERVED.contains(&&text[(*word).clone()]);
+        words.iter().find(word).cloned()
+    };
+    let found = scan
+        .commands
+        .iter()
+        .filter_map(move |words| command(&words));
+    found.filter(|word| &text[word.clone()] == "select")
+}
