@@ -27,12 +27,25 @@ pub struct Init {
 /// Why there is no new manual.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
+    /// There is something in the folder already.
     #[error("`{}` is not empty: it holds `{found}`", dir.display())]
-    NotEmpty { dir: PathBuf, found: String },
+    NotEmpty {
+        /// The folder.
+        dir: PathBuf,
+        /// The first thing that was found in it.
+        found: String,
+    },
+    /// A file stands where the folder is to be.
     #[error("`{}` is not a folder", .0.display())]
     NotAFolder(PathBuf),
+    /// The system does not let it be written.
     #[error("cannot write `{}`: {error}", path.display())]
-    Io { path: PathBuf, error: io::Error },
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
 }
 
 /// Writes the manual and says what to do next.

@@ -99,17 +99,31 @@ pub enum BookError {
     Config(Box<Problem>),
     /// A chapter or the summary cannot be read.
     #[error("cannot load the book in `{}`: {why}", root.display())]
-    Load { root: PathBuf, why: String },
+    Load {
+        /// The folder of `book.toml`.
+        root: PathBuf,
+        /// What mdBook or the system says.
+        why: String,
+    },
     /// The book would be written over something that is not a book.
     #[error("cannot build into `{}`: {why}", path.display())]
-    Destination { path: PathBuf, why: String },
+    Destination {
+        /// The folder that was asked for.
+        path: PathBuf,
+        /// What stands there, or why it cannot be a book.
+        why: String,
+    },
     /// mdBook or another preprocessor gave up.
     #[error("cannot render the book: {0}")]
     Render(String),
+    /// The system does not let a file be written or read.
     #[error("cannot {doing} `{}`: {error}", path.display())]
     Io {
+        /// What was to be done with it: `write`, `read`, `replace`.
         doing: &'static str,
+        /// The file or folder.
         path: PathBuf,
+        /// What the system says.
         error: std::io::Error,
     },
 }

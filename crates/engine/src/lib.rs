@@ -103,10 +103,15 @@ pub struct Options {
     pub max_fail: usize,
     /// How long a lost node is looked for.
     pub reconnect: Duration,
+    /// How sessions are opened.
     pub open: OpenOptions,
+    /// What bundles say of the run that holds them.
     pub owner: Owner,
+    /// Who is asked.
     pub operator: Operator,
+    /// Where passwords for `sudo` come from.
     pub passwords: Passwords,
+    /// Where secrets come from, and what is masked.
     pub secrets: Secrets,
     /// Counts the operator's Ctrl-C.
     pub interrupts: watch::Receiver<u32>,

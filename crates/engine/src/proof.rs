@@ -21,8 +21,11 @@ use crate::source::{Problem, Severity};
 /// A plan and what of it is going to be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof<'a> {
+    /// The manual's folder.
     pub root: &'a Path,
+    /// What is done on each node.
     pub plan: &'a Plan,
+    /// The steps that are wanted.
     pub part: Part,
     /// The run that goes on.
     pub resume: Option<&'a Record>,

@@ -7,53 +7,100 @@ use crate::session::Secret;
 /// One question to the operator, answered once.
 #[derive(Debug)]
 pub struct Question {
+    /// The node that it is about.
     pub node: String,
+    /// What is asked.
     pub ask: Asked,
+    /// Where the answer goes; dropped where nobody answers.
     pub reply: oneshot::Sender<Answer>,
 }
 
+/// What an operator can be asked.
 #[derive(Clone, Debug)]
 pub enum Asked {
     /// The password of `sudo` for this user on the node.
-    SudoPassword { user: String },
+    SudoPassword {
+        /// The user that it is for.
+        user: String,
+    },
     /// A secret that `nodes.yaml` leaves to the operator.
-    Secret { prompt: String },
+    Secret {
+        /// The author's words.
+        prompt: String,
+    },
     /// Before a step that says `confirm`.
-    Confirm { step: String, title: String },
+    Confirm {
+        /// The step's label.
+        step: String,
+        /// Its title on the page.
+        title: String,
+    },
     /// A `manual` step: do it, then say so.
-    Manual { step: String, text: String },
+    Manual {
+        /// The step's label.
+        step: String,
+        /// The author's text, with values put in.
+        text: String,
+    },
     /// Before each step under `--step`; `bundle` is its path on the node.
     Menu {
+        /// The step's label.
         step: String,
+        /// Its title on the page.
         title: String,
+        /// The bundle's folder on the node.
         bundle: String,
     },
     /// A step was done by hand: what is to be noted?
-    Note { step: String },
+    Note {
+        /// The step's label.
+        step: String,
+    },
     /// A step was passed over whose output later steps need: what would it have captured?
-    Value { step: String, name: String },
+    Value {
+        /// The step's label.
+        step: String,
+        /// The name that it captures.
+        name: String,
+    },
     /// Ctrl-C while a step runs.
-    Interrupted { step: String },
+    Interrupted {
+        /// The step's label.
+        step: String,
+    },
     /// Before a step is run again that is not known to have failed.
-    Again { step: String, because: String },
+    Again {
+        /// The step's label.
+        step: String,
+        /// Why it is not known.
+        because: String,
+    },
     /// Before anything else that is to be sure: what it is about, all of that for who wants to
     /// see more, and the question.
     Sure {
+        /// What the question is about, in a line.
         about: String,
+        /// What there is to see for who wants to see all.
         whole: String,
+        /// The question itself.
         asks: String,
     },
 }
 
+/// What an operator can answer.
 #[derive(Clone, Debug)]
 pub enum Answer {
+    /// Do it.
     Yes,
+    /// Do not do it, and stop.
     No,
     /// Yes, and what follows is not asked any more.
     Onward,
     /// It was not asked: an earlier answer was [`Answer::Onward`].
     AsBefore,
+    /// A password or a secret.
     Secret(Secret),
+    /// Done, with a note on it.
     Note(String),
     /// Of the step menu: skip it.
     Skip,
@@ -83,6 +130,7 @@ impl Operator {
         (Operator(sender), receiver)
     }
 
+    /// Asks, and waits for the answer; [`Answer::Nobody`] where nobody is there.
     pub async fn ask(&self, node: &str, ask: Asked) -> Answer {
         let (reply, answer) = oneshot::channel();
         let question = Question {

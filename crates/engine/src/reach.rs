@@ -15,6 +15,7 @@ use crate::shell::Shell;
 /// The sessions of one node. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Reach {
+    /// The node that is reached.
     pub node: Arc<Node>,
     session: Shell,
     others: Arc<Mutex<HashMap<String, Shell>>>,
@@ -38,29 +39,48 @@ enum Asking {
 /// Why there is no password.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NoPassword {
+    /// Nobody can be asked, and no file was given.
     #[error(
         "a password is needed, and there is nobody to ask (`--sudo-password-file` reads it from a file)"
     )]
     Nobody,
+    /// `sudo` does not take the password that was given for this user.
     #[error("the password was refused on `{0}`, and is not tried again")]
     Refused(String),
+    /// The operator has stopped it at the question.
     #[error("the operator stopped at the question for the password")]
     Stopped,
 }
 
+/// Why something on a node cannot be reached.
 #[derive(Debug, thiserror::Error)]
 pub enum ReachError {
+    /// No session came about.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The session was lost.
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// `sudo` says no.
     #[error("sudo as `{user}`: {cause}")]
-    Sudo { user: String, cause: SudoError },
+    Sudo {
+        /// The user that was wanted.
+        user: String,
+        /// What `sudo` says.
+        cause: SudoError,
+    },
+    /// `sudo` wants a password, and there is none.
     #[error("sudo as `{user}`: {why}")]
-    NoPassword { user: String, why: NoPassword },
+    NoPassword {
+        /// The user that was wanted.
+        user: String,
+        /// Why there is none.
+        why: NoPassword,
+    },
 }
 
 impl Passwords {
+    /// Passwords that an operator is asked for, or the one that was given.
     #[must_use]
     pub fn new(operator: Operator, given: Option<Password>) -> Passwords {
         let asking = given.map_or(Asking::Not, Asking::Given);
@@ -114,6 +134,7 @@ impl Reach {
         })
     }
 
+    /// The login user's shell.
     #[must_use]
     pub fn session(&self) -> &Shell {
         &self.session
@@ -139,6 +160,7 @@ impl Reach {
         }
     }
 
+    /// Ends all sessions with the node.
     pub async fn close(&self) {
         for session in self.others.lock().await.drain().map(|(_, session)| session) {
             session.close().await;

@@ -21,6 +21,7 @@ struct Inner {
 }
 
 impl Recorder {
+    /// Writes to a journal, and then tells the watchers.
     #[must_use]
     pub fn new(journal: Journal, watchers: Vec<Watcher>) -> Recorder {
         Recorder(Arc::new(Mutex::new(Inner { journal, watchers })))
@@ -83,6 +84,7 @@ impl Recorder {
         }
     }
 
+    /// The id of the run.
     #[must_use]
     pub fn run(&self) -> String {
         self.0

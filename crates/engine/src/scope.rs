@@ -35,6 +35,7 @@ pub enum ScopeError {
 }
 
 impl Scope {
+    /// Gives a value to a name.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
         self.masked.remove(name);
         self.known.insert(name.to_owned(), value.into());
@@ -59,17 +60,20 @@ impl Scope {
         self.state[usize::from(on == On::Local)] = Some(format!("{bundle}/state"));
     }
 
+    /// What scripts on this side have set for later ones, as shell text.
     #[must_use]
     pub fn state(&self, on: On) -> Option<&str> {
         self.state[usize::from(on == On::Local)].as_deref()
     }
 
+    /// The names and values of the run itself, in alphabetical order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.known
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The value of a name, where it has one.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
         self.known.get(name).map(String::as_str)

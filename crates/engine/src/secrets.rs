@@ -14,6 +14,7 @@ use crate::outside::Outside;
 use crate::question::{Answer, Asked, Operator};
 use crate::session::{Redactor, Secret};
 
+/// The secrets of a run: each is looked up once, and masked wherever it would be shown.
 #[derive(Clone, Debug)]
 pub struct Secrets {
     root: PathBuf,
@@ -31,14 +32,19 @@ struct Known {
     redactor: Redactor,
 }
 
+/// Why a secret cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
+    /// What it refers to does not give it.
     #[error(transparent)]
     Reference(#[from] nodes::SecretError),
+    /// It is to be typed, and nobody can be asked.
     #[error("there is nobody to ask for the secret `{0}`")]
     Nobody(String),
+    /// Nothing was typed.
     #[error("nothing was given for the secret `{0}`")]
     Empty(String),
+    /// The operator has stopped it at the question.
     #[error("the operator stopped where a secret was looked up")]
     Stopped,
 }
@@ -53,6 +59,7 @@ impl Drop for GivenUp {
 }
 
 impl Secrets {
+    /// None is known yet. Files are relative to `root`.
     #[must_use]
     pub fn new(root: PathBuf, operator: Operator) -> Secrets {
         Secrets {
@@ -134,6 +141,7 @@ impl Secrets {
         self.known().redactor.clone()
     }
 
+    /// A text in which every secret that is known by now is masked.
     #[must_use]
     pub fn mask(&self, text: &str) -> String {
         let mut redactor = self.redactor();

@@ -16,8 +16,10 @@ pub mod fake;
 /// Cheap to clone; clones share the shell.
 #[derive(Clone, Debug)]
 pub enum Shell {
+    /// A session on a real node.
     Session(Session),
     #[cfg(test)]
+    /// A bundle in memory, for tests.
     Fake(fake::FakeShell),
 }
 

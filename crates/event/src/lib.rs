@@ -26,7 +26,9 @@ pub struct Event {
     pub seq: u64,
     /// The controller's clock, RFC 3339, UTC.
     pub at: String,
+    /// The id of the run, `YYYYMMDD-HHMMSS-` and four hexadecimal digits; of a suite, too.
     pub run: String,
+    /// The machine where it happened; none where it is about the whole run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The node whose turn it is, in a section that goes through the nodes of a role.
@@ -38,6 +40,7 @@ pub struct Event {
     /// Which controller of the run wrote it: 1 is the one that began it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<u64>,
+    /// What happened, with what is known of it.
     #[serde(flatten)]
     pub what: What,
     /// SHA-256 of the journal's line before, without its line end; of the run's name in the
@@ -92,6 +95,7 @@ impl std::fmt::Display for Site<'_> {
     }
 }
 
+/// What can happen in a run or a suite. One event is written before the next action begins.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum What {
@@ -99,8 +103,11 @@ pub enum What {
     RunStarted(Box<RunStarted>),
     /// An earlier halt was gone on with.
     RunResumed {
+        /// The login name of the person who goes on with the run.
         operator: String,
+        /// The name of the machine on which their opsbook works.
         controller: String,
+        /// They have looked at what has changed since, and agreed to it.
         accepted_changes: bool,
         /// How this controller goes on; none where an older opsbook wrote it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,37 +118,53 @@ pub enum What {
     },
     /// No other controller can go on with the run on this node, and why.
     Pinned {
+        /// One sentence for each reason.
         reasons: Vec<String>,
     },
     /// A connection to the node was begun.
     NodeTried,
     /// No connection came about.
     NodeUnreachable {
+        /// What `ssh` or the other connector said.
         cause: Outside,
     },
+    /// A shell on the node answered.
     NodeReached {
+        /// The login user, as the node names it.
         user: Outside,
+        /// What `sh` is on the node.
         shell: Outside,
+        /// From the first try until the shell answered.
         milliseconds: u64,
     },
     /// Something that the operator should see to.
     Warned {
+        /// What to see to, in one sentence.
         text: Outside,
     },
     /// The user that `sudo` was proven for.
     SudoProven {
+        /// The name of the user.
         user: String,
     },
+    /// A check holds.
     CheckHeld {
+        /// The full name of the check.
         check: String,
+        /// How often it was asked.
         tries: u32,
+        /// From the first try to the end of the last.
         milliseconds: u64,
     },
     /// It looked, and it is wrong.
     CheckFailed {
+        /// The full name of the check.
         check: String,
+        /// `file:line` of the manual.
         place: String,
+        /// What was expected and what was found, for each thing that is wrong.
         evidence: Vec<Evidence>,
+        /// How often it was asked.
         tries: u32,
         /// 0 where an older opsbook wrote it.
         #[serde(default)]
@@ -150,27 +173,36 @@ pub enum What {
     /// A case of a suite was asked. One that could not be asked together with others is asked
     /// again.
     CheckStarted {
+        /// The full name of the check.
         check: String,
     },
     /// It could not look.
     CheckUnknown {
+        /// The full name of the check.
         check: String,
+        /// `file:line` of the manual.
         place: String,
+        /// Why nobody could look.
         cause: Outside,
         /// 0 where an older opsbook wrote it, or where nobody was asked.
         #[serde(default)]
         tries: u32,
+        /// From the first try to the end of the last; 0 where nobody was asked.
         #[serde(default)]
         milliseconds: u64,
     },
     /// It was not asked: it is waived, or was not wanted.
     CheckIgnored {
+        /// The full name of the check.
         check: String,
+        /// Why it was not asked.
         reason: String,
     },
     /// A suite of checks, not a run of a procedure.
     SuiteStarted {
+        /// The login name of the person who asks.
         operator: String,
+        /// The name of the machine on which their opsbook works.
         controller: String,
         /// Of opsbook.
         version: String,
@@ -181,30 +213,45 @@ pub enum What {
         #[serde(default)]
         filtered_out: usize,
     },
+    /// All cases of a suite have an outcome.
     SuiteEnded {
+        /// Cases that hold.
         passed: usize,
+        /// Cases that were looked at, and are wrong.
         failed: usize,
+        /// Cases that nobody could look at.
         errors: usize,
+        /// Cases that were not asked.
         ignored: usize,
+        /// From the start of the suite to its end.
         milliseconds: u64,
     },
     /// `path` on the node; the token tells one controller of the bundle from the next.
     BundleOpened {
+        /// The bundle's folder, absolute.
         path: String,
+        /// It is the one of steps on the operator's machine.
         local: bool,
+        /// 16 hexadecimal digits, new for each controller.
         token: String,
         /// Another user of the node, whose bundle it is beside that of the login user.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
     },
+    /// A controller that goes on with a run has taken its bundle over.
     BundleReopened {
+        /// The bundle's folder, absolute.
         path: String,
+        /// It is the one of steps on the operator's machine.
         local: bool,
+        /// 16 hexadecimal digits, new for each controller.
         token: String,
     },
     /// From here on the step may have changed the node.
     StepStarted {
+        /// The step's full name: `web.deploy/install`, or with its number where it has no id.
         name: String,
+        /// Its title on the page.
         title: String,
         /// 0 for a step that a person does: it has none.
         limit_seconds: u64,
@@ -215,88 +262,131 @@ pub enum What {
     /// The journal knew nothing of it, and the node does: it was begun by a controller whose
     /// lines are not here.
     StepFound {
+        /// The step's full name.
         name: String,
+        /// Its title on the page.
         title: String,
+        /// Where its record was found.
         from: Found,
+        /// SHA-256 of the step as it was planned when it ran, hexadecimal.
         sha256: String,
     },
     /// A step that an earlier controller started is looked after again.
     StepAttached {
+        /// The step's full name.
         name: String,
+        /// Its title on the page.
         title: String,
     },
     /// A piece of what a step printed, made harmless and masked.
     Output {
+        /// Which of its outputs.
         stream: Stream,
+        /// What it printed, with secrets masked.
         text: Outside,
     },
     /// A file, or the archive of a folder.
     FileDelivered {
+        /// Its name in the bundle.
         to: String,
+        /// Its size.
         bytes: u64,
+        /// Of what arrived on the node: `sha256:…`, or `cksum:…` where the node has nothing better.
         checksum: String,
     },
+    /// A step has given a value to a name.
     ValueCaptured {
+        /// The name that later steps know the value by.
         name: String,
+        /// The value, with secrets masked.
         value: Outside,
     },
+    /// The operator was asked.
     Asked {
+        /// What was asked, in words.
         question: String,
         /// What a person is told to do, where nobody was there to read it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         told: Option<Outside>,
     },
+    /// The operator has answered the question before.
     Answered {
+        /// The answer, in a word.
         answer: String,
         /// `seq` of the question.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         question: Option<u64>,
+        /// What they typed beside it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<String>,
     },
+    /// The connection to the node was lost while a step was under way.
     ConnectionLost {
+        /// What `ssh` or the other connector said last.
         cause: Outside,
     },
+    /// The node was reached again, and its step is followed on.
     Reattached {
+        /// From the loss of the connection until then.
         milliseconds: u64,
     },
+    /// The node has restarted while a step was under way.
     NodeRebooted {
+        /// The step says of itself that it restarts the node.
         expected: bool,
     },
     /// Processes that a step left running.
     LeftBehind {
+        /// `pid command` of each.
         processes: Vec<Outside>,
     },
+    /// A step and its checks came to an end.
     StepEnded(StepEnded),
+    /// A bundle was removed; its record is in the node's history.
     BundleClosed {
+        /// The bundle's folder, absolute.
         path: String,
+        /// It is the one of steps on the operator's machine.
         local: bool,
+        /// Whose bundle it was, where not the login user's.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<String>,
     },
     /// It stays, with everything in it.
     BundleKept {
+        /// The bundle's folder, absolute.
         path: String,
+        /// It is the one of steps on the operator's machine.
         local: bool,
     },
     /// The nodes of a batch are begun, where there are several batches.
     BatchStarted {
+        /// The number of the batch, from 1.
         batch: usize,
+        /// How many batches there are.
         batches: usize,
+        /// The nodes in it.
         nodes: Vec<String>,
     },
+    /// The run came to an end on a node.
     NodeEnded {
+        /// How it ended there.
         status: Status,
+        /// Why, in one sentence; none where all is OK.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Outside>,
     },
     /// The turn of a node in a section, with all that was done for it elsewhere.
     TurnEnded {
+        /// How the turn ended.
         status: Status,
+        /// Why, in one sentence; none where all is OK.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cause: Option<Outside>,
     },
+    /// The run came to an end, or to a halt, on all nodes.
     RunEnded {
+        /// The worst status of its nodes.
         status: Status,
     },
     /// An event that a newer version wrote.
@@ -336,18 +426,25 @@ pub struct Manner {
     pub reconnect_milliseconds: u64,
 }
 
+/// What a run was started with: with the events that follow it, enough to go on with the run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RunStarted {
+    /// The id of the procedure.
     pub procedure: String,
+    /// The heading over its contract.
     pub title: String,
+    /// `file:line` of its contract.
     pub place: String,
+    /// The names of the nodes, in their order.
     pub nodes: Vec<String>,
     /// The nodes that play each role, where the procedure has roles.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub roles: BTreeMap<String, Vec<String>>,
     /// What was given with `--set`; secrets are never given so.
     pub arguments: BTreeMap<String, String>,
+    /// The login name of the person who started it.
     pub operator: String,
+    /// The name of the machine on which their opsbook works.
     pub controller: String,
     /// Of opsbook.
     pub version: String,
@@ -370,16 +467,21 @@ pub struct RunStarted {
 pub struct PlanRecord {
     /// SHA-256 over all steps, hexadecimal.
     pub sha256: String,
+    /// The steps in their order.
     pub steps: Vec<StepRecord>,
 }
 
+/// One step, as it was going to be done.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepRecord {
     /// Its number, where that is not its place in the list.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<usize>,
+    /// Its full name: `web.deploy/install`, or with its number where it has no id.
     pub name: String,
+    /// Its title on the page.
     pub title: String,
+    /// `file:line` of its block.
     pub place: String,
     /// SHA-256 over `text`, hexadecimal.
     pub sha256: String,
@@ -428,8 +530,10 @@ pub struct FileRecord {
     pub whole: bool,
 }
 
+/// What came of a step and of its checks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepEnded {
+    /// How it ended, in a word.
     pub status: Status,
     /// Exit status, where it ran to its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -437,6 +541,7 @@ pub struct StepEnded {
     /// It may or may not have finished.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub outcome_unknown: bool,
+    /// Why, in one sentence; none where it is OK.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Outside>,
     /// What the operator said of a step that was skipped or done by hand.
@@ -445,15 +550,20 @@ pub struct StepEnded {
     /// Why its own status or output is not the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence: Vec<Evidence>,
+    /// The time of the step itself, without the time in which the operator was asked.
     pub milliseconds: u64,
 }
 
 /// What was looked for, what was found, and how to look again by hand.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
+    /// What was looked at: a fact of a probe, `exit status`, `output`.
     pub attribute: String,
+    /// What the manual expects.
     pub expected: Outside,
+    /// What the node says, with secrets masked.
     pub found: Outside,
+    /// A command with which a person can look for themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub how: Option<String>,
     /// What the author may write instead, where that is known.
@@ -464,6 +574,7 @@ pub struct Evidence {
 /// What came of asking a case. The one type for it, from the verdict to the reports.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
+    /// It is as the manual says.
     Held,
     /// Somebody looked, and it is wrong.
     Failed(Vec<Evidence>),
@@ -476,6 +587,7 @@ pub enum Outcome {
 /// One case of a suite.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CaseRecord {
+    /// The node that is asked.
     pub node: String,
     /// `group::check` or `procedure::run`.
     pub check: String,
@@ -494,10 +606,13 @@ impl CaseRecord {
 /// How many cases ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
+    /// Cases that hold.
     pub passed: usize,
+    /// Cases that were looked at, and are wrong.
     pub failed: usize,
     /// Those that nobody could look at.
     pub errors: usize,
+    /// Cases that were not asked.
     pub ignored: usize,
 }
 
@@ -516,9 +631,11 @@ impl Counts {
 /// A case that was asked to its end.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Checked {
+    /// What came of it.
     pub outcome: Outcome,
     /// How often it was asked.
     pub tries: u32,
+    /// From the first try to the end of the last.
     pub milliseconds: u64,
 }
 
@@ -606,16 +723,20 @@ impl Checked {
     }
 }
 
+/// Where a step's output was printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stream {
+    /// Standard output.
     Out,
+    /// Standard error.
     Err,
 }
 
 /// Of a step, of a node's run, of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Status {
+    /// It was done, and its checks hold.
     #[serde(rename = "OK")]
     Ok,
     /// It ran and said no, or a check of it does not hold.
@@ -633,13 +754,16 @@ pub enum Status {
     /// Past its time, and its processes are verified dead.
     #[serde(rename = "TIMED OUT")]
     TimedOut,
+    /// The operator has left it out.
     #[serde(rename = "SKIPPED")]
     Skipped,
+    /// The operator says that it was done by hand.
     #[serde(rename = "BY HAND")]
     ByHand,
 }
 
 impl Status {
+    /// The status as every report writes it.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {

@@ -48,35 +48,55 @@ pub struct Journal {
 /// A line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
+    /// The number of the event, from 1.
     pub seq: u64,
     /// SHA-256 without its line end, hexadecimal.
     pub hash: String,
 }
 
+/// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
+    /// The system does not let it be written.
     #[error("the journal `{path}` cannot be written: {cause}")]
     Write {
+        /// The journal's file.
         path: PathBuf,
+        /// What the system says.
         cause: std::io::Error,
     },
+    /// The system does not let it be read.
     #[error("the journal `{path}` cannot be read: {cause}")]
     Read {
+        /// The journal's file.
         path: PathBuf,
+        /// What the system says.
         cause: std::io::Error,
     },
+    /// A line of it is not as opsbook wrote it.
     #[error("{path}:{line}: {cause}")]
     Line {
+        /// The journal's file.
         path: PathBuf,
+        /// The number of the line, from 1.
         line: usize,
+        /// What is wrong with it.
         cause: String,
     },
+    /// Another opsbook writes it at this moment.
     #[error("run `{run}` is under way in another opsbook on this machine")]
-    Busy { run: String },
+    Busy {
+        /// The id of the run.
+        run: String,
+    },
+    /// There is no such run.
     #[error("no run `{wanted}` in `{folder}`")]
     Missing {
+        /// What was asked for.
         wanted: String,
+        /// Where it was looked for.
         folder: PathBuf,
+        /// A run whose name is like it.
         near: Option<String>,
     },
 }
@@ -167,11 +187,13 @@ impl Journal {
         ))
     }
 
+    /// The id of its run.
     #[must_use]
     pub fn run(&self) -> &str {
         &self.run
     }
 
+    /// The journal's file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

@@ -11,7 +11,9 @@ use crate::event::{Event, Manner, PlanRecord, RunStarted, Site, Status, What};
 /// A journal read back.
 #[derive(Debug)]
 pub struct Record {
+    /// The journal's file.
     pub path: PathBuf,
+    /// All whole lines, in their order.
     pub events: Vec<Event>,
     /// The last line was cut: its writer died over it. It is not among the events.
     pub torn: bool,

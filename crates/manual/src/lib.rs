@@ -47,6 +47,7 @@ use crate::yaml::Yaml;
 pub struct Manual {
     /// The folder of `book.toml`.
     pub root: PathBuf,
+    /// What `book.toml` says to opsbook.
     pub settings: Settings,
     /// In the order of the book.
     pub pages: Vec<Page>,
@@ -66,7 +67,9 @@ pub struct Manual {
 /// else is wrong in them is told in the same run.
 #[derive(Debug, Default)]
 pub struct Doubles {
+    /// Procedures with an id that another one had before.
     pub procedures: Vec<Procedure>,
+    /// Groups with an id that another one had before.
     pub groups: Vec<Group>,
 }
 
@@ -83,14 +86,18 @@ pub struct Settings {
     pub test_nodes: Option<Spanned<String>>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
+    /// How the book reads Markdown.
     pub markdown: MarkdownSettings,
 }
 
 /// How the book reads Markdown; what runs is read in the same way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkdownSettings {
+    /// Straight quotes and dots become typographic ones in the book.
     pub smart_punctuation: bool,
+    /// A line that begins with `: ` defines the one before it.
     pub definition_lists: bool,
+    /// A quotation that begins with `[!NOTE]` is a box.
     pub admonitions: bool,
 }
 
@@ -111,6 +118,7 @@ pub struct Page {
     pub source: Arc<Source>,
     /// The text with front matter taken off and includes put in.
     pub text: Passage,
+    /// Its title in `SUMMARY.md`, or its first heading.
     pub title: String,
     /// Where the page stands in the book, relative to the source folder.
     pub path: PathBuf,
@@ -137,9 +145,11 @@ pub struct Page {
 /// A link or image of a page.
 #[derive(Clone, Debug)]
 pub struct Link {
+    /// Where it leads, as it is written.
     pub target: String,
     /// Bytes within [`Page::text`].
     pub range: std::ops::Range<usize>,
+    /// It shows a picture, and leads nowhere.
     pub image: bool,
 }
 
@@ -150,6 +160,7 @@ pub struct Block {
     pub range: std::ops::Range<usize>,
     /// First word of the info string, lower case; empty where there is none.
     pub language: String,
+    /// What the fence declares it to be; none for prose.
     pub kind: Option<Kind>,
     /// The global name: `web.deploy/install`, `web.xt-recent`, `web`; empty for blocks
     /// that have none.
@@ -162,22 +173,33 @@ pub struct Block {
     pub allow: Vec<String>,
 }
 
+/// What a fence declares its block to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
+    /// The contract of a procedure.
     Procedure,
+    /// The contract of a group of checks.
     Checks,
+    /// A script that changes the node.
     Step,
+    /// A script that only looks.
     Check,
+    /// What the script before it has to print.
     Expect,
+    /// Files that are brought into the bundle.
     Deliver,
+    /// A file that is brought into the bundle, with its text.
     File,
+    /// What a person does.
     Manual,
+    /// Shown to readers, and never run.
     Example,
 }
 
 /// An ordered sequence of steps.
 #[derive(Debug)]
 pub struct Procedure {
+    /// Its name, unique in the manual.
     pub id: String,
     /// The heading over its contract.
     pub title: String,
@@ -191,10 +213,12 @@ pub struct Procedure {
     pub needs: Vec<Spanned<String>>,
     /// Default time limit of its steps.
     pub timeout: Option<Duration>,
+    /// What `--set` may give it, by name.
     pub params: IndexMap<String, Param>,
     /// The author's own placeholders and the text that stands for each, in which `${name}`
     /// is a value.
     pub replace: IndexMap<String, Spanned<String>>,
+    /// Its steps in the order of the page.
     pub steps: Vec<Step>,
     /// The machines of a run, in the order of the contract; none where it runs on one node.
     pub roles: IndexMap<String, Role>,
@@ -207,24 +231,29 @@ pub struct Procedure {
     /// Checks that open what follows a section, with the number of the step after which they
     /// stand: the last of the section.
     pub after: Vec<(usize, Vec<Check>)>,
+    /// Which blocks belong to it.
     pub reach: Reach,
 }
 
 /// A name for a machine, or several, in one run.
 #[derive(Clone, Debug)]
 pub struct Role {
+    /// Where the contract names it.
     pub span: Span,
     /// The nodes that may be bound to it.
     pub nodes: Spanned<String>,
+    /// How many nodes may play it.
     pub count: Count,
     /// Groups of checks that must hold on its nodes first.
     pub needs: Vec<Spanned<String>>,
+    /// One sentence for who runs the procedure.
     pub help: Option<String>,
 }
 
 /// How many nodes play a role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Count {
+    /// Exactly one.
     #[default]
     One,
     /// `1+`
@@ -236,11 +265,13 @@ pub enum Count {
 /// A part of a procedure that is repeated for each node of a role: `yaml each`.
 #[derive(Clone, Debug)]
 pub struct Each {
+    /// Where the block stands.
     pub span: Span,
     /// Index into [`Page::blocks`] of the procedure's page.
     pub block: usize,
     /// The heading over it.
     pub title: String,
+    /// The role whose nodes have their turn one after the other.
     pub role: Spanned<String>,
     /// How many turns go side by side; the last share repeats.
     pub batch: Vec<Share>,
@@ -257,7 +288,9 @@ pub struct Each {
 /// A number of nodes, or a share of all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
+    /// So many nodes.
     Count(usize),
+    /// So many in a hundred of the nodes, at least one.
     Percent(usize),
 }
 
@@ -272,19 +305,27 @@ pub struct Reach {
     pub defined: Vec<String>,
 }
 
+/// A value, and where it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {
+    /// The value.
     pub value: T,
+    /// Where it is written.
     pub span: Span,
 }
 
+/// What `--set` may give a procedure.
 #[derive(Clone, Debug)]
 pub struct Param {
+    /// Where the contract names it.
     pub span: Span,
+    /// A run does not begin without it.
     pub required: bool,
+    /// What holds where it is not given.
     pub default: Option<String>,
     /// A regular expression that the whole argument must match.
     pub pattern: Option<String>,
+    /// One sentence for who runs the procedure.
     pub help: Option<String>,
 }
 
@@ -293,17 +334,23 @@ pub struct Param {
 pub struct Step {
     /// From 1, within its procedure.
     pub number: usize,
+    /// Its own name within the procedure, where the fence gives one.
     pub id: Option<String>,
     /// The heading, list item or sentence that introduces it, on one line, without markup.
     pub title: String,
+    /// The opening fence line.
     pub span: Span,
     /// Index into [`Page::blocks`] of the procedure's page.
     pub block: usize,
+    /// What is done.
     pub work: Work,
+    /// Where it is done.
     pub on: On,
     /// The machine that `on=` names, in a procedure with roles.
     pub machine: Option<Machine>,
+    /// The user that it is done as, where not the login user.
     pub sudo: Option<SudoUser>,
+    /// Its own time limit.
     pub timeout: Option<Duration>,
     /// Ask before it.
     pub confirm: bool,
@@ -321,9 +368,12 @@ pub struct Step {
     pub checks: Vec<Check>,
 }
 
+/// What a step does.
 #[derive(Clone, Debug)]
 pub enum Work {
+    /// Runs a script.
     Script(Script),
+    /// Brings files into the bundle.
     Deliver(Vec<Delivery>),
     /// What a person does, and confirms; may hold `${name}`.
     Manual(Passage),
@@ -332,7 +382,9 @@ pub enum Work {
 /// Which side of a session: the node, or the operator's own machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
+    /// On the node.
     Node,
+    /// On the operator's machine, beside the manual.
     Local,
 }
 
@@ -368,20 +420,26 @@ pub struct Script {
 pub struct Command {
     /// A `# ` line before it.
     pub title: Option<String>,
+    /// The command without its prompt.
     pub text: Passage,
+    /// What it has to print, as the page shows it.
     pub expect: Option<Expect>,
+    /// The exit status that it has to have.
     pub exit: i32,
 }
 
 /// What standard output must be.
 #[derive(Clone, Debug)]
 pub struct Expect {
+    /// Where the expectation stands.
     pub span: Span,
+    /// How the text is compared with what was printed.
     pub kind: ExpectKind,
     /// May hold `${name}`.
     pub text: Passage,
 }
 
+/// How an expected text is compared with what was printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectKind {
     /// `...` alone on a line stands for any lines, `[..]` for anything within a line.
@@ -395,7 +453,9 @@ pub enum ExpectKind {
 /// A file that is brought into the bundle. Names may hold `${name}`.
 #[derive(Clone, Debug)]
 pub struct Delivery {
+    /// Where the fence or the contract names it.
     pub span: Span,
+    /// Where its bytes come from.
     pub from: DeliveryFrom,
     /// Its name in the bundle.
     pub to: String,
@@ -403,6 +463,7 @@ pub struct Delivery {
     pub mode: u32,
 }
 
+/// Where the bytes of a file come from.
 #[derive(Clone, Debug)]
 pub enum DeliveryFrom {
     /// A file beside the manual, its bytes unchanged.
@@ -415,9 +476,11 @@ pub enum DeliveryFrom {
     Inline(Passage),
     /// A file in the bundle of another machine of the run.
     Machine {
+        /// The role whose machine has it.
         role: String,
         /// Who plays the role; empty until a plan binds it.
         node: String,
+        /// Its path there.
         path: String,
     },
 }
@@ -425,16 +488,23 @@ pub enum DeliveryFrom {
 /// A group of checks.
 #[derive(Debug)]
 pub struct Group {
+    /// Its name, unique in the manual.
     pub id: String,
+    /// The heading over its contract.
     pub title: String,
+    /// The `id` in its contract.
     pub span: Span,
+    /// Index into [`Manual::pages`].
     pub page: usize,
+    /// Where it is asked; on all nodes of the suite if absent.
     pub nodes: Option<Spanned<String>>,
+    /// Who asks it.
     pub when: When,
     /// Typed assertions in the order of the contract.
     pub typed: Vec<TypedCheck>,
     /// Scripts in the order of the page.
     pub checks: Vec<Check>,
+    /// Which blocks belong to it.
     pub reach: Reach,
 }
 
@@ -453,8 +523,11 @@ pub enum When {
 /// `service: {nginx: {running: true}}` is one: its kind, its resource, its attributes.
 #[derive(Clone, Debug)]
 pub struct TypedCheck {
+    /// The type, such as `service`.
     pub kind: Spanned<String>,
+    /// The name of the resource, such as `nginx`.
     pub resource: Spanned<String>,
+    /// What is said of it: a map of facts and matchers.
     pub attributes: Yaml,
 }
 
@@ -463,28 +536,42 @@ pub struct TypedCheck {
 pub struct Check {
     /// Its full name: `web.deploy/importable` or `web.xt-recent`.
     pub name: String,
+    /// The heading, list item or sentence that introduces it, without markup.
     pub title: String,
+    /// The opening fence line.
     pub span: Span,
+    /// Index into [`Page::blocks`].
     pub block: usize,
+    /// Index into [`Manual::pages`].
     pub page: usize,
+    /// What is run, and must only look.
     pub script: Script,
+    /// Where it is run.
     pub on: On,
     /// The machine that `on=` names, in a procedure with roles.
     pub machine: Option<Machine>,
+    /// The user that it is run as, where not the login user.
     pub sudo: Option<SudoUser>,
+    /// Its own time limit.
     pub timeout: Option<Duration>,
+    /// Exit statuses that mean that it holds; `[0]` unless declared.
     pub exit: Vec<i32>,
+    /// What its standard output must be.
     pub expect: Option<Expect>,
+    /// It is asked again while it does not hold.
     pub eventually: Option<Eventually>,
     /// Verifies a step, and is a test of its own as well.
     pub always: bool,
+    /// Where it is asked, where not on all nodes of its group.
     pub nodes: Option<Spanned<String>>,
 }
 
 /// Try for `limit`, every `every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eventually {
+    /// After this time it is as it was last.
     pub limit: Duration,
+    /// The time from one try to the next.
     pub every: Duration,
 }
 

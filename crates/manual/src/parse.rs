@@ -20,6 +20,7 @@ pub struct PageSource {
     pub path: PathBuf,
     /// As `SUMMARY.md` calls it.
     pub title: Option<String>,
+    /// Its text.
     pub source: Arc<Source>,
 }
 

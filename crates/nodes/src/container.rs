@@ -9,8 +9,11 @@ use crate::yaml::{Yaml, unknown_keys};
 /// A tool that gives a shell elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tool {
+    /// `docker exec`.
     Docker,
+    /// `podman exec`.
     Podman,
+    /// `kubectl exec`.
     Kubectl,
     /// A machine of systemd's (`machinectl list`), entered by `systemd-run`: `machinectl shell`
     /// always gives a terminal, which changes what passes through it.
@@ -20,6 +23,7 @@ pub enum Tool {
 /// What its standard input and output are to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
+    /// The tool's standard input and output, without a terminal.
     Pipes,
     /// For a person.
     Terminal,
@@ -28,6 +32,7 @@ pub enum Way {
 /// Where a tool leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Container {
+    /// The program that reaches into it.
     pub tool: Tool,
     /// Of the container, pod or machine.
     pub name: String,
@@ -36,6 +41,7 @@ pub struct Container {
 }
 
 impl Tool {
+    /// Every tool, in the order in which the manual names them.
     pub const ALL: [Tool; 4] = [Tool::Docker, Tool::Podman, Tool::Kubectl, Tool::Nspawn];
 
     /// As it stands in `transport`.

@@ -15,10 +15,12 @@ use crate::yaml::{self, Value, Yaml};
 pub struct Explained {
     /// As scripts know it.
     pub name: String,
+    /// The value, after names in it were filled in.
     pub value: Json,
     /// The value on one line, for people.
     #[serde(skip)]
     pub shown: String,
+    /// Which layer says so, and where.
     #[serde(flatten)]
     pub origin: Place,
     /// The text as written, where substitution changed it.
@@ -35,17 +37,22 @@ pub struct Explained {
 /// The layer and, where it has one, the place that a value came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Place {
+    /// The layer in words: `defaults`, `group web`, `node web1`, `--set`.
     pub layer: String,
+    /// The file that says so; none for values that no file has.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub file: Option<String>,
+    /// The line in that file, from 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<u32>,
 }
 
+/// What an earlier layer said, which a later one replaced.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Overridden {
     /// As written.
     pub value: String,
+    /// Which layer said so, and where.
     #[serde(flatten)]
     pub origin: Place,
 }
@@ -53,16 +60,22 @@ pub struct Overridden {
 /// A value that two nodes do not have alike.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
+    /// The name of the value; of one in a map, `outer.inner`.
     pub name: String,
+    /// What the first node has; none where it has no such value.
     pub left: Option<Explained>,
+    /// What the second node has; none where it has no such value.
     pub right: Option<Explained>,
 }
 
 /// A node on one line.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
+    /// The name of the node.
     pub node: String,
+    /// The groups that it belongs to, parents before children.
     pub groups: Vec<String>,
+    /// How it is reached: `ssh`, `local`, `exec`, or the tool of its container.
     pub transport: &'static str,
     /// How it is reached, in words.
     pub reached: String,

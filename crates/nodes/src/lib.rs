@@ -66,6 +66,7 @@ struct Definition {
 /// One node with every value evaluated and explained.
 #[derive(Clone, Debug, Default)]
 pub struct Node {
+    /// Its name in `nodes.yaml`.
     pub name: String,
     /// In the order of evaluation, parents (`in`) before children.
     pub groups: Vec<String>,
@@ -74,6 +75,7 @@ pub struct Node {
     /// The same with nested maps taken apart, under the names that scripts know:
     /// `outer_inner`. Lists stay whole.
     pub leaves: IndexMap<String, Evaluated>,
+    /// How its shell is reached.
     pub transport: Transport,
     /// `rehearse: true`: procedures may be run here as tests.
     pub rehearse: bool,
@@ -86,6 +88,7 @@ pub struct Node {
 /// `confirm`: when the operator is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirm {
+    /// Nobody is asked.
     Never,
     /// Once, before the first step.
     Run,
@@ -98,6 +101,7 @@ pub enum Confirm {
 pub struct Evaluated {
     /// After substitution.
     pub value: Yaml,
+    /// The layer whose value counts.
     pub origin: Origin,
     /// What earlier layers said, the nearest first.
     pub overrode: Vec<Origin>,
@@ -111,19 +115,26 @@ pub struct Evaluated {
 /// Where a value was said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Origin {
+    /// Which layer said it.
     pub layer: Layer,
     /// Absent for `--set` and for built-in values.
     pub span: Option<Span>,
 }
 
+/// The layers that give a node its values, the weakest first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Layer {
+    /// Names that every node has, such as `node`.
     BuiltIn,
+    /// `defaults` of `nodes.yaml`.
     Defaults,
+    /// The group of this name.
     Group(String),
+    /// The node's own entry.
     Node,
     /// A parameter's default in a contract.
     Param,
+    /// `--set` on the command line.
     Set,
 }
 
@@ -140,13 +151,19 @@ pub enum Transport {
     Container(Container),
 }
 
+/// How the user's OpenSSH client reaches a node. What is not said here, its own configuration
+/// says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ssh {
     /// `address`, or the node's name.
     pub host: String,
+    /// The login name.
     pub user: Option<String>,
+    /// The port of the node's `sshd`.
     pub port: Option<u16>,
+    /// The host to go through: `-J`.
     pub jump: Option<String>,
+    /// The file of the private key: `-i`.
     pub identity: Option<PathBuf>,
     /// Extra `-o` lines.
     pub options: Vec<String>,
@@ -157,16 +174,22 @@ pub struct Ssh {
 /// A text that a script may be given: plain, or a secret still to be resolved.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
+    /// A text that everybody may see.
     Plain(String),
+    /// A reference to a text that nobody may see.
     Secret(SecretRef),
 }
 
 /// Where a secret comes from. Resolved only when a run needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum SecretRef {
+    /// An environment variable of the operator's.
     Env(String),
+    /// A file, relative to the manual's folder.
     File(PathBuf),
+    /// What a command prints: a program and its arguments.
     Command(Vec<String>),
+    /// What the operator types, asked for with these words.
     Prompt(String),
 }
 
@@ -176,10 +199,12 @@ impl Nodes {
         self.members.keys().map(String::as_str)
     }
 
+    /// The names of the groups, in the order of their definition.
     pub fn group_names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.groups.keys().map(String::as_str)
     }
 
+    /// Whether there is a node of this name.
     #[must_use]
     pub fn contains(&self, node: &str) -> bool {
         self.members.contains_key(node)

@@ -25,31 +25,63 @@ const LOOK_UP: Duration = Duration::from_millis(50);
 
 /// A secret, and what is questionable about where it was kept.
 pub struct Resolved {
+    /// The secret itself.
     pub text: SecretText,
+    /// Something that the operator should see to, such as a file that others can read.
     pub warning: Option<String>,
 }
 
 /// Why there is no secret. No variant holds any of it.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
+    /// The environment variable is not set.
     #[error("environment variable `{0}` is not set")]
     EnvMissing(String),
+    /// The file cannot be read.
     #[error("cannot read `{}`: {error}", path.display())]
-    File { path: PathBuf, error: io::Error },
+    File {
+        /// The file, as it was looked for.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The command cannot be started.
     #[error("cannot start `{program}`: {error}")]
-    Start { program: String, error: io::Error },
+    Start {
+        /// Its program.
+        program: String,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// The command says no.
     #[error("`{program}` failed: {status}")]
-    Failed { program: String, status: ExitStatus },
+    Failed {
+        /// Its program.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// The command was still running at its time limit, and was ended.
     #[error("`{program}` did not end within {} s", limit.as_secs())]
-    TimedOut { program: String, limit: Duration },
+    TimedOut {
+        /// Its program.
+        program: String,
+        /// The time that it had.
+        limit: Duration,
+    },
+    /// The question could not be asked.
     #[error("nothing could be asked: {0}")]
     Prompt(io::Error),
+    /// The secret is an empty text: no script can tell it from a missing one.
     #[error("it is empty")]
     Empty,
+    /// The secret is longer than one may be.
     #[error("it is longer than {MAX_SECRET} bytes")]
     TooLong,
+    /// The secret is not UTF-8.
     #[error("it is not UTF-8 text")]
     NotText,
+    /// The secret has a NUL byte, which no shell variable can hold.
     #[error("it holds a NUL byte")]
     Nul,
 }

@@ -16,6 +16,7 @@ const SOURCES: [&str; 4] = ["env", "file", "command", "prompt"];
 pub struct SecretText(Zeroizing<String>);
 
 impl SecretText {
+    /// Takes a text. Its memory is overwritten when it is dropped.
     #[must_use]
     pub fn new(text: String) -> SecretText {
         SecretText(Zeroizing::new(text))

@@ -88,6 +88,7 @@ pub fn table_text(rows: &[Row], paint: bool) -> String {
     columns(&cells)
 }
 
+/// All values of a node as JSON, each with the layer that it comes from.
 #[must_use]
 pub fn json(node: &Node, values: &[Explained]) -> String {
     pretty(&NodeJson {
@@ -98,6 +99,7 @@ pub fn json(node: &Node, values: &[Explained]) -> String {
     })
 }
 
+/// The values in which two nodes differ, as JSON.
 #[must_use]
 pub fn diff_json(left: &Node, right: &Node, differences: &[Difference]) -> String {
     pretty(&DiffJson {
@@ -107,6 +109,7 @@ pub fn diff_json(left: &Node, right: &Node, differences: &[Difference]) -> Strin
     })
 }
 
+/// The list of nodes as JSON.
 #[must_use]
 pub fn table_json(rows: &[Row]) -> String {
     pretty(&rows)

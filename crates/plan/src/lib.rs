@@ -49,8 +49,11 @@ pub const RUN_NAMES: [&str; 3] = ["bundle", "procedure", "run_id"];
 /// Everything that a run will do, on every node, in order.
 #[derive(Clone, Debug)]
 pub struct Plan {
+    /// The id of the procedure.
     pub procedure: String,
+    /// The heading over its contract.
     pub title: String,
+    /// The `id` in its contract.
     pub span: Span,
     /// What was given with `--set`.
     pub arguments: Vec<(String, String)>,
@@ -62,6 +65,7 @@ pub struct Plan {
     pub binding: Option<Binding>,
 }
 
+/// What is done on one machine.
 #[derive(Clone, Debug)]
 pub struct NodePlan {
     /// With the parameters' defaults and the arguments laid over it.
@@ -81,32 +85,49 @@ pub struct NodePlan {
     pub sha256: String,
 }
 
+/// A group of checks that must hold before anything is touched.
 #[derive(Clone, Debug)]
 pub struct Need {
+    /// The id of the group.
     pub group: String,
+    /// Its checks, on this node.
     pub cases: Vec<Case>,
 }
 
+/// One step, with everything decided that can be decided before the run.
 #[derive(Clone, Debug)]
 pub struct PlannedStep {
     /// From 1.
     pub number: usize,
     /// `web.deploy/install`, or `web.deploy/3` where it has no id.
     pub name: String,
+    /// The heading, list item or sentence that introduces it, without markup.
     pub title: String,
+    /// The opening fence line.
     pub span: Span,
+    /// Where it is done.
     pub on: On,
+    /// The user that it is done as, where not the login user.
     pub sudo: Option<SudoUser>,
+    /// After this time it is ended.
     pub timeout: Duration,
+    /// The operator is asked before it.
     pub confirm: bool,
+    /// The name that its standard output becomes the value of.
     pub capture: Option<String>,
+    /// Exit statuses that are OK.
     pub exit: Vec<i32>,
+    /// It restarts the node.
     pub reboot: bool,
+    /// It is run again on every resume.
     pub setup: bool,
+    /// What is done.
     pub work: PlannedWork,
+    /// What its standard output must be.
     pub expect: Option<Expect>,
     /// Each case knows the machine that is asked: with roles it may be another one.
     pub checks: Vec<Case>,
+    /// On how many machines of its role it is done.
     pub spread: Spread,
     /// Variables whose values the steps up to this one may have set.
     pub saved: Vec<String>,
@@ -121,6 +142,7 @@ pub struct PlannedStep {
 /// On how many machines a step runs.
 #[derive(Clone, Debug)]
 pub enum Spread {
+    /// On one machine.
     One,
     /// On all of a role, side by side: `on=all:ROLE`.
     All {
@@ -130,8 +152,10 @@ pub enum Spread {
     },
 }
 
+/// What a planned step does.
 #[derive(Clone, Debug)]
 pub enum PlannedWork {
+    /// Runs a script.
     Script(Script),
     /// Names in it are filled in.
     Deliver(Vec<Delivery>),
@@ -156,12 +180,16 @@ pub struct Script {
 /// A variable that a script mentions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
+    /// Its name in the script.
     pub name: String,
+    /// What it will be.
     pub value: Value,
 }
 
+/// What a variable of a script will be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
+    /// It is known before the run, or is a secret that is looked up in it.
     Text(Text),
     /// The output of an earlier step, known only when that step has run.
     Captured,
@@ -170,10 +198,15 @@ pub enum Value {
 /// One command of a transcript.
 #[derive(Clone, Debug)]
 pub struct PlannedCommand {
+    /// The line of prose before it in the transcript.
     pub title: Option<String>,
+    /// The command without its prompt.
     pub text: Arc<str>,
+    /// What it has to print.
     pub expect: Option<Expect>,
+    /// The exit status that it has to have.
     pub exit: i32,
+    /// Where it stands.
     pub span: Span,
 }
 
@@ -182,40 +215,57 @@ pub struct PlannedCommand {
 pub struct Case {
     /// `group::check`, or `procedure::check` for checks after steps.
     pub name: String,
+    /// The node that is asked, with its values.
     pub node: Arc<Node>,
+    /// The place in the manual that says what must hold.
     pub span: Span,
+    /// Where it is asked.
     pub on: On,
+    /// The user that it is asked as, where not the login user.
     pub sudo: Option<SudoUser>,
+    /// After this time it could not look.
     pub timeout: Duration,
+    /// It is asked again while it does not hold.
     pub eventually: Option<Eventually>,
+    /// How it is asked.
     pub ask: Ask,
     /// Waived: why, and until when (`YYYY-MM-DD`).
     pub skip: Option<Skip>,
 }
 
+/// Why a check is not asked.
 #[derive(Clone, Debug)]
 pub struct Skip {
+    /// The author's reason.
     pub reason: String,
+    /// The last day of that; none where it has no end.
     pub until: Option<jiff::civil::Date>,
 }
 
+/// How a check is asked.
 #[derive(Clone, Debug)]
 pub enum Ask {
     /// A script block: its exit status decides, and its output where one is expected.
     Script {
+        /// What is run.
         script: Script,
+        /// Exit statuses that mean that it holds.
         exit: Vec<i32>,
+        /// What its standard output must be.
         expect: Option<Expect>,
     },
     /// A typed assertion: a probe reports facts, matchers decide.
     /// The bindings are those that the author's own commands in it mention.
     Probe {
+        /// The typed assertion, which knows its probe.
         assertion: Arc<Assertion>,
+        /// The variables that the author's own commands in it mention.
         bindings: Vec<Variable>,
     },
 }
 
 impl Script {
+    /// The program that runs it: `sh`, `bash`, `python3`.
     #[must_use]
     pub fn interpreter(&self) -> &str {
         &self.interpreter
@@ -233,6 +283,7 @@ impl Script {
         Arc::clone(&self.text)
     }
 
+    /// The variables that it mentions and that have a value here.
     #[must_use]
     pub fn bindings(&self) -> &[Variable] {
         &self.bindings
@@ -278,6 +329,7 @@ impl PlannedStep {
         })
     }
 
+    /// Its script, where it has one.
     #[must_use]
     pub fn script(&self) -> Option<&Script> {
         match &self.work {

@@ -9,11 +9,14 @@ use crate::{Ask, NodePlan, Plan, PlannedStep, PlannedWork, Script, Variable};
 /// What `--start-at` and `--stop-after` leave of a procedure, by the numbers of its steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Part {
+    /// The number of the first step that is wanted; from the beginning if absent.
     pub start_at: Option<usize>,
+    /// The number of the last step that is wanted; to the end if absent.
     pub stop_after: Option<usize>,
 }
 
 impl Part {
+    /// Whether the step of this number is wanted.
     #[must_use]
     pub fn contains(self, number: usize) -> bool {
         self.start_at.is_none_or(|first| number >= first)

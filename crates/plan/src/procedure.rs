@@ -14,6 +14,7 @@ use crate::{NodePlan, Plan, PlannedStep, PlannedWork, STEP_LIMIT, Spread, cases,
 /// What a person asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
+    /// The id of the procedure.
     pub procedure: &'a str,
     /// Selectors; what they select is joined, in the order of the nodes' definition.
     pub nodes: &'a [String],

@@ -21,8 +21,11 @@ pub struct Binding {
 /// A role and the nodes that play it in this run, in the order of their definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
+    /// The name of the role.
     pub role: String,
+    /// The nodes that play it, in their order.
     pub nodes: Vec<String>,
+    /// One sentence for who runs the procedure.
     pub help: Option<String>,
     /// Groups of checks that must hold on its nodes before anything is touched.
     pub needs: Vec<String>,
@@ -35,6 +38,7 @@ pub struct Bound {
 pub enum Stretch {
     /// A step by its number, on each machine that has it.
     Step(usize),
+    /// A section that goes through the nodes of a role.
     Section(Section),
     /// Checks that open what follows a section: they look at what stands before them.
     Checks(Vec<Case>),
@@ -47,6 +51,7 @@ pub struct Section {
     pub number: usize,
     /// The heading over it.
     pub title: String,
+    /// The role whose nodes have their turn.
     pub role: String,
     /// How many turns go side by side; the last size repeats. Empty where there is no turn.
     pub batches: Vec<usize>,

@@ -9,8 +9,11 @@ use crate::Script;
 /// What one command of a transcript did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran {
+    /// Its exit status.
     pub status: i32,
+    /// What it printed on standard output.
     pub out: Vec<u8>,
+    /// What it printed on standard error.
     pub err: Vec<u8>,
 }
 

@@ -7,7 +7,9 @@ use crate::source::Problem;
 /// A number, or a share of all nodes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Share {
+    /// So many nodes.
     Count(usize),
+    /// So many in a hundred of the nodes, at least one.
     Percent(usize),
 }
 

@@ -94,8 +94,11 @@ pub struct Project {
     pub root: PathBuf,
     /// Through which all of it was read.
     pub files: Files,
+    /// The pages, and what their blocks say.
     pub manual: Manual,
+    /// What `nodes.yaml` says, not evaluated yet.
     pub nodes: Nodes,
+    /// The types of typed checks, opsbook's own and those of `checks/`.
     pub vocabulary: Vocabulary,
     /// What reading has found to be wrong, in the order of the book; also what stops nothing.
     pub problems: Vec<Problem>,

@@ -40,6 +40,7 @@ pub struct Manner {
     pub pinned: bool,
     /// Ask for the sudo password before anything else.
     pub ask_password: bool,
+    /// The password for `sudo`, where one was given in a file.
     pub password: Option<Password>,
 }
 
@@ -80,7 +81,9 @@ impl Manner {
 
 /// A new run, or one that goes on.
 pub enum Start {
+    /// A run that begins now.
     New(Allotted),
+    /// A run that was halted.
     Resume(Box<Resumed>),
 }
 
@@ -88,6 +91,7 @@ pub enum Start {
 /// the run wherever this process dies.
 #[derive(Clone, Debug)]
 pub struct Allotted {
+    /// The id of the run.
     pub run: String,
     /// Of the first controller; the journal's own where nobody counts them.
     pub epoch: Option<u64>,
@@ -95,8 +99,11 @@ pub struct Allotted {
 
 /// A run that goes on: what it has been so far, and what is different from now on.
 pub struct Resumed {
+    /// Its journal, locked and open at its end.
     pub journal: Journal,
+    /// What the journal says of it until now.
     pub record: Record,
+    /// The operator has looked at what has changed since, and agreed to it.
     pub accepted_changes: bool,
     /// Steps of each node that deliver again.
     pub anew: Anew,
@@ -146,6 +153,7 @@ pub enum RunError {
     /// A secret or a file that the run needs: nothing was touched.
     #[error("what the run needs is not there")]
     NotThere(Vec<Problem>),
+    /// A password for `sudo` is needed, and there is none.
     #[error(transparent)]
     NoPassword(#[from] NoPassword),
     /// The operator wanted no more, before anything was touched.
@@ -158,9 +166,13 @@ pub enum RunError {
 
 /// A run that is about to be started or gone on with.
 pub struct Run {
+    /// What is done on each node.
     pub plan: Arc<Plan>,
+    /// How it is done.
     pub manner: Manner,
+    /// Whether it begins or goes on.
     pub start: Start,
+    /// The person who runs it.
     pub who: Who,
 }
 

@@ -13,7 +13,9 @@ use crate::plan::Plan;
 /// Who runs something, from where, and of which revision of the manual.
 #[derive(Clone, Debug)]
 pub struct Who {
+    /// Their login name.
     pub operator: String,
+    /// The name of the machine on which their opsbook works.
     pub controller: String,
     root: PathBuf,
     /// The manual's git revision, and whether its tree is clean; nothing without git.

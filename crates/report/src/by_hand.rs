@@ -27,8 +27,11 @@ pub(super) const READY: &str = "if [ \"${BASH_VERSION-}\" ]; then set +H; bind '
 /// One step on one node, in a run of which this is known.
 #[derive(Clone, Copy)]
 pub struct Unit<'a> {
+    /// The node, with its whole plan.
     pub node: &'a NodePlan,
+    /// The step that is written.
     pub step: &'a PlannedStep,
+    /// What the run knows by now.
     pub known: &'a Known,
     /// It may have finished already.
     pub doubtful: bool,

@@ -36,6 +36,7 @@ const FORMS: [(&str, Form); 6] = [
     ("summary", Form::Summary),
 ];
 
+/// Why `--report` cannot be understood: an unknown form, or no file.
 #[derive(Debug, thiserror::Error)]
 #[error("the report `{path}` cannot be written: {cause}")]
 pub struct ReportError {

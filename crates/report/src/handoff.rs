@@ -14,7 +14,9 @@ use crate::plan::{NodePlan, PlannedStep};
 /// One node of a halted run.
 #[derive(Debug)]
 pub struct Sheet<'a> {
+    /// The id of the procedure.
     pub procedure: &'a str,
+    /// The node, with its whole plan.
     pub node: &'a NodePlan,
     /// Each step's latest status; `None` for one without an end.
     pub steps: BTreeMap<usize, Option<Status>>,
@@ -26,6 +28,7 @@ pub struct Sheet<'a> {
     pub arguments: &'a BTreeMap<String, String>,
     /// Where it halted, and why.
     pub cause: Option<String>,
+    /// What the run knows by now.
     pub known: Known,
     /// Before a step's name where opsbook is told of it: the node, in a run on several.
     pub prefix: String,

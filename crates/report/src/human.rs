@@ -27,6 +27,7 @@ pub struct Human<W: Write> {
 }
 
 impl<W: Write> Human<W> {
+    /// Prints to a writer, through the net that lets nothing but text and our colours through.
     pub fn new(out: W) -> Human<W> {
         Human {
             out: Net::new(out),

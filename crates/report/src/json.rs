@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::event::Outcome;
 use crate::tested::{Results, Tested};
 
+/// All results as one JSON object, in the order of the book.
 #[must_use]
 pub fn json(results: &Results) -> String {
     let counts = results.counts();

@@ -10,6 +10,7 @@ use crate::session::MASK;
 /// On one node; empty before the run.
 #[derive(Debug, Default)]
 pub struct Known {
+    /// The id of the run; empty before it has one.
     pub run: String,
     /// The bundles that are there, on the node and on this machine.
     bundles: [Option<String>; 2],

@@ -10,6 +10,7 @@ use crate::course::Course;
 use crate::event::{CaseRecord, Outcome};
 use crate::tested::{Results, Tested};
 
+/// The forms in which libtest prints, by `--format`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Format {
     /// A line for each test.
@@ -48,6 +49,7 @@ enum Stage {
 }
 
 impl<W: Write> Lines<W> {
+    /// Prints to a writer.
     pub fn new(out: W, format: Format) -> Lines<W> {
         Lines {
             out,

@@ -30,6 +30,7 @@ struct Line {
 pub struct Terminal {
     /// How wide it is now.
     pub columns: Box<dyn Fn() -> usize + Send>,
+    /// The terminal itself.
     pub out: Box<dyn Write + Send>,
 }
 
@@ -51,6 +52,7 @@ impl Live {
         self.put(|_| Some(if begun { "\x1b[K\n" } else { "\r\x1b[K" }.to_owned()));
     }
 
+    /// The question was answered, or will never be.
     pub fn answered(&self) {
         self.line().asked -= 1;
         self.answered.notify_all();

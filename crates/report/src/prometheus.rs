@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::event::Outcome;
 use crate::tested::{Results, Tested, counts};
 
+/// The results as metrics for the textfile collector of `node_exporter`.
 #[must_use]
 pub fn prometheus(results: &Results) -> String {
     let mut text = String::new();

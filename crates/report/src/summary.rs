@@ -9,6 +9,7 @@ use crate::tested::{Results, Tested};
 /// Rows of one table; a summary of GitHub may have 1 MiB.
 const MOST: usize = 100;
 
+/// The results as Markdown: counts first, then what failed and what could not look.
 #[must_use]
 pub fn summary(results: &Results) -> String {
     let counts = results.counts();

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use crate::event::Outcome;
 use crate::tested::{Results, Tested};
 
+/// The results as TAP 14.
 #[must_use]
 pub fn tap(results: &Results) -> String {
     let mut text = format!("TAP version 13\n1..{}\n", results.tests.len());

@@ -15,9 +15,13 @@ use crate::outside::{Block, Outside, block};
 pub struct Results {
     /// Its name, as a run has one.
     pub run: String,
+    /// When the suite was started, by this machine's clock.
     pub started: Timestamp,
+    /// From its start to its end.
     pub took: Duration,
+    /// How many tests were not selected.
     pub filtered_out: usize,
+    /// The tests in the order of the book.
     pub tests: Vec<Tested>,
 }
 
@@ -26,25 +30,31 @@ pub struct Results {
 pub struct Tested {
     /// `node::group::check`
     pub name: String,
+    /// The node that was asked.
     pub node: String,
     /// The group of checks, or the procedure.
     pub group: String,
+    /// The check within its group, or `run` of a procedure.
     pub check: String,
     /// `file:line` of the manual.
     pub place: String,
+    /// What came of it, and how long that took.
     pub checked: Checked,
 }
 
 /// Tests of one node that could not look for one cause.
 #[derive(Clone, Debug)]
 pub struct Unseen<'a> {
+    /// The node's name.
     pub node: &'a str,
+    /// Why it could not be reached.
     pub why: &'a Outside,
     /// One at least.
     pub tests: Vec<&'a Tested>,
 }
 
 impl Results {
+    /// How many tests ended how.
     #[must_use]
     pub fn counts(&self) -> Counts {
         counts(&self.tests)
@@ -130,6 +140,7 @@ impl Tested {
         }
     }
 
+    /// Whether it holds.
     #[must_use]
     pub fn passed(&self) -> bool {
         self.checked.outcome == Outcome::Held
@@ -146,6 +157,7 @@ impl Tested {
         }
     }
 
+    /// How long it took, with all its tries.
     #[must_use]
     pub fn took(&self) -> Duration {
         Duration::from_millis(self.checked.milliseconds)

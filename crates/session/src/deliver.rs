@@ -61,6 +61,7 @@ struct Sent {
 /// What has arrived, proven on the node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Delivered {
+    /// The size of the file.
     pub bytes: u64,
     /// `sha256:` or, where the node has no `sha256sum`, `cksum:`, and what that tool says.
     pub checksum: String,

@@ -27,24 +27,33 @@ pub struct Cancel(Arc<watch::Sender<bool>>);
 pub struct Done {
     /// As the shell tells it: 128 + n for a script that signal n ended.
     pub status: i32,
+    /// What it printed on standard output, up to the limit.
     pub out: Vec<u8>,
+    /// What it printed on standard error, up to the limit.
     pub err: Vec<u8>,
+    /// How it came to its end.
     pub end: End,
     /// Output passed [`Limits::output`]; the script was stopped there.
     pub truncated: bool,
 }
 
+/// How a script or call came to its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum End {
+    /// By itself.
     #[default]
     Exited,
     /// Past its time; `killed` where TERM was not enough.
-    TimedOut { killed: bool },
+    TimedOut {
+        /// Its processes are known to be dead.
+        killed: bool,
+    },
     /// Stopped by [`Limits::cancel`].
     Cancelled,
 }
 
 impl Done {
+    /// It ended by itself, with status 0.
     #[must_use]
     pub fn ok(&self) -> bool {
         self.status == 0 && self.end == End::Exited && !self.truncated
@@ -74,15 +83,18 @@ impl Default for Limits {
 }
 
 impl Cancel {
+    /// Nothing is cancelled yet.
     #[must_use]
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(false)))
     }
 
+    /// Cancels what was given a clone of it.
     pub fn cancel(&self) {
         self.0.send_replace(true);
     }
 
+    /// Whether it was cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         *self.0.borrow()

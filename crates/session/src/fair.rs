@@ -51,6 +51,7 @@ pub async fn pass(time: Duration) {
 }
 
 impl FairTime {
+    /// Begins to count.
     #[must_use]
     pub fn start() -> FairTime {
         FairTime {
@@ -60,6 +61,7 @@ impl FairTime {
         }
     }
 
+    /// The time that has counted against the node by now.
     #[must_use]
     pub fn counted(&self) -> Duration {
         self.counted + self.last.elapsed().min(TICK)

@@ -8,9 +8,13 @@ use crate::outside::Outside;
 /// The node, as its shell sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hello {
+    /// The login user, as `id` names it.
     pub user: Outside,
+    /// Its number; 0 is root.
     pub uid: u32,
+    /// Its home directory, absolute.
     pub home: String,
+    /// The name that the node gives itself.
     pub hostname: Outside,
     /// `Linux 6.1.0`, …
     pub kernel: Outside,
@@ -20,6 +24,7 @@ pub struct Hello {
     pub boot_id: String,
     /// The runner's own process id on the node.
     pub pid: u32,
+    /// How many processors the node has; 1 where it does not say.
     pub cores: u32,
     /// The private directory on the node (0700), gone when the session ends.
     pub dir: String,
@@ -32,12 +37,19 @@ pub struct Hello {
 /// A program that a node has or lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Utility {
+    /// `setsid`, which gives a step a session of its own.
     Setsid,
+    /// `flock`, which tells whether a controller lives.
     Flock,
+    /// `base64`, for bytes that a line cannot hold.
     Base64,
+    /// `sha256sum`, for files that are delivered.
     Sha256sum,
+    /// `bash`, for scripts that want it.
     Bash,
+    /// `sudo`, for steps as another user.
     Sudo,
+    /// `tar`, for folders that are delivered in one piece.
     Tar,
 }
 

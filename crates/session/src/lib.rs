@@ -107,6 +107,7 @@ pub struct OpenOptions {
 /// What is delivered to a node.
 #[derive(Clone, Copy, Debug)]
 pub enum Content<'a> {
+    /// Bytes that are in memory.
     Bytes(&'a [u8]),
     /// A file on this machine that was opened already; errors name it by its path.
     File(&'a Path, &'a std::fs::File),

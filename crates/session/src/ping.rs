@@ -17,6 +17,7 @@ pub struct Pong {
     pub hello: Hello,
     /// One call and its answer, on the open session.
     pub round_trip: Duration,
+    /// How `sudo` lets the login user become root.
     pub sudo: SudoWay,
 }
 
@@ -25,6 +26,7 @@ pub struct Pong {
 pub enum SudoWay {
     /// The login user is root.
     Root,
+    /// There is no `sudo`.
     Missing,
     /// Without a password.
     Free,

@@ -28,6 +28,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
+    /// Masks these secrets, and each of their lines that is long enough.
     #[must_use]
     pub fn new<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut forms: Vec<Zeroizing<Vec<u8>>> = Vec::new();

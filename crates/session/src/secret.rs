@@ -14,6 +14,7 @@ pub struct Secret(Arc<Zeroizing<Vec<u8>>>);
 pub type Password = Secret;
 
 impl Secret {
+    /// Takes bytes; their memory is overwritten when the last clone is dropped.
     #[must_use]
     pub fn new(bytes: Vec<u8>) -> Self {
         Self(Arc::new(Zeroizing::new(bytes)))

@@ -18,6 +18,7 @@ pub enum Target {
 /// A program, with its arguments, whose standard input and output are a POSIX `sh`'s.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Exec {
+    /// The program and its arguments.
     pub words: Vec<String>,
     /// The same for a person, who has a terminal.
     pub with_terminal: Vec<String>,
@@ -31,8 +32,11 @@ pub enum Tool {
     /// Nothing is known of it.
     #[default]
     Other,
+    /// `docker exec`.
     Docker,
+    /// `podman exec`.
     Podman,
+    /// `kubectl exec`.
     Kubectl,
     /// `systemd-run --machine`.
     SystemdRun,
@@ -55,7 +59,9 @@ impl Exec {
 pub struct Ssh {
     /// A name or an address.
     pub host: String,
+    /// The login name; as `ssh` is configured if absent.
     pub user: Option<String>,
+    /// The port of the node's `sshd`; as `ssh` is configured if absent.
     pub port: Option<u16>,
     /// As for `ssh -J`.
     pub jump: Option<String>,

@@ -11,20 +11,25 @@ pub struct Values(Vec<(String, Value)>, Option<String>);
 /// What a variable holds.
 #[derive(Clone, Debug)]
 pub enum Value {
+    /// A text that everybody may see.
     Plain(String),
+    /// A text that reaches the script, and nothing else.
     Secret(Secret),
 }
 
 /// A value that no shell can hold; nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
+    /// The value of this name has a NUL byte, which no shell variable can hold.
     #[error("value of `{0}` contains a NUL byte, which no shell variable can hold")]
     Nul(String),
+    /// This is no name that a shell variable can have.
     #[error("`{0}` is not a name that a shell variable can have")]
     Name(String),
 }
 
 impl Values {
+    /// There is none yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -46,11 +51,13 @@ impl Values {
         self.1 = Some(path.into());
     }
 
+    /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty() && self.1.is_none()
     }
 
+    /// Each name with its value, in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value))
     }
@@ -121,6 +128,7 @@ fn beside(state: &str) -> String {
 }
 
 impl Value {
+    /// The value itself.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         match self {

@@ -21,8 +21,11 @@ use crate::{Options, Test};
 /// What it takes to reach nodes.
 #[derive(Clone, Debug)]
 pub struct Access {
+    /// How sessions are opened.
     pub open: OpenOptions,
+    /// Where passwords for `sudo` come from.
     pub passwords: Passwords,
+    /// Where secrets come from, and what is masked.
     pub secrets: Secrets,
 }
 

@@ -47,21 +47,28 @@ pub type Sink = Box<dyn FnMut(Event) + Send>;
 pub struct Test {
     /// `group::check` or `procedure::run`.
     pub check: String,
+    /// The node that is asked.
     pub node: Arc<Node>,
+    /// The place in the manual that says what must hold.
     pub span: Span,
     /// Why it is not asked unless ignored ones are.
     pub ignored: Option<String>,
+    /// What is done for it.
     pub work: Work,
 }
 
+/// What a test does.
 #[derive(Clone, Debug)]
 pub enum Work {
+    /// Asks a check, which changes nothing.
     Check(Box<Case>),
     /// The whole of the procedure with this id, for real.
     Procedure(String),
     /// A check that was waived until a day that has passed; why, and which day.
     Overdue {
+        /// Why it was waived.
         reason: String,
+        /// The last day of that, `YYYY-MM-DD`.
         until: String,
     },
 }
@@ -74,16 +81,22 @@ pub struct Suite {
     pub filtered_out: usize,
     /// Ask ignored tests, too.
     pub asks_ignored: bool,
+    /// What it takes to reach nodes.
     pub access: Access,
+    /// How a procedure is run as a test.
     pub rehearse: Rehearse,
+    /// How the tests are asked.
     pub options: Options,
+    /// Who asks.
     pub by: By,
 }
 
 /// Who runs a suite, and where.
 #[derive(Clone, Debug)]
 pub struct By {
+    /// The login name of the person who asks.
     pub operator: String,
+    /// The name of the machine on which their opsbook works.
     pub controller: String,
 }
 

@@ -17,6 +17,7 @@ use crate::{Ignored, Selected, Selection, Test};
 /// How libtest-mimic prints.
 #[derive(Clone, Debug)]
 pub struct Libtest {
+    /// The form in which tests are printed.
     pub format: Format,
     /// None where the terminal decides.
     pub colour: Option<bool>,

@@ -9,10 +9,13 @@ use crate::Test;
 pub struct Selection {
     /// Any of them; all tests where there is none.
     pub filters: Vec<String>,
+    /// Tests whose names have one of these in them are left out.
     pub skip: Vec<String>,
     /// Filters and skips are whole names.
     pub exact: bool,
+    /// What becomes of tests that are ignored otherwise.
     pub ignored: Ignored,
+    /// Of all that are selected, this part is asked.
     pub partition: Option<Partition>,
 }
 
@@ -48,12 +51,16 @@ enum By {
 /// Tests selected and those that were not; `emptied` where only the partition left nothing.
 #[derive(Debug)]
 pub struct Selected {
+    /// The tests that are asked, in their order.
     pub tests: Vec<Test>,
+    /// The tests that are not.
     pub left_out: Vec<Test>,
+    /// There were tests before the partition, and none is in its part.
     pub emptied: bool,
 }
 
 impl Selection {
+    /// Parts tests into those that are asked and those that are not.
     #[must_use]
     pub fn select(&self, tests: Vec<Test>) -> Selected {
         let (mut tests, mut left_out): (Vec<Test>, Vec<Test>) =

@@ -55,7 +55,9 @@ pub struct Values(IndexMap<String, Value>);
 /// What came out, and which values were asked for.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Rendered {
+    /// What was rendered.
     pub text: String,
+    /// The names whose values are in it.
     pub used: BTreeSet<String>,
 }
 
@@ -65,6 +67,7 @@ impl Values {
         self.0.insert(name.into(), from_yaml(value));
     }
 
+    /// Gives a value that is text.
     pub fn text(&mut self, name: impl Into<String>, text: &str) {
         self.0.insert(name.into(), Value::from(text));
     }

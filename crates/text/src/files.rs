@@ -34,6 +34,7 @@ pub struct Files {
 /// A file that may be read.
 #[derive(Debug)]
 pub struct Opened {
+    /// The open file, at its beginning.
     pub file: File,
     /// In bytes, when it was opened.
     pub size: u64,
@@ -48,12 +49,16 @@ pub struct Entry {
     pub path: PathBuf,
     /// Relative to the folder.
     pub name: String,
+    /// What it is; a link is not followed.
     pub kind: EntryKind,
 }
 
+/// What stands at a path of a folder that is delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EntryKind {
+    /// A folder.
     Folder,
+    /// A regular file.
     File,
     /// It leads to something in the project.
     Link,
@@ -62,20 +67,33 @@ pub enum EntryKind {
 /// Why a file is not read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
+    /// Nothing stands at that path.
     #[error("there is no such file")]
     Missing,
+    /// The path leads out of the project.
     #[error("it lies outside the project")]
     Outside,
+    /// A link on the way leads out of the project.
     #[error("`{link}` is a link to `{to}`, outside the project")]
-    LinkOutside { link: String, to: String },
+    LinkOutside {
+        /// The link.
+        link: String,
+        /// Where it leads.
+        to: String,
+    },
+    /// It leads to something that looks private, such as a key.
     #[error("it leads to `{0}`, which looks private")]
     Private(String),
+    /// It is a folder, a device, a socket or a pipe.
     #[error("it is {0}, not a regular file")]
     NotRegular(&'static str),
+    /// It has more bytes than may be read.
     #[error("it is larger than {0} MiB")]
     TooLarge(u64),
+    /// It is not UTF-8.
     #[error("it is not UTF-8 text")]
     NotText,
+    /// What the system says.
     #[error("{0}")]
     Other(String),
 }
@@ -161,6 +179,7 @@ impl Files {
         }
     }
 
+    /// The folder of `book.toml`, as it was given.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root

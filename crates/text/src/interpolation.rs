@@ -27,6 +27,7 @@ pub enum Part {
 /// What a reader of the raw text finds, with its place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
+    /// Text in which nothing is a reference.
     Text(&'a str),
     /// `${name}`; the range covers all of it.
     Name(&'a str, Range<usize>),
@@ -66,6 +67,7 @@ impl Interpolated {
         Interpolated { parts }
     }
 
+    /// What it is made of, in its order.
     #[must_use]
     pub fn parts(&self) -> &[Part] {
         &self.parts
@@ -97,6 +99,7 @@ impl Interpolated {
         self.names().next().is_some()
     }
 
+    /// Whether it is an empty text.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.parts.is_empty()
@@ -311,6 +314,7 @@ pub fn is_variable_name(name: &str) -> bool {
 }
 
 impl Wrong<'_> {
+    /// What is wrong, in one sentence without its end.
     #[must_use]
     pub fn message(&self) -> String {
         match self {

@@ -36,11 +36,13 @@ impl Outside {
         &self.0
     }
 
+    /// The text as it is, for a data format or a comparison; never for a terminal.
     #[must_use]
     pub fn into_exact(self) -> String {
         self.0
     }
 
+    /// Whether it is an empty text.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -70,6 +72,7 @@ impl Outside {
         lines.rev().find(|line| !line.is_empty()).map(line)
     }
 
+    /// The same without white space at both ends.
     #[must_use]
     pub fn trimmed(&self) -> Outside {
         Outside(self.0.trim().to_owned())

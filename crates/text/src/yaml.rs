@@ -35,28 +35,40 @@ pub const MAX_VALUES: usize = 400_000;
 /// One value and where it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Yaml {
+    /// Where it stands.
     pub span: Span,
+    /// What it is.
     pub value: Value,
 }
 
+/// A value of YAML 1.2, in which only `true` and `false` are truth values.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    /// `null`, `~`, or nothing at all.
     Null,
+    /// `true` or `false`.
     Bool(bool),
     /// A number and the text that it was written as.
     Int(i64, String),
+    /// A number with a fraction or exponent, and how it is written.
     Float(f64, String),
+    /// A text.
     Str(String),
+    /// A list.
     Seq(Vec<Yaml>),
+    /// A map whose keys are texts.
     Map(Map),
 }
 
 /// Keys in the order of the source.
 pub type Map = IndexMap<String, Entry>;
 
+/// One key of a map, and its value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
+    /// Where the key stands.
     pub key: Span,
+    /// The value.
     pub value: Yaml,
 }
 

@@ -21,7 +21,9 @@ use crate::source::in_one_line;
 /// facts must be.
 #[derive(Clone, Debug)]
 pub struct Assertion {
+    /// The type, such as `service`, and where it stands.
     pub kind: Spanned<String>,
+    /// The name of the resource, such as `nginx`, and where it stands.
     pub resource: Spanned<Interpolated>,
     pub(super) probe: Arc<Kind>,
     pub(super) title: Option<Interpolated>,
@@ -58,13 +60,16 @@ pub(super) struct Expectation {
 /// `skip`: why, and until when.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiver {
+    /// The author's reason.
     pub reason: String,
+    /// The last day on which it is not asked; none where that has no end.
     pub until: Option<Date>,
 }
 
 /// What the facts say about an assertion.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
+    /// Everything that the author expects is so.
     Holds,
     /// Looked, and it is wrong.
     Fails(Vec<Evidence>),
@@ -79,6 +84,7 @@ impl Assertion {
         in_one_line(&format!("{}/{}", self.kind.value, self.resource.value))
     }
 
+    /// The author's title, with values put in.
     #[must_use]
     pub fn title(&self) -> Option<String> {
         self.title.as_ref().map(ToString::to_string)
@@ -102,11 +108,13 @@ impl Assertion {
         self.timeout
     }
 
+    /// The user that it is asked as, where not the login user.
     #[must_use]
     pub fn sudo(&self) -> Option<&SudoUser> {
         self.sudo.as_ref()
     }
 
+    /// Where it is asked: on the node, unless the check says otherwise.
     #[must_use]
     pub fn on(&self) -> On {
         self.on.unwrap_or(On::Node)

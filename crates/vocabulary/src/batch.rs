@@ -24,6 +24,7 @@ pub struct Batch {
 }
 
 impl Batch {
+    /// Makes one script of assertions that are asked on the same node by the same user.
     #[must_use]
     pub fn new(assertions: &[&Assertion]) -> Batch {
         let mut text = prelude();

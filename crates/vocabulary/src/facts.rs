@@ -41,12 +41,14 @@ enum Reported {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot look: {reason}")]
 pub struct CannotLook {
+    /// What is in the way, in one sentence without its end.
     pub reason: String,
     /// The command to try by hand, where there is one.
     pub how: Option<String>,
 }
 
 impl CannotLook {
+    /// Nothing is known, and no command is known that would tell more.
     #[must_use]
     pub fn because(reason: impl Into<String>) -> CannotLook {
         CannotLook {

@@ -11,12 +11,17 @@ use crate::interpolation::Interpolated;
 pub enum Found {
     /// Looked, and there is no such thing.
     Absent,
+    /// A truth value.
     Bool(bool),
+    /// A number; those of probes are whole.
     Number(f64),
+    /// A text.
     Text(String),
     /// Expected, and not found: a text with names that have no value yet.
     Open(Interpolated),
+    /// A list.
     List(Vec<Found>),
+    /// A map, in the order of its source.
     Map(IndexMap<String, Found>),
 }
 
@@ -98,6 +103,7 @@ impl Found {
         }
     }
 
+    /// The same value, from JSON that a node has printed.
     #[must_use]
     pub fn from_json(value: &serde_json::Value) -> Found {
         use serde_json::Value;

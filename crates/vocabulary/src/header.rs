@@ -6,6 +6,7 @@ use crate::source::{Problem, Source, Span};
 /// One type of resource: what `checks/TYPE.sh` says about itself.
 #[derive(Clone, Debug)]
 pub struct Kind {
+    /// Its name in contracts, such as `service`, which is also the name of its file.
     pub name: String,
     /// What it is about, in a few words.
     pub title: String,
@@ -17,7 +18,9 @@ pub struct Kind {
     pub arguments: Vec<Argument>,
     /// What the probe reports, and a check expects.
     pub facts: Vec<Fact>,
+    /// The programs that it needs on the node, in words.
     pub tools: Option<String>,
+    /// Checks as an author would write them, for `opsbook checks`.
     pub examples: Vec<String>,
     /// The probe, header and all.
     pub body: String,
@@ -27,16 +30,23 @@ pub struct Kind {
     pub builtin: bool,
 }
 
+/// Something that a probe is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Argument {
+    /// Its name in contracts.
     pub name: String,
+    /// What may be said.
     pub kind: ArgumentKind,
+    /// What the probe is told where the check does not say.
     pub default: Option<String>,
+    /// One sentence for `opsbook checks`.
     pub help: String,
 }
 
+/// What the value of an argument has to look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArgumentKind {
+    /// Any text.
     Text,
     /// One unit, and no pattern for several.
     Name,
@@ -60,7 +70,9 @@ pub enum ArgumentKind {
     Url,
     /// A command of the author: the node's shell, not opsbook, puts values into it.
     Shell,
+    /// `true` or `false`.
     Bool,
+    /// A whole number.
     Int,
     /// A bare number is milliseconds, as in goss; else a duration with its unit.
     Milliseconds,
@@ -70,25 +82,35 @@ pub enum ArgumentKind {
     Any,
 }
 
+/// Something that a probe reports, and a check expects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
+    /// Its name in contracts.
     pub name: String,
+    /// What its values look like.
     pub kind: FactKind,
     /// Where it is false, or not as expected, nothing else is asked.
     pub gate: bool,
     /// What is expected where the check does not say.
     pub default: Option<String>,
+    /// Another name for it, such as the one that goss has.
     pub alias: Option<String>,
+    /// One sentence for `opsbook checks`.
     pub help: String,
 }
 
+/// What the value of a fact looks like, and how it is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FactKind {
+    /// `true` or `false`.
     Bool,
+    /// A whole number.
     Int,
+    /// Any text.
     Text,
     /// Permissions, compared as octal numbers.
     Mode,
+    /// Texts, in the order of the probe.
     List,
     /// A list in alphabetical order, however the probe reports it.
     Sorted,
@@ -167,11 +189,13 @@ impl Kind {
         }
     }
 
+    /// The fact that a contract means by a name, an alias too.
     #[must_use]
     pub fn fact(&self, name: &str) -> Option<&Fact> {
         self.facts.iter().find(|fact| fact.is_called(name))
     }
 
+    /// The argument that a contract means by a name; the key is one.
     #[must_use]
     pub fn argument(&self, name: &str) -> Option<&Argument> {
         std::iter::once(&self.key)
@@ -196,6 +220,7 @@ impl Fact {
 }
 
 impl ArgumentKind {
+    /// The kind in words, for messages and `opsbook checks`.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {
@@ -221,6 +246,7 @@ impl ArgumentKind {
 }
 
 impl FactKind {
+    /// The kind in words, for messages and `opsbook checks`.
     #[must_use]
     pub fn describe(self) -> &'static str {
         match self {

@@ -145,6 +145,7 @@ impl Vocabulary {
         self.kinds.values().map(AsRef::as_ref)
     }
 
+    /// The type of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Kind> {
         self.kinds.get(name).map(AsRef::as_ref)

@@ -22,32 +22,48 @@ pub enum Matcher {
     Patterns(Vec<Interpolated>),
     /// Each has an element of its own: `contain-elements`, and any list.
     Elements(Vec<Matcher>),
+    /// One element fits: `contain-element`.
     Element(Box<Matcher>),
     /// Each has an element of its own, and none is left: `consist-of`.
     ConsistOf(Vec<Matcher>),
+    /// The text begins so: `have-prefix`.
     Prefix(Interpolated),
+    /// The text ends so: `have-suffix`.
     Suffix(Interpolated),
+    /// The text has this in it: `contain-substring`.
     Substring(Interpolated),
+    /// The text matches an expression of Go's: `match-regexp`.
     Regexp(Interpolated),
+    /// So many characters, elements or keys: `have-len`.
     Length(usize),
+    /// One key fits: `have-key`.
     Key(Box<Matcher>),
     /// `have-key-with-value`.
     Entries(Vec<(String, Matcher)>),
     /// The number as text, because it may have a name in it.
     Compare(Comparison, Interpolated),
+    /// The version satisfies a constraint: `semver-constraint`.
     Semver(Interpolated),
     /// JSON in the text, by path.
     Json(Vec<(String, Matcher)>),
+    /// The other one does not hold: `not`.
     Not(Box<Matcher>),
+    /// All of them hold: `and`.
     And(Vec<Matcher>),
+    /// One of them holds: `or`.
     Or(Vec<Matcher>),
 }
 
+/// How a number is compared with another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Comparison {
+    /// `gt`.
     Greater,
+    /// `ge`.
     GreaterOrEqual,
+    /// `lt`.
     Less,
+    /// `le`.
     LessOrEqual,
 }
 

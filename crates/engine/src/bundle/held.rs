@@ -11,16 +11,22 @@ use crate::outside::Outside;
 /// Who holds a bundle; one line of JSON in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
+    /// The id of the run that holds the bundle.
     pub run: Outside,
+    /// The login name of the person who started it.
     pub operator: Outside,
+    /// The machine on which their opsbook worked.
     pub controller: Outside,
+    /// The id of the procedure.
     pub procedure: Outside,
     /// Its name among the nodes of the run: one account may be several of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
     /// The controller's clock, RFC 3339, UTC.
     pub since: Outside,
+    /// The Git revision of the manual, where it has one.
     pub revision: Option<Outside>,
+    /// What `opsbook lock acquire` was given to say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Outside>,
     /// Number of the controller among those of the run.
@@ -43,6 +49,7 @@ pub struct Owner {
 /// What was asked of a run.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Request {
+    /// The names of the nodes, in their order.
     pub nodes: Vec<String>,
     /// What was given with `--set`; never a secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -50,6 +57,7 @@ pub struct Request {
     /// Number of the step at which it was to begin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_at: Option<usize>,
+    /// How the run goes through its nodes and steps.
     pub manner: Manner,
 }
 
@@ -77,7 +85,9 @@ impl Owner {
 /// A bundle that somebody else holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
+    /// The bundle's folder on the node, absolute.
     pub dir: String,
+    /// Whether a controller uses it at this moment.
     pub alive: Alive,
     /// The newest step in it; 0 before the first.
     pub step: usize,
@@ -88,7 +98,9 @@ pub struct Held {
 /// Does anything of the run that holds a bundle still live?
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alive {
+    /// A controller has a session with it.
     Live,
+    /// No controller has.
     Stale,
     /// The node has no `flock` to tell.
     Unknown,

@@ -60,6 +60,7 @@ pub struct Bundle {
     /// Absolute path on the node.
     pub dir: String,
     run: String,
+    /// What becomes of its steps when the connection is lost.
     pub fate: Fate,
 }
 
@@ -84,8 +85,10 @@ pub struct Closed {
 /// Why a bundle cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
+    /// The connection was lost meanwhile.
     #[error(transparent)]
     Lost(#[from] Lost),
+    /// Another run or another controller has it.
     #[error("{}", .0.sentence())]
     Held(Box<Held>),
     /// From a copy of its journal.
@@ -94,8 +97,10 @@ pub enum BundleError {
     /// Something was put where the bundle goes.
     #[error("{}", _0.line())]
     Refused(Outside),
+    /// The node cannot do what was asked, and says why.
     #[error("the bundle cannot be used: {}", _0.line())]
     Failed(Outside),
+    /// The step cannot be begun, and nothing of it was run.
     #[error("the step cannot be started: {}", _0.line())]
     NotStarted(Outside),
     /// Somebody has, and what came of it the node knows.
@@ -103,13 +108,16 @@ pub enum BundleError {
         "the step cannot be started: it was started before, and the journal knows nothing of that"
     )]
     Started,
+    /// There is no bundle any more.
     #[error("the bundle is gone from the node")]
     Gone,
     /// Its bundle was closed, or given up.
     #[error("the history of the node has steps of this run, and the journal knows nothing of them")]
     Ended,
+    /// The node's shell answered nothing at all.
     #[error("the node gave no answer, as where the folder of its session, `{}`, is full", _0.line())]
     NoAnswer(Outside),
+    /// The node's answer is none of those that it can give.
     #[error("the node gave an answer that is not understood: {}", _0.block())]
     Answer(Outside),
 }
@@ -247,6 +255,7 @@ impl Bundle {
         }
     }
 
+    /// The shell through which it is reached.
     #[must_use]
     pub fn shell(&self) -> &Shell {
         &self.shell

@@ -35,7 +35,9 @@ pub struct Told {
 /// Everything that the node has of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Tale {
+    /// Whose bundle it is, where its `owner` can be read.
     pub owner: Option<Owner>,
+    /// The steps that have a record, in the order of their numbers.
     pub steps: Vec<Told>,
     /// What its controller knew when it closed the bundle.
     pub end: Option<Claim>,

@@ -9,7 +9,9 @@ use crate::{Manual, Page};
 /// What is left of some problems, and how many an author has settled.
 #[derive(Debug, Default)]
 pub struct Settled {
+    /// Those that nobody has called settled.
     pub problems: Vec<Problem>,
+    /// How many somebody has.
     pub silenced: usize,
 }
 

@@ -12,6 +12,7 @@ use crate::{Block, Group, Kind, Manual, Page, Procedure};
 pub struct Coverage {
     /// Pages with shell blocks, in the order of the book.
     pub pages: Vec<PageCoverage>,
+    /// The sum of all pages.
     pub total: Counts,
     /// Procedures no step of which has a check or an expectation.
     pub procedures_without_checks: Vec<Named>,
@@ -19,10 +20,12 @@ pub struct Coverage {
     pub empty_groups: Vec<Named>,
 }
 
+/// What of one page can be run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PageCoverage {
     /// Relative to the root.
     pub path: PathBuf,
+    /// How many blocks of each kind it has.
     #[serde(flatten)]
     pub counts: Counts,
     /// Lines of the undeclared blocks.
@@ -32,16 +35,22 @@ pub struct PageCoverage {
 /// Shell blocks by what they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
+    /// Scripts that change a node.
     pub steps: usize,
+    /// Scripts and typed assertions that only look.
     pub checks: usize,
+    /// Blocks that are shown only.
     pub examples: usize,
     /// Blocks of other kinds: files, expected output.
     pub others: usize,
+    /// Shell blocks that say nothing of themselves.
     pub undeclared: usize,
 }
 
+/// A procedure or a group of checks, and its title.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Named {
+    /// Its id.
     pub id: String,
     /// `file:line`
     pub place: String,

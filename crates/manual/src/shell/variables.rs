@@ -18,7 +18,9 @@ pub struct Variables {
     pub mentioned: BTreeMap<String, Range<usize>>,
     /// Those that may be absent: the script says itself what holds then.
     pub guarded: BTreeSet<String>,
+    /// Names that it gives a value to.
     pub assigned: BTreeSet<String>,
+    /// Names that it exports to the programs that it runs.
     pub exported: BTreeSet<String>,
     /// Everything that it sets, also `NODE_NAME` and its kind: what the next step may use.
     pub kept: BTreeSet<String>,

@@ -131,6 +131,7 @@ pub struct Net<W: Write> {
 }
 
 impl<W: Write> Net<W> {
+    /// Lays the net under a writer.
     pub fn new(to: W) -> Net<W> {
         let line = Vec::new();
         Net { to, line }

@@ -26,7 +26,9 @@ pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity, first_
 /// One file's text. `path` is how messages name it: relative to the project where possible.
 #[derive(Debug)]
 pub struct Source {
+    /// The file, as messages name it: relative to the project.
     pub path: PathBuf,
+    /// All of its text.
     pub text: String,
     /// Byte offset of the first character of each line.
     lines: Vec<u32>,
@@ -35,19 +37,25 @@ pub struct Source {
 /// A byte range of one source.
 #[derive(Clone)]
 pub struct Span {
+    /// The text in which the place is.
     pub source: Arc<Source>,
+    /// Its first byte.
     pub start: u32,
+    /// The byte after its last.
     pub end: u32,
 }
 
 /// A line and column, both counted from 1; columns are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
+    /// The line, from 1.
     pub line: u32,
+    /// The column in characters, from 1.
     pub column: u32,
 }
 
 impl Source {
+    /// Takes a text and the name of its file.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Source> {
         let text = text.into();
@@ -92,6 +100,8 @@ impl Source {
 }
 
 impl Span {
+    /// The place of a range of bytes. Offsets beyond 4 GiB are not kept, and no source is that
+    /// large.
     #[must_use]
     pub fn new(source: &Arc<Source>, range: Range<usize>) -> Span {
         Span {
@@ -101,21 +111,25 @@ impl Span {
         }
     }
 
+    /// The line and column of its first byte.
     #[must_use]
     pub fn position(&self) -> Position {
         self.source.position(self.start)
     }
 
+    /// The line of its first byte, from 1.
     #[must_use]
     pub fn line(&self) -> u32 {
         self.position().line
     }
 
+    /// The file, as messages name it.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.source.path
     }
 
+    /// The text at the place.
     #[must_use]
     pub fn text(&self) -> &str {
         self.source

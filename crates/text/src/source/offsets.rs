@@ -3,6 +3,7 @@
 
 /// Of one text.
 pub enum Offsets {
+    /// Each character is one byte, so that nothing has to be counted.
     Ascii,
     /// The byte offset of every so many characters (`STRIDE`).
     Samples(Vec<u32>),
@@ -11,6 +12,7 @@ pub enum Offsets {
 const STRIDE: usize = 64;
 
 impl Offsets {
+    /// Counts the characters of a text once.
     #[must_use]
     pub fn of(text: &str) -> Offsets {
         if text.is_ascii() {

@@ -9,6 +9,7 @@ use super::{Source, Span};
 /// content of a fence in a list, or a page with its includes put in.
 #[derive(Clone, Debug, Default)]
 pub struct Passage {
+    /// The text, as one piece.
     pub text: String,
     /// Sorted by `at`; each holds until the next one.
     segments: Vec<Segment>,

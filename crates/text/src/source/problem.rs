@@ -13,7 +13,9 @@ use super::{Position, Span, nearest};
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
+    /// Something that may be meant: it stops nothing but `--strict`.
     Warning,
+    /// Something that cannot be meant: nothing that it concerns is run.
     Error,
 }
 
@@ -78,17 +80,21 @@ pub const SETTLED_BY_A_WORD: [&str; 9] = [
 /// excerpt and at most one hint; every drawing of an excerpt in opsbook is this one.
 #[derive(Clone, Debug)]
 pub struct Problem {
+    /// Whether it stops what it concerns.
     pub severity: Severity,
     /// A stable name in kebab-case for machines and for the reference: `unknown-role`.
     pub code: &'static str,
     /// What is wrong; [`Problem::sentence`] also says for which nodes.
     pub message: String,
+    /// Where it is; none where it is about no text.
     pub span: Option<Span>,
     /// Second places that explain the first: `first defined here`.
     pub notes: Vec<(Span, String)>,
+    /// What to do instead, in one sentence without its end.
     pub hint: Option<String>,
     /// Boxed: few problems have it, and results stay small.
     pub only_for: Option<Box<OnlyFor>>,
+    /// What must not be run because of it.
     pub concern: Concern,
 }
 
@@ -99,6 +105,7 @@ pub struct OnlyFor {
 }
 
 impl Problem {
+    /// An error: a name for its kind, its place, and what is wrong.
     #[must_use]
     pub fn error(code: &'static str, span: Span, message: impl Into<String>) -> Problem {
         Problem {
@@ -107,6 +114,7 @@ impl Problem {
         }
     }
 
+    /// A warning: a name for its kind, its place, and what may be wrong.
     #[must_use]
     pub fn warning(code: &'static str, span: Span, message: impl Into<String>) -> Problem {
         Problem {
@@ -130,6 +138,7 @@ impl Problem {
         }
     }
 
+    /// Says what to do instead.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Problem {
         self.hint = Some(hint.into());
@@ -149,12 +158,14 @@ impl Problem {
         }
     }
 
+    /// Points to another place that has to do with it, such as the first of two that clash.
     #[must_use]
     pub fn note(mut self, span: Span, text: impl Into<String>) -> Problem {
         self.notes.push((span, text.into()));
         self
     }
 
+    /// Says what must not be run because of it.
     #[must_use]
     pub fn concerns(mut self, concern: Concern) -> Problem {
         self.concern = concern;
@@ -199,6 +210,7 @@ impl Problem {
         (self.code, place, self.sentence())
     }
 
+    /// Whether it stops what it concerns.
     #[must_use]
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error

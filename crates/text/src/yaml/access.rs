@@ -5,6 +5,7 @@ use super::{Map, Value, Yaml};
 use crate::source::Problem;
 
 impl Yaml {
+    /// The map, where it is one.
     #[must_use]
     pub fn as_map(&self) -> Option<&Map> {
         match &self.value {
@@ -13,6 +14,7 @@ impl Yaml {
         }
     }
 
+    /// The list, where it is one.
     #[must_use]
     pub fn as_seq(&self) -> Option<&[Yaml]> {
         match &self.value {
@@ -21,6 +23,7 @@ impl Yaml {
         }
     }
 
+    /// The truth value, where it is one.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self.value {
@@ -29,6 +32,7 @@ impl Yaml {
         }
     }
 
+    /// The whole number, where it is one.
     #[must_use]
     pub fn as_int(&self) -> Option<i64> {
         match self.value {
@@ -37,6 +41,7 @@ impl Yaml {
         }
     }
 
+    /// Whether nothing is said.
     #[must_use]
     pub fn is_null(&self) -> bool {
         self.value == Value::Null
@@ -58,10 +63,12 @@ impl Yaml {
         }
     }
 
+    /// The map; an error at its place where it is none.
     pub fn expect_map(&self) -> Result<&Map, Problem> {
         self.as_map().ok_or_else(|| self.mismatch("a map"))
     }
 
+    /// The list; an error at its place where it is none.
     pub fn expect_seq(&self) -> Result<&[Yaml], Problem> {
         self.as_seq().ok_or_else(|| self.mismatch("a list"))
     }
@@ -74,6 +81,7 @@ impl Yaml {
         }
     }
 
+    /// The truth value; an error at its place where it is none.
     pub fn expect_bool(&self) -> Result<bool, Problem> {
         let problem = || match self.text().map(str::to_lowercase).as_deref() {
             Some("yes" | "on" | "y") => self.mismatch("`true` or `false`").hint("write `true`"),
@@ -83,6 +91,7 @@ impl Yaml {
         self.as_bool().ok_or_else(problem)
     }
 
+    /// The whole number; an error at its place where it is none.
     pub fn expect_int(&self) -> Result<i64, Problem> {
         self.as_int().ok_or_else(|| self.mismatch("a whole number"))
     }

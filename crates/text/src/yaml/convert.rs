@@ -3,6 +3,7 @@
 
 use super::{Value, Yaml};
 
+/// The same value for `serde`, without places.
 #[must_use]
 pub fn to_serde(yaml: &Yaml) -> serde_yaml::Value {
     match &yaml.value {
@@ -21,6 +22,7 @@ pub fn to_serde(yaml: &Yaml) -> serde_yaml::Value {
     }
 }
 
+/// The same value as JSON, without places.
 #[must_use]
 pub fn to_json(yaml: &Yaml) -> serde_json::Value {
     match &yaml.value {
