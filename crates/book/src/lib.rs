@@ -4,6 +4,20 @@
 //! mdBook renders; this module decides what it may read, what it may write and what it must
 //! not pass over in silence. A book is built beside its destination and put in its place in
 //! one step, so that a reader never meets half of one.
+//!
+//! ```
+//! use opsbook_book::{Options, build};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path();
+//! std::fs::write(root.join("book.toml"), "[book]\nsrc = \".\"\n")?;
+//! std::fs::write(root.join("SUMMARY.md"), "- [Hello](hello.md)\n")?;
+//! std::fs::write(root.join("hello.md"), "# Hello\n")?;
+//! let built = build(root, None, &Options::default())?;
+//! assert!(built.problems.is_empty());
+//! assert!(built.index().exists());
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_event as event;

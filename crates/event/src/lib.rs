@@ -4,6 +4,15 @@
 //!
 //! One event is one line of the journal. Fields are added, never renamed; readers ignore
 //! fields and events that they do not know.
+//!
+//! ```
+//! use opsbook_event::{Event, Status, What};
+//!
+//! let line = r#"{"v":2,"seq":9,"at":"2026-11-21T09:14:03Z","run":"20261121-091403-3f9a","event":"run-ended","status":"OK"}"#;
+//! let event: Event = serde_json::from_str(line)?;
+//! assert_eq!(event.what, What::RunEnded { status: Status::Ok });
+//! # Ok::<(), serde_json::Error>(())
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_text::outside;

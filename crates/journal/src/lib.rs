@@ -3,6 +3,22 @@
 //! A line is on the disk before the next action: [`Journal::record`] returns only then, but for
 //! lines that another one follows before there is any, and for those without which nothing is
 //! lost (`is_waited_for`). A journal that cannot be written stops the run before its next step.
+//!
+//! ```
+//! use opsbook_event::{Status, What};
+//! use opsbook_journal::{Journal, read};
+//!
+//! # let folder = tempfile::tempdir()?;
+//! # let root = folder.path();
+//! let mut journal = Journal::create(root, "20261121-091403-3f9a")?;
+//! journal.record(None, None, What::RunEnded { status: Status::Ok })?;
+//! drop(journal);
+//!
+//! let record = read(root, "20261121-091403-3f9a")?;
+//! assert_eq!(record.events[0].what, What::RunEnded { status: Status::Ok });
+//! assert!(!record.torn);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_event as event;

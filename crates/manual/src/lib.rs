@@ -2,6 +2,26 @@
 //!
 //! Pure: nothing here reads a file (but [`load()`]), runs anything or prints. Parsing never
 //! stops at the first problem. The format is specified in the manual, chapter "The format".
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use opsbook_manual::{PageSource, Settings, parse};
+//! use opsbook_text::files::Refused;
+//! use opsbook_text::source::Source;
+//!
+//! let text = "# Hello\n\n~~~yaml procedure\nid: hello\n~~~\n\nSay it.\n\n~~~sh step\necho hello\n~~~\n";
+//! let page = PageSource {
+//!     path: "hello.md".into(),
+//!     title: None,
+//!     source: Source::new("hello.md", text),
+//! };
+//! let no_includes = |_: &Path| Err(Refused::Missing);
+//! let (manual, problems) = parse(Path::new("."), Settings::default(), vec![page], &no_includes);
+//! assert!(problems.is_empty());
+//! let step = &manual.procedures["hello"].steps[0];
+//! assert_eq!((step.title.as_str(), step.span.line()), ("Say it", 9));
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_text::{files, interpolation, outside, source, yaml};

@@ -2,6 +2,21 @@
 //!
 //! Pure but for [`load()`] and [`resolve()`]. Knows nothing of procedures, sessions or
 //! the terminal.
+//!
+//! ```
+//! use opsbook_nodes::{Layer, Text, parse};
+//! use opsbook_text::source::Source;
+//!
+//! let text = "opsbook: 1\ndefaults: {port: 80}\nnodes:\n  web1: {url: \"http://web1:${port}/\"}\n";
+//! let (nodes, problems) = parse(&[Source::new("nodes.yaml", text)]);
+//! assert!(problems.is_empty());
+//!
+//! // Each value is known with the layer that it comes from.
+//! let web1 = nodes.evaluate("web1", &[("port".into(), "8080".into())]).unwrap();
+//! assert_eq!(web1.values["port"].origin.layer, Layer::Set);
+//! assert_eq!(web1.values["port"].overrode[0].layer, Layer::Defaults);
+//! assert_eq!(web1.text("url").ok(), Some(Text::Plain("http://web1:8080/".into())));
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_manual as manual;

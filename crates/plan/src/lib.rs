@@ -1,6 +1,30 @@
 //! Manual x nodes x arguments -> plan and cases. Pure; nothing is looked up later.
 //!
 //! The only maker of a [`Script`], which is the only thing that a session runs.
+//!
+//! ```
+//! use std::path::Path;
+//!
+//! use opsbook_manual::{PageSource, Settings, parse};
+//! use opsbook_plan::{Request, plan};
+//! use opsbook_text::files::Refused;
+//! use opsbook_text::source::Source;
+//! use opsbook_vocabulary::Vocabulary;
+//!
+//! # let text = "# Hello\n\n~~~yaml procedure\nid: hello\n~~~\n\nSay it.\n\n~~~sh step\necho \"$word\"\n~~~\n";
+//! # let page = PageSource { path: "hello.md".into(), title: None, source: Source::new("hello.md", text) };
+//! let (manual, _) = parse(Path::new("."), Settings::default(), vec![page], &|_| Err(Refused::Missing));
+//! let nodes = Source::new("nodes.yaml", "opsbook: 1\nnodes:\n  web1: {word: hello}\n");
+//! let (nodes, _) = opsbook_nodes::parse(&[nodes]);
+//!
+//! let selected = ["web1".to_owned()];
+//! let request = Request { procedure: "hello", nodes: &selected, set: &[] };
+//! let plan = plan(&manual, &nodes, Vocabulary::builtin(), &request).unwrap();
+//! let script = plan.nodes[0].steps[0].script().unwrap();
+//! // The text is the page's; the value reaches it as a variable.
+//! assert_eq!(script.text(), "echo \"$word\"\n");
+//! assert_eq!(script.bindings()[0].name, "word");
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_event as event;

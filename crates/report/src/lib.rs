@@ -1,4 +1,17 @@
 //! Events -> text. Each form is one small file; none of them decides anything.
+//!
+//! ```
+//! use opsbook_event::Event;
+//! use opsbook_report::human::Human;
+//!
+//! let line = r#"{"v":2,"seq":9,"at":"2026-11-21T09:14:03Z","run":"20261121-091403-3f9a","node":"web1","event":"warned","text":"the disk is nearly full"}"#;
+//! let event: Event = serde_json::from_str(line)?;
+//! let mut screen = Vec::new();
+//! Human::new(&mut screen).event(&event)?;
+//! let shown = String::from_utf8(screen)?;
+//! assert!(shown.contains("the disk is nearly full"));
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_engine as engine;

@@ -1,6 +1,23 @@
 //! Reaching a node: one open POSIX `sh` on one channel, spoken to in frames; ssh, local and
 //! exec under it. Knows no manual, no nodes, no plan, no journal: it is given a [`Target`], and
 //! runs a [`Script`] or a [`Call`], nothing else.
+//!
+//! ```
+//! use opsbook_session::{Call, Limits, OpenOptions, Session, Target};
+//!
+//! # tokio::runtime::Runtime::new()?.block_on(async {
+//! // The same with `Target::Ssh`, by the user's own OpenSSH client.
+//! let session = Session::open(&Target::Local, &OpenOptions::default()).await?;
+//! assert!(!session.hello().home.is_empty());
+//!
+//! // Words are quoted: nothing in them is code.
+//! let call = Call::new("printf '%s'").word("$HOME; rm -rf /");
+//! let done = session.call(&call, Limits::seconds(10)).await?;
+//! assert_eq!(done.out, b"$HOME; rm -rf /");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # })?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_text::outside;

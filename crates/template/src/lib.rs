@@ -2,6 +2,24 @@
 //!
 //! Undefined is an error; includes are confined to `templates/`; loops are bounded. Errors
 //! point at the template as the author edits it and never hold a value.
+//!
+//! ```
+//! use opsbook_template::{Template, Values, render};
+//! use opsbook_text::files::Files;
+//! use opsbook_text::source::{Passage, Source};
+//!
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let root = folder.path();
+//! let body = Passage::whole(&Source::new("web.md", "listen {{ port }};\n"));
+//! let mut values = Values::default();
+//! values.text("port", "8080");
+//! let rendered = render(&Files::of(root), Template::Inline(&body), &values).unwrap();
+//! assert_eq!(rendered.text, "listen 8080;\n");
+//!
+//! // A value that nobody has defined is an error, with its place.
+//! let nothing = render(&Files::of(root), Template::Inline(&body), &Values::default());
+//! assert_eq!(nothing.err().unwrap().code, opsbook_template::UNDEFINED);
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_text::{files, source, yaml};

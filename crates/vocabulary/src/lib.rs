@@ -1,6 +1,16 @@
 //! What a typed assertion asks and how facts decide it: the probes in `checks/` and the
 //! matchers. Pure but for [`Vocabulary::with_project`]: probes are texts here; a session
 //! runs them.
+//!
+//! ```
+//! use opsbook_vocabulary::Vocabulary;
+//!
+//! // What `opsbook checks service` shows is what the header of its probe says.
+//! let service = Vocabulary::builtin().get("service").unwrap();
+//! assert!(service.body.starts_with("#"));
+//! assert!(service.fact("running").is_some());
+//! assert!(service.argument("name").is_some());
+//! ```
 
 // The crates below this one, by the names that its files use.
 use opsbook_event as event;
