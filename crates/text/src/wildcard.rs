@@ -1,4 +1,7 @@
 //! Names against patterns of `*` and `?`, as a shell matches them within one folder.
+//!
+//! It is ours because the crates for globs also know classes, braces and paths, and `[` or `{` in
+//! a name of ours is a letter like any other.
 
 /// Whether a name fits a pattern: `*` stands for any bytes, `?` for one. Linear but for the
 /// stars, each of which is tried at most once a position.

@@ -1,4 +1,7 @@
 //! The part of gjson's path language that checks use: keys, indexes, `#`, `@this`, escapes.
+//!
+//! It is ours because the crate `gjson` brings a second reader of JSON with it, and reads all of
+//! the language: what is not read here is refused, as it would look like a missing value.
 
 use serde_json::Value;
 

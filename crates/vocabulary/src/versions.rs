@@ -1,5 +1,8 @@
 //! `semver-constraint`: ranges over semantic versions with goss's syntax: `>1.0.0 <2.0.0
 //! !=1.5.0 || 3.x`.
+//!
+//! The versions are `semver`'s. The ranges are ours, because `semver::VersionReq` knows neither
+//! `!=` nor `||`, and takes no version with a pre-release where the range names none.
 
 use semver::Version;
 

@@ -1,6 +1,9 @@
 //! A tolerant reader of shell text: what is quoted how, which variables are mentioned, and
 //! the words of each simple command. It never fails; where the text is unclear it mentions
 //! rather than misses. Whether the syntax is right is not its business.
+//!
+//! It is ours beside `brush_parser`, because it must also understand a text that is not finished or
+//! not right, and because a parser gives up where this one still says what a variable is.
 
 mod commands;
 mod expansions;

@@ -1,5 +1,8 @@
 //! Parser events -> the tree. Keeps what is sound where something is not allowed; stops
 //! where the text is no YAML at all.
+//!
+//! The events are `saphyr_parser`'s. The tree is ours, because no tree of a crate knows the place of
+//! every value and keeps how a scalar was written.
 
 use std::ops::Range;
 
