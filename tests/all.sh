@@ -39,6 +39,8 @@ bsdutils /usr/bin/script
 autotools-dev /usr/share/misc/config.guess
 ksh /usr/bin/ksh
 zsh /usr/bin/zsh
+chromium /usr/bin/chromium
+chromium-driver /usr/bin/chromedriver
 libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
 P
 }

@@ -10,7 +10,9 @@ use crate::manual::{
     shell_word,
 };
 use crate::plan::case_name;
+use crate::plan::uses::{self, From, Use};
 
+use super::blocks::key;
 use super::html::{attribute, badge, badge_of, code, command, name, reference, role, text, time};
 use super::results::Results;
 use super::tables::{assertions, delivered, parameters, typed_name};
@@ -25,9 +27,31 @@ pub(super) struct Frame {
 pub(super) struct Cards<'a> {
     manual: &'a Manual,
     results: &'a Results,
+    /// Of each page, the name of its file of blocks.
+    keys: Vec<String>,
     /// By page and block.
-    steps: HashMap<(usize, usize), (&'a Procedure, &'a Step)>,
-    checks: HashMap<(usize, usize), (&'a Check, Option<&'a Step>)>,
+    steps: HashMap<(usize, usize), OfStep<'a>>,
+    checks: HashMap<(usize, usize), OfCheck<'a>>,
+}
+
+struct OfStep<'a> {
+    procedure: &'a Procedure,
+    step: &'a Step,
+    uses: Vec<Use>,
+}
+
+struct OfCheck<'a> {
+    check: &'a Check,
+    /// After which it stands.
+    step: Option<&'a Step>,
+    uses: Vec<Use>,
+}
+
+/// Where a card is found: the name of its block, and the file of its page.
+#[derive(Clone, Copy)]
+struct At<'a> {
+    name: &'a str,
+    key: &'a str,
 }
 
 impl<'a> Cards<'a> {
@@ -35,19 +59,32 @@ impl<'a> Cards<'a> {
         let mut steps = HashMap::new();
         let mut checks = HashMap::new();
         for procedure in manual.procedures.values() {
-            for step in &procedure.steps {
-                steps.insert((procedure.page, step.block), (procedure, step));
-                for check in &step.checks {
-                    checks.insert((check.page, check.block), (check, Some(step)));
+            let uses = uses::of_procedure(procedure);
+            for (step, uses) in procedure.steps.iter().zip(uses) {
+                for (check, uses) in step.checks.iter().zip(uses.checks) {
+                    let step = Some(step);
+                    let of = OfCheck { check, step, uses };
+                    checks.insert((check.page, check.block), of);
                 }
+                let uses = uses.work;
+                let of = OfStep {
+                    procedure,
+                    step,
+                    uses,
+                };
+                steps.insert((procedure.page, step.block), of);
             }
         }
         for check in manual.groups.values().flat_map(|group| &group.checks) {
-            checks.insert((check.page, check.block), (check, None));
+            let uses = uses::of_check(check);
+            let (step, at) = (None, (check.page, check.block));
+            checks.insert(at, OfCheck { check, step, uses });
         }
+        let pages = manual.pages.iter();
         Cards {
             manual,
             results,
+            keys: pages.map(|page| key(&page.path)).collect(),
             steps,
             checks,
         }
@@ -58,19 +95,19 @@ impl<'a> Cards<'a> {
         let page = self.manual.pages.get(page_number)?;
         let block = page.blocks.get(index)?;
         let at = (page_number, index);
+        let key = self.keys[page_number].as_str();
         Some(match block.kind? {
-            Kind::Procedure => self.procedure(page, block),
-            Kind::Checks => self.group(page, block),
+            Kind::Procedure => self.procedure(page, block, key),
+            Kind::Checks => self.group(page, block, key),
             Kind::Step | Kind::Deliver | Kind::File | Kind::Manual => match self.steps.get(&at) {
-                Some((procedure, step)) => step_frame(procedure, step, block),
+                Some(of) => step_frame(of, block, key),
                 None => orphan(block),
             },
             Kind::Check => match self.checks.get(&at) {
-                Some((check, step)) => check_frame(
-                    check,
-                    *step,
-                    &self.results.of_check(&case_name(&check.name)),
-                ),
+                Some(of) => {
+                    let results = self.results.of_check(&case_name(&of.check.name));
+                    check_frame(of, &results, key)
+                }
                 None => orphan(block),
             },
             Kind::Expect => self.expect_frame(page_number, index),
@@ -81,14 +118,14 @@ impl<'a> Cards<'a> {
         })
     }
 
-    fn procedure(&self, page: &Page, block: &Block) -> Frame {
+    fn procedure(&self, page: &Page, block: &Block, key: &str) -> Frame {
         let Some(procedure) = self.manual.procedures.get(&block.name) else {
             return orphan(block);
         };
         let caption = role("Procedure") + &name(&procedure.id);
         let mut card = open(
             "procedure",
-            Some(&procedure.id),
+            Some(At::new(&procedure.id, key)),
             &format!("Procedure {}", procedure.id),
             &caption,
         );
@@ -130,13 +167,13 @@ impl<'a> Cards<'a> {
         card.contract()
     }
 
-    fn group(&self, page: &Page, block: &Block) -> Frame {
+    fn group(&self, page: &Page, block: &Block, key: &str) -> Frame {
         let Some(group) = self.manual.groups.get(&block.name) else {
             return orphan(block);
         };
         let caption = role("Checks") + &name(&group.id);
         let label = format!("Group of checks {}", group.id);
-        let mut card = open("checks", Some(&group.id), &label, &caption);
+        let mut card = open("checks", Some(At::new(&group.id, key)), &label, &caption);
         card.before += "<dl class=\"ops-facts\">";
         let nodes = group.nodes.as_ref().map(|nodes| nodes.value.as_str());
         card.fact("Must hold on", &nodes.map_or("every node".into(), code));
@@ -260,8 +297,17 @@ impl Open {
     }
 }
 
-fn open(kind: &str, id: Option<&str>, label: &str, caption: &str) -> Open {
-    let anchor = id.map(|id| format!(" id=\"{0}\" data-name=\"{0}\"", attribute(id)));
+impl<'a> At<'a> {
+    fn new(name: &'a str, key: &'a str) -> At<'a> {
+        At { name, key }
+    }
+}
+
+fn open(kind: &str, at: Option<At<'_>>, label: &str, caption: &str) -> Open {
+    let anchor = at.map(|At { name, key }| {
+        let name = attribute(name);
+        format!(" id=\"{name}\" data-name=\"{name}\" data-page=\"{key}\"")
+    });
     Open {
         before: format!(
             "<div class=\"ops ops-{kind}\"{} role=\"group\" aria-label=\"{}\">\
@@ -279,7 +325,12 @@ fn orphan(block: &Block) -> Frame {
     open("orphan", None, word, &caption).closed()
 }
 
-fn step_frame(procedure: &Procedure, step: &Step, block: &Block) -> Frame {
+fn step_frame(of: &OfStep<'_>, block: &Block, key: &str) -> Frame {
+    let OfStep {
+        procedure,
+        step,
+        uses,
+    } = of;
     let number = format!("Step {}", step.number);
     let id = procedure.name_of(step);
     let label = format!("Step {}: {}", step.number, step.title);
@@ -295,7 +346,8 @@ fn step_frame(procedure: &Procedure, step: &Step, block: &Block) -> Frame {
         Work::Script(_) => caption += &place(step.on, step.sudo.as_ref()),
     }
     caption += &conditions(step);
-    let mut card = open(kind, Some(&id), &label, &caption);
+    let mut card = open(kind, Some(At::new(&id, key)), &label, &caption);
+    card.before += &needs(uses);
     match &step.work {
         Work::Deliver(deliveries) => {
             card.before += &delivered(deliveries);
@@ -309,7 +361,8 @@ fn step_frame(procedure: &Procedure, step: &Step, block: &Block) -> Frame {
     }
 }
 
-fn check_frame(check: &Check, step: Option<&Step>, results: &str) -> Frame {
+fn check_frame(of: &OfCheck<'_>, results: &str, key: &str) -> Frame {
+    let OfCheck { check, step, uses } = of;
     let mut caption = role("Check") + &name(&check.name) + &place(check.on, check.sudo.as_ref());
     if let Some(step) = step {
         caption += &badge(&format!("after step {}", step.number));
@@ -325,9 +378,34 @@ fn check_frame(check: &Check, step: Option<&Step>, results: &str) -> Frame {
     }
     caption += &limits(check.timeout, &check.exit);
     let label = format!("Check {}", check.name);
-    let mut card = open("check", Some(&check.name), &label, &caption);
+    let at = At::new(&check.name, key);
+    let mut card = open("check", Some(at), &label, &caption);
+    card.before += &needs(uses);
     card.before += results;
     card.closed()
+}
+
+/// What a reader without a node has to set first: whoever pastes a script without its values
+/// has it work on other paths.
+fn needs(uses: &[Use]) -> String {
+    let words: Vec<String> = uses.iter().filter_map(need).collect();
+    if words.is_empty() {
+        return String::new();
+    }
+    let words = words.join(", ");
+    format!("<p class=\"ops-needs\">Needs {words}</p>")
+}
+
+fn need(used: &Use) -> Option<String> {
+    let name = code(&used.name);
+    Some(match &used.from {
+        From::Value => name,
+        From::Optional => return None,
+        From::Earlier(step) => format!("{name} from step {}", text(step)),
+        From::Captured(step) => format!("{name}, which step {} prints", text(step)),
+        From::Run if used.name == "bundle" => format!("{name}, the folder that opsbook fills"),
+        From::Run => format!("{name}, which only a run has"),
+    })
 }
 
 fn conditions(step: &Step) -> String {

@@ -1,5 +1,5 @@
 //! Manual -> static book that works offline. With `manual`, the only place that names
-//! `mdbook_*`; knows no node and runs nothing.
+//! `mdbook_*`; asks no node and runs nothing.
 //!
 //! mdBook renders; this module decides what it may read, what it may write and what it must
 //! not pass over in silence. A book is built beside its destination and put in its place in
@@ -23,8 +23,9 @@
 use opsbook_event as event;
 use opsbook_journal as journal;
 use opsbook_manual as manual;
+use opsbook_nodes as nodes;
 use opsbook_plan as plan;
-use opsbook_text::{files, source, yaml};
+use opsbook_text::{files, interpolation, source, yaml};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,7 @@ use crate::files::{Files, MAX_TEXT, Refused};
 use crate::manual::Manual;
 use crate::source::Problem;
 
+mod blocks;
 mod card;
 mod config;
 mod contents;
@@ -64,6 +66,7 @@ mod search;
 mod shards;
 mod tables;
 mod untrusted;
+mod values;
 
 pub use destination::clear_after;
 pub use preprocess::{preprocess, supports};
@@ -226,6 +229,9 @@ fn render_all(
     } else {
         opsbook
     };
+    let blocks = blocks::Blocks::of(&manual);
+    // What is wrong with them is for `lint` to say.
+    let (nodes, _) = nodes::load(files, &manual.settings);
     let removed = opsbook.removed();
     driver.with_preprocessor(opsbook);
     let renderer = render::Html {
@@ -237,6 +243,11 @@ fn render_all(
         },
         markdown: preprocess::markdown(&driver.config),
         removed: Arc::clone(&removed),
+        scripts: match (blocks.is_empty(), nodes.names().len()) {
+            (true, _) => render::Scripts::None,
+            (false, 0) => render::Scripts::Blocks,
+            (false, _) => render::Scripts::Nodes,
+        },
     };
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
@@ -253,6 +264,9 @@ fn render_all(
     render::guarded(|| renderer.render(&render))?;
     problems.extend(preprocess::take(&removed));
 
+    let own = into.join(render::OWN);
+    blocks.write(&own).map_err(failed)?;
+    values::write(&nodes, &blocks, &own).map_err(failed)?;
     if !manual.settings.allow_html {
         policy::put_into(into).map_err(failed)?;
     }

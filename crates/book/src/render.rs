@@ -30,10 +30,16 @@ const TITLE: &str = "+ result.doc.breadcrumbs +";
 const ESCAPED_TITLE: &str = "+ escapeHTML(result.doc.breadcrumbs) +";
 const THEME: &str = ".theme";
 const SCRIPT: &str = include_str!("assets/opsbook.js");
+const NODE_SCRIPT: &str = include_str!("assets/node.js");
+/// The folder of what is ours, in the book.
+pub(super) const OWN: &str = "opsbook";
 const HEAD: &str = concat!(
     "\n<link rel=\"stylesheet\" href=\"{{ path_to_root }}opsbook/opsbook.css\">",
     "\n<script defer src=\"{{ path_to_root }}opsbook/opsbook.js\"></script>\n",
 );
+const BLOCKS_HEAD: &str = "<script defer src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
+const NODES_HEAD: &str =
+    "<script defer data-nodes src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
 
 /// mdBook's HTML book with the styles of the marks.
 pub(super) struct Html {
@@ -42,6 +48,17 @@ pub(super) struct Html {
     pub(super) markdown: MarkdownOptions,
     /// What is left out of the page for what is not found.
     pub(super) removed: Arc<Mutex<Vec<Problem>>>,
+    pub(super) scripts: Scripts,
+}
+
+/// What the book's script has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scripts {
+    /// No page has a block that could be copied.
+    None,
+    /// There is no node to choose.
+    Blocks,
+    Nodes,
 }
 
 /// What of the project may shape a page besides its Markdown.
@@ -74,7 +91,7 @@ impl Renderer for Html {
             redirect_index(&destination, &page)?;
         }
         escape_titles(&destination)?;
-        write_assets(&destination)
+        write_assets(&destination, self.scripts)
     }
 }
 
@@ -134,6 +151,7 @@ pub(super) fn confined(
     room: &Path,
     files: &Files,
     trust: Trust,
+    scripts: Scripts,
 ) -> Result<RenderContext> {
     let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
     let source = Path::new(&context.config.book.src);
@@ -152,7 +170,12 @@ pub(super) fn confined(
     }
     let head = theme.join("head.hbs");
     let own = std::fs::read_to_string(&head).unwrap_or_default();
-    std::fs::write(&head, own + HEAD)?;
+    let ours = match scripts {
+        Scripts::None => "",
+        Scripts::Blocks => BLOCKS_HEAD,
+        Scripts::Nodes => NODES_HEAD,
+    };
+    std::fs::write(&head, own + HEAD + ours)?;
     confined.config.set("output.html.theme", &theme)?;
 
     let not_found = html.input_404.clone().unwrap_or_else(|| "404.md".into());
@@ -174,7 +197,7 @@ pub(super) fn confined(
 
 impl Html {
     fn confined(&self, context: &RenderContext, room: &Path) -> Result<RenderContext> {
-        let confined = confined(context, room, &self.files, self.trust)?;
+        let confined = confined(context, room, &self.files, self.trust, self.scripts)?;
         let html: HtmlConfig = confined.config.get("output.html")?.unwrap_or_default();
         let name = html.input_404.unwrap_or_else(|| "404.md".into());
         let page = room.join(&confined.config.book.src).join(&name);
@@ -191,10 +214,13 @@ impl Html {
     }
 }
 
-pub(super) fn write_assets(destination: &Path) -> Result<()> {
-    let folder = destination.join("opsbook");
+pub(super) fn write_assets(destination: &Path, scripts: Scripts) -> Result<()> {
+    let folder = destination.join(OWN);
     std::fs::create_dir_all(&folder)?;
     std::fs::write(folder.join("opsbook.css"), STYLE)?;
     std::fs::write(folder.join("opsbook.js"), SCRIPT)?;
+    if scripts != Scripts::None {
+        std::fs::write(folder.join("node.js"), NODE_SCRIPT)?;
+    }
     Ok(())
 }

@@ -82,6 +82,7 @@ fn compare(settings: &str) {
         &empty,
         &crate::files::Files::of(&stock.root),
         super::super::render::Trust::Theme,
+        super::super::render::Scripts::None,
     )
     .unwrap();
     let mut parts = stock.clone();

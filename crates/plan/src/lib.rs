@@ -45,6 +45,7 @@ mod record;
 mod roles;
 mod script;
 mod transcript;
+pub mod uses;
 
 use indexmap::IndexMap;
 

@@ -87,12 +87,13 @@ const ELEMENTS: [&str; 81] = [
 ];
 
 /// Attributes that any of them may have.
-const ATTRIBUTES: [&str; 12] = [
+const ATTRIBUTES: [&str; 13] = [
     "align",
     "aria-hidden",
     "aria-label",
     "class",
     "data-name",
+    "data-page",
     "dir",
     "height",
     "id",

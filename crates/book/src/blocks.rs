@@ -1,0 +1,316 @@
+//! What the book's script needs to copy a block as it would run: a file for each page that has
+//! such blocks, loaded when that page is read. Holds texts of the manual and no value of a node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use sha2::{Digest as _, Sha256};
+
+use crate::interpolation::{Piece, pieces};
+use crate::manual::{
+    Check, Delivery, DeliveryFrom, Expect, ExpectKind, Group, Machine, Manual, On, Page, Procedure,
+    Script, Step, SudoUser, Work,
+};
+use crate::plan::heading;
+use crate::plan::uses::{self, From, Use};
+use crate::yaml::{self, Yaml};
+
+/// Everything that the script is told of the pages, and what it will ask of nodes.
+#[derive(Default)]
+pub(super) struct Blocks {
+    pages: BTreeMap<PathBuf, Map<String, Value>>,
+    /// Names whose values some page uses.
+    pub(super) names: BTreeSet<String>,
+    /// Names of parameters: what a node says by them changes with a run.
+    pub(super) params: BTreeSet<String>,
+    /// Selectors that say where something may run.
+    pub(super) selectors: BTreeSet<String>,
+}
+
+/// The name of a page's file, of which the page says no more: whatever an author writes into a
+/// page, the script loads no file but those of the book.
+pub(super) fn key(page: &Path) -> String {
+    let path = super::links::html_path(page);
+    let digest = Sha256::digest(path.to_string_lossy().as_bytes());
+    let digits: Vec<String> = digest[..8]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    digits.concat()
+}
+
+/// A script that hands data to the book's script. Nothing in it ends a script or a line.
+pub(super) fn call(function: &str, arguments: &[Value]) -> String {
+    let arguments: Vec<String> = arguments.iter().map(Value::to_string).collect();
+    let text = format!("opsbook.{function}({});\n", arguments.join(","));
+    let text = text.replace('<', "\\u003c");
+    text.replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
+}
+
+impl Blocks {
+    pub(super) fn of(manual: &Manual) -> Blocks {
+        let mut blocks = Blocks::default();
+        for procedure in manual.procedures.values() {
+            blocks.procedure(manual, procedure);
+        }
+        for group in manual.groups.values() {
+            blocks.group(manual, group);
+        }
+        blocks
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pages.is_empty()
+    }
+
+    /// Writes the files into the folder of the book's own things.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        if self.pages.is_empty() {
+            return Ok(());
+        }
+        let folder = folder.join("blocks");
+        std::fs::create_dir_all(&folder)?;
+        for (page, blocks) in &self.pages {
+            let key = key(page);
+            let text = call("page", &[json!(key), Value::Object(blocks.clone())]);
+            std::fs::write(folder.join(format!("{key}.js")), text)?;
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, page: &Page, name: &str, block: Value) {
+        let blocks = self.pages.entry(page.path.clone()).or_default();
+        blocks.insert(name.to_owned(), block);
+    }
+
+    fn procedure(&mut self, manual: &Manual, procedure: &Procedure) {
+        let Some(page) = manual.pages.get(procedure.page) else {
+            return;
+        };
+        let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.clone());
+        self.selectors.extend(nodes.clone());
+        let params: Vec<Value> = procedure
+            .params
+            .iter()
+            .map(|(name, param)| {
+                json!({
+                    "name": name, "default": param.default, "required": param.required,
+                    "pattern": param.pattern, "help": param.help,
+                })
+            })
+            .collect();
+        self.params.extend(procedure.params.keys().cloned());
+        for text in procedure
+            .params
+            .values()
+            .filter_map(|param| param.default.as_deref())
+        {
+            self.mention(text);
+        }
+        let block = json!({"kind": "procedure", "nodes": nodes, "params": params});
+        self.put(page, &procedure.id, block);
+        let uses = uses::of_procedure(procedure);
+        for (step, uses) in procedure.steps.iter().zip(uses) {
+            self.step(page, procedure, step, &uses.work);
+            for (check, uses) in step.checks.iter().zip(uses.checks) {
+                let page = manual.pages.get(check.page).unwrap_or(page);
+                self.check(page, &procedure.id, check, &uses);
+            }
+        }
+    }
+
+    fn step(&mut self, page: &Page, procedure: &Procedure, step: &Step, uses: &[Use]) {
+        let label = step.id.clone().unwrap_or_else(|| step.number.to_string());
+        let checks: Vec<&str> = step
+            .checks
+            .iter()
+            .map(|check| check.name.as_str())
+            .collect();
+        let mut block = match &step.work {
+            Work::Script(script) => self.script(script, uses, step.expect.as_ref()),
+            Work::Deliver(files) => self.deliver(files),
+            Work::Manual(text) => {
+                self.mention(&text.text);
+                object(json!({"kind": "manual", "text": text.text.trim()}))
+            }
+        };
+        block.extend(object(json!({
+            "of": procedure.id,
+            "step": heading(step.number, &label),
+            "label": label,
+        })));
+        put_unless_empty(&mut block, "checks", json!(checks));
+        place(&mut block, step.on, step.sudo.as_ref(), &step.exit);
+        if let Some(Machine::Role(role) | Machine::All(role)) = &step.machine {
+            block.insert("role".into(), json!(role));
+        }
+        if let Some(name) = &step.capture {
+            block.insert("capture".into(), json!(name));
+        }
+        self.put(page, &procedure.name_of(step), Value::Object(block));
+    }
+
+    fn group(&mut self, manual: &Manual, group: &Group) {
+        let Some(page) = manual.pages.get(group.page) else {
+            return;
+        };
+        let nodes = group.nodes.as_ref().map(|nodes| nodes.value.clone());
+        self.selectors.extend(nodes.clone());
+        self.put(page, &group.id, json!({"kind": "group", "nodes": nodes}));
+        for typed in &group.typed {
+            self.mention(&typed.resource.value);
+            self.mention_all(&typed.attributes);
+        }
+        for check in &group.checks {
+            let page = manual.pages.get(check.page).unwrap_or(page);
+            self.check(page, &group.id, check, &uses::of_check(check));
+        }
+    }
+
+    fn check(&mut self, page: &Page, of: &str, check: &Check, uses: &[Use]) {
+        let mut block = self.script(&check.script, uses, check.expect.as_ref());
+        block.insert("of".into(), json!(of));
+        place(&mut block, check.on, check.sudo.as_ref(), &check.exit);
+        if let Some(nodes) = &check.nodes {
+            self.selectors.insert(nodes.value.clone());
+            block.insert("nodes".into(), json!(nodes.value));
+        }
+        if let Some(again) = check.eventually {
+            let (limit, every) = (again.limit.as_secs(), again.every.as_secs().max(1));
+            block.insert("again".into(), json!([limit.div_ceil(every), every]));
+        }
+        self.put(page, &check.name, Value::Object(block));
+    }
+
+    fn script(
+        &mut self,
+        script: &Script,
+        uses: &[Use],
+        expect: Option<&Expect>,
+    ) -> Map<String, Value> {
+        let mut block = object(json!({
+            "kind": "script", "with": script.interpreter, "text": script.text.text,
+        }));
+        let used = uses.iter().map(|used| {
+            let (from, step) = match &used.from {
+                From::Value => ("value", None),
+                From::Optional => ("optional", None),
+                From::Earlier(step) => ("earlier", Some(step)),
+                From::Captured(step) => ("captured", Some(step)),
+                From::Run => ("run", None),
+            };
+            json!([used.name, from, step])
+        });
+        put_unless_empty(&mut block, "uses", used.collect());
+        self.names.extend(uses.iter().map(|used| used.name.clone()));
+        let commands = script.commands.iter().map(|command| {
+            let expect = command.expect.as_ref().map(|expect| self.expect(expect));
+            json!({"text": command.text.text, "exit": command.exit, "expect": expect})
+        });
+        put_unless_empty(&mut block, "commands", commands.collect());
+        if let Some(expect) = expect {
+            let expect = self.expect(expect);
+            block.insert("expect".into(), expect);
+        }
+        block
+    }
+
+    fn expect(&mut self, expect: &Expect) -> Value {
+        let text = &expect.text.text;
+        self.mention(text);
+        let exact = expect.kind == ExpectKind::Text
+            && !text.contains("[..]")
+            && !text.lines().any(|line| line.trim() == "...");
+        let kind = match expect.kind {
+            ExpectKind::Text if exact => "exact",
+            ExpectKind::Text => "text",
+            ExpectKind::Regex => "regex",
+            ExpectKind::Json => "json",
+        };
+        json!({"kind": kind, "text": text})
+    }
+
+    fn deliver(&mut self, files: &[Delivery]) -> Map<String, Value> {
+        let files: Vec<Value> = files
+            .iter()
+            .map(|file| {
+                let (what, from) = match &file.from {
+                    DeliveryFrom::File(path) => ("the file", path.as_str()),
+                    DeliveryFrom::Tree(path) => ("the folder", path.as_str()),
+                    DeliveryFrom::Template(path) => ("the template", path.as_str()),
+                    DeliveryFrom::Inline(_) => ("the text of this block", ""),
+                    DeliveryFrom::Machine { path, .. } => {
+                        ("from another machine the file", path.as_str())
+                    }
+                };
+                self.mention(from);
+                self.mention(&file.to);
+                json!([what, from, file.to])
+            })
+            .collect();
+        object(json!({"kind": "deliver", "files": files}))
+    }
+
+    fn mention(&mut self, text: &str) {
+        self.names
+            .extend(pieces(text).filter_map(|piece| match piece {
+                Piece::Name(name, _) => Some(name.to_owned()),
+                Piece::Text(_) | Piece::Wrong(..) => None,
+            }));
+    }
+
+    fn mention_all(&mut self, value: &Yaml) {
+        match &value.value {
+            yaml::Value::Map(map) => map
+                .iter()
+                .for_each(|(_, entry)| self.mention_all(&entry.value)),
+            yaml::Value::Seq(items) => items.iter().for_each(|item| self.mention_all(item)),
+            _ => self.mention(value.text().unwrap_or_default()),
+        }
+    }
+}
+
+fn place(block: &mut Map<String, Value>, on: On, sudo: Option<&SudoUser>, exit: &[i32]) {
+    if on == On::Local {
+        block.insert("local".into(), json!(true));
+    }
+    if let Some(SudoUser(user)) = sudo {
+        block.insert("sudo".into(), json!(user));
+    }
+    if !exit.is_empty() && exit != [0] {
+        block.insert("exit".into(), json!(exit));
+    }
+}
+
+fn put_unless_empty(block: &mut Map<String, Value>, name: &str, list: Value) {
+    if list.as_array().is_some_and(|list| !list.is_empty()) {
+        block.insert(name.to_owned(), list);
+    }
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn data_in_a_script_ends_neither_the_script_nor_a_line() {
+        let hostile = "</script><!-- \u{2028}\u{2029}\"'\\\n";
+        let text = call("page", &[json!(hostile)]);
+        assert_eq!(text.lines().count(), 1);
+        assert!(!text.contains(['<', '\u{2028}', '\u{2029}']), "{text}");
+        let json = text.strip_prefix("opsbook.page(").unwrap();
+        let json = json.strip_suffix(");\n").unwrap();
+        let back: String = serde_json::from_str(json).unwrap();
+        assert_eq!(back, hostile);
+    }
+}

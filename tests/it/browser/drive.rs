@@ -1,0 +1,186 @@
+//! One browser for a test: a chromedriver on a port of its own, and what tests ask of it.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+use tokio::runtime::Runtime;
+
+use crate::sshd::Skip;
+use crate::tier;
+
+const DRIVER: &str = "/usr/bin/chromedriver";
+const CHROMIUM: &str = "/usr/bin/chromium";
+/// For what takes less than a second on a calm machine.
+const BOUND: Duration = Duration::from_secs(30);
+
+pub struct Browser {
+    runtime: Runtime,
+    client: Client,
+    driver: Child,
+    /// Settings of the browser, and nothing else.
+    _home: tempfile::TempDir,
+}
+
+/// What the reader has before them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Screen {
+    Desk,
+    Phone,
+}
+
+impl Browser {
+    pub fn open(screen: Screen) -> Result<Browser, Skip> {
+        tier::program(CHROMIUM)?;
+        tier::program(DRIVER)?;
+        let home = tempfile::tempdir().unwrap();
+        let mut driver = Command::new(DRIVER)
+            .arg("--port=0")
+            .env("HOME", home.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let port = port(&mut driver);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let client = runtime.block_on(async {
+            ClientBuilder::new(HttpConnector::new())
+                .capabilities(capabilities(screen, home.path()))
+                .connect(&format!("http://127.0.0.1:{port}"))
+                .await
+                .unwrap()
+        });
+        Ok(Browser {
+            runtime,
+            client,
+            driver,
+            _home: home,
+        })
+    }
+
+    /// Opens a page of a book and waits until its scripts have done their part.
+    pub fn page(&self, book: &Path, page: &str) {
+        let url = format!("file://{}/{page}", book.display());
+        self.runtime.block_on(self.client.goto(&url)).unwrap();
+        self.until("return document.documentElement.dataset.opsbook === 'ready' || !document.querySelector('script[src$=\"opsbook/node.js\"]')");
+    }
+
+    /// The value of a script's `return`.
+    pub fn ask(&self, script: &str, arguments: &[&str]) -> Value {
+        let arguments = arguments.iter().map(|text| json!(text)).collect();
+        let asked = self.client.execute(script, arguments);
+        self.runtime.block_on(asked).unwrap()
+    }
+
+    pub fn text(&self, script: &str, arguments: &[&str]) -> String {
+        match self.ask(script, arguments) {
+            Value::String(text) => text,
+            other => panic!("`{script}` gave {other}"),
+        }
+    }
+
+    /// Waits until a script returns something true.
+    pub fn until(&self, script: &str) {
+        let begin = Instant::now();
+        while self.ask(script, &[]) != json!(true) {
+            assert!(begin.elapsed() < BOUND, "never came about: {script}");
+            let pause = async { tokio::time::sleep(Duration::from_millis(20)).await };
+            self.runtime.block_on(pause);
+        }
+    }
+
+    /// As a person clicks.
+    pub fn click(&self, selector: &str) {
+        // Not below the bar that stays at the top.
+        let middle = "const part = document.querySelector(arguments[0]); if (part) part.scrollIntoView({block: 'center', behavior: 'instant'});";
+        self.ask(middle, &[selector]);
+        self.runtime.block_on(async {
+            let found = self.client.find(Locator::Css(selector)).await;
+            let found = found.unwrap_or_else(|error| panic!("no `{selector}`: {error}"));
+            let clicked = found.click().await;
+            clicked.unwrap_or_else(|error| panic!("`{selector}` cannot be clicked: {error}"));
+        });
+    }
+
+    /// To whatever has the focus.
+    pub fn press(&self, keys: &str) {
+        self.runtime.block_on(async {
+            let found = self.client.active_element().await.unwrap();
+            found.send_keys(keys).await.unwrap();
+        });
+    }
+
+    pub fn keys(&self, selector: &str, keys: &str) {
+        self.runtime.block_on(async {
+            let found = self.client.find(Locator::Css(selector)).await.unwrap();
+            found.send_keys(keys).await.unwrap();
+        });
+    }
+
+    /// What is on the clipboard, pasted into a field as a person would.
+    pub fn clipboard(&self) -> String {
+        self.ask(
+            "const area = document.createElement('textarea'); area.id = 'pasted'; document.body.append(area); area.focus();",
+            &[],
+        );
+        self.keys("#pasted", "\u{e009}v");
+        let pasted = self.text("return document.getElementById('pasted').value", &[]);
+        self.ask("document.getElementById('pasted').remove()", &[]);
+        pasted
+    }
+
+    /// Kept for people to look at, where the environment names a folder.
+    pub fn picture(&self, name: &str) {
+        if let Some(folder) = std::env::var_os("OPSBOOK_PICTURES") {
+            let png = self.runtime.block_on(self.client.screenshot()).unwrap();
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(Path::new(&folder).join(format!("{name}.png")), png).unwrap();
+        }
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.runtime.block_on(self.client.clone().close());
+        let _ = self.driver.kill();
+        let _ = self.driver.wait();
+    }
+}
+
+/// It says where it listens.
+fn port(driver: &mut Child) -> u16 {
+    let out = driver.stdout.take().unwrap();
+    for line in BufReader::new(out).lines() {
+        let line = line.unwrap();
+        if let Some((_, port)) = line.rsplit_once("successfully on port ") {
+            return port.trim_end_matches('.').parse().unwrap();
+        }
+    }
+    panic!("chromedriver has ended");
+}
+
+fn capabilities(screen: Screen, home: &Path) -> Map<String, Value> {
+    let mut options = json!({
+        "binary": CHROMIUM,
+        "args": [
+            "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage",
+            "--window-size=1280,900", "--lang=en",
+            format!("--user-data-dir={}", home.join("profile").display()),
+        ],
+    });
+    if screen == Screen::Phone {
+        let metrics = json!({"width": 390, "height": 844, "pixelRatio": 2, "touch": true});
+        options["mobileEmulation"] = json!({ "deviceMetrics": metrics });
+    }
+    let mut all = Map::new();
+    all.insert("goog:chromeOptions".into(), options);
+    all
+}
