@@ -45,7 +45,7 @@ impl Sandbox {
             "#!/bin/sh\nname=${{0##*/}}\nif [ \"$name\" = cat ] && [ $# = 0 ]; then exec /bin/cat; fi\n\
              if [ \"$name\" = env ] || [ \"$name\" = sudo ]; then\n\
              [ \"$name $1\" = 'sudo -u' ] && shift 2\nwhile case \"${{1-}}\" in *=*) ;; *) false ;; esac; do export \"$1\"; shift; done\nexec \"$@\"; fi\n\
-             {{ printf '%s' \"$name\"; for word; do printf ' <%s>' \"$word\"; done; echo; }} >> '{}'\n",
+             line=$name; for word; do line=\"$line <$word>\"; done; printf '%s\\n' \"$line\" >> '{}'\n",
             folder.join("trace").display()
         );
         let stub = folder.join("stub");
@@ -193,7 +193,7 @@ fn every_block_of_the_manual_does_what_its_plan_does() {
                         "main [data-name='{name}'] > .ops-caption > .ops-copy"
                     ));
                     browser.until("const said = document.querySelector('.ops-said'); return said !== null && said.textContent !== ''");
-                    assert_eq!(browser.clipboard(), copied);
+                    assert_eq!(browser.clipboard(), copied, "{node} {name}");
                 }
                 compared += usize::from(same(&project, &sandbox, node, name, &copied, bundle));
             }
@@ -246,7 +246,12 @@ fn same(
     for script in &scripts {
         expected.extend(sandbox.planned(script, bundle));
     }
-    for shell in ["dash", "bash"] {
+    let shells: &[&str] = if node == "here" {
+        &["dash", "bash"]
+    } else {
+        &["dash"]
+    };
+    for shell in shells {
         let (calls, said) = sandbox.run(&[shell], copied);
         let (calls, expected) = (once(&calls), once(&expected));
         // Where a stand-in makes a step fail, what comes after it is not run.
