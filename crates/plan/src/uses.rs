@@ -10,7 +10,9 @@ use crate::{RUN_NAMES, heading};
 /// A name that a script mentions and does not make up by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
+    /// As the script mentions it.
     pub name: String,
+    /// Where its value comes from.
     pub from: From,
 }
 
@@ -33,7 +35,9 @@ pub enum From {
 /// A step's script, and the scripts of its checks.
 #[derive(Clone, Debug, Default)]
 pub struct StepUses {
+    /// What its script is given.
     pub work: Vec<Use>,
+    /// What the script of each of its checks is given.
     pub checks: Vec<Vec<Use>>,
 }
 
