@@ -212,6 +212,8 @@ pub enum Kind {
     File,
     /// What a person does.
     Manual,
+    /// A section: the steps below it are done for each node of a role.
+    Each,
     /// Shown to readers, and never run.
     Example,
 }

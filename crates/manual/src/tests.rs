@@ -226,7 +226,7 @@ fn one_mistake_has_no_others_in_consequence() {
             "6:15 unknown-role",
         ),
         ("> ```sh step\n> x\n\ntext\n\n", "6:3 unclosed-fence"),
-        ("", "6:7 check-before-steps"),
+        ("", "4:5 procedure-without-steps"),
         ("```awk step\n1\n```\n", "6:4 wrong-language"),
         ("```sh step id=2\nx\n```\n", "6:15 bad-attribute"),
         ("```python step\n\n>>> 1\n```\n", "8:1 prompt-in-script"),

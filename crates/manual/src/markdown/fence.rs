@@ -45,7 +45,7 @@ pub(crate) struct Word<'t> {
     pub range: Range<usize>,
 }
 
-const KINDS: [(&str, Kind); 9] = [
+const KINDS: [(&str, Kind); 10] = [
     ("procedure", Kind::Procedure),
     ("checks", Kind::Checks),
     ("step", Kind::Step),
@@ -54,6 +54,7 @@ const KINDS: [(&str, Kind); 9] = [
     ("deliver", Kind::Deliver),
     ("file", Kind::File),
     ("manual", Kind::Manual),
+    ("each", Kind::Each),
     ("example", Kind::Example),
 ];
 
@@ -226,7 +227,8 @@ fn misplaced_kind(
         let kind_follows = next
             .as_ref()
             .is_some_and(|word| Kind::named(&page.text[word.clone()]).is_some());
-        if kind_follows || kind == Kind::Example && next.is_none() {
+        let alone = matches!(kind, Kind::Example | Kind::Each) && next.is_none();
+        if kind_follows || alone {
             return None;
         }
         let message = format!("`{text}` stands where the language should be");
@@ -329,8 +331,10 @@ fn unknown_kind(page: &Passage, word: Range<usize>) -> Problem {
 fn near_kind(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     let allowed = if word.len() >= 6 { 2 } else { 1 };
+    // `each` is too near to words of others.
     KINDS
         .iter()
+        .filter(|(_, kind)| *kind != Kind::Each)
         .map(|(name, _)| (strsim::damerau_levenshtein(&word, name), *name))
         .filter(|(distance, _)| *distance <= allowed)
         .min()

@@ -35,8 +35,8 @@ pub(crate) enum Mark<'t> {
     Block {
         block: usize,
         tag: Tag<'t>,
-        /// What introduces a block that has a title.
-        intro: String,
+        /// The text that introduces a block that has a title.
+        said: String,
     },
     /// A fence without a kind.
     Prose,
@@ -357,9 +357,11 @@ impl Walk<'_, '_> {
             Meaning::Tagged(tag) if !closed => Mark::Broken { tag: Some(tag) },
             Meaning::Tagged(tag) => Mark::Block {
                 block: index,
-                intro: match tag.kind {
-                    Kind::Procedure | Kind::Checks | Kind::Expect | Kind::Example => String::new(),
-                    _ => introduction(&self.text),
+                said: match tag.kind {
+                    Kind::Procedure | Kind::Checks | Kind::Each | Kind::Expect | Kind::Example => {
+                        String::new()
+                    }
+                    _ => std::mem::take(&mut self.text),
                 },
                 tag,
             },
@@ -481,7 +483,7 @@ fn is_closed(block: &str) -> bool {
 }
 
 /// The first sentence of what introduces a block, on one line.
-fn introduction(text: &str) -> String {
+pub(crate) fn introduction(text: &str) -> String {
     let text = text.split('。').next().unwrap_or_default();
     let mut sentence = String::with_capacity(text.len());
     for word in text.split_whitespace() {

@@ -6,13 +6,13 @@ use crate::duration::duration;
 use crate::markdown::fence::{Tag, Word};
 use crate::shell::variables::name;
 use crate::source::{Passage, Problem, SETTLED_BY_A_WORD, Span, nearest};
-use crate::{Eventually, Kind, On, Spanned, SudoUser};
+use crate::{Eventually, Kind, Machine, On, Spanned, SudoUser};
 
 /// What the words of one fence say; only those that its kind takes are ever set.
 #[derive(Debug, Default)]
 pub(crate) struct Attributes {
     pub id: Option<Spanned<String>>,
-    pub on: Option<On>,
+    pub on: Option<Where>,
     pub sudo: Option<SudoUser>,
     pub timeout: Option<Duration>,
     pub confirm: bool,
@@ -28,6 +28,17 @@ pub(crate) struct Attributes {
     pub mode: Option<u32>,
     pub defined: Vec<String>,
     pub allow: Vec<String>,
+}
+
+/// What `on=` says; whether the procedure has such a machine is known to whom it belongs.
+#[derive(Debug)]
+pub(crate) struct Where {
+    /// None for `on=node` and `on=local`.
+    pub machine: Option<Machine>,
+    pub side: On,
+    /// The value, and the whole word.
+    pub span: Span,
+    pub word: Span,
 }
 
 /// The attributes of a kind.
@@ -51,13 +62,13 @@ pub fn attributes_of(kind: Kind) -> &'static [&'static str] {
             "allow",
         ],
         Kind::Expect => &["regex"],
-        Kind::Deliver | Kind::Manual => &["id", "confirm"],
-        Kind::File => &["id", "as", "mode", "confirm"],
-        Kind::Procedure | Kind::Checks | Kind::Example => &[],
+        Kind::Deliver | Kind::Manual => &["id", "on", "confirm"],
+        Kind::File => &["id", "on", "as", "mode", "confirm"],
+        Kind::Procedure | Kind::Checks | Kind::Each | Kind::Example => &[],
     }
 }
 
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Procedure,
     Kind::Checks,
     Kind::Step,
@@ -66,6 +77,7 @@ const KINDS: [Kind; 9] = [
     Kind::Deliver,
     Kind::File,
     Kind::Manual,
+    Kind::Each,
     Kind::Example,
 ];
 
@@ -113,16 +125,7 @@ fn not_here(page: &Passage, kind: Kind, word: &Word<'_>) -> Problem {
         .hint(format!("write `{}:` in the block", word.key));
     }
     if let Some(other) = elsewhere(word.key) {
-        return Problem::error(
-            "attribute-of-other-role",
-            span,
-            format!(
-                "`{}` is an attribute of `{}`, not of `{}`",
-                word.key,
-                other.name(),
-                kind.name()
-            ),
-        );
+        return of_other_kind(word.key, other, kind, span);
     }
     Problem::error(
         "unknown-attribute",
@@ -130,6 +133,23 @@ fn not_here(page: &Passage, kind: Kind, word: &Word<'_>) -> Problem {
         format!("unknown attribute `{}` of `{}`", word.key, kind.name()),
     )
     .did_you_mean(word.key, known.iter().copied())
+}
+
+fn of_other_kind(key: &str, other: Kind, kind: Kind, span: Span) -> Problem {
+    let (other, kind) = (other.name(), kind.name());
+    let message = format!("`{key}` is an attribute of `{other}`, not of `{kind}`");
+    Problem::error("attribute-of-other-role", span, message)
+}
+
+/// `on=` where only a procedure with roles has it.
+pub(crate) fn no_on_here(kind: Kind, place: &Where) -> Problem {
+    of_other_kind("on", Kind::Step, kind, place.word.clone())
+}
+
+/// A machine in a procedure that names none.
+pub(crate) fn no_such_side(place: &Where) -> Problem {
+    let message = format!("`on` is `node` or `local`, not `{}`", place.span.text());
+    Problem::error("bad-attribute", place.span.clone(), message)
 }
 
 fn elsewhere(key: &str) -> Option<Kind> {
@@ -152,7 +172,16 @@ fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(
         "regex" => attributes.regex = flag(word)?.then(span),
         "sudo" => attributes.sudo = Some(sudo(word)?),
         "id" => attributes.id = Some(spanned(id(value(word)?)?)),
-        "on" => attributes.on = Some(on(value(word)?)?),
+        "on" => {
+            let (side, machine) = on(value(word)?)?;
+            let Spanned { span: at, .. } = spanned(String::new());
+            attributes.on = Some(Where {
+                machine,
+                side,
+                span: at,
+                word: span(),
+            });
+        }
         "timeout" => attributes.timeout = Some(positive(value(word)?)?),
         "capture" => attributes.capture = Some(own_name(value(word)?)?),
         "exit" => attributes.exit = Some(statuses(value(word)?)?),
@@ -205,12 +234,37 @@ fn sudo(word: &Word<'_>) -> Result<SudoUser, String> {
     Ok(SudoUser(user.to_owned()))
 }
 
-fn on(value: &str) -> Result<On, String> {
+fn on(value: &str) -> Result<(On, Option<Machine>), String> {
+    let (role, all) = match value.strip_prefix("all:") {
+        Some(role) => (role, true),
+        None => (value, false),
+    };
     match value {
-        "node" => Ok(On::Node),
-        "local" => Ok(On::Local),
-        _ => Err(format!("`on` is `node` or `local`, not `{value}`")),
+        "node" => Ok((On::Node, None)),
+        "local" => Ok((On::Local, None)),
+        _ if !is_role_name(role) => Err(format!("`on` is `node` or `local`, not `{value}`")),
+        _ if all => Ok((On::Node, Some(Machine::All(role.to_owned())))),
+        _ => Ok((On::Node, Some(Machine::Role(role.to_owned())))),
     }
+}
+
+/// Lower-case letters and digits: so `ROLE_name` can be read in one way only.
+fn is_role_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(plain)
+}
+
+/// The name of a role.
+pub(crate) fn role_name(name: &str) -> Result<String, String> {
+    if ["node", "local", "all", "each", "bundle", "procedure"].contains(&name) {
+        return Err(format!("`{name}` means something else, and names no role"));
+    }
+    if is_role_name(name) {
+        return Ok(name.to_owned());
+    }
+    Err(format!(
+        "`{name}` is not the name of a role: lower-case letters and digits, a letter first"
+    ))
 }
 
 /// A dotted name: letters, digits, `_` and `-`, each part beginning with a letter or digit.

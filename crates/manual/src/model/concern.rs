@@ -60,17 +60,18 @@ fn lacks_a_group(manual: &Manual, subject: Subject<'_>) -> bool {
         return false;
     };
     let known = |need: &str| manual.groups.contains_key(need);
-    !procedure.needs.iter().all(|need| known(&need.value))
+    !procedure.all_needs().all(|need| known(&need.value))
 }
 
 /// The groups whose checks the subject asks.
 fn groups<'a>(manual: &'a Manual, subject: Subject<'a>) -> impl Iterator<Item = &'a Group> {
-    let (needs, own) = match subject {
-        Subject::Procedure(procedure) => (procedure.needs.as_slice(), None),
-        Subject::Typed(group) | Subject::Check(group, _) => (&[][..], Some(group)),
+    let (procedure, own) = match subject {
+        Subject::Procedure(procedure) => (Some(procedure), None),
+        Subject::Typed(group) | Subject::Check(group, _) => (None, Some(group)),
     };
-    let needed = needs
-        .iter()
+    let needed = procedure
+        .into_iter()
+        .flat_map(Procedure::all_needs)
         .filter_map(|need| manual.groups.get(&need.value));
     needed.chain(own)
 }

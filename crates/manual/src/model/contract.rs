@@ -4,6 +4,7 @@
 mod deliveries;
 mod group;
 mod params;
+mod roles;
 mod values;
 
 use std::time::Duration;
@@ -13,13 +14,15 @@ use indexmap::IndexMap;
 use crate::model::attributes::{allowed, id, own_name};
 use crate::shell::variables::name;
 use crate::source::{Passage, Problem, Span, nearest};
-use crate::yaml::Yaml;
-use crate::{Param, Spanned};
+use crate::yaml::{Map, Yaml};
+use crate::{Param, Role, Spanned};
 
 pub(crate) use deliveries::deliveries;
 pub use group::go_templates;
 pub(crate) use group::{GroupContract, group};
 use params::params;
+pub(crate) use roles::each;
+use roles::roles;
 use values::{as_map, checked, map_of, no_id, string, strings, time, unknown_key};
 
 /// The contract of a procedure.
@@ -27,6 +30,8 @@ use values::{as_map, checked, map_of, no_id, string, strings, time, unknown_key}
 pub(crate) struct ProcedureContract {
     pub id: Option<Spanned<String>>,
     pub nodes: Option<Spanned<String>>,
+    pub roles: IndexMap<String, Role>,
+    pub same: Vec<Spanned<String>>,
     pub needs: Vec<Spanned<String>>,
     pub timeout: Option<Duration>,
     pub params: IndexMap<String, Param>,
@@ -62,8 +67,8 @@ impl Words {
     }
 }
 
-const PROCEDURE: [&str; 8] = [
-    "id", "nodes", "needs", "timeout", "params", "replace", "defined", "allow",
+const PROCEDURE: [&str; 10] = [
+    "id", "nodes", "roles", "same", "needs", "timeout", "params", "replace", "defined", "allow",
 ];
 
 /// Reads a block tagged `procedure`; `place` is its fence.
@@ -81,6 +86,8 @@ pub(crate) fn procedure(
         match key.as_str() {
             "id" => contract.id = checked(value, "an id", id, problems),
             "nodes" => contract.nodes = string(value, "a selector", problems),
+            "roles" => contract.roles = roles(value, problems),
+            "same" => contract.same = names(value, problems),
             "needs" => contract.needs = strings(value, "groups of checks", problems),
             "timeout" => contract.timeout = time(value, problems),
             "params" => contract.params = params(value, problems),
@@ -89,10 +96,54 @@ pub(crate) fn procedure(
             _ => problems.push(unknown_key(key, entry, "a procedure", &PROCEDURE)),
         }
     }
+    without_roles(&map, &contract, problems);
     if !map.contains_key("id") && !map.keys().any(|key| is_misspelt_id(key)) {
         problems.push(no_id(place, "procedure"));
     }
     contract
+}
+
+/// Keys that exclude each other, and names that would mean two things.
+fn without_roles(map: &Map, contract: &ProcedureContract, problems: &mut Vec<Problem>) {
+    let Some(roles) = map.get("roles") else {
+        if let Some(same) = map.get("same") {
+            let message = "`same` compares the machines of a run, and this has no `roles`";
+            problems.push(Problem::error("bad-contract", same.key.clone(), message));
+        }
+        return;
+    };
+    if let Some(nodes) = map.get("nodes") {
+        let message = "a procedure has `nodes` or `roles`, not both";
+        problems.push(
+            Problem::error("nodes-and-roles", nodes.key.clone(), message)
+                .note(roles.key.clone(), "its roles")
+                .hint("each role says for itself which nodes may play it"),
+        );
+    }
+    if let Some(needs) = map.get("needs") {
+        let message = "`needs` of a procedure with roles stand with the role that they are of";
+        let problem = Problem::error("bad-contract", needs.key.clone(), message);
+        problems.push(problem.hint("write `old: {nodes: …, needs: […]}`"));
+    }
+    for (name, param) in &contract.params {
+        if let Some(role) = contract.roles.get(name) {
+            let message = format!("`{name}` is a role, and a parameter as well");
+            let problem = Problem::error("role-hides-value", param.span.clone(), message);
+            problems.push(problem.note(role.span.clone(), "the role"));
+        }
+    }
+}
+
+/// Names of values.
+fn names(value: &Yaml, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
+    let mut names = Vec::new();
+    for Spanned { value, span } in strings(value, "names of values", problems) {
+        match own_name(&value) {
+            Ok(value) => names.push(Spanned { value, span }),
+            Err(message) => problems.push(Problem::error("bad-contract", span, message)),
+        }
+    }
+    names
 }
 
 fn replacements(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, Spanned<String>> {

@@ -12,7 +12,7 @@ use crate::shell::person::As;
 use crate::shell::problems::check;
 use crate::source::{Problem, Severity};
 use crate::threads::side_by_side;
-use crate::{Block, Check, Expect, Manual, Page, Script, Step, Work, expect};
+use crate::{Block, Check, Expect, Manual, Page, Procedure, Script, Step, Work, expect};
 
 /// Lints a manual. Problems come in source order, without those that `load` has reported.
 #[must_use]
@@ -80,7 +80,9 @@ fn steps(manual: &Manual) -> impl Iterator<Item = &Step> {
 fn checks(manual: &Manual) -> impl Iterator<Item = &Check> {
     let groups = manual.groups.values().chain(&manual.doubles.groups);
     let of_groups = groups.flat_map(|group| &group.checks);
-    steps(manual).flat_map(|step| &step.checks).chain(of_groups)
+    let procedures = manual.procedures.values();
+    let procedures = procedures.chain(&manual.doubles.procedures);
+    procedures.flat_map(Procedure::checks).chain(of_groups)
 }
 
 fn scripts(manual: &Manual) -> impl Iterator<Item = (&Script, As)> {

@@ -1,6 +1,6 @@
 //! How a procedure and its steps are named to a person: on a card, in the book, in a message.
 
-use crate::{Procedure, Step};
+use crate::{Check, Count, Delivery, DeliveryFrom, Machine, Procedure, Spanned, Step, Work};
 
 impl Procedure {
     /// The command that runs it, as far as its contract says: `opsbook run web.deploy web1
@@ -9,11 +9,25 @@ impl Procedure {
     pub fn command(&self) -> String {
         let one = |nodes: &&str| !nodes.contains(['@', '*', '?', '!', '&', ',', '$']);
         let nodes = self.nodes.as_ref().map(|nodes| nodes.value.as_str());
-        let node = nodes.filter(one).unwrap_or("NODE");
+        let node = nodes.filter(one).unwrap_or("NODE").to_owned();
+        let node = if self.roles.is_empty() {
+            node
+        } else {
+            self.words()
+        };
         let required = self.params.iter();
         let required = required.filter(|(_, param)| param.required && param.default.is_none());
         let set = required.map(|(name, _)| format!(" --set {name}={}", name.to_uppercase()));
         format!("opsbook run {} {node}{}", self.id, set.collect::<String>())
+    }
+
+    /// `old=NODE new=NODE`: those of its roles that must be bound.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let roles = self.roles.iter();
+        let needed = roles.filter(|(_, role)| role.count != Count::Any);
+        let words: Vec<String> = needed.map(|(name, _)| format!("{name}=NODE")).collect();
+        words.join(" ")
     }
 
     /// A step's name in the whole manual: `web.deploy/install`, or its number where it has
@@ -23,6 +37,69 @@ impl Procedure {
         match &step.id {
             Some(id) => format!("{}/{id}", self.id),
             None => format!("{}/{}", self.id, step.number),
+        }
+    }
+
+    /// All its checks, in the order of the page.
+    pub fn checks(&self) -> impl Iterator<Item = &Check> {
+        let steps = self.steps.iter().flat_map(move |step| {
+            let opened = self.sections.iter();
+            let opened = opened.filter(move |each| each.steps.start == step.number);
+            let after = self.after.iter();
+            let after = after.filter(move |(last, _)| *last == step.number);
+            opened
+                .flat_map(|each| &each.before)
+                .chain(&step.checks)
+                .chain(after.flat_map(|(_, checks)| checks))
+        });
+        self.before.iter().chain(steps)
+    }
+
+    /// The groups of checks that it needs, with those of its roles.
+    pub fn all_needs(&self) -> impl Iterator<Item = &Spanned<String>> {
+        let roles = self.roles.values();
+        self.needs.iter().chain(roles.flat_map(|role| &role.needs))
+    }
+
+    /// The machines that its blocks name.
+    pub fn machines(&self) -> impl Iterator<Item = &Machine> {
+        let steps = self.steps.iter().map(|step| &step.machine);
+        let checks = self.checks().map(|check| &check.machine);
+        steps.chain(checks).flatten()
+    }
+
+    /// Whether something is done, or asked, on the nodes of a role.
+    #[must_use]
+    pub fn runs_on(&self, role: &str) -> bool {
+        let mut machines = self.machines();
+        machines.any(|machine| machine.role() == role)
+            || self.sections.iter().any(|each| each.role.value == role)
+            || self.deliveries().any(|file| {
+                matches!(&file.from, DeliveryFrom::Machine { role: from, .. } if from == role)
+            })
+    }
+
+    fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
+        let files = self.steps.iter().map(|step| match &step.work {
+            Work::Deliver(files) => files.as_slice(),
+            Work::Script(_) | Work::Manual(_) => &[],
+        });
+        files.flatten()
+    }
+
+    /// Whether it delivers a template, whose names are known only when it is read.
+    #[must_use]
+    pub fn delivers_a_template(&self) -> bool {
+        let mut files = self.deliveries();
+        files.any(|file| matches!(file.from, DeliveryFrom::Template(_)))
+    }
+}
+
+impl Machine {
+    #[must_use]
+    pub fn role(&self) -> &str {
+        match self {
+            Machine::Role(role) | Machine::All(role) => role,
         }
     }
 }

@@ -58,7 +58,7 @@ pub(crate) fn merge(
     }
     for group in groups.values().filter(|group| group.when == When::Needed) {
         let asked =
-            |procedure: &Procedure| procedure.needs.iter().any(|need| need.value == group.id);
+            |procedure: &Procedure| procedure.all_needs().any(|need| need.value == group.id);
         if !procedures.values().any(asked) {
             let message = format!("nobody asks `{}`: no procedure needs it", group.id);
             let problem = Problem::warning("never-asked", group.span.clone(), message);
@@ -82,6 +82,11 @@ impl<'a> Names<'a> {
             for check in &step.checks {
                 self.define(parts(&check.name), &check.span, problems);
             }
+        }
+        let sections = procedure.sections.iter().flat_map(|each| &each.before);
+        let after = procedure.after.iter().flat_map(|(_, checks)| checks);
+        for check in procedure.before.iter().chain(sections).chain(after) {
+            self.define(parts(&check.name), &check.span, problems);
         }
     }
 
@@ -121,7 +126,7 @@ fn known_needs(
     comparisons: &mut usize,
     problems: &mut Vec<Problem>,
 ) {
-    for Spanned { value, span } in &procedure.needs {
+    for Spanned { value, span } in procedure.all_needs() {
         if known(value) {
             continue;
         }

@@ -3,13 +3,16 @@
 
 mod checks;
 mod contracts;
+mod each;
 mod expects;
+mod machines;
+mod said;
 mod steps;
 
 use std::ops::Range;
 
 use crate::markdown::fence::Tag;
-use crate::markdown::page::Mark;
+use crate::markdown::page::{Mark, introduction};
 use crate::model::attributes;
 use crate::shell::placeholder::Placeholders;
 use crate::source::{Passage, Problem, Span};
@@ -40,6 +43,8 @@ pub(crate) fn assemble(
         found: Sections::default(),
         scopes: Vec::new(),
         heading: (0, String::new()),
+        heading_is_near: true,
+        each: None,
         section: 0,
         next: 0,
         answers: None,
@@ -50,9 +55,12 @@ pub(crate) fn assemble(
         assembly.next += usize::from(!matches!(mark, Mark::Heading { .. }));
         match mark {
             Mark::Heading { level, title } => assembly.heading(level, title),
-            Mark::Prose => assembly.answers = None,
+            Mark::Prose => {
+                assembly.answers = None;
+                assembly.heading_is_near = false;
+            }
             Mark::Broken { tag } => assembly.broken(tag.as_ref()),
-            Mark::Block { block, tag, intro } => assembly.block(block, &tag, intro),
+            Mark::Block { block, tag, said } => assembly.block(block, &tag, &said),
         }
     }
     assembly.close(0);
@@ -68,6 +76,10 @@ struct Assembly<'a> {
     /// What is open, the innermost last.
     scopes: Vec<Scope>,
     heading: (usize, String),
+    /// No block stands between the heading and here.
+    heading_is_near: bool,
+    /// The section that is open: its level, and its index in the innermost procedure.
+    each: Option<(usize, usize)>,
     /// Counts headings, to know whether two contracts stand under the same one.
     section: usize,
     /// The block after this one: each block of the page has its mark.
@@ -104,6 +116,7 @@ enum Answers {
     },
     StepCheck {
         procedure: usize,
+        place: checks::Stands,
     },
     GroupCheck {
         group: usize,
@@ -116,8 +129,10 @@ enum Answers {
 
 impl Assembly<'_> {
     fn heading(&mut self, level: usize, title: String) {
+        self.close_each(level);
         self.close(level);
         self.heading = (level, title);
+        self.heading_is_near = true;
         self.section += 1;
         self.answers = None;
     }
@@ -136,6 +151,9 @@ impl Assembly<'_> {
     }
 
     fn closed(&mut self, scope: &Scope, next: usize) {
+        if let Of::Procedure(_) = scope.of {
+            self.close_each(0);
+        }
         let end = self.blocks.get(next);
         let end = end.map_or(self.text.text.len(), |block| block.range.start);
         let range = scope.start..end.max(scope.start);
@@ -161,6 +179,7 @@ impl Assembly<'_> {
                     );
                 }
                 self.unused_placeholders(*index);
+                self.unused_roles(*index);
             }
             Of::Group(index) => {
                 let group = &self.found.groups[*index];
@@ -212,18 +231,21 @@ impl Assembly<'_> {
             Kind::Procedure | Kind::Checks | Kind::Example => true,
             Kind::Expect => self.answers.is_some(),
             Kind::Check => scope.is_some(),
-            Kind::Step | Kind::Deliver | Kind::File | Kind::Manual => {
+            Kind::Step | Kind::Deliver | Kind::File | Kind::Manual | Kind::Each => {
                 matches!(scope, Some(Of::Procedure(_)))
             }
         }
     }
 
-    fn block(&mut self, block: usize, tag: &Tag<'_>, intro: String) {
+    fn block(&mut self, block: usize, tag: &Tag<'_>, said: &str) {
         if tag.guessed && !self.fits(tag.kind) {
             return self.broken(Some(tag));
         }
         let attributes = attributes::read(self.text, tag, self.problems);
         self.blocks[block].allow.clone_from(&attributes.allow);
+        let heading_is_near = std::mem::take(&mut self.heading_is_near);
+        self.other_machine_is_said(tag, &attributes, said, heading_is_near);
+        let intro = introduction(said);
         let title = if intro.is_empty() {
             self.heading.1.clone()
         } else {
@@ -238,6 +260,7 @@ impl Assembly<'_> {
             Kind::Manual => self.manual(block, tag, attributes, title),
             Kind::Check => self.check(block, tag, &attributes, title),
             Kind::Expect => self.expect(block, tag, &attributes),
+            Kind::Each => self.each(block, tag),
             Kind::Example => self.answers = None,
         }
     }

@@ -6,7 +6,7 @@ use crate::source::{Passage, Problem, Span};
 use crate::yaml::{Value, Yaml};
 use crate::{Delivery, DeliveryFrom, Spanned};
 
-const DELIVERY: [&str; 5] = ["file", "tree", "template", "as", "mode"];
+const DELIVERY: [&str; 7] = ["file", "tree", "template", "from", "path", "as", "mode"];
 
 /// Reads a block tagged `deliver`: one delivery, or a list of them.
 pub(crate) fn deliveries(
@@ -36,14 +36,16 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
     let mut sources = Vec::new();
     let mut to = None;
     let mut bits = None;
+    let mut path = None;
     let mut unknown = false;
     for (key, entry) in map {
         let value = &entry.value;
         match key.as_str() {
-            "file" | "tree" | "template" => {
+            "file" | "tree" | "template" | "from" => {
                 let name = string(value, "a name", problems)?;
                 sources.push((key.as_str(), name, entry.key.clone()));
             }
+            "path" => path = Some((checked(value, "a name", bundle_name, problems)?, &entry.key)),
             "as" => to = checked(value, "a name", bundle_name, problems),
             "mode" => bits = checked(value, "a mode", mode, problems),
             _ => {
@@ -60,19 +62,39 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
         problems.push(Problem::error(
             "delivery-source",
             span,
-            "a delivery has one of `file`, `tree` and `template`",
+            "a delivery has one of `file`, `tree`, `template` and `from`",
         ));
         return None;
     }
-    let (kind, name, _) = sources.remove(0);
+    let (kind, name, key) = sources.remove(0);
+    let path = match (kind, path) {
+        ("from", Some((path, _))) => Some(path),
+        ("from", None) => {
+            let message = "which file of that machine's bundle is it?";
+            let problem = Problem::error("delivery-source", key, message);
+            problems.push(problem.hint("add `path: NAME`, its name in the bundle there"));
+            return None;
+        }
+        (_, Some((_, key))) => {
+            let message = "`path` is a file in the bundle of another machine: it goes with `from`";
+            problems.push(Problem::error("delivery-source", key.clone(), message));
+            return None;
+        }
+        (_, None) => None,
+    };
     let to = match to {
         Some(to) => to.value,
-        None => last_part(&name, problems)?,
+        None => last_part(path.as_ref().unwrap_or(&name), problems)?,
     };
     let span = name.span.clone();
     let from = match kind {
         "file" => DeliveryFrom::File(name.value),
         "tree" => DeliveryFrom::Tree(name.value),
+        "from" => DeliveryFrom::Machine {
+            role: name.value,
+            node: String::new(),
+            path: path.map(|path| path.value).unwrap_or_default(),
+        },
         _ => DeliveryFrom::Template(name.value),
     };
     Some(Delivery {

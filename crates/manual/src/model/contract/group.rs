@@ -21,7 +21,7 @@ pub(crate) struct GroupContract {
     pub words: Words,
 }
 
-/// Reads a block tagged `checks`. What is none of `id`, `nodes` and `when` is a kind of resource.
+/// Reads a block tagged `checks`. What is none of `id`, `nodes`, `when` and `state` is a kind of resource.
 pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -> GroupContract {
     let mut contract = GroupContract::default();
     let templates = go_templates(text);
@@ -33,6 +33,7 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
         return contract;
     };
     let has_id = map.contains_key("id");
+    let mut state = None;
     for (key, entry) in map {
         match key.as_str() {
             "id" => contract.id = checked(&entry.value, "an id", id, problems),
@@ -41,9 +42,19 @@ pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -
                 let read = checked(&entry.value, "`needed`", when, problems);
                 contract.when = read.map_or(When::Needed, |when| when.value);
             }
+            "state" if matches!(entry.value.value, Value::Bool(_)) => {
+                state = matches!(entry.value.value, Value::Bool(true)).then(|| entry.key.clone());
+            }
             key if contract.words.read(key, &entry.value, problems) => {}
             _ => typed(&key, entry, &mut contract.typed, problems),
         }
+    }
+    if let Some(span) = state {
+        if contract.when == When::Needed {
+            let message = "a state is asked only where a role needs it: `when` says nothing more";
+            problems.push(Problem::error("bad-contract", span, message));
+        }
+        contract.when = When::State;
     }
     if !has_id {
         problems.push(no_id(place, "group of checks"));
@@ -98,7 +109,7 @@ fn typed(kind: &str, entry: Entry, checks: &mut Vec<TypedCheck>, problems: &mut 
         let message = format!("`{kind}` holds {what}, not resources with their attributes");
         problems.push(
             Problem::error("bad-contract", key, message)
-                .did_you_mean(kind, ["id", "nodes", "when"]),
+                .did_you_mean(kind, ["id", "nodes", "when", "state"]),
         );
         return;
     };

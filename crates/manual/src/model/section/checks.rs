@@ -4,7 +4,52 @@ use super::{Answers, Assembly, Of};
 use crate::markdown::fence::Tag;
 use crate::model::attributes::Attributes;
 use crate::source::{Problem, Span};
-use crate::{Check, Group, On, Reach, When};
+use crate::{Check, Group, Procedure, Reach, When};
+
+/// Where a check of a procedure stands, by what is before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// No step.
+    First,
+    /// The beginning of a section.
+    InSection,
+    /// The end of a section: it opens what follows.
+    AfterSection,
+    AfterStep,
+}
+
+impl Stands {
+    fn of(procedure: &Procedure, in_section: bool) -> Stands {
+        let next = procedure.steps.len() + 1;
+        match procedure.sections.last() {
+            Some(each) if in_section && each.steps.start == next => Stands::InSection,
+            Some(each) if !in_section && each.steps.end == next => Stands::AfterSection,
+            _ if next == 1 => Stands::First,
+            _ => Stands::AfterStep,
+        }
+    }
+
+    /// The checks at this place so far, and what those without an id are called.
+    pub(super) fn checks(self, procedure: &mut Procedure) -> Option<(&mut Vec<Check>, String)> {
+        let all = procedure.steps.len();
+        match self {
+            Stands::First => Some((&mut procedure.before, "before".to_owned())),
+            Stands::InSection => {
+                let each = procedure.sections.last_mut()?;
+                Some((&mut each.before, format!("{}.before", all + 1)))
+            }
+            Stands::AfterSection => {
+                let known = procedure.after.last().map(|(step, _)| *step);
+                if known != Some(all) {
+                    procedure.after.push((all, Vec::new()));
+                }
+                let (_, checks) = procedure.after.last_mut()?;
+                Some((checks, format!("{all}.after")))
+            }
+            Stands::AfterStep => Some((&mut procedure.steps.last_mut()?.checks, all.to_string())),
+        }
+    }
+}
 
 impl Assembly<'_> {
     pub(super) fn check(
@@ -20,6 +65,7 @@ impl Assembly<'_> {
         };
         self.transcript_exit(tag, attributes, &mut script);
         self.here_as_you_are(tag, attributes);
+        let (on, machine) = self.machine(tag, attributes);
         let check = Check {
             name: String::new(),
             title,
@@ -27,8 +73,8 @@ impl Assembly<'_> {
             block,
             page: self.page,
             script,
-            on: attributes.on.unwrap_or(On::Node),
-            machine: None,
+            on,
+            machine,
             sudo: attributes.sudo.clone(),
             timeout: attributes.timeout,
             exit: attributes.exit.clone().unwrap_or_else(|| vec![0]),
@@ -51,31 +97,29 @@ impl Assembly<'_> {
             "nodes",
             "a procedure",
         );
+        let broken = self.scopes.last().is_some_and(|scope| scope.broken);
+        let in_section = self.each.is_some();
         let procedure = &mut self.found.procedures[index];
-        let Some(step) = procedure.steps.last_mut() else {
-            if self.scopes.last().is_some_and(|scope| scope.broken) {
-                return;
-            }
-            self.scope_is_broken();
-            let procedure = &self.found.procedures[index];
-            self.problems.push(
-                Problem::error(
-                    "check-before-steps",
-                    check.span,
-                    format!("a check before the first step of `{}`", procedure.id),
-                )
-                .hint("what must hold first is a group of checks named in `needs`"),
-            );
+        let place = Stands::of(procedure, in_section);
+        // The step before it may be what could not be read.
+        if place == Stands::First && broken {
+            return;
+        }
+        let id = procedure.id.clone();
+        let Some((checks, label)) = place.checks(procedure) else {
             return;
         };
         check.name = match &attributes.id {
-            Some(id) => format!("{}/{}", procedure.id, id.value),
-            None => format!("{}/{}.{}", procedure.id, step.number, step.checks.len() + 1),
+            Some(own) => format!("{id}/{}", own.value),
+            None => format!("{id}/{label}.{}", checks.len() + 1),
         };
         self.blocks[check.block].name.clone_from(&check.name);
-        step.checks.reserve_exact(1);
-        step.checks.push(check);
-        self.answers = Some(Answers::StepCheck { procedure: index });
+        checks.reserve_exact(1);
+        checks.push(check);
+        self.answers = Some(Answers::StepCheck {
+            procedure: index,
+            place,
+        });
     }
 
     fn group_check(&mut self, index: usize, mut check: Check, attributes: &Attributes) {

@@ -110,9 +110,9 @@ fn answering(found: &mut Sections, answers: Answers) -> Option<Answering<'_>> {
                 expect: &mut step.expect,
             });
         }
-        Answers::StepCheck { procedure } => {
-            let step = found.procedures[procedure].steps.last_mut()?;
-            step.checks.last_mut()?
+        Answers::StepCheck { procedure, place } => {
+            let (checks, _) = place.checks(&mut found.procedures[procedure])?;
+            checks.last_mut()?
         }
         Answers::GroupCheck { group } => found.groups[group].checks.last_mut()?,
     };

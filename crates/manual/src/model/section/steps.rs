@@ -37,9 +37,11 @@ impl Assembly<'_> {
         let place = self.span(&tag.range);
         let mut work = contract::deliveries(&self.blocks[block].text, &place, self.problems);
         for delivery in &mut work {
+            self.from_a_machine(delivery, &attributes);
             let (DeliveryFrom::File(from)
             | DeliveryFrom::Tree(from)
-            | DeliveryFrom::Template(from)) = &mut delivery.from
+            | DeliveryFrom::Template(from)
+            | DeliveryFrom::Machine { path: from, .. }) = &mut delivery.from
             else {
                 continue;
             };
@@ -115,6 +117,8 @@ impl Assembly<'_> {
             Work::Script(_) => Answers::Step { procedure },
             Work::Deliver(_) | Work::Manual(_) => Answers::Silent(tag.kind),
         });
+        let (on, machine) = self.machine(tag, &attributes);
+        self.role_is_captured(procedure, tag, &attributes);
         let number = self.found.procedures[procedure].steps.len() + 1;
         if let Some(id) = &attributes.id
             && id.value.bytes().all(|b| b.is_ascii_digit())
@@ -142,8 +146,8 @@ impl Assembly<'_> {
             span,
             block,
             work,
-            on: attributes.on.unwrap_or(On::Node),
-            machine: None,
+            on,
+            machine,
             sudo: attributes.sudo,
             timeout: attributes.timeout,
             confirm: attributes.confirm,
@@ -154,6 +158,19 @@ impl Assembly<'_> {
             expect: None,
             checks: Vec::new(),
         });
+    }
+
+    fn role_is_captured(&mut self, procedure: usize, tag: &Tag<'_>, attributes: &Attributes) {
+        let Some(name) = &attributes.capture else {
+            return;
+        };
+        if let Some(role) = self.found.procedures[procedure].roles.get(name) {
+            let message = format!("`{name}` is a role, and cannot be captured as well");
+            let span = self.text.span(tag.range.clone());
+            let problem = Problem::error("role-hides-value", span, message);
+            self.problems
+                .push(problem.note(role.span.clone(), "the role"));
+        }
     }
 
     /// `exit=` on a transcript of one command is that command's status; with more, each shows
@@ -182,7 +199,8 @@ impl Assembly<'_> {
 
     /// What runs on the operator's machine runs as the operator, and leaves it up.
     pub(super) fn here_as_you_are(&mut self, tag: &Tag<'_>, attributes: &Attributes) {
-        if attributes.on != Some(On::Local) {
+        let side = attributes.on.as_ref().map(|place| place.side);
+        if side != Some(On::Local) {
             return;
         }
         for (set, word) in [

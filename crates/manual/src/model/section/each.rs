@@ -1,0 +1,99 @@
+//! `yaml each` opens a section of a procedure, up to the next heading that ends it: its steps
+//! are done for one node of a role after the other.
+
+use super::{Assembly, Of};
+use crate::markdown::fence::Tag;
+use crate::model::contract;
+use crate::source::Problem;
+use crate::{Count, Each, Procedure};
+
+impl Assembly<'_> {
+    pub(super) fn each(&mut self, block: usize, tag: &Tag<'_>) {
+        self.answers = None;
+        self.must_be_yaml(block, tag);
+        let place = self.span(&tag.range);
+        let contract = contract::each(&self.blocks[block].text, &place, self.problems);
+        let procedure = match self.scopes.last().map(|scope| &scope.of) {
+            Some(Of::Broken) => return,
+            Some(Of::Procedure(index)) => Some(*index),
+            Some(Of::Group(_)) | None => None,
+        };
+        let roles = procedure.map(|index| &self.found.procedures[index].roles);
+        if roles.is_none_or(indexmap::IndexMap::is_empty) {
+            let message = "an `each` outside any procedure with roles";
+            let problem = Problem::error("each-without-roles", place, message);
+            self.problems
+                .push(problem.hint("the contract names them: `roles: {web: {nodes: \"@web\"}}`"));
+            return;
+        }
+        let (Some(contract), Some(index)) = (contract, procedure) else {
+            return self.scope_is_broken();
+        };
+        let procedure = &mut self.found.procedures[index];
+        if let Some((_, open)) = self.each {
+            let message = "a section within a section";
+            let problem = Problem::error("each-within-each", place, message)
+                .note(procedure.sections[open].span.clone(), "it begins here")
+                .hint("give each a heading of its own, of the same level");
+            self.problems.push(problem);
+            return;
+        }
+        self.problems
+            .extend(not_repeated(procedure, &contract.role));
+        let first = procedure.steps.len() + 1;
+        self.blocks[block].name.clone_from(&procedure.id);
+        procedure.sections.push(Each {
+            span: place,
+            block,
+            title: self.heading.1.clone(),
+            role: contract.role,
+            batch: contract.batch,
+            wait: contract.wait,
+            max_fail: contract.max_fail,
+            steps: first..first,
+            before: Vec::new(),
+        });
+        self.each = Some((self.heading.0, procedure.sections.len() - 1));
+    }
+
+    /// Ends the section that does not reach below a heading of this level; 0 ends any.
+    pub(super) fn close_each(&mut self, level: usize) {
+        let Some((of, index)) = self.each else { return };
+        if level != 0 && level > of {
+            return;
+        }
+        self.each = None;
+        let scopes = self.scopes.iter().rev();
+        let procedure = scopes.filter_map(|scope| match scope.of {
+            Of::Procedure(index) => Some((index, scope.broken)),
+            Of::Group(_) | Of::Broken => None,
+        });
+        // The scope of a procedure that ends is no longer open: it is the last one found.
+        let last = self.found.procedures.len().saturating_sub(1);
+        let (procedure, broken) = procedure.last().unwrap_or((last, false));
+        let procedure = &mut self.found.procedures[procedure];
+        let end = procedure.steps.len() + 1;
+        let section = &mut procedure.sections[index];
+        section.steps.end = end;
+        if section.steps.is_empty() && !broken {
+            let message = "this section has no steps";
+            let problem = Problem::error("each-without-steps", section.span.clone(), message);
+            self.problems
+                .push(problem.hint("it reaches to the next heading of the same or a higher level"));
+        }
+    }
+}
+
+/// A section is for a role that may be several nodes.
+fn not_repeated(procedure: &Procedure, role: &crate::Spanned<String>) -> Option<Problem> {
+    let (name, span) = (&role.value, role.span.clone());
+    match procedure.roles.get(name).map(|role| role.count) {
+        Some(Count::Several | Count::Any) => None,
+        Some(Count::One) => {
+            let message = format!("`{name}` is one node: there is nothing to repeat");
+            let problem = Problem::error("each-of-one", span, message);
+            Some(problem.hint("a role of several says `count: 1+`, or `0+`"))
+        }
+        None => Some(super::machines::unknown(procedure, name, span)),
+    }
+}
