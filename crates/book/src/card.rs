@@ -59,6 +59,10 @@ impl<'a> Cards<'a> {
         let mut steps = HashMap::new();
         let mut checks = HashMap::new();
         for procedure in manual.procedures.values() {
+            for check in procedure.checks() {
+                let (step, uses) = (None, uses::of_check(check));
+                checks.insert((check.page, check.block), OfCheck { check, step, uses });
+            }
             let uses = uses::of_procedure(procedure);
             for (step, uses) in procedure.steps.iter().zip(uses) {
                 for (check, uses) in step.checks.iter().zip(uses.checks) {
@@ -110,6 +114,10 @@ impl<'a> Cards<'a> {
                 }
                 None => orphan(block),
             },
+            Kind::Each => {
+                let caption = role("Section") + &badge("repeated for each node of a role");
+                open("each", None, "Section", &caption).contract()
+            }
             Kind::Expect => self.expect_frame(page_number, index),
             Kind::Example => {
                 let caption = role("Example") + &badge("shown, never run");
@@ -477,6 +485,7 @@ fn word(kind: Kind) -> &'static str {
         Kind::Deliver => "Delivery",
         Kind::File => "File",
         Kind::Manual => "By hand",
+        Kind::Each => "Section",
         Kind::Example => "Example",
     }
 }

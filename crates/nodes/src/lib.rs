@@ -23,6 +23,7 @@ use opsbook_manual as manual;
 use opsbook_template as template;
 use opsbook_text::{files, interpolation, source, wildcard, yaml};
 
+mod among;
 pub mod container;
 mod evaluate;
 mod expand;
@@ -46,6 +47,7 @@ use indexmap::IndexMap;
 use crate::source::{Problem, Span};
 use crate::yaml::{Map, Yaml};
 
+pub use among::{Players, Seen};
 pub use container::Container;
 pub use evaluate::Params;
 pub use load::load;
@@ -149,6 +151,8 @@ pub enum Layer {
     Node,
     /// A parameter's default in a contract.
     Param,
+    /// Another machine of the run: who plays the role, or its value.
+    Role(String),
     /// `--set` on the command line.
     Set,
 }
@@ -246,6 +250,7 @@ impl std::fmt::Display for Layer {
             Layer::Group(name) => write!(f, "@{name}"),
             Layer::Node => f.write_str("node"),
             Layer::Param => f.write_str("parameter"),
+            Layer::Role(role) => write!(f, "role {role}"),
             Layer::Set => f.write_str("--set"),
         }
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::manual::{Check, Eventually, Group, Manual, Subject, When, settle};
+use crate::manual::{Check, Eventually, Group, Manual, Spanned, Subject, When, settle};
 use crate::nodes::{Node, Nodes, Text};
 use crate::script::{Known, Scope};
 use crate::source::{Problem, Span};
 use crate::vocabulary::{Assertion, Batch, Vocabulary};
-use crate::{Ask, CHECK_LIMIT, Case, Script, Skip, Value, Variable};
+use crate::{Ask, CHECK_LIMIT, Case, Need, Script, Skip, Value, Variable};
 
 /// All cases of a manual on the selected nodes, in the order of the nodes and of the book:
 /// groups of checks, and the checks after steps that hold `always`. A case about which anything
@@ -60,16 +60,16 @@ pub fn cases(
             }
         }
         for procedure in manual.procedures.values() {
-            let able = procedure.nodes.as_ref().is_none_or(|selector| {
-                nodes
-                    .select_at(selector)
-                    .is_ok_and(|able| able.contains(name))
-            });
+            let able = procedure.roles.is_empty()
+                && procedure.nodes.as_ref().is_none_or(|selector| {
+                    nodes
+                        .select_at(selector)
+                        .is_ok_and(|able| able.contains(name))
+                });
             if !able || !wanted(Subject::Procedure(procedure)) {
                 continue;
             }
-            let checks = procedure.steps.iter().flat_map(|step| &step.checks);
-            for check in checks.filter(|check| check.always) {
+            for check in procedure.checks().filter(|check| check.always) {
                 let scope = Scope::new(&node);
                 cases.extend(sound_script(manual, check, &node, &scope, &mut problems));
             }
@@ -115,6 +115,28 @@ pub fn probe(cases: &[&Case]) -> (Script, Batch) {
         },
         batch,
     )
+}
+
+/// Groups of checks that must hold on a node first.
+pub(super) fn needs(
+    manual: &Manual,
+    vocabulary: &Vocabulary,
+    groups: &[Spanned<String>],
+    node: &Arc<Node>,
+    problems: &mut Vec<Problem>,
+) -> Vec<Need> {
+    let known = groups
+        .iter()
+        .filter_map(|need| Some((need, manual.groups.get(&need.value)?)));
+    known
+        .map(|(need, group)| {
+            let assertions = understand(vocabulary, group, problems);
+            Need {
+                group: need.value.clone(),
+                cases: of_group(manual, group, &assertions, node, &|_| true, problems),
+            }
+        })
+        .collect()
 }
 
 /// The typed checks of a group, as far as they can be understood.

@@ -37,6 +37,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+mod arguments;
+pub mod batch;
 mod cases;
 mod lint;
 mod part;
@@ -44,6 +46,7 @@ mod procedure;
 mod record;
 mod roles;
 mod script;
+mod step;
 mod transcript;
 pub mod uses;
 
@@ -59,9 +62,9 @@ use crate::vocabulary::Assertion;
 pub use cases::{case_name, cases, probe};
 pub use lint::{joined, lint};
 pub use part::Part;
-pub use procedure::EXPORTED;
 pub use procedure::{Request, plan};
 pub use roles::{Binding, Bound, Section, Stretch, Turn};
+pub use step::EXPORTED;
 pub use transcript::{Ran, ran, transcript};
 
 /// Time limit of a step where neither it nor its procedure says one.
@@ -106,6 +109,8 @@ pub struct NodePlan {
     pub before: Vec<Case>,
     /// Those of this machine, with the procedure's numbers: there may be holes.
     pub steps: Vec<PlannedStep>,
+    /// Names that steps capture, on whatever machine.
+    pub captures: Vec<String>,
     /// SHA-256 over all steps, hexadecimal.
     pub sha256: String,
 }
@@ -422,7 +427,8 @@ impl NodePlan {
         let needs = self.needs.iter().flat_map(|need| &need.cases);
         let checks = checks
             .chain(needs)
-            .filter(|case| case.on == On::Node)
+            .chain(&self.before)
+            .filter(|case| case.on == On::Node && case.node.name == self.node.name)
             .map(|case| &case.sudo);
         let users: IndexMap<&str, ()> = steps
             .chain(checks)

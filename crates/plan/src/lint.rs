@@ -5,12 +5,13 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::arguments::any;
 use crate::manual::{Group, Manual, Procedure};
 use crate::nodes::{Node, Nodes};
 use crate::procedure::node_plan;
 use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
-use crate::{NodePlan, cases};
+use crate::{NodePlan, cases, roles};
 
 /// Plans every procedure on every node where it may be run, and shows each plan to `look`.
 #[must_use]
@@ -23,7 +24,11 @@ pub fn lint(
     let mut problems = Vec::new();
     let all = manual.procedures.values().chain(&manual.doubles.procedures);
     for procedure in all {
-        let given = given(procedure);
+        if !procedure.roles.is_empty() {
+            problems.extend(roles::lint(manual, nodes, vocabulary, procedure, look));
+            continue;
+        }
+        let given = any(procedure);
         let mut on = |name: &str| {
             // A node that cannot be evaluated is a problem of its own, told once.
             let node = Arc::new(nodes.evaluate_with(name, &given, &[]).ok()?);
@@ -71,17 +76,6 @@ pub fn joined(problems: Vec<Problem>) -> Vec<Problem> {
         }
     }
     kept
-}
-
-/// A parameter without a default has some value when the procedure is run.
-fn given(procedure: &Procedure) -> Vec<(String, String, crate::source::Span)> {
-    let params = procedure.params.iter();
-    params
-        .map(|(name, param)| {
-            let value = param.default.as_ref().unwrap_or(name);
-            (name.clone(), value.clone(), param.span.clone())
-        })
-        .collect()
 }
 
 /// Groups of checks whose selector means nothing: what is wrong in them wherever they are

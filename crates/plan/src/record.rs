@@ -9,12 +9,15 @@ use crate::manual::{DeliveryFrom, On};
 use crate::{Ask, Case, PlannedStep, PlannedWork};
 
 /// The whole step on a few lines.
-pub(super) fn text(step: &PlannedStep) -> String {
+///
+/// `place` says where it runs: a side, or a role. `checks` are those that follow it.
+pub(super) fn text<'a>(
+    step: &PlannedStep,
+    place: &str,
+    checks: impl IntoIterator<Item = &'a Case>,
+) -> String {
     let mut text = String::new();
-    let mut attributes = vec![match step.on {
-        On::Node => "on=node".to_owned(),
-        On::Local => "on=local".to_owned(),
-    }];
+    let mut attributes = vec![format!("on={place}")];
     attributes.extend(step.sudo.as_ref().map(|user| format!("sudo={}", user.0)));
     attributes.extend(step.capture.as_ref().map(|name| format!("capture={name}")));
     if step.exit != [0] {
@@ -60,23 +63,30 @@ pub(super) fn text(step: &PlannedStep) -> String {
     if let Some(expect) = &step.expect {
         lines(&mut text, &format!("--- expect\n{}", expect.text.text));
     }
-    for case in &step.checks {
-        check(&mut text, case);
-    }
+    text.extend(checks.into_iter().map(of_check));
     text
 }
 
-fn check(text: &mut String, case: &Case) {
-    let _ = writeln!(text, "--- check {}", case.name);
+/// The side that a step of a procedure without roles is on.
+pub(super) fn side(on: On) -> &'static str {
+    match on {
+        On::Node => "node",
+        On::Local => "local",
+    }
+}
+
+pub(super) fn of_check(case: &Case) -> String {
+    let mut text = format!("--- check {}\n", case.name);
     match &case.ask {
         Ask::Script { script, expect, .. } => {
-            lines(text, &script.text);
+            lines(&mut text, &script.text);
             if let Some(expect) = expect {
-                lines(text, &format!("--- expect\n{}", expect.text.text));
+                lines(&mut text, &format!("--- expect\n{}", expect.text.text));
             }
         }
         Ask::Probe { .. } => {}
     }
+    text
 }
 
 fn lines(text: &mut String, more: &str) {

@@ -1,6 +1,6 @@
 //! A block of the manual and the values that it mentions -> a [`Script`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::interpolation::{Interpolated, Piece, pieces, wrong_references};
@@ -24,6 +24,16 @@ pub(super) struct Scope<'a> {
     on: On,
     /// What is set on the other side.
     other: (BTreeSet<String>, BTreeSet<String>, bool),
+    /// In a run over several machines: what the others have set.
+    pub elsewhere: Option<Elsewhere>,
+}
+
+/// What scripts have set on other machines, which nothing brings here.
+pub(super) struct Elsewhere {
+    /// This machine, as a message names it.
+    pub here: String,
+    /// A name, and where it was set.
+    pub set: BTreeMap<String, String>,
 }
 
 /// A value by its name, as far as a plan can know it.
@@ -45,6 +55,7 @@ impl<'a> Scope<'a> {
             opaque: false,
             on: On::Node,
             other: Default::default(),
+            elsewhere: None,
         }
     }
 
@@ -59,7 +70,15 @@ impl<'a> Scope<'a> {
     }
 
     pub fn look_up(&self, name: &str) -> Known {
-        if self.captured.contains(name) || RUN_NAMES.contains(&name) {
+        let captured = self.captured.contains(name);
+        if let (true, Some(role)) = (captured, self.node.role_in(name))
+            && self.node.leaves.contains_key(name)
+        {
+            let message = format!("`{name}` is captured, and a value of `{role}` as well");
+            let problem = Problem::bare("role-hides-value", message);
+            return Known::Wrong(Box::new(problem.hint("capture it under another name")));
+        }
+        if captured || RUN_NAMES.contains(&name) {
             return Known::Bound(Value::Captured);
         }
         match self.node.text(name) {
@@ -108,9 +127,7 @@ impl<'a> Scope<'a> {
                     problems.extend(self.misspelt(name, &place()));
                 }
                 Known::Undefined => problems.push(self.undefined(name, &place())),
-                Known::Wrong(problem) => {
-                    problems.push(problem.note(place(), "used here"));
-                }
+                Known::Wrong(problem) => problems.push(used_at(*problem, place())),
             }
         }
         let commands = script.commands.iter().map(|command| PlannedCommand {
@@ -150,7 +167,7 @@ impl<'a> Scope<'a> {
                 Known::Undefined => {
                     problems.push(self.undefined(&name, &span.reference(&name)));
                 }
-                Known::Wrong(problem) => problems.push(problem.note(span.clone(), "used here")),
+                Known::Wrong(problem) => problems.push(used_at(*problem, span.clone())),
             }
         }
     }
@@ -164,7 +181,7 @@ impl<'a> Scope<'a> {
             match self.look_up(name) {
                 Known::Bound(_) | Known::Assigned => {}
                 Known::Undefined => problems.push(self.undefined(name, &text.span(at))),
-                Known::Wrong(problem) => problems.push(problem.note(text.span(at), "used here")),
+                Known::Wrong(problem) => problems.push(used_at(*problem, text.span(at))),
             }
         }
     }
@@ -201,7 +218,7 @@ impl<'a> Scope<'a> {
                 Some(String::new())
             }
             Known::Wrong(problem) => {
-                problems.push(problem.note(span.clone(), "used here"));
+                problems.push(used_at(*problem, span.clone()));
                 Some(String::new())
             }
         });
@@ -230,6 +247,9 @@ impl<'a> Scope<'a> {
     }
 
     pub fn undefined(&self, name: &str, span: &Span) -> Problem {
+        if let Some(problem) = self.set_elsewhere(name, span) {
+            return problem;
+        }
         let message = format!("`{name}` is not defined");
         let problem = Problem::error("undefined-variable", span.clone(), message);
         let problem = problem.for_node(&self.node.name);
@@ -240,6 +260,51 @@ impl<'a> Scope<'a> {
             )),
         }
     }
+}
+
+impl Scope<'_> {
+    /// A name that is no value here, and is one of another machine.
+    fn set_elsewhere(&self, name: &str, span: &Span) -> Option<Problem> {
+        let elsewhere = self.elsewhere.as_ref()?;
+        let here = &elsewhere.here;
+        let error = |code, message| Problem::error(code, span.clone(), message);
+        if let Some(by) = elsewhere.set.get(name) {
+            let message = format!("`{name}` is set on {by}, and this runs on {here}");
+            let hint = format!("`capture={name}` on a step that prints it brings it here");
+            return Some(error("set-elsewhere", message).hint(hint));
+        }
+        if let Some(role) = self.node.role_in(name) {
+            let value = name[role.len()..].trim_start_matches('_');
+            let message = format!("`{name}` is not defined: `{role}` has no value `{value}`");
+            let problem = error("undefined-variable", message);
+            let problem = match self.node.text(role) {
+                Ok(Text::Plain(node)) if !node.contains(' ') && !node.is_empty() => {
+                    problem.for_node(&node)
+                }
+                _ => problem,
+            };
+            return Some(problem.did_you_mean(name, self.known()));
+        }
+        let theirs = |known: &&String| {
+            let role = self.node.role_in(known);
+            role.is_some_and(|role| known[role.len()..].trim_start_matches('_') == name)
+        };
+        let near = self.node.leaves.keys().find(theirs)?;
+        let message = format!("`{name}` is not defined on {here}");
+        let hint = format!("the value of another machine is `${near}`");
+        Some(error("undefined-variable", message).hint(hint))
+    }
+}
+
+/// A value that is wrong, and the place that uses it.
+fn used_at(problem: Problem, place: Span) -> Problem {
+    if problem.span.is_none() {
+        return Problem {
+            span: Some(place),
+            ..problem
+        };
+    }
+    problem.note(place, "used here")
 }
 
 /// `${` that is no reference, in a text where nobody means it as it stands.

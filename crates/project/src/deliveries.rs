@@ -34,9 +34,10 @@ impl<'a> Deliveries<'a> {
         let names = values.names().collect::<Vec<_>>().join(" ");
         // What a step on this machine may still make is looked for when it is due.
         let mut made_here = false;
-        for (step, written) in plan.steps.iter().zip(&procedure.steps) {
-            if let (PlannedWork::Deliver(files), Work::Deliver(written)) =
-                (&step.work, &written.work)
+        for written in &procedure.steps {
+            let step = plan.step(written.number);
+            if let (Some(PlannedWork::Deliver(files)), Work::Deliver(written)) =
+                (step.map(|step| &step.work), &written.work)
             {
                 for (file, written) in files.iter().zip(written) {
                     let made_here = made_here || names_any(written, &values, &open);
@@ -47,7 +48,7 @@ impl<'a> Deliveries<'a> {
                     }
                 }
             }
-            made_here |= step.on == On::Local;
+            made_here |= written.on == On::Local;
         }
         problems
     }
@@ -104,7 +105,7 @@ fn values<'p>(procedure: &'p Procedure, plan: &'p NodePlan) -> (Values, Vec<&'p 
             values.text(name, "");
         }
     }
-    let captured = plan.steps.iter().filter_map(|step| step.capture.as_deref());
+    let captured = plan.captures.iter().map(String::as_str);
     let given = procedure.params.iter();
     let given = given.filter(|(_, param)| param.default.is_none());
     let open: Vec<&str> = captured

@@ -96,6 +96,7 @@ impl Procedure {
 }
 
 impl Machine {
+    /// The role that it plays, or that they play.
     #[must_use]
     pub fn role(&self) -> &str {
         match self {

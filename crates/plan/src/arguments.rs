@@ -1,0 +1,149 @@
+//! What is given with `--set`, and a node with it.
+
+use crate::manual::Procedure;
+use crate::nodes::{Node, Nodes};
+use crate::source::Problem;
+
+/// Arguments that no parameter takes are values of the node: overriding one is meant, a
+/// name that nothing defines is a mistake, found where the node is evaluated.
+pub(super) fn arguments(procedure: &Procedure, set: &[(String, String)]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, param) in &procedure.params {
+        let given = set
+            .iter()
+            .rev()
+            .find(|(given, _)| given == name)
+            .map(|(_, value)| value);
+        let Some(value) = given.or(param.default.as_ref()) else {
+            if param.required {
+                let message = format!("`{}` needs the parameter `{name}`", procedure.id);
+                let help = param
+                    .help
+                    .as_ref()
+                    .map(|help| format!(" ({help})"))
+                    .unwrap_or_default();
+                problems.push(
+                    Problem::error("missing-parameter", param.span.clone(), message)
+                        .hint(format!("give it with `--set {name}=…`{help}")),
+                );
+            }
+            continue;
+        };
+        if let Some(pattern) = &param.pattern {
+            // The contract was read with this pattern: it compiles.
+            let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
+            if whole.is_ok_and(|whole| !whole.is_match(value)) {
+                let message = format!("`{name}` is `{value}`, which does not match `{pattern}`");
+                problems.push(Problem::error(
+                    "parameter-pattern",
+                    param.span.clone(),
+                    message,
+                ));
+            }
+        }
+    }
+    problems
+}
+
+pub(super) fn node(
+    nodes: &Nodes,
+    procedure: &Procedure,
+    name: &str,
+    set: &[(String, String)],
+    problems: &mut Vec<Problem>,
+) -> Option<Node> {
+    // That one is missing is a problem already: what follows from it is none.
+    let missing = |name: &String, required: bool| required.then(|| name.clone());
+    let params: Vec<_> = procedure
+        .params
+        .iter()
+        .filter_map(|(name, param)| {
+            let value = param.default.clone();
+            let value = value.or_else(|| missing(name, param.required))?;
+            Some((name.clone(), value, param.span.clone()))
+        })
+        .collect();
+    let plain = match nodes.evaluate(name, &[]) {
+        Ok(node) => node,
+        Err(more) => {
+            problems.extend(more);
+            return None;
+        }
+    };
+    for (given, _) in set {
+        let known = procedure
+            .params
+            .keys()
+            .chain(plain.leaves.keys())
+            .chain(
+                procedure
+                    .steps
+                    .iter()
+                    .filter_map(|step| step.capture.as_ref()),
+            )
+            .map(String::as_str);
+        if !known.clone().any(|known| known == given) {
+            let message = format!(
+                "`--set {given}=…`: neither a parameter of `{}`, nor captured by a step of it, nor a value of node `{name}`",
+                procedure.id
+            );
+            problems.push(Problem::bare("unknown-argument", message).did_you_mean(given, known));
+        }
+    }
+    match nodes.evaluate_with(name, &params, set) {
+        Ok(node) => Some(node),
+        Err(more) => {
+            problems.extend(more);
+            None
+        }
+    }
+}
+
+/// With several machines, an argument is a parameter or a value for a capture: a value of a node
+/// would be changed on all of them.
+pub(super) fn unknown_argument(
+    nodes: &Nodes,
+    procedure: &Procedure,
+    set: &[(String, String)],
+) -> Vec<Problem> {
+    let captured = procedure.steps.iter();
+    let captured = captured.filter_map(|step| step.capture.as_ref());
+    let known: Vec<&str> = procedure
+        .params
+        .keys()
+        .chain(captured)
+        .map(String::as_str)
+        .collect();
+    let unknown = set
+        .iter()
+        .filter(|(name, _)| !known.contains(&name.as_str()));
+    let unknown = unknown.map(|(name, _)| {
+        let message = format!(
+            "`--set {name}=…`: neither a parameter of `{}`, nor captured by a step of it",
+            procedure.id
+        );
+        let problem = Problem::bare("unknown-argument", message);
+        let mut values = nodes
+            .names()
+            .filter_map(|node| nodes.evaluate(node, &[]).ok());
+        if procedure.roles.contains_key(name) {
+            problem.hint(format!("a role is bound by a word: `{name}=NODE`"))
+        } else if values.any(|node| node.leaves.contains_key(name)) {
+            problem.hint("a value of a node is changed in `nodes.yaml`: each machine has its own")
+        } else {
+            problem.did_you_mean(name, known.iter().copied())
+        }
+    });
+    unknown.collect()
+}
+
+/// A parameter without a default has some value when the procedure is run.
+pub(super) fn any(procedure: &Procedure) -> Vec<(String, String, crate::source::Span)> {
+    let params = procedure.params.iter();
+    params
+        .map(|(name, param)| {
+            let value = param.default.as_ref().unwrap_or(name);
+            (name.clone(), value.clone(), param.span.clone())
+        })
+        .collect()
+}

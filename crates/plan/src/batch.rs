@@ -1,0 +1,64 @@
+//! How many nodes go at a time: `1,5,25%`, as a section, the command line and the nodes say it.
+
+use std::sync::Arc;
+
+use crate::manual::Share;
+use crate::nodes::Node;
+use crate::source::Problem;
+
+/// Sizes of batches; each has one node at least.
+#[must_use]
+pub fn sizes(shares: &[Share], all: usize) -> Vec<usize> {
+    shares.iter().map(|share| share.of(all).max(1)).collect()
+}
+
+/// The smaller size of each batch; the last one of a list repeats. An empty list says nothing.
+#[must_use]
+pub fn smaller(sizes: &[usize], others: &[usize]) -> Vec<usize> {
+    let at = |sizes: &[usize], index: usize| sizes.get(index).or(sizes.last()).copied();
+    let length = sizes.len().max(others.len());
+    let both = (0..length).filter_map(|index| match (at(sizes, index), at(others, index)) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    });
+    both.collect()
+}
+
+/// Those of a section, as its page says, and as careful as its nodes say.
+pub(crate) fn of_section<'n>(
+    shares: &[Share],
+    nodes: impl Iterator<Item = &'n Arc<Node>> + Clone,
+    problems: &mut Vec<Problem>,
+) -> Vec<usize> {
+    let all = nodes.clone().count();
+    if all == 0 {
+        return Vec::new();
+    }
+    let mut batches = sizes(shares, all);
+    for node in nodes {
+        match of_node(node) {
+            Ok(Some(shares)) => batches = smaller(&batches, &sizes(&shares, all)),
+            Ok(None) => {}
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    batches
+}
+
+/// What a node's `batch` says; nothing where it says nothing.
+///
+/// # Errors
+/// Where that is no list of sizes.
+pub fn of_node(node: &Node) -> Result<Option<Vec<Share>>, Box<Problem>> {
+    let Some(evaluated) = node.values.get("batch") else {
+        return Ok(None);
+    };
+    let value = &evaluated.value;
+    let text = value.text().unwrap_or_default();
+    let shares: Result<Vec<Share>, String> =
+        text.split(',').map(|share| share.trim().parse()).collect();
+    shares.map(Some).map_err(|why| {
+        let problem = Problem::error("batch", value.span.clone(), format!("`batch`: {why}"));
+        Box::new(problem.hint("write sizes as in `1,5,25%`"))
+    })
+}

@@ -1,0 +1,198 @@
+//! What a run over several machines is: who plays which role, and the order of the page. A
+//! plan has a part (`NodePlan`) for each machine; this says when which of them is at work.
+
+mod bind;
+mod lint;
+mod same;
+mod stage;
+mod walk;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::arguments::{arguments, node, unknown_argument};
+use crate::manual::{Manual, Procedure, Share, settle};
+use crate::nodes::{Node, Nodes};
+use crate::source::Problem;
+use crate::vocabulary::Vocabulary;
+use crate::{Case, NodePlan, Plan, batch};
+
+pub(crate) use bind::Cast;
+pub(crate) use lint::lint;
+use stage::Company;
+use walk::Walk;
+
+/// Who plays which role, and the order of the page.
+#[derive(Clone, Debug)]
+pub struct Binding {
+    /// In the order of the contract.
+    pub roles: Vec<Bound>,
+    /// Checks before the first step; each case knows its machine.
+    pub before: Vec<Case>,
+    /// What is done, one after the other.
+    pub order: Vec<Stretch>,
+    /// SHA-256 over the binding and all steps, hexadecimal.
+    pub sha256: String,
+}
+
+/// A role and the nodes that play it in this run, in the order of their definition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    pub role: String,
+    pub nodes: Vec<String>,
+    pub help: Option<String>,
+    /// Groups of checks that must hold on its nodes before anything is touched.
+    pub needs: Vec<String>,
+    /// Some block runs there. Otherwise the node is only named: never reached, never locked.
+    pub reached: bool,
+}
+
+/// A part of the page.
+#[derive(Clone, Debug)]
+pub enum Stretch {
+    /// A step by its number, on each machine that has it.
+    Step(usize),
+    Section(Section),
+    /// Checks that open what follows a section: they look at what stands before them.
+    Checks(Vec<Case>),
+}
+
+/// The steps that are repeated for each node of a role.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// From 1, within the procedure.
+    pub number: usize,
+    /// The heading over it.
+    pub title: String,
+    pub role: String,
+    /// How many turns go side by side; the last size repeats. Empty where there is no turn.
+    pub batches: Vec<usize>,
+    /// Between two batches.
+    pub wait: Duration,
+    /// So many turns may end badly before no further one begins.
+    pub max_fail: usize,
+    /// One for each node of the role.
+    pub turns: Vec<Turn>,
+}
+
+/// The steps of a section for one node.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    /// The node whose turn it is.
+    pub node: String,
+    /// Checks before the section's first step, asked at the beginning of the turn.
+    pub before: Vec<Case>,
+    /// The numbers of its steps.
+    pub steps: Vec<usize>,
+    /// Indexes into `Plan::nodes`; the turn's own node stands first.
+    pub plans: Vec<usize>,
+}
+
+impl Binding {
+    /// A role by its name.
+    #[must_use]
+    pub fn role(&self, name: &str) -> Option<&Bound> {
+        self.roles.iter().find(|bound| bound.role == name)
+    }
+
+    /// The role that a node plays in this run.
+    #[must_use]
+    pub fn role_of(&self, node: &str) -> Option<&Bound> {
+        let plays = |bound: &&Bound| bound.nodes.iter().any(|name| name == node);
+        self.roles.iter().find(plays)
+    }
+}
+
+/// Plans a run over several machines.
+pub(crate) fn plan(
+    manual: &Manual,
+    nodes: &Nodes,
+    vocabulary: &Vocabulary,
+    procedure: &Procedure,
+    words: &[String],
+    set: &[(String, String)],
+) -> Result<Plan, Vec<Problem>> {
+    let mut problems = arguments(procedure, set);
+    problems.extend(unknown_argument(nodes, procedure, set));
+    let cast = bind::bind(nodes, procedure, words, &mut problems);
+    let wrong = |problems: Vec<Problem>| {
+        let mut seen = std::collections::HashSet::new();
+        let mut problems = settle(manual, problems).problems;
+        problems.retain(|problem| seen.insert(problem.identity()));
+        problems
+    };
+    let mut known = HashMap::new();
+    for name in cast.values().flatten() {
+        if let Some(node) = node(nodes, procedure, name, set, &mut problems) {
+            known.insert(name.clone(), Arc::new(node));
+        }
+    }
+    problems.extend(same::compare(procedure, &cast, &known));
+    let problems = wrong(problems);
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    let (plans, binding, problems) = walked(manual, nodes, vocabulary, procedure, &cast, &known);
+    let problems = wrong(problems);
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    Ok(Plan {
+        procedure: procedure.id.clone(),
+        title: procedure.title.clone(),
+        span: procedure.span.clone(),
+        arguments: set.to_vec(),
+        nodes: plans,
+        binding: Some(binding),
+    })
+}
+
+/// The parts of a run, their order, and what is wrong with its values.
+pub(crate) fn walked(
+    manual: &Manual,
+    nodes: &Nodes,
+    vocabulary: &Vocabulary,
+    procedure: &Procedure,
+    cast: &Cast,
+    known: &HashMap<String, Arc<Node>>,
+) -> (Vec<NodePlan>, Binding, Vec<Problem>) {
+    let company = Company {
+        procedure,
+        cast,
+        nodes: known,
+        names: &names(nodes, procedure, cast),
+    };
+    let mut walk = Walk::new(manual, vocabulary, &company);
+    let binding = walk.binding();
+    (walk.plans, binding, walk.problems)
+}
+
+/// What values there are of roles that nobody plays: scripts may mention them all the same.
+fn names(nodes: &Nodes, procedure: &Procedure, cast: &Cast) -> HashMap<String, Vec<String>> {
+    let empty = cast.iter().filter(|(_, nodes)| nodes.is_empty());
+    let names = empty.filter_map(|(role, _)| {
+        let able = nodes.select_at(&procedure.roles.get(role)?.nodes).ok()?;
+        let mut names: Vec<String> = able
+            .iter()
+            .filter_map(|name| nodes.evaluate(name, &[]).ok())
+            .flat_map(|node| node.leaves.into_keys())
+            .collect();
+        names.sort();
+        names.dedup();
+        Some((role.clone(), names))
+    });
+    names.collect()
+}
+
+impl Binding {
+    /// Makes the batches of each section no larger than these; they may become smaller only.
+    pub fn no_larger_than(&mut self, shares: &[Share]) {
+        for stretch in &mut self.order {
+            if let Stretch::Section(section) = stretch {
+                let sizes = batch::sizes(shares, section.turns.len());
+                section.batches = batch::smaller(&section.batches, &sizes);
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! One step of a procedure -> what is done on a machine.
+
+use std::collections::BTreeSet;
+
+use crate::interpolation::Interpolated;
+use crate::manual::{Delivery, DeliveryFrom, Procedure, Step, Work};
+use crate::script::Scope;
+use crate::source::Problem;
+use crate::{PlannedStep, PlannedWork, STEP_LIMIT, Spread, record};
+
+/// Among the variables kept for the next step: whatever else was exported.
+pub const EXPORTED: &str = "@";
+
+/// Names of files in the bundle that are its own.
+const RESERVED: [&str; 11] = [
+    "owner",
+    "lock",
+    "live",
+    "token",
+    "token.n",
+    "token.turn",
+    "recorder",
+    "run",
+    "state",
+    "steps",
+    "values",
+];
+
+/// A step on a machine, without its checks and what is made of them: see [`finished`].
+pub(super) fn begun(
+    procedure: &Procedure,
+    step: &Step,
+    scope: &mut Scope<'_>,
+    problems: &mut Vec<Problem>,
+) -> PlannedStep {
+    let (work, sets) = planned_work(step, scope, problems);
+    let commands = match &work {
+        PlannedWork::Script(script) => script.commands.as_slice(),
+        PlannedWork::Deliver(_) | PlannedWork::Manual(_) => &[],
+    };
+    let expects = commands.iter().map(|command| &command.expect);
+    for expect in std::iter::once(&step.expect).chain(expects).flatten() {
+        scope.names_of(&expect.text, problems);
+    }
+    scope.captured.extend(step.capture.clone());
+    let label = step.id.clone().unwrap_or_else(|| step.number.to_string());
+    PlannedStep {
+        number: step.number,
+        name: format!("{}/{label}", procedure.id),
+        title: step.title.clone(),
+        span: step.span.clone(),
+        on: step.on,
+        sudo: step.sudo.clone(),
+        timeout: step.timeout.or(procedure.timeout).unwrap_or(STEP_LIMIT),
+        confirm: step.confirm,
+        capture: step.capture.clone(),
+        exit: step.exit.clone(),
+        reboot: step.reboot,
+        setup: step.setup,
+        work,
+        expect: step.expect.clone(),
+        checks: Vec::new(),
+        spread: Spread::One,
+        saved: Vec::new(),
+        sets,
+        text: String::new(),
+        sha256: String::new(),
+    }
+}
+
+/// The step with the variables that may be kept by now, and what a resume compares.
+pub(super) fn finished(mut step: PlannedStep, scope: &Scope<'_>, text: String) -> PlannedStep {
+    step.saved = scope.kept.iter().cloned().collect();
+    step.sha256 = record::sha256(&text);
+    step.text = text;
+    step
+}
+
+/// What a step does, and the variables that it may set.
+fn planned_work(
+    step: &Step,
+    scope: &mut Scope<'_>,
+    problems: &mut Vec<Problem>,
+) -> (PlannedWork, BTreeSet<String>) {
+    let mut sets = BTreeSet::new();
+    let work = match &step.work {
+        Work::Script(script) => {
+            let (script, used) = scope.script(script, problems);
+            // Only a shell's variables reach the next step, and only on the same side.
+            scope.assigned.extend(used.assigned);
+            sets = used.kept;
+            if used.opaque {
+                scope.opaque = true;
+                sets.insert(EXPORTED.to_owned());
+            }
+            scope.kept.extend(sets.iter().cloned());
+            PlannedWork::Script(script)
+        }
+        Work::Deliver(files) => {
+            let files = files.iter().map(|file| delivery(file, scope, problems));
+            PlannedWork::Deliver(files.collect())
+        }
+        Work::Manual(text) => {
+            scope.names_of(text, problems);
+            scope.no_secrets(text, problems);
+            PlannedWork::Manual(Interpolated::read(text.text.trim()))
+        }
+    };
+    (work, sets)
+}
+
+fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> Delivery {
+    let before = problems.len();
+    let mut fill = |text: &str| scope.filled(text, &file.span, problems);
+    let from = match &file.from {
+        DeliveryFrom::File(path) => DeliveryFrom::File(fill(path)),
+        DeliveryFrom::Tree(path) => DeliveryFrom::Tree(fill(path)),
+        DeliveryFrom::Template(path) => DeliveryFrom::Template(fill(path)),
+        DeliveryFrom::Machine { role, node, path } => DeliveryFrom::Machine {
+            role: role.clone(),
+            node: node.clone(),
+            path: fill(path),
+        },
+        DeliveryFrom::Inline(body) => DeliveryFrom::Inline(body.clone()),
+    };
+    let to = fill(&file.to);
+    let first = to.split('/').next().unwrap_or_default();
+    let outside = to.is_empty()
+        || to.starts_with('/')
+        || to.split('/').any(|part| part == ".." || part == ".");
+    // A name with a value that is wrong is no name yet.
+    if problems.len() == before && (outside || RESERVED.contains(&first)) {
+        let why = if outside {
+            "must be a name inside the bundle"
+        } else {
+            "is a name that the bundle itself uses"
+        };
+        problems.push(Problem::error(
+            "delivery-name",
+            file.span.clone(),
+            format!("`{to}` {why}"),
+        ));
+    }
+    Delivery {
+        span: file.span.clone(),
+        from,
+        to,
+        mode: file.mode,
+    }
+}
