@@ -33,7 +33,8 @@ pub(crate) struct Run {
     /// The procedure, as `opsbook list` names it
     #[arg(value_name = "PROCEDURE")]
     procedure: String,
-    /// Nodes, or selectors: web1, web*, @web, @web&@staging, !web3
+    /// Nodes, or selectors: web1, web*, @web, @web&@staging, !web3. Of a procedure with roles:
+    /// ROLE=NODE
     #[arg(value_name = "NODE")]
     nodes: Vec<String>,
     /// An argument of the procedure; repeated
@@ -85,6 +86,10 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
         }
         let nodes = plan.nodes.iter().map(|node| node.node.name.clone());
         return crate::cli::ping::names(&nodes.collect::<Vec<_>>(), project, streams);
+    }
+    if plan.binding.is_some() {
+        let problem = Problem::bare("roles", "a procedure with roles cannot be run yet");
+        return Err(Failure::from(problem.hint("`--dry-run` shows what it would do")));
     }
     if let Some(run) = own_open_run(project, &plan) {
         writeln!(
@@ -141,8 +146,14 @@ pub(crate) fn run_name(text: &str) -> Result<String, String> {
     }
 }
 
-/// Refuses a command line without a node, and `NAME=VALUE` where a node belongs.
+/// Refuses a command line without a node, and `NAME=VALUE` where a node belongs. A procedure with
+/// roles has words of that form.
 fn named(args: &Run, project: &Project) -> Result<(), Failure> {
+    let procedure = project.manual.procedures.get(&args.procedure);
+    if procedure.is_some_and(|procedure| !procedure.roles.is_empty()) {
+        // What is wrong with its words is told with all else.
+        return Ok(());
+    }
     if let Some(word) = args.nodes.iter().find(|word| word.contains('=')) {
         let problem = Problem::bare("usage", format!("`{word}` stands where a node is named"));
         return Err(Failure::from(

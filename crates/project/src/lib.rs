@@ -222,7 +222,8 @@ impl Project {
     fn errors_of(&self, request: &Request<'_>) -> Vec<Problem> {
         let procedure = self.manual.procedures.get(request.procedure);
         let by_name = |text: &String| {
-            let mut names = text.split(',');
+            let (_, nodes) = text.split_once('=').unwrap_or(("", text));
+            let mut names = nodes.split(',');
             names.all(|name| self.nodes.contains(name))
         };
         let all_by_name = request.nodes.iter().all(by_name);
