@@ -14,10 +14,13 @@ use crate::yaml::{Value, Yaml};
 /// The nodes that play a role, as the others see them.
 #[derive(Clone, Debug)]
 pub struct Players<'a> {
+    /// The name of the role.
     pub role: &'a str,
+    /// Its nodes, with their values.
     pub seen: Seen<'a>,
 }
 
+/// Whether a name of a role has one value, or those of several nodes.
 #[derive(Clone, Debug)]
 pub enum Seen<'a> {
     /// One node: each name has its value.
@@ -25,7 +28,9 @@ pub enum Seen<'a> {
     /// Several: each name has the values of all, with spaces between. Where there is no node,
     /// the names are known from others that might play the role, and the values are empty.
     Several {
+        /// In the order of their definition.
         nodes: Vec<&'a Node>,
+        /// Names of values that are there, if only empty.
         names: Vec<&'a str>,
     },
 }

@@ -1,9 +1,27 @@
 //! What a run over several machines is: who plays which role, and the order of the page. A
 //! plan has a part (`NodePlan`) for each machine; this says when which of them is at work.
 
+mod bind;
+mod lint;
+mod same;
+mod stage;
+mod walk;
+
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Case;
+use crate::arguments::{arguments, node, unknown_argument};
+use crate::manual::{Manual, Procedure, Share, settle};
+use crate::nodes::{Node, Nodes};
+use crate::source::Problem;
+use crate::vocabulary::Vocabulary;
+use crate::{Case, NodePlan, Plan, batch};
+
+pub(crate) use bind::Cast;
+pub(crate) use lint::lint;
+use stage::Company;
+use walk::Walk;
 
 /// Who plays which role, and the order of the page.
 #[derive(Clone, Debug)]
@@ -88,5 +106,98 @@ impl Binding {
     pub fn role_of(&self, node: &str) -> Option<&Bound> {
         let plays = |bound: &&Bound| bound.nodes.iter().any(|name| name == node);
         self.roles.iter().find(plays)
+    }
+}
+
+/// Plans a run over several machines.
+pub(crate) fn plan(
+    manual: &Manual,
+    nodes: &Nodes,
+    vocabulary: &Vocabulary,
+    procedure: &Procedure,
+    words: &[String],
+    set: &[(String, String)],
+) -> Result<Plan, Vec<Problem>> {
+    let mut problems = arguments(procedure, set);
+    problems.extend(unknown_argument(nodes, procedure, set));
+    let cast = bind::bind(nodes, procedure, words, &mut problems);
+    let wrong = |problems: Vec<Problem>| {
+        let mut seen = std::collections::HashSet::new();
+        let mut problems = settle(manual, problems).problems;
+        problems.retain(|problem| seen.insert(problem.identity()));
+        problems
+    };
+    let mut known = HashMap::new();
+    for name in cast.values().flatten() {
+        if let Some(node) = node(nodes, procedure, name, set, &mut problems) {
+            known.insert(name.clone(), Arc::new(node));
+        }
+    }
+    problems.extend(same::compare(procedure, &cast, &known));
+    let problems = wrong(problems);
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    let (plans, binding, problems) = walked(manual, nodes, vocabulary, procedure, &cast, &known);
+    let problems = wrong(problems);
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    Ok(Plan {
+        procedure: procedure.id.clone(),
+        title: procedure.title.clone(),
+        span: procedure.span.clone(),
+        arguments: set.to_vec(),
+        nodes: plans,
+        binding: Some(binding),
+    })
+}
+
+/// The parts of a run, their order, and what is wrong with its values.
+pub(crate) fn walked(
+    manual: &Manual,
+    nodes: &Nodes,
+    vocabulary: &Vocabulary,
+    procedure: &Procedure,
+    cast: &Cast,
+    known: &HashMap<String, Arc<Node>>,
+) -> (Vec<NodePlan>, Binding, Vec<Problem>) {
+    let company = Company {
+        procedure,
+        cast,
+        nodes: known,
+        names: &names(nodes, procedure, cast),
+    };
+    let mut walk = Walk::new(manual, vocabulary, &company);
+    let binding = walk.binding();
+    (walk.plans, binding, walk.problems)
+}
+
+/// What values there are of roles that nobody plays: scripts may mention them all the same.
+fn names(nodes: &Nodes, procedure: &Procedure, cast: &Cast) -> HashMap<String, Vec<String>> {
+    let empty = cast.iter().filter(|(_, nodes)| nodes.is_empty());
+    let names = empty.filter_map(|(role, _)| {
+        let able = nodes.select_at(&procedure.roles.get(role)?.nodes).ok()?;
+        let mut names: Vec<String> = able
+            .iter()
+            .filter_map(|name| nodes.evaluate(name, &[]).ok())
+            .flat_map(|node| node.leaves.into_keys())
+            .collect();
+        names.sort();
+        names.dedup();
+        Some((role.clone(), names))
+    });
+    names.collect()
+}
+
+impl Binding {
+    /// Makes the batches of each section no larger than these; they may become smaller only.
+    pub fn no_larger_than(&mut self, shares: &[Share]) {
+        for stretch in &mut self.order {
+            if let Stretch::Section(section) = stretch {
+                let sizes = batch::sizes(shares, section.turns.len());
+                section.batches = batch::smaller(&section.batches, &sizes);
+            }
+        }
     }
 }

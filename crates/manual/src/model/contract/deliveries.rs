@@ -62,7 +62,7 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
         problems.push(Problem::error(
             "delivery-source",
             span,
-            "a delivery has one of `file`, `tree`, `template` and `from`",
+            "a delivery has one of `file`, `tree` and `template`",
         ));
         return None;
     }
