@@ -89,7 +89,9 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     }
     if plan.binding.is_some() {
         let problem = Problem::bare("roles", "a procedure with roles cannot be run yet");
-        return Err(Failure::from(problem.hint("`--dry-run` shows what it would do")));
+        return Err(Failure::from(
+            problem.hint("`--dry-run` shows what it would do"),
+        ));
     }
     if let Some(run) = own_open_run(project, &plan) {
         writeln!(
