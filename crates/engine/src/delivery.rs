@@ -41,7 +41,7 @@ pub fn blank(
         return Ok(None);
     };
     let mut values = node.node.template_values();
-    let captured = node.steps.iter().filter_map(|step| step.capture.as_deref());
+    let captured = node.captures.iter().map(|capture| capture.name.as_str());
     let open: BTreeSet<&str> = captured.chain(RUN_NAMES).collect();
     for name in &open {
         values.text(*name, &known(name).unwrap_or_default());

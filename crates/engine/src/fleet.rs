@@ -9,7 +9,7 @@ use crate::event::{Status, What};
 use crate::journal::{JournalError, Record};
 use crate::node::{Ended, run_node};
 use crate::plan::Plan;
-use crate::{Options, Recorder};
+use crate::{Options, Recorder, several};
 
 const STOPPED: &str = "not started: the operator stopped the run";
 
@@ -24,6 +24,10 @@ pub async fn run(
     recorder: Recorder,
     resume: Option<Arc<Record>>,
 ) -> Result<Status, JournalError> {
+    if let Some(binding) = &plan.binding {
+        let resume = resume.as_deref();
+        return several::run(&plan, binding, &options, &recorder, resume).await;
+    }
     let (mut status, mut bad, mut last) = (Status::Ok, 0, None);
     let todo = nodes_to_do(&plan, resume.as_deref());
     let mut rest = todo.as_slice();
@@ -83,7 +87,7 @@ fn nodes_to_do(plan: &Plan, resume: Option<&Record>) -> Vec<usize> {
 }
 
 /// The last size is that of all batches after it.
-fn batches<'a>(mut rest: &'a [usize], sizes: &[usize]) -> Vec<&'a [usize]> {
+pub(crate) fn batches<'a, T>(mut rest: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
     let mut sizes = sizes.iter().copied();
     let (mut size, mut batches) = (rest.len(), Vec::new());
     while !rest.is_empty() {

@@ -19,6 +19,10 @@ pub(super) struct Given<'a> {
     pub options: &'a Options,
     pub recorder: &'a Recorder,
     pub plan: &'a NodePlan,
+    /// The number of the last step of the run, on whichever machine.
+    pub last: usize,
+    /// The run holds the machine's bundle already: what a turn does there has one below it.
+    pub below: bool,
 }
 
 impl<'a> Given<'a> {
@@ -30,6 +34,22 @@ impl<'a> Given<'a> {
     pub fn record_line(&self, step: Option<&PlannedStep>, what: What) -> Result<Line, Halt> {
         let number = step.map(|step| step.number);
         Ok(self.recorder.record(Some(self.site()), number, what)?)
+    }
+
+    /// The same of another machine of the run, which is asked for a step of this one.
+    pub fn record_on(
+        &self,
+        node: &str,
+        step: Option<&PlannedStep>,
+        what: What,
+    ) -> Result<(), Halt> {
+        let site = Site {
+            node,
+            ..self.site()
+        };
+        let number = step.map(|step| step.number);
+        self.recorder.record(Some(site), number, what)?;
+        Ok(())
     }
 
     pub fn warn(&self, step: Option<&PlannedStep>, text: String) -> Result<(), Halt> {

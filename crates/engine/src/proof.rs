@@ -39,11 +39,12 @@ impl<'a> Proof<'a> {
     #[must_use]
     pub fn missing(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        let elsewhere = self.captured_elsewhere();
         for node in &self.plan.nodes {
             let due = self.due(node);
             let mut of_node = Vec::new();
             self.given(node, &due, &mut of_node);
-            self.captured(node, &due, &mut of_node);
+            self.captured(node, &due, &elsewhere, &mut of_node);
             self.inherited(node, &due, &mut of_node);
             let of_node = of_node.into_iter();
             problems.extend(of_node.map(|problem| problem.for_node(&node.node.name)));
@@ -158,8 +159,31 @@ impl<'a> Proof<'a> {
         }
     }
 
-    fn captured(&self, node: &NodePlan, due: &[&PlannedStep], problems: &mut Vec<Problem>) {
-        let mut known: BTreeSet<String> = BTreeSet::new();
+    /// What steps on the machines of a run over several capture: it reaches all of them.
+    fn captured_elsewhere(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        if self.plan.binding.is_none() {
+            return names;
+        }
+        for node in &self.plan.nodes {
+            let due = self.due(node);
+            names.extend(due.iter().filter_map(|step| step.capture.clone()));
+            if let Some(record) = self.resume {
+                let captured = record.captured(node.site());
+                names.extend(captured.into_iter().map(|(name, _)| name));
+            }
+        }
+        names
+    }
+
+    fn captured(
+        &self,
+        node: &NodePlan,
+        due: &[&PlannedStep],
+        elsewhere: &BTreeSet<String>,
+        problems: &mut Vec<Problem>,
+    ) {
+        let mut known = elsewhere.clone();
         known.extend(self.plan.given(node).map(|(name, _)| name.to_owned()));
         known.extend(self.given.iter().map(|(name, _)| name.clone()));
         if let Some(record) = self.resume {
@@ -303,14 +327,15 @@ pub(super) fn captured_names(root: &Path, node: &NodePlan, step: &PlannedStep) -
     names
 }
 
-/// The last step before this one that captures a name.
-fn capturing<'n>(node: &'n NodePlan, step: &PlannedStep, name: &str) -> Option<&'n PlannedStep> {
-    let mut earlier = node.steps.iter().rev();
-    earlier.find(|other| other.number < step.number && other.capture.as_deref() == Some(name))
+/// The last step before this one that captures a name: what it is called.
+fn capturing<'n>(node: &'n NodePlan, step: &PlannedStep, name: &str) -> Option<&'n str> {
+    let mut earlier = node.captures.iter().rev();
+    let found = earlier.find(|other| other.number < step.number && other.name == name);
+    found.map(|capture| capture.label.as_str())
 }
 
 fn left_out(node: &NodePlan, step: &PlannedStep, name: &str) -> Problem {
-    let from = capturing(node, step, name).map_or("another one", PlannedStep::label);
+    let from = capturing(node, step, name).unwrap_or("another one");
     let message = format!(
         "step `{}` needs `{name}`, which step `{from}` captures, and that step is left out",
         step.label()

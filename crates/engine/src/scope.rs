@@ -60,6 +60,20 @@ impl Scope {
         self.state[usize::from(on == On::Local)] = Some(format!("{bundle}/state"));
     }
 
+    /// Looks from another machine, with the bundle that the run has there.
+    pub fn move_to(&mut self, bundle: Option<&str>, on: On) {
+        match bundle {
+            Some(bundle) => {
+                self.set("bundle", bundle);
+                self.set_state(on, bundle);
+            }
+            None => {
+                self.known.remove("bundle");
+                self.state[usize::from(on == On::Local)] = None;
+            }
+        }
+    }
+
     /// What scripts on this side have set for later ones, as shell text.
     #[must_use]
     pub fn state(&self, on: On) -> Option<&str> {

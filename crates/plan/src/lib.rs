@@ -109,10 +109,21 @@ pub struct NodePlan {
     pub before: Vec<Case>,
     /// Those of this machine, with the procedure's numbers: there may be holes.
     pub steps: Vec<PlannedStep>,
-    /// Names that steps capture, on whatever machine.
-    pub captures: Vec<String>,
+    /// Every step of the procedure that captures a value, on whichever machine it runs.
+    pub captures: Vec<Capture>,
     /// SHA-256 over all steps, hexadecimal.
     pub sha256: String,
+}
+
+/// A step whose output becomes a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capture {
+    /// The step's number.
+    pub number: usize,
+    /// Its id, or its number.
+    pub label: String,
+    /// The value's name.
+    pub name: String,
 }
 
 /// A group of checks that must hold before anything is touched.

@@ -124,8 +124,6 @@ pub(super) fn node_plan(
         .iter()
         .map(|step| planned_step(procedure, step, &mut scope, node, problems))
         .collect();
-    let captures = procedure.steps.iter();
-    let captures = captures.filter_map(|step| step.capture.clone());
     let text: String = before.iter().map(record::of_check).collect();
     let first = (!text.is_empty()).then(|| record::sha256(&text));
     let all: String = first
@@ -139,8 +137,8 @@ pub(super) fn node_plan(
         turn: None,
         needs,
         before,
-        captures: captures.collect(),
         steps,
+        captures: step::captures(procedure),
         sha256: record::sha256(&all),
     }
 }

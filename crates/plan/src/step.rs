@@ -6,7 +6,7 @@ use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, DeliveryFrom, Procedure, Step, Work};
 use crate::script::Scope;
 use crate::source::Problem;
-use crate::{PlannedStep, PlannedWork, STEP_LIMIT, Spread, record};
+use crate::{Capture, PlannedStep, PlannedWork, STEP_LIMIT, Spread, record};
 
 /// Among the variables kept for the next step: whatever else was exported.
 pub const EXPORTED: &str = "@";
@@ -26,6 +26,24 @@ const RESERVED: [&str; 11] = [
     "values",
 ];
 
+/// The steps of a procedure that capture a value.
+pub(super) fn captures(procedure: &Procedure) -> Vec<Capture> {
+    let steps = procedure.steps.iter();
+    let captures = steps.filter_map(|step| {
+        Some(Capture {
+            number: step.number,
+            label: label(step),
+            name: step.capture.clone()?,
+        })
+    });
+    captures.collect()
+}
+
+/// What a step is called within its procedure.
+pub(super) fn label(step: &Step) -> String {
+    step.id.clone().unwrap_or_else(|| step.number.to_string())
+}
+
 /// A step on a machine, without its checks and what is made of them: see [`finished`].
 pub(super) fn begun(
     procedure: &Procedure,
@@ -43,7 +61,7 @@ pub(super) fn begun(
         scope.names_of(&expect.text, problems);
     }
     scope.captured.extend(step.capture.clone());
-    let label = step.id.clone().unwrap_or_else(|| step.number.to_string());
+    let label = label(step);
     PlannedStep {
         number: step.number,
         name: format!("{}/{label}", procedure.id),

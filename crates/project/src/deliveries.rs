@@ -105,7 +105,7 @@ fn values<'p>(procedure: &'p Procedure, plan: &'p NodePlan) -> (Values, Vec<&'p 
             values.text(name, "");
         }
     }
-    let captured = plan.captures.iter().map(String::as_str);
+    let captured = plan.captures.iter().map(|capture| capture.name.as_str());
     let given = procedure.params.iter();
     let given = given.filter(|(_, param)| param.default.is_none());
     let open: Vec<&str> = captured

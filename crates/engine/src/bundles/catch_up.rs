@@ -107,6 +107,7 @@ impl Bundles<'_> {
         let Some((top, claim)) = end.or(newest) else {
             return Ok(());
         };
+        self.said = Some(claim.clone());
         let lacking = self.lacking(record, &more, top, claim);
         if lacking.is_empty() {
             return Ok(());
@@ -114,6 +115,25 @@ impl Bundles<'_> {
         self.ask_to_take_in(from, tale, &lacking).await?;
         for (number, status) in lacking {
             self.write_found(from, number, status).await?;
+        }
+        Ok(())
+    }
+
+    /// What the latest controller said of the run on this node, as far as it was read.
+    pub fn said(&self) -> Option<&Claim> {
+        self.said.as_ref()
+    }
+
+    /// Steps of this machine that leave no record, and that were done before a step of another
+    /// machine of the run, as its controller said there.
+    pub async fn take_in_passed(&mut self, record: &Record, claim: &Claim) -> Result<(), Halt> {
+        let lacking = self.lacking(record, &BTreeSet::new(), usize::MAX, claim);
+        let plan = self.given.plan;
+        for (number, status) in lacking {
+            let script = plan.step(number).and_then(PlannedStep::script);
+            if script.is_none() {
+                self.write_found(Found::Bundle, number, status).await?;
+            }
         }
         Ok(())
     }

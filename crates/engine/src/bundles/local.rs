@@ -82,7 +82,7 @@ impl Bundles<'_> {
 
     fn local_dir(&self) -> String {
         let root = self.given.options.root.display();
-        format!("{root}/.opsbook/bundles/{}", self.given.node())
+        format!("{root}/.opsbook/bundles/{}", self.given.site().file_name())
     }
 
     /// Is the bundle of this run's local steps on this machine?
@@ -106,7 +106,7 @@ impl Bundles<'_> {
         let folder = by_hand_folder(
             &self.given.options.root,
             &self.given.run(),
-            self.given.node(),
+            &self.given.site().file_name(),
         );
         let Some(text) = bounded(&folder.join("state"), LARGEST_STATE) else {
             return Ok(());

@@ -14,13 +14,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::bundle::{Alive, Bundle, BundleError, Held, Owner};
+use crate::bundle::{Alive, Bundle, BundleError, Claim, Held, Owner};
 use crate::event::{Site, Status, What};
 use crate::given::Given;
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser};
 use crate::nodes::Node;
+use crate::outside::line;
 use crate::plan::PlannedStep;
 use crate::reach::Reach;
 use crate::session::Hello;
@@ -57,6 +58,8 @@ pub struct Bundles<'a> {
     secretive: Vec<String>,
     /// Something may have been done in them.
     used: bool,
+    /// What the latest controller said of the run on this node, as far as it was read.
+    said: Option<Claim>,
     interrupts: watch::Receiver<u32>,
 }
 
@@ -81,6 +84,15 @@ pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
     }
 }
 
+/// Where the bundle of a part of a run is, absolute.
+pub fn dir_of(given: &Given<'_>, hello: &Hello) -> String {
+    let dir = bundle_dir(&given.plan.node, hello);
+    match &given.plan.turn {
+        Some(turn) if given.below => format!("{dir}.turns/{turn}/bundle"),
+        _ => dir,
+    }
+}
+
 impl<'a> Bundles<'a> {
     /// None of them is open yet.
     pub fn new(given: Given<'a>, reach: Reach, resume: Option<&Record>) -> Bundles<'a> {
@@ -98,6 +110,7 @@ impl<'a> Bundles<'a> {
             places: HashMap::new(),
             secretive: Vec::new(),
             used: false,
+            said: None,
             interrupts: given.options.interrupts.clone(),
         };
         if let Some(record) = resume {
@@ -117,6 +130,11 @@ impl<'a> Bundles<'a> {
     /// Whether an earlier controller had the login user's bundle.
     pub fn was_taken_over(&self) -> bool {
         self.own_origin == Origin::Found
+    }
+
+    /// Whether this controller has made the login user's bundle.
+    pub fn is_new(&self) -> bool {
+        self.own_origin == Origin::New
     }
 
     /// Whether something may have been done in them.
@@ -226,7 +244,7 @@ impl<'a> Bundles<'a> {
     /// token.
     pub async fn find_again(&self, reach: &Reach, token: &str) -> Result<Bundle, BundleError> {
         let shell = reach.session();
-        let dir = bundle_dir(&self.given.plan.node, shell.hello());
+        let dir = dir_of(&self.given, shell.hello());
         let run = self.given.run();
         Bundle::reopen(shell, &dir, &run, token, &self.token, None).await
     }
@@ -305,10 +323,19 @@ impl<'a> Bundles<'a> {
                 Err(error) => return Err(error.into()),
             };
             let owner = held.owner.as_ref().map_or("", |owner| owner.run.exact());
-            if owner != run && start_in.is_some() && held.alive != Alive::Live {
+            if owner != run && (start_in.is_some() || self.given.below) && held.alive != Alive::Live
+            {
                 // Of a run that was given up: whoever holds the node's bundle holds this one.
                 Bundle::release(shell, dir, owner).await?;
                 continue;
+            }
+            let at = held.owner.as_ref().and_then(|owner| owner.node.as_deref());
+            if let (true, Some(other)) = (owner == run, at.filter(|at| *at != self.given.node())) {
+                let cause = format!(
+                    "it is the same machine as `{}`: this run holds its bundle already",
+                    line(other)
+                );
+                return Err(Halt::end(Status::Blocked, cause));
             }
             if owner != run {
                 let cause = self.blocked(&held);

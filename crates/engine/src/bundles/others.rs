@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bundle::{Alive, Bundle, BundleError, Fate};
 use crate::bundles::Bundles;
-use crate::bundles::bundle_dir;
+use crate::bundles::dir_of;
 use crate::event::{Status, What};
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
@@ -247,10 +247,10 @@ impl Bundles<'_> {
     fn place_name(&self) -> String {
         let hello = self.reach.session().hello();
         let node = &self.given.plan.node;
-        if node.bundle_dir.is_none() {
+        if node.bundle_dir.is_none() && !self.given.below {
             return hello.uid.to_string();
         }
-        let sum = Sha256::digest(bundle_dir(node, hello));
+        let sum = Sha256::digest(dir_of(&self.given, hello));
         let sum: String = sum
             .iter()
             .take(4)
@@ -337,6 +337,32 @@ impl Bundles<'_> {
         }
         let text = state.for_other(&theirs, &own.dir, &to.dir).text();
         put_state(to, &text).await
+    }
+
+    /// Takes over, into a bundle that was just made, the files of another one of the same user
+    /// and what steps have set there.
+    pub async fn take_from(&self, dir: &str) -> Result<(), Attention> {
+        let own = self.own()?;
+        let files = Call::new("cd").word(dir).code(" || exit\n").code(ARCHIVE);
+        let files = Call::new("").code("(").then(&files).code(") | tar -xf -");
+        let taken = within(&own, &files).await?;
+        if !taken.ok() {
+            let said = crate::harmless(&taken.err);
+            let cause = format!("the files of `{dir}` cannot be taken over: {}", said.trim());
+            return Err(Halt::error(cause).into());
+        }
+        let state = Call::new("cd").word(dir).code(" || exit\n").code(STATE);
+        let done = within(&own, &state).await?;
+        if !done.ok() {
+            let why = crate::harmless(&done.err).trim().to_owned();
+            return Err(not_taken_over(why).into());
+        }
+        let state = State::read(&done.out).map_err(|why| not_taken_over(why.to_string()))?;
+        if state == State::default() {
+            return Ok(());
+        }
+        let state = state.for_other(&State::default(), dir, &own.dir);
+        put_state(&own, &state.text()).await
     }
 
     /// What a step of another user has set is for the steps after it, too, as far as its script

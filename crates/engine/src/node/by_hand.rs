@@ -104,7 +104,7 @@ impl NodeRun<'_> {
         by_hand_folder(
             &self.given.options.root,
             &self.given.run(),
-            &self.given.plan.node.name,
+            &self.given.site().file_name(),
         )
     }
 }

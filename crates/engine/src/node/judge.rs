@@ -207,6 +207,10 @@ impl NodeRun<'_> {
             return cannot("it is not text");
         };
         let value = text.trim().to_owned();
+        // On another machine it would go on with nothing, where a pipe has hidden a failure.
+        if value.is_empty() && self.given.plan.role.is_some() {
+            return cannot("it printed nothing");
+        }
         // A secret that a step prints is no value to pass on in the clear.
         self.given.record(
             Some(work.step),

@@ -17,26 +17,29 @@ pub(super) mod steps;
 mod tests;
 mod worked;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
-use crate::bundle::{Bundle, Claim};
-use crate::bundles::{Bundles, CaughtUp, bundle_dir};
+use crate::bundle::{Bundle, BundleError, Claim};
+use crate::bundles::{Bundles, CaughtUp, dir_of};
 use crate::check::check;
 use crate::event::{Checked, Outcome, Status, What};
 use crate::given::Given;
 use crate::halt::{Attention, Halt};
 use crate::journal::{JournalError, Line, Record};
 use crate::manual::{On, SudoUser};
+use crate::peers::{Peer, Peers};
 use crate::plan::{Case, NodePlan, Plan, PlannedStep};
 use crate::proof::captured_names;
 use crate::reach::{Reach, sentence};
 use crate::recorder::Recorder;
 use crate::scope::Scope;
 use crate::session::Lost;
+use crate::several::Joint;
 use crate::{OnLag, Options};
 
 use deliver::Prepared;
@@ -53,6 +56,12 @@ pub struct NodeRun<'a> {
     pub at_hand: AtHand,
     /// The operator wants to stop before the next step.
     pub hold: bool,
+    /// The other machines of the run, for checks there.
+    pub peers: Peers,
+    /// Of a step that runs on several machines: what is asked once.
+    pub joint: Option<Joint<'a>>,
+    /// On a machine that serves several turns, one step runs at a time.
+    pub gate: Option<Arc<Mutex<()>>>,
     /// Counts the operator's Ctrl-C; what this node has dealt with is marked as seen.
     pub interrupts: watch::Receiver<u32>,
 }
@@ -127,21 +136,10 @@ async fn attempt(
         options,
         recorder,
         plan: node,
+        last: node.last_number(),
+        below: false,
     };
-    let mut run = NodeRun {
-        given,
-        bundles: Bundles::new(given, reach, resume),
-        scope: Scope::default(),
-        prepared: Prepared::default(),
-        passed: BTreeMap::new(),
-        at_hand: AtHand {
-            line: recorder.head().0,
-            begun: false,
-            waited: Duration::ZERO,
-        },
-        hold: false,
-        interrupts: options.interrupts.clone(),
-    };
+    let mut run = NodeRun::new(given, reach, resume);
     let result = match run.run_all(plan, resume).await {
         Ok(()) => run.close_bundles().await,
         Err(halt) => run.keep_bundles(&halt).await.and(Err(halt)),
@@ -153,7 +151,7 @@ async fn attempt(
 
 /// What comes of something that leaves nothing behind where it is given up, as it is where the
 /// operator interrupts.
-async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> Result<T, Halt> {
+pub async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> Result<T, Halt> {
     let mut interrupts = options.interrupts.clone();
     tokio::select! {
         biased;
@@ -165,8 +163,56 @@ async fn uninterrupted<T>(options: &Options, work: impl Future<Output = T>) -> R
     }
 }
 
-impl NodeRun<'_> {
+impl<'a> NodeRun<'a> {
+    /// A run on a node that was reached.
+    pub fn new(given: Given<'a>, reach: Reach, resume: Option<&Record>) -> NodeRun<'a> {
+        NodeRun {
+            given,
+            bundles: Bundles::new(given, reach, resume),
+            scope: Scope::default(),
+            prepared: Prepared::default(),
+            passed: BTreeMap::new(),
+            at_hand: AtHand {
+                line: given.recorder.head().0,
+                begun: false,
+                waited: Duration::ZERO,
+            },
+            hold: false,
+            peers: Peers::default(),
+            joint: None,
+            gate: None,
+            interrupts: given.options.interrupts.clone(),
+        }
+    }
+
     async fn run_all(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
+        let dir = self.begin(plan, resume).await?;
+        let caught_up = match resume {
+            Some(record) if self.given.options.on_lag == OnLag::CatchUp => {
+                match self.bundles.catch_up(&dir, record).await? {
+                    CaughtUp::Ended => return Ok(()),
+                    CaughtUp::GoesOn(record) => Some(record),
+                }
+            }
+            _ => None,
+        };
+        let resume = caught_up.as_deref().or(resume);
+        self.know_before(resume);
+        // What has not begun is proven as if it were the first time.
+        if !resume.is_some_and(|record| record.has_begun(self.given.site())) {
+            self.prove_needs().await?;
+        }
+        let first = self.first_due_step(resume);
+        let elsewhere = BTreeSet::new();
+        self.prove_ready(&dir, first, resume, &elsewhere).await?;
+        self.open_bundles(&dir, first, resume).await?;
+        self.compare_bundles(&dir, first, resume).await?;
+        self.confirm_run(plan).await?;
+        self.run_steps(first, resume).await
+    }
+
+    /// Writes down that the node was reached, and proves `sudo`. Gives the bundle's folder.
+    pub async fn begin(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<String, Halt> {
         let hello = self.bundles.reach.session().hello().clone();
         let milliseconds = u64::try_from(hello.connect.as_millis()).unwrap_or(u64::MAX);
         self.given.record(
@@ -181,53 +227,42 @@ impl NodeRun<'_> {
         self.scope.set("run_id", self.given.run());
         self.take_given(plan, resume)?;
         uninterrupted(self.given.options, self.prove_sudo()).await??;
-        let dir = bundle_dir(&self.given.plan.node, &hello);
+        let dir = dir_of(&self.given, &hello);
         self.scope.set("bundle", &dir);
-        let caught_up = match resume {
-            Some(record) if self.given.options.on_lag == OnLag::CatchUp => {
-                match self.bundles.catch_up(&dir, record).await? {
-                    CaughtUp::Ended => return Ok(()),
-                    CaughtUp::GoesOn(record) => Some(record),
-                }
-            }
-            _ => None,
-        };
-        let resume = caught_up.as_deref().or(resume);
-        let first = self.prove_ready(&dir, resume).await?;
-        self.open_bundles(&dir, first, resume).await?;
-        self.confirm_run(plan).await?;
-        self.run_steps(first, resume).await
+        if resume.is_none() {
+            self.given.record_pinned()?;
+        }
+        Ok(dir)
     }
 
-    /// What is in the way of a step is found before anything is touched. Gives the number of the
-    /// first step that is due.
-    async fn prove_ready(&mut self, dir: &str, resume: Option<&Record>) -> Result<usize, Halt> {
+    /// Knows what the journal says of the steps that are done.
+    pub fn know_before(&mut self, resume: Option<&Record>) {
         self.bundles.know_others(resume);
-        let node = self.given.site();
-        match resume {
-            None => self.given.record_pinned()?,
-            Some(record) => {
-                let steps = record.steps(node).into_iter();
-                let ended = steps.filter_map(|(number, status)| Some((number, status?)));
-                self.passed = ended.collect();
-            }
+        let Some(record) = resume else { return };
+        let site = self.given.site();
+        let steps = record.steps(site).into_iter();
+        let ended = steps.filter_map(|(number, status)| Some((number, status?)));
+        self.passed.extend(ended);
+        for (name, value) in record.captured(site) {
+            self.scope.set_again(&name, value);
         }
-        // What has not begun is proven as if it were the first time.
-        if !resume.is_some_and(|record| record.has_begun(node)) {
-            self.prove_needs().await?;
-        }
-        let first = match resume {
-            None => self.given.options.start_at.unwrap_or(1),
-            Some(record) => self.first_due_step(record),
-        };
-        self.prove_captured(first, resume.is_some())?;
-        self.prepared = uninterrupted(self.given.options, Prepared::new(self, first)).await??;
-        self.prove_durable(&[dir.to_owned()], first).await?;
-        Ok(first)
     }
 
-    /// Opens the bundles of all users, and compares what they say with the journal.
-    async fn open_bundles(
+    /// What is in the way of a step is found before anything is touched.
+    pub async fn prove_ready(
+        &mut self,
+        dir: &str,
+        first: usize,
+        resume: Option<&Record>,
+        elsewhere: &BTreeSet<String>,
+    ) -> Result<(), Halt> {
+        self.prove_captured(first, resume.is_some(), elsewhere)?;
+        self.prepared = uninterrupted(self.given.options, Prepared::new(self, first)).await??;
+        self.prove_durable(&[dir.to_owned()], first).await
+    }
+
+    /// Opens the bundles of all users: from here on no other controller starts anything there.
+    pub async fn open_bundles(
         &mut self,
         dir: &str,
         first: usize,
@@ -235,7 +270,16 @@ impl NodeRun<'_> {
     ) -> Result<(), Halt> {
         self.bundles.open_or_reopen(dir, first, resume).await?;
         self.bundles.open_others().await?;
-        self.bundles.warn_of_mortal_steps().await?;
+        self.bundles.warn_of_mortal_steps().await
+    }
+
+    /// Compares what the bundles say with the journal.
+    pub async fn compare_bundles(
+        &mut self,
+        dir: &str,
+        first: usize,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
         if let Some(record) = resume.filter(|_| self.bundles.was_taken_over()) {
             self.bundles.agree(record).await?;
         }
@@ -265,14 +309,59 @@ impl NodeRun<'_> {
         }
     }
 
-    async fn close_bundles(&mut self) -> Result<(), Halt> {
+    pub async fn close_bundles(&mut self) -> Result<(), Halt> {
         // Of one in which nothing was done, nothing is told.
         let end = self.bundles.were_used().then(|| self.last_claim());
         self.bundles.close(end.as_ref()).await
     }
 
+    /// Closes them also where the connection was cut since the last step here.
+    pub async fn close_found_again(&mut self) -> Result<(), Halt> {
+        let own = self.bundles.own();
+        if let Ok(own) = own
+            && let Err(BundleError::Lost(lost)) = own.mine().await
+        {
+            let cause = lost.to_string().into();
+            self.given.record(None, What::ConnectionLost { cause })?;
+            self.reattach(false).await.map_err(Halt::error)?;
+        }
+        self.close_bundles().await
+    }
+
+    /// What a turn finds on a machine of the run that it has a bundle of its own on: the files
+    /// that were delivered, and what the steps before have set.
+    pub async fn take_from_main_line(&mut self) -> Result<(), Halt> {
+        let peer = self.peers.get(self.given.node());
+        let Some(held) = peer.and_then(|peer| peer.bundle) else {
+            return Ok(());
+        };
+        let taken = self.bundles.take_from(&held.dir).await;
+        taken.map_err(Attention::into_halt)
+    }
+
+    /// The names that steps of the procedure capture.
+    pub fn captured_names(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let captures = self.given.plan.captures.iter();
+        captures.map(|capture| capture.name.as_str())
+    }
+
+    /// A check that belongs to no step: it looks at what was done before.
+    pub async fn ask_alone(&mut self, case: &Case) -> Result<(), Halt> {
+        match self.check(None, case).await? {
+            Outcome::Held | Outcome::Ignored(_) => Ok(()),
+            Outcome::Failed(_) => {
+                let cause = format!("`{}` does not hold", case.name);
+                Err(Halt::end(Status::Failed, cause))
+            }
+            Outcome::Unknown(why) => {
+                let cause = format!("`{}` could not be asked: {}", case.name, why.exact());
+                Err(Halt::error(cause))
+            }
+        }
+    }
+
     /// A bundle in which nothing was done is no use to anybody.
-    async fn keep_bundles(&mut self, halt: &Halt) -> Result<(), Halt> {
+    pub async fn keep_bundles(&mut self, halt: &Halt) -> Result<(), Halt> {
         match halt {
             Halt::Journal(_) => Ok(()),
             _ if self.bundles.were_used() => self.bundles.keep(&self.scope).await,
@@ -330,14 +419,19 @@ impl NodeRun<'_> {
     }
 
     /// No step that is due needs a value that was captured and is not known any more.
-    fn prove_captured(&self, first: usize, resuming: bool) -> Result<(), Halt> {
+    fn prove_captured(
+        &self,
+        first: usize,
+        resuming: bool,
+        elsewhere: &BTreeSet<String>,
+    ) -> Result<(), Halt> {
         let steps = self.given.plan.steps.iter();
         let due = steps.filter(|step| step.number >= first || (resuming && step.setup));
         let mut captured = Vec::new();
         for step in due {
             captured.extend(step.capture.as_deref());
             for name in captured_names(&self.given.options.root, self.given.plan, step) {
-                if !captured.contains(&name.as_str()) {
+                if !captured.contains(&name.as_str()) && !elsewhere.contains(&name) {
                     self.scope.captured(&name)?;
                 }
             }
@@ -358,28 +452,27 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    async fn prove_needs(&mut self) -> Result<(), Halt> {
-        for need in &self.given.plan.needs {
-            for case in &need.cases {
-                match self.check(None, case).await? {
-                    Outcome::Held | Outcome::Ignored(_) => {}
-                    Outcome::Failed(_) => {
-                        return Err(Halt::end(
-                            Status::Blocked,
-                            format!("`{}` does not hold", case.name),
-                        ));
-                    }
-                    Outcome::Unknown(why) => {
-                        return Err(Halt::error(format!(
-                            "`{}` could not be asked: {}",
-                            case.name,
-                            why.exact()
-                        )));
-                    }
-                }
-            }
+    /// Asks what must hold before anything is touched.
+    pub async fn prove_needs(&mut self) -> Result<(), Halt> {
+        let plan = self.given.plan;
+        let needs = plan.needs.iter().flat_map(|need| &need.cases);
+        for case in needs.chain(&plan.before) {
+            self.prove(case).await?;
         }
         Ok(())
+    }
+
+    /// One case that must hold before anything is touched.
+    pub async fn prove(&mut self, case: &Case) -> Result<(), Halt> {
+        let does_not_hold = match self.check(None, case).await? {
+            Outcome::Held | Outcome::Ignored(_) => return Ok(()),
+            Outcome::Failed(_) => format!("`{}` does not hold", case.name),
+            Outcome::Unknown(why) => {
+                let cause = format!("`{}` could not be asked: {}", case.name, why.exact());
+                return Err(Halt::error(cause));
+            }
+        };
+        Err(Halt::end(Status::Blocked, does_not_hold))
     }
 
     /// Asks a case and writes its outcome down. A lost connection is looked for once: a check
@@ -390,36 +483,64 @@ impl NodeRun<'_> {
         case: &Case,
     ) -> Result<Outcome, Halt> {
         let mut checked = self.look(case).await?;
-        if let (Err(lost), true) = (&checked, self.bundles.is_open())
+        if let Err(lost) = &checked
             && !matches!(lost, Lost::Endless { .. })
         {
-            self.given.record(
-                step,
-                What::ConnectionLost {
-                    cause: lost.to_string().into(),
-                },
-            )?;
-            self.reattach(false).await.map_err(Halt::error)?;
-            checked = self.look(case).await?;
+            let cause = lost.to_string().into();
+            if let Some(peer) = self.peer(case) {
+                self.given
+                    .record_on(&case.node.name, step, What::ConnectionLost { cause })?;
+                let node = &peer.reach.node;
+                let again = Reach::open(
+                    node,
+                    &self.given.options.open,
+                    &self.given.options.passwords,
+                );
+                let reach = again.await.map_err(|error| Halt::error(sentence(&error)))?;
+                self.peers.put(
+                    &node.name,
+                    Peer {
+                        reach,
+                        ..peer.clone()
+                    },
+                );
+                checked = self.look(case).await?;
+            } else if self.bundles.is_open() {
+                self.given.record(step, What::ConnectionLost { cause })?;
+                self.reattach(false).await.map_err(Halt::error)?;
+                checked = self.look(case).await?;
+            }
         }
         let checked = checked
             .unwrap_or_else(|lost| Checked::at_once(Outcome::Unknown(lost.to_string().into())));
         let outcome = checked.outcome.clone();
-        self.given
-            .record(step, checked.written(case.name.clone(), case.span.place()))?;
+        let written = checked.written(case.name.clone(), case.span.place());
+        self.given.record_on(&case.node.name, step, written)?;
         Ok(outcome)
+    }
+
+    /// The machine that a case asks, where it is another one.
+    fn peer(&self, case: &Case) -> Option<Peer> {
+        let elsewhere = case.on == On::Node && case.node.name != self.given.node();
+        elsewhere.then(|| self.peers.get(&case.node.name)).flatten()
     }
 
     /// Asks a case for as long as nobody presses Ctrl-C.
     async fn look(&self, case: &Case) -> Result<Result<Checked, Lost>, Halt> {
         let mut interrupts = self.interrupts.clone();
+        let secrets = &self.given.options.secrets;
+        let peer = self.peer(case);
+        let (reach, scope) = match &peer {
+            Some(peer) => (&peer.reach, &peer.scope(&self.scope)),
+            None => (&self.bundles.reach, &self.scope),
+        };
         tokio::select! {
             biased;
             Ok(()) = interrupts.changed() => {
                 let cause = format!("stopped while `{}` was asked", case.name);
                 Err(Halt::end(Status::Stopped, cause))
             }
-            checked = check(&self.bundles.reach, case, &self.scope, &self.given.options.secrets) => Ok(checked),
+            checked = check(reach, case, scope, secrets) => Ok(checked),
         }
     }
 }

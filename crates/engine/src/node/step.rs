@@ -1,6 +1,9 @@
 //! One step: asked about, started, executed, verified by its checks, written down.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use tokio::sync::OwnedMutexGuard;
 
 use crate::bundle::{BundleError, StepState};
 use crate::decide::{Decision, TakeUp};
@@ -12,7 +15,7 @@ use crate::node::script::Execution;
 use crate::node::worked::Worked;
 use crate::node::{AtHand, NodeRun};
 use crate::nodes::Text;
-use crate::plan::{PlannedStep, PlannedWork, Script, Value};
+use crate::plan::{Case, PlannedStep, PlannedWork, Script, Value};
 use crate::session::Values;
 
 impl NodeRun<'_> {
@@ -31,6 +34,7 @@ impl NodeRun<'_> {
         let began = Instant::now();
         let mut worked = match chosen {
             Chosen::Run | Chosen::ConfirmedByYes => {
+                let _gate = self.pass_gate().await;
                 self.do_work(step, how).await.or_else(Worked::halted)?
             }
             Chosen::Skip(note) => Worked::passed(Status::Skipped, note),
@@ -39,7 +43,12 @@ impl NodeRun<'_> {
         };
         let by_hand = worked.status == Status::ByHand;
         if matches!(worked.status, Status::Ok | Status::ByHand) {
-            self.ask_checks(step, &mut worked).await?;
+            self.ask_checks(step, &step.checks, &mut worked).await?;
+        }
+        if let Some(mut joint) = self.joint.take()
+            && joint.meet(worked.status.goes_on()).await
+        {
+            self.ask_checks(step, joint.cases, &mut worked).await?;
         }
         // Nobody may do it again without a look: it was run, and something of it is not known.
         worked.outcome_unknown |= worked.status == Status::Error && self.at_hand.begun;
@@ -61,6 +70,14 @@ impl NodeRun<'_> {
             cause: format!("step {}: {cause}", step.label()),
             outcome_unknown,
         })
+    }
+
+    /// Waits until no other turn runs a step on this machine.
+    async fn pass_gate(&self) -> Option<OwnedMutexGuard<()>> {
+        match &self.gate {
+            Some(gate) => Some(Arc::clone(gate).lock_owned().await),
+            None => None,
+        }
     }
 
     /// What is done here, or by a person, leaves no record on the node: who looks at the lock is
@@ -275,8 +292,13 @@ impl NodeRun<'_> {
     }
 
     /// The checks that stand after a step.
-    async fn ask_checks(&mut self, step: &PlannedStep, worked: &mut Worked) -> Result<(), Halt> {
-        for case in &step.checks {
+    async fn ask_checks(
+        &mut self,
+        step: &PlannedStep,
+        cases: &[Case],
+        worked: &mut Worked,
+    ) -> Result<(), Halt> {
+        for case in cases {
             let (status, cause) = match self.check(Some(step), case).await? {
                 Outcome::Held | Outcome::Ignored(_) => continue,
                 Outcome::Failed(_) => (Status::Failed, format!("`{}` does not hold", case.name)),

@@ -9,7 +9,7 @@ use crate::event::{Site, Status};
 use crate::halt::Halt;
 use crate::journal::Record;
 use crate::node::NodeRun;
-use crate::plan::PlannedStep;
+use crate::plan::{NodePlan, PlannedStep};
 
 /// What the journal of a run that goes on says of its steps.
 struct Before {
@@ -32,65 +32,119 @@ impl Before {
     }
 }
 
-impl NodeRun<'_> {
-    /// The first step that is not done, and what the steps before it captured.
-    pub fn first_due_step(&mut self, record: &Record) -> usize {
-        for (name, value) in record.captured(self.given.site()) {
-            self.scope.set_again(&name, value);
+/// How the steps of a node are taken: from the first that is due.
+pub struct Course {
+    /// The number of the first step that is due; beyond the last where none is.
+    pub first: usize,
+    /// What the journal of a run that goes on says; none for a new run.
+    before: Option<Before>,
+    /// Steps that were running, and that this controller has attended to.
+    under_way: Vec<usize>,
+}
+
+impl Course {
+    pub fn of(plan: &NodePlan, first: usize, resume: Option<&Record>) -> Course {
+        Course {
+            first,
+            before: resume.map(|record| Before::of(record, plan.site())),
+            under_way: Vec::new(),
         }
-        first_due(self.given.plan, record, self.given.options.start_at)
+    }
+}
+
+impl NodeRun<'_> {
+    /// The first step that is due.
+    pub fn first_due_step(&self, resume: Option<&Record>) -> usize {
+        let start_at = self.given.options.start_at;
+        match resume {
+            None => start_at.unwrap_or(1),
+            Some(record) => first_due(self.given.plan, record, start_at),
+        }
     }
 
     /// Runs the steps from the first one that is due.
     pub async fn run_steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
-        let plan = self.given.plan;
-        let Some(record) = resume else {
-            for step in plan.steps.iter().filter(|step| step.number >= first) {
-                self.run_step(step, TakeUp::FRESH).await?;
+        let mut course = Course::of(self.given.plan, first, resume);
+        if let Some(last) = self.given.options.stop_after
+            && resume.is_some()
+            && last < first
+        {
+            return Err(self.stopped_after(last));
+        }
+        self.attend_to_running(&mut course).await?;
+        self.pass_over_left_out(&course, resume)?;
+        let left = course.first <= self.given.plan.last_number();
+        for step in &self.given.plan.steps {
+            if self.is_due(step, &course, left) {
+                self.take(step, &course).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// What an earlier controller started and runs on by itself comes to its end before anything
+    /// else is started beside it.
+    pub async fn attend_to_running(&mut self, course: &mut Course) -> Result<(), Halt> {
+        let Some(before) = &course.before else {
             return Ok(());
         };
-        let before = Before::of(record, plan.site());
-        if let Some(last) = self.given.options.stop_after.filter(|last| *last < first) {
-            let label = plan.label(last);
-            let cause = format!("stopped after step {label}, as asked");
-            return Err(Halt::AsAsked(cause));
-        }
-        let under_way = self.steps_under_way(&before).await?;
-        let mut first = first;
-        for step in &plan.steps {
-            let number = &step.number;
-            if !under_way.contains(number) {
+        course.under_way = self.steps_under_way(before).await?;
+        for step in &self.given.plan.steps {
+            if !course.under_way.contains(&step.number) {
                 continue;
             }
-            self.prove_waited_for(step, &before)?;
-            self.resume_step(step, first, &before).await?;
-            if *number == first {
-                first += 1;
+            self.prove_waited_for(step, before)?;
+            self.resume_step(step, course.first, before).await?;
+            if step.number == course.first {
+                course.first += 1;
             }
         }
+        Ok(())
+    }
+
+    /// What lies before the step at which the operator goes on is marked.
+    pub fn pass_over_left_out(
+        &mut self,
+        course: &Course,
+        resume: Option<&Record>,
+    ) -> Result<(), Halt> {
+        let (Some(before), Some(record)) = (&course.before, resume) else {
+            return Ok(());
+        };
+        let plan = self.given.plan;
         if let Some(start) = self.given.options.start_at {
             let earliest = record.earliest(plan.site(), |number| plan.is_set_up(number));
             for step in &plan.steps {
                 if (earliest.min(start)..start).contains(&step.number) {
-                    self.pass_over(step, start, &before)?;
+                    self.pass_over(step, start, before)?;
                 }
             }
         }
-        // Set-up is idempotent, and what comes after may need it again.
-        let set_up_for = if first <= plan.last_number() {
-            first
-        } else {
-            0
-        };
-        for step in &plan.steps {
-            let repeated = step.setup || self.delivers_anew(step, &before);
-            let due = step.number >= first || (repeated && step.number < set_up_for);
-            if due && !under_way.contains(&step.number) {
-                self.resume_step(step, first, &before).await?;
-            }
-        }
         Ok(())
+    }
+
+    /// Whether a step is to be done by this controller; `left` says that some step of the run is.
+    /// Set-up is idempotent, and what comes after may need it again.
+    pub fn is_due(&self, step: &PlannedStep, course: &Course, left: bool) -> bool {
+        let Some(before) = &course.before else {
+            return step.number >= course.first;
+        };
+        let repeated = step.setup || self.delivers_anew(step, before);
+        let due = step.number >= course.first || (repeated && left);
+        due && !course.under_way.contains(&step.number)
+    }
+
+    /// Does a step that is due.
+    pub async fn take(&mut self, step: &PlannedStep, course: &Course) -> Result<(), Halt> {
+        match &course.before {
+            None => self.run_step(step, TakeUp::FRESH).await,
+            Some(before) => self.resume_step(step, course.first, before).await,
+        }
+    }
+
+    fn stopped_after(&self, last: usize) -> Halt {
+        let label = self.given.plan.label(last);
+        Halt::AsAsked(format!("stopped after step {label}, as asked"))
     }
 
     /// What still runs comes to its end before anything else is done: the operator must not want
@@ -197,11 +251,8 @@ impl NodeRun<'_> {
         }
         self.bundles.use_them();
         self.do_step(step, how).await?;
-        if self.given.options.stop_after == Some(step.number)
-            && step.number < self.given.plan.last_number()
-        {
-            let cause = format!("stopped after step {}, as asked", step.label());
-            return Err(Halt::AsAsked(cause));
+        if self.given.options.stop_after == Some(step.number) && step.number < self.given.last {
+            return Err(self.stopped_after(step.number));
         }
         Ok(())
     }

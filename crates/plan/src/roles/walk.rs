@@ -175,7 +175,6 @@ impl<'a> Walk<'a> {
             &plain,
             &mut self.problems,
         );
-        let captures = self.company.procedure.steps.iter();
         Some(NodePlan {
             node: stage.node(&Seat::Machine(node.to_owned()))?,
             role: Some(name.to_owned()),
@@ -183,7 +182,7 @@ impl<'a> Walk<'a> {
             needs,
             before: Vec::new(),
             steps: Vec::new(),
-            captures: captures.filter_map(|step| step.capture.clone()).collect(),
+            captures: step::captures(self.company.procedure),
             sha256: String::new(),
         })
     }

@@ -1,0 +1,502 @@
+//! The machines that go through steps together: those of the main line, or those of one turn.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+
+use super::stop::{Stops, ended};
+use super::{Ground, Joint, joint_of};
+use crate::bundle::{Bundle, BundleError};
+use crate::bundles::CaughtUp;
+use crate::event::{Status, What};
+use crate::given::Given;
+use crate::halt::Halt;
+use crate::journal::{self, JournalError, Record};
+use crate::node::steps::Course;
+use crate::node::{NodeRun, uninterrupted};
+use crate::peers::{Peer, Peers};
+use crate::plan::{Case, NodePlan, PlannedStep, Spread};
+use crate::reach::{Reach, sentence};
+
+pub struct Line<'a> {
+    ground: &'a Ground<'a>,
+    /// In the order of the plan; in a turn, its own node stands first.
+    pub runs: Vec<NodeRun<'a>>,
+    /// The bundle's folder on each.
+    dirs: Vec<String>,
+    courses: Vec<Course>,
+    /// Machines on which the run has ended before: their bundles are closed.
+    ended: BTreeSet<usize>,
+    pub peers: Peers,
+}
+
+/// What a turn takes over from the main line.
+#[derive(Clone)]
+pub struct Seed {
+    pub peers: Peers,
+    known: Vec<(String, String)>,
+    passed: std::collections::BTreeMap<usize, Status>,
+}
+
+impl<'a> Line<'a> {
+    /// Reaches all machines side by side. Nothing is touched.
+    pub async fn reach(
+        ground: &'a Ground<'a>,
+        plans: &[&'a NodePlan],
+        peers: Peers,
+        resume: Option<&Record>,
+    ) -> Result<Line<'a>, Stops> {
+        let options = ground.options;
+        let open = plans.iter().map(|plan| {
+            (options.turn.0)(&plan.node.name);
+            Reach::open(&plan.node, &options.open, &options.passwords)
+        });
+        let synced = ground.recorder.synced();
+        let opened = async { tokio::join!(join_all(open), synced) };
+        let first = plans.first().map_or("", |plan| plan.node.name.as_str());
+        let opened = Box::pin(uninterrupted(options, opened)).await;
+        let (opened, synced) = opened.map_err(|halt| Stops::at(first, halt))?;
+        synced.map_err(|error| Stops::at(first, error.into()))?;
+        let mut line = Line {
+            ground,
+            runs: Vec::new(),
+            dirs: Vec::new(),
+            courses: Vec::new(),
+            ended: BTreeSet::new(),
+            peers,
+        };
+        let mut results = Vec::new();
+        for (plan, reach) in plans.iter().zip(opened) {
+            let result = match reach {
+                Ok(reach) => {
+                    line.add(plan, reach, resume);
+                    Ok(())
+                }
+                Err(error) => Err(Halt::error(sentence(&error))),
+            };
+            results.push((plan.node.name.as_str(), result));
+        }
+        match Stops::of(results) {
+            Ok(()) => {}
+            Err(stops) => {
+                line.leave().await;
+                return Err(stops);
+            }
+        }
+        if let Err(stops) = line.begin(resume).await {
+            line.leave().await;
+            return Err(stops);
+        }
+        Ok(line)
+    }
+
+    fn add(&mut self, plan: &'a NodePlan, reach: Reach, resume: Option<&Record>) {
+        let given = Given {
+            options: self.ground.options,
+            recorder: self.ground.recorder,
+            plan,
+            last: self.ground.last,
+            below: plan.turn.is_some() && self.ground.holds(&plan.node.name),
+        };
+        let mut run = NodeRun::new(given, reach, resume);
+        run.peers = self.peers.clone();
+        if given.below {
+            run.gate = self.ground.gates.get(plan.node.name.as_str()).cloned();
+        }
+        self.runs.push(run);
+    }
+
+    async fn begin(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
+        let plan = self.ground.plan;
+        let begun = self.runs.iter_mut().map(|run| run.begin(plan, resume));
+        let mut results = Vec::new();
+        for (result, run) in join_all(begun).await.into_iter().zip(&self.runs) {
+            let result = result.map(|dir| self.dirs.push(dir));
+            results.push((run.given.node(), result));
+        }
+        Stops::of(results)?;
+        self.refresh_peers();
+        Ok(())
+    }
+
+    /// Reads into the journal what the nodes know beyond it. Each is taken over before it is read.
+    pub async fn catch_up(&mut self, record: &Record) -> Result<(), Stops> {
+        for (run, dir) in self.runs.iter().zip(&self.dirs) {
+            let held = Bundle::look(run.bundles.reach.session(), dir).await;
+            let held = held.map_err(|error| Stops::at(run.given.node(), error.into()))?;
+            let owner = held.and_then(|held| held.owner);
+            if let Some(owner) = owner.filter(|owner| owner.run == run.given.run()) {
+                let epoch = owner.epoch.unwrap_or(1);
+                self.ground.recorder.raise_epoch(epoch);
+            }
+        }
+        let all = self.runs.iter_mut().zip(&self.dirs).enumerate();
+        for (index, (run, dir)) in all {
+            match run.bundles.catch_up(dir, record).await {
+                Ok(CaughtUp::GoesOn(_)) => {}
+                Ok(CaughtUp::Ended) => drop(self.ended.insert(index)),
+                Err(halt) => return Err(Stops::at(run.given.node(), halt)),
+            }
+        }
+        self.take_in_passed().await
+    }
+
+    /// What the latest controller said on any machine of steps that leave no record.
+    async fn take_in_passed(&mut self) -> Result<(), Stops> {
+        let said = self.runs.iter().filter_map(|run| run.bundles.said());
+        let Some(claim) = said.max_by_key(|claim| (claim.epoch, claim.seq)).cloned() else {
+            return Ok(());
+        };
+        let root = &self.ground.options.root;
+        for run in &mut self.runs {
+            let at = |halt| Stops::at(run.given.node(), halt);
+            let read = self.ground.recorder.sync();
+            let read = read.and_then(|()| journal::read(root, &run.given.run()));
+            let record = read.map_err(|error| at(error.into()))?;
+            let taken = run.bundles.take_in_passed(&record, &claim).await;
+            taken.map_err(|halt| Stops::at(run.given.node(), halt))?;
+        }
+        Ok(())
+    }
+
+    /// Knows what was done before: what the journal says, and in a turn what the main line knows.
+    pub fn know(&mut self, seed: Option<&Seed>, resume: Option<&Record>) {
+        for run in &mut self.runs {
+            if let Some(seed) = seed {
+                for (name, value) in &seed.known {
+                    run.scope.set(name, value);
+                }
+                run.passed.clone_from(&seed.passed);
+            }
+            run.know_before(resume);
+        }
+        if let Some(record) = resume {
+            self.know_captured(record);
+            let numbers = self.ground.plan.nodes.iter().flat_map(|node| &node.steps);
+            for number in numbers.map(|step| step.number).collect::<BTreeSet<_>>() {
+                self.share_end(number);
+            }
+        }
+        self.courses = self
+            .runs
+            .iter()
+            .map(|run| Course::of(run.given.plan, run.first_due_step(resume), resume))
+            .collect();
+    }
+
+    /// What a step captured on one machine is known on all, the latest of each name.
+    fn know_captured(&mut self, record: &Record) {
+        let sites: Vec<_> = self.runs.iter().map(|run| run.given.site()).collect();
+        for event in &record.events {
+            let here = sites.iter().any(|site| {
+                event.node.as_deref() == Some(site.node) && event.turn.as_deref() == site.turn
+            });
+            if let (true, What::ValueCaptured { name, value }) = (here, &event.what) {
+                for run in &mut self.runs {
+                    run.scope.set_again(name, value.exact().to_owned());
+                }
+            }
+        }
+    }
+
+    /// Asks what the roles need, each machine its own, side by side.
+    pub async fn prove_needs(&mut self) -> Result<(), Stops> {
+        self.refresh_peers();
+        let proven = self.runs.iter_mut().map(async |run| {
+            let result = run.prove_needs().await;
+            (run.given.node(), result)
+        });
+        Stops::of(join_all(proven).await)
+    }
+
+    /// Cases that must hold before anything is touched, wherever they are asked.
+    pub async fn prove(&mut self, cases: &[Case]) -> Result<(), Stops> {
+        self.refresh_peers();
+        for case in cases {
+            let run = self.asker(case);
+            let proven = run.prove(case).await;
+            proven.map_err(|halt| Stops::at(&case.node.name, halt))?;
+        }
+        Ok(())
+    }
+
+    /// The run that asks a case: that of its machine, where there is one.
+    fn asker(&mut self, case: &Case) -> &mut NodeRun<'a> {
+        let of_it = |run: &NodeRun<'_>| run.given.node() == case.node.name;
+        let index = self.runs.iter().position(of_it).unwrap_or(0);
+        &mut self.runs[index]
+    }
+
+    /// What is in the way of a step is found before anything is touched.
+    pub async fn prove_ready(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
+        let elsewhere = self.captured_elsewhere();
+        let all = self.runs.iter_mut().zip(&self.dirs).zip(&self.courses);
+        let ready = all.map(async |((run, dir), course)| {
+            let result = run.prove_ready(dir, course.first, resume, &elsewhere).await;
+            (run.given.node(), result)
+        });
+        Stops::of(join_all(ready).await)
+    }
+
+    /// What steps that are due will have captured.
+    fn captured_elsewhere(&self) -> BTreeSet<String> {
+        let nodes = self.ground.plan.nodes.iter();
+        let captures = nodes.flat_map(|node| &node.captures);
+        let due = |number: usize| {
+            let mut runs = self.runs.iter().zip(&self.courses);
+            let here = runs.any(|(run, course)| {
+                run.given.plan.step(number).is_some() && number >= course.first
+            });
+            here || self
+                .runs
+                .iter()
+                .all(|run| run.given.plan.step(number).is_none())
+        };
+        captures
+            .filter(|capture| due(capture.number))
+            .map(|capture| capture.name.clone())
+            .collect()
+    }
+
+    /// Opens or takes over the bundles, in the order of the machines' names, none of which is
+    /// waited for. What was opened is closed again where one cannot be had.
+    pub async fn open(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
+        let mut order: Vec<usize> = (0..self.runs.len()).collect();
+        order.sort_by_key(|index| self.runs[*index].given.node());
+        for index in order {
+            if self.ended.contains(&index) {
+                continue;
+            }
+            let (run, dir) = (&mut self.runs[index], &self.dirs[index]);
+            let opened = run
+                .open_bundles(dir, self.courses[index].first, resume)
+                .await;
+            opened.map_err(|halt| Stops::at(run.given.node(), halt))?;
+            if run.given.below && run.bundles.is_new() {
+                let seeded = run.take_from_main_line().await;
+                seeded.map_err(|halt| Stops::at(run.given.node(), halt))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Compares what the bundles say with the journal, and attends to what still runs.
+    pub async fn compare(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
+        let all = self.runs.iter_mut().zip(&self.dirs).zip(&self.courses);
+        let compared = all.map(async |((run, dir), course)| {
+            let result = run.compare_bundles(dir, course.first, resume).await;
+            (run.given.node(), result)
+        });
+        Stops::of(join_all(compared).await)?;
+        self.refresh_peers();
+        Ok(())
+    }
+
+    /// What still runs comes to its end first; what is left out is marked.
+    pub async fn attend(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
+        let all = self.runs.iter_mut().zip(&mut self.courses);
+        let attended = all.map(async |(run, course)| {
+            let attended = run.attend_to_running(course).await;
+            let result = attended.and_then(|()| run.pass_over_left_out(course, resume));
+            (run.given.node(), result)
+        });
+        Stops::of(join_all(attended).await)
+    }
+
+    /// From here on the bundles are kept where the run is halted.
+    pub fn use_bundles(&mut self) {
+        for run in &mut self.runs {
+            run.bundles.use_them();
+        }
+    }
+
+    /// Is a step of this line left to do?
+    pub fn is_left(&self) -> bool {
+        let mut all = self.runs.iter().zip(&self.courses);
+        all.any(|(run, course)| course.first <= run.given.plan.last_number())
+    }
+
+    /// Whether a step is due on any machine of the line.
+    pub fn is_due(&self, number: usize, left: bool) -> bool {
+        !self.due(number, left).is_empty()
+    }
+
+    fn due(&self, number: usize, left: bool) -> Vec<usize> {
+        let all = self.runs.iter().zip(&self.courses).enumerate();
+        let due = all.filter(|(_, (run, course))| {
+            let step = run.given.plan.step(number);
+            step.is_some_and(|step| run.is_due(step, course, left))
+        });
+        due.map(|(index, _)| index).collect()
+    }
+
+    /// Does a step on each of its machines on which it is due, side by side.
+    pub async fn step(&mut self, number: usize, left: bool) -> Result<(), Stops> {
+        let at = self.due(number, left);
+        let Some(step) = self.ground.step(number).filter(|_| !at.is_empty()) else {
+            return Ok(());
+        };
+        self.refresh_peers();
+        self.prove_still_ours(&at).await?;
+        self.use_bundles();
+        let mut parts = match &step.spread {
+            Spread::One => Vec::new(),
+            Spread::All { .. } => Joint::parts(at.len(), joint_of(step)),
+        };
+        // The first asks what is asked once.
+        parts.reverse();
+        let all = self.runs.iter_mut().zip(&self.courses).enumerate();
+        let mut work = Vec::new();
+        for (_, (run, course)) in all.filter(|(index, _)| at.contains(index)) {
+            run.joint = parts.pop();
+            let Some(step) = run.given.plan.step(number) else {
+                continue;
+            };
+            work.push(Box::pin(async move {
+                let result = run.take(step, course).await;
+                run.joint = None;
+                (run.given.node(), result)
+            }));
+        }
+        let results = join_all(work).await;
+        self.share(step, &at);
+        Stops::of(results)
+    }
+
+    /// What a step has captured, how it ended, and that the operator wants to stop, are known on
+    /// all machines.
+    fn share(&mut self, step: &PlannedStep, at: &[usize]) {
+        let known = at.iter().find_map(|index| {
+            let name = step.capture.as_deref()?;
+            let value = self.runs[*index].scope.get(name)?;
+            Some((name, value.to_owned()))
+        });
+        let hold = self.runs.iter().any(|run| run.hold);
+        for run in &mut self.runs {
+            if let Some((name, value)) = &known {
+                run.scope.set(name, value.clone());
+            }
+            run.hold = hold;
+        }
+        self.share_end(step.number);
+    }
+
+    fn share_end(&mut self, number: usize) {
+        let runs = self.runs.iter();
+        let of_it = runs.filter(|run| run.given.plan.step(number).is_some());
+        let ends: Option<Vec<Status>> = of_it.map(|run| run.passed.get(&number).copied()).collect();
+        let ends = ends.filter(|ends| ends.iter().all(|status| status.goes_on()));
+        let Some(end) = ends.and_then(|ends| ends.first().copied()) else {
+            return;
+        };
+        for run in &mut self.runs {
+            run.passed.entry(number).or_insert(end);
+        }
+    }
+
+    /// Before a step begins, no other controller may have the run on any machine of it. One that
+    /// does not answer is no hindrance until it is needed itself.
+    async fn prove_still_ours(&self, at: &[usize]) -> Result<(), Stops> {
+        let acting: Vec<&str> = at
+            .iter()
+            .map(|index| self.runs[*index].given.node())
+            .collect();
+        let peers = self.peers.all();
+        let others = peers
+            .iter()
+            .filter(|(node, _)| !acting.contains(&node.as_str()));
+        let asked = others.filter_map(|(node, peer)| {
+            let bundle = peer.bundle.as_ref()?;
+            Some(async move {
+                let result = match bundle.mine().await {
+                    Err(error @ (BundleError::Held(_) | BundleError::Taken)) => {
+                        Err(Halt::from(error))
+                    }
+                    Err(BundleError::Gone) => Err(Halt::end(
+                        Status::Blocked,
+                        "the bundle of this run is gone from the node: it was given up",
+                    )),
+                    _ => Ok(()),
+                };
+                (node.as_str(), result)
+            })
+        });
+        Stops::of(join_all(asked).await)
+    }
+
+    /// Cases that look at what was done before, wherever they are asked.
+    pub async fn ask(&mut self, cases: &[Case]) -> Result<(), Stops> {
+        self.refresh_peers();
+        for case in cases {
+            let asked = self.asker(case).ask_alone(case).await;
+            asked.map_err(|halt| Stops::at(&case.node.name, halt))?;
+        }
+        Ok(())
+    }
+
+    fn refresh_peers(&self) {
+        for run in &self.runs {
+            let peer = Peer {
+                reach: run.bundles.reach.clone(),
+                bundle: run.bundles.own().ok(),
+            };
+            self.peers.put(run.given.node(), peer);
+        }
+    }
+
+    /// For a turn that begins here.
+    pub fn seed(&self) -> Seed {
+        self.refresh_peers();
+        let names: BTreeSet<&str> = self
+            .runs
+            .iter()
+            .flat_map(|run| run.captured_names())
+            .collect();
+        let first = self.runs.first();
+        let value = |name: &str| Some((name.to_owned(), first?.scope.get(name)?.to_owned()));
+        Seed {
+            peers: self.peers.copy(),
+            known: names.into_iter().filter_map(value).collect(),
+            passed: first.map(|run| run.passed.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// Closes all bundles: the line has come to its end. A machine whose connection was cut in
+    /// the meantime is found again.
+    pub async fn close(&mut self) -> Result<(), Stops> {
+        let closed = self.runs.iter_mut().map(async |run| {
+            let result = run.close_found_again().await;
+            (run.given.node(), result)
+        });
+        Stops::of(join_all(closed).await)
+    }
+
+    /// Keeps the bundles for who goes on, where anything was done.
+    pub async fn keep(&mut self, stops: &Stops) -> Result<(), JournalError> {
+        let other = Halt::end(Status::Stopped, "");
+        let kept = self.runs.iter_mut().map(async |run| {
+            let halt = stops.halt_of(run.given.node()).unwrap_or(&other);
+            run.keep_bundles(halt).await
+        });
+        for result in join_all(kept).await {
+            // The halt itself is what has to be told.
+            if let Err(Halt::Journal(error)) = result {
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes down that all ended well.
+    pub fn record_end(&self) -> Result<(), JournalError> {
+        for run in &self.runs {
+            ended(self.ground.recorder, run.given.site(), Status::Ok, None)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the sessions.
+    pub async fn leave(&mut self) {
+        join_all(self.runs.iter().map(|run| run.bundles.reach.close())).await;
+    }
+}

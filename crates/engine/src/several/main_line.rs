@@ -1,0 +1,174 @@
+//! The main line of a run over several machines, from reaching them to closing their bundles.
+
+use std::collections::BTreeMap;
+
+use super::Ground;
+use super::line::Line;
+use super::section::{self, TurnKey};
+use super::stop::Stops;
+use crate::OnLag;
+use crate::event::{Status, What};
+use crate::halt::Halt;
+use crate::journal::{self, JournalError, Record};
+use crate::peers::Peers;
+use crate::plan::{NodePlan, Stretch};
+
+pub struct MainLine<'a> {
+    ground: &'a Ground<'a>,
+    line: Line<'a>,
+    /// Turns that an earlier controller has begun, taken over before anything else is done.
+    begun: BTreeMap<TurnKey, Line<'a>>,
+}
+
+impl<'a> MainLine<'a> {
+    /// Does it, and says how it ended.
+    pub async fn run(
+        ground: &'a Ground<'a>,
+        resume: Option<&Record>,
+    ) -> Result<Status, JournalError> {
+        let nodes = ground.plan.nodes.iter();
+        let plans: Vec<&NodePlan> = nodes.filter(|node| node.turn.is_none()).collect();
+        let line = Line::reach(ground, &plans, Peers::default(), resume).await;
+        let result = match line {
+            Err(stops) => Err(stops),
+            Ok(line) => {
+                let mut main = MainLine {
+                    ground,
+                    line,
+                    begun: BTreeMap::new(),
+                };
+                let result = main.go(resume).await;
+                let result = main.end(result).await?;
+                main.line.leave().await;
+                result
+            }
+        };
+        let status = match result {
+            Ok(()) => Status::Ok,
+            Err(stops) => {
+                let (status, stops) = stops.status()?;
+                stops.record(ground.recorder, &plans)?;
+                status
+            }
+        };
+        ground
+            .recorder
+            .record(None, None, What::RunEnded { status })?;
+        Ok(status)
+    }
+
+    async fn go(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
+        let caught_up = match resume {
+            Some(record) if self.ground.options.on_lag == OnLag::CatchUp => {
+                Some(self.catch_up(record).await?)
+            }
+            _ => None,
+        };
+        let resume = caught_up.as_ref().or(resume);
+        self.line.know(None, resume);
+        let begun = resume.is_some_and(|record| self.ground.has_begun(record));
+        if begun {
+            self.line.use_bundles();
+        } else {
+            self.line.prove_needs().await?;
+            section::prove_needs(self.ground, &self.line.seed(), resume).await?;
+            self.line.prove(&self.ground.binding.before).await?;
+        }
+        self.line.prove_ready(resume).await?;
+        self.line.open(resume).await?;
+        if let Some(record) = resume {
+            self.take_over_turns(record).await?;
+        }
+        self.line.compare(resume).await?;
+        self.confirm().await?;
+        self.line.attend(resume).await?;
+        self.in_order(resume).await
+    }
+
+    /// What the order of the page says, one after the other.
+    async fn in_order(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
+        let left = self.line.is_left() || section::is_left(self.ground, resume);
+        if let (Some(last), Some(_)) = (self.ground.options.stop_after, resume)
+            && !self.is_due_up_to(last, left)
+        {
+            return Err(self.stopped_after(last));
+        }
+        for stretch in &self.ground.binding.order {
+            match stretch {
+                Stretch::Step(number) => self.line.step(*number, left).await?,
+                Stretch::Checks(cases) => self.line.ask(cases).await?,
+                Stretch::Section(section) => {
+                    self.line.use_bundles();
+                    let seed = self.line.seed();
+                    section::run(self.ground, section, &mut self.begun, &seed, resume).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn is_due_up_to(&self, last: usize, left: bool) -> bool {
+        (1..=last).any(|number| self.line.is_due(number, left))
+            || self.ground.binding.order.iter().any(|stretch| {
+                matches!(stretch, Stretch::Section(section)
+                    if section.turns.iter().any(|turn| turn.steps.iter().any(|step| *step <= last)))
+            })
+    }
+
+    fn stopped_after(&self, last: usize) -> Stops {
+        let label = self.ground.step(last).map_or("", |step| step.label());
+        let halt = Halt::AsAsked(format!("stopped after step {label}, as asked"));
+        let first = self.line.runs.first().map_or("", |run| run.given.node());
+        Stops::at(first, halt)
+    }
+
+    /// Reads what the nodes know beyond the journal. Gives the journal as it is then.
+    async fn catch_up(&mut self, record: &Record) -> Result<Record, Stops> {
+        self.line.catch_up(record).await?;
+        section::catch_up(self.ground, record, &self.line).await?;
+        let first = self.ground.plan.nodes.first();
+        let first = first.map_or("", |node| node.node.name.as_str());
+        let at = |error: JournalError| Stops::at(first, error.into());
+        self.ground.recorder.sync().map_err(at)?;
+        let run = self.ground.recorder.run();
+        let record = journal::read(&self.ground.options.root, &run).map_err(at)?;
+        section::prove_no_hole(self.ground, &record)?;
+        Ok(record)
+    }
+
+    async fn take_over_turns(&mut self, record: &Record) -> Result<(), Stops> {
+        let seed = self.line.seed();
+        self.begun = section::take_over(self.ground, &seed, record).await?;
+        Ok(())
+    }
+
+    async fn confirm(&mut self) -> Result<(), Stops> {
+        for run in &mut self.line.runs {
+            let confirmed = run.confirm_run(self.ground.plan).await;
+            confirmed.map_err(|halt| Stops::at(run.given.node(), halt))?;
+        }
+        Ok(())
+    }
+
+    /// Closes the bundles, or keeps them for who goes on.
+    async fn end(&mut self, result: Result<(), Stops>) -> Result<Result<(), Stops>, JournalError> {
+        for line in self.begun.values_mut() {
+            // Of a turn that was not come to: it stays as it is.
+            line.leave().await;
+        }
+        let stops = match result {
+            Ok(()) => match self.line.close().await {
+                Ok(()) => {
+                    self.line.record_end()?;
+                    return Ok(Ok(()));
+                }
+                Err(stops) => stops,
+            },
+            Err(stops) => {
+                self.line.keep(&stops).await?;
+                stops
+            }
+        };
+        Ok(Err(stops))
+    }
+}

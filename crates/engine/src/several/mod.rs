@@ -1,0 +1,101 @@
+//! A run over several machines. What is done on one machine is one `NodeRun`, as in a run on one
+//! node; here they are taken through the steps in the order of the page.
+//!
+//! A `Line` is the machines that go through steps together: those of the main line, or those of
+//! one turn of a section. All of them are taken over before anything is compared or started.
+
+mod joint;
+mod line;
+mod main_line;
+mod section;
+mod stop;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+
+use crate::event::Status;
+use crate::journal::{JournalError, Record};
+use crate::plan::{Binding, NodePlan, Plan, PlannedStep, Spread};
+use crate::{Options, Recorder};
+
+pub(crate) use joint::Joint;
+use main_line::MainLine;
+
+/// What all lines of a run share.
+pub struct Ground<'a> {
+    pub plan: &'a Plan,
+    pub binding: &'a Binding,
+    pub options: &'a Options,
+    pub recorder: &'a Recorder,
+    /// The number of the last step.
+    last: usize,
+    /// On a machine that serves several turns, one step runs at a time.
+    gates: BTreeMap<&'a str, Arc<Mutex<()>>>,
+}
+
+impl<'a> Ground<'a> {
+    fn new(
+        plan: &'a Plan,
+        binding: &'a Binding,
+        options: &'a Options,
+        recorder: &'a Recorder,
+    ) -> Ground<'a> {
+        let held = plan.nodes.iter().filter(|node| node.turn.is_none());
+        Ground {
+            plan,
+            binding,
+            options,
+            recorder,
+            last: plan
+                .nodes
+                .iter()
+                .map(NodePlan::last_number)
+                .max()
+                .unwrap_or(0),
+            gates: held
+                .map(|node| (node.node.name.as_str(), Arc::default()))
+                .collect(),
+        }
+    }
+
+    /// Whether the run holds a machine from its beginning to its end.
+    fn holds(&self, node: &str) -> bool {
+        self.gates.contains_key(node)
+    }
+
+    /// The step of any machine with this number.
+    fn step(&self, number: usize) -> Option<&'a PlannedStep> {
+        self.plan.nodes.iter().find_map(|node| node.step(number))
+    }
+
+    /// Has a step of the run begun, on any machine?
+    fn has_begun(&self, record: &Record) -> bool {
+        let mut nodes = self.plan.nodes.iter();
+        nodes.any(|node| record.has_begun(node.site()))
+    }
+}
+
+/// The checks of a step on all machines of a role that are asked once.
+fn joint_of(step: &PlannedStep) -> &[crate::plan::Case] {
+    match &step.spread {
+        Spread::One => &[],
+        Spread::All { joint } => joint,
+    }
+}
+
+/// Runs a plan over several machines, or goes on with what `resume` tells of it.
+///
+/// # Errors
+/// Where the journal cannot be written.
+pub async fn run(
+    plan: &Plan,
+    binding: &Binding,
+    options: &Options,
+    recorder: &Recorder,
+    resume: Option<&Record>,
+) -> Result<Status, JournalError> {
+    let ground = Ground::new(plan, binding, options, recorder);
+    Box::pin(MainLine::run(&ground, resume)).await
+}
