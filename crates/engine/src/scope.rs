@@ -62,15 +62,12 @@ impl Scope {
 
     /// Looks from another machine, with the bundle that the run has there.
     pub fn move_to(&mut self, bundle: Option<&str>, on: On) {
-        match bundle {
-            Some(bundle) => {
-                self.set("bundle", bundle);
-                self.set_state(on, bundle);
-            }
-            None => {
-                self.known.remove("bundle");
-                self.state[usize::from(on == On::Local)] = None;
-            }
+        if let Some(bundle) = bundle {
+            self.set("bundle", bundle);
+            self.set_state(on, bundle);
+        } else {
+            self.known.remove("bundle");
+            self.state[usize::from(on == On::Local)] = None;
         }
     }
 

@@ -447,11 +447,7 @@ impl<'a> Line<'a> {
     /// For a turn that begins here.
     pub fn seed(&self) -> Seed {
         self.refresh_peers();
-        let names: BTreeSet<&str> = self
-            .runs
-            .iter()
-            .flat_map(|run| run.captured_names())
-            .collect();
+        let names: BTreeSet<&str> = self.runs.iter().flat_map(NodeRun::captured_names).collect();
         let first = self.runs.first();
         let value = |name: &str| Some((name.to_owned(), first?.scope.get(name)?.to_owned()));
         Seed {

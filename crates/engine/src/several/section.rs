@@ -10,7 +10,7 @@ use super::stop::{Stops, ended};
 use crate::event::{Site, Status, What};
 use crate::halt::Halt;
 use crate::journal::{JournalError, Record};
-use crate::plan::{NodePlan, PlannedWork, Section, Stretch, Turn};
+use crate::plan::{NodePlan, PlannedStep, PlannedWork, Section, Stretch, Turn};
 
 /// The number of the section, and the turn's place in it.
 pub type TurnKey = (usize, usize);
@@ -151,8 +151,7 @@ fn hole(plans: &[&NodePlan], record: &Record, earliest: usize) -> Result<(), Sto
                 "it has no record of step {}, and `{}` has one of step {}: the bundle of this run is gone from it",
                 step.heading(),
                 on.node.name,
-                on.step(last)
-                    .map_or_else(String::new, |step| step.heading()),
+                on.step(last).map_or_else(String::new, PlannedStep::heading),
             );
             return Err(Stops::at(&plan.node.name, Halt::error(cause)));
         }
@@ -344,7 +343,9 @@ async fn steps(
     seed: &Seed,
     resume: Option<&Record>,
 ) -> Result<(), Stops> {
-    if !taken_over {
+    if taken_over {
+        line.prove_ready(resume).await?;
+    } else {
         line.know(Some(seed), resume);
         line.prove_needs().await?;
         line.prove(&turn.before).await?;
@@ -355,8 +356,6 @@ async fn steps(
             let confirmed = own.confirm_run(ground.plan).await;
             confirmed.map_err(|halt| Stops::at(&turn.node, halt))?;
         }
-    } else {
-        line.prove_ready(resume).await?;
     }
     line.attend(resume).await?;
     let left = line.is_left();
