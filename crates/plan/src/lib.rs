@@ -100,7 +100,8 @@ pub struct NodePlan {
     pub node: Arc<Node>,
     /// The role that it plays, where the procedure has roles.
     pub role: Option<String>,
-    /// The node whose turn it is; none in the main line.
+    /// The turn: the name of the node whose turn it is, in a second section for the same role
+    /// with a number, `web1+2`. None in the main line.
     pub turn: Option<String>,
     /// Groups of checks that must hold before anything is touched.
     pub needs: Vec<Need>,
@@ -356,9 +357,18 @@ impl PlannedStep {
         heading(self.number, self.label())
     }
 
+    /// Its checks, also those that are asked once for all machines.
+    pub fn all_checks(&self) -> impl Iterator<Item = &Case> {
+        let joint = match &self.spread {
+            Spread::One => &[][..],
+            Spread::All { joint } => joint,
+        };
+        self.checks.iter().chain(joint)
+    }
+
     /// The plain values that its scripts and those of its checks are given.
     pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
-        let checks = self.checks.iter().map(|case| match &case.ask {
+        let checks = self.all_checks().map(|case| match &case.ask {
             Ask::Script { script, .. } => script.bindings(),
             Ask::Probe { bindings, .. } => bindings,
         });

@@ -28,8 +28,8 @@ impl Plan {
     /// The arguments that are values for names which steps capture.
     pub fn given<'a>(&'a self, node: &'a NodePlan) -> impl Iterator<Item = (&'a str, &'a str)> {
         let captures = |name: &str| {
-            let mut steps = node.steps.iter();
-            steps.any(|step| step.capture.as_deref() == Some(name))
+            let mut captures = node.captures.iter();
+            captures.any(|capture| capture.name == name)
         };
         let given = self.arguments.iter();
         given
@@ -41,7 +41,7 @@ impl Plan {
 impl PlannedStep {
     /// The scripts that it runs: its own, and those of its checks.
     fn scripts(&self) -> impl Iterator<Item = (&Script, Option<&Expect>)> {
-        let checks = self.checks.iter().filter_map(|case| match &case.ask {
+        let checks = self.all_checks().filter_map(|case| match &case.ask {
             Ask::Script { script, expect, .. } => Some((script, expect.as_ref())),
             Ask::Probe { .. } => None,
         });
@@ -51,7 +51,7 @@ impl PlannedStep {
 
     /// What its scripts and its checks are given.
     pub fn bindings(&self) -> impl Iterator<Item = &Variable> {
-        let probes = self.checks.iter().filter_map(|case| match &case.ask {
+        let probes = self.all_checks().filter_map(|case| match &case.ask {
             Ask::Probe { bindings, .. } => Some(bindings.as_slice()),
             Ask::Script { .. } => None,
         });

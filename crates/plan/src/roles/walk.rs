@@ -155,18 +155,18 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A plan without steps yet.
+    /// A plan without steps yet; of a turn, with the node whose turn it is and its name.
     fn plan(
         &mut self,
         stage: &mut Stage<'_>,
         name: &str,
         role: &Role,
         node: &str,
-        turn: Option<&str>,
+        turn: Option<(&str, &str)>,
     ) -> Option<NodePlan> {
         // Groups of checks know nothing of roles.
         let plain = Arc::clone(self.company.nodes.get(node)?);
-        let own_turn = turn.is_none_or(|turn| turn == node);
+        let own_turn = turn.is_none_or(|(own, _)| own == node);
         let groups = if own_turn { role.needs.as_slice() } else { &[] };
         let needs = cases::needs(
             self.manual,
@@ -178,7 +178,7 @@ impl<'a> Walk<'a> {
         Some(NodePlan {
             node: stage.node(&Seat::Machine(node.to_owned()))?,
             role: Some(name.to_owned()),
-            turn: turn.map(str::to_owned),
+            turn: turn.map(|(_, title)| title.to_owned()),
             needs,
             before: Vec::new(),
             steps: Vec::new(),
@@ -205,9 +205,14 @@ impl<'a> Walk<'a> {
         let company = self.company;
         let role = each.role.value.as_str();
         let nodes = company.cast.get(role).map_or(&[][..], Vec::as_slice);
+        let earlier = company.procedure.sections.iter().take(number - 1);
+        let again = earlier.filter(|each| each.role.value == role).count();
         let turns: Vec<Turn> = nodes
             .iter()
-            .map(|node| self.turn(stage.turn_of(role, node), each, node))
+            .map(|node| {
+                let name = turn_name(node, again);
+                self.turn(stage.turn_of(role, node), each, node, &name)
+            })
             .collect();
         let of_nodes = nodes.iter().filter_map(|node| company.nodes.get(node));
         Section {
@@ -221,7 +226,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn turn(&mut self, mut stage: Stage<'a>, each: &Each, node: &str) -> Turn {
+    fn turn(&mut self, mut stage: Stage<'a>, each: &Each, node: &str, title: &str) -> Turn {
         let procedure = self.company.procedure;
         let mut plans: Vec<usize> = Vec::new();
         let steps: Vec<&Step> = procedure.steps[each.steps.start - 1..each.steps.end - 1]
@@ -237,9 +242,10 @@ impl<'a> Walk<'a> {
             }
         }
         for name in &names {
-            let role = self.role_of(name);
-            let plan =
-                role.and_then(|(title, role)| self.plan(&mut stage, title, role, name, Some(node)));
+            let turn = Some((node, title));
+            let plan = self
+                .role_of(name)
+                .and_then(|(played, role)| self.plan(&mut stage, played, role, name, turn));
             if let Some(plan) = plan {
                 plans.push(self.plans.len());
                 self.plans.push(plan);
@@ -343,6 +349,14 @@ impl<'a> Walk<'a> {
         }
         asked
     }
+}
+
+/// How the turn of a node is named: `web1`, in a second section for the same role `web1+2`.
+fn turn_name(node: &str, earlier: usize) -> String {
+    if earlier == 0 {
+        return node.to_owned();
+    }
+    format!("{node}+{}", earlier + 1)
 }
 
 /// With its checks. Of a step that runs on all nodes of a role, each has the checks of itself;
