@@ -78,8 +78,8 @@ struct Assembly<'a> {
     heading: (usize, String),
     /// No block stands between the heading and here.
     heading_is_near: bool,
-    /// The section that is open: its level, and its index in the innermost procedure.
-    each: Option<(usize, usize)>,
+    /// The section that is open.
+    each: Option<OpenEach>,
     /// Counts headings, to know whether two contracts stand under the same one.
     section: usize,
     /// The block after this one: each block of the page has its mark.
@@ -89,6 +89,14 @@ struct Assembly<'a> {
     /// The placeholders of each procedure found.
     declared: Vec<Placeholders>,
     nothing: Placeholders,
+}
+
+/// A section that is open: the level of its heading, and which it is.
+#[derive(Clone, Copy)]
+struct OpenEach {
+    level: usize,
+    procedure: usize,
+    section: usize,
 }
 
 struct Scope {
@@ -129,7 +137,9 @@ enum Answers {
 
 impl Assembly<'_> {
     fn heading(&mut self, level: usize, title: String) {
-        self.close_each(level);
+        if self.each.is_some_and(|open| level <= open.level) {
+            self.close_each(self.scopes.last().is_some_and(|scope| scope.broken));
+        }
         self.close(level);
         self.heading = (level, title);
         self.heading_is_near = true;
@@ -152,7 +162,7 @@ impl Assembly<'_> {
 
     fn closed(&mut self, scope: &Scope, next: usize) {
         if let Of::Procedure(_) = scope.of {
-            self.close_each(0);
+            self.close_each(scope.broken);
         }
         let end = self.blocks.get(next);
         let end = end.map_or(self.text.text.len(), |block| block.range.start);

@@ -58,30 +58,36 @@ pub(super) fn bind(
         }
     }
     problems.extend(in_two_roles(&cast, &given));
-    let positional: Vec<(&String, &Range<usize>)> = words
-        .iter()
-        .zip(&line.words)
-        .filter(|(word, _)| !word.contains('='))
-        .collect();
-    match positional.first() {
-        Some((_, range)) => {
-            let names: Vec<String> = positional
-                .iter()
-                .map(|(word, _)| format!("`{word}`"))
-                .collect();
-            let is = if names.len() == 1 { "is" } else { "are" };
-            let message = format!("{} {is} bound to no role", names.join(", "));
-            let problem = Problem::error("no-role", line.span((*range).clone()), message);
-            problems.push(problem.hint(format!("`{}` takes {}", procedure.id, takes(procedure))));
-        }
-        None => {
-            let missing = procedure.roles.iter().filter(|(name, role)| {
-                role.count != Count::Any && !given.contains_key(name.as_str())
-            });
-            problems.extend(missing.map(|(name, role)| not_bound(nodes, procedure, name, role)));
-        }
+    match no_role(procedure, words, &line) {
+        Some(problem) => problems.push(problem),
+        None => problems.extend(missing(nodes, procedure, &given)),
     }
     cast
+}
+
+/// Words that are no `ROLE=SELECTOR`.
+fn no_role(procedure: &Procedure, words: &[String], line: &Line) -> Option<Problem> {
+    let positional = words.iter().zip(&line.words);
+    let positional = positional.filter(|(word, _)| !word.contains('='));
+    let (names, places): (Vec<String>, Vec<&Range<usize>>) = positional
+        .map(|(word, range)| (format!("`{word}`"), range))
+        .unzip();
+    let first = (*places.first()?).clone();
+    let is = if names.len() == 1 { "is" } else { "are" };
+    let message = format!("{} {is} bound to no role", names.join(", "));
+    let problem = Problem::error("no-role", line.span(first), message);
+    Some(problem.hint(format!("`{}` takes {}", procedure.id, takes(procedure))))
+}
+
+/// Roles that no word binds.
+fn missing(nodes: &Nodes, procedure: &Procedure, given: &IndexMap<&str, Span>) -> Vec<Problem> {
+    let missing = procedure
+        .roles
+        .iter()
+        .filter(|(name, role)| role.count != Count::Any && !given.contains_key(name.as_str()));
+    missing
+        .map(|(name, role)| not_bound(nodes, procedure, name, role))
+        .collect()
 }
 
 /// The command as it was given, to show where in it something is wrong.

@@ -1,7 +1,7 @@
 //! `yaml each` opens a section of a procedure, up to the next heading that ends it: its steps
 //! are done for one node of a role after the other.
 
-use super::{Assembly, Of};
+use super::{Assembly, Of, OpenEach};
 use crate::markdown::fence::Tag;
 use crate::model::contract;
 use crate::source::Problem;
@@ -30,10 +30,13 @@ impl Assembly<'_> {
             return self.scope_is_broken();
         };
         let procedure = &mut self.found.procedures[index];
-        if let Some((_, open)) = self.each {
+        if let Some(open) = self.each {
             let message = "a section within a section";
             let problem = Problem::error("each-within-each", place, message)
-                .note(procedure.sections[open].span.clone(), "it begins here")
+                .note(
+                    procedure.sections[open.section].span.clone(),
+                    "it begins here",
+                )
                 .hint("give each a heading of its own, of the same level");
             self.problems.push(problem);
             return;
@@ -53,28 +56,20 @@ impl Assembly<'_> {
             steps: first..first,
             before: Vec::new(),
         });
-        self.each = Some((self.heading.0, procedure.sections.len() - 1));
+        self.each = Some(OpenEach {
+            level: self.heading.0,
+            procedure: index,
+            section: procedure.sections.len() - 1,
+        });
     }
 
-    /// Ends the section that does not reach below a heading of this level; 0 ends any.
-    pub(super) fn close_each(&mut self, level: usize) {
-        let Some((of, index)) = self.each else { return };
-        if level != 0 && level > of {
-            return;
-        }
-        self.each = None;
-        let scopes = self.scopes.iter().rev();
-        let procedure = scopes.filter_map(|scope| match scope.of {
-            Of::Procedure(index) => Some((index, scope.broken)),
-            Of::Group(_) | Of::Broken => None,
-        });
-        // The scope of a procedure that ends is no longer open: it is the last one found.
-        let last = self.found.procedures.len().saturating_sub(1);
-        let (procedure, broken) = procedure.last().unwrap_or((last, false));
-        let procedure = &mut self.found.procedures[procedure];
-        let end = procedure.steps.len() + 1;
-        let section = &mut procedure.sections[index];
-        section.steps.end = end;
+    /// Ends the section that is open. In a procedure of which something could not be read, that
+    /// may have been its steps.
+    pub(super) fn close_each(&mut self, broken: bool) {
+        let Some(open) = self.each.take() else { return };
+        let procedure = &mut self.found.procedures[open.procedure];
+        let section = &mut procedure.sections[open.section];
+        section.steps.end = procedure.steps.len() + 1;
         if section.steps.is_empty() && !broken {
             let message = "this section has no steps";
             let problem = Problem::error("each-without-steps", section.span.clone(), message);

@@ -22,7 +22,7 @@ impl Assembly<'_> {
         };
         match procedure.filter(|procedure| !procedure.roles.is_empty()) {
             Some(procedure) => {
-                let turn = self.each.map(|(_, index)| &procedure.sections[index].role);
+                let turn = self.each.map(|open| &procedure.sections[open.section].role);
                 let turn = turn.map(|role| role.value.as_str());
                 let tagged = self.text.span(tag.range.clone());
                 let problem = wrong_machine(procedure, tag.kind, place, turn, tagged);
@@ -42,7 +42,7 @@ impl Assembly<'_> {
     }
 
     /// What is wrong with a delivery out of another machine's bundle.
-    pub(super) fn from_a_machine(&mut self, delivery: &Delivery, attributes: &Attributes) {
+    pub(super) fn delivery_of_a_machine(&mut self, delivery: &Delivery, attributes: &Attributes) {
         let DeliveryFrom::Machine { role, .. } = &delivery.from else {
             return;
         };
@@ -50,7 +50,7 @@ impl Assembly<'_> {
             return;
         };
         let procedure = &self.found.procedures[*index];
-        let turn = self.each.map(|(_, index)| &procedure.sections[index].role);
+        let turn = self.each.map(|open| &procedure.sections[open.section].role);
         let own = attributes.on.as_ref();
         let own = own.and_then(|place| place.machine.as_ref());
         let span = delivery.span.clone();

@@ -37,7 +37,7 @@ impl Assembly<'_> {
         let place = self.span(&tag.range);
         let mut work = contract::deliveries(&self.blocks[block].text, &place, self.problems);
         for delivery in &mut work {
-            self.from_a_machine(delivery, &attributes);
+            self.delivery_of_a_machine(delivery, &attributes);
             let (DeliveryFrom::File(from)
             | DeliveryFrom::Tree(from)
             | DeliveryFrom::Template(from)
