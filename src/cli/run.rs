@@ -87,12 +87,6 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
         let nodes = plan.nodes.iter().map(|node| node.node.name.clone());
         return crate::cli::ping::names(&nodes.collect::<Vec<_>>(), project, streams);
     }
-    if plan.binding.is_some() {
-        let problem = Problem::bare("roles", "a procedure with roles cannot be run yet");
-        return Err(Failure::from(
-            problem.hint("`--dry-run` shows what it would do"),
-        ));
-    }
     if let Some(run) = own_open_run(project, &plan) {
         writeln!(
             streams.talk,

@@ -86,24 +86,6 @@ pub(super) fn begun(
     }
 }
 
-/// The steps of a procedure that capture a value.
-pub(super) fn captures(procedure: &Procedure) -> Vec<Capture> {
-    let steps = procedure.steps.iter();
-    let captures = steps.filter_map(|step| {
-        Some(Capture {
-            number: step.number,
-            label: label(step),
-            name: step.capture.clone()?,
-        })
-    });
-    captures.collect()
-}
-
-/// What a step is called within its procedure.
-fn label(step: &Step) -> String {
-    step.id.clone().unwrap_or_else(|| step.number.to_string())
-}
-
 /// The step with the variables that may be kept by now, and what a resume compares.
 pub(super) fn finished(mut step: PlannedStep, scope: &Scope<'_>, text: String) -> PlannedStep {
     step.saved = scope.kept.iter().cloned().collect();
