@@ -691,48 +691,7 @@ fn marks_are_found_again_where_another_preprocessor_changed_the_page() {
 /// Tagged blocks in [`EVERY_ROLE`].
 const EVERY_ROLE_BLOCKS: usize = 12;
 
-const RECORD: &str = r#"{"v":1,"seq":1,"at":"2026-01-02T09:14:03.000Z","run":"R","event":"suite-started","operator":"ops","controller":"desk","version":"0.1.0"}
-{"v":1,"seq":2,"at":"2026-01-02T09:14:04.000Z","run":"R","node":"web1","event":"check-held","check":"g::a","tries":1,"milliseconds":1}
-{"v":1,"seq":3,"at":"2026-01-02T09:14:04.000Z","run":"R","node":"web2","event":"check-failed","check":"g::a","place":"manual/page.md:7","evidence":[{"attribute":"mode","expected":"0600","found":"<b>0644</b>"}],"tries":1}
-{"v":1,"seq":4,"at":"2026-01-02T09:14:04.000Z","run":"R","node":"web2","event":"check-unknown","check":"h::file//etc/hosts","place":"","cause":"`web2` cannot be reached: timed out\nmore"}
-{"v":1,"seq":5,"at":"2026-01-02T09:14:04.000Z","run":"R","event":"suite-ended","passed":1,"failed":1,"errors":1,"ignored":0,"milliseconds":7}
-"#;
 const CHECKED: &str = "# Page\n\n```sh check id=g.a\ntrue\n```\n\n```sh check id=g.b\ntrue\n```\n\n```yaml checks\nid: h\nfile:\n  /etc/hosts: {exists: true}\n  /etc/passwd: {exists: true}\n```\n";
-
-#[test]
-fn recorded_results_stand_beside_their_checks_with_time_and_age() {
-    let project = Project::one_page(CHECKED);
-    project.write(".opsbook/results/20260102-091404-0001.jsonl", RECORD);
-    let built = project.build();
-    assert_eq!((drawn(&built).as_str(), built.pages), ("", 2));
-    let page = project.page("page.html");
-    let shown = seen(&page);
-    let days = regex::Regex::new(r"[0-9]+ days before this build").unwrap();
-    let shown = days.replace_all(&shown, "N DAYS").into_owned();
-    assert!(
-        shown.contains("✗ failed on web2 (mode: expected 0600, found &lt;b&gt;0644&lt;/b&gt;); 2026-01-02 09:14 UTC, N DAYS ✓ passed on web1; 2026-01-02 09:14 UTC, N DAYS"),
-        "{shown}"
-    );
-    assert!(
-        shown.contains(
-            "? could not look on web2 (cannot be reached: timed out); 2026-01-02 09:14 UTC, N DAYS"
-        ),
-        "{shown}"
-    );
-    // What nobody has asked is not said to hold.
-    assert_eq!(shown.matches("UTC").count(), 3, "{shown}");
-    assert_eq!(shown.matches("no record").count(), 1, "{shown}");
-    let all = project.page("opsbook-results.html");
-    let overview = seen(&all);
-    for part in [
-        "Results of checks",
-        "it says nothing of today",
-        "Checks without a record g::b h::file//etc/passwd",
-    ] {
-        assert!(overview.contains(part), "{part}: {overview}");
-    }
-    assert!(all.contains("<a href=\"page.html#g.a\">"), "{all}");
-}
 
 #[test]
 fn without_a_record_nothing_is_said_of_results() {

@@ -10,6 +10,7 @@
 mod architecture;
 mod book;
 mod book_hostile;
+mod book_recorded;
 mod browser;
 mod busy;
 mod checks;

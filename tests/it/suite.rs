@@ -642,6 +642,7 @@ fn events(root: &Path, mut see: impl FnMut(&Event) + Send + 'static) -> Vec<Even
         by: suite::By {
             operator: "ops".into(),
             controller: "desk".into(),
+            revision: None,
         },
     };
     let (tell, told) = std::sync::mpsc::channel();

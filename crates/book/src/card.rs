@@ -1,7 +1,7 @@
 //! What a reader sees around a tagged block: its caption, its anchor, and for contracts a card
 //! that says in words and tables what the YAML says. HTML, each frame on one line.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use crate::plan::uses::{self, From, Use};
 
 use super::blocks::key;
 use super::html::{attribute, badge, badge_of, code, command, name, reference, role, text, time};
-use super::results::Results;
-use super::tables::{assertions, delivered, parameters, typed_name};
+use super::present::Row;
+use super::recorded::Recorded;
+use super::tables::{assertions, delivered, parameters};
 
 /// HTML before and after a block, without line ends.
 pub(super) struct Frame {
@@ -26,7 +27,7 @@ pub(super) struct Frame {
 /// Finds what each block of a manual is.
 pub(super) struct Cards<'a> {
     manual: &'a Manual,
-    results: &'a Results,
+    recorded: &'a Recorded,
     /// Of each page, the name of its file of blocks.
     keys: Vec<String>,
     /// By page and block.
@@ -55,7 +56,7 @@ struct At<'a> {
 }
 
 impl<'a> Cards<'a> {
-    pub(super) fn new(manual: &'a Manual, results: &'a Results) -> Cards<'a> {
+    pub(super) fn new(manual: &'a Manual, recorded: &'a Recorded) -> Cards<'a> {
         let mut steps = HashMap::new();
         let mut checks = HashMap::new();
         for procedure in manual.procedures.values() {
@@ -87,7 +88,7 @@ impl<'a> Cards<'a> {
         let pages = manual.pages.iter();
         Cards {
             manual,
-            results,
+            recorded,
             keys: pages.map(|page| key(&page.path)).collect(),
             steps,
             checks,
@@ -104,12 +105,15 @@ impl<'a> Cards<'a> {
             Kind::Procedure => self.procedure(page, block, key),
             Kind::Checks => self.group(page, block, key),
             Kind::Step | Kind::Deliver | Kind::File | Kind::Manual => match self.steps.get(&at) {
-                Some(of) => step_frame(of, block, key),
+                Some(of) => {
+                    let name = of.procedure.name_of(of.step);
+                    step_frame(of, block, &self.recorded.runs.of_step(&name), key)
+                }
                 None => orphan(block),
             },
             Kind::Check => match self.checks.get(&at) {
                 Some(of) => {
-                    let results = self.results.of_check(&case_name(&of.check.name));
+                    let results = self.recorded.results.of_check(&Row::script(&of.check.name));
                     check_frame(of, &results, key)
                 }
                 None => orphan(block),
@@ -171,6 +175,7 @@ impl<'a> Cards<'a> {
         }
         card.before += "</dl>";
         card.before += &parameters(procedure);
+        card.before += &self.recorded.runs.of_procedure(&procedure.id);
         card.before += &command(&procedure.command());
         card.contract()
     }
@@ -194,7 +199,7 @@ impl<'a> Cards<'a> {
             card.fact("Checked by script", &scripts.join(", "));
         }
         card.before += "</dl>";
-        card.before += &assertions(group, self.results);
+        card.before += &assertions(group, &self.recorded.results);
         card.before += &command(&self.tested(group));
         card.contract()
     }
@@ -253,28 +258,25 @@ impl<'a> Cards<'a> {
     }
 }
 
-/// Where each check stands in the book, by the name of its test.
-pub(super) fn places(manual: &Manual) -> BTreeMap<String, String> {
-    let at = |page: usize, id: &str| {
-        let page = manual.pages.get(page)?;
-        let html = super::links::html_path(&page.path);
-        Some(format!("{}#{id}", html.to_string_lossy()))
+/// Where a check or a procedure stands in the book, by the name of its test.
+pub(super) fn place_of(manual: &Manual, test: &str) -> Option<String> {
+    let (owner, name) = test.split_once("::")?;
+    let group = manual.groups.get(owner);
+    let procedure = manual.procedures.get(owner);
+    let page = group.map(|group| group.page);
+    let page = page.or(procedure.map(|procedure| procedure.page))?;
+    let groups = group.into_iter().flat_map(|group| &group.checks);
+    let steps = procedure.into_iter().flat_map(|own| &own.steps);
+    let mut checks = groups.chain(steps.flat_map(|step| &step.checks));
+    let check = checks.find(|check| case_name(&check.name) == test);
+    let (page, id) = match check {
+        Some(check) => (check.page, check.name.as_str()),
+        // A typed check, or the whole of a procedure.
+        None if group.is_some() || name == "run" => (page, owner),
+        None => return None,
     };
-    let mut places = BTreeMap::new();
-    for group in manual.groups.values() {
-        for typed in &group.typed {
-            let name = typed_name(group, typed);
-            places.extend(at(group.page, &group.id).map(|place| (name, place)));
-        }
-    }
-    let groups = manual.groups.values().flat_map(|group| &group.checks);
-    let steps = manual.procedures.values().flat_map(|own| &own.steps);
-    let always = steps.flat_map(|step| &step.checks).filter(|c| c.always);
-    for check in groups.chain(always) {
-        let place = at(check.page, &check.name);
-        places.extend(place.map(|place| (case_name(&check.name), place)));
-    }
-    places
+    let html = super::links::html_path(&manual.pages.get(page)?.path);
+    Some(format!("{}#{id}", html.to_string_lossy()))
 }
 
 /// A frame whose inside is still being written.
@@ -333,7 +335,7 @@ fn orphan(block: &Block) -> Frame {
     open("orphan", None, word, &caption).closed()
 }
 
-fn step_frame(of: &OfStep<'_>, block: &Block, key: &str) -> Frame {
+fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
     let OfStep {
         procedure,
         step,
@@ -356,6 +358,7 @@ fn step_frame(of: &OfStep<'_>, block: &Block, key: &str) -> Frame {
     caption += &conditions(step);
     let mut card = open(kind, Some(At::new(&id, key)), &label, &caption);
     card.before += &needs(uses);
+    card.before += ran;
     match &step.work {
         Work::Deliver(deliveries) => {
             card.before += &delivered(deliveries);

@@ -20,11 +20,13 @@
 //! ```
 
 // The crates below this one, by the names that its files use.
+use opsbook_engine as engine;
 use opsbook_event as event;
 use opsbook_journal as journal;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
 use opsbook_plan as plan;
+use opsbook_project as project;
 use opsbook_text::{files, interpolation, source, yaml};
 
 use std::path::{Path, PathBuf};
@@ -57,10 +59,14 @@ mod notices;
 mod pages;
 mod policy;
 mod preprocess;
+mod present;
 mod print;
 mod publish;
+mod recorded;
 mod render;
 mod results;
+mod results_page;
+mod runs;
 mod sanitise;
 mod search;
 mod shards;
@@ -219,15 +225,17 @@ fn render_all(
     let manual = Arc::new(manual);
     let mut problems = Vec::new();
     let mut driver = load(files, config, &manual, &mut problems)?;
-    let opsbook = if manual.listed {
-        preprocess::Opsbook::new(root, Arc::clone(&manual))
+    // What a stranger's project says of its own results is not shown.
+    let recorded = if options.untrusted {
+        recorded::Recorded::default()
     } else {
-        preprocess::Opsbook::foreign(root, &driver.source_dir(), Arc::clone(&manual))
+        recorded::Recorded::load(files)
     };
-    let opsbook = if options.untrusted {
-        opsbook.without_results()
-    } else {
+    let opsbook = preprocess::Opsbook::new(Arc::clone(&manual), recorded);
+    let opsbook = if manual.listed {
         opsbook
+    } else {
+        opsbook.foreign(&driver.source_dir())
     };
     let blocks = blocks::Blocks::of(&manual);
     // What is wrong with them is for `lint` to say.
@@ -248,6 +256,7 @@ fn render_all(
             (false, 0) => render::Scripts::Blocks,
             (false, _) => render::Scripts::Nodes,
         },
+        days: manual.settings.results_days,
     };
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;

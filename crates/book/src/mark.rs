@@ -12,7 +12,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 use crate::manual::{Block, Manual, Page};
 
 use super::card::{Cards, Frame};
-use super::results::Results;
+use super::recorded::Recorded;
 
 /// Opens an HTML block that ends on its own line: no blank line is needed after it, so a
 /// tight list stays tight.
@@ -25,10 +25,10 @@ pub(super) struct Marks<'a> {
 }
 
 impl<'a> Marks<'a> {
-    pub(super) fn new(manual: &'a Manual, results: &'a Results) -> Marks<'a> {
+    pub(super) fn new(manual: &'a Manual, recorded: &'a Recorded) -> Marks<'a> {
         let pages = manual.pages.iter().zip(0..);
         Marks {
-            cards: Cards::new(manual, results),
+            cards: Cards::new(manual, recorded),
             pages: pages.map(|(page, n)| (page.path.as_path(), n)).collect(),
         }
     }

@@ -14,10 +14,11 @@ use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 use crate::manual::{Manual, Page};
 use crate::source::Problem;
 
-use super::card::places;
+use super::card;
 use super::foreign::Foreign;
-use super::results::Results;
-use super::{BookError, mark, notices, render, results, sanitise};
+use super::recorded::Recorded;
+use super::results_page;
+use super::{BookError, mark, notices, render, sanitise};
 
 /// Where the page of results stands in the book.
 const RESULTS: &str = "opsbook-results.md";
@@ -27,8 +28,9 @@ const RESULTS: &str = "opsbook-results.md";
 pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, BookError> {
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
-    let (manual, mut problems) = crate::manual::load(&crate::files::Files::of(&context.root));
-    let opsbook = Opsbook::new(&context.root, Arc::new(manual));
+    let files = crate::files::Files::of(&context.root);
+    let (manual, mut problems) = crate::manual::load(&files);
+    let opsbook = Opsbook::new(Arc::new(manual), Recorded::load(&files));
     let removed = opsbook.removed();
     let mut book = opsbook.run(&context, book).map_err(failed)?;
     problems.extend(take(&removed));
@@ -52,7 +54,7 @@ pub fn supports(renderer: &str) -> bool {
 
 pub(super) struct Opsbook {
     manual: Arc<Manual>,
-    results: Results,
+    recorded: Recorded,
     /// For a folder that was written for another site generator.
     foreign: Option<Foreign>,
     /// What pages say that is not in the book.
@@ -65,10 +67,10 @@ pub(super) fn take(removed: &Mutex<Vec<Problem>>) -> Vec<Problem> {
 }
 
 impl Opsbook {
-    pub(super) fn new(root: &Path, manual: Arc<Manual>) -> Opsbook {
+    pub(super) fn new(manual: Arc<Manual>, recorded: Recorded) -> Opsbook {
         Opsbook {
             manual,
-            results: Results::load(root, jiff::Timestamp::now()),
+            recorded,
             foreign: None,
             removed: Arc::default(),
         }
@@ -79,31 +81,22 @@ impl Opsbook {
         Arc::clone(&self.removed)
     }
 
-    pub(super) fn foreign(root: &Path, source: &Path, manual: Arc<Manual>) -> Opsbook {
-        let foreign = Some(Foreign::new(source, &manual));
-        Opsbook {
-            foreign,
-            ..Opsbook::new(root, manual)
-        }
-    }
-
-    /// What the project says of its own results is not shown.
-    pub(super) fn without_results(self) -> Opsbook {
-        Opsbook {
-            results: Results::none(),
-            ..self
-        }
+    pub(super) fn foreign(self, source: &Path) -> Opsbook {
+        let foreign = Some(Foreign::new(source, &self.manual));
+        Opsbook { foreign, ..self }
     }
 
     /// The page of all results, the last of the book, where there are any.
     fn page_of_results(&self) -> Option<Chapter> {
         let path = Path::new(RESULTS);
         let taken = self.manual.pages.iter().any(|page| page.path == path);
-        if self.results.is_empty() || taken {
+        if self.recorded.results.is_empty() || taken {
             return None;
         }
-        let content = self.results.page(&places(&self.manual));
-        let mut chapter = Chapter::new(results::TITLE, content, RESULTS, Vec::new());
+        let content = results_page::page(&self.recorded.results, &|test| {
+            card::place_of(&self.manual, test)
+        });
+        let mut chapter = Chapter::new(results_page::TITLE, content, RESULTS, Vec::new());
         chapter.source_path = None;
         Some(chapter)
     }
@@ -135,7 +128,7 @@ impl Preprocessor for Opsbook {
 
     fn run(&self, context: &PreprocessorContext, mut book: Book) -> anyhow::Result<Book> {
         let options = markdown(&context.config);
-        let marks = mark::Marks::new(&self.manual, &self.results);
+        let marks = mark::Marks::new(&self.manual, &self.recorded);
         let pages: HashMap<&Path, &Page> = self
             .manual
             .pages

@@ -35,8 +35,10 @@ const NODE_SCRIPT: &str = include_str!("assets/node.js");
 pub(super) const OWN: &str = "opsbook";
 const HEAD: &str = concat!(
     "\n<link rel=\"stylesheet\" href=\"{{ path_to_root }}opsbook/opsbook.css\">",
-    "\n<script defer src=\"{{ path_to_root }}opsbook/opsbook.js\"></script>\n",
+    "\n<script defer data-days=\"DAYS\" src=\"{{ path_to_root }}opsbook/opsbook.js\"></script>\n",
 );
+/// A result that is older is called so.
+const DAYS: u32 = 30;
 const BLOCKS_HEAD: &str = "<script defer src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
 const NODES_HEAD: &str =
     "<script defer data-nodes src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
@@ -49,6 +51,8 @@ pub(super) struct Html {
     /// What is left out of the page for what is not found.
     pub(super) removed: Arc<Mutex<Vec<Problem>>>,
     pub(super) scripts: Scripts,
+    /// After which a result is old.
+    pub(super) days: Option<u32>,
 }
 
 /// What the book's script has to do.
@@ -152,6 +156,7 @@ pub(super) fn confined(
     files: &Files,
     trust: Trust,
     scripts: Scripts,
+    days: Option<u32>,
 ) -> Result<RenderContext> {
     let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
     let source = Path::new(&context.config.book.src);
@@ -175,7 +180,10 @@ pub(super) fn confined(
         Scripts::Blocks => BLOCKS_HEAD,
         Scripts::Nodes => NODES_HEAD,
     };
-    std::fs::write(&head, own + HEAD + ours)?;
+    std::fs::write(
+        &head,
+        own + &HEAD.replace("DAYS", &days.unwrap_or(DAYS).to_string()) + ours,
+    )?;
     confined.config.set("output.html.theme", &theme)?;
 
     let not_found = html.input_404.clone().unwrap_or_else(|| "404.md".into());
@@ -197,7 +205,14 @@ pub(super) fn confined(
 
 impl Html {
     fn confined(&self, context: &RenderContext, room: &Path) -> Result<RenderContext> {
-        let confined = confined(context, room, &self.files, self.trust, self.scripts)?;
+        let confined = confined(
+            context,
+            room,
+            &self.files,
+            self.trust,
+            self.scripts,
+            self.days,
+        )?;
         let html: HtmlConfig = confined.config.get("output.html")?.unwrap_or_default();
         let name = html.input_404.unwrap_or_else(|| "404.md".into());
         let page = room.join(&confined.config.book.src).join(&name);

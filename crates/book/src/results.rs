@@ -1,7 +1,8 @@
-//! What `opsbook test --record` kept, as the book shows it: the newest result of each check on
-//! each node, with its time and its age. Claims nothing where nothing is recorded.
+//! What `opsbook test --record` kept, as the book shows it: how each check stands on each node,
+//! as far as what was asked then is what stands in the manual today. Claims nothing where nothing
+//! is recorded. Ages are the reader's: a page cannot know when it is read.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::path::Path;
 
 use indexmap::IndexMap;
@@ -10,56 +11,193 @@ use jiff::Timestamp;
 use crate::event::{Checked, Event, Evidence, Outcome, What};
 use crate::journal::results;
 
-use super::html::{attribute, code, text};
+use super::html::{code, text};
+use super::present::{Asked, Present, Row};
 
 /// Nodes that are named; of more, only the number.
 const NAMED: usize = 8;
 
-/// Everything that is recorded, seen from the time at which the book is built.
-#[derive(Debug)]
+/// Whether what ran is what stands in the manual today, text and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fresh {
+    Same,
+    Changed,
+}
+
+impl Fresh {
+    pub(super) fn is(same: bool) -> Fresh {
+        if same { Fresh::Same } else { Fresh::Changed }
+    }
+}
+
+/// Everything that is recorded of checks.
+#[derive(Debug, Default)]
 pub(super) struct Results {
-    built: Timestamp,
-    /// By check, then by node.
-    newest: IndexMap<String, BTreeMap<String, Result>>,
+    /// How each check stands, in the order of the book.
+    rows: IndexMap<Row, Vec<Mark>>,
+    /// Recorded of what is no longer asked: the check or the node is gone.
+    gone: Vec<(String, String, Timestamp)>,
     /// The newest first.
     suites: Vec<Suite>,
 }
 
-#[derive(Debug)]
-struct Result {
-    at: Timestamp,
-    outcome: Outcome,
-    why: String,
+/// How a check stands on a node.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    pub(super) node: String,
+    /// The name of its test.
+    pub(super) check: String,
+    pub(super) state: State,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum State {
+    Held(Seen),
+    /// Since the first of the failures without anything else between them.
+    Failing {
+        since: Timestamp,
+        newest: Seen,
+    },
+    /// Nobody could look; before that it held, where it did.
+    Unseen {
+        since: Timestamp,
+        newest: Seen,
+        held: Option<Seen>,
+    },
+    /// What was asked is not what stands here today; whether it held then.
+    Changed {
+        newest: Seen,
+        held: bool,
+    },
+    Ignored(Seen),
+    Never,
+}
+
+/// One outcome.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) at: Timestamp,
+    pub(super) why: String,
+    pub(super) revision: Option<String>,
+    kind: Kind,
+    /// Of what was asked; none where an older opsbook wrote it.
+    sum: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Held,
+    Failed,
+    Unseen,
+    Ignored,
 }
 
 #[derive(Debug)]
-struct Suite {
-    at: Timestamp,
+pub(super) struct Suite {
+    pub(super) at: Timestamp,
     /// Passed, failed, could not look, ignored.
-    counts: [usize; 4],
+    pub(super) counts: [usize; 4],
+}
+
+/// All outcomes of a check on a node, the newest first.
+type History = HashMap<(String, String), Vec<Seen>>;
+
+/// Whether anything is recorded at all.
+pub(super) fn any(root: &Path) -> bool {
+    !results::runs(root).is_empty()
 }
 
 impl Results {
     /// What is recorded in a project. A file that cannot be read says nothing.
-    pub(super) fn load(root: &Path, built: Timestamp) -> Results {
+    pub(super) fn load(root: &Path, present: &Present) -> Results {
         let mut runs = results::runs(root);
         runs.reverse();
         let suites = runs.iter().filter_map(|run| results::read(root, run).ok());
-        Results::of(suites, built)
+        let (history, suites) = read(suites);
+        Results::of(history, suites, &present.rows)
     }
 
-    pub(super) fn none() -> Results {
-        Results::of(std::iter::empty(), Timestamp::now())
+    fn of(mut history: History, suites: Vec<Suite>, now: &IndexMap<Row, Vec<Asked>>) -> Results {
+        if history.is_empty() {
+            return Results::default();
+        }
+        let rows = now.iter().map(|(row, asked)| {
+            let marks = asked.iter().map(|one| {
+                let key = (one.node.clone(), one.name.clone());
+                let seen = history.remove(&key).unwrap_or_default();
+                Mark {
+                    node: key.0,
+                    check: key.1,
+                    state: state(&seen, &one.sum),
+                }
+            });
+            (row.clone(), marks.collect())
+        });
+        let rows = rows.collect();
+        let gone = history.into_iter().filter_map(|((node, check), seen)| {
+            let at = seen.first()?.at;
+            Some((check, node, at))
+        });
+        let mut gone: Vec<_> = gone.collect();
+        gone.sort();
+        Results { rows, gone, suites }
     }
 
-    /// The newest suite first.
-    fn of(suites: impl Iterator<Item = Vec<Event>>, built: Timestamp) -> Results {
-        let mut all = Results {
-            built,
-            newest: IndexMap::new(),
-            suites: Vec::new(),
-        };
-        for event in suites.flatten() {
+    pub(super) fn is_empty(&self) -> bool {
+        self.suites.is_empty()
+    }
+
+    pub(super) fn rows(&self) -> impl Iterator<Item = (&Row, &[Mark])> {
+        self.rows.iter().map(|(row, marks)| (row, marks.as_slice()))
+    }
+
+    pub(super) fn gone(&self) -> &[(String, String, Timestamp)] {
+        &self.gone
+    }
+
+    pub(super) fn suites(&self) -> &[Suite] {
+        &self.suites
+    }
+
+    /// What stands beside a check: nothing where no suite is recorded.
+    pub(super) fn of_check(&self, row: &Row) -> String {
+        match self.rows.get(row) {
+            None => String::new(),
+            Some(marks) => shown(marks),
+        }
+    }
+
+    /// The same where several stand one under the other.
+    pub(super) fn in_table(&self, row: &Row) -> String {
+        match self.of_check(row) {
+            nothing if nothing.is_empty() => "<span class=\"ops-result\">no record</span>".into(),
+            results => results,
+        }
+    }
+}
+
+/// Reads suites, the newest first.
+fn read(suites: impl Iterator<Item = Vec<Event>>) -> (History, Vec<Suite>) {
+    let mut history = History::new();
+    let mut ended = Vec::new();
+    for suite in suites {
+        let mut sums = HashMap::new();
+        let mut revision = None;
+        for event in suite {
+            if let What::SuiteStarted {
+                cases,
+                revision: of,
+                ..
+            } = &event.what
+            {
+                revision.clone_from(of);
+                let cases = cases.iter().filter_map(|case| {
+                    let key = (case.node.clone(), case.check.clone());
+                    Some((key, case.sum.clone()?))
+                });
+                sums = cases.collect();
+                continue;
+            }
             let Ok(at) = event.at.parse() else { continue };
             if let What::SuiteEnded {
                 passed,
@@ -70,214 +208,164 @@ impl Results {
             } = event.what
             {
                 let counts = [passed, failed, errors, ignored];
-                all.suites.push(Suite { at, counts });
+                ended.push(Suite { at, counts });
             } else if let (Some(node), Some((check, checked))) =
                 (event.node, Checked::read(&event.what))
             {
-                let outcome = checked.outcome;
-                let why = why(&outcome, &node);
-                let of_check = all.newest.entry(check.to_owned()).or_default();
-                of_check.entry(node).or_insert(Result { at, outcome, why });
+                let key = (node, check.to_owned());
+                let seen = Seen {
+                    at,
+                    why: why(&checked.outcome, &key.0),
+                    revision: revision.clone(),
+                    kind: kind(&checked.outcome),
+                    sum: sums.get(&key).cloned(),
+                };
+                history.entry(key).or_default().push(seen);
             }
         }
-        all
     }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.newest.is_empty()
-    }
-
-    /// What stands beside a check: nothing where it has no record.
-    pub(super) fn of_check(&self, check: &str) -> String {
-        let Some(results) = self.newest.get(check) else {
-            return String::new();
-        };
-        let parts = PARTS.iter().filter_map(|part| self.part(part, results));
-        format!("<p class=\"ops-results\">{}</p>", parts.collect::<String>())
-    }
-
-    /// The same where several stand one under the other.
-    pub(super) fn in_table(&self, check: &str) -> String {
-        match self.of_check(check) {
-            nothing if nothing.is_empty() => "<span class=\"ops-result\">no record</span>".into(),
-            results => results,
-        }
-    }
-
-    /// All nodes on which it ended in one way.
-    fn part(&self, part: &Part, results: &BTreeMap<String, Result>) -> Option<String> {
-        let own = results
-            .iter()
-            .filter(|(_, result)| part.has(&result.outcome));
-        let mut by_reason: IndexMap<&str, Vec<&str>> = IndexMap::new();
-        let mut times = Vec::new();
-        for (node, result) in own {
-            by_reason.entry(&result.why).or_default().push(node);
-            times.push(result.at);
-        }
-        let (oldest, newest) = (times.iter().min()?, times.iter().max()?);
-        let groups = by_reason.iter().map(|(why, nodes)| {
-            let why = match *why {
-                "" => String::new(),
-                why => format!(" ({})", text(why)),
-            };
-            let nodes: Vec<String> = match nodes.len() {
-                // A failure is named however many there are.
-                many if many > NAMED && part.kind == "passed" => vec![format!("{many} nodes")],
-                _ => nodes.iter().map(|node| code(node)).collect(),
-            };
-            nodes.join(", ") + &why
-        });
-        Some(format!(
-            "<span class=\"ops-result ops-{}\"><strong>{} {}</strong> on {}; {}</span> ",
-            part.kind,
-            part.mark,
-            part.words,
-            groups.collect::<Vec<_>>().join(", "),
-            self.between(*oldest, *newest)
-        ))
-    }
-
-    /// The time, and how old that was when the book was built: a page cannot know when it is
-    /// read.
-    fn when(&self, at: Timestamp) -> String {
-        format!(
-            "<time datetime=\"{at}\">{}</time>, {} before this build",
-            minute(at),
-            age(at, self.built)
-        )
-    }
-
-    fn between(&self, oldest: Timestamp, newest: Timestamp) -> String {
-        if minute(oldest) == minute(newest) {
-            return self.when(newest);
-        }
-        format!("{}, to {}", self.when(oldest), self.when(newest))
-    }
-
-    /// The page of all results, in Markdown with HTML.
-    pub(super) fn page(&self, places: &BTreeMap<String, String>) -> String {
-        let mut page = format!(
-            "# {TITLE}\n\n\
-             What `opsbook test --record` found: the newest result of each check on each node. \
-             A result says how it was then, of the check as it was written then; it says nothing of today.\n\n\
-             This page was built on **{}**.\n\n",
-            minute(self.built)
-        );
-        page += &self.of_nodes();
-        page += &self.of_checks(places);
-        page += &self.without(places);
-        page += &self.of_suites();
-        page
-    }
-
-    fn of_nodes(&self) -> String {
-        let mut nodes: BTreeMap<&str, ([usize; 4], Timestamp, Timestamp)> = BTreeMap::new();
-        for (node, result) in self.newest.values().flatten() {
-            let (counts, oldest, newest) =
-                nodes.entry(node).or_insert(([0; 4], result.at, result.at));
-            counts[place(&result.outcome)] += 1;
-            *oldest = result.at.min(*oldest);
-            *newest = result.at.max(*newest);
-        }
-        let rows = nodes.iter().map(|(node, (counts, oldest, newest))| {
-            format!(
-                "<tr><td class=\"ops-of\">{}</td>{}<td class=\"ops-when\">{}</td></tr>",
-                code(node),
-                cells(*counts),
-                self.between(*oldest, *newest)
-            )
-        });
-        let head = format!("<th>Node</th>{HEADS}<th>Asked</th>");
-        section("Nodes", &head, &rows.collect::<String>())
-    }
-
-    fn of_checks(&self, places: &BTreeMap<String, String>) -> String {
-        let rows = self.newest.keys().map(|check| {
-            let name = match places.get(check) {
-                Some(place) => format!("<a href=\"{}\">{}</a>", attribute(place), code(check)),
-                None => code(check) + " (no longer in the manual)",
-            };
-            format!(
-                "<tr><td class=\"ops-of\">{name}</td><td>{}</td></tr>",
-                self.of_check(check)
-            )
-        });
-        let head = "<th>Check</th><th>Newest result on each node</th>";
-        section("Checks", head, &rows.collect::<String>())
-    }
-
-    fn without(&self, places: &BTreeMap<String, String>) -> String {
-        let unknown = places
-            .iter()
-            .filter(|(check, _)| !self.newest.contains_key(*check));
-        let items: String = unknown
-            .map(|(check, place)| {
-                format!(
-                    "<li><a href=\"{}\">{}</a></li>",
-                    attribute(place),
-                    code(check)
-                )
-            })
-            .collect();
-        if items.is_empty() {
-            return String::new();
-        }
-        format!("## Checks without a record\n\n<ul>{items}</ul>\n\n")
-    }
-
-    fn of_suites(&self) -> String {
-        let rows = self.suites.iter().take(20).map(|suite| {
-            let when = self.when(suite.at);
-            format!(
-                "<tr><td class=\"ops-when\">{when}</td>{}</tr>",
-                cells(suite.counts)
-            )
-        });
-        let head = format!("<th>Ended</th>{HEADS}");
-        section("The newest suites", &head, &rows.collect::<String>())
-    }
+    (history, ended)
 }
 
-pub(super) const TITLE: &str = "Results of checks";
-const HEADS: &str = "<th>Passed</th><th>Failed</th><th>Could not look</th><th>Ignored</th>";
-
-struct Part {
-    kind: &'static str,
-    mark: char,
-    words: &'static str,
+/// How a check of this sum stands, by what was seen of it, the newest first.
+fn state(seen: &[Seen], sum: &str) -> State {
+    // A waiver is no look.
+    let Some(newest) = seen.first() else {
+        return State::Never;
+    };
+    let same = |one: &&Seen| one.sum.as_deref() == Some(sum);
+    let run = seen.iter().take_while(|one| one.kind == newest.kind);
+    let since = run.clone().last().map_or(newest.at, |one| one.at);
+    let newest = newest.clone();
+    match newest.kind {
+        Kind::Ignored => State::Ignored(newest),
+        Kind::Unseen => {
+            let before = seen.iter().find(|one| one.kind != Kind::Unseen);
+            let held = before.filter(|one| one.kind == Kind::Held).filter(same);
+            let held = held.cloned();
+            State::Unseen {
+                since,
+                newest,
+                held,
+            }
+        }
+        kind if newest.sum.as_deref() != Some(sum) => State::Changed {
+            newest,
+            held: kind == Kind::Held,
+        },
+        Kind::Held => State::Held(newest),
+        Kind::Failed => {
+            // Of the text that stands here today.
+            let since = run.take_while(same).last().map_or(newest.at, |one| one.at);
+            State::Failing { since, newest }
+        }
+    }
 }
 
 /// What needs a person first.
-const PARTS: [Part; 4] = [
-    part("failed", '✗', "failed"),
-    part("unseen", '?', "could not look"),
-    part("passed", '✓', "passed"),
-    part("ignored", '–', "ignored"),
+const ORDER: [(&str, &str); 6] = [
+    ("failed", "✗ failing"),
+    ("unseen", "? could not look"),
+    ("changed", "≠ changed since"),
+    ("passed", "✓ held"),
+    ("ignored", "– ignored"),
+    ("never", "○ never asked"),
 ];
 
-const fn part(kind: &'static str, mark: char, words: &'static str) -> Part {
-    Part { kind, mark, words }
-}
+impl State {
+    /// Its place in the order above.
+    pub(super) fn place(&self) -> usize {
+        match self {
+            State::Failing { .. } => 0,
+            State::Unseen { .. } => 1,
+            State::Changed { .. } => 2,
+            State::Held(_) => 3,
+            State::Ignored(_) => 4,
+            State::Never => 5,
+        }
+    }
 
-impl Part {
-    fn has(&self, outcome: &Outcome) -> bool {
-        let kind = match outcome {
-            Outcome::Held => "passed",
-            Outcome::Failed(_) => "failed",
-            Outcome::Unknown(_) => "unseen",
-            Outcome::Ignored(_) => "ignored",
+    /// What is said of nodes that stand alike, behind their names.
+    fn words(&self) -> String {
+        let why = |why: &str| match why {
+            "" => String::new(),
+            why => format!(" ({})", text(why)),
         };
-        kind == self.kind
+        match self {
+            State::Failing { since, newest } => {
+                format!("{}; since {}", why(&newest.why), day(*since))
+            }
+            State::Unseen {
+                since,
+                newest,
+                held,
+            } => {
+                let held = held.as_ref();
+                let held = held.map(|held| format!("; held before, {}", when(held)));
+                let held = held.unwrap_or_default();
+                format!("{}; since {}{held}", why(&newest.why), day(*since))
+            }
+            State::Changed { newest, held } => {
+                let then = match (held, newest.sum.is_some()) {
+                    (_, false) => "; of which text is not recorded",
+                    (true, true) => "; what was asked then held",
+                    (false, true) => "; what was asked then failed",
+                };
+                format!("{then}, {}", when(newest))
+            }
+            State::Held(newest) => format!("; {}", when(newest)),
+            State::Ignored(newest) => format!("{}; {}", why(&newest.why), day(newest.at)),
+            State::Never => String::new(),
+        }
     }
 }
 
-fn place(outcome: &Outcome) -> usize {
+fn shown(marks: &[Mark]) -> String {
+    let mut html = String::new();
+    for (place, (kind, words)) in ORDER.iter().enumerate() {
+        let own = marks.iter().filter(|mark| mark.state.place() == place);
+        let mut alike: IndexMap<String, Vec<&str>> = IndexMap::new();
+        for mark in own {
+            let nodes = alike.entry(mark.state.words()).or_default();
+            nodes.push(&mark.node);
+        }
+        if alike.is_empty() {
+            continue;
+        }
+        let groups = alike.iter().map(|(said, nodes)| {
+            let nodes: Vec<String> = match nodes.len() {
+                // A failure is named however many there are.
+                many if many > NAMED && place > 0 => vec![format!("{many} nodes")],
+                _ => nodes.iter().map(|node| code(node)).collect(),
+            };
+            nodes.join(", ") + said
+        });
+        let groups: Vec<String> = groups.collect();
+        html += &format!(
+            "<span class=\"ops-result ops-{kind}\"><strong>{words}</strong> on {}</span> ",
+            groups.join("; ")
+        );
+    }
+    format!("<p class=\"ops-results\">{html}</p>")
+}
+
+/// The day and the revision; the book's script says how long ago that is.
+pub(super) fn when(seen: &Seen) -> String {
+    let revision = seen.revision.as_deref();
+    let revision = revision.map(|revision| format!(", revision {}", code(revision)));
+    day(seen.at) + &revision.unwrap_or_default()
+}
+
+pub(super) fn day(at: Timestamp) -> String {
+    format!("<time datetime=\"{at}\">{}</time>", minute(at))
+}
+
+fn kind(outcome: &Outcome) -> Kind {
     match outcome {
-        Outcome::Held => 0,
-        Outcome::Failed(_) => 1,
-        Outcome::Unknown(_) => 2,
-        Outcome::Ignored(_) => 3,
+        Outcome::Held => Kind::Held,
+        Outcome::Failed(_) => Kind::Failed,
+        Outcome::Unknown(_) => Kind::Unseen,
+        Outcome::Ignored(_) => Kind::Ignored,
     }
 }
 
@@ -309,37 +397,17 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-fn section(title: &str, head: &str, rows: &str) -> String {
-    format!(
-        "## {title}\n\n<div class=\"ops-wide\"><table><thead><tr>{head}</tr></thead>\
-         <tbody>{rows}</tbody></table></div>\n\n"
-    )
-}
-
-fn cells(counts: [usize; 4]) -> String {
-    counts.map(|count| format!("<td>{count}</td>")).concat()
-}
-
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M UTC").to_string()
-}
-
-fn age(at: Timestamp, now: Timestamp) -> String {
-    let minutes = now.duration_since(at).as_mins().max(0);
-    let (number, unit) = match minutes {
-        0..120 => (minutes, "minute"),
-        120..2880 => (minutes / 60, "hour"),
-        _ => (minutes / 1440, "day"),
-    };
-    let many = if number == 1 { "" } else { "s" };
-    format!("<strong>{number} {unit}{many}</strong>")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::CaseRecord;
 
-    fn suite(day: &str, checks: &[(&str, &str, bool)]) -> Vec<Event> {
+    /// A suite of the text with this sum.
+    fn suite(day: &str, sum: &str, checks: &[(&str, Outcome)]) -> Vec<Event> {
         let event = |node: Option<&str>, what| Event {
             v: 1,
             seq: 1,
@@ -353,90 +421,118 @@ mod tests {
             prev: None,
             sum: None,
         };
-        let held = |check: &str| What::CheckHeld {
-            check: check.to_owned(),
-            tries: 1,
-            milliseconds: 1,
-        };
-        let failed = |check: &str| What::CheckFailed {
-            check: check.to_owned(),
+        let case = |node: &&str| CaseRecord {
+            node: (*node).to_owned(),
+            check: "g::x".to_owned(),
             place: String::new(),
-            evidence: vec![Evidence {
-                attribute: "mode".to_owned(),
-                expected: "0600".into(),
-                found: "<0644>".into(),
-                how: None,
-                hint: None,
-            }],
-            tries: 1,
-            milliseconds: 1,
+            sum: Some(sum.to_owned()),
         };
-        let what = |check: &str, good| if good { held(check) } else { failed(check) };
-        let ended = What::SuiteEnded {
+        let nodes = checks.iter().map(|(node, _)| node);
+        let mut events = vec![event(
+            None,
+            What::SuiteStarted {
+                operator: "ops".to_owned(),
+                controller: "desk".to_owned(),
+                version: "1".to_owned(),
+                revision: Some("abc".to_owned()),
+                cases: nodes.map(case).collect(),
+                filtered_out: 0,
+            },
+        )];
+        for (node, outcome) in checks {
+            let checked = Checked::at_once(outcome.clone());
+            events.push(event(
+                Some(*node),
+                checked.written("g::x".to_owned(), String::new()),
+            ));
+        }
+        let counts = What::SuiteEnded {
             passed: 1,
             failed: 0,
             errors: 0,
             ignored: 0,
             milliseconds: 1,
         };
-        let checks = checks.iter();
-        let mut events: Vec<Event> = checks
-            .map(|(node, check, good)| event(Some(*node), what(check, *good)))
-            .collect();
-        events.push(event(None, ended));
+        events.push(event(None, counts));
         events
     }
 
-    fn results() -> Results {
-        let new = suite("11-20", &[("a", "g::x", false)]);
-        let old = suite(
-            "11-18",
-            &[
-                ("a", "g::x", true),
-                ("b", "g::x", true),
-                ("c", "g::x", true),
-            ],
-        );
-        let built = "2026-11-21T09:15:00Z".parse().unwrap();
-        Results::of([new, old].into_iter(), built)
+    fn failed() -> Outcome {
+        Outcome::Failed(vec![Evidence {
+            attribute: "mode".to_owned(),
+            expected: "0600".into(),
+            found: "<0644>".into(),
+            how: None,
+            hint: None,
+        }])
+    }
+
+    /// What is shown of a check with the sum `new`, where these suites are recorded, the newest
+    /// first.
+    fn said(nodes: &[&str], suites: Vec<Vec<Event>>) -> String {
+        let asked = nodes.iter().map(|node| Asked {
+            node: (*node).to_owned(),
+            name: "g::x".to_owned(),
+            sum: "new".to_owned(),
+        });
+        let row = Row::Script("g::x".to_owned());
+        let now = [(row.clone(), asked.collect())].into_iter().collect();
+        let (history, suites) = read(suites.into_iter());
+        let html = Results::of(history, suites, &now).of_check(&row);
+        let tags = regex::Regex::new("<[^>]*>").unwrap();
+        tags.replace_all(&html, "").trim().to_owned()
     }
 
     #[test]
-    fn the_newest_of_each_node_is_shown_with_its_age() {
-        let shown = results().of_check("g::x");
-        assert_eq!(
-            shown,
-            "<p class=\"ops-results\"><span class=\"ops-result ops-failed\"><strong>✗ failed</strong> on \
-             <code>a</code> (mode: expected 0600, found &lt;0644&gt;); \
-             <time datetime=\"2026-11-20T09:14:03Z\">2026-11-20 09:14 UTC</time>, <strong>24 hours</strong> before this build</span> \
-             <span class=\"ops-result ops-passed\"><strong>✓ passed</strong> on <code>b</code>, <code>c</code>; \
-             <time datetime=\"2026-11-18T09:14:03Z\">2026-11-18 09:14 UTC</time>, <strong>3 days</strong> before this build</span> </p>"
-        );
-    }
-
-    #[test]
-    fn nothing_is_claimed_where_nothing_is_recorded() {
-        let results = results();
-        assert_eq!(results.of_check("g::y"), "");
-        let places = [("g::y".to_owned(), "page.html#g.y".to_owned())];
-        let page = results.page(&places.into());
-        let (_, without) = page.split_once("## Checks without a record").unwrap();
-        assert!(without.contains("<li><a href=\"page.html#g.y\"><code>g::y</code></a></li>"));
-        assert!(page.contains("<code>g::x</code> (no longer in the manual)"));
-    }
-
-    #[test]
-    fn ages_are_in_the_unit_that_a_person_would_use() {
-        let now: Timestamp = "2026-11-21T12:00:00Z".parse().unwrap();
-        for (at, expected) in [
-            ("2026-11-21T13:00:00Z", "0 minutes"),
-            ("2026-11-21T11:59:00Z", "1 minute"),
-            ("2026-11-21T10:00:00Z", "2 hours"),
-            ("2026-11-19T12:00:00Z", "2 days"),
-            ("2025-11-19T12:00:00Z", "367 days"),
+    fn a_mark_is_of_the_text_and_values_that_ran() {
+        let (held, gone) = (Outcome::Held, Outcome::Unknown("gone".into()));
+        for (suites, expected) in [
+            (
+                vec![suite("11-20", "new", &[("a", held.clone())])],
+                "✓ held on a; 2026-11-20 09:14 UTC, revision abc",
+            ),
+            (
+                vec![suite("11-20", "old", &[("a", held.clone())])],
+                "≠ changed since on a; what was asked then held, 2026-11-20 09:14 UTC, revision abc",
+            ),
+            (
+                vec![
+                    suite("11-20", "new", &[("a", failed())]),
+                    suite("11-19", "new", &[("a", failed())]),
+                    suite("11-18", "old", &[("a", failed())]),
+                    suite("11-17", "new", &[("a", held.clone())]),
+                ],
+                "✗ failing on a (mode: expected 0600, found &lt;0644&gt;); since 2026-11-19 09:14 UTC",
+            ),
+            (
+                vec![
+                    suite("11-20", "new", &[("a", gone.clone())]),
+                    suite("11-19", "new", &[("a", gone.clone())]),
+                    suite("11-18", "new", &[("a", held.clone())]),
+                ],
+                "? could not look on a (gone); since 2026-11-19 09:14 UTC; held before, 2026-11-18 09:14 UTC, revision abc",
+            ),
+            (
+                vec![
+                    suite("11-20", "new", &[("a", gone)]),
+                    suite("11-18", "old", &[("a", held.clone())]),
+                ],
+                "? could not look on a (gone); since 2026-11-20 09:14 UTC",
+            ),
+            (
+                vec![suite("11-20", "new", &[("b", held)])],
+                "○ never asked on a",
+            ),
         ] {
-            let age = age(at.parse().unwrap(), now);
-            assert_eq!(age, format!("<strong>{expected}</strong>"));
+            assert_eq!(said(&["a"], suites), expected);
         }
+    }
+
+    #[test]
+    fn a_node_that_is_gone_has_no_mark_and_nothing_is_claimed_without_a_record() {
+        assert_eq!(said(&["a"], Vec::new()), "");
+        let both = [("a", Outcome::Held), ("gone", Outcome::Held)];
+        let shown = said(&["a"], vec![suite("11-20", "new", &both)]);
+        assert_eq!(shown, "✓ held on a; 2026-11-20 09:14 UTC, revision abc");
     }
 }

@@ -83,6 +83,7 @@ fn compare(settings: &str) {
         &crate::files::Files::of(&stock.root),
         super::super::render::Trust::Theme,
         super::super::render::Scripts::None,
+        None,
     )
     .unwrap();
     let mut parts = stock.clone();

@@ -1,10 +1,10 @@
 //! Tables of what contracts say: parameters, typed assertions, deliveries.
 
-use crate::manual::{Delivery, DeliveryFrom, Group, Procedure, TypedCheck};
-use crate::source::in_one_line;
+use crate::manual::{Delivery, DeliveryFrom, Group, Procedure};
 use crate::yaml::{Value, Yaml};
 
 use super::html::{code, text};
+use super::present::Row;
 use super::results::Results;
 
 pub(super) fn parameters(procedure: &Procedure) -> String {
@@ -32,12 +32,6 @@ pub(super) fn parameters(procedure: &Procedure) -> String {
     )
 }
 
-/// As the test of a typed assertion is named.
-pub(super) fn typed_name(group: &Group, typed: &TypedCheck) -> String {
-    let name = format!("{}/{}", typed.kind.value, typed.resource.value);
-    format!("{}::{}", group.id, in_one_line(&name))
-}
-
 pub(super) fn assertions(group: &Group, results: &Results) -> String {
     if group.typed.is_empty() {
         return String::new();
@@ -45,10 +39,10 @@ pub(super) fn assertions(group: &Group, results: &Results) -> String {
     let (head, found) = if results.is_empty() {
         ("", None)
     } else {
-        ("<th>Newest result</th>", Some(results))
+        ("<th>How it stands</th>", Some(results))
     };
     let rows = group.typed.iter().map(|check| {
-        let found = found.map(|results| results.in_table(&typed_name(group, check)));
+        let found = found.map(|results| results.in_table(&Row::typed(&check.resource.span)));
         let found = found.map(|found| format!("<td>{found}</td>"));
         format!(
             "<tr><td>{}</td><td>{}</td><td>{}</td>{}</tr>",

@@ -215,7 +215,10 @@ pub enum What {
         controller: String,
         /// Of opsbook.
         version: String,
-        /// In the order of the book. Left out where results are kept.
+        /// The manual's git revision, where it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        revision: Option<String>,
+        /// In the order of the book. Results are kept with those that have a sum.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         cases: Vec<CaseRecord>,
         /// How many cases were not selected.
@@ -602,6 +605,10 @@ pub struct CaseRecord {
     pub check: String,
     /// `file:line` of the manual.
     pub place: String,
+    /// SHA-256 over what is asked and its values, hexadecimal. None of a procedure, and where an
+    /// older opsbook wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sum: Option<String>,
 }
 
 impl CaseRecord {

@@ -104,6 +104,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
             "nodes",
             "test-nodes",
             "allow-html",
+            "results-days",
             "command",
             "after",
             "before",
@@ -178,6 +179,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
                 span: nodes.span,
             }),
         test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
+        results_days: ours.and_then(|ours| reader.days(ours, "results-days")),
         source: table(book, &["book"])
             .and_then(|book| reader.string(book, "src"))
             .map_or_else(|| PathBuf::from("src"), |src| PathBuf::from(src.value)),
@@ -252,6 +254,16 @@ impl Reader<'_> {
         found
     }
 
+    fn days(&mut self, table: &DeTable<'_>, key: &str) -> Option<u32> {
+        let value = table.get(key)?;
+        let found = value.get_ref().as_integer();
+        let days = found.and_then(|found| found.as_str().parse().ok());
+        if days.is_none() {
+            self.wrong(value, key, "a number of days");
+        }
+        days
+    }
+
     fn string(&mut self, table: &DeTable<'_>, key: &str) -> Option<manual::Spanned<String>> {
         let value = table.get(key)?;
         let Some(found) = value.get_ref().as_str() else {
@@ -323,6 +335,7 @@ mod tests {
             Settings {
                 strict: true,
                 allow_html: false,
+                results_days: None,
                 nodes: None,
                 test_nodes: None,
                 source: PathBuf::from("manual"),

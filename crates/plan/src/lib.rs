@@ -306,6 +306,15 @@ pub enum Ask {
     },
 }
 
+impl Case {
+    /// SHA-256 over what is asked and the values that it is asked with, hexadecimal: while it
+    /// stays the same, what was recorded is about what stands in the manual.
+    #[must_use]
+    pub fn sum(&self) -> String {
+        record::sha256(&record::case(self))
+    }
+}
+
 impl Script {
     /// The program that runs it: `sh`, `bash`, `python3`.
     #[must_use]

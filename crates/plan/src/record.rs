@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
+use crate::interpolation::Interpolated;
 use crate::manual::{DeliveryFrom, On};
 use crate::{Ask, Case, PlannedStep, PlannedWork};
 
@@ -85,6 +86,41 @@ pub(super) fn of_check(case: &Case) -> String {
             }
         }
         Ask::Probe { .. } => {}
+    }
+    text
+}
+
+/// A check with the values that it is given, as text: what was recorded of it holds for as long
+/// as this stays the same. Of a secret it has the place, of what only a run knows the name.
+pub(super) fn case(case: &Case) -> String {
+    let mut text = format!("check {:?} {:?}\n", case.on, case.sudo);
+    let variables = match &case.ask {
+        Ask::Probe {
+            assertion,
+            bindings,
+        } => {
+            lines(&mut text, &assertion.asked());
+            bindings
+        }
+        Ask::Script {
+            script,
+            exit,
+            expect,
+        } => {
+            let _ = writeln!(text, "{} {exit:?}", script.interpreter);
+            lines(&mut text, &script.text);
+            let commands = script.commands.iter();
+            let expects = commands.filter_map(|command| command.expect.as_ref());
+            for expect in expects.chain(expect) {
+                let filled = Interpolated::read(&expect.text.text)
+                    .fill(|name| case.node.text(name).ok().map(|text| format!("{text:?}")));
+                lines(&mut text, &format!("{:?} {filled:?}", expect.kind));
+            }
+            &script.bindings
+        }
+    };
+    for variable in variables {
+        let _ = writeln!(text, "{variable:?}");
     }
     text
 }

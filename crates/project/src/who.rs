@@ -37,6 +37,12 @@ impl Who {
         }
     }
 
+    /// The manual's git revision, where it has one.
+    #[must_use]
+    pub fn revision(&self) -> Option<&str> {
+        self.revision.as_deref()
+    }
+
     /// What the bundle says of its holder.
     #[must_use]
     pub fn owner(

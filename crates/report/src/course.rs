@@ -142,8 +142,10 @@ pub(super) mod samples {
             node: (*node).to_owned(),
             check: (*check).to_owned(),
             place: "manual/web.md:9".to_owned(),
+            sum: (*check == "g::y").then(|| "5e".to_owned()),
         };
         let what = What::SuiteStarted {
+            revision: None,
             operator: "ops".into(),
             controller: "desk".into(),
             version: "1".into(),

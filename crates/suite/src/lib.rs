@@ -98,6 +98,8 @@ pub struct By {
     pub operator: String,
     /// The name of the machine on which their opsbook works.
     pub controller: String,
+    /// The manual's git revision, where it has one.
+    pub revision: Option<String>,
 }
 
 /// How a suite is run.
@@ -129,6 +131,7 @@ pub async fn run(suite: Suite, sink: Sink) {
             operator: suite.by.operator,
             controller: suite.by.controller,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            revision: suite.by.revision,
             cases: told.cases().to_vec(),
             filtered_out: suite.filtered_out,
         },
@@ -219,6 +222,10 @@ impl Test {
             node: self.node.name.clone(),
             check: self.check.clone(),
             place: self.span.place(),
+            sum: match &self.work {
+                Work::Check(case) => Some(case.sum()),
+                Work::Procedure(_) | Work::Overdue { .. } => None,
+            },
         }
     }
 }

@@ -150,6 +150,7 @@ mod tests {
             node: "web1".into(),
             check: check.into(),
             place: "manual/web.md:9".into(),
+            sum: None,
         }
     }
 

@@ -84,6 +84,28 @@ impl Assertion {
         in_one_line(&format!("{}/{}", self.kind.value, self.resource.value))
     }
 
+    /// All that decides it, values put in, as one text: to be compared, never shown.
+    #[must_use]
+    pub fn asked(&self) -> String {
+        let told = self.arguments.iter();
+        let told: Vec<String> = told
+            .map(|told| format!("{}={:?}", told.name, told.text))
+            .collect();
+        let expected = self.expected.iter();
+        let expected: Vec<String> = expected
+            .map(|one| format!("{} {:?}", one.fact, one.matcher))
+            .collect();
+        let (on, sudo) = (self.on(), &self.sudo);
+        format!(
+            "{}\n{}\n{on:?} {sudo:?} {:?}\n{}\n{}",
+            self.kind.value,
+            self.probe.body,
+            self.given,
+            told.join("\n"),
+            expected.join("\n")
+        )
+    }
+
     /// The author's title, with values put in.
     #[must_use]
     pub fn title(&self) -> Option<String> {

@@ -24,7 +24,7 @@ use crate::cli::{Streams, runtime};
 use crate::engine::Secrets;
 use crate::journal::results;
 use crate::project::Project;
-use crate::project::{controller_name, operator_name};
+use crate::project::{Who, controller_name, operator_name};
 use crate::report::lines::Format;
 use crate::report::live::Live;
 use crate::report::tested::Results;
@@ -168,6 +168,7 @@ fn suite_of(
         by: By {
             operator: operator_name(),
             controller: controller_name(),
+            revision: Who::here(&project.root).revision().map(str::to_owned),
         },
     };
     let (tell, told) = mpsc::channel();

@@ -1,4 +1,4 @@
-// A box on each step, to tick off what was done by hand. It is forgotten with the browser's
+// How old a recorded result is, as of now; a page cannot know when it is read. A box on each step, to tick off what was done by hand. It is forgotten with the browser's
 // tab. The book says everything without this file.
 "use strict";
 
@@ -16,3 +16,23 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
         box.addEventListener("change", () => sessionStorage.setItem(key, box.checked ? "yes" : "no"));
     } catch (e) { /* A browser that remembers nothing still shows the box. */ }
 });
+
+(() => {
+    const limit = Number(document.currentScript.dataset.days) || 30;
+    const units = [[86400, "day"], [3600, "hour"], [60, "minute"]];
+    const age = (seconds) => {
+        // In the largest unit of which there are two.
+        const [size, unit] = units.find(([size]) => seconds >= 2 * size) || units[2];
+        const count = Math.floor(seconds / size);
+        return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
+    };
+    document.querySelectorAll(".ops-results time, .ops-when time").forEach((time) => {
+        const seconds = Math.max(0, (Date.now() - Date.parse(time.dateTime)) / 1000);
+        if (Number.isNaN(seconds)) return;
+        const said = document.createElement("strong");
+        const old = seconds > limit * 86400;
+        said.textContent = ` ${age(seconds)}${old ? `: older than ${limit} days` : ""}`;
+        if (old) said.className = "ops-old";
+        time.after(said);
+    });
+})();

@@ -1,0 +1,89 @@
+//! What stands in the manual now, as far as something may be recorded of it: each check on each
+//! node with the hash of its text and values, and the plans of procedures. It is read only where
+//! something is recorded.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use crate::engine;
+use crate::event::{RunStarted, StepRecord};
+use crate::files::Files;
+use crate::plan::{self, Ask, Case, case_name};
+use crate::project::Project;
+use crate::source::Span;
+
+/// The checks and procedures of today.
+pub(super) struct Present {
+    project: Project,
+    /// In the order of the book, by what stands on the page.
+    pub(super) rows: IndexMap<Row, Vec<Asked>>,
+}
+
+/// What stands on a page once, and is asked on some nodes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Row {
+    /// A script, by the name of its test.
+    Script(String),
+    /// A typed check, by the place of its resource.
+    Typed(String),
+}
+
+/// One check on one node.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) node: String,
+    /// `group::check`, values filled in.
+    pub(super) name: String,
+    pub(super) sum: String,
+}
+
+impl Row {
+    pub(super) fn script(check: &str) -> Row {
+        Row::Script(case_name(check))
+    }
+
+    pub(super) fn typed(span: &Span) -> Row {
+        Row::Typed(format!("{}:{}", span.path().display(), span.start))
+    }
+
+    fn of(case: &Case) -> Row {
+        match &case.ask {
+            Ask::Script { .. } => Row::Script(case.name.clone()),
+            Ask::Probe { .. } => Row::typed(&case.span),
+        }
+    }
+}
+
+impl Present {
+    pub(super) fn read(files: &Files) -> Present {
+        let project = Project::read(files.clone());
+        let (manual, nodes) = (&project.manual, &project.nodes);
+        let names: Vec<&str> = nodes.names().collect();
+        let (cases, _) = plan::cases(manual, nodes, &project.vocabulary, &names, &|_| true);
+        let mut rows: IndexMap<Row, Vec<Asked>> = IndexMap::new();
+        for case in &cases {
+            rows.entry(Row::of(case)).or_default().push(Asked {
+                node: case.node.name.clone(),
+                name: case.name.clone(),
+                sum: case.sum(),
+            });
+        }
+        Present { project, rows }
+    }
+
+    /// The steps of a run as the manual has them today, by machine and name; nothing where it
+    /// cannot be planned any more.
+    pub(super) fn steps(&self, started: &RunStarted) -> BTreeMap<(String, String), StepRecord> {
+        let Ok(plan) = self.project.plan_again(started) else {
+            return BTreeMap::new();
+        };
+        let mut steps = BTreeMap::new();
+        for node in &plan.nodes {
+            for step in engine::plan_record(&self.project.root, node).steps {
+                steps.insert((node.site().to_string(), step.name.clone()), step);
+            }
+        }
+        steps
+    }
+}

@@ -1,0 +1,30 @@
+//! What is kept beside the manual of earlier suites and runs, held against the manual of today.
+
+use crate::files::Files;
+
+use super::present::Present;
+use super::results::{self, Results};
+use super::runs::{self, Runs};
+
+/// All of it; empty where nothing is recorded.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    pub(super) results: Results,
+    pub(super) runs: Runs,
+}
+
+impl Recorded {
+    /// Nothing of the manual is run or asked.
+    pub(super) fn load(files: &Files) -> Recorded {
+        let root = files.root();
+        let (suites, journals) = (results::any(root), runs::any(root));
+        if !suites && !journals {
+            return Recorded::default();
+        }
+        let present = Present::read(files);
+        Recorded {
+            results: Results::load(root, &present),
+            runs: Runs::load(root, &present),
+        }
+    }
+}
