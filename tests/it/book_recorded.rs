@@ -84,14 +84,14 @@ fn a_step_and_its_procedure_have_their_last_run() {
     );
     has(
         &seen(&project, "page.html"),
-        &["≠ OK on here, changed since ; THEN"],
+        &["≠ OK on here, changed since; THEN"],
     );
     project.opsbook(&["run", "p", "here", "--yes"]).ends(1);
     has(
         &seen(&project, "page.html"),
         &[
             "✗ FAILED on here; THEN",
-            "≠ OK on here, changed since ; THEN",
+            "≠ OK on here, changed since; THEN",
         ],
     );
 }
