@@ -46,7 +46,12 @@ pub(crate) struct MannerArgs {
     #[arg(short = 'K', long)]
     ask_sudo_password: bool,
     /// Read the sudo password from this file, for machines; refused where others can read it
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "OPSBOOK_SUDO_PASSWORD_FILE",
+        hide_env_values = true
+    )]
     sudo_password_file: Option<PathBuf>,
     /// How to print what happens
     #[arg(long, value_enum, default_value_t = Format::Human)]

@@ -61,7 +61,13 @@ use error::Failure;
 )]
 struct Cli {
     /// Work on the manual in this folder
-    #[arg(short = 'C', value_name = "DIR", global = true)]
+    #[arg(
+        short = 'C',
+        value_name = "DIR",
+        global = true,
+        env = "OPSBOOK_DIR",
+        hide_env_values = true
+    )]
     dir: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,

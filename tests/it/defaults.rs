@@ -57,7 +57,7 @@ const ROWS: [(&str, &str, &str, &str); 22] = [
         "nodes at a time",
         "10, 50",
         "src/cli/test/arguments.rs",
-        "value_name = \"N\", default_value_t = 50",
+        "default_value_t = 50,",
     ),
     (
         "output of a step, on the node",

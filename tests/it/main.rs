@@ -14,6 +14,7 @@ mod book_recorded;
 mod browser;
 mod busy;
 mod checks;
+mod ci;
 mod cli;
 mod containers;
 mod corpus;

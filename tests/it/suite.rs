@@ -638,6 +638,7 @@ fn events(root: &Path, mut see: impl FnMut(&Event) + Send + 'static) -> Vec<Even
             parallel: 2,
             retries: 0,
             fail_fast: false,
+            time_limit: None,
         },
         by: suite::By {
             operator: "ops".into(),

@@ -12,6 +12,9 @@ use crate::{Reach, Scope, Secrets, target};
 /// What one script may take: probes that wait for nothing are done in moments, even many.
 const LIMIT: Duration = Duration::from_secs(10);
 
+/// What came of each case, and how long it took, where the node tells.
+type Answers = (Vec<Option<Outcome>>, Vec<Option<Duration>>);
+
 /// Asks typed cases that are asked in one place by one user. `None` is for those without an
 /// answer: one of them took all the time or ended the script, most likely the first.
 ///
@@ -24,38 +27,43 @@ pub async fn check_together(
     secrets: &Secrets,
 ) -> Result<Vec<Option<Checked>>, Lost> {
     let started = Instant::now();
-    let answers = match ask(reach, cases, scope, secrets).await {
+    let (answers, times) = match ask(reach, cases, scope, secrets).await {
         Ok(answers) => answers,
-        Err(answer) => vec![Some(answer?); cases.len()],
+        Err(answer) => (vec![Some(answer?); cases.len()], Vec::new()),
     };
-    let took = share(started.elapsed(), cases.len());
-    let checked = |outcome| Checked {
-        outcome: masked(outcome, secrets),
-        tries: 1,
-        milliseconds: milliseconds(took),
+    let whole = started.elapsed();
+    let share = share(whole, cases.len());
+    let checked = |(index, answer): (usize, Option<Outcome>)| {
+        // The node's word, as far as it can be true.
+        let took = times.get(index).copied().flatten();
+        Some(Checked {
+            outcome: masked(answer?, secrets),
+            tries: 1,
+            milliseconds: milliseconds(took.map_or(share, |took| took.min(whole))),
+        })
     };
-    let answers = answers.into_iter();
-    Ok(answers.map(|answer| answer.map(checked)).collect())
+    Ok(answers.into_iter().enumerate().map(checked).collect())
 }
 
-/// The outcome of each case, `None` where the script did not get to its end; as an error the
-/// one answer for all.
+/// The outcome of each case, `None` where the script did not get to its end, and how long each
+/// took; as an error the one answer for all.
 async fn ask(
     reach: &Reach,
     cases: &[&Case],
     scope: &Scope,
     secrets: &Secrets,
-) -> Result<Vec<Option<Outcome>>, Answer> {
+) -> Result<Answers, Answer> {
     let Some(first) = cases.first() else {
-        return Ok(Vec::new());
+        return Ok(Answers::default());
     };
+    let nothing = || (vec![None; cases.len()], Vec::new());
     let session = session_for(reach, first).await?;
     let (script, batch) = probe(cases);
     let bindings = script.bindings();
     let values = scope.values(&reach.node.name, bindings, secrets).await;
     let Ok(mut values) = values else {
         // Whose value it is, each will say for itself.
-        return Ok(vec![None; cases.len()]);
+        return Ok(nothing());
     };
     if let Some(state) = scope.state(first.on) {
         values.then_source(state);
@@ -66,11 +74,12 @@ async fn ask(
     {
         Ok(done) => done,
         // It may be one of them that the node cannot be told.
-        Err(Lost::Refused { .. }) => return Ok(vec![None; cases.len()]),
+        Err(Lost::Refused { .. }) => return Ok(nothing()),
         Err(lost) => return Err(Err(lost)),
     };
     let whole = done.end == crate::session::End::Exited && !done.truncated;
-    Ok(outcomes(cases, &batch, &done, whole))
+    let times = batch.times(&done.out);
+    Ok((outcomes(cases, &batch, &done, whole), times))
 }
 
 fn outcomes(

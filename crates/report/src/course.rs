@@ -36,6 +36,7 @@ enum Stage {
 impl Course {
     /// Takes in one event.
     pub fn see(&mut self, event: &Event) {
+        self.see_time(event);
         match (&event.what, &event.node) {
             (
                 What::SuiteStarted {
@@ -114,6 +115,22 @@ impl Course {
         self.waiting = cases.iter().cloned().collect();
         self.all = cases.len();
         self.stage = Stage::Running;
+    }
+
+    /// From when until when a node was asked.
+    fn see_time(&mut self, event: &Event) {
+        let asked = matches!(
+            event.what,
+            What::NodeTried
+                | What::CheckStarted { .. }
+                | What::CheckHeld { .. }
+                | What::CheckFailed { .. }
+                | What::CheckUnknown { .. }
+        );
+        if let (true, Some(node), Ok(at)) = (asked, &event.node, event.at.parse()) {
+            let known = self.results.asked.entry(node.clone());
+            known.and_modify(|(_, last)| *last = at).or_insert((at, at));
+        }
     }
 
     fn end(&mut self, node: &str, check: &str, checked: Checked) {

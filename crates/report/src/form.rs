@@ -20,6 +20,7 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
     Junit,
+    Xunit,
     Json,
     Tap,
     Prometheus,
@@ -27,8 +28,9 @@ enum Form {
     Summary,
 }
 
-const FORMS: [(&str, Form); 6] = [
+const FORMS: [(&str, Form); 7] = [
     ("junit", Form::Junit),
+    ("xunit", Form::Xunit),
     ("json", Form::Json),
     ("tap", Form::Tap),
     ("prometheus", Form::Prometheus),
@@ -69,15 +71,13 @@ impl Report {
         out: &mut dyn Write,
     ) -> Result<(), ReportError> {
         let text = match self.form {
-            Form::Junit => junit::junit(results).map_err(io::Error::other),
+            Form::Junit => junit::junit(results, folder(root).as_deref()).map_err(io::Error::other),
+            Form::Xunit => junit::xunit(results).map_err(io::Error::other),
             Form::Json => Ok(json::json(results)),
             Form::Tap => Ok(tap::tap(results)),
             Form::Prometheus => Ok(prometheus::prometheus(results)),
             Form::Summary => Ok(summary::summary(results)),
-            Form::Github => {
-                let workspace = std::env::var_os("GITHUB_WORKSPACE").map(PathBuf::from);
-                Ok(github::github(results, root, workspace.as_deref()))
-            }
+            Form::Github => Ok(github::github(results, folder(root).as_deref())),
         };
         let file = self.file.as_deref();
         let written = text.and_then(|text| match file {
@@ -88,6 +88,18 @@ impl Report {
         });
         written.map_err(|cause| wrong(file.unwrap_or(Path::new("standard output")), cause))
     }
+}
+
+/// Where the manual is in a checkout: CI wants places relative to that. GitHub and GitLab say
+/// where it is; else it is where `.git` is.
+fn folder(root: &Path) -> Option<PathBuf> {
+    let root = root.canonicalize().ok()?;
+    let said = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].map(std::env::var_os);
+    let said = said.into_iter().flatten().map(PathBuf::from);
+    let below = |folder: &Path| root.strip_prefix(folder).ok().map(Path::to_owned);
+    let mut said = said.filter_map(|folder| below(&folder.canonicalize().ok()?));
+    let by_git = || root.ancestors().find(|folder| folder.join(".git").exists());
+    said.next().or_else(|| below(by_git()?))
 }
 
 fn wrong(path: &Path, cause: io::Error) -> ReportError {

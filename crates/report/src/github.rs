@@ -5,13 +5,11 @@ use std::path::Path;
 
 use crate::tested::{Results, Tested};
 
-/// `workspace` is the checkout that places are relative to, `root` the manual's folder. What
-/// failed comes first, and a cause for which tests could not look once: GitHub shows the first
-/// few alone.
+/// Files are named below `folder` of the checkout. What failed comes first, and a cause for which
+/// tests could not look once: GitHub shows the first few alone.
 #[must_use]
-pub fn github(results: &Results, root: &Path, workspace: Option<&Path>) -> String {
+pub fn github(results: &Results, folder: Option<&Path>) -> String {
     let mut text = String::new();
-    let folder = workspace.and_then(|workspace| root.strip_prefix(workspace).ok());
     for test in results.failed() {
         annotate(&mut text, test, folder, &test.name);
     }
@@ -26,7 +24,7 @@ pub fn github(results: &Results, root: &Path, workspace: Option<&Path>) -> Strin
 }
 
 fn annotate(text: &mut String, test: &Tested, folder: Option<&Path>, title: &str) {
-    let (file, line) = place(test, folder);
+    let (file, line) = test.file_and_line(folder);
     // A formatter into a string cannot fail.
     let _ = writeln!(
         text,
@@ -35,12 +33,6 @@ fn annotate(text: &mut String, test: &Tested, folder: Option<&Path>, title: &str
         property(title),
         data(&format!("{}\n{}", test.headline(), test.story().trim_end()))
     );
-}
-
-fn place(test: &Tested, folder: Option<&Path>) -> (String, String) {
-    let (file, line) = test.place.rsplit_once(':').unwrap_or((&test.place, "1"));
-    let file = folder.unwrap_or(Path::new("")).join(file);
-    (file.to_string_lossy().into_owned(), line.to_owned())
 }
 
 fn data(text: &str) -> String {
@@ -61,7 +53,7 @@ mod tests {
 
     #[test]
     fn an_annotation_is_one_line_at_its_place() {
-        let text = github(&results(), Path::new("/src/docs"), Some(Path::new("/src")));
+        let text = github(&results(), Some(Path::new("docs")));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
         let first = "::error file=docs/manual/web.md,line=14,title=web1%3A%3Aweb%3A%3Aservice/a#b::running: expected true";
@@ -74,7 +66,7 @@ mod tests {
             lines[1].contains("title=web2%3A%3Aweb%3A%3Afile//etc/hosts%3A could not look::"),
             "{text}"
         );
-        let elsewhere = github(&results(), Path::new("/src/docs"), None);
+        let elsewhere = github(&results(), None);
         assert!(
             elsewhere.starts_with("::error file=manual/web.md,line=14,"),
             "{elsewhere}"

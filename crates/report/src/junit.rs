@@ -1,24 +1,48 @@
 //! Results -> `JUnit` XML, as CI servers read it. The only file that names `quick_junit`.
 
+use std::path::Path;
+
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
 use crate::event::Outcome;
 use crate::tested::{Results, Tested};
 
-/// One test suite for each node; what could not look is an error, what is wrong a failure.
+/// One test suite for each node; what could not look is an error, what is wrong a failure. Each
+/// case has its `file` and `line`, the file below `folder` of a checkout.
 ///
 /// # Errors
 /// Never for what the results hold; the writer of XML has the type.
-pub fn junit(results: &Results) -> Result<String, SerializeError> {
+pub fn junit(results: &Results, folder: Option<&Path>) -> Result<String, SerializeError> {
+    xml(results, |test| {
+        let mut case = case(test);
+        let (file, line) = test.file_and_line(folder);
+        case.extra.insert("file".into(), file.into());
+        case.extra.insert("line".into(), line.into());
+        case
+    })
+}
+
+/// The same without places, as the schema of Jenkins' xUnit plug-in wants it.
+///
+/// # Errors
+/// As of [`junit`].
+pub fn xunit(results: &Results) -> Result<String, SerializeError> {
+    xml(results, case)
+}
+
+fn xml(results: &Results, case: impl Fn(&Tested) -> TestCase) -> Result<String, SerializeError> {
     let mut report = Report::new("opsbook");
     report.set_time(results.took);
     for (node, tests) in results.nodes() {
         let mut suite = TestSuite::new(node);
-        let started = results.started.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let asked = results.asked.get(node).copied();
+        let (first, last) = asked.unwrap_or((results.started, results.started));
+        let started = first.strftime("%Y-%m-%dT%H:%M:%S").to_string();
         suite.extra.insert("hostname".into(), node.into());
         suite.extra.insert("timestamp".into(), started.into());
-        suite.set_time(tests.iter().map(|test| test.took()).sum());
-        suite.add_test_cases(tests.into_iter().map(case));
+        // Checks of a node are asked side by side: their times are more than this in sum.
+        suite.set_time(last.duration_since(first).unsigned_abs());
+        suite.add_test_cases(tests.into_iter().map(&case));
         report.add_test_suite(suite);
     }
     let xml = report.to_string()?;
@@ -54,7 +78,9 @@ fn not_passed(test: &Tested, kind: NonSuccessKind, name: &str) -> TestCaseStatus
 
 #[cfg(test)]
 mod tests {
-    use super::junit;
+    use super::{junit, xunit};
+    use std::path::Path;
+
     use crate::tested::samples::results;
 
     /// The attributes that the schema of Jenkins' xUnit plug-in allows for each element.
@@ -90,7 +116,7 @@ mod tests {
 
     #[test]
     fn elements_and_attributes_are_those_of_the_schema() {
-        let xml = junit(&results()).unwrap();
+        let xml = xunit(&results()).unwrap();
         let tag = regex::Regex::new(r"<([a-z]+)((?: [a-z]+=\x22[^\x22]*\x22)*) ?/?>").unwrap();
         let attribute = regex::Regex::new(r" ([a-z]+)=").unwrap();
         let mut seen = 0;
@@ -111,7 +137,7 @@ mod tests {
 
     #[test]
     fn failures_and_errors_are_counted_apart_and_control_characters_are_gone() {
-        let xml = junit(&results()).unwrap();
+        let xml = xunit(&results()).unwrap();
         assert!(
             xml.contains(
                 r#"<testsuites name="opsbook" tests="4" failures="1" errors="1" time="1.500">"#
@@ -124,5 +150,16 @@ mod tests {
         );
         assert!(xml.contains("classname=\"web1.web\""), "{xml}");
         assert!(!xml.contains('\x1b'), "{xml}");
+    }
+    #[test]
+    fn a_case_has_its_place_and_a_suite_the_time_in_which_its_node_was_asked() {
+        let xml = junit(&results(), Some(Path::new("docs"))).unwrap();
+        let place = r#"time="0.250" file="docs/manual/web.md" line="14">"#;
+        assert!(xml.contains(place), "{xml}");
+        let suite = r#"hostname="web1" timestamp="2026-11-21T09:14:03""#;
+        let suite = xml.lines().find(|line| line.contains(suite)).unwrap();
+        assert!(suite.contains(r#" time="0.500""#), "{suite}");
+        let without = xunit(&results()).unwrap();
+        assert!(!without.contains(" file="), "{without}");
     }
 }

@@ -41,6 +41,7 @@ mod paste;
 pub mod prometheus;
 mod recap;
 pub mod record;
+pub mod since;
 pub mod style;
 pub mod summary;
 pub mod table;

@@ -26,6 +26,10 @@ pub fn summary(results: &Results) -> String {
         counts.ignored,
         human(results.took)
     );
+    if let Some(since) = &results.since {
+        // A formatter into a string cannot fail.
+        let _ = writeln!(text, "\n{}", plain(since));
+    }
     let failed: Vec<[String; 3]> = results.failed().map(of_test).collect();
     table(
         &mut text,
@@ -109,6 +113,7 @@ mod tests {
             summary(&results()),
             "## opsbook test: FAILED\n\n\
              1 passed, 1 failed, 1 could not look, 1 ignored, in 1.5s\n\n\
+             since the last record&#58; 1 fixed &#40;web1&#58;&#58;web&#58;&#58;a&#95;b&#41;\n\n\
              ### Failed\n\n\
              | Test | Manual | What is wrong |\n|---|---|---|\n\
              | web1&#58;&#58;web&#58;&#58;service/a&#35;b | manual/web.md&#58;14 \

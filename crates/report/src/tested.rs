@@ -1,7 +1,9 @@
 //! What came of a suite: the one form that all reports of tests are made from. It is read from
 //! the suite's events ([`crate::course`]).
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +25,10 @@ pub struct Results {
     pub filtered_out: usize,
     /// The tests in the order of the book.
     pub tests: Vec<Tested>,
+    /// From when until when each node was asked, by this machine's clock.
+    pub asked: BTreeMap<String, (Timestamp, Timestamp)>,
+    /// What is different from the last record, in a line; none without one.
+    pub since: Option<String>,
 }
 
 /// One test and its outcome.
@@ -155,6 +161,15 @@ impl Tested {
             Outcome::Unknown(_) => "error",
             Outcome::Ignored(_) => "ignored",
         }
+    }
+
+    /// The file and the line of its place; the file below this folder of a checkout, where the
+    /// manual is not at its top.
+    #[must_use]
+    pub fn file_and_line(&self, folder: Option<&Path>) -> (String, String) {
+        let (file, line) = self.place.rsplit_once(':').unwrap_or((&self.place, "1"));
+        let file = folder.unwrap_or(Path::new("")).join(file);
+        (file.to_string_lossy().into_owned(), line.to_owned())
     }
 
     /// How long it took, with all its tries.
@@ -293,6 +308,14 @@ pub(super) mod samples {
                     Outcome::Unknown(unreachable.into()),
                 ),
             ],
+            asked: BTreeMap::from([(
+                "web1".to_owned(),
+                (
+                    "2026-11-21T09:14:03.250Z".parse().unwrap(),
+                    "2026-11-21T09:14:03.750Z".parse().unwrap(),
+                ),
+            )]),
+            since: Some("since the last record: 1 fixed (web1::web::a_b)".to_owned()),
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::engine::{Passwords, Reach, Scope, Secrets, check, check_together};
+use crate::engine::{Passwords, Reach, Scope, Secrets, check, check_together, human};
 use crate::event::{Checked, Outcome, What};
 use crate::nodes::Node;
 use crate::outside::Outside;
@@ -58,12 +58,38 @@ pub(super) struct Asking {
     told: Told,
     nodes: Semaphore,
     threads: Option<Arc<Semaphore>>,
-    stop: watch::Sender<bool>,
+    stop: watch::Sender<Option<Stop>>,
 }
 
 /// Between two tries to reach a node.
 const PAUSE: Duration = Duration::from_secs(1);
-const STOPPED: &str = "not asked: another one failed, and --fail-fast was given";
+
+/// Why no more is asked.
+#[derive(Clone, Copy, Debug)]
+enum Stop {
+    /// `--fail-fast`
+    AnotherFailed,
+    /// `--time-limit`
+    TimeIsUp(Duration),
+}
+
+impl Stop {
+    /// The outcome of a case that had none by then. One that was not asked is no pass.
+    fn outcome(self) -> Outcome {
+        match self {
+            Stop::AnotherFailed => Outcome::Ignored(
+                "not asked: another one failed, and --fail-fast was given".to_owned(),
+            ),
+            Stop::TimeIsUp(limit) => {
+                let limit = human(limit);
+                let why = format!(
+                    "the suite's time limit of {limit} was over before there was an answer"
+                );
+                Outcome::Unknown(why.into())
+            }
+        }
+    }
+}
 
 impl Asking {
     pub fn new(access: Access, rehearse: Rehearse, options: Options, told: Told) -> Asking {
@@ -75,7 +101,7 @@ impl Asking {
             nodes: Semaphore::new(options.parallel.max(1)),
             threads: threads.map(|threads| Arc::new(Semaphore::new(threads))),
             options,
-            stop: watch::Sender::new(false),
+            stop: watch::Sender::new(None),
         }
     }
 
@@ -88,7 +114,7 @@ impl Asking {
     pub fn ended(&self, number: usize, checked: Checked) {
         let bad = matches!(checked.outcome, Outcome::Failed(_) | Outcome::Unknown(_));
         if self.told.ended(number, checked) && bad && self.options.fail_fast {
-            self.stop.send_replace(true);
+            self.stop(Stop::AnotherFailed);
         }
     }
 
@@ -99,13 +125,32 @@ impl Asking {
         }
     }
 
-    fn is_stopped(&self) -> bool {
-        *self.stop.borrow()
+    /// Asks no more. A procedure under way comes to its end: nobody knows what half of it is.
+    pub fn time_is_up(&self, limit: Duration) {
+        self.stop(Stop::TimeIsUp(limit));
     }
 
-    async fn stopped(&self) {
+    /// The first reason counts.
+    fn stop(&self, why: Stop) {
+        self.stop.send_if_modified(|stop| {
+            let first = stop.is_none();
+            stop.get_or_insert(why);
+            first
+        });
+    }
+
+    /// What becomes of cases without an outcome, where no more is asked.
+    fn stopped(&self) -> Option<Outcome> {
+        self.stop.borrow().map(Stop::outcome)
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.borrow().is_some()
+    }
+
+    async fn until_stopped(&self) {
         // The sender lives in `self`: waiting cannot fail.
-        let _ = self.stop.subscribe().wait_for(|stopped| *stopped).await;
+        let _ = self.stop.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Leave to ask, where only so many may ask at a time.
@@ -124,8 +169,8 @@ pub(super) async fn node(asking: Arc<Asking>, of: OfNode) {
     }
     for (number, test) in of.procedures {
         let begin = Instant::now();
-        let outcome = if asking.is_stopped() {
-            stopped()
+        let outcome = if let Some(outcome) = asking.stopped() {
+            outcome
         } else {
             asking.told.started(number);
             (asking.rehearse)(&test).await
@@ -156,8 +201,8 @@ async fn checks(asking: &Arc<Asking>, node: &Arc<Node>, mut left: Vec<Pending>) 
         }
         tokio::time::sleep(PAUSE).await;
     }
-    if asking.is_stopped() {
-        asking.all_ended(&numbers, &stopped());
+    if let Some(outcome) = asking.stopped() {
+        asking.all_ended(&numbers, &outcome);
     }
 }
 
@@ -186,7 +231,7 @@ async fn session(
                 unreachable(node, &error)
             })?
         }
-        () = asking.stopped() => return Ok(()),
+        () = asking.until_stopped() => return Ok(()),
     };
     let hello = reach.session().hello();
     tell(What::NodeReached {
@@ -200,10 +245,10 @@ async fn session(
             *left = unanswered;
             lost
         }
-        () = asking.stopped() => None,
+        () = asking.until_stopped() => None,
     };
-    if asking.is_stopped() {
-        asking.all_ended(numbers, &stopped());
+    if let Some(outcome) = asking.stopped() {
+        asking.all_ended(numbers, &outcome);
     }
     reach.close().await;
     let Some(lost) = lost else { return Ok(()) };
@@ -327,10 +372,6 @@ fn shown(checked: Checked) -> Checked {
         other => other,
     };
     Checked { outcome, ..checked }
-}
-
-fn stopped() -> Outcome {
-    Outcome::Ignored(STOPPED.to_owned())
 }
 
 fn unreachable(node: &Node, error: &OpenError) -> Fault {

@@ -113,6 +113,9 @@ pub struct Options {
     pub retries: u32,
     /// Stop at the first that fails.
     pub fail_fast: bool,
+    /// What has no answer after this time could not look; a procedure under way comes to its
+    /// end.
+    pub time_limit: Option<Duration>,
 }
 
 /// For sessions to end, when all tests have ended.
@@ -136,6 +139,7 @@ pub async fn run(suite: Suite, sink: Sink) {
             filtered_out: suite.filtered_out,
         },
     );
+    let limit = suite.options.time_limit;
     let asking = Asking::new(suite.access, suite.rehearse, suite.options, told);
     let asking = Arc::new(asking);
     let mut nodes: IndexMap<String, OfNode> = IndexMap::new();
@@ -153,7 +157,15 @@ pub async fn run(suite: Suite, sink: Sink) {
         asking.told().all_ended().await;
         tokio::time::sleep(PATIENCE).await;
     };
+    let time_is_up = async {
+        if let Some(limit) = limit {
+            tokio::time::sleep(limit).await;
+            asking.time_is_up(limit);
+        }
+        std::future::pending().await
+    };
     tokio::select! {
+        () = time_is_up => {}
         () = async { while tasks.join_next().await.is_some() {} } => {}
         () = answered => {}
     }

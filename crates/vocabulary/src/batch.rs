@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::assertion::Assertion;
 use crate::facts::{CannotLook, Facts};
@@ -65,6 +66,22 @@ impl Batch {
                 None => Err(CannotLook::because(stopped(status, b""))),
             })
             .collect()
+    }
+
+    /// What was printed -> how long each assertion took, in their order; none where the node
+    /// does not tell. A node may say anything here: it is for reports alone.
+    #[must_use]
+    pub fn times(&self, out: &[u8]) -> Vec<Option<Duration>> {
+        let Some((nonce, rest)) = greeting(out) else {
+            return vec![None; self.count];
+        };
+        let mut before = tick(nonce, "-", rest);
+        let took = |index: usize| {
+            let now = tick(nonce, &index.to_string(), rest);
+            let earlier = std::mem::replace(&mut before, now);
+            now?.checked_sub(earlier?)
+        };
+        (0..self.count).map(took).collect()
     }
 }
 
@@ -238,11 +255,73 @@ fn segment<'a>(nonce: &[u8], index: usize, text: &'a [u8]) -> Option<&'a [u8]> {
     Some(&text[start..start + length])
 }
 
+/// The node's clock at the tick of this name: seconds with two digits behind the point.
+fn tick(nonce: &[u8], name: &str, text: &[u8]) -> Option<Duration> {
+    let mark = [b"\n", nonce, b" T ", name.as_bytes(), b" "].concat();
+    let start = memchr::memmem::find(text, &mark)? + mark.len();
+    let rest = &text[start..];
+    let line = std::str::from_utf8(&rest[..memchr::memchr(b'\n', rest)?]).ok()?;
+    let (seconds, hundredths) = line.split_once('.')?;
+    let (seconds, hundredths): (u32, u8) = (seconds.parse().ok()?, hundredths.parse().ok()?);
+    Some(Duration::from_secs(seconds.into()) + Duration::from_millis(u64::from(hundredths) * 10))
+}
+
 fn stopped(status: i32, err: &[u8]) -> String {
     let err = String::from_utf8_lossy(err);
     let first = err.lines().find(|line| !line.trim().is_empty());
     match first {
         Some(line) => format!("the probe ended with status {status}: {line}"),
         None => format!("the probe ended with status {status} before it had looked"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn times(count: usize, out: &str) -> Vec<Option<u128>> {
+        let (text, variables) = ("".into(), Vec::new());
+        let batch = Batch {
+            text,
+            variables,
+            count,
+        };
+        let times = batch.times(out.as_bytes());
+        times
+            .into_iter()
+            .map(|took| took.map(|took| took.as_millis()))
+            .collect()
+    }
+
+    #[test]
+    fn each_has_its_own_time_where_the_node_tells() {
+        let out = "\nopsbook-facts nonce-of-it\n\nnonce-of-it T - 100.25\n\nnonce-of-it B 0\n\nnonce-of-it E 0\n\nnonce-of-it T 0 100.27\n\nnonce-of-it T 1 102.00\n";
+        assert_eq!(times(2, out), [Some(20), Some(1730)]);
+        // One without a tick of its own, and the one after it, are not known.
+        assert_eq!(times(3, out), [Some(20), Some(1730), None]);
+        assert_eq!(times(2, &out.replace("T 0 100.27", "")), [None, None]);
+    }
+
+    #[test]
+    fn nonsense_is_no_time() {
+        let with = |first: &str, second: &str| {
+            let n = "nonce-of-it";
+            times(
+                1,
+                &format!("\nopsbook-facts {n}\n\n{n} T - {first}\n\n{n} T 0 {second}\n"),
+            )
+        };
+        assert_eq!(with("1.00", "1.50"), [Some(500)]);
+        for (first, second) in [
+            ("2.00", "1.00"),
+            ("x", "1.00"),
+            ("1.00", "-1.00"),
+            ("1.00", "99999999999999999999.00"),
+            ("1.00", "1.999"),
+            ("1.00", ""),
+        ] {
+            assert_eq!(with(first, second), [None], "{first} {second}");
+        }
+        assert_eq!(times(1, "no greeting"), [None]);
     }
 }

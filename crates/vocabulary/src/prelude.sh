@@ -223,6 +223,14 @@ if ! read -r ob_nonce </proc/sys/kernel/random/uuid 2>/dev/null; then
   ob_nonce=$PPID-$(echo "$ob_nonce" | tr -d ' ')-nonce
 fi
 printf '\nopsbook-facts %s\n' "$ob_nonce"
+# ob_tick NAME: how late it is by the node's clock of seconds, where the kernel tells that
+# without a process
+ob_tick() {
+  if IFS=' ' read -r ob_now ob_rest 2>/dev/null </proc/uptime; then
+    printf '\n%s T %s %s\n' "$ob_nonce" "$1" "$ob_now"
+  fi
+}
+ob_tick -
 ob_begin() {
   printf '\n%s B %s\n' "$ob_nonce" "$1"
   printf '\n%s B %s\n' "$ob_nonce" "$1" >&2
@@ -230,4 +238,5 @@ ob_begin() {
 ob_end() {
   printf '\n%s E %s\n' "$ob_nonce" "$1"
   printf '\n%s E %s\n' "$ob_nonce" "$1" >&2
+  ob_tick "$1"
 }

@@ -40,13 +40,14 @@ pub struct Test {
     pub(super) asking: Asking,
     #[command(flatten)]
     pub(super) printing: Printing,
-    /// Write a report, too: junit=FILE, json=FILE, tap=FILE, prometheus=FILE (for the node
+    /// Write a report, too: junit=FILE, xunit=FILE (the same as the schema of Jenkins' xUnit
+    /// plug-in wants it), json=FILE, tap=FILE, prometheus=FILE (for the node
     /// exporter's textfile collector), github (annotations on standard output), summary=FILE
     /// (Markdown, added to the file, for a job's summary); repeated
     #[arg(long, value_name = "FORM=FILE")]
     pub(super) report: Vec<Report>,
     /// Keep the results in `.opsbook/results/`, for the book; the newest 100 suites are kept
-    #[arg(long)]
+    #[arg(long, env = "OPSBOOK_TEST_RECORD", hide_env_values = true)]
     pub(super) record: bool,
     #[command(flatten)]
     compatible: Compatible,
@@ -59,7 +60,12 @@ pub(super) struct Choice {
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
     /// The nodes to test; if absent those that `test-nodes` in book.toml names, or else all
-    #[arg(long, value_name = "SELECTOR")]
+    #[arg(
+        long,
+        value_name = "SELECTOR",
+        env = "OPSBOOK_TEST_NODES",
+        hide_env_values = true
+    )]
     pub nodes: Option<String>,
     /// An argument for those of the rehearsed procedures that take it; repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
@@ -89,22 +95,48 @@ pub(super) struct Asking {
     pub fail_fast: bool,
     /// Try so many times again where the connection fails; a check that fails is never
     /// asked again
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        env = "OPSBOOK_TEST_RETRIES",
+        hide_env_values = true
+    )]
     pub retries: u32,
     /// Checks at a time over all nodes; by default as many as the nodes' cores take
-    #[arg(long, value_name = "N")]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "OPSBOOK_TEST_THREADS",
+        hide_env_values = true
+    )]
     pub test_threads: Option<usize>,
     /// Nodes at a time
-    #[arg(long, value_name = "N", default_value_t = 50)]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 50,
+        env = "OPSBOOK_TEST_PARALLEL",
+        hide_env_values = true
+    )]
     pub parallel: usize,
     /// How long a node may take to answer; it is asked once more before it is called dead
-    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "15s")]
+    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, default_value = "15s", env = "OPSBOOK_TEST_CONNECT_TIMEOUT", hide_env_values = true)]
     pub connect_timeout: Duration,
+    /// End the suite after this time: what has no answer by then could not look. A procedure
+    /// under way comes to its end
+    #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, env = "OPSBOOK_TEST_TIME_LIMIT", hide_env_values = true)]
+    pub time_limit: Option<Duration>,
     /// Ask for the sudo password at once; otherwise when it is first needed
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
     /// Read the sudo password from this file, for machines; refused where others can read it
-    #[arg(long, value_name = "FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "OPSBOOK_SUDO_PASSWORD_FILE",
+        hide_env_values = true
+    )]
     pub sudo_password_file: Option<PathBuf>,
 }
 
@@ -183,6 +215,7 @@ impl Asking {
             parallel: self.parallel,
             retries: self.retries,
             fail_fast: self.fail_fast,
+            time_limit: self.time_limit,
         }
     }
 }

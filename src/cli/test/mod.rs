@@ -7,6 +7,7 @@ mod readers;
 #[cfg(test)]
 mod tests;
 
+use std::cmp::Reverse;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -22,11 +23,13 @@ use crate::cli::rehearse::rehearse;
 use crate::cli::test::readers::Read;
 use crate::cli::{Streams, runtime};
 use crate::engine::Secrets;
+use crate::event::Event;
 use crate::journal::results;
 use crate::project::Project;
 use crate::project::{Who, controller_name, operator_name};
 use crate::report::lines::Format;
 use crate::report::live::Live;
+use crate::report::since::Recorded;
 use crate::report::tested::Results;
 use crate::source::Problem;
 use crate::suite::{self, By, Selected, Selection, Suite};
@@ -47,6 +50,8 @@ const FAILED: u8 = 101;
 const COULD_NOT_LOOK: u8 = 3;
 /// Nobody reads any more: 128 and SIGPIPE.
 const UNREAD: u8 = 141;
+/// Recorded suites in which the last outcome of a test is looked for: one may be of few tests.
+const LOOKED_BACK: usize = 10;
 /// For a suite to end that nobody reads.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -189,12 +194,29 @@ fn suite_of(
         let _ = runtime.block_on(async { tokio::time::timeout(PATIENCE, running).await });
     }
     crate::cli::end(runtime);
-    let read = match read {
+    let mut read = match read {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
         other => other?,
     };
+    read.results.since = since(&project.root, &read.results);
     keep_and_tell(&read, &secrets, caller, args, project, streams)?;
     Ok(Some(read.results))
+}
+
+/// What is different from what was recorded last. A record that cannot be read says nothing.
+fn since(root: &Path, results: &Results) -> Option<String> {
+    let runs = results::runs(root);
+    let newest = runs.iter().rev().take(LOOKED_BACK);
+    let mut suites: Vec<Vec<Event>> = newest
+        .filter_map(|run| results::read(root, run).ok())
+        .collect();
+    // Names of runs tell seconds.
+    suites.sort_by_key(|events| Reverse(events.first().map(|event| event.at.clone())));
+    let mut recorded = Recorded::default();
+    for events in &suites {
+        recorded.see(events);
+    }
+    recorded.since(results)?.line()
 }
 
 /// Writes the record, and says what stands nowhere among the tests.
@@ -216,6 +238,9 @@ fn keep_and_tell(
     if caller == Caller::Cargo || format == Format::Json || args.printing.logfile.is_some() {
         let unseen = read.results.unseen();
         streams.talk.write_all(unseen.as_bytes())?;
+    }
+    if let Some(since) = &read.results.since {
+        writeln!(streams.talk, "{since}")?;
     }
     Ok(())
 }
