@@ -132,7 +132,9 @@ mod tests {
             events.push(samples::ended("web1", check, outcome.clone()));
         }
         let mut course = Course::default();
-        events.iter().for_each(|event| course.see(event));
+        for event in &events {
+            course.see(event);
+        }
         (events, course.results().clone())
     }
 

@@ -162,7 +162,7 @@ pub async fn run(suite: Suite, sink: Sink) {
             tokio::time::sleep(limit).await;
             asking.time_is_up(limit);
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
         () = time_is_up => {}
