@@ -30,8 +30,7 @@ pub(crate) fn launch(
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = SharedOut::new(out);
     let plan = Arc::clone(&run.plan);
-    let names = plan.nodes.iter().map(|node| node.node.name.clone());
-    let names: Vec<String> = names.collect();
+    let names: Vec<String> = { plan.machines().into_iter() }.map(str::to_owned).collect();
     let screen = if json {
         Screen::of_questions()
     } else {

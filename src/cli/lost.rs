@@ -18,7 +18,7 @@ use crate::journal::Journal;
 use crate::nodes::Node;
 use crate::outside::line;
 use crate::plan::{self, Plan};
-use crate::project::{Project, Who, controller_name};
+use crate::project::{Project, Who, controller_name, words};
 use crate::session::{OpenOptions, nodes_within, raise_limits};
 use crate::source::Problem;
 
@@ -45,11 +45,14 @@ pub(crate) fn make_journal(project: &Project, run: &str, yes: bool) -> Result<()
     let (owner, request) = agreed(&said, run)?;
     movable(project, &said, run)?;
     let plan = plan(project, owner, request)?;
+    // A node of a section has nothing of the run before its turn.
+    let held = plan.nodes.iter().filter(|node| node.turn.is_none());
+    let held: Vec<&str> = held.map(|node| node.node.name.as_str()).collect();
     let without: Vec<&str> = request
         .nodes
         .iter()
         .map(String::as_str)
-        .filter(|node| !has_it(&said, node))
+        .filter(|node| held.contains(node) && !has_it(&said, node))
         .collect();
     if let Some(why) = said.iter().find_map(|(name, said)| match said {
         Said::Unknown(why) if without.contains(&name.as_str()) => Some(format!("`{name}` {why}")),
@@ -190,7 +193,8 @@ fn movable(project: &Project, said: &[(String, Said)], run: &str) -> Result<(), 
 
 /// The same request on the manual as it is now. A node is not believed with more than names.
 fn plan(project: &Project, owner: &Owner, request: &Request) -> Result<Plan, Failure> {
-    for node in &request.nodes {
+    let bound = request.roles.values().flatten();
+    for node in request.nodes.iter().chain(bound) {
         if !project.nodes.contains(node) {
             let message = format!(
                 "the run was on a node that is not known here: `{}`",
@@ -206,7 +210,7 @@ fn plan(project: &Project, owner: &Owner, request: &Request) -> Result<Plan, Fai
         .collect();
     Ok(project.plan(&plan::Request {
         procedure: owner.procedure.exact(),
-        nodes: &request.nodes,
+        nodes: &words(&request.nodes, &request.roles),
         set: &set,
     })?)
 }
@@ -215,7 +219,7 @@ fn about(owner: &Owner, request: &Request, run: &str, without: &[&str]) -> Strin
     let mut text = format!(
         "run {run} has no journal here. As its nodes say, it is `{}` on {}, begun by {}@{} at {}",
         owner.procedure.line(),
-        request.nodes.join(", "),
+        words(&request.nodes, &request.roles).join(", "),
         owner.operator.line(),
         owner.controller.line(),
         owner.since.line(),

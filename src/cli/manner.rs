@@ -124,9 +124,9 @@ impl MannerArgs {
     pub fn taken_over(&self, plan: &Plan, before: &Through) -> Vec<String> {
         let plain = Manner::default().through;
         let time = |milliseconds| crate::engine::human(Duration::from_millis(milliseconds));
-        let steps = plan.nodes.first().map(|node| node.steps.as_slice());
+        let steps = plan.steps();
         let stop_after = before.stop_after.map(|number| {
-            let step = steps.and_then(|steps| steps.get(number.wrapping_sub(1)));
+            let step = steps.iter().find(|step| step.number == number);
             step.map_or(number.to_string(), |step| step.label().to_owned())
         });
         let batches: Vec<String> = before.batches.iter().map(ToString::to_string).collect();

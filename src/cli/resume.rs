@@ -194,8 +194,9 @@ fn given(set: &[(String, String)], plan: &Plan) -> Result<Vec<(String, String)>,
 
 /// Is a step done on every node?
 fn passed(plan: &Plan, record: &Record, step: usize) -> bool {
-    plan.nodes.iter().all(|node| {
-        let steps = record.steps(&node.node.name);
+    let mut with_it = plan.nodes.iter().filter(|node| node.step(step).is_some());
+    with_it.all(|node| {
+        let steps = record.steps(node.site());
         matches!(steps.get(&step), Some(Some(status)) if status.goes_on())
     })
 }

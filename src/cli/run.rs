@@ -17,7 +17,7 @@ use crate::engine::{Answer, MOST_EPOCHS, Proof};
 use crate::event::Status;
 use crate::journal;
 use crate::manual::shell_word;
-use crate::plan::{Part, Plan, Request};
+use crate::plan::{Binding, Part, Plan, Request};
 use crate::project::{self, Allotted, Project, Start, Who, looked_over};
 use crate::report::dry_run;
 use crate::source::Problem;
@@ -84,7 +84,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
         if !args.connect {
             return Ok(0);
         }
-        let nodes = plan.nodes.iter().map(|node| node.node.name.clone());
+        let nodes = plan.machines().into_iter().map(str::to_owned);
         return crate::cli::ping::names(&nodes.collect::<Vec<_>>(), project, streams);
     }
     if let Some(run) = own_open_run(project, &plan) {
@@ -94,7 +94,9 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
             plan.procedure
         )?;
     }
-    if plan.nodes.len() > 1 && !confirmed(&plan, part, args.common.yes, streams)? {
+    if (plan.nodes.len() > 1 || plan.binding.is_some())
+        && !confirmed(&plan, part, args.common.yes, streams)?
+    {
         return Ok(exit(Status::Stopped));
     }
     let run = project::Run {
@@ -172,11 +174,10 @@ fn named(args: &Run, project: &Project) -> Result<(), Failure> {
 
 /// Names the nodes, and asks whether they are meant, where they are more than one.
 fn confirmed(plan: &Plan, part: Part, yes: bool, streams: &mut Streams) -> Result<bool, Failure> {
-    let (procedure, all) = (&plan.procedure, plan.nodes.len());
-    let mut about = format!("`{procedure}` on {all} nodes:\n");
-    for node in &plan.nodes {
-        about += &format!("  {}\n", node.node.name);
-    }
+    let about = match &plan.binding {
+        Some(binding) => of_roles(plan, binding),
+        None => of_nodes(plan),
+    };
     if yes {
         write!(streams.talk, "{about}")?;
         return Ok(true);
@@ -199,4 +200,39 @@ fn confirmed(plan: &Plan, part: Part, yes: bool, streams: &mut Streams) -> Resul
         )?;
     }
     Ok(matches!(answer, Answer::Yes))
+}
+
+fn of_nodes(plan: &Plan) -> String {
+    let mut about = format!("`{}` on {} nodes:\n", plan.procedure, plan.nodes.len());
+    for node in &plan.nodes {
+        about += &format!("  {}\n", node.node.name);
+    }
+    about
+}
+
+/// Who plays which role, and how many steps each machine has.
+fn of_roles(plan: &Plan, binding: &Binding) -> String {
+    let mut about = format!("`{}`:\n", plan.procedure);
+    for bound in &binding.roles {
+        if bound.nodes.is_empty() {
+            about += &format!("  {}: no node\n", bound.role);
+        }
+        for name in &bound.nodes {
+            let plans = plan.nodes.iter().filter(|node| node.node.name == *name);
+            let steps: usize = plans.clone().map(|node| node.steps.len()).sum();
+            let node = plans.map(|node| &node.node).next();
+            let groups = node.map(|node| node.groups.join(", ")).unwrap_or_default();
+            let what = match (bound.reached, steps) {
+                (false, _) => "only named".to_owned(),
+                (true, 1) => "1 step".to_owned(),
+                (true, steps) => format!("{steps} steps"),
+            };
+            about += &format!("  {}: {name}", bound.role);
+            if !groups.is_empty() {
+                about += &format!(" ({groups})");
+            }
+            about += &format!(", {what}\n");
+        }
+    }
+    about
 }

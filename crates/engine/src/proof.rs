@@ -212,6 +212,15 @@ impl<'a> Proof<'a> {
         };
         let mut set: [BTreeSet<&str>; 2] = Default::default();
         let side = |on: On| usize::from(on == On::Local);
+        // A turn begins with what the main line has set on this machine.
+        let first = node.steps.first().map_or(0, |step| step.number);
+        let main = self.plan.nodes.iter().filter(|main| {
+            node.turn.is_some() && main.turn.is_none() && main.node.name == node.node.name
+        });
+        let main = main.flat_map(|main| &main.steps);
+        for step in main.filter(|step| step.number < first) {
+            set[side(step.on)].extend(step.sets.iter().map(String::as_str));
+        }
         for step in node.steps.iter().filter(may_have_run) {
             set[side(step.on)].extend(step.sets.iter().map(String::as_str));
         }

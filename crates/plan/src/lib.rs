@@ -33,7 +33,7 @@ use opsbook_nodes as nodes;
 use opsbook_text::{interpolation, source};
 use opsbook_vocabulary as vocabulary;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -407,6 +407,32 @@ pub fn heading(number: usize, label: &str) -> String {
         return number;
     }
     format!("{number} {label}")
+}
+
+impl Plan {
+    /// The names of its machines, each once.
+    #[must_use]
+    pub fn machines(&self) -> Vec<&str> {
+        let nodes = self.nodes.iter().map(|node| (node.node.name.as_str(), ()));
+        nodes.collect::<IndexMap<_, _>>().into_keys().collect()
+    }
+
+    /// The steps of the procedure in their order, each as one of its machines has it.
+    #[must_use]
+    pub fn steps(&self) -> Vec<&PlannedStep> {
+        let steps = self.nodes.iter().flat_map(|node| &node.steps);
+        let steps: BTreeMap<usize, &PlannedStep> = steps.map(|step| (step.number, step)).collect();
+        steps.into_values().collect()
+    }
+
+    /// The nodes that play each role; empty where the procedure has none.
+    #[must_use]
+    pub fn roles(&self) -> BTreeMap<String, Vec<String>> {
+        let roles = self.binding.iter().flat_map(|binding| &binding.roles);
+        roles
+            .map(|bound| (bound.role.clone(), bound.nodes.clone()))
+            .collect()
+    }
 }
 
 impl NodePlan {

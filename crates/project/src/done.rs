@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{first_left, out_of_turn};
 use crate::journal::Record;
-use crate::plan::{NodePlan, Plan, PlannedStep};
+use crate::plan::{NodePlan, Plan};
 use crate::source::Problem;
 
 /// Steps by node. Each must be left to do there, and none before it.
@@ -94,11 +94,7 @@ fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Box<
 /// # Errors
 /// Where there is no such step: with the one that may be meant.
 pub fn number(plan: &Plan, wanted: &str) -> Result<usize, Box<Problem>> {
-    let steps = plan
-        .nodes
-        .first()
-        .map(|node| node.steps.as_slice())
-        .unwrap_or_default();
+    let steps = plan.steps();
     let found = steps.iter().find(|step| {
         step.label() == wanted || step.name == wanted || step.number.to_string() == wanted
     });
@@ -106,7 +102,7 @@ pub fn number(plan: &Plan, wanted: &str) -> Result<usize, Box<Problem>> {
     let titled = titled.next().filter(|_| titled.next().is_none());
     found.or(titled).map(|step| step.number).ok_or_else(|| {
         let message = format!("`{}` has no step `{wanted}`", plan.procedure);
-        let labels: Vec<&str> = steps.iter().map(PlannedStep::label).collect();
+        let labels: Vec<&str> = steps.iter().map(|step| step.label()).collect();
         let problem = Problem::bare("unknown-step", message);
         Box::new(
             match crate::source::nearest(wanted, labels.iter().copied()) {

@@ -72,7 +72,7 @@ mod done;
 mod run;
 mod who;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use files::Files;
@@ -86,6 +86,18 @@ pub use changed::{Changes, changes, moved};
 pub use done::{done, number};
 pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};
 pub use who::{Who, controller_name, operator_name};
+
+/// What names the nodes of a run on a command line: the nodes themselves, or who plays which role.
+#[must_use]
+pub fn words(nodes: &[String], roles: &BTreeMap<String, Vec<String>>) -> Vec<String> {
+    if roles.is_empty() {
+        return nodes.to_vec();
+    }
+    let bound = roles.iter().filter(|(_, nodes)| !nodes.is_empty());
+    bound
+        .map(|(role, nodes)| format!("{role}={}", nodes.join(",")))
+        .collect()
+}
 
 /// A manual with its nodes and its vocabulary.
 #[derive(Debug)]
@@ -212,7 +224,7 @@ impl Project {
             .collect();
         self.plan(&Request {
             procedure: &started.procedure,
-            nodes: &started.nodes,
+            nodes: &words(&started.nodes, &started.roles),
             set: &set,
         })
     }

@@ -1,6 +1,5 @@
 //! Who runs what, from where, and of which revision: as the journal and the bundle say it.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,11 +64,8 @@ impl Who {
             message: None,
             folder: Some(self.root.display().to_string().into()),
             request: Some(Request {
-                nodes: plan
-                    .nodes
-                    .iter()
-                    .map(|node| node.node.name.clone())
-                    .collect(),
+                nodes: plan.machines().into_iter().map(str::to_owned).collect(),
+                roles: plan.roles(),
                 arguments: plan.arguments.iter().cloned().collect(),
                 start_at,
                 manner: manner.clone(),
@@ -82,7 +78,7 @@ impl Who {
     #[must_use]
     pub fn started(&self, plan: &Plan) -> RunStarted {
         let nodes = plan.nodes.iter();
-        let plans = nodes.clone().map(|node| {
+        let plans = nodes.map(|node| {
             (
                 node.site().to_string(),
                 engine::plan_record(&self.root, node),
@@ -92,8 +88,8 @@ impl Who {
             procedure: plan.procedure.clone(),
             title: plan.title.clone(),
             place: plan.span.place(),
-            nodes: nodes.map(|node| node.node.name.clone()).collect(),
-            roles: BTreeMap::new(),
+            nodes: plan.machines().into_iter().map(str::to_owned).collect(),
+            roles: plan.roles(),
             arguments: plan.arguments.iter().cloned().collect(),
             operator: self.operator.clone(),
             controller: self.controller.clone(),

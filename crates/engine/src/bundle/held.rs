@@ -51,6 +51,9 @@ pub struct Owner {
 pub struct Request {
     /// The names of the nodes, in their order.
     pub nodes: Vec<String>,
+    /// The nodes that play each role, where the procedure has roles.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub roles: BTreeMap<String, Vec<String>>,
     /// What was given with `--set`; never a secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub arguments: BTreeMap<String, String>,

@@ -343,8 +343,10 @@ impl Bundles<'_> {
     /// and what steps have set there.
     pub async fn take_from(&self, dir: &str) -> Result<(), Attention> {
         let own = self.own()?;
-        let files = Call::new("cd").word(dir).code(" || exit\n").code(ARCHIVE);
-        let files = Call::new("").code("(").then(&files).code(") | tar -xf -");
+        let files = Call::new("(cd").word(dir).code(" || exit\n").code(ARCHIVE);
+        let files = files.code(
+            ") >.files.part && { [ ! -s .files.part ] || tar -xf .files.part; } && rm .files.part",
+        );
         let taken = within(&own, &files).await?;
         if !taken.ok() {
             let said = crate::harmless(&taken.err);

@@ -25,7 +25,7 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
 use crate::bundle::{Bundle, BundleError, Claim};
-use crate::bundles::{Bundles, CaughtUp, dir_of};
+use crate::bundles::{Bundles, CaughtUp, bundle_dir, dir_of};
 use crate::check::check;
 use crate::event::{Checked, Outcome, Status, What};
 use crate::given::Given;
@@ -331,11 +331,9 @@ impl<'a> NodeRun<'a> {
     /// What a turn finds on a machine of the run that it has a bundle of its own on: the files
     /// that were delivered, and what the steps before have set.
     pub async fn take_from_main_line(&mut self) -> Result<(), Halt> {
-        let peer = self.peers.get(self.given.node());
-        let Some(held) = peer.and_then(|peer| peer.bundle) else {
-            return Ok(());
-        };
-        let taken = self.bundles.take_from(&held.dir).await;
+        let hello = self.bundles.reach.session().hello();
+        let held = bundle_dir(&self.given.plan.node, hello);
+        let taken = self.bundles.take_from(&held).await;
         taken.map_err(Attention::into_halt)
     }
 

@@ -28,6 +28,8 @@ pub struct Line<'a> {
     /// Machines on which the run has ended before: their bundles are closed.
     ended: BTreeSet<usize>,
     pub peers: Peers,
+    /// In a turn: the machines as the main line holds them.
+    held: Option<Peers>,
 }
 
 /// What a turn takes over from the main line.
@@ -43,7 +45,7 @@ impl<'a> Line<'a> {
     pub async fn reach(
         ground: &'a Ground<'a>,
         plans: &[&'a NodePlan],
-        peers: Peers,
+        held: Option<&Peers>,
         resume: Option<&Record>,
     ) -> Result<Line<'a>, Stops> {
         let options = ground.options;
@@ -63,7 +65,8 @@ impl<'a> Line<'a> {
             dirs: Vec::new(),
             courses: Vec::new(),
             ended: BTreeSet::new(),
-            peers,
+            peers: held.map(Peers::copy).unwrap_or_default(),
+            held: held.cloned(),
         };
         let mut results = Vec::new();
         for (plan, reach) in plans.iter().zip(opened) {
@@ -401,11 +404,11 @@ impl<'a> Line<'a> {
             .iter()
             .map(|index| self.runs[*index].given.node())
             .collect();
-        let peers = self.peers.all();
-        let others = peers
-            .iter()
-            .filter(|(node, _)| !acting.contains(&node.as_str()));
-        let asked = others.filter_map(|(node, peer)| {
+        let own = self.peers.all().into_iter();
+        let own = own.filter(|(node, _)| !acting.contains(&node.as_str()));
+        let held = self.held.iter().flat_map(Peers::all);
+        let others: Vec<(String, Peer)> = own.chain(held).collect();
+        let asked = others.iter().filter_map(|(node, peer)| {
             let bundle = peer.bundle.as_ref()?;
             Some(async move {
                 let result = match bundle.mine().await {

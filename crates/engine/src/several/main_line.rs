@@ -10,7 +10,6 @@ use crate::OnLag;
 use crate::event::{Status, What};
 use crate::halt::Halt;
 use crate::journal::{self, JournalError, Record};
-use crate::peers::Peers;
 use crate::plan::{NodePlan, Stretch};
 
 pub struct MainLine<'a> {
@@ -28,7 +27,7 @@ impl<'a> MainLine<'a> {
     ) -> Result<Status, JournalError> {
         let nodes = ground.plan.nodes.iter();
         let plans: Vec<&NodePlan> = nodes.filter(|node| node.turn.is_none()).collect();
-        let line = Line::reach(ground, &plans, Peers::default(), resume).await;
+        let line = Line::reach(ground, &plans, None, resume).await;
         let result = match line {
             Err(stops) => Err(stops),
             Ok(line) => {

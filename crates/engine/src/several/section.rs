@@ -75,7 +75,7 @@ pub async fn prove_needs(
     for some in turns(ground).chunks(SIDE_BY_SIDE) {
         let proven = some.iter().map(async |(_, turn)| {
             let own: Vec<&NodePlan> = plans(ground, turn).into_iter().take(1).collect();
-            let mut line = Line::reach(ground, &own, seed.peers.copy(), resume).await?;
+            let mut line = Line::reach(ground, &own, Some(&seed.peers), resume).await?;
             line.know(Some(seed), resume);
             let proven = line.prove_needs().await;
             line.leave().await;
@@ -105,7 +105,7 @@ pub async fn catch_up(ground: &Ground<'_>, record: &Record, main: &Line<'_>) -> 
             continue;
         }
         let plans = plans(ground, turn);
-        let mut line = Line::reach(ground, &plans, main.peers.copy(), Some(record)).await?;
+        let mut line = Line::reach(ground, &plans, Some(&main.peers), Some(record)).await?;
         line.know(None, Some(record));
         let caught_up = line.catch_up(record).await;
         line.leave().await;
@@ -173,7 +173,7 @@ pub async fn take_over<'a>(
     });
     let taken = begun.map(async |(key, turn)| {
         let plans = plans(ground, turn);
-        let mut line = Line::reach(ground, &plans, seed.peers.copy(), Some(record)).await?;
+        let mut line = Line::reach(ground, &plans, Some(&seed.peers), Some(record)).await?;
         line.know(Some(seed), Some(record));
         line.use_bundles();
         let opened = line.open(Some(record)).await;
@@ -299,7 +299,7 @@ async fn one_turn<'a>(
     let plans = plans(ground, turn);
     let line = match begun {
         Some(line) => Ok((line, true)),
-        None => Line::reach(ground, &plans, seed.peers.copy(), resume)
+        None => Line::reach(ground, &plans, Some(&seed.peers), resume)
             .await
             .map(|line| (line, false)),
     };
@@ -329,7 +329,7 @@ async fn one_turn<'a>(
             (status, Err(stops.of_turn(&turn.node)))
         }
     };
-    let cause = result.as_ref().err().map(|stops| stops.sentence().into());
+    let cause = result.as_ref().err().map(|stops| stops.causes().into());
     let end = What::TurnEnded { status, cause };
     ground.recorder.record(site(ground, turn), None, end)?;
     Ok(result)

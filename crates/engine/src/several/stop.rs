@@ -100,6 +100,12 @@ impl Stops {
         stops.find(|stop| stop.node == node).map(|stop| &stop.halt)
     }
 
+    /// Of one machine, in one sentence.
+    pub fn causes(&self) -> String {
+        let causes = self.0.iter().map(|stop| cause(&stop.halt));
+        causes.collect::<Vec<_>>().join("; ")
+    }
+
     /// Of all machines, in one sentence.
     pub fn sentence(&self) -> String {
         let stops = self.0.iter().map(|stop| {
