@@ -132,11 +132,6 @@ impl<'a> Bundles<'a> {
         self.own_origin == Origin::Found
     }
 
-    /// Whether this controller has made the login user's bundle.
-    pub fn is_new(&self) -> bool {
-        self.own_origin == Origin::New
-    }
-
     /// Whether something may have been done in them.
     pub fn were_used(&self) -> bool {
         self.used

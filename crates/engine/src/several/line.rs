@@ -275,7 +275,9 @@ impl<'a> Line<'a> {
                 .open_bundles(dir, self.courses[index].first, resume)
                 .await;
             opened.map_err(|halt| Stops::at(run.given.node(), halt))?;
-            if run.given.below && run.bundles.is_new() {
+            let site = run.given.site();
+            let begun = resume.is_some_and(|record| record.has_begun(site));
+            if run.given.below && run.bundles.is_open() && !begun {
                 let seeded = run.take_from_main_line().await;
                 seeded.map_err(|halt| Stops::at(run.given.node(), halt))?;
             }
