@@ -296,6 +296,7 @@ obb_entry() {
 
 # obb_history DIR RUN OWNER: the same of the history beside it: TALE …, END claim where it was closed | NONE
 obb_history() {
+  [ -e "${1%/*}" ] || [ -L "${1%/*}" ] || { echo NONE; return 0; }
   obb_all_ours "$1" || return 0
   obb_entry "${1%/*}" "$2" "$3"
   if [ -L "$obb_past" ] || [ ! -d "$obb_past" ]; then echo NONE; return 0; fi

@@ -7,7 +7,6 @@ use futures_util::future::join_all;
 use super::stop::{Stops, ended};
 use super::{Ground, Joint, joint_of};
 use crate::bundle::{Bundle, BundleError};
-use crate::bundles::CaughtUp;
 use crate::event::{Status, What};
 use crate::given::Given;
 use crate::halt::Halt;
@@ -25,8 +24,6 @@ pub struct Line<'a> {
     /// The bundle's folder on each.
     dirs: Vec<String>,
     courses: Vec<Course>,
-    /// Machines on which the run has ended before: their bundles are closed.
-    ended: BTreeSet<usize>,
     pub peers: Peers,
     /// In a turn: the machines as the main line holds them.
     held: Option<Peers>,
@@ -64,7 +61,6 @@ impl<'a> Line<'a> {
             runs: Vec::new(),
             dirs: Vec::new(),
             courses: Vec::new(),
-            ended: BTreeSet::new(),
             peers: held.map(Peers::copy).unwrap_or_default(),
             held: held.cloned(),
         };
@@ -133,13 +129,9 @@ impl<'a> Line<'a> {
                 self.ground.recorder.raise_epoch(epoch);
             }
         }
-        let all = self.runs.iter_mut().zip(&self.dirs).enumerate();
-        for (index, (run, dir)) in all {
-            match run.bundles.catch_up(dir, record).await {
-                Ok(CaughtUp::GoesOn(_)) => {}
-                Ok(CaughtUp::Ended) => drop(self.ended.insert(index)),
-                Err(halt) => return Err(Stops::at(run.given.node(), halt)),
-            }
+        for (run, dir) in self.runs.iter_mut().zip(&self.dirs) {
+            let caught_up = run.bundles.catch_up(dir, record).await;
+            caught_up.map_err(|halt| Stops::at(run.given.node(), halt))?;
         }
         self.take_in_passed().await
     }
@@ -267,7 +259,7 @@ impl<'a> Line<'a> {
         let mut order: Vec<usize> = (0..self.runs.len()).collect();
         order.sort_by_key(|index| self.runs[*index].given.node());
         for index in order {
-            if self.ended.contains(&index) {
+            if resume.is_some_and(|record| self.is_closed(index, record)) {
                 continue;
             }
             let (run, dir) = (&mut self.runs[index], &self.dirs[index]);
@@ -285,7 +277,23 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
-    /// Compares what the bundles say with the journal, and attends to what still runs.
+    /// Whether the run has ended on a machine of this line, and its bundle was closed.
+    fn is_closed(&self, index: usize, record: &Record) -> bool {
+        let plan = self.runs[index].given.plan;
+        let mut events = record.of(plan.site()).collect::<Vec<_>>().into_iter().rev();
+        let closed = events.find_map(|event| match &event.what {
+            What::BundleClosed {
+                local: false,
+                user: None,
+                ..
+            } => Some(true),
+            What::BundleOpened { .. } | What::BundleReopened { .. } => Some(false),
+            _ => None,
+        });
+        closed == Some(true) && self.courses[index].first > plan.last_number()
+    }
+
+    /// Compares what the bundles say with the journal.
     pub async fn compare(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let all = self.runs.iter_mut().zip(&self.dirs).zip(&self.courses);
         let compared = all.map(async |((run, dir), course)| {

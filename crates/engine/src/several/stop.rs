@@ -103,7 +103,7 @@ impl Stops {
     /// Of one machine, in one sentence.
     pub fn causes(&self) -> String {
         let causes = self.0.iter().map(|stop| cause(&stop.halt));
-        causes.collect::<Vec<_>>().join("; ")
+        once_each(causes.map(str::to_owned))
     }
 
     /// Of all machines, in one sentence.
@@ -112,7 +112,7 @@ impl Stops {
             let cause = cause(&stop.halt);
             format!("{}: {cause}", stop.node)
         });
-        stops.collect::<Vec<_>>().join("; ")
+        once_each(stops)
     }
 
     /// Writes down how the run ended in each place of a line.
@@ -139,6 +139,17 @@ pub fn ended(
     let ended = What::NodeEnded { status, cause };
     recorder.record(Some(site), None, ended)?;
     Ok(())
+}
+
+/// One after the other, each once.
+fn once_each(sentences: impl Iterator<Item = String>) -> String {
+    let mut all: Vec<String> = Vec::new();
+    for sentence in sentences {
+        if !all.contains(&sentence) {
+            all.push(sentence);
+        }
+    }
+    all.join("; ")
 }
 
 fn cause(halt: &Halt) -> &str {
