@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::manual::Procedure;
 use crate::project::Project;
 use crate::report::table::{self, Cell};
 use crate::source::counted;
@@ -31,7 +32,7 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
         [
             procedure.id.clone(),
             steps,
-            procedure.title.clone(),
+            titled(procedure),
             procedure.span.place(),
         ]
     });
@@ -79,6 +80,14 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
     Ok(0)
 }
 
+/// The title, and the machines that it takes where it runs on several.
+fn titled(procedure: &Procedure) -> String {
+    if procedure.roles.is_empty() {
+        return procedure.title.clone();
+    }
+    format!("{} ({})", procedure.title, procedure.words())
+}
+
 fn table(title: &str, rows: &[[String; 4]], out: &mut dyn Write) -> std::io::Result<()> {
     let bold = anstyle::Style::new().bold();
     let dim = anstyle::Style::new().dimmed();
@@ -100,6 +109,7 @@ fn json(project: &Project) -> serde_json::Value {
         serde_json::json!({
             "id": procedure.id, "title": procedure.title, "place": procedure.span.place(),
             "nodes": procedure.nodes.as_ref().map(|nodes| &nodes.value),
+            "roles": procedure.roles.keys().collect::<Vec<_>>(),
             "params": procedure.params.keys().collect::<Vec<_>>(),
             "steps": procedure.steps.iter().map(|step| serde_json::json!({
                 "number": step.number, "id": step.id, "title": step.title, "place": step.span.place(),

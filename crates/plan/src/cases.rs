@@ -48,15 +48,10 @@ pub fn cases(
                     }
                 },
             };
-            if group.when == When::Always && here(&group.nodes, &mut problems) {
-                cases.extend(of_group(
-                    manual,
-                    group,
-                    assertions,
-                    &node,
-                    wanted,
-                    &mut problems,
-                ));
+            if group.when != When::Needed && here(&group.nodes, &mut problems) {
+                let asked = of_group(manual, group, assertions, &node, wanted, &mut problems);
+                let state = group.when == When::State;
+                cases.extend(asked.into_iter().map(|case| Case { state, ..case }));
             }
         }
         for procedure in manual.procedures.values() {
@@ -215,6 +210,7 @@ pub(super) fn of_group(
                     assertion: Arc::new(assertion),
                     bindings,
                 },
+                state: false,
             }
         })
         .collect();
@@ -316,6 +312,7 @@ pub(super) fn of_script(
             expect: check.expect.clone(),
         },
         skip: None,
+        state: false,
     }
 }
 

@@ -273,6 +273,9 @@ pub struct Case {
     pub ask: Ask,
     /// Waived: why, and until when (`YYYY-MM-DD`).
     pub skip: Option<Skip>,
+    /// What it asks is a state, in which not all nodes of its group are: a suite asks it by its
+    /// full name only.
+    pub state: bool,
 }
 
 /// Why a check is not asked.

@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use unicode_width::UnicodeWidthStr as _;
 
 use crate::engine::human;
-use crate::manual::{Check, Group, On, Param, Procedure, Step, SudoUser, Work};
+use crate::manual::{
+    Check, Count, Each, Group, Machine, On, Param, Procedure, Role, Share, Step, SudoUser, When,
+    Work,
+};
 use crate::plan::STEP_LIMIT;
 use crate::source::{in_one_line, visible};
 
@@ -20,16 +23,41 @@ const TERMS: usize = 17;
 #[must_use]
 pub fn procedure(procedure: &Procedure, paint: bool) -> String {
     let mut card = Card::new(&procedure.id, &procedure.title, paint);
-    let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
-    card.fact("may run on", [nodes.unwrap_or("any node").to_owned()]);
+    if procedure.roles.is_empty() {
+        let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
+        card.fact("may run on", [nodes.unwrap_or("any node").to_owned()]);
+    }
+    card.fact("roles", roles(procedure));
+    let same: Vec<String> = procedure
+        .same
+        .iter()
+        .map(|name| name.value.clone())
+        .collect();
+    let same = (!same.is_empty()).then(|| same.join(", "));
+    card.fact("must be equal", same);
     let needs = procedure.needs.iter().map(|need| need.value.clone());
     card.fact("must hold first", needs);
     card.fact("parameters", parameters(procedure));
     let limit = procedure.timeout.unwrap_or(STEP_LIMIT);
     card.fact("time limit", [format!("{} for each step", human(limit))]);
     let width = label_width(procedure);
-    let steps = procedure.steps.iter();
-    card.fact("steps", steps.flat_map(|step| step_lines(step, width)));
+    let first = procedure
+        .before
+        .iter()
+        .map(|check| check_line("first", check));
+    let steps = procedure.steps.iter().flat_map(|step| {
+        let mut opens = procedure.sections.iter();
+        let opens = opens.find(|each| each.steps.start == step.number);
+        let mut after = procedure.after.iter();
+        let after = after.find(|(last, _)| *last == step.number);
+        let after = after.into_iter().flat_map(|(_, checks)| checks);
+        opens
+            .into_iter()
+            .flat_map(section_lines)
+            .chain(step_lines(step, width))
+            .chain(after.map(|check| check_line("after all of them", check)))
+    });
+    card.fact("steps", first.chain(steps));
     card.fact("run it", [procedure.command()]);
     card.fact("stands at", [procedure.span.place()]);
     card.text
@@ -40,7 +68,11 @@ pub fn procedure(procedure: &Procedure, paint: bool) -> String {
 pub fn group(group: &Group, paint: bool) -> String {
     let mut card = Card::new(&group.id, &group.title, paint);
     let nodes = group.nodes.as_ref().map(|nodes| nodes.value.as_str());
-    card.fact("must hold on", [nodes.unwrap_or("every node").to_owned()]);
+    let holds = match group.when {
+        When::Always | When::Needed => "must hold on",
+        When::State => "a state of",
+    };
+    card.fact(holds, [nodes.unwrap_or("every node").to_owned()]);
     card.fact("checks", checks_of(group));
     card.fact("ask it", [format!("opsbook test {}::", group.id)]);
     card.fact("stands at", [group.span.place()]);
@@ -60,7 +92,7 @@ pub fn procedure_json(procedure: &Procedure) -> Value {
         json!({
             "number": step.number, "id": step.id, "title": step.title,
             "place": step.span.place(), "kind": kind(step),
-            "on": match step.on { On::Node => "node", On::Local => "local" },
+            "on": on(step.on, step.machine.as_ref()),
             "sudo": step.sudo.as_ref().map(|user| &user.0),
             "timeout_s": limit(procedure, step).as_secs_f64(),
             "confirm": step.confirm, "reboot": step.reboot, "setup": step.setup,
@@ -73,6 +105,7 @@ pub fn procedure_json(procedure: &Procedure) -> Value {
         "procedure": procedure.id, "title": procedure.title, "place": procedure.span.place(),
         "nodes": procedure.nodes.as_ref().map(|nodes| &nodes.value),
         "needs": procedure.needs.iter().map(|need| &need.value).collect::<Vec<_>>(),
+        "roles": procedure.roles.iter().map(role_json).collect::<Vec<_>>(),
         "params": procedure.params.iter().map(param).collect::<Vec<_>>(),
         "steps": procedure.steps.iter().map(step).collect::<Vec<_>>(),
         "command": procedure.command(),
@@ -161,16 +194,82 @@ fn step_lines(step: &Step, width: usize) -> Vec<String> {
     };
     let title = step.title.trim_end_matches(':');
     let first = format!("{:>2} {id}{padding}{gap}{title}{notes}", step.number);
-    let after = step.checks.iter().map(check_line);
+    let after = step.checks.iter().map(|check| check_line("then", check));
     std::iter::once(first).chain(after).collect()
 }
 
-fn check_line(check: &Check) -> String {
-    let place = place(check.on, check.sudo.as_ref());
+/// `For each web: 1, then 25% at a time`, and what is asked at the beginning of each turn.
+fn section_lines(each: &Each) -> Vec<String> {
+    let sizes = each.batch.iter().map(|share| match share {
+        Share::Count(count) => count.to_string(),
+        Share::Percent(percent) => format!("{percent}%"),
+    });
+    let sizes: Vec<String> = sizes.collect();
+    let wait = (!each.wait.is_zero()).then(|| format!(", {} between", human(each.wait)));
+    let first = format!(
+        "   for each {}: {} at a time{}",
+        each.role.value,
+        sizes.join(", then "),
+        wait.unwrap_or_default()
+    );
+    let before = each.before.iter().map(|check| check_line("first", check));
+    std::iter::once(first).chain(before).collect()
+}
+
+/// `old  one of @db, where db.primary holds: the primary of today`
+fn roles(procedure: &Procedure) -> impl Iterator<Item = String> {
+    let names = procedure.roles.keys().map(|name| name.width());
+    let width = names.max().unwrap_or_default();
+    procedure.roles.iter().map(move |(name, role)| {
+        let needs: Vec<&str> = role.needs.iter().map(|need| need.value.as_str()).collect();
+        let needs = match needs.as_slice() {
+            [] => String::new(),
+            [need] => format!(", where {need} holds"),
+            needs => format!(", where {} hold", needs.join(", ")),
+        };
+        let help = role.help.as_ref().map(|help| format!("  {help}"));
+        let line = format!(
+            "{name:<width$}  {} {}{needs}{}",
+            how_many(role),
+            role.nodes.value,
+            help.unwrap_or_default()
+        );
+        in_one_line(&line)
+    })
+}
+
+fn how_many(role: &Role) -> &'static str {
+    match role.count {
+        Count::One => "one of",
+        Count::Several => "one or more of",
+        Count::Any => "any number of",
+    }
+}
+
+fn role_json((name, role): (&String, &Role)) -> Value {
+    json!({
+        "name": name, "nodes": role.nodes.value, "help": role.help,
+        "count": match role.count { Count::One => "1", Count::Several => "1+", Count::Any => "0+" },
+        "needs": role.needs.iter().map(|need| &need.value).collect::<Vec<_>>(),
+    })
+}
+
+/// As the fence says it.
+fn on(side: On, machine: Option<&Machine>) -> String {
+    match (side, machine) {
+        (On::Local, _) => "local".to_owned(),
+        (On::Node, None) => "node".to_owned(),
+        (On::Node, Some(Machine::Role(role))) => role.clone(),
+        (On::Node, Some(Machine::All(role))) => format!("all:{role}"),
+    }
+}
+
+fn check_line(when: &str, check: &Check) -> String {
+    let place = place(check.on, check.machine.as_ref(), check.sudo.as_ref());
     let place = place
         .map(|place| format!("  ({place})"))
         .unwrap_or_default();
-    format!("     then check {}{place}", check.name)
+    format!("     {when} check {}{place}", check.name)
 }
 
 /// What is not as with every other step.
@@ -179,7 +278,10 @@ fn notes(step: &Step) -> String {
     match kind(step) {
         "manual" => notes.push("by hand".to_owned()),
         "deliver" => notes.push("delivers files".to_owned()),
-        _ => notes.extend(place(step.on, step.sudo.as_ref())),
+        _ => {}
+    }
+    if kind(step) == "script" || step.machine.is_some() {
+        notes.extend(place(step.on, step.machine.as_ref(), step.sudo.as_ref()));
     }
     for (is, note) in [
         (step.confirm, "asks first"),
@@ -197,7 +299,19 @@ fn notes(step: &Step) -> String {
     notes.join(", ")
 }
 
-fn place(on: On, sudo: Option<&SudoUser>) -> Option<String> {
+fn place(on: On, machine: Option<&Machine>, sudo: Option<&SudoUser>) -> Option<String> {
+    let machine = match machine {
+        None => return side(on, sudo),
+        Some(Machine::Role(role)) => format!("on {role}"),
+        Some(Machine::All(role)) => format!("on all of {role}"),
+    };
+    Some(match sudo {
+        None => machine,
+        Some(user) => format!("{machine} as {}", user.0),
+    })
+}
+
+fn side(on: On, sudo: Option<&SudoUser>) -> Option<String> {
     match (on, sudo) {
         (On::Node, None) => None,
         (On::Node, Some(user)) => Some(format!("as {}", user.0)),

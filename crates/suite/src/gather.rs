@@ -10,6 +10,9 @@ use crate::plan::Case;
 use crate::source::Problem;
 use crate::{Test, Work};
 
+/// Why a state is not asked.
+const STATE: &str = "a state: it is asked where a role needs it";
+
 /// One test for each case. A waiver that has run out by `today` is a test that fails.
 #[must_use]
 pub fn gather(cases: Vec<Case>, today: Date) -> Vec<Test> {
@@ -30,7 +33,8 @@ pub fn procedures(
         let node = Arc::new(nodes.evaluate(name, &[])?);
         for procedure in manual.procedures.values().filter(|_| node.rehearse) {
             let able = match &procedure.nodes {
-                None => true,
+                // Which machines they run on, only who starts them knows.
+                None => procedure.roles.is_empty(),
                 Some(selector) => {
                     let able = nodes.select_at(selector).map_err(|problem| vec![problem])?;
                     able.contains(name)
@@ -42,6 +46,7 @@ pub fn procedures(
                     node: Arc::clone(&node),
                     span: procedure.span.clone(),
                     ignored: Some("a procedure: it changes the node".to_owned()),
+                    by_name_only: false,
                     work: Work::Procedure(procedure.id.clone()),
                 });
             }
@@ -52,7 +57,9 @@ pub fn procedures(
 
 fn of_case(case: Case, today: Date) -> Test {
     let (check, node, span) = (case.name.clone(), case.node.clone(), case.span.clone());
+    let by_name_only = case.state;
     let (ignored, work) = match &case.skip {
+        None if case.state => (Some(STATE.to_owned()), Work::Check(Box::new(case))),
         None => (None, Work::Check(Box::new(case))),
         Some(skip) => match skip.until {
             Some(until) if until < today => {
@@ -71,6 +78,7 @@ fn of_case(case: Case, today: Date) -> Test {
         node,
         span,
         ignored,
+        by_name_only,
         work,
     }
 }

@@ -53,6 +53,8 @@ pub struct Test {
     pub span: Span,
     /// Why it is not asked unless ignored ones are.
     pub ignored: Option<String>,
+    /// It is asked only where it is chosen by its full name, also where ignored ones are asked.
+    pub by_name_only: bool,
     /// What is done for it.
     pub work: Work,
 }

@@ -63,8 +63,9 @@ impl Selection {
     /// Parts tests into those that are asked and those that are not.
     #[must_use]
     pub fn select(&self, tests: Vec<Test>) -> Selected {
+        let tests = tests.into_iter().map(|test| self.called_by_name(test));
         let (mut tests, mut left_out): (Vec<Test>, Vec<Test>) =
-            tests.into_iter().partition(|test| self.takes(test));
+            tests.partition(|test| self.takes(test));
         let before = tests.len();
         if let Some(partition) = self.partition {
             let mut number = 0;
@@ -92,7 +93,30 @@ impl Selection {
         let wanted =
             self.filters.is_empty() || self.filters.iter().any(|filter| self.is(test, filter));
         let skipped = self.skip.iter().any(|skip| self.is(test, skip));
-        wanted && !skipped && (self.ignored != Ignored::Only || test.ignored.is_some())
+        let meant = match self.ignored {
+            Ignored::Not => true,
+            Ignored::Too => test.ignored.is_none() || !test.by_name_only,
+            Ignored::Only => test.ignored.is_some() && !test.by_name_only,
+        };
+        wanted && !skipped && meant
+    }
+
+    /// A test that is asked by its full name only, and is called by it, is no ignored one.
+    fn called_by_name(&self, test: Test) -> Test {
+        let group = test.check.split("::").next().unwrap_or_default();
+        let called = |filter: &String| {
+            filter.trim_end_matches("::") == group
+                || *filter == test.check
+                || *filter == test.name()
+                || *filter == test.listed()
+        };
+        if test.by_name_only && self.filters.iter().any(called) {
+            return Test {
+                ignored: None,
+                ..test
+            };
+        }
+        test
     }
 
     /// The name as `--list` prints it counts, too.
