@@ -33,6 +33,7 @@ mod measured;
 mod nodes;
 mod project;
 mod record;
+mod roles;
 mod scripts;
 mod session;
 mod soak;

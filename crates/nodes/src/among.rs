@@ -71,7 +71,20 @@ impl Node {
     pub fn role_in<'n>(&self, name: &'n str) -> Option<&'n str> {
         let role = name.split('_').next().unwrap_or(name);
         let leaf = self.leaves.get(role)?;
-        matches!(&leaf.origin.layer, Layer::Role(known) if known == role).then_some(role)
+        let known = match &leaf.origin.layer {
+            Layer::Role(known) | Layer::Roles(known) => known,
+            _ => return None,
+        };
+        (known == role).then_some(role)
+    }
+
+    /// The role of several that a name belongs to: its value is a list.
+    #[must_use]
+    pub fn list_of(&self, name: &str) -> Option<&str> {
+        match &self.leaves.get(name)?.origin.layer {
+            Layer::Roles(role) => Some(role),
+            _ => None,
+        }
     }
 }
 
@@ -127,7 +140,10 @@ impl Players<'_> {
 
     fn origin(&self) -> Origin {
         Origin {
-            layer: Layer::Role(self.role.to_owned()),
+            layer: match self.seen {
+                Seen::One(_) => Layer::Role(self.role.to_owned()),
+                Seen::Several { .. } => Layer::Roles(self.role.to_owned()),
+            },
             span: None,
         }
     }

@@ -153,6 +153,8 @@ pub enum Layer {
     Param,
     /// Another machine of the run: who plays the role, or its value.
     Role(String),
+    /// All machines of a role of several: their names, or their values.
+    Roles(String),
     /// `--set` on the command line.
     Set,
 }
@@ -250,7 +252,7 @@ impl std::fmt::Display for Layer {
             Layer::Group(name) => write!(f, "@{name}"),
             Layer::Node => f.write_str("node"),
             Layer::Param => f.write_str("parameter"),
-            Layer::Role(role) => write!(f, "role {role}"),
+            Layer::Role(role) | Layer::Roles(role) => write!(f, "role {role}"),
             Layer::Set => f.write_str("--set"),
         }
     }

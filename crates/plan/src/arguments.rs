@@ -100,11 +100,11 @@ pub(super) fn node(
 }
 
 /// With several machines, an argument is a parameter or a value for a capture: a value of a node
-/// would be changed on all of them.
+/// would be changed on all of them. Leaves those that are known.
 pub(super) fn unknown_argument(
     nodes: &Nodes,
     procedure: &Procedure,
-    set: &[(String, String)],
+    set: &mut Vec<(String, String)>,
 ) -> Vec<Problem> {
     let captured = procedure.steps.iter();
     let captured = captured.filter_map(|step| step.capture.as_ref());
@@ -114,10 +114,11 @@ pub(super) fn unknown_argument(
         .chain(captured)
         .map(String::as_str)
         .collect();
-    let unknown = set
-        .iter()
-        .filter(|(name, _)| !known.contains(&name.as_str()));
-    let unknown = unknown.map(|(name, _)| {
+    let (taken, unknown): (Vec<_>, Vec<_>) = std::mem::take(set)
+        .into_iter()
+        .partition(|(name, _)| known.contains(&name.as_str()));
+    *set = taken;
+    let unknown = unknown.iter().map(|(name, _)| {
         let message = format!(
             "`--set {name}=…`: neither a parameter of `{}`, nor captured by a step of it",
             procedure.id

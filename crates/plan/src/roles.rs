@@ -119,7 +119,8 @@ pub(crate) fn plan(
     set: &[(String, String)],
 ) -> Result<Plan, Vec<Problem>> {
     let mut problems = arguments(procedure, set);
-    problems.extend(unknown_argument(nodes, procedure, set));
+    let mut taken = set.to_vec();
+    problems.extend(unknown_argument(nodes, procedure, &mut taken));
     let cast = bind::bind(nodes, procedure, words, &mut problems);
     let wrong = |problems: Vec<Problem>| {
         let mut seen = std::collections::HashSet::new();
@@ -129,7 +130,7 @@ pub(crate) fn plan(
     };
     let mut known = HashMap::new();
     for name in cast.values().flatten() {
-        if let Some(node) = node(nodes, procedure, name, set, &mut problems) {
+        if let Some(node) = node(nodes, procedure, name, &taken, &mut problems) {
             known.insert(name.clone(), Arc::new(node));
         }
     }

@@ -206,6 +206,13 @@ impl<'a> Scope<'a> {
     pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
         no_references(text, span, problems);
         let filled = Interpolated::read(text).fill(|name| match self.look_up(name) {
+            Known::Bound(_) if self.node.list_of(name).is_some() => {
+                let role = self.node.list_of(name).unwrap_or_default();
+                let message = format!("`{name}` is a list, because `{role}` may be several nodes");
+                let problem = Problem::error("role-of-several", span.reference(name), message);
+                problems.push(problem.hint("a file has one name: deliver within a section"));
+                Some(String::new())
+            }
             Known::Bound(Value::Text(crate::nodes::Text::Plain(value))) => Some(value),
             Known::Bound(_) | Known::Assigned => {
                 let message =

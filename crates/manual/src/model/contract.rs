@@ -31,6 +31,8 @@ pub(crate) struct ProcedureContract {
     pub id: Option<Spanned<String>>,
     pub nodes: Option<Spanned<String>>,
     pub roles: IndexMap<String, Role>,
+    /// Roles that could not be read: blocks may name them.
+    pub unread_roles: Vec<String>,
     pub same: Vec<Spanned<String>>,
     pub needs: Vec<Spanned<String>>,
     pub timeout: Option<Duration>,
@@ -86,7 +88,7 @@ pub(crate) fn procedure(
         match key.as_str() {
             "id" => contract.id = checked(value, "an id", id, problems),
             "nodes" => contract.nodes = string(value, "a selector", problems),
-            "roles" => contract.roles = roles(value, problems),
+            "roles" => (contract.roles, contract.unread_roles) = roles(value, problems),
             "same" => contract.same = names(value, problems),
             "needs" => contract.needs = strings(value, "groups of checks", problems),
             "timeout" => contract.timeout = time(value, problems),

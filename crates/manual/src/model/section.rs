@@ -50,6 +50,7 @@ pub(crate) fn assemble(
         answers: None,
         declared: Vec::new(),
         nothing: Placeholders::none(),
+        unread_roles: Vec::new(),
     };
     for mark in marks {
         assembly.next += usize::from(!matches!(mark, Mark::Heading { .. }));
@@ -89,6 +90,8 @@ struct Assembly<'a> {
     /// The placeholders of each procedure found.
     declared: Vec<Placeholders>,
     nothing: Placeholders,
+    /// Roles of each procedure found that could not be read.
+    unread_roles: Vec<Vec<String>>,
 }
 
 /// A section that is open: the level of its heading, and which it is.

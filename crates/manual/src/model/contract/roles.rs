@@ -14,11 +14,14 @@ use crate::{Count, Role, Share, Spanned};
 const ROLE: [&str; 4] = ["nodes", "count", "needs", "help"];
 const EACH: [&str; 3] = ["batch", "wait", "max-fail"];
 
-/// `roles: {old: {nodes: "@db"}, …}`.
-pub(super) fn roles(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, Role> {
-    let mut roles = IndexMap::new();
+/// Roles by their names.
+pub(super) type Roles = IndexMap<String, Role>;
+
+/// `roles: {old: {nodes: "@db"}, …}`; with the names of those that could not be read.
+pub(super) fn roles(value: &Yaml, problems: &mut Vec<Problem>) -> (Roles, Vec<String>) {
+    let (mut roles, mut unread) = (IndexMap::new(), Vec::new());
     let Some(map) = as_map(value, "roles", problems) else {
-        return roles;
+        return (roles, unread);
     };
     if map.is_empty() {
         let problem = Problem::error("bad-contract", value.span.clone(), "there is no role in it");
@@ -27,13 +30,15 @@ pub(super) fn roles(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<Strin
     for (name, entry) in map {
         if let Err(message) = role_name(name) {
             problems.push(Problem::error("bad-name", entry.key.clone(), message));
+            unread.push(name.clone());
             continue;
         }
-        if let Some(role) = role(name, entry, problems) {
-            roles.insert(name.clone(), role);
+        match role(name, entry, problems) {
+            Some(role) => drop(roles.insert(name.clone(), role)),
+            None => unread.push(name.clone()),
         }
     }
-    roles
+    (roles, unread)
 }
 
 fn role(name: &str, entry: &Entry, problems: &mut Vec<Problem>) -> Option<Role> {

@@ -33,6 +33,7 @@ impl Assembly<'_> {
             id,
             nodes,
             roles,
+            unread_roles,
             same,
             needs,
             timeout,
@@ -45,6 +46,7 @@ impl Assembly<'_> {
         };
         self.blocks[block].name.clone_from(&id.value);
         self.declared.push(Placeholders::new(&replace));
+        self.unread_roles.push(unread_roles);
         self.found.procedures.push(Procedure {
             id: id.value,
             title: self.heading.1.clone(),

@@ -39,10 +39,12 @@ impl Assembly<'_> {
                 )
                 .hint("give each a heading of its own, of the same level");
             self.problems.push(problem);
+            self.roles_are_unknown(index);
             return;
         }
-        self.problems
-            .extend(not_repeated(procedure, &contract.role));
+        let wrong = not_repeated(procedure, &contract.role);
+        let is_wrong = wrong.is_some();
+        self.problems.extend(wrong);
         let first = procedure.steps.len() + 1;
         self.blocks[block].name.clone_from(&procedure.id);
         procedure.sections.push(Each {
@@ -61,6 +63,15 @@ impl Assembly<'_> {
             procedure: index,
             section: procedure.sections.len() - 1,
         });
+        if is_wrong {
+            self.roles_are_unknown(index);
+        }
+    }
+
+    /// Which role has its turn here is not known: nothing is said of blocks that name one.
+    fn roles_are_unknown(&mut self, procedure: usize) {
+        let roles = self.found.procedures[procedure].roles.keys();
+        self.unread_roles[procedure].extend(roles.cloned());
     }
 
     /// Ends the section that is open. In a procedure of which something could not be read, that

@@ -20,6 +20,9 @@ impl Assembly<'_> {
             Some(Of::Procedure(index)) => Some(&self.found.procedures[*index]),
             Some(Of::Group(_) | Of::Broken) | None => None,
         };
+        if self.is_of_an_unread_role(machine.as_ref()) {
+            return (side, machine);
+        }
         match procedure.filter(|procedure| !procedure.roles.is_empty()) {
             Some(procedure) => {
                 let turn = self.each.map(|open| &procedure.sections[open.section].role);
@@ -39,6 +42,15 @@ impl Assembly<'_> {
             })),
         }
         (side, machine)
+    }
+
+    /// What is wrong with its role has been said.
+    fn is_of_an_unread_role(&self, machine: Option<&Machine>) -> bool {
+        let Some(Of::Procedure(index)) = self.scopes.last().map(|scope| &scope.of) else {
+            return false;
+        };
+        let unread = &self.unread_roles[*index];
+        machine.is_some_and(|machine| unread.iter().any(|role| role == machine.role()))
     }
 
     /// What is wrong with a delivery out of another machine's bundle.
