@@ -71,9 +71,8 @@ impl Node {
     pub fn role_in<'n>(&self, name: &'n str) -> Option<&'n str> {
         let role = name.split('_').next().unwrap_or(name);
         let leaf = self.leaves.get(role)?;
-        let known = match &leaf.origin.layer {
-            Layer::Role(known) | Layer::Roles(known) => known,
-            _ => return None,
+        let (Layer::Role(known) | Layer::Roles(known)) = &leaf.origin.layer else {
+            return None;
         };
         (known == role).then_some(role)
     }
