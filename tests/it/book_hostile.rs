@@ -337,8 +337,13 @@ fn a_title_is_words_in_the_search_too() {
     let scripts = std::fs::read_dir(&built.destination).unwrap().flatten();
     let mut scripts = scripts.filter(|f| f.file_name().to_string_lossy().starts_with("searcher"));
     let script = std::fs::read_to_string(scripts.next().unwrap().path()).unwrap();
-    assert!(script.contains("escapeHTML(result.doc.breadcrumbs)"));
-    assert!(!script.contains("+ result.doc.breadcrumbs"));
+    // It puts texts on the page, never HTML.
+    assert!(script.contains("opsbookSearch") && !script.contains("innerHTML"));
+    let texts = std::fs::read_to_string(built.destination.join("opsbook/search/d0.js")).unwrap();
+    assert!(
+        texts.contains("onerror=alert(1)") && !texts.contains('<'),
+        "{texts}"
+    );
 }
 
 #[test]

@@ -43,8 +43,13 @@ pub(super) fn key(page: &Path) -> String {
 
 /// A script that hands data to the book's script. Nothing in it ends a script or a line.
 pub(super) fn call(function: &str, arguments: &[Value]) -> String {
+    call_of("opsbook", function, arguments)
+}
+
+/// The same for another of its scripts.
+pub(super) fn call_of(whose: &str, function: &str, arguments: &[Value]) -> String {
     let arguments: Vec<String> = arguments.iter().map(Value::to_string).collect();
-    let text = format!("opsbook.{function}({});\n", arguments.join(","));
+    let text = format!("{whose}.{function}({});\n", arguments.join(","));
     let text = text.replace('<', "\\u003c");
     text.replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")

@@ -48,9 +48,11 @@ mod config;
 mod contents;
 mod copy;
 mod destination;
+mod finder;
 mod foreign;
 pub mod fuzz;
 mod html;
+mod index;
 mod links;
 mod mark;
 mod markup;
@@ -266,6 +268,7 @@ fn render_all(
         return Err(no_pages(root, &problems));
     }
     redirect_readmes(&mut driver.config, &book).map_err(failed)?;
+    let search = render::take_search(&mut driver.config, &book).map_err(failed)?;
     let mut render = RenderContext::new(root, book, driver.config.clone(), into);
     render
         .chapter_titles
@@ -275,7 +278,10 @@ fn render_all(
 
     let own = into.join(render::OWN);
     blocks.write(&own).map_err(failed)?;
-    values::write(&nodes, &blocks, &own).map_err(failed)?;
+    let meanings = values::write(&nodes, &blocks, &own).map_err(failed)?;
+    if let Some(search) = &search {
+        finder::write(into, &own, &render.book, search, &meanings).map_err(failed)?;
+    }
     if !manual.settings.allow_html {
         policy::put_into(into).map_err(failed)?;
     }

@@ -4,12 +4,13 @@
 //! that holds only the theme, the additional styles and the 404 page; other files are
 //! published by `publish`, and only those that a page names.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Result;
-use mdbook_driver::config::HtmlConfig;
+use mdbook_driver::config::{Config, HtmlConfig, Search, SearchChapterSettings};
 use mdbook_html::HtmlHandlebars;
 use mdbook_markdown::MarkdownOptions;
 use mdbook_renderer::book::{Book, Chapter};
@@ -25,11 +26,9 @@ use super::{BookError, notices, sanitise, shards};
 pub(super) const STYLE: &str = include_str!("assets/opsbook.css");
 /// A book with more pages is rendered in parts.
 const LARGE: usize = 100;
-/// In mdBook's script for searching.
-const TITLE: &str = "+ result.doc.breadcrumbs +";
-const ESCAPED_TITLE: &str = "+ escapeHTML(result.doc.breadcrumbs) +";
 const THEME: &str = ".theme";
 const SCRIPT: &str = include_str!("assets/opsbook.js");
+const SEARCH_SCRIPT: &str = include_str!("assets/search.js");
 const NODE_SCRIPT: &str = include_str!("assets/node.js");
 /// The folder of what is ours, in the book.
 pub(super) const OWN: &str = "opsbook";
@@ -94,20 +93,50 @@ impl Renderer for Html {
         if let Some(page) = first {
             redirect_index(&destination, &page)?;
         }
-        escape_titles(&destination)?;
+        replace_search(&destination)?;
         write_assets(&destination, self.scripts)
     }
 }
 
-/// mdBook's search puts the titles of pages and headings on the page as HTML; in a title such
-/// as "`<img onerror=…>`" they are words.
-fn escape_titles(destination: &Path) -> Result<()> {
+/// The settings of the search, where there is to be one. mdBook keeps the field and makes no
+/// index: its own finds no ids and paths, and is read as a whole before anything is found.
+pub(super) fn take_search(config: &mut Config, book: &Book) -> Result<Option<Search>> {
+    let html: HtmlConfig = config.get("output.html")?.unwrap_or_default();
+    let search = html.search.unwrap_or_default();
+    if !search.enable {
+        return Ok(None);
+    }
+    let known = |key: &String| {
+        let places = book.chapters();
+        let mut places = places.filter_map(|c| c.source_path.as_ref().or(c.path.as_ref()));
+        places.any(|place| place.starts_with(key))
+    };
+    if let Some(key) = search.chapter.keys().find(|key| !known(key)) {
+        anyhow::bail!("[output.html.search.chapter] key `{key}` does not match any chapter paths");
+    }
+    let mut none = SearchChapterSettings::default();
+    none.enable = Some(false);
+    config.set(
+        "output.html.search.chapter",
+        HashMap::from([(String::new(), none)]),
+    )?;
+    Ok(Some(search))
+}
+
+/// Puts our search in the place of mdBook's.
+fn replace_search(destination: &Path) -> Result<()> {
     for entry in std::fs::read_dir(destination)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with("searcher") && name.ends_with(".js") {
-            let script = std::fs::read_to_string(&path)?;
-            std::fs::write(&path, script.replace(TITLE, ESCAPED_TITLE))?;
+        if !name.ends_with(".js") {
+            continue;
+        }
+        if name.starts_with("searcher") {
+            std::fs::write(&path, SEARCH_SCRIPT)?;
+        } else if name.starts_with("searchindex") {
+            std::fs::remove_file(&path)?;
+        } else if name.starts_with("elasticlunr") || name.starts_with("mark.min") {
+            std::fs::write(&path, "// Not needed: see opsbook/search.\n")?;
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 //! the manual uses in files of some nodes each, loaded when one of them is chosen. A secret is
 //! named and never there.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use anyhow::Result;
@@ -15,13 +15,20 @@ use crate::source::{Source, Span};
 
 use super::blocks::{Blocks, call};
 
+/// What names are on nodes.
+pub(super) type Meanings = BTreeMap<String, Vec<String>>;
+
+/// A name with more values than these is one that tells nodes apart.
+const ALIKE: usize = 8;
 /// About so many bytes are in one file.
 const FILE: usize = 64 * 1024;
 
 /// Writes what can be chosen into the folder of the book's own things.
-pub(super) fn write(nodes: &Nodes, blocks: &Blocks, folder: &Path) -> Result<()> {
-    if nodes.names().len() == 0 {
-        return Ok(());
+/// Returns what each name may be, for the search.
+pub(super) fn write(nodes: &Nodes, blocks: &Blocks, folder: &Path) -> Result<Meanings> {
+    let mut meanings = Meanings::new();
+    if nodes.names().len() == 0 || blocks.is_empty() {
+        return Ok(meanings);
     }
     let folder = folder.join("nodes");
     std::fs::create_dir_all(&folder)?;
@@ -34,6 +41,9 @@ pub(super) fn write(nodes: &Nodes, blocks: &Blocks, folder: &Path) -> Result<()>
         let node = nodes.evaluate(name, &[]).ok();
         let groups = node.as_ref().map(|node| node.groups.clone());
         all.push(json!([name, groups]));
+        if let Some(node) = &node {
+            learn(&mut meanings, node, blocks);
+        }
         let values = node.map(|node| of_node(&node, blocks, &selected));
         let values = values.map_or(Value::Null, Value::Object);
         if bytes > FILE {
@@ -51,7 +61,20 @@ pub(super) fn write(nodes: &Nodes, blocks: &Blocks, folder: &Path) -> Result<()>
         folder.join("all.js"),
         call("nodes", &[json!(all), json!(firsts)]),
     )?;
-    Ok(())
+    // What means something else on each node is found by its name.
+    meanings.retain(|_, values| values.len() <= ALIKE);
+    Ok(meanings)
+}
+
+fn learn(meanings: &mut Meanings, node: &Node, blocks: &Blocks) {
+    for name in &blocks.names {
+        if let Ok(Text::Plain(value)) = node.text(name) {
+            let known = meanings.entry(name.clone()).or_default();
+            if known.len() <= ALIKE && !known.contains(&value) {
+                known.push(value);
+            }
+        }
+    }
 }
 
 fn write_file(folder: &Path, number: usize, values: &mut Vec<Value>) -> Result<()> {

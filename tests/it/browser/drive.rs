@@ -80,6 +80,16 @@ impl Browser {
         self.runtime.block_on(asked).unwrap()
     }
 
+    /// What a promise comes to: `script` is an expression.
+    pub fn promised(&self, script: &str, arguments: &[&str]) -> Value {
+        let arguments = arguments.iter().map(|text| json!(text)).collect();
+        let script = format!(
+            "const done = arguments[arguments.length - 1]; ({script}).then(done, (error) => done(String(error)));"
+        );
+        let asked = self.client.execute_async(&script, arguments);
+        self.runtime.block_on(asked).unwrap()
+    }
+
     pub fn text(&self, script: &str, arguments: &[&str]) -> String {
         match self.ask(script, arguments) {
             Value::String(text) => text,

@@ -4,3 +4,4 @@
 mod copy;
 mod drive;
 mod node;
+mod search;

@@ -1,0 +1,202 @@
+//! The pages of a built book, taken apart into what a search leads to: sections and blocks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use mdbook_driver::config::Search;
+use mdbook_preprocessor::book::Book;
+
+use super::index::{Index, Unit, expanded};
+use super::markup::{tags, unescaped};
+
+const BEFORE: &str = "<main>";
+const AFTER: &str = "</main>";
+
+/// Writes the index of a book into the folder of its own things. `values` are what names mean on
+/// nodes.
+pub(super) fn write(
+    into: &Path,
+    folder: &Path,
+    book: &Book,
+    search: &Search,
+    values: &BTreeMap<String, Vec<String>>,
+) -> Result<()> {
+    let mut index = Index::default();
+    for chapter in book.chapters() {
+        let Some(path) = &chapter.path else { continue };
+        let source = chapter.source_path.as_ref().unwrap_or(path);
+        if !wanted(source, search) {
+            continue;
+        }
+        let page = path.with_extension("html");
+        let html = std::fs::read_to_string(into.join(&page))?;
+        for mut unit in units(&html, &page, &chapter.name) {
+            unit.more = expanded(&unit.text, values);
+            index.add(&unit);
+        }
+    }
+    index.write(&folder.join("search"))
+}
+
+/// Whether `[output.html.search.chapter]` leaves a page in.
+fn wanted(page: &Path, search: &Search) -> bool {
+    let mut rules: Vec<(PathBuf, bool)> = search
+        .chapter
+        .iter()
+        .filter_map(|(key, settings)| Some((PathBuf::from(key), settings.enable?)))
+        .filter(|(key, _)| page.starts_with(key))
+        .collect();
+    rules.sort_by_key(|(key, _)| key.components().count());
+    rules.last().is_none_or(|(_, wanted)| *wanted)
+}
+
+/// What is being read.
+struct Reader<'a> {
+    address: String,
+    page: &'a str,
+    units: Vec<Unit>,
+    /// The section at hand.
+    section: Option<usize>,
+    /// The block at hand.
+    block: Option<usize>,
+    /// The last block, to which an expectation belongs.
+    last_block: Option<usize>,
+    /// Elements within the block that are open.
+    depth: usize,
+    in_heading: bool,
+}
+
+fn units(html: &str, path: &Path, page: &str) -> Vec<Unit> {
+    let main = html
+        .split_once(BEFORE)
+        .and_then(|(_, rest)| rest.rsplit_once(AFTER));
+    let main = main.map_or("", |(main, _)| main);
+    let mut reader = Reader {
+        address: path.to_string_lossy().into_owned(),
+        page,
+        units: Vec::new(),
+        section: None,
+        block: None,
+        last_block: None,
+        depth: 0,
+        in_heading: false,
+    };
+    let mut at = 0;
+    for tag in tags(main) {
+        reader.between(&main[at..tag.start]);
+        let attribute = |wanted: &str| {
+            let found = tag.attributes().find(|(name, _)| *name == wanted);
+            found.map(|(_, range)| unescaped(&main[range]))
+        };
+        at = tag.start + 1 + main[tag.start + 1..].find('>').unwrap_or(0) + 1;
+        match tag.name {
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
+                if let Some(id) = attribute("id") {
+                    reader.begin(&id, String::new(), false);
+                    reader.in_heading = true;
+                }
+            }
+            "div" if reader.depth > 0 => reader.depth += 1,
+            "div" => {
+                let class = attribute("class").unwrap_or_default();
+                if let (true, Some(name), Some(id)) = (
+                    class.starts_with("ops "),
+                    attribute("data-name"),
+                    attribute("id"),
+                ) {
+                    reader.begin(&id, name, true);
+                    reader.depth = 1;
+                } else if class.starts_with("ops ops-expect") {
+                    reader.block = reader.last_block;
+                    reader.depth = 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    reader.between(&main[at.min(main.len())..]);
+    let full = |unit: &Unit| !unit.title.is_empty() || !unit.text.trim().is_empty();
+    let mut units = reader.units;
+    units.retain(full);
+    for unit in &mut units {
+        unit.text = unit.text.split_whitespace().collect::<Vec<_>>().join(" ");
+        unit.title = unit.title.trim().to_owned();
+    }
+    units
+}
+
+impl Reader<'_> {
+    fn begin(&mut self, anchor: &str, title: String, block: bool) {
+        self.units.push(Unit {
+            address: format!("{}#{anchor}", self.address),
+            page: self.page.to_owned(),
+            title,
+            block,
+            ..Unit::default()
+        });
+        let at = Some(self.units.len() - 1);
+        if block {
+            self.block = at;
+            self.last_block = at;
+        } else {
+            self.section = at;
+        }
+    }
+
+    /// What stands between two opening tags: text and closing tags.
+    fn between(&mut self, html: &str) {
+        let mut rest = html;
+        while let Some((text, after)) = rest.split_once('<') {
+            self.text(text);
+            let (tag, after) = after.split_once('>').unwrap_or((after, ""));
+            if let Some(name) = tag.strip_prefix('/') {
+                self.close(name);
+            }
+            rest = after;
+        }
+        self.text(rest);
+    }
+
+    fn close(&mut self, name: &str) {
+        match name {
+            "div" if self.depth > 0 => {
+                self.depth -= 1;
+                if self.depth == 0 {
+                    self.block = None;
+                }
+            }
+            "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => self.in_heading = false,
+            _ => {}
+        }
+    }
+
+    fn text(&mut self, html: &str) {
+        if html.is_empty() {
+            return;
+        }
+        let text = unescaped(html);
+        if self.section.is_none() && self.block.is_none() {
+            if text.trim().is_empty() {
+                return;
+            }
+            // Words before the first heading.
+            self.begin("", self.page.to_owned(), false);
+        }
+        let at = if self.in_heading {
+            self.section
+        } else {
+            self.block.or(self.section)
+        };
+        let Some(unit) = at.and_then(|at| self.units.get_mut(at)) else {
+            return;
+        };
+        if self.in_heading {
+            unit.title.push_str(&text);
+        } else {
+            unit.text.push_str(&text);
+            // Cells and items of lists stand apart.
+            unit.text.push(' ');
+        }
+    }
+}

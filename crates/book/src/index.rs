@@ -1,0 +1,354 @@
+//! Words of a book -> the files in which its search looks them up: terms in sorted files with the
+//! places where each stands, texts of the places, and all words for inexact search. Each file is
+//! a script that is loaded when it is needed, so that the search works from a disk. The browser's
+//! half is `assets/search.js`, which takes words apart in the same way.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::blocks::call_of;
+
+/// About so many bytes of terms are in one file.
+const TERMS: usize = 48 * 1024;
+/// About so many bytes of texts.
+const TEXTS: usize = 32 * 1024;
+/// What is shown of a place, and looked at to rank it.
+const TEXT: usize = 400;
+/// Shorter words are found whole or by their beginning only.
+const SHORT: usize = 4;
+/// Digits of numbers: five bits each, and one that says that another follows.
+const DIGITS: &[u8; 64] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_";
+/// What may join two words to a path, a port, a flag or an id.
+const JOINERS: [char; 12] = ['.', '_', '-', '/', ':', '@', '=', '+', '%', '~', '\\', '#'];
+
+/// A section or a block of a page.
+#[derive(Debug, Default)]
+pub(super) struct Unit {
+    /// Where it leads: page and anchor.
+    pub(super) address: String,
+    /// The title of its page.
+    pub(super) page: String,
+    /// A block's id, or a heading.
+    pub(super) title: String,
+    pub(super) block: bool,
+    pub(super) text: String,
+    /// What its text means on nodes: looked up, never shown.
+    pub(super) more: String,
+}
+
+/// How much a word counts at a place.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Class {
+    Prose,
+    Block,
+    Heading,
+    Id,
+}
+
+/// Everything that can be found.
+#[derive(Default)]
+pub(super) struct Index {
+    /// By term, the places in their order, each with its class.
+    terms: HashMap<Box<str>, Vec<u32>>,
+    /// What is shown of each place, as JSON.
+    texts: Vec<Value>,
+}
+
+impl Index {
+    pub(super) fn add(&mut self, unit: &Unit) {
+        let Ok(number) = u32::try_from(self.texts.len()) else {
+            return;
+        };
+        let mut terms: HashMap<String, Class> = HashMap::new();
+        let (title, body) = match unit.block {
+            true => (Class::Id, Class::Block),
+            false => (Class::Heading, Class::Prose),
+        };
+        for (text, class) in [(&unit.text, body), (&unit.more, body), (&unit.title, title)] {
+            each_term(text, &mut |term| {
+                let known = terms.entry(term).or_insert(class);
+                *known = class.max(*known);
+            });
+        }
+        for (term, class) in terms {
+            let places = self.terms.entry(term.into_boxed_str()).or_default();
+            places.push(number << 2 | class as u32);
+        }
+        let end = unit.text.floor_char_boundary(TEXT);
+        let kind = u8::from(unit.block);
+        self.texts.push(json!([
+            unit.address,
+            kind,
+            unit.title,
+            unit.page,
+            &unit.text[..end]
+        ]));
+    }
+
+    /// Writes the files into a folder of their own.
+    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+        std::fs::create_dir_all(folder)?;
+        let mut terms: Vec<(&str, &[u32])> = self
+            .terms
+            .iter()
+            .map(|(term, places)| (term.as_ref(), places.as_slice()))
+            .collect();
+        // As the browser compares texts.
+        terms.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
+        let mut firsts: Vec<&str> = Vec::new();
+        let mut lines = String::new();
+        let mut words = String::new();
+        let write_terms = |number: usize, lines: &mut String| {
+            let text = call_of("opsbookSearch", "terms", &[json!(number), json!(lines)]);
+            lines.clear();
+            std::fs::write(folder.join(format!("t{number}.js")), text)
+        };
+        for (term, places) in terms {
+            if lines.len() > TERMS {
+                write_terms(firsts.len() - 1, &mut lines)?;
+            }
+            if lines.is_empty() {
+                firsts.push(term);
+            }
+            lines.push_str(term);
+            lines.push(' ');
+            encode(places, &mut lines);
+            lines.push('\n');
+            if term.chars().count() >= SHORT && !term.contains('·') {
+                words.push_str(term);
+                words.push('\n');
+            }
+        }
+        if !lines.is_empty() {
+            write_terms(firsts.len() - 1, &mut lines)?;
+        }
+        let starts = self.write_texts(folder)?;
+        let words = call_of("opsbookSearch", "words", &[json!(words)]);
+        std::fs::write(folder.join("words.js"), words)?;
+        let count = json!(self.texts.len());
+        let root = call_of(
+            "opsbookSearch",
+            "root",
+            &[count, json!(firsts), json!(starts)],
+        );
+        std::fs::write(folder.join("root.js"), root)?;
+        Ok(())
+    }
+
+    /// Returns the first place of each file.
+    fn write_texts(&self, folder: &Path) -> Result<Vec<usize>> {
+        let mut starts = vec![0];
+        let mut from = 0;
+        let mut bytes = 0;
+        for (at, text) in self.texts.iter().enumerate() {
+            bytes += text.to_string().len();
+            if bytes > TEXTS || at + 1 == self.texts.len() {
+                let number = starts.len() - 1;
+                let texts = json!(self.texts[from..=at]);
+                let text = call_of("opsbookSearch", "texts", &[json!(number), texts]);
+                std::fs::write(folder.join(format!("d{number}.js")), text)?;
+                from = at + 1;
+                bytes = 0;
+                starts.push(from);
+            }
+        }
+        starts.pop();
+        Ok(starts)
+    }
+}
+
+/// The differences of sorted numbers.
+fn encode(places: &[u32], out: &mut String) {
+    let mut before = 0;
+    for place in places {
+        // The class is kept beside the difference of the numbers.
+        let mut rest = ((place >> 2) - before) << 2 | place & 3;
+        before = place >> 2;
+        loop {
+            let more = rest >> 5;
+            let digit = (rest & 31) | if more > 0 { 32 } else { 0 };
+            out.push(char::from(DIGITS[digit as usize]));
+            if more == 0 {
+                break;
+            }
+            rest = more;
+        }
+    }
+}
+
+/// A word as it is compared: small letters without marks.
+pub(super) fn folded(text: &str) -> String {
+    if text
+        .bytes()
+        .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
+    {
+        return text.to_owned();
+    }
+    let plain = text.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c));
+    let plain: String = plain.nfc().collect::<String>().to_lowercase();
+    plain
+        .replace('ß', "ss")
+        .replace('æ', "ae")
+        .replace('ø', "o")
+}
+
+/// `groesse` is `größe`, too.
+fn without_umlauts(word: &str) -> Option<String> {
+    let plain = word
+        .replace("ae", "a")
+        .replace("oe", "o")
+        .replace("ue", "u");
+    (plain != word).then_some(plain)
+}
+
+/// Scripts without spaces between words: their characters are taken in pairs.
+fn is_dense(c: char) -> bool {
+    matches!(u32::from(c),
+        0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3040..=0x30ff | 0x3400..=0x4dbf
+        | 0x4e00..=0x9fff | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x20000..=0x2ffff)
+}
+
+/// All terms of a text.
+fn each_term(text: &str, tell: &mut dyn FnMut(String)) {
+    let mut before: Option<(String, usize)> = None;
+    for (start, run) in runs(text) {
+        let word = folded(run);
+        let between = before.as_ref().map_or("", |(_, end)| &text[*end..start]);
+        if let Some((last, _)) = &before
+            && !between.is_empty()
+            && between.len() < 3
+            && between.chars().all(|c| JOINERS.contains(&c))
+        {
+            tell(format!("{last}·{word}"));
+        }
+        let ahead = &text[..start];
+        let dashes = ahead.len() - ahead.trim_end_matches('-').len();
+        let free = ahead[..ahead.len() - dashes].chars().next_back();
+        if dashes > 0 && free.is_none_or(|c| !c.is_alphanumeric()) {
+            tell(format!("-·{word}"));
+        }
+        of_run(run, &word, tell);
+        before = Some((word, start + run.len()));
+    }
+}
+
+/// A word, its parts, and its other spelling.
+fn of_run(run: &str, word: &str, tell: &mut dyn FnMut(String)) {
+    if word.chars().any(is_dense) {
+        let letters: Vec<char> = word.chars().collect();
+        for part in letters.chunk_by(|a, b| is_dense(*a) == is_dense(*b)) {
+            match part {
+                [] => {}
+                [one] => tell(one.to_string()),
+                _ if is_dense(part[0]) => {
+                    for pair in part.windows(2) {
+                        tell(pair.iter().collect());
+                    }
+                    tell(part[part.len() - 1].to_string());
+                }
+                _ => tell(part.iter().collect()),
+            }
+        }
+        return;
+    }
+    if let Some(other) = without_umlauts(word) {
+        tell(other);
+    }
+    if run.chars().any(char::is_uppercase) && run.chars().any(char::is_lowercase) {
+        let mut start = 0;
+        let mut small = false;
+        for (at, c) in run.char_indices() {
+            if c.is_uppercase() && small {
+                tell(folded(&run[start..at]));
+                start = at;
+            }
+            small = c.is_lowercase();
+        }
+        if start > 0 {
+            tell(folded(&run[start..]));
+        }
+    }
+    tell(word.to_owned());
+}
+
+/// Letters and digits that stand together, each with its place.
+fn runs(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &text[at..];
+        let start = at + rest.find(char::is_alphanumeric)?;
+        let rest = &text[start..];
+        let length = rest.find(|c: char| !c.is_alphanumeric());
+        let end = start + length.unwrap_or(rest.len());
+        at = end;
+        Some((start, &text[start..end]))
+    })
+}
+
+/// What names in a text are on nodes: the words with each of the values put in.
+pub(super) fn expanded(text: &str, values: &BTreeMap<String, Vec<String>>) -> String {
+    let mut more = String::new();
+    for word in text.split_whitespace().filter(|word| word.contains('$')) {
+        for (name, values) in values {
+            let (braced, plain) = (format!("${{{name}}}"), format!("${name}"));
+            if !word.contains(&braced) && !word.contains(&plain) {
+                continue;
+            }
+            for value in values {
+                more.push_str(&word.replace(&braced, value).replace(&plain, value));
+                more.push(' ');
+            }
+        }
+    }
+    more
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn terms(text: &str) -> String {
+        let mut found = Vec::new();
+        each_term(text, &mut |term| found.push(term));
+        found.join(" ")
+    }
+
+    #[test]
+    fn words_are_taken_apart_as_people_type_them() {
+        for (text, expected) in [
+            (
+                "shop.rollback/find",
+                "shop shop·rollback rollback rollback·find find",
+            ),
+            ("tcp:8000", "tcp tcp·8000 8000"),
+            ("run --start-at X", "run -·start start start·at at x"),
+            ("/srv/shop", "srv srv·shop shop"),
+            ("Größe groesse", "grosse grosse groesse"),
+            ("MaxSessions", "max sessions maxsessions"),
+            ("日本語 x", "日本 本語 語 x"),
+            ("a  b :: c", "a b c"),
+        ] {
+            assert_eq!(terms(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_stand_for_their_values() {
+        let values = BTreeMap::from([("port".to_owned(), vec!["80".to_owned(), "81".to_owned()])]);
+        assert_eq!(
+            expanded("a tcp:${port} $port b", &values),
+            "tcp:80 tcp:81 80 81 "
+        );
+    }
+
+    #[test]
+    fn places_are_written_as_differences() {
+        let mut out = String::new();
+        encode(&[1 << 2, 1000 << 2 | 3], &mut out);
+        assert_eq!(out, "4_y3");
+    }
+}
