@@ -64,9 +64,10 @@ impl Index {
             return;
         };
         let mut terms: HashMap<String, Class> = HashMap::new();
-        let (title, body) = match unit.block {
-            true => (Class::Id, Class::Block),
-            false => (Class::Heading, Class::Prose),
+        let (title, body) = if unit.block {
+            (Class::Id, Class::Block)
+        } else {
+            (Class::Heading, Class::Prose)
         };
         for (text, class) in [(&unit.text, body), (&unit.more, body), (&unit.title, title)] {
             each_term(text, &mut |term| {
