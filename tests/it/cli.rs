@@ -46,7 +46,7 @@ fn an_unknown_node() {
 #[test]
 fn a_block_with_an_unknown_role() {
     let project = Project::new(&PAGE.replace("sh step", "sh stepp"));
-    let expected = "...\nmanual/page.md:9:7: error: unknown role `stepp`\n...\n9 | ```sh stepp id=say\n...\nhint: did you mean `step`?\n...\n";
+    let expected = "...\nmanual/page.md:9:7: error: unknown kind `stepp`\n...\n9 | ```sh stepp id=say\n...\nhint: did you mean `step`?\n...\n";
     let call = project.opsbook(&["run", "greet", "here"]);
     call.status(2).err(expected).check();
 }

@@ -130,10 +130,10 @@ pub(crate) fn read_info<'t>(
         let Some(kind) = words.find(|word| Kind::named(bare(word)).is_some()) else {
             return Info::default();
         };
-        let message = format!("the role `{}` stands in braces", bare(&kind));
+        let message = format!("the kind `{}` stands in braces", bare(&kind));
         problems.push(
             Problem::error("joined-role", page.span(kind), message)
-                .hint("write language and role without braces: `sh step id=NAME`"),
+                .hint("write language and kind without braces: `sh step id=NAME`"),
         );
         return Info {
             language: String::new(),
@@ -197,7 +197,7 @@ pub(crate) fn read_comment<'t>(
         problems.push(Problem::error(
             "unknown-role",
             page.span(range),
-            "a comment for opsbook without a role",
+            "a comment for opsbook without a kind",
         ));
         return Meaning::Broken;
     };
@@ -272,7 +272,7 @@ fn read_words<'t>(
     problems.push(Problem::warning(
         "foreign-word",
         page.span(word),
-        format!("`{text}` is no role of opsbook: this block is prose"),
+        format!("`{text}` is no kind of block of opsbook: this block is prose"),
     ));
     Meaning::Prose
 }
@@ -284,7 +284,7 @@ fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
         return Some(Problem::error(
             "attribute-without-role",
             page.span(word.clone()),
-            format!("attribute `{}` without a role before it", split(text).0),
+            format!("attribute `{}` without a kind before it", split(text).0),
         ));
     }
     let (first, more) = text.split_once([',', ';', ':', '{', '[', '('])?;
@@ -319,7 +319,7 @@ fn unknown_kind(page: &Passage, word: Range<usize>) -> Problem {
     let problem = Problem::error(
         "unknown-role",
         page.span(word),
-        format!("unknown role `{text}`"),
+        format!("unknown kind `{text}`"),
     );
     match near_kind(text) {
         Some(kind) => problem.hint(format!("did you mean `{kind}`?")),

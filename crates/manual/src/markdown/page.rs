@@ -264,7 +264,7 @@ impl Walk<'_, '_> {
                         self.page.span(range),
                         "a comment for opsbook that says nothing",
                     )
-                    .hint("write `<!-- opsbook: ROLE … -->` on one line"),
+                    .hint("write `<!-- opsbook: KIND … -->` on one line"),
                 );
             }
             return;
@@ -278,7 +278,7 @@ impl Walk<'_, '_> {
                     self.page.span(rest),
                     "a comment for opsbook that goes over lines",
                 )
-                .hint("write `<!-- opsbook: ROLE … -->` on one line"),
+                .hint("write `<!-- opsbook: KIND … -->` on one line"),
             );
         } else if word == "opsbook" {
             self.drop_comment();
@@ -414,7 +414,7 @@ impl Walk<'_, '_> {
                 Problem::error(
                     "tagged-twice",
                     self.page.span(tag.range.clone()),
-                    "this fence has a role, and a comment before it as well",
+                    "this fence has a kind, and a comment before it as well",
                 )
                 .note(self.page.span(comment.clone()), "the comment"),
             );

@@ -57,7 +57,7 @@ fn undeclared(block: &Block) -> Problem {
     Problem::error(
         "undeclared-block",
         block.span.clone(),
-        "this shell block has no role",
+        "this shell block has no kind",
     )
     .hint("say what it is: `step`, `check`, or `example` for what is never run")
 }

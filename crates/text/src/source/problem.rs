@@ -362,12 +362,12 @@ mod tests {
         let problem = Problem::error(
             "unknown-role",
             Span::new(&source, 10..14),
-            "unknown role `stpe`",
+            "unknown kind `stpe`",
         )
         .did_you_mean("stpe", ["check", "step"]);
         assert_eq!(
             problem.to_string(),
-            "manual/a.md:2:7: error: unknown role `stpe`\n  |\n2 | ```sh stpe id=x\n  |       ^^^^\n\nhint: did you mean `step`?"
+            "manual/a.md:2:7: error: unknown kind `stpe`\n  |\n2 | ```sh stpe id=x\n  |       ^^^^\n\nhint: did you mean `step`?"
         );
     }
 
