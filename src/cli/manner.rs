@@ -68,7 +68,10 @@ enum Format {
 impl MannerArgs {
     /// What is said here, over what the run that goes on was told before.
     pub fn manner(&self, plan: &Plan, before: Option<&Through>) -> Result<Manner, Failure> {
-        let all = plan.nodes.len();
+        let all = plan.in_batches();
+        if plan.binding.is_some() {
+            self.said_by_the_section()?;
+        }
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let step =
             |wanted: &Option<String>| wanted.as_deref().map(|step| number(plan, step)).transpose();
@@ -113,6 +116,22 @@ impl MannerArgs {
                 .transpose()?,
             ..Manner::default()
         })
+    }
+
+    /// With roles, the page says how the turns of a section follow each other.
+    fn said_by_the_section(&self) -> Result<(), Failure> {
+        let said = [
+            ("--wait", self.wait.is_some()),
+            ("--max-fail", self.max_fail.is_some()),
+        ];
+        let Some((word, _)) = said.iter().find(|(_, said)| *said) else {
+            return Ok(());
+        };
+        let message = format!("`{word}` means nothing here: the section of the page says it");
+        let problem = Problem::bare("usage", message);
+        Err(Failure::from(
+            problem.hint("`--batch` can make its batches smaller"),
+        ))
     }
 
     /// Whether the journal's lines are wanted.

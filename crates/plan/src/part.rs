@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::interpolation::{Part as Piece, Piece as Read, pieces};
 use crate::manual::Expect;
-use crate::{Ask, NodePlan, Plan, PlannedStep, PlannedWork, Script, Variable};
+use crate::{Ask, NodePlan, Plan, PlannedStep, PlannedWork, Script, Stretch, Variable};
 
 /// What `--start-at` and `--stop-after` leave of a procedure, by the numbers of its steps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +25,19 @@ impl Part {
 }
 
 impl Plan {
+    /// Of how many nodes a batch is a share. With roles, of those of the largest section.
+    #[must_use]
+    pub fn in_batches(&self) -> usize {
+        let Some(binding) = &self.binding else {
+            return self.nodes.len();
+        };
+        let turns = binding.order.iter().map(|stretch| match stretch {
+            Stretch::Section(section) => section.turns.len(),
+            Stretch::Step(_) | Stretch::Checks(_) => 0,
+        });
+        turns.max().unwrap_or_default()
+    }
+
     /// The arguments that are values for names which steps capture.
     pub fn given<'a>(&'a self, node: &'a NodePlan) -> impl Iterator<Item = (&'a str, &'a str)> {
         let captures = |name: &str| {

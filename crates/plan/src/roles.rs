@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::arguments::{arguments, node, unknown_argument};
-use crate::manual::{Manual, Procedure, Share, settle};
+use crate::manual::{Manual, Procedure, settle};
 use crate::nodes::{Node, Nodes};
 use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
-use crate::{Case, NodePlan, Plan, batch};
+use crate::{Case, NodePlan, Plan};
 
 pub(crate) use bind::Cast;
 pub(crate) use lint::lint;
@@ -189,16 +189,4 @@ fn names(nodes: &Nodes, procedure: &Procedure, cast: &Cast) -> HashMap<String, V
         Some((role.clone(), names))
     });
     names.collect()
-}
-
-impl Binding {
-    /// Makes the batches of each section no larger than these; they may become smaller only.
-    pub fn no_larger_than(&mut self, shares: &[Share]) {
-        for stretch in &mut self.order {
-            if let Stretch::Section(section) = stretch {
-                let sizes = batch::sizes(shares, section.turns.len());
-                section.batches = batch::smaller(&section.batches, &sizes);
-            }
-        }
-    }
 }
