@@ -62,3 +62,21 @@ pub fn of_node(node: &Node) -> Result<Option<Vec<Share>>, Box<Problem>> {
         Box::new(problem.hint("write sizes as in `1,5,25%`"))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_smaller_batch_counts_and_the_last_repeats() {
+        for (page, node, expected) in [
+            (&[1, 4][..], &[2][..], &[1, 2][..]),
+            (&[2, 3], &[1, 5], &[1, 3]),
+            (&[5], &[1, 2, 9], &[1, 2, 5]),
+            (&[3], &[], &[3]),
+            (&[], &[2], &[2]),
+        ] {
+            assert_eq!(smaller(page, node), expected, "{page:?} {node:?}");
+        }
+    }
+}

@@ -30,6 +30,8 @@
 use opsbook_event as event;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
+#[cfg(test)]
+use opsbook_text::files;
 use opsbook_text::{interpolation, source};
 use opsbook_vocabulary as vocabulary;
 

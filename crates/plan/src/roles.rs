@@ -190,3 +190,6 @@ fn names(nodes: &Nodes, procedure: &Procedure, cast: &Cast) -> HashMap<String, V
     });
     names.collect()
 }
+
+#[cfg(test)]
+mod tests;
