@@ -44,7 +44,15 @@ pub(crate) fn rehearse(
         )));
     }
     let ready = tests.iter().filter_map(|test| match &test.work {
-        Work::Procedure(procedure) => Some((test.name(), ready(project, test, procedure, set))),
+        Work::Procedure(procedure) => {
+            let node = [test.node.name.clone()];
+            Some((test.name(), ready(project, test, (procedure, &node), set)))
+        }
+        Work::Roles { procedure, words } => {
+            let ready = ready(project, test, (procedure, words), set);
+            let ready = ready.and_then(may_be_rehearsed);
+            Some((test.name(), ready))
+        }
         _ => None,
     });
     let ready: HashMap<String, Result<Ready, String>> = ready.collect();
@@ -68,7 +76,9 @@ pub(crate) fn rehearse(
 
 fn taken(project: &Project, tests: &[Test], name: &str) -> bool {
     tests.iter().any(|test| match &test.work {
-        Work::Procedure(procedure) => takes(project, procedure, test, name),
+        Work::Procedure(procedure) | Work::Roles { procedure, .. } => {
+            takes(project, procedure, test, name)
+        }
         _ => false,
     })
 }
@@ -83,17 +93,16 @@ fn takes(project: &Project, procedure: &str, test: &Test, name: &str) -> bool {
 fn ready(
     project: &Project,
     test: &Test,
-    procedure: &str,
+    (procedure, nodes): (&str, &[String]),
     set: &[(String, String)],
 ) -> Result<Ready, String> {
-    let nodes = [test.node.name.clone()];
     let taken = set
         .iter()
         .filter(|(name, _)| takes(project, procedure, test, name));
     let set: Vec<_> = taken.cloned().collect();
     let request = Request {
         procedure,
-        nodes: &nodes,
+        nodes,
         set: &set,
     };
     let plan = project.plan(&request).map_err(|problems| {
@@ -106,6 +115,18 @@ fn ready(
         owner: identity.owner(&plan, String::new(), None, &Manner::default()),
         plan: Arc::new(plan),
     })
+}
+
+/// Every machine of the run must say that procedures may be run there as tests.
+fn may_be_rehearsed(ready: Ready) -> Result<Ready, String> {
+    let mut nodes = ready.plan.nodes.iter().map(|plan| &plan.node);
+    match nodes.find(|node| !node.rehearse) {
+        Some(node) => Err(format!(
+            "`{}` is bound, and does not say `rehearse: true`",
+            node.name
+        )),
+        None => Ok(ready),
+    }
 }
 
 async fn run(
@@ -149,6 +170,7 @@ async fn run(
         told: engine::Told::default(),
         on_lag: OnLag::Refuse,
         pinned: false,
+        without: Vec::new(),
         stop_after: None,
         parallel: 1,
         turn: engine::Turn::untold(),

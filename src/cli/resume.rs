@@ -14,7 +14,7 @@ use crate::cli::manner::MannerArgs;
 use crate::cli::run::run_name;
 use crate::cli::sheet::sheet;
 use crate::cli::which::which;
-use crate::engine::OnLag;
+use crate::engine::{OnLag, first_left};
 use crate::event::{Manner as Through, RunStarted, Status};
 use crate::journal::{self, Journal, Record};
 use crate::outside;
@@ -43,6 +43,10 @@ pub(crate) struct Resume {
     /// `nodes.yaml` have of RUN. Asks before anything is taken in; `--yes` confirms
     #[arg(long)]
     catch_up: bool,
+    /// A machine of a run over several that is left out, because it does not answer and no step
+    /// is left on it; its bundle stays there; repeated
+    #[arg(long, value_name = "NODE")]
+    without: Vec<String>,
     /// Take over nothing of how the run was told to go: only what is said here
     #[arg(long)]
     new_manner: bool,
@@ -115,6 +119,7 @@ pub(crate) fn resume(
     }
     let manner = Manner {
         given: given(&args.set, &plan)?,
+        without: without(args, &plan, &record)?,
         on_lag: if args.catch_up {
             OnLag::CatchUp
         } else {
@@ -190,6 +195,30 @@ fn given(set: &[(String, String)], plan: &Plan) -> Result<Vec<(String, String)>,
         }
     }
     Ok(set.to_vec())
+}
+
+/// The machines that are left out: nothing is left to do on them.
+fn without(args: &Resume, plan: &Plan, record: &Record) -> Result<Vec<String>, Failure> {
+    for name in &args.without {
+        let mut plans = plan.nodes.iter().filter(|node| node.node.name == *name);
+        if plan.binding.is_none() || plans.clone().next().is_none() {
+            let message = format!("`--without {name}`: it is no machine of a run over several");
+            let problem = Problem::bare("without", message);
+            return Err(Failure::from(
+                problem.did_you_mean(name, plan.machines().into_iter()),
+            ));
+        }
+        let left = plans.find_map(|node| Some((node, first_left(node, record)?)));
+        if let Some((node, step)) = left {
+            let label = node.label(step);
+            let message = format!("`--without {name}`: step `{label}` is left to do there");
+            let problem = Problem::bare("without", message);
+            return Err(Failure::from(problem.hint(
+                "`--start-at` goes on after it; `--done` says that a person has done it",
+            )));
+        }
+    }
+    Ok(args.without.clone())
 }
 
 /// Is a step done on every node?

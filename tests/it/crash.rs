@@ -119,6 +119,7 @@ fn controller_that_dies() {
         told: opsbook::engine::Told::default(),
         on_lag: OnLag::Refuse,
         pinned: false,
+        without: Vec::new(),
         stop_after: None,
         parallel: 1,
         turn: opsbook::engine::Turn::untold(),

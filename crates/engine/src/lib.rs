@@ -91,6 +91,8 @@ pub struct Options {
     pub anew: BTreeMap<String, BTreeSet<usize>>,
     /// What the operator says of steps that were done by hand.
     pub told: Told,
+    /// Machines of a run over several that are left out, where no step is left on them.
+    pub without: Vec<String>,
     /// Number of the last step to run; the run then holds.
     pub stop_after: Option<usize>,
     /// Nodes at a time.

@@ -33,6 +33,7 @@ pub mod fuzz;
 mod layers;
 mod load;
 mod parse;
+mod rehearsals;
 mod reserved;
 mod resolve;
 pub mod secret;
@@ -52,6 +53,7 @@ pub use container::Container;
 pub use evaluate::Params;
 pub use load::load;
 pub use parse::parse;
+pub use rehearsals::Rehearsal;
 pub use resolve::{Resolved, SecretError, resolve};
 pub use secret::SecretText;
 
@@ -65,6 +67,7 @@ pub struct Nodes {
     defaults: Definition,
     groups: IndexMap<String, Definition>,
     members: IndexMap<String, Definition>,
+    rehearsals: IndexMap<String, Vec<Rehearsal>>,
 }
 
 /// What the files say about `defaults`, one group or one node.
@@ -215,6 +218,21 @@ pub enum SecretRef {
 }
 
 impl Nodes {
+    /// How a procedure over several machines is run as a test; empty where nothing says.
+    #[must_use]
+    pub fn rehearsals(&self, procedure: &str) -> &[Rehearsal] {
+        self.rehearsals.get(procedure).map_or(&[], Vec::as_slice)
+    }
+
+    /// The procedures that have rehearsals, and where the first of each is written.
+    pub fn rehearsed(&self) -> impl Iterator<Item = (&str, Option<&Span>)> {
+        let all = self.rehearsals.iter();
+        all.map(|(procedure, all)| {
+            let first = all.first().map(|rehearsal| &rehearsal.span);
+            (procedure.as_str(), first)
+        })
+    }
+
     /// All names in the order of their definition.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &str> {
         self.members.keys().map(String::as_str)

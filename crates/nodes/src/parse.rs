@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use indexmap::IndexMap;
 
-use super::{Definition, MAX_HINTS, Nodes, reserved};
+use super::{Definition, MAX_HINTS, Nodes, rehearsals, reserved};
 use crate::source::{Concern, Passage, Problem, Source, Span};
 use crate::yaml::{self, Entry, Map, Value, Yaml};
 
-const SECTIONS: [&str; 4] = ["opsbook", "defaults", "groups", "nodes"];
+const SECTIONS: [&str; 5] = ["opsbook", "defaults", "groups", "nodes", "rehearsals"];
 
 /// Groups within groups.
 const MAX_NESTING: usize = 32;
@@ -81,6 +81,14 @@ impl NodesParser {
         if let Some(groups) = root.swap_remove("groups") {
             let known = std::mem::take(&mut self.nodes.groups);
             self.nodes.groups = self.section(Section::Groups, known, groups.value);
+        }
+        if let Some(all) = root.swap_remove("rehearsals") {
+            for (procedure, of_it) in rehearsals::read(all.value, &mut self.problems) {
+                match of_it {
+                    Some(of_it) => drop(self.nodes.rehearsals.insert(procedure, of_it)),
+                    None => drop(self.nodes.rehearsals.shift_remove(&procedure)),
+                }
+            }
         }
         if let Some(nodes) = root.swap_remove("nodes") {
             let known = std::mem::take(&mut self.nodes.members);

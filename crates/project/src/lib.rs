@@ -167,6 +167,27 @@ impl Project {
         }
     }
 
+    /// Rehearsals of what cannot be rehearsed so.
+    fn rehearsals(&self) -> Vec<Problem> {
+        let all = self.nodes.rehearsed().filter_map(|(id, span)| {
+            let (why, hint) = match self.manual.procedures.get(id) {
+                None => ("there is no such procedure", "`opsbook list` shows all"),
+                Some(procedure) if procedure.roles.is_empty() => (
+                    "it has no roles",
+                    "it is rehearsed on each node with `rehearse: true`",
+                ),
+                Some(_) => return None,
+            };
+            let message = format!("`{id}` cannot be rehearsed by `rehearsals`: {why}");
+            let problem = match span {
+                Some(span) => Problem::error("rehearsals", span.clone(), message),
+                None => Problem::bare("rehearsals", message),
+            };
+            Some(problem.hint(hint))
+        });
+        all.collect()
+    }
+
     /// Everything that is wrong: the pages, the nodes, what would be delivered, and the one
     /// against the other; without what the author has allowed.
     #[must_use]
@@ -179,6 +200,7 @@ impl Project {
         let nodes = nodes.filter_map(|name| self.nodes.evaluate(name, &[]).ok());
         let of_batches = nodes.filter_map(|node| batch::of_node(&node).err());
         problems.extend(of_batches.map(|problem| *problem));
+        problems.extend(self.rehearsals());
         let (manual, nodes, vocabulary) = (&self.manual, &self.nodes, &self.vocabulary);
         problems.extend(plan::cases(manual, nodes, vocabulary, &names, &|_| true).1);
         let mut deliveries = deliveries::Deliveries::new(&self.files);

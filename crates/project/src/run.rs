@@ -38,6 +38,8 @@ pub struct Manner {
     pub on_lag: OnLag,
     /// No other controller is to go on with the run.
     pub pinned: bool,
+    /// Machines of a run over several that are left out, where no step is left on them.
+    pub without: Vec<String>,
     /// Ask for the sudo password before anything else.
     pub ask_password: bool,
     /// The password for `sudo`, where one was given in a file.
@@ -62,6 +64,7 @@ impl Default for Manner {
             given: Vec::new(),
             on_lag: OnLag::Refuse,
             pinned: false,
+            without: Vec::new(),
             ask_password: false,
             password: None,
         }
@@ -237,6 +240,7 @@ impl Run {
             told,
             on_lag: self.manner.on_lag,
             pinned: self.manner.pinned,
+            without: self.manner.without.clone(),
             stop_after: through.stop_after,
             parallel: through.parallel,
             turn,

@@ -167,7 +167,12 @@ pub(super) async fn node(asking: Arc<Asking>, of: OfNode) {
     if !of.checks.is_empty() {
         checks(&asking, &of.node, of.checks).await;
     }
-    for (number, test) in of.procedures {
+    procedures(&asking, of.procedures).await;
+}
+
+/// Runs procedures one after the other.
+pub(super) async fn procedures(asking: &Asking, procedures: Vec<(usize, Test)>) {
+    for (number, test) in procedures {
         let begin = Instant::now();
         let outcome = if let Some(outcome) = asking.stopped() {
             outcome

@@ -31,7 +31,9 @@ pub fn procedures(
     let mut tests = Vec::new();
     for name in selected {
         let node = Arc::new(nodes.evaluate(name, &[])?);
-        for procedure in manual.procedures.values().filter(|_| node.rehearse) {
+        let single = manual.procedures.values();
+        let single = single.filter(|procedure| procedure.roles.is_empty());
+        for procedure in single.filter(|_| node.rehearse) {
             let able = match &procedure.nodes {
                 // Which machines they run on, only who starts them knows.
                 None => procedure.roles.is_empty(),
@@ -50,6 +52,72 @@ pub fn procedures(
                     work: Work::Procedure(procedure.id.clone()),
                 });
             }
+        }
+    }
+    Ok(tests)
+}
+
+/// Each rehearsal of the procedures over several machines, in the order in which `nodes.yaml` has
+/// them: what one has done, the next may undo. One that binds a node that is not selected is none
+/// of this suite's.
+///
+/// # Errors
+/// Never for what [`crate::plan::cases`] found nothing wrong with.
+pub fn rehearsals(
+    manual: &Manual,
+    nodes: &Nodes,
+    selected: &[&str],
+) -> Result<Vec<Test>, Vec<Problem>> {
+    let mut tests = Vec::new();
+    let over_several = manual.procedures.values();
+    for procedure in over_several.filter(|procedure| !procedure.roles.is_empty()) {
+        let all = nodes.rehearsals(&procedure.id);
+        for (number, rehearsal) in (1..).zip(all) {
+            let bound = nodes
+                .select(&rehearsal.all())
+                .map_err(|problem| vec![problem])?;
+            let leading = rehearsal.roles.values().next().map_or("", String::as_str);
+            let leading = nodes.select(leading).map_err(|problem| vec![problem])?;
+            let Some(first) = leading.first() else {
+                continue;
+            };
+            if !bound.iter().all(|name| selected.contains(name)) {
+                continue;
+            }
+            let nth = match number {
+                1 => String::new(),
+                number => format!(".{number}"),
+            };
+            tests.push(Test {
+                check: format!("{}::run{nth}", procedure.id),
+                node: Arc::new(nodes.evaluate(first, &[])?),
+                span: procedure.span.clone(),
+                ignored: Some("a procedure: it changes its nodes".to_owned()),
+                work: Work::Roles {
+                    procedure: procedure.id.clone(),
+                    words: rehearsal.words(),
+                },
+            });
+        }
+        let first = selected.iter().find_map(|name| {
+            let node = nodes.evaluate(name, &[]).ok()?;
+            let may = |role: &crate::manual::Role| {
+                let able = nodes.select_at(&role.nodes);
+                able.is_ok_and(|able| able.contains(name))
+            };
+            (node.rehearse && procedure.roles.values().any(may)).then_some(node)
+        });
+        if let (Some(node), true) = (first, all.is_empty()) {
+            tests.push(Test {
+                check: format!("{}::run", procedure.id),
+                node: Arc::new(node),
+                span: procedure.span.clone(),
+                ignored: Some("its roles are not bound by `rehearsals` in `nodes.yaml`".to_owned()),
+                work: Work::Roles {
+                    procedure: procedure.id.clone(),
+                    words: Vec::new(),
+                },
+            });
         }
     }
     Ok(tests)

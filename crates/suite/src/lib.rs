@@ -35,7 +35,7 @@ use crate::source::Span;
 use crate::told::Told;
 
 pub use ask::{Access, Rehearse};
-pub use gather::{gather, procedures};
+pub use gather::{gather, procedures, rehearsals};
 pub use libtest::{Answers, Libtest};
 pub use select::{Ignored, Partition, Selected, Selection};
 
@@ -66,6 +66,13 @@ pub enum Work {
     Check(Box<Case>),
     /// The whole of the procedure with this id, for real.
     Procedure(String),
+    /// The same of one over several machines, with who plays which role.
+    Roles {
+        /// The id of the procedure.
+        procedure: String,
+        /// `ROLE=SELECTOR`.
+        words: Vec<String>,
+    },
     /// A check that was waived until a day that has passed; why, and which day.
     Overdue {
         /// Why it was waived.
@@ -145,9 +152,11 @@ pub async fn run(suite: Suite, sink: Sink) {
     let asking = Asking::new(suite.access, suite.rehearse, suite.options, told);
     let asking = Arc::new(asking);
     let mut nodes: IndexMap<String, OfNode> = IndexMap::new();
+    let mut over_several = Vec::new();
     for (number, test) in suite.tests.into_iter().enumerate() {
         match known(&test, suite.asks_ignored) {
             Some(outcome) => asking.ended(number, Checked::at_once(outcome)),
+            None if matches!(test.work, Work::Roles { .. }) => over_several.push((number, test)),
             None => assign(number, test, &mut nodes),
         }
     }
@@ -168,7 +177,11 @@ pub async fn run(suite: Suite, sink: Sink) {
     };
     tokio::select! {
         () = time_is_up => {}
-        () = async { while tasks.join_next().await.is_some() {} } => {}
+        () = async {
+            while tasks.join_next().await.is_some() {}
+            // They hold several nodes each, and what one has done, the next may undo.
+            ask::procedures(&asking, over_several).await;
+        } => {}
         () = answered => {}
     }
     for number in asking.told().left() {
@@ -238,7 +251,7 @@ impl Test {
             place: self.span.place(),
             sum: match &self.work {
                 Work::Check(case) => Some(case.sum()),
-                Work::Procedure(_) | Work::Overdue { .. } => None,
+                Work::Procedure(_) | Work::Roles { .. } | Work::Overdue { .. } => None,
             },
         }
     }

@@ -10,6 +10,7 @@ use crate::files::{Entry, EntryKind, Files};
 use crate::halt::Halt;
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::node::NodeRun;
+use crate::node::fetch::fetch;
 use crate::node::worked::Worked;
 use crate::plan::{PlannedStep, PlannedWork};
 use crate::session::{Call, Cancel, Content, DeliverError, Delivered, Limits, Utility, fair};
@@ -174,10 +175,9 @@ impl NodeRun<'_> {
                     }
                 }
                 DeliveryFrom::Machine { node, path, .. } => {
-                    return Err(Halt::error(format!(
-                        "{}: `{path}` of `{node}` cannot be delivered by this run",
-                        file.span.place()
-                    )));
+                    let text = self.fetched(step, node, path, file).await?;
+                    self.put(step, &file.to, Content::Bytes(&text), file.mode, cancel)
+                        .await?;
                 }
                 DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
                     let text = match self.prepared.0.remove(&(step.number, file.to.clone())) {
@@ -190,6 +190,22 @@ impl NodeRun<'_> {
             }
         }
         Ok(())
+    }
+
+    /// From the bundle of another machine of the run.
+    async fn fetched(
+        &self,
+        step: &PlannedStep,
+        node: &str,
+        path: &str,
+        file: &Delivery,
+    ) -> Result<Vec<u8>, Halt> {
+        let Some(peer) = self.peers.get(node) else {
+            let place = file.span.place();
+            let cause = format!("{place}: `{node}` is not reached by this run");
+            return Err(Halt::error(cause));
+        };
+        fetch(&peer, path, step.timeout).await
     }
 
     async fn put(

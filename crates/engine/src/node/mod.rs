@@ -7,6 +7,7 @@ pub(super) mod ask;
 pub(super) mod by_hand;
 pub(super) mod deliver;
 mod durable;
+mod fetch;
 mod follow;
 pub(super) mod judge;
 mod reattach;

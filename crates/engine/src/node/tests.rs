@@ -126,6 +126,7 @@ impl Lab {
             pinned: false,
             anew: BTreeMap::new(),
             told,
+            without: Vec::new(),
             stop_after: None,
             parallel: 1,
             turn: Turn::untold(),

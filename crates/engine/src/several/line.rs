@@ -46,6 +46,9 @@ impl<'a> Line<'a> {
         resume: Option<&Record>,
     ) -> Result<Line<'a>, Stops> {
         let options = ground.options;
+        let plans: Vec<&NodePlan> = { plans.iter().copied() }
+            .filter(|plan| !options.without.contains(&plan.node.name))
+            .collect();
         let open = plans.iter().map(|plan| {
             (options.turn.0)(&plan.node.name);
             Reach::open(&plan.node, &options.open, &options.passwords)

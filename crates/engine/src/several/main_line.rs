@@ -28,6 +28,14 @@ impl<'a> MainLine<'a> {
         let nodes = ground.plan.nodes.iter();
         let plans: Vec<&NodePlan> = nodes.filter(|node| node.turn.is_none()).collect();
         let line = Line::reach(ground, &plans, None, resume).await;
+        for name in &ground.options.without {
+            let run = ground.recorder.run();
+            let text = format!(
+                "`{name}` is left out: what this run holds there stays until `opsbook lock release {name} --run {run}`"
+            );
+            let text = text.into();
+            ground.recorder.record(None, None, What::Warned { text })?;
+        }
         let result = match line {
             Err(stops) => Err(stops),
             Ok(line) => {

@@ -1,0 +1,56 @@
+//! A file from the bundle that the run has on another machine, for a delivery here.
+
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use crate::halt::Halt;
+use crate::peers::Peer;
+use crate::session::{Call, Limits, checksum_like};
+
+/// The largest file that goes from machine to machine.
+const LARGEST: u64 = 256 << 20;
+
+/// Prints the file, and its checksum on standard error.
+const READ: &str = r#"[ ! -L "$1" ] && [ -f "$1" ] || { echo 'it is not a regular file' >&2; exit 1; }
+if command -v sha256sum >/dev/null 2>&1; then s=$(sha256sum <"$1") && echo "sha256:${s%% *}" >&2
+else s=$(cksum <"$1") && echo "cksum:$s" >&2; fi && exec cat "$1""#;
+
+/// The bytes of a file, compared with the checksum that its machine has made of it.
+///
+/// # Errors
+/// Where it cannot be read there, is too large, or is another one by the time it arrives.
+pub(super) async fn fetch(peer: &Peer, path: &str, time: Duration) -> Result<Vec<u8>, Halt> {
+    let node = &peer.reach.node.name;
+    let cannot = |why: &str| Halt::error(format!("`{path}` of `{node}` cannot be had: {why}"));
+    let inside = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !inside {
+        return Err(cannot("it is no name inside the bundle"));
+    }
+    let Some(bundle) = &peer.bundle else {
+        return Err(cannot("the run has no bundle there"));
+    };
+    let call = Call::new("cd").word(&bundle.dir).code(" || exit\nset --");
+    let call = call.word(format!("./{path}")).code("\n").code(READ);
+    let limits = Limits {
+        time,
+        output: LARGEST + 1,
+        ..Limits::default()
+    };
+    let done = bundle.shell().call(&call, limits).await;
+    let done = done.map_err(|lost| cannot(&lost.to_string()))?;
+    let said = crate::harmless(&done.err).trim().to_owned();
+    if !done.ok() {
+        return Err(cannot(&said));
+    }
+    if done.truncated || done.out.len() as u64 > LARGEST {
+        return Err(cannot("it has more than 256 MiB"));
+    }
+    let sum = checksum_like(&said, done.out.as_slice()).ok().flatten();
+    match sum {
+        Some(sum) if sum == said => Ok(done.out),
+        Some(_) => Err(cannot("it has changed while it was read")),
+        None => Err(cannot("its machine has no checksum of it")),
+    }
+}

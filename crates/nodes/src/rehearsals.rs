@@ -1,0 +1,86 @@
+//! `rehearsals:` of `nodes.yaml`: who plays which role when a procedure over several machines is
+//! run as a test.
+
+use indexmap::IndexMap;
+
+use crate::source::{Problem, Span};
+use crate::yaml::{Entry, Map, Value, Yaml};
+
+/// One rehearsal of a procedure.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rehearsal {
+    /// Where it is written.
+    pub span: Span,
+    /// The selector of those who play each role, by the role's name.
+    pub roles: IndexMap<String, String>,
+}
+
+impl Rehearsal {
+    /// A selector of all who play a role in it, in the order of the roles.
+    #[must_use]
+    pub fn all(&self) -> String {
+        let nodes: Vec<&str> = self.roles.values().map(String::as_str).collect();
+        nodes.join(",")
+    }
+
+    /// As on a command line: `ROLE=SELECTOR`.
+    #[must_use]
+    pub fn words(&self) -> Vec<String> {
+        let roles = self.roles.iter();
+        roles
+            .map(|(role, nodes)| format!("{role}={nodes}"))
+            .collect()
+    }
+}
+
+/// The rehearsals of each procedure, as one file has them. What is wrong is left out.
+pub(super) fn read(
+    value: Yaml,
+    problems: &mut Vec<Problem>,
+) -> IndexMap<String, Option<Vec<Rehearsal>>> {
+    let mut all = IndexMap::new();
+    for (procedure, Entry { value, .. }) in entries(value, problems) {
+        if value.is_null() {
+            all.insert(procedure, None);
+            continue;
+        }
+        let Some(items) = value.as_seq() else {
+            problems.push(value.mismatch("a list of rehearsals, `[{old: db1, new: db2}]`"));
+            continue;
+        };
+        let rehearsals = items.iter().cloned();
+        let rehearsals = rehearsals.filter_map(|item| one(item, problems));
+        let rehearsals: Vec<Rehearsal> = rehearsals.collect();
+        all.insert(procedure, Some(rehearsals));
+    }
+    all
+}
+
+fn one(item: Yaml, problems: &mut Vec<Problem>) -> Option<Rehearsal> {
+    let span = item.span.clone();
+    let before = problems.len();
+    let mut roles = IndexMap::new();
+    for (role, Entry { value, .. }) in entries(item, problems) {
+        match value.expect_texts() {
+            Ok(texts) => {
+                let names: Vec<&str> = texts.into_iter().map(|(name, _)| name).collect();
+                roles.insert(role, names.join(","));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (problems.len() == before).then_some(Rehearsal { span, roles })
+}
+
+fn entries(value: Yaml, problems: &mut Vec<Problem>) -> Map {
+    match value {
+        Yaml {
+            value: Value::Map(map),
+            ..
+        } => map,
+        other => {
+            problems.push(other.mismatch("a map"));
+            Map::default()
+        }
+    }
+}
