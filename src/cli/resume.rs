@@ -204,9 +204,7 @@ fn without(args: &Resume, plan: &Plan, record: &Record) -> Result<Vec<String>, F
         if plan.binding.is_none() || plans.clone().next().is_none() {
             let message = format!("`--without {name}`: it is no machine of a run over several");
             let problem = Problem::bare("without", message);
-            return Err(Failure::from(
-                problem.did_you_mean(name, plan.machines().into_iter()),
-            ));
+            return Err(Failure::from(problem.did_you_mean(name, plan.machines())));
         }
         let left = plans.find_map(|node| Some((node, first_left(node, record)?)));
         if let Some((node, step)) = left {

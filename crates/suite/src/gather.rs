@@ -93,6 +93,7 @@ pub fn rehearsals(
                 node: Arc::new(nodes.evaluate(first, &[])?),
                 span: procedure.span.clone(),
                 ignored: Some("a procedure: it changes its nodes".to_owned()),
+                by_name_only: false,
                 work: Work::Roles {
                     procedure: procedure.id.clone(),
                     words: rehearsal.words(),
@@ -113,6 +114,7 @@ pub fn rehearsals(
                 node: Arc::new(node),
                 span: procedure.span.clone(),
                 ignored: Some("its roles are not bound by `rehearsals` in `nodes.yaml`".to_owned()),
+                by_name_only: false,
                 work: Work::Roles {
                     procedure: procedure.id.clone(),
                     words: Vec::new(),

@@ -13,7 +13,7 @@ const LARGEST: u64 = 256 << 20;
 /// Prints the file, and its checksum on standard error.
 const READ: &str = r#"[ ! -L "$1" ] && [ -f "$1" ] || { echo 'it is not a regular file' >&2; exit 1; }
 if command -v sha256sum >/dev/null 2>&1; then s=$(sha256sum <"$1") && echo "sha256:${s%% *}" >&2
-else s=$(cksum <"$1") && echo "cksum:$s" >&2; fi && exec cat "$1""#;
+else s=$(cksum <"$1") && echo "cksum:$s" >&2; fi && cat "$1""#;
 
 /// The bytes of a file, compared with the checksum that its machine has made of it.
 ///
