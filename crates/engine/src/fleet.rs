@@ -9,6 +9,7 @@ use crate::event::{Status, What};
 use crate::journal::{JournalError, Record};
 use crate::node::{Ended, run_node};
 use crate::plan::Plan;
+use crate::plan::batch::in_batches;
 use crate::{Options, Recorder, several};
 
 const STOPPED: &str = "not started: the operator stopped the run";
@@ -31,7 +32,7 @@ pub async fn run(
     let (mut status, mut bad, mut last) = (Status::Ok, 0, None);
     let todo = nodes_to_do(&plan, resume.as_deref());
     let mut rest = todo.as_slice();
-    let batches = batches(rest, &options.batches);
+    let batches = in_batches(rest, &options.batches);
     for (number, batch) in (1..).zip(&batches) {
         rest = &rest[batch.len()..];
         if batches.len() > 1 {
@@ -84,19 +85,6 @@ fn nodes_to_do(plan: &Plan, resume: Option<&Record>) -> Vec<usize> {
         resume.and_then(|record| record.node_status(site)) == Some(Status::Ok)
     };
     (0..plan.nodes.len()).filter(|index| !ok(*index)).collect()
-}
-
-/// The last size is that of all batches after it.
-pub(crate) fn batches<'a, T>(mut rest: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
-    let mut sizes = sizes.iter().copied();
-    let (mut size, mut batches) = (rest.len(), Vec::new());
-    while !rest.is_empty() {
-        size = sizes.next().unwrap_or(size).clamp(1, rest.len());
-        let (batch, later) = rest.split_at(size);
-        batches.push(batch);
-        rest = later;
-    }
-    batches
 }
 
 async fn run_batch(

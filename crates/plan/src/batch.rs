@@ -12,6 +12,21 @@ pub fn sizes(shares: &[Share], all: usize) -> Vec<usize> {
     shares.iter().map(|share| share.of(all).max(1)).collect()
 }
 
+/// Items in batches of these sizes. The last size is that of all batches after it; without any,
+/// there is one batch.
+#[must_use]
+pub fn in_batches<'a, T>(mut rest: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
+    let mut sizes = sizes.iter().copied();
+    let (mut size, mut batches) = (rest.len(), Vec::new());
+    while !rest.is_empty() {
+        size = sizes.next().unwrap_or(size).clamp(1, rest.len());
+        let (batch, later) = rest.split_at(size);
+        batches.push(batch);
+        rest = later;
+    }
+    batches
+}
+
 /// The smaller size of each batch; the last one of a list repeats. An empty list says nothing.
 #[must_use]
 pub fn smaller(sizes: &[usize], others: &[usize]) -> Vec<usize> {

@@ -10,7 +10,7 @@ use super::stop::{Stops, ended};
 use crate::event::{Site, Status, What};
 use crate::halt::Halt;
 use crate::journal::{JournalError, Record};
-use crate::plan::batch::smaller;
+use crate::plan::batch::{in_batches, smaller};
 use crate::plan::{NodePlan, PlannedStep, PlannedWork, Section, Stretch, Turn};
 
 /// The number of the section, and the turn's place in it.
@@ -230,7 +230,7 @@ pub async fn run<'a>(
     let mut bad: Option<Stops> = None;
     let mut badly = 0;
     let sizes = smaller(&section.batches, &ground.options.batches);
-    let batches = crate::fleet::batches(rest, &sizes);
+    let batches = in_batches(rest, &sizes);
     for (number, batch) in (1..).zip(&batches) {
         rest = &rest[batch.len()..];
         let at = |error: JournalError| Stops::at(&section.role, error.into());
