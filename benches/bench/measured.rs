@@ -55,7 +55,7 @@ const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one scrip
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 28] = [
+pub const ROWS: [Row; 29] = [
     row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.25, "run -- steps"),
     row("steps-delay", RUN, "the same at a round trip of 50 ms", ONE_SSH, 1.75, "run -- delay"),
     row("kept", RUN, "a second command while the connection is kept: one check", ONE_SSH, 0.3, "run -- kept"),
@@ -79,6 +79,7 @@ pub const ROWS: [Row; 28] = [
     open("session-50x20", TEST, "sessions alone: 50 nodes, 20 scripts each", Unit::Times("`xargs -P 8 ssh` with one script each"), "session -- 50x20"),
     open("session-200x5", TEST, "sessions alone: 200 nodes, 5 scripts each", Unit::Times("`xargs -P 8 ssh` with one script each"), "session -- 200x5"),
     row("parse", MANUAL, "2,000 pages parsed", Unit::Times("raw pulldown-cmark"), 3.0, "manual"),
+    row("parse-one", MANUAL, "the same on one thread, as raw is", Unit::Times("raw pulldown-cmark"), 2.5, "manual"),
     row("lint", MANUAL, "2,000 pages loaded and linted", Unit::Seconds, 0.5, "manual"),
     row("lint-memory", MANUAL, "the same: memory", Unit::Mebibytes, 100.0, "manual"),
     row("nodes", MANUAL, "5,000 nodes in 50,000 lines: loaded, one evaluated and shown", Unit::Times("the YAML reader alone"), 3.0, "nodes"),
