@@ -5,7 +5,7 @@
 # A few workers, each the leader of a process group, take jobs from a queue and run them in a
 # subshell: one fork a job. One shipper prints the results, many with one cat. Forks are what
 # a session costs, so that what the shell can do itself is not asked of a program, and what
-# few quick jobs do not need, more workers and the watchdog, is not started for them.
+# quick jobs do not need, more workers and the watchdog, is not started for them.
 #
 # Descriptors: 3 one newline per queued job, 4 the queue, 5 the turn (one newline: who
 # holds it may take a job or kill a worker), 6 ended jobs. This shell alone holds 6 open to
@@ -151,7 +151,8 @@ ob_boot() {
     umask >"$ob_d/u"; ob_um=077; read -r ob_um <"$ob_d/u"; umask 077
     ob_shell=sh; command -v sh >"$ob_d/u"; read -r ob_shell <"$ob_d/u"
     ob_start $$
-    if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" "$ob_d/x" && echo "$$ $ob_st $ob_bid $ob_ns ." >"$ob_d/id" &&
+    # `go` is for whoever uses the session: one process makes them all.
+    if mkfifo "$ob_d/t" "$ob_d/q" "$ob_d/m" "$ob_d/f" "$ob_d/x" "$ob_d/go" "$ob_d/go.n" "$ob_d/go.w" && echo "$$ $ob_st $ob_bid $ob_ns ." >"$ob_d/id" &&
       echo $$ >"$ob_d/pid" &&
       printf '%s\n' "$ob_worker" >"$ob_d/w" && printf '%s\n' "$ob_other" >"$ob_d/b" &&
       printf '\n%s.\n' "$ob_n" >"$ob_d/d"
@@ -192,7 +193,7 @@ ob_hello() {
     if command -v $ob_x; then ob_has="${ob_has}has=$ob_x
 "; fi
   done >/dev/null
-  # In one piece: each costs a packet, and three processes that wake for it.
+  # In one piece, as in ob_ship.
   printf '\n%s H\nuser=%s\nuid=%s\nhome=%s\nhostname=%s\nkernel=%s\nshell=%s\nboot=%s\npid=%s\ncores=%s\ndir=%s\n%sworkers=%s\n%s.\n' \
     "$ob_n" "${ob_who:-$(id -un)}" "$ob_uid" "${HOME-}" "$ob_host" "$ob_os $ob_rel" "$ob_sh" "$ob_bid" $$ "$ob_nc" "$ob_d" \
     "$ob_has" "$ob_k" "$ob_n"
@@ -246,7 +247,11 @@ ob_ship() {
         if [ "$ob_hold" -lt 24 ] && [ "$ob_ended" -lt "${ob_y:-0}" ]; then continue; fi
       fi
     fi
-    if [ "$ob_hold" -gt 0 ]; then
+    # In one piece where it can be: each costs a packet, and three processes that wake for it.
+    if [ -n "$ob_say" ] && [ -z "$ob_fs" ] && [ ! -s "$ob_d/$ob_j.o" ]; then
+      printf '%s R%s\n%s\n\n%s.\n' "$ob_n" "$ob_l" "$ob_say" "$ob_n"
+      ob_l='' ob_hold=0
+    elif [ "$ob_hold" -gt 0 ]; then
       printf '%s R%s\n' "$ob_n" "$ob_l"
       if [ -n "$ob_fs" ]; then
         set --; for ob_x in $ob_fs; do set -- "$@" "$ob_d/$ob_x" "$ob_d/d"; done
@@ -289,6 +294,9 @@ ob_hire() { ob_away "$ob_shell" "$ob_d/w" "$ob_d" "$ob_um" "$ob_ss" "$ob_shell" 
 
 # ob_more COUNT WORKERS: so many jobs come now, and are worth so many workers
 ob_more() { ob_r=$((ob_r+$1)) ob_want=$2; if [ "$ob_want" -gt "$ob_k" ]; then ob_want=$ob_k; fi; }
+
+# ob_help WORKERS: what is queued is not quick: so many workers, at once
+ob_help() { ob_more 0 "$1"; while [ $ob_w -lt "$ob_want" ]; do ob_w=$((ob_w+1)); ob_hire w$ob_w hire; done; }
 
 # ob_run ID SECONDS GRACE BLOCKS INTERPRETER VALUES SCRIPT
 ob_run() {
@@ -445,6 +453,9 @@ ob_sweep() {
   [ -n "$ob_bid" ] && [ -n "$ob_ns" ] || return 0
   for ob_f in "${ob_d%/*}"/.opsbook-*.*; do
     [ "$ob_f" != "$ob_d" ] && [ ! -L "$ob_f" ] && [ -d "$ob_f" ] && [ -O "$ob_f" ] || continue
+    # Its main shell holds its pipe: many may live here, and to look costs two system calls.
+    # shellcheck disable=SC3013 # a shell that does not know -ef reads who it is
+    if [ "/proc/${ob_f##*.}/fd/3" -ef "$ob_f/t" ]; then continue; fi
     ob_p='' ob_b='' ob_x='' ob_y='' ob_z=''
     if [ -f "$ob_f/id" ]; then
       read -r ob_p ob_b ob_x ob_y ob_z <"$ob_f/id"

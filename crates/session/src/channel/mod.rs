@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, BufReader};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use self::frames::{FULL, GONE, greeting, receive};
-use self::queue::{Command, Jobs, Place, Text, Waiting, write};
+use self::queue::{Command, Jobs, Place, Text, Waiting, quick, write};
 use super::done::{Done, Limits};
 use super::error::Lost;
 use super::fair::{FairTime, WaitsFor};
@@ -92,6 +92,7 @@ impl Channel {
     where
         W: Future<Output = Lost> + Send + 'static,
     {
+        let begin = Instant::now();
         let nonce = nonce();
         let boot = RUNNER
             .replace("@NONCE@", &nonce)
@@ -106,13 +107,14 @@ impl Channel {
             greeting(&mut reader, &nonce).await
         };
         let hello = greeting.await?;
+        let quick = quick(begin.elapsed());
         let (commands, queue) = mpsc::unbounded_channel();
         let (gone_out, gone) = watch::channel(None);
         let jobs = Arc::new(Mutex::new(Jobs::new()));
         let (broken_out, broken) = oneshot::channel();
         let waiting = Arc::clone(&jobs);
         tokio::spawn(async move {
-            if write(writer, queue, &waiting).await.is_err() {
+            if write(writer, queue, &waiting, quick).await.is_err() {
                 let _ = broken_out.send(());
             }
         });

@@ -14,8 +14,8 @@ use super::{Done, Writer, lock};
 
 /// A job that has taken this long is watched: its time limit is counted on the node.
 const SLOW: Duration = Duration::from_secs(1);
-/// Scripts of this size are work for a worker.
-const LONG: usize = 16 << 10;
+/// The least and the most time after which jobs are not quick.
+const QUICK: (Duration, Duration) = (Duration::from_millis(100), SLOW);
 
 pub(super) type Text = Zeroizing<Vec<u8>>;
 
@@ -50,29 +50,50 @@ pub(super) enum Place {
     Shell,
 }
 
+/// When the next look at the jobs is due, and what for.
+#[derive(Clone, Copy, Debug)]
+enum Look {
+    /// Nothing was queued since the last one.
+    None,
+    /// Whether they are quick.
+    ForHelp(Instant),
+    /// Whether one of them is slow.
+    ForWatch(Instant),
+}
+
+/// How long quick jobs may take on a node that was reached in this time: it tells how far away
+/// the node is, and how busy both machines are.
+pub(super) fn quick(reached: Duration) -> Duration {
+    (reached / 2).clamp(QUICK.0, QUICK.1)
+}
+
 /// Writes what is queued, as much as there is at a time, and says first how many jobs that
-/// is. Asks for the watchdog where one of them takes its time. An empty command ends it.
+/// is. Asks for more workers where jobs are not `quick`, and for the watchdog where one of them
+/// is slow. An empty command ends it.
 pub(super) async fn write(
     mut writer: Writer,
     mut queue: mpsc::UnboundedReceiver<Command>,
     jobs: &Mutex<Jobs>,
+    quick: Duration,
 ) -> io::Result<()> {
-    let mut look: Option<Instant> = None;
+    let mut look = Look::None;
     loop {
         let command = tokio::select! {
             command = queue.recv() => command,
             () = at(look) => {
-                look = due(&lock(jobs));
-                if look.is_some_and(|due| due <= Instant::now()) {
-                    look = None;
-                    writer.write_all(b"ob_watch\n").await?;
+                let asked;
+                (look, asked) = look.taken(&lock(jobs));
+                if !asked.is_empty() {
+                    writer.write_all(asked.as_bytes()).await?;
                     writer.flush().await?;
                 }
                 continue;
             }
         };
         let Some(command) = command else { break };
-        look = look.or_else(|| Some(Instant::now() + SLOW));
+        if let Look::None = look {
+            look = Look::ForHelp(Instant::now() + quick);
+        }
         let mut last = command.text.is_empty();
         let (mut size, mut commands) = (command.text.len(), vec![command]);
         while !last && size < (64 << 10) {
@@ -90,16 +111,35 @@ pub(super) async fn write(
     Ok(())
 }
 
+impl Look {
+    /// The look after this one, and what the node is asked for now.
+    fn taken(self, jobs: &Jobs) -> (Look, String) {
+        let next = due(jobs).map_or(Look::None, Look::ForWatch);
+        match (self, next) {
+            (Look::ForHelp(_), _) => match worth(jobs, OF_OTHERS) {
+                0 => (next, String::new()),
+                workers => (next, format!("ob_help {workers}\n")),
+            },
+            (_, Look::ForWatch(due)) if due <= Instant::now() => {
+                (Look::None, "ob_watch\n".to_owned())
+            }
+            _ => (next, String::new()),
+        }
+    }
+}
+
 /// When the oldest of the jobs that have a limit has taken long enough to be watched.
 fn due(jobs: &Jobs) -> Option<Instant> {
     let limited = |job: &&Waiting| job.place != Place::Shell;
     Some(jobs.values().find(limited)?.since + SLOW)
 }
 
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time.into()).await,
-        None => std::future::pending().await,
+async fn at(look: Look) {
+    match look {
+        Look::ForHelp(time) | Look::ForWatch(time) => {
+            tokio::time::sleep_until(time.into()).await;
+        }
+        Look::None => std::future::pending().await,
     }
 }
 
@@ -112,7 +152,7 @@ async fn write_all(
     let size: usize = commands.iter().map(|command| command.text.len()).sum();
     let mut text = Text::new(Vec::with_capacity(size + 32));
     if jobs > 0 {
-        let workers = worth(&lock(waiting));
+        let workers = worth(&lock(waiting), OF_QUICK);
         text.extend_from_slice(format!("ob_more {jobs} {workers}\n").as_bytes());
     }
     for command in commands {
@@ -122,13 +162,30 @@ async fn write_all(
     writer.flush().await
 }
 
-/// How many workers the jobs at hand are worth: to start one costs as much as a quick job.
-fn worth(jobs: &Jobs) -> usize {
+/// What a worker is worth: so many jobs, or so many bytes of scripts.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    jobs: usize,
+    bytes: usize,
+}
+
+/// To start a worker costs as much as several quick jobs.
+const OF_QUICK: Load = Load {
+    jobs: 8,
+    bytes: 64 << 10,
+};
+const OF_OTHERS: Load = Load {
+    jobs: 2,
+    bytes: 16 << 10,
+};
+
+/// How many workers the jobs at hand are worth.
+fn worth(jobs: &Jobs, load: Load) -> usize {
     let jobs = jobs.values().filter(|job| job.place == Place::Worker);
     let (count, size) = jobs.fold((0_usize, 0_usize), |(count, size), job| {
         (count + 1, size + job.size)
     });
-    count.div_ceil(2).max(size.div_ceil(LONG)).max(1)
+    count.div_ceil(load.jobs).max(size.div_ceil(load.bytes))
 }
 
 #[cfg(test)]
@@ -157,18 +214,53 @@ mod tests {
     #[test]
     fn few_quick_jobs_are_worth_one_worker() {
         use Place::{Background, Shell, Worker};
-        for (jobs, workers) in [
-            (vec![(Worker, 1)], 1),
-            (vec![(Worker, 2_000); 2], 1),
-            (vec![(Worker, 2_000); 3], 2),
-            (vec![(Worker, 12_000); 2], 2),
-            (vec![(Worker, 100); 100], 50),
+        for (jobs, quick, slow) in [
+            (vec![], 0, 0),
+            (vec![(Worker, 1)], 1, 1),
+            (vec![(Worker, 1_000); 8], 1, 4),
+            (vec![(Worker, 1_000); 9], 2, 5),
+            (vec![(Worker, 12_000); 2], 1, 2),
+            (vec![(Worker, 40_000); 2], 2, 5),
+            (vec![(Worker, 100); 100], 13, 50),
             (
                 vec![(Worker, 100), (Background, 90_000), (Shell, 90_000)],
                 1,
+                1,
             ),
         ] {
-            assert_eq!(worth(&waiting(&jobs)), workers, "{jobs:?}");
+            let jobs = waiting(&jobs);
+            assert_eq!(worth(&jobs, OF_QUICK), quick, "{jobs:?}");
+            assert_eq!(worth(&jobs, OF_OTHERS), slow, "{jobs:?}");
+        }
+    }
+
+    #[test]
+    fn a_look_for_help_comes_before_one_for_the_watchdog() {
+        use Place::{Shell, Worker};
+        let now = Instant::now();
+        let mut jobs = waiting(&[(Worker, 1); 5]);
+        let (next, asked) = Look::ForHelp(now).taken(&jobs);
+        assert_eq!(asked, "ob_help 3\n");
+        assert!(matches!(next, Look::ForWatch(_)));
+        // None of them is slow yet.
+        let (next, asked) = next.taken(&jobs);
+        assert_eq!(asked, "");
+        for job in jobs.values_mut() {
+            job.since = now.checked_sub(SLOW).unwrap();
+        }
+        let (next, asked) = next.taken(&jobs);
+        assert_eq!(asked, "ob_watch\n");
+        assert!(matches!(next, Look::None));
+        let (next, asked) = Look::ForHelp(now).taken(&waiting(&[(Shell, 1)]));
+        assert_eq!(asked, "");
+        assert!(matches!(next, Look::None));
+    }
+
+    #[test]
+    fn a_node_that_is_far_away_has_more_time_to_be_quick() {
+        for (reached, time) in [(10, 100), (600, 300), (60_000, 1_000)] {
+            let time = Duration::from_millis(time);
+            assert_eq!(quick(Duration::from_millis(reached)), time);
         }
     }
 
