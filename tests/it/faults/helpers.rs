@@ -24,7 +24,7 @@ fn waiting(side: &str) -> String {
 
 /// The processes of the recorder on the node: itself, then those that it forked.
 pub(super) fn recorders(home: &Path) -> Vec<u32> {
-    let all = running(&format!("{}/recorder", bundle(home)));
+    let all = running(&format!("/recorder\0{}\0", bundle(home)));
     let forked = |pid: &u32| all.contains(&parent(*pid));
     let (forked, own): (Vec<u32>, Vec<u32>) = all.iter().partition(|pid| forked(pid));
     [own, forked].concat()

@@ -167,9 +167,20 @@ obb_open() {
   obb_e=; read -r obb_e <"$obb_new/owner"
   [ "$obb_e" = "$2" ] || { rm -rf "$obb_new"; echo "FAILED the owner file could not be written"; return 0; }
   exec 8<"$obb_new/lock" 7<"$obb_new/live"
+  # Its recorder is started while it is locked and published, and goes on once it is. One of a
+  # bundle before, in this session, is not its own.
+  exec 9<&-
+  obb_go=
+  obb_login
+  if printf %s "$obb_file_recorder" >"$ob_d/recorder"; then obb_ready "$ob_d/recorder" "$obb_new"; fi
   if command -v flock >/dev/null 2>&1; then flock -s -n 8 & flock -s -n 7; wait $!; fi
-  if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then obb_login; obb_say "OPENED $obb_fate"; obb_ready; return 0; fi
-  exec 7<&- 8<&-
+  if obb_e=$(mv -T "$obb_new" "$obb_dir" 2>&1); then
+    obb_say "OPENED $obb_fate"
+    if [ "$obb_go" ]; then echo >&9; else obb_ready; fi
+    return 0
+  fi
+  exec 7<&- 8<&- 9<&-
+  obb_go=
   rm -rf "$obb_new"
   if [ -e "$obb_dir" ]; then obb_blocked; else echo "FAILED $obb_e"; fi
 }
@@ -372,7 +383,8 @@ obb_login() {
 
 # A recorder that stands and waits for the next step: started ahead, and again where it was
 # killed. A line that it did not read must not reach another: each has pipes of its own. It
-# ends when this shell, who alone can write to it, does.
+# ends when this shell, who alone can write to it, does. obb_ready [RECORDER PLACE]: as it has this
+# text, and until an empty line tells that the bundle is published, it is at PLACE.
 obb_ready() {
   if [ "$obb_go" ]; then
     obb_r= obb_rst=; read -r obb_r obb_rst 2>/dev/null <"$obb_go.p" || :
@@ -381,10 +393,16 @@ obb_ready() {
     # shellcheck disable=SC3013 # as in runner.sh
     if [ -z "$obb_r" ] || [ "/proc/$obb_r/fd/9" -ef "$obb_go" ] 2>/dev/null || obb_lives "$obb_r" "$obb_rst"; then return 0; fi
   fi
-  obb_go=$ob_d/go.$ob_id
-  mkfifo "$obb_go" "$obb_go.n" "$obb_go.w" && command exec 9<>"$obb_go" || return 1
+  obb_go=$ob_d/go
+  # The pipes of the first one are there.
+  if [ -e "$obb_go.p" ]; then
+    obb_go=$obb_go.$ob_id
+    mkfifo "$obb_go" "$obb_go.n" "$obb_go.w" || { obb_go=; return 1; }
+  fi
+  true >"$obb_go.p"
+  command exec 9<>"$obb_go" || { obb_go=; return 1; }
   umask "${obb_umask:-$ob_um}"
-  ob_away $obb_scope sh "$obb_dir/recorder" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_go"
+  ob_away $obb_scope sh "${1:-$obb_dir/recorder}" "$obb_dir" "$obb_run:$obb_dir/steps" "$obb_boot" "$ob_d" "$obb_go" "${2-}"
   umask 077
 }
 
@@ -556,7 +574,7 @@ obb_left() {
 obb_heirs() {
   set -- -e "OPSBOOK_STEP=$obb_run:$obb_dir/steps/"
   obb_f=$(grep -lzF "$@" -e 'ob_d=$1' "$ob_d/w" /proc/[0-9]*/environ)
-  case $obb_f in "$ob_d/w"*) echo "${obb_f#"$ob_d/w"}"; return ;; esac
+  case $obb_f in "$ob_d/w") return ;; "$ob_d/w"*) echo "${obb_f#"$ob_d/w"}"; return ;; esac
   for obb_f in /proc/[0-9]*/environ; do
     if [ -e "${obb_f%environ}exe" ] && tr '\0' '\n' <"$obb_f" | grep -qF "$@"; then echo "$obb_f"; fi
   done
@@ -603,6 +621,20 @@ obb_mounted() {
   grep -qF -e " $obb_x " -e " $obb_x/" /proc/self/mountinfo
 } 2>/dev/null
 
+# obb_outdated NEWEST: begins to write down which runs of the history are kept no longer, where
+# there are more than so many; obb_i is who does it. Run ids sort by time: the oldest come first.
+obb_outdated() {
+  obb_k=$1 obb_n=0 obb_i=; set -- "$obb_h"/*
+  # The run that is closed comes to them.
+  obb_k=$(($#+1-obb_k))
+  for obb_f do
+    shift; obb_n=$((obb_n+1)); [ $obb_n -le $obb_k ] || continue
+    # A name that is no run's is left alone.
+    case ${obb_f##*/} in *[!A-Za-z0-9._-]*) ;; *) set -- "$@" "$obb_f" ;; esac
+  done
+  if [ $# -gt 0 ]; then find "$@" -maxdepth 0 -mtime +6 2>/dev/null >"$ob_d/old" & obb_i=$!; fi
+}
+
 # What is kept of a run: scripts, output, statuses; no values, no state, no delivered files.
 # obb_archive RUN NEWEST: the newest, and all of the last seven days
 obb_archive() {
@@ -613,8 +645,10 @@ obb_archive() {
   if [ ! -d "$obb_h" ]; then
     obb_e=$( (umask 077; mkdir -p "$obb_h") 2>&1) || { echo "FAILED $obb_e"; return 1; }
   fi
+  # What takes its time stands beside the rest.
   obb_mounted "${obb_dir%/*}" &
   obb_m=$!
+  obb_outdated "$2"
   rm -f "$obb_dir"/steps/as.* "$obb_dir"/steps/given.* "$obb_dir"/steps/copy.* "$obb_dir"/steps/*/values "$obb_dir"/steps/*/state "$obb_dir"/steps/*/room "$obb_dir/steps/from"
   obb_past=$obb_h/$1
   if [ -e "$obb_past" ]; then obb_entry "${obb_dir%/*}" "$1" "$(obb_owner "$obb_dir")"; fi
@@ -622,17 +656,10 @@ obb_archive() {
     (umask 077; mkdir -p "$obb_past" && cp -R "$obb_dir/owner" "$obb_dir"/steps/* "$obb_past/") 2>/dev/null || :
   obb_old=${obb_dir%/*}/.old.$$
   obb_e=$(mv -T "$obb_dir" "$obb_old" 2>&1) || { echo "FAILED $obb_e"; return 1; }
-  # Run ids sort by time: the oldest come first, and are too many.
-  obb_k=$2; set -- "$obb_h"/*
-  obb_k=$(($#-obb_k)) obb_n=0
-  for obb_f do shift; obb_n=$((obb_n+1)); [ $obb_n -gt $obb_k ] || set -- "$@" "$obb_f"; done
-  if [ $# -gt 0 ]; then
-    obb_l="
-$(find "$@" -maxdepth 0 -mtime +6 2>/dev/null)
-"
-    for obb_f do shift; case $obb_l in *"
-$obb_f
-"*) set -- "$@" "$obb_f" ;; esac; done
+  set --
+  if [ "$obb_i" ]; then
+    wait $obb_i
+    while IFS= read -r obb_f; do case $obb_f in "$obb_h"/*) set -- "$@" "$obb_f" ;; esac; done <"$ob_d/old"
   fi
   set -- "$obb_old" "$@"
   obb_kept=
@@ -655,12 +682,13 @@ obb_close() {
   [ -z "$3" ] || printf '%s\n' "$3" >"$obb_dir/steps/end"
   exec 9<&-
   obb_go=
-  # What takes its time stands beside the rest.
   obb_heirs >"$ob_d/heirs" &
   obb_p=$!
   obb_archive "$1" "$2" || return 0
   wait $obb_p
   exec 7<&- 8<&-
+  # A single line needs no file, and nobody to print that.
+  if [ -z "$obb_kept" ] && [ ! -s "$ob_d/heirs" ]; then obb_say CLOSED; return 0; fi
   echo CLOSED
   printf %s "$obb_kept"
   obb_left "$obb_past" "$ob_d/heirs"

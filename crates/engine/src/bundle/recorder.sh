@@ -10,16 +10,18 @@
 #   unset            variables that it may have set, and that its shell could not keep
 #   status           exit status, how it ended, bytes of out and err, a dot; written over the
 #                    word `running` in one piece, so that a full disk cannot take it away
-# usage: sh recorder BUNDLE NAME BOOT SESSION GO; a line of GO starts a step, its end
+# usage: sh recorder BUNDLE NAME BOOT SESSION GO [PLACE]; a line of GO starts a step, its end
 # stands at the end of the session's standing input. Descriptors: 9 GO, read by the ready
-# shell; 5 and 8 what that says of itself; 4 and 3 what is to be watched.
+# shell; 5 and 8 what that says of itself; 4 and 3 what is to be watched. The bundle is at PLACE
+# until a first line of GO tells that it is published.
 #
 # The ready shell is no job in the background: what is started with `&` ignores SIGINT and
 # SIGQUIT for good, and with it all that a step starts. So it reads GO itself, and this shell
 # waits for it.
 cap=67108864
 bundle=$1 name=$2 boot=$3 session=$4 go=$5
-cd "$bundle/steps" || exit 1
+# It may be published between two looks.
+cd "${6:-$bundle}/steps" 2>/dev/null || cd "$bundle/steps" || exit 1
 # A session that has ended meanwhile writes to GO no more, and to open a pipe that nobody writes
 # to takes for ever: it is held open for writing for that moment.
 exec 6<>"$go" 9<"$go" 5<>"$go.n" 8<"$go.n" 4<>"$go.w" 3<"$go.w" || exit 1
@@ -216,6 +218,8 @@ report() {
 start $$; self="$$ ${st:-0} $boot"
 echo "$$ ${st:-0}" >"$go.p"
 guard
+# Where it cannot be published, there is nothing to record.
+[ -z "${6-}" ] || read -r l <&9 || { kill $w; exit; }
 idle=0
 while [ $idle -lt 5 ]; do
   lives "$w" || guard
