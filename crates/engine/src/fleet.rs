@@ -72,7 +72,8 @@ pub async fn run(
         }
     }
     recorder.record(None, None, What::RunEnded { status })?;
-    if let Some(mut last) = last {
+    // One that went well was let go; of another, something may still have to be taken away.
+    if let Some(mut last) = last.filter(|last| last.status != Status::Ok) {
         last.closed().await;
     }
     Ok(status)

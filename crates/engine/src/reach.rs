@@ -160,7 +160,18 @@ impl Reach {
         }
     }
 
-    /// Ends all sessions with the node.
+    /// Has all sessions with the node end by themselves, also where this process ends first.
+    pub async fn let_go(&self) {
+        for session in self.others.lock().await.values() {
+            session.let_go().await;
+        }
+        if let Some(session) = &*self.here.lock().await {
+            session.let_go().await;
+        }
+        self.session.let_go().await;
+    }
+
+    /// Ends them, and waits for that.
     pub async fn close(&self) {
         for session in self.others.lock().await.drain().map(|(_, session)| session) {
             session.close().await;

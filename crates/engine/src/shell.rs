@@ -187,6 +187,15 @@ impl Shell {
         }
     }
 
+    /// Has the shell end, and everything that it runs; that goes on where this process ends.
+    pub async fn let_go(&self) {
+        match self {
+            Shell::Session(session) => session.let_go().await,
+            #[cfg(test)]
+            Shell::Fake(_) => {}
+        }
+    }
+
     /// Ends the shell and everything that it runs.
     pub async fn close(&self) {
         match self {

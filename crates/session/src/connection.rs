@@ -53,6 +53,8 @@ pub(super) enum Stop {
     No,
     /// It may end by itself.
     Soon,
+    /// The same, also where this process ends first.
+    LetGo,
     Now,
 }
 
@@ -120,22 +122,32 @@ impl End {
         self.stop.send_replace(Stop::Now);
     }
 
+    /// Lets it end by itself, also where this process ends first.
+    pub(super) fn let_go(&self) {
+        self.ask(Stop::LetGo);
+    }
+
     /// Lets it end by itself, and kills it where it does not.
     pub(super) async fn leave(&self) {
-        self.stop.send_replace(Stop::Soon);
+        self.ask(Stop::Soon);
         self.ended().await;
+    }
+
+    /// Asks for its end, unless somebody has.
+    fn ask(&self, how: Stop) {
+        self.stop.send_if_modified(|stop| {
+            let first = *stop == Stop::No;
+            if first {
+                *stop = how;
+            }
+            first
+        });
     }
 }
 
 impl Drop for End {
     fn drop(&mut self) {
-        self.stop.send_if_modified(|stop| {
-            let first = *stop == Stop::No;
-            if first {
-                *stop = Stop::Soon;
-            }
-            first
-        });
+        self.ask(Stop::Soon);
     }
 }
 

@@ -250,6 +250,17 @@ impl Session {
         deliver::deliver(self, path, content, Becomes::Folder, cancel).await
     }
 
+    /// Has the shell end, and everything that the session runs, and waits for nobody: that goes
+    /// on where this process ends first.
+    pub async fn let_go(&self) {
+        for other in self.0.others.lock().await.values().flatten() {
+            Box::pin(other.let_go()).await;
+        }
+        self.0.closed.store(true, Ordering::Relaxed);
+        self.0.channel.end();
+        self.0.end.let_go();
+    }
+
     /// Ends the shell and everything that the session runs, and waits for it.
     pub async fn close(&self) {
         let others = std::mem::take(&mut *self.0.others.lock().await);

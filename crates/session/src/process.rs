@@ -24,7 +24,6 @@ pub(super) fn start(mut command: Command) -> Result<Connection, OpenError> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
-        .kill_on_drop(true)
         .spawn();
     let mut child = started.map_err(|error| {
         let program = command.as_std().get_program().to_string_lossy();
@@ -38,7 +37,11 @@ pub(super) fn start(mut command: Command) -> Result<Connection, OpenError> {
     let (end, teller, stop) = end(child.id());
     let teller = Arc::new(teller);
     let listening = tokio::spawn(listen(stderr, Arc::clone(&teller)));
-    tokio::spawn(keep(child, stop, listening, teller));
+    let kept = Kept {
+        child,
+        stop: stop.clone(),
+    };
+    tokio::spawn(keep(kept, stop, listening, teller));
     Ok(Connection {
         reader: Box::pin(reader),
         writer: Box::pin(writer),
@@ -53,8 +56,23 @@ async fn listen(mut stderr: ChildStderr, teller: Arc<Teller>) {
     }
 }
 
+/// The program. It is killed where nobody looks after it any more, as where this process comes to
+/// its end; but not one that was let go: its standard input is closed, and it ends by itself.
+struct Kept {
+    child: Child,
+    stop: watch::Receiver<Stop>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        if *self.stop.borrow() != Stop::LetGo {
+            let _ = self.child.start_kill();
+        }
+    }
+}
+
 async fn keep(
-    mut child: Child,
+    mut kept: Kept,
     mut stop: watch::Receiver<Stop>,
     listening: tokio::task::JoinHandle<()>,
     teller: Arc<Teller>,
@@ -64,15 +82,15 @@ async fn keep(
             .wait_for(|stop| *stop != Stop::No)
             .await
             .map(|stop| *stop);
-        if asked.is_ok_and(|stop| stop == Stop::Soon) {
+        if asked.is_ok_and(|stop| stop != Stop::Now) {
             fair::within(GRACE, now(&mut stop)).await;
         }
     };
     let status = tokio::select! {
-        status = child.wait() => status.ok(),
+        status = kept.child.wait() => status.ok(),
         () = stopped => {
-            let _ = child.start_kill();
-            child.wait().await.ok()
+            let _ = kept.child.start_kill();
+            kept.child.wait().await.ok()
         }
     };
     // Its last words may still be in the pipe; another process may hold the pipe open.

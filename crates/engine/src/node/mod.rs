@@ -146,6 +146,9 @@ async fn attempt(
         Err(halt) => run.keep_bundles(&halt).await.and(Err(halt)),
     };
     let reach = run.bundles.reach.clone();
+    if result.is_ok() {
+        reach.let_go().await;
+    }
     *closing = Some(tokio::spawn(async move { reach.close().await }));
     result
 }
