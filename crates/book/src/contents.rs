@@ -8,6 +8,10 @@ use mdbook_preprocessor::book::{BookItem, Chapter};
 
 use super::markup::escaped;
 
+/// From so many chapters on, the contents are shown by parts.
+const MANY: usize = 1000;
+const PARTS: &str = include_str!("assets/contents.js");
+
 /// No title is written so: mdBook escapes none of these letters.
 const MARK: &str = "opsbook:chapter:";
 const END: &str = ":";
@@ -45,9 +49,34 @@ pub(super) fn fill(book: &Path, chapters: &[Chapter]) -> Result<()> {
             "\">"
         };
         let text = std::fs::read_to_string(&path)?;
-        std::fs::write(&path, linked(&text, chapters, target))?;
+        let mut text = linked(&text, chapters, target);
+        if chapters.len() > MANY && name.ends_with(".js") {
+            text = by_parts(&text);
+        }
+        std::fs::write(&path, text)?;
     }
     Ok(())
+}
+
+/// A list of tens of thousands of links takes a browser seconds on each page: it gets those
+/// around the page at hand, and the others when they are asked for.
+fn by_parts(script: &str) -> String {
+    let list = "this.innerHTML = '";
+    let Some((before, rest)) = script.split_once(list) else {
+        return script.to_owned();
+    };
+    let Some((html, after)) = rest.split_once("';\n") else {
+        return script.to_owned();
+    };
+    [
+        PARTS,
+        before,
+        "opsbookContents(this, '",
+        html,
+        "');\n",
+        after,
+    ]
+    .concat()
 }
 
 /// `<span>1. MARK</span>` becomes `<a href="PAGE">1. TITLE</a>`.

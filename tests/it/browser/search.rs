@@ -201,4 +201,26 @@ fn queries_lead_to_the_right_place_among_two_thousand_pages() {
         }
     }
     assert!(slow.is_empty(), "{slow:?}");
+    contents_by_parts(&browser, &book);
+}
+
+/// The contents of many pages are not all put into each of them.
+fn contents_by_parts(browser: &Browser, book: &Path) {
+    browser.page(book, "page-1500.html");
+    let count = "return document.querySelectorAll('#mdbook-sidebar a[href*=\"page-\"]').length";
+    let shown = browser.ask(count, &[]).as_u64().unwrap();
+    assert!((50..200).contains(&shown), "{shown}");
+    let active = "return document.querySelector('#mdbook-sidebar .active').getAttribute('href')";
+    assert!(browser.text(active, &[]).ends_with("page-1500.html"));
+    let took = browser.ask(
+        "const [turn] = performance.getEntriesByType('navigation'); return turn.loadEventEnd - turn.startTime",
+        &[],
+    );
+    crate::tier::say(&format!("turned to a page of 2000: {took:.0} ms"));
+    browser.picture("contents");
+    browser.click("#mdbook-sidebar .ops-more button");
+    let more = browser.ask(count, &[]).as_u64().unwrap();
+    assert_eq!(more, shown + 200);
+    browser.click("#mdbook-sidebar a[href$='page-1300.html']");
+    browser.until("return location.pathname.endsWith('/page-1300.html')");
 }
