@@ -36,3 +36,28 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
         time.after(said);
     });
 })();
+
+// For everybody: what scrolls can be reached by keyboard, the bar is a landmark, and what opens
+// the contents is a button.
+(() => {
+    const reachable = () => document.querySelectorAll("main pre > code, main pre, .table-wrapper, .ops-wide").forEach((part) => {
+        if (part.scrollWidth > part.clientWidth) part.tabIndex = 0;
+    });
+    reachable();
+    window.addEventListener("load", reachable);
+    window.addEventListener("resize", reachable);
+    const bar = document.getElementById("mdbook-menu-bar");
+    if (bar) bar.setAttribute("role", "banner");
+    const label = document.getElementById("mdbook-sidebar-toggle");
+    const box = document.getElementById("mdbook-sidebar-toggle-anchor");
+    if (!label || !box || label.tagName !== "LABEL") return;
+    const button = document.createElement("button");
+    for (const { name, value } of label.attributes) if (name !== "for") button.setAttribute(name, value);
+    button.type = "button";
+    button.append(...label.childNodes);
+    label.replaceWith(button);
+    const tell = () => button.setAttribute("aria-expanded", String(box.checked));
+    tell();
+    button.addEventListener("click", () => box.click());
+    box.addEventListener("change", tell);
+})();

@@ -1,0 +1,75 @@
+//! Everybody can read the book: axe, which knows the rules, finds nothing to say about our own
+//! manual in light and dark, at a desk and on a phone.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::copy::built;
+use super::drive::{Browser, Screen};
+use crate::sshd::{Skip, or_skip};
+
+/// Brought by `tests/all.sh`.
+const AXE: &str = "target/tools/axe.min.js";
+
+fn rules() -> Result<String, Skip> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(AXE);
+    std::fs::read_to_string(path).map_err(|_| Skip(format!("there is no `{AXE}`")))
+}
+
+/// What is wrong on the page at hand: rule, how often, and the first place.
+fn violations(browser: &Browser, rules: &str) -> Vec<String> {
+    browser.ask(rules, &[]);
+    let found = browser.promised("axe.run(document, {resultTypes: ['violations']})", &[]);
+    let found = found["violations"]
+        .as_array()
+        .unwrap_or_else(|| panic!("{found}"));
+    let said = |one: &Value| {
+        let nodes = one["nodes"].as_array().unwrap();
+        let first = &nodes[0];
+        format!(
+            "{} x{}: {} {}",
+            one["id"],
+            nodes.len(),
+            first["html"],
+            first["failureSummary"]
+        )
+    };
+    found.iter().map(said).collect()
+}
+
+#[test]
+fn axe_finds_nothing_in_our_own_manual() {
+    let Some(rules) = or_skip("browser axe", rules()) else {
+        return;
+    };
+    let (_folder, book) = built(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let mut wrong = Vec::new();
+    for screen in [Screen::Desk, Screen::Phone] {
+        let Some(browser) = or_skip("browser axe", Browser::open(screen)) else {
+            return;
+        };
+        for theme in ["light", "navy"] {
+            browser.page(&book, "index.html");
+            browser.ask(
+                "localStorage.setItem('mdbook-theme', arguments[0])",
+                &[theme],
+            );
+            for page in [
+                "tour.html?node=here",
+                "shop/release.html?node=",
+                "format.html",
+            ] {
+                browser.page(&book, page);
+                browser.picture(&format!("{screen:?}-{theme}-{}", &page[..4]));
+                let found = violations(&browser, &rules);
+                wrong.extend(
+                    found
+                        .into_iter()
+                        .map(|said| format!("{screen:?} {theme} {page}: {said}")),
+                );
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
