@@ -9,6 +9,8 @@ mod line;
 mod main_line;
 mod section;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
