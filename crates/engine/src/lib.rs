@@ -23,6 +23,7 @@ mod due;
 mod fleet;
 mod given;
 mod halt;
+mod joint;
 mod node;
 mod output;
 mod paste;

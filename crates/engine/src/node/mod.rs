@@ -31,6 +31,7 @@ use crate::check::check;
 use crate::event::{Checked, Outcome, Status, What};
 use crate::given::Given;
 use crate::halt::{Attention, Halt};
+use crate::joint::Joint;
 use crate::journal::{JournalError, Line, Record};
 use crate::manual::{On, SudoUser};
 use crate::peers::{Peer, Peers};
@@ -40,7 +41,6 @@ use crate::reach::{Reach, sentence};
 use crate::recorder::Recorder;
 use crate::scope::Scope;
 use crate::session::Lost;
-use crate::several::Joint;
 use crate::{OnLag, Options};
 
 use deliver::Prepared;

@@ -5,11 +5,12 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 
 use super::stop::{Stops, ended};
-use super::{Ground, Joint, joint_of};
+use super::{Ground, joint_of};
 use crate::bundle::{Bundle, BundleError};
 use crate::event::{Status, What};
 use crate::given::Given;
 use crate::halt::Halt;
+use crate::joint::Joint;
 use crate::journal::{self, JournalError, Record};
 use crate::node::steps::Course;
 use crate::node::{NodeRun, uninterrupted};

@@ -4,7 +4,6 @@
 //! A `Line` is the machines that go through steps together: those of the main line, or those of
 //! one turn of a section. All of them are taken over before anything is compared or started.
 
-mod joint;
 mod line;
 mod main_line;
 mod section;
@@ -22,7 +21,6 @@ use crate::journal::{JournalError, Record};
 use crate::plan::{Binding, NodePlan, Plan, PlannedStep, Spread};
 use crate::{Options, Recorder};
 
-pub(crate) use joint::Joint;
 use main_line::MainLine;
 
 /// What all lines of a run share.
