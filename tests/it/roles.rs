@@ -123,6 +123,32 @@ fn the_card_and_the_list_say_the_roles() {
     list.has("P (old=NODE new=NODE web=NODE)");
 }
 
+#[test]
+fn what_is_made_here_or_captured_reaches_the_other_machine() {
+    let project = Project::new(
+        "# P\n\n```yaml procedure\nid: p\nroles:\n  old: {nodes: a}\n  new: {nodes: b}\n```\n\
+         ```sh check on=new\n[ \"$old_colour\" = red ]\n```\n\
+         ```sh step on=local\necho made >made.txt\n```\n\
+         ```sh step on=old capture=told\nkept=1\necho \"$colour of $old\"\n```\n\
+         ```yaml deliver on=new\nfile: made.txt\n```\n\
+         ```ini file on=new as=all.txt\n{{ told }} {{ old_colour }} {{ new }}\n```\n\
+         ```sh step on=new\ncat \"$bundle/made.txt\" \"$bundle/all.txt\" >\"$out\"\n```\n",
+    );
+    let node = |name: &str, colour: &str| {
+        let dir = project.path(name).display().to_string();
+        format!(
+            "  {name}: {{transport: local, bundle_dir: {dir}, colour: {colour}, out: {dir}.txt}}\n"
+        )
+    };
+    project.nodes(&(node("a", "red") + &node("b", "blue")));
+    project.opsbook(&["lint"]).ends(0);
+    project
+        .opsbook(&["run", "p", "old=a", "new=b", "--yes"])
+        .ends(0);
+    let out = std::fs::read_to_string(project.path("b.txt")).unwrap();
+    assert_eq!(out, "made\nred of a red b\n");
+}
+
 fn project(contract: &Contract, changes: &[(&str, &str)], blocks: &str) -> Project {
     let head = match contract {
         Contract::Roles => HEAD.to_owned(),

@@ -251,6 +251,7 @@ impl<'a> Proof<'a> {
         let project = Files::of(self.root);
         let mut made_here = false;
         for step in due {
+            made_here |= node.first_here.is_some_and(|first| first < step.number);
             for file in deliveries(step) {
                 let wrong = match &file.from {
                     // Whether it is there is known when the step is due.

@@ -114,6 +114,9 @@ pub struct NodePlan {
     pub steps: Vec<PlannedStep>,
     /// Every step of the procedure that captures a value, on whichever machine it runs.
     pub captures: Vec<Capture>,
+    /// With roles, the first step that runs on the operator's machine, whichever part it is in:
+    /// what it makes is looked for when it is due.
+    pub first_here: Option<usize>,
     /// SHA-256 over all steps, hexadecimal.
     pub sha256: String,
 }

@@ -139,6 +139,7 @@ pub(super) fn node_plan(
         before,
         steps,
         captures: step::captures(procedure),
+        first_here: None,
         sha256: record::sha256(&all),
     }
 }

@@ -35,6 +35,8 @@ impl Prepared {
             .iter()
             .filter(|step| step.number >= first)
         {
+            let first_here = run.given.plan.first_here;
+            made_here |= first_here.is_some_and(|first| first < step.number);
             if let PlannedWork::Deliver(files) = &step.work {
                 for file in files {
                     match &file.from {

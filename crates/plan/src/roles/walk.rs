@@ -175,6 +175,8 @@ impl<'a> Walk<'a> {
             &plain,
             &mut self.problems,
         );
+        let procedure = self.company.procedure;
+        let mut here = procedure.steps.iter();
         Some(NodePlan {
             node: stage.node(&Seat::Machine(node.to_owned()))?,
             role: Some(name.to_owned()),
@@ -182,7 +184,10 @@ impl<'a> Walk<'a> {
             needs,
             before: Vec::new(),
             steps: Vec::new(),
-            captures: step::captures(self.company.procedure),
+            captures: step::captures(procedure),
+            first_here: here
+                .find(|step| step.on == On::Local)
+                .map(|step| step.number),
             sha256: String::new(),
         })
     }
