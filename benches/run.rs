@@ -6,6 +6,8 @@
 //! - a second command on a node whose connection is kept
 //! - 200 files delivered, against `tar | ssh tar`
 //! - one file of 256 MiB, against `scp -O`
+//! - ten steps over three machines, against ten on one
+//! - thirty nodes in a section that takes ten at a time, against batches of ten
 //! - 5 GB of output: memory on both sides (`-- output`, as it takes a while)
 
 #![allow(
@@ -57,6 +59,12 @@ fn main() {
     if words.want("large") {
         large(&root.join("large"), &server);
     }
+    if words.want("several") {
+        several(&root.join("several"));
+    }
+    if words.want("each") {
+        each(&root.join("each"));
+    }
     if words.name("output") {
         output(&root.join("output"), &server);
     }
@@ -99,6 +107,59 @@ fn kept(root: &Path, server: &Sshd) {
         let exit = exit.arg("-S").arg(socket).args(["-O", "exit", "any"]);
         let _ = exit.output();
     }
+}
+
+/// Ten steps that go from machine to machine, beside the same on one of them.
+fn several(root: &Path) {
+    let Some(servers) = bench::servers(3) else {
+        return;
+    };
+    let (mut one, mut three) = (procedure("one", ""), procedure("three", ROLES));
+    for step in 1..=10 {
+        let _ = writeln!(one, "```sh step\necho {step} > /dev/null\n```\n");
+        let on = ["a", "b", "c"][step % 3];
+        let _ = writeln!(three, "```sh step on={on}\necho {step} > /dev/null\n```\n");
+    }
+    bench::project(root, &(one + &three), &bench::nodes(&servers, WAY));
+    let floor = || opsbook_well(root, &["run", "one", "n000", "--yes"]);
+    let three = ["run", "three", "a=n000", "b=n001", "c=n002", "--yes"];
+    compare(7, floor, || opsbook_well(root, &three)).found("several");
+}
+
+/// Thirty turns, ten at a time, beside as many runs of the same steps in batches.
+fn each(root: &Path) {
+    let Some(servers) = bench::servers(30) else {
+        return;
+    };
+    let steps = |on: &str| {
+        let step = |step| format!("```sh step{on}\necho {step} > /dev/null\n```\n\n");
+        (1..=3).map(step).collect::<String>()
+    };
+    let plain = procedure("plain", "") + &steps("");
+    let section = "## Each\n\n```yaml each\nweb: {batch: 10}\n```\n\n";
+    let turns = procedure("turns", "roles:\n  web: {nodes: \"n*\", count: 1+}\n");
+    let page = plain + &turns + section + &steps(" on=web");
+    bench::project(root, &page, &bench::nodes(&servers, WAY));
+    let names: Vec<String> = (0..30).map(|number| format!("n{number:03}")).collect();
+    let web = format!("web={}", names.join(","));
+    let batches = ["--batch", "10", "--yes"];
+    let plain: Vec<&str> = ["run", "plain"]
+        .into_iter()
+        .chain(names.iter().map(String::as_str))
+        .chain(batches)
+        .collect();
+    let floor = || opsbook_well(root, &plain);
+    compare(5, floor, || {
+        opsbook_well(root, &["run", "turns", &web, "--yes"])
+    })
+    .found("each");
+}
+
+const ROLES: &str = "roles:\n  a: {nodes: \"n*\"}\n  b: {nodes: \"n*\"}\n  c: {nodes: \"n*\"}\n";
+
+/// The beginning of a page, or of its next procedure.
+fn procedure(id: &str, more: &str) -> String {
+    format!("# {id}\n\n```yaml procedure\nid: {id}\n{more}```\n\n")
 }
 
 fn files(root: &Path, server: &Sshd) {

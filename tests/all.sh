@@ -28,6 +28,8 @@ nginx-light /usr/sbin/nginx
 etcd-server /usr/bin/etcd
 etcd-client /usr/bin/etcdctl
 postgresql /usr/bin/pg_lsclusters
+haproxy /usr/sbin/haproxy
+socat /usr/bin/socat
 python3-venv /usr/bin/python3
 shellcheck /usr/bin/shellcheck
 curl /usr/bin/curl

@@ -55,13 +55,15 @@ const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one scrip
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 29] = [
+pub const ROWS: [Row; 31] = [
     row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.25, "run -- steps"),
     row("steps-delay", RUN, "the same at a round trip of 50 ms", ONE_SSH, 1.75, "run -- delay"),
     row("kept", RUN, "a second command while the connection is kept: one check", ONE_SSH, 0.3, "run -- kept"),
     row("kept-step", RUN, "the same: a procedure of one step", ONE_SSH, 0.3, "run -- kept"),
     row("files", RUN, "200 files delivered", Unit::Times("`tar \\| ssh tar`"), 1.5, "run -- files"),
     row("large", RUN, "one file of 256 MiB delivered", Unit::Times("`scp -O`"), 1.3, "run -- large"),
+    row("several", RUN, "ten trivial steps over three machines", Unit::Times("ten on one machine"), 1.3, "run -- several"),
+    row("each", RUN, "thirty nodes in a section, ten at a time", Unit::Times("batches of ten of the same steps"), 1.2, "run -- each"),
     row("output", RUN, "a step that prints 5 GB: memory of opsbook", Unit::Mebibytes, 64.0, "run -- output"),
     row("output-node", RUN, "the same: memory on the node, all processes of the session and the step", Unit::Mebibytes, 64.0, "run -- output"),
     row("one", TEST, "one node, 100 mixed checks", ONE_SSH, 0.65, "suite -- one"),

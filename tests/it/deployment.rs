@@ -4,7 +4,6 @@
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -30,14 +29,7 @@ impl Deployment {
         tier::program("/usr/sbin/nginx")?;
         tier::program("/usr/sbin/nft")?;
         let node = Node::with_systemd()?;
-        let project = Project::new("# Page\n");
-        let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for part in ["manual", "templates", "examples", "tests/cli", "book.toml"] {
-            copy(&ours.join(part), &project.path(part));
-        }
-        fs::remove_file(project.path("nodes.yaml")).unwrap();
-        fs::create_dir(project.path("nodes")).unwrap();
-        fs::copy(ours.join("nodes.yaml"), project.path("nodes/10-ours.yaml")).unwrap();
+        let project = Project::of_our_own();
         project.write("password", PASSWORD);
         let private = fs::Permissions::from_mode(0o600);
         fs::set_permissions(project.path("password"), private).unwrap();
@@ -112,12 +104,6 @@ impl Deployment {
         let to: SocketAddr = format!("{}:{port}", self.node.address()).parse().unwrap();
         TcpStream::connect_timeout(&to, Duration::from_secs(2)).is_ok()
     }
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to.parent().unwrap()).unwrap();
-    let done = Command::new("cp").arg("-RT").args([from, to]).status();
-    assert!(done.unwrap().success(), "{}", from.display());
 }
 
 #[test]

@@ -36,6 +36,7 @@ mod record;
 mod roles;
 mod scripts;
 mod session;
+mod several;
 mod soak;
 mod sshd;
 mod suite;

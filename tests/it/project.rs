@@ -65,6 +65,19 @@ impl Project {
         project
     }
 
+    /// This project's own manual, with its nodes in the first file of a folder.
+    pub fn of_our_own() -> Self {
+        let project = Self::new("# Page\n");
+        let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
+        for part in ["manual", "templates", "examples", "tests/cli", "book.toml"] {
+            copy(&ours.join(part), &project.path(part));
+        }
+        fs::remove_file(project.path("nodes.yaml")).unwrap();
+        fs::create_dir(project.path("nodes")).unwrap();
+        fs::copy(ours.join("nodes.yaml"), project.path("nodes/10-ours.yaml")).unwrap();
+        project
+    }
+
     pub fn page(&self, text: &str) {
         self.write("manual/page.md", text);
     }
@@ -172,6 +185,12 @@ impl Project {
             .filter_map(|file| fs::read_to_string(file.path()).ok())
             .collect()
     }
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to.parent().unwrap()).unwrap();
+    let done = Command::new("cp").arg("-RT").args([from, to]).status();
+    assert!(done.unwrap().success(), "{}", from.display());
 }
 
 /// A line of `nodes.yaml` for a node that is reached by ssh.
@@ -302,9 +321,18 @@ impl Running<'_> {
                 return;
             }
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "it ended before: {what}");
+            self.still_runs(ended, what);
             assert!(begin.elapsed() < BOUND, "never: {what}");
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    #[track_caller]
+    fn still_runs(&mut self, ended: Option<std::process::ExitStatus>, what: &str) {
+        if let Some(status) = ended {
+            let said = self.streams.drain(..).map(|one| one.join().unwrap());
+            let said: String = said.collect();
+            panic!("it ended ({status}) before: {what}: {said}");
         }
     }
 
@@ -313,18 +341,7 @@ impl Running<'_> {
         let begin = Instant::now();
         while !path.exists() {
             let ended = self.child.try_wait().unwrap();
-            if let Some(status) = ended {
-                let said: Vec<_> = self
-                    .streams
-                    .drain(..)
-                    .map(|one| one.join().unwrap())
-                    .collect();
-                panic!(
-                    "it ended ({status}) before {}: {}",
-                    path.display(),
-                    said.concat()
-                );
-            }
+            self.still_runs(ended, &path.display().to_string());
             assert!(begin.elapsed() < BOUND, "never: {}", path.display());
             std::thread::sleep(Duration::from_millis(5));
         }

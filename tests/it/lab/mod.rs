@@ -29,6 +29,9 @@ pub struct Node {
     slot: Slot,
 }
 
+/// A network of nodes that reach each other. Must be dropped after its nodes.
+pub struct Network(Slot);
+
 /// What a node is to be like.
 #[derive(Clone, Debug)]
 pub struct Kind {
@@ -81,12 +84,16 @@ impl Node {
     }
 
     pub fn of(kind: &Kind) -> Result<Self, Skip> {
+        Self::made(kind, None)
+    }
+
+    fn made(kind: &Kind, network: Option<&Network>) -> Result<Self, Skip> {
         if kind.systemd {
             tier::t3()?;
         } else {
             tier::t2()?;
         }
-        let slot = Slot::take();
+        let slot = network.map_or_else(Slot::take, |network| Slot::take_in(&network.0));
         let dir = tempfile::Builder::new()
             .prefix("opsbook-lab-")
             .tempdir()
@@ -97,7 +104,7 @@ impl Node {
         }
         let outer = start(dir.path(), &slot, kind);
         let node = Self { dir, outer, slot };
-        node.connect()?;
+        node.connect(network)?;
         node.await_answer()?;
         Ok(node)
     }
@@ -212,6 +219,10 @@ impl Node {
         });
     }
 
+    pub fn is_off(&self) -> bool {
+        self.dir.path().join("hold").exists()
+    }
+
     pub fn power_on(&self) {
         fs::remove_file(self.dir.path().join("hold")).unwrap();
         self.await_answer().unwrap();
@@ -253,7 +264,7 @@ impl Node {
         })
     }
 
-    fn connect(&self) -> Result<(), Skip> {
+    fn connect(&self, shared: Option<&Network>) -> Result<(), Skip> {
         let network = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/net")).ok();
         let outer = self.outer.id().to_string();
         until("the node has a network of its own", || {
@@ -263,10 +274,14 @@ impl Node {
         ip(&[
             "link", "add", link, "type", "veth", "peer", "name", "eth0", "netns", &outer,
         ])?;
-        ip(&["addr", "add", &format!("{ours}/30"), "dev", link])?;
+        match shared {
+            None => ip(&["addr", "add", &format!("{ours}/30"), "dev", link])?,
+            Some(Network(slot)) => ip(&["link", "set", link, "master", &slot.link])?,
+        }
         ip(&["link", "set", link, "up"])?;
+        let prefix = self.slot.prefix();
         self.in_network(&format!(
-            "ip addr add {its}/30 dev eth0; ip link set lo up; ip link set eth0 up; ip route add default via {ours}"
+            "ip addr add {its}/{prefix} dev eth0; ip link set lo up; ip link set eth0 up; ip route add default via {ours}"
         ));
         Ok(())
     }
@@ -300,6 +315,37 @@ impl Node {
             std::thread::sleep(Duration::from_millis(5));
         }
         Ok(())
+    }
+}
+
+impl Network {
+    pub fn start() -> Result<Self, Skip> {
+        tier::t2()?;
+        let slot = Slot::take();
+        let address = format!("{}/24", slot.gateway());
+        ip(&["link", "add", &slot.link, "type", "bridge"])?;
+        ip(&["addr", "add", &address, "dev", &slot.link])?;
+        ip(&["link", "set", &slot.link, "up"])?;
+        Ok(Self(slot))
+    }
+
+    /// This machine's address in it.
+    pub fn gateway(&self) -> String {
+        self.0.gateway()
+    }
+
+    /// A node in it.
+    pub fn node(&self, kind: &Kind) -> Result<Node, Skip> {
+        Node::made(kind, Some(self))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let left = self.0.clean();
+        if !std::thread::panicking() {
+            assert!(left.is_empty(), "left of a network: {}", left.join(", "));
+        }
     }
 }
 

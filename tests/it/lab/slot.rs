@@ -14,6 +14,8 @@ pub struct Slot {
     /// This machine's end of the cable.
     pub link: String,
     number: u8,
+    /// The number of the network that it shares with others; none for a cable to this machine.
+    network: Option<u8>,
     _lock: File,
 }
 
@@ -27,6 +29,7 @@ impl Slot {
                     name: format!("ob{number}"),
                     link: format!("obv{number}"),
                     number,
+                    network: None,
                     _lock: lock,
                 };
                 let left = slot.clean();
@@ -37,9 +40,30 @@ impl Slot {
         panic!("250 nodes are there already");
     }
 
+    /// A slot whose node is in the network of another slot.
+    pub fn take_in(network: &Slot) -> Self {
+        let mut slot = Self::take();
+        slot.network = Some(network.number);
+        slot
+    }
+
     /// 1 is this machine, 2 the node.
     pub fn address(&self, end: u8) -> String {
-        format!("10.213.{}.{end}", self.number)
+        match self.network {
+            None => format!("10.213.{}.{end}", self.number),
+            Some(network) if end == 1 => format!("10.214.{network}.254"),
+            Some(network) => format!("10.214.{network}.{}", self.number),
+        }
+    }
+
+    /// How many bits of an address name its network.
+    pub fn prefix(&self) -> u8 {
+        if self.network.is_some() { 24 } else { 30 }
+    }
+
+    /// This machine's address in the network that the slot stands for.
+    pub fn gateway(&self) -> String {
+        format!("10.214.{}.254", self.number)
     }
 
     pub fn make_cgroups(&self) {

@@ -208,6 +208,19 @@ impl<'a> Line<'a> {
         Stops::of(join_all(proven).await)
     }
 
+    /// None of the machines is held by somebody else at this moment.
+    pub async fn prove_free(&self) -> Result<(), Stops> {
+        let looked = self.runs.iter().zip(&self.dirs).map(async |(run, dir)| {
+            let result = match Bundle::look(run.bundles.reach.session(), dir).await {
+                Ok(None) => Ok(()),
+                Ok(Some(held)) => Err(BundleError::Held(Box::new(held)).into()),
+                Err(error) => Err(error.into()),
+            };
+            (run.given.node(), result)
+        });
+        Stops::of(join_all(looked).await)
+    }
+
     /// Cases that must hold before anything is touched, wherever they are asked.
     pub async fn prove(&mut self, cases: &[Case]) -> Result<(), Stops> {
         self.refresh_peers();

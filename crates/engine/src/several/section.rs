@@ -66,8 +66,8 @@ pub fn is_left(ground: &Ground<'_>, resume: Option<&Record>) -> bool {
         .any(|(_, turn)| resume.and_then(|record| status(ground, turn, record)) != Some(Status::Ok))
 }
 
-/// Asks what the nodes of sections need before anything of the run is touched. They are asked
-/// again at their turn.
+/// Asks what the nodes of sections need, and that nobody holds them, before anything of the run
+/// is touched. They are asked again, and locked, at their turn.
 pub async fn prove_needs(
     ground: &Ground<'_>,
     seed: &Seed,
@@ -76,15 +76,32 @@ pub async fn prove_needs(
     for some in turns(ground).chunks(SIDE_BY_SIDE) {
         let proven = some.iter().map(async |(_, turn)| {
             let own: Vec<&NodePlan> = plans(ground, turn).into_iter().take(1).collect();
-            let mut line = Line::reach(ground, &own, Some(&seed.peers), resume).await?;
-            line.know(Some(seed), resume);
-            let proven = line.prove_needs().await;
-            line.leave().await;
+            let proven = prove_node(ground, &own, seed, resume).await;
+            if let (Err(stops), Some(plan)) = (&proven, own.first()) {
+                let told = stops.record(ground.recorder, &own);
+                told.map_err(|error| Stops::at(&plan.node.name, error.into()))?;
+            }
             proven
         });
         all(join_all(proven).await)?;
     }
     Ok(())
+}
+
+async fn prove_node(
+    ground: &Ground<'_>,
+    own: &[&NodePlan],
+    seed: &Seed,
+    resume: Option<&Record>,
+) -> Result<(), Stops> {
+    let mut line = Line::reach(ground, own, Some(&seed.peers), resume).await?;
+    line.know(Some(seed), resume);
+    let proven = match line.prove_needs().await {
+        Ok(()) => line.prove_free().await,
+        stopped => stopped,
+    };
+    line.leave().await;
+    proven
 }
 
 /// All that went wrong in several lines.

@@ -1,0 +1,197 @@
+//! Machines that cost nothing: home directories of this one, each behind a shell of its own.
+//! Their steps leave lines in one file, so that their order over all machines can be seen.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+/// A page with all that a run over several machines can have: roles of one machine and of two,
+/// a value that is captured on one and used on another, steps side by side, a section.
+pub const PAGE: &str = r#"# Cheap
+
+```yaml procedure
+id: p
+roles:
+  old: {nodes: "@all"}
+  new: {nodes: "@all"}
+  lb: {nodes: "@all", count: 1+}
+  web: {nodes: "@all", count: 0+}
+timeout: 1m
+```
+
+On the **old**:
+
+```sh step id=find on=old capture=word
+echo "find $node" >>"$ran"
+echo 42
+```
+
+On the **new** one:
+
+```sh step id=take on=new
+echo "take $node $word of $old" >>"$ran"
+```
+```sh check id=taken on=old
+grep -q "^take" "$ran"
+```
+
+On **all balancers**:
+
+```sh step id=tell on=all:lb
+echo "tell $node" >>"$ran"
+```
+
+## Each
+
+```yaml each
+web: {}
+```
+
+On **all balancers**:
+
+```sh step id=drain on=all:lb
+echo "drain $web on $node" >>"$ran"
+```
+
+On **web**:
+
+```sh step id=install on=web
+echo "install $node" >>"$ran"
+```
+
+## After
+
+On the **old**:
+
+```sh step id=end on=old
+echo "end $node" >>"$ran"
+```
+"#;
+
+/// Who plays which role.
+pub const WORDS: [&str; 4] = ["old=a", "new=b", "lb=c,d", "web=e,f"];
+
+/// What is done, in order; what stands in one list is done side by side.
+pub const DONE: [&[&str]; 9] = [
+    &["find a"],
+    &["take b 42 of a"],
+    &["tell c", "tell d"],
+    &["drain e on c", "drain e on d"],
+    &["install e"],
+    &["drain f on c", "drain f on d"],
+    &["install f"],
+    &["end a"],
+    &[],
+];
+
+const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// Runs `opsbook` in a folder.
+pub fn opsbook(root: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_opsbook"));
+    command
+        .arg("-C")
+        .arg(root)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// How it ended, and all that it said.
+pub fn ended(output: Output) -> (Option<i32>, String) {
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    (output.status.code(), said)
+}
+
+/// The machines' folders.
+pub struct Cheap(tempfile::TempDir);
+
+impl Cheap {
+    pub fn new() -> Cheap {
+        let cheap = Cheap(tempfile::tempdir().unwrap());
+        for name in NAMES {
+            std::fs::create_dir(cheap.home(name)).unwrap();
+        }
+        cheap
+    }
+
+    pub fn home(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub fn ran(&self) -> Vec<String> {
+        let text = std::fs::read_to_string(self.0.path().join("ran")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Is every step done, once, and in order?
+    pub fn all_is_done(&self) -> bool {
+        let ran = self.ran();
+        let mut rest = ran.as_slice();
+        for some in DONE {
+            let Some((these, more)) = rest.split_at_checked(some.len()) else {
+                return false;
+            };
+            let mut these = these.to_vec();
+            these.sort_unstable();
+            if these != some {
+                return false;
+            }
+            rest = more;
+        }
+        rest.is_empty()
+    }
+
+    /// What is left of runs on the machines: none of it where all of them have ended.
+    pub fn held(&self) -> Vec<PathBuf> {
+        let mut held = Vec::new();
+        for name in NAMES {
+            let place = self.home(name).join(".opsbook");
+            held.extend(Some(place.join("bundle")));
+            let turns = std::fs::read_dir(place.join("bundle.turns"));
+            let turns = turns.into_iter().flatten().flatten();
+            held.extend(turns.map(|turn| turn.path().join("bundle")));
+        }
+        held.retain(|path| path.exists());
+        held
+    }
+
+    /// A folder with a page and no journal.
+    pub fn folder(&self, page: &str) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        write("book.toml", "[book]\ntitle = \"Cheap\"\nsrc = \"manual\"\n");
+        write("manual/SUMMARY.md", "- [Cheap](page.md)\n");
+        write("manual/page.md", page);
+        write("nodes.yaml", &self.nodes());
+        folder
+    }
+
+    fn nodes(&self) -> String {
+        let dir = self.0.path().display();
+        let nodes = NAMES.map(|name| {
+            let home = self.home(name);
+            format!(
+                "  {name}: {{groups: [all], transport: {{exec: [env, \"HOME={}\", sh]}}}}\n",
+                home.display()
+            )
+        });
+        format!(
+            "opsbook: 1\ngroups:\n  all: {{ran: \"{dir}/ran\", dir: \"{dir}\"}}\nnodes:\n{}",
+            nodes.concat()
+        )
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.0.path()
+    }
+}

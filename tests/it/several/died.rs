@@ -1,0 +1,154 @@
+//! The controller of a run over six machines dies at every single write of its journal, and is
+//! gone on with: where it was, and from a folder that has no journal. No step is done twice, none
+//! is left out, and nothing is held afterwards.
+//!
+//! The controller is this test binary, which aborts once the line is on the disk.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opsbook::engine::Operator;
+use opsbook::event::Event;
+use opsbook::files::Files;
+use opsbook::journal;
+use opsbook::plan::Request;
+use opsbook::project::{Allotted, Manner, Project, Run, Start, Who};
+
+use super::cheap::{Cheap, PAGE, WORDS, ended, opsbook};
+
+const RUN: &str = "20260101-000000-0002";
+
+/// Not a test of its own: the controller of the one below.
+#[test]
+fn controller_that_dies() {
+    let Ok(at) = std::env::var("OPSBOOK_TEST_DIES_AT") else {
+        return;
+    };
+    let at: usize = at.parse().unwrap();
+    let root = PathBuf::from(std::env::var("OPSBOOK_TEST_ROOT").unwrap());
+    let seen = AtomicUsize::new(0);
+    let watcher = Box::new(move |_: &Event| {
+        if seen.fetch_add(1, Ordering::SeqCst) + 1 >= at {
+            std::process::abort();
+        }
+    });
+    let project = Project::open_to_run(Files::of(&root))
+        .map_err(drop)
+        .unwrap();
+    let words = WORDS.map(str::to_owned);
+    let request = Request {
+        procedure: "p",
+        nodes: &words,
+        set: &[],
+    };
+    let run = Run {
+        plan: Arc::new(project.plan(&request).unwrap()),
+        manner: Manner {
+            yes: true,
+            ..Manner::default()
+        },
+        start: Start::New(Allotted {
+            run: RUN.to_owned(),
+            epoch: None,
+        }),
+        who: Who::here(&root),
+    };
+    let (operator, _nobody_answers) = Operator::new();
+    let interrupts = tokio::sync::watch::channel(0);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let done = run.go(&project, operator, interrupts.1, watcher);
+    runtime.block_on(done).unwrap();
+}
+
+fn die_at(root: &Path, at: usize) {
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "several::died::controller_that_dies",
+            "--nocapture",
+        ])
+        .env("OPSBOOK_TEST_DIES_AT", at.to_string())
+        .env("OPSBOOK_TEST_ROOT", root)
+        .env("HOME", root)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    let lives = at == usize::MAX;
+    assert_eq!(status.success(), lives, "it was to die at write {at}");
+}
+
+#[test]
+fn killed_at_every_write_of_the_journal_a_run_over_six_machines_ends_right() {
+    let writes = {
+        let cheap = Cheap::new();
+        let folder = cheap.folder(PAGE);
+        die_at(folder.path(), usize::MAX);
+        assert!(cheap.all_is_done(), "{:?}", cheap.ran());
+        journal::read(folder.path(), RUN).unwrap().events.len()
+    };
+    assert!(writes > 60, "only {writes} writes");
+    // Each write is tried, here and elsewhere in turns; with more time, both for each.
+    let both = std::env::var_os("OPSBOOK_SOAK_MINUTES").is_some();
+    let next = AtomicUsize::new(1);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                loop {
+                    let at = next.fetch_add(1, Ordering::SeqCst);
+                    if at > writes {
+                        return;
+                    }
+                    if both || at % 2 == 0 {
+                        survive(at, Survivor::Here);
+                    }
+                    if both || at % 2 == 1 {
+                        survive(at, Survivor::Elsewhere);
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Who goes on.
+#[derive(Clone, Copy, Debug)]
+enum Survivor {
+    Here,
+    Elsewhere,
+}
+
+fn survive(at: usize, who: Survivor) {
+    let cheap = Cheap::new();
+    let folder = cheap.folder(PAGE);
+    die_at(folder.path(), at);
+    let other = cheap.folder(PAGE);
+    let last = journal::read(folder.path(), RUN).unwrap().events.pop();
+    let begun = !cheap.held().is_empty() || !cheap.ran().is_empty();
+    let mut call = match who {
+        Survivor::Here => opsbook(folder.path(), &["resume", RUN, "--yes"]),
+        Survivor::Elsewhere if begun => {
+            opsbook(other.path(), &["resume", RUN, "--catch-up", "--yes"])
+        }
+        // There is nothing on any machine that could be gone on with.
+        Survivor::Elsewhere => {
+            let run = [&["run", "p"], &WORDS[..], &["--yes"]].concat();
+            opsbook(other.path(), &run)
+        }
+    };
+    let (mut status, mut said) = ended(call.output().unwrap());
+    if status == Some(5) && cheap.ran().is_empty() {
+        // It died while it opened one bundle after the other: a person must say that there is
+        // nothing on the others, or go on where the journal is.
+        assert!(said.contains("there is nothing of it on"), "{at}: {said}");
+        let here = opsbook(folder.path(), &["resume", RUN, "--yes"]).output();
+        (status, said) = ended(here.unwrap());
+    }
+    let place = format!("{who:?}, died at write {at}: {last:?}\n{said}");
+    assert_eq!(status, Some(0), "{place}");
+    assert!(cheap.all_is_done(), "{:?}: {place}", cheap.ran());
+    assert_eq!(cheap.held(), Vec::<PathBuf>::new(), "{place}");
+}

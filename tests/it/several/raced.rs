@@ -1,0 +1,168 @@
+//! Two runs for the same machines at the same moment, two hundred times; and what others do to
+//! the locks of a run that is under way.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use opsbook::engine::Operator;
+use opsbook::event::Status;
+use opsbook::files::Files;
+use opsbook::journal;
+use opsbook::plan::Request;
+use opsbook::project::{Manner, Project, Run, Start, Who};
+
+use super::cheap::{Cheap, ended, opsbook};
+use crate::lab::until;
+
+const RACES: usize = 200;
+
+/// Its first step waits until the test says so, so that no run is over before the other has
+/// asked for its locks.
+const HELD: &str = r#"# Held
+
+```yaml procedure
+id: p
+roles:
+  one: {nodes: "@all"}
+  two: {nodes: "@all"}
+  three: {nodes: "@all"}
+timeout: 2m
+```
+
+On **one**:
+
+```sh step id=hold on=one
+mkdir "$dir/only"
+while test ! -e "$dir/go"; do sleep 0.02; done
+rmdir "$dir/only"
+```
+
+On **two**:
+
+```sh step id=more on=two
+echo "$node" >>"$ran"
+```
+
+On **three**:
+
+```sh step id=last on=three
+echo "$node" >>"$ran"
+```
+"#;
+
+/// The same machines in other roles: which of them is asked first must not depend on that.
+const BINDINGS: [[&str; 3]; 3] = [
+    ["one=a", "two=b", "three=c"],
+    ["one=c", "two=b", "three=a"],
+    ["one=b", "two=c", "three=a"],
+];
+
+async fn run(root: &Path, words: [&str; 3]) -> Status {
+    let project = Project::open_to_run(Files::of(root)).map_err(drop).unwrap();
+    let words = words.map(str::to_owned);
+    let request = Request {
+        procedure: "p",
+        nodes: &words,
+        set: &[],
+    };
+    let run = Run {
+        plan: Arc::new(project.plan(&request).unwrap()),
+        manner: Manner {
+            yes: true,
+            ..Manner::default()
+        },
+        start: Start::new_run(),
+        who: Who::here(root),
+    };
+    let (operator, _nobody_answers) = Operator::new();
+    let (_nobody_interrupts, interrupts) = tokio::sync::watch::channel(0);
+    let watcher = Box::new(|_: &opsbook::event::Event| {});
+    run.go(&project, operator, interrupts, watcher)
+        .await
+        .unwrap()
+}
+
+async fn race(number: usize) {
+    let cheap = Cheap::new();
+    let folders = [cheap.folder(HELD), cheap.folder(HELD)];
+    let bindings = [BINDINGS[0], BINDINGS[number % BINDINGS.len()]];
+    let one = run(folders[0].path(), bindings[0]);
+    let two = run(folders[1].path(), bindings[1]);
+    tokio::pin!(one, two);
+    // Who ends first has not got the locks: who has them waits.
+    let (first, rest) = tokio::select! {
+        first = &mut one => (first, two),
+        first = &mut two => (first, one),
+    };
+    assert_eq!(first, Status::Blocked, "race {number}");
+    std::fs::write(cheap.dir().join("go"), "").unwrap();
+    assert_eq!(rest.await, Status::Ok, "race {number}");
+    assert_eq!(cheap.ran().len(), 2, "race {number}");
+    assert_eq!(
+        cheap.held(),
+        Vec::<std::path::PathBuf>::new(),
+        "race {number}"
+    );
+}
+
+#[test]
+fn of_two_runs_for_the_same_machines_one_gets_them_two_hundred_times() {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let runtime = tokio::runtime::Runtime::new().unwrap();
+                loop {
+                    let number = next.fetch_add(1, Ordering::SeqCst);
+                    if number >= RACES {
+                        return;
+                    }
+                    let bounded = std::time::Duration::from_mins(2);
+                    let race = async { tokio::time::timeout(bounded, race(number)).await };
+                    assert!(runtime.block_on(race).is_ok(), "race {number} hangs");
+                }
+            });
+        }
+    });
+}
+
+/// While the first step runs, somebody gives the lock of another machine up: nothing more is
+/// done, whether the next step is on that machine or not.
+#[test]
+fn a_lock_given_up_in_between_ends_the_run_before_its_next_step() {
+    given_up_in_between("c", 4);
+    given_up_in_between("b", 3);
+}
+
+fn given_up_in_between(given_up: &str, expected: i32) {
+    let cheap = Cheap::new();
+    let (folder, other) = (cheap.folder(HELD), cheap.folder(HELD));
+    let words = [&["run", "p"], &BINDINGS[0][..], &["--yes"]].concat();
+    let running = opsbook(folder.path(), &words).spawn().unwrap();
+    until("the first step runs", || cheap.dir().join("only").exists());
+    let run = journal::runs(folder.path()).remove(0);
+    let release = ["lock", "release", given_up, "--run", &run, "--yes"];
+    let (status, said) = ended(opsbook(other.path(), &release).output().unwrap());
+    assert_eq!(status, Some(0), "{said}");
+    std::fs::write(cheap.dir().join("go"), "").unwrap();
+    let (status, said) = ended(running.wait_with_output().unwrap());
+    assert_eq!(status, Some(expected), "{given_up}: {said}");
+    let cause = format!("{given_up}: ");
+    let gone = said
+        .lines()
+        .any(|line| line.starts_with(&cause) && line.contains("gone"));
+    assert!(gone, "{said}");
+    assert_eq!(cheap.ran(), Vec::<String>::new(), "{said}");
+    // A person goes on with it where nothing had begun on the machine that was given up.
+    let resume = ["resume", &run, "--yes"];
+    let (status, said) = ended(opsbook(folder.path(), &resume).output().unwrap());
+    if given_up == "c" {
+        assert_eq!(status, Some(0), "{said}");
+        assert_eq!(cheap.ran(), ["b", "c"], "{said}");
+        assert_eq!(cheap.held(), Vec::<std::path::PathBuf>::new());
+    } else {
+        assert_eq!(status, Some(3), "{said}");
+        assert_eq!(cheap.ran(), Vec::<String>::new(), "{said}");
+    }
+}

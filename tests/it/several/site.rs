@@ -1,0 +1,148 @@
+//! Machines in one network, and folders with our own manual in which they have the names of
+//! the chapter.
+
+use std::path::Path;
+
+use opsbook::event::{Event, What};
+
+use crate::lab::{Kind, Network, Node};
+use crate::project::{Project, Said, node};
+use crate::sshd::Skip;
+
+pub struct Site {
+    nodes: Vec<(&'static str, Node)>,
+    /// Lives longer than the nodes.
+    network: Network,
+}
+
+impl Site {
+    /// Starts them side by side.
+    pub fn start(names: &[(&'static str, Kind)]) -> Result<Site, Skip> {
+        let network = Network::start()?;
+        let mut started: Vec<Result<Node, Skip>> = Vec::new();
+        std::thread::scope(|scope| {
+            let network = &network;
+            let all: Vec<_> = names
+                .iter()
+                .map(|(_, kind)| scope.spawn(move || network.node(kind)))
+                .collect();
+            started.extend(all.into_iter().map(|one| one.join().unwrap()));
+        });
+        let named = names.iter().zip(started);
+        let nodes = named.map(|((name, _), node)| Ok((*name, node?)));
+        let nodes = nodes.collect::<Result<_, Skip>>()?;
+        Ok(Site { nodes, network })
+    }
+
+    pub fn node(&self, name: &str) -> &Node {
+        let mut nodes = self.nodes.iter();
+        let (_, node) = nodes.find(|(its, _)| *its == name).unwrap();
+        node
+    }
+
+    pub fn address(&self, name: &str) -> String {
+        self.node(name).address()
+    }
+
+    /// This machine's own address in the network.
+    pub fn gateway(&self) -> String {
+        self.network.gateway()
+    }
+
+    /// A folder with our own manual, and no journal.
+    pub fn folder(&self) -> Project {
+        let project = Project::of_our_own();
+        self.names_in(&project);
+        project
+    }
+
+    /// A folder with one page and its nodes, of which the groups are given.
+    pub fn folder_of(&self, page: &str, groups: &str) -> Project {
+        let project = Project::new(page);
+        std::fs::remove_file(project.path("nodes.yaml")).unwrap();
+        project.write("nodes/10-groups.yaml", groups);
+        self.names_in(&project);
+        project
+    }
+
+    fn names_in(&self, project: &Project) {
+        let nodes = self.nodes.iter();
+        let text: String = nodes
+            .map(|(name, its)| node(name, &its.ssh(), ""))
+            .collect();
+        let text = format!("opsbook: 1\nnodes:\n{text}");
+        project.write("nodes/20-laboratory.yaml", &text);
+    }
+
+    /// Machines that hold a bundle, of the run or of a turn. Those without power are left out.
+    pub fn held(&self) -> Vec<&'static str> {
+        let nodes = self.nodes.iter().filter(|(_, node)| !node.is_off());
+        let held = nodes.filter(|(_, node)| {
+            let home = node.home().join(".opsbook");
+            let turns = std::fs::read_dir(home.join("bundle.turns"));
+            let mut turns = turns.into_iter().flatten().flatten();
+            home.join("bundle").exists() || turns.any(|turn| turn.path().join("bundle").exists())
+        });
+        held.map(|(name, _)| *name).collect()
+    }
+
+    /// Has anything of ours ever been on the machine?
+    pub fn untouched(&self, name: &str) -> bool {
+        !self.node(name).home().join(".opsbook").exists()
+    }
+}
+
+/// Kills the controller once its journal has such an event. Gives the run's name.
+#[track_caller]
+pub fn killed(
+    project: &Project,
+    arguments: &[&str],
+    what: &str,
+    at: impl Fn(&Event) -> bool,
+) -> String {
+    let mut running = project.opsbook(arguments).start();
+    running.until(what, at);
+    running.signal("KILL");
+    running.wait();
+    project.events().remove(0).run
+}
+
+/// Holds a machine as somebody else would. Gives the name of the lock.
+#[track_caller]
+pub fn acquired(project: &Project, name: &str) -> String {
+    let acquire = ["lock", "acquire", name, "--message", "a disk is changed"];
+    project.opsbook(&acquire).ends(0);
+    let said = project.opsbook(&["lock", "status", name]).said();
+    let said = said.out + &said.err;
+    let lock = regex::Regex::new("lock-[0-9a-f]+").unwrap();
+    let lock = lock.find(&said).expect("the name of the lock");
+    lock.as_str().to_owned()
+}
+
+/// Goes on in another folder, which has no journal.
+#[track_caller]
+pub fn resumed_elsewhere(project: &Project, run: &str, status: i32) -> Said {
+    let resume = ["resume", run, "--catch-up", "--yes"];
+    project.opsbook(&resume).ends(status)
+}
+
+/// That step has begun, on that machine.
+pub fn begins(node: &'static str, step: usize) -> impl Fn(&Event) -> bool {
+    move |event| is_at(event, node, step) && matches!(event.what, What::StepStarted { .. })
+}
+
+/// That step has come to its end, on that machine.
+pub fn ends(node: &'static str, step: usize) -> impl Fn(&Event) -> bool {
+    move |event| is_at(event, node, step) && matches!(event.what, What::StepEnded(_))
+}
+
+fn is_at(event: &Event, node: &str, step: usize) -> bool {
+    event.node.as_deref() == Some(node) && event.step == Some(step)
+}
+
+/// A script of this folder, with lines before it.
+pub fn script(name: &str, before: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/several");
+    let text = std::fs::read_to_string(folder.join(name)).unwrap();
+    format!("{before}\n{text}")
+}
