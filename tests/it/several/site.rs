@@ -126,18 +126,27 @@ pub fn resumed_elsewhere(project: &Project, run: &str, status: i32) -> Said {
     project.opsbook(&resume).ends(status)
 }
 
-/// That step has begun, on that machine.
+/// That step begins on that machine, from now on.
 pub fn begins(node: &'static str, step: usize) -> impl Fn(&Event) -> bool {
-    move |event| is_at(event, node, step) && matches!(event.what, What::StepStarted { .. })
+    let now = now();
+    move |event| is_at(event, node, step, &now) && matches!(event.what, What::StepStarted { .. })
 }
 
-/// That step has come to its end, on that machine.
+/// That step comes to its end on that machine, from now on.
 pub fn ends(node: &'static str, step: usize) -> impl Fn(&Event) -> bool {
-    move |event| is_at(event, node, step) && matches!(event.what, What::StepEnded(_))
+    let now = now();
+    move |event| is_at(event, node, step, &now) && matches!(event.what, What::StepEnded(_))
 }
 
-fn is_at(event: &Event, node: &str, step: usize) -> bool {
-    event.node.as_deref() == Some(node) && event.step == Some(step)
+/// Journals of earlier runs are in the same folder, and say the same of the same steps.
+fn is_at(event: &Event, node: &str, step: usize, since: &str) -> bool {
+    event.node.as_deref() == Some(node) && event.step == Some(step) && event.at.as_str() >= since
+}
+
+/// As events have it.
+fn now() -> String {
+    let now = jiff::Timestamp::now();
+    now.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }
 
 /// A script of this folder, with lines before it.
