@@ -150,7 +150,7 @@ fn each(root: &Path) {
         .collect();
     let floor = || opsbook_well(root, &plain);
     compare(5, floor, || {
-        opsbook_well(root, &["run", "turns", &web, "--yes"])
+        opsbook_well(root, &["run", "turns", &web, "--yes"]);
     })
     .found("each");
 }

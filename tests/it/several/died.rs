@@ -102,10 +102,10 @@ fn killed_at_every_write_of_the_journal_a_run_over_six_machines_ends_right() {
                     if at > writes {
                         return;
                     }
-                    if both || at % 2 == 0 {
+                    if both || at.is_multiple_of(2) {
                         survive(at, Survivor::Here);
                     }
-                    if both || at % 2 == 1 {
+                    if both || !at.is_multiple_of(2) {
                         survive(at, Survivor::Elsewhere);
                     }
                 }

@@ -136,7 +136,7 @@ impl Visitor {
 
     /// Got an answer each time.
     #[track_caller]
-    fn is_content(mut self) {
+    fn got_answers(mut self) {
         self.ends.store(true, Ordering::SeqCst);
         let wrong = self.thread.take().unwrap().join().unwrap();
         let asked = self.asked.load(Ordering::SeqCst);
@@ -219,6 +219,6 @@ fn an_installation_fails(shop: &Shop, folder: &Project, other: &Project) {
     // What the machine has recorded is that the step failed; the next one runs it again.
     resumed_elsewhere(other, &halted, 1).has("web3: FAILED");
     other.opsbook(&["resume", &halted, "--yes"]).ends(0);
-    visitor.is_content();
+    visitor.got_answers();
     shop.is_right("1.1");
 }
