@@ -42,6 +42,7 @@ use crate::files::{Files, MAX_TEXT, Refused};
 use crate::manual::Manual;
 use crate::source::Problem;
 
+mod about;
 mod blocks;
 mod card;
 mod config;
@@ -282,9 +283,13 @@ fn render_all(
     if let Some(search) = &search {
         finder::write(into, &own, &render.book, search, &meanings).map_err(failed)?;
     }
-    if !manual.settings.allow_html {
-        policy::put_into(into).map_err(failed)?;
-    }
+    let (owner, held) = match (options.untrusted, manual.settings.allow_html) {
+        (true, _) => (about::Owner::Stranger, policy::Policy::Held),
+        (false, false) => (about::Owner::Ours, policy::Policy::Held),
+        (false, true) => (about::Owner::Ours, policy::Policy::None),
+    };
+    let foot = about::foot(root, owner, jiff::Timestamp::now());
+    policy::put_into(into, &foot, held).map_err(failed)?;
     let site = links::Site::read(into, &manual);
     let withheld = publish::files(
         &site.named(),

@@ -11,11 +11,21 @@ use anyhow::Result;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
+use super::about::with_foot;
+
 /// `'self'` is the book where it is served, `file:` where it is opened from a disk.
 const SOURCES: &str = "'self' file:";
 
-/// Puts its policy into each page of a book.
-pub(super) fn put_into(book: &Path) -> Result<()> {
+/// What a page may do besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    Held,
+    /// Pages bring what they like.
+    None,
+}
+
+/// Puts the foot and its policy into each page of a book.
+pub(super) fn put_into(book: &Path, foot: &str, held: Policy) -> Result<()> {
     let mut folders = vec![book.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
@@ -25,9 +35,12 @@ pub(super) fn put_into(book: &Path) -> Result<()> {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "html") {
                 let html = std::fs::read_to_string(&path)?;
-                if let Some(html) = with_policy(&html) {
-                    std::fs::write(&path, html)?;
-                }
+                let html = with_foot(&html, foot).unwrap_or(html);
+                let html = match held {
+                    Policy::Held => with_policy(&html).unwrap_or(html),
+                    Policy::None => html,
+                };
+                std::fs::write(&path, html)?;
             }
         }
     }

@@ -42,6 +42,12 @@ impl Who {
         self.revision.as_deref()
     }
 
+    /// Whether its tree had no changes beside that revision.
+    #[must_use]
+    pub fn clean(&self) -> Option<bool> {
+        self.clean
+    }
+
     /// What the bundle says of its holder.
     #[must_use]
     pub fn owner(

@@ -26,7 +26,7 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
         const count = Math.floor(seconds / size);
         return `${count} ${unit}${count === 1 ? "" : "s"} ago`;
     };
-    document.querySelectorAll(".ops-results time, .ops-when time").forEach((time) => {
+    document.querySelectorAll(".ops-results time, .ops-when time, .ops-about time").forEach((time) => {
         const seconds = Math.max(0, (Date.now() - Date.parse(time.dateTime)) / 1000);
         if (Number.isNaN(seconds)) return;
         const said = document.createElement("strong");
