@@ -38,9 +38,19 @@ impl About {
         self.plan.as_ref().map_or(0, |plan| plan.nodes.len())
     }
 
+    /// By the text of its site.
     fn planned(&self, node: &str) -> Option<&NodePlan> {
         let mut nodes = self.plan.as_ref()?.nodes.iter();
-        nodes.find(|planned| planned.node.name == node)
+        nodes.find(|planned| planned.site().to_string() == node)
+    }
+
+    /// What a site is called in front of a person: with its role, where it plays one.
+    pub fn place(&self, node: &str) -> String {
+        let binding = self.plan.as_ref().and_then(|plan| plan.binding.as_ref());
+        match (binding, self.planned(node)) {
+            (Some(binding), Some(planned)) => binding.place(planned.site()),
+            _ => node.to_owned(),
+        }
     }
 
     fn step(&self, node: &str, step: &str) -> Option<(&NodePlan, &PlannedStep)> {
@@ -84,9 +94,11 @@ impl About {
     }
 
     fn exactly(&self, planned: &NodePlan, step: &PlannedStep) -> String {
-        let node = &planned.node.name;
         let record = journal::read(&self.root, &self.run);
-        let known = record.map_or_else(|_| Known::default(), |record| Known::of(&record, node));
+        let known = record.map_or_else(
+            |_| Known::default(),
+            |record| Known::of(&record, planned.site()),
+        );
         let mut text = Vec::new();
         // Writing to memory does not fail.
         let _ = dry_run::step(planned, step, &known, &mut text);
@@ -99,7 +111,8 @@ impl About {
             return;
         };
         let mut text = String::new();
-        for event in record.of_node(node) {
+        let site = self.planned(node).map_or(node.into(), NodePlan::site);
+        for event in record.of(site) {
             if let What::Output { text: piece, .. } = &event.what {
                 text.extend(piece.lines().map(|line| format!("{line}\n")));
             }

@@ -10,10 +10,12 @@ use clap::Args;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::{Operator, Passwords, Reach, bundle_dir, target};
-use crate::event::Status;
+use crate::event::{Site, Status};
+use crate::journal;
 use crate::manual::shell_quoted;
 use crate::nodes::Node;
 use crate::project::Project;
+use crate::report::known::Known;
 use crate::session::{OpenOptions, interactive, sshfs};
 use crate::source::Problem;
 
@@ -22,9 +24,12 @@ use crate::source::Problem;
 /// Without a bundle, in the home directory.
 #[derive(Args, Debug)]
 pub(crate) struct Shell {
-    /// The node, by its name
+    /// The node, by its name; with --run also TURN/NODE, on a node that serves the turn of another
     #[arg(value_name = "NODE")]
     node: String,
+    /// In the bundle of this run, whose journal is here
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
 }
 
 /// Mount the bundle of a node on a folder of this machine, through sshfs
@@ -50,12 +55,58 @@ pub(crate) struct Umount {
 }
 
 pub(crate) fn shell(args: &Shell, project: &Project) -> Result<u8, Failure> {
-    let node = one(project, &args.node)?;
-    let dir = bundle_of(&node)?;
+    let (node, dir) = if let Some(run) = &args.run {
+        bundle_in(project, run, &args.node)?
+    } else {
+        let node = one(project, &args.node)?;
+        let dir = bundle_of(&node)?;
+        (node, dir)
+    };
     let status = shell_in(&node, &dir)
         .status()
         .map_err(|error| cannot("the shell", &error))?;
     Ok(u8::try_from(status.code().unwrap_or(255)).unwrap_or(255))
+}
+
+/// The bundle of a run in one place, as its journal says: `web1/lb1` is a machine in the turn of
+/// another; a machine alone is meant in its own turn, or in the main line.
+fn bundle_in(project: &Project, run: &str, place: &str) -> Result<(Arc<Node>, String), Failure> {
+    let record = journal::read(&project.root, run)?;
+    let plans = record
+        .started()
+        .into_iter()
+        .flat_map(|started| started.plans.keys());
+    let sites: Vec<Site<'_>> = plans
+        .map(|text| match text.split_once('/') {
+            Some((turn, node)) => Site {
+                node,
+                turn: Some(turn),
+            },
+            None => Site::from(text),
+        })
+        .collect();
+    let mut meant: Vec<&Site<'_>> = { sites.iter() }
+        .filter(|site| {
+            site.to_string() == place || site.turn_of() == Some(site.node) && site.node == place
+        })
+        .collect();
+    meant.sort_by_key(|site| site.turn.is_none());
+    if meant.is_empty() {
+        let problem = Problem::bare(
+            "unknown-node",
+            format!("`{place}` is no machine of run `{run}`"),
+        );
+        let names: Vec<String> = sites.iter().map(Site::to_string).collect();
+        let names = names.iter().map(String::as_str);
+        return Err(Failure::from(problem.did_you_mean(place, names)));
+    }
+    for site in meant {
+        if let Some(dir) = Known::of(&record, *site).bundle() {
+            return Ok((one(project, site.node)?, dir.to_owned()));
+        }
+    }
+    let message = format!("run `{run}` has no bundle on `{place}`");
+    Err(Failure::from(Problem::bare("no-bundle", message)))
 }
 
 /// A shell in a bundle; also what `!` in the step menu opens.

@@ -1,25 +1,15 @@
 //! `opsbook lock`: who holds a node's bundle; take it, or give it up.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::Subcommand;
 use jiff::Timestamp;
 
-use crate::cli::error::{Failure, exit};
-use crate::cli::terminal;
-use crate::cli::tty::is_anybody_there;
-use crate::cli::{Streams, block_on, locks};
-use crate::engine::{
-    Alive, Answer, Bundle, BundleError, Held, Operator, Owner, Passwords, Reach, bundle_dir,
-    random_mark,
-};
-use crate::event::{Status, What};
-use crate::journal::{Journal, JournalError};
-use crate::outside::line;
+use crate::cli::error::Failure;
+use crate::cli::{Streams, block_on, locks, release, release_run};
+use crate::engine::{Bundle, Operator, Owner, Passwords, Reach, bundle_dir, random_mark};
 use crate::project::Project;
 use crate::project::{controller_name, operator_name};
-use crate::report::known::Known;
 use crate::session::OpenOptions;
 
 /// Show, take or give up the lock of a node
@@ -44,14 +34,18 @@ pub(crate) enum Lock {
         #[arg(short, long, value_name = "TEXT")]
         message: String,
     },
-    /// Give the bundle up
+    /// Give the bundle up; with --run alone, all that the run holds, on all its machines
+    ///
+    /// Exit status 3 where one of them could not be reached; the command can be repeated.
     Release {
-        #[arg(value_name = "NODE")]
-        node: String,
+        /// The node; all machines of the run if absent
+        #[arg(value_name = "NODE", required_unless_present = "run")]
+        node: Option<String>,
         /// The run that holds it, as `lock status` says
         #[arg(long, value_name = "RUN")]
         run: Option<String>,
-        /// Do not ask, though something of the run is still running
+        /// Do not ask, though something of the run is still running, or it holds other machines
+        /// as well
         #[arg(long)]
         yes: bool,
     },
@@ -63,9 +57,21 @@ pub(crate) fn run(args: &Lock, project: &Project, streams: &mut Streams) -> Resu
         Lock::Acquire { node, message } => at(project, node, async |reach, dir| {
             acquire(reach, dir, message, streams).await
         }),
-        Lock::Release { node, run, yes } => at(project, node, async |reach, dir| {
-            release(project, reach, dir, (run.as_deref(), *yes), streams).await
+        Lock::Release {
+            node: Some(node),
+            run,
+            yes,
+        } => at(project, node, async |reach, dir| {
+            release::release(project, reach, dir, (run.as_deref(), *yes), streams).await
         }),
+        Lock::Release {
+            node: None,
+            run,
+            yes,
+        } => {
+            let run = run.as_deref().unwrap_or_default();
+            release_run::release(project, run, *yes, streams)
+        }
     }
 }
 
@@ -92,22 +98,6 @@ fn at(
         reach.close().await;
         result
     })
-}
-
-/// What lives loses its bundle: a controller stops before its next step, a step goes on.
-async fn sure(name: &str, held: &Held, streams: &mut Streams) -> Result<bool, Failure> {
-    let about = format!("{name}: {}\n", held.sentence());
-    if !is_anybody_there() {
-        writeln!(
-            streams.talk,
-            "error: {about}\nhint: `--yes` gives it up all the same"
-        )?;
-        return Ok(false);
-    }
-    match terminal::sure(about.clone(), about, "give it up all the same?").await {
-        Answer::Quit => Err(Failure::Stopped("nothing was given up".to_owned())),
-        answer => Ok(matches!(answer, Answer::Yes)),
-    }
 }
 
 async fn acquire(
@@ -137,82 +127,4 @@ async fn acquire(
         "{name}: held; `opsbook lock release {name} --run {run}` gives it up"
     )?;
     Ok(0)
-}
-
-async fn release(
-    project: &Project,
-    reach: &Reach,
-    dir: &str,
-    (run, yes): (Option<&str>, bool),
-    streams: &mut Streams,
-) -> Result<u8, Failure> {
-    let name = &reach.node.name;
-    let Some(held) = Bundle::look(reach.session(), dir).await? else {
-        writeln!(streams.people(), "{name}: it is free already")?;
-        return Ok(0);
-    };
-    let owner = held.owner.as_ref().map(|owner| owner.run.exact());
-    if let (Some(owner), None) = (owner, run) {
-        writeln!(
-            streams.talk,
-            "error: {name}: {}\n\nhint: `--run {}` says that this is the one to give up",
-            held.sentence(),
-            line(owner)
-        )?;
-        return Ok(2);
-    }
-    if held.alive == Alive::Live && !yes && !sure(name, &held, streams).await? {
-        return Ok(exit(Status::Blocked));
-    }
-    let wanted = run.or(owner).unwrap_or_default();
-    match Bundle::release(reach.session(), dir, wanted).await {
-        Ok(()) => {}
-        Err(BundleError::Gone) => {
-            writeln!(streams.people(), "{name}: it is free already")?;
-            return Ok(0);
-        }
-        Err(error) => return Err(error.into()),
-    }
-    writeln!(
-        streams.people(),
-        "{name}: released; its record is in the node's history"
-    )?;
-    match written_down(project, wanted, name, dir) {
-        Ok(left) => {
-            for (user, path) in left {
-                writeln!(
-                    streams.people(),
-                    "{name}: {path}, the bundle of {user}, stays until a step runs as {user} again"
-                )?;
-            }
-        }
-        Err(error) => writeln!(streams.talk, "warning: {error}")?,
-    }
-    Ok(0)
-}
-
-/// That there is nothing to go on with, in the run's journal where that is here; which bundles
-/// of other users it has left.
-fn written_down(
-    project: &Project,
-    run: &str,
-    node: &str,
-    dir: &str,
-) -> Result<BTreeMap<String, String>, JournalError> {
-    let (mut journal, record) = match Journal::reopen(&project.root, run) {
-        Ok(both) => both,
-        // It stops before its next step, and writes that down itself.
-        Err(JournalError::Missing { .. } | JournalError::Busy { .. }) => {
-            return Ok(BTreeMap::new());
-        }
-        Err(error) => return Err(error),
-    };
-    let closed = What::BundleClosed {
-        path: dir.to_owned(),
-        local: false,
-        user: None,
-    };
-    journal.record(Some(node.into()), None, closed)?;
-    journal.sync()?;
-    Ok(Known::of(&record, node).of_users)
 }

@@ -10,13 +10,13 @@ use tokio::task::JoinSet;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::{Alive, Bundle, Held, Operator, Passwords, Reach, bundle_dir};
-use crate::event::Status;
-use crate::journal;
+use crate::event::{Status, What};
+use crate::journal::{self, Record};
 use crate::nodes::Node;
 use crate::project::Project;
 use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
-use crate::session::{OpenOptions, nodes_within, raise_limits};
+use crate::session::{OpenError, OpenOptions, nodes_within, raise_limits};
 
 /// What was found on a node.
 enum Found {
@@ -88,11 +88,7 @@ async fn look_at_all(nodes: Vec<Arc<Node>>) -> Result<Vec<Found>, Failure> {
 async fn look(node: &Arc<Node>, passwords: &Passwords) -> Found {
     let reach = match Reach::open(node, &OpenOptions::default(), passwords).await {
         Ok(reach) => reach,
-        Err(error) => {
-            let said = error.said.last_line();
-            let said = said.map(|said| format!(": {said}")).unwrap_or_default();
-            return Found::Unknown(format!("cannot be reached: {error}{said}"));
-        }
+        Err(error) => return Found::Unknown(cannot_be_reached(&error)),
     };
     let dir = bundle_dir(node, reach.session().hello());
     let found = match Bundle::look(reach.session(), &dir).await {
@@ -102,6 +98,36 @@ async fn look(node: &Arc<Node>, passwords: &Passwords) -> Found {
     };
     reach.close().await;
     found
+}
+
+pub(super) fn cannot_be_reached(error: &OpenError) -> String {
+    let said = error.said.last_line();
+    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+    format!("cannot be reached: {error}{said}")
+}
+
+/// All nodes that a run holds, and those of which nobody knows.
+pub(super) fn held_by(project: &Project, run: &str) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let names: Vec<&str> = project.nodes.names().collect();
+    let nodes: Result<Vec<Arc<Node>>, _> = names
+        .iter()
+        .map(|name| project.nodes.evaluate(name, &[]).map(Arc::new))
+        .collect();
+    let found = block_on(look_at_all(nodes?))?;
+    let (mut held, mut unknown) = (Vec::new(), Vec::new());
+    for (name, found) in names.into_iter().zip(found) {
+        match found {
+            Found::Free => {}
+            Found::Held(by) => {
+                let owner = by.owner.as_ref().map(|owner| owner.run.exact());
+                if owner == Some(run) {
+                    held.push(name.to_owned());
+                }
+            }
+            Found::Unknown(_) => unknown.push(name.to_owned()),
+        }
+    }
+    Ok((held, unknown))
 }
 
 fn alone(
@@ -167,11 +193,34 @@ fn position(project: &Project, held: &Held, node: &str) -> Option<String> {
         .into_iter()
         .find(|own| own == run)?;
     let record = journal::read(&project.root, &run).ok()?;
-    let all = record.plan(node).map(|plan| plan.steps.len())?;
-    Some(match record.steps(node).pop_last() {
+    let started = record.started()?;
+    let (all, last) = if started.roles.is_empty() {
+        let all = record.plan(node).map(|plan| plan.steps.len())?;
+        (all, record.steps(node).pop_last())
+    } else {
+        let plans = started.plans.values();
+        let numbers = plans.flat_map(|plan| plan.numbered().map(|(number, _)| number));
+        (numbers.max()?, latest(&record, node))
+    };
+    Some(match last {
         None => format!("before step 1 of {all}"),
         Some((step, None)) => format!("in step {step} of {all}"),
         Some((step, Some(status))) if status.goes_on() => format!("after step {step} of {all}"),
         Some((step, Some(status))) => format!("halted at step {step} of {all}, {status}"),
     })
+}
+
+/// The step that a machine was at last, in the main line or in a turn, and how it ended.
+fn latest(record: &Record, node: &str) -> Option<(usize, Option<Status>)> {
+    let mut last = None;
+    for event in record.of_node(node) {
+        match (&event.what, event.step) {
+            (What::StepStarted { .. } | What::StepFound { .. }, Some(step)) => {
+                last = Some((step, None));
+            }
+            (What::StepEnded(ended), Some(step)) => last = Some((step, Some(ended.status))),
+            _ => {}
+        }
+    }
+    last
 }

@@ -24,6 +24,8 @@ mod ping;
 pub mod preprocess;
 mod progress;
 mod rehearse;
+mod release;
+mod release_run;
 mod resume;
 mod run;
 mod screen;

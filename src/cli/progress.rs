@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use crate::event::{Event, What};
+use crate::event::{Event, Site, What};
 
 /// Nodes beyond this are counted, not drawn.
 const ROWS: usize = 12;
@@ -115,7 +115,8 @@ impl Progress {
         let Some(node) = event.node.as_deref() else {
             return;
         };
-        if let What::NodeEnded { .. } = event.what {
+        // A machine that serves the turns of others is not done with one of them.
+        if let (What::NodeEnded { .. }, None) = (&event.what, &event.turn) {
             if let Some(bar) = bars.remove(node) {
                 bar.finish_and_clear();
             }
@@ -129,19 +130,24 @@ impl Progress {
 }
 
 fn message(event: &Event) -> Option<String> {
-    let step = event
-        .step
-        .map(|step| format!("step {step}, "))
-        .unwrap_or_default();
+    let site = Site {
+        node: event.node.as_deref().unwrap_or_default(),
+        turn: event.turn.as_deref(),
+    };
+    let turn = site.turn_of().filter(|turn| *turn != site.node);
+    let turn = turn.map_or_else(String::new, |turn| format!("for {turn}: "));
+    let step = event.step.map(|step| format!("step {step}, "));
+    let step = format!("{turn}{}", step.unwrap_or_default());
     match &event.what {
-        What::NodeReached { .. } => Some("reached".to_owned()),
+        What::NodeReached { .. } => Some(format!("{turn}reached")),
+        What::TurnEnded { status, .. } => Some(format!("its turn has ended {status}")),
         What::StepStarted { title, .. } | What::StepAttached { title, .. } => {
             Some(format!("{step}{title}"))
         }
         What::CheckHeld { check, .. } => Some(format!("{step}{check} holds")),
         What::ConnectionLost { .. } => Some(format!("{step}lost; looking for it")),
         What::Reattached { .. } => Some(format!("{step}found again")),
-        What::BundleOpened { .. } => Some("bundle opened".to_owned()),
+        What::BundleOpened { .. } => Some(format!("{turn}bundle opened")),
         _ => None,
     }
 }

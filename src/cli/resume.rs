@@ -12,7 +12,7 @@ use crate::cli::launch::launch;
 use crate::cli::lost::make_journal;
 use crate::cli::manner::MannerArgs;
 use crate::cli::run::run_name;
-use crate::cli::sheet::sheet;
+use crate::cli::sheet::{sheet, whole};
 use crate::cli::which::which;
 use crate::engine::{OnLag, first_left};
 use crate::event::{Manner as Through, RunStarted, Status};
@@ -54,7 +54,8 @@ pub(crate) struct Resume {
     /// another one now; repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
     set: Vec<(String, String)>,
-    /// A step that was done by hand, by id or number, or NODE:STEP: its checks are asked, and
+    /// A step that was done by hand, by id or number, or NODE:STEP, or TURN/NODE:STEP on a node
+    /// that serves the turn of another: its checks are asked, and
     /// where they hold it is recorded so, and the run goes on after it; may be repeated
     #[arg(long, value_name = "STEP", conflicts_with = "start_at")]
     done: Vec<String>,
@@ -264,6 +265,16 @@ pub(crate) fn handoff(
             format!("`{node}` is no node of run `{run}`"),
         );
         return Err(Failure::from(problem.did_you_mean(node, names())));
+    }
+    if plan.binding.is_some() {
+        whole(
+            &project.root,
+            &plan,
+            args.node.as_deref(),
+            &record,
+            &mut streams.out,
+        )?;
+        return Ok(0);
     }
     for name in names().filter(|name| args.node.as_ref().is_none_or(|node| node == name)) {
         sheet(&project.root, &plan, name, &record, &mut streams.out)?;

@@ -17,6 +17,7 @@ use crate::engine::{Answer, MOST_EPOCHS, Proof};
 use crate::event::Status;
 use crate::journal;
 use crate::manual::shell_word;
+use crate::nodes::{Node, Transport};
 use crate::plan::{Binding, Part, Plan, Request};
 use crate::project::{self, Allotted, Project, Start, Who, looked_over};
 use crate::report::dry_run;
@@ -222,6 +223,7 @@ fn of_roles(plan: &Plan, binding: &Binding) -> String {
             let steps: usize = plans.clone().map(|node| node.steps.len()).sum();
             let node = plans.map(|node| &node.node).next();
             let groups = node.map(|node| node.groups.join(", ")).unwrap_or_default();
+            let address = node.map(|node| address(node)).unwrap_or_default();
             let what = match (bound.reached, steps) {
                 (false, _) => "only named".to_owned(),
                 (true, 1) => "1 step".to_owned(),
@@ -231,8 +233,21 @@ fn of_roles(plan: &Plan, binding: &Binding) -> String {
             if !groups.is_empty() {
                 about += &format!(" ({groups})");
             }
+            if !address.is_empty() {
+                about += &format!(", {address}");
+            }
             about += &format!(", {what}\n");
         }
     }
     about
+}
+
+/// Where a machine is, for who is asked whether it is meant.
+fn address(node: &Node) -> String {
+    match &node.transport {
+        Transport::Ssh(ssh) => ssh.host.clone(),
+        Transport::Local => "local".to_owned(),
+        Transport::Exec(_) => "by a command".to_owned(),
+        Transport::Container(_) => "in a container".to_owned(),
+    }
 }

@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::cli::progress::Progress;
 use crate::engine::Watcher;
-use crate::event::{Event, What};
+use crate::event::{Event, Site, What};
 use crate::report::human::Human;
+use crate::report::roles::Roles;
 
 /// Events that are kept while a question stands; what a step prints beyond them is counted.
 const KEPT: usize = 10_000;
@@ -21,8 +22,10 @@ struct State {
     progress: Progress,
     print: Option<Watcher>,
     question: Question,
-    /// The step that runs on each node, with its title.
-    running: BTreeMap<String, (String, String)>,
+    /// Who plays which role.
+    roles: Roles,
+    /// The step that runs in each place, with its title. One machine may serve two turns at once.
+    running: BTreeMap<(String, Option<String>), (String, String)>,
 }
 
 /// What becomes of an event that happens now.
@@ -85,6 +88,7 @@ impl Screen {
             progress,
             print,
             question: Question::None,
+            roles: Roles::default(),
             running: BTreeMap::new(),
         })))
     }
@@ -152,25 +156,32 @@ impl Screen {
         }
     }
 
-    /// The steps that run at this moment: node, name, title.
+    /// The steps that run at this moment: where, name, title.
     pub fn running(&self) -> Vec<(String, String, String)> {
         let state = self.lock();
         let running = state.running.iter();
         running
-            .map(|(node, (name, title))| (node.clone(), name.clone(), title.clone()))
+            .map(|((node, turn), (name, title))| {
+                let turn = turn.as_deref();
+                let place = state.roles.site(Site { node, turn });
+                (place, name.clone(), title.clone())
+            })
             .collect()
     }
 }
 
 impl State {
     fn track(&mut self, event: &Event) {
+        if let What::RunStarted(started) = &event.what {
+            self.roles = Roles::of(started);
+        }
         let Some(node) = &event.node else { return };
+        let place = (node.clone(), event.turn.clone());
         match &event.what {
             What::StepStarted { name, title, .. } | What::StepAttached { name, title } => {
-                self.running
-                    .insert(node.clone(), (name.clone(), title.clone()));
+                self.running.insert(place, (name.clone(), title.clone()));
             }
-            What::StepEnded(_) | What::NodeEnded { .. } => drop(self.running.remove(node)),
+            What::StepEnded(_) | What::NodeEnded { .. } => drop(self.running.remove(&place)),
             _ => {}
         }
     }

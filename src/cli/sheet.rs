@@ -1,17 +1,18 @@
-//! The hand-off sheets of a run, from its plan and its journal.
+//! The hand-off sheets of a run, from its plan and its journal. A run over several machines has
+//! one, with a part for each machine on which something is left to do.
 
 use std::io::Write;
 use std::path::Path;
 
 use crate::cli::error::Failure;
 use crate::engine::{by_hand_folder, make_by_hand, target};
-use crate::event::{Status, What};
+use crate::event::{Site, Status, What};
 use crate::journal::Record;
 use crate::manual::{On, shell_word};
-use crate::nodes::Node;
-use crate::plan::Plan;
-use crate::report::handoff::{self, Sheet};
+use crate::plan::{NodePlan, Plan};
+use crate::report::handoff::{self, Among, Sheet};
 use crate::report::known::Known;
+use crate::report::whole::{Whole, told};
 use crate::session::shell_words;
 
 /// How a run that did not end well is gone on with. Of many nodes the sheets would hide what has
@@ -22,6 +23,9 @@ pub(crate) fn ways_on(
     record: &Record,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    if plan.binding.is_some() {
+        return whole(root, plan, None, record, out);
+    }
     let names = plan.nodes.iter().map(|node| node.node.name.as_str());
     let bad = |name: &&str| {
         let status = record.node_status(*name);
@@ -35,15 +39,37 @@ pub(crate) fn ways_on(
         return Ok(());
     }
     let run = record.events.first().map_or("", |event| event.run.as_str());
-    if bad.iter().any(|name| has_sheet(record, name)) {
+    if bad.iter().any(|name| has_sheet(record, *name)) {
         writeln!(out, "by hand:  opsbook handoff {run} NODE")?;
     }
     writeln!(out, "go on:    opsbook resume {run}")?;
     Ok(())
 }
 
+/// Of a run with roles: what is true of all of it, then each machine; or one machine alone.
+pub(crate) fn whole(
+    root: &Path,
+    plan: &Plan,
+    only: Option<&str>,
+    record: &Record,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let Some(whole) = Whole::of(plan, record) else {
+        return Ok(());
+    };
+    writeln!(out)?;
+    whole.write(out)?;
+    for part in whole.parts() {
+        if only.is_none_or(|name| part.node.node.name == name) {
+            write(root, plan, part.node, Some(part.among), record, out)?;
+        }
+    }
+    Ok(())
+}
+
 /// Where nothing was begun, nothing has to be gone on with.
-fn has_sheet(record: &Record, node: &str) -> bool {
+fn has_sheet<'p>(record: &Record, site: impl Into<Site<'p>>) -> bool {
+    let node = site.into();
     !record.steps(node).is_empty() || Known::of(record, node).bundle().is_some()
 }
 
@@ -55,10 +81,21 @@ pub(crate) fn sheet(
     record: &Record,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
-    let Some(node) = plan.nodes.iter().find(|planned| planned.node.name == node) else {
-        return Ok(());
-    };
-    let name = node.node.name.as_str();
+    match plan.nodes.iter().find(|planned| planned.node.name == node) {
+        Some(node) => write(root, plan, node, None, record, out),
+        None => Ok(()),
+    }
+}
+
+fn write(
+    root: &Path,
+    plan: &Plan,
+    node: &NodePlan,
+    among: Option<Among>,
+    record: &Record,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let site = node.site();
     let arguments = record
         .started()
         .map(|started| started.arguments.clone())
@@ -66,20 +103,22 @@ pub(crate) fn sheet(
     let mut sheet = Sheet {
         procedure: &plan.procedure,
         node,
-        steps: record.steps(name),
-        doubtful: record.doubtful(name),
-        earliest: record.earliest(name, |number| node.is_set_up(number)),
+        steps: record.steps(site),
+        doubtful: record.doubtful(site),
+        earliest: record.earliest(site, |number| node.is_set_up(number)),
         arguments: &arguments,
-        cause: cause(record, name),
-        known: Known::of(record, name),
+        cause: cause(record, site),
+        known: Known::of(record, site),
         prefix: match plan.nodes.len() {
             1 => String::new(),
-            _ => format!("{name}:"),
+            _ => format!("{}:", told(node)),
         },
-        way: way(&node.node),
+        way: String::new(),
         program: "opsbook",
+        among,
     };
-    if !has_sheet(record, name) {
+    sheet.way = way(&sheet);
+    if !has_sheet(record, site) {
         return Ok(());
     }
     by_hand_here(root, &mut sheet);
@@ -97,7 +136,7 @@ fn by_hand_here(root: &Path, sheet: &mut Sheet<'_>) {
     if !local || known.value("bundle", On::Local, None).is_some() {
         return;
     }
-    let folder = by_hand_folder(root, &known.run, &node.node.name);
+    let folder = by_hand_folder(root, &known.run, &node.site().file_name());
     // Where it cannot be made, the sheet itself has what would lie in it.
     if make_by_hand(&folder, root).is_ok() {
         known.set_local_bundle(folder.display().to_string());
@@ -105,17 +144,22 @@ fn by_hand_here(root: &Path, sheet: &mut Sheet<'_>) {
 }
 
 /// How a person gets a shell on a node.
-fn way(node: &Node) -> String {
+fn way(sheet: &Sheet<'_>) -> String {
+    let node = &sheet.node.node;
     let words: Vec<String> = shell_words(&target(node))
         .iter()
         .map(|word| shell_word(word))
         .collect();
-    format!("{}   (or: opsbook shell {})", words.join(" "), node.name)
+    let shell = match sheet.among {
+        Some(_) => format!("{} --run {}", told(sheet.node), sheet.known.run),
+        None => node.name.clone(),
+    };
+    format!("{}   (or: opsbook shell {shell})", words.join(" "))
 }
 
 /// How it ended on a node, and why.
-fn cause(record: &Record, node: &str) -> Option<String> {
-    let mut events = record.of_node(node).rev();
+fn cause(record: &Record, site: Site<'_>) -> Option<String> {
+    let mut events = record.of(site).rev();
     events.find_map(|event| match &event.what {
         What::NodeEnded { status, cause } => Some(match cause {
             Some(cause) => format!("{status}: {}", cause.block()),

@@ -123,6 +123,7 @@ impl Terminal {
     /// The question in words, and its keys.
     fn put<'q>(&self, node: &'q str, ask: &'q Asked) -> Put<'q> {
         let several = self.about.nodes() > 1;
+        let place = self.about.place(node);
         let mut put = Put {
             node,
             step: "",
@@ -135,14 +136,14 @@ impl Terminal {
         match ask {
             Asked::Confirm { step, title } => {
                 put.step = step;
-                put.about = format!("{node}: {step}: {title}\n{}", self.about.text(node, step));
+                put.about = format!("{place}: {step}: {title}\n{}", self.about.text(node, step));
                 put.keys = keys::confirm(several);
                 put.asks = "  go on? ".to_owned();
             }
             Asked::Manual { step, text } => {
                 put.step = step;
                 let text: String = text.lines().map(|line| format!("  {line}\n")).collect();
-                put.about = format!("{node}: {step}: to be done by you:\n{text}");
+                put.about = format!("{place}: {step}: to be done by you:\n{text}");
                 put.keys = keys::done();
                 put.asks = "  done? ".to_owned();
             }
@@ -153,7 +154,7 @@ impl Terminal {
             } => {
                 put.step = step;
                 put.bundle = bundle;
-                put.about = format!("{node}: {step}: {title}\n{}", self.about.text(node, step));
+                put.about = format!("{place}: {step}: {title}\n{}", self.about.text(node, step));
                 put.keys = keys::menu(several);
                 put.asks = "  ".to_owned();
             }
@@ -161,7 +162,7 @@ impl Terminal {
                 put.step = step;
                 put.about = self.about.text(node, step);
                 put.keys = keys::again();
-                put.asks = format!("{node}: {step} {because}: ");
+                put.asks = format!("{place}: {step} {because}: ");
             }
             Asked::Sure { about, whole, asks } => {
                 put.whole = Some(whole);
@@ -210,7 +211,7 @@ impl Terminal {
             bundle: "",
             about: String::new(),
             whole: None,
-            asks: format!("\n{node}: {step} is running: "),
+            asks: format!("\n{}: {step} is running: ", self.about.place(node)),
             keys: keys::interrupted(),
         };
         self.choice(put, None).await

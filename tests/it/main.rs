@@ -37,6 +37,7 @@ mod roles;
 mod scripts;
 mod session;
 mod several;
+mod several_said;
 mod soak;
 mod sshd;
 mod suite;

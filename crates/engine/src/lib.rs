@@ -54,7 +54,7 @@ pub use bundle::{
     Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
     prelude,
 };
-pub use bundles::{bundle_dir, by_hand_folder, may_move};
+pub use bundles::{below, bundle_dir, by_hand_folder, may_move};
 pub use check::check;
 pub use content::{Stale, stale_files};
 pub use due::first_left;

@@ -7,7 +7,7 @@ use crate::session::Secret;
 /// One question to the operator, answered once.
 #[derive(Debug)]
 pub struct Question {
-    /// The node that it is about.
+    /// The node that it is about; in the turn of a node, the text of the site.
     pub node: String,
     /// What is asked.
     pub ask: Asked,

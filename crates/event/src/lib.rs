@@ -71,7 +71,15 @@ pub struct Site<'a> {
     pub turn: Option<&'a str>,
 }
 
-impl Site<'_> {
+impl<'a> Site<'a> {
+    /// The node whose turn it is. In a second section for the same role the turn's name has a
+    /// number, `web1+2`.
+    #[must_use]
+    pub fn turn_of(&self) -> Option<&'a str> {
+        let turn = self.turn?;
+        Some(turn.split_once('+').map_or(turn, |(node, _)| node))
+    }
+
     /// Its name among files.
     #[must_use]
     pub fn file_name(&self) -> String {

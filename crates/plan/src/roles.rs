@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::arguments::{arguments, node, unknown_argument};
+use crate::event::Site;
 use crate::manual::{Manual, Procedure, settle};
 use crate::nodes::{Node, Nodes};
 use crate::source::Problem;
@@ -99,6 +100,20 @@ impl Binding {
     #[must_use]
     pub fn role(&self, name: &str) -> Option<&Bound> {
         self.roles.iter().find(|bound| bound.role == name)
+    }
+
+    /// What a site is called in front of a person: `db2 (new)`; in the turn of another node
+    /// `lb1 (lb) for web2`.
+    #[must_use]
+    pub fn place(&self, site: Site<'_>) -> String {
+        let name = match self.role_of(site.node) {
+            Some(bound) => format!("{} ({})", site.node, bound.role),
+            None => site.node.to_owned(),
+        };
+        match site.turn_of() {
+            Some(turn) if turn != site.node => format!("{name} for {turn}"),
+            _ => name,
+        }
     }
 
     /// The role that a node plays in this run.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::engine::{first_left, out_of_turn};
+use crate::event::{Status, What};
 use crate::journal::Record;
 use crate::plan::{NodePlan, Plan};
 use crate::source::Problem;
@@ -29,48 +30,133 @@ pub fn done(
         let Some((early, left)) = told.and_then(|told| out_of_turn(node, record, told)) else {
             continue;
         };
-        let message = format!(
-            "step `{}` cannot be done by hand before step `{}`, which is left to do",
-            early.label(),
-            left.label()
-        );
-        let hint = format!("where that was done, too: `--done {}`", left.label());
-        return Err(Problem::bare("done-out-of-turn", message).hint(hint).into());
+        let label = left.label();
+        return Err(too_early(early.label(), label, label));
+    }
+    if plan.binding.is_some() {
+        in_order(plan, record, &steps)?;
     }
     Ok(steps)
 }
 
-/// `NODE:STEP`, or `STEP` where the run is left on one node only.
+fn too_early(early: &str, left: &str, word: &str) -> Box<Problem> {
+    let message =
+        format!("step `{early}` cannot be done by hand before step `{left}`, which is left to do");
+    let hint = format!("where that was done, too: `--done {word}`");
+    Box::new(Problem::bare("done-out-of-turn", message).hint(hint))
+}
+
+/// In a run over several machines the order of the page counts, wherever its steps are done.
+fn in_order(
+    plan: &Plan,
+    record: &Record,
+    told: &BTreeMap<String, BTreeSet<usize>>,
+) -> Result<(), Box<Problem>> {
+    let of = |node: &NodePlan| told.get(&node.site().to_string());
+    for node in &plan.nodes {
+        let Some(last) = of(node).and_then(|told| told.last()) else {
+            continue;
+        };
+        for other in &plan.nodes {
+            let beside = other.turn.is_some() && node.turn.is_some() && other.turn != node.turn;
+            let is_over = record.node_status(other.site()) == Some(Status::Ok);
+            if beside || is_over {
+                continue;
+            }
+            let statuses = record.steps(other.site());
+            let earliest = record.earliest(other.site(), |number| other.is_set_up(number));
+            let left = other.steps.iter().find(|step| {
+                let done = statuses.get(&step.number).copied().flatten();
+                let told = of(other).is_some_and(|told| told.contains(&step.number));
+                (earliest..*last).contains(&step.number)
+                    && !told
+                    && done.is_none_or(|status| !status.goes_on())
+            });
+            if let Some(left) = left {
+                let word = format!("{}:{}", other.site(), left.label());
+                return Err(too_early(&node.label(*last), &word, &word));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `NODE:STEP`, `TURN/NODE:STEP` on a machine that serves the turn of another node, or `STEP`
+/// where the run is left in one place only.
 fn node_of<'a, 'w>(
     plan: &'a Plan,
     record: &Record,
     wanted: &'w str,
 ) -> Result<(&'a NodePlan, &'w str), Box<Problem>> {
-    if let Some((name, step)) = wanted.split_once(':')
-        && let Some(node) = plan.nodes.iter().find(|node| node.node.name == name)
-    {
+    let (name, step) = match wanted.split_once(':') {
+        Some((name, step)) if named(plan, name).next().is_some() => (Some(name), step),
+        _ => (None, wanted),
+    };
+    let mut able: Vec<&NodePlan> = match name {
+        Some(name) => named(plan, name).collect(),
+        None => plan.nodes.iter().collect(),
+    };
+    if plan.binding.is_some() {
+        // Of several parts of a run that one is meant that has the step.
+        let number = number(plan, step)?;
+        able.retain(|node| node.step(number).is_some());
+        if able.is_empty() {
+            let name = name.unwrap_or_default();
+            let message = format!("step `{step}` is not done on `{name}`");
+            return Err(Problem::bare("step-done", message).into());
+        }
+        // A turn that has not begun is not meant, where one has.
+        if able.iter().any(|node| has_bundle(node, record)) {
+            able.retain(|node| has_bundle(node, record));
+        }
+    }
+    if let (Some(_), [node]) = (name, able.as_slice()) {
         return Ok((node, step));
     }
-    let left = plan.nodes.iter();
+    let left = able.into_iter();
     let left: Vec<_> = left
         .filter(|node| first_left(node, record).is_some())
         .collect();
     match left.as_slice() {
-        [node] => Ok((node, wanted)),
+        [node] => Ok((node, step)),
         [] => Err(Problem::bare("step-done", "no step is left to do").into()),
         [first, ..] => {
-            let names: Vec<&str> = left.iter().map(|node| node.node.name.as_str()).collect();
+            let names: Vec<String> = left.iter().map(|node| node.site().to_string()).collect();
             let message = format!(
                 "`{wanted}` is left to do on several nodes: {}",
                 names.join(", ")
             );
-            let hint = format!(
-                "say where it was done: `--done {}:{wanted}`",
-                first.node.name
-            );
+            let hint = format!("say where it was done: `--done {}:{step}`", first.site());
             Err(Problem::bare("done-where", message).hint(hint).into())
         }
     }
+}
+
+/// Whether the run has had a bundle there.
+fn has_bundle(node: &NodePlan, record: &Record) -> bool {
+    let mut events = record.of(node.site());
+    events.any(|event| {
+        matches!(
+            event.what,
+            What::BundleOpened { .. } | What::BundleReopened { .. } | What::StepFound { .. }
+        )
+    })
+}
+
+/// The parts of a run that a word may mean: a site by its text; else a machine in its own turn
+/// or in the main line; else all that is done on a machine.
+fn named<'a>(plan: &'a Plan, name: &str) -> impl Iterator<Item = &'a NodePlan> + use<'a> {
+    let nodes = || plan.nodes.iter();
+    let by_text: Vec<&NodePlan> = nodes()
+        .filter(|node| node.turn.is_some() && node.site().to_string() == name)
+        .collect();
+    let of_machine: Vec<&NodePlan> = nodes().filter(|node| node.node.name == name).collect();
+    let found = if by_text.is_empty() {
+        of_machine
+    } else {
+        by_text
+    };
+    found.into_iter()
 }
 
 fn refuse_done(node: &NodePlan, record: &Record, step: usize) -> Result<(), Box<Problem>> {

@@ -82,6 +82,28 @@ pub fn begin(node: &NodePlan, known: &Known, places: &[On], out: &mut dyn Write)
     writeln!(out, ". \"$bundle/{TOOLS}\"")
 }
 
+/// What must have been done elsewhere before a step: a person says so, and nothing below it runs
+/// before.
+///
+/// # Errors
+/// Where nobody reads any more.
+pub fn gate(
+    node: &NodePlan,
+    step: &PlannedStep,
+    before: &[String],
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let name = shell_word(&format!("before step {}", step.heading()));
+    let on = shell_word(&format!("on={}", place(node, step.on)));
+    let end = format!("END OF WHAT COMES BEFORE STEP {}", step.number);
+    document(
+        &format!("ob_person {name} {on}"),
+        &end,
+        &before.join("\n"),
+        out,
+    )
+}
+
 /// Writes a step with its checks, and how opsbook is told of it.
 ///
 /// # Errors
@@ -112,7 +134,7 @@ pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
             unit.person(&text.to_string(), &words, out)?;
         }
     }
-    for case in &step.checks {
+    for case in step.all_checks() {
         unit.check(case, out)?;
     }
     if step.reboot {
@@ -264,7 +286,10 @@ impl<'a> Unit<'a> {
                 script,
                 exit,
                 expect,
-            } if case.on == self.step.on && script.commands().is_empty() => {
+            } if case.on == self.step.on
+                && case.node.name == self.node.node.name
+                && script.commands().is_empty() =>
+            {
                 let eventually = case.eventually.as_ref();
                 let more = eventually.map_or(Vec::new(), |eventually| {
                     vec![
@@ -285,7 +310,15 @@ impl<'a> Unit<'a> {
             }
             // Only opsbook can ask it from where it is.
             Ask::Script { .. } | Ask::Probe { .. } => {
-                note(&format!("check {}: `--done` asks it", case.name), out)
+                let elsewhere = if case.node.name == self.node.node.name {
+                    String::new()
+                } else {
+                    format!(", on {}", case.node.name)
+                };
+                note(
+                    &format!("check {}{elsewhere}: `--done` asks it", case.name),
+                    out,
+                )
             }
         }
     }
@@ -447,9 +480,9 @@ impl Side<'_> {
     }
 
     fn captured_by(&self, name: &str) -> Option<usize> {
-        let mut steps = self.node.steps.iter();
-        let captures = |step: &&PlannedStep| step.capture.as_deref() == Some(name);
-        steps.find(captures).map(|step| step.number)
+        let mut captures = self.node.captures.iter();
+        let capture = captures.find(|capture| capture.name == name);
+        capture.map(|capture| capture.number)
     }
 }
 

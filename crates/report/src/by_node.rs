@@ -35,6 +35,27 @@ pub(super) fn alike(plan: &Plan, part: Part) -> Vec<Alike<'_>> {
         .collect()
 }
 
+/// One step on nodes that all have it.
+pub(super) fn of_step(nodes: Vec<&NodePlan>, number: usize) -> Alike<'_> {
+    let part = Part {
+        start_at: Some(number),
+        stop_after: Some(number),
+    };
+    Alike {
+        differ: differ(&nodes, part),
+        nodes,
+    }
+}
+
+/// What a plan is called in the table: with the node whose turn it is, where that is another.
+fn label(node: &NodePlan) -> String {
+    let site = node.site();
+    match site.turn_of() {
+        Some(turn) if turn != site.node => format!("{} for {turn}", site.node),
+        _ => site.node.to_owned(),
+    }
+}
+
 fn differ(nodes: &[&NodePlan], part: Part) -> BTreeSet<String> {
     let names: BTreeSet<&str> = nodes.iter().flat_map(|node| names(node, part)).collect();
     let differs = |name: &&str| {
@@ -88,11 +109,11 @@ impl Alike<'_> {
         rows[0].extend(columns.iter().map(|name| (*name).to_owned()));
         let mut long = Vec::new();
         for node in &self.nodes {
-            let mut row = vec![node.node.name.clone()];
+            let mut row = vec![label(node)];
             for name in &columns {
                 let cell = cell(node, name);
                 if cell.contains('\n') {
-                    long.push(format!("  {}: {name}={cell}", node.node.name));
+                    long.push(format!("  {}: {name}={cell}", label(node)));
                     row.push("(below)".to_owned());
                 } else {
                     row.push(cell);

@@ -1,10 +1,13 @@
 //! A plan as it would run: targets, values and scripts, exactly. Nodes that differ in values
-//! only are shown together.
+//! only are shown together. A plan with roles is shown by `roles`.
+
+mod roles;
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 use crate::by_node::{Alike, alike};
+
 use crate::engine::human;
 use crate::interpolation::Interpolated;
 use crate::known::Known;
@@ -28,6 +31,9 @@ pub fn write(plan: &Plan, part: Part, out: &mut dyn Write) -> io::Result<()> {
         plan.span.place()
     )?;
     let known = Known::given(&plan.arguments);
+    if let Some(binding) = &plan.binding {
+        return roles::write(plan, binding, part, &known, out);
+    }
     for alike in alike(plan, part) {
         nodes(&alike, part, &known, out)?;
     }
@@ -67,6 +73,7 @@ fn nodes(alike: &Alike<'_>, part: Part, known: &Known, out: &mut dyn Write) -> i
         several: alike.nodes.len() > 1,
         known,
         by_node: &alike.differ,
+        places: None,
     };
     for step in due {
         writeln!(out)?;
@@ -91,26 +98,30 @@ pub fn step(
         several: false,
         known,
         by_node: &BTreeSet::new(),
+        places: None,
     };
     view.step(step, out)
 }
 
 /// What is known to who reads a step.
-struct View<'a> {
-    node: &'a NodePlan,
+pub(super) struct View<'a> {
+    pub node: &'a NodePlan,
     /// It stands for other nodes, too.
-    several: bool,
-    known: &'a Known,
+    pub several: bool,
+    pub known: &'a Known,
     /// Names whose values stand elsewhere, for each node.
-    by_node: &'a BTreeSet<String>,
+    pub by_node: &'a BTreeSet<String>,
+    /// Where it is done, in a run with roles.
+    pub places: Option<String>,
 }
 
 impl View<'_> {
-    fn step(&self, step: &PlannedStep, out: &mut dyn Write) -> io::Result<()> {
-        let target = match step.on {
-            On::Node if self.several => "each node",
-            On::Node => self.node.node.name.as_str(),
-            On::Local => "this machine",
+    pub fn step(&self, step: &PlannedStep, out: &mut dyn Write) -> io::Result<()> {
+        let target = match (step.on, &self.places) {
+            (On::Node, Some(places)) => places.as_str(),
+            (On::Node, None) if self.several => "each node",
+            (On::Node, None) => self.node.node.name.as_str(),
+            (On::Local, _) => "this machine",
         };
         let mut how = vec![format!("on {target}")];
         // Nobody stops a person.
@@ -159,8 +170,10 @@ impl View<'_> {
                 }
             }
         }
-        for case in &step.checks {
-            self.check(case, out)?;
+        for case in step.all_checks() {
+            let elsewhere = case.on == On::Node && case.node.name != self.node.node.name;
+            let place = elsewhere.then_some(case.node.name.as_str());
+            self.check("then check", place, case, out)?;
         }
         Ok(())
     }
@@ -173,9 +186,16 @@ impl View<'_> {
         }
     }
 
-    fn check(&self, case: &Case, out: &mut dyn Write) -> io::Result<()> {
-        writeln!(out, "# then check {}  {}", case.name, case.span.place())?;
-        let mut how = Vec::new();
+    /// A check, with the machine that is asked where that is to be said.
+    pub fn check(
+        &self,
+        word: &str,
+        place: Option<&str>,
+        case: &Case,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        writeln!(out, "# {word} {}  {}", case.name, case.span.place())?;
+        let mut how = Vec::from_iter(place.map(|place| format!("on {place}")));
         if case.on == On::Local {
             how.push("on this machine".to_owned());
         }

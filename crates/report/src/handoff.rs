@@ -36,6 +36,38 @@ pub struct Sheet<'a> {
     pub way: String,
     /// Options that make the commands below work from anywhere.
     pub program: &'a str,
+    /// Where the node is one of several machines of a run with roles.
+    pub among: Option<Among>,
+}
+
+/// What the sheet of one machine says of a run over several.
+#[derive(Clone, Debug)]
+pub struct Among {
+    /// What the machine is called: `lb1 (lb) for web2`.
+    pub place: String,
+    /// Who plays which role: `web=web1,web2`.
+    pub words: Vec<String>,
+    /// By the number of a step of this machine, what must have been done elsewhere before it.
+    pub gates: BTreeMap<usize, Vec<String>>,
+}
+
+impl Sheet<'_> {
+    /// What the node is called in front of a person.
+    fn place(&self) -> &str {
+        match &self.among {
+            Some(among) => &among.place,
+            None => &self.node.node.name,
+        }
+    }
+
+    /// What `opsbook run` is given for the nodes.
+    fn words(&self) -> String {
+        let Some(among) = &self.among else {
+            return self.node.node.name.clone();
+        };
+        let words = among.words.iter().map(|word| shell_word(word));
+        words.collect::<Vec<_>>().join(" ")
+    }
 }
 
 /// Writes the sheet. What is no command is a comment, so that all of it can be pasted.
@@ -43,7 +75,7 @@ pub struct Sheet<'a> {
 /// # Errors
 /// Where nobody reads any more.
 pub fn write(sheet: &Sheet<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let node = &sheet.node.node.name;
+    let node = sheet.place();
     let (done, left): (Vec<_>, Vec<_>) = sheet.node.steps.iter().partition(
         |step| matches!(sheet.steps.get(&step.number), Some(Some(status)) if status.goes_on()),
     );
@@ -123,6 +155,13 @@ fn steps(sheet: &Sheet<'_>, left: &[&PlannedStep], out: &mut dyn Write) -> io::R
     let mut before = Vec::new();
     for step in left {
         writeln!(out)?;
+        let gates = sheet
+            .among
+            .as_ref()
+            .and_then(|among| among.gates.get(&step.number));
+        if let Some(gates) = gates {
+            by_hand::gate(sheet.node, step, gates, out)?;
+        }
         let doubtful = sheet.doubtful.contains(&step.number);
         let status = match sheet.steps.get(&step.number) {
             Some(Some(status)) if doubtful => {
@@ -154,7 +193,7 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
     let (program, run, node) = (sheet.program, &sheet.known.run, &sheet.node.node.name);
     match next {
         Some(step) if sheet.known.bundle().is_none() => {
-            let mut line = format!("{program} run {} {node}", sheet.procedure);
+            let mut line = format!("{program} run {} {}", sheet.procedure, sheet.words());
             let captured = sheet.known.captured();
             let captured = captured.filter(|(name, _)| !sheet.arguments.contains_key(*name));
             let arguments = sheet.arguments.iter();
@@ -180,8 +219,12 @@ fn go_on(sheet: &Sheet<'_>, next: Option<&PlannedStep>, out: &mut dyn Write) -> 
                 note(&text, out)?;
             }
             if sheet.known.bundle().is_some() {
+                let node = match sheet.among {
+                    Some(_) => String::new(),
+                    None => format!(" {node}"),
+                };
                 note(
-                    &format!("give up:  {program} lock release {node} --run {run}"),
+                    &format!("give up:  {program} lock release{node} --run {run}"),
                     out,
                 )?;
             }

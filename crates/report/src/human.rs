@@ -1,5 +1,6 @@
 //! A run as its operator reads it. One node: its steps, one under the other. Several: each
-//! line begins with its node.
+//! line begins with its node, in a run with roles with the role that it plays, and in the turn
+//! of another node with that node.
 
 mod step;
 
@@ -8,9 +9,11 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use crate::event::{Event, RunStarted, Status, What};
+use crate::event::{Event, RunStarted, Site, Status, What};
 use crate::outside::{Net, Outside};
+use crate::plan;
 use crate::recap::Recap;
+use crate::roles::Roles;
 use crate::style::status_style;
 
 const DIM: Style = Style::new().dimmed();
@@ -21,7 +24,9 @@ pub struct Human<W: Write> {
     out: Net<W>,
     /// More than one node: lines are prefixed.
     several: bool,
-    /// Names of steps by node and number; titles are printed with them.
+    /// Who plays which role; empty in a run without roles.
+    roles: Roles,
+    /// Names of steps by the text of their site and by number; titles are printed with them.
     labels: HashMap<(String, usize), String>,
     recap: Recap,
 }
@@ -32,6 +37,7 @@ impl<W: Write> Human<W> {
         Human {
             out: Net::new(out),
             several: false,
+            roles: Roles::default(),
             labels: HashMap::new(),
             recap: Recap::default(),
         }
@@ -42,7 +48,8 @@ impl<W: Write> Human<W> {
     /// # Errors
     /// Where nobody reads any more.
     pub fn event(&mut self, event: &Event) -> io::Result<()> {
-        let node = event.node.as_deref().unwrap_or_default();
+        let place = self.roles.place(event);
+        let node = place.as_str();
         match &event.what {
             What::RunStarted(started) => self.run_started(event, started),
             What::RunResumed { .. } | What::BatchStarted { .. } | What::RunEnded { .. } => {
@@ -57,7 +64,8 @@ impl<W: Write> Human<W> {
             | What::Reattached { .. }
             | What::NodeRebooted { .. }
             | What::Warned { .. } => self.of_the_node(node, &event.what),
-            What::NodeEnded { status, cause } => self.node_ended(node, *status, cause.as_ref()),
+            What::NodeEnded { status, cause } => self.node_ended(event, *status, cause.as_ref()),
+            What::TurnEnded { status, cause } => self.turn_ended(event, *status, cause.as_ref()),
             What::StepStarted { .. } | What::StepFound { .. } | What::StepAttached { .. } => {
                 self.step_begun(event)
             }
@@ -73,7 +81,6 @@ impl<W: Write> Human<W> {
             }
             What::Pinned { .. }
             | What::BundleClosed { .. }
-            | What::TurnEnded { .. }
             | What::CheckIgnored { .. }
             | What::CheckStarted { .. }
             | What::NodeTried
@@ -86,7 +93,8 @@ impl<W: Write> Human<W> {
     }
 
     fn run_started(&mut self, event: &Event, started: &RunStarted) -> io::Result<()> {
-        self.several = started.nodes.len() > 1;
+        self.several = started.nodes.len() > 1 || !started.roles.is_empty();
+        self.roles = Roles::of(started);
         for (node, plan) in &started.plans {
             for (number, step) in plan.numbered() {
                 let label = step.name.rsplit('/').next().unwrap_or_default();
@@ -100,10 +108,14 @@ impl<W: Write> Human<W> {
         };
         let (procedure, title) = (&started.procedure, &started.title);
         writeln!(self.out, "{BOLD}{procedure}{BOLD:#}  {title}")?;
-        let nodes = started.nodes.join(", ");
+        let nodes = self.roles.named(&started.nodes).join(", ");
+        let others = match self.roles.not_reached(&started.nodes) {
+            others if others.is_empty() => String::new(),
+            others => format!(", only named: {}", others.join(", ")),
+        };
         writeln!(
             self.out,
-            "{DIM}{manual}, on {nodes}, run {}{DIM:#}",
+            "{DIM}{manual}, on {nodes}{others}, run {}{DIM:#}",
             event.run
         )
     }
@@ -118,10 +130,12 @@ impl<W: Write> Human<W> {
                 batches,
                 nodes,
             } => {
+                let role = nodes.first().and_then(|node| self.roles.role(node));
+                let each = role.map_or_else(String::new, |role| format!("for each {role}: "));
                 let nodes = nodes.join(", ");
                 writeln!(
                     self.out,
-                    "\n{BOLD}batch {batch} of {batches}{BOLD:#}: {nodes}"
+                    "\n{each}{BOLD}batch {batch} of {batches}{BOLD:#}: {nodes}"
                 )
             }
             What::RunEnded { .. } if self.several => {
@@ -174,19 +188,48 @@ impl<W: Write> Human<W> {
         self.line(node, format_args!("  {text}"))
     }
 
+    /// What is told of a turn says how it ended on each of its machines.
     fn node_ended(
         &mut self,
-        node: &str,
+        event: &Event,
         status: Status,
         cause: Option<&Outside>,
     ) -> io::Result<()> {
+        let node = event.node.as_deref().unwrap_or_default();
         self.recap.ended(node, status, cause);
+        if event.turn.is_some() {
+            return Ok(());
+        }
         if !self.several {
             writeln!(self.out)?;
         }
         let style = status_style(status);
         let cause = after(cause);
-        self.line_named(node, format_args!("{style}{status}{style:#}{cause}"))
+        let place = self.roles.place(event);
+        self.line_named(&place, format_args!("{style}{status}{style:#}{cause}"))
+    }
+
+    fn turn_ended(
+        &mut self,
+        event: &Event,
+        status: Status,
+        cause: Option<&Outside>,
+    ) -> io::Result<()> {
+        let style = status_style(status);
+        let cause = cause.map_or_else(String::new, |cause| format!(": {}", cause.block()));
+        let place = self.roles.place(event);
+        self.line_named(&place, format_args!("turn {style}{status}{style:#}{cause}"))
+    }
+
+    /// A step's number and label, as the plan of its site has it.
+    fn heading(&self, event: &Event) -> String {
+        let number = event.step.unwrap_or_default();
+        let site = Site {
+            node: event.node.as_deref().unwrap_or_default(),
+            turn: event.turn.as_deref(),
+        };
+        let label = self.labels.get(&(site.to_string(), number));
+        plan::heading(number, label.map(String::as_str).unwrap_or_default())
     }
 
     fn line(&mut self, node: &str, text: std::fmt::Arguments<'_>) -> io::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::event::What;
+use crate::event::{Site, What};
 use crate::journal::Record;
 use crate::manual::{On, SudoUser};
 use crate::session::MASK;
@@ -36,18 +36,19 @@ impl Known {
         captured.map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What the journal says of one node.
+    /// What the journal says of one place: of a node, or of one turn.
     #[must_use]
-    pub fn of(record: &Record, node: &str) -> Known {
+    pub fn of<'p>(record: &Record, site: impl Into<Site<'p>>) -> Known {
+        let site = site.into();
         let run = record.events.first().map(|event| event.run.clone());
-        let captured = record.captured(node).into_iter();
+        let captured = captured(record, site).into_iter();
         let mut known = Known {
             run: run.unwrap_or_default(),
             captured: captured.filter(|(_, value)| !holds_secret(value)).collect(),
             ..Known::default()
         };
         let mut kept = [false; 2];
-        for event in record.of_node(node) {
+        for event in record.of(site) {
             match &event.what {
                 What::BundleKept { path, local } => {
                     known.bundles[side(*local)] = Some(path.clone());
@@ -103,6 +104,29 @@ impl Known {
             _ => self.captured.get(name).map(String::as_str),
         }
     }
+}
+
+/// What steps have captured. In a run over several machines every machine knows it; what a turn
+/// has captured, only those at work in it.
+fn captured(record: &Record, site: Site<'_>) -> Vec<(String, String)> {
+    let started = record.started();
+    if started.is_none_or(|started| started.roles.is_empty()) {
+        return record.captured(site);
+    }
+    let of = |turn: Option<&str>| {
+        let events = record.events.iter();
+        let events = events.filter(move |event| event.turn.as_deref() == turn);
+        let values = events.filter_map(|event| match &event.what {
+            What::ValueCaptured { name, value } => Some((name.clone(), value.exact().to_owned())),
+            _ => None,
+        });
+        values.collect::<Vec<_>>()
+    };
+    let mut all = of(None);
+    if site.turn.is_some() {
+        all.extend(of(site.turn));
+    }
+    all
 }
 
 fn holds_secret(value: &str) -> bool {

@@ -84,11 +84,18 @@ pub fn bundle_dir(node: &Node, hello: &Hello) -> String {
     }
 }
 
+/// Where the bundle of a turn is on a machine that the main line has as well, whose own bundle is
+/// at `top`.
+#[must_use]
+pub fn below(top: &str, turn: &str) -> String {
+    format!("{top}.turns/{turn}/bundle")
+}
+
 /// Where the bundle of a part of a run is, absolute.
 pub fn dir_of(given: &Given<'_>, hello: &Hello) -> String {
     let dir = bundle_dir(&given.plan.node, hello);
     match &given.plan.turn {
-        Some(turn) if given.below => format!("{dir}.turns/{turn}/bundle"),
+        Some(turn) if given.below => below(&dir, turn),
         _ => dir,
     }
 }

@@ -49,7 +49,7 @@ impl NodeRun<'_> {
             .given
             .options
             .operator
-            .ask(&self.given.plan.node.name, ask)
+            .ask(&self.given.site().to_string(), ask)
             .await;
         let (word, result) = match answer {
             Answer::Yes => ("yes", Ok(())),
@@ -194,7 +194,7 @@ impl NodeRun<'_> {
             .given
             .options
             .operator
-            .ask(&self.given.plan.node.name, ask)
+            .ask(&self.given.site().to_string(), ask)
             .await;
         self.at_hand.waited += began.elapsed();
         let (word, note) = match &answer {

@@ -325,8 +325,8 @@ impl NodeRun<'_> {
         mut end: Pin<&mut impl Future<Output = T>>,
     ) -> (Answer, Option<T>) {
         let step = work.step.name.clone();
-        let (operator, node) = (&self.given.options.operator, &self.given.plan.node.name);
-        let mut asked = pin!(operator.ask(node, Asked::Interrupted { step }));
+        let (operator, site) = (&self.given.options.operator, self.given.site().to_string());
+        let mut asked = pin!(operator.ask(&site, Asked::Interrupted { step }));
         tokio::select! {
             biased;
             answer = &mut asked => (answer, None),

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::event::{BY_YES, Event, Evidence, Found, Status, StepEnded, Stream, What};
 use crate::human::{BOLD, DIM, Human, after};
 use crate::outside::{Block, Outside, block};
-use crate::plan;
 use crate::style::status_style;
 
 /// Processes left behind that are shown one by one.
@@ -37,8 +36,9 @@ impl<W: Write> Human<W> {
             What::StepAttached { title, .. } => (title, Some("(was started before)".to_owned())),
             _ => return Ok(()),
         };
-        let node = event.node.as_deref().unwrap_or_default();
-        let heading = self.heading(node, event.step.unwrap_or_default());
+        let place = self.roles.place(event);
+        let node = place.as_str();
+        let heading = self.heading(event);
         let more = more.map_or_else(String::new, |more| format!(" {DIM}{more}{DIM:#}"));
         if !self.several {
             writeln!(self.out)?;
@@ -47,7 +47,8 @@ impl<W: Write> Human<W> {
     }
 
     pub(super) fn of_a_step(&mut self, event: &Event) -> io::Result<()> {
-        let node = event.node.as_deref().unwrap_or_default();
+        let place = self.roles.place(event);
+        let node = place.as_str();
         match &event.what {
             What::Output { stream, text } => {
                 let bar = match stream {
@@ -88,7 +89,8 @@ impl<W: Write> Human<W> {
     }
 
     pub(super) fn step_ended(&mut self, event: &Event, ended: &StepEnded) -> io::Result<()> {
-        let node = event.node.as_deref().unwrap_or_default();
+        let place = self.roles.place(event);
+        let node = place.as_str();
         self.evidence(node, &ended.evidence)?;
         let number = if self.several {
             format!("{} ", event.step.unwrap_or_default())
@@ -155,11 +157,6 @@ impl<W: Write> Human<W> {
             }
             _ => Ok(()),
         }
-    }
-
-    fn heading(&self, node: &str, number: usize) -> String {
-        let label = self.labels.get(&(node.to_owned(), number));
-        plan::heading(number, label.map(String::as_str).unwrap_or_default())
     }
 
     fn left(&mut self, node: &str, processes: &[Outside]) -> io::Result<()> {
