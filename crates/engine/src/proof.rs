@@ -13,7 +13,8 @@ use crate::journal::Record;
 use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::nodes::{Confirm, SecretRef, Text, resolve};
 use crate::plan::{
-    Ask, EXPORTED, NodePlan, Part, Plan, PlannedStep, PlannedWork, RUN_NAMES, Script, Value, joined,
+    Ask, Case, EXPORTED, NodePlan, Part, Plan, PlannedStep, PlannedWork, RUN_NAMES, Script,
+    Stretch, Value, joined,
 };
 use crate::secrets::{SecretError, Secrets};
 use crate::source::{Problem, Severity};
@@ -291,8 +292,10 @@ impl<'a> Proof<'a> {
         let begun = self
             .resume
             .is_some_and(|record| record.has_begun(node.site()));
-        let needs = node.needs.iter().filter(|_| !begun && !due.is_empty());
-        let cases = needs.flat_map(|need| &need.cases);
+        let needs = node.needs.iter().flat_map(|need| &need.cases);
+        let needs = needs.chain(&node.before);
+        let needs = needs.filter(|_| !begun && !due.is_empty());
+        let cases = needs.chain(self.beside_steps(node));
         let cases = cases.flat_map(|case| match &case.ask {
             Ask::Script { script, .. } => script.bindings(),
             Ask::Probe { bindings, .. } => bindings,
@@ -309,6 +312,24 @@ impl<'a> Proof<'a> {
             }
         }
         found
+    }
+
+    /// Checks of a run over several machines that belong to no step, of those that a node is
+    /// asked.
+    fn beside_steps(&self, node: &'a NodePlan) -> impl Iterator<Item = &'a Case> {
+        let binding = self.plan.binding.iter();
+        let all = binding.flat_map(|binding| {
+            let order = binding.order.iter().flat_map(|stretch| match stretch {
+                Stretch::Step(_) => Vec::new(),
+                Stretch::Checks(cases) => cases.iter().collect(),
+                Stretch::Section(section) => {
+                    let turns = section.turns.iter();
+                    turns.flat_map(|turn| &turn.before).collect()
+                }
+            });
+            binding.before.iter().chain(order)
+        });
+        all.filter(|case| case.node.name == node.node.name)
     }
 }
 
