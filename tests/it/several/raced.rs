@@ -148,7 +148,7 @@ fn given_up_in_between(given_up: &str, expected: i32) {
     std::fs::write(cheap.dir().join("go"), "").unwrap();
     let (status, said) = ended(running.wait_with_output().unwrap());
     assert_eq!(status, Some(expected), "{given_up}: {said}");
-    let cause = format!("{given_up}: ");
+    let cause = format!("{given_up} (");
     let gone = said
         .lines()
         .any(|line| line.starts_with(&cause) && line.contains("gone"));
