@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bundle::{Alive, Bundle, BundleError, Fate};
 use crate::bundles::Bundles;
-use crate::bundles::dir_of;
+use crate::bundles::{dir_of, last_token};
 use crate::event::{Status, What};
 use crate::halt::{Attention, Halt};
 use crate::journal::Record;
@@ -55,6 +55,9 @@ const STATE: &str = "[ -e state ] || exit 0\n\
 pub struct Place {
     /// Where it is, once it was opened.
     pub dir: Option<String>,
+    /// The token by which this run has it, as far as that is known: after a cut, the shell of the
+    /// lost connection may live for a while, and nobody but this run holds it.
+    token: Option<String>,
     /// Steps that were started in it: without it, the run cannot go on.
     begun: BTreeSet<usize>,
 }
@@ -69,6 +72,7 @@ impl Bundles<'_> {
         for step in &plan.steps {
             if let Some(user) = self.other_user(step) {
                 let place = self.places.entry(user).or_default();
+                place.token = resume.and_then(|record| last_token(record, plan.site(), false));
                 match before.get(&step.number) {
                     None | Some(Some(Status::Skipped | Status::ByHand)) => {}
                     Some(_) => drop(place.begun.insert(step.number)),
@@ -166,18 +170,15 @@ impl Bundles<'_> {
     ) -> Result<Bundle, Attention> {
         let run = self.given.run();
         let dir = Bundle::place(shell, &self.place_name()).await?;
-        let begun = self
-            .places
-            .entry(user.to_owned())
-            .or_default()
-            .begun
-            .clone();
+        let place = self.places.entry(user.to_owned()).or_default();
+        let begun = place.begun.clone();
+        let old = place.token.clone().unwrap_or_else(|| self.token.clone());
         let by_age = dir.starts_with(BY_AGE);
         let held = Bundle::look(shell, &dir).await?;
         let taken = match &held {
             // Its own lock is the login user's: whoever holds that one holds this one.
             Some(held) if held.owner.as_ref().is_some_and(|owner| owner.run == run) => {
-                match Bundle::reopen(shell, &dir, &run, &self.token, &self.token, None).await {
+                match Bundle::reopen(shell, &dir, &run, &self.token, &old, None).await {
                     Err(BundleError::Held(_)) if by_age => None,
                     taken => Some(taken?),
                 }
@@ -202,7 +203,9 @@ impl Bundles<'_> {
         if by_age && !begun.is_empty() && !give_back(own, &bundle, user, &begun).await? {
             return Err(Halt::error(gone).into());
         }
-        self.places.entry(user.to_owned()).or_default().dir = Some(dir);
+        let place = self.places.entry(user.to_owned()).or_default();
+        place.dir = Some(dir);
+        place.token = Some(self.token.clone());
         Ok(bundle)
     }
 
