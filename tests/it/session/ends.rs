@@ -230,12 +230,18 @@ async fn a_killed_controller_leaves_only_what_the_next_one_removes() {
     let killed = open().await;
     let dir = PathBuf::from(&killed.hello().dir);
     assert!(dir.starts_with(base.path()));
-    let noted = |name: &str| {
-        let text = fs::read_to_string(dir.join(name)).unwrap();
-        text.split_whitespace().next().unwrap().parse().unwrap()
+    let noted = |name: &str| -> Option<u32> {
+        let text = fs::read_to_string(dir.join(name)).ok()?;
+        text.split_whitespace().next()?.parse().ok()
     };
+    let names = ["t.p", "s.p", "pid"];
+    // A process says who it is a moment after the session has greeted.
+    until("all have said who they are", || {
+        names.iter().all(|name| noted(name).is_some())
+    })
+    .await;
     // All at once, so that nobody is left who cleans up.
-    let all: [u32; 3] = ["t.p", "s.p", "pid"].map(noted);
+    let all: [u32; 3] = names.map(|name| noted(name).unwrap());
     for pid in all {
         sshd::kill(pid, "STOP");
     }
