@@ -24,6 +24,8 @@ mod fleet;
 mod given;
 mod halt;
 mod joint;
+#[cfg(test)]
+mod lab;
 mod node;
 mod output;
 mod paste;

@@ -4,26 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use crate::event::{RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
-use crate::plan::{Plan, Request};
-use crate::session::OpenOptions;
+use crate::lab::{self, FAULTS, RUN};
+use crate::plan::Plan;
 use crate::shell::fake::{Comes, FakeNode, Fault, HERE, Reached};
-use crate::{
-    Answer, OnLag, Operator, Options, Owner, Passwords, Recorder, Secrets, Told, Turn, plan_record,
-    run,
-};
-use crate::{manual, nodes, plan, vocabulary};
-
-const RUN: &str = "r1";
-const FAULTS: [Fault; 4] = [
-    Fault::CutBefore,
-    Fault::CutAfter,
-    Fault::KillBefore,
-    Fault::KillAfter,
-];
+use crate::{Answer, OnLag, Operator, Options, Recorder, Told, plan_record, run};
 
 /// A project with one node, `n`, and a run on it.
 struct Lab {
@@ -63,30 +49,9 @@ impl Said {
 impl Lab {
     /// A procedure of these blocks.
     fn of(blocks: &str) -> Lab {
-        let memory = std::path::Path::new("/dev/shm");
-        let root = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let root = root.unwrap();
+        let root = lab::room();
         let page = format!("# Page\n\n```yaml procedure\nid: p\n```\n\n{blocks}");
-        std::fs::create_dir(root.path().join("manual")).unwrap();
-        std::fs::write(root.path().join("manual/page.md"), page).unwrap();
-        let text = "opsbook: 1\nnodes:\n  n: {transport: local}\n";
-        std::fs::write(root.path().join("nodes.yaml"), text).unwrap();
-        let (settings, _) = manual::load_settings(&crate::files::Files::of(root.path()));
-        let (manual, problems) = manual::load(&crate::files::Files::of(root.path()));
-        assert!(problems.is_empty(), "{problems:?}");
-        let (nodes, problems) = nodes::load(&crate::files::Files::of(root.path()), &settings);
-        assert!(problems.is_empty(), "{problems:?}");
-        let vocabulary = vocabulary::Vocabulary::builtin();
-        let request = Request {
-            procedure: "p",
-            nodes: &["n".to_owned()],
-            set: &[],
-        };
-        let plan = plan::plan(&manual, &nodes, vocabulary, &request).unwrap();
+        let plan = lab::plan(root.path(), &page, &["n"], &[], &["n".to_owned()]);
         Lab {
             root,
             plan: Arc::new(plan),
@@ -118,34 +83,12 @@ impl Lab {
             note: "ana says so".to_owned(),
         };
         Options {
-            root: self.root.path().to_owned(),
-            menu: false,
             yes: self.yes,
             start_at: self.start_at,
             on_lag: self.on_lag,
-            pinned: false,
-            anew: BTreeMap::new(),
             told,
-            without: Vec::new(),
-            stop_after: None,
-            parallel: 1,
-            turn: Turn::untold(),
-            batches: Vec::new(),
-            wait: Duration::ZERO,
-            max_fail: 0,
             reconnect: self.reconnect,
-            open: OpenOptions::default(),
-            owner: Owner {
-                run: RUN.into(),
-                operator: "ana".into(),
-                controller: "desk".into(),
-                procedure: "p".into(),
-                ..Owner::default()
-            },
-            passwords: Passwords::new(operator.clone(), None),
-            secrets: Secrets::new(self.root.path().to_owned(), operator.clone()),
-            operator,
-            interrupts: watch::channel(0).1,
+            ..lab::options(self.root.path(), operator)
         }
     }
 

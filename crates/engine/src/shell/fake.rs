@@ -46,6 +46,8 @@ pub enum Comes {
     Says(&'static str),
     /// It runs until it is told to become something else.
     Runs,
+    /// It runs, and ends like this when another session waits for it.
+    EndsLater(i32, &'static str),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -343,7 +345,11 @@ impl State {
                 "RELEASED".to_owned()
             }
             "obb_tail" => self.tail(word(0), word(1), word(2)),
-            "obb_state" | "obb_wait" => self.says(word(0)),
+            "obb_state" => self.says(word(0)),
+            "obb_wait" => {
+                self.ends_now(word(0));
+                self.says(word(0))
+            }
             "obb_remain" => String::new(),
             _ => match self.not_mine(shell) {
                 Some(refusal) => refusal,
@@ -460,6 +466,15 @@ impl State {
         taken.then(|| "TAKEN".to_owned())
     }
 
+    fn ends_now(&mut self, label: &str) {
+        let held = self.bundle.as_mut();
+        if let Some(step) = held.and_then(|held| held.steps.get_mut(label))
+            && let Comes::EndsLater(status, out) = step.comes
+        {
+            step.comes = Comes::Exit(status, out);
+        }
+    }
+
     /// What is known of a step.
     fn says(&self, label: &str) -> String {
         let held = self.bundle.as_ref();
@@ -471,7 +486,7 @@ impl State {
                 format!("DONE {status} exited {} 0\nOUTPUT\n{out}", out.len())
             }
             Comes::Says(says) => says.to_owned(),
-            Comes::Runs => "RUNNING 4711".to_owned(),
+            Comes::Runs | Comes::EndsLater(..) => "RUNNING 4711".to_owned(),
         }
     }
 
