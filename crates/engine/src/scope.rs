@@ -60,6 +60,19 @@ impl Scope {
         self.state[usize::from(on == On::Local)] = Some(format!("{bundle}/state"));
     }
 
+    /// Takes over what steps have captured under these names, as another machine of the run knows
+    /// it.
+    pub fn know_captured<'n>(&mut self, other: &Scope, names: impl Iterator<Item = &'n str>) {
+        for name in names {
+            if let Some(value) = other.known.get(name) {
+                self.set(name, value);
+            } else if other.masked.contains(name) {
+                self.known.remove(name);
+                self.masked.insert(name.to_owned());
+            }
+        }
+    }
+
     /// Looks from another machine, with the bundle that the run has there.
     pub fn move_to(&mut self, bundle: Option<&str>, on: On) {
         if let Some(bundle) = bundle {

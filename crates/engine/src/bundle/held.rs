@@ -120,6 +120,12 @@ impl std::fmt::Display for Alive {
 }
 
 impl Held {
+    /// Whether this run holds it.
+    #[must_use]
+    pub fn is_of(&self, run: &str) -> bool {
+        self.owner.as_ref().is_some_and(|owner| owner.run == run)
+    }
+
     /// How far the run is, as the bundle shows it. Of what was done elsewhere it knows nothing.
     #[must_use]
     pub fn position(&self) -> String {

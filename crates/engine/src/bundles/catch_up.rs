@@ -112,7 +112,8 @@ impl Bundles<'_> {
         if lacking.is_empty() {
             return Ok(());
         }
-        self.ask_to_take_in(from, tale, &lacking).await?;
+        self.ask_to_take_in(&what_it_has(from, tale, &lacking))
+            .await?;
         for (number, status) in lacking {
             self.write_found(from, number, status).await?;
         }
@@ -124,16 +125,29 @@ impl Bundles<'_> {
         self.said.as_ref()
     }
 
-    /// Steps of this machine that leave no record, and that were done before a step of another
-    /// machine of the run, as its controller said there.
-    pub async fn take_in_passed(&mut self, record: &Record, claim: &Claim) -> Result<(), Halt> {
-        let lacking = self.lacking(record, &BTreeSet::new(), usize::MAX, claim);
+    /// Steps of this machine that leave no record here, and that ended before a step of another
+    /// one, as its bundle says: a delivery, what a person has done, a step that was skipped. Where
+    /// a script was OK, this machine has a record of it, and is not told of it by another.
+    pub async fn take_in_passed(
+        &mut self,
+        record: &Record,
+        by: &str,
+        claim: &Claim,
+    ) -> Result<(), Halt> {
+        let mut lacking = self.lacking(record, &BTreeSet::new(), usize::MAX, claim);
         let plan = self.given.plan;
+        let script = |number| plan.step(number).and_then(PlannedStep::script).is_some();
+        lacking.retain(|number, status| *status != Some(Status::Ok) || !script(*number));
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let steps = numbers(&lacking);
+        let about = format!(
+            "the bundle of the run on `{by}` says how steps of this node ended, and this journal lacks them: {steps}"
+        );
+        self.ask_to_take_in(&about).await?;
         for (number, status) in lacking {
-            let script = plan.step(number).and_then(PlannedStep::script);
-            if script.is_none() {
-                self.write_found(Found::Bundle, number, status).await?;
-            }
+            self.write_found(Found::Bundle, number, status).await?;
         }
         Ok(())
     }
@@ -237,36 +251,15 @@ impl Bundles<'_> {
         ))
     }
 
-    async fn ask_to_take_in(
-        &mut self,
-        from: Found,
-        tale: &Tale,
-        lacking: &BTreeMap<usize, Option<Status>>,
-    ) -> Result<(), Halt> {
-        let steps: Vec<String> = lacking.keys().map(ToString::to_string).collect();
-        let steps = steps.join(", ");
-        let place = match from {
-            Found::Bundle => "bundle",
-            Found::History => "history",
-        };
-        let by = tale.owner.as_ref().map_or(String::new(), |owner| {
-            format!(
-                ", which {}@{} had last",
-                owner.operator.line(),
-                owner.controller.line()
-            )
-        });
-        let about = format!(
-            "the {place} of the run on the node{by}, has steps that this journal lacks: {steps}"
-        );
+    async fn ask_to_take_in(&mut self, about: &str) -> Result<(), Halt> {
         if self.given.options.yes {
-            return self.given.confirmed_by_yes(None, Some(&about));
+            return self.given.confirmed_by_yes(None, Some(about));
         }
         let asks = TAKE_IN.to_owned();
         let node = &self.given.plan.node.name;
         let asked = What::Asked {
             question: asks.clone(),
-            told: Some(about.as_str().into()),
+            told: Some(about.into()),
         };
         let asked = self.given.record_line(None, asked)?;
         let whole = format!("{node}: {about}\n");
@@ -356,4 +349,26 @@ impl Bundles<'_> {
             },
         )
     }
+}
+
+/// What the node has of the run that the journal has not.
+fn what_it_has(from: Found, tale: &Tale, lacking: &BTreeMap<usize, Option<Status>>) -> String {
+    let steps = numbers(lacking);
+    let place = match from {
+        Found::Bundle => "bundle",
+        Found::History => "history",
+    };
+    let by = tale.owner.as_ref().map_or(String::new(), |owner| {
+        format!(
+            ", which {}@{} had last",
+            owner.operator.line(),
+            owner.controller.line()
+        )
+    });
+    format!("the {place} of the run on the node{by}, has steps that this journal lacks: {steps}")
+}
+
+fn numbers(steps: &BTreeMap<usize, Option<Status>>) -> String {
+    let numbers: Vec<String> = steps.keys().map(ToString::to_string).collect();
+    numbers.join(", ")
 }

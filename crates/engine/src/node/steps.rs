@@ -43,6 +43,11 @@ pub struct Course {
 }
 
 impl Course {
+    /// Whether a step was found running.
+    pub fn is_under_way(&self, number: usize) -> bool {
+        self.under_way.contains(&number)
+    }
+
     pub fn of(plan: &NodePlan, first: usize, resume: Option<&Record>) -> Course {
         Course {
             first,
@@ -71,7 +76,12 @@ impl NodeRun<'_> {
         {
             return Err(self.stopped_after(last));
         }
-        self.attend_to_running(&mut course).await?;
+        self.find_running(&mut course).await?;
+        for step in &self.given.plan.steps {
+            if course.is_under_way(step.number) {
+                self.attend(step, &mut course).await?;
+            }
+        }
         self.pass_over_left_out(&course, resume)?;
         let left = course.first <= self.given.plan.last_number();
         for step in &self.given.plan.steps {
@@ -82,22 +92,23 @@ impl NodeRun<'_> {
         Ok(())
     }
 
-    /// What an earlier controller started and runs on by itself comes to its end before anything
-    /// else is started beside it.
-    pub async fn attend_to_running(&mut self, course: &mut Course) -> Result<(), Halt> {
+    /// Finds the steps that an earlier controller started and that run on by themselves.
+    pub async fn find_running(&mut self, course: &mut Course) -> Result<(), Halt> {
+        if let Some(before) = &course.before {
+            course.under_way = self.steps_under_way(before).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings such a step to its end, before anything else is started beside it.
+    pub async fn attend(&mut self, step: &PlannedStep, course: &mut Course) -> Result<(), Halt> {
         let Some(before) = &course.before else {
             return Ok(());
         };
-        course.under_way = self.steps_under_way(before).await?;
-        for step in &self.given.plan.steps {
-            if !course.under_way.contains(&step.number) {
-                continue;
-            }
-            self.prove_waited_for(step, before)?;
-            self.resume_step(step, course.first, before).await?;
-            if step.number == course.first {
-                course.first += 1;
-            }
+        self.prove_waited_for(step, before)?;
+        self.resume_step(step, course.first, before).await?;
+        if step.number == course.first {
+            course.first += 1;
         }
         Ok(())
     }
@@ -131,7 +142,7 @@ impl NodeRun<'_> {
         };
         let repeated = step.setup || self.delivers_anew(step, before);
         let due = step.number >= course.first || (repeated && left);
-        due && !course.under_way.contains(&step.number)
+        due && !course.is_under_way(step.number)
     }
 
     /// Does a step that is due.

@@ -1,11 +1,11 @@
 //! The machines that go through steps together: those of the main line, or those of one turn.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
+use super::Ground;
 use super::stop::{Stops, ended};
-use super::{Ground, joint_of};
 use crate::bundle::{Bundle, BundleError};
 use crate::event::{Status, What};
 use crate::given::Given;
@@ -17,6 +17,16 @@ use crate::node::{NodeRun, uninterrupted};
 use crate::peers::{Peer, Peers};
 use crate::plan::{Case, NodePlan, PlannedStep, Spread};
 use crate::reach::{Reach, sentence};
+use crate::scope::Scope;
+
+/// What is done with a step.
+#[derive(Clone, Copy)]
+enum Work {
+    /// It is due.
+    Take,
+    /// It was found running.
+    Attend,
+}
 
 pub struct Line<'a> {
     ground: &'a Ground<'a>,
@@ -34,8 +44,9 @@ pub struct Line<'a> {
 #[derive(Clone)]
 pub struct Seed {
     pub peers: Peers,
-    known: Vec<(String, String)>,
-    passed: std::collections::BTreeMap<usize, Status>,
+    /// With what its steps have captured.
+    scope: Scope,
+    passed: BTreeMap<usize, Status>,
 }
 
 impl<'a> Line<'a> {
@@ -59,7 +70,7 @@ impl<'a> Line<'a> {
         let first = plans.first().map_or("", |plan| plan.node.name.as_str());
         let opened = Box::pin(uninterrupted(options, opened)).await;
         let (opened, synced) = opened.map_err(|halt| Stops::at(first, halt))?;
-        synced.map_err(|error| Stops::at(first, error.into()))?;
+        synced?;
         let mut line = Line {
             ground,
             runs: Vec::new(),
@@ -127,8 +138,8 @@ impl<'a> Line<'a> {
         for (run, dir) in self.runs.iter().zip(&self.dirs) {
             let held = Bundle::look(run.bundles.reach.session(), dir).await;
             let held = held.map_err(|error| Stops::at(run.given.node(), error.into()))?;
-            let owner = held.and_then(|held| held.owner);
-            if let Some(owner) = owner.filter(|owner| owner.run == run.given.run()) {
+            let held = held.filter(|held| held.is_of(&run.given.run()));
+            if let Some(owner) = held.and_then(|held| held.owner) {
                 let epoch = owner.epoch.unwrap_or(1);
                 self.ground.recorder.raise_epoch(epoch);
             }
@@ -142,17 +153,17 @@ impl<'a> Line<'a> {
 
     /// What the latest controller said on any machine of steps that leave no record.
     async fn take_in_passed(&mut self) -> Result<(), Stops> {
-        let said = self.runs.iter().filter_map(|run| run.bundles.said());
-        let Some(claim) = said.max_by_key(|claim| (claim.epoch, claim.seq)).cloned() else {
+        let said = self.runs.iter();
+        let said = said.filter_map(|run| Some((run.given.node(), run.bundles.said()?)));
+        let latest = said.max_by_key(|(_, claim)| (claim.epoch, claim.seq));
+        let Some((by, claim)) = latest.map(|(by, claim)| (by.to_owned(), claim.clone())) else {
             return Ok(());
         };
         let root = &self.ground.options.root;
         for run in &mut self.runs {
-            let at = |halt| Stops::at(run.given.node(), halt);
-            let read = self.ground.recorder.sync();
-            let read = read.and_then(|()| journal::read(root, &run.given.run()));
-            let record = read.map_err(|error| at(error.into()))?;
-            let taken = run.bundles.take_in_passed(&record, &claim).await;
+            self.ground.recorder.sync()?;
+            let record = journal::read(root, &run.given.run())?;
+            let taken = run.bundles.take_in_passed(&record, &by, &claim).await;
             taken.map_err(|halt| Stops::at(run.given.node(), halt))?;
         }
         Ok(())
@@ -162,9 +173,7 @@ impl<'a> Line<'a> {
     pub fn know(&mut self, seed: Option<&Seed>, resume: Option<&Record>) {
         for run in &mut self.runs {
             if let Some(seed) = seed {
-                for (name, value) in &seed.known {
-                    run.scope.set(name, value);
-                }
+                run.scope.know_captured(&seed.scope, run.captured_names());
                 run.passed.clone_from(&seed.passed);
             }
             run.know_before(resume);
@@ -208,11 +217,12 @@ impl<'a> Line<'a> {
         Stops::of(join_all(proven).await)
     }
 
-    /// None of the machines is held by somebody else at this moment.
+    /// None of the machines is held by another run at this moment.
     pub async fn prove_free(&self) -> Result<(), Stops> {
         let looked = self.runs.iter().zip(&self.dirs).map(async |(run, dir)| {
             let result = match Bundle::look(run.bundles.reach.session(), dir).await {
                 Ok(None) => Ok(()),
+                Ok(Some(held)) if held.is_of(&run.given.run()) => Ok(()),
                 Ok(Some(held)) => Err(BundleError::Held(Box::new(held)).into()),
                 Err(error) => Err(error.into()),
             };
@@ -297,7 +307,7 @@ impl<'a> Line<'a> {
     /// Whether the run has ended on a machine of this line, and its bundle was closed.
     fn is_closed(&self, index: usize, record: &Record) -> bool {
         let plan = self.runs[index].given.plan;
-        let mut events = record.of(plan.site()).collect::<Vec<_>>().into_iter().rev();
+        let mut events = record.of(plan.site()).rev();
         let closed = events.find_map(|event| match &event.what {
             What::BundleClosed {
                 local: false,
@@ -325,12 +335,30 @@ impl<'a> Line<'a> {
     /// What still runs comes to its end first; what is left out is marked.
     pub async fn attend(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let all = self.runs.iter_mut().zip(&mut self.courses);
-        let attended = all.map(async |(run, course)| {
-            let attended = run.attend_to_running(course).await;
-            let result = attended.and_then(|()| run.pass_over_left_out(course, resume));
+        let found = all.map(async |(run, course)| {
+            let result = run.find_running(course).await;
             (run.given.node(), result)
         });
-        Stops::of(join_all(attended).await)
+        Stops::of(join_all(found).await)?;
+        let steps = self.runs.iter().flat_map(|run| &run.given.plan.steps);
+        let numbers: BTreeSet<usize> = steps.map(|step| step.number).collect();
+        for &number in &numbers {
+            let all = self.runs.iter().zip(&self.courses).enumerate();
+            let running = all.filter(|(_, (run, course))| {
+                course.is_under_way(number) && run.given.plan.step(number).is_some()
+            });
+            let at: Vec<usize> = running.map(|(index, _)| index).collect();
+            self.side_by_side(number, &at, Work::Attend).await?;
+        }
+        let all = self.runs.iter_mut().zip(&self.courses);
+        Stops::of(all.map(|(run, course)| {
+            let result = run.pass_over_left_out(course, resume);
+            (run.given.node(), result)
+        }))?;
+        for number in numbers {
+            self.share_end(number);
+        }
+        Ok(())
     }
 
     /// From here on the bundles are kept where the run is halted.
@@ -346,11 +374,6 @@ impl<'a> Line<'a> {
         all.any(|(run, course)| course.first <= run.given.plan.last_number())
     }
 
-    /// Whether a step is due on any machine of the line.
-    pub fn is_due(&self, number: usize, left: bool) -> bool {
-        !self.due(number, left).is_empty()
-    }
-
     fn due(&self, number: usize, left: bool) -> Vec<usize> {
         let all = self.runs.iter().zip(&self.courses).enumerate();
         let due = all.filter(|(_, (run, course))| {
@@ -363,19 +386,26 @@ impl<'a> Line<'a> {
     /// Does a step on each of its machines on which it is due, side by side.
     pub async fn step(&mut self, number: usize, left: bool) -> Result<(), Stops> {
         let at = self.due(number, left);
-        let Some(step) = self.ground.step(number).filter(|_| !at.is_empty()) else {
+        let Some(first) = at.first() else {
             return Ok(());
         };
+        let node = self.runs[*first].given.node();
+        self.ground.prove_wanted(number, node)?;
         self.refresh_peers();
         self.prove_still_ours(&at).await?;
         self.use_bundles();
-        let mut parts = match &step.spread {
-            Spread::One => Vec::new(),
-            Spread::All { .. } => Joint::parts(at.len(), joint_of(step)),
+        self.side_by_side(number, &at, Work::Take).await
+    }
+
+    /// The work of a step on some of its machines.
+    async fn side_by_side(&mut self, number: usize, at: &[usize], how: Work) -> Result<(), Stops> {
+        let Some(step) = self.ground.step(number).filter(|_| !at.is_empty()) else {
+            return Ok(());
         };
+        let mut parts = self.parts(step, at, how);
         // The first asks what is asked once.
         parts.reverse();
-        let all = self.runs.iter_mut().zip(&self.courses).enumerate();
+        let all = self.runs.iter_mut().zip(&mut self.courses).enumerate();
         let mut work = Vec::new();
         for (_, (run, course)) in all.filter(|(index, _)| at.contains(index)) {
             run.joint = parts.pop();
@@ -383,14 +413,30 @@ impl<'a> Line<'a> {
                 continue;
             };
             work.push(Box::pin(async move {
-                let result = run.take(step, course).await;
+                let result = match how {
+                    Work::Take => run.take(step, course).await,
+                    Work::Attend => run.attend(step, course).await,
+                };
                 run.joint = None;
                 (run.given.node(), result)
             }));
         }
         let results = join_all(work).await;
-        self.share(step, &at);
+        self.share(step, at);
         Stops::of(results)
+    }
+
+    /// The part of each machine in a step of several. Where it is still to begin on another one,
+    /// what is asked once is asked then.
+    fn parts(&self, step: &'a PlannedStep, at: &[usize], how: Work) -> Vec<Joint<'a>> {
+        let Spread::All { joint } = &step.spread else {
+            return Vec::new();
+        };
+        let begins_later = match how {
+            Work::Take => false,
+            Work::Attend => !self.due(step.number, false).is_empty(),
+        };
+        Joint::parts(at.len(), if begins_later { &[] } else { joint })
     }
 
     /// What a step has captured, how it ended, and that the operator wants to stop, are known on
@@ -477,12 +523,10 @@ impl<'a> Line<'a> {
     /// For a turn that begins here.
     pub fn seed(&self) -> Seed {
         self.refresh_peers();
-        let names: BTreeSet<&str> = self.runs.iter().flat_map(NodeRun::captured_names).collect();
         let first = self.runs.first();
-        let value = |name: &str| Some((name.to_owned(), first?.scope.get(name)?.to_owned()));
         Seed {
             peers: self.peers.copy(),
-            known: names.into_iter().filter_map(value).collect(),
+            scope: first.map(|run| run.scope.clone()).unwrap_or_default(),
             passed: first.map(|run| run.passed.clone()).unwrap_or_default(),
         }
     }

@@ -8,7 +8,6 @@ use super::section::{self, TurnKey};
 use super::stop::Stops;
 use crate::OnLag;
 use crate::event::{Status, What};
-use crate::halt::Halt;
 use crate::journal::{self, JournalError, Record};
 use crate::plan::{NodePlan, Stretch};
 
@@ -95,11 +94,6 @@ impl<'a> MainLine<'a> {
     /// What the order of the page says, one after the other.
     async fn in_order(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let left = self.line.is_left() || section::is_left(self.ground, resume);
-        if let (Some(last), Some(_)) = (self.ground.options.stop_after, resume)
-            && !self.is_due_up_to(last, left)
-        {
-            return Err(self.stopped_after(last));
-        }
         for stretch in &self.ground.binding.order {
             match stretch {
                 Stretch::Step(number) => self.line.step(*number, left).await?,
@@ -114,31 +108,13 @@ impl<'a> MainLine<'a> {
         Ok(())
     }
 
-    fn is_due_up_to(&self, last: usize, left: bool) -> bool {
-        (1..=last).any(|number| self.line.is_due(number, left))
-            || self.ground.binding.order.iter().any(|stretch| {
-                matches!(stretch, Stretch::Section(section)
-                    if section.turns.iter().any(|turn| turn.steps.iter().any(|step| *step <= last)))
-            })
-    }
-
-    fn stopped_after(&self, last: usize) -> Stops {
-        let label = self.ground.step(last).map_or("", |step| step.label());
-        let halt = Halt::AsAsked(format!("stopped after step {label}, as asked"));
-        let first = self.line.runs.first().map_or("", |run| run.given.node());
-        Stops::at(first, halt)
-    }
-
     /// Reads what the nodes know beyond the journal. Gives the journal as it is then.
     async fn catch_up(&mut self, record: &Record) -> Result<Record, Stops> {
         self.line.catch_up(record).await?;
         section::catch_up(self.ground, record, &self.line).await?;
-        let first = self.ground.plan.nodes.first();
-        let first = first.map_or("", |node| node.node.name.as_str());
-        let at = |error: JournalError| Stops::at(first, error.into());
-        self.ground.recorder.sync().map_err(at)?;
+        self.ground.recorder.sync()?;
         let run = self.ground.recorder.run();
-        let record = journal::read(&self.ground.options.root, &run).map_err(at)?;
+        let record = journal::read(&self.ground.options.root, &run)?;
         section::prove_no_hole(self.ground, &record)?;
         Ok(record)
     }

@@ -17,11 +17,13 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 
 use crate::event::Status;
+use crate::halt::Halt;
 use crate::journal::{JournalError, Record};
-use crate::plan::{Binding, NodePlan, Plan, PlannedStep, Spread};
+use crate::plan::{Binding, NodePlan, Plan, PlannedStep};
 use crate::{Options, Recorder};
 
 use main_line::MainLine;
+use stop::Stops;
 
 /// What all lines of a run share.
 pub struct Ground<'a> {
@@ -70,18 +72,20 @@ impl<'a> Ground<'a> {
         self.plan.nodes.iter().find_map(|node| node.step(number))
     }
 
+    /// An end as asked where a step stands behind the one after which the run is to stop.
+    fn prove_wanted(&self, number: usize, node: &str) -> Result<(), Stops> {
+        let Some(last) = self.options.stop_after.filter(|last| number > *last) else {
+            return Ok(());
+        };
+        let label = self.step(last).map_or("", PlannedStep::label);
+        let halt = Halt::AsAsked(format!("stopped after step {label}, as asked"));
+        Err(Stops::at(node, halt))
+    }
+
     /// Has a step of the run begun, on any machine?
     fn has_begun(&self, record: &Record) -> bool {
         let mut nodes = self.plan.nodes.iter();
         nodes.any(|node| record.has_begun(node.site()))
-    }
-}
-
-/// The checks of a step on all machines of a role that are asked once.
-fn joint_of(step: &PlannedStep) -> &[crate::plan::Case] {
-    match &step.spread {
-        Spread::One => &[],
-        Spread::All { joint } => joint,
     }
 }
 

@@ -52,7 +52,7 @@ fn site<'a>(ground: &Ground<'a>, turn: &Turn) -> Option<Site<'a>> {
 /// How a turn ended, as the journal says.
 fn status(ground: &Ground<'_>, turn: &Turn, record: &Record) -> Option<Status> {
     let site = site(ground, turn)?;
-    let mut events = record.of(site).collect::<Vec<_>>().into_iter().rev();
+    let mut events = record.of(site).rev();
     events.find_map(|event| match event.what {
         What::TurnEnded { status, .. } => Some(status),
         _ => None,
@@ -77,9 +77,8 @@ pub async fn prove_needs(
         let proven = some.iter().map(async |(_, turn)| {
             let own: Vec<&NodePlan> = plans(ground, turn).into_iter().take(1).collect();
             let proven = prove_node(ground, &own, seed, resume).await;
-            if let (Err(stops), Some(plan)) = (&proven, own.first()) {
-                let told = stops.record(ground.recorder, &own);
-                told.map_err(|error| Stops::at(&plan.node.name, error.into()))?;
+            if let Err(stops) = &proven {
+                stops.record(ground.recorder, &own)?;
             }
             proven
         });
@@ -238,10 +237,12 @@ pub async fn run<'a>(
             "no node is bound to `{}`: nothing is done here",
             section.role
         );
-        let said = ground
-            .recorder
-            .record(None, None, What::Warned { text: text.into() });
-        said.map_err(|error| Stops::at(&section.role, error.into()))?;
+        let text = text.into();
+        ground.recorder.record(None, None, What::Warned { text })?;
+    }
+    if let Some((_, turn)) = todo.first() {
+        let first = turn.steps.first().copied().unwrap_or_default();
+        ground.prove_wanted(first, &turn.node)?;
     }
     let mut rest = todo.as_slice();
     let mut bad: Option<Stops> = None;
@@ -250,14 +251,13 @@ pub async fn run<'a>(
     let batches = in_batches(rest, &sizes);
     for (number, batch) in (1..).zip(&batches) {
         rest = &rest[batch.len()..];
-        let at = |error: JournalError| Stops::at(&section.role, error.into());
         if batches.len() > 1 {
             let started = What::BatchStarted {
                 batch: number,
                 batches: batches.len(),
                 nodes: batch.iter().map(|(_, turn)| turn.node.clone()).collect(),
             };
-            ground.recorder.record(None, None, started).map_err(at)?;
+            ground.recorder.record(None, None, started)?;
         }
         let lines: Vec<_> = batch
             .iter()
@@ -267,7 +267,7 @@ pub async fn run<'a>(
         let ends =
             ends.map(|((_, turn), line)| Box::pin(one_turn(ground, turn, line, seed, resume)));
         for end in join_all(ends).await {
-            if let Err(stops) = end.map_err(at)? {
+            if let Err(stops) = end? {
                 badly += usize::from(!stops.is_as_asked());
                 bad = Some(match bad {
                     Some(bad) => bad.and(stops),
@@ -286,7 +286,7 @@ pub async fn run<'a>(
                 _ => format!("not begun: {badly} turn(s) before ended badly"),
             };
             for (_, turn) in rest {
-                not_begun(ground, turn, &cause).map_err(at)?;
+                not_begun(ground, turn, &cause)?;
             }
             bad = bad.or_else(|| {
                 Some(Stops::at(

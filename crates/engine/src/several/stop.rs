@@ -16,6 +16,13 @@ struct Stop {
     halt: Halt,
 }
 
+impl From<JournalError> for Stops {
+    /// It stops all machines alike.
+    fn from(error: JournalError) -> Stops {
+        Stops::at("", error.into())
+    }
+}
+
 impl Stops {
     pub fn at(node: &str, halt: Halt) -> Stops {
         Stops(vec![Stop {

@@ -1,30 +1,16 @@
 //! Whole runs over three machines that need no process: see `shell::fake`. What the journal says,
 //! what the bundles say and what the operator wants, in every combination that one fault makes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::watch;
 
 use crate::event::{RunStarted, Status, What};
 use crate::journal::{self, Journal, Record};
-use crate::plan::{Plan, Request};
-use crate::session::OpenOptions;
+use crate::lab::{self, FAULTS, RUN};
+use crate::plan::Plan;
 use crate::shell::fake::{Comes, FakeNode, Fault, HERE};
-use crate::{
-    OnLag, Operator, Options, Owner, Passwords, Recorder, Secrets, Told, Turn, plan_record, run,
-};
-use crate::{manual, nodes, plan, vocabulary};
+use crate::{OnLag, Operator, Options, Recorder, plan_record, run};
 
-const RUN: &str = "r1";
 const NODES: [&str; 3] = ["a", "b", "c"];
-const FAULTS: [Fault; 4] = [
-    Fault::CutBefore,
-    Fault::CutAfter,
-    Fault::KillBefore,
-    Fault::KillAfter,
-];
 const PAGE: &str = r#"# Page
 
 ```yaml procedure
@@ -74,85 +60,147 @@ five
 ```
 "#;
 
+/// All that is done is done in turns.
+const TURNS: &str = r#"# Page
+
+```yaml procedure
+id: p
+roles:
+  web: {nodes: "*", count: 1+}
+```
+
+```yaml each
+web: {batch: "1,2"}
+```
+
+On **web**:
+
+```sh step id=one on=web capture=seen
+one
+```
+
+On **web**:
+
+```sh step id=two on=web
+two $seen
+```
+"#;
+
+/// A step on several machines, a check that is asked once when it has ended on all, and a step
+/// behind it.
+const ALL: &str = r#"# Page
+
+```yaml procedure
+id: p
+roles:
+  via: {nodes: "*"}
+  members: {nodes: "*", count: 1+}
+```
+
+On all **members**:
+
+```sh step id=one on=all:members
+one
+```
+```sh check id=joint on=via
+true
+```
+
+On **via**:
+
+```sh step id=two on=via
+two
+```
+"#;
+
+/// A page, and who plays what on it.
+#[derive(Clone, Copy)]
+struct Page {
+    text: &'static str,
+    words: &'static [&'static str],
+    /// What is run on each machine, where all of it is run once.
+    runs: [&'static str; 3],
+}
+
+const LINE: Page = Page {
+    text: PAGE,
+    words: &["old=a", "new=b", "others=c"],
+    runs: ["1 3", "2 5", "4"],
+};
+
+const PAGES: [Page; 3] = [
+    LINE,
+    Page {
+        text: TURNS,
+        words: &["web=a,b,c"],
+        runs: ["1 2", "1 2", "1 2"],
+    },
+    Page {
+        text: ALL,
+        words: &["via=a", "members=b,c"],
+        runs: ["2", "1", "1"],
+    },
+];
+
 struct Lab {
     root: tempfile::TempDir,
+    page: Page,
     plan: Arc<Plan>,
     nodes: [FakeNode; 3],
     here: FakeNode,
     start_at: Option<usize>,
+    stop_after: Option<usize>,
     on_lag: OnLag,
 }
 
 impl Lab {
     fn new() -> Lab {
-        let memory = std::path::Path::new("/dev/shm");
-        let root = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let root = root.unwrap();
-        std::fs::create_dir(root.path().join("manual")).unwrap();
-        std::fs::write(root.path().join("manual/page.md"), PAGE).unwrap();
-        let text = "opsbook: 1\nnodes:\n  a: {transport: local}\n  b: {transport: local}\n  c: {transport: local}\n";
-        std::fs::write(root.path().join("nodes.yaml"), text).unwrap();
-        let files = crate::files::Files::of(root.path());
-        let (settings, _) = manual::load_settings(&files);
-        let (manual, problems) = manual::load(&files);
-        assert!(problems.is_empty(), "{problems:?}");
-        let (nodes, problems) = nodes::load(&files, &settings);
-        assert!(problems.is_empty(), "{problems:?}");
-        let words = ["old=a", "new=b", "others=c"].map(str::to_owned);
-        let request = Request {
-            procedure: "p",
-            nodes: &words,
-            set: &[],
-        };
-        let vocabulary = vocabulary::Vocabulary::builtin();
-        let plan = plan::plan(&manual, &nodes, vocabulary, &request).unwrap();
-        let lab = Lab {
+        Lab::of(LINE)
+    }
+
+    fn of(page: Page) -> Lab {
+        let nodes: [FakeNode; 3] = Default::default();
+        for node in &nodes {
+            node.comes("1", &[Comes::Exit(0, "value")]);
+        }
+        Lab::on(page, nodes, &[])
+    }
+
+    fn on(page: Page, nodes: [FakeNode; 3], set: &[(String, String)]) -> Lab {
+        let root = lab::room();
+        let words = page.words.iter().map(ToString::to_string);
+        let words: Vec<String> = words.collect();
+        let plan = lab::plan(root.path(), page.text, &NODES, set, &words);
+        Lab {
             root,
+            page,
             plan: Arc::new(plan),
-            nodes: Default::default(),
+            nodes,
             here: FakeNode::default(),
             start_at: None,
+            stop_after: None,
             on_lag: OnLag::Refuse,
+        }
+    }
+
+    /// Another folder with the same manual, in which there is no journal of the run.
+    fn elsewhere(&self) -> Lab {
+        let lab = Lab {
+            on_lag: OnLag::CatchUp,
+            ..Lab::on(self.page, self.nodes.clone(), &[])
         };
-        lab.nodes[0].comes("1", &[Comes::Exit(0, "value")]);
+        drop(lab.journal());
         lab
     }
 
     fn options(&self) -> Options {
         let (operator, _) = Operator::new();
         Options {
-            root: self.root.path().to_owned(),
-            menu: false,
             yes: true,
             start_at: self.start_at,
+            stop_after: self.stop_after,
             on_lag: self.on_lag,
-            pinned: false,
-            anew: BTreeMap::new(),
-            told: Told::default(),
-            without: Vec::new(),
-            stop_after: None,
-            parallel: 10,
-            turn: Turn::untold(),
-            batches: Vec::new(),
-            wait: Duration::ZERO,
-            max_fail: 0,
-            reconnect: Duration::from_millis(500),
-            open: OpenOptions::default(),
-            owner: Owner {
-                run: RUN.into(),
-                operator: "ana".into(),
-                controller: "desk".into(),
-                procedure: "p".into(),
-                ..Owner::default()
-            },
-            passwords: Passwords::new(operator.clone(), None),
-            secrets: Secrets::new(self.root.path().to_owned(), operator.clone()),
-            operator,
-            interrupts: watch::channel(0).1,
+            ..lab::options(self.root.path(), operator)
         }
     }
 
@@ -190,13 +238,6 @@ impl Lab {
         self.go(journal, Some(record))
     }
 
-    /// The journal is lost, and made anew with its first line alone.
-    fn loses_its_journal(&self) {
-        let path = journal::folder(self.root.path()).join(format!("{RUN}.jsonl"));
-        std::fs::remove_file(path).unwrap();
-        drop(self.journal());
-    }
-
     fn go(&self, journal: Journal, resume: Option<Record>) -> Option<Status> {
         for (node, name) in self.nodes.iter().zip(NODES) {
             node.stands_for(name);
@@ -224,8 +265,20 @@ impl Lab {
                 return;
             }
         }
-        let record = journal::read(self.root.path(), RUN).unwrap();
-        panic!("{at}: it does not come to its end: {:#?}", record.events);
+        let events = self.record().events;
+        let told: Vec<_> = { events.iter() }
+            .map(|event| {
+                format!(
+                    "{:?} {:?} {:?} {:?}\n",
+                    event.node, event.turn, event.step, event.what
+                )
+            })
+            .collect();
+        panic!("{at}: it does not come to its end:\n{}", told.concat());
+    }
+
+    fn record(&self) -> Record {
+        journal::read(self.root.path(), RUN).unwrap()
     }
 
     /// What was run on each machine, in its order.
@@ -235,30 +288,33 @@ impl Lab {
 
     #[track_caller]
     fn is_done_once(&self, at: &str) {
-        assert_eq!(self.ran(), ["1 3", "2 5", "4"], "{at}");
+        assert_eq!(self.ran(), self.page.runs, "{at}");
         let held = self.nodes.iter().any(FakeNode::has_bundle);
         assert!(!held, "{at}: a bundle is left");
     }
 }
 
 /// The calls that a run makes to each machine.
-fn calls() -> [usize; 3] {
-    let lab = Lab::new();
-    assert_eq!(lab.run(), Some(Status::Ok));
+fn calls(page: Page) -> [usize; 3] {
+    let lab = Lab::of(page);
+    assert_eq!(lab.run(), Some(Status::Ok), "{:#?}", lab.record().events);
     lab.is_done_once("without a fault");
     [0, 1, 2].map(|index| lab.nodes[index].calls().len())
 }
 
-/// Each fault at each call of each machine.
+/// Each fault at each call of each machine, on each page.
 fn each_fault(mut check: impl FnMut(&Lab, bool, &str)) {
-    for (index, calls) in calls().into_iter().enumerate() {
-        for fault in FAULTS {
-            for call in 1..=calls {
-                let lab = Lab::new();
-                lab.nodes[index].fails(call, fault);
-                let ok = lab.run() == Some(Status::Ok);
-                let at = format!("{fault:?} at call {call} of {}", NODES[index]);
-                check(&lab, ok, &at);
+    for page in PAGES {
+        for (index, calls) in calls(page).into_iter().enumerate() {
+            for fault in FAULTS {
+                for call in 1..=calls {
+                    let lab = Lab::of(page);
+                    lab.nodes[index].fails(call, fault);
+                    let ok = lab.run() == Some(Status::Ok);
+                    let roles = page.words.join(" ");
+                    let at = format!("{roles}: {fault:?} at call {call} of {}", NODES[index]);
+                    check(&lab, ok, &at);
+                }
             }
         }
     }
@@ -278,17 +334,7 @@ fn a_fault_at_any_call_of_any_machine_runs_each_step_exactly_once() {
 fn what_the_nodes_say_is_enough_where_the_journal_is_lost() {
     each_fault(|lab, ok, at| {
         if !ok {
-            lab.loses_its_journal();
-            let lab = Lab {
-                root: tempfile::tempdir_in(lab.root.path()).unwrap(),
-                plan: Arc::clone(&lab.plan),
-                nodes: lab.nodes.clone(),
-                here: lab.here.clone(),
-                start_at: None,
-                on_lag: OnLag::CatchUp,
-            };
-            drop(lab.journal());
-            lab.resume_until_ok(at);
+            lab.elsewhere().resume_until_ok(at);
         }
         lab.is_done_once(at);
     });
@@ -300,14 +346,9 @@ fn a_machine_that_has_lost_its_bundle_is_named() {
     lab.nodes[1].comes("2", &[Comes::Exit(1, "")]);
     assert_eq!(lab.run(), Some(Status::Failed));
     lab.nodes[0].loses_its_bundle();
-    lab.loses_its_journal();
-    let lab = Lab {
-        on_lag: OnLag::CatchUp,
-        ..lab
-    };
+    let lab = lab.elsewhere();
     assert_eq!(lab.resume(), Some(Status::Error));
-    let record = journal::read(lab.root.path(), RUN).unwrap();
-    let said = format!("{:?}", record.events);
+    let said = format!("{:?}", lab.record().events);
     assert!(said.contains("has no record of step 1 one"), "{said}");
     assert_eq!(lab.ran(), ["1", "2", ""]);
 }
@@ -322,37 +363,35 @@ fn of_a_step_that_fails_nothing_behind_it_begins_on_any_machine() {
         (1, "5", ["1 3", "2 5", "4"]),
     ] {
         let lab = Lab::new();
-        let value = if label == "1" { "" } else { "value" };
-        lab.nodes[0].comes("1", &[Comes::Exit(0, value)]);
-        if label != "1" {
-            lab.nodes[index].comes(label, &[Comes::Exit(1, ""), Comes::Exit(0, "")]);
-        }
+        lab.nodes[index].comes(label, &[Comes::Exit(1, ""), Comes::Exit(0, "value")]);
         assert_eq!(lab.run(), Some(Status::Failed), "{label}");
         assert_eq!(lab.ran(), done, "{label}");
         assert!(lab.nodes[0].has_bundle() && lab.nodes[1].has_bundle());
-        if label != "1" {
-            lab.resume_until_ok(label);
-        }
+        lab.resume_until_ok(label);
     }
+}
+
+#[test]
+fn a_captured_value_that_is_empty_fails() {
+    let lab = Lab::new();
+    lab.nodes[0].comes("1", &[Comes::Exit(0, " \n")]);
+    assert_eq!(lab.run(), Some(Status::Failed));
+    assert_eq!(lab.ran(), ["1", "", ""]);
 }
 
 #[test]
 fn a_step_that_is_left_out_runs_nowhere_and_the_rest_once() {
     for start in 2..=5 {
         let lab = Lab::new();
-        lab.nodes[1].comes("2", &[Comes::Exit(1, "")]);
+        lab.nodes[1].comes("2", &[Comes::Exit(1, ""), Comes::Exit(0, "")]);
         assert_eq!(lab.run(), Some(Status::Failed));
         let lab = Lab {
             start_at: Some(start),
             ..lab
         };
-        if start == 2 {
-            lab.nodes[1].comes("2", &[Comes::Exit(0, "")]);
-        }
         assert_eq!(lab.resume(), Some(Status::Ok), "from {start}");
-        let due = |number: usize| start <= number;
         let of = |numbers: &[usize]| {
-            let due = numbers.iter().filter(|number| due(**number));
+            let due = numbers.iter().filter(|number| start <= **number);
             due.map(|number| format!(" {number}")).collect::<String>()
         };
         let expected = [
@@ -362,4 +401,104 @@ fn a_step_that_is_left_out_runs_nowhere_and_the_rest_once() {
         ];
         assert_eq!(lab.ran(), expected, "from {start}");
     }
+}
+
+#[test]
+fn what_was_skipped_on_one_machine_another_one_knows_where_the_journal_is_lost() {
+    let lab = Lab::new();
+    lab.nodes[1].comes("2", &[Comes::Exit(1, "")]);
+    assert_eq!(lab.run(), Some(Status::Failed));
+    lab.nodes[2].comes("4", &[Comes::Exit(1, ""), Comes::Exit(0, "")]);
+    let lab = Lab {
+        start_at: Some(3),
+        ..lab
+    };
+    assert_eq!(lab.resume(), Some(Status::Failed));
+    let lab = lab.elsewhere();
+    lab.resume_until_ok("elsewhere");
+    assert_eq!(lab.ran(), ["1 3", "2 5", "4 4"]);
+    // Nothing is taken in that nobody has agreed to.
+    let asked = lab
+        .record()
+        .events
+        .into_iter()
+        .filter_map(|event| match event.what {
+            What::Asked {
+                told: Some(told), ..
+            } => Some(told.exact().to_owned()),
+            _ => None,
+        });
+    let by_another = "the bundle of the run on `a` says how steps of this node ended";
+    assert!(asked.collect::<String>().contains(by_another));
+}
+
+#[test]
+fn a_value_that_is_given_reaches_the_machines_that_need_it() {
+    let set = [("seen".to_owned(), "given".to_owned())];
+    let lab = Lab {
+        start_at: Some(2),
+        ..Lab::on(LINE, Default::default(), &set)
+    };
+    assert_eq!(lab.run(), Some(Status::Ok), "{:#?}", lab.record().events);
+    assert_eq!(lab.ran(), ["3", "2 5", "4"]);
+}
+
+#[test]
+fn a_run_stops_behind_each_step_as_asked_and_no_step_behind_it_begins() {
+    let order = [(0, "1"), (1, "2"), (0, "3"), (2, "4"), (1, "5")];
+    for last in 1..5 {
+        let mut lab = Lab::new();
+        lab.stop_after = Some(last);
+        // Asked once more, it stops there again.
+        assert_eq!(lab.run(), Some(Status::Stopped), "after {last}");
+        assert_eq!(lab.resume(), Some(Status::Stopped), "after {last}");
+        let mut ran: [String; 3] = Default::default();
+        for (index, label) in &order[..last] {
+            let ran = &mut ran[*index];
+            *ran = format!("{ran} {label}").trim().to_owned();
+        }
+        assert_eq!(lab.ran(), ran, "after {last}");
+        lab.stop_after = None;
+        lab.resume_until_ok("to its end");
+        lab.is_done_once(&format!("after {last}"));
+    }
+}
+
+/// The number of the first call of this name to a machine.
+fn call_of(page: Page, index: usize, name: &str) -> usize {
+    let lab = Lab::of(page);
+    lab.run().unwrap();
+    let calls = lab.nodes[index].calls();
+    calls.iter().position(|call| *call == name).unwrap() + 1
+}
+
+#[test]
+fn what_a_step_captures_that_ran_on_by_itself_reaches_the_other_machines() {
+    let call = call_of(LINE, 0, "obb_step");
+    let lab = Lab::new();
+    lab.nodes[0].comes("1", &[Comes::EndsLater(0, "value")]);
+    lab.nodes[0].fails(call, Fault::KillAfter);
+    assert_eq!(lab.run(), None);
+    assert_eq!(lab.resume(), Some(Status::Ok), "{:#?}", lab.record().events);
+    lab.is_done_once("attended to");
+}
+
+#[test]
+fn what_is_asked_once_is_asked_behind_a_step_that_ran_on_by_itself() {
+    let page = Page {
+        words: &["via=a", "members=b"],
+        runs: ["2", "1", ""],
+        ..PAGES[2]
+    };
+    let call = call_of(page, 1, "obb_step");
+    let lab = Lab::of(page);
+    lab.nodes[1].comes("1", &[Comes::EndsLater(0, "")]);
+    lab.nodes[1].fails(call, Fault::KillAfter);
+    assert_eq!(lab.run(), None);
+    assert_eq!(lab.resume(), Some(Status::Ok), "{:#?}", lab.record().events);
+    lab.is_done_once("attended to");
+    let joint = lab.record().events.into_iter().filter(
+        |event| matches!(&event.what, What::CheckHeld { check, .. } if check == "p::joint"),
+    );
+    assert_eq!(joint.count(), 1);
 }
