@@ -3,6 +3,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
+
+use opsbook::engine::{Operator, Watcher};
+use opsbook::event::Status;
+use opsbook::files::Files;
+use opsbook::plan::Request;
+use opsbook::project::{Manner, Project, Run, Start, Who};
 
 /// A page with all that a run over several machines can have: roles of one machine and of two,
 /// a value that is captured on one and used on another, steps side by side, a section.
@@ -71,7 +78,7 @@ echo "end $node" >>"$ran"
 pub const WORDS: [&str; 4] = ["old=a", "new=b", "lb=c,d", "web=e,f"];
 
 /// What is done, in order; what stands in one list is done side by side.
-pub const DONE: [&[&str]; 9] = [
+pub const DONE: [&[&str]; 8] = [
     &["find a"],
     &["take b 42 of a"],
     &["tell c", "tell d"],
@@ -80,7 +87,6 @@ pub const DONE: [&[&str]; 9] = [
     &["drain f on c", "drain f on d"],
     &["install f"],
     &["end a"],
-    &[],
 ];
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
@@ -106,6 +112,30 @@ pub fn ended(output: Output) -> (Option<i32>, String) {
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8_lossy(&said).into_owned();
     (output.status.code(), said)
+}
+
+/// Runs the procedure `p` of the manual in a folder, in this process.
+pub async fn run_here(root: &Path, words: &[&str], start: Start, watcher: Watcher) -> Status {
+    let project = Project::open_to_run(Files::of(root)).map_err(drop).unwrap();
+    let words: Vec<String> = words.iter().map(ToString::to_string).collect();
+    let request = Request {
+        procedure: "p",
+        nodes: &words,
+        set: &[],
+    };
+    let run = Run {
+        plan: Arc::new(project.plan(&request).unwrap()),
+        manner: Manner {
+            yes: true,
+            ..Manner::default()
+        },
+        start,
+        who: Who::here(root),
+    };
+    let (operator, _nobody_answers) = Operator::new();
+    let (_nobody_interrupts, interrupts) = tokio::sync::watch::channel(0);
+    let done = run.go(&project, operator, interrupts, watcher);
+    done.await.unwrap()
 }
 
 /// The machines' folders.

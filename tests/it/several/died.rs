@@ -6,17 +6,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use opsbook::engine::Operator;
 use opsbook::event::Event;
-use opsbook::files::Files;
 use opsbook::journal;
-use opsbook::plan::Request;
-use opsbook::project::{Allotted, Manner, Project, Run, Start, Who};
+use opsbook::project::{Allotted, Start};
 
-use super::cheap::{Cheap, PAGE, WORDS, ended, opsbook};
+use super::cheap::{Cheap, PAGE, WORDS, ended, opsbook, run_here};
 
 const RUN: &str = "20260101-000000-0002";
 
@@ -34,32 +30,12 @@ fn controller_that_dies() {
             std::process::abort();
         }
     });
-    let project = Project::open_to_run(Files::of(&root))
-        .map_err(drop)
-        .unwrap();
-    let words = WORDS.map(str::to_owned);
-    let request = Request {
-        procedure: "p",
-        nodes: &words,
-        set: &[],
-    };
-    let run = Run {
-        plan: Arc::new(project.plan(&request).unwrap()),
-        manner: Manner {
-            yes: true,
-            ..Manner::default()
-        },
-        start: Start::New(Allotted {
-            run: RUN.to_owned(),
-            epoch: None,
-        }),
-        who: Who::here(&root),
-    };
-    let (operator, _nobody_answers) = Operator::new();
-    let interrupts = tokio::sync::watch::channel(0);
+    let start = Start::New(Allotted {
+        run: RUN.to_owned(),
+        epoch: None,
+    });
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let done = run.go(&project, operator, interrupts.1, watcher);
-    runtime.block_on(done).unwrap();
+    runtime.block_on(run_here(&root, &WORDS, start, watcher));
 }
 
 fn die_at(root: &Path, at: usize) {

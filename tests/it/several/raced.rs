@@ -2,17 +2,13 @@
 //! the locks of a run that is under way.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use opsbook::engine::Operator;
 use opsbook::event::Status;
-use opsbook::files::Files;
 use opsbook::journal;
-use opsbook::plan::Request;
-use opsbook::project::{Manner, Project, Run, Start, Who};
+use opsbook::project::Start;
 
-use super::cheap::{Cheap, ended, opsbook};
+use super::cheap::{Cheap, ended, opsbook, run_here};
 use crate::lab::until;
 
 const RACES: usize = 200;
@@ -59,28 +55,8 @@ const BINDINGS: [[&str; 3]; 3] = [
 ];
 
 async fn run(root: &Path, words: [&str; 3]) -> Status {
-    let project = Project::open_to_run(Files::of(root)).map_err(drop).unwrap();
-    let words = words.map(str::to_owned);
-    let request = Request {
-        procedure: "p",
-        nodes: &words,
-        set: &[],
-    };
-    let run = Run {
-        plan: Arc::new(project.plan(&request).unwrap()),
-        manner: Manner {
-            yes: true,
-            ..Manner::default()
-        },
-        start: Start::new_run(),
-        who: Who::here(root),
-    };
-    let (operator, _nobody_answers) = Operator::new();
-    let (_nobody_interrupts, interrupts) = tokio::sync::watch::channel(0);
     let watcher = Box::new(|_: &opsbook::event::Event| {});
-    run.go(&project, operator, interrupts, watcher)
-        .await
-        .unwrap()
+    run_here(root, &words, Start::new_run(), watcher).await
 }
 
 async fn race(number: usize) {
