@@ -27,6 +27,7 @@ mod faults;
 mod idioms;
 mod lab;
 mod lint;
+mod machines;
 mod manual;
 mod many;
 mod measured;

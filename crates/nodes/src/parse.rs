@@ -83,12 +83,17 @@ impl NodesParser {
             self.nodes.groups = self.section(Section::Groups, known, groups.value);
         }
         if let Some(all) = root.swap_remove("rehearsals") {
-            for (procedure, of_it) in rehearsals::read(all.value, &mut self.problems) {
+            let mut wrong = Vec::new();
+            for (procedure, of_it) in rehearsals::read(all.value, &mut wrong) {
                 match of_it {
                     Some(of_it) => drop(self.nodes.rehearsals.insert(procedure, of_it)),
                     None => drop(self.nodes.rehearsals.shift_remove(&procedure)),
                 }
             }
+            // It keeps nobody from working: the test of the rehearsal says what is missing.
+            let wrong = wrong.into_iter();
+            let wrong = wrong.map(|problem| problem.concerns(Concern::Nothing));
+            self.problems.extend(wrong);
         }
         if let Some(nodes) = root.swap_remove("nodes") {
             let known = std::mem::take(&mut self.nodes.members);

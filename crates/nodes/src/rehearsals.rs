@@ -16,24 +16,18 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// A selector of all who play a role in it, in the order of the roles.
-    #[must_use]
-    pub fn all(&self) -> String {
-        let nodes: Vec<&str> = self.roles.values().map(String::as_str).collect();
-        nodes.join(",")
-    }
-
     /// As on a command line: `ROLE=SELECTOR`.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
-        let roles = self.roles.iter();
+        let roles = self.roles.iter().filter(|(_, nodes)| !nodes.is_empty());
         roles
             .map(|(role, nodes)| format!("{role}={nodes}"))
             .collect()
     }
 }
 
-/// The rehearsals of each procedure, as one file has them. What is wrong is left out.
+/// The rehearsals of each procedure, as one file has them; nothing for one that it takes away.
+/// One with a mistake stays, as far as it is understood: its test tells what is missing.
 pub(super) fn read(
     value: Yaml,
     problems: &mut Vec<Problem>,
@@ -46,19 +40,19 @@ pub(super) fn read(
         }
         let Some(items) = value.as_seq() else {
             problems.push(value.mismatch("a list of rehearsals, `[{old: db1, new: db2}]`"));
+            let (span, roles) = (value.span, IndexMap::new());
+            all.insert(procedure, Some(vec![Rehearsal { span, roles }]));
             continue;
         };
         let rehearsals = items.iter().cloned();
-        let rehearsals = rehearsals.filter_map(|item| one(item, problems));
-        let rehearsals: Vec<Rehearsal> = rehearsals.collect();
-        all.insert(procedure, Some(rehearsals));
+        let rehearsals = rehearsals.map(|item| one(item, problems));
+        all.insert(procedure, Some(rehearsals.collect()));
     }
     all
 }
 
-fn one(item: Yaml, problems: &mut Vec<Problem>) -> Option<Rehearsal> {
+fn one(item: Yaml, problems: &mut Vec<Problem>) -> Rehearsal {
     let span = item.span.clone();
-    let before = problems.len();
     let mut roles = IndexMap::new();
     for (role, Entry { value, .. }) in entries(item, problems) {
         match value.expect_texts() {
@@ -69,7 +63,7 @@ fn one(item: Yaml, problems: &mut Vec<Problem>) -> Option<Rehearsal> {
             Err(problem) => problems.push(problem),
         }
     }
-    (problems.len() == before).then_some(Rehearsal { span, roles })
+    Rehearsal { span, roles }
 }
 
 fn entries(value: Yaml, problems: &mut Vec<Problem>) -> Map {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::civil::Date;
 
-use crate::manual::Manual;
-use crate::nodes::Nodes;
+use crate::manual::{Manual, Procedure, Role};
+use crate::nodes::{Node, Nodes};
 use crate::plan::Case;
 use crate::source::Problem;
 use crate::{Test, Work};
@@ -59,70 +59,72 @@ pub fn procedures(
 
 /// Each rehearsal of the procedures over several machines, in the order in which `nodes.yaml` has
 /// them: what one has done, the next may undo. One that binds a node that is not selected is none
-/// of this suite's.
-///
-/// # Errors
-/// Never for what [`crate::plan::cases`] found nothing wrong with.
-pub fn rehearsals(
-    manual: &Manual,
-    nodes: &Nodes,
-    selected: &[&str],
-) -> Result<Vec<Test>, Vec<Problem>> {
+/// of this suite's. One that is wrong is a test that says so.
+#[must_use]
+pub fn rehearsals(manual: &Manual, nodes: &Nodes, selected: &[&str]) -> Vec<Test> {
     let mut tests = Vec::new();
     let over_several = manual.procedures.values();
     for procedure in over_several.filter(|procedure| !procedure.roles.is_empty()) {
         let all = nodes.rehearsals(&procedure.id);
+        if all.is_empty() {
+            let why = "its roles are not bound by `rehearsals` in `nodes.yaml`";
+            let node = who_may(procedure, nodes, selected);
+            tests.extend(node.map(|node| of_roles(procedure, node, "", Vec::new(), why)));
+        }
         for (number, rehearsal) in (1..).zip(all) {
-            let bound = nodes
-                .select(&rehearsal.all())
-                .map_err(|problem| vec![problem])?;
-            let leading = rehearsal.roles.values().next().map_or("", String::as_str);
-            let leading = nodes.select(leading).map_err(|problem| vec![problem])?;
-            let Some(first) = leading.first() else {
-                continue;
-            };
+            // Which nodes a wrong selector means is not known.
+            let chosen = rehearsal.roles.values();
+            let bound = chosen.flat_map(|nodes_of| nodes.select(nodes_of).unwrap_or_default());
+            let bound: Vec<&str> = bound.collect();
             if !bound.iter().all(|name| selected.contains(name)) {
                 continue;
             }
+            let first = bound
+                .first()
+                .and_then(|name| nodes.evaluate(name, &[]).ok());
+            let node = first.or_else(|| who_may(procedure, nodes, selected));
             let nth = match number {
                 1 => String::new(),
                 number => format!(".{number}"),
             };
-            tests.push(Test {
-                check: format!("{}::run{nth}", procedure.id),
-                node: Arc::new(nodes.evaluate(first, &[])?),
-                span: procedure.span.clone(),
-                ignored: Some("a procedure: it changes its nodes".to_owned()),
-                by_name_only: false,
-                work: Work::Roles {
-                    procedure: procedure.id.clone(),
-                    words: rehearsal.words(),
-                },
-            });
-        }
-        let first = selected.iter().find_map(|name| {
-            let node = nodes.evaluate(name, &[]).ok()?;
-            let may = |role: &crate::manual::Role| {
-                let able = nodes.select_at(&role.nodes);
-                able.is_ok_and(|able| able.contains(name))
-            };
-            (node.rehearse && procedure.roles.values().any(may)).then_some(node)
-        });
-        if let (Some(node), true) = (first, all.is_empty()) {
-            tests.push(Test {
-                check: format!("{}::run", procedure.id),
-                node: Arc::new(node),
-                span: procedure.span.clone(),
-                ignored: Some("its roles are not bound by `rehearsals` in `nodes.yaml`".to_owned()),
-                by_name_only: false,
-                work: Work::Roles {
-                    procedure: procedure.id.clone(),
-                    words: Vec::new(),
-                },
-            });
+            let why = "a procedure: it changes its nodes";
+            tests.extend(node.map(|node| of_roles(procedure, node, &nth, rehearsal.words(), why)));
         }
     }
-    Ok(tests)
+    tests
+}
+
+/// The first of the selected nodes that may play a role in a rehearsal.
+fn who_may(procedure: &Procedure, nodes: &Nodes, selected: &[&str]) -> Option<Node> {
+    let mut able = selected.iter().filter_map(|name| {
+        let node = nodes.evaluate(name, &[]).ok()?;
+        let may = |role: &Role| {
+            let able = nodes.select_at(&role.nodes);
+            able.is_ok_and(|able| able.contains(name))
+        };
+        (node.rehearse && procedure.roles.values().any(may)).then_some(node)
+    });
+    able.next()
+}
+
+fn of_roles(
+    procedure: &Procedure,
+    node: Node,
+    nth: &str,
+    words: Vec<String>,
+    ignored: &str,
+) -> Test {
+    Test {
+        check: format!("{}::run{nth}", procedure.id),
+        node: Arc::new(node),
+        span: procedure.span.clone(),
+        ignored: Some(ignored.to_owned()),
+        by_name_only: false,
+        work: Work::Roles {
+            procedure: procedure.id.clone(),
+            words,
+        },
+    }
 }
 
 fn of_case(case: Case, today: Date) -> Test {
