@@ -71,7 +71,6 @@ mod results;
 mod results_page;
 mod runs;
 mod sanitise;
-mod search;
 mod shards;
 mod tables;
 mod untrusted;

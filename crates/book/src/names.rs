@@ -70,7 +70,7 @@ impl Names {
 }
 
 /// The file `STEM.END` or `STEM-HASH.END` of a folder.
-pub(super) fn named(folder: &Path, stem: &str, end: &str) -> Result<Option<String>> {
+fn named(folder: &Path, stem: &str, end: &str) -> Result<Option<String>> {
     for entry in std::fs::read_dir(folder)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let middle = name

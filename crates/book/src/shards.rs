@@ -9,14 +9,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, anyhow, bail};
-use mdbook_driver::config::{HtmlConfig, Search, SearchChapterSettings};
+use anyhow::{Result, anyhow};
+use mdbook_driver::config::{HtmlConfig, SearchChapterSettings};
 use mdbook_html::HtmlHandlebars;
 use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_renderer::{RenderContext, Renderer};
 
-use super::names::{Names, named};
-use super::search::Index;
+use super::names::Names;
 use super::{contents, print};
 
 /// Pages in one part. Each part writes its own styles and fonts, which costs more than the
@@ -45,11 +44,7 @@ pub(super) fn render(mut context: RenderContext) -> Result<()> {
 
     let room = tempfile::tempdir()?;
     let parts = book.parts(room.path())?;
-    if let Some(index) = merged(&parts)? {
-        let file = named(destination, "searchindex", "js")?.context("no search index")?;
-        std::fs::write(destination.join(file), index.write()?)?;
-        names.rename(destination, "searchindex", "js")?;
-    }
+    names.rename(destination, "searchindex", "js")?;
     names.put_into_frame(destination)?;
     for part in &parts {
         let mut names = names.clone();
@@ -82,19 +77,11 @@ impl Whole {
     fn new(context: RenderContext, book: &Book) -> Result<Whole> {
         let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
         let chapters = book.chapters().map(alone).collect();
-        let book = Whole {
+        Ok(Whole {
             context,
             html,
             chapters,
-        };
-        let asked = book.search_settings();
-        let known = book.search_settings_of(&book.chapters);
-        match asked.keys().find(|key| !known.contains_key(*key)) {
-            None => Ok(book),
-            Some(key) => {
-                bail!("[output.html.search.chapter] key `{key}` does not match any chapter paths")
-            }
-        }
+        })
     }
 
     /// All pages, in parts, on all cores; in the order of the book.
@@ -149,10 +136,6 @@ impl Whole {
         let mut context = self.context.clone();
         let config = &mut context.config;
         config.set(
-            "output.html.search.chapter",
-            self.search_settings_of(&chapters),
-        )?;
-        config.set(
             "output.html.redirect",
             self.redirects(|page| page_in(own, page)),
         )?;
@@ -166,24 +149,6 @@ impl Whole {
             pages.push(PathBuf::from("index.html"));
         }
         Ok(Part { folder, pages })
-    }
-
-    fn search_settings(&self) -> HashMap<String, SearchChapterSettings> {
-        let search: Option<&Search> = self.html.search.as_ref();
-        search
-            .map(|search| search.chapter.clone())
-            .unwrap_or_default()
-    }
-
-    /// Those that are about one of these chapters: mdBook refuses the others.
-    fn search_settings_of(&self, chapters: &[Chapter]) -> HashMap<String, SearchChapterSettings> {
-        let mut settings = self.search_settings();
-        settings.retain(|key, _| {
-            let places = chapters.iter();
-            let mut places = places.filter_map(|c| c.source_path.as_ref().or(c.path.as_ref()));
-            places.any(|place| place.starts_with(key))
-        });
-        settings
     }
 
     fn redirects(&self, keep: impl Fn(&str) -> bool) -> HashMap<String, String> {
@@ -218,22 +183,6 @@ fn bare_theme(context: &mut RenderContext, folder: &Path) -> Result<()> {
         std::fs::write(theme.join(template), "")?;
     }
     context.config.set("output.html.theme", &theme)
-}
-
-fn merged(parts: &[Part]) -> Result<Option<Index>> {
-    let mut whole: Option<Index> = None;
-    for part in parts {
-        let Some(file) = named(&part.folder, "searchindex", "js")? else {
-            return Ok(None);
-        };
-        let script = std::fs::read_to_string(part.folder.join(file))?;
-        let index = Index::read(&script).context("cannot read a part of the search index")?;
-        match &mut whole {
-            None => whole = Some(index),
-            Some(whole) => whole.append(index),
-        }
-    }
-    Ok(whole)
 }
 
 /// A chapter as a book of few pages holds it.

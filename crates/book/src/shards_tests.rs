@@ -71,9 +71,10 @@ fn compare(settings: &str) {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     write(root);
-    let config: Config = settings.parse().unwrap();
+    let mut config: Config = settings.parse().unwrap();
     let driver = MDBook::load_with_config(root, config.clone()).unwrap();
     let (book, _) = driver.preprocess_book(&HtmlHandlebars::new()).unwrap();
+    super::super::render::take_search(&mut config, &book).unwrap();
     let empty = root.join("room");
     std::fs::create_dir(&empty).unwrap();
     let stock = RenderContext::new(root, book, config, root.join("stock"));
@@ -136,9 +137,9 @@ fn a_setting_about_a_chapter_that_is_not_there_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path());
     let settings = "[output.html.search.chapter]\n\"b\" = { enable = false }\n";
-    let config: Config = settings.parse().unwrap();
+    let mut config: Config = settings.parse().unwrap();
     let driver = MDBook::load_with_config(folder.path(), config.clone()).unwrap();
-    let context = RenderContext::new(folder.path(), driver.book.clone(), config, "unused");
-    let error = render(context).unwrap_err().to_string();
+    let taken = super::super::render::take_search(&mut config, &driver.book);
+    let error = taken.unwrap_err().to_string();
     assert!(error.contains("key `b` does not match"), "{error}");
 }
