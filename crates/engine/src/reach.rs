@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use tokio::sync::Mutex;
 
 use crate::manual::{On, SudoUser};
@@ -169,6 +170,13 @@ impl Reach {
             session.let_go().await;
         }
         self.session.let_go().await;
+    }
+
+    /// Whether its session has not ended, as far as is known here.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        let lost = std::pin::pin!(self.session.lost());
+        lost.now_or_never().is_none()
     }
 
     /// Ends them, and waits for that.

@@ -50,26 +50,35 @@ pub struct Seed {
 }
 
 impl<'a> Line<'a> {
-    /// Reaches all machines side by side. Nothing is touched.
+    /// Reaches all machines side by side. Nothing is touched. The first may have been reached
+    /// before.
     pub async fn reach(
         ground: &'a Ground<'a>,
         plans: &[&'a NodePlan],
         held: Option<&Peers>,
+        first: Option<Reach>,
         resume: Option<&Record>,
     ) -> Result<Line<'a>, Stops> {
         let options = ground.options;
         let plans: Vec<&NodePlan> = { plans.iter().copied() }
             .filter(|plan| !options.without.contains(&plan.node.name))
             .collect();
+        let mut reached = first;
         let open = plans.iter().map(|plan| {
-            (options.turn.0)(&plan.node.name);
-            Reach::open(&plan.node, &options.open, &options.passwords)
+            let reached = reached.take();
+            async move {
+                if let Some(reach) = reached {
+                    return Ok(reach);
+                }
+                (options.turn.0)(&plan.node.name);
+                Reach::open(&plan.node, &options.open, &options.passwords).await
+            }
         });
         let synced = ground.recorder.synced();
         let opened = async { tokio::join!(join_all(open), synced) };
-        let first = plans.first().map_or("", |plan| plan.node.name.as_str());
+        let name = plans.first().map_or("", |plan| plan.node.name.as_str());
         let opened = Box::pin(uninterrupted(options, opened)).await;
-        let (opened, synced) = opened.map_err(|halt| Stops::at(first, halt))?;
+        let (opened, synced) = opened.map_err(|halt| Stops::at(name, halt))?;
         synced?;
         let mut line = Line {
             ground,
@@ -563,6 +572,11 @@ impl<'a> Line<'a> {
             ended(self.ground.recorder, run.given.site(), Status::Ok, None)?;
         }
         Ok(())
+    }
+
+    /// The session of the first machine, for who goes on with it.
+    pub fn first_reach(&self) -> Option<Reach> {
+        Some(self.runs.first()?.bundles.reach.clone())
     }
 
     /// Ends the sessions.

@@ -1,11 +1,10 @@
 //! The main line of a run over several machines, from reaching them to closing their bundles.
 
-use std::collections::BTreeMap;
-
 use super::Ground;
 use super::line::Line;
-use super::section::{self, TurnKey};
+use super::section::{self, There};
 use super::stop::Stops;
+use super::{ahead, take_over, turns};
 use crate::OnLag;
 use crate::event::{Status, What};
 use crate::journal::{self, JournalError, Record};
@@ -14,8 +13,8 @@ use crate::plan::{NodePlan, Stretch};
 pub struct MainLine<'a> {
     ground: &'a Ground<'a>,
     line: Line<'a>,
-    /// Turns that an earlier controller has begun, taken over before anything else is done.
-    begun: BTreeMap<TurnKey, Line<'a>>,
+    /// What is there of turns before they are come to.
+    there: There<'a>,
 }
 
 impl<'a> MainLine<'a> {
@@ -26,7 +25,7 @@ impl<'a> MainLine<'a> {
     ) -> Result<Status, JournalError> {
         let nodes = ground.plan.nodes.iter();
         let plans: Vec<&NodePlan> = nodes.filter(|node| node.turn.is_none()).collect();
-        let line = Line::reach(ground, &plans, None, resume).await;
+        let line = Line::reach(ground, &plans, None, None, resume).await;
         for name in &ground.options.without {
             let run = ground.recorder.run();
             let text = format!(
@@ -41,7 +40,7 @@ impl<'a> MainLine<'a> {
                 let mut main = MainLine {
                     ground,
                     line,
-                    begun: BTreeMap::new(),
+                    there: There::default(),
                 };
                 let result = main.go(resume).await;
                 let result = main.end(result).await?;
@@ -77,7 +76,9 @@ impl<'a> MainLine<'a> {
             self.line.use_bundles();
         } else {
             self.line.prove_needs().await?;
-            section::prove_needs(self.ground, &self.line.seed(), resume).await?;
+            let seed = self.line.seed();
+            let looked_at = &mut self.there.looked_at;
+            ahead::prove_needs(self.ground, &seed, looked_at, resume).await?;
             self.line.prove(&self.ground.binding.before).await?;
         }
         self.line.prove_ready(resume).await?;
@@ -93,7 +94,7 @@ impl<'a> MainLine<'a> {
 
     /// What the order of the page says, one after the other.
     async fn in_order(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
-        let left = self.line.is_left() || section::is_left(self.ground, resume);
+        let left = self.line.is_left() || turns::is_left(self.ground, resume);
         for stretch in &self.ground.binding.order {
             match stretch {
                 Stretch::Step(number) => self.line.step(*number, left).await?,
@@ -101,7 +102,7 @@ impl<'a> MainLine<'a> {
                 Stretch::Section(section) => {
                     self.line.use_bundles();
                     let seed = self.line.seed();
-                    section::run(self.ground, section, &mut self.begun, &seed, resume).await?;
+                    section::run(self.ground, section, &mut self.there, &seed, resume).await?;
                 }
             }
         }
@@ -111,17 +112,17 @@ impl<'a> MainLine<'a> {
     /// Reads what the nodes know beyond the journal. Gives the journal as it is then.
     async fn catch_up(&mut self, record: &Record) -> Result<Record, Stops> {
         self.line.catch_up(record).await?;
-        section::catch_up(self.ground, record, &self.line).await?;
+        take_over::catch_up(self.ground, record, &self.line).await?;
         self.ground.recorder.sync()?;
         let run = self.ground.recorder.run();
         let record = journal::read(&self.ground.options.root, &run)?;
-        section::prove_no_hole(self.ground, &record)?;
+        take_over::prove_no_hole(self.ground, &record)?;
         Ok(record)
     }
 
     async fn take_over_turns(&mut self, record: &Record) -> Result<(), Stops> {
         let seed = self.line.seed();
-        self.begun = section::take_over(self.ground, &seed, record).await?;
+        self.there.begun = take_over::turns_begun(self.ground, &seed, record).await?;
         Ok(())
     }
 
@@ -135,10 +136,7 @@ impl<'a> MainLine<'a> {
 
     /// Closes the bundles, or keeps them for who goes on.
     async fn end(&mut self, result: Result<(), Stops>) -> Result<Result<(), Stops>, JournalError> {
-        for line in self.begun.values_mut() {
-            // Of a turn that was not come to: it stays as it is.
-            line.leave().await;
-        }
+        self.there.leave().await;
         let stops = match result {
             Ok(()) => match self.line.close().await {
                 Ok(()) => {

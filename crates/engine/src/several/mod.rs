@@ -4,12 +4,15 @@
 //! A `Line` is the machines that go through steps together: those of the main line, or those of
 //! one turn of a section. All of them are taken over before anything is compared or started.
 
+mod ahead;
 mod line;
 mod main_line;
 mod section;
 mod stop;
+mod take_over;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -68,10 +68,15 @@ impl Stops {
         Ok((status, Stops(kept)))
     }
 
-    /// These and those.
-    pub fn and(mut self, more: Stops) -> Stops {
-        self.0.extend(more.0);
-        self
+    /// All that went wrong in several lines.
+    pub fn all(results: impl IntoIterator<Item = Result<(), Stops>>) -> Result<(), Stops> {
+        let stops = results.into_iter().filter_map(Result::err);
+        let stops: Vec<Stop> = stops.flat_map(|stops| stops.0).collect();
+        if stops.is_empty() {
+            Ok(())
+        } else {
+            Err(Stops(stops))
+        }
     }
 
     /// As the main line sees what happened in a turn.
