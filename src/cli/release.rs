@@ -113,13 +113,12 @@ pub(super) fn write_down(
     dir: &str,
     streams: &mut Streams,
 ) -> Result<(), Failure> {
-    let name = site;
     match written_down(project, run, site, dir) {
         Ok(left) => {
             for (user, path) in left {
                 writeln!(
                     streams.people(),
-                    "{name}: {path}, the bundle of {user}, stays until a step runs as {user} again"
+                    "{site}: {path}, the bundle of {user}, stays until a step runs as {user} again"
                 )?;
             }
         }

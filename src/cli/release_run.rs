@@ -20,8 +20,8 @@ use crate::project::Project;
 use crate::session::OpenOptions;
 use crate::source::Problem;
 
-/// A place of the run: a machine in the main line, or in the turn of a node.
-type Place = (String, Option<String>);
+/// A machine in the main line, or in the turn of a node, as [`Site`] has them.
+type Owned = (String, Option<String>);
 
 /// A bundle that the run holds.
 struct Ours {
@@ -48,10 +48,10 @@ pub(super) fn release(
         Err(JournalError::Missing { .. }) => return Err(not_here(project, run)),
         Err(error) => return Err(error.into()),
     };
-    let (names, places) = places(&record);
+    let (names, sites) = sites(&record);
     block_on(async {
         let machines = reach_all(project, &names).await;
-        let result = give_up(project, &record, run, yes, &machines, &places, streams).await;
+        let result = give_up(project, &record, run, yes, &machines, &sites, streams).await;
         for machine in machines {
             if let Ok(reach) = machine.reach {
                 reach.close().await;
@@ -61,13 +61,13 @@ pub(super) fn release(
     })
 }
 
-/// The machines of a run, and the places in which it may have a bundle: turns first.
-fn places(record: &Record) -> (Vec<String>, Vec<Place>) {
+/// The machines of a run, and the sites in which it may have a bundle: turns first.
+fn sites(record: &Record) -> (Vec<String>, Vec<Owned>) {
     let started = record.started();
     let names = started.map(|started| started.nodes.clone());
     let names = names.unwrap_or_default();
     let plans = started.into_iter().flat_map(|started| started.plans.keys());
-    let mut places: Vec<Place> = plans
+    let mut sites: Vec<Owned> = plans
         .map(|site| match site.split_once('/') {
             Some((turn, node)) => (node.to_owned(), Some(turn.to_owned())),
             None => (site.clone(), None),
@@ -76,12 +76,12 @@ fn places(record: &Record) -> (Vec<String>, Vec<Place>) {
     for name in &names {
         // The bundle at the top is there wherever anything of the run is.
         let top = (name.clone(), None);
-        if !places.contains(&top) {
-            places.push(top);
+        if !sites.contains(&top) {
+            sites.push(top);
         }
     }
-    places.sort_by_key(|(_, turn)| turn.is_none());
-    (names, places)
+    sites.sort_by_key(|(_, turn)| turn.is_none());
+    (names, sites)
 }
 
 async fn reach_all(project: &Project, names: &[String]) -> Vec<Machine> {
@@ -112,10 +112,10 @@ async fn give_up(
     run: &str,
     yes: bool,
     machines: &[Machine],
-    places: &[Place],
+    sites: &[Owned],
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let (ours, mut status) = look_everywhere(run, machines, places, streams).await?;
+    let (ours, mut status) = look_everywhere(run, machines, sites, streams).await?;
     if !yes && !agreed(&ours, streams).await? {
         return Ok(exit(Status::Blocked));
     }
@@ -145,7 +145,7 @@ async fn give_up(
 async fn look_everywhere(
     run: &str,
     machines: &[Machine],
-    places: &[Place],
+    sites: &[Owned],
     streams: &mut Streams,
 ) -> Result<(Vec<Ours>, u8), Failure> {
     let mut status = 0;
@@ -160,7 +160,7 @@ async fn look_everywhere(
         }
     }
     let mut ours = Vec::new();
-    for (node, turn) in places {
+    for (node, turn) in sites {
         let Some(reach) = reach_of(machines, node) else {
             continue;
         };
@@ -262,7 +262,7 @@ async fn release_one(
     write_down(project, run, at, &ours.dir, streams)
 }
 
-/// The place in which the journal says that a bundle was opened.
+/// The site in which the journal says that a bundle was opened.
 fn opened_at<'r>(record: &'r Record, dir: &str, node: &str) -> Option<Site<'r>> {
     let mut events = record.of_node(node).collect::<Vec<_>>().into_iter().rev();
     let event = events.find(|event| match &event.what {
