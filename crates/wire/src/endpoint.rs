@@ -1,0 +1,81 @@
+//! The paths of the interface, as axum writes them: `{name}` stands for one segment.
+
+/// `GET`: [`crate::About`]; without a login.
+pub const ABOUT: &str = "/v1";
+/// `GET`: the `OpenAPI` document.
+pub const OPENAPI: &str = "/v1/openapi.json";
+/// `GET`: [`crate::Me`]
+pub const ME: &str = "/v1/me";
+/// `POST`: [`crate::Linked`]; by the token or on the socket.
+pub const LOGIN_LINK: &str = "/v1/login/link";
+/// `GET ?key=`: sets the cookie of a browser, once.
+pub const LOGIN: &str = "/login";
+/// `GET`: [`crate::login::Nonce`]; without a login.
+pub const LOGIN_SSH_NONCE: &str = "/v1/login/ssh/nonce";
+/// `POST` [`crate::login::SshLogin`]: [`crate::LoggedIn`]; without a login.
+pub const LOGIN_SSH: &str = "/v1/login/ssh";
+/// `POST`: the login of this request ends.
+pub const LOGOUT: &str = "/v1/logout";
+/// `GET ?select=`: an array of [`crate::HostView`]
+pub const HOSTS: &str = "/v1/hosts";
+/// `GET`: an array of [`crate::ProcedureView`]
+pub const PROCEDURES: &str = "/v1/procedures";
+/// `GET`: [`crate::ProcedureView`]
+pub const PROCEDURE: &str = "/v1/procedures/{id}";
+/// `POST` [`crate::Ask`]: 201 [`crate::Asked`], or 200 where the key was known.
+pub const ASKS: &str = "/v1/asks";
+/// `GET ?node=&procedure=&state=&by=&after=`: [`crate::RunsPage`]
+pub const RUNS: &str = "/v1/runs";
+/// `GET`: [`crate::RunView`]
+pub const RUN: &str = "/v1/runs/{run}";
+/// `GET ?node=`: [`crate::ask::PlanView`]
+pub const PLAN: &str = "/v1/runs/{run}/plan";
+/// `GET ?after=&node=`: `text/event-stream`; lines with `Accept: application/x-ndjson`, which end
+/// where the store does.
+pub const EVENTS: &str = "/v1/runs/{run}/events";
+/// `GET ?node=&step=&stream=&from=&to=`: what a step printed, as text.
+pub const OUTPUT: &str = "/v1/runs/{run}/output";
+/// `POST` [`crate::AnswerIn`]: [`crate::Answered`], or 409 with the answer that won.
+pub const ANSWERS: &str = "/v1/runs/{run}/answers";
+/// `POST` [`crate::Stop`]: [`crate::RunView`]
+pub const STOP: &str = "/v1/runs/{run}/stop";
+/// `POST` [`crate::Resume`]: [`crate::RunView`]
+pub const RESUME: &str = "/v1/runs/{run}/resume";
+/// `POST` [`crate::HandOver`]: [`crate::RunView`]
+pub const HAND_OVER: &str = "/v1/runs/{run}/hand-over";
+/// `POST` [`crate::Release`]: [`crate::RunView`]
+pub const RELEASE: &str = "/v1/runs/{run}/release";
+/// `GET`: the process is up; without a login.
+pub const HEALTHZ: &str = "/healthz";
+/// `GET`: a write was committed within five seconds; without a login.
+pub const READYZ: &str = "/readyz";
+/// `GET`: for Prometheus.
+pub const METRICS: &str = "/metrics";
+/// `POST` [`crate::Enroll`]: [`crate::Enrolled`]; by its token.
+pub const RUNNER_ENROLL: &str = "/v1/runner/enroll";
+/// `POST ?wait=N` [`crate::Hello`]: [`crate::News`]
+pub const RUNNER_WORK: &str = "/v1/runner/work";
+/// `POST` [`crate::Hello`] (its `room` does not count): [`crate::News`]
+pub const RUNNER_BEAT: &str = "/v1/runner/beat";
+/// `POST` [`crate::Lines`]: [`crate::Acked`]
+pub const RUNNER_EVENTS: &str = "/v1/runner/events";
+/// `GET`: the archive of a manual, `application/x-tar`.
+pub const RUNNER_MANUAL: &str = "/v1/runner/manual/{manual}/{archive}";
+
+/// A path with its places filled in.
+///
+/// ```
+/// use opsbook_wire::endpoint;
+///
+/// let path = endpoint::of(endpoint::STOP, &["20261121-091403-3f9a"]);
+/// assert_eq!(path, "/v1/runs/20261121-091403-3f9a/stop");
+/// ```
+#[must_use]
+pub fn of(path: &str, places: &[&str]) -> String {
+    let mut places = places.iter();
+    let segments = path.split('/').map(|segment| {
+        let place = segment.starts_with('{').then(|| places.next()).flatten();
+        place.copied().unwrap_or(segment)
+    });
+    segments.collect::<Vec<_>>().join("/")
+}

@@ -1,0 +1,47 @@
+//! What clients, runners and the gateway say to each other: types and rules, no I/O.
+//!
+//! Every body is JSON. Fields are added, never renamed. A reader ignores fields that it does not
+//! know, except in an [`Ask`] and in what else starts or changes something: there an unknown
+//! field is refused, because what it means would be left out in silence.
+//!
+//! One value on its way:
+//!
+//! ```text
+//!  Ask --POST /v1/asks--> gateway --> Asked { run, parts }
+//!                            | queue
+//!  runner --POST /v1/runner/work (Hello)--> News { parts: [Work { run, node, epoch }] }
+//!  runner --POST /v1/runner/events (Lines)--> Acked
+//!                            | store
+//!  client <--GET /v1/runs/RUN/events-- each line as it stands in the journal
+//!  client --POST /v1/runs/RUN/answers (AnswerIn)--> gateway --> News { answers } --> runner
+//! ```
+
+pub mod ask;
+pub mod endpoint;
+pub mod header;
+pub mod limit;
+pub mod login;
+pub mod problem;
+pub mod run;
+pub mod runner;
+pub mod state;
+pub mod version;
+
+pub use ask::{Ask, Asked, AskedPart, Confirm, HostView, Parameter, ProcedureView, StepView};
+pub use login::{About, Linked, Local, LoggedIn, LoginWay, Me};
+pub use problem::{Kind, Problem};
+pub use run::{
+    AnswerIn, Answered, Cursor, HandOver, PartView, QuestionView, Release, Resume, RunSummary,
+    RunView, RunsPage, Stop,
+};
+pub use runner::{
+    Acked, AnswerOut, Enroll, Enrolled, Hello, Lines, LinesOfPart, Mode, News, PartEnd, PartKey,
+    Source, WantOut, Work,
+};
+pub use state::{Ended, Manner, Origin, PartState, RunState, Verb, Want};
+
+/// The version of this interface.
+pub const API: u32 = 1;
+
+/// A time: RFC 3339, UTC.
+pub type Time = String;

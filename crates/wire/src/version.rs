@@ -1,0 +1,195 @@
+//! Which versions of a program are served, and what one that is too old is told. Pure.
+
+use serde::{Deserialize, Serialize};
+
+/// How a program came onto its machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Installed {
+    /// A Debian package.
+    Deb,
+    /// `cargo install`.
+    Cargo,
+    /// An archive that was unpacked; also where nobody knows.
+    #[default]
+    #[serde(other)]
+    Archive,
+}
+
+impl Installed {
+    /// Of the header's value.
+    #[must_use]
+    pub fn of(text: Option<&str>) -> Installed {
+        match text {
+            Some("deb") => Installed::Deb,
+            Some("cargo") => Installed::Cargo,
+            _ => Installed::Archive,
+        }
+    }
+
+    /// As the header says it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Installed::Deb => "deb",
+            Installed::Cargo => "cargo",
+            Installed::Archive => "archive",
+        }
+    }
+}
+
+/// What a gateway serves and wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// The oldest version that is served.
+    pub oldest: semver::Version,
+    /// The version that clients should have.
+    pub wants: semver::Version,
+    /// The command that brings the wanted version, with `{wants}` for it.
+    pub upgrade: Upgrade,
+}
+
+/// The command that brings the wanted version, by how the program was installed. `{wants}` in it
+/// stands for the version.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upgrade {
+    /// Of a Debian package.
+    pub deb: String,
+    /// Of `cargo install`.
+    pub cargo: String,
+    /// Of an archive.
+    pub archive: String,
+}
+
+impl Default for Upgrade {
+    fn default() -> Upgrade {
+        Upgrade {
+            deb: "apt-get install opsbook={wants}-1".into(),
+            cargo: "cargo install opsbook --version {wants} --locked".into(),
+            archive: "replace `opsbook` by version {wants}".into(),
+        }
+    }
+}
+
+/// What is to be done with a request of a program of some version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is served, and nothing is said.
+    Serve,
+    /// It is served, and told that it is older than wanted.
+    Older {
+        /// The command that brings the wanted version.
+        upgrade: String,
+    },
+    /// It is refused.
+    TooOld {
+        /// The command that brings the wanted version.
+        upgrade: String,
+    },
+    /// What it says of itself is no version, or an interface that is not served.
+    Unreadable,
+}
+
+impl Rule {
+    /// Serves every version from `oldest` on.
+    ///
+    /// # Errors
+    /// The text that is no version.
+    pub fn new(oldest: &str, wants: &str, upgrade: Upgrade) -> Result<Rule, String> {
+        let read = |text: &str| semver::Version::parse(text).map_err(|_| text.to_owned());
+        Ok(Rule {
+            oldest: read(oldest)?,
+            wants: read(wants)?,
+            upgrade,
+        })
+    }
+
+    /// Decides. A browser, and anything else that says no version, is served: what it shows comes
+    /// from the gateway itself. Where a program says its version, it says the interface, too.
+    #[must_use]
+    pub fn judge(&self, have: Option<&str>, api: Option<&str>, installed: Installed) -> Verdict {
+        if api.is_some_and(|api| api != crate::API.to_string()) {
+            return Verdict::Unreadable;
+        }
+        let Some(have) = have else {
+            return Verdict::Serve;
+        };
+        let Ok(have) = semver::Version::parse(have) else {
+            return Verdict::Unreadable;
+        };
+        if have < self.oldest {
+            let upgrade = self.command(installed);
+            Verdict::TooOld { upgrade }
+        } else if have < self.wants {
+            let upgrade = self.command(installed);
+            Verdict::Older { upgrade }
+        } else {
+            Verdict::Serve
+        }
+    }
+
+    /// The command that brings the wanted version.
+    #[must_use]
+    pub fn command(&self, installed: Installed) -> String {
+        let template = match installed {
+            Installed::Deb => &self.upgrade.deb,
+            Installed::Cargo => &self.upgrade.cargo,
+            Installed::Archive => &self.upgrade.archive,
+        };
+        template.replace("{wants}", &self.wants.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_served_is_a_table() {
+        let rule = Rule::new("0.3.0", "0.4.2", Upgrade::default()).unwrap();
+        let deb = "apt-get install opsbook=0.4.2-1";
+        let cargo = "cargo install opsbook --version 0.4.2 --locked";
+        let too_old = |text: &str| Verdict::TooOld {
+            upgrade: text.into(),
+        };
+        let older = |text: &str| Verdict::Older {
+            upgrade: text.into(),
+        };
+        for (have, api, installed, expected) in [
+            (None, None, "", Verdict::Serve),
+            (None, Some("1"), "", Verdict::Serve),
+            (None, Some("2"), "", Verdict::Unreadable),
+            (Some("0.2.9"), Some("1"), "deb", too_old(deb)),
+            (Some("0.2.9"), Some("1"), "cargo", too_old(cargo)),
+            (Some("0.2.9"), None, "deb", too_old(deb)),
+            (Some("0.3.0-rc.1"), Some("1"), "deb", too_old(deb)),
+            (Some("0.3.0"), Some("1"), "deb", older(deb)),
+            (Some("0.4.1"), Some("1"), "cargo", older(cargo)),
+            (
+                Some("0.4.1"),
+                Some("1"),
+                "?",
+                older("replace `opsbook` by version 0.4.2"),
+            ),
+            (Some("0.4.2"), Some("1"), "deb", Verdict::Serve),
+            // A newer client is served as long as it speaks this interface.
+            (Some("1.0.0"), Some("1"), "deb", Verdict::Serve),
+            (Some("1.0.0"), Some("2"), "deb", Verdict::Unreadable),
+            (Some("new"), Some("1"), "deb", Verdict::Unreadable),
+            (Some(""), Some("1"), "deb", Verdict::Unreadable),
+        ] {
+            let said = rule.judge(have, api, Installed::of(Some(installed)));
+            assert_eq!(said, expected, "{have:?} {api:?} {installed}");
+        }
+    }
+
+    #[test]
+    fn a_rule_has_versions() {
+        assert_eq!(
+            Rule::new("0.3", "0.4.2", Upgrade::default()),
+            Err("0.3".to_owned())
+        );
+    }
+}
