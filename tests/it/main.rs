@@ -11,7 +11,6 @@ mod architecture;
 mod book;
 mod book_hostile;
 mod book_recorded;
-mod browser;
 mod busy;
 mod checks;
 mod ci;

@@ -125,7 +125,7 @@ fn the_card_and_the_list_say_the_roles() {
     let card = project.opsbook(&["show", "p"]).ends(0);
     card.has("old  one of @db, where up holds  the old one")
         .has("any  any number of @web")
-        .has("for each web: 1 at a time")
+        .has("for each web: one at a time")
         .has("(on old, its output becomes $lsn)")
         .has("opsbook run p old=NODE new=NODE web=NODE");
     let list = project.opsbook(&["list"]).ends(0);

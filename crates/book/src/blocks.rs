@@ -10,8 +10,8 @@ use sha2::{Digest as _, Sha256};
 
 use crate::interpolation::{Piece, pieces};
 use crate::manual::{
-    Check, Delivery, DeliveryFrom, Expect, ExpectKind, Group, Machine, Manual, On, Page, Procedure,
-    Script, Step, SudoUser, Work,
+    Check, Count, Delivery, DeliveryFrom, Expect, ExpectKind, Group, Machine, Manual, On, Page,
+    Procedure, Script, Step, SudoUser, Work,
 };
 use crate::plan::heading;
 use crate::plan::uses::{self, From, Use};
@@ -27,6 +27,8 @@ pub(super) struct Blocks {
     pub(super) params: BTreeSet<String>,
     /// Selectors that say where something may run.
     pub(super) selectors: BTreeSet<String>,
+    /// Of the procedure at hand.
+    roles: BTreeSet<String>,
 }
 
 /// The name of a page's file, of which the page says no more: whatever an author writes into a
@@ -116,18 +118,56 @@ impl Blocks {
             self.mention(text);
         }
         let block = json!({"kind": "procedure", "nodes": nodes, "params": params});
-        self.put(page, &procedure.id, block);
+        let mut block = object(block);
+        let roles = procedure.roles.iter().map(|(name, role)| {
+            self.selectors.insert(role.nodes.value.clone());
+            let several = role.count != Count::One;
+            json!([name, role.how_many(), role.nodes.value, several])
+        });
+        put_unless_empty(&mut block, "roles", roles.collect());
+        self.put(page, &procedure.id, Value::Object(block));
+        self.roles = procedure.roles.keys().cloned().collect();
         let uses = uses::of_procedure(procedure);
-        for (step, uses) in procedure.steps.iter().zip(uses) {
-            self.step(page, procedure, step, &uses.work);
-            for (check, uses) in step.checks.iter().zip(uses.checks) {
-                let page = manual.pages.get(check.page).unwrap_or(page);
-                self.check(page, &procedure.id, check, &uses);
-            }
+        let turn = |number: usize| {
+            let mut sections = procedure.sections.iter();
+            let each = sections.find(|each| each.steps.contains(&number));
+            each.map(|each| each.role.value.as_str())
+        };
+        let mut checks: Vec<(&Check, Option<&str>)> = Vec::new();
+        for (step, uses) in procedure.steps.iter().zip(&uses.steps) {
+            let turn = turn(step.number);
+            self.step(page, procedure, step, uses, turn);
+            checks.extend(step.checks.iter().map(|check| (check, turn)));
         }
+        for each in &procedure.sections {
+            let role = Some(each.role.value.as_str());
+            checks.extend(each.before.iter().map(|check| (check, role)));
+        }
+        let after = procedure.after.iter().flat_map(|(_, checks)| checks);
+        checks.extend(
+            procedure
+                .before
+                .iter()
+                .chain(after)
+                .map(|check| (check, None)),
+        );
+        for (check, turn) in checks {
+            let page = manual.pages.get(check.page).unwrap_or(page);
+            let own = uses.checks.get(&(check.page, check.block));
+            let own = own.map_or(&[][..], Vec::as_slice);
+            self.check(page, &procedure.id, check, own, turn);
+        }
+        self.roles.clear();
     }
 
-    fn step(&mut self, page: &Page, procedure: &Procedure, step: &Step, uses: &[Use]) {
+    fn step(
+        &mut self,
+        page: &Page,
+        procedure: &Procedure,
+        step: &Step,
+        uses: &[Use],
+        turn: Option<&str>,
+    ) {
         let label = step.id.clone().unwrap_or_else(|| step.number.to_string());
         let checks: Vec<&str> = step
             .checks
@@ -149,9 +189,7 @@ impl Blocks {
         })));
         put_unless_empty(&mut block, "checks", json!(checks));
         place(&mut block, step.on, step.sudo.as_ref(), &step.exit);
-        if let Some(Machine::Role(role) | Machine::All(role)) = &step.machine {
-            block.insert("role".into(), json!(role));
-        }
+        put_machine(&mut block, step.machine.as_ref(), turn);
         if let Some(name) = &step.capture {
             block.insert("capture".into(), json!(name));
         }
@@ -171,14 +209,15 @@ impl Blocks {
         }
         for check in &group.checks {
             let page = manual.pages.get(check.page).unwrap_or(page);
-            self.check(page, &group.id, check, &uses::of_check(check));
+            self.check(page, &group.id, check, &uses::of_check(check), None);
         }
     }
 
-    fn check(&mut self, page: &Page, of: &str, check: &Check, uses: &[Use]) {
+    fn check(&mut self, page: &Page, of: &str, check: &Check, uses: &[Use], turn: Option<&str>) {
         let mut block = self.script(&check.script, uses, check.expect.as_ref());
         block.insert("of".into(), json!(of));
         place(&mut block, check.on, check.sudo.as_ref(), &check.exit);
+        put_machine(&mut block, check.machine.as_ref(), turn);
         if let Some(nodes) = &check.nodes {
             self.selectors.insert(nodes.value.clone());
             block.insert("nodes".into(), json!(nodes.value));
@@ -206,11 +245,14 @@ impl Blocks {
                 From::Earlier(step) => ("earlier", Some(step)),
                 From::Captured(step) => ("captured", Some(step)),
                 From::Run => ("run", None),
+                From::Role(role) => ("role", Some(role)),
             };
             json!([used.name, from, step])
         });
         put_unless_empty(&mut block, "uses", used.collect());
-        self.names.extend(uses.iter().map(|used| used.name.clone()));
+        for used in uses {
+            self.name(&used.name);
+        }
         let commands = script.commands.iter().map(|command| {
             let expect = command.expect.as_ref().map(|expect| self.expect(expect));
             json!({"text": command.text.text, "exit": command.exit, "expect": expect})
@@ -260,11 +302,22 @@ impl Blocks {
     }
 
     fn mention(&mut self, text: &str) {
-        self.names
-            .extend(pieces(text).filter_map(|piece| match piece {
-                Piece::Name(name, _) => Some(name.to_owned()),
-                Piece::Text(_) | Piece::Wrong(..) => None,
-            }));
+        for piece in pieces(text) {
+            if let Piece::Name(name, _) = piece {
+                self.name(name);
+            }
+        }
+    }
+
+    /// A name that a page uses; of `new_address`, where `new` is a role, `address` is a name of
+    /// nodes.
+    fn name(&mut self, name: &str) {
+        let own = match name.split_once('_') {
+            Some((role, own)) if self.roles.contains(role) => own,
+            None if self.roles.contains(name) => return,
+            _ => name,
+        };
+        self.names.insert(own.to_owned());
     }
 
     fn mention_all(&mut self, value: &Yaml) {
@@ -287,6 +340,21 @@ fn place(block: &mut Map<String, Value>, on: On, sudo: Option<&SudoUser>, exit: 
     }
     if !exit.is_empty() && exit != [0] {
         block.insert("exit".into(), json!(exit));
+    }
+}
+
+/// The role that is done or asked on, on how many of its nodes, and the role of which one node
+/// at a time has its turn.
+fn put_machine(block: &mut Map<String, Value>, machine: Option<&Machine>, turn: Option<&str>) {
+    if let Some(turn) = turn {
+        block.insert("turn".into(), json!(turn));
+    }
+    if let Some(machine) = machine {
+        block.insert("role".into(), json!(machine.role()));
+        block.insert("place".into(), json!(machine.place()));
+    }
+    if let Some(Machine::All(_)) = machine {
+        block.insert("all".into(), json!(true));
     }
 }
 

@@ -6,8 +6,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::manual::{
-    Block, Check, Eventually, Group, Kind, Manual, On, Page, Procedure, Step, SudoUser, Work,
-    shell_word,
+    Block, Check, Each, Eventually, Group, Kind, Machine, Manual, On, Page, Procedure, Step,
+    SudoUser, When, Work, shell_word,
 };
 use crate::plan::case_name;
 use crate::plan::uses::{self, From, Use};
@@ -16,7 +16,7 @@ use super::blocks::key;
 use super::html::{attribute, badge, badge_of, code, command, name, reference, role, text, time};
 use super::present::Row;
 use super::recorded::Recorded;
-use super::tables::{assertions, delivered, parameters};
+use super::tables::{assertions, delivered, parameters, roles};
 
 /// HTML before and after a block, without line ends.
 pub(super) struct Frame {
@@ -33,6 +33,7 @@ pub(super) struct Cards<'a> {
     /// By page and block.
     steps: HashMap<(usize, usize), OfStep<'a>>,
     checks: HashMap<(usize, usize), OfCheck<'a>>,
+    sections: HashMap<(usize, usize), &'a Each>,
 }
 
 struct OfStep<'a> {
@@ -43,9 +44,23 @@ struct OfStep<'a> {
 
 struct OfCheck<'a> {
     check: &'a Check,
-    /// After which it stands.
-    step: Option<&'a Step>,
+    moment: Moment,
     uses: Vec<Use>,
+}
+
+/// When a check is asked.
+#[derive(Clone, Copy)]
+enum Moment {
+    /// It belongs to a group: whenever the group is asked.
+    Group,
+    /// Before the first step of its procedure.
+    First,
+    /// At the beginning of each turn of its section.
+    Turn,
+    /// After a step of this number.
+    Step(usize),
+    /// After all turns of the section that ends with the step of this number.
+    Section,
 }
 
 /// Where a card is found: the name of its block, and the file of its page.
@@ -59,19 +74,20 @@ impl<'a> Cards<'a> {
     pub(super) fn new(manual: &'a Manual, recorded: &'a Recorded) -> Cards<'a> {
         let mut steps = HashMap::new();
         let mut checks = HashMap::new();
+        let mut sections = HashMap::new();
         for procedure in manual.procedures.values() {
-            for check in procedure.checks() {
-                let (step, uses) = (None, uses::of_check(check));
-                checks.insert((check.page, check.block), OfCheck { check, step, uses });
+            let mut uses = uses::of_procedure(procedure);
+            for (check, moment) in asked(procedure) {
+                let at = (check.page, check.block);
+                let uses = uses.checks.remove(&at).unwrap_or_default();
+                let of = OfCheck {
+                    check,
+                    moment,
+                    uses,
+                };
+                checks.insert(at, of);
             }
-            let uses = uses::of_procedure(procedure);
-            for (step, uses) in procedure.steps.iter().zip(uses) {
-                for (check, uses) in step.checks.iter().zip(uses.checks) {
-                    let step = Some(step);
-                    let of = OfCheck { check, step, uses };
-                    checks.insert((check.page, check.block), of);
-                }
-                let uses = uses.work;
+            for (step, uses) in procedure.steps.iter().zip(uses.steps) {
                 let of = OfStep {
                     procedure,
                     step,
@@ -79,11 +95,16 @@ impl<'a> Cards<'a> {
                 };
                 steps.insert((procedure.page, step.block), of);
             }
+            let own = procedure.sections.iter();
+            sections.extend(own.map(|each| ((procedure.page, each.block), each)));
         }
         for check in manual.groups.values().flat_map(|group| &group.checks) {
-            let uses = uses::of_check(check);
-            let (step, at) = (None, (check.page, check.block));
-            checks.insert(at, OfCheck { check, step, uses });
+            let of = OfCheck {
+                check,
+                moment: Moment::Group,
+                uses: uses::of_check(check),
+            };
+            checks.insert((check.page, check.block), of);
         }
         let pages = manual.pages.iter();
         Cards {
@@ -92,6 +113,7 @@ impl<'a> Cards<'a> {
             keys: pages.map(|page| key(&page.path)).collect(),
             steps,
             checks,
+            sections,
         }
     }
 
@@ -118,10 +140,10 @@ impl<'a> Cards<'a> {
                 }
                 None => orphan(block),
             },
-            Kind::Each => {
-                let caption = role("Section") + &badge("repeated for each node of a role");
-                open("each", None, "Section", &caption).contract()
-            }
+            Kind::Each => match self.sections.get(&at) {
+                Some(each) => section_frame(each),
+                None => orphan(block),
+            },
             Kind::Expect => self.expect_frame(page_number, index),
             Kind::Example => {
                 let caption = role("Example") + &badge("shown, never run");
@@ -142,26 +164,23 @@ impl<'a> Cards<'a> {
             &caption,
         );
         card.before += "<dl class=\"ops-facts\">";
-        let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
-        card.fact("May run on", &nodes.map_or("any node".into(), code));
+        if procedure.roles.is_empty() {
+            let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
+            card.fact("May run on", &nodes.map_or("any node".into(), code));
+        }
+        if !procedure.same.is_empty() {
+            let same = procedure.same.iter().map(|name| code(&name.value));
+            let same: Vec<String> = same.collect();
+            card.fact("Must be equal", &same.join(", "));
+        }
         if !procedure.needs.is_empty() {
-            let needs = procedure
-                .needs
-                .iter()
-                .map(|need| self.link(page, &need.value));
+            let needs = procedure.needs.iter();
+            let needs = needs.map(|need| self.link(page, &need.value));
             let needs: Vec<String> = needs.collect();
             card.fact("Must hold first", &needs.join(", "));
         }
-        let steps: Vec<String> = procedure
-            .steps
-            .iter()
-            .map(|s| step_line(procedure, s))
-            .collect();
-        if !steps.is_empty() {
-            card.fact(
-                "Steps",
-                &format!("<ol class=\"ops-steps\">{}</ol>", steps.concat()),
-            );
+        if !procedure.steps.is_empty() {
+            card.fact("Steps", &steps(procedure));
         }
         if let Some(limit) = procedure.timeout {
             card.fact("Time limit", &format!("{} for each step", time(limit)));
@@ -174,6 +193,7 @@ impl<'a> Cards<'a> {
             card.fact("Placeholders", &pairs.join("<br>"));
         }
         card.before += "</dl>";
+        card.before += &roles(procedure, &|need| self.link(page, need));
         card.before += &parameters(procedure);
         card.before += &self.recorded.runs.of_procedure(&procedure.id);
         card.before += &command(&procedure.command());
@@ -189,7 +209,18 @@ impl<'a> Cards<'a> {
         let mut card = open("checks", Some(At::new(&group.id, key)), &label, &caption);
         card.before += "<dl class=\"ops-facts\">";
         let nodes = group.nodes.as_ref().map(|nodes| nodes.value.as_str());
-        card.fact("Must hold on", &nodes.map_or("every node".into(), code));
+        let nodes = nodes.map_or("every node".into(), code);
+        match group.when {
+            When::Always => card.fact("Must hold on", &nodes),
+            When::Needed => card.fact(
+                "Must hold on",
+                &format!("{nodes}, asked only by the procedures that need it"),
+            ),
+            When::State => card.fact(
+                "A state of",
+                &format!("{nodes}, asked only where a role needs it"),
+            ),
+        }
         let scripts = group
             .checks
             .iter()
@@ -266,8 +297,7 @@ pub(super) fn place_of(manual: &Manual, test: &str) -> Option<String> {
     let page = group.map(|group| group.page);
     let page = page.or(procedure.map(|procedure| procedure.page))?;
     let groups = group.into_iter().flat_map(|group| &group.checks);
-    let steps = procedure.into_iter().flat_map(|own| &own.steps);
-    let mut checks = groups.chain(steps.flat_map(|step| &step.checks));
+    let mut checks = groups.chain(procedure.into_iter().flat_map(Procedure::checks));
     let check = checks.find(|check| case_name(&check.name) == test);
     let (page, id) = match check {
         Some(check) => (check.page, check.name.as_str()),
@@ -277,6 +307,21 @@ pub(super) fn place_of(manual: &Manual, test: &str) -> Option<String> {
     };
     let html = super::links::html_path(&manual.pages.get(page)?.path);
     Some(format!("{}#{id}", html.to_string_lossy()))
+}
+
+/// The checks of a procedure, each with when it is asked.
+fn asked(procedure: &Procedure) -> Vec<(&Check, Moment)> {
+    fn all(checks: &[Check], moment: Moment) -> impl Iterator<Item = (&Check, Moment)> {
+        checks.iter().map(move |check| (check, moment))
+    }
+    let turns = procedure.sections.iter();
+    let turns = turns.flat_map(|each| all(&each.before, Moment::Turn));
+    let steps = procedure.steps.iter();
+    let steps = steps.flat_map(|step| all(&step.checks, Moment::Step(step.number)));
+    let after = procedure.after.iter();
+    let after = after.flat_map(|(_, checks)| all(checks, Moment::Section));
+    let first = all(&procedure.before, Moment::First);
+    first.chain(turns).chain(steps).chain(after).collect()
 }
 
 /// A frame whose inside is still being written.
@@ -344,7 +389,7 @@ fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
     let number = format!("Step {}", step.number);
     let id = procedure.name_of(step);
     let label = format!("Step {}: {}", step.number, step.title);
-    let mut caption = role(&number) + &name(&id);
+    let mut caption = role(&number) + &machine(step.machine.as_ref()) + &name(&id);
     let kind = match &step.work {
         Work::Script(_) => "step",
         Work::Deliver(_) => "deliver",
@@ -353,7 +398,9 @@ fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
     match &step.work {
         Work::Deliver(_) => caption += &badge("copied into the bundle"),
         Work::Manual(_) => caption += &badge("done by a person, who confirms it"),
-        Work::Script(_) => caption += &place(step.on, step.sudo.as_ref()),
+        Work::Script(_) => {
+            caption += &place(step.on, step.machine.as_ref(), step.sudo.as_ref());
+        }
     }
     caption += &conditions(step);
     let mut card = open(kind, Some(At::new(&id, key)), &label, &caption);
@@ -373,10 +420,20 @@ fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
 }
 
 fn check_frame(of: &OfCheck<'_>, results: &str, key: &str) -> Frame {
-    let OfCheck { check, step, uses } = of;
-    let mut caption = role("Check") + &name(&check.name) + &place(check.on, check.sudo.as_ref());
-    if let Some(step) = step {
-        caption += &badge(&format!("after step {}", step.number));
+    let OfCheck {
+        check,
+        moment,
+        uses,
+    } = of;
+    let on = check.machine.as_ref();
+    let mut caption = role("Check") + &machine(on) + &name(&check.name);
+    caption += &place(check.on, on, check.sudo.as_ref());
+    match moment {
+        Moment::Group => {}
+        Moment::First => caption += &badge("before the first step"),
+        Moment::Turn => caption += &badge("at the beginning of each turn"),
+        Moment::Step(number) => caption += &badge(&format!("after step {number}")),
+        Moment::Section => caption += &badge("after all turns"),
     }
     if check.always {
         caption += &badge("and at all times");
@@ -416,6 +473,8 @@ fn need(used: &Use) -> Option<String> {
         From::Captured(step) => format!("{name}, which step {} prints", text(step)),
         From::Run if used.name == "bundle" => format!("{name}, the folder that opsbook fills"),
         From::Run => format!("{name}, which only a run has"),
+        From::Role(role) if *role == used.name => format!("{name}, who plays {}", text(role)),
+        From::Role(role) => format!("{name}, a value of who plays {}", text(role)),
     })
 }
 
@@ -444,13 +503,70 @@ fn limits(timeout: Option<Duration>, exit: &[i32]) -> String {
     limit.unwrap_or_default() + &exits.unwrap_or_default()
 }
 
-fn place(on: On, sudo: Option<&SudoUser>) -> String {
-    let place = match on {
-        On::Node => badge("on the node"),
-        On::Local => badge_of("local", "on your own machine"),
+/// The machine that a block names: the first word of its caption.
+fn machine(machine: Option<&Machine>) -> String {
+    let words = |machine: &Machine| {
+        format!(
+            "<strong class=\"ops-machine\">{}</strong> ",
+            text(&machine.place())
+        )
+    };
+    machine.map(words).unwrap_or_default()
+}
+
+/// Where a block runs, as far as its machine does not say it.
+fn place(on: On, machine: Option<&Machine>, sudo: Option<&SudoUser>) -> String {
+    let place = match (on, machine) {
+        (On::Node, Some(_)) => String::new(),
+        (On::Node, None) => badge("on the node"),
+        (On::Local, _) => badge_of("local", "on your own machine"),
     };
     let sudo = sudo.map(|SudoUser(user)| badge_of("sudo", &format!("as {user}")));
     place + &sudo.unwrap_or_default()
+}
+
+/// The steps in the order of the page; those of a section below its words.
+fn steps(procedure: &Procedure) -> String {
+    let mut html = String::new();
+    let mut open = false;
+    for step in &procedure.steps {
+        let mut sections = procedure.sections.iter();
+        let opens = sections.find(|each| each.steps.start == step.number);
+        let mut ended = procedure.sections.iter();
+        let ended = ended.any(|each| each.steps.end == step.number);
+        if open && (opens.is_some() || ended) {
+            html += "</ol>";
+            open = false;
+        }
+        if let Some(each) = opens {
+            html += &format!("<p class=\"ops-turns\">{}:</p>", text(&turns(each)));
+        }
+        if !open {
+            html += &match step.number {
+                1 => "<ol class=\"ops-steps\">".to_owned(),
+                number => format!("<ol class=\"ops-steps\" start=\"{number}\">"),
+            };
+            open = true;
+        }
+        html += &step_line(procedure, step);
+    }
+    html + if open { "</ol>" } else { "" }
+}
+
+/// `for each web: first one, then a quarter at a time, 2 s between`.
+fn turns(each: &Each) -> String {
+    let wait = (!each.wait.is_zero()).then(|| format!(", {} between", time(each.wait)));
+    each.words() + &wait.unwrap_or_default()
+}
+
+fn section_frame(each: &Each) -> Frame {
+    let fails = match each.max_fail {
+        0 => "none begins after a failure".to_owned(),
+        most => format!("none begins once more than {most} have failed"),
+    };
+    let caption = role("Section") + &badge(&turns(each)) + &badge(&fails);
+    let label = format!("Section for each {}", each.role.value);
+    open("each", None, &label, &caption).contract()
 }
 
 fn step_line(procedure: &Procedure, step: &Step) -> String {
@@ -461,20 +577,27 @@ fn step_line(procedure: &Procedure, step: &Step) -> String {
     } else {
         &step.title
     };
-    let checks = match step.checks.len() {
-        0 => String::new(),
-        1 => " <span class=\"ops-quiet\">1 check</span>".to_owned(),
-        n => format!(" <span class=\"ops-quiet\">{n} checks</span>"),
-    };
-    let kind = match (&step.work, step.on) {
-        (Work::Manual(_), _) => " <span class=\"ops-quiet\">by hand</span>",
-        (_, On::Local) => " <span class=\"ops-quiet\">on your own machine</span>",
-        _ => "",
-    };
+    let mut notes = Vec::new();
+    if matches!(step.work, Work::Manual(_)) {
+        notes.push("by hand".to_owned());
+    }
+    match (step.on, &step.machine) {
+        (On::Local, _) => notes.push("on your own machine".to_owned()),
+        (On::Node, Some(machine)) => notes.push(machine.place()),
+        (On::Node, None) => {}
+    }
+    match step.checks.len() {
+        0 => {}
+        1 => notes.push("1 check".to_owned()),
+        n => notes.push(format!("{n} checks")),
+    }
+    let notes = notes.iter();
+    let notes = notes.map(|note| format!(" <span class=\"ops-quiet\">{}</span>", text(note)));
     format!(
-        "<li><a href=\"#{}\">{}</a>{kind}{checks}</li>",
+        "<li><a href=\"#{}\">{}</a>{}</li>",
         attribute(&id),
-        text(title.trim_end_matches(':'))
+        text(title.trim_end_matches(':')),
+        notes.collect::<String>()
     )
 }
 

@@ -32,6 +32,35 @@ pub(super) fn parameters(procedure: &Procedure) -> String {
     )
 }
 
+/// Who takes part in a procedure: nothing where it runs on one node. `link` leads to a group.
+pub(super) fn roles(procedure: &Procedure, link: &dyn Fn(&str) -> String) -> String {
+    if procedure.roles.is_empty() {
+        return String::new();
+    }
+    let rows = procedure.roles.iter().map(|(name, role)| {
+        let needs = role.needs.iter().map(|need| link(&need.value));
+        let needs: Vec<String> = needs.collect();
+        let named = if procedure.runs_on(name) {
+            ""
+        } else {
+            "; named only, not reached"
+        };
+        format!(
+            "<tr><td>{}</td><td>{} {}</td><td>{}</td><td>{}{named}</td></tr>",
+            code(name),
+            role.how_many(),
+            code(&role.nodes.value),
+            needs.join(", "),
+            text(role.help.as_deref().unwrap_or_default()),
+        )
+    });
+    let rows: String = rows.collect();
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>Role</th><th>May be</th>\
+         <th>Must hold</th><th>What it is</th></tr></thead><tbody>{rows}</tbody></table></div>"
+    )
+}
+
 pub(super) fn assertions(group: &Group, results: &Results) -> String {
     if group.typed.is_empty() {
         return String::new();

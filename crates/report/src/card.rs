@@ -8,8 +8,7 @@ use unicode_width::UnicodeWidthStr as _;
 
 use crate::engine::human;
 use crate::manual::{
-    Check, Count, Each, Group, Machine, On, Param, Procedure, Role, Share, Step, SudoUser, When,
-    Work,
+    Check, Count, Each, Group, Machine, On, Param, Procedure, Role, Step, SudoUser, When, Work,
 };
 use crate::plan::STEP_LIMIT;
 use crate::source::{in_one_line, visible};
@@ -198,20 +197,11 @@ fn step_lines(step: &Step, width: usize) -> Vec<String> {
     std::iter::once(first).chain(after).collect()
 }
 
-/// `For each web: 1, then 25% at a time`, and what is asked at the beginning of each turn.
+/// `for each web: first one, then a quarter at a time`, and what is asked at the beginning of
+/// each turn.
 fn section_lines(each: &Each) -> Vec<String> {
-    let sizes = each.batch.iter().map(|share| match share {
-        Share::Count(count) => count.to_string(),
-        Share::Percent(percent) => format!("{percent}%"),
-    });
-    let sizes: Vec<String> = sizes.collect();
     let wait = (!each.wait.is_zero()).then(|| format!(", {} between", human(each.wait)));
-    let first = format!(
-        "   for each {}: {} at a time{}",
-        each.role.value,
-        sizes.join(", then "),
-        wait.unwrap_or_default()
-    );
+    let first = format!("   {}{}", each.words(), wait.unwrap_or_default());
     let before = each.before.iter().map(|check| check_line("first", check));
     std::iter::once(first).chain(before).collect()
 }
@@ -230,20 +220,12 @@ fn roles(procedure: &Procedure) -> impl Iterator<Item = String> {
         let help = role.help.as_ref().map(|help| format!("  {help}"));
         let line = format!(
             "{name:<width$}  {} {}{needs}{}",
-            how_many(role),
+            role.how_many(),
             role.nodes.value,
             help.unwrap_or_default()
         );
         in_one_line(&line)
     })
-}
-
-fn how_many(role: &Role) -> &'static str {
-    match role.count {
-        Count::One => "one of",
-        Count::Several => "one or more of",
-        Count::Any => "any number of",
-    }
 }
 
 fn role_json((name, role): (&String, &Role)) -> Value {
@@ -302,8 +284,7 @@ fn notes(step: &Step) -> String {
 fn place(on: On, machine: Option<&Machine>, sudo: Option<&SudoUser>) -> Option<String> {
     let machine = match machine {
         None => return side(on, sudo),
-        Some(Machine::Role(role)) => format!("on {role}"),
-        Some(Machine::All(role)) => format!("on all of {role}"),
+        Some(machine) => machine.place(),
     };
     Some(match sudo {
         None => machine,

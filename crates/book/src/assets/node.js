@@ -121,28 +121,108 @@ const opsbook = (() => {
         return value === null ? all : value;
     });
 
-    /** A parameter or a value of the node: `{value}`, `{secret}`, or `{why}` there is none. */
-    const look = (of, name, depth = 0) => {
+    // ---- Roles: the reader says who plays them. Nothing is guessed, least of all by the picker. ----
+
+    const rolesOf = (of) => (blocks.get(of) || {}).roles || [];
+    const roleIn = (of, name) => rolesOf(of).find(([role]) => role === name.split("_")[0]);
+    /** By procedure and role: `{nodes}`, or `{why}` nobody plays it; `wrong` where what was typed is. */
+    const players = new Map();
+    const played = (of, role) => players.get(`${of} ${role}`) || { why: `${role} is not bound` };
+
+    const cast = async (of, [role, many, selector, several]) => {
+        const said = (typed(of, `role ${role}`) || "").split(/[\s,]+/).filter(Boolean);
+        if (!said.length) return { why: `${role} is not bound: ${many} ${selector}` };
+        const found = [];
+        for (const name of new Set(said)) {
+            const node = await find(name);
+            if (!node) return { wrong: true, why: `this manual has no node ${name}` };
+            if (!node.in.includes(selector)) return { wrong: true, why: `${name} may not play ${role}: that is ${many} ${selector}` };
+            found.push(node);
+        }
+        if (!several && found.length > 1) return { wrong: true, why: `${role} is one node` };
+        return { nodes: found };
+    };
+
+    /** Reads anew who plays what. */
+    const meet = async () => {
+        players.clear();
+        for (const [of, block] of blocks) {
+            const taken = new Map();
+            for (const own of block.roles || []) {
+                let found = await cast(of, own);
+                const twice = (found.nodes || []).find((node) => taken.has(node.name));
+                if (twice) found = { wrong: true, why: `${twice.name} plays ${taken.get(twice.name)} already` };
+                for (const node of found.nodes || []) taken.set(node.name, own[0]);
+                players.set(`${of} ${own[0]}`, found);
+            }
+        }
+    };
+
+    /** The one of several whose part a block is: the only one, or the chosen node where it is among them. */
+    const oneOf = (found) => {
+        if (found.why) return { node: null, why: found.why };
+        const node = found.nodes.length === 1 ? found.nodes[0] : chosen && found.nodes.find((one) => one.name === chosen.name);
+        return node ? { node } : { node: null, why: `choose one of ${found.nodes.map((one) => one.name).join(", ")} as my node` };
+    };
+
+    /** The machine that a block runs on: my node; in a procedure with roles, who plays its role. */
+    const machine = (block) => {
+        if (!rolesOf(block.of).length) return { node: chosen, why: "a value of the node: choose one" };
+        if (block.local || !block.role) return { node: null, why: "your own machine has no values" };
+        return oneOf(played(block.of, block.role));
+    };
+
+    /** Whether anything of the values of a block is known. */
+    const ready = (block, of = block.of) => {
+        const roles = rolesOf(of);
+        return roles.length ? roles.some(([role]) => players.has(`${of} ${role}`) && !(played(of, role).why && !played(of, role).wrong)) : Boolean(chosen);
+    };
+
+    /** `$old`, or a value of the node that plays it: `$old_address`. Of several, those of all. */
+    const ofRole = (block, name) => {
+        const [role] = roleIn(block.of, name);
+        const found = played(block.of, role);
+        const one = block.turn === role ? oneOf(found) : null;
+        if (found.why || one && !one.node) return { why: (one || found).why };
+        const own = name.slice(role.length + 1);
+        const texts = [];
+        for (const node of one ? [one.node] : found.nodes) {
+            const value = own ? look(block.of, own, { node }) : { value: node.name };
+            if (value.value === undefined) return value.secret ? { secret: true, why: `a secret of ${node.name}` } : { why: value.why };
+            texts.push(value.value);
+        }
+        return { value: texts.join(" ") };
+    };
+
+    /** Who plays what, as a command says it. */
+    const castWords = (of) => rolesOf(of)
+        .map(([role, many]) => [role, many, played(of, role).nodes])
+        .filter(([, many, nodes]) => nodes || many !== "any number of")
+        .map(([role, , nodes]) => `${role}=${nodes ? nodes.map((node) => node.name).join(",") : "NODE"}`);
+
+    /** A parameter or a value of a machine: `{value}`, `{secret}`, or `{why}` there is none. */
+    const look = (of, name, at, depth = 0) => {
         const given = typed(of, name);
         const own = param(of, name);
         if (given !== null) {
             return fits(own, given) ? { value: given } : { why: `what was typed does not match ${own.pattern}` };
         }
-        if (own && own.default !== null) return whole(of, own.default, depth);
+        if (own && own.default !== null) return whole(of, own.default, at, depth);
         if (own && own.required) return { why: own.help ? `a parameter: ${own.help}` : "a parameter" };
-        if (!chosen) return { why: "a value of the node: choose one" };
-        if (chosen.secrets.includes(name)) return { secret: true, why: "a secret" };
-        if (follows(of, name)) return whole(of, chosen.derived[name], depth);
-        if (Object.hasOwn(chosen.values, name)) return { value: chosen.values[name] };
-        return { none: true, why: `not defined on ${chosen.name}` };
+        const node = at.node;
+        if (!node) return { why: at.why };
+        if (node.secrets.includes(name)) return { secret: true, why: "a secret" };
+        if (follows(of, name, node)) return whole(of, node.derived[name], at, depth);
+        if (Object.hasOwn(node.values, name)) return { value: node.values[name] };
+        return { none: true, why: `not defined on ${node.name}` };
     };
 
     /** A value that is made of others: all of it, or what is open in it. */
-    const whole = (of, text, depth) => {
+    const whole = (of, text, at, depth) => {
         if (depth > 16) return { why: "it refers to itself" };
         let open = null;
         const value = filled(text, (inner) => {
-            const found = look(of, inner, depth + 1);
+            const found = look(of, inner, at, depth + 1);
             if (found.value === undefined) open = `it is made of ${inner}, ${found.why}`;
             return found.value === undefined ? null : found.value;
         });
@@ -150,12 +230,12 @@ const opsbook = (() => {
     };
 
     /** Whether a value of the node is made of a parameter of this procedure. */
-    const follows = (of, name, depth = 0) => {
-        const written = (chosen.derived || {})[name];
+    const follows = (of, name, node, depth = 0) => {
+        const written = (node.derived || {})[name];
         if (written === undefined || depth > 16) return false;
         let found = false;
         filled(written, (inner) => {
-            found = found || Boolean(param(of, inner)) || follows(of, inner, depth + 1);
+            found = found || Boolean(param(of, inner)) || follows(of, inner, node, depth + 1);
             return null;
         });
         return found;
@@ -170,9 +250,11 @@ const opsbook = (() => {
             if (from === "captured") return { why: `step ${step} prints it` };
             return { why: name === "bundle" ? "the folder with what opsbook brings" : "known to a run only" };
         }
-        const found = look(block.of, name);
+        if (from === "role" && !param(block.of, name)) return ofRole(block, name);
+        const at = machine(block);
+        const found = look(block.of, name, at);
         if (found.value !== undefined || found.secret) return found;
-        if (!found.none && chosen) return found;
+        if (!found.none && at.node) return found;
         if (from === "optional") return null;
         if (from === "earlier") return { why: `step ${step} sets it` };
         return found;
@@ -184,16 +266,18 @@ const opsbook = (() => {
         .filter((found) => found.value !== undefined || found.why !== undefined);
 
     /** A text that people read, as far as it is known. */
-    const shown = (of) => (name) => {
-        const block = { of };
+    const shown = (block) => (name) => {
+        const of = block.of;
         if (name === "procedure" && of) return of;
-        const found = look(block.of, name);
+        const found = roleIn(of, name) && !param(of, name) ? ofRole(block, name) : look(of, name, machine(block));
         return found.value === undefined ? null : found.value;
     };
 
-    /** Why a block may not be run on the chosen node. */
+    /** Why a block may not be run on the chosen node, or by those who were named. */
     const barred = (block) => {
-        if (!chosen) return null;
+        const wrong = rolesOf(block.of).map(([role]) => played(block.of, role)).find((found) => found.wrong);
+        if (wrong) return wrong.why;
+        if (!chosen || rolesOf(block.of).length) return null;
         const owner = blocks.get(block.of);
         const selectors = [owner && owner.nodes, block.nodes];
         const selector = selectors.find((one) => one && !chosen.in.includes(one));
@@ -265,7 +349,7 @@ const opsbook = (() => {
             text = `${block.capture}=$(${text}) && export ${block.capture} && printf '%s\\n' "$${block.capture}"`;
         }
         const expect = block.expect;
-        const must = expect && filled(expect.text, shown(block.of));
+        const must = expect && filled(expect.text, shown(block));
         const exact = expect && expect.kind === "exact" && !/\$\{[a-z][a-z0-9_]*\}/.test(must);
         if (exact) {
             const wanted = must.split("\n").map((line) => line.trimEnd()).join("\n").trimEnd();
@@ -303,18 +387,21 @@ const opsbook = (() => {
         if (!block) return null;
         const bar = barred(block);
         if (bar) return { text: `${comment(bar)}\nfalse\n`, open: [], bar };
-        const on = chosen ? ` on ${chosen.name}` : "";
-        const head = [`${name}${on}${block.step ? `, step ${block.step}` : ""}`];
-        const parts = [name, ...(block.checks || [])].map((own) => [own, blocks.get(own)]).filter(([, found]) => found);
+        const head = [`${name}${where(block)}${block.step ? `, step ${block.step}` : ""}`];
+        const known = [name, ...(block.checks || [])].map((own) => [own, blocks.get(own)]).filter(([, found]) => found);
+        // What is asked elsewhere is not pasted here.
+        const parts = known.filter(([, found]) => spot(found) === spot(block));
         const open = new Map();
         for (const [own, found] of parts) {
             for (const one of bindings(found)) {
                 if (one.value === undefined && !open.has(one.name)) open.set(one.name, `${one.name} (${one.why})`);
             }
-            if (found.role) head.push(`${own}: on a node that plays ${found.role}`);
             if (found.local) head.push(`${own}: on your own machine, in the folder of the manual`);
         }
         if (open.size) head.push(`still open: ${[...open.values()].join("; ")}`);
+        for (const [own, found] of known) {
+            if (spot(found) !== spot(block)) head.push(`not here: ${own} is asked${where(found) || " on the node"}`);
+        }
         let texts = [];
         for (const [own, found] of parts) {
             if (found.kind === "script") texts.push(judged(own, found, unit(own, found, script(found))));
@@ -327,14 +414,26 @@ const opsbook = (() => {
         return { text: `${text}\n`, open: [...open.keys()] };
     };
 
+    /** Where a block runs, to compare: a side of the session, or a role. */
+    const spot = (block) => block.local ? "local" : block.role ? block.place : "node";
+
+    /** The same in words. */
+    const where = (block) => {
+        if (block.local) return " on your own machine";
+        const { node } = machine(block);
+        if (!block.role) return node ? ` on ${node.name}` : "";
+        if (node) return ` on ${node.name} (${block.role})`;
+        return block.all ? ` on each node that plays ${block.role}` : ` on the node that plays ${block.role}`;
+    };
+
     /** What a person or opsbook does. */
     const inWords = (block) => {
-        if (block.kind === "manual") return filled(block.text, shown(block.of));
+        if (block.kind === "manual") return filled(block.text, shown(block));
         const files = block.files.map(([what, from, to]) => {
-            const fill = (text) => filled(text, shown(block.of));
+            const fill = (text) => filled(text, shown(block));
             return `${what} ${fill(from)} as $bundle/${fill(to)}`.replace("  ", " ");
         });
-        const node = chosen ? chosen.name : "NODE";
+        const node = rolesOf(block.of).length ? castWords(block.of).join(" ") : chosen ? chosen.name : "NODE";
         return `opsbook brings it:\n${files.join("\n")}\nopsbook run ${block.of} ${node} --stop-after ${block.label}`;
     };
 
@@ -373,7 +472,9 @@ const opsbook = (() => {
         const done = await clipboard(made.text);
         if (!done) return say("this browser does not let pages copy");
         if (made.bar) return say(made.bar);
-        const whose = chosen ? `with the values of ${chosen.name}` : "no node is chosen";
+        const { node } = machine(blocks.get(name));
+        const roles = rolesOf(blocks.get(name).of).length;
+        const whose = node ? `with the values of ${node.name}` : roles ? "not all roles are bound" : "no node is chosen";
         say(`copied ${name}, ${whose}${made.open.length ? `; still open: ${made.open.join(", ")}` : ""}`);
     };
 
@@ -389,6 +490,11 @@ const opsbook = (() => {
         }
     };
 
+    /** The command of a procedure with its node, or with those that were named. */
+    const addressed = (of, text) => rolesOf(of).length
+        ? text.replace(/(?: [a-z][a-z0-9]*=NODE)+/, ` ${castWords(of).join(" ")}`)
+        : text.replace(/\bNODE\b/, chosen.name);
+
     const originals = new Map();
     const textsOf = (part) => {
         const found = [];
@@ -400,12 +506,12 @@ const opsbook = (() => {
     const fill = () => {
         for (const [text, before] of originals) text.nodeValue = before;
         originals.clear();
-        if (!chosen) return;
-        let of = null;
+        let last = { of: null };
         for (const part of document.querySelectorAll("main .ops")) {
             const name = part.dataset.name;
             const block = name && blocks.get(name);
-            if (block) of = block.of || name;
+            if (block) last = block.of ? block : { of: name };
+            if (!ready(last)) continue;
             const kind = block ? block.kind : part.classList.contains("ops-expect") ? "expect" : "";
             const places = {
                 expect: ":scope > pre", manual: ":scope > pre", deliver: ".ops-wide", group: ".ops-wide", procedure: ".ops-command",
@@ -413,8 +519,8 @@ const opsbook = (() => {
             if (!places) continue;
             for (const place of part.querySelectorAll(places)) {
                 for (const text of textsOf(place)) {
-                    let now = filled(text.nodeValue, shown(of));
-                    if (kind === "procedure") now = now.replace(/\bNODE\b/, chosen.name);
+                    let now = filled(text.nodeValue, shown(last));
+                    if (kind === "procedure") now = addressed(last.of, now);
                     if (now === text.nodeValue) continue;
                     originals.set(text, text.nodeValue);
                     text.nodeValue = now;
@@ -431,8 +537,8 @@ const opsbook = (() => {
             const old = card.querySelector(":scope > .ops-here");
             if (old) old.remove();
             const written = card.querySelector(":scope > .ops-needs");
-            if (written) written.hidden = Boolean(chosen);
-            if (!chosen) continue;
+            if (written) written.hidden = ready(block);
+            if (!ready(block)) continue;
             const bar = barred(block);
             const found = bindings(block);
             if (!bar && !found.length) continue;
@@ -458,9 +564,12 @@ const opsbook = (() => {
             for (const use of block.uses || []) {
                 const [name, from] = use;
                 if (name === "procedure") continue;
+                const roles = rolesOf(block.of).length > 0;
                 const own = param(block.of, name) || from === "captured" || from === "run";
                 const found = bound(block, use);
                 if (!found || from === "earlier" && found.value === undefined) continue;
+                // Each of its machines has values of its own: they stand at the blocks.
+                if (roles && !own) continue;
                 const of = own || found.value === undefined && !found.secret ? block.of : "";
                 if (!all.has(of)) all.set(of, new Map());
                 if (!all.get(of).has(name)) all.get(of).set(name, { block, use });
@@ -484,7 +593,9 @@ const opsbook = (() => {
             if (chosen) head.append("Values on ", element("strong", {}, chosen.name), " ", button);
             else head.append("No node is chosen: each block says what it needs. ", button);
             panel.append(head);
-            if (chosen && any) lines(all);
+            const troupe = [...new Set(cards().map((card) => (blocks.get(card.dataset.name) || {}).of))].filter((of) => rolesOf(of).length);
+            for (const of of troupe) bill(of);
+            if ((chosen || troupe.length) && any) lines(all);
             if (before) before.replaceWith(panel);
             else {
                 const title = document.querySelector("main > h1:first-child");
@@ -494,12 +605,36 @@ const opsbook = (() => {
         } else if (before) before.remove();
     };
 
+    /** Who plays the roles of a procedure: the reader says it, as the command would. */
+    const bill = (of) => {
+        const fields = element("div", { class: "ops-fields" }, element("p", {}, "Who plays the roles of ", element("strong", {}, of), " is never guessed:"));
+        for (const [role, many, selector] of rolesOf(of)) {
+            const found = played(of, role);
+            const input = element("input", { type: "text", autocomplete: "off", spellcheck: "false", placeholder: `${many} ${selector}` });
+            input.value = typed(of, `role ${role}`) || "";
+            const label = element("label", {}, code(role), " ", input);
+            if (found.wrong) {
+                input.setAttribute("aria-invalid", "true");
+                label.append(" ", element("span", { class: "ops-open" }, found.why));
+            }
+            input.addEventListener("change", async () => {
+                put(of, `role ${role}`, input.value.trim());
+                await meet();
+                draw();
+            });
+            fields.append(label);
+        }
+        panel.append(fields);
+        panel.addEventListener("keydown", (event) => event.stopPropagation());
+    };
+
     const lines = (all) => {
         const details = element("details", {}, element("summary", {}, "as lines for a shell, and what is open"));
         details.open = true;
         const text = [];
         const fields = element("div", { class: "ops-fields" });
         for (const [of, names] of all) {
+            if (!chosen && !rolesOf(of).length) continue;
             if (of && names.size) text.push(`# ${of}`);
             for (const [name, { block, use }] of names) {
                 const found = bound(block, use);
@@ -511,7 +646,7 @@ const opsbook = (() => {
         const all_lines = `${text.join("\n")}\n`;
         const button = element("button", { type: "button", class: "ops-copy" }, "copy lines");
         button.addEventListener("click", async () => {
-            say(await clipboard(all_lines) ? `copied the values of ${chosen.name}` : "this browser does not let pages copy");
+            say(await clipboard(all_lines) ? `copied the values${chosen ? ` of ${chosen.name}` : ""}` : "this browser does not let pages copy");
         });
         details.append(element("pre", { tabindex: "0" }, code(all_lines)), button, fields);
         panel.append(details);
@@ -626,6 +761,7 @@ const opsbook = (() => {
         }
         const name = wanted();
         chosen = await find(name);
+        await meet();
         if (name && !chosen) say(`this manual has no node ${name}`);
         if (chosen) keep(name);
         buttons();

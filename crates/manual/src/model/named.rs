@@ -1,6 +1,9 @@
 //! How a procedure and its steps are named to a person: on a card, in the book, in a message.
 
-use crate::{Check, Count, Delivery, DeliveryFrom, Machine, Procedure, Spanned, Step, Work};
+use crate::{
+    Check, Count, Delivery, DeliveryFrom, Each, Machine, Procedure, Role, Share, Spanned, Step,
+    Work,
+};
 
 impl Procedure {
     /// The command that runs it, as far as its contract says: `opsbook run web.deploy web1
@@ -102,5 +105,51 @@ impl Machine {
         match self {
             Machine::Role(role) | Machine::All(role) => role,
         }
+    }
+
+    /// `on old`, `on every lb`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        match self {
+            Machine::Role(role) => format!("on {role}"),
+            Machine::All(role) => format!("on every {role}"),
+        }
+    }
+}
+
+impl Role {
+    /// What stands before the selector of its nodes.
+    #[must_use]
+    pub fn how_many(&self) -> &'static str {
+        match self.count {
+            Count::One => "one of",
+            Count::Several => "one or more of",
+            Count::Any => "any number of",
+        }
+    }
+}
+
+impl Each {
+    /// `for each web: first one, then a quarter at a time`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut sizes: Vec<String> = self.batch.iter().map(size).collect();
+        let last = sizes.pop().unwrap_or_else(|| "one".to_owned());
+        let sizes = match sizes.as_slice() {
+            [] => last,
+            sizes => format!("first {}, then {last}", sizes.join(", then ")),
+        };
+        format!("for each {}: {sizes} at a time", self.role.value)
+    }
+}
+
+fn size(share: &Share) -> String {
+    match share {
+        Share::Count(1) => "one".to_owned(),
+        Share::Count(count) => count.to_string(),
+        Share::Percent(25) => "a quarter".to_owned(),
+        Share::Percent(50) => "half".to_owned(),
+        Share::Percent(100) => "all".to_owned(),
+        Share::Percent(percent) => format!("{percent}%"),
     }
 }

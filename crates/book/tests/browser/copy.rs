@@ -8,20 +8,20 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use opsbook::book::{self, Options};
-use opsbook::files::Files;
-use opsbook::nodes::Text;
-use opsbook::plan::{Ask, NodePlan, Request, Script, Value, uses};
-use opsbook::project::Project;
+use opsbook_book::{self as book, Options};
+use opsbook_nodes::Text;
+use opsbook_plan::{Ask, NodePlan, Request, Script, Value, uses};
+use opsbook_project::Project;
+use opsbook_text::files::Files;
 
 use super::drive::{Browser, Screen};
-use crate::sshd::or_skip;
+use super::skip::or_skip;
 
 /// Given for whatever has no value before a run, by name. Nothing about it is plain.
 const CAPTURED: &str = "it's \"a\" $b `c` \\ #d";
 
-fn own_root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+pub fn own_root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
 pub fn built(root: &Path) -> (tempfile::TempDir, PathBuf) {
@@ -78,7 +78,7 @@ impl Sandbox {
         std::fs::write(&trace, "").unwrap();
         std::fs::set_permissions(&trace, std::fs::Permissions::from_mode(0o666)).unwrap();
         let home = self.0.path().join("home");
-        let mut command = match crate::tier::is_root() {
+        let mut command = match super::skip::is_root() {
             true => {
                 let mut command = Command::new("/usr/bin/setpriv");
                 command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
@@ -113,7 +113,7 @@ impl Sandbox {
                 Value::Captured if binding.name == "bundle" => bundle.to_owned(),
                 Value::Captured => CAPTURED.to_owned(),
             };
-            let quoted = opsbook::manual::shell_quoted(&value);
+            let quoted = opsbook_manual::shell_quoted(&value);
             text += &format!("{}={quoted}\n", binding.name);
         }
         text += script.text();
@@ -239,9 +239,9 @@ fn same(
         std::iter::once(script.clone()).chain(checks).collect()
     } else {
         let (manual, nodes) = (&project.manual, &project.nodes);
-        let all = |_: opsbook::manual::Subject<'_>| true;
-        let wanted = opsbook::plan::case_name(name);
-        let (cases, _) = opsbook::plan::cases(manual, nodes, &project.vocabulary, &[node], &all);
+        let all = |_: opsbook_manual::Subject<'_>| true;
+        let wanted = opsbook_plan::case_name(name);
+        let (cases, _) = opsbook_plan::cases(manual, nodes, &project.vocabulary, &[node], &all);
         match cases.iter().find(|case| case.name == wanted) {
             Some(case) => script_of(&case.ask).into_iter().collect(),
             None => match check_of_a_step(project, node, name) {
@@ -283,7 +283,7 @@ fn script_of(ask: &Ask) -> Option<Script> {
 fn check_of_a_step(project: &Project, node: &str, name: &str) -> Option<Script> {
     let procedure = project.manual.procedures.get(name.split_once('/')?.0)?;
     let plan = plan(project, &procedure.id, node)?;
-    let wanted = opsbook::plan::case_name(name);
+    let wanted = opsbook_plan::case_name(name);
     let mut cases = plan.steps.iter().flat_map(|step| &step.checks);
     script_of(&cases.find(|case| case.name == wanted)?.ask)
 }
@@ -300,7 +300,7 @@ fn refuses(copied: &str, name: &str) -> bool {
 /// A group that only procedures ask is no case of a suite.
 fn needed_only(project: &Project, name: &str) -> bool {
     let groups = project.manual.groups.values();
-    let mut groups = groups.filter(|group| group.when == opsbook::manual::When::Needed);
+    let mut groups = groups.filter(|group| group.when == opsbook_manual::When::Needed);
     groups.any(|group| group.checks.iter().any(|check| check.name == name))
 }
 
@@ -322,7 +322,7 @@ fn what_a_block_is_said_to_use_is_what_its_plan_binds() {
             let Some(plan) = plan(&project, &procedure.id, node) else {
                 continue;
             };
-            for (step, uses) in plan.steps.iter().zip(&said) {
+            for (step, uses) in plan.steps.iter().zip(&said.steps) {
                 let Some(script) = step.script() else {
                     continue;
                 };
@@ -332,13 +332,15 @@ fn what_a_block_is_said_to_use_is_what_its_plan_binds() {
                     .map(|own| own.name.as_str())
                     .collect();
                 let has = |used: &&uses::Use| match used.from {
-                    uses::From::Value | uses::From::Captured(_) | uses::From::Run => true,
+                    uses::From::Value
+                    | uses::From::Captured(_)
+                    | uses::From::Run
+                    | uses::From::Role(_) => true,
                     uses::From::Optional | uses::From::Earlier(_) => {
                         plan.node.text(&used.name).is_ok()
                     }
                 };
                 let named: Vec<&str> = uses
-                    .work
                     .iter()
                     .filter(has)
                     .map(|used| used.name.as_str())

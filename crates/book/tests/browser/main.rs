@@ -1,8 +1,17 @@
 //! The book as a reader has it: pages opened from the disk in a headless Chromium, keys pressed,
 //! the clipboard read. Without a Chromium and its driver these tests are skipped by name.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on fails"
+)]
+
 mod axe;
 mod copy;
 mod drive;
 mod node;
+mod roles;
 mod search;
+mod skip;

@@ -6,9 +6,9 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::copy::built;
+use super::copy::{built, own_root};
 use super::drive::{Browser, Screen};
-use crate::sshd::or_skip;
+use super::skip::or_skip;
 
 /// The addresses of the first three hits.
 fn hits(browser: &Browser, typed: &str) -> Vec<String> {
@@ -37,7 +37,7 @@ fn queries_lead_to_the_right_place_in_our_own_manual() {
     let Some(browser) = or_skip("browser search", Browser::open(Screen::Desk)) else {
         return;
     };
-    let (_folder, book) = built(Path::new(env!("CARGO_MANIFEST_DIR")));
+    let (_folder, book) = built(own_root());
     browser.page(&book, "index.html");
     lead(
         &browser,
@@ -194,7 +194,7 @@ fn queries_lead_to_the_right_place_among_two_thousand_pages() {
             );
             best = best.min(took.as_f64().unwrap());
         }
-        crate::tier::say(&format!("searched {typed}: {best:.0} ms"));
+        super::skip::say(&format!("searched {typed}: {best:.0} ms"));
         // Ten times what it takes in peace.
         if best > 3000.0 {
             slow.push(format!("{typed}: {best:.0} ms"));
@@ -216,7 +216,7 @@ fn contents_by_parts(browser: &Browser, book: &Path) {
         "const [turn] = performance.getEntriesByType('navigation'); return turn.loadEventEnd - turn.startTime",
         &[],
     );
-    crate::tier::say(&format!("turned to a page of 2000: {took:.0} ms"));
+    super::skip::say(&format!("turned to a page of 2000: {took:.0} ms"));
     browser.picture("contents");
     browser.click("#mdbook-sidebar .ops-more button");
     let more = browser.ask(count, &[]).as_u64().unwrap();

@@ -10,8 +10,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
 use tokio::runtime::Runtime;
 
-use crate::sshd::Skip;
-use crate::tier;
+use super::skip::{self, Skip};
 
 const DRIVER: &str = "/usr/bin/chromedriver";
 const CHROMIUM: &str = "/usr/bin/chromium";
@@ -35,8 +34,8 @@ pub enum Screen {
 
 impl Browser {
     pub fn open(screen: Screen) -> Result<Browser, Skip> {
-        tier::program(CHROMIUM)?;
-        tier::program(DRIVER)?;
+        skip::program(CHROMIUM)?;
+        skip::program(DRIVER)?;
         let home = tempfile::tempdir().unwrap();
         let mut driver = Command::new(DRIVER)
             .arg("--port=0")

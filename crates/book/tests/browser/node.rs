@@ -7,7 +7,7 @@ use std::process::Command;
 
 use super::copy::built;
 use super::drive::{Browser, Screen};
-use crate::sshd::or_skip;
+use super::skip::or_skip;
 
 const PAGE: &str = r#"# Deploy
 
