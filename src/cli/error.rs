@@ -37,6 +37,9 @@ pub(crate) enum Failure {
     /// The operator wanted no more.
     #[error("{0}")]
     Stopped(String),
+    /// What was asked for is not what would be done; nothing was touched.
+    #[error("{0}")]
+    Blocked(String),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -88,6 +91,7 @@ impl Failure {
             Failure::Bundle(BundleError::Held(_) | BundleError::Taken)
             | Failure::Journal(JournalError::Busy { .. }) => exit(Status::Blocked),
             Failure::Stopped(_) => exit(Status::Stopped),
+            Failure::Blocked(_) => exit(Status::Blocked),
             Failure::NotThere(_)
             | Failure::Report(_)
             | Failure::Journal(_)
@@ -127,6 +131,7 @@ impl Failure {
                 )
             }
             Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),
+            Failure::Blocked(why) => writeln!(talk, "BLOCKED: {why}"),
             // A problem says itself that it is an error.
             Failure::Book(BookError::Config(problem)) => writeln!(talk, "{problem}"),
             other => writeln!(talk, "error: {other}"),

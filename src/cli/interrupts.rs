@@ -10,14 +10,19 @@ use crate::cli::screen::Screen;
 use crate::cli::tty::show;
 use crate::event::Status;
 
-pub(crate) fn count_interrupts(run: String, screen: Screen) -> watch::Receiver<u32> {
+/// Who counts, and what is counted: something else may count, too.
+pub(crate) fn count_interrupts(
+    run: String,
+    screen: Screen,
+) -> (watch::Sender<u32>, watch::Receiver<u32>) {
     let (sender, receiver) = watch::channel(0);
     let (Ok(mut interrupt), Ok(mut terminate)) = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
     ) else {
-        return receiver;
+        return (sender, receiver);
     };
+    let also = sender.clone();
     tokio::spawn(async move {
         loop {
             tokio::select! {
@@ -36,7 +41,7 @@ pub(crate) fn count_interrupts(run: String, screen: Screen) -> watch::Receiver<u
             }
         }
     });
-    receiver
+    (also, receiver)
 }
 
 const STOPPING: &str = "\nstopping what runs: TERM, and KILL ten seconds later; Ctrl-C once more goes away and leaves it running\n";

@@ -9,6 +9,7 @@ use crate::cli::interrupts::count_interrupts;
 use crate::cli::progress::Progress;
 use crate::cli::screen::{self, Screen, SharedOut};
 use crate::cli::sheet::ways_on;
+use crate::cli::supervised::Supervisor;
 use crate::cli::terminal::Terminal;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::{Streams, block_on};
@@ -17,15 +18,25 @@ use crate::event::{Event, Status, What};
 use crate::journal;
 use crate::project::{Project, Run, looked_over};
 
-/// Does it; `json` prints the journal's lines instead of what is for people.
+/// Who sits before a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seat {
+    /// The journal's lines are printed instead of what is for people.
+    pub json: bool,
+    /// Answers come from a supervisor, and not from the terminal.
+    pub answers: bool,
+}
+
+/// Does it.
 pub(crate) fn launch(
     project: &Project,
     run: Run,
-    json: bool,
+    seat: Seat,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
-    prove(project, &run, &mut *streams.talk)?;
+    prove(project, &run, seat, &mut *streams.talk)?;
+    let json = seat.json;
     let name = run.start.run().to_owned();
     let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
     let out = SharedOut::new(out);
@@ -38,6 +49,10 @@ pub(crate) fn launch(
     };
     let status = block_on(async {
         let interrupts = count_interrupts(name.clone(), screen.clone());
+        let supervisor = seat
+            .answers
+            .then(|| Supervisor::listen(interrupts.0.clone()));
+        let interrupts = interrupts.1;
         let (operator, questions) = Operator::new();
         let about = About {
             root: project.root.clone(),
@@ -45,7 +60,8 @@ pub(crate) fn launch(
             plan: Some(Arc::clone(&plan)),
             screen: screen.clone(),
         };
-        tokio::spawn(Terminal::new(interrupts.clone(), about).answer(questions));
+        let terminal = Terminal::new(interrupts.clone(), about, supervisor);
+        tokio::spawn(terminal.answer(questions));
         let bars = screen.clone();
         let turn = Turn(Arc::new(move |node| bars.turn(node)));
         let mut watcher = watcher(screen, json.then(|| out.clone()));
@@ -76,11 +92,11 @@ pub(crate) fn launch(
 }
 
 /// Finds out, before anything is written down or reached, whether something is missing.
-fn prove(project: &Project, run: &Run, talk: &mut dyn Write) -> Result<(), Failure> {
+fn prove(project: &Project, run: &Run, seat: Seat, talk: &mut dyn Write) -> Result<(), Failure> {
     let proof = run.proof(project);
     looked_over(&proof)?;
     let manner = &run.manner;
-    if manner.yes || manner.through.step || is_anybody_there() {
+    if manner.yes || manner.through.step || seat.answers || is_anybody_there() {
         return Ok(());
     }
     if let Some(step) = proof.asks_late() {

@@ -283,6 +283,7 @@ fn write(
     let asked = What::Asked {
         question: ASKS.to_owned(),
         told: Some(about.into()),
+        choices: Vec::new(),
     };
     let asked = journal.record(None, None, asked)?;
     let answered = What::Answered {

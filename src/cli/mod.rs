@@ -31,6 +31,7 @@ mod run;
 mod screen;
 mod sheet;
 pub mod show;
+mod supervised;
 mod terminal;
 pub mod test;
 mod tty;

@@ -8,11 +8,11 @@ use clap::Args;
 use crate::cli::Streams;
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::Failure;
-use crate::cli::launch::launch;
+use crate::cli::launch::{Seat, launch};
 use crate::cli::lost::make_journal;
 use crate::cli::manner::MannerArgs;
-use crate::cli::run::run_name;
 use crate::cli::sheet::{sheet, whole};
+use crate::cli::supervised::run_name;
 use crate::cli::which::which;
 use crate::engine::{OnLag, first_left};
 use crate::event::{Manner as Through, RunStarted, Status};
@@ -144,11 +144,20 @@ pub(crate) fn resume(
         })),
         who: Who::here(&project.root),
     };
-    launch(project, run, args.common.json(), streams)
+    let seat = Seat {
+        json: args.common.json(),
+        answers: false,
+    };
+    launch(project, run, seat, streams)
 }
 
 /// Says what has changed, and stops where that was not accepted.
-fn say(changes: &Changes, accepted: bool, run: &str, streams: &mut Streams) -> Result<(), Failure> {
+pub(crate) fn say(
+    changes: &Changes,
+    accepted: bool,
+    run: &str,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
     for note in &changes.notes {
         writeln!(streams.talk, "note: {}\n", outside::line(note))?;
     }

@@ -7,19 +7,23 @@ use clap::Args;
 
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::{Failure, exit};
-use crate::cli::launch::launch;
+use crate::cli::launch::{Seat, launch};
 use crate::cli::manner::MannerArgs;
+use crate::cli::resume::say;
+use crate::cli::supervised::SupervisedArgs;
 use crate::cli::terminal::sure;
 use crate::cli::tty::is_anybody_there;
 use crate::cli::which::own_open_run;
 use crate::cli::{Streams, block_on};
-use crate::engine::{Answer, MOST_EPOCHS, Proof};
+use crate::engine::{Answer, OnLag, Proof};
 use crate::event::Status;
 use crate::journal;
 use crate::manual::shell_word;
 use crate::nodes::{Node, Transport};
 use crate::plan::{Binding, Part, Plan, Request};
-use crate::project::{self, Allotted, Project, Start, Who, looked_over};
+use crate::project::{
+    self, Allotted, Anew, Manner, Project, Resumed, Start, changes, looked_over, moved,
+};
 use crate::report::dry_run;
 use crate::source::Problem;
 
@@ -47,17 +51,23 @@ pub(crate) struct Run {
     /// With --dry-run: reach the nodes and say who answers
     #[arg(long, requires = "dry_run")]
     connect: bool,
-    /// For a supervisor: the run's name, as `opsbook history` shows names, allotted beforehand
-    #[arg(long = "run", value_name = "ID", value_parser = run_name, conflicts_with = "dry_run")]
-    run: Option<String>,
-    /// With --run: the number of this controller of the run
-    #[arg(long, value_name = "N", requires = "run", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST_EPOCHS))]
-    epoch: u64,
+    #[command(flatten)]
+    supervised: SupervisedArgs,
     #[command(flatten)]
     common: MannerArgs,
 }
 
+impl Run {
+    fn seat(&self) -> Seat {
+        Seat {
+            json: self.common.json(),
+            answers: self.supervised.answers,
+        }
+    }
+}
+
 pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
+    args.supervised.take_place()?;
     named(args, project)?;
     let allotted = allotted(args, project)?;
     let request = Request {
@@ -67,7 +77,11 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     };
     let plan = project.plan(&request)?;
     tell_elsewhere(project, &mut *streams.talk)?;
+    args.supervised.same_plan(&plan)?;
     let manner = args.common.manner(&plan, None)?;
+    if let Some(allotted) = allotted.as_ref().filter(|_| args.supervised.adopt) {
+        return adopt(args, project, (plan, manner, allotted), streams);
+    }
     let part = manner.part();
     let proof = Proof {
         root: &project.root,
@@ -95,7 +109,10 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
             plan.procedure
         )?;
     }
+    // A sum names all that is done, on every node: whoever has named it has agreed to that.
+    let named = args.supervised.plan_sha256.is_some();
     if (plan.nodes.len() > 1 || plan.binding.is_some())
+        && !named
         && !confirmed(&plan, part, args.common.yes, streams)?
     {
         return Ok(exit(Status::Stopped));
@@ -104,17 +121,58 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
         plan: Arc::new(plan),
         manner,
         start: allotted.map_or_else(Start::new_run, Start::New),
-        who: Who::here(&project.root),
+        who: args.supervised.who(&project.root),
     };
-    launch(project, run, args.common.json(), streams)
+    launch(project, run, args.seat(), streams)
 }
 
-/// The name that a supervisor gives; refused where a run of this name has begun.
+/// Goes on with a run that another controller may have begun, or begins it.
+fn adopt(
+    args: &Run,
+    project: &Project,
+    (plan, manner, allotted): (Plan, Manner, &Allotted),
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let who = args.supervised.who(&project.root);
+    let (journal, record) = project::adopt(project, &plan, &manner, &who, allotted)?;
+    if record.status() == Some(Status::Ok) {
+        writeln!(
+            streams.talk,
+            "run {} is complete: there is nothing to go on with",
+            allotted.run
+        )?;
+        return Ok(0);
+    }
+    moved(&plan, &record, &project.root)?;
+    let changes = changes(&plan, &record, &project.root);
+    say(&changes, false, &allotted.run, streams)?;
+    let run = project::Run {
+        plan: Arc::new(plan),
+        manner: Manner {
+            on_lag: OnLag::Adopt,
+            ..manner
+        },
+        start: Start::Resume(Box::new(Resumed {
+            journal,
+            record,
+            accepted_changes: false,
+            anew: changes.anew,
+            plans: changes.plans,
+            done: Anew::new(),
+            note: None,
+        })),
+        who,
+    };
+    launch(project, run, args.seat(), streams)
+}
+
+/// The name that a supervisor gives; refused where a run of this name has begun, and is not to be
+/// adopted.
 fn allotted(args: &Run, project: &Project) -> Result<Option<Allotted>, Failure> {
-    let Some(run) = args.run.clone() else {
+    let Some(run) = args.supervised.run.clone() else {
         return Ok(None);
     };
-    if journal::runs(&project.root).contains(&run) {
+    if !args.supervised.adopt && journal::runs(&project.root).contains(&run) {
         let problem = Problem::bare("begun", format!("run {run} has begun already"));
         return Err(Failure::from(
             problem.hint(format!("`opsbook resume {run}` goes on with it")),
@@ -122,27 +180,8 @@ fn allotted(args: &Run, project: &Project) -> Result<Option<Allotted>, Failure> 
     }
     Ok(Some(Allotted {
         run,
-        epoch: Some(args.epoch),
+        epoch: Some(args.supervised.epoch),
     }))
-}
-
-/// `20261121-093851-94f4`: names are sorted by time, and stand in paths.
-pub(crate) fn run_name(text: &str) -> Result<String, String> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let digits =
-        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
-    let last = |part: &str| {
-        (4..=32).contains(&part.len())
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
-    };
-    match parts[..] {
-        [day, time, rest] if digits(day, 8) && digits(time, 6) && last(rest) => Ok(text.to_owned()),
-        _ => Err(format!(
-            "`{text}` is no name of a run: YYYYMMDD-HHMMSS-, then 4 to 32 digits and lower-case letters"
-        )),
-    }
 }
 
 /// Refuses a command line without a node, and `NAME=VALUE` where a node belongs. A procedure with

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use crate::cli::about::About;
 use crate::cli::interrupts::count_interrupts;
 use crate::cli::keys::{self, Does, Key};
+use crate::cli::supervised::Supervisor;
 use crate::cli::tty::{Answers, CTRL_C, Hidden, Line, show};
 use crate::engine::{Answer, Asked, Question};
 use crate::session::Secret;
@@ -25,6 +26,10 @@ pub(crate) struct Terminal {
     pressed: u32,
     about: About,
     answers: Answers,
+    /// The journal's number of the question that stands.
+    asked: Option<u64>,
+    /// What a supervisor has noted beside its last answer.
+    note: Option<String>,
     /// What is not asked any more, and on which node; without one, on all.
     onward: BTreeSet<(Kind, Option<String>)>,
     of_ctrl_c: OfCtrlC,
@@ -60,12 +65,19 @@ struct Put<'q> {
 }
 
 impl Terminal {
-    pub fn new(interrupts: watch::Receiver<u32>, about: About) -> Terminal {
+    /// A supervisor answers in the place of whoever sits at the terminal.
+    pub fn new(
+        interrupts: watch::Receiver<u32>,
+        about: About,
+        supervisor: Option<Supervisor>,
+    ) -> Terminal {
         Terminal {
             interrupts,
             pressed: 0,
             about,
-            answers: Answers::default(),
+            answers: supervisor.map_or_else(Answers::typed, Answers::Said),
+            asked: None,
+            note: None,
             onward: BTreeSet::new(),
             of_ctrl_c: OfCtrlC::NotAsked,
         }
@@ -85,6 +97,7 @@ impl Terminal {
 
     async fn ask(&mut self, question: &Question) -> Answer {
         self.pressed = *self.interrupts.borrow();
+        self.asked = question.asked;
         if let Asked::Interrupted { step } = &question.ask {
             return self.interrupted(&question.node, step).await;
         }
@@ -99,6 +112,9 @@ impl Terminal {
                 self.secret(prompt).await
             }
             Asked::Secret { prompt } => self.secret(format!("{prompt}: ")).await,
+            Asked::Note { .. } if self.note.is_some() => {
+                Answer::Note(self.note.take().unwrap_or_default())
+            }
             Asked::Note { step } => {
                 let prompt = format!("  note for the journal on {step}: ");
                 let note = self.line(&prompt).await;
@@ -115,7 +131,13 @@ impl Terminal {
             Asked::Menu { .. } if self.is_onward(Kind::Menu, node) => Answer::AsBefore,
             ask => {
                 let put = self.put(node, ask);
-                self.choice(put, kind(ask)).await
+                let answer = self.choice(put, kind(ask)).await;
+                match (ask, &answer) {
+                    (Asked::Manual { .. }, Answer::Yes) => {
+                        self.note.take().map_or(answer, Answer::Note)
+                    }
+                    _ => answer,
+                }
             }
         }
     }
@@ -181,6 +203,9 @@ impl Terminal {
 
     /// One question for all nodes whose step was running at the first Ctrl-C.
     async fn interrupted(&mut self, node: &str, step: &str) -> Answer {
+        if let Answers::Said(supervisor) = &self.answers {
+            return supervisor.of_running();
+        }
         // Pressed once more: nothing is asked.
         if self.pressed > 1 {
             return Answer::Stop;
@@ -235,6 +260,9 @@ impl Terminal {
                 continue;
             };
             match (&key.does, kind) {
+                // It has no eyes here, and no hands.
+                (Does::View | Does::Output | Does::Shell | Does::Explain | Does::Each, _)
+                    if matches!(self.answers, Answers::Said(_)) => {}
                 (Does::Answer(answer), _) => return answer.clone(),
                 (Does::Onward, Some(kind)) => {
                     self.onward.insert((kind, Some(put.node.to_owned())));
@@ -288,9 +316,13 @@ impl Terminal {
         let line = tokio::select! {
             biased;
             Ok(_) = self.interrupts.wait_for(|count| *count > pressed) => None,
-            line = self.answers.ask(question) => line,
+            line = self.answers.ask(question, self.asked) => line,
         };
-        if line.is_none() {
+        let line = line.map(|(line, note)| {
+            self.note = note;
+            line
+        });
+        if line.is_none() && !matches!(self.answers, Answers::Said(_)) {
             show("\n");
         }
         line
@@ -298,6 +330,9 @@ impl Terminal {
 
     /// Without an echo; only a terminal can keep a secret.
     async fn secret(&mut self, prompt: String) -> Answer {
+        if let Answers::Said(_) = self.answers {
+            return Answer::Nobody;
+        }
         let Some(hidden) = Hidden::begin() else {
             show(&prompt);
             return Answer::Nobody;
@@ -345,7 +380,7 @@ fn all_of(running: &[(String, String, String)]) -> String {
 pub(crate) async fn sure(about: String, whole: String, asks: &str) -> Answer {
     let nothing = About::nothing();
     let interrupts = count_interrupts(String::new(), nothing.screen.clone());
-    let mut terminal = Terminal::new(interrupts, nothing);
+    let mut terminal = Terminal::new(interrupts.1, nothing, None);
     let ask = Asked::Sure {
         about,
         whole,

@@ -16,6 +16,7 @@ use rustix::termios::{
 use tokio::task::JoinHandle;
 use zeroize::Zeroizing;
 
+use crate::cli::supervised::Supervisor;
 use crate::outside::Net;
 
 pub(crate) type Line = Zeroizing<Vec<u8>>;
@@ -79,16 +80,41 @@ impl Tty {
 }
 
 /// Where answers come from.
+#[derive(Debug)]
+pub(crate) enum Answers {
+    Typed(Typed),
+    Said(Supervisor),
+}
+
+impl Answers {
+    pub fn typed() -> Answers {
+        Answers::Typed(Typed::default())
+    }
+
+    /// Puts a question and gives the line that answers it, without its end, and what a supervisor
+    /// notes beside it; nothing at the end of the input. It may be given up at any time. `asked`
+    /// is the journal's number of the question: a supervisor answers no other.
+    pub async fn ask(
+        &mut self,
+        question: &str,
+        asked: Option<u64>,
+    ) -> Option<(Line, Option<String>)> {
+        match self {
+            Answers::Typed(typed) => Some((typed.ask(question).await?, None)),
+            Answers::Said(supervisor) => supervisor.answer(asked?).await,
+        }
+    }
+}
+
+/// Answers of a person, or of what is piped in in their place.
 #[derive(Debug, Default)]
-pub(crate) struct Answers {
+pub(crate) struct Typed {
     /// Of a question that was given up before a line was piped in: the next one gets it.
     piped: Option<JoinHandle<Option<Line>>>,
 }
 
-impl Answers {
-    /// Puts a question and gives the line that answers it, without its end; nothing at the end
-    /// of the input. It may be given up at any time.
-    pub async fn ask(&mut self, question: &str) -> Option<Line> {
+impl Typed {
+    async fn ask(&mut self, question: &str) -> Option<Line> {
         let mut line = match Tty::open() {
             Tty::Terminal(terminal) => typed(terminal, question).await?,
             mut input @ Tty::Input => {

@@ -41,6 +41,7 @@ mod several_said;
 mod soak;
 mod sshd;
 mod suite;
+mod supervised;
 mod tier;
 mod tiers;
 mod transcripts;

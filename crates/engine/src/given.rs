@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::bundle::Owner;
-use crate::event::{BY_YES, Site, What};
+use crate::event::{BY_ADOPTION, BY_YES, Site, What};
 use crate::halt::Halt;
 use crate::journal::Line;
 use crate::manual::On;
@@ -98,6 +98,11 @@ impl<'a> Given<'a> {
         self.record(None, What::Pinned { reasons })
     }
 
+    /// Who has numbered this controller has decided that it goes on with what the node has.
+    pub fn agreed_before(&self, told: &str) -> Result<(), Halt> {
+        self.answered_unasked(None, Some(told), TAKE_IN, BY_ADOPTION)
+    }
+
     /// `--yes` answers a question that is then not asked; what a person would have been `told`
     /// is written down.
     pub fn confirmed_by_yes(
@@ -111,15 +116,26 @@ impl<'a> Given<'a> {
             (Some(_), None) => "go on with this step?",
             (Some(_), Some(_)) => "is it done?",
         };
+        self.answered_unasked(step, told, question, BY_YES)
+    }
+
+    fn answered_unasked(
+        &self,
+        step: Option<&PlannedStep>,
+        told: Option<&str>,
+        question: &str,
+        by: &str,
+    ) -> Result<(), Halt> {
         let asked = What::Asked {
             question: question.to_owned(),
             told: told.map(Into::into),
+            choices: Vec::new(),
         };
         let asked = self.record_line(step, asked)?;
         let answered = What::Answered {
             answer: "yes".to_owned(),
             question: Some(asked.seq),
-            note: Some(BY_YES.to_owned()),
+            note: Some(by.to_owned()),
         };
         self.record(step, answered)
     }

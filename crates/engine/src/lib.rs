@@ -131,6 +131,16 @@ pub enum OnLag {
     Refuse,
     /// The journal learns what it lacks, where the operator agrees.
     CatchUp,
+    /// The same, and nobody is asked: who numbers the controllers of the run has decided so.
+    Adopt,
+}
+
+impl OnLag {
+    /// Whether the nodes are read before anything is done.
+    #[must_use]
+    pub fn catches_up(self) -> bool {
+        self != OnLag::Refuse
+    }
 }
 
 /// Told the name of a node.

@@ -11,6 +11,8 @@ pub struct Question {
     pub node: String,
     /// What is asked.
     pub ask: Asked,
+    /// `seq` of the event that tells of the question; none where there is no such event.
+    pub asked: Option<u64>,
     /// Where the answer goes; dropped where nobody answers.
     pub reply: oneshot::Sender<Answer>,
 }
@@ -87,6 +89,36 @@ pub enum Asked {
     },
 }
 
+impl Asked {
+    /// What a person must know to answer, where it is not the step itself.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        match self {
+            Asked::Manual { text, .. } => Some(text.clone()),
+            Asked::Again { because, .. } => Some(format!("it {because}")),
+            Asked::Sure { about, .. } => Some(about.clone()),
+            _ => None,
+        }
+    }
+
+    /// The words that answer it, for who answers from elsewhere; none where any text does.
+    #[must_use]
+    pub fn choices(&self) -> Vec<String> {
+        let words: &[&str] = match self {
+            Asked::Confirm { .. } => &["yes", "no", "continue"],
+            Asked::Manual { .. } | Asked::Sure { .. } => &["yes", "no"],
+            Asked::Menu { .. } => &["run", "skip", "by hand", "continue", "quit"],
+            Asked::Again { .. } => &["again", "done", "quit"],
+            Asked::Interrupted { .. } => &["stop", "leave", "hold"],
+            Asked::SudoPassword { .. }
+            | Asked::Secret { .. }
+            | Asked::Note { .. }
+            | Asked::Value { .. } => &[],
+        };
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+}
+
 /// What an operator can answer.
 #[derive(Clone, Debug)]
 pub enum Answer {
@@ -131,11 +163,13 @@ impl Operator {
     }
 
     /// Asks, and waits for the answer; [`Answer::Nobody`] where nobody is there.
-    pub async fn ask(&self, node: &str, ask: Asked) -> Answer {
+    /// `asked` is the `seq` of the event that tells of the question.
+    pub async fn ask(&self, node: &str, ask: Asked, asked: Option<u64>) -> Answer {
         let (reply, answer) = oneshot::channel();
         let question = Question {
             node: node.to_owned(),
             ask,
+            asked,
             reply,
         };
         if self.0.send(question).await.is_err() {

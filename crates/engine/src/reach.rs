@@ -100,7 +100,8 @@ impl Passwords {
             Asking::Not => {}
         }
         let user = user.to_owned();
-        let why = match self.1.ask(node, Asked::SudoPassword { user }).await {
+        let asked = self.1.ask(node, Asked::SudoPassword { user }, None);
+        let why = match asked.await {
             Answer::Secret(password) => {
                 *asking = Asking::Given(password.clone());
                 return Ok(password);

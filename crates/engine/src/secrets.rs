@@ -95,7 +95,7 @@ impl Secrets {
         let ask = Asked::Secret {
             prompt: prompt.clone(),
         };
-        match self.operator.ask(node, ask).await {
+        match self.operator.ask(node, ask, None).await {
             Answer::Secret(secret) if secret.expose().is_empty() => Err(SecretError::Empty(prompt)),
             Answer::Secret(secret) => Ok(secret),
             Answer::Quit => Err(SecretError::Stopped),

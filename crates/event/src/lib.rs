@@ -26,6 +26,9 @@ use crate::outside::Outside;
 /// The note on a yes that nobody has typed.
 pub const BY_YES: &str = "by --yes";
 
+/// The note on a yes of whoever has told another controller to go on with a run.
+pub const BY_ADOPTION: &str = "by --adopt";
+
 /// An event with its place in the run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
@@ -328,6 +331,9 @@ pub enum What {
         /// What a person is told to do, where nobody was there to read it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         told: Option<Outside>,
+        /// The words that answer it; none where any text does.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        choices: Vec<String>,
     },
     /// The operator has answered the question before.
     Answered {

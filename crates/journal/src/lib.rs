@@ -33,6 +33,7 @@ mod tests;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
@@ -117,9 +118,22 @@ pub enum JournalError {
     },
 }
 
+/// Where a supervisor keeps the journals of this process.
+static KEPT_IN: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on, and for this process, journals are in this folder, and not beside their manual. A
+/// supervisor has one for each part of a run: their journals have the same name. Whoever says it
+/// first is heard.
+pub fn keep_in(folder: PathBuf) {
+    let _ = KEPT_IN.set(folder);
+}
+
 /// Where the journals of a manual are.
 #[must_use]
 pub fn folder(root: &Path) -> PathBuf {
+    if let Some(folder) = KEPT_IN.get() {
+        return folder.clone();
+    }
     root.join(".opsbook").join("runs")
 }
 

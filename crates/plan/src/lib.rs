@@ -95,6 +95,22 @@ pub struct Plan {
     pub binding: Option<Binding>,
 }
 
+impl Plan {
+    /// SHA-256 over all that is done, hexadecimal: of a run on one node, the sum of that node's
+    /// steps. Who allots a run names it, so that nothing else runs in its place.
+    #[must_use]
+    pub fn sha256(&self) -> String {
+        if let ([only], None) = (self.nodes.as_slice(), &self.binding) {
+            return only.sha256.clone();
+        }
+        let sites = self.nodes.iter();
+        let text: String = sites
+            .map(|node| format!("{} {}\n", node.site(), node.sha256))
+            .collect();
+        record::sha256(&text)
+    }
+}
+
 /// What is done on one machine.
 #[derive(Clone, Debug)]
 pub struct NodePlan {

@@ -65,6 +65,7 @@ use opsbook_template as template;
 use opsbook_text::{files, interpolation, source};
 use opsbook_vocabulary as vocabulary;
 
+mod adopt;
 pub mod batch;
 mod changed;
 mod deliveries;
@@ -82,6 +83,7 @@ use plan::{Plan, Request};
 use source::{Concern, Problem, first_of_each};
 use vocabulary::Vocabulary;
 
+pub use adopt::adopt;
 pub use changed::{Changes, changes, moved};
 pub use done::{done, number};
 pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};

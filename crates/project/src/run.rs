@@ -13,7 +13,7 @@ use crate::engine::{
     self, NoPassword, OnLag, Operator, Options, Passwords, Proof, Recorder, SecretError, Secrets,
     Told, Turn, Watcher,
 };
-use crate::event::{self, PlanRecord, RunStarted, Site, Status, What};
+use crate::event::{self, PlanRecord, Site, Status, What};
 use crate::journal::{self, Journal, JournalError, Record};
 use crate::plan::{Part, Plan};
 use crate::session::{OpenOptions, Password};
@@ -296,23 +296,21 @@ impl Run {
     }
 
     fn begin(self, project: &Project) -> Result<Begun, RunError> {
-        let through = self.manner.through.clone();
         match self.start {
             Start::New(allotted) => {
                 let mut journal = Journal::create(&project.root, &allotted.run)?;
                 if let Some(epoch) = allotted.epoch {
                     journal.set_epoch(epoch);
                 }
-                let started = RunStarted {
-                    start_at: self.manner.start_at,
-                    manner: Some(through),
-                    ..self.who.started(&self.plan)
-                };
+                let Manner {
+                    start_at, through, ..
+                } = &self.manner;
+                let first = self.who.first(&self.plan, *start_at, through);
                 Ok(Begun {
                     journal,
                     resume: None,
                     anew: Anew::new(),
-                    first: What::RunStarted(Box::new(started)),
+                    first,
                     given: Vec::new(),
                 })
             }
@@ -325,7 +323,7 @@ impl Run {
                     operator: self.who.operator.clone(),
                     controller: self.who.controller.clone(),
                     accepted_changes: resumed.accepted_changes,
-                    manner: Some(through),
+                    manner: Some(self.manner.through),
                     plans: resumed.plans,
                 },
             }),

@@ -6,7 +6,7 @@ use std::process::Command;
 use jiff::Timestamp;
 
 use crate::engine::{self, Owner, Request};
-use crate::event::{Manner, RunStarted};
+use crate::event::{Manner, RunStarted, What};
 use crate::plan::Plan;
 
 /// Who runs something, from where, and of which revision of the manual.
@@ -80,7 +80,17 @@ impl Who {
         }
     }
 
-    /// The first event of a run.
+    /// The first event of a run that begins now.
+    #[must_use]
+    pub fn first(&self, plan: &Plan, start_at: Option<usize>, manner: &Manner) -> What {
+        What::RunStarted(Box::new(RunStarted {
+            start_at,
+            manner: Some(manner.clone()),
+            ..self.started(plan)
+        }))
+    }
+
+    /// What a run was started with, but for how.
     #[must_use]
     pub fn started(&self, plan: &Plan) -> RunStarted {
         let nodes = plan.nodes.iter();

@@ -26,7 +26,7 @@ pub(super) async fn access(
         // Checks only look: Ctrl-C may end everything at once.
         let (_, interrupts) = tokio::sync::watch::channel(0);
         let (hand_on, handed_on) = mpsc::channel(1);
-        tokio::spawn(Terminal::new(interrupts, About::nothing()).answer(handed_on));
+        tokio::spawn(Terminal::new(interrupts, About::nothing(), None).answer(handed_on));
         tokio::spawn(between(questions, hand_on, Arc::clone(live)));
     }
     let password = args

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use crate::OnLag;
 use crate::bundle::{Held, Tale, Told};
 use crate::bundles::compare::{Step, compare};
 use crate::bundles::{Bundles, Origin};
@@ -96,7 +95,7 @@ impl Bundles<'_> {
             let opened = record.of(self.given.site()).any(|event| {
                 matches!(&event.what, What::BundleOpened { user: Some(of), .. } if *of == user)
             });
-            if opened || self.given.options.on_lag == OnLag::CatchUp {
+            if opened || self.given.options.on_lag.catches_up() {
                 let user = crate::manual::SudoUser(user);
                 let bundle = self.of(On::Node, Some(&user)).await;
                 let bundle = bundle.map_err(Attention::into_halt)?;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::OnLag;
 use crate::bundle::{Bundle, BundleError, Claim, Owner, Tale, Told};
 use crate::bundles::{Bundles, Origin, last_token};
 use crate::decide::{Decision, Wanted};
@@ -39,7 +40,7 @@ impl Bundles<'_> {
         let before = before.filter(|owner| owner.run == run);
         if let Some(before) = &before {
             self.movable(before)?;
-            self.given.recorder.raise_epoch(before.epoch.unwrap_or(1));
+            self.comes_after(before)?;
         }
         let owner = self.given.owner();
         match Bundle::reopen(&session, dir, &run, &self.token, &old, Some(&owner)).await {
@@ -222,6 +223,28 @@ impl Bundles<'_> {
         Ok(())
     }
 
+    /// Whoever numbers the controllers of a run has a number for this one: it is late where a
+    /// later one has been here. Without such a number it takes the next.
+    fn comes_after(&self, before: &Owner) -> Result<(), Halt> {
+        let last = before.epoch.unwrap_or(1);
+        if self.given.options.on_lag != OnLag::Adopt {
+            self.given.recorder.raise_epoch(last);
+            return Ok(());
+        }
+        let (_, own) = self.given.recorder.head();
+        if last <= own {
+            return Ok(());
+        }
+        Err(Halt::end(
+            Status::Blocked,
+            format!(
+                "another opsbook has gone on with this run: {}@{} as its controller {last}, and this one is {own}",
+                before.operator.line(),
+                before.controller.line()
+            ),
+        ))
+    }
+
     /// What belongs to its controller cannot be gone on with by another one. The manual says so,
     /// too: a node is not believed alone.
     fn movable(&self, before: &Owner) -> Result<(), Halt> {
@@ -255,20 +278,25 @@ impl Bundles<'_> {
         if self.given.options.yes {
             return self.given.confirmed_by_yes(None, Some(about));
         }
+        if self.given.options.on_lag == OnLag::Adopt {
+            return self.given.agreed_before(about);
+        }
         let asks = TAKE_IN.to_owned();
         let node = &self.given.plan.node.name;
-        let asked = What::Asked {
-            question: asks.clone(),
-            told: Some(about.into()),
-        };
-        let asked = self.given.record_line(None, asked)?;
         let whole = format!("{node}: {about}\n");
         let ask = Asked::Sure {
             about: whole.clone(),
             whole,
-            asks,
+            asks: asks.clone(),
         };
-        let (answer, result) = match self.given.options.operator.ask(node, ask).await {
+        let asked = What::Asked {
+            question: asks,
+            told: Some(about.into()),
+            choices: ask.choices(),
+        };
+        let asked = self.given.record_line(None, asked)?;
+        let operator = &self.given.options.operator;
+        let (answer, result) = match operator.ask(node, ask, Some(asked.seq)).await {
             Answer::Yes => ("yes", Ok(())),
             Answer::Nobody => {
                 let cause =

@@ -34,22 +34,23 @@ impl NodeRun<'_> {
         if self.given.options.yes {
             return self.given.confirmed_by_yes(None, None);
         }
+        let ask = Asked::Confirm {
+            step: plan.procedure.clone(),
+            title: plan.title.clone(),
+        };
         let asked = self.given.record_line(
             None,
             What::Asked {
                 question: "go on with this node?".to_owned(),
                 told: None,
+                choices: ask.choices(),
             },
         )?;
-        let ask = Asked::Confirm {
-            step: plan.procedure.clone(),
-            title: plan.title.clone(),
-        };
         let answer = self
             .given
             .options
             .operator
-            .ask(&self.given.site().to_string(), ask)
+            .ask(&self.given.site().to_string(), ask, Some(asked.seq))
             .await;
         let (word, result) = match answer {
             Answer::Yes => ("yes", Ok(())),
@@ -186,7 +187,8 @@ impl NodeRun<'_> {
             Some(step),
             What::Asked {
                 question: question.to_owned(),
-                told: None,
+                told: ask.told().map(Into::into),
+                choices: ask.choices(),
             },
         )?;
         let began = Instant::now();
@@ -194,7 +196,7 @@ impl NodeRun<'_> {
             .given
             .options
             .operator
-            .ask(&self.given.site().to_string(), ask)
+            .ask(&self.given.site().to_string(), ask, Some(asked.seq))
             .await;
         self.at_hand.waited += began.elapsed();
         let (word, note) = match &answer {

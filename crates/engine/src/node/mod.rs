@@ -25,6 +25,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinHandle;
 
+use crate::Options;
 use crate::bundle::{Bundle, BundleError, Claim};
 use crate::bundles::{Bundles, CaughtUp, bundle_dir, dir_of};
 use crate::check::check;
@@ -41,7 +42,6 @@ use crate::reach::{Reach, sentence};
 use crate::recorder::Recorder;
 use crate::scope::Scope;
 use crate::session::Lost;
-use crate::{OnLag, Options};
 
 use deliver::Prepared;
 
@@ -192,7 +192,7 @@ impl<'a> NodeRun<'a> {
     async fn run_all(&mut self, plan: &Plan, resume: Option<&Record>) -> Result<(), Halt> {
         let dir = self.begin(plan, resume).await?;
         let caught_up = match resume {
-            Some(record) if self.given.options.on_lag == OnLag::CatchUp => {
+            Some(record) if self.given.options.on_lag.catches_up() => {
                 match self.bundles.catch_up(&dir, record).await? {
                     CaughtUp::Ended => return Ok(()),
                     CaughtUp::GoesOn(record) => Some(record),

@@ -326,7 +326,7 @@ impl NodeRun<'_> {
     ) -> (Answer, Option<T>) {
         let step = work.step.name.clone();
         let (operator, site) = (&self.given.options.operator, self.given.site().to_string());
-        let mut asked = pin!(operator.ask(&site, Asked::Interrupted { step }));
+        let mut asked = pin!(operator.ask(&site, Asked::Interrupted { step }, None));
         tokio::select! {
             biased;
             answer = &mut asked => (answer, None),

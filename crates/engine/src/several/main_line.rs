@@ -5,7 +5,6 @@ use super::line::Line;
 use super::section::{self, There};
 use super::stop::Stops;
 use super::{ahead, take_over, turns};
-use crate::OnLag;
 use crate::event::{Status, What};
 use crate::journal::{self, JournalError, Record};
 use crate::plan::{NodePlan, Stretch};
@@ -64,7 +63,7 @@ impl<'a> MainLine<'a> {
 
     async fn go(&mut self, resume: Option<&Record>) -> Result<(), Stops> {
         let caught_up = match resume {
-            Some(record) if self.ground.options.on_lag == OnLag::CatchUp => {
+            Some(record) if self.ground.options.on_lag.catches_up() => {
                 Some(self.catch_up(record).await?)
             }
             _ => None,

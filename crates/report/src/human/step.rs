@@ -68,9 +68,12 @@ impl<W: Write> Human<W> {
                 self.line(node, format_args!("  {name} = {}", value.line()))
             }
             What::LeftBehind { processes } => self.left(node, processes),
+            // A person who was asked has seen it with the question.
             What::Asked {
-                told: Some(told), ..
-            } => {
+                told: Some(told),
+                choices,
+                ..
+            } if event.step.is_none() || choices.is_empty() => {
                 let by = if event.step.is_some() {
                     "by a person: "
                 } else {

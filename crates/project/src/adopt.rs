@@ -1,0 +1,51 @@
+//! A run that another controller may have begun: its journal here, made with its first line where
+//! there is none, to go on with. What was done in it is read from the nodes.
+
+use crate::Project;
+use crate::journal::{self, Journal, JournalError, Record};
+use crate::plan::Plan;
+use crate::run::{Allotted, Manner};
+use crate::who::Who;
+
+/// The journal of the run, open at its end, and what it says by now: that it was begun, at least.
+///
+/// # Errors
+/// Where the journal cannot be read or written, or another opsbook has it open.
+pub fn adopt(
+    project: &Project,
+    plan: &Plan,
+    manner: &Manner,
+    who: &Who,
+    allotted: &Allotted,
+) -> Result<(Journal, Record), JournalError> {
+    let (root, run) = (&project.root, &allotted.run);
+    let numbered = |journal: &mut Journal| {
+        if let Some(epoch) = allotted.epoch {
+            journal.set_epoch(epoch);
+        }
+    };
+    if journal::runs(root).contains(run) {
+        let (mut journal, record) = Journal::reopen(root, run)?;
+        numbered(&mut journal);
+        if record.started().is_some() {
+            return Ok((journal, record));
+        }
+        // Its writer died before the first line was there.
+        journal.record(
+            None,
+            None,
+            who.first(plan, manner.start_at, &manner.through),
+        )?;
+    } else {
+        let mut journal = Journal::create(root, run)?;
+        numbered(&mut journal);
+        journal.record(
+            None,
+            None,
+            who.first(plan, manner.start_at, &manner.through),
+        )?;
+    }
+    let (mut journal, record) = Journal::reopen(root, run)?;
+    numbered(&mut journal);
+    Ok((journal, record))
+}

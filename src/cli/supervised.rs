@@ -1,0 +1,286 @@
+//! A run under a supervisor, a program that starts `opsbook run`: what it says of the run
+//! beforehand, and the lines on standard input with which it answers questions and stops the run.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, Read as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Deserialize;
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::cli::error::Failure;
+use crate::engine::{Answer, MOST_EPOCHS};
+use crate::journal;
+use crate::plan::Plan;
+use crate::project::Who;
+
+/// The longest line that a supervisor may say.
+const LONGEST: u64 = 64 << 10;
+/// Answers that nobody has asked for are kept up to this number.
+const MOST: usize = 64;
+
+#[derive(Args, Debug, Default)]
+pub(crate) struct SupervisedArgs {
+    /// For a supervisor: the run's name, as `opsbook history` shows names, allotted beforehand
+    #[arg(long = "run", value_name = "ID", value_parser = run_name, conflicts_with = "dry_run")]
+    pub run: Option<String>,
+    /// With --run: the number of this controller of the run
+    #[arg(long, value_name = "N", requires = "run", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..=MOST_EPOCHS))]
+    pub epoch: u64,
+    /// With --run: another controller may have begun it; what became of it is read from the node,
+    /// and it goes on from there, or begins
+    #[arg(long, requires = "run")]
+    pub adopt: bool,
+    /// With --run: the folder of its journal; `.opsbook/runs` beside the manual otherwise
+    #[arg(long, value_name = "DIR", requires = "run")]
+    pub journal: Option<PathBuf>,
+    /// With --run: who has asked for it; the login name otherwise
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub operator: Option<String>,
+    /// With --run: run only a plan with this sum; another one is BLOCKED before anything is reached
+    #[arg(long, value_name = "HASH", requires = "run")]
+    pub plan_sha256: Option<String>,
+    /// With --run: answers to questions, and orders to stop, are lines of JSON on standard input
+    #[arg(long, requires = "run")]
+    pub answers: bool,
+    /// With --run: end with the process of this number, which has started this one
+    #[arg(long, value_name = "PID", requires = "run")]
+    pub supervisor: Option<i32>,
+}
+
+impl SupervisedArgs {
+    /// From here on this process does not outlive its supervisor: nothing that it does would be
+    /// noticed. Its steps are on the nodes, and go on there.
+    pub fn take_place(&self) -> Result<(), Failure> {
+        if let Some(folder) = &self.journal {
+            journal::keep_in(std::path::absolute(folder)?);
+        }
+        self.end_with_supervisor()
+    }
+
+    fn end_with_supervisor(&self) -> Result<(), Failure> {
+        let Some(supervisor) = self.supervisor else {
+            return Ok(());
+        };
+        let kill = rustix::process::Signal::KILL;
+        let asked = rustix::process::set_parent_process_death_signal(Some(kill));
+        asked.map_err(|error| {
+            Failure::Error(format!("`--supervisor` means nothing here: {error}"))
+        })?;
+        // It may have ended before that.
+        let parent = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get());
+        if parent == Some(supervisor) {
+            return Ok(());
+        }
+        Err(Failure::Stopped(format!(
+            "process {supervisor}, with which this one ends, has not started it"
+        )))
+    }
+
+    /// Who runs it.
+    pub fn who(&self, root: &Path) -> Who {
+        let mut who = Who::here(root);
+        if let Some(operator) = &self.operator {
+            who.operator.clone_from(operator);
+        }
+        who
+    }
+
+    /// Refuses a plan that was not the one that the supervisor knows.
+    pub fn same_plan(&self, plan: &Plan) -> Result<(), Failure> {
+        let Some(wanted) = &self.plan_sha256 else {
+            return Ok(());
+        };
+        let found = plan.sha256();
+        if *wanted == found {
+            return Ok(());
+        }
+        Err(Failure::Blocked(format!(
+            "the plan is another one than the one that was asked for: its sum is {found}, and not {wanted}"
+        )))
+    }
+}
+
+/// `20261121-093851-94f4`: names are sorted by time, and stand in paths.
+pub(crate) fn run_name(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let last = |part: &str| {
+        (4..=32).contains(&part.len())
+            && part
+                .bytes()
+                .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase())
+    };
+    match parts[..] {
+        [day, time, rest] if digits(day, 8) && digits(time, 6) && last(rest) => Ok(text.to_owned()),
+        _ => Err(format!(
+            "`{text}` is no name of a run: YYYYMMDD-HHMMSS-, then 4 to 32 digits and lower-case letters"
+        )),
+    }
+}
+
+/// A line on standard input.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Says {
+    /// `{"question": 12, "answer": "yes", "note": "…"}`
+    Answer(Reply),
+    /// `{"stop": "after-step"}`
+    Stop { stop: Stop },
+}
+
+/// An answer to the question that the journal has under this `seq`.
+#[derive(Debug, Deserialize)]
+struct Reply {
+    question: u64,
+    #[serde(default)]
+    answer: String,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+/// What becomes of the steps that run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Stop {
+    /// They come to their end, and no other begins.
+    AfterStep,
+    /// They are ended.
+    Step,
+    /// They go on by themselves, and this process goes away.
+    Leave,
+}
+
+/// What the supervisor has said so far.
+#[derive(Debug, Default)]
+struct Said {
+    replies: BTreeMap<u64, Reply>,
+    stop: Option<Stop>,
+    /// It says nothing more.
+    ended: bool,
+}
+
+/// Cheap to clone; clones are the same supervisor.
+#[derive(Clone, Debug)]
+pub(crate) struct Supervisor(Arc<watch::Sender<Said>>);
+
+impl Supervisor {
+    /// Listens on standard input from now on. An order to stop counts as a Ctrl-C.
+    pub fn listen(interrupts: watch::Sender<u32>) -> Supervisor {
+        let said = Arc::new(watch::Sender::new(Said::default()));
+        let tell = Arc::clone(&said);
+        std::thread::spawn(move || listen(&tell, &interrupts));
+        Supervisor(said)
+    }
+
+    /// The answer to a question, with its note; nothing once none will come.
+    pub async fn answer(&self, question: u64) -> Option<(Zeroizing<Vec<u8>>, Option<String>)> {
+        let mut said = self.0.subscribe();
+        let answered = |said: &Said| said.ended || said.replies.contains_key(&question);
+        let _ = said.wait_for(answered).await;
+        drop(said);
+        let mut reply = None;
+        self.0
+            .send_modify(|said| reply = said.replies.remove(&question));
+        let reply = reply?;
+        Some((Zeroizing::new(reply.answer.into_bytes()), reply.note))
+    }
+
+    /// What becomes of a step that runs when this process is told to end, by a line or, without a
+    /// word, by a signal.
+    pub fn of_running(&self) -> Answer {
+        match self.0.borrow().stop {
+            Some(Stop::AfterStep) => Answer::Hold,
+            Some(Stop::Step) => Answer::Stop,
+            Some(Stop::Leave) | None => Answer::Leave,
+        }
+    }
+}
+
+fn listen(said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
+    let mut input = std::io::stdin().lock();
+    let mut line = Zeroizing::new(Vec::new());
+    loop {
+        line.clear();
+        let read = input.by_ref().take(LONGEST).read_until(b'\n', &mut line);
+        if !matches!(read, Ok(bytes) if bytes > 0) || line.last() != Some(&b'\n') {
+            // The end, or a line without one: what follows cannot be told from it.
+            said.send_modify(|said| said.ended = true);
+            return;
+        }
+        match serde_json::from_slice(&line) {
+            Ok(Says::Answer(reply)) => said.send_modify(|said| {
+                if said.replies.len() < MOST {
+                    said.replies.insert(reply.question, reply);
+                }
+            }),
+            Ok(Says::Stop { stop }) => stopped(stop, said, interrupts),
+            // Of a newer supervisor.
+            Err(_) => {}
+        }
+    }
+}
+
+/// The same order may come again and again: it counts once.
+fn stopped(stop: Stop, said: &watch::Sender<Said>, interrupts: &watch::Sender<u32>) {
+    let new = said.send_if_modified(|said| {
+        let new = said.stop != Some(stop);
+        said.stop = Some(stop);
+        new
+    });
+    if new {
+        // The third Ctrl-C would end this process at once.
+        interrupts.send_modify(|count| *count = (*count + 1).min(2));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(line: &str) -> Option<Says> {
+        serde_json::from_str(line).ok()
+    }
+
+    #[test]
+    fn a_line_is_an_answer_or_an_order_to_stop() {
+        let Some(Says::Answer(reply)) =
+            said(r#"{"question":12,"answer":"yes","note":"seen","newer":1}"#)
+        else {
+            panic!("no answer");
+        };
+        assert_eq!(
+            (reply.question, reply.answer.as_str(), reply.note.as_deref()),
+            (12, "yes", Some("seen"))
+        );
+        for (word, stop) in [
+            ("after-step", Stop::AfterStep),
+            ("step", Stop::Step),
+            ("leave", Stop::Leave),
+        ] {
+            let line = format!(r#"{{"stop":"{word}"}}"#);
+            assert!(matches!(said(&line), Some(Says::Stop { stop: is }) if is == stop));
+        }
+        for wrong in ["", "yes", r#"{"stop":"now"}"#, r#"{"answer":"yes"}"#] {
+            assert!(said(wrong).is_none(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_same_order_counts_once_and_no_order_is_a_third_ctrl_c() {
+        let (said, interrupts) = (watch::Sender::new(Said::default()), watch::Sender::new(0));
+        for (stop, count) in [
+            (Stop::AfterStep, 1),
+            (Stop::AfterStep, 1),
+            (Stop::Step, 2),
+            (Stop::Leave, 2),
+        ] {
+            stopped(stop, &said, &interrupts);
+            assert_eq!(*interrupts.borrow(), count, "{stop:?}");
+        }
+    }
+}
