@@ -2,13 +2,13 @@
 //! it has printed, a shell beside it.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::cli::screen::Screen;
 use crate::cli::tty::show;
 use crate::event::What;
-use crate::journal;
+use crate::journal::{self, State};
 use crate::plan::{NodePlan, Plan, PlannedStep};
 use crate::report::dry_run;
 use crate::report::known::Known;
@@ -16,7 +16,7 @@ use crate::report::known::Known;
 /// The run around a question.
 #[derive(Clone, Debug)]
 pub(crate) struct About {
-    pub root: PathBuf,
+    pub state: State,
     pub run: String,
     /// None where there are no steps to ask about.
     pub plan: Option<Arc<Plan>>,
@@ -27,7 +27,7 @@ impl About {
     /// Questions outside of a run.
     pub fn nothing() -> About {
         About {
-            root: PathBuf::new(),
+            state: State::beside(Path::new("")),
             run: String::new(),
             plan: None,
             screen: Screen::of_questions(),
@@ -94,7 +94,7 @@ impl About {
     }
 
     fn exactly(&self, planned: &NodePlan, step: &PlannedStep) -> String {
-        let record = journal::read(&self.root, &self.run);
+        let record = journal::read(&self.state, &self.run);
         let known = record.map_or_else(
             |_| Known::default(),
             |record| Known::of(&record, planned.site()),
@@ -107,7 +107,7 @@ impl About {
 
     /// What the steps printed, from the journal.
     pub fn output(&self, node: &str) {
-        let Ok(record) = journal::read(&self.root, &self.run) else {
+        let Ok(record) = journal::read(&self.state, &self.run) else {
             return;
         };
         let mut text = String::new();

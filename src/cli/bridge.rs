@@ -71,7 +71,7 @@ pub(crate) fn shell(args: &Shell, project: &Project) -> Result<u8, Failure> {
 /// The bundle of a run in one place, as its journal says: `web1/lb1` is a machine in the turn of
 /// another; a machine alone is meant in its own turn, or in the main line.
 fn bundle_in(project: &Project, run: &str, place: &str) -> Result<(Arc<Node>, String), Failure> {
-    let record = journal::read(&project.root, run)?;
+    let record = journal::read(&project.state, run)?;
     let plans = record
         .started()
         .into_iter()
@@ -171,7 +171,7 @@ pub(crate) fn one(project: &Project, selector: &str) -> Result<Arc<Node>, Failur
 fn onto(project: &Project, given: Option<&PathBuf>, node: &Node) -> PathBuf {
     given
         .cloned()
-        .unwrap_or_else(|| project.root.join(".opsbook/mnt").join(&node.name))
+        .unwrap_or_else(|| project.state.mounts().join(&node.name))
 }
 
 /// The node says where its bundle is.

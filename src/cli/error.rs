@@ -130,6 +130,14 @@ impl Failure {
                      `opsbook resume RUN --catch-up` makes it anew from the nodes"
                 )
             }
+            Failure::Journal(JournalError::Write { cause, .. }) if may_not_write(cause) => {
+                let variable = crate::journal::VARIABLE;
+                writeln!(
+                    talk,
+                    "error: {self}\n\nhint: `{variable}=DIR`, or `state` under `[preprocessor.opsbook]` in \
+                     `book.toml`, names another folder for journals"
+                )
+            }
             Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),
             Failure::Blocked(why) => writeln!(talk, "BLOCKED: {why}"),
             // A problem says itself that it is an error.
@@ -137,6 +145,12 @@ impl Failure {
             other => writeln!(talk, "error: {other}"),
         }
     }
+}
+
+/// Nobody, or not this user, may write there.
+fn may_not_write(cause: &io::Error) -> bool {
+    use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+    matches!(cause.kind(), ReadOnlyFilesystem | PermissionDenied)
 }
 
 /// What `opsbook run` exits with.

@@ -44,11 +44,11 @@ pub(crate) fn history(
     project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    journal::readable(&project.root)?;
+    journal::readable(&project.state)?;
     let mut rows = Vec::new();
     let mut known = Vec::new();
-    for run in journal::runs(&project.root) {
-        match journal::read(&project.root, &run) {
+    for run in journal::runs(&project.state) {
+        match journal::read(&project.state, &run) {
             Ok(record) => {
                 let nodes = record.started().map(|started| started.nodes.clone());
                 known.extend(nodes.clone().unwrap_or_default());
@@ -160,7 +160,7 @@ fn by_hand(record: &Record) -> usize {
 
 pub(crate) fn log(args: &Log, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     let run = crate::cli::which::which(project, args.which.as_deref(), false)?;
-    let record = journal::read(&project.root, &run)?;
+    let record = journal::read(&project.state, &run)?;
     if record.torn {
         writeln!(
             streams.talk,

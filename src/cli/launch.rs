@@ -55,7 +55,7 @@ pub(crate) fn launch(
         let interrupts = interrupts.1;
         let (operator, questions) = Operator::new();
         let about = About {
-            root: project.root.clone(),
+            state: project.state.clone(),
             run: name.clone(),
             plan: Some(Arc::clone(&plan)),
             screen: screen.clone(),
@@ -75,13 +75,13 @@ pub(crate) fn launch(
     })?;
     if status == Status::Ok {
         // Nobody goes on by hand any more; that it is there is all the same.
-        let folder = engine::by_hand_folder(&project.root, &name, "");
+        let folder = engine::by_hand_folder(&project.state, &name, "");
         let _ = std::fs::remove_dir_all(folder);
     }
     if !json && status != Status::Ok {
-        let record = journal::read(&project.root, &name)?;
+        let record = journal::read(&project.state, &name)?;
         // The run has ended as it has, whatever becomes of what is told of it.
-        if let Err(error) = ways_on(&project.root, &plan, &record, &mut **out.lock()) {
+        if let Err(error) = ways_on(project, &plan, &record, &mut **out.lock()) {
             writeln!(
                 streams.talk,
                 "error: the hand-off sheet cannot be written to standard output: {error}\n\nhint: `opsbook handoff {name}` prints it again"

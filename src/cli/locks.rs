@@ -189,10 +189,10 @@ fn row(name: &str, found: &Found, project: &Project) -> Vec<Cell> {
 fn position(project: &Project, held: &Held, node: &str) -> Option<String> {
     let run = held.owner.as_ref()?.run.exact();
     // It is a name of ours, and no path that the node has chosen.
-    let run = journal::runs(&project.root)
+    let run = journal::runs(&project.state)
         .into_iter()
         .find(|own| own == run)?;
-    let record = journal::read(&project.root, &run).ok()?;
+    let record = journal::read(&project.state, &run).ok()?;
     let started = record.started()?;
     let (all, last) = if started.roles.is_empty() {
         let all = record.plan(node).map(|plan| plan.steps.len())?;

@@ -278,7 +278,7 @@ fn write(
         manner: Some(request.manner.clone()),
         ..who.started(plan)
     };
-    let mut journal = Journal::create(&project.root, run)?;
+    let mut journal = Journal::create(&project.state, run)?;
     journal.record(None, None, What::RunStarted(Box::new(started)))?;
     let asked = What::Asked {
         question: ASKS.to_owned(),

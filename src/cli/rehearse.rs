@@ -2,6 +2,7 @@
 //! any run is.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 use crate::cli::error::Failure;
 use crate::engine::{self, OnLag, Operator, Options, Owner, Proof, Recorder};
 use crate::event::{Event, Evidence, Manner, Outcome, RunStarted, Status, What};
-use crate::journal::{self, Journal, JournalError};
+use crate::journal::{self, Journal, JournalError, State};
 use crate::plan::{Part, Plan, Request};
 use crate::project::Project;
 use crate::project::Who;
@@ -56,17 +57,18 @@ pub(crate) fn rehearse(
         _ => None,
     });
     let ready: HashMap<String, Result<Ready, String>> = ready.collect();
-    let shared = Arc::new((ready, project.root.clone(), access.clone(), operator));
+    let place = (project.root.clone(), project.state.clone());
+    let shared = Arc::new((ready, place, access.clone(), operator));
     Ok(Arc::new(move |test: &Test| {
         let (shared, name) = (Arc::clone(&shared), test.name());
         Box::pin(async move {
-            let (ready, root, access, operator) = &*shared;
+            let (ready, place, access, operator) = &*shared;
             let ready = match ready.get(&name) {
                 Some(Ok(ready)) => ready,
                 Some(Err(why)) => return Outcome::Unknown(why.as_str().into()),
                 None => return Outcome::Unknown("it was not planned".into()),
             };
-            match run(ready, root, access, operator.clone()).await {
+            match run(ready, place, access, operator.clone()).await {
                 Ok(outcome) => outcome,
                 Err(error) => Outcome::Unknown(error.to_string().into()),
             }
@@ -131,7 +133,7 @@ fn may_be_rehearsed(ready: Ready) -> Result<Ready, String> {
 
 async fn run(
     ready: &Ready,
-    root: &std::path::Path,
+    (root, state): &(PathBuf, State),
     access: &Access,
     operator: Operator,
 ) -> Result<Outcome, JournalError> {
@@ -153,7 +155,7 @@ async fn run(
     }
     let chance = u16::from_str_radix(&engine::random_mark()[..4], 16).unwrap_or(0);
     let run = journal::new_run(Timestamp::now(), chance);
-    let mut journal = Journal::create(root, &run)?;
+    let mut journal = Journal::create(state, &run)?;
     journal.record(
         None,
         None,
@@ -162,7 +164,8 @@ async fn run(
     // Nobody counts: Ctrl-C ends opsbook, and what runs on the node goes on by itself.
     let (_, interrupts) = tokio::sync::watch::channel(0);
     let options = Options {
-        root: root.to_owned(),
+        root: root.clone(),
+        state: state.clone(),
         menu: false,
         yes: true,
         start_at: None,
@@ -190,7 +193,7 @@ async fn run(
     };
     let recorder = Recorder::new(journal, Vec::new());
     let status = engine::run(Arc::clone(&ready.plan), Arc::new(options), recorder, None).await?;
-    let record = journal::read(root, &run)?;
+    let record = journal::read(state, &run)?;
     Ok(outcome(status, &run, &record.events))
 }
 

@@ -135,7 +135,7 @@ fn written_down(
     site: Site<'_>,
     dir: &str,
 ) -> Result<BTreeMap<String, String>, JournalError> {
-    let (mut journal, record) = match Journal::reopen(&project.root, run) {
+    let (mut journal, record) = match Journal::reopen(&project.state, run) {
         Ok(both) => both,
         // It stops before its next step, and writes that down itself.
         Err(JournalError::Missing { .. } | JournalError::Busy { .. }) => {

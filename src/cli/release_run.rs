@@ -43,7 +43,7 @@ pub(super) fn release(
     yes: bool,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let record = match journal::read(&project.root, run) {
+    let record = match journal::read(&project.state, run) {
         Ok(record) => record,
         Err(JournalError::Missing { .. }) => return Err(not_here(project, run)),
         Err(error) => return Err(error.into()),

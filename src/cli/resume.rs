@@ -83,11 +83,11 @@ pub(crate) fn resume(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let run = which(project, args.which.as_deref(), true)?;
-    let lost = !journal::runs(&project.root).contains(&run);
+    let lost = !journal::runs(&project.state).contains(&run);
     if args.catch_up && lost && run_name(&run).is_ok() {
         make_journal(project, &run, args.common.yes)?;
     }
-    let (journal, record) = Journal::reopen(&project.root, &run)?;
+    let (journal, record) = Journal::reopen(&project.state, &run)?;
     let started = started(&record, &run)?.clone();
     if record.status() == Some(Status::Ok) {
         writeln!(
@@ -263,7 +263,7 @@ pub(crate) fn handoff(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let run = which(project, args.which.as_deref(), true)?;
-    let record = journal::read(&project.root, &run)?;
+    let record = journal::read(&project.state, &run)?;
     let plan = project.plan_again(started(&record, &run)?)?;
     let names = || plan.nodes.iter().map(|node| node.node.name.as_str());
     if let Some(node) = &args.node
@@ -277,7 +277,7 @@ pub(crate) fn handoff(
     }
     if plan.binding.is_some() {
         whole(
-            &project.root,
+            project,
             &plan,
             args.node.as_deref(),
             &record,
@@ -286,7 +286,7 @@ pub(crate) fn handoff(
         return Ok(0);
     }
     for name in names().filter(|name| args.node.as_ref().is_none_or(|node| node == name)) {
-        sheet(&project.root, &plan, name, &record, &mut streams.out)?;
+        sheet(project, &plan, name, &record, &mut streams.out)?;
     }
     Ok(0)
 }

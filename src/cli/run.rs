@@ -172,7 +172,7 @@ fn allotted(args: &Run, project: &Project) -> Result<Option<Allotted>, Failure> 
     let Some(run) = args.supervised.run.clone() else {
         return Ok(None);
     };
-    if !args.supervised.adopt && journal::runs(&project.root).contains(&run) {
+    if !args.supervised.adopt && journal::runs(&project.state).contains(&run) {
         let problem = Problem::bare("begun", format!("run {run} has begun already"));
         return Err(Failure::from(
             problem.hint(format!("`opsbook resume {run}` goes on with it")),

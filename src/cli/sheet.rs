@@ -2,7 +2,6 @@
 //! one, with a part for each machine on which something is left to do.
 
 use std::io::Write;
-use std::path::Path;
 
 use crate::cli::error::Failure;
 use crate::engine::{by_hand_folder, make_by_hand, target};
@@ -10,6 +9,7 @@ use crate::event::{Site, Status, What};
 use crate::journal::Record;
 use crate::manual::{On, shell_word};
 use crate::plan::{NodePlan, Plan};
+use crate::project::Project;
 use crate::report::handoff::{self, Among, Sheet};
 use crate::report::known::Known;
 use crate::report::whole::{Whole, told};
@@ -18,13 +18,13 @@ use crate::session::shell_words;
 /// How a run that did not end well is gone on with. Of many nodes the sheets would hide what has
 /// happened: they are printed one by one.
 pub(crate) fn ways_on(
-    root: &Path,
+    project: &Project,
     plan: &Plan,
     record: &Record,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     if plan.binding.is_some() {
-        return whole(root, plan, None, record, out);
+        return whole(project, plan, None, record, out);
     }
     let names = plan.nodes.iter().map(|node| node.node.name.as_str());
     let bad = |name: &&str| {
@@ -34,7 +34,7 @@ pub(crate) fn ways_on(
     let bad: Vec<&str> = names.filter(bad).collect();
     if plan.nodes.len() == 1 {
         for name in bad {
-            sheet(root, plan, name, record, out)?;
+            sheet(project, plan, name, record, out)?;
         }
         return Ok(());
     }
@@ -48,7 +48,7 @@ pub(crate) fn ways_on(
 
 /// Of a run with roles: what is true of all of it, then each machine; or one machine alone.
 pub(crate) fn whole(
-    root: &Path,
+    project: &Project,
     plan: &Plan,
     only: Option<&str>,
     record: &Record,
@@ -61,7 +61,7 @@ pub(crate) fn whole(
     whole.write(out)?;
     for part in whole.parts() {
         if only.is_none_or(|name| part.node.node.name == name) {
-            write(root, plan, part.node, Some(part.among), record, out)?;
+            write(project, plan, part.node, Some(part.among), record, out)?;
         }
     }
     Ok(())
@@ -75,20 +75,20 @@ fn has_sheet<'p>(record: &Record, site: impl Into<Site<'p>>) -> bool {
 
 /// Of one node.
 pub(crate) fn sheet(
-    root: &Path,
+    project: &Project,
     plan: &Plan,
     node: &str,
     record: &Record,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     match plan.nodes.iter().find(|planned| planned.node.name == node) {
-        Some(node) => write(root, plan, node, None, record, out),
+        Some(node) => write(project, plan, node, None, record, out),
         None => Ok(()),
     }
 }
 
 fn write(
-    root: &Path,
+    project: &Project,
     plan: &Plan,
     node: &NodePlan,
     among: Option<Among>,
@@ -121,7 +121,7 @@ fn write(
     if !has_sheet(record, site) {
         return Ok(());
     }
-    by_hand_here(root, &mut sheet);
+    by_hand_here(project, &mut sheet);
     writeln!(out)?;
     handoff::write(&sheet, out)?;
     Ok(())
@@ -129,16 +129,16 @@ fn write(
 
 /// Steps of this machine have a bundle once opsbook has run one of them. A person who does the
 /// first one by hand has a folder instead.
-fn by_hand_here(root: &Path, sheet: &mut Sheet<'_>) {
+fn by_hand_here(project: &Project, sheet: &mut Sheet<'_>) {
     let node = sheet.node;
     let known = &mut sheet.known;
     let local = node.steps.iter().any(|step| step.on == On::Local);
     if !local || known.value("bundle", On::Local, None).is_some() {
         return;
     }
-    let folder = by_hand_folder(root, &known.run, &node.site().file_name());
+    let folder = by_hand_folder(&project.state, &known.run, &node.site().file_name());
     // Where it cannot be made, the sheet itself has what would lie in it.
-    if make_by_hand(&folder, root).is_ok() {
+    if make_by_hand(&folder, &project.root).is_ok() {
         known.set_local_bundle(folder.display().to_string());
     }
 }

@@ -14,8 +14,8 @@ pub(crate) fn which(
     wanted: Option<&str>,
     to_go_on: bool,
 ) -> Result<String, Failure> {
-    journal::readable(&project.root)?;
-    let runs = journal::runs(&project.root);
+    journal::readable(&project.state)?;
+    let runs = journal::runs(&project.state);
     if let Some(wanted) = wanted
         && (runs.iter().any(|run| run == wanted) || !project.nodes.contains(wanted))
     {
@@ -29,7 +29,7 @@ pub(crate) fn which(
     let mut untouched = None;
     for run in runs.iter().rev() {
         // One that cannot be read may be the one that is meant.
-        let record = journal::read(&project.root, run)?;
+        let record = journal::read(&project.state, run)?;
         if !fits(&record) {
             continue;
         }
@@ -54,8 +54,8 @@ pub(crate) fn which(
 
 /// The operator's own halted run of the same procedure on one of the nodes.
 pub(crate) fn own_open_run(project: &Project, plan: &Plan) -> Option<String> {
-    for run in journal::runs(&project.root).into_iter().rev() {
-        let record = journal::read(&project.root, &run).ok()?;
+    for run in journal::runs(&project.state).into_iter().rev() {
+        let record = journal::read(&project.state, &run).ok()?;
         let Some(started) = record.started() else {
             continue;
         };
@@ -67,7 +67,7 @@ pub(crate) fn own_open_run(project: &Project, plan: &Plan) -> Option<String> {
                 .nodes
                 .iter()
                 .any(|node| started.nodes.contains(&node.node.name));
-        let halted = same && record.is_halted() && !journal::under_way(&project.root, &run);
+        let halted = same && record.is_halted() && !journal::under_way(&project.state, &run);
         return halted.then_some(run);
     }
     None

@@ -161,8 +161,8 @@ fn after_the_time_limit_what_has_no_answer_could_not_look() {
         "{}",
         said.out
     );
-    let runs = results::runs(&project.root());
-    let events = results::read(&project.root(), &runs[0]).unwrap();
+    let runs = results::runs(&project.state());
+    let events = results::read(&project.state(), &runs[0]).unwrap();
     let Some(What::SuiteEnded {
         passed,
         failed,
@@ -241,7 +241,7 @@ fn options_for_ci_are_taken_from_the_environment() {
         .opsbook(&["test"])
         .env("OPSBOOK_TEST_RECORD", "true");
     record.ends(0);
-    assert_eq!(results::runs(&project.root()).len(), 1);
+    assert_eq!(results::runs(&project.state()).len(), 1);
     let late = project
         .opsbook(&["test"])
         .env("OPSBOOK_TEST_TIME_LIMIT", "0s");

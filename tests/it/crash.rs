@@ -15,7 +15,7 @@ use opsbook::engine::{
     self, OnLag, Operator, Options, Owner, Passwords, Recorder, Secrets, Watcher,
 };
 use opsbook::event::{RunStarted, What};
-use opsbook::journal::{self, Journal};
+use opsbook::journal::{self, Journal, State};
 use opsbook::plan::{self, Request};
 use opsbook::session::OpenOptions;
 use opsbook::vocabulary::Vocabulary;
@@ -82,7 +82,7 @@ fn controller_that_dies() {
             std::process::abort();
         }
     });
-    let mut journal = Journal::create(&root, RUN).unwrap();
+    let mut journal = Journal::create(&State::beside(&root), RUN).unwrap();
     if at == 0 {
         std::process::abort();
     }
@@ -112,6 +112,7 @@ fn controller_that_dies() {
     let (operator, _) = Operator::new();
     let options = Options {
         root: root.clone(),
+        state: State::beside(&root),
         menu: false,
         yes: true,
         start_at: None,
@@ -163,7 +164,10 @@ fn killed_at_every_write_of_the_journal_nothing_is_lost_and_nothing_runs_twice()
         let (_folder, root) = project();
         die_at(&root, usize::MAX);
         assert_eq!(ran(&root), expected());
-        journal::read(&root, RUN).unwrap().events.len()
+        journal::read(&State::beside(&root), RUN)
+            .unwrap()
+            .events
+            .len()
     };
     assert!(writes > 20, "only {writes} writes");
     let next = AtomicUsize::new(1);
@@ -201,7 +205,7 @@ fn survive(at: usize) {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     );
-    let place = journal::read(&root, RUN).unwrap();
+    let place = journal::read(&State::beside(&root), RUN).unwrap();
     let place = place
         .events
         .get(at - 1)
@@ -216,7 +220,7 @@ fn survive(at: usize) {
         expected(),
         "died at write {at}, {place:?}\n{said}"
     );
-    let record = journal::read(&root, RUN).unwrap();
+    let record = journal::read(&State::beside(&root), RUN).unwrap();
     let numbers: Vec<u64> = record.events.iter().map(|event| event.seq).collect();
     assert_eq!(
         numbers,

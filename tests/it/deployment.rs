@@ -79,7 +79,7 @@ impl Deployment {
 
     /// The run that began last.
     fn newest(&self) -> String {
-        journal::runs(&self.project.root())
+        journal::runs(&self.project.state())
             .into_iter()
             .max()
             .unwrap()

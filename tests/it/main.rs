@@ -31,6 +31,7 @@ mod manual;
 mod many;
 mod measured;
 mod nodes;
+mod packages;
 mod project;
 mod record;
 mod roles;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use opsbook::event::{Event, Status, StepEnded, What};
-use opsbook::journal::{self, Record};
+use opsbook::journal::{self, Record, State};
 use opsbook::session::Ssh;
 use regex::Regex;
 
@@ -102,6 +102,11 @@ impl Project {
         self.dir.path().canonicalize().unwrap()
     }
 
+    /// Where its journals are, where nothing else is said.
+    pub fn state(&self) -> State {
+        State::beside(&self.root())
+    }
+
     pub fn path(&self, path: &str) -> PathBuf {
         self.dir.path().join(path)
     }
@@ -148,15 +153,15 @@ impl Project {
 
     /// The newest run's journal. Names do not tell two runs of one second apart; events do.
     pub fn record(&self) -> Record {
-        let root = self.root();
-        let runs = journal::runs(&root);
-        let read = runs.iter().map(|run| journal::read(&root, run).unwrap());
+        let state = self.state();
+        let runs = journal::runs(&state);
+        let read = runs.iter().map(|run| journal::read(&state, run).unwrap());
         let began = |record: &Record| record.events.first().map(|event| event.at.clone());
         read.max_by_key(began).expect("a run")
     }
 
     pub fn runs(&self) -> usize {
-        journal::runs(&self.root()).len()
+        journal::runs(&self.state()).len()
     }
 
     pub fn events(&self) -> Vec<Event> {
@@ -179,7 +184,7 @@ impl Project {
 
     /// Everything that was written into the journals, as text.
     pub fn journal_text(&self) -> String {
-        let folder = journal::folder(&self.root());
+        let folder = self.state().runs();
         let files = fs::read_dir(folder).into_iter().flatten().flatten();
         files
             .filter_map(|file| fs::read_to_string(file.path()).ok())
@@ -311,12 +316,12 @@ impl Running<'_> {
     pub fn until(&mut self, what: &str, holds: impl Fn(&Event) -> bool) {
         let begin = Instant::now();
         loop {
-            let root = self.project.root();
-            let runs = journal::runs(&root);
+            let state = self.project.state();
+            let runs = journal::runs(&state);
             let record = runs
                 .iter()
                 .max()
-                .and_then(|run| journal::read(&root, run).ok());
+                .and_then(|run| journal::read(&state, run).ok());
             if record.is_some_and(|record| record.events.iter().any(&holds)) {
                 return;
             }

@@ -1069,8 +1069,8 @@ fn reports_are_written_and_results_recorded() {
     assert!(
         read("p.prom").contains("opsbook_check_ok{node=\"here\",group=\"g\",check=\"bad\"} 0\n")
     );
-    let runs = opsbook::journal::results::runs(&manual.root());
-    let events = opsbook::journal::results::read(&manual.root(), &runs[0]).unwrap();
+    let runs = opsbook::journal::results::runs(&manual.0.state());
+    let events = opsbook::journal::results::read(&manual.0.state(), &runs[0]).unwrap();
     assert_eq!((runs.len(), events.len()), (1, 5));
 }
 
@@ -1187,7 +1187,7 @@ fn procedures_are_rehearsed_where_that_is_allowed_and_wanted() {
         ran.out
     );
     assert!(manual.path("home/released").exists());
-    assert_eq!(opsbook::journal::runs(&manual.root()).len(), 1);
+    assert_eq!(opsbook::journal::runs(&manual.0.state()).len(), 1);
     let not_here = Manual::new(&page).nodes("nodes:\n  box: {transport: local}\n");
     assert!(!not_here.test(&["--list"]).out.contains("release"));
 }
@@ -1234,7 +1234,7 @@ fn a_rehearsal_that_fails_says_where_to_look() {
     let manual = Manual::new(&page).nodes("nodes:\n  box: {transport: local, rehearse: true}\n");
     let ran = manual.test(&["--ignored"]);
     assert_eq!(ran.status, Some(101), "{}{}", ran.out, ran.err);
-    let run = &opsbook::journal::runs(&manual.root())[0];
+    let run = &opsbook::journal::runs(&manual.0.state())[0];
     assert!(
         ran.out
             .contains(&format!("look with       opsbook log {run}")),

@@ -1,6 +1,7 @@
 //! What is kept beside the manual of earlier suites and runs, held against the manual of today.
 
 use crate::files::Files;
+use crate::{manual, project};
 
 use super::present::Present;
 use super::results::{self, Results};
@@ -16,15 +17,16 @@ pub(super) struct Recorded {
 impl Recorded {
     /// Nothing of the manual is run or asked.
     pub(super) fn load(files: &Files) -> Recorded {
-        let root = files.root();
-        let (suites, journals) = (results::any(root), runs::any(root));
+        let (settings, _) = manual::load_settings(files);
+        let state = project::state_of(files, &settings);
+        let (suites, journals) = (results::any(&state), runs::any(&state));
         if !suites && !journals {
             return Recorded::default();
         }
         let present = Present::read(files);
         Recorded {
-            results: Results::load(root, &present),
-            runs: Runs::load(root, &present),
+            results: Results::load(&state, &present),
+            runs: Runs::load(&state, &present),
         }
     }
 }

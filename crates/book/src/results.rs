@@ -3,13 +3,12 @@
 //! is recorded. Ages are the reader's: a page cannot know when it is read.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use crate::event::{Checked, Event, Evidence, Outcome, What};
-use crate::journal::results;
+use crate::journal::{self, results};
 
 use super::html::{code, text};
 use super::present::{Asked, Present, Row};
@@ -103,16 +102,16 @@ pub(super) struct Suite {
 type History = HashMap<(String, String), Vec<Seen>>;
 
 /// Whether anything is recorded at all.
-pub(super) fn any(root: &Path) -> bool {
-    !results::runs(root).is_empty()
+pub(super) fn any(state: &journal::State) -> bool {
+    !results::runs(state).is_empty()
 }
 
 impl Results {
     /// What is recorded in a project. A file that cannot be read says nothing.
-    pub(super) fn load(root: &Path, present: &Present) -> Results {
-        let mut runs = results::runs(root);
+    pub(super) fn load(state: &journal::State, present: &Present) -> Results {
+        let mut runs = results::runs(state);
         runs.reverse();
-        let suites = runs.iter().filter_map(|run| results::read(root, run).ok());
+        let suites = runs.iter().filter_map(|run| results::read(state, run).ok());
         let (history, suites) = read(suites);
         Results::of(history, suites, &present.rows)
     }

@@ -2,13 +2,12 @@
 //! one that was OK, each of the text and values that stand in the manual today or of others.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::event::{RunStarted, Status, StepRecord, What};
-use crate::journal::{self, Record};
+use crate::journal::{self, Record, State};
 
 use super::html::{code, text, time};
 use super::present::Present;
@@ -39,16 +38,16 @@ struct Ran {
 }
 
 /// Whether anything is recorded at all.
-pub(super) fn any(root: &Path) -> bool {
-    !journal::runs(root).is_empty()
+pub(super) fn any(state: &State) -> bool {
+    !journal::runs(state).is_empty()
 }
 
 impl Runs {
-    pub(super) fn load(root: &Path, present: &Present) -> Runs {
+    pub(super) fn load(state: &State, present: &Present) -> Runs {
         let mut all = Runs::default();
-        let names = journal::runs(root);
+        let names = journal::runs(state);
         for run in names.iter().rev().take(READ) {
-            if let Ok(record) = journal::read(root, run)
+            if let Ok(record) = journal::read(state, run)
                 && let Some(started) = record.started()
             {
                 all.add(&record, started, present);

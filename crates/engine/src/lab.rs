@@ -12,7 +12,7 @@ use crate::plan::{Plan, Request};
 use crate::session::OpenOptions;
 use crate::shell::fake::Fault;
 use crate::{OnLag, Operator, Options, Owner, Passwords, Secrets, Told, Turn};
-use crate::{manual, nodes, plan, vocabulary};
+use crate::{journal, manual, nodes, plan, vocabulary};
 
 /// The name of the run.
 pub const RUN: &str = "r1";
@@ -69,6 +69,7 @@ pub fn plan(
 pub fn options(root: &Path, operator: Operator) -> Options {
     Options {
         root: root.to_owned(),
+        state: journal::State::beside(root),
         menu: false,
         yes: false,
         start_at: None,

@@ -80,6 +80,8 @@ pub use together::check_together;
 pub struct Options {
     /// The manual's folder: where local steps start, and what deliveries are taken from.
     pub root: PathBuf,
+    /// Where its journals and the bundles of local steps are.
+    pub state: journal::State,
     /// Ask before each step.
     pub menu: bool,
     /// Answer every confirmation with yes.

@@ -1,4 +1,4 @@
-//! Events -> disk and back: `.opsbook/runs/RUN.jsonl` beside the manual, one JSON line each.
+//! Events -> disk and back: `runs/RUN.jsonl` in the state of a manual, one JSON line each.
 //!
 //! A line is on the disk before the next action: [`Journal::record`] returns only then, but for
 //! lines that another one follows before there is any, and for those without which nothing is
@@ -6,15 +6,15 @@
 //!
 //! ```
 //! use opsbook_event::{Status, What};
-//! use opsbook_journal::{Journal, read};
+//! use opsbook_journal::{Journal, State, read};
 //!
 //! # let folder = tempfile::tempdir()?;
-//! # let root = folder.path();
-//! let mut journal = Journal::create(root, "20261121-091403-3f9a")?;
+//! let state = State::beside(folder.path());
+//! let mut journal = Journal::create(&state, "20261121-091403-3f9a")?;
 //! journal.record(None, None, What::RunEnded { status: Status::Ok })?;
 //! drop(journal);
 //!
-//! let record = read(root, "20261121-091403-3f9a")?;
+//! let record = read(&state, "20261121-091403-3f9a")?;
 //! assert_eq!(record.events[0].what, What::RunEnded { status: Status::Ok });
 //! assert!(!record.torn);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -27,19 +27,20 @@ use opsbook_text::source;
 mod chain;
 mod record;
 pub mod results;
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, ErrorKind, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 
 use jiff::Timestamp;
 
 use crate::event::{Event, Site, Status, What};
 
 pub use record::{Record, read};
+pub use state::{State, VARIABLE, keep_in};
 
 /// The version of a line. Within one version, events that are not known are left out.
 const FORMAT: u32 = 2;
@@ -118,25 +119,6 @@ pub enum JournalError {
     },
 }
 
-/// Where a supervisor keeps the journals of this process.
-static KEPT_IN: OnceLock<PathBuf> = OnceLock::new();
-
-/// From now on, and for this process, journals are in this folder, and not beside their manual. A
-/// supervisor has one for each part of a run: their journals have the same name. Whoever says it
-/// first is heard.
-pub fn keep_in(folder: PathBuf) {
-    let _ = KEPT_IN.set(folder);
-}
-
-/// Where the journals of a manual are.
-#[must_use]
-pub fn folder(root: &Path) -> PathBuf {
-    if let Some(folder) = KEPT_IN.get() {
-        return folder.clone();
-    }
-    root.join(".opsbook").join("runs")
-}
-
 /// A new run's name: sortable by time, short enough to type.
 #[must_use]
 pub fn new_run(now: Timestamp, chance: u16) -> String {
@@ -152,8 +134,8 @@ pub fn clock(at: Timestamp) -> String {
 impl Journal {
     /// # Errors
     /// Where the folder or the file cannot be made.
-    pub fn create(root: &Path, run: &str) -> Result<Journal, JournalError> {
-        let folder = folder(root);
+    pub fn create(state: &State, run: &str) -> Result<Journal, JournalError> {
+        let folder = state.runs();
         let path = folder.join(format!("{run}.jsonl"));
         let write = |cause| JournalError::Write {
             path: path.clone(),
@@ -185,8 +167,8 @@ impl Journal {
     ///
     /// # Errors
     /// Where it cannot be read or written, or another opsbook has it open.
-    pub fn reopen(root: &Path, run: &str) -> Result<(Journal, Record), JournalError> {
-        let path = folder(root).join(format!("{run}.jsonl"));
+    pub fn reopen(state: &State, run: &str) -> Result<(Journal, Record), JournalError> {
+        let path = state.runs().join(format!("{run}.jsonl"));
         let write = |cause| JournalError::Write {
             path: path.clone(),
             cause,
@@ -196,7 +178,7 @@ impl Journal {
         if let Ok(file) = &file {
             lock(file, run)?;
         }
-        let record = read(root, run)?;
+        let record = read(state, run)?;
         let mut file = file.map_err(write)?;
         if record.torn {
             let whole = whole_lines(&mut file).map_err(write)?;
@@ -356,8 +338,8 @@ fn is_waited_for(what: &What) -> bool {
 
 /// Whether an opsbook of this machine has the journal of a run open.
 #[must_use]
-pub fn under_way(root: &Path, run: &str) -> bool {
-    let file = File::open(folder(root).join(format!("{run}.jsonl")));
+pub fn under_way(state: &State, run: &str) -> bool {
+    let file = File::open(state.runs().join(format!("{run}.jsonl")));
     file.is_ok_and(|file| {
         matches!(
             file.try_lock_shared(),
@@ -370,8 +352,8 @@ pub fn under_way(root: &Path, run: &str) -> bool {
 ///
 /// # Errors
 /// Where it is there, or a link to it, and cannot be read.
-pub fn readable(root: &Path) -> Result<(), JournalError> {
-    let path = folder(root);
+pub fn readable(state: &State) -> Result<(), JournalError> {
+    let path = state.runs();
     match std::fs::read_dir(&path) {
         Err(cause) if path.symlink_metadata().is_ok() || cause.kind() != ErrorKind::NotFound => {
             Err(JournalError::Read { path, cause })
@@ -382,8 +364,8 @@ pub fn readable(root: &Path) -> Result<(), JournalError> {
 
 /// All runs of a manual, the oldest first.
 #[must_use]
-pub fn runs(root: &Path) -> Vec<String> {
-    runs_in(&folder(root))
+pub fn runs(state: &State) -> Vec<String> {
+    runs_in(&state.runs())
 }
 
 fn runs_in(folder: &Path) -> Vec<String> {

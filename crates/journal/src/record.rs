@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::{CHAINED, FORMAT, JournalError, Line, chain, folder, runs};
+use super::{CHAINED, FORMAT, JournalError, Line, State, chain, runs};
 use crate::event::{Event, Manner, PlanRecord, RunStarted, Site, Status, What};
 
 /// A journal read back.
@@ -30,14 +30,14 @@ pub struct Record {
 ///
 /// # Errors
 /// Where there is none, or a line in its middle is not an event.
-pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
-    let path = folder(root).join(format!("{run}.jsonl"));
+pub fn read(state: &State, run: &str) -> Result<Record, JournalError> {
+    let path = state.runs().join(format!("{run}.jsonl"));
     let failed = |cause| JournalError::Read {
         path: path.clone(),
         cause,
     };
     let file = File::open(&path).map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => missing(root, run),
+        std::io::ErrorKind::NotFound => missing(state, run),
         _ => failed(cause),
     })?;
     let mut record = Record {
@@ -74,12 +74,12 @@ pub fn read(root: &Path, run: &str) -> Result<Record, JournalError> {
     Ok(record)
 }
 
-fn missing(root: &Path, run: &str) -> JournalError {
-    let known = runs(root);
+fn missing(state: &State, run: &str) -> JournalError {
+    let known = runs(state);
     let near = crate::source::nearest(run, known.iter().map(String::as_str));
     JournalError::Missing {
         wanted: run.to_owned(),
-        folder: folder(root),
+        folder: state.runs(),
         near: near.map(str::to_owned),
     }
 }

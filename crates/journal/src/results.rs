@@ -1,26 +1,20 @@
-//! What suites of checks found: `.opsbook/results/RUN.jsonl`, in the journal's form.
+//! What suites of checks found: `results/RUN.jsonl` in the state of a manual, in the journal's form.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::JournalError;
 use crate::event::Event;
+use crate::{JournalError, State};
 
 /// Suites kept; older ones go.
 const KEPT: usize = 100;
-
-/// Where the results of a manual's checks are.
-#[must_use]
-pub fn folder(root: &Path) -> PathBuf {
-    root.join(".opsbook").join("results")
-}
 
 /// Writes the events of one suite; they are there as a whole or not at all.
 ///
 /// # Errors
 /// Where the folder or the file cannot be written.
-pub fn write(root: &Path, run: &str, events: &[Event]) -> Result<PathBuf, JournalError> {
-    let folder = folder(root);
+pub fn write(state: &State, run: &str, events: &[Event]) -> Result<PathBuf, JournalError> {
+    let folder = state.results();
     let path = folder.join(format!("{run}.jsonl"));
     let write = |cause| JournalError::Write {
         path: path.clone(),
@@ -37,22 +31,22 @@ pub fn write(root: &Path, run: &str, events: &[Event]) -> Result<PathBuf, Journa
         .and_then(|()| new.as_file().sync_data())
         .map_err(write)?;
     new.persist(&path).map_err(|error| write(error.error))?;
-    forget(root);
+    forget(state);
     Ok(path)
 }
 
 /// All recorded suites of a manual, the oldest first.
 #[must_use]
-pub fn runs(root: &Path) -> Vec<String> {
-    super::runs_in(&folder(root))
+pub fn runs(state: &State) -> Vec<String> {
+    super::runs_in(&state.results())
 }
 
 /// Reads a suite back.
 ///
 /// # Errors
 /// Where there is none, or a line in it is not an event.
-pub fn read(root: &Path, run: &str) -> Result<Vec<Event>, JournalError> {
-    let path = folder(root).join(format!("{run}.jsonl"));
+pub fn read(state: &State, run: &str) -> Result<Vec<Event>, JournalError> {
+    let path = state.results().join(format!("{run}.jsonl"));
     // Opening a pipe would wait for a writer.
     let text = match path.metadata() {
         Ok(found) if !found.is_file() => Err(std::io::Error::other("not a regular file")),
@@ -72,11 +66,11 @@ pub fn read(root: &Path, run: &str) -> Result<Vec<Event>, JournalError> {
     text.lines().enumerate().map(event).collect()
 }
 
-fn forget(root: &Path) {
-    let runs = runs(root);
+fn forget(state: &State) {
+    let runs = runs(state);
     for run in &runs[..runs.len().saturating_sub(KEPT)] {
         // It takes room, nothing else, and the next suite tries again.
-        let _ = std::fs::remove_file(folder(root).join(format!("{run}.jsonl")));
+        let _ = std::fs::remove_file(state.results().join(format!("{run}.jsonl")));
     }
 }
 
@@ -109,16 +103,14 @@ mod tests {
 
     #[test]
     fn suites_are_read_back_and_old_ones_go() {
-        let root = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::beside(folder.path());
         for number in 0..KEPT + 2 {
             let run = format!("2026-{number:04}");
-            write(root.path(), &run, &[event(&run)]).unwrap();
+            write(&state, &run, &[event(&run)]).unwrap();
         }
-        let runs = runs(root.path());
+        let runs = runs(&state);
         assert_eq!((runs.len(), runs[0].as_str()), (KEPT, "2026-0002"));
-        assert_eq!(
-            read(root.path(), "2026-0007").unwrap(),
-            [event("2026-0007")]
-        );
+        assert_eq!(read(&state, "2026-0007").unwrap(), [event("2026-0007")]);
     }
 }

@@ -3,8 +3,8 @@
 use super::*;
 use crate::event::Status;
 
-fn journal(root: &Path) -> Journal {
-    let mut journal = Journal::create(root, "20261121-091403-3f9a").unwrap();
+fn journal(state: &State) -> Journal {
+    let mut journal = Journal::create(state, "20261121-091403-3f9a").unwrap();
     let reached = What::NodeReached {
         user: "ops".into(),
         shell: "dash".into(),
@@ -25,9 +25,10 @@ fn journal(root: &Path) -> Journal {
 
 #[test]
 fn a_journal_is_read_back_gapless() {
-    let root = tempfile::tempdir().unwrap();
-    drop(journal(root.path()));
-    let record = read(root.path(), "20261121-091403-3f9a").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::beside(folder.path());
+    drop(journal(&state));
+    let record = read(&state, "20261121-091403-3f9a").unwrap();
     assert_eq!(
         record
             .events
@@ -41,11 +42,12 @@ fn a_journal_is_read_back_gapless() {
 
 #[test]
 fn a_torn_last_line_is_taken_off_and_the_numbers_go_on() {
-    let root = tempfile::tempdir().unwrap();
-    let path = journal(root.path()).path().to_owned();
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::beside(folder.path());
+    let path = journal(&state).path().to_owned();
     let mut file = OpenOptions::new().append(true).open(&path).unwrap();
     file.write_all(b"{\"v\":1,\"seq\":3,\"at").unwrap();
-    let (mut again, record) = Journal::reopen(root.path(), "20261121-091403-3f9a").unwrap();
+    let (mut again, record) = Journal::reopen(&state, "20261121-091403-3f9a").unwrap();
     assert!(record.torn);
     assert_eq!(
         again
@@ -55,16 +57,17 @@ fn a_torn_last_line_is_taken_off_and_the_numbers_go_on() {
         3
     );
     drop(again);
-    let record = read(root.path(), "20261121-091403-3f9a").unwrap();
+    let record = read(&state, "20261121-091403-3f9a").unwrap();
     assert!(!record.torn);
     assert_eq!(record.events.len(), 3);
 }
 
 #[test]
 fn one_run_has_one_writer() {
-    let root = tempfile::tempdir().unwrap();
-    let _held = journal(root.path());
-    let second = Journal::reopen(root.path(), "20261121-091403-3f9a").unwrap_err();
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::beside(folder.path());
+    let _held = journal(&state);
+    let second = Journal::reopen(&state, "20261121-091403-3f9a").unwrap_err();
     assert_eq!(
         second.to_string(),
         "run `20261121-091403-3f9a` is under way in another opsbook on this machine"
@@ -73,9 +76,10 @@ fn one_run_has_one_writer() {
 
 #[test]
 fn a_mistyped_run_is_named_with_the_nearest() {
-    let root = tempfile::tempdir().unwrap();
-    drop(journal(root.path()));
-    let error = read(root.path(), "20261121-091403-3f9b").unwrap_err();
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::beside(folder.path());
+    drop(journal(&state));
+    let error = read(&state, "20261121-091403-3f9b").unwrap_err();
     assert!(
         matches!(error, JournalError::Missing { near: Some(near), .. } if near.ends_with("3f9a"))
     );

@@ -102,6 +102,8 @@ pub struct Settings {
     pub allow_html: bool,
     /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
     pub nodes: Option<Spanned<PathBuf>>,
+    /// The folder of journals and results, relative to the root; `.opsbook` by default.
+    pub state: Option<Spanned<PathBuf>>,
     /// After so many days the book calls a recorded result old; 30 by default.
     pub results_days: Option<u32>,
     /// The selector of the nodes that `opsbook test` asks; all nodes by default.

@@ -1,13 +1,15 @@
 //! `book.toml` -> the settings that the manual needs; what is wrong in it, with its place.
 //! The only place that names `toml`.
 
+use std::ffi::OsStr;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::files::normal;
 use crate::source::{Problem, Source, Span, nearest};
 use crate::{self as manual, MarkdownSettings, Settings};
 
@@ -105,6 +107,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
             "test-nodes",
             "allow-html",
             "results-days",
+            "state",
             "command",
             "after",
             "before",
@@ -161,6 +164,10 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
     }
     let ours = table(book, &["preprocessor", "opsbook"]);
     let html = table(book, &["output", "html"]);
+    let source = table(book, &["book"])
+        .and_then(|book| reader.string(book, "src"))
+        .map_or_else(|| PathBuf::from("src"), |src| PathBuf::from(src.value));
+    let state = ours.and_then(|ours| reader.state(ours, &source));
     let switch = |reader: &mut Reader<'_>, key| {
         html.and_then(|html| reader.boolean(html, key))
             .unwrap_or(true)
@@ -178,11 +185,10 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
                 value: PathBuf::from(nodes.value),
                 span: nodes.span,
             }),
+        state,
         test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
         results_days: ours.and_then(|ours| reader.days(ours, "results-days")),
-        source: table(book, &["book"])
-            .and_then(|book| reader.string(book, "src"))
-            .map_or_else(|| PathBuf::from("src"), |src| PathBuf::from(src.value)),
+        source,
         markdown: MarkdownSettings {
             smart_punctuation: switch(&mut reader, "smart-punctuation"),
             definition_lists: switch(&mut reader, "definition-lists"),
@@ -276,6 +282,28 @@ impl Reader<'_> {
         })
     }
 
+    /// The folder of journals. They hold what scripts printed, and a book takes along whatever
+    /// lies among its pages.
+    fn state(&mut self, table: &DeTable<'_>, source: &Path) -> Option<manual::Spanned<PathBuf>> {
+        let manual::Spanned { value, span } = self.string(table, "state")?;
+        let folder = normal(Path::new(&value));
+        let hidden = |part: &OsStr| part.to_string_lossy().starts_with(['.', '~']);
+        if value.is_empty() {
+            let problem = Problem::error("bad-settings", span, "`state` names no folder");
+            self.problems.push(problem);
+            return None;
+        }
+        if folder.starts_with(normal(source)) && !folder.iter().any(hidden) {
+            let message = format!("`{value}` is among the pages: the book would publish journals");
+            let problem = Problem::error("state-in-book", span, message);
+            let hint = "name a folder beside the pages, or a hidden one, such as `.opsbook`";
+            self.problems.push(problem.hint(hint));
+            return None;
+        }
+        let value = PathBuf::from(value);
+        Some(manual::Spanned { value, span })
+    }
+
     fn wrong(&mut self, value: &Spanned<DeValue<'_>>, key: &str, wanted: &str) {
         let found = value.get_ref().type_str();
         let article = if found.starts_with(['a', 'i']) {
@@ -337,6 +365,7 @@ mod tests {
                 allow_html: false,
                 results_days: None,
                 nodes: None,
+                state: None,
                 test_nodes: None,
                 source: PathBuf::from("manual"),
                 markdown: MarkdownSettings {
@@ -370,6 +399,19 @@ mod tests {
                 "[preprocessor.opsbok]\nstrict = true\n",
                 "book.toml:1:15: error: unknown preprocessor `opsbok`\n  |\n1 | [preprocessor.opsbok]\n  |               ^^^^^^\n\nhint: did you mean `opsbook`?",
             ),
+            (
+                "[book]\nsrc = \".\"\n[preprocessor.opsbook]\nstate = \"state\"\n",
+                "book.toml:4:9: error: `state` is among the pages: the book would publish journals\n  |\n4 | state = \"state\"\n  |         ^^^^^^^\n\nhint: name a folder beside the pages, or a hidden one, such as `.opsbook`",
+            ),
+            (
+                "[preprocessor.opsbook]\nstate = \"\"\n",
+                "book.toml:2:9: error: `state` names no folder\n  |\n2 | state = \"\"\n  |         ^^",
+            ),
+            (
+                "[book]\nsrc = \".\"\n[preprocessor.opsbook]\nstate = \".state\"\n",
+                "",
+            ),
+            ("[preprocessor.opsbook]\nstate = \"~/.state/x\"\n", ""),
             ("[preprocessor.opsbuch]\ncommand = \"x\"\n", ""),
             (
                 "[preprocessor.opsbook\nstrict = true\n",

@@ -31,7 +31,7 @@
 //! let plan = project.plan(&request).map_err(first)?;
 //! assert_eq!(plan.nodes[0].steps.len(), 1);
 //!
-//! // Run it. The journal is in `.opsbook/runs`; each event is seen here once it is there.
+//! // Run it. The journal is in `.opsbook/runs`, or where the settings say; each event is seen here once it is there.
 //! let seen = Arc::new(Mutex::new(Vec::new()));
 //! let keep = Arc::clone(&seen);
 //! let (operator, _nobody_answers) = Operator::new();
@@ -77,7 +77,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use files::Files;
-use manual::{Manual, Settled, Subject};
+use journal::State;
+use manual::{Manual, Settings, Settled, Subject};
 use nodes::Nodes;
 use plan::{Plan, Request};
 use source::{Concern, Problem, first_of_each};
@@ -106,6 +107,8 @@ pub fn words(nodes: &[String], roles: &BTreeMap<String, Vec<String>>) -> Vec<Str
 pub struct Project {
     /// The manual's folder.
     pub root: PathBuf,
+    /// Where its journals and results are.
+    pub state: State,
     /// Through which all of it was read.
     pub files: Files,
     /// The pages, and what their blocks say.
@@ -161,6 +164,7 @@ impl Project {
         problems.extend(more.into_iter().map(of_its_kind));
         Project {
             root: files.root().to_owned(),
+            state: state_of(&files, &manual.settings),
             files,
             manual,
             nodes,
@@ -289,6 +293,13 @@ impl Project {
             Err(errors)
         }
     }
+}
+
+/// Where the journals and results of a manual are.
+#[must_use]
+pub fn state_of(files: &Files, settings: &Settings) -> State {
+    let setting = settings.state.as_ref().map(|state| state.value.as_path());
+    State::of(files.root(), setting)
 }
 
 /// A probe of one's own stands in a file that has the name of its kind.

@@ -233,6 +233,7 @@ impl Run {
             .owner(&self.plan, self.start.run().to_owned(), start_at, &through);
         let options = Options {
             root: project.root.clone(),
+            state: project.state.clone(),
             menu: through.step,
             yes: self.manner.yes,
             start_at: self.manner.start_at,
@@ -298,7 +299,7 @@ impl Run {
     fn begin(self, project: &Project) -> Result<Begun, RunError> {
         match self.start {
             Start::New(allotted) => {
-                let mut journal = Journal::create(&project.root, &allotted.run)?;
+                let mut journal = Journal::create(&project.state, &allotted.run)?;
                 if let Some(epoch) = allotted.epoch {
                     journal.set_epoch(epoch);
                 }

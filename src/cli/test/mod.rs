@@ -24,7 +24,7 @@ use crate::cli::test::readers::Read;
 use crate::cli::{Streams, runtime};
 use crate::engine::Secrets;
 use crate::event::Event;
-use crate::journal::results;
+use crate::journal::{State, results};
 use crate::project::Project;
 use crate::project::{Who, controller_name, operator_name};
 use crate::report::lines::Format;
@@ -198,17 +198,17 @@ fn suite_of(
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(None),
         other => other?,
     };
-    read.results.since = since(&project.root, &read.results);
+    read.results.since = since(&project.state, &read.results);
     keep_and_tell(&read, &secrets, caller, args, project, streams)?;
     Ok(Some(read.results))
 }
 
 /// What is different from what was recorded last. A record that cannot be read says nothing.
-fn since(root: &Path, results: &Results) -> Option<String> {
-    let runs = results::runs(root);
+fn since(state: &State, results: &Results) -> Option<String> {
+    let runs = results::runs(state);
     let newest = runs.iter().rev().take(LOOKED_BACK);
     let mut suites: Vec<Vec<Event>> = newest
-        .filter_map(|run| results::read(root, run).ok())
+        .filter_map(|run| results::read(state, run).ok())
         .collect();
     // Names of runs tell seconds.
     suites.sort_by_key(|events| Reverse(events.first().map(|event| event.at.clone())));
@@ -229,7 +229,7 @@ fn keep_and_tell(
     streams: &mut Streams,
 ) -> Result<(), Failure> {
     if let Some(kept) = &read.record {
-        results::write(&project.root, &read.results.run, &kept.events())?;
+        results::write(&project.state, &read.results.run, &kept.events())?;
     }
     for warning in secrets.take_warnings() {
         writeln!(streams.talk, "warning: {warning}")?;

@@ -160,7 +160,7 @@ fn f39_every_single_digit_of_the_journal_counts() {
         let mut text = whole.clone();
         text[at] = changed;
         fs::write(&path, &text).unwrap();
-        let error = journal::read(&project.root(), &run)
+        let error = journal::read(&project.state(), &run)
             .unwrap_err()
             .to_string();
         assert!(error.contains(&format!("jsonl:{line}: ")), "{at}: {error}");
@@ -168,7 +168,7 @@ fn f39_every_single_digit_of_the_journal_counts() {
     }
     assert!(tried > 1000, "only {tried}");
     fs::write(&path, &whole).unwrap();
-    journal::read(&project.root(), &run).unwrap();
+    journal::read(&project.state(), &run).unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opsbook::event::Event;
-use opsbook::journal;
+use opsbook::journal::{self, State};
 use opsbook::project::{Allotted, Start};
 
 use super::cheap::{Cheap, PAGE, WORDS, ended, opsbook, run_here};
@@ -64,7 +64,10 @@ fn killed_at_every_write_of_the_journal_a_run_over_six_machines_ends_right() {
         let folder = cheap.folder(PAGE);
         die_at(folder.path(), usize::MAX);
         assert!(cheap.all_is_done(), "{:?}", cheap.ran());
-        journal::read(folder.path(), RUN).unwrap().events.len()
+        journal::read(&State::beside(folder.path()), RUN)
+            .unwrap()
+            .events
+            .len()
     };
     assert!(writes > 60, "only {writes} writes");
     // Each write is tried, here and elsewhere in turns; with more time, both for each.
@@ -102,7 +105,10 @@ fn survive(at: usize, who: Survivor) {
     let folder = cheap.folder(PAGE);
     die_at(folder.path(), at);
     let other = cheap.folder(PAGE);
-    let last = journal::read(folder.path(), RUN).unwrap().events.pop();
+    let last = journal::read(&State::beside(folder.path()), RUN)
+        .unwrap()
+        .events
+        .pop();
     let begun = !cheap.held().is_empty() || !cheap.ran().is_empty();
     let mut call = match who {
         Survivor::Here => opsbook(folder.path(), &["resume", RUN, "--yes"]),

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use opsbook::event::Status;
-use opsbook::journal;
+use opsbook::journal::{self, State};
 use opsbook::project::Start;
 
 use super::cheap::{Cheap, ended, opsbook, run_here};
@@ -117,7 +117,7 @@ fn given_up_in_between(given_up: &str, expected: i32) {
     let words = [&["run", "p"], &BINDINGS[0][..], &["--yes"]].concat();
     let running = opsbook(folder.path(), &words).spawn().unwrap();
     until("the first step runs", || cheap.dir().join("only").exists());
-    let run = journal::runs(folder.path()).remove(0);
+    let run = journal::runs(&State::beside(folder.path())).remove(0);
     let release = ["lock", "release", given_up, "--run", &run, "--yes"];
     let (status, said) = ended(opsbook(other.path(), &release).output().unwrap());
     assert_eq!(status, Some(0), "{said}");

@@ -163,6 +163,10 @@ impl<'a> Round<'a> {
         self.folder.path().join("project")
     }
 
+    fn state(&self) -> journal::State {
+        journal::State::beside(&self.root())
+    }
+
     fn node_home(&self) -> PathBuf {
         self.folder.path().join("node")
     }
@@ -243,7 +247,7 @@ impl<'a> Round<'a> {
         let all: Vec<&str> = text.split_inclusive('\n').collect();
         // A journal without its first line is no journal.
         let kept = all.len().saturating_sub(lines).max(1).min(all.len());
-        let known = journal::read(&self.root(), &run).map_or(Vec::new(), |record| record.events);
+        let known = journal::read(&self.state(), &run).map_or(Vec::new(), |record| record.events);
         fs::write(&path, all[..kept].concat()).unwrap();
         let said = self.said.len();
         let code = self.controller(&Fault::None, false);
@@ -332,7 +336,7 @@ impl<'a> Round<'a> {
 
     /// A second controller, at the same time: it goes on, or it is told why not.
     fn rival(&self) -> Output {
-        let begun = journal::runs(&self.root());
+        let begun = journal::runs(&self.state());
         let arguments: Vec<&str> = match begun.last() {
             Some(run) => vec!["resume", run],
             None => vec!["run", "soak", "n"],
@@ -357,14 +361,14 @@ impl<'a> Round<'a> {
     /// The run that has begun; one that was killed before it had is no run, and a rival that
     /// began one of its own in the same moment has less to tell.
     fn find_run(&mut self) {
-        let root = self.root();
+        let state = self.state();
         let events = |run: &String| {
-            let record = journal::read(&root, run).ok()?;
+            let record = journal::read(&state, run).ok()?;
             record.started()?;
             Some(record.events.len())
         };
         self.run = self.run.take().or_else(|| {
-            let runs = journal::runs(&root).into_iter();
+            let runs = journal::runs(&state).into_iter();
             let begun = runs.filter_map(|run| Some((events(&run)?, run)));
             begun.max().map(|(_, run)| run)
         });
@@ -381,7 +385,7 @@ impl<'a> Round<'a> {
                 _ => vec!["something ran without a journal".to_owned()],
             };
         };
-        let record = match journal::read(&self.root(), run) {
+        let record = match journal::read(&self.state(), run) {
             Ok(record) => record,
             Err(error) => return vec![error.to_string()],
         };
@@ -420,7 +424,7 @@ impl<'a> Round<'a> {
         let status = self
             .run
             .as_ref()
-            .and_then(|run| journal::read(&self.root(), run).ok()?.status());
+            .and_then(|run| journal::read(&self.state(), run).ok()?.status());
         if status != Some(Status::Ok) {
             wrong.push(format!("exit status 0, and the journal says {status:?}"));
         }
@@ -437,7 +441,7 @@ impl<'a> Round<'a> {
         let record = self
             .run
             .as_ref()
-            .and_then(|run| journal::read(&self.root(), run).ok());
+            .and_then(|run| journal::read(&self.state(), run).ok());
         let events = record.map(|record| record.events).unwrap_or_default();
         events
             .iter()

@@ -59,7 +59,7 @@ impl Bundles<'_> {
             Err(error) => return Err(error.into()),
         }
         self.given.recorder.sync()?;
-        let record = journal::read(&self.given.options.root, &run)?;
+        let record = journal::read(&self.given.options.state, &run)?;
         Ok(CaughtUp::GoesOn(Box::new(record)))
     }
 

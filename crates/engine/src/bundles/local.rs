@@ -8,7 +8,7 @@ use crate::bundles::others::put_state;
 use crate::bundles::{Bundles, Origin};
 use crate::event::{Site, What};
 use crate::halt::{Attention, Halt};
-use crate::journal::Record;
+use crate::journal::{self, Record};
 use crate::manual::On;
 use crate::reach::{ReachError, sentence};
 use crate::shell::Shell;
@@ -81,8 +81,11 @@ impl Bundles<'_> {
     }
 
     fn local_dir(&self) -> String {
-        let root = self.given.options.root.display();
-        format!("{root}/.opsbook/bundles/{}", self.given.site().file_name())
+        let bundles = self.given.options.state.bundles();
+        bundles
+            .join(self.given.site().file_name())
+            .display()
+            .to_string()
     }
 
     /// Is the bundle of this run's local steps on this machine?
@@ -104,7 +107,7 @@ impl Bundles<'_> {
     /// What steps of this machine have set that were done by hand goes on in its bundle.
     async fn take_local_by_hand(&self, bundle: &Bundle) -> Result<(), Halt> {
         let folder = by_hand_folder(
-            &self.given.options.root,
+            &self.given.options.state,
             &self.given.run(),
             &self.given.site().file_name(),
         );
@@ -122,8 +125,8 @@ impl Bundles<'_> {
 /// Where a person does steps of the operator's machine by hand, in a run on a node for which no
 /// such step was run yet: what a bundle would be.
 #[must_use]
-pub fn by_hand_folder(root: &Path, run: &str, node: &str) -> PathBuf {
-    root.join(".opsbook/by-hand").join(run).join(node)
+pub fn by_hand_folder(state: &journal::State, run: &str, node: &str) -> PathBuf {
+    state.by_hand().join(run).join(node)
 }
 
 /// The text of a regular file of this machine, up to `most` bytes and one.

@@ -102,7 +102,7 @@ impl NodeRun<'_> {
 
     fn local_by_hand(&self) -> PathBuf {
         by_hand_folder(
-            &self.given.options.root,
+            &self.given.options.state,
             &self.given.run(),
             &self.given.site().file_name(),
         )

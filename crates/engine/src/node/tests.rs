@@ -66,6 +66,10 @@ impl Lab {
         }
     }
 
+    fn state(&self) -> journal::State {
+        journal::State::beside(self.root.path())
+    }
+
     fn options(&self) -> Options {
         let (operator, mut questions) = Operator::new();
         let mut answers = self.answers.clone();
@@ -94,7 +98,7 @@ impl Lab {
 
     /// Runs it; nothing where its controller was killed on the way.
     fn run(&self) -> Option<Said> {
-        let mut journal = Journal::create(self.root.path(), RUN).unwrap();
+        let mut journal = Journal::create(&self.state(), RUN).unwrap();
         let node = &self.plan.nodes[0];
         let started = RunStarted {
             procedure: "p".to_owned(),
@@ -111,7 +115,7 @@ impl Lab {
         // No controller but this one is there.
         self.node.cut();
         self.here.cut();
-        let (mut journal, record) = Journal::reopen(self.root.path(), RUN).unwrap();
+        let (mut journal, record) = Journal::reopen(&self.state(), RUN).unwrap();
         let resumed = What::RunResumed {
             operator: "ana".to_owned(),
             controller: "desk".to_owned(),
@@ -155,7 +159,7 @@ impl Lab {
     }
 
     fn record(&self) -> Record {
-        journal::read(self.root.path(), RUN).unwrap()
+        journal::read(&self.state(), RUN).unwrap()
     }
 
     /// Goes on until it is OK, and says how often that was needed.

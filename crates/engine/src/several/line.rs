@@ -168,10 +168,10 @@ impl<'a> Line<'a> {
         let Some((by, claim)) = latest.map(|(by, claim)| (by.to_owned(), claim.clone())) else {
             return Ok(());
         };
-        let root = &self.ground.options.root;
+        let state = &self.ground.options.state;
         for run in &mut self.runs {
             self.ground.recorder.sync()?;
-            let record = journal::read(root, &run.given.run())?;
+            let record = journal::read(state, &run.given.run())?;
             let taken = run.bundles.take_in_passed(&record, &by, &claim).await;
             taken.map_err(|halt| Stops::at(run.given.node(), halt))?;
         }

@@ -114,7 +114,7 @@ impl<'a> MainLine<'a> {
         take_over::catch_up(self.ground, record, &self.line).await?;
         self.ground.recorder.sync()?;
         let run = self.ground.recorder.run();
-        let record = journal::read(&self.ground.options.root, &run)?;
+        let record = journal::read(&self.ground.options.state, &run)?;
         take_over::prove_no_hole(self.ground, &record)?;
         Ok(record)
     }

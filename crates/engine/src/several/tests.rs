@@ -193,6 +193,10 @@ impl Lab {
         lab
     }
 
+    fn state(&self) -> journal::State {
+        journal::State::beside(self.root.path())
+    }
+
     fn options(&self) -> Options {
         let (operator, _) = Operator::new();
         Options {
@@ -206,7 +210,7 @@ impl Lab {
 
     /// A journal with its first line.
     fn journal(&self) -> Journal {
-        let mut journal = Journal::create(self.root.path(), RUN).unwrap();
+        let mut journal = Journal::create(&self.state(), RUN).unwrap();
         let plans = self.plan.nodes.iter();
         let plans = plans.map(|node| {
             let record = plan_record(self.root.path(), node);
@@ -234,7 +238,7 @@ impl Lab {
         for node in self.nodes.iter().chain([&self.here]) {
             node.cut();
         }
-        let (journal, record) = Journal::reopen(self.root.path(), RUN).unwrap();
+        let (journal, record) = Journal::reopen(&self.state(), RUN).unwrap();
         self.go(journal, Some(record))
     }
 
@@ -278,7 +282,7 @@ impl Lab {
     }
 
     fn record(&self) -> Record {
-        journal::read(self.root.path(), RUN).unwrap()
+        journal::read(&self.state(), RUN).unwrap()
     }
 
     /// What was run on each machine, in its order.

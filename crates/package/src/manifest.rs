@@ -1,0 +1,352 @@
+//! `opsbook.toml`: what a package is, what it reads, and which packages it or a book is made of.
+//! Pure: a text -> the manifest and every problem with its place.
+
+mod interface;
+mod packages;
+mod reader;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use opsbook_text::source::{Concern, Problem, Source, Span};
+use opsbook_text::yaml::Yaml;
+use semver::Version;
+
+use reader::{Reader, Table};
+
+/// The file's name, in the folder of `book.toml`.
+pub const FILE: &str = "opsbook.toml";
+
+/// A value, and where it is written.
+#[derive(Clone, Debug)]
+pub struct Spanned<T> {
+    /// The value.
+    pub value: T,
+    /// Where it is written.
+    pub span: Span,
+}
+
+/// All that `opsbook.toml` says.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Its text.
+    pub source: Arc<Source>,
+    /// What it is, where it is a package and not only a book.
+    pub package: Option<Package>,
+    /// Every value that its blocks and templates read and no block sets.
+    pub values: BTreeMap<String, Value>,
+    /// Where `[values]` stands: a package without it declares that it reads none.
+    pub values_at: Option<Span>,
+    /// Groups of nodes that it expects.
+    pub groups: BTreeMap<String, Group>,
+    /// What it, or the book, is made of.
+    pub packages: BTreeMap<String, Dependency>,
+    /// What a book has instead of a package's own.
+    pub overrides: Overrides,
+    /// Whose signatures count.
+    pub trust: Trust,
+    /// The oldest opsbook that understands it.
+    pub needs: Option<Spanned<String>>,
+}
+
+/// `[package]`.
+#[derive(Clone, Debug)]
+pub struct Package {
+    /// Its name, which is one everywhere.
+    pub name: Spanned<String>,
+    /// Its release number.
+    pub version: Spanned<Version>,
+    /// One line.
+    pub description: Option<String>,
+    /// People, or a page where they are found.
+    pub owners: Vec<String>,
+    /// Prefixes of the ids of its procedures and groups of checks.
+    pub namespace: Vec<Spanned<String>>,
+    /// Where its source is read.
+    pub repository: Option<String>,
+    /// Under which terms it may be used.
+    pub license: Option<String>,
+    /// The file that tells what has changed.
+    pub changelog: Option<Spanned<String>>,
+    /// What is taken into the archive beside what is under version control.
+    pub include: Vec<String>,
+    /// What is not taken.
+    pub exclude: Vec<String>,
+}
+
+/// A value that a package reads.
+#[derive(Clone, Debug)]
+pub struct Value {
+    /// Where its name stands.
+    pub span: Span,
+    /// What it is where nobody says otherwise.
+    pub default: Option<Yaml>,
+    /// What all of it must match.
+    pub pattern: Option<String>,
+    /// For readers.
+    pub help: Option<String>,
+    /// Each node must say it.
+    pub required: bool,
+    /// It is a secret.
+    pub secret: bool,
+    /// The name is the book's, and has no prefix.
+    pub shared: bool,
+}
+
+/// A group of nodes that a package expects.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Where its name stands.
+    pub span: Span,
+    /// For readers.
+    pub help: String,
+}
+
+/// One of `[packages]`.
+#[derive(Clone, Debug)]
+pub struct Dependency {
+    /// Where its name stands.
+    pub span: Span,
+    /// Where it comes from.
+    pub from: From,
+}
+
+/// Where a package comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    /// A repository.
+    Git {
+        /// As `git` understands it.
+        url: String,
+        /// The state that is wanted.
+        at: At,
+        /// The folder of the package in the repository.
+        subdir: Option<String>,
+    },
+    /// An archive, relative to the folder of `opsbook.toml`.
+    Archive(String),
+    /// A folder on which somebody works, relative to that of `opsbook.toml`.
+    Path(String),
+}
+
+/// A state of a repository that does not move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// A tag.
+    Tag(String),
+    /// A revision, 40 hexadecimal digits.
+    Revision(String),
+}
+
+/// What a book has instead of a package's own.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `PACKAGE:FILE` and the file of the book.
+    pub templates: Vec<Template>,
+    /// Checks that the book does not ask.
+    pub checks: Vec<Skip>,
+}
+
+/// A template of the book's in the place of a package's.
+#[derive(Clone, Debug)]
+pub struct Template {
+    /// The package.
+    pub package: String,
+    /// The file of the package, below its `templates/`.
+    pub file: String,
+    /// The file of the book, relative to it.
+    pub by: Spanned<String>,
+    /// Where the override begins.
+    pub span: Span,
+}
+
+/// A check that a book leaves out.
+#[derive(Clone, Debug)]
+pub struct Skip {
+    /// The group of checks.
+    pub group: String,
+    /// The check of the group; none for all of it.
+    pub check: Option<String>,
+    /// Why.
+    pub reason: String,
+    /// The last day on which that holds: `2027-03-01`.
+    pub until: Option<String>,
+    /// Where it stands.
+    pub span: Span,
+}
+
+/// Whose signatures count, and for what.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    /// A file in the form of ssh's `allowed_signers`.
+    pub signers: Option<Spanned<String>>,
+    /// What must be signed.
+    pub require: Require,
+}
+
+/// Which packages must be signed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Require {
+    /// None.
+    #[default]
+    Nothing,
+    /// All of them.
+    All,
+    /// These.
+    Named(Vec<String>),
+}
+
+impl Require {
+    /// Whether a package must be signed.
+    #[must_use]
+    pub fn covers(&self, package: &str) -> bool {
+        match self {
+            Require::Nothing => false,
+            Require::All => true,
+            Require::Named(names) => names.iter().any(|name| name == package),
+        }
+    }
+}
+
+/// Reads a manifest; what cannot be read is left out.
+#[must_use]
+pub fn read(source: &Arc<Source>) -> (Manifest, Vec<Problem>) {
+    let mut reader = Reader::new(source);
+    let manifest = reader.document(|reader, table| Manifest::of(reader, table));
+    let problems = reader.problems.into_iter();
+    let problems = problems.map(|problem| problem.concerns(Concern::Project));
+    (manifest, problems.collect())
+}
+
+impl Manifest {
+    fn of(reader: &mut Reader<'_>, table: &Table<'_>) -> Manifest {
+        reader.known(
+            table,
+            "`opsbook.toml`",
+            &["package", "values", "groups", "packages", "overrides", "trust", "opsbook"],
+        );
+        let mut needs = reader.string(table, "opsbook");
+        let package = reader.table(table, "package");
+        let package = package.and_then(|(package, span)| {
+            needs = needs.take().or_else(|| reader.string(package, "opsbook"));
+            Package::of(reader, package, span)
+        });
+        let values = reader.table(table, "values");
+        let values_at = values.as_ref().map(|(_, span)| span.clone());
+        Manifest {
+            source: Arc::clone(reader.source),
+            package,
+            values: values
+                .map(|(values, _)| interface::values(reader, values))
+                .unwrap_or_default(),
+            values_at,
+            groups: { reader.table(table, "groups") }
+                .map(|(groups, _)| interface::groups(reader, groups))
+                .unwrap_or_default(),
+            packages: { reader.table(table, "packages") }
+                .map(|(packages, _)| packages::dependencies(reader, packages))
+                .unwrap_or_default(),
+            overrides: { reader.table(table, "overrides") }
+                .map(|(overrides, _)| packages::overrides(reader, overrides))
+                .unwrap_or_default(),
+            trust: { reader.table(table, "trust") }
+                .map(|(trust, _)| packages::trust(reader, trust))
+                .unwrap_or_default(),
+            needs,
+        }
+    }
+}
+
+impl Package {
+    fn of(reader: &mut Reader<'_>, table: &Table<'_>, span: Span) -> Option<Package> {
+        reader.known(
+            table,
+            "`[package]`",
+            &[
+                "name", "version", "description", "owners", "namespace", "repository", "license",
+                "changelog", "opsbook", "include", "exclude",
+            ],
+        );
+        let name = reader.string(table, "name");
+        let name = reader.wanted(name, "name", &span).filter(|name| {
+            let good = is_name(&name.value);
+            if !good {
+                let message = format!("`{}` is no name of a package", name.value);
+                let problem = Problem::error("bad-package", name.span.clone(), message);
+                let hint = "lower case letters, digits and `-`, a letter first, at most 63";
+                reader.problems.push(problem.hint(hint));
+            }
+            good
+        });
+        let version = reader.string(table, "version");
+        let version = reader.wanted(version, "version", &span);
+        let version = version.and_then(|version| reader.version(version));
+        let owners = reader.strings(table, "owners");
+        let owners: Vec<String> = owners.into_iter().map(|owner| owner.value).collect();
+        if owners.iter().all(|owner| owner.trim().is_empty()) {
+            let problem = Problem::error("package-without-owner", span, "a package has `owners`");
+            let hint = "people or a page: who answers for it is in the book and on each hand-off sheet";
+            reader.problems.push(problem.hint(hint));
+        }
+        let (name, version) = (name?, version?);
+        let namespace = reader.strings(table, "namespace");
+        let namespace = if namespace.is_empty() {
+            vec![Spanned {
+                value: name.value.replace('-', "."),
+                span: name.span.clone(),
+            }]
+        } else {
+            namespace
+        };
+        let text = |reader: &mut Reader<'_>, key| reader.string(table, key).map(|text| text.value);
+        let globs = |reader: &mut Reader<'_>, key| {
+            let globs = reader.strings(table, key).into_iter();
+            globs.map(|glob| glob.value).collect()
+        };
+        Some(Package {
+            description: text(reader, "description"),
+            repository: text(reader, "repository"),
+            license: text(reader, "license"),
+            changelog: reader.string(table, "changelog"),
+            include: globs(reader, "include"),
+            exclude: globs(reader, "exclude"),
+            name,
+            version,
+            owners,
+            namespace,
+        })
+    }
+
+    /// `shop 1.4.2`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        format!("{} {}", self.name.value, self.version.value)
+    }
+
+    /// The longest of its prefixes that an id begins with, by whole words.
+    #[must_use]
+    pub fn claims(&self, id: &str) -> Option<&str> {
+        let prefixes = self.namespace.iter().map(|prefix| prefix.value.as_str());
+        let fitting = prefixes.filter(|prefix| is_within(id, prefix));
+        fitting.max_by_key(|prefix| prefix.len())
+    }
+}
+
+/// Whether an id has a prefix, by whole words: `shop.release` has `shop`, `shopping` has not.
+#[must_use]
+pub fn is_within(id: &str, prefix: &str) -> bool {
+    let rest = id.strip_prefix(prefix);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// `[a-z][a-z0-9-]{0,62}`.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_ascii_lowercase())
+        && name.len() <= 63
+        && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
+#[cfg(test)]
+mod tests;
