@@ -1,0 +1,419 @@
+//! An archive of a package: `NAME-VERSION.opsbook`, a tar file that zstd has made small.
+//!
+//! Its first entry, `opsbook-pack.json`, lists all others. The reader computes from that list what
+//! each header must be, byte for byte, and compares: it understands no other tar file. So there
+//! is nothing to be misread: no long names, no sparse files, no devices, no entry twice, and
+//! nothing is larger than what the list has said before. Pure; nothing is written until all of
+//! it was read and compared.
+
+use std::io::{self, Read};
+
+use crate::description::{Description, FORMAT};
+use crate::tree::{self, Entry, MOST_BYTES, MOST_FILES, Mode, Tree, shown};
+
+/// The name of the first entry.
+pub const DESCRIPTION: &str = "opsbook-pack.json";
+/// The name of the last entry of a signed archive.
+pub const SIGNATURE: &str = "opsbook-pack.sig";
+/// The size of a block of a tar file.
+const BLOCK: usize = 512;
+/// The longest description, in bytes.
+const LONGEST_DESCRIPTION: usize = 32 << 20;
+/// The longest signature, in bytes.
+const LONGEST_SIGNATURE: usize = 64 << 10;
+/// What may come out of a file of no length, and how much more for each of its bytes: one that
+/// says more was made to fill a disk.
+const ROOM: u64 = 64 << 20;
+const RATIO: u64 = 200;
+/// The compression that is used: the best one that is still quick to read.
+const LEVEL: i32 = 19;
+/// Binary logarithm of the most memory that is used for reading.
+const WINDOW: u32 = 27;
+
+/// All of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// What it says of itself.
+    pub description: Description,
+    /// The same, as it is written in the archive.
+    pub text: String,
+    /// Its files, those of other packages among them.
+    pub tree: Tree,
+    /// As `ssh-keygen -Y sign` made it.
+    pub signature: Option<String>,
+}
+
+impl Archive {
+    /// One that is not signed yet.
+    #[must_use]
+    pub fn new(description: Description, tree: Tree) -> Archive {
+        Archive {
+            text: description.text(),
+            description,
+            tree,
+            signature: None,
+        }
+    }
+
+    /// What a signature is about. The second line is there so that nothing of the description can
+    /// be changed: not the revision, nor where a package came from.
+    #[must_use]
+    pub fn signed_text(&self) -> String {
+        let Description {
+            name,
+            version,
+            content,
+            ..
+        } = &self.description;
+        let description = tree::sha256(self.text.as_bytes());
+        format!("opsbook-pack v1 {name} {version} {content}\ndescription sha256:{description}\n")
+    }
+}
+
+/// Why an archive is not read.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Bad {
+    /// It is not as opsbook writes them.
+    Archive(String),
+    /// It is of a form that only a newer opsbook knows.
+    TooNew(u32),
+}
+
+/// The archive as bytes.
+///
+/// # Errors
+/// Where a name is too long for one, or there is no memory.
+pub fn write(archive: &Archive) -> Result<Vec<u8>, String> {
+    let mut out = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|error| error.to_string())?;
+    write_tar(archive, &mut out)
+        .and_then(|()| out.finish())
+        .map_err(|error| error.to_string())
+}
+
+fn write_tar(archive: &Archive, out: &mut impl io::Write) -> io::Result<()> {
+    let description = archive.text.clone().into_bytes();
+    write_entry(DESCRIPTION, &Entry::file(false, description), out)?;
+    for (path, entry) in archive.tree.entries() {
+        write_entry(path, entry, out)?;
+    }
+    if let Some(signature) = &archive.signature {
+        let entry = Entry::file(false, signature.clone().into_bytes());
+        write_entry(SIGNATURE, &entry, out)?;
+    }
+    out.write_all(&[0; 2 * BLOCK])
+}
+
+fn write_entry(path: &str, entry: &Entry, out: &mut impl io::Write) -> io::Result<()> {
+    let header = header(path, entry.mode, entry.bytes.len(), &entry.bytes);
+    let header = header.ok_or_else(|| {
+        io::Error::other(format!(
+            "`{}` is too long a name for an archive",
+            shown(path)
+        ))
+    })?;
+    out.write_all(&header)?;
+    if entry.mode == Mode::Link {
+        return Ok(());
+    }
+    out.write_all(&entry.bytes)?;
+    out.write_all(&[0; BLOCK][..padding(entry.bytes.len())])
+}
+
+fn padding(size: usize) -> usize {
+    size.next_multiple_of(BLOCK) - size
+}
+
+/// The one header that an entry can have; nothing where its name has no room in one.
+fn header(path: &str, mode: Mode, size: usize, target: &[u8]) -> Option<[u8; BLOCK]> {
+    let (prefix, name) = split(path)?;
+    let mut header = [0_u8; BLOCK];
+    let mut put = |at: usize, bytes: &[u8]| header[at..at + bytes.len()].copy_from_slice(bytes);
+    let is_link = mode == Mode::Link;
+    put(0, name.as_bytes());
+    let bits: &[u8] = match mode {
+        Mode::Plain => b"0000644\0",
+        Mode::Executable => b"0000755\0",
+        Mode::Link => b"0000777\0",
+    };
+    put(100, bits);
+    put(108, b"0000000\0");
+    put(116, b"0000000\0");
+    let size = if is_link { 0 } else { size };
+    put(124, format!("{size:011o}\0").as_bytes());
+    put(136, b"00000000000\0");
+    put(148, b"        ");
+    put(156, if is_link { b"2" } else { b"0" });
+    if is_link {
+        put(157, target.get(..tree::LONGEST_TARGET.min(target.len()))?);
+    }
+    put(257, b"ustar\x0000");
+    put(329, b"0000000\0");
+    put(337, b"0000000\0");
+    put(345, prefix.as_bytes());
+    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    Some(header)
+}
+
+/// A path in the two fields of a header: at the first `/` that leaves a name of 100 bytes.
+fn split(path: &str) -> Option<(&str, &str)> {
+    if path.len() <= 100 {
+        return Some(("", path));
+    }
+    let mut places = path.match_indices('/').map(|(at, _)| at);
+    let at = places.find(|at| path.len() - at - 1 <= 100 && *at <= 155)?;
+    Some((&path[..at], &path[at + 1..]))
+}
+
+/// Whether an archive has room for a name.
+#[must_use]
+pub fn fits(path: &str) -> bool {
+    split(path).is_some_and(|(_, name)| !name.is_empty())
+}
+
+/// Reads an archive, and compares all of it with what it says of itself.
+///
+/// # Errors
+/// What is wrong with it, and at which entry.
+pub fn read(bytes: &[u8]) -> Result<Archive, Bad> {
+    let most = ROOM.saturating_add(RATIO.saturating_mul(bytes.len() as u64));
+    let bad = |error: io::Error| Bad::Archive(format!("it is no archive of opsbook: {error}"));
+    let mut decoder = zstd::Decoder::with_buffer(bytes).map_err(bad)?;
+    decoder.window_log_max(WINDOW).map_err(bad)?;
+    Reader {
+        input: decoder.take(most.min(2 * MOST_BYTES)),
+        entry: 0,
+    }
+    .read(most)
+}
+
+struct Reader<R> {
+    input: R,
+    /// The number of the entry that is read, from 1.
+    entry: usize,
+}
+
+impl<R: Read> Reader<R> {
+    fn read(mut self, most: u64) -> Result<Archive, Bad> {
+        let text = self.description()?;
+        let description = self.understand(&text, most)?;
+        let mut tree = Tree::default();
+        for file in &description.files {
+            self.entry += 1;
+            let mode = Mode::of_word(&file.mode);
+            let mode = mode.ok_or_else(|| self.bad("has a mode that there is not"))?;
+            let target = file.target.clone().unwrap_or_default().into_bytes();
+            let size = usize::try_from(file.size).unwrap_or(usize::MAX);
+            if mode == Mode::Link && size != target.len() {
+                return Err(self.bad("is a link of another length"));
+            }
+            let bytes = self.entry(&file.path, mode, size, target)?;
+            let entry = Entry { mode, bytes };
+            let hash = file.sha256.as_ref().or(file.target.as_ref());
+            if hash != Some(&entry.identity()) {
+                let path = shown(&file.path);
+                return Err(self.bad(&format!("`{path}` does not have the hash of the list")));
+            }
+            tree.add(&file.path, entry).map_err(|why| self.bad(&why))?;
+        }
+        let signature = self.end()?;
+        let archive = Archive {
+            description,
+            text,
+            tree,
+            signature,
+        };
+        agrees(&archive).map_err(Bad::Archive)?;
+        Ok(archive)
+    }
+
+    /// The text of the first entry. Its size is the only thing that is read from a header.
+    fn description(&mut self) -> Result<String, Bad> {
+        self.entry = 1;
+        let found = self.block()?;
+        let size = std::str::from_utf8(&found[124..135]).ok();
+        let size = size.and_then(|size| usize::from_str_radix(size, 8).ok());
+        let size = size.filter(|size| *size <= LONGEST_DESCRIPTION);
+        let wanted = size.and_then(|size| header(DESCRIPTION, Mode::Plain, size, b""));
+        let (Some(size), true) = (size, wanted == Some(found)) else {
+            let found = name_of(&found);
+            return Err(self.bad(&format!("is {found}, not `{DESCRIPTION}`")));
+        };
+        let bytes = self.bytes(size)?;
+        String::from_utf8(bytes).map_err(|_| self.bad("is no text"))
+    }
+
+    /// What the list says is looked at before anything of it is read.
+    fn understand(&self, text: &str, most: u64) -> Result<Description, Bad> {
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let wrong = |error: serde_json::Error| self.bad(&format!("cannot be read: {error}"));
+        let Format { format } = serde_json::from_str(text).map_err(wrong)?;
+        if format > FORMAT {
+            return Err(Bad::TooNew(format));
+        }
+        let description: Description = serde_json::from_str(text).map_err(wrong)?;
+        if description.files.len() > MOST_FILES {
+            return Err(self.bad(&format!("lists more than {MOST_FILES} files")));
+        }
+        let mut sizes = description.files.iter().map(|file| file.size);
+        let total = sizes.try_fold(0_u64, u64::checked_add);
+        let bound = MOST_BYTES.min(most);
+        if total.is_none_or(|total| total > bound) {
+            let why = format!(
+                "lists more than {} MiB, for an archive of that size",
+                bound >> 20
+            );
+            return Err(self.bad(&why));
+        }
+        for file in &description.files {
+            tree::check_path(&file.path)
+                .map_err(|why| self.bad(&format!("lists a file: {why}")))?;
+        }
+        let sorted = { description.files.windows(2) }.find(|two| two[0].path >= two[1].path);
+        if let Some(two) = sorted {
+            let path = shown(&two[1].path);
+            return Err(self.bad(&format!("lists `{path}` twice, or not in order")));
+        }
+        Ok(description)
+    }
+
+    fn entry(
+        &mut self,
+        path: &str,
+        mode: Mode,
+        size: usize,
+        target: Vec<u8>,
+    ) -> Result<Vec<u8>, Bad> {
+        let found = self.block()?;
+        if header(path, mode, size, &target) != Some(found) {
+            let (found, path) = (name_of(&found), shown(path));
+            return Err(self.bad(&format!("is {found}, not `{path}` as it is listed")));
+        }
+        match mode {
+            Mode::Link => Ok(target),
+            Mode::Plain | Mode::Executable => self.bytes(size),
+        }
+    }
+
+    /// The signature, where there is one, and the end, behind which there is nothing.
+    fn end(&mut self) -> Result<Option<String>, Bad> {
+        self.entry += 1;
+        let mut block = self.block()?;
+        let mut signature = None;
+        if block != [0; BLOCK] {
+            let size = std::str::from_utf8(&block[124..135]).ok();
+            let size = size.and_then(|size| usize::from_str_radix(size, 8).ok());
+            let size = size.filter(|size| *size <= LONGEST_SIGNATURE);
+            let wanted = size.and_then(|size| header(SIGNATURE, Mode::Plain, size, b""));
+            let (Some(size), true) = (size, wanted == Some(block)) else {
+                let found = name_of(&block);
+                return Err(self.bad(&format!("is {found}, which is not listed")));
+            };
+            let text = String::from_utf8(self.bytes(size)?);
+            signature = Some(text.map_err(|_| self.bad("is no text"))?);
+            self.entry += 1;
+            block = self.block()?;
+        }
+        let last = self.block()?;
+        let mut more = [0];
+        let rest = self
+            .input
+            .read(&mut more)
+            .map_err(|error| self.cut(&error))?;
+        if block != [0; BLOCK] || last != [0; BLOCK] || rest > 0 {
+            return Err(self.bad("stands where the archive ends"));
+        }
+        Ok(signature)
+    }
+
+    fn block(&mut self) -> Result<[u8; BLOCK], Bad> {
+        let mut block = [0; BLOCK];
+        let read = self.input.read_exact(&mut block);
+        read.map_err(|error| self.cut(&error))?;
+        Ok(block)
+    }
+
+    /// Room is made for what was read, not for what was said.
+    fn bytes(&mut self, size: usize) -> Result<Vec<u8>, Bad> {
+        let mut bytes = Vec::new();
+        let read = { self.input.by_ref() }
+            .take(size as u64)
+            .read_to_end(&mut bytes);
+        let read = read.map_err(|error| self.cut(&error))?;
+        let mut filled = [0; BLOCK];
+        let filled = &mut filled[..padding(size)];
+        let padded = self.input.read_exact(filled);
+        padded.map_err(|error| self.cut(&error))?;
+        if read < size {
+            return Err(self.bad("ends too early"));
+        }
+        if filled.iter().any(|byte| *byte != 0) {
+            return Err(self.bad("has something behind its end"));
+        }
+        Ok(bytes)
+    }
+
+    fn cut(&self, error: &io::Error) -> Bad {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.bad("is cut, or more than its archive may hold"),
+            _ => self.bad(&format!("cannot be unpacked: {error}")),
+        }
+    }
+
+    fn bad(&self, why: &str) -> Bad {
+        Bad::Archive(format!("entry {} {why}", self.entry))
+    }
+}
+
+/// What a header that is not the right one seems to be.
+fn name_of(header: &[u8; BLOCK]) -> String {
+    let text = |range: std::ops::Range<usize>| {
+        let bytes = &header[range];
+        let end = bytes.iter().position(|byte| *byte == 0);
+        let text = String::from_utf8_lossy(&bytes[..end.unwrap_or(bytes.len())]);
+        shown(&text)
+    };
+    let kind = match header[156] {
+        _ if *header == [0; BLOCK] => return "the end".to_owned(),
+        b'1' => "a hard link",
+        b'2' => "a link",
+        b'3' | b'4' => "a device",
+        b'5' => "a folder",
+        b'6' => "a pipe",
+        b'L' | b'K' | b'x' | b'g' => "an extension of tar",
+        b'S' => "a sparse file",
+        _ => "a file",
+    };
+    match text(157..257) {
+        target if !target.is_empty() => format!("{kind}, `{}` to `{target}`", text(0..100)),
+        _ => format!("{kind}, `{}`", text(0..100)),
+    }
+}
+
+/// The parts of an archive against each other.
+fn agrees(archive: &Archive) -> Result<(), String> {
+    let Archive {
+        description, tree, ..
+    } = archive;
+    tree.check()?;
+    if description.own(tree).content() != description.content {
+        return Err("its files do not have the hash that it says".to_owned());
+    }
+    for part in &description.packages {
+        let found = tree.below(&format!("packages/{}", part.name)).content();
+        if found != part.content {
+            let name = shown(&part.name);
+            return Err(format!(
+                "its package `{name}` does not have the hash that it says"
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "archive_tests.rs"]
+mod tests;

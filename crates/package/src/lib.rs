@@ -1,0 +1,8 @@
+//! Packages of operations code: the files of one and their identity, its manifest, archive and
+//! signature, the lock of the packages that a book is made of, and the cache of their files.
+//! What is pure stands in files of its own; `folder`, `git`, `sign` and `cache` have the effects.
+//! Speaks to no network itself: `git` does.
+
+pub mod archive;
+pub mod description;
+pub mod tree;
