@@ -226,13 +226,13 @@ pub fn check_path(path: &str) -> Result<(), String> {
         "is absolute"
     } else if path.contains('\\') {
         "has `\\` in its name"
-    } else if path.chars().any(|c| c.is_control()) {
+    } else if path.chars().any(char::is_control) {
         "has a control character in its name"
     } else if path.split('/').any(|part| part == "..") {
         "leads out of the package"
     } else if path.split('/').any(|part| part.is_empty() || part == ".") {
         "has an empty part in its name"
-    } else if path.split('/').any(|part| is_internal(part)) {
+    } else if path.split('/').any(is_internal) {
         "lies in a folder of git or of opsbook"
     } else {
         return Ok(());
