@@ -88,11 +88,11 @@ fn run(project: &Project, epoch: &str, more: &[&str]) -> Said {
 }
 
 fn journal_of(project: &Project) -> PathBuf {
-    journal::folder(&project.root()).join(format!("{RUN}.jsonl"))
+    project.state().runs().join(format!("{RUN}.jsonl"))
 }
 
 fn events(project: &Project) -> Vec<opsbook::event::Event> {
-    journal::read(&project.root(), RUN).map_or_else(|_| Vec::new(), |record| record.events)
+    journal::read(&project.state(), RUN).map_or_else(|_| Vec::new(), |record| record.events)
 }
 
 /// The number of the question that stands, when it stands.
@@ -262,7 +262,7 @@ fn a_supervisor_stops_a_run_after_its_step_or_in_it_or_leaves_it_running() {
         }
         child.ends(status);
         assert_eq!(project.text("ran"), ran, "{stop}");
-        let two = journal::read(&project.root(), RUN).unwrap().steps("here")[&2];
+        let two = journal::read(&project.state(), RUN).unwrap().steps("here")[&2];
         let expected = match stop {
             "after-step" => Some(Status::Ok),
             "step" => Some(Status::Stopped),

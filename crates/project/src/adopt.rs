@@ -18,14 +18,14 @@ pub fn adopt(
     who: &Who,
     allotted: &Allotted,
 ) -> Result<(Journal, Record), JournalError> {
-    let (root, run) = (&project.root, &allotted.run);
+    let (state, run) = (&project.state, &allotted.run);
     let numbered = |journal: &mut Journal| {
         if let Some(epoch) = allotted.epoch {
             journal.set_epoch(epoch);
         }
     };
-    if journal::runs(root).contains(run) {
-        let (mut journal, record) = Journal::reopen(root, run)?;
+    if journal::runs(state).contains(run) {
+        let (mut journal, record) = Journal::reopen(state, run)?;
         numbered(&mut journal);
         if record.started().is_some() {
             return Ok((journal, record));
@@ -37,7 +37,7 @@ pub fn adopt(
             who.first(plan, manner.start_at, &manner.through),
         )?;
     } else {
-        let mut journal = Journal::create(root, run)?;
+        let mut journal = Journal::create(state, run)?;
         numbered(&mut journal);
         journal.record(
             None,
@@ -45,7 +45,7 @@ pub fn adopt(
             who.first(plan, manner.start_at, &manner.through),
         )?;
     }
-    let (mut journal, record) = Journal::reopen(root, run)?;
+    let (mut journal, record) = Journal::reopen(state, run)?;
     numbered(&mut journal);
     Ok((journal, record))
 }
