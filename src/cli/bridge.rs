@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::complete;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::{Operator, Passwords, Reach, bundle_dir, target};
@@ -25,10 +26,10 @@ use crate::source::Problem;
 #[derive(Args, Debug)]
 pub(crate) struct Shell {
     /// The node, by its name; with --run also TURN/NODE, on a node that serves the turn of another
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::node())]
     node: String,
     /// In the bundle of this run, whose journal is here
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", add = complete::runs())]
     run: Option<String>,
 }
 
@@ -36,7 +37,7 @@ pub(crate) struct Shell {
 #[derive(Args, Debug)]
 pub(crate) struct Mount {
     /// The node, by its name
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::node())]
     node: String,
     /// The folder; `.opsbook/mnt/NODE` beside the manual if absent
     #[arg(value_name = "DIR")]
@@ -47,7 +48,7 @@ pub(crate) struct Mount {
 #[derive(Args, Debug)]
 pub(crate) struct Umount {
     /// The node, by its name
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::node())]
     node: String,
     /// The folder it was mounted on, if another than the usual one
     #[arg(value_name = "DIR")]

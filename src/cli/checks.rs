@@ -4,6 +4,7 @@ use std::path::Path;
 
 use clap::Args;
 
+use crate::cli::complete;
 use crate::cli::Streams;
 use crate::cli::context::find_root;
 use crate::cli::error::Failure;
@@ -17,7 +18,7 @@ use crate::vocabulary::{Vocabulary, reference};
 #[derive(Args, Debug)]
 pub(crate) struct Checks {
     /// Types to explain
-    #[arg(value_name = "TYPE")]
+    #[arg(value_name = "TYPE", add = complete::types())]
     types: Vec<String>,
     /// All of the reference, in Markdown
     #[arg(long, conflicts_with = "types")]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
+use crate::cli::complete;
 use crate::cli::Streams;
 use crate::cli::error::Failure;
 use crate::engine;
@@ -21,7 +22,7 @@ use crate::source::Problem;
 #[derive(Args, Debug)]
 pub(crate) struct History {
     /// Only runs on this node
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::node())]
     node: Option<String>,
     /// For machines: one line of JSON for each run
     #[arg(long)]
@@ -32,7 +33,7 @@ pub(crate) struct History {
 #[derive(Args, Debug)]
 pub(crate) struct Log {
     /// The run, or the node whose latest run is meant; the latest run where neither is named
-    #[arg(value_name = "RUN|NODE")]
+    #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
     /// The journal's own lines
     #[arg(long)]

@@ -1,40 +1,119 @@
-//! `opsbook init`: a small manual to begin with, which passes its own tests at once.
+//! `opsbook init`: a small manual to begin with, which passes its own tests at once. Its files
+//! stand in `init/`.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
-const FILES: [(&str, &str); 6] = [
-    ("book.toml", include_str!("init/book.toml")),
-    ("nodes.yaml", include_str!("init/nodes.yaml")),
-    (".gitignore", include_str!("init/gitignore")),
-    ("manual/SUMMARY.md", include_str!("init/manual/SUMMARY.md")),
-    ("manual/README.md", include_str!("init/manual/README.md")),
-    ("manual/hello.md", include_str!("init/manual/hello.md")),
+/// What every new manual has.
+const SHARED: [(&str, &str); 1] = [("book.toml", include_str!("init/book.toml"))];
+/// What is not kept under version control.
+const IGNORED: &str = include_str!("init/gitignore");
+const MINIMAL: [(&str, &str); 4] = [
+    ("nodes.yaml", include_str!("init/minimal/nodes.yaml")),
+    (
+        "manual/SUMMARY.md",
+        include_str!("init/minimal/manual/SUMMARY.md"),
+    ),
+    (
+        "manual/README.md",
+        include_str!("init/minimal/manual/README.md"),
+    ),
+    (
+        "manual/hello.md",
+        include_str!("init/minimal/manual/hello.md"),
+    ),
+];
+const SERVICE: [(&str, &str); 8] = [
+    ("nodes.yaml", include_str!("init/service/nodes.yaml")),
+    (
+        "manual/SUMMARY.md",
+        include_str!("init/service/manual/SUMMARY.md"),
+    ),
+    (
+        "manual/README.md",
+        include_str!("init/service/manual/README.md"),
+    ),
+    (
+        "manual/service/release.md",
+        include_str!("init/service/manual/service/release.md"),
+    ),
+    (
+        "manual/service/rollback.md",
+        include_str!("init/service/manual/service/rollback.md"),
+    ),
+    (
+        "manual/service/checks.md",
+        include_str!("init/service/manual/service/checks.md"),
+    ),
+    (
+        "manual/service/down.md",
+        include_str!("init/service/manual/service/down.md"),
+    ),
+    (
+        "templates/service/service.conf",
+        include_str!("init/service/templates/service/service.conf"),
+    ),
 ];
 
-/// Write a small manual into a new or empty folder.
+/// Write a small manual to begin with
 ///
-/// It has one procedure and some checks, one node, and passes its own `opsbook test`.
+/// It passes its own `opsbook test` at once. The folder may be new, empty, or a repository that
+/// is there already: no file is overwritten.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  opsbook init                              in this folder
+  opsbook init ops --template service       a service's manual, in the folder ops
+
+`opsbook guide` teaches how to go on.")]
 pub struct Init {
-    /// The folder of the manual.
-    #[arg(value_name = "DIR")]
+    /// The folder of the manual
+    #[arg(value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+    /// What to begin with
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Template::Minimal)]
+    template: Template,
+}
+
+/// What a new manual has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Template {
+    /// One page with a procedure and two checks
+    Minimal,
+    /// A service: release, roll back, what must hold, and a page for the night
+    Service,
+}
+
+impl Template {
+    fn files(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let own: &[_] = match self {
+            Template::Minimal => &MINIMAL,
+            Template::Service => &SERVICE,
+        };
+        SHARED.iter().chain(own).copied()
+    }
+
+    /// A procedure to try, with a node.
+    fn first_run(self) -> &'static str {
+        match self {
+            Template::Minimal => "hello.greet here",
+            Template::Service => "service.release here",
+        }
+    }
 }
 
 /// Why there is no new manual.
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
-    /// There is something in the folder already.
-    #[error("`{}` is not empty: it holds `{found}`", dir.display())]
-    NotEmpty {
-        /// The folder.
-        dir: PathBuf,
-        /// The first thing that was found in it.
-        found: String,
-    },
+    /// Something of a manual is in the folder already.
+    #[error(
+        "`{}` is there already: nothing was written\n\n\
+         hint: name a folder of its own for the manual, as in `opsbook init ops`",
+        .0.display()
+    )]
+    There(PathBuf),
     /// A file stands where the folder is to be.
     #[error("`{}` is not a folder", .0.display())]
     NotAFolder(PathBuf),
@@ -51,99 +130,144 @@ pub enum InitError {
 /// Writes the manual and says what to do next.
 pub fn run(args: &Init, talk: &mut dyn Write) -> Result<(), InitError> {
     let dir = &args.dir;
-    refuse_content(dir)?;
-    for (name, text) in FILES {
-        let path = dir.join(name);
-        let folder = path.parent().unwrap_or(dir);
-        std::fs::create_dir_all(folder)
-            .and_then(|()| std::fs::write(&path, text))
-            .map_err(|error| InitError::Io { path, error })?;
+    refuse_what_is_there(dir, args.template)?;
+    for (name, text) in args.template.files() {
+        write_new(&dir.join(name), text)?;
     }
+    ignore(&dir.join(".gitignore"))?;
     // The manual is there whether or not somebody hears of it.
-    let _ = advise(dir, talk);
+    let _ = advise(args, talk);
     Ok(())
 }
 
-/// A folder may hold a fresh `.git` and nothing else.
-fn refuse_content(dir: &Path) -> Result<(), InitError> {
+/// Nothing of somebody else's is overwritten, or mixed with ours: a page that stands in
+/// `manual/` already would be a page of the new manual.
+fn refuse_what_is_there(dir: &Path, template: Template) -> Result<(), InitError> {
     if dir.exists() && !dir.is_dir() {
         return Err(InitError::NotAFolder(dir.to_owned()));
     }
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            let path = dir.to_owned();
-            return Err(InitError::Io { path, error });
-        }
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .filter(|name| name != ".git")
-        .collect();
-    names.sort();
-    match names.into_iter().next() {
+    let folder = |name: &str| name.split('/').next().map(|first| dir.join(first));
+    let there = |path: PathBuf| path.symlink_metadata().is_ok().then_some(path);
+    match template.files().find_map(|(name, _)| there(folder(name)?)) {
+        Some(path) => Err(InitError::There(path)),
         None => Ok(()),
-        Some(found) => Err(InitError::NotEmpty {
-            dir: dir.to_owned(),
-            found,
-        }),
     }
 }
 
-fn advise(dir: &Path, talk: &mut dyn Write) -> io::Result<()> {
-    let here = dir.display();
+/// Refuses what has come into being since.
+fn write_new(path: &Path, text: &str) -> Result<(), InitError> {
+    let folder = path.parent().unwrap_or(path);
+    std::fs::create_dir_all(folder)
+        .and_then(|()| std::fs::File::create_new(path))
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(|error| InitError::Io {
+            path: path.to_owned(),
+            error,
+        })
+}
+
+/// Adds what the file does not ignore yet.
+fn ignore(path: &Path) -> Result<(), InitError> {
+    let failed = |error| InitError::Io {
+        path: path.to_owned(),
+        error,
+    };
+    let there = match std::fs::read_to_string(path) {
+        Ok(there) => there,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(failed(error)),
+    };
+    let lacks = |line: &&str| !there.lines().any(|own| own.trim() == *line);
+    let missing: Vec<&str> = IGNORED.lines().filter(lacks).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let gap = if there.is_empty() || there.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    let text = format!("{gap}{}\n", missing.join("\n"));
+    std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .map_err(failed)
+}
+
+fn advise(args: &Init, talk: &mut dyn Write) -> io::Result<()> {
+    let here = args.dir.display().to_string();
+    let opsbook = match here.as_str() {
+        "." => "opsbook".to_owned(),
+        other => format!("opsbook -C {other}"),
+    };
+    let run = format!("run {}", args.template.first_run());
+    let width = run.len().max(5);
     writeln!(talk, "wrote a manual into `{here}`\n")?;
+    writeln!(talk, "  {opsbook} {:width$}  run its checks", "test")?;
+    writeln!(talk, "  {opsbook} {run:width$}  run its procedure")?;
+    writeln!(talk, "  {opsbook} {:width$}  make the book", "build")?;
+    let pages = args.dir.join("manual");
+    let pages = pages.strip_prefix(".").unwrap_or(&pages).display();
     writeln!(
         talk,
-        "  opsbook -C {here} test                  run its checks"
-    )?;
-    writeln!(
-        talk,
-        "  opsbook -C {here} run hello.greet here  run its procedure"
-    )?;
-    writeln!(
-        talk,
-        "  opsbook -C {here} build                 make the book"
-    )?;
-    writeln!(talk, "\nThen write your own pages in `{here}/manual`.")
+        "\nThen write your own pages in `{pages}`. `opsbook guide` teaches how."
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn init(dir: &Path) -> Result<(), InitError> {
+    fn init(dir: &Path, template: Template) -> Result<(), InitError> {
         let dir = dir.to_owned();
-        run(&Init { dir }, &mut Vec::new())
+        run(&Init { dir, template }, &mut Vec::new())
     }
 
     #[test]
-    fn the_new_manual_has_no_mistake() {
-        let folder = tempfile::tempdir().unwrap();
-        init(folder.path()).unwrap();
-        let (manual, problems) = crate::manual::load(&crate::files::Files::of(folder.path()));
-        let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert_eq!(problems.join("\n"), "");
-        assert!(manual.procedures.contains_key("hello.greet"));
-        assert!(manual.groups.contains_key("hello"));
+    fn a_new_manual_has_no_mistake() {
+        let first = [
+            (Template::Minimal, "hello.greet", "hello"),
+            (Template::Service, "service.release", "service"),
+        ];
+        for (template, procedure, group) in first {
+            let folder = tempfile::tempdir().unwrap();
+            init(folder.path(), template).unwrap();
+            let (manual, problems) = crate::manual::load(&crate::files::Files::of(folder.path()));
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            assert_eq!(problems.join("\n"), "");
+            assert!(manual.procedures.contains_key(procedure));
+            assert!(manual.groups.contains_key(group));
+        }
     }
 
     #[test]
-    fn a_folder_with_something_in_it_is_left_alone() {
+    fn a_repository_that_is_there_keeps_all_that_it_has() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join(".git")).unwrap();
-        init(folder.path()).unwrap();
-        std::fs::write(folder.path().join("manual/hello.md"), "mine").unwrap();
-        let refused = init(folder.path()).unwrap_err().to_string();
-        assert!(
-            refused.ends_with("is not empty: it holds `.gitignore`"),
-            "{refused}"
-        );
-        let kept = std::fs::read_to_string(folder.path().join("manual/hello.md")).unwrap();
-        assert_eq!(kept, "mine");
-        let file = folder.path().join("book.toml");
-        assert!(matches!(init(&file), Err(InitError::NotAFolder(_))));
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at(".git")).unwrap();
+        std::fs::write(at("main.py"), "mine").unwrap();
+        std::fs::write(at(".gitignore"), "/book\n*.pyc").unwrap();
+        init(folder.path(), Template::Service).unwrap();
+        let ignored = std::fs::read_to_string(at(".gitignore")).unwrap();
+        assert_eq!(ignored, "/book\n*.pyc\n/.opsbook\n/.opsbook-book-*\n");
+        assert_eq!(std::fs::read_to_string(at("main.py")).unwrap(), "mine");
+    }
+
+    #[test]
+    fn what_is_there_is_left_alone_and_nothing_is_written() {
+        for name in ["manual", "nodes.yaml", "templates", "book.toml"] {
+            let folder = tempfile::tempdir().unwrap();
+            std::fs::write(folder.path().join(name), "mine").unwrap();
+            let refused = init(folder.path(), Template::Service).unwrap_err();
+            assert!(refused.to_string().contains("is there already"), "{refused}");
+            assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "mine").unwrap();
+        let refused = init(&file, Template::Minimal).unwrap_err();
+        assert!(matches!(refused, InitError::NotAFolder(_)), "{refused}");
     }
 }

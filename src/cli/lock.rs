@@ -5,6 +5,7 @@ use std::io::Write;
 use clap::Subcommand;
 use jiff::Timestamp;
 
+use crate::cli::complete;
 use crate::cli::error::Failure;
 use crate::cli::{Streams, block_on, locks, release, release_run};
 use crate::engine::{Bundle, Operator, Owner, Passwords, Reach, bundle_dir, random_mark};
@@ -23,12 +24,12 @@ pub(crate) enum Lock {
     /// Exit status 0 where all are free, 4 where one is held, 3 where one could not be asked.
     Status {
         /// Nodes or selectors; all nodes if absent
-        #[arg(value_name = "SELECTOR")]
+        #[arg(value_name = "SELECTOR", add = complete::nodes())]
         nodes: Vec<String>,
     },
     /// Hold the node, so that nobody runs anything on it
     Acquire {
-        #[arg(value_name = "NODE")]
+        #[arg(value_name = "NODE", add = complete::node())]
         node: String,
         /// Why, for those who find it held
         #[arg(short, long, value_name = "TEXT")]
@@ -39,10 +40,10 @@ pub(crate) enum Lock {
     /// Exit status 3 where one of them could not be reached; the command can be repeated.
     Release {
         /// The node; all machines of the run if absent
-        #[arg(value_name = "NODE", required_unless_present = "run")]
+        #[arg(value_name = "NODE", required_unless_present = "run", add = complete::node())]
         node: Option<String>,
         /// The run that holds it, as `lock status` says
-        #[arg(long, value_name = "RUN")]
+        #[arg(long, value_name = "RUN", add = complete::runs())]
         run: Option<String>,
         /// Do not ask, though something of the run is still running, or it holds other machines
         /// as well

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::complete;
 use crate::cli::error::Failure;
 use crate::cli::password::password;
 use crate::event::Manner as Through;
@@ -19,10 +20,10 @@ pub(crate) struct MannerArgs {
     #[arg(long)]
     step: bool,
     /// Begin at this step, by id or number
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", add = complete::steps())]
     start_at: Option<String>,
     /// Hold after this step, by id or number
-    #[arg(long, value_name = "STEP")]
+    #[arg(long, value_name = "STEP", add = complete::steps())]
     stop_after: Option<String>,
     /// Confirm everything: for machines
     #[arg(long)]

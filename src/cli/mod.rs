@@ -5,6 +5,8 @@ mod about;
 mod bridge;
 pub mod build;
 mod checks;
+mod color;
+mod complete;
 mod context;
 mod error;
 mod history;
@@ -17,6 +19,7 @@ mod list;
 mod lock;
 mod locks;
 mod lost;
+mod man;
 mod manner;
 pub mod nodes;
 mod password;
@@ -29,6 +32,7 @@ mod release_run;
 mod resume;
 mod run;
 mod screen;
+mod settings;
 mod sheet;
 pub mod show;
 mod supervised;
@@ -42,10 +46,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::outside::Net;
 use crate::project::Project;
+use color::Color;
 use error::Failure;
 
 /// An operations manual that is read, run and tested from one Markdown source.
@@ -72,6 +77,20 @@ struct Cli {
         hide_env_values = true
     )]
     dir: Option<PathBuf>,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = Color::Auto,
+        env = "OPSBOOK_COLOR",
+        hide_env_values = true
+    )]
+    color: Color,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, env = "OPSBOOK_QUIET", hide_env_values = true)]
+    quiet: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -98,13 +117,9 @@ enum Command {
     #[command(subcommand)]
     Lock(lock::Lock),
     Preprocess(preprocess::Preprocess),
-    /// Print completions for a shell
-    Completions {
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page, in roff
-    #[command(hide = true)]
-    Man,
+    Completions(man::Completions),
+    Man(man::Man),
+    Settings(settings::Settings),
 }
 
 /// Where a command writes: results to `out`, talk to `talk`. Colours are taken off where
@@ -123,7 +138,9 @@ impl Streams {
     }
 
     fn new() -> Streams {
-        let paint = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
+        let choice = anstream::AutoStream::choice(&io::stdout());
+        let always = anstream::ColorChoice::global() == anstream::ColorChoice::Always;
+        let paint = choice != anstream::ColorChoice::Never;
         Streams {
             out: Box::new(Unheard {
                 stream: anstream::AutoStream::auto(io::stdout()),
@@ -133,8 +150,13 @@ impl Streams {
                 stream: anstream::AutoStream::auto(io::stderr()),
                 forgiven: |error| error.kind() != io::ErrorKind::Interrupted,
             })),
-            paint: paint && io::stdout().is_terminal(),
+            paint: paint && (always || io::stdout().is_terminal()),
         }
+    }
+
+    /// What is no result and no error goes unsaid from now on. An error is told elsewhere.
+    fn hush(&mut self) {
+        self.talk = Box::new(io::sink());
     }
 }
 
@@ -165,7 +187,16 @@ impl<S: Write> Write for Unheard<S> {
 /// exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    clap_complete::CompleteEnv::with_factory(Cli::command)
+        .var(man::COMPLETE)
+        .complete();
+    let mut file = settings::FromFile::read();
+    let command = file.applied(Cli::command());
+    let cli = command
+        .clone()
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = match cli {
         Ok(cli) => cli,
         Err(error) => {
             // clap chooses the stream: help that was asked for is data.
@@ -173,10 +204,24 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { 2 } else { 0 });
         }
     };
+    anstream::ColorChoice::from(cli.color).write_global();
     let mut streams = Streams::new();
-    match dispatch(cli, &mut streams) {
+    for problem in &file.problems {
+        // The rest of the file holds: a slip in it does not keep anybody from a run.
+        let _ = writeln!(streams.talk, "{problem}\n");
+    }
+    // The word is libtest's there, and what is wrong with the manual is told beside the tests.
+    let libtest = matches!(cli.command, Command::Test(_));
+    if cli.quiet && !libtest {
+        streams.hush();
+    }
+    let done = match cli.command {
+        Command::Settings(args) => settings::run(&args, &command, &file, &mut streams),
+        _ => dispatch(cli, &mut streams),
+    };
+    match done {
         Ok(status) => ExitCode::from(status),
-        Err(failure) => failure.tell(&mut streams),
+        Err(failure) => failure.tell(&mut Streams::new()),
     }
 }
 
@@ -229,14 +274,10 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             &mut streams.out,
             &mut streams.talk,
         )?),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "opsbook", &mut streams.out);
-            Ok(0)
-        }
-        Command::Man => {
-            clap_mangen::Man::new(Cli::command()).render(&mut streams.out)?;
-            Ok(0)
-        }
+        Command::Completions(args) => man::completions(&args, streams),
+        Command::Man(args) => man::run(&args, Cli::command(), streams),
+        // Asked about above, where the command line's own definition is at hand.
+        Command::Settings(_) => Ok(0),
     }
 }
 

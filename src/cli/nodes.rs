@@ -1,5 +1,6 @@
 //! `opsbook nodes`: which nodes there are, or which ones a selector selects.
 
+use crate::cli::complete;
 use crate::nodes::{Nodes, explain, show};
 use crate::source::Problem;
 
@@ -17,7 +18,7 @@ Selectors, the same in every command and contract:
 A selector that selects nothing is an error.")]
 pub struct List {
     /// All nodes unless given
-    #[arg(value_name = "SELECTOR")]
+    #[arg(value_name = "SELECTOR", add = complete::nodes())]
     pub selector: Option<String>,
     /// For machines
     #[arg(long)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use clap::Args;
 use tokio::task::JoinSet;
 
+use crate::cli::complete;
 use crate::cli::error::{Failure, exit};
 use crate::cli::{Streams, block_on};
 use crate::engine::target;
@@ -21,7 +22,7 @@ use crate::session::{self, OpenError, OpenOptions, Pong, SudoWay};
 #[derive(Args, Debug)]
 pub(crate) struct Ping {
     /// Nodes or selectors; all nodes if absent
-    #[arg(value_name = "SELECTOR")]
+    #[arg(value_name = "SELECTOR", add = complete::nodes())]
     nodes: Vec<String>,
 }
 

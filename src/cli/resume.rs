@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::complete;
 use crate::cli::Streams;
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::Failure;
@@ -32,7 +33,7 @@ use crate::source::Problem;
 pub(crate) struct Resume {
     /// The run, or the node whose latest run is meant, but none that has touched nothing there;
     /// the latest halted run if absent
-    #[arg(value_name = "RUN|NODE")]
+    #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
     /// Go on with what is there now, although texts, values or files have changed; files that
     /// were delivered and have changed are delivered again
@@ -45,7 +46,7 @@ pub(crate) struct Resume {
     catch_up: bool,
     /// A machine of a run over several that is left out, because it does not answer and no step
     /// is left on it; its bundle stays there; repeated
-    #[arg(long, value_name = "NODE")]
+    #[arg(long, value_name = "NODE", add = complete::node())]
     without: Vec<String>,
     /// Take over nothing of how the run was told to go: only what is said here
     #[arg(long)]
@@ -57,7 +58,7 @@ pub(crate) struct Resume {
     /// A step that was done by hand, by id or number, or NODE:STEP, or TURN/NODE:STEP on a node
     /// that serves the turn of another: its checks are asked, and
     /// where they hold it is recorded so, and the run goes on after it; may be repeated
-    #[arg(long, value_name = "STEP", conflicts_with = "start_at")]
+    #[arg(long, value_name = "STEP", conflicts_with = "start_at", add = complete::steps())]
     done: Vec<String>,
     /// What is to be noted of the steps of `--done`
     #[arg(long, value_name = "TEXT", requires = "done")]
@@ -70,10 +71,10 @@ pub(crate) struct Resume {
 #[derive(Args, Debug)]
 pub(crate) struct Handoff {
     /// The run, or the node whose latest run is meant
-    #[arg(value_name = "RUN|NODE")]
+    #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
     /// Only the sheet of this node
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::node())]
     node: Option<String>,
 }
 

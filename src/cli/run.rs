@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use clap::Args;
 
+use crate::cli::complete;
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::{Failure, exit};
 use crate::cli::launch::{Seat, launch};
@@ -36,11 +37,11 @@ use crate::source::Problem;
 #[derive(Args, Debug)]
 pub(crate) struct Run {
     /// The procedure, as `opsbook list` names it
-    #[arg(value_name = "PROCEDURE")]
+    #[arg(value_name = "PROCEDURE", add = complete::procedures())]
     procedure: String,
     /// Nodes, or selectors: web1, web*, @web, @web&@staging, !web3. Of a procedure with roles:
     /// ROLE=NODE
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", add = complete::nodes())]
     nodes: Vec<String>,
     /// An argument of the procedure; repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]

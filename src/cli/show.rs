@@ -1,6 +1,7 @@
 //! `opsbook show`: a node's values, each with where it came from; the card of a procedure or
 //! of a group of checks. Knows nothing of files and of the terminal but whether to paint.
 
+use crate::cli::complete;
 use crate::manual::Manual;
 use crate::nodes::{Node, Nodes, explain, show};
 use crate::report::card;
@@ -23,7 +24,7 @@ Layers, later wins: defaults, groups from left to right (each after the groups t
 `in`), the node, --set. Then `${name}` is replaced, once. Secrets are never looked up here.")]
 pub struct Show {
     /// The node (with --diff, two of them), the procedure, or the group of checks
-    #[arg(value_name = "NODE|PROCEDURE|GROUP")]
+    #[arg(value_name = "NODE|PROCEDURE|GROUP", add = complete::shown())]
     pub node: String,
     /// Only these values; the name of a map stands for all values in it
     #[arg(value_name = "NAME")]

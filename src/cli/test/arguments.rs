@@ -7,6 +7,8 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::{Args, ValueEnum};
 
+use crate::cli::color::Color;
+use crate::cli::complete;
 use crate::outside::Net;
 use crate::report::form::Report;
 use crate::report::lines;
@@ -57,12 +59,13 @@ pub struct Test {
 #[derive(Args, Debug)]
 pub(super) struct Choice {
     /// Only tests with one of these texts in their names
-    #[arg(value_name = "FILTER")]
+    #[arg(value_name = "FILTER", add = complete::filters())]
     pub filters: Vec<String>,
     /// The nodes to test; if absent those that `test-nodes` in book.toml names, or else all
     #[arg(
         long,
         value_name = "SELECTOR",
+        add = complete::nodes(),
         env = "OPSBOOK_TEST_NODES",
         hide_env_values = true
     )]
@@ -149,7 +152,15 @@ pub(super) struct Printing {
     /// One character for each test, as with --format terse
     #[arg(short, long, conflicts_with = "format")]
     quiet: bool,
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    /// When to use colours
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = Color::Auto,
+        env = "OPSBOOK_COLOR",
+        hide_env_values = true
+    )]
     color: Color,
     /// Print the tests into this file
     #[arg(long, value_name = "FILE")]
@@ -178,13 +189,6 @@ enum Format {
     Terse,
     /// Events, one JSON object a line
     Json,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Color {
-    Auto,
-    Always,
-    Never,
 }
 
 impl Choice {

@@ -1,0 +1,198 @@
+//! What a shell offers behind TAB: names of procedures, nodes, groups, steps and runs, read
+//! from the manual at hand. A manual that cannot be read offers nothing, and says nothing.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+
+use crate::cli::context;
+use crate::journal;
+use crate::manual::Procedure;
+use crate::nodes::Nodes;
+use crate::project::Project;
+use crate::vocabulary::Vocabulary;
+
+/// Runs are offered from the latest on; older ones are typed, or found in `opsbook history`.
+const MOST_RUNS: usize = 20;
+
+/// Names of procedures.
+pub(crate) fn procedures() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        offer(typed, |project, _| procedure_names(project).collect())
+    })
+}
+
+/// Selectors of nodes; behind a procedure with roles, `ROLE=NODE`.
+pub(crate) fn nodes() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        offer(typed, |project, words| {
+            match procedure(project, words) {
+                Some(procedure) if !procedure.roles.is_empty() => {
+                    let roles: Vec<&str> = procedure.roles.keys().map(String::as_str).collect();
+                    bindings(typed, before(words), &roles, &project.nodes)
+                }
+                _ => selectors(typed, &project.nodes),
+            }
+        })
+    })
+}
+
+/// Names of single nodes.
+pub(crate) fn node() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        offer(typed, |project, _| {
+            project.nodes.names().map(|name| named(name, "")).collect()
+        })
+    })
+}
+
+/// Steps of the procedure that stands on the command line, or of the run.
+pub(crate) fn steps() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        offer(typed, |project, words| {
+            let steps = procedure(project, words).map(|procedure| procedure.steps.iter());
+            let step = |step: &crate::manual::Step| {
+                let name = step.id.clone().unwrap_or_else(|| step.number.to_string());
+                named(name, &step.title)
+            };
+            steps.map(|steps| steps.map(step).collect()).unwrap_or_default()
+        })
+    })
+}
+
+/// Runs of this manual, the latest first, and the nodes.
+pub(crate) fn runs() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        offer(typed, |project, _| {
+            let runs = journal::runs(&project.root).into_iter().rev().take(MOST_RUNS);
+            let run = |run: String| {
+                let about = journal::read(&project.root, &run).ok();
+                let about = about.as_ref().and_then(|record| record.started());
+                let about = about.map(|started| started.procedure.clone());
+                named(run, &about.unwrap_or_default())
+            };
+            let nodes = project.nodes.names().map(|name| named(name, ""));
+            runs.map(run).chain(nodes).collect()
+        })
+    })
+}
+
+/// What `opsbook show` takes: nodes, procedures, groups of checks.
+pub(crate) fn shown() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        offer(typed, |project, _| {
+            let groups = project.manual.groups.values();
+            let groups = groups.map(|group| named(&group.id, &group.title));
+            let nodes = project.nodes.names().map(|name| named(name, ""));
+            nodes.chain(procedure_names(project)).chain(groups).collect()
+        })
+    })
+}
+
+/// Groups of checks, as filters of tests.
+pub(crate) fn filters() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        offer(typed, |project, _| {
+            let groups = project.manual.groups.values();
+            groups.map(|group| named(&group.id, &group.title)).collect()
+        })
+    })
+}
+
+/// Types of check.
+pub(crate) fn types() -> ArgValueCompleter {
+    ArgValueCompleter::new(|typed: &OsStr| {
+        let kinds = Vocabulary::builtin().types().map(|kind| named(&kind.name, &kind.title));
+        only(typed, kinds.collect())
+    })
+}
+
+fn offer(
+    typed: &OsStr,
+    names: impl FnOnce(&Project, &[OsString]) -> Vec<CompletionCandidate>,
+) -> Vec<CompletionCandidate> {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    match context::read(folder(&words).as_deref()) {
+        Ok(project) => only(typed, names(&project, &words)),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// Those that begin with what is typed; clap leaves this to whoever makes the candidates.
+fn only(typed: &OsStr, candidates: Vec<CompletionCandidate>) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let begins = |candidate: &CompletionCandidate| {
+        let value = candidate.get_value().to_string_lossy();
+        value.starts_with(&*typed)
+    };
+    candidates.into_iter().filter(begins).collect()
+}
+
+/// The folder of `-C`, which stands among the words that are completed.
+fn folder(words: &[OsString]) -> Option<PathBuf> {
+    let at = words.iter().rposition(|word| word == "-C");
+    match at.and_then(|at| words.get(at + 1)) {
+        Some(folder) => Some(PathBuf::from(folder)),
+        None => std::env::var_os("OPSBOOK_DIR").map(PathBuf::from),
+    }
+}
+
+fn named(name: impl Into<OsString>, about: &str) -> CompletionCandidate {
+    let about = (!about.is_empty()).then(|| about.to_owned().into());
+    CompletionCandidate::new(name).help(about)
+}
+
+fn procedure_names(project: &Project) -> impl Iterator<Item = CompletionCandidate> {
+    let procedures = project.manual.procedures.values();
+    procedures.map(|procedure| named(&procedure.id, &procedure.title))
+}
+
+/// The procedure among the words, or the one of the run that is among them.
+fn procedure<'p>(project: &'p Project, words: &[OsString]) -> Option<&'p Procedure> {
+    let mut words = words.iter().filter_map(|word| word.to_str());
+    let of_a_run = |word: &str| {
+        let known = journal::runs(&project.root).iter().any(|run| run == word);
+        let record = known.then(|| journal::read(&project.root, word).ok())??;
+        project.manual.procedures.get(&record.started()?.procedure)
+    };
+    words.find_map(|word| project.manual.procedures.get(word).or_else(|| of_a_run(word)))
+}
+
+/// Names and groups behind the part of the selector that is typed already: `@web&!we` offers
+/// `@web&!web3`.
+fn selectors(typed: &OsStr, nodes: &Nodes) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    let begun = typed.rfind([',', '&', '!']).map_or(0, |at| at + 1);
+    let before = &typed[..begun];
+    let names = nodes.names().map(|name| format!("{before}{name}"));
+    let groups = nodes.group_names().map(|name| format!("{before}@{name}"));
+    names.chain(groups).map(|name| named(name, "")).collect()
+}
+
+/// The word before the one that is completed, where the shell says which one that is.
+fn before(words: &[OsString]) -> Option<&str> {
+    let line = words.iter().position(|word| word == "--")? + 1;
+    let index: usize = std::env::var("_CLAP_COMPLETE_INDEX").ok()?.parse().ok()?;
+    words.get(line + index.checked_sub(1)?)?.to_str()
+}
+
+/// `old=`, and behind it the nodes. bash takes the two for words of their own, with the `=`
+/// between them or without it.
+fn bindings(
+    typed: &OsStr,
+    before: Option<&str>,
+    roles: &[&str],
+    nodes: &Nodes,
+) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    if let Some((role, _)) = typed.split_once('=') {
+        let node = |name: &str| named(format!("{role}={name}"), "");
+        return nodes.names().map(node).collect();
+    }
+    if before.is_some_and(|word| word == "=" || roles.contains(&word)) {
+        return nodes.names().map(|name| named(name, "")).collect();
+    }
+    let role = |role: &&str| named(format!("{role}="), "");
+    roles.iter().map(role).collect()
+}
