@@ -9,6 +9,7 @@ mod color;
 mod complete;
 mod context;
 mod error;
+mod guide;
 mod history;
 pub mod init;
 mod interrupts;
@@ -112,6 +113,7 @@ enum Command {
     Checks(checks::Checks),
     Build(build::Build),
     Init(init::Init),
+    Guide(guide::Guide),
     History(history::History),
     Log(history::Log),
     #[command(subcommand)]
@@ -265,6 +267,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             init::run(&args, &mut streams.talk)?;
             Ok(0)
         }
+        Command::Guide(args) => guide::run(&args, streams),
         Command::History(args) => history::history(&args, &context::load(dir)?, streams),
         Command::Log(args) => history::log(&args, &context::load(dir)?, streams),
         Command::Lock(args) => lock::run(&args, &context::load(dir)?, streams),

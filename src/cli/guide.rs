@@ -1,0 +1,232 @@
+//! `opsbook guide`: the manual of opsbook, which the program carries, in a terminal or as a book.
+
+mod show;
+
+use std::io::{self, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use clap::Args;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use rust_embed::Embed;
+
+use crate::book::{self, Options};
+use crate::cli::Streams;
+use crate::cli::error::Failure;
+use crate::source::Problem;
+
+#[derive(Embed)]
+#[folder = "manual"]
+struct Pages;
+
+#[derive(Embed)]
+#[folder = "templates"]
+struct Templates;
+
+/// What the pages show of a terminal.
+#[derive(Embed)]
+#[folder = "tests/cli"]
+struct Transcripts;
+
+const BOOK: &str = include_str!("../../book.toml");
+const NODES: &str = include_str!("../../nodes.yaml");
+
+/// Read the guide of opsbook, without a network
+///
+/// The program carries the whole manual of opsbook. A topic is the name of a page, as the list
+/// shows them.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  opsbook guide                    what there is to read
+  opsbook guide start              the first quarter of an hour
+  opsbook guide night              a card for three in the morning
+  opsbook guide --book /tmp/guide  all of it as a book, for a browser")]
+pub(crate) struct Guide {
+    /// The page
+    #[arg(value_name = "TOPIC", add = ArgValueCandidates::new(candidates))]
+    topic: Option<String>,
+    /// Build the book of it into this folder
+    #[arg(long, value_name = "DIR", conflicts_with = "topic")]
+    book: Option<PathBuf>,
+}
+
+/// A page of the manual, as `SUMMARY.md` lists it.
+struct Topic {
+    /// What it is called on the command line.
+    name: String,
+    title: String,
+    /// Its file below `manual/`.
+    file: String,
+    /// The part of the manual that it stands in.
+    part: String,
+}
+
+pub(crate) fn run(args: &Guide, streams: &mut Streams) -> Result<u8, Failure> {
+    if let Some(dest) = &args.book {
+        return build(dest, streams);
+    }
+    let topics = topics();
+    let text = match &args.topic {
+        None => list(&topics),
+        Some(name) => {
+            let topic = topics.iter().find(|topic| topic.name == *name);
+            let topic = topic.ok_or_else(|| unknown(name, &topics))?;
+            show::page(&page(&topic.file), streams.paint)
+        }
+    };
+    paged(&text, streams)?;
+    Ok(0)
+}
+
+fn unknown(name: &str, topics: &[Topic]) -> Failure {
+    let problem = Problem::bare("unknown-topic", format!("the guide has no page `{name}`"));
+    let names = topics.iter().map(|topic| topic.name.as_str());
+    let problem = problem.did_you_mean(name, names);
+    Failure::from(match problem.hint {
+        None => problem.hint("`opsbook guide` lists them"),
+        Some(_) => problem,
+    })
+}
+
+/// The text of a page, with what it includes.
+fn page(file: &str) -> String {
+    let text = embedded::<Pages>(file);
+    let include = |line: &str| {
+        let path = line.trim().strip_prefix("{{#include ")?.strip_suffix("}}")?;
+        let transcript = path.rsplit_once("tests/cli/")?.1;
+        Some(embedded::<Transcripts>(transcript).trim_end().to_owned())
+    };
+    let lines = text.lines().map(|line| include(line).unwrap_or_else(|| line.to_owned()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn embedded<E: Embed>(file: &str) -> String {
+    let data = E::get(file).map(|file| file.data.into_owned());
+    String::from_utf8_lossy(&data.unwrap_or_default()).into_owned()
+}
+
+/// The pages of `SUMMARY.md`, in its order.
+fn topics() -> Vec<Topic> {
+    let mut part = String::new();
+    let mut topics: Vec<Topic> = Vec::new();
+    for line in embedded::<Pages>("SUMMARY.md").lines() {
+        if let Some(title) = line.strip_prefix("# ") {
+            part = title.to_owned();
+        }
+        let entry = line.trim_start().trim_start_matches("- ");
+        let Some((title, file)) = entry
+            .strip_prefix('[')
+            .and_then(|entry| entry.strip_suffix(')')?.split_once("]("))
+        else {
+            continue;
+        };
+        topics.push(Topic {
+            name: name(file),
+            title: title.to_owned(),
+            file: file.to_owned(),
+            part: part.clone(),
+        });
+    }
+    topics
+}
+
+/// `guide/start.md` is `start`, `shop/README.md` is `shop`, `shop/release.md` is `shop/release`.
+fn name(file: &str) -> String {
+    let bare = file.strip_suffix(".md").unwrap_or(file);
+    let bare = bare.strip_suffix("/README").unwrap_or(bare);
+    let bare = bare.strip_prefix("guide/").unwrap_or(bare);
+    bare.strip_prefix("reference/").unwrap_or(bare).to_lowercase()
+}
+
+fn candidates() -> Vec<CompletionCandidate> {
+    let named = |topic: Topic| CompletionCandidate::new(topic.name).help(Some(topic.title.into()));
+    topics().into_iter().map(named).collect()
+}
+
+fn list(topics: &[Topic]) -> String {
+    let width = topics.iter().map(|topic| topic.name.len()).max();
+    let width = width.unwrap_or_default();
+    let mut text = String::new();
+    let mut part = "Summary";
+    for topic in topics {
+        if topic.part != part {
+            part = &topic.part;
+            text += &format!("\n{part}\n");
+        }
+        text += &format!("  {:width$}  {}\n", topic.name, topic.title);
+    }
+    text + "\nopsbook guide TOPIC shows one. A good one to begin with: opsbook guide start\n"
+}
+
+/// Through the reader's own pager where somebody reads at a terminal.
+fn paged(text: &str, streams: &mut Streams) -> io::Result<()> {
+    if io::stdout().is_terminal() && io::stdin().is_terminal() {
+        let pager = std::env::var("PAGER").unwrap_or_else(|_| "less".to_owned());
+        let mut words = pager.split_whitespace();
+        let child = words.next().and_then(|program| {
+            Command::new(program)
+                .args(words)
+                // Quits where the text fits on one screen; lets colours through.
+                .env("LESS", std::env::var("LESS").unwrap_or_else(|_| "FRX".to_owned()))
+                .stdin(Stdio::piped())
+                .spawn()
+                .ok()
+        });
+        if let Some(mut child) = child {
+            if let Some(mut input) = child.stdin.take() {
+                // Nobody is wrong who leaves before the end.
+                let _ = input.write_all(text.as_bytes());
+            }
+            child.wait()?;
+            return Ok(());
+        }
+    }
+    streams.out.write_all(text.as_bytes())
+}
+
+/// Writes the sources into a folder of their own, and builds them.
+fn build(dest: &Path, streams: &mut Streams) -> Result<u8, Failure> {
+    let folder = tempfile::tempdir()?;
+    let root = folder.path();
+    std::fs::write(root.join("book.toml"), BOOK)?;
+    std::fs::write(root.join("nodes.yaml"), NODES)?;
+    unpack::<Pages>(&root.join("manual"))?;
+    unpack::<Templates>(&root.join("templates"))?;
+    unpack::<Transcripts>(&root.join("tests/cli"))?;
+    let dest = std::path::absolute(dest)?;
+    let built = book::build(root, Some(&dest), &Options::default())?;
+    let index = built.destination.join("index.html");
+    writeln!(streams.out, "{}", index.display())?;
+    Ok(0)
+}
+
+fn unpack<E: Embed>(folder: &Path) -> io::Result<()> {
+    for file in E::iter() {
+        let path = folder.join(&*file);
+        std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+        let data = E::get(&file).map(|file| file.data).unwrap_or_default();
+        std::fs::write(path, data)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_page_of_the_manual_is_a_topic_with_a_name_of_its_own() {
+        let topics = topics();
+        let mut names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        assert!(names.contains(&"start") && names.contains(&"format"), "{names:?}");
+        for topic in &topics {
+            assert!(!page(&topic.file).is_empty(), "{}", topic.file);
+            assert!(!page(&topic.file).contains("{{#include"), "{}", topic.file);
+        }
+        names.sort_unstable();
+        let all = names.len();
+        names.dedup();
+        assert_eq!(names.len(), all);
+    }
+}

@@ -1,0 +1,134 @@
+//! A page of Markdown for a terminal: headings stand out, blocks are indented, links are their
+//! words. It reads line by line, as a person does.
+
+use anstyle::{AnsiColor, Style};
+
+const HEADING: Style = Style::new().bold();
+const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
+
+/// The page, painted or not.
+pub(super) fn page(text: &str, paint: bool) -> String {
+    let mut shown = String::new();
+    // The ticks that close the block that we are in.
+    let mut fence: Option<String> = None;
+    let mut blank = false;
+    for line in text.lines() {
+        let bare = line.trim_start();
+        let ticks: String = bare.chars().take_while(|c| *c == '`').collect();
+        match &fence {
+            Some(open) if bare == open => fence = None,
+            Some(_) => {
+                shown += &format!("    {line}\n");
+                blank = false;
+            }
+            None if ticks.len() >= 3 => fence = Some(ticks),
+            None if bare.starts_with("<!--") && bare.ends_with("-->") => {}
+            None if bare.is_empty() && blank => {}
+            None => {
+                shown += &format!("{}\n", prose(line, paint));
+                blank = bare.is_empty();
+            }
+        }
+    }
+    shown
+}
+
+fn prose(line: &str, paint: bool) -> String {
+    let level = line.chars().take_while(|c| *c == '#').count();
+    if (1..=6).contains(&level) && line[level..].starts_with(' ') {
+        return painted(line[level..].trim(), HEADING, paint);
+    }
+    words(line, paint)
+}
+
+/// Links become their words, and code and stress lose their marks where colours stand for them.
+fn words(line: &str, paint: bool) -> String {
+    let mut shown = String::new();
+    let mut rest = line;
+    while let Some(at) = rest.find(['`', '[', '*']) {
+        shown += &rest[..at];
+        let (taken, text) = match &rest[at..] {
+            from if from.starts_with('`') => code(from, paint),
+            from if from.starts_with("**") => stressed(from, "**", paint),
+            from if from.starts_with('[') => link(from, paint),
+            from => stressed(from, "*", paint),
+        };
+        shown += &text;
+        rest = &rest[at + taken..];
+    }
+    shown + rest
+}
+
+/// How much of the text was taken, and what is shown for it.
+fn code(text: &str, paint: bool) -> (usize, String) {
+    match text[1..].find('`') {
+        Some(end) if paint => (end + 2, painted(&text[1..=end], CODE, true)),
+        Some(end) => (end + 2, text[..end + 2].to_owned()),
+        None => (1, text[..1].to_owned()),
+    }
+}
+
+fn stressed(text: &str, mark: &str, paint: bool) -> (usize, String) {
+    let inner = &text[mark.len()..];
+    match inner.find(mark) {
+        Some(end) if end > 0 && !inner.starts_with(' ') => {
+            let said = painted(&inner[..end], HEADING, paint);
+            (2 * mark.len() + end, said)
+        }
+        _ => (mark.len(), mark.to_owned()),
+    }
+}
+
+fn link(text: &str, paint: bool) -> (usize, String) {
+    let parts = text[1..]
+        .split_once("](")
+        .and_then(|(label, rest)| Some((label, rest.split_once(')')?.0)));
+    match parts {
+        Some((label, target)) if !label.contains('[') => {
+            (label.len() + target.len() + 4, words(label, paint))
+        }
+        _ => (1, "[".to_owned()),
+    }
+}
+
+fn painted(text: &str, style: Style, paint: bool) -> String {
+    if paint {
+        format!("{style}{text}{style:#}")
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use indoc::indoc;
+
+    #[test]
+    fn a_page_is_shown_without_its_marks() {
+        let text = indoc! {"
+            # Your *first*
+
+            See [the `format`](../format.md#a), **all** of it: 2 * 3 [x].
+
+            <!-- write a -->
+            ````markdown example
+            ```sh step
+            a
+            ```
+            ````
+        "};
+        let shown = indoc! {"
+            Your *first*
+
+            See the `format`, all of it: 2 * 3 [x].
+
+                ```sh step
+                a
+                ```
+        "};
+        assert_eq!(page(text, false), shown);
+        let paints = page("a `b`", true);
+        assert_eq!(paints, "a \u{1b}[36mb\u{1b}[0m\n");
+    }
+}
