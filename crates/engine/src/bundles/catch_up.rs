@@ -97,6 +97,9 @@ impl Bundles<'_> {
     ) -> Result<(), Halt> {
         let more = self.compared(record, told)?;
         self.same_texts(&more, told, tale)?;
+        let under_way = |number: &usize| told.iter().any(|told| told.step == *number && told.end.is_none());
+        let ended = told.iter().map(|told| told.step);
+        self.ended = ended.filter(|number| !under_way(number)).collect();
         let claims = told
             .iter()
             .filter_map(|told| Some((told.step, told.claim.as_ref()?)));
@@ -126,9 +129,9 @@ impl Bundles<'_> {
         self.said.as_ref()
     }
 
-    /// Steps of this machine that leave no record here, and that ended before a step of another
-    /// one, as its bundle says: a delivery, what a person has done, a step that was skipped. Where
-    /// a script was OK, this machine has a record of it, and is not told of it by another.
+    /// Steps of this machine that ended before a step of another one, as that one says: a
+    /// delivery, what a person has done, a step that was skipped. Where a script was OK, this
+    /// machine has a record of it, and is not believed to have done what it has no record of.
     pub async fn take_in_passed(
         &mut self,
         record: &Record,
@@ -138,17 +141,25 @@ impl Bundles<'_> {
         let mut lacking = self.lacking(record, &BTreeSet::new(), usize::MAX, claim);
         let plan = self.given.plan;
         let script = |number| plan.step(number).and_then(PlannedStep::script).is_some();
-        lacking.retain(|number, status| *status != Some(Status::Ok) || !script(*number));
+        lacking.retain(|number, status| {
+            *status != Some(Status::Ok) || !script(*number) || self.ended.contains(number)
+        });
         if lacking.is_empty() {
             return Ok(());
         }
         let steps = numbers(&lacking);
         let about = format!(
-            "the bundle of the run on `{by}` says how steps of this node ended, and this journal lacks them: {steps}"
+            "the record of the run on `{by}` says how steps of this node ended, and this journal lacks that: {steps}"
         );
         self.ask_to_take_in(&about).await?;
+        let begun = record.steps(self.given.site());
         for (number, status) in lacking {
-            self.write_found(Found::Bundle, number, status).await?;
+            match (plan.step(number), status) {
+                (Some(step), Some(status)) if begun.contains_key(&number) => {
+                    self.write_end(Found::Bundle, step, status).await?;
+                }
+                _ => self.write_found(Found::Bundle, number, status).await?,
+            }
         }
         Ok(())
     }
@@ -336,9 +347,18 @@ impl Bundles<'_> {
             sha256: step.sha256.clone(),
         };
         self.given.record(Some(step), found)?;
-        let Some(status) = status else {
-            return Ok(());
-        };
+        match status {
+            Some(status) => self.write_end(from, step, status).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn write_end(
+        &mut self,
+        from: Found,
+        step: &PlannedStep,
+        status: Status,
+    ) -> Result<(), Halt> {
         if let (Status::Ok, Some(name), Found::Bundle) = (status, &step.capture, from) {
             self.recapture(step, name).await?;
         }

@@ -9,7 +9,7 @@ mod local;
 mod others;
 mod release;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -60,6 +60,8 @@ pub struct Bundles<'a> {
     used: bool,
     /// What the latest controller said of the run on this node, as far as it was read.
     said: Option<Claim>,
+    /// Steps that have a record with an end on the node, as far as that was read.
+    ended: BTreeSet<usize>,
     interrupts: watch::Receiver<u32>,
 }
 
@@ -118,6 +120,7 @@ impl<'a> Bundles<'a> {
             secretive: Vec::new(),
             used: false,
             said: None,
+            ended: BTreeSet::new(),
             interrupts: given.options.interrupts.clone(),
         };
         if let Some(record) = resume {
