@@ -53,7 +53,9 @@ fn the_guide_does_what_it_says() {
     let mut place = Place::new();
     let mut wrong = String::new();
     for page in PAGES {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("manual/guide").join(page);
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("manual/guide")
+            .join(page);
         let text = fs::read_to_string(&path).unwrap();
         let walked = place.walk(page, &text);
         if elided(&walked) == elided(&text) {
@@ -171,7 +173,9 @@ fn parts(text: &str) -> Vec<Part> {
             continue;
         }
         parts.push(Part::Prose(std::mem::take(&mut prose)));
-        let closes = |line: &str| line.starts_with(&line[..ticks.min(line.len())]) && line == "`".repeat(ticks);
+        let closes = |line: &str| {
+            line.starts_with(&line[..ticks.min(line.len())]) && line == "`".repeat(ticks)
+        };
         let mut body = Vec::new();
         let close = loop {
             let line = lines.next().expect("a fence is never closed");
@@ -187,7 +191,10 @@ fn parts(text: &str) -> Vec<Part> {
 }
 
 fn as_ana_sees_it(text: &str, home: &Path) -> String {
-    let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let host = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
     let user = Regex::new(&format!(r"\w+@{}\b", regex::escape(&host))).unwrap();
     let text = text.replace(&home.display().to_string(), "/home/ana");
     let text = user.replace_all(&text, "ana@laptop").into_owned();

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use clap::Args;
 
-use crate::cli::complete;
 use crate::cli::Streams;
+use crate::cli::complete;
 use crate::cli::context::find_root;
 use crate::cli::error::Failure;
 use crate::files::Files;

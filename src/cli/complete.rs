@@ -26,14 +26,12 @@ pub(crate) fn procedures() -> ArgValueCompleter {
 /// Selectors of nodes; behind a procedure with roles, `ROLE=NODE`.
 pub(crate) fn nodes() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
-        offer(typed, |project, words| {
-            match procedure(project, words) {
-                Some(procedure) if !procedure.roles.is_empty() => {
-                    let roles: Vec<&str> = procedure.roles.keys().map(String::as_str).collect();
-                    bindings(typed, before(words), &roles, &project.nodes)
-                }
-                _ => selectors(typed, &project.nodes),
+        offer(typed, |project, words| match procedure(project, words) {
+            Some(procedure) if !procedure.roles.is_empty() => {
+                let roles: Vec<&str> = procedure.roles.keys().map(String::as_str).collect();
+                bindings(typed, before(words), &roles, &project.nodes)
             }
+            _ => selectors(typed, &project.nodes),
         })
     })
 }
@@ -56,7 +54,9 @@ pub(crate) fn steps() -> ArgValueCompleter {
                 let name = step.id.clone().unwrap_or_else(|| step.number.to_string());
                 named(name, &step.title)
             };
-            steps.map(|steps| steps.map(step).collect()).unwrap_or_default()
+            steps
+                .map(|steps| steps.map(step).collect())
+                .unwrap_or_default()
         })
     })
 }
@@ -65,7 +65,10 @@ pub(crate) fn steps() -> ArgValueCompleter {
 pub(crate) fn runs() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         offer(typed, |project, _| {
-            let runs = journal::runs(&project.root).into_iter().rev().take(MOST_RUNS);
+            let runs = journal::runs(&project.root)
+                .into_iter()
+                .rev()
+                .take(MOST_RUNS);
             let run = |run: String| {
                 let about = journal::read(&project.root, &run).ok();
                 let about = about.as_ref().and_then(|record| record.started());
@@ -85,7 +88,10 @@ pub(crate) fn shown() -> ArgValueCompleter {
             let groups = project.manual.groups.values();
             let groups = groups.map(|group| named(&group.id, &group.title));
             let nodes = project.nodes.names().map(|name| named(name, ""));
-            nodes.chain(procedure_names(project)).chain(groups).collect()
+            nodes
+                .chain(procedure_names(project))
+                .chain(groups)
+                .collect()
         })
     })
 }
@@ -103,7 +109,9 @@ pub(crate) fn filters() -> ArgValueCompleter {
 /// Types of check.
 pub(crate) fn types() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
-        let kinds = Vocabulary::builtin().types().map(|kind| named(&kind.name, &kind.title));
+        let kinds = Vocabulary::builtin()
+            .types()
+            .map(|kind| named(&kind.name, &kind.title));
         only(typed, kinds.collect())
     })
 }
@@ -156,7 +164,13 @@ fn procedure<'p>(project: &'p Project, words: &[OsString]) -> Option<&'p Procedu
         let record = known.then(|| journal::read(&project.root, word).ok())??;
         project.manual.procedures.get(&record.started()?.procedure)
     };
-    words.find_map(|word| project.manual.procedures.get(word).or_else(|| of_a_run(word)))
+    words.find_map(|word| {
+        project
+            .manual
+            .procedures
+            .get(word)
+            .or_else(|| of_a_run(word))
+    })
 }
 
 /// Names and groups behind the part of the selector that is typed already: `@web&!we` offers

@@ -93,11 +93,16 @@ fn unknown(name: &str, topics: &[Topic]) -> Failure {
 fn page(file: &str) -> String {
     let text = embedded::<Pages>(file);
     let include = |line: &str| {
-        let path = line.trim().strip_prefix("{{#include ")?.strip_suffix("}}")?;
+        let path = line
+            .trim()
+            .strip_prefix("{{#include ")?
+            .strip_suffix("}}")?;
         let transcript = path.rsplit_once("tests/cli/")?.1;
         Some(embedded::<Transcripts>(transcript).trim_end().to_owned())
     };
-    let lines = text.lines().map(|line| include(line).unwrap_or_else(|| line.to_owned()));
+    let lines = text
+        .lines()
+        .map(|line| include(line).unwrap_or_else(|| line.to_owned()));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -136,7 +141,9 @@ fn name(file: &str) -> String {
     let bare = file.strip_suffix(".md").unwrap_or(file);
     let bare = bare.strip_suffix("/README").unwrap_or(bare);
     let bare = bare.strip_prefix("guide/").unwrap_or(bare);
-    bare.strip_prefix("reference/").unwrap_or(bare).to_lowercase()
+    bare.strip_prefix("reference/")
+        .unwrap_or(bare)
+        .to_lowercase()
 }
 
 fn candidates() -> Vec<CompletionCandidate> {
@@ -168,7 +175,10 @@ fn paged(text: &str, streams: &mut Streams) -> io::Result<()> {
             Command::new(program)
                 .args(words)
                 // Quits where the text fits on one screen; lets colours through.
-                .env("LESS", std::env::var("LESS").unwrap_or_else(|_| "FRX".to_owned()))
+                .env(
+                    "LESS",
+                    std::env::var("LESS").unwrap_or_else(|_| "FRX".to_owned()),
+                )
                 .stdin(Stdio::piped())
                 .spawn()
                 .ok()
@@ -219,7 +229,10 @@ mod tests {
     fn every_page_of_the_manual_is_a_topic_with_a_name_of_its_own() {
         let topics = topics();
         let mut names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-        assert!(names.contains(&"start") && names.contains(&"format"), "{names:?}");
+        assert!(
+            names.contains(&"start") && names.contains(&"format"),
+            "{names:?}"
+        );
         for topic in &topics {
             assert!(!page(&topic.file).is_empty(), "{}", topic.file);
             assert!(!page(&topic.file).contains("{{#include"), "{}", topic.file);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use clap::Args;
 use jiff::Timestamp;
 
-use crate::cli::complete;
 use crate::cli::Streams;
+use crate::cli::complete;
 use crate::cli::error::Failure;
+use crate::cli::form::Form;
 use crate::engine;
 use crate::event::{Event, Status, What};
 use crate::journal::{self, Record};
@@ -19,25 +20,27 @@ use crate::report::table::{self, Cell};
 use crate::source::Problem;
 
 /// Show the runs of this manual, the latest last
+///
+/// As JSON: one line for each run.
 #[derive(Args, Debug)]
 pub(crate) struct History {
     /// Only runs on this node
     #[arg(value_name = "NODE", add = complete::node())]
     node: Option<String>,
-    /// For machines: one line of JSON for each run
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// Show what happened in a run
+///
+/// As JSON: the journal's own lines.
 #[derive(Args, Debug)]
 pub(crate) struct Log {
     /// The run, or the node whose latest run is meant; the latest run where neither is named
     #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
-    /// The journal's own lines
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 pub(crate) fn history(
@@ -72,7 +75,7 @@ pub(crate) fn history(
         let problem = Problem::bare("unknown-node", format!("unknown node `{node}`"));
         return Err(Failure::from(problem.did_you_mean(node, names)));
     }
-    if args.json {
+    if args.form.is_json() {
         for (run, record) in &rows {
             let line = json(run, record);
             writeln!(streams.out, "{line}")?;
@@ -168,7 +171,7 @@ pub(crate) fn log(args: &Log, project: &Project, streams: &mut Streams) -> Resul
             "warning: the last line of this journal is torn: its writer died over it"
         )?;
     }
-    if args.json {
+    if args.form.is_json() {
         for event in &record.events {
             let line = serde_json::to_string(event).map_err(std::io::Error::from)?;
             writeln!(streams.out, "{line}")?;

@@ -261,7 +261,10 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             std::fs::write(folder.path().join(name), "mine").unwrap();
             let refused = init(folder.path(), Template::Service).unwrap_err();
-            assert!(refused.to_string().contains("is there already"), "{refused}");
+            assert!(
+                refused.to_string().contains("is there already"),
+                "{refused}"
+            );
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
         }
         let folder = tempfile::tempdir().unwrap();

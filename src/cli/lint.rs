@@ -8,6 +8,7 @@ use crate::cli::Streams;
 use crate::cli::error::Failure;
 use crate::manual::{self, Coverage, Settled};
 use crate::project::Project;
+use crate::report::{form, lint};
 use crate::source::Problem;
 
 /// Find everything wrong in the manual and in nodes.yaml
@@ -27,21 +28,39 @@ pub(crate) struct Lint {
 
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Format {
+    /// For people
     Human,
+    /// All of it, for machines
     Json,
+    /// Annotations of GitHub Actions, at their lines
+    Github,
+    /// SARIF 2.1.0, for code scanning
+    Sarif,
+    /// GitLab's report of code quality
+    Gitlab,
 }
 
 pub(crate) fn run(args: &Lint, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     let Settled { problems, silenced } = project.lint();
     let coverage = manual::coverage(&project.manual);
+    let below = form::folder(&project.root);
     match args.format {
         Format::Human => human(&problems, silenced, &coverage, streams)?,
         Format::Json => {
-            let list: Vec<_> = problems.iter().map(json).collect();
-            let all =
-                serde_json::json!({"problems": list, "allowed": silenced, "coverage": coverage});
-            let text = serde_json::to_string_pretty(&all).map_err(std::io::Error::from)?;
-            writeln!(streams.out, "{text}")?;
+            let all = lint::json(&problems, silenced, &coverage);
+            writeln!(streams.out, "{all:#}")?;
+        }
+        Format::Github => {
+            let text = lint::github(&problems, below.as_deref());
+            streams.people().write_all(text.as_bytes())?;
+        }
+        Format::Sarif => {
+            let all = lint::sarif(&problems, below.as_deref(), env!("CARGO_PKG_VERSION"));
+            writeln!(streams.out, "{all:#}")?;
+        }
+        Format::Gitlab => {
+            let all = lint::gitlab(&problems, below.as_deref());
+            writeln!(streams.out, "{all:#}")?;
         }
     }
     let bad = problems
@@ -112,21 +131,4 @@ fn write_coverage(coverage: &Coverage, out: &mut dyn Write) -> std::io::Result<(
 
 fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{}", if n == 1 { "" } else { "s" })
-}
-
-fn json(problem: &Problem) -> serde_json::Value {
-    let place = problem.span.as_ref().map(|span| (span, span.position()));
-    serde_json::json!({
-        "severity": problem.severity,
-        "code": problem.code,
-        "message": problem.sentence(),
-        "file": place.as_ref().map(|(span, _)| span.path()),
-        "line": place.as_ref().map(|(_, position)| position.line),
-        "column": place.as_ref().map(|(_, position)| position.column),
-        "excerpt": place.as_ref().map(|(span, position)| span.source.line(position.line)),
-        "hint": problem.hint,
-        "notes": problem.notes.iter().map(|(span, text)| serde_json::json!({
-            "file": span.path(), "line": span.line(), "text": text,
-        })).collect::<Vec<_>>(),
-    })
 }

@@ -6,6 +6,7 @@ use clap::Args;
 
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::cli::form::Form;
 use crate::manual::Procedure;
 use crate::project::Project;
 use crate::report::table::{self, Cell};
@@ -13,16 +14,15 @@ use crate::source::counted;
 
 /// List procedures, groups of checks and nodes
 ///
-/// Each with its title and its place in the manual. With --json, for machines.
+/// Each with its title and its place in the manual.
 #[derive(Args, Debug)]
 pub(crate) struct List {
-    /// For machines
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
-    if args.json {
+    if args.form.is_json() {
         let text = serde_json::to_string_pretty(&json(project)).map_err(std::io::Error::from)?;
         writeln!(streams.out, "{text}")?;
         return Ok(0);
@@ -124,6 +124,7 @@ fn json(project: &Project) -> serde_json::Value {
         })
     });
     serde_json::json!({
+        "v": 1,
         "procedures": procedures.collect::<Vec<_>>(),
         "groups": groups.collect::<Vec<_>>(),
         "nodes": project.nodes.names().collect::<Vec<_>>(),

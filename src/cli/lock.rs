@@ -7,6 +7,7 @@ use jiff::Timestamp;
 
 use crate::cli::complete;
 use crate::cli::error::Failure;
+use crate::cli::form::Form;
 use crate::cli::{Streams, block_on, locks, release, release_run};
 use crate::engine::{Bundle, Operator, Owner, Passwords, Reach, bundle_dir, random_mark};
 use crate::project::Project;
@@ -26,6 +27,8 @@ pub(crate) enum Lock {
         /// Nodes or selectors; all nodes if absent
         #[arg(value_name = "SELECTOR", add = complete::nodes())]
         nodes: Vec<String>,
+        #[command(flatten)]
+        form: Form,
     },
     /// Hold the node, so that nobody runs anything on it
     Acquire {
@@ -54,7 +57,7 @@ pub(crate) enum Lock {
 
 pub(crate) fn run(args: &Lock, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     match args {
-        Lock::Status { nodes } => locks::status(nodes, project, streams),
+        Lock::Status { nodes, form } => locks::status(nodes, *form, project, streams),
         Lock::Acquire { node, message } => at(project, node, async |reach, dir| {
             acquire(reach, dir, message, streams).await
         }),

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::cli::error::{Failure, exit};
+use crate::cli::form::Form;
 use crate::cli::{Streams, block_on};
 use crate::engine::{Alive, Bundle, Held, Operator, Passwords, Reach, bundle_dir};
 use crate::event::{Status, What};
@@ -28,6 +29,7 @@ enum Found {
 
 pub(super) fn status(
     selectors: &[String],
+    form: Form,
     project: &Project,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
@@ -41,7 +43,11 @@ pub(super) fn status(
         .map(|name| project.nodes.evaluate(name, &[]).map(Arc::new))
         .collect();
     let found = block_on(look_at_all(nodes?))?;
-    if let ([name], [found]) = (&names[..], &found[..]) {
+    if form.is_json() {
+        for (name, found) in names.iter().zip(&found) {
+            writeln!(streams.out, "{}", json(name, found, project))?;
+        }
+    } else if let ([name], [found]) = (&names[..], &found[..]) {
         alone(name, found, project, streams)?;
     } else {
         let rows = names.iter().zip(&found);
@@ -182,6 +188,28 @@ fn row(name: &str, found: &Found, project: &Project) -> Vec<Cell> {
         last.into(),
     ]);
     row
+}
+
+fn json(name: &str, found: &Found, project: &Project) -> serde_json::Value {
+    let held = match found {
+        Found::Free => return serde_json::json!({"v": 1, "node": name, "lock": "free"}),
+        Found::Unknown(why) => {
+            return serde_json::json!({"v": 1, "node": name, "lock": "unknown", "cause": why});
+        }
+        Found::Held(held) => held,
+    };
+    let mut line = serde_json::json!({"v": 1, "node": name, "lock": "held"});
+    if let Some(owner) = &held.owner {
+        line["operator"] = owner.operator.exact().into();
+        line["controller"] = owner.controller.exact().into();
+        line["since"] = owner.since.exact().into();
+        line["procedure"] = owner.procedure.exact().into();
+        line["run"] = owner.run.exact().into();
+        line["message"] = owner.message.as_ref().map(|text| text.exact()).into();
+        let position = position(project, held, name);
+        line["position"] = position.unwrap_or_else(|| held.position()).into();
+    }
+    line
 }
 
 /// How far the run is, where its journal is here: the bundle on the node knows nothing of the

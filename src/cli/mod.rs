@@ -9,6 +9,7 @@ mod color;
 mod complete;
 mod context;
 mod error;
+mod form;
 mod guide;
 mod history;
 pub mod init;
@@ -32,6 +33,7 @@ mod release;
 mod release_run;
 mod resume;
 mod run;
+mod schema;
 mod screen;
 mod settings;
 mod sheet;
@@ -90,7 +92,13 @@ struct Cli {
     )]
     color: Color,
     /// Say nothing but results and errors
-    #[arg(short, long, global = true, env = "OPSBOOK_QUIET", hide_env_values = true)]
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "OPSBOOK_QUIET",
+        hide_env_values = true
+    )]
     quiet: bool,
     #[command(subcommand)]
     command: Command,
@@ -121,6 +129,7 @@ enum Command {
     Preprocess(preprocess::Preprocess),
     Completions(man::Completions),
     Man(man::Man),
+    Schema(schema::Schema),
     Settings(settings::Settings),
 }
 
@@ -278,6 +287,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             &mut streams.talk,
         )?),
         Command::Completions(args) => man::completions(&args, streams),
+        Command::Schema(args) => schema::run(&args, streams),
         Command::Man(args) => man::run(&args, Cli::command(), streams),
         // Asked about above, where the command line's own definition is at hand.
         Command::Settings(_) => Ok(0),

@@ -1,6 +1,7 @@
 //! `opsbook nodes`: which nodes there are, or which ones a selector selects.
 
 use crate::cli::complete;
+use crate::cli::form::Form;
 use crate::nodes::{Nodes, explain, show};
 use crate::source::Problem;
 
@@ -20,9 +21,9 @@ pub struct List {
     /// All nodes unless given
     #[arg(value_name = "SELECTOR", add = complete::nodes())]
     pub selector: Option<String>,
-    /// For machines
-    #[arg(long)]
-    pub json: bool,
+    /// How to print them
+    #[command(flatten)]
+    pub form: Form,
 }
 
 /// What goes to standard output, and what is wrong with the nodes that are left out there.
@@ -32,7 +33,7 @@ pub fn run(
     paint: bool,
 ) -> Result<(String, Vec<Problem>), Vec<Problem>> {
     let (rows, left_out) = explain::table(nodes, args.selector.as_deref())?;
-    let text = if args.json {
+    let text = if args.form.is_json() {
         show::table_json(&rows)
     } else {
         show::table_text(&rows, paint)

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::cli::complete;
 use crate::cli::error::{Failure, exit};
+use crate::cli::form::Form;
 use crate::cli::{Streams, block_on};
 use crate::engine::target;
 use crate::event::Status;
@@ -24,6 +25,8 @@ pub(crate) struct Ping {
     /// Nodes or selectors; all nodes if absent
     #[arg(value_name = "SELECTOR", add = complete::nodes())]
     nodes: Vec<String>,
+    #[command(flatten)]
+    form: Form,
 }
 
 pub(crate) fn run(args: &Ping, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
@@ -37,13 +40,14 @@ pub(crate) fn run(args: &Ping, project: &Project, streams: &mut Streams) -> Resu
             .map(str::to_owned)
             .collect()
     };
-    self::names(&names, project, streams)
+    self::names(&names, project, args.form, streams)
 }
 
 /// Pings nodes that are chosen already.
 pub(crate) fn names(
     names: &[String],
     project: &Project,
+    form: Form,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     crate::session::raise_limits();
@@ -65,38 +69,73 @@ pub(crate) fn names(
         }
         let mut bad = 0;
         while let Some(Ok((name, said))) = tasks.join_next().await {
-            match said {
-                Ok(Pong {
-                    hello,
-                    round_trip,
-                    sudo,
-                }) => {
-                    let sudo = match sudo {
-                        SudoWay::Root => "is root".to_owned(),
-                        SudoWay::Missing => "no sudo".to_owned(),
-                        SudoWay::Free => "sudo without a password".to_owned(),
-                        SudoWay::Asks => "sudo with a password".to_owned(),
-                        SudoWay::Refuses(said) => format!("sudo refuses: {}", said.line()),
-                    };
-                    let (connect, answer) = (hello.connect.as_millis(), round_trip.as_millis());
-                    writeln!(
-                        streams.people(),
-                        "{name:<width$}  {} on {}, {}, {sudo}, {} cores, reached in {connect} ms, answers in {answer} ms",
-                        hello.user.line(),
-                        hello.hostname.line(),
-                        hello.shell.line(),
-                        hello.cores
-                    )?;
-                }
-                Err(error) => {
-                    bad += 1;
-                    writeln!(streams.people(), "{name:<width$}  {}", one_line(&error))?;
-                }
+            bad += usize::from(said.is_err());
+            if form.is_json() {
+                writeln!(streams.out, "{}", json(&name, &said))?;
+            } else {
+                let said = in_words(&said);
+                writeln!(streams.people(), "{name:<width$}  {said}")?;
             }
         }
         Ok(bad)
     })?;
     Ok(if bad == 0 { 0 } else { exit(Status::Error) })
+}
+
+fn in_words(said: &Result<Pong, OpenError>) -> String {
+    let Pong {
+        hello,
+        round_trip,
+        sudo,
+    } = match said {
+        Ok(pong) => pong,
+        Err(error) => return one_line(error),
+    };
+    let sudo = match sudo {
+        SudoWay::Root => "is root".to_owned(),
+        SudoWay::Missing => "no sudo".to_owned(),
+        SudoWay::Free => "sudo without a password".to_owned(),
+        SudoWay::Asks => "sudo with a password".to_owned(),
+        SudoWay::Refuses(said) => format!("sudo refuses: {}", said.line()),
+    };
+    format!(
+        "{} on {}, {}, {sudo}, {} cores, reached in {} ms, answers in {} ms",
+        hello.user.line(),
+        hello.hostname.line(),
+        hello.shell.line(),
+        hello.cores,
+        hello.connect.as_millis(),
+        round_trip.as_millis()
+    )
+}
+
+fn json(name: &str, said: &Result<Pong, OpenError>) -> serde_json::Value {
+    let Pong {
+        hello,
+        round_trip,
+        sudo,
+    } = match said {
+        Ok(pong) => pong,
+        Err(error) => {
+            return serde_json::json!({
+                "v": 1, "node": name, "reached": false, "cause": one_line(error),
+            });
+        }
+    };
+    let sudo = match sudo {
+        SudoWay::Root => "root",
+        SudoWay::Missing => "missing",
+        SudoWay::Free => "free",
+        SudoWay::Asks => "password",
+        SudoWay::Refuses(_) => "refused",
+    };
+    serde_json::json!({
+        "v": 1, "node": name, "reached": true,
+        "user": hello.user.exact(), "host": hello.hostname.exact(), "shell": hello.shell.exact(),
+        "sudo": sudo, "cores": hello.cores,
+        "connect_seconds": hello.connect.as_secs_f64(),
+        "answer_seconds": round_trip.as_secs_f64(),
+    })
 }
 
 fn one_line(error: &OpenError) -> String {

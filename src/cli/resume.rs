@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use crate::cli::complete;
 use crate::cli::Streams;
+use crate::cli::complete;
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::Failure;
 use crate::cli::launch::{Seat, launch};

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::cli::complete;
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::{Failure, exit};
+use crate::cli::form::Form;
 use crate::cli::launch::{Seat, launch};
 use crate::cli::manner::MannerArgs;
 use crate::cli::resume::say;
@@ -101,7 +102,12 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
             return Ok(0);
         }
         let nodes = plan.machines().into_iter().map(str::to_owned);
-        return crate::cli::ping::names(&nodes.collect::<Vec<_>>(), project, streams);
+        return crate::cli::ping::names(
+            &nodes.collect::<Vec<_>>(),
+            project,
+            Form::default(),
+            streams,
+        );
     }
     if let Some(run) = own_open_run(project, &plan) {
         writeln!(

@@ -14,6 +14,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::cli::form::Form;
 use crate::report::table;
 use crate::source::{Problem, Source, Span};
 
@@ -30,9 +31,8 @@ const PREFIX: &str = "OPSBOOK_";
 /// line goes before the variable, the variable before the file.
 #[derive(Args, Debug)]
 pub(crate) struct Settings {
-    /// For machines
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
 }
 
 /// What the settings file says, by key.
@@ -102,7 +102,13 @@ impl FromFile {
         file
     }
 
-    fn take(&mut self, source: &Arc<Source>, key: &str, at: std::ops::Range<usize>, value: &DeValue<'_>) {
+    fn take(
+        &mut self,
+        source: &Arc<Source>,
+        key: &str,
+        at: std::ops::Range<usize>,
+        value: &DeValue<'_>,
+    ) {
         let text = match value {
             DeValue::String(text) => text.to_string(),
             DeValue::Integer(number) => number.to_string(),
@@ -268,7 +274,7 @@ pub(crate) fn run(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let settings = settings(command, file);
-    if args.json {
+    if args.form.is_json() {
         let rows: Vec<_> = settings.iter().map(as_json).collect();
         let file = file.path.as_ref().map(|path| path.display().to_string());
         let text = json!({"v": 1, "file": file, "settings": rows});
@@ -289,7 +295,11 @@ pub(crate) fn run(
     let rows: Vec<_> = settings.iter().map(row).collect();
     table::rows(&rows, &mut streams.people())?;
     if let Some(path) = &file.path {
-        let there = if path.exists() { "" } else { " (there is none)" };
+        let there = if path.exists() {
+            ""
+        } else {
+            " (there is none)"
+        };
         writeln!(streams.talk, "\nsettings file: {}{there}", path.display())?;
     }
     Ok(0)

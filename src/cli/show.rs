@@ -2,6 +2,7 @@
 //! of a group of checks. Knows nothing of files and of the terminal but whether to paint.
 
 use crate::cli::complete;
+use crate::cli::form::Form;
 use crate::manual::Manual;
 use crate::nodes::{Node, Nodes, explain, show};
 use crate::report::card;
@@ -35,11 +36,11 @@ pub struct Show {
     /// An argument, over everything that the files say
     #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub set: Vec<(String, String)>,
-    /// For machines: values with their origins
-    #[arg(long, conflicts_with = "yaml")]
-    pub json: bool,
+    /// How to print it
+    #[command(flatten)]
+    pub form: Form,
     /// The values alone, nested as in nodes.yaml
-    #[arg(long, conflicts_with = "diff")]
+    #[arg(long, conflicts_with_all = ["diff", "json"])]
     pub yaml: bool,
 }
 
@@ -50,7 +51,7 @@ pub fn run(args: &Show, nodes: &Nodes, paint: bool) -> Result<String, Vec<Proble
         return diff(args, &node, nodes, paint);
     }
     let values = explain::explain(&node, &args.names).map_err(|problem| vec![problem])?;
-    Ok(match (args.json, args.yaml) {
+    Ok(match (args.form.is_json(), args.yaml) {
         (true, _) => show::json(&node, &values),
         (_, true) => show::yaml(&node, &args.names),
         _ => show::text(&node, &values, paint),
@@ -66,7 +67,7 @@ pub fn card(args: &Show, manual: &Manual, paint: bool) -> Option<String> {
         (None, Some(own)) => (card::group(own, paint), card::group_json(own)),
         (None, None) => return None,
     };
-    Some(if args.json {
+    Some(if args.form.is_json() {
         format!("{json:#}\n")
     } else {
         text
@@ -96,7 +97,7 @@ fn diff(args: &Show, left: &Node, nodes: &Nodes, paint: bool) -> Result<String, 
     };
     let right = nodes.evaluate(right, &args.set)?;
     let differences = explain::diff(left, &right);
-    Ok(if args.json {
+    Ok(if args.form.is_json() {
         show::diff_json(left, &right, &differences)
     } else {
         show::diff_text(left, &right, &differences, paint)

@@ -92,6 +92,7 @@ pub fn table_text(rows: &[Row], paint: bool) -> String {
 #[must_use]
 pub fn json(node: &Node, values: &[Explained]) -> String {
     pretty(&NodeJson {
+        v: 1,
         node: &node.name,
         groups: &node.groups,
         transport: transport(&node.transport),
@@ -103,6 +104,7 @@ pub fn json(node: &Node, values: &[Explained]) -> String {
 #[must_use]
 pub fn diff_json(left: &Node, right: &Node, differences: &[Difference]) -> String {
     pretty(&DiffJson {
+        v: 1,
         left: &left.name,
         right: &right.name,
         differences,
@@ -112,7 +114,7 @@ pub fn diff_json(left: &Node, right: &Node, differences: &[Difference]) -> Strin
 /// The list of nodes as JSON.
 #[must_use]
 pub fn table_json(rows: &[Row]) -> String {
-    pretty(&rows)
+    pretty(&json!({"v": 1, "nodes": rows}))
 }
 
 /// The evaluated values alone, nested as they were written: all, or those named.
@@ -157,6 +159,7 @@ fn transport(transport: &Transport) -> serde_json::Value {
 /// Structs, because their fields keep their order.
 #[derive(Serialize)]
 struct NodeJson<'a> {
+    v: u32,
     node: &'a str,
     groups: &'a [String],
     transport: serde_json::Value,
@@ -165,6 +168,7 @@ struct NodeJson<'a> {
 
 #[derive(Serialize)]
 struct DiffJson<'a> {
+    v: u32,
     left: &'a str,
     right: &'a str,
     differences: &'a [Difference],

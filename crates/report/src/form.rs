@@ -92,7 +92,8 @@ impl Report {
 
 /// Where the manual is in a checkout: CI wants places relative to that. GitHub and GitLab say
 /// where it is; else it is where `.git` is.
-fn folder(root: &Path) -> Option<PathBuf> {
+#[must_use]
+pub fn folder(root: &Path) -> Option<PathBuf> {
     let root = root.canonicalize().ok()?;
     let said = ["GITHUB_WORKSPACE", "CI_PROJECT_DIR"].map(std::env::var_os);
     let said = said.into_iter().flatten().map(PathBuf::from);

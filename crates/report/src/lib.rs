@@ -36,6 +36,7 @@ pub mod json;
 pub mod junit;
 pub mod known;
 pub mod lines;
+pub mod lint;
 pub mod live;
 mod paste;
 pub mod prometheus;

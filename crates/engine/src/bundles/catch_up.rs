@@ -97,7 +97,10 @@ impl Bundles<'_> {
     ) -> Result<(), Halt> {
         let more = self.compared(record, told)?;
         self.same_texts(&more, told, tale)?;
-        let under_way = |number: &usize| told.iter().any(|told| told.step == *number && told.end.is_none());
+        let under_way = |number: &usize| {
+            told.iter()
+                .any(|told| told.step == *number && told.end.is_none())
+        };
         let ended = told.iter().map(|told| told.step);
         self.ended = ended.filter(|number| !under_way(number)).collect();
         let claims = told

@@ -1,0 +1,28 @@
+//! How results are printed: for people, or as JSON. The same words for every command.
+
+use clap::{Args, ValueEnum};
+
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Form {
+    /// How to print the results
+    #[arg(long, value_enum, value_name = "FORM", default_value_t = Words::Human)]
+    format: Words,
+    /// The same as --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+enum Words {
+    /// For people
+    #[default]
+    Human,
+    /// For machines; `opsbook schema` says what is in it
+    Json,
+}
+
+impl Form {
+    pub fn is_json(self) -> bool {
+        self.json || self.format == Words::Json
+    }
+}

@@ -1,0 +1,72 @@
+//! `opsbook schema`: JSON Schema of everything that opsbook prints for machines.
+
+use std::io::Write;
+
+use clap::Args;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+
+use crate::cli::Streams;
+use crate::cli::error::Failure;
+use crate::source::Problem;
+
+macro_rules! schemas {
+    ($($name:literal),* $(,)?) => {
+        [$(($name, include_str!(concat!("schema/", $name, ".json")))),*]
+    };
+}
+
+/// In alphabetical order.
+const SCHEMAS: [(&str, &str); 13] = schemas![
+    "event",
+    "history",
+    "lint",
+    "list",
+    "lock",
+    "nodes",
+    "ping",
+    "report",
+    "settings",
+    "show",
+    "show-diff",
+    "show-group",
+    "show-procedure",
+];
+
+/// Print the JSON Schema of what a command prints for machines
+#[derive(Args, Debug)]
+pub(crate) struct Schema {
+    /// Which; all names are listed if absent
+    #[arg(value_name = "NAME", add = ArgValueCandidates::new(candidates))]
+    name: Option<String>,
+}
+
+pub(crate) fn run(args: &Schema, streams: &mut Streams) -> Result<u8, Failure> {
+    let Some(name) = &args.name else {
+        for (name, text) in SCHEMAS {
+            writeln!(streams.out, "{name:15}  {}", title(text))?;
+        }
+        return Ok(0);
+    };
+    match SCHEMAS.iter().find(|(known, _)| known == name) {
+        Some((_, text)) => streams.out.write_all(text.as_bytes())?,
+        None => {
+            let problem = Problem::bare("unknown-schema", format!("there is no schema `{name}`"));
+            let known = SCHEMAS.iter().map(|(name, _)| *name);
+            return Err(Failure::from(problem.did_you_mean(name, known)));
+        }
+    }
+    Ok(0)
+}
+
+/// What it is the schema of, as the schema says.
+fn title(text: &str) -> String {
+    let schema: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+    schema["title"].as_str().unwrap_or_default().to_owned()
+}
+
+fn candidates() -> Vec<CompletionCandidate> {
+    let named = |(name, text): &(&str, &str)| {
+        CompletionCandidate::new(*name).help(Some(title(text).into()))
+    };
+    SCHEMAS.iter().map(named).collect()
+}
