@@ -65,12 +65,12 @@ pub(crate) fn steps() -> ArgValueCompleter {
 pub(crate) fn runs() -> ArgValueCompleter {
     ArgValueCompleter::new(|typed: &OsStr| {
         offer(typed, |project, _| {
-            let runs = journal::runs(&project.root)
+            let runs = journal::runs(&project.state)
                 .into_iter()
                 .rev()
                 .take(MOST_RUNS);
             let run = |run: String| {
-                let about = journal::read(&project.root, &run).ok();
+                let about = journal::read(&project.state, &run).ok();
                 let about = about.as_ref().and_then(|record| record.started());
                 let about = about.map(|started| started.procedure.clone());
                 named(run, &about.unwrap_or_default())
@@ -160,8 +160,8 @@ fn procedure_names(project: &Project) -> impl Iterator<Item = CompletionCandidat
 fn procedure<'p>(project: &'p Project, words: &[OsString]) -> Option<&'p Procedure> {
     let mut words = words.iter().filter_map(|word| word.to_str());
     let of_a_run = |word: &str| {
-        let known = journal::runs(&project.root).iter().any(|run| run == word);
-        let record = known.then(|| journal::read(&project.root, word).ok())??;
+        let known = journal::runs(&project.state).iter().any(|run| run == word);
+        let record = known.then(|| journal::read(&project.state, word).ok())??;
         project.manual.procedures.get(&record.started()?.procedure)
     };
     words.find_map(|word| {

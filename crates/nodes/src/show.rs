@@ -114,7 +114,7 @@ pub fn diff_json(left: &Node, right: &Node, differences: &[Difference]) -> Strin
 /// The list of nodes as JSON.
 #[must_use]
 pub fn table_json(rows: &[Row]) -> String {
-    pretty(&json!({"v": 1, "nodes": rows}))
+    pretty(&TableJson { v: 1, nodes: rows })
 }
 
 /// The evaluated values alone, nested as they were written: all, or those named.
@@ -157,6 +157,12 @@ fn transport(transport: &Transport) -> serde_json::Value {
 }
 
 /// Structs, because their fields keep their order.
+#[derive(Serialize)]
+struct TableJson<'a> {
+    v: u32,
+    nodes: &'a [Row],
+}
+
 #[derive(Serialize)]
 struct NodeJson<'a> {
     v: u32,
