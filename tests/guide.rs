@@ -5,6 +5,13 @@
 //! `<!-- write FILE -->` or `<!-- append FILE -->` is written to that file first. What differs
 //! from time to time is compared by shape: `ELIDED`.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends where something is wrong"
+)]
+
 use std::fmt::Write as _;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

@@ -1,5 +1,11 @@
 //! What is printed for machines is what `opsbook schema` says.
 
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "a test ends where something is wrong"
+)]
+
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -65,9 +71,10 @@ fn what_is_printed_for_machines_fits_its_schema() {
         let words: Vec<&str> = command.split(' ').collect();
         let said = opsbook(home, &words);
         assert_ne!(said.status.code(), Some(2), "{command}: {said:?}");
-        let text = match command.contains("--report") {
-            true => std::fs::read_to_string(&file).unwrap(),
-            false => String::from_utf8(said.stdout).unwrap(),
+        let text = if command.contains("--report") {
+            std::fs::read_to_string(&file).unwrap()
+        } else {
+            String::from_utf8(said.stdout).unwrap()
         };
         let documents = documents(&text);
         assert!(!documents.is_empty(), "{command}");

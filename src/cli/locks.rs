@@ -14,6 +14,7 @@ use crate::engine::{Alive, Bundle, Held, Operator, Passwords, Reach, bundle_dir}
 use crate::event::{Status, What};
 use crate::journal::{self, Record};
 use crate::nodes::Node;
+use crate::outside::Outside;
 use crate::project::Project;
 use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
@@ -205,7 +206,7 @@ fn json(name: &str, found: &Found, project: &Project) -> serde_json::Value {
         line["since"] = owner.since.exact().into();
         line["procedure"] = owner.procedure.exact().into();
         line["run"] = owner.run.exact().into();
-        line["message"] = owner.message.as_ref().map(|text| text.exact()).into();
+        line["message"] = owner.message.as_ref().map(Outside::exact).into();
         let position = position(project, held, name);
         line["position"] = position.unwrap_or_else(|| held.position()).into();
     }

@@ -1,6 +1,6 @@
 //! `opsbook man` and `opsbook completions`: what a package installs beside the program.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -93,6 +93,6 @@ pub(crate) fn completions(args: &Completions, streams: &mut Streams) -> Result<u
     };
     let mut script = Vec::new();
     shell.write_registration(COMPLETE, "opsbook", "opsbook", "opsbook", &mut script)?;
-    streams.out.write_all(&script).map_err(io::Error::from)?;
+    streams.out.write_all(&script)?;
     Ok(0)
 }

@@ -47,15 +47,13 @@ pub(crate) fn run(args: &Schema, streams: &mut Streams) -> Result<u8, Failure> {
         }
         return Ok(0);
     };
-    match SCHEMAS.iter().find(|(known, _)| known == name) {
-        Some((_, text)) => streams.out.write_all(text.as_bytes())?,
-        None => {
-            let problem = Problem::bare("unknown-schema", format!("there is no schema `{name}`"));
-            let known = SCHEMAS.iter().map(|(name, _)| *name);
-            return Err(Failure::from(problem.did_you_mean(name, known)));
-        }
+    if let Some((_, text)) = SCHEMAS.iter().find(|(known, _)| known == name) {
+        streams.out.write_all(text.as_bytes())?;
+        return Ok(0);
     }
-    Ok(0)
+    let problem = Problem::bare("unknown-schema", format!("there is no schema `{name}`"));
+    let known = SCHEMAS.iter().map(|(name, _)| *name);
+    Err(Failure::from(problem.did_you_mean(name, known)))
 }
 
 /// What it is the schema of, as the schema says.

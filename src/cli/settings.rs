@@ -27,7 +27,7 @@ const PREFIX: &str = "OPSBOOK_";
 /// Show the settings: each with its value, and where it comes from
 ///
 /// A setting is an option that is said once and for all: by a variable such as
-/// OPSBOOK_TEST_PARALLEL=20, or by a line `test-parallel = 20` in the settings file. The command
+/// `OPSBOOK_TEST_PARALLEL=20`, or by a line `test-parallel = 20` in the settings file. The command
 /// line goes before the variable, the variable before the file.
 #[derive(Args, Debug)]
 pub(crate) struct Settings {

@@ -1,7 +1,7 @@
 //! Problems of a manual -> the forms that machines read: JSON, annotations of GitHub, SARIF for
 //! code scanning, and GitLab's code quality.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -66,8 +66,8 @@ pub fn github(problems: &[Problem], folder: Option<&Path>) -> String {
 /// SARIF 2.1.0, as GitHub's code scanning and editors take it.
 #[must_use]
 pub fn sarif(problems: &[Problem], folder: Option<&Path>, version: &str) -> Value {
-    let codes: BTreeMap<&str, ()> = problems.iter().map(|problem| (problem.code, ())).collect();
-    let rules: Vec<_> = codes.keys().map(|code| json!({"id": code})).collect();
+    let codes: BTreeSet<&str> = problems.iter().map(|problem| problem.code).collect();
+    let rules: Vec<_> = codes.iter().map(|code| json!({"id": code})).collect();
     let result = |problem: &Problem| {
         let level = match problem.severity {
             Severity::Error => "error",
