@@ -4,5 +4,15 @@
 //! Speaks to no network itself: `git` does.
 
 pub mod archive;
+pub mod cache;
 pub mod description;
+pub mod folder;
+pub mod git;
+pub mod manifest;
+mod process;
+pub mod selection;
+pub mod sign;
 pub mod tree;
+
+#[cfg(test)]
+mod tests;

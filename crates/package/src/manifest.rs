@@ -223,7 +223,15 @@ impl Manifest {
         reader.known(
             table,
             "`opsbook.toml`",
-            &["package", "values", "groups", "packages", "overrides", "trust", "opsbook"],
+            &[
+                "package",
+                "values",
+                "groups",
+                "packages",
+                "overrides",
+                "trust",
+                "opsbook",
+            ],
         );
         let mut needs = reader.string(table, "opsbook");
         let package = reader.table(table, "package");
@@ -263,8 +271,17 @@ impl Package {
             table,
             "`[package]`",
             &[
-                "name", "version", "description", "owners", "namespace", "repository", "license",
-                "changelog", "opsbook", "include", "exclude",
+                "name",
+                "version",
+                "description",
+                "owners",
+                "namespace",
+                "repository",
+                "license",
+                "changelog",
+                "opsbook",
+                "include",
+                "exclude",
             ],
         );
         let name = reader.string(table, "name");
@@ -285,7 +302,8 @@ impl Package {
         let owners: Vec<String> = owners.into_iter().map(|owner| owner.value).collect();
         if owners.iter().all(|owner| owner.trim().is_empty()) {
             let problem = Problem::error("package-without-owner", span, "a package has `owners`");
-            let hint = "people or a page: who answers for it is in the book and on each hand-off sheet";
+            let hint =
+                "people or a page: who answers for it is in the book and on each hand-off sheet";
             reader.problems.push(problem.hint(hint));
         }
         let (name, version) = (name?, version?);
@@ -343,7 +361,9 @@ pub fn is_within(id: &str, prefix: &str) -> bool {
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let mut letters = name.chars();
-    letters.next().is_some_and(|first| first.is_ascii_lowercase())
+    letters
+        .next()
+        .is_some_and(|first| first.is_ascii_lowercase())
         && name.len() <= 63
         && letters.all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
 }

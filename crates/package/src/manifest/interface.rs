@@ -19,7 +19,9 @@ pub(super) fn values(reader: &mut Reader<'_>, table: &Table<'_>) -> BTreeMap<Str
         let name: &str = name.get_ref();
         if !opsbook_text::interpolation::is_variable_name(name) {
             let message = format!("`{name}` cannot be the name of a value");
-            reader.problems.push(Problem::error("bad-name", span, message));
+            reader
+                .problems
+                .push(Problem::error("bad-name", span, message));
             continue;
         }
         let DeValue::Table(said) = value.get_ref() else {

@@ -19,7 +19,9 @@ pub(super) fn dependencies(
         let name: &str = name.get_ref();
         if !is_name(name) {
             let message = format!("`{name}` is no name of a package");
-            reader.problems.push(Problem::error("bad-package", span, message));
+            reader
+                .problems
+                .push(Problem::error("bad-package", span, message));
             continue;
         }
         let DeValue::Table(said) = value.get_ref() else {
@@ -38,12 +40,18 @@ fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> 
     if let Some((key, _)) = said.get_key_value("branch") {
         let place = reader.span(key.span());
         let message = "a branch moves: name a tag or a revision, or a path while you work on it";
-        reader.problems.push(Problem::error("branch", place, message));
+        reader
+            .problems
+            .push(Problem::error("branch", place, message));
         return None;
     }
     if let Some((key, _)) = said.get_key_value("oci") {
         let place = reader.span(key.span());
-        let problem = Problem::error("bad-package", place, "this opsbook fetches from no registry");
+        let problem = Problem::error(
+            "bad-package",
+            place,
+            "this opsbook fetches from no registry",
+        );
         let hint = "fetch the archive with `oras` or `skopeo`, and name it: `{archive = \"FILE\"}`";
         reader.problems.push(problem.hint(hint));
         return None;
@@ -56,7 +64,9 @@ fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> 
         (Some(url), None, None) => {
             let at = at(reader, said, span)?;
             if let Err(why) = crate::git::check_url(&url.value) {
-                reader.problems.push(Problem::error("bad-package", url.span, why));
+                reader
+                    .problems
+                    .push(Problem::error("bad-package", url.span, why));
                 return None;
             }
             let subdir = reader.string(said, "subdir");
@@ -64,7 +74,9 @@ fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> 
                 Some(subdir) => match crate::tree::check_path(&subdir.value) {
                     Ok(()) => Some(subdir.value),
                     Err(why) => {
-                        reader.problems.push(Problem::error("bad-package", subdir.span, why));
+                        reader
+                            .problems
+                            .push(Problem::error("bad-package", subdir.span, why));
                         return None;
                     }
                 },
@@ -93,31 +105,45 @@ fn at(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<At> {
             Err(why) => (tag.span, why),
         },
         (None, Some(revision)) => {
-            let digits = revision.value.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+            let digits = revision
+                .value
+                .chars()
+                .all(|c| matches!(c, '0'..='9' | 'a'..='f'));
             if digits && revision.value.len() == 40 {
                 return Some(At::Revision(revision.value));
             }
-            (revision.span, "a revision is 40 hexadecimal digits".to_owned())
+            (
+                revision.span,
+                "a revision is 40 hexadecimal digits".to_owned(),
+            )
         }
         _ => (
             span.clone(),
             "a package from git has one `tag`, or one `rev`".to_owned(),
         ),
     };
-    reader.problems.push(Problem::error("bad-package", place, why));
+    reader
+        .problems
+        .push(Problem::error("bad-package", place, why));
     None
 }
 
 pub(super) fn overrides(reader: &mut Reader<'_>, table: &Table<'_>) -> Overrides {
     reader.known(table, "`[overrides]`", &["templates", "checks"]);
     let mut overrides = Overrides::default();
-    for (name, value) in { reader.table(table, "templates") }.map(|(t, _)| t).into_iter().flatten() {
+    for (name, value) in { reader.table(table, "templates") }
+        .map(|(t, _)| t)
+        .into_iter()
+        .flatten()
+    {
         let span = reader.span(name.span());
         let name: &str = name.get_ref();
         let by = reader.text(value, name);
         let (Some((package, file)), Some(by)) = (name.split_once(':'), by) else {
             let message = "a template is named by its package: `nginx:site.conf`";
-            reader.problems.push(Problem::error("bad-package", span, message));
+            reader
+                .problems
+                .push(Problem::error("bad-package", span, message));
             continue;
         };
         overrides.templates.push(Template {
@@ -127,7 +153,11 @@ pub(super) fn overrides(reader: &mut Reader<'_>, table: &Table<'_>) -> Overrides
             span,
         });
     }
-    for (name, value) in { reader.table(table, "checks") }.map(|(t, _)| t).into_iter().flatten() {
+    for (name, value) in { reader.table(table, "checks") }
+        .map(|(t, _)| t)
+        .into_iter()
+        .flatten()
+    {
         let span = reader.span(name.span());
         let name: &str = name.get_ref();
         let DeValue::Table(said) = value.get_ref() else {

@@ -151,7 +151,8 @@ impl<'s> Reader<'s> {
         };
         let message = format!("`{value}` is no release number: {wrong}");
         let problem = Problem::error("bad-package", span, message);
-        self.problems.push(problem.hint("three numbers, such as `1.4.2` (semver.org)"));
+        self.problems
+            .push(problem.hint("three numbers, such as `1.4.2` (semver.org)"));
         None
     }
 

@@ -1,0 +1,175 @@
+//! The folders in which unpacked files are kept, each under its hash. What is taken from there is
+//! compared with the hash each time: a file that somebody has changed is never used.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use crate::folder;
+use crate::tree::Tree;
+
+/// Where kept files lie: `opsbook` in the folder of the user's caches.
+#[derive(Clone, Debug)]
+pub struct Cache(PathBuf);
+
+/// What is kept apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Archives that are run.
+    Books,
+    /// Packages of which a book is made.
+    Packages,
+}
+
+/// Why kept files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum CacheError {
+    /// The system does not let them be read or written.
+    #[error("`{path}`: {cause}")]
+    Io {
+        /// The folder.
+        path: PathBuf,
+        /// What the system says.
+        cause: String,
+    },
+    /// They are not what the hash says.
+    #[error("`{path}` has other files than `{content}`: `{first}` differs")]
+    Differs {
+        /// The folder.
+        path: PathBuf,
+        /// The hash that they should have.
+        content: String,
+        /// The first path that differs.
+        first: String,
+    },
+    /// Somebody else may write there.
+    #[error("`{0}` can be written by others, or belongs to somebody else")]
+    NotOurs(PathBuf),
+}
+
+/// A folder of the user's, as the desktop's rules say: the variable where it is an absolute path,
+/// else the folder in the home.
+#[must_use]
+pub fn user_folder(variable: &str, in_home: &str) -> PathBuf {
+    let said = std::env::var_os(variable).map(PathBuf::from);
+    match said.filter(|folder| folder.is_absolute()) {
+        Some(folder) => folder,
+        None => std::env::home_dir().unwrap_or_default().join(in_home),
+    }
+}
+
+impl Cache {
+    /// The user's.
+    #[must_use]
+    pub fn of_user() -> Cache {
+        Cache(user_folder("XDG_CACHE_HOME", ".cache").join("opsbook"))
+    }
+
+    /// In a folder.
+    #[must_use]
+    pub fn at(folder: &Path) -> Cache {
+        Cache(folder.to_owned())
+    }
+
+    /// Where files of that hash are, whether they are there or not.
+    #[must_use]
+    pub fn place(&self, kind: Kind, content: &str) -> PathBuf {
+        self.folder(kind)
+            .join(content.trim_start_matches("sha256:"))
+    }
+
+    /// The folder of one kind.
+    #[must_use]
+    pub fn folder(&self, kind: Kind) -> PathBuf {
+        self.0.join(match kind {
+            Kind::Books => "books",
+            Kind::Packages => "packages",
+        })
+    }
+
+    /// Where repositories that were fetched are kept.
+    #[must_use]
+    pub fn repository(&self, url: &str) -> PathBuf {
+        self.0.join("git").join(crate::tree::sha256(url.as_bytes()))
+    }
+
+    /// The kept files of that hash, compared with it; nothing where they are not here.
+    ///
+    /// # Errors
+    /// Where they cannot be read, or are not what the hash says.
+    pub fn get(&self, kind: Kind, content: &str) -> Result<Option<(PathBuf, Tree)>, CacheError> {
+        let place = self.place(kind, content);
+        if place.symlink_metadata().is_err() {
+            return Ok(None);
+        }
+        ours(&place)?;
+        let tree = folder::read(&place, &|_| true).map_err(|cause| CacheError::Io {
+            path: place.clone(),
+            cause,
+        })?;
+        if tree.content() == content {
+            return Ok(Some((place, tree)));
+        }
+        Err(CacheError::Differs {
+            path: place,
+            content: content.to_owned(),
+            first: "a file".to_owned(),
+        })
+    }
+
+    /// Keeps files under a hash, or finds them kept already; gives their folder.
+    ///
+    /// # Errors
+    /// Where they cannot be written, or what is there is not the same.
+    pub fn keep(&self, kind: Kind, content: &str, tree: &Tree) -> Result<PathBuf, CacheError> {
+        let place = self.place(kind, content);
+        let failed = |error: io::Error| CacheError::Io {
+            path: place.clone(),
+            cause: error.to_string(),
+        };
+        if place.symlink_metadata().is_err() {
+            let parent = self.folder(kind);
+            let mut private = fs::DirBuilder::new();
+            private.recursive(true).mode(0o700);
+            private.create(&parent).map_err(failed)?;
+            let aside = tempfile::Builder::new();
+            let aside = { aside }
+                .prefix(".new-")
+                .tempdir_in(&parent)
+                .map_err(failed)?;
+            let whole = aside.path().join("files");
+            folder::write(tree, &whole).map_err(failed)?;
+            // Of two that do so at once, one is too late, and finds the same files.
+            if fs::rename(&whole, &place).is_err() {
+                let _ = folder::remove(&whole);
+            }
+        }
+        ours(&place)?;
+        let kept = folder::read(&place, &|_| true).map_err(|cause| CacheError::Io {
+            path: place.clone(),
+            cause,
+        })?;
+        match kept.first_difference(tree) {
+            None => Ok(place),
+            Some(first) => Err(CacheError::Differs {
+                path: place,
+                content: content.to_owned(),
+                first: crate::tree::shown(first),
+            }),
+        }
+    }
+}
+
+/// What somebody else can write is not used, whatever it holds at this moment.
+fn ours(place: &Path) -> Result<(), CacheError> {
+    let us = rustix::process::getuid().as_raw();
+    let found = place.symlink_metadata().map_err(|error| CacheError::Io {
+        path: place.to_owned(),
+        cause: error.to_string(),
+    })?;
+    if found.is_dir() && found.uid() == us && found.mode() & 0o022 == 0 {
+        return Ok(());
+    }
+    Err(CacheError::NotOurs(place.to_owned()))
+}

@@ -1,0 +1,445 @@
+//! Files of a repository, by the `git` command of the person who asks: their credentials, their
+//! ssh, their proxies. Never a checkout: blobs are read from the tree, so that no filter, no hook
+//! and no link acts.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::manifest::At;
+use crate::process::{self, Bounds};
+use crate::tree::{self, Entry, MOST_BYTES, MOST_FILES, Mode, Tree, shown};
+
+/// The longest time that a repository is fetched.
+const FETCH: Duration = Duration::from_mins(10);
+/// The longest time of what reaches no network.
+const LOCAL: Duration = Duration::from_mins(2);
+/// The most that a fetch may bring.
+const MOST_FETCHED: u64 = 2 * MOST_BYTES;
+
+/// Why there are no files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoFiles {
+    /// As in a problem: `git-failed`, `lfs-pointer`.
+    pub code: &'static str,
+    /// What is wrong.
+    pub message: String,
+}
+
+fn failed(message: impl Into<String>) -> NoFiles {
+    NoFiles {
+        code: "git-failed",
+        message: message.into(),
+    }
+}
+
+/// Whether a repository may be fetched from there.
+///
+/// # Errors
+/// Why not.
+pub fn check_url(url: &str) -> Result<(), String> {
+    let shown = shown(url);
+    if url.starts_with('-') || url.is_empty() || url.chars().any(char::is_control) {
+        return Err(format!("`{shown}` is no address of a repository"));
+    }
+    let known = ["https://", "ssh://", "file://"];
+    let scp_like = || {
+        let (host, _) = url.split_once(':')?;
+        (!host.contains('/') && !url.contains("://") && !url.contains("::")).then_some(())
+    };
+    if known.iter().any(|known| url.starts_with(known)) {
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        if rest.starts_with('-') {
+            return Err(format!("`{shown}` is no address of a repository"));
+        }
+        let host = rest.split('/').next().unwrap_or_default();
+        if let Some((user, _)) = host.rsplit_once('@')
+            && user.contains(':')
+        {
+            return Err("the address has a password in it: leave it to git's credentials".into());
+        }
+        return Ok(());
+    }
+    match scp_like() {
+        Some(()) => Ok(()),
+        None => Err(format!(
+            "`{shown}`: packages come by `https:`, `ssh:` or `file:`"
+        )),
+    }
+}
+
+/// Whether a tag can be one.
+///
+/// # Errors
+/// Why not.
+pub fn check_tag(tag: &str) -> Result<(), String> {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
+    let wrong = tag.is_empty()
+        || tag.len() > 200
+        || tag.starts_with(['-', '/', '.'])
+        || tag.ends_with(['/', '.'])
+        || tag.contains("..")
+        || tag.contains("@{")
+        || tag.chars().any(odd);
+    if wrong {
+        return Err(format!("`{}` is no name of a tag", shown(tag)));
+    }
+    Ok(())
+}
+
+/// A `git` that does nothing by itself.
+fn git(repository: Option<&Path>) -> Command {
+    let mut git = Command::new("git");
+    for name in [
+        "GIT_DIR",
+        "GIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_NAMESPACE",
+        "GIT_EXTERNAL_DIFF",
+    ] {
+        git.env_remove(name);
+    }
+    git.env("GIT_ALLOW_PROTOCOL", "https:ssh:file")
+        .env("GIT_NO_REPLACE_OBJECTS", "1")
+        .env("LC_ALL", "C");
+    for setting in [
+        "core.hooksPath=/dev/null",
+        "core.fsmonitor=false",
+        "submodule.recurse=false",
+        "fetch.recurseSubmodules=false",
+        "fetch.fsckObjects=true",
+        "gc.auto=0",
+        "maintenance.auto=false",
+    ] {
+        git.args(["-c", setting]);
+    }
+    if let Some(repository) = repository {
+        git.arg("-C").arg(repository);
+    }
+    git
+}
+
+fn ask(git: &mut Command, input: &[u8], out: usize) -> Result<Vec<u8>, String> {
+    let bounds = Bounds { time: LOCAL, out };
+    process::run(git, input, bounds, &|| Ok(()))?.ok()
+}
+
+fn line(git: &mut Command) -> Result<String, String> {
+    let out = ask(git, b"", 1 << 20)?;
+    Ok(String::from_utf8_lossy(&out).trim().to_owned())
+}
+
+/// Fetches a state of a repository into a bare one of ours, and gives its revision.
+///
+/// # Errors
+/// What git says.
+pub fn fetch(url: &str, at: &At, into: &Path) -> Result<String, NoFiles> {
+    check_url(url).map_err(failed)?;
+    if !into.join("HEAD").exists() {
+        let mut init = git(None);
+        init.args(["init", "--quiet", "--bare", "--template=", "--"]);
+        ask(init.arg(into), b"", 1 << 20).map_err(failed)?;
+    }
+    let (wanted, ours) = match at {
+        At::Tag(tag) => (format!("refs/tags/{tag}"), "refs/opsbook/fetched"),
+        At::Revision(revision) => (revision.clone(), "refs/opsbook/fetched"),
+    };
+    let spec = format!("+{wanted}:{ours}");
+    let fetched = fetch_spec(url, &spec, &["--depth=1"], into);
+    match (fetched, at) {
+        (Ok(()), _) => {}
+        // Not every server gives a revision that no name leads to.
+        (Err(_), At::Revision(_)) => {
+            let all = "+refs/*:refs/opsbook/all/*";
+            fetch_spec(url, all, &["--no-tags"], into).map_err(failed)?;
+            let mut keep = git(Some(into));
+            keep.args(["update-ref", ours, wanted.as_str()]);
+            ask(&mut keep, b"", 1 << 20).map_err(failed)?;
+        }
+        (Err(why), At::Tag(_)) => return Err(failed(why)),
+    }
+    revision(into, ours).map_err(failed)
+}
+
+fn fetch_spec(url: &str, spec: &str, options: &[&str], into: &Path) -> Result<(), String> {
+    let mut fetch = git(Some(into));
+    fetch
+        .args([
+            "fetch",
+            "--quiet",
+            "--no-write-fetch-head",
+            "--no-auto-maintenance",
+        ])
+        .args(options)
+        .args(["--no-recurse-submodules", "--", url, spec]);
+    let bounds = Bounds {
+        time: FETCH,
+        out: 1 << 20,
+    };
+    let not_too_large = || {
+        if size_of(into) > MOST_FETCHED {
+            return Err(format!("it brings more than {} MiB", MOST_FETCHED >> 20));
+        }
+        Ok(())
+    };
+    process::run(&mut fetch, b"", bounds, &not_too_large)?.ok()?;
+    Ok(())
+}
+
+/// Bytes of a folder of git's: packs lie two folders deep.
+fn size_of(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder.join("objects/pack"));
+    let entries = entries.into_iter().flatten().flatten();
+    let sizes = entries.filter_map(|entry| entry.metadata().ok());
+    sizes.map(|metadata| metadata.len()).sum()
+}
+
+/// The revision of a name, 40 hexadecimal digits; of a signed tag, what it is about.
+///
+/// # Errors
+/// What git says.
+pub fn revision(repository: &Path, name: &str) -> Result<String, String> {
+    let mut parse = git(Some(repository));
+    parse.args(["rev-parse", "--quiet", "--verify", "--end-of-options"]);
+    line(parse.arg(format!("{name}^{{commit}}")))
+}
+
+/// The tags of a repository elsewhere, each with its revision.
+///
+/// # Errors
+/// What git says.
+pub fn tags(url: &str) -> Result<Vec<(String, String)>, String> {
+    check_url(url)?;
+    let mut list = git(None);
+    list.args(["ls-remote", "--tags", "--", url]);
+    let bounds = Bounds {
+        time: Duration::from_mins(1),
+        out: 16 << 20,
+    };
+    let out = process::run(&mut list, b"", bounds, &|| Ok(()))?.ok()?;
+    let text = String::from_utf8_lossy(&out).into_owned();
+    let mut tags: HashMap<String, String> = HashMap::new();
+    for line in text.lines() {
+        let Some((revision, name)) = line.split_once('\t') else {
+            continue;
+        };
+        let name = name.trim_start_matches("refs/tags/");
+        let (name, peeled) = match name.strip_suffix("^{}") {
+            Some(name) => (name, true),
+            None => (name, false),
+        };
+        if peeled || !tags.contains_key(name) {
+            tags.insert(name.to_owned(), revision.to_owned());
+        }
+    }
+    let mut tags: Vec<_> = tags.into_iter().collect();
+    tags.sort();
+    Ok(tags)
+}
+
+/// A line of `git ls-tree`.
+struct Blob {
+    path: String,
+    mode: Mode,
+    id: String,
+    size: u64,
+}
+
+/// The files of a revision, of one folder of it, that are wanted.
+///
+/// # Errors
+/// Where git does not give them, or a package cannot have them.
+pub fn tree(
+    repository: &Path,
+    revision: &str,
+    subdir: Option<&str>,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Tree, NoFiles> {
+    let mut list = git(Some(repository));
+    list.args(["ls-tree", "-r", "-z", "-l", "--full-tree"]);
+    let name = match subdir {
+        Some(subdir) => format!("{revision}:{subdir}"),
+        None => revision.to_owned(),
+    };
+    let listed = ask(list.arg(name), b"", 64 << 20).map_err(failed)?;
+    let mut blobs = Vec::new();
+    for line in listed
+        .split(|byte| *byte == 0)
+        .filter(|line| !line.is_empty())
+    {
+        if let Some(blob) = blob(line, wanted)? {
+            blobs.push(blob);
+        }
+    }
+    let total = blobs.iter().map(|blob| blob.size).sum::<u64>();
+    if blobs.len() > MOST_FILES || total > MOST_BYTES {
+        let most = MOST_BYTES >> 20;
+        return Err(NoFiles {
+            code: "bad-package",
+            message: format!("it has more than {MOST_FILES} files, or more than {most} MiB"),
+        });
+    }
+    contents(repository, &blobs, total)
+}
+
+fn blob(line: &[u8], wanted: &dyn Fn(&str) -> bool) -> Result<Option<Blob>, NoFiles> {
+    let odd = || failed("`git ls-tree` says what opsbook does not understand");
+    let bad = |message: String| NoFiles {
+        code: "bad-package",
+        message,
+    };
+    let text =
+        std::str::from_utf8(line).map_err(|_| bad("a name of a file is not UTF-8".into()))?;
+    let (head, path) = text.split_once('\t').ok_or_else(odd)?;
+    if !wanted(path) {
+        return Ok(None);
+    }
+    let mut words = head.split_whitespace();
+    let (Some(mode), Some(_), Some(id), Some(size)) =
+        (words.next(), words.next(), words.next(), words.next())
+    else {
+        return Err(odd());
+    };
+    let mode = match mode {
+        "100644" | "100664" => Mode::Plain,
+        "100755" => Mode::Executable,
+        "120000" => Mode::Link,
+        "160000" => {
+            return Err(NoFiles {
+                code: "submodule",
+                message: format!("`{}` is a submodule: a package has none", shown(path)),
+            });
+        }
+        _ => {
+            return Err(bad(format!(
+                "`{}` is nothing that a package has",
+                shown(path)
+            )));
+        }
+    };
+    tree::check_path(path).map_err(bad)?;
+    Ok(Some(Blob {
+        path: path.to_owned(),
+        mode,
+        id: id.to_owned(),
+        size: size.parse().map_err(|_| odd())?,
+    }))
+}
+
+fn contents(repository: &Path, blobs: &[Blob], total: u64) -> Result<Tree, NoFiles> {
+    let ids: String = blobs.iter().map(|blob| format!("{}\n", blob.id)).collect();
+    let room = usize::try_from(total).unwrap_or(usize::MAX) + 256 * (blobs.len() + 1);
+    let mut cat = git(Some(repository));
+    cat.args(["cat-file", "--batch"]);
+    let out = ask(&mut cat, ids.as_bytes(), room).map_err(failed)?;
+    let odd = || failed("`git cat-file` says what opsbook does not understand");
+    let mut rest = &out[..];
+    let mut tree = Tree::default();
+    for blob in blobs {
+        let end = rest
+            .iter()
+            .position(|byte| *byte == b'\n')
+            .ok_or_else(odd)?;
+        let head = format!("{} blob {}", blob.id, blob.size);
+        let size = usize::try_from(blob.size).map_err(|_| odd())?;
+        if rest[..end] != *head.as_bytes() || rest.len() < end + size + 2 {
+            return Err(odd());
+        }
+        let bytes = rest[end + 1..=end + size].to_vec();
+        rest = &rest[end + size + 2..];
+        if bytes.starts_with(b"version https://git-lfs.github.com/spec/") {
+            let path = shown(&blob.path);
+            return Err(NoFiles {
+                code: "lfs-pointer",
+                message: format!("`{path}` is kept by Git LFS, and only a pointer to it is in git"),
+            });
+        }
+        let entry = Entry {
+            mode: blob.mode,
+            bytes,
+        };
+        let added = tree.add(&blob.path, entry);
+        added.map_err(|message| NoFiles {
+            code: "bad-package",
+            message,
+        })?;
+    }
+    tree.check().map_err(|message| NoFiles {
+        code: "bad-package",
+        message,
+    })?;
+    Ok(tree)
+}
+
+/// The work tree in which a folder lies.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The folder in it; none where it is the whole tree.
+    pub subdir: Option<String>,
+    /// The revision that it stands at.
+    pub revision: String,
+    /// Files of the folder that are not those of the revision; `?` before those that git does
+    /// not know.
+    pub dirty: Vec<String>,
+}
+
+/// What git knows of a folder; nothing where it is under no version control, or nothing was
+/// committed yet.
+///
+/// # Errors
+/// What git says.
+pub fn work(folder: &Path) -> Result<Option<Work>, String> {
+    let kept = folder
+        .ancestors()
+        .any(|folder| folder.join(".git").exists());
+    if !kept {
+        return Ok(None);
+    }
+    let mut prefix = git(Some(folder));
+    let subdir = line(prefix.args(["rev-parse", "--show-prefix"]))?;
+    let subdir = subdir.trim_end_matches('/');
+    let Ok(revision) = revision(folder, "HEAD") else {
+        return Ok(None);
+    };
+    let mut status = git(Some(folder));
+    status.args([
+        "status",
+        "--porcelain",
+        "-z",
+        "--untracked-files=all",
+        "--no-renames",
+    ]);
+    let out = ask(status.args(["--", "."]), b"", 64 << 20)?;
+    let text = String::from_utf8_lossy(&out).into_owned();
+    let own = |path: &str| match subdir {
+        "" => path.to_owned(),
+        _ => path
+            .strip_prefix(&format!("{subdir}/"))
+            .unwrap_or(path)
+            .to_owned(),
+    };
+    let dirty = text.split('\0').filter(|line| line.len() > 3).map(|line| {
+        let mark = if line.starts_with("??") { "?" } else { "" };
+        format!("{mark}{}", own(&line[3..]))
+    });
+    Ok(Some(Work {
+        dirty: dirty.collect(),
+        subdir: (!subdir.is_empty()).then(|| subdir.to_owned()),
+        revision,
+    }))
+}
+
+/// The files of a folder that git knows, by their names.
+///
+/// # Errors
+/// What git says.
+pub fn tracked(folder: &Path) -> Result<Vec<String>, String> {
+    let mut list = git(Some(folder));
+    let out = ask(list.args(["ls-files", "-z", "--cached"]), b"", 64 << 20)?;
+    let text = String::from_utf8_lossy(&out).into_owned();
+    let names = text.split('\0').filter(|name| !name.is_empty());
+    Ok(names.map(str::to_owned).collect())
+}

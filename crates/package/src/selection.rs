@@ -1,0 +1,104 @@
+//! Which files of a folder are those of a package. It depends on their names alone, so that a
+//! folder, a repository and an archive have the same ones. Pure.
+
+use opsbook_text::wildcard;
+
+use crate::archive::{DESCRIPTION, SIGNATURE};
+use crate::manifest::Manifest;
+
+/// The folder in which packages of packages lie.
+pub const PACKAGES: &str = "packages";
+/// What one person replaces on one machine.
+pub const LOCAL: &str = "opsbook.local.toml";
+
+/// The rule of one package.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    include: Vec<String>,
+    exclude: Vec<String>,
+    /// It has packages of its own, which are no part of it.
+    made_of_others: bool,
+}
+
+impl Selection {
+    /// What a manifest says.
+    #[must_use]
+    pub fn of(manifest: Option<&Manifest>) -> Selection {
+        let package = manifest.and_then(|manifest| manifest.package.as_ref());
+        Selection {
+            include: package
+                .map(|package| package.include.clone())
+                .unwrap_or_default(),
+            exclude: package
+                .map(|package| package.exclude.clone())
+                .unwrap_or_default(),
+            made_of_others: manifest.is_some_and(|manifest| !manifest.packages.is_empty()),
+        }
+    }
+
+    /// Whether a file is one of the package's. Hidden files are not, where nobody names them.
+    #[must_use]
+    pub fn takes(&self, path: &str) -> bool {
+        let hidden = path.split('/').any(|part| part.starts_with('.'));
+        let internal = [DESCRIPTION, SIGNATURE, LOCAL].contains(&path);
+        let of_others = self.made_of_others && path.starts_with("packages/");
+        if internal || of_others || self.exclude.iter().any(|glob| matches(glob, path)) {
+            return false;
+        }
+        !hidden || self.includes(path)
+    }
+
+    /// Whether `include` names it: it is taken though it is under no version control.
+    #[must_use]
+    pub fn includes(&self, path: &str) -> bool {
+        self.include.iter().any(|glob| matches(glob, path))
+    }
+}
+
+/// Whether a path fits a pattern: `*` and `?` within one name, `**` for any folders.
+#[must_use]
+pub fn matches(glob: &str, path: &str) -> bool {
+    let glob: Vec<&str> = glob.split('/').collect();
+    let path: Vec<&str> = path.split('/').collect();
+    // `reached[p]`: the part of the pattern that was looked at fits the first `p` names.
+    let mut reached = vec![false; path.len() + 1];
+    reached[0] = true;
+    for part in glob {
+        let mut next = vec![false; path.len() + 1];
+        if part == "**" {
+            let mut any = false;
+            for (at, was) in reached.iter().enumerate() {
+                any |= *was;
+                next[at] = any;
+            }
+        } else {
+            for (at, name) in path.iter().enumerate() {
+                next[at + 1] = reached[at] && wildcard::fits(part.as_bytes(), name.as_bytes());
+            }
+        }
+        reached = next;
+    }
+    reached[path.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_know_folders() {
+        for (glob, path, fits) in [
+            ("dist/*.whl", "dist/a.whl", true),
+            ("dist/*.whl", "dist/b/a.whl", false),
+            ("drafts/**", "drafts/a/b.md", true),
+            ("**/*.md", "a.md", true),
+            ("**/*.md", "a/b/c.md", true),
+            ("a/**/d", "a/d", true),
+            ("a/**/d", "a/b/c/d", true),
+            ("a/**/d", "a/b/c", false),
+            ("*", "a/b", false),
+        ] {
+            assert_eq!(matches(glob, path), fits, "{glob} {path}");
+        }
+    }
+}
