@@ -9,6 +9,7 @@ pub use opsbook_event as event;
 pub use opsbook_journal as journal;
 pub use opsbook_manual as manual;
 pub use opsbook_nodes as nodes;
+pub use opsbook_package as package;
 pub use opsbook_plan as plan;
 pub use opsbook_project as project;
 pub use opsbook_report as report;

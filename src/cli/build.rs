@@ -36,6 +36,17 @@ const MEMORY: u64 = 4 << 30;
 
 /// Builds the book of the manual in `root`. Problems go to `talk`, the book's place to `out`.
 /// Returns the exit status.
+impl Build {
+    /// An archive has no room for its book: that goes into the folder at hand.
+    pub(crate) fn beside(mut self, is_archive: bool) -> Build {
+        if is_archive && self.dest.is_none() {
+            self.dest = Some(PathBuf::from("book"));
+        }
+        self
+    }
+}
+
+/// Builds it, and says so.
 pub fn run(
     args: &Build,
     root: &Path,

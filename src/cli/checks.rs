@@ -1,14 +1,11 @@
 //! `opsbook checks`: the types of check that there are, from the headers of their probes.
 
-use std::path::Path;
-
 use clap::Args;
 
 use crate::cli::Streams;
 use crate::cli::complete;
-use crate::cli::context::find_root;
+use crate::cli::context::{Chosen, place};
 use crate::cli::error::Failure;
-use crate::files::Files;
 use crate::source::Problem;
 use crate::vocabulary::{Vocabulary, reference};
 
@@ -25,7 +22,7 @@ pub(crate) struct Checks {
     markdown: bool,
 }
 
-pub(crate) fn run(args: &Checks, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Checks, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let vocabulary = vocabulary(dir)?;
     let text = if args.markdown {
         reference::chapter(&vocabulary)
@@ -39,13 +36,13 @@ pub(crate) fn run(args: &Checks, dir: Option<&Path>, streams: &mut Streams) -> R
 }
 
 /// The manual's own, or what comes with opsbook where there is no manual.
-fn vocabulary(dir: Option<&Path>) -> Result<Vocabulary, Failure> {
-    let root = match find_root(dir) {
-        Ok(root) => root,
-        Err(failure) if dir.is_some() => return Err(failure),
+fn vocabulary(dir: &Chosen) -> Result<Vocabulary, Failure> {
+    let place = match place(dir) {
+        Ok(place) => place,
+        Err(failure) if dir.is_named() => return Err(failure),
         Err(_) => return Ok(Vocabulary::builtin().clone()),
     };
-    let (vocabulary, problems) = Vocabulary::with_project(&Files::of(&root));
+    let (vocabulary, problems) = Vocabulary::with_project(&place.files);
     if problems.iter().any(Problem::is_error) {
         return Err(Failure::Problems(problems));
     }

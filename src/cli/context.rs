@@ -1,40 +1,125 @@
 //! The manual at hand: found, and opened for what a command does with it.
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use crate::cli::archive;
 use crate::cli::error::Failure;
 use crate::files::Files;
+use crate::manual::shell_word;
 use crate::nodes::Nodes;
-use crate::project::{self, Project};
+use crate::project::{self, Place, Project};
+use crate::source::{Problem, Source};
+use crate::yaml::MAX_BYTES;
+
+/// Where the manual is, as the command line and the environment say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chosen {
+    pub dir: Option<PathBuf>,
+    pub book: Option<PathBuf>,
+    pub signers: Option<PathBuf>,
+    pub nodes_file: Option<PathBuf>,
+}
+
+impl Chosen {
+    /// The manual in a folder.
+    pub fn folder(dir: &Path) -> Chosen {
+        Chosen {
+            dir: Some(dir.to_owned()),
+            ..Chosen::default()
+        }
+    }
+
+    /// Somebody has said where it is.
+    pub fn is_named(&self) -> bool {
+        self.dir.is_some() || self.book.is_some()
+    }
+
+    /// The words that name it on a command line, for one that is printed.
+    pub fn program(&self) -> String {
+        let mut program = "opsbook".to_owned();
+        let named = [
+            ("--book", &self.book),
+            ("--signers", &self.signers),
+            ("--nodes-file", &self.nodes_file),
+        ];
+        for (option, file) in named {
+            if let Some(file) = file {
+                let file = std::path::absolute(file).unwrap_or_else(|_| file.clone());
+                program += &format!(" {option} {}", shell_word(&file.to_string_lossy()));
+            }
+        }
+        program
+    }
+}
 
 /// For commands that run nothing of the manual.
-pub(crate) fn load(dir: Option<&Path>) -> Result<Project, Failure> {
-    Ok(Project::open(files(dir)?)?)
+pub(crate) fn load(from: &Chosen) -> Result<Project, Failure> {
+    Ok(Project::open(place(from)?)?)
 }
 
 /// For commands that reach a node to run something.
-pub(crate) fn load_to_run(dir: Option<&Path>) -> Result<Project, Failure> {
-    Ok(Project::open_to_run(files(dir)?)?)
+pub(crate) fn load_to_run(from: &Chosen) -> Result<Project, Failure> {
+    Ok(Project::open_to_run(place(from)?)?)
 }
 
 /// Whatever is wrong with it.
-pub(crate) fn read(dir: Option<&Path>) -> Result<Project, Failure> {
-    Ok(Project::read(files(dir)?))
+pub(crate) fn read(from: &Chosen) -> Result<Project, Failure> {
+    Ok(Project::read(place(from)?))
 }
 
 /// The nodes alone, for commands that look at nothing else.
-pub(crate) fn load_nodes(dir: Option<&Path>) -> Result<Nodes, Failure> {
-    Ok(project::nodes_alone(&files(dir)?)?)
+pub(crate) fn load_nodes(from: &Chosen) -> Result<Nodes, Failure> {
+    Ok(project::nodes_alone(&place(from)?)?)
 }
 
-fn files(dir: Option<&Path>) -> Result<Files, Failure> {
-    Ok(Files::of(&find_root(dir)?))
+/// All that is read, and where from.
+pub(crate) fn place(from: &Chosen) -> Result<Place, Failure> {
+    let place = match &from.book {
+        Some(book) => archive::place(book, from.signers.as_deref())?,
+        None => Place::from(Files::of(&find_root(from)?)),
+    };
+    let nodes = from.nodes_file.as_deref().map(nodes_file).transpose()?;
+    Ok(Place {
+        nodes,
+        program: from.program(),
+        ..place
+    })
+}
+
+/// Nodes of the person who runs it.
+fn nodes_file(path: &Path) -> Result<Arc<Source>, Failure> {
+    let failed = |why: String| {
+        let message = format!("cannot read `{}`: {why}", path.display());
+        Failure::from(Problem::bare("nodes-unreadable", message))
+    };
+    if !path.is_file() {
+        return Err(failed("it is not a regular file".to_owned()));
+    }
+    let file = std::fs::File::open(path).map_err(|error| failed(error.to_string()))?;
+    let mut text = String::new();
+    let most = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+    let read = file.take(most + 1).read_to_string(&mut text);
+    read.map_err(|error| failed(error.to_string()))?;
+    if text.len() > MAX_BYTES {
+        return Err(failed(format!("it holds more than {MAX_BYTES} bytes")));
+    }
+    Ok(Source::new(path, text))
+}
+
+/// The folder of the manual, unpacked where it is an archive.
+pub(crate) fn root(from: &Chosen) -> Result<PathBuf, Failure> {
+    match &from.book {
+        Some(_) => Ok(place(from)?.files.root().to_owned()),
+        None => find_root(from),
+    }
 }
 
 /// The folder named, or the nearest one upwards with a `book.toml`; absolute.
-pub(crate) fn find_root(dir: Option<&Path>) -> Result<PathBuf, Failure> {
-    Ok(project::find_root(&std::env::current_dir()?, dir)?)
+pub(crate) fn find_root(from: &Chosen) -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir()?;
+    Ok(project::find_root(&here, from.dir.as_deref())?)
 }
 
 /// Says once how much else is wrong, to somebody whose plan it does not concern.

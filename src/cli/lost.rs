@@ -268,7 +268,7 @@ fn write(
     about: &str,
     by_yes: Option<&'static str>,
 ) -> Result<(), Failure> {
-    let who = Who::here(&project.root);
+    let who = Who::of(project);
     let started = RunStarted {
         operator: owner.operator.line().to_string(),
         controller: owner.controller.line().to_string(),

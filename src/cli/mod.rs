@@ -2,12 +2,14 @@
 //! their shells: what is decided is decided elsewhere.
 
 mod about;
+mod archive;
 mod bridge;
 pub mod build;
 mod checks;
 mod color;
 mod complete;
 mod context;
+mod cyclonedx;
 mod error;
 mod form;
 mod guide;
@@ -24,6 +26,7 @@ mod lost;
 mod man;
 mod manner;
 pub mod nodes;
+mod pack;
 mod password;
 mod ping;
 pub mod preprocess;
@@ -45,7 +48,7 @@ mod tty;
 mod which;
 
 use std::io::{self, IsTerminal as _, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -54,6 +57,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use crate::outside::Net;
 use crate::project::Project;
 use color::Color;
+use context::Chosen;
 use error::Failure;
 
 /// An operations manual that is read, run and tested from one Markdown source.
@@ -100,6 +104,35 @@ struct Cli {
         hide_env_values = true
     )]
     quiet: bool,
+    /// Work with this archive of a manual (`opsbook pack`), or with this folder; its journal is
+    /// kept in $XDG_STATE_HOME/opsbook/NAME
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        conflicts_with = "dir",
+        env = "OPSBOOK_BOOK",
+        hide_env_values = true
+    )]
+    book: Option<PathBuf>,
+    /// Whose signatures of archives count: a file in the form of ssh's `allowed_signers`
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "OPSBOOK_SIGNERS",
+        hide_env_values = true
+    )]
+    signers: Option<PathBuf>,
+    /// The nodes, in the place of the manual's own
+    #[arg(
+        long,
+        value_name = "FILE",
+        global = true,
+        env = "OPSBOOK_NODES_FILE",
+        hide_env_values = true
+    )]
+    nodes_file: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -120,6 +153,7 @@ enum Command {
     Lint(lint::Lint),
     Checks(checks::Checks),
     Build(build::Build),
+    Pack(pack::Pack),
     Init(init::Init),
     Guide(guide::Guide),
     History(history::History),
@@ -237,7 +271,12 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
-    let dir = cli.dir.as_deref();
+    let dir = &Chosen {
+        dir: cli.dir,
+        book: cli.book,
+        signers: cli.signers,
+        nodes_file: cli.nodes_file,
+    };
     match cli.command {
         Command::Run(args) => run::run(&args, &context::load_to_run(dir)?, streams),
         Command::Test(args) => test::run(&args, &context::load_to_run(dir)?, streams),
@@ -264,7 +303,8 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Lint(args) => lint::run(&args, &context::read(dir)?, streams),
         Command::Checks(args) => checks::run(&args, dir, streams),
         Command::Build(args) => {
-            let root = context::find_root(dir)?;
+            let root = context::root(dir)?;
+            let args = args.beside(dir.book.is_some());
             Ok(build::run(
                 &args,
                 &root,
@@ -272,6 +312,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
                 &mut streams.talk,
             )?)
         }
+        Command::Pack(args) => pack::run(&args, dir, streams),
         Command::Init(args) => {
             init::run(&args, &mut streams.talk)?;
             Ok(0)
@@ -295,7 +336,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
 }
 
 /// A node needs its file alone. The manual is read for what is no node.
-fn shown(args: &show::Show, dir: Option<&Path>, paint: bool) -> Result<String, Failure> {
+fn shown(args: &show::Show, dir: &Chosen, paint: bool) -> Result<String, Failure> {
     let nodes = context::load_nodes(dir)?;
     if args.diff || nodes.contains(&args.node) {
         return Ok(show::run(args, &nodes, paint)?);
@@ -306,7 +347,7 @@ fn shown(args: &show::Show, dir: Option<&Path>, paint: bool) -> Result<String, F
     };
     match show::card(args, &manual, paint) {
         Some(card) => Ok(card),
-        None => Err(Failure::from(show::unknown(args, &nodes, &manual))),
+        None => Err(show::unknown(args, &nodes, &manual).into()),
     }
 }
 

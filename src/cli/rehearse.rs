@@ -111,7 +111,7 @@ fn ready(
         let messages: Vec<String> = problems.iter().map(Problem::sentence).collect();
         format!("it cannot be planned: {}", messages.join("; "))
     })?;
-    let identity = Who::here(&project.root);
+    let identity = Who::of(project);
     Ok(Ready {
         started: identity.started(&plan),
         owner: identity.owner(&plan, String::new(), None, &Manner::default()),

@@ -106,6 +106,7 @@ pub(crate) fn resume(
     }
     let plan = project.plan_again(&started)?;
     tell_elsewhere(project, &mut *streams.talk)?;
+    same_book(project, &started, args.accept_changed, streams)?;
     moved(&plan, &record, &project.root)?;
     let changes = changes(&plan, &record, &project.root);
     say(&changes, args.accept_changed, &run, streams)?;
@@ -143,13 +144,55 @@ pub(crate) fn resume(
             done,
             note: args.note.clone(),
         })),
-        who: Who::here(&project.root),
+        who: Who::of(project),
     };
     let seat = Seat {
         json: args.common.json(),
         answers: false,
     };
     launch(project, run, seat, streams)
+}
+
+/// A run that began with an archive goes on with the same one.
+fn same_book(
+    project: &Project,
+    started: &RunStarted,
+    accepted: bool,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    let Some(before) = &started.book else {
+        return Ok(());
+    };
+    let now = project.book.as_ref();
+    if now.is_some_and(|now| now.name == before.name && now.content == before.content) {
+        return Ok(());
+    }
+    let now = match now {
+        Some(now) if now.version == before.version => {
+            format!(
+                "it has other files with the same number, {}, now",
+                now.version
+            )
+        }
+        Some(now) if now.name == before.name => format!("it is {} now", now.version),
+        Some(now) => format!("this is {} {}", now.name, now.version),
+        None => "this is a folder".to_owned(),
+    };
+    let (name, version) = (&before.name, &before.version);
+    let message = format!("{name} was {version} when this run began, and {now}");
+    if accepted {
+        writeln!(
+            streams.talk,
+            "note: {}, which is accepted\n",
+            outside::line(&message)
+        )?;
+        return Ok(());
+    }
+    let message = outside::line(&message).to_string();
+    let problem = Problem::bare("book-changed", message);
+    Err(Failure::from(problem.hint(
+        "name the old archive with `--book`, or say `--accept-changed`",
+    )))
 }
 
 /// Says what has changed, and stops where that was not accepted.

@@ -128,7 +128,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
         plan: Arc::new(plan),
         manner,
         start: allotted.map_or_else(Start::new_run, Start::New),
-        who: args.supervised.who(&project.root),
+        who: args.supervised.who(project),
     };
     launch(project, run, args.seat(), streams)
 }
@@ -140,7 +140,7 @@ fn adopt(
     (plan, manner, allotted): (Plan, Manner, &Allotted),
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let who = args.supervised.who(&project.root);
+    let who = args.supervised.who(project);
     let (journal, record) = project::adopt(project, &plan, &manner, &who, allotted)?;
     if record.status() == Some(Status::Ok) {
         writeln!(

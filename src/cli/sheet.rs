@@ -38,11 +38,12 @@ pub(crate) fn ways_on(
         }
         return Ok(());
     }
+    let program = &project.program;
     let run = record.events.first().map_or("", |event| event.run.as_str());
     if bad.iter().any(|name| has_sheet(record, *name)) {
-        writeln!(out, "by hand:  opsbook handoff {run} NODE")?;
+        writeln!(out, "by hand:  {program} handoff {run} NODE")?;
     }
-    writeln!(out, "go on:    opsbook resume {run}")?;
+    writeln!(out, "go on:    {program} resume {run}")?;
     Ok(())
 }
 
@@ -114,7 +115,7 @@ fn write(
             _ => format!("{}:", told(node)),
         },
         way: String::new(),
-        program: "opsbook",
+        program: &project.program,
         among,
     };
     sheet.way = way(&sheet);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Read as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
@@ -15,7 +15,7 @@ use crate::cli::error::Failure;
 use crate::engine::{Answer, MOST_EPOCHS};
 use crate::journal;
 use crate::plan::Plan;
-use crate::project::Who;
+use crate::project::{Project, Who};
 
 /// The longest line that a supervisor may say.
 const LONGEST: u64 = 64 << 10;
@@ -81,8 +81,8 @@ impl SupervisedArgs {
     }
 
     /// Who runs it.
-    pub fn who(&self, root: &Path) -> Who {
-        let mut who = Who::here(root);
+    pub fn who(&self, project: &Project) -> Who {
+        let mut who = Who::of(project);
         if let Some(operator) = &self.operator {
             who.operator.clone_from(operator);
         }

@@ -474,6 +474,9 @@ pub struct RunStarted {
     pub controller: String,
     /// Of opsbook.
     pub version: String,
+    /// The archive, or the package, that the manual is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub book: Option<Book>,
     /// Git revision of the manual, where it has one.
     pub revision: Option<String>,
     /// Was the manual's work tree clean?
@@ -486,6 +489,23 @@ pub struct RunStarted {
     pub manner: Option<Manner>,
     /// Of the plan of each node; in turns, by the text of its [`Site`].
     pub plans: BTreeMap<String, PlanRecord>,
+}
+
+/// An archive from which something is run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Book {
+    /// Of the package, or of the book.
+    pub name: String,
+    /// Its release number.
+    pub version: String,
+    /// The identity of its files.
+    pub content: String,
+    /// The git revision that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<String>,
+    /// Who has signed it, as somebody whose word counts here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signer: Option<String>,
 }
 
 /// What was going to happen on one node.

@@ -59,10 +59,11 @@ use opsbook_event as event;
 use opsbook_journal as journal;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
+use opsbook_package as package;
 use opsbook_plan as plan;
 use opsbook_session as session;
 use opsbook_template as template;
-use opsbook_text::{files, interpolation, source};
+use opsbook_text::{files, interpolation, outside, source};
 use opsbook_vocabulary as vocabulary;
 
 mod adopt;
@@ -70,6 +71,8 @@ pub mod batch;
 mod changed;
 mod deliveries;
 mod done;
+pub mod pack;
+mod place;
 mod run;
 mod who;
 
@@ -80,6 +83,7 @@ use files::Files;
 use journal::State;
 use manual::{Manual, Settings, Settled, Subject};
 use nodes::Nodes;
+use package::manifest::Manifest;
 use plan::{Plan, Request};
 use source::{Concern, Problem, first_of_each};
 use vocabulary::Vocabulary;
@@ -87,6 +91,7 @@ use vocabulary::Vocabulary;
 pub use adopt::adopt;
 pub use changed::{Changes, changes, moved};
 pub use done::{done, number};
+pub use place::{Place, new_enough};
 pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};
 pub use who::{Who, controller_name, operator_name};
 
@@ -109,6 +114,12 @@ pub struct Project {
     pub root: PathBuf,
     /// Where its journals and results are.
     pub state: State,
+    /// The archive that it is.
+    pub book: Option<event::Book>,
+    /// The words that a person begins a command about it with: `opsbook --book FILE`.
+    pub program: String,
+    /// What `opsbook.toml` says, where there is one.
+    pub manifest: Option<Manifest>,
     /// Through which all of it was read.
     pub files: Files,
     /// The pages, and what their blocks say.
@@ -126,8 +137,8 @@ impl Project {
     ///
     /// # Errors
     /// Where there is no manual, or it has a mistake that concerns all of it: each of these.
-    pub fn open(files: Files) -> Result<Project, Vec<Problem>> {
-        let project = Project::read(files);
+    pub fn open(place: impl Into<Place>) -> Result<Project, Vec<Problem>> {
+        let project = Project::read(place);
         let errors = of_the_project(&project.manual, &project.problems);
         project.unless(errors)
     }
@@ -137,8 +148,8 @@ impl Project {
     ///
     /// # Errors
     /// As those of [`Project::open`].
-    pub fn open_to_run(files: Files) -> Result<Project, Vec<Problem>> {
-        let mut project = Project::read(files);
+    pub fn open_to_run(place: impl Into<Place>) -> Result<Project, Vec<Problem>> {
+        let mut project = Project::read(place);
         project.problems.extend(manual::lint(&project.manual));
         manual::sort(&project.manual, &mut project.problems);
         let problems = std::mem::take(&mut project.problems);
@@ -149,8 +160,12 @@ impl Project {
 
     /// Reads everything and keeps what is wrong.
     #[must_use]
-    pub fn read(files: Files) -> Project {
+    pub fn read(place: impl Into<Place>) -> Project {
+        let place = place.into();
+        let files = place.files.clone();
         let (mut manual, mut problems) = manual::load(&files);
+        let (manifest, more) = place::manifest(&files);
+        problems.extend(more);
         for group in manual.groups.values_mut() {
             let (typed, more) = vocabulary::include(&files, std::mem::take(&mut group.typed));
             group.typed = typed;
@@ -158,13 +173,16 @@ impl Project {
                 |problem: Problem| problem.concerns(Concern::Group(group.id.clone()));
             problems.extend(more.into_iter().map(of_the_group));
         }
-        let (nodes, more) = nodes::load(&files, &manual.settings);
+        let (nodes, more) = place.nodes(&manual.settings);
         problems.extend(more);
         let (vocabulary, more) = Vocabulary::with_project(&files);
         problems.extend(more.into_iter().map(of_its_kind));
         Project {
             root: files.root().to_owned(),
-            state: state_of(&files, &manual.settings),
+            state: place.state(&manual.settings),
+            book: place.book,
+            program: place.program,
+            manifest,
             files,
             manual,
             nodes,
@@ -325,9 +343,9 @@ fn of_the_project(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
 ///
 /// # Errors
 /// What is wrong with all of the nodes.
-pub fn nodes_alone(files: &Files) -> Result<Nodes, Vec<Problem>> {
-    let (settings, mut problems) = manual::load_settings(files);
-    let (nodes, more) = nodes::load(files, &settings);
+pub fn nodes_alone(place: &Place) -> Result<Nodes, Vec<Problem>> {
+    let (settings, mut problems) = manual::load_settings(&place.files);
+    let (nodes, more) = place.nodes(&settings);
     problems.extend(more);
     let errors = of_the_project(&Manual::default(), &problems);
     if errors.is_empty() {

@@ -5,8 +5,9 @@ use std::process::Command;
 
 use jiff::Timestamp;
 
+use crate::Project;
 use crate::engine::{self, Owner, Request};
-use crate::event::{Manner, RunStarted, What};
+use crate::event::{Book, Manner, RunStarted, What};
 use crate::plan::Plan;
 
 /// Who runs something, from where, and of which revision of the manual.
@@ -20,6 +21,8 @@ pub struct Who {
     /// The manual's git revision, and whether its tree is clean; nothing without git.
     revision: Option<String>,
     clean: Option<bool>,
+    /// The archive that the manual is.
+    book: Option<Book>,
 }
 
 impl Who {
@@ -33,6 +36,23 @@ impl Who {
             root: root.to_owned(),
             revision,
             clean,
+            book: None,
+        }
+    }
+
+    /// Of this process, and of an opened manual.
+    #[must_use]
+    pub fn of(project: &Project) -> Who {
+        match &project.book {
+            None => Who::here(&project.root),
+            Some(book) => Who {
+                operator: operator_name(),
+                controller: controller_name(),
+                root: project.root.clone(),
+                revision: book.revision.clone(),
+                clean: book.revision.as_ref().map(|_| true),
+                book: Some(book.clone()),
+            },
         }
     }
 
@@ -110,6 +130,7 @@ impl Who {
             operator: self.operator.clone(),
             controller: self.controller.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            book: self.book.clone(),
             revision: self.revision.clone(),
             clean: self.clean,
             start_at: None,

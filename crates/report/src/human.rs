@@ -9,8 +9,8 @@ use std::io::{self, Write};
 
 use anstyle::Style;
 
-use crate::event::{Event, RunStarted, Site, Status, What};
-use crate::outside::{Net, Outside};
+use crate::event::{Book, Event, RunStarted, Site, Status, What};
+use crate::outside::{self, Net, Outside};
 use crate::plan;
 use crate::recap::Recap;
 use crate::roles::Roles;
@@ -101,10 +101,11 @@ impl<W: Write> Human<W> {
                 self.labels.insert((node.clone(), number), label.to_owned());
             }
         }
-        let manual = match (&started.revision, started.clean) {
-            (Some(revision), Some(true)) => format!("manual {revision}"),
-            (Some(revision), _) => format!("manual {revision} with changes"),
-            (None, _) => "manual without a git commit".to_owned(),
+        let manual = match (&started.book, &started.revision, started.clean) {
+            (Some(book), ..) => book_line(book),
+            (_, Some(revision), Some(true)) => format!("manual {revision}"),
+            (_, Some(revision), _) => format!("manual {revision} with changes"),
+            (_, None, _) => "manual without a git commit".to_owned(),
         };
         let (procedure, title) = (&started.procedure, &started.title);
         writeln!(self.out, "{BOLD}{procedure}{BOLD:#}  {title}")?;
@@ -248,4 +249,25 @@ impl<W: Write> Human<W> {
 /// What stands behind a status.
 fn after(cause: Option<&Outside>) -> String {
     cause.map_or_else(String::new, |cause| format!("  {}", cause.block()))
+}
+
+/// `manual shop 1.4.2 (sha256:6ad89bf1…, git b1580934283f, signed by release@example.net)`
+fn book_line(book: &Book) -> String {
+    let mut about = vec![format!("{}…", book.content.get(..15).unwrap_or_default())];
+    about.extend(
+        book.revision
+            .as_ref()
+            .map(|revision| format!("git {revision}")),
+    );
+    about.push(match &book.signer {
+        Some(signer) => format!("signed by {signer}"),
+        None => "no signature that counts here".to_owned(),
+    });
+    let text = format!(
+        "manual {} {} ({})",
+        book.name,
+        book.version,
+        about.join(", ")
+    );
+    outside::line(&text).to_string()
 }

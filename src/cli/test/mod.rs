@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::cli::context::load_to_run;
+use crate::cli::context::{Chosen, load_to_run};
 use crate::cli::error::Failure;
 use crate::cli::rehearse::rehearse;
 use crate::cli::test::readers::Read;
@@ -80,7 +80,7 @@ fn target_of(root: &Path, nodes: &str, args: impl Iterator<Item = OsString>) -> 
     };
     test.choice.nodes.get_or_insert_with(|| nodes.to_owned());
     let mut streams = Streams::new();
-    let ended = load_to_run(Some(root))
+    let ended = load_to_run(&Chosen::folder(root))
         .and_then(|project| run_for(Caller::Cargo, &test, &project, &mut streams));
     match ended {
         Ok(status) => ExitCode::from(status),
@@ -173,7 +173,7 @@ fn suite_of(
         by: By {
             operator: operator_name(),
             controller: controller_name(),
-            revision: Who::here(&project.root).revision().map(str::to_owned),
+            revision: Who::of(project).revision().map(str::to_owned),
         },
     };
     let (tell, told) = mpsc::channel();

@@ -1,0 +1,165 @@
+//! `--book FILE`: an archive, read and compared with what it says of itself, unpacked once, and
+//! compared with the archive each time it is used.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::cli::error::Failure;
+use crate::event::Book;
+use crate::files::Files;
+use crate::journal::{State, VARIABLE};
+use crate::outside;
+use crate::package::archive::{self, Archive, Bad};
+use crate::package::cache::{Cache, CacheError, Kind, user_folder};
+use crate::package::sign;
+use crate::package::tree::MOST_BYTES;
+use crate::project::Place;
+use crate::source::Problem;
+
+/// An archive that was read, and who has signed it.
+pub(crate) struct Opened {
+    pub archive: Archive,
+    pub signer: Signer,
+}
+
+/// What is known of a signature.
+pub(crate) enum Signer {
+    /// There is none.
+    None,
+    /// There is one, and nobody has said whose counts.
+    Unknown,
+    /// Of somebody whose word counts.
+    Named(String),
+}
+
+/// Reads an archive. Where somebody has said whose signatures count, it must have one of these.
+pub(crate) fn open(path: &Path, signers: Option<&Path>) -> Result<Opened, Failure> {
+    let archive = read(path)?;
+    let signer = match (&archive.signature, signers) {
+        (None, None) => Signer::None,
+        (Some(_), None) => Signer::Unknown,
+        (None, Some(_)) => {
+            let message = format!("`{}` is not signed", path.display());
+            let problem = Problem::bare("not-signed", message);
+            return Err(problem
+                .hint("`opsbook pack --sign KEY` signs an archive")
+                .into());
+        }
+        (Some(signature), Some(signers)) => {
+            let signer = sign::verify(&archive.signed_text(), signature, signers);
+            Signer::Named(signer.map_err(|why| {
+                let why = outside::line(&why).to_string();
+                let message = format!(
+                    "the signature of `{}` does not count: {why}",
+                    path.display()
+                );
+                Problem::bare("bad-signature", message)
+            })?)
+        }
+    };
+    Ok(Opened { archive, signer })
+}
+
+/// Reads an archive of a bounded size.
+pub(crate) fn read(path: &Path) -> Result<Archive, Failure> {
+    let bad = |why: String| {
+        let message = format!("`{}`: {why}", path.display());
+        Problem::bare("bad-archive", message)
+    };
+    let found = path.metadata().map_err(|error| bad(error.to_string()))?;
+    if !found.is_file() {
+        return Err(bad("it is not a regular file".to_owned()).into());
+    }
+    let file = std::fs::File::open(path).map_err(|error| bad(error.to_string()))?;
+    let mut bytes = Vec::new();
+    let read = file.take(MOST_BYTES + 1).read_to_end(&mut bytes);
+    read.map_err(|error| bad(error.to_string()))?;
+    if bytes.len() as u64 > MOST_BYTES {
+        return Err(bad(format!("it is larger than {} MiB", MOST_BYTES >> 20)).into());
+    }
+    archive::read(&bytes).map_err(|why| match why {
+        Bad::Archive(why) => {
+            let hint = "nothing of it was used; fetch it again from where it was released";
+            Failure::from(bad(why).hint(hint))
+        }
+        Bad::TooNew(format) => {
+            let message = format!("`{}` is of form {format}, which is newer", path.display());
+            let problem = Problem::bare("package-too-new", message);
+            Failure::from(problem.hint("a newer opsbook reads it"))
+        }
+    })
+}
+
+/// The unpacked archive as a place from which a project is opened.
+pub(crate) fn place(path: &Path, signers: Option<&Path>) -> Result<Place, Failure> {
+    if path.is_dir() {
+        return folder(path);
+    }
+    let Opened { archive, signer } = open(path, signers)?;
+    let description = &archive.description;
+    let needs = description.opsbook.needs.as_deref();
+    crate::project::new_enough(needs).map_err(|why| Problem::bare("package-too-new", why))?;
+    let cache = Cache::of_user();
+    // What is kept is all of the archive, and not only what has the hash of its own files.
+    let content = archive.tree.content();
+    let kept = cache.keep(Kind::Books, &content, &archive.tree);
+    let root = kept.map_err(|error| {
+        let problem = Problem::bare("content-differs", error.to_string());
+        match &error {
+            CacheError::Differs { path, .. } | CacheError::NotOurs(path) => {
+                let path = path.display();
+                problem.hint(format!(
+                    "look who has changed it; without `{path}` it is unpacked anew"
+                ))
+            }
+            CacheError::Io { .. } => problem,
+        }
+    })?;
+    let book = Book {
+        name: description.name.clone(),
+        version: description.version.clone(),
+        content: description.content.clone(),
+        revision: description.git.as_ref().map(|git| {
+            let short = git.revision.get(..12).unwrap_or(&git.revision);
+            short.to_owned()
+        }),
+        signer: match signer {
+            Signer::Named(name) => Some(name),
+            Signer::None | Signer::Unknown => None,
+        },
+    };
+    Ok(Place {
+        state: Some(state(&description.name)),
+        book: Some(book),
+        ..Place::from(Files::below(&root))
+    })
+}
+
+/// A folder that is used like an archive: its journal is the user's, and not in it.
+fn folder(path: &Path) -> Result<Place, Failure> {
+    let root = path.canonicalize()?;
+    let name = root.file_name().unwrap_or_default().to_string_lossy();
+    Ok(Place {
+        state: Some(state(&name)),
+        ..Place::from(Files::of(&root))
+    })
+}
+
+/// Where the journals of an archive are: by the name, so that a newer one finds those of an older.
+fn state(name: &str) -> State {
+    // A name from an archive is no path.
+    let safe = |c: char| {
+        if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = name.trim_start_matches('.').chars().map(safe).collect();
+    let folder = user_folder("XDG_STATE_HOME", ".local/state");
+    let folder: PathBuf = folder.join("opsbook").join(name);
+    if std::env::var_os(VARIABLE).is_some_and(|folder| !folder.is_empty()) {
+        return State::of(Path::new(""), None);
+    }
+    State::of(Path::new(""), Some(&folder))
+}
