@@ -1,4 +1,4 @@
-//! What an archive holds, as a bill of materials in CycloneDX 1.6. Without time and serial number:
+//! What an archive holds, as a bill of materials in `CycloneDX` 1.6. Without time and serial number:
 //! the same archive has the same one.
 
 use serde_json::{Value, json};

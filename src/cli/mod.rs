@@ -105,7 +105,7 @@ struct Cli {
     )]
     quiet: bool,
     /// Work with this archive of a manual (`opsbook pack`), or with this folder; its journal is
-    /// kept in $XDG_STATE_HOME/opsbook/NAME
+    /// kept in `$XDG_STATE_HOME/opsbook/NAME`
     #[arg(
         long,
         value_name = "FILE",

@@ -63,7 +63,7 @@ pub(crate) struct Pack {
 enum Format {
     /// As the archive has it
     Json,
-    /// A bill of materials in CycloneDX 1.6
+    /// A bill of materials in `CycloneDX` 1.6
     Cyclonedx,
 }
 

@@ -59,10 +59,10 @@ pub fn verify(text: &str, signature: &str, signers: &Path) -> Result<String, Str
             BOUNDS,
             &|| Ok(()),
         )?;
-        match done.status.success() {
-            true => return Ok(name.to_owned()),
-            false => why = done.words(),
+        if done.status.success() {
+            return Ok(name.to_owned());
         }
+        why = done.words();
     }
     Err(why)
 }

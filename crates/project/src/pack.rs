@@ -81,26 +81,22 @@ fn label(project: &Project, options: &Options) -> Result<(String, String), Vec<P
         let version = package.version.value.to_string();
         return Ok((package.name.value.clone(), version));
     }
-    match (&options.name, &options.version) {
-        (Some(name), Some(version)) => {
-            let wrong = |what: &str| vec![Problem::bare("usage", what.to_owned())];
-            if !crate::package::manifest::is_name(name) {
-                return Err(wrong(&format!("`{name}` is no name of a package")));
-            }
-            let good = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
-            if version.is_empty() || !version.chars().all(good) {
-                return Err(wrong(&format!("`{version}` is no release number")));
-            }
-            Ok((name.clone(), version.clone()))
-        }
-        _ => {
-            let message = "this manual is no package: it has no `[package]` in `opsbook.toml`";
-            let problem = Problem::bare("no-package", message);
-            Err(vec![
-                problem.hint("`--name` and `--version` pack a book that is none"),
-            ])
-        }
+    let (Some(name), Some(version)) = (&options.name, &options.version) else {
+        let message = "this manual is no package: it has no `[package]` in `opsbook.toml`";
+        let problem = Problem::bare("no-package", message);
+        return Err(vec![
+            problem.hint("`--name` and `--version` pack a book that is none"),
+        ]);
+    };
+    let wrong = |what: String| vec![Problem::bare("usage", what)];
+    if !crate::package::manifest::is_name(name) {
+        return Err(wrong(format!("`{name}` is no name of a package")));
     }
+    let good = |c: char| c.is_ascii_alphanumeric() || ".-".contains(c);
+    if version.is_empty() || !version.chars().all(good) {
+        return Err(wrong(format!("`{version}` is no release number")));
+    }
+    Ok((name.clone(), version.clone()))
 }
 
 /// What git says of the files that would be taken.
@@ -380,7 +376,7 @@ fn describe(
     let procedures = manual.procedures.values();
     let interpreters: BTreeSet<String> = { procedures.clone() }
         .flat_map(|procedure| &procedure.steps)
-        .flat_map(|step| match &step.work {
+        .filter_map(|step| match &step.work {
             Work::Script(script) => Some(&script.interpreter),
             Work::Deliver(_) | Work::Manual(_) => None,
         })

@@ -66,13 +66,11 @@ impl<'s> Reader<'s> {
     pub fn table<'t>(&mut self, from: &'t Table<'t>, key: &str) -> Option<(&'t Table<'t>, Span)> {
         let (name, value) = from.get_key_value(key)?;
         let span = self.span(name.span());
-        match value.get_ref() {
-            DeValue::Table(table) => Some((table, span)),
-            _ => {
-                self.wrong(value, key, "a table");
-                None
-            }
+        if let DeValue::Table(table) = value.get_ref() {
+            return Some((table, span));
         }
+        self.wrong(value, key, "a table");
+        None
     }
 
     pub fn string(&mut self, table: &Table<'_>, key: &str) -> Option<Spanned<String>> {
