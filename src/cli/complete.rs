@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 
-use crate::cli::context;
+use crate::cli::context::{self, Chosen};
 use crate::journal;
 use crate::manual::Procedure;
 use crate::nodes::Nodes;
@@ -121,7 +121,7 @@ fn offer(
     names: impl FnOnce(&Project, &[OsString]) -> Vec<CompletionCandidate>,
 ) -> Vec<CompletionCandidate> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    match context::read(folder(&words).as_deref()) {
+    match context::read(&chosen(&words)) {
         Ok(project) => only(typed, names(&project, &words)),
         Err(_) => Vec::new(),
     }
@@ -137,12 +137,20 @@ fn only(typed: &OsStr, candidates: Vec<CompletionCandidate>) -> Vec<CompletionCa
     candidates.into_iter().filter(begins).collect()
 }
 
-/// The folder of `-C`, which stands among the words that are completed.
-fn folder(words: &[OsString]) -> Option<PathBuf> {
-    let at = words.iter().rposition(|word| word == "-C");
-    match at.and_then(|at| words.get(at + 1)) {
-        Some(folder) => Some(PathBuf::from(folder)),
-        None => std::env::var_os("OPSBOOK_DIR").map(PathBuf::from),
+/// Where the manual is: `-C`, `--book` and their kind stand among the words that are completed.
+fn chosen(words: &[OsString]) -> Chosen {
+    let said = |options: &[&str], variable: &str| {
+        let at = words
+            .iter()
+            .rposition(|word| options.iter().any(|option| word == option));
+        let said = at.and_then(|at| words.get(at + 1)).map(PathBuf::from);
+        said.or_else(|| std::env::var_os(variable).map(PathBuf::from))
+    };
+    Chosen {
+        dir: said(&["-C"], "OPSBOOK_DIR"),
+        book: said(&["--book"], "OPSBOOK_BOOK"),
+        signers: said(&["--signers"], "OPSBOOK_SIGNERS"),
+        nodes_file: said(&["--nodes-file"], "OPSBOOK_NODES_FILE"),
     }
 }
 
