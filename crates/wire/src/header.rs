@@ -9,6 +9,8 @@ pub const API: &str = "opsbook-api";
 pub const INSTALLED: &str = "opsbook-installed";
 /// Every answer: the version that the gateway would like its clients to have.
 pub const WANTS: &str = "opsbook-wants";
+/// An answer to a program that is older than wanted: the command that brings the wanted version.
+pub const UPGRADE: &str = "opsbook-upgrade";
 /// Every answer: the oldest version that is served.
 pub const OLDEST: &str = "opsbook-oldest";
 /// `POST /v1/asks`: a name of the client's for this ask. The same name makes one run.

@@ -35,8 +35,8 @@ pub use run::{
     RunView, RunsPage, Stop,
 };
 pub use runner::{
-    Acked, AnswerOut, Enroll, Enrolled, Hello, Lines, LinesOfPart, Mode, News, PartEnd, PartKey,
-    Source, WantOut, Work,
+    Acked, AnswerOut, EndState, Enroll, Enrolled, Hello, Lines, LinesOfPart, Mode, News, PartEnd,
+    PartKey, Source, WantOut, Work,
 };
 pub use state::{Ended, Manner, Origin, PartState, RunState, Verb, Want};
 

@@ -1,0 +1,104 @@
+//! The runner of this machine: started, and started again where it ends, later each time.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use crate::serve::Tell;
+
+/// Who ended so soon is started later.
+const SOON: Duration = Duration::from_secs(30);
+const FIRST: Duration = Duration::from_millis(500);
+const LONGEST: Duration = Duration::from_secs(30);
+/// A runner that is told to end hands its parts over, or waits for their end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How the runner is started.
+#[derive(Clone, Debug)]
+pub(crate) struct Runner {
+    pub(crate) program: PathBuf,
+    pub(crate) socket: PathBuf,
+    pub(crate) state: PathBuf,
+}
+
+/// Keeps the runner alive until `stop`.
+pub(crate) async fn supervise(runner: Runner, mut stop: watch::Receiver<()>, tell: Tell) {
+    let mut pause = FIRST;
+    loop {
+        let begun = Instant::now();
+        let ended = match runner.start() {
+            Ok(mut child) => tokio::select! {
+                _ = stop.changed() => {
+                    end(&mut child).await;
+                    return;
+                }
+                status = child.wait() => match status {
+                    Ok(status) => format!("the runner has ended: {status}"),
+                    Err(error) => format!("the runner is lost: {error}"),
+                },
+            },
+            Err(error) => format!("`{}` cannot be started: {error}", runner.program.display()),
+        };
+        pause = next_pause(pause, begun.elapsed());
+        let seconds = pause.as_secs_f32();
+        tell(&format!("{ended}; it is started again in {seconds} s"));
+        if tokio::time::timeout(pause, stop.changed()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+fn next_pause(pause: Duration, lived: Duration) -> Duration {
+    if lived >= SOON {
+        FIRST
+    } else {
+        (pause * 2).min(LONGEST)
+    }
+}
+
+impl Runner {
+    fn start(&self) -> std::io::Result<Child> {
+        Command::new(&self.program)
+            .args(["runner", "run", "--gateway"])
+            .arg(format!("unix:{}", self.socket.display()))
+            .arg("--state")
+            .arg(&self.state)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+    }
+}
+
+async fn end(child: &mut Child) {
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // Where it has ended already there is nobody to tell.
+        let _ = kill_process(pid, Signal::TERM);
+    }
+    if tokio::time::timeout(GRACE, child.wait()).await.is_err() {
+        let _ = child.kill().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_ends_soon_is_started_later_each_time() {
+        let mut pause = FIRST;
+        for expected in [1, 2, 4, 8, 16, 30, 30] {
+            pause = next_pause(pause, Duration::ZERO);
+            assert_eq!(pause.as_secs(), expected);
+        }
+        assert_eq!(next_pause(pause, SOON), FIRST);
+    }
+}

@@ -1,0 +1,317 @@
+// The book as console: on each procedure's card who may run it where, and a button; beside each
+// step its state, what it prints, and the question where it stands. All text is set as text.
+// Without this file the page is a book.
+
+const LIVE = ["queued", "running", "halted", "waiting-approval"];
+// More of an output stays with the gateway.
+const SHOWN = 32768;
+const build = document.querySelector('meta[name="opsbook-build"]')?.content;
+
+const make = (tag, words = {}, ...inside) => {
+  const node = Object.assign(document.createElement(tag), words);
+  node.append(...inside.filter((part) => part !== null && part !== undefined));
+  return node;
+};
+const button = (text, act, words = {}) => {
+  const made = make("button", { type: "button", textContent: text, ...words });
+  made.addEventListener("click", () => busy(made, act));
+  return made;
+};
+const busy = async (control, act) => {
+  control.disabled = true;
+  try {
+    await act();
+  } finally {
+    control.disabled = false;
+  }
+};
+
+class Refused extends Error {
+  constructor(problem) {
+    super(problem.detail || problem.title || "the gateway refused it");
+    this.kind = problem.type;
+  }
+}
+
+const ask = async (path, body, more = {}) => {
+  const sent = body === undefined ? {} : { method: "POST", body: JSON.stringify(body) };
+  let answer;
+  try {
+    answer = await fetch(path, { ...sent, headers: { "opsbook-api": "1", ...more } });
+  } catch {
+    throw new Refused({ detail: "the gateway does not answer" });
+  }
+  const read = await answer.json().catch(() => ({}));
+  if (!answer.ok) throw new Refused(read);
+  return read;
+};
+
+const clock = (time) => new Date(time).toLocaleTimeString();
+
+// A card of a procedure, with the run that is shown in it.
+class Card {
+  constructor(element, view, shown) {
+    Object.assign(this, { element, view, shown });
+    this.steps = new Map(view.steps.map((step) => [step.number, step.name]));
+    this.lives = new Map();
+    this.said = make("p", { className: "opsc-said" });
+    this.said.setAttribute("role", "status");
+    this.run = make("div", { className: "opsc-run" });
+    this.runs = make("ul", { className: "opsc-runs" });
+    const before = make("details", {}, make("summary", { textContent: "Earlier runs" }), this.runs);
+    this.panel = make("section", { className: "opsc" }, this.form(), this.said, this.run, before);
+    this.panel.setAttribute("aria-label", `Run ${view.id}`);
+    element.append(this.panel);
+  }
+
+  say(text, bad = false) {
+    this.said.textContent = text;
+    this.said.classList.toggle("opsc-bad", bad);
+  }
+
+  // Does something, and says why it did not happen.
+  async doing(act) {
+    try {
+      await act();
+    } catch (error) {
+      this.say(error.message, true);
+      if (error.kind === "changed" || error.kind === "not-found") {
+        this.said.append(" ", button("load the page again", () => location.reload()));
+      }
+    }
+  }
+
+  form() {
+    const { view } = this;
+    const names = make("datalist", { id: `opsc-${view.id}` });
+    names.append(...view.nodes.slice(0, 1000).map((value) => make("option", { value })));
+    const example = view.roles.length ? view.roles.map((role) => `${role}=NODE`).join(" ") : "node or selector";
+    const nodes = make("input", { name: "nodes", required: true, placeholder: example, autocomplete: "off" });
+    nodes.setAttribute("list", names.id);
+    nodes.setAttribute("aria-label", "Nodes");
+    nodes.value = view.nodes.length === 1 ? view.nodes[0] : "";
+    const go = make("button", { className: "opsc-go" });
+    const title = () => { go.textContent = nodes.value.trim() ? `run on ${nodes.value.trim()}` : "run"; };
+    nodes.addEventListener("input", title);
+    title();
+    const inputs = view.parameters.map((parameter) => {
+      const input = make("input", { name: parameter.name, value: parameter.default ?? "", required: parameter.default === undefined });
+      return make("label", { title: parameter.about ?? "" }, `${parameter.name} `, input);
+    });
+    const reason = make("input", { name: "opsc-reason", placeholder: "why (may be empty)" });
+    reason.setAttribute("aria-label", "Reason");
+    const form = make("form", {}, nodes, names, ...inputs, reason, go);
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      busy(go, () => this.doing(() => this.start(form, nodes.value.trim(), reason.value.trim())));
+    });
+    return form;
+  }
+
+  async start(form, nodes, reason) {
+    if (this.shown === undefined) throw new Refused({ type: "changed", detail: "this page is of an earlier build of the book" });
+    const wanted = { procedure: this.view.id, nodes: nodes.split(/\s+/), page_sha256: this.shown, arguments: {} };
+    if (reason) wanted.reason = reason;
+    for (const { name, default: usual } of this.view.parameters) {
+      const value = form.elements.namedItem(name).value;
+      if (value !== (usual ?? "")) wanted.arguments[name] = value;
+    }
+    this.say("");
+    const asked = await ask("/v1/asks", wanted, { "idempotency-key": crypto.randomUUID() });
+    this.show(asked.run);
+    await this.list();
+  }
+
+  // The latest runs; the one that is not over is shown.
+  async list(open = false) {
+    const page = await ask(`/v1/runs?procedure=${encodeURIComponent(this.view.id)}`);
+    const runs = page.runs.slice(0, 10);
+    this.runs.replaceChildren(...runs.map((run) => make("li", {},
+      button(run.run, () => this.show(run.run)),
+      ` ${run.nodes.join(" ")}: ${run.status ?? run.state}, ${run.asked_by}`)));
+    if (!runs.length) this.runs.append(make("li", { textContent: "none" }));
+    const live = runs.find((run) => LIVE.includes(run.state));
+    if (open && live) this.show(live.run);
+  }
+
+  show(run) {
+    this.source?.close();
+    for (const live of this.lives.values()) live.box.remove();
+    this.lives.clear();
+    this.name = run;
+    this.drawn = "";
+    this.run.replaceChildren();
+    this.source = new EventSource(`/v1/runs/${encodeURIComponent(run)}/events`);
+    const on = (kind, act) => this.source.addEventListener(kind, (event) => {
+      this.heard = new Date();
+      act(JSON.parse(event.data));
+    });
+    on("state", (view) => this.draw(view));
+    on("output", (event) => this.live(event)?.print(event));
+    for (const kind of ["step-started", "step-attached"]) on(kind, (event) => this.live(event)?.state("running"));
+    on("step-found", (event) => this.live(event)?.state(`found on ${event.from ?? "the node"}`));
+    on("step-ended", (event) => this.live(event)?.state(event.status, event.cause));
+    on("connection-lost", (event) => this.live(event)?.state("connection lost", event.cause));
+    on("reattached", (event) => this.live(event)?.state("running"));
+    on("check-held", (event) => this.live(event)?.check(event.check, "holds"));
+    on("check-failed", (event) => this.live(event)?.check(event.check, "FAILED"));
+    on("check-unknown", (event) => this.live(event)?.check(event.check, "could not look"));
+    this.source.onerror = () => {
+      if (this.name === run) this.say(`no news since ${clock(this.heard ?? new Date())}: the gateway does not answer`, true);
+    };
+    this.source.onopen = () => this.say("");
+  }
+
+  // What is shown of a step on a node, in the step's own card.
+  live(event) {
+    const name = this.steps.get(event.step);
+    const card = name && document.getElementById(name);
+    if (!card) return null;
+    const node = event.turn ? `${event.turn}/${event.node}` : event.node;
+    const key = `${name} ${node}`;
+    if (!this.lives.has(key)) {
+      const live = new Live(node ?? "");
+      card.append(live.box);
+      this.lives.set(key, live);
+    }
+    return this.lives.get(key);
+  }
+
+  draw(view) {
+    if (view.run !== this.name) return;
+    const over = view.state === "ended";
+    const words = `Run ${view.run}: ${over ? view.status : view.state}, looked after by ${view.owner}`;
+    const parts = view.parts.map((part) => this.part(view, part));
+    const head = make("p", { className: "opsc-state", textContent: words });
+    head.dataset.state = view.state;
+    const table = make("table", {}, make("tbody", {}, ...parts));
+    this.run.replaceChildren(head, table, over ? null : this.hand(view));
+    this.questions(view.questions);
+    if (this.drawn !== view.state) this.doing(() => this.list());
+    this.drawn = view.state;
+  }
+
+  part(view, part) {
+    const state = part.state === "halted" ? `halted: ${part.status}` : part.state === "ended" ? part.status : part.state;
+    const wants = part.wants ? ` (asked to ${part.wants}, not done yet)` : "";
+    const seen = part.seen ? `seen ${clock(part.seen)}` : "";
+    const step = part.step ? `step ${part.step}` : "";
+    const act = (path, body) => () => this.doing(async () => this.draw(await ask(`/v1/runs/${view.run}/${path}`, { nodes: [part.node], ...body })));
+    const controls = make("td");
+    if (["leased", "unseen", "queued", "waiting"].includes(part.state)) {
+      controls.append(button("stop after this step", act("stop", { manner: "after-step" })));
+      if (part.state !== "queued") controls.append(button("end the step", act("stop", { manner: "step" })));
+    }
+    if (part.state === "halted") {
+      controls.append(
+        button("go on", act("resume", this.shown === view.page_sha256 ? {} : { accept_changed: this.shown })),
+        button("give up", act("release", {})));
+    }
+    const row = make("tr", {}, make("th", { textContent: part.node }), make("td", { textContent: state + wants }),
+      make("td", { textContent: [step, seen].filter(Boolean).join(", ") }), controls);
+    row.dataset.node = part.node;
+    row.dataset.state = part.state;
+    if (part.cause) row.append(make("td", { className: "opsc-cause", textContent: part.cause }));
+    return row;
+  }
+
+  hand(view) {
+    const to = make("input", { name: "to", placeholder: "to whom", required: true });
+    const note = make("input", { name: "note", placeholder: "what they should know" });
+    const form = make("form", {}, to, note, make("button", { textContent: "hand over" }));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const body = { to: to.value.trim(), ...(note.value ? { note: note.value } : {}) };
+      this.doing(async () => this.draw(await ask(`/v1/runs/${view.run}/hand-over`, body)));
+    });
+    const details = make("details", {}, make("summary", { textContent: "Hand over" }), form);
+    details.open = this.run.querySelector("details")?.open ?? false;
+    return details;
+  }
+
+  // Each question stands where its step does; one that is not asked any more goes.
+  questions(all) {
+    const open = new Set();
+    for (const question of all) {
+      const key = `opsc-${this.name}-${question.node}-${question.epoch}-${question.seq}`;
+      open.add(key);
+      if (document.getElementById(key)) continue;
+      const live = question.step && this.live({ step: question.step, node: question.node });
+      (live ? live.box : this.run).append(this.question(question, key));
+    }
+    for (const shown of document.querySelectorAll(".opsc-question")) {
+      if (shown.dataset.run === this.name && !open.has(shown.id)) shown.remove();
+    }
+  }
+
+  question(question, id) {
+    const note = make("input", { placeholder: "note (may be empty)" });
+    note.setAttribute("aria-label", "Note");
+    const give = (answer) => this.doing(async () => {
+      const { node, epoch, seq } = question;
+      const body = { node, epoch, seq, answer, ...(note.value ? { note: note.value } : {}) };
+      await ask(`/v1/runs/${this.name}/answers`, body);
+      box.remove();
+    });
+    const choices = question.choices.length ? question.choices : ["yes", "no"];
+    const box = make("div", { id, className: "opsc-question" },
+      make("p", { textContent: `${question.node} asks: ${question.text}` }),
+      question.told ? make("pre", { textContent: question.told }) : null,
+      ...choices.map((choice) => button(choice, () => give(choice))), note);
+    box.dataset.run = this.name;
+    box.setAttribute("role", "group");
+    return box;
+  }
+}
+
+class Live {
+  constructor(node) {
+    this.word = make("strong");
+    this.checks = make("ul");
+    this.out = make("pre", { tabIndex: 0 });
+    this.out.hidden = true;
+    const line = make("p", {}, `${node}: `, this.word);
+    line.setAttribute("role", "status");
+    this.box = make("div", { className: "opsc-live" }, line, this.out, this.checks);
+    this.box.dataset.node = node;
+  }
+
+  state(word, cause) {
+    this.word.textContent = cause ? `${word}: ${cause}` : word;
+    this.box.dataset.state = word;
+    if (word === "running") this.checks.replaceChildren();
+  }
+
+  check(name, word) {
+    this.checks.append(make("li", { textContent: `${name} ${word}` }));
+  }
+
+  print({ text, stream }) {
+    this.out.hidden = false;
+    const below = this.out.scrollTop + this.out.clientHeight >= this.out.scrollHeight - 8;
+    this.out.append(stream === "err" ? make("span", { className: "opsc-err", textContent: text }) : text);
+    this.long = (this.long ?? 0) + text.length;
+    while (this.long > SHOWN && this.out.firstChild !== this.out.lastChild) {
+      this.long -= this.out.firstChild.textContent.length;
+      this.out.firstChild.remove();
+    }
+    if (below) this.out.scrollTop = this.out.scrollHeight;
+  }
+}
+
+const begin = async () => {
+  const cards = [...document.querySelectorAll(".ops-procedure[data-name]")];
+  if (!cards.length) return;
+  const pages = await ask(`/console/pages.json?build=${encodeURIComponent(build)}`).catch(() => ({}));
+  await Promise.all(cards.map(async (element) => {
+    const id = element.dataset.name;
+    try {
+      const card = new Card(element, await ask(`/v1/procedures/${encodeURIComponent(id)}`), pages[id]);
+      await card.doing(() => card.list(true));
+    } catch (error) {
+      element.append(make("p", { className: "opsc opsc-bad", textContent: error.message }));
+    }
+  }));
+};
+
+begin().finally(() => { document.documentElement.dataset.console = "ready"; });

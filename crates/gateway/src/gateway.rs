@@ -1,0 +1,56 @@
+//! What every part of the gateway shares.
+
+use std::sync::Arc;
+
+use crate::bell::Bell;
+use crate::blobs::Blobs;
+use crate::http::Counters;
+use crate::manuals::Manual;
+use crate::store::Store;
+use crate::wire::version::Rule;
+
+/// A gateway.
+pub struct Gateway {
+    /// Its name.
+    pub name: String,
+    /// Which clients it serves.
+    pub rule: Rule,
+    /// What was ordered.
+    pub store: Store,
+    /// What steps printed.
+    pub blobs: Blobs,
+    /// Who waits.
+    pub bell: Bell,
+    /// The manual.
+    pub manual: Arc<Manual>,
+    /// The user of this machine whose gateway it is.
+    pub local: LocalUser,
+    /// Requests by their answers.
+    pub counters: Counters,
+}
+
+/// The user of this machine whose gateway it is.
+pub struct LocalUser {
+    /// Their number.
+    pub uid: u32,
+    /// Their name.
+    pub person: String,
+    /// SHA-256 of the token in their file.
+    pub token_sha256: String,
+    /// Where a browser of this machine finds the gateway.
+    pub url: String,
+}
+
+impl Gateway {
+    /// Whether a host's name is this gateway's own.
+    #[must_use]
+    pub fn is_named(&self, host: &str) -> bool {
+        host.eq_ignore_ascii_case(&self.name)
+    }
+}
+
+/// The name of a new run.
+#[must_use]
+pub fn new_run() -> String {
+    crate::project::Start::new_run().run().to_owned()
+}

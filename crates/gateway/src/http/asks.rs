@@ -1,0 +1,200 @@
+//! What may be run where, and asks.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::guard::Caller;
+use super::refusal::{Answer, Json, Refusal};
+use crate::bell::Topic;
+use crate::gateway::Gateway;
+use crate::manuals::segment_of;
+use crate::store::people::sha256;
+use crate::store::runs::{NewPart, NewRun, Written};
+use crate::wire::{
+    Ask, Asked, AskedPart, HostView, Kind, Origin, ProcedureView, RunState, Source, header, limit,
+};
+
+#[derive(Deserialize)]
+pub(super) struct Select {
+    select: Option<String>,
+}
+
+pub(super) async fn hosts(
+    State(gateway): State<Arc<Gateway>>,
+    Query(Select { select }): Query<Select>,
+) -> Answer<axum::Json<Vec<HostView>>> {
+    let manual = Arc::clone(&gateway.manual);
+    let nodes = tokio::task::spawn_blocking(move || {
+        let read = manual.read()?;
+        read.hosts(select.as_deref())
+    });
+    let nodes = nodes.await??;
+    let holders = gateway.store.holders(&gateway.manual.id).await?;
+    let hosts = nodes.iter().map(|node| HostView {
+        manual: gateway.manual.id.clone(),
+        id: node.name.clone(),
+        segment: segment_of(node),
+        groups: node.groups.clone(),
+        held_by: holders.get(&node.name).cloned(),
+        may: vec!["run *".to_owned()],
+    });
+    Ok(axum::Json(hosts.collect()))
+}
+
+pub(super) async fn procedures(
+    State(gateway): State<Arc<Gateway>>,
+) -> Answer<axum::Json<Vec<ProcedureView>>> {
+    let manual = Arc::clone(&gateway.manual);
+    let all = tokio::task::spawn_blocking(move || {
+        let read = manual.read()?;
+        let all = read.project.manual.procedures.values();
+        Ok::<_, Refusal>(all.map(|one| read.view(&manual.id, one)).collect())
+    });
+    Ok(axum::Json(all.await??))
+}
+
+pub(super) async fn procedure(
+    State(gateway): State<Arc<Gateway>>,
+    Path(id): Path<String>,
+) -> Answer<axum::Json<ProcedureView>> {
+    let manual = Arc::clone(&gateway.manual);
+    let view = tokio::task::spawn_blocking(move || {
+        let read = manual.read()?;
+        let procedure = read.procedure(&id)?;
+        Ok::<_, Refusal>(read.view(&manual.id, procedure))
+    });
+    Ok(axum::Json(view.await??))
+}
+
+pub(super) async fn ask(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    Json(ask): Json<Ask>,
+) -> Answer<Response> {
+    bounded(&gateway, &ask)?;
+    let key = key(&headers)?;
+    let ask_sha256 = sha256(serde_json::to_string(&ask).unwrap_or_default());
+    let manual = Arc::clone(&gateway.manual);
+    let planned = {
+        let ask = ask.clone();
+        tokio::task::spawn_blocking(move || manual.plan(&ask)).await??
+    };
+    let new = NewRun {
+        run: crate::gateway::new_run(),
+        manual: gateway.manual.id.clone(),
+        revision: planned.revision,
+        source: Source::Folder {
+            path: gateway.manual.root.display().to_string(),
+        },
+        procedure: ask.procedure,
+        title: planned.title,
+        page_sha256: planned.page_sha256,
+        arguments: ask.arguments,
+        asked_by: caller.person,
+        reason: ask.reason,
+        ticket: ask.ticket,
+        origin: Origin::Gateway,
+        ask_key: key,
+        ask_sha256,
+        confirm: ask.confirm,
+        max_fail: ask.max_fail,
+        start_at: ask.start_at,
+        stop_after: ask.stop_after,
+        parts: { planned.parts.into_iter() }
+            .map(|part| NewPart {
+                node: part.node,
+                segment: part.segment,
+                batch: part.batch,
+                words: part.words,
+                plan_sha256: part.plan_sha256,
+                plan: part.plan,
+            })
+            .collect(),
+    };
+    match gateway.store.add_run(&new).await? {
+        Written::New => {
+            for part in &new.parts {
+                gateway.bell.ring(&Topic::Segment(part.segment.clone()));
+            }
+            let parts = new.parts.into_iter().map(|part| AskedPart {
+                node: part.node,
+                segment: part.segment,
+                plan_sha256: part.plan_sha256,
+            });
+            let asked = Asked {
+                run: new.run,
+                state: RunState::Queued,
+                parts: parts.collect(),
+                wants: None,
+            };
+            Ok((StatusCode::CREATED, axum::Json(asked)).into_response())
+        }
+        Written::Known { ask_sha256, .. } if ask_sha256 != new.ask_sha256 => {
+            let detail = format!("the `{}` was used for another ask", header::IDEMPOTENCY_KEY);
+            Err(Refusal::new(Kind::State, detail))
+        }
+        Written::Known { run, .. } => known(&gateway, &run).await,
+    }
+}
+
+/// The answer to an ask that was answered before.
+async fn known(gateway: &Gateway, run: &str) -> Answer<Response> {
+    let view = gateway.store.run(run).await?;
+    let view = view.ok_or_else(|| Refusal::new(Kind::Internal, "a run without a row"))?;
+    let parts = view.parts.into_iter().map(|part| AskedPart {
+        node: part.node,
+        segment: part.segment,
+        plan_sha256: part.plan_sha256,
+    });
+    let asked = Asked {
+        run: view.summary.run,
+        state: view.summary.state,
+        parts: parts.collect(),
+        wants: None,
+    };
+    Ok((StatusCode::OK, axum::Json(asked)).into_response())
+}
+
+fn key(headers: &HeaderMap) -> Answer<Option<String>> {
+    let Some(key) = headers.get(header::IDEMPOTENCY_KEY) else {
+        return Ok(None);
+    };
+    match key.to_str() {
+        Ok(key) if limit::is_name(key) => Ok(Some(key.to_owned())),
+        _ => {
+            let detail = format!("the header `{}` is no name", header::IDEMPOTENCY_KEY);
+            Err(Refusal::new(Kind::Malformed, detail))
+        }
+    }
+}
+
+fn bounded(gateway: &Gateway, ask: &Ask) -> Answer<()> {
+    let wrong = |detail: String| Err(Refusal::new(Kind::Malformed, detail));
+    if ask
+        .manual
+        .as_ref()
+        .is_some_and(|manual| *manual != gateway.manual.id)
+    {
+        let detail = format!("this gateway has the manual `{}` alone", gateway.manual.id);
+        return Err(Refusal::new(Kind::NotFound, detail));
+    }
+    if ask.nodes.is_empty() {
+        return wrong("`nodes` names no node".to_owned());
+    }
+    if ask.nodes.len() > limit::NODES || ask.arguments.len() > limit::ARGUMENTS {
+        return wrong("`nodes` or `arguments` has too many".to_owned());
+    }
+    let texts = ask.arguments.iter().flat_map(|(name, value)| [name, value]);
+    let texts = texts
+        .chain(&ask.nodes)
+        .chain(&ask.reason)
+        .chain(&ask.ticket);
+    let texts = texts.chain(&ask.batch).chain([&ask.procedure]);
+    super::runs::texts(texts.map(String::as_str))
+}

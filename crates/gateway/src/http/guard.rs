@@ -1,0 +1,325 @@
+//! Before any request: is the program new enough, is the request this site's own, and who asks.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::connect_info::Connected;
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::serve::IncomingStream;
+use tokio::net::{TcpListener, UnixListener};
+use wire::version::{Installed, Verdict};
+use wire::{Kind, LoginWay, Problem, endpoint};
+
+use super::refusal::{Answer, Refusal};
+use crate::gateway::Gateway;
+use crate::store::people::{Runner, sha256};
+use crate::wire;
+
+/// The other end of a connection.
+#[derive(Clone, Debug)]
+pub enum Peer {
+    /// A process of this machine, of this user.
+    User(u32),
+    /// Nobody that the kernel could name.
+    Address(SocketAddr),
+    /// The kernel did not say.
+    Unknown,
+}
+
+impl Connected<IncomingStream<'_, UnixListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Peer {
+        match stream.io().peer_cred() {
+            Ok(who) => Peer::User(who.uid()),
+            Err(_) => Peer::Unknown,
+        }
+    }
+}
+
+impl Connected<IncomingStream<'_, TcpListener>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
+        Peer::Address(*stream.remote_addr())
+    }
+}
+
+/// A person who asks.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) person: String,
+    pub(super) way: LoginWay,
+    /// What they proved it with, where that can be given back.
+    pub(super) token: Option<String>,
+}
+
+/// The name of the cookie.
+pub(super) const COOKIE: &str = "opsbook-login";
+
+pub(super) async fn guard(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    mut request: Request<Body>,
+    next: Next,
+) -> Response {
+    let verdict = version(&gateway, request.headers());
+    let page = is_page(&request);
+    let mut response = match admitted(&gateway, &peer, &mut request, &verdict).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) if page => super::pages::told(&refusal.0),
+        Err(refusal) => refusal.into_response(),
+    };
+    let headers = response.headers_mut();
+    let mut tell = |name: &'static str, value: &str| {
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
+        }
+    };
+    tell(wire::header::WANTS, &gateway.rule.wants.to_string());
+    tell(wire::header::OLDEST, &gateway.rule.oldest.to_string());
+    if let Verdict::Older { upgrade } = &verdict {
+        tell(wire::header::UPGRADE, upgrade);
+    }
+    response
+}
+
+/// A person in front of a browser, who reads text.
+fn is_page(request: &Request<Body>) -> bool {
+    let accept = request
+        .headers()
+        .get(header::ACCEPT)
+        .and_then(|kind| kind.to_str().ok());
+    accept.is_some_and(|kind| kind.contains("text/html"))
+}
+
+fn version(gateway: &Gateway, headers: &HeaderMap) -> Verdict {
+    let text = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let installed = Installed::of(text(wire::header::INSTALLED));
+    let (have, api) = (text(wire::header::VERSION), text(wire::header::API));
+    gateway.rule.judge(have, api, installed)
+}
+
+async fn admitted(
+    gateway: &Gateway,
+    peer: &Peer,
+    request: &mut Request<Body>,
+    verdict: &Verdict,
+) -> Answer<()> {
+    let path = request.uri().path().to_owned();
+    if path.len() > 4 * wire::limit::NAME {
+        return Err(Refusal::new(Kind::Malformed, "the path is too long"));
+    }
+    own_host(gateway, peer, request.headers())?;
+    own_page(request)?;
+    if path != endpoint::ABOUT {
+        served(gateway, request.headers(), &path, verdict)?;
+    }
+    let open = [
+        endpoint::ABOUT,
+        endpoint::HEALTHZ,
+        endpoint::READYZ,
+        endpoint::LOGIN,
+        endpoint::RUNNER_ENROLL,
+    ];
+    if open.contains(&path.as_str()) {
+        return Ok(());
+    }
+    if path.starts_with("/v1/runner/") {
+        let runner = runner(gateway, peer, request.headers()).await?;
+        request.extensions_mut().insert(runner);
+        return Ok(());
+    }
+    let caller = caller(gateway, peer, request.headers()).await?;
+    request.extensions_mut().insert(caller);
+    Ok(())
+}
+
+/// The version rule. A runner that is too old may end what it has: it only gets nothing new.
+fn served(gateway: &Gateway, headers: &HeaderMap, path: &str, verdict: &Verdict) -> Answer<()> {
+    match verdict {
+        Verdict::Serve | Verdict::Older { .. } => Ok(()),
+        Verdict::TooOld { .. } if path.starts_with("/v1/runner/") => Ok(()),
+        Verdict::TooOld { upgrade } => {
+            let have = headers
+                .get(wire::header::VERSION)
+                .and_then(|have| have.to_str().ok());
+            let have = have.unwrap_or_default().to_owned();
+            let oldest = gateway.rule.oldest.to_string();
+            let detail = format!(
+                "opsbook {have} is too old for {}, which serves {oldest} and newer: {upgrade}",
+                gateway.name
+            );
+            Err(Refusal::from(Problem {
+                have: Some(have),
+                oldest: Some(oldest),
+                wants: Some(gateway.rule.wants.to_string()),
+                upgrade: Some(upgrade.clone()),
+                ..Problem::new(Kind::TooOld, detail)
+            }))
+        }
+        Verdict::Unreadable => {
+            let detail = format!(
+                "the headers `{}` and `{}` say no version that is served; version {} of the interface is",
+                wire::header::VERSION,
+                wire::header::API,
+                wire::API
+            );
+            Err(Refusal::new(Kind::Malformed, detail))
+        }
+    }
+}
+
+/// A name that somebody else made lead to this machine is not this gateway's.
+fn own_host(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<()> {
+    if !matches!(peer, Peer::Address(_)) {
+        return Ok(());
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
+    let own = ["127.0.0.1", "localhost", "[::1]"];
+    if name.is_some_and(|name| own.contains(&name) || gateway.is_named(name)) {
+        return Ok(());
+    }
+    let detail = "the request names another host than this gateway";
+    Err(Refusal::new(Kind::CrossSite, detail))
+}
+
+/// What changes something, and what belongs to a person, is asked for by a program or by a page
+/// of this site: a page of another site cannot set our header, and a browser says where a request
+/// comes from.
+fn own_page(request: &Request<Body>) -> Answer<()> {
+    let headers = request.headers();
+    let path = request.uri().path();
+    let reads = [Method::GET, Method::HEAD].contains(request.method());
+    let page = reads && !path.starts_with("/v1") && path != endpoint::METRICS;
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let from_here = matches!(site, None | Some(b"same-origin" | b"none"));
+    if !from_here && !page {
+        let detail = "the browser says that the request comes from another site";
+        return Err(Refusal::new(Kind::CrossSite, detail));
+    }
+    if reads {
+        return Ok(());
+    }
+    if let Some(origin) = headers.get(header::ORIGIN) {
+        let host = headers
+            .get(header::HOST)
+            .map(HeaderValue::as_bytes)
+            .unwrap_or_default();
+        let origin = origin.as_bytes();
+        let after = origin
+            .strip_prefix(b"http://")
+            .or_else(|| origin.strip_prefix(b"https://"));
+        if after != Some(host) {
+            let detail = "the request comes from a page of another site";
+            return Err(Refusal::new(Kind::CrossSite, detail));
+        }
+    }
+    if !headers.contains_key(wire::header::API) {
+        let detail = format!(
+            "a request that changes something needs the header `{}: {}`",
+            wire::header::API,
+            wire::API
+        );
+        return Err(Refusal::new(Kind::CrossSite, detail));
+    }
+    Ok(())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme
+        .eq_ignore_ascii_case("bearer")
+        .then_some(token.trim())
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).into_iter();
+    let pairs = all
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'));
+    pairs
+        .filter_map(|pair| pair.trim().split_once('='))
+        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+}
+
+/// Whether these are the gateway's own user or root.
+fn own_user(gateway: &Gateway, peer: &Peer) -> Option<String> {
+    match peer {
+        Peer::User(uid) if *uid == gateway.local.uid => Some(gateway.local.person.clone()),
+        Peer::User(0) => Some("root".to_owned()),
+        _ => None,
+    }
+}
+
+fn local_token(gateway: &Gateway, token: &str) -> bool {
+    // Hashes are compared: how long that takes says nothing of the token.
+    gateway.local.token_sha256 == sha256(token)
+}
+
+async fn caller(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<Caller> {
+    if let Some(token) = bearer(headers) {
+        if local_token(gateway, token) {
+            return Ok(Caller {
+                person: gateway.local.person.clone(),
+                way: LoginWay::Token,
+                token: None,
+            });
+        }
+        return by_token(gateway, token).await;
+    }
+    if let Some(token) = cookie(headers) {
+        return by_token(gateway, token).await;
+    }
+    match own_user(gateway, peer) {
+        Some(person) => Ok(Caller {
+            person,
+            way: LoginWay::Peer,
+            token: None,
+        }),
+        None => Err(Refusal::new(Kind::NotLoggedIn, nobody(gateway))),
+    }
+}
+
+async fn by_token(gateway: &Gateway, token: &str) -> Answer<Caller> {
+    let Some(login) = gateway.store.login(token).await? else {
+        let detail = format!("the login has ended, or never was; {}", nobody(gateway));
+        return Err(Refusal::new(Kind::NotLoggedIn, detail));
+    };
+    let way = serde_json::from_value(login.way.into()).unwrap_or(LoginWay::Other);
+    Ok(Caller {
+        person: login.person,
+        way,
+        token: Some(token.to_owned()),
+    })
+}
+
+fn nobody(gateway: &Gateway) -> String {
+    format!(
+        "log in on {}: `opsbook-gateway link`, in the manual's folder there, prints an address for a browser",
+        gateway.name
+    )
+}
+
+async fn runner(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<Runner> {
+    let here = match bearer(headers) {
+        Some(token) if local_token(gateway, token) => true,
+        Some(token) => {
+            return gateway.store.runner(token).await?.ok_or_else(|| {
+                Refusal::new(
+                    Kind::NotLoggedIn,
+                    "no runner has this secret: enrol it again",
+                )
+            });
+        }
+        None => own_user(gateway, peer).is_some(),
+    };
+    if here {
+        return Ok(gateway.store.runner_here(crate::config::HERE).await?);
+    }
+    Err(Refusal::new(Kind::NotLoggedIn, "no runner has logged in"))
+}

@@ -1,0 +1,260 @@
+//! What happens in a run: as a stream that goes on from any place, or as lines; and what a step
+//! printed. Who reads slowly is waited for by nobody: each reader reads the store.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Deserialize;
+
+use super::refusal::{Answer, Refusal};
+use super::runs::view;
+use crate::bell::{Topic, Waiting};
+use crate::event::{self, What};
+use crate::gateway::Gateway;
+use crate::store::events::{From, Line};
+use crate::wire::{Cursor, Kind, header as names};
+
+/// Rows that are read at once.
+const ROWS: i64 = 200;
+
+#[derive(Deserialize)]
+pub(super) struct After {
+    after: Option<String>,
+    node: Option<String>,
+}
+
+pub(super) async fn events(
+    State(gateway): State<Arc<Gateway>>,
+    Path(run): Path<String>,
+    Query(after): Query<After>,
+    headers: HeaderMap,
+) -> Answer<Response> {
+    view(&gateway, &run).await?;
+    let last = headers
+        .get(names::LAST_EVENT_ID)
+        .and_then(|id| id.to_str().ok());
+    let n = match last
+        .or(after.after.as_deref())
+        .filter(|text| !text.is_empty())
+    {
+        None => 0,
+        Some(text) => number(&gateway, &run, text).await?,
+    };
+    let from = From {
+        n,
+        node: after.node,
+    };
+    let accept = headers
+        .get(header::ACCEPT)
+        .and_then(|kind| kind.to_str().ok());
+    if accept.is_some_and(|kind| kind.contains(names::NDJSON)) {
+        return Ok(lines(gateway, run, from));
+    }
+    Ok(live(gateway, run, from))
+}
+
+async fn number(gateway: &Gateway, run: &str, text: &str) -> Answer<i64> {
+    let unknown = || {
+        Refusal::new(
+            Kind::Malformed,
+            "`after` is no place in the events of the run",
+        )
+    };
+    let cursor: Cursor = text.parse().map_err(|()| unknown())?;
+    gateway
+        .store
+        .number_of(run, &cursor)
+        .await?
+        .ok_or_else(unknown)
+}
+
+/// Lines, up to where the store ends.
+fn lines(gateway: Arc<Gateway>, run: String, from: From) -> Response {
+    let state = (gateway, run, from);
+    let pieces = stream::unfold(state, |(gateway, run, mut from)| async move {
+        let lines = gateway.store.lines(&gateway.blobs, &run, &from, ROWS).await;
+        let lines = match lines {
+            Ok(lines) => lines,
+            Err(error) => {
+                return Some((
+                    Err(error),
+                    (
+                        gateway,
+                        run,
+                        From {
+                            n: i64::MAX,
+                            ..from
+                        },
+                    ),
+                ));
+            }
+        };
+        from.n = lines.last()?.n;
+        let text: String = lines.iter().flat_map(|line| [&line.text, "\n"]).collect();
+        Some((Ok(text), (gateway, run, from)))
+    });
+    let headers = [(header::CONTENT_TYPE, names::NDJSON)];
+    (headers, axum::body::Body::from_stream(pieces)).into_response()
+}
+
+/// A reader of one run.
+struct Reader {
+    gateway: Arc<Gateway>,
+    run: String,
+    from: From,
+    ring: Waiting,
+    ready: VecDeque<Event>,
+    /// What was said of the run last.
+    said: String,
+}
+
+fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
+    let ring = gateway.bell.listen([Topic::Run(run.clone())]);
+    let reader = Reader {
+        gateway,
+        run,
+        from,
+        ring,
+        ready: VecDeque::new(),
+        said: String::new(),
+    };
+    let events = stream::unfold(reader, |mut reader| async move {
+        while reader.ready.is_empty() {
+            match reader.read().await {
+                Ok(()) if reader.ready.is_empty() => reader.ring.ring().await,
+                Ok(()) => {}
+                // The browser comes back, and goes on where it was.
+                Err(_) => return None,
+            }
+        }
+        let event = reader.ready.pop_front()?;
+        Some((Ok::<_, Infallible>(event), reader))
+    });
+    let alive = KeepAlive::new().interval(Duration::from_secs(15));
+    Sse::new(events).keep_alive(alive).into_response()
+}
+
+impl Reader {
+    async fn read(&mut self) -> Result<(), crate::store::StoreError> {
+        if self.read_lines().await? {
+            return Ok(());
+        }
+        let Some(view) = self.gateway.store.run(&self.run).await? else {
+            return Ok(());
+        };
+        // What the run is follows from lines: nobody hears of it before them.
+        if self.read_lines().await? {
+            return Ok(());
+        }
+        // `seen` changes with each word of the runner: that is no news.
+        let mut state = serde_json::to_value(&view).unwrap_or_default();
+        if let Some(parts) = state["parts"].as_array_mut() {
+            for part in parts {
+                if let Some(part) = part.as_object_mut() {
+                    part.remove("seen");
+                }
+            }
+        }
+        let text = state.to_string();
+        if text != self.said {
+            let said = serde_json::to_string(&view).unwrap_or_default();
+            self.ready
+                .push_back(Event::default().event("state").data(said));
+            self.said = text;
+        }
+        Ok(())
+    }
+
+    async fn read_lines(&mut self) -> Result<bool, crate::store::StoreError> {
+        let gateway = &self.gateway;
+        let lines = gateway
+            .store
+            .lines(&gateway.blobs, &self.run, &self.from, ROWS)
+            .await?;
+        for line in &lines {
+            self.from.n = line.n;
+            self.ready.push_back(event(line));
+        }
+        Ok(!lines.is_empty())
+    }
+}
+
+fn event(line: &Line) -> Event {
+    let event = Event::default().id(line.cursor.to_string());
+    event.event(&line.kind).data(&line.text)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Window {
+    node: String,
+    step: Option<usize>,
+    stream: Option<event::Stream>,
+    #[serde(default)]
+    from: usize,
+    to: Option<usize>,
+}
+
+/// The most that is sent at once.
+const WINDOW: usize = 64 * 1024;
+
+/// What a step printed, as text, a window at a time.
+pub(super) async fn output(
+    State(gateway): State<Arc<Gateway>>,
+    Path(run): Path<String>,
+    Query(window): Query<Window>,
+) -> Answer<Response> {
+    view(&gateway, &run).await?;
+    let end = window
+        .to
+        .unwrap_or(usize::MAX)
+        .min(window.from.saturating_add(WINDOW));
+    let mut from = From {
+        n: 0,
+        node: Some(window.node.clone()),
+    };
+    let (mut at, mut text) = (0, String::new());
+    'all: loop {
+        let lines = gateway
+            .store
+            .lines(&gateway.blobs, &run, &from, ROWS)
+            .await?;
+        let Some(last) = lines.last() else { break };
+        from.n = last.n;
+        for line in lines.iter().filter(|line| line.kind == "output") {
+            let Some(piece) = printed(line, &window) else {
+                continue;
+            };
+            for letter in piece.chars() {
+                if at >= window.from {
+                    text.push(letter);
+                }
+                at += letter.len_utf8();
+                if at >= end {
+                    break 'all;
+                }
+            }
+        }
+    }
+    let headers = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    Ok((headers, text).into_response())
+}
+
+fn printed(line: &Line, window: &Window) -> Option<String> {
+    let event: event::Event = serde_json::from_str(&line.text).ok()?;
+    if window.step.is_some_and(|step| event.step != Some(step)) {
+        return None;
+    }
+    match event.what {
+        What::Output { stream, text } if window.stream.is_none_or(|wanted| wanted == stream) => {
+            Some(text.into_exact())
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,92 @@
+//! Logging in and out.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+
+use super::guard::{COOKIE, Caller};
+use super::refusal::{Answer, Refusal};
+use crate::gateway::Gateway;
+use crate::store::written;
+use crate::wire::{Kind, Linked, LoginWay, Me};
+
+/// How long a browser is logged in.
+const SESSION: i64 = 12 * 3600;
+
+pub(super) async fn me(Extension(caller): Extension<Caller>) -> axum::Json<Me> {
+    axum::Json(Me {
+        person: caller.person,
+        groups: Vec::new(),
+        way: caller.way,
+    })
+}
+
+/// An address for a browser; only for who has shown more than a cookie.
+pub(super) async fn link(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<axum::Json<Linked>> {
+    if caller.token.is_some() {
+        let detail = "a login of a browser makes no other: ask on the gateway's machine";
+        return Err(Refusal::new(Kind::NotAllowed, detail));
+    }
+    Ok(axum::Json(gateway.link(&caller.person).await?))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Key {
+    #[serde(default)]
+    key: String,
+}
+
+pub(super) async fn by_link(
+    State(gateway): State<Arc<Gateway>>,
+    Query(Key { key }): Query<Key>,
+) -> Answer<Response> {
+    let Some(person) = gateway.store.take_ticket("link", &key).await? else {
+        let detail =
+            "this address was used, or is too old: `opsbook-gateway link` prints a new one";
+        return Err(Refusal::new(Kind::NotLoggedIn, detail));
+    };
+    let (token, _) = gateway.store.new_login(&person, "token", SESSION).await?;
+    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION}");
+    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response();
+    let cookie = HeaderValue::from_str(&cookie)
+        .map_err(|_| Refusal::new(Kind::Internal, "the cookie cannot be written"))?;
+    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    Ok(response)
+}
+
+pub(super) async fn logout(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+) -> Answer<Response> {
+    let Some(token) = caller.token else {
+        let detail = match caller.way {
+            LoginWay::Token => "the token of this machine's user does not end",
+            _ => "there is no login that could end: the socket says who asks",
+        };
+        return Err(Refusal::new(Kind::State, detail));
+    };
+    gateway.store.log_out(&token).await?;
+    let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
+}
+
+impl Gateway {
+    /// An address that logs a browser in, once.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn link(&self, person: &str) -> Result<Linked, crate::store::StoreError> {
+        let (key, until) = self.store.new_ticket("link", person, 15 * 60).await?;
+        Ok(Linked {
+            url: format!("{}/login?key={key}", self.local.url),
+            until: written(until),
+        })
+    }
+}

@@ -1,0 +1,90 @@
+//! The interface over HTTP: who asks, what they may, and one file for each kind of request.
+
+mod asks;
+mod guard;
+mod live;
+mod login;
+mod openapi;
+mod ops;
+mod pages;
+mod refusal;
+mod runners;
+mod runs;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tokio::net::{TcpListener, UnixListener};
+use wire::endpoint;
+
+use crate::gateway::Gateway;
+use crate::wire;
+
+pub use guard::Peer;
+pub use openapi::document;
+pub use ops::Counters;
+
+/// Everything that is served.
+pub fn router(gateway: Arc<Gateway>) -> Router {
+    let lines = post(runners::lines).layer(DefaultBodyLimit::max(wire::limit::LINES_BODY));
+    Router::new()
+        .route(endpoint::ABOUT, get(ops::about))
+        .route(endpoint::OPENAPI, get(ops::openapi))
+        .route(endpoint::HEALTHZ, get(ops::healthz))
+        .route(endpoint::READYZ, get(ops::readyz))
+        .route(endpoint::METRICS, get(ops::metrics))
+        .route(endpoint::ME, get(login::me))
+        .route(endpoint::LOGIN, get(login::by_link))
+        .route(endpoint::LOGIN_LINK, post(login::link))
+        .route(endpoint::LOGOUT, post(login::logout))
+        .route(endpoint::HOSTS, get(asks::hosts))
+        .route(endpoint::PROCEDURES, get(asks::procedures))
+        .route(endpoint::PROCEDURE, get(asks::procedure))
+        .route(endpoint::ASKS, post(asks::ask))
+        .route(endpoint::RUNS, get(runs::list))
+        .route(endpoint::RUN, get(runs::one))
+        .route(endpoint::PLAN, get(runs::plan))
+        .route(endpoint::EVENTS, get(live::events))
+        .route(endpoint::OUTPUT, get(live::output))
+        .route(endpoint::ANSWERS, post(runs::answer))
+        .route(endpoint::STOP, post(runs::stop))
+        .route(endpoint::RESUME, post(runs::resume))
+        .route(endpoint::HAND_OVER, post(runs::hand_over))
+        .route(endpoint::RELEASE, post(runs::release))
+        .route(endpoint::RUNNER_ENROLL, post(runners::enroll))
+        .route(endpoint::RUNNER_WORK, post(runners::work))
+        .route(endpoint::RUNNER_BEAT, post(runners::beat))
+        .route(endpoint::RUNNER_EVENTS, lines)
+        .route("/console/{file}", get(pages::console))
+        .fallback(pages::book)
+        .method_not_allowed_fallback(refusal::method)
+        .layer(DefaultBodyLimit::max(wire::limit::BODY))
+        .layer(from_fn_with_state(Arc::clone(&gateway), guard::guard))
+        .layer(from_fn_with_state(Arc::clone(&gateway), ops::count))
+        .layer(from_fn(refusal::headers))
+        .with_state(gateway)
+}
+
+/// Serves on the socket and on the loopback address until `stop`.
+///
+/// # Errors
+/// Where one of the two cannot be served any more.
+pub async fn serve(
+    gateway: Arc<Gateway>,
+    unix: UnixListener,
+    tcp: TcpListener,
+    stop: tokio::sync::watch::Receiver<()>,
+) -> std::io::Result<()> {
+    let stopped = |mut stop: tokio::sync::watch::Receiver<()>| async move {
+        // Who could say it is gone: that is a stop, too.
+        let _ = stop.changed().await;
+    };
+    let app = router(gateway).into_make_service_with_connect_info::<Peer>();
+    let on_unix = axum::serve(unix, app.clone()).with_graceful_shutdown(stopped(stop.clone()));
+    let on_tcp = axum::serve(tcp, app).with_graceful_shutdown(stopped(stop));
+    tokio::try_join!(async { on_unix.await }, async { on_tcp.await })?;
+    Ok(())
+}

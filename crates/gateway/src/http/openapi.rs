@@ -1,0 +1,349 @@
+//! The `OpenAPI` document: the types of `wire`, and one line for each request.
+
+use utoipa::OpenApi;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::request_body::RequestBodyBuilder;
+use utoipa::openapi::response::ResponseBuilder;
+use utoipa::openapi::{ContentBuilder, PathItem, Ref, Required};
+use wire::endpoint::{self as at};
+
+use crate::wire;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "opsbook gateway",
+        description = "Ask for runs, watch them, answer, stop, go on; and what runners say. \
+        Every request that changes something has the header `opsbook-api: 1`. Errors are RFC 9457 problems.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    components(schemas(
+        wire::About,
+        wire::Me,
+        wire::Linked,
+        wire::HostView,
+        wire::ProcedureView,
+        wire::Parameter,
+        wire::StepView,
+        wire::Ask,
+        wire::Confirm,
+        wire::Asked,
+        wire::AskedPart,
+        wire::ask::Approvals,
+        wire::ask::PlanView,
+        wire::RunsPage,
+        wire::RunSummary,
+        wire::RunView,
+        wire::PartView,
+        wire::QuestionView,
+        wire::AnswerIn,
+        wire::Answered,
+        wire::Stop,
+        wire::Resume,
+        wire::HandOver,
+        wire::Release,
+        wire::Enroll,
+        wire::Enrolled,
+        wire::Hello,
+        wire::PartEnd,
+        wire::EndState,
+        wire::News,
+        wire::Work,
+        wire::Mode,
+        wire::Source,
+        wire::WantOut,
+        wire::AnswerOut,
+        wire::runner::ApprovalOut,
+        wire::PartKey,
+        wire::Lines,
+        wire::LinesOfPart,
+        wire::Acked,
+        wire::Problem,
+        wire::Kind,
+        wire::LoginWay,
+        wire::RunState,
+        wire::PartState,
+        wire::Ended,
+        wire::Want,
+        wire::Manner,
+        wire::Origin,
+        wire::Verb,
+    ))
+)]
+struct Schemas;
+
+/// Path, method, what is sent, what comes back, and what it is for.
+type Row = (
+    &'static str,
+    HttpMethod,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+/// Every request. `[X]` is an array of X; other words than names of types are content types.
+const ROWS: &[Row] = &[
+    (
+        at::ABOUT,
+        HttpMethod::Get,
+        "",
+        "About",
+        "what the gateway says to everybody",
+    ),
+    (
+        at::OPENAPI,
+        HttpMethod::Get,
+        "",
+        "application/json",
+        "this document",
+    ),
+    (
+        at::HEALTHZ,
+        HttpMethod::Get,
+        "",
+        "text/plain",
+        "the process is up",
+    ),
+    (
+        at::READYZ,
+        HttpMethod::Get,
+        "",
+        "text/plain",
+        "a write was committed within five seconds",
+    ),
+    (
+        at::METRICS,
+        HttpMethod::Get,
+        "",
+        "text/plain",
+        "for Prometheus",
+    ),
+    (at::ME, HttpMethod::Get, "", "Me", "who is logged in"),
+    (
+        at::LOGIN,
+        HttpMethod::Get,
+        "",
+        "text/html",
+        "logs a browser in, once, by `key`",
+    ),
+    (
+        at::LOGIN_LINK,
+        HttpMethod::Post,
+        "",
+        "Linked",
+        "an address that logs a browser in",
+    ),
+    (at::LOGOUT, HttpMethod::Post, "", "", "the login ends"),
+    (
+        at::HOSTS,
+        HttpMethod::Get,
+        "",
+        "[HostView]",
+        "the nodes; `select` takes a selector",
+    ),
+    (
+        at::PROCEDURES,
+        HttpMethod::Get,
+        "",
+        "[ProcedureView]",
+        "the procedures",
+    ),
+    (
+        at::PROCEDURE,
+        HttpMethod::Get,
+        "",
+        "ProcedureView",
+        "a procedure",
+    ),
+    (
+        at::ASKS,
+        HttpMethod::Post,
+        "Ask",
+        "Asked",
+        "asks for a run; `idempotency-key` makes one run of several tries",
+    ),
+    (
+        at::RUNS,
+        HttpMethod::Get,
+        "",
+        "RunsPage",
+        "runs, the newest first; `node`, `procedure`, `state`, `by`, `after`",
+    ),
+    (at::RUN, HttpMethod::Get, "", "RunView", "a run"),
+    (
+        at::PLAN,
+        HttpMethod::Get,
+        "",
+        "PlanView",
+        "what it runs, exactly; `node`",
+    ),
+    (
+        at::EVENTS,
+        HttpMethod::Get,
+        "",
+        "text/event-stream",
+        "what happens, from `after` or `last-event-id` on; lines with `accept: application/x-ndjson`",
+    ),
+    (
+        at::OUTPUT,
+        HttpMethod::Get,
+        "",
+        "text/plain",
+        "what a step printed; `node`, `step`, `stream`, `from`, `to`",
+    ),
+    (
+        at::ANSWERS,
+        HttpMethod::Post,
+        "AnswerIn",
+        "Answered",
+        "answers a question; 409 has the answer that won",
+    ),
+    (at::STOP, HttpMethod::Post, "Stop", "RunView", "stops parts"),
+    (
+        at::RESUME,
+        HttpMethod::Post,
+        "Resume",
+        "RunView",
+        "goes on with halted parts",
+    ),
+    (
+        at::HAND_OVER,
+        HttpMethod::Post,
+        "HandOver",
+        "RunView",
+        "somebody else looks after the run",
+    ),
+    (
+        at::RELEASE,
+        HttpMethod::Post,
+        "Release",
+        "RunView",
+        "gives halted parts up",
+    ),
+    (
+        at::RUNNER_ENROLL,
+        HttpMethod::Post,
+        "Enroll",
+        "Enrolled",
+        "a runner becomes known, by its token",
+    ),
+    (
+        at::RUNNER_WORK,
+        HttpMethod::Post,
+        "Hello",
+        "News",
+        "a runner asks for work; `wait` seconds",
+    ),
+    (
+        at::RUNNER_BEAT,
+        HttpMethod::Post,
+        "Hello",
+        "News",
+        "a runner says that it lives",
+    ),
+    (
+        at::RUNNER_EVENTS,
+        HttpMethod::Post,
+        "Lines",
+        "Acked",
+        "lines of journals",
+    ),
+];
+
+/// The document, JSON.
+///
+/// # Panics
+/// Never: what it is made of can be written.
+#[must_use]
+pub fn document() -> String {
+    let mut document = Schemas::openapi();
+    for (path, method, sent, back, summary) in ROWS {
+        let mut operation = OperationBuilder::new().summary(Some(*summary));
+        for name in path.split('/').filter_map(|part| part.strip_prefix('{')) {
+            let parameter = ParameterBuilder::new()
+                .name(name.trim_end_matches('}'))
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True);
+            operation = operation.parameter(parameter);
+        }
+        if !sent.is_empty() {
+            let body = RequestBodyBuilder::new().content("application/json", content(sent));
+            operation = operation.request_body(Some(body.required(Some(Required::True)).build()));
+        }
+        let done = ResponseBuilder::new().description(*summary);
+        let done = match *back {
+            "" => done,
+            kind if kind.contains('/') => done.content(kind, ContentBuilder::new().build()),
+            name => done.content("application/json", content(name)),
+        };
+        let refused = ResponseBuilder::new().description("a problem");
+        let refused = refused.content(wire::header::PROBLEM_JSON, content("Problem"));
+        operation = operation.response("2XX", done.build());
+        operation = operation.response("default", refused.build());
+        let item = PathItem::new(method.clone(), operation.build());
+        document
+            .paths
+            .add_path_operation(*path, vec![method.clone()], {
+                let mut item = item;
+                let operations = [&mut item.get, &mut item.post];
+                operations
+                    .into_iter()
+                    .find_map(Option::take)
+                    .unwrap_or_default()
+            });
+    }
+    document.to_pretty_json().unwrap_or_default()
+}
+
+fn content(name: &str) -> utoipa::openapi::Content {
+    let inner = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'));
+    match inner {
+        None => ContentBuilder::new()
+            .schema(Some(Ref::from_schema_name(name)))
+            .build(),
+        Some(name) => {
+            let array =
+                utoipa::openapi::schema::ArrayBuilder::new().items(Ref::from_schema_name(name));
+            ContentBuilder::new().schema(Some(array)).build()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_request_and_every_type_that_it_names_is_described() {
+        let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
+        let text = include_str!("../../../wire/src/endpoint.rs");
+        let paths = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("pub const "));
+        let paths = paths.filter_map(|line| line.split('"').nth(1));
+        let mut count = 0;
+        for path in paths {
+            let later = ["/v1/login/ssh", "/v1/runner/manual"];
+            if later.iter().any(|later| path.starts_with(later)) {
+                continue;
+            }
+            count += 1;
+            assert!(
+                document["paths"][path].is_object(),
+                "{path} is not described"
+            );
+        }
+        assert_eq!(count, ROWS.len());
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        let text = document.to_string();
+        for name in text.split("#/components/schemas/").skip(1) {
+            let name = name.split('"').next().unwrap();
+            assert!(
+                schemas.contains_key(name),
+                "{name} is named and not described"
+            );
+        }
+    }
+}

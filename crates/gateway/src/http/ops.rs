@@ -1,0 +1,140 @@
+//! What a gateway says of itself: to everybody, to a supervisor, to Prometheus.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use sqlx::Row as _;
+
+use super::refusal::Answer;
+use crate::gateway::Gateway;
+use crate::store::StoreError;
+use crate::wire::{API, About, LoginWay, PartState};
+
+/// Requests by the class of their answer.
+#[derive(Debug, Default)]
+pub struct Counters {
+    classes: [AtomicU64; 6],
+}
+
+pub(super) async fn count(
+    State(gateway): State<Arc<Gateway>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    let response = next.run(request).await;
+    let class = usize::from(response.status().as_u16() / 100);
+    if let Some(counter) = gateway.counters.classes.get(class) {
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+    response
+}
+
+pub(super) async fn about(State(gateway): State<Arc<Gateway>>) -> Answer<axum::Json<About>> {
+    Ok(axum::Json(About {
+        name: gateway.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        api: vec![API],
+        login: vec![LoginWay::Peer, LoginWay::Token],
+        segments: gateway.store.segments().await?,
+    }))
+}
+
+pub(super) async fn openapi() -> Response {
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    (json, super::openapi::document()).into_response()
+}
+
+pub(super) async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// Not whether the process is up: whether it can write.
+pub(super) async fn readyz(State(gateway): State<Arc<Gateway>>) -> Response {
+    match tokio::time::timeout(Duration::from_secs(5), gateway.store.write()).await {
+        Ok(Ok(())) => "ok\n".into_response(),
+        Ok(Err(_)) | Err(_) => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the store cannot be written\n",
+        )
+            .into_response(),
+    }
+}
+
+pub(super) async fn metrics(State(gateway): State<Arc<Gateway>>) -> Answer<Response> {
+    let text = measured(&gateway).await?;
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+}
+
+async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
+    let mut text = String::new();
+    let mut family = |name: &str, kind: &str, help: &str, values: Vec<(String, i64)>| {
+        // Writing into a string cannot fail.
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+        for (labels, value) in values {
+            let _ = writeln!(text, "{name}{labels} {value}");
+        }
+    };
+    let classes = (1..).zip(&gateway.counters.classes[1..]);
+    let requests = classes.map(|(class, count)| {
+        let count = i64::try_from(count.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+        (format!("{{class=\"{class}xx\"}}"), count)
+    });
+    family(
+        "opsbook_gateway_requests_total",
+        "counter",
+        "Requests answered.",
+        requests.collect(),
+    );
+    let mut parts = Vec::new();
+    for state in PartState::ALL {
+        let count = one(
+            gateway,
+            "select count(*) from part where state = $1",
+            state.word(),
+        );
+        parts.push((format!("{{state=\"{}\"}}", state.word()), count.await?));
+    }
+    family(
+        "opsbook_gateway_parts",
+        "gauge",
+        "Parts of runs by state.",
+        parts,
+    );
+    let alive = "select count(*) from runner where seen > {now} - 30000 and $1 = $1";
+    let open = "select count(*) from question where state = $1";
+    for (name, help, statement, word) in [
+        (
+            "opsbook_gateway_runners",
+            "Runners heard in the last half minute.",
+            alive,
+            "",
+        ),
+        (
+            "opsbook_gateway_questions",
+            "Questions that nobody has answered.",
+            open,
+            "open",
+        ),
+    ] {
+        let count = one(gateway, statement, word).await?;
+        family(name, "gauge", help, vec![(String::new(), count)]);
+    }
+    Ok(text)
+}
+
+async fn one(gateway: &Gateway, statement: &str, word: &str) -> Result<i64, StoreError> {
+    let store = &gateway.store;
+    let row = sqlx::query(store.sql(statement))
+        .bind(word.to_owned())
+        .fetch_one(store.pool())
+        .await?;
+    Ok(row.try_get(0)?)
+}

@@ -1,0 +1,135 @@
+//! A request that is not served: RFC 9457 problems. And what every answer carries.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, Request};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::de::DeserializeOwned;
+
+use crate::store::StoreError;
+use crate::wire::{Kind, Problem, header::PROBLEM_JSON};
+
+/// A problem as an answer.
+#[derive(Debug)]
+pub(super) struct Refusal(pub(super) Box<Problem>);
+
+/// What handlers answer.
+pub(super) type Answer<T> = Result<T, Refusal>;
+
+impl Refusal {
+    pub(super) fn new(kind: Kind, detail: impl Into<String>) -> Refusal {
+        Refusal::from(Problem::new(kind, detail))
+    }
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Refusal {
+        Refusal(Box::new(problem))
+    }
+}
+
+impl From<Box<Problem>> for Refusal {
+    fn from(problem: Box<Problem>) -> Refusal {
+        Refusal(problem)
+    }
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Refusal {
+        match error {
+            StoreError::Database(_) | StoreError::Io(_) => {
+                Refusal::new(Kind::Unavailable, error.to_string())
+            }
+            StoreError::Unreadable(_) => Refusal::new(Kind::Internal, error.to_string()),
+        }
+    }
+}
+
+impl From<tokio::task::JoinError> for Refusal {
+    fn from(_: tokio::task::JoinError) -> Refusal {
+        Refusal::new(
+            Kind::Internal,
+            "a part of the gateway has failed; its log says more",
+        )
+    }
+}
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_string(&self.0).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
+        if matches!(self.0.kind, Kind::TooMuch | Kind::Unavailable) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
+        }
+        response
+    }
+}
+
+/// A body that is JSON of this type, within its bound.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
+    type Rejection = Refusal;
+
+    async fn from_request(request: Request, state: &S) -> Result<Json<T>, Refusal> {
+        let bytes = match Bytes::from_request(request, state).await {
+            Ok(bytes) => bytes,
+            Err(rejection) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                let detail = "the body is larger than this request may have";
+                return Err(Refusal::new(Kind::TooLarge, detail));
+            }
+            Err(_) => {
+                return Err(Refusal::new(
+                    Kind::Malformed,
+                    "the body did not arrive whole",
+                ));
+            }
+        };
+        let read = serde_json::from_slice(&bytes);
+        read.map(Json).map_err(|error| {
+            let why = crate::outside::line(&error.to_string()).to_string();
+            Refusal::new(Kind::Malformed, format!("the body: {why}"))
+        })
+    }
+}
+
+pub(super) async fn method() -> Refusal {
+    Refusal::new(Kind::Method, "the path is there, and this method is not")
+}
+
+/// What holds for every answer, whoever made it.
+pub(super) async fn headers(request: Request<Body>, next: Next) -> Response {
+    let api = request.uri().path().starts_with("/v1");
+    let mut response = next.run(request).await;
+    // axum's own refusals, of a path or a query, are plain text.
+    let plain = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_none_or(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    if api && plain && response.status() == StatusCode::BAD_REQUEST {
+        response =
+            Refusal::new(Kind::Malformed, "the path or the query cannot be read").into_response();
+    }
+    let headers = response.headers_mut();
+    for (name, value) in [
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    if !headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+        let none = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+        headers.insert(header::CONTENT_SECURITY_POLICY, none);
+    }
+    response
+}

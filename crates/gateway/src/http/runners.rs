@@ -1,0 +1,226 @@
+//! Runners: enrolled, given work, heard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use serde::Deserialize;
+use tokio::time::Instant;
+
+use super::refusal::{Answer, Json, Refusal};
+use crate::bell::Topic;
+use crate::gateway::Gateway;
+use crate::store::events::From;
+use crate::store::people::Runner;
+use crate::store::queue::{Heard, Renewed};
+use crate::wire::version::{Installed, Verdict};
+use crate::wire::{
+    Acked, Enroll, Enrolled, Hello, Kind, Lines, News, PartKey, Work, header, limit,
+};
+
+/// Bytes of a journal that go with the work.
+const JOURNAL: usize = 4 * 1024 * 1024;
+
+pub(super) async fn enroll(
+    State(gateway): State<Arc<Gateway>>,
+    Json(enroll): Json<Enroll>,
+) -> Answer<axum::Json<Enrolled>> {
+    if !limit::is_name(&enroll.name) {
+        return Err(Refusal::new(
+            Kind::Malformed,
+            "`name` is no name of a runner",
+        ));
+    }
+    let segment = gateway.store.take_ticket("enroll", &enroll.token).await?;
+    let Some(segment) = segment else {
+        let detail =
+            "the token was used, or is too old: `opsbook-gateway token SEGMENT` prints a new one";
+        return Err(Refusal::new(Kind::NotLoggedIn, detail));
+    };
+    let (runner, secret) = gateway.store.enroll(&segment, &enroll.name).await?;
+    Ok(axum::Json(Enrolled {
+        runner: runner.id,
+        segment: runner.segment,
+        secret,
+    }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wait {
+    #[serde(default)]
+    wait: u64,
+}
+
+pub(super) async fn work(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(runner): Extension<Runner>,
+    Query(Wait { wait }): Query<Wait>,
+    headers: HeaderMap,
+    Json(hello): Json<Hello>,
+) -> Answer<axum::Json<News>> {
+    let room = if is_served(&gateway, &headers) {
+        hello.room
+    } else {
+        0
+    };
+    let until = Instant::now() + Duration::from_secs(wait.min(limit::WAIT));
+    let topics = [
+        Topic::Segment(runner.segment.clone()),
+        Topic::Runner(runner.id.clone()),
+    ];
+    let mut ring = gateway.bell.listen(topics);
+    let mut news = heard(&gateway, &runner, &hello, Heard::InOrder).await?;
+    // What has ended is acknowledged at once: the runner's next words are shorter.
+    let at_once = !news.ended.is_empty();
+    loop {
+        let claimed = gateway.store.claim(&runner, &hello.boot, room).await?;
+        for key in &claimed {
+            news.parts.push(with_journal(&gateway, key).await?);
+            gateway.bell.ring(&Topic::Run(key.run.clone()));
+        }
+        more_news(&gateway, &runner, &hello, &mut news).await?;
+        if news.is_any() || at_once || Instant::now() >= until {
+            return Ok(axum::Json(news));
+        }
+        let _ = tokio::time::timeout_at(until, ring.ring()).await;
+    }
+}
+
+pub(super) async fn beat(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(runner): Extension<Runner>,
+    Json(hello): Json<Hello>,
+) -> Answer<axum::Json<News>> {
+    let mut news = heard(&gateway, &runner, &hello, Heard::Beside).await?;
+    more_news(&gateway, &runner, &hello, &mut news).await?;
+    Ok(axum::Json(news))
+}
+
+/// A runner that is too old gets nothing new.
+fn is_served(gateway: &Gateway, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let (have, api) = (text(header::VERSION), text(header::API));
+    let verdict = gateway.rule.judge(have, api, Installed::default());
+    matches!(verdict, Verdict::Serve | Verdict::Older { .. })
+}
+
+async fn heard(gateway: &Gateway, runner: &Runner, hello: &Hello, heard: Heard) -> Answer<News> {
+    bounded(hello)?;
+    let Renewed {
+        lost,
+        ended,
+        runs,
+        segments,
+    } = gateway.store.hear(runner, hello, heard).await?;
+    for run in runs {
+        gateway.bell.ring(&Topic::Run(run));
+    }
+    for segment in segments {
+        gateway.bell.ring(&Topic::Segment(segment));
+    }
+    Ok(News {
+        lost,
+        ended,
+        ..News::default()
+    })
+}
+
+/// What its parts are to do, and the answers to their questions; of those that it has.
+async fn more_news(
+    gateway: &Gateway,
+    runner: &Runner,
+    hello: &Hello,
+    news: &mut News,
+) -> Answer<()> {
+    let has = |run: &str, node: &str, epoch: u64| {
+        let same = |key: &PartKey| key.run == run && key.node == node && key.epoch == epoch;
+        hello.parts.iter().any(same)
+    };
+    news.wants = gateway.store.wants(&runner.id).await?;
+    news.wants
+        .retain(|want| has(&want.run, &want.node, want.epoch));
+    news.answers = gateway.store.answers(&runner.id).await?;
+    news.answers
+        .retain(|answer| has(&answer.run, &answer.node, answer.epoch));
+    Ok(())
+}
+
+fn bounded(hello: &Hello) -> Answer<()> {
+    let count = hello.parts.len().max(hello.ended.len());
+    let short = |text: &str| text.len() <= limit::NAME && !text.contains('\0');
+    let ended = hello.ended.iter().flat_map(|end| [&end.run, &end.node]);
+    let texts = hello
+        .parts
+        .iter()
+        .flat_map(|key| [&key.run, &key.node])
+        .chain(ended);
+    let mut texts = texts.chain([&hello.boot, &hello.version]);
+    if count > limit::PARTS || hello.boot.is_empty() || !texts.all(|text| short(text)) {
+        let detail = "too many parts, or a name that is none";
+        return Err(Refusal::new(Kind::Malformed, detail));
+    }
+    Ok(())
+}
+
+/// A part, with the lines that an earlier controller of it has written.
+async fn with_journal(gateway: &Gateway, key: &PartKey) -> Answer<Work> {
+    let mut work = gateway.store.work(key).await?;
+    if key.epoch == 1 {
+        return Ok(work);
+    }
+    let mut from = From {
+        n: 0,
+        node: Some(key.node.clone()),
+    };
+    let mut lines = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let more = gateway
+            .store
+            .lines(&gateway.blobs, &key.run, &from, 1_000)
+            .await?;
+        let Some(last) = more.last() else { break };
+        from.n = last.n;
+        bytes += more.iter().map(|line| line.text.len()).sum::<usize>();
+        work.journal_lines += u64::try_from(more.len()).unwrap_or_default();
+        lines.extend(more);
+        if bytes > JOURNAL {
+            lines.clear();
+        }
+    }
+    lines.sort_by_key(|line| (line.cursor.epoch, line.cursor.seq));
+    work.journal = lines.into_iter().map(|line| line.text).collect();
+    Ok(work)
+}
+
+pub(super) async fn lines(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(runner): Extension<Runner>,
+    Json(lines): Json<Lines>,
+) -> Answer<axum::Json<Acked>> {
+    if lines.parts.len() > limit::PARTS {
+        return Err(Refusal::new(Kind::TooLarge, "too many parts at once"));
+    }
+    let mut acked = Acked::default();
+    for part in &lines.parts {
+        let named = [&part.run, &part.node]
+            .into_iter()
+            .all(|name| limit::is_name(name));
+        if !named || part.epoch == 0 {
+            return Err(Refusal::new(
+                Kind::Malformed,
+                "a part has a name that is none",
+            ));
+        }
+        if gateway
+            .store
+            .take_lines(&gateway.blobs, &runner, part, &mut acked)
+            .await?
+        {
+            gateway.bell.ring(&Topic::Run(part.run.clone()));
+        }
+    }
+    Ok(axum::Json(acked))
+}

@@ -1,0 +1,271 @@
+//! Runs: listed, shown, and what people do with them.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Path, Query, State};
+use serde::Deserialize;
+
+use super::guard::Caller;
+use super::refusal::{Answer, Json, Refusal};
+use crate::bell::Topic;
+use crate::gateway::Gateway;
+use crate::store::questions::Won;
+use crate::store::runs::Filter;
+use crate::wire::ask::PlanView;
+use crate::wire::{
+    AnswerIn, Answered, HandOver, Kind, Problem, Release, Resume, RunState, RunView, RunsPage,
+    Stop, limit,
+};
+
+#[derive(Default, Deserialize)]
+pub(super) struct Wanted {
+    node: Option<String>,
+    procedure: Option<String>,
+    state: Option<RunState>,
+    by: Option<String>,
+    after: Option<String>,
+}
+
+/// Texts that a store can have: bounded, and without what a database refuses.
+pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Answer<()> {
+    for text in texts {
+        if text.len() > limit::TEXT || text.contains('\0') {
+            let detail = "a text is too long, or has a character that no text has";
+            return Err(Refusal::new(Kind::Malformed, detail));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn list(
+    State(gateway): State<Arc<Gateway>>,
+    Query(wanted): Query<Wanted>,
+) -> Answer<axum::Json<RunsPage>> {
+    let filter = Filter {
+        node: wanted.node,
+        procedure: wanted.procedure,
+        state: wanted.state,
+        by: wanted.by,
+        after: wanted.after,
+    };
+    let all = [&filter.node, &filter.procedure, &filter.by, &filter.after];
+    texts(all.into_iter().flatten().map(String::as_str))?;
+    let (runs, more) = gateway.store.runs(&filter).await?;
+    let last = runs.last().map(|run| run.run.clone());
+    Ok(axum::Json(RunsPage {
+        runs,
+        after: last.filter(|_| more),
+    }))
+}
+
+pub(super) async fn view(gateway: &Gateway, run: &str) -> Answer<RunView> {
+    let found = if limit::is_name(run) {
+        gateway.store.run(run).await?
+    } else {
+        None
+    };
+    found.ok_or_else(|| {
+        let run = crate::outside::line(run);
+        Refusal::new(Kind::NotFound, format!("there is no run `{run}`"))
+    })
+}
+
+pub(super) async fn one(
+    State(gateway): State<Arc<Gateway>>,
+    Path(run): Path<String>,
+) -> Answer<axum::Json<RunView>> {
+    view(&gateway, &run).await.map(axum::Json)
+}
+
+#[derive(Deserialize)]
+pub(super) struct OfNode {
+    node: Option<String>,
+}
+
+pub(super) async fn plan(
+    State(gateway): State<Arc<Gateway>>,
+    Path(run): Path<String>,
+    Query(OfNode { node }): Query<OfNode>,
+) -> Answer<axum::Json<PlanView>> {
+    let view = view(&gateway, &run).await?;
+    let mut plans = serde_json::Map::new();
+    for (of, text) in gateway.store.plans(&run).await? {
+        if node.as_ref().is_some_and(|node| *node != of) {
+            continue;
+        }
+        let records: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text)
+            .map_err(|error| Refusal::new(Kind::Internal, error.to_string()))?;
+        plans.extend(records);
+    }
+    Ok(axum::Json(PlanView {
+        run,
+        at: view.summary.asked,
+        plans: plans.into(),
+    }))
+}
+
+pub(super) async fn answer(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(run): Path<String>,
+    Json(answer): Json<AnswerIn>,
+) -> Answer<axum::Json<Answered>> {
+    view(&gateway, &run).await?;
+    texts(
+        [&answer.node, &answer.answer]
+            .into_iter()
+            .chain(&answer.note)
+            .map(String::as_str),
+    )?;
+    match gateway.store.answer(&run, &answer, &caller.person).await? {
+        Won::This => {
+            if let Some(runner) = gateway.store.runner_of(&run, &answer.node).await? {
+                gateway.bell.ring(&Topic::Runner(runner));
+            }
+            gateway.bell.ring(&Topic::Run(run));
+            Ok(axum::Json(Answered {
+                answer: answer.answer,
+                by: caller.person,
+            }))
+        }
+        Won::Other { answer, by } => {
+            let detail = format!("`{by}` has answered `{answer}`");
+            Err(Refusal::from(Problem {
+                answer: Some(answer),
+                by: Some(by),
+                ..Problem::new(Kind::AlreadyAnswered, detail)
+            }))
+        }
+        Won::NoChoice(choices) => {
+            let detail = format!("the answers to it are {}", choices.join(", "));
+            Err(Refusal::new(Kind::Wrong, detail))
+        }
+        Won::Closed => {
+            let detail = "nobody waits for an answer to it any more";
+            Err(Refusal::new(Kind::State, detail))
+        }
+        Won::None => Err(Refusal::new(Kind::NotFound, "there is no such question")),
+    }
+}
+
+pub(super) async fn stop(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(run): Path<String>,
+    Json(stop): Json<Stop>,
+) -> Answer<axum::Json<RunView>> {
+    let before = view(&gateway, &run).await?;
+    nodes_are_there(&before, &stop.nodes)?;
+    if before.summary.state == RunState::Ended {
+        return Err(Refusal::new(Kind::State, "the run has ended"));
+    }
+    let want = stop.manner.into();
+    let runners = gateway
+        .store
+        .stop(&run, &stop.nodes, want, &caller.person)
+        .await?;
+    for runner in runners {
+        gateway.bell.ring(&Topic::Runner(runner));
+    }
+    changed(&gateway, &run, Vec::new()).await
+}
+
+pub(super) async fn resume(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(run): Path<String>,
+    Json(resume): Json<Resume>,
+) -> Answer<axum::Json<RunView>> {
+    let before = view(&gateway, &run).await?;
+    nodes_are_there(&before, &resume.nodes)?;
+    let changes = text_has_changed(&gateway, &before, resume.accept_changed.as_deref());
+    changes.await?;
+    let segments = gateway.store.resume(&run, &resume, &caller.person).await?;
+    if segments.is_empty() {
+        return Err(Refusal::new(Kind::State, "no part of it is halted"));
+    }
+    changed(&gateway, &run, segments).await
+}
+
+/// A run goes on with the text that it was asked for; where the page has changed since, the person
+/// names the page that they have read.
+async fn text_has_changed(gateway: &Gateway, run: &RunView, accepted: Option<&str>) -> Answer<()> {
+    let manual = Arc::clone(&gateway.manual);
+    let procedure = run.summary.procedure.clone();
+    let now = tokio::task::spawn_blocking(move || {
+        let read = manual.read()?;
+        let procedure = read.procedure(&procedure)?;
+        Ok::<_, Refusal>(read.page_of(procedure).to_owned())
+    });
+    let now = now.await??;
+    if now == run.page_sha256 || accepted == Some(&now) {
+        return Ok(());
+    }
+    let detail = format!(
+        "the page of `{}` has changed since the run was asked for: read it, and name it in `accept_changed`",
+        run.summary.procedure
+    );
+    Err(Refusal::new(Kind::Changed, detail))
+}
+
+pub(super) async fn release(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(run): Path<String>,
+    Json(release): Json<Release>,
+) -> Answer<axum::Json<RunView>> {
+    let before = view(&gateway, &run).await?;
+    nodes_are_there(&before, &release.nodes)?;
+    texts(release.note.iter().map(String::as_str))?;
+    let segments = gateway
+        .store
+        .release(&run, &release, &caller.person)
+        .await?;
+    if segments.is_empty() {
+        return Err(Refusal::new(Kind::State, "no part of it is halted"));
+    }
+    changed(&gateway, &run, segments).await
+}
+
+pub(super) async fn hand_over(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Path(run): Path<String>,
+    Json(hand_over): Json<HandOver>,
+) -> Answer<axum::Json<RunView>> {
+    view(&gateway, &run).await?;
+    texts(hand_over.note.iter().map(String::as_str))?;
+    if !limit::is_name(&hand_over.to) {
+        return Err(Refusal::new(Kind::Malformed, "`to` is no name of a person"));
+    }
+    gateway
+        .store
+        .hand_over(&run, &hand_over, &caller.person)
+        .await?;
+    changed(&gateway, &run, Vec::new()).await
+}
+
+async fn changed(
+    gateway: &Gateway,
+    run: &str,
+    segments: Vec<String>,
+) -> Answer<axum::Json<RunView>> {
+    for segment in segments {
+        gateway.bell.ring(&Topic::Segment(segment));
+    }
+    gateway.bell.ring(&Topic::Run(run.to_owned()));
+    view(gateway, run).await.map(axum::Json)
+}
+
+fn nodes_are_there(run: &RunView, nodes: &[String]) -> Answer<()> {
+    let known = |node: &&String| run.parts.iter().any(|part| part.node == **node);
+    match nodes.iter().find(|node| !known(node)) {
+        None => Ok(()),
+        Some(node) => {
+            let node = crate::outside::line(node);
+            let detail = format!("the run has no part on `{node}`");
+            Err(Refusal::new(Kind::NotFound, detail))
+        }
+    }
+}

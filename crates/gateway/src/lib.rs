@@ -1,0 +1,22 @@
+//! The gateway: one place where people ask for runs, and from which runners take them. It plans,
+//! allots and keeps; it reaches no node and runs nothing.
+
+// The crates below this one, by the names that its files use.
+use opsbook_book as book;
+use opsbook_event as event;
+use opsbook_manual as manual;
+use opsbook_nodes as nodes;
+use opsbook_plan as plan;
+use opsbook_project as project;
+use opsbook_text::{files, outside, source};
+use opsbook_wire as wire;
+
+pub mod bell;
+pub mod blobs;
+mod child;
+pub mod config;
+pub mod gateway;
+pub mod http;
+pub mod manuals;
+pub mod serve;
+pub mod store;

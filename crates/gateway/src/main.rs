@@ -1,0 +1,229 @@
+//! `opsbook-gateway`: the program.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use opsbook_gateway::config::Config;
+use opsbook_gateway::serve::{RunnerHere, Start, Tell, start};
+use opsbook_gateway::store::Store;
+use opsbook_project::find_root;
+use opsbook_wire::limit;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Serves the book of a manual as a console, and takes runs for its runners
+#[derive(Parser)]
+#[command(version, about, args_conflicts_with_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    what: Option<What>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Serve (what happens without a command, too)
+    Serve(Serve),
+    /// Print an address that logs a browser in, once
+    Link(At),
+    /// Print a token with which a runner becomes one of a segment, once
+    Token {
+        #[command(flatten)]
+        at: At,
+        /// The segment
+        #[arg(value_name = "SEGMENT")]
+        segment: String,
+    },
+}
+
+#[derive(Args)]
+struct At {
+    /// The manual's folder; the nearest upwards with a `book.toml` if absent
+    #[arg(short = 'C', long = "dir", value_name = "DIR", env = "OPSBOOK_DIR")]
+    dir: Option<PathBuf>,
+    /// The state folder; `.opsbook/gateway` in the manual's folder if absent
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// The configuration; `gateway.toml` in the state folder if absent
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Serve {
+    #[command(flatten)]
+    at: At,
+    /// Where it listens beside the socket in the state folder [default: 127.0.0.1:7373]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<std::net::SocketAddr>,
+    /// Start no runner: others do the runs of this machine
+    #[arg(long)]
+    no_runner: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let done = runtime
+        .map_err(|error| error.to_string())
+        .and_then(|runtime| {
+            runtime.block_on(async {
+                match cli.what.unwrap_or(What::Serve(cli.serve)) {
+                    What::Serve(serve) => serving(serve).await,
+                    What::Link(at) => link(&at).await,
+                    What::Token { at, segment } => token(&at, &segment).await,
+                }
+            })
+        });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            tell(&why);
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// A line for whoever looks after the gateway.
+fn tell(text: &str) {
+    // Nobody is left to tell where the stream is closed.
+    let _ = writeln!(std::io::stderr(), "opsbook-gateway: {text}");
+}
+
+fn say(text: &str) -> Result<(), String> {
+    writeln!(std::io::stdout(), "{text}").map_err(|error| error.to_string())
+}
+
+struct Places {
+    root: PathBuf,
+    state: PathBuf,
+    config: Config,
+}
+
+fn places(at: &At) -> Result<Places, String> {
+    let here = std::env::current_dir().map_err(|error| error.to_string())?;
+    let root = find_root(&here, at.dir.as_deref()).map_err(|problem| problem.to_string())?;
+    let state = at.state.clone().map(|state| here.join(state));
+    let state = state.unwrap_or_else(|| root.join(".opsbook/gateway"));
+    let named = at.config.is_some();
+    let config = at
+        .config
+        .clone()
+        .unwrap_or_else(|| state.join("gateway.toml"));
+    let config = Config::read(&config, named).map_err(|error| error.to_string())?;
+    Ok(Places {
+        root,
+        state,
+        config,
+    })
+}
+
+async fn serving(serve: Serve) -> Result<(), String> {
+    let Places {
+        root,
+        state,
+        mut config,
+    } = places(&serve.at)?;
+    if let Some(address) = serve.listen {
+        config.listen.address = address;
+        config
+            .checked()
+            .map_err(|why| format!("`--listen`: {why}"))?;
+    }
+    let runner = if serve.no_runner {
+        RunnerHere::Others
+    } else {
+        RunnerHere::Supervised { program: opsbook() }
+    };
+    let (mut ended, mut interrupted) = (
+        signal(SignalKind::terminate()).map_err(|error| error.to_string())?,
+        signal(SignalKind::interrupt()).map_err(|error| error.to_string())?,
+    );
+    let tell: Tell = Arc::new(tell);
+    let begin = Start {
+        root,
+        state: Some(state),
+        config,
+        runner,
+    };
+    let mut running = start(begin, tell)
+        .await
+        .map_err(|error| error.to_string())?;
+    let link = running.link().await.map_err(|error| error.to_string())?;
+    say(&format!(
+        "{} serves `{}` on {}\nopen once, within a quarter of an hour: {}",
+        running.gateway.name, running.gateway.manual.id, running.local.url, link.url
+    ))?;
+    let served = tokio::select! {
+        _ = ended.recv() => None,
+        _ = interrupted.recv() => None,
+        served = running.failed() => Some(served),
+    };
+    match served {
+        None => running.stop().await.map_err(|error| error.to_string()),
+        Some(served) => Err(served
+            .err()
+            .map_or_else(|| "it serves no more".to_owned(), |error| error.to_string())),
+    }
+}
+
+/// The program beside this one, or the one that PATH names.
+fn opsbook() -> PathBuf {
+    let beside = std::env::current_exe().ok();
+    let beside = beside
+        .as_deref()
+        .and_then(Path::parent)
+        .map(|folder| folder.join("opsbook"));
+    beside
+        .filter(|program| program.is_file())
+        .unwrap_or_else(|| PathBuf::from("opsbook"))
+}
+
+async fn store(places: &Places) -> Result<Store, String> {
+    let opened = if let Some(url) = &places.config.store.url {
+        Store::open(url).await
+    } else {
+        let path = places.state.join("gateway.db");
+        if !path.exists() {
+            return Err(format!(
+                "there is no gateway in `{}`",
+                places.state.display()
+            ));
+        }
+        Store::open_file(&path).await
+    };
+    opened.map_err(|error| error.to_string())
+}
+
+async fn link(at: &At) -> Result<(), String> {
+    let places = places(at)?;
+    let text = std::fs::read_to_string(places.state.join("address.json"))
+        .map_err(|_| "no gateway serves this manual now".to_owned())?;
+    let local: opsbook_wire::Local =
+        serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let person = opsbook_project::operator_name();
+    let (key, _) = store(&places)
+        .await?
+        .new_ticket("link", &person, 15 * 60)
+        .await
+        .map_err(|error| error.to_string())?;
+    say(&format!("{}/login?key={key}", local.url))
+}
+
+async fn token(at: &At, segment: &str) -> Result<(), String> {
+    if !limit::is_name(segment) {
+        return Err("the segment is no name".to_owned());
+    }
+    let places = places(at)?;
+    let (token, _) = store(&places)
+        .await?
+        .new_ticket("enroll", segment, 15 * 60)
+        .await
+        .map_err(|error| error.to_string())?;
+    say(&token)
+}

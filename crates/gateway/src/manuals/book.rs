@@ -1,0 +1,227 @@
+//! The book as it is served: built again where the manual has changed, each page with the words
+//! by which the console finds what it shows.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Manual, print::Print};
+use crate::book::{Options, build};
+use crate::store::people::new_token;
+use crate::wire::{Kind, Problem};
+
+/// Builds whose pages may still be open in a browser.
+const KEPT: usize = 8;
+
+/// The book of a manual.
+#[derive(Debug)]
+pub struct Book {
+    root: PathBuf,
+    folder: PathBuf,
+    built: Mutex<Vec<Arc<Built>>>,
+    /// One build at a time.
+    building: Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Built {
+    /// Its name, which its pages carry.
+    id: String,
+    folder: PathBuf,
+    print: Print,
+    /// Of each procedure, SHA-256 of the page that this build shows.
+    pages: BTreeMap<String, String>,
+    /// Pages bring scripts of their own: they get no console, and nothing of the reader's.
+    scripts: Scripts,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scripts {
+    Ours,
+    Theirs,
+}
+
+/// A file of the book.
+#[derive(Debug)]
+pub struct Page {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// What it is.
+    pub content_type: &'static str,
+    /// Its content security policy, beside the one that it carries.
+    pub policy: &'static str,
+}
+
+/// Scripts of the book's own are named by hash in each page's own policy.
+const HELD: &str = "frame-ancestors 'self'; object-src 'none'; base-uri 'self'; form-action 'none'";
+/// Whatever the page does, it is nobody's origin.
+const SANDBOX: &str = "sandbox allow-scripts; frame-ancestors 'self'";
+
+impl Book {
+    pub(super) fn new(root: &Path, folder: &Path) -> Book {
+        Book {
+            root: root.to_owned(),
+            folder: folder.to_owned(),
+            built: Mutex::new(Vec::new()),
+            building: Mutex::new(()),
+        }
+    }
+
+    /// The pages of procedures as a build shows them; none of a build that nobody remembers.
+    #[must_use]
+    pub fn pages(&self, id: &str) -> Option<BTreeMap<String, String>> {
+        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built
+            .iter()
+            .find(|built| built.id == id)
+            .map(|built| built.pages.clone())
+    }
+
+    fn current(&self) -> Option<Arc<Built>> {
+        let built = self.built.lock().unwrap_or_else(PoisonError::into_inner);
+        built.last().cloned()
+    }
+}
+
+impl Manual {
+    /// A file of the book as it is now; nothing where it has none of this name. Takes time where
+    /// the manual has changed.
+    ///
+    /// # Errors
+    /// Where there is no book.
+    pub fn page(&self, path: &str) -> Result<Option<Page>, Box<Problem>> {
+        let built = self.built()?;
+        let Some(file) = below(&built.folder, path) else {
+            return Ok(None);
+        };
+        let Ok(bytes) = std::fs::read(&file) else {
+            return Ok(None);
+        };
+        let content_type = content_type(&file);
+        let html = content_type.starts_with("text/html");
+        let (bytes, policy) = match (html, built.scripts) {
+            (true, Scripts::Ours) => (with_console(&bytes, &built.id), HELD),
+            (true, Scripts::Theirs) => (bytes, SANDBOX),
+            (false, _) => (bytes, "default-src 'none'; sandbox"),
+        };
+        Ok(Some(Page {
+            bytes,
+            content_type,
+            policy,
+        }))
+    }
+
+    fn built(&self) -> Result<Arc<Built>, Box<Problem>> {
+        let print = Print::of(&self.root);
+        if let Some(built) = self.book.current().filter(|built| built.print == print) {
+            return Ok(built);
+        }
+        let _one = self
+            .book
+            .building
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Somebody may have built it meanwhile.
+        let mut print = Print::of(&self.root);
+        if let Some(built) = self.book.current().filter(|built| built.print == print) {
+            return Ok(built);
+        }
+        // What changes while it is read is read again, so that the pages and their hashes are of
+        // one moment.
+        for _ in 0..5 {
+            let built = self.build(print)?;
+            let after = Print::of(&self.root);
+            if after == print {
+                return Ok(built);
+            }
+            print = after;
+        }
+        let detail = "the manual changes while its book is made";
+        Err(Box::new(Problem::new(Kind::Unavailable, detail)))
+    }
+
+    fn build(&self, print: Print) -> Result<Arc<Built>, Box<Problem>> {
+        let failed = |why: String| {
+            let detail = format!("there is no book: {why}");
+            Box::new(Problem::new(Kind::Wrong, detail))
+        };
+        let id = new_token()[..16].to_owned();
+        let folder = self.book.folder.join(&id);
+        std::fs::create_dir_all(&self.book.folder).map_err(|error| failed(error.to_string()))?;
+        let pages = self.read().map(|read| read.pages()).unwrap_or_default();
+        let built = build(&self.book.root, Some(&folder), &Options::default())
+            .map_err(|error| failed(error.to_string()))?;
+        let built = Arc::new(Built {
+            id,
+            folder,
+            print,
+            pages,
+            scripts: if built.allows_html {
+                Scripts::Theirs
+            } else {
+                Scripts::Ours
+            },
+        });
+        let mut all = self
+            .book
+            .built
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.push(Arc::clone(&built));
+        while all.len() > KEPT {
+            let old = all.remove(0);
+            // Where it stays, it only takes room.
+            let _ = std::fs::remove_dir_all(&old.folder);
+        }
+        Ok(built)
+    }
+}
+
+/// The page with the console's words in its head, and leave to ask the gateway.
+fn with_console(html: &[u8], build: &str) -> Vec<u8> {
+    let html = String::from_utf8_lossy(html);
+    // The first policy is the page's own: it stands before all that its author wrote.
+    let html = html.replacen("connect-src 'none'", "connect-src 'self'", 1);
+    let words = format!(
+        "<meta name=\"opsbook-build\" content=\"{build}\">\
+         <link rel=\"stylesheet\" href=\"/console/console.css\">\
+         <script type=\"module\" src=\"/console/console.js\"></script></head>"
+    );
+    html.replacen("</head>", &words, 1).into_bytes()
+}
+
+/// A file below a folder, whatever its links lead to.
+fn below(folder: &Path, path: &str) -> Option<PathBuf> {
+    let path = Path::new(path);
+    let plain = |part: Component<'_>| matches!(part, Component::Normal(name) if !name.to_string_lossy().starts_with('.'));
+    if !path.components().all(plain) {
+        return None;
+    }
+    let file = folder.join(path);
+    let file = if file.is_dir() {
+        file.join("index.html")
+    } else {
+        file
+    };
+    let real = file.canonicalize().ok()?;
+    (real.starts_with(folder.canonicalize().ok()?) && real.is_file()).then_some(real)
+}
+
+fn content_type(file: &Path) -> &'static str {
+    match file.extension().and_then(std::ffi::OsStr::to_str) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("json") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        Some("jpg" | "jpeg") => "image/jpeg",
+        Some("gif") => "image/gif",
+        Some("webp") => "image/webp",
+        Some("ico") => "image/x-icon",
+        Some("woff2") => "font/woff2",
+        Some("woff") => "font/woff",
+        Some("txt" | "md") => "text/plain; charset=utf-8",
+        _ => "application/octet-stream",
+    }
+}

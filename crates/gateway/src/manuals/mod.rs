@@ -1,0 +1,126 @@
+//! The manual that the gateway serves: read again where a file of it has changed, planned, shown
+//! as a book.
+
+mod book;
+mod plan;
+mod print;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::files::Files;
+use crate::project::{Project, Who};
+use crate::source;
+use crate::store::people::sha256;
+use crate::wire::{Kind, Problem};
+
+pub use book::{Book, Page};
+pub use plan::{Planned, PlannedPart, segment_of};
+use print::Print;
+
+/// A manual in a folder of this machine.
+#[derive(Debug)]
+pub struct Manual {
+    /// Its name.
+    pub id: String,
+    /// Its folder, absolute.
+    pub root: PathBuf,
+    read: Mutex<Option<Arc<Read>>>,
+    book: Book,
+}
+
+/// A manual as it was at one moment.
+#[derive(Debug)]
+pub struct Read {
+    /// The project.
+    pub project: Project,
+    /// The git revision, and whether nothing has changed beside it.
+    pub revision: Option<String>,
+    print: Print,
+    /// By the number of the page.
+    pages: Vec<String>,
+}
+
+impl Manual {
+    /// The manual in this folder; its book is made below `state`.
+    #[must_use]
+    pub fn new(root: &Path, state: &Path) -> Manual {
+        let name = root
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        let name = name.filter(|name| crate::wire::limit::is_name(name));
+        Manual {
+            id: name.unwrap_or_else(|| "manual".to_owned()),
+            root: root.to_owned(),
+            read: Mutex::new(None),
+            book: Book::new(root, &state.join("book")),
+        }
+    }
+
+    /// As it is now. Takes time: call it where waiting harms nobody.
+    ///
+    /// # Errors
+    /// Where it has a mistake that concerns all of it.
+    pub fn read(&self) -> Result<Arc<Read>, Box<Problem>> {
+        let print = Print::of(&self.root);
+        let mut held = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(read) = held.as_ref().filter(|read| read.print == print) {
+            return Ok(Arc::clone(read));
+        }
+        let project = Project::open_to_run(Files::of(&self.root)).map_err(|all| wrong(&all))?;
+        let pages = project.manual.pages.iter().map(page_sha256).collect();
+        let who = Who::here(&self.root);
+        let revision = who.revision().map(|revision| match who.clean() {
+            Some(true) => revision.to_owned(),
+            _ => format!("{revision} and changes"),
+        });
+        let read = Arc::new(Read {
+            project,
+            revision,
+            print,
+            pages,
+        });
+        *held = Some(Arc::clone(&read));
+        Ok(read)
+    }
+
+    /// Its book.
+    #[must_use]
+    pub fn book(&self) -> &Book {
+        &self.book
+    }
+}
+
+impl Read {
+    /// SHA-256 of what the page of a procedure says.
+    #[must_use]
+    pub fn page_of(&self, procedure: &crate::manual::Procedure) -> &str {
+        self.pages.get(procedure.page).map_or("", String::as_str)
+    }
+
+    /// Of each procedure, SHA-256 of its page.
+    #[must_use]
+    pub fn pages(&self) -> BTreeMap<String, String> {
+        let all = self.project.manual.procedures.values();
+        all.map(|procedure| (procedure.id.clone(), self.page_of(procedure).to_owned()))
+            .collect()
+    }
+}
+
+/// With what it includes, which the text of the page has.
+fn page_sha256(page: &crate::manual::Page) -> String {
+    sha256(page.text.text.as_bytes())
+}
+
+/// Problems of a manual as one of the interface.
+pub(crate) fn wrong(problems: &[source::Problem]) -> Box<Problem> {
+    let all: Vec<String> = source::first_of_each(problems)
+        .iter()
+        .take(20)
+        .map(ToString::to_string)
+        .collect();
+    let text = all.join("\n\n");
+    let cut = text.floor_char_boundary(2 * crate::wire::limit::TEXT);
+    Box::new(Problem::new(Kind::Wrong, &text[..cut]))
+}

@@ -1,0 +1,290 @@
+//! An ask, planned: which parts it has, and what each will run. Pure but for the manual's files.
+
+use crate::event::PlanRecord;
+use crate::manual::Procedure;
+use crate::nodes::{Node, Text};
+use crate::plan::{Plan, Request, batch::in_batches};
+use crate::project::batch::{Share, of_nodes, sizes};
+use crate::project::{Project, Who};
+use crate::wire::{Ask, Kind, Parameter, Problem, ProcedureView, StepView, Verb, limit};
+
+use super::{Manual, Read, wrong};
+
+/// What an ask comes to.
+#[derive(Debug)]
+pub struct Planned {
+    /// The heading over the contract.
+    pub title: String,
+    /// The manual's revision.
+    pub revision: Option<String>,
+    /// SHA-256 of the page.
+    pub page_sha256: String,
+    /// Its parts.
+    pub parts: Vec<PlannedPart>,
+}
+
+/// A part of an ask.
+#[derive(Debug)]
+pub struct PlannedPart {
+    /// The node, or `*`.
+    pub node: String,
+    /// Its segment.
+    pub segment: String,
+    /// Its batch, from 1.
+    pub batch: usize,
+    /// What names it on a command line.
+    pub words: Vec<String>,
+    /// Of its plan.
+    pub plan_sha256: String,
+    /// The plan of each machine, JSON.
+    pub plan: String,
+}
+
+impl Manual {
+    /// Plans an ask.
+    ///
+    /// # Errors
+    /// Where the page is not the one that was read, or the manual, nodes or arguments are wrong.
+    pub fn plan(&self, ask: &Ask) -> Result<Planned, Box<Problem>> {
+        let read = self.read()?;
+        let procedure = read.procedure(&ask.procedure)?;
+        let page_sha256 = read.page_of(procedure).to_owned();
+        if ask
+            .page_sha256
+            .as_ref()
+            .is_some_and(|shown| *shown != page_sha256)
+        {
+            let detail = format!(
+                "the page of `{}` has changed since it was shown: read it again before you run it",
+                ask.procedure
+            );
+            return Err(problem(Kind::Changed, detail));
+        }
+        let set: Vec<(String, String)> = ask.arguments.clone().into_iter().collect();
+        let request = Request {
+            procedure: &ask.procedure,
+            nodes: &ask.nodes,
+            set: &set,
+        };
+        let plan = read.project.plan(&request).map_err(|all| wrong(&all))?;
+        steps_are_there(ask, procedure)?;
+        let records = Who::here(&self.root).started(&plan).plans;
+        let parts = if plan.binding.is_some() {
+            vec![whole(ask, &plan, &records)?]
+        } else {
+            each(ask, &plan, &records)?
+        };
+        Ok(Planned {
+            title: plan.title.clone(),
+            revision: read.revision.clone(),
+            page_sha256,
+            parts,
+        })
+    }
+}
+
+fn problem(kind: Kind, detail: impl Into<String>) -> Box<Problem> {
+    Box::new(Problem::new(kind, detail))
+}
+
+/// By the text of its site.
+type Records = std::collections::BTreeMap<String, PlanRecord>;
+
+fn each(ask: &Ask, plan: &Plan, records: &Records) -> Result<Vec<PlannedPart>, Box<Problem>> {
+    if plan.nodes.is_empty() || plan.nodes.len() > limit::NODES {
+        let count = plan.nodes.len();
+        let detail = format!(
+            "{count} nodes are selected; a run has from 1 to {}",
+            limit::NODES
+        );
+        return Err(problem(Kind::Wrong, detail));
+    }
+    let sizes = match &ask.batch {
+        Some(text) => sizes(&shares(text)?, plan.nodes.len()),
+        None => of_nodes(plan).map_err(|problem| wrong(&[*problem]))?,
+    };
+    let mut parts = Vec::new();
+    for (batch, nodes) in (1..).zip(in_batches(&plan.nodes, &sizes)) {
+        for node in nodes {
+            let name = &node.node.name;
+            let record = records.get(name);
+            parts.push(PlannedPart {
+                node: name.clone(),
+                segment: segment(&node.node)?,
+                batch,
+                words: vec![name.clone()],
+                plan_sha256: node.sha256.clone(),
+                plan: json(&[(name, record)]),
+            });
+        }
+    }
+    Ok(parts)
+}
+
+/// A procedure with roles: all of its machines are one part.
+fn whole(ask: &Ask, plan: &Plan, records: &Records) -> Result<PlannedPart, Box<Problem>> {
+    let mut segments = Vec::new();
+    for node in &plan.nodes {
+        segments.push(segment(&node.node)?);
+    }
+    segments.sort();
+    segments.dedup();
+    let [segment] = segments.as_slice() else {
+        let detail = format!(
+            "its machines are in the segments {}: a runner reaches those of one",
+            segments.join(", ")
+        );
+        return Err(problem(Kind::Wrong, detail));
+    };
+    if ask.batch.is_some() {
+        let detail = "a procedure with roles says its batches itself";
+        return Err(problem(Kind::Wrong, detail));
+    }
+    Ok(PlannedPart {
+        node: "*".to_owned(),
+        segment: segment.clone(),
+        batch: 1,
+        words: ask.nodes.clone(),
+        plan_sha256: plan.sha256(),
+        plan: json(
+            &records
+                .iter()
+                .map(|(site, record)| (site, Some(record)))
+                .collect::<Vec<_>>(),
+        ),
+    })
+}
+
+fn json(records: &[(&String, Option<&PlanRecord>)]) -> String {
+    let all: std::collections::BTreeMap<_, _> = records.iter().copied().collect();
+    serde_json::to_string(&all).unwrap_or_default()
+}
+
+fn segment(node: &Node) -> Result<String, Box<Problem>> {
+    match node.text("segment") {
+        Ok(Text::Plain(segment)) if limit::is_name(&segment) => Ok(segment),
+        Err(None) => Ok(crate::config::HERE.to_owned()),
+        _ => {
+            let detail = format!("the `segment` of node `{}` is no name", node.name);
+            Err(problem(Kind::Wrong, detail))
+        }
+    }
+}
+
+fn shares(text: &str) -> Result<Vec<Share>, Box<Problem>> {
+    let shares: Result<Vec<Share>, _> = text.split(',').map(|share| share.trim().parse()).collect();
+    shares.map_err(|_| {
+        let detail = format!("`batch`: `{text}` is not like `1,5,25%`");
+        problem(Kind::Wrong, detail)
+    })
+}
+
+fn steps_are_there(ask: &Ask, procedure: &Procedure) -> Result<(), Box<Problem>> {
+    let all = procedure.steps.len();
+    for (word, number) in [("start_at", ask.start_at), ("stop_after", ask.stop_after)] {
+        if let Some(number) = number.filter(|number| !(1..=all).contains(number)) {
+            let detail = format!("`{word}`: `{}` has no step {number}", procedure.id);
+            return Err(problem(Kind::Wrong, detail));
+        }
+    }
+    Ok(())
+}
+
+impl Read {
+    /// A procedure by its id.
+    ///
+    /// # Errors
+    /// Where there is none.
+    pub fn procedure(&self, id: &str) -> Result<&Procedure, Box<Problem>> {
+        let found = self.project.manual.procedures.get(id);
+        found.ok_or_else(|| {
+            problem(
+                Kind::NotFound,
+                format!("there is no procedure `{}`", text(id)),
+            )
+        })
+    }
+
+    /// What the card of a procedure needs.
+    #[must_use]
+    pub fn view(&self, manual: &str, procedure: &Procedure) -> ProcedureView {
+        let page = self.project.manual.pages.get(procedure.page);
+        let parameters = procedure.params.iter().map(|(name, param)| Parameter {
+            name: name.clone(),
+            about: param.help.clone(),
+            default: match (&param.default, param.required) {
+                (Some(default), _) => Some(default.clone()),
+                (None, true) => None,
+                (None, false) => Some(String::new()),
+            },
+        });
+        let steps = procedure.steps.iter().map(|step| StepView {
+            number: step.number,
+            name: procedure.name_of(step),
+            title: step.title.clone(),
+        });
+        ProcedureView {
+            manual: manual.to_owned(),
+            id: procedure.id.clone(),
+            title: procedure.title.clone(),
+            page: page
+                .map(|page| page.path.display().to_string())
+                .unwrap_or_default(),
+            page_sha256: self.page_of(procedure).to_owned(),
+            revision: self.revision.clone(),
+            parameters: parameters.collect(),
+            roles: procedure.roles.keys().cloned().collect(),
+            steps: steps.collect(),
+            nodes: able(&self.project, procedure),
+            may: vec![
+                Verb::Read,
+                Verb::Run,
+                Verb::Answer,
+                Verb::Stop,
+                Verb::Resume,
+            ],
+        }
+    }
+
+    /// The nodes with their segments and groups.
+    ///
+    /// # Errors
+    /// Where the selector is wrong.
+    pub fn hosts(&self, select: Option<&str>) -> Result<Vec<Node>, Box<Problem>> {
+        let nodes = &self.project.nodes;
+        let names = match select {
+            Some(selector) => nodes
+                .select(selector)
+                .map_err(|problem| wrong(&[problem]))?,
+            None => nodes.names().collect(),
+        };
+        Ok(names
+            .into_iter()
+            .filter_map(|name| nodes.evaluate(name, &[]).ok())
+            .collect())
+    }
+}
+
+/// The segment of a node, as far as it has one.
+#[must_use]
+pub fn segment_of(node: &Node) -> String {
+    segment(node).unwrap_or_default()
+}
+
+/// The nodes on which a procedure may be run; none where it has roles.
+fn able(project: &Project, procedure: &Procedure) -> Vec<String> {
+    if !procedure.roles.is_empty() {
+        return Vec::new();
+    }
+    let names = match &procedure.nodes {
+        Some(selector) => project.nodes.select_at(selector).unwrap_or_default(),
+        None => project.nodes.names().collect(),
+    };
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// A name from outside, as a sentence may have it.
+fn text(name: &str) -> String {
+    let cut = name.floor_char_boundary(limit::NAME);
+    crate::outside::line(&name[..cut]).to_string()
+}

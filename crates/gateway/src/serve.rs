@@ -1,0 +1,320 @@
+//! The gateway of a manual's folder, from its state folder to the sockets on which it serves.
+
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, flock};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+
+use crate::bell::{Bell, Topic};
+use crate::blobs::Blobs;
+use crate::child;
+use crate::config::{Config, ConfigError};
+use crate::gateway::{Gateway, LocalUser};
+use crate::http;
+use crate::manuals::Manual;
+use crate::store::people::{new_token, sha256};
+use crate::store::queue::ADOPT_AFTER;
+use crate::store::{Store, StoreError};
+use crate::wire::{Linked, Local};
+
+/// How often leases are looked at.
+const SWEEP: Duration = Duration::from_secs(5);
+/// What the path of a socket may be long.
+const SOCKET_PATH: usize = 100;
+
+/// Says something to whoever looks after the gateway.
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// What a gateway is started with.
+#[derive(Clone, Debug)]
+pub struct Start {
+    /// The manual's folder, absolute.
+    pub root: PathBuf,
+    /// The state folder; `.opsbook/gateway` in the manual's where it is absent.
+    pub state: Option<PathBuf>,
+    /// The configuration.
+    pub config: Config,
+    /// Who does the runs of this machine.
+    pub runner: RunnerHere,
+}
+
+/// Who does the runs of segment `here`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RunnerHere {
+    /// A process that the gateway starts, and starts again.
+    Supervised {
+        /// The program `opsbook`.
+        program: PathBuf,
+    },
+    /// Somebody else.
+    Others,
+}
+
+/// Why a gateway does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A file or a socket.
+    #[error("{what}: {why}")]
+    Io {
+        /// What was to be done.
+        what: String,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// Another gateway has the state folder.
+    #[error("another gateway serves this manual: its state folder `{}` is locked", .0.display())]
+    Running(PathBuf),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
+    let what = what.into();
+    |why| StartError::Io { what, why }
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// What it serves.
+    pub gateway: Arc<Gateway>,
+    /// Where.
+    pub local: Local,
+    state: PathBuf,
+    stop: watch::Sender<()>,
+    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    others: Vec<tokio::task::JoinHandle<()>>,
+    _lock: std::fs::File,
+}
+
+impl Running {
+    /// An address for a browser.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn link(&self) -> Result<Linked, StoreError> {
+        self.gateway.link(&self.gateway.local.person).await
+    }
+
+    /// Ends what it has begun: requests that are under way end, the runner is told to drain.
+    ///
+    /// # Errors
+    /// Where a socket could not be served.
+    pub async fn stop(self) -> std::io::Result<()> {
+        // Whoever finds the file believes that somebody serves.
+        let _ = std::fs::remove_file(self.state.join("address.json"));
+        let _ = std::fs::remove_file(&self.local.socket);
+        let _ = self.stop.send(());
+        for other in self.others {
+            let _ = other.await;
+        }
+        // A stream of events has no end of its own.
+        let ended = tokio::time::timeout(Duration::from_secs(2), self.server).await;
+        match ended {
+            Ok(Ok(served)) => served,
+            Ok(Err(_)) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Until it cannot serve any more.
+    ///
+    /// # Errors
+    /// Why.
+    pub async fn failed(&mut self) -> std::io::Result<()> {
+        (&mut self.server).await.unwrap_or(Ok(()))
+    }
+}
+
+/// Starts a gateway.
+///
+/// # Errors
+/// Where it cannot serve.
+pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
+    let state = start.state.clone();
+    let state = state.unwrap_or_else(|| start.root.join(".opsbook/gateway"));
+    private_folder(&state)?;
+    let lock = locked(&state)?;
+    let store = match &start.config.store.url {
+        Some(url) => Store::open(url).await?,
+        None => Store::open_file(&state.join("gateway.db")).await?,
+    };
+    let blobs = start.config.blobs.folder.clone();
+    let blobs = blobs.unwrap_or_else(|| state.join("blobs"));
+    let blobs = Blobs::open(&blobs).map_err(io(format!("`{}`", blobs.display())))?;
+    let address = start.config.listen.address;
+    let hint = "; `--listen 127.0.0.1:PORT` names another port";
+    let tcp = TcpListener::bind(address).await;
+    let tcp = tcp.map_err(io(format!("cannot listen on {address}{hint}")))?;
+    let address = tcp.local_addr().map_err(io("the address"))?;
+    let (unix, socket) = bound(&state)?;
+    let local = Local {
+        url: format!("http://{address}"),
+        socket: socket.display().to_string(),
+    };
+    let gateway = Arc::new(Gateway {
+        name: start
+            .config
+            .name
+            .clone()
+            .unwrap_or_else(crate::project::controller_name),
+        rule: start.config.rule().map_err(|why| StartError::Io {
+            what: "version".to_owned(),
+            why: std::io::Error::other(why),
+        })?,
+        store,
+        blobs,
+        bell: Bell::default(),
+        manual: Arc::new(Manual::new(&start.root, &state)),
+        local: LocalUser {
+            uid: rustix::process::geteuid().as_raw(),
+            person: crate::project::operator_name(),
+            token_sha256: sha256(token(&state)?),
+            url: local.url.clone(),
+        },
+        counters: http::Counters::default(),
+    });
+    let (stop, stopped) = watch::channel(());
+    let server = http::serve(Arc::clone(&gateway), unix, tcp, stopped.clone());
+    let server = tokio::spawn(server);
+    let mut others = vec![tokio::spawn(sweep(
+        Arc::clone(&gateway),
+        stopped.clone(),
+        Arc::clone(&tell),
+    ))];
+    write_address(&state, &local)?;
+    if let RunnerHere::Supervised { program } = start.runner {
+        let runner = child::Runner {
+            program,
+            socket,
+            state: state.join("runner"),
+        };
+        others.push(tokio::spawn(child::supervise(runner, stopped, tell)));
+    }
+    Ok(Running {
+        gateway,
+        local,
+        state,
+        stop,
+        server,
+        others,
+        _lock: lock,
+    })
+}
+
+async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
+    let mut well = true;
+    while tokio::time::timeout(SWEEP, stop.changed()).await.is_err() {
+        match gateway.store.sweep(ADOPT_AFTER).await {
+            Ok(swept) => {
+                well = true;
+                for run in swept.unseen {
+                    gateway.bell.ring(&Topic::Run(run));
+                }
+                for (run, segment) in swept.offered {
+                    gateway.bell.ring(&Topic::Run(run));
+                    gateway.bell.ring(&Topic::Segment(segment));
+                }
+            }
+            Err(error) => {
+                if well {
+                    tell(&format!("leases cannot be looked at: {error}"));
+                }
+                well = false;
+            }
+        }
+    }
+}
+
+/// A folder of this user's alone.
+fn private_folder(path: &Path) -> Result<(), StartError> {
+    let shown = format!("`{}`", path.display());
+    let mut builder = std::fs::DirBuilder::new();
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(io(&*shown))?;
+    let own = std::fs::Permissions::from_mode(0o700);
+    std::fs::set_permissions(path, own).map_err(io(shown))
+}
+
+/// One gateway has a state folder.
+fn locked(state: &Path) -> Result<std::fs::File, StartError> {
+    let path = state.join("lock");
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.create(true).append(true).mode(0o600);
+    let file = options
+        .open(&path)
+        .map_err(io(format!("`{}`", path.display())))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(_) => Err(StartError::Running(state.to_owned())),
+    }
+}
+
+/// The token of this machine's user: made once, and kept where only they can read it.
+fn token(state: &Path) -> Result<String, StartError> {
+    let path = state.join("token");
+    let shown = format!("`{}`", path.display());
+    match std::fs::read_to_string(&path) {
+        Ok(token) if token.trim().len() >= 32 => return Ok(token.trim().to_owned()),
+        Ok(_) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(io(shown)(error)),
+    }
+    let token = new_token();
+    replaced(&path, &format!("{token}\n")).map_err(io(shown))?;
+    Ok(token)
+}
+
+fn write_address(state: &Path, local: &Local) -> Result<(), StartError> {
+    let path = state.join("address.json");
+    let text = serde_json::to_string(local).unwrap_or_default();
+    replaced(&path, &text).map_err(io(format!("`{}`", path.display())))
+}
+
+/// A file of this user's alone, whole or not at all.
+fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension(format!("{}.part", std::process::id()));
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&part)?;
+    file.write_all(text.as_bytes())?;
+    std::fs::rename(&part, path)
+}
+
+/// The socket in the state folder; where that path is too long for one, in a folder of this
+/// user's alone below the one for sockets.
+fn bound(state: &Path) -> Result<(UnixListener, PathBuf), StartError> {
+    let mut path = state.join("socket");
+    if path.as_os_str().len() > SOCKET_PATH {
+        let name = &sha256(state.as_os_str().as_encoded_bytes())[..16];
+        let uid = rustix::process::geteuid().as_raw();
+        let below = std::env::var_os("XDG_RUNTIME_DIR")
+            .map_or_else(|| PathBuf::from("/tmp"), PathBuf::from);
+        let folder = below.join(format!("opsbook-{uid}-{name}"));
+        private_folder(&folder)?;
+        path = folder.join("socket");
+    }
+    let shown = format!("`{}`", path.display());
+    // The lock says that nobody serves on what lies there.
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(shown)(error)),
+        _ => {}
+    }
+    let socket = UnixListener::bind(&path).map_err(io(&*shown))?;
+    let own = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(&path, own).map_err(io(shown))?;
+    Ok((socket, path))
+}

@@ -1,0 +1,533 @@
+//! Lines of journals: taken in once each, in their order, and read again from any place.
+//!
+//! A line is a row, except `output`: its lines are pieces of files in the blob folder, and a row
+//! says which. `n` counts the lines of a run in the order in which they came; a row of the run is
+//! locked while it is given out, so that a reader who has seen `n` has seen all before it.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row as _;
+use wire::{Acked, Cursor, LinesOfPart, PartKey};
+
+use super::people::{Runner, sha256};
+use super::questions::NewQuestion;
+use super::{Store, StoreError, Tx, counted, stored};
+use crate::blobs::Blobs;
+use crate::event::{Event, What};
+use crate::outside::Outside;
+use crate::wire;
+
+/// Bytes that are kept of all lines of a run.
+const MOST_BYTES: i64 = 256 * 1024 * 1024;
+
+/// A line as it is read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Its number in the run.
+    pub n: i64,
+    /// Its place.
+    pub cursor: Cursor,
+    /// What happened, in a word; `output` for all output.
+    pub kind: String,
+    /// The step.
+    pub step: Option<i64>,
+    /// The line, byte for byte.
+    pub text: String,
+}
+
+/// Where one reads on.
+#[derive(Clone, Debug, Default)]
+pub struct From {
+    /// After this number.
+    pub n: i64,
+    /// Of this part alone.
+    pub node: Option<String>,
+}
+
+/// A line of a request that can be read.
+struct Incoming<'a> {
+    text: &'a str,
+    event: Event,
+    epoch: u64,
+}
+
+impl Store {
+    /// Takes lines in. Those that are there already are passed over; those after a gap are not
+    /// taken, and what is said to be stored ends before it.
+    ///
+    /// # Errors
+    /// Where the store or the blob folder cannot be written.
+    pub async fn take_lines(
+        &self,
+        blobs: &Blobs,
+        runner: &Runner,
+        part: &LinesOfPart,
+        acked: &mut Acked,
+    ) -> Result<bool, StoreError> {
+        let key = PartKey {
+            run: part.run.clone(),
+            node: part.node.clone(),
+            epoch: part.epoch,
+        };
+        let lines = match read(part) {
+            Ok(lines) => lines,
+            Err(why) => {
+                acked.refused.insert(key.to_string(), why);
+                return Ok(false);
+            }
+        };
+        let mut tx = self.begin().await?;
+        self.lock_run(&mut tx, &part.run).await?;
+        let mut taking = Taking {
+            store: self,
+            blobs,
+            tx: &mut tx,
+            key: key.clone(),
+            runner,
+            threads: BTreeMap::new(),
+            n: 0,
+            bytes: 0,
+            output: Vec::new(),
+            new: false,
+        };
+        match taking.all(lines).await? {
+            Ok(()) => {}
+            Err(why) => {
+                acked.refused.insert(key.to_string(), why);
+            }
+        }
+        let new = taking.new;
+        for (epoch, thread) in &taking.threads {
+            let key = PartKey {
+                epoch: *epoch,
+                ..key.clone()
+            };
+            acked.acked.insert(key.to_string(), thread.acked);
+        }
+        tx.commit().await?;
+        Ok(new)
+    }
+
+    /// Lines of a run after a place, at most so many rows; a row of output may be many lines.
+    ///
+    /// # Errors
+    /// Where the store or a blob cannot be read.
+    pub async fn lines(
+        &self,
+        blobs: &Blobs,
+        run: &str,
+        from: &From,
+        most: i64,
+    ) -> Result<Vec<Line>, StoreError> {
+        let node = from.node.as_deref().unwrap_or_default();
+        let rows = sqlx::query(
+            "select n, node, epoch, seq, kind, step, line from event \
+             where run = $1 and n > $2 and ($3 = '' or node = $3) order by n limit $4",
+        )
+        .bind(run)
+        .bind(from.n)
+        .bind(node)
+        .bind(most)
+        .fetch_all(self.pool())
+        .await?;
+        let mut lines = Vec::new();
+        for row in &rows {
+            lines.push(Line {
+                n: row.try_get("n")?,
+                cursor: cursor(row)?,
+                kind: row.try_get("kind")?,
+                step: row.try_get("step")?,
+                text: row.try_get("line")?,
+            });
+        }
+        // Beyond the last event that was read, its output waits for the next time.
+        let end = match lines.last() {
+            Some(last) if stored::<usize>(lines.len()) == most => last.n,
+            _ => i64::MAX,
+        };
+        let rows = sqlx::query(
+            "select n, lines, node, epoch, seq, step, blob from chunk \
+             where run = $1 and n + lines - 1 > $2 and n < $3 and ($4 = '' or node = $4) \
+             order by n limit $5",
+        )
+        .bind(run)
+        .bind(from.n)
+        .bind(end)
+        .bind(node)
+        .bind(most)
+        .fetch_all(self.pool())
+        .await?;
+        let cut = stored::<usize>(rows.len()) == most;
+        for row in &rows {
+            let (n, cursor): (i64, Cursor) = (row.try_get("n")?, cursor(row)?);
+            let text = blobs.read(row.try_get("blob")?).await?;
+            for (place, line) in (0..).zip(text.lines()) {
+                if n + place > from.n {
+                    lines.push(Line {
+                        n: n + place,
+                        cursor: Cursor {
+                            seq: cursor.seq + u64::try_from(place).unwrap_or_default(),
+                            ..cursor.clone()
+                        },
+                        kind: "output".to_owned(),
+                        step: row.try_get("step")?,
+                        text: line.to_owned(),
+                    });
+                }
+            }
+        }
+        lines.sort_by_key(|line| line.n);
+        if cut && let Some(last) = lines.iter().rev().find(|line| line.kind == "output") {
+            let last = last.n;
+            lines.retain(|line| line.n <= last);
+        }
+        Ok(lines)
+    }
+
+    /// The number of a line in its run.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn number_of(&self, run: &str, cursor: &Cursor) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query(
+            "select n from event where run = $1 and node = $2 and epoch = $3 and seq = $4 \
+             union all \
+             select n + ($4 - seq) from chunk where run = $1 and node = $2 and epoch = $3 \
+               and seq <= $4 and seq + lines > $4",
+        )
+        .bind(run)
+        .bind(&cursor.node)
+        .bind(stored(cursor.epoch))
+        .bind(stored(cursor.seq))
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+}
+
+fn cursor(row: &sqlx::any::AnyRow) -> Result<Cursor, StoreError> {
+    Ok(Cursor {
+        node: row.try_get("node")?,
+        epoch: counted(row.try_get("epoch")?),
+        seq: counted(row.try_get("seq")?),
+    })
+}
+
+/// Reads the lines, each bounded, of this run, and of an epoch that the lease may speak for.
+fn read(part: &LinesOfPart) -> Result<Vec<Incoming<'_>>, String> {
+    let mut lines = Vec::new();
+    for (place, text) in (1..).zip(&part.lines) {
+        let wrong = |why: &str| format!("line {place} of the request: {why}");
+        if text.len() > wire::limit::LINE {
+            return Err(wrong("it is too long"));
+        }
+        if text.contains(['\n', '\r', '\0']) {
+            return Err(wrong("it is more than one line"));
+        }
+        let event: Event = serde_json::from_str(text)
+            .map_err(|error| wrong(&format!("it is no event: {error}")))?;
+        if event.run != part.run {
+            return Err(wrong("it is of another run"));
+        }
+        let epoch = event.epoch.unwrap_or(part.epoch);
+        if epoch == 0 || epoch > part.epoch || event.seq == 0 {
+            return Err(wrong("its numbers are not those of this lease"));
+        }
+        lines.push(Incoming { text, event, epoch });
+    }
+    Ok(lines)
+}
+
+struct Thread {
+    acked: u64,
+    last_sha256: String,
+}
+
+/// The taking in of one request for one part.
+struct Taking<'a> {
+    store: &'a Store,
+    blobs: &'a Blobs,
+    tx: &'a mut Tx,
+    key: PartKey,
+    runner: &'a Runner,
+    threads: BTreeMap<u64, Thread>,
+    n: i64,
+    bytes: i64,
+    /// Lines of output that are not written yet: of one epoch and step, one after the other.
+    output: Vec<(u64, u64, Option<usize>, String)>,
+    new: bool,
+}
+
+impl Taking<'_> {
+    async fn all(&mut self, lines: Vec<Incoming<'_>>) -> Result<Result<(), String>, StoreError> {
+        let row = sqlx::query("select events, bytes from run where id = $1")
+            .bind(&self.key.run)
+            .fetch_optional(&mut **self.tx)
+            .await?;
+        let Some(row) = row else {
+            return Ok(Err("there is no such run".to_owned()));
+        };
+        (self.n, self.bytes) = (row.try_get(0)?, row.try_get(1)?);
+        let mut outcome = Ok(());
+        for line in lines {
+            match self.one(&line).await? {
+                Ok(Step::Taken | Step::Known) => {}
+                Ok(Step::Gap) => break,
+                Err(why) => {
+                    outcome = Err(why);
+                    break;
+                }
+            }
+        }
+        self.write_output().await?;
+        for (epoch, thread) in &self.threads {
+            if thread.acked == 0 {
+                continue;
+            }
+            sqlx::query(
+                "insert into thread (run, node, epoch, acked, last_sha256) \
+                 values ($1, $2, $3, $4, $5) on conflict (run, node, epoch) \
+                 do update set acked = excluded.acked, last_sha256 = excluded.last_sha256",
+            )
+            .bind(&self.key.run)
+            .bind(&self.key.node)
+            .bind(stored(*epoch))
+            .bind(stored(thread.acked))
+            .bind(&thread.last_sha256)
+            .execute(&mut **self.tx)
+            .await?;
+        }
+        sqlx::query("update run set events = $2, bytes = $3 where id = $1")
+            .bind(&self.key.run)
+            .bind(self.n)
+            .bind(self.bytes)
+            .execute(&mut **self.tx)
+            .await?;
+        Ok(outcome)
+    }
+
+    async fn one(&mut self, line: &Incoming<'_>) -> Result<Result<Step, String>, StoreError> {
+        if !self.threads.contains_key(&line.epoch) {
+            let Some(thread) = self.thread(line.epoch).await? else {
+                let why = format!("controller {} of the part is not this runner's", line.epoch);
+                return Ok(Err(why));
+            };
+            self.threads.insert(line.epoch, thread);
+        }
+        let Some(thread) = self.threads.get_mut(&line.epoch) else {
+            return Ok(Ok(Step::Gap));
+        };
+        let seq = line.event.seq;
+        if thread.acked > 0 && seq <= thread.acked {
+            return Ok(Ok(Step::Known));
+        }
+        let first = thread.acked == 0;
+        if !first && seq != thread.acked + 1 || first && line.epoch == 1 && seq != 1 {
+            return Ok(Ok(Step::Gap));
+        }
+        let follows = line.event.prev.as_deref();
+        if !first && follows.is_some_and(|prev| prev != thread.last_sha256) {
+            return Ok(Err(format!(
+                "line {seq} does not follow from the line before it"
+            )));
+        }
+        if self.bytes > MOST_BYTES {
+            return Ok(Err("the run has more lines than are kept of one".to_owned()));
+        }
+        thread.acked = seq;
+        thread.last_sha256 = sha256(line.text);
+        self.n += 1;
+        self.bytes += stored::<usize>(line.text.len());
+        self.new = true;
+        self.keep(line).await?;
+        Ok(Ok(Step::Taken))
+    }
+
+    /// Up to where an epoch is stored, where this runner had it.
+    async fn thread(&mut self, epoch: u64) -> Result<Option<Thread>, StoreError> {
+        let row = sqlx::query(
+            "select acked, last_sha256 from thread where run = $1 and node = $2 and epoch = $3",
+        )
+        .bind(&self.key.run)
+        .bind(&self.key.node)
+        .bind(stored(epoch))
+        .fetch_optional(&mut **self.tx)
+        .await?;
+        let lease = sqlx::query(
+            "select 1 from lease where run = $1 and node = $2 and epoch = $3 and runner = $4",
+        )
+        .bind(&self.key.run)
+        .bind(&self.key.node)
+        .bind(stored(epoch))
+        .bind(&self.runner.id)
+        .fetch_optional(&mut **self.tx)
+        .await?;
+        if lease.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(match row {
+            Some(row) => Thread {
+                acked: counted(row.try_get(0)?),
+                last_sha256: row.try_get(1)?,
+            },
+            None => Thread {
+                acked: 0,
+                last_sha256: String::new(),
+            },
+        }))
+    }
+
+    async fn keep(&mut self, line: &Incoming<'_>) -> Result<(), StoreError> {
+        let event = &line.event;
+        if let What::Output { .. } = event.what {
+            let other = self.output.last().is_some_and(|(epoch, seq, step, _)| {
+                (*epoch, *seq + 1, *step) != (line.epoch, event.seq, event.step)
+            });
+            if other {
+                self.write_before(1).await?;
+            }
+            let text = line.text.to_owned();
+            self.output.push((line.epoch, event.seq, event.step, text));
+            return Ok(());
+        }
+        self.write_before(1).await?;
+        sqlx::query(
+            "insert into event (run, node, epoch, seq, n, kind, step, line) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(&self.key.run)
+        .bind(&self.key.node)
+        .bind(stored(line.epoch))
+        .bind(stored(event.seq))
+        .bind(self.n)
+        .bind(kind(line.text))
+        .bind(event.step.map(stored))
+        .bind(line.text)
+        .execute(&mut **self.tx)
+        .await?;
+        self.read_event(line).await
+    }
+
+    /// What an event changes beside the journal.
+    async fn read_event(&mut self, line: &Incoming<'_>) -> Result<(), StoreError> {
+        let event = &line.event;
+        let key = PartKey {
+            epoch: line.epoch,
+            ..self.key.clone()
+        };
+        match &event.what {
+            What::Asked { question, told, .. } => {
+                let new = NewQuestion {
+                    run: &key.run,
+                    node: &key.node,
+                    epoch: key.epoch,
+                    seq: event.seq,
+                    step: event.step,
+                    text: question,
+                    told: told.as_ref().map(Outside::exact),
+                    choices: &choices(line.text),
+                    asked: &event.at,
+                };
+                self.store.ask(self.tx, new).await
+            }
+            What::Answered { question, .. } => {
+                self.store
+                    .answered(self.tx, &key, event.seq, *question)
+                    .await
+            }
+            What::StepStarted { .. } | What::StepFound { .. } => {
+                sqlx::query("update part set step = $3 where run = $1 and node = $2")
+                    .bind(&key.run)
+                    .bind(&key.node)
+                    .bind(event.step.map(stored))
+                    .execute(&mut **self.tx)
+                    .await?;
+                Ok(())
+            }
+            What::Pinned { reasons } => {
+                sqlx::query("update part set pinned = $3 where run = $1 and node = $2")
+                    .bind(&key.run)
+                    .bind(&key.node)
+                    .bind(super::queue::bounded(&reasons.join("; ")))
+                    .execute(&mut **self.tx)
+                    .await?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes the output that waits, where `ahead` lines have been counted after it.
+    async fn write_before(&mut self, ahead: i64) -> Result<(), StoreError> {
+        self.n -= ahead;
+        let written = self.write_output().await;
+        self.n += ahead;
+        written
+    }
+
+    async fn write_output(&mut self) -> Result<(), StoreError> {
+        let lines = std::mem::take(&mut self.output);
+        let Some((epoch, seq, step, _)) = lines.first() else {
+            return Ok(());
+        };
+        let texts: Vec<&str> = lines.iter().map(|(_, _, _, text)| text.as_str()).collect();
+        let text = texts.join("\n") + "\n";
+        let (run, node) = (&self.key.run, &self.key.node);
+        let blob = self
+            .blobs
+            .write(run, &format!("part-{node}.{epoch}.{seq}"), &text)
+            .await?;
+        let count = stored::<usize>(lines.len());
+        sqlx::query(
+            "insert into chunk (run, node, epoch, seq, n, lines, step, bytes, blob) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(run)
+        .bind(node)
+        .bind(stored(*epoch))
+        .bind(stored(*seq))
+        .bind(self.n - count + 1)
+        .bind(count)
+        .bind(step.map(stored))
+        .bind(stored::<usize>(text.len()))
+        .bind(blob)
+        .execute(&mut **self.tx)
+        .await?;
+        Ok(())
+    }
+}
+
+enum Step {
+    Taken,
+    Known,
+    Gap,
+}
+
+/// The word of an event, also of one that this gateway does not know.
+fn kind(line: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct Kind {
+        event: String,
+    }
+    let read = serde_json::from_str::<Kind>(line);
+    let word = read.map(|kind| kind.event).unwrap_or_default();
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '-';
+    word.chars()
+        .filter(|letter| plain(*letter))
+        .take(64)
+        .collect()
+}
+
+/// The words that are answers to a question. An older opsbook does not say them.
+fn choices(line: &str) -> Vec<String> {
+    #[derive(serde::Deserialize)]
+    struct Choices {
+        #[serde(default)]
+        choices: Vec<String>,
+    }
+    let read = serde_json::from_str::<Choices>(line);
+    let mut choices = read.map(|read| read.choices).unwrap_or_default();
+    choices.truncate(32);
+    choices.retain(|choice| choice.len() <= wire::limit::NAME && !choice.contains('\0'));
+    choices
+}

@@ -1,0 +1,202 @@
+//! What was ordered, by whom, and what became of it: SQLite on one machine, PostgreSQL where
+//! several gateways share it. Each statement is written once and is taken by both; where they
+//! differ, the text has a word in braces, which [`Store::sql`] fills in.
+//!
+//! Times are milliseconds since 1970 by the database's clock alone.
+
+pub mod events;
+pub mod people;
+pub mod questions;
+pub mod queue;
+pub mod runs;
+mod schema;
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
+
+/// A transaction of the store.
+pub type Tx = Transaction<'static, Any>;
+
+/// Why the store did not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database said no, or cannot be reached.
+    #[error("the store: {0}")]
+    Database(#[from] sqlx::Error),
+    /// What it holds cannot be read, or is of a newer gateway.
+    #[error("the store: {0}")]
+    Unreadable(String),
+    /// A file beside the database.
+    #[error("the store: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+impl StoreError {
+    /// The same row is there already.
+    #[must_use]
+    pub fn is_double(&self) -> bool {
+        matches!(self, StoreError::Database(error)
+            if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation))
+    }
+}
+
+/// Which database it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// A file of this machine.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+/// The store.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: AnyPool,
+    /// Which database it is.
+    pub database: Database,
+}
+
+impl Store {
+    /// Opens `sqlite:///path` or `postgres://…`, and brings its tables up to this version.
+    ///
+    /// # Errors
+    /// Where it cannot be reached, or is of a newer gateway.
+    pub async fn open(url: &str) -> Result<Store, StoreError> {
+        sqlx::any::install_default_drivers();
+        let database = if url.starts_with("sqlite:") {
+            Database::Sqlite
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            Database::Postgres
+        } else {
+            let message = format!("`{url}` is neither `sqlite:` nor `postgres:`");
+            return Err(StoreError::Unreadable(message));
+        };
+        let options: AnyConnectOptions = url.parse()?;
+        let pool = AnyPoolOptions::new()
+            // One writer at a time is what SQLite has anyway; one connection needs no waiting for
+            // locks between statements of one process.
+            .max_connections(match database {
+                Database::Sqlite => 1,
+                Database::Postgres => 16,
+            })
+            .acquire_timeout(Duration::from_secs(5))
+            .after_connect(move |connection, _| {
+                Box::pin(async move {
+                    if database == Database::Sqlite {
+                        for text in [
+                            "pragma journal_mode = wal",
+                            "pragma synchronous = full",
+                            "pragma busy_timeout = 5000",
+                            "pragma foreign_keys = on",
+                        ] {
+                            sqlx::query(text).execute(&mut *connection).await?;
+                        }
+                    }
+                    Ok(())
+                })
+            })
+            .connect_with(options)
+            .await?;
+        let store = Store { pool, database };
+        schema::upgrade(&store).await?;
+        Ok(store)
+    }
+
+    /// SQLite in this file, which is made where it is missing, for this user alone.
+    ///
+    /// # Errors
+    /// As those of [`Store::open`].
+    pub async fn open_file(path: &Path) -> Result<Store, StoreError> {
+        use std::os::unix::fs::OpenOptionsExt;
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.create(true).append(true).mode(0o600);
+        options.open(path)?;
+        // `?`, `#` and `%` mean something in an address.
+        let path = path.to_string_lossy();
+        let path = path
+            .replace('%', "%25")
+            .replace('?', "%3f")
+            .replace('#', "%23");
+        Store::open(&format!("sqlite://{path}")).await
+    }
+
+    /// A statement for this database.
+    #[must_use]
+    pub fn sql(&self, text: &str) -> AssertSqlSafe<String> {
+        let (now, lock, skip) = match self.database {
+            Database::Sqlite => ("cast(unixepoch('subsec') * 1000 as integer)", "", ""),
+            Database::Postgres => (
+                "cast(extract(epoch from clock_timestamp()) * 1000 as bigint)",
+                "for update",
+                "for update skip locked",
+            ),
+        };
+        let text = text.replace("{now}", now).replace("{lock}", lock);
+        AssertSqlSafe(text.replace("{skip}", skip))
+    }
+
+    /// Begins to write.
+    ///
+    /// # Errors
+    /// Where the database cannot be reached.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self.database {
+            // A reader that becomes a writer later may find that somebody was faster.
+            Database::Sqlite => self.pool.begin_with("begin immediate").await?,
+            Database::Postgres => self.pool.begin().await?,
+        })
+    }
+
+    /// For statements that stand alone.
+    #[must_use]
+    pub fn pool(&self) -> &AnyPool {
+        &self.pool
+    }
+
+    /// A write that is committed: what `/readyz` asks.
+    ///
+    /// # Errors
+    /// Where it could not be.
+    pub async fn write(&self) -> Result<(), StoreError> {
+        let text = "insert into pulse (id, at) values (1, {now}) \
+                    on conflict (id) do update set at = excluded.at";
+        sqlx::query(self.sql(text)).execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// The database's time.
+    ///
+    /// # Errors
+    /// Where it cannot be reached.
+    pub async fn now(&self) -> Result<i64, StoreError> {
+        let (now,): (i64,) = sqlx::query_as(self.sql("select {now}"))
+            .fetch_one(&self.pool)
+            .await?;
+        Ok(now)
+    }
+}
+
+/// A time as the interface writes it.
+#[must_use]
+pub fn written(milliseconds: i64) -> String {
+    jiff::Timestamp::from_millisecond(milliseconds).map_or_else(
+        |_| milliseconds.to_string(),
+        |time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string(),
+    )
+}
+
+/// A number of the interface as the store keeps it.
+#[must_use]
+pub fn stored<T: TryInto<i64>>(number: T) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+/// A number of the store as the interface has it.
+#[must_use]
+pub fn counted<T: TryFrom<i64> + Default>(number: i64) -> T {
+    number.try_into().unwrap_or_default()
+}

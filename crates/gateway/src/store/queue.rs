@@ -1,0 +1,546 @@
+//! The queue: claim, beat, sweep, end. No statement of it ever starts a run again; a part that
+//! was leased once is offered as `adopt`, and the node's own lock decides.
+
+use std::collections::BTreeSet;
+
+use sqlx::Row as _;
+use wire::{EndState, Ended, Hello, PartEnd, PartKey, PartState, RunState};
+
+use super::people::Runner;
+use super::{Store, StoreError, Tx, counted, stored};
+use crate::wire;
+
+/// How long a lease lasts after each word of its runner.
+pub const LEASE: i64 = 30_000;
+/// How long after the end of its lease a part is offered to others.
+pub const ADOPT_AFTER: i64 = 60_000;
+/// So many ends of its process within [`CRASH_WINDOW`], and a part waits for a person.
+const MOST_CRASHES: i64 = 5;
+const CRASH_WINDOW: i64 = 60_000;
+
+/// Whether a runner that does not name one of its leases can be believed not to have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// `work`: the answers before have arrived, or never will.
+    InOrder,
+    /// `beat`: an answer with new parts may be on its way.
+    Beside,
+}
+
+/// What a runner's word changed.
+#[derive(Debug, Default)]
+pub struct Renewed {
+    /// Parts that are not this runner's any more.
+    pub lost: Vec<PartKey>,
+    /// Ends that were taken in, or came too late.
+    pub ended: Vec<PartKey>,
+    /// Runs whose state may have changed.
+    pub runs: BTreeSet<String>,
+    /// Segments in which parts are waiting now.
+    pub segments: BTreeSet<String>,
+}
+
+/// What the sweep changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Runs of parts whose runner was not seen.
+    pub unseen: Vec<String>,
+    /// Runs of parts that are offered again, with their segments.
+    pub offered: Vec<(String, String)>,
+}
+
+const CLAIM: &str = "with wanted as materialized ( \
+       select p.run as r, p.node as n from part p \
+       where p.segment = $1 and p.state = 'queued' \
+         and (p.not_before is null or p.not_before <= {now}) \
+         and (p.node = '*' or not exists ( \
+           select 1 from part q where q.manual = p.manual and q.node = p.node \
+             and (q.state in ('leased', 'unseen') \
+               or (q.state = 'queued' and q.run < p.run \
+                   and (q.not_before is null or q.not_before <= {now}))))) \
+       order by p.run, p.batch, p.node limit $2 {skip}) \
+     update part set state = 'leased', epoch = epoch + 1, runner = $3, boot = $4, \
+       lease_until = {now} + $5, seen = {now}, not_before = null \
+     where state = 'queued' and (run, node) in (select r, n from wanted) \
+     returning run, node, epoch";
+
+impl Store {
+    /// Gives a runner parts of its segment, as many as it has room for.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn claim(
+        &self,
+        runner: &Runner,
+        boot: &str,
+        room: u32,
+    ) -> Result<Vec<PartKey>, StoreError> {
+        if room == 0 {
+            return Ok(Vec::new());
+        }
+        let mut tx = self.begin().await?;
+        let claim = CLAIM.replace(
+            "{skip}",
+            if self.is_postgres() {
+                "for update of p skip locked"
+            } else {
+                ""
+            },
+        );
+        let rows = sqlx::query(self.sql(&claim))
+            .bind(&runner.segment)
+            .bind(i64::from(room).min(stored(wire::limit::PARTS)))
+            .bind(&runner.id)
+            .bind(boot)
+            .bind(LEASE)
+            .fetch_all(&mut *tx)
+            .await;
+        let rows = match rows.map_err(StoreError::from) {
+            // Another gateway has just given a part of the same node away.
+            Err(error) if error.is_double() => return Ok(Vec::new()),
+            rows => rows?,
+        };
+        let mut claimed = Vec::new();
+        for row in &rows {
+            let key = key_of(row)?;
+            sqlx::query("insert into lease (run, node, epoch, runner) values ($1, $2, $3, $4)")
+                .bind(&key.run)
+                .bind(&key.node)
+                .bind(stored(key.epoch))
+                .bind(&runner.id)
+                .execute(&mut *tx)
+                .await?;
+            sqlx::query("update run set state = 'running' where id = $1")
+                .bind(&key.run)
+                .execute(&mut *tx)
+                .await?;
+            claimed.push(key);
+        }
+        tx.commit().await?;
+        claimed.sort();
+        Ok(claimed)
+    }
+
+    /// Hears a runner: its leases are renewed, its ends taken in.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn hear(
+        &self,
+        runner: &Runner,
+        hello: &Hello,
+        heard: Heard,
+    ) -> Result<Renewed, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut renewed = Renewed::default();
+        let old_boot = self.greet(&mut tx, runner, hello).await?;
+        for end in &hello.ended {
+            self.end(&mut tx, runner, end, &mut renewed).await?;
+            renewed.ended.push(end.key());
+        }
+        let ended: BTreeSet<PartKey> = hello.ended.iter().map(PartEnd::key).collect();
+        let named: BTreeSet<PartKey> = hello.parts.iter().cloned().collect();
+        let rows = sqlx::query(
+            "select run, node, epoch, boot, state from part \
+             where runner = $1 and state in ('leased', 'unseen') order by run, node",
+        )
+        .bind(&runner.id)
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut held = BTreeSet::new();
+        for row in &rows {
+            let key = key_of(row)?;
+            let boot: Option<String> = row.try_get("boot")?;
+            let state: String = row.try_get("state")?;
+            if named.contains(&key) {
+                if state == "unseen" {
+                    renewed.runs.insert(key.run.clone());
+                }
+                renew(self, &mut tx, &key, &hello.boot).await?;
+                held.insert(key);
+            } else if heard == Heard::InOrder || boot.as_deref() != Some(&hello.boot) {
+                self.offer_again(&mut tx, &key, 0).await?;
+                renewed.runs.insert(key.run.clone());
+                renewed.segments.insert(runner.segment.clone());
+            }
+        }
+        let lost = named.difference(&held).filter(|key| !ended.contains(key));
+        renewed.lost = lost.cloned().collect();
+        if old_boot {
+            renewed.segments.insert(runner.segment.clone());
+        }
+        tx.commit().await?;
+        Ok(renewed)
+    }
+
+    /// Notes that a runner was heard; whether it is another process than before.
+    async fn greet(&self, tx: &mut Tx, runner: &Runner, hello: &Hello) -> Result<bool, StoreError> {
+        let row = sqlx::query("select boot from runner where id = $1")
+            .bind(&runner.id)
+            .fetch_optional(&mut **tx)
+            .await?;
+        let before: Option<String> = row.map(|row| row.try_get(0)).transpose()?;
+        sqlx::query(self.sql(
+            "update runner set version = $2, boot = $3, room = $4, seen = {now} where id = $1",
+        ))
+        .bind(&runner.id)
+        .bind(&hello.version)
+        .bind(&hello.boot)
+        .bind(i64::from(hello.room))
+        .execute(&mut **tx)
+        .await?;
+        Ok(before.is_some_and(|before| before != hello.boot))
+    }
+
+    async fn end(
+        &self,
+        tx: &mut Tx,
+        runner: &Runner,
+        end: &PartEnd,
+        renewed: &mut Renewed,
+    ) -> Result<(), StoreError> {
+        self.lock_run(tx, &end.run).await?;
+        let cause = end.cause.as_deref().map(bounded);
+        let (state, status) = match end.state {
+            EndState::Ended => (PartState::Ended, end.status),
+            EndState::Halted => (PartState::Halted, end.status.or(Some(Ended::Error))),
+            EndState::Busy => {
+                if self.is_current(tx, runner, end).await? {
+                    self.offer_again(tx, &end.key(), 5_000).await?;
+                    renewed.runs.insert(end.run.clone());
+                }
+                return Ok(());
+            }
+            EndState::Crashed => {
+                if self.is_current(tx, runner, end).await? {
+                    self.crashed(tx, end).await?;
+                    renewed.runs.insert(end.run.clone());
+                    renewed.segments.insert(runner.segment.clone());
+                }
+                return Ok(());
+            }
+        };
+        // A part that was offered again, and that nobody has taken yet, is still this one's.
+        let done = sqlx::query(
+            "update part set state = $5, status = $6, cause = $7, wants = null, \
+               lease_until = null, not_before = null \
+             where run = $1 and node = $2 and epoch = $3 and runner = $4 \
+               and state in ('leased', 'unseen', 'queued')",
+        )
+        .bind(&end.run)
+        .bind(&end.node)
+        .bind(stored(end.epoch))
+        .bind(&runner.id)
+        .bind(state.word())
+        .bind(status.map(Ended::word))
+        .bind(cause)
+        .execute(&mut **tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(());
+        }
+        close_questions(tx, &end.run, &end.node).await?;
+        let segments = self.settle(tx, &end.run).await?;
+        renewed.segments.extend(segments);
+        renewed.runs.insert(end.run.clone());
+        Ok(())
+    }
+
+    async fn is_current(
+        &self,
+        tx: &mut Tx,
+        runner: &Runner,
+        end: &PartEnd,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "select 1 from part where run = $1 and node = $2 and epoch = $3 and runner = $4 \
+               and state in ('leased', 'unseen')",
+        )
+        .bind(&end.run)
+        .bind(&end.node)
+        .bind(stored(end.epoch))
+        .bind(&runner.id)
+        .fetch_optional(&mut **tx)
+        .await?;
+        Ok(row.is_some())
+    }
+
+    async fn crashed(&self, tx: &mut Tx, end: &PartEnd) -> Result<(), StoreError> {
+        let row = sqlx::query(self.sql(
+            "update part set \
+               crashes = case when crashed is not null and crashed > {now} - $3 \
+                         then crashes + 1 else 1 end, \
+               crashed = {now} \
+             where run = $1 and node = $2 returning crashes",
+        ))
+        .bind(&end.run)
+        .bind(&end.node)
+        .bind(CRASH_WINDOW)
+        .fetch_one(&mut **tx)
+        .await?;
+        let crashes: i64 = row.try_get(0)?;
+        if crashes < MOST_CRASHES {
+            return self
+                .offer_again(tx, &end.key(), 200 * crashes * crashes)
+                .await;
+        }
+        let cause = format!("its process ended {crashes} times within a minute");
+        sqlx::query(
+            "update part set state = 'halted', status = 'ERROR', cause = $3, lease_until = null \
+             where run = $1 and node = $2",
+        )
+        .bind(&end.run)
+        .bind(&end.node)
+        .bind(cause)
+        .execute(&mut **tx)
+        .await?;
+        self.settle(tx, &end.run).await?;
+        Ok(())
+    }
+
+    /// Offers a part again, to be adopted, after so many milliseconds.
+    async fn offer_again(&self, tx: &mut Tx, key: &PartKey, wait: i64) -> Result<(), StoreError> {
+        sqlx::query(self.sql(
+            "update part set state = 'queued', lease_until = null, not_before = {now} + $4, \
+               mode = case when mode = 'begin' then 'adopt' else mode end \
+             where run = $1 and node = $2 and epoch = $3",
+        ))
+        .bind(&key.run)
+        .bind(&key.node)
+        .bind(stored(key.epoch))
+        .bind(wait)
+        .execute(&mut **tx)
+        .await?;
+        self.settle(tx, &key.run).await?;
+        Ok(())
+    }
+
+    /// A lease that has run out means that the part is *unseen*, never that it failed. After
+    /// [`ADOPT_AFTER`] it is offered to the other runners of the segment, if there is one.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn sweep(&self, adopt_after: i64) -> Result<Swept, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(self.sql(
+            "update part set state = 'unseen' where state = 'leased' and lease_until < {now} \
+             returning run",
+        ))
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut swept = Swept::default();
+        for row in &rows {
+            swept.unseen.push(row.try_get(0)?);
+        }
+        let rows = sqlx::query(self.sql(
+            "update part set state = 'queued', \
+               mode = case when mode = 'begin' then 'adopt' else mode end \
+             where state = 'unseen' and lease_until < {now} - $1 and pinned is null \
+               and exists (select 1 from runner r where r.segment = part.segment \
+                   and r.id <> part.runner and r.seen > {now} - $2) \
+             returning run, segment",
+        ))
+        .bind(adopt_after)
+        .bind(LEASE)
+        .fetch_all(&mut *tx)
+        .await?;
+        for row in &rows {
+            swept.offered.push((row.try_get(0)?, row.try_get(1)?));
+        }
+        for run in swept
+            .unseen
+            .iter()
+            .chain(swept.offered.iter().map(|(run, _)| run))
+        {
+            self.settle(&mut tx, run).await?;
+        }
+        tx.commit().await?;
+        Ok(swept)
+    }
+
+    /// One writer at a time decides what its parts make of a run.
+    pub(super) async fn lock_run(&self, tx: &mut Tx, run: &str) -> Result<(), StoreError> {
+        sqlx::query(self.sql("select id from run where id = $1 {lock}"))
+            .bind(run)
+            .fetch_optional(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    /// What the parts make of their run: the next batch is queued where the one before went well,
+    /// and the run's own state follows. Returns segments in which parts wait now.
+    pub(super) async fn settle(
+        &self,
+        tx: &mut Tx,
+        run: &str,
+    ) -> Result<BTreeSet<String>, StoreError> {
+        self.lock_run(tx, run).await?;
+        let rows = sqlx::query(
+            "select node, batch, state, status, segment from part where run = $1 order by batch",
+        )
+        .bind(run)
+        .fetch_all(&mut **tx)
+        .await?;
+        let mut parts = Vec::new();
+        for row in &rows {
+            parts.push(Standing {
+                batch: row.try_get("batch")?,
+                state: state_of(row.try_get("state")?)?,
+                status: row
+                    .try_get::<Option<&str>, _>("status")?
+                    .and_then(Ended::of),
+                segment: row.try_get("segment")?,
+            });
+        }
+        let row = sqlx::query("select max_fail, state from run where id = $1")
+            .bind(run)
+            .fetch_one(&mut **tx)
+            .await?;
+        let (max_fail, was): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let mut segments = BTreeSet::new();
+        if was == RunState::Refused.word() || was == RunState::WaitingApproval.word() {
+            return Ok(segments);
+        }
+        if let Some(next) = next_batch(&parts, counted(max_fail)) {
+            sqlx::query(
+                "update part set state = 'queued' where run = $1 and batch = $2 and state = 'waiting'",
+            )
+            .bind(run)
+            .bind(next)
+            .execute(&mut **tx)
+            .await?;
+            for part in parts.iter_mut().filter(|part| part.batch == next) {
+                part.state = PartState::Queued;
+                segments.insert(part.segment.clone());
+            }
+        }
+        let states: Vec<PartState> = parts.iter().map(|part| part.state).collect();
+        let state = RunState::of_parts(&states);
+        let statuses = parts.iter().filter_map(|part| part.status);
+        let status = statuses.reduce(Ended::worse);
+        let over = state == RunState::Ended;
+        let told = if over || state == RunState::Halted {
+            status
+        } else {
+            None
+        };
+        sqlx::query(self.sql(
+            "update run set state = $2, status = $3, \
+               ended = case when $4 = 1 then coalesce(ended, {now}) else null end \
+             where id = $1",
+        ))
+        .bind(run)
+        .bind(state.word())
+        .bind(told.map(Ended::word))
+        .bind(i64::from(over))
+        .execute(&mut **tx)
+        .await?;
+        Ok(segments)
+    }
+
+    fn is_postgres(&self) -> bool {
+        self.database == super::Database::Postgres
+    }
+}
+
+/// A part as its run counts it.
+struct Standing {
+    batch: i64,
+    state: PartState,
+    status: Option<Ended>,
+    segment: String,
+}
+
+/// The batch that is due: the first that waits, where nothing of those before it is under way and
+/// not more than `max_fail` of their parts ended badly.
+fn next_batch(parts: &[Standing], max_fail: usize) -> Option<i64> {
+    let waiting = parts.iter().filter(|part| part.state == PartState::Waiting);
+    let next = waiting.map(|part| part.batch).min()?;
+    let mut bad = 0;
+    for part in parts.iter().filter(|part| part.batch < next) {
+        match part.state {
+            PartState::Ended if part.status.is_none_or(Ended::goes_on) => {}
+            PartState::Ended | PartState::Halted => bad += 1,
+            PartState::Waiting | PartState::Queued | PartState::Leased | PartState::Unseen => {
+                return None;
+            }
+        }
+    }
+    (bad <= max_fail).then_some(next)
+}
+
+async fn renew(store: &Store, tx: &mut Tx, key: &PartKey, boot: &str) -> Result<(), StoreError> {
+    sqlx::query(store.sql(
+        "update part set state = 'leased', lease_until = {now} + $4, seen = {now}, boot = $5 \
+         where run = $1 and node = $2 and epoch = $3",
+    ))
+    .bind(&key.run)
+    .bind(&key.node)
+    .bind(stored(key.epoch))
+    .bind(LEASE)
+    .bind(boot)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Nobody waits for the answers to a part's questions any more.
+async fn close_questions(tx: &mut Tx, run: &str, node: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "update question set state = 'closed' where run = $1 and node = $2 and state <> 'closed'",
+    )
+    .bind(run)
+    .bind(node)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) fn key_of(row: &sqlx::any::AnyRow) -> Result<PartKey, StoreError> {
+    Ok(PartKey {
+        run: row.try_get("run")?,
+        node: row.try_get("node")?,
+        epoch: counted(row.try_get("epoch")?),
+    })
+}
+
+pub(super) fn state_of(word: &str) -> Result<PartState, StoreError> {
+    PartState::of(word)
+        .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is no state of a part")))
+}
+
+/// A text of a runner, cut where it is longer than a text may be.
+pub(super) fn bounded(text: &str) -> String {
+    let cut = text.floor_char_boundary(wire::limit::TEXT);
+    text[..cut].replace('\0', "\u{fffd}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use PartState::{Ended as Over, Halted, Leased, Queued, Waiting};
+
+    #[test]
+    fn the_next_batch_waits_for_the_one_before() {
+        let part = |batch, state, status| Standing {
+            batch,
+            state,
+            status,
+            segment: String::new(),
+        };
+        let waiting = || part(2, Waiting, None);
+        for (first, max_fail, expected) in [
+            (part(1, Queued, None), 0, None),
+            (part(1, Leased, None), 9, None),
+            (part(1, Over, Some(Ended::Ok)), 0, Some(2)),
+            (part(1, Over, Some(Ended::Blocked)), 0, None),
+            (part(1, Over, Some(Ended::Blocked)), 1, Some(2)),
+            (part(1, Halted, Some(Ended::Failed)), 0, None),
+            (part(1, Halted, Some(Ended::Failed)), 1, Some(2)),
+            (part(1, Over, Some(Ended::Skipped)), 0, Some(2)),
+        ] {
+            assert_eq!(next_batch(&[first, waiting()], max_fail), expected);
+        }
+        assert_eq!(next_batch(&[part(1, Over, Some(Ended::Ok))], 0), None);
+    }
+}

@@ -1,0 +1,650 @@
+//! Runs: asked for, listed, shown, stopped, gone on with, handed over, given up.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use wire::{
+    Confirm, Ended, Mode, Origin, PartKey, PartState, PartView, RunState, RunSummary, RunView,
+    Source, Want, Work,
+};
+
+use super::queue::{bounded, state_of};
+use super::{Store, StoreError, Tx, counted, stored, written};
+use crate::wire;
+
+/// A run that is about to be written down.
+#[derive(Clone, Debug)]
+pub struct NewRun {
+    /// Its name.
+    pub run: String,
+    /// The manual.
+    pub manual: String,
+    /// The manual's revision.
+    pub revision: Option<String>,
+    /// Where a runner finds the manual.
+    pub source: Source,
+    /// The procedure.
+    pub procedure: String,
+    /// Its title.
+    pub title: String,
+    /// SHA-256 of the page.
+    pub page_sha256: String,
+    /// What was given.
+    pub arguments: BTreeMap<String, String>,
+    /// Who asks.
+    pub asked_by: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// The ticket.
+    pub ticket: Option<String>,
+    /// Where it was asked for.
+    pub origin: Origin,
+    /// The client's name for this ask.
+    pub ask_key: Option<String>,
+    /// SHA-256 of the ask, so that another ask under the same name is noticed.
+    pub ask_sha256: String,
+    /// What becomes of confirmations.
+    pub confirm: Confirm,
+    /// Parts that may end badly.
+    pub max_fail: u32,
+    /// First step.
+    pub start_at: Option<usize>,
+    /// Last step.
+    pub stop_after: Option<usize>,
+    /// Its parts.
+    pub parts: Vec<NewPart>,
+}
+
+/// A part of a run that is about to be written down.
+#[derive(Clone, Debug)]
+pub struct NewPart {
+    /// The node, or `*`.
+    pub node: String,
+    /// Its segment.
+    pub segment: String,
+    /// Its batch, from 1.
+    pub batch: usize,
+    /// What names the node on a command line.
+    pub words: Vec<String>,
+    /// Of its plan.
+    pub plan_sha256: String,
+    /// The plan's record, JSON.
+    pub plan: String,
+}
+
+/// What became of an ask.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Written {
+    /// It is a run.
+    New,
+    /// It was one already.
+    Known {
+        /// The run.
+        run: String,
+        /// Of the ask as it was then.
+        ask_sha256: String,
+    },
+}
+
+/// What is listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Runs with a part on this node.
+    pub node: Option<String>,
+    /// Of this procedure.
+    pub procedure: Option<String>,
+    /// In this state.
+    pub state: Option<RunState>,
+    /// Asked for by this person.
+    pub by: Option<String>,
+    /// Older than this one.
+    pub after: Option<String>,
+}
+
+const SUMMARY: &str = "id, manual, procedure_id, title, asked_by, owner, reason, origin, state, \
+                       status, asked, ended, ticket, revision, page_sha256, arguments";
+
+impl Store {
+    /// Writes a run down. The same name of the same person makes one run.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn add_run(&self, new: &NewRun) -> Result<Written, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(self.sql(
+            "insert into run (id, manual, revision, source, procedure_id, title, page_sha256, \
+               arguments, asked_by, owner, reason, ticket, origin, ask_key, ask_sha256, confirm, \
+               max_fail, stop_after, state, asked, events, bytes) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11, $12, $13, $14, $15, $16, \
+               $17, 'queued', {now}, 0, 0) \
+             on conflict (asked_by, ask_key) do nothing returning id",
+        ))
+        .bind(&new.run)
+        .bind(&new.manual)
+        .bind(new.revision.as_deref())
+        .bind(json(&new.source))
+        .bind(&new.procedure)
+        .bind(&new.title)
+        .bind(&new.page_sha256)
+        .bind(json(&new.arguments))
+        .bind(&new.asked_by)
+        .bind(new.reason.as_deref())
+        .bind(new.ticket.as_deref())
+        .bind(new.origin.word())
+        .bind(new.ask_key.as_deref())
+        .bind(&new.ask_sha256)
+        .bind(json(&new.confirm))
+        .bind(i64::from(new.max_fail))
+        .bind(new.stop_after.map(stored))
+        .fetch_optional(&mut *tx)
+        .await?;
+        if row.is_none() {
+            let row =
+                sqlx::query("select id, ask_sha256 from run where asked_by = $1 and ask_key = $2")
+                    .bind(&new.asked_by)
+                    .bind(new.ask_key.as_deref())
+                    .fetch_one(&mut *tx)
+                    .await?;
+            return Ok(Written::Known {
+                run: row.try_get(0)?,
+                ask_sha256: row.try_get(1)?,
+            });
+        }
+        for part in &new.parts {
+            let state = if part.batch == 1 {
+                PartState::Queued
+            } else {
+                PartState::Waiting
+            };
+            sqlx::query(
+                "insert into part (run, node, manual, segment, batch, words, plan_sha256, plan, \
+                   state, mode, epoch, start_at, stop_after, crashes) \
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'begin', 0, $10, $11, 0)",
+            )
+            .bind(&new.run)
+            .bind(&part.node)
+            .bind(&new.manual)
+            .bind(&part.segment)
+            .bind(stored(part.batch))
+            .bind(json(&part.words))
+            .bind(&part.plan_sha256)
+            .bind(&part.plan)
+            .bind(state.word())
+            .bind(new.start_at.map(stored))
+            .bind(new.stop_after.map(stored))
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(Written::New)
+    }
+
+    /// A page of runs, the newest first, and whether there are more.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn runs(&self, filter: &Filter) -> Result<(Vec<RunSummary>, bool), StoreError> {
+        let mut text = format!("select {SUMMARY} from run where 1 = 1");
+        let mut values: Vec<&str> = Vec::new();
+        let mut add = |condition: &str, value: &'_ Option<String>| {
+            if value.is_some() {
+                let place = format!("${}", text.matches('$').count() + 1);
+                text += &condition.replace("$?", &place);
+            }
+        };
+        add(" and id < $?", &filter.after);
+        add(" and procedure_id = $?", &filter.procedure);
+        add(" and asked_by = $?", &filter.by);
+        let state = filter.state.map(|state| state.word().to_owned());
+        add(" and state = $?", &state);
+        add(
+            " and exists (select 1 from part where part.run = run.id and part.node = $?)",
+            &filter.node,
+        );
+        let all = [
+            &filter.after,
+            &filter.procedure,
+            &filter.by,
+            &state,
+            &filter.node,
+        ];
+        values.extend(all.into_iter().flatten().map(String::as_str));
+        text += &format!(" order by id desc limit {}", wire::limit::PAGE + 1);
+        let mut query = sqlx::query(self.sql(&text));
+        for value in values {
+            query = query.bind(value.to_owned());
+        }
+        let rows = query.fetch_all(self.pool()).await?;
+        let more = rows.len() > wire::limit::PAGE as usize;
+        let mut runs = Vec::new();
+        for row in rows.iter().take(wire::limit::PAGE as usize) {
+            let mut summary = summary(row)?;
+            summary.nodes = self.nodes_of(&summary.run).await?;
+            runs.push(summary);
+        }
+        Ok((runs, more))
+    }
+
+    async fn nodes_of(&self, run: &str) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("select node from part where run = $1 order by node limit 100")
+            .bind(run)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// All that is shown of a run.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn run(&self, run: &str) -> Result<Option<RunView>, StoreError> {
+        let text = format!("select {SUMMARY} from run where id = $1");
+        let row = sqlx::query(self.sql(&text))
+            .bind(run)
+            .fetch_optional(self.pool())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let rows = sqlx::query("select * from part where run = $1 order by batch, node")
+            .bind(run)
+            .fetch_all(self.pool())
+            .await?;
+        let parts: Vec<PartView> = rows.iter().map(part_view).collect::<Result<_, _>>()?;
+        let mut summary = summary(&row)?;
+        summary.nodes = parts
+            .iter()
+            .take(100)
+            .map(|part| part.node.clone())
+            .collect();
+        Ok(Some(RunView {
+            summary,
+            ticket: row.try_get("ticket")?,
+            revision: row.try_get("revision")?,
+            page_sha256: row.try_get("page_sha256")?,
+            arguments: parsed(row.try_get("arguments")?)?,
+            parts,
+            questions: self.open_questions(run).await?,
+        }))
+    }
+
+    /// The plans of a run, JSON, by node.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn plans(&self, run: &str) -> Result<Vec<(String, String)>, StoreError> {
+        let rows = sqlx::query("select node, plan from part where run = $1 order by node")
+            .bind(run)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+
+    /// A claimed part as its runner needs it, without its journal.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn work(&self, key: &PartKey) -> Result<Work, StoreError> {
+        let row = sqlx::query(
+            "select p.mode, p.words, p.plan_sha256, p.start_at, p.stop_after, r.manual, r.source, \
+               r.procedure_id, r.arguments, r.confirm, r.owner \
+             from part p join run r on r.id = p.run where p.run = $1 and p.node = $2",
+        )
+        .bind(&key.run)
+        .bind(&key.node)
+        .fetch_one(self.pool())
+        .await?;
+        let number = |name: &str| -> Result<Option<usize>, StoreError> {
+            Ok(row.try_get::<Option<i64>, _>(name)?.map(counted))
+        };
+        let mode = match row.try_get("mode")? {
+            "release" => Mode::Release,
+            "begin" if key.epoch == 1 => Mode::Begin,
+            _ => Mode::Adopt,
+        };
+        Ok(Work {
+            run: key.run.clone(),
+            node: key.node.clone(),
+            epoch: key.epoch,
+            mode,
+            manual: row.try_get("manual")?,
+            source: parsed(row.try_get("source")?)?,
+            procedure: row.try_get("procedure_id")?,
+            words: parsed(row.try_get("words")?)?,
+            arguments: parsed(row.try_get("arguments")?)?,
+            plan_sha256: row.try_get("plan_sha256")?,
+            start_at: number("start_at")?,
+            stop_after: number("stop_after")?,
+            confirm: parsed(row.try_get("confirm")?)?,
+            operator: row.try_get("owner")?,
+            journal: Vec::new(),
+            journal_lines: 0,
+            approvals: Vec::new(),
+        })
+    }
+
+    /// What the parts of a runner are to do.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn wants(&self, runner: &str) -> Result<Vec<wire::WantOut>, StoreError> {
+        let rows = sqlx::query(
+            "select run, node, epoch, wants from part \
+             where runner = $1 and state in ('leased', 'unseen') and wants is not null",
+        )
+        .bind(runner)
+        .fetch_all(self.pool())
+        .await?;
+        let mut wants = Vec::new();
+        for row in &rows {
+            let Some(wanted) = Want::of(row.try_get("wants")?) else {
+                continue;
+            };
+            let key = super::queue::key_of(row)?;
+            wants.push(wire::WantOut {
+                run: key.run,
+                node: key.node,
+                epoch: key.epoch,
+                wants: wanted,
+            });
+        }
+        Ok(wants)
+    }
+
+    /// Stops parts: those under way are told, those that nobody has are over. Returns the runners
+    /// that have to be told.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn stop(
+        &self,
+        run: &str,
+        nodes: &[String],
+        want: Want,
+        by: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        self.lock_run(&mut tx, run).await?;
+        let mut runners = Vec::new();
+        for part in self.parts_in(&mut tx, run, nodes).await? {
+            let statement = match part.state {
+                PartState::Leased | PartState::Unseen => {
+                    runners.extend(part.runner);
+                    "update part set wants = $3 where run = $1 and node = $2 and $4 = $4"
+                }
+                // Nothing of it was begun.
+                PartState::Waiting | PartState::Queued if part.epoch == 0 => {
+                    "update part set state = 'ended', status = 'STOPPED', cause = $4 \
+                     where run = $1 and node = $2 and $3 = $3"
+                }
+                PartState::Queued => {
+                    "update part set state = 'halted', status = 'STOPPED', cause = $4 \
+                     where run = $1 and node = $2 and $3 = $3"
+                }
+                PartState::Waiting | PartState::Halted | PartState::Ended => continue,
+            };
+            sqlx::query(self.sql(statement))
+                .bind(run)
+                .bind(&part.node)
+                .bind(want.word())
+                .bind(format!("`{by}` stopped it before a runner had it"))
+                .execute(&mut *tx)
+                .await?;
+        }
+        self.settle(&mut tx, run).await?;
+        self.note(&mut tx, run, by, "stop", want.word()).await?;
+        tx.commit().await?;
+        Ok(runners)
+    }
+
+    /// Halted parts go on, and the batches that waited for them. Returns the segments.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn resume(
+        &self,
+        run: &str,
+        resume: &wire::Resume,
+        by: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        self.lock_run(&mut tx, run).await?;
+        let mut segments = Vec::new();
+        let parts = self.parts_in(&mut tx, run, &resume.nodes).await?;
+        let busy = parts.iter().any(|part| {
+            matches!(
+                part.state,
+                PartState::Queued | PartState::Leased | PartState::Unseen
+            )
+        });
+        let halted = parts.iter().any(|part| part.state == PartState::Halted);
+        let waiting = parts.iter().filter(|part| part.state == PartState::Waiting);
+        let next = waiting.map(|part| part.batch).min();
+        for part in &parts {
+            let due = match part.state {
+                PartState::Halted => true,
+                // A person goes on in spite of what ended badly before it.
+                PartState::Waiting => !busy && !halted && Some(part.batch) == next,
+                _ => false,
+            };
+            if !due {
+                continue;
+            }
+            sqlx::query(
+                "update part set state = 'queued', wants = null, status = null, cause = null, \
+                   not_before = null, crashes = 0, start_at = $3, stop_after = $4, \
+                   mode = case when epoch > 0 then 'adopt' else 'begin' end \
+                 where run = $1 and node = $2",
+            )
+            .bind(run)
+            .bind(&part.node)
+            .bind(resume.start_at.map(stored))
+            .bind(resume.stop_after.map(stored))
+            .execute(&mut *tx)
+            .await?;
+            segments.push(part.segment.clone());
+        }
+        if !segments.is_empty() {
+            self.settle(&mut tx, run).await?;
+            self.note(&mut tx, run, by, "resume", "").await?;
+        }
+        tx.commit().await?;
+        Ok(segments)
+    }
+
+    /// Halted parts are given up: a runner removes their bundles. What waits for them is over.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn release(
+        &self,
+        run: &str,
+        release: &wire::Release,
+        by: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        self.lock_run(&mut tx, run).await?;
+        let mut segments = Vec::new();
+        for part in self.parts_in(&mut tx, run, &release.nodes).await? {
+            let statement = match part.state {
+                PartState::Halted if part.epoch > 0 => {
+                    segments.push(part.segment.clone());
+                    "update part set state = 'queued', mode = 'release', not_before = null, \
+                       wants = null, crashes = 0 where run = $1 and node = $2 and $3 = $3"
+                }
+                PartState::Halted | PartState::Waiting => {
+                    segments.push(part.segment.clone());
+                    "update part set state = 'ended', status = 'SKIPPED', cause = $3 \
+                     where run = $1 and node = $2"
+                }
+                _ => continue,
+            };
+            sqlx::query(self.sql(statement))
+                .bind(run)
+                .bind(&part.node)
+                .bind(format!("`{by}` gave it up"))
+                .execute(&mut *tx)
+                .await?;
+        }
+        self.settle(&mut tx, run).await?;
+        let note = release.note.as_deref().unwrap_or_default();
+        self.note(&mut tx, run, by, "release", note).await?;
+        tx.commit().await?;
+        Ok(segments)
+    }
+
+    /// Somebody else looks after a run from now on.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn hand_over(
+        &self,
+        run: &str,
+        hand_over: &wire::HandOver,
+        by: &str,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        self.lock_run(&mut tx, run).await?;
+        sqlx::query("update run set owner = $2 where id = $1")
+            .bind(run)
+            .bind(&hand_over.to)
+            .execute(&mut *tx)
+            .await?;
+        let note = hand_over.note.as_deref().unwrap_or_default();
+        let detail = format!("to {}: {note}", hand_over.to);
+        self.note(&mut tx, run, by, "hand-over", &detail).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Writes down what a person did with a run.
+    pub(super) async fn note(
+        &self,
+        tx: &mut Tx,
+        run: &str,
+        person: &str,
+        verb: &str,
+        detail: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query(self.sql(
+            "insert into act (run, n, at, person, verb, detail) \
+             values ($1, (select coalesce(max(n), 0) + 1 from act where run = $1), {now}, \
+               $2, $3, $4)",
+        ))
+        .bind(run)
+        .bind(person)
+        .bind(verb)
+        .bind(bounded(detail))
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn parts_in(
+        &self,
+        tx: &mut Tx,
+        run: &str,
+        nodes: &[String],
+    ) -> Result<Vec<PartRow>, StoreError> {
+        let rows = sqlx::query(
+            "select node, segment, batch, state, epoch, runner from part where run = $1 order by node",
+        )
+        .bind(run)
+        .fetch_all(&mut **tx)
+        .await?;
+        let mut parts = Vec::new();
+        for row in &rows {
+            let part = PartRow {
+                node: row.try_get("node")?,
+                segment: row.try_get("segment")?,
+                batch: row.try_get("batch")?,
+                state: state_of(row.try_get("state")?)?,
+                epoch: row.try_get("epoch")?,
+                runner: row.try_get("runner")?,
+            };
+            if nodes.is_empty() || nodes.contains(&part.node) {
+                parts.push(part);
+            }
+        }
+        Ok(parts)
+    }
+
+    /// Which run has each node now.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn holders(&self, manual: &str) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows = sqlx::query(
+            "select node, run from part where manual = $1 and (state in ('leased', 'unseen') \
+               or (state = 'halted' and epoch > 0)) order by run",
+        )
+        .bind(manual)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+}
+
+struct PartRow {
+    node: String,
+    segment: String,
+    batch: i64,
+    state: PartState,
+    epoch: i64,
+    runner: Option<String>,
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    // Strings, numbers and maps with string keys are all that is kept so.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+fn word<T>(found: Option<T>, word: &str) -> Result<T, StoreError> {
+    found.ok_or_else(|| StoreError::Unreadable(format!("`{word}` is of a newer gateway")))
+}
+
+fn summary(row: &AnyRow) -> Result<RunSummary, StoreError> {
+    let (state, origin): (&str, &str) = (row.try_get("state")?, row.try_get("origin")?);
+    let status: Option<&str> = row.try_get("status")?;
+    Ok(RunSummary {
+        run: row.try_get("id")?,
+        manual: row.try_get("manual")?,
+        procedure: row.try_get("procedure_id")?,
+        title: row.try_get("title")?,
+        nodes: Vec::new(),
+        asked_by: row.try_get("asked_by")?,
+        owner: row.try_get("owner")?,
+        reason: row.try_get("reason")?,
+        origin: word(Origin::of(origin), origin)?,
+        state: word(RunState::of(state), state)?,
+        status: status.and_then(Ended::of),
+        asked: written(row.try_get("asked")?),
+        ended: row.try_get::<Option<i64>, _>("ended")?.map(written),
+    })
+}
+
+fn part_view(row: &AnyRow) -> Result<PartView, StoreError> {
+    let status: Option<&str> = row.try_get("status")?;
+    let wants: Option<&str> = row.try_get("wants")?;
+    Ok(PartView {
+        node: row.try_get("node")?,
+        segment: row.try_get("segment")?,
+        batch: counted(row.try_get("batch")?),
+        plan_sha256: row.try_get("plan_sha256")?,
+        state: state_of(row.try_get("state")?)?,
+        status: status.and_then(Ended::of),
+        cause: row.try_get("cause")?,
+        epoch: counted(row.try_get("epoch")?),
+        runner: row.try_get("runner")?,
+        seen: row.try_get::<Option<i64>, _>("seen")?.map(written),
+        wants: wants.and_then(Want::of),
+        step: row.try_get::<Option<i64>, _>("step")?.map(counted),
+    })
+}

@@ -1,0 +1,38 @@
+//! The tables, by versions. Each version only adds: a gateway of the version before works on.
+
+use super::{Database, Store, StoreError};
+
+/// What each version adds to the one before.
+const VERSIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// Brings the tables up to this version. Gateways that start together do it one after the other.
+pub(super) async fn upgrade(store: &Store) -> Result<(), StoreError> {
+    let mut tx = store.begin().await?;
+    if store.database == Database::Postgres {
+        sqlx::query("select pg_advisory_xact_lock(7269114)")
+            .execute(&mut *tx)
+            .await?;
+    }
+    sqlx::query("create table if not exists schema_version (version bigint not null)")
+        .execute(&mut *tx)
+        .await?;
+    let (have,): (i64,) = sqlx::query_as("select coalesce(max(version), 0) from schema_version")
+        .fetch_one(&mut *tx)
+        .await?;
+    let have = usize::try_from(have).unwrap_or(usize::MAX);
+    for (number, text) in (1_i64..).zip(VERSIONS).skip(have) {
+        for statement in text
+            .split(';')
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+        {
+            sqlx::query(statement).execute(&mut *tx).await?;
+        }
+        sqlx::query("insert into schema_version (version) values ($1)")
+            .bind(number)
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(())
+}

@@ -1,0 +1,588 @@
+//! The interface as clients, runners, browsers and strangers meet it.
+
+use std::time::{Duration, Instant};
+
+use opsbook_wire as wire;
+use serde_json::json;
+use wire::{EndState, Ended, Hello, Lines, News, PartEnd, PartKey};
+
+use crate::lab::{Journal, hello};
+use crate::served::{Request, Served, mode};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_login_there_is_no_more_than_the_gateways_name() {
+    let served = Served::new().await;
+    let about = served.tcp(Request::get("/v1")).await;
+    assert_eq!(about.status, 200);
+    assert_eq!(about.json()["api"], json!([1]));
+    for path in [
+        "/",
+        "/index.html",
+        "/console/console.js",
+        "/metrics",
+        "/v1/me",
+        "/v1/hosts",
+        "/v1/procedures",
+        "/v1/runs",
+        "/v1/runs/x",
+        "/v1/openapi.json",
+        "/v1/nothing",
+    ] {
+        let answer = served.tcp(Request::get(path)).await;
+        assert_eq!(
+            (answer.status, answer.kind().as_str()),
+            (401, "not-logged-in"),
+            "{path}"
+        );
+        let wrong = served.tcp(Request::get(path).bearer(&"0".repeat(64))).await;
+        assert_eq!(wrong.status, 401, "{path}");
+    }
+    for path in [
+        "/v1/asks",
+        "/v1/login/link",
+        "/v1/runner/work",
+        "/v1/runner/events",
+    ] {
+        let answer = served.tcp(Request::post(path).body("{}")).await;
+        assert_eq!(answer.status, 401, "{path}");
+    }
+    let person = served
+        .tcp(Request::get("/").header("accept", "text/html"))
+        .await;
+    assert!(person.body.starts_with("log in on "), "{person:?}");
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(served.tcp(Request::get(path)).await.body, "ok\n");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_of_this_machine_is_known_by_the_socket_or_the_token() {
+    let served = Served::new().await;
+    let me = served.get("/v1/me").await;
+    assert_eq!(me["way"], "peer");
+    let state = served.state();
+    assert_eq!(mode(&state), 0o700);
+    for name in ["token", "address.json", "gateway.db", "socket", "lock"] {
+        assert_eq!(mode(&state.join(name)), 0o600, "{name}");
+    }
+    let by_token = served
+        .tcp(Request::get("/v1/me").bearer(&served.token()))
+        .await;
+    assert_eq!(by_token.json()["way"], "token");
+    assert_eq!(by_token.json()["person"], me["person"]);
+    let local: wire::Local =
+        serde_json::from_str(&std::fs::read_to_string(state.join("address.json")).unwrap())
+            .unwrap();
+    assert_eq!(local, served.running.local);
+    served.running.stop().await.unwrap();
+    assert!(!state.join("address.json").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_user_of_this_machine_is_nobody() {
+    if !rustix::process::geteuid().is_root() {
+        crate::postgres::skipped(
+            "another_user_of_this_machine_is_nobody",
+            "only root can be another user",
+        );
+        return;
+    }
+    let served = Served::new().await;
+    // Wherever the socket stands: who connects is who the kernel says.
+    let open = |path: &std::path::Path, mode| {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    open(std::path::Path::new(&served.running.local.socket), 0o777);
+    let mut folder = served.state();
+    while folder != std::path::Path::new("/tmp") && folder.parent().is_some() {
+        open(&folder, 0o755);
+        folder = folder.parent().unwrap().to_owned();
+        if folder == std::env::temp_dir() {
+            break;
+        }
+    }
+    let socket = served.running.local.socket.clone();
+    let output = tokio::task::spawn_blocking(move || {
+        std::process::Command::new("setpriv")
+            .args([
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "curl",
+                "-sS",
+                "--unix-socket",
+            ])
+            .arg(socket)
+            .arg("http://gateway/v1/me")
+            .output()
+            .unwrap()
+    });
+    let output = output.await.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(said.contains("not-logged-in"), "{said} {output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_browser_is_logged_in_by_an_address_once() {
+    let served = Served::new().await;
+    let link = served.post("/v1/login/link", &json!({})).await;
+    let path = link["url"]
+        .as_str()
+        .unwrap()
+        .strip_prefix(&served.running.local.url)
+        .unwrap();
+    let entered = served.tcp(Request::get(path)).await;
+    assert_eq!(
+        (entered.status, entered.header("location")),
+        (303, Some("/"))
+    );
+    let cookie = entered.header("set-cookie").unwrap().to_owned();
+    assert!(cookie.contains("; httponly; samesite=strict;"), "{cookie}");
+    assert_eq!(served.tcp(Request::get(path)).await.kind(), "not-logged-in");
+    let cookie = cookie.split(';').next().unwrap();
+    let as_browser = |request: Request| served.tcp(request.header("cookie", cookie));
+    assert_eq!(as_browser(Request::get("/v1/me")).await.status, 200);
+    let page = as_browser(Request::get("/web.html")).await;
+    assert_eq!(page.status, 200);
+    assert!(page.body.contains("/console/console.js") && page.body.contains("connect-src 'self'"));
+    assert_eq!(
+        as_browser(Request::get("/console/console.js")).await.status,
+        200
+    );
+    // A browser's login makes no other, and ends.
+    let more = as_browser(Request::post("/v1/login/link").body("{}")).await;
+    assert_eq!(more.kind(), "not-allowed");
+    assert_eq!(as_browser(Request::post("/v1/logout")).await.status, 204);
+    assert_eq!(
+        as_browser(Request::get("/v1/me")).await.kind(),
+        "not-logged-in"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_another_sites_page_can_send_is_refused() {
+    let served = Served::new().await;
+    let token = served.token();
+    let ask = Request::post("/v1/asks")
+        .bearer(&token)
+        .json(&json!({"procedure": "web.deploy", "nodes": ["web1"]}));
+    for (why, request) in [
+        ("no header of ours", ask.clone().without("opsbook-api")),
+        (
+            "another site",
+            ask.clone().header("sec-fetch-site", "cross-site"),
+        ),
+        (
+            "a sister site",
+            ask.clone().header("sec-fetch-site", "same-site"),
+        ),
+        (
+            "another origin",
+            ask.clone().header("origin", "http://evil.example"),
+        ),
+        (
+            "another port",
+            ask.clone().header("origin", "http://127.0.0.1:1"),
+        ),
+        ("an origin that hides", ask.clone().header("origin", "null")),
+        (
+            "a name that was made to lead here",
+            ask.clone().header("host", "evil.example:7373"),
+        ),
+        ("no name", ask.clone().header("host", "")),
+        (
+            "reading",
+            Request::get("/v1/runs")
+                .bearer(&token)
+                .header("sec-fetch-site", "cross-site"),
+        ),
+    ] {
+        let answer = served.tcp(request).await;
+        assert_eq!(
+            (answer.status, answer.kind().as_str()),
+            (403, "cross-site"),
+            "{why}"
+        );
+    }
+    let own = ask
+        .header("sec-fetch-site", "same-origin")
+        .header("origin", &served.running.local.url);
+    assert_eq!(served.tcp(own).await.status, 201);
+    // A link that leads to a page of the book.
+    let page = Request::get("/web.html")
+        .bearer(&token)
+        .header("sec-fetch-site", "cross-site");
+    assert_eq!(served.tcp(page).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_too_old_is_told_how_to_be_newer() {
+    let config = "[version]\noldest = \"0.3.0\"\nwants = \"0.4.2\"\n";
+    let served = Served::with(config).await;
+    let as_version = |path: &str, version: &str, installed: &str| {
+        let request = Request::get(path).header("opsbook-version", version);
+        let request = request.header("opsbook-api", "1");
+        served.unix(request.header("opsbook-installed", installed))
+    };
+    let old = as_version("/v1/runs", "0.2.9", "deb").await;
+    assert_eq!((old.status, old.kind().as_str()), (426, "too-old"));
+    let told = old.json();
+    let command = "apt-get install opsbook=0.4.2-1";
+    let (have, oldest, wants) = (&told["have"], &told["oldest"], &told["wants"]);
+    assert_eq!(
+        (have, oldest, wants),
+        (&json!("0.2.9"), &json!("0.3.0"), &json!("0.4.2"))
+    );
+    assert_eq!(told["upgrade"], command);
+    let by_cargo = as_version("/v1/runs", "0.2.9", "cargo").await;
+    assert_eq!(
+        by_cargo.json()["upgrade"],
+        "cargo install opsbook --version 0.4.2 --locked"
+    );
+    assert_eq!(as_version("/v1", "0.2.9", "deb").await.status, 200);
+    let older = as_version("/v1/runs", "0.4.1", "deb").await;
+    assert_eq!(
+        (older.status, older.header("opsbook-wants")),
+        (200, Some("0.4.2"))
+    );
+    assert_eq!(older.header("opsbook-upgrade"), Some(command));
+    let newer = as_version("/v1/runs", "0.9.0", "deb").await;
+    assert_eq!((newer.status, newer.header("opsbook-upgrade")), (200, None));
+    let other = served
+        .unix(Request::get("/v1/runs").header("opsbook-api", "2"))
+        .await;
+    assert_eq!(other.kind(), "malformed");
+    // A runner that is too old gets nothing new, and may end what it has.
+    served.ask(&["web1"]).await;
+    let work = |version: &str| {
+        let request = Request::post("/v1/runner/work").json(&hello("boot", &[]));
+        served.unix(request.header("opsbook-version", version))
+    };
+    let news: News = serde_json::from_value(work("0.2.9").await.json()).unwrap();
+    assert_eq!(news.parts, []);
+    let news: News = serde_json::from_value(work("0.4.2").await.json()).unwrap();
+    assert_eq!(news.parts.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "a table of refusals")]
+async fn what_is_asked_for_is_what_was_read_or_refused() {
+    let served = Served::new().await;
+    let view = served.get("/v1/procedures/web.deploy").await;
+    assert_eq!(view["nodes"], json!(["web1", "web2", "far1"]));
+    assert_eq!(view["steps"][1]["name"], "web.deploy/go");
+    let page = view["page_sha256"].as_str().unwrap().to_owned();
+    let ask = json!({"procedure": "web.deploy", "nodes": ["web*"], "page_sha256": page, "arguments": {"version": "3"}});
+    let send = |key: &str, ask: &serde_json::Value| {
+        served.unix(
+            Request::post("/v1/asks")
+                .header("idempotency-key", key)
+                .json(ask),
+        )
+    };
+    let asked = send("k1", &ask).await;
+    assert_eq!(asked.status, 201);
+    let asked = asked.json();
+    assert_eq!(asked["parts"][1]["node"], "web2");
+    let again = send("k1", &ask).await;
+    assert_eq!((again.status, &again.json()["run"]), (200, &asked["run"]));
+    let mut other = ask.clone();
+    other["arguments"] = json!({});
+    assert_eq!(send("k1", &other).await.kind(), "state");
+    assert_eq!(
+        served.get("/v1/runs").await["runs"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
+    let run = asked["run"].as_str().unwrap();
+    let plan = served.get(&format!("/v1/runs/{run}/plan?node=web2")).await;
+    let step = &plan["plans"]["web2"]["steps"][0];
+    assert_eq!(step["values"]["version"], "3");
+    assert!(
+        step["text"]
+            .as_str()
+            .unwrap()
+            .contains("echo \"version $version\"")
+    );
+    assert_eq!(plan["plans"].as_object().unwrap().len(), 1);
+    assert_eq!(
+        asked["parts"][1]["plan_sha256"],
+        plan["plans"]["web2"]["sha256"]
+    );
+    for (change, status, kind) in [
+        (json!({"procedure": "web.none"}), 404, "not-found"),
+        (json!({"nodes": ["db1"]}), 422, "wrong"),
+        (json!({"nodes": ["nobody"]}), 422, "wrong"),
+        (json!({"nodes": []}), 400, "malformed"),
+        (json!({"arguments": {"speed": "9"}}), 422, "wrong"),
+        (json!({"start_at": 3}), 422, "wrong"),
+        (json!({"batch": "x"}), 422, "wrong"),
+        (json!({"strat_at": 1}), 400, "malformed"),
+        (json!({"manual": "other"}), 404, "not-found"),
+        (json!({"reason": "x".repeat(9_000)}), 400, "malformed"),
+        (json!({"reason": "a\u{0}b"}), 400, "malformed"),
+        (json!({"page_sha256": "0"}), 409, "changed"),
+    ] {
+        let mut ask = ask.clone();
+        for (name, value) in change.as_object().unwrap() {
+            ask[name] = value.clone();
+        }
+        let answer = send("k2", &ask).await;
+        assert_eq!(
+            (answer.status, answer.kind().as_str()),
+            (status, kind),
+            "{change}"
+        );
+    }
+    let text = std::fs::read_to_string(served.root.join("web.md")).unwrap();
+    std::fs::write(
+        served.root.join("web.md"),
+        text.replace("going", "going faster"),
+    )
+    .unwrap();
+    let stale = send("k3", &ask).await;
+    assert_eq!(stale.kind(), "changed", "the page was shown as it was");
+    let large = "x".repeat(wire::limit::BODY + 1);
+    let large = served.unix(Request::post("/v1/asks").body(&large)).await;
+    assert_eq!(large.kind(), "too-large");
+    let none = served.unix(Request::post("/v1/asks").body("{")).await;
+    assert_eq!(none.kind(), "malformed");
+    assert_eq!(served.unix(Request::get("/v1/asks")).await.kind(), "method");
+    assert_eq!(
+        served.unix(Request::get("/v1/runs?state=odd")).await.kind(),
+        "malformed"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_outside_the_book_is_not_served() {
+    let served = Served::new().await;
+    std::fs::write(served.root.join("secret.txt"), "hidden").unwrap();
+    for path in [
+        "/../secret.txt",
+        "/%2e%2e/secret.txt",
+        "/..%2fsecret.txt",
+        "/opsbook/../../../secret.txt",
+        "/.nojekyll",
+        "/secret.txt",
+        "//etc/passwd",
+        "/%00",
+        "/%zz",
+        "/nodes.yaml",
+        "/book.toml",
+    ] {
+        let answer = served.unix(Request::get(path)).await;
+        assert!([400, 404].contains(&answer.status), "{path}: {answer:?}");
+        assert!(
+            !answer.body.contains("hidden") && !answer.body.contains("root:"),
+            "{path}"
+        );
+    }
+}
+
+/// What a runner of this machine says, and hears.
+async fn work(served: &Served, hello: &Hello, wait: u64) -> News {
+    let news = served
+        .post(&format!("/v1/runner/work?wait={wait}"), hello)
+        .await;
+    serde_json::from_value(news).unwrap()
+}
+
+async fn send(served: &Served, journal: &Journal, key: &PartKey, range: std::ops::Range<usize>) {
+    let lines = Lines {
+        parts: vec![journal.part(key, range.clone())],
+    };
+    let acked = served.post("/v1/runner/events", &lines).await;
+    assert_eq!(acked["acked"][key.to_string()], range.end, "{acked}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::too_many_lines, reason = "one story, from the ask to the end")]
+async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with() {
+    let served = Served::new().await;
+    let waiting = hello("boot", &[]);
+    // Whoever waits for work has it at once.
+    let begun = Instant::now();
+    let (news, run) = tokio::join!(work(&served, &waiting, 20), served.ask(&["web1"]));
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    let part = &news.parts[0];
+    let expected = (run.as_str(), "web1", 1, wire::Mode::Begin);
+    assert_eq!(
+        (part.run.as_str(), part.node.as_str(), part.epoch, part.mode),
+        expected
+    );
+    let folder = wire::Source::Folder {
+        path: served.root.display().to_string(),
+    };
+    assert_eq!(
+        (&part.source, &part.procedure),
+        (&folder, &"web.deploy".to_owned())
+    );
+    let key = part.key();
+    let mut stream = served.stream(&format!("/v1/runs/{run}/events")).await;
+    stream.until(r#""state":"leased""#).await;
+    let mut journal = Journal::new(&run);
+    journal
+        .line(
+            1,
+            r#""event":"step-started","name":"web.deploy/look","title":"Look","limit_seconds":600"#,
+        )
+        .output(1, "version 2\\n")
+        .line(1, r#""event":"step-ended","status":"OK","milliseconds":9"#)
+        .line(
+            2,
+            r#""event":"asked","question":"Go on?","choices":["yes","no"]"#,
+        );
+    send(&served, &journal, &key, 0..4).await;
+    let said = stream.until("Go on?").await.to_owned();
+    for words in ["id: web1:1:2\nevent: output\ndata: {", "event: asked"] {
+        let at = said.replace("\r\n", "\n");
+        assert!(
+            at.contains(words) || at.contains("event: output\nid: web1:1:2\ndata: {"),
+            "{words}: {at}"
+        );
+    }
+    // The answer reaches the runner while it waits.
+    let mine = hello("boot", &[&key]);
+    let answer = json!({"node": "web1", "epoch": 1, "seq": 4, "answer": "yes", "note": "be quick"});
+    let path = format!("/v1/runs/{run}/answers");
+    let begun = Instant::now();
+    let (news, _) = tokio::join!(work(&served, &mine, 20), served.post(&path, &answer));
+    assert!(
+        begun.elapsed() < Duration::from_secs(4),
+        "{:?}",
+        begun.elapsed()
+    );
+    assert_eq!(
+        (news.answers[0].seq, news.answers[0].answer.as_str()),
+        (4, "yes")
+    );
+    assert_eq!(news.answers[0].note.as_deref(), Some("be quick"));
+    let mut second = answer.clone();
+    second["answer"] = json!("no");
+    let late = served.unix(Request::post(&path).json(&second)).await;
+    assert_eq!(
+        (late.kind().as_str(), &late.json()["answer"]),
+        ("already-answered", &json!("yes"))
+    );
+    journal.line(2, r#""event":"answered","answer":"yes","question":4"#);
+    send(&served, &journal, &key, 2..5).await;
+    // A stop reaches it, too.
+    let stop = json!({"manner": "step"});
+    let path = format!("/v1/runs/{run}/stop");
+    let (news, _) = tokio::join!(work(&served, &mine, 20), served.post(&path, &stop));
+    assert_eq!(news.wants[0].wants, wire::Want::Stop);
+    let mut over = hello("boot", &[]);
+    over.ended = vec![PartEnd {
+        run: run.clone(),
+        node: "web1".into(),
+        epoch: 1,
+        state: EndState::Halted,
+        status: Some(Ended::Stopped),
+        cause: Some("ana stopped it".into()),
+    }];
+    let news = work(&served, &over, 20).await;
+    assert_eq!(news.ended, std::slice::from_ref(&key));
+    stream.until(r#""state":"halted""#).await;
+    // From any place on, the same lines.
+    let rest = Request::get(&format!("/v1/runs/{run}/events?after=web1:1:2"));
+    let rest = served
+        .unix(rest.header("accept", "application/x-ndjson"))
+        .await;
+    let lines: Vec<&str> = rest.body.lines().collect();
+    assert_eq!(lines, journal.lines[2..]);
+    let output = served
+        .unix(Request::get(&format!(
+            "/v1/runs/{run}/output?node=web1&step=1&from=8"
+        )))
+        .await;
+    assert_eq!(output.body, "2\n");
+    // Gone on with: another controller, which has the lines so far.
+    let resumed = served
+        .post(&format!("/v1/runs/{run}/resume"), &json!({}))
+        .await;
+    assert_eq!(resumed["parts"][0]["state"], "queued");
+    let news = work(&served, &hello("boot", &[]), 0).await;
+    let part = &news.parts[0];
+    assert_eq!(
+        (part.mode, part.epoch, part.journal_lines),
+        (wire::Mode::Adopt, 2, 5)
+    );
+    assert_eq!(part.journal, journal.lines);
+    over.ended[0] = PartEnd {
+        epoch: 2,
+        state: EndState::Ended,
+        status: Some(Ended::Ok),
+        cause: None,
+        ..over.ended[0].clone()
+    };
+    work(&served, &over, 0).await;
+    let view = served.get(&format!("/v1/runs/{run}")).await;
+    assert_eq!(
+        (&view["state"], &view["status"]),
+        (&json!("ended"), &json!("OK"))
+    );
+    let gone = served.unix(Request::post(&path).json(&stop)).await;
+    assert_eq!(gone.kind(), "state");
+    let metrics = served.unix(Request::get("/metrics")).await;
+    assert!(
+        metrics
+            .body
+            .contains("opsbook_gateway_parts{state=\"ended\"} 1\n"),
+        "{}",
+        metrics.body
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment() {
+    let served = Served::new().await;
+    let store = &served.running.gateway.store;
+    let (token, _) = store.new_ticket("enroll", "dmz", 60).await.unwrap();
+    let enroll = Request::post("/v1/runner/enroll").json(&json!({"token": token, "name": "r1"}));
+    let enrolled = served.tcp(enroll.clone()).await.json();
+    assert_eq!(enrolled["segment"], "dmz");
+    assert_eq!(served.tcp(enroll).await.kind(), "not-logged-in");
+    let secret = enrolled["secret"].as_str().unwrap();
+    served.ask(&["web1", "far1"]).await;
+    let work = Request::post("/v1/runner/work")
+        .bearer(secret)
+        .json(&hello("b", &[]));
+    let news: News = serde_json::from_value(served.tcp(work).await.json()).unwrap();
+    let nodes: Vec<&str> = news.parts.iter().map(|part| part.node.as_str()).collect();
+    assert_eq!(nodes, ["far1"]);
+    // A runner is no person, and a person's login is no runner.
+    let as_person = served.tcp(Request::get("/v1/runs").bearer(secret)).await;
+    assert_eq!(as_person.kind(), "not-logged-in");
+    let (login, _) = store.new_login("ana", "token", 60).await.unwrap();
+    let as_runner = Request::post("/v1/runner/work")
+        .bearer(&login)
+        .json(&hello("b", &[]));
+    assert_eq!(served.tcp(as_runner).await.kind(), "not-logged-in");
+    let odd = Request::post("/v1/runner/work").json(&json!({"boot": "", "room": 1, "parts": []}));
+    assert_eq!(served.unix(odd).await.kind(), "malformed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_gateway_has_a_state_folder() {
+    let served = Served::new().await;
+    let begin = opsbook_gateway::serve::Start {
+        root: served.root.clone(),
+        state: None,
+        config: opsbook_gateway::config::Config::default(),
+        runner: opsbook_gateway::serve::RunnerHere::Others,
+    };
+    let second = opsbook_gateway::serve::start(begin, std::sync::Arc::new(|_: &str| {})).await;
+    let why = second.err().unwrap().to_string();
+    assert!(
+        why.starts_with("another gateway serves this manual"),
+        "{why}"
+    );
+}

@@ -1,0 +1,140 @@
+//! A PostgreSQL of the tests' own: one for all tests of this process, which ends with it. Each
+//! test has a database of its own in it.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+/// The address of a new, empty database; where there is no PostgreSQL the test is skipped by
+/// name, and fails in CI as root.
+pub fn database(test: &str) -> Option<String> {
+    static SERVER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    static NUMBER: AtomicU32 = AtomicU32::new(1);
+    match SERVER.get_or_init(start) {
+        Ok(folder) => {
+            let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+            let made = psql(folder, &format!("create database {name}"));
+            assert!(made, "a database can be made");
+            let folder = folder.display();
+            Some(format!("postgres://opsbook@localhost/{name}?host={folder}"))
+        }
+        Err(why) => {
+            skipped(test, why);
+            None
+        }
+    }
+}
+
+/// A test that cannot run here says so; in CI as root that is a failure.
+pub fn skipped(test: &str, why: &str) {
+    let in_ci = std::env::var("CI").as_deref() == Ok("true");
+    assert!(
+        !in_ci || !rustix::process::geteuid().is_root(),
+        "{test} cannot be skipped in CI: {why}"
+    );
+    let _ = writeln!(std::io::stderr(), "skipped {test}: {why}");
+}
+
+fn start() -> Result<PathBuf, String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("only root can start PostgreSQL as another user".to_owned());
+    }
+    let program = programs()?;
+    let folder = PathBuf::from(format!("/tmp/opsbook-postgres-{}", std::process::id()));
+    let data = folder.join("data");
+    // The user that it belongs to can remove it in the end.
+    let made = as_postgres("KILL")
+        .args(["mkdir", "-m", "755"])
+        .arg(&folder)
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        return Err("there is no user `postgres`".to_owned());
+    }
+    let made = as_postgres("KILL")
+        .arg(program.join("initdb"))
+        .args([
+            "--auth=trust",
+            "--username=opsbook",
+            "--no-sync",
+            "--encoding=UTF8",
+            "-D",
+        ])
+        .arg(&data)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        return Err("`initdb` failed".to_owned());
+    }
+    run(&program, &folder, &data);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while !psql(&folder, "select 1") {
+        if Instant::now() > deadline {
+            return Err("PostgreSQL does not answer within a minute".to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(folder)
+}
+
+/// The server ends with the thread that started it, which ends with this process.
+fn run(program: &Path, folder: &Path, data: &Path) {
+    let script = format!(
+        "trap 'kill -INT $server; wait; rm -rf {0}' TERM; \
+         {1}/postgres -D {2} -k {0} -c listen_addresses= -c fsync=off >{0}/log 2>&1 & \
+         server=$!; wait; wait",
+        folder.display(),
+        program.display(),
+        data.display()
+    );
+    std::thread::spawn(move || {
+        let mut server = as_postgres("TERM");
+        let server = server.args(["sh", "-c", &script]).stdin(Stdio::null());
+        let server = server.stdout(Stdio::null()).stderr(Stdio::null());
+        let _ = server.status();
+    });
+}
+
+fn as_postgres(signal: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--reuid=postgres", "--regid=postgres", "--clear-groups"])
+        .arg(format!("--pdeathsig={signal}"))
+        .current_dir("/tmp");
+    command
+}
+
+fn psql(folder: &Path, statement: &str) -> bool {
+    let psql = Command::new("psql")
+        .args([
+            "--no-psqlrc",
+            "--quiet",
+            "-U",
+            "opsbook",
+            "-d",
+            "postgres",
+            "-h",
+        ])
+        .arg(folder)
+        .args(["-c", statement])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    psql.is_ok_and(|status| status.success())
+}
+
+fn programs() -> Result<PathBuf, String> {
+    let versions = std::fs::read_dir("/usr/lib/postgresql");
+    let versions = versions.map_err(|_| "postgresql is not installed".to_owned())?;
+    let mut all: Vec<PathBuf> = versions
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .filter(|folder| folder.join("initdb").exists())
+        .collect();
+    all.sort();
+    all.pop()
+        .ok_or_else(|| "postgresql is not installed".to_owned())
+}
