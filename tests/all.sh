@@ -92,7 +92,7 @@ stage format cargo fmt --check
 stage clippy cargo clippy --locked --all-targets -- -D warnings
 RUSTDOCFLAGS='-D warnings' stage docs cargo doc --locked --no-deps --document-private-items
 if command -v shellcheck >/dev/null; then
-  stage shellcheck shellcheck checks/*.sh tests/all.sh
+  stage shellcheck shellcheck checks/*.sh tests/all.sh packaging/*.sh packaging/github/*.sh
 else
   echo "skipped  shellcheck: not installed"
 fi

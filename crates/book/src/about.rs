@@ -19,6 +19,14 @@ pub(super) enum Owner {
     Stranger,
 }
 
+/// When the book is built; what `SOURCE_DATE_EPOCH` says where it is set, so that a packager gets
+/// the same bytes each time.
+pub(super) fn now() -> Timestamp {
+    let said = std::env::var("SOURCE_DATE_EPOCH").ok();
+    let said = said.and_then(|said| Timestamp::from_second(said.parse().ok()?).ok());
+    said.unwrap_or_else(Timestamp::now)
+}
+
 /// The foot, on one line.
 pub(super) fn foot(root: &Path, owner: Owner, now: Timestamp) -> String {
     let who = (owner == Owner::Ours).then(|| Who::here(root));

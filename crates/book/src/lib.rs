@@ -287,7 +287,7 @@ fn render_all(
         (false, false) => (about::Owner::Ours, policy::Policy::Held),
         (false, true) => (about::Owner::Ours, policy::Policy::None),
     };
-    let foot = about::foot(root, owner, jiff::Timestamp::now());
+    let foot = about::foot(root, owner, about::now());
     policy::put_into(into, &foot, held).map_err(failed)?;
     let site = links::Site::read(into, &manual);
     let withheld = publish::files(

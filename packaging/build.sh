@@ -1,0 +1,47 @@
+#!/bin/sh
+# Makes a release below target/packages: a static binary, its archive, its Debian package, and
+# their checksums. OPSBOOK_BINARY=FILE packs that binary instead of building one;
+# OPSBOOK_COMPRESS=1 does it quickly, and in more bytes.
+set -eu
+# Whoever packs, the packages are the same.
+umask 022
+cd "$(dirname "$0")/.."
+here=$PWD
+out=${1-target/packages}
+mkdir -p "$out"
+out=$(cd "$out" && pwd)
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+machine=$(uname -m)
+# Times in the packages are those of the commit, so that the same commit gives the same bytes.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+export SOURCE_DATE_EPOCH
+
+binary=${OPSBOOK_BINARY-}
+if [ -z "$binary" ]; then
+  target=$machine-unknown-linux-gnu
+  cargo_home=${CARGO_HOME-$HOME/.cargo}
+  # The paths of this machine stay out of the binary.
+  RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$here=/opsbook" \
+    cargo build --release --locked --target "$target"
+  binary=${CARGO_TARGET_DIR-target}/$target/release/opsbook
+fi
+
+name=opsbook-$version-$machine-linux
+stage=$out/$name
+rm -rf "$stage"
+sh packaging/stage.sh "$binary" "$stage"
+tar --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner \
+  -C "$out" -cf - "$name" | gzip -n "-${OPSBOOK_COMPRESS-9}" > "$out/$name.tar.gz"
+if command -v dpkg-deb > /dev/null; then
+  sh packaging/deb.sh "$stage" "$version" "$out"
+fi
+rm -rf "$stage"
+(
+  cd "$out"
+  set -- "$name.tar.gz"
+  for deb in opsbook_"$version"-1_*.deb; do
+    if [ -e "$deb" ]; then set -- "$@" "$deb"; fi
+  done
+  sha256sum "$@" > SHA256SUMS
+)
+ls -l "$out"
