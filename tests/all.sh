@@ -44,6 +44,7 @@ zsh /usr/bin/zsh
 chromium /usr/bin/chromium
 npm /usr/bin/npm
 chromium-driver /usr/bin/chromedriver
+poppler-utils /usr/bin/pdftotext
 libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
 P
 }

@@ -25,6 +25,13 @@ pub struct Build {
     /// bounded time and memory.
     #[arg(long)]
     untrusted: bool,
+    /// Write the book into one file, too: it holds all pages, pictures and values, and needs
+    /// nothing beside it.
+    #[arg(long, value_name = "FILE.html")]
+    single: Option<PathBuf>,
+    /// Print the book into this PDF, too, with an installed Chromium.
+    #[arg(long, value_name = "FILE", conflicts_with = "untrusted")]
+    pdf: Option<PathBuf>,
     /// The process is the bounded one.
     #[arg(long, hide = true, requires = "untrusted")]
     bounded: bool,
@@ -66,6 +73,16 @@ pub fn run(
     let built = book::build(root, args.dest.as_deref(), &options)?;
     // Nobody is left to tell where these streams are closed.
     let _ = tell(&built, out, talk);
+    if built.published {
+        if let Some(file) = &args.single {
+            book::single(&built.destination, file)?;
+            let _ = writeln!(out, "{}", file.display());
+        }
+        if let Some(file) = &args.pdf {
+            book::pdf(&built.destination.join("print.html"), file)?;
+            let _ = writeln!(out, "{}", file.display());
+        }
+    }
     Ok(if built.published { 0 } else { 2 })
 }
 

@@ -5,6 +5,7 @@ mod about;
 mod archive;
 mod bridge;
 pub mod build;
+mod checklist;
 mod checks;
 mod color;
 mod complete;
@@ -146,6 +147,7 @@ enum Command {
     List(list::List),
     Nodes(nodes::List),
     Show(show::Show),
+    Sheet(checklist::Sheet),
     Ping(ping::Ping),
     Shell(bridge::Shell),
     Mount(bridge::Mount),
@@ -291,6 +293,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             }
             Ok(0)
         }
+        Command::Sheet(args) => checklist::run(&args, &context::load_to_run(dir)?, streams),
         Command::Show(args) => {
             let text = shown(&args, dir, streams.paint)?;
             streams.out.write_all(text.as_bytes())?;

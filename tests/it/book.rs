@@ -698,7 +698,7 @@ fn without_a_record_nothing_is_said_of_results() {
     let project = Project::one_page(CHECKED);
     let without = |project: &Project| {
         assert_eq!(project.build().pages, 1);
-        assert!(!project.has("opsbook-results.html"));
+        assert!(!project.has("opsbook-state.html"));
         let page = seen(&project.page("page.html"));
         assert!(
             !page.contains("record") && !page.contains("passed"),

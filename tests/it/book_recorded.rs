@@ -61,7 +61,7 @@ fn a_mark_holds_for_the_text_and_the_values_that_were_asked() {
     has(&text, &["○ never asked on there"]);
     assert!(!text.contains("held on"), "{text}");
     has(
-        &seen(&project, "opsbook-results.html"),
+        &seen(&project, "opsbook-state.html"),
         &["No longer asked", "g::file//etc/passwd here THEN"],
     );
 }

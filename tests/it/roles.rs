@@ -977,3 +977,21 @@ const MISTAKES: &[Row] = &[
               page.md:33:15 first defined here"},
     ),
 ];
+
+#[test]
+fn a_sheet_has_each_step_with_its_machine_and_a_place_to_sign() {
+    let project = project(&Contract::Roles, &[], SECTION);
+    project
+        .opsbook(&["sheet", "p", "--html", "sheet.html"])
+        .ends(2);
+    let call = ["sheet", "p", "old=db1", "new=db2", "--html", "sheet.html"];
+    let words: Vec<&str> = call.iter().copied().chain(["web=web1"]).collect();
+    project.opsbook(&words).ends(0);
+    let sheet = std::fs::read_to_string(project.root().join("sheet.html")).unwrap();
+    let steps = sheet.matches("<section>").count();
+    assert!(steps >= 3, "{sheet}");
+    assert_eq!(sheet.matches("<span>Signature:</span>").count(), steps + 1);
+    for expected in ["old: db1", "on db1 (old)", "@page"] {
+        assert!(sheet.contains(expected), "{expected}\n{sheet}");
+    }
+}

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use crate::project::Who;
 
 use super::html::code;
-use super::results::day;
+use super::results::{day, minute};
 
 /// Whose manual it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,21 +27,45 @@ pub(super) fn now() -> Timestamp {
     said.unwrap_or_else(Timestamp::now)
 }
 
-/// The foot, on one line.
-pub(super) fn foot(root: &Path, owner: Owner, now: Timestamp) -> String {
-    let who = (owner == Owner::Ours).then(|| Who::here(root));
-    let revision = who.as_ref().and_then(|who| {
-        let changes = match who.clean() {
+/// What is known of a book as a whole.
+pub(super) struct About {
+    /// The foot of each page, on one line.
+    pub(super) foot: String,
+    /// The same on paper: a style for the page that is printed.
+    pub(super) paper: String,
+}
+
+impl About {
+    pub(super) fn of(root: &Path, owner: Owner, now: Timestamp) -> About {
+        let who = (owner == Owner::Ours).then(|| Who::here(root));
+        let changes = match who.as_ref().and_then(Who::clean) {
             Some(false) => " with changes",
             _ => "",
         };
-        Some(format!("revision {}{changes} · ", code(who.revision()?)))
-    });
+        let revision = who.as_ref().and_then(Who::revision);
+        let shown = revision.map(|revision| format!("revision {}{changes} · ", code(revision)));
+        let plain = revision.map(|revision| format!("revision {revision}{changes}, "));
+        let built = format!("built {}", minute(now));
+        About {
+            foot: format!(
+                "\n<footer class=\"ops-about\">{}opsbook {} · built {}</footer>",
+                shown.unwrap_or_default(),
+                env!("CARGO_PKG_VERSION"),
+                day(now)
+            ),
+            paper: paper(&(plain.unwrap_or_default() + &built)),
+        }
+    }
+}
+
+/// A foot on each sheet of paper: words, the number of the sheet, and of how many.
+pub(super) fn paper(words: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || " .,:_/+-".contains(c);
+    let words: String = words.chars().filter(|c| plain(*c)).collect();
     format!(
-        "\n<footer class=\"ops-about\">{}opsbook {} · built {}</footer>",
-        revision.unwrap_or_default(),
-        env!("CARGO_PKG_VERSION"),
-        day(now)
+        "<style>@page {{ margin: 16mm 14mm 18mm; @bottom-left {{ content: \"{words}\"; \
+         font: 8pt sans-serif; }} @bottom-right {{ content: counter(page) \" / \" counter(pages); \
+         font: 8pt sans-serif; }} }}</style>"
     )
 }
 
@@ -60,7 +84,7 @@ mod tests {
     #[test]
     fn the_foot_stands_behind_the_words_of_the_author() {
         let now = "2026-11-29T16:50:00Z".parse().unwrap();
-        let foot = foot(Path::new("/"), Owner::Stranger, now);
+        let foot = About::of(Path::new("/"), Owner::Stranger, now).foot;
         let page = with_foot("<main>a</main><nav>n</nav>", &foot).unwrap();
         assert_eq!(
             page,
@@ -69,6 +93,11 @@ mod tests {
                  <time datetime=\"2026-11-29T16:50:00Z\">2026-11-29 16:50 UTC</time></footer><nav>n</nav>",
                 env!("CARGO_PKG_VERSION")
             )
+        );
+        let paper = paper("revision a\"; } </style><script> \\");
+        assert!(
+            paper.contains("content: \"revision a  /stylescript \";"),
+            "{paper}"
         );
         assert_eq!(with_foot("<p>no page of a book</p>", &foot), None);
     }

@@ -29,6 +29,10 @@ pub(super) struct Blocks {
     pub(super) selectors: BTreeSet<String>,
     /// Of the procedure at hand.
     roles: BTreeSet<String>,
+    /// The block at hand: its page and its name.
+    here: (PathBuf, String),
+    /// The names that each block mentions.
+    mentioned: BTreeMap<(PathBuf, String), BTreeSet<String>>,
 }
 
 /// The name of a page's file, of which the page says no more: whatever an author writes into a
@@ -73,6 +77,12 @@ impl Blocks {
         self.pages.is_empty()
     }
 
+    /// Each block of a page with the names that it mentions.
+    pub(super) fn uses(&self) -> impl Iterator<Item = (&Path, &str, &BTreeSet<String>)> {
+        let all = self.mentioned.iter();
+        all.map(|((page, block), names)| (page.as_path(), block.as_str(), names))
+    }
+
     /// Writes the files into the folder of the book's own things.
     pub(super) fn write(&self, folder: &Path) -> Result<()> {
         if self.pages.is_empty() {
@@ -97,6 +107,7 @@ impl Blocks {
         let Some(page) = manual.pages.get(procedure.page) else {
             return;
         };
+        self.begin(page, &procedure.id);
         let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.clone());
         self.selectors.extend(nodes.clone());
         let params: Vec<Value> = procedure
@@ -168,6 +179,7 @@ impl Blocks {
         uses: &[Use],
         turn: Option<&str>,
     ) {
+        self.begin(page, &procedure.name_of(step));
         let label = step.id.clone().unwrap_or_else(|| step.number.to_string());
         let checks: Vec<&str> = step
             .checks
@@ -200,6 +212,7 @@ impl Blocks {
         let Some(page) = manual.pages.get(group.page) else {
             return;
         };
+        self.begin(page, &group.id);
         let nodes = group.nodes.as_ref().map(|nodes| nodes.value.clone());
         self.selectors.extend(nodes.clone());
         self.put(page, &group.id, json!({"kind": "group", "nodes": nodes}));
@@ -214,6 +227,7 @@ impl Blocks {
     }
 
     fn check(&mut self, page: &Page, of: &str, check: &Check, uses: &[Use], turn: Option<&str>) {
+        self.begin(page, &check.name);
         let mut block = self.script(&check.script, uses, check.expect.as_ref());
         block.insert("of".into(), json!(of));
         place(&mut block, check.on, check.sudo.as_ref(), &check.exit);
@@ -318,6 +332,12 @@ impl Blocks {
             _ => name,
         };
         self.names.insert(own.to_owned());
+        let here = self.mentioned.entry(self.here.clone()).or_default();
+        here.insert(name.to_owned());
+    }
+
+    fn begin(&mut self, page: &Page, name: &str) {
+        self.here = (page.path.clone(), name.to_owned());
     }
 
     fn mention_all(&mut self, value: &Yaml) {

@@ -1,7 +1,7 @@
 //! What a reader sees around a tagged block: its caption, its anchor, and for contracts a card
 //! that says in words and tables what the YAML says. HTML, each frame on one line.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::manual::{
     Block, Check, Each, Eventually, Group, Kind, Machine, Manual, On, Page, Procedure, Step,
     SudoUser, When, Work, shell_word,
 };
-use crate::plan::case_name;
 use crate::plan::uses::{self, From, Use};
 
 use super::blocks::key;
 use super::html::{attribute, badge, badge_of, code, command, name, reference, role, text, time};
 use super::present::Row;
 use super::recorded::Recorded;
+use super::refer::linked;
 use super::tables::{assertions, delivered, parameters, roles};
 
 /// HTML before and after a block, without line ends.
@@ -28,6 +28,8 @@ pub(super) struct Frame {
 pub(super) struct Cards<'a> {
     manual: &'a Manual,
     recorded: &'a Recorded,
+    /// Groups of nodes that a chapter tells of.
+    groups: &'a HashSet<String>,
     /// Of each page, the name of its file of blocks.
     keys: Vec<String>,
     /// By page and block.
@@ -71,7 +73,11 @@ struct At<'a> {
 }
 
 impl<'a> Cards<'a> {
-    pub(super) fn new(manual: &'a Manual, recorded: &'a Recorded) -> Cards<'a> {
+    pub(super) fn new(
+        manual: &'a Manual,
+        recorded: &'a Recorded,
+        groups: &'a HashSet<String>,
+    ) -> Cards<'a> {
         let mut steps = HashMap::new();
         let mut checks = HashMap::new();
         let mut sections = HashMap::new();
@@ -110,6 +116,7 @@ impl<'a> Cards<'a> {
         Cards {
             manual,
             recorded,
+            groups,
             keys: pages.map(|page| key(&page.path)).collect(),
             steps,
             checks,
@@ -165,8 +172,9 @@ impl<'a> Cards<'a> {
         );
         card.before += "<dl class=\"ops-facts\">";
         if procedure.roles.is_empty() {
-            let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.as_str());
-            card.fact("May run on", &nodes.map_or("any node".into(), code));
+            let nodes = procedure.nodes.as_ref();
+            let nodes = nodes.map(|nodes| self.nodes(page, &nodes.value));
+            card.fact("May run on", &nodes.unwrap_or_else(|| "any node".into()));
         }
         if !procedure.same.is_empty() {
             let same = procedure.same.iter().map(|name| code(&name.value));
@@ -193,7 +201,8 @@ impl<'a> Cards<'a> {
             card.fact("Placeholders", &pairs.join("<br>"));
         }
         card.before += "</dl>";
-        card.before += &roles(procedure, &|need| self.link(page, need));
+        let link = |need: &str| self.link(page, need);
+        card.before += &roles(procedure, &link, &|nodes| self.nodes(page, nodes));
         card.before += &parameters(procedure);
         card.before += &self.recorded.runs.of_procedure(&procedure.id);
         card.before += &command(&procedure.command());
@@ -208,8 +217,9 @@ impl<'a> Cards<'a> {
         let label = format!("Group of checks {}", group.id);
         let mut card = open("checks", Some(At::new(&group.id, key)), &label, &caption);
         card.before += "<dl class=\"ops-facts\">";
-        let nodes = group.nodes.as_ref().map(|nodes| nodes.value.as_str());
-        let nodes = nodes.map_or("every node".into(), code);
+        let nodes = group.nodes.as_ref();
+        let nodes = nodes.map(|nodes| self.nodes(page, &nodes.value));
+        let nodes = nodes.unwrap_or_else(|| "every node".into());
         match group.when {
             When::Always => card.fact("Must hold on", &nodes),
             When::Needed => card.fact(
@@ -268,6 +278,11 @@ impl<'a> Cards<'a> {
         open("expect", None, "Expected output", &caption).closed()
     }
 
+    /// A selector that leads to its groups, from a page.
+    fn nodes(&self, from: &Page, selector: &str) -> String {
+        linked(selector, self.groups, &up(&from.path))
+    }
+
     /// A link to a procedure, a group or a check, from a page.
     fn link(&self, from: &Page, id: &str) -> String {
         let manual = self.manual;
@@ -287,26 +302,6 @@ impl<'a> Cards<'a> {
             ),
         }
     }
-}
-
-/// Where a check or a procedure stands in the book, by the name of its test.
-pub(super) fn place_of(manual: &Manual, test: &str) -> Option<String> {
-    let (owner, name) = test.split_once("::")?;
-    let group = manual.groups.get(owner);
-    let procedure = manual.procedures.get(owner);
-    let page = group.map(|group| group.page);
-    let page = page.or(procedure.map(|procedure| procedure.page))?;
-    let groups = group.into_iter().flat_map(|group| &group.checks);
-    let mut checks = groups.chain(procedure.into_iter().flat_map(Procedure::checks));
-    let check = checks.find(|check| case_name(&check.name) == test);
-    let (page, id) = match check {
-        Some(check) => (check.page, check.name.as_str()),
-        // A typed check, or the whole of a procedure.
-        None if group.is_some() || name == "run" => (page, owner),
-        None => return None,
-    };
-    let html = super::links::html_path(&manual.pages.get(page)?.path);
-    Some(format!("{}#{id}", html.to_string_lossy()))
 }
 
 /// The checks of a procedure, each with when it is asked.
@@ -618,7 +613,11 @@ fn word(kind: Kind) -> &'static str {
 
 /// From one page to another, as the book names them.
 fn relative(from: &Path, to: &Path) -> String {
-    let depth = from.components().count().saturating_sub(1);
     let to = super::links::html_path(to);
-    "../".repeat(depth) + &to.to_string_lossy()
+    up(from) + &to.to_string_lossy()
+}
+
+/// From a page to the top of the book.
+fn up(from: &Path) -> String {
+    "../".repeat(from.components().count().saturating_sub(1))
 }

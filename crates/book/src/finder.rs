@@ -7,6 +7,7 @@ use anyhow::Result;
 use mdbook_driver::config::Search;
 use mdbook_preprocessor::book::Book;
 
+use super::generated;
 use super::index::{Index, Unit, expanded};
 use super::markup::{tags, unescaped};
 
@@ -25,6 +26,10 @@ pub(super) fn write(
     let mut index = Index::default();
     for chapter in book.chapters() {
         let Some(path) = &chapter.path else { continue };
+        // What is made of other pages would be found in their place.
+        if generated::is(chapter) {
+            continue;
+        }
         let source = chapter.source_path.as_ref().unwrap_or(path);
         if !wanted(source, search) {
             continue;

@@ -63,3 +63,12 @@ pub(super) fn text(words: &str) -> String {
 pub(super) fn attribute(words: &str) -> String {
     text(words).replace('"', "&quot;")
 }
+
+/// A table that a narrow screen scrolls.
+pub(super) fn table(head: &[&str], rows: &str) -> String {
+    let head: String = head.iter().map(|word| format!("<th>{word}</th>")).collect();
+    format!(
+        "<div class=\"ops-wide ops-sifted\"><table><thead><tr>{head}</tr></thead>\
+         <tbody>{rows}</tbody></table></div>\n\n"
+    )
+}

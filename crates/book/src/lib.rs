@@ -27,6 +27,7 @@ use opsbook_manual as manual;
 use opsbook_nodes as nodes;
 use opsbook_plan as plan;
 use opsbook_project as project;
+use opsbook_template as template;
 use opsbook_text::{files, interpolation, source, yaml};
 
 use std::path::{Path, PathBuf};
@@ -39,12 +40,13 @@ use mdbook_renderer::{RenderContext, Renderer};
 use mdbook_summary::{Summary, parse_summary};
 
 use crate::files::{Files, MAX_TEXT, Refused};
-use crate::manual::Manual;
+use crate::manual::{Manual, Wanted};
 use crate::source::Problem;
 
 mod about;
 mod blocks;
 mod card;
+mod chapters;
 mod config;
 mod contents;
 mod copy;
@@ -52,32 +54,41 @@ mod destination;
 mod finder;
 mod foreign;
 pub mod fuzz;
+mod generated;
 mod html;
 mod index;
 mod links;
+mod machines;
 mod mark;
 mod markup;
+mod matrix;
 mod names;
 mod notices;
 mod pages;
+mod pdf;
 mod policy;
 mod preprocess;
 mod present;
 mod print;
 mod publish;
 mod recorded;
+mod refer;
 mod render;
 mod results;
-mod results_page;
 mod runs;
 mod sanitise;
 mod shards;
+mod single;
+mod state;
 mod tables;
 mod untrusted;
 mod values;
+mod whole;
 
 pub use destination::clear_after;
+pub use pdf::pdf;
 pub use preprocess::{preprocess, supports};
+pub use single::single;
 
 /// What [`build`] may be told.
 #[derive(Clone, Debug, Default)]
@@ -233,7 +244,8 @@ fn render_all(
     } else {
         recorded::Recorded::load(files)
     };
-    let opsbook = preprocess::Opsbook::new(Arc::clone(&manual), recorded);
+    let recorded = Arc::new(recorded);
+    let opsbook = preprocess::Opsbook::new(Arc::clone(&manual), Arc::clone(&recorded));
     let opsbook = if manual.listed {
         opsbook
     } else {
@@ -242,6 +254,14 @@ fn render_all(
     let blocks = blocks::Blocks::of(&manual);
     // What is wrong with them is for `lint` to say.
     let (nodes, _) = nodes::load(files, &manual.settings);
+    let whole = whole::Whole {
+        manual: &manual,
+        nodes: &nodes,
+        recorded: &recorded,
+        blocks: &blocks,
+    };
+    let groups = whole.groups_told();
+    let opsbook = opsbook.with(chapters::all(&whole), groups);
     let removed = opsbook.removed();
     driver.with_preprocessor(opsbook);
     let renderer = render::Html {
@@ -253,17 +273,17 @@ fn render_all(
         },
         markdown: preprocess::markdown(&driver.config),
         removed: Arc::clone(&removed),
-        scripts: match (blocks.is_empty(), nodes.names().len()) {
-            (true, _) => render::Scripts::None,
-            (false, 0) => render::Scripts::Blocks,
-            (false, _) => render::Scripts::Nodes,
-        },
+        scripts: scripts(&whole),
         days: manual.settings.results_days,
     };
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
     problems.extend(preprocess::take(&removed));
-    let pages = book.chapters().count();
+    // What is made of the manual is no page of it.
+    let pages = book
+        .chapters()
+        .filter(|chapter| !generated::is(chapter))
+        .count();
     if pages == 0 {
         return Err(no_pages(root, &problems));
     }
@@ -276,19 +296,14 @@ fn render_all(
     render::guarded(|| renderer.render(&render))?;
     problems.extend(preprocess::take(&removed));
 
-    let own = into.join(render::OWN);
-    blocks.write(&own).map_err(failed)?;
-    let meanings = values::write(&nodes, &blocks, &own).map_err(failed)?;
-    if let Some(search) = &search {
-        finder::write(into, &own, &render.book, search, &meanings).map_err(failed)?;
-    }
+    add_own(&whole, files, into, search.as_ref(), &render.book).map_err(failed)?;
     let (owner, held) = match (options.untrusted, manual.settings.allow_html) {
         (true, _) => (about::Owner::Stranger, policy::Policy::Held),
         (false, false) => (about::Owner::Ours, policy::Policy::Held),
         (false, true) => (about::Owner::Ours, policy::Policy::None),
     };
-    let foot = about::foot(root, owner, about::now());
-    policy::put_into(into, &foot, held).map_err(failed)?;
+    let about = about::About::of(root, owner, about::now());
+    policy::put_into(into, &about, held).map_err(failed)?;
     let site = links::Site::read(into, &manual);
     let withheld = publish::files(
         &site.named(),
@@ -300,6 +315,36 @@ fn render_all(
     problems.extend(site.broken());
     problems.extend(publish::withheld(&withheld));
     Ok(Rendered { pages, problems })
+}
+
+/// What the book's scripts have to do.
+fn scripts(whole: &whole::Whole<'_>) -> render::Scripts {
+    match (whole.blocks.is_empty(), whole.nodes.names().len()) {
+        (true, _) => render::Scripts::None,
+        (false, 0) => render::Scripts::Blocks,
+        (false, _) if whole.manual.settings.chapters == Wanted::No => render::Scripts::Nodes,
+        (false, _) => render::Scripts::Machines,
+    }
+}
+
+/// What the book has beside mdBook's: pictures, data for its scripts, the index of its search.
+fn add_own(
+    whole: &whole::Whole<'_>,
+    files: &Files,
+    into: &Path,
+    search: Option<&mdbook_driver::config::Search>,
+    book: &Book,
+) -> anyhow::Result<()> {
+    let own = into.join(render::OWN);
+    generated::put_state(into, &own, whole.manual, whole.recorded)?;
+    whole.blocks.write(&own)?;
+    machines::write(whole, files, &own)?;
+    generated::put_machines(into)?;
+    let meanings = values::write(whole.nodes, whole.blocks, &own)?;
+    match search {
+        Some(search) => finder::write(into, &own, book, search, &meanings),
+        None => Ok(()),
+    }
 }
 
 /// mdBook makes `index.html` of `README.md` and leaves the links to `README.md` dead.

@@ -1,7 +1,7 @@
 //! Puts the marks into the Markdown of a page: each tagged block gets a caption, an anchor and
 //! a frame. The block itself stays as it is; the source file is never touched.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::path::Path;
@@ -25,10 +25,14 @@ pub(super) struct Marks<'a> {
 }
 
 impl<'a> Marks<'a> {
-    pub(super) fn new(manual: &'a Manual, recorded: &'a Recorded) -> Marks<'a> {
+    pub(super) fn new(
+        manual: &'a Manual,
+        recorded: &'a Recorded,
+        groups: &'a HashSet<String>,
+    ) -> Marks<'a> {
         let pages = manual.pages.iter().zip(0..);
         Marks {
-            cards: Cards::new(manual, recorded),
+            cards: Cards::new(manual, recorded, groups),
             pages: pages.map(|(page, n)| (page.path.as_path(), n)).collect(),
         }
     }

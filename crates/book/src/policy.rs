@@ -11,7 +11,7 @@ use anyhow::Result;
 use base64::Engine as _;
 use sha2::{Digest as _, Sha256};
 
-use super::about::with_foot;
+use super::about::{About, with_foot};
 
 /// `'self'` is the book where it is served, `file:` where it is opened from a disk.
 const SOURCES: &str = "'self' file:";
@@ -25,7 +25,7 @@ pub(super) enum Policy {
 }
 
 /// Puts the foot and its policy into each page of a book.
-pub(super) fn put_into(book: &Path, foot: &str, held: Policy) -> Result<()> {
+pub(super) fn put_into(book: &Path, about: &About, held: Policy) -> Result<()> {
     let mut folders = vec![book.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder)? {
@@ -35,7 +35,12 @@ pub(super) fn put_into(book: &Path, foot: &str, held: Policy) -> Result<()> {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "html") {
                 let html = std::fs::read_to_string(&path)?;
-                let html = with_foot(&html, foot).unwrap_or(html);
+                let html = with_foot(&html, &about.foot).unwrap_or(html);
+                let html = if path == book.join("print.html") {
+                    html.replacen("</head>", &(about.paper.clone() + "</head>"), 1)
+                } else {
+                    html
+                };
                 let html = match held {
                     Policy::Held => with_policy(&html).unwrap_or(html),
                     Policy::None => html,

@@ -1,7 +1,7 @@
 //! The preprocessor `opsbook`: puts the marks into each chapter. In process for
 //! `opsbook build`, over JSON for plain `mdbook build`; the pages are the same.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,17 +11,18 @@ use mdbook_markdown::MarkdownOptions;
 use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
-use crate::manual::{Manual, Page};
+use crate::manual::{Manual, Page, Wanted};
 use crate::source::Problem;
 
-use super::card;
+use super::blocks::Blocks;
+use super::chapters;
 use super::foreign::Foreign;
 use super::recorded::Recorded;
-use super::results_page;
+use super::refer;
+use super::refer::generated;
+use super::state::{self, Numbers};
+use super::whole::Whole;
 use super::{BookError, mark, notices, render, sanitise};
-
-/// Where the page of results stands in the book.
-const RESULTS: &str = "opsbook-results.md";
 
 /// What `command = "opsbook preprocess"` does: a book as JSON in, the marked book out.
 /// Returns what is wrong in the manual.
@@ -30,7 +31,17 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
     let files = crate::files::Files::of(&context.root);
     let (manual, mut problems) = crate::manual::load(&files);
-    let opsbook = Opsbook::new(Arc::new(manual), Recorded::load(&files));
+    let recorded = Arc::new(Recorded::load(&files));
+    let (nodes, _) = crate::nodes::load(&files, &manual.settings);
+    let blocks = Blocks::of(&manual);
+    let whole = Whole {
+        manual: &manual,
+        nodes: &nodes,
+        recorded: &recorded,
+        blocks: &blocks,
+    };
+    let (chapters, groups) = (chapters::all(&whole), whole.groups_told());
+    let opsbook = Opsbook::new(Arc::new(manual), recorded).with(chapters, groups);
     let removed = opsbook.removed();
     let mut book = opsbook.run(&context, book).map_err(failed)?;
     problems.extend(take(&removed));
@@ -54,9 +65,13 @@ pub fn supports(renderer: &str) -> bool {
 
 pub(super) struct Opsbook {
     manual: Arc<Manual>,
-    recorded: Recorded,
+    recorded: Arc<Recorded>,
     /// For a folder that was written for another site generator.
     foreign: Option<Foreign>,
+    /// Chapters that are made of the whole manual.
+    chapters: Vec<Chapter>,
+    /// Groups of nodes that one of them tells of.
+    groups: HashSet<String>,
     /// What pages say that is not in the book.
     removed: Arc<Mutex<Vec<Problem>>>,
 }
@@ -67,11 +82,13 @@ pub(super) fn take(removed: &Mutex<Vec<Problem>>) -> Vec<Problem> {
 }
 
 impl Opsbook {
-    pub(super) fn new(manual: Arc<Manual>, recorded: Recorded) -> Opsbook {
+    pub(super) fn new(manual: Arc<Manual>, recorded: Arc<Recorded>) -> Opsbook {
         Opsbook {
             manual,
             recorded,
             foreign: None,
+            chapters: Vec::new(),
+            groups: HashSet::new(),
             removed: Arc::default(),
         }
     }
@@ -81,24 +98,38 @@ impl Opsbook {
         Arc::clone(&self.removed)
     }
 
+    pub(super) fn with(self, chapters: Vec<Chapter>, groups: HashSet<String>) -> Opsbook {
+        Opsbook {
+            chapters,
+            groups,
+            ..self
+        }
+    }
+
     pub(super) fn foreign(self, source: &Path) -> Opsbook {
         let foreign = Some(Foreign::new(source, &self.manual));
         Opsbook { foreign, ..self }
     }
 
-    /// The page of all results, the last of the book, where there are any.
-    fn page_of_results(&self) -> Option<Chapter> {
-        let path = Path::new(RESULTS);
-        let taken = self.manual.pages.iter().any(|page| page.path == path);
-        if self.recorded.results.is_empty() || taken {
+    /// The page of the state, where anything is recorded.
+    fn page_of_state(&self) -> Option<Chapter> {
+        if self.recorded.results.is_empty() || self.manual.settings.chapters == Wanted::No {
             return None;
         }
-        let content = results_page::page(&self.recorded.results, &|test| {
-            card::place_of(&self.manual, test)
+        let numbers = Numbers::of(&self.recorded.results, &self.manual);
+        let content = numbers.page(&|test| refer::place_of(&self.manual, test));
+        Some(generated(state::TITLE, content, state::PAGE))
+    }
+
+    /// Chapters that nobody wrote, the last of the book; none whose place a page has.
+    fn generated(&self) -> Vec<Chapter> {
+        let mut chapters: Vec<Chapter> = self.page_of_state().into_iter().collect();
+        chapters.extend(self.chapters.iter().cloned());
+        chapters.retain(|chapter| {
+            let taken = |page: &Page| Some(&page.path) == chapter.path.as_ref();
+            !self.manual.pages.iter().any(taken)
         });
-        let mut chapter = Chapter::new(results_page::TITLE, content, RESULTS, Vec::new());
-        chapter.source_path = None;
-        Some(chapter)
+        chapters
     }
 
     /// The last word on a chapter: whatever put HTML into it, it goes through here.
@@ -128,7 +159,7 @@ impl Preprocessor for Opsbook {
 
     fn run(&self, context: &PreprocessorContext, mut book: Book) -> anyhow::Result<Book> {
         let options = markdown(&context.config);
-        let marks = mark::Marks::new(&self.manual, &self.recorded);
+        let marks = mark::Marks::new(&self.manual, &self.recorded, &self.groups);
         let pages: HashMap<&Path, &Page> = self
             .manual
             .pages
@@ -159,7 +190,7 @@ impl Preprocessor for Opsbook {
             }
             self.sanitise(chapter, page, &options);
         });
-        if let Some(mut chapter) = self.page_of_results() {
+        for mut chapter in self.generated() {
             self.sanitise(&mut chapter, None, &options);
             book.push_item(chapter);
         }

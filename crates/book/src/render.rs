@@ -30,6 +30,7 @@ const THEME: &str = ".theme";
 const SCRIPT: &str = include_str!("assets/opsbook.js");
 const SEARCH_SCRIPT: &str = include_str!("assets/search.js");
 const NODE_SCRIPT: &str = include_str!("assets/node.js");
+const MACHINES_SCRIPT: &str = include_str!("assets/machines.js");
 /// The folder of what is ours, in the book.
 pub(super) const OWN: &str = "opsbook";
 const HEAD: &str = concat!(
@@ -41,6 +42,9 @@ const DAYS: u32 = 30;
 const BLOCKS_HEAD: &str = "<script defer src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
 const NODES_HEAD: &str =
     "<script defer data-nodes src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
+
+const MACHINES_HEAD: &str =
+    "<script defer data-nodes data-machines src=\"{{ path_to_root }}opsbook/node.js\"></script>\n";
 
 /// mdBook's HTML book with the styles of the marks.
 pub(super) struct Html {
@@ -62,6 +66,8 @@ pub(super) enum Scripts {
     /// There is no node to choose.
     Blocks,
     Nodes,
+    /// Each node has a page of its own, too.
+    Machines,
 }
 
 /// What of the project may shape a page besides its Markdown.
@@ -208,6 +214,7 @@ pub(super) fn confined(
         Scripts::None => "",
         Scripts::Blocks => BLOCKS_HEAD,
         Scripts::Nodes => NODES_HEAD,
+        Scripts::Machines => MACHINES_HEAD,
     };
     std::fs::write(
         &head,
@@ -265,6 +272,9 @@ pub(super) fn write_assets(destination: &Path, scripts: Scripts) -> Result<()> {
     std::fs::write(folder.join("opsbook.js"), SCRIPT)?;
     if scripts != Scripts::None {
         std::fs::write(folder.join("node.js"), NODE_SCRIPT)?;
+    }
+    if scripts == Scripts::Machines {
+        std::fs::write(folder.join("machines.js"), MACHINES_SCRIPT)?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! as far as what was asked then is what stands in the manual today. Claims nothing where nothing
 //! is recorded. Ages are the reader's: a page cannot know when it is read.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
@@ -38,6 +38,17 @@ pub(super) struct Results {
     gone: Vec<(String, String, Timestamp)>,
     /// The newest first.
     suites: Vec<Suite>,
+    /// Nodes on which nothing could be looked at, for one and the same reason.
+    dead: BTreeMap<String, Dead>,
+}
+
+/// A node that answered nothing when it was asked last.
+#[derive(Clone, Debug)]
+pub(super) struct Dead {
+    pub(super) why: String,
+    pub(super) since: Timestamp,
+    /// How many could not be asked.
+    pub(super) checks: usize,
 }
 
 /// How a check stands on a node.
@@ -132,14 +143,20 @@ impl Results {
             });
             (row.clone(), marks.collect())
         });
-        let rows = rows.collect();
+        let rows: IndexMap<Row, Vec<Mark>> = rows.collect();
+        let dead = dead(rows.values().flatten());
         let gone = history.into_iter().filter_map(|((node, check), seen)| {
             let at = seen.first()?.at;
             Some((check, node, at))
         });
         let mut gone: Vec<_> = gone.collect();
         gone.sort();
-        Results { rows, gone, suites }
+        Results {
+            rows,
+            gone,
+            suites,
+            dead,
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -158,12 +175,34 @@ impl Results {
         &self.suites
     }
 
+    pub(super) fn dead(&self) -> &BTreeMap<String, Dead> {
+        &self.dead
+    }
+
     /// What stands beside a check: nothing where no suite is recorded.
     pub(super) fn of_check(&self, row: &Row) -> String {
         match self.rows.get(row) {
             None => String::new(),
-            Some(marks) => shown(marks),
+            Some(marks) => self.shown(marks),
         }
+    }
+
+    /// How a check stands on each node. What is the matter with a node on which nothing could be
+    /// looked at is said once, on the page of the state.
+    pub(super) fn shown(&self, marks: &[Mark]) -> String {
+        let (dead, alive): (Vec<&Mark>, Vec<&Mark>) = marks
+            .iter()
+            .partition(|mark| self.dead.contains_key(&mark.node));
+        let mut html = shown(&alive);
+        if !dead.is_empty() {
+            let names: Vec<&str> = dead.iter().map(|mark| mark.node.as_str()).collect();
+            let names = named(&names);
+            html += &format!(
+                "<span class=\"ops-result ops-unseen\"><strong>? could not look</strong> at \
+                 anything on {names}</span> "
+            );
+        }
+        format!("<div class=\"ops-results\">{html}</div>")
     }
 
     /// The same where several stand one under the other.
@@ -197,7 +236,11 @@ fn read(suites: impl Iterator<Item = Vec<Event>>) -> (History, Vec<Suite>) {
                 sums = cases.collect();
                 continue;
             }
-            let Ok(at) = event.at.parse() else { continue };
+            let Ok(at) = event.at.parse::<Timestamp>() else {
+                continue;
+            };
+            // To the minute: what was seen together is told together.
+            let at = Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at);
             if let What::SuiteEnded {
                 passed,
                 failed,
@@ -261,15 +304,48 @@ fn state(seen: &[Seen], sum: &str) -> State {
     }
 }
 
-/// What needs a person first.
-const ORDER: [(&str, &str); 6] = [
-    ("failed", "✗ failing"),
-    ("unseen", "? could not look"),
-    ("changed", "≠ changed since"),
-    ("passed", "✓ held"),
-    ("ignored", "– ignored"),
-    ("never", "○ never asked"),
+/// What needs a person first: the class of each state, its sign, its words.
+pub(super) const KINDS: [(&str, &str, &str); 6] = [
+    ("failed", "✗", "failing"),
+    ("unseen", "?", "could not look"),
+    ("changed", "≠", "changed since"),
+    ("passed", "✓", "held"),
+    ("ignored", "–", "ignored"),
+    ("never", "○", "never asked"),
 ];
+
+/// The nodes all of whose checks could not be looked at, with one reason.
+fn dead<'a>(marks: impl Iterator<Item = &'a Mark>) -> BTreeMap<String, Dead> {
+    let mut nodes: BTreeMap<&str, Option<Dead>> = BTreeMap::new();
+    for mark in marks {
+        let found = match &mark.state {
+            // What was never asked says nothing of the node.
+            State::Never | State::Ignored(_) => continue,
+            State::Unseen { since, newest, .. } => Some((since, &newest.why)),
+            _ => None,
+        };
+        let first = !nodes.contains_key(mark.node.as_str());
+        let known = nodes.entry(&mark.node).or_insert(None);
+        match (found, known.as_mut()) {
+            (Some((since, why)), None) if first => {
+                *known = Some(Dead {
+                    why: why.clone(),
+                    since: *since,
+                    checks: 1,
+                });
+            }
+            (Some((since, why)), Some(dead)) if dead.why == *why => {
+                dead.checks += 1;
+                dead.since = dead.since.min(*since);
+            }
+            _ => *known = None,
+        }
+    }
+    let dead = nodes.into_iter();
+    let dead = dead.filter_map(|(node, dead)| Some((node.to_owned(), dead?)));
+    // One check alone is explained where it stands.
+    dead.filter(|(_, dead)| dead.checks > 1).collect()
+}
 
 impl State {
     /// Its place in the order above.
@@ -319,9 +395,9 @@ impl State {
     }
 }
 
-fn shown(marks: &[Mark]) -> String {
+fn shown(marks: &[&Mark]) -> String {
     let mut html = String::new();
-    for (place, (kind, words)) in ORDER.iter().enumerate() {
+    for (place, (kind, sign, words)) in KINDS.iter().enumerate() {
         let own = marks.iter().filter(|mark| mark.state.place() == place);
         let mut alike: IndexMap<String, Vec<&str>> = IndexMap::new();
         for mark in own {
@@ -332,20 +408,37 @@ fn shown(marks: &[Mark]) -> String {
             continue;
         }
         let groups = alike.iter().map(|(said, nodes)| {
-            let nodes: Vec<String> = match nodes.len() {
-                // A failure is named however many there are.
-                many if many > NAMED && place > 0 => vec![format!("{many} nodes")],
-                _ => nodes.iter().map(|node| code(node)).collect(),
+            let nodes = match nodes.len() {
+                // Those that need a person are named first.
+                many if many > NAMED && place > 0 => format!("{many} nodes"),
+                _ => named(nodes),
             };
-            nodes.join(", ") + said
+            nodes + said
         });
         let groups: Vec<String> = groups.collect();
         html += &format!(
-            "<span class=\"ops-result ops-{kind}\"><strong>{words}</strong> on {}</span> ",
+            "<span class=\"ops-result ops-{kind}\"><strong>{sign} {words}</strong> on {}</span> ",
             groups.join("; ")
         );
     }
-    format!("<p class=\"ops-results\">{html}</p>")
+    html
+}
+
+/// Some names of nodes, and how many more; all of them where they are asked for.
+fn named(nodes: &[&str]) -> String {
+    let names = |nodes: &[&str]| {
+        let names = nodes.iter().map(|node| code(node));
+        names.collect::<Vec<_>>().join(", ")
+    };
+    match nodes.split_at_checked(NAMED) {
+        Some((first, rest)) if !rest.is_empty() => format!(
+            "{} and <details class=\"ops-rest\"><summary>{} more nodes</summary>{}</details>",
+            names(first),
+            rest.len(),
+            names(rest)
+        ),
+        _ => names(nodes),
+    }
 }
 
 /// The day and the revision; the book's script says how long ago that is.

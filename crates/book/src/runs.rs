@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde_json::{Value, json};
 
 use crate::event::{RunStarted, Status, StepRecord, What};
 use crate::journal::{self, Record, State};
@@ -119,6 +120,27 @@ impl Runs {
         }
     }
 
+    /// By node, the newest run of each procedure: `[procedure, how it ended, when, who, whether
+    /// it was of the text and values of today]`.
+    pub(super) fn by_node(&self) -> BTreeMap<&str, Vec<Value>> {
+        let mut all: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+        for (id, ran) in &self.procedures {
+            let mut newest: BTreeMap<&str, &Ran> = BTreeMap::new();
+            for one in ran {
+                let known = newest.entry(&one.node).or_insert(one);
+                if one.at > known.at {
+                    *known = one;
+                }
+            }
+            for (node, one) in newest {
+                let same = one.fresh == Fresh::Same;
+                let said = json!([id, one.status.word(), one.at.to_string(), one.who, same]);
+                all.entry(node).or_default().push(said);
+            }
+        }
+        all
+    }
+
     /// What stands on the card of a procedure.
     pub(super) fn of_procedure(&self, id: &str) -> String {
         shown(self.procedures.get(id).map_or(&[], Vec::as_slice))
@@ -172,7 +194,7 @@ fn shown(ran: &[Ran]) -> String {
     if more > 0 {
         html += &format!("<span class=\"ops-result\">and {more} more in the journals</span>");
     }
-    format!("<p class=\"ops-results\">{html}</p>")
+    format!("<div class=\"ops-results\">{html}</div>")
 }
 
 fn line(ran: &Ran) -> String {

@@ -32,8 +32,13 @@ pub(super) fn parameters(procedure: &Procedure) -> String {
     )
 }
 
-/// Who takes part in a procedure: nothing where it runs on one node. `link` leads to a group.
-pub(super) fn roles(procedure: &Procedure, link: &dyn Fn(&str) -> String) -> String {
+/// Who takes part in a procedure: nothing where it runs on one node. `link` leads to a group of checks,
+/// `nodes` to the nodes of a selector.
+pub(super) fn roles(
+    procedure: &Procedure,
+    link: &dyn Fn(&str) -> String,
+    nodes: &dyn Fn(&str) -> String,
+) -> String {
     if procedure.roles.is_empty() {
         return String::new();
     }
@@ -49,7 +54,7 @@ pub(super) fn roles(procedure: &Procedure, link: &dyn Fn(&str) -> String) -> Str
             "<tr><td>{}</td><td>{} {}</td><td>{}</td><td>{}{named}</td></tr>",
             code(name),
             role.how_many(),
-            code(&role.nodes.value),
+            nodes(&role.nodes.value),
             needs.join(", "),
             text(role.help.as_deref().unwrap_or_default()),
         )
@@ -89,7 +94,7 @@ pub(super) fn assertions(group: &Group, results: &Results) -> String {
 }
 
 /// `running: true` reads `running`, `mode: "0600"` reads `mode 0600`.
-fn attributes(yaml: &Yaml) -> String {
+pub(super) fn attributes(yaml: &Yaml) -> String {
     let Value::Map(map) = &yaml.value else {
         return code(&flow(yaml));
     };

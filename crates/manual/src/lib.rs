@@ -106,12 +106,28 @@ pub struct Settings {
     pub state: Option<Spanned<PathBuf>>,
     /// After so many days the book calls a recorded result old; 30 by default.
     pub results_days: Option<u32>,
+    /// A page that was not changed for so many days says so; none says nothing.
+    pub review_days: Option<u32>,
+    /// Chapters that are made of the whole manual.
+    pub chapters: Wanted,
+    /// Words of other generators are read, and those that are not understood are named.
+    pub foreign_words: Wanted,
     /// The selector of the nodes that `opsbook test` asks; all nodes by default.
     pub test_nodes: Option<Spanned<String>>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
     /// How the book reads Markdown.
     pub markdown: MarkdownSettings,
+}
+
+/// Something that a manual has unless its settings say `false`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Wanted {
+    /// As every manual has it.
+    #[default]
+    Yes,
+    /// `false` in the settings.
+    No,
 }
 
 /// How the book reads Markdown; what runs is read in the same way.

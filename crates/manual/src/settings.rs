@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use crate::files::normal;
 use crate::source::{Problem, Source, Span, nearest};
-use crate::{self as manual, MarkdownSettings, Settings};
+use crate::{self as manual, MarkdownSettings, Settings, Wanted};
 
 /// The tables of `book.toml` whose keys are known, and those keys. What other renderers and
 /// preprocessors write into tables of their own is theirs.
@@ -108,6 +108,9 @@ const KNOWN: [(&str, &[&str]); 11] = [
             "allow-html",
             "results-days",
             "state",
+            "review-days",
+            "chapters",
+            "foreign-words",
             "command",
             "after",
             "before",
@@ -189,6 +192,9 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
         test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
         results_days: ours.and_then(|ours| reader.days(ours, "results-days")),
         source,
+        review_days: ours.and_then(|ours| reader.days(ours, "review-days")),
+        chapters: reader.wanted(ours, "chapters"),
+        foreign_words: reader.wanted(ours, "foreign-words"),
         markdown: MarkdownSettings {
             smart_punctuation: switch(&mut reader, "smart-punctuation"),
             definition_lists: switch(&mut reader, "definition-lists"),
@@ -258,6 +264,13 @@ impl Reader<'_> {
             self.wrong(value, key, "`true` or `false`");
         }
         found
+    }
+
+    fn wanted(&mut self, table: Option<&DeTable<'_>>, key: &str) -> Wanted {
+        match table.and_then(|table| self.boolean(table, key)) {
+            Some(false) => Wanted::No,
+            _ => Wanted::Yes,
+        }
     }
 
     fn days(&mut self, table: &DeTable<'_>, key: &str) -> Option<u32> {
@@ -364,6 +377,9 @@ mod tests {
                 strict: true,
                 allow_html: false,
                 results_days: None,
+                review_days: None,
+                chapters: Wanted::Yes,
+                foreign_words: Wanted::Yes,
                 nodes: None,
                 state: None,
                 test_nodes: None,

@@ -18,11 +18,29 @@ use crate::plan::{
 };
 use crate::value::{assigned, origin};
 
+/// What stands before each step and each check of [`pieces`]: no script and no page has it.
+const MARK: &str = "\0";
+
+/// The same as [`write()`] in pieces: first what is true of all of it, then each step, and each
+/// check that belongs to no step.
+#[must_use]
+pub fn pieces(plan: &Plan, part: Part) -> Vec<String> {
+    let mut text = Vec::new();
+    // Writing into memory does not fail.
+    let _ = marked(plan, part, MARK, &mut text);
+    let text = String::from_utf8_lossy(&text);
+    text.split(MARK).map(str::to_owned).collect()
+}
+
 /// Writes the part of a plan that would run.
 ///
 /// # Errors
 /// Where nobody reads any more.
 pub fn write(plan: &Plan, part: Part, out: &mut dyn Write) -> io::Result<()> {
+    marked(plan, part, "", out)
+}
+
+fn marked(plan: &Plan, part: Part, mark: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(
         out,
         "{}  {}  {}",
@@ -32,15 +50,20 @@ pub fn write(plan: &Plan, part: Part, out: &mut dyn Write) -> io::Result<()> {
     )?;
     let known = Known::given(&plan.arguments);
     if let Some(binding) = &plan.binding {
-        return roles::write(plan, binding, part, &known, out);
+        return roles::write(plan, binding, (part, mark), &known, out);
     }
     for alike in alike(plan, part) {
-        nodes(&alike, part, &known, out)?;
+        nodes(&alike, (part, mark), &known, out)?;
     }
     Ok(())
 }
 
-fn nodes(alike: &Alike<'_>, part: Part, known: &Known, out: &mut dyn Write) -> io::Result<()> {
+fn nodes(
+    alike: &Alike<'_>,
+    (part, mark): (Part, &str),
+    known: &Known,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let Some(first) = alike.nodes.first() else {
         return Ok(());
     };
@@ -76,7 +99,7 @@ fn nodes(alike: &Alike<'_>, part: Part, known: &Known, out: &mut dyn Write) -> i
         places: None,
     };
     for step in due {
-        writeln!(out)?;
+        writeln!(out, "{mark}")?;
         view.step(step, out)?;
     }
     Ok(())

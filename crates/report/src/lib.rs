@@ -26,6 +26,7 @@ use opsbook_text::{interpolation, outside, source};
 pub mod by_hand;
 mod by_node;
 pub mod card;
+pub mod checklist;
 pub mod course;
 pub mod dry_run;
 pub mod form;

@@ -6,7 +6,8 @@
 "use strict";
 
 const opsbook = (() => {
-    const home = new URL("..", document.currentScript.src);
+    const single = typeof opsbookSingle !== "undefined";
+    const home = new URL("..", single ? location.href : document.currentScript.src);
     const KEPT = "opsbook-node";
     /** What is known of the book: blocks by name, nodes, values of nodes by file. */
     const blocks = new Map();
@@ -28,6 +29,8 @@ const opsbook = (() => {
 
     /** A file of the book's own, once. Says whether it is there. */
     const load = (file) => {
+        // A book in one file has them all.
+        if (single) return Promise.resolve(true);
         if (!loading.has(file)) {
             loading.set(file, new Promise((done) => {
                 const script = document.createElement("script");
@@ -75,7 +78,7 @@ const opsbook = (() => {
         const file = firsts.findLastIndex((first) => first <= number);
         await load(`nodes/${file}.js`);
         const found = (files.get(file) || [])[number - firsts[file]];
-        return found ? { name, groups: names[number][1] || [], ...found } : null;
+        return found ? { name, number, groups: names[number][1] || [], ...found } : null;
     };
 
     /** Links of the book lead on with the node. */
@@ -84,10 +87,14 @@ const opsbook = (() => {
         if (link) carry(link);
     };
     const carry = (link) => {
+        if (single) return;
         const to = new URL(link.href, location.href);
         if (to.protocol !== location.protocol || !to.pathname.endsWith(".html")) return;
         if (!to.href.startsWith(home.href)) return;
         if (to.pathname === location.pathname && to.hash) return;
+        // A link that names a node leads to that one.
+        if (to.searchParams.has("node") && !link.dataset.carried) return;
+        link.dataset.carried = "yes";
         if (chosen) to.searchParams.set("node", chosen.name);
         else to.searchParams.delete("node");
         link.href = to.href;
@@ -578,6 +585,16 @@ const opsbook = (() => {
         return all;
     };
 
+    /** The name of a node, which leads to its page. */
+    const own = (name) => {
+        const strong = element("strong", {}, name);
+        if (!document.querySelector("script[data-machines]")) return strong;
+        const page = single ? new URL(location.href) : new URL("opsbook-nodes.html", home);
+        page.searchParams.set("node", name);
+        if (single) page.hash = "nodes";
+        return element("a", { href: page.href }, strong);
+    };
+
     let panel = null;
     /** At the top of a page: its values as ready lines, and a place for those that are open. */
     const valuesHere = () => {
@@ -590,7 +607,7 @@ const opsbook = (() => {
             const button = element("button", { type: "button", class: "ops-choose" }, chosen ? "another node" : "choose a node");
             button.addEventListener("click", choose);
             const head = element("p", { class: "ops-values-head" });
-            if (chosen) head.append("Values on ", element("strong", {}, chosen.name), " ", button);
+            if (chosen) head.append("Values on ", own(chosen.name), " ", button);
             else head.append("No node is chosen: each block says what it needs. ", button);
             panel.append(head);
             const troupe = [...new Set(cards().map((card) => (blocks.get(card.dataset.name) || {}).of))].filter((of) => rolesOf(of).length);
@@ -677,6 +694,9 @@ const opsbook = (() => {
             opener.title = chosen ? `My node is ${label}: choose another` : "Choose my node";
         }
         document.querySelectorAll("a[rel~=next], a[rel~=prev]").forEach(carry);
+        const name = chosen ? chosen.name : "";
+        document.documentElement.dataset.node = name;
+        document.dispatchEvent(new CustomEvent("opsbook-node", { detail: name }));
     };
 
     // ---- The picker ----
@@ -704,7 +724,11 @@ const opsbook = (() => {
         input.addEventListener("input", () => list(input.value));
         input.addEventListener("keydown", (event) => {
             const first = found.querySelector("button");
-            if (event.key === "Enter" && first) first.click();
+            if (event.key === "Enter" && first) {
+                // The key itself would press what gets the focus back.
+                event.preventDefault();
+                first.click();
+            }
             if (event.key === "ArrowDown" && first) first.focus();
         });
         none.addEventListener("click", () => use(""));

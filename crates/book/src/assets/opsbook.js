@@ -48,6 +48,9 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
     window.addEventListener("resize", reachable);
     const bar = document.getElementById("mdbook-menu-bar");
     if (bar) bar.setAttribute("role", "banner");
+    // A book without a title has a heading without words.
+    const title = document.querySelector("h1.menu-title");
+    if (title && !title.textContent.trim()) title.setAttribute("aria-hidden", "true");
     const label = document.getElementById("mdbook-sidebar-toggle");
     const box = document.getElementById("mdbook-sidebar-toggle-anchor");
     if (!label || !box || label.tagName !== "LABEL") return;
@@ -60,4 +63,40 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
     tell();
     button.addEventListener("click", () => box.click());
     box.addEventListener("change", tell);
+})();
+
+// The page of the state: what is shown of its tables.
+(() => {
+    const top = document.querySelector("main .ops-state");
+    if (!top) return;
+    const KINDS = [["failed", "failing"], ["unseen", "could not look"], ["changed", "changed since"], ["passed", "held"], ["ignored", "ignored"], ["never", "never asked"]];
+    const bar = document.createElement("div");
+    bar.className = "ops-sift";
+    bar.setAttribute("role", "group");
+    bar.setAttribute("aria-label", "What the tables show");
+    const boxes = KINDS.map(([kind, words]) => {
+        const label = document.createElement("label");
+        const box = document.createElement("input");
+        box.type = "checkbox";
+        box.checked = true;
+        box.dataset.kind = kind;
+        label.append(box, ` ${words}`);
+        bar.append(label);
+        return box;
+    });
+    const words = document.createElement("input");
+    words.type = "search";
+    words.placeholder = "node or check";
+    words.setAttribute("aria-label", "Node or check");
+    words.addEventListener("keydown", (event) => event.stopPropagation());
+    bar.append(words);
+    const sift = () => {
+        const wanted = words.value.toLowerCase().trim();
+        for (const row of document.querySelectorAll(".ops-sifted tr[class^=ops-is-]")) {
+            const box = boxes.find((one) => row.classList.contains(`ops-is-${one.dataset.kind}`));
+            row.hidden = Boolean(box && !box.checked) || !row.textContent.toLowerCase().includes(wanted);
+        }
+    };
+    bar.addEventListener("input", sift);
+    top.after(bar);
 })();

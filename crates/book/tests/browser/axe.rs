@@ -10,13 +10,13 @@ use super::skip::{Skip, or_skip};
 /// Brought by `tests/all.sh`.
 const AXE: &str = "target/tools/axe.min.js";
 
-fn rules() -> Result<String, Skip> {
+pub fn rules() -> Result<String, Skip> {
     let path = own_root().join(AXE);
     std::fs::read_to_string(path).map_err(|_| Skip(format!("there is no `{AXE}`")))
 }
 
 /// What is wrong on the page at hand: rule, how often, and the first place.
-fn violations(browser: &Browser, rules: &str) -> Vec<String> {
+pub fn violations(browser: &Browser, rules: &str) -> Vec<String> {
     browser.ask(rules, &[]);
     let found = browser.promised("axe.run(document, {resultTypes: ['violations']})", &[]);
     let found = found["violations"]
@@ -60,7 +60,10 @@ fn axe_finds_nothing_in_our_own_manual() {
                 "several/switchover.html",
             ] {
                 browser.page(&book, page);
-                browser.picture(&format!("{screen:?}-{theme}-{}", &page[..6]));
+                browser.picture(&format!(
+                    "{screen:?}-{theme}-{}",
+                    page[..6].replace('/', "-")
+                ));
                 let found = violations(&browser, &rules);
                 wrong.extend(
                     found

@@ -15,3 +15,5 @@ mod node;
 mod roles;
 mod search;
 mod skip;
+mod state;
+mod taken;

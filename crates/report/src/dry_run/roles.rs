@@ -13,6 +13,8 @@ struct Roles<'a> {
     plan: &'a Plan,
     binding: &'a Binding,
     part: Part,
+    /// What stands before each step and check.
+    mark: &'a str,
     known: &'a Known,
 }
 
@@ -23,7 +25,7 @@ struct Roles<'a> {
 pub(super) fn write(
     plan: &Plan,
     binding: &Binding,
-    part: Part,
+    (part, mark): (Part, &str),
     known: &Known,
     out: &mut dyn Write,
 ) -> io::Result<()> {
@@ -31,6 +33,7 @@ pub(super) fn write(
         plan,
         binding,
         part,
+        mark,
         known,
     };
     roles.cast(out)?;
@@ -146,7 +149,7 @@ impl<'a> Roles<'a> {
         let Some(step) = first.step(number) else {
             return Ok(());
         };
-        writeln!(out)?;
+        writeln!(out, "{}", self.mark)?;
         alike.table(out)?;
         let places = alike
             .nodes
@@ -175,7 +178,7 @@ impl<'a> Roles<'a> {
                 by_node: &std::collections::BTreeSet::new(),
                 places: None,
             };
-            writeln!(out)?;
+            writeln!(out, "{}", self.mark)?;
             let place = self.binding.place(case.node.name.as_str().into());
             view.check(word, Some(&place), case, out)?;
         }

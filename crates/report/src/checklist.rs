@@ -1,0 +1,102 @@
+//! A plan on paper, to be gone through by hand: each step with its values, a box, and a place
+//! for the time and a signature. HTML for a browser to print; secrets stand in it by name.
+
+use crate::dry_run;
+use crate::plan::{Part, Plan};
+use crate::source::visible;
+
+const STYLE: &str = "body { font: 10pt/1.4 sans-serif; color: #000; background: #fff; max-width: 60em; margin: 2em auto; padding: 0 1em; } \
+h1 { font-size: 16pt; margin: 0; } pre { font: 9pt/1.35 monospace; white-space: pre-wrap; overflow-wrap: anywhere; margin: 0.4em 0; } \
+section { break-inside: avoid-page; border: 1px solid #555; border-radius: 4px; padding: 0.5em 0.8em; margin: 0.8em 0; } \
+h2 { font-size: 11pt; margin: 0; } .box { font-size: 15pt; line-height: 1; } \
+.sign { display: flex; gap: 1.5em; margin: 0.8em 0 0.2em; } .sign span { flex: 1; border-bottom: 1px solid #000; padding-bottom: 0.1em; } \
+@page { margin: 16mm 14mm 18mm; @bottom-left { content: \"FOOT\"; font: 8pt sans-serif; } \
+@bottom-right { content: counter(page) \" / \" counter(pages); font: 8pt sans-serif; } }";
+
+/// The whole sheet; `foot` says of which revision it is.
+#[must_use]
+pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
+    let pieces = dry_run::pieces(plan, part);
+    let (head, steps) = match pieces.split_first() {
+        Some((head, steps)) => (head.as_str(), steps),
+        None => ("", &[][..]),
+    };
+    // The first line is the title.
+    let facts = head.split_once('\n').map_or("", |(_, facts)| facts).trim();
+    let words = format!("{}, {foot}", plan.procedure);
+    let plain = |c: &char| c.is_ascii_alphanumeric() || " .,:_/+-".contains(*c);
+    let words: String = words.chars().filter(plain).collect();
+    let steps: String = steps.iter().map(|step| section(step)).collect();
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\n\
+         <title>{id}</title>\n<style>{}</style>\n</head>\n<body>\n\
+         <h1>{id}: {}</h1>\n<pre>{}</pre>\n<p class=\"sign\"><span>Begun:</span><span>By:</span></p>\n\
+         {steps}<p class=\"sign\"><span>Ended:</span><span>Signature:</span></p>\n</body>\n</html>\n",
+        STYLE.replace("FOOT", &words),
+        text(&plan.title),
+        text(facts),
+        id = text(&plan.procedure),
+    )
+}
+
+/// A step, or a check that belongs to none. Its first lines say what it is and where.
+fn section(piece: &str) -> String {
+    let piece = piece.trim_matches('\n');
+    // Values that differ from node to node may stand before it.
+    let (before, rest) = match piece.find("# ") {
+        Some(0) | None => ("", piece),
+        Some(_) => match piece.find("\n# ") {
+            Some(at) => piece.split_at(at + 1),
+            None => ("", piece),
+        },
+    };
+    let (title, body) = rest.split_once('\n').unwrap_or((rest, ""));
+    let title = title.trim_start_matches("# ");
+    let body: Vec<String> = body.lines().map(line).collect();
+    format!(
+        "<section>\n<h2><span class=\"box\">☐</span> {}</h2>\n<pre>{}{}</pre>\n\
+         <p class=\"sign\"><span>Time:</span><span>Signature:</span><span>Note:</span></p>\n</section>\n",
+        text(title),
+        text(before),
+        body.join("\n")
+    )
+}
+
+/// A check has a box of its own.
+fn line(line: &str) -> String {
+    let check = line.starts_with("# then check ") || line.starts_with("# first check ");
+    if check {
+        format!("<span class=\"box\">☐</span> {}", text(&line[2..]))
+    } else {
+        text(line)
+    }
+}
+
+fn text(words: &str) -> String {
+    let lines: Vec<String> = words.split('\n').map(visible).collect();
+    let words = lines.join("\n");
+    let escaped = words.replace('&', "&amp;");
+    escaped.replace('<', "&lt;").replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_step_and_each_check_has_a_box_and_nothing_is_markup() {
+        let html = section(
+            "\n# 1 stop: Stop <it>\n# on db1, at most 2m\nstop '&'\n# then check p/down\ntrue\n",
+        );
+        assert_eq!(html.matches('☐').count(), 2, "{html}");
+        assert!(html.contains("1 stop: Stop &lt;it&gt;</h2>"), "{html}");
+        assert!(html.contains("stop '&amp;'"), "{html}");
+        let html = section("\nnode  value\nweb1  a\n# 2 start: Start\nstart\n");
+        assert!(html.contains("</span> 2 start: Start</h2>"), "{html}");
+        assert!(
+            html.contains("<pre>node  value\nweb1  a\nstart</pre>"),
+            "{html}"
+        );
+    }
+}
