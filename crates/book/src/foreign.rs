@@ -92,6 +92,34 @@ impl Foreign {
     }
 }
 
+/// Pages by the names that a wiki calls them by: `Back up` is `back-up.md` in any folder.
+pub(super) struct Wiki(HashMap<String, PathBuf>);
+
+impl Wiki {
+    pub(super) fn of(manual: &Manual) -> Wiki {
+        let mut pages = HashMap::new();
+        for page in &manual.pages {
+            let stem = page.path.with_extension("");
+            let name = stem.file_name().unwrap_or_default().to_string_lossy();
+            for name in [&*stem.to_string_lossy(), &*name, page.title.as_str()] {
+                let known = pages.entry(Wiki::key(name));
+                known.or_insert_with(|| page.path.clone());
+            }
+        }
+        Wiki(pages)
+    }
+
+    fn key(name: &str) -> String {
+        name.trim().to_lowercase().replace([' ', '_'], "-")
+    }
+
+    /// From a page to the page of this name.
+    pub(super) fn link(&self, from: &Path, name: &str) -> Option<String> {
+        let page = self.0.get(&Wiki::key(name.trim_start_matches('/')))?;
+        Some(relative(parent(from), &as_built(page)))
+    }
+}
+
 /// What is linked, and where: in the text, or in the definition of a reference.
 fn links(text: &str, options: &MarkdownOptions) -> Vec<(Range<usize>, String)> {
     let mut events = new_cmark_parser(text, options).into_offset_iter();

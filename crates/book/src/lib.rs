@@ -84,6 +84,7 @@ mod tables;
 mod untrusted;
 mod values;
 mod whole;
+mod words;
 
 pub use destination::clear_after;
 pub use pdf::pdf;

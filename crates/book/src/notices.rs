@@ -68,6 +68,35 @@ fn not_installed(message: &str, wanted: &[(String, Span)]) -> Option<Problem> {
     Some(problem.hint("install it, or write `optional = true` under it"))
 }
 
+/// Words of other generators that nobody understood, each once with how often.
+pub(super) fn unknown(words: &std::collections::BTreeMap<String, usize>) -> Option<Problem> {
+    if words.is_empty() {
+        return None;
+    }
+    let mut all: Vec<(&String, &usize)> = words.iter().collect();
+    all.sort_by_key(|(word, count)| (std::cmp::Reverse(**count), *word));
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.iter().take(NAMED).map(|(word, count)| match count {
+        1 => format!("`{word}` once"),
+        count => format!("`{word}` {count} times"),
+    });
+    let named: Vec<String> = named.collect();
+    let more = (more > 0).then(|| format!(", and {more} more"));
+    let message = format!(
+        "words of another generator stand in the book as they are written: {}{}",
+        named.join(", "),
+        more.unwrap_or_default()
+    );
+    let problem = Problem::bare("foreign-words", message);
+    let problem = Problem {
+        severity: Severity::Warning,
+        ..problem
+    };
+    Some(problem.hint(
+        "`foreign-words = false` under `[preprocessor.opsbook]` of `book.toml` silences this",
+    ))
+}
+
 /// What was taken out of a page, at the place where the page says it, as near as it can be
 /// found.
 pub(super) fn removed(removed: &[Removed], chapter: &str, page: Option<&Page>) -> Vec<Problem> {

@@ -16,13 +16,13 @@ use crate::source::Problem;
 
 use super::blocks::Blocks;
 use super::chapters;
-use super::foreign::Foreign;
+use super::foreign::{Foreign, Wiki};
 use super::recorded::Recorded;
 use super::refer;
 use super::refer::generated;
 use super::state::{self, Numbers};
 use super::whole::Whole;
-use super::{BookError, mark, notices, render, sanitise};
+use super::{BookError, mark, notices, render, sanitise, words};
 
 /// What `command = "opsbook preprocess"` does: a book as JSON in, the marked book out.
 /// Returns what is wrong in the manual.
@@ -166,6 +166,8 @@ impl Preprocessor for Opsbook {
             .iter()
             .map(|page| (page.path.as_path(), page))
             .collect();
+        let wiki = Wiki::of(&self.manual);
+        let mut unknown = words::Unknown::new();
         book.for_each_mut(|item| {
             let BookItem::Chapter(chapter) = item else {
                 return;
@@ -184,12 +186,20 @@ impl Preprocessor for Opsbook {
                     chapter.content.clone_from(&page.text.text);
                 }
                 chapter.content = marks.page(&chapter.content, page, &options);
+                if self.manual.settings.foreign_words == Wanted::Yes {
+                    let links = |name: &str| wiki.link(&page.path, name);
+                    chapter.content = words::page(&chapter.content, &links, &mut unknown);
+                }
                 if let Some(foreign) = &self.foreign {
                     chapter.content = foreign.page(&chapter.content, &page.path, &options);
                 }
             }
             self.sanitise(chapter, page, &options);
         });
+        if let Some(problem) = notices::unknown(&unknown) {
+            let mut all = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+            all.push(problem);
+        }
         for mut chapter in self.generated() {
             self.sanitise(&mut chapter, None, &options);
             book.push_item(chapter);
