@@ -39,7 +39,7 @@ use jiff::Timestamp;
 
 use crate::event::{Event, Site, Status, What};
 
-pub use record::{Record, read};
+pub use record::{Record, read, read_in};
 pub use state::{State, VARIABLE, keep_in};
 
 /// The version of a line. Within one version, events that are not known are left out.

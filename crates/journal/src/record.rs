@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{CHAINED, FORMAT, JournalError, Line, State, chain, runs};
+use super::{CHAINED, FORMAT, JournalError, Line, State, chain, runs_in};
 use crate::event::{Event, Manner, PlanRecord, RunStarted, Site, Status, What};
 
 /// A journal read back.
@@ -31,13 +31,21 @@ pub struct Record {
 /// # Errors
 /// Where there is none, or a line in its middle is not an event.
 pub fn read(state: &State, run: &str) -> Result<Record, JournalError> {
-    let path = state.runs().join(format!("{run}.jsonl"));
+    read_in(&state.runs(), run)
+}
+
+/// The same, of a run whose journal is in this folder.
+///
+/// # Errors
+/// As those of [`read`].
+pub fn read_in(folder: &Path, run: &str) -> Result<Record, JournalError> {
+    let path = folder.join(format!("{run}.jsonl"));
     let failed = |cause| JournalError::Read {
         path: path.clone(),
         cause,
     };
     let file = File::open(&path).map_err(|cause| match cause.kind() {
-        std::io::ErrorKind::NotFound => missing(state, run),
+        std::io::ErrorKind::NotFound => missing(folder, run),
         _ => failed(cause),
     })?;
     let mut record = Record {
@@ -74,12 +82,12 @@ pub fn read(state: &State, run: &str) -> Result<Record, JournalError> {
     Ok(record)
 }
 
-fn missing(state: &State, run: &str) -> JournalError {
-    let known = runs(state);
+fn missing(folder: &Path, run: &str) -> JournalError {
+    let known = runs_in(folder);
     let near = crate::source::nearest(run, known.iter().map(String::as_str));
     JournalError::Missing {
         wanted: run.to_owned(),
-        folder: state.runs(),
+        folder: folder.to_owned(),
         near: near.map(str::to_owned),
     }
 }

@@ -1,0 +1,51 @@
+//! A connection to a gateway, ready for requests. The only file that opens one.
+
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+
+use crate::Address;
+
+/// To connect, name resolution included.
+const CONNECT: Duration = Duration::from_secs(10);
+
+pub(crate) type Connection = SendRequest<Full<Bytes>>;
+
+/// What went wrong, in a sentence.
+pub(crate) async fn open(address: &Address) -> Result<Connection, String> {
+    let opening = async {
+        match address {
+            Address::Http { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await;
+                let stream = stream.map_err(|error| error.to_string())?;
+                // A line of a journal is not to wait for the next one.
+                let _ = stream.set_nodelay(true);
+                ready(stream).await
+            }
+            Address::Unix(path) => {
+                let stream = UnixStream::connect(path).await;
+                ready(stream.map_err(|error| error.to_string())?).await
+            }
+        }
+    };
+    match tokio::time::timeout(CONNECT, opening).await {
+        Ok(opened) => opened,
+        Err(_) => Err(format!("no answer within {} seconds", CONNECT.as_secs())),
+    }
+}
+
+async fn ready(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+) -> Result<Connection, String> {
+    let (connection, driver) = handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| error.to_string())?;
+    // It ends when the connection is dropped or breaks: whoever asks finds out.
+    tokio::spawn(driver);
+    Ok(connection)
+}

@@ -1,0 +1,19 @@
+//! How a program talks to a gateway: one connection that is kept, bodies of JSON, problems in the
+//! gateway's own sentences, and what it says of our version. Prints nothing.
+//!
+//! Over TCP (`http://…`) and over a unix socket (`unix:/path`), whose other end knows who calls.
+
+mod address;
+mod connection;
+mod lines;
+mod logins;
+mod notice;
+mod request;
+#[cfg(test)]
+mod tests;
+
+pub use address::{Address, AddressError};
+pub use lines::Lines;
+pub use logins::{Login, Logins, LoginsError};
+pub use notice::told_today;
+pub use request::{Client, ClientError, Method, Token};

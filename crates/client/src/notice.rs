@@ -1,0 +1,43 @@
+//! What is said once a day: when it was said last is the time of a file.
+
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// Whether it was said within the last day. If not, from now on it was. Where nobody can
+/// write that down, it was.
+#[must_use]
+pub fn told_today(folder: &Path, what: &str) -> bool {
+    let path = folder.join(format!("told-{what}"));
+    let now = SystemTime::now();
+    let told = std::fs::symlink_metadata(&path).and_then(|file| file.modified());
+    // A time in the future is of a clock that was wrong.
+    let recent = |at: SystemTime| now.duration_since(at).is_ok_and(|since| since < DAY);
+    if told.is_ok_and(recent) {
+        return true;
+    }
+    let _ = std::fs::remove_file(&path);
+    let _ = std::fs::create_dir_all(folder);
+    File::create_new(&path).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_told_once_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(!told_today(folder.path(), "older"));
+        assert!(told_today(folder.path(), "older"));
+        let file = File::options()
+            .write(true)
+            .open(folder.path().join("told-older"));
+        let long_ago = SystemTime::now() - 2 * DAY;
+        file.unwrap().set_modified(long_ago).unwrap();
+        assert!(!told_today(folder.path(), "older"));
+        assert!(told_today(Path::new("/proc/nowhere"), "older"));
+    }
+}

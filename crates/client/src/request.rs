@@ -1,0 +1,413 @@
+//! Requests and their answers.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, StatusCode};
+use opsbook_wire::version::Installed;
+use opsbook_wire::{Kind, Problem, header};
+use semver::Version;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use crate::connection::{Connection, open};
+use crate::{Address, Lines};
+
+/// For an answer, beside the time that the request asks to wait.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Bytes of an answer, where no other bound is said.
+const ANSWER: usize = 64 << 20;
+
+/// What proves who asks. It is in no message, and overwritten when it is let go.
+#[derive(Clone)]
+pub struct Token(Arc<Zeroizing<String>>);
+
+impl Token {
+    /// Of its text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Token {
+        Token(Arc::new(Zeroizing::new(text.into())))
+    }
+
+    /// The text, to be sent or to be put into a file of this user.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody answers; whether the request arrived is not known.
+    #[error("the gateway {address} cannot be reached: {cause}")]
+    Unreachable {
+        /// Where it was looked for.
+        address: String,
+        /// What the system says.
+        cause: String,
+    },
+    /// The gateway says no.
+    #[error("{0}")]
+    Problem(Box<Problem>),
+    /// What answers is no gateway, or one that this program does not understand.
+    #[error("{address} gives no answer that this opsbook understands: {cause}")]
+    Strange {
+        /// Who answered.
+        address: String,
+        /// What is odd about it.
+        cause: String,
+    },
+}
+
+impl ClientError {
+    /// The stable word, where the gateway has said no.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            ClientError::Problem(problem) => Some(problem.kind),
+            _ => None,
+        }
+    }
+
+    /// Whether the same request may go well in a moment.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            ClientError::Unreachable { .. } => true,
+            ClientError::Problem(problem) => matches!(
+                problem.kind,
+                Kind::Unavailable | Kind::TooMuch | Kind::Internal
+            ),
+            ClientError::Strange { .. } => false,
+        }
+    }
+}
+
+/// What is done at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Look.
+    Get,
+    /// Change.
+    Post,
+}
+
+/// A gateway, with what it has said of our version. Cheap to clone; clones share a connection.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    address: Address,
+    token: Option<Token>,
+    version: String,
+    installed: Installed,
+    /// One that nobody uses at this moment.
+    idle: Mutex<Option<Connection>>,
+    older: Mutex<Option<Older>>,
+}
+
+/// The gateway would like another version than this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Older {
+    /// The version that is wanted.
+    pub wants: String,
+    /// The command that brings it, where the gateway names one.
+    pub upgrade: Option<String>,
+}
+
+/// A request on its way.
+struct Call<'a> {
+    method: Method,
+    path: &'a str,
+    body: Vec<u8>,
+    headers: Vec<(&'static str, String)>,
+    patience: Duration,
+}
+
+impl Client {
+    /// A client of this version.
+    #[must_use]
+    pub fn new(
+        address: Address,
+        token: Option<Token>,
+        version: &str,
+        installed: Installed,
+    ) -> Client {
+        Client(Arc::new(Inner {
+            address,
+            token,
+            version: version.to_owned(),
+            installed,
+            idle: Mutex::default(),
+            older: Mutex::default(),
+        }))
+    }
+
+    /// Where the gateway listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.0.address
+    }
+
+    /// Set once the gateway has said that it wants a newer version.
+    #[must_use]
+    pub fn older(&self) -> Option<Older> {
+        let older = self.0.older.lock().unwrap_or_else(PoisonError::into_inner);
+        older.clone()
+    }
+
+    /// Looks.
+    ///
+    /// # Errors
+    /// Where there is no answer, or the gateway says no.
+    pub async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
+        self.json(self.call(Method::Get, path)).await
+    }
+
+    /// Changes something.
+    ///
+    /// # Errors
+    /// Where there is no answer, or the gateway says no. Whether it was done is not known where
+    /// the gateway could not be reached.
+    pub async fn post<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<A, ClientError> {
+        self.json(self.with_body(path, body)?).await
+    }
+
+    /// The same, where the request may stay open for so long.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn post_and_wait<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        wait: Duration,
+    ) -> Result<A, ClientError> {
+        let call = self.with_body(path, body)?;
+        let patience = PATIENCE + wait;
+        self.json(Call { patience, ..call }).await
+    }
+
+    /// Changes something once, however often it is said: `key` is a name for it.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn post_once<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        key: &str,
+    ) -> Result<A, ClientError> {
+        let mut call = self.with_body(path, body)?;
+        call.headers.push((header::IDEMPOTENCY_KEY, key.to_owned()));
+        self.json(call).await
+    }
+
+    /// The bytes at a path, up to `most`.
+    ///
+    /// # Errors
+    /// Where there is no answer, the gateway says no, or there are more.
+    pub async fn bytes(&self, path: &str, most: usize) -> Result<Vec<u8>, ClientError> {
+        let answer = self.answer(self.call(Method::Get, path)).await?;
+        Ok(self.body(answer, most).await?.into())
+    }
+
+    /// The lines of the events of a run, for as long as there are any: from after this place on.
+    ///
+    /// # Errors
+    /// Where there is no answer, or the gateway says no.
+    pub async fn events(&self, path: &str, after: Option<&str>) -> Result<Lines, ClientError> {
+        let mut call = self.call(Method::Get, path);
+        call.headers
+            .push(("accept", "text/event-stream".to_owned()));
+        if let Some(after) = after {
+            call.headers.push((header::LAST_EVENT_ID, after.to_owned()));
+        }
+        Ok(Lines::new(self.answer(call).await?.into_body()))
+    }
+
+    fn call<'a>(&self, method: Method, path: &'a str) -> Call<'a> {
+        Call {
+            method,
+            path,
+            body: Vec::new(),
+            headers: Vec::new(),
+            patience: PATIENCE,
+        }
+    }
+
+    fn with_body<'a>(&self, path: &'a str, body: &impl Serialize) -> Result<Call<'a>, ClientError> {
+        let body = serde_json::to_vec(body);
+        Ok(Call {
+            body: body.map_err(|error| self.strange(error.to_string()))?,
+            headers: vec![("content-type", "application/json".to_owned())],
+            ..self.call(Method::Post, path)
+        })
+    }
+
+    async fn json<A: DeserializeOwned>(&self, call: Call<'_>) -> Result<A, ClientError> {
+        let answer = self.answer(call).await?;
+        let body = self.body(answer, ANSWER).await?;
+        serde_json::from_slice(&body).map_err(|error| self.strange(error.to_string()))
+    }
+
+    /// The answer, where it is no problem.
+    async fn answer(&self, call: Call<'_>) -> Result<Response<Incoming>, ClientError> {
+        let answer = self.sent(&call).await?;
+        self.note_version(&answer);
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        Err(self.problem(status, answer).await)
+    }
+
+    async fn sent(&self, call: &Call<'_>) -> Result<Response<Incoming>, ClientError> {
+        let kept = {
+            let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            idle.take()
+        };
+        // A connection that was kept may have been closed meanwhile. Every request may be sent
+        // once more: the gateway does what it asks once.
+        if let Some(mut kept) = kept
+            && kept.ready().await.is_ok()
+        {
+            match self.on(&mut kept, call).await {
+                Ok(answer) => return Ok(self.keep(kept, answer)),
+                Err(Failed::Broken(_)) => {}
+                Err(Failed::Silent) => return Err(self.silent(call)),
+            }
+        }
+        let mut fresh = open(&self.0.address)
+            .await
+            .map_err(|cause| self.unreachable(cause))?;
+        match self.on(&mut fresh, call).await {
+            Ok(answer) => Ok(self.keep(fresh, answer)),
+            Err(Failed::Broken(cause)) => Err(self.unreachable(cause)),
+            Err(Failed::Silent) => Err(self.silent(call)),
+        }
+    }
+
+    fn keep(&self, connection: Connection, answer: Response<Incoming>) -> Response<Incoming> {
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        *idle = Some(connection);
+        answer
+    }
+
+    async fn on(
+        &self,
+        connection: &mut Connection,
+        call: &Call<'_>,
+    ) -> Result<Response<Incoming>, Failed> {
+        let request = self.request(call);
+        let request = request.map_err(|error| Failed::Broken(error.to_string()))?;
+        let sending = connection.send_request(request);
+        match tokio::time::timeout(call.patience, sending).await {
+            Ok(answer) => answer.map_err(|error| Failed::Broken(error.to_string())),
+            Err(_) => Err(Failed::Silent),
+        }
+    }
+
+    fn request(&self, call: &Call<'_>) -> Result<Request<Full<Bytes>>, hyper::http::Error> {
+        let method = match call.method {
+            Method::Get => "GET",
+            Method::Post => "POST",
+        };
+        let mut request = Request::builder()
+            .method(method)
+            .uri(call.path)
+            .header("host", self.0.address.authority())
+            .header(header::VERSION, &self.0.version)
+            .header(header::API, opsbook_wire::API.to_string())
+            .header(header::INSTALLED, self.0.installed.word());
+        if let Some(token) = &self.0.token {
+            let bearer = Zeroizing::new(format!("Bearer {}", token.expose()));
+            let mut value = hyper::header::HeaderValue::from_str(&bearer)?;
+            value.set_sensitive(true);
+            request = request.header("authorization", value);
+        }
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        request.body(Full::new(Bytes::from(call.body.clone())))
+    }
+
+    async fn body(&self, answer: Response<Incoming>, most: usize) -> Result<Bytes, ClientError> {
+        let reading = Limited::new(answer.into_body(), most).collect();
+        match tokio::time::timeout(PATIENCE, reading).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) => Err(self.unreachable(format!("its answer broke off: {error}"))),
+            Err(_) => Err(self.unreachable("its answer did not end".to_owned())),
+        }
+    }
+
+    async fn problem(&self, status: StatusCode, answer: Response<Incoming>) -> ClientError {
+        let body = match self.body(answer, ANSWER).await {
+            Ok(body) => body,
+            Err(error) => return error,
+        };
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) => ClientError::Problem(Box::new(problem)),
+            Err(_) if status.is_server_error() => self.unreachable(status.to_string()),
+            Err(_) => self.strange(format!("status {status}")),
+        }
+    }
+
+    fn note_version(&self, answer: &Response<Incoming>) {
+        let header = |name| answer.headers().get(name)?.to_str().ok().map(str::to_owned);
+        let Some(wants) = header(header::WANTS) else {
+            return;
+        };
+        let (Ok(wanted), Ok(own)) = (Version::parse(&wants), Version::parse(&self.0.version))
+        else {
+            return;
+        };
+        let upgrade = header(header::UPGRADE);
+        let mut older = self.0.older.lock().unwrap_or_else(PoisonError::into_inner);
+        *older = (own < wanted).then_some(Older { wants, upgrade });
+    }
+
+    fn silent(&self, call: &Call<'_>) -> ClientError {
+        self.unreachable(format!(
+            "no answer within {} seconds",
+            call.patience.as_secs()
+        ))
+    }
+
+    fn unreachable(&self, cause: String) -> ClientError {
+        ClientError::Unreachable {
+            address: self.0.address.to_string(),
+            cause,
+        }
+    }
+
+    fn strange(&self, cause: String) -> ClientError {
+        ClientError::Strange {
+            address: self.0.address.to_string(),
+            cause,
+        }
+    }
+}
+
+/// Why a connection gave no answer.
+enum Failed {
+    /// It has ended; why.
+    Broken(String),
+    /// It is there, and nothing comes.
+    Silent,
+}

@@ -1,0 +1,230 @@
+//! One `opsbook run` of a part, as a child: its words, what it is told on standard input, and how
+//! it ends. It does not outlive this process.
+
+use std::path::Path;
+use std::process::Stdio;
+
+use opsbook_wire::ask::Confirm;
+use opsbook_wire::{AnswerOut, Mode, Want, Work};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{ChildStdin, Command};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::folder::PartFolder;
+use crate::happened::{Exit, Happened, Tell};
+use crate::uploads::Uploads;
+
+/// Bytes of standard error that are kept, the last ones.
+const SAID: usize = 8 << 10;
+
+/// A child under way.
+#[derive(Debug)]
+pub(crate) struct Child {
+    lines: mpsc::UnboundedSender<String>,
+    kill: Option<oneshot::Sender<()>>,
+}
+
+/// Whether somebody may have begun the part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nobody,
+    Somebody,
+}
+
+impl Child {
+    /// Starts it. Its end is told. A part that is on the disk is there before this.
+    pub fn start(
+        program: &Path,
+        work: &Work,
+        before: Before,
+        (manual, part): (&Path, &PartFolder),
+        (tell, uploads): (Tell, Uploads),
+    ) -> std::io::Result<Child> {
+        let mut child = Command::new(program)
+            .args(words(work, before, manual, &part.journals()))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()?;
+        let (lines, told) = mpsc::unbounded_channel();
+        let (kill, killed) = oneshot::channel();
+        if let Some(input) = child.stdin.take() {
+            tokio::spawn(say(told, input));
+        }
+        if let Some(out) = child.stdout.take() {
+            tokio::spawn(ring(out, uploads));
+        }
+        let said = child.stderr.take().map(|stream| tokio::spawn(last(stream)));
+        let key = work.key();
+        tokio::spawn(async move {
+            let status = tokio::select! {
+                status = child.wait() => status,
+                Ok(()) = killed => {
+                    let _ = child.start_kill();
+                    child.wait().await
+                }
+            };
+            let said = match said {
+                Some(said) => said.await.unwrap_or_default(),
+                None => String::new(),
+            };
+            let code = status.ok().and_then(|status| status.code());
+            let _ = tell.send((key, Happened::Exited(Exit { code, said })));
+        });
+        Ok(Child {
+            lines,
+            kill: Some(kill),
+        })
+    }
+
+    /// Answers a question.
+    pub fn answer(&self, answer: &AnswerOut) {
+        let line = serde_json::json!({
+            "question": answer.seq,
+            "answer": answer.answer,
+            "note": answer.note,
+        });
+        // Whoever does not listen any more has ended.
+        let _ = self.lines.send(line.to_string());
+    }
+
+    /// Tells it to stop, in the manners of Ctrl-C.
+    pub fn stop(&self, want: Want) {
+        let manner = match want {
+            Want::Hold => "after-step",
+            Want::Stop => "step",
+            Want::Leave => "leave",
+        };
+        let line = serde_json::json!({ "stop": manner });
+        let _ = self.lines.send(line.to_string());
+    }
+
+    /// Ends it at once; the step on the node goes on.
+    pub fn kill(&mut self) {
+        if let Some(kill) = self.kill.take() {
+            let _ = kill.send(());
+        }
+    }
+}
+
+/// The words after `opsbook`. What comes from the gateway is never an option.
+fn words(work: &Work, before: Before, manual: &Path, journals: &Path) -> Vec<String> {
+    let mut words = vec![format!("-C{}", manual.display())];
+    let mut add = |word: &str| words.push(word.to_owned());
+    if work.mode == Mode::Release {
+        for word in ["lock", "release", "--yes"] {
+            add(word);
+        }
+        add(&format!("--run={}", work.run));
+        add("--");
+        // A machine alone; all machines of a run with roles are named by its journal.
+        if work.node != "*" {
+            add(&work.node);
+        }
+        return words;
+    }
+    add("run");
+    add(&format!("--run={}", work.run));
+    add(&format!("--epoch={}", work.epoch));
+    if before == Before::Somebody {
+        add("--adopt");
+    }
+    add(&format!("--plan-sha256={}", work.plan_sha256));
+    add(&format!("--operator={}", work.operator));
+    add(&format!("--journal={}", journals.display()));
+    add(&format!("--supervisor={}", std::process::id()));
+    add("--answers");
+    add("--format=json");
+    if work.confirm == Confirm::Yes {
+        add("--yes");
+    }
+    if let Some(step) = work.start_at {
+        add(&format!("--start-at={step}"));
+    }
+    if let Some(step) = work.stop_after {
+        add(&format!("--stop-after={step}"));
+    }
+    for (name, value) in &work.arguments {
+        add(&format!("--set={name}={value}"));
+    }
+    add("--");
+    add(&work.procedure);
+    for word in &work.words {
+        add(word);
+    }
+    words
+}
+
+async fn say(mut told: mpsc::UnboundedReceiver<String>, mut input: ChildStdin) {
+    while let Some(line) = told.recv().await {
+        let line = format!("{line}\n");
+        if input.write_all(line.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// What it prints is in its journal before it is printed.
+async fn ring(mut out: impl AsyncRead + Unpin, uploads: Uploads) {
+    let mut piece = vec![0; 64 << 10];
+    while out.read(&mut piece).await.is_ok_and(|read| read > 0) {
+        uploads.ring();
+    }
+}
+
+async fn last(mut stream: impl AsyncRead + Unpin) -> String {
+    let (mut said, mut piece) = (Vec::new(), [0; 4096]);
+    while let Ok(read @ 1..) = stream.read(&mut piece).await {
+        said.extend_from_slice(&piece[..read]);
+        let over = said.len().saturating_sub(SAID);
+        said.drain(..over);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use opsbook_wire::Source;
+
+    use super::*;
+
+    #[test]
+    fn what_comes_from_the_gateway_is_never_an_option() {
+        let mut work = Work {
+            run: "R".into(),
+            node: "web1".into(),
+            epoch: 2,
+            mode: Mode::Adopt,
+            manual: "shop".into(),
+            source: Source::Folder { path: "/m".into() },
+            procedure: "--yes".into(),
+            words: vec!["--no".into()],
+            arguments: [("a".to_owned(), "--yes".to_owned())].into(),
+            plan_sha256: "0".into(),
+            start_at: Some(3),
+            stop_after: None,
+            confirm: Confirm::Ask,
+            operator: "--yes".into(),
+            journal: Vec::new(),
+            journal_lines: 0,
+            approvals: Vec::new(),
+        };
+        let said = |work: &Work| words(work, Before::Somebody, Path::new("/m"), Path::new("/j"));
+        let own = std::process::id();
+        assert_eq!(
+            said(&work).join(" "),
+            format!(
+                "-C/m run --run=R --epoch=2 --adopt --plan-sha256=0 --operator=--yes --journal=/j \
+                 --supervisor={own} --answers --format=json --start-at=3 --set=a=--yes -- --yes --no"
+            )
+        );
+        work.mode = Mode::Release;
+        assert_eq!(
+            said(&work).join(" "),
+            "-C/m lock release --yes --run=R -- web1"
+        );
+        work.node = "*".into();
+        assert_eq!(said(&work).join(" "), "-C/m lock release --yes --run=R --");
+    }
+}

@@ -1,0 +1,554 @@
+//! What a runner does: it asks for news, begins what it is given, tells its processes what is
+//! wanted of them, and reports what has ended. One task holds the parts; all else tells it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use opsbook_client::{Client, ClientError};
+use opsbook_wire::runner::EndState;
+use opsbook_wire::{
+    AnswerOut, Ended, Hello, Mode, News, PartEnd, PartKey, Want, Work, endpoint, limit,
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::child::{Before, Child};
+use crate::crashes::{Crashes, MOST, WITHIN};
+use crate::folder::{Folder, PartFolder, RunnerError};
+use crate::happened::{Exit, Happened, Tell};
+use crate::manual::bring;
+use crate::outcome::{Outcome, end, outcome};
+use crate::uploads::Uploads;
+
+/// After a request that went wrong; twice as long each time, up to `LATEST`.
+const SOONEST: Duration = Duration::from_millis(200);
+const LATEST: Duration = Duration::from_secs(5);
+/// At a restart, so long for the gateway to say which parts are others' by now. The nodes know it
+/// as well.
+const FIRST_WORD: Duration = Duration::from_secs(5);
+
+/// How a runner works.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What it keeps.
+    pub folder: Folder,
+    /// The `opsbook` that it starts.
+    pub program: PathBuf,
+    /// Parts at a time.
+    pub room: u32,
+    /// How long a request for news stays open. Each renews the leases.
+    pub beat: Duration,
+    /// Of this program.
+    pub version: String,
+}
+
+/// Nothing more is taken for so long once the disk did not take a part.
+const SICK: Duration = Duration::from_secs(30);
+
+type Place = (String, String);
+
+/// A part that the runner holds.
+#[derive(Debug)]
+struct Part {
+    work: Work,
+    stage: Stage,
+    before: Before,
+    crashes: Crashes,
+    want: Option<Want>,
+    /// Answers that its process has been told.
+    answered: BTreeSet<u64>,
+    manual: PathBuf,
+    /// The same part under a later lease, begun once this one is over.
+    next: Option<Work>,
+}
+
+/// How far it is.
+#[derive(Debug)]
+enum Stage {
+    /// Its manual is fetched, or its process is started again in a moment.
+    Coming,
+    Running(Child),
+    /// Its process is told to end: somebody else has the part.
+    Leaving(Child),
+    /// Its last lines are on their way; then it has ended so, or is somebody else's.
+    Sending(Option<PartEnd>),
+    /// The gateway is told, until it says that it knows.
+    Ended(PartEnd),
+}
+
+struct Course<F> {
+    client: Client,
+    settings: Settings,
+    boot: String,
+    parts: BTreeMap<Place, Part>,
+    uploads: Uploads,
+    tell: Tell,
+    note: Arc<F>,
+    /// When its disk did not take a part.
+    sick: Option<Instant>,
+}
+
+/// Works until `stop` becomes true, or until its last part has ended while it drains. What it
+/// then leaves goes on at its next start. `note` is told what people may want to know.
+///
+/// # Errors
+/// Where its folder cannot be used, or the gateway does not take it.
+pub async fn run<F: Fn(String) + Send + Sync + 'static>(
+    client: Client,
+    settings: Settings,
+    mut stop: watch::Receiver<bool>,
+    note: F,
+) -> Result<(), RunnerError> {
+    let _lock = settings.folder.lock()?;
+    settings.folder.drain_no_more();
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let note = Arc::new(note);
+    let uploads = Uploads::new(tell.clone());
+    let noted = Arc::clone(&note);
+    tokio::spawn(uploads.clone().go(client.clone(), move |text| noted(text)));
+    let mut course = Course {
+        boot: boot(),
+        client,
+        settings,
+        parts: BTreeMap::new(),
+        uploads,
+        tell,
+        note,
+        sick: None,
+    };
+    tokio::select! {
+        () = course.take_up() => {}
+        stopped = stopped(&mut stop) => return stopped,
+    }
+    let mut wait = SOONEST;
+    loop {
+        if course.parts.is_empty() && course.settings.folder.is_draining() {
+            return Ok(());
+        }
+        let hello = course.hello();
+        let asked = course.client.clone();
+        let beat = course.settings.beat;
+        let path = format!(
+            "{}?wait={}",
+            endpoint::RUNNER_WORK,
+            beat.as_secs().min(limit::WAIT)
+        );
+        let asking = asked.post_and_wait::<News>(&path, &hello, beat);
+        let news = tokio::select! {
+            biased;
+            stopped = stopped(&mut stop) => return stopped,
+            Some((key, happened)) = told.recv() => {
+                course.happened(&key, happened);
+                while let Ok((key, happened)) = told.try_recv() {
+                    course.happened(&key, happened);
+                }
+                continue;
+            }
+            news = asking => news,
+        };
+        match news {
+            Ok(news) => {
+                wait = SOONEST;
+                course.take(news);
+            }
+            Err(error) => {
+                course.went_wrong(error)?;
+                course.wait(&mut told, &mut stop, wait).await;
+                wait = (wait * 2).min(LATEST);
+            }
+        }
+    }
+}
+
+/// When it is told to stop. Where nobody is left who could tell it, never.
+async fn stopped(stop: &mut watch::Receiver<bool>) -> Result<(), RunnerError> {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+    Ok(())
+}
+
+/// A name of this process.
+fn boot() -> String {
+    let mut bytes = [0_u8; 16];
+    // The kernel's random numbers never run out once the machine is up.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl<F: Fn(String)> Course<F> {
+    /// What it held when it ended. First it hears what is others' by now.
+    async fn take_up(&mut self) {
+        for folder in self.settings.folder.parts() {
+            let Some(work) = folder.work().filter(|_| !folder.is_known()) else {
+                continue;
+            };
+            let key = work.key();
+            self.uploads.add(&key, folder.journal(&work.run));
+            let end = folder.end().filter(|end| end.key() == key);
+            if end.is_some() {
+                self.uploads.last(&key);
+            }
+            let stage = end.map_or(Stage::Coming, |end| Stage::Sending(Some(end)));
+            let part = Part {
+                before: Before::Somebody,
+                ..Part::new(work, stage)
+            };
+            self.parts.insert(place(&key), part);
+        }
+        if self.parts.is_empty() {
+            return;
+        }
+        let hello = self.hello();
+        let beat = self.client.post::<News>(endpoint::RUNNER_BEAT, &hello);
+        match tokio::time::timeout(FIRST_WORD, beat).await {
+            Ok(Ok(news)) => self.take(news),
+            Ok(Err(error)) => (self.note)(format!("{error}")),
+            Err(_) => (self.note)("the gateway gives no answer: what was held goes on".to_owned()),
+        }
+        let coming = self
+            .parts
+            .values()
+            .filter(|part| matches!(part.stage, Stage::Coming));
+        let coming: Vec<Work> = coming.map(|part| part.work.clone()).collect();
+        for work in coming {
+            (self.note)(format!("{}: goes on after a restart", work.key()));
+            self.bring(&work);
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        let (mut parts, mut ended) = (Vec::new(), Vec::new());
+        for part in self.parts.values() {
+            match &part.stage {
+                Stage::Ended(end) => ended.push(end.clone()),
+                Stage::Leaving(_) | Stage::Sending(None) => {}
+                _ => parts.push(part.work.key()),
+            }
+        }
+        let held = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
+        let sick = self.sick.is_some_and(|since| since.elapsed() < SICK);
+        let room = match sick || self.settings.folder.is_draining() {
+            true => 0,
+            false => self.settings.room.saturating_sub(held),
+        };
+        Hello {
+            boot: self.boot.clone(),
+            version: self.settings.version.clone(),
+            room,
+            parts,
+            ended,
+        }
+    }
+
+    fn take(&mut self, news: News) {
+        for key in news.ended {
+            self.known(&key);
+        }
+        for key in news.lost {
+            self.lose(&key);
+        }
+        for work in news.parts {
+            self.give(work);
+        }
+        for want in news.wants {
+            let key = PartKey {
+                run: want.run,
+                node: want.node,
+                epoch: want.epoch,
+            };
+            self.want(&key, want.wants);
+        }
+        for answer in &news.answers {
+            self.answer(answer);
+        }
+    }
+
+    /// A part is given to it; also one that it has, where the answer before was lost.
+    fn give(&mut self, work: Work) {
+        if !(limit::is_name(&work.run) && limit::is_name(&work.node)) {
+            (self.note)("the gateway names no run or node".to_owned());
+            return;
+        }
+        let key = work.key();
+        let Some(part) = self.parts.get_mut(&place(&key)) else {
+            self.begin(work);
+            return;
+        };
+        if part.work.epoch >= work.epoch {
+            return;
+        }
+        part.next = Some(work);
+        let before = part.work.key();
+        match part.stage {
+            Stage::Ended(_) => self.over(&before),
+            _ => self.lose(&before),
+        }
+    }
+
+    fn begin(&mut self, work: Work) {
+        let key = work.key();
+        let folder = self.folder(&key);
+        (self.note)(format!("{key}: `{}` is taken", work.procedure));
+        let before = match work.mode {
+            Mode::Begin if !folder.journal(&work.run).exists() => Before::Nobody,
+            _ => Before::Somebody,
+        };
+        if let Err(error) = folder.keep(&work) {
+            // Without it on the disk nothing begins. Nobody else is kept from it.
+            (self.note)(format!("{key}: {error}"));
+            self.sick = Some(Instant::now());
+            return;
+        }
+        self.uploads.add(&key, folder.journal(&work.run));
+        self.bring(&work);
+        let part = Part {
+            before,
+            ..Part::new(work, Stage::Coming)
+        };
+        self.parts.insert(place(&key), part);
+    }
+
+    fn bring(&self, work: &Work) {
+        let (client, work, tell) = (self.client.clone(), work.clone(), self.tell.clone());
+        let manuals = self.settings.folder.manuals();
+        tokio::spawn(async move {
+            let brought = bring(&client, &manuals, &work).await;
+            let _ = tell.send((work.key(), Happened::Brought(brought)));
+        });
+    }
+
+    fn happened(&mut self, key: &PartKey, happened: Happened) {
+        let Some(part) = self.parts.get_mut(&place(key)) else {
+            return;
+        };
+        if part.work.key() != *key {
+            return;
+        }
+        match (happened, &part.stage) {
+            (Happened::Brought(Ok(manual)), Stage::Coming) => {
+                part.manual = manual;
+                self.start(key);
+            }
+            (Happened::Brought(Err(why)), Stage::Coming) => self.died(key, &why),
+            (Happened::Again, Stage::Coming) if part.manual.as_os_str().is_empty() => {
+                let work = part.work.clone();
+                self.bring(&work);
+            }
+            (Happened::Again, Stage::Coming) => self.start(key),
+            (Happened::Exited(exit), Stage::Running(_)) => self.exited(key, &exit),
+            (Happened::Exited(_), Stage::Leaving(_)) => {
+                part.stage = Stage::Sending(None);
+                self.uploads.last(key);
+            }
+            (Happened::Sent, Stage::Sending(None)) => self.over(key),
+            (Happened::Sent, Stage::Sending(Some(end))) => part.stage = Stage::Ended(end.clone()),
+            _ => {}
+        }
+    }
+
+    fn start(&mut self, key: &PartKey) {
+        let folder = self.folder(key);
+        let Some(part) = self.parts.get_mut(&place(key)) else {
+            return;
+        };
+        part.answered.clear();
+        let started = Child::start(
+            &self.settings.program,
+            &part.work,
+            part.before,
+            (&part.manual, &folder),
+            (self.tell.clone(), self.uploads.clone()),
+        );
+        match started {
+            Ok(child) => {
+                if let Some(want) = part.want {
+                    child.stop(want);
+                }
+                part.before = Before::Somebody;
+                part.stage = Stage::Running(child);
+            }
+            Err(error) => {
+                let said = format!("`{}`: {error}", self.settings.program.display());
+                self.exited(key, &Exit { code: None, said });
+            }
+        }
+    }
+
+    fn exited(&mut self, key: &PartKey, exit: &Exit) {
+        let folder = self.folder(key);
+        let Some(part) = self.parts.get_mut(&place(key)) else {
+            return;
+        };
+        let record = opsbook_journal::read_in(&folder.journals(), &key.run).ok();
+        match outcome(&part.work, exit, record.as_ref()) {
+            Outcome::End(end) => self.ended(key, end),
+            Outcome::Died(how) => self.died(key, &format!("its process {how}")),
+        }
+    }
+
+    fn died(&mut self, key: &PartKey, how: &str) {
+        let Some(part) = self.parts.get_mut(&place(key)) else {
+            return;
+        };
+        (self.note)(format!("{key}: {how}"));
+        let Some(wait) = part.crashes.add(Instant::now()) else {
+            let seconds = WITHIN.as_secs();
+            let cause = format!("{MOST} times within {seconds} seconds: {how}");
+            let end = end(&part.work, EndState::Halted, Ended::Error, Some(cause));
+            self.ended(key, end);
+            return;
+        };
+        part.stage = Stage::Coming;
+        let (tell, key) = (self.tell.clone(), key.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let _ = tell.send((key, Happened::Again));
+        });
+    }
+
+    fn ended(&mut self, key: &PartKey, end: PartEnd) {
+        let folder = self.folder(key);
+        let status = end.status.map_or("", Ended::word);
+        let cause = end.cause.as_ref().map(|cause| format!(": {cause}"));
+        (self.note)(format!("{key}: {status}{}", cause.unwrap_or_default()));
+        if let Err(error) = folder.keep_end(&end) {
+            // After a restart it is looked at once more; the node knows that it has ended.
+            (self.note)(format!("{key}: {error}"));
+        }
+        if let Some(part) = self.parts.get_mut(&place(key)) {
+            part.stage = Stage::Sending(Some(end));
+        }
+        self.uploads.last(key);
+    }
+
+    /// Somebody else has it, or it has ended: nothing is done for it any more.
+    fn lose(&mut self, key: &PartKey) {
+        let Some(part) = self.parts.get_mut(&place(key)) else {
+            return;
+        };
+        if part.work.key() != *key {
+            return;
+        }
+        (self.note)(format!("{key}: it is not held any more"));
+        match std::mem::replace(&mut part.stage, Stage::Sending(None)) {
+            Stage::Leaving(child) => part.stage = Stage::Leaving(child),
+            Stage::Running(mut child) => {
+                child.kill();
+                part.stage = Stage::Leaving(child);
+            }
+            _ => self.uploads.last(key),
+        }
+    }
+
+    /// The gateway knows its end.
+    fn known(&mut self, key: &PartKey) {
+        let part = self.parts.get(&place(key));
+        let ended = part
+            .is_some_and(|part| part.work.key() == *key && matches!(part.stage, Stage::Ended(_)));
+        if ended {
+            self.over(key);
+        }
+    }
+
+    /// Nothing is left to be done for this lease.
+    fn over(&mut self, key: &PartKey) {
+        let Some(part) = self.parts.remove(&place(key)) else {
+            return;
+        };
+        let folder = self.folder(key);
+        match &part.stage {
+            Stage::Ended(end) if end.state == EndState::Ended => folder.remove(),
+            Stage::Ended(_) => folder.know(),
+            // Its journal stays for a while: it may come back under another number.
+            _ => {
+                let lost = end(&part.work, EndState::Crashed, Ended::Error, None);
+                let _ = folder.keep_end(&lost);
+                folder.know();
+            }
+        }
+        if let Some(next) = part.next {
+            self.begin(next);
+        }
+    }
+
+    fn want(&mut self, key: &PartKey, want: Want) {
+        let Some(part) = self.parts.get_mut(&place(key)) else {
+            return;
+        };
+        if part.work.key() != *key || part.want == Some(want) {
+            return;
+        }
+        part.want = Some(want);
+        if let Stage::Running(child) = &part.stage {
+            child.stop(want);
+        }
+    }
+
+    fn answer(&mut self, answer: &AnswerOut) {
+        let place = (answer.run.clone(), answer.node.clone());
+        let Some(part) = self.parts.get_mut(&place) else {
+            return;
+        };
+        if let Stage::Running(child) = &part.stage
+            && part.work.epoch == answer.epoch
+            && part.answered.insert(answer.seq)
+        {
+            child.answer(answer);
+        }
+    }
+
+    fn folder(&self, key: &PartKey) -> PartFolder {
+        self.settings.folder.part(&key.run, &key.node)
+    }
+
+    /// What no later request can mend ends the runner.
+    fn went_wrong(&self, error: ClientError) -> Result<(), RunnerError> {
+        use opsbook_wire::Kind;
+        match error.kind() {
+            Some(Kind::TooOld | Kind::NotLoggedIn | Kind::NotAllowed) => Err(error.into()),
+            _ => {
+                (self.note)(error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// Until the next request, what happens to parts is seen to all the same.
+    async fn wait(
+        &mut self,
+        told: &mut mpsc::UnboundedReceiver<(PartKey, Happened)>,
+        stop: &mut watch::Receiver<bool>,
+        wait: Duration,
+    ) {
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            tokio::select! {
+                biased;
+                _ = stopped(stop) => return,
+                Some((key, happened)) = told.recv() => self.happened(&key, happened),
+                () = tokio::time::sleep_until(until) => return,
+            }
+        }
+    }
+}
+
+impl Part {
+    fn new(work: Work, stage: Stage) -> Part {
+        Part {
+            work,
+            stage,
+            before: Before::Nobody,
+            crashes: Crashes::default(),
+            want: None,
+            answered: BTreeSet::new(),
+            manual: PathBuf::new(),
+            next: None,
+        }
+    }
+}
+
+fn place(key: &PartKey) -> Place {
+    (key.run.clone(), key.node.clone())
+}

@@ -1,0 +1,458 @@
+//! The runner's folder: who it is, and the parts that it holds. Only its user can read it; every
+//! file is there whole, or as it was.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use opsbook_client::{ClientError, Token};
+use opsbook_wire::{PartEnd, Work};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+/// Bytes of a file of ours.
+const LARGEST: u64 = 4 << 20;
+/// The journal of a part that has halted stays for whoever goes on with it.
+const KEPT: Duration = Duration::from_hours(7 * 24);
+
+/// Why a runner cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// The system does not let its folder be used.
+    #[error("`{path}`: {cause}")]
+    System {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// Others may read or write in its folder.
+    #[error(
+        "`{0}` belongs to somebody else, or others can enter it (chmod 700): a runner keeps its secret there"
+    )]
+    NotOurs(PathBuf),
+    /// A file is not as the runner wrote it.
+    #[error("`{path}` cannot be read: {cause}")]
+    Strange {
+        /// The file.
+        path: PathBuf,
+        /// What is odd about it.
+        cause: String,
+    },
+    /// There is another one.
+    #[error("another runner works in `{0}`")]
+    Busy(PathBuf),
+    /// The gateway does not take it.
+    #[error(transparent)]
+    Gateway(#[from] ClientError),
+}
+
+/// Where a runner keeps what it must know after a restart.
+#[derive(Clone, Debug)]
+pub struct Folder {
+    path: PathBuf,
+}
+
+/// Who a runner is.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Enrolment {
+    /// The address of its gateway.
+    pub gateway: String,
+    /// Its name.
+    pub name: String,
+    /// What the gateway calls it.
+    pub runner: String,
+    /// Its segment.
+    pub segment: String,
+    secret: String,
+}
+
+impl std::fmt::Debug for Enrolment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Enrolment of {} at {}", self.name, self.gateway)
+    }
+}
+
+impl Enrolment {
+    /// As the gateway has answered.
+    #[must_use]
+    pub fn new(gateway: String, name: String, enrolled: opsbook_wire::Enrolled) -> Enrolment {
+        Enrolment {
+            gateway,
+            name,
+            runner: enrolled.runner,
+            segment: enrolled.segment,
+            secret: enrolled.secret,
+        }
+    }
+
+    /// What it proves itself with.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        Token::new(self.secret.as_str())
+    }
+}
+
+/// A part on the disk, for who only looks.
+#[derive(Clone, Debug)]
+pub struct Held {
+    /// What is to be done.
+    pub work: Work,
+    /// How it has ended, where it has.
+    pub end: Option<PartEnd>,
+}
+
+/// The folder of one part.
+#[derive(Clone, Debug)]
+pub(crate) struct PartFolder {
+    path: PathBuf,
+}
+
+impl Folder {
+    /// Makes it where it is not there.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or is not this user's alone.
+    pub fn open(path: &Path) -> Result<Folder, RunnerError> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(|cause| system(path, cause))?;
+        let about = fs::symlink_metadata(path).map_err(|cause| system(path, cause))?;
+        let ours = about.uid() == rustix::process::geteuid().as_raw();
+        if !about.is_dir() || !ours || about.mode() & 0o077 != 0 {
+            return Err(RunnerError::NotOurs(path.to_owned()));
+        }
+        let path = path.canonicalize().map_err(|cause| system(path, cause))?;
+        Ok(Folder { path })
+    }
+
+    /// Who the runner is; nothing before it is enrolled.
+    ///
+    /// # Errors
+    /// Where the file is there and cannot be read.
+    pub fn enrolment(&self) -> Result<Option<Enrolment>, RunnerError> {
+        read(&self.path.join("runner.json"))
+    }
+
+    /// Writes down who the runner is.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn enrol(&self, enrolment: &Enrolment) -> Result<(), RunnerError> {
+        write(&self.path.join("runner.json"), enrolment)
+    }
+
+    /// There is one runner in a folder for as long as the file is open.
+    ///
+    /// # Errors
+    /// Where there is another one.
+    pub fn lock(&self) -> Result<File, RunnerError> {
+        let path = self.path.join("lock");
+        let file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|cause| system(&path, cause))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(RunnerError::Busy(self.path.clone())),
+            Err(fs::TryLockError::Error(cause)) => Err(system(&path, cause)),
+        }
+    }
+
+    /// Whether a runner works in it.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        matches!(self.lock(), Err(RunnerError::Busy(_)))
+    }
+
+    /// From now on it takes no more parts, and ends with its last one.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn drain(&self) -> Result<(), RunnerError> {
+        write(&self.path.join("draining"), &true)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.path.join("draining").exists()
+    }
+
+    /// A runner that is started takes parts.
+    pub(crate) fn drain_no_more(&self) {
+        let _ = fs::remove_file(self.path.join("draining"));
+    }
+
+    /// The parts that it holds.
+    #[must_use]
+    pub fn held(&self) -> Vec<Held> {
+        let parts = self.parts().into_iter().filter(|part| !part.is_known());
+        parts
+            .filter_map(|part| {
+                let work = part.work()?;
+                let end = part.end();
+                Some(Held { work, end })
+            })
+            .collect()
+    }
+
+    pub(crate) fn manuals(&self) -> PathBuf {
+        self.path.join("manuals")
+    }
+
+    pub(crate) fn part(&self, run: &str, node: &str) -> PartFolder {
+        PartFolder {
+            path: self.path.join("parts").join(format!("{run}@{node}")),
+        }
+    }
+
+    /// The folders of all parts; what nobody needs any more is removed.
+    pub(crate) fn parts(&self) -> Vec<PartFolder> {
+        let entries = fs::read_dir(self.path.join("parts"));
+        let mut parts: Vec<PartFolder> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| PartFolder { path: entry.path() })
+            .collect();
+        parts.sort_by(|one, other| one.path.cmp(&other.path));
+        parts.retain(|part| {
+            let old = part.known_since().is_some_and(|since| since > KEPT);
+            if old {
+                part.remove();
+            }
+            !old
+        });
+        parts
+    }
+}
+
+impl PartFolder {
+    /// Writes down what is to be done, before it is begun. An earlier end is no more.
+    pub fn keep(&self, work: &Work) -> Result<(), RunnerError> {
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(self.journals());
+        made.map_err(|cause| system(&self.path, cause))?;
+        for name in ["ended.json", "known.json"] {
+            let _ = fs::remove_file(self.path.join(name));
+        }
+        write(&self.path.join("work.json"), work)?;
+        // The folder's own name, too.
+        let above = self.path.parent().unwrap_or(&self.path);
+        sync(above).map_err(|cause| system(above, cause))
+    }
+
+    pub fn work(&self) -> Option<Work> {
+        read(&self.path.join("work.json")).ok().flatten()
+    }
+
+    pub fn keep_end(&self, end: &PartEnd) -> Result<(), RunnerError> {
+        write(&self.path.join("ended.json"), end)
+    }
+
+    pub fn end(&self) -> Option<PartEnd> {
+        read(&self.path.join("ended.json")).ok().flatten()
+    }
+
+    /// The gateway knows its end.
+    pub fn know(&self) {
+        let (ended, known) = (self.path.join("ended.json"), self.path.join("known.json"));
+        // Told once more, it is known all the same.
+        let _ = fs::rename(ended, known);
+    }
+
+    pub fn is_known(&self) -> bool {
+        self.path.join("known.json").exists()
+    }
+
+    fn known_since(&self) -> Option<Duration> {
+        let known = fs::metadata(self.path.join("known.json")).ok()?;
+        SystemTime::now()
+            .duration_since(known.modified().ok()?)
+            .ok()
+    }
+
+    pub fn journals(&self) -> PathBuf {
+        self.path.join("runs")
+    }
+
+    pub fn journal(&self, run: &str) -> PathBuf {
+        self.journals().join(format!("{run}.jsonl"))
+    }
+
+    pub fn remove(&self) {
+        // What stays is tried again at the next start.
+        let _ = fs::remove_dir_all(&self.path);
+    }
+}
+
+fn system(path: &Path, cause: std::io::Error) -> RunnerError {
+    RunnerError::System {
+        path: path.to_owned(),
+        cause,
+    }
+}
+
+fn sync(folder: &Path) -> std::io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RunnerError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(system(path, error)),
+    };
+    let mut text = Zeroizing::new(Vec::new());
+    let read = file.take(LARGEST).read_to_end(&mut text);
+    read.map_err(|cause| system(path, cause))?;
+    let value = serde_json::from_slice(&text);
+    value.map(Some).map_err(|error| RunnerError::Strange {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    })
+}
+
+fn write(path: &Path, value: &impl Serialize) -> Result<(), RunnerError> {
+    let text = serde_json::to_vec(value).map_err(|error| RunnerError::Strange {
+        path: path.to_owned(),
+        cause: error.to_string(),
+    })?;
+    let text = Zeroizing::new(text);
+    let new = path.with_extension("new");
+    let _ = fs::remove_file(&new);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| {
+            file.write_all(&text)?;
+            file.sync_all()
+        })
+        .and_then(|()| fs::rename(&new, path))
+        .and_then(|()| path.parent().map_or(Ok(()), sync));
+    written.map_err(|cause| system(path, cause))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use opsbook_wire::runner::EndState;
+    use opsbook_wire::{Confirm, Ended, Mode, Source};
+
+    use super::*;
+
+    fn work() -> Work {
+        Work {
+            run: "20261129-120000-ab12".into(),
+            node: "web1".into(),
+            epoch: 1,
+            mode: Mode::Begin,
+            manual: "shop".into(),
+            source: Source::Folder { path: "/m".into() },
+            procedure: "p".into(),
+            words: vec!["web1".into()],
+            arguments: std::collections::BTreeMap::new(),
+            plan_sha256: "0".into(),
+            start_at: None,
+            stop_after: None,
+            confirm: Confirm::Ask,
+            operator: "ana".into(),
+            journal: Vec::new(),
+            journal_lines: 0,
+            approvals: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_part_is_held_until_its_end_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&dir.path().join("r")).unwrap();
+        let part = folder.part(&work().run, "web1");
+        part.keep(&work()).unwrap();
+        assert_eq!(folder.held().len(), 1);
+        assert!(folder.held()[0].end.is_none());
+        let end = PartEnd {
+            run: work().run,
+            node: "web1".into(),
+            epoch: 1,
+            state: EndState::Halted,
+            status: Some(Ended::Failed),
+            cause: None,
+        };
+        part.keep_end(&end).unwrap();
+        assert_eq!(folder.held()[0].end, Some(end));
+        part.know();
+        assert!(folder.held().is_empty());
+        // The same part again, under another number.
+        part.keep(&Work { epoch: 2, ..work() }).unwrap();
+        assert_eq!(folder.held()[0].work.epoch, 2);
+        // After a week nobody goes on with it.
+        part.keep_end(&PartEnd {
+            epoch: 2,
+            ..folder_end()
+        })
+        .unwrap();
+        part.know();
+        let known = File::options()
+            .write(true)
+            .open(part.path.join("known.json"));
+        let long_ago = SystemTime::now() - 2 * KEPT;
+        known.unwrap().set_modified(long_ago).unwrap();
+        assert!(folder.parts().is_empty() && !part.path.exists());
+    }
+
+    fn folder_end() -> PartEnd {
+        PartEnd {
+            run: work().run,
+            node: "web1".into(),
+            epoch: 1,
+            state: EndState::Ended,
+            status: Some(Ended::Ok),
+            cause: None,
+        }
+    }
+
+    #[test]
+    fn there_is_one_runner_in_a_folder_that_nobody_else_can_enter() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&dir.path().join("r")).unwrap();
+        assert!(!folder.is_busy());
+        let lock = folder.lock().unwrap();
+        assert!(folder.is_busy() && matches!(folder.lock(), Err(RunnerError::Busy(_))));
+        drop(lock);
+        assert!(!folder.is_busy());
+        let open = fs::Permissions::from_mode(0o750);
+        fs::set_permissions(dir.path().join("r"), open).unwrap();
+        let again = Folder::open(&dir.path().join("r"));
+        assert!(matches!(again, Err(RunnerError::NotOurs(_))));
+    }
+
+    #[test]
+    fn a_secret_is_in_no_debugging_output() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&dir.path().join("r")).unwrap();
+        assert!(folder.enrolment().unwrap().is_none());
+        let enrolled = opsbook_wire::Enrolled {
+            runner: "1".into(),
+            segment: "prod".into(),
+            secret: "s3cret".into(),
+        };
+        let enrolment = Enrolment::new("http://g:1".into(), "r1".into(), enrolled);
+        folder.enrol(&enrolment).unwrap();
+        let read = folder.enrolment().unwrap().unwrap();
+        assert_eq!(read.token().expose(), "s3cret");
+        assert!(!format!("{read:?}{:?}", read.token()).contains("s3cret"));
+        let mode = fs::metadata(dir.path().join("r/runner.json"))
+            .unwrap()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+}

@@ -1,0 +1,31 @@
+//! What happens to the parts of a runner while it waits for news.
+
+use std::path::PathBuf;
+
+use opsbook_wire::PartKey;
+use tokio::sync::mpsc;
+
+/// Where it is told.
+pub(crate) type Tell = mpsc::UnboundedSender<(PartKey, Happened)>;
+
+/// What happened to a part.
+#[derive(Debug)]
+pub(crate) enum Happened {
+    /// The folder of its manual, or why there is none.
+    Brought(Result<PathBuf, String>),
+    /// Its process has ended.
+    Exited(Exit),
+    /// A process that has died is started again.
+    Again,
+    /// The gateway has all lines of its journal, or does not want them.
+    Sent,
+}
+
+/// How a process has ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// Its exit status; none where a signal has ended it.
+    pub code: Option<i32>,
+    /// The last that it said on standard error.
+    pub said: String,
+}

@@ -1,0 +1,221 @@
+//! The lines of all journals on their way to the gateway. The journals are the spool: what was
+//! not stored is read and sent again, and acting waits for nothing of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use opsbook_client::Client;
+use opsbook_wire::{Acked, Kind, Lines, LinesOfPart, PartKey, endpoint, limit};
+use tokio::sync::Notify;
+
+use crate::happened::{Happened, Tell};
+use crate::tail::{Piece, Tail};
+
+/// A journal is looked at after this time, also where nobody says that it has grown.
+const LOOK: Duration = Duration::from_secs(1);
+/// After a request that went wrong; twice as long each time, up to `LATEST`.
+const SOONEST: Duration = Duration::from_millis(200);
+const LATEST: Duration = Duration::from_secs(10);
+/// Bytes of one request: quotes and escapes come to them.
+const REQUEST: usize = limit::LINES_BODY / 4;
+/// Bytes of one part in a request, so that none waits for another's output.
+const OF_PART: usize = REQUEST / 4;
+
+/// Cheap to clone; clones are the same uploads.
+#[derive(Clone, Debug)]
+pub(crate) struct Uploads(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    tails: Mutex<BTreeMap<(String, String), Of>>,
+    ring: Notify,
+    tell: Tell,
+}
+
+/// The journal of one part.
+#[derive(Debug)]
+struct Of {
+    /// The lease under which its lines are sent.
+    key: PartKey,
+    tail: Tail,
+    /// Nothing more is written into it.
+    last: bool,
+}
+
+/// What is sent of one part.
+struct Sending {
+    key: PartKey,
+    piece: Piece,
+}
+
+impl Uploads {
+    pub fn new(tell: Tell) -> Uploads {
+        Uploads(Arc::new(Inner {
+            tails: Mutex::default(),
+            ring: Notify::new(),
+            tell,
+        }))
+    }
+
+    /// Sends the lines of a journal from now on.
+    pub fn add(&self, key: &PartKey, path: PathBuf) {
+        let of = Of {
+            key: key.clone(),
+            tail: Tail::new(path),
+            last: false,
+        };
+        let place = (key.run.clone(), key.node.clone());
+        let mut tails = self.tails();
+        // Under a new lease it is the same journal, and what was stored is stored.
+        match tails.get_mut(&place) {
+            Some(before) => {
+                before.key = key.clone();
+                before.last = false;
+            }
+            None => drop(tails.insert(place, of)),
+        }
+        drop(tails);
+        self.ring();
+    }
+
+    /// A journal has grown.
+    pub fn ring(&self) {
+        self.0.ring.notify_one();
+    }
+
+    /// Nothing more is written into it: it is told when all is stored.
+    pub fn last(&self, key: &PartKey) {
+        let place = (key.run.clone(), key.node.clone());
+        match self.tails().get_mut(&place) {
+            Some(of) => of.last = true,
+            // The gateway has it all, or does not want it.
+            None => self.sent(key),
+        }
+        self.ring();
+    }
+
+    fn sent(&self, key: &PartKey) {
+        // Without anybody to hear it the runner has ended.
+        let _ = self.0.tell.send((key.clone(), Happened::Sent));
+    }
+
+    fn tails(&self) -> MutexGuard<'_, BTreeMap<(String, String), Of>> {
+        self.0.tails.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends, for as long as the runner lives.
+    pub async fn go(self, client: Client, note: impl Fn(String)) {
+        let mut wait = SOONEST;
+        loop {
+            let (sending, lost) = self.gather();
+            for (key, why) in lost {
+                note(format!("{key}: the gateway does not get all of it: {why}"));
+                self.give_up(&key);
+            }
+            if sending.is_empty() {
+                self.tell_sent();
+                let _ = tokio::time::timeout(LOOK, self.0.ring.notified()).await;
+                continue;
+            }
+            let sent = client
+                .post::<Acked>(endpoint::RUNNER_EVENTS, &body(&sending))
+                .await;
+            match sent {
+                Ok(acked) => {
+                    let moved = self.acked(&sending, &acked);
+                    for sending in &sending {
+                        if let Some(why) = acked.refused.get(&sending.key.to_string()) {
+                            note(format!(
+                                "{}: the gateway refuses its lines: {why}",
+                                sending.key
+                            ));
+                            self.give_up(&sending.key);
+                        }
+                    }
+                    if moved {
+                        wait = SOONEST;
+                        continue;
+                    }
+                }
+                Err(error) if error.kind() == Some(Kind::TooLarge) => {
+                    note(format!("the gateway does not take lines: {error}"));
+                }
+                Err(error) if error.may_pass() => {}
+                Err(error) => note(format!("the gateway does not take lines: {error}")),
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LATEST);
+        }
+    }
+
+    /// What can be sent now, and journals that cannot be read.
+    fn gather(&self) -> (Vec<Sending>, Vec<(PartKey, String)>) {
+        let (mut sending, mut lost) = (Vec::new(), Vec::new());
+        let mut bytes = 0;
+        for of in self.tails().values() {
+            if bytes >= REQUEST {
+                break;
+            }
+            match of.tail.next(of.key.epoch, OF_PART) {
+                Ok(piece) if piece.lines.is_empty() => {}
+                Ok(piece) => {
+                    bytes += piece.lines.iter().map(String::len).sum::<usize>();
+                    let key = of.key.clone();
+                    sending.push(Sending { key, piece });
+                }
+                Err(why) => lost.push((of.key.clone(), why)),
+            }
+        }
+        (sending, lost)
+    }
+
+    fn acked(&self, sending: &[Sending], acked: &Acked) -> bool {
+        let mut moved = false;
+        let mut tails = self.tails();
+        for Sending { key, piece } in sending {
+            let place = (key.run.clone(), key.node.clone());
+            if let Some(of) = tails.get_mut(&place) {
+                moved |= of.tail.acked(key, piece, acked);
+            }
+        }
+        moved
+    }
+
+    /// Journals that are over, and stored.
+    fn tell_sent(&self) {
+        let mut tails = self.tails();
+        tails.retain(|_, of| {
+            let over = of.last
+                && of
+                    .tail
+                    .next(of.key.epoch, 1)
+                    .is_ok_and(|piece| piece.lines.is_empty());
+            if over {
+                self.sent(&of.key);
+            }
+            !over
+        });
+    }
+
+    /// Its lines stay here.
+    fn give_up(&self, key: &PartKey) {
+        let place = (key.run.clone(), key.node.clone());
+        if self.tails().remove(&place).is_some_and(|of| of.last) {
+            self.sent(key);
+        }
+    }
+}
+
+fn body(sending: &[Sending]) -> Lines {
+    let of = |sending: &Sending| LinesOfPart {
+        run: sending.key.run.clone(),
+        node: sending.key.node.clone(),
+        epoch: sending.key.epoch,
+        lines: sending.piece.lines.clone(),
+    };
+    Lines {
+        parts: sending.iter().map(of).collect(),
+    }
+}
