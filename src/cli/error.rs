@@ -6,12 +6,15 @@ use std::process::ExitCode;
 use crate::book::BookError;
 use crate::cli::Streams;
 use crate::cli::init::InitError;
+use crate::client::{ClientError, LoginsError};
 use crate::engine::{BundleError, NoPassword};
 use crate::event::Status;
 use crate::journal::JournalError;
 use crate::project::RunError;
 use crate::report::form::ReportError;
+use crate::runner::RunnerError;
 use crate::source::{Problem, first_of_each};
+use crate::wire::Kind;
 
 /// A command that could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +35,12 @@ pub(crate) enum Failure {
     Journal(#[from] JournalError),
     #[error(transparent)]
     Bundle(#[from] BundleError),
+    #[error(transparent)]
+    Gateway(#[from] ClientError),
+    #[error(transparent)]
+    Logins(#[from] LoginsError),
+    #[error(transparent)]
+    Runner(#[from] RunnerError),
     #[error("{0}")]
     Error(String),
     /// The operator wanted no more.
@@ -86,6 +95,9 @@ impl From<NoPassword> for Failure {
 impl Failure {
     fn status(&self) -> u8 {
         match self {
+            Failure::Gateway(error) | Failure::Runner(RunnerError::Gateway(error)) => {
+                of_gateway(error)
+            }
             Failure::Problems(_) | Failure::Book(_) | Failure::Init(_) => 2,
             Failure::Journal(JournalError::Missing { .. }) => 2,
             Failure::Bundle(BundleError::Held(_) | BundleError::Taken)
@@ -96,6 +108,8 @@ impl Failure {
             | Failure::Report(_)
             | Failure::Journal(_)
             | Failure::Bundle(_)
+            | Failure::Logins(_)
+            | Failure::Runner(_)
             | Failure::Error(_)
             | Failure::Io(_) => exit(Status::Error),
         }
@@ -138,6 +152,14 @@ impl Failure {
                      `book.toml`, names another folder for journals"
                 )
             }
+            Failure::Gateway(ClientError::Problem(problem))
+            | Failure::Runner(RunnerError::Gateway(ClientError::Problem(problem))) => {
+                writeln!(talk, "error: {problem}")?;
+                match &problem.upgrade {
+                    Some(upgrade) => writeln!(talk, "\nhint: {upgrade}"),
+                    None => Ok(()),
+                }
+            }
             Failure::Stopped(why) => writeln!(talk, "STOPPED: {why}"),
             Failure::Blocked(why) => writeln!(talk, "BLOCKED: {why}"),
             // A problem says itself that it is an error.
@@ -151,6 +173,17 @@ impl Failure {
 fn may_not_write(cause: &io::Error) -> bool {
     use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
     matches!(cause.kind(), ReadOnlyFilesystem | PermissionDenied)
+}
+
+/// What a gateway says no to is a mistake of the caller, but for what is the gateway's own.
+fn of_gateway(error: &ClientError) -> u8 {
+    match error.kind() {
+        Some(Kind::NotAllowed | Kind::State | Kind::AlreadyAnswered) => exit(Status::Blocked),
+        Some(Kind::Internal | Kind::Unavailable | Kind::TooMuch | Kind::Other) | None => {
+            exit(Status::Error)
+        }
+        Some(_) => 2,
+    }
 }
 
 /// What `opsbook run` exits with.

@@ -135,6 +135,23 @@ impl MannerArgs {
         ))
     }
 
+    /// An option that says how this program goes through a run, and means nothing to a gateway.
+    pub fn of_this_program(&self) -> Option<&'static str> {
+        let said = [
+            ("--step", self.step),
+            ("--start-at", self.start_at.is_some()),
+            ("--stop-after", self.stop_after.is_some()),
+            ("--parallel", self.parallel.is_some()),
+            ("--batch", !self.batch.is_empty()),
+            ("--wait", self.wait.is_some()),
+            ("--max-fail", self.max_fail.is_some()),
+            ("--reconnect", self.reconnect.is_some()),
+            ("--ask-sudo-password", self.ask_sudo_password),
+            ("--sudo-password-file", self.sudo_password_file.is_some()),
+        ];
+        said.iter().find(|(_, said)| *said).map(|(name, _)| *name)
+    }
+
     /// Whether the journal's lines are wanted.
     pub fn json(&self) -> bool {
         self.format == Format::Json

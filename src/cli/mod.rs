@@ -14,6 +14,7 @@ mod cyclonedx;
 mod error;
 mod form;
 mod guide;
+mod gateway;
 mod history;
 pub mod init;
 mod interrupts;
@@ -38,6 +39,7 @@ mod release_run;
 mod resume;
 mod run;
 mod schema;
+mod runner;
 mod screen;
 mod settings;
 mod sheet;
@@ -162,6 +164,15 @@ enum Command {
     Log(history::Log),
     #[command(subcommand)]
     Lock(lock::Lock),
+    Login(gateway::login::LoginArgs),
+    Ask(gateway::ask::AskArgs),
+    Watch(gateway::watch::WatchArgs),
+    Answer(gateway::answer::AnswerArgs),
+    Stop(gateway::order::StopArgs),
+    HandOver(gateway::order::HandOverArgs),
+    Runs(gateway::runs::RunsArgs),
+    #[command(subcommand)]
+    Runner(runner::Runner),
     Preprocess(preprocess::Preprocess),
     Completions(man::Completions),
     Man(man::Man),
@@ -280,8 +291,10 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         nodes_file: cli.nodes_file,
     };
     match cli.command {
+        Command::Run(args) if args.is_via_gateway() => run::ask(&args, dir, streams),
         Command::Run(args) => run::run(&args, &context::load_to_run(dir)?, streams),
         Command::Test(args) => test::run(&args, &context::load_to_run(dir)?, streams),
+        Command::Resume(args) if args.is_via_gateway() => resume::at_gateway(&args, dir, streams),
         Command::Resume(args) => resume::resume(&args, &context::load_to_run(dir)?, streams),
         Command::Handoff(args) => resume::handoff(&args, &context::load_to_run(dir)?, streams),
         Command::List(args) => list::run(&args, &context::load(dir)?, streams),
@@ -324,6 +337,14 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::History(args) => history::history(&args, &context::load(dir)?, streams),
         Command::Log(args) => history::log(&args, &context::load(dir)?, streams),
         Command::Lock(args) => lock::run(&args, &context::load(dir)?, streams),
+        Command::Login(args) => gateway::login::login(&args, streams),
+        Command::Ask(args) => gateway::ask::ask(&args, dir, streams),
+        Command::Watch(args) => gateway::watch::watch(&args, dir, streams),
+        Command::Answer(args) => gateway::answer::answer(&args, dir, streams),
+        Command::Stop(args) => gateway::order::stop(&args, dir, streams),
+        Command::HandOver(args) => gateway::order::hand_over(&args, dir, streams),
+        Command::Runs(args) => gateway::runs::runs(&args, dir, streams),
+        Command::Runner(args) => runner::run(&args, dir, streams),
         Command::Preprocess(args) => Ok(preprocess::run(
             &args,
             io::stdin().lock(),

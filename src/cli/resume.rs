@@ -1,6 +1,7 @@
 //! `opsbook resume` and `handoff`: a halted run, gone on with here or by hand.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
@@ -9,9 +10,11 @@ use crate::cli::Streams;
 use crate::cli::complete;
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::Failure;
+use crate::cli::gateway;
 use crate::cli::launch::{Seat, launch};
 use crate::cli::lost::make_journal;
 use crate::cli::manner::MannerArgs;
+use crate::cli::run::Via;
 use crate::cli::sheet::{sheet, whole};
 use crate::cli::supervised::run_name;
 use crate::cli::which::which;
@@ -51,6 +54,9 @@ pub(crate) struct Resume {
     /// Take over nothing of how the run was told to go: only what is said here
     #[arg(long)]
     new_manner: bool,
+    /// Who goes on with it: this program, over ssh, or a runner of the gateway that has the run
+    #[arg(long, value_enum, default_value_t = Via::Ssh)]
+    via: Via,
     /// A value for a name that a step captures, where that step was passed over or its value is
     /// another one now; repeated
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
@@ -76,6 +82,40 @@ pub(crate) struct Handoff {
     /// Only the sheet of this node
     #[arg(value_name = "NODE", add = complete::node())]
     node: Option<String>,
+}
+
+impl Resume {
+    pub fn is_via_gateway(&self) -> bool {
+        self.via == Via::Gateway
+    }
+}
+
+/// The gateway has the run: it goes on there.
+pub(crate) fn at_gateway(
+    args: &Resume,
+    dir: Option<&Path>,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let Some(run) = &args.which else {
+        let message = "`--via gateway` wants the run named";
+        let problem = Problem::bare("usage", message);
+        return Err(Failure::from(problem.hint("`opsbook runs` shows all runs")));
+    };
+    let beside = [
+        ("--accept-changed", args.accept_changed),
+        ("--catch-up", args.catch_up),
+        ("--without", !args.without.is_empty()),
+        ("--new-manner", args.new_manner),
+        ("--set", !args.set.is_empty()),
+        ("--done", !args.done.is_empty()),
+        ("--yes", args.common.yes),
+    ];
+    let beside = { beside.iter() }.find_map(|(name, said)| said.then_some(*name));
+    if let Some(option) = beside.or(args.common.of_this_program()) {
+        let message = format!("`{option}` means nothing to a gateway");
+        return Err(Failure::from(Problem::bare("usage", message)));
+    }
+    gateway::order::resume(run, dir, streams)
 }
 
 pub(crate) fn resume(

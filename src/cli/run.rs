@@ -1,14 +1,16 @@
 //! `opsbook run`: a procedure on nodes, on command.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use crate::cli::complete;
 use crate::cli::context::tell_elsewhere;
 use crate::cli::error::{Failure, exit};
 use crate::cli::form::Form;
+use crate::cli::gateway::{self, ask::AskArgs};
 use crate::cli::launch::{Seat, launch};
 use crate::cli::manner::MannerArgs;
 use crate::cli::resume::say;
@@ -53,13 +55,30 @@ pub(crate) struct Run {
     /// With --dry-run: reach the nodes and say who answers
     #[arg(long, requires = "dry_run")]
     connect: bool,
+    /// Who does it: this program, over ssh, or a runner of the gateway
+    #[arg(long, value_enum, default_value_t = Via::Ssh)]
+    via: Via,
     #[command(flatten)]
     supervised: SupervisedArgs,
     #[command(flatten)]
     common: MannerArgs,
 }
 
+/// Who does a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Via {
+    /// This program, which reaches the nodes itself
+    #[default]
+    Ssh,
+    /// A runner of the gateway
+    Gateway,
+}
+
 impl Run {
+    pub fn is_via_gateway(&self) -> bool {
+        self.via == Via::Gateway
+    }
+
     fn seat(&self) -> Seat {
         Seat {
             json: self.common.json(),
@@ -131,6 +150,24 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
         who: args.supervised.who(project),
     };
     launch(project, run, args.seat(), streams)
+}
+
+/// Asks the gateway for it, and shows it.
+pub(crate) fn ask(args: &Run, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+    if args.dry_run || args.supervised.run.is_some() {
+        let message = "`--via gateway` asks for a run: `--dry-run` and `--run` are said without it";
+        return Err(Failure::from(Problem::bare("usage", message)));
+    }
+    if let Some(option) = args.common.of_this_program() {
+        let message = format!("`{option}` means nothing to a gateway");
+        let problem = Problem::bare("usage", message);
+        return Err(Failure::from(
+            problem.hint("`opsbook ask` has the options of a gateway"),
+        ));
+    }
+    let (yes, json) = (args.common.yes, args.common.json());
+    let ask = AskArgs::of_run((&args.procedure, &args.nodes, &args.set), yes, json);
+    gateway::ask::ask(&ask, dir, streams)
 }
 
 /// Goes on with a run that another controller may have begun, or begins it.

@@ -27,10 +27,10 @@ impl std::str::FromStr for Address {
     fn from_str(text: &str) -> Result<Address, AddressError> {
         let wrong = || AddressError(text.to_owned());
         if let Some(path) = text.strip_prefix("unix:") {
-            return match path.starts_with('/') {
-                true => Ok(Address::Unix(path.into())),
-                false => Err(wrong()),
-            };
+            if path.starts_with('/') {
+                return Ok(Address::Unix(path.into()));
+            }
+            return Err(wrong());
         }
         let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
         let rest = rest.strip_suffix('/').unwrap_or(rest);

@@ -7,7 +7,7 @@ use hyper::body::Incoming;
 use opsbook_wire::limit;
 
 /// A gateway says something at least this often, be it that there is nothing new.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 /// Lines as they come. Where the stream breaks off, it goes on after the last place.
 #[derive(Debug)]

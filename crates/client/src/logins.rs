@@ -133,7 +133,7 @@ impl Logins {
         let about = file.metadata().map_err(system)?;
         let ours = about.is_file()
             && about.uid() == rustix::process::geteuid().as_raw()
-            && about.mode() & 0o077 == 0;
+            && about.mode().trailing_zeros() >= 6;
         if !ours {
             return Err(LoginsError::NotOurs(path));
         }

@@ -172,7 +172,7 @@ impl Client {
     /// # Errors
     /// Where there is no answer, or the gateway says no.
     pub async fn get<A: DeserializeOwned>(&self, path: &str) -> Result<A, ClientError> {
-        self.json(self.call(Method::Get, path)).await
+        self.json(Client::call(Method::Get, path)).await
     }
 
     /// Changes something.
@@ -223,7 +223,7 @@ impl Client {
     /// # Errors
     /// Where there is no answer, the gateway says no, or there are more.
     pub async fn bytes(&self, path: &str, most: usize) -> Result<Vec<u8>, ClientError> {
-        let answer = self.answer(self.call(Method::Get, path)).await?;
+        let answer = self.answer(Client::call(Method::Get, path)).await?;
         Ok(self.body(answer, most).await?.into())
     }
 
@@ -232,7 +232,7 @@ impl Client {
     /// # Errors
     /// Where there is no answer, or the gateway says no.
     pub async fn events(&self, path: &str, after: Option<&str>) -> Result<Lines, ClientError> {
-        let mut call = self.call(Method::Get, path);
+        let mut call = Client::call(Method::Get, path);
         call.headers
             .push(("accept", "text/event-stream".to_owned()));
         if let Some(after) = after {
@@ -241,7 +241,7 @@ impl Client {
         Ok(Lines::new(self.answer(call).await?.into_body()))
     }
 
-    fn call<'a>(&self, method: Method, path: &'a str) -> Call<'a> {
+    fn call(method: Method, path: &str) -> Call<'_> {
         Call {
             method,
             path,
@@ -256,7 +256,7 @@ impl Client {
         Ok(Call {
             body: body.map_err(|error| self.strange(error.to_string()))?,
             headers: vec![("content-type", "application/json".to_owned())],
-            ..self.call(Method::Post, path)
+            ..Client::call(Method::Post, path)
         })
     }
 

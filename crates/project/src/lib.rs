@@ -320,6 +320,14 @@ pub fn state_of(files: &Files, settings: &Settings) -> State {
     State::of(files.root(), setting)
 }
 
+/// The same, for who does not read the manual.
+#[must_use]
+pub fn state_of_folder(root: &Path) -> State {
+    let files = Files::of(root);
+    let (settings, _) = manual::load_settings(&files);
+    state_of(&files, &settings)
+}
+
 /// A probe of one's own stands in a file that has the name of its kind.
 fn of_its_kind(problem: Problem) -> Problem {
     let path = problem.span.as_ref().map(|span| span.path().to_owned());

@@ -229,9 +229,10 @@ impl<F: Fn(String)> Course<F> {
         }
         let held = u32::try_from(self.parts.len()).unwrap_or(u32::MAX);
         let sick = self.sick.is_some_and(|since| since.elapsed() < SICK);
-        let room = match sick || self.settings.folder.is_draining() {
-            true => 0,
-            false => self.settings.room.saturating_sub(held),
+        let room = if sick || self.settings.folder.is_draining() {
+            0
+        } else {
+            self.settings.room.saturating_sub(held)
         };
         Hello {
             boot: self.boot.clone(),
@@ -506,13 +507,11 @@ impl<F: Fn(String)> Course<F> {
     /// What no later request can mend ends the runner.
     fn went_wrong(&self, error: ClientError) -> Result<(), RunnerError> {
         use opsbook_wire::Kind;
-        match error.kind() {
-            Some(Kind::TooOld | Kind::NotLoggedIn | Kind::NotAllowed) => Err(error.into()),
-            _ => {
-                (self.note)(error.to_string());
-                Ok(())
-            }
+        if let Some(Kind::TooOld | Kind::NotLoggedIn | Kind::NotAllowed) = error.kind() {
+            return Err(error.into());
         }
+        (self.note)(error.to_string());
+        Ok(())
     }
 
     /// Until the next request, what happens to parts is seen to all the same.

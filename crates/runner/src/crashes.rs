@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 /// As many deaths within [`WITHIN`] are enough.
 pub(crate) const MOST: usize = 5;
-pub(crate) const WITHIN: Duration = Duration::from_secs(60);
+pub(crate) const WITHIN: Duration = Duration::from_mins(1);
 /// Before it is started once more; twice as long each time.
 const FIRST: Duration = Duration::from_millis(200);
 

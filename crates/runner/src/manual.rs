@@ -22,10 +22,10 @@ pub(crate) async fn bring(client: &Client, manuals: &Path, work: &Work) -> Resul
         }
         Source::Folder { path } => {
             let path = PathBuf::from(path);
-            match path.is_absolute() && path.is_dir() {
-                true => Ok(path),
-                false => Err(format!("`{}` is no folder of this machine", path.display())),
+            if path.is_absolute() && path.is_dir() {
+                return Ok(path);
             }
+            Err(format!("`{}` is no folder of this machine", path.display()))
         }
         Source::Archive { sha256 } => archive(client, manuals, &work.manual, sha256).await,
     }

@@ -1,0 +1,101 @@
+//! `opsbook answer`: the questions of a run, and what is answered.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Args;
+
+use super::watch::shown;
+use super::{At, speak};
+use crate::cli::Streams;
+use crate::cli::error::Failure;
+use crate::wire::{AnswerIn, Answered, QuestionView, RunView, endpoint};
+
+/// Show the questions of a run, or answer one
+#[derive(Args, Debug)]
+pub(crate) struct AnswerArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// One of the words that the question names, or a text where it names none; without it, the
+    /// questions are shown
+    #[arg(value_name = "ANSWER")]
+    answer: Option<String>,
+    /// The node that asks, where several do
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
+    /// What is to be noted beside it
+    #[arg(long, value_name = "TEXT", requires = "answer")]
+    note: Option<String>,
+    /// For machines: the questions as lines of JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+pub(crate) fn answer(
+    args: &AnswerArgs,
+    dir: Option<&Path>,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let client = args.at.client(dir)?;
+    let path = endpoint::of(endpoint::RUN, &[&args.run]);
+    let view: RunView = speak(&client, streams, args.json, async |client| {
+        client.get(&path).await
+    })?;
+    let questions = view.questions.iter();
+    let meant = |question: &&QuestionView| args.node.as_ref().is_none_or(|n| *n == question.node);
+    let questions: Vec<&QuestionView> = questions.filter(meant).collect();
+    let Some(answer) = &args.answer else {
+        return show(&questions, args, streams);
+    };
+    let question = match questions[..] {
+        [question] => question,
+        [] => {
+            let run = &args.run;
+            return Err(Failure::Error(format!(
+                "run {run} asks nothing at this moment"
+            )));
+        }
+        _ => {
+            let nodes: Vec<&str> = questions.iter().map(|asks| asks.node.as_str()).collect();
+            return Err(Failure::Error(format!(
+                "several nodes ask: `--node` names one of {}",
+                nodes.join(", ")
+            )));
+        }
+    };
+    let given = AnswerIn {
+        node: question.node.clone(),
+        epoch: question.epoch,
+        seq: question.seq,
+        answer: answer.clone(),
+        note: args.note.clone(),
+    };
+    let path = endpoint::of(endpoint::ANSWERS, &[&args.run]);
+    let answered: Answered = speak(&client, streams, args.json, async |client| {
+        client.post(&path, &given).await
+    })?;
+    writeln!(streams.people(), "{}: {}", question.node, answered.answer)?;
+    Ok(0)
+}
+
+fn show(
+    questions: &[&QuestionView],
+    args: &AnswerArgs,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    for question in questions {
+        if args.json {
+            let line = serde_json::to_string(question).unwrap_or_default();
+            writeln!(streams.out, "{line}")?;
+        } else {
+            writeln!(streams.people(), "{}", shown(question))?;
+        }
+    }
+    if questions.is_empty() && !args.json {
+        writeln!(streams.talk, "run {} asks nothing at this moment", args.run)?;
+    }
+    Ok(0)
+}

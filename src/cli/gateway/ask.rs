@@ -1,0 +1,167 @@
+//! `opsbook ask`: a wish to run a procedure, said to a gateway.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::watch::{self, Until};
+use super::{At, speak};
+use crate::cli::Streams;
+use crate::cli::error::Failure;
+use crate::client::{Client, ClientError};
+use crate::engine::random_mark;
+use crate::wire::{Ask, Asked, Confirm, RunState, endpoint};
+
+/// So long a gateway that cannot be reached is asked again: it may be starting.
+const PATIENCE: Duration = Duration::from_secs(15);
+const NEXT_TRY: Duration = Duration::from_millis(300);
+
+/// Ask a gateway to run a procedure: a runner does it
+///
+/// The gateway looks whether you may, makes the plan and gives the run its name. Asking is done
+/// once, however often the way there breaks.
+#[derive(Args, Debug)]
+pub(crate) struct AskArgs {
+    /// The procedure
+    #[arg(value_name = "PROCEDURE")]
+    pub procedure: String,
+    /// Nodes, selectors, or ROLE=NODE
+    #[arg(value_name = "NODE")]
+    pub nodes: Vec<String>,
+    /// An argument of the procedure; repeated
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = crate::cli::show::name_and_value)]
+    pub set: Vec<(String, String)>,
+    /// The manual, where the gateway has several
+    #[arg(long, value_name = "MANUAL")]
+    manual: Option<String>,
+    /// Why it is run
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// The ticket that it belongs to
+    #[arg(long, value_name = "TICKET")]
+    ticket: Option<String>,
+    /// Sizes of batches: 1,5,25%
+    #[arg(long, value_name = "SIZES")]
+    batch: Option<String>,
+    /// Start no further batch once more nodes than this ended badly
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_fail: u32,
+    /// Number of the first step to run
+    #[arg(long, value_name = "N")]
+    start_at: Option<usize>,
+    /// Number of the step after which it holds
+    #[arg(long, value_name = "N")]
+    stop_after: Option<usize>,
+    /// Every confirmation is answered with yes
+    #[arg(long)]
+    yes: bool,
+    /// Show what happens until it has ended; the exit status is the run's
+    #[arg(long)]
+    wait: bool,
+    /// For machines: the answer of the gateway, and with --wait the journal's lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+impl AskArgs {
+    /// What is asked for by `opsbook run --via gateway`.
+    pub fn of_run(
+        (procedure, nodes, set): (&str, &[String], &[(String, String)]),
+        yes: bool,
+        json: bool,
+    ) -> AskArgs {
+        AskArgs {
+            procedure: procedure.to_owned(),
+            nodes: nodes.to_vec(),
+            set: set.to_vec(),
+            manual: None,
+            reason: None,
+            ticket: None,
+            batch: None,
+            max_fail: 0,
+            start_at: None,
+            stop_after: None,
+            yes,
+            wait: true,
+            json,
+            at: At::default(),
+        }
+    }
+
+    fn ask(&self) -> Ask {
+        Ask {
+            manual: self.manual.clone(),
+            procedure: self.procedure.clone(),
+            nodes: self.nodes.clone(),
+            arguments: self.set.iter().cloned().collect(),
+            reason: self.reason.clone(),
+            ticket: self.ticket.clone(),
+            batch: self.batch.clone(),
+            max_fail: self.max_fail,
+            start_at: self.start_at,
+            stop_after: self.stop_after,
+            confirm: if self.yes { Confirm::Yes } else { Confirm::Ask },
+            page_sha256: None,
+        }
+    }
+}
+
+pub(crate) fn ask(
+    args: &AskArgs,
+    dir: Option<&Path>,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let client = args.at.client(dir)?;
+    let ask = args.ask();
+    let asked = speak(&client, streams, args.json, async |client| {
+        once(client, &ask).await
+    })?;
+    if args.json {
+        let line = serde_json::to_string(&asked).unwrap_or_default();
+        writeln!(streams.out, "{line}")?;
+    } else {
+        say(&asked, streams)?;
+    }
+    if !args.wait {
+        return Ok(0);
+    }
+    watch::follow(&client, &asked.run, Until::End, args.json, streams)
+}
+
+/// The same ask until there is an answer: its name makes it one run.
+async fn once(client: &Client, ask: &Ask) -> Result<Asked, ClientError> {
+    let key = format!("{}{}", random_mark(), random_mark());
+    let begin = Instant::now();
+    loop {
+        match client.post_once(endpoint::ASKS, ask, &key).await {
+            Err(error) if error.may_pass() && begin.elapsed() < PATIENCE => {
+                tokio::time::sleep(NEXT_TRY).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn say(asked: &Asked, streams: &mut Streams) -> Result<(), Failure> {
+    let nodes: Vec<&str> = asked.parts.iter().map(|part| part.node.as_str()).collect();
+    let mut out = streams.people();
+    writeln!(
+        out,
+        "run {} on {}: {}",
+        asked.run,
+        nodes.join(", "),
+        asked.state.word()
+    )?;
+    if let (RunState::WaitingApproval, Some(wants)) = (asked.state, &asked.wants) {
+        writeln!(
+            out,
+            "it waits for {} approval(s) by {}: `opsbook approve {}`",
+            wants.approvals, wants.by, asked.run
+        )?;
+    }
+    Ok(())
+}

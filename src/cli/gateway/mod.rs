@@ -1,0 +1,146 @@
+//! Commands that speak to a gateway, and to which one.
+
+pub(crate) mod answer;
+pub(crate) mod ask;
+pub(crate) mod login;
+pub(crate) mod order;
+pub(crate) mod runs;
+pub(crate) mod watch;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+
+use crate::cli::context::find_root;
+use crate::cli::error::Failure;
+use crate::cli::{Streams, block_on};
+use crate::client::{Address, Client, ClientError, Logins, Token, told_today};
+use crate::project::state_of_folder;
+use crate::wire::login::Local;
+use crate::wire::version::Installed;
+
+/// Which gateway is meant.
+#[derive(Args, Debug, Default)]
+pub(crate) struct At {
+    /// The gateway, `http://HOST:PORT` or `unix:/path`; the one that runs beside this manual, or
+    /// where you have logged in last, if absent
+    #[arg(
+        long = "gateway",
+        value_name = "ADDRESS",
+        env = "OPSBOOK_GATEWAY",
+        hide_env_values = true
+    )]
+    address: Option<Address>,
+}
+
+impl At {
+    /// The gateway, and who this user is there.
+    pub fn client(&self, dir: Option<&Path>) -> Result<Client, Failure> {
+        let logins = logins()?;
+        let address = match &self.address {
+            Some(address) => address.clone(),
+            None => beside(dir).map_or_else(|| last(&logins), Ok)?,
+        };
+        let token = match &address {
+            // The socket itself says who calls.
+            Address::Unix(_) => None,
+            Address::Http { .. } => logins.at(&address.to_string())?,
+        };
+        let token = token.map(|login| Token::new(login.token));
+        Ok(client(address, token))
+    }
+}
+
+/// A client of this program.
+pub(crate) fn client(address: Address, token: Option<Token>) -> Client {
+    Client::new(address, token, env!("CARGO_PKG_VERSION"), installed())
+}
+
+/// The logins of this user.
+pub(crate) fn logins() -> Result<Logins, Failure> {
+    Ok(Logins::in_folder(state_folder()?))
+}
+
+/// Where this program keeps what it must know of this user.
+pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
+    let named = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+    let named = named.filter(|folder| folder.is_absolute());
+    let home = || std::env::home_dir().map(|home| home.join(".local/state"));
+    match named.or_else(home) {
+        Some(folder) => Ok(folder.join("opsbook")),
+        None => Err(Failure::Error(
+            "there is neither XDG_STATE_HOME nor HOME: logins are kept there".to_owned(),
+        )),
+    }
+}
+
+/// The gateway that runs on this machine, with this manual.
+fn beside(dir: Option<&Path>) -> Option<Address> {
+    let root = find_root(dir).ok()?;
+    let path = state_of_folder(&root).folder().join("gateway/address.json");
+    let local: Local = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    Some(Address::Unix(local.socket.into()))
+}
+
+fn last(logins: &Logins) -> Result<Address, Failure> {
+    let Some(last) = logins.last()? else {
+        return Err(Failure::Error(
+            "no gateway runs beside this manual, and you are logged in nowhere\n\nhint: `opsbook login ADDRESS`, or `--gateway ADDRESS`".to_owned(),
+        ));
+    };
+    last.parse()
+        .map_err(|error| Failure::Error(format!("{error}")))
+}
+
+/// How this program came onto its machine: the gateway knows the command that brings another.
+fn installed() -> Installed {
+    let Ok(program) = std::env::current_exe() else {
+        return Installed::Archive;
+    };
+    if program.starts_with("/usr/bin") && Path::new("/var/lib/dpkg/info/opsbook.list").exists() {
+        Installed::Deb
+    } else if program
+        .components()
+        .any(|part| part.as_os_str() == ".cargo")
+    {
+        Installed::Cargo
+    } else {
+        Installed::Archive
+    }
+}
+
+/// Speaks with a gateway. Says once a day that it wants a newer version of this program, but not
+/// to a machine that reads the results.
+pub(crate) fn speak<T>(
+    client: &Client,
+    streams: &mut Streams,
+    machine: bool,
+    what: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+) -> Result<T, Failure> {
+    let answer = block_on(async { Ok(what(client).await) })?;
+    if !machine {
+        tell_older(client, &mut *streams.talk)?;
+    }
+    Ok(answer?)
+}
+
+fn tell_older(client: &Client, talk: &mut dyn Write) -> Result<(), Failure> {
+    let Some(older) = client.older() else {
+        return Ok(());
+    };
+    if told_today(&state_folder()?, "older") {
+        return Ok(());
+    }
+    let own = env!("CARGO_PKG_VERSION");
+    let how = older
+        .upgrade
+        .map_or_else(String::new, |upgrade| format!(": {upgrade}"));
+    writeln!(
+        talk,
+        "opsbook {} is wanted by {} (this is {own}){how}",
+        older.wants,
+        client.address()
+    )?;
+    Ok(())
+}

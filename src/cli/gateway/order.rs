@@ -1,0 +1,131 @@
+//! `opsbook stop` and `hand-over`, and what goes on with a run or gives it up: an order to a
+//! gateway, and what the run is then.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use super::watch::{self, Until};
+use super::{At, speak};
+use crate::cli::Streams;
+use crate::cli::error::Failure;
+use crate::wire::{self, HandOver, Resume, RunView, Stop, endpoint};
+
+/// Stop a run: what has not begun does not begin
+#[derive(Args, Debug)]
+pub(crate) struct StopArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Only on these nodes
+    #[arg(value_name = "NODE")]
+    nodes: Vec<String>,
+    /// What becomes of the step that runs
+    #[arg(long, value_enum, default_value_t = Manner::AfterStep)]
+    manner: Manner,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Manner {
+    /// It comes to its end, with its checks
+    AfterStep,
+    /// It is ended: TERM, and KILL ten seconds later
+    Step,
+    /// It goes on by itself, and nobody looks after it
+    Leave,
+}
+
+/// Hand a run over: its questions go to somebody else, and nothing is begun anew
+#[derive(Args, Debug)]
+pub(crate) struct HandOverArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// To whom
+    #[arg(value_name = "PERSON")]
+    to: String,
+    /// What they should know
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    at: At,
+}
+
+pub(crate) fn stop(
+    args: &StopArgs,
+    dir: Option<&Path>,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let stop = Stop {
+        nodes: args.nodes.clone(),
+        manner: match args.manner {
+            Manner::AfterStep => wire::Manner::AfterStep,
+            Manner::Step => wire::Manner::Step,
+            Manner::Leave => wire::Manner::Leave,
+        },
+    };
+    order(&args.at, dir, (endpoint::STOP, &args.run), &stop, streams)
+}
+
+pub(crate) fn hand_over(
+    args: &HandOverArgs,
+    dir: Option<&Path>,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let hand_over = HandOver {
+        to: args.to.clone(),
+        note: args.note.clone(),
+    };
+    order(
+        &args.at,
+        dir,
+        (endpoint::HAND_OVER, &args.run),
+        &hand_over,
+        streams,
+    )
+}
+
+/// `opsbook resume RUN --via gateway`: goes on with the run there, and shows it.
+pub(crate) fn resume(run: &str, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+    let at = At::default();
+    let client = at.client(dir)?;
+    let path = endpoint::of(endpoint::RESUME, &[run]);
+    let _: RunView = speak(&client, streams, false, async |client| {
+        client.post(&path, &Resume::default()).await
+    })?;
+    watch::follow(&client, run, Until::End, false, streams)
+}
+
+fn order(
+    at: &At,
+    dir: Option<&Path>,
+    (path, run): (&str, &str),
+    body: &impl Serialize,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let client = at.client(dir)?;
+    let path = endpoint::of(path, &[run]);
+    let view: RunView = speak(&client, streams, false, async |client| {
+        client.post(&path, body).await
+    })?;
+    let mut out = streams.people();
+    let state = view.summary.state.word();
+    writeln!(out, "run {run}: {state}, owner {}", view.summary.owner)?;
+    for part in &view.parts {
+        let wants = part
+            .wants
+            .map(|wants| format!(", {} wanted, not delivered yet", wants.word()));
+        writeln!(
+            out,
+            "  {}: {}{}",
+            part.node,
+            part.state.word(),
+            wants.unwrap_or_default()
+        )?;
+    }
+    Ok(0)
+}

@@ -1,0 +1,117 @@
+//! `opsbook runs`: the runs that a gateway knows.
+
+use std::io::Write;
+use std::path::Path;
+
+use clap::Args;
+
+use super::{At, speak};
+use crate::cli::Streams;
+use crate::cli::error::Failure;
+use crate::report::table::{self, Cell};
+use crate::wire::{Ended, RunsPage, endpoint};
+
+/// Show the runs that a gateway knows, the newest first
+#[derive(Args, Debug)]
+pub(crate) struct RunsArgs {
+    /// Only those on this node
+    #[arg(long, value_name = "NODE")]
+    node: Option<String>,
+    /// Only those of this procedure
+    #[arg(long, value_name = "PROCEDURE")]
+    procedure: Option<String>,
+    /// Only those in this state: queued, running, halted, ended, …
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// Only those that this person has asked for
+    #[arg(long, value_name = "PERSON")]
+    by: Option<String>,
+    /// For machines: one line of JSON for each run
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+pub(crate) fn runs(
+    args: &RunsArgs,
+    dir: Option<&Path>,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let client = args.at.client(dir)?;
+    let asked = [
+        ("node", &args.node),
+        ("procedure", &args.procedure),
+        ("state", &args.state),
+        ("by", &args.by),
+    ];
+    let asked = asked.iter().filter_map(|(name, value)| {
+        let value = value.as_ref()?;
+        Some(format!("{name}={}", in_query(value)))
+    });
+    let query: Vec<String> = asked.collect();
+    let path = format!("{}?{}", endpoint::RUNS, query.join("&"));
+    let page: RunsPage = speak(&client, streams, args.json, async |client| {
+        client.get(&path).await
+    })?;
+    if args.json {
+        for run in &page.runs {
+            let line = serde_json::to_string(run).unwrap_or_default();
+            writeln!(streams.out, "{line}")?;
+        }
+        return Ok(0);
+    }
+    let rows = page.runs.iter().map(|run| {
+        let status = run.status.map_or("", Ended::word);
+        let cells: [&str; 7] = [
+            &run.run,
+            &run.procedure,
+            &run.nodes.join(","),
+            run.state.word(),
+            status,
+            &run.owner,
+            run.reason.as_deref().unwrap_or_default(),
+        ];
+        cells.into_iter().map(Cell::from).collect()
+    });
+    let heading = [
+        "RUN",
+        "PROCEDURE",
+        "NODES",
+        "STATE",
+        "STATUS",
+        "OWNER",
+        "REASON",
+    ];
+    table::write(&heading, rows.collect(), &mut streams.people())?;
+    if page.after.is_some() {
+        writeln!(streams.talk, "these are the newest {}", page.runs.len())?;
+    }
+    Ok(0)
+}
+
+/// A value in a query: everything that could mean something there is written as a number.
+pub(crate) fn in_query(value: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    value
+        .bytes()
+        .map(|byte| match plain(byte) {
+            true => char::from(byte).to_string(),
+            false => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_query_is_one_value() {
+        assert_eq!(in_query("web-1.x~_"), "web-1.x~_");
+        assert_eq!(
+            in_query("a&b=c d\r\n%/é"),
+            "a%26b%3Dc%20d%0D%0A%25%2F%C3%A9"
+        );
+    }
+}

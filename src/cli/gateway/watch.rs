@@ -1,0 +1,219 @@
+//! `opsbook watch`: what happens in a run, as it happens, from wherever it runs.
+
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{At, speak};
+use crate::cli::Streams;
+use crate::cli::error::{Failure, exit};
+use crate::cli::screen::SharedOut;
+use crate::client::{Client, ClientError};
+use crate::event::{Event, Status, What};
+use crate::report::human::Human;
+use crate::wire::{Ended, QuestionView, RunState, RunView, endpoint};
+
+/// Between two tries, where the stream has broken off.
+const NEXT_TRY: Duration = Duration::from_millis(500);
+/// As many tries one after the other, without an event between them.
+const TRIES: u32 = 40;
+
+/// Show what happens in a run, as it happens, until it has ended or waits for a person
+///
+/// The exit status is the run's, as of `opsbook run`.
+#[derive(Args, Debug)]
+pub(crate) struct WatchArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// For machines: the journal's lines
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    at: At,
+}
+
+/// When it is looked at no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// It has ended or halted.
+    End,
+}
+
+pub(crate) fn watch(
+    args: &WatchArgs,
+    dir: Option<&Path>,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let client = args.at.client(dir)?;
+    follow(&client, &args.run, Until::End, args.json, streams)
+}
+
+/// Prints the events of a run. Gives the exit status of what became of it.
+pub(crate) fn follow(
+    client: &Client,
+    run: &str,
+    Until::End: Until,
+    json: bool,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
+    let out = SharedOut::new(out);
+    let mut printer = Printer {
+        human: Human::new(out.clone()),
+        out,
+        json,
+        nodes: Vec::new(),
+        asked: Vec::new(),
+    };
+    let view = speak(client, streams, json, async |client| {
+        until_end(client, run, &mut printer).await
+    })?;
+    if !json {
+        say_end(&view, &mut *streams.talk)?;
+    }
+    Ok(status(&view))
+}
+
+/// Until it has ended or halted; the stream may break off in between.
+async fn until_end(
+    client: &Client,
+    run: &str,
+    printer: &mut Printer,
+) -> Result<RunView, ClientError> {
+    let path = endpoint::of(endpoint::EVENTS, &[run]);
+    let view: RunView = client.get(&endpoint::of(endpoint::RUN, &[run])).await?;
+    printer.nodes.clone_from(&view.summary.nodes);
+    let (mut after, mut tries) = (None, 0);
+    loop {
+        match client.events(&path, after.as_deref()).await {
+            Ok(mut lines) => {
+                while let Some(event) = lines.next().await {
+                    tries = 0;
+                    after = event.id.or(after);
+                    if event.name.as_deref() != Some("state") {
+                        printer.line(&event.data);
+                        continue;
+                    }
+                    let Ok(view) = serde_json::from_str::<RunView>(&event.data) else {
+                        continue;
+                    };
+                    printer.questions(run, &view.questions);
+                    if is_over(&view) {
+                        return Ok(view);
+                    }
+                }
+            }
+            Err(error) if error.may_pass() && tries < TRIES => {}
+            Err(error) => return Err(error),
+        }
+        tries += 1;
+        tokio::time::sleep(NEXT_TRY).await;
+    }
+}
+
+fn is_over(view: &RunView) -> bool {
+    matches!(
+        view.summary.state,
+        RunState::Ended | RunState::Halted | RunState::Refused
+    )
+}
+
+struct Printer {
+    human: Human<SharedOut>,
+    out: SharedOut,
+    json: bool,
+    /// All nodes of the run: each part's own journal knows only its own.
+    nodes: Vec<String>,
+    /// Questions that were shown.
+    asked: Vec<(String, u64, u64)>,
+}
+
+impl Printer {
+    fn line(&mut self, line: &str) {
+        if self.json {
+            // The run goes on when nobody reads.
+            let _ = writeln!(self.out, "{line}");
+            return;
+        }
+        let Ok(mut event) = serde_json::from_str::<Event>(line) else {
+            return;
+        };
+        if let What::RunStarted(started) = &mut event.what
+            && started.roles.is_empty()
+        {
+            started.nodes.clone_from(&self.nodes);
+        }
+        let _ = self.human.event(&event);
+    }
+
+    fn questions(&mut self, run: &str, questions: &[QuestionView]) {
+        for question in questions {
+            let key = (question.node.clone(), question.epoch, question.seq);
+            if self.json || self.asked.contains(&key) {
+                continue;
+            }
+            self.asked.push(key);
+            let mut net = crate::outside::Net::new(&mut self.out);
+            let _ = writeln!(net, "{}", shown(question))
+                .and_then(|()| writeln!(net, "  opsbook answer {run} ANSWER"));
+        }
+    }
+}
+
+/// A question as people read it.
+pub(crate) fn shown(question: &QuestionView) -> String {
+    let mut text = format!("{} asks: {}", question.node, question.text);
+    if !question.choices.is_empty() {
+        text += &format!(" ({})", question.choices.join(", "));
+    }
+    for line in question.told.iter().flat_map(|told| told.lines()) {
+        text += &format!("\n  {line}");
+    }
+    text
+}
+
+fn say_end(view: &RunView, talk: &mut dyn Write) -> Result<(), Failure> {
+    let run = &view.summary.run;
+    match view.summary.state {
+        RunState::Halted => {
+            for part in &view.parts {
+                let cause = part.cause.as_ref().map(|cause| format!(": {cause}"));
+                let status = part.status.map_or("", Ended::word);
+                let state = part.state.word();
+                writeln!(
+                    talk,
+                    "{}: {state} {status}{}",
+                    part.node,
+                    cause.unwrap_or_default()
+                )?;
+            }
+            writeln!(
+                talk,
+                "\nhint: `opsbook resume {run} --via gateway` goes on with it"
+            )?;
+        }
+        RunState::Refused => writeln!(talk, "run {run} was refused")?,
+        _ => {}
+    }
+    Ok(())
+}
+
+/// As `opsbook run` exits.
+fn status(view: &RunView) -> u8 {
+    let of_parts = view.parts.iter().filter_map(|part| part.status);
+    let worst = view
+        .summary
+        .status
+        .or_else(|| of_parts.reduce(Ended::worse));
+    exit(match (worst, view.summary.state) {
+        (Some(Ended::Failed), _) => Status::Failed,
+        (Some(Ended::Error), _) => Status::Error,
+        (Some(Ended::Blocked), _) => Status::Blocked,
+        (Some(Ended::TimedOut), _) => Status::TimedOut,
+        (Some(Ended::Stopped), _) | (_, RunState::Halted | RunState::Refused) => Status::Stopped,
+        _ => Status::Ok,
+    })
+}

@@ -1,0 +1,220 @@
+//! `opsbook runner`: takes parts of runs from a gateway, and supervises them.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::error::Failure;
+use crate::cli::gateway::login::token;
+use crate::cli::gateway::{At, client, speak, state_folder};
+use crate::cli::{Streams, end};
+use crate::client::Address;
+use crate::runner::{self, Enrolment, Folder, Settings};
+use crate::source::Problem;
+use crate::wire::{Ended, Enroll, Enrolled, endpoint};
+
+/// Run procedures for a gateway
+///
+/// A runner calls its gateway, and nothing calls it. For each part of a run, which is the run on
+/// one node, it starts an `opsbook`, looks after it, and brings its journal to the gateway. What
+/// became of a step is on the node: wherever a runner dies, it or another one goes on, and no step
+/// is run twice.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Runner {
+    /// Make this machine a runner of a gateway, with a token of `opsbook-gateway token SEGMENT`
+    Enroll(EnrollArgs),
+    /// Take parts and look after them, until TERM or Ctrl-C
+    Run(RunArgs),
+    /// Show who it is, whether it works, and what it holds
+    Status(FolderArgs),
+    /// Take no more parts: the runner ends with its last one
+    Drain(FolderArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct FolderArgs {
+    /// The runner's folder, which only its user can read
+    /// [default: $STATE_DIRECTORY, or opsbook/runner in your state folder]
+    #[arg(long, value_name = "DIR")]
+    folder: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct EnrollArgs {
+    /// The gateway: `http://HOST:PORT`, or `unix:/path`
+    #[arg(value_name = "ADDRESS")]
+    address: Address,
+    /// A file with the token, which only you can read
+    #[arg(long, value_name = "FILE")]
+    token_file: PathBuf,
+    /// Its name [default: the machine's]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    at: FolderArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    /// Parts at a time
+    #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    room: u32,
+    /// How often the gateway hears of it, at least
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = crate::manual::duration)]
+    beat: Duration,
+    #[command(flatten)]
+    at: FolderArgs,
+    /// Without being enrolled: the gateway of this machine, whose socket knows this user
+    #[command(flatten)]
+    gateway: At,
+}
+
+pub(crate) fn run(args: &Runner, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+    match args {
+        Runner::Enroll(args) => enroll(args, streams),
+        Runner::Run(args) => work(args, dir, streams),
+        Runner::Status(args) => status(args, streams),
+        Runner::Drain(args) => {
+            folder(args)?.drain()?;
+            Ok(0)
+        }
+    }
+}
+
+fn folder(args: &FolderArgs) -> Result<Folder, Failure> {
+    let systemd = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
+    let path = match args.folder.clone().or_else(systemd) {
+        Some(path) => path,
+        None => state_folder()?.join("runner"),
+    };
+    Ok(Folder::open(&path)?)
+}
+
+fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
+    let folder = folder(&args.at)?;
+    if let Some(before) = folder.enrolment()? {
+        let message = format!(
+            "this is runner `{}` of {} already",
+            before.name, before.gateway
+        );
+        let problem = Problem::bare("enrolled", message);
+        return Err(Failure::from(problem.hint("`--folder` names another one")));
+    }
+    let name = args.name.clone();
+    let name = name.unwrap_or_else(crate::project::controller_name);
+    let enroll = Enroll {
+        token: token(&args.token_file)?.expose().to_owned(),
+        name: name.clone(),
+    };
+    let client = client(args.address.clone(), None);
+    let enrolled: Enrolled = speak(&client, streams, false, async |client| {
+        client.post(endpoint::RUNNER_ENROLL, &enroll).await
+    })?;
+    let segment = enrolled.segment.clone();
+    folder.enrol(&Enrolment::new(
+        args.address.to_string(),
+        name.clone(),
+        enrolled,
+    ))?;
+    // It was good once.
+    let _ = std::fs::remove_file(&args.token_file);
+    writeln!(
+        streams.people(),
+        "runner `{name}` of segment `{segment}` at {}",
+        args.address
+    )?;
+    Ok(0)
+}
+
+fn work(args: &RunArgs, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+    let folder = folder(&args.at)?;
+    let client = match folder.enrolment()? {
+        Some(enrolment) => {
+            let address: Result<Address, _> = enrolment.gateway.parse();
+            let address = address.map_err(|error| Failure::Error(error.to_string()))?;
+            client(address, Some(enrolment.token()))
+        }
+        None => args.gateway.client(dir)?,
+    };
+    let settings = Settings {
+        folder,
+        program: std::env::current_exe()?,
+        room: args.room,
+        beat: args.beat,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let mut talk = std::mem::replace(&mut streams.talk, Box::new(std::io::sink()));
+    writeln!(talk, "runner at {}", client.address())?;
+    let talk = std::sync::Mutex::new(talk);
+    let note = move |text: String| {
+        let mut talk = talk
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        // It works also where nobody listens.
+        let _ = writeln!(talk, "{text}");
+    };
+    // On one thread, which starts its children: they end with the thread that has started them.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let worked = runtime.block_on(async {
+        let stop = stop_at_signals()?;
+        Ok::<_, Failure>(runner::run(client, settings, stop, note).await?)
+    });
+    end(runtime);
+    worked.map(|()| 0)
+}
+
+fn stop_at_signals() -> Result<watch::Receiver<bool>, Failure> {
+    let (tell, told) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        let _ = tell.send(true);
+    });
+    Ok(told)
+}
+
+fn status(args: &FolderArgs, streams: &mut Streams) -> Result<u8, Failure> {
+    let folder = folder(args)?;
+    let mut out = streams.people();
+    match folder.enrolment()? {
+        Some(enrolment) => writeln!(
+            out,
+            "runner `{}` of segment `{}` at {}",
+            enrolment.name, enrolment.segment, enrolment.gateway
+        )?,
+        None => writeln!(out, "not enrolled")?,
+    }
+    let works = folder.is_busy();
+    writeln!(
+        out,
+        "{}",
+        if works {
+            "it works"
+        } else {
+            "it does not work"
+        }
+    )?;
+    for held in folder.held() {
+        let work = held.work;
+        let state = held
+            .end
+            .and_then(|end| end.status)
+            .map_or("under way", Ended::word);
+        writeln!(
+            out,
+            "  {} {} on {}, controller {}: {state}",
+            work.run, work.procedure, work.node, work.epoch
+        )?;
+    }
+    Ok(u8::from(!works))
+}
