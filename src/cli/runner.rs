@@ -40,7 +40,7 @@ pub(crate) struct FolderArgs {
     /// The runner's folder, which only its user can read
     /// [default: $STATE_DIRECTORY, or opsbook/runner in your state folder]
     #[arg(long, value_name = "DIR")]
-    folder: Option<PathBuf>,
+    state: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
@@ -87,7 +87,7 @@ pub(crate) fn run(args: &Runner, dir: Option<&Path>, streams: &mut Streams) -> R
 
 fn folder(args: &FolderArgs) -> Result<Folder, Failure> {
     let systemd = || std::env::var_os("STATE_DIRECTORY").map(PathBuf::from);
-    let path = match args.folder.clone().or_else(systemd) {
+    let path = match args.state.clone().or_else(systemd) {
         Some(path) => path,
         None => state_folder()?.join("runner"),
     };
@@ -102,7 +102,7 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
             before.name, before.gateway
         );
         let problem = Problem::bare("enrolled", message);
-        return Err(Failure::from(problem.hint("`--folder` names another one")));
+        return Err(Failure::from(problem.hint("`--state` names another one")));
     }
     let name = args.name.clone();
     let name = name.unwrap_or_else(crate::project::controller_name);

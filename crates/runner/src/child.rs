@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use opsbook_wire::ask::Confirm;
 use opsbook_wire::{AnswerOut, Mode, Want, Work};
@@ -16,6 +17,9 @@ use crate::uploads::Uploads;
 
 /// Bytes of standard error that are kept, the last ones.
 const SAID: usize = 8 << 10;
+
+/// So long its last words are waited for once it has ended.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// A child under way.
 #[derive(Debug)]
@@ -60,15 +64,18 @@ impl Child {
         tokio::spawn(async move {
             let status = tokio::select! {
                 status = child.wait() => status,
-                Ok(()) = killed => {
+                // Told so, or left by a runner that ends.
+                _ = killed => {
                     let _ = child.start_kill();
                     child.wait().await
                 }
             };
             let said = match said {
-                Some(said) => said.await.unwrap_or_default(),
-                None => String::new(),
+                // What it has started may hold the stream.
+                Some(said) => tokio::time::timeout(LAST_WORDS, said).await.ok(),
+                None => None,
             };
+            let said = said.and_then(Result::ok).unwrap_or_default();
             let code = status.ok().and_then(|status| status.code());
             let _ = tell.send((key, Happened::Exited(Exit { code, said })));
         });

@@ -43,6 +43,8 @@ pub struct Settings {
     pub version: String,
 }
 
+/// Until it is asked again, where all that was said was said before.
+const REPEATED: Duration = Duration::from_millis(250);
 /// Nothing more is taken for so long once the disk did not take a part.
 const SICK: Duration = Duration::from_secs(30);
 
@@ -75,6 +77,14 @@ enum Stage {
     Sending(Option<PartEnd>),
     /// The gateway is told, until it says that it knows.
     Ended(PartEnd),
+}
+
+/// Whether news is any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    New,
+    /// It is said again until the journal shows that it was done.
+    Before,
 }
 
 struct Course<F> {
@@ -150,7 +160,9 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
         match news {
             Ok(news) => {
                 wait = SOONEST;
-                course.take(news);
+                if course.take(news) == Heard::Before {
+                    course.wait(&mut told, &mut stop, REPEATED).await;
+                }
             }
             Err(error) => {
                 course.went_wrong(error)?;
@@ -203,7 +215,7 @@ impl<F: Fn(String)> Course<F> {
         let hello = self.hello();
         let beat = self.client.post::<News>(endpoint::RUNNER_BEAT, &hello);
         match tokio::time::timeout(FIRST_WORD, beat).await {
-            Ok(Ok(news)) => self.take(news),
+            Ok(Ok(news)) => drop(self.take(news)),
             Ok(Err(error)) => (self.note)(format!("{error}")),
             Err(_) => (self.note)("the gateway gives no answer: what was held goes on".to_owned()),
         }
@@ -243,9 +255,14 @@ impl<F: Fn(String)> Course<F> {
         }
     }
 
-    fn take(&mut self, news: News) {
+    fn take(&mut self, news: News) -> Heard {
+        let again = news.is_any() && news.ended.is_empty();
+        let mut heard = if again { Heard::Before } else { Heard::New };
         for key in news.ended {
             self.known(&key);
+        }
+        if !(news.lost.is_empty() && news.parts.is_empty()) {
+            heard = Heard::New;
         }
         for key in news.lost {
             self.lose(&key);
@@ -259,11 +276,12 @@ impl<F: Fn(String)> Course<F> {
                 node: want.node,
                 epoch: want.epoch,
             };
-            self.want(&key, want.wants);
+            heard = heard.or(self.want(&key, want.wants));
         }
         for answer in &news.answers {
-            self.answer(answer);
+            heard = heard.or(self.answer(answer));
         }
+        heard
     }
 
     /// A part is given to it; also one that it has, where the answer before was lost.
@@ -474,30 +492,33 @@ impl<F: Fn(String)> Course<F> {
         }
     }
 
-    fn want(&mut self, key: &PartKey, want: Want) {
+    fn want(&mut self, key: &PartKey, want: Want) -> Heard {
         let Some(part) = self.parts.get_mut(&place(key)) else {
-            return;
+            return Heard::Before;
         };
         if part.work.key() != *key || part.want == Some(want) {
-            return;
+            return Heard::Before;
         }
         part.want = Some(want);
         if let Stage::Running(child) = &part.stage {
             child.stop(want);
         }
+        Heard::New
     }
 
-    fn answer(&mut self, answer: &AnswerOut) {
+    fn answer(&mut self, answer: &AnswerOut) -> Heard {
         let place = (answer.run.clone(), answer.node.clone());
         let Some(part) = self.parts.get_mut(&place) else {
-            return;
+            return Heard::Before;
         };
         if let Stage::Running(child) = &part.stage
             && part.work.epoch == answer.epoch
             && part.answered.insert(answer.seq)
         {
             child.answer(answer);
+            return Heard::New;
         }
+        Heard::Before
     }
 
     fn folder(&self, key: &PartKey) -> PartFolder {
@@ -530,6 +551,12 @@ impl<F: Fn(String)> Course<F> {
                 () = tokio::time::sleep_until(until) => return,
             }
         }
+    }
+}
+
+impl Heard {
+    fn or(self, other: Heard) -> Heard {
+        if self == Heard::New { self } else { other }
     }
 }
 
