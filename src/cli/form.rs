@@ -22,6 +22,14 @@ enum Words {
 }
 
 impl Form {
+    /// As `--format json` says.
+    pub fn json() -> Form {
+        Form {
+            json: true,
+            ..Form::default()
+        }
+    }
+
     pub fn is_json(self) -> bool {
         self.json || self.format == Words::Json
     }

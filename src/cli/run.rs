@@ -165,8 +165,16 @@ pub(crate) fn ask(args: &Run, dir: Option<&Path>, streams: &mut Streams) -> Resu
             problem.hint("`opsbook ask` has the options of a gateway"),
         ));
     }
-    let (yes, json) = (args.common.yes, args.common.json());
-    let ask = AskArgs::of_run((&args.procedure, &args.nodes, &args.set), yes, json);
+    let form = if args.common.json() {
+        Form::json()
+    } else {
+        Form::default()
+    };
+    let ask = AskArgs::of_run(
+        (&args.procedure, &args.nodes, &args.set),
+        args.common.yes,
+        form,
+    );
     gateway::ask::ask(&ask, dir, streams)
 }
 

@@ -9,6 +9,7 @@ use super::watch::shown;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::cli::form::Form;
 use crate::wire::{AnswerIn, Answered, QuestionView, RunView, endpoint};
 
 /// Show the questions of a run, or answer one
@@ -27,9 +28,8 @@ pub(crate) struct AnswerArgs {
     /// What is to be noted beside it
     #[arg(long, value_name = "TEXT", requires = "answer")]
     note: Option<String>,
-    /// For machines: the questions as lines of JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     at: At,
 }
@@ -41,7 +41,7 @@ pub(crate) fn answer(
 ) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
     let path = endpoint::of(endpoint::RUN, &[&args.run]);
-    let view: RunView = speak(&client, streams, args.json, async |client| {
+    let view: RunView = speak(&client, streams, args.form.is_json(), async |client| {
         client.get(&path).await
     })?;
     let questions = view.questions.iter();
@@ -74,7 +74,7 @@ pub(crate) fn answer(
         note: args.note.clone(),
     };
     let path = endpoint::of(endpoint::ANSWERS, &[&args.run]);
-    let answered: Answered = speak(&client, streams, args.json, async |client| {
+    let answered: Answered = speak(&client, streams, args.form.is_json(), async |client| {
         client.post(&path, &given).await
     })?;
     writeln!(streams.people(), "{}: {}", question.node, answered.answer)?;
@@ -87,14 +87,14 @@ fn show(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     for question in questions {
-        if args.json {
+        if args.form.is_json() {
             let line = serde_json::to_string(question).unwrap_or_default();
             writeln!(streams.out, "{line}")?;
         } else {
             writeln!(streams.people(), "{}", shown(question))?;
         }
     }
-    if questions.is_empty() && !args.json {
+    if questions.is_empty() && !args.form.is_json() {
         writeln!(streams.talk, "run {} asks nothing at this moment", args.run)?;
     }
     Ok(0)

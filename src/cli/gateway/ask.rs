@@ -10,6 +10,7 @@ use super::watch::{self, Until};
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::cli::form::Form;
 use crate::client::{Client, ClientError};
 use crate::engine::random_mark;
 use crate::wire::{Ask, Asked, Confirm, RunState, endpoint};
@@ -60,9 +61,8 @@ pub(crate) struct AskArgs {
     /// Show what happens until it has ended; the exit status is the run's
     #[arg(long)]
     wait: bool,
-    /// For machines: the answer of the gateway, and with --wait the journal's lines
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     at: At,
 }
@@ -72,7 +72,7 @@ impl AskArgs {
     pub fn of_run(
         (procedure, nodes, set): (&str, &[String], &[(String, String)]),
         yes: bool,
-        json: bool,
+        form: Form,
     ) -> AskArgs {
         AskArgs {
             procedure: procedure.to_owned(),
@@ -87,7 +87,7 @@ impl AskArgs {
             stop_after: None,
             yes,
             wait: true,
-            json,
+            form,
             at: At::default(),
         }
     }
@@ -117,10 +117,10 @@ pub(crate) fn ask(
 ) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
     let ask = args.ask();
-    let asked = speak(&client, streams, args.json, async |client| {
+    let asked = speak(&client, streams, args.form.is_json(), async |client| {
         once(client, &ask).await
     })?;
-    if args.json {
+    if args.form.is_json() {
         let line = serde_json::to_string(&asked).unwrap_or_default();
         writeln!(streams.out, "{line}")?;
     } else {
@@ -129,7 +129,13 @@ pub(crate) fn ask(
     if !args.wait {
         return Ok(0);
     }
-    watch::follow(&client, &asked.run, Until::End, args.json, streams)
+    watch::follow(
+        &client,
+        &asked.run,
+        Until::End,
+        args.form.is_json(),
+        streams,
+    )
 }
 
 /// The same ask until there is an answer: its name makes it one run.

@@ -8,6 +8,7 @@ use clap::Args;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::cli::form::Form;
 use crate::report::table::{self, Cell};
 use crate::wire::{Ended, RunsPage, endpoint};
 
@@ -26,9 +27,8 @@ pub(crate) struct RunsArgs {
     /// Only those that this person has asked for
     #[arg(long, value_name = "PERSON")]
     by: Option<String>,
-    /// For machines: one line of JSON for each run
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     at: At,
 }
@@ -51,10 +51,10 @@ pub(crate) fn runs(
     });
     let query: Vec<String> = asked.collect();
     let path = format!("{}?{}", endpoint::RUNS, query.join("&"));
-    let page: RunsPage = speak(&client, streams, args.json, async |client| {
+    let page: RunsPage = speak(&client, streams, args.form.is_json(), async |client| {
         client.get(&path).await
     })?;
-    if args.json {
+    if args.form.is_json() {
         for run in &page.runs {
             let line = serde_json::to_string(run).unwrap_or_default();
             writeln!(streams.out, "{line}")?;

@@ -9,6 +9,7 @@ use clap::Args;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::error::{Failure, exit};
+use crate::cli::form::Form;
 use crate::cli::screen::SharedOut;
 use crate::client::{Client, ClientError};
 use crate::event::{Event, Status, What};
@@ -28,9 +29,8 @@ pub(crate) struct WatchArgs {
     /// The run
     #[arg(value_name = "RUN")]
     run: String,
-    /// For machines: the journal's lines
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    form: Form,
     #[command(flatten)]
     at: At,
 }
@@ -48,7 +48,7 @@ pub(crate) fn watch(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
-    follow(&client, &args.run, Until::End, args.json, streams)
+    follow(&client, &args.run, Until::End, args.form.is_json(), streams)
 }
 
 /// Prints the events of a run. Gives the exit status of what became of it.
