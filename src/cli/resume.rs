@@ -1,14 +1,13 @@
 //! `opsbook resume` and `handoff`: a halted run, gone on with here or by hand.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::Args;
 
 use crate::cli::Streams;
 use crate::cli::complete;
-use crate::cli::context::tell_elsewhere;
+use crate::cli::context::{Chosen, tell_elsewhere};
 use crate::cli::error::Failure;
 use crate::cli::gateway;
 use crate::cli::launch::{Seat, launch};
@@ -93,7 +92,7 @@ impl Resume {
 /// The gateway has the run: it goes on there.
 pub(crate) fn at_gateway(
     args: &Resume,
-    dir: Option<&Path>,
+    dir: &Chosen,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let Some(run) = &args.which else {

@@ -1,13 +1,12 @@
 //! `opsbook run`: a procedure on nodes, on command.
 
 use std::io::Write;
-use std::path::Path;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::complete;
-use crate::cli::context::tell_elsewhere;
+use crate::cli::context::{Chosen, tell_elsewhere};
 use crate::cli::error::{Failure, exit};
 use crate::cli::form::Form;
 use crate::cli::gateway::{self, ask::AskArgs};
@@ -153,7 +152,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
 }
 
 /// Asks the gateway for it, and shows it.
-pub(crate) fn ask(args: &Run, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn ask(args: &Run, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     if args.dry_run || args.supervised.run.is_some() {
         let message = "`--via gateway` asks for a run: `--dry-run` and `--run` are said without it";
         return Err(Failure::from(Problem::bare("usage", message)));

@@ -1,13 +1,14 @@
 //! `opsbook runner`: takes parts of runs from a gateway, and supervises them.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::cli::gateway::login::token;
 use crate::cli::gateway::{At, client, speak, state_folder};
@@ -73,7 +74,7 @@ pub(crate) struct RunArgs {
     gateway: At,
 }
 
-pub(crate) fn run(args: &Runner, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Runner, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     match args {
         Runner::Enroll(args) => enroll(args, streams),
         Runner::Run(args) => work(args, dir, streams),
@@ -130,7 +131,7 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn work(args: &RunArgs, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let folder = folder(&args.at)?;
     let client = match folder.enrolment()? {
         Some(enrolment) => {

@@ -1,13 +1,13 @@
 //! `opsbook answer`: the questions of a run, and what is answered.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::Args;
 
 use super::watch::shown;
 use super::{At, speak};
 use crate::cli::Streams;
+use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::cli::form::Form;
 use crate::wire::{AnswerIn, Answered, QuestionView, RunView, endpoint};
@@ -36,7 +36,7 @@ pub(crate) struct AnswerArgs {
 
 pub(crate) fn answer(
     args: &AnswerArgs,
-    dir: Option<&Path>,
+    dir: &Chosen,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;

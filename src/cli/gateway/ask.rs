@@ -1,7 +1,6 @@
 //! `opsbook ask`: a wish to run a procedure, said to a gateway.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -9,6 +8,7 @@ use clap::Args;
 use super::watch::{self, Until};
 use super::{At, speak};
 use crate::cli::Streams;
+use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::cli::form::Form;
 use crate::client::{Client, ClientError};
@@ -110,11 +110,7 @@ impl AskArgs {
     }
 }
 
-pub(crate) fn ask(
-    args: &AskArgs,
-    dir: Option<&Path>,
-    streams: &mut Streams,
-) -> Result<u8, Failure> {
+pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
     let ask = args.ask();
     let asked = speak(&client, streams, args.form.is_json(), async |client| {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use crate::cli::context::find_root;
+use crate::cli::context::{Chosen, find_root};
 use crate::cli::error::Failure;
 use crate::cli::{Streams, block_on};
 use crate::client::{Address, Client, ClientError, Logins, Token, told_today};
@@ -36,7 +36,7 @@ pub(crate) struct At {
 
 impl At {
     /// The gateway, and who this user is there.
-    pub fn client(&self, dir: Option<&Path>) -> Result<Client, Failure> {
+    pub fn client(&self, dir: &Chosen) -> Result<Client, Failure> {
         let logins = logins()?;
         let address = match &self.address {
             Some(address) => address.clone(),
@@ -76,7 +76,7 @@ pub(crate) fn state_folder() -> Result<PathBuf, Failure> {
 }
 
 /// The gateway that runs on this machine, with this manual.
-fn beside(dir: Option<&Path>) -> Option<Address> {
+fn beside(dir: &Chosen) -> Option<Address> {
     let root = find_root(dir).ok()?;
     let path = state_of_folder(&root).folder().join("gateway/address.json");
     let local: Local = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;

@@ -2,7 +2,6 @@
 //! gateway, and what the run is then.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -10,6 +9,7 @@ use serde::Serialize;
 use super::watch::{self, Until};
 use super::{At, speak};
 use crate::cli::Streams;
+use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::wire::{self, HandOver, Resume, RunView, Stop, endpoint};
 
@@ -55,11 +55,7 @@ pub(crate) struct HandOverArgs {
     at: At,
 }
 
-pub(crate) fn stop(
-    args: &StopArgs,
-    dir: Option<&Path>,
-    streams: &mut Streams,
-) -> Result<u8, Failure> {
+pub(crate) fn stop(args: &StopArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let stop = Stop {
         nodes: args.nodes.clone(),
         manner: match args.manner {
@@ -73,7 +69,7 @@ pub(crate) fn stop(
 
 pub(crate) fn hand_over(
     args: &HandOverArgs,
-    dir: Option<&Path>,
+    dir: &Chosen,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let hand_over = HandOver {
@@ -90,7 +86,7 @@ pub(crate) fn hand_over(
 }
 
 /// `opsbook resume RUN --via gateway`: goes on with the run there, and shows it.
-pub(crate) fn resume(run: &str, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn resume(run: &str, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let at = At::default();
     let client = at.client(dir)?;
     let path = endpoint::of(endpoint::RESUME, &[run]);
@@ -102,7 +98,7 @@ pub(crate) fn resume(run: &str, dir: Option<&Path>, streams: &mut Streams) -> Re
 
 fn order(
     at: &At,
-    dir: Option<&Path>,
+    dir: &Chosen,
     (path, run): (&str, &str),
     body: &impl Serialize,
     streams: &mut Streams,

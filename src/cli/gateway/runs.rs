@@ -1,12 +1,12 @@
 //! `opsbook runs`: the runs that a gateway knows.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::Args;
 
 use super::{At, speak};
 use crate::cli::Streams;
+use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::cli::form::Form;
 use crate::report::table::{self, Cell};
@@ -33,11 +33,7 @@ pub(crate) struct RunsArgs {
     at: At,
 }
 
-pub(crate) fn runs(
-    args: &RunsArgs,
-    dir: Option<&Path>,
-    streams: &mut Streams,
-) -> Result<u8, Failure> {
+pub(crate) fn runs(args: &RunsArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
     let asked = [
         ("node", &args.node),

@@ -1,13 +1,13 @@
 //! `opsbook watch`: what happens in a run, as it happens, from wherever it runs.
 
 use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 
 use super::{At, speak};
 use crate::cli::Streams;
+use crate::cli::context::Chosen;
 use crate::cli::error::{Failure, exit};
 use crate::cli::form::Form;
 use crate::cli::screen::SharedOut;
@@ -42,11 +42,7 @@ pub(crate) enum Until {
     End,
 }
 
-pub(crate) fn watch(
-    args: &WatchArgs,
-    dir: Option<&Path>,
-    streams: &mut Streams,
-) -> Result<u8, Failure> {
+pub(crate) fn watch(args: &WatchArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
     follow(&client, &args.run, Until::End, args.form.is_json(), streams)
 }
