@@ -39,7 +39,7 @@ pub(crate) enum Runner {
 #[derive(Args, Debug)]
 pub(crate) struct FolderArgs {
     /// The runner's folder, which only its user can read
-    /// [default: $STATE_DIRECTORY, or opsbook/runner in your state folder]
+    /// [default: `$STATE_DIRECTORY`, or `opsbook/runner` in your state folder]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
