@@ -154,7 +154,10 @@ impl Failure {
             }
             Failure::Gateway(ClientError::Problem(problem))
             | Failure::Runner(RunnerError::Gateway(ClientError::Problem(problem))) => {
-                writeln!(talk, "error: {problem}")?;
+                // What is wrong with the arguments is told as it is told here.
+                let is_told = problem.kind == Kind::Wrong && problem.detail.contains("error: ");
+                let error = if is_told { "" } else { "error: " };
+                writeln!(talk, "{error}{problem}")?;
                 match &problem.upgrade {
                     Some(upgrade) => writeln!(talk, "\nhint: {upgrade}"),
                     None => Ok(()),
