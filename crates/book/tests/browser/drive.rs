@@ -67,9 +67,13 @@ impl Browser {
 
     /// Opens a page of a book and waits until its scripts have done their part.
     pub fn page(&self, book: &Path, page: &str) {
-        let url = format!("file://{}/{page}", book.display());
-        self.runtime.block_on(self.client.goto(&url)).unwrap();
+        self.go(&format!("file://{}/{page}", book.display()));
         self.until("return document.documentElement.dataset.opsbook === 'ready' || !document.querySelector('script[src$=\"opsbook/node.js\"]')");
+    }
+
+    /// Opens an address, as a person who types it.
+    pub fn go(&self, url: &str) {
+        self.runtime.block_on(self.client.goto(url)).unwrap();
     }
 
     /// The value of a script's `return`.

@@ -3,6 +3,7 @@
 // Without this file the page is a book.
 
 const LIVE = ["queued", "running", "halted", "waiting-approval"];
+const WORDS = { leased: "running", queued: "waits for a runner", unseen: "its runner was not heard of since" };
 // More of an output stays with the gateway.
 const SHOWN = 32768;
 const build = document.querySelector('meta[name="opsbook-build"]')?.content;
@@ -192,7 +193,7 @@ class Card {
   }
 
   part(view, part) {
-    const state = part.state === "halted" ? `halted: ${part.status}` : part.state === "ended" ? part.status : part.state;
+    const state = part.state === "halted" ? `halted: ${part.status}` : part.state === "ended" ? part.status : WORDS[part.state] ?? part.state;
     const wants = part.wants ? ` (asked to ${part.wants}, not done yet)` : "";
     const seen = part.seen ? `seen ${clock(part.seen)}` : "";
     const step = part.step ? `step ${part.step}` : "";

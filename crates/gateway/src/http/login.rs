@@ -37,6 +37,11 @@ pub(super) async fn link(
     Ok(axum::Json(gateway.link(&caller.person).await?))
 }
 
+/// Leads to the book, from a page of this site.
+const ENTERED: &str = "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+    <meta http-equiv=\"refresh\" content=\"0; url=/\"><title>Logged in</title></head>\
+    <body><p>You are logged in: <a href=\"/\">to the book</a></p></body></html>";
+
 #[derive(Deserialize)]
 pub(super) struct Key {
     #[serde(default)]
@@ -54,7 +59,9 @@ pub(super) async fn by_link(
     };
     let (token, _) = gateway.store.new_login(&person, "token", SESSION).await?;
     let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION}");
-    let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response();
+    // No redirect: a browser that came from another site's link would follow it without the cookie.
+    let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
+    let mut response = (html, ENTERED).into_response();
     let cookie = HeaderValue::from_str(&cookie)
         .map_err(|_| Refusal::new(Kind::Internal, "the cookie cannot be written"))?;
     response.headers_mut().insert(header::SET_COOKIE, cookie);

@@ -2,8 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod console;
+#[path = "../../../book/tests/browser/drive.rs"]
+#[allow(dead_code, reason = "the book's tests ask more of a browser")]
+mod drive;
 mod interface;
 mod lab;
 mod postgres;
 mod served;
+#[path = "../../../book/tests/browser/skip.rs"]
+#[allow(dead_code, reason = "the book's tests ask more of it")]
+mod skip;
 mod store;

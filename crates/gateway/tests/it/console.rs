@@ -1,0 +1,159 @@
+//! The book as console, in a real browser: a person logs in, reads, runs, watches, answers.
+
+use std::sync::Arc;
+
+use opsbook_wire as wire;
+use serde_json::json;
+use wire::{EndState, Ended, Lines, News, PartEnd, PartKey};
+
+use crate::drive::{Browser, Screen};
+use crate::lab::{Journal, hello};
+use crate::served::Served;
+use crate::skip::or_skip;
+
+/// A runner whose every word the test says.
+struct Runner {
+    served: Arc<Served>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Runner {
+    fn work(&self, parts: &[&PartKey], ended: Vec<PartEnd>) -> News {
+        let mut hello = hello("boot", parts);
+        hello.ended = ended;
+        let news = self.served.post("/v1/runner/work?wait=20", &hello);
+        serde_json::from_value(self.runtime.block_on(news)).unwrap()
+    }
+
+    fn send(&self, journal: &Journal, key: &PartKey) {
+        let all = journal.lines.len();
+        let lines = Lines {
+            parts: vec![journal.part(key, 0..all)],
+        };
+        let acked = self.served.post("/v1/runner/events", &lines);
+        self.runtime.block_on(acked);
+    }
+}
+
+fn began() -> Runner {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let served = Arc::new(runtime.block_on(Served::new()));
+    Runner { served, runtime }
+}
+
+/// What a card of the page says, by its name.
+const SAYS: &str = "return document.getElementById(arguments[0]).textContent";
+
+#[test]
+fn a_person_runs_watches_and_answers_where_they_read() {
+    let name = "a_person_runs_watches_and_answers_where_they_read";
+    let Some(browser) = or_skip(name, Browser::open(Screen::Desk)) else {
+        return;
+    };
+    let runner = began();
+    let link = runner
+        .runtime
+        .block_on(runner.served.running.link())
+        .unwrap();
+    browser.go(&link.url);
+    browser.until(
+        "return location.pathname === '/' && document.documentElement.dataset.console === 'ready'",
+    );
+    browser.picture("console-1-read");
+    // What may be run where stands on the card; the button says what it will do.
+    let nodes =
+        "return [...document.querySelectorAll('.opsc datalist option')].map((o) => o.value).join()";
+    assert_eq!(browser.text(nodes, &[]), "web1,web2,far1");
+    browser.keys(".opsc input[name=nodes]", "web1");
+    assert_eq!(
+        browser.text("return document.querySelector('.opsc-go').textContent", &[]),
+        "run on web1"
+    );
+    browser.click(".opsc-go");
+    let news = runner.work(&[], Vec::new());
+    let part = &news.parts[0];
+    assert_eq!(
+        (part.node.as_str(), part.words.as_slice()),
+        ("web1", &["web1".to_owned()][..])
+    );
+    let key = part.key();
+    let mut journal = Journal::new(&part.run);
+    journal
+        .line(
+            1,
+            r#""event":"step-started","name":"web.deploy/look","title":"Look","limit_seconds":600"#,
+        )
+        .output(1, "version 2 <b>on web1</b>\\n")
+        .line(1, r#""event":"step-ended","status":"OK","milliseconds":9"#)
+        .line(
+            2,
+            r#""event":"asked","question":"Run it now?","choices":["yes","no"]"#,
+        );
+    runner.send(&journal, &key);
+    browser.until("return !!document.querySelector('.opsc-question')");
+    let look = browser.text(SAYS, &["web.deploy/look"]);
+    assert!(
+        look.contains("web1: OK") && look.contains("version 2 <b>on web1</b>"),
+        "{look}"
+    );
+    let go = browser.text(SAYS, &["web.deploy/go"]);
+    assert!(
+        go.contains("web1 asks: Run it now?"),
+        "the question stands where the step does: {go}"
+    );
+    browser.picture("console-2-question");
+    browser.click(".opsc-question button");
+    let news = runner.work(&[&key], Vec::new());
+    assert_eq!(
+        (news.answers[0].seq, news.answers[0].answer.as_str()),
+        (4, "yes")
+    );
+    journal
+        .line(2, r#""event":"answered","answer":"yes","question":4"#)
+        .line(2, r#""event":"step-started","name":"web.deploy/go","title":"Go","limit_seconds":600"#)
+        .line(2, r#""event":"step-ended","status":"FAILED","exit":1,"cause":"exit status 1","milliseconds":9"#);
+    runner.send(&journal, &key);
+    let end = |epoch, state, status| PartEnd {
+        run: key.run.clone(),
+        node: "web1".into(),
+        epoch,
+        state,
+        status: Some(status),
+        cause: Some("step 2 failed".into()),
+    };
+    runner.work(&[], vec![end(1, EndState::Halted, Ended::Failed)]);
+    browser.until("return document.querySelector('.opsc tr')?.dataset.state === 'halted'");
+    let card = browser.text(SAYS, &["web.deploy"]);
+    assert!(
+        card.contains("halted: FAILED") && card.contains("step 2 failed"),
+        "{card}"
+    );
+    assert!(
+        browser
+            .text(SAYS, &["web.deploy/go"])
+            .contains("web1: FAILED: exit status 1")
+    );
+    browser.picture("console-3-halted");
+    // Gone on with, to its end.
+    browser.ask("[...document.querySelectorAll('.opsc tr button')].find((b) => b.textContent === 'go on').click()", &[]);
+    let news = runner.work(&[], Vec::new());
+    assert_eq!(
+        (news.parts[0].epoch, news.parts[0].mode),
+        (2, wire::Mode::Adopt)
+    );
+    runner.work(&[], vec![end(2, EndState::Ended, Ended::Ok)]);
+    browser.until("return document.querySelector('.opsc-state')?.dataset.state === 'ended'");
+    // The same page, opened again, finds the run; another text is not run by this page.
+    let page = runner.served.root.join("web.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    std::fs::write(&page, text.replace("going", "going faster")).unwrap();
+    browser.click(".opsc-go");
+    browser.until("return document.querySelector('.opsc-said').textContent.includes('has changed since it was shown')");
+    browser.picture("console-4-changed");
+    let runs = runner.runtime.block_on(runner.served.get("/v1/runs"));
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
+    assert_eq!(runs["runs"][0]["status"], json!("OK"));
+}
