@@ -27,7 +27,7 @@ pub(crate) struct Runner {
 
 /// Keeps the runner alive until `stop`.
 pub(crate) async fn supervise(runner: Runner, mut stop: watch::Receiver<()>, tell: Tell) {
-    let mut pause = FIRST;
+    let (mut pause, mut said) = (FIRST, String::new());
     loop {
         let begun = Instant::now();
         let ended = match runner.start() {
@@ -44,8 +44,13 @@ pub(crate) async fn supervise(runner: Runner, mut stop: watch::Receiver<()>, tel
             Err(error) => format!("`{}` cannot be started: {error}", runner.program.display()),
         };
         pause = next_pause(pause, begun.elapsed());
-        let seconds = pause.as_secs_f32();
-        tell(&format!("{ended}; it is started again in {seconds} s"));
+        // The same again and again is said once: a runner of an earlier gateway may still be there.
+        if ended != said {
+            tell(&format!(
+                "{ended}; it is started again, and again, later each time"
+            ));
+            said = ended;
+        }
         if tokio::time::timeout(pause, stop.changed()).await.is_ok() {
             return;
         }
