@@ -48,6 +48,10 @@ fn began() -> Runner {
 const SAYS: &str = "return document.getElementById(arguments[0]).textContent";
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "one story, from the login to the end"
+)]
 fn a_person_runs_watches_and_answers_where_they_read() {
     let name = "a_person_runs_watches_and_answers_where_they_read";
     let Some(browser) = or_skip(name, Browser::open(Screen::Desk)) else {

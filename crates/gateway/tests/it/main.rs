@@ -4,13 +4,21 @@
 
 mod console;
 #[path = "../../../book/tests/browser/drive.rs"]
-#[allow(dead_code, reason = "the book's tests ask more of a browser")]
+#[allow(
+    dead_code,
+    clippy::pedantic,
+    reason = "the book's tests ask more of a browser"
+)]
 mod drive;
 mod interface;
 mod lab;
 mod postgres;
 mod served;
 #[path = "../../../book/tests/browser/skip.rs"]
-#[allow(dead_code, reason = "the book's tests ask more of it")]
+#[allow(
+    dead_code,
+    clippy::pedantic,
+    reason = "the book's tests ask more of it"
+)]
 mod skip;
 mod store;
