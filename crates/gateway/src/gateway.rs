@@ -19,8 +19,10 @@ pub struct Gateway {
     pub store: Store,
     /// What steps printed.
     pub blobs: Blobs,
+    /// Archives of the manual.
+    pub archives: std::path::PathBuf,
     /// Who waits.
-    pub bell: Bell,
+    pub bell: Arc<Bell>,
     /// The manual.
     pub manual: Arc<Manual>,
     /// The user of this machine whose gateway it is.
@@ -37,6 +39,8 @@ pub struct LocalUser {
     pub person: String,
     /// SHA-256 of the token in their file.
     pub token_sha256: String,
+    /// The name of their runner, one for each state folder: gateways may share a store.
+    pub runner: String,
     /// Where a browser of this machine finds the gateway.
     pub url: String,
 }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use opsbook_gateway::config::Config;
-use opsbook_gateway::serve::{RunnerHere, Start, Tell, start};
+use opsbook_gateway::serve::{RunnerHere, Start, Tell, locked, start};
 use opsbook_gateway::store::Store;
+use opsbook_gateway::store::migrate::copy;
 use opsbook_project::find_root;
 use opsbook_wire::limit;
 use tokio::signal::unix::{SignalKind, signal};
@@ -29,6 +30,14 @@ enum What {
     Serve(Serve),
     /// Print an address that logs a browser in, once
     Link(At),
+    /// Copy all that the store has into an empty one, while no gateway serves
+    Migrate {
+        #[command(flatten)]
+        at: At,
+        /// The new store: `postgres://…` or `sqlite:///path`; the configuration names it from then on
+        #[arg(value_name = "URL")]
+        to: String,
+    },
     /// Print a token with which a runner becomes one of a segment, once
     Token {
         #[command(flatten)]
@@ -77,6 +86,7 @@ fn main() -> ExitCode {
                     What::Serve(serve) => serving(serve).await,
                     What::Link(at) => link(&at).await,
                     What::Token { at, segment } => token(&at, &segment).await,
+                    What::Migrate { at, to } => migrate(&at, &to).await,
                 }
             })
         });
@@ -226,4 +236,18 @@ async fn token(at: &At, segment: &str) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     say(&token)
+}
+
+async fn migrate(at: &At, to: &str) -> Result<(), String> {
+    let places = places(at)?;
+    let _alone = locked(&places.state).map_err(|error| error.to_string())?;
+    let from = store(&places).await?;
+    let new = Store::open(to).await.map_err(|error| error.to_string())?;
+    let counts = copy(&from, &new).await.map_err(|error| error.to_string())?;
+    for (table, rows) in counts.iter().filter(|(_, rows)| **rows > 0) {
+        say(&format!("{table}: {rows}"))?;
+    }
+    say(&format!(
+        "from now on `[store] url = \"{to}\"` belongs in `gateway.toml`"
+    ))
 }

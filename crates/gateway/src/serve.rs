@@ -17,9 +17,10 @@ use crate::config::{Config, ConfigError};
 use crate::gateway::{Gateway, LocalUser};
 use crate::http;
 use crate::manuals::Manual;
+use crate::store::doorbell::carry;
 use crate::store::people::{new_token, sha256};
 use crate::store::queue::ADOPT_AFTER;
-use crate::store::{Store, StoreError};
+use crate::store::{Database, Store, StoreError};
 use crate::wire::{Linked, Local};
 
 /// How often leases are looked at.
@@ -142,13 +143,6 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     let state = state.unwrap_or_else(|| start.root.join(".opsbook/gateway"));
     private_folder(&state)?;
     let lock = locked(&state)?;
-    let store = match &start.config.store.url {
-        Some(url) => Store::open(url).await?,
-        None => Store::open_file(&state.join("gateway.db")).await?,
-    };
-    let blobs = start.config.blobs.folder.clone();
-    let blobs = blobs.unwrap_or_else(|| state.join("blobs"));
-    let blobs = Blobs::open(&blobs).map_err(io(format!("`{}`", blobs.display())))?;
     let address = start.config.listen.address;
     let hint = "; `--listen 127.0.0.1:PORT` names another port";
     let tcp = TcpListener::bind(address).await;
@@ -159,36 +153,16 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
         url: format!("http://{address}"),
         socket: socket.display().to_string(),
     };
-    let gateway = Arc::new(Gateway {
-        name: start
-            .config
-            .name
-            .clone()
-            .unwrap_or_else(crate::project::controller_name),
-        rule: start.config.rule().map_err(|why| StartError::Io {
-            what: "version".to_owned(),
-            why: std::io::Error::other(why),
-        })?,
-        store,
-        blobs,
-        bell: Bell::default(),
-        manual: Arc::new(Manual::new(&start.root, &state)),
-        local: LocalUser {
-            uid: rustix::process::geteuid().as_raw(),
-            person: crate::project::operator_name(),
-            token_sha256: sha256(token(&state)?),
-            url: local.url.clone(),
-        },
-        counters: http::Counters::default(),
-    });
+    let gateway = Arc::new(assembled(&start, &state, &local.url).await?);
     let (stop, stopped) = watch::channel(());
     let server = http::serve(Arc::clone(&gateway), unix, tcp, stopped.clone());
     let server = tokio::spawn(server);
-    let mut others = vec![tokio::spawn(sweep(
-        Arc::clone(&gateway),
-        stopped.clone(),
-        Arc::clone(&tell),
-    ))];
+    let sweep = sweep(Arc::clone(&gateway), stopped.clone(), Arc::clone(&tell));
+    let mut others = vec![tokio::spawn(sweep)];
+    if let Some(url) = shared(&start.config, gateway.store.database) {
+        let (store, bell) = (gateway.store.clone(), Arc::clone(&gateway.bell));
+        others.push(tokio::spawn(carry(store, url, bell, stopped.clone())));
+    }
     write_address(&state, &local)?;
     if let RunnerHere::Supervised { program } = start.runner {
         let runner = child::Runner {
@@ -207,6 +181,52 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
         others,
         _lock: lock,
     })
+}
+
+/// What is shared by all that is served.
+async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, StartError> {
+    let config = &start.config;
+    let store = match &config.store.url {
+        Some(url) => Store::open(url).await?,
+        None => Store::open_file(&state.join("gateway.db")).await?,
+    };
+    let folder = config.blobs.folder.clone();
+    let folder = folder.unwrap_or_else(|| state.join("blobs"));
+    let blobs = Blobs::open(&folder).map_err(io(format!("`{}`", folder.display())))?;
+    let rule = config.rule().map_err(|why| StartError::Io {
+        what: "version".to_owned(),
+        why: std::io::Error::other(why),
+    })?;
+    let name = config.name.clone();
+    Ok(Gateway {
+        name: name.unwrap_or_else(crate::project::controller_name),
+        rule,
+        blobs,
+        bell: Arc::new(match shared(config, store.database) {
+            Some(_) => Bell::shared(),
+            None => Bell::default(),
+        }),
+        store,
+        archives: folder.join(".archives"),
+        manual: Arc::new(Manual::new(&start.root, state)),
+        local: LocalUser {
+            uid: rustix::process::geteuid().as_raw(),
+            person: crate::project::operator_name(),
+            token_sha256: sha256(token(state)?),
+            runner: format!(
+                "local-{}",
+                &sha256(state.as_os_str().as_encoded_bytes())[..8]
+            ),
+            url: url.to_owned(),
+        },
+        counters: http::Counters::default(),
+    })
+}
+
+/// The store's address, where other gateways may be on it.
+fn shared(config: &Config, database: Database) -> Option<String> {
+    let url = config.store.url.clone();
+    url.filter(|_| database == Database::Postgres)
 }
 
 async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
@@ -246,8 +266,11 @@ fn private_folder(path: &Path) -> Result<(), StartError> {
     std::fs::set_permissions(path, own).map_err(io(shown))
 }
 
-/// One gateway has a state folder.
-fn locked(state: &Path) -> Result<std::fs::File, StartError> {
+/// One gateway has a state folder, for as long as the file is open.
+///
+/// # Errors
+/// Where another one has it.
+pub fn locked(state: &Path) -> Result<std::fs::File, StartError> {
     let path = state.join("lock");
     let mut options = std::fs::OpenOptions::new();
     let options = options.create(true).append(true).mode(0o600);

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use super::guard::Caller;
 use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
+use crate::config::HERE;
 use crate::gateway::Gateway;
-use crate::manuals::segment_of;
+use crate::manuals::{Planned, segment_of};
 use crate::store::people::sha256;
 use crate::store::runs::{NewPart, NewRun, Written};
 use crate::wire::{
@@ -85,13 +86,12 @@ pub(super) async fn ask(
         let ask = ask.clone();
         tokio::task::spawn_blocking(move || manual.plan(&ask)).await??
     };
+    let source = source(&gateway, &planned).await?;
     let new = NewRun {
         run: crate::gateway::new_run(),
         manual: gateway.manual.id.clone(),
         revision: planned.revision,
-        source: Source::Folder {
-            path: gateway.manual.root.display().to_string(),
-        },
+        source,
         procedure: ask.procedure,
         title: planned.title,
         page_sha256: planned.page_sha256,
@@ -141,6 +141,18 @@ pub(super) async fn ask(
         }
         Written::Known { run, .. } => known(&gateway, &run).await,
     }
+}
+
+/// Where runners find the manual: those of other machines need an archive of it.
+async fn source(gateway: &Arc<Gateway>, planned: &Planned) -> Answer<Source> {
+    if planned.parts.iter().all(|part| part.segment == HERE) {
+        let path = gateway.manual.root.display().to_string();
+        return Ok(Source::Folder { path });
+    }
+    let (manual, folder) = (Arc::clone(&gateway.manual), gateway.archives.clone());
+    let archive = tokio::task::spawn_blocking(move || manual.archive(&folder));
+    let sha256 = archive.await??;
+    Ok(Source::Archive { sha256 })
 }
 
 /// The answer to an ask that was answered before.

@@ -319,7 +319,8 @@ async fn runner(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<R
         None => own_user(gateway, peer).is_some(),
     };
     if here {
-        return Ok(gateway.store.runner_here(crate::config::HERE).await?);
+        let name = &gateway.local.runner;
+        return Ok(gateway.store.runner_here(crate::config::HERE, name).await?);
     }
     Err(Refusal::new(Kind::NotLoggedIn, "no runner has logged in"))
 }

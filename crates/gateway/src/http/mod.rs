@@ -58,6 +58,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::RUNNER_WORK, post(runners::work))
         .route(endpoint::RUNNER_BEAT, post(runners::beat))
         .route(endpoint::RUNNER_EVENTS, lines)
+        .route(endpoint::RUNNER_MANUAL, get(runners::manual))
         .route("/console/{file}", get(pages::console))
         .fallback(pages::book)
         .method_not_allowed_fallback(refusal::method)

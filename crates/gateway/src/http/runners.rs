@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
+use crate::config::HERE;
 use crate::gateway::Gateway;
+use crate::manuals::path_of;
 use crate::store::events::From;
 use crate::store::people::Runner;
 use crate::store::queue::{Heard, Renewed};
 use crate::wire::version::{Installed, Verdict};
 use crate::wire::{
-    Acked, Enroll, Enrolled, Hello, Kind, Lines, News, PartKey, Work, header, limit,
+    Acked, Enroll, Enrolled, Hello, Kind, Lines, News, PartKey, Source, Work, header, limit,
 };
 
 /// Bytes of a journal that go with the work.
@@ -77,7 +81,12 @@ pub(super) async fn work(
     loop {
         let claimed = gateway.store.claim(&runner, &hello.boot, room).await?;
         for key in &claimed {
-            news.parts.push(with_journal(&gateway, key).await?);
+            let mut work = with_journal(&gateway, key).await?;
+            if runner.segment == HERE {
+                let path = gateway.manual.root.display().to_string();
+                work.source = Source::Folder { path };
+            }
+            news.parts.push(work);
             gateway.bell.ring(&Topic::Run(key.run.clone()));
         }
         more_news(&gateway, &runner, &hello, &mut news).await?;
@@ -223,4 +232,24 @@ pub(super) async fn lines(
         }
     }
     Ok(axum::Json(acked))
+}
+
+/// The archive of a manual: what an ask has made, or the manual as it is where that is the same.
+pub(super) async fn manual(
+    State(gateway): State<Arc<Gateway>>,
+    Path((manual, archive)): Path<(String, String)>,
+) -> Answer<Response> {
+    let none = || Refusal::new(Kind::NotFound, "there is no such archive");
+    let sum = archive.strip_suffix(".tar").ok_or_else(none)?.to_owned();
+    let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if manual != gateway.manual.id || sum.len() != 64 || !sum.bytes().all(hex) {
+        return Err(none());
+    }
+    let path = path_of(&gateway.archives, &sum);
+    if !path.is_file() {
+        let (manual, folder) = (Arc::clone(&gateway.manual), gateway.archives.clone());
+        tokio::task::spawn_blocking(move || manual.archive(&folder)).await??;
+    }
+    let bytes = tokio::fs::read(&path).await.map_err(|_| none())?;
+    Ok(([(CONTENT_TYPE, "application/x-tar")], bytes).into_response())
 }

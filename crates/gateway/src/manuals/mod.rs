@@ -1,6 +1,7 @@
 //! The manual that the gateway serves: read again where a file of it has changed, planned, shown
 //! as a book.
 
+mod archive;
 mod book;
 mod plan;
 mod print;
@@ -15,6 +16,7 @@ use crate::source;
 use crate::store::people::sha256;
 use crate::wire::{Kind, Problem};
 
+pub(crate) use archive::path_of;
 pub use book::{Book, Page};
 pub use plan::{Planned, PlannedPart, segment_of};
 use print::Print;

@@ -33,8 +33,7 @@ impl Print {
             let mut entries: Vec<_> = entries.flatten().collect();
             entries.sort_by_key(std::fs::DirEntry::file_name);
             for entry in entries {
-                let name = entry.file_name();
-                if OTHERS.iter().any(|other| name == *other) || is_book(&entry.path()) {
+                if is_anothers(&entry) {
                     continue;
                 }
                 let Ok(data) = entry.metadata() else { continue };
@@ -57,6 +56,12 @@ impl Print {
         }
         Print(hasher.finish())
     }
+}
+
+/// What lies in a manual's folder, and is not the manual's own.
+pub(super) fn is_anothers(entry: &std::fs::DirEntry) -> bool {
+    let name = entry.file_name();
+    OTHERS.iter().any(|other| name == *other) || is_book(&entry.path())
 }
 
 /// A folder that `opsbook build` made.

@@ -4,7 +4,9 @@
 //!
 //! Times are milliseconds since 1970 by the database's clock alone.
 
+pub(crate) mod doorbell;
 pub mod events;
+pub mod migrate;
 pub mod people;
 pub mod questions;
 pub mod queue;

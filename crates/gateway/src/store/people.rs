@@ -171,13 +171,14 @@ impl Store {
     ///
     /// # Errors
     /// Where the store cannot be written.
-    pub async fn runner_here(&self, segment: &str) -> Result<Runner, StoreError> {
-        let id = format!("{segment}.local");
+    pub async fn runner_here(&self, segment: &str, name: &str) -> Result<Runner, StoreError> {
+        let id = format!("{segment}.{name}");
         let text = "insert into runner (id, segment, name, version, boot, seen, room) \
-                    values ($1, $2, 'local', '', '', 0, 0) on conflict (id) do nothing";
+                    values ($1, $2, $3, '', '', 0, 0) on conflict (id) do nothing";
         sqlx::query(text)
             .bind(&id)
             .bind(segment)
+            .bind(name)
             .execute(self.pool())
             .await?;
         let segment = segment.to_owned();

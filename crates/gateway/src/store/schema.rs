@@ -21,11 +21,7 @@ pub(super) async fn upgrade(store: &Store) -> Result<(), StoreError> {
         .await?;
     let have = usize::try_from(have).unwrap_or(usize::MAX);
     for (number, text) in (1_i64..).zip(VERSIONS).skip(have) {
-        for statement in text
-            .split(';')
-            .map(str::trim)
-            .filter(|text| !text.is_empty())
-        {
+        for statement in apart(text) {
             sqlx::query(statement).execute(&mut *tx).await?;
         }
         sqlx::query("insert into schema_version (version) values ($1)")
@@ -35,4 +31,14 @@ pub(super) async fn upgrade(store: &Store) -> Result<(), StoreError> {
     }
     tx.commit().await?;
     Ok(())
+}
+
+fn apart(text: &str) -> impl Iterator<Item = &str> {
+    let statements = text.split(';').map(str::trim);
+    statements.filter(|text| !text.is_empty())
+}
+
+/// All statements that made the tables.
+pub(super) fn statements() -> impl Iterator<Item = &'static str> {
+    VERSIONS.iter().flat_map(|text| apart(text))
 }

@@ -8,7 +8,7 @@ use wire::{EndState, Ended, Lines, News, PartEnd, PartKey};
 
 use crate::drive::{Browser, Screen};
 use crate::lab::{Journal, hello};
-use crate::served::Served;
+use crate::served::{On, Served};
 use crate::skip::or_skip;
 
 /// A runner whose every word the test says.
@@ -40,7 +40,7 @@ fn began() -> Runner {
         .enable_all()
         .build()
         .unwrap();
-    let served = Arc::new(runtime.block_on(Served::new()));
+    let served = Arc::new(runtime.block_on(Served::new(On::Sqlite)));
     Runner { served, runtime }
 }
 

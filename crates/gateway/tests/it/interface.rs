@@ -7,11 +7,10 @@ use serde_json::json;
 use wire::{EndState, Ended, Hello, Lines, News, PartEnd, PartKey};
 
 use crate::lab::{Journal, hello};
-use crate::served::{Request, Served, mode};
+use crate::served::{On, Request, Served, mode};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn without_a_login_there_is_no_more_than_the_gateways_name() {
-    let served = Served::new().await;
+async fn without_a_login_there_is_no_more_than_the_gateways_name(on: On) {
+    let served = Served::new(on).await;
     let about = served.tcp(Request::get("/v1")).await;
     assert_eq!(about.status, 200);
     assert_eq!(about.json()["api"], json!([1]));
@@ -55,15 +54,20 @@ async fn without_a_login_there_is_no_more_than_the_gateways_name() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_of_this_machine_is_known_by_the_socket_or_the_token() {
-    let served = Served::new().await;
+async fn a_user_of_this_machine_is_known_by_the_socket_or_the_token(on: On) {
+    let served = Served::new(on).await;
     let me = served.get("/v1/me").await;
     assert_eq!(me["way"], "peer");
     let state = served.state();
     assert_eq!(mode(&state), 0o700);
-    for name in ["token", "address.json", "gateway.db", "socket", "lock"] {
-        assert_eq!(mode(&state.join(name)), 0o600, "{name}");
+    let files = std::fs::read_dir(&state).unwrap().flatten();
+    let files = files.filter(|entry| !entry.file_type().unwrap().is_dir());
+    let names: Vec<String> = files
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    assert!(names.len() >= 4, "{names:?}");
+    for name in names {
+        assert_eq!(mode(&state.join(&name)), 0o600, "{name}");
     }
     let by_token = served
         .tcp(Request::get("/v1/me").bearer(&served.token()))
@@ -78,8 +82,7 @@ async fn a_user_of_this_machine_is_known_by_the_socket_or_the_token() {
     assert!(!state.join("address.json").exists());
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn another_user_of_this_machine_is_nobody() {
+async fn another_user_of_this_machine_is_nobody(on: On) {
     if !rustix::process::geteuid().is_root() {
         crate::postgres::skipped(
             "another_user_of_this_machine_is_nobody",
@@ -87,7 +90,7 @@ async fn another_user_of_this_machine_is_nobody() {
         );
         return;
     }
-    let served = Served::new().await;
+    let served = Served::new(on).await;
     // Wherever the socket stands: who connects is who the kernel says.
     let open = |path: &std::path::Path, mode| {
         use std::os::unix::fs::PermissionsExt as _;
@@ -123,9 +126,8 @@ async fn another_user_of_this_machine_is_nobody() {
     assert!(said.contains("not-logged-in"), "{said} {output:?}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_browser_is_logged_in_by_an_address_once() {
-    let served = Served::new().await;
+async fn a_browser_is_logged_in_by_an_address_once(on: On) {
+    let served = Served::new(on).await;
     let link = served.post("/v1/login/link", &json!({})).await;
     let path = link["url"]
         .as_str()
@@ -160,9 +162,8 @@ async fn a_browser_is_logged_in_by_an_address_once() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn what_another_sites_page_can_send_is_refused() {
-    let served = Served::new().await;
+async fn what_another_sites_page_can_send_is_refused(on: On) {
+    let served = Served::new(on).await;
     let token = served.token();
     let ask = Request::post("/v1/asks")
         .bearer(&token)
@@ -216,10 +217,9 @@ async fn what_another_sites_page_can_send_is_refused() {
     assert_eq!(served.tcp(page).await.status, 200);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_program_that_is_too_old_is_told_how_to_be_newer() {
+async fn a_program_that_is_too_old_is_told_how_to_be_newer(on: On) {
     let config = "[version]\noldest = \"0.3.0\"\nwants = \"0.4.2\"\n";
-    let served = Served::with(config).await;
+    let served = Served::with(on, config).await;
     let as_version = |path: &str, version: &str, installed: &str| {
         let request = Request::get(path).header("opsbook-version", version);
         let request = request.header("opsbook-api", "1");
@@ -265,10 +265,9 @@ async fn a_program_that_is_too_old_is_told_how_to_be_newer() {
     assert_eq!(news.parts.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "a table of refusals")]
-async fn what_is_asked_for_is_what_was_read_or_refused() {
-    let served = Served::new().await;
+async fn what_is_asked_for_is_what_was_read_or_refused(on: On) {
+    let served = Served::new(on).await;
     let view = served.get("/v1/procedures/web.deploy").await;
     assert_eq!(view["nodes"], json!(["web1", "web2", "far1"]));
     assert_eq!(view["steps"][1]["name"], "web.deploy/go");
@@ -357,9 +356,8 @@ async fn what_is_asked_for_is_what_was_read_or_refused() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_file_outside_the_book_is_not_served() {
-    let served = Served::new().await;
+async fn a_file_outside_the_book_is_not_served(on: On) {
+    let served = Served::new(on).await;
     std::fs::write(served.root.join("secret.txt"), "hidden").unwrap();
     for path in [
         "/../secret.txt",
@@ -399,10 +397,9 @@ async fn send(served: &Served, journal: &Journal, key: &PartKey, range: std::ops
     assert_eq!(acked["acked"][key.to_string()], range.end, "{acked}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
 #[expect(clippy::too_many_lines, reason = "one story, from the ask to the end")]
-async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with() {
-    let served = Served::new().await;
+async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with(on: On) {
+    let served = Served::new(on).await;
     let waiting = hello("boot", &[]);
     // Whoever waits for work has it at once.
     let begun = Instant::now();
@@ -541,9 +538,8 @@ async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment() {
-    let served = Served::new().await;
+async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment(on: On) {
+    let served = Served::new(on).await;
     let store = &served.running.gateway.store;
     let (token, _) = store.new_ticket("enroll", "dmz", 60).await.unwrap();
     let enroll = Request::post("/v1/runner/enroll").json(&json!({"token": token, "name": "r1"}));
@@ -570,9 +566,8 @@ async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment() {
     assert_eq!(served.unix(odd).await.kind(), "malformed");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn one_gateway_has_a_state_folder() {
-    let served = Served::new().await;
+async fn one_gateway_has_a_state_folder(on: On) {
+    let served = Served::new(on).await;
     let begin = opsbook_gateway::serve::Start {
         root: served.root.clone(),
         state: None,
@@ -586,3 +581,38 @@ async fn one_gateway_has_a_state_folder() {
         "{why}"
     );
 }
+
+/// Each test on each store.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(super::On::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                if let Some(url) = crate::postgres::database(stringify!($name)) {
+                    super::$name(super::On::Postgres(url)).await;
+                }
+            })+
+        }
+    };
+}
+
+on_both!(
+    without_a_login_there_is_no_more_than_the_gateways_name,
+    a_user_of_this_machine_is_known_by_the_socket_or_the_token,
+    another_user_of_this_machine_is_nobody,
+    a_browser_is_logged_in_by_an_address_once,
+    what_another_sites_page_can_send_is_refused,
+    a_program_that_is_too_old_is_told_how_to_be_newer,
+    what_is_asked_for_is_what_was_read_or_refused,
+    a_file_outside_the_book_is_not_served,
+    a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with,
+    a_runner_is_enrolled_once_and_has_the_work_of_its_segment,
+    one_gateway_has_a_state_folder,
+);

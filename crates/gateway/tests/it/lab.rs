@@ -14,7 +14,18 @@ use wire::{Confirm, Hello, LinesOfPart, Origin, PartKey, Source};
 pub struct Lab {
     pub store: Store,
     pub blobs: Blobs,
-    _folder: tempfile::TempDir,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Lab {
+    /// Around a store of somebody else's.
+    pub fn of(store: Store, blobs: Blobs) -> Lab {
+        Lab {
+            store,
+            blobs,
+            _folder: None,
+        }
+    }
 }
 
 /// The same test on SQLite and on PostgreSQL.
@@ -27,7 +38,7 @@ pub async fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(Arc<Lab>)
     let lab = Lab {
         store,
         blobs,
-        _folder: folder,
+        _folder: Some(folder),
     };
     test(Arc::new(lab)).await;
     let Some(url) = crate::postgres::database(name) else {
@@ -39,7 +50,7 @@ pub async fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(Arc<Lab>)
     let lab = Lab {
         store,
         blobs,
-        _folder: folder,
+        _folder: Some(folder),
     };
     test(Arc::new(lab)).await;
 }

@@ -12,6 +12,7 @@ mod console;
 mod drive;
 mod interface;
 mod lab;
+mod many;
 mod postgres;
 mod served;
 #[path = "../../../book/tests/browser/skip.rs"]

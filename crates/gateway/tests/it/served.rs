@@ -12,6 +12,15 @@ use tokio::net::{TcpStream, UnixStream};
 
 pub const PAGE: &str = "# Deploy the web\n\n```yaml procedure\nid: web.deploy\nnodes: \"@web\"\nparams:\n  version: {help: Which version, default: \"2\"}\n```\n\nLook around.\n\n```sh step id=look\necho \"version $version\"\n```\n\nGo on.\n\n```sh step id=go confirm\necho going\n```\n";
 
+/// The store of a gateway.
+#[derive(Clone)]
+pub enum On {
+    /// A file.
+    Sqlite,
+    /// A database of the tests' server.
+    Postgres(String),
+}
+
 /// A gateway and its folder.
 pub struct Served {
     pub running: Running,
@@ -20,12 +29,12 @@ pub struct Served {
 }
 
 impl Served {
-    pub async fn new() -> Served {
-        Served::with("").await
+    pub async fn new(on: On) -> Served {
+        Served::with(on, "").await
     }
 
-    /// With this configuration.
-    pub async fn with(config: &str) -> Served {
+    /// With this configuration beside its store.
+    pub async fn with(on: On, config: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("shop");
         std::fs::create_dir(&root).unwrap();
@@ -37,7 +46,11 @@ impl Served {
             "nodes.yaml",
             "opsbook: 1\ndefaults: {transport: local}\ngroups:\n  web: {}\nnodes:\n  web1: {groups: [web]}\n  web2: {groups: [web]}\n  far1: {groups: [web], segment: dmz}\n  db1: {}\n",
         );
-        write("gateway.toml", config);
+        let store = match on {
+            On::Sqlite => String::new(),
+            On::Postgres(url) => format!("[store]\nurl = \"{url}\"\n"),
+        };
+        write("gateway.toml", &(store + config));
         let mut config = Config::read(&root.join("gateway.toml"), true).unwrap();
         config.listen.address.set_port(0);
         let begin = Start {
@@ -50,6 +63,30 @@ impl Served {
         Served {
             running,
             root,
+            _folder: folder,
+        }
+    }
+
+    /// Another gateway of the same manual on the same store, as on another machine.
+    pub async fn another(&self, url: &str) -> Served {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        let blobs = self.state().join("blobs");
+        let config = format!(
+            "[store]\nurl = \"{url}\"\n[blobs]\nfolder = \"{}\"\n[listen]\naddress = \"127.0.0.1:0\"\n",
+            blobs.display()
+        );
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, config).unwrap();
+        let begin = Start {
+            root: self.root.clone(),
+            state: Some(state),
+            config: Config::read(&path, true).unwrap(),
+            runner: RunnerHere::Others,
+        };
+        Served {
+            running: start(begin, Arc::new(|_: &str| {})).await.unwrap(),
+            root: self.root.clone(),
             _folder: folder,
         }
     }

@@ -1,0 +1,165 @@
+//! A manual as an archive for runners of other machines: the files that git knows or would, else
+//! all; never those that `nodes.yaml` names as secrets. The same files make the same archive.
+
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Manual, Read, print};
+use crate::nodes::{SecretRef, Text};
+use crate::store::people::sha256;
+use crate::wire::{Kind, Problem, limit};
+
+/// Files of an archive.
+const MOST: usize = 50_000;
+
+impl Manual {
+    /// Makes the archive of the manual as it is now, in this folder; its SHA-256.
+    ///
+    /// # Errors
+    /// Where it cannot be made, or is too large.
+    pub fn archive(&self, folder: &Path) -> Result<String, Box<Problem>> {
+        let failed = |why: String| {
+            let detail =
+                format!("the manual cannot be packed for a runner of another machine: {why}");
+            Box::new(Problem::new(Kind::Wrong, detail))
+        };
+        let read = self.read()?;
+        let bytes = packed(&self.root, &secrets(&read)).map_err(failed)?;
+        let sum = sha256(&bytes);
+        let path = path_of(folder, &sum);
+        if !path.is_file() {
+            let io = |error: std::io::Error| failed(error.to_string());
+            std::fs::create_dir_all(folder).map_err(io)?;
+            let part = folder.join(format!(".{sum}.{}", std::process::id()));
+            std::fs::write(&part, &bytes).map_err(io)?;
+            std::fs::rename(&part, &path).map_err(io)?;
+        }
+        Ok(sum)
+    }
+}
+
+/// Where an archive lies.
+pub(crate) fn path_of(folder: &Path, sum: &str) -> PathBuf {
+    folder.join(format!("{sum}.tar"))
+}
+
+fn packed(root: &Path, secrets: &BTreeSet<PathBuf>) -> Result<Vec<u8>, String> {
+    let mut files = of_git(root).unwrap_or_else(|| of_folder(root));
+    files.sort();
+    files.dedup();
+    let mut archive = tar::Builder::new(Vec::new());
+    let real_root = root.canonicalize().map_err(|error| error.to_string())?;
+    let mut count = 0;
+    for name in files {
+        let Ok(real) = root.join(&name).canonicalize() else {
+            continue;
+        };
+        // What a link leads to outside is not the manual's.
+        if !real.starts_with(&real_root) || !real.is_file() || is_secret(&real_root, &real, secrets)
+        {
+            continue;
+        }
+        count += 1;
+        let data = std::fs::metadata(&real).map_err(|error| error.to_string())?;
+        let room = limit::ARCHIVE.saturating_sub(archive.get_ref().len());
+        if count > MOST || data.len() > u64::try_from(room).unwrap_or(u64::MAX) {
+            return Err(format!(
+                "it has more than {} MiB or {MOST} files",
+                limit::ARCHIVE >> 20
+            ));
+        }
+        let mut content = Vec::new();
+        let file = std::fs::File::open(&real).map_err(|error| error.to_string())?;
+        file.take(data.len())
+            .read_to_end(&mut content)
+            .map_err(|error| error.to_string())?;
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Regular);
+        header.set_size(u64::try_from(content.len()).unwrap_or_default());
+        let runs = data.permissions().mode() & 0o100 != 0;
+        header.set_mode(if runs { 0o755 } else { 0o644 });
+        header.set_mtime(0);
+        let appended = archive.append_data(&mut header, &name, content.as_slice());
+        appended.map_err(|error| error.to_string())?;
+    }
+    archive.into_inner().map_err(|error| error.to_string())
+}
+
+fn is_secret(root: &Path, real: &Path, secrets: &BTreeSet<PathBuf>) -> bool {
+    let same = |secret: &PathBuf| {
+        root.join(secret)
+            .canonicalize()
+            .is_ok_and(|path| path == real)
+    };
+    secrets.iter().any(same)
+}
+
+/// The files in which nodes keep secrets.
+fn secrets(read: &Read) -> BTreeSet<PathBuf> {
+    let nodes = &read.project.nodes;
+    let nodes = nodes
+        .names()
+        .filter_map(|name| nodes.evaluate(name, &[]).ok());
+    let texts = nodes.flat_map(|node| node.texts().into_values().collect::<Vec<_>>());
+    texts
+        .filter_map(|text| match text {
+            Text::Secret(SecretRef::File(path)) => Some(path),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Those that git has, and new ones that it does not ignore.
+fn of_git(root: &Path) -> Option<Vec<PathBuf>> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args([
+            "ls-files",
+            "-z",
+            "--cached",
+            "--others",
+            "--exclude-standard",
+        ])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let files: Vec<PathBuf> = text
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(PathBuf::from)
+        .collect();
+    (output.status.success() && !files.is_empty()).then(|| {
+        let own = files
+            .into_iter()
+            .filter(|name| !name.starts_with(".opsbook"));
+        own.collect()
+    })
+}
+
+fn of_folder(root: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = std::fs::read_dir(root.join(&folder)) else {
+            continue;
+        };
+        for entry in entries.flatten() {
+            let name = folder.join(entry.file_name());
+            if print::is_anothers(&entry) || files.len() > MOST {
+                continue;
+            }
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(name),
+                Ok(_) => files.push(name),
+                Err(_) => {}
+            }
+        }
+    }
+    files
+}

@@ -1,0 +1,75 @@
+//! Rings from one gateway to the next, by PostgreSQL's NOTIFY: gathered for a moment, and sent
+//! beside the transactions, never in one, because commits with a NOTIFY wait for each other.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::postgres::PgListener;
+use tokio::sync::watch;
+
+use super::Store;
+use crate::bell::Bell;
+
+const CHANNEL: &str = "opsbook";
+/// What one NOTIFY may carry is 8,000 bytes.
+const PAYLOAD: usize = 7_000;
+/// So long rings are gathered before they are sent.
+const GATHER: Duration = Duration::from_millis(50);
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Tells the other gateways of rings, and rings where they do, until `stop`.
+pub(crate) async fn carry(
+    store: Store,
+    url: String,
+    bell: Arc<Bell>,
+    mut stop: watch::Receiver<()>,
+) {
+    tokio::select! {
+        () = tell(&store, &bell) => {}
+        () = hear(&url, &bell) => {}
+        _ = stop.changed() => {}
+    }
+}
+
+async fn tell(store: &Store, bell: &Bell) {
+    loop {
+        let topics = bell.for_others().await;
+        let mut payload = String::new();
+        for topic in topics {
+            let topic = topic.to_string();
+            if payload.len() + topic.len() > PAYLOAD {
+                notify(store, &std::mem::take(&mut payload)).await;
+            }
+            payload += &topic;
+            payload.push('\n');
+        }
+        if !payload.is_empty() {
+            notify(store, &payload).await;
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}
+
+async fn notify(store: &Store, payload: &str) {
+    // A ring that is lost costs its waiters some seconds.
+    let _ = sqlx::query("select pg_notify($1, $2)")
+        .bind(CHANNEL)
+        .bind(payload.to_owned())
+        .execute(store.pool())
+        .await;
+}
+
+async fn hear(url: &str, bell: &Bell) {
+    loop {
+        if let Ok(mut listener) = PgListener::connect(url).await
+            && listener.listen(CHANNEL).await.is_ok()
+        {
+            while let Ok(heard) = listener.recv().await {
+                for topic in heard.payload().lines().filter_map(|line| line.parse().ok()) {
+                    bell.ring_here(&topic);
+                }
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
