@@ -8,6 +8,7 @@ pub use opsbook_client as client;
 pub use opsbook_engine as engine;
 pub use opsbook_event as event;
 pub use opsbook_journal as journal;
+pub use opsbook_lsp as lsp;
 pub use opsbook_manual as manual;
 pub use opsbook_nodes as nodes;
 pub use opsbook_package as package;

@@ -43,6 +43,7 @@ ksh /usr/bin/ksh
 zsh /usr/bin/zsh
 chromium /usr/bin/chromium
 npm /usr/bin/npm
+neovim /usr/bin/nvim
 chromium-driver /usr/bin/chromedriver
 poppler-utils /usr/bin/pdftotext
 libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1

@@ -25,6 +25,7 @@ mod list;
 mod lock;
 mod locks;
 mod lost;
+mod lsp;
 mod man;
 mod manner;
 pub mod nodes;
@@ -177,6 +178,7 @@ enum Command {
     Completions(man::Completions),
     Man(man::Man),
     Schema(schema::Schema),
+    Lsp(lsp::Lsp),
     Settings(settings::Settings),
 }
 
@@ -352,6 +354,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             &mut streams.talk,
         )?),
         Command::Completions(args) => man::completions(&args, streams),
+        Command::Lsp(args) => lsp::run(&args),
         Command::Schema(args) => schema::run(&args, streams),
         Command::Man(args) => man::run(&args, Cli::command(), streams),
         // Asked about above, where the command line's own definition is at hand.

@@ -249,6 +249,12 @@ impl Nodes {
         self.members.contains_key(node)
     }
 
+    /// Where a group is first defined.
+    #[must_use]
+    pub fn group_place(&self, group: &str) -> Option<&Span> {
+        self.groups.get(group)?.span.as_ref()
+    }
+
     /// Where a node is first defined.
     #[must_use]
     pub fn place(&self, node: &str) -> Option<&Span> {

@@ -1,0 +1,100 @@
+//! The fence around a place, read from the editor's text as it is: half typed, too.
+
+/// A fenced block, open or closed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fence<'t> {
+    /// What stands behind the ticks.
+    pub info: &'t str,
+    /// The byte where the info string begins.
+    pub at: usize,
+    /// The lines between the fences.
+    pub body: std::ops::Range<usize>,
+    /// The place is on the opening line.
+    pub opening: bool,
+}
+
+impl<'t> Fence<'t> {
+    /// The words of the info string.
+    pub fn words(&self) -> impl Iterator<Item = &'t str> {
+        self.info.split_whitespace()
+    }
+
+    /// The word that says what the block is.
+    pub fn kind(&self) -> &'t str {
+        self.words().nth(1).unwrap_or_default()
+    }
+}
+
+/// The fence that a byte of the text stands in, or whose opening line it stands on.
+pub fn at(text: &str, byte: usize) -> Option<Fence<'_>> {
+    let mut open: Option<(&str, usize, usize, &str)> = None;
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.len();
+        let bare = line.trim_start_matches([' ', '\t', '>']);
+        let ticks = bare.len() - bare.trim_start_matches(['`', '~']).len();
+        let mark = &bare[..ticks];
+        match open {
+            None if ticks >= 3 => {
+                let info = bare[ticks..].trim_end_matches(['\n', '\r']);
+                let at = start + (line.len() - bare.len()) + ticks;
+                let opening = (start..end).contains(&byte) || (byte == end && end == text.len());
+                if opening {
+                    return Some(Fence {
+                        info,
+                        at,
+                        body: end..end,
+                        opening,
+                    });
+                }
+                open = Some((info, at, end, mark));
+            }
+            Some((info, at, body, opened))
+                if ticks >= opened.len()
+                    && mark.starts_with(&opened[..1])
+                    && bare[ticks..].trim().is_empty() =>
+            {
+                if byte < end {
+                    return (byte >= body && byte < start).then_some(Fence {
+                        info,
+                        at,
+                        body: body..start,
+                        opening: false,
+                    });
+                }
+                open = None;
+            }
+            _ => {}
+        }
+        start = end;
+    }
+    let (info, at, body, _) = open?;
+    (byte >= body).then_some(Fence {
+        info,
+        at,
+        body: body..text.len(),
+        opening: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_knows_its_fence() {
+        let text = "a\n```sh step id=x\necho $po\n```\nb\n   ~~~yaml checks\n   id: x\n";
+        let info = |byte| at(text, byte).map(|fence| (fence.info, fence.opening));
+        assert_eq!(info(0), None);
+        assert_eq!(info(8), Some(("sh step id=x", true)));
+        assert_eq!(info(24), Some(("sh step id=x", false)));
+        assert_eq!(info(text.find("\nb").unwrap() + 1), None);
+        assert_eq!(info(text.len()), Some(("yaml checks", false)));
+        let fence = at(text, 24).unwrap();
+        assert_eq!(&text[fence.body.clone()], "echo $po\n");
+        assert_eq!(
+            (fence.kind(), &text[fence.at..fence.at + 2]),
+            ("step", "sh")
+        );
+    }
+}

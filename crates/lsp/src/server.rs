@@ -1,0 +1,399 @@
+//! The messages, in their order: texts come in, diagnostics go out, questions are answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::RecvTimeoutError;
+use lsp_server::{Connection, ErrorCode, Message, Notification, ProtocolError, Request, Response};
+use lsp_types::{
+    CodeActionParams, CompletionOptions, CompletionParams, DidChangeTextDocumentParams,
+    DidCloseTextDocumentParams, DidOpenTextDocumentParams, DocumentSymbolParams,
+    GotoDefinitionParams, Hover, HoverContents, HoverParams, HoverProviderCapability,
+    InitializeParams, Location, MarkupContent, MarkupKind, OneOf, Position, PositionEncodingKind,
+    PublishDiagnosticsParams, ReferenceParams, ServerCapabilities, TextDocumentSyncCapability,
+    TextDocumentSyncKind, TextDocumentSyncOptions, Uri, WorkspaceSymbolParams,
+};
+use serde_json::Value;
+
+use crate::place::{self, Columns};
+use crate::snapshot::{Snapshot, Texts, root_of};
+use crate::{actions, completion, diagnostics, hover, names, symbols};
+
+/// A pause in typing: a manual is read anew behind it.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Why serving ended before its time.
+#[derive(Debug)]
+pub enum ServeError {
+    /// The editor said what the protocol does not allow.
+    Protocol(ProtocolError),
+    /// The connection is closed.
+    Closed,
+}
+
+impl std::fmt::Display for ServeError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            ServeError::Protocol(error) => error.fmt(f),
+            ServeError::Closed => f.write_str("the editor has closed the connection"),
+        }
+    }
+}
+
+impl std::error::Error for ServeError {}
+
+impl From<ProtocolError> for ServeError {
+    fn from(error: ProtocolError) -> ServeError {
+        ServeError::Protocol(error)
+    }
+}
+
+struct Server<'c> {
+    connection: &'c Connection,
+    columns: Columns,
+    texts: Texts,
+    /// By the manual's folder; none where it has to be read anew.
+    manuals: BTreeMap<PathBuf, Option<Snapshot>>,
+    /// Files that have diagnostics at the editor, by the manual's folder.
+    shown: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
+    /// When the diagnostics are due.
+    due: Option<Instant>,
+}
+
+/// Speaks to an editor until it says that it is enough.
+///
+/// # Errors
+/// Where the editor goes away without a word, or says what the protocol does not allow.
+pub fn serve(connection: &Connection) -> Result<(), ServeError> {
+    let (id, hello) = connection.initialize_start()?;
+    let hello: InitializeParams = serde_json::from_value(hello).unwrap_or_default();
+    let utf8 = hello
+        .capabilities
+        .general
+        .and_then(|general| general.position_encodings)
+        .is_some_and(|known| known.contains(&PositionEncodingKind::UTF8));
+    let columns = if utf8 { Columns::Utf8 } else { Columns::Utf16 };
+    let answer = serde_json::json!({
+        "capabilities": capabilities(columns),
+        "serverInfo": {"name": "opsbook", "version": env!("CARGO_PKG_VERSION")},
+    });
+    connection.initialize_finish(id, answer)?;
+    let mut server = Server {
+        connection,
+        columns,
+        texts: Texts::new(),
+        manuals: BTreeMap::new(),
+        shown: BTreeMap::new(),
+        due: None,
+    };
+    server.serve()
+}
+
+fn capabilities(columns: Columns) -> ServerCapabilities {
+    ServerCapabilities {
+        position_encoding: Some(match columns {
+            Columns::Utf8 => PositionEncodingKind::UTF8,
+            Columns::Utf16 => PositionEncodingKind::UTF16,
+        }),
+        text_document_sync: Some(TextDocumentSyncCapability::Options(
+            TextDocumentSyncOptions {
+                open_close: Some(true),
+                change: Some(TextDocumentSyncKind::INCREMENTAL),
+                save: Some(lsp_types::TextDocumentSyncSaveOptions::Supported(true)),
+                ..TextDocumentSyncOptions::default()
+            },
+        )),
+        hover_provider: Some(HoverProviderCapability::Simple(true)),
+        completion_provider: Some(CompletionOptions {
+            trigger_characters: Some([" ", "$", "{", "@", "["].map(str::to_owned).to_vec()),
+            ..CompletionOptions::default()
+        }),
+        definition_provider: Some(OneOf::Left(true)),
+        references_provider: Some(OneOf::Left(true)),
+        document_symbol_provider: Some(OneOf::Left(true)),
+        workspace_symbol_provider: Some(OneOf::Left(true)),
+        code_action_provider: Some(lsp_types::CodeActionProviderCapability::Simple(true)),
+        ..ServerCapabilities::default()
+    }
+}
+
+impl Server<'_> {
+    fn serve(&mut self) -> Result<(), ServeError> {
+        loop {
+            let message = match self.due {
+                None => self
+                    .connection
+                    .receiver
+                    .recv()
+                    .map_err(|_| ServeError::Closed)?,
+                Some(due) => {
+                    let wait = due.saturating_duration_since(Instant::now());
+                    match self.connection.receiver.recv_timeout(wait) {
+                        Ok(message) => message,
+                        Err(RecvTimeoutError::Timeout) => {
+                            self.publish()?;
+                            continue;
+                        }
+                        Err(RecvTimeoutError::Disconnected) => return Err(ServeError::Closed),
+                    }
+                }
+            };
+            match message {
+                Message::Request(request) => {
+                    if self.connection.handle_shutdown(&request)? {
+                        return Ok(());
+                    }
+                    let answer = self.answer(request);
+                    self.send(Message::Response(answer))?;
+                }
+                Message::Notification(note) => self.take(note),
+                Message::Response(_) => {}
+            }
+        }
+    }
+
+    fn send(&self, message: Message) -> Result<(), ServeError> {
+        let sent = self.connection.sender.send(message);
+        sent.map_err(|_| ServeError::Closed)
+    }
+
+    /// What cannot be read is passed over: there is nobody to answer.
+    fn take(&mut self, note: Notification) {
+        match note.method.as_str() {
+            "textDocument/didOpen" => {
+                if let Ok(said) = serde_json::from_value::<DidOpenTextDocumentParams>(note.params)
+                    && let Some(path) = place::path(&said.text_document.uri)
+                {
+                    self.texts
+                        .insert(path.clone(), said.text_document.text.into());
+                    self.changed(&path);
+                }
+            }
+            "textDocument/didChange" => {
+                if let Ok(said) = serde_json::from_value(note.params) {
+                    self.change(said);
+                }
+            }
+            "textDocument/didClose" => {
+                if let Ok(said) = serde_json::from_value::<DidCloseTextDocumentParams>(note.params)
+                    && let Some(path) = place::path(&said.text_document.uri)
+                {
+                    self.texts.remove(&path);
+                    self.changed(&path);
+                }
+            }
+            // Anything on the disk may have changed.
+            "textDocument/didSave" | "workspace/didChangeWatchedFiles" => {
+                for manual in self.manuals.values_mut() {
+                    *manual = None;
+                }
+                self.due = Some(Instant::now() + PAUSE);
+            }
+            _ => {}
+        }
+    }
+
+    fn change(&mut self, said: DidChangeTextDocumentParams) {
+        let Some(path) = place::path(&said.text_document.uri) else {
+            return;
+        };
+        let Some(text) = self.texts.get(&path) else {
+            return;
+        };
+        let mut text = text.to_string();
+        for change in said.content_changes {
+            match change.range {
+                None => text = change.text,
+                Some(range) => {
+                    let start = self.columns.byte(&text, range.start);
+                    let end = self.columns.byte(&text, range.end).max(start);
+                    text.replace_range(start..end, &change.text);
+                }
+            }
+        }
+        self.texts.insert(path.clone(), text.into());
+        self.changed(&path);
+    }
+
+    fn changed(&mut self, path: &Path) {
+        if let Some(root) = root_of(path) {
+            self.manuals.insert(root, None);
+            self.due = Some(Instant::now() + PAUSE);
+        }
+    }
+
+    /// The manual that a file belongs to, as it is now.
+    fn snapshot(&mut self, path: &Path) -> Option<&Snapshot> {
+        let root = root_of(path)?;
+        let texts = &self.texts;
+        let known = self.manuals.entry(root.clone()).or_insert(None);
+        Some(known.get_or_insert_with(|| Snapshot::read(&root, texts)))
+    }
+
+    fn publish(&mut self) -> Result<(), ServeError> {
+        self.due = None;
+        let roots: Vec<PathBuf> = self.manuals.keys().cloned().collect();
+        for root in roots {
+            let columns = self.columns;
+            let Some(snapshot) = self.snapshot(&root.join("book.toml")) else {
+                continue;
+            };
+            let mut found = diagnostics::of(snapshot, columns);
+            let now: BTreeSet<PathBuf> = found.keys().cloned().collect();
+            let before = self.shown.insert(root, now).unwrap_or_default();
+            // What was wrong and is right now has to be said, too.
+            for clean in before {
+                found.entry(clean).or_default();
+            }
+            for (file, diagnostics) in found {
+                let Some(uri) = place::uri(&file) else {
+                    continue;
+                };
+                let params = PublishDiagnosticsParams::new(uri, diagnostics, None);
+                let method = "textDocument/publishDiagnostics".to_owned();
+                self.send(Notification::new(method, params).into())?;
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, request: Request) -> Response {
+        let Request { id, method, params } = request;
+        let answer = match method.as_str() {
+            "textDocument/hover" => read(params).map(|said| self.hover(&said)),
+            "textDocument/definition" => read(params).map(|said| self.definition(&said)),
+            "textDocument/references" => read(params).map(|said| self.references(&said)),
+            "textDocument/completion" => read(params).map(|said| self.completion(&said)),
+            "textDocument/documentSymbol" => read(params).map(|said| self.symbols(&said)),
+            "workspace/symbol" => read(params).map(|said| self.workspace_symbols(&said)),
+            "textDocument/codeAction" => read(params).map(|said| self.actions(&said)),
+            _ => {
+                let code = ErrorCode::MethodNotFound as i32;
+                return Response::new_err(id, code, format!("there is no `{method}` here"));
+            }
+        };
+        match answer {
+            Ok(value) => Response::new_ok(id, value),
+            Err(why) => Response::new_err(id, ErrorCode::InvalidParams as i32, why),
+        }
+    }
+
+    /// The manual of a place, the file within it, its text, and the byte of the place.
+    fn at(
+        &mut self,
+        uri: &Uri,
+        position: Position,
+    ) -> Option<(&Snapshot, PathBuf, Arc<str>, usize)> {
+        let path = place::path(uri)?;
+        let text = match self.texts.get(&path) {
+            Some(text) => Arc::clone(text),
+            None => std::fs::read_to_string(&path).ok()?.into(),
+        };
+        let byte = self.columns.byte(&text, position);
+        let snapshot = self.snapshot(&path)?;
+        let below = snapshot.below(&path)?;
+        Some((snapshot, below, text, byte))
+    }
+
+    fn hover(&mut self, said: &HoverParams) -> Value {
+        let at = &said.text_document_position_params;
+        let columns = self.columns;
+        let Some((snapshot, file, text, byte)) = self.at(&at.text_document.uri, at.position) else {
+            return Value::Null;
+        };
+        let Some((name, range)) = names::at(&text, byte) else {
+            return Value::Null;
+        };
+        let about = hover::about(snapshot, &file, &text, byte, &name);
+        let hover = about.map(|value| Hover {
+            contents: HoverContents::Markup(MarkupContent {
+                kind: MarkupKind::Markdown,
+                value,
+            }),
+            range: Some(columns.range(&text, range)),
+        });
+        json(hover)
+    }
+
+    fn definition(&mut self, said: &GotoDefinitionParams) -> Value {
+        let at = &said.text_document_position_params;
+        let columns = self.columns;
+        let Some((snapshot, file, text, byte)) = self.at(&at.text_document.uri, at.position) else {
+            return Value::Null;
+        };
+        let name = names::at(&text, byte);
+        json(name.map(|(name, _)| names::definitions(snapshot, &file, byte, &name, columns)))
+    }
+
+    fn references(&mut self, said: &ReferenceParams) -> Value {
+        let at = &said.text_document_position;
+        let columns = self.columns;
+        let Some((snapshot, file, text, byte)) = self.at(&at.text_document.uri, at.position) else {
+            return Value::Null;
+        };
+        let Some((name, _)) = names::at(&text, byte) else {
+            return Value::Null;
+        };
+        let mut found: Vec<Location> = names::references(snapshot, &name, columns);
+        if !said.context.include_declaration {
+            let said = names::definitions(snapshot, &file, byte, &name, columns);
+            found.retain(|place| !said.contains(place));
+        }
+        json(Some(found))
+    }
+
+    fn completion(&mut self, said: &CompletionParams) -> Value {
+        let at = &said.text_document_position;
+        match self.at(&at.text_document.uri, at.position) {
+            Some((snapshot, file, text, byte)) => {
+                json(Some(completion::at(snapshot, &file, &text, byte)))
+            }
+            None => Value::Null,
+        }
+    }
+
+    fn symbols(&mut self, said: &DocumentSymbolParams) -> Value {
+        let columns = self.columns;
+        match self.at(&said.text_document.uri, Position::default()) {
+            Some((snapshot, file, ..)) => json(Some(symbols::of_page(snapshot, &file, columns))),
+            None => Value::Null,
+        }
+    }
+
+    fn workspace_symbols(&mut self, said: &WorkspaceSymbolParams) -> Value {
+        let roots: Vec<PathBuf> = self.manuals.keys().cloned().collect();
+        let columns = self.columns;
+        let mut found = Vec::new();
+        for root in roots {
+            if let Some(snapshot) = self.snapshot(&root.join("book.toml")) {
+                found.extend(symbols::of_manual(snapshot, &said.query, columns));
+            }
+        }
+        json(Some(found))
+    }
+
+    fn actions(&mut self, said: &CodeActionParams) -> Value {
+        let columns = self.columns;
+        let uri = &said.text_document.uri;
+        match self.at(uri, said.range.start) {
+            Some((_, _, text, _)) => {
+                let found = actions::of(&text, uri, &said.context.diagnostics, columns);
+                json(Some(found))
+            }
+            None => Value::Null,
+        }
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(params: Value) -> Result<T, String> {
+    serde_json::from_value(params).map_err(|error| error.to_string())
+}
+
+fn json(value: Option<impl serde::Serialize>) -> Value {
+    // Fails for none of the protocol's types: their keys are texts.
+    value.map_or(Value::Null, |value| {
+        serde_json::to_value(value).unwrap_or_default()
+    })
+}
