@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lsp_types::{
-    Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, NumberOrString, Range,
-};
+use lsp_types::{Diagnostic, DiagnosticRelatedInformation, DiagnosticSeverity, NumberOrString};
 use serde_json::json;
 
 use crate::place::Columns;
@@ -45,7 +43,7 @@ fn one(snapshot: &Snapshot, columns: Columns, problem: &Problem) -> Diagnostic {
         None => problem.sentence(),
     };
     Diagnostic {
-        range: range.unwrap_or_else(Range::default),
+        range: range.unwrap_or_default(),
         severity: Some(match problem.severity {
             Severity::Error => DiagnosticSeverity::ERROR,
             Severity::Warning => DiagnosticSeverity::WARNING,

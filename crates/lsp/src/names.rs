@@ -58,10 +58,12 @@ pub fn at(text: &str, byte: usize) -> Option<(Name<'_>, Range<usize>)> {
         return None;
     }
     let range = start..start + word.len();
-    match before.ends_with('@') {
-        true => Some((Name::Group(word), range)),
-        false => Some((Name::Word(word), range)),
-    }
+    let name = if before.ends_with('@') {
+        Name::Group(word)
+    } else {
+        Name::Word(word)
+    };
+    Some((name, range))
 }
 
 /// Where the name is said: more than one place for a value that several layers give.

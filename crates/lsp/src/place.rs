@@ -35,8 +35,7 @@ impl Columns {
     /// The place of a byte. One within a character is that of its beginning.
     pub fn position(self, text: &str, byte: usize) -> Position {
         let byte = byte.min(text.len());
-        let before = text.as_bytes()[..byte].iter();
-        let line = before.filter(|byte| **byte == b'\n').count();
+        let line = memchr::memchr_iter(b'\n', &text.as_bytes()[..byte]).count();
         let start = text.as_bytes()[..byte]
             .iter()
             .rposition(|byte| *byte == b'\n');
