@@ -197,7 +197,7 @@ impl<F: Fn(String)> Course<F> {
                 continue;
             };
             let key = work.key();
-            self.uploads.add(&key, folder.journal(&work.run));
+            self.uploads.add(&key, folder.journal(&work.run), 0);
             let end = folder.end().filter(|end| end.key() == key);
             if end.is_some() {
                 self.uploads.last(&key);
@@ -306,8 +306,9 @@ impl<F: Fn(String)> Course<F> {
         }
     }
 
-    fn begin(&mut self, work: Work) {
+    fn begin(&mut self, mut work: Work) {
         let key = work.key();
+        let lines = std::mem::take(&mut work.journal);
         let folder = self.folder(&key);
         (self.note)(format!("{key}: `{}` is taken", work.procedure));
         let before = match work.mode {
@@ -320,7 +321,8 @@ impl<F: Fn(String)> Course<F> {
             self.sick = Some(Instant::now());
             return;
         }
-        self.uploads.add(&key, folder.journal(&work.run));
+        let has = folder.seed(&work.run, &lines);
+        self.uploads.add(&key, folder.journal(&work.run), has);
         self.bring(&work);
         let part = Part {
             before,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use opsbook_client::{ClientError, Token};
+use opsbook_journal::{JournalError, read_in};
 use opsbook_wire::{PartEnd, Work};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -285,6 +286,36 @@ impl PartFolder {
         self.journals().join(format!("{run}.jsonl"))
     }
 
+    /// Where there is no journal yet, the lines that the gateway has of it, as far as they are one
+    /// journal: so the node is told by whom it was held last. Gives their length.
+    pub fn seed(&self, run: &str, lines: &[String]) -> u64 {
+        let path = self.journal(run);
+        if path.exists() || lines.is_empty() {
+            return 0;
+        }
+        let seeded = || -> Option<u64> {
+            let mut text: String = lines
+                .iter()
+                .flat_map(|line| [line.as_str(), "\n"])
+                .collect();
+            fs::write(&path, &text).ok()?;
+            // The first line that does not follow from those before it ends it.
+            if let Err(JournalError::Line { line, .. }) = read_in(&self.journals(), run) {
+                let kept = text.split_inclusive('\n').take(line - 1);
+                let length = kept.map(str::len).sum();
+                text.truncate(length);
+                fs::write(&path, &text).ok()?;
+            }
+            let sound = !text.is_empty() && read_in(&self.journals(), run).is_ok();
+            sound.then_some(text.len() as u64)
+        };
+        // Without one, all is read from the node.
+        seeded().unwrap_or_else(|| {
+            let _ = fs::remove_file(&path);
+            0
+        })
+    }
+
     pub fn remove(&self) {
         // What stays is tried again at the next start.
         let _ = fs::remove_dir_all(&self.path);
@@ -407,6 +438,41 @@ mod tests {
         let long_ago = SystemTime::now() - 2 * KEPT;
         known.unwrap().set_modified(long_ago).unwrap();
         assert!(folder.parts().is_empty() && !part.path.exists());
+    }
+
+    #[test]
+    fn a_journal_begins_with_the_lines_that_are_one() {
+        use opsbook_journal::{Journal, State, read};
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open(&dir.path().join("r")).unwrap();
+        let run = work().run;
+        let state = State::beside(dir.path());
+        let mut journal = Journal::create(&state, &run).unwrap();
+        for _ in 0..3 {
+            let tried = opsbook_event::What::NodeTried;
+            journal.record(None, None, tried).unwrap();
+        }
+        let text = fs::read_to_string(read(&state, &run).unwrap().path).unwrap();
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        let swapped = [&lines[..2], &lines[1..]].concat();
+        for (given, whole) in [
+            (&lines[..], 3),
+            (&lines[..2], 2),
+            (&lines[1..], 0),
+            (&swapped[..], 2),
+            (&["moon".to_owned()][..], 0),
+            (&[][..], 0),
+        ] {
+            let part = folder.part(&run, "web1");
+            part.keep(&work()).unwrap();
+            let length: usize = lines[..whole].iter().map(|line| line.len() + 1).sum();
+            assert_eq!(part.seed(&run, given), length as u64);
+            let events = read_in(&part.journals(), &run).map_or(0, |record| record.events.len());
+            assert_eq!(events, whole);
+            // What is there is not written over.
+            assert_eq!(part.seed(&run, &lines).min(1), u64::from(whole == 0));
+            part.remove();
+        }
     }
 
     fn folder_end() -> PartEnd {

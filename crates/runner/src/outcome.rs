@@ -40,6 +40,10 @@ pub(crate) fn outcome(work: &Work, exit: &Exit, record: Option<&Record>) -> Outc
         Some(record) if record.is_halted() => {
             (EndState::Halted, in_journal.or_else(|| cause(&exit.said)))
         }
+        // What an earlier controller has left on the node is not known here.
+        _ if work.epoch > 1 && matches!(status, Ended::Blocked | Ended::Error) => {
+            (EndState::Halted, in_journal.or_else(|| cause(&exit.said)))
+        }
         _ => (EndState::Ended, in_journal.or_else(|| cause(&exit.said))),
     };
     Outcome::End(end(work, state, status, cause))
@@ -168,6 +172,10 @@ mod tests {
 
     #[test]
     fn how_a_part_ends_is_a_table() {
+        let first = Work {
+            epoch: 1,
+            ..work(Mode::Begin)
+        };
         let (halted, closed) = (record(true), record(false));
         let blocked = "note: x\n\nBLOCKED: the plan is another one\n";
         let wrong = "nodes.yaml:1:1: error: no such node\n  |\n\nhint: none\n";
@@ -213,13 +221,18 @@ mod tests {
                 (EndState::Halted, Ended::TimedOut, Some("step two failed")),
             ),
         ] {
-            let Outcome::End(end) = outcome(&work(Mode::Adopt), &exit(code, said), record) else {
+            let Outcome::End(end) = outcome(&first, &exit(code, said), record) else {
                 panic!("{code} is an end");
             };
             let found = (end.state, end.status.unwrap(), end.cause.as_deref());
             assert_eq!(found, expected, "{code}");
-            assert_eq!(end.epoch, 2);
         }
+        // Of a part that somebody else had begun.
+        let blocked = outcome(&work(Mode::Adopt), &exit(4, blocked), Some(&closed));
+        let Outcome::End(end) = blocked else {
+            panic!("an end");
+        };
+        assert_eq!((end.state, end.epoch), (EndState::Halted, 2));
     }
 
     #[test]

@@ -36,8 +36,9 @@ struct Place {
 }
 
 impl Tail {
-    pub fn new(path: PathBuf) -> Tail {
-        Tail { path, offset: 0 }
+    /// The gateway has so many bytes of it.
+    pub fn new(path: PathBuf, offset: u64) -> Tail {
+        Tail { path, offset }
     }
 
     /// The lines after those that the gateway has, up to so many bytes. A line without its end is
@@ -113,7 +114,7 @@ mod tests {
     fn lines_are_sent_again_from_the_first_that_was_not_stored() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.jsonl");
-        let mut tail = Tail::new(path.clone());
+        let mut tail = Tail::new(path.clone(), 0);
         assert!(tail.next(3, 1000).unwrap().lines.is_empty());
         let lines = [
             r#"{"seq":1,"epoch":1}"#,
@@ -140,7 +141,7 @@ mod tests {
         assert!(tail.acked(&key, &piece, &acked));
         assert!(tail.next(3, 1000).unwrap().lines.is_empty());
         // At least one, however long.
-        let one = Tail::new(path).next(3, 1).unwrap();
+        let one = Tail::new(path, 0).next(3, 1).unwrap();
         assert_eq!(one.lines.len(), 1);
     }
 
@@ -150,13 +151,18 @@ mod tests {
         let path = dir.path().join("r.jsonl");
         std::fs::write(&path, "moon\n").unwrap();
         assert!(
-            Tail::new(path.clone())
+            Tail::new(path.clone(), 0)
                 .next(1, 9)
                 .unwrap_err()
                 .contains("no event")
         );
         let long = format!("{{\"seq\":1,\"x\":\"{}\"}}\n", "x".repeat(limit::LINE));
         std::fs::write(&path, long).unwrap();
-        assert!(Tail::new(path).next(1, 9).unwrap_err().contains("too long"));
+        assert!(
+            Tail::new(path, 0)
+                .next(1, 9)
+                .unwrap_err()
+                .contains("too long")
+        );
     }
 }

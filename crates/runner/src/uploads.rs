@@ -59,11 +59,11 @@ impl Uploads {
         }))
     }
 
-    /// Sends the lines of a journal from now on.
-    pub fn add(&self, key: &PartKey, path: PathBuf) {
+    /// Sends the lines of a journal from now on. The gateway has its first bytes, so many.
+    pub fn add(&self, key: &PartKey, path: PathBuf, has: u64) {
         let of = Of {
             key: key.clone(),
-            tail: Tail::new(path),
+            tail: Tail::new(path, has),
             last: false,
         };
         let place = (key.run.clone(), key.node.clone());

@@ -1,0 +1,475 @@
+//! A gateway, runners and a node of this machine: runs that are asked for, watched, answered,
+//! stopped and handed over, and each of the processes killed in the middle. Every step is run
+//! once, and no state stays behind that is not true.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_docs_in_private_items,
+    reason = "a test that cannot go on fails"
+)]
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Far above what a busy machine takes.
+const BOUND: Duration = Duration::from_mins(2);
+
+/// Three steps; the second waits for the file `go`.
+const PAGE: &str = "# Page
+
+```yaml procedure
+id: p
+```
+
+```sh step id=one capture=seen
+echo one >> \"$HOME/ran\"
+echo value-1
+```
+
+```sh step id=two
+echo two >> \"$HOME/ran\"
+while test ! -e \"$HOME/go\"; do sleep 0.05; done
+```
+
+```sh step id=three
+echo \"three $seen\" >> \"$HOME/ran\"
+```
+";
+
+const TWO: &str = "one\ntwo\n";
+const ALL: &str = "one\ntwo\nthree value-1\n";
+
+/// A process that is killed when its test ends.
+struct Process(Child);
+
+impl Process {
+    fn signal(&self, signal: &str) {
+        send(signal, &self.0.id().to_string());
+    }
+
+    fn kill(mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // A stopped process hears nothing else.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn send(signal: &str, pid: &str) {
+    let sent = Command::new("kill").args(["-s", signal, pid]).status();
+    assert!(sent.unwrap().success(), "{signal} {pid}");
+}
+
+/// A manual in a folder of its own, with its gateway and runners.
+struct Team {
+    dir: tempfile::TempDir,
+    gateway: Option<Process>,
+}
+
+impl Team {
+    fn new(page: &str, config: &str) -> Team {
+        let dir = tempfile::Builder::new()
+            .prefix("ob-team-")
+            .tempdir()
+            .unwrap();
+        let mut team = Team { dir, gateway: None };
+        for folder in ["home", "m/manual", "m/.opsbook/gateway"] {
+            fs::create_dir_all(team.path(folder)).unwrap();
+        }
+        let private = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        fs::set_permissions(team.path("m/.opsbook/gateway"), private).unwrap();
+        team.write("m/book.toml", "[book]\ntitle = \"T\"\nsrc = \"manual\"\n");
+        team.write("m/manual/SUMMARY.md", "- [Page](page.md)\n");
+        team.write("m/manual/page.md", page);
+        team.write(
+            "m/nodes.yaml",
+            "opsbook: 1\nnodes:\n  here: {transport: local}\n",
+        );
+        team.write("m/.opsbook/gateway/gateway.toml", config);
+        team.start_gateway();
+        team
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).unwrap();
+    }
+
+    fn ran(&self) -> String {
+        fs::read_to_string(self.path("home/ran")).unwrap_or_default()
+    }
+
+    fn go(&self) {
+        self.write("home/go", "");
+    }
+
+    fn again(&self) {
+        for name in ["ran", "go"] {
+            let _ = fs::remove_file(self.path("home").join(name));
+        }
+    }
+
+    fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command
+            .current_dir(self.path("m"))
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
+            .env("HOME", self.path("home"))
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn log(&self) -> File {
+        let path = self.path("log");
+        File::options()
+            .create(true)
+            .append(true)
+            .open(path)
+            .unwrap()
+    }
+
+    fn background(&self, mut command: Command) -> Process {
+        command.stdout(self.log()).stderr(self.log());
+        Process(command.spawn().unwrap())
+    }
+
+    fn start_gateway(&mut self) {
+        let opsbook = Path::new(env!("CARGO_BIN_EXE_opsbook"));
+        let program = opsbook.with_file_name("opsbook-gateway");
+        let built =
+            "`cargo build -p opsbook-gateway` builds it, as `cargo test` without a package does";
+        assert!(program.exists(), "{}: {built}", program.display());
+        let mut command = self.command(&program);
+        command.args(["--no-runner", "--listen", "127.0.0.1:0"]);
+        self.gateway = Some(self.background(command));
+        until("the gateway serves", || {
+            self.opsbook(&["runs"]).status.code() != Some(3)
+        });
+    }
+
+    fn kill_gateway(&mut self) {
+        self.gateway.take().unwrap().kill();
+    }
+
+    fn runner(&self, name: &str) -> Process {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_opsbook")));
+        let state = self.path(name);
+        command
+            .args(["runner", "run", "--beat", "1s", "--state"])
+            .arg(state);
+        self.background(command)
+    }
+
+    fn opsbook(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_opsbook")));
+        command.args(arguments).output().unwrap()
+    }
+
+    #[track_caller]
+    fn ok(&self, arguments: &[&str]) -> String {
+        let output = self.opsbook(arguments);
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = format!("{out}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {said}{}",
+            self.said()
+        );
+        out
+    }
+
+    /// What the processes in the background have said.
+    fn said(&self) -> String {
+        format!(
+            "\n--- log:\n{}",
+            fs::read_to_string(self.path("log")).unwrap_or_default()
+        )
+    }
+
+    fn ask(&self) -> String {
+        let line = self.ok(&["ask", "p", "here", "--json"]);
+        let asked: Value = serde_json::from_str(&line).unwrap();
+        asked["run"].as_str().unwrap().to_owned()
+    }
+
+    /// What the gateway knows of a run.
+    fn view(&self, run: &str) -> Value {
+        let lines = self.ok(&["runs", "--json"]);
+        let mut runs = lines
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap());
+        runs.find(|view| view["run"] == run).unwrap()
+    }
+
+    #[track_caller]
+    fn is_in(&self, run: &str, state: &str) {
+        until(state, || self.view(run)["state"] == state);
+    }
+
+    /// The number of the question that stands.
+    fn question(&self, run: &str) -> Value {
+        let mut found = None;
+        until("a question", || {
+            let line = self.ok(&["answer", run, "--json"]);
+            found = line
+                .lines()
+                .next()
+                .map(|line| serde_json::from_str(line).unwrap());
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// `opsbook run` of this part.
+    fn child(&self, run: &str) -> String {
+        let mut found = None;
+        until("a child", || {
+            found = processes().find(|pid| {
+                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line).into_owned();
+                line.contains(&format!("--run={run}\0")) && line.contains("\0run\0")
+            });
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    fn is_at_step_two(&self) {
+        until("the second step", || self.ran() == TWO);
+    }
+
+    /// The events of a run as the gateway has them.
+    fn events(&self, run: &str) -> Vec<Value> {
+        let lines = self.ok(&["watch", run, "--json"]);
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn processes() -> impl Iterator<Item = String> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter(|name| name.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < BOUND, "never: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn a_run_is_asked_for_handed_over_answered_and_watched() {
+    let page = PAGE.replace("step id=two", "step id=two confirm");
+    let team = Team::new(&page, "");
+    let _runner = team.runner("r1");
+    team.go();
+    let run = team.ask();
+    let question = team.question(&run);
+    assert_eq!(question["choices"][0], "yes", "{question}");
+    team.ok(&["hand-over", &run, "bo", "--note", "going home"]);
+    assert_eq!(team.view(&run)["owner"], "bo");
+    // Only what answers it is an answer.
+    assert_eq!(
+        team.opsbook(&["answer", &run, "perhaps"]).status.code(),
+        Some(2)
+    );
+    team.ok(&["answer", &run, "yes", "--note", "looked at it"]);
+    let out = team.ok(&["watch", &run]);
+    assert!(out.contains("3 three") && out.contains("here: OK"), "{out}");
+    assert_eq!(team.ran(), ALL);
+    assert_eq!(team.view(&run)["status"], "OK");
+    let events = team.events(&run);
+    let seqs: Vec<u64> = events
+        .iter()
+        .map(|event| event["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>());
+    // Nothing of it is left with the runner.
+    let status = String::from_utf8(
+        team.opsbook(&["runner", "status", "--state", "../r1"])
+            .stdout,
+    );
+    assert!(!status.unwrap().contains(&run));
+}
+
+#[test]
+fn a_run_is_stopped_after_its_step_and_gone_on_with() {
+    let team = Team::new(PAGE, "");
+    let _runner = team.runner("r1");
+    let run = team.ask();
+    team.is_at_step_two();
+    team.ok(&["stop", &run]);
+    team.go();
+    team.is_in(&run, "halted");
+    assert_eq!(team.ran(), TWO);
+    team.ok(&["resume", &run, "--via", "gateway"]);
+    assert_eq!(team.ran(), ALL);
+    team.again();
+    // In the middle of its step: the step is run once more, by whoever goes on.
+    let run = team.ask();
+    team.is_at_step_two();
+    team.ok(&["stop", &run, "--manner", "step"]);
+    team.is_in(&run, "halted");
+    team.go();
+    team.ok(&["resume", &run, "--via", "gateway"]);
+    assert_eq!(team.ran(), "one\ntwo\ntwo\nthree value-1\n");
+}
+
+#[test]
+fn each_step_is_run_once_whichever_process_is_killed() {
+    let mut team = Team::new(PAGE, "");
+    let mut runner = Some(team.runner("r1"));
+    for victim in ["child", "runner", "gateway", "all"] {
+        team.again();
+        let run = team.ask();
+        team.is_at_step_two();
+        if victim == "child" {
+            send("KILL", &team.child(&run));
+        }
+        if matches!(victim, "runner" | "all") {
+            runner.take().unwrap().kill();
+        }
+        if matches!(victim, "gateway" | "all") {
+            team.kill_gateway();
+        }
+        team.go();
+        if team.gateway.is_none() {
+            team.start_gateway();
+        }
+        if runner.is_none() {
+            runner = Some(team.runner("r1"));
+        }
+        team.ok(&["watch", &run]);
+        assert_eq!(team.ran(), ALL, "{victim}{}", team.said());
+        assert_eq!(team.view(&run)["status"], "OK", "{victim}");
+        // Its lines came to the gateway, each once.
+        let events = team.events(&run);
+        let mut seqs: Vec<u64> = events
+            .iter()
+            .map(|event| event["seq"].as_u64().unwrap())
+            .collect();
+        let whole = seqs.len() as u64;
+        seqs.sort_unstable();
+        assert_eq!(seqs, (1..=whole).collect::<Vec<_>>(), "{victim}");
+    }
+}
+
+#[test]
+fn a_run_goes_on_without_its_gateway_and_its_lines_come_later() {
+    let mut team = Team::new(PAGE, "");
+    let _runner = team.runner("r1");
+    let run = team.ask();
+    team.is_at_step_two();
+    team.kill_gateway();
+    team.go();
+    until("the last step", || team.ran() == ALL);
+    team.start_gateway();
+    team.ok(&["watch", &run]);
+    assert_eq!(team.ran(), ALL);
+}
+
+/// The first runner is frozen with all that it has started, another one goes on, and the first
+/// comes back.
+#[test]
+fn another_runner_adopts_a_part_and_the_late_one_does_nothing() {
+    let team = Team::new(PAGE, "");
+    let first = team.runner("r1");
+    let run = team.ask();
+    team.is_at_step_two();
+    let child = team.child(&run);
+    first.signal("STOP");
+    send("STOP", &child);
+    let _second = team.runner("r2");
+    team.go();
+    let out = team.opsbook(&["watch", &run]);
+    assert!(out.status.success(), "{out:?}{}", team.said());
+    assert_eq!(team.ran(), ALL);
+    send("CONT", &child);
+    first.signal("CONT");
+    // It hears that the part is another's.
+    until("the first one holds nothing", || {
+        let out = team.opsbook(&["runner", "status", "--state", "../r1"]);
+        !String::from_utf8(out.stdout).unwrap().contains(&run)
+    });
+    assert_eq!(team.ran(), ALL, "{}", team.said());
+    let view = team.view(&run);
+    assert_eq!(
+        (&view["state"], &view["status"]),
+        (&"ended".into(), &"OK".into())
+    );
+}
+
+#[test]
+fn a_plan_that_has_changed_since_it_was_asked_for_is_blocked() {
+    let team = Team::new(PAGE, "");
+    team.go();
+    let run = team.ask();
+    team.write("m/manual/page.md", &PAGE.replace("echo one", "echo uno"));
+    let _runner = team.runner("r1");
+    let out = team.opsbook(&["watch", &run]);
+    assert_eq!(out.status.code(), Some(4), "{out:?}{}", team.said());
+    assert_eq!(team.ran(), "");
+}
+
+#[test]
+fn an_ask_is_one_run_wherever_the_gateway_dies() {
+    let mut team = Team::new(PAGE, "");
+    team.go();
+    for delay in [0, 5, 20, 60] {
+        let reason = format!("after {delay}");
+        let asking = {
+            let mut command = team.command(Path::new(env!("CARGO_BIN_EXE_opsbook")));
+            command.args(["ask", "p", "here", "--reason", &reason, "--json"]);
+            command.stdout(Stdio::piped()).stderr(Stdio::piped());
+            command.spawn().unwrap()
+        };
+        // Not to wait for something, but to die at another moment each time.
+        std::thread::sleep(Duration::from_millis(delay));
+        team.kill_gateway();
+        team.start_gateway();
+        let output = asking.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}{}", team.said());
+        let runs = team.ok(&["runs", "--json"]);
+        assert_eq!(runs.matches(&format!("\"{reason}\"")).count(), 1, "{runs}");
+    }
+}
+
+#[test]
+fn a_program_that_is_too_old_is_told_how_to_upgrade() {
+    let team = Team::new(PAGE, "[version]\noldest = \"99.0.0\"\n");
+    let out = team.opsbook(&["runs"]);
+    assert_eq!(out.status.code(), Some(2));
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert!(
+        said.contains("\nhint: replace `opsbook` by version 99.0.0"),
+        "{said}"
+    );
+    let team = Team::new(PAGE, "[version]\nwants = \"99.0.0\"\n");
+    let told = |output: Output| String::from_utf8(output.stderr).unwrap();
+    // To machines it is not told; to people once a day. The gateway's first call was one.
+    assert!(!told(team.opsbook(&["runs", "--json"])).contains("is wanted by"));
+    let log = team.path("home/.local/state/opsbook/told-older");
+    fs::remove_file(&log).unwrap();
+    assert!(told(team.opsbook(&["runs"])).contains("opsbook 99.0.0 is wanted by unix:"));
+    assert!(!told(team.opsbook(&["runs"])).contains("is wanted by"));
+}
