@@ -9,11 +9,21 @@
 )]
 
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+use sshd::{Sshd, or_skip};
+
+#[allow(
+    dead_code,
+    reason = "it is of another test target, which needs more of it"
+)]
+#[path = "it/sshd.rs"]
+mod sshd;
 
 /// Far above what a busy machine takes.
 const BOUND: Duration = Duration::from_mins(2);
@@ -86,7 +96,7 @@ impl Team {
         for folder in ["home", "m/manual", "m/.opsbook/gateway"] {
             fs::create_dir_all(team.path(folder)).unwrap();
         }
-        let private = fs::Permissions::from(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+        let private = fs::Permissions::from_mode(0o700);
         fs::set_permissions(team.path("m/.opsbook/gateway"), private).unwrap();
         team.write("m/book.toml", "[book]\ntitle = \"T\"\nsrc = \"manual\"\n");
         team.write("m/manual/SUMMARY.md", "- [Page](page.md)\n");
@@ -110,6 +120,25 @@ impl Team {
 
     fn ran(&self) -> String {
         fs::read_to_string(self.path("home/ran")).unwrap_or_default()
+    }
+
+    /// A node that is reached by ssh, in the place of the one of this machine.
+    fn node(&self, node: &Sshd) {
+        let ssh = node.ssh();
+        let json = |text: &str| serde_json::to_string(text).unwrap();
+        let options: Vec<String> = ssh.options.iter().map(|option| json(option)).collect();
+        let identity = ssh.identity.unwrap();
+        self.write(
+            "m/nodes.yaml",
+            &format!(
+                "opsbook: 1\nnodes:\n  here:\n    address: {}\n    user: {}\n    port: {}\n    identity: {}\n    ssh_options: [{}]\n",
+                json(&ssh.host),
+                json(&ssh.user.unwrap()),
+                ssh.port.unwrap(),
+                json(&identity.to_string_lossy()),
+                options.join(", ")
+            ),
+        );
     }
 
     fn go(&self) {
@@ -234,20 +263,6 @@ impl Team {
         found.unwrap()
     }
 
-    /// `opsbook run` of this part.
-    fn child(&self, run: &str) -> String {
-        let mut found = None;
-        until("a child", || {
-            found = processes().find(|pid| {
-                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).into_owned();
-                line.contains(&format!("--run={run}\0")) && line.contains("\0run\0")
-            });
-            found.is_some()
-        });
-        found.unwrap()
-    }
-
     fn is_at_step_two(&self) {
         until("the second step", || self.ran() == TWO);
     }
@@ -344,7 +359,7 @@ fn each_step_is_run_once_whichever_process_is_killed() {
         let run = team.ask();
         team.is_at_step_two();
         if victim == "child" {
-            send("KILL", &team.child(&run));
+            send("KILL", &child(&run));
         }
         if matches!(victim, "runner" | "all") {
             runner.take().unwrap().kill();
@@ -396,7 +411,7 @@ fn another_runner_adopts_a_part_and_the_late_one_does_nothing() {
     let first = team.runner("r1");
     let run = team.ask();
     team.is_at_step_two();
-    let child = team.child(&run);
+    let child = child(&run);
     first.signal("STOP");
     send("STOP", &child);
     let _second = team.runner("r2");
@@ -472,4 +487,112 @@ fn a_program_that_is_too_old_is_told_how_to_upgrade() {
     fs::remove_file(&log).unwrap();
     assert!(told(team.opsbook(&["runs"])).contains("opsbook 99.0.0 is wanted by unix:"));
     assert!(!told(team.opsbook(&["runs"])).contains("is wanted by"));
+}
+
+/// Its controller, its runner or the gateway dies once so many lines are in the journal: before
+/// the first step, within each, between two, at its end.
+#[test]
+fn each_step_is_run_once_wherever_in_its_journal_somebody_dies() {
+    let mut team = Team::new(PAGE, "");
+    let mut runner = Some(team.runner("r1"));
+    for lines in 1..=21 {
+        team.again();
+        team.go();
+        let run = team.ask();
+        let journal = team.path(&format!("r1/parts/{run}@here/runs/{run}.jsonl"));
+        let has = || fs::read_to_string(&journal).map_or(0, |text| text.lines().count());
+        let begin = Instant::now();
+        // A run that has ended has no journal here any more.
+        while has() < lines && team.ran() != ALL && begin.elapsed() < BOUND {
+            std::hint::spin_loop();
+        }
+        match lines % 3 {
+            0 => team.kill_gateway(),
+            1 => runner.take().unwrap().kill(),
+            _ => kill_child(&run),
+        }
+        if team.gateway.is_none() {
+            team.start_gateway();
+        }
+        if runner.is_none() {
+            runner = Some(team.runner("r1"));
+        }
+        let out = team.opsbook(&["watch", &run]);
+        assert!(out.status.success(), "{lines}: {out:?}{}", team.said());
+        assert_eq!(team.ran(), ALL, "{lines}{}", team.said());
+        assert_eq!(team.view(&run)["status"], "OK", "{lines}");
+    }
+}
+
+/// `opsbook run` of this run, where there is one at this moment.
+fn child_now(run: &str) -> Option<String> {
+    processes().find(|pid| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains(&format!("--run={run}\0")) && line.contains("\0run\0")
+    })
+}
+
+fn child(run: &str) -> String {
+    let mut found = None;
+    until("a child", || {
+        found = child_now(run);
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// It may have ended by itself.
+fn kill_child(run: &str) {
+    if let Some(pid) = child_now(run) {
+        let _ = Command::new("kill").args(["-s", "KILL", &pid]).status();
+    }
+}
+
+/// The same over ssh: the step, its node's shell and its connection are other processes.
+#[test]
+fn a_part_on_a_node_behind_ssh_is_gone_on_with_by_the_runner_that_comes_back() {
+    let Some(node) = or_skip("T1", Sshd::start()) else {
+        return;
+    };
+    let team = Team::new(PAGE, "");
+    team.node(&node);
+    let ran = || fs::read_to_string(node.home().join("ran")).unwrap_or_default();
+    let first = team.runner("r1");
+    let run = team.ask();
+    until("the second step", || ran() == TWO);
+    first.kill();
+    fs::write(node.home().join("go"), "").unwrap();
+    let _again = team.runner("r1");
+    let out = team.opsbook(&["watch", &run]);
+    assert!(out.status.success(), "{out:?}{}", team.said());
+    assert_eq!(ran(), ALL);
+}
+
+/// Frozen for so long that another one has gone on.
+#[test]
+fn a_part_on_a_node_behind_ssh_is_adopted_from_a_frozen_runner() {
+    let Some(node) = or_skip("T1", Sshd::start()) else {
+        return;
+    };
+    let team = Team::new(PAGE, "");
+    team.node(&node);
+    let ran = || fs::read_to_string(node.home().join("ran")).unwrap_or_default();
+    let first = team.runner("r1");
+    let run = team.ask();
+    until("the second step", || ran() == TWO);
+    let child = child(&run);
+    first.signal("STOP");
+    send("STOP", &child);
+    let _second = team.runner("r2");
+    fs::write(node.home().join("go"), "").unwrap();
+    let out = team.opsbook(&["watch", &run]);
+    assert!(out.status.success(), "{out:?}{}", team.said());
+    send("CONT", &child);
+    first.signal("CONT");
+    until("the first one holds nothing", || {
+        let out = team.opsbook(&["runner", "status", "--state", "../r1"]);
+        !String::from_utf8(out.stdout).unwrap().contains(&run)
+    });
+    assert_eq!(ran(), ALL, "{}", team.said());
 }
