@@ -8,9 +8,10 @@ use opsbook_manual as manual;
 use opsbook_nodes as nodes;
 use opsbook_plan as plan;
 use opsbook_project as project;
-use opsbook_text::{files, outside, source};
+use opsbook_text::{files, outside, source, wildcard, yaml};
 use opsbook_wire as wire;
 
+pub mod access;
 pub mod bell;
 pub mod blobs;
 mod child;

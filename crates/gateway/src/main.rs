@@ -29,7 +29,13 @@ enum What {
     /// Serve (what happens without a command, too)
     Serve(Serve),
     /// Print an address that logs a browser in, once
-    Link(At),
+    Link {
+        #[command(flatten)]
+        at: At,
+        /// Who is logged in by it; you if absent
+        #[arg(value_name = "PERSON")]
+        person: Option<String>,
+    },
     /// Copy all that the store has into an empty one, while no gateway serves
     Migrate {
         #[command(flatten)]
@@ -84,7 +90,7 @@ fn main() -> ExitCode {
             runtime.block_on(async {
                 match cli.what.unwrap_or(What::Serve(cli.serve)) {
                     What::Serve(serve) => serving(serve).await,
-                    What::Link(at) => link(&at).await,
+                    What::Link { at, person } => link(&at, person).await,
                     What::Token { at, segment } => token(&at, &segment).await,
                     What::Migrate { at, to } => migrate(&at, &to).await,
                 }
@@ -210,13 +216,16 @@ async fn store(places: &Places) -> Result<Store, String> {
     opened.map_err(|error| error.to_string())
 }
 
-async fn link(at: &At) -> Result<(), String> {
+async fn link(at: &At, person: Option<String>) -> Result<(), String> {
     let places = places(at)?;
     let text = std::fs::read_to_string(places.state.join("address.json"))
         .map_err(|_| "no gateway serves this manual now".to_owned())?;
     let local: opsbook_wire::Local =
         serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    let person = opsbook_project::operator_name();
+    let person = person.unwrap_or_else(opsbook_project::operator_name);
+    if !limit::is_name(&person) {
+        return Err("the person is no name".to_owned());
+    }
     let (key, _) = store(&places)
         .await?
         .new_ticket("link", &person, 15 * 60)

@@ -150,6 +150,29 @@ pub struct ProcedureView {
     pub may: Vec<Verb>,
 }
 
+/// `GET /v1/explain?person=&verb=&procedure=&node=`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Explained {
+    /// The person may.
+    pub granted: bool,
+    /// The place of the rule that grants it; none where there are no rules, and all is granted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Every rule that was looked at.
+    pub rules: Vec<Rule>,
+}
+
+/// A rule, as it answers one question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Rule {
+    /// `access.yaml:7`
+    pub place: String,
+    /// What of it does not hold; nothing where it grants.
+    pub against: Vec<String>,
+}
+
 /// A parameter of a procedure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

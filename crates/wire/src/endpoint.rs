@@ -22,6 +22,8 @@ pub const HOSTS: &str = "/v1/hosts";
 pub const PROCEDURES: &str = "/v1/procedures";
 /// `GET`: [`crate::ProcedureView`]
 pub const PROCEDURE: &str = "/v1/procedures/{id}";
+/// `GET ?person=&verb=&procedure=&node=`: [`crate::ask::Explained`]
+pub const EXPLAIN: &str = "/v1/explain";
 /// `POST` [`crate::Ask`]: 201 [`crate::Asked`], or 200 where the key was known.
 pub const ASKS: &str = "/v1/asks";
 /// `GET ?node=&procedure=&state=&by=&after=`: [`crate::RunsPage`]

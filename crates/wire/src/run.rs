@@ -187,6 +187,7 @@ pub struct Resume {
     /// Number of the step after which it holds.
     pub stop_after: Option<usize>,
     /// The manual has changed since: the hash of the page that the person has read, and agrees to.
+    /// Refused by this version of the gateway.
     pub accept_changed: Option<String>,
 }
 

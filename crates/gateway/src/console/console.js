@@ -205,7 +205,7 @@ class Card {
     }
     if (part.state === "halted") {
       controls.append(
-        button("go on", act("resume", this.shown === view.page_sha256 ? {} : { accept_changed: this.shown })),
+        button("go on", act("resume", {})),
         button("give up", act("release", {})));
     }
     const row = make("tr", {}, make("th", { textContent: part.node }), make("td", { textContent: state + wants }),

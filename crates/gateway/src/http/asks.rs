@@ -13,11 +13,13 @@ use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
 use crate::config::HERE;
 use crate::gateway::Gateway;
-use crate::manuals::{Planned, segment_of};
+use crate::manuals::{Planned, Read, Wish, segment_of};
 use crate::store::people::sha256;
 use crate::store::runs::{NewPart, NewRun, Written};
+use crate::wire::ask::Explained;
 use crate::wire::{
-    Ask, Asked, AskedPart, HostView, Kind, Origin, ProcedureView, RunState, Source, header, limit,
+    Ask, Asked, AskedPart, HostView, Kind, Origin, ProcedureView, RunState, Source, Verb, header,
+    limit,
 };
 
 #[derive(Deserialize)]
@@ -27,49 +29,100 @@ pub(super) struct Select {
 
 pub(super) async fn hosts(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Query(Select { select }): Query<Select>,
 ) -> Answer<axum::Json<Vec<HostView>>> {
     let manual = Arc::clone(&gateway.manual);
     let nodes = tokio::task::spawn_blocking(move || {
         let read = manual.read()?;
-        read.hosts(select.as_deref())
+        let nodes = read.hosts(select.as_deref())?;
+        Ok::<_, Refusal>((read, nodes))
     });
-    let nodes = nodes.await??;
+    let (read, nodes) = nodes.await??;
     let holders = gateway.store.holders(&gateway.manual.id).await?;
     let hosts = nodes.iter().map(|node| HostView {
+        may: may(&read, &caller.person, &node.name),
         manual: gateway.manual.id.clone(),
         id: node.name.clone(),
         segment: segment_of(node),
         groups: node.groups.clone(),
         held_by: holders.get(&node.name).cloned(),
-        may: vec!["run *".to_owned()],
     });
     Ok(axum::Json(hosts.collect()))
 }
 
+/// `run web.deploy`, for each procedure that may be run there.
+fn may(read: &Read, person: &str, node: &str) -> Vec<String> {
+    let all = read.project.manual.procedures.values();
+    let nodes = [node.to_owned()];
+    all.filter(|procedure| {
+        read.verbs(person, &procedure.id, &nodes)
+            .contains(&Verb::Run)
+    })
+    .map(|procedure| format!("run {}", procedure.id))
+    .collect()
+}
+
 pub(super) async fn procedures(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
 ) -> Answer<axum::Json<Vec<ProcedureView>>> {
     let manual = Arc::clone(&gateway.manual);
     let all = tokio::task::spawn_blocking(move || {
         let read = manual.read()?;
         let all = read.project.manual.procedures.values();
-        Ok::<_, Refusal>(all.map(|one| read.view(&manual.id, one)).collect())
+        Ok::<_, Refusal>(
+            all.map(|one| read.view(&manual.id, one, &caller.person))
+                .collect(),
+        )
     });
     Ok(axum::Json(all.await??))
 }
 
 pub(super) async fn procedure(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
 ) -> Answer<axum::Json<ProcedureView>> {
     let manual = Arc::clone(&gateway.manual);
     let view = tokio::task::spawn_blocking(move || {
         let read = manual.read()?;
         let procedure = read.procedure(&id)?;
-        Ok::<_, Refusal>(read.view(&manual.id, procedure))
+        Ok::<_, Refusal>(read.view(&manual.id, procedure, &caller.person))
     });
     Ok(axum::Json(view.await??))
+}
+
+/// Whether the manual's rules grant it.
+pub(super) async fn permit(gateway: &Gateway, wish: Wish) -> Answer<()> {
+    let manual = Arc::clone(&gateway.manual);
+    let permitted = tokio::task::spawn_blocking(move || manual.read()?.permit(&wish));
+    Ok(permitted.await??)
+}
+
+#[derive(Deserialize)]
+pub(super) struct Whose {
+    person: Option<String>,
+    verb: Verb,
+    procedure: String,
+    node: String,
+}
+
+pub(super) async fn explain(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Query(asked): Query<Whose>,
+) -> Answer<axum::Json<Explained>> {
+    let wish = Wish {
+        person: asked.person.unwrap_or(caller.person),
+        verb: asked.verb,
+        procedure: asked.procedure,
+        nodes: vec![asked.node],
+        arguments: std::collections::BTreeMap::new(),
+    };
+    let manual = Arc::clone(&gateway.manual);
+    let explained = tokio::task::spawn_blocking(move || manual.read()?.explain(&wish));
+    Ok(axum::Json(explained.await??))
 }
 
 pub(super) async fn ask(
@@ -86,6 +139,18 @@ pub(super) async fn ask(
         let ask = ask.clone();
         tokio::task::spawn_blocking(move || manual.plan(&ask)).await??
     };
+    let wish = Wish {
+        person: caller.person.clone(),
+        verb: Verb::Run,
+        procedure: ask.procedure.clone(),
+        nodes: planned
+            .parts
+            .iter()
+            .flat_map(|part| part.machines.clone())
+            .collect(),
+        arguments: ask.arguments.clone(),
+    };
+    permit(&gateway, wish).await?;
     let source = source(&gateway, &planned).await?;
     let new = NewRun {
         run: crate::gateway::new_run(),
@@ -111,6 +176,7 @@ pub(super) async fn ask(
                 node: part.node,
                 segment: part.segment,
                 batch: part.batch,
+                machines: part.machines,
                 words: part.words,
                 plan_sha256: part.plan_sha256,
                 plan: part.plan,

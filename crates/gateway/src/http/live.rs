@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -13,13 +14,14 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
+use super::guard::Caller;
 use super::refusal::{Answer, Refusal};
-use super::runs::view;
+use super::runs::granted;
 use crate::bell::{Topic, Waiting};
 use crate::event::{self, What};
 use crate::gateway::Gateway;
 use crate::store::events::{From, Line};
-use crate::wire::{Cursor, Kind, header as names};
+use crate::wire::{Cursor, Kind, Verb, header as names};
 
 /// Rows that are read at once.
 const ROWS: i64 = 200;
@@ -32,11 +34,12 @@ pub(super) struct After {
 
 pub(super) async fn events(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
     Query(after): Query<After>,
     headers: HeaderMap,
 ) -> Answer<Response> {
-    view(&gateway, &run).await?;
+    granted(&gateway, &caller, &run, Verb::Read).await?;
     let last = headers
         .get(names::LAST_EVENT_ID)
         .and_then(|id| id.to_str().ok());
@@ -207,10 +210,11 @@ const WINDOW: usize = 64 * 1024;
 /// What a step printed, as text, a window at a time.
 pub(super) async fn output(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
     Query(window): Query<Window>,
 ) -> Answer<Response> {
-    view(&gateway, &run).await?;
+    granted(&gateway, &caller, &run, Verb::Read).await?;
     let end = window
         .to
         .unwrap_or(usize::MAX)

@@ -43,6 +43,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::HOSTS, get(asks::hosts))
         .route(endpoint::PROCEDURES, get(asks::procedures))
         .route(endpoint::PROCEDURE, get(asks::procedure))
+        .route(endpoint::EXPLAIN, get(asks::explain))
         .route(endpoint::ASKS, post(asks::ask))
         .route(endpoint::RUNS, get(runs::list))
         .route(endpoint::RUN, get(runs::one))

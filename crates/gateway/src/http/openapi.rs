@@ -31,6 +31,8 @@ use crate::wire;
         wire::AskedPart,
         wire::ask::Approvals,
         wire::ask::PlanView,
+        wire::ask::Explained,
+        wire::ask::Rule,
         wire::RunsPage,
         wire::RunSummary,
         wire::RunView,
@@ -254,6 +256,13 @@ const ROWS: &[Row] = &[
         "",
         "application/x-tar",
         "the archive of a manual",
+    ),
+    (
+        at::EXPLAIN,
+        HttpMethod::Get,
+        "",
+        "Explained",
+        "whether somebody may do something, and why; `person`, `verb`, `procedure`, `node`",
     ),
 ];
 

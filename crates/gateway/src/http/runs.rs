@@ -6,16 +6,18 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
+use super::asks::permit;
 use super::guard::Caller;
 use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
 use crate::gateway::Gateway;
+use crate::manuals::Wish;
 use crate::store::questions::Won;
 use crate::store::runs::Filter;
 use crate::wire::ask::PlanView;
 use crate::wire::{
-    AnswerIn, Answered, HandOver, Kind, Problem, Release, Resume, RunState, RunView, RunsPage,
-    Stop, limit,
+    AnswerIn, Answered, Ask, HandOver, Kind, PartKey, PartState, Problem, Release, Resume,
+    RunState, RunSummary, RunView, RunsPage, Stop, Verb, limit,
 };
 
 #[derive(Default, Deserialize)]
@@ -40,6 +42,7 @@ pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> Answer<()> {
 
 pub(super) async fn list(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Query(wanted): Query<Wanted>,
 ) -> Answer<axum::Json<RunsPage>> {
     let filter = Filter {
@@ -51,31 +54,76 @@ pub(super) async fn list(
     };
     let all = [&filter.node, &filter.procedure, &filter.by, &filter.after];
     texts(all.into_iter().flatten().map(String::as_str))?;
-    let (runs, more) = gateway.store.runs(&filter).await?;
-    let last = runs.last().map(|run| run.run.clone());
+    let (all, more) = gateway.store.runs(&filter).await?;
+    let last = all.last().map(|run| run.run.clone());
+    let mut runs = Vec::new();
+    for run in all {
+        let wish = wish(&gateway, &caller, &run, Verb::Read).await?;
+        match permit(&gateway, wish).await {
+            Ok(()) => runs.push(run),
+            Err(refusal) if refusal.0.kind == Kind::NotAllowed => {}
+            Err(refusal) => return Err(refusal),
+        }
+    }
     Ok(axum::Json(RunsPage {
         runs,
         after: last.filter(|_| more),
     }))
 }
 
-pub(super) async fn view(gateway: &Gateway, run: &str) -> Answer<RunView> {
+/// A run, for somebody who wants to do this with it.
+pub(super) async fn granted(
+    gateway: &Gateway,
+    caller: &Caller,
+    run: &str,
+    verb: Verb,
+) -> Answer<RunView> {
+    let view = view(gateway, run).await?;
+    let wish = wish(gateway, caller, &view.summary, verb).await?;
+    match permit(gateway, wish).await {
+        Ok(()) => Ok(view),
+        // Who may not see a run is not told that there is one.
+        Err(refusal) if verb == Verb::Read && refusal.0.kind == Kind::NotAllowed => Err(none(run)),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn wish(gateway: &Gateway, caller: &Caller, run: &RunSummary, verb: Verb) -> Answer<Wish> {
+    let mut nodes = run.nodes.clone();
+    if nodes.iter().any(|node| node == "*") || nodes.len() >= 100 {
+        nodes = gateway.store.machines(&run.run).await?;
+    }
+    Ok(Wish {
+        person: caller.person.clone(),
+        verb,
+        procedure: run.procedure.clone(),
+        nodes,
+        arguments: std::collections::BTreeMap::new(),
+    })
+}
+
+fn none(run: &str) -> Refusal {
+    let run = crate::outside::line(run);
+    Refusal::new(Kind::NotFound, format!("there is no run `{run}`"))
+}
+
+async fn view(gateway: &Gateway, run: &str) -> Answer<RunView> {
     let found = if limit::is_name(run) {
         gateway.store.run(run).await?
     } else {
         None
     };
-    found.ok_or_else(|| {
-        let run = crate::outside::line(run);
-        Refusal::new(Kind::NotFound, format!("there is no run `{run}`"))
-    })
+    found.ok_or_else(|| none(run))
 }
 
 pub(super) async fn one(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
 ) -> Answer<axum::Json<RunView>> {
-    view(&gateway, &run).await.map(axum::Json)
+    granted(&gateway, &caller, &run, Verb::Read)
+        .await
+        .map(axum::Json)
 }
 
 #[derive(Deserialize)]
@@ -85,10 +133,11 @@ pub(super) struct OfNode {
 
 pub(super) async fn plan(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Path(run): Path<String>,
     Query(OfNode { node }): Query<OfNode>,
 ) -> Answer<axum::Json<PlanView>> {
-    let view = view(&gateway, &run).await?;
+    let view = granted(&gateway, &caller, &run, Verb::Read).await?;
     let mut plans = serde_json::Map::new();
     for (of, text) in gateway.store.plans(&run).await? {
         if node.as_ref().is_some_and(|node| *node != of) {
@@ -111,7 +160,7 @@ pub(super) async fn answer(
     Path(run): Path<String>,
     Json(answer): Json<AnswerIn>,
 ) -> Answer<axum::Json<Answered>> {
-    view(&gateway, &run).await?;
+    granted(&gateway, &caller, &run, Verb::Answer).await?;
     texts(
         [&answer.node, &answer.answer]
             .into_iter()
@@ -155,7 +204,7 @@ pub(super) async fn stop(
     Path(run): Path<String>,
     Json(stop): Json<Stop>,
 ) -> Answer<axum::Json<RunView>> {
-    let before = view(&gateway, &run).await?;
+    let before = granted(&gateway, &caller, &run, Verb::Stop).await?;
     nodes_are_there(&before, &stop.nodes)?;
     if before.summary.state == RunState::Ended {
         return Err(Refusal::new(Kind::State, "the run has ended"));
@@ -177,10 +226,14 @@ pub(super) async fn resume(
     Path(run): Path<String>,
     Json(resume): Json<Resume>,
 ) -> Answer<axum::Json<RunView>> {
-    let before = view(&gateway, &run).await?;
+    let before = granted(&gateway, &caller, &run, Verb::Resume).await?;
     nodes_are_there(&before, &resume.nodes)?;
-    let changes = text_has_changed(&gateway, &before, resume.accept_changed.as_deref());
-    changes.await?;
+    if resume.accept_changed.is_some() {
+        let detail = "what has changed cannot be accepted here: `opsbook resume` in the manual's \
+                      folder shows the difference and takes it";
+        return Err(Refusal::new(Kind::State, detail));
+    }
+    same_text(&gateway, &before, &resume.nodes).await?;
     let segments = gateway.store.resume(&run, &resume, &caller.person).await?;
     if segments.is_empty() {
         return Err(Refusal::new(Kind::State, "no part of it is halted"));
@@ -188,25 +241,38 @@ pub(super) async fn resume(
     changed(&gateway, &run, segments).await
 }
 
-/// A run goes on with the text that it was asked for; where the page has changed since, the person
-/// names the page that they have read.
-async fn text_has_changed(gateway: &Gateway, run: &RunView, accepted: Option<&str>) -> Answer<()> {
-    let manual = Arc::clone(&gateway.manual);
-    let procedure = run.summary.procedure.clone();
-    let now = tokio::task::spawn_blocking(move || {
-        let read = manual.read()?;
-        let procedure = read.procedure(&procedure)?;
-        Ok::<_, Refusal>(read.page_of(procedure).to_owned())
-    });
-    let now = now.await??;
-    if now == run.page_sha256 || accepted == Some(&now) {
-        return Ok(());
+/// A run goes on with the text that it was asked for: a runner would refuse another one.
+async fn same_text(gateway: &Gateway, run: &RunView, nodes: &[String]) -> Answer<()> {
+    let halted = run
+        .parts
+        .iter()
+        .filter(|part| part.state == PartState::Halted);
+    for part in halted.filter(|part| nodes.is_empty() || nodes.contains(&part.node)) {
+        let key = PartKey {
+            run: run.summary.run.clone(),
+            node: part.node.clone(),
+            epoch: part.epoch,
+        };
+        let work = gateway.store.work(&key).await?;
+        let ask = Ask {
+            procedure: work.procedure,
+            nodes: work.words,
+            arguments: work.arguments,
+            ..Ask::default()
+        };
+        let manual = Arc::clone(&gateway.manual);
+        let planned = tokio::task::spawn_blocking(move || manual.plan(&ask)).await??;
+        let now = planned.parts.first().map(|part| part.plan_sha256.as_str());
+        if now != Some(&part.plan_sha256) {
+            let detail = format!(
+                "what would run on `{}` has changed since the run was asked for: `opsbook resume` in \
+                 the manual's folder shows the difference; or give the run up and ask again",
+                part.node
+            );
+            return Err(Refusal::new(Kind::Changed, detail));
+        }
     }
-    let detail = format!(
-        "the page of `{}` has changed since the run was asked for: read it, and name it in `accept_changed`",
-        run.summary.procedure
-    );
-    Err(Refusal::new(Kind::Changed, detail))
+    Ok(())
 }
 
 pub(super) async fn release(
@@ -215,7 +281,7 @@ pub(super) async fn release(
     Path(run): Path<String>,
     Json(release): Json<Release>,
 ) -> Answer<axum::Json<RunView>> {
-    let before = view(&gateway, &run).await?;
+    let before = granted(&gateway, &caller, &run, Verb::Resume).await?;
     nodes_are_there(&before, &release.nodes)?;
     texts(release.note.iter().map(String::as_str))?;
     let segments = gateway
@@ -234,7 +300,7 @@ pub(super) async fn hand_over(
     Path(run): Path<String>,
     Json(hand_over): Json<HandOver>,
 ) -> Answer<axum::Json<RunView>> {
-    view(&gateway, &run).await?;
+    granted(&gateway, &caller, &run, Verb::Answer).await?;
     texts(hand_over.note.iter().map(String::as_str))?;
     if !limit::is_name(&hand_over.to) {
         return Err(Refusal::new(Kind::Malformed, "`to` is no name of a person"));

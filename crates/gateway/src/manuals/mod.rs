@@ -3,6 +3,7 @@
 
 mod archive;
 mod book;
+mod may;
 mod plan;
 mod print;
 
@@ -10,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::access::Access;
 use crate::files::Files;
 use crate::project::{Project, Who};
 use crate::source;
@@ -18,6 +20,7 @@ use crate::wire::{Kind, Problem};
 
 pub(crate) use archive::path_of;
 pub use book::{Book, Page};
+pub use may::Wish;
 pub use plan::{Planned, PlannedPart, segment_of};
 use print::Print;
 
@@ -42,6 +45,7 @@ pub struct Read {
     print: Print,
     /// By the number of the page.
     pages: Vec<String>,
+    access: Result<Option<Access>, Box<Problem>>,
 }
 
 impl Manual {
@@ -77,11 +81,13 @@ impl Manual {
             Some(true) => revision.to_owned(),
             _ => format!("{revision} and changes"),
         });
+        let access = Access::of(&project.files, &project.nodes).map_err(|all| wrong(&all));
         let read = Arc::new(Read {
             project,
             revision,
             print,
             pages,
+            access,
         });
         *held = Some(Arc::clone(&read));
         Ok(read)

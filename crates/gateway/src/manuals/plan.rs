@@ -32,6 +32,8 @@ pub struct PlannedPart {
     pub segment: String,
     /// Its batch, from 1.
     pub batch: usize,
+    /// The machines that it is about.
+    pub machines: Vec<String>,
     /// What names it on a command line.
     pub words: Vec<String>,
     /// Of its plan.
@@ -112,6 +114,7 @@ fn each(ask: &Ask, plan: &Plan, records: &Records) -> Result<Vec<PlannedPart>, B
                 node: name.clone(),
                 segment: segment(&node.node)?,
                 batch,
+                machines: vec![name.clone()],
                 words: vec![name.clone()],
                 plan_sha256: node.sha256.clone(),
                 plan: json(&[(name, record)]),
@@ -144,6 +147,7 @@ fn whole(ask: &Ask, plan: &Plan, records: &Records) -> Result<PlannedPart, Box<P
         node: "*".to_owned(),
         segment: segment.clone(),
         batch: 1,
+        machines: named(plan),
         words: ask.nodes.clone(),
         plan_sha256: plan.sha256(),
         plan: json(
@@ -153,6 +157,15 @@ fn whole(ask: &Ask, plan: &Plan, records: &Records) -> Result<PlannedPart, Box<P
                 .collect::<Vec<_>>(),
         ),
     })
+}
+
+/// Every machine that plays a role, also one that is only named.
+fn named(plan: &Plan) -> Vec<String> {
+    let roles = plan.binding.iter().flat_map(|binding| &binding.roles);
+    let mut all: Vec<String> = roles.flat_map(|role| role.nodes.clone()).collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 fn json(records: &[(&String, Option<&PlanRecord>)]) -> String {
@@ -207,7 +220,20 @@ impl Read {
 
     /// What the card of a procedure needs.
     #[must_use]
-    pub fn view(&self, manual: &str, procedure: &Procedure) -> ProcedureView {
+    pub fn view(&self, manual: &str, procedure: &Procedure, person: &str) -> ProcedureView {
+        let able = able(&self.project, procedure);
+        let everywhere: Vec<String> = self.project.nodes.names().map(str::to_owned).collect();
+        let some = if procedure.roles.is_empty() {
+            &able
+        } else {
+            &everywhere
+        };
+        let may = self.verbs(person, &procedure.id, some);
+        let runs = |node: &String| {
+            self.verbs(person, &procedure.id, std::slice::from_ref(node))
+                .contains(&Verb::Run)
+        };
+        let nodes = able.iter().filter(|node| runs(node)).cloned().collect();
         let page = self.project.manual.pages.get(procedure.page);
         let parameters = procedure.params.iter().map(|(name, param)| Parameter {
             name: name.clone(),
@@ -235,14 +261,8 @@ impl Read {
             parameters: parameters.collect(),
             roles: procedure.roles.keys().cloned().collect(),
             steps: steps.collect(),
-            nodes: able(&self.project, procedure),
-            may: vec![
-                Verb::Read,
-                Verb::Run,
-                Verb::Answer,
-                Verb::Stop,
-                Verb::Resume,
-            ],
+            nodes,
+            may,
         }
     }
 

@@ -65,6 +65,8 @@ pub struct NewPart {
     pub segment: String,
     /// Its batch, from 1.
     pub batch: usize,
+    /// The machines that it is about.
+    pub machines: Vec<String>,
     /// What names the node on a command line.
     pub words: Vec<String>,
     /// Of its plan.
@@ -159,8 +161,8 @@ impl Store {
             };
             sqlx::query(
                 "insert into part (run, node, manual, segment, batch, words, plan_sha256, plan, \
-                   state, mode, epoch, start_at, stop_after, crashes) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'begin', 0, $10, $11, 0)",
+                   state, mode, epoch, start_at, stop_after, crashes, machines) \
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'begin', 0, $10, $11, 0, $12)",
             )
             .bind(&new.run)
             .bind(&part.node)
@@ -173,6 +175,7 @@ impl Store {
             .bind(state.word())
             .bind(new.start_at.map(stored))
             .bind(new.stop_after.map(stored))
+            .bind(json(&part.machines))
             .execute(&mut *tx)
             .await?;
         }
@@ -279,6 +282,24 @@ impl Store {
         rows.iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
             .collect()
+    }
+
+    /// Every machine that a run is about.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn machines(&self, run: &str) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query("select machines from part where run = $1")
+            .bind(run)
+            .fetch_all(self.pool())
+            .await?;
+        let mut machines: Vec<String> = Vec::new();
+        for row in &rows {
+            machines.extend(parsed::<Vec<String>>(row.try_get(0)?)?);
+        }
+        machines.sort();
+        machines.dedup();
+        Ok(machines)
     }
 
     /// A claimed part as its runner needs it, without its journal.

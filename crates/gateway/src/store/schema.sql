@@ -59,6 +59,7 @@ create table part (
     segment text not null,
     batch bigint not null,
     words text not null,
+    machines text not null,
     plan_sha256 text not null,
     plan text not null,
     state text not null,

@@ -501,6 +501,16 @@ async fn a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with(on: On
         )))
         .await;
     assert_eq!(output.body, "2\n");
+    // Another text than the one that was asked for does not go on.
+    let page = served.root.join("web.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    std::fs::write(&page, text.replace("going", "going faster")).unwrap();
+    let resume = Request::post(&format!("/v1/runs/{run}/resume"));
+    let changed = served.unix(resume.clone().json(&json!({}))).await;
+    assert_eq!((changed.status, changed.kind().as_str()), (409, "changed"));
+    let accepted = json!({"accept_changed": "0"});
+    assert_eq!(served.unix(resume.json(&accepted)).await.kind(), "state");
+    std::fs::write(&page, text).unwrap();
     // Gone on with: another controller, which has the lines so far.
     let resumed = served
         .post(&format!("/v1/runs/{run}/resume"), &json!({}))
@@ -582,6 +592,107 @@ async fn one_gateway_has_a_state_folder(on: On) {
     );
 }
 
+const RULES: &str = r#"opsbook: 1
+groups: {oncall: [ana, bo]}
+rules:
+  - {who: "@oncall", may: [read, run, stop], procedures: "web.*", nodes: "web1, web2"}
+  - {who: bo, may: [answer, resume], procedures: "*", nodes: "web1"}
+"#;
+
+#[expect(clippy::too_many_lines, reason = "one story over all that may be done")]
+async fn who_may_do_what_is_said_by_the_rules(on: On) {
+    let served = Served::new(on).await;
+    std::fs::write(served.root.join("access.yaml"), RULES).unwrap();
+    let store = &served.running.gateway.store;
+    let (ana, _) = store.new_login("ana", "token", 600).await.unwrap();
+    let (bo, _) = store.new_login("bo", "token", 600).await.unwrap();
+    let (cy, _) = store.new_login("cy", "token", 600).await.unwrap();
+    let ask = |token: &str, nodes: &[&str]| {
+        let ask = json!({"procedure": "web.deploy", "nodes": nodes});
+        served.tcp(Request::post("/v1/asks").bearer(token).json(&ask))
+    };
+    let asked = ask(&ana, &["web1", "web2"]).await;
+    assert_eq!(asked.status, 201, "{asked:?}");
+    let both = asked.json()["run"].as_str().unwrap().to_owned();
+    let far = ask(&ana, &["web1", "far1"]).await;
+    assert_eq!((far.status, far.kind().as_str()), (403, "not-allowed"));
+    let why = far.json()["detail"].as_str().unwrap().to_owned();
+    assert_eq!(
+        why,
+        "no rule of `access.yaml` lets `ana` run `web.deploy` on `far1`: \
+         the nearest rule, access.yaml:4, wants nodes: web1, web2"
+    );
+    assert_eq!(ask(&cy, &["web1"]).await.kind(), "not-allowed");
+    let one = ask(&bo, &["web1"]).await.json()["run"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    // Who may not read a run does not hear of it.
+    let get = |token: &str, path: &str| served.tcp(Request::get(path).bearer(token));
+    assert_eq!(get(&cy, "/v1/runs").await.json()["runs"], json!([]));
+    let runs = get(&ana, "/v1/runs").await.json();
+    assert_eq!(runs["runs"].as_array().unwrap().len(), 2);
+    for path in ["", "/plan", "/events", "/output?node=web1"] {
+        let path = format!("/v1/runs/{both}{path}");
+        assert_eq!(get(&cy, &path).await.kind(), "not-found", "{path}");
+    }
+    assert_eq!(
+        get(&ana, &format!("/v1/runs/{both}/plan")).await.status,
+        200
+    );
+    let post = |token: &str, run: &str, verb: &str, body: serde_json::Value| {
+        let path = format!("/v1/runs/{run}/{verb}");
+        served.tcp(Request::post(&path).bearer(token).json(&body))
+    };
+    let answer = json!({"node": "web1", "epoch": 1, "seq": 1, "answer": "yes"});
+    for (who, run, verb, body, kind) in [
+        (&ana, &both, "answers", answer.clone(), "not-allowed"),
+        (&ana, &both, "hand-over", json!({"to": "bo"}), "not-allowed"),
+        (&ana, &both, "resume", json!({}), "not-allowed"),
+        (&ana, &both, "release", json!({}), "not-allowed"),
+        (&cy, &both, "stop", json!({}), "not-allowed"),
+        // The rule is about web1 alone, and this run is about web2, too.
+        (&bo, &both, "answers", answer.clone(), "not-allowed"),
+        (&bo, &one, "answers", answer, "not-found"),
+        (&bo, &one, "resume", json!({}), "state"),
+    ] {
+        let said = post(who, run, verb, body.clone()).await;
+        assert_eq!(said.kind(), kind, "{verb} {run}: {said:?}");
+    }
+    assert_eq!(post(&ana, &both, "stop", json!({})).await.status, 200);
+    assert_eq!(
+        post(&bo, &one, "hand-over", json!({"to": "ana"}))
+            .await
+            .status,
+        200
+    );
+    let view = get(&ana, "/v1/procedures/web.deploy").await.json();
+    assert_eq!(view["nodes"], json!(["web1", "web2"]));
+    assert_eq!(view["may"], json!(["read", "run", "stop"]));
+    let hosts = get(&cy, "/v1/hosts?select=web1").await.json();
+    assert_eq!(hosts[0]["may"], json!([]));
+    let path = "/v1/explain?person=bo&verb=resume&procedure=web.deploy&node=web2";
+    let explained = get(&ana, path).await.json();
+    assert_eq!(
+        (&explained["granted"], &explained["by"]),
+        (&json!(false), &json!(null))
+    );
+    assert_eq!(explained["rules"][1]["against"], json!(["nodes: web1"]));
+    let path = "/v1/explain?person=bo&verb=resume&procedure=web.deploy&node=web1";
+    assert_eq!(get(&ana, path).await.json()["by"], "access.yaml:5");
+    // Rules that cannot be read grant nothing, to nobody.
+    std::fs::write(
+        served.root.join("access.yaml"),
+        RULES.replace("may:", "my:"),
+    )
+    .unwrap();
+    for token in [&ana, &served.token()] {
+        let answer = ask(token, &["web1"]).await;
+        assert_eq!(answer.kind(), "wrong", "{answer:?}");
+        assert!(answer.body.contains("access.yaml"), "{answer:?}");
+    }
+}
+
 /// Each test on each store.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
@@ -615,4 +726,5 @@ on_both!(
     a_run_is_asked_for_done_watched_answered_halted_and_gone_on_with,
     a_runner_is_enrolled_once_and_has_the_work_of_its_segment,
     one_gateway_has_a_state_folder,
+    who_may_do_what_is_said_by_the_rules,
 );

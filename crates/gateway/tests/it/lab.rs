@@ -61,6 +61,7 @@ pub fn new_run(run: &str, nodes: &[(&str, usize)]) -> NewRun {
         node: (*node).to_owned(),
         segment: "here".into(),
         batch: *batch,
+        machines: vec![(*node).to_owned()],
         words: vec![(*node).to_owned()],
         plan_sha256: "p".into(),
         plan: "{}".into(),

@@ -1,0 +1,477 @@
+//! Who may do what where: `access.yaml` beside `book.toml`. A rule grants when all of it holds:
+//! the person, the verb, the procedure, the node and the arguments. Nothing else grants, and
+//! nothing denies. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::files::{Files, Refused};
+use crate::nodes::Nodes;
+use crate::source::{Passage, Problem, Source};
+use crate::wildcard;
+use crate::wire::Verb;
+use crate::yaml;
+
+/// The file's name.
+pub const FILE: &str = "access.yaml";
+
+/// The rules of a manual.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    groups: BTreeMap<String, Vec<String>>,
+    rules: Vec<Rule>,
+}
+
+/// One rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its line in the file, from 1.
+    pub line: u32,
+    who: Vec<String>,
+    may: Vec<Verb>,
+    procedures: Vec<String>,
+    nodes: String,
+    /// Those that the selector selects.
+    selected: BTreeSet<String>,
+    arguments: BTreeMap<String, Vec<String>>,
+}
+
+/// What is asked of the rules.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// Who.
+    pub person: &'a str,
+    /// What.
+    pub verb: Verb,
+    /// With which procedure.
+    pub procedure: &'a str,
+    /// On which node.
+    pub node: &'a str,
+    /// With which arguments, where a run is asked for.
+    pub arguments: &'a BTreeMap<String, String>,
+}
+
+/// How one rule answers: `None` where it holds, else what of it does not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Looked {
+    /// Its line.
+    pub line: u32,
+    /// What does not hold, in the order in which it is written.
+    pub against: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    opsbook: u32,
+    #[serde(default)]
+    groups: BTreeMap<String, Vec<String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRule {
+    who: Texts,
+    may: Vec<Verb>,
+    procedures: Texts,
+    nodes: String,
+    #[serde(default)]
+    arguments: BTreeMap<String, Texts>,
+}
+
+/// One text, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl From<Texts> for Vec<String> {
+    fn from(texts: Texts) -> Vec<String> {
+        match texts {
+            Texts::One(text) => vec![text],
+            Texts::Several(texts) => texts,
+        }
+    }
+}
+
+impl Access {
+    /// The rules of a manual; none where there is no file.
+    ///
+    /// # Errors
+    /// Each mistake in the file. Who cannot read the rules grants nothing.
+    pub fn of(files: &Files, nodes: &Nodes) -> Result<Option<Access>, Vec<Problem>> {
+        match files.text(Path::new(FILE), 1 << 20) {
+            Ok(text) => Access::read(&text, nodes).map(Some),
+            Err(Refused::Missing) => Ok(None),
+            Err(refused) => Err(vec![Problem::bare(
+                "access",
+                format!("`{FILE}`: {refused}"),
+            )]),
+        }
+    }
+
+    /// Reads the rules; what they name must be there.
+    ///
+    /// # Errors
+    /// Each mistake.
+    pub fn read(text: &str, nodes: &Nodes) -> Result<Access, Vec<Problem>> {
+        let source = Source::new(FILE, text);
+        let (tree, mut problems) = yaml::read(&Passage::whole(&source));
+        let Some(mut tree) = tree.filter(|_| problems.is_empty()) else {
+            if problems.is_empty() {
+                problems.push(Problem::bare("access", format!("`{FILE}` is empty")));
+            }
+            return Err(problems);
+        };
+        let listed = match &mut tree.value {
+            yaml::Value::Map(map) => map.shift_remove("rules"),
+            _ => None,
+        };
+        let head: Written = yaml::typed(&tree).map_err(|problem| vec![problem])?;
+        if head.opsbook != 1 {
+            let why = format!("`{FILE}`: `opsbook: 1` is the version that is understood");
+            return Err(vec![Problem::bare("access", why)]);
+        }
+        let mut access = Access {
+            groups: head.groups,
+            rules: Vec::new(),
+        };
+        let listed = listed
+            .map(|entry| entry.value)
+            .filter(|value| !value.is_null());
+        let listed = listed.as_ref().map_or(Ok(&[][..]), yaml::Yaml::expect_seq);
+        for item in listed.map_err(|problem| vec![problem])? {
+            match rule(item, &access.groups, nodes) {
+                Ok(rule) => access.rules.push(rule),
+                Err(problem) => problems.push(*problem),
+            }
+        }
+        if problems.is_empty() {
+            Ok(access)
+        } else {
+            Err(problems)
+        }
+    }
+
+    /// The line of the first rule that grants it.
+    #[must_use]
+    pub fn grants(&self, question: &Question<'_>) -> Option<u32> {
+        let mut rules = self.rules.iter();
+        rules
+            .find(|rule| self.against(rule, question).is_empty())
+            .map(|rule| rule.line)
+    }
+
+    /// How each rule answers.
+    #[must_use]
+    pub fn explain(&self, question: &Question<'_>) -> Vec<Looked> {
+        let rules = self.rules.iter();
+        rules
+            .map(|rule| Looked {
+                line: rule.line,
+                against: self.against(rule, question),
+            })
+            .collect()
+    }
+
+    /// What of a rule does not hold.
+    fn against(&self, rule: &Rule, question: &Question<'_>) -> Vec<String> {
+        let mut against = Vec::new();
+        if !rule
+            .who
+            .iter()
+            .any(|who| self.is_among(question.person, who))
+        {
+            against.push(format!("who: {}", rule.who.join(", ")));
+        }
+        if !rule.may.contains(&question.verb) {
+            let words: Vec<&str> = rule.may.iter().map(|verb| verb.word()).collect();
+            against.push(format!("may: {}", words.join(", ")));
+        }
+        let fits =
+            |pattern: &String| wildcard::fits(pattern.as_bytes(), question.procedure.as_bytes());
+        if !rule.procedures.iter().any(fits) {
+            against.push(format!("procedures: {}", rule.procedures.join(", ")));
+        }
+        if !rule.selected.contains(question.node) {
+            against.push(format!("nodes: {}", rule.nodes));
+        }
+        // Only who asks for a run says arguments.
+        if question.verb == Verb::Run {
+            for (name, allowed) in &rule.arguments {
+                let given = question.arguments.get(name);
+                if !given.is_some_and(|value| allowed.contains(value)) {
+                    against.push(format!(
+                        "arguments: {name} is one of {}",
+                        allowed.join(", ")
+                    ));
+                }
+            }
+        }
+        against
+    }
+
+    fn is_among(&self, person: &str, who: &str) -> bool {
+        match who.strip_prefix('@') {
+            Some(group) => {
+                let members = self.groups.get(group);
+                members.is_some_and(|members| members.iter().any(|member| member == person))
+            }
+            None => who == person,
+        }
+    }
+}
+
+fn rule(
+    item: &yaml::Yaml,
+    groups: &BTreeMap<String, Vec<String>>,
+    nodes: &Nodes,
+) -> Result<Rule, Box<Problem>> {
+    let written: WrittenRule = yaml::typed(item).map_err(Box::new)?;
+    let wrong = |message: String| Box::new(Problem::error("access", item.span.clone(), message));
+    let who: Vec<String> = written.who.into();
+    let unknown = |who: &&String| {
+        who.strip_prefix('@')
+            .is_some_and(|group| !groups.contains_key(group))
+    };
+    if let Some(group) = who.iter().find(unknown) {
+        return Err(wrong(format!("there is no group `{group}`")));
+    }
+    // A selector that selects nothing now may select something later; one that is wrong is wrong.
+    let selected = match nodes.select(&written.nodes) {
+        Ok(names) => names.into_iter().map(str::to_owned).collect(),
+        Err(problem) if problem.code == "nothing-selected" => BTreeSet::new(),
+        Err(problem) => return Err(wrong(problem.message)),
+    };
+    Ok(Rule {
+        line: item.span.position().line,
+        who,
+        may: written.may,
+        procedures: written.procedures.into(),
+        nodes: written.nodes,
+        selected,
+        arguments: { written.arguments.into_iter() }
+            .map(|(name, values)| (name, values.into()))
+            .collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NODES: &str = "opsbook: 1\ngroups:\n  web: {}\n  prod: {}\nnodes:\n  web1: {groups: [web]}\n  web2: {groups: [web, prod]}\n  db1: {groups: [prod]}\n";
+    const RULES: &str = r#"opsbook: 1
+groups: {oncall: [ana, bo], dba: [cy]}
+rules:
+  - {who: "@oncall", may: [read, run, stop], procedures: "web.*", nodes: "@web&!@prod"}
+  - {who: "@dba", may: [run], procedures: [db.dump, db.copy], nodes: "@prod", arguments: {mode: [dry, safe]}}
+  - {who: cy, may: [read], procedures: "*", nodes: "*"}
+"#;
+
+    fn nodes() -> Nodes {
+        let (nodes, problems) = crate::nodes::parse(&[Source::new("nodes.yaml", NODES)]);
+        assert!(problems.is_empty(), "{problems:?}");
+        nodes
+    }
+
+    fn grants(access: &Access, words: &str, mode: &str) -> Option<u32> {
+        let mut words = words.split(' ');
+        let mut word = || words.next().unwrap();
+        let (person, verb, procedure, node) = (word(), word(), word(), word());
+        let arguments = BTreeMap::from([("mode".to_owned(), mode.to_owned())]);
+        access.grants(&Question {
+            person,
+            verb: Verb::of(verb).unwrap(),
+            procedure,
+            node,
+            arguments: &arguments,
+        })
+    }
+
+    #[test]
+    fn a_rule_grants_when_all_of_it_holds() {
+        let access = Access::read(RULES, &nodes()).unwrap();
+        for (words, mode, expected) in [
+            ("ana run web.deploy web1", "", Some(4)),
+            ("bo stop web.deploy web1", "", Some(4)),
+            // One of each does not hold.
+            ("cy run web.deploy web1", "", None),
+            ("ana resume web.deploy web1", "", None),
+            ("ana run db.dump web1", "", None),
+            ("ana run web.deploy web2", "", None),
+            ("ana run web.deploy nobody", "", None),
+            ("oncall run web.deploy web1", "", None),
+            ("@oncall run web.deploy web1", "", None),
+            ("cy run db.dump db1", "dry", Some(5)),
+            ("cy run db.dump db1", "wild", None),
+            ("cy run db.dump web2", "safe", Some(5)),
+            ("cy run db.dumps db1", "dry", None),
+            ("cy read web.deploy web1", "", Some(6)),
+        ] {
+            assert_eq!(grants(&access, words, mode), expected, "{words} {mode}");
+        }
+        let arguments = BTreeMap::new();
+        let question = Question {
+            person: "ana",
+            verb: Verb::Run,
+            procedure: "web.deploy",
+            node: "web2",
+            arguments: &arguments,
+        };
+        let explained = access.explain(&question);
+        assert_eq!(explained[0].against, ["nodes: @web&!@prod"]);
+        let without = &explained[1].against;
+        assert_eq!(without[0], "who: @dba");
+        assert_eq!(without[2], "arguments: mode is one of dry, safe");
+    }
+
+    #[test]
+    fn rules_that_cannot_be_understood_grant_nothing() {
+        for (from, to, said) in [
+            ("opsbook: 1", "opsbook: 2", "`opsbook: 1` is the version"),
+            ("@dba", "@nobody", "there is no group `@nobody`"),
+            ("may: [run]", "may: [rum]", "rum"),
+            ("procedures: \"*\"", "procedure: \"*\"", "procedure"),
+            ("nodes: \"*\"", "nodes: \"@wbe\"", "wbe"),
+            ("nodes: \"*\"", "nodes: \"@\"", "@"),
+            (
+                "nodes: \"*\"}",
+                "nodes: \"*\", hours: \"Mon-Fri\"}",
+                "hours",
+            ),
+            (
+                "nodes: \"*\"}",
+                "nodes: \"*\", approve: {count: 1}}",
+                "approve",
+            ),
+            ("who: cy, ", "", "who"),
+            ("groups:", "group:", "group"),
+            ("rules:", "rules: x\nother:", "other"),
+        ] {
+            let text = RULES.replacen(from, to, 1);
+            assert_ne!(text, RULES);
+            let problems = Access::read(&text, &nodes()).unwrap_err();
+            let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            let all = all.join("\n");
+            assert!(all.contains(said), "{from} -> {to}: {all}");
+        }
+        assert!(Access::read("", &nodes()).is_err());
+        assert_eq!(
+            grants(
+                &Access::read("opsbook: 1\n", &nodes()).unwrap(),
+                "ana run a web1",
+                ""
+            ),
+            None
+        );
+    }
+
+    /// A number after another, always the same ones.
+    struct Chance(u64);
+
+    impl Chance {
+        fn below(&mut self, end: usize) -> usize {
+            self.0 = self
+                .0
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(self.0 >> 33).unwrap() % end
+        }
+
+        fn some<'a>(&mut self, all: &[&'a str]) -> Vec<&'a str> {
+            all.iter().copied().filter(|_| self.below(2) == 0).collect()
+        }
+    }
+
+    const PEOPLE: [&str; 4] = ["ana", "bo", "cy", "dee"];
+    const PROCEDURES: [&str; 4] = ["web.deploy", "web.stop", "db.dump", "*"];
+    /// Each with the nodes that it selects.
+    const SELECTORS: [(&str, &[&str]); 5] = [
+        ("*", &["web1", "web2", "db1"]),
+        ("@web", &["web1", "web2"]),
+        ("@web&!@prod", &["web1"]),
+        ("@prod", &["web2", "db1"]),
+        ("db1", &["db1"]),
+    ];
+
+    /// A rule as the oracle has it: who, verbs, procedures, selector.
+    type Simple<'a> = (Vec<&'a str>, Vec<&'a str>, Vec<&'a str>, usize);
+
+    fn written(rules: &[Simple<'_>]) -> String {
+        let mut text = "opsbook: 1\nrules:\n".to_owned();
+        for (who, may, procedures, selector) in rules {
+            let nodes = SELECTORS[*selector].0;
+            let procedures: Vec<String> =
+                procedures.iter().map(|name| format!("{name:?}")).collect();
+            text += &format!(
+                "  - {{who: [{}], may: [{}], procedures: [{}], nodes: {nodes:?}}}\n",
+                who.join(", "),
+                may.join(", "),
+                procedures.join(", ")
+            );
+        }
+        text
+    }
+
+    fn oracle(rules: &[Simple<'_>], person: &str, verb: &str, procedure: &str, node: &str) -> bool {
+        rules.iter().any(|(who, may, procedures, selector)| {
+            who.contains(&person)
+                && may.contains(&verb)
+                && (procedures.contains(&"*") || procedures.contains(&procedure))
+                && SELECTORS[*selector].1.contains(&node)
+        })
+    }
+
+    #[test]
+    fn rules_agree_with_an_oracle_and_fewer_rules_never_grant_more() {
+        let (nodes, mut chance) = (nodes(), Chance(7));
+        let verbs: Vec<&str> = Verb::ALL.iter().map(|verb| verb.word()).collect();
+        let mut granted = 0;
+        for _ in 0..2_000 {
+            let count = chance.below(5);
+            let mut rules: Vec<Simple<'_>> = (0..count)
+                .map(|_| {
+                    let (who, may) = (chance.some(&PEOPLE), chance.some(&verbs));
+                    (
+                        who,
+                        may,
+                        chance.some(&PROCEDURES),
+                        chance.below(SELECTORS.len()),
+                    )
+                })
+                .collect();
+            let all = Access::read(&written(&rules), &nodes).unwrap();
+            let dropped = chance.below(count.max(1));
+            let more = rules.clone();
+            if count > 0 {
+                rules.remove(dropped);
+            }
+            let fewer = Access::read(&written(&rules), &nodes).unwrap();
+            for _ in 0..20 {
+                let person = PEOPLE[chance.below(4)];
+                let verb = verbs[chance.below(verbs.len())];
+                let procedure = PROCEDURES[chance.below(3)];
+                let node = ["web1", "web2", "db1"][chance.below(3)];
+                let words = format!("{person} {verb} {procedure} {node}");
+                let said = grants(&all, &words, "").is_some();
+                assert_eq!(
+                    said,
+                    oracle(&more, person, verb, procedure, node),
+                    "{words}: {more:?}"
+                );
+                let less = grants(&fewer, &words, "").is_some();
+                assert!(
+                    said || !less,
+                    "{words} by fewer rules: {more:?} without {dropped}"
+                );
+                granted += usize::from(said);
+            }
+        }
+        assert!(granted > 1_000, "{granted} were granted");
+    }
+}

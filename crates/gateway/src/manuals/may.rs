@@ -1,0 +1,131 @@
+//! What a person may do with a procedure on nodes, as the manual's rules say it.
+
+use std::collections::BTreeMap;
+
+use crate::access::{FILE, Question};
+use crate::wire::ask::{Explained, Rule};
+use crate::wire::{Kind, Problem, Verb};
+
+use super::Read;
+
+/// What somebody wants to do.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// Who.
+    pub person: String,
+    /// What.
+    pub verb: Verb,
+    /// With which procedure.
+    pub procedure: String,
+    /// On which nodes: all of them have to be granted.
+    pub nodes: Vec<String>,
+    /// With which arguments, where a run is asked for.
+    pub arguments: BTreeMap<String, String>,
+}
+
+impl Wish {
+    fn on<'a>(&'a self, node: &'a str) -> Question<'a> {
+        Question {
+            person: &self.person,
+            verb: self.verb,
+            procedure: &self.procedure,
+            node,
+            arguments: &self.arguments,
+        }
+    }
+}
+
+impl Read {
+    /// Whether the rules grant it. Without a file everybody who is logged in may do all; with one
+    /// that cannot be read nobody may do anything.
+    ///
+    /// # Errors
+    /// What does not hold, of the rules that come nearest.
+    pub fn permit(&self, wish: &Wish) -> Result<(), Box<Problem>> {
+        let access = match &self.access {
+            Ok(None) => return Ok(()),
+            Ok(Some(access)) => access,
+            Err(problem) => return Err(problem.clone()),
+        };
+        for node in &wish.nodes {
+            let question = wish.on(node);
+            if access.grants(&question).is_some() {
+                continue;
+            }
+            let mut looked = access.explain(&question);
+            looked.sort_by_key(|rule| rule.against.len());
+            let nearest = looked.first().map_or(String::new(), |rule| {
+                let against = rule.against.join("; ");
+                format!(": the nearest rule, {FILE}:{}, wants {against}", rule.line)
+            });
+            let detail = format!(
+                "no rule of `{FILE}` lets `{}` {} `{}` on `{node}`{nearest}",
+                wish.person,
+                wish.verb.word(),
+                wish.procedure
+            );
+            return Err(Box::new(Problem::new(Kind::NotAllowed, detail)));
+        }
+        Ok(())
+    }
+
+    /// The same, with every rule that was looked at; of the first node that decides.
+    ///
+    /// # Errors
+    /// Where the rules cannot be read.
+    pub fn explain(&self, wish: &Wish) -> Result<Explained, Box<Problem>> {
+        let access = self.access.as_ref().map_err(Clone::clone)?;
+        let Some(access) = access else {
+            return Ok(Explained {
+                granted: true,
+                by: None,
+                rules: Vec::new(),
+            });
+        };
+        let node = wish.nodes.first().map_or("", String::as_str);
+        let question = wish.on(node);
+        let line = access.grants(&question);
+        let looked = access.explain(&question).into_iter();
+        let rules = looked.map(|rule| Rule {
+            place: format!("{FILE}:{}", rule.line),
+            against: rule.against,
+        });
+        Ok(Explained {
+            granted: line.is_some(),
+            by: line.map(|line| format!("{FILE}:{line}")),
+            rules: rules.collect(),
+        })
+    }
+
+    /// The verbs that somebody has on any of these nodes.
+    #[must_use]
+    pub fn verbs(&self, person: &str, procedure: &str, nodes: &[String]) -> Vec<Verb> {
+        let any = |verb: &Verb| {
+            nodes.iter().any(|node| {
+                let wish = Wish {
+                    person: person.to_owned(),
+                    verb: *verb,
+                    procedure: procedure.to_owned(),
+                    nodes: vec![node.clone()],
+                    arguments: BTreeMap::new(),
+                };
+                // Which arguments are allowed is seen once they are given.
+                self.permit(&wish).is_ok() || *verb == Verb::Run && self.runs_with_some(&wish)
+            })
+        };
+        Verb::ALL.iter().copied().filter(any).collect()
+    }
+
+    fn runs_with_some(&self, wish: &Wish) -> bool {
+        let Ok(Some(access)) = &self.access else {
+            return false;
+        };
+        let node = wish.nodes.first().map_or("", String::as_str);
+        let looked = access.explain(&wish.on(node));
+        looked.iter().any(|rule| {
+            rule.against
+                .iter()
+                .all(|why| why.starts_with("arguments: "))
+        })
+    }
+}
