@@ -37,6 +37,10 @@ impl Nodes {
         let mut problems = self.wrong(definition, &groups);
         let mut tree = Tree::new();
         built_in(&mut tree, name);
+        for (package, values) in &self.packages {
+            let layer = Layer::Package(package.clone());
+            layers::apply(&mut tree, &layer, std::slice::from_ref(values));
+        }
         layers::apply(&mut tree, &Layer::Defaults, &self.defaults.parts);
         for group in &groups {
             if let Some(definition) = self.groups.get(*group) {

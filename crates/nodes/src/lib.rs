@@ -54,6 +54,7 @@ pub use evaluate::Params;
 pub use load::load;
 pub use parse::parse;
 pub use rehearsals::Rehearsal;
+pub use reserved::{is_built_in, is_reserved};
 pub use resolve::{Resolved, SecretError, resolve};
 pub use secret::SecretText;
 
@@ -64,6 +65,8 @@ const MAX_HINTS: usize = 100;
 /// All that `nodes.yaml` or `nodes/*.yaml` define; nothing in it is evaluated yet.
 #[derive(Debug, Default)]
 pub struct Nodes {
+    /// What packages bring: a name for each, and its values.
+    packages: Vec<(String, Map)>,
     defaults: Definition,
     groups: IndexMap<String, Definition>,
     members: IndexMap<String, Definition>,
@@ -146,6 +149,8 @@ pub struct Origin {
 pub enum Layer {
     /// Names that every node has, such as `node`.
     BuiltIn,
+    /// What a package brings, by its name and version.
+    Package(String),
     /// `defaults` of `nodes.yaml`.
     Defaults,
     /// The group of this name.
@@ -218,6 +223,11 @@ pub enum SecretRef {
 }
 
 impl Nodes {
+    /// Lays values that a package brings under all that the files say.
+    pub fn lay_under(&mut self, package: String, values: Map) {
+        self.packages.push((package, values));
+    }
+
     /// How a procedure over several machines is run as a test; empty where nothing says.
     #[must_use]
     pub fn rehearsals(&self, procedure: &str) -> &[Rehearsal] {
@@ -272,6 +282,7 @@ impl std::fmt::Display for Layer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Layer::BuiltIn => f.write_str("built in"),
+            Layer::Package(name) => f.write_str(name),
             Layer::Defaults => f.write_str("defaults"),
             Layer::Group(name) => write!(f, "@{name}"),
             Layer::Node => f.write_str("node"),

@@ -15,6 +15,19 @@ use crate::yaml::{Entry, Value, Yaml};
 /// Always there, and never defined by a file.
 pub(super) const BUILT_IN: [&str; 4] = ["node", "bundle", "procedure", "run_id"];
 
+/// Whether a name is one that every node has.
+#[must_use]
+pub fn is_built_in(name: &str) -> bool {
+    BUILT_IN.contains(&name)
+}
+
+/// Whether a name says how a node is reached, or is one that every node has: no package may set
+/// it.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    is_built_in(name) || TYPED.contains(&name) || name == "groups"
+}
+
 /// Ordinary values that opsbook reads too.
 const TYPED: [&str; 11] = [
     "transport",

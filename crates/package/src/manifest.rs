@@ -3,7 +3,7 @@
 
 mod interface;
 mod packages;
-mod reader;
+pub(crate) mod reader;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

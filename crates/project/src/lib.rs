@@ -63,7 +63,7 @@ use opsbook_package as package;
 use opsbook_plan as plan;
 use opsbook_session as session;
 use opsbook_template as template;
-use opsbook_text::{files, interpolation, outside, source};
+use opsbook_text::{files, interpolation, outside, source, yaml};
 use opsbook_vocabulary as vocabulary;
 
 mod adopt;
@@ -71,6 +71,7 @@ pub mod batch;
 mod changed;
 mod deliveries;
 mod done;
+mod interface;
 pub mod pack;
 mod place;
 mod run;
@@ -173,8 +174,11 @@ impl Project {
                 |problem: Problem| problem.concerns(Concern::Group(group.id.clone()));
             problems.extend(more.into_iter().map(of_the_group));
         }
-        let (nodes, more) = place.nodes(&manual.settings);
+        let (mut nodes, more) = place.nodes(&manual.settings);
         problems.extend(more);
+        if let Some((package, values)) = manifest.as_ref().and_then(interface::defaults) {
+            nodes.lay_under(package, values);
+        }
         let (vocabulary, more) = Vocabulary::with_project(&files);
         problems.extend(more.into_iter().map(of_its_kind));
         Project {
@@ -189,6 +193,18 @@ impl Project {
             vocabulary,
             problems,
         }
+    }
+
+    /// The packages of which it is made, each with its own pages.
+    fn units(&self) -> Vec<interface::Unit<'_>> {
+        let own = self.manifest.as_ref().and_then(|manifest| {
+            Some(interface::Unit {
+                package: manifest.package.as_ref()?,
+                pages: (0..self.manual.pages.len()).collect(),
+                manifest,
+            })
+        });
+        own.into_iter().collect()
     }
 
     /// Rehearsals of what cannot be rehearsed so.
@@ -225,6 +241,7 @@ impl Project {
         let of_batches = nodes.filter_map(|node| batch::of_node(&node).err());
         problems.extend(of_batches.map(|problem| *problem));
         problems.extend(self.rehearsals());
+        problems.extend(interface::lint(self));
         let (manual, nodes, vocabulary) = (&self.manual, &self.nodes, &self.vocabulary);
         problems.extend(plan::cases(manual, nodes, vocabulary, &names, &|_| true).1);
         let mut deliveries = deliveries::Deliveries::new(&self.files);
@@ -352,9 +369,13 @@ fn of_the_project(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
 /// # Errors
 /// What is wrong with all of the nodes.
 pub fn nodes_alone(place: &Place) -> Result<Nodes, Vec<Problem>> {
+    let (manifest, _) = place::manifest(&place.files);
     let (settings, mut problems) = manual::load_settings(&place.files);
-    let (nodes, more) = place.nodes(&settings);
+    let (mut nodes, more) = place.nodes(&settings);
     problems.extend(more);
+    if let Some((package, values)) = manifest.as_ref().and_then(interface::defaults) {
+        nodes.lay_under(package, values);
+    }
     let errors = of_the_project(&Manual::default(), &problems);
     if errors.is_empty() {
         Ok(nodes)

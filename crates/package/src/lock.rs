@@ -1,0 +1,193 @@
+//! `opsbook.lock`: which packages a book is made of, each with the hash of its files. Sorted by
+//! name, one field a line, without time and tool: it merges, and changes only where something
+//! has changed. Pure.
+
+use std::sync::Arc;
+
+use semver::Version;
+use toml::de::DeValue;
+
+use opsbook_text::source::{Concern, Problem, Source, Span};
+
+use crate::manifest::reader::{Reader, Table};
+
+/// The file's name, beside `opsbook.toml`.
+pub const FILE: &str = "opsbook.lock";
+
+/// All that is locked.
+#[derive(Clone, Debug, Default)]
+pub struct Lock {
+    /// By name.
+    pub packages: Vec<Locked>,
+    /// The hashes of templates of packages that the book has replaced.
+    pub replaced: Vec<Replaced>,
+}
+
+/// One package.
+#[derive(Clone, Debug)]
+pub struct Locked {
+    /// Its name.
+    pub name: String,
+    /// Its release number.
+    pub version: Version,
+    /// Where it comes from, with the revision that its tag had.
+    pub from: String,
+    /// The identity of its files.
+    pub content: String,
+    /// Who has signed it.
+    pub signed: Option<String>,
+    /// Who asks for it: `book`, or packages.
+    pub by: Vec<String>,
+    /// Where it stands; nothing in one that was not read.
+    pub span: Option<Span>,
+}
+
+/// A template of a package, in the place of which the book has its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replaced {
+    /// `nginx:site.conf`
+    pub template: String,
+    /// The hash of what it replaces.
+    pub content: String,
+}
+
+impl Lock {
+    /// The package of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Locked> {
+        self.packages.iter().find(|package| package.name == name)
+    }
+
+    /// As the file holds it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = String::from(
+            "# Written by `opsbook packages update`. Keep it under version control.\nversion = 1\n",
+        );
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let mut packages: Vec<&Locked> = self.packages.iter().collect();
+        packages.sort_by(|a, b| a.name.cmp(&b.name));
+        for package in packages {
+            text += "\n[[package]]\n";
+            text += &format!("name = {}\n", quoted(&package.name));
+            text += &format!("version = {}\n", quoted(&package.version.to_string()));
+            text += &format!("from = {}\n", quoted(&package.from));
+            text += &format!("content = {}\n", quoted(&package.content));
+            if let Some(signed) = &package.signed {
+                text += &format!("signed = {}\n", quoted(signed));
+            }
+            let by: Vec<String> = package.by.iter().map(|by| quoted(by)).collect();
+            text += &format!("by = [{}]\n", by.join(", "));
+        }
+        for replaced in &self.replaced {
+            text += "\n[[replaced]]\n";
+            text += &format!("template = {}\n", quoted(&replaced.template));
+            text += &format!("content = {}\n", quoted(&replaced.content));
+        }
+        text
+    }
+}
+
+/// Reads a lock.
+#[must_use]
+pub fn read(source: &Arc<Source>) -> (Lock, Vec<Problem>) {
+    let mut reader = Reader::new(source);
+    let lock = reader.document(|reader, table| {
+        reader.known(table, "`opsbook.lock`", &["version", "package", "replaced"]);
+        let version = table.get("version");
+        let known = version.is_some_and(|version| {
+            let number = version.get_ref().as_integer();
+            number.is_some_and(|number| number.as_str() == "1")
+        });
+        if !known {
+            let at = version.map_or(0..0, |version| version.span());
+            let message = "this lock is of another form than opsbook's first";
+            let problem = Problem::error("package-too-new", reader.span(at), message);
+            reader
+                .problems
+                .push(problem.hint("a newer opsbook reads it"));
+            return Lock::default();
+        }
+        let mut lock = Lock::default();
+        each(reader, table, "package", |reader, table, span| {
+            let package = locked(reader, table, span);
+            lock.packages.extend(package);
+        });
+        each(reader, table, "replaced", |reader, table, span| {
+            let template = reader.string(table, "template");
+            let content = reader.string(table, "content");
+            let template = reader.wanted(template, "template", &span);
+            let content = reader.wanted(content, "content", &span);
+            lock.replaced
+                .extend(template.zip(content).map(|(template, content)| Replaced {
+                    template: template.value,
+                    content: content.value,
+                }));
+        });
+        lock
+    });
+    let problems = reader.problems.into_iter();
+    let problems = problems.map(|problem| problem.concerns(Concern::Project));
+    (lock, problems.collect())
+}
+
+fn each(
+    reader: &mut Reader<'_>,
+    table: &Table<'_>,
+    key: &str,
+    mut of: impl FnMut(&mut Reader<'_>, &Table<'_>, Span),
+) {
+    let Some(value) = table.get(key) else { return };
+    let DeValue::Array(list) = value.get_ref() else {
+        return reader.wrong(value, key, "a list of tables");
+    };
+    for item in list.iter() {
+        match item.get_ref() {
+            DeValue::Table(table) => {
+                let span = reader.span(item.span());
+                of(reader, table, span);
+            }
+            _ => reader.wrong(item, key, "a table"),
+        }
+    }
+}
+
+fn locked(reader: &mut Reader<'_>, table: &Table<'_>, span: Span) -> Option<Locked> {
+    reader.known(
+        table,
+        "a locked package",
+        &["name", "version", "from", "content", "signed", "by"],
+    );
+    let mut text = |key| {
+        let value = reader.string(table, key);
+        reader.wanted(value, key, &span)
+    };
+    let (name, version, from, content) = (
+        text("name")?,
+        text("version")?,
+        text("from")?,
+        text("content")?,
+    );
+    let version = reader.version(version)?.value;
+    let hex = content.value.strip_prefix("sha256:").unwrap_or_default();
+    let is_hash = hex.len() == 64 && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'));
+    if !is_hash || !crate::manifest::is_name(&name.value) {
+        let problem = Problem::error("bad-package", span, "this is no locked package");
+        reader
+            .problems
+            .push(problem.hint("`opsbook packages update` writes it anew"));
+        return None;
+    }
+    Some(Locked {
+        name: name.value,
+        version,
+        from: from.value,
+        content: content.value,
+        signed: reader.string(table, "signed").map(|signed| signed.value),
+        by: { reader.strings(table, "by") }
+            .into_iter()
+            .map(|by| by.value)
+            .collect(),
+        span: Some(span),
+    })
+}

@@ -1,0 +1,363 @@
+//! Which packages a book is made of: those that it names, and those that they name. No solver:
+//! each name once; the book's word is final; else the highest of those asked for within one major
+//! version. Where files come from is somebody else's: here they are given.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use semver::Version;
+
+use opsbook_text::source::{Concern, Problem, Source};
+
+use crate::manifest::{self, Dependency, From, Manifest, Package};
+use crate::tree::Tree;
+
+/// A package with its files.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Its files, without those of other packages.
+    pub tree: Tree,
+    /// Where it comes from, as the lock says it.
+    pub from: String,
+    /// The identity of its files.
+    pub content: String,
+    /// Who has signed it.
+    pub signed: Option<String>,
+    /// Who asks for it.
+    pub by: BTreeSet<String>,
+    /// How it is asked for.
+    pub asked: From,
+    /// It stands for what the book names, on this machine alone.
+    pub replaces: Option<String>,
+}
+
+/// Files of a package as somebody gives them.
+pub struct Given {
+    /// All of them.
+    pub tree: Tree,
+    /// Where they come from, as the lock says it.
+    pub from: String,
+    /// Who has signed them.
+    pub signed: Option<String>,
+    /// They stand for what the book names, on this machine alone.
+    pub replaces: Option<String>,
+}
+
+/// A package that is wanted.
+pub struct Wanted<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Where it comes from.
+    pub dependency: &'a Dependency,
+    /// Who asks: packages from the book down; empty for the book.
+    pub chain: &'a [String],
+}
+
+impl Part {
+    /// What it is.
+    #[must_use]
+    pub fn package(&self) -> Option<&Package> {
+        self.manifest.package.as_ref()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.package().map_or("", |package| &package.name.value)
+    }
+
+    /// Its release number.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        let package = self.package();
+        package.map_or(Version::new(0, 0, 0), |package| {
+            package.version.value.clone()
+        })
+    }
+}
+
+/// All packages of a book, sorted by name.
+///
+/// # Errors
+/// Everything that keeps it from being one book.
+pub fn resolve(
+    book: &Manifest,
+    get: &mut dyn FnMut(&Wanted<'_>) -> Result<Given, Box<Problem>>,
+) -> Result<Vec<Part>, Vec<Problem>> {
+    let mut parts: BTreeMap<String, Part> = BTreeMap::new();
+    let mut chains: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut problems = Vec::new();
+    let own = book.package.as_ref().map(|own| own.name.value.clone());
+    let mut queue: VecDeque<(String, Dependency, Vec<String>)> = { book.packages.iter() }
+        .map(|(name, dependency)| (name.clone(), dependency.clone(), Vec::new()))
+        .collect();
+    while let Some((name, dependency, chain)) = queue.pop_front() {
+        let asker = chain.last().map_or("book", String::as_str).to_owned();
+        if chain.contains(&name) || own.as_ref() == Some(&name) {
+            let mut round = chain.clone();
+            round.push(name);
+            let message = format!(
+                "packages need each other in a circle: {}",
+                round.join(" → ")
+            );
+            problems.push(Problem::error("package-cycle", dependency.span, message));
+            continue;
+        }
+        if !chain.is_empty() && book.packages.contains_key(&name) {
+            // The book's own word is final.
+            if let Some(part) = parts.get_mut(&name) {
+                part.by.insert(asker);
+            }
+            continue;
+        }
+        let wanted = Wanted {
+            name: &name,
+            dependency: &dependency,
+            chain: &chain,
+        };
+        let part = get(&wanted).and_then(|given| part(&wanted, given));
+        let mut part = match part {
+            Ok(part) => part,
+            Err(problem) => {
+                problems.push(*problem);
+                continue;
+            }
+        };
+        part.by.insert(asker);
+        if let Some(known) = parts.get_mut(&name) {
+            if let Err(problem) = agree(known, &part, &chains[&name], &chain, &dependency) {
+                problems.push(*problem);
+                continue;
+            }
+            part.by.extend(known.by.iter().cloned());
+            if part.version() <= known.version() {
+                known.by = part.by;
+                continue;
+            }
+        }
+        let mut below = chain.clone();
+        below.push(name.clone());
+        for (name, dependency) in &part.manifest.packages {
+            queue.push_back((name.clone(), dependency.clone(), below.clone()));
+        }
+        chains.insert(name.clone(), chain);
+        parts.insert(name, part);
+    }
+    if !problems.is_empty() {
+        let problems = problems.into_iter();
+        return Err(problems
+            .map(|problem| problem.concerns(Concern::Project))
+            .collect());
+    }
+    Ok(reachable(book, parts))
+}
+
+/// What a version asked for that gave way to a higher one may be wanted by nobody.
+fn reachable(book: &Manifest, mut parts: BTreeMap<String, Part>) -> Vec<Part> {
+    let mut kept = BTreeSet::new();
+    let mut open: Vec<String> = book.packages.keys().cloned().collect();
+    while let Some(name) = open.pop() {
+        if let Some(part) = parts.get(&name).filter(|_| kept.insert(name.clone())) {
+            open.extend(part.manifest.packages.keys().cloned());
+        }
+    }
+    parts.retain(|name, _| kept.contains(name));
+    for part in parts.values_mut() {
+        part.by.retain(|by| by == "book" || kept.contains(by));
+    }
+    parts.into_values().collect()
+}
+
+fn part(wanted: &Wanted<'_>, given: Given) -> Result<Part, Box<Problem>> {
+    let name = wanted.name;
+    let bare = |code: &'static str, message: String| {
+        Box::new(Problem::error(
+            code,
+            wanted.dependency.span.clone(),
+            message,
+        ))
+    };
+    let Some(text) = given.tree.text(manifest::FILE) else {
+        return Err(bare(
+            "no-package",
+            format!("`{name}` has no `opsbook.toml`"),
+        ));
+    };
+    let source = Source::new(format!("{name}:{}", manifest::FILE), text);
+    let (manifest, found) = manifest::read(&source);
+    if let Some(problem) = found.into_iter().find(Problem::is_error) {
+        return Err(Box::new(problem));
+    }
+    let Some(package) = &manifest.package else {
+        return Err(bare(
+            "no-package",
+            format!("`{name}` is no package: it has no `[package]`"),
+        ));
+    };
+    if package.name.value != name {
+        let message = format!("`{name}` calls itself `{}`", package.name.value);
+        let problem = bare("package-name-differs", message);
+        return Err(Box::new(
+            problem.hint("a package has the same name everywhere"),
+        ));
+    }
+    let selection = crate::selection::Selection::of(Some(&manifest));
+    let tree = given.tree.only(|path| selection.takes(path));
+    Ok(Part {
+        content: tree.content(),
+        manifest,
+        tree,
+        from: given.from,
+        signed: given.signed,
+        by: BTreeSet::new(),
+        asked: wanted.dependency.from.clone(),
+        replaces: given.replaces,
+    })
+}
+
+/// One name is asked for twice: from the same source, within one major version.
+fn agree(
+    known: &Part,
+    other: &Part,
+    first: &[String],
+    second: &[String],
+    dependency: &Dependency,
+) -> Result<(), Box<Problem>> {
+    let (one, two) = (known.version(), other.version());
+    let major = |version: &Version| match version.major {
+        0 => (0, version.minor),
+        major => (major, 0),
+    };
+    let source = |from: &From| match from {
+        From::Git { url, subdir, .. } => format!("{url} {subdir:?}"),
+        From::Archive(_) => "an archive".to_owned(),
+        From::Path(path) => path.clone(),
+    };
+    let same_source = source(&known.asked) == source(&other.asked);
+    if same_source && major(&one) == major(&two) {
+        return Ok(());
+    }
+    let chain = |chain: &[String]| match chain {
+        [] => "book".to_owned(),
+        chain => format!("book → {}", chain.join(" → ")),
+    };
+    let name = known.name();
+    let what = if same_source {
+        ""
+    } else {
+        ", from two sources"
+    };
+    let message = format!(
+        "`{name}` is asked for twice{what}: {one} by {}, {two} by {}",
+        chain(first),
+        chain(second)
+    );
+    let problem = Problem::error("package-conflict", dependency.span.clone(), message);
+    let hint = format!("name `{name}` in `[packages]` of the book: its word is final");
+    Err(Box::new(problem.hint(hint)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::Entry;
+
+    fn manifest(text: &str) -> Manifest {
+        let (manifest, problems) = manifest::read(&Source::new(manifest::FILE, text));
+        assert!(problems.is_empty(), "{problems:?}");
+        manifest
+    }
+
+    fn git(name: &str, tag: &str) -> String {
+        format!("{name} = {{git = \"https://x.example/{name}\", tag = \"v{tag}\"}}\n")
+    }
+
+    /// Packages by name and tag, each with what it asks for.
+    fn resolved(book: &str, known: &[(&str, &str, String)]) -> Result<String, String> {
+        let book = manifest(&format!("[packages]\n{book}"));
+        let mut get = |wanted: &Wanted<'_>| {
+            let From::Git {
+                at: manifest::At::Tag(tag),
+                ..
+            } = &wanted.dependency.from
+            else {
+                panic!()
+            };
+            let version = tag.trim_start_matches('v');
+            let (name, _, asks) = { known.iter() }
+                .find(|(name, tag, _)| *name == wanted.name && *tag == version)
+                .unwrap();
+            let text = format!(
+                "[package]\nname = \"{name}\"\nversion = \"{version}\"\nowners = [\"x\"]\n[packages]\n{asks}"
+            );
+            let mut tree = Tree::default();
+            let entry = Entry::file(false, text.into_bytes());
+            tree.add(manifest::FILE, entry).unwrap();
+            Ok(Given {
+                tree,
+                from: format!("git+{version}"),
+                signed: None,
+                replaces: None,
+            })
+        };
+        let parts = resolve(&book, &mut get);
+        let parts = parts.map_err(|problems| problems[0].to_string())?;
+        let parts = parts.iter().map(|part| {
+            let by: Vec<&str> = part.by.iter().map(String::as_str).collect();
+            format!("{} {} by {}", part.name(), part.version(), by.join("+"))
+        });
+        Ok(parts.collect::<Vec<_>>().join(", "))
+    }
+
+    #[test]
+    fn each_name_once_the_highest_within_a_major_version() {
+        let known = [
+            ("a", "1.0.0", git("base", "2.1.0")),
+            ("b", "1.0.0", git("base", "2.3.0")),
+            ("base", "2.1.0", git("old", "1.0.0")),
+            ("base", "2.3.0", String::new()),
+            ("old", "1.0.0", String::new()),
+        ];
+        let both = git("a", "1.0.0") + &git("b", "1.0.0");
+        assert_eq!(
+            resolved(&both, &known).unwrap(),
+            "a 1.0.0 by book, b 1.0.0 by book, base 2.3.0 by a+b"
+        );
+        // The book's word is final.
+        assert_eq!(
+            resolved(&(both + &git("base", "2.1.0")), &known).unwrap(),
+            "a 1.0.0 by book, b 1.0.0 by book, base 2.1.0 by a+b+book, old 1.0.0 by base"
+        );
+    }
+
+    #[test]
+    fn what_does_not_agree_is_an_error_with_both_chains() {
+        let known = [
+            ("a", "1.0.0", git("base", "2.1.0")),
+            ("b", "1.0.0", git("base", "3.0.0")),
+            ("base", "2.1.0", String::new()),
+            ("base", "3.0.0", String::new()),
+            ("round", "1.0.0", git("trip", "1.0.0")),
+            ("trip", "1.0.0", git("round", "1.0.0")),
+            ("zero", "1.0.0", git("nought", "0.1.0")),
+            ("one", "1.0.0", git("nought", "0.2.0")),
+            ("nought", "0.1.0", String::new()),
+            ("nought", "0.2.0", String::new()),
+        ];
+        let both = git("a", "1.0.0") + &git("b", "1.0.0");
+        assert_eq!(
+            resolved(&both, &known).unwrap_err(),
+            "b:opsbook.toml:6:1: error: `base` is asked for twice: 2.1.0 by book → a, 3.0.0 by book → b\n  |\n6 | base = {git = \"https://x.example/base\", tag = \"v3.0.0\"}\n  | ^^^^\n\nhint: name `base` in `[packages]` of the book: its word is final"
+        );
+        assert!(resolved(&(both + &git("base", "3.0.0")), &known).is_ok());
+        // A package that is asked for in a circle is refused where the book does not name both.
+        let circle = resolved(&git("round", "1.0.0"), &known).unwrap_err();
+        assert!(
+            circle.contains("in a circle: round → trip → round"),
+            "{circle}"
+        );
+        let minor = resolved(&(git("zero", "1.0.0") + &git("one", "1.0.0")), &known);
+        assert!(minor.unwrap_err().contains("`nought` is asked for twice"));
+    }
+}

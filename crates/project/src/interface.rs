@@ -1,0 +1,400 @@
+//! What a package says of itself against what its pages do: the prefixes of its ids, the values
+//! that it reads, the groups of nodes that it is for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::Project;
+use crate::manual::{Check, Procedure, Script, Work, variables};
+use crate::nodes::{self, secret};
+use crate::package::manifest::{Manifest, Package};
+use crate::plan::uses::{self, From, Use};
+use crate::source::{Concern, Problem, Severity, Span};
+use crate::yaml::{self, Map, Yaml};
+
+/// One package of a book, and the pages that are its own.
+pub(crate) struct Unit<'a> {
+    pub manifest: &'a Manifest,
+    pub package: &'a Package,
+    /// Indices into the manual's pages.
+    pub pages: BTreeSet<usize>,
+}
+
+/// Everything in which pages and manifests do not agree.
+pub(crate) fn lint(project: &Project) -> Vec<Problem> {
+    let units = project.units();
+    let mut problems = claimed_twice(&units);
+    for unit in &units {
+        problems.extend(unit.ids(project, &units));
+        problems.extend(unit.names());
+        problems.extend(unit.probes(project));
+        if unit.manifest.values_at.is_some() {
+            problems.extend(unit.reads(project));
+        }
+        problems.extend(unit.groups(project));
+        problems.extend(unit.values(project));
+    }
+    problems
+}
+
+/// The values that a package brings, to be laid under all that `nodes.yaml` says.
+pub(crate) fn defaults(manifest: &Manifest) -> Option<(String, Map)> {
+    let package = manifest.package.as_ref()?;
+    let values = manifest.values.iter().filter_map(|(name, value)| {
+        let entry = yaml::Entry {
+            key: value.span.clone(),
+            value: value.default.clone()?,
+        };
+        (!nodes::is_reserved(name)).then(|| (name.clone(), entry))
+    });
+    Some((format!("package {}", package.label()), values.collect()))
+}
+
+fn claimed_twice(units: &[Unit<'_>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    let mut known: BTreeMap<&str, (&Package, &Span)> = BTreeMap::new();
+    for unit in units {
+        for prefix in &unit.package.namespace {
+            let claim = (unit.package, &prefix.span);
+            let Some((other, place)) = known.insert(&prefix.value, claim) else {
+                continue;
+            };
+            let (one, two) = (&other.name.value, &unit.package.name.value);
+            let message = format!("`{}` is claimed by `{one}` and by `{two}`", prefix.value);
+            let problem = Problem::error("namespace-claimed-twice", prefix.span.clone(), message);
+            let problem = problem.note(place.clone(), "it is claimed here, too");
+            problems.push(problem.concerns(Concern::Project));
+        }
+    }
+    problems
+}
+
+impl Unit<'_> {
+    fn name(&self) -> &str {
+        &self.package.name.value
+    }
+
+    /// Each id begins with one of the package's prefixes, and with no longer one of another's.
+    fn ids(&self, project: &Project, units: &[Unit<'_>]) -> Vec<Problem> {
+        let manual = &project.manual;
+        let procedures = manual.procedures.values();
+        let procedures = procedures.map(|own| (own.page, &own.id, &own.span));
+        let groups = manual.groups.values();
+        let groups = groups.map(|own| (own.page, &own.id, &own.span));
+        let own = procedures.chain(groups);
+        let own = own.filter(|(page, ..)| self.pages.contains(page));
+        own.filter_map(|(_, id, span)| self.outside(id, span, units))
+            .collect()
+    }
+
+    fn outside(&self, id: &str, span: &Span, units: &[Unit<'_>]) -> Option<Problem> {
+        let prefixes: Vec<&str> = { self.package.namespace.iter() }
+            .map(|prefix| prefix.value.as_str())
+            .collect();
+        let claim = self.package.claims(id).map(str::len);
+        let others = units.iter().filter(|unit| unit.name() != self.name());
+        let better = others.filter(|unit| unit.package.claims(id).map(str::len) > claim);
+        let message = match (claim, better.last()) {
+            (Some(_), Some(other)) => format!("`{id}` belongs to `{}`", other.name()),
+            (Some(_), None) => return None,
+            (None, _) => format!(
+                "`{id}` is outside the namespace of `{}` (`{}`)",
+                self.name(),
+                prefixes.join("`, `")
+            ),
+        };
+        let problem = Problem::error("outside-namespace", span.clone(), message);
+        Some(problem.hint("`namespace` of `[package]` lists the prefixes of its ids"))
+    }
+
+    /// Values carry the prefix, too, but for those that are the book's.
+    fn names(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let dotted = |name: &str, prefix: &str| {
+            let prefix = prefix.replace(['.', '-'], "_");
+            let rest = name.strip_prefix(&prefix);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        };
+        for (name, value) in &self.manifest.values {
+            let namespace = &self.package.namespace;
+            let own = namespace.iter().any(|prefix| dotted(name, &prefix.value));
+            if nodes::is_reserved(name) && value.default.is_some() {
+                let message = format!("`{name}` says how a node is reached: no package sets it");
+                problems.push(Problem::error(
+                    "reserved-value",
+                    value.span.clone(),
+                    message,
+                ));
+            } else if !own && !value.shared {
+                let message = format!(
+                    "`{name}` is outside the namespace of `{}`: it does not begin with `{}_`",
+                    self.name(),
+                    namespace
+                        .first()
+                        .map_or("", |prefix| &prefix.value)
+                        .replace('.', "_")
+                );
+                let problem = Problem::error("outside-namespace", value.span.clone(), message);
+                problems.push(problem.hint("`shared = true` says that the name is the book's"));
+            }
+        }
+        problems
+    }
+
+    /// Kinds of typed checks carry the prefix in the name of their file.
+    fn probes(&self, project: &Project) -> Vec<Problem> {
+        let Some(own) = &project.manifest else {
+            return Vec::new();
+        };
+        // Those of other packages were looked at where they are at home.
+        if own.package.as_ref().map(|own| &own.name.value) != Some(&self.package.name.value) {
+            return Vec::new();
+        }
+        let entries = std::fs::read_dir(project.root.join("checks"));
+        let names = entries.into_iter().flatten().flatten();
+        let names = names.filter_map(|entry| entry.file_name().into_string().ok());
+        let kinds = names.filter_map(|name| name.strip_suffix(".sh").map(str::to_owned));
+        let outside = kinds.filter(|kind| self.package.claims(kind).is_none());
+        let problems = outside.map(|kind| {
+            let message = format!(
+                "`checks/{kind}.sh` is outside the namespace of `{}`",
+                self.name()
+            );
+            let first = self.package.namespace.first();
+            let span = first.map_or(&self.package.name.span, |prefix| &prefix.span);
+            let problem = Problem::error("outside-namespace", span.clone(), message);
+            problem.hint(format!("call it `checks/{}.{kind}.sh`", self.name()))
+        });
+        problems.collect()
+    }
+
+    /// What blocks read, and nobody of the package sets or declares.
+    fn reads(&self, project: &Project) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let manual = &project.manual;
+        let procedures = manual.procedures.values();
+        for procedure in procedures.filter(|own| self.pages.contains(&own.page)) {
+            self.procedure(procedure, &mut problems);
+        }
+        let groups = manual.groups.values();
+        for group in groups.filter(|own| self.pages.contains(&own.page)) {
+            for check in &group.checks {
+                self.script(&check.script, &uses::of_check(check), &mut problems);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        problems.retain(|problem| seen.insert(problem.message.clone()));
+        problems
+    }
+
+    fn procedure(&self, procedure: &Procedure, problems: &mut Vec<Problem>) {
+        let used = uses::of_procedure(procedure);
+        let given = |name: &str| procedure.params.contains_key(name);
+        let not_given = |uses: &[Use]| -> Vec<Use> {
+            let uses = uses.iter().filter(|one| !given(&one.name));
+            uses.cloned().collect()
+        };
+        for (step, uses) in procedure.steps.iter().zip(&used.steps) {
+            if let Work::Script(script) = &step.work {
+                self.script(script, &not_given(uses), problems);
+            }
+            for check in &step.checks {
+                self.check(check, &used.checks, &not_given, problems);
+            }
+        }
+        for check in &procedure.before {
+            self.check(check, &used.checks, &not_given, problems);
+        }
+    }
+
+    fn check(
+        &self,
+        check: &Check,
+        used: &std::collections::HashMap<(usize, usize), Vec<Use>>,
+        not_given: &dyn Fn(&[Use]) -> Vec<Use>,
+        problems: &mut Vec<Problem>,
+    ) {
+        if let Some(uses) = used.get(&(check.page, check.block)) {
+            self.script(&check.script, &not_given(uses), problems);
+        }
+    }
+
+    fn script(&self, script: &Script, uses: &[Use], problems: &mut Vec<Problem>) {
+        let names = variables(&script.text.text, &script.interpreter);
+        for one in uses {
+            let wanted = match &one.from {
+                From::Value | From::Optional => one.name.as_str(),
+                // A value of another machine is one of the same names.
+                From::Role(role) => match one.name.strip_prefix(role.as_str()) {
+                    Some(rest) if rest.starts_with('_') => &rest[1..],
+                    _ => continue,
+                },
+                From::Earlier(_) | From::Captured(_) | From::Run => continue,
+            };
+            if self.declares(wanted) || nodes::is_built_in(wanted) || wanted.ends_with("_proxy") {
+                continue;
+            }
+            // What the script sets itself, it reads of itself.
+            let range = names.mentioned.get(&one.name);
+            let Some(range) = range.filter(|_| !names.assigned.contains(&one.name)) else {
+                continue;
+            };
+            let message = format!(
+                "a block of `{}` reads `${wanted}`, which `opsbook.toml` does not declare",
+                self.name()
+            );
+            let span = script.text.span(range.clone());
+            let problem = Problem::error("undeclared-value", span, message);
+            let hint = format!("add `{wanted} = {{help = \"…\"}}` to `[values]`");
+            problems.push(problem.hint(hint));
+        }
+    }
+
+    /// A declared map declares the values in it.
+    fn declares(&self, name: &str) -> bool {
+        let values = &self.manifest.values;
+        values.contains_key(name)
+            || values.keys().any(|declared| {
+                let rest = name.strip_prefix(declared.as_str());
+                rest.is_some_and(|rest| rest.starts_with('_'))
+            })
+    }
+
+    /// Groups that the package expects and the book does not have; groups that it names and does
+    /// not say.
+    fn groups(&self, project: &Project) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (name, group) in &self.manifest.groups {
+            let source = crate::source::Source::new("selector", format!("@{name}"));
+            let at = crate::manual::Spanned {
+                value: format!("@{name}"),
+                span: Span::new(&source, 0..name.len() + 1),
+            };
+            if project
+                .nodes
+                .select_at(&at)
+                .is_ok_and(|found| !found.is_empty())
+            {
+                continue;
+            }
+            let (procedures, checks) = self.of_group(project, name);
+            let message = format!(
+                "no node is in `@{name}`: {procedures} and {checks} of `{}` cannot run",
+                self.name()
+            );
+            problems.push(Problem {
+                severity: Severity::Warning,
+                ..Problem::error("group-without-nodes", group.span.clone(), message)
+            });
+        }
+        for selector in self.selectors(project) {
+            for name in named_groups(&selector.value) {
+                if self.manifest.groups.contains_key(name) {
+                    continue;
+                }
+                let message = format!(
+                    "`{}` is for `@{name}`, which `[groups]` of `opsbook.toml` does not say",
+                    self.name()
+                );
+                let problem = Problem::error("undeclared-group", selector.span.clone(), message);
+                let hint = format!("add `{name} = \"what these nodes are\"` to `[groups]`");
+                problems.push(problem.hint(hint));
+            }
+        }
+        problems
+    }
+
+    fn selectors<'p>(
+        &self,
+        project: &'p Project,
+    ) -> impl Iterator<Item = &'p crate::manual::Spanned<String>> {
+        let manual = &project.manual;
+        let procedures = { manual.procedures.values() }.map(|own| (own.page, &own.nodes));
+        let groups = { manual.groups.values() }.map(|own| (own.page, &own.nodes));
+        let pages = self.pages.clone();
+        let own = procedures.chain(groups);
+        own.filter(move |(page, _)| pages.contains(page))
+            .filter_map(|(_, nodes)| nodes.as_ref())
+    }
+
+    fn of_group(&self, project: &Project, group: &str) -> (String, String) {
+        let manual = &project.manual;
+        let names = |nodes: &Option<crate::manual::Spanned<String>>| {
+            let nodes = nodes.as_ref();
+            nodes.is_some_and(|nodes| named_groups(&nodes.value).any(|name| name == group))
+        };
+        let own = |page: usize| self.pages.contains(&page);
+        let procedures =
+            { manual.procedures.values() }.filter(|one| own(one.page) && names(&one.nodes));
+        let groups = { manual.groups.values() }.filter(|one| own(one.page) && names(&one.nodes));
+        let checks = groups
+            .map(|group| group.checks.len() + group.typed.len())
+            .sum();
+        (
+            crate::source::counted(procedures.count(), "procedure"),
+            crate::source::counted(checks, "check"),
+        )
+    }
+
+    /// What the nodes say against what the package declares.
+    fn values(&self, project: &Project) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let mut seen = BTreeSet::new();
+        for node in project.nodes.names() {
+            let Ok(node) = project.nodes.evaluate(node, &[]) else {
+                continue;
+            };
+            for (name, declared) in &self.manifest.values {
+                let Some(found) = node.leaves.get(name) else {
+                    continue;
+                };
+                let problem = wrong_value(name, declared, &found.value);
+                let span = found.origin.span.clone();
+                let Some(((code, message), span)) = problem.zip(span) else {
+                    continue;
+                };
+                if seen.insert((span.path().to_owned(), span.start)) {
+                    let problem = Problem::error(code, span, message);
+                    let what = format!("`{}` declares it", self.name());
+                    problems.push(
+                        problem
+                            .note(declared.span.clone(), what)
+                            .concerns(Concern::Node),
+                    );
+                }
+            }
+        }
+        problems
+    }
+}
+
+fn wrong_value(
+    name: &str,
+    declared: &crate::package::manifest::Value,
+    value: &Yaml,
+) -> Option<(&'static str, String)> {
+    let is_secret = secret::reference(value).is_some();
+    if declared.secret && !is_secret {
+        let message = format!("`{name}` is a secret: it is not written down");
+        return Some(("not-a-secret", message));
+    }
+    let pattern = regex::Regex::new(declared.pattern.as_deref()?).ok()?;
+    let text = value.text().filter(|_| !is_secret)?;
+    let wrong = !pattern.is_match(text) && !text.contains("${");
+    let wanted = declared.pattern.as_deref().unwrap_or_default();
+    let wanted = wanted.trim_start_matches("^(?:").trim_end_matches(")$");
+    wrong.then(|| ("bad-value", format!("`{name}` does not match `{wanted}`")))
+}
+
+/// The groups of a selector: `@web,!@old` names two.
+fn named_groups(selector: &str) -> impl Iterator<Item = &str> {
+    let parts = selector.split('@').skip(1);
+    let names = parts.map(|part| {
+        let end = part.find(|c: char| !(c.is_alphanumeric() || "._-*?".contains(c)));
+        &part[..end.unwrap_or(part.len())]
+    });
+    names.filter(|name| !name.is_empty() && !name.contains(['*', '?']))
+}
+
+#[cfg(test)]
+#[path = "interface_tests.rs"]
+mod tests;

@@ -1,0 +1,173 @@
+//! A package's manifest against its pages and nodes, as problems are drawn.
+
+use std::fs;
+
+use crate::Project;
+use crate::files::Files;
+use crate::nodes::Layer;
+use crate::source::Problem;
+
+const PACKAGE: &str = "[package]\nname = \"shop\"\nversion = \"1.4.2\"\nowners = [\"x\"]\n";
+const PAGE: &str = "# R\n\n```yaml procedure\nid: shop.release\nnodes: \"@shop\"\nparams:\n  version: {required: true}\n```\n\n```sh step capture=got\necho \"$version\" \"$shop_port\"\n```\n\n```sh step\nmine=1\necho \"$mine $got ${shop_extra:-} $domain $node $bundle $shop_tls_cert\"\n```\n\n# C\n\n```yaml checks\nid: shop\nnodes: \"@shop\"\n```\n\n```sh check id=up\ntest \"$shop_port\" = 8000\n```\n";
+const VALUES: &str = "[values]\nshop_port = {default = 8000, pattern = '\\d{4,5}'}\nshop_extra = {}\nshop_tls = {default = {cert = \"/c\", key = \"/k\"}}\ndomain = {shared = true}\n[groups]\nshop = \"machines\"\n";
+const NODES: &str =
+    "groups: {shop: {}}\nnodes:\n  web1: {transport: local, groups: [shop], domain: example.net}\n";
+
+fn project(manifest: &str, page: &str, nodes: &str) -> (tempfile::TempDir, Project) {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("book.toml", "[book]\nsrc = \".\"\n");
+    write("SUMMARY.md", "- [R](release.md)\n");
+    write("nodes.yaml", &format!("opsbook: 1\n{nodes}"));
+    write("release.md", page);
+    write("opsbook.toml", manifest);
+    let project = Project::read(Files::of(folder.path()));
+    (folder, project)
+}
+
+fn said(manifest: &str, page: &str, nodes: &str) -> String {
+    let (_folder, project) = project(manifest, page, nodes);
+    let problems = project.lint().problems;
+    let drawn: Vec<String> = problems.iter().map(Problem::to_string).collect();
+    drawn.join("\n--\n")
+}
+
+#[test]
+fn a_package_that_declares_what_it_reads_is_right() {
+    assert_eq!(said(&format!("{PACKAGE}{VALUES}"), PAGE, NODES), "");
+}
+
+#[test]
+fn what_is_not_declared_or_not_its_own_is_an_error_with_its_place() {
+    let manifest = format!("{PACKAGE}{VALUES}");
+    let all = |from: &str, to: &str| manifest.replace(from, to);
+    assert_eq!(
+        said(&all("domain = {shared = true}\n", ""), PAGE, NODES),
+        "release.md:16:31: error: a block of `shop` reads `$domain`, which `opsbook.toml` does not declare\n   |\n16 | echo \"$mine $got ${shop_extra:-} $domain $node $bundle $shop_tls_cert\"\n   |                                   ^^^^^^\n\nhint: add `domain = {help = \"…\"}` to `[values]`".replace(":31:", ":35:")
+    );
+    assert_eq!(
+        said(
+            &manifest,
+            &PAGE.replace("id: shop.release", "id: web.release"),
+            NODES
+        ),
+        "release.md:4:5: error: `web.release` is outside the namespace of `shop` (`shop`)\n  |\n4 | id: web.release\n  |     ^^^^^^^^^^^\n\nhint: `namespace` of `[package]` lists the prefixes of its ids"
+    );
+    assert_eq!(
+        said(
+            &manifest,
+            &PAGE.replace("id: shop.release", "id: shopping.release"),
+            NODES
+        )
+        .lines()
+        .next(),
+        Some(
+            "release.md:4:5: error: `shopping.release` is outside the namespace of `shop` (`shop`)"
+        )
+    );
+    assert_eq!(
+        said(&all("domain = {shared = true}", "domain = {}"), PAGE, NODES),
+        "opsbook.toml:9:1: error: `domain` is outside the namespace of `shop`: it does not begin with `shop_`\n  |\n9 | domain = {}\n  | ^^^^^^\n\nhint: `shared = true` says that the name is the book's"
+    );
+    assert_eq!(
+        said(&all("[groups]\nshop = \"machines\"\n", ""), PAGE, NODES)
+            .lines()
+            .next(),
+        Some(
+            "release.md:5:8: error: `shop` is for `@shop`, which `[groups]` of `opsbook.toml` does not say"
+        )
+    );
+    let nobody = "groups: {shop: {}}\nnodes:\n  web1: {transport: local, domain: x}\n";
+    assert!(
+        said(&manifest, PAGE, nobody).contains(
+            "opsbook.toml:11:1: warning: no node is in `@shop`: 1 procedure and 1 check of `shop` cannot run"
+        ),
+        "{}",
+        said(&manifest, PAGE, nobody)
+    );
+}
+
+#[test]
+fn values_of_nodes_are_held_against_the_declaration() {
+    let manifest = format!("{PACKAGE}{VALUES}");
+    let port = NODES.replace("domain:", "shop_port: many, domain:");
+    assert!(said(&manifest, PAGE, &port).contains("error: `shop_port` does not match `\\d{4,5}`"));
+    let secret = manifest.replace("shop_extra = {}", "shop_extra = {secret = true}");
+    let plain = NODES.replace("domain:", "shop_extra: hunter2, domain:");
+    let told = said(&secret, PAGE, &plain);
+    assert!(
+        told.contains("error: `shop_extra` is a secret: it is not written down"),
+        "{told}"
+    );
+    // No package says how a node is reached.
+    let reached = manifest.replace(
+        "domain = {shared = true}",
+        "domain = {shared = true}\naddress = {default = \"10.0.0.1\", shared = true}",
+    );
+    assert!(said(&reached, PAGE, NODES).contains("error: `address` says how a node is reached"));
+    let (_folder, project) = project(&reached, PAGE, NODES);
+    assert!(
+        !project
+            .nodes
+            .evaluate("web1", &[])
+            .unwrap()
+            .leaves
+            .contains_key("address")
+    );
+    let newer = manifest.replace("owners", "opsbook = \"99.0\"\nowners");
+    assert!(said(&newer, PAGE, NODES).contains("error: it needs opsbook 99.0, and this is "));
+}
+
+/// What lies over a package's defaults merges with them, and removes them, as everywhere.
+#[test]
+fn nodes_go_over_the_values_of_a_package_and_null_removes_them() {
+    let values = "[values]\nshop_port = {default = 8000}\nshop_hosts = {default = [\"a\", \"b\"]}\nshop_tls = {default = {cert = \"/c\", key = \"/k\", inner = {a = 1, b = 2}}}\n";
+    let manifest = format!("{PACKAGE}{values}");
+    for (said, leaf, found) in [
+        ("", "shop_port", Some("8000")),
+        ("", "shop_tls_inner_b", Some("2")),
+        ("shop_port: 8001", "shop_port", Some("8001")),
+        ("shop_port: null", "shop_port", None),
+        ("shop_hosts: null", "shop_hosts", None),
+        ("shop_hosts: [c]", "shop_hosts", Some("[c]")),
+        ("shop_tls: {cert: /other}", "shop_tls_key", Some("/k")),
+        ("shop_tls: {cert: null}", "shop_tls_cert", None),
+        ("shop_tls: {cert: null}", "shop_tls_key", Some("/k")),
+        (
+            "shop_tls: {inner: {a: null}}",
+            "shop_tls_inner_b",
+            Some("2"),
+        ),
+        ("shop_tls: {inner: {a: null}}", "shop_tls_inner_a", None),
+        ("shop_tls: null", "shop_tls_key", None),
+        (
+            "shop_tls: {key: {secret: {env: KEY}}}",
+            "shop_tls_cert",
+            Some("/c"),
+        ),
+        (
+            "shop_port: {secret: {env: PORT}}",
+            "shop_port",
+            Some("{secret}"),
+        ),
+    ] {
+        for place in [
+            "defaults: {}\nnodes:\n  n: {transport: local, VALUES}\n",
+            "defaults: {VALUES}\nnodes:\n  n: {transport: local}\n",
+        ] {
+            let nodes = place.replace("VALUES", said).replace(", }", "}");
+            let (_folder, project) = project(&manifest, "# R\n", &nodes);
+            let node = project.nodes.evaluate("n", &[]).unwrap();
+            let shown = node.leaves.get(leaf).map(|leaf| match leaf.value.text() {
+                Some(text) => text.to_owned(),
+                None if leaf.value.as_map().is_some() => "{secret}".to_owned(),
+                None => format!("[{}]", leaf.value.span.text().trim_matches(['[', ']'])),
+            });
+            assert_eq!(shown.as_deref(), found, "{said} {leaf}");
+            if said.is_empty() {
+                let layer = Layer::Package("package shop 1.4.2".to_owned());
+                assert_eq!(node.leaves[leaf].origin.layer, layer);
+            }
+        }
+    }
+}
