@@ -44,11 +44,9 @@ const MEMORY: u64 = 4 << 30;
 /// Builds the book of the manual in `root`. Problems go to `talk`, the book's place to `out`.
 /// Returns the exit status.
 impl Build {
-    /// An archive has no room for its book: that goes into the folder at hand.
-    pub(crate) fn beside(mut self, is_archive: bool) -> Build {
-        if is_archive && self.dest.is_none() {
-            self.dest = Some(PathBuf::from("book"));
-        }
+    /// Where nobody has said another place, the book goes there.
+    pub(crate) fn into(mut self, dest: Option<PathBuf>) -> Build {
+        self.dest = self.dest.or(dest);
         self
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::cli::archive;
 use crate::cli::error::Failure;
-use crate::files::Files;
 use crate::manual::shell_word;
 use crate::nodes::Nodes;
 use crate::project::{self, Place, Project};
@@ -78,7 +77,7 @@ pub(crate) fn load_nodes(from: &Chosen) -> Result<Nodes, Failure> {
 pub(crate) fn place(from: &Chosen) -> Result<Place, Failure> {
     let place = match &from.book {
         Some(book) => archive::place(book, from.signers.as_deref())?,
-        None => Place::from(Files::of(&find_root(from)?)),
+        None => project::merge::place(&find_root(from)?)?,
     };
     let nodes = from.nodes_file.as_deref().map(nodes_file).transpose()?;
     Ok(Place {
@@ -86,6 +85,14 @@ pub(crate) fn place(from: &Chosen) -> Result<Place, Failure> {
         program: from.program(),
         ..place
     })
+}
+
+/// What this machine has in the place of packages, for the person there.
+pub(crate) fn replaced(from: &Chosen) -> Vec<String> {
+    match find_root(from) {
+        Ok(root) if from.book.is_none() => project::merge::replaced(&root),
+        _ => Vec::new(),
+    }
 }
 
 /// Nodes of the person who runs it.
@@ -108,12 +115,22 @@ fn nodes_file(path: &Path) -> Result<Arc<Source>, Failure> {
     Ok(Source::new(path, text))
 }
 
-/// The folder of the manual, unpacked where it is an archive.
-pub(crate) fn root(from: &Chosen) -> Result<PathBuf, Failure> {
-    match &from.book {
-        Some(_) => Ok(place(from)?.files.root().to_owned()),
-        None => find_root(from),
+/// The folder of which a book is built, and where it goes if nobody says so. An archive has no
+/// room for its book: that goes into the folder at hand.
+pub(crate) fn to_build(from: &Chosen) -> Result<(PathBuf, Option<PathBuf>), Failure> {
+    if from.book.is_some() {
+        return Ok((
+            place(from)?.files.root().to_owned(),
+            Some(PathBuf::from("book")),
+        ));
     }
+    let origin = find_root(from)?;
+    let place = place(from)?;
+    let dest = { place.origin.as_ref() }.map(|origin| project::merge::build_folder(origin));
+    Ok(match dest {
+        Some(dest) => (place.files.root().to_owned(), Some(dest)),
+        None => (origin, None),
+    })
 }
 
 /// The folder named, or the nearest one upwards with a `book.toml`; absolute.

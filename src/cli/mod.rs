@@ -30,6 +30,7 @@ mod man;
 mod manner;
 pub mod nodes;
 mod pack;
+mod packages;
 mod password;
 mod ping;
 pub mod preprocess;
@@ -159,6 +160,7 @@ enum Command {
     Checks(checks::Checks),
     Build(build::Build),
     Pack(pack::Pack),
+    Packages(packages::Packages),
     Init(init::Init),
     Guide(guide::Guide),
     History(history::History),
@@ -292,6 +294,9 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         signers: cli.signers,
         nodes_file: cli.nodes_file,
     };
+    for line in context::replaced(dir) {
+        writeln!(streams.talk, "{line}")?;
+    }
     match cli.command {
         Command::Run(args) if args.is_via_gateway() => run::ask(&args, dir, streams),
         Command::Run(args) => run::run(&args, &context::load_to_run(dir)?, streams),
@@ -321,8 +326,8 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Lint(args) => lint::run(&args, &context::read(dir)?, streams),
         Command::Checks(args) => checks::run(&args, dir, streams),
         Command::Build(args) => {
-            let root = context::root(dir)?;
-            let args = args.beside(dir.book.is_some());
+            let (root, beside) = context::to_build(dir)?;
+            let args = args.into(beside);
             Ok(build::run(
                 &args,
                 &root,
@@ -331,6 +336,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             )?)
         }
         Command::Pack(args) => pack::run(&args, dir, streams),
+        Command::Packages(args) => packages::run(&args, dir, streams),
         Command::Init(args) => {
             init::run(&args, &mut streams.talk)?;
             Ok(0)

@@ -36,6 +36,9 @@ pub(crate) struct Pack {
     /// Sign it with this ssh key, or with the agent's key of which this is the public half
     #[arg(long, value_name = "KEY", conflicts_with_all = ["check", "list"])]
     sign: Option<PathBuf>,
+    /// Refuse a release number that is too near to that of this tag, by what is different
+    #[arg(long, value_name = "TAG", conflicts_with_all = ["check", "list"])]
+    since: Option<String>,
     /// Pack what is there, committed or not, and mark it
     #[arg(long, conflicts_with_all = ["check", "list"])]
     dirty: bool,
@@ -80,6 +83,7 @@ fn make(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure
     let options = pack::Options {
         name: args.name.clone(),
         version: args.version.clone(),
+        since: args.since.clone(),
         dirty: args.dirty,
     };
     let packed = pack::pack(&project, &options)?;

@@ -139,6 +139,8 @@ async fn run(
 ) -> Result<Outcome, JournalError> {
     let proof = Proof {
         root,
+        // Secrets are looked up by those that the suite has.
+        secrets_in: root,
         plan: &ready.plan,
         part: Part::default(),
         resume: None,

@@ -105,6 +105,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     let part = manner.part();
     let proof = Proof {
         root: &project.root,
+        secrets_in: &project.origin,
         plan: &plan,
         part,
         resume: None,

@@ -1,5 +1,7 @@
 //! A manual that lies elsewhere, or is packaged: run from folders that nobody may write to.
 
+mod merged;
+
 use std::fs;
 
 use opsbook::event::Status;

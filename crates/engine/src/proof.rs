@@ -22,8 +22,10 @@ use crate::source::{Problem, Severity};
 /// A plan and what of it is going to be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Proof<'a> {
-    /// The manual's folder.
+    /// The folder from which the manual is read.
     pub root: &'a Path,
+    /// The folder to which files of secrets are relative.
+    pub secrets_in: &'a Path,
     /// What is done on each node.
     pub plan: &'a Plan,
     /// The steps that are wanted.
@@ -94,7 +96,7 @@ impl<'a> Proof<'a> {
         for node in &self.plan.nodes {
             for (name, reference) in self.references(node) {
                 if matches!(reference, SecretRef::Env(_) | SecretRef::File(_))
-                    && let Err(error) = resolve(&reference, self.root, &nobody, &waited_for)
+                    && let Err(error) = resolve(&reference, self.secrets_in, &nobody, &waited_for)
                 {
                     let problem = no_secret(node, &name, &error.into());
                     problems.push(Problem {

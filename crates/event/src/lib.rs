@@ -477,6 +477,9 @@ pub struct RunStarted {
     /// The archive, or the package, that the manual is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub book: Option<Book>,
+    /// The packages that it is made of, each with its version and content.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub packages: BTreeMap<String, String>,
     /// Git revision of the manual, where it has one.
     pub revision: Option<String>,
     /// Was the manual's work tree clean?

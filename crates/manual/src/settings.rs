@@ -1,5 +1,5 @@
 //! `book.toml` -> the settings that the manual needs; what is wrong in it, with its place.
-//! The only place that names `toml`.
+//! `opsbook.toml` is read by the crate of packages.
 
 use std::ffi::OsStr;
 use std::ops::Range;

@@ -81,10 +81,7 @@ pub fn assemble(
         }
     }
     problems.extend(templates(&mut files, own, manifest, parts));
-    let links = Links {
-        source,
-        parts,
-    };
+    let links = Links { source, parts };
     for (path, entry) in &mut files {
         if path.ends_with(".md")
             && entry.mode != Mode::Link
@@ -110,7 +107,8 @@ pub fn assemble(
         let added = tree.add(&path, entry);
         added.map_err(|why| vec![bare("package-conflict", why)])?;
     }
-    tree.check().map_err(|why| vec![bare("package-conflict", why)])?;
+    tree.check()
+        .map_err(|why| vec![bare("package-conflict", why)])?;
     Ok(tree)
 }
 
@@ -171,7 +169,9 @@ impl Links<'_> {
         let mut at = 0;
         for line in text.split_inclusive('\n') {
             let trimmed = line.trim_start();
-            let opens = ["```", "~~~"].into_iter().find(|mark| trimmed.starts_with(mark));
+            let opens = ["```", "~~~"]
+                .into_iter()
+                .find(|mark| trimmed.starts_with(mark));
             match (fence, opens) {
                 (None, Some(mark)) => fence = Some(mark),
                 (Some(open), Some(mark)) if open == mark => fence = None,
@@ -181,15 +181,16 @@ impl Links<'_> {
             let mut rest = line;
             while let Some(found) = rest.find(MARK).filter(|_| fence.is_none() && !is_summary) {
                 let begin = found + MARK.len();
-                let end = rest[begin..].find([')', ' ']).map_or(rest.len(), |end| begin + end);
+                let end = rest[begin..]
+                    .find([')', ' '])
+                    .map_or(rest.len(), |end| begin + end);
                 let offset = at + (line.len() - rest.len()) + found + 2;
                 let span = Span::new(&source, offset..offset + "package:".len() + end - begin);
                 out += &rest[..found + 2];
                 match self.target(path, &rest[begin..end]) {
                     Ok(target) => out += &target,
-                    Err(why) => problems.push(
-                        Problem::error("broken-link", span, why).concerns(Concern::Nothing),
-                    ),
+                    Err(why) => problems
+                        .push(Problem::error("broken-link", span, why).concerns(Concern::Nothing)),
                 }
                 rest = &rest[end..];
             }
@@ -304,7 +305,9 @@ fn list_of(part: &Part) -> Vec<String> {
         let entry = line.trim_start();
         let indent = &line[..line.len() - entry.len()];
         let entry = entry.trim_start_matches(['-', '*', '+']).trim_start();
-        let Some((title, target)) = entry.strip_prefix('[').and_then(|rest| rest.split_once("]("))
+        let Some((title, target)) = entry
+            .strip_prefix('[')
+            .and_then(|rest| rest.split_once("]("))
         else {
             continue;
         };
@@ -325,8 +328,16 @@ mod tests {
     #[test]
     fn files_name_each_other_relatively() {
         for (from, to, name) in [
-            ("manual/a.md", "manual/packages/shop/manual/b.md", "packages/shop/manual/b.md"),
-            ("manual/packages/shop/manual/b.md", "manual/packages/base/c.md", "../../base/c.md"),
+            (
+                "manual/a.md",
+                "manual/packages/shop/manual/b.md",
+                "packages/shop/manual/b.md",
+            ),
+            (
+                "manual/packages/shop/manual/b.md",
+                "manual/packages/base/c.md",
+                "../../base/c.md",
+            ),
             ("a.md", "b.md", "b.md"),
             ("x/a.md", "b.md", "../b.md"),
         ] {

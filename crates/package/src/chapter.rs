@@ -12,7 +12,9 @@ pub fn text(book: &Manifest, parts: &[Part]) -> String {
          `opsbook.lock` pins it.\n\n| package | version | content | signed by | owners |\n|---|---|---|---|---|\n",
     );
     for part in parts {
-        let owners = part.package().map_or(String::new(), |package| package.owners.join(", "));
+        let owners = part
+            .package()
+            .map_or(String::new(), |package| package.owners.join(", "));
         let signed = part.signed.as_deref().unwrap_or("–");
         let content = part.content.get(..19).unwrap_or(&part.content);
         text += &format!(
@@ -68,7 +70,10 @@ fn values(part: &Part) -> String {
     }
     let mut text = "\n| value | default | |\n|---|---|---|\n".to_owned();
     for (name, value) in &part.manifest.values {
-        let default = value.default.as_ref().map(|default| code(default.span.text()));
+        let default = value
+            .default
+            .as_ref()
+            .map(|default| code(default.span.text()));
         let default = default.unwrap_or_else(|| match (value.secret, value.required) {
             (true, _) => "a secret".to_owned(),
             (_, true) => "required".to_owned(),
@@ -108,7 +113,9 @@ fn overrides(book: &Manifest, part: &Part) -> String {
 
 /// What the changelog says of this version.
 fn changes(part: &Part) -> String {
-    let changelog = part.package().and_then(|package| package.changelog.as_ref());
+    let changelog = part
+        .package()
+        .and_then(|package| package.changelog.as_ref());
     let Some(text) = changelog.and_then(|changelog| part.tree.text(&changelog.value)) else {
         return String::new();
     };
@@ -126,7 +133,12 @@ fn changes(part: &Part) -> String {
         .take_while(|line| !heading(line))
         .filter(|line| !line.trim().is_empty())
         .take(40)
-        .map(|line| format!("- {}\n", plain(line.trim().trim_start_matches(['-', '*', ' ']))))
+        .map(|line| {
+            format!(
+                "- {}\n",
+                plain(line.trim().trim_start_matches(['-', '*', ' ']))
+            )
+        })
         .collect();
     format!("\nWhat changed in {version}:\n\n{}", lines.concat())
 }

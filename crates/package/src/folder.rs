@@ -124,7 +124,11 @@ pub fn remove(folder: &Path) -> io::Result<()> {
     fs::remove_dir_all(folder)
 }
 
-fn open(folder: &Path) -> io::Result<()> {
+/// Lets the owner write in such a folder again.
+///
+/// # Errors
+/// What the system says.
+pub fn open(folder: &Path) -> io::Result<()> {
     fs::set_permissions(folder, fs::Permissions::from_mode(0o755))?;
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

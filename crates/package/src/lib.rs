@@ -4,7 +4,9 @@
 //! Speaks to no network itself: `git` does.
 
 pub mod archive;
+pub mod assemble;
 pub mod cache;
+pub mod chapter;
 pub mod description;
 pub mod folder;
 pub mod git;
@@ -14,6 +16,7 @@ mod process;
 pub mod resolve;
 pub mod selection;
 pub mod sign;
+pub mod store;
 pub mod tree;
 
 #[cfg(test)]

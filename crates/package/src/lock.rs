@@ -100,7 +100,7 @@ pub fn read(source: &Arc<Source>) -> (Lock, Vec<Problem>) {
             number.is_some_and(|number| number.as_str() == "1")
         });
         if !known {
-            let at = version.map_or(0..0, |version| version.span());
+            let at = version.map_or(0..0, toml::Spanned::span);
             let message = "this lock is of another form than opsbook's first";
             let problem = Problem::error("package-too-new", reader.span(at), message);
             reader
@@ -141,7 +141,7 @@ fn each(
     let DeValue::Array(list) = value.get_ref() else {
         return reader.wrong(value, key, "a list of tables");
     };
-    for item in list.iter() {
+    for item in list {
         match item.get_ref() {
             DeValue::Table(table) => {
                 let span = reader.span(item.span());

@@ -149,7 +149,7 @@ impl Unit<'_> {
         if own.package.as_ref().map(|own| &own.name.value) != Some(&self.package.name.value) {
             return Vec::new();
         }
-        let entries = std::fs::read_dir(project.root.join("checks"));
+        let entries = std::fs::read_dir(project.origin.join("checks"));
         let names = entries.into_iter().flatten().flatten();
         let names = names.filter_map(|entry| entry.file_name().into_string().ok());
         let kinds = names.filter_map(|name| name.strip_suffix(".sh").map(str::to_owned));

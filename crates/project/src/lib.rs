@@ -72,8 +72,10 @@ mod changed;
 mod deliveries;
 mod done;
 mod interface;
+pub mod merge;
 pub mod pack;
 mod place;
+pub mod releases;
 mod run;
 mod who;
 
@@ -117,6 +119,10 @@ pub struct Project {
     pub state: State,
     /// The archive that it is.
     pub book: Option<event::Book>,
+    /// The packages that it is made of.
+    pub parts: merge::Parts,
+    /// The folder that its author edits; `root`, where it is made of no packages.
+    pub origin: PathBuf,
     /// The words that a person begins a command about it with: `opsbook --book FILE`.
     pub program: String,
     /// What `opsbook.toml` says, where there is one.
@@ -167,6 +173,12 @@ impl Project {
         let (mut manual, mut problems) = manual::load(&files);
         let (manifest, more) = place::manifest(&files);
         problems.extend(more);
+        merge::relocate(&mut manual, &place.parts);
+        merge::told_at_home(&mut problems, &place.parts);
+        if let Some(manifest) = &manifest {
+            let today = jiff::Zoned::now().date().to_string();
+            problems.extend(merge::skip(&mut manual, manifest, &today));
+        }
         for group in manual.groups.values_mut() {
             let (typed, more) = vocabulary::include(&files, std::mem::take(&mut group.typed));
             group.typed = typed;
@@ -179,6 +191,7 @@ impl Project {
         if let Some((package, values)) = manifest.as_ref().and_then(interface::defaults) {
             nodes.lay_under(package, values);
         }
+        merge::lay_under(&mut nodes, &place.parts);
         let (vocabulary, more) = Vocabulary::with_project(&files);
         problems.extend(more.into_iter().map(of_its_kind));
         Project {
@@ -186,6 +199,8 @@ impl Project {
             state: place.state(&manual.settings),
             book: place.book,
             program: place.program,
+            origin: place.origin.unwrap_or_else(|| files.root().to_owned()),
+            parts: place.parts,
             manifest,
             files,
             manual,
@@ -197,14 +212,23 @@ impl Project {
 
     /// The packages of which it is made, each with its own pages.
     fn units(&self) -> Vec<interface::Unit<'_>> {
-        let own = self.manifest.as_ref().and_then(|manifest| {
+        let pages = |wanted: Option<usize>| {
+            let pages = self.manual.pages.iter().enumerate();
+            let own = pages.filter(|(_, page)| self.parts.of_page(&page.path) == wanted);
+            own.map(|(index, _)| index).collect()
+        };
+        let own = self.manifest.as_ref().map(|manifest| (manifest, None));
+        let parts = self.parts.all.iter().enumerate();
+        let parts = parts.map(|(index, part)| (&part.manifest, Some(index)));
+        let all = own.into_iter().chain(parts);
+        all.filter_map(|(manifest, index)| {
             Some(interface::Unit {
                 package: manifest.package.as_ref()?,
-                pages: (0..self.manual.pages.len()).collect(),
+                pages: pages(index),
                 manifest,
             })
-        });
-        own.into_iter().collect()
+        })
+        .collect()
     }
 
     /// Rehearsals of what cannot be rehearsed so.
@@ -242,6 +266,7 @@ impl Project {
         problems.extend(of_batches.map(|problem| *problem));
         problems.extend(self.rehearsals());
         problems.extend(interface::lint(self));
+        problems.extend(merge::replaced_have_changed(self));
         let (manual, nodes, vocabulary) = (&self.manual, &self.nodes, &self.vocabulary);
         problems.extend(plan::cases(manual, nodes, vocabulary, &names, &|_| true).1);
         let mut deliveries = deliveries::Deliveries::new(&self.files);
@@ -376,6 +401,7 @@ pub fn nodes_alone(place: &Place) -> Result<Nodes, Vec<Problem>> {
     if let Some((package, values)) = manifest.as_ref().and_then(interface::defaults) {
         nodes.lay_under(package, values);
     }
+    merge::lay_under(&mut nodes, &place.parts);
     let errors = of_the_project(&Manual::default(), &problems);
     if errors.is_empty() {
         Ok(nodes)

@@ -14,6 +14,7 @@ use crate::package::git::{self, NoFiles};
 use crate::package::selection::Selection;
 use crate::package::tree::{self, Mode, Tree};
 use crate::package::{archive, folder};
+use crate::releases;
 use crate::source::{Problem, Severity, Span};
 
 /// How something is packed.
@@ -23,6 +24,8 @@ pub struct Options {
     pub name: Option<String>,
     /// And a release number.
     pub version: Option<String>,
+    /// The tag of the release before: the number must be far enough from it.
+    pub since: Option<String>,
     /// The files are taken as they are, whatever git knows of them.
     pub dirty: bool,
 }
@@ -43,7 +46,17 @@ pub struct Packed {
 pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>> {
     let selection = Selection::of(project.manifest.as_ref());
     let (name, version) = label(project, options)?;
-    let work = git::work(&project.root).map_err(|why| vec![Problem::bare("git-failed", why)])?;
+    if let Some(part) = project
+        .parts
+        .all
+        .iter()
+        .find(|part| part.replaces.is_some())
+    {
+        let message = format!("`{}` is another one on this machine", part.name());
+        let problem = Problem::bare("local-replace", message);
+        return Err(vec![problem.hint("remove it from `opsbook.local.toml`")]);
+    }
+    let work = git::work(&project.origin).map_err(|why| vec![Problem::bare("git-failed", why)])?;
     let Some(work) = work else {
         if !options.dirty {
             let problem = Problem::bare("no-revision", "the manual is under no version control");
@@ -51,7 +64,7 @@ pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>
                 "an archive names the revision that it was made from; `--dirty` makes one without";
             return Err(vec![problem.hint(hint)]);
         }
-        let tree = folder::read(&project.root, &|path| selection.takes(path));
+        let tree = folder::read(&project.origin, &|path| selection.takes(path));
         let tree = tree.map_err(|why| vec![Problem::bare("bad-package", why)])?;
         return finish(project, tree, &BTreeSet::new(), (name, version), None);
     };
@@ -67,6 +80,9 @@ pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>
     let clean = !version.ends_with("+dirty");
     let (tree, untracked) = files(project, &selection, &work, clean)?;
     let revision = revision(project, &work, &version, clean)?;
+    if let Some(since) = &options.since {
+        far_enough(project, &selection, &work, &tree, since)?;
+    }
     finish(project, tree, &untracked, (name, version), Some(revision))
 }
 
@@ -139,7 +155,7 @@ fn files(
     work: &git::Work,
     clean: bool,
 ) -> Result<(Tree, BTreeSet<String>), Vec<Problem>> {
-    let root = &project.root;
+    let root = &project.origin;
     let bare = |code: &'static str, why: String| vec![Problem::bare(code, why)];
     let tracked = git::tracked(root).map_err(|why| bare("git-failed", why))?;
     let tracked: BTreeSet<String> = tracked.into_iter().collect();
@@ -174,7 +190,7 @@ fn revision(
 ) -> Result<Revision, Vec<Problem>> {
     let mut tag = None;
     for name in [format!("v{version}"), version.to_owned()] {
-        let Ok(at) = git::revision(&project.root, &format!("refs/tags/{name}")) else {
+        let Ok(at) = git::revision(&project.origin, &format!("refs/tags/{name}")) else {
             continue;
         };
         if at != work.revision && clean {
@@ -197,6 +213,56 @@ fn revision(
     })
 }
 
+/// The release number against that of an older state, by what is different.
+fn far_enough(
+    project: &Project,
+    selection: &Selection,
+    work: &git::Work,
+    tree: &Tree,
+    since: &str,
+) -> Result<(), Vec<Problem>> {
+    let bare = |code: &'static str, why: String| vec![Problem::bare(code, why)];
+    let package = project.manifest.as_ref().and_then(|m| m.package.as_ref());
+    let Some(package) = package else {
+        return Err(bare(
+            "no-package",
+            "only a package has a release before".to_owned(),
+        ));
+    };
+    let revision = git::revision(&project.origin, since);
+    let revision = revision.map_err(|why| bare("git-failed", format!("`{since}`: {why}")))?;
+    let subdir = work.subdir.as_deref();
+    let before = git::tree(&project.origin, &revision, subdir, &|path| {
+        selection.takes(path)
+    });
+    let before = before.map_err(|NoFiles { code, message }| bare(code, message))?;
+    let text = before
+        .text(crate::package::manifest::FILE)
+        .unwrap_or_default();
+    let source = crate::source::Source::new(crate::package::manifest::FILE, text);
+    let old = crate::package::manifest::read(&source).0.package;
+    let Some(old) = old else {
+        return Err(bare("no-package", format!("`{since}` is no package")));
+    };
+    let changes = releases::changes(&before, tree).map_err(|why| bare("bad-package", why))?;
+    let needed = releases::needed(&changes);
+    if releases::far_enough(&old.version.value, &package.version.value, needed) {
+        return Ok(());
+    }
+    let why: Vec<String> = { changes.iter() }
+        .filter(|change| change.level == needed)
+        .take(5)
+        .map(|change| change.text.clone())
+        .collect();
+    let (was, is) = (&old.version.value, &package.version.value);
+    let message = format!(
+        "{is} is too near to {was}: what is different is {needed} ({})",
+        why.join("; ")
+    );
+    let problem = Problem::error("version-too-small", package.version.span.clone(), message);
+    Err(vec![problem])
+}
+
 fn finish(
     project: &Project,
     tree: Tree,
@@ -205,6 +271,9 @@ fn finish(
     git: Option<Revision>,
 ) -> Result<Packed, Vec<Problem>> {
     let mut problems = refused(project, &tree);
+    let own = tree.content();
+    let tree =
+        with_packages(project, tree).map_err(|why| vec![Problem::bare("bad-package", why)])?;
     let opened = Opened::of(&tree).map_err(|why| vec![Problem::bare("bad-package", why)])?;
     let lint = opened.project.lint().problems;
     problems.extend(lint.into_iter().filter(Problem::is_error));
@@ -217,7 +286,8 @@ fn finish(
     }
     let description = describe(project, &opened.project, (name, version), git, files);
     let description = Description {
-        content: tree.content(),
+        content: own,
+        packages: packages(project),
         ..description
     };
     Ok(Packed {
@@ -226,15 +296,47 @@ fn finish(
     })
 }
 
+/// The files of the packages, where the reader of the archive looks for them first.
+fn with_packages(project: &Project, mut tree: Tree) -> Result<Tree, String> {
+    for part in project.parts.all.iter() {
+        for (path, entry) in part.tree.entries() {
+            let path = format!("packages/{}/{path}", part.name());
+            tree.add(&path, entry.clone())?;
+        }
+    }
+    tree.check()?;
+    Ok(tree)
+}
+
+fn packages(project: &Project) -> Vec<description::Part> {
+    let parts = project.parts.all.iter();
+    let parts = parts.map(|part| description::Part {
+        name: part.name().to_owned(),
+        version: part.version().to_string(),
+        from: part.from.clone(),
+        content: part.content.clone(),
+    });
+    parts.collect()
+}
+
 /// What is packed, unpacked and opened: it is what the reader of the archive gets.
-struct Opened {
-    project: Project,
+pub(crate) struct Opened {
+    pub project: Project,
     folder: PathBuf,
     _aside: tempfile::TempDir,
 }
 
 impl Opened {
     fn of(tree: &Tree) -> Result<Opened, String> {
+        let mut opened = Opened::alone(tree)?;
+        let place = crate::merge::place(&opened.folder);
+        let place = place.map_err(|problems| problems[0].sentence())?;
+        opened.project = Project::read(place);
+        Ok(opened)
+    }
+
+    /// Without the packages of which it is made.
+    pub(crate) fn alone(tree: &Tree) -> Result<Opened, String> {
         let aside = tempfile::tempdir().map_err(|error| error.to_string())?;
         let folder = aside.path().join("manual");
         folder::write(tree, &folder).map_err(|error| error.to_string())?;

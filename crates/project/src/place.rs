@@ -1,13 +1,14 @@
 //! Where a project is read from: a folder, or an archive that was unpacked; with nodes of its own,
 //! or those of the person who runs it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::event::Book;
 use crate::files::{Files, MAX_TEXT, Refused};
 use crate::journal::State;
 use crate::manual::Settings;
+use crate::merge::Parts;
 use crate::nodes::{self, Nodes};
 use crate::package::manifest::{self, Manifest};
 use crate::source::{Concern, Problem, Source};
@@ -23,6 +24,10 @@ pub struct Place {
     pub book: Option<Book>,
     /// What is read in the place of the project's own nodes.
     pub nodes: Option<Arc<Source>>,
+    /// The folder that its author edits, where that is not the one that is read.
+    pub origin: Option<PathBuf>,
+    /// The packages that it is made of.
+    pub parts: Parts,
     /// The words that a person begins a command about it with: `opsbook --book FILE`.
     pub program: String,
 }
@@ -34,6 +39,8 @@ impl From<Files> for Place {
             state: None,
             book: None,
             nodes: None,
+            origin: None,
+            parts: Parts::default(),
             program: "opsbook".to_owned(),
         }
     }

@@ -185,6 +185,7 @@ impl Run {
     pub fn proof<'a>(&'a self, project: &'a Project) -> Proof<'a> {
         Proof {
             root: &project.root,
+            secrets_in: &project.origin,
             plan: &self.plan,
             part: self.manner.part(),
             resume: self.start.record(),
@@ -211,7 +212,7 @@ impl Run {
         if self.manner.ask_password {
             passwords.get("every node", "root").await?;
         }
-        let secrets = Secrets::new(project.root.clone(), operator.clone());
+        let secrets = Secrets::new(project.origin.clone(), operator.clone());
         let proof = self.proof(project);
         let looked_up = tokio::select! {
             biased;

@@ -1,5 +1,6 @@
 //! Who runs what, from where, and of which revision: as the journal and the bundle say it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,12 +18,17 @@ pub struct Who {
     pub operator: String,
     /// The name of the machine on which their opsbook works.
     pub controller: String,
+    /// The folder that its author edits.
     root: PathBuf,
+    /// The folder from which it is read.
+    read_from: PathBuf,
     /// The manual's git revision, and whether its tree is clean; nothing without git.
     revision: Option<String>,
     clean: Option<bool>,
     /// The archive that the manual is.
     book: Option<Book>,
+    /// The packages of which it is made.
+    packages: BTreeMap<String, String>,
 }
 
 impl Who {
@@ -34,9 +40,11 @@ impl Who {
             operator: operator_name(),
             controller: controller_name(),
             root: root.to_owned(),
+            read_from: root.to_owned(),
             revision,
             clean,
             book: None,
+            packages: BTreeMap::new(),
         }
     }
 
@@ -44,14 +52,20 @@ impl Who {
     #[must_use]
     pub fn of(project: &Project) -> Who {
         match &project.book {
-            None => Who::here(&project.root),
+            None => Who {
+                packages: packages(project),
+                read_from: project.root.clone(),
+                ..Who::here(&project.origin)
+            },
             Some(book) => Who {
                 operator: operator_name(),
                 controller: controller_name(),
                 root: project.root.clone(),
+                read_from: project.root.clone(),
                 revision: book.revision.clone(),
                 clean: book.revision.as_ref().map(|_| true),
                 book: Some(book.clone()),
+                packages: packages(project),
             },
         }
     }
@@ -117,7 +131,7 @@ impl Who {
         let plans = nodes.map(|node| {
             (
                 node.site().to_string(),
-                engine::plan_record(&self.root, node),
+                engine::plan_record(&self.read_from, node),
             )
         });
         RunStarted {
@@ -131,6 +145,7 @@ impl Who {
             controller: self.controller.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             book: self.book.clone(),
+            packages: self.packages.clone(),
             revision: self.revision.clone(),
             clean: self.clean,
             start_at: None,
@@ -138,6 +153,18 @@ impl Who {
             plans: plans.collect(),
         }
     }
+}
+
+/// Each package with its version and content, or the folder that stands for it here.
+fn packages(project: &Project) -> BTreeMap<String, String> {
+    let parts = project.parts.all.iter().map(|part| {
+        let what = match &part.replaces {
+            Some(path) => format!("{path} instead of {}", part.version()),
+            None => format!("{} {}", part.version(), part.content),
+        };
+        (part.name().to_owned(), what)
+    });
+    parts.collect()
 }
 
 fn revision(root: &Path) -> (Option<String>, Option<bool>) {

@@ -175,6 +175,18 @@ fn environment(sources: &Arc<Sources>) -> Environment<'static> {
     {
         environment.set_syntax(syntax);
     }
+    // What a template of a package includes is the package's own.
+    environment.set_path_join_callback(|name, parent| {
+        let package = parent
+            .strip_prefix("packages/")
+            .and_then(|rest| rest.split('/').next());
+        match package {
+            Some(package) if !name.starts_with("packages/") => {
+                format!("packages/{package}/{name}").into()
+            }
+            _ => name.into(),
+        }
+    });
     let sources = Arc::clone(sources);
     environment.set_loader(move |name| match sources.load(name) {
         Ok(source) => Ok(Some(source.text.clone())),

@@ -45,7 +45,7 @@ pub(super) async fn access(
     let access = Access {
         open,
         passwords,
-        secrets: Secrets::new(project.root.clone(), operator.clone()),
+        secrets: Secrets::new(project.origin.clone(), operator.clone()),
     };
     Ok((access, operator))
 }

@@ -1,0 +1,485 @@
+//! Where the files of packages come from: folders beside the book, the cache, archives, and, for
+//! those commands that say so, repositories. What the lock says is compared each time.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use opsbook_text::files::{Files, Refused};
+use opsbook_text::outside;
+use opsbook_text::source::{Problem, Source};
+
+use crate::cache::{Cache, Kind};
+use crate::lock::{self, Lock, Locked};
+use crate::manifest::{self, At, Dependency, From, Manifest};
+use crate::resolve::{Given, Wanted};
+use crate::selection::{LOCAL, PACKAGES, Selection};
+use crate::tree::{MOST_BYTES, Tree};
+use crate::{archive, folder, git, sign};
+
+/// What one book knows of its packages.
+#[derive(Debug)]
+pub struct Store {
+    root: PathBuf,
+    cache: Cache,
+    /// What is locked.
+    pub lock: Lock,
+    /// What this machine has in the place of packages: names and folders.
+    pub local: Vec<(String, String)>,
+    signers: Option<PathBuf>,
+}
+
+/// What may be done to get files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach<'a> {
+    /// Nothing leaves this machine; the lock is right.
+    Locked,
+    /// Repositories are asked; the lock is written anew. These packages may move.
+    Update(&'a [String]),
+}
+
+type Failed = Box<Problem>;
+
+impl Store {
+    /// Reads the lock, and what this machine replaces.
+    ///
+    /// # Errors
+    /// What is wrong in these files.
+    pub fn open(root: &Path, manifest: &Manifest) -> Result<Store, Vec<Problem>> {
+        let files = Files::of(root);
+        let mut problems = Vec::new();
+        let read = |name: &str| match files.text(Path::new(name), 1 << 24) {
+            Ok(text) => Ok(Some(Source::new(name, text))),
+            Err(Refused::Missing) => Ok(None),
+            Err(why) => Err(vec![Problem::bare(
+                "bad-package",
+                format!("`{name}`: {why}"),
+            )]),
+        };
+        let lock = read(lock::FILE)?.map(|source| {
+            let (lock, found) = lock::read(&source);
+            problems.extend(found);
+            lock
+        });
+        let local = read(LOCAL)?.map(|source| replacements(&source, &mut problems));
+        if problems.iter().any(Problem::is_error) {
+            return Err(problems);
+        }
+        let signers = manifest.trust.signers.as_ref();
+        Ok(Store {
+            root: root.to_owned(),
+            cache: Cache::of_user(),
+            lock: lock.unwrap_or_default(),
+            local: local.unwrap_or_default(),
+            signers: signers.map(|signers| root.join(&signers.value)),
+        })
+    }
+
+    /// The cache of the user.
+    #[must_use]
+    pub fn cache(&self) -> &Cache {
+        &self.cache
+    }
+
+    /// The files of a package.
+    ///
+    /// # Errors
+    /// Where they are not here, or not what they should be.
+    pub fn get(&self, wanted: &Wanted<'_>, reach: Reach<'_>) -> Result<Given, Failed> {
+        let local = self.local.iter().find(|(name, _)| name == wanted.name);
+        if let Some((_, path)) = local {
+            return Ok(Given {
+                replaces: Some(path.clone()),
+                ..self.by_path(wanted, path)?
+            });
+        }
+        match (&wanted.dependency.from, reach) {
+            (From::Path(path), _) if wanted.chain.is_empty() => self.by_path(wanted, path),
+            (From::Path(_), _) => {
+                let problem = error(
+                    wanted,
+                    "path-package",
+                    format!("`{}` is a folder on somebody's machine", wanted.name),
+                );
+                Err(Box::new(
+                    problem.hint("only a book names packages by path: name a tag"),
+                ))
+            }
+            (_, Reach::Locked) => self.locked(wanted),
+            (From::Archive(path), Reach::Update(_)) => {
+                let given = self.by_archive(wanted, path)?;
+                self.keep(wanted, given)
+            }
+            (From::Git { .. }, Reach::Update(named)) => {
+                let given = self.by_git(wanted, named)?;
+                self.keep(wanted, given)
+            }
+        }
+    }
+
+    fn keep(&self, wanted: &Wanted<'_>, given: Given) -> Result<Given, Failed> {
+        let kept = self
+            .cache
+            .keep(Kind::Packages, &given.tree.content(), &given.tree);
+        kept.map_err(|why| Box::new(error(wanted, "content-differs", why.to_string())))?;
+        Ok(given)
+    }
+
+    fn by_path(&self, wanted: &Wanted<'_>, path: &str) -> Result<Given, Failed> {
+        let place = self.root.join(path);
+        let failed = |why: String| Box::new(error(wanted, "package-missing", why));
+        if !place.is_dir() {
+            return Err(failed(format!("`{}`: `{path}` is no folder", wanted.name)));
+        }
+        let selection = selection(&Files::below(&place));
+        let tree = folder::read(&place, &|path| selection.takes(path));
+        let tree = tree.map_err(|why| failed(format!("`{}`: {why}", wanted.name)))?;
+        Ok(Given {
+            tree,
+            from: format!("path:{path}"),
+            signed: None,
+            replaces: None,
+        })
+    }
+
+    fn by_archive(&self, wanted: &Wanted<'_>, path: &str) -> Result<Given, Failed> {
+        let name = wanted.name;
+        let opened = Files::of(&self.root).open(Path::new(path));
+        let opened = opened.map_err(|why| {
+            let message = format!("`{name}`: `{}`: {why}", outside::line(path));
+            Box::new(error(wanted, "package-missing", message))
+        })?;
+        let mut bytes = Vec::new();
+        let read = std::io::Read::take(opened.file, MOST_BYTES + 1);
+        let read = std::io::Read::read_to_end(&mut { read }, &mut bytes);
+        let bad = |why: String| {
+            let message = format!("`{}`: {why}", outside::line(path));
+            Box::new(error(wanted, "bad-archive", message))
+        };
+        read.map_err(|cause| bad(cause.to_string()))?;
+        let archive = archive::read(&bytes).map_err(|why| match why {
+            archive::Bad::Archive(why) => bad(why),
+            archive::Bad::TooNew(format) => {
+                let message = format!("`{name}` is an archive of form {format}, which is newer");
+                Box::new(error(wanted, "package-too-new", message))
+            }
+        })?;
+        let signed = match (&archive.signature, &self.signers) {
+            (Some(signature), Some(signers)) => {
+                let signer = sign::verify(&archive.signed_text(), signature, signers);
+                Some(signer.map_err(|why| {
+                    let why = outside::line(&why).to_string();
+                    let message = format!("the signature of `{name}` does not count: {why}");
+                    Box::new(error(wanted, "bad-signature", message))
+                })?)
+            }
+            _ => None,
+        };
+        Ok(Given {
+            tree: archive.description.own(&archive.tree),
+            from: format!("archive:{path}"),
+            signed,
+            replaces: None,
+        })
+    }
+
+    fn by_git(&self, wanted: &Wanted<'_>, named: &[String]) -> Result<Given, Failed> {
+        let From::Git { url, at, subdir } = &wanted.dependency.from else {
+            return Err(Box::new(error(wanted, "package-missing", "no repository")));
+        };
+        let failed = |why: git::NoFiles| {
+            let message = format!("`{}`: {}", wanted.name, outside::line(&why.message));
+            Box::new(error(wanted, why.code, message))
+        };
+        let into = self.cache.repository(url);
+        let parent = into.parent().map(std::fs::create_dir_all);
+        if let Some(Err(cause)) = parent {
+            let message = format!("`{}`: {cause}", into.display());
+            return Err(Box::new(error(wanted, "git-failed", message)));
+        }
+        let revision = git::fetch(url, at, &into).map_err(failed)?;
+        let from = from_git(url, at, subdir.as_deref(), &revision);
+        let before = self.lock.get(wanted.name);
+        if let (Some(before), At::Tag(tag)) = (before, at)
+            && before.from.split('#').next() == from.split('#').next()
+            && before.from != from
+            && !named.iter().any(|named| named == wanted.name)
+        {
+            let short = |text: &str| text.get(..12).unwrap_or(text).to_owned();
+            let was = short(before.from.rsplit('#').next().unwrap_or_default());
+            let message = format!(
+                "tag `{tag}` is now {}, was {was}: refused",
+                short(&revision)
+            );
+            let problem = error(wanted, "tag-moved", message);
+            let hint = format!("`opsbook packages update {}` takes it", wanted.name);
+            return Err(Box::new(problem.hint(hint)));
+        }
+        let tree = package_of(&into, &revision, subdir.as_deref()).map_err(failed)?;
+        Ok(Given {
+            tree,
+            from,
+            signed: None,
+            replaces: None,
+        })
+    }
+
+    fn locked(&self, wanted: &Wanted<'_>) -> Result<Given, Failed> {
+        let name = wanted.name;
+        let Some(locked) = self.lock.get(name) else {
+            let message = format!("`{name}` is not in `{}`", lock::FILE);
+            let problem = error(wanted, "lock-differs", message);
+            let hint = format!("`opsbook packages update {name}` writes it");
+            return Err(Box::new(problem.hint(hint)));
+        };
+        if wanted.chain.is_empty() {
+            fits(wanted, locked)?;
+        }
+        let given = |tree| Given {
+            tree,
+            from: locked.from.clone(),
+            signed: locked.signed.clone(),
+            replaces: None,
+        };
+        let differs = |place: &str, tree: &Tree| {
+            let message = format!(
+                "`{name}` in {place} has the content {}, and {} is locked",
+                tree.content(),
+                locked.content
+            );
+            let problem = error(wanted, "content-differs", message);
+            Box::new(problem.hint("somebody has changed it; nothing of it was used"))
+        };
+        let beside = self.root.join(PACKAGES).join(name);
+        if beside.is_dir() {
+            let tree = folder::read(&beside, &|_| true).map_err(|why| {
+                let message = format!("`{PACKAGES}/{name}`: {why}");
+                Box::new(error(wanted, "content-differs", message))
+            })?;
+            if tree.content() == locked.content {
+                return Ok(given(tree));
+            }
+            return Err(differs(&format!("`{PACKAGES}/{name}`"), &tree));
+        }
+        match self.cache.get(Kind::Packages, &locked.content) {
+            Ok(Some((_, tree))) => return Ok(given(tree)),
+            Ok(None) => {}
+            Err(why) => {
+                let problem = error(wanted, "content-differs", why.to_string());
+                let place = self.cache.place(Kind::Packages, &locked.content);
+                let hint = format!(
+                    "look who has changed it; without `{}` it is fetched anew",
+                    place.display()
+                );
+                return Err(Box::new(problem.hint(hint)));
+            }
+        }
+        if let From::Archive(path) = &wanted.dependency.from {
+            let found = self.by_archive(wanted, path)?;
+            if found.tree.content() == locked.content {
+                return Ok(given(found.tree));
+            }
+            return Err(differs(&format!("`{path}`"), &found.tree));
+        }
+        let message = format!("`{name}` {} is locked and not here", locked.version);
+        let problem = error(wanted, "package-missing", message);
+        Err(Box::new(problem.hint("`opsbook packages fetch` brings it")))
+    }
+
+    /// Brings a locked package into the cache, exactly as the lock says.
+    ///
+    /// # Errors
+    /// Where it cannot be fetched, or is something else now.
+    pub fn fetch(&self, locked: &Locked) -> Result<bool, Failed> {
+        let wrong = |code: &'static str, message: String| {
+            Box::new(match &locked.span {
+                Some(span) => Problem::error(code, span.clone(), message),
+                None => Problem::bare(code, message),
+            })
+        };
+        let name = &locked.name;
+        match self.cache.get(Kind::Packages, &locked.content) {
+            Ok(Some(_)) => return Ok(false),
+            Ok(None) => {}
+            Err(why) => return Err(wrong("content-differs", why.to_string())),
+        }
+        let Some((url, subdir, revision)) = parse_git(&locked.from) else {
+            return Ok(false);
+        };
+        let failed = |why: git::NoFiles| {
+            let message = format!("`{name}`: {}", outside::line(&why.message));
+            wrong(why.code, message)
+        };
+        let into = self.cache.repository(&url);
+        if let Some(parent) = into.parent() {
+            let made = std::fs::create_dir_all(parent);
+            made.map_err(|cause| wrong("git-failed", format!("`{}`: {cause}", parent.display())))?;
+        }
+        let at = At::Revision(revision.clone());
+        git::fetch(&url, &at, &into).map_err(failed)?;
+        let tree = package_of(&into, &revision, subdir.as_deref()).map_err(failed)?;
+        if tree.content() != locked.content {
+            let message = format!(
+                "`{name}` has the content {}, and {} is locked",
+                tree.content(),
+                locked.content
+            );
+            return Err(wrong("content-differs", message));
+        }
+        let kept = self.cache.keep(Kind::Packages, &locked.content, &tree);
+        kept.map_err(|why| wrong("content-differs", why.to_string()))?;
+        Ok(true)
+    }
+}
+
+/// The files of the package in a revision: its own manifest says which.
+fn package_of(
+    repository: &Path,
+    revision: &str,
+    subdir: Option<&str>,
+) -> Result<Tree, git::NoFiles> {
+    let first = git::tree(repository, revision, subdir, &|path| path == manifest::FILE)?;
+    let manifest = first.text(manifest::FILE).map(|text| {
+        let source = Source::new(manifest::FILE, text);
+        manifest::read(&source).0
+    });
+    let selection = Selection::of(manifest.as_ref());
+    git::tree(repository, revision, subdir, &|path| selection.takes(path))
+}
+
+/// Which files of a folder are the package's, as its manifest says.
+fn selection(files: &Files) -> Selection {
+    let text = files.text(Path::new(manifest::FILE), 1 << 24).ok();
+    let manifest = text.map(|text| manifest::read(&Source::new(manifest::FILE, text)).0);
+    Selection::of(manifest.as_ref())
+}
+
+/// What the book names against what is locked: it is compared by meaning.
+fn fits(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
+    let (here, there) = match &wanted.dependency.from {
+        From::Git { url, at, subdir } => {
+            let here = from_git(url, at, subdir.as_deref(), "");
+            let base = |text: &str| text.split('#').next().unwrap_or_default().to_owned();
+            match at {
+                At::Tag(_) => (base(&here), base(&locked.from)),
+                At::Revision(revision) => {
+                    let here = from_git(url, at, subdir.as_deref(), revision);
+                    (here, locked.from.clone())
+                }
+            }
+        }
+        From::Archive(path) => (format!("archive:{path}"), locked.from.clone()),
+        From::Path(_) => return Ok(()),
+    };
+    if here == there {
+        return Ok(());
+    }
+    let name = wanted.name;
+    let tag = |text: &str| {
+        let tag = text
+            .split(['?', '&'])
+            .find_map(|part| part.strip_prefix("tag="));
+        tag.map_or_else(|| text.to_owned(), str::to_owned)
+    };
+    let (here, there) = match (tag(&here), tag(&there)) {
+        (one, two) if one != two => (one, two),
+        _ => (here, there),
+    };
+    let there = outside::line(&there).to_string();
+    let message = format!("`{name}` is {here} here and {there} in `{}`", lock::FILE);
+    let problem = error(wanted, "lock-differs", message);
+    let hint = format!("`opsbook packages update {name}` writes it");
+    Err(Box::new(problem.hint(hint)))
+}
+
+fn error(wanted: &Wanted<'_>, code: &'static str, message: impl Into<String>) -> Problem {
+    Problem::error(code, wanted.dependency.span.clone(), message)
+}
+
+/// `git+URL?tag=T&subdir=S#REVISION`
+fn from_git(url: &str, at: &At, subdir: Option<&str>, revision: &str) -> String {
+    let mut words = Vec::new();
+    if let At::Tag(tag) = at {
+        words.push(format!("tag={tag}"));
+    }
+    words.extend(subdir.map(|subdir| format!("subdir={subdir}")));
+    let words = match words.is_empty() {
+        true => String::new(),
+        false => format!("?{}", words.join("&")),
+    };
+    format!("git+{url}{words}#{revision}")
+}
+
+/// Repository, folder and revision of that form.
+#[must_use]
+pub fn parse_git(from: &str) -> Option<(String, Option<String>, String)> {
+    let rest = from.strip_prefix("git+")?;
+    let (rest, revision) = rest.rsplit_once('#')?;
+    let is_revision = revision.len() == 40 && revision.chars().all(|c| c.is_ascii_hexdigit());
+    let (url, words) = match rest.rsplit_once('?') {
+        Some((url, words)) if words.starts_with("tag=") || words.starts_with("subdir=") => {
+            (url, words)
+        }
+        _ => (rest, ""),
+    };
+    let subdir = words
+        .split('&')
+        .find_map(|word| word.strip_prefix("subdir="));
+    let good = git::check_url(url).is_ok()
+        && subdir.is_none_or(|subdir| crate::tree::check_path(subdir).is_ok());
+    (good && is_revision).then(|| {
+        (
+            url.to_owned(),
+            subdir.map(str::to_owned),
+            revision.to_owned(),
+        )
+    })
+}
+
+/// `[replace] shop = {path = "../shop"}`
+fn replacements(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<(String, String)> {
+    let mut reader = manifest::reader::Reader::new(source);
+    let found = reader.document(|reader, table| {
+        reader.known(table, "`opsbook.local.toml`", &["replace"]);
+        let Some((replace, _)) = reader.table(table, "replace") else {
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for name in replace.keys() {
+            let name: &str = name.get_ref();
+            if let Some((said, span)) = reader.table(replace, name) {
+                reader.known(said, "a replaced package", &["path"]);
+                let path = reader.string(said, "path");
+                if let Some(path) = reader.wanted(path, "path", &span) {
+                    found.push((name.to_owned(), path.value));
+                }
+            }
+        }
+        found
+    });
+    problems.extend(reader.problems);
+    found
+}
+
+/// How a dependency is written in `opsbook.toml`.
+#[must_use]
+pub fn written(dependency: &Dependency) -> String {
+    let quoted = |text: &str| toml::Value::from(text).to_string();
+    match &dependency.from {
+        From::Git { url, at, subdir } => {
+            let at = match at {
+                At::Tag(tag) => format!("tag = {}", quoted(tag)),
+                At::Revision(revision) => format!("rev = {}", quoted(revision)),
+            };
+            let subdir = subdir
+                .as_ref()
+                .map(|subdir| format!(", subdir = {}", quoted(subdir)));
+            format!(
+                "{{git = {}, {at}{}}}",
+                quoted(url),
+                subdir.unwrap_or_default()
+            )
+        }
+        From::Archive(path) => format!("{{archive = {}}}", quoted(path)),
+        From::Path(path) => format!("{{path = {}}}", quoted(path)),
+    }
+}

@@ -1,0 +1,306 @@
+//! A book that is made of packages: their files are found, compared with the lock, and put into
+//! one folder, from which everything else is read.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::files::Files;
+use crate::journal::State;
+use crate::manual::{self, DeliveryFrom, Manual, Work};
+use crate::nodes::Nodes;
+use crate::package::assemble::{self, Placed};
+use crate::package::cache::Kind;
+use crate::package::manifest::{Manifest, Skip};
+use crate::package::resolve::{Part, resolve};
+use crate::package::selection::Selection;
+use crate::package::store::{Reach, Store};
+use crate::package::{chapter, folder};
+use crate::place::{self, Place};
+use crate::source::{Concern, Problem, Severity};
+
+/// Packages, and where their pages are.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// In the order of their names.
+    pub all: Arc<Vec<Part>>,
+    /// Where each of them lies.
+    pub placed: Vec<Placed>,
+}
+
+impl Parts {
+    /// The package to which a page belongs, by the page's path.
+    #[must_use]
+    pub fn of_page(&self, page: &Path) -> Option<usize> {
+        self.placed
+            .iter()
+            .position(|place| page.starts_with(&place.pages))
+    }
+}
+
+/// The place of a manual in a folder, with the packages that it is made of.
+///
+/// # Errors
+/// Where a package is not here, is not what the lock says, or cannot be in one book with others.
+pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
+    let files = Files::of(root);
+    let (manifest, problems) = place::manifest(&files);
+    let manifest = manifest.filter(|manifest| !manifest.packages.is_empty());
+    let Some(manifest) = manifest else {
+        return Ok(Place::from(files));
+    };
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems);
+    }
+    let store = Store::open(root, &manifest)?;
+    local_is_allowed(&store)?;
+    let parts = resolve(&manifest, &mut |wanted| store.get(wanted, Reach::Locked))?;
+    trusted(&manifest, &parts)?;
+    let (settings, _) = manual::load_settings(&files);
+    let state = State::of(
+        root,
+        settings.state.as_ref().map(|state| state.value.as_path()),
+    );
+    let text = files
+        .text(Path::new("book.toml"), 1 << 24)
+        .unwrap_or_default();
+    let source = assemble::source_of(&text, |folder| root.join(folder).is_dir());
+    let selection = Selection::of(Some(&manifest));
+    let wanted = |path: &str| {
+        let first = path.split('/').next().unwrap_or_default();
+        let built = ["book", "target", "node_modules"].contains(&first) && first != source;
+        selection.takes(path) && !built
+    };
+    let bare = |code: &'static str, why: String| vec![Problem::bare(code, why)];
+    let own = folder::read(root, &wanted).map_err(|why| bare("bad-package", why))?;
+    let tree = assemble::assemble(&own, &source, &manifest, &parts)?;
+    let kept = store.cache().keep(Kind::Books, &tree.content(), &tree);
+    let kept = kept.map_err(|why| bare("content-differs", why.to_string()))?;
+    let placed = parts.iter().map(|part| assemble::placed(&source, part));
+    Ok(Place {
+        files: Files::below(&kept),
+        state: Some(state),
+        origin: Some(root.to_owned()),
+        parts: Parts {
+            placed: placed.collect(),
+            all: Arc::new(parts),
+        },
+        ..Place::from(files)
+    })
+}
+
+/// One line for each package that is another one on this machine.
+#[must_use]
+pub fn replaced(root: &Path) -> Vec<String> {
+    use crate::package::selection::LOCAL;
+    if !root.join(LOCAL).exists() {
+        return Vec::new();
+    }
+    let (Some(manifest), _) = place::manifest(&Files::of(root)) else {
+        return Vec::new();
+    };
+    let Ok(store) = Store::open(root, &manifest) else {
+        return Vec::new();
+    };
+    let lines = store.local.iter().map(|(name, path)| {
+        let instead = store
+            .lock
+            .get(name)
+            .map(|locked| format!(" instead of {}", locked.version));
+        let line = format!("with `{name}` from {path}{}", instead.unwrap_or_default());
+        crate::outside::line(&line).to_string()
+    });
+    lines.collect()
+}
+
+/// What one machine replaces is for the person there, and not for what is tested for others.
+fn local_is_allowed(store: &Store) -> Result<(), Vec<Problem>> {
+    let ci = std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false");
+    match store.local.first() {
+        Some((name, path)) if ci => {
+            let message = format!("`opsbook.local.toml` has `{name}` from {path}");
+            let problem = Problem::bare("local-replace", message);
+            Err(vec![problem.hint("in CI a book is made of what is locked")])
+        }
+        _ => Ok(()),
+    }
+}
+
+fn trusted(manifest: &Manifest, parts: &[Part]) -> Result<(), Vec<Problem>> {
+    let unsigned = parts
+        .iter()
+        .filter(|part| manifest.trust.require.covers(part.name()) && part.signed.is_none());
+    let problems = unsigned.map(|part| {
+        let message = format!("`{}` must be signed, and is not", part.name());
+        let problem = match manifest.packages.get(part.name()) {
+            Some(dependency) => Problem::error("not-signed", dependency.span.clone(), message),
+            None => Problem::bare("not-signed", message),
+        };
+        problem.hint(
+            "archives are signed: `opsbook pack --sign KEY`; `require` of `[trust]` asks for it",
+        )
+    });
+    let problems: Vec<Problem> = problems.collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
+    }
+}
+
+/// Names of files in blocks of a package are relative to its own folder.
+pub(crate) fn relocate(manual: &mut Manual, parts: &Parts) {
+    if parts.placed.is_empty() {
+        return;
+    }
+    let pages: Vec<Option<&Placed>> = { manual.pages.iter() }
+        .map(|page| parts.of_page(&page.path).map(|part| &parts.placed[part]))
+        .collect();
+    for procedure in manual.procedures.values_mut() {
+        let Some(place) = pages.get(procedure.page).copied().flatten() else {
+            continue;
+        };
+        for step in &mut procedure.steps {
+            let Work::Deliver(deliveries) = &mut step.work else {
+                continue;
+            };
+            for delivery in deliveries {
+                match &mut delivery.from {
+                    DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
+                        *path = format!("{}/{path}", place.folder);
+                    }
+                    DeliveryFrom::Template(name) => *name = format!("{}/{name}", place.pages),
+                    DeliveryFrom::Inline(_) | DeliveryFrom::Machine { .. } => {}
+                }
+            }
+        }
+    }
+    for group in manual.groups.values_mut() {
+        let Some(place) = pages.get(group.page).copied().flatten() else {
+            continue;
+        };
+        for check in &mut group.typed {
+            if check.kind.value == "gossfile" {
+                check.resource.value = format!("{}/{}", place.folder, check.resource.value);
+            }
+        }
+    }
+}
+
+/// All files of a package lie among the pages here; which of them are pages is said where the
+/// package is at home.
+pub(crate) fn told_at_home(problems: &mut Vec<Problem>, parts: &Parts) {
+    problems.retain(|problem| {
+        let path = problem.span.as_ref().map(crate::source::Span::path);
+        let of_package = path.is_some_and(|path| {
+            let mut placed = parts.placed.iter();
+            placed.any(|place| path.starts_with(&place.folder))
+        });
+        problem.code != "page-not-listed" || !of_package
+    });
+}
+
+/// Lays the values of all packages under those of the book.
+pub(crate) fn lay_under(nodes: &mut Nodes, parts: &Parts) {
+    for part in parts.all.iter() {
+        if let Some((package, values)) = crate::interface::defaults(&part.manifest) {
+            nodes.lay_under(package, values);
+        }
+    }
+}
+
+/// Takes out the checks that the book leaves out, for as long as it says so.
+pub(crate) fn skip(manual: &mut Manual, manifest: &Manifest, today: &str) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for skip in &manifest.overrides.checks {
+        let Some(group) = manual.groups.get_mut(&skip.group) else {
+            problems.push(unknown(
+                skip,
+                &format!("no group of checks is called `{}`", skip.group),
+            ));
+            continue;
+        };
+        if skip.until.as_deref().is_some_and(|until| until < today) {
+            let until = skip.until.as_deref().unwrap_or_default();
+            let message = format!("it was left out until {until}, and is asked again");
+            problems.push(Problem {
+                severity: Severity::Warning,
+                ..Problem::error("skip-expired", skip.span.clone(), message)
+            });
+            continue;
+        }
+        let before = group.checks.len() + group.typed.len();
+        match &skip.check {
+            None => {
+                group.checks.clear();
+                group.typed.clear();
+            }
+            Some(name) => {
+                group.checks.retain(|check| check.name != *name);
+                group.typed.retain(|check| {
+                    let own = format!("{}: {}", check.kind.value, check.resource.value);
+                    own != *name && check.resource.value != *name
+                });
+            }
+        }
+        if before == group.checks.len() + group.typed.len() {
+            let name = skip.check.as_deref().unwrap_or_default();
+            problems.push(unknown(
+                skip,
+                &format!("`{}` has no check `{name}`", skip.group),
+            ));
+        }
+    }
+    problems
+}
+
+fn unknown(skip: &Skip, message: &str) -> Problem {
+    let problem = Problem::error("unknown-override", skip.span.clone(), message);
+    problem.concerns(Concern::Project)
+}
+
+/// Templates that the book replaces, where the package's own is not what it was when the lock was
+/// written.
+pub(crate) fn replaced_have_changed(project: &crate::Project) -> Vec<Problem> {
+    let Some(manifest) = &project.manifest else {
+        return Vec::new();
+    };
+    let Ok(store) = Store::open(&project.origin, manifest) else {
+        return Vec::new();
+    };
+    let mut problems = Vec::new();
+    for template in &manifest.overrides.templates {
+        let name = format!("{}:{}", template.package, template.file);
+        let part = project
+            .parts
+            .all
+            .iter()
+            .find(|part| part.name() == template.package);
+        let now = part.and_then(|part| chapter::template_content(part, &template.file));
+        let before = { store.lock.replaced.iter() }.find(|replaced| replaced.template == name);
+        let (Some(now), Some(before)) = (now, before) else {
+            continue;
+        };
+        if now != before.content {
+            let message = format!("`{name}`, which you replace, has changed in the package");
+            let problem = Problem {
+                severity: Severity::Warning,
+                ..Problem::error("replaced-has-changed", template.span.clone(), message)
+            };
+            problems.push(problem.hint("compare the two; `opsbook packages update` takes note"));
+        }
+    }
+    problems
+}
+
+/// Where the built book of an assembled manual goes: where that of the folder would.
+#[must_use]
+pub fn build_folder(origin: &Path) -> PathBuf {
+    let text = Files::of(origin).text(Path::new("book.toml"), 1 << 24);
+    let text = text.unwrap_or_default();
+    let said = text.lines().find_map(|line| {
+        let value = line.trim().strip_prefix("build-dir")?.trim_start();
+        let value = value.strip_prefix('=')?.trim();
+        Some(value.trim_matches(['"', '\'']).to_owned())
+    });
+    origin.join(said.unwrap_or_else(|| "book".to_owned()))
+}

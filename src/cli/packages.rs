@@ -1,0 +1,540 @@
+//! `opsbook packages`: what a book is made of. `update` alone writes the lock; `update`, `fetch`,
+//! `add` and `outdated` alone ask repositories.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::cli::Streams;
+use crate::cli::context::{self, Chosen};
+use crate::cli::error::Failure;
+use crate::files::Files;
+use crate::outside;
+use crate::package::cache::Kind;
+use crate::package::chapter::template_content;
+use crate::package::lock::{self, Lock, Locked, Replaced};
+use crate::package::manifest::{self, At, Dependency, From, Manifest};
+use crate::package::resolve::{Part, resolve};
+use crate::package::store::{self, Reach, Store};
+use crate::package::{folder, git};
+use crate::project::releases;
+use crate::source::{Problem, Source};
+
+/// Show the packages that this book is made of, or change them
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Only `update`, `fetch`, `add` and `outdated` ask repositories, by your own `git`. Only `update` and
+`add` write `opsbook.lock`. Everything else works without a network.")]
+pub(crate) struct Packages {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Name a package in `opsbook.toml`, and lock it
+    Add(Add),
+    /// Lock what `opsbook.toml` names, and say what has changed
+    Update {
+        /// Only these may move
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        /// Move the one package to this tag
+        #[arg(long, value_name = "TAG")]
+        to: Option<String>,
+    },
+    /// Bring what is locked into the cache
+    Fetch,
+    /// Put the locked packages into a folder of the book
+    Vendor {
+        /// The folder; `packages` if absent
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
+    /// Show newer tags of the packages
+    Outdated,
+    /// Show what is different between two states of a package
+    Diff {
+        /// The package
+        name: String,
+        /// The other state: an archive or a folder; what is locked if absent
+        old: Option<PathBuf>,
+    },
+    /// Remove what nobody has used for 90 days from the cache
+    Gc,
+}
+
+#[derive(Args, Debug)]
+struct Add {
+    /// The package's name
+    name: String,
+    /// The repository
+    #[arg(long, value_name = "URL", requires = "tag")]
+    git: Option<String>,
+    /// The tag
+    #[arg(long)]
+    tag: Option<String>,
+    /// The folder of the package in the repository
+    #[arg(long, requires = "git")]
+    subdir: Option<String>,
+    /// An archive
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["git", "path"])]
+    archive: Option<String>,
+    /// A folder
+    #[arg(long, value_name = "DIR", conflicts_with = "git")]
+    path: Option<String>,
+}
+
+pub(crate) fn run(args: &Packages, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    match &args.what {
+        None => list(args.json, from, streams),
+        Some(What::Add(add)) => self::add(add, from, streams),
+        Some(What::Update { names, to }) => {
+            let root = context::find_root(from)?;
+            if let Some(tag) = to {
+                let [name] = &names[..] else {
+                    return Err(Problem::bare("usage", "`--to` moves one package").into());
+                };
+                move_to(&root, name, tag)?;
+            }
+            update(&root, names, streams)
+        }
+        Some(What::Fetch) => fetch(&context::find_root(from)?, streams),
+        Some(What::Vendor { dir }) => vendor(&context::find_root(from)?, dir.as_deref(), streams),
+        Some(What::Outdated) => outdated(&context::find_root(from)?, streams),
+        Some(What::Diff { name, old }) => diff(name, old.as_deref(), from, streams),
+        Some(What::Gc) => gc(streams),
+    }
+}
+
+fn manifest_of(root: &Path) -> Result<Manifest, Failure> {
+    let text = Files::of(root).text(Path::new(manifest::FILE), 1 << 24);
+    let text = text.map_err(|why| {
+        let problem = Problem::bare("no-package", format!("`{}`: {why}", manifest::FILE));
+        problem.hint("`opsbook packages add` writes the first package into it")
+    })?;
+    let (manifest, problems) = manifest::read(&Source::new(manifest::FILE, text));
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems.into());
+    }
+    Ok(manifest)
+}
+
+fn list(json: bool, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let place = context::place(from)?;
+    let parts = &place.parts.all;
+    if json {
+        let parts: Vec<_> = parts.iter().map(as_json).collect();
+        writeln!(streams.out, "{:#}", serde_json::json!({"packages": parts}))?;
+        return Ok(0);
+    }
+    if parts.is_empty() {
+        writeln!(streams.out, "this manual is made of no packages")?;
+        return Ok(0);
+    }
+    let mut rows = vec![["NAME", "VERSION", "FROM", "SIGNED", "OWNERS"].map(str::to_owned)];
+    rows.extend(parts.iter().map(|part| {
+        let from = part
+            .replaces
+            .as_ref()
+            .map(|path| format!("{path} (on this machine alone)"));
+        let owners = part.package().map(|package| package.owners.join(", "));
+        [
+            part.name().to_owned(),
+            part.version().to_string(),
+            from.unwrap_or_else(|| part.from.clone()),
+            part.signed.clone().unwrap_or_else(|| "-".to_owned()),
+            owners.unwrap_or_default(),
+        ]
+    }));
+    let widths: Vec<usize> = (0..5)
+        .map(|column| {
+            rows.iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths);
+        let line: String = cells
+            .map(|(cell, width)| format!("{cell:width$}  "))
+            .collect();
+        writeln!(streams.people(), "{}", outside::line(line.trim_end()))?;
+    }
+    Ok(0)
+}
+
+fn as_json(part: &Part) -> serde_json::Value {
+    serde_json::json!({
+        "name": part.name(),
+        "version": part.version().to_string(),
+        "from": part.from,
+        "content": part.content,
+        "signed": part.signed,
+        "by": part.by,
+        "owners": part.package().map(|package| &package.owners),
+        "replaced_by": part.replaces,
+    })
+}
+
+fn add(args: &Add, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let root = context::find_root(from)?;
+    let asked = match (&args.git, &args.tag, &args.archive, &args.path) {
+        (Some(url), Some(tag), None, None) => From::Git {
+            url: url.clone(),
+            at: At::Tag(tag.clone()),
+            subdir: args.subdir.clone(),
+        },
+        (None, None, Some(archive), None) => From::Archive(archive.clone()),
+        (None, None, None, Some(path)) => From::Path(path.clone()),
+        _ => {
+            let problem = Problem::bare("usage", "a package comes from one place");
+            return Err(problem
+                .hint("`--git URL --tag TAG`, `--archive FILE` or `--path DIR`")
+                .into());
+        }
+    };
+    let path = root.join(manifest::FILE);
+    let before = match Files::of(&root).text(Path::new(manifest::FILE), 1 << 24) {
+        Ok(text) => text,
+        Err(crate::files::Refused::Missing) => String::new(),
+        Err(why) => return Err(Failure::Error(format!("`{}`: {why}", manifest::FILE))),
+    };
+    let source = Source::new(manifest::FILE, before.as_str());
+    if manifest::read(&source).0.packages.contains_key(&args.name) {
+        let problem = Problem::bare("usage", format!("`{}` is named already", args.name));
+        return Err(problem
+            .hint("`opsbook packages update NAME --to TAG` moves it")
+            .into());
+    }
+    let span = crate::source::Span::new(&source, 0..0);
+    let line = format!(
+        "{} = {}\n",
+        args.name,
+        store::written(&Dependency { span, from: asked })
+    );
+    let after = with_line(&before, &line);
+    let (_, problems) = manifest::read(&Source::new(manifest::FILE, after.as_str()));
+    if problems.iter().any(Problem::is_error) {
+        return Err(problems.into());
+    }
+    std::fs::write(&path, &after)?;
+    let updated = update(&root, std::slice::from_ref(&args.name), streams);
+    if updated.is_err() {
+        // Nothing half done: what names a package that nobody has is not left behind.
+        if before.is_empty() {
+            let _ = std::fs::remove_file(&path);
+        } else {
+            let _ = std::fs::write(&path, &before);
+        }
+    }
+    updated
+}
+
+/// A line more in `[packages]`, which is made where there is none.
+fn with_line(text: &str, line: &str) -> String {
+    let mut at = 0;
+    for own in text.split_inclusive('\n') {
+        at += own.len();
+        if own.trim() == "[packages]" {
+            let gap = if own.ends_with('\n') { "" } else { "\n" };
+            return format!("{}{gap}{line}{}", &text[..at], &text[at..]);
+        }
+    }
+    let gap = if text.is_empty() { "" } else { "\n" };
+    let end = if text.is_empty() || text.ends_with('\n') {
+        ""
+    } else {
+        "\n"
+    };
+    format!("{text}{end}{gap}[packages]\n{line}")
+}
+
+/// Writes another tag beside a package.
+fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
+    git::check_tag(tag).map_err(|why| Problem::bare("usage", why))?;
+    let manifest = manifest_of(root)?;
+    let Some(dependency) = manifest.packages.get(name) else {
+        let problem = Problem::bare("usage", format!("no package is called `{name}`"));
+        return Err(problem
+            .did_you_mean(name, manifest.packages.keys().map(String::as_str))
+            .into());
+    };
+    let From::Git {
+        at: At::Tag(old), ..
+    } = &dependency.from
+    else {
+        return Err(Problem::bare("usage", format!("`{name}` has no tag that could move")).into());
+    };
+    let text = &manifest.source.text;
+    let start = dependency.span.start as usize;
+    let quoted = [format!("\"{old}\""), format!("'{old}'")];
+    let found = quoted.iter().find_map(|quoted| {
+        let at = text[start..].find("tag").map(|at| start + at)?;
+        Some((at + text[at..].find(quoted.as_str())?, quoted.len()))
+    });
+    let Some((at, length)) = found else {
+        return Err(Failure::Error(format!(
+            "`{name}`: its tag is not found in the text"
+        )));
+    };
+    let after = format!("{}\"{tag}\"{}", &text[..at], &text[at + length..]);
+    let (read, problems) = manifest::read(&Source::new(manifest::FILE, after.as_str()));
+    let moved = read.packages.get(name).is_some_and(
+        |dependency| matches!(&dependency.from, From::Git { at: At::Tag(new), .. } if new == tag),
+    );
+    if !moved || problems.iter().any(Problem::is_error) {
+        return Err(Failure::Error(format!(
+            "`{name}`: its tag is not found in the text"
+        )));
+    }
+    std::fs::write(root.join(manifest::FILE), after)?;
+    Ok(())
+}
+
+/// The only writer of the lock.
+fn update(root: &Path, names: &[String], streams: &mut Streams) -> Result<u8, Failure> {
+    let manifest = manifest_of(root)?;
+    for name in names {
+        if !manifest.packages.contains_key(name) {
+            let known = manifest.packages.keys().map(String::as_str);
+            let problem = Problem::bare("usage", format!("no package is called `{name}`"));
+            return Err(problem.did_you_mean(name, known).into());
+        }
+    }
+    let mut store = Store::open(root, &manifest)?;
+    store.local.clear();
+    let store = store;
+    let mut parts = resolve(&manifest, &mut |wanted| {
+        let fixed = !names.is_empty() && !names.iter().any(|name| name == wanted.name);
+        if fixed && store.lock.get(wanted.name).is_some() {
+            // What is not named does not move.
+            let locked = store.get(wanted, Reach::Locked);
+            if locked.is_ok() {
+                return locked;
+            }
+        }
+        store.get(wanted, Reach::Update(names))
+    })?;
+    parts.retain(|part| !matches!(part.asked, From::Path(_)));
+    let lock = lock_of(&manifest, &parts);
+    let text = lock.text();
+    let path = root.join(lock::FILE);
+    let changed = std::fs::read_to_string(&path).ok().as_deref() != Some(text.as_str());
+    for part in &parts {
+        tell_change(&store, part, streams)?;
+    }
+    for gone in store
+        .lock
+        .packages
+        .iter()
+        .filter(|old| lock.get(&old.name).is_none())
+    {
+        writeln!(streams.out, "{} {} is gone", gone.name, gone.version)?;
+    }
+    if !changed {
+        writeln!(streams.out, "nothing has changed")?;
+        return Ok(0);
+    }
+    let mut file = tempfile::Builder::new();
+    let file = file.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o644));
+    let mut file = file.tempfile_in(root)?;
+    file.write_all(text.as_bytes())?;
+    file.persist(&path).map_err(|error| error.error)?;
+    Ok(0)
+}
+
+fn lock_of(manifest: &Manifest, parts: &[Part]) -> Lock {
+    let packages = parts.iter().map(|part| Locked {
+        name: part.name().to_owned(),
+        version: part.version(),
+        from: part.from.clone(),
+        content: part.content.clone(),
+        signed: part.signed.clone(),
+        by: part.by.iter().cloned().collect(),
+        span: None,
+    });
+    let replaced = manifest.overrides.templates.iter().filter_map(|template| {
+        let part = parts.iter().find(|part| part.name() == template.package)?;
+        Some(Replaced {
+            template: format!("{}:{}", template.package, template.file),
+            content: template_content(part, &template.file)?,
+        })
+    });
+    Lock {
+        packages: packages.collect(),
+        replaced: replaced.collect(),
+    }
+}
+
+/// `shop 1.4.1 -> 1.4.2`, and what came, went or changed.
+fn tell_change(store: &Store, part: &Part, streams: &mut Streams) -> Result<(), Failure> {
+    let (name, version) = (part.name(), part.version());
+    match store.lock.get(name) {
+        None => writeln!(streams.out, "{name} {version} is new")?,
+        Some(old) if old.content == part.content && old.version == version => {}
+        Some(old) => {
+            writeln!(streams.out, "{name} {} -> {version}", old.version)?;
+            let before = store
+                .cache()
+                .get(Kind::Packages, &old.content)
+                .ok()
+                .flatten();
+            if let Some((_, before)) = before {
+                let changes = releases::changes(&before, &part.tree).map_err(Failure::Error)?;
+                for change in changes {
+                    writeln!(streams.out, "  {}", outside::line(&change.line()))?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fetch(root: &Path, streams: &mut Streams) -> Result<u8, Failure> {
+    let manifest = manifest_of(root)?;
+    let store = Store::open(root, &manifest)?;
+    let mut problems = Vec::new();
+    for locked in &store.lock.packages {
+        match store.fetch(locked) {
+            Ok(true) => writeln!(streams.out, "{} {}", locked.name, locked.version)?,
+            Ok(false) => {}
+            Err(problem) => problems.push(*problem),
+        }
+    }
+    if problems.is_empty() {
+        Ok(0)
+    } else {
+        Err(problems.into())
+    }
+}
+
+fn vendor(root: &Path, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, Failure> {
+    let manifest = manifest_of(root)?;
+    let store = Store::open(root, &manifest)?;
+    let parts = resolve(&manifest, &mut |wanted| store.get(wanted, Reach::Locked))?;
+    let into = root.join(dir.unwrap_or(Path::new("packages")));
+    std::fs::create_dir_all(&into)?;
+    for part in parts
+        .iter()
+        .filter(|part| !matches!(part.asked, From::Path(_)))
+    {
+        let place = into.join(part.name());
+        let aside = tempfile::Builder::new().prefix(".new-").tempdir_in(&into)?;
+        let whole = aside.path().join("files");
+        folder::write(&part.tree, &whole)?;
+        folder::open(&whole)?;
+        if place.exists() {
+            folder::remove(&place)?;
+        }
+        std::fs::rename(&whole, &place)?;
+        writeln!(streams.out, "{} {}", part.name(), part.version())?;
+    }
+    Ok(0)
+}
+
+fn outdated(root: &Path, streams: &mut Streams) -> Result<u8, Failure> {
+    let manifest = manifest_of(root)?;
+    let mut newer = 0;
+    for (name, dependency) in &manifest.packages {
+        let From::Git {
+            url,
+            at: At::Tag(tag),
+            ..
+        } = &dependency.from
+        else {
+            continue;
+        };
+        let tags = git::tags(url).map_err(|why| {
+            let message = format!("`{name}`: {}", outside::line(&why));
+            Problem::error("git-failed", dependency.span.clone(), message)
+        })?;
+        let number = |tag: &str| semver::Version::parse(tag.trim_start_matches('v')).ok();
+        let Some(here) = number(tag) else { continue };
+        let best = tags.iter().filter_map(|(tag, _)| Some((number(tag)?, tag)));
+        let best = best
+            .filter(|(version, _)| version.pre.is_empty() && *version > here)
+            .max();
+        if let Some((_, best)) = best {
+            writeln!(streams.out, "{name} {tag} -> {}", outside::line(best))?;
+            newer += 1;
+        }
+    }
+    if newer == 0 {
+        writeln!(streams.out, "nothing newer")?;
+    }
+    Ok(0)
+}
+
+fn diff(
+    name: &str,
+    old: Option<&Path>,
+    from: &Chosen,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let place = context::place(from)?;
+    let part = place.parts.all.iter().find(|part| part.name() == name);
+    let Some(part) = part else {
+        let known = place.parts.all.iter().map(Part::name);
+        let problem = Problem::bare("usage", format!("no package is called `{name}`"));
+        return Err(problem.did_you_mean(name, known).into());
+    };
+    let before = match old {
+        Some(path) if path.is_dir() => folder::read(path, &|_| true).map_err(Failure::Error)?,
+        Some(path) => {
+            let archive = crate::cli::archive::read(path)?;
+            archive.description.own(&archive.tree)
+        }
+        None => {
+            let root = context::find_root(from)?;
+            let store = Store::open(&root, &manifest_of(&root)?)?;
+            let locked = store.lock.get(name).map(|locked| locked.content.clone());
+            let kept = locked.map(|content| store.cache().get(Kind::Packages, &content));
+            let kept = kept
+                .transpose()
+                .map_err(|why| Failure::Error(why.to_string()))?;
+            let problem = Problem::bare(
+                "package-missing",
+                format!("`{name}` as it is locked is not here"),
+            );
+            kept.flatten()
+                .ok_or_else(|| problem.hint("`opsbook packages fetch` brings it"))?
+                .1
+        }
+    };
+    let changes = releases::changes(&before, &part.tree).map_err(Failure::Error)?;
+    for change in &changes {
+        writeln!(streams.out, "{}", outside::line(&change.line()))?;
+    }
+    let needed = releases::needed(&changes);
+    writeln!(streams.out, "the next release is {needed}")?;
+    Ok(0)
+}
+
+/// The cache: what is older than 90 days. It is unpacked or fetched again where it is wanted.
+fn gc(streams: &mut Streams) -> Result<u8, Failure> {
+    const KEPT: std::time::Duration = std::time::Duration::from_hours(90 * 24);
+    let cache = crate::package::cache::Cache::of_user();
+    let mut removed = 0;
+    for kind in [Kind::Books, Kind::Packages] {
+        let entries = std::fs::read_dir(cache.folder(kind))
+            .into_iter()
+            .flatten()
+            .flatten();
+        for entry in entries {
+            let path = entry.path();
+            let used = path.symlink_metadata().and_then(|found| found.modified());
+            let old = used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > KEPT));
+            if old && folder::remove(&path).is_ok() {
+                removed += 1;
+            }
+        }
+    }
+    writeln!(streams.out, "{}", crate::source::counted(removed, "folder"))?;
+    Ok(0)
+}
