@@ -83,7 +83,7 @@ pub fn assemble(
     problems.extend(templates(&mut files, own, manifest, parts));
     let links = Links { source, parts };
     for (path, entry) in &mut files {
-        if path.ends_with(".md")
+        if is_page(path)
             && entry.mode != Mode::Link
             && let Ok(text) = std::str::from_utf8(&entry.bytes)
         {
@@ -217,6 +217,12 @@ impl Links<'_> {
     }
 }
 
+fn is_page(path: &str) -> bool {
+    std::path::Path::new(path)
+        .extension()
+        .is_some_and(|end| end == "md")
+}
+
 /// How one file names another.
 fn relative(from: &str, to: &str) -> String {
     let from: Vec<&str> = from.split('/').collect();
@@ -296,7 +302,7 @@ fn list_of(part: &Part) -> Vec<String> {
     let prefix = prefix.trim_end_matches('/');
     let Some(summary) = part.tree.text(&within(&pages, "SUMMARY.md")) else {
         let all = part.tree.entries().map(|(path, _)| path);
-        let all = all.filter(|path| path.ends_with(".md"));
+        let all = all.filter(|path| is_page(path));
         let line = |path: &str| format!("- [{path}]({FOLDER}/{}/{path})", part.name());
         return all.map(line).collect();
     };

@@ -402,9 +402,10 @@ fn from_git(url: &str, at: &At, subdir: Option<&str>, revision: &str) -> String 
         words.push(format!("tag={tag}"));
     }
     words.extend(subdir.map(|subdir| format!("subdir={subdir}")));
-    let words = match words.is_empty() {
-        true => String::new(),
-        false => format!("?{}", words.join("&")),
+    let words = if words.is_empty() {
+        String::new()
+    } else {
+        format!("?{}", words.join("&"))
     };
     format!("git+{url}{words}#{revision}")
 }

@@ -92,8 +92,9 @@ impl Unit<'_> {
             .collect();
         let claim = self.package.claims(id).map(str::len);
         let others = units.iter().filter(|unit| unit.name() != self.name());
-        let better = others.filter(|unit| unit.package.claims(id).map(str::len) > claim);
-        let message = match (claim, better.last()) {
+        let length = |unit: &&Unit<'_>| unit.package.claims(id).map(str::len);
+        let better = others.filter(|unit| length(unit) > claim);
+        let message = match (claim, better.max_by_key(length)) {
             (Some(_), Some(other)) => format!("`{id}` belongs to `{}`", other.name()),
             (Some(_), None) => return None,
             (None, _) => format!(
