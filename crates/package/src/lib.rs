@@ -3,6 +3,7 @@
 //! What is pure stands in files of its own; `folder`, `git`, `sign` and `cache` have the effects.
 //! Speaks to no network itself: `git` does.
 
+pub mod address;
 pub mod archive;
 pub mod assemble;
 pub mod cache;

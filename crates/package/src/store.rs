@@ -425,7 +425,7 @@ pub fn parse_git(from: &str) -> Option<(String, Option<String>, String)> {
     let subdir = words
         .split('&')
         .find_map(|word| word.strip_prefix("subdir="));
-    let good = git::check_url(url).is_ok()
+    let good = crate::address::check_url(url).is_ok()
         && subdir.is_none_or(|subdir| crate::tree::check_path(subdir).is_ok());
     (good && is_revision).then(|| {
         (

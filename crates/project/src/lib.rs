@@ -73,6 +73,7 @@ mod deliveries;
 mod done;
 mod interface;
 pub mod merge;
+mod opened;
 pub mod pack;
 mod place;
 pub mod releases;
@@ -94,7 +95,7 @@ use vocabulary::Vocabulary;
 pub use adopt::adopt;
 pub use changed::{Changes, changes, moved};
 pub use done::{done, number};
-pub use place::{Place, new_enough};
+pub use place::{Parts, Place, new_enough};
 pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};
 pub use who::{Who, controller_name, operator_name};
 
@@ -120,7 +121,7 @@ pub struct Project {
     /// The archive that it is.
     pub book: Option<event::Book>,
     /// The packages that it is made of.
-    pub parts: merge::Parts,
+    pub parts: Parts,
     /// The folder that its author edits; `root`, where it is made of no packages.
     pub origin: PathBuf,
     /// The words that a person begins a command about it with: `opsbook --book FILE`.

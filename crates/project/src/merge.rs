@@ -15,27 +15,8 @@ use crate::package::resolve::{Part, resolve};
 use crate::package::selection::Selection;
 use crate::package::store::{Reach, Store};
 use crate::package::{chapter, folder};
-use crate::place::{self, Place};
+use crate::place::{self, Parts, Place};
 use crate::source::{Concern, Problem, Severity};
-
-/// Packages, and where their pages are.
-#[derive(Clone, Debug, Default)]
-pub struct Parts {
-    /// In the order of their names.
-    pub all: Arc<Vec<Part>>,
-    /// Where each of them lies.
-    pub placed: Vec<Placed>,
-}
-
-impl Parts {
-    /// The package to which a page belongs, by the page's path.
-    #[must_use]
-    pub fn of_page(&self, page: &Path) -> Option<usize> {
-        self.placed
-            .iter()
-            .position(|place| page.starts_with(&place.pages))
-    }
-}
 
 /// The place of a manual in a folder, with the packages that it is made of.
 ///

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
 
 use crate::Project;
-use crate::files::{Files, is_private};
+use crate::files::is_private;
 use crate::manual::{Procedure, Work};
 use crate::nodes::{SecretRef, secret};
+use crate::opened::Opened;
 use crate::package::archive::Archive;
 use crate::package::description::{self, Description, FORMAT, File, Revision, Versions};
 use crate::package::git::{self, NoFiles};
@@ -317,42 +318,6 @@ fn packages(project: &Project) -> Vec<description::Part> {
         content: part.content.clone(),
     });
     parts.collect()
-}
-
-/// What is packed, unpacked and opened: it is what the reader of the archive gets.
-pub(crate) struct Opened {
-    pub project: Project,
-    folder: PathBuf,
-    _aside: tempfile::TempDir,
-}
-
-impl Opened {
-    fn of(tree: &Tree) -> Result<Opened, String> {
-        let mut opened = Opened::alone(tree)?;
-        let place = crate::merge::place(&opened.folder);
-        let place = place.map_err(|problems| problems[0].sentence())?;
-        opened.project = Project::read(place);
-        Ok(opened)
-    }
-
-    /// Without the packages of which it is made.
-    pub(crate) fn alone(tree: &Tree) -> Result<Opened, String> {
-        let aside = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let folder = aside.path().join("manual");
-        folder::write(tree, &folder).map_err(|error| error.to_string())?;
-        Ok(Opened {
-            project: Project::read(Files::below(&folder)),
-            folder,
-            _aside: aside,
-        })
-    }
-}
-
-impl Drop for Opened {
-    fn drop(&mut self) {
-        // Nobody may write to its folders, so that it would stay.
-        let _ = folder::remove(&self.folder);
-    }
 }
 
 /// What must not be in an archive.

@@ -8,9 +8,10 @@ use crate::event::Book;
 use crate::files::{Files, MAX_TEXT, Refused};
 use crate::journal::State;
 use crate::manual::Settings;
-use crate::merge::Parts;
 use crate::nodes::{self, Nodes};
+use crate::package::assemble::Placed;
 use crate::package::manifest::{self, Manifest};
+use crate::package::resolve::Part;
 use crate::source::{Concern, Problem, Source};
 
 /// The files of a project, and what does not come from them.
@@ -30,6 +31,25 @@ pub struct Place {
     pub parts: Parts,
     /// The words that a person begins a command about it with: `opsbook --book FILE`.
     pub program: String,
+}
+
+/// Packages, and where their pages are.
+#[derive(Clone, Debug, Default)]
+pub struct Parts {
+    /// In the order of their names.
+    pub all: Arc<Vec<Part>>,
+    /// Where each of them lies.
+    pub placed: Vec<Placed>,
+}
+
+impl Parts {
+    /// The package to which a page belongs, by the page's path.
+    #[must_use]
+    pub fn of_page(&self, page: &Path) -> Option<usize> {
+        self.placed
+            .iter()
+            .position(|place| page.starts_with(&place.pages))
+    }
 }
 
 impl From<Files> for Place {

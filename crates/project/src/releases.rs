@@ -6,7 +6,7 @@ use std::fmt;
 
 use crate::Project;
 use crate::manual::Work;
-use crate::pack::Opened;
+use crate::opened::Opened;
 use crate::package::manifest::Value;
 use crate::package::tree::Tree;
 

@@ -212,7 +212,7 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
     let page = project.path("packages/shop/manual/release.md");
     fs::write(&page, SHOP.replace("port", "Port")).unwrap();
     let differs = apart(&["run", "shop.release", "here", "--yes"]).ends(2);
-    differs.has("opsbook.toml:2:1: error: `shop` in `packages/shop` has the content sha256:");
+    differs.has("opsbook.toml:3:1: error: `shop` in `packages/shop` has the content sha256:");
     differs.has("hint: somebody has changed it; nothing of it was used");
 }
 

@@ -63,7 +63,7 @@ fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> 
     match (git, archive, path) {
         (Some(url), None, None) => {
             let at = at(reader, said, span)?;
-            if let Err(why) = crate::git::check_url(&url.value) {
+            if let Err(why) = crate::address::check_url(&url.value) {
                 reader
                     .problems
                     .push(Problem::error("bad-package", url.span, why));
@@ -100,7 +100,7 @@ fn at(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<At> {
     let tag = reader.string(said, "tag");
     let revision = reader.string(said, "rev");
     let (place, why) = match (tag, revision) {
-        (Some(tag), None) => match crate::git::check_tag(&tag.value) {
+        (Some(tag), None) => match crate::address::check_tag(&tag.value) {
             Ok(()) => return Some(At::Tag(tag.value)),
             Err(why) => (tag.span, why),
         },
