@@ -16,6 +16,7 @@ pub use opsbook_plan as plan;
 pub use opsbook_project as project;
 pub use opsbook_report as report;
 pub use opsbook_runner as runner;
+pub use opsbook_serve as serve;
 pub use opsbook_session as session;
 pub use opsbook_suite as suite;
 pub use opsbook_template as template;

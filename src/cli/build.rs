@@ -67,6 +67,7 @@ pub fn run(
     let options = Options {
         strict: args.strict,
         untrusted: args.untrusted,
+        ..Options::default()
     };
     let built = book::build(root, args.dest.as_deref(), &options)?;
     // Nobody is left to tell where these streams are closed.

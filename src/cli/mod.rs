@@ -43,6 +43,7 @@ mod run;
 mod runner;
 mod schema;
 mod screen;
+mod serve;
 mod settings;
 mod sheet;
 pub mod show;
@@ -159,6 +160,7 @@ enum Command {
     Lint(lint::Lint),
     Checks(checks::Checks),
     Build(build::Build),
+    Serve(serve::Serve),
     Pack(pack::Pack),
     Packages(packages::Packages),
     Init(init::Init),
@@ -335,6 +337,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
                 &mut streams.talk,
             )?)
         }
+        Command::Serve(args) => serve::run(&args, &context::root(dir)?, streams),
         Command::Pack(args) => pack::run(&args, dir, streams),
         Command::Packages(args) => packages::run(&args, dir, streams),
         Command::Init(args) => {

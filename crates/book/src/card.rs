@@ -24,6 +24,23 @@ pub(super) struct Frame {
     pub(super) after: String,
 }
 
+/// Of which pages the cards are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pages {
+    All,
+    /// Of the page with this index alone.
+    One(usize),
+}
+
+impl Pages {
+    fn has(self, page: usize) -> bool {
+        match self {
+            Pages::All => true,
+            Pages::One(one) => one == page,
+        }
+    }
+}
+
 /// Finds what each block of a manual is.
 pub(super) struct Cards<'a> {
     manual: &'a Manual,
@@ -77,11 +94,13 @@ impl<'a> Cards<'a> {
         manual: &'a Manual,
         recorded: &'a Recorded,
         groups: &'a HashSet<String>,
+        pages: Pages,
     ) -> Cards<'a> {
         let mut steps = HashMap::new();
         let mut checks = HashMap::new();
         let mut sections = HashMap::new();
-        for procedure in manual.procedures.values() {
+        let procedures = manual.procedures.values();
+        for procedure in procedures.filter(|own| pages.has(own.page)) {
             let mut uses = uses::of_procedure(procedure);
             for (check, moment) in asked(procedure) {
                 let at = (check.page, check.block);
@@ -104,7 +123,8 @@ impl<'a> Cards<'a> {
             let own = procedure.sections.iter();
             sections.extend(own.map(|each| ((procedure.page, each.block), each)));
         }
-        for check in manual.groups.values().flat_map(|group| &group.checks) {
+        let own = manual.groups.values().flat_map(|group| &group.checks);
+        for check in own.filter(|check| pages.has(check.page)) {
             let of = OfCheck {
                 check,
                 moment: Moment::Group,
@@ -112,12 +132,12 @@ impl<'a> Cards<'a> {
             };
             checks.insert((check.page, check.block), of);
         }
-        let pages = manual.pages.iter();
+        let keys = manual.pages.iter();
         Cards {
             manual,
             recorded,
             groups,
-            keys: pages.map(|page| key(&page.path)).collect(),
+            keys: keys.map(|page| key(&page.path)).collect(),
             steps,
             checks,
             sections,

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use crate::files::{Files, MAX_TEXT, Refused};
 use crate::source::{Problem, Source, Span};
 
-use super::{BookError, Options, sanitise, untrusted};
+use super::{BookError, Commands, Options, sanitise, untrusted};
 
 /// What mdBook 0.4 knew and 0.5 does not, and what to write instead.
 const FORMER: [(&str, &str); 7] = [
@@ -89,11 +89,18 @@ pub(super) fn load(files: &Files, options: &Options) -> Result<Settings, BookErr
         config.update_from_env()
     };
     let mut commands = Vec::new();
+    let leave = |config: &mut Config, problems: &mut Vec<Problem>| match options.commands {
+        Commands::Run => Ok(()),
+        Commands::Leave => left(config, &source, problems),
+    };
     let wanted = update(&mut config)
         .and_then(|()| confine(&mut config, &source, &mut problems))
+        .and_then(|()| leave(&mut config, &mut problems))
         .and_then(|()| own_includes(&mut config))
         .and_then(|()| {
-            commands = self::commands(&config)?;
+            if options.commands == Commands::Run {
+                commands = self::commands(&config)?;
+            }
             wanted(&mut config, &source)
         })
         .map_err(|error| {
@@ -219,6 +226,29 @@ fn confine(
             find(source, &format!("output.{name}")),
             format!("`[output.{name}]` is not built: `opsbook build` makes the HTML book only"),
         ));
+    }
+    Ok(())
+}
+
+/// Turns off what would be run for the book, and says so.
+fn left(
+    config: &mut Config,
+    source: &std::sync::Arc<Source>,
+    problems: &mut Vec<Problem>,
+) -> anyhow::Result<()> {
+    let tables: std::collections::BTreeMap<String, toml::Value> = config.preprocessors()?;
+    for name in tables.into_keys() {
+        if ["links", "index", "opsbook"].contains(&name.as_str()) {
+            continue;
+        }
+        config.set(format!("preprocessor.{name}.optional"), true)?;
+        config.set(
+            format!("preprocessor.{name}.renderers"),
+            Vec::<String>::new(),
+        )?;
+        let span = find(source, &format!("preprocessor.{name}"));
+        let message = format!("the preprocessor `{name}` is not run: a preview runs nothing");
+        problems.push(Problem::warning("not-run", span, message));
     }
     Ok(())
 }

@@ -69,6 +69,7 @@ mod pdf;
 mod policy;
 mod preprocess;
 mod present;
+mod preview;
 mod print;
 mod publish;
 mod recorded;
@@ -89,6 +90,7 @@ mod words;
 pub use destination::clear_after;
 pub use pdf::pdf;
 pub use preprocess::{preprocess, supports};
+pub use preview::{Changed, Preview};
 pub use single::single;
 
 /// What [`build`] may be told.
@@ -100,6 +102,18 @@ pub struct Options {
     /// styles and scripts is used, only files below its folder are read, and more than a large
     /// manual is refused.
     pub untrusted: bool,
+    /// Whether commands of `book.toml` are run.
+    pub commands: Commands,
+}
+
+/// Whether commands that `book.toml` names are run for the book.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Commands {
+    /// As mdBook does.
+    #[default]
+    Run,
+    /// Nothing is run: the book is made without them.
+    Leave,
 }
 
 /// A finished book.

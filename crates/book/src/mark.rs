@@ -11,7 +11,7 @@ use pulldown_cmark::{CodeBlockKind, Event, Tag, TagEnd};
 
 use crate::manual::{Block, Manual, Page};
 
-use super::card::{Cards, Frame};
+use super::card::{Cards, Frame, Pages};
 use super::recorded::Recorded;
 
 /// Opens an HTML block that ends on its own line: no blank line is needed after it, so a
@@ -22,6 +22,8 @@ const HTML: &str = "<!-- -->";
 pub(super) struct Marks<'a> {
     cards: Cards<'a>,
     pages: HashMap<&'a Path, usize>,
+    /// HTML above a block, by page and block.
+    notes: HashMap<(usize, usize), String>,
 }
 
 impl<'a> Marks<'a> {
@@ -32,8 +34,25 @@ impl<'a> Marks<'a> {
     ) -> Marks<'a> {
         let pages = manual.pages.iter().zip(0..);
         Marks {
-            cards: Cards::new(manual, recorded, groups),
+            cards: Cards::new(manual, recorded, groups, Pages::All),
             pages: pages.map(|(page, n)| (page.path.as_path(), n)).collect(),
+            notes: HashMap::new(),
+        }
+    }
+
+    /// The same for one page, with notes above some of its blocks.
+    pub(super) fn of_page(
+        manual: &'a Manual,
+        recorded: &'a Recorded,
+        groups: &'a HashSet<String>,
+        page: usize,
+        notes: HashMap<(usize, usize), String>,
+    ) -> Marks<'a> {
+        let path = manual.pages.get(page).map(|page| page.path.as_path());
+        Marks {
+            cards: Cards::new(manual, recorded, groups, Pages::One(page)),
+            pages: path.map(|path| (path, page)).into_iter().collect(),
+            notes,
         }
     }
 
@@ -46,9 +65,12 @@ impl<'a> Marks<'a> {
         let mut marked = String::with_capacity(text.len() * 2);
         let mut done = 0;
         for (block, range) in ranges {
-            let Some(frame) = self.cards.frame(number, block) else {
+            let Some(mut frame) = self.cards.frame(number, block) else {
                 continue;
             };
+            if let Some(note) = self.notes.get(&(number, block)) {
+                frame.before.insert_str(0, note);
+            }
             marked.push_str(&text[done..range.start]);
             framed(&mut marked, text, &range, &frame);
             done = range.end;

@@ -45,7 +45,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 pub use duration::duration;
-pub use load::{load, load_settings};
+pub use load::{load, load_settings, page_again};
 pub use markdown::include::Includes;
 pub use model::allow::{Settled, settle};
 pub use model::attributes::attributes_of;

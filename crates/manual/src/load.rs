@@ -66,6 +66,28 @@ pub fn load(files: &Files) -> (Manual, Vec<Problem>) {
     (manual, problems)
 }
 
+/// Reads one page of a manual anew, for who looks at it while it is written. Returns what is
+/// wrong in the page by itself.
+///
+/// # Errors
+/// Where the page cannot be read any more.
+pub fn page_again(
+    files: &Files,
+    manual: &mut Manual,
+    index: usize,
+) -> Result<Vec<Problem>, Refused> {
+    let Some(page) = manual.pages.get(index) else {
+        return Err(Refused::Missing);
+    };
+    let source = read_public(files, &page.source.path.clone())?;
+    let includes = Includes {
+        files,
+        read: Mutex::default(),
+    };
+    let include = |path: &Path| includes.include(path);
+    Ok(crate::parse::again(manual, index, source, &include))
+}
+
 /// A page that another one includes need not be listed.
 fn leave_out_included(manual: &Manual, problems: &mut Vec<Problem>) {
     let included: HashSet<&Path> = manual

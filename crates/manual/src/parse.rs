@@ -50,6 +50,37 @@ pub fn parse(
     (manual, problems)
 }
 
+/// Reads one page anew in its place, for who looks at it while it is written. What other pages
+/// say stays as it was read. Returns what is wrong in the page by itself.
+pub(crate) fn again(
+    manual: &mut Manual,
+    index: usize,
+    source: Arc<Source>,
+    includes: Includes<'_>,
+) -> Vec<Problem> {
+    let Some(page) = manual.pages.get(index) else {
+        return Vec::new();
+    };
+    let page = PageSource {
+        path: page.path.clone(),
+        title: Some(page.title.clone()),
+        source,
+    };
+    let parsed = parse_page(index, &manual.settings, page, includes);
+    manual.procedures.retain(|_, own| own.page != index);
+    manual.groups.retain(|_, own| own.page != index);
+    // What the pages say of each other is looked at when all are read.
+    let (procedures, groups, _) = names::merge(vec![parsed.sections], &mut Vec::new());
+    for (id, procedure) in procedures {
+        manual.procedures.entry(id).or_insert(procedure);
+    }
+    for (id, group) in groups {
+        manual.groups.entry(id).or_insert(group);
+    }
+    manual.pages[index] = parsed.page;
+    parsed.problems
+}
+
 struct Parsed {
     page: Page,
     sections: Sections,

@@ -43,6 +43,10 @@ pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
 /// A step, or a check that belongs to none. Its first lines say what it is and where.
 fn section(piece: &str) -> String {
     let piece = piece.trim_matches('\n');
+    // Where the turns of a section begin and end.
+    if let Some(words) = piece.strip_prefix("== ") {
+        return format!("<h2>{}</h2>\n", text(words));
+    }
     // Values that differ from node to node may stand before it.
     let (before, rest) = match piece.find("# ") {
         Some(0) | None => ("", piece),

@@ -95,10 +95,10 @@ impl<'a> Roles<'a> {
     fn section(&self, section: &'a Section, out: &mut dyn Write) -> io::Result<()> {
         let (role, title) = (&section.role, &section.title);
         if section.turns.is_empty() {
-            return writeln!(out, "\n== for each {role}: no node  {title}");
+            return writeln!(out, "{}\n== for each {role}: no node  {title}", self.mark);
         }
         let batches = batches(&section.turns, &section.batches).join("; ");
-        writeln!(out, "\n== for each {role}: {batches}  {title}")?;
+        writeln!(out, "{}\n== for each {role}: {batches}  {title}", self.mark)?;
         for turn in &section.turns {
             self.checks("first check", &turn.before, out)?;
         }
@@ -108,7 +108,7 @@ impl<'a> Roles<'a> {
             let plans = plans.filter_map(|index| self.plan.nodes.get(*index));
             self.step(*number, plans.collect(), out)?;
         }
-        writeln!(out, "\n== end of \"for each {role}\"")
+        writeln!(out, "{}\n== end of \"for each {role}\"", self.mark)
     }
 
     /// A step on all these machines that have it: once, where they differ in nothing but values.

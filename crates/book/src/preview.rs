@@ -1,0 +1,344 @@
+//! A book while it is written: built once, and each page that is asked for rendered anew from
+//! its source, in a time that does not grow with the manual. What is wrong in a page stands in
+//! it. Nothing is run.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use anyhow::{Context as _, Result};
+use mdbook_driver::config::Config;
+use mdbook_html::HtmlHandlebars;
+use mdbook_preprocessor::book::{Book, BookItem, Chapter};
+use mdbook_renderer::{RenderContext, Renderer};
+
+use crate::files::Files;
+use crate::manual::{self, Manual, Wanted};
+use crate::project::Project;
+use crate::source::Problem;
+
+use super::foreign::Wiki;
+use super::html::text;
+use super::links::html_path;
+use super::recorded::Recorded;
+use super::{
+    BookError, Commands, Options, config, mark, nodes, preprocess, render, sanitise, words,
+};
+
+const BEFORE: &str = "<main>";
+const AFTER: &str = "</main>";
+/// Reloads the page where something has changed.
+const LIVE: &str = "<script defer src=\"/-/live.js\"></script>\n";
+
+/// A book that is looked at while it is written.
+pub struct Preview {
+    files: Files,
+    kept: Mutex<Kept>,
+}
+
+/// As it was built last.
+struct Kept {
+    /// The built book.
+    book: tempfile::TempDir,
+    manual: Manual,
+    recorded: Arc<Recorded>,
+    groups: HashSet<String>,
+    config: Config,
+    /// By the page's file in the book.
+    pages: HashMap<PathBuf, usize>,
+    /// What was wrong in the whole when it was read.
+    problems: Vec<Problem>,
+    /// Of each page's source, when it was written.
+    times: Vec<Option<SystemTime>>,
+    /// Of what all pages depend on.
+    others: Vec<Option<SystemTime>>,
+}
+
+/// What has changed since it was asked last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Changed {
+    /// Nothing.
+    Nothing,
+    /// The text of pages: they are rendered when they are asked for.
+    Pages,
+    /// The list of pages, nodes, settings: the book has to be built anew.
+    Whole,
+}
+
+impl Preview {
+    /// Builds the book of a manual, for looking at it.
+    ///
+    /// # Errors
+    /// As [`super::build`].
+    pub fn open(root: &Path) -> Result<Preview, BookError> {
+        let files = Files::of(root);
+        let kept = Mutex::new(Kept::build(&files)?);
+        Ok(Preview { files, kept })
+    }
+
+    /// Builds the book anew; the old one is there until then.
+    ///
+    /// # Errors
+    /// As [`super::build`].
+    pub fn rebuild(&self) -> Result<(), BookError> {
+        let kept = Kept::build(&self.files)?;
+        *self.kept() = kept;
+        Ok(())
+    }
+
+    /// Whether something has changed. A change is told once.
+    #[must_use]
+    pub fn changed(&self) -> Changed {
+        let mut kept = self.kept();
+        let others = kept.times_of_others(&self.files);
+        if others != kept.others {
+            kept.others = others;
+            return Changed::Whole;
+        }
+        let times = kept.times_of_pages(&self.files);
+        if times != kept.times {
+            kept.times = times;
+            return Changed::Pages;
+        }
+        Changed::Nothing
+    }
+
+    /// A page of the book as its source is now; nothing where no page of the manual is there.
+    ///
+    /// # Errors
+    /// Where it cannot be rendered.
+    pub fn page(&self, path: &Path) -> Result<Option<String>, BookError> {
+        let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
+        let mut kept = self.kept();
+        let Some(&index) = kept.pages.get(path) else {
+            return Ok(None);
+        };
+        kept.page(&self.files, index, path)
+            .map(Some)
+            .map_err(failed)
+    }
+
+    /// Any other file of the book.
+    #[must_use]
+    pub fn file(&self, path: &Path) -> Option<Vec<u8>> {
+        let plain = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        let file = self.kept().book.path().join("book").join(path);
+        // The book is ours, and nothing in it is a link.
+        (plain && file.is_file()).then(|| std::fs::read(file).ok())?
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn build(files: &Files) -> Result<Kept, BookError> {
+        let root = files.root();
+        let failed = |error: std::io::Error| BookError::Io {
+            doing: "write",
+            path: std::env::temp_dir(),
+            error,
+        };
+        let book = tempfile::Builder::new()
+            .prefix("opsbook-serve-")
+            .tempdir()
+            .map_err(failed)?;
+        let options = Options {
+            commands: Commands::Leave,
+            ..Options::default()
+        };
+        let built = super::build(root, Some(&book.path().join("book")), &options)?;
+        let settings = config::load(files, &options)?;
+        let project = Project::read(files.clone());
+        let lint = project.lint();
+        let mut problems = lint.problems;
+        problems.extend(built.problems);
+        let (manual, _) = manual::load(files);
+        let (nodes, _) = nodes::load(files, &manual.settings);
+        let told = manual.settings.chapters == Wanted::Yes && nodes.names().len() > 0;
+        let groups = nodes.group_names().filter(|_| told).map(str::to_owned);
+        let groups = groups.collect();
+        let pages = manual.pages.iter().zip(0..);
+        let pages = pages
+            .map(|(page, index)| (html_path(&page.path), index))
+            .collect();
+        let mut kept = Kept {
+            book,
+            recorded: Arc::new(Recorded::load(files)),
+            groups,
+            config: settings.config,
+            pages,
+            problems,
+            manual,
+            times: Vec::new(),
+            others: Vec::new(),
+        };
+        kept.times = kept.times_of_pages(files);
+        kept.others = kept.times_of_others(files);
+        Ok(kept)
+    }
+
+    fn times_of_pages(&self, files: &Files) -> Vec<Option<SystemTime>> {
+        let pages = self.manual.pages.iter();
+        pages
+            .map(|page| written(&files.root().join(&page.source.path)))
+            .collect()
+    }
+
+    fn times_of_others(&self, files: &Files) -> Vec<Option<SystemTime>> {
+        let root = files.root();
+        let summary = self.config.book.src.join("SUMMARY.md");
+        let names = [
+            "book.toml",
+            "nodes.yaml",
+            "nodes",
+            "checks",
+            "templates",
+            "opsbook.toml",
+        ];
+        let named = names.iter().map(|name| root.join(name));
+        named
+            .chain([root.join(summary)])
+            .map(|path| written(&path))
+            .collect()
+    }
+
+    /// The page in the frame that it had when the book was built.
+    fn page(&mut self, files: &Files, index: usize, path: &Path) -> Result<String> {
+        let of_page = |problem: &&Problem, manual: &Manual| {
+            let span = problem.span.as_ref();
+            let page = manual.pages.get(index);
+            span.zip(page)
+                .is_some_and(|(span, page)| span.path() == page.source.path)
+        };
+        let now = std::fs::read_to_string(files.root().join(&self.manual.pages[index].source.path));
+        let same = now.is_ok_and(|now| now == self.manual.pages[index].source.text);
+        if !same {
+            let found = manual::page_again(files, &mut self.manual, index);
+            let found = found.map_err(|why| anyhow::anyhow!("{why}"))?;
+            let manual = &self.manual;
+            self.problems.retain(|problem| !of_page(&problem, manual));
+            self.problems.extend(found);
+        }
+        let problems: Vec<&Problem> = self
+            .problems
+            .iter()
+            .filter(|problem| of_page(problem, &self.manual))
+            .collect();
+        let (content, top) = self.content(index, &problems);
+        let main = self.rendered(index, content)?;
+        let built = self.book.path().join("book").join(path);
+        let frame = std::fs::read_to_string(&built).context("the page is not built yet")?;
+        let (before, rest) = frame
+            .split_once(BEFORE)
+            .context("the page has no main part")?;
+        let (_, after) = rest
+            .rsplit_once(AFTER)
+            .context("the page has no main part")?;
+        let page = [before, BEFORE, &top, &main, AFTER, after].concat();
+        let page = page.replacen("connect-src 'none'", "connect-src 'self'", 1);
+        Ok(page.replacen("</body>", &format!("{LIVE}</body>"), 1))
+    }
+
+    /// The Markdown of a page with its marks, problems at their blocks; and the problems that
+    /// stand at no block.
+    fn content(&self, index: usize, problems: &[&Problem]) -> (String, String) {
+        let page = &self.manual.pages[index];
+        let options = preprocess::markdown(&self.config);
+        let mut notes: HashMap<(usize, usize), String> = HashMap::new();
+        let mut top = String::new();
+        for problem in problems {
+            let line = problem.span.as_ref().map_or(0, crate::source::Span::line);
+            let own = page.blocks.iter().position(|block| {
+                let first = block.span.line();
+                let lines = u32::try_from(block.text.text.lines().count()).unwrap_or(u32::MAX);
+                block.kind.is_some() && (first..=first.saturating_add(lines)).contains(&line)
+            });
+            match own {
+                Some(block) => *notes.entry((index, block)).or_default() += &note(problem),
+                None => top += &note(problem),
+            }
+        }
+        if page.plain {
+            return (sanitise::as_plain_text(&page.text.text), top);
+        }
+        let marks = mark::Marks::of_page(&self.manual, &self.recorded, &self.groups, index, notes);
+        let content = page.source.text[..page.body]
+            .trim_start_matches('\u{feff}')
+            .to_owned();
+        let content = content + &page.text.text;
+        let mut content = marks.page(&content, page, &options);
+        if self.manual.settings.foreign_words == Wanted::Yes {
+            let wiki = Wiki::of(&self.manual);
+            let links = |name: &str| wiki.link(&page.path, name);
+            content = words::page(&content, &links, &mut words::Unknown::new());
+        }
+        if !self.manual.settings.allow_html {
+            content = sanitise::sanitised(content, &options).0;
+        }
+        (content, top)
+    }
+
+    /// The page through mdBook, in a book of one page.
+    fn rendered(&self, index: usize, content: String) -> Result<String> {
+        let page = &self.manual.pages[index];
+        let room = tempfile::tempdir()?;
+        let into = room.path().join("book");
+        std::fs::create_dir_all(room.path().join(&self.config.book.src))?;
+        let chapter = Chapter::new(&page.title, content, &page.path, Vec::new());
+        let path = chapter.path.clone().unwrap_or_default();
+        let book = Book::new_with_items(vec![BookItem::Chapter(chapter)]);
+        let mut config = self.config.clone();
+        // The frame is that of the whole book.
+        for (key, on) in [("print.enable", false), ("search.enable", false)] {
+            config.set(format!("output.html.{key}"), on)?;
+        }
+        config.set("output.html.additional-css", Vec::<String>::new())?;
+        config.set("output.html.additional-js", Vec::<String>::new())?;
+        let theme = room.path().join("theme");
+        std::fs::create_dir(&theme)?;
+        config.set("output.html.theme", theme)?;
+        config.set("output.html.redirect", HashMap::<String, String>::new())?;
+        let context = RenderContext::new(room.path(), book, config, &into);
+        render::guarded(|| HtmlHandlebars::new().render(&context))?;
+        let html = std::fs::read_to_string(into.join(path.with_extension("html")))?;
+        let (_, rest) = html
+            .split_once(BEFORE)
+            .context("mdBook made no main part")?;
+        let (main, _) = rest
+            .rsplit_once(AFTER)
+            .context("mdBook made no main part")?;
+        Ok(main.to_owned())
+    }
+}
+
+fn written(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).ok()?.modified().ok()
+}
+
+/// A problem as a line of HTML.
+fn note(problem: &Problem) -> String {
+    let kind = if problem.is_error() {
+        "error"
+    } else {
+        "warning"
+    };
+    let place = problem
+        .span
+        .as_ref()
+        .map(crate::source::Span::place)
+        .unwrap_or_default();
+    let hint = problem.hint.as_deref();
+    let hint = hint.map(|hint| format!(" <em>{}</em>", text(hint)));
+    format!(
+        "<div class=\"ops-problem ops-problem-{kind}\" role=\"note\"><strong>{kind}</strong> \
+         <code>{}</code> {}{}</div>",
+        text(&place),
+        text(&problem.message),
+        hint.unwrap_or_default()
+    )
+}
