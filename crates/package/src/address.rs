@@ -1,0 +1,57 @@
+//! Addresses of repositories and names of tags, as they may be given to `git`. Pure.
+
+use crate::tree::shown;
+
+/// Whether a repository may be fetched from there.
+///
+/// # Errors
+/// Why not.
+pub fn check_url(url: &str) -> Result<(), String> {
+    let shown = shown(url);
+    if url.starts_with('-') || url.is_empty() || url.chars().any(char::is_control) {
+        return Err(format!("`{shown}` is no address of a repository"));
+    }
+    let known = ["https://", "ssh://", "file://"];
+    let scp_like = || {
+        let (host, _) = url.split_once(':')?;
+        (!host.contains('/') && !url.contains("://") && !url.contains("::")).then_some(())
+    };
+    if known.iter().any(|known| url.starts_with(known)) {
+        let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+        if rest.starts_with('-') {
+            return Err(format!("`{shown}` is no address of a repository"));
+        }
+        let host = rest.split('/').next().unwrap_or_default();
+        if let Some((user, _)) = host.rsplit_once('@')
+            && user.contains(':')
+        {
+            return Err("the address has a password in it: leave it to git's credentials".into());
+        }
+        return Ok(());
+    }
+    match scp_like() {
+        Some(()) => Ok(()),
+        None => Err(format!(
+            "`{shown}`: packages come by `https:`, `ssh:` or `file:`"
+        )),
+    }
+}
+
+/// Whether a tag can be one.
+///
+/// # Errors
+/// Why not.
+pub fn check_tag(tag: &str) -> Result<(), String> {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
+    let wrong = tag.is_empty()
+        || tag.len() > 200
+        || tag.starts_with(['-', '/', '.'])
+        || tag.ends_with(['/', '.'])
+        || tag.contains("..")
+        || tag.contains("@{")
+        || tag.chars().any(odd);
+    if wrong {
+        return Err(format!("`{}` is no name of a tag", shown(tag)));
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! Files that are unpacked into a folder of their own, and opened there.
+
+use std::path::PathBuf;
+
+use crate::Project;
+use crate::files::Files;
+use crate::package::folder;
+use crate::package::tree::Tree;
+
+/// What is packed, unpacked and opened: it is what the reader of the archive gets.
+pub(crate) struct Opened {
+    pub project: Project,
+    folder: PathBuf,
+    _aside: tempfile::TempDir,
+}
+
+impl Opened {
+    /// With the packages of which it is made.
+    pub(crate) fn of(tree: &Tree) -> Result<Opened, String> {
+        let mut opened = Opened::alone(tree)?;
+        let place = crate::merge::place(&opened.folder);
+        let place = place.map_err(|problems| problems[0].sentence())?;
+        opened.project = Project::read(place);
+        Ok(opened)
+    }
+
+    /// Without the packages of which it is made.
+    pub(crate) fn alone(tree: &Tree) -> Result<Opened, String> {
+        let aside = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let folder = aside.path().join("manual");
+        folder::write(tree, &folder).map_err(|error| error.to_string())?;
+        Ok(Opened {
+            project: Project::read(Files::below(&folder)),
+            folder,
+            _aside: aside,
+        })
+    }
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        // Nobody may write to its folders, so that it would stay.
+        let _ = folder::remove(&self.folder);
+    }
+}
