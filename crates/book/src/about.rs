@@ -1,13 +1,18 @@
 //! What stands at the foot of each page: of which revision the book is, who built it and when.
 //! The browser says how long ago that is.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
 
+use crate::manual::Manual;
 use crate::project::Who;
 
 use super::html::code;
+use super::links::html_path;
 use super::results::{day, minute};
 
 /// Whose manual it is.
@@ -33,10 +38,12 @@ pub(super) struct About {
     pub(super) foot: String,
     /// The same on paper: a style for the page that is printed.
     pub(super) paper: String,
+    /// By the page's file in the book, when its source was changed last.
+    changed: HashMap<PathBuf, Timestamp>,
 }
 
 impl About {
-    pub(super) fn of(root: &Path, owner: Owner, now: Timestamp) -> About {
+    pub(super) fn of(root: &Path, manual: &Manual, owner: Owner, now: Timestamp) -> About {
         let who = (owner == Owner::Ours).then(|| Who::here(root));
         let changes = match who.as_ref().and_then(Who::clean) {
             Some(false) => " with changes",
@@ -46,7 +53,12 @@ impl About {
         let shown = revision.map(|revision| format!("revision {}{changes} · ", code(revision)));
         let plain = revision.map(|revision| format!("revision {revision}{changes}, "));
         let built = format!("built {}", minute(now));
+        let changed = match revision {
+            Some(_) => changed(root, manual),
+            None => HashMap::new(),
+        };
         About {
+            changed,
             foot: format!(
                 "\n<footer class=\"ops-about\">{}opsbook {} · built {}</footer>",
                 shown.unwrap_or_default(),
@@ -56,6 +68,76 @@ impl About {
             paper: paper(&(plain.unwrap_or_default() + &built)),
         }
     }
+}
+
+impl About {
+    /// The foot of one page.
+    pub(super) fn foot_of(&self, page: &Path) -> String {
+        const BEGIN: &str = "<footer class=\"ops-about\">";
+        let Some(at) = self.changed.get(page) else {
+            return self.foot.clone();
+        };
+        let changed = format!(
+            "{BEGIN}<span class=\"ops-changed\">changed {}</span> · ",
+            day(*at)
+        );
+        self.foot.replacen(BEGIN, &changed, 1)
+    }
+}
+
+/// When the source of each page was changed last, as git knows; one walk over its history that
+/// ends when all pages are found.
+fn changed(root: &Path, manual: &Manual) -> HashMap<PathBuf, Timestamp> {
+    let mut open: HashMap<&Path, PathBuf> = HashMap::new();
+    for page in manual.pages.iter().rev() {
+        open.insert(&page.source.path, html_path(&page.path));
+    }
+    let first = manual.pages.first().map(|page| html_path(&page.path));
+    let mut git = Command::new("git");
+    git.arg("-C").arg(root);
+    git.args([
+        "-c",
+        "core.quotePath=false",
+        "log",
+        "--format=%x01%ct",
+        "--name-only",
+    ]);
+    git.args(["--relative", "--no-renames", "--", "."]);
+    let mut changed = HashMap::new();
+    let piped = git
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .stdout(Stdio::piped());
+    let Ok(mut child) = piped.spawn() else {
+        return changed;
+    };
+    let mut at = None;
+    for line in child
+        .stdout
+        .take()
+        .into_iter()
+        .flat_map(|out| BufReader::new(out).lines())
+    {
+        let Ok(line) = line else { break };
+        if let Some(seconds) = line.strip_prefix('\u{1}') {
+            at = seconds
+                .parse()
+                .ok()
+                .and_then(|at| Timestamp::from_second(at).ok());
+        } else if let (Some(at), Some(page)) = (at, open.remove(Path::new(&line))) {
+            changed.insert(page, at);
+        }
+        if open.is_empty() {
+            break;
+        }
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    // mdBook copies the first page.
+    if let Some(at) = first.and_then(|first| changed.get(&first).copied()) {
+        changed.entry("index.html".into()).or_insert(at);
+    }
+    changed
 }
 
 /// A foot on each sheet of paper: words, the number of the sheet, and of how many.
@@ -84,7 +166,8 @@ mod tests {
     #[test]
     fn the_foot_stands_behind_the_words_of_the_author() {
         let now = "2026-11-29T16:50:00Z".parse().unwrap();
-        let foot = About::of(Path::new("/"), Owner::Stranger, now).foot;
+        let about = About::of(Path::new("/"), &Manual::default(), Owner::Stranger, now);
+        let foot = about.foot_of(Path::new("a.html"));
         let page = with_foot("<main>a</main><nav>n</nav>", &foot).unwrap();
         assert_eq!(
             page,

@@ -289,7 +289,10 @@ fn render_all(
         markdown: preprocess::markdown(&driver.config),
         removed: Arc::clone(&removed),
         scripts: scripts(&whole),
-        days: manual.settings.results_days,
+        days: render::Days {
+            result: manual.settings.results_days,
+            page: manual.settings.review_days,
+        },
     };
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
     let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
@@ -317,7 +320,7 @@ fn render_all(
         (false, false) => (about::Owner::Ours, policy::Policy::Held),
         (false, true) => (about::Owner::Ours, policy::Policy::None),
     };
-    let about = about::About::of(root, owner, about::now());
+    let about = about::About::of(root, &manual, owner, about::now());
     policy::put_into(into, &about, held).map_err(failed)?;
     let site = links::Site::read(into, &manual);
     let withheld = publish::files(

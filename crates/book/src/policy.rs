@@ -35,7 +35,8 @@ pub(super) fn put_into(book: &Path, about: &About, held: Policy) -> Result<()> {
                 folders.push(path);
             } else if path.extension().is_some_and(|end| end == "html") {
                 let html = std::fs::read_to_string(&path)?;
-                let html = with_foot(&html, &about.foot).unwrap_or(html);
+                let page = path.strip_prefix(book).unwrap_or(&path);
+                let html = with_foot(&html, &about.foot_of(page)).unwrap_or(html);
                 let html = if path == book.join("print.html") {
                     html.replacen("</head>", &(about.paper.clone() + "</head>"), 1)
                 } else {

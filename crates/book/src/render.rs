@@ -35,7 +35,7 @@ const MACHINES_SCRIPT: &str = include_str!("assets/machines.js");
 pub(super) const OWN: &str = "opsbook";
 const HEAD: &str = concat!(
     "\n<link rel=\"stylesheet\" href=\"{{ path_to_root }}opsbook/opsbook.css\">",
-    "\n<script defer data-days=\"DAYS\" src=\"{{ path_to_root }}opsbook/opsbook.js\"></script>\n",
+    "\n<script defer data-days=\"DAYS\"REVIEW src=\"{{ path_to_root }}opsbook/opsbook.js\"></script>\n",
 );
 /// A result that is older is called so.
 const DAYS: u32 = 30;
@@ -54,8 +54,16 @@ pub(super) struct Html {
     /// What is left out of the page for what is not found.
     pub(super) removed: Arc<Mutex<Vec<Problem>>>,
     pub(super) scripts: Scripts,
-    /// After which a result is old.
-    pub(super) days: Option<u32>,
+    pub(super) days: Days,
+}
+
+/// After how many days something is old.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Days {
+    /// A recorded result.
+    pub(super) result: Option<u32>,
+    /// A page that nobody has changed; none is ever too old where this is none.
+    pub(super) page: Option<u32>,
 }
 
 /// What the book's script has to do.
@@ -191,7 +199,7 @@ pub(super) fn confined(
     files: &Files,
     trust: Trust,
     scripts: Scripts,
-    days: Option<u32>,
+    days: Days,
 ) -> Result<RenderContext> {
     let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
     let source = Path::new(&context.config.book.src);
@@ -216,9 +224,14 @@ pub(super) fn confined(
         Scripts::Nodes => NODES_HEAD,
         Scripts::Machines => MACHINES_HEAD,
     };
+    let review = days.page.map(|days| format!(" data-review=\"{days}\""));
+    let review = review.unwrap_or_default();
     std::fs::write(
         &head,
-        own + &HEAD.replace("DAYS", &days.unwrap_or(DAYS).to_string()) + ours,
+        own + &HEAD
+            .replace("DAYS", &days.result.unwrap_or(DAYS).to_string())
+            .replace("REVIEW", &review)
+            + ours,
     )?;
     confined.config.set("output.html.theme", &theme)?;
 

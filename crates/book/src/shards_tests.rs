@@ -84,7 +84,7 @@ fn compare(settings: &str) {
         &crate::files::Files::of(&stock.root),
         super::super::render::Trust::Theme,
         super::super::render::Scripts::None,
-        None,
+        super::super::render::Days::default(),
     )
     .unwrap();
     let mut parts = stock.clone();

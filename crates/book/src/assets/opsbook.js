@@ -19,6 +19,17 @@ document.querySelectorAll(".ops-step, .ops-deliver, .ops-manual").forEach((step)
 
 (() => {
     const limit = Number(document.currentScript.dataset.days) || 30;
+    // A page that nobody has changed for longer than the manual allows says so first.
+    const review = Number(document.currentScript.dataset.review);
+    const changed = document.querySelector(".ops-changed time");
+    const days = changed ? Math.floor((Date.now() - Date.parse(changed.dateTime)) / 86400000) : 0;
+    if (review && days > review) {
+        const banner = document.createElement("p");
+        banner.className = "ops-aged";
+        banner.setAttribute("role", "note");
+        banner.textContent = `Nobody has changed this page for ${days} days. The manual wants each page looked at within ${review} days: take nothing here for granted.`;
+        document.querySelector("main").prepend(banner);
+    }
     const units = [[86400, "day"], [3600, "hour"], [60, "minute"]];
     const age = (seconds) => {
         // In the largest unit of which there are two.

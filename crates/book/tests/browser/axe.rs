@@ -75,3 +75,35 @@ fn axe_finds_nothing_in_our_own_manual() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn axe_finds_nothing_in_the_other_themes_and_in_print() {
+    let Some(rules) = or_skip("browser axe", rules()) else {
+        return;
+    };
+    let Some(browser) = or_skip("browser axe", Browser::open(Screen::Desk)) else {
+        return;
+    };
+    let (_folder, book) = built(own_root());
+    let mut wrong = Vec::new();
+    for theme in ["rust", "coal", "ayu"] {
+        browser.page(&book, "index.html");
+        let set = "localStorage.setItem('mdbook-theme', arguments[0])";
+        browser.ask(set, &[theme]);
+        for page in ["tour.html?node=here", "several/switchover.html?node="] {
+            browser.page(&book, page);
+            browser.picture(&format!("{theme}-{}", page[..6].replace('/', "-")));
+            let found = violations(&browser, &rules).into_iter();
+            wrong.extend(found.map(|said| format!("{theme} {page}: {said}")));
+        }
+    }
+    browser.ask("localStorage.setItem('mdbook-theme', 'light')", &[]);
+    browser.on_paper();
+    for page in ["tour.html?node=here", "several/switchover.html?node="] {
+        browser.page(&book, page);
+        browser.picture(&format!("paper-{}", page[..6].replace('/', "-")));
+        let found = violations(&browser, &rules).into_iter();
+        wrong.extend(found.map(|said| format!("paper {page}: {said}")));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,6 +1,7 @@
 //! One browser for a test: a chromedriver on a port of its own, and what tests ask of it.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,6 +21,7 @@ const BOUND: Duration = Duration::from_secs(30);
 pub struct Browser {
     runtime: Runtime,
     client: Client,
+    port: u16,
     driver: Child,
     /// Settings of the browser, and nothing else.
     _home: tempfile::TempDir,
@@ -60,6 +62,7 @@ impl Browser {
         Ok(Browser {
             runtime,
             client,
+            port,
             driver,
             _home: home,
         })
@@ -74,6 +77,28 @@ impl Browser {
     /// Opens an address, as a person who types it.
     pub fn go(&self, url: &str) {
         self.runtime.block_on(self.client.goto(url)).unwrap();
+    }
+
+    /// Pages look as they do in print from here on.
+    pub fn on_paper(&self) {
+        let id = self
+            .runtime
+            .block_on(self.client.session_id())
+            .unwrap()
+            .unwrap();
+        let body = json!({"cmd": "Emulation.setEmulatedMedia", "params": {"media": "print"}});
+        let body = body.to_string();
+        let request = format!(
+            "POST /session/{id}/goog/cdp/execute HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            self.port,
+            body.len()
+        );
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        BufReader::new(stream).read_line(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     }
 
     /// The value of a script's `return`.

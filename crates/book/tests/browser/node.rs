@@ -239,3 +239,61 @@ fn five_thousand_nodes_are_chosen_from_in_no_time() {
     };
     assert!(size("all.js") < 200_000 && size("0.js") < 200_000);
 }
+
+/// A page says when it was changed last, and says so first where that is too long ago.
+#[test]
+fn a_page_that_nobody_has_changed_for_long_says_so() {
+    let Some(browser) = or_skip("browser age", Browser::open(Screen::Desk)) else {
+        return;
+    };
+    let project = project(&nodes("hello"));
+    let root = project.path();
+    let settings = "[book]\nsrc = \"manual\"\n[preprocessor.opsbook]\nreview-days = 100\n\
+                    [output.html]\nedit-url-template = \"https://example.net/edit/{path}\"\n";
+    std::fs::write(root.join("book.toml"), settings).unwrap();
+    let git = |date: &str, words: &[&str]| {
+        let done = Command::new("git")
+            .arg("-C")
+            .arg(root)
+            .args(["-c", "user.name=a", "-c", "user.email=a@example.net"])
+            .args(words)
+            .env("GIT_COMMITTER_DATE", date)
+            .env("GIT_AUTHOR_DATE", date)
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{words:?}");
+    };
+    git("", &["init", "-q"]);
+    git("", &["add", "-A"]);
+    git("2020-02-03T04:05:06Z", &["commit", "-qm", "old"]);
+    let next = root.join("manual/next.md");
+    std::fs::write(&next, std::fs::read_to_string(&next).unwrap() + "\nMore.\n").unwrap();
+    let now = Command::new("date").arg("-Iseconds").output().unwrap();
+    let now = String::from_utf8(now.stdout).unwrap();
+    git(now.trim(), &["commit", "-qam", "new"]);
+    let (_folder, book) = built(root);
+    for (page, old) in [
+        ("deploy.html", true),
+        ("index.html", true),
+        ("next.html", false),
+    ] {
+        browser.page(&book, page);
+        let text = browser.text("return document.body.innerText", &[]);
+        assert_eq!(
+            text.contains("changed 2020-02-03 04:05 UTC"),
+            old,
+            "{page}\n{text}"
+        );
+        assert_eq!(
+            text.contains("Nobody has changed this page for"),
+            old,
+            "{page}\n{text}"
+        );
+        let edit = browser.ask(
+            "return document.querySelector('a[href^=\"https://example.net/edit/\"]') !== null",
+            &[],
+        );
+        assert_eq!(edit, serde_json::json!(true), "{page}");
+    }
+    browser.picture("aged");
+}
