@@ -337,7 +337,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
                 &mut streams.talk,
             )?)
         }
-        Command::Serve(args) => serve::run(&args, &context::root(dir)?, streams),
+        Command::Serve(args) => serve::run(&args, &context::to_build(dir)?.0, streams),
         Command::Pack(args) => pack::run(&args, dir, streams),
         Command::Packages(args) => packages::run(&args, dir, streams),
         Command::Init(args) => {
