@@ -489,6 +489,58 @@ fn a_program_that_is_too_old_is_told_how_to_upgrade() {
     assert!(!told(team.opsbook(&["runs"])).contains("is wanted by"));
 }
 
+#[test]
+fn a_run_is_given_up_and_its_bundle_goes() {
+    let team = Team::new(
+        &PAGE.replace(
+            "test ! -e \"$HOME/go\"; do sleep 0.05; done",
+            "false; do :; done; false",
+        ),
+        "",
+    );
+    let _runner = team.runner("r1");
+    let run = team.ask();
+    assert_eq!(
+        team.opsbook(&["watch", &run]).status.code(),
+        Some(1),
+        "{}",
+        team.said()
+    );
+    let bundle = team.path("home/.opsbook/bundle");
+    assert!(bundle.exists());
+    team.ok(&["give-up", &run, "--note", "not today"]);
+    until("the bundle is gone", || !bundle.exists());
+    team.is_in(&run, "ended");
+    assert_eq!(team.view(&run)["status"], "SKIPPED");
+}
+
+#[test]
+fn who_may_not_is_told_by_which_rule() {
+    let team = Team::new(PAGE, "");
+    let own = team.ok(&["runs"]);
+    assert!(own.contains("RUN"), "{own}");
+    team.write(
+        "m/access.yaml",
+        "opsbook: 1\nrules:\n  - {who: bo, may: [read, run], procedures: \"p\", nodes: here}\n",
+    );
+    let explain = ["access", "explain", "p", "here", "--person"];
+    let of = |person: &'static str| [&explain[..], &[person]].concat();
+    let said = team.ok(&of("bo"));
+    assert!(
+        said.starts_with("bo may run `p` on here\n  access.yaml:"),
+        "{said}"
+    );
+    let out = team.opsbook(&of("cy"));
+    assert_eq!(out.status.code(), Some(1));
+    let said = String::from_utf8(out.stdout).unwrap();
+    assert!(
+        said.starts_with("cy may not run `p` on here\n  access.yaml:"),
+        "{said}"
+    );
+    let out = team.opsbook(&["access", "explain", "p", "here", "--verb", "fly"]);
+    assert_eq!(out.status.code(), Some(2));
+}
+
 /// Its controller, its runner or the gateway dies once so many lines are in the journal: before
 /// the first step, within each, between two, at its end.
 #[test]

@@ -175,6 +175,9 @@ enum Command {
     Answer(gateway::answer::AnswerArgs),
     Stop(gateway::order::StopArgs),
     HandOver(gateway::order::HandOverArgs),
+    GiveUp(gateway::order::GiveUpArgs),
+    #[command(subcommand)]
+    Access(gateway::access::Access),
     Runs(gateway::runs::RunsArgs),
     #[command(subcommand)]
     Runner(runner::Runner),
@@ -354,6 +357,8 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Answer(args) => gateway::answer::answer(&args, dir, streams),
         Command::Stop(args) => gateway::order::stop(&args, dir, streams),
         Command::HandOver(args) => gateway::order::hand_over(&args, dir, streams),
+        Command::GiveUp(args) => gateway::order::give_up(&args, dir, streams),
+        Command::Access(args) => gateway::access::run(&args, dir, streams),
         Command::Runs(args) => gateway::runs::runs(&args, dir, streams),
         Command::Runner(args) => runner::run(&args, dir, streams),
         Command::Preprocess(args) => Ok(preprocess::run(

@@ -46,7 +46,7 @@ pub(crate) struct FolderArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct EnrollArgs {
-    /// The gateway: `http://HOST:PORT`, or `unix:/path`
+    /// The gateway: `https://HOST`, `http://HOST:PORT` or `unix:/path`
     #[arg(value_name = "ADDRESS")]
     address: Address,
     /// A file with the token, which only you can read
@@ -111,7 +111,7 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
         token: token(&args.token_file)?.expose().to_owned(),
         name: name.clone(),
     };
-    let client = client(args.address.clone(), None);
+    let client = client(args.address.clone(), None)?;
     let enrolled: Enrolled = speak(&client, streams, false, async |client| {
         client.post(endpoint::RUNNER_ENROLL, &enroll).await
     })?;
@@ -137,7 +137,7 @@ fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failu
         Some(enrolment) => {
             let address: Result<Address, _> = enrolment.gateway.parse();
             let address = address.map_err(|error| Failure::Error(error.to_string()))?;
-            client(address, Some(enrolment.token()))
+            client(address, Some(enrolment.token()))?
         }
         None => args.gateway.client(dir)?,
     };

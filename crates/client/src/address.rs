@@ -12,13 +12,22 @@ pub enum Address {
         /// 80 where none is written.
         port: u16,
     },
+    /// `https://HOST:PORT`
+    Https {
+        /// A name or an address, without brackets.
+        host: String,
+        /// 443 where none is written.
+        port: u16,
+    },
     /// `unix:/path/of/the.socket`
     Unix(PathBuf),
 }
 
 /// Why a text is no address of a gateway.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no address of a gateway: it is `http://HOST:PORT` or `unix:/path`")]
+#[error(
+    "`{0}` is no address of a gateway: it is `https://HOST`, `http://HOST:PORT` or `unix:/path`"
+)]
 pub struct AddressError(String);
 
 impl std::str::FromStr for Address {
@@ -32,12 +41,15 @@ impl std::str::FromStr for Address {
             }
             return Err(wrong());
         }
-        let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
+        let (rest, usual) = match text.strip_prefix("https://") {
+            Some(rest) => (rest, 443),
+            None => (text.strip_prefix("http://").ok_or_else(wrong)?, 80),
+        };
         let rest = rest.strip_suffix('/').unwrap_or(rest);
         let (host, port) = match rest.rsplit_once(':') {
             // The colon of an address in brackets is no port's.
             Some((host, port)) if !port.contains(']') => (host, port.parse().map_err(|_| wrong())?),
-            _ => (rest, 80),
+            _ => (rest, usual),
         };
         let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
@@ -47,9 +59,11 @@ impl std::str::FromStr for Address {
             None if !host.is_empty() && host.chars().all(plain) => host,
             _ => return Err(wrong()),
         };
-        Ok(Address::Http {
-            host: host.to_owned(),
-            port,
+        let host = host.to_owned();
+        Ok(if usual == 443 {
+            Address::Https { host, port }
+        } else {
+            Address::Http { host, port }
         })
     }
 }
@@ -58,6 +72,7 @@ impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Address::Http { .. } => write!(f, "http://{}", self.authority()),
+            Address::Https { .. } => write!(f, "https://{}", self.authority()),
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -68,8 +83,12 @@ impl Address {
     #[must_use]
     pub fn authority(&self) -> String {
         match self {
-            Address::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
-            Address::Http { host, port } => format!("{host}:{port}"),
+            Address::Http { host, port } | Address::Https { host, port } if host.contains(':') => {
+                format!("[{host}]:{port}")
+            }
+            Address::Http { host, port } | Address::Https { host, port } => {
+                format!("{host}:{port}")
+            }
             Address::Unix(_) => "localhost".to_owned(),
         }
     }
@@ -79,7 +98,7 @@ impl Address {
     pub fn is_local(&self) -> bool {
         match self {
             Address::Unix(_) => true,
-            Address::Http { host, .. } => {
+            Address::Http { host, .. } | Address::Https { host, .. } => {
                 host == "localhost"
                     || host
                         .parse::<std::net::IpAddr>()
@@ -101,6 +120,8 @@ mod tests {
             ("http://[::1]:9", "http://[::1]:9", true),
             ("http://[fe80::1]", "http://[fe80::1]:80", false),
             ("http://gate.example:80", "http://gate.example:80", false),
+            ("https://gate.example", "https://gate.example:443", false),
+            ("https://[::1]:9/", "https://[::1]:9", true),
             ("unix:/run/o.sock", "unix:/run/o.sock", true),
         ] {
             let address: Address = text.parse().unwrap();

@@ -9,7 +9,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::Address;
+use crate::{Address, tls};
 
 /// To connect, name resolution included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -26,6 +26,12 @@ pub(crate) async fn open(address: &Address) -> Result<Connection, String> {
                 // A line of a journal is not to wait for the next one.
                 let _ = stream.set_nodelay(true);
                 ready(stream).await
+            }
+            Address::Https { host, port } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await;
+                let stream = stream.map_err(|error| error.to_string())?;
+                let _ = stream.set_nodelay(true);
+                ready(tls::over(stream, host, tls::trusted()?).await?).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;

@@ -1,7 +1,8 @@
 //! How a program talks to a gateway: one connection that is kept, bodies of JSON, problems in the
 //! gateway's own sentences, and what it says of our version. Prints nothing.
 //!
-//! Over TCP (`http://…`) and over a unix socket (`unix:/path`), whose other end knows who calls.
+//! Over TLS (`https://…`, by the certificates that this machine trusts), over TCP (`http://…`) and
+//! over a unix socket (`unix:/path`), whose other end knows who calls.
 
 mod address;
 mod connection;
@@ -11,6 +12,7 @@ mod notice;
 mod request;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use address::{Address, AddressError};
 pub use lines::Lines;

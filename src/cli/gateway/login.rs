@@ -18,11 +18,11 @@ const LONGEST: u64 = 4096;
 
 /// Log in at a gateway, which is the one that is meant from now on
 ///
-/// On a socket (`unix:/path`) the system says who you are. At `http://HOST:PORT` a token does,
+/// On a socket (`unix:/path`) the system says who you are. Elsewhere a token does,
 /// from a file that only you can read.
 #[derive(Args, Debug)]
 pub(crate) struct LoginArgs {
-    /// Where it listens: `http://HOST:PORT`, or `unix:/path`
+    /// Where it listens: `https://HOST`, `http://HOST:PORT` or `unix:/path`
     #[arg(value_name = "ADDRESS")]
     address: Address,
     /// A file with the token, which only you can read
@@ -32,7 +32,7 @@ pub(crate) struct LoginArgs {
 
 pub(crate) fn login(args: &LoginArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let token = args.token_file.as_deref().map(token).transpose()?;
-    let client = client(args.address.clone(), token.clone());
+    let client = client(args.address.clone(), token.clone())?;
     let me: Me = speak(&client, streams, false, async |client| {
         client.get(endpoint::ME).await
     })?;

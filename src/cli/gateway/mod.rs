@@ -1,5 +1,6 @@
 //! Commands that speak to a gateway, and to which one.
 
+pub(crate) mod access;
 pub(crate) mod answer;
 pub(crate) mod ask;
 pub(crate) mod login;
@@ -17,13 +18,14 @@ use crate::cli::error::Failure;
 use crate::cli::{Streams, block_on};
 use crate::client::{Address, Client, ClientError, Logins, Token, told_today};
 use crate::project::state_of_folder;
+use crate::source::Problem;
 use crate::wire::login::Local;
 use crate::wire::version::Installed;
 
 /// Which gateway is meant.
 #[derive(Args, Debug, Default)]
 pub(crate) struct At {
-    /// The gateway, `http://HOST:PORT` or `unix:/path`; the one that runs beside this manual, or
+    /// The gateway, `https://HOST`, `http://HOST:PORT` or `unix:/path`; the one that runs beside this manual, or
     /// where you have logged in last, if absent
     #[arg(
         long = "gateway",
@@ -45,16 +47,24 @@ impl At {
         let token = match &address {
             // The socket itself says who calls.
             Address::Unix(_) => None,
-            Address::Http { .. } => logins.at(&address.to_string())?,
+            Address::Http { .. } | Address::Https { .. } => logins.at(&address.to_string())?,
         };
         let token = token.map(|login| Token::new(login.token));
-        Ok(client(address, token))
+        client(address, token)
     }
 }
 
-/// A client of this program.
-pub(crate) fn client(address: Address, token: Option<Token>) -> Client {
-    Client::new(address, token, env!("CARGO_PKG_VERSION"), installed())
+/// A client of this program. What proves who asks is not sent where it can be read on its way.
+pub(crate) fn client(address: Address, token: Option<Token>) -> Result<Client, Failure> {
+    if matches!(address, Address::Http { .. }) && !address.is_local() {
+        let message = format!("what is said to {address} can be read on its way");
+        let problem = Problem::bare("in-the-clear", message);
+        return Err(Failure::from(problem.hint(
+            "`https://`, or a tunnel to an address of this machine (`ssh -L`)",
+        )));
+    }
+    let version = env!("CARGO_PKG_VERSION");
+    Ok(Client::new(address, token, version, installed()))
 }
 
 /// The logins of this user.

@@ -11,7 +11,7 @@ use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
-use crate::wire::{self, HandOver, Resume, RunView, Stop, endpoint};
+use crate::wire::{self, HandOver, Release, Resume, RunView, Stop, endpoint};
 
 /// Stop a run: what has not begun does not begin
 #[derive(Args, Debug)]
@@ -37,6 +37,22 @@ enum Manner {
     Step,
     /// It goes on by itself, and nobody looks after it
     Leave,
+}
+
+/// Give a run up: its bundles are removed from the nodes, and nobody goes on with it
+#[derive(Args, Debug)]
+pub(crate) struct GiveUpArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// Only on these nodes
+    #[arg(value_name = "NODE")]
+    nodes: Vec<String>,
+    /// Why
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    #[command(flatten)]
+    at: At,
 }
 
 /// Hand a run over: its questions go to somebody else, and nothing is begun anew
@@ -81,6 +97,24 @@ pub(crate) fn hand_over(
         dir,
         (endpoint::HAND_OVER, &args.run),
         &hand_over,
+        streams,
+    )
+}
+
+pub(crate) fn give_up(
+    args: &GiveUpArgs,
+    dir: &Chosen,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let release = Release {
+        nodes: args.nodes.clone(),
+        note: args.note.clone(),
+    };
+    order(
+        &args.at,
+        dir,
+        (endpoint::RELEASE, &args.run),
+        &release,
         streams,
     )
 }
