@@ -51,6 +51,7 @@ mod supervised;
 mod terminal;
 pub mod test;
 mod tty;
+mod via;
 mod which;
 
 use std::io::{self, IsTerminal as _, Write};

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::Arc;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::cli::complete;
 use crate::cli::context::{Chosen, tell_elsewhere};
@@ -16,6 +16,7 @@ use crate::cli::resume::say;
 use crate::cli::supervised::SupervisedArgs;
 use crate::cli::terminal::sure;
 use crate::cli::tty::is_anybody_there;
+use crate::cli::via::Via;
 use crate::cli::which::own_open_run;
 use crate::cli::{Streams, block_on};
 use crate::engine::{Answer, OnLag, Proof};
@@ -61,16 +62,6 @@ pub(crate) struct Run {
     supervised: SupervisedArgs,
     #[command(flatten)]
     common: MannerArgs,
-}
-
-/// Who does a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Via {
-    /// This program, which reaches the nodes itself
-    #[default]
-    Ssh,
-    /// A runner of the gateway
-    Gateway,
 }
 
 impl Run {
