@@ -13,7 +13,7 @@ use serde_json::Value;
 
 /// What each command prints, and the schema of each of its documents or lines. The commands are
 /// run one after the other on a new manual.
-const PRINTED: [(&str, &str); 15] = [
+const PRINTED: [(&str, &str); 16] = [
     ("lint --format json", "lint"),
     ("list --format json", "list"),
     ("list --json", "list"),
@@ -28,6 +28,7 @@ const PRINTED: [(&str, &str); 15] = [
     ("history --json", "history"),
     ("lock status here --json", "lock"),
     ("settings --json", "settings"),
+    ("packages --json", "packages"),
     ("test --report json=-", "report"),
 ];
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use crate::book::{self, BookError, Built, Options};
+use crate::project::Place;
 
 /// Make the book: a folder of pages that needs no network and no server.
 ///
@@ -35,23 +36,31 @@ pub struct Build {
     /// The process is the bounded one.
     #[arg(long, hide = true, requires = "untrusted")]
     bounded: bool,
+    /// Where the manual comes from.
+    #[arg(skip)]
+    place: Option<Place>,
 }
 
 /// What the manual of a stranger may take: seconds of the processor, and bytes.
 const SECONDS: u64 = 600;
 const MEMORY: u64 = 4 << 30;
 
-/// Builds the book of the manual in `root`. Problems go to `talk`, the book's place to `out`.
-/// Returns the exit status.
 impl Build {
-    /// Where nobody has said another place, the book goes there.
-    pub(crate) fn into(mut self, dest: Option<PathBuf>) -> Build {
+    /// Somebody else's manual.
+    pub(crate) fn is_untrusted(&self) -> bool {
+        self.untrusted
+    }
+
+    /// What is built, and where the book goes where nobody has said another place.
+    pub(crate) fn of(mut self, place: Option<Place>, dest: Option<PathBuf>) -> Build {
+        self.place = place;
         self.dest = self.dest.or(dest);
         self
     }
 }
 
-/// Builds it, and says so.
+/// Builds the book of the manual in `root`. Problems go to `talk`, the book's place to `out`.
+/// Returns the exit status.
 pub fn run(
     args: &Build,
     root: &Path,
@@ -67,6 +76,7 @@ pub fn run(
     let options = Options {
         strict: args.strict,
         untrusted: args.untrusted,
+        place: args.place.clone(),
         ..Options::default()
     };
     let built = book::build(root, args.dest.as_deref(), &options)?;

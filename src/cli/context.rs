@@ -115,22 +115,24 @@ fn nodes_file(path: &Path) -> Result<Arc<Source>, Failure> {
     Ok(Source::new(path, text))
 }
 
-/// The folder of which a book is built, and where it goes if nobody says so. An archive has no
-/// room for its book: that goes into the folder at hand.
-pub(crate) fn to_build(from: &Chosen) -> Result<(PathBuf, Option<PathBuf>), Failure> {
-    if from.book.is_some() {
-        return Ok((
-            place(from)?.files.root().to_owned(),
-            Some(PathBuf::from("book")),
-        ));
+/// A folder, all that is known of the manual in it, and where its book goes.
+type ToBuild = (PathBuf, Option<Place>, Option<PathBuf>);
+
+/// Of what a book is built, and where it goes if nobody says so. An archive has no room for its
+/// book: that goes into the folder at hand. A stranger's manual is built without its packages:
+/// they may be folders elsewhere.
+pub(crate) fn to_build(from: &Chosen, untrusted: bool) -> Result<ToBuild, Failure> {
+    if from.book.is_none() && untrusted {
+        return Ok((find_root(from)?, None, None));
     }
-    let origin = find_root(from)?;
     let place = place(from)?;
-    let dest = { place.origin.as_ref() }.map(|origin| project::merge::build_folder(origin));
-    Ok(match dest {
-        Some(dest) => (place.files.root().to_owned(), Some(dest)),
-        None => (origin, None),
-    })
+    let dest = match (&from.book, &place.origin) {
+        (Some(_), _) => Some(PathBuf::from("book")),
+        (None, Some(origin)) => Some(project::merge::build_folder(origin)),
+        (None, None) => None,
+    };
+    let root = place.files.root().to_owned();
+    Ok((root, Some(place), dest))
 }
 
 /// The folder named, or the nearest one upwards with a `book.toml`; absolute.

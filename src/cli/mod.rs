@@ -332,8 +332,8 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Lint(args) => lint::run(&args, &context::read(dir)?, streams),
         Command::Checks(args) => checks::run(&args, dir, streams),
         Command::Build(args) => {
-            let (root, beside) = context::to_build(dir)?;
-            let args = args.into(beside);
+            let (root, place, dest) = context::to_build(dir, args.is_untrusted())?;
+            let args = args.of(place, dest);
             Ok(build::run(
                 &args,
                 &root,

@@ -29,7 +29,7 @@ Only `update`, `fetch`, `add` and `outdated` ask repositories, by your own `git`
 pub(crate) struct Packages {
     #[command(subcommand)]
     what: Option<What>,
-    /// For machines
+    /// For machines; `opsbook schema packages` says what is in it
     #[arg(long)]
     json: bool,
 }
@@ -129,7 +129,11 @@ fn list(json: bool, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure>
     let parts = &place.parts.all;
     if json {
         let parts: Vec<_> = parts.iter().map(as_json).collect();
-        writeln!(streams.out, "{:#}", serde_json::json!({"packages": parts}))?;
+        writeln!(
+            streams.out,
+            "{:#}",
+            serde_json::json!({"v": 1, "packages": parts})
+        )?;
         return Ok(0);
     }
     if parts.is_empty() {

@@ -16,13 +16,14 @@ macro_rules! schemas {
 }
 
 /// In alphabetical order.
-const SCHEMAS: [(&str, &str); 13] = schemas![
+const SCHEMAS: [(&str, &str); 14] = schemas![
     "event",
     "history",
     "lint",
     "list",
     "lock",
     "nodes",
+    "packages",
     "ping",
     "report",
     "settings",

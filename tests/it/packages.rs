@@ -1,6 +1,7 @@
 //! A manual that lies elsewhere, or is packaged: run from folders that nobody may write to.
 
 mod merged;
+mod refused;
 
 use std::fs;
 

@@ -104,6 +104,9 @@ pub struct Options {
     pub untrusted: bool,
     /// Whether commands of `book.toml` are run.
     pub commands: Commands,
+    /// Where the manual comes from, where that is more than its folder: made of packages, with a
+    /// state elsewhere.
+    pub place: Option<project::Place>,
 }
 
 /// Whether commands that `book.toml` names are run for the book.
@@ -257,7 +260,8 @@ fn render_all(
     let recorded = if options.untrusted {
         recorded::Recorded::default()
     } else {
-        recorded::Recorded::load(files)
+        let place = options.place.clone();
+        recorded::Recorded::load(&place.unwrap_or_else(|| files.clone().into()))
     };
     let recorded = Arc::new(recorded);
     let opsbook = preprocess::Opsbook::new(Arc::clone(&manual), Arc::clone(&recorded));

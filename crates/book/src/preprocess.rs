@@ -31,7 +31,7 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
     let (context, book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
     let files = crate::files::Files::of(&context.root);
     let (manual, mut problems) = crate::manual::load(&files);
-    let recorded = Arc::new(Recorded::load(&files));
+    let recorded = Arc::new(Recorded::load(&files.clone().into()));
     let (nodes, _) = crate::nodes::load(&files, &manual.settings);
     let blocks = Blocks::of(&manual);
     let whole = Whole {

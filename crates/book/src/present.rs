@@ -8,9 +8,9 @@ use indexmap::IndexMap;
 
 use crate::engine;
 use crate::event::{RunStarted, StepRecord};
-use crate::files::Files;
 use crate::plan::{self, Ask, Case, case_name};
-use crate::project::Project;
+
+use crate::project::{Place, Project};
 use crate::source::Span;
 
 /// The checks and procedures of today.
@@ -56,8 +56,8 @@ impl Row {
 }
 
 impl Present {
-    pub(super) fn read(files: &Files) -> Present {
-        let project = Project::read(files.clone());
+    pub(super) fn read(place: &Place) -> Present {
+        let project = Project::read(place.clone());
         let (manual, nodes) = (&project.manual, &project.nodes);
         let names: Vec<&str> = nodes.names().collect();
         let (cases, _) = plan::cases(manual, nodes, &project.vocabulary, &names, &|_| true);

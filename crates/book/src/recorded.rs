@@ -1,7 +1,7 @@
 //! What is kept beside the manual of earlier suites and runs, held against the manual of today.
 
-use crate::files::Files;
-use crate::{manual, project};
+use crate::manual;
+use crate::project::Place;
 
 use super::present::Present;
 use super::results::{self, Results};
@@ -16,14 +16,14 @@ pub(super) struct Recorded {
 
 impl Recorded {
     /// Nothing of the manual is run or asked.
-    pub(super) fn load(files: &Files) -> Recorded {
-        let (settings, _) = manual::load_settings(files);
-        let state = project::state_of(files, &settings);
+    pub(super) fn load(place: &Place) -> Recorded {
+        let (settings, _) = manual::load_settings(&place.files);
+        let state = place.state(&settings);
         let (suites, journals) = (results::any(&state), runs::any(&state));
         if !suites && !journals {
             return Recorded::default();
         }
-        let present = Present::read(files);
+        let present = Present::read(place);
         Recorded {
             results: Results::load(&state, &present),
             runs: Runs::load(&state, &present),

@@ -67,7 +67,9 @@ impl From<Files> for Place {
 }
 
 impl Place {
-    pub(crate) fn state(&self, settings: &Settings) -> State {
+    /// Where its journals are.
+    #[must_use]
+    pub fn state(&self, settings: &Settings) -> State {
         match &self.state {
             Some(state) => state.clone(),
             None => crate::state_of(&self.files, settings),
