@@ -36,6 +36,7 @@ pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
     local_is_allowed(&store)?;
     let parts = resolve(&manifest, &mut |wanted| store.get(wanted, Reach::Locked))?;
     trusted(&manifest, &parts)?;
+    understood(&parts)?;
     let (settings, _) = manual::load_settings(&files);
     let state = State::of(
         root,
@@ -103,6 +104,21 @@ fn local_is_allowed(store: &Store) -> Result<(), Vec<Problem>> {
             Err(vec![problem.hint("in CI a book is made of what is locked")])
         }
         _ => Ok(()),
+    }
+}
+
+/// Each package says which opsbook it needs.
+fn understood(parts: &[Part]) -> Result<(), Vec<Problem>> {
+    let needs = parts.iter().filter_map(|part| part.manifest.needs.as_ref());
+    let problems = needs.filter_map(|needs| {
+        let why = place::new_enough(Some(&needs.value)).err()?;
+        Some(Problem::error("package-too-new", needs.span.clone(), why))
+    });
+    let problems: Vec<Problem> = problems.collect();
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(problems)
     }
 }
 

@@ -45,7 +45,7 @@ fn what_two_packages_claim_is_said_with_both_places() {
     project
         .opsbook(&["lint"])
         .ends(2)
-        .has("b:opsbook.toml:5:20: error: `a` is claimed by `a` and by `b`\n  |\n5 | namespace = [\"b\", \"a\"]\n  |                    ^^^")
+        .has("b:opsbook.toml:5:19: error: `a` is claimed by `a` and by `b`\n  |\n5 | namespace = [\"b\", \"a\"]\n  |                   ^^^")
         .has("a:opsbook.toml:2:8: it is claimed here, too");
     // Nested prefixes are two packages; an id is that of the longest.
     package(&project, "b", "namespace = [\"b\", \"a.db\"]\n", "a.db.go");
