@@ -341,7 +341,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
                 &mut streams.talk,
             )?)
         }
-        Command::Serve(args) => serve::run(&args, &context::to_build(dir)?.0, streams),
+        Command::Serve(args) => serve::run(&args, &context::to_build(dir, false)?.0, streams),
         Command::Pack(args) => pack::run(&args, dir, streams),
         Command::Packages(args) => packages::run(&args, dir, streams),
         Command::Init(args) => {

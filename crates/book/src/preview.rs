@@ -168,7 +168,7 @@ impl Kept {
             .collect();
         let mut kept = Kept {
             book,
-            recorded: Arc::new(Recorded::load(files)),
+            recorded: Arc::new(Recorded::load(&files.clone().into())),
             groups,
             config: settings.config,
             pages,
