@@ -245,6 +245,15 @@ struct Rendered {
     problems: Vec<Problem>,
 }
 
+/// What is recorded of the manual; what a stranger's project says of its own results is not shown.
+fn recorded_of(files: &Files, options: &Options) -> recorded::Recorded {
+    if options.untrusted {
+        return recorded::Recorded::default();
+    }
+    let place = options.place.clone();
+    recorded::Recorded::load(&place.unwrap_or_else(|| files.clone().into()))
+}
+
 fn render_all(
     files: &Files,
     config: Config,
@@ -256,13 +265,7 @@ fn render_all(
     let manual = Arc::new(manual);
     let mut problems = Vec::new();
     let mut driver = load(files, config, &manual, &mut problems)?;
-    // What a stranger's project says of its own results is not shown.
-    let recorded = if options.untrusted {
-        recorded::Recorded::default()
-    } else {
-        let place = options.place.clone();
-        recorded::Recorded::load(&place.unwrap_or_else(|| files.clone().into()))
-    };
+    let recorded = recorded_of(files, options);
     let recorded = Arc::new(recorded);
     let opsbook = preprocess::Opsbook::new(Arc::clone(&manual), Arc::clone(&recorded));
     let opsbook = if manual.listed {
