@@ -34,7 +34,7 @@ impl Blobs {
         let folder = self.folder.join(run);
         tokio::fs::create_dir_all(&folder).await?;
         // Two gateways may write the same piece: each has a file of its own until it is whole.
-        let part = folder.join(format!(".{name}.{}", crate::store::people::new_token()));
+        let part = folder.join(format!(".{name}.{}", crate::token::new_token()));
         let mut file = tokio::fs::File::create(&part).await?;
         file.write_all(text.as_bytes()).await?;
         file.sync_data().await?;

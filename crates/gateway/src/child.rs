@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use crate::serve::Tell;
+use crate::gateway::Tell;
 
 /// Who ended so soon is started later.
 const SOON: Duration = Duration::from_secs(30);

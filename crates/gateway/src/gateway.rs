@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use crate::bell::Bell;
 use crate::blobs::Blobs;
-use crate::http::Counters;
+use crate::counters::Counters;
 use crate::manuals::Manual;
 use crate::store::Store;
 use crate::wire::version::Rule;
+
+/// Says something to whoever looks after the gateway.
+pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// A gateway.
 pub struct Gateway {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 use opsbook_gateway::config::Config;
-use opsbook_gateway::serve::{RunnerHere, Start, Tell, locked, start};
+use opsbook_gateway::gateway::Tell;
+use opsbook_gateway::serve::{RunnerHere, Start, locked, start};
 use opsbook_gateway::store::Store;
 use opsbook_gateway::store::migrate::copy;
 use opsbook_project::find_root;
@@ -35,6 +36,17 @@ enum What {
         /// Who is logged in by it; you if absent
         #[arg(value_name = "PERSON")]
         person: Option<String>,
+    },
+    /// Print a token that logs a person's programs in: `opsbook login URL --token-file FILE`
+    Login {
+        #[command(flatten)]
+        at: At,
+        /// Who is logged in by it
+        #[arg(value_name = "PERSON")]
+        person: String,
+        /// For how many days
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(i64).range(1..=400))]
+        days: i64,
     },
     /// Copy all that the store has into an empty one, while no gateway serves
     Migrate {
@@ -92,6 +104,7 @@ fn main() -> ExitCode {
                     What::Serve(serve) => serving(serve).await,
                     What::Link { at, person } => link(&at, person).await,
                     What::Token { at, segment } => token(&at, &segment).await,
+                    What::Login { at, person, days } => login(&at, &person, days).await,
                     What::Migrate { at, to } => migrate(&at, &to).await,
                 }
             })
@@ -259,4 +272,17 @@ async fn migrate(at: &At, to: &str) -> Result<(), String> {
     say(&format!(
         "from now on `[store] url = \"{to}\"` belongs in `gateway.toml`"
     ))
+}
+
+async fn login(at: &At, person: &str, days: i64) -> Result<(), String> {
+    if !limit::is_name(person) {
+        return Err("the person is no name".to_owned());
+    }
+    let places = places(at)?;
+    let (token, _) = store(&places)
+        .await?
+        .new_login(person, "token", days * 24 * 3600)
+        .await
+        .map_err(|error| error.to_string())?;
+    say(&token)
 }

@@ -14,22 +14,20 @@ use crate::bell::{Bell, Topic};
 use crate::blobs::Blobs;
 use crate::child;
 use crate::config::{Config, ConfigError};
-use crate::gateway::{Gateway, LocalUser};
+use crate::counters::Counters;
+use crate::gateway::{Gateway, LocalUser, Tell};
 use crate::http;
 use crate::manuals::Manual;
 use crate::store::doorbell::carry;
-use crate::store::people::{new_token, sha256};
 use crate::store::queue::ADOPT_AFTER;
 use crate::store::{Database, Store, StoreError};
+use crate::token::{new_token, sha256};
 use crate::wire::{Linked, Local};
 
 /// How often leases are looked at.
 const SWEEP: Duration = Duration::from_secs(5);
 /// What the path of a socket may be long.
 const SOCKET_PATH: usize = 100;
-
-/// Says something to whoever looks after the gateway.
-pub type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// What a gateway is started with.
 #[derive(Clone, Debug)]
@@ -219,7 +217,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
             ),
             url: url.to_owned(),
         },
-        counters: http::Counters::default(),
+        counters: Counters::default(),
     })
 }
 

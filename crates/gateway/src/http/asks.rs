@@ -9,13 +9,14 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::guard::Caller;
+use super::permit::permit;
 use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
 use crate::config::HERE;
 use crate::gateway::Gateway;
 use crate::manuals::{Planned, Read, Wish, segment_of};
-use crate::store::people::sha256;
 use crate::store::runs::{NewPart, NewRun, Written};
+use crate::token::sha256;
 use crate::wire::ask::Explained;
 use crate::wire::{
     Ask, Asked, AskedPart, HostView, Kind, Origin, ProcedureView, RunState, Source, Verb, header,
@@ -93,13 +94,6 @@ pub(super) async fn procedure(
     Ok(axum::Json(view.await??))
 }
 
-/// Whether the manual's rules grant it.
-pub(super) async fn permit(gateway: &Gateway, wish: Wish) -> Answer<()> {
-    let manual = Arc::clone(&gateway.manual);
-    let permitted = tokio::task::spawn_blocking(move || manual.read()?.permit(&wish));
-    Ok(permitted.await??)
-}
-
 #[derive(Deserialize)]
 pub(super) struct Whose {
     person: Option<String>,
@@ -134,6 +128,11 @@ pub(super) async fn ask(
     bounded(&gateway, &ask)?;
     let key = key(&headers)?;
     let ask_sha256 = sha256(serde_json::to_string(&ask).unwrap_or_default());
+    // Asked again, perhaps because the answer was lost: whatever the manual says by now.
+    let before = gateway.store.known(&caller.person, key.as_deref()).await?;
+    if let Some((run, sum)) = before {
+        return known(&gateway, &run, sum == ask_sha256).await;
+    }
     let manual = Arc::clone(&gateway.manual);
     let planned = {
         let ask = ask.clone();
@@ -201,11 +200,9 @@ pub(super) async fn ask(
             };
             Ok((StatusCode::CREATED, axum::Json(asked)).into_response())
         }
-        Written::Known { ask_sha256, .. } if ask_sha256 != new.ask_sha256 => {
-            let detail = format!("the `{}` was used for another ask", header::IDEMPOTENCY_KEY);
-            Err(Refusal::new(Kind::State, detail))
+        Written::Known { run, ask_sha256 } => {
+            known(&gateway, &run, ask_sha256 == new.ask_sha256).await
         }
-        Written::Known { run, .. } => known(&gateway, &run).await,
     }
 }
 
@@ -222,7 +219,11 @@ async fn source(gateway: &Arc<Gateway>, planned: &Planned) -> Answer<Source> {
 }
 
 /// The answer to an ask that was answered before.
-async fn known(gateway: &Gateway, run: &str) -> Answer<Response> {
+async fn known(gateway: &Gateway, run: &str, same: bool) -> Answer<Response> {
+    if !same {
+        let detail = format!("the `{}` was used for another ask", header::IDEMPOTENCY_KEY);
+        return Err(Refusal::new(Kind::State, detail));
+    }
     let view = gateway.store.run(run).await?;
     let view = view.ok_or_else(|| Refusal::new(Kind::Internal, "a run without a row"))?;
     let parts = view.parts.into_iter().map(|part| AskedPart {

@@ -16,7 +16,8 @@ use wire::{Kind, LoginWay, Problem, endpoint};
 
 use super::refusal::{Answer, Refusal};
 use crate::gateway::Gateway;
-use crate::store::people::{Runner, sha256};
+use crate::store::people::Runner;
+use crate::token::sha256;
 use crate::wire;
 
 /// The other end of a connection.

@@ -7,6 +7,7 @@ mod login;
 mod openapi;
 mod ops;
 mod pages;
+mod permit;
 mod refusal;
 mod runners;
 mod runs;
@@ -15,8 +16,9 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::handler::Handler;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use tokio::net::{TcpListener, UnixListener};
 use wire::endpoint;
 
@@ -25,11 +27,9 @@ use crate::wire;
 
 pub use guard::Peer;
 pub use openapi::document;
-pub use ops::Counters;
 
 /// Everything that is served.
 pub fn router(gateway: Arc<Gateway>) -> Router {
-    let lines = post(runners::lines).layer(DefaultBodyLimit::max(wire::limit::LINES_BODY));
     Router::new()
         .route(endpoint::ABOUT, get(ops::about))
         .route(endpoint::OPENAPI, get(ops::openapi))
@@ -56,9 +56,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::HAND_OVER, post(runs::hand_over))
         .route(endpoint::RELEASE, post(runs::release))
         .route(endpoint::RUNNER_ENROLL, post(runners::enroll))
-        .route(endpoint::RUNNER_WORK, post(runners::work))
-        .route(endpoint::RUNNER_BEAT, post(runners::beat))
-        .route(endpoint::RUNNER_EVENTS, lines)
+        .route(endpoint::RUNNER_WORK, large(runners::work))
+        .route(endpoint::RUNNER_BEAT, large(runners::beat))
+        .route(endpoint::RUNNER_EVENTS, large(runners::lines))
         .route(endpoint::RUNNER_MANUAL, get(runners::manual))
         .route("/console/{file}", get(pages::console))
         .fallback(pages::book)
@@ -68,6 +68,15 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&gateway), ops::count))
         .layer(from_fn(refusal::headers))
         .with_state(gateway)
+}
+
+/// What a runner sends may be longer than what a person does.
+fn large<H, T>(handler: H) -> MethodRouter<Arc<Gateway>>
+where
+    H: Handler<T, Arc<Gateway>>,
+    T: 'static,
+{
+    post(handler).layer(DefaultBodyLimit::max(wire::limit::LINES_BODY))
 }
 
 /// Serves on the socket and on the loopback address until `stop`.

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,22 +16,13 @@ use crate::gateway::Gateway;
 use crate::store::StoreError;
 use crate::wire::{API, About, LoginWay, PartState};
 
-/// Requests by the class of their answer.
-#[derive(Debug, Default)]
-pub struct Counters {
-    classes: [AtomicU64; 6],
-}
-
 pub(super) async fn count(
     State(gateway): State<Arc<Gateway>>,
     request: Request<Body>,
     next: Next,
 ) -> Response {
     let response = next.run(request).await;
-    let class = usize::from(response.status().as_u16() / 100);
-    if let Some(counter) = gateway.counters.classes.get(class) {
-        counter.fetch_add(1, Ordering::Relaxed);
-    }
+    gateway.counters.add(response.status().as_u16());
     response
 }
 
@@ -82,9 +72,8 @@ async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
             let _ = writeln!(text, "{name}{labels} {value}");
         }
     };
-    let classes = (1..).zip(&gateway.counters.classes[1..]);
-    let requests = classes.map(|(class, count)| {
-        let count = i64::try_from(count.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+    let requests = gateway.counters.classes().map(|(class, count)| {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
         (format!("{{class=\"{class}xx\"}}"), count)
     });
     family(

@@ -6,8 +6,8 @@ use axum::Extension;
 use axum::extract::{Path, Query, State};
 use serde::Deserialize;
 
-use super::asks::permit;
 use super::guard::Caller;
+use super::permit::permit;
 use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
 use crate::gateway::Gateway;

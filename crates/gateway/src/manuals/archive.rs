@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::{Manual, Read, print};
 use crate::nodes::{SecretRef, Text};
-use crate::store::people::sha256;
+use crate::token::sha256;
 use crate::wire::{Kind, Problem, limit};
 
 /// Files of an archive.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Manual, print::Print};
 use crate::book::{Options, build};
-use crate::store::people::new_token;
+use crate::token::new_token;
 use crate::wire::{Kind, Problem};
 
 /// Builds whose pages may still be open in a browser.

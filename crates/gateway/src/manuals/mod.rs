@@ -15,7 +15,7 @@ use crate::access::Access;
 use crate::files::Files;
 use crate::project::{Project, Who};
 use crate::source;
-use crate::store::people::sha256;
+use crate::token::sha256;
 use crate::wire::{Kind, Problem};
 
 pub(crate) use archive::path_of;

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use sqlx::Row as _;
 use wire::{Acked, Cursor, LinesOfPart, PartKey};
 
-use super::people::{Runner, sha256};
+use super::people::Runner;
 use super::questions::NewQuestion;
 use super::{Store, StoreError, Tx, counted, stored};
 use crate::blobs::Blobs;
 use crate::event::{Event, What};
 use crate::outside::Outside;
+use crate::token::sha256;
 use crate::wire;
 
 /// Bytes that are kept of all lines of a run.

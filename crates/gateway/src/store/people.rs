@@ -1,10 +1,10 @@
 //! Logins, and tickets that are good once: of enrolment, of a browser's link, of a nonce. The
 //! store has hashes of them alone.
 
-use sha2::{Digest as _, Sha256};
 use sqlx::Row as _;
 
 use super::{Store, StoreError};
+use crate::token::{new_token, sha256};
 
 /// Somebody who is logged in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,29 +22,6 @@ pub struct Runner {
     pub id: String,
     /// Its segment.
     pub segment: String,
-}
-
-/// A secret of 256 bits, as text.
-///
-/// # Panics
-/// Where the kernel gives no random bytes, which it does not do.
-#[must_use]
-pub fn new_token() -> String {
-    let mut chance = [0; 32];
-    // The kernel gives them or blocks; it does not fail for 32 bytes.
-    let got = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
-    assert_eq!(got, Ok(chance.len()), "the kernel gives random bytes");
-    hex(&chance)
-}
-
-/// SHA-256, hexadecimal.
-#[must_use]
-pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 impl Store {

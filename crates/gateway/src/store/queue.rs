@@ -142,7 +142,7 @@ impl Store {
         let named: BTreeSet<PartKey> = hello.parts.iter().cloned().collect();
         let rows = sqlx::query(
             "select run, node, epoch, boot, state from part \
-             where runner = $1 and state in ('leased', 'unseen') order by run, node",
+             where runner = $1 and state in ('leased', 'unseen', 'queued') order by run, node",
         )
         .bind(&runner.id)
         .fetch_all(&mut *tx)
@@ -152,13 +152,16 @@ impl Store {
             let key = key_of(row)?;
             let boot: Option<String> = row.try_get("boot")?;
             let state: String = row.try_get("state")?;
+            // A part that is offered again, and that nobody has taken yet, is still this runner's.
             if named.contains(&key) {
-                if state == "unseen" {
+                if state != "leased" {
                     renewed.runs.insert(key.run.clone());
                 }
                 renew(self, &mut tx, &key, &hello.boot).await?;
                 held.insert(key);
-            } else if heard == Heard::InOrder || boot.as_deref() != Some(&hello.boot) {
+            } else if state != "queued"
+                && (heard == Heard::InOrder || boot.as_deref() != Some(&hello.boot))
+            {
                 self.offer_again(&mut tx, &key, 0).await?;
                 renewed.runs.insert(key.run.clone());
                 renewed.segments.insert(runner.segment.clone());

@@ -183,6 +183,27 @@ impl Store {
         Ok(Written::New)
     }
 
+    /// The run that somebody has asked for under this name, and the sum of that ask.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn known(
+        &self,
+        person: &str,
+        key: Option<&str>,
+    ) -> Result<Option<(String, String)>, StoreError> {
+        let row =
+            sqlx::query("select id, ask_sha256 from run where asked_by = $1 and ask_key = $2")
+                .bind(person)
+                .bind(key)
+                .fetch_optional(self.pool())
+                .await?;
+        Ok(match row {
+            Some(row) => Some((row.try_get(0)?, row.try_get(1)?)),
+            None => None,
+        })
+    }
+
     /// A page of runs, the newest first, and whether there are more.
     ///
     /// # Errors

@@ -342,6 +342,8 @@ async fn what_is_asked_for_is_what_was_read_or_refused(on: On) {
         text.replace("going", "going faster"),
     )
     .unwrap();
+    let again = send("k1", &ask).await;
+    assert_eq!((again.status, &again.json()["run"]), (200, &asked["run"]));
     let stale = send("k3", &ask).await;
     assert_eq!(stale.kind(), "changed", "the page was shown as it was");
     let large = "x".repeat(wire::limit::BODY + 1);

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use opsbook_gateway::blobs::Blobs;
 use opsbook_gateway::store::Store;
-use opsbook_gateway::store::people::{Runner, sha256};
+use opsbook_gateway::store::people::Runner;
 use opsbook_gateway::store::runs::{NewPart, NewRun};
+use opsbook_gateway::token::sha256;
 use opsbook_wire as wire;
 use wire::{Confirm, Hello, LinesOfPart, Origin, PartKey, Source};
 

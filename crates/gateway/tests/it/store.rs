@@ -160,6 +160,17 @@ async fn a_lease_that_runs_out_is_unseen_then_offered_and_never_failed() {
             .unwrap();
         let swept = lab.store.sweep(0).await.unwrap();
         assert_eq!(swept.offered, [("r1".to_owned(), "here".to_owned())]);
+        // Nobody has taken it yet, and its own runner comes back: it goes on as it was.
+        let heard = lab
+            .store
+            .hear(&a, &hello("boot", &[&key]), Heard::Beside)
+            .await
+            .unwrap();
+        assert_eq!(heard.lost, []);
+        assert_eq!(part(&lab, "r1", "web1").await, (PartState::Leased, None, 1));
+        expire(&lab).await;
+        lab.store.sweep(0).await.unwrap();
+        lab.store.sweep(0).await.unwrap();
         let adopted = lab.store.claim(&b, "other", 1).await.unwrap().remove(0);
         assert_eq!(
             (adopted.epoch, lab.store.work(&adopted).await.unwrap().mode),

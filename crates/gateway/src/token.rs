@@ -1,0 +1,26 @@
+//! Secrets, and sums of them: the store has sums alone.
+
+use sha2::{Digest as _, Sha256};
+
+/// A secret of 256 bits, as text.
+///
+/// # Panics
+/// Where the kernel gives no random bytes, which it does not do.
+#[must_use]
+pub fn new_token() -> String {
+    let mut chance = [0; 32];
+    // The kernel gives them or blocks; it does not fail for 32 bytes.
+    let got = rustix::rand::getrandom(&mut chance, rustix::rand::GetRandomFlags::empty());
+    assert_eq!(got, Ok(chance.len()), "the kernel gives random bytes");
+    hex(&chance)
+}
+
+/// SHA-256, hexadecimal.
+#[must_use]
+pub fn sha256(bytes: impl AsRef<[u8]>) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
