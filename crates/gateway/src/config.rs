@@ -24,6 +24,8 @@ pub struct Config {
     pub blobs: BlobsAt,
     /// Which clients it serves.
     pub version: Versions,
+    /// How people log in, beside the ways that need no configuration.
+    pub login: Login,
 }
 
 /// `[listen]`
@@ -56,6 +58,22 @@ pub struct StoreAt {
 pub struct BlobsAt {
     /// A folder; `blobs` in the state folder where it is absent. Gateways on one store share it.
     pub folder: Option<PathBuf>,
+}
+
+/// `[login]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Login {
+    /// By a signature with an ssh key; nobody where it is absent.
+    pub ssh: Option<SshKeys>,
+}
+
+/// `[login.ssh]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SshKeys {
+    /// A file as `ssh-keygen -Y verify` reads it: people and their keys.
+    pub allowed_signers: PathBuf,
 }
 
 /// `[version]`

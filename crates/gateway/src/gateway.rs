@@ -24,6 +24,8 @@ pub struct Gateway {
     pub blobs: Blobs,
     /// Archives of the manual.
     pub archives: std::path::PathBuf,
+    /// Whose ssh keys log in.
+    pub signers: Option<std::path::PathBuf>,
     /// Who waits.
     pub bell: Arc<Bell>,
     /// The manual.

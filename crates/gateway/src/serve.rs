@@ -205,6 +205,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
             None => Bell::default(),
         }),
         store,
+        signers: { config.login.ssh.as_ref() }.map(|ssh| ssh.allowed_signers.clone()),
         archives: folder.join(".archives"),
         manual: Arc::new(Manual::new(&start.root, state)),
         local: LocalUser {

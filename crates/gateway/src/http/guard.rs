@@ -121,6 +121,8 @@ async fn admitted(
         endpoint::HEALTHZ,
         endpoint::READYZ,
         endpoint::LOGIN,
+        endpoint::LOGIN_SSH_NONCE,
+        endpoint::LOGIN_SSH,
         endpoint::RUNNER_ENROLL,
     ];
     if open.contains(&path.as_str()) {

@@ -11,6 +11,7 @@ mod permit;
 mod refusal;
 mod runners;
 mod runs;
+mod ssh;
 
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::ME, get(login::me))
         .route(endpoint::LOGIN, get(login::by_link))
         .route(endpoint::LOGIN_LINK, post(login::link))
+        .route(endpoint::LOGIN_SSH_NONCE, get(ssh::nonce))
+        .route(endpoint::LOGIN_SSH, post(ssh::login))
         .route(endpoint::LOGOUT, post(login::logout))
         .route(endpoint::HOSTS, get(asks::hosts))
         .route(endpoint::PROCEDURES, get(asks::procedures))

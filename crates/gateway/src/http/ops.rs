@@ -31,7 +31,10 @@ pub(super) async fn about(State(gateway): State<Arc<Gateway>>) -> Answer<axum::J
         name: gateway.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         api: vec![API],
-        login: vec![LoginWay::Peer, LoginWay::Token],
+        login: match gateway.signers {
+            Some(_) => vec![LoginWay::Peer, LoginWay::Token, LoginWay::Ssh],
+            None => vec![LoginWay::Peer, LoginWay::Token],
+        },
         segments: gateway.store.segments().await?,
     }))
 }

@@ -51,6 +51,19 @@ impl Store {
         Ok((token, row.try_get(0)?))
     }
 
+    /// How many tickets of a kind are good.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn tickets(&self, kind: &str) -> Result<i64, StoreError> {
+        let text = "select count(*) from ticket where kind = $1 and until > {now}";
+        let row = sqlx::query(self.sql(text))
+            .bind(kind)
+            .fetch_one(self.pool())
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+
     /// Takes a ticket: its subject, where it is still good.
     ///
     /// # Errors

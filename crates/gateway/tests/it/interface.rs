@@ -695,6 +695,93 @@ async fn who_may_do_what_is_said_by_the_rules(on: On) {
     }
 }
 
+/// What this key's holder signs in a namespace.
+fn signed(folder: &std::path::Path, key: &str, namespace: &str, text: &str) -> String {
+    let message = folder.join("message");
+    std::fs::write(&message, text).unwrap();
+    let _ = std::fs::remove_file(folder.join("message.sig"));
+    let signing = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
+        .arg(folder.join(key))
+        .arg(&message)
+        .stderr(std::process::Stdio::null())
+        .status();
+    assert!(signing.unwrap().success());
+    std::fs::read_to_string(folder.join("message.sig")).unwrap()
+}
+
+async fn an_ssh_key_logs_its_holder_in(on: On) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut allowed = String::new();
+    for (person, key) in [("ana", "one"), ("bo", "two")] {
+        let path = folder.path().join(key);
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&path)
+            .status();
+        assert!(made.unwrap().success());
+        let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+        allowed += &format!("{person} {public}");
+    }
+    let signers = folder.path().join("signers");
+    std::fs::write(&signers, allowed).unwrap();
+    let config = format!(
+        "name = \"gw\"\n[login.ssh]\nallowed_signers = \"{}\"\n",
+        signers.display()
+    );
+    let served = Served::with(on, &config).await;
+    let nonce = async || {
+        let nonce = served.tcp(Request::get("/v1/login/ssh/nonce")).await.json();
+        assert_eq!(nonce["namespace"], "opsbook-login@gw");
+        nonce["nonce"].as_str().unwrap().to_owned()
+    };
+    let login = |signer: &str, nonce: &str, signature: &str| {
+        let login = json!({"signer": signer, "nonce": nonce, "signature": signature});
+        served.tcp(Request::post("/v1/login/ssh").json(&login))
+    };
+    let sign = |key: &str, namespace: &str, text: &str| {
+        signed(folder.path(), key, namespace, &format!("{text}\n"))
+    };
+    let own = "opsbook-login@gw";
+    let once = nonce().await;
+    let signature = sign("one", own, &once);
+    let entered = login("ana", &once, &signature).await;
+    assert_eq!(entered.status, 200, "{entered:?}");
+    let token = entered.json()["token"].as_str().unwrap().to_owned();
+    let me = served
+        .tcp(Request::get("/v1/me").bearer(&token))
+        .await
+        .json();
+    assert_eq!((&me["person"], &me["way"]), (&json!("ana"), &json!("ssh")));
+    assert_eq!(
+        login("ana", &once, &signature).await.kind(),
+        "not-logged-in"
+    );
+    for (why, signer, key, namespace) in [
+        ("another's key", "ana", "two", own),
+        ("another gateway's", "ana", "one", "opsbook-login@other"),
+        ("another purpose", "ana", "one", "git"),
+        ("nobody known", "cy", "one", own),
+        ("an option", "-fx", "one", own),
+    ] {
+        let nonce = nonce().await;
+        let signature = sign(key, namespace, &nonce);
+        let answer = login(signer, &nonce, &signature).await;
+        assert_eq!(answer.kind(), "not-logged-in", "{why}");
+    }
+    let (first, second) = (nonce().await, nonce().await);
+    let signature = sign("one", own, &first);
+    assert_eq!(
+        login("ana", &second, &signature).await.kind(),
+        "not-logged-in"
+    );
+    assert_eq!(
+        login("ana", &first, "no signature").await.kind(),
+        "not-logged-in"
+    );
+    assert_eq!(login("a b", &first, "x").await.kind(), "malformed");
+}
+
 /// Each test on each store.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {
@@ -729,4 +816,5 @@ on_both!(
     a_runner_is_enrolled_once_and_has_the_work_of_its_segment,
     one_gateway_has_a_state_folder,
     who_may_do_what_is_said_by_the_rules,
+    an_ssh_key_logs_its_holder_in,
 );

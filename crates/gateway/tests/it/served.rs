@@ -50,7 +50,7 @@ impl Served {
             On::Sqlite => String::new(),
             On::Postgres(url) => format!("[store]\nurl = \"{url}\"\n"),
         };
-        write("gateway.toml", &(store + config));
+        write("gateway.toml", &format!("{config}{store}"));
         let mut config = Config::read(&root.join("gateway.toml"), true).unwrap();
         config.listen.address.set_port(0);
         let begin = Start {
