@@ -2,6 +2,7 @@
 //! their shells: what is decided is decided elsewhere.
 
 mod about;
+mod adopt;
 mod archive;
 mod bridge;
 pub mod build;
@@ -165,6 +166,7 @@ enum Command {
     Pack(pack::Pack),
     Packages(packages::Packages),
     Init(init::Init),
+    Adopt(adopt::Adopt),
     Guide(guide::Guide),
     History(history::History),
     Log(history::Log),
@@ -369,6 +371,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
             &mut streams.talk,
         )?),
         Command::Completions(args) => man::completions(&args, streams),
+        Command::Adopt(args) => adopt::run(&args, dir, streams),
         Command::Lsp(args) => lsp::run(&args),
         Command::Schema(args) => schema::run(&args, streams),
         Command::Man(args) => man::run(&args, Cli::command(), streams),

@@ -1,0 +1,310 @@
+//! A page, line by line: its headings, its fences, and what is written into it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::judge::{Suggestion, judge};
+
+/// A page, adopted.
+#[derive(Debug)]
+pub struct Adopted {
+    /// The new text; the old one where nothing is sure.
+    pub text: String,
+    /// Each shell block that had no kind.
+    pub blocks: Vec<Looked>,
+}
+
+/// A block that was looked at.
+#[derive(Debug)]
+pub struct Looked {
+    /// The line of its opening fence, from 1.
+    pub line: usize,
+    /// What it is.
+    pub suggestion: Suggestion,
+}
+
+struct Block {
+    line: usize,
+    indent: String,
+    /// The section it stands in: the line of its heading.
+    section: usize,
+    suggestion: Suggestion,
+    tag: Option<String>,
+}
+
+const SHELLS: [&str; 8] = ["sh", "bash", "shell", "zsh", "ksh", "console", "shell-session", "terminal"];
+
+/// Tags the blocks of a page that are sure, and adds the contracts that they need. `path` is the
+/// page's, relative to the folder of pages: ids are made of it.
+#[must_use]
+pub fn page(path: &str, text: &str) -> Adopted {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let mut blocks = Vec::new();
+    let mut headings: BTreeMap<usize, &str> = BTreeMap::new();
+    // Sections in which somebody has written already.
+    let mut tagged: BTreeSet<usize> = BTreeSet::new();
+    let mut section = 0;
+    let mut at = 0;
+    while at < lines.len() {
+        let line = lines[at];
+        let bare = line.trim_start_matches([' ', '\t']);
+        let mark = &bare[..bare.len() - bare.trim_start_matches(['`', '~']).len()];
+        if mark.len() >= 3 {
+            let close = close(&lines, at, mark);
+            let info: Vec<&str> = bare[mark.len()..].split_whitespace().collect();
+            if info.len() > 1 {
+                tagged.insert(section);
+            } else if let [language] = info[..]
+                && SHELLS.contains(&language)
+            {
+                blocks.push(Block {
+                    line: at,
+                    indent: line[..line.len() - bare.len()].to_owned(),
+                    section,
+                    suggestion: of(language, &lines[at + 1..close.min(lines.len())]),
+                    tag: None,
+                });
+            }
+            at = close;
+        } else if bare.starts_with('#') && bare.trim_start_matches('#').starts_with(' ') {
+            section = at;
+            headings.insert(at, bare.trim_start_matches('#').trim());
+        }
+        at += 1;
+    }
+    let contracts = contracts(path, &headings, &tagged, &mut blocks);
+    Adopted {
+        text: written(&lines, &blocks, &contracts),
+        blocks: blocks
+            .into_iter()
+            .map(|block| Looked {
+                line: block.line + 1,
+                suggestion: block.suggestion,
+            })
+            .collect(),
+    }
+}
+
+/// The line of the closing fence, or the end.
+fn close(lines: &[&str], open: usize, mark: &str) -> usize {
+    let closes = |line: &&str| {
+        let bare = line.trim();
+        bare.len() >= mark.len() && bare.starts_with(mark) && bare.trim_start_matches(&mark[..1]).is_empty()
+    };
+    let rest = lines[open + 1..].iter().position(closes);
+    rest.map_or(lines.len(), |at| open + 1 + at)
+}
+
+/// Of a transcript the commands alone are judged.
+fn of(language: &str, body: &[&str]) -> Suggestion {
+    let prompt = |line: &str| line.trim_start().strip_prefix("$ ").map(str::to_owned);
+    let commands: Vec<String> = body.iter().filter_map(|line| prompt(line)).collect();
+    let transcript = !commands.is_empty();
+    if !transcript {
+        if ["console", "shell-session", "terminal"].contains(&language) {
+            return Suggestion::Left("it has no prompt: `$ `".to_owned());
+        }
+        let words = ["shell", "zsh", "ksh"].contains(&language);
+        let judged = judge(&body.join("\n"));
+        return match judged {
+            Suggestion::Check | Suggestion::Step if words => {
+                Suggestion::Left(format!("write `sh` or `bash` instead of `{language}`"))
+            }
+            other => other,
+        };
+    }
+    match judge(&commands.join("\n")) {
+        // What it printed once is not what it must print.
+        Suggestion::Step => Suggestion::Left("it shows a session that changes something".to_owned()),
+        Suggestion::Check => Suggestion::Left("a session that only looks: a check, once its output is elided".to_owned()),
+        other => other,
+    }
+}
+
+/// Gives the sure blocks their tags, and each section that has some a contract.
+fn contracts(
+    path: &str,
+    headings: &BTreeMap<usize, &str>,
+    tagged: &BTreeSet<usize>,
+    blocks: &mut [Block],
+) -> BTreeMap<usize, String> {
+    let mut contracts = BTreeMap::new();
+    let mut ids = BTreeSet::new();
+    let sections: BTreeSet<usize> = blocks.iter().map(|block| block.section).collect();
+    let mut named: BTreeSet<usize> = BTreeSet::new();
+    for section in sections {
+        // Without a heading there is no section; what others have begun is theirs.
+        let Some(heading) = headings.get(&section).filter(|_| !tagged.contains(&section)) else {
+            continue;
+        };
+        let own: Vec<&mut Block> = blocks.iter_mut().filter(|block| block.section == section).collect();
+        let steps = own.iter().any(|block| block.suggestion == Suggestion::Step);
+        let checks = own.iter().any(|block| block.suggestion == Suggestion::Check);
+        // A procedure of which a part is left out would be half a procedure.
+        let whole = own.iter().all(|block| !matches!(block.suggestion, Suggestion::Left(_) | Suggestion::Manual(_)));
+        if (steps && !whole) || !(steps || checks) {
+            continue;
+        }
+        let id = unique(&name(path, heading, headings.len() == 1 || named.is_empty() && section == 0), &mut ids);
+        named.insert(section);
+        let kind = if steps { "procedure" } else { "checks" };
+        contracts.insert(section, format!("```yaml {kind}\nid: {id}\n```"));
+        for (number, block) in own.into_iter().enumerate() {
+            let number = number + 1;
+            block.tag = match block.suggestion {
+                Suggestion::Check if steps => Some(format!("check id=check-{number}")),
+                Suggestion::Check => Some(format!("check id={id}.{number}")),
+                Suggestion::Step => Some(format!("step id=step-{number}")),
+                Suggestion::Example(_) => Some("example".to_owned()),
+                _ => None,
+            };
+        }
+    }
+    for block in blocks.iter_mut().filter(|block| !tagged.contains(&block.section)) {
+        if let (Suggestion::Example(_), None) = (&block.suggestion, &block.tag) {
+            block.tag = Some("example".to_owned());
+        }
+    }
+    contracts
+}
+
+/// `alerts/agent.md`, `Restart the agent` is `alerts.agent.restart-the-agent`.
+fn name(path: &str, heading: &str, first: bool) -> String {
+    let path = path.strip_suffix(".md").unwrap_or(path);
+    let path = path.strip_suffix("/README").or(path.strip_suffix("/index")).unwrap_or(path);
+    let mut words: Vec<String> = path.split('/').map(slug).filter(|word| !word.is_empty()).collect();
+    let heading = slug(heading);
+    if !first && !heading.is_empty() {
+        words.push(heading);
+    }
+    match words.is_empty() {
+        true => "page".to_owned(),
+        false => words.join("."),
+    }
+}
+
+fn slug(text: &str) -> String {
+    let letters = text.chars().map(|letter| match letter {
+        letter if letter.is_ascii_alphanumeric() => letter.to_ascii_lowercase(),
+        _ => '-',
+    });
+    let letters: String = letters.collect();
+    let words: Vec<&str> = letters.split('-').filter(|word| !word.is_empty()).take(5).collect();
+    let slug = words.join("-");
+    match slug.chars().next() {
+        Some(first) if first.is_ascii_digit() => format!("n{slug}"),
+        _ => slug,
+    }
+}
+
+fn unique(id: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut id = id.to_owned();
+    while !taken.insert(id.clone()) {
+        id.push_str("-2");
+    }
+    id
+}
+
+fn written(lines: &[&str], blocks: &[Block], contracts: &BTreeMap<usize, String>) -> String {
+    let tags: BTreeMap<usize, &Block> = blocks.iter().map(|block| (block.line, block)).collect();
+    let mut out: Vec<String> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let tag = tags.get(&at).and_then(|block| Some((block, block.tag.as_ref()?)));
+        match tag {
+            Some((block, tag)) => {
+                debug_assert!(line.starts_with(&block.indent));
+                let end = line.trim_end_matches(['\r', ' ']);
+                out.push(format!("{end} {tag}{}", if line.ends_with('\r') { "\r" } else { "" }));
+            }
+            None => out.push((*line).to_owned()),
+        }
+        if let Some(contract) = contracts.get(&at) {
+            let ending = if line.ends_with('\r') { "\r" } else { "" };
+            out.push(ending.to_owned());
+            out.extend(contract.split('\n').map(|line| format!("{line}{ending}")));
+        }
+    }
+    out.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use indoc::indoc;
+
+    use super::*;
+
+    const PAGE: &str = indoc! {"
+        # The agent
+
+        It runs:
+
+        ```sh
+        systemctl is-active agent
+        ```
+
+        ## Restart it
+
+        ```bash
+        systemctl restart agent
+        ```
+
+        Then look:
+
+        ```sh
+        systemctl is-active agent
+        ```
+
+        ## By hand
+
+        ```sh
+        systemctl stop agent
+        ```
+
+        ```sh
+        vim /etc/agent.conf
+        ```
+
+        ## Watch
+
+        - in a list:
+
+          ```sh
+          journalctl -fu agent
+          ```
+    "};
+
+    #[test]
+    fn only_what_is_sure_is_tagged() {
+        let adopted = page("alerts/agent.md", PAGE);
+        let expected = PAGE
+            .replacen("# The agent\n", "# The agent\n\n```yaml checks\nid: alerts.agent\n```\n", 1)
+            .replacen("```sh\nsystemctl is-active", "```sh check id=alerts.agent.1\nsystemctl is-active", 1)
+            .replacen("## Restart it\n", "## Restart it\n\n```yaml procedure\nid: alerts.agent.restart-it\n```\n", 1)
+            .replacen("```bash\n", "```bash step id=step-1\n", 1)
+            .replacen("look:\n\n```sh\n", "look:\n\n```sh check id=check-2\n", 1)
+            .replacen("  ```sh\n", "  ```sh example\n", 1);
+        assert_eq!(adopted.text, expected);
+        assert_eq!(adopted.blocks.len(), 6);
+        // The half of a procedure is none.
+        assert!(matches!(adopted.blocks[4].suggestion, Suggestion::Left(_)));
+    }
+
+    #[test]
+    fn adopting_twice_changes_nothing_and_no_other_byte_is_touched() {
+        let pages = [PAGE.to_owned(), PAGE.replace('\n', "\r\n"), format!("{PAGE}```sh\nls"), String::new()];
+        for text in pages {
+            let once = page("alerts/agent.md", &text).text;
+            assert_eq!(page("alerts/agent.md", &once).text, once);
+            let mut old = text.split('\n');
+            let mut next = old.next();
+            for line in once.split('\n') {
+                match next {
+                    Some(own) if own == line => next = old.next(),
+                    Some(own) if line.trim_end().starts_with(own.trim_end()) && own.contains("```") => next = old.next(),
+                    // A line of a contract.
+                    _ => assert!(["", "```"].contains(&line.trim()) || line.starts_with("id: ") || line.starts_with("```yaml "), "{line:?}"),
+                }
+            }
+            assert_eq!(next, None);
+        }
+    }
+}

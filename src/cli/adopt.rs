@@ -1,0 +1,196 @@
+//! `opsbook adopt`: pages that people have become pages that run, as a patch.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+use opsbook_adopt::{Looked, Suggestion};
+
+use crate::cli::error::Failure;
+use crate::cli::context::{self, Chosen};
+use crate::cli::Streams;
+use crate::outside;
+use crate::project::Project;
+use crate::source::{Problem, counted};
+
+/// A page of a manual is no more than that.
+const MOST_BYTES: u64 = 4 << 20;
+
+/// Tag the blocks of pages that are there: what only looks is a check, what changes is a step
+///
+/// Prints a patch, which `git apply` takes; `--write` changes the pages. Only blocks that are
+/// sure are tagged, and no character of a command is touched. What is left to you is listed with
+/// its reason. Exit status 0 where nothing is left, 1 where something is.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  opsbook adopt                              all pages of this manual
+  opsbook adopt docs/alerts/agent.md         one page, in a manual or not
+  opsbook adopt docs --write                 change all pages below docs
+  opsbook adopt | git apply                  the same as --write")]
+pub(crate) struct Adopt {
+    /// Pages, or folders of pages; all pages of the manual if absent
+    #[arg(value_name = "PAGE")]
+    pages: Vec<PathBuf>,
+    /// Change the pages. One that git does not have as it is now is left alone
+    #[arg(long)]
+    write: bool,
+}
+
+struct Page {
+    file: PathBuf,
+    /// What its ids are made of.
+    name: String,
+    text: String,
+}
+
+pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let project = context::read(chosen).ok();
+    let mut left = 0;
+    let mut unsaved = Vec::new();
+    for page in pages(args, project.as_ref())? {
+        let adopted = opsbook_adopt::page(&page.name, &page.text);
+        if adopted.blocks.is_empty() {
+            continue;
+        }
+        left += account(&page, &adopted.blocks, streams)?;
+        if adopted.text == page.text {
+            continue;
+        }
+        if !args.write {
+            patch(&page, &adopted.text, streams)?;
+        } else if is_clean(&page.file) {
+            std::fs::write(&page.file, &adopted.text)?;
+        } else {
+            unsaved.push(page.file.display().to_string());
+        }
+    }
+    if !unsaved.is_empty() {
+        let message = format!(
+            "left alone, because git does not have them as they are now: {}",
+            unsaved.join(", ")
+        );
+        let problem = Problem::bare("not-clean", message);
+        return Err(Failure::from(problem.hint(
+            "commit them first, or take the patch that `opsbook adopt` prints",
+        )));
+    }
+    Ok(u8::from(left > 0))
+}
+
+/// The pages, in their order, each once.
+fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> {
+    let mut files: Vec<PathBuf> = Vec::new();
+    if args.pages.is_empty() {
+        let Some(project) = project else {
+            let problem = Problem::bare("no-manual", "there is no manual here, and no page is named");
+            return Err(Failure::from(problem.hint("`opsbook adopt docs` takes all pages below docs")));
+        };
+        let own = project.manual.pages.iter();
+        files.extend(own.map(|page| project.root.join(&page.source.path)));
+    }
+    for named in &args.pages {
+        if named.is_dir() {
+            below(named, &mut files)?;
+        } else {
+            files.push(named.clone());
+        }
+    }
+    let mut pages = Vec::new();
+    for file in files {
+        let size = std::fs::metadata(&file)?.len();
+        if size > MOST_BYTES {
+            let message = format!("`{}` is too large for a page: {size} bytes", file.display());
+            return Err(Failure::from(Problem::bare("too-large", message)));
+        }
+        let text = std::fs::read_to_string(&file)?;
+        pages.push(Page {
+            name: name(&file, project),
+            file,
+            text,
+        });
+    }
+    Ok(pages)
+}
+
+/// All `*.md` in a folder, sorted; hidden folders and links are passed over.
+fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let entries: Result<Vec<_>, _> = std::fs::read_dir(folder)?.collect();
+    let mut entries = entries?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let (kind, path) = (entry.file_type()?, entry.path());
+        let hidden = entry.file_name().as_encoded_bytes().starts_with(b".");
+        if kind.is_dir() && !hidden {
+            below(&path, files)?;
+        } else if kind.is_file() && path.extension().is_some_and(|end| end == "md") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// Relative to the pages of the manual, or as it was named.
+fn name(file: &Path, project: Option<&Project>) -> String {
+    let inside = project.and_then(|project| {
+        let source = project.root.join(&project.manual.settings.source);
+        let source = source.canonicalize().ok()?;
+        Some(file.canonicalize().ok()?.strip_prefix(source).ok()?.to_owned())
+    });
+    let name = inside.unwrap_or_else(|| file.to_owned());
+    let parts = name.components().filter_map(|part| match part {
+        std::path::Component::Normal(part) => part.to_str(),
+        _ => None,
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
+/// What was found, and what is left; returns how much that is.
+fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usize, Failure> {
+    let many = |wanted: fn(&Suggestion) -> bool| {
+        blocks.iter().filter(|block| wanted(&block.suggestion)).count()
+    };
+    let checks = many(|said| *said == Suggestion::Check);
+    let steps = many(|said| *said == Suggestion::Step);
+    let examples = many(|said| matches!(said, Suggestion::Example(_)));
+    let left = many(|said| matches!(said, Suggestion::Left(_) | Suggestion::Manual(_)));
+    writeln!(
+        streams.talk,
+        "{}: {}: {}, {}, {}, {left} left",
+        page.file.display(),
+        counted(blocks.len(), "shell block"),
+        counted(checks, "check"),
+        counted(steps, "step"),
+        counted(examples, "example"),
+    )?;
+    for block in blocks {
+        if let Suggestion::Left(why) = &block.suggestion {
+            writeln!(streams.talk, "  :{}  {}", block.line, outside::line(why))?;
+        }
+    }
+    Ok(left)
+}
+
+/// As git takes it: paths relative to here.
+fn patch(page: &Page, text: &str, streams: &mut Streams) -> Result<(), Failure> {
+    let file = page.file.strip_prefix(std::env::current_dir()?).unwrap_or(&page.file);
+    let file = file.strip_prefix(".").unwrap_or(file).display();
+    let diff = similar::TextDiff::from_lines(page.text.as_str(), text);
+    let mut diff = diff.unified_diff();
+    diff.context_radius(3).header(&format!("a/{file}"), &format!("b/{file}"));
+    write!(streams.out, "{diff}")?;
+    Ok(())
+}
+
+/// Whether git has the file as it is now, so that nothing is lost.
+fn is_clean(file: &Path) -> bool {
+    let folder = file.parent().filter(|folder| *folder != Path::new(""));
+    let asked = Command::new("git")
+        .args(["status", "--porcelain", "--ignored", "--"])
+        .arg(file.file_name().unwrap_or_default())
+        .current_dir(folder.unwrap_or(Path::new(".")))
+        .stderr(std::process::Stdio::null())
+        .output();
+    asked.is_ok_and(|asked| asked.status.success() && asked.stdout.is_empty())
+}
