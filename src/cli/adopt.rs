@@ -7,9 +7,9 @@ use std::process::Command;
 use clap::Args;
 use opsbook_adopt::{Looked, Suggestion};
 
-use crate::cli::error::Failure;
-use crate::cli::context::{self, Chosen};
 use crate::cli::Streams;
+use crate::cli::context::{self, Chosen};
+use crate::cli::error::Failure;
 use crate::outside;
 use crate::project::Project;
 use crate::source::{Problem, counted};
@@ -84,8 +84,11 @@ fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> 
     let mut files: Vec<PathBuf> = Vec::new();
     if args.pages.is_empty() {
         let Some(project) = project else {
-            let problem = Problem::bare("no-manual", "there is no manual here, and no page is named");
-            return Err(Failure::from(problem.hint("`opsbook adopt docs` takes all pages below docs")));
+            let problem =
+                Problem::bare("no-manual", "there is no manual here, and no page is named");
+            return Err(Failure::from(
+                problem.hint("`opsbook adopt docs` takes all pages below docs"),
+            ));
         };
         let own = project.manual.pages.iter();
         files.extend(own.map(|page| project.root.join(&page.source.path)));
@@ -136,7 +139,13 @@ fn name(file: &Path, project: Option<&Project>) -> String {
     let inside = project.and_then(|project| {
         let source = project.root.join(&project.manual.settings.source);
         let source = source.canonicalize().ok()?;
-        Some(file.canonicalize().ok()?.strip_prefix(source).ok()?.to_owned())
+        Some(
+            file.canonicalize()
+                .ok()?
+                .strip_prefix(source)
+                .ok()?
+                .to_owned(),
+        )
     });
     let name = inside.unwrap_or_else(|| file.to_owned());
     let parts = name.components().filter_map(|part| match part {
@@ -149,7 +158,10 @@ fn name(file: &Path, project: Option<&Project>) -> String {
 /// What was found, and what is left; returns how much that is.
 fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usize, Failure> {
     let many = |wanted: fn(&Suggestion) -> bool| {
-        blocks.iter().filter(|block| wanted(&block.suggestion)).count()
+        blocks
+            .iter()
+            .filter(|block| wanted(&block.suggestion))
+            .count()
     };
     let checks = many(|said| *said == Suggestion::Check);
     let steps = many(|said| *said == Suggestion::Step);
@@ -174,11 +186,15 @@ fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usiz
 
 /// As git takes it: paths relative to here.
 fn patch(page: &Page, text: &str, streams: &mut Streams) -> Result<(), Failure> {
-    let file = page.file.strip_prefix(std::env::current_dir()?).unwrap_or(&page.file);
+    let file = page
+        .file
+        .strip_prefix(std::env::current_dir()?)
+        .unwrap_or(&page.file);
     let file = file.strip_prefix(".").unwrap_or(file).display();
     let diff = similar::TextDiff::from_lines(page.text.as_str(), text);
     let mut diff = diff.unified_diff();
-    diff.context_radius(3).header(&format!("a/{file}"), &format!("b/{file}"));
+    diff.context_radius(3)
+        .header(&format!("a/{file}"), &format!("b/{file}"));
     write!(streams.out, "{diff}")?;
     Ok(())
 }

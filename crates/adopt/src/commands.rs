@@ -11,32 +11,56 @@ const LOOK: &str = "ls cat head wc stat file readlink realpath basename dirname 
 
 /// Programs of which some first words only look.
 const SUBCOMMANDS: &[(&str, &str)] = &[
-    ("systemctl", "status is-active is-enabled is-failed is-system-running list-units list-unit-files list-timers list-sockets list-dependencies list-jobs show cat get-default"),
-    ("loginctl", "list-sessions list-users session-status user-status show-session show-user"),
+    (
+        "systemctl",
+        "status is-active is-enabled is-failed is-system-running list-units list-unit-files list-timers list-sockets list-dependencies list-jobs show cat get-default",
+    ),
+    (
+        "loginctl",
+        "list-sessions list-users session-status user-status show-session show-user",
+    ),
     ("timedatectl", "status show timesync-status list-timezones"),
     ("hostnamectl", "status"),
     ("resolvectl", "status query statistics"),
-    ("docker", "ps images inspect logs version info top stats port diff history"),
-    ("podman", "ps images inspect logs version info top stats port diff history"),
+    (
+        "docker",
+        "ps images inspect logs version info top stats port diff history",
+    ),
+    (
+        "podman",
+        "ps images inspect logs version info top stats port diff history",
+    ),
     ("docker-compose", "ps logs version top images"),
     ("crictl", "ps images info version pods inspect logs stats"),
-    ("kubectl", "get describe logs top version explain api-resources api-versions cluster-info"),
+    (
+        "kubectl",
+        "get describe logs top version explain api-resources api-versions cluster-info",
+    ),
     ("oc", "get describe logs status version whoami explain"),
     ("helm", "list ls status history version search show"),
-    ("git", "status log diff show rev-parse describe ls-files ls-remote blame shortlog"),
+    (
+        "git",
+        "status log diff show rev-parse describe ls-files ls-remote blame shortlog",
+    ),
     ("nginx", "-t -T -v -V"),
     ("apachectl", "configtest -t -S -v"),
     ("sshd", "-t -T"),
     ("visudo", "-c"),
     ("named-checkconf", "*"),
-    ("dpkg", "-l -L -s -S --list --status --listfiles --search --print-architecture"),
+    (
+        "dpkg",
+        "-l -L -s -S --list --status --listfiles --search --print-architecture",
+    ),
     ("apt", "list show policy search"),
     ("snap", "list info version"),
     ("etcdctl", "get endpoint version"),
     ("consul", "members info version"),
     ("vault", "status version"),
     ("nomad", "status version"),
-    ("rabbitmqctl", "status cluster_status list_queues list_users list_vhosts list_connections"),
+    (
+        "rabbitmqctl",
+        "status cluster_status list_queues list_users list_vhosts list_connections",
+    ),
     ("pg_lsclusters", "*"),
     ("pg_isready", "*"),
     ("chronyc", "tracking sources sourcestats activity"),
@@ -60,7 +84,13 @@ pub fn looks(words: &[&str]) -> bool {
     if LOOK.split_whitespace().any(|known| known == program) {
         // `uniq IN OUT` and `xxd -r IN OUT` write, and so does a tool told to.
         return match program {
-            "uniq" => arguments.iter().filter(|word| !word.starts_with('-')).count() < 2,
+            "uniq" => {
+                arguments
+                    .iter()
+                    .filter(|word| !word.starts_with('-'))
+                    .count()
+                    < 2
+            }
             "xxd" => !begins(&["-r"]),
             "file" => !has(&["-C", "--compile"]),
             "ss" => !has(&["-K", "--kill"]),
@@ -75,26 +105,78 @@ pub fn looks(words: &[&str]) -> bool {
     }
     match program {
         "tail" => !begins(&["-f", "-F", "--follow", "--retry"]) && !joined(arguments, 'f'),
-        "date" => !begins(&["-s", "--set"]) && arguments.iter().all(|word| word.starts_with(['+', '-'])),
-        "hostname" | "domainname" => arguments.iter().all(|word| word.starts_with('-') && !word.starts_with("-F")),
+        "date" => {
+            !begins(&["-s", "--set"]) && arguments.iter().all(|word| word.starts_with(['+', '-']))
+        }
+        "hostname" | "domainname" => arguments
+            .iter()
+            .all(|word| word.starts_with('-') && !word.starts_with("-F")),
         "mount" | "env" | "set" | "export" | "alias" => arguments.is_empty(),
         "command" => begins(&["-v", "-V"]),
         "sort" => !begins(&["-o", "--output", "--compress-program"]) && !joined(arguments, 'o'),
         "sed" => sed(arguments),
         "awk" | "gawk" | "mawk" => awk(arguments),
         "find" => !begins(&["-delete", "-exec", "-ok", "-fls", "-fprint"]),
-        "journalctl" => !begins(&["-f", "--follow", "--vacuum", "--rotate", "--flush", "--sync", "--relinquish", "--setup", "--update"]) && !joined(arguments, 'f'),
-        "dmesg" => !begins(&["-c", "-C", "-D", "-E", "-n", "-w", "-W", "--clear", "--console", "--read-clear", "--follow"]),
+        "journalctl" => {
+            !begins(&[
+                "-f",
+                "--follow",
+                "--vacuum",
+                "--rotate",
+                "--flush",
+                "--sync",
+                "--relinquish",
+                "--setup",
+                "--update",
+            ]) && !joined(arguments, 'f')
+        }
+        "dmesg" => !begins(&[
+            "-c",
+            "-C",
+            "-D",
+            "-E",
+            "-n",
+            "-w",
+            "-W",
+            "--clear",
+            "--console",
+            "--read-clear",
+            "--follow",
+        ]),
         "ping" | "ping6" => has(&["-c"]),
         "ip" => ip(arguments),
-        "sysctl" => !begins(&["-w", "--write", "-p", "--load", "--system"]) && !arguments.iter().any(|word| word.contains('=')) && !arguments.is_empty(),
+        "sysctl" => {
+            !begins(&["-w", "--write", "-p", "--load", "--system"])
+                && !arguments.iter().any(|word| word.contains('='))
+                && !arguments.is_empty()
+        }
         "curl" => curl(arguments),
-        "openssl" => ["version", "x509", "s_client", "verify", "ciphers"].contains(arguments.first().unwrap_or(&"")) && !begins(&["-out", "-writerand", "-sess_out", "-keylogfile", "-signkey", "-CA"]),
-        "rpm" => { arguments.first() }.is_some_and(|first| first.starts_with("-q") || *first == "--query"),
-        "iptables" | "ip6tables" => has(&["-L", "-S", "--list", "--list-rules"]) && !begins(&["-A", "-I", "-D", "-F", "-P", "-N", "-X", "-Z", "-R", "-E", "--append", "--insert", "--delete", "--flush", "--policy", "--zero"]),
+        "openssl" => {
+            ["version", "x509", "s_client", "verify", "ciphers"]
+                .contains(arguments.first().unwrap_or(&""))
+                && !begins(&[
+                    "-out",
+                    "-writerand",
+                    "-sess_out",
+                    "-keylogfile",
+                    "-signkey",
+                    "-CA",
+                ])
+        }
+        "rpm" => { arguments.first() }
+            .is_some_and(|first| first.starts_with("-q") || *first == "--query"),
+        "iptables" | "ip6tables" => {
+            has(&["-L", "-S", "--list", "--list-rules"])
+                && !begins(&[
+                    "-A", "-I", "-D", "-F", "-P", "-N", "-X", "-Z", "-R", "-E", "--append",
+                    "--insert", "--delete", "--flush", "--policy", "--zero",
+                ])
+        }
         "nft" => arguments.first() == Some(&"list"),
         "haproxy" => has(&["-c"]) || has(&["-v"]) || has(&["-vv"]),
-        "postconf" => !begins(&["-e", "-X", "-M", "-P", "-F", "-#", "-b", "-B"]) || arguments.is_empty(),
+        "postconf" => {
+            !begins(&["-e", "-X", "-M", "-P", "-F", "-#", "-b", "-B"]) || arguments.is_empty()
+        }
         _ => subcommand(program, arguments),
     }
 }
@@ -111,9 +193,15 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
     let mut rest = arguments;
     while let [first, behind @ ..] = rest {
         match *first {
-            "-n" | "--namespace" | "--context" | "-f" | "--file" | "-C" | "--kubeconfig" if behind.len() > 1 => rest = &behind[1..],
+            "-n" | "--namespace" | "--context" | "-f" | "--file" | "-C" | "--kubeconfig"
+                if behind.len() > 1 =>
+            {
+                rest = &behind[1..]
+            }
             "--user" | "--no-pager" | "-A" | "--no-legend" | "--all" => rest = behind,
-            word if word.starts_with("--") && word.contains('=') && !word.contains("exec") => rest = behind,
+            word if word.starts_with("--") && word.contains('=') && !word.contains("exec") => {
+                rest = behind
+            }
             _ => break,
         }
     }
@@ -122,7 +210,15 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
     };
     let looks = known.split_whitespace().any(|word| word == *first);
     let follows = behind.iter().any(|word| {
-        ["-f", "--follow", "-w", "--watch", "--watch-only", "--output-file"].contains(word)
+        [
+            "-f",
+            "--follow",
+            "-w",
+            "--watch",
+            "--watch-only",
+            "--output-file",
+        ]
+        .contains(word)
             || word.starts_with("--follow")
             || word.starts_with("--watch")
             || word.starts_with("--output=")
@@ -132,17 +228,25 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
 }
 
 fn joined(arguments: &[&str], letter: char) -> bool {
-    arguments.iter().any(|word| {
-        word.starts_with('-') && !word.starts_with("--") && word.contains(letter)
-    })
+    arguments
+        .iter()
+        .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(letter))
 }
 
 fn sed(arguments: &[&str]) -> bool {
     let options = arguments.iter().filter(|word| word.starts_with('-'));
-    let only = |word: &&str| ["-n", "-e", "-E", "-r", "-s", "-z", "-u", "-ne", "-nE", "-nr", "--quiet"].contains(word);
+    let only = |word: &&str| {
+        [
+            "-n", "-e", "-E", "-r", "-s", "-z", "-u", "-ne", "-nE", "-nr", "--quiet",
+        ]
+        .contains(word)
+    };
     let scripts = arguments.iter().filter(|word| !word.starts_with('-'));
     // `w FILE`, `e` and flags of `s` that do the same: any such letter where a command may stand.
-    let plain = |word: &&str| !word.contains(['w', 'W', 'e']) || word.starts_with('/') && word.ends_with('p') && !word.contains(['{', ';']);
+    let plain = |word: &&str| {
+        !word.contains(['w', 'W', 'e'])
+            || word.starts_with('/') && word.ends_with('p') && !word.contains(['{', ';'])
+    };
     let mut scripts = scripts;
     { options }.all(|word| only(word)) && scripts.next().is_some_and(|script| plain(script))
 }
@@ -150,7 +254,13 @@ fn sed(arguments: &[&str]) -> bool {
 fn awk(arguments: &[&str]) -> bool {
     let options = arguments.iter().filter(|word| word.starts_with('-'));
     let known = |word: &str| word.starts_with("-F") || word.starts_with("-v") || word == "--";
-    let program = |word: &&str| word.contains("system") || word.contains('>') || word.contains('|') || word.contains("getline") || word.contains("close");
+    let program = |word: &&str| {
+        word.contains("system")
+            || word.contains('>')
+            || word.contains('|')
+            || word.contains("getline")
+            || word.contains("close")
+    };
     { options }.all(|word| known(word)) && !arguments.iter().any(|word| program(word))
 }
 
@@ -181,15 +291,16 @@ fn curl(arguments: &[&str]) -> bool {
                 _ => return false,
             },
             // What takes a value that is no option.
-            "-H" | "--header" | "-w" | "--write-out" | "-m" | "--max-time" | "--connect-timeout"
-            | "--cacert" | "--resolve" | "-u" | "--user" | "-A" | "--retry" => {
+            "-H" | "--header" | "-w" | "--write-out" | "-m" | "--max-time"
+            | "--connect-timeout" | "--cacert" | "--resolve" | "-u" | "--user" | "-A"
+            | "--retry" => {
                 words.next();
             }
-            "-s" | "-S" | "-f" | "-k" | "-i" | "-I" | "-L" | "-v" | "-g" | "-4" | "-6" | "-sS" | "-fsS"
-            | "-fsSL" | "-sSL" | "-sL" | "-sf" | "-fs" | "-sk" | "-ks" | "-Ss" | "-si" | "-sI" | "-Lv" | "-vk"
-            | "-kv" | "-sv" | "-iL" | "-IL" | "-G" | "--silent" | "--fail" | "--show-error" | "--insecure"
-            | "--head" | "--include" | "--location" | "--verbose" | "--compressed" | "--http1.1"
-            | "--http2" | "--get" => {}
+            "-s" | "-S" | "-f" | "-k" | "-i" | "-I" | "-L" | "-v" | "-g" | "-4" | "-6" | "-sS"
+            | "-fsS" | "-fsSL" | "-sSL" | "-sL" | "-sf" | "-fs" | "-sk" | "-ks" | "-Ss" | "-si"
+            | "-sI" | "-Lv" | "-vk" | "-kv" | "-sv" | "-iL" | "-IL" | "-G" | "--silent"
+            | "--fail" | "--show-error" | "--insecure" | "--head" | "--include" | "--location"
+            | "--verbose" | "--compressed" | "--http1.1" | "--http2" | "--get" => {}
             word if word.starts_with('-') => return false,
             _ => {}
         }
@@ -211,7 +322,9 @@ const CHANGE: &str = "rm mv cp mkdir rmdir touch ln chmod chown chgrp install dd
 
 /// Whether the command is known to change something, or to prepare that.
 pub fn changes(words: &[&str]) -> bool {
-    let program = words.first().map(|program| program.rsplit('/').next().unwrap_or(program));
+    let program = words
+        .first()
+        .map(|program| program.rsplit('/').next().unwrap_or(program));
     program.is_some_and(|program| CHANGE.split_whitespace().any(|known| known == program))
 }
 
@@ -223,14 +336,32 @@ pub fn needs_a_person(words: &[&str]) -> bool {
     let program = program.rsplit('/').next().unwrap_or(program);
     let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
     match program {
-        "vi" | "vim" | "nvim" | "nano" | "emacs" | "less" | "more" | "top" | "htop" | "man" | "visudo"
-        | "vipw" | "screen" | "tmux" | "nix-shell" | "virt-viewer" | "telnet" | "sftp" | "ftp" => {
-            program != "visudo" || !has(&["-c"])
+        "vi" | "vim" | "nvim" | "nano" | "emacs" | "less" | "more" | "top" | "htop" | "man"
+        | "visudo" | "vipw" | "screen" | "tmux" | "nix-shell" | "virt-viewer" | "telnet"
+        | "sftp" | "ftp" => program != "visudo" || !has(&["-c"]),
+        "psql" => !arguments.iter().any(|word| {
+            word.starts_with("-c")
+                || word.starts_with("-f")
+                || *word == "-l"
+                || word.contains("command")
+                || word.contains('c') && word.starts_with('-') && !word.starts_with("--")
+        }),
+        "mysql" | "mongo" | "mongosh" | "redis-cli" | "sqlite3" => {
+            arguments.is_empty() || has(&["-p"]) && !has(&["-e"])
         }
-        "psql" => !arguments.iter().any(|word| word.starts_with("-c") || word.starts_with("-f") || *word == "-l" || word.contains("command") || word.contains('c') && word.starts_with('-') && !word.starts_with("--")),
-        "mysql" | "mongo" | "mongosh" | "redis-cli" | "sqlite3" => arguments.is_empty() || has(&["-p"]) && !has(&["-e"]),
-        "docker" | "podman" | "kubectl" | "oc" => arguments.iter().any(|word| ["-it", "-ti", "login", "attach"].contains(word)) || has(&["-i"]) && has(&["-t"]),
-        "ssh" => arguments.iter().filter(|word| !word.starts_with('-')).count() == 1,
+        "docker" | "podman" | "kubectl" | "oc" => {
+            arguments
+                .iter()
+                .any(|word| ["-it", "-ti", "login", "attach"].contains(word))
+                || has(&["-i"]) && has(&["-t"])
+        }
+        "ssh" => {
+            arguments
+                .iter()
+                .filter(|word| !word.starts_with('-'))
+                .count()
+                == 1
+        }
         "su" => !has(&["-c"]),
         "sudo" => has(&["-i", "-s"]) && arguments.len() == 1,
         "bash" | "sh" | "zsh" | "python" | "python3" | "irb" | "node" => arguments.is_empty(),
@@ -248,8 +379,13 @@ pub fn never_ends(words: &[&str]) -> bool {
     match *program {
         "watch" | "tcpdump" => !has(&["-c"]),
         "tail" | "journalctl" => has(&["-f", "-F", "--follow"]) || joined(arguments, 'f'),
-        "kubectl" | "oc" => has(&["port-forward", "proxy", "-f", "-w", "--watch", "--follow"]) && !has(&["apply", "create", "delete", "replace"]),
-        "docker" | "podman" => has(&["logs"]) && has(&["-f", "--follow"]) || has(&["stats"]) && !has(&["--no-stream"]),
+        "kubectl" | "oc" => {
+            has(&["port-forward", "proxy", "-f", "-w", "--watch", "--follow"])
+                && !has(&["apply", "create", "delete", "replace"])
+        }
+        "docker" | "podman" => {
+            has(&["logs"]) && has(&["-f", "--follow"]) || has(&["stats"]) && !has(&["--no-stream"])
+        }
         "ping" => !has(&["-c"]),
         _ => false,
     }

@@ -31,7 +31,16 @@ struct Block {
     tag: Option<String>,
 }
 
-const SHELLS: [&str; 8] = ["sh", "bash", "shell", "zsh", "ksh", "console", "shell-session", "terminal"];
+const SHELLS: [&str; 8] = [
+    "sh",
+    "bash",
+    "shell",
+    "zsh",
+    "ksh",
+    "console",
+    "shell-session",
+    "terminal",
+];
 
 /// Tags the blocks of a page that are sure, and adds the contracts that they need. `path` is the
 /// page's, relative to the folder of pages: ids are made of it.
@@ -88,7 +97,9 @@ pub fn page(path: &str, text: &str) -> Adopted {
 fn close(lines: &[&str], open: usize, mark: &str) -> usize {
     let closes = |line: &&str| {
         let bare = line.trim();
-        bare.len() >= mark.len() && bare.starts_with(mark) && bare.trim_start_matches(&mark[..1]).is_empty()
+        bare.len() >= mark.len()
+            && bare.starts_with(mark)
+            && bare.trim_start_matches(&mark[..1]).is_empty()
     };
     let rest = lines[open + 1..].iter().position(closes);
     rest.map_or(lines.len(), |at| open + 1 + at)
@@ -114,8 +125,12 @@ fn of(language: &str, body: &[&str]) -> Suggestion {
     }
     match judge(&commands.join("\n")) {
         // What it printed once is not what it must print.
-        Suggestion::Step => Suggestion::Left("it shows a session that changes something".to_owned()),
-        Suggestion::Check => Suggestion::Left("a session that only looks: a check, once its output is elided".to_owned()),
+        Suggestion::Step => {
+            Suggestion::Left("it shows a session that changes something".to_owned())
+        }
+        Suggestion::Check => Suggestion::Left(
+            "a session that only looks: a check, once its output is elided".to_owned(),
+        ),
         other => other,
     }
 }
@@ -133,18 +148,38 @@ fn contracts(
     let mut named: BTreeSet<usize> = BTreeSet::new();
     for section in sections {
         // Without a heading there is no section; what others have begun is theirs.
-        let Some(heading) = headings.get(&section).filter(|_| !tagged.contains(&section)) else {
+        let Some(heading) = headings
+            .get(&section)
+            .filter(|_| !tagged.contains(&section))
+        else {
             continue;
         };
-        let own: Vec<&mut Block> = blocks.iter_mut().filter(|block| block.section == section).collect();
+        let own: Vec<&mut Block> = blocks
+            .iter_mut()
+            .filter(|block| block.section == section)
+            .collect();
         let steps = own.iter().any(|block| block.suggestion == Suggestion::Step);
-        let checks = own.iter().any(|block| block.suggestion == Suggestion::Check);
+        let checks = own
+            .iter()
+            .any(|block| block.suggestion == Suggestion::Check);
         // A procedure of which a part is left out would be half a procedure.
-        let whole = own.iter().all(|block| !matches!(block.suggestion, Suggestion::Left(_) | Suggestion::Manual(_)));
+        let whole = own.iter().all(|block| {
+            !matches!(
+                block.suggestion,
+                Suggestion::Left(_) | Suggestion::Manual(_)
+            )
+        });
         if (steps && !whole) || !(steps || checks) {
             continue;
         }
-        let id = unique(&name(path, heading, headings.len() == 1 || named.is_empty() && section == 0), &mut ids);
+        let id = unique(
+            &name(
+                path,
+                heading,
+                headings.len() == 1 || named.is_empty() && section == 0,
+            ),
+            &mut ids,
+        );
         named.insert(section);
         let kind = if steps { "procedure" } else { "checks" };
         contracts.insert(section, format!("```yaml {kind}\nid: {id}\n```"));
@@ -159,7 +194,10 @@ fn contracts(
             };
         }
     }
-    for block in blocks.iter_mut().filter(|block| !tagged.contains(&block.section)) {
+    for block in blocks
+        .iter_mut()
+        .filter(|block| !tagged.contains(&block.section))
+    {
         if let (Suggestion::Example(_), None) = (&block.suggestion, &block.tag) {
             block.tag = Some("example".to_owned());
         }
@@ -170,8 +208,15 @@ fn contracts(
 /// `alerts/agent.md`, `Restart the agent` is `alerts.agent.restart-the-agent`.
 fn name(path: &str, heading: &str, first: bool) -> String {
     let path = path.strip_suffix(".md").unwrap_or(path);
-    let path = path.strip_suffix("/README").or(path.strip_suffix("/index")).unwrap_or(path);
-    let mut words: Vec<String> = path.split('/').map(slug).filter(|word| !word.is_empty()).collect();
+    let path = path
+        .strip_suffix("/README")
+        .or(path.strip_suffix("/index"))
+        .unwrap_or(path);
+    let mut words: Vec<String> = path
+        .split('/')
+        .map(slug)
+        .filter(|word| !word.is_empty())
+        .collect();
     let heading = slug(heading);
     if !first && !heading.is_empty() {
         words.push(heading);
@@ -188,7 +233,11 @@ fn slug(text: &str) -> String {
         _ => '-',
     });
     let letters: String = letters.collect();
-    let words: Vec<&str> = letters.split('-').filter(|word| !word.is_empty()).take(5).collect();
+    let words: Vec<&str> = letters
+        .split('-')
+        .filter(|word| !word.is_empty())
+        .take(5)
+        .collect();
     let slug = words.join("-");
     match slug.chars().next() {
         Some(first) if first.is_ascii_digit() => format!("n{slug}"),
@@ -208,12 +257,17 @@ fn written(lines: &[&str], blocks: &[Block], contracts: &BTreeMap<usize, String>
     let tags: BTreeMap<usize, &Block> = blocks.iter().map(|block| (block.line, block)).collect();
     let mut out: Vec<String> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        let tag = tags.get(&at).and_then(|block| Some((block, block.tag.as_ref()?)));
+        let tag = tags
+            .get(&at)
+            .and_then(|block| Some((block, block.tag.as_ref()?)));
         match tag {
             Some((block, tag)) => {
                 debug_assert!(line.starts_with(&block.indent));
                 let end = line.trim_end_matches(['\r', ' ']);
-                out.push(format!("{end} {tag}{}", if line.ends_with('\r') { "\r" } else { "" }));
+                out.push(format!(
+                    "{end} {tag}{}",
+                    if line.ends_with('\r') { "\r" } else { "" }
+                ));
             }
             None => out.push((*line).to_owned()),
         }
@@ -276,9 +330,21 @@ mod tests {
     fn only_what_is_sure_is_tagged() {
         let adopted = page("alerts/agent.md", PAGE);
         let expected = PAGE
-            .replacen("# The agent\n", "# The agent\n\n```yaml checks\nid: alerts.agent\n```\n", 1)
-            .replacen("```sh\nsystemctl is-active", "```sh check id=alerts.agent.1\nsystemctl is-active", 1)
-            .replacen("## Restart it\n", "## Restart it\n\n```yaml procedure\nid: alerts.agent.restart-it\n```\n", 1)
+            .replacen(
+                "# The agent\n",
+                "# The agent\n\n```yaml checks\nid: alerts.agent\n```\n",
+                1,
+            )
+            .replacen(
+                "```sh\nsystemctl is-active",
+                "```sh check id=alerts.agent.1\nsystemctl is-active",
+                1,
+            )
+            .replacen(
+                "## Restart it\n",
+                "## Restart it\n\n```yaml procedure\nid: alerts.agent.restart-it\n```\n",
+                1,
+            )
             .replacen("```bash\n", "```bash step id=step-1\n", 1)
             .replacen("look:\n\n```sh\n", "look:\n\n```sh check id=check-2\n", 1)
             .replacen("  ```sh\n", "  ```sh example\n", 1);
@@ -290,7 +356,12 @@ mod tests {
 
     #[test]
     fn adopting_twice_changes_nothing_and_no_other_byte_is_touched() {
-        let pages = [PAGE.to_owned(), PAGE.replace('\n', "\r\n"), format!("{PAGE}```sh\nls"), String::new()];
+        let pages = [
+            PAGE.to_owned(),
+            PAGE.replace('\n', "\r\n"),
+            format!("{PAGE}```sh\nls"),
+            String::new(),
+        ];
         for text in pages {
             let once = page("alerts/agent.md", &text).text;
             assert_eq!(page("alerts/agent.md", &once).text, once);
@@ -299,9 +370,18 @@ mod tests {
             for line in once.split('\n') {
                 match next {
                     Some(own) if own == line => next = old.next(),
-                    Some(own) if line.trim_end().starts_with(own.trim_end()) && own.contains("```") => next = old.next(),
+                    Some(own)
+                        if line.trim_end().starts_with(own.trim_end()) && own.contains("```") =>
+                    {
+                        next = old.next()
+                    }
                     // A line of a contract.
-                    _ => assert!(["", "```"].contains(&line.trim()) || line.starts_with("id: ") || line.starts_with("```yaml "), "{line:?}"),
+                    _ => assert!(
+                        ["", "```"].contains(&line.trim())
+                            || line.starts_with("id: ")
+                            || line.starts_with("```yaml "),
+                        "{line:?}"
+                    ),
                 }
             }
             assert_eq!(next, None);

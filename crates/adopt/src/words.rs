@@ -33,7 +33,10 @@ pub fn commands(script: &str) -> Option<Vec<Command>> {
             },
             '"' => reader.quoted(&mut letters)?,
             '`' => {
-                let inner: String = letters.by_ref().take_while(|letter| *letter != '`').collect();
+                let inner: String = letters
+                    .by_ref()
+                    .take_while(|letter| *letter != '`')
+                    .collect();
                 reader.hold(inner);
             }
             '$' if letters.peek() == Some(&'(') => {
@@ -104,7 +107,10 @@ impl Reader {
                 '"' => return Some(()),
                 '\\' => self.push(letters.next()?),
                 '`' => {
-                    let inner: String = letters.by_ref().take_while(|letter| *letter != '`').collect();
+                    let inner: String = letters
+                        .by_ref()
+                        .take_while(|letter| *letter != '`')
+                        .collect();
                     self.hold(inner);
                 }
                 '$' if letters.peek() == Some(&'(') => {
@@ -128,7 +134,10 @@ impl Reader {
         letters.next_if_eq(&'>');
         letters.next_if_eq(&'|');
         if letters.next_if_eq(&'&').is_some() {
-            while letters.next_if(|letter| letter.is_ascii_digit() || *letter == '-').is_some() {}
+            while letters
+                .next_if(|letter| letter.is_ascii_digit() || *letter == '-')
+                .is_some()
+            {}
             return Some(());
         }
         if letters.next_if_eq(&'(').is_some() {
@@ -138,7 +147,9 @@ impl Reader {
         }
         while letters.next_if(|letter| *letter == ' ').is_some() {}
         let mut target = String::new();
-        while let Some(letter) = letters.next_if(|letter| !letter.is_whitespace() && !";|&".contains(*letter)) {
+        while let Some(letter) =
+            letters.next_if(|letter| !letter.is_whitespace() && !";|&".contains(*letter))
+        {
             target.push(letter);
         }
         if target != "/dev/null" {
@@ -194,14 +205,33 @@ mod tests {
     fn a_script_is_cut_outside_quotes() {
         let cut = |script| {
             let commands = commands(script)?;
-            Some(commands.into_iter().map(|command| (command.words.join("_"), command.writes)).collect::<Vec<_>>())
+            Some(
+                commands
+                    .into_iter()
+                    .map(|command| (command.words.join("_"), command.writes))
+                    .collect::<Vec<_>>(),
+            )
         };
         let some = |commands: &[(&str, bool)]| {
-            Some(commands.iter().map(|(words, writes)| ((*words).to_owned(), *writes)).collect())
+            Some(
+                commands
+                    .iter()
+                    .map(|(words, writes)| ((*words).to_owned(), *writes))
+                    .collect(),
+            )
         };
-        assert_eq!(cut("a b | c 'd | e' && f"), some(&[("a_b", false), ("c_d | e", false), ("f", false)]));
-        assert_eq!(cut("a 2>&1 >/dev/null; b >> x"), some(&[("a", false), ("b", true)]));
-        assert_eq!(cut("a # b\nc \\\n d"), some(&[("a", false), ("c_d", false)]));
+        assert_eq!(
+            cut("a b | c 'd | e' && f"),
+            some(&[("a_b", false), ("c_d | e", false), ("f", false)])
+        );
+        assert_eq!(
+            cut("a 2>&1 >/dev/null; b >> x"),
+            some(&[("a", false), ("b", true)])
+        );
+        assert_eq!(
+            cut("a # b\nc \\\n d"),
+            some(&[("a", false), ("c_d", false)])
+        );
         assert_eq!(cut("a &> log"), some(&[("a", true)]));
         assert_eq!(cut("cat <<E\nrm\nE"), None);
         assert_eq!(cut("a 'b"), None);
