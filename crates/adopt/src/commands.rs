@@ -82,26 +82,7 @@ pub fn looks(words: &[&str]) -> bool {
         { arguments.iter() }.any(|word| wanted.iter().any(|wanted| word.starts_with(wanted)))
     };
     if LOOK.split_whitespace().any(|known| known == program) {
-        // `uniq IN OUT` and `xxd -r IN OUT` write, and so does a tool told to.
-        return match program {
-            "uniq" => {
-                arguments
-                    .iter()
-                    .filter(|word| !word.starts_with('-'))
-                    .count()
-                    < 2
-            }
-            "xxd" => !begins(&["-r"]),
-            "file" => !has(&["-C", "--compile"]),
-            "ss" => !has(&["-K", "--kill"]),
-            "lastlog" => !begins(&["-C", "-S", "--clear", "--set"]),
-            "sensors" => !has(&["-s", "--set"]),
-            "nvidia-smi" => arguments.is_empty() || has(&["-L", "-q"]),
-            "needrestart" => has(&["-b"]) && !begins(&["-r"]),
-            "rg" => !begins(&["--pre"]),
-            "diff" => !begins(&["--output"]),
-            _ => true,
-        };
+        return plainly(program, arguments);
     }
     match program {
         "tail" => !begins(&["-f", "-F", "--follow", "--retry"]) && !joined(arguments, 'f'),
@@ -181,6 +162,33 @@ pub fn looks(words: &[&str]) -> bool {
     }
 }
 
+/// `uniq IN OUT` and `xxd -r IN OUT` write, and so does a tool that is told to.
+fn plainly(program: &str, arguments: &[&str]) -> bool {
+    let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
+    let begins = |wanted: &[&str]| {
+        { arguments.iter() }.any(|word| wanted.iter().any(|wanted| word.starts_with(wanted)))
+    };
+    match program {
+        "uniq" => {
+            arguments
+                .iter()
+                .filter(|word| !word.starts_with('-'))
+                .count()
+                < 2
+        }
+        "xxd" => !begins(&["-r"]),
+        "file" => !has(&["-C", "--compile"]),
+        "ss" => !has(&["-K", "--kill"]),
+        "lastlog" => !begins(&["-C", "-S", "--clear", "--set"]),
+        "sensors" => !has(&["-s", "--set"]),
+        "nvidia-smi" => arguments.is_empty() || has(&["-L", "-q"]),
+        "needrestart" => has(&["-b"]) && !begins(&["-r"]),
+        "rg" => !begins(&["--pre"]),
+        "diff" => !begins(&["--output"]),
+        _ => true,
+    }
+}
+
 fn subcommand(program: &str, arguments: &[&str]) -> bool {
     let Some((_, known)) = SUBCOMMANDS.iter().find(|(name, _)| *name == program) else {
         // `anything --version` and `--help` alone only look.
@@ -196,11 +204,11 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
             "-n" | "--namespace" | "--context" | "-f" | "--file" | "-C" | "--kubeconfig"
                 if behind.len() > 1 =>
             {
-                rest = &behind[1..]
+                rest = &behind[1..];
             }
             "--user" | "--no-pager" | "-A" | "--no-legend" | "--all" => rest = behind,
             word if word.starts_with("--") && word.contains('=') && !word.contains("exec") => {
-                rest = behind
+                rest = behind;
             }
             _ => break,
         }
@@ -248,7 +256,7 @@ fn sed(arguments: &[&str]) -> bool {
             || word.starts_with('/') && word.ends_with('p') && !word.contains(['{', ';'])
     };
     let mut scripts = scripts;
-    { options }.all(|word| only(word)) && scripts.next().is_some_and(|script| plain(script))
+    { options }.all(only) && scripts.next().is_some_and(plain)
 }
 
 fn awk(arguments: &[&str]) -> bool {
@@ -261,7 +269,7 @@ fn awk(arguments: &[&str]) -> bool {
             || word.contains("getline")
             || word.contains("close")
     };
-    { options }.all(|word| known(word)) && !arguments.iter().any(|word| program(word))
+    { options }.all(|word| known(word)) && !arguments.iter().any(program)
 }
 
 fn ip(arguments: &[&str]) -> bool {

@@ -221,9 +221,10 @@ fn name(path: &str, heading: &str, first: bool) -> String {
     if !first && !heading.is_empty() {
         words.push(heading);
     }
-    match words.is_empty() {
-        true => "page".to_owned(),
-        false => words.join("."),
+    if words.is_empty() {
+        "page".to_owned()
+    } else {
+        words.join(".")
     }
 }
 
@@ -373,7 +374,7 @@ mod tests {
                     Some(own)
                         if line.trim_end().starts_with(own.trim_end()) && own.contains("```") =>
                     {
-                        next = old.next()
+                        next = old.next();
                     }
                     // A line of a contract.
                     _ => assert!(
