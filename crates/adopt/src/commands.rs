@@ -132,6 +132,17 @@ pub fn looks(words: &[&str]) -> bool {
                 && !arguments.is_empty()
         }
         "curl" => curl(arguments),
+        _ => looks_at_the_system(program, arguments),
+    }
+}
+
+/// Tools of the machine and of its services.
+fn looks_at_the_system(program: &str, arguments: &[&str]) -> bool {
+    let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
+    let begins = |wanted: &[&str]| {
+        { arguments.iter() }.any(|word| wanted.iter().any(|wanted| word.starts_with(wanted)))
+    };
+    match program {
         "openssl" => {
             ["version", "x509", "s_client", "verify", "ciphers"]
                 .contains(arguments.first().unwrap_or(&""))
