@@ -313,14 +313,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Resume(args) => resume::resume(&args, &context::load_to_run(dir)?, streams),
         Command::Handoff(args) => resume::handoff(&args, &context::load_to_run(dir)?, streams),
         Command::List(args) => list::run(&args, &context::load(dir)?, streams),
-        Command::Nodes(args) => {
-            let (text, left_out) = nodes::run(&args, &context::load_nodes(dir)?, streams.paint)?;
-            streams.out.write_all(text.as_bytes())?;
-            for problem in left_out {
-                writeln!(streams.talk, "\n{problem}")?;
-            }
-            Ok(0)
-        }
+        Command::Nodes(args) => nodes_listed(&args, dir, streams),
         Command::Sheet(args) => checklist::run(&args, &context::load_to_run(dir)?, streams),
         Command::Show(args) => {
             let text = shown(&args, dir, streams.paint)?;
@@ -333,16 +326,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Umount(args) => bridge::umount(&args, &context::load(dir)?),
         Command::Lint(args) => lint::run(&args, &context::read(dir)?, streams),
         Command::Checks(args) => checks::run(&args, dir, streams),
-        Command::Build(args) => {
-            let (root, place, dest) = context::to_build(dir, args.is_untrusted())?;
-            let args = args.of(place, dest);
-            Ok(build::run(
-                &args,
-                &root,
-                &mut streams.out,
-                &mut streams.talk,
-            )?)
-        }
+        Command::Build(args) => built(args, dir, streams),
         Command::Serve(args) => serve::run(&args, &context::to_build(dir, false)?.0, streams),
         Command::Pack(args) => pack::run(&args, dir, streams),
         Command::Packages(args) => packages::run(&args, dir, streams),
@@ -378,6 +362,22 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         // Asked about above, where the command line's own definition is at hand.
         Command::Settings(_) => Ok(0),
     }
+}
+
+fn nodes_listed(args: &nodes::List, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let (text, left_out) = nodes::run(args, &context::load_nodes(dir)?, streams.paint)?;
+    streams.out.write_all(text.as_bytes())?;
+    for problem in left_out {
+        writeln!(streams.talk, "\n{problem}")?;
+    }
+    Ok(0)
+}
+
+fn built(args: build::Build, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let (root, place, dest) = context::to_build(dir, args.is_untrusted())?;
+    let args = args.of(place, dest);
+    let (out, talk) = (&mut streams.out, &mut streams.talk);
+    Ok(build::run(&args, &root, out, talk)?)
 }
 
 /// A node needs its file alone. The manual is read for what is no node.
