@@ -251,7 +251,10 @@ mod tests {
         std::fs::write(at(".gitignore"), "/book\n*.pyc").unwrap();
         init(folder.path(), Template::Service).unwrap();
         let ignored = std::fs::read_to_string(at(".gitignore")).unwrap();
-        assert_eq!(ignored, "/book\n*.pyc\n/.opsbook\n/.opsbook-book-*\n");
+        assert_eq!(
+            ignored,
+            "/book\n*.pyc\n/.opsbook\n/opsbook.local.toml\n/.opsbook-book-*\n"
+        );
         assert_eq!(std::fs::read_to_string(at("main.py")).unwrap(), "mine");
     }
 

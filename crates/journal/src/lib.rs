@@ -380,7 +380,28 @@ fn runs_in(folder: &Path) -> Vec<String> {
         })
         .collect();
     runs.sort();
+    // Names tell the second. Which of two that were begun in the same one is the older, their
+    // first lines tell.
+    let second = |run: &str| run.get(..SECOND).unwrap_or(run).to_owned();
+    for some in runs.chunk_by_mut(|one, next| second(one) == second(next)) {
+        if some.len() > 1 {
+            some.sort_by_cached_key(|run| (began(folder, run), run.clone()));
+        }
+    }
     runs
+}
+
+/// `20261121-093851`, with which the name of a run begins.
+const SECOND: usize = 15;
+
+/// The time of a run's first line, as it is written there.
+fn began(folder: &Path, run: &str) -> Option<String> {
+    let mut start = Vec::new();
+    let file = File::open(folder.join(format!("{run}.jsonl"))).ok()?;
+    std::io::Read::read_to_end(&mut std::io::Read::take(file, 512), &mut start).ok()?;
+    let start = String::from_utf8_lossy(&start);
+    let (at, _) = start.split_once("\"at\":\"")?.1.split_once('"')?;
+    Some(at.to_owned())
 }
 
 fn lock(file: &File, run: &str) -> Result<(), JournalError> {

@@ -84,3 +84,20 @@ fn a_mistyped_run_is_named_with_the_nearest() {
         matches!(error, JournalError::Missing { near: Some(near), .. } if near.ends_with("3f9a"))
     );
 }
+
+#[test]
+fn of_two_runs_of_one_second_the_older_one_comes_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = State::beside(folder.path());
+    let names = [
+        "20261121-091403-ffff",
+        "20261121-091403-0000",
+        "20261121-091402-aaaa",
+    ];
+    for (name, at) in names.into_iter().zip(["03.100", "03.101", "02.000"]) {
+        drop(Journal::create(&state, name).unwrap());
+        let line = format!("{{\"v\":2,\"seq\":1,\"at\":\"2026-11-21T09:14:{at}Z\"}}\n");
+        std::fs::write(state.runs().join(format!("{name}.jsonl")), line).unwrap();
+    }
+    assert_eq!(runs(&state), [names[2], names[0], names[1]]);
+}

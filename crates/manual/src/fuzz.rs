@@ -65,7 +65,8 @@ mod tests {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
         let pages = [
             "tests/fixtures/forty-mistakes/manual",
-            "src/cli/init/manual",
+            "src/cli/init/minimal/manual",
+            "src/cli/init/service/manual/service",
         ];
         let mut seen = 0;
         for folder in pages {
