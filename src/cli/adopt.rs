@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use clap::Args;
 use opsbook_adopt::{Looked, Suggestion};
@@ -11,7 +10,7 @@ use crate::cli::Streams;
 use crate::cli::context::{self, Chosen};
 use crate::cli::error::Failure;
 use crate::outside;
-use crate::project::Project;
+use crate::project::{Project, git};
 use crate::source::{Problem, counted};
 
 /// A page of a manual is no more than that.
@@ -102,10 +101,14 @@ fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> 
     }
     let mut pages = Vec::new();
     for file in files {
-        let size = std::fs::metadata(&file)?.len();
-        if size > MOST_BYTES {
-            let message = format!("`{}` is too large for a page: {size} bytes", file.display());
-            return Err(Failure::from(Problem::bare("too-large", message)));
+        // What a link leads to may be no page, and must not be written to.
+        let about = std::fs::symlink_metadata(&file)?;
+        if !about.is_file() || about.len() > MOST_BYTES {
+            let message = format!(
+                "`{}` is no page: a file of at most {MOST_BYTES} bytes is wanted, and no link",
+                file.display()
+            );
+            return Err(Failure::from(Problem::bare("no-page", message)));
         }
         let text = std::fs::read_to_string(&file)?;
         pages.push(Page {
@@ -166,7 +169,7 @@ fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usiz
     let checks = many(|said| *said == Suggestion::Check);
     let steps = many(|said| *said == Suggestion::Step);
     let examples = many(|said| matches!(said, Suggestion::Example(_)));
-    let left = many(|said| matches!(said, Suggestion::Left(_) | Suggestion::Manual(_)));
+    let left = many(|said| matches!(said, Suggestion::Left(_)));
     writeln!(
         streams.talk,
         "{}: {}: {}, {}, {}, {left} left",
@@ -202,10 +205,9 @@ fn patch(page: &Page, text: &str, streams: &mut Streams) -> Result<(), Failure> 
 /// Whether git has the file as it is now, so that nothing is lost.
 fn is_clean(file: &Path) -> bool {
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
-    let asked = Command::new("git")
+    let asked = git(folder.unwrap_or(Path::new(".")))
         .args(["status", "--porcelain", "--ignored", "--"])
         .arg(file.file_name().unwrap_or_default())
-        .current_dir(folder.unwrap_or(Path::new(".")))
         .stderr(std::process::Stdio::null())
         .output();
     asked.is_ok_and(|asked| asked.status.success() && asked.stdout.is_empty())

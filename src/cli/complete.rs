@@ -11,6 +11,7 @@ use crate::journal;
 use crate::manual::Procedure;
 use crate::nodes::Nodes;
 use crate::project::Project;
+use crate::source::visible;
 use crate::vocabulary::Vocabulary;
 
 /// Runs are offered from the latest on; older ones are typed, or found in `opsbook history`.
@@ -127,12 +128,17 @@ fn offer(
     }
 }
 
-/// Those that begin with what is typed; clap leaves this to whoever makes the candidates.
+/// Those that begin with what is typed; clap leaves this to whoever makes the candidates. A shell
+/// puts them into its line as they are, so that a name of a stranger's file, `$(…).jsonl` among
+/// the journals, must not be among them.
 fn only(typed: &OsStr, candidates: Vec<CompletionCandidate>) -> Vec<CompletionCandidate> {
     let typed = typed.to_string_lossy();
     let begins = |candidate: &CompletionCandidate| {
         let value = candidate.get_value().to_string_lossy();
-        value.starts_with(&*typed)
+        let harmless =
+            |letter: char| letter.is_ascii_alphanumeric() || "._-+/@=:%~".contains(letter);
+        let rest = value.strip_prefix(&*typed);
+        rest.is_some_and(|rest| rest.chars().all(harmless))
     };
     candidates.into_iter().filter(begins).collect()
 }
@@ -155,7 +161,7 @@ fn chosen(words: &[OsString]) -> Chosen {
 }
 
 fn named(name: impl Into<OsString>, about: &str) -> CompletionCandidate {
-    let about = (!about.is_empty()).then(|| about.to_owned().into());
+    let about = (!about.is_empty()).then(|| visible(about).into());
     CompletionCandidate::new(name).help(about)
 }
 
@@ -217,4 +223,30 @@ fn bindings(
     }
     let role = |role: &&str| named(format!("{role}="), "");
     roles.iter().map(role).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_shell_would_run_is_not_offered() {
+        let names = [
+            "web1",
+            "web $(id)",
+            "web;id",
+            "web`id`",
+            "web\u{1b}[2J",
+            "web2&id",
+        ];
+        let all = names.map(|name| named(name, "a\u{1b}[31mb"));
+        let offered = only(OsStr::new("we"), Vec::from(all));
+        assert_eq!(offered.len(), 1);
+        assert_eq!(offered[0].get_value(), "web1");
+        let about = offered[0].get_help().unwrap().to_string();
+        assert!(!about.contains('\u{1b}'), "{about:?}");
+        // What the person has typed is theirs.
+        let typed = only(OsStr::new("@a&!"), vec![named("@a&!web1", "")]);
+        assert_eq!(typed.len(), 1);
+    }
 }

@@ -166,12 +166,15 @@ fn write_new(path: &Path, text: &str) -> Result<(), InitError> {
         })
 }
 
-/// Adds what the file does not ignore yet.
+/// Adds what the file does not ignore yet. git follows no link there, and neither do we.
 fn ignore(path: &Path) -> Result<(), InitError> {
     let failed = |error| InitError::Io {
         path: path.to_owned(),
         error,
     };
+    if path.is_symlink() {
+        return Ok(());
+    }
     let there = match std::fs::read_to_string(path) {
         Ok(there) => there,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),

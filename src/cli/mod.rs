@@ -285,17 +285,20 @@ pub fn main() -> ExitCode {
     if cli.quiet && !libtest {
         streams.hush();
     }
-    let done = match cli.command {
-        Command::Settings(args) => settings::run(&args, &command, &file, &mut streams),
-        _ => dispatch(cli, &mut streams),
-    };
-    match done {
+    match dispatch(cli, &command, &file, &mut streams) {
         Ok(status) => ExitCode::from(status),
         Err(failure) => failure.tell(&mut Streams::new()),
     }
 }
 
-fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
+/// Does what is asked. `own` is the command line's definition, and `file` what the settings file
+/// says: some commands are about these.
+fn dispatch(
+    cli: Cli,
+    own: &clap::Command,
+    file: &settings::FromFile,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
     let dir = &Chosen {
         dir: cli.dir,
         book: cli.book,
@@ -359,8 +362,7 @@ fn dispatch(cli: Cli, streams: &mut Streams) -> Result<u8, Failure> {
         Command::Lsp(args) => lsp::run(&args),
         Command::Schema(args) => schema::run(&args, streams),
         Command::Man(args) => man::run(&args, Cli::command(), streams),
-        // Asked about above, where the command line's own definition is at hand.
-        Command::Settings(_) => Ok(0),
+        Command::Settings(args) => settings::run(&args, own, file, streams),
     }
 }
 

@@ -4,12 +4,12 @@
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use jiff::Timestamp;
 
 use crate::manual::Manual;
-use crate::project::Who;
+use crate::project::{Who, git};
 
 use super::html::code;
 use super::links::html_path;
@@ -93,8 +93,7 @@ fn changed(root: &Path, manual: &Manual) -> HashMap<PathBuf, Timestamp> {
         open.insert(&page.source.path, html_path(&page.path));
     }
     let first = manual.pages.first().map(|page| html_path(&page.path));
-    let mut git = Command::new("git");
-    git.arg("-C").arg(root);
+    let mut git = git(root);
     git.args([
         "-c",
         "core.quotePath=false",

@@ -97,7 +97,7 @@ pub use changed::{Changes, changes, moved};
 pub use done::{done, number};
 pub use place::{Parts, Place, new_enough};
 pub use run::{Allotted, Anew, Manner, Resumed, Run, RunError, Start, looked_over};
-pub use who::{Who, controller_name, operator_name};
+pub use who::{Who, controller_name, git, operator_name};
 
 /// What names the nodes of a run on a command line: the nodes themselves, or who plays which role.
 #[must_use]

@@ -343,8 +343,17 @@ fn refused(project: &Project, tree: &Tree) -> Vec<Problem> {
     problems
 }
 
-/// As for the readers of a book, but for what a manual is made of.
-fn looks_private(path: &str) -> bool {
+/// Programs keep passwords in hidden files of these names.
+const KEEPS_PASSWORDS: [&str; 6] = [".netrc", ".pgpass", ".my.cnf", ".npmrc", ".pypirc", ".env"];
+
+/// Whether a file is, by its name, not for other machines: as for the readers of a book, but for
+/// what a manual is made of.
+#[must_use]
+pub fn looks_private(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    if KEEPS_PASSWORDS.contains(&name) || name.starts_with(".env.") {
+        return true;
+    }
     if matches!(path, "book.toml" | "nodes.yaml") || path.starts_with("nodes/") {
         return false;
     }

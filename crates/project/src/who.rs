@@ -167,16 +167,31 @@ fn packages(project: &Project) -> BTreeMap<String, String> {
     parts.collect()
 }
 
+/// The person's `git` in a folder: it runs no program that the folder's own settings name, and
+/// writes nothing there.
+#[must_use]
+pub fn git(folder: &Path) -> Command {
+    let mut git = Command::new("git");
+    let settings = [
+        "core.fsmonitor=false",
+        "core.hooksPath=/dev/null",
+        "log.showSignature=false",
+    ];
+    for setting in settings {
+        git.args(["-c", setting]);
+    }
+    git.arg("-C").arg(folder).env("GIT_OPTIONAL_LOCKS", "0");
+    git
+}
+
 fn revision(root: &Path) -> (Option<String>, Option<bool>) {
     // To ask git takes a process: where it would find nothing, it is not asked.
     let kept = root.ancestors().any(|folder| folder.join(".git").exists());
     if !kept && std::env::var_os("GIT_DIR").is_none() {
         return (None, None);
     }
-    let mut git = Command::new("git");
-    git.arg("-C")
-        .arg(root)
-        .args(["status", "--porcelain=v2", "--branch", "--", "."]);
+    let mut git = git(root);
+    git.args(["status", "--porcelain=v2", "--branch", "--", "."]);
     let Ok(output) = git.stdin(std::process::Stdio::null()).output() else {
         return (None, None);
     };

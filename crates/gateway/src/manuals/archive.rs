@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::{Manual, Read, print};
 use crate::nodes::{SecretRef, Text};
+use crate::project::git;
+use crate::project::pack::looks_private;
 use crate::token::sha256;
 use crate::wire::{Kind, Problem, limit};
 
@@ -112,34 +114,34 @@ fn secrets(read: &Read) -> BTreeSet<PathBuf> {
         .collect()
 }
 
-/// Those that git has, and new ones that it does not ignore.
+/// Those that git has, and new ones that it does not ignore. Of these nobody has said yet that
+/// others may see them: what looks private stays here.
 fn of_git(root: &Path) -> Option<Vec<PathBuf>> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+    let mut files = listed(root, &["--cached"])?;
+    let new = listed(root, &["--others", "--exclude-standard"])?;
+    files.extend(new.into_iter().filter(is_for_others));
+    files.retain(|name| !name.starts_with(".opsbook"));
+    (!files.is_empty()).then_some(files)
+}
+
+fn is_for_others(file: &PathBuf) -> bool {
+    !file.to_str().is_none_or(looks_private)
+}
+
+fn listed(root: &Path, which: &[&str]) -> Option<Vec<PathBuf>> {
+    let output = git(root)
+        .args(["ls-files", "-z"])
+        .args(which)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
-    let files: Vec<PathBuf> = text
-        .split('\0')
-        .filter(|name| !name.is_empty())
-        .map(PathBuf::from)
-        .collect();
-    (output.status.success() && !files.is_empty()).then(|| {
-        let own = files
-            .into_iter()
-            .filter(|name| !name.starts_with(".opsbook"));
-        own.collect()
-    })
+    let names = text.split('\0').filter(|name| !name.is_empty());
+    output
+        .status
+        .success()
+        .then(|| names.map(PathBuf::from).collect())
 }
 
 fn of_folder(root: &Path) -> Vec<PathBuf> {
@@ -156,7 +158,8 @@ fn of_folder(root: &Path) -> Vec<PathBuf> {
             }
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => folders.push(name),
-                Ok(_) => files.push(name),
+                Ok(_) if is_for_others(&name) => files.push(name),
+                Ok(_) => {}
                 Err(_) => {}
             }
         }

@@ -62,6 +62,10 @@ async fn a_runner_of_another_machine_has_the_manual_without_its_secrets() {
     let served = Served::new(On::Sqlite).await;
     let write = |name: &str, text: &str| std::fs::write(served.root.join(name), text).unwrap();
     write("key.txt", "hidden");
+    // Nobody has said that others may see these.
+    for name in [".env", "tls.key", "id_ed25519"] {
+        write(name, "of this machine alone");
+    }
     let nodes = std::fs::read_to_string(served.root.join("nodes.yaml")).unwrap();
     write(
         "nodes.yaml",
@@ -85,7 +89,7 @@ async fn a_runner_of_another_machine_has_the_manual_without_its_secrets() {
     assert_eq!(archive.status, 200);
     let text = archive.body;
     assert!(text.contains("echo \"version $version\"") && text.contains("nodes.yaml"));
-    for hidden in ["hidden", "root:x:", "gateway.db"] {
+    for hidden in ["hidden", "root:x:", "gateway.db", "of this machine alone"] {
         assert!(!text.contains(hidden), "{hidden} is in the archive");
     }
     for (path, why) in [
