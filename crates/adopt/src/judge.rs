@@ -16,8 +16,6 @@ pub enum Suggestion {
     Step,
     /// It is shown, and never run; why.
     Example(&'static str),
-    /// A person does it; why.
-    Manual(&'static str),
     /// Somebody has to say what it is; why.
     Left(String),
 }

@@ -24,7 +24,6 @@ pub struct Looked {
 
 struct Block {
     line: usize,
-    indent: String,
     /// The section it stands in: the line of its heading.
     section: usize,
     suggestion: Suggestion,
@@ -67,7 +66,6 @@ pub fn page(path: &str, text: &str) -> Adopted {
             {
                 blocks.push(Block {
                     line: at,
-                    indent: line[..line.len() - bare.len()].to_owned(),
                     section,
                     suggestion: of(language, &lines[at + 1..close.min(lines.len())]),
                     tag: None,
@@ -145,7 +143,6 @@ fn contracts(
     let mut contracts = BTreeMap::new();
     let mut ids = BTreeSet::new();
     let sections: BTreeSet<usize> = blocks.iter().map(|block| block.section).collect();
-    let mut named: BTreeSet<usize> = BTreeSet::new();
     for section in sections {
         // Without a heading there is no section; what others have begun is theirs.
         let Some(heading) = headings
@@ -163,24 +160,15 @@ fn contracts(
             .iter()
             .any(|block| block.suggestion == Suggestion::Check);
         // A procedure of which a part is left out would be half a procedure.
-        let whole = own.iter().all(|block| {
-            !matches!(
-                block.suggestion,
-                Suggestion::Left(_) | Suggestion::Manual(_)
-            )
-        });
+        let left = |block: &&mut Block| matches!(block.suggestion, Suggestion::Left(_));
+        let whole = !own.iter().any(left);
         if (steps && !whole) || !(steps || checks) {
             continue;
         }
         let id = unique(
-            &name(
-                path,
-                heading,
-                headings.len() == 1 || named.is_empty() && section == 0,
-            ),
+            &name(path, heading, headings.keys().next() == Some(&section)),
             &mut ids,
         );
-        named.insert(section);
         let kind = if steps { "procedure" } else { "checks" };
         contracts.insert(section, format!("```yaml {kind}\nid: {id}\n```"));
         for (number, block) in own.into_iter().enumerate() {
@@ -190,7 +178,7 @@ fn contracts(
                 Suggestion::Check => Some(format!("check id={id}.{number}")),
                 Suggestion::Step => Some(format!("step id=step-{number}")),
                 Suggestion::Example(_) => Some("example".to_owned()),
-                _ => None,
+                Suggestion::Left(_) => None,
             };
         }
     }
@@ -258,12 +246,9 @@ fn written(lines: &[&str], blocks: &[Block], contracts: &BTreeMap<usize, String>
     let tags: BTreeMap<usize, &Block> = blocks.iter().map(|block| (block.line, block)).collect();
     let mut out: Vec<String> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        let tag = tags
-            .get(&at)
-            .and_then(|block| Some((block, block.tag.as_ref()?)));
+        let tag = tags.get(&at).and_then(|block| block.tag.as_ref());
         match tag {
-            Some((block, tag)) => {
-                debug_assert!(line.starts_with(&block.indent));
+            Some(tag) => {
                 let end = line.trim_end_matches(['\r', ' ']);
                 out.push(format!(
                     "{end} {tag}{}",
