@@ -24,6 +24,9 @@ use crate::{actions, completion, diagnostics, hover, names, symbols};
 /// A pause in typing: a manual is read anew behind it.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// A page is no more than that.
+const MOST_BYTES: u64 = 4 << 20;
+
 /// Why serving ended before its time.
 #[derive(Debug)]
 pub enum ServeError {
@@ -287,13 +290,17 @@ impl Server<'_> {
         position: Position,
     ) -> Option<(&Snapshot, PathBuf, Arc<str>, usize)> {
         let path = place::path(uri)?;
-        let text = match self.texts.get(&path) {
-            Some(text) => Arc::clone(text),
-            None => std::fs::read_to_string(&path).ok()?.into(),
-        };
-        let byte = self.columns.byte(&text, position);
+        let (columns, open) = (self.columns, self.texts.get(&path).cloned());
         let snapshot = self.snapshot(&path)?;
         let below = snapshot.below(&path)?;
+        // One that is not open is read as all of the manual is: bounded, and inside the project.
+        let text = if let Some(text) = open {
+            text
+        } else {
+            let text = snapshot.project.files.text(&below, MOST_BYTES);
+            text.ok()?.into()
+        };
+        let byte = columns.byte(&text, position);
         Some((snapshot, below, text, byte))
     }
 

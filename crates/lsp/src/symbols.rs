@@ -151,7 +151,9 @@ pub fn of_manual(snapshot: &Snapshot, query: &str, columns: Columns) -> Vec<Symb
     let found = all.into_iter().filter(|(name, ..)| has(name, query));
     let root = snapshot.root();
     found
-        .filter_map(|(name, kind, span)| information(name, kind, columns.location(root, span)?))
+        .filter_map(|(name, kind, span)| {
+            Some(information(name, kind, columns.location(root, span)?))
+        })
         .collect()
 }
 
@@ -159,19 +161,15 @@ pub fn of_manual(snapshot: &Snapshot, query: &str, columns: Columns) -> Vec<Symb
     deprecated,
     reason = "the protocol's type has a field that is no longer used"
 )]
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "it is used where a place may be missing"
-)]
-fn information(name: String, kind: SymbolKind, location: Location) -> Option<SymbolInformation> {
-    Some(SymbolInformation {
+fn information(name: String, kind: SymbolKind, location: Location) -> SymbolInformation {
+    SymbolInformation {
         name,
         kind,
         tags: None,
         deprecated: None,
         location,
         container_name: None,
-    })
+    }
 }
 
 fn has(name: &str, query: &str) -> bool {
