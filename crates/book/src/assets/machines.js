@@ -5,7 +5,6 @@
 
 const opsbookMachines = (() => {
     const single = typeof opsbookSingle !== "undefined";
-    const home = new URL(".", single ? location.href : document.currentScript.src);
     const KINDS = ["failed", "unseen", "changed", "passed", "ignored", "never"];
     const WORDS = ["✗ failing", "? could not look", "≠ changed since", "✓ held", "– ignored", "○ never asked"];
     const shards = new Map();
@@ -19,28 +18,8 @@ const opsbookMachines = (() => {
     };
     const some = (number, found) => shards.set(number, found);
 
-    const loading = new Map();
-    const load = (file) => {
-        if (single) return Promise.resolve(true);
-        if (!loading.has(file)) {
-            loading.set(file, new Promise((done) => {
-                const script = document.createElement("script");
-                script.src = new URL(`machines/${file}`, home);
-                script.onload = () => done(true);
-                script.onerror = () => done(false);
-                document.head.append(script);
-            }));
-        }
-        return loading.get(file);
-    };
-
-    const element = (tag, attributes, ...content) => {
-        const made = document.createElement(tag);
-        for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
-        made.append(...content);
-        return made;
-    };
-    const code = (text) => element("code", {}, text);
+    const { element, code } = opsbook;
+    const load = (file) => opsbook.load(`machines/${file}`);
     // In one file all ids stand on one page.
     const link = (href, text) => element("a", { href: single ? href.replace(/^[^#]*/, "") : href }, code(text));
     const table = (head, rows) => element("div", { class: "ops-wide" }, element("table", {},

@@ -797,5 +797,5 @@ const opsbook = (() => {
     if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start);
     else start();
 
-    return { page, nodes, values, copied, find };
+    return { page, nodes, values, copied, find, load, element, code };
 })();
