@@ -269,4 +269,23 @@ mod tests {
         );
         assert_eq!(end.cause.as_deref(), Some("a process of it still runs"));
     }
+
+    #[test]
+    fn the_gateway_has_a_word_for_each_status_of_a_journal() {
+        let all = [
+            Status::Ok,
+            Status::Failed,
+            Status::Error,
+            Status::Blocked,
+            Status::Stopped,
+            Status::TimedOut,
+            Status::Skipped,
+            Status::ByHand,
+        ];
+        let words = all.map(Status::word);
+        assert_eq!(
+            words,
+            *Ended::ALL.iter().map(|end| end.word()).collect::<Vec<_>>()
+        );
+    }
 }
