@@ -29,26 +29,7 @@ mod sshd;
 const BOUND: Duration = Duration::from_mins(2);
 
 /// Three steps; the second waits for the file `go`.
-const PAGE: &str = "# Page
-
-```yaml procedure
-id: p
-```
-
-```sh step id=one capture=seen
-echo one >> \"$HOME/ran\"
-echo value-1
-```
-
-```sh step id=two
-echo two >> \"$HOME/ran\"
-while test ! -e \"$HOME/go\"; do sleep 0.05; done
-```
-
-```sh step id=three
-echo \"three $seen\" >> \"$HOME/ran\"
-```
-";
+const PAGE: &str = include_str!("it/three_steps.md");
 
 const TWO: &str = "one\ntwo\n";
 const ALL: &str = "one\ntwo\nthree value-1\n";

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Does what the inputs say. All commands are tried; the status is that of the first that failed.
 set -euo pipefail
+# Arguments are words, and no patterns of file names.
+set -f
 cd "${MANUAL:-.}"
 if [ -n "${SSH_KEY:-}" ]; then
   eval "$(ssh-agent)" > /dev/null

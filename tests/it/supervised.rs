@@ -16,26 +16,7 @@ use crate::sshd::kill;
 const RUN: &str = "20261129-120000-ab12cd";
 
 /// Three steps; the second waits for the file `go`.
-const PAGE: &str = "# Page
-
-```yaml procedure
-id: p
-```
-
-```sh step id=one capture=seen
-echo one >> \"$HOME/ran\"
-echo value-1
-```
-
-```sh step id=two
-echo two >> \"$HOME/ran\"
-while test ! -e \"$HOME/go\"; do sleep 0.05; done
-```
-
-```sh step id=three
-echo \"three $seen\" >> \"$HOME/ran\"
-```
-";
+const PAGE: &str = include_str!("three_steps.md");
 
 const ALL: &str = "one\ntwo\nthree value-1\n";
 
