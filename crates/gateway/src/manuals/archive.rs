@@ -119,12 +119,12 @@ fn secrets(read: &Read) -> BTreeSet<PathBuf> {
 fn of_git(root: &Path) -> Option<Vec<PathBuf>> {
     let mut files = listed(root, &["--cached"])?;
     let new = listed(root, &["--others", "--exclude-standard"])?;
-    files.extend(new.into_iter().filter(is_for_others));
+    files.extend(new.into_iter().filter(|file| is_for_others(file)));
     files.retain(|name| !name.starts_with(".opsbook"));
     (!files.is_empty()).then_some(files)
 }
 
-fn is_for_others(file: &PathBuf) -> bool {
+fn is_for_others(file: &Path) -> bool {
     !file.to_str().is_none_or(looks_private)
 }
 
