@@ -110,7 +110,7 @@ fn front_matter(content: &str, page: &Page) -> usize {
     if !written.is_empty() && content.starts_with(written) {
         return written.len();
     }
-    if page.front_matter.is_none() || content.trim_end() == page.text.text.trim_end() {
+    if !page.has_front_matter || content.trim_end() == page.text.text.trim_end() {
         return 0;
     }
     let body = ["---", "+++"].into_iter().find_map(|mark| {

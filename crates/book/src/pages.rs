@@ -8,6 +8,7 @@ use mdbook_preprocessor::book::{BookItem, Chapter, SectionNumber};
 use mdbook_summary::{Link, Summary, SummaryItem};
 
 use crate::files::normal;
+use crate::manual::navigation::Item;
 use crate::manual::{Manual, Page};
 use crate::source::Problem;
 
@@ -96,11 +97,55 @@ fn content(page: &Page) -> String {
     [before, &page.text.text].concat()
 }
 
+/// The items without a `SUMMARY.md`: as another generator's file says, and then, for the pages
+/// that it leaves out, as the folders are.
+pub(super) fn items(manual: &Manual) -> Vec<BookItem> {
+    let Some(navigation) = &manual.navigation else {
+        return of_folders(&manual.pages.iter().collect::<Vec<_>>());
+    };
+    let pages = manual.pages.iter();
+    let mut pages: HashMap<&Path, &Page> = pages.map(|page| (page.path.as_path(), page)).collect();
+    let mut items = said(&navigation.items, &mut pages, &[], &[]);
+    let others = manual.pages.iter();
+    let others = others.filter(|page| pages.contains_key(page.path.as_path()));
+    let others = of_folders(&others.collect::<Vec<_>>());
+    if !others.is_empty() {
+        items.push(BookItem::PartTitle("Further pages".to_owned()));
+        items.extend(others);
+    }
+    items
+}
+
+/// A line without a page is a chapter that cannot be opened. Pages that are placed are taken
+/// out of `pages`.
+fn said(
+    list: &[Item],
+    pages: &mut HashMap<&Path, &Page>,
+    number: &[u32],
+    parents: &[String],
+) -> Vec<BookItem> {
+    let mut items = Vec::new();
+    for (item, n) in list.iter().zip(1..) {
+        let number = [number, &[n]].concat();
+        let page = item.page.as_deref().and_then(|path| pages.remove(path));
+        let mut own = match (page, &item.title) {
+            (Some(page), _) => chapter(page, "", Some(&number), parents),
+            (None, Some(title)) => Chapter::new_draft(title, parents.to_vec()),
+            (None, None) => continue,
+        };
+        own.number = Some(SectionNumber::new(number.as_slice()));
+        let parents = [parents, &[own.name.clone()]].concat();
+        own.sub_items = said(&item.items, pages, &number, &parents);
+        items.push(BookItem::Chapter(own));
+    }
+    items
+}
+
 /// One item for each page, numbered, nested as the folders are. Outer folders that hold
 /// nothing but one folder do not show.
-pub(super) fn items(manual: &Manual) -> Vec<BookItem> {
+fn of_folders(pages: &[&Page]) -> Vec<BookItem> {
     let mut top = Folder::default();
-    for page in &manual.pages {
+    for page in pages.iter().copied() {
         top.add(page, &folders(&page.path));
     }
     while let (None, [Entry::Folder(_)]) = (top.index, top.entries.as_slice()) {
@@ -198,4 +243,60 @@ fn is_index(path: &Path) -> bool {
         .file_stem()
         .map(|stem| stem.to_string_lossy().to_lowercase());
     matches!(stem.as_deref(), Some("index" | "_index" | "readme"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::files::Files;
+
+    /// Names of chapters with their numbers; `-` cannot be opened.
+    fn shown(items: &[BookItem], found: &mut Vec<String>) {
+        for item in items {
+            match item {
+                BookItem::Chapter(chapter) => {
+                    let number = chapter.number.as_ref().map(ToString::to_string);
+                    let number = number.unwrap_or_default();
+                    let path = chapter.path.as_ref();
+                    let path = path.map_or("-".to_owned(), |path| path.display().to_string());
+                    found.push(format!("{number} {}: {path}", chapter.name));
+                    shown(&chapter.sub_items, found);
+                }
+                BookItem::PartTitle(title) => found.push(format!("# {title}")),
+                BookItem::Separator => found.push("---".to_owned()),
+            }
+        }
+    }
+
+    #[test]
+    fn chapters_stand_where_the_list_of_another_generator_has_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir_all(root.join("docs/ops")).unwrap();
+        let nav = "nav:\n  - index.md\n  - Operations:\n    - ops/up.md\n    - Deep:\n      \
+                   - Down: ops/down.md\n";
+        std::fs::write(root.join("mkdocs.yml"), nav).unwrap();
+        for page in ["index", "ops/up", "ops/down", "ops/left", "more"] {
+            let text = format!("# Page {page}\n");
+            std::fs::write(root.join(format!("docs/{page}.md")), text).unwrap();
+        }
+        let (manual, problems) = crate::manual::load(&Files::of(root));
+        assert!(problems.is_empty(), "{problems:?}");
+        let mut found = Vec::new();
+        shown(&items(&manual), &mut found);
+        assert_eq!(
+            found,
+            [
+                "1. Page index: docs/index.md",
+                "2. Operations: -",
+                "2.1. Page ops/up: docs/ops/up.md",
+                "2.2. Deep: -",
+                "2.2.1. Down: docs/ops/down.md",
+                "# Further pages",
+                "1. Page more: docs/more.md",
+                "2. ops: -",
+                "2.1. Page ops/left: docs/ops/left.md",
+            ]
+        );
+    }
 }

@@ -14,6 +14,7 @@ use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_renderer::{RenderContext, Renderer};
 
 use crate::files::Files;
+use crate::manual::navigation;
 use crate::manual::{self, Manual, Wanted};
 use crate::project::Project;
 use crate::source::Problem;
@@ -200,9 +201,13 @@ impl Kept {
             "templates",
             "opsbook.toml",
         ];
+        let folder = root.join(&self.config.book.src);
+        let lists = navigation::FILES.iter();
+        let lists = lists.flat_map(|name| [root.join(name), folder.join(name)]);
         let named = names.iter().map(|name| root.join(name));
         named
             .chain([root.join(summary)])
+            .chain(lists)
             .map(|path| written(&path))
             .collect()
     }

@@ -32,6 +32,7 @@ pub mod fuzz;
 mod load;
 mod markdown;
 mod model;
+pub mod navigation;
 mod parse;
 mod settings;
 mod shell;
@@ -59,6 +60,7 @@ pub use shell::script::is_shell;
 pub use shell::variables::{Variables, variables};
 pub use shell::word::{shell_quoted, shell_word};
 
+use crate::navigation::Navigation;
 use crate::source::{Passage, Source, Span};
 use crate::yaml::Yaml;
 
@@ -81,6 +83,8 @@ pub struct Manual {
     pub files: BTreeSet<PathBuf>,
     /// The pages are listed in a `SUMMARY.md`: it is a book of mdBook's kind.
     pub listed: bool,
+    /// The order that another generator's file says, where there is no `SUMMARY.md`.
+    pub navigation: Option<Navigation>,
 }
 
 /// Procedures and groups of checks whose id stands on the pages before. Each is an error; what
@@ -164,8 +168,8 @@ pub struct Page {
     pub path: PathBuf,
     /// All fences in order, tagged or not.
     pub blocks: Vec<Block>,
-    /// Front matter, where there is any.
-    pub front_matter: Option<Yaml>,
+    /// Settings of a site generator stand above the text.
+    pub has_front_matter: bool,
     /// Links and images in order.
     pub links: Vec<Link>,
     /// Ids that a link may lead to.

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::files::{Files, Refused, normal};
 use crate::markdown::summary::{self, Entry};
 use crate::model::order;
+use crate::navigation::{self, Navigation, Pages};
 use crate::parse::{PageSource, parse};
 use crate::source::{Problem, Severity, Source, Span};
 use crate::{Manual, Settings, settings};
@@ -44,9 +45,14 @@ pub fn load(files: &Files) -> (Manual, Vec<Problem>) {
     };
     let summary = read(files, &tree.folder.join("SUMMARY.md"));
     let listed = summary.is_ok();
-    let pages = match summary {
-        Ok(summary) => tree.listed_pages(&summary, &mut problems),
-        Err(why) => tree.unlisted_pages(book.as_ref().ok(), &settings, &why, &mut problems),
+    let navigation = match &summary {
+        Err(Refused::Missing) => tree.navigation(&mut problems),
+        _ => None,
+    };
+    let pages = match (summary, &navigation) {
+        (Ok(summary), _) => tree.listed_pages(&summary, &mut problems),
+        (Err(_), Some(navigation)) => tree.all_pages(Some(navigation), &mut problems),
+        (Err(why), None) => tree.unlisted_pages(book.as_ref().ok(), &settings, &why, &mut problems),
     };
     if let Err(why) = book
         && (pages.is_empty() || why != Refused::Missing)
@@ -61,6 +67,7 @@ pub fn load(files: &Files) -> (Manual, Vec<Problem>) {
     leave_out_included(&manual, &mut problems);
     manual.files = tree.files;
     manual.listed = listed;
+    manual.navigation = navigation;
     problems.extend(found);
     order::sort(&manual, &mut problems);
     (manual, problems)
@@ -226,23 +233,53 @@ impl Tree<'_> {
                 problems.push(problem);
                 return Vec::new();
             }
-            let hint = "until there is one, all pages are taken in the order of their names";
+            let hint = "until there is one, all pages are taken in the order of their weights and \
+                        names";
             problems.push(Problem {
                 severity: Severity::Warning,
                 ..problem.hint(hint)
             });
         }
-        self.all_pages(problems)
+        self.all_pages(None, problems)
     }
 
-    /// Every Markdown file, in the order of their names.
-    fn all_pages(&self, problems: &mut Vec<Problem>) -> Vec<PageSource> {
+    /// What another generator's file says of the order.
+    fn navigation(&self, problems: &mut Vec<Problem>) -> Option<Navigation> {
+        let pages = Pages {
+            files: self.project,
+            folder: &self.folder,
+            below: &self.files,
+        };
+        Navigation::read(&pages, problems)
+    }
+
+    /// Every Markdown file: as a list says, then in the order of their weights and names.
+    fn all_pages(
+        &self,
+        navigation: Option<&Navigation>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<PageSource> {
+        let listed = navigation.map(Navigation::pages).unwrap_or_default();
+        let known: HashSet<&Path> = listed.iter().map(|(path, _)| *path).collect();
+        let others = self.markdown().map(PathBuf::as_path);
+        let others = others.filter(|path| !known.contains(path) && !navigation::is_frame(path));
+        let listed = self.read_all(listed, problems);
+        let mut others = self.read_all(others.map(|path| (path, None)), problems);
+        navigation::by_weight(&mut others, |page| &page.path, |page| &page.source.text);
+        [listed, others].concat()
+    }
+
+    fn read_all<'a>(
+        &self,
+        paths: impl IntoIterator<Item = (&'a Path, Option<&'a str>)>,
+        problems: &mut Vec<Problem>,
+    ) -> Vec<PageSource> {
         let mut pages = Vec::new();
-        for path in self.markdown() {
+        for (path, title) in paths {
             match self.page(path) {
                 Ok(source) => pages.push(PageSource {
-                    path: path.clone(),
-                    title: None,
+                    path: path.to_owned(),
+                    title: title.map(str::to_owned),
                     source,
                 }),
                 Err(why) => problems.push(Problem::bare(
@@ -410,7 +447,68 @@ mod tests {
             ("src/main.rs", ""),
             (".git/x.md", "x"),
         ]);
-        assert_eq!(pages, ["docs/a.md: First", "docs/b.md: Second"]);
+        assert_eq!(
+            pages,
+            ["docs/b.md: Second", "docs/a.md: First"],
+            "what has a weight comes first"
+        );
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    fn the_list_of_another_generator_says_the_order_and_the_titles() {
+        let mkdocs = "site_name: X\nplugins: [!!python/name:a.b '']\nnav:\n- Start: index.md\n\
+                      - 'Guide & more':\n  - ops/b.md\n  - The A: ops/a.md\n  - Gone: ops/gone.md\n  \
+                      - Elsewhere: https://example.net/\n  - Twice: ops/a.md\n- Up: ../x.md\ntheme: x\n";
+        let files = [
+            ("mkdocs.yml", mkdocs),
+            ("docs/ops/a.md", "# A\n"),
+            ("docs/ops/b.md", "# B\n"),
+            ("docs/index.md", "# I\n"),
+            ("docs/rest.md", "# R\n"),
+            ("x.md", "# X\n"),
+        ];
+        let (pages, problems) = loaded(&files);
+        assert_eq!(
+            pages,
+            [
+                "docs/index.md: Start",
+                "docs/ops/b.md: B",
+                "docs/ops/a.md: The A",
+                "x.md: Up",
+                "docs/rest.md: R"
+            ]
+        );
+        assert_eq!(problems, ["missing-page"]);
+        let with_book = [&files[..], &[("book.toml", "[book]\nsrc = \"docs\"\n")]].concat();
+        let (pages, problems) = loaded(&with_book);
+        assert_eq!(pages.len(), 4, "{pages:?}");
+        assert_eq!(pages[0], "docs/index.md: Start");
+        assert_eq!(problems, ["missing-page"]);
+    }
+
+    #[test]
+    fn the_sidebar_of_a_wiki_says_the_order() {
+        let sidebar = "# Wiki\n\nSome words, [home](Home).\n\n## Operations\n\n* [[Back up]]\n* [Restore it](https://example.net/a/b/wiki/Re_store)\n  * [[Drills|deep/Drill]]\n\n## Links\n\n* [Away](https://example.net/)\n";
+        let (pages, problems) = loaded(&[
+            ("_Sidebar.md", sidebar),
+            ("_Footer.md", "foot"),
+            ("Home.md", "# Welcome\n"),
+            ("Back-up.md", "b"),
+            ("Re-store.md", "r"),
+            ("deep/Drill.md", "d"),
+            ("Other.md", "o"),
+        ]);
+        assert_eq!(
+            pages,
+            [
+                "Home.md: home",
+                "Back-up.md: Back up",
+                "Re-store.md: Restore it",
+                "deep/Drill.md: Drills",
+                "Other.md: Other"
+            ]
+        );
         assert_eq!(problems, [""; 0]);
     }
 

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::markdown::front;
 use crate::markdown::include::{self, Included, Includes};
 use crate::markdown::page::{self, Mark, Walked};
 use crate::model::names;
 use crate::model::order;
 use crate::model::section::{self, Sections};
-use crate::source::{Passage, Problem, Source};
+use crate::source::{Problem, Source};
 use crate::threads::side_by_side;
-use crate::yaml::{self, Value, Yaml};
 use crate::{Manual, Page, Settings};
 
 /// A page still to be parsed.
@@ -108,13 +108,13 @@ fn parse_page(
     includes: Includes<'_>,
 ) -> Parsed {
     let mut problems = Vec::new();
-    let (front_matter, body) = front_matter(&source, &mut problems);
+    let front = front::read(&source, &mut problems);
     let Included {
         text,
         title: set_title,
         files: included,
         withheld,
-    } = include::expand(&source, body, includes, &mut problems);
+    } = include::expand(&source, front.body, includes, &mut problems);
     let Walked {
         mut blocks,
         marks,
@@ -125,7 +125,7 @@ fn parse_page(
     let title = set_title
         .clone()
         .or(title)
-        .or_else(|| front_matter_title(front_matter.as_ref()))
+        .or(front.title)
         .or_else(|| first_heading(&marks))
         .unwrap_or_else(|| stem(&path));
     let sections = section::assemble(index, &text, &mut blocks, marks, &mut problems);
@@ -135,11 +135,11 @@ fn parse_page(
         title,
         path,
         blocks,
-        front_matter,
+        has_front_matter: front.is_there,
         links,
         anchors,
         included,
-        body,
+        body: front.body,
         set_title,
         plain: exceeded,
         withheld,
@@ -148,13 +148,6 @@ fn parse_page(
         page,
         sections,
         problems,
-    }
-}
-
-fn front_matter_title(front_matter: Option<&Yaml>) -> Option<String> {
-    match &front_matter?.value {
-        Value::Map(map) => map.get("title")?.value.text().map(str::to_owned),
-        _ => None,
     }
 }
 
@@ -170,82 +163,4 @@ fn stem(path: &Path) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
-}
-
-/// Reads YAML between `---` lines at the very start; gives it and where the text goes on.
-fn front_matter(source: &Arc<Source>, problems: &mut Vec<Problem>) -> (Option<Yaml>, usize) {
-    let text = &source.text;
-    let start = if text.starts_with('\u{feff}') { 3 } else { 0 };
-    let Some(body) = line_end(text, start, "---") else {
-        return (None, start);
-    };
-    let mut at = body;
-    for line in text[body..].split_inclusive('\n') {
-        if matches!(line.trim_end(), "---" | "...") {
-            return read_front_matter(source, start, body..at, at + line.len(), problems);
-        }
-        // Text, not front matter: a rule at the top of a page.
-        if at == body && line.trim().is_empty() {
-            break;
-        }
-        at += line.len();
-    }
-    (None, start)
-}
-
-/// What stands between two rules is front matter only where it is a map.
-fn read_front_matter(
-    source: &Arc<Source>,
-    start: usize,
-    range: std::ops::Range<usize>,
-    end: usize,
-    problems: &mut Vec<Problem>,
-) -> (Option<Yaml>, usize) {
-    let mut passage = Passage::default();
-    passage.push(&source.text[range.clone()], source, range.start);
-    if passage.text.trim().is_empty() {
-        return (None, end);
-    }
-    let (yaml, found) = yaml::read(&passage);
-    match yaml {
-        Some(yaml) if matches!(yaml.value, Value::Map(_)) => {
-            problems.extend(found.into_iter().map(lenient));
-            (Some(yaml), end)
-        }
-        _ if looks_like_keys(&passage.text) => {
-            problems.extend(found.into_iter().map(lenient));
-            (None, end)
-        }
-        _ => (None, start),
-    }
-}
-
-/// Front matter belongs to other tools: what is wrong in it reaches no node.
-fn lenient(problem: Problem) -> Problem {
-    Problem {
-        severity: crate::source::Severity::Warning,
-        ..problem
-    }
-}
-
-fn looks_like_keys(text: &str) -> bool {
-    text.lines()
-        .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
-        .is_some_and(|line| {
-            line.split_once(':').is_some_and(|(key, _)| {
-                !key.is_empty()
-                    && key
-                        .bytes()
-                        .all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b))
-            })
-        })
-}
-
-/// Where the line after `line` begins, if that line stands at `at`.
-fn line_end(text: &str, at: usize, line: &str) -> Option<usize> {
-    let rest = text.get(at..)?.strip_prefix(line)?;
-    let blank = rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len();
-    rest[blank..]
-        .starts_with('\n')
-        .then_some(at + line.len() + blank + 1)
 }

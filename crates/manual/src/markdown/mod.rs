@@ -3,6 +3,7 @@
 
 pub(crate) mod anchors;
 pub(crate) mod fence;
+pub(crate) mod front;
 pub(crate) mod include;
 pub(crate) mod page;
 pub(crate) mod summary;
