@@ -1,8 +1,9 @@
 //! Links in the manner of other site generators, made to lead to the page in the book.
 //!
 //! Hugo and its kind give each page a folder (`clustering.md` is `clustering/`), so that a
-//! link to a neighbour is `../clustering/`; `/x/` starts at the folder of all pages. Only for
-//! folders without `SUMMARY.md`, and only links that lead nowhere as they stand.
+//! link to a neighbour is `../clustering/`; `/x/`, and Zola's `@/x.md`, start at the folder of
+//! all pages or one above it. Only for folders without `SUMMARY.md`, and only links that lead
+//! nowhere as they stand.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -27,11 +28,10 @@ pub(super) struct Foreign {
 impl Foreign {
     pub(super) fn new(root: &Path, manual: &Manual) -> Foreign {
         let pages = manual.pages.iter().map(|page| &page.path);
-        let common = pages.clone().map(|path| parent(path).to_owned());
         Foreign {
             root: root.to_owned(),
             pages: pages.map(|path| (address(path), path.clone())).collect(),
-            common: common.reduce(|a, b| shared(&a, &b)).unwrap_or_default(),
+            common: manual.common_folder(),
         }
     }
 
@@ -70,11 +70,17 @@ impl Foreign {
         if !to.starts_with('/') && self.is_there(&plain) {
             return None;
         }
-        let meant = match to.strip_prefix('/') {
-            Some(below) => normal(&self.common.join(below))?,
-            None => normal(&address(page).join(to))?,
+        let found = match to.strip_prefix("@/").or_else(|| to.strip_prefix('/')) {
+            // The pages may be one part of a site.
+            Some(below) => self.common.ancestors().find_map(|folder| {
+                let meant = normal(&folder.join(below))?;
+                self.find(&meant)
+            })?,
+            None => {
+                let meant = normal(&address(page).join(to))?;
+                self.find(&meant).or_else(|| self.find(&plain))?
+            }
         };
-        let found = self.find(&meant).or_else(|| self.find(&plain))?;
         Some(relative(parent(page), &found) + anchor)
     }
 
@@ -223,6 +229,8 @@ mod tests {
             ("../../top/", "../top.md"),
             ("/top/", "../top.md"),
             ("/", "../index.md"),
+            ("@/op/far.md#a", "far.md#a"),
+            ("@/docs/op/far.md", "far.md"),
             ("../rules.yml", "rules.yml"),
             ("./far.md", "far.md"),
             ("near.md", "near.md"),

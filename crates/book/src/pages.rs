@@ -91,10 +91,25 @@ impl Listed<'_> {
     }
 }
 
-/// The page as mdBook would have read it, with its includes put in.
-fn content(page: &Page) -> String {
+/// The page as mdBook would have read it, with its includes put in, and with the heading that a
+/// site generator shows above it.
+pub(super) fn content(page: &Page) -> String {
     let before = page.source.text[..page.body].trim_start_matches('\u{feff}');
-    [before, &page.text.text].concat()
+    let heading = page.heading.as_deref().map(as_words);
+    let heading = heading.map_or(String::new(), |heading| format!("# {heading}\n\n"));
+    [before, &heading, &page.text.text].concat()
+}
+
+/// Text in which no character means anything to Markdown.
+fn as_words(text: &str) -> String {
+    let mut words = String::with_capacity(text.len());
+    for c in text.chars().map(|c| if c.is_control() { ' ' } else { c }) {
+        if c.is_ascii_punctuation() {
+            words.push('\\');
+        }
+        words.push(c);
+    }
+    words
 }
 
 /// The items without a `SUMMARY.md`: as another generator's file says, and then, for the pages
@@ -296,6 +311,37 @@ mod tests {
                 "1. Page more: docs/more.md",
                 "2. ops: -",
                 "2.1. Page ops/left: docs/ops/left.md",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_title_of_front_matter_stands_above_a_text_without_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        for (name, text) in [
+            ("a.md", "+++\ntitle = \"Disk *full* <b>\"\n+++\ntext\n"),
+            ("b.md", "---\ntitle: B\n---\n# Own\n"),
+            ("c.md", "---\ntitle: C\n---\n## Part\n"),
+            ("d.md", "text\n"),
+        ] {
+            std::fs::write(root.join(name), text).unwrap();
+        }
+        let (manual, _) = crate::manual::load(&Files::of(root));
+        let contents = manual.pages.iter().map(super::content);
+        let texts: Vec<String> = contents
+            .map(|content| {
+                let body = content.rsplit("+++\n").next().unwrap_or_default();
+                body.rsplit("---\n").next().unwrap_or_default().to_owned()
+            })
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                "# Disk \\*full\\* \\<b\\>\n\ntext\n",
+                "# Own\n",
+                "# C\n\n## Part\n",
+                "text\n"
             ]
         );
     }

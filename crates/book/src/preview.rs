@@ -24,7 +24,7 @@ use super::html::text;
 use super::links::html_path;
 use super::recorded::Recorded;
 use super::{
-    BookError, Commands, Options, config, mark, nodes, preprocess, render, sanitise, words,
+    BookError, Commands, Options, config, mark, nodes, pages, preprocess, render, sanitise, words,
 };
 
 const BEFORE: &str = "<main>";
@@ -272,11 +272,7 @@ impl Kept {
             return (sanitise::as_plain_text(&page.text.text), top);
         }
         let marks = mark::Marks::of_page(&self.manual, &self.recorded, &self.groups, index, notes);
-        let content = page.source.text[..page.body]
-            .trim_start_matches('\u{feff}')
-            .to_owned();
-        let content = content + &page.text.text;
-        let mut content = marks.page(&content, page, &options);
+        let mut content = marks.page(&pages::content(page), page, &options);
         if self.manual.settings.foreign_words == Wanted::Yes {
             let wiki = Wiki::of(&self.manual);
             let links = |name: &str| wiki.link(&page.path, name);

@@ -87,6 +87,20 @@ pub struct Manual {
     pub navigation: Option<Navigation>,
 }
 
+impl Manual {
+    /// The innermost folder in which all pages lie, relative to the source folder.
+    #[must_use]
+    pub fn common_folder(&self) -> PathBuf {
+        let folder = |page: &Page| page.path.parent().map(PathBuf::from).unwrap_or_default();
+        let shared = |a: PathBuf, b: PathBuf| {
+            let pairs = a.components().zip(b.components());
+            pairs.take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
+        };
+        let folders = self.pages.iter().map(folder);
+        folders.reduce(shared).unwrap_or_default()
+    }
+}
+
 /// Procedures and groups of checks whose id stands on the pages before. Each is an error; what
 /// else is wrong in them is told in the same run.
 #[derive(Debug, Default)]
@@ -164,6 +178,9 @@ pub struct Page {
     pub text: Passage,
     /// Its title in `SUMMARY.md`, or its first heading.
     pub title: String,
+    /// The title in front matter, where the text has no heading of the first level: a site
+    /// generator shows it above the text.
+    pub heading: Option<String>,
     /// Where the page stands in the book, relative to the source folder.
     pub path: PathBuf,
     /// All fences in order, tagged or not.

@@ -459,13 +459,14 @@ mod tests {
     fn the_list_of_another_generator_says_the_order_and_the_titles() {
         let mkdocs = "site_name: X\nplugins: [!!python/name:a.b '']\nnav:\n- Start: index.md\n\
                       - 'Guide & more':\n  - ops/b.md\n  - The A: ops/a.md\n  - Gone: ops/gone.md\n  \
-                      - Elsewhere: https://example.net/\n  - Twice: ops/a.md\n- Up: ../x.md\ntheme: x\n";
+                      - Elsewhere: https://example.net/\n  - Twice: ops/a.md\n- Up: ../x.md\n- more/\ntheme: x\n";
         let files = [
             ("mkdocs.yml", mkdocs),
             ("docs/ops/a.md", "# A\n"),
             ("docs/ops/b.md", "# B\n"),
             ("docs/index.md", "# I\n"),
             ("docs/rest.md", "# R\n"),
+            ("docs/more/m.md", "# M\n"),
             ("x.md", "# X\n"),
         ];
         let (pages, problems) = loaded(&files);
@@ -476,13 +477,14 @@ mod tests {
                 "docs/ops/b.md: B",
                 "docs/ops/a.md: The A",
                 "x.md: Up",
+                "docs/more/m.md: M",
                 "docs/rest.md: R"
             ]
         );
         assert_eq!(problems, ["missing-page"]);
         let with_book = [&files[..], &[("book.toml", "[book]\nsrc = \"docs\"\n")]].concat();
         let (pages, problems) = loaded(&with_book);
-        assert_eq!(pages.len(), 4, "{pages:?}");
+        assert_eq!(pages.len(), 5, "{pages:?}");
         assert_eq!(pages[0], "docs/index.md: Start");
         assert_eq!(problems, ["missing-page"]);
     }

@@ -122,6 +122,9 @@ fn parse_page(
         anchors,
         exceeded,
     } = page::walk(&text, settings.markdown, &mut problems);
+    let is_top = |mark: &Mark<'_>| matches!(mark, Mark::Heading { level: 1, .. });
+    let heading = front.title.clone();
+    let heading = heading.filter(|title| !title.is_empty() && !marks.iter().any(is_top));
     let title = set_title
         .clone()
         .or(title)
@@ -133,6 +136,7 @@ fn parse_page(
         source,
         text,
         title,
+        heading,
         path,
         blocks,
         has_front_matter: front.is_there,

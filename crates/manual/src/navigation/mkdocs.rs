@@ -88,44 +88,66 @@ impl List<'_> {
             Value::Map(map) => map
                 .iter()
                 .filter_map(|(title, entry)| {
-                    let list = matches!(entry.value.value, Value::Seq(_));
-                    Some(Item {
-                        title: Some(title.clone()).filter(|title| !title.is_empty()),
-                        page: if list {
-                            None
-                        } else {
-                            Some(self.page(&entry.value)?)
-                        },
-                        items: self.items(&entry.value, depth - 1),
-                    })
+                    let title = Some(title.clone()).filter(|title| !title.is_empty());
+                    self.entry(title, &entry.value, depth)
                 })
                 .collect(),
-            _ => self
-                .page(yaml)
-                .map(|page| Item {
-                    title: None,
-                    page: Some(page),
-                    items: Vec::new(),
-                })
-                .into_iter()
-                .collect(),
+            _ => self.entry(None, yaml, depth).into_iter().collect(),
         }
     }
 
-    /// The page, where it is one of the manual. A link to elsewhere is no page.
-    fn page(&mut self, yaml: &Yaml) -> Option<std::path::PathBuf> {
+    /// A page, a section, or a folder that stands for all pages in it. A link to elsewhere is
+    /// nothing of the manual's.
+    fn entry(&mut self, title: Option<String>, yaml: &Yaml, depth: usize) -> Option<Item> {
+        if matches!(yaml.value, Value::Seq(_)) {
+            return Some(Item {
+                title,
+                page: None,
+                items: self.items(yaml, depth - 1),
+            });
+        }
         let named = yaml.text()?;
         if named.is_empty() || named.contains("://") || named.contains('*') {
             return None;
         }
-        let page = normal(&self.folder.join(named));
-        let page = page.strip_prefix(normal(self.pages.folder)).ok()?;
-        if self.pages.below.contains(page) {
-            return (page.extension()? == "md").then(|| page.to_owned());
+        let path = normal(&self.folder.join(named));
+        let path = path.strip_prefix(normal(self.pages.folder)).ok()?;
+        if self.pages.below.contains(path) {
+            return is_page(path).then(|| Item {
+                title,
+                page: Some(path.to_owned()),
+                items: Vec::new(),
+            });
         }
-        self.problems.push(missing(named, &yaml.span));
-        None
+        let items = self.below(path);
+        if items.is_empty() {
+            self.problems.push(missing(named, &yaml.span));
+            return None;
+        }
+        let name = path
+            .file_name()
+            .map(|name| name.to_string_lossy().into_owned());
+        Some(Item {
+            title: title.or(name),
+            page: None,
+            items,
+        })
     }
+
+    fn below(&self, folder: &Path) -> Vec<Item> {
+        let pages = self.pages.below.iter();
+        let pages = pages.filter(|page| page.starts_with(folder) && is_page(page));
+        let items = pages.map(|page| Item {
+            title: None,
+            page: Some(page.clone()),
+            items: Vec::new(),
+        });
+        items.collect()
+    }
+}
+
+fn is_page(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "md")
 }
 
 fn missing(named: &str, span: &Span) -> Problem {

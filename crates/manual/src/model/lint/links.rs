@@ -33,6 +33,8 @@ struct Book<'a> {
     /// Names that may still be compared for hints: each broken link would be compared with
     /// each page or anchor.
     comparisons: Cell<usize>,
+    /// The folder in which all pages lie.
+    common: PathBuf,
 }
 
 /// A page and what a link may lead to in it.
@@ -54,6 +56,7 @@ impl<'a> Book<'a> {
             pages: HashMap::new(),
             names: HashMap::new(),
             comparisons: Cell::new(100_000),
+            common: manual.common_folder(),
         };
         for page in &manual.pages {
             let blocks = page.blocks.iter().map(|block| block.name.as_str());
@@ -76,7 +79,10 @@ impl<'a> Book<'a> {
         }
         let folder = page.path.parent().unwrap_or(Path::new(""));
         let written = path;
-        let mut path = normal(&folder.join(&written));
+        let mut path = match written.strip_prefix("@/") {
+            Some(below) if !self.manual.listed => self.of_site(below),
+            _ => normal(&folder.join(&written)),
+        };
         // Other generators publish `a.md` as `a/`, and count from there.
         if !self.manual.listed && self.page(&path).is_none() {
             let pretty = normal(&page.path.with_extension("").join(&written));
@@ -111,6 +117,17 @@ impl<'a> Book<'a> {
                 None => problem,
             }
         })
+    }
+
+    /// What Zola's `@/…` means: it starts at the folder of all pages, or above it where they are
+    /// one part of a site.
+    fn of_site(&self, below: &str) -> PathBuf {
+        let folders = self.common.ancestors();
+        let mut meant = folders.map(|folder| normal(&folder.join(below)));
+        let nearest = meant.clone().next().unwrap_or_default();
+        meant
+            .find(|path| self.page(path).is_some())
+            .unwrap_or(nearest)
     }
 
     /// A page by its source or by its name in the book; a folder is its index.
