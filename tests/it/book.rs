@@ -359,7 +359,7 @@ fn pages_of_other_site_generators_are_a_book_without_writing_into_their_folder()
         .find(|path| path.ends_with("guide/disk.html"))
         .unwrap();
     let text = seen(&std::fs::read_to_string(dest.join(disk)).unwrap());
-    assert_eq!(text, "Replace Text.");
+    assert_eq!(text, "Disks Replace Text.");
     assert_eq!(drawn(&built), "");
     let toc = std::fs::read_to_string(dest.join("toc.html")).unwrap();
     for title in ["Operations<", "1.</strong> guide<", "Disks<", "Net<"] {
