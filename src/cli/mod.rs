@@ -291,6 +291,12 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// The definition of the command line, for those who describe it.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
 /// Does what is asked. `own` is the command line's definition, and `file` what the settings file
 /// says: some commands are about these.
 fn dispatch(

@@ -1,4 +1,5 @@
-//! `opsbook schema`: JSON Schema of everything that opsbook prints for machines.
+//! `opsbook schema`: JSON Schema of everything that opsbook prints for machines, and of the files
+//! that people write.
 
 use std::io::Write;
 
@@ -16,13 +17,15 @@ macro_rules! schemas {
 }
 
 /// In alphabetical order.
-const SCHEMAS: [(&str, &str); 14] = schemas![
+const SCHEMAS: [(&str, &str); 16] = schemas![
     "event",
     "history",
     "lint",
     "list",
     "lock",
     "nodes",
+    "nodes.yaml",
+    "opsbook.toml",
     "packages",
     "ping",
     "report",
@@ -33,7 +36,7 @@ const SCHEMAS: [(&str, &str); 14] = schemas![
     "show-procedure",
 ];
 
-/// Print the JSON Schema of what a command prints for machines
+/// Print the JSON Schema of what a command prints for machines, or of a file that people write
 #[derive(Args, Debug)]
 pub(crate) struct Schema {
     /// Which; all names are listed if absent
