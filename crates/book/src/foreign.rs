@@ -70,16 +70,14 @@ impl Foreign {
         if !to.starts_with('/') && self.is_there(&plain) {
             return None;
         }
-        let found = match to.strip_prefix("@/").or_else(|| to.strip_prefix('/')) {
+        let below = to.strip_prefix("@/").or_else(|| to.strip_prefix('/'));
+        let found = if let Some(below) = below {
             // The pages may be one part of a site.
-            Some(below) => self.common.ancestors().find_map(|folder| {
-                let meant = normal(&folder.join(below))?;
-                self.find(&meant)
-            })?,
-            None => {
-                let meant = normal(&address(page).join(to))?;
-                self.find(&meant).or_else(|| self.find(&plain))?
-            }
+            let mut folders = self.common.ancestors();
+            folders.find_map(|folder| self.find(&normal(&folder.join(below))?))?
+        } else {
+            let meant = normal(&address(page).join(to))?;
+            self.find(&meant).or_else(|| self.find(&plain))?
         };
         Some(relative(parent(page), &found) + anchor)
     }
