@@ -189,6 +189,15 @@ impl Blocks {
         let mut block = match &step.work {
             Work::Script(script) => self.script(script, uses, step.expect.as_ref()),
             Work::Deliver(files) => self.deliver(files),
+            Work::Place(place) => {
+                // The script is one for all; a template's text is made for each node.
+                object(match crate::plan::alone(place) {
+                    Some(text) => json!({
+                        "kind": "script", "with": "sh", "text": text, "place": place.to,
+                    }),
+                    None => json!({"kind": "place", "place": place.to}),
+                })
+            }
             Work::Manual(text) => {
                 self.mention(&text.text);
                 object(json!({"kind": "manual", "text": text.text.trim()}))
@@ -302,7 +311,9 @@ impl Blocks {
                     DeliveryFrom::File(path) => ("the file", path.as_str()),
                     DeliveryFrom::Tree(path) => ("the folder", path.as_str()),
                     DeliveryFrom::Template(path) => ("the template", path.as_str()),
-                    DeliveryFrom::Inline(_) => ("the text of this block", ""),
+                    DeliveryFrom::Inline(_) | DeliveryFrom::Placed(_) => {
+                        ("the text of this block", "")
+                    }
                     DeliveryFrom::Machine { path, .. } => {
                         ("from another machine the file", path.as_str())
                     }

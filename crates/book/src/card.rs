@@ -16,7 +16,7 @@ use super::html::{attribute, badge, badge_of, code, command, name, reference, ro
 use super::present::Row;
 use super::recorded::Recorded;
 use super::refer::linked;
-use super::tables::{assertions, delivered, parameters, roles};
+use super::tables::{assertions, delivered, parameters, placed, roles};
 
 /// HTML before and after a block, without line ends.
 pub(super) struct Frame {
@@ -409,11 +409,12 @@ fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
         Work::Script(_) => "step",
         Work::Deliver(_) => "deliver",
         Work::Manual(_) => "manual",
+        Work::Place(_) => "step",
     };
     match &step.work {
         Work::Deliver(_) => caption += &badge("copied into the bundle"),
         Work::Manual(_) => caption += &badge("done by a person, who confirms it"),
-        Work::Script(_) => {
+        Work::Script(_) | Work::Place(_) => {
             caption += &place(step.on, step.machine.as_ref(), step.sudo.as_ref());
         }
     }
@@ -429,6 +430,10 @@ fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
             } else {
                 card.contract()
             }
+        }
+        Work::Place(place) => {
+            card.before += &placed(place);
+            card.closed()
         }
         _ => card.closed(),
     }

@@ -9,10 +9,10 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use crate::files::Files;
-use crate::manual::{DeliveryFrom, Procedure, Work};
+use crate::manual::{DeliveryFrom, How, Place, Procedure, Work};
 use crate::nodes::{Node, Origin, Text};
 use crate::plan::RUN_NAMES;
-use crate::source::Span;
+use crate::source::{Passage, Span};
 use crate::template::{Template, render};
 
 use super::blocks::call_of;
@@ -205,15 +205,24 @@ fn groups(whole: &Whole<'_>) -> Value {
 
 /// The templates that procedures deliver, each with where.
 struct Templates<'a> {
-    all: Vec<(&'a str, &'a Procedure)>,
+    all: Vec<(&'a str, &'a Procedure, Option<&'a Passage>)>,
     selected: HashMap<String, HashSet<&'a str>>,
 }
 
 impl<'a> Templates<'a> {
     fn of(whole: &Whole<'a>) -> Templates<'a> {
-        let mut seen: BTreeMap<&str, &Procedure> = BTreeMap::new();
+        let mut seen: BTreeMap<&str, (&Procedure, Option<&Passage>)> = BTreeMap::new();
         for procedure in whole.manual.procedures.values() {
             for step in &procedure.steps {
+                if let Work::Place(Place {
+                    to,
+                    text,
+                    how: How::Whole,
+                    ..
+                }) = &step.work
+                {
+                    seen.entry(to.as_str()).or_insert((procedure, Some(text)));
+                }
                 let Work::Deliver(files) = &step.work else {
                     continue;
                 };
@@ -221,13 +230,15 @@ impl<'a> Templates<'a> {
                     if let DeliveryFrom::Template(name) = &file.from
                         && !name.contains('$')
                     {
-                        seen.entry(name.as_str()).or_insert(procedure);
+                        seen.entry(name.as_str()).or_insert((procedure, None));
                     }
                 }
             }
         }
-        let all: Vec<(&str, &Procedure)> = seen.into_iter().collect();
-        let selectors = all.iter().flat_map(|(_, own)| selectors_of(own));
+        let all = seen.into_iter();
+        let all: Vec<(&str, &Procedure, Option<&Passage>)> =
+            all.map(|(name, (own, text))| (name, own, text)).collect();
+        let selectors = all.iter().flat_map(|(_, own, _)| selectors_of(own));
         Templates {
             selected: selected(whole.nodes, selectors.map(str::to_owned)),
             all,
@@ -236,20 +247,20 @@ impl<'a> Templates<'a> {
 
     /// Each as it would be rendered on a node: `[name, text]`, or `[name, null, why not]`.
     fn on(&self, whole: &Whole<'_>, files: &Files, node: &str) -> Value {
-        let here = self.all.iter().filter(|(_, procedure)| {
+        let here = self.all.iter().filter(|(_, procedure, _)| {
             let selectors = selectors_of(procedure);
             let mut found = selectors.iter().filter_map(|one| self.selected.get(*one));
             selectors.is_empty() || found.any(|nodes| nodes.contains(node))
         });
-        here.map(
-            |(name, procedure)| match rendered(whole, files, procedure, name, node) {
+        here.map(|(name, procedure, text)| {
+            match rendered(whole, files, procedure, (name, *text), node) {
                 Ok(text) if text.len() > TEMPLATE => {
                     json!([name, null, "it is too large to be shown"])
                 }
                 Ok(text) => json!([name, text]),
                 Err(why) => json!([name, null, why]),
-            },
-        )
+            }
+        })
         .collect()
     }
 }
@@ -259,7 +270,7 @@ fn rendered(
     whole: &Whole<'_>,
     files: &Files,
     procedure: &Procedure,
-    name: &str,
+    (name, text): (&str, Option<&Passage>),
     node: &str,
 ) -> Result<String, String> {
     let params = procedure.params.iter();
@@ -286,7 +297,8 @@ fn rendered(
             values.text(name.as_str(), &format!("<secret {name}>"));
         }
     }
-    let rendered = render(files, Template::Named(name), &values);
+    let template = text.map_or(Template::Named(name), Template::Alone);
+    let rendered = render(files, template, &values);
     rendered
         .map(|rendered| rendered.text)
         .map_err(|problem| problem.message)

@@ -1,6 +1,6 @@
 //! Tables of what contracts say: parameters, typed assertions, deliveries.
 
-use crate::manual::{Delivery, DeliveryFrom, Group, Procedure};
+use crate::manual::{Delivery, DeliveryFrom, Group, How, Place, Procedure};
 use crate::yaml::{Value, Yaml};
 
 use super::html::{code, text};
@@ -123,13 +123,38 @@ fn flow(yaml: &Yaml) -> String {
     }
 }
 
+/// Where a text goes, and what it is to what stands there.
+pub(super) fn placed(place: &Place) -> String {
+    let what = match place.how {
+        How::Whole => "the whole file",
+        How::Append => "appended, unless it stands there",
+        How::Edit => "these lines are changed: each place must be found once",
+    };
+    let kept = match place.how {
+        How::Whole => "who places it",
+        How::Append | How::Edit => "as it is",
+    };
+    let mode = match place.mode {
+        Some(mode) => code(&format!("{mode:04o}")),
+        None => text("as it is"),
+    };
+    let owner = place.owner.as_deref().map_or_else(|| text(kept), code);
+    format!(
+        "<div class=\"ops-wide\"><table><thead><tr><th>Goes to</th><th>As</th><th>Mode</th>\
+         <th>Owner</th></tr></thead><tbody><tr><td>{}</td><td>{}</td><td>{mode}</td>\
+         <td>{owner}</td></tr></tbody></table></div>",
+        code(&place.to),
+        text(what),
+    )
+}
+
 pub(super) fn delivered(deliveries: &[Delivery]) -> String {
     let rows = deliveries.iter().map(|delivery| {
         let (what, from) = match &delivery.from {
             DeliveryFrom::File(path) => ("the file", code(path)),
             DeliveryFrom::Tree(path) => ("the folder", code(path)),
             DeliveryFrom::Template(path) => ("the template", code(path)),
-            DeliveryFrom::Inline(_) => ("the text below", String::new()),
+            DeliveryFrom::Inline(_) | DeliveryFrom::Placed(_) => ("the text below", String::new()),
             DeliveryFrom::Machine { role, path, .. } => {
                 ("a file of", code(&format!("{role}: {path}")))
             }

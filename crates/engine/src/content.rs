@@ -13,7 +13,7 @@ use crate::event::{FileRecord, Site, Status, What};
 use crate::files::{EntryKind, Files, Refused};
 use crate::journal::Record;
 use crate::manual::{Delivery, DeliveryFrom};
-use crate::plan::{NodePlan, PlannedStep, PlannedWork};
+use crate::plan::{NodePlan, Placed, PlannedStep};
 use crate::session::checksum_like;
 
 /// A file that was delivered, and that would be another one now.
@@ -27,17 +27,29 @@ pub struct Stale {
     pub texts: Option<(String, String)>,
     /// Why it cannot be delivered any more.
     pub gone: Option<String>,
+    /// It is the same, and goes on top of what this earlier step places anew.
+    pub follows: Option<usize>,
 }
 
 /// The texts that a step delivers. What secrets and the run itself put into them is left empty.
 pub(super) fn texts(root: &Path, node: &NodePlan, step: &PlannedStep) -> Vec<FileRecord> {
-    let PlannedWork::Deliver(files) = &step.work else {
-        return Vec::new();
-    };
-    files
-        .iter()
-        .filter_map(|file| text(root, node, file))
-        .collect()
+    let files = step.files().iter();
+    let texts = files.filter_map(|file| text(root, node, file));
+    match &step.placed {
+        None => texts.collect(),
+        Some(placed) => texts.map(|text| with_place(text, placed)).collect(),
+    }
+}
+
+/// A text that goes to its place is another one where its mode or its owner is.
+fn with_place(record: FileRecord, placed: &Placed) -> FileRecord {
+    let text = record.text.unwrap_or_default();
+    let text = format!("# {}\n{text}", placed.words());
+    FileRecord {
+        sha256: Some(sha256(text.as_bytes())),
+        text: Some(text),
+        ..record
+    }
 }
 
 fn text(root: &Path, node: &NodePlan, file: &Delivery) -> Option<FileRecord> {
@@ -61,10 +73,9 @@ pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> 
     let before = record.plan(name);
     let project = Files::of(root);
     let mut stale: BTreeMap<String, Option<Stale>> = BTreeMap::new();
+    let mut placed: Vec<Stale> = Vec::new();
     for step in node.steps.iter().filter(|step| done(step.number)) {
-        let PlannedWork::Deliver(files) = &step.work else {
-            continue;
-        };
+        let files = step.files();
         let old = before.and_then(|plan| plan.step(step.number));
         let old = old.map_or(&[][..], |old| old.files.as_slice());
         let now = texts(root, node, step);
@@ -76,11 +87,19 @@ pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> 
                 now: now.iter().find(|now| now.to == file.to),
                 sums: delivered.get(&step.number),
             };
+            if step.placed.is_some() {
+                // What goes on top of a text that is placed anew goes there again.
+                let below = placed.iter().find(|below| below.to == file.to);
+                let below = below.map(|below| below.step);
+                placed.extend(look.stale(&project).or_else(|| look.follows(below?)));
+                continue;
+            }
             // Of one that was delivered again by a later step, the later one counts.
             stale.insert(file.to.clone(), look.stale(&project));
         }
     }
-    let mut stale: Vec<Stale> = stale.into_values().flatten().collect();
+    let stale = stale.into_values().flatten();
+    let mut stale: Vec<Stale> = stale.chain(placed).collect();
     stale.sort_by(|a, b| (a.step, &a.to).cmp(&(b.step, &b.to)));
     stale
 }
@@ -121,11 +140,12 @@ impl Look<'_> {
                 to: to.to_owned(),
                 texts,
                 gone,
+                follows: None,
             })
         };
         let same = match &self.file.from {
             DeliveryFrom::Machine { .. } => return None,
-            DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+            DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) | DeliveryFrom::Placed(_) => {
                 let Some(now) = self.now else {
                     return stale(Some("it cannot be rendered".to_owned()), None);
                 };
@@ -143,6 +163,16 @@ impl Look<'_> {
             Ok(false) => stale(None, None),
             Err(error) => stale(Some(error.to_string()), None),
         }
+    }
+
+    fn follows(&self, below: usize) -> Option<Stale> {
+        Some(Stale {
+            step: self.step,
+            to: self.file.to.clone(),
+            texts: None,
+            gone: None,
+            follows: Some(below),
+        })
     }
 
     fn is_another_text(&self, now: &FileRecord) -> bool {

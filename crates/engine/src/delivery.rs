@@ -73,6 +73,7 @@ pub fn template_of(file: &Delivery) -> Option<Template<'_>> {
     match &file.from {
         DeliveryFrom::Template(name) => Some(Template::Named(name)),
         DeliveryFrom::Inline(body) => Some(Template::Inline(body)),
+        DeliveryFrom::Placed(body) => Some(Template::Alone(body)),
         DeliveryFrom::File(_) | DeliveryFrom::Tree(_) | DeliveryFrom::Machine { .. } => None,
     }
 }

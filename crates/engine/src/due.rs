@@ -1,7 +1,7 @@
 //! Which step of a run is due on a node, as its journal tells; pure.
 
 use crate::journal::Record;
-use crate::plan::{NodePlan, PlannedStep, PlannedWork};
+use crate::plan::{NodePlan, PlannedStep};
 
 /// The first step of a run that goes on which is not done, or the one at which it is to.
 pub fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
@@ -24,13 +24,13 @@ pub fn first_left(plan: &NodePlan, record: &Record) -> Option<usize> {
     let mut steps = plan.steps.iter();
     let first = steps.find(|step| {
         let begun = statuses.contains_key(&step.number);
-        let again = (step.setup || (delivers(step) && begun)) && step.number < latest;
+        let again = (step.setup || (brings(step) && begun)) && step.number < latest;
         step.number >= earliest && !ended(step.number) && !again
     });
     first.map(|step| step.number)
 }
 
-/// Whether a step brings files into the bundle.
-pub fn delivers(step: &PlannedStep) -> bool {
-    matches!(step.work, PlannedWork::Deliver(_))
+/// Whether a step brings files into the bundle, or to their place: that can be done again.
+pub fn brings(step: &PlannedStep) -> bool {
+    !step.files().is_empty()
 }

@@ -26,6 +26,7 @@ pub(super) fn with_values(script: &Script, shown: &str, scope: &Scope) -> String
             Value::Text(Text::Plain(value)) => Some(value.as_str()),
             Value::Text(Text::Secret(_)) => None,
             Value::Captured => scope.get(name),
+            Value::Rendered => None,
         };
         // Writing to a string does not fail.
         let _ = match value.filter(|value| value.len() <= LONGEST) {

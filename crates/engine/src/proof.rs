@@ -10,7 +10,7 @@ use crate::due::first_due;
 use crate::event::Status;
 use crate::files::Files;
 use crate::journal::Record;
-use crate::manual::{Delivery, DeliveryFrom, On};
+use crate::manual::{DeliveryFrom, On};
 use crate::nodes::{Confirm, SecretRef, Text, resolve};
 use crate::plan::{
     Ask, Case, EXPORTED, NodePlan, Part, Plan, PlannedStep, PlannedWork, RUN_NAMES, Script,
@@ -255,21 +255,23 @@ impl<'a> Proof<'a> {
         let mut made_here = false;
         for step in due {
             made_here |= node.first_here.is_some_and(|first| first < step.number);
-            for file in deliveries(step) {
-                let wrong = match &file.from {
-                    // Whether it is there is known when the step is due.
-                    DeliveryFrom::Machine { .. } => None,
-                    DeliveryFrom::File(_) | DeliveryFrom::Tree(_) if made_here => None,
-                    DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
-                        let path = Path::new(path);
-                        readable(&project, path, file).err().map(|why| {
-                            let message =
-                                format!("`{}` cannot be delivered: {why}", path.display());
-                            Problem::error("undeliverable", file.span.clone(), message)
-                        })
-                    }
-                    DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
-                        blank(self.root, node, file, &|_| None)
+            for file in step.files() {
+                let wrong =
+                    match &file.from {
+                        // Whether it is there is known when the step is due.
+                        DeliveryFrom::Machine { .. } => None,
+                        DeliveryFrom::File(_) | DeliveryFrom::Tree(_) if made_here => None,
+                        DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
+                            let path = Path::new(path);
+                            readable(&project, path, file).err().map(|why| {
+                                let message =
+                                    format!("`{}` cannot be delivered: {why}", path.display());
+                                Problem::error("undeliverable", file.span.clone(), message)
+                            })
+                        }
+                        DeliveryFrom::Template(_)
+                        | DeliveryFrom::Inline(_)
+                        | DeliveryFrom::Placed(_) => blank(self.root, node, file, &|_| None)
                             .err()
                             .map(|problem| {
                                 let span = problem.span.clone();
@@ -278,9 +280,8 @@ impl<'a> Proof<'a> {
                                     span: Some(span),
                                     ..problem
                                 }
-                            })
-                    }
-                };
+                            }),
+                    };
                 problems.extend(wrong);
             }
             made_here |= step.on == On::Local;
@@ -308,7 +309,7 @@ impl<'a> Proof<'a> {
                 found.insert(binding.name.clone(), reference.clone());
             }
         }
-        for file in due.iter().flat_map(|step| deliveries(step)) {
+        for file in due.iter().flat_map(|step| step.files()) {
             if let Ok(Some(blank)) = blank(self.root, node, file, &|_| None) {
                 found.extend(blank.secrets);
             }
@@ -335,13 +336,6 @@ impl<'a> Proof<'a> {
     }
 }
 
-fn deliveries(step: &PlannedStep) -> &[Delivery] {
-    match &step.work {
-        PlannedWork::Deliver(files) => files,
-        PlannedWork::Script(_) | PlannedWork::Manual(_) => &[],
-    }
-}
-
 /// The names that a step needs and that only steps before it capture.
 pub(super) fn captured_names(root: &Path, node: &NodePlan, step: &PlannedStep) -> BTreeSet<String> {
     let bound = step.bindings();
@@ -352,7 +346,7 @@ pub(super) fn captured_names(root: &Path, node: &NodePlan, step: &PlannedStep) -
         .map(str::to_owned)
         .collect();
     let texts = step.names_in_texts().into_iter().map(str::to_owned);
-    let files = deliveries(step).iter();
+    let files = step.files().iter();
     let files = files.filter_map(|file| blank(root, node, file, &|_| None).ok().flatten());
     let texts = texts.chain(files.flat_map(|blank| blank.open));
     let before = |name: &String| capturing(node, step, name).is_some();

@@ -135,6 +135,8 @@ impl Scope {
                 Value::Captured => {
                     values.insert(&binding.name, self.captured(&binding.name)?)?;
                 }
+                // Whoever runs the step renders it.
+                Value::Rendered => {}
             }
         }
         Ok(values)

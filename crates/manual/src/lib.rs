@@ -440,6 +440,36 @@ pub enum Work {
     Deliver(Vec<Delivery>),
     /// What a person does, and confirms; may hold `${name}`.
     Manual(Passage),
+    /// Puts a text into its place on the machine.
+    Place(Place),
+}
+
+/// A `file` block with `to=`: its text is what a reader pastes, and what is placed.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where the fence names the path.
+    pub span: Span,
+    /// Where it goes: an absolute path.
+    pub to: String,
+    /// The body: a template.
+    pub text: Passage,
+    /// Octal permissions; none where the file keeps those that it has.
+    pub mode: Option<u32>,
+    /// `USER` or `USER:GROUP`.
+    pub owner: Option<String>,
+    /// What is done with what stands there.
+    pub how: How,
+}
+
+/// What a placed text is to the file at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// All of it.
+    Whole,
+    /// Lines at its end, unless they stand in it.
+    Append,
+    /// Lines that are taken out and put in: each must be found at one place.
+    Edit,
 }
 
 /// Which side of a session: the node, or the operator's own machine.
@@ -537,6 +567,8 @@ pub enum DeliveryFrom {
     Template(String),
     /// The body of a `file` block: a template.
     Inline(Passage),
+    /// The body of a `file` block with `to=`: a template that includes nothing.
+    Placed(Passage),
     /// A file in the bundle of another machine of the run.
     Machine {
         /// The role whose machine has it.

@@ -30,9 +30,8 @@
 use opsbook_event as event;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
-#[cfg(test)]
-use opsbook_text::files;
-use opsbook_text::{interpolation, source};
+use opsbook_template as template;
+use opsbook_text::{files, interpolation, source};
 use opsbook_vocabulary as vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +43,7 @@ pub mod batch;
 mod cases;
 mod lint;
 mod part;
+mod place;
 mod procedure;
 mod record;
 mod roles;
@@ -64,6 +64,7 @@ use crate::vocabulary::Assertion;
 pub use cases::{case_name, cases, probe};
 pub use lint::{joined, lint};
 pub use part::Part;
+pub use place::{Placed, alone};
 pub use procedure::{Request, plan};
 pub use roles::{Binding, Bound, Section, Stretch, Turn};
 pub use step::EXPORTED;
@@ -186,6 +187,8 @@ pub struct PlannedStep {
     pub setup: bool,
     /// What is done.
     pub work: PlannedWork,
+    /// Of a text that goes to its place: what its script is about.
+    pub placed: Option<Placed>,
     /// What its standard output must be.
     pub expect: Option<Expect>,
     /// Each case knows the machine that is asked: with roles it may be another one.
@@ -256,6 +259,8 @@ pub enum Value {
     Text(Text),
     /// The output of an earlier step, known only when that step has run.
     Captured,
+    /// The text of [`PlannedStep::placed`], which holds a secret or what only the run knows.
+    Rendered,
 }
 
 /// One command of a transcript.
@@ -407,10 +412,22 @@ impl PlannedStep {
         });
         let own = self.script().map(Script::bindings);
         let bindings = own.into_iter().chain(checks).flatten();
+        // A text that goes to its place is kept as a file is.
+        let bindings = bindings.filter(|binding| binding.name != place::TEXT);
         bindings.filter_map(|binding| match &binding.value {
             Value::Text(Text::Plain(text)) => Some((binding.name.as_str(), text.as_str())),
-            Value::Text(Text::Secret(_)) | Value::Captured => None,
+            Value::Text(Text::Secret(_)) | Value::Captured | Value::Rendered => None,
         })
+    }
+
+    /// The texts and files that it gives to the machine: into the bundle, or to their place.
+    #[must_use]
+    pub fn files(&self) -> &[Delivery] {
+        match (&self.work, &self.placed) {
+            (PlannedWork::Deliver(files), _) => files,
+            (_, Some(placed)) => std::slice::from_ref(&placed.file),
+            _ => &[],
+        }
     }
 
     /// Its script, where it has one.

@@ -33,7 +33,15 @@ pub(super) fn text<'a>(
         attributes.extend(set.then(|| word.to_owned()));
     }
     let _ = writeln!(text, "step {} {}", step.name, attributes.join(" "));
+    if let Some(placed) = &step.placed {
+        // The text is compared as a delivered file is.
+        if let DeliveryFrom::Placed(body) = &placed.file.from {
+            let sum = sha256(&body.text);
+            let _ = writeln!(text, "--- place {} inline {sum}", placed.words());
+        }
+    }
     match &step.work {
+        PlannedWork::Script(_) if step.placed.is_some() => {}
         PlannedWork::Script(script) => {
             let _ = writeln!(text, "--- {}", script.interpreter);
             lines(&mut text, &script.text);
@@ -50,7 +58,9 @@ pub(super) fn text<'a>(
                     DeliveryFrom::Tree(path) => format!("tree {path}"),
                     DeliveryFrom::Template(path) => format!("template {path}"),
                     DeliveryFrom::Machine { role, path, .. } => format!("machine {role} {path}"),
-                    DeliveryFrom::Inline(body) => format!("inline {}", sha256(&body.text)),
+                    DeliveryFrom::Inline(body) | DeliveryFrom::Placed(body) => {
+                        format!("inline {}", sha256(&body.text))
+                    }
                 };
                 let _ = writeln!(
                     text,

@@ -6,7 +6,7 @@ use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, DeliveryFrom, Procedure, Step, Work};
 use crate::script::Scope;
 use crate::source::Problem;
-use crate::{Capture, PlannedStep, PlannedWork, STEP_LIMIT, Spread, record};
+use crate::{Capture, Placed, PlannedStep, PlannedWork, STEP_LIMIT, Spread, place, record};
 
 /// Among the variables kept for the next step: whatever else was exported.
 pub const EXPORTED: &str = "@";
@@ -51,7 +51,7 @@ pub(super) fn begun(
     scope: &mut Scope<'_>,
     problems: &mut Vec<Problem>,
 ) -> PlannedStep {
-    let (work, sets) = planned_work(step, scope, problems);
+    let (work, sets, placed) = planned_work(step, scope, problems);
     let commands = match &work {
         PlannedWork::Script(script) => script.commands.as_slice(),
         PlannedWork::Deliver(_) | PlannedWork::Manual(_) => &[],
@@ -76,6 +76,7 @@ pub(super) fn begun(
         reboot: step.reboot,
         setup: step.setup,
         work,
+        placed,
         expect: step.expect.clone(),
         checks: Vec::new(),
         spread: Spread::One,
@@ -99,8 +100,9 @@ fn planned_work(
     step: &Step,
     scope: &mut Scope<'_>,
     problems: &mut Vec<Problem>,
-) -> (PlannedWork, BTreeSet<String>) {
+) -> (PlannedWork, BTreeSet<String>, Option<Placed>) {
     let mut sets = BTreeSet::new();
+    let mut placed = None;
     let work = match &step.work {
         Work::Script(script) => {
             let (script, used) = scope.script(script, problems);
@@ -118,13 +120,18 @@ fn planned_work(
             let files = files.iter().map(|file| delivery(file, scope, problems));
             PlannedWork::Deliver(files.collect())
         }
+        Work::Place(file) => {
+            let (script, file) = place::planned(file, step, scope, problems);
+            placed = Some(file);
+            PlannedWork::Script(script)
+        }
         Work::Manual(text) => {
             scope.names_of(text, problems);
             scope.no_secrets(text, problems);
             PlannedWork::Manual(Interpolated::read(text.text.trim()))
         }
     };
-    (work, sets)
+    (work, sets, placed)
 }
 
 fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> Delivery {
@@ -140,6 +147,7 @@ fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> 
             path: fill(path),
         },
         DeliveryFrom::Inline(body) => DeliveryFrom::Inline(body.clone()),
+        DeliveryFrom::Placed(body) => DeliveryFrom::Placed(body.clone()),
     };
     let to = fill(&file.to);
     let first = to.split('/').next().unwrap_or_default();

@@ -124,7 +124,7 @@ impl Known<'_> {
                 let seat = Seat::of(step.on, step.machine.as_ref());
                 self.script(script, seat, Some(&title))
             }
-            Work::Deliver(_) | Work::Manual(_) => Vec::new(),
+            Work::Deliver(_) | Work::Manual(_) | Work::Place(_) => Vec::new(),
         };
         if let Some(name) = &step.capture {
             self.captured.insert(name.clone(), title);

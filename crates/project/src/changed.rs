@@ -154,10 +154,18 @@ impl Changes {
             to,
             texts,
             gone,
+            follows,
         } in stale
         {
             self.what.push("delivered files");
             let label = node.label(step);
+            self.anew.entry(name.clone()).or_default().insert(step);
+            if let Some(below) = follows {
+                self.shown.push(format!(
+                    "{name}: step {step} ({label}) works on `{to}`, which step {below} places anew: it is done again"
+                ));
+                continue;
+            }
             let why = match gone {
                 Some(gone) => format!("cannot be delivered any more: {gone}"),
                 None => "is another one now".to_owned(),
@@ -168,7 +176,6 @@ impl Changes {
             if let Some((old, new)) = texts {
                 self.diff(&old, &new);
             }
-            self.anew.entry(name.clone()).or_default().insert(step);
         }
     }
 
@@ -209,7 +216,7 @@ fn without_files(step: &StepRecord) -> &str {
     if step
         .text
         .lines()
-        .any(|line| line.starts_with("--- deliver "))
+        .any(|line| line.starts_with("--- deliver ") || line.starts_with("--- place "))
     {
         step.text.lines().next().unwrap_or_default()
     } else {

@@ -8,7 +8,7 @@ use crate::files::Files;
 use crate::interpolation::Interpolated;
 use crate::manual::{Delivery, DeliveryFrom, On, Procedure, Work};
 use crate::nodes::Text;
-use crate::plan::{NodePlan, PlannedWork, RUN_NAMES};
+use crate::plan::{NodePlan, PlannedStep, RUN_NAMES};
 use crate::source::Problem;
 use crate::template::{self, Template, Values};
 
@@ -36,16 +36,18 @@ impl<'a> Deliveries<'a> {
         let mut made_here = false;
         for written in &procedure.steps {
             let step = plan.step(written.number);
-            if let (Some(PlannedWork::Deliver(files)), Work::Deliver(written)) =
-                (step.map(|step| &step.work), &written.work)
-            {
-                for (file, written) in files.iter().zip(written) {
-                    let made_here = made_here || names_any(written, &values, &open);
-                    let key = (format!("{:?} {:?}", file.span, file.from), names.clone());
-                    if self.seen.insert(key) {
-                        let problem = self.problem(file, made_here, &values, &open);
-                        problems.extend(problem.map(|problem| on(problem, &plan.node.name)));
-                    }
+            let files = step.map_or(&[][..], PlannedStep::files);
+            let written_files = match &written.work {
+                Work::Deliver(files) => files.as_slice(),
+                _ => &[],
+            };
+            for (index, file) in files.iter().enumerate() {
+                let written = written_files.get(index).unwrap_or(file);
+                let made_here = made_here || names_any(written, &values, &open);
+                let key = (format!("{:?} {:?}", file.span, file.from), names.clone());
+                if self.seen.insert(key) {
+                    let problem = self.problem(file, made_here, &values, &open);
+                    problems.extend(problem.map(|problem| on(problem, &plan.node.name)));
                 }
             }
             made_here |= written.on == On::Local;
@@ -70,6 +72,7 @@ impl<'a> Deliveries<'a> {
             DeliveryFrom::Machine { .. } => return None,
             DeliveryFrom::Template(name) => Template::Named(name),
             DeliveryFrom::Inline(body) => Template::Inline(body),
+            DeliveryFrom::Placed(body) => Template::Alone(body),
         };
         let mut problem = template::render(self.files, template, values).err()?;
         // What is not known yet may be anything.

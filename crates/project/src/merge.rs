@@ -166,7 +166,9 @@ pub(crate) fn relocate(manual: &mut Manual, parts: &Parts) {
                         *path = format!("{}/{path}", place.folder);
                     }
                     DeliveryFrom::Template(name) => *name = format!("{}/{name}", place.pages),
-                    DeliveryFrom::Inline(_) | DeliveryFrom::Machine { .. } => {}
+                    DeliveryFrom::Inline(_)
+                    | DeliveryFrom::Placed(_)
+                    | DeliveryFrom::Machine { .. } => {}
                 }
             }
         }

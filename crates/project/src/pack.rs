@@ -454,7 +454,7 @@ fn describe(
         .flat_map(|procedure| &procedure.steps)
         .filter_map(|step| match &step.work {
             Work::Script(script) => Some(&script.interpreter),
-            Work::Deliver(_) | Work::Manual(_) => None,
+            Work::Deliver(_) | Work::Manual(_) | Work::Place(_) => None,
         })
         .chain({ manual.groups.values() }.flat_map(|group| {
             let checks = group.checks.iter();
@@ -499,6 +499,7 @@ fn procedure(procedure: &Procedure) -> description::Procedure {
                     .collect()
             }
             Work::Manual(text) => text.text.clone(),
+            Work::Place(place) => format!("{:?} {}\n{}", place.how, place.to, place.text.text),
         };
         text += &format!("{}\n{own}\n", step.id.as_deref().unwrap_or_default());
     }

@@ -226,6 +226,7 @@ fn interface(tree: &Tree) -> Result<Interface, String> {
         let texts = own.steps.iter().map(|step| match &step.work {
             Work::Script(script) => script.text.text.clone(),
             Work::Manual(text) => text.text.clone(),
+            Work::Place(place) => place.text.text.clone(),
             Work::Deliver(files) => files.iter().map(|file| file.to.clone()).collect(),
         });
         let procedure = Procedure {

@@ -15,7 +15,7 @@ use crate::manual::{
 };
 use crate::nodes::Text;
 use crate::paste::{document, note};
-use crate::plan::{Ask, Case, NodePlan, PlannedStep, PlannedWork, Script, Value};
+use crate::plan::{Ask, Case, NodePlan, Placed, PlannedStep, PlannedWork, Script, Value};
 use crate::value::origin;
 
 /// What units call the operator's machine, where `on=local` steps belong.
@@ -79,7 +79,18 @@ pub fn begin(node: &NodePlan, known: &Known, places: &[On], out: &mut dyn Write)
             )?;
         }
     }
-    writeln!(out, ". \"$bundle/{TOOLS}\"")
+    writeln!(out, ". \"$bundle/{TOOLS}\"")?;
+    // One script places all texts: it stands here once.
+    let mut steps = node.steps.iter();
+    let placing = steps.find(|step| step.placed.as_ref().is_some_and(|own| own.text.is_some()));
+    let Some(script) = placing.and_then(PlannedStep::script) else {
+        return Ok(());
+    };
+    note("what puts texts into their places", out)?;
+    let lines = script.text().lines().map(str::trim_start);
+    let lines = lines.filter(|line| !line.starts_with('#'));
+    let text = lines.collect::<Vec<_>>().join("\n");
+    document("cat >\"$ob_q/place\"", "END OF PLACING", &text, out)
 }
 
 /// What must have been done elsewhere before a step: a person says so, and nothing below it runs
@@ -124,6 +135,13 @@ pub fn step(unit: &Unit<'_>, out: &mut dyn Write) -> io::Result<()> {
     }
     note(&format!("{}  {}", how.join(", "), step.span.place()), out)?;
     match &step.work {
+        PlannedWork::Script(_)
+            if let Some(Placed {
+                file, text: None, ..
+            }) = &step.placed =>
+        {
+            unit.deliver(std::slice::from_ref(file), out)?;
+        }
         PlannedWork::Script(script) if script.commands().is_empty() => {
             unit.script(script, out)?;
         }
@@ -180,6 +198,7 @@ impl<'a> Unit<'a> {
             id: step.number.to_string(),
             exit: &step.exit,
             question: self.question(),
+            places: step.placed.is_some(),
             more: self.keeps(script),
         };
         self.side().write(&asked, script, script.text(), out)?;
@@ -203,6 +222,7 @@ impl<'a> Unit<'a> {
                 },
                 exit: &[command.exit],
                 question: self.question().filter(|_| index == 0),
+                places: false,
                 more: self.keeps(script),
             };
             let text = format!("exec 2>&1; set +e\n{}", command.text);
@@ -226,7 +246,7 @@ impl<'a> Unit<'a> {
             return Vec::new();
         }
         let mut more = vec![format!("saves={}", self.step.saved.join(" "))];
-        if self.side().stranger() {
+        if self.side().stranger() && self.step.placed.is_none() {
             let found = variables(script.text(), script.interpreter());
             let names = found.kept.iter().filter(|name| !rules_a_shell(name));
             let names: Vec<&str> = names.map(String::as_str).collect();
@@ -248,12 +268,17 @@ impl<'a> Unit<'a> {
                 DeliveryFrom::Machine { node, path, .. } => {
                     format!("{path} in the bundle of {node}")
                 }
-                DeliveryFrom::Inline(_) => format!("the block at {}, rendered", file.span.place()),
+                DeliveryFrom::Inline(_) | DeliveryFrom::Placed(_) => {
+                    format!("the block at {}, rendered", file.span.place())
+                }
             };
-            text += &format!(
-                "{from} as \"$bundle/{}\", mode {:04o}\n",
-                file.to, file.mode
-            );
+            text += &match file.from {
+                DeliveryFrom::Placed(_) => format!("{from} to {}\n", file.to),
+                _ => format!(
+                    "{from} as \"$bundle/{}\", mode {:04o}\n",
+                    file.to, file.mode
+                ),
+            };
         }
         if self.known.bundle().is_none() {
             text += "opsbook brings this";
@@ -303,6 +328,7 @@ impl<'a> Unit<'a> {
                     id: format!("{number}.check"),
                     exit,
                     question: None,
+                    places: false,
                     more,
                 };
                 here.write(&asked, script, script.text(), out)?;
@@ -333,6 +359,8 @@ struct Asked<'a> {
     exit: &'a [i32],
     /// Asked before it is run.
     question: Option<&'static str>,
+    /// It puts a text into its place: its script stands at the head.
+    places: bool,
     /// Further words, `name=value`.
     more: Vec<String>,
 }
@@ -391,6 +419,9 @@ impl Side<'_> {
         let words: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
         self.values(script, out)?;
         let command = format!("{} {name} {}", asked.kind, words.join(" "));
+        if asked.places {
+            return writeln!(out, "{command} <\"$ob_q/place\"");
+        }
         document(&command, &format!("END OF {}", asked.id), text, out)
     }
 
@@ -410,6 +441,8 @@ impl Side<'_> {
                     continue;
                 }
                 Value::Captured => self.value(name),
+                // Such a step is opsbook's to do.
+                Value::Rendered => None,
             };
             let Some(value) = value else {
                 // What no step captures is the bundle: the head knows it.

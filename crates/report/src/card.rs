@@ -306,6 +306,7 @@ fn kind(step: &Step) -> &'static str {
         Work::Script(_) => "script",
         Work::Deliver(_) => "deliver",
         Work::Manual(_) => "manual",
+        Work::Place(_) => "file",
     }
 }
 

@@ -11,10 +11,10 @@ use crate::by_node::{Alike, alike};
 use crate::engine::human;
 use crate::interpolation::Interpolated;
 use crate::known::Known;
-use crate::manual::{DeliveryFrom, Expect, ExpectKind, On, SudoUser, is_shell};
+use crate::manual::{DeliveryFrom, Expect, ExpectKind, How, On, SudoUser, is_shell};
 use crate::nodes::Text;
 use crate::plan::{
-    Ask, Case, NodePlan, Part, Plan, PlannedStep, PlannedWork, Script, Value, Variable,
+    Ask, Case, NodePlan, Part, Placed, Plan, PlannedStep, PlannedWork, Script, Value, Variable,
 };
 use crate::value::{assigned, origin};
 
@@ -162,6 +162,9 @@ impl View<'_> {
         writeln!(out, "# {}: {}", step.heading(), step.title)?;
         writeln!(out, "# {}  {}", how.join(", "), step.span.place())?;
         match &step.work {
+            PlannedWork::Script(_) if let Some(placed) = &step.placed => {
+                self.placed(placed, out)?;
+            }
             PlannedWork::Script(script) => {
                 let place = self.at(step.on, step.sudo.as_ref());
                 place.script(script, &step.exit, step.expect.as_ref(), out)?;
@@ -174,7 +177,7 @@ impl View<'_> {
                         DeliveryFrom::Machine { node, path, .. } => {
                             format!("{path} in the bundle of {node}")
                         }
-                        DeliveryFrom::Inline(_) => {
+                        DeliveryFrom::Inline(_) | DeliveryFrom::Placed(_) => {
                             format!("the block at {}, rendered", file.span.place())
                         }
                     };
@@ -197,6 +200,38 @@ impl View<'_> {
             let elsewhere = case.on == On::Node && case.node.name != self.node.node.name;
             let place = elsewhere.then_some(case.node.name.as_str());
             self.check("then check", place, case, out)?;
+        }
+        Ok(())
+    }
+
+    /// A text that goes to its place; of a change, the lines that go and come.
+    fn placed(&self, placed: &Placed, out: &mut dyn Write) -> io::Result<()> {
+        let what = match placed.how {
+            How::Whole => "place",
+            How::Append => "append, unless it stands there, to",
+            How::Edit => "change lines, each found once, of",
+        };
+        let mut words = placed.file.to.clone();
+        words.extend(placed.mode.map(|mode| format!(", mode {mode:04o}")));
+        words.extend(
+            placed
+                .owner
+                .as_ref()
+                .map(|owner| format!(", owner {owner}")),
+        );
+        writeln!(out, "# {what} {words}:")?;
+        let Some(text) = placed.text.as_ref().filter(|_| !self.several) else {
+            return match placed.text {
+                Some(_) => writeln!(out, "# the block at {}, rendered", placed.file.span.place()),
+                None => writeln!(
+                    out,
+                    "# the block at {}, with what the run puts into it",
+                    placed.file.span.place()
+                ),
+            };
+        };
+        for line in text.lines() {
+            writeln!(out, "# | {line}")?;
         }
         Ok(())
     }
@@ -296,6 +331,7 @@ impl Place<'_> {
                     Some(text) => writeln!(out, "{name}={}", assigned(text))?,
                     None => writeln!(out, "# {name} is known when the run is under way")?,
                 },
+                Value::Rendered => {}
             }
         }
         Ok(())

@@ -64,6 +64,8 @@ pub enum Template<'a> {
     Named(&'a str),
     /// The body of a `file` block.
     Inline(&'a Passage),
+    /// A body that includes no file: it can be rendered where none is read.
+    Alone(&'a Passage),
 }
 
 /// The values that a template may name.
@@ -120,7 +122,7 @@ fn from_yaml(value: &Yaml) -> Value {
 /// Renders a template of a project. A template that does not exist is a problem
 /// without a place: the caller knows who named it.
 pub fn render(files: &Files, template: Template<'_>, values: &Values) -> Result<Rendered, Problem> {
-    let sources = Arc::new(Sources::new(files));
+    let sources = Arc::new(Sources::new(files, template));
     let environment = environment(&sources);
     let context = Arc::new(Context {
         values: values.0.clone(),
@@ -129,7 +131,9 @@ pub fn render(files: &Files, template: Template<'_>, values: &Values) -> Result<
     let mut output = Bounded(Vec::new());
     let result = match template {
         Template::Named(name) => environment.get_template(name),
-        Template::Inline(passage) => environment.template_from_named_str(INLINE, &passage.text),
+        Template::Inline(passage) | Template::Alone(passage) => {
+            environment.template_from_named_str(INLINE, &passage.text)
+        }
     }
     .and_then(|template| {
         template
@@ -239,13 +243,16 @@ impl io::Write for Bounded {
 /// The files of `templates/`, each read once for a rendering.
 struct Sources {
     files: Files,
+    /// None of them may be read.
+    alone: bool,
     loaded: Mutex<HashMap<String, Arc<Source>>>,
 }
 
 impl Sources {
-    fn new(files: &Files) -> Sources {
+    fn new(files: &Files, template: Template<'_>) -> Sources {
         Sources {
             files: files.clone(),
+            alone: matches!(template, Template::Alone(_)),
             loaded: Mutex::default(),
         }
     }
@@ -253,6 +260,10 @@ impl Sources {
     fn load(&self, name: &str) -> io::Result<Arc<Source>> {
         if let Some(source) = lock(&self.loaded).get(name) {
             return Ok(Arc::clone(source));
+        }
+        if self.alone {
+            let why = "a text that is placed with `to=` stands alone, and includes nothing";
+            return Err(io::Error::other(why));
         }
         let text = read(&self.files, name)?;
         let source = Source::new(Path::new(FOLDER).join(name), text);
@@ -394,7 +405,9 @@ impl Teller<'_> {
     fn place(&self, error: &minijinja::Error) -> Option<Span> {
         let name = error.name()?;
         let passage = match self.template {
-            Template::Inline(passage) if name == INLINE => passage.clone(),
+            Template::Inline(passage) | Template::Alone(passage) if name == INLINE => {
+                passage.clone()
+            }
             _ => Passage::whole(&self.sources.load(name).ok()?),
         };
         let range = error

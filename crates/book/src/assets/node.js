@@ -490,7 +490,8 @@ const opsbook = (() => {
         for (const card of cards()) {
             const block = blocks.get(card.dataset.name);
             if (!block || !["script", "manual", "deliver"].includes(block.kind)) continue;
-            card.querySelectorAll(":scope > pre .clip-button").forEach((button) => button.remove());
+            // Of a file its text alone can be copied, too: for an editor.
+            if (!block.place) card.querySelectorAll(":scope > pre .clip-button").forEach((button) => button.remove());
             const button = element("button", { type: "button", class: "ops-copy" }, "copy");
             button.addEventListener("click", () => copy(card.dataset.name));
             card.querySelector(".ops-caption").append(button);

@@ -111,7 +111,7 @@ impl Sandbox {
                 Value::Text(Text::Plain(value)) => value.clone(),
                 Value::Text(Text::Secret(_)) => panic!("the manual has no secret"),
                 Value::Captured if binding.name == "bundle" => bundle.to_owned(),
-                Value::Captured => CAPTURED.to_owned(),
+                Value::Captured | Value::Rendered => CAPTURED.to_owned(),
             };
             let quoted = opsbook_manual::shell_quoted(&value);
             text += &format!("{}={quoted}\n", binding.name);

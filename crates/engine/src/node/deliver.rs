@@ -12,7 +12,7 @@ use crate::manual::{Delivery, DeliveryFrom, On};
 use crate::node::NodeRun;
 use crate::node::fetch::fetch;
 use crate::node::worked::Worked;
-use crate::plan::{PlannedStep, PlannedWork};
+use crate::plan::PlannedStep;
 use crate::session::{Call, Cancel, Content, DeliverError, Delivered, Limits, Utility, fair};
 use crate::source::Problem;
 use crate::template::render;
@@ -37,21 +37,21 @@ impl Prepared {
         {
             let first_here = run.given.plan.first_here;
             made_here |= first_here.is_some_and(|first| first < step.number);
-            if let PlannedWork::Deliver(files) = &step.work {
-                for file in files {
-                    match &file.from {
-                        DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
-                            if !made_here {
-                                let path = Path::new(path);
-                                let readable = readable(&project, path, file);
-                                readable.map_err(|why| undeliverable(path, file, &why))?;
-                            }
+            for file in step.files() {
+                match &file.from {
+                    DeliveryFrom::File(path) | DeliveryFrom::Tree(path) => {
+                        if !made_here {
+                            let path = Path::new(path);
+                            let readable = readable(&project, path, file);
+                            readable.map_err(|why| undeliverable(path, file, &why))?;
                         }
-                        DeliveryFrom::Machine { .. } => {}
-                        DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
-                            if let Some(text) = rendered(run, file, false).await? {
-                                prepared.0.insert((step.number, file.to.clone()), text);
-                            }
+                    }
+                    DeliveryFrom::Machine { .. } => {}
+                    DeliveryFrom::Template(_)
+                    | DeliveryFrom::Inline(_)
+                    | DeliveryFrom::Placed(_) => {
+                        if let Some(text) = rendered(run, file, false).await? {
+                            prepared.0.insert((step.number, file.to.clone()), text);
                         }
                     }
                 }
@@ -181,7 +181,7 @@ impl NodeRun<'_> {
                     self.put(step, &file.to, Content::Bytes(&text), file.mode, cancel)
                         .await?;
                 }
-                DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) => {
+                DeliveryFrom::Template(_) | DeliveryFrom::Inline(_) | DeliveryFrom::Placed(_) => {
                     let text = match self.prepared.0.remove(&(step.number, file.to.clone())) {
                         Some(text) => text,
                         None => rendered(self, file, true).await?.unwrap_or_default(),
@@ -192,6 +192,20 @@ impl NodeRun<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The text that a step puts into its place, where only the run could make it.
+    pub async fn placed_text(&mut self, step: &PlannedStep) -> Result<Vec<u8>, Halt> {
+        let Some(placed) = &step.placed else {
+            return Ok(Vec::new());
+        };
+        let key = (step.number, placed.file.to.clone());
+        match self.prepared.0.remove(&key) {
+            Some(text) => Ok(text),
+            None => Ok(rendered(self, &placed.file, true)
+                .await?
+                .unwrap_or_default()),
+        }
     }
 
     /// From the bundle of another machine of the run.

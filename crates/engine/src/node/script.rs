@@ -125,7 +125,11 @@ impl NodeRun<'_> {
         let Some(user) = self.bundles.other_user(work.step) else {
             return Ok(());
         };
-        let (interpreter, script) = (work.interpreter, work.script);
+        // A script of ours sets nothing for those after it.
+        let (interpreter, script) = match work.step.placed {
+            None => (work.interpreter, work.script),
+            Some(_) => (work.interpreter, &b""[..]),
+        };
         let taken = self
             .bundles
             .take_state(&user, work.step, interpreter, script);

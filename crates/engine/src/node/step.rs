@@ -16,7 +16,7 @@ use crate::node::worked::Worked;
 use crate::node::{AtHand, NodeRun};
 use crate::nodes::Text;
 use crate::plan::{Case, PlannedStep, PlannedWork, Script, Value};
-use crate::session::Values;
+use crate::session::{Secret, Values};
 
 impl NodeRun<'_> {
     /// Does one step; an error ends the run on this node.
@@ -163,14 +163,12 @@ impl NodeRun<'_> {
             shown: false,
         };
         let ended = self.run_to_end(&work, how).await?;
+        let shown = match &step.placed {
+            Some(placed) => format!("# places {}", placed.words()),
+            None => script.text().to_owned(),
+        };
         let worked = self
-            .judge(
-                &work,
-                ended,
-                &step.exit,
-                step.expect.as_ref(),
-                script.text(),
-            )
+            .judge(&work, ended, &step.exit, step.expect.as_ref(), &shown)
             .await?;
         match &step.capture {
             Some(name) if worked.status == Status::Ok => self.capture(&work, name, worked).await,
@@ -281,9 +279,16 @@ impl NodeRun<'_> {
         {
             scope.set("bundle", dir);
         }
-        let values = scope
+        let mut values = scope
             .values(&node, script.bindings(), &self.given.options.secrets)
             .await?;
+        let mut bindings = script.bindings().iter();
+        if let Some(late) = bindings.find(|binding| binding.value == Value::Rendered) {
+            // There may be a secret in it.
+            let text = Secret::new(self.placed_text(step).await?);
+            let inserted = values.insert_secret(&late.name, text);
+            inserted.map_err(|error| Halt::error(error.to_string()))?;
+        }
         for text in self.given.options.secrets.take_warnings() {
             self.given
                 .record(Some(step), What::Warned { text: text.into() })?;
@@ -316,8 +321,10 @@ impl NodeRun<'_> {
 }
 
 fn secretive(script: &Script) -> bool {
-    script
-        .bindings()
-        .iter()
-        .any(|binding| matches!(binding.value, Value::Text(Text::Secret(_))))
+    script.bindings().iter().any(|binding| {
+        matches!(
+            binding.value,
+            Value::Text(Text::Secret(_)) | Value::Rendered
+        )
+    })
 }

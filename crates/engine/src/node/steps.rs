@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::{Decision, JournalSays, NodeSays, TakeUp, Wanted, decide};
-use crate::due::{delivers, first_due};
+use crate::due::{brings, first_due};
 use crate::event::{Site, Status};
 use crate::halt::Halt;
 use crate::journal::Record;
@@ -185,7 +185,7 @@ impl NodeRun<'_> {
         let changed = self.given.options.anew.get(&self.given.site().to_string());
         let status = before.statuses.get(&step.number);
         let cut_short = status.is_some_and(|status| !status.is_some_and(Status::goes_on));
-        delivers(step) && (cut_short || changed.is_some_and(|steps| steps.contains(&step.number)))
+        brings(step) && (cut_short || changed.is_some_and(|steps| steps.contains(&step.number)))
     }
 
     /// The steps that an earlier controller started and that run on by themselves. They come

@@ -26,6 +26,10 @@ pub(crate) struct Attributes {
     pub regex: Option<Span>,
     pub bundle_name: Option<Spanned<String>>,
     pub mode: Option<u32>,
+    pub to: Option<Spanned<String>>,
+    pub owner: Option<String>,
+    pub append: Option<Span>,
+    pub edit: Option<Span>,
     pub defined: Vec<String>,
     pub allow: Vec<String>,
 }
@@ -63,7 +67,10 @@ pub fn attributes_of(kind: Kind) -> &'static [&'static str] {
         ],
         Kind::Expect => &["regex"],
         Kind::Deliver | Kind::Manual => &["id", "on", "confirm"],
-        Kind::File => &["id", "on", "as", "mode", "confirm"],
+        Kind::File => &[
+            "id", "on", "as", "mode", "confirm", "to", "owner", "sudo", "append", "edit",
+            "timeout", "setup",
+        ],
         Kind::Procedure | Kind::Checks | Kind::Each | Kind::Example => &[],
     }
 }
@@ -189,6 +196,10 @@ fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(
         "nodes" => attributes.nodes = Some(spanned(value(word)?.to_owned())),
         "as" => attributes.bundle_name = Some(spanned(bundle_name(value(word)?)?)),
         "mode" => attributes.mode = Some(mode(value(word)?)?),
+        "to" => attributes.to = Some(spanned(place(value(word)?)?)),
+        "owner" => attributes.owner = Some(owner(value(word)?)?),
+        "append" => attributes.append = flag(word)?.then(span),
+        "edit" => attributes.edit = flag(word)?.then(span),
         "defined" => attributes.defined = list(value(word)?, own_name)?,
         "allow" => attributes.allow = list(value(word)?, allowed)?,
         _ => {}
@@ -197,7 +208,10 @@ fn set(attributes: &mut Attributes, page: &Passage, word: &Word<'_>) -> Result<(
 }
 
 fn is_flag(key: &str) -> bool {
-    matches!(key, "confirm" | "reboot" | "setup" | "always" | "regex")
+    matches!(
+        key,
+        "confirm" | "reboot" | "setup" | "always" | "regex" | "append" | "edit"
+    )
 }
 
 fn flag(word: &Word<'_>) -> Result<bool, String> {
@@ -354,6 +368,36 @@ pub(crate) fn bundle_name(value: &str) -> Result<String, String> {
         Ok(value.to_owned())
     } else {
         Err(format!("`{value}` is not a name within the bundle"))
+    }
+}
+
+/// An absolute path without detours.
+fn place(value: &str) -> Result<String, String> {
+    let Some(parts) = value.strip_prefix('/') else {
+        return Err(format!("`to` is an absolute path, and `{value}` is not"));
+    };
+    let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
+    if parts.split('/').all(plain) && value.len() < 1024 {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "`{value}` is not the path of a file: no `.`, no `..`, no `/` at its end"
+        ))
+    }
+}
+
+/// `USER` or `USER:GROUP`, by name or number.
+fn owner(value: &str) -> Result<String, String> {
+    let name = |name: &str| {
+        name.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_')
+            && name
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+    };
+    if value.splitn(2, ':').all(name) {
+        Ok(value.to_owned())
+    } else {
+        Err(format!("`{value}` is not `USER` or `USER:GROUP`"))
     }
 }
 

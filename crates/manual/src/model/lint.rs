@@ -93,7 +93,7 @@ fn scripts(manual: &Manual) -> impl Iterator<Item = (&Script, As)> {
     steps(manual)
         .filter_map(move |step| match &step.work {
             Work::Script(script) => Some((script, who(&step.sudo))),
-            Work::Deliver(_) | Work::Manual(_) => None,
+            Work::Deliver(_) | Work::Manual(_) | Work::Place(_) => None,
         })
         .chain(checks(manual).map(move |check| (&check.script, who(&check.sudo))))
 }

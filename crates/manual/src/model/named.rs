@@ -85,7 +85,7 @@ impl Procedure {
     fn deliveries(&self) -> impl Iterator<Item = &Delivery> {
         let files = self.steps.iter().map(|step| match &step.work {
             Work::Deliver(files) => files.as_slice(),
-            Work::Script(_) | Work::Manual(_) => &[],
+            Work::Script(_) | Work::Manual(_) | Work::Place(_) => &[],
         });
         files.flatten()
     }

@@ -6,6 +6,9 @@ mod contracts;
 mod each;
 mod expects;
 mod machines;
+mod place;
+#[cfg(test)]
+mod place_tests;
 mod said;
 mod steps;
 
@@ -192,6 +195,7 @@ impl Assembly<'_> {
                     );
                 }
                 self.unused_placeholders(*index);
+                self.placed_twice(*index);
                 self.unused_roles(*index);
             }
             Of::Group(index) => {

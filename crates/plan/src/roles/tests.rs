@@ -97,6 +97,7 @@ fn given(script: &Script) -> String {
             Value::Text(Text::Plain(text)) => text.clone(),
             Value::Text(Text::Secret(_)) => "(secret)".to_owned(),
             Value::Captured => "(captured)".to_owned(),
+            Value::Rendered => "(rendered)".to_owned(),
         };
         format!("{}={value}", variable.name)
     });

@@ -16,6 +16,11 @@ impl Assembly<'_> {
         let place = attributes.on.as_ref();
         let side = place.map_or(On::Node, |place| place.side);
         let machine = place.and_then(|place| place.machine.clone());
+        // What is placed runs where a step runs.
+        let kind = match attributes.to {
+            Some(_) => Kind::Step,
+            None => tag.kind,
+        };
         let procedure = match self.scopes.last().map(|scope| &scope.of) {
             Some(Of::Procedure(index)) => Some(&self.found.procedures[*index]),
             Some(Of::Group(_) | Of::Broken) | None => None,
@@ -28,14 +33,14 @@ impl Assembly<'_> {
                 let turn = self.each.map(|open| &procedure.sections[open.section].role);
                 let turn = turn.map(|role| role.value.as_str());
                 let tagged = self.text.span(tag.range.clone());
-                let problem = wrong_machine(procedure, tag.kind, place, turn, tagged);
+                let problem = wrong_machine(procedure, kind, place, turn, tagged);
                 self.problems.extend(problem);
                 let problem = wrong_word(attributes, machine.as_ref());
                 self.problems.extend(problem);
             }
             None => self.problems.extend(place.and_then(|place| {
-                if matches!(tag.kind, Kind::Deliver | Kind::File | Kind::Manual) {
-                    return Some(attributes::no_on_here(tag.kind, place));
+                if matches!(kind, Kind::Deliver | Kind::File | Kind::Manual) {
+                    return Some(attributes::no_on_here(kind, place));
                 }
                 place.machine.as_ref()?;
                 Some(attributes::no_such_side(place))

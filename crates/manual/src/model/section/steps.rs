@@ -58,6 +58,10 @@ impl Assembly<'_> {
         attributes: Attributes,
         title: String,
     ) {
+        if tag.words.iter().any(|word| word.key == "to") {
+            return self.place(block, tag, attributes, title);
+        }
+        self.goes_with_to(tag);
         let place = self.span(&tag.range);
         let to = if let Some(name) = &attributes.bundle_name {
             name.value.clone()
@@ -65,7 +69,7 @@ impl Assembly<'_> {
             if !tag.words.iter().any(|word| word.key == "as") {
                 self.problems.push(
                     Problem::error("file-without-name", place.clone(), "this file has no name")
-                        .hint("add `as=NAME`, its name in the bundle"),
+                        .hint("add `as=NAME`, its name in the bundle, or `to=/PATH`, its place on the machine"),
                 );
             }
             "unnamed".to_owned()
@@ -101,7 +105,7 @@ impl Assembly<'_> {
         self.step(block, tag, attributes, title, Work::Manual(text));
     }
 
-    fn step(
+    pub(super) fn step(
         &mut self,
         block: usize,
         tag: &Tag<'_>,
@@ -115,7 +119,7 @@ impl Assembly<'_> {
         };
         self.answers = Some(match work {
             Work::Script(_) => Answers::Step { procedure },
-            Work::Deliver(_) | Work::Manual(_) => Answers::Silent(tag.kind),
+            Work::Deliver(_) | Work::Manual(_) | Work::Place(_) => Answers::Silent(tag.kind),
         });
         let (on, machine) = self.machine(tag, &attributes);
         self.role_is_captured(procedure, tag, &attributes);

@@ -1,0 +1,199 @@
+//! A text that goes to its place on a machine: the script that puts it there, which is ours and
+//! the same for all, and the values that it is given.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::files::Files;
+use crate::manual::{Delivery, DeliveryFrom, How, Place, Step, shell_word};
+use crate::nodes::Text;
+use crate::script::Scope;
+use crate::source::Problem;
+use crate::template::{Template, render};
+use crate::{RUN_NAMES, Script, Value, Variable};
+
+/// The variable that holds the text.
+pub const TEXT: &str = "ob_file_text";
+
+/// Runs in the step's shell; no step before it can set variables of these names.
+const SCRIPT: &str = include_str!("place.sh");
+
+/// What a step puts into its place.
+#[derive(Clone, Debug)]
+pub struct Placed {
+    /// The text, under the absolute path where it goes.
+    pub file: Delivery,
+    /// Its mode as it is written; none where the file keeps its own.
+    pub mode: Option<u32>,
+    /// `USER` or `USER:GROUP`.
+    pub owner: Option<String>,
+    /// What is done with what stands there.
+    pub how: How,
+    /// The text, where it is known before the run and holds no secret.
+    pub text: Option<String>,
+}
+
+impl Placed {
+    /// `/etc/motd mode 0644 owner root`, on one line.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let mut words = self.file.to.clone();
+        match self.how {
+            How::Whole => {}
+            How::Append => words += " append",
+            How::Edit => words += " edit",
+        }
+        if let Some(mode) = self.mode {
+            words += &format!(" mode {mode:04o}");
+        }
+        if let Some(owner) = &self.owner {
+            words += &format!(" owner {owner}");
+        }
+        words
+    }
+}
+
+/// The script of a `file` block with `to=`, and what it is about.
+pub(super) fn planned(
+    place: &Place,
+    step: &Step,
+    scope: &Scope<'_>,
+    problems: &mut Vec<Problem>,
+) -> (Script, Placed) {
+    let found = rendered(place, scope);
+    if found.secret {
+        problems.extend(readable(place));
+    }
+    let mode = place.mode.map(|mode| format!("{mode:04o}"));
+    let how = match place.how {
+        How::Whole => "whole",
+        How::Append => "append",
+        How::Edit => "edit",
+    };
+    let bind = |name: &str, text: String| Variable {
+        name: name.to_owned(),
+        value: Value::Text(Text::Plain(text)),
+    };
+    let text = Variable {
+        name: TEXT.to_owned(),
+        value: match &found.text {
+            Some(text) => Value::Text(Text::Plain(text.clone())),
+            None => Value::Rendered,
+        },
+    };
+    let bindings = vec![
+        bind("ob_file_how", how.to_owned()),
+        bind("ob_file_mode", mode.unwrap_or_default()),
+        bind("ob_file_owner", place.owner.clone().unwrap_or_default()),
+        text,
+        bind("ob_file_to", place.to.clone()),
+    ];
+    let script = Script {
+        interpreter: "sh".to_owned(),
+        text: Arc::from(SCRIPT),
+        bindings,
+        commands: Vec::new(),
+        inherits: Vec::new(),
+    };
+    let file = Delivery {
+        span: step.span.clone(),
+        from: DeliveryFrom::Placed(place.text.clone()),
+        to: place.to.clone(),
+        mode: place.mode.unwrap_or(0o600),
+    };
+    let placed = Placed {
+        file,
+        mode: place.mode,
+        owner: place.owner.clone(),
+        how: place.how,
+        text: found.text,
+    };
+    (script, placed)
+}
+
+/// The same as one script with nothing given to it, for who pastes it; none where the text is a
+/// template.
+#[must_use]
+pub fn alone(place: &Place) -> Option<String> {
+    if ["{{", "{%", "{#"]
+        .iter()
+        .any(|sign| place.text.text.contains(sign))
+    {
+        return None;
+    }
+    let how = match place.how {
+        How::Whole => "whole",
+        How::Append => "append",
+        How::Edit => "edit",
+    };
+    let mode = place.mode.map(|mode| format!("{mode:04o}"));
+    let given = [
+        ("ob_file_how", how),
+        ("ob_file_mode", mode.as_deref().unwrap_or_default()),
+        ("ob_file_owner", place.owner.as_deref().unwrap_or_default()),
+        ("ob_file_to", &place.to),
+        (TEXT, &place.text.text),
+    ];
+    let given = given.map(|(name, value)| format!("{name}={}\n", shell_word(value)));
+    let lines = SCRIPT.lines().filter(|line| !line.starts_with('#'));
+    let script: String = lines.map(|line| format!("{line}\n")).collect();
+    Some(given.concat() + &script)
+}
+
+/// A text as far as it is known before the run.
+struct Found {
+    /// None where the run has to make it, or where it cannot be made, which others tell.
+    text: Option<String>,
+    secret: bool,
+}
+
+fn rendered(place: &Place, scope: &Scope<'_>) -> Found {
+    let mut values = scope.node.template_values();
+    let mut secrets = BTreeSet::new();
+    for (name, text) in scope.node.texts() {
+        if let Text::Secret(_) = text {
+            values.text(name.as_str(), "");
+            secrets.insert(name);
+        }
+    }
+    let open = scope.captured.iter().map(String::as_str);
+    let open: BTreeSet<&str> = open.chain(RUN_NAMES).collect();
+    for name in &open {
+        values.text(*name, "");
+    }
+    let alone = Template::Alone(&place.text);
+    let Ok(rendered) = render(&Files::of(Path::new(".")), alone, &values) else {
+        return Found {
+            text: None,
+            secret: false,
+        };
+    };
+    let secret = rendered.used.iter().any(|name| secrets.contains(name));
+    let late = secret
+        || rendered
+            .used
+            .iter()
+            .any(|name| open.contains(name.as_str()));
+    Found {
+        text: (!late).then_some(rendered.text),
+        secret,
+    }
+}
+
+/// A file with a secret that others may read, or that keeps rights which nobody here knows.
+fn readable(place: &Place) -> Option<Problem> {
+    let message = match place.mode {
+        Some(mode) if mode & 0o007 == 0 => return None,
+        Some(mode) => format!(
+            "`{}` holds a secret, and everybody may read it: mode {mode:04o}",
+            place.to
+        ),
+        None => format!(
+            "`{}` gets a secret, and nothing says who may read it",
+            place.to
+        ),
+    };
+    let problem = Problem::error("secret-readable", place.span.clone(), message);
+    Some(problem.hint("write `mode=0600`, or `mode=0640` with `owner=USER:GROUP`"))
+}

@@ -1,0 +1,13 @@
+//! Pages as their authors write them, run on this machine by the built `opsbook`: files that go
+//! to their place, and the other words of the format.
+
+#![allow(
+    clippy::pedantic,
+    clippy::unwrap_used,
+    reason = "a test ends where something is wrong"
+)]
+
+#[path = "writing/lab.rs"]
+mod lab;
+#[path = "writing/place.rs"]
+mod place;
