@@ -184,7 +184,7 @@ fn rendered(place: &Place, scope: &Scope<'_>) -> Found {
 /// A file with a secret that others may read, or that keeps rights which nobody here knows.
 fn readable(place: &Place) -> Option<Problem> {
     let message = match place.mode {
-        Some(mode) if mode & 0o007 == 0 => return None,
+        Some(mode) if mode % 0o10 == 0 => return None,
         Some(mode) => format!(
             "`{}` holds a secret, and everybody may read it: mode {mode:04o}",
             place.to
