@@ -91,7 +91,7 @@ pub fn stale_files(root: &Path, node: &NodePlan, record: &Record) -> Vec<Stale> 
                 // What goes on top of a text that is placed anew goes there again.
                 let below = placed.iter().find(|below| below.to == file.to);
                 let below = below.map(|below| below.step);
-                placed.extend(look.stale(&project).or_else(|| look.follows(below?)));
+                placed.extend(look.stale(&project).or_else(|| Some(look.follows(below?))));
                 continue;
             }
             // Of one that was delivered again by a later step, the later one counts.
@@ -165,14 +165,14 @@ impl Look<'_> {
         }
     }
 
-    fn follows(&self, below: usize) -> Option<Stale> {
-        Some(Stale {
+    fn follows(&self, below: usize) -> Stale {
+        Stale {
             step: self.step,
             to: self.file.to.clone(),
             texts: None,
             gone: None,
             follows: Some(below),
-        })
+        }
     }
 
     fn is_another_text(&self, now: &FileRecord) -> bool {
