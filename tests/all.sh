@@ -113,6 +113,16 @@ if command -v npm >/dev/null; then
   [ -s target/tools/axe.min.js ] || stage axe axe
 fi
 stage build cargo test --locked --all-targets --no-run
+# The extension of VS Code: its grammar in VS Code's engine, its commands with the program.
+if command -v npm >/dev/null; then
+  vscode() {
+    (cd editors/vscode && npm ci --silent &&
+      OPSBOOK_PROGRAM=$PWD/../../target/debug/opsbook OPSBOOK_MANUAL=$PWD/../.. npm test --silent)
+  }
+  stage vscode vscode
+else
+  echo "skipped  vscode: npm is not installed"
+fi
 # The examples in the documentation: the runner below does not know them.
 stage examples cargo test --locked --doc
 
