@@ -157,6 +157,31 @@ impl Team {
         Process(command.spawn().unwrap())
     }
 
+    /// What the gateway listens on.
+    fn address(&self) -> String {
+        let text = fs::read(self.path("m/.opsbook/gateway/address.json")).unwrap();
+        let local: Value = serde_json::from_slice(&text).unwrap();
+        local["url"].as_str().unwrap().to_owned()
+    }
+
+    /// The last word of the line with these words that a process in the background has said.
+    fn word_after(&self, words: &str) -> String {
+        let log = fs::read_to_string(self.path("log")).unwrap();
+        let line = log.lines().rfind(|line| line.contains(words)).unwrap();
+        line.rsplit(' ').next().unwrap().to_owned()
+    }
+
+    /// A token of enrolment, in a file.
+    fn token(&self, segment: &str) {
+        let opsbook = Path::new(env!("CARGO_BIN_EXE_opsbook"));
+        let mut command = self.command(&opsbook.with_file_name("opsbook-gateway"));
+        let output = command.args(["token", segment]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        self.write("token", &String::from_utf8(output.stdout).unwrap());
+        let private = fs::Permissions::from_mode(0o600);
+        fs::set_permissions(self.path("token"), private).unwrap();
+    }
+
     fn start_gateway(&mut self) {
         let opsbook = Path::new(env!("CARGO_BIN_EXE_opsbook"));
         let program = opsbook.with_file_name("opsbook-gateway");
@@ -555,6 +580,77 @@ fn each_step_is_run_once_wherever_in_its_journal_somebody_dies() {
         assert_eq!(team.ran(), ALL, "{lines}{}", team.said());
         assert_eq!(team.view(&run)["status"], "OK", "{lines}");
     }
+}
+
+#[test]
+fn a_runner_of_another_segment_comes_by_tls_and_renews_its_certificate() {
+    let config = "[listen.tls]\n[runners]\ncertificate = \"6s\"\n";
+    let team = Team::new(PAGE, config);
+    team.write(
+        "m/nodes.yaml",
+        "opsbook: 1\nnodes:\n  here: {transport: local, segment: dmz}\n",
+    );
+    let (address, pin) = (team.address(), team.word_after("its own authority"));
+    assert!(address.starts_with("https://"), "{address}");
+    team.token("dmz");
+    let enroll = [
+        "runner",
+        "enroll",
+        &address,
+        "--token-file",
+        "../token",
+        "--name",
+        "far",
+        "--state",
+        "../r1",
+    ];
+    // Nobody whom this machine trusts vouches for the gateway: nothing is sent, and the token stays.
+    let refused = team.opsbook(&enroll);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(3) && said.contains("--fingerprint"),
+        "{refused:?}"
+    );
+    team.ok(&[&enroll[..], &["--fingerprint", &pin]].concat());
+    assert!(!team.path("token").exists());
+    let _runner = team.runner("r1");
+    let run = team.ask();
+    team.is_at_step_two();
+    until("another certificate", || {
+        fs::read_to_string(team.path("log"))
+            .unwrap()
+            .matches("has another certificate")
+            .count()
+            > 1
+    });
+    team.go();
+    team.ok(&["watch", &run]);
+    assert_eq!(team.ran(), ALL);
+    assert_eq!(team.view(&run)["status"], "OK");
+}
+
+/// Other users of a machine see the words of every process.
+#[test]
+fn the_arguments_of_a_run_stand_in_no_command_line() {
+    let page = PAGE.replace("id: p\n", "id: p\nparams:\n  word: {help: A word}\n");
+    let page = page.replace("value-1", "\"$word\"");
+    let team = Team::new(&page, "");
+    let _runner = team.runner("r1");
+    let line = team.ok(&["ask", "p", "here", "--set", "word=between-us", "--json"]);
+    let asked: Value = serde_json::from_str(&line).unwrap();
+    let run = asked["run"].as_str().unwrap().to_owned();
+    team.is_at_step_two();
+    child(&run);
+    for pid in processes() {
+        for file in ["cmdline", "environ"] {
+            let seen = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            let seen = String::from_utf8_lossy(&seen).into_owned();
+            assert!(!seen.contains("between-us"), "{file} of {pid}: {seen}");
+        }
+    }
+    team.go();
+    team.ok(&["watch", &run]);
+    assert_eq!(team.ran(), ALL.replace("value-1", "between-us"));
 }
 
 /// `opsbook run` of this run, where there is one at this moment.

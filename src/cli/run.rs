@@ -81,10 +81,12 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     args.supervised.take_place()?;
     named(args, project)?;
     let allotted = allotted(args, project)?;
+    let mut set = args.supervised.arguments()?;
+    set.extend_from_slice(&args.set);
     let request = Request {
         procedure: &args.procedure,
         nodes: &args.nodes,
-        set: &args.set,
+        set: &set,
     };
     let plan = project.plan(&request)?;
     tell_elsewhere(project, &mut *streams.talk)?;

@@ -10,10 +10,10 @@ use tokio::sync::watch;
 
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
-use crate::cli::gateway::login::token;
+use crate::cli::gateway::login::{Pin, token};
 use crate::cli::gateway::{At, client, speak, state_folder};
 use crate::cli::{Streams, end};
-use crate::client::Address;
+use crate::client::{Address, request};
 use crate::runner::{self, Enrolment, Folder, Settings};
 use crate::source::Problem;
 use crate::wire::{Ended, Enroll, Enrolled, endpoint};
@@ -55,6 +55,11 @@ pub(crate) struct EnrollArgs {
     /// Its name [default: the machine's]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// In the place of an earlier enrolment, which was revoked or has ended
+    #[arg(long)]
+    again: bool,
+    #[command(flatten)]
+    pin: Pin,
     #[command(flatten)]
     at: FolderArgs,
 }
@@ -97,21 +102,26 @@ fn folder(args: &FolderArgs) -> Result<Folder, Failure> {
 
 fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let folder = folder(&args.at)?;
-    if let Some(before) = folder.enrolment()? {
+    if let Some(before) = folder.enrolment()?.filter(|_| !args.again) {
         let message = format!(
             "this is runner `{}` of {} already",
             before.name, before.gateway
         );
         let problem = Problem::bare("enrolled", message);
-        return Err(Failure::from(problem.hint("`--state` names another one")));
+        return Err(Failure::from(problem.hint(
+            "`--state` names another folder; `--again` takes the place of the enrolment",
+        )));
     }
     let name = args.name.clone();
     let name = name.unwrap_or_else(crate::project::controller_name);
+    let asked = request(&name).map_err(Failure::Error)?;
     let enroll = Enroll {
         token: token(&args.token_file)?.expose().to_owned(),
         name: name.clone(),
+        csr: matches!(args.address, Address::Https { .. }).then_some(asked.csr),
     };
-    let client = client(args.address.clone(), None)?;
+    let pin = args.pin.fingerprint;
+    let client = client(args.address.clone(), None, pin)?;
     let enrolled: Enrolled = speak(&client, streams, false, async |client| {
         client.post(endpoint::RUNNER_ENROLL, &enroll).await
     })?;
@@ -119,6 +129,8 @@ fn enroll(args: &EnrollArgs, streams: &mut Streams) -> Result<u8, Failure> {
     folder.enrol(&Enrolment::new(
         args.address.to_string(),
         name.clone(),
+        pin.map(|pin| pin.to_string()),
+        &asked.key,
         enrolled,
     ))?;
     // It was good once.
@@ -137,7 +149,11 @@ fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failu
         Some(enrolment) => {
             let address: Result<Address, _> = enrolment.gateway.parse();
             let address = address.map_err(|error| Failure::Error(error.to_string()))?;
-            client(address, Some(enrolment.token()))?
+            let tls = enrolment.tls();
+            let tls = tls.map_err(|error| Failure::Error(error.to_string()))?;
+            let client = client(address, enrolment.token(), None)?;
+            client.set_tls(tls);
+            client
         }
         None => args.gateway.client(dir)?,
     };

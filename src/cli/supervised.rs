@@ -2,7 +2,9 @@
 //! beforehand, and the lines on standard input with which it answers questions and stops the run.
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io::{BufRead as _, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use crate::project::{Project, Who};
 
 /// The longest line that a supervisor may say.
 const LONGEST: u64 = 64 << 10;
+/// Bytes of the file with arguments.
+const LARGEST: u64 = 4 << 20;
 /// Answers that nobody has asked for are kept up to this number.
 const MOST: usize = 64;
 
@@ -34,6 +38,10 @@ pub(crate) struct SupervisedArgs {
     /// and it goes on from there, or begins
     #[arg(long, requires = "run")]
     pub adopt: bool,
+    /// With --run: arguments of the procedure, as JSON (`{"NAME": "VALUE"}`) in a file that only
+    /// this user can read; other users see a command line
+    #[arg(long, value_name = "FILE", requires = "run")]
+    pub set_file: Option<PathBuf>,
     /// With --run: the folder of its journal; `.opsbook/runs` beside the manual otherwise
     #[arg(long, value_name = "DIR", requires = "run")]
     pub journal: Option<PathBuf>,
@@ -78,6 +86,28 @@ impl SupervisedArgs {
         Err(Failure::Stopped(format!(
             "process {supervisor}, with which this one ends, has not started it"
         )))
+    }
+
+    /// The arguments in the file, in the order of their names.
+    pub fn arguments(&self) -> Result<Vec<(String, String)>, Failure> {
+        let Some(path) = &self.set_file else {
+            return Ok(Vec::new());
+        };
+        let cannot = |why: String| Failure::Error(format!("`{}`: {why}", path.display()));
+        let file = File::open(path).map_err(|error| cannot(error.to_string()))?;
+        let about = file.metadata().map_err(|error| cannot(error.to_string()))?;
+        let ours = about.uid() == rustix::process::geteuid().as_raw();
+        if about.is_file() && (!ours || about.mode() & 0o077 != 0) {
+            let why = "others can read it, or it is theirs (chmod 600)";
+            return Err(cannot(why.to_owned()));
+        }
+        let read: Result<BTreeMap<String, String>, _> = serde_json::from_reader(file.take(LARGEST));
+        // What is wrong is told by its place: the text holds values.
+        let read = read.map_err(|error| {
+            let (line, column) = (error.line(), error.column());
+            cannot(format!("it is no JSON object of texts ({line}:{column})"))
+        })?;
+        Ok(read.into_iter().collect())
     }
 
     /// Who runs it.

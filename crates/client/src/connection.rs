@@ -1,15 +1,18 @@
 //! A connection to a gateway, ready for requests. The only file that opens one.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 
-use crate::{Address, tls};
+use crate::Address;
+use crate::tls::over;
 
 /// To connect, name resolution included.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -17,7 +20,10 @@ const CONNECT: Duration = Duration::from_secs(10);
 pub(crate) type Connection = SendRequest<Full<Bytes>>;
 
 /// What went wrong, in a sentence.
-pub(crate) async fn open(address: &Address) -> Result<Connection, String> {
+pub(crate) async fn open(
+    address: &Address,
+    tls: impl Fn() -> Result<Arc<ClientConfig>, String>,
+) -> Result<Connection, String> {
     let opening = async {
         match address {
             Address::Http { host, port } => {
@@ -31,7 +37,7 @@ pub(crate) async fn open(address: &Address) -> Result<Connection, String> {
                 let stream = TcpStream::connect((host.as_str(), *port)).await;
                 let stream = stream.map_err(|error| error.to_string())?;
                 let _ = stream.set_nodelay(true);
-                ready(tls::over(stream, host, tls::trusted()?).await?).await
+                ready(over(stream, host, tls()?).await?).await
             }
             Address::Unix(path) => {
                 let stream = UnixStream::connect(path).await;

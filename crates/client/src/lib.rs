@@ -1,11 +1,12 @@
 //! How a program talks to a gateway: one connection that is kept, bodies of JSON, problems in the
 //! gateway's own sentences, and what it says of our version. Prints nothing.
 //!
-//! Over TLS (`https://…`, by the certificates that this machine trusts), over TCP (`http://…`) and
+//! Over TLS (`https://…`, by the certificates that this machine trusts, or by a fingerprint), over TCP (`http://…`) and
 //! over a unix socket (`unix:/path`), whose other end knows who calls.
 
 mod address;
 mod connection;
+mod identity;
 mod lines;
 mod logins;
 mod notice;
@@ -15,7 +16,9 @@ mod tests;
 mod tls;
 
 pub use address::{Address, AddressError};
+pub use identity::{Identity, Requested, request};
 pub use lines::Lines;
 pub use logins::{Login, Logins, LoginsError};
 pub use notice::told_today;
 pub use request::{Client, ClientError, Method, Token};
+pub use tls::{Fingerprint, FingerprintError, Tls, Trust};

@@ -27,6 +27,9 @@ pub struct Login {
     pub token: String,
     /// When it ends.
     pub until: String,
+    /// The fingerprint by which the gateway is believed, where this machine does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 impl std::fmt::Debug for Login {
@@ -201,6 +204,7 @@ mod tests {
             person: "ana".into(),
             token: token.into(),
             until: "2026-11-30T00:00:00Z".into(),
+            fingerprint: None,
         }
     }
 

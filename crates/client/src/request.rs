@@ -1,6 +1,6 @@
 //! Requests and their answers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -8,13 +8,15 @@ use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, StatusCode};
 use opsbook_wire::version::Installed;
 use opsbook_wire::{Kind, Problem, header};
+use rustls::ClientConfig;
 use semver::Version;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::connection::{Connection, open};
-use crate::{Address, Lines};
+use crate::tls::config;
+use crate::{Address, Lines, Tls, Trust};
 
 /// For an answer, beside the time that the request asks to wait.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -115,6 +117,16 @@ struct Inner {
     /// One that nobody uses at this moment.
     idle: Mutex<Option<Connection>>,
     older: Mutex<Option<Older>>,
+    tls: Mutex<Shown>,
+}
+
+/// Whom connections believe and what they show, and how often that has changed.
+#[derive(Debug, Default)]
+struct Shown {
+    tls: Tls,
+    /// Made once for all connections: what the machine trusts is some hundred files.
+    made: Option<Arc<ClientConfig>>,
+    changed: u64,
 }
 
 /// The gateway would like another version than this one.
@@ -151,7 +163,41 @@ impl Client {
             installed,
             idle: Mutex::default(),
             older: Mutex::default(),
+            tls: Mutex::default(),
         }))
+    }
+
+    /// Whom it believes from now on, and what it shows. Connections that were made before are not
+    /// used any more.
+    pub fn set_tls(&self, tls: Tls) {
+        {
+            let mut shown = self.shown();
+            shown.tls = tls;
+            shown.made = None;
+            shown.changed += 1;
+        }
+        let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        *idle = None;
+    }
+
+    /// Whom it believes.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        self.shown().tls.trust.clone()
+    }
+
+    fn shown(&self) -> MutexGuard<'_, Shown> {
+        self.0.tls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tls(&self) -> Result<Arc<ClientConfig>, String> {
+        let mut shown = self.shown();
+        if let Some(made) = &shown.made {
+            return Ok(Arc::clone(made));
+        }
+        let made = Arc::new(config(&shown.tls)?);
+        shown.made = Some(Arc::clone(&made));
+        Ok(made)
     }
 
     /// Where the gateway listens.
@@ -278,6 +324,7 @@ impl Client {
     }
 
     async fn sent(&self, call: &Call<'_>) -> Result<Response<Incoming>, ClientError> {
+        let changed = self.shown().changed;
         let kept = {
             let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
             idle.take()
@@ -288,22 +335,30 @@ impl Client {
             && kept.ready().await.is_ok()
         {
             match self.on(&mut kept, call).await {
-                Ok(answer) => return Ok(self.keep(kept, answer)),
+                Ok(answer) => return Ok(self.keep((kept, changed), answer)),
                 Err(Failed::Broken(_)) => {}
                 Err(Failed::Silent) => return Err(self.silent(call)),
             }
         }
-        let mut fresh = open(&self.0.address)
+        let mut fresh = open(&self.0.address, || self.tls())
             .await
             .map_err(|cause| self.unreachable(cause))?;
         match self.on(&mut fresh, call).await {
-            Ok(answer) => Ok(self.keep(fresh, answer)),
+            Ok(answer) => Ok(self.keep((fresh, changed), answer)),
             Err(Failed::Broken(cause)) => Err(self.unreachable(cause)),
             Err(Failed::Silent) => Err(self.silent(call)),
         }
     }
 
-    fn keep(&self, connection: Connection, answer: Response<Incoming>) -> Response<Incoming> {
+    /// A connection stays for the next request, unless it has shown what is not shown any more.
+    fn keep(
+        &self,
+        (connection, changed): (Connection, u64),
+        answer: Response<Incoming>,
+    ) -> Response<Incoming> {
+        if self.shown().changed != changed {
+            return answer;
+        }
         let mut idle = self.0.idle.lock().unwrap_or_else(PoisonError::into_inner);
         *idle = Some(connection);
         answer
@@ -318,7 +373,7 @@ impl Client {
         let request = request.map_err(|error| Failed::Broken(error.to_string()))?;
         let sending = connection.send_request(request);
         match tokio::time::timeout(call.patience, sending).await {
-            Ok(answer) => answer.map_err(|error| Failed::Broken(error.to_string())),
+            Ok(answer) => answer.map_err(|error| Failed::Broken(told(&error))),
             Err(_) => Err(Failed::Silent),
         }
     }
@@ -402,6 +457,17 @@ impl Client {
             cause,
         }
     }
+}
+
+/// An error with what is behind it: the library says `connection error` of many.
+fn told(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        text = format!("{text}: {error}");
+        behind = error.source();
+    }
+    text
 }
 
 /// Why a connection gave no answer.

@@ -1,16 +1,119 @@
 //! TLS to a gateway: by the certificates that this machine trusts, or the file that
-//! `SSL_CERT_FILE` names.
+//! `SSL_CERT_FILE` names; or by the fingerprint of one certificate. And what this program proves
+//! itself with.
 
 use std::sync::Arc;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore};
+use rustls::{Error, SignatureScheme};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
+use crate::Identity;
+
+/// Whom a client believes, and what it shows.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    /// Whom it believes.
+    pub trust: Trust,
+    /// What it shows where it is asked.
+    pub identity: Option<Identity>,
+}
+
+/// Who vouches for a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Trust {
+    /// Whom this machine trusts.
+    #[default]
+    Machine,
+    /// The certificate of this SHA-256 alone, which the gateway shows behind its own, or as it.
+    Fingerprint(Fingerprint),
+}
+
+/// SHA-256 of a certificate.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Fingerprint([u8; 32]);
+
+/// Why a text is no fingerprint.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is no SHA-256 of a certificate: 64 hexadecimal digits, with or without colons")]
+pub struct FingerprintError;
+
+impl std::str::FromStr for Fingerprint {
+    type Err = FingerprintError;
+
+    fn from_str(text: &str) -> Result<Fingerprint, FingerprintError> {
+        let text = text.trim();
+        let text = text.strip_prefix("SHA256:").unwrap_or(text);
+        let digits: Option<Vec<u8>> = text
+            .chars()
+            .filter(|letter| *letter != ':')
+            .map(|letter| letter.to_digit(16).and_then(|digit| digit.try_into().ok()))
+            .collect();
+        let digits = digits.ok_or(FingerprintError)?;
+        let bytes: Vec<u8> = digits
+            .chunks(2)
+            .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit))
+            .collect();
+        let whole = digits.len() == 64;
+        let bytes = bytes.try_into().map_err(|_| FingerprintError)?;
+        if whole {
+            Ok(Fingerprint(bytes))
+        } else {
+            Err(FingerprintError)
+        }
+    }
+}
+
+impl std::fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// How connections are made from now on.
+pub(crate) fn config(tls: &Tls) -> Result<ClientConfig, String> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    let builder = match &tls.trust {
+        Trust::Machine => builder.with_root_certificates(trusted()?),
+        Trust::Fingerprint(pin) => {
+            let pinned = Pinned {
+                pin: *pin,
+                provider,
+            };
+            let dangerous = builder.dangerous();
+            dangerous.with_custom_certificate_verifier(Arc::new(pinned))
+        }
+    };
+    let Some(identity) = &tls.identity else {
+        return Ok(builder.with_no_client_auth());
+    };
+    let chain: Result<Vec<_>, _> =
+        CertificateDer::pem_slice_iter(identity.certificate().as_bytes()).collect();
+    let chain = chain.map_err(|error| format!("the own certificate: {error}"))?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key().as_bytes());
+    let key = key.map_err(|error| format!("the own key: {error}"))?;
+    let config = builder.with_client_auth_cert(chain, key);
+    config.map_err(|error| format!("the own certificate: {error}"))
+}
+
 /// What this machine trusts.
-pub(crate) fn trusted() -> Result<RootCertStore, String> {
+fn trusted() -> Result<RootCertStore, String> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(found.certs);
@@ -28,17 +131,83 @@ pub(crate) fn trusted() -> Result<RootCertStore, String> {
 pub(crate) async fn over(
     stream: TcpStream,
     host: &str,
-    roots: RootCertStore,
+    config: Arc<ClientConfig>,
 ) -> Result<TlsStream<TcpStream>, String> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(|error| error.to_string())?;
-    let connecting = TlsConnector::from(Arc::new(config)).connect(name, stream);
-    connecting.await.map_err(|error| error.to_string())
+    let connecting = TlsConnector::from(config).connect(name, stream);
+    connecting.await.map_err(|error| {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        match inner {
+            Some(Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+                "nobody whom this machine trusts vouches for its certificate; \
+                 a gateway with an authority of its own prints its fingerprint at its start, \
+                 for `--fingerprint`"
+                    .to_owned()
+            }
+            _ => error.to_string(),
+        }
+    })
+}
+
+/// Believes one certificate, and what it vouches for.
+#[derive(Debug)]
+struct Pinned {
+    pin: Fingerprint,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        own: &CertificateDer<'_>,
+        behind: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let is_it = |shown: &&CertificateDer<'_>| {
+            let sum = ring::digest::digest(&ring::digest::SHA256, shown);
+            sum.as_ref() == self.pin.0
+        };
+        let shown = std::iter::once(own).chain(behind);
+        // Only the first ones: who shows thousands shows nothing.
+        let Some(known) = shown.take(10).find(is_it) else {
+            let why = format!("it shows no certificate with the fingerprint {}", self.pin);
+            return Err(Error::General(why));
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add(known.clone().into_owned())?;
+        let provider = Arc::clone(&self.provider);
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = verifier.build();
+        let verifier = verifier.map_err(|error| Error::General(error.to_string()))?;
+        verifier.verify_server_cert(own, behind, name, ocsp, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, cert, signed, known)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let known = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, cert, signed, known)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        let known = &self.provider.signature_verification_algorithms;
+        known.supported_schemes()
+    }
 }
 
 #[cfg(test)]
@@ -82,6 +251,30 @@ mod tests {
         )
     }
 
+    #[test]
+    fn a_fingerprint_is_written_as_openssl_does_or_as_we_do() {
+        let plain = "0123456789abcdef".repeat(4);
+        let colons: Vec<String> = plain
+            .as_bytes()
+            .chunks(2)
+            .map(|pair| String::from_utf8_lossy(pair).to_uppercase())
+            .collect();
+        let colons = colons.join(":");
+        for text in [&plain, &colons, &format!("SHA256:{plain}")] {
+            let read: Fingerprint = text.parse().unwrap();
+            assert_eq!(read.to_string(), plain);
+        }
+        for text in [
+            "",
+            "ab",
+            &plain[1..],
+            &format!("{plain}0"),
+            &plain.replace('0', "g"),
+        ] {
+            assert!(text.parse::<Fingerprint>().is_err(), "{text}");
+        }
+    }
+
     #[tokio::test]
     async fn a_gateway_proves_who_it_is() {
         let dir = tempfile::tempdir().unwrap();
@@ -102,15 +295,32 @@ mod tests {
                 tokio::spawn(async move { acceptor.accept(stream).await.map(drop) });
             }
         });
-        let mut roots = RootCertStore::empty();
-        roots.add(cert).unwrap();
+        let sum = ring::digest::digest(&ring::digest::SHA256, &cert);
+        let pin = |text: &str| {
+            let trust = Trust::Fingerprint(text.parse().unwrap());
+            let tls = Tls {
+                trust,
+                identity: None,
+            };
+            Arc::new(super::config(&tls).unwrap())
+        };
+        let right: String = sum.as_ref().iter().map(|b| format!("{b:02X}:")).collect();
+        let right = pin(&right);
         let connect = || async { TcpStream::connect(address).await.unwrap() };
-        let known = over(connect().await, "127.0.0.1", roots.clone()).await;
+        let known = over(connect().await, "127.0.0.1", Arc::clone(&right)).await;
         assert!(known.is_ok(), "{known:?}");
-        // Another name, and a certificate that nobody vouches for.
-        let other = over(connect().await, "gate.example", roots).await;
+        // Another name, another certificate, and one that nobody vouches for.
+        let other = over(connect().await, "gate.example", right).await;
         assert!(other.unwrap_err().contains("certificate"));
-        let nobody = over(connect().await, "127.0.0.1", RootCertStore::empty()).await;
-        assert!(nobody.unwrap_err().contains("certificate"));
+        let wrong = over(connect().await, "127.0.0.1", pin(&"ab".repeat(32))).await;
+        let said = wrong.unwrap_err();
+        assert!(
+            said.contains("no certificate with the fingerprint abab"),
+            "{said}"
+        );
+        let machine = Arc::new(super::config(&Tls::default()).unwrap());
+        let nobody = over(connect().await, "127.0.0.1", machine).await;
+        let said = nobody.unwrap_err();
+        assert!(said.contains("`--fingerprint`"), "{said}");
     }
 }

@@ -3,9 +3,16 @@
 
 use std::path::{Path, PathBuf};
 
+use std::time::Duration;
+
 use serde::Deserialize;
 
+use crate::client::Address;
 use crate::wire::version::{Rule, Upgrade};
+
+/// How long a runner's certificate is good, where nobody says it.
+const LIFE: Duration = Duration::from_hours(7 * 24);
+const LONGEST_LIFE: Duration = Duration::from_hours(366 * 24);
 
 /// The segment of the gateway's own machine.
 pub const HERE: &str = "here";
@@ -24,6 +31,8 @@ pub struct Config {
     pub blobs: BlobsAt,
     /// Which clients it serves.
     pub version: Versions,
+    /// What runners of other machines get.
+    pub runners: Runners,
     /// How people log in, beside the ways that need no configuration.
     pub login: Login,
 }
@@ -32,14 +41,53 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// An address of this machine that only this machine reaches.
+    /// An address of this machine.
     pub address: std::net::SocketAddr,
+    /// Where people and runners find it, `https://NAME` or `https://NAME:PORT`; the name and the
+    /// port of the gateway where it is absent.
+    pub url: Option<String>,
+    /// TLS: always where other machines reach the address, and where this table is.
+    pub tls: Option<Tls>,
+}
+
+/// `[listen.tls]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// A file with the certificate and those behind it, PEM. The gateway's own authority vouches
+    /// for it where none is named.
+    pub certificate: Option<PathBuf>,
+    /// The file with its key.
+    pub key: Option<PathBuf>,
+    /// More names and addresses for a certificate of the own authority.
+    pub names: Vec<String>,
+}
+
+impl Tls {
+    /// The certificate and the key, where somebody else gives them.
+    #[must_use]
+    pub fn files(&self) -> Option<(PathBuf, PathBuf)> {
+        Some((self.certificate.clone()?, self.key.clone()?))
+    }
+}
+
+/// `[runners]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Runners {
+    /// The folder of the authority that vouches for them; `tls` in the state folder where it is
+    /// absent. Gateways on one store share it.
+    pub authority: Option<PathBuf>,
+    /// How long a certificate is good, `7d`. A runner gets another one long before.
+    pub certificate: Option<String>,
 }
 
 impl Default for Listen {
     fn default() -> Listen {
         Listen {
             address: std::net::SocketAddr::from(([127, 0, 0, 1], 7373)),
+            url: None,
+            tls: None,
         }
     }
 }
@@ -133,25 +181,59 @@ impl Config {
             return Err(ConfigError::Wrong { path, why });
         }
         if let Err(why) = config.checked() {
-            let why = format!("`listen.address`: {why}");
             return Err(ConfigError::Wrong { path, why });
         }
         Ok(config)
     }
 
-    /// Whether it listens where only this machine reaches it.
+    /// Whether what it says goes together.
     ///
     /// # Errors
-    /// Why not.
+    /// What does not.
     pub fn checked(&self) -> Result<(), String> {
-        if self.listen.address.ip().is_loopback() {
-            return Ok(());
+        let tls = self.listen.tls.clone().unwrap_or_default();
+        if tls.certificate.is_some() != tls.key.is_some() {
+            return Err("`listen.tls`: `certificate` and `key` go together".to_owned());
         }
-        Err(format!(
-            "{} can be reached from other machines, and this gateway speaks no TLS: \
-             let a web server with TLS pass requests on to a loopback address",
-            self.listen.address
-        ))
+        let Some(url) = &self.listen.url else {
+            return self.life().map(|_| ());
+        };
+        let address: Result<Address, _> = url.parse();
+        match address.map_err(|error| format!("`listen.url`: {error}"))? {
+            Address::Https { .. } => {}
+            // A web server with TLS is meant; without one, this machine alone.
+            address if address.is_local() => {}
+            _ => {
+                let why = format!(
+                    "`listen.url`: what is said to `{url}` can be read on its way: it is `https://…`"
+                );
+                return Err(why);
+            }
+        }
+        self.life().map(|_| ())
+    }
+
+    /// Whether the address speaks TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.listen.tls.is_some() || !self.listen.address.ip().is_loopback()
+    }
+
+    /// How long a runner's certificate is good.
+    ///
+    /// # Errors
+    /// Where it is no time, or an odd one.
+    pub fn life(&self) -> Result<Duration, String> {
+        let Some(text) = &self.runners.certificate else {
+            return Ok(LIFE);
+        };
+        let life = crate::manual::duration(text);
+        let life = life.map_err(|why| format!("`runners.certificate`: {why}"))?;
+        if life < Duration::from_secs(1) || life > LONGEST_LIFE {
+            let why = "`runners.certificate`: it is between a second and a year".to_owned();
+            return Err(why);
+        }
+        Ok(life)
     }
 
     /// Which versions are served.
@@ -170,5 +252,46 @@ impl Config {
             None => rule.wants.max(rule.oldest.clone()),
         };
         Ok(rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.checked().map(|()| config)
+    }
+
+    #[test]
+    fn what_other_machines_reach_speaks_tls() {
+        for (text, tls) in [
+            ("", false),
+            ("[listen]\naddress = \"127.0.0.1:1\"", false),
+            ("[listen]\naddress = \"[::1]:1\"", false),
+            ("[listen]\naddress = \"127.0.0.1:1\"\n[listen.tls]", true),
+            ("[listen]\naddress = \"0.0.0.0:1\"", true),
+            ("[listen]\naddress = \"192.0.2.1:1\"", true),
+        ] {
+            assert_eq!(read(text).unwrap().speaks_tls(), tls, "{text}");
+        }
+        for (text, why) in [
+            (
+                "[listen]\nurl = \"http://ops.example\"",
+                "can be read on its way",
+            ),
+            ("[listen]\nurl = \"ops.example\"", "is no address"),
+            ("[listen.tls]\nkey = \"k\"", "go together"),
+            ("[listen]\ntls = false", "expected"),
+            (
+                "[runners]\ncertificate = \"0s\"",
+                "between a second and a year",
+            ),
+            ("[runners]\ncertificate = \"soon\"", "runners.certificate"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
+        }
     }
 }

@@ -7,6 +7,7 @@ use crate::blobs::Blobs;
 use crate::counters::Counters;
 use crate::manuals::Manual;
 use crate::store::Store;
+use crate::tls::Certificates;
 use crate::wire::version::Rule;
 
 /// Says something to whoever looks after the gateway.
@@ -24,6 +25,10 @@ pub struct Gateway {
     pub blobs: Blobs,
     /// Archives of the manual.
     pub archives: std::path::PathBuf,
+    /// Its names beside that one, as requests may give them.
+    pub names: Vec<String>,
+    /// What runners of other machines prove themselves with.
+    pub certificates: Certificates,
     /// Whose ssh keys log in.
     pub signers: Option<std::path::PathBuf>,
     /// Who waits.
@@ -46,7 +51,7 @@ pub struct LocalUser {
     pub token_sha256: String,
     /// The name of their runner, one for each state folder: gateways may share a store.
     pub runner: String,
-    /// Where a browser of this machine finds the gateway.
+    /// Where people find the gateway.
     pub url: String,
 }
 
@@ -54,7 +59,14 @@ impl Gateway {
     /// Whether a host's name is this gateway's own.
     #[must_use]
     pub fn is_named(&self, host: &str) -> bool {
-        host.eq_ignore_ascii_case(&self.name)
+        let is = |name: &String| host.eq_ignore_ascii_case(name);
+        is(&self.name) || self.names.iter().any(is)
+    }
+
+    /// Whether browsers reach it by TLS alone.
+    #[must_use]
+    pub fn is_secure(&self) -> bool {
+        self.local.url.starts_with("https:")
     }
 }
 

@@ -3,6 +3,7 @@
 
 // The crates below this one, by the names that its files use.
 use opsbook_book as book;
+use opsbook_client as client;
 use opsbook_event as event;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
@@ -22,4 +23,5 @@ pub mod http;
 pub mod manuals;
 pub mod serve;
 pub mod store;
+pub mod tls;
 pub mod token;

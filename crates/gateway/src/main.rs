@@ -9,8 +9,8 @@ use clap::{Args, Parser, Subcommand};
 use opsbook_gateway::config::Config;
 use opsbook_gateway::gateway::Tell;
 use opsbook_gateway::serve::{RunnerHere, Start, locked, start};
-use opsbook_gateway::store::Store;
 use opsbook_gateway::store::migrate::copy;
+use opsbook_gateway::store::{Store, written};
 use opsbook_project::find_root;
 use opsbook_wire::limit;
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,6 +55,19 @@ enum What {
         /// The new store: `postgres://…` or `sqlite:///path`; the configuration names it from then on
         #[arg(value_name = "URL")]
         to: String,
+    },
+    /// Print the runners: their ids, when they were heard of last, and what they prove themselves by
+    Runners {
+        #[command(flatten)]
+        at: At,
+    },
+    /// A runner is known by nothing any more, from now on: what it holds is offered to others
+    Revoke {
+        #[command(flatten)]
+        at: At,
+        /// Its id, as `opsbook-gateway runners` prints it
+        #[arg(value_name = "RUNNER")]
+        runner: String,
     },
     /// Print a token with which a runner becomes one of a segment, once
     Token {
@@ -106,6 +119,8 @@ fn main() -> ExitCode {
                     What::Token { at, segment } => token(&at, &segment).await,
                     What::Login { at, person, days } => login(&at, &person, days).await,
                     What::Migrate { at, to } => migrate(&at, &to).await,
+                    What::Runners { at } => runners(&at).await,
+                    What::Revoke { at, runner } => revoke(&at, &runner).await,
                 }
             })
         });
@@ -188,17 +203,18 @@ async fn serving(serve: Serve) -> Result<(), String> {
         "{} serves `{}` on {}\nopen once, within a quarter of an hour: {}",
         running.gateway.name, running.gateway.manual.id, running.local.url, link.url
     ))?;
-    let served = tokio::select! {
-        _ = ended.recv() => None,
-        _ = interrupted.recv() => None,
-        served = running.failed() => Some(served),
-    };
-    match served {
-        None => running.stop().await.map_err(|error| error.to_string()),
-        Some(served) => Err(served
-            .err()
-            .map_or_else(|| "it serves no more".to_owned(), |error| error.to_string())),
+    if let Some(fingerprint) = &running.fingerprint {
+        say(&format!(
+            "its own authority vouches for it, `--fingerprint` of `opsbook login` and `runner enroll`: {fingerprint}"
+        ))?;
     }
+    tokio::select! {
+        _ = ended.recv() => {}
+        _ = interrupted.recv() => {}
+        () = running.failed() => return Err("it serves no more".to_owned()),
+    }
+    running.stop().await;
+    Ok(())
 }
 
 /// The program beside this one, or the one that PATH names.
@@ -258,6 +274,35 @@ async fn token(at: &At, segment: &str) -> Result<(), String> {
         .await
         .map_err(|error| error.to_string())?;
     say(&token)
+}
+
+async fn runners(at: &At) -> Result<(), String> {
+    let store = store(&places(at)?).await?;
+    let known = store.runners().await.map_err(|error| error.to_string())?;
+    for known in known {
+        let seen = match known.seen {
+            0 => "never heard of".to_owned(),
+            seen => format!("heard of at {}", written(seen)),
+        };
+        let proof = match known.until {
+            Some(until) => format!("a certificate until {}", written(until)),
+            None if known.secret => "a secret".to_owned(),
+            None => "nothing, or the socket".to_owned(),
+        };
+        say(&format!("{}: {seen}; known by {proof}", known.runner.id))?;
+    }
+    Ok(())
+}
+
+async fn revoke(at: &At, runner: &str) -> Result<(), String> {
+    let store = store(&places(at)?).await?;
+    let known = store.revoke(runner).await;
+    if known.map_err(|error| error.to_string())? {
+        return Ok(());
+    }
+    Err(format!(
+        "there is no runner `{runner}`: `opsbook-gateway runners` prints them"
+    ))
 }
 
 async fn migrate(at: &At, to: &str) -> Result<(), String> {

@@ -1,6 +1,7 @@
 //! The gateway of a manual's folder, from its state folder to the sockets on which it serves.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use crate::bell::{Bell, Topic};
 use crate::blobs::Blobs;
 use crate::child;
+use crate::client::Address;
 use crate::config::{Config, ConfigError};
 use crate::counters::Counters;
 use crate::gateway::{Gateway, LocalUser, Tell};
@@ -21,6 +23,7 @@ use crate::manuals::Manual;
 use crate::store::doorbell::carry;
 use crate::store::queue::ADOPT_AFTER;
 use crate::store::{Database, Store, StoreError};
+use crate::tls::{Authority, Certificates, LOOK, ServerTls, TlsError};
 use crate::token::{new_token, sha256};
 use crate::wire::{Linked, Local};
 
@@ -74,11 +77,22 @@ pub enum StartError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 fn io(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> StartError {
     let what = what.into();
     |why| StartError::Io { what, why }
+}
+
+fn wrong(what: &str) -> impl FnOnce(String) -> StartError {
+    let what = what.to_owned();
+    |why| StartError::Io {
+        what,
+        why: std::io::Error::other(why),
+    }
 }
 
 /// A gateway that serves.
@@ -87,9 +101,11 @@ pub struct Running {
     pub gateway: Arc<Gateway>,
     /// Where.
     pub local: Local,
+    /// What clients name to trust its certificate, where only its own authority vouches for it.
+    pub fingerprint: Option<String>,
     state: PathBuf,
     stop: watch::Sender<()>,
-    server: tokio::task::JoinHandle<std::io::Result<()>>,
+    server: tokio::task::JoinHandle<()>,
     others: Vec<tokio::task::JoinHandle<()>>,
     _lock: std::fs::File,
 }
@@ -104,10 +120,7 @@ impl Running {
     }
 
     /// Ends what it has begun: requests that are under way end, the runner is told to drain.
-    ///
-    /// # Errors
-    /// Where a socket could not be served.
-    pub async fn stop(self) -> std::io::Result<()> {
+    pub async fn stop(self) {
         // Whoever finds the file believes that somebody serves.
         let _ = std::fs::remove_file(self.state.join("address.json"));
         let _ = std::fs::remove_file(&self.local.socket);
@@ -116,19 +129,12 @@ impl Running {
             let _ = other.await;
         }
         // A stream of events has no end of its own.
-        let ended = tokio::time::timeout(Duration::from_secs(2), self.server).await;
-        match ended {
-            Ok(Ok(served)) => served,
-            Ok(Err(_)) | Err(_) => Ok(()),
-        }
+        let _ = tokio::time::timeout(Duration::from_secs(2), self.server).await;
     }
 
-    /// Until it cannot serve any more.
-    ///
-    /// # Errors
-    /// Why.
-    pub async fn failed(&mut self) -> std::io::Result<()> {
-        (&mut self.server).await.unwrap_or(Ok(()))
+    /// Until it serves no more.
+    pub async fn failed(&mut self) {
+        let _ = (&mut self.server).await;
     }
 }
 
@@ -148,18 +154,29 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     let address = tcp.local_addr().map_err(io("the address"))?;
     let (unix, socket) = bound(&state)?;
     let local = Local {
-        url: format!("http://{address}"),
+        url: url(&start.config, address),
         socket: socket.display().to_string(),
     };
     let gateway = Arc::new(assembled(&start, &state, &local.url).await?);
+    let tls = tls(&start.config, &gateway, address)?;
+    let fingerprint = tls.as_ref().and_then(|tls| tls.fingerprint());
     let (stop, stopped) = watch::channel(());
-    let server = http::serve(Arc::clone(&gateway), unix, tcp, stopped.clone());
+    let server = http::serve(
+        Arc::clone(&gateway),
+        unix,
+        tcp,
+        tls.clone(),
+        stopped.clone(),
+    );
     let server = tokio::spawn(server);
     let sweep = sweep(Arc::clone(&gateway), stopped.clone(), Arc::clone(&tell));
     let mut others = vec![tokio::spawn(sweep)];
     if let Some(url) = shared(&start.config, gateway.store.database) {
         let (store, bell) = (gateway.store.clone(), Arc::clone(&gateway.bell));
         others.push(tokio::spawn(carry(store, url, bell, stopped.clone())));
+    }
+    if let Some(tls) = tls {
+        others.push(tokio::spawn(look(tls, stopped.clone(), Arc::clone(&tell))));
     }
     write_address(&state, &local)?;
     if let RunnerHere::Supervised { program } = start.runner {
@@ -173,12 +190,84 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     Ok(Running {
         gateway,
         local,
+        fingerprint,
         state,
         stop,
         server,
         others,
         _lock: lock,
     })
+}
+
+/// Where people find it.
+fn url(config: &Config, address: SocketAddr) -> String {
+    if let Some(url) = &config.listen.url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    if !config.speaks_tls() {
+        return format!("http://{address}");
+    }
+    // At the unspecified address nobody finds anybody.
+    if address.ip().is_unspecified() {
+        return format!("https://{}:{}", name(config), address.port());
+    }
+    format!("https://{address}")
+}
+
+fn name(config: &Config) -> String {
+    let name = config.name.clone();
+    name.unwrap_or_else(crate::project::controller_name)
+}
+
+/// The names by which it may be asked for, beside its own.
+fn names(config: &Config, url: &str) -> Vec<String> {
+    let of_url = url.parse().ok().and_then(|address| match address {
+        Address::Http { host, .. } | Address::Https { host, .. } => Some(host),
+        Address::Unix(_) => None,
+    });
+    let configured = config.listen.tls.clone().unwrap_or_default().names;
+    let mut names: Vec<String> = of_url.into_iter().chain(configured).collect();
+    names.dedup();
+    names
+}
+
+fn tls(
+    config: &Config,
+    gateway: &Gateway,
+    address: SocketAddr,
+) -> Result<Option<Arc<ServerTls>>, StartError> {
+    if !config.speaks_tls() {
+        return Ok(None);
+    }
+    let mut names = gateway.names.clone();
+    names.extend([gateway.name.clone(), "localhost".to_owned()]);
+    names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
+    if !address.ip().is_unspecified() {
+        names.push(address.ip().to_string());
+    }
+    names.sort();
+    names.dedup();
+    let authority = Arc::clone(&gateway.certificates.authority);
+    let tls = ServerTls::new(&config.listen, names, authority)?;
+    Ok(Some(Arc::new(tls)))
+}
+
+/// A certificate that was renewed is shown without a restart.
+async fn look(tls: Arc<ServerTls>, mut stop: watch::Receiver<()>, tell: Tell) {
+    let mut said = String::new();
+    while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
+        match tls.look() {
+            Ok(true) => tell("the certificate was renewed"),
+            Ok(false) => said.clear(),
+            Err(error) => {
+                let text = format!("the certificate before is shown on: {error}");
+                if text != said {
+                    tell(&text);
+                    said = text;
+                }
+            }
+        }
+    }
 }
 
 /// What is shared by all that is served.
@@ -191,13 +280,18 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
     let folder = config.blobs.folder.clone();
     let folder = folder.unwrap_or_else(|| state.join("blobs"));
     let blobs = Blobs::open(&folder).map_err(io(format!("`{}`", folder.display())))?;
-    let rule = config.rule().map_err(|why| StartError::Io {
-        what: "version".to_owned(),
-        why: std::io::Error::other(why),
-    })?;
-    let name = config.name.clone();
+    let rule = config.rule().map_err(wrong("version"))?;
+    let name = name(config);
+    let authority = config.runners.authority.clone();
+    let authority = authority.unwrap_or_else(|| state.join("tls"));
+    let authority = Authority::open(&authority, &name).map_err(TlsError::from)?;
     Ok(Gateway {
-        name: name.unwrap_or_else(crate::project::controller_name),
+        names: names(config, url),
+        certificates: Certificates {
+            authority: Arc::new(authority),
+            life: config.life().map_err(wrong("runners.certificate"))?,
+        },
+        name,
         rule,
         blobs,
         bell: Arc::new(match shared(config, store.database) {

@@ -44,8 +44,9 @@ impl Child {
         (manual, part): (&Path, &PartFolder),
         (tell, uploads): (Tell, Uploads),
     ) -> std::io::Result<Child> {
+        part.keep_arguments(work).map_err(std::io::Error::other)?;
         let mut child = Command::new(program)
-            .args(words(work, before, manual, &part.journals()))
+            .args(words(work, before, manual, part))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -116,7 +117,7 @@ impl Child {
 }
 
 /// The words after `opsbook`. What comes from the gateway is never an option.
-fn words(work: &Work, before: Before, manual: &Path, journals: &Path) -> Vec<String> {
+fn words(work: &Work, before: Before, manual: &Path, part: &PartFolder) -> Vec<String> {
     let mut words = vec![format!("-C{}", manual.display())];
     let mut add = |word: &str| words.push(word.to_owned());
     if work.mode == Mode::Release {
@@ -139,7 +140,7 @@ fn words(work: &Work, before: Before, manual: &Path, journals: &Path) -> Vec<Str
     }
     add(&format!("--plan-sha256={}", work.plan_sha256));
     add(&format!("--operator={}", work.operator));
-    add(&format!("--journal={}", journals.display()));
+    add(&format!("--journal={}", part.journals().display()));
     add(&format!("--supervisor={}", std::process::id()));
     add("--answers");
     add("--format=json");
@@ -152,8 +153,9 @@ fn words(work: &Work, before: Before, manual: &Path, journals: &Path) -> Vec<Str
     if let Some(step) = work.stop_after {
         add(&format!("--stop-after={step}"));
     }
-    for (name, value) in &work.arguments {
-        add(&format!("--set={name}={value}"));
+    // Who looks at the list of processes sees no value.
+    if !work.arguments.is_empty() {
+        add(&format!("--set-file={}", part.arguments().display()));
     }
     add("--");
     add(&work.procedure);
@@ -207,7 +209,7 @@ mod tests {
             source: Source::Folder { path: "/m".into() },
             procedure: "--yes".into(),
             words: vec!["--no".into()],
-            arguments: [("a".to_owned(), "--yes".to_owned())].into(),
+            arguments: [("a".to_owned(), "hidden".to_owned())].into(),
             plan_sha256: "0".into(),
             start_at: Some(3),
             stop_after: None,
@@ -217,13 +219,14 @@ mod tests {
             journal_lines: 0,
             approvals: Vec::new(),
         };
-        let said = |work: &Work| words(work, Before::Somebody, Path::new("/m"), Path::new("/j"));
+        let part = PartFolder::at("/p");
+        let said = |work: &Work| words(work, Before::Somebody, Path::new("/m"), &part);
         let own = std::process::id();
         assert_eq!(
             said(&work).join(" "),
             format!(
-                "-C/m run --run=R --epoch=2 --adopt --plan-sha256=0 --operator=--yes --journal=/j \
-                 --supervisor={own} --answers --format=json --start-at=3 --set=a=--yes -- --yes --no"
+                "-C/m run --run=R --epoch=2 --adopt --plan-sha256=0 --operator=--yes --journal=/p/runs \
+                 --supervisor={own} --answers --format=json --start-at=3 --set-file=/p/arguments.json -- --yes --no"
             )
         );
         work.mode = Mode::Release;

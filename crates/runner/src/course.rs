@@ -19,6 +19,7 @@ use crate::folder::{Folder, PartFolder, RunnerError};
 use crate::happened::{Exit, Happened, Tell};
 use crate::manual::bring;
 use crate::outcome::{Outcome, end, outcome};
+use crate::renewal::keep;
 use crate::uploads::Uploads;
 
 /// After a request that went wrong; twice as long each time, up to `LATEST`.
@@ -111,10 +112,16 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
     note: F,
 ) -> Result<(), RunnerError> {
     let _lock = settings.folder.lock()?;
+    settings.folder.is_good()?;
     settings.folder.drain_no_more();
     let (tell, mut told) = mpsc::unbounded_channel();
     let note = Arc::new(note);
     let uploads = Uploads::new(tell.clone());
+    let noted = Arc::clone(&note);
+    let renewal = keep(client.clone(), settings.folder.clone(), move |text| {
+        noted(text)
+    });
+    tokio::spawn(renewal);
     let noted = Arc::clone(&note);
     tokio::spawn(uploads.clone().go(client.clone(), move |text| noted(text)));
     let mut course = Course {

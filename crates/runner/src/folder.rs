@@ -7,9 +7,9 @@ use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use opsbook_client::{ClientError, Token};
+use opsbook_client::{ClientError, FingerprintError, Identity, Tls, Token, Trust};
 use opsbook_journal::{JournalError, read_in};
-use opsbook_wire::{PartEnd, Work};
+use opsbook_wire::{Enrolled, PartEnd, Work};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -46,6 +46,11 @@ pub enum RunnerError {
     /// There is another one.
     #[error("another runner works in `{0}`")]
     Busy(PathBuf),
+    /// What it proves itself with is good no more.
+    #[error(
+        "this runner's certificate has ended: `opsbook runner enroll --again` gets another one, with another token"
+    )]
+    Ended,
     /// The gateway does not take it.
     #[error(transparent)]
     Gateway(#[from] ClientError),
@@ -68,7 +73,34 @@ pub struct Enrolment {
     pub runner: String,
     /// Its segment.
     pub segment: String,
+    /// The fingerprint by which it believes its gateway, where its machine does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     secret: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificate: Option<Certificate>,
+}
+
+/// What a runner shows its gateway, and for how long.
+#[derive(Clone, Serialize, Deserialize)]
+struct Certificate {
+    certificate: String,
+    key: String,
+    /// Seconds since 1970 by this machine's clock.
+    since: u64,
+    seconds: u64,
+}
+
+/// How far the life of a certificate has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Another one is asked for after this time.
+    Young(Duration),
+    /// Another one is asked for.
+    Old,
+    /// It is good for nothing.
+    Ended,
 }
 
 impl std::fmt::Debug for Enrolment {
@@ -78,23 +110,79 @@ impl std::fmt::Debug for Enrolment {
 }
 
 impl Enrolment {
-    /// As the gateway has answered.
+    /// As the gateway has answered; `key` is the one of the request.
     #[must_use]
-    pub fn new(gateway: String, name: String, enrolled: opsbook_wire::Enrolled) -> Enrolment {
-        Enrolment {
+    pub fn new(
+        gateway: String,
+        name: String,
+        fingerprint: Option<String>,
+        key: &str,
+        enrolled: Enrolled,
+    ) -> Enrolment {
+        let mut enrolment = Enrolment {
             gateway,
             name,
-            runner: enrolled.runner,
-            segment: enrolled.segment,
-            secret: enrolled.secret,
-        }
+            runner: String::new(),
+            segment: String::new(),
+            fingerprint,
+            secret: String::new(),
+            certificate: None,
+        };
+        enrolment.is_now(key, enrolled);
+        enrolment
     }
 
-    /// What it proves itself with.
-    #[must_use]
-    pub fn token(&self) -> Token {
-        Token::new(self.secret.as_str())
+    /// What it proves itself with is another from now on.
+    pub(crate) fn is_now(&mut self, key: &str, enrolled: Enrolled) {
+        self.runner = enrolled.runner;
+        self.segment = enrolled.segment;
+        self.secret = enrolled.secret;
+        self.certificate = enrolled.certificate.map(|certificate| Certificate {
+            certificate,
+            key: key.to_owned(),
+            since: now(),
+            seconds: enrolled.seconds.unwrap_or_default(),
+        });
     }
+
+    /// What goes along with each request, where it has no certificate.
+    #[must_use]
+    pub fn token(&self) -> Option<Token> {
+        (!self.secret.is_empty()).then(|| Token::new(self.secret.as_str()))
+    }
+
+    /// Whom it believes, and what it shows.
+    ///
+    /// # Errors
+    /// Where the fingerprint is none.
+    pub fn tls(&self) -> Result<Tls, FingerprintError> {
+        let trust = match &self.fingerprint {
+            Some(pin) => Trust::Fingerprint(pin.parse()?),
+            None => Trust::Machine,
+        };
+        let identity = self.certificate.as_ref();
+        let identity = identity.map(|own| Identity::new(&own.certificate, &own.key));
+        Ok(Tls { trust, identity })
+    }
+
+    /// How old its certificate is; nothing where it has none.
+    pub(crate) fn age(&self) -> Option<Age> {
+        let own = self.certificate.as_ref()?;
+        let lived = now().saturating_sub(own.since);
+        let renewed = own.seconds / 3 * 2;
+        Some(if lived >= own.seconds {
+            Age::Ended
+        } else if lived >= renewed {
+            Age::Old
+        } else {
+            Age::Young(Duration::from_secs(renewed - lived))
+        })
+    }
+}
+
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap_or_default().as_secs()
 }
 
 /// A part on the disk, for who only looks.
@@ -143,6 +231,15 @@ impl Folder {
     /// Where it cannot be written.
     pub fn enrol(&self, enrolment: &Enrolment) -> Result<(), RunnerError> {
         write(&self.path.join("runner.json"), enrolment)
+    }
+
+    /// Whether what it proves itself with is good at all.
+    pub(crate) fn is_good(&self) -> Result<(), RunnerError> {
+        let age = self.enrolment()?.and_then(|enrolment| enrolment.age());
+        match age {
+            Some(Age::Ended) => Err(RunnerError::Ended),
+            _ => Ok(()),
+        }
     }
 
     /// There is one runner in a folder for as long as the file is open.
@@ -276,6 +373,20 @@ impl PartFolder {
         SystemTime::now()
             .duration_since(known.modified().ok()?)
             .ok()
+    }
+
+    /// The values of the procedure's parameters: a file, because everybody sees a command line.
+    pub fn arguments(&self) -> PathBuf {
+        self.path.join("arguments.json")
+    }
+
+    pub fn keep_arguments(&self, work: &Work) -> Result<(), RunnerError> {
+        write(&self.arguments(), &work.arguments)
+    }
+
+    #[cfg(test)]
+    pub fn at(path: &str) -> PartFolder {
+        PartFolder { path: path.into() }
     }
 
     pub fn journals(&self) -> PathBuf {

@@ -18,6 +18,7 @@ mod folder;
 mod happened;
 mod manual;
 mod outcome;
+mod renewal;
 mod tail;
 mod uploads;
 

@@ -55,6 +55,8 @@ pub const READYZ: &str = "/readyz";
 pub const METRICS: &str = "/metrics";
 /// `POST` [`crate::Enroll`]: [`crate::Enrolled`]; by its token.
 pub const RUNNER_ENROLL: &str = "/v1/runner/enroll";
+/// `POST` [`crate::runner::Renew`]: [`crate::Enrolled`]; by the certificate before.
+pub const RUNNER_RENEW: &str = "/v1/runner/renew";
 /// `POST ?wait=N` [`crate::Hello`]: [`crate::News`]
 pub const RUNNER_WORK: &str = "/v1/runner/work";
 /// `POST` [`crate::Hello`] (its `room` does not count): [`crate::News`]

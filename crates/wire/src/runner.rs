@@ -40,18 +40,44 @@ pub struct Enroll {
     pub token: String,
     /// The runner's name.
     pub name: String,
+    /// A certificate request (PKCS #10, PEM), signed by the runner's key: where the gateway itself
+    /// speaks TLS, the runner gets a certificate for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csr: Option<String>,
 }
 
-/// The runner is known from now on: `Authorization: Bearer SECRET`.
+/// `POST /v1/runner/renew`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Renew {
+    /// As in [`Enroll`].
+    pub csr: String,
+}
+
+/// The runner is known from now on: by its certificate, or by `Authorization: Bearer SECRET`.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Enrolled {
     /// The runner's id.
     pub runner: String,
     /// Its segment.
     pub segment: String,
-    /// What it proves itself with. The gateway keeps a hash of it.
+    /// What it proves itself with where it has no certificate. The gateway keeps a hash of it.
+    #[serde(default)]
     pub secret: String,
+    /// PEM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate: Option<String>,
+    /// For how many seconds the certificate is good from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seconds: Option<u64>,
+}
+
+impl std::fmt::Debug for Enrolled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Enrolled {} of {}", self.runner, self.segment)
+    }
 }
 
 /// `POST /v1/runner/work?wait=N` and `POST /v1/runner/beat`: how a runner is.

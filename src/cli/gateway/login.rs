@@ -10,7 +10,7 @@ use clap::Args;
 use super::{client, logins, speak};
 use crate::cli::Streams;
 use crate::cli::error::Failure;
-use crate::client::{Address, Login, Token};
+use crate::client::{Address, Fingerprint, Login, Token};
 use crate::wire::{Me, endpoint};
 
 /// Bytes of a token.
@@ -28,11 +28,23 @@ pub(crate) struct LoginArgs {
     /// A file with the token, which only you can read
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    pin: Pin,
+}
+
+/// By what a gateway with an authority of its own is believed.
+#[derive(Args, Debug)]
+pub(crate) struct Pin {
+    /// SHA-256 of the certificate of the gateway's own authority, as `opsbook-gateway` prints it at
+    /// its start: that one is believed, and nobody else
+    #[arg(long, value_name = "SHA256")]
+    pub fingerprint: Option<Fingerprint>,
 }
 
 pub(crate) fn login(args: &LoginArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let token = args.token_file.as_deref().map(token).transpose()?;
-    let client = client(args.address.clone(), token.clone())?;
+    let pin = args.pin.fingerprint;
+    let client = client(args.address.clone(), token.clone(), pin)?;
     let me: Me = speak(&client, streams, false, async |client| {
         client.get(endpoint::ME).await
     })?;
@@ -40,6 +52,7 @@ pub(crate) fn login(args: &LoginArgs, streams: &mut Streams) -> Result<u8, Failu
         person: me.person.clone(),
         token: token.map_or_else(String::new, |token| token.expose().to_owned()),
         until: String::new(),
+        fingerprint: pin.map(|pin| pin.to_string()),
     };
     logins()?.add(&args.address.to_string(), login)?;
     writeln!(streams.people(), "{} at {}", me.person, args.address)?;

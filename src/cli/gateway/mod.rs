@@ -16,7 +16,10 @@ use clap::Args;
 use crate::cli::context::{Chosen, find_root};
 use crate::cli::error::Failure;
 use crate::cli::{Streams, block_on};
-use crate::client::{Address, Client, ClientError, Logins, Token, told_today};
+use crate::client::{
+    Address, Client, ClientError, Fingerprint, FingerprintError, Logins, Tls, Token, Trust,
+    told_today,
+};
 use crate::project::state_of_folder;
 use crate::source::Problem;
 use crate::wire::login::Local;
@@ -44,18 +47,28 @@ impl At {
             Some(address) => address.clone(),
             None => beside(dir).map_or_else(|| last(&logins), Ok)?,
         };
-        let token = match &address {
+        let login = match &address {
             // The socket itself says who calls.
             Address::Unix(_) => None,
             Address::Http { .. } | Address::Https { .. } => logins.at(&address.to_string())?,
         };
-        let token = token.map(|login| Token::new(login.token));
-        client(address, token)
+        let Some(login) = login else {
+            return client(address, None, None);
+        };
+        let pin = login.fingerprint.as_deref().map(str::parse).transpose();
+        let pin = pin.map_err(|error: FingerprintError| Failure::Error(error.to_string()))?;
+        let token = Some(login.token).filter(|token| !token.is_empty());
+        client(address, token.map(Token::new), pin)
     }
 }
 
 /// A client of this program. What proves who asks is not sent where it can be read on its way.
-pub(crate) fn client(address: Address, token: Option<Token>) -> Result<Client, Failure> {
+/// `pin` is the fingerprint by which the gateway is believed, where this machine does not.
+pub(crate) fn client(
+    address: Address,
+    token: Option<Token>,
+    pin: Option<Fingerprint>,
+) -> Result<Client, Failure> {
     if matches!(address, Address::Http { .. }) && !address.is_local() {
         let message = format!("what is said to {address} can be read on its way");
         let problem = Problem::bare("in-the-clear", message);
@@ -64,7 +77,14 @@ pub(crate) fn client(address: Address, token: Option<Token>) -> Result<Client, F
         )));
     }
     let version = env!("CARGO_PKG_VERSION");
-    Ok(Client::new(address, token, version, installed()))
+    let client = Client::new(address, token, version, installed());
+    if let Some(pin) = pin {
+        client.set_tls(Tls {
+            trust: Trust::Fingerprint(pin),
+            identity: None,
+        });
+    }
+    Ok(client)
 }
 
 /// The logins of this user.

@@ -4,13 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::connect_info::Connected;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use axum::serve::IncomingStream;
-use tokio::net::{TcpListener, UnixListener};
 use wire::version::{Installed, Verdict};
 use wire::{Kind, LoginWay, Problem, endpoint};
 
@@ -27,23 +24,17 @@ pub enum Peer {
     User(u32),
     /// Nobody that the kernel could name.
     Address(SocketAddr),
+    /// The same over TLS.
+    Tls {
+        /// The other end.
+        address: SocketAddr,
+        /// This end.
+        local: SocketAddr,
+        /// SHA-256 of the certificate that it has shown: of this gateway's authority.
+        certificate: Option<String>,
+    },
     /// The kernel did not say.
     Unknown,
-}
-
-impl Connected<IncomingStream<'_, UnixListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, UnixListener>) -> Peer {
-        match stream.io().peer_cred() {
-            Ok(who) => Peer::User(who.uid()),
-            Err(_) => Peer::Unknown,
-        }
-    }
-}
-
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Peer {
-        Peer::Address(*stream.remote_addr())
-    }
 }
 
 /// A person who asks.
@@ -55,8 +46,22 @@ pub(super) struct Caller {
     pub(super) token: Option<String>,
 }
 
-/// The name of the cookie.
-pub(super) const COOKIE: &str = "opsbook-login";
+/// The name of the cookie. Over TLS a browser takes one of the second name only from this host,
+/// and sends it by TLS alone.
+pub(super) fn cookie_name(gateway: &Gateway) -> &'static str {
+    if gateway.is_secure() {
+        "__Host-opsbook-login"
+    } else {
+        "opsbook-login"
+    }
+}
+
+/// A cookie that no script reads, and that no other site's page sends.
+pub(super) fn cookie_of(gateway: &Gateway, value: &str, seconds: i64) -> String {
+    let secure = if gateway.is_secure() { "; Secure" } else { "" };
+    let name = cookie_name(gateway);
+    format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}")
+}
 
 pub(super) async fn guard(
     State(gateway): State<Arc<Gateway>>,
@@ -175,15 +180,22 @@ fn served(gateway: &Gateway, headers: &HeaderMap, path: &str, verdict: &Verdict)
 
 /// A name that somebody else made lead to this machine is not this gateway's.
 fn own_host(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<()> {
-    if !matches!(peer, Peer::Address(_)) {
-        return Ok(());
-    }
+    let this = match peer {
+        Peer::Address(_) => None,
+        Peer::Tls { local, .. } => Some(local.ip()),
+        Peer::User(_) | Peer::Unknown => return Ok(()),
+    };
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     let name = host.map(|host| host.rsplit_once(':').map_or(host, |(name, _)| name));
     let own = ["127.0.0.1", "localhost", "[::1]"];
-    if name.is_some_and(|name| own.contains(&name) || gateway.is_named(name)) {
+    // Nobody can make an address lead elsewhere, as they can a name.
+    let is_this = |name: &str| {
+        let address = name.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        this.is_some() && address.ok() == this
+    };
+    if name.is_some_and(|name| own.contains(&name) || gateway.is_named(name) || is_this(name)) {
         return Ok(());
     }
     let detail = "the request names another host than this gateway";
@@ -240,14 +252,14 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
         .then_some(token.trim())
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).into_iter();
     let pairs = all
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'));
     pairs
         .filter_map(|pair| pair.trim().split_once('='))
-        .find_map(|(name, value)| (name == COOKIE).then_some(value))
+        .find_map(|(name, value)| (name == wanted).then_some(value))
 }
 
 /// Whether these are the gateway's own user or root.
@@ -275,7 +287,7 @@ async fn caller(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<C
         }
         return by_token(gateway, token).await;
     }
-    if let Some(token) = cookie(headers) {
+    if let Some(token) = cookie(headers, cookie_name(gateway)) {
         return by_token(gateway, token).await;
     }
     match own_user(gateway, peer) {
@@ -309,6 +321,9 @@ fn nobody(gateway: &Gateway) -> String {
 }
 
 async fn runner(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<Runner> {
+    if let Peer::Tls { certificate, .. } = peer {
+        return by_certificate(gateway, certificate.as_deref()).await;
+    }
     let here = match bearer(headers) {
         Some(token) if local_token(gateway, token) => true,
         Some(token) => {
@@ -326,4 +341,17 @@ async fn runner(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<R
         return Ok(gateway.store.runner_here(crate::config::HERE, name).await?);
     }
     Err(Refusal::new(Kind::NotLoggedIn, "no runner has logged in"))
+}
+
+/// Over TLS a runner is who its certificate says, for as long as the store knows it.
+async fn by_certificate(gateway: &Gateway, certificate: Option<&str>) -> Answer<Runner> {
+    let Some(sum) = certificate else {
+        let detail = "at this address a runner proves itself by its certificate: `opsbook runner enroll` gets one";
+        return Err(Refusal::new(Kind::NotLoggedIn, detail));
+    };
+    let known = gateway.store.runner_of_certificate(sum).await?;
+    known.ok_or_else(|| {
+        let detail = "this runner's certificate was revoked, or has ended: enrol it again";
+        Refusal::new(Kind::NotLoggedIn, detail)
+    })
 }

@@ -8,7 +8,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
-use super::guard::{COOKIE, Caller};
+use super::guard::{Caller, cookie_of};
 use super::refusal::{Answer, Refusal};
 use crate::gateway::Gateway;
 use crate::store::written;
@@ -58,7 +58,7 @@ pub(super) async fn by_link(
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     };
     let (token, _) = gateway.store.new_login(&person, "token", SESSION).await?;
-    let cookie = format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict; Max-Age={SESSION}");
+    let cookie = cookie_of(&gateway, &token, SESSION);
     // No redirect: a browser that came from another site's link would follow it without the cookie.
     let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     let mut response = (html, ENTERED).into_response();
@@ -80,7 +80,7 @@ pub(super) async fn logout(
         return Err(Refusal::new(Kind::State, detail));
     };
     gateway.store.log_out(&token).await?;
-    let cookie = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    let cookie = cookie_of(&gateway, "", 0);
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, cookie)]).into_response())
 }
 

@@ -2,6 +2,7 @@
 
 mod asks;
 mod guard;
+mod listen;
 mod live;
 mod login;
 mod openapi;
@@ -24,7 +25,9 @@ use tokio::net::{TcpListener, UnixListener};
 use wire::endpoint;
 
 use crate::gateway::Gateway;
+use crate::tls::ServerTls;
 use crate::wire;
+use listen::Listener;
 
 pub use guard::Peer;
 pub use openapi::document;
@@ -59,6 +62,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::HAND_OVER, post(runs::hand_over))
         .route(endpoint::RELEASE, post(runs::release))
         .route(endpoint::RUNNER_ENROLL, post(runners::enroll))
+        .route(endpoint::RUNNER_RENEW, post(runners::renew))
         .route(endpoint::RUNNER_WORK, large(runners::work))
         .route(endpoint::RUNNER_BEAT, large(runners::beat))
         .route(endpoint::RUNNER_EVENTS, large(runners::lines))
@@ -82,23 +86,19 @@ where
     post(handler).layer(DefaultBodyLimit::max(wire::limit::LINES_BODY))
 }
 
-/// Serves on the socket and on the loopback address until `stop`.
-///
-/// # Errors
-/// Where one of the two cannot be served any more.
+/// Serves on the socket and on the address until `stop`: with TLS where there is any.
 pub async fn serve(
     gateway: Arc<Gateway>,
     unix: UnixListener,
     tcp: TcpListener,
+    tls: Option<Arc<ServerTls>>,
     stop: tokio::sync::watch::Receiver<()>,
-) -> std::io::Result<()> {
-    let stopped = |mut stop: tokio::sync::watch::Receiver<()>| async move {
-        // Who could say it is gone: that is a stop, too.
-        let _ = stop.changed().await;
+) {
+    let app = router(gateway);
+    let tcp = match tls {
+        Some(tls) => Listener::Tls(tcp, tls),
+        None => Listener::Tcp(tcp),
     };
-    let app = router(gateway).into_make_service_with_connect_info::<Peer>();
-    let on_unix = axum::serve(unix, app.clone()).with_graceful_shutdown(stopped(stop.clone()));
-    let on_tcp = axum::serve(tcp, app).with_graceful_shutdown(stopped(stop));
-    tokio::try_join!(async { on_unix.await }, async { on_tcp.await })?;
-    Ok(())
+    let unix = Listener::Unix(unix).serve(app.clone(), stop.clone());
+    tokio::join!(unix, tcp.serve(app, stop));
 }

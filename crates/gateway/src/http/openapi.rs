@@ -49,6 +49,7 @@ use crate::wire;
         wire::Release,
         wire::Enroll,
         wire::Enrolled,
+        wire::runner::Renew,
         wire::Hello,
         wire::PartEnd,
         wire::EndState,
@@ -231,6 +232,13 @@ const ROWS: &[Row] = &[
         "Enroll",
         "Enrolled",
         "a runner becomes known, by its token",
+    ),
+    (
+        at::RUNNER_RENEW,
+        HttpMethod::Post,
+        "Renew",
+        "Enrolled",
+        "a runner gets another certificate, by the one that it has",
     ),
     (
         at::RUNNER_WORK,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::{Path, Query, State};
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use super::guard::Peer;
 use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
 use crate::config::HERE;
@@ -19,6 +20,8 @@ use crate::manuals::path_of;
 use crate::store::events::From;
 use crate::store::people::Runner;
 use crate::store::queue::{Heard, Renewed};
+use crate::tls::Issued;
+use crate::wire::runner::Renew;
 use crate::wire::version::{Installed, Verdict};
 use crate::wire::{
     Acked, Enroll, Enrolled, Hello, Kind, Lines, News, PartKey, Source, Work, header, limit,
@@ -29,6 +32,7 @@ const JOURNAL: usize = 4 * 1024 * 1024;
 
 pub(super) async fn enroll(
     State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     Json(enroll): Json<Enroll>,
 ) -> Answer<axum::Json<Enrolled>> {
     if !limit::is_name(&enroll.name) {
@@ -37,18 +41,97 @@ pub(super) async fn enroll(
             "`name` is no name of a runner",
         ));
     }
+    let proof = match (&peer, &enroll.csr) {
+        (Peer::Tls { .. }, Some(request)) => Proof::Certificate(request),
+        (Peer::Tls { .. }, None) => {
+            let detail =
+                "at this address a runner gets a certificate, and needs a newer opsbook for that";
+            return Err(Refusal::new(Kind::Malformed, detail));
+        }
+        _ => Proof::Secret,
+    };
+    // It is good once, whatever becomes of the rest.
     let segment = gateway.store.take_ticket("enroll", &enroll.token).await?;
     let Some(segment) = segment else {
         let detail =
             "the token was used, or is too old: `opsbook-gateway token SEGMENT` prints a new one";
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     };
-    let (runner, secret) = gateway.store.enroll(&segment, &enroll.name).await?;
-    Ok(axum::Json(Enrolled {
+    let request = match proof {
+        Proof::Secret => {
+            let (runner, secret) = gateway.store.enroll(&segment, &enroll.name).await?;
+            return Ok(axum::Json(Enrolled {
+                runner: runner.id,
+                segment: runner.segment,
+                secret,
+                ..Enrolled::default()
+            }));
+        }
+        Proof::Certificate(request) => request,
+    };
+    let issued = issued(&gateway, request, (&segment, &enroll.name))?;
+    let life = gateway.certificates.life;
+    let store = &gateway.store;
+    let runner = store
+        .enroll_with((&segment, &enroll.name), &issued.sha256, seconds(life))
+        .await?;
+    Ok(axum::Json(with_certificate(runner, issued, life)))
+}
+
+/// What a runner proves itself with from now on.
+enum Proof<'a> {
+    /// Where TLS ends elsewhere: something that goes along with each request.
+    Secret,
+    /// For the key that has signed this request.
+    Certificate(&'a str),
+}
+
+/// Another certificate for a runner that has one.
+pub(super) async fn renew(
+    State(gateway): State<Arc<Gateway>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Extension(runner): Extension<Runner>,
+    Json(renew): Json<Renew>,
+) -> Answer<axum::Json<Enrolled>> {
+    let Peer::Tls {
+        certificate: Some(present),
+        ..
+    } = peer
+    else {
+        let detail = "this runner has no certificate that could be renewed";
+        return Err(Refusal::new(Kind::State, detail));
+    };
+    let name = runner.id.strip_prefix(&format!("{}.", runner.segment));
+    let name = name.unwrap_or(&runner.id).to_owned();
+    let issued = issued(&gateway, &renew.csr, (&runner.segment, &name))?;
+    let life = gateway.certificates.life;
+    let store = &gateway.store;
+    store
+        .renew(&runner, (&present, &issued.sha256), seconds(life))
+        .await?;
+    Ok(axum::Json(with_certificate(runner, issued, life)))
+}
+
+fn issued(gateway: &Gateway, request: &str, who: (&str, &str)) -> Answer<Issued> {
+    let certificates = &gateway.certificates;
+    let issued = certificates
+        .authority
+        .of_runner(request, who, certificates.life);
+    issued.map_err(|error| Refusal::new(Kind::Malformed, error.to_string()))
+}
+
+fn with_certificate(runner: Runner, issued: Issued, life: Duration) -> Enrolled {
+    Enrolled {
         runner: runner.id,
         segment: runner.segment,
-        secret,
-    }))
+        secret: String::new(),
+        certificate: Some(issued.certificate),
+        seconds: Some(life.as_secs()),
+    }
+}
+
+fn seconds(life: Duration) -> i64 {
+    i64::try_from(life.as_secs()).unwrap_or(i64::MAX)
 }
 
 #[derive(Deserialize)]

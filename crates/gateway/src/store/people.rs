@@ -3,7 +3,7 @@
 
 use sqlx::Row as _;
 
-use super::{Store, StoreError};
+use super::{Store, StoreError, Tx};
 use crate::token::{new_token, sha256};
 
 /// Somebody who is logged in.
@@ -22,6 +22,36 @@ pub struct Runner {
     pub id: String,
     /// Its segment.
     pub segment: String,
+}
+
+/// A runner, for whoever looks after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRunner {
+    /// Which.
+    pub runner: Runner,
+    /// When it was heard of last.
+    pub seen: i64,
+    /// Whether it has a secret.
+    pub secret: bool,
+    /// When its certificate ends, where it has one.
+    pub until: Option<i64>,
+}
+
+fn runner_of(row: &sqlx::any::AnyRow) -> Result<Runner, StoreError> {
+    Ok(Runner {
+        id: row.try_get(0)?,
+        segment: row.try_get(1)?,
+    })
+}
+
+/// `a.b` and `c` make the same id as `a` and `b.c`: a token of one segment gives no runner of
+/// another.
+fn of_segment(rows: u64, id: &str) -> Result<(), StoreError> {
+    if rows > 0 {
+        return Ok(());
+    }
+    let why = format!("`{id}` is a runner of another segment: another name is needed");
+    Err(StoreError::Unreadable(why))
 }
 
 impl Store {
@@ -145,16 +175,150 @@ impl Store {
         let id = format!("{segment}.{name}");
         let text = "insert into runner (id, segment, name, secret_sha256, version, boot, seen, room) \
                     values ($1, $2, $3, $4, '', '', 0, 0) \
-                    on conflict (id) do update set secret_sha256 = excluded.secret_sha256";
-        sqlx::query(text)
+                    on conflict (id) do update set secret_sha256 = excluded.secret_sha256 \
+                    where runner.segment = excluded.segment";
+        let mut tx = self.begin().await?;
+        let known = sqlx::query(text)
             .bind(&id)
             .bind(segment)
             .bind(name)
             .bind(sha256(&secret))
-            .execute(self.pool())
+            .execute(&mut *tx)
             .await?;
+        of_segment(known.rows_affected(), &id)?;
+        sqlx::query("delete from runner_certificate where runner = $1")
+            .bind(&id)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
         let segment = segment.to_owned();
         Ok((Runner { id, segment }, secret))
+    }
+
+    /// A runner is known by this certificate from now on, for so long. One of the same name is
+    /// known by nothing else any more.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn enroll_with(
+        &self,
+        (segment, name): (&str, &str),
+        certificate: &str,
+        seconds: i64,
+    ) -> Result<Runner, StoreError> {
+        let id = format!("{segment}.{name}");
+        let mut tx = self.begin().await?;
+        let text = "insert into runner (id, segment, name, version, boot, seen, room) \
+                    values ($1, $2, $3, '', '', 0, 0) \
+                    on conflict (id) do update set secret_sha256 = null \
+                    where runner.segment = excluded.segment";
+        let runner = sqlx::query(text).bind(&id).bind(segment).bind(name);
+        of_segment(runner.execute(&mut *tx).await?.rows_affected(), &id)?;
+        sqlx::query("delete from runner_certificate where runner = $1")
+            .bind(&id)
+            .execute(&mut *tx)
+            .await?;
+        self.certified(&mut tx, &id, certificate, seconds).await?;
+        tx.commit().await?;
+        let segment = segment.to_owned();
+        Ok(Runner { id, segment })
+    }
+
+    /// A runner has another certificate, too; of those before, only the one that it shows stays.
+    ///
+    /// # Errors
+    /// Where the store cannot be written, or the certificate that it shows was revoked meanwhile.
+    pub async fn renew(
+        &self,
+        runner: &Runner,
+        (present, new): (&str, &str),
+        seconds: i64,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("delete from runner_certificate where runner = $1 and sha256 <> $2")
+            .bind(&runner.id)
+            .bind(present)
+            .execute(&mut *tx)
+            .await?;
+        // The row is held: who revokes comes before or after.
+        let text = "update runner_certificate set until = until where sha256 = $1";
+        let held = sqlx::query(text).bind(present).execute(&mut *tx).await?;
+        if held.rows_affected() == 0 {
+            let why = "the runner's certificate was revoked meanwhile";
+            return Err(StoreError::Unreadable(why.to_owned()));
+        }
+        self.certified(&mut tx, &runner.id, new, seconds).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn certified(
+        &self,
+        tx: &mut Tx,
+        runner: &str,
+        certificate: &str,
+        seconds: i64,
+    ) -> Result<(), StoreError> {
+        let text = "insert into runner_certificate (sha256, runner, until) \
+                    values ($1, $2, {now} + $3)";
+        sqlx::query(self.sql(text))
+            .bind(certificate)
+            .bind(runner)
+            .bind(seconds.saturating_mul(1000))
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    /// Whose certificate this is.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn runner_of_certificate(&self, sum: &str) -> Result<Option<Runner>, StoreError> {
+        let text = "select r.id, r.segment from runner_certificate c join runner r on r.id = c.runner \
+                    where c.sha256 = $1 and c.until > {now}";
+        let row = sqlx::query(self.sql(text))
+            .bind(sum)
+            .fetch_optional(self.pool())
+            .await?;
+        row.as_ref().map(runner_of).transpose()
+    }
+
+    /// A runner is known by nothing any more; false where there is none of this id.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn revoke(&self, id: &str) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("delete from runner_certificate where runner = $1")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
+        let text = "update runner set secret_sha256 = null where id = $1";
+        let known = sqlx::query(text).bind(id).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(known.rows_affected() > 0)
+    }
+
+    /// All runners, with what they prove themselves by.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn runners(&self) -> Result<Vec<KnownRunner>, StoreError> {
+        let text = "select r.id, r.segment, r.seen, cast(case when r.secret_sha256 is null then 0 else 1 end as bigint), \
+                    (select max(c.until) from runner_certificate c where c.runner = r.id and c.until > {now}) \
+                    from runner r order by r.id";
+        let rows = sqlx::query(self.sql(text)).fetch_all(self.pool()).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(KnownRunner {
+                    runner: runner_of(row)?,
+                    seen: row.try_get(2)?,
+                    secret: row.try_get::<i64, _>(3)? != 0,
+                    until: row.try_get(4)?,
+                })
+            })
+            .collect()
     }
 
     /// The runner of this machine, which the socket names.
@@ -184,13 +348,7 @@ impl Store {
             .bind(sha256(secret))
             .fetch_optional(self.pool())
             .await?;
-        Ok(match row {
-            Some(row) => Some(Runner {
-                id: row.try_get(0)?,
-                segment: row.try_get(1)?,
-            }),
-            None => None,
-        })
+        row.as_ref().map(runner_of).transpose()
     }
 
     /// The segments that have a runner.

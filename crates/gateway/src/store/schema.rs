@@ -3,7 +3,10 @@
 use super::{Database, Store, StoreError};
 
 /// What each version adds to the one before.
-const VERSIONS: &[&str] = &[include_str!("schema.sql")];
+const VERSIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("schema_logins.sql"),
+];
 
 /// Brings the tables up to this version. Gateways that start together do it one after the other.
 pub(super) async fn upgrade(store: &Store) -> Result<(), StoreError> {

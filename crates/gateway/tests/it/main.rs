@@ -23,3 +23,4 @@ mod served;
 )]
 mod skip;
 mod store;
+mod tls;

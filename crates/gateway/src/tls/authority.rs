@@ -1,0 +1,232 @@
+//! The gateway's own authority: a key and a certificate in a folder of its user's alone, made
+//! once. It vouches for the gateway where no other authority does, and for each runner.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use time::OffsetDateTime;
+
+use crate::token::{new_token, sha256};
+
+/// How long the authority is good.
+const AUTHORITY: Duration = Duration::from_hours(24 * 3650);
+/// How long the gateway's own certificate is good, and when it makes another one.
+const SERVER: Duration = Duration::from_hours(24 * 90);
+const SERVER_ANEW: Duration = Duration::from_hours(24 * 60);
+/// Clocks differ.
+const BEFORE: Duration = Duration::from_mins(5);
+/// Bytes of a file of ours.
+const LARGEST: u64 = 64 << 10;
+
+/// The authority.
+#[derive(Debug)]
+pub struct Authority {
+    folder: PathBuf,
+    certificate: CertificateDer<'static>,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+/// Why there is none.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// A file.
+    #[error("`{}`: {why}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// Others could take the key.
+    #[error("`{}` belongs to somebody else, or others can read it (chmod 600)", .0.display())]
+    NotOurs(PathBuf),
+    /// What a file holds, or what was asked for.
+    #[error("{what}: {why}")]
+    Strange {
+        /// Which.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// A runner's certificate.
+#[derive(Clone, Debug)]
+pub struct Issued {
+    /// PEM.
+    pub certificate: String,
+    /// What the store knows it by.
+    pub sha256: String,
+}
+
+fn io(path: &Path) -> impl FnOnce(std::io::Error) -> AuthorityError {
+    let path = path.to_owned();
+    |why| AuthorityError::Io { path, why }
+}
+
+fn strange<E: std::fmt::Display>(what: impl Into<String>) -> impl FnOnce(E) -> AuthorityError {
+    let what = what.into();
+    |why| AuthorityError::Strange {
+        what,
+        why: why.to_string(),
+    }
+}
+
+impl Authority {
+    /// The one in this folder, which is made where there is none.
+    ///
+    /// # Errors
+    /// Where it cannot be read or made.
+    pub fn open(folder: &Path, name: &str) -> Result<Authority, AuthorityError> {
+        let mut builder = std::fs::DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(folder);
+        made.map_err(io(folder))?;
+        let path = folder.join("authority.pem");
+        if !path.exists() {
+            make(&path, name)?;
+        }
+        let text = read(&path)?;
+        let shown = path.display().to_string();
+        let certificate = CertificateDer::from_pem_slice(text.as_bytes());
+        let certificate = certificate.map_err(strange(&shown))?;
+        let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(strange(&shown))?;
+        let key = KeyPair::try_from(&key).map_err(strange(&shown))?;
+        let issuer = Issuer::from_ca_cert_der(&certificate, key).map_err(strange(&shown))?;
+        Ok(Authority {
+            folder: folder.to_owned(),
+            certificate,
+            issuer,
+        })
+    }
+
+    /// Its own certificate.
+    #[must_use]
+    pub fn certificate(&self) -> &CertificateDer<'static> {
+        &self.certificate
+    }
+
+    /// SHA-256 of it, as `opsbook login --fingerprint` takes it.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        sha256(&self.certificate)
+    }
+
+    /// The gateway's certificate for these names, with the authority's behind it, and its key:
+    /// the one on the disk while it is of these names and young, else a new one.
+    pub(super) fn of_server(
+        &self,
+        names: &[String],
+    ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), AuthorityError> {
+        let path = self.folder.join("gateway.pem");
+        let shown = path.display().to_string();
+        let head = format!("{} {}", self.fingerprint(), names.join(" "));
+        let young = std::fs::metadata(&path).and_then(|about| about.modified());
+        let young = young.is_ok_and(|made| made.elapsed().is_ok_and(|age| age < SERVER_ANEW));
+        let kept = if young { read(&path).ok() } else { None };
+        let text = match kept.filter(|text| text.lines().next() == Some(&head)) {
+            Some(text) => text,
+            None => {
+                let key = KeyPair::generate().map_err(strange("a key"))?;
+                let mut about = params(names, SERVER)?;
+                about.distinguished_name = named("opsbook gateway", None);
+                about.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+                let made = about.signed_by(&key, &self.issuer);
+                let made = made.map_err(strange("the gateway's certificate"))?;
+                let text = format!("{head}\n{}{}", made.pem(), key.serialize_pem());
+                replaced(&path, &text).map_err(io(&path))?;
+                text
+            }
+        };
+        let own = CertificateDer::from_pem_slice(text.as_bytes()).map_err(strange(&shown))?;
+        let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(strange(&shown))?;
+        Ok((vec![own, self.certificate.clone()], key))
+    }
+
+    /// A certificate for a runner, for the key that has signed the request. What else the request
+    /// says of itself counts for nothing.
+    ///
+    /// # Errors
+    /// Where it is no request, or is not signed by its own key.
+    pub fn of_runner(
+        &self,
+        request: &str,
+        (segment, name): (&str, &str),
+        life: Duration,
+    ) -> Result<Issued, AuthorityError> {
+        let what = "the certificate request";
+        let request = CertificateSigningRequestParams::from_pem(request).map_err(strange(what))?;
+        let mut about = params(&[], life)?;
+        about.distinguished_name = named(name, Some(segment));
+        about.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let made = about.signed_by(&request.public_key, &self.issuer);
+        let made = made.map_err(strange(what))?;
+        Ok(Issued {
+            sha256: sha256(made.der()),
+            certificate: made.pem(),
+        })
+    }
+}
+
+fn params(names: &[String], life: Duration) -> Result<CertificateParams, AuthorityError> {
+    let mut about = CertificateParams::new(names).map_err(strange("a name of the gateway"))?;
+    let now = SystemTime::now();
+    about.not_before = OffsetDateTime::from(now - BEFORE);
+    about.not_after = OffsetDateTime::from(now + life);
+    about.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    about.use_authority_key_identifier_extension = true;
+    Ok(about)
+}
+
+fn named(name: &str, segment: Option<&str>) -> DistinguishedName {
+    let mut named = DistinguishedName::new();
+    if let Some(segment) = segment {
+        named.push(DnType::OrganizationalUnitName, segment);
+    }
+    named.push(DnType::CommonName, name);
+    named
+}
+
+fn make(path: &Path, name: &str) -> Result<(), AuthorityError> {
+    let key = KeyPair::generate().map_err(strange("a key"))?;
+    let mut about = params(&[], AUTHORITY)?;
+    about.distinguished_name = named(&format!("opsbook authority of {name}"), None);
+    about.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    about.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    let made = about.self_signed(&key).map_err(strange("the authority"))?;
+    let text = format!("{}{}", made.pem(), key.serialize_pem());
+    replaced(path, &text).map_err(io(path))
+}
+
+/// A file that only this user can read.
+fn read(path: &Path) -> Result<String, AuthorityError> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::File::open(path).map_err(io(path))?;
+    let about = file.metadata().map_err(io(path))?;
+    let ours = about.uid() == rustix::process::geteuid().as_raw() && about.mode() & 0o077 == 0;
+    if !about.is_file() || !ours {
+        return Err(AuthorityError::NotOurs(path.to_owned()));
+    }
+    let mut text = String::new();
+    let read = file.take(LARGEST).read_to_string(&mut text);
+    read.map_err(io(path))?;
+    Ok(text)
+}
+
+/// Whole, or as it was.
+fn replaced(path: &Path, text: &str) -> std::io::Result<()> {
+    let part = path.with_extension(new_token());
+    let mut options = std::fs::OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(0o600);
+    let mut file = options.open(&part)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&part, path)
+}

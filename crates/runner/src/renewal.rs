@@ -1,0 +1,55 @@
+//! Another certificate, long before the one that the runner has ends.
+
+use std::time::Duration;
+
+use opsbook_client::{Client, request};
+use opsbook_wire::runner::Renew;
+use opsbook_wire::{Enrolled, endpoint};
+
+use crate::folder::{Age, Enrolment, Folder};
+
+/// After a try that went wrong.
+const AGAIN: Duration = Duration::from_secs(30);
+/// A certificate that is good for seconds only is of a test.
+const SOONEST: Duration = Duration::from_millis(100);
+
+/// For as long as the runner works.
+pub(crate) async fn keep(client: Client, folder: Folder, note: impl Fn(String)) {
+    loop {
+        let Ok(Some(enrolment)) = folder.enrolment() else {
+            return;
+        };
+        match enrolment.age() {
+            None => return,
+            Some(Age::Young(rest)) => tokio::time::sleep(rest.max(SOONEST)).await,
+            Some(Age::Ended) => {
+                note("this runner's certificate has ended: enrol it again".to_owned());
+                return;
+            }
+            Some(Age::Old) => match renewed(&client, &folder, enrolment).await {
+                Ok(()) => note("this runner has another certificate".to_owned()),
+                Err(why) => {
+                    note(format!("no other certificate yet: {why}"));
+                    tokio::time::sleep(AGAIN).await;
+                }
+            },
+        }
+    }
+}
+
+async fn renewed(client: &Client, folder: &Folder, mut enrolment: Enrolment) -> Result<(), String> {
+    let asked = request(&enrolment.name)?;
+    let renew = Renew { csr: asked.csr };
+    let renewed: Result<Enrolled, _> = client.post(endpoint::RUNNER_RENEW, &renew).await;
+    let renewed = renewed.map_err(|error| error.to_string())?;
+    if renewed.certificate.is_none() {
+        return Err("the gateway has sent none".to_owned());
+    }
+    enrolment.is_now(&asked.key, renewed);
+    let tls = enrolment.tls().map_err(|error| error.to_string())?;
+    // Before it is shown: the one before is good for a while yet.
+    let kept = folder.enrol(&enrolment);
+    kept.map_err(|error| error.to_string())?;
+    client.set_tls(tls);
+    Ok(())
+}
