@@ -617,15 +617,16 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open(&dir.path().join("r")).unwrap();
         assert!(folder.enrolment().unwrap().is_none());
-        let enrolled = opsbook_wire::Enrolled {
+        let enrolled = Enrolled {
             runner: "1".into(),
             segment: "prod".into(),
             secret: "s3cret".into(),
+            ..Enrolled::default()
         };
-        let enrolment = Enrolment::new("http://g:1".into(), "r1".into(), enrolled);
+        let enrolment = Enrolment::new("http://g:1".into(), "r1".into(), None, "", enrolled);
         folder.enrol(&enrolment).unwrap();
         let read = folder.enrolment().unwrap().unwrap();
-        assert_eq!(read.token().expose(), "s3cret");
+        assert_eq!(read.token().unwrap().expose(), "s3cret");
         assert!(!format!("{read:?}{:?}", read.token()).contains("s3cret"));
         let mode = fs::metadata(dir.path().join("r/runner.json"))
             .unwrap()
