@@ -119,7 +119,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
     let uploads = Uploads::new(tell.clone());
     let noted = Arc::clone(&note);
     let renewal = keep(client.clone(), settings.folder.clone(), move |text| {
-        noted(text)
+        noted(text);
     });
     tokio::spawn(renewal);
     let noted = Arc::clone(&note);

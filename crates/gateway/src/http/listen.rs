@@ -26,7 +26,7 @@ use crate::tls::{ServerTls, sum};
 const MOST: usize = 4096;
 /// For a handshake, and for the head of a request.
 const FIRST_WORDS: Duration = Duration::from_secs(10);
-const HEAD: Duration = Duration::from_secs(60);
+const HEAD: Duration = Duration::from_mins(1);
 /// Where nothing can be accepted: no more files may be open, for example.
 const AGAIN: Duration = Duration::from_secs(1);
 /// The first byte of TLS.

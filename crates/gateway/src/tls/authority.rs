@@ -131,23 +131,28 @@ impl Authority {
         let young = std::fs::metadata(&path).and_then(|about| about.modified());
         let young = young.is_ok_and(|made| made.elapsed().is_ok_and(|age| age < SERVER_ANEW));
         let kept = if young { read(&path).ok() } else { None };
-        let text = match kept.filter(|text| text.lines().next() == Some(&head)) {
-            Some(text) => text,
-            None => {
-                let key = KeyPair::generate().map_err(strange("a key"))?;
-                let mut about = params(names, SERVER)?;
-                about.distinguished_name = named("opsbook gateway", None);
-                about.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-                let made = about.signed_by(&key, &self.issuer);
-                let made = made.map_err(strange("the gateway's certificate"))?;
-                let text = format!("{head}\n{}{}", made.pem(), key.serialize_pem());
-                replaced(&path, &text).map_err(io(&path))?;
-                text
-            }
-        };
+        let kept = kept.filter(|text| text.lines().next() == Some(&head));
+        let text = kept.map_or_else(|| self.made_for(names, &path, &head), Ok)?;
         let own = CertificateDer::from_pem_slice(text.as_bytes()).map_err(strange(&shown))?;
         let key = PrivateKeyDer::from_pem_slice(text.as_bytes()).map_err(strange(&shown))?;
         Ok((vec![own, self.certificate.clone()], key))
+    }
+
+    fn made_for(
+        &self,
+        names: &[String],
+        path: &Path,
+        head: &str,
+    ) -> Result<String, AuthorityError> {
+        let key = KeyPair::generate().map_err(strange("a key"))?;
+        let mut about = params(names, SERVER)?;
+        about.distinguished_name = named("opsbook gateway", None);
+        about.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let made = about.signed_by(&key, &self.issuer);
+        let made = made.map_err(strange("the gateway's certificate"))?;
+        let text = format!("{head}\n{}{}", made.pem(), key.serialize_pem());
+        replaced(path, &text).map_err(io(path))?;
+        Ok(text)
     }
 
     /// A certificate for a runner, for the key that has signed the request. What else the request
@@ -210,7 +215,8 @@ fn read(path: &Path) -> Result<String, AuthorityError> {
     use std::os::unix::fs::MetadataExt as _;
     let file = std::fs::File::open(path).map_err(io(path))?;
     let about = file.metadata().map_err(io(path))?;
-    let ours = about.uid() == rustix::process::geteuid().as_raw() && about.mode() & 0o077 == 0;
+    let own = rustix::process::geteuid().as_raw();
+    let ours = about.uid() == own && about.mode().trailing_zeros() >= 6;
     if !about.is_file() || !ours {
         return Err(AuthorityError::NotOurs(path.to_owned()));
     }

@@ -1,5 +1,6 @@
 //! The gateway over TLS, and runners that prove who they are by a certificate.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use opsbook_client::{Client, ClientError, Identity, Tls, Trust, request};
@@ -114,7 +115,6 @@ async fn a_gateway_is_believed_by_its_fingerprint_and_by_nothing_less() {
     let pin = served.running.fingerprint.clone().unwrap();
     let again = Authority::open(&state.join("tls"), "g").unwrap();
     assert_eq!(again.fingerprint(), pin);
-    use std::os::unix::fs::PermissionsExt as _;
     let key = state.join("tls/authority.pem");
     let mode = std::fs::metadata(&key).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
