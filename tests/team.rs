@@ -201,11 +201,16 @@ impl Team {
     }
 
     fn runner(&self, name: &str) -> Process {
+        self.runner_with(name, &[])
+    }
+
+    fn runner_with(&self, name: &str, more: &[&str]) -> Process {
         let mut command = self.command(Path::new(env!("CARGO_BIN_EXE_opsbook")));
         let state = self.path(name);
         command
             .args(["runner", "run", "--beat", "1s", "--state"])
-            .arg(state);
+            .arg(state)
+            .args(more);
         self.background(command)
     }
 
@@ -724,4 +729,142 @@ fn a_part_on_a_node_behind_ssh_is_adopted_from_a_frozen_runner() {
         !String::from_utf8(out.stdout).unwrap().contains(&run)
     });
     assert_eq!(ran(), ALL, "{}", team.said());
+}
+
+/// Somebody who writes the gateway's store by hand.
+fn forge(team: &Team, statements: &str) {
+    let store = team.path("m/.opsbook/gateway/gateway.db");
+    let program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30); \
+                   c.executescript(sys.argv[2]); c.commit()";
+    let forged = Command::new("python3")
+        .args(["-c", program])
+        .arg(store)
+        .arg(statements)
+        .status();
+    assert!(forged.unwrap().success());
+}
+
+#[test]
+fn what_nobody_has_approved_is_not_run_whatever_the_store_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("bo");
+    let made = Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+        .arg(&key)
+        .status();
+    assert!(made.unwrap().success());
+    let signers = folder.path().join("signers");
+    let public = fs::read_to_string(key.with_extension("pub")).unwrap();
+    fs::write(&signers, format!("bo {public}")).unwrap();
+    let config = format!(
+        "name = \"gw\"\n[approval]\nallowed_signers = {:?}\n",
+        signers.display().to_string()
+    );
+    let team = Team::new(PAGE, &config);
+    team.write(
+        "m/access.yaml",
+        "opsbook: 1\nrules:\n  - {who: [bo, root, ana], may: [read, run, answer], procedures: '*', nodes: '*', approve: {count: 1, by: bo}}\n",
+    );
+    let ask = || {
+        let run = team.ask();
+        assert_eq!(team.view(&run)["state"], "waiting-approval");
+        run
+    };
+    // Bo is elsewhere, and logs in by a token.
+    let gateway = Path::new(env!("CARGO_BIN_EXE_opsbook")).with_file_name("opsbook-gateway");
+    let token = team
+        .command(&gateway)
+        .args(["login", "bo"])
+        .output()
+        .unwrap();
+    fs::write(folder.path().join("token"), token.stdout).unwrap();
+    let own = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(folder.path().join("token"), own).unwrap();
+    let address = fs::read_to_string(team.path("m/.opsbook/gateway/address.json")).unwrap();
+    let address: Value = serde_json::from_str(&address).unwrap();
+    let url = address["url"].as_str().unwrap().to_owned();
+    let as_bo = |arguments: &[&str]| {
+        let mut command = team.command(Path::new(env!("CARGO_BIN_EXE_opsbook")));
+        command
+            .env("HOME", folder.path())
+            .args(arguments)
+            .output()
+            .unwrap()
+    };
+    let token = folder.path().join("token").display().to_string();
+    assert!(
+        as_bo(&["login", &url, "--token-file", &token])
+            .status
+            .success()
+    );
+    let key = key.display().to_string();
+    let approve = |run: &str| {
+        let said = as_bo(&["approve", run, "--yes", "--key", &key, "--gateway", &url]);
+        let out = String::from_utf8_lossy(&said.stdout).into_owned();
+        assert!(said.status.success() && out.contains("queued"), "{said:?}");
+        assert!(out.contains("| echo one >> \"$HOME/ran\""), "{out}");
+    };
+    let run = ask();
+    approve(&run);
+    let queue = "update part set state = 'queued' where run = 'RUN'; \
+                 update run set state = 'queued' where id = 'RUN';";
+    // Another run's approval, a need that is gone, an approval that nobody has given.
+    let copied = ask();
+    forge(
+        &team,
+        &format!(
+            "insert into approval select 'RUN', node, person, signature, not_after, ends, counts, at \
+               from approval where run = '{run}'; \
+             update consent set until = 9000000000000 where run = 'RUN'; {queue}"
+        )
+        .replace("RUN", &copied),
+    );
+    let gone = ask();
+    forge(
+        &team,
+        &format!("delete from consent where run = 'RUN'; {queue}").replace("RUN", &gone),
+    );
+    let unsigned = ask();
+    forge(
+        &team,
+        &format!("update consent set until = 9000000000000 where run = 'RUN'; {queue}")
+            .replace("RUN", &unsigned),
+    );
+    team.go();
+    let signers = signers.display().to_string();
+    let more = ["--approvers", &signers, "--approvals-for", "gw"];
+    let runner = team.runner_with("r1", &more);
+    team.is_in(&run, "ended");
+    assert_eq!(team.view(&run)["status"], "OK");
+    for run in [&copied, &gone, &unsigned] {
+        team.is_in(run, "ended");
+        assert_eq!(team.view(run)["status"], "BLOCKED", "{run}{}", team.said());
+    }
+    let said = team.said();
+    assert!(
+        said.contains("the approval of `bo` is not what they have signed"),
+        "{said}"
+    );
+    assert!(
+        said.contains("access.yaml:3 wants 1 approval(s), and 0 could be verified here"),
+        "{said}"
+    );
+    assert_eq!(team.ran(), ALL, "only what was approved has run");
+    runner.kill();
+    team.again();
+    // What would be done is no longer what was approved, though no text of the page has changed.
+    let moved = ask();
+    approve(&moved);
+    team.write(
+        "m/nodes.yaml",
+        "opsbook: 1\nnodes:\n  here: {transport: local, colour: red}\n",
+    );
+    let _runner = team.runner_with("r2", &more);
+    team.is_in(&moved, "ended");
+    assert_eq!(team.view(&moved)["status"], "BLOCKED");
+    assert!(
+        team.said()
+            .contains("what would be done is not what was approved")
+    );
+    assert_eq!(team.ran(), "");
 }

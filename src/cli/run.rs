@@ -91,6 +91,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     let plan = project.plan(&request)?;
     tell_elsewhere(project, &mut *streams.talk)?;
     args.supervised.same_plan(&plan)?;
+    args.supervised.approved(project, &plan)?;
     let manner = args.common.manner(&plan, None)?;
     if let Some(allotted) = allotted.as_ref().filter(|_| args.supervised.adopt) {
         return adopt(args, project, (plan, manner, allotted), streams);

@@ -14,7 +14,7 @@ use crate::cli::gateway::login::{Pin, token};
 use crate::cli::gateway::{At, client, speak, state_folder};
 use crate::cli::{Streams, end};
 use crate::client::{Address, request};
-use crate::runner::{self, Enrolment, Folder, Settings};
+use crate::runner::{self, Approvers, Enrolment, Folder, Settings};
 use crate::source::Problem;
 use crate::wire::{Ended, Enroll, Enrolled, endpoint};
 
@@ -72,6 +72,16 @@ pub(crate) struct RunArgs {
     /// How often the gateway hears of it, at least
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = crate::manual::duration)]
     beat: Duration,
+    /// Whose approvals count: a file in the form of ssh's `allowed_signers`. Without it, what has to
+    /// be approved is not run
+    #[arg(long, value_name = "FILE", requires = "approvals_for")]
+    approvers: Option<PathBuf>,
+    /// With --approvers: the name of the gateway for which they approve
+    #[arg(long, value_name = "NAME", requires = "approvers")]
+    approvals_for: Option<String>,
+    /// With --approvers: every part needs so many approvals, whatever the manual says
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
+    approvals: u32,
     #[command(flatten)]
     at: FolderArgs,
     /// Without being enrolled: the gateway of this machine, whose socket knows this user
@@ -163,6 +173,7 @@ fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failu
         room: args.room,
         beat: args.beat,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        approvers: approvers(args)?,
     };
     let mut talk = std::mem::replace(&mut streams.talk, Box::new(std::io::sink()));
     writeln!(talk, "runner at {}", client.address())?;
@@ -184,6 +195,21 @@ fn work(args: &RunArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failu
     });
     end(runtime);
     worked.map(|()| 0)
+}
+
+fn approvers(args: &RunArgs) -> Result<Option<Approvers>, Failure> {
+    let (Some(signers), Some(gateway)) = (&args.approvers, &args.approvals_for) else {
+        if args.approvals > 0 {
+            let message = "`--approvals` counts those whom `--approvers` names";
+            return Err(Failure::from(Problem::bare("usage", message)));
+        }
+        return Ok(None);
+    };
+    Ok(Some(Approvers {
+        signers: std::path::absolute(signers)?,
+        gateway: gateway.clone(),
+        always: args.approvals,
+    }))
 }
 
 fn stop_at_signals() -> Result<watch::Receiver<bool>, Failure> {

@@ -17,7 +17,9 @@ use crate::cli::error::Failure;
 use crate::engine::{Answer, MOST_EPOCHS};
 use crate::journal;
 use crate::plan::Plan;
-use crate::project::{Project, Who};
+use crate::project::access::{Access, Question};
+use crate::project::{Project, Who, approval};
+use crate::wire::Verb;
 
 /// The longest line that a supervisor may say.
 const LONGEST: u64 = 64 << 10;
@@ -51,6 +53,15 @@ pub(crate) struct SupervisedArgs {
     /// With --run: run only a plan with this sum; another one is BLOCKED before anything is reached
     #[arg(long, value_name = "HASH", requires = "run")]
     pub plan_sha256: Option<String>,
+    /// With --run: who has asked for it; approvals that the manual wants are looked for
+    #[arg(long, value_name = "NAME", requires = "run")]
+    pub asked_by: Option<String>,
+    /// With --asked-by: somebody whose approval the supervisor has verified; repeated
+    #[arg(long, value_name = "NAME", requires_all = ["asked_by", "approved_sha256"])]
+    pub approved_by: Vec<String>,
+    /// With --asked-by: the sum of what was approved; something else is BLOCKED
+    #[arg(long, value_name = "HASH", requires = "asked_by")]
+    pub approved_sha256: Option<String>,
     /// With --run: answers to questions, and orders to stop, are lines of JSON on standard input
     #[arg(long, requires = "run")]
     pub answers: bool,
@@ -108,6 +119,64 @@ impl SupervisedArgs {
             cannot(format!("it is no JSON object of texts ({line}:{column})"))
         })?;
         Ok(read.into_iter().collect())
+    }
+
+    /// Refuses what nobody has approved, where the manual's rules or a node's value want it, and
+    /// what is not all that was approved.
+    pub fn approved(&self, project: &Project, plan: &Plan) -> Result<(), Failure> {
+        let Some(asked_by) = &self.asked_by else {
+            return Ok(());
+        };
+        let access = Access::of(&project.files, &project.nodes).map_err(|all| {
+            let first = all.first().map(ToString::to_string);
+            Failure::Blocked(first.unwrap_or_default())
+        })?;
+        let arguments = plan.arguments.iter().cloned().collect();
+        let question = Question {
+            person: asked_by,
+            verb: Verb::Run,
+            procedure: &plan.procedure,
+            node: "",
+            arguments: &arguments,
+            at: None,
+        };
+        let machines = approval::machines(plan);
+        let nodes: Result<Vec<_>, _> = { machines.iter() }
+            .map(|name| project.nodes.evaluate(name, &[]))
+            .collect();
+        let nodes = nodes.map_err(|problem| Failure::Blocked(format!("{problem:?}")))?;
+        let needs = approval::needs(access.as_ref(), &question, &nodes);
+        for need in needs.map_err(Failure::Blocked)? {
+            let about = (&question, machines.as_slice());
+            let mut have: Vec<&String> = { self.approved_by.iter() }
+                .filter(|by| approval::counts(&need, access.as_ref(), about, by))
+                .collect();
+            have.sort();
+            have.dedup();
+            if have.len() < need.count as usize {
+                return Err(Failure::Blocked(format!(
+                    "{} wants {} approval(s), and {} could be verified here",
+                    need.place,
+                    need.count,
+                    have.len()
+                )));
+            }
+        }
+        self.same_document(project, plan)
+    }
+
+    fn same_document(&self, project: &Project, plan: &Plan) -> Result<(), Failure> {
+        let Some(wanted) = &self.approved_sha256 else {
+            return Ok(());
+        };
+        let started = self.who(project).started(plan);
+        let found = approval::sha256(&approval::document(plan, &started));
+        if *wanted == found {
+            return Ok(());
+        }
+        Err(Failure::Blocked(format!(
+            "what would be done is not what was approved: its sum is {found}, and not {wanted}"
+        )))
     }
 
     /// Who runs it.

@@ -23,6 +23,8 @@ pub(crate) struct Runner {
     pub(crate) program: PathBuf,
     pub(crate) socket: PathBuf,
     pub(crate) state: PathBuf,
+    /// Whose approvals count, of which gateway, and how many every run needs.
+    pub(crate) approval: Option<(PathBuf, String, u32)>,
 }
 
 /// Keeps the runner alive until `stop`.
@@ -67,11 +69,20 @@ fn next_pause(pause: Duration, lived: Duration) -> Duration {
 
 impl Runner {
     fn start(&self) -> std::io::Result<Child> {
-        Command::new(&self.program)
+        let mut command = Command::new(&self.program);
+        command
             .args(["runner", "run", "--gateway"])
             .arg(format!("unix:{}", self.socket.display()))
             .arg("--state")
-            .arg(&self.state)
+            .arg(&self.state);
+        if let Some((signers, gateway, always)) = &self.approval {
+            command
+                .arg("--approvers")
+                .arg(signers)
+                .arg(format!("--approvals-for={gateway}"))
+                .arg(format!("--approvals={always}"));
+        }
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .kill_on_drop(true)

@@ -35,6 +35,8 @@ pub struct Config {
     pub runners: Runners,
     /// How people log in, beside the ways that need no configuration.
     pub login: Login,
+    /// Whose approvals count.
+    pub approval: Approval,
 }
 
 /// `[listen]`
@@ -124,6 +126,17 @@ pub struct SshKeys {
     pub allowed_signers: PathBuf,
 }
 
+/// `[approval]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Approval {
+    /// A file as `ssh-keygen -Y verify` reads it: people and the keys with which they approve;
+    /// those of `[login.ssh]` where it is absent.
+    pub allowed_signers: Option<PathBuf>,
+    /// How many approvals every run needs, whatever the manual says.
+    pub always: u32,
+}
+
 /// `[version]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -180,6 +193,10 @@ impl Config {
             let why = format!("`version`: `{why}` is no version");
             return Err(ConfigError::Wrong { path, why });
         }
+        if config.approval.always > 0 && config.approvers().is_none() {
+            let why = "`approval.always`: `allowed_signers` names those who approve".to_owned();
+            return Err(ConfigError::Wrong { path, why });
+        }
         if let Err(why) = config.checked() {
             return Err(ConfigError::Wrong { path, why });
         }
@@ -234,6 +251,14 @@ impl Config {
             return Err(why);
         }
         Ok(life)
+    }
+
+    /// The keys with which people approve.
+    #[must_use]
+    pub fn approvers(&self) -> Option<PathBuf> {
+        let login = self.login.ssh.as_ref();
+        let of_login = login.map(|ssh| ssh.allowed_signers.clone());
+        self.approval.allowed_signers.clone().or(of_login)
     }
 
     /// Which versions are served.

@@ -31,6 +31,8 @@ pub struct Gateway {
     pub certificates: Certificates,
     /// Whose ssh keys log in.
     pub signers: Option<std::path::PathBuf>,
+    /// Whose ssh keys approve runs.
+    pub approvers: Option<std::path::PathBuf>,
     /// Who waits.
     pub bell: Arc<Bell>,
     /// The manual.

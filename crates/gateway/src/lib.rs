@@ -7,12 +7,12 @@ use opsbook_client as client;
 use opsbook_event as event;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
+use opsbook_package as package;
 use opsbook_plan as plan;
 use opsbook_project as project;
-use opsbook_text::{files, outside, source, wildcard, yaml};
+use opsbook_text::{files, outside, source};
 use opsbook_wire as wire;
 
-pub mod access;
 pub mod bell;
 pub mod blobs;
 mod child;

@@ -184,6 +184,10 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
             program,
             socket,
             state: state.join("runner"),
+            approval: start
+                .config
+                .approvers()
+                .map(|signers| (signers, gateway.name.clone(), start.config.approval.always)),
         };
         others.push(tokio::spawn(child::supervise(runner, stopped, tell)));
     }
@@ -300,8 +304,9 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         }),
         store,
         signers: { config.login.ssh.as_ref() }.map(|ssh| ssh.allowed_signers.clone()),
+        approvers: config.approvers(),
         archives: folder.join(".archives"),
-        manual: Arc::new(Manual::new(&start.root, state)),
+        manual: Arc::new(Manual::new(&start.root, state, config.approval.always)),
         local: LocalUser {
             uid: rustix::process::geteuid().as_raw(),
             person: crate::project::operator_name(),
@@ -328,7 +333,7 @@ async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell)
         match gateway.store.sweep(ADOPT_AFTER).await {
             Ok(swept) => {
                 well = true;
-                for run in swept.unseen {
+                for run in swept.unseen.into_iter().chain(swept.expired) {
                     gateway.bell.ring(&Topic::Run(run));
                 }
                 for (run, segment) in swept.offered {

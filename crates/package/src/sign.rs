@@ -23,12 +23,56 @@ const BOUNDS: Bounds = Bounds {
 /// # Errors
 /// What `ssh-keygen` says.
 pub fn sign(text: &str, key: &Path) -> Result<String, String> {
+    sign_for(NAMESPACE, text, key)
+}
+
+/// The same for another purpose, which the namespace names.
+///
+/// # Errors
+/// What `ssh-keygen` says.
+pub fn sign_for(namespace: &str, text: &str, key: &Path) -> Result<String, String> {
     let mut keygen = Command::new("ssh-keygen");
     keygen
-        .args(["-q", "-Y", "sign", "-n", NAMESPACE, "-f"])
+        .args(["-q", "-Y", "sign", "-n", namespace, "-f"])
         .arg(key);
     let done = process::run(&mut keygen, text.as_bytes(), BOUNDS, &|| Ok(()))?.ok()?;
     String::from_utf8(done).map_err(|_| "`ssh-keygen` gives no signature".to_owned())
+}
+
+/// Whether this is a signature of the text by that signer, for this purpose. The time is that of
+/// this machine, for a key that was good for a while.
+///
+/// # Errors
+/// Why it is none.
+pub fn is_signed_by(
+    signer: &str,
+    (namespace, text): (&str, &str),
+    signature: &str,
+    signers: &Path,
+) -> Result<(), String> {
+    let mut file = tempfile::NamedTempFile::new().map_err(|error| error.to_string())?;
+    file.write_all(signature.as_bytes())
+        .map_err(|error| error.to_string())?;
+    if !signers.is_file() {
+        return Err(format!("`{}` is no file of signers", signers.display()));
+    }
+    let mut verify = Command::new("ssh-keygen");
+    verify
+        .args(["-q", "-Y", "verify", "-n", namespace])
+        // One word: a name that begins with `-` is no option.
+        .arg(format!("-I{signer}"))
+        .arg("-s")
+        .arg(file.path());
+    let done = process::run(
+        verify.arg("-f").arg(signers),
+        text.as_bytes(),
+        BOUNDS,
+        &|| Ok(()),
+    )?;
+    if done.status.success() {
+        return Ok(());
+    }
+    Err(done.words())
 }
 
 /// Who has signed a text: a name of the file of signers.

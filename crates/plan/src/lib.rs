@@ -41,6 +41,7 @@ use std::time::Duration;
 mod arguments;
 pub mod batch;
 mod cases;
+mod exact;
 mod lint;
 mod part;
 mod place;

@@ -40,13 +40,13 @@ impl Child {
     pub fn start(
         program: &Path,
         work: &Work,
-        before: Before,
+        (before, approved): (Before, &[String]),
         (manual, part): (&Path, &PartFolder),
         (tell, uploads): (Tell, Uploads),
     ) -> std::io::Result<Child> {
         part.keep_arguments(work).map_err(std::io::Error::other)?;
         let mut child = Command::new(program)
-            .args(words(work, before, manual, part))
+            .args(words(work, (before, approved), manual, part))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -117,7 +117,12 @@ impl Child {
 }
 
 /// The words after `opsbook`. What comes from the gateway is never an option.
-fn words(work: &Work, before: Before, manual: &Path, part: &PartFolder) -> Vec<String> {
+fn words(
+    work: &Work,
+    (before, approved): (Before, &[String]),
+    manual: &Path,
+    part: &PartFolder,
+) -> Vec<String> {
     let mut words = vec![format!("-C{}", manual.display())];
     let mut add = |word: &str| words.push(word.to_owned());
     if work.mode == Mode::Release {
@@ -140,6 +145,13 @@ fn words(work: &Work, before: Before, manual: &Path, part: &PartFolder) -> Vec<S
     }
     add(&format!("--plan-sha256={}", work.plan_sha256));
     add(&format!("--operator={}", work.operator));
+    add(&format!("--asked-by={}", work.asked_by));
+    if let Some(consent) = work.consent.as_ref().filter(|_| !approved.is_empty()) {
+        add(&format!("--approved-sha256={}", consent.sha256));
+        for person in approved {
+            add(&format!("--approved-by={person}"));
+        }
+    }
     add(&format!("--journal={}", part.journals().display()));
     add(&format!("--supervisor={}", std::process::id()));
     add("--answers");
@@ -217,15 +229,23 @@ mod tests {
             operator: "--yes".into(),
             journal: Vec::new(),
             journal_lines: 0,
-            approvals: Vec::new(),
+            asked_by: "--no".into(),
+            consent: Some(opsbook_wire::Consent {
+                sha256: "1".into(),
+                manner: String::new(),
+                approvals: Vec::new(),
+            }),
         };
-        let part = PartFolder::at("/p");
-        let said = |work: &Work| words(work, Before::Somebody, Path::new("/m"), &part);
+        let (approved, part) = (["--x".to_owned()], PartFolder::at("/p"));
+        let said = |work: &Work| {
+            let before = (Before::Somebody, approved.as_slice());
+            words(work, before, Path::new("/m"), &part)
+        };
         let own = std::process::id();
         assert_eq!(
             said(&work).join(" "),
             format!(
-                "-C/m run --run=R --epoch=2 --adopt --plan-sha256=0 --operator=--yes --journal=/p/runs \
+                "-C/m run --run=R --epoch=2 --adopt --plan-sha256=0 --operator=--yes --asked-by=--no --approved-sha256=1 --approved-by=--x --journal=/p/runs \
                  --supervisor={own} --answers --format=json --start-at=3 --set-file=/p/arguments.json -- --yes --no"
             )
         );

@@ -13,6 +13,7 @@ use opsbook_wire::{
 };
 use tokio::sync::{mpsc, watch};
 
+use crate::approval::{Approvers, verified};
 use crate::child::{Before, Child};
 use crate::crashes::{Crashes, MOST, WITHIN};
 use crate::folder::{Folder, PartFolder, RunnerError};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub beat: Duration,
     /// Of this program.
     pub version: String,
+    /// Whose approvals count; nobody's where it is absent.
+    pub approvers: Option<Approvers>,
 }
 
 /// Until it is asked again, where all that was said was said before.
@@ -62,6 +65,8 @@ struct Part {
     /// Answers that its process has been told.
     answered: BTreeSet<u64>,
     manual: PathBuf,
+    /// Who has approved it.
+    approved: Vec<String>,
     /// The same part under a later lease, begun once this one is over.
     next: Option<Work>,
 }
@@ -357,7 +362,20 @@ impl<F: Fn(String)> Course<F> {
         match (happened, &part.stage) {
             (Happened::Brought(Ok(manual)), Stage::Coming) => {
                 part.manual = manual;
+                self.verify(key);
+            }
+            (Happened::Approved(Ok(people)), Stage::Coming) => {
+                part.approved = people;
                 self.start(key);
+            }
+            (Happened::Approved(Err(why)), Stage::Coming) => {
+                let state = match part.work.epoch {
+                    1 => EndState::Ended,
+                    // What an earlier controller has left on the node is not known here.
+                    _ => EndState::Halted,
+                };
+                let end = end(&part.work, state, Ended::Blocked, Some(why));
+                self.ended(key, end);
             }
             (Happened::Brought(Err(why)), Stage::Coming) => self.died(key, &why),
             (Happened::Again, Stage::Coming) if part.manual.as_os_str().is_empty() => {
@@ -376,6 +394,19 @@ impl<F: Fn(String)> Course<F> {
         }
     }
 
+    /// Before anything is started.
+    fn verify(&self, key: &PartKey) {
+        let Some(part) = self.parts.get(&place(key)) else {
+            return;
+        };
+        let (approvers, work) = (self.settings.approvers.clone(), part.work.clone());
+        let (tell, key) = (self.tell.clone(), key.clone());
+        tokio::task::spawn_blocking(move || {
+            let approved = verified(approvers.as_ref(), &work);
+            let _ = tell.send((key, Happened::Approved(approved)));
+        });
+    }
+
     fn start(&mut self, key: &PartKey) {
         let folder = self.folder(key);
         let Some(part) = self.parts.get_mut(&place(key)) else {
@@ -385,7 +416,7 @@ impl<F: Fn(String)> Course<F> {
         let started = Child::start(
             &self.settings.program,
             &part.work,
-            part.before,
+            (part.before, &part.approved),
             (&part.manual, &folder),
             (self.tell.clone(), self.uploads.clone()),
         );
@@ -579,6 +610,7 @@ impl Part {
             want: None,
             answered: BTreeSet::new(),
             manual: PathBuf::new(),
+            approved: Vec::new(),
             next: None,
         }
     }

@@ -509,7 +509,8 @@ mod tests {
             operator: "ana".into(),
             journal: Vec::new(),
             journal_lines: 0,
-            approvals: Vec::new(),
+            asked_by: String::new(),
+            consent: None,
         }
     }
 

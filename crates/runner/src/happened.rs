@@ -13,6 +13,8 @@ pub(crate) type Tell = mpsc::UnboundedSender<(PartKey, Happened)>;
 pub(crate) enum Happened {
     /// The folder of its manual, or why there is none.
     Brought(Result<PathBuf, String>),
+    /// Who has approved it, or why it must not run.
+    Approved(Result<Vec<String>, String>),
     /// Its process has ended.
     Exited(Exit),
     /// A process that has died is started again.

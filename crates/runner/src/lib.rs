@@ -11,6 +11,7 @@
 //! What it holds is on its disk before it begins (`parts/RUN@NODE/work.json`), so that it goes on
 //! with its own parts wherever it dies. What became of their steps is on the nodes.
 
+mod approval;
 mod child;
 mod course;
 mod crashes;
@@ -22,5 +23,6 @@ mod renewal;
 mod tail;
 mod uploads;
 
+pub use approval::Approvers;
 pub use course::{Settings, run};
 pub use folder::{Enrolment, Folder, Held, RunnerError};

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use opsbook_client::Client;
-use opsbook_runner::{Folder, Settings};
+use opsbook_runner::{Approvers, Folder, Settings};
 use opsbook_wire::runner::EndState;
 use opsbook_wire::version::Installed;
 use opsbook_wire::{
@@ -234,10 +234,15 @@ struct Runner {
     stop: Option<watch::Sender<bool>>,
     task: Option<tokio::task::JoinHandle<()>>,
     client: Client,
+    approvers: Option<Approvers>,
 }
 
 impl Runner {
     fn new(client: Client, does: &str) -> Runner {
+        Runner::with(client, does, None)
+    }
+
+    fn with(client: Client, does: &str, approvers: Option<Approvers>) -> Runner {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("program");
         fs::write(&program, PROGRAM).unwrap();
@@ -247,6 +252,7 @@ impl Runner {
             stop: None,
             task: None,
             client,
+            approvers,
         };
         runner.does(does);
         runner.start();
@@ -273,6 +279,7 @@ impl Runner {
             room: 2,
             beat: Duration::from_secs(1),
             version: "0.1.0".into(),
+            approvers: self.approvers.clone(),
         };
         let client = self.client.clone();
         self.task = Some(tokio::spawn(async move {
@@ -321,7 +328,8 @@ fn work(epoch: u64, mode: Mode, folder: &Path) -> News {
         operator: "ana".into(),
         journal: Vec::new(),
         journal_lines: 0,
-        approvals: Vec::new(),
+        asked_by: String::new(),
+        consent: None,
     };
     News {
         parts: vec![work],
@@ -543,4 +551,40 @@ async fn a_manual_that_is_not_there_halts_the_part() {
             .contains("`/nowhere/at/all` is no folder of this machine")
     );
     assert!(runner.told().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_forged_answer_calls_approved_is_not_begun() {
+    let (gateway, client) = Gateway::start().await;
+    let approvers = Approvers {
+        signers: "/dev/null".into(),
+        gateway: "gw".into(),
+        always: 1,
+    };
+    let runner = Runner::with(client, "exit 0", Some(approvers));
+    let mut news = work(1, Mode::Begin, runner.dir.path());
+    news.parts[0].asked_by = "ana".into();
+    news.parts[0].consent = Some(opsbook_wire::Consent {
+        sha256: "0".repeat(64),
+        manner: opsbook_wire::approve::manner(Confirm::Ask, None, None),
+        approvals: vec![opsbook_wire::approve::ApprovalOut {
+            by: "bo".into(),
+            signature: "-----BEGIN SSH SIGNATURE-----\n-----END SSH SIGNATURE-----\n".into(),
+            not_after: "2999-01-01T00:00:00Z".into(),
+        }],
+    });
+    gateway.say(news);
+    let (state, status, cause) = gateway.end(1).await;
+    assert_eq!((state, status), (EndState::Ended, Some(Ended::Blocked)));
+    assert!(
+        cause
+            .unwrap()
+            .contains("the approval of `bo` is not what they have signed")
+    );
+    // And where the approval is left out altogether, as adopted by somebody.
+    gateway.say(work(2, Mode::Adopt, runner.dir.path()));
+    let (state, status, cause) = gateway.end(2).await;
+    assert_eq!((state, status), (EndState::Halted, Some(Ended::Blocked)));
+    assert!(cause.unwrap().contains("without 1 approval"));
+    assert_eq!(runner.told(), "");
 }

@@ -86,7 +86,7 @@ pub struct Asked {
 pub struct Approvals {
     /// How many.
     pub approvals: u32,
-    /// Of whom: a person, or `@group`.
+    /// Of whom: people and `@groups`; those who have the verb `approve` where it is empty.
     pub by: String,
 }
 
@@ -161,6 +161,9 @@ pub struct Explained {
     pub by: Option<String>,
     /// Every rule that was looked at.
     pub rules: Vec<Rule>,
+    /// Of `run`: the approvals that are wanted before it begins.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<crate::approve::Need>,
 }
 
 /// A rule, as it answers one question.
@@ -210,4 +213,11 @@ pub struct PlanView {
     /// The plan of each node, as in the journal's `run-started`.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub plans: serde_json::Value,
+    /// By the part: the [`crate::approve::Document`] that is approved, byte for byte. Only of
+    /// parts that have to be approved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub documents: BTreeMap<String, String>,
+    /// How it was asked for, as it stands in what is signed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub manner: String,
 }

@@ -39,6 +39,8 @@ pub const EVENTS: &str = "/v1/runs/{run}/events";
 pub const OUTPUT: &str = "/v1/runs/{run}/output";
 /// `POST` [`crate::AnswerIn`]: [`crate::Answered`], or 409 with the answer that won.
 pub const ANSWERS: &str = "/v1/runs/{run}/answers";
+/// `POST` [`crate::Approve`]: [`crate::RunView`]
+pub const APPROVALS: &str = "/v1/runs/{run}/approvals";
 /// `POST` [`crate::Stop`]: [`crate::RunView`]
 pub const STOP: &str = "/v1/runs/{run}/stop";
 /// `POST` [`crate::Resume`]: [`crate::RunView`]

@@ -16,6 +16,7 @@
 //!  client --POST /v1/runs/RUN/answers (AnswerIn)--> gateway --> News { answers } --> runner
 //! ```
 
+pub mod approve;
 pub mod ask;
 pub mod endpoint;
 pub mod header;
@@ -27,6 +28,7 @@ pub mod runner;
 pub mod state;
 pub mod version;
 
+pub use approve::{ApprovalView, Approve, Consent};
 pub use ask::{Ask, Asked, AskedPart, Confirm, HostView, Parameter, ProcedureView, StepView};
 pub use login::{About, Linked, Local, LoggedIn, LoginWay, Me};
 pub use problem::{Kind, Problem};

@@ -74,6 +74,12 @@ pub struct RunView {
     pub parts: Vec<PartView>,
     /// Questions that nobody has answered.
     pub questions: Vec<QuestionView>,
+    /// What it waits for, where it waits for approvals.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wants: Option<crate::ask::Approvals>,
+    /// The approvals that were given.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub approvals: Vec<crate::ApprovalView>,
 }
 
 /// A part of a run.
@@ -110,6 +116,12 @@ pub struct PartView {
     /// Number of the step that began last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub step: Option<usize>,
+    /// Of what has to be approved before it begins; none where nobody has to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approve_sha256: Option<String>,
+    /// Until when it may begin, once enough people have approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_until: Option<Time>,
 }
 
 /// A question of a run.

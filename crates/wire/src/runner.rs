@@ -219,9 +219,12 @@ pub struct Work {
     /// answer: the rest is at `GET /v1/runs/{run}/events?node=NODE` as NDJSON.
     #[serde(default)]
     pub journal_lines: u64,
-    /// Approvals: text that a runner verifies itself.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub approvals: Vec<ApprovalOut>,
+    /// Who asked for it; the operator may be another person by now.
+    #[serde(default)]
+    pub asked_by: String,
+    /// What was approved, where somebody had to: a runner verifies it itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<crate::Consent>,
 }
 
 impl Work {
@@ -299,24 +302,6 @@ pub struct AnswerOut {
     pub note: Option<String>,
     /// Who answered.
     pub by: String,
-}
-
-/// An approval, for a runner to verify.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ApprovalOut {
-    /// Who approved, as the allowed signers name them.
-    pub by: String,
-    /// The armoured signature over [`approval_text`].
-    pub signature: String,
-    /// When it ends.
-    pub not_after: crate::Time,
-}
-
-/// The text that is signed to approve a part, in the namespace `opsbook-approve@GATEWAY`.
-#[must_use]
-pub fn approval_text(run: &str, node: &str, plan_sha256: &str, not_after: &str) -> String {
-    format!("v1\n{run}\n{node}\n{plan_sha256}\n{not_after}\n")
 }
 
 /// `POST /v1/runner/events`: lines of journals, byte for byte. Sending a line twice does nothing.

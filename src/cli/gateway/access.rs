@@ -98,5 +98,16 @@ fn say(
         };
         writeln!(out, "  {}: {against}", rule.place)?;
     }
+    for need in &explained.approvals {
+        let by = match need.by.as_slice() {
+            [] => "whoever may approve it".to_owned(),
+            by => by.join(", "),
+        };
+        writeln!(
+            out,
+            "  {}: wants {} approval(s) by {by}",
+            need.place, need.count
+        )?;
+    }
     Ok(())
 }

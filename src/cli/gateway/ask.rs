@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::watch::{self, Until};
+use super::watch::{self, Until, waits_for};
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
@@ -159,11 +159,7 @@ fn say(asked: &Asked, streams: &mut Streams) -> Result<(), Failure> {
         asked.state.word()
     )?;
     if let (RunState::WaitingApproval, Some(wants)) = (asked.state, &asked.wants) {
-        writeln!(
-            out,
-            "it waits for {} approval(s) by {}: `opsbook approve {}`",
-            wants.approvals, wants.by, asked.run
-        )?;
+        writeln!(out, "{}: `opsbook approve {}`", waits_for(wants), asked.run)?;
     }
     Ok(())
 }

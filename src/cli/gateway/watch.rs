@@ -14,6 +14,7 @@ use crate::cli::screen::SharedOut;
 use crate::client::{Client, ClientError};
 use crate::event::{Event, Status, What};
 use crate::report::human::Human;
+use crate::wire::ask::Approvals;
 use crate::wire::{Ended, QuestionView, RunState, RunView, endpoint};
 
 /// Between two tries, where the stream has broken off.
@@ -63,6 +64,7 @@ pub(crate) fn follow(
         json,
         nodes: Vec::new(),
         asked: Vec::new(),
+        told: false,
     };
     let view = speak(client, streams, json, async |client| {
         until_end(client, run, &mut printer).await
@@ -97,6 +99,7 @@ async fn until_end(
                         continue;
                     };
                     printer.questions(run, &view.questions);
+                    printer.approval(&view);
                     if is_over(&view) {
                         return Ok(view);
                     }
@@ -125,6 +128,8 @@ struct Printer {
     nodes: Vec<String>,
     /// Questions that were shown.
     asked: Vec<(String, u64, u64)>,
+    /// That it waits for an approval was said.
+    told: bool,
 }
 
 impl Printer {
@@ -143,6 +148,24 @@ impl Printer {
             started.nodes.clone_from(&self.nodes);
         }
         let _ = self.human.event(&event);
+    }
+
+    fn approval(&mut self, view: &RunView) {
+        let wants = view.wants.as_ref().filter(|_| !self.json);
+        let Some(wants) = wants else {
+            self.told = false;
+            return;
+        };
+        if !std::mem::replace(&mut self.told, true) {
+            let mut net = crate::outside::Net::new(&mut self.out);
+            // The run goes on when nobody reads.
+            let _ = writeln!(
+                net,
+                "{}: `opsbook approve {}`",
+                waits_for(wants),
+                view.summary.run
+            );
+        }
     }
 
     fn questions(&mut self, run: &str, questions: &[QuestionView]) {
@@ -169,6 +192,18 @@ pub(crate) fn shown(question: &QuestionView) -> String {
         text += &format!("\n  {line}");
     }
     text
+}
+
+/// `it waits for 1 approval by @oncall`
+pub(crate) fn waits_for(wants: &Approvals) -> String {
+    let what = match wants.approvals {
+        1 => "1 approval".to_owned(),
+        more => format!("{more} approvals"),
+    };
+    match wants.by.as_str() {
+        "" => format!("it waits for {what} by somebody else who may approve it"),
+        by => format!("it waits for {what} by {by}"),
+    }
 }
 
 fn say_end(view: &RunView, talk: &mut dyn Write) -> Result<(), Failure> {

@@ -141,6 +141,7 @@ class Card {
     this.lives.clear();
     this.name = run;
     this.drawn = "";
+    this.exactly = undefined;
     this.run.replaceChildren();
     this.source = new EventSource(`/v1/runs/${encodeURIComponent(run)}/events`);
     const on = (kind, act) => this.source.addEventListener(kind, (event) => {
@@ -186,7 +187,7 @@ class Card {
     const head = make("p", { className: "opsc-state", textContent: words });
     head.dataset.state = view.state;
     const table = make("table", {}, make("tbody", {}, ...parts));
-    this.run.replaceChildren(head, table, over ? null : this.hand(view));
+    this.run.replaceChildren(head, this.approval(view), table, over ? null : this.hand(view));
     this.questions(view.questions);
     if (this.drawn !== view.state) this.doing(() => this.list());
     this.drawn = view.state;
@@ -214,6 +215,29 @@ class Card {
     row.dataset.state = part.state;
     if (part.cause) row.append(make("td", { className: "opsc-cause", textContent: part.cause }));
     return row;
+  }
+
+  // What a run waits for, what will be done, and the command that approves it: a key that approves
+  // is in no browser.
+  approval(view) {
+    const given = view.approvals ?? [];
+    if (!view.wants && !given.length) return null;
+    const box = make("div", { className: "opsc-approval" });
+    if (view.wants) {
+      const { approvals, by } = view.wants;
+      box.append(make("p", {}, `Waits for ${approvals} approval${approvals > 1 ? "s" : ""} by ${by || "somebody else who may approve it"}: `,
+        make("code", { textContent: `opsbook approve ${view.run}` })));
+    }
+    for (const one of given) box.append(make("p", { textContent: `${one.node}: approved by ${one.by}, until ${new Date(one.not_after).toLocaleString()}` }));
+    const text = make("pre", { tabIndex: 0 });
+    const shown = make("details", {}, make("summary", { textContent: "What will be done" }), text);
+    shown.open = this.run.querySelector(".opsc-approval details")?.open ?? false;
+    const load = () => shown.open && !text.textContent && this.doing(async () => {
+      text.textContent = this.exactly ??= written(await ask(`/v1/runs/${encodeURIComponent(view.run)}/plan`));
+    });
+    shown.addEventListener("toggle", load);
+    box.append(shown);
+    return box;
   }
 
   hand(view) {
@@ -264,6 +288,24 @@ class Card {
     return box;
   }
 }
+
+// The documents that are signed, as text.
+const written = ({ documents = {}, manner }) => {
+  const lines = [manner];
+  for (const document of Object.values(documents)) {
+    const { machines, arguments: given, plans } = JSON.parse(document);
+    for (const [name, way] of Object.entries(machines)) lines.push("", `${name}: ${way}`);
+    for (const [name, value] of Object.entries(given)) lines.push(`--set ${name}=${value}`);
+    for (const plan of Object.values(plans)) {
+      for (const step of plan.steps) {
+        lines.push(step.text.trimEnd());
+        for (const [name, value] of Object.entries(step.values ?? {})) lines.push(`${name} = ${value}`);
+        for (const file of step.files ?? []) lines.push(`file ${file.to} ${file.sha256 ?? ""}`, file.text ?? "");
+      }
+    }
+  }
+  return lines.join("\n");
+};
 
 class Live {
   constructor(node) {

@@ -135,8 +135,8 @@ pub(super) async fn ask(
     }
     let manual = Arc::clone(&gateway.manual);
     let planned = {
-        let ask = ask.clone();
-        tokio::task::spawn_blocking(move || manual.plan(&ask)).await??
+        let (ask, person) = (ask.clone(), caller.person.clone());
+        tokio::task::spawn_blocking(move || manual.plan(&ask, &person)).await??
     };
     let wish = Wish {
         person: caller.person.clone(),
@@ -179,25 +179,16 @@ pub(super) async fn ask(
                 words: part.words,
                 plan_sha256: part.plan_sha256,
                 plan: part.plan,
+                consent: part.consent,
             })
             .collect(),
     };
     match gateway.store.add_run(&new).await? {
         Written::New => {
-            for part in &new.parts {
+            let asked = asked(&gateway, &new.run).await?;
+            for part in new.parts.iter().filter(|_| asked.state == RunState::Queued) {
                 gateway.bell.ring(&Topic::Segment(part.segment.clone()));
             }
-            let parts = new.parts.into_iter().map(|part| AskedPart {
-                node: part.node,
-                segment: part.segment,
-                plan_sha256: part.plan_sha256,
-            });
-            let asked = Asked {
-                run: new.run,
-                state: RunState::Queued,
-                parts: parts.collect(),
-                wants: None,
-            };
             Ok((StatusCode::CREATED, axum::Json(asked)).into_response())
         }
         Written::Known { run, ask_sha256 } => {
@@ -224,6 +215,12 @@ async fn known(gateway: &Gateway, run: &str, same: bool) -> Answer<Response> {
         let detail = format!("the `{}` was used for another ask", header::IDEMPOTENCY_KEY);
         return Err(Refusal::new(Kind::State, detail));
     }
+    let asked = asked(gateway, run).await?;
+    Ok((StatusCode::OK, axum::Json(asked)).into_response())
+}
+
+/// What an ask has become.
+async fn asked(gateway: &Gateway, run: &str) -> Answer<Asked> {
     let view = gateway.store.run(run).await?;
     let view = view.ok_or_else(|| Refusal::new(Kind::Internal, "a run without a row"))?;
     let parts = view.parts.into_iter().map(|part| AskedPart {
@@ -231,13 +228,12 @@ async fn known(gateway: &Gateway, run: &str, same: bool) -> Answer<Response> {
         segment: part.segment,
         plan_sha256: part.plan_sha256,
     });
-    let asked = Asked {
+    Ok(Asked {
         run: view.summary.run,
         state: view.summary.state,
         parts: parts.collect(),
-        wants: None,
-    };
-    Ok((StatusCode::OK, axum::Json(asked)).into_response())
+        wants: view.wants,
+    })
 }
 
 fn key(headers: &HeaderMap) -> Answer<Option<String>> {

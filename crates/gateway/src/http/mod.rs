@@ -1,5 +1,6 @@
 //! The interface over HTTP: who asks, what they may, and one file for each kind of request.
 
+mod approvals;
 mod asks;
 mod guard;
 mod listen;
@@ -57,6 +58,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::EVENTS, get(live::events))
         .route(endpoint::OUTPUT, get(live::output))
         .route(endpoint::ANSWERS, post(runs::answer))
+        .route(endpoint::APPROVALS, large(approvals::approve))
         .route(endpoint::STOP, post(runs::stop))
         .route(endpoint::RESUME, post(runs::resume))
         .route(endpoint::HAND_OVER, post(runs::hand_over))

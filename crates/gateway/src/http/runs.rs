@@ -138,6 +138,10 @@ pub(super) async fn plan(
     Query(OfNode { node }): Query<OfNode>,
 ) -> Answer<axum::Json<PlanView>> {
     let view = granted(&gateway, &caller, &run, Verb::Read).await?;
+    let wanted = gateway.store.wanted(&run).await?;
+    let manner = wanted.first().map(|part| part.manner.clone());
+    let mut documents = gateway.store.documents(&run).await?;
+    documents.retain(|of, _| node.as_ref().is_none_or(|node| node == of));
     let mut plans = serde_json::Map::new();
     for (of, text) in gateway.store.plans(&run).await? {
         if node.as_ref().is_some_and(|node| *node != of) {
@@ -151,6 +155,8 @@ pub(super) async fn plan(
         run,
         at: view.summary.asked,
         plans: plans.into(),
+        documents,
+        manner: manner.unwrap_or_default(),
     }))
 }
 
@@ -260,8 +266,8 @@ async fn same_text(gateway: &Gateway, run: &RunView, nodes: &[String]) -> Answer
             arguments: work.arguments,
             ..Ask::default()
         };
-        let manual = Arc::clone(&gateway.manual);
-        let planned = tokio::task::spawn_blocking(move || manual.plan(&ask)).await??;
+        let (manual, by) = (Arc::clone(&gateway.manual), work.asked_by);
+        let planned = tokio::task::spawn_blocking(move || manual.plan(&ask, &by)).await??;
         let now = planned.parts.first().map(|part| part.plan_sha256.as_str());
         if now != Some(&part.plan_sha256) {
             let detail = format!(
@@ -312,7 +318,7 @@ pub(super) async fn hand_over(
     changed(&gateway, &run, Vec::new()).await
 }
 
-async fn changed(
+pub(super) async fn changed(
     gateway: &Gateway,
     run: &str,
     segments: Vec<String>,

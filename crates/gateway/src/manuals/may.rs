@@ -2,9 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::access::{FILE, Question};
+use jiff::Timestamp;
+
+use crate::project::access::{Access, FILE, Question};
+use crate::project::approval;
+use crate::wire::approve::Need;
 use crate::wire::ask::{Explained, Rule};
-use crate::wire::{Kind, Problem, Verb};
+use crate::wire::{Ask, Kind, Problem, Verb};
 
 use super::Read;
 
@@ -31,6 +35,7 @@ impl Wish {
             procedure: &self.procedure,
             node,
             arguments: &self.arguments,
+            at: Some(Timestamp::now()),
         }
     }
 }
@@ -80,6 +85,7 @@ impl Read {
                 granted: true,
                 by: None,
                 rules: Vec::new(),
+                approvals: self.wanted(wish)?,
             });
         };
         let node = wish.nodes.first().map_or("", String::as_str);
@@ -90,11 +96,81 @@ impl Read {
             place: format!("{FILE}:{}", rule.line),
             against: rule.against,
         });
+        let approvals = match (wish.verb, line) {
+            (Verb::Run, Some(_)) => self.wanted(wish)?,
+            _ => Vec::new(),
+        };
         Ok(Explained {
+            approvals,
             granted: line.is_some(),
             by: line.map(|line| format!("{FILE}:{line}")),
             rules: rules.collect(),
         })
+    }
+
+    fn wanted(&self, wish: &Wish) -> Result<Vec<Need>, Box<Problem>> {
+        let ask = Ask {
+            procedure: wish.procedure.clone(),
+            arguments: wish.arguments.clone(),
+            ..Ask::default()
+        };
+        self.needs(&ask, &wish.person, &wish.nodes)
+    }
+
+    fn rules(&self) -> Result<Option<&Access>, Box<Problem>> {
+        let access = self.access.as_ref().map_err(Clone::clone)?;
+        Ok(access.as_ref())
+    }
+
+    /// The approvals that somebody's ask needs on these machines.
+    ///
+    /// # Errors
+    /// Where the rules, or the value of a node, cannot be read.
+    pub fn needs(
+        &self,
+        ask: &Ask,
+        by: &str,
+        machines: &[String],
+    ) -> Result<Vec<Need>, Box<Problem>> {
+        let nodes = &self.project.nodes;
+        let found: Vec<_> = { machines.iter() }
+            .filter_map(|name| nodes.evaluate(name, &[]).ok())
+            .collect();
+        let question = Question {
+            person: by,
+            verb: Verb::Run,
+            procedure: &ask.procedure,
+            node: "",
+            arguments: &ask.arguments,
+            at: None,
+        };
+        let needs = approval::needs(self.rules()?, &question, &found);
+        needs.map_err(|why| Box::new(Problem::new(Kind::Wrong, why)))
+    }
+
+    /// For which of these needs somebody counts; who asked never does.
+    ///
+    /// # Errors
+    /// Where the rules cannot be read.
+    pub fn counts_for(
+        &self,
+        needs: &[Need],
+        (procedure, asked_by, machines): (&str, &str, &[String]),
+        by: &str,
+    ) -> Result<Vec<String>, Box<Problem>> {
+        let arguments = BTreeMap::new();
+        let question = Question {
+            person: asked_by,
+            verb: Verb::Run,
+            procedure,
+            node: "",
+            arguments: &arguments,
+            at: None,
+        };
+        let access = self.rules()?;
+        let counts = |need: &&Need| approval::counts(need, access, (&question, machines), by);
+        let places = needs.iter().filter(counts).map(|need| need.place.clone());
+        Ok(places.collect())
     }
 
     /// The verbs that somebody has on any of these nodes.

@@ -11,11 +11,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::access::Access;
 use crate::files::Files;
+use crate::project::access::Access;
 use crate::project::{Project, Who};
 use crate::source;
 use crate::token::sha256;
+use crate::wire::approve::Need;
 use crate::wire::{Kind, Problem};
 
 pub(crate) use archive::path_of;
@@ -31,6 +32,8 @@ pub struct Manual {
     pub id: String,
     /// Its folder, absolute.
     pub root: PathBuf,
+    /// How many approvals every run needs, whatever its rules say.
+    always: u32,
     read: Mutex<Option<Arc<Read>>>,
     book: Book,
 }
@@ -51,7 +54,7 @@ pub struct Read {
 impl Manual {
     /// The manual in this folder; its book is made below `state`.
     #[must_use]
-    pub fn new(root: &Path, state: &Path) -> Manual {
+    pub fn new(root: &Path, state: &Path, always: u32) -> Manual {
         let name = root
             .file_name()
             .map(|name| name.to_string_lossy().into_owned());
@@ -59,6 +62,7 @@ impl Manual {
         Manual {
             id: name.unwrap_or_else(|| "manual".to_owned()),
             root: root.to_owned(),
+            always,
             read: Mutex::new(None),
             book: Book::new(root, &state.join("book")),
         }
@@ -91,6 +95,15 @@ impl Manual {
         });
         *held = Some(Arc::clone(&read));
         Ok(read)
+    }
+
+    fn always(&self) -> Option<Need> {
+        (self.always > 0).then(|| Need {
+            count: self.always,
+            by: Vec::new(),
+            people: Vec::new(),
+            place: "`[approval] always`".to_owned(),
+        })
     }
 
     /// Its book.

@@ -5,7 +5,8 @@ use crate::manual::Procedure;
 use crate::nodes::{Node, Text};
 use crate::plan::{Plan, Request, batch::in_batches};
 use crate::project::batch::{Share, of_nodes, sizes};
-use crate::project::{Project, Who};
+use crate::project::{Project, Who, approval};
+use crate::store::approvals::NewConsent;
 use crate::wire::{Ask, Kind, Parameter, Problem, ProcedureView, StepView, Verb, limit};
 
 use super::{Manual, Read, wrong};
@@ -40,14 +41,16 @@ pub struct PlannedPart {
     pub plan_sha256: String,
     /// The plan of each machine, JSON.
     pub plan: String,
+    /// What has to be approved before it begins.
+    pub consent: Option<NewConsent>,
 }
 
 impl Manual {
-    /// Plans an ask.
+    /// Plans an ask of this person.
     ///
     /// # Errors
     /// Where the page is not the one that was read, or the manual, nodes or arguments are wrong.
-    pub fn plan(&self, ask: &Ask) -> Result<Planned, Box<Problem>> {
+    pub fn plan(&self, ask: &Ask, by: &str) -> Result<Planned, Box<Problem>> {
         let read = self.read()?;
         let procedure = read.procedure(&ask.procedure)?;
         let page_sha256 = read.page_of(procedure).to_owned();
@@ -70,12 +73,28 @@ impl Manual {
         };
         let plan = read.project.plan(&request).map_err(|all| wrong(&all))?;
         steps_are_there(ask, procedure)?;
-        let records = Who::here(&self.root).started(&plan).plans;
-        let parts = if plan.binding.is_some() {
-            vec![whole(ask, &plan, &records)?]
+        let started = Who::of(&read.project).started(&plan);
+        let mut parts = if plan.binding.is_some() {
+            vec![whole(ask, &plan, &started.plans)?]
         } else {
-            each(ask, &plan, &records)?
+            each(ask, &plan, &started.plans)?
         };
+        for part in &mut parts {
+            let mut needs = read.needs(ask, by, &part.machines)?;
+            needs.extend(self.always());
+            if needs.is_empty() {
+                continue;
+            }
+            let document = match part.node.as_str() {
+                "*" => approval::document(&plan, &started),
+                node => approval::document_of(&plan, &started, node),
+            };
+            part.consent = Some(NewConsent {
+                sha256: approval::sha256(&document),
+                document,
+                needs,
+            });
+        }
         Ok(Planned {
             title: plan.title.clone(),
             revision: read.revision.clone(),
@@ -118,6 +137,7 @@ fn each(ask: &Ask, plan: &Plan, records: &Records) -> Result<Vec<PlannedPart>, B
                 words: vec![name.clone()],
                 plan_sha256: node.sha256.clone(),
                 plan: json(&[(name, record)]),
+                consent: None,
             });
         }
     }
@@ -147,7 +167,7 @@ fn whole(ask: &Ask, plan: &Plan, records: &Records) -> Result<PlannedPart, Box<P
         node: "*".to_owned(),
         segment: segment.clone(),
         batch: 1,
-        machines: named(plan),
+        machines: approval::machines(plan),
         words: ask.nodes.clone(),
         plan_sha256: plan.sha256(),
         plan: json(
@@ -156,16 +176,8 @@ fn whole(ask: &Ask, plan: &Plan, records: &Records) -> Result<PlannedPart, Box<P
                 .map(|(site, record)| (site, Some(record)))
                 .collect::<Vec<_>>(),
         ),
+        consent: None,
     })
-}
-
-/// Every machine that plays a role, also one that is only named.
-fn named(plan: &Plan) -> Vec<String> {
-    let roles = plan.binding.iter().flat_map(|binding| &binding.roles);
-    let mut all: Vec<String> = roles.flat_map(|role| role.nodes.clone()).collect();
-    all.sort();
-    all.dedup();
-    all
 }
 
 fn json(records: &[(&String, Option<&PlanRecord>)]) -> String {

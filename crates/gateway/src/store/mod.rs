@@ -4,6 +4,7 @@
 //!
 //! Times are milliseconds since 1970 by the database's clock alone.
 
+pub mod approvals;
 pub(crate) mod doorbell;
 pub mod events;
 pub mod migrate;
@@ -201,4 +202,13 @@ pub fn stored<T: TryInto<i64>>(number: T) -> i64 {
 #[must_use]
 pub fn counted<T: TryFrom<i64> + Default>(number: i64) -> T {
     number.try_into().unwrap_or_default()
+}
+
+fn json<T: serde::Serialize>(value: &T) -> String {
+    // Strings, numbers and maps with string keys are all that is kept so.
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))
 }

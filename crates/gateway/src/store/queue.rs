@@ -17,6 +17,8 @@ pub const ADOPT_AFTER: i64 = 60_000;
 /// So many ends of its process within [`CRASH_WINDOW`], and a part waits for a person.
 const MOST_CRASHES: i64 = 5;
 const CRASH_WINDOW: i64 = 60_000;
+/// How long after its end an approval covers a part that has begun, in milliseconds.
+const AFTER_BEGIN: i64 = wire::approve::AFTER_BEGIN * 1000;
 
 /// Whether a runner that does not name one of its leases can be believed not to have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +49,8 @@ pub struct Swept {
     pub unseen: Vec<String>,
     /// Runs of parts that are offered again, with their segments.
     pub offered: Vec<(String, String)>,
+    /// Runs of parts whose approval has ended before they began.
+    pub expired: Vec<String>,
 }
 
 const CLAIM: &str = "with wanted as materialized ( \
@@ -58,6 +62,10 @@ const CLAIM: &str = "with wanted as materialized ( \
              and (q.state in ('leased', 'unseen') \
                or (q.state = 'queued' and q.run < p.run \
                    and (q.not_before is null or q.not_before <= {now}))))) \
+         and (p.mode = 'release' or not exists ( \
+           select 1 from consent c where c.run = p.run and c.node = p.node \
+             and (c.until is null or c.until <= {now} - \
+               case when p.epoch > 0 then $6 else 0 end))) \
        order by p.run, p.batch, p.node limit $2 {skip}) \
      update part set state = 'leased', epoch = epoch + 1, runner = $3, boot = $4, \
        lease_until = {now} + $5, seen = {now}, not_before = null \
@@ -93,6 +101,7 @@ impl Store {
             .bind(&runner.id)
             .bind(boot)
             .bind(LEASE)
+            .bind(AFTER_BEGIN)
             .fetch_all(&mut *tx)
             .await;
         let rows = match rows.map_err(StoreError::from) {
@@ -350,15 +359,32 @@ impl Store {
         for row in &rows {
             swept.offered.push((row.try_get(0)?, row.try_get(1)?));
         }
-        for run in swept
-            .unseen
-            .iter()
-            .chain(swept.offered.iter().map(|(run, _)| run))
-        {
+        swept.expired = self.expired(&mut tx).await?;
+        let changed = swept.unseen.iter().chain(&swept.expired);
+        for run in changed.chain(swept.offered.iter().map(|(run, _)| run)) {
             self.settle(&mut tx, run).await?;
         }
         tx.commit().await?;
         Ok(swept)
+    }
+
+    /// Runs with a part that no runner may take, because its approval has ended: one that has not
+    /// begun waits again, one that has begun waits for a person.
+    async fn expired(&self, tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+        let rows = sqlx::query(self.sql(
+            "update part set state = case when epoch > 0 then 'halted' else 'waiting' end, \
+               status = case when epoch > 0 then 'STOPPED' else null end, \
+               cause = 'its approval has ended: approve it again' \
+             where state = 'queued' and mode <> 'release' and exists ( \
+               select 1 from consent c where c.run = part.run and c.node = part.node \
+                 and (c.until is null or c.until <= {now} - \
+                   case when part.epoch > 0 then $1 else 0 end)) \
+             returning run",
+        ))
+        .bind(AFTER_BEGIN)
+        .fetch_all(&mut **tx)
+        .await?;
+        rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// One writer at a time decides what its parts make of a run.
@@ -378,47 +404,53 @@ impl Store {
         run: &str,
     ) -> Result<BTreeSet<String>, StoreError> {
         self.lock_run(tx, run).await?;
-        let rows = sqlx::query(
-            "select node, batch, state, status, segment from part where run = $1 order by batch",
-        )
-        .bind(run)
-        .fetch_all(&mut **tx)
-        .await?;
-        let mut parts = Vec::new();
-        for row in &rows {
-            parts.push(Standing {
-                batch: row.try_get("batch")?,
-                state: state_of(row.try_get("state")?)?,
-                status: row
-                    .try_get::<Option<&str>, _>("status")?
-                    .and_then(Ended::of),
-                segment: row.try_get("segment")?,
-            });
-        }
+        let mut parts = self.standing(tx, run).await?;
         let row = sqlx::query("select max_fail, state from run where id = $1")
             .bind(run)
             .fetch_one(&mut **tx)
             .await?;
         let (max_fail, was): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
         let mut segments = BTreeSet::new();
-        if was == RunState::Refused.word() || was == RunState::WaitingApproval.word() {
+        if was == RunState::Refused.word() {
             return Ok(segments);
         }
-        if let Some(next) = next_batch(&parts, counted(max_fail)) {
+        let begun = parts.iter().any(Standing::has_begun);
+        if !begun && parts.iter().any(Standing::waits_for_approval) {
+            // Nothing begins before all that has to be approved is.
+            sqlx::query("update part set state = 'waiting' where run = $1 and state = 'queued'")
+                .bind(run)
+                .execute(&mut **tx)
+                .await?;
+            for part in parts
+                .iter_mut()
+                .filter(|part| part.state == PartState::Queued)
+            {
+                part.state = PartState::Waiting;
+            }
+        } else if let Some(next) = next_batch(&parts, counted(max_fail)) {
             sqlx::query(
-                "update part set state = 'queued' where run = $1 and batch = $2 and state = 'waiting'",
+                "update part set state = 'queued', cause = null \
+                 where run = $1 and batch = $2 and state = 'waiting'",
             )
             .bind(run)
             .bind(next)
             .execute(&mut **tx)
             .await?;
-            for part in parts.iter_mut().filter(|part| part.batch == next) {
-                part.state = PartState::Queued;
-                segments.insert(part.segment.clone());
+            let due = |part: &&mut Standing| part.batch == next && part.state == PartState::Waiting;
+            for part in parts.iter_mut().filter(due) {
+                if part.waits_for_approval() {
+                    sqlx::query("update part set state = 'waiting' where run = $1 and node = $2")
+                        .bind(run)
+                        .bind(&part.node)
+                        .execute(&mut **tx)
+                        .await?;
+                } else {
+                    part.state = PartState::Queued;
+                    segments.insert(part.segment.clone());
+                }
             }
         }
-        let states: Vec<PartState> = parts.iter().map(|part| part.state).collect();
-        let state = RunState::of_parts(&states);
+        let state = state_of_run(&parts);
         let statuses = parts.iter().filter_map(|part| part.status);
         let status = statuses.reduce(Ended::worse);
         let over = state == RunState::Ended;
@@ -441,6 +473,34 @@ impl Store {
         Ok(segments)
     }
 
+    async fn standing(&self, tx: &mut Tx, run: &str) -> Result<Vec<Standing>, StoreError> {
+        let rows = sqlx::query(self.sql(
+            "select p.node, p.batch, p.state, p.status, p.segment, p.epoch, \
+               cast(case when c.run is not null and (c.until is null or c.until <= {now}) \
+                 then 1 else 0 end as bigint) as unapproved \
+             from part p left join consent c on c.run = p.run and c.node = p.node \
+             where p.run = $1 order by p.batch",
+        ))
+        .bind(run)
+        .fetch_all(&mut **tx)
+        .await?;
+        let mut parts = Vec::new();
+        for row in &rows {
+            let status: Option<&str> = row.try_get("status")?;
+            let unapproved: i64 = row.try_get("unapproved")?;
+            parts.push(Standing {
+                node: row.try_get("node")?,
+                batch: row.try_get("batch")?,
+                state: state_of(row.try_get("state")?)?,
+                status: status.and_then(Ended::of),
+                segment: row.try_get("segment")?,
+                epoch: row.try_get("epoch")?,
+                unapproved: unapproved == 1,
+            });
+        }
+        Ok(parts)
+    }
+
     fn is_postgres(&self) -> bool {
         self.database == super::Database::Postgres
     }
@@ -448,10 +508,45 @@ impl Store {
 
 /// A part as its run counts it.
 struct Standing {
+    node: String,
     batch: i64,
     state: PartState,
     status: Option<Ended>,
     segment: String,
+    epoch: i64,
+    /// It needs an approval, and has none that holds.
+    unapproved: bool,
+}
+
+impl Standing {
+    /// Something of it was done, or a person has decided about it.
+    fn has_begun(&self) -> bool {
+        self.epoch > 0 || matches!(self.state, PartState::Halted | PartState::Ended)
+    }
+
+    fn waits_for_approval(&self) -> bool {
+        let open = matches!(self.state, PartState::Waiting | PartState::Queued);
+        self.unapproved && self.epoch == 0 && open
+    }
+}
+
+/// What the parts make of their run.
+fn state_of_run(parts: &[Standing]) -> RunState {
+    let states: Vec<PartState> = parts.iter().map(|part| part.state).collect();
+    let state = RunState::of_parts(&states);
+    let next = parts.iter().filter(|part| part.state == PartState::Waiting);
+    let next = next.map(|part| part.batch).min();
+    let due = parts.iter().filter(|part| Some(part.batch) == next);
+    let approval = due.into_iter().any(Standing::waits_for_approval);
+    // Where a batch before has ended badly, it is that which a person decides about first.
+    let bad = |part: &Standing| {
+        part.state == PartState::Halted
+            || part.state == PartState::Ended && part.status.is_some_and(|status| !status.goes_on())
+    };
+    if state == RunState::Halted && approval && !parts.iter().any(bad) {
+        return RunState::WaitingApproval;
+    }
+    state
 }
 
 /// The batch that is due: the first that waits, where nothing of those before it is under way and
@@ -526,10 +621,13 @@ mod tests {
     #[test]
     fn the_next_batch_waits_for_the_one_before() {
         let part = |batch, state, status| Standing {
+            node: String::new(),
             batch,
             state,
             status,
             segment: String::new(),
+            epoch: 0,
+            unapproved: false,
         };
         let waiting = || part(2, Waiting, None);
         for (first, max_fail, expected) in [

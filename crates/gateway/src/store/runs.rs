@@ -9,8 +9,9 @@ use wire::{
     Source, Want, Work,
 };
 
+use super::approvals::{NewConsent, missing};
 use super::queue::{bounded, state_of};
-use super::{Store, StoreError, Tx, counted, stored, written};
+use super::{Store, StoreError, Tx, counted, json, parsed, stored, written};
 use crate::wire;
 
 /// A run that is about to be written down.
@@ -73,6 +74,8 @@ pub struct NewPart {
     pub plan_sha256: String,
     /// The plan's record, JSON.
     pub plan: String,
+    /// What has to be approved before it begins.
+    pub consent: Option<NewConsent>,
 }
 
 /// What became of an ask.
@@ -154,15 +157,10 @@ impl Store {
             });
         }
         for part in &new.parts {
-            let state = if part.batch == 1 {
-                PartState::Queued
-            } else {
-                PartState::Waiting
-            };
             sqlx::query(
                 "insert into part (run, node, manual, segment, batch, words, plan_sha256, plan, \
                    state, mode, epoch, start_at, stop_after, crashes, machines) \
-                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'begin', 0, $10, $11, 0, $12)",
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, 'waiting', 'begin', 0, $9, $10, 0, $11)",
             )
             .bind(&new.run)
             .bind(&part.node)
@@ -172,13 +170,24 @@ impl Store {
             .bind(json(&part.words))
             .bind(&part.plan_sha256)
             .bind(&part.plan)
-            .bind(state.word())
             .bind(new.start_at.map(stored))
             .bind(new.stop_after.map(stored))
             .bind(json(&part.machines))
             .execute(&mut *tx)
             .await?;
         }
+        let manner = wire::approve::manner(new.confirm, new.start_at, new.stop_after);
+        for part in &new.parts {
+            if let Some(consent) = &part.consent {
+                let of = (
+                    new.run.as_str(),
+                    part.node.as_str(),
+                    part.machines.as_slice(),
+                );
+                self.add_consent(&mut tx, of, &manner, consent).await?;
+            }
+        }
+        self.settle(&mut tx, &new.run).await?;
         tx.commit().await?;
         Ok(Written::New)
     }
@@ -273,8 +282,19 @@ impl Store {
             .bind(run)
             .fetch_all(self.pool())
             .await?;
-        let parts: Vec<PartView> = rows.iter().map(part_view).collect::<Result<_, _>>()?;
+        let mut parts: Vec<PartView> = rows.iter().map(part_view).collect::<Result<_, _>>()?;
         let mut summary = summary(&row)?;
+        let wanted = self.wanted(run).await?;
+        for part in &mut parts {
+            if let Some(of) = wanted.iter().find(|of| of.node == part.node) {
+                part.approve_sha256 = Some(of.sha256.clone());
+                part.approved_until = of.until.map(written);
+            }
+        }
+        let wants = match summary.state {
+            RunState::WaitingApproval => missing(&wanted, self.now().await?),
+            _ => None,
+        };
         summary.nodes = parts
             .iter()
             .take(100)
@@ -288,6 +308,10 @@ impl Store {
             arguments: parsed(row.try_get("arguments")?)?,
             parts,
             questions: self.open_questions(run).await?,
+            wants,
+            approvals: { wanted.into_iter() }
+                .flat_map(|of| of.given.into_iter().map(|(view, _)| view))
+                .collect(),
         }))
     }
 
@@ -330,7 +354,7 @@ impl Store {
     pub async fn work(&self, key: &PartKey) -> Result<Work, StoreError> {
         let row = sqlx::query(
             "select p.mode, p.words, p.plan_sha256, p.start_at, p.stop_after, r.manual, r.source, \
-               r.procedure_id, r.arguments, r.confirm, r.owner \
+               r.procedure_id, r.arguments, r.confirm, r.owner, r.asked_by \
              from part p join run r on r.id = p.run where p.run = $1 and p.node = $2",
         )
         .bind(&key.run)
@@ -362,7 +386,8 @@ impl Store {
             operator: row.try_get("owner")?,
             journal: Vec::new(),
             journal_lines: 0,
-            approvals: Vec::new(),
+            asked_by: row.try_get("asked_by")?,
+            consent: self.consent(&key.run, &key.node).await?,
         })
     }
 
@@ -639,15 +664,6 @@ struct PartRow {
     runner: Option<String>,
 }
 
-fn json<T: serde::Serialize>(value: &T) -> String {
-    // Strings, numbers and maps with string keys are all that is kept so.
-    serde_json::to_string(value).unwrap_or_default()
-}
-
-fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))
-}
-
 fn word<T>(found: Option<T>, word: &str) -> Result<T, StoreError> {
     found.ok_or_else(|| StoreError::Unreadable(format!("`{word}` is of a newer gateway")))
 }
@@ -688,5 +704,7 @@ fn part_view(row: &AnyRow) -> Result<PartView, StoreError> {
         seen: row.try_get::<Option<i64>, _>("seen")?.map(written),
         wants: wants.and_then(Want::of),
         step: row.try_get::<Option<i64>, _>("step")?.map(counted),
+        approve_sha256: None,
+        approved_until: None,
     })
 }

@@ -6,6 +6,7 @@ use super::{Database, Store, StoreError};
 const VERSIONS: &[&str] = &[
     include_str!("schema.sql"),
     include_str!("schema_logins.sql"),
+    include_str!("approvals.sql"),
 ];
 
 /// Brings the tables up to this version. Gateways that start together do it one after the other.

@@ -161,3 +161,41 @@ fn a_person_runs_watches_and_answers_where_they_read() {
     assert_eq!(runs["runs"].as_array().unwrap().len(), 1, "{runs}");
     assert_eq!(runs["runs"][0]["status"], json!("OK"));
 }
+
+#[test]
+fn a_run_that_waits_for_approval_shows_what_will_be_done_and_the_command() {
+    let name = "a_run_that_waits_for_approval_shows_what_will_be_done_and_the_command";
+    let Some(browser) = or_skip(name, Browser::open(Screen::Desk)) else {
+        return;
+    };
+    let runner = began();
+    let person = runner.served.running.gateway.local.person.clone();
+    let rules = format!(
+        "opsbook: 1\nrules:\n  - {{who: {person}, may: [read, run, stop], procedures: '*', nodes: '*', approve: {{count: 1, by: bo}}}}\n"
+    );
+    std::fs::write(runner.served.root.join("access.yaml"), rules).unwrap();
+    let link = runner
+        .runtime
+        .block_on(runner.served.running.link())
+        .unwrap();
+    browser.go(&link.url);
+    browser.until(
+        "return location.pathname === '/' && document.documentElement.dataset.console === 'ready'",
+    );
+    browser.keys(".opsc input[name=nodes]", "web1");
+    browser.click(".opsc-go");
+    browser.until("return !!document.querySelector('.opsc-approval code')");
+    let runs = runner.runtime.block_on(runner.served.get("/v1/runs"));
+    let run = runs["runs"][0]["run"].as_str().unwrap();
+    let said = browser.text(
+        "return document.querySelector('.opsc-approval').textContent",
+        &[],
+    );
+    let waits = format!("Waits for 1 approval by bo: opsbook approve {run}");
+    assert!(said.contains(&waits), "{said}");
+    browser.click(".opsc-approval summary");
+    browser.until(
+        "return document.querySelector('.opsc-approval pre').textContent.includes('version = 2')",
+    );
+    browser.picture("console-5-approval");
+}

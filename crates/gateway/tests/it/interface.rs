@@ -782,28 +782,7 @@ async fn an_ssh_key_logs_its_holder_in(on: On) {
     assert_eq!(login("a b", &first, "x").await.kind(), "malformed");
 }
 
-/// Each test on each store.
-macro_rules! on_both {
-    ($($name:ident),+ $(,)?) => {
-        mod sqlite {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                super::$name(super::On::Sqlite).await;
-            })+
-        }
-
-        mod postgres {
-            $(#[tokio::test(flavor = "multi_thread")]
-            async fn $name() {
-                if let Some(url) = crate::postgres::database(stringify!($name)) {
-                    super::$name(super::On::Postgres(url)).await;
-                }
-            })+
-        }
-    };
-}
-
-on_both!(
+crate::on_both!(
     without_a_login_there_is_no_more_than_the_gateways_name,
     a_user_of_this_machine_is_known_by_the_socket_or_the_token,
     another_user_of_this_machine_is_nobody,

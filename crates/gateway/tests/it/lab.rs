@@ -66,6 +66,7 @@ pub fn new_run(run: &str, nodes: &[(&str, usize)]) -> NewRun {
         words: vec![(*node).to_owned()],
         plan_sha256: "p".into(),
         plan: "{}".into(),
+        consent: None,
     };
     NewRun {
         run: run.into(),

@@ -2,6 +2,30 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+/// Each test on each store.
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name(crate::served::On::Sqlite).await;
+            })+
+        }
+
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                if let Some(url) = crate::postgres::database(stringify!($name)) {
+                    super::$name(crate::served::On::Postgres(url)).await;
+                }
+            })+
+        }
+    };
+}
+
+pub(crate) use on_both;
+
+mod approvals;
 mod console;
 #[path = "../../../book/tests/browser/drive.rs"]
 #[allow(

@@ -1,17 +1,21 @@
 //! Who may do what where: `access.yaml` beside `book.toml`. A rule grants when all of it holds:
-//! the person, the verb, the procedure, the node and the arguments. Nothing else grants, and
-//! nothing denies. Pure.
+//! the person, the verb, the procedure, the node, the hour and the arguments. Nothing else grants,
+//! and nothing denies. A rule that grants `run` may want approvals. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde::Deserialize;
 
+use jiff::Timestamp;
+
 use crate::files::{Files, Refused};
+use crate::hours::Hours;
 use crate::nodes::Nodes;
 use crate::source::{Passage, Problem, Source};
 use crate::wildcard;
 use crate::wire::Verb;
+use crate::wire::approve::Need;
 use crate::yaml;
 
 /// The file's name.
@@ -36,6 +40,8 @@ pub struct Rule {
     /// Those that the selector selects.
     selected: BTreeSet<String>,
     arguments: BTreeMap<String, Vec<String>>,
+    hours: Option<Hours>,
+    approve: Option<Need>,
 }
 
 /// What is asked of the rules.
@@ -51,6 +57,8 @@ pub struct Question<'a> {
     pub node: &'a str,
     /// With which arguments, where a run is asked for.
     pub arguments: &'a BTreeMap<String, String>,
+    /// When; none where the hour does not matter.
+    pub at: Option<Timestamp>,
 }
 
 /// How one rule answers: `None` where it holds, else what of it does not.
@@ -79,6 +87,18 @@ struct WrittenRule {
     nodes: String,
     #[serde(default)]
     arguments: BTreeMap<String, Texts>,
+    #[serde(default)]
+    hours: Option<String>,
+    #[serde(default)]
+    approve: Option<WrittenNeed>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenNeed {
+    count: u32,
+    #[serde(default)]
+    by: Option<Texts>,
 }
 
 /// One text, or several.
@@ -166,6 +186,19 @@ impl Access {
             .map(|rule| rule.line)
     }
 
+    /// The approvals that a run needs before it begins: those of every rule that grants it,
+    /// whatever the hour, so that no rule makes another one weaker.
+    #[must_use]
+    pub fn needs(&self, question: &Question<'_>) -> Vec<Need> {
+        let question = Question {
+            at: None,
+            ..*question
+        };
+        let grants = |rule: &&Rule| self.against(rule, &question).is_empty();
+        let rules = self.rules.iter().filter(grants);
+        rules.filter_map(|rule| rule.approve.clone()).collect()
+    }
+
     /// How each rule answers.
     #[must_use]
     pub fn explain(&self, question: &Question<'_>) -> Vec<Looked> {
@@ -199,6 +232,11 @@ impl Access {
         }
         if !rule.selected.contains(question.node) {
             against.push(format!("nodes: {}", rule.nodes));
+        }
+        if let (Some(hours), Some(at)) = (&rule.hours, question.at)
+            && !hours.has(at)
+        {
+            against.push(format!("hours: {}", hours.text()));
         }
         // Only who asks for a run says arguments.
         if question.verb == Verb::Run {
@@ -241,6 +279,18 @@ fn rule(
     if let Some(group) = who.iter().find(unknown) {
         return Err(wrong(format!("there is no group `{group}`")));
     }
+    let line = item.span.position().line;
+    let approve = match written.approve {
+        Some(_) if !written.may.contains(&Verb::Run) => {
+            return Err(wrong(
+                "`approve` is of a rule that lets people run".to_owned(),
+            ));
+        }
+        Some(need) => Some(approve(need, groups, line).map_err(wrong)?),
+        None => None,
+    };
+    let hours = written.hours.as_deref().map(Hours::read).transpose();
+    let hours = hours.map_err(|why| wrong(format!("`hours`: {why}")))?;
     // A selector that selects nothing now may select something later; one that is wrong is wrong.
     let selected = match nodes.select(&written.nodes) {
         Ok(names) => names.into_iter().map(str::to_owned).collect(),
@@ -248,7 +298,7 @@ fn rule(
         Err(problem) => return Err(wrong(problem.message)),
     };
     Ok(Rule {
-        line: item.span.position().line,
+        line,
         who,
         may: written.may,
         procedures: written.procedures.into(),
@@ -257,6 +307,45 @@ fn rule(
         arguments: { written.arguments.into_iter() }
             .map(|(name, values)| (name, values.into()))
             .collect(),
+        hours,
+        approve,
+    })
+}
+
+/// Who has to approve what a rule grants.
+fn approve(
+    written: WrittenNeed,
+    groups: &BTreeMap<String, Vec<String>>,
+    line: u32,
+) -> Result<Need, String> {
+    let by: Vec<String> = written.by.map(Into::into).unwrap_or_default();
+    let mut people = BTreeSet::new();
+    for name in &by {
+        match name.strip_prefix('@') {
+            Some(group) => {
+                let members = groups.get(group);
+                let members = members.ok_or_else(|| format!("there is no group `{name}`"))?;
+                people.extend(members.iter().cloned());
+            }
+            None => drop(people.insert(name.clone())),
+        }
+    }
+    if written.count == 0 {
+        return Err("`approve`: `count` is at least 1".to_owned());
+    }
+    if !by.is_empty() && people.len() < written.count as usize {
+        let message = format!(
+            "`approve`: {} people are wanted, and `by` names {}",
+            written.count,
+            people.len()
+        );
+        return Err(message);
+    }
+    Ok(Need {
+        count: written.count,
+        by,
+        people: people.into_iter().collect(),
+        place: format!("{FILE}:{line}"),
     })
 }
 
@@ -290,6 +379,7 @@ rules:
             procedure,
             node,
             arguments: &arguments,
+            at: None,
         })
     }
 
@@ -322,12 +412,49 @@ rules:
             procedure: "web.deploy",
             node: "web2",
             arguments: &arguments,
+            at: None,
         };
         let explained = access.explain(&question);
         assert_eq!(explained[0].against, ["nodes: @web&!@prod"]);
         let without = &explained[1].against;
         assert_eq!(without[0], "who: @dba");
         assert_eq!(without[2], "arguments: mode is one of dry, safe");
+    }
+
+    #[test]
+    fn what_is_wanted_is_what_every_rule_that_grants_wants() {
+        let rules = r#"opsbook: 1
+groups: {oncall: [ana, bo]}
+rules:
+  - {who: "@oncall", may: [run], procedures: "web.*", nodes: "@web"}
+  - {who: "@oncall", may: [run], procedures: "web.*", nodes: "@prod", approve: {count: 1, by: "@oncall"}}
+  - {who: ana, may: [run], procedures: "*", nodes: "web2", hours: "Sun 03:00-04:00 UTC", approve: {count: 2}}
+  - {who: bo, may: [read], procedures: "*", nodes: "*"}
+"#;
+        let access = Access::read(rules, &nodes()).unwrap();
+        let arguments = BTreeMap::new();
+        let asks = |person, node| Question {
+            person,
+            verb: Verb::Run,
+            procedure: "web.deploy",
+            node,
+            arguments: &arguments,
+            at: Some("2026-11-27T12:00:00Z".parse().unwrap()),
+        };
+        let needs = |person, node| {
+            let needs = access.needs(&asks(person, node)).into_iter();
+            needs
+                .map(|need| (need.count, need.place))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(needs("ana", "web1"), []);
+        let one = (1, "access.yaml:5".to_owned());
+        assert_eq!(needs("bo", "web2"), [one.clone()]);
+        // A rule that grants at other hours makes nothing easier.
+        assert_eq!(needs("ana", "web2"), [one, (2, "access.yaml:6".to_owned())]);
+        assert_eq!(access.needs(&asks("bo", "db1"))[0].people, ["ana", "bo"]);
+        let against = &access.explain(&asks("ana", "web2"))[2].against;
+        assert_eq!(against, &["hours: Sun 03:00-04:00 UTC"]);
     }
 
     #[test]
@@ -347,7 +474,22 @@ rules:
             (
                 "nodes: \"*\"}",
                 "nodes: \"*\", approve: {count: 1}}",
-                "approve",
+                "`approve` is of a rule that lets people run",
+            ),
+            (
+                "mode: [dry, safe]}}",
+                "mode: [dry, safe]}, approve: {count: 0}}",
+                "at least 1",
+            ),
+            (
+                "mode: [dry, safe]}}",
+                "mode: [dry, safe]}, approve: {count: 2, by: \"@dba\"}}",
+                "2 people are wanted, and `by` names 1",
+            ),
+            (
+                "mode: [dry, safe]}}",
+                "mode: [dry, safe]}, approve: {count: 1, by: \"@boss\"}}",
+                "there is no group `@boss`",
             ),
             ("who: cy, ", "", "who"),
             ("groups:", "group:", "group"),

@@ -1,0 +1,316 @@
+//! Approvals: what a part needs before it may begin, who has given one, and until when it holds.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row as _;
+use wire::ApprovalView;
+use wire::approve::{ApprovalOut, Consent, Need};
+use wire::ask::Approvals;
+
+use super::{Store, StoreError, Tx, json, parsed, written};
+use crate::wire;
+
+/// What of a part has to be approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewConsent {
+    /// The document that is signed.
+    pub document: String,
+    /// Of the document.
+    pub sha256: String,
+    /// How many people, and whose word counts.
+    pub needs: Vec<Need>,
+}
+
+/// What is known of the approval of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// The part.
+    pub node: String,
+    /// Its machines.
+    pub machines: Vec<String>,
+    /// Of the document.
+    pub sha256: String,
+    /// How it was asked for.
+    pub manner: String,
+    /// What it needs.
+    pub needs: Vec<Need>,
+    /// Until when it may begin, in milliseconds; none where too few have approved.
+    pub until: Option<i64>,
+    /// Who has approved, with the needs for which each counts.
+    pub given: Vec<(ApprovalView, Vec<String>)>,
+}
+
+/// An approval that was verified.
+#[derive(Clone, Debug)]
+pub struct Given {
+    /// The part.
+    pub node: String,
+    /// The signature.
+    pub signature: String,
+    /// The places of the needs for which it counts.
+    pub counts: Vec<String>,
+}
+
+impl Store {
+    /// Writes down what of a part of a new run has to be approved.
+    pub(super) async fn add_consent(
+        &self,
+        tx: &mut Tx,
+        (run, node, machines): (&str, &str, &[String]),
+        manner: &str,
+        consent: &NewConsent,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into consent (run, node, sha256, document, manner, needs, machines) \
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(run)
+        .bind(node)
+        .bind(&consent.sha256)
+        .bind(&consent.document)
+        .bind(manner)
+        .bind(json(&consent.needs))
+        .bind(json(&machines))
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// What of a run has to be approved, and who has approved it.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn wanted(&self, run: &str) -> Result<Vec<Wanted>, StoreError> {
+        let rows = sqlx::query(
+            "select node, sha256, manner, needs, machines, until from consent \
+             where run = $1 order by node",
+        )
+        .bind(run)
+        .fetch_all(self.pool())
+        .await?;
+        let mut wanted = Vec::new();
+        for row in &rows {
+            wanted.push(Wanted {
+                node: row.try_get("node")?,
+                machines: parsed(row.try_get("machines")?)?,
+                sha256: row.try_get("sha256")?,
+                manner: row.try_get("manner")?,
+                needs: parsed(row.try_get("needs")?)?,
+                until: row.try_get("until")?,
+                given: Vec::new(),
+            });
+        }
+        if wanted.is_empty() {
+            return Ok(wanted);
+        }
+        let rows = sqlx::query(
+            "select node, person, not_after, counts, at from approval \
+             where run = $1 order by at, person",
+        )
+        .bind(run)
+        .fetch_all(self.pool())
+        .await?;
+        for row in &rows {
+            let view = ApprovalView {
+                node: row.try_get("node")?,
+                by: row.try_get("person")?,
+                at: written(row.try_get("at")?),
+                not_after: row.try_get("not_after")?,
+            };
+            let counts = parsed(row.try_get("counts")?)?;
+            if let Some(of) = wanted.iter_mut().find(|of| of.node == view.node) {
+                of.given.push((view, counts));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// The documents of a run, by the part.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn documents(&self, run: &str) -> Result<BTreeMap<String, String>, StoreError> {
+        let rows = sqlx::query("select node, document from consent where run = $1")
+            .bind(run)
+            .fetch_all(self.pool())
+            .await?;
+        rows.iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect()
+    }
+
+    /// What a runner verifies of a part.
+    pub(super) async fn consent(
+        &self,
+        run: &str,
+        node: &str,
+    ) -> Result<Option<Consent>, StoreError> {
+        let row = sqlx::query("select sha256, manner from consent where run = $1 and node = $2")
+            .bind(run)
+            .bind(node)
+            .fetch_optional(self.pool())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let rows = sqlx::query(
+            "select person, signature, not_after from approval where run = $1 and node = $2 \
+             order by ends desc, person",
+        )
+        .bind(run)
+        .bind(node)
+        .fetch_all(self.pool())
+        .await?;
+        let mut approvals = Vec::new();
+        for row in &rows {
+            approvals.push(ApprovalOut {
+                by: row.try_get("person")?,
+                signature: row.try_get("signature")?,
+                not_after: row.try_get("not_after")?,
+            });
+        }
+        Ok(Some(Consent {
+            sha256: row.try_get("sha256")?,
+            manner: row.try_get("manner")?,
+            approvals,
+        }))
+    }
+
+    /// Somebody approves parts until `ends`. Returns the segments in which parts wait now.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn approve(
+        &self,
+        run: &str,
+        by: &str,
+        (not_after, ends): (&str, i64),
+        given: &[Given],
+    ) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.begin().await?;
+        self.lock_run(&mut tx, run).await?;
+        for approval in given {
+            sqlx::query(self.sql(
+                "insert into approval (run, node, person, signature, not_after, ends, counts, at) \
+                 values ($1, $2, $3, $4, $5, $6, $7, {now}) on conflict (run, node, person) \
+                 do update set signature = excluded.signature, not_after = excluded.not_after, \
+                   ends = excluded.ends, counts = excluded.counts, at = excluded.at",
+            ))
+            .bind(run)
+            .bind(&approval.node)
+            .bind(by)
+            .bind(&approval.signature)
+            .bind(not_after)
+            .bind(ends)
+            .bind(json(&approval.counts))
+            .execute(&mut *tx)
+            .await?;
+            let until = self.until(&mut tx, run, &approval.node).await?;
+            sqlx::query("update consent set until = $3 where run = $1 and node = $2")
+                .bind(run)
+                .bind(&approval.node)
+                .bind(until)
+                .execute(&mut *tx)
+                .await?;
+        }
+        let nodes: Vec<&str> = given.iter().map(|given| given.node.as_str()).collect();
+        let detail = format!("until {not_after}: {}", nodes.join(", "));
+        self.note(&mut tx, run, by, "approve", &detail).await?;
+        let mut segments = self.settle(&mut tx, run).await?;
+        let rows =
+            sqlx::query("select distinct segment from part where run = $1 and state = 'queued'")
+                .bind(run)
+                .fetch_all(&mut *tx)
+                .await?;
+        for row in &rows {
+            segments.insert(row.try_get(0)?);
+        }
+        tx.commit().await?;
+        Ok(segments.into_iter().collect())
+    }
+
+    /// Until when enough people have approved a part: the earliest end of what its needs need.
+    async fn until(&self, tx: &mut Tx, run: &str, node: &str) -> Result<Option<i64>, StoreError> {
+        let row = sqlx::query("select needs from consent where run = $1 and node = $2")
+            .bind(run)
+            .bind(node)
+            .fetch_one(&mut **tx)
+            .await?;
+        let needs: Vec<Need> = parsed(row.try_get(0)?)?;
+        let rows = sqlx::query(
+            "select ends, counts from approval where run = $1 and node = $2 order by ends desc",
+        )
+        .bind(run)
+        .bind(node)
+        .fetch_all(&mut **tx)
+        .await?;
+        let mut given: Vec<(i64, Vec<String>)> = Vec::new();
+        for row in &rows {
+            given.push((row.try_get(0)?, parsed(row.try_get(1)?)?));
+        }
+        Ok(enough(&needs, &given))
+    }
+}
+
+/// The end of the approvals that are needed, where there are as many; `given` has the latest end
+/// first.
+fn enough(needs: &[Need], given: &[(i64, Vec<String>)]) -> Option<i64> {
+    let ends = needs.iter().map(|need| {
+        let counts = given.iter().filter(|(_, of)| of.contains(&need.place));
+        counts
+            .map(|(ends, _)| *ends)
+            .nth((need.count as usize).saturating_sub(1))
+    });
+    ends.min_by_key(|end| end.unwrap_or(i64::MIN)).flatten()
+}
+
+/// What is missing, for people: of the first part that may not begin at this time.
+#[must_use]
+pub fn missing(wanted: &[Wanted], now: i64) -> Option<Approvals> {
+    let open = wanted
+        .iter()
+        .find(|part| part.until.is_none_or(|until| until <= now))?;
+    let holds = |view: &ApprovalView| {
+        let end: Result<jiff::Timestamp, _> = view.not_after.parse();
+        end.is_ok_and(|end| end.as_millisecond() > now)
+    };
+    let lacks = |need: &&Need| {
+        let counts =
+            { open.given.iter() }.filter(|(view, of)| holds(view) && of.contains(&need.place));
+        counts.count() < need.count as usize
+    };
+    let need = open.needs.iter().find(lacks)?;
+    Some(Approvals {
+        approvals: need.count,
+        by: need.by.join(", "),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn approvals_hold_as_long_as_there_are_enough_of_them() {
+        let need = |count, place: &str| Need {
+            count,
+            by: Vec::new(),
+            people: Vec::new(),
+            place: place.into(),
+        };
+        let given = |ends, of: &[&str]| (ends, of.iter().map(|of| (*of).to_owned()).collect());
+        let (one, two) = (need(1, "a"), need(2, "b"));
+        assert_eq!(enough(std::slice::from_ref(&one), &[]), None);
+        assert_eq!(
+            enough(std::slice::from_ref(&one), &[given(9, &["b"])]),
+            None
+        );
+        let all = [
+            given(9, &["a", "b"]),
+            given(7, &["b"]),
+            given(5, &["a", "b"]),
+        ];
+        assert_eq!(enough(std::slice::from_ref(&one), &all), Some(9));
+        assert_eq!(enough(std::slice::from_ref(&two), &all), Some(7));
+        assert_eq!(enough(&[one.clone(), two.clone()], &all), Some(7));
+        assert_eq!(enough(&[one, two], &all[..1]), None);
+    }
+}

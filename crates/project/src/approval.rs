@@ -1,0 +1,162 @@
+//! The approval of what will be done: how many people are wanted, and the document that they
+//! sign. The gateway makes it to show it, the runner's `opsbook` makes it again to compare.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::access::{Access, Question};
+use crate::event::RunStarted;
+use crate::nodes::{Node, Text, Transport};
+use crate::plan::Plan;
+use crate::wire::Verb;
+use crate::wire::approve::{Document, Need};
+
+/// The value of a node that says how many people have to approve what is run on it.
+pub const VALUE: &str = "approve";
+
+/// The approvals that a run needs on these machines: those of the rules that grant it, and of the
+/// nodes' own values.
+///
+/// # Errors
+/// Where a node's value is no number.
+pub fn needs<'a>(
+    access: Option<&Access>,
+    question: &Question<'_>,
+    machines: impl IntoIterator<Item = &'a Node>,
+) -> Result<Vec<Need>, String> {
+    let mut needs = BTreeSet::new();
+    for node in machines {
+        let on = Question {
+            node: &node.name,
+            ..*question
+        };
+        needs.extend(access.iter().flat_map(|access| access.needs(&on)));
+        needs.extend(of_node(node)?);
+    }
+    Ok(needs.into_iter().collect())
+}
+
+fn of_node(node: &Node) -> Result<Option<Need>, String> {
+    let wrong = || format!("the value `{VALUE}` of node `{}` is no number", node.name);
+    let count = match node.text(VALUE) {
+        Err(None) => return Ok(None),
+        Ok(Text::Plain(text)) => text.parse().map_err(|_| wrong())?,
+        _ => return Err(wrong()),
+    };
+    Ok((count > 0).then(|| Need {
+        count,
+        by: Vec::new(),
+        people: Vec::new(),
+        place: format!("`{VALUE}` of node `{}`", node.name),
+    }))
+}
+
+/// Whether somebody counts for a need of a part on these machines. Who asks never does.
+#[must_use]
+pub fn counts(
+    need: &Need,
+    access: Option<&Access>,
+    (question, machines): (&Question<'_>, &[String]),
+    by: &str,
+) -> bool {
+    if by == question.person {
+        return false;
+    }
+    if !need.by.is_empty() {
+        return need.people.iter().any(|person| person == by);
+    }
+    let may = |access: &Access| {
+        machines.iter().all(|node| {
+            let approve = Question {
+                person: by,
+                verb: Verb::Approve,
+                node,
+                at: None,
+                ..*question
+            };
+            access.grants(&approve).is_some()
+        })
+    };
+    access.is_none_or(may)
+}
+
+/// Every machine that a plan is about, also one that is only named.
+#[must_use]
+pub fn machines(plan: &Plan) -> Vec<String> {
+    let mut all: BTreeSet<&String> = { plan.nodes.iter() }.map(|node| &node.node.name).collect();
+    let roles = plan.binding.iter().flat_map(|binding| &binding.roles);
+    all.extend(roles.flat_map(|role| &role.nodes));
+    all.into_iter().cloned().collect()
+}
+
+/// The document of a whole plan.
+#[must_use]
+pub fn document(plan: &Plan, started: &RunStarted) -> String {
+    part_of_document(plan, started, None)
+}
+
+/// The document of a part of a plan without roles: of one node.
+#[must_use]
+pub fn document_of(plan: &Plan, started: &RunStarted, node: &str) -> String {
+    part_of_document(plan, started, Some(node))
+}
+
+fn part_of_document(plan: &Plan, started: &RunStarted, site: Option<&str>) -> String {
+    let of = |name: &str| site.is_none_or(|site| site == name);
+    let mut machines = BTreeMap::new();
+    for node in plan
+        .nodes
+        .iter()
+        .filter(|node| of(&node.site().to_string()))
+    {
+        machines.insert(node.node.name.clone(), reached(&node.node));
+    }
+    let sums = plan.exact().filter(|(name, _)| of(name)).collect();
+    let plans: BTreeMap<_, _> = { started.plans.iter() }
+        .filter(|(name, _)| of(name))
+        .collect();
+    let document = Document {
+        procedure: plan.procedure.clone(),
+        arguments: started.arguments.clone(),
+        machines,
+        sums,
+        plans: serde_json::to_value(plans).unwrap_or_default(),
+    };
+    serde_json::to_string(&document).unwrap_or_default()
+}
+
+/// SHA-256 of a document, hexadecimal.
+#[must_use]
+pub fn sha256(document: &str) -> String {
+    let bytes = Sha256::digest(document.as_bytes());
+    bytes
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            // Writing into a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+}
+
+/// How a machine is reached, in a line for people.
+fn reached(node: &Node) -> String {
+    match &node.transport {
+        Transport::Ssh(ssh) => {
+            let user = ssh.user.as_ref().map(|user| format!("{user}@"));
+            let port = ssh.port.map(|port| format!(" port {port}"));
+            let jump = ssh.jump.as_ref().map(|jump| format!(" through {jump}"));
+            format!(
+                "ssh {}{}{}{}",
+                user.unwrap_or_default(),
+                ssh.host,
+                port.unwrap_or_default(),
+                jump.unwrap_or_default()
+            )
+        }
+        Transport::Local => "the runner's own machine".to_owned(),
+        Transport::Exec(words) => words.join(" "),
+        Transport::Container(container) => format!("{container:?}"),
+    }
+}

@@ -1,0 +1,333 @@
+//! Whether what a part will do was approved: the runner verifies each signature by itself, with
+//! signers of its own, and passes the sum that was signed on to the `opsbook` that makes the plan
+//! again. So neither who writes the gateway's store nor the gateway itself can have a text run
+//! that nobody has approved.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use jiff::{SignedDuration, Timestamp};
+use opsbook_package::sign::is_signed_by;
+use opsbook_text::outside;
+use opsbook_wire::approve::{
+    AFTER_BEGIN, ApprovalOut, Consent, Statement, confirmations, manner, namespace,
+};
+use opsbook_wire::{Mode, Work, limit};
+
+/// Approvals of a part that are looked at.
+const MOST: usize = 50;
+
+/// Whose approvals count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approvers {
+    /// Their keys, in the form of ssh's `allowed_signers`.
+    pub signers: PathBuf,
+    /// The name of the gateway for which they approve.
+    pub gateway: String,
+    /// How many every part needs, whatever the manual says.
+    pub always: u32,
+}
+
+/// Those who have approved a part; or why it must not run.
+pub(crate) fn verified(approvers: Option<&Approvers>, work: &Work) -> Result<Vec<String>, String> {
+    let Some(approvers) = approvers.filter(|_| work.mode != Mode::Release) else {
+        return Ok(Vec::new());
+    };
+    let (mut people, mut over) = (BTreeSet::new(), None);
+    if let Some(consent) = &work.consent {
+        as_asked(consent, work)?;
+        for approval in consent.approvals.iter().take(MOST) {
+            match one(approvers, consent, approval, work)? {
+                Holds::Yes => drop(people.insert(approval.by.clone())),
+                Holds::NoMore => over = Some(approval),
+            }
+        }
+    }
+    match over {
+        Some(over) if people.is_empty() => {
+            let (by, end) = (outside::line(&over.by), outside::line(&over.not_after));
+            return Err(format!("the approval of `{by}` has ended at {end}"));
+        }
+        _ => {}
+    }
+    let wanted = approvers.always;
+    if people.len() < wanted as usize {
+        let have = people.len();
+        return Err(format!(
+            "this runner does nothing without {wanted} approval(s), and {have} can be verified"
+        ));
+    }
+    Ok(people.into_iter().collect())
+}
+
+enum Holds {
+    Yes,
+    NoMore,
+}
+
+/// What was signed also says how it is run.
+fn as_asked(consent: &Consent, work: &Work) -> Result<(), String> {
+    let asked = match work.mode {
+        Mode::Begin => consent.manner == manner(work.confirm, work.start_at, work.stop_after),
+        // A person goes on where it halted.
+        Mode::Adopt | Mode::Release => consent.manner.starts_with(confirmations(work.confirm)),
+    };
+    if asked {
+        return Ok(());
+    }
+    Err("it would be run in another manner than the one that was approved".to_owned())
+}
+
+fn one(
+    approvers: &Approvers,
+    consent: &Consent,
+    approval: &ApprovalOut,
+    work: &Work,
+) -> Result<Holds, String> {
+    let by = outside::line(&approval.by).to_string();
+    if !limit::is_name(&approval.by) || approval.signature.len() > limit::TEXT {
+        return Err(format!("the approval of `{by}` cannot be read"));
+    }
+    if approval.by == work.asked_by {
+        return Err(format!("`{by}` has asked for it, and approves it"));
+    }
+    let statement = Statement {
+        run: &work.run,
+        node: &work.node,
+        sha256: &consent.sha256,
+        asked_by: &work.asked_by,
+        manner: &consent.manner,
+        not_after: &approval.not_after,
+    };
+    let (namespace, text) = (namespace(&approvers.gateway), statement.text());
+    is_signed_by(
+        &approval.by,
+        (&namespace, &text),
+        &approval.signature,
+        &approvers.signers,
+    )
+    .map_err(|why| format!("the approval of `{by}` is not what they have signed: {why}"))?;
+    let end: Timestamp =
+        { approval.not_after.parse() }.map_err(|_| format!("the approval of `{by}` has no end"))?;
+    // One that has begun is gone on with for as long as its node remembers it.
+    let grace = match work.mode {
+        Mode::Begin => SignedDuration::ZERO,
+        Mode::Adopt | Mode::Release => SignedDuration::from_secs(AFTER_BEGIN),
+    };
+    if Timestamp::now().duration_since(end) < grace {
+        Ok(Holds::Yes)
+    } else {
+        Ok(Holds::NoMore)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opsbook_package::sign::sign_for;
+    use opsbook_wire::{Confirm, Source};
+
+    use super::*;
+
+    struct Lab {
+        folder: tempfile::TempDir,
+        approvers: Approvers,
+    }
+
+    impl Lab {
+        fn new() -> Lab {
+            let folder = tempfile::tempdir().unwrap();
+            let mut allowed = String::new();
+            for person in ["bo", "cy", "eve"] {
+                let path = folder.path().join(person);
+                let made = std::process::Command::new("ssh-keygen")
+                    .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                    .arg(&path)
+                    .status();
+                assert!(made.unwrap().success());
+                let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+                if person != "eve" {
+                    allowed += &format!("{person} {public}");
+                }
+            }
+            let signers = folder.path().join("signers");
+            std::fs::write(&signers, allowed).unwrap();
+            Lab {
+                folder,
+                approvers: Approvers {
+                    signers,
+                    gateway: "gw".into(),
+                    always: 0,
+                },
+            }
+        }
+
+        fn approval(&self, work: &Work, by: &str, key: &str, not_after: &str) -> ApprovalOut {
+            let consent = work.consent.as_ref().unwrap();
+            let statement = Statement {
+                run: &work.run,
+                node: &work.node,
+                sha256: &consent.sha256,
+                asked_by: &work.asked_by,
+                manner: &consent.manner,
+                not_after,
+            };
+            let key = self.folder.path().join(key);
+            ApprovalOut {
+                by: by.into(),
+                signature: sign_for("opsbook-approve@gw", &statement.text(), &key).unwrap(),
+                not_after: not_after.into(),
+            }
+        }
+    }
+
+    fn work() -> Work {
+        Work {
+            run: "20261129-120000-ab12".into(),
+            node: "web1".into(),
+            epoch: 1,
+            mode: Mode::Begin,
+            manual: "m".into(),
+            source: Source::Folder { path: "/m".into() },
+            procedure: "p".into(),
+            words: vec!["web1".into()],
+            arguments: std::collections::BTreeMap::new(),
+            plan_sha256: "0".into(),
+            start_at: None,
+            stop_after: None,
+            confirm: Confirm::Ask,
+            operator: "ana".into(),
+            journal: Vec::new(),
+            journal_lines: 0,
+            asked_by: "ana".into(),
+            consent: Some(Consent {
+                sha256: "00".repeat(32),
+                manner: manner(Confirm::Ask, None, None),
+                approvals: Vec::new(),
+            }),
+        }
+    }
+
+    fn in_hours(hours: i64) -> String {
+        let end = Timestamp::now() + SignedDuration::from_hours(hours);
+        end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    #[test]
+    fn whatever_of_an_approval_is_altered_makes_it_none() {
+        let lab = Lab::new();
+        let mut good = work();
+        let approval = lab.approval(&good, "bo", "bo", &in_hours(1));
+        good.consent.as_mut().unwrap().approvals.push(approval);
+        let says = |work: &Work| verified(Some(&lab.approvers), work);
+        assert_eq!(says(&good).unwrap(), ["bo"]);
+        type Alter = fn(&mut Work);
+        let forgeries: [(&str, Alter, &str); 11] = [
+            (
+                "run",
+                |work| work.run = "20261129-120000-ab13".into(),
+                "not what they have signed",
+            ),
+            (
+                "node",
+                |work| work.node = "db1".into(),
+                "not what they have signed",
+            ),
+            (
+                "sum",
+                |work| work.consent.as_mut().unwrap().sha256 = "11".repeat(32),
+                "not what they have signed",
+            ),
+            (
+                "who asked",
+                |work| work.asked_by = "dee".into(),
+                "not what they have signed",
+            ),
+            (
+                "approves their own",
+                |work| work.asked_by = "bo".into(),
+                "has asked for it, and approves it",
+            ),
+            (
+                "yes to all",
+                |work| work.confirm = Confirm::Yes,
+                "another manner",
+            ),
+            (
+                "from a later step",
+                |work| work.start_at = Some(2),
+                "another manner",
+            ),
+            (
+                "only some steps",
+                |work| work.stop_after = Some(2),
+                "another manner",
+            ),
+            (
+                "a longer time",
+                |work| work.consent.as_mut().unwrap().approvals[0].not_after = in_hours(2),
+                "not what they have signed",
+            ),
+            (
+                "another person",
+                |work| work.consent.as_mut().unwrap().approvals[0].by = "cy".into(),
+                "not what they have signed",
+            ),
+            (
+                "no signature",
+                |work| {
+                    work.consent.as_mut().unwrap().approvals[0]
+                        .signature
+                        .clear()
+                },
+                "not what they have signed",
+            ),
+        ];
+        for (what, alter, said) in forgeries {
+            let mut forged = good.clone();
+            alter(&mut forged);
+            let why = says(&forged).unwrap_err();
+            assert!(why.contains(said), "{what}: {why}");
+        }
+        let mut forged = good.clone();
+        let by_nobody = lab.approval(&forged, "eve", "eve", &in_hours(1));
+        forged.consent.as_mut().unwrap().approvals.push(by_nobody);
+        assert!(says(&forged).unwrap_err().contains("`eve`"));
+        // Without signers of its own it has verified nobody.
+        assert_eq!(verified(None, &good).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn an_approval_ends_before_the_beginning_and_not_in_the_middle() {
+        let lab = Lab::new();
+        let mut over = work();
+        let approval = lab.approval(&over, "bo", "bo", &in_hours(-1));
+        over.consent.as_mut().unwrap().approvals.push(approval);
+        let says = |work: &Work| verified(Some(&lab.approvers), work);
+        assert!(says(&over).unwrap_err().contains("has ended"));
+        // A person goes on with another step.
+        (over.mode, over.epoch, over.start_at) = (Mode::Adopt, 2, Some(2));
+        assert_eq!(says(&over).unwrap(), ["bo"]);
+        over.confirm = Confirm::Yes;
+        assert!(says(&over).unwrap_err().contains("another manner"));
+    }
+
+    #[test]
+    fn a_runner_may_want_approvals_whatever_it_is_told() {
+        let mut lab = Lab::new();
+        lab.approvers.always = 2;
+        let mut work = work();
+        let says = |work: &Work| verified(Some(&lab.approvers), work);
+        for person in ["bo", "bo"] {
+            let approval = lab.approval(&work, person, person, &in_hours(1));
+            work.consent.as_mut().unwrap().approvals.push(approval);
+        }
+        assert!(says(&work).unwrap_err().contains("1 can be verified"));
+        let approval = lab.approval(&work, "cy", "cy", &in_hours(1));
+        work.consent.as_mut().unwrap().approvals.push(approval);
+        assert_eq!(says(&work).unwrap(), ["bo", "cy"]);
+        work.consent = None;
+        assert!(says(&work).unwrap_err().contains("0 can be verified"));
+        work.mode = Mode::Release;
+        assert_eq!(says(&work).unwrap(), [""; 0]);
+    }
+}
