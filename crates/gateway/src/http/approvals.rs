@@ -132,9 +132,9 @@ async fn counts(
     let counts = counts.await??;
     if counts.is_empty() {
         let whose: Vec<String> = { of.needs.iter() }
-            .map(|need| match need.by.is_empty() {
-                true => "whoever may `approve` it".to_owned(),
-                false => need.by.join(", "),
+            .map(|need| match need.by.as_slice() {
+                [] => "whoever may `approve` it".to_owned(),
+                by => by.join(", "),
             })
             .collect();
         let detail = format!(
