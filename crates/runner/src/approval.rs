@@ -212,6 +212,8 @@ mod tests {
         end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
+    type Alter = fn(&mut Work);
+
     #[test]
     fn whatever_of_an_approval_is_altered_makes_it_none() {
         let lab = Lab::new();
@@ -220,7 +222,6 @@ mod tests {
         good.consent.as_mut().unwrap().approvals.push(approval);
         let says = |work: &Work| verified(Some(&lab.approvers), work);
         assert_eq!(says(&good).unwrap(), ["bo"]);
-        type Alter = fn(&mut Work);
         let forgeries: [(&str, Alter, &str); 11] = [
             (
                 "run",
@@ -277,7 +278,7 @@ mod tests {
                 |work| {
                     work.consent.as_mut().unwrap().approvals[0]
                         .signature
-                        .clear()
+                        .clear();
                 },
                 "not what they have signed",
             ),
