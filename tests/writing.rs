@@ -11,3 +11,5 @@
 mod lab;
 #[path = "writing/place.rs"]
 mod place;
+#[path = "writing/python.rs"]
+mod python;

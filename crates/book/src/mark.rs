@@ -202,8 +202,22 @@ fn plain(opening: &str) -> String {
     let kept = words.filter(|word| {
         word.starts_with("hidelines=") || matches!(*word, "ignore" | "noplayground")
     });
-    let words: Vec<&str> = std::iter::once(language).chain(kept).collect();
+    let words: Vec<&str> = std::iter::once(coloured(language)).chain(kept).collect();
     format!("{head}{}", words.join(" "))
+}
+
+/// The name by which the book's highlighter knows a language.
+fn coloured(language: &str) -> &str {
+    match language {
+        "py" => "python",
+        "dash" | "ash" | "ksh" | "posix" => "bash",
+        other if other.strip_prefix("python").is_some_and(is_version) => "python",
+        other => other,
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
 }
 
 #[cfg(test)]
@@ -242,6 +256,9 @@ mod tests {
             ("~~~~ text expect", "~~~~text"),
             ("```rust check ignore", "```rust ignore"),
             ("```sh check hidelines=!! x", "```sh hidelines=!!"),
+            ("```python3.11 step", "```python"),
+            ("```pythonic check", "```pythonic"),
+            ("```dash step", "```bash"),
             ("```", "```"),
         ] {
             assert_eq!(plain(opening), expected);

@@ -103,12 +103,18 @@ async fn ask(
             let values = values(script).await?;
             if script.commands().is_empty() {
                 let done = run(script, &values).await?;
+                if let Some(why) = lacks(&done, script.interpreter()) {
+                    return Ok(why);
+                }
                 let text = with_values(script, script.text(), scope);
                 let expect = expect.as_ref();
                 Ok(of_script(&done, case.timeout, exit, expect, &text, &filled))
             } else {
                 let mark = crate::random_mark();
                 let done = run(&transcript(script, &mark), &values).await?;
+                if let Some(why) = lacks(&done, script.interpreter()) {
+                    return Ok(why);
+                }
                 let pasted = |text: &str| with_values(script, text, scope);
                 let shown = Shown {
                     filled: &filled,
@@ -135,6 +141,18 @@ fn unknown(why: &impl ToString) -> Outcome {
 
 pub(super) fn milliseconds(took: Duration) -> u64 {
     u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Where there is no such interpreter, nothing was asked: the runner's own shell says so.
+fn lacks(done: &Done, interpreter: &str) -> Option<Outcome> {
+    if done.status != 127 || interpreter == "sh" {
+        return None;
+    }
+    let said = harmless(&done.err);
+    let told = said.lines().any(|line| {
+        line.contains(": exec: ") && line.contains(interpreter) && line.ends_with("not found")
+    });
+    told.then(|| Outcome::Unknown(format!("cannot look: there is no `{interpreter}`").into()))
 }
 
 fn of_probe(done: &Done, limit: Duration, assertion: &Assertion, batch: &Batch) -> Outcome {

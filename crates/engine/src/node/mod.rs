@@ -10,6 +10,7 @@ mod durable;
 mod fetch;
 mod follow;
 pub(super) mod judge;
+mod programs;
 mod reattach;
 pub(super) mod script;
 pub(super) mod step;
@@ -262,6 +263,7 @@ impl<'a> NodeRun<'a> {
     ) -> Result<(), Halt> {
         self.prove_captured(first, resume.is_some(), elsewhere)?;
         self.prepared = uninterrupted(self.given.options, Prepared::new(self, first)).await??;
+        self.prove_programs(first).await?;
         self.prove_durable(&[dir.to_owned()], first).await
     }
 
