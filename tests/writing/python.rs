@@ -10,7 +10,10 @@ fn a_python_step_captures_and_its_check_sees_values() {
     lab.nodes("  here: {transport: local, port: 8080}\n");
     lab.opsbook(&["lint"]).ended(0);
     let said = lab.opsbook(&["run", "p", "here"]);
-    said.ended(1).has("  ! 3\n").has("check p::seen holds").has("expected 0, found 3");
+    said.ended(1)
+        .has("  ! 3\n")
+        .has("check p::seen holds")
+        .has("expected 0, found 3");
 }
 
 #[test]
@@ -22,11 +25,14 @@ fn what_is_not_there_is_said_before_the_first_step() {
     };
     let lab = Lab::new(&page("```yaml deliver\n- {file: book.toml}\n```\n\n"));
     let said = lab.opsbook(&["run", "p", "here"]);
-    said.ended(3).has("step do needs `python3.99`, and there is none on this node").lacks("1 of");
+    said.ended(3)
+        .has("step do needs `python3.99`, and there is none on this node")
+        .lacks("1 of");
     // A step before it may bring it.
     lab.page(&page("```sh step\n:\n```\n\n"));
     let said = lab.opsbook(&["run", "p", "here"]);
-    said.ended(1).has("`python3.99`, and there is none on this node: a step before it has to bring it");
+    said.ended(1)
+        .has("`python3.99`, and there is none on this node: a step before it has to bring it");
 }
 
 #[test]

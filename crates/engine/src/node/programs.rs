@@ -75,7 +75,8 @@ impl NodeRun<'_> {
             return Ok(needs);
         }
         let call = Call::new("set --").words(&needs.keys().cloned().collect::<Vec<_>>());
-        let call = call.code("\nfor ob_x do command -v \"$ob_x\" >/dev/null 2>&1 && echo \"$ob_x\"; done; :");
+        let call = call
+            .code("\nfor ob_x do command -v \"$ob_x\" >/dev/null 2>&1 && echo \"$ob_x\"; done; :");
         let done = session.call(&call, Limits::seconds(60)).await;
         let done = done.map_err(|lost| Halt::error(lost.to_string()))?;
         let said = String::from_utf8_lossy(&done.out);

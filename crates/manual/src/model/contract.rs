@@ -36,6 +36,7 @@ pub(crate) struct ProcedureContract {
     pub same: Vec<Spanned<String>>,
     pub needs: Vec<Spanned<String>>,
     pub timeout: Option<Duration>,
+    pub through: Option<Spanned<String>>,
     pub params: IndexMap<String, Param>,
     pub replace: IndexMap<String, Spanned<String>>,
     pub words: Words,
@@ -69,8 +70,9 @@ impl Words {
     }
 }
 
-const PROCEDURE: [&str; 10] = [
-    "id", "nodes", "roles", "same", "needs", "timeout", "params", "replace", "defined", "allow",
+const PROCEDURE: [&str; 11] = [
+    "id", "nodes", "roles", "same", "needs", "timeout", "through", "params", "replace", "defined",
+    "allow",
 ];
 
 /// Reads a block tagged `procedure`; `place` is its fence.
@@ -92,6 +94,7 @@ pub(crate) fn procedure(
             "same" => contract.same = names(value, problems),
             "needs" => contract.needs = strings(value, "groups of checks", problems),
             "timeout" => contract.timeout = time(value, problems),
+            "through" => contract.through = string(value, "a heading", problems),
             "params" => contract.params = params(value, problems),
             "replace" => contract.replace = replacements(value, problems),
             key if contract.words.read(key, value, problems) => {}

@@ -11,6 +11,9 @@ mod place;
 mod place_tests;
 mod said;
 mod steps;
+mod strays;
+#[cfg(test)]
+mod strays_tests;
 
 use std::ops::Range;
 
@@ -20,6 +23,8 @@ use crate::model::attributes;
 use crate::shell::placeholder::Placeholders;
 use crate::source::{Passage, Problem, Span};
 use crate::{Block, Group, Kind, Procedure, Spanned};
+
+use strays::{Strays, is_heading};
 
 /// What a page defines.
 #[derive(Default)]
@@ -54,6 +59,7 @@ pub(crate) fn assemble(
         declared: Vec::new(),
         nothing: Placeholders::none(),
         unread_roles: Vec::new(),
+        strays: Strays::default(),
     };
     for mark in marks {
         assembly.next += usize::from(!matches!(mark, Mark::Heading { .. }));
@@ -68,6 +74,8 @@ pub(crate) fn assemble(
         }
     }
     assembly.close(0);
+    let strays = std::mem::take(&mut assembly.strays);
+    strays.tell(assembly.problems);
     assembly.found
 }
 
@@ -95,6 +103,8 @@ struct Assembly<'a> {
     nothing: Placeholders,
     /// Roles of each procedure found that could not be read.
     unread_roles: Vec<Vec<String>>,
+    /// Steps without a procedure, and procedures without steps.
+    strays: Strays,
 }
 
 /// A section that is open: the level of its heading, and which it is.
@@ -113,6 +123,16 @@ struct Scope {
     of: Of,
     /// Something in it could not be read: what is missing may have been that.
     broken: bool,
+    /// The heading of the last section that belongs to it, while that has not come.
+    through: Option<Spanned<String>>,
+}
+
+impl Scope {
+    /// Whether a heading of this level ends it; 0 is the end of the page.
+    fn ends_at(&self, level: usize) -> bool {
+        let goes_on = self.through.is_some() && level == self.level;
+        level == 0 || level <= self.level && !goes_on
+    }
 }
 
 enum Of {
@@ -147,6 +167,12 @@ impl Assembly<'_> {
             self.close_each(self.scopes.last().is_some_and(|scope| scope.broken));
         }
         self.close(level);
+        self.strays.heading(level, &title);
+        if let Some(scope) = self.scopes.last_mut()
+            && scope.level == level
+        {
+            scope.through.take_if(|own| is_heading(&own.value, &title));
+        }
         self.heading = (level, title);
         self.heading_is_near = true;
         self.section += 1;
@@ -155,11 +181,7 @@ impl Assembly<'_> {
 
     /// Ends the scopes that do not reach below a heading of this level; 0 ends all.
     fn close(&mut self, level: usize) {
-        while self
-            .scopes
-            .last()
-            .is_some_and(|scope| level == 0 || level <= scope.level)
-        {
+        while self.scopes.last().is_some_and(|scope| scope.ends_at(level)) {
             if let Some(scope) = self.scopes.pop() {
                 self.closed(&scope, self.next);
             }
@@ -178,6 +200,16 @@ impl Assembly<'_> {
             Of::Group(index) => self.found.groups[*index].reach.range = range,
             Of::Broken => {}
         }
+        if let Some(through) = &scope.through {
+            let known = self.strays.beside(scope.level);
+            let message = format!(
+                "no section `{}` of the same level follows this contract",
+                through.value
+            );
+            let problem = Problem::error("no-such-section", through.span.clone(), message);
+            let problem = problem.did_you_mean(&through.value, known.iter().map(String::as_str));
+            self.problems.push(problem);
+        }
         match &scope.of {
             _ if scope.broken => {}
             Of::Procedure(index) => {
@@ -185,14 +217,7 @@ impl Assembly<'_> {
                 // A manual is kept in memory, and most steps have one check or none.
                 procedure.steps.shrink_to_fit();
                 if procedure.steps.is_empty() {
-                    self.problems.push(
-                        Problem::error(
-                            "procedure-without-steps",
-                            procedure.span.clone(),
-                            format!("procedure `{}` has no steps", procedure.id),
-                        )
-                        .hint("it reaches to the next heading of the same or a higher level"),
-                    );
+                    self.strays.empty(&procedure.span);
                 }
                 self.unused_placeholders(*index);
                 self.placed_twice(*index);

@@ -6,7 +6,7 @@ use crate::markdown::fence::Tag;
 use crate::model::contract::{self, GroupContract, ProcedureContract, Words};
 use crate::shell::placeholder::Placeholders;
 use crate::source::{Problem, Span};
-use crate::{Group, Kind, Procedure, Reach};
+use crate::{Group, Kind, Procedure, Reach, Spanned};
 
 /// What a contract that is no YAML seems to call itself.
 fn id_line(text: &str) -> Option<&str> {
@@ -37,6 +37,7 @@ impl Assembly<'_> {
             same,
             needs,
             timeout,
+            through,
             params,
             replace,
             words,
@@ -44,6 +45,7 @@ impl Assembly<'_> {
         let Some(id) = id else {
             return self.open(block, Of::Broken);
         };
+        self.strays.contract(&id);
         self.blocks[block].name.clone_from(&id.value);
         self.declared.push(Placeholders::new(&replace));
         self.unread_roles.push(unread_roles);
@@ -66,6 +68,7 @@ impl Assembly<'_> {
             reach: reach(words),
         });
         self.open(block, Of::Procedure(self.found.procedures.len() - 1));
+        self.reaches_through(through);
     }
 
     pub(super) fn group(&mut self, block: usize, tag: &Tag<'_>) {
@@ -115,7 +118,15 @@ impl Assembly<'_> {
             section: self.section,
             of,
             broken: false,
+            through: None,
         });
+    }
+
+    /// The procedure that was opened goes on below headings of its own level.
+    fn reaches_through(&mut self, through: Option<Spanned<String>>) {
+        if let Some(scope) = self.scopes.last_mut() {
+            scope.through = through;
+        }
     }
 
     /// A contract under the heading of another: two groups may follow each other, and a

@@ -238,16 +238,19 @@ impl Assembly<'_> {
                 Problem::error(
                     "step-outside-procedure",
                     self.span(&tag.range),
-                    format!("a `{}` in the group of checks `{}`", tag.kind.name(), group.id),
+                    format!(
+                        "a `{}` in the group of checks `{}`",
+                        tag.kind.name(),
+                        group.id
+                    ),
                 )
                 .note(group.span.clone(), "the group begins here")
             }
-            None => Problem::error(
-                "step-outside-procedure",
-                self.span(&tag.range),
-                format!("this `{}` stands outside any procedure", tag.kind.name()),
-            )
-            .hint("a procedure reaches from its contract to the next heading of the same or a higher level"),
+            None => {
+                let span = self.span(&tag.range);
+                self.strays.step(tag.kind, span);
+                return None;
+            }
         };
         self.problems.push(problem);
         None

@@ -1,0 +1,228 @@
+//! Steps without a procedure, and procedures without steps. Where a contract stands at the wrong
+//! place both come of one mistake, which is told once, with the place where it should stand.
+
+use crate::source::{Problem, Span};
+use crate::{Kind, Spanned};
+
+/// What a page has of them, in its order.
+#[derive(Default)]
+pub(super) struct Strays {
+    headings: Vec<Heading>,
+    contracts: Vec<Contract>,
+    steps: Vec<Stray>,
+}
+
+struct Heading {
+    level: usize,
+    title: String,
+    /// The heading that it stands below.
+    parent: Option<usize>,
+}
+
+struct Contract {
+    id: String,
+    span: Span,
+    heading: Option<usize>,
+    is_empty: bool,
+}
+
+struct Stray {
+    kind: Kind,
+    span: Span,
+    heading: Option<usize>,
+    /// So many contracts of procedures stand before it.
+    after: usize,
+}
+
+const REACH: &str =
+    "a procedure reaches from its contract to the next heading of the same or a higher level";
+
+/// Whether a heading is the one that a contract names; quotes may be typographic in the book.
+pub(super) fn is_heading(name: &str, title: &str) -> bool {
+    let plain = |text: &str| -> String {
+        let plain = |c: char| match c {
+            '\u{2018}' | '\u{2019}' => '\'',
+            '\u{201c}' | '\u{201d}' => '"',
+            c => c,
+        };
+        text.trim().chars().map(plain).collect()
+    };
+    plain(name) == plain(title)
+}
+
+impl Strays {
+    pub fn heading(&mut self, level: usize, title: &str) {
+        let mut parent = self.headings.len().checked_sub(1);
+        while let Some(index) = parent.filter(|index| self.headings[*index].level >= level) {
+            parent = self.headings[index].parent;
+        }
+        self.headings.push(Heading {
+            level,
+            title: title.to_owned(),
+            parent,
+        });
+    }
+
+    /// The contract of a procedure, under the heading at hand.
+    pub fn contract(&mut self, id: &Spanned<String>) {
+        self.contracts.push(Contract {
+            id: id.value.clone(),
+            span: id.span.clone(),
+            heading: self.headings.len().checked_sub(1),
+            is_empty: false,
+        });
+    }
+
+    pub fn step(&mut self, kind: Kind, span: Span) {
+        self.steps.push(Stray {
+            kind,
+            span,
+            heading: self.headings.len().checked_sub(1),
+            after: self.contracts.len(),
+        });
+    }
+
+    /// A procedure has come to its end without a step.
+    pub fn empty(&mut self, span: &Span) {
+        let mut contracts = self.contracts.iter_mut();
+        if let Some(contract) = contracts.find(|own| own.span == *span) {
+            contract.is_empty = true;
+        }
+    }
+
+    /// The titles of this level.
+    pub fn beside(&self, level: usize) -> Vec<String> {
+        let headings = self.headings.iter();
+        let alike = headings.filter(|heading| heading.level == level);
+        alike.map(|heading| heading.title.clone()).collect()
+    }
+
+    pub fn tell(mut self, problems: &mut Vec<Problem>) {
+        let mut steps = std::mem::take(&mut self.steps);
+        for (index, contract) in self.contracts.iter().enumerate() {
+            if !contract.is_empty {
+                continue;
+            }
+            let number = index + 1;
+            let below: Vec<usize> = of(&steps, |step| step.after == number);
+            let above = || {
+                of(&steps, |step| {
+                    step.after < number && step.heading == contract.heading
+                })
+            };
+            let own = if below.is_empty() { above() } else { below };
+            problems.push(self.without_steps(contract, number, &steps, &own));
+            let mut at = 0..;
+            steps.retain(|_| !at.next().is_some_and(|at| own.contains(&at)));
+        }
+        let runs = 0..=self.contracts.len();
+        problems.extend(runs.filter_map(|run| {
+            let strays: Vec<&Stray> = steps.iter().filter(|step| step.after == run).collect();
+            self.without_procedure(run, &strays)
+        }));
+    }
+
+    /// `own` are the steps that its contract is likely to be about.
+    fn without_steps(
+        &self,
+        contract: &Contract,
+        number: usize,
+        steps: &[Stray],
+        own: &[usize],
+    ) -> Problem {
+        let message = format!("procedure `{}` has no steps", contract.id);
+        let problem = Problem::error("procedure-without-steps", contract.span.clone(), message);
+        let (Some(first), Some(last)) = (own.first(), own.last()) else {
+            return problem.hint("it reaches to the next heading of the same or a higher level");
+        };
+        let (first, last) = (&steps[*first], &steps[*last]);
+        let note = match own.len() {
+            1 => "this step stands outside it".to_owned(),
+            count => format!("{count} steps stand outside it, the first of them here"),
+        };
+        let problem = problem.note(first.span.clone(), note);
+        if first.after < number {
+            let hint = match self.named(contract.heading) {
+                Some(heading) => format!("move it above its first step, below `{heading}`"),
+                None => "move it above its first step".to_owned(),
+            };
+            return problem.hint(hint);
+        }
+        if let Some(through) = self.through(contract.heading, last.heading) {
+            return problem.hint(format!("add `through: {through}` to it"));
+        }
+        let Some(heading) = self.named(first.heading) else {
+            return problem.hint(REACH);
+        };
+        let more = match self.through(first.heading, last.heading) {
+            Some(through) => format!(", with `through: {through}`"),
+            None => String::new(),
+        };
+        problem.hint(format!("move it below `{heading}`{more}"))
+    }
+
+    /// One mistake for all steps between two contracts.
+    fn without_procedure(&self, run: usize, strays: &[&Stray]) -> Option<Problem> {
+        let (first, last) = (strays.first()?, strays.last()?);
+        let more = match strays.len() - 1 {
+            0 => String::new(),
+            1 => ", and so does one below it".to_owned(),
+            more => format!(", and so do {more} below it"),
+        };
+        let message = format!(
+            "this `{}` stands outside any procedure{more}",
+            first.kind.name()
+        );
+        let problem = Problem::error("step-outside-procedure", first.span.clone(), message);
+        let before = run.checked_sub(1).map(|index| &self.contracts[index]);
+        let through = before.and_then(|own| self.through(own.heading, last.heading));
+        Some(match (before, through, self.named(first.heading)) {
+            (Some(own), Some(through), _) => problem
+                .note(own.span.clone(), format!("`{}` ended before it", own.id))
+                .hint(format!("`through: {through}` in that contract takes it in")),
+            (None, _, Some(heading)) => problem.hint(format!(
+                "write its contract, a block `yaml procedure` with an `id`, below `{heading}`"
+            )),
+            _ => problem.hint(REACH),
+        })
+    }
+
+    /// The last section that a contract would have to go through to reach a place: its name as
+    /// YAML has it. None where no such section stands beside the contract's own.
+    fn through(&self, contract: Option<usize>, place: Option<usize>) -> Option<String> {
+        let own = &self.headings[contract?];
+        let mut at = place?;
+        loop {
+            if Some(at) == contract {
+                return None;
+            }
+            let heading = &self.headings[at];
+            if heading.level == own.level && heading.parent == own.parent {
+                return Some(quoted(&heading.title));
+            }
+            at = heading.parent?;
+        }
+    }
+
+    /// `## Install`
+    fn named(&self, heading: Option<usize>) -> Option<String> {
+        let heading = &self.headings[heading?];
+        let title = heading.title.replace('`', "");
+        Some(format!("{} {title}", "#".repeat(heading.level)))
+    }
+}
+
+fn of(steps: &[Stray], is: impl Fn(&Stray) -> bool) -> Vec<usize> {
+    let steps = steps.iter().enumerate();
+    let found = steps.filter(|(_, step)| is(step));
+    found.map(|(at, _)| at).collect()
+}
+
+/// A title as a value in YAML.
+fn quoted(title: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || c == ' ' || c == '-';
+    if title.chars().all(plain) && title.starts_with(char::is_alphabetic) {
+        return title.to_owned();
+    }
+    format!("'{}'", title.replace('\'', "''"))
+}
