@@ -13,3 +13,7 @@ mod lab;
 mod place;
 #[path = "writing/python.rs"]
 mod python;
+#[path = "writing/sections.rs"]
+mod sections;
+#[path = "writing/silence.rs"]
+mod silence;

@@ -322,7 +322,7 @@ fn the_warning_shows_the_place() {
     assert_eq!(
         said,
         [
-            "manual/page.md:5:3: warning: left out of the book: `onclick` of `<b>`\n\
+            "manual/page.md:5:3: warning: left out of the book: `onclick` of `<b>` [html-removed]\n\
           \u{20} |\n\
           5 | a <b onclick=\"x()\">b</b>\n\
           \u{20} |   ^^^^^^^^^^^^^^^^^\n\n\

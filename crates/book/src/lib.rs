@@ -208,11 +208,21 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
     let staging = destination::Staging::beside(&destination)?;
 
     let allows_html = manual.settings.allow_html;
-    let work = || render_all(&files, config, manual, &staging.path(), options);
+    let manual = Arc::new(manual);
+    let work = || {
+        render_all(
+            &files,
+            config,
+            Arc::clone(&manual),
+            &staging.path(),
+            options,
+        )
+    };
     let (rendered, said) = notices::during(work);
     let rendered = rendered?;
     problems.extend(notices::problems(said, &problems, &wanted));
     problems.extend(rendered.problems);
+    let problems = crate::manual::settle(&manual, problems).problems;
 
     let published = !options.strict || problems.is_empty();
     if published {
@@ -257,12 +267,11 @@ fn recorded_of(files: &Files, options: &Options) -> recorded::Recorded {
 fn render_all(
     files: &Files,
     config: Config,
-    manual: Manual,
+    manual: Arc<Manual>,
     into: &Path,
     options: &Options,
 ) -> Result<Rendered, BookError> {
     let root = files.root();
-    let manual = Arc::new(manual);
     let mut problems = Vec::new();
     let mut driver = load(files, config, &manual, &mut problems)?;
     let recorded = recorded_of(files, options);

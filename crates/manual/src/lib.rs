@@ -24,7 +24,7 @@
 //! ```
 
 // The crates below this one, by the names that its files use.
-use opsbook_text::{files, interpolation, outside, source, yaml};
+use opsbook_text::{files, interpolation, outside, source, wildcard, yaml};
 
 mod duration;
 pub mod expect;
@@ -55,6 +55,7 @@ pub use model::contract::go_templates;
 pub use model::coverage::{Counts, Coverage, Named, PageCoverage, coverage};
 pub use model::lint::lint;
 pub use model::order::sort;
+pub use model::silence::unused as unused_silences;
 pub use parse::{PageSource, parse};
 pub use shell::script::is_shell;
 pub use shell::variables::{Variables, variables};
@@ -132,6 +133,8 @@ pub struct Settings {
     pub foreign_words: Wanted,
     /// The selector of the nodes that `opsbook test` asks; all nodes by default.
     pub test_nodes: Option<Spanned<String>>,
+    /// Problems that are none, as `NAME` or `NAME PATH`; a path may have `*` and `?`.
+    pub silence: Vec<Spanned<String>>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
     /// How the book reads Markdown.
@@ -201,6 +204,17 @@ pub struct Page {
     pub plain: bool,
     /// An include was refused: only `text` may be shown, not what others make of the source.
     pub withheld: bool,
+    /// Problems that its author calls none, each with its place.
+    pub silences: Vec<Silence>,
+}
+
+/// `<!-- opsbook: silence NAME -->`: problems of these names, in what follows, are none.
+#[derive(Clone, Debug)]
+pub struct Silence {
+    /// Names of problems.
+    pub codes: Vec<Spanned<String>>,
+    /// From the comment to the end of what follows it: bytes of [`Page::text`].
+    pub range: std::ops::Range<usize>,
 }
 
 /// A link or image of a page.

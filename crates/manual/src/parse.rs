@@ -121,6 +121,7 @@ fn parse_page(
         links,
         anchors,
         exceeded,
+        silences,
     } = page::walk(&text, settings.markdown, &mut problems);
     let is_top = |mark: &Mark<'_>| matches!(mark, Mark::Heading { level: 1, .. });
     let heading = front.title.clone();
@@ -146,6 +147,7 @@ fn parse_page(
         body: front.body,
         set_title,
         plain: exceeded,
+        silences,
         withheld,
     };
     Parsed {

@@ -111,6 +111,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
             "review-days",
             "chapters",
             "foreign-words",
+            "silence",
             "command",
             "after",
             "before",
@@ -189,6 +190,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
                 span: nodes.span,
             }),
         state,
+        silence: ours.map_or_else(Vec::new, |ours| reader.strings(ours, "silence")),
         test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
         results_days: ours.and_then(|ours| reader.days(ours, "results-days")),
         source,
@@ -295,6 +297,27 @@ impl Reader<'_> {
         })
     }
 
+    fn strings(&mut self, table: &DeTable<'_>, key: &str) -> Vec<manual::Spanned<String>> {
+        let Some(value) = table.get(key) else {
+            return Vec::new();
+        };
+        let Some(items) = value.get_ref().as_array() else {
+            self.wrong(value, key, "a list of texts");
+            return Vec::new();
+        };
+        let mut found = Vec::new();
+        for item in items {
+            match item.get_ref().as_str() {
+                Some(text) => found.push(manual::Spanned {
+                    value: text.to_owned(),
+                    span: self.span(item.span()),
+                }),
+                None => self.wrong(item, key, "a list of texts"),
+            }
+        }
+        found
+    }
+
     /// The folder of journals. They hold what scripts printed, and a book takes along whatever
     /// lies among its pages.
     fn state(&mut self, table: &DeTable<'_>, source: &Path) -> Option<manual::Spanned<PathBuf>> {
@@ -375,6 +398,7 @@ mod tests {
             settings,
             Settings {
                 strict: true,
+                silence: Vec::new(),
                 allow_html: false,
                 results_days: None,
                 review_days: None,

@@ -286,7 +286,12 @@ impl Project {
         // Not by its drawing: a page may have as many mistakes as letters.
         let mut seen = HashSet::new();
         problems.retain(|problem| seen.insert(problem.identity()));
-        let settled = manual::settle(manual, problems);
+        let unused = manual::unused_silences(manual, &problems);
+        let mut settled = manual::settle(manual, problems);
+        if !unused.is_empty() {
+            settled.problems.extend(unused);
+            manual::sort(manual, &mut settled.problems);
+        }
         Settled {
             problems: first_of_each(&settled.problems),
             ..settled

@@ -247,10 +247,10 @@ impl Reader<'_> {
                 Problem::error("duplicate-check", here, what).note(there, "first here")
             } else if *other <= trail {
                 (*other, *first) = (trail, check);
-                let what = format!("{what}; this one counts, as in goss");
+                let what = format!("{what}; this one counts, as in goss [duplicate-check]");
                 Problem::warning("duplicate-check", here, what).note(there, "and not this one")
             } else {
-                let what = format!("{what}; this one counts, as in goss");
+                let what = format!("{what}; this one counts, as in goss [duplicate-check]");
                 Problem::warning("duplicate-check", there, what).note(here, "and not this one")
             };
             self.problems.push(problem);
@@ -436,17 +436,17 @@ mod tests {
             (
                 "{c.yaml: {}, e.yaml: {}}",
                 "command/x e.yaml:1",
-                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss [duplicate-check]",
             ),
             (
                 "{e.yaml: {}, c.yaml: {}}",
                 "command/x e.yaml:1",
-                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss [duplicate-check]",
             ),
             (
                 "{f.yaml: {}}",
                 "command/x e.yaml:1",
-                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss",
+                "e.yaml:1:11: warning: `command/x` is in this group twice; this one counts, as in goss [duplicate-check]",
             ),
         ] {
             let (mut names, problems) = includes(&files, &format!("gossfile: {text}\n"));
@@ -486,12 +486,12 @@ mod tests {
             (
                 &[("a.yaml", "command: {x: {exit-status: 0, stderr: []}}\n")],
                 "gossfile: {a.yaml: {}}\n",
-                "a.yaml:1:39: warning: an empty list in `stderr` asserts nothing, and is left out\n  |\n1 | command: {x: {exit-status: 0, stderr: []}}\n  |                                       ^^",
+                "a.yaml:1:39: warning: an empty list in `stderr` asserts nothing, and is left out [empty-list]\n  |\n1 | command: {x: {exit-status: 0, stderr: []}}\n  |                                       ^^",
             ),
             (
                 &[("a.yaml", "command: {x: {exit-status: 0, stderr: null}}\n")],
                 "gossfile: {a.yaml: {}}\n",
-                "a.yaml:1:39: warning: `stderr` without a value asserts nothing, and is left out\n  |\n1 | command: {x: {exit-status: 0, stderr: null}}\n  |                                       ^^^^",
+                "a.yaml:1:39: warning: `stderr` without a value asserts nothing, and is left out [empty-list]\n  |\n1 | command: {x: {exit-status: 0, stderr: null}}\n  |                                       ^^^^",
             ),
             (
                 &[("a.yaml", "file: {/a: {<<: x}}\n")],

@@ -197,7 +197,7 @@ fn what_is_not_understood_is_drawn() {
         ),
         (
             "file:\n  /x: {contents: []}\n",
-            "manual/web.md:2:18: warning: an empty list in `contents` asserts nothing\n  |\n2 |   /x: {contents: []}\n  |                  ^^\n\nhint: leave it out; `\"\"` says that there is no text",
+            "manual/web.md:2:18: warning: an empty list in `contents` asserts nothing [empty-list]\n  |\n2 |   /x: {contents: []}\n  |                  ^^\n\nhint: leave it out; `\"\"` says that there is no text",
         ),
         (
             "file:\n  /x: {contents: [a], contains: [b]}\n",

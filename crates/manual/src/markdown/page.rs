@@ -13,7 +13,7 @@ use regex::Regex;
 use crate::markdown::anchors::Anchors;
 use crate::markdown::fence::{self, Info, Meaning, Tag};
 use crate::source::{Passage, Problem, nearest};
-use crate::{Block, Kind, Link, MarkdownSettings};
+use crate::{Block, Kind, Link, MarkdownSettings, Silence, Spanned};
 
 /// What the walk over a page found.
 #[derive(Default)]
@@ -25,6 +25,7 @@ pub(crate) struct Walked<'t> {
     pub anchors: Vec<String>,
     /// A bound was exceeded: the page is not for the book's renderer.
     pub exceeded: bool,
+    pub silences: Vec<Silence>,
 }
 
 pub(crate) enum Mark<'t> {
@@ -44,6 +45,10 @@ pub(crate) enum Mark<'t> {
     Broken {
         tag: Option<Tag<'t>>,
     },
+}
+
+fn is_silence(words: &str) -> bool {
+    words.split_whitespace().next() == Some("silence")
 }
 
 /// Walks over the text of a page.
@@ -70,11 +75,14 @@ pub(crate) fn walk<'t>(
         text: String::new(),
         indented: false,
         html: Vec::new(),
+        paragraph: None,
+        silences: 0,
     };
     for (event, range) in new_cmark_parser(&page.text, &options).into_offset_iter() {
         walk.event(event, range);
     }
     walk.drop_comment();
+    walk.silence_of_nothing();
     lost::check(page, &walk.found.blocks, &walk.html, walk.problems);
     walk.found.anchors = walk.anchors.finish();
     walk.found.blocks.shrink_to_fit();
@@ -103,6 +111,10 @@ struct Walk<'t, 'p> {
     indented: bool,
     /// Blocks of HTML.
     html: Vec<Range<usize>>,
+    /// The paragraph that is open.
+    paragraph: Option<Range<usize>>,
+    /// So many of the silences found know what they are about.
+    silences: usize,
 }
 
 struct Fence {
@@ -139,6 +151,7 @@ impl Walk<'_, '_> {
     }
 
     fn start(&mut self, tag: Md<'_>, range: Range<usize>) {
+        self.silenced(&tag, &range);
         match tag {
             Md::CodeBlock(CodeBlockKind::Fenced(_)) => {
                 self.fence = Some(Fence {
@@ -164,6 +177,7 @@ impl Walk<'_, '_> {
                 // An inline comment directly before a fence closes its own paragraph.
                 self.drop_comment();
                 self.text.clear();
+                self.paragraph = Some(range);
             }
             Md::HtmlBlock => self.html.push(range),
             Md::TableCell => self.count_cells(&range),
@@ -200,6 +214,7 @@ impl Walk<'_, '_> {
                     self.text.clear();
                 }
             }
+            TagEnd::Paragraph => self.paragraph = None,
             TagEnd::FootnoteDefinition => self.footnotes -= 1,
             TagEnd::DefinitionListTitle => self.count_alike(),
             _ => {}
@@ -280,6 +295,8 @@ impl Walk<'_, '_> {
                 )
                 .hint("write `<!-- opsbook: KIND … -->` on one line"),
             );
+        } else if word == "opsbook" && is_silence(&self.page.text[rest.clone()]) {
+            self.silence(rest);
         } else if word == "opsbook" {
             self.drop_comment();
             self.comment = Some(rest);
@@ -292,6 +309,67 @@ impl Walk<'_, '_> {
                 )
                 .did_you_mean(word, ["opsbook"]),
             );
+        }
+    }
+
+    /// `silence NAME NAME`: of the paragraph in which it stands, or of what follows.
+    fn silence(&mut self, range: Range<usize>) {
+        let text = &self.page.text[range.clone()];
+        let base = text.as_ptr() as usize;
+        let words = text.split([' ', '\t', ',']).filter(|word| !word.is_empty());
+        let codes = words.skip(1).map(|word| {
+            let start = range.start + (word.as_ptr() as usize - base);
+            Spanned {
+                value: word.to_owned(),
+                span: self.page.span(start..start + word.len()),
+            }
+        });
+        let codes: Vec<Spanned<String>> = codes.collect();
+        if codes.is_empty() {
+            let message = "which problem is to be silenced?";
+            let problem = Problem::error("bad-silence", self.page.span(range.clone()), message);
+            self.problems
+                .push(problem.hint("`opsbook lint` shows its name in brackets"));
+        }
+        let here = self.paragraph.clone();
+        let known = here.is_some();
+        let range = here.unwrap_or(range.start..range.start);
+        self.found.silences.push(Silence { codes, range });
+        if known {
+            let last = self.found.silences.len() - 1;
+            self.found.silences.swap(self.silences, last);
+            self.silences += 1;
+        }
+    }
+
+    /// What follows a comment has begun.
+    fn silenced(&mut self, tag: &Md<'_>, range: &Range<usize>) {
+        let is_block = matches!(
+            tag,
+            Md::Paragraph
+                | Md::Heading { .. }
+                | Md::CodeBlock(_)
+                | Md::List(_)
+                | Md::Item
+                | Md::BlockQuote(_)
+                | Md::Table(_)
+                | Md::DefinitionList
+        );
+        if is_block {
+            for silence in &mut self.found.silences[self.silences..] {
+                silence.range.end = range.end;
+            }
+            self.silences = self.found.silences.len();
+        }
+    }
+
+    fn silence_of_nothing(&mut self) {
+        for silence in self.found.silences.drain(self.silences..) {
+            for Spanned { span, .. } in silence.codes {
+                let message = "nothing follows this comment";
+                self.problems
+                    .push(Problem::error("bad-silence", span, message));
+            }
         }
     }
 

@@ -1,8 +1,9 @@
 //! `allow=CODE` on a fence and `allow: [CODE]` in a contract: what opsbook's own reading of a
-//! script found, and the author calls settled.
+//! script found, and the author calls settled. Beside them what is silenced at a place.
 
 use std::ops::Range;
 
+use crate::model::silence;
 use crate::source::{Problem, Span};
 use crate::{Manual, Page};
 
@@ -24,6 +25,10 @@ pub fn settle(manual: &Manual, problems: Vec<Problem>) -> Settled {
     let mut problems = problems;
     if !words.is_empty() {
         problems.retain(|problem| !words.iter().any(|word| word.settles(problem)));
+    }
+    let silences = silence::all(manual);
+    if !silences.is_empty() {
+        problems.retain(|problem| !silences.iter().any(|own| own.silences(problem)));
     }
     Settled {
         silenced: before - problems.len(),

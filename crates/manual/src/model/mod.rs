@@ -11,3 +11,6 @@ pub(crate) mod named;
 pub(crate) mod names;
 pub(crate) mod order;
 pub(crate) mod section;
+pub(crate) mod silence;
+#[cfg(test)]
+mod silence_tests;

@@ -178,6 +178,17 @@ impl Problem {
         SETTLED_BY_A_WORD.contains(&self.code)
     }
 
+    /// Whether its author may call it none at a place: what may be meant, what concerns readers
+    /// only, and what opsbook's reading of a script may have got wrong. An error beside these
+    /// stops what would be run wrongly, and stays.
+    #[must_use]
+    pub fn may_be_silenced(&self) -> bool {
+        self.code != "unused-silence"
+            && (self.severity == Severity::Warning
+                || self.concern == Concern::Nothing
+                || self.is_settled_by_a_word())
+    }
+
     /// It is one for this node only.
     #[must_use]
     pub fn for_node(mut self, node: &str) -> Problem {
@@ -253,7 +264,7 @@ impl fmt::Display for Problem {
             Severity::Error => "error",
         };
         let mut message = harmless(&self.sentence());
-        if self.is_settled_by_a_word() {
+        if self.span.is_some() && self.may_be_silenced() {
             message = format!("{message} [{}]", self.code);
         }
         match &self.span {
@@ -411,7 +422,7 @@ mod tests {
         let problem = Problem::warning("w", Span::new(&source, at..at + 1), "m");
         assert_eq!(
             problem.to_string(),
-            "a.md:1:5: warning: m\n  |\n1 |  日本 x\u{fffd}y\n  |       ^"
+            "a.md:1:5: warning: m [w]\n  |\n1 |  日本 x\u{fffd}y\n  |       ^"
         );
     }
 }

@@ -1,0 +1,93 @@
+//! Problems that their author calls none at a place: a comment on the page, or a line in
+//! `book.toml`. One that silences nothing is a problem itself.
+//!
+//! What may be silenced is what may be meant, and what concerns readers only. An error that stops
+//! a run stays one: a run that begins in spite of it would do something else than the page says.
+
+use std::ops::Range;
+
+use crate::source::{Problem, Span};
+use crate::wildcard::fits;
+use crate::{Manual, Page};
+
+/// A name, and where problems of that name are silent.
+pub(super) struct Silent<'a> {
+    code: &'a str,
+    span: &'a Span,
+    at: At<'a>,
+}
+
+enum At<'a> {
+    Page(&'a Page, &'a Range<usize>),
+    Files(&'a str),
+    Everywhere,
+}
+
+impl Silent<'_> {
+    /// Whether the problem is one of these, which may be silenced.
+    pub fn silences(&self, problem: &Problem) -> bool {
+        problem.may_be_silenced() && self.means(problem)
+    }
+
+    fn means(&self, problem: &Problem) -> bool {
+        let place = problem.span.as_ref();
+        problem.code == self.code
+            && match self.at {
+                At::Everywhere => true,
+                At::Files(pattern) => place.is_some_and(|place| {
+                    let path = place.path().as_os_str().as_encoded_bytes();
+                    fits(pattern.as_bytes(), path)
+                }),
+                At::Page(page, range) => place.is_some_and(|place| page.text.holds(range, place)),
+            }
+    }
+}
+
+pub(super) fn all(manual: &Manual) -> Vec<Silent<'_>> {
+    let of_pages = manual.pages.iter().flat_map(|page| {
+        page.silences.iter().flat_map(move |silence| {
+            silence.codes.iter().map(move |code| Silent {
+                code: &code.value,
+                span: &code.span,
+                at: At::Page(page, &silence.range),
+            })
+        })
+    });
+    let of_settings = manual.settings.silence.iter().map(|line| {
+        let (code, path) = match line.value.trim().split_once(char::is_whitespace) {
+            Some((code, path)) => (code, Some(path.trim())),
+            None => (line.value.trim(), None),
+        };
+        Silent {
+            code,
+            span: &line.span,
+            at: path.map_or(At::Everywhere, At::Files),
+        }
+    });
+    of_pages.chain(of_settings).collect()
+}
+
+/// Silences that silence none of these problems, which are all that there are.
+#[must_use]
+pub fn unused(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
+    let told = |silent: Silent<'_>| {
+        let mut meant = problems.iter().filter(|problem| silent.means(problem));
+        let code = silent.code;
+        let span = silent.span.clone();
+        let Some(first) = meant.next() else {
+            let message = format!("no problem `{code}` is there to be silenced");
+            let problem = Problem::warning("unused-silence", span, message);
+            let known = problems.iter().filter(|own| own.may_be_silenced());
+            return Some(problem.did_you_mean(code, known.map(|own| own.code)));
+        };
+        if std::iter::once(first)
+            .chain(meant)
+            .any(Problem::may_be_silenced)
+        {
+            return None;
+        }
+        let message = format!("`{code}` cannot be silenced: what it is about would run wrongly");
+        Some(Problem::warning("unused-silence", span, message))
+    };
+    all(manual).into_iter().filter_map(told).collect()
+}
