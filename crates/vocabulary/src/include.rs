@@ -247,10 +247,10 @@ impl Reader<'_> {
                 Problem::error("duplicate-check", here, what).note(there, "first here")
             } else if *other <= trail {
                 (*other, *first) = (trail, check);
-                let what = format!("{what}; this one counts, as in goss [duplicate-check]");
+                let what = format!("{what}; this one counts, as in goss");
                 Problem::warning("duplicate-check", here, what).note(there, "and not this one")
             } else {
-                let what = format!("{what}; this one counts, as in goss [duplicate-check]");
+                let what = format!("{what}; this one counts, as in goss");
                 Problem::warning("duplicate-check", there, what).note(here, "and not this one")
             };
             self.problems.push(problem);

@@ -74,7 +74,7 @@ impl NodeRun<'_> {
         if needs.is_empty() {
             return Ok(needs);
         }
-        let call = Call::new("set --").words(&needs.keys().cloned().collect::<Vec<_>>());
+        let call = Call::new("set --").words(needs.keys().cloned());
         let call = call
             .code("\nfor ob_x do command -v \"$ob_x\" >/dev/null 2>&1 && echo \"$ob_x\"; done; :");
         let done = session.call(&call, Limits::seconds(60)).await;
