@@ -11,8 +11,9 @@ use crate::nodes::{Layer, Node, Origin};
 use crate::plan::RUN_NAMES;
 
 use super::html::{attribute, code, table, text};
+use super::index::Unit;
 use super::machines;
-use super::refer::{GROUPS, NODES, generated, group_link, node_link, to};
+use super::refer::{self, GROUPS, NODES, generated, group_link, node_link, to};
 use super::tables;
 use super::whole::{Whole, selected, selectors_of};
 
@@ -48,6 +49,29 @@ pub(super) fn all(whole: &Whole<'_>) -> Vec<Chapter> {
         add("Variables", variables(&surveyed), VARIABLES);
     }
     chapters
+}
+
+/// What a search finds of these chapters: nodes and groups of nodes. The rest would be found in
+/// the place of the pages that it is made of.
+pub(super) fn found(whole: &Whole<'_>) -> Vec<Unit> {
+    if !whole.has_chapters() {
+        return Vec::new();
+    }
+    let nodes = whole.nodes.names().map(|name| Unit {
+        address: refer::node_address(name),
+        page: "Nodes".to_owned(),
+        title: name.to_owned(),
+        ..Unit::default()
+    });
+    let groups = whole.groups_told().into_iter().map(|group| Unit {
+        address: refer::group_address(&group),
+        page: "Groups of nodes".to_owned(),
+        title: format!("@{group}"),
+        ..Unit::default()
+    });
+    let mut found: Vec<Unit> = nodes.chain(groups).collect();
+    found.sort_by(|a, b| a.address.cmp(&b.address));
+    found
 }
 
 /// What one pass over all nodes and blocks tells.

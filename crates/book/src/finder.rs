@@ -15,13 +15,14 @@ const BEFORE: &str = "<main>";
 const AFTER: &str = "</main>";
 
 /// Writes the index of a book into the folder of its own things. `values` are what names mean on
-/// nodes.
+/// nodes, and `others` what is found beside the pages that somebody wrote.
 pub(super) fn write(
     into: &Path,
     folder: &Path,
     book: &Book,
     search: &Search,
     values: &BTreeMap<String, Vec<String>>,
+    others: &[Unit],
 ) -> Result<()> {
     let mut index = Index::default();
     for chapter in book.chapters() {
@@ -40,6 +41,9 @@ pub(super) fn write(
             unit.more = expanded(&unit.text, values);
             index.add(&unit);
         }
+    }
+    for unit in others {
+        index.add(unit);
     }
     index.write(&folder.join("search"))
 }

@@ -376,7 +376,10 @@ fn add_own(
     generated::put_machines(into)?;
     let meanings = values::write(whole.nodes, whole.blocks, &own)?;
     match search {
-        Some(search) => finder::write(into, &own, book, search, &meanings),
+        Some(search) => {
+            let others = chapters::found(whole);
+            finder::write(into, &own, book, search, &meanings, &others)
+        }
         None => Ok(()),
     }
 }

@@ -21,13 +21,15 @@ pub(super) fn generated(title: &str, content: String, path: &str) -> Chapter {
     chapter
 }
 
+/// Where a group stands.
+pub(super) fn group_address(group: &str) -> String {
+    format!("{}#group-{group}", html_path(Path::new(GROUPS)).display())
+}
+
 pub(super) fn group_link(group: &str) -> String {
-    format!(
-        "<a href=\"{}#group-{}\">{}</a>",
-        html_path(Path::new(GROUPS)).display(),
-        attribute(group),
-        code(&format!("@{group}"))
-    )
+    let address = group_address(group);
+    let (address, name) = (attribute(&address), code(&format!("@{group}")));
+    format!("<a href=\"{address}\">{name}</a>")
 }
 
 /// A link from a chapter of ours to a block of the manual.
@@ -40,10 +42,17 @@ pub(super) fn to(page: &Path, name: &str) -> String {
     )
 }
 
+/// The page of a node.
+pub(super) fn node_address(name: &str) -> String {
+    format!(
+        "{}?node={}",
+        html_path(Path::new(NODES)).display(),
+        query(name)
+    )
+}
+
 pub(super) fn node_link(name: &str) -> String {
-    let page = html_path(Path::new(NODES));
-    let page = page.display();
-    format!("<a href=\"{page}?node={}\">{}</a>", query(name), code(name))
+    format!("<a href=\"{}\">{}</a>", node_address(name), code(name))
 }
 
 /// A name as a part of an address.

@@ -4,6 +4,12 @@
 "use strict";
 
 const opsbookSearch = (() => {
+    // A name of a file may hold what means something in an address; the page of a node has a query.
+    const addressOf = (place) => {
+        if (place.startsWith("opsbook-nodes.html?")) return place;
+        const [page, ...anchor] = place.split("#");
+        return [page.split("/").map(encodeURIComponent).join("/"), ...anchor.map(encodeURI)].join("#");
+    };
     const home = new URL(path_to_root || ".", location.href);
     const JOINERS = /^[._\-/:@=+%~\\#]{1,2}$/;
     const DENSE = /[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\u{20000}-\u{2ffff}]/u;
@@ -293,7 +299,7 @@ const opsbookSearch = (() => {
         results.replaceChildren(...found.map((hit) => {
             const item = document.createElement("li");
             const link = document.createElement("a");
-            link.href = new URL(hit.address.split("#").map((one, at) => at ? encodeURI(one) : one.split("/").map(encodeURIComponent).join("/")).join("#"), home);
+            link.href = new URL(addressOf(hit.address), home);
             link.append(hit.title || hit.page, hit.title && hit.title !== hit.page ? ` » ${hit.page}` : "");
             if (hit.block) item.className = "ops-found";
             item.append(link, teaser(hit.text, typed));

@@ -68,6 +68,8 @@ fn queries_lead_to_the_right_place_in_our_own_manual() {
             ("systemctl restart shop", "shop/release.html#shop."),
             ("test-nodes", "format.html#"),
             ("firewal", "shop/"),
+            ("shop1", "opsbook-nodes.html?node=shop1"),
+            ("@staging", "opsbook-groups.html#group-staging"),
         ],
     );
     // By keyboard: typed, found, opened.
