@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes a release below target/packages: a static binary, its archive, its Debian package, and
-# their checksums. OPSBOOK_BINARY=FILE packs that binary instead of building one;
-# OPSBOOK_COMPRESS=1 does it quickly, and in more bytes.
+# Makes a release below target/packages: static binaries, their archive, Debian packages, and
+# checksums. OPSBOOK_BINARY=FILE packs that binary, and the opsbook-gateway beside it, instead of
+# building them; OPSBOOK_COMPRESS=1 does it quickly, and in more bytes.
 set -eu
 # Whoever packs, the packages are the same.
 umask 022
@@ -22,7 +22,7 @@ if [ -z "$binary" ]; then
   cargo_home=${CARGO_HOME-$HOME/.cargo}
   # The paths of this machine stay out of the binary.
   RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$here=/opsbook" \
-    cargo build --release --locked --target "$target"
+    cargo build --release --locked --target "$target" -p opsbook -p opsbook-gateway
   binary=${CARGO_TARGET_DIR-target}/$target/release/opsbook
 fi
 
@@ -39,7 +39,7 @@ rm -rf "$stage"
 (
   cd "$out"
   set -- "$name.tar.gz"
-  for deb in opsbook_"$version"-1_*.deb; do
+  for deb in opsbook_"$version"-1_*.deb opsbook-*_"$version"-1_*.deb; do
     if [ -e "$deb" ]; then set -- "$@" "$deb"; fi
   done
   sha256sum "$@" > SHA256SUMS

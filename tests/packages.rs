@@ -26,6 +26,18 @@ static PACKAGES: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
         .arg(&stripped)
         .arg(env!("CARGO_BIN_EXE_opsbook"));
     assert!(strip.status().unwrap().success());
+    // It stands beside ours, as `cargo test` builds all binaries.
+    let gateway = Path::new(env!("CARGO_BIN_EXE_opsbook")).with_file_name("opsbook-gateway");
+    assert!(
+        gateway.exists(),
+        "`cargo build -p opsbook-gateway` makes what is packed, too"
+    );
+    let mut strip = Command::new("strip");
+    strip
+        .arg("-o")
+        .arg(folder.path().join("opsbook-gateway"))
+        .arg(gateway);
+    assert!(strip.status().unwrap().success());
     pack(&stripped, &folder.path().join("out"), "0022");
     folder
 });
@@ -89,6 +101,8 @@ fn the_archive_holds_all_that_an_installation_has() {
         "./man/opsbook-lock-status.1",
         "./schemas/event.json",
         "./opsbook",
+        "./opsbook-gateway",
+        "./systemd/opsbook-runner.service",
     ] {
         assert!(said.lines().any(|line| line == part), "{part}: {said}");
     }
@@ -153,6 +167,63 @@ fn the_debian_package_is_installed_and_removed_without_a_trace() {
         assert!(said.lines().any(|line| line == part), "{part}: {said}");
     }
     assert!(!said.contains("writable"), "{said}");
+}
+
+#[test]
+fn the_services_are_installed_and_removed_and_systemd_understands_them() {
+    if !Path::new("/usr/bin/dpkg-deb").exists() {
+        assert!(
+            !Path::new("/etc/debian_version").exists(),
+            "dpkg-deb is missing"
+        );
+        eprintln!("skipped: this is no Debian");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let script = r#"
+        set -eu
+        mkdir -p root/var/lib/dpkg/info root/var/lib/dpkg/updates
+        : > root/var/lib/dpkg/status
+        as_root="fakeroot"; [ "$(id -u)" != 0 ] || as_root=
+        package() { $as_root dpkg --root="$PWD/root" --force-depends --force-not-root --log=/dev/null "$@" > log 2>&1 || { cat log; exit 1; }; }
+        package -i "$PACKAGES"/opsbook_*.deb "$PACKAGES"/opsbook-gateway_*.deb "$PACKAGES"/opsbook-runner_*.deb
+        root/usr/bin/opsbook-gateway --version
+        echo 'port = 1' >> root/etc/opsbook/gateway.toml
+        package -r opsbook-gateway opsbook-runner
+        [ -e root/etc/opsbook/gateway.toml ] && echo "the configuration is kept"
+        package -P opsbook-gateway opsbook-runner opsbook
+        find root -path root/var -prune -o ! -type d -print | sed 's/^/left: /'
+        for unit in opsbook-gateway opsbook-runner; do
+          dpkg-deb --fsys-tarfile "$PACKAGES"/"$unit"_*.deb | tar -xO "./usr/lib/systemd/system/$unit.service" |
+            sed "s,/usr/bin/,$BINARIES/,; /^Documentation/d; /^User/d" > "$unit.service"
+          systemd-analyze verify "$PWD/$unit.service" && echo "$unit is understood"
+        done
+        dpkg-deb --fsys-tarfile "$PACKAGES"/opsbook-gateway_*.deb | tar -xO ./etc/opsbook/gateway.toml > gateway.toml
+        "$BINARIES/opsbook" init ops > /dev/null
+        "$BINARIES/opsbook-gateway" serve --no-runner --listen 127.0.0.1:0 --dir ops --state "$PWD/state" --config "$PWD/gateway.toml" > said 2>&1 &
+        for _ in $(seq 600); do [ ! -S state/socket ] || break; sleep 0.1; done
+        [ -S state/socket ] && echo "the configuration is read" || cat said
+        kill $!
+    "#;
+    let binaries = Path::new(env!("CARGO_BIN_EXE_opsbook")).parent().unwrap();
+    let packages = packages();
+    let said = ok(&bash(
+        folder.path(),
+        script,
+        &[
+            ("PACKAGES", packages.to_str().unwrap()),
+            ("BINARIES", binaries.to_str().unwrap()),
+        ],
+    ));
+    for part in [
+        "the configuration is kept",
+        "opsbook-gateway is understood",
+        "opsbook-runner is understood",
+        "the configuration is read",
+    ] {
+        assert!(said.lines().any(|line| line == part), "{part}: {said}");
+    }
+    assert!(!said.contains("left:"), "{said}");
 }
 
 /// A folder that looks like the page of a release, and the address of the folder of all.
