@@ -13,6 +13,7 @@ use rust_embed::Embed;
 use crate::book::{self, Options};
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::project;
 use crate::source::Problem;
 
 #[derive(Embed)]
@@ -23,6 +24,11 @@ struct Pages;
 #[folder = "templates"]
 struct Templates;
 
+/// The packages of which the manual is made, too.
+#[derive(Embed)]
+#[folder = "examples"]
+struct Packages;
+
 /// What the pages show of a terminal.
 #[derive(Embed)]
 #[folder = "tests/cli"]
@@ -30,6 +36,7 @@ struct Transcripts;
 
 const BOOK: &str = include_str!("../../book.toml");
 const NODES: &str = include_str!("../../nodes.yaml");
+const PACKAGES: &str = include_str!("../../opsbook.toml");
 
 /// Read the guide of opsbook, without a network
 ///
@@ -51,12 +58,15 @@ pub(crate) struct Guide {
     book: Option<PathBuf>,
 }
 
+/// Where the packages lie.
+const EXAMPLES: &str = "examples/";
+
 /// A page of the manual, as `SUMMARY.md` lists it.
 struct Topic {
     /// What it is called on the command line.
     name: String,
     title: String,
-    /// Its file below `manual/`.
+    /// Its file below `manual/`, or one below `examples/` by its whole path.
     file: String,
     /// The part of the manual that it stands in.
     part: String,
@@ -91,7 +101,10 @@ fn unknown(name: &str, topics: &[Topic]) -> Failure {
 
 /// The text of a page, with what it includes.
 fn page(file: &str) -> String {
-    let text = embedded::<Pages>(file);
+    let text = match file.strip_prefix(EXAMPLES) {
+        Some(file) => embedded::<Packages>(file),
+        None => embedded::<Pages>(file),
+    };
     let include = |line: &str| {
         let path = line
             .trim()
@@ -119,21 +132,37 @@ fn topics() -> Vec<Topic> {
         if let Some(title) = line.strip_prefix("# ") {
             part = title.to_owned();
         }
-        let entry = line.trim_start().trim_start_matches("- ");
-        let Some((title, file)) = entry
-            .strip_prefix('[')
-            .and_then(|entry| entry.strip_suffix(')')?.split_once("]("))
-        else {
+        let Some((title, file)) = listed(line) else {
             continue;
         };
-        topics.push(Topic {
-            name: name(file),
-            title: title.to_owned(),
-            file: file.to_owned(),
-            part: part.clone(),
-        });
+        let of_package = file.strip_prefix("package:");
+        let Some(package) = of_package else {
+            topics.push(topic(name(file), title, file.to_owned(), &part));
+            continue;
+        };
+        let folder = format!("{package}/manual");
+        let list = embedded::<Packages>(&format!("{folder}/SUMMARY.md"));
+        topics.extend(list.lines().filter_map(listed).map(|(title, file)| {
+            let name = name(&format!("{package}/{file}"));
+            topic(name, title, format!("{EXAMPLES}{folder}/{file}"), &part)
+        }));
     }
     topics
+}
+
+fn topic(name: String, title: &str, file: String, part: &str) -> Topic {
+    Topic {
+        name,
+        title: title.to_owned(),
+        file,
+        part: part.to_owned(),
+    }
+}
+
+/// Title and file of a line of `SUMMARY.md`.
+fn listed(line: &str) -> Option<(&str, &str)> {
+    let entry = line.trim_start().trim_start_matches("- ");
+    entry.strip_prefix('[')?.strip_suffix(')')?.split_once("](")
 }
 
 /// `guide/start.md` is `start`, `shop/README.md` is `shop`, `shop/release.md` is `shop/release`.
@@ -201,11 +230,19 @@ fn build(dest: &Path, streams: &mut Streams) -> Result<u8, Failure> {
     let root = folder.path();
     std::fs::write(root.join("book.toml"), BOOK)?;
     std::fs::write(root.join("nodes.yaml"), NODES)?;
+    std::fs::write(root.join("opsbook.toml"), PACKAGES)?;
     unpack::<Pages>(&root.join("manual"))?;
     unpack::<Templates>(&root.join("templates"))?;
+    unpack::<Packages>(&root.join("examples"))?;
     unpack::<Transcripts>(&root.join("tests/cli"))?;
     let dest = std::path::absolute(dest)?;
-    let built = book::build(root, Some(&dest), &Options::default())?;
+    let place = project::merge::place(root)?;
+    let root = place.files.root().to_owned();
+    let options = Options {
+        place: Some(place),
+        ..Options::default()
+    };
+    let built = book::build(&root, Some(&dest), &options)?;
     let index = built.destination.join("index.html");
     writeln!(streams.out, "{}", index.display())?;
     Ok(0)

@@ -1,6 +1,7 @@
 //! `opsbook lint`: everything wrong with a manual, in one run, with its place.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
@@ -9,7 +10,7 @@ use crate::cli::error::Failure;
 use crate::manual::{self, Coverage, Settled};
 use crate::project::Project;
 use crate::report::{form, lint};
-use crate::source::Problem;
+use crate::source::{Problem, Span};
 
 /// Find everything wrong in the manual and in nodes.yaml
 ///
@@ -43,11 +44,11 @@ enum Format {
 pub(crate) fn run(args: &Lint, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     let Settled { problems, silenced } = project.lint();
     let coverage = manual::coverage(&project.manual);
-    let below = form::folder(&project.root);
+    let below = form::folder(&project.origin);
     match args.format {
         Format::Human => human(&problems, silenced, &coverage, streams)?,
         Format::Json => {
-            let all = lint::json(&problems, silenced, &coverage);
+            let all = lint::json(&problems, silenced, &coverage, &|span| file(project, span));
             writeln!(streams.out, "{all:#}")?;
         }
         Format::Github => {
@@ -67,6 +68,17 @@ pub(crate) fn run(args: &Lint, project: &Project, streams: &mut Streams) -> Resu
         .iter()
         .any(|problem| problem.is_error() || args.strict);
     Ok(if bad { 2 } else { 0 })
+}
+
+/// Where a text is, relative to the manual's folder; of a package an absolute path, because its
+/// folder may lie anywhere.
+fn file(project: &Project, span: &Span) -> PathBuf {
+    if span.source.packaged.is_none() {
+        return span.path().to_owned();
+    }
+    let edited = project.origin.join(span.shown());
+    let file = if edited.exists() { edited } else { project.root.join(span.path()) };
+    file.canonicalize().unwrap_or(file)
 }
 
 fn human(

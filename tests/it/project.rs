@@ -69,7 +69,14 @@ impl Project {
     pub fn of_our_own() -> Self {
         let project = Self::new("# Page\n");
         let ours = Path::new(env!("CARGO_MANIFEST_DIR"));
-        for part in ["manual", "templates", "examples", "tests/cli", "book.toml"] {
+        for part in [
+            "manual",
+            "templates",
+            "examples",
+            "tests/cli",
+            "book.toml",
+            "opsbook.toml",
+        ] {
             copy(&ours.join(part), &project.path(part));
         }
         fs::remove_file(project.path("nodes.yaml")).unwrap();

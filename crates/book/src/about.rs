@@ -90,7 +90,7 @@ impl About {
 fn changed(root: &Path, manual: &Manual) -> HashMap<PathBuf, Timestamp> {
     let mut open: HashMap<&Path, PathBuf> = HashMap::new();
     for page in manual.pages.iter().rev() {
-        open.insert(&page.source.path, html_path(&page.path));
+        open.insert(page.source.shown(), html_path(&page.path));
     }
     let first = manual.pages.first().map(|page| html_path(&page.path));
     let mut git = git(root);

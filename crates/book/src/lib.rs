@@ -184,18 +184,19 @@ pub enum BookError {
 
 /// Builds the book of the manual in `root` into `dest`, or where `book.toml` says.
 pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Built, BookError> {
-    let files = if options.untrusted {
-        Files::below(root)
-    } else {
-        Files::of(root)
+    let place = match &options.place {
+        Some(place) if !options.untrusted => place.clone(),
+        None if !options.untrusted => Files::of(root).into(),
+        _ => Files::below(root).into(),
     };
+    let files = place.files.clone();
     let config::Settings {
         config,
         mut problems,
         wanted,
         commands,
     } = config::load(&files, options)?;
-    let (mut manual, found) = crate::manual::load(&files);
+    let (mut manual, manifest, found) = project::reading::pages(&place);
     if options.untrusted {
         manual.settings.allow_html = false;
         untrusted::bound(&manual, root)?;
@@ -208,10 +209,11 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
     let staging = destination::Staging::beside(&destination)?;
 
     let allows_html = manual.settings.allow_html;
+    let (nodes, _) = project::reading::nodes(&place, &manual.settings, manifest.as_ref());
     let manual = Arc::new(manual);
     let work = || {
         render_all(
-            &files,
+            (&place, &nodes),
             config,
             Arc::clone(&manual),
             &staging.path(),
@@ -256,25 +258,25 @@ struct Rendered {
 }
 
 /// What is recorded of the manual; what a stranger's project says of its own results is not shown.
-fn recorded_of(files: &Files, options: &Options) -> recorded::Recorded {
+fn recorded_of(place: &project::Place, options: &Options) -> recorded::Recorded {
     if options.untrusted {
         return recorded::Recorded::default();
     }
-    let place = options.place.clone();
-    recorded::Recorded::load(&place.unwrap_or_else(|| files.clone().into()))
+    recorded::Recorded::load(place)
 }
 
 fn render_all(
-    files: &Files,
+    (place, nodes): (&project::Place, &nodes::Nodes),
     config: Config,
     manual: Arc<Manual>,
     into: &Path,
     options: &Options,
 ) -> Result<Rendered, BookError> {
+    let files = &place.files;
     let root = files.root();
     let mut problems = Vec::new();
     let mut driver = load(files, config, &manual, &mut problems)?;
-    let recorded = recorded_of(files, options);
+    let recorded = recorded_of(place, options);
     let recorded = Arc::new(recorded);
     let opsbook = preprocess::Opsbook::new(Arc::clone(&manual), Arc::clone(&recorded));
     let opsbook = if manual.listed {
@@ -283,11 +285,9 @@ fn render_all(
         opsbook.foreign(&driver.source_dir())
     };
     let blocks = blocks::Blocks::of(&manual);
-    // What is wrong with them is for `lint` to say.
-    let (nodes, _) = nodes::load(files, &manual.settings);
     let whole = whole::Whole {
         manual: &manual,
-        nodes: &nodes,
+        nodes,
         recorded: &recorded,
         blocks: &blocks,
     };
@@ -336,7 +336,8 @@ fn render_all(
         (false, false) => (about::Owner::Ours, policy::Policy::Held),
         (false, true) => (about::Owner::Ours, policy::Policy::None),
     };
-    let about = about::About::of(root, &manual, owner, about::now());
+    let edited = place.origin.as_deref().unwrap_or(root);
+    let about = about::About::of(edited, &manual, owner, about::now());
     policy::put_into(into, &about, held).map_err(failed)?;
     let site = links::Site::read(into, &manual);
     let withheld = publish::files(

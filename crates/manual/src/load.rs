@@ -363,12 +363,14 @@ impl Includes<'_> {
 /// Reads a file below the root; messages name it as `path`.
 fn read(files: &Files, path: &Path) -> Result<Arc<Source>, Refused> {
     let text = files.text(path, crate::files::MAX_TEXT)?;
-    Ok(Source::new(normal(path), text))
+    let path = normal(path);
+    Ok(Source::of(&path, files.packaged(&path), text))
 }
 
 fn read_public(files: &Files, path: &Path) -> Result<Arc<Source>, Refused> {
     let text = files.public_text(path)?;
-    Ok(Source::new(normal(path), text))
+    let path = normal(path);
+    Ok(Source::of(&path, files.packaged(&path), text))
 }
 
 #[cfg(test)]

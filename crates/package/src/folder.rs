@@ -15,10 +15,22 @@ use crate::tree::{Entry, MOST_BYTES, MOST_FILES, Mode, Tree, check_path, shown};
 /// # Errors
 /// Where one cannot be read, or a package cannot have it.
 pub fn read(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Tree, String> {
+    read_below(folder, &|_| true, wanted)
+}
+
+/// The same, but that some folders are not looked into.
+///
+/// # Errors
+/// As those of [`read`].
+pub fn read_below(
+    folder: &Path,
+    enters: &dyn Fn(&str) -> bool,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Tree, String> {
     let files = Files::below(folder);
     let mut tree = Tree::default();
     let mut room = MOST_BYTES;
-    for path in walk(folder, wanted)? {
+    for path in walk(folder, enters, wanted)? {
         let full = folder.join(&path);
         let found = full.symlink_metadata();
         let found = found.map_err(|error| format!("`{}`: {error}", shown(&path)))?;
@@ -47,7 +59,11 @@ pub fn read(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Tree, String
 
 /// The names of all files and links below a folder that are wanted. Folders that cannot hold any
 /// are not looked into.
-fn walk(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<String>, String> {
+fn walk(
+    folder: &Path,
+    enters: &dyn Fn(&str) -> bool,
+    wanted: &dyn Fn(&str) -> bool,
+) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     let mut folders = vec![String::new()];
     while let Some(below) = folders.pop() {
@@ -62,7 +78,7 @@ fn walk(folder: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<String>, Str
             };
             if entry.file_type().map_err(failed)?.is_dir() {
                 let hidden = name.to_string_lossy().starts_with(".git");
-                if !hidden && check_path(&path).is_ok() {
+                if !hidden && check_path(&path).is_ok() && enters(&path) {
                     folders.push(path);
                 }
             } else if wanted(&path) {

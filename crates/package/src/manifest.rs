@@ -45,6 +45,8 @@ pub struct Manifest {
     pub overrides: Overrides,
     /// Whose signatures count.
     pub trust: Trust,
+    /// What `[package]` and `[book]` say of the files.
+    pub files: Globs,
     /// The oldest opsbook that understands it.
     pub needs: Option<Spanned<String>>,
 }
@@ -68,6 +70,11 @@ pub struct Package {
     pub license: Option<String>,
     /// The file that tells what has changed.
     pub changelog: Option<Spanned<String>>,
+}
+
+/// Which files of its folder are part of a package or a book.
+#[derive(Clone, Debug, Default)]
+pub struct Globs {
     /// What is taken into the archive beside what is under version control.
     pub include: Vec<String>,
     /// What is not taken.
@@ -231,11 +238,18 @@ impl Manifest {
                 "overrides",
                 "trust",
                 "opsbook",
+                "book",
             ],
         );
         let mut needs = reader.string(table, "opsbook");
+        let mut files = Globs::default();
+        if let Some((book, _)) = reader.table(table, "book") {
+            reader.known(book, "`[book]`", &["include", "exclude"]);
+            files.add(reader, book);
+        }
         let package = reader.table(table, "package");
         let package = package.and_then(|(package, span)| {
+            files.add(reader, package);
             needs = needs.take().or_else(|| reader.string(package, "opsbook"));
             Package::of(reader, package, span)
         });
@@ -260,8 +274,20 @@ impl Manifest {
             trust: { reader.table(table, "trust") }
                 .map(|(trust, _)| packages::trust(reader, trust))
                 .unwrap_or_default(),
+            files,
             needs,
         }
+    }
+}
+
+impl Globs {
+    fn add(&mut self, reader: &mut Reader<'_>, table: &Table<'_>) {
+        let mut globs = |key| {
+            let globs = reader.strings(table, key).into_iter();
+            globs.map(|glob| glob.value)
+        };
+        self.include.extend(globs("include"));
+        self.exclude.extend(globs("exclude"));
     }
 }
 
@@ -317,17 +343,11 @@ impl Package {
             namespace
         };
         let text = |reader: &mut Reader<'_>, key| reader.string(table, key).map(|text| text.value);
-        let globs = |reader: &mut Reader<'_>, key| {
-            let globs = reader.strings(table, key).into_iter();
-            globs.map(|glob| glob.value).collect()
-        };
         Some(Package {
             description: text(reader, "description"),
             repository: text(reader, "repository"),
             license: text(reader, "license"),
             changelog: reader.string(table, "changelog"),
-            include: globs(reader, "include"),
-            exclude: globs(reader, "exclude"),
             name,
             version,
             owners,

@@ -52,6 +52,8 @@ pub struct Wanted<'a> {
     pub dependency: &'a Dependency,
     /// Who asks: packages from the book down; empty for the book.
     pub chain: &'a [String],
+    /// Where the package that asks comes from; nothing where the book asks.
+    pub asker: Option<&'a From>,
 }
 
 impl Part {
@@ -111,10 +113,13 @@ pub fn resolve(
             }
             continue;
         }
+        let asker_is = chain.last().and_then(|asker| parts.get(asker));
+        let dependency = beside(dependency, asker_is.map(|asker| &asker.asked));
         let wanted = Wanted {
             name: &name,
             dependency: &dependency,
             chain: &chain,
+            asker: asker_is.map(|asker| &asker.asked),
         };
         let part = get(&wanted).and_then(|given| part(&wanted, given));
         let mut part = match part {
@@ -151,6 +156,51 @@ pub fn resolve(
             .collect());
     }
     Ok(reachable(book, parts))
+}
+
+/// A folder that a package names is beside that package: in the same state of its repository, or
+/// in the folder on which somebody works.
+fn beside(dependency: Dependency, asker: Option<&From>) -> Dependency {
+    let (From::Path(path), Some(asker)) = (&dependency.from, asker) else {
+        return dependency;
+    };
+    let from = match asker {
+        From::Git { url, at, subdir } => {
+            let base = subdir.as_deref().unwrap_or_default();
+            joined(base, path, false).map(|folder| From::Git {
+                url: url.clone(),
+                at: at.clone(),
+                subdir: (!folder.is_empty()).then_some(folder),
+            })
+        }
+        From::Path(base) => joined(base, path, true).map(From::Path),
+        From::Archive(_) => None,
+    };
+    Dependency {
+        from: from.unwrap_or(dependency.from),
+        span: dependency.span,
+    }
+}
+
+/// `examples/shop` and `../base` are `examples/base`; `up` says whether it may lead further up
+/// than where it began.
+fn joined(base: &str, path: &str, up: bool) -> Option<String> {
+    if path.starts_with('/') {
+        return up.then(|| path.to_owned());
+    }
+    let rooted = base.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in base.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => drop(parts.pop()),
+            ".." if up => parts.push(".."),
+            ".." => return None,
+            part => parts.push(part),
+        }
+    }
+    let root = if rooted { "/" } else { "" };
+    Some(format!("{root}{}", parts.join("/")))
 }
 
 /// What a version asked for that gave way to a higher one may be wanted by nobody.
@@ -329,6 +379,33 @@ mod tests {
             resolved(&(both + &git("base", "2.1.0")), &known).unwrap(),
             "a 1.0.0 by book, b 1.0.0 by book, base 2.1.0 by a+b+book, old 1.0.0 by base"
         );
+    }
+
+    #[test]
+    fn a_folder_that_a_package_names_is_beside_that_package() {
+        let path = |path: &str| From::Path(path.to_owned());
+        let git = |subdir: Option<&str>| From::Git {
+            url: "https://x.example/ops".to_owned(),
+            at: manifest::At::Tag("v1".to_owned()),
+            subdir: subdir.map(str::to_owned),
+        };
+        let archive = From::Archive("x.opsbook".to_owned());
+        for (asker, named, found) in [
+            (path("examples/shop"), "../base", path("examples/base")),
+            (path("../shop"), "../../base", path("../../base")),
+            (path("/srv/shop"), "../base", path("/srv/base")),
+            (git(Some("a/shop")), "../base", git(Some("a/base"))),
+            (git(Some("shop")), "..", git(None)),
+            (git(None), "base", git(Some("base"))),
+            // It stays a folder, and is refused.
+            (git(None), "../base", path("../base")),
+            (git(None), "/srv/base", path("/srv/base")),
+            (archive, "../base", path("../base")),
+        ] {
+            let book = manifest(&format!("[packages]\nbase = {{path = \"{named}\"}}\n"));
+            let dependency = book.packages["base"].clone();
+            assert_eq!(beside(dependency, Some(&asker)).from, found, "{asker:?} {named}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use opsbook_text::wildcard;
 
 use crate::archive::{DESCRIPTION, SIGNATURE};
-use crate::manifest::Manifest;
+use crate::manifest::{Globs, Manifest};
 
 /// The folder in which packages of packages lie.
 pub const PACKAGES: &str = "packages";
@@ -24,14 +24,11 @@ impl Selection {
     /// What a manifest says.
     #[must_use]
     pub fn of(manifest: Option<&Manifest>) -> Selection {
-        let package = manifest.and_then(|manifest| manifest.package.as_ref());
+        let files = manifest.map(|manifest| manifest.files.clone());
+        let Globs { include, exclude } = files.unwrap_or_default();
         Selection {
-            include: package
-                .map(|package| package.include.clone())
-                .unwrap_or_default(),
-            exclude: package
-                .map(|package| package.exclude.clone())
-                .unwrap_or_default(),
+            include,
+            exclude,
             made_of_others: manifest.is_some_and(|manifest| !manifest.packages.is_empty()),
         }
     }
@@ -46,6 +43,14 @@ impl Selection {
             return false;
         }
         !hidden || self.includes(path)
+    }
+
+    /// Whether a folder may hold any of them: `exclude = ["target/**"]` says that it need not be
+    /// looked into.
+    #[must_use]
+    pub fn enters(&self, folder: &str) -> bool {
+        let mut all = self.exclude.iter().filter_map(|glob| glob.strip_suffix("/**"));
+        !all.any(|glob| matches(glob, folder))
     }
 
     /// Whether `include` names it: it is taken though it is under no version control.
@@ -84,6 +89,24 @@ pub fn matches(glob: &str, path: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_left_out_as_a_whole_is_not_looked_into() {
+        let selection = Selection {
+            exclude: ["target/**", "a/*/**", "drafts/*.md", "**/x"].map(str::to_owned).into(),
+            ..Selection::default()
+        };
+        for (folder, enters) in [
+            ("target", false),
+            ("a", true),
+            ("a/b", false),
+            ("drafts", true),
+            ("b", true),
+        ] {
+            assert_eq!(selection.enters(folder), enters, "{folder}");
+        }
+        assert!(!selection.takes("target/debug/x") && selection.takes("drafts/a/b.md"));
+    }
 
     #[test]
     fn patterns_know_folders() {

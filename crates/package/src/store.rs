@@ -93,7 +93,7 @@ impl Store {
             });
         }
         match (&wanted.dependency.from, reach) {
-            (From::Path(path), _) if wanted.chain.is_empty() => self.by_path(wanted, path),
+            (From::Path(path), _) if self.is_beside(wanted, path) => self.by_path(wanted, path),
             (From::Path(_), _) => {
                 let problem = error(
                     wanted,
@@ -101,7 +101,7 @@ impl Store {
                     format!("`{}` is a folder on somebody's machine", wanted.name),
                 );
                 Err(Box::new(
-                    problem.hint("only a book names packages by path: name a tag"),
+                    problem.hint("a package names by path what lies in its own repository: name a tag"),
                 ))
             }
             (_, Reach::Locked) => self.locked(wanted),
@@ -113,6 +113,18 @@ impl Store {
                 let given = self.by_git(wanted, named)?;
                 self.keep(wanted, given)
             }
+        }
+    }
+
+    /// Whether a folder may be named: by the book any one, by a package those of its repository.
+    fn is_beside(&self, wanted: &Wanted<'_>, path: &str) -> bool {
+        match wanted.asker {
+            None => true,
+            Some(From::Path(asker)) => {
+                let of = |path: &str| repository_of(&self.root.join(path));
+                of(path).is_some_and(|repository| Some(repository) == of(asker))
+            }
+            Some(From::Git { .. } | From::Archive(_)) => false,
         }
     }
 
@@ -131,7 +143,9 @@ impl Store {
             return Err(failed(format!("`{}`: `{path}` is no folder", wanted.name)));
         }
         let selection = selection(&Files::below(&place));
-        let tree = folder::read(&place, &|path| selection.takes(path));
+        let tree = folder::read_below(&place, &|path| selection.enters(path), &|path| {
+            selection.takes(path)
+        });
         let tree = tree.map_err(|why| failed(format!("`{}`: {why}", wanted.name)))?;
         Ok(Given {
             tree,
@@ -329,6 +343,13 @@ impl Store {
         kept.map_err(|why| wrong("content-differs", why.to_string()))?;
         Ok(true)
     }
+}
+
+/// The work tree in which a folder lies.
+fn repository_of(folder: &Path) -> Option<PathBuf> {
+    let folder = folder.canonicalize().ok()?;
+    let mut above = folder.ancestors();
+    above.find(|above| above.join(".git").exists()).map(Path::to_owned)
 }
 
 /// The files of the package in a revision: its own manifest says which.

@@ -80,6 +80,7 @@ pub mod merge;
 mod opened;
 pub mod pack;
 mod place;
+pub mod reading;
 pub mod releases;
 mod run;
 mod who;
@@ -175,15 +176,7 @@ impl Project {
     pub fn read(place: impl Into<Place>) -> Project {
         let place = place.into();
         let files = place.files.clone();
-        let (mut manual, mut problems) = manual::load(&files);
-        let (manifest, more) = place::manifest(&files);
-        problems.extend(more);
-        merge::relocate(&mut manual, &place.parts);
-        merge::told_at_home(&mut problems, &place.parts);
-        if let Some(manifest) = &manifest {
-            let today = jiff::Zoned::now().date().to_string();
-            problems.extend(merge::skip(&mut manual, manifest, &today));
-        }
+        let (mut manual, manifest, mut problems) = reading::pages(&place);
         for group in manual.groups.values_mut() {
             let (typed, more) = vocabulary::include(&files, std::mem::take(&mut group.typed));
             group.typed = typed;
@@ -191,12 +184,8 @@ impl Project {
                 |problem: Problem| problem.concerns(Concern::Group(group.id.clone()));
             problems.extend(more.into_iter().map(of_the_group));
         }
-        let (mut nodes, more) = place.nodes(&manual.settings);
+        let (nodes, more) = reading::nodes(&place, &manual.settings, manifest.as_ref());
         problems.extend(more);
-        if let Some((package, values)) = manifest.as_ref().and_then(interface::defaults) {
-            nodes.lay_under(package, values);
-        }
-        merge::lay_under(&mut nodes, &place.parts);
         let (vocabulary, more) = Vocabulary::with_project(&files);
         problems.extend(more.into_iter().map(of_its_kind));
         Project {
@@ -281,6 +270,10 @@ impl Project {
             vocabulary,
             &mut |procedure, plan| deliveries.look(procedure, plan),
         ));
+        if self.manifest.as_ref().is_some_and(|own| own.package.is_some()) {
+            // Other packages may need them.
+            problems.retain(|problem| problem.code != "never-asked");
+        }
         let mut problems = plan::joined(problems);
         manual::sort(manual, &mut problems);
         // Not by its drawing: a page may have as many mistakes as letters.
@@ -406,12 +399,8 @@ fn of_the_project(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
 pub fn nodes_alone(place: &Place) -> Result<Nodes, Vec<Problem>> {
     let (manifest, _) = place::manifest(&place.files);
     let (settings, mut problems) = manual::load_settings(&place.files);
-    let (mut nodes, more) = place.nodes(&settings);
+    let (nodes, more) = reading::nodes(place, &settings, manifest.as_ref());
     problems.extend(more);
-    if let Some((package, values)) = manifest.as_ref().and_then(interface::defaults) {
-        nodes.lay_under(package, values);
-    }
-    merge::lay_under(&mut nodes, &place.parts);
     let errors = of_the_project(&Manual::default(), &problems);
     if errors.is_empty() {
         Ok(nodes)

@@ -10,13 +10,13 @@ use crate::manual::{self, DeliveryFrom, Manual, Work};
 use crate::nodes::Nodes;
 use crate::package::assemble::{self, Placed};
 use crate::package::cache::Kind;
-use crate::package::manifest::{Manifest, Skip};
+use crate::package::manifest::{From, Manifest, Skip};
 use crate::package::resolve::{Part, resolve};
 use crate::package::selection::Selection;
 use crate::package::store::{Reach, Store};
 use crate::package::{chapter, folder};
 use crate::place::{self, Parts, Place};
-use crate::source::{Concern, Problem, Severity};
+use crate::source::{Concern, Packaged, Problem, Severity};
 
 /// The place of a manual in a folder, with the packages that it is made of.
 ///
@@ -47,27 +47,45 @@ pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
         .unwrap_or_default();
     let source = assemble::source_of(&text, |folder| root.join(folder).is_dir());
     let selection = Selection::of(Some(&manifest));
-    let wanted = |path: &str| {
+    let built = |path: &str| {
         let first = path.split('/').next().unwrap_or_default();
-        let built = ["book", "target", "node_modules"].contains(&first) && first != source;
-        selection.takes(path) && !built
+        ["book", "target", "node_modules"].contains(&first) && first != source
     };
+    let wanted = |path: &str| selection.takes(path) && !built(path);
+    let enters = |path: &str| selection.enters(path) && !built(path);
     let bare = |code: &'static str, why: String| vec![Problem::bare(code, why)];
-    let own = folder::read(root, &wanted).map_err(|why| bare("bad-package", why))?;
+    let own = folder::read_below(root, &enters, &wanted).map_err(|why| bare("bad-package", why))?;
     let tree = assemble::assemble(&own, &source, &manifest, &parts)?;
     let kept = store.cache().keep(Kind::Books, &tree.content(), &tree);
     let kept = kept.map_err(|why| bare("content-differs", why.to_string()))?;
-    let placed = parts.iter().map(|part| assemble::placed(&source, part));
+    let placed: Vec<_> = { parts.iter() }
+        .map(|part| assemble::placed(&source, part))
+        .collect();
+    let shown = { placed.iter().zip(&parts) }.map(|(placed, part)| packaged(placed, part));
     Ok(Place {
-        files: Files::below(&kept),
+        files: Files::below(&kept).with_packages(shown.collect()),
         state: Some(state),
         origin: Some(root.to_owned()),
         parts: Parts {
-            placed: placed.collect(),
+            placed,
             all: Arc::new(parts),
         },
         ..Place::from(files)
     })
+}
+
+/// How messages name the files of a package: those of a folder on this machine as somebody edits
+/// them, all others `shop:manual/release.md`.
+fn packaged(placed: &Placed, part: &Part) -> (PathBuf, Packaged) {
+    let folder = match (&part.replaces, &part.asked) {
+        (Some(path), _) | (None, From::Path(path)) => PathBuf::from(path),
+        (None, From::Git { .. } | From::Archive(_)) => format!("{}:", placed.name).into(),
+    };
+    let packaged = Packaged {
+        package: placed.name.clone(),
+        shown: folder,
+    };
+    (PathBuf::from(&placed.folder), packaged)
 }
 
 /// One line for each package that is another one on this machine.

@@ -65,7 +65,9 @@ pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>
                 "an archive names the revision that it was made from; `--dirty` makes one without";
             return Err(vec![problem.hint(hint)]);
         }
-        let tree = folder::read(&project.origin, &|path| selection.takes(path));
+        let tree = folder::read_below(&project.origin, &|path| selection.enters(path), &|path| {
+            selection.takes(path)
+        });
         let tree = tree.map_err(|why| vec![Problem::bare("bad-package", why)])?;
         return finish(project, tree, &BTreeSet::new(), (name, version), None);
     };
@@ -163,7 +165,8 @@ fn files(
     let takes = |path: &str| selection.takes(path);
     let there =
         |path: &str| takes(path) && (selection.includes(path) || !clean && tracked.contains(path));
-    let more = folder::read(root, &|path| {
+    let enters = |path: &str| selection.enters(path);
+    let more = folder::read_below(root, &enters, &|path| {
         there(path) && !(clean && tracked.contains(path))
     });
     let more = more.map_err(|why| bare("bad-package", why))?;

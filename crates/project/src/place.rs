@@ -8,7 +8,6 @@ use crate::event::Book;
 use crate::files::{Files, MAX_TEXT, Refused};
 use crate::journal::State;
 use crate::manual::Settings;
-use crate::nodes::{self, Nodes};
 use crate::package::assemble::Placed;
 use crate::package::manifest::{self, Manifest};
 use crate::package::resolve::Part;
@@ -73,13 +72,6 @@ impl Place {
         match &self.state {
             Some(state) => state.clone(),
             None => crate::state_of(&self.files, settings),
-        }
-    }
-
-    pub(crate) fn nodes(&self, settings: &Settings) -> (Nodes, Vec<Problem>) {
-        match &self.nodes {
-            Some(source) => nodes::parse(&[Arc::clone(source)]),
-            None => nodes::load(&self.files, settings),
         }
     }
 }

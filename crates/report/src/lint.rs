@@ -9,30 +9,45 @@ use sha2::{Digest as _, Sha256};
 
 use crate::github;
 use crate::manual::Coverage;
-use crate::source::{Problem, Severity};
+use crate::source::{Problem, Severity, Span};
 
 /// All that `opsbook lint` knows: each problem, how many were allowed, and what is covered.
+/// `file` says where the text of a problem is, for a program that opens it.
 #[must_use]
-pub fn json(problems: &[Problem], allowed: usize, coverage: &Coverage) -> Value {
-    let problems: Vec<_> = problems.iter().map(problem).collect();
+pub fn json(
+    problems: &[Problem],
+    allowed: usize,
+    coverage: &Coverage,
+    file: &dyn Fn(&Span) -> PathBuf,
+) -> Value {
+    let problems: Vec<_> = { problems.iter() }
+        .map(|own| problem(own, file))
+        .collect();
     json!({"v": 1, "problems": problems, "allowed": allowed, "coverage": coverage})
 }
 
-fn problem(problem: &Problem) -> Value {
+fn problem(problem: &Problem, file: &dyn Fn(&Span) -> PathBuf) -> Value {
     let place = problem.span.as_ref().map(|span| (span, span.position()));
     json!({
         "severity": problem.severity,
         "code": problem.code,
         "message": problem.sentence(),
-        "file": place.as_ref().map(|(span, _)| span.path()),
+        "file": place.as_ref().map(|(span, _)| file(span)),
+        "package": place.as_ref().and_then(|(span, _)| package(span)),
         "line": place.as_ref().map(|(_, position)| position.line),
         "column": place.as_ref().map(|(_, position)| position.column),
         "excerpt": place.as_ref().map(|(span, position)| span.source.line(position.line)),
         "hint": problem.hint,
         "notes": problem.notes.iter().map(|(span, text)| json!({
-            "file": span.path(), "line": span.line(), "text": text,
+            "file": file(span), "line": span.line(), "text": text,
         })).collect::<Vec<_>>(),
     })
+}
+
+/// The package in which a place is.
+fn package(span: &Span) -> Option<&str> {
+    let packaged = span.source.packaged.as_ref()?;
+    Some(&packaged.package)
 }
 
 /// Annotations of GitHub Actions, one for each problem. `folder` is the manual's, below that of
@@ -123,7 +138,7 @@ pub fn gitlab(problems: &[Problem], folder: Option<&Path>) -> Value {
 fn place(problem: &Problem, folder: Option<&Path>) -> Option<(PathBuf, u32, u32)> {
     let span = problem.span.as_ref()?;
     let position = span.position();
-    let file = folder.unwrap_or(Path::new("")).join(span.path());
+    let file = folder.unwrap_or(Path::new("")).join(span.shown());
     Some((file, position.line, position.column))
 }
 

@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags};
 
+use crate::source::Packaged;
+
 /// The most that is read of one text.
 pub const MAX_TEXT: u64 = 64 * 1024 * 1024;
 
@@ -29,6 +31,8 @@ pub struct Files {
     project: PathBuf,
     /// By real path, texts that take the place of what the disk has.
     unsaved: Arc<BTreeMap<PathBuf, String>>,
+    /// Folders of packages, relative to the root, and how messages name them.
+    packages: Arc<Vec<(PathBuf, Packaged)>>,
 }
 
 /// A file that may be read.
@@ -136,7 +140,33 @@ impl Files {
             root: root.to_owned(),
             real_root: real,
             unsaved: Arc::default(),
+            packages: Arc::default(),
         }
+    }
+
+    /// The same files, of which those below these folders are of packages.
+    #[must_use]
+    pub fn with_packages(self, packages: Vec<(PathBuf, Packaged)>) -> Files {
+        Files {
+            packages: Arc::new(packages),
+            ..self
+        }
+    }
+
+    /// What messages say of a file of a package.
+    #[must_use]
+    pub fn packaged(&self, path: &Path) -> Option<Packaged> {
+        let mut packages = self.packages.iter();
+        packages.find_map(|(folder, of)| {
+            let rest = path.strip_prefix(folder).ok()?;
+            let package = of.package.clone();
+            let shown = match of.shown.to_str() {
+                // No folder of this machine.
+                Some(name) if name.ends_with(':') => format!("{name}{}", rest.display()).into(),
+                _ => of.shown.join(rest),
+            };
+            Some(Packaged { package, shown })
+        })
     }
 
     /// The same files, with these texts in the place of what the disk has, or where it has

@@ -89,7 +89,7 @@ fn packages_that_are_not_what_is_named_are_refused() {
     said(
         a,
         "[packages]\nb = {path = \"../b\"}\n",
-        "a:opsbook.toml:6:1: error: `b` is a folder on somebody's machine\n  |\n6 | b = {path = \"../b\"}\n  | ^\n\nhint: only a book names packages by path: name a tag\n",
+        "a:opsbook.toml:6:1: error: `b` is a folder on somebody's machine\n  |\n6 | b = {path = \"../b\"}\n  | ^\n\nhint: a package names by path what lies in its own repository: name a tag\n",
     );
     said(
         &format!("{a}[trust]\nrequire = true\n"),

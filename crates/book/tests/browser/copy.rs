@@ -12,7 +12,6 @@ use opsbook_book::{self as book, Options};
 use opsbook_nodes::Text;
 use opsbook_plan::{Ask, NodePlan, Request, Script, Value, uses};
 use opsbook_project::Project;
-use opsbook_text::files::Files;
 
 use super::drive::{Browser, Screen};
 use super::skip::or_skip;
@@ -24,10 +23,21 @@ pub fn own_root() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
+/// A folder with the packages that its book is made of.
+pub fn place_of(root: &Path) -> opsbook_project::Place {
+    opsbook_project::merge::place(root).unwrap()
+}
+
 pub fn built(root: &Path) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let dest = folder.path().join("book");
-    book::build(root, Some(&dest), &Options::default()).unwrap();
+    let place = place_of(root);
+    let root = place.files.root().to_owned();
+    let options = Options {
+        place: Some(place),
+        ..Options::default()
+    };
+    book::build(&root, Some(&dest), &options).unwrap();
     (folder, dest)
 }
 
@@ -169,7 +179,7 @@ fn every_block_of_the_manual_does_what_its_plan_does() {
     };
     let root = own_root();
     let (_folder, book) = built(root);
-    let project = Project::open_to_run(Files::of(root)).unwrap();
+    let project = Project::open_to_run(place_of(root)).unwrap();
     let sandbox = Sandbox::new();
     let bundle = "/nowhere/it's a bundle";
     let mut compared = 0;
@@ -315,7 +325,7 @@ fn says_only(sandbox: &Sandbox, copied: &str) -> bool {
 #[test]
 fn what_a_block_is_said_to_use_is_what_its_plan_binds() {
     let root = own_root();
-    let project = Project::open_to_run(Files::of(root)).unwrap();
+    let project = Project::open_to_run(place_of(root)).unwrap();
     for procedure in project.manual.procedures.values() {
         let said = uses::of_procedure(procedure);
         for node in ["here", "shop1"] {

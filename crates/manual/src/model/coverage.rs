@@ -153,7 +153,7 @@ fn page(page: &Page) -> Option<PageCoverage> {
         }
     }
     (counts.all() > 0).then(|| PageCoverage {
-        path: page.source.path.clone(),
+        path: page.source.shown().to_owned(),
         counts,
         undeclared_at,
     })

@@ -23,15 +23,26 @@ pub use shown::{counted, in_one_line, visible};
 pub use crate::outside::is_hidden;
 pub use problem::{Concern, OnlyFor, Problem, SETTLED_BY_A_WORD, Severity, first_of_each};
 
-/// One file's text. `path` is how messages name it: relative to the project where possible.
+/// One file's text.
 #[derive(Debug)]
 pub struct Source {
-    /// The file, as messages name it: relative to the project.
+    /// The file, relative to the project. It is what the file is known by.
     pub path: PathBuf,
+    /// What stands in messages instead, where the file is one of a package.
+    pub packaged: Option<Packaged>,
     /// All of its text.
     pub text: String,
     /// Byte offset of the first character of each line.
     lines: Vec<u32>,
+}
+
+/// A file of a package: it is read from a copy, and a person knows it by another name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Packaged {
+    /// The name of the package.
+    pub package: String,
+    /// As messages name it: the file that somebody can edit, else `shop:manual/release.md`.
+    pub shown: PathBuf,
 }
 
 /// A byte range of one source.
@@ -58,15 +69,35 @@ impl Source {
     /// Takes a text and the name of its file.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>, text: impl Into<String>) -> Arc<Source> {
+        Source::of(path, None, text)
+    }
+
+    /// The same of a file that may be one of a package.
+    #[must_use]
+    pub fn of(
+        path: impl Into<PathBuf>,
+        packaged: Option<Packaged>,
+        text: impl Into<String>,
+    ) -> Arc<Source> {
         let text = text.into();
         let lines = std::iter::once(0)
             .chain(memchr::memchr_iter(b'\n', text.as_bytes()).map(|at| offset(at + 1)))
             .collect();
         Arc::new(Source {
             path: path.into(),
+            packaged,
             text,
             lines,
         })
+    }
+
+    /// How messages name the file.
+    #[must_use]
+    pub fn shown(&self) -> &Path {
+        match &self.packaged {
+            Some(packaged) => &packaged.shown,
+            None => &self.path,
+        }
     }
 
     /// The position of a byte offset; offsets past the end give the end.
@@ -125,6 +156,12 @@ impl Span {
 
     /// The file, as messages name it.
     #[must_use]
+    pub fn shown(&self) -> &Path {
+        self.source.shown()
+    }
+
+    /// The file, as it is known by.
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.source.path
     }
@@ -178,7 +215,7 @@ impl Span {
     /// `file:line`, the form in which steps, checks and values name their place.
     #[must_use]
     pub fn place(&self) -> String {
-        format!("{}:{}", self.source.path.display(), self.line())
+        format!("{}:{}", self.shown().display(), self.line())
     }
 }
 

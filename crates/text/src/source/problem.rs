@@ -274,14 +274,14 @@ impl fmt::Display for Problem {
                 write!(
                     f,
                     "{}:{line}:{column}: {severity}: {message}",
-                    span.path().display()
+                    span.shown().display()
                 )?;
                 excerpt(f, span)?;
             }
         }
         for (span, text) in &self.notes {
             let Position { line, column } = span.position();
-            write!(f, "\n{}:{line}:{column}: {text}", span.path().display())?;
+            write!(f, "\n{}:{line}:{column}: {text}", span.shown().display())?;
             excerpt(f, span)?;
         }
         match &self.hint {

@@ -1,4 +1,4 @@
-"""A shop that sells nothing and always answers."""
+"""A shop that takes orders and delivers nothing."""
 
 import importlib.resources
 
