@@ -52,7 +52,7 @@ fn what_two_packages_claim_is_said_with_both_places() {
     project.opsbook(&["lint"]).ends(0);
     package(&project, "a", "", "a.db.mine");
     let lint = project.opsbook(&["lint"]).ends(2);
-    lint.has("manual/packages/a/manual/p.md:4:5: error: `a.db.mine` belongs to `b`");
+    lint.has("home/a/manual/p.md:4:5: error: `a.db.mine` belongs to `b`");
     // The same id twice is an error of the one book.
     package(&project, "a", "", "b.go");
     project

@@ -294,7 +294,8 @@ fn check_of_a_step(project: &Project, node: &str, name: &str) -> Option<Script> 
     let procedure = project.manual.procedures.get(name.split_once('/')?.0)?;
     let plan = plan(project, &procedure.id, node)?;
     let wanted = opsbook_plan::case_name(name);
-    let mut cases = plan.steps.iter().flat_map(|step| &step.checks);
+    let of_steps = plan.steps.iter().flat_map(|step| &step.checks);
+    let mut cases = of_steps.chain(&plan.before);
     script_of(&cases.find(|case| case.name == wanted)?.ask)
 }
 
