@@ -77,7 +77,11 @@ fn file(project: &Project, span: &Span) -> PathBuf {
         return span.path().to_owned();
     }
     let edited = project.origin.join(span.shown());
-    let file = if edited.exists() { edited } else { project.root.join(span.path()) };
+    let file = if edited.exists() {
+        edited
+    } else {
+        project.root.join(span.path())
+    };
     file.canonicalize().unwrap_or(file)
 }
 

@@ -84,7 +84,9 @@ impl Deployment {
     /// Runs a command in the folder of the manual, as the operator.
     fn here(&self, script: &str) -> String {
         let mut shell = Command::new("sh");
-        shell.args(["-euc", script]).current_dir(self.project.root());
+        shell
+            .args(["-euc", script])
+            .current_dir(self.project.root());
         let out = shell.output().unwrap();
         assert!(out.status.success(), "{script}: {out:?}");
         String::from_utf8(out.stdout).unwrap().trim_end().to_owned()
@@ -215,7 +217,8 @@ fn a_service_lives_from_the_preparation_of_its_node_to_its_retirement() {
         return;
     };
     // With a compiler on the node, nothing is touched.
-    shop.run(&["base.prepare", "shop1"], 4).has("no-build-tools");
+    shop.run(&["base.prepare", "shop1"], 4)
+        .has("no-build-tools");
     assert!(!shop.node.path("/etc/nginx/conf.d/base.conf").exists());
     let shop = shop.without_build_tools();
     prepared(&shop);
@@ -245,7 +248,8 @@ fn released(shop: &Deployment) {
     // Where there is nothing to come back to, nothing is touched, and nothing is in the way.
     shop.run(&["shop.rollback", "shop1"], 4)
         .has("there is no previous version");
-    shop.release("1.0.0", 1).has("not built yet: shop.wheelhouse");
+    shop.release("1.0.0", 1)
+        .has("not built yet: shop.wheelhouse");
     shop.give_back();
     shop.run(&["base.wheels", "build1", "--set", "version=1.0"], 0);
     shop.wheelhouse("1.0.0");
@@ -260,7 +264,11 @@ fn released(shop: &Deployment) {
     }
     // Nothing was built on the node: it has what was built elsewhere, byte for byte.
     let built = "cat /home/ops/wheelhouse/shop-1.0.0/SHA256SUMS";
-    assert!(shop.build.root(built).contains("shop-1.0.0-py3-none-any.whl"));
+    assert!(
+        shop.build
+            .root(built)
+            .contains("shop-1.0.0-py3-none-any.whl")
+    );
     assert!(!shop.node.path("/home/ops/wheelhouse").exists());
 }
 
@@ -286,7 +294,11 @@ fn broken_releases(shop: &Deployment) {
     let hasty = |shop: &Deployment| {
         let page = "examples/shop/manual/release.md";
         let text = fs::read_to_string(shop.project.path(page)).unwrap();
-        let hasty = text.replacen("id=live on=web eventually=30s/1s", "id=live on=web eventually=3s/1s", 1);
+        let hasty = text.replacen(
+            "id=live on=web eventually=30s/1s",
+            "id=live on=web eventually=3s/1s",
+            1,
+        );
         assert_ne!(hasty, text);
         shop.project.write(page, &hasty);
     };
@@ -294,7 +306,11 @@ fn broken_releases(shop: &Deployment) {
     let all = ["tea", "milk", "sugar", "salt"];
 
     // One that does not start stops where that shows, and the way back is as written.
-    let good = shop.breaks("__main__.py", "import http.server", "raise SystemExit('broken')\nimport http.server");
+    let good = shop.breaks(
+        "__main__.py",
+        "import http.server",
+        "raise SystemExit('broken')\nimport http.server",
+    );
     shop.wheelhouse("1.2.0");
     shop.repairs(good);
     let said = shop.release("1.2.0", 1);
@@ -305,7 +321,10 @@ fn broken_releases(shop: &Deployment) {
     shop.run(&["shop.rollback", "shop1"], 4);
     shop.give_up(&halted);
     shop.run(&["shop.rollback", "shop1"], 0);
-    assert_eq!((shop.get("/version").as_str(), shop.orders()), ("1.1.0\n", all.map(str::to_owned).into()));
+    assert_eq!(
+        (shop.get("/version").as_str(), shop.orders()),
+        ("1.1.0\n", all.map(str::to_owned).into())
+    );
     // What never answered is nothing to come back to.
     shop.run(&["shop.rollback", "shop1"], 4)
         .has("there is no previous version");
@@ -326,7 +345,10 @@ fn broken_releases(shop: &Deployment) {
     shop.release("1.3.0", 1).has("all-orders");
     shop.give_back();
     shop.run(&["shop.rollback", "shop1"], 0);
-    assert_eq!((shop.get("/version").as_str(), shop.orders()), ("1.1.0\n", all.map(str::to_owned).into()));
+    assert_eq!(
+        (shop.get("/version").as_str(), shop.orders()),
+        ("1.1.0\n", all.map(str::to_owned).into())
+    );
 
     // One whose migration ends in the middle leaves the data as it was.
     let good = shop.breaks(
@@ -339,7 +361,10 @@ fn broken_releases(shop: &Deployment) {
     shop.release("1.4.0", 1).has("the disk is full");
     shop.give_back();
     shop.run(&["shop.rollback", "shop1"], 0);
-    assert_eq!((shop.get("/version").as_str(), shop.orders()), ("1.1.0\n", all.map(str::to_owned).into()));
+    assert_eq!(
+        (shop.get("/version").as_str(), shop.orders()),
+        ("1.1.0\n", all.map(str::to_owned).into())
+    );
     shop.test(&["shop"], 0);
     // A good one goes out as if nothing had been.
     shop.wheelhouse("1.5.0");
@@ -483,7 +508,10 @@ fn who_comes_too_often_is_kept_out() {
     let seen = shop.node.root(recent);
     assert!(seen.contains(&format!("{network}.")), "{seen}");
     let let_in = (0..40).take_while(|_| shop.answers(22)).count();
-    assert!((1..=12).contains(&let_in), "{let_in} connections were let in");
+    assert!(
+        (1..=12).contains(&let_in),
+        "{let_in} connections were let in"
+    );
     assert!(!shop.answers(22));
     // Once it is forgotten, it may come again.
     shop.node.root("nft flush set inet base recent");

@@ -404,7 +404,11 @@ mod tests {
         ] {
             let book = manifest(&format!("[packages]\nbase = {{path = \"{named}\"}}\n"));
             let dependency = book.packages["base"].clone();
-            assert_eq!(beside(dependency, Some(&asker)).from, found, "{asker:?} {named}");
+            assert_eq!(
+                beside(dependency, Some(&asker)).from,
+                found,
+                "{asker:?} {named}"
+            );
         }
     }
 

@@ -49,7 +49,10 @@ impl Selection {
     /// looked into.
     #[must_use]
     pub fn enters(&self, folder: &str) -> bool {
-        let mut all = self.exclude.iter().filter_map(|glob| glob.strip_suffix("/**"));
+        let mut all = self
+            .exclude
+            .iter()
+            .filter_map(|glob| glob.strip_suffix("/**"));
         !all.any(|glob| matches(glob, folder))
     }
 
@@ -93,7 +96,9 @@ mod tests {
     #[test]
     fn a_folder_that_is_left_out_as_a_whole_is_not_looked_into() {
         let selection = Selection {
-            exclude: ["target/**", "a/*/**", "drafts/*.md", "**/x"].map(str::to_owned).into(),
+            exclude: ["target/**", "a/*/**", "drafts/*.md", "**/x"]
+                .map(str::to_owned)
+                .into(),
             ..Selection::default()
         };
         for (folder, enters) in [

@@ -100,9 +100,9 @@ impl Store {
                     "path-package",
                     format!("`{}` is a folder on somebody's machine", wanted.name),
                 );
-                Err(Box::new(
-                    problem.hint("a package names by path what lies in its own repository: name a tag"),
-                ))
+                Err(Box::new(problem.hint(
+                    "a package names by path what lies in its own repository: name a tag",
+                )))
             }
             (_, Reach::Locked) => self.locked(wanted),
             (From::Archive(path), Reach::Update(_)) => {
@@ -349,7 +349,9 @@ impl Store {
 fn repository_of(folder: &Path) -> Option<PathBuf> {
     let folder = folder.canonicalize().ok()?;
     let mut above = folder.ancestors();
-    above.find(|above| above.join(".git").exists()).map(Path::to_owned)
+    above
+        .find(|above| above.join(".git").exists())
+        .map(Path::to_owned)
 }
 
 /// The files of the package in a revision: its own manifest says which.

@@ -270,7 +270,11 @@ impl Project {
             vocabulary,
             &mut |procedure, plan| deliveries.look(procedure, plan),
         ));
-        if self.manifest.as_ref().is_some_and(|own| own.package.is_some()) {
+        if self
+            .manifest
+            .as_ref()
+            .is_some_and(|own| own.package.is_some())
+        {
             // Other packages may need them.
             problems.retain(|problem| problem.code != "never-asked");
         }

@@ -20,9 +20,7 @@ pub fn json(
     coverage: &Coverage,
     file: &dyn Fn(&Span) -> PathBuf,
 ) -> Value {
-    let problems: Vec<_> = { problems.iter() }
-        .map(|own| problem(own, file))
-        .collect();
+    let problems: Vec<_> = { problems.iter() }.map(|own| problem(own, file)).collect();
     json!({"v": 1, "problems": problems, "allowed": allowed, "coverage": coverage})
 }
 

@@ -43,14 +43,23 @@ fn queries_lead_to_the_right_place_in_our_own_manual() {
         &browser,
         &[
             ("rollback", "tour.html#tour.rollback"),
-            ("rollback", "packages/shop/manual/release.html#shop.rollback"),
+            (
+                "rollback",
+                "packages/shop/manual/release.html#shop.rollback",
+            ),
             ("roll back", "tour.html#roll-back"),
             ("unpack", "tour.html#tour.release/unpack"),
             ("release/unpack", "tour.html#tour.release/unpack"),
-            ("wheelhouse", "packages/shop/manual/wheelhouse.html#shop.wheelhouse"),
+            (
+                "wheelhouse",
+                "packages/shop/manual/wheelhouse.html#shop.wheelhouse",
+            ),
             ("--start-at", "running.html#"),
             ("tcp:${shop_port}", "packages/shop/"),
-            ("/srv/shop/previous", "packages/shop/manual/release.html#shop."),
+            (
+                "/srv/shop/previous",
+                "packages/shop/manual/release.html#shop.",
+            ),
             ("venvs/complete", "packages/shop/manual/release.html#shop."),
             ("shop/current", "packages/shop/manual/release.html#shop."),
             (
@@ -65,7 +74,10 @@ fn queries_lead_to_the_right_place_in_our_own_manual() {
             ),
             ("rolback", "tour.html#tour.rollback"),
             ("unpakc", "tour.html#tour.release/unpack"),
-            ("systemctl restart shop", "packages/shop/manual/release.html#shop."),
+            (
+                "systemctl restart shop",
+                "packages/shop/manual/release.html#shop.",
+            ),
             ("test-nodes", "format.html#"),
             ("firewal", "packages/base/"),
             ("shop1", "opsbook-nodes.html?node=shop1"),
