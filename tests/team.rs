@@ -869,3 +869,34 @@ fn what_nobody_has_approved_is_not_run_whatever_the_store_says() {
     );
     assert_eq!(team.ran(), "");
 }
+
+#[test]
+fn a_runner_asks_the_checks_of_a_schedule_again_and_again() {
+    let page = format!(
+        "{PAGE}\n## Flag\n\n```yaml checks\nid: flag\n```\n\n```sh check id=flag.there\ntest -e \"$HOME/flag\"\n```\n\n```sh check id=flag.other\nfalse\n```\n"
+    );
+    let config = "[schedules.flag]\nchecks = \"flag::th*\"\nnodes = \"here\"\nevery = \"1s\"\n";
+    let team = Team::new(&page, config);
+    let _runner = team.runner("r1");
+    let spans = || {
+        let store = team.path("m/.opsbook/gateway/gateway.db");
+        let program = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1], timeout=30); \
+                       print(c.execute('select name, outcome, until is null from span order by since').fetchall())";
+        let read = Command::new("python3")
+            .args(["-c", program])
+            .arg(store)
+            .output();
+        String::from_utf8(read.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    until("it fails", || spans() == "[('flag::there', 'failed', 1)]");
+    team.write("home/flag", "");
+    until("it holds", || {
+        spans() == "[('flag::there', 'failed', 0), ('flag::there', 'held', 1)]"
+    });
+    // A runner that has died in the middle of a round is no end of anything.
+    let state = team.path("r1");
+    assert!(fs::read_dir(state.join("rounds")).unwrap().count() <= 1);
+}

@@ -264,6 +264,14 @@ impl Client {
         self.json(call).await
     }
 
+    /// Tells something to a program that is no gateway: any answer that says yes is one.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        self.answer(self.with_body(path, body)?).await.map(drop)
+    }
+
     /// The bytes at a path, up to `most`.
     ///
     /// # Errors

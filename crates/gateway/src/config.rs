@@ -1,13 +1,14 @@
 //! What may be configured, and what holds where nothing is. `gateway.toml` in the state folder,
 //! or the file that `--config` names.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::client::Address;
+use crate::wire::limit;
 use crate::wire::version::{Rule, Upgrade};
 
 /// How long a runner's certificate is good, where nobody says it.
@@ -37,6 +38,12 @@ pub struct Config {
     pub login: Login,
     /// Whose approvals count.
     pub approval: Approval,
+    /// What is done again and again, by its name.
+    pub schedules: BTreeMap<String, Schedule>,
+    /// Who is told what fails, again and again while it fails.
+    pub alerts: BTreeMap<String, Alerts>,
+    /// Who is told what happens, once.
+    pub hooks: BTreeMap<String, Hook>,
 }
 
 /// `[listen]`
@@ -137,6 +144,186 @@ pub struct Approval {
     pub always: u32,
 }
 
+/// `[schedules.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "WrittenSchedule")]
+pub struct Schedule {
+    /// What is done.
+    pub task: Task,
+    /// On which nodes.
+    pub nodes: String,
+    /// Between two ticks; they are counted from midnight of 1970, UTC.
+    pub every: Duration,
+    /// So much later than that.
+    pub offset: Duration,
+}
+
+/// What a schedule does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Asks checks.
+    Checks {
+        /// `GROUP::CHECK` with `*` and `?`.
+        checks: Vec<String>,
+    },
+    /// Runs a procedure.
+    Procedure {
+        /// Its id.
+        procedure: String,
+        /// Its arguments.
+        arguments: BTreeMap<String, String>,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenSchedule {
+    checks: Option<Texts>,
+    procedure: Option<String>,
+    #[serde(default)]
+    arguments: BTreeMap<String, String>,
+    nodes: String,
+    every: String,
+    offset: Option<String>,
+}
+
+/// One text, or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Texts {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl TryFrom<WrittenSchedule> for Schedule {
+    type Error = String;
+
+    fn try_from(written: WrittenSchedule) -> Result<Schedule, String> {
+        let task = match (written.checks, written.procedure) {
+            (Some(_), None) if !written.arguments.is_empty() => {
+                return Err("`arguments` are those of a procedure".to_owned());
+            }
+            (Some(Texts::One(check)), None) => Task::Checks {
+                checks: vec![check],
+            },
+            (Some(Texts::Several(checks)), None) if !checks.is_empty() => Task::Checks { checks },
+            (None, Some(procedure)) => Task::Procedure {
+                procedure,
+                arguments: written.arguments,
+            },
+            _ => return Err("a schedule has either `checks` or a `procedure`".to_owned()),
+        };
+        let duration = |name: &str, text: &str| {
+            crate::manual::duration(text).map_err(|why| format!("`{name}`: {why}"))
+        };
+        let every = duration("every", &written.every)?;
+        if every < Duration::from_secs(1) || every > Duration::from_hours(24 * 400) {
+            return Err("`every` is from 1s to 400d".to_owned());
+        }
+        let offset = written
+            .offset
+            .as_deref()
+            .map(|text| duration("offset", text));
+        let offset = offset.transpose()?.unwrap_or_default();
+        if offset >= every {
+            return Err("`offset` is less than `every`".to_owned());
+        }
+        Ok(Schedule {
+            task,
+            nodes: written.nodes,
+            every,
+            offset,
+        })
+    }
+}
+
+impl Schedule {
+    /// `every`, as the store counts.
+    #[must_use]
+    pub fn every_milliseconds(&self) -> i64 {
+        i64::try_from(self.every.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// The last tick that is due at this time, in milliseconds.
+    #[must_use]
+    pub fn due(&self, now: i64) -> i64 {
+        let every = self.every_milliseconds();
+        let offset = i64::try_from(self.offset.as_millis()).unwrap_or(i64::MAX);
+        (now - offset).div_euclid(every) * every + offset
+    }
+}
+
+impl std::fmt::Display for Task {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Task::Checks { checks } => write!(f, "checks {}", checks.join(", ")),
+            Task::Procedure { procedure, .. } => write!(f, "procedure {procedure}"),
+        }
+    }
+}
+
+/// `[alerts.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    /// Who listens there.
+    pub kind: AlertsKind,
+    /// Where: `https://HOST/api/v2/alerts`.
+    pub url: String,
+}
+
+/// Who is told what fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertsKind {
+    /// Alertmanager, or what speaks its interface (version 2).
+    Alertmanager,
+}
+
+/// `[hooks.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// Who listens there.
+    pub kind: HookKind,
+    /// Where.
+    pub url: String,
+    /// What is told.
+    pub on: Vec<Event>,
+}
+
+/// How a notice is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookKind {
+    /// A POST with a JSON object.
+    Webhook,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A run waits for a person.
+    RunHalted,
+    /// A run waits for an approval.
+    ApprovalWanted,
+    /// A check has begun to fail, or does so no more.
+    Drift,
+}
+
+impl Event {
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Event::RunHalted => "run-halted",
+            Event::ApprovalWanted => "approval-wanted",
+            Event::Drift => "drift",
+        }
+    }
+}
+
 /// `[version]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -191,6 +378,9 @@ impl Config {
         };
         if let Err(why) = config.rule() {
             let why = format!("`version`: `{why}` is no version");
+            return Err(ConfigError::Wrong { path, why });
+        }
+        if let Err(why) = config.targets() {
             return Err(ConfigError::Wrong { path, why });
         }
         if config.approval.always > 0 && config.approvers().is_none() {
@@ -253,6 +443,30 @@ impl Config {
         Ok(life)
     }
 
+    /// Whether names and addresses can be used.
+    fn targets(&self) -> Result<(), String> {
+        let names = [
+            ("schedules", self.schedules.keys().collect::<Vec<_>>()),
+            ("alerts", self.alerts.keys().collect()),
+            ("hooks", self.hooks.keys().collect()),
+        ];
+        for (section, names) in names {
+            let short = |name: &&&String| !(limit::is_name(name) && name.len() <= 64);
+            if let Some(name) = names.iter().find(short) {
+                return Err(format!("`[{section}.{name}]` has no name that can be used"));
+            }
+        }
+        let alerts = self
+            .alerts
+            .iter()
+            .map(|(name, to)| ("alerts", name, &to.url));
+        let hooks = self.hooks.iter().map(|(name, to)| ("hooks", name, &to.url));
+        for (section, name, url) in alerts.chain(hooks) {
+            split(url).map_err(|why| format!("`[{section}.{name}] url`: {why}"))?;
+        }
+        Ok(())
+    }
+
     /// The keys with which people approve.
     #[must_use]
     pub fn approvers(&self) -> Option<PathBuf> {
@@ -278,6 +492,24 @@ impl Config {
         };
         Ok(rule)
     }
+}
+
+/// The address and the path of a URL.
+///
+/// # Errors
+/// Where it is none.
+pub fn split(url: &str) -> Result<(Address, String), String> {
+    let after = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after..].find('/').map_or(url.len(), |at| at + after);
+    let (address, path) = url.split_at(end);
+    let address: Result<Address, _> = address.parse();
+    let address = address.map_err(|_| "it is no `http://` or `https://` address".to_owned())?;
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '#';
+    if matches!(address, Address::Unix(_)) || path.contains(odd) || !path.is_ascii() {
+        return Err("it is no `http://` or `https://` address".to_owned());
+    }
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((address, path.to_owned()))
 }
 
 #[cfg(test)]
@@ -317,6 +549,64 @@ mod tests {
         ] {
             let said = read(text).unwrap_err();
             assert!(said.contains(why), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_url_is_an_address_and_a_path() {
+        let (address, path) = split("http://127.0.0.1:9093/api/v2/alerts?x=1").unwrap();
+        assert_eq!(address.to_string(), "http://127.0.0.1:9093");
+        assert_eq!(path, "/api/v2/alerts?x=1");
+        assert_eq!(split("https://chat.example").unwrap().1, "/");
+        for wrong in [
+            "",
+            "chat",
+            "ftp://a/b",
+            "unix:/x",
+            "http://a/b c",
+            "http://a/é",
+            "http:///x",
+        ] {
+            assert!(split(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_schedule_is_one_thing_that_is_done() {
+        let read = |text: &str| toml::from_str::<Config>(&format!("[schedules.s]\n{text}"));
+        let good =
+            read("checks = \"a::*\"\nnodes = \"*\"\nevery = \"5m\"\noffset = \"1m\"").unwrap();
+        let schedule = &good.schedules["s"];
+        assert_eq!(schedule.due(59_999), -240_000);
+        assert_eq!(schedule.due(60_000), 60_000);
+        assert_eq!(schedule.due(400_000), 360_000);
+        for (wrong, said) in [
+            (
+                "nodes = \"*\"\nevery = \"5m\"",
+                "either `checks` or a `procedure`",
+            ),
+            ("checks = []\nnodes = \"*\"\nevery = \"5m\"", "either"),
+            (
+                "checks = \"a\"\nprocedure = \"p\"\nnodes = \"*\"\nevery = \"5m\"",
+                "either",
+            ),
+            (
+                "checks = \"a\"\narguments = {a = \"b\"}\nnodes = \"*\"\nevery = \"5m\"",
+                "of a procedure",
+            ),
+            ("checks = \"a\"\nnodes = \"*\"\nevery = \"5\"", "no unit"),
+            (
+                "checks = \"a\"\nnodes = \"*\"\nevery = \"100ms\"",
+                "from 1s",
+            ),
+            (
+                "checks = \"a\"\nnodes = \"*\"\nevery = \"1m\"\noffset = \"1m\"",
+                "less than",
+            ),
+            ("checks = \"a\"\nnodes = \"*\"\nevery = \"1m\"\nx = 1", "x"),
+        ] {
+            let why = read(wrong).unwrap_err().to_string();
+            assert!(why.contains(said), "{wrong}: {why}");
         }
     }
 }

@@ -1,9 +1,11 @@
 //! What every part of the gateway shares.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bell::Bell;
 use crate::blobs::Blobs;
+use crate::config::{Alerts, Hook, Schedule};
 use crate::counters::Counters;
 use crate::manuals::Manual;
 use crate::store::Store;
@@ -33,6 +35,12 @@ pub struct Gateway {
     pub signers: Option<std::path::PathBuf>,
     /// Whose ssh keys approve runs.
     pub approvers: Option<std::path::PathBuf>,
+    /// What is done again and again.
+    pub schedules: BTreeMap<String, Schedule>,
+    /// Who is told what fails.
+    pub alerts: BTreeMap<String, Alerts>,
+    /// Who is told what happens.
+    pub hooks: BTreeMap<String, Hook>,
     /// Who waits.
     pub bell: Arc<Bell>,
     /// The manual.

@@ -13,6 +13,7 @@ use opsbook_project as project;
 use opsbook_text::{files, outside, source};
 use opsbook_wire as wire;
 
+pub mod alerts;
 pub mod bell;
 pub mod blobs;
 mod child;
@@ -21,6 +22,8 @@ pub mod counters;
 pub mod gateway;
 pub mod http;
 pub mod manuals;
+pub mod order;
+pub mod schedule;
 pub mod serve;
 pub mod store;
 pub mod tls;

@@ -11,6 +11,7 @@ use rustix::fs::{FlockOperation, flock};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::watch;
 
+use crate::alerts;
 use crate::bell::{Bell, Topic};
 use crate::blobs::Blobs;
 use crate::child;
@@ -20,6 +21,7 @@ use crate::counters::Counters;
 use crate::gateway::{Gateway, LocalUser, Tell};
 use crate::http;
 use crate::manuals::Manual;
+use crate::schedule;
 use crate::store::doorbell::carry;
 use crate::store::queue::ADOPT_AFTER;
 use crate::store::{Database, Store, StoreError};
@@ -171,6 +173,16 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     let server = tokio::spawn(server);
     let sweep = sweep(Arc::clone(&gateway), stopped.clone(), Arc::clone(&tell));
     let mut others = vec![tokio::spawn(sweep)];
+    others.push(tokio::spawn(schedule::keep(
+        Arc::clone(&gateway),
+        stopped.clone(),
+        Arc::clone(&tell),
+    )));
+    others.push(tokio::spawn(alerts::send(
+        Arc::clone(&gateway),
+        stopped.clone(),
+        Arc::clone(&tell),
+    )));
     if let Some(url) = shared(&start.config, gateway.store.database) {
         let (store, bell) = (gateway.store.clone(), Arc::clone(&gateway.bell));
         others.push(tokio::spawn(carry(store, url, bell, stopped.clone())));
@@ -305,6 +317,9 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         store,
         signers: { config.login.ssh.as_ref() }.map(|ssh| ssh.allowed_signers.clone()),
         approvers: config.approvers(),
+        schedules: config.schedules.clone(),
+        alerts: config.alerts.clone(),
+        hooks: config.hooks.clone(),
         archives: folder.join(".archives"),
         manual: Arc::new(Manual::new(&start.root, state, config.approval.always)),
         local: LocalUser {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use opsbook_client::{Client, ClientError};
+use opsbook_wire::check::Round;
 use opsbook_wire::runner::EndState;
 use opsbook_wire::{
     AnswerOut, Ended, Hello, Mode, News, PartEnd, PartKey, Want, Work, endpoint, limit,
@@ -14,6 +15,7 @@ use opsbook_wire::{
 use tokio::sync::{mpsc, watch};
 
 use crate::approval::{Approvers, verified};
+use crate::checks::Asking;
 use crate::child::{Before, Child};
 use crate::crashes::{Crashes, MOST, WITHIN};
 use crate::folder::{Folder, PartFolder, RunnerError};
@@ -101,6 +103,8 @@ struct Course<F> {
     uploads: Uploads,
     tell: Tell,
     note: Arc<F>,
+    /// Rounds of checks that are being asked.
+    asking: Asking,
     /// When its disk did not take a part.
     sick: Option<Instant>,
 }
@@ -137,6 +141,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
         uploads,
         tell,
         note,
+        asking: Asking::default(),
         sick: None,
     };
     tokio::select! {
@@ -201,7 +206,7 @@ fn boot() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-impl<F: Fn(String)> Course<F> {
+impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
     /// What it held when it ended. First it hears what is others' by now.
     async fn take_up(&mut self) {
         for folder in self.settings.folder.parts() {
@@ -264,6 +269,7 @@ impl<F: Fn(String)> Course<F> {
             room,
             parts,
             ended,
+            rounds: (room > 0).then(|| self.asking.all()),
         }
     }
 
@@ -282,6 +288,10 @@ impl<F: Fn(String)> Course<F> {
         for work in news.parts {
             self.give(work);
         }
+        for round in news.rounds {
+            heard = Heard::New;
+            self.ask(round);
+        }
         for want in news.wants {
             let key = PartKey {
                 run: want.run,
@@ -294,6 +304,28 @@ impl<F: Fn(String)> Course<F> {
             heard = heard.or(self.answer(answer));
         }
         heard
+    }
+
+    fn ask(&self, round: Round) {
+        let (tell, note) = (self.tell.clone(), Arc::clone(&self.note));
+        let folder = &self.settings.folder;
+        let with = (
+            self.client.clone(),
+            self.settings.program.clone(),
+            (folder.manuals(), folder.rounds()),
+        );
+        self.asking.begin(round, with, move |said| {
+            if !said.is_empty() {
+                note(said);
+            }
+            // It is of no part: the gateway hears at once that there is room for another round.
+            let nobody = PartKey {
+                run: String::new(),
+                node: String::new(),
+                epoch: 0,
+            };
+            let _ = tell.send((nobody, Happened::Again));
+        });
     }
 
     /// A part is given to it; also one that it has, where the answer before was lost.
@@ -347,7 +379,7 @@ impl<F: Fn(String)> Course<F> {
         let (client, work, tell) = (self.client.clone(), work.clone(), self.tell.clone());
         let manuals = self.settings.folder.manuals();
         tokio::spawn(async move {
-            let brought = bring(&client, &manuals, &work).await;
+            let brought = bring(&client, &manuals, (&work.manual, &work.source)).await;
             let _ = tell.send((work.key(), Happened::Brought(brought)));
         });
     }

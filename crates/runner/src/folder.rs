@@ -301,6 +301,11 @@ impl Folder {
         self.path.join("manuals")
     }
 
+    /// Where rounds of checks report.
+    pub(crate) fn rounds(&self) -> PathBuf {
+        self.path.join("rounds")
+    }
+
     pub(crate) fn part(&self, run: &str, node: &str) -> PartFolder {
         PartFolder {
             path: self.path.join("parts").join(format!("{run}@{node}")),

@@ -7,15 +7,19 @@ use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 
 use opsbook_client::Client;
-use opsbook_wire::{Source, Work, endpoint, limit};
+use opsbook_wire::{Source, endpoint, limit};
 use sha2::{Digest as _, Sha256};
 
 /// Files and folders in an archive.
 const ENTRIES: usize = 50_000;
 
 /// Where it is; or why there is none, in a sentence.
-pub(crate) async fn bring(client: &Client, manuals: &Path, work: &Work) -> Result<PathBuf, String> {
-    match &work.source {
+pub(crate) async fn bring(
+    client: &Client,
+    manuals: &Path,
+    (manual, source): (&str, &Source),
+) -> Result<PathBuf, String> {
+    match source {
         // Who listens elsewhere does not know this machine's folders.
         Source::Folder { .. } if !client.address().is_local() => {
             Err("the gateway names a folder of this machine, and is not on it".to_owned())
@@ -27,7 +31,7 @@ pub(crate) async fn bring(client: &Client, manuals: &Path, work: &Work) -> Resul
             }
             Err(format!("`{}` is no folder of this machine", path.display()))
         }
-        Source::Archive { sha256 } => archive(client, manuals, &work.manual, sha256).await,
+        Source::Archive { sha256 } => archive(client, manuals, manual, sha256).await,
     }
 }
 

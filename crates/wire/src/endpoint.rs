@@ -49,6 +49,10 @@ pub const RESUME: &str = "/v1/runs/{run}/resume";
 pub const HAND_OVER: &str = "/v1/runs/{run}/hand-over";
 /// `POST` [`crate::Release`]: [`crate::RunView`]
 pub const RELEASE: &str = "/v1/runs/{run}/release";
+/// `GET ?node=&check=&outcome=&history=`: an array of [`crate::check::CheckView`]
+pub const CHECKS: &str = "/v1/checks";
+/// `GET`: an array of [`crate::check::ScheduleView`]
+pub const SCHEDULES: &str = "/v1/schedules";
 /// `GET`: the process is up; without a login.
 pub const HEALTHZ: &str = "/healthz";
 /// `GET`: a write was committed within five seconds; without a login.
@@ -65,6 +69,8 @@ pub const RUNNER_WORK: &str = "/v1/runner/work";
 pub const RUNNER_BEAT: &str = "/v1/runner/beat";
 /// `POST` [`crate::Lines`]: [`crate::Acked`]
 pub const RUNNER_EVENTS: &str = "/v1/runner/events";
+/// `POST` [`crate::check::Checked`]: [`crate::check::Taken`]
+pub const RUNNER_CHECKS: &str = "/v1/runner/checks";
 /// `GET`: the archive of a manual, `application/x-tar`.
 pub const RUNNER_MANUAL: &str = "/v1/runner/manual/{manual}/{archive}";
 

@@ -18,6 +18,7 @@
 
 pub mod approve;
 pub mod ask;
+pub mod check;
 pub mod endpoint;
 pub mod header;
 pub mod limit;

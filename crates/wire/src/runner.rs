@@ -97,6 +97,9 @@ pub struct Hello {
     /// Parts that have ended since; repeated until they are in [`News::ended`].
     #[serde(default)]
     pub ended: Vec<PartEnd>,
+    /// Rounds of checks that it is asking: all of them. None where it knows of no rounds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rounds: Option<Vec<String>>,
 }
 
 /// How a part has ended for a runner.
@@ -163,6 +166,9 @@ pub struct News {
     /// Those of [`Hello::ended`] that are known now, also where somebody else has the part.
     #[serde(default)]
     pub ended: Vec<PartKey>,
+    /// Rounds of checks to be asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rounds: Vec<crate::check::Round>,
 }
 
 impl News {
@@ -170,6 +176,7 @@ impl News {
     #[must_use]
     pub fn is_any(&self) -> bool {
         !(self.parts.is_empty()
+            && self.rounds.is_empty()
             && self.lost.is_empty()
             && self.wants.is_empty()
             && self.answers.is_empty())

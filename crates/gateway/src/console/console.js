@@ -342,7 +342,24 @@ class Live {
   }
 }
 
+// At each group of checks, what of it does not hold, and since when.
+const drift = async () => {
+  const groups = [...document.querySelectorAll(".ops-checks[data-name]")];
+  if (!groups.length) return;
+  const all = await Promise.all(["failed", "unknown"].map((outcome) => ask(`/v1/checks?outcome=${outcome}`)));
+  for (const group of groups) {
+    const own = all.flat().filter((check) => check.check.startsWith(`${group.dataset.name}::`));
+    if (!own.length) continue;
+    const lines = own.slice(0, 50).map((check) => make("li", {},
+      make("strong", { textContent: `${check.node} ${check.check}: ${check.outcome === "failed" ? "FAILED" : "nobody could look"}` }),
+      ` since ${new Date(check.since).toLocaleString()}, seen ${clock(check.seen)}${check.run_before ? `, after run ${check.run_before}` : ""}`,
+      check.evidence ? make("pre", { textContent: check.evidence }) : null));
+    group.append(make("section", { className: "opsc opsc-drift" }, make("ul", {}, ...lines)));
+  }
+};
+
 const begin = async () => {
+  await drift().catch(() => {});
   const cards = [...document.querySelectorAll(".ops-procedure[data-name]")];
   if (!cards.length) return;
   const pages = await ask(`/console/pages.json?build=${encodeURIComponent(build)}`).catch(() => ({}));

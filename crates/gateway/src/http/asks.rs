@@ -9,18 +9,13 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
 use super::guard::Caller;
-use super::permit::permit;
 use super::refusal::{Answer, Json, Refusal};
-use crate::bell::Topic;
-use crate::config::HERE;
 use crate::gateway::Gateway;
-use crate::manuals::{Planned, Read, Wish, segment_of};
-use crate::store::runs::{NewPart, NewRun, Written};
-use crate::token::sha256;
+use crate::manuals::{Read, Wish, segment_of};
+use crate::order::{order, sum};
 use crate::wire::ask::Explained;
 use crate::wire::{
-    Ask, Asked, AskedPart, HostView, Kind, Origin, ProcedureView, RunState, Source, Verb, header,
-    limit,
+    Ask, Asked, AskedPart, HostView, Kind, Origin, ProcedureView, Verb, header, limit,
 };
 
 #[derive(Deserialize)]
@@ -127,86 +122,20 @@ pub(super) async fn ask(
 ) -> Answer<Response> {
     bounded(&gateway, &ask)?;
     let key = key(&headers)?;
-    let ask_sha256 = sha256(serde_json::to_string(&ask).unwrap_or_default());
+    let ask_sha256 = sum(&ask);
     // Asked again, perhaps because the answer was lost: whatever the manual says by now.
     let before = gateway.store.known(&caller.person, key.as_deref()).await?;
     if let Some((run, sum)) = before {
         return known(&gateway, &run, sum == ask_sha256).await;
     }
-    let manual = Arc::clone(&gateway.manual);
-    let planned = {
-        let (ask, person) = (ask.clone(), caller.person.clone());
-        tokio::task::spawn_blocking(move || manual.plan(&ask, &person)).await??
-    };
-    let wish = Wish {
-        person: caller.person.clone(),
-        verb: Verb::Run,
-        procedure: ask.procedure.clone(),
-        nodes: planned
-            .parts
-            .iter()
-            .flat_map(|part| part.machines.clone())
-            .collect(),
-        arguments: ask.arguments.clone(),
-    };
-    permit(&gateway, wish).await?;
-    let source = source(&gateway, &planned).await?;
-    let new = NewRun {
-        run: crate::gateway::new_run(),
-        manual: gateway.manual.id.clone(),
-        revision: planned.revision,
-        source,
-        procedure: ask.procedure,
-        title: planned.title,
-        page_sha256: planned.page_sha256,
-        arguments: ask.arguments,
-        asked_by: caller.person,
-        reason: ask.reason,
-        ticket: ask.ticket,
-        origin: Origin::Gateway,
-        ask_key: key,
-        ask_sha256,
-        confirm: ask.confirm,
-        max_fail: ask.max_fail,
-        start_at: ask.start_at,
-        stop_after: ask.stop_after,
-        parts: { planned.parts.into_iter() }
-            .map(|part| NewPart {
-                node: part.node,
-                segment: part.segment,
-                batch: part.batch,
-                machines: part.machines,
-                words: part.words,
-                plan_sha256: part.plan_sha256,
-                plan: part.plan,
-                consent: part.consent,
-            })
-            .collect(),
-    };
-    match gateway.store.add_run(&new).await? {
-        Written::New => {
-            let asked = asked(&gateway, &new.run).await?;
-            for part in new.parts.iter().filter(|_| asked.state == RunState::Queued) {
-                gateway.bell.ring(&Topic::Segment(part.segment.clone()));
-            }
+    let ordered = order(&gateway, ask, &caller.person, (Origin::Gateway, key)).await?;
+    match ordered.known {
+        None => {
+            let asked = asked(&gateway, &ordered.run).await?;
             Ok((StatusCode::CREATED, axum::Json(asked)).into_response())
         }
-        Written::Known { run, ask_sha256 } => {
-            known(&gateway, &run, ask_sha256 == new.ask_sha256).await
-        }
+        Some(same) => known(&gateway, &ordered.run, same).await,
     }
-}
-
-/// Where runners find the manual: those of other machines need an archive of it.
-async fn source(gateway: &Arc<Gateway>, planned: &Planned) -> Answer<Source> {
-    if planned.parts.iter().all(|part| part.segment == HERE) {
-        let path = gateway.manual.root.display().to_string();
-        return Ok(Source::Folder { path });
-    }
-    let (manual, folder) = (Arc::clone(&gateway.manual), gateway.archives.clone());
-    let archive = tokio::task::spawn_blocking(move || manual.archive(&folder));
-    let sha256 = archive.await??;
-    Ok(Source::Archive { sha256 })
 }
 
 /// The answer to an ask that was answered before.

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod asks;
+mod checks;
 mod guard;
 mod listen;
 mod live;
@@ -59,6 +60,9 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::OUTPUT, get(live::output))
         .route(endpoint::ANSWERS, post(runs::answer))
         .route(endpoint::APPROVALS, large(approvals::approve))
+        .route(endpoint::CHECKS, get(checks::checks))
+        .route(endpoint::SCHEDULES, get(checks::schedules))
+        .route(endpoint::RUNNER_CHECKS, large(checks::checked))
         .route(endpoint::STOP, post(runs::stop))
         .route(endpoint::RESUME, post(runs::resume))
         .route(endpoint::HAND_OVER, post(runs::hand_over))

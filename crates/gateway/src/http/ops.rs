@@ -100,6 +100,28 @@ async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
         "Parts of runs by state.",
         parts,
     );
+    let failing = gateway.store.not_held(0).await?;
+    let series = failing
+        .iter()
+        .filter(|check| check.until.is_none())
+        .map(|check| {
+            let (group, _) = check.check.split_once("::").unwrap_or((&check.check, ""));
+            let labels = [
+                ("manual", check.manual.as_str()),
+                ("node", &check.node),
+                ("group", group),
+                ("check", &check.check),
+                ("outcome", check.outcome.word()),
+            ];
+            let labels = labels.map(|(name, value)| format!("{name}={}", quoted(value)));
+            (format!("{{{}}}", labels.join(",")), 1)
+        });
+    family(
+        "opsbook_gateway_check_not_held",
+        "gauge",
+        "Checks of schedules that fail, or at which nobody could look; those that hold are left out.",
+        series.collect(),
+    );
     let alive = "select count(*) from runner where seen > {now} - 30000 and $1 = $1";
     let open = "select count(*) from question where state = $1";
     for (name, help, statement, word) in [
@@ -120,6 +142,12 @@ async fn measured(gateway: &Gateway) -> Result<String, StoreError> {
         family(name, "gauge", help, vec![(String::new(), count)]);
     }
     Ok(text)
+}
+
+/// The value of a label.
+fn quoted(text: &str) -> String {
+    let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", text.replace('\n', "\\n"))
 }
 
 async fn one(gateway: &Gateway, statement: &str, word: &str) -> Result<i64, StoreError> {

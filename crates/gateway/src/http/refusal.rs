@@ -7,6 +7,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
+use crate::order::OrderError;
 use crate::store::StoreError;
 use crate::wire::{Kind, Problem, header::PROBLEM_JSON};
 
@@ -42,6 +43,15 @@ impl From<StoreError> for Refusal {
                 Refusal::new(Kind::Unavailable, error.to_string())
             }
             StoreError::Unreadable(_) => Refusal::new(Kind::Internal, error.to_string()),
+        }
+    }
+}
+
+impl From<OrderError> for Refusal {
+    fn from(error: OrderError) -> Refusal {
+        match error {
+            OrderError::Problem(problem) => Refusal(problem),
+            OrderError::Store(error) => Refusal::from(error),
         }
     }
 }

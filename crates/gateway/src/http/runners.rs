@@ -159,6 +159,9 @@ pub(super) async fn work(
     ];
     let mut ring = gateway.bell.listen(topics);
     let mut news = heard(&gateway, &runner, &hello, Heard::InOrder).await?;
+    if let Some(held) = &hello.rounds {
+        gateway.store.hear_rounds(&runner, held).await?;
+    }
     // What has ended is acknowledged at once: the runner's next words are shorter.
     let at_once = !news.ended.is_empty();
     loop {
@@ -172,12 +175,36 @@ pub(super) async fn work(
             news.parts.push(work);
             gateway.bell.ring(&Topic::Run(key.run.clone()));
         }
+        if room > 0 && news.rounds.is_empty() {
+            rounds(&gateway, &runner, &hello, &mut news).await?;
+        }
         more_news(&gateway, &runner, &hello, &mut news).await?;
         if news.is_any() || at_once || Instant::now() >= until {
             return Ok(axum::Json(news));
         }
         let _ = tokio::time::timeout_at(until, ring.ring()).await;
     }
+}
+
+/// Rounds of checks at a time.
+const ROUNDS: usize = 4;
+
+/// Rounds of checks, as many as it may have; none for a runner that knows of none.
+async fn rounds(gateway: &Gateway, runner: &Runner, hello: &Hello, news: &mut News) -> Answer<()> {
+    let Some(held) = &hello.rounds else {
+        return Ok(());
+    };
+    while held.len() + news.rounds.len() < ROUNDS {
+        let Some(mut round) = gateway.store.claim_round(runner).await? else {
+            return Ok(());
+        };
+        if runner.segment == HERE {
+            let path = gateway.manual.root.display().to_string();
+            round.source = Source::Folder { path };
+        }
+        news.rounds.push(round);
+    }
+    Ok(())
 }
 
 pub(super) async fn beat(
@@ -248,6 +275,7 @@ fn bounded(hello: &Hello) -> Answer<()> {
         .iter()
         .flat_map(|key| [&key.run, &key.node])
         .chain(ended);
+    let texts = texts.chain(hello.rounds.iter().flatten());
     let mut texts = texts.chain([&hello.boot, &hello.version]);
     if count > limit::PARTS || hello.boot.is_empty() || !texts.all(|text| short(text)) {
         let detail = "too many parts, or a name that is none";

@@ -5,9 +5,11 @@
 //! Times are milliseconds since 1970 by the database's clock alone.
 
 pub mod approvals;
+pub mod checks;
 pub(crate) mod doorbell;
 pub mod events;
 pub mod migrate;
+pub mod notices;
 pub mod people;
 pub mod questions;
 pub mod queue;

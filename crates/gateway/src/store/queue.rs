@@ -405,11 +405,14 @@ impl Store {
     ) -> Result<BTreeSet<String>, StoreError> {
         self.lock_run(tx, run).await?;
         let mut parts = self.standing(tx, run).await?;
-        let row = sqlx::query("select max_fail, state from run where id = $1")
-            .bind(run)
-            .fetch_one(&mut **tx)
-            .await?;
+        let row = sqlx::query(
+            "select max_fail, state, procedure_id, title, owner from run where id = $1",
+        )
+        .bind(run)
+        .fetch_one(&mut **tx)
+        .await?;
         let (max_fail, was): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let about = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
         let mut segments = BTreeSet::new();
         if was == RunState::Refused.word() {
             return Ok(segments);
@@ -459,6 +462,9 @@ impl Store {
         } else {
             None
         };
+        if state.word() != was {
+            self.tell_state(tx, (run, about), state, told).await?;
+        }
         sqlx::query(self.sql(
             "update run set state = $2, status = $3, \
                ended = case when $4 = 1 then coalesce(ended, {now}) else null end \
@@ -471,6 +477,31 @@ impl Store {
         .execute(&mut **tx)
         .await?;
         Ok(segments)
+    }
+
+    /// A run that waits for a person is told to whoever wants to know.
+    async fn tell_state(
+        &self,
+        tx: &mut Tx,
+        (run, (procedure, title, owner)): (&str, (&str, &str, &str)),
+        state: RunState,
+        status: Option<Ended>,
+    ) -> Result<(), StoreError> {
+        let kind = match state {
+            RunState::Halted => "run-halted",
+            RunState::WaitingApproval => "approval-wanted",
+            RunState::Queued | RunState::Running | RunState::Ended | RunState::Refused => {
+                return Ok(());
+            }
+        };
+        let body = serde_json::json!({
+            "run": run,
+            "procedure": procedure,
+            "title": title,
+            "owner": owner,
+            "status": status.map(Ended::word),
+        });
+        self.notify(tx, kind, &format!("{kind} {run}"), &body).await
     }
 
     async fn standing(&self, tx: &mut Tx, run: &str) -> Result<Vec<Standing>, StoreError> {

@@ -36,11 +36,15 @@ impl Runner {
 }
 
 fn began() -> Runner {
+    began_with("")
+}
+
+fn began_with(config: &str) -> Runner {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .unwrap();
-    let served = Arc::new(runtime.block_on(Served::new(On::Sqlite)));
+    let served = Arc::new(runtime.block_on(Served::with(On::Sqlite, config)));
     Runner { served, runtime }
 }
 
@@ -198,4 +202,48 @@ fn a_run_that_waits_for_approval_shows_what_will_be_done_and_the_command() {
         "return document.querySelector('.opsc-approval pre').textContent.includes('version = 2')",
     );
     browser.picture("console-5-approval");
+}
+
+#[test]
+fn a_check_that_fails_is_shown_where_it_stands_in_the_book() {
+    let name = "a_check_that_fails_is_shown_where_it_stands_in_the_book";
+    let Some(browser) = or_skip(name, Browser::open(Screen::Desk)) else {
+        return;
+    };
+    let runner = began_with(
+        "[schedules.drift]\nchecks = \"machine::*\"\nnodes = \"web1\"\nevery = \"1s\"\n",
+    );
+    let page = format!(
+        "{}\n## Machine\n\n```yaml checks\nid: machine\n```\n\n```sh check id=machine.disk\ntrue\n```\n",
+        crate::served::PAGE
+    );
+    std::fs::write(runner.served.root.join("web.md"), page).unwrap();
+    let round = loop {
+        let news = runner.work(&[], Vec::new());
+        if let Some(round) = news.rounds.into_iter().next() {
+            break round;
+        }
+    };
+    let checked = json!({"id": round.id, "nodes": [{"node": "web1", "others": [
+        {"check": "machine::disk", "outcome": "failed", "evidence": "free: expected 10, found <b>2</b>", "place": "web.md:30"}
+    ]}]});
+    let taken = runner.served.post("/v1/runner/checks", &checked);
+    assert_eq!(runner.runtime.block_on(taken)["taken"], true);
+    let link = runner
+        .runtime
+        .block_on(runner.served.running.link())
+        .unwrap();
+    browser.go(&link.url);
+    browser.until(
+        "return location.pathname === '/' && document.documentElement.dataset.console === 'ready'",
+    );
+    let said = browser.text(
+        "return document.querySelector('.opsc-drift').textContent",
+        &[],
+    );
+    assert!(
+        said.contains("web1 machine::disk: FAILED since") && said.contains("found <b>2</b>"),
+        "{said}"
+    );
+    browser.picture("console-6-drift");
 }

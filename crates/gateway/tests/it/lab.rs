@@ -104,6 +104,7 @@ pub fn hello(boot: &str, parts: &[&PartKey]) -> Hello {
         room: 8,
         parts: parts.iter().map(|key| (*key).clone()).collect(),
         ended: Vec::new(),
+        rounds: Some(Vec::new()),
     }
 }
 

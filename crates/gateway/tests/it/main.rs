@@ -38,6 +38,7 @@ mod interface;
 mod lab;
 mod many;
 mod postgres;
+mod schedules;
 mod served;
 #[path = "../../../book/tests/browser/skip.rs"]
 #[allow(

@@ -69,11 +69,16 @@ impl Served {
 
     /// Another gateway of the same manual on the same store, as on another machine.
     pub async fn another(&self, url: &str) -> Served {
+        self.another_with(url, "").await
+    }
+
+    /// With this configuration beside its store.
+    pub async fn another_with(&self, url: &str, more: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         let blobs = self.state().join("blobs");
         let config = format!(
-            "[store]\nurl = \"{url}\"\n[blobs]\nfolder = \"{}\"\n[listen]\naddress = \"127.0.0.1:0\"\n",
+            "{more}[store]\nurl = \"{url}\"\n[blobs]\nfolder = \"{}\"\n[listen]\naddress = \"127.0.0.1:0\"\n",
             blobs.display()
         );
         let path = folder.path().join("gateway.toml");

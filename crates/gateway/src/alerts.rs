@@ -1,0 +1,138 @@
+//! What goes out by itself: failing checks to Alertmanager, again and again while they fail, and
+//! notices to webhooks, each once. Nothing waits for it; what does not arrive is tried again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use crate::client::Client;
+use crate::config::{Alerts, Hook, split};
+use crate::gateway::{Gateway, Tell};
+use crate::store::StoreError;
+use crate::wire::check::{CheckView, Outcome};
+use crate::wire::version::Installed;
+
+/// How often there is looked for something to send.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often Alertmanager is told what fails, in milliseconds.
+const REPEAT: i64 = 30_000;
+/// An alert that nobody repeats ends by itself.
+const HOLDS: SignedDuration = SignedDuration::from_mins(5);
+/// So long it is said of a check that it holds again, in milliseconds.
+const RESOLVED: i64 = 15 * 60_000;
+
+/// Sends what is to be sent, until `stop`.
+pub(crate) async fn send(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
+    let mut said = String::new();
+    while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
+        if let Err(error) = once(&gateway, &mut said, &tell).await {
+            let error = format!("notices cannot be looked for: {error}");
+            if error != said {
+                tell(&error);
+                said = error;
+            }
+        }
+    }
+}
+
+async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<(), StoreError> {
+    let hooks = &gateway.hooks;
+    let wants = |kind: &str| {
+        let all = hooks
+            .iter()
+            .filter(|(_, hook)| hook.on.iter().any(|on| on.word() == kind));
+        all.map(|(name, _)| name.clone()).collect()
+    };
+    gateway.store.address(&gateway.name, wants).await?;
+    let mut on_the_way = tokio::task::JoinSet::new();
+    for notice in gateway.store.outgoing().await? {
+        // A hook that is configured no more wants nothing any more.
+        let Some(Hook { url, .. }) = hooks.get(&notice.target).cloned() else {
+            gateway.store.sent(&notice, true).await?;
+            continue;
+        };
+        on_the_way.spawn(async move {
+            let body: Value = serde_json::from_str(&notice.body).unwrap_or_default();
+            let arrived = post(&url, &body).await;
+            (notice, arrived)
+        });
+    }
+    for (name, Alerts { url, .. }) in gateway.alerts.clone() {
+        let checks = gateway.store.not_held(RESOLVED).await?;
+        let turn = format!("alerts.{name}");
+        if !checks.is_empty() && gateway.store.is_turn(&turn, REPEAT).await? {
+            let body = alerts(gateway, &checks, Timestamp::now());
+            if let Err(why) = post(&url, &body).await {
+                told(said, tell, format!("`[alerts.{name}]`: {why}"));
+            }
+        }
+    }
+    while let Some(sent) = on_the_way.join_next().await {
+        let Ok((notice, arrived)) = sent else {
+            continue;
+        };
+        gateway.store.sent(&notice, arrived.is_ok()).await?;
+        if let Err(why) = arrived {
+            told(said, tell, format!("`[hooks.{}]`: {why}", notice.target));
+        }
+    }
+    Ok(())
+}
+
+fn told(said: &mut String, tell: &Tell, text: String) {
+    if *said != text {
+        tell(&text);
+        *said = text;
+    }
+}
+
+/// To a URL with a path.
+async fn post(url: &str, body: &Value) -> Result<(), String> {
+    let (address, path) = split(url)?;
+    let client = Client::new(address, None, env!("CARGO_PKG_VERSION"), Installed::Archive);
+    client
+        .tell(&path, body)
+        .await
+        .map_err(|error| error.to_string())
+}
+
+/// Alerts of Alertmanager's interface, version 2.
+fn alerts(gateway: &Gateway, checks: &[CheckView], now: Timestamp) -> Value {
+    let all = checks.iter().map(|check| {
+        let group = check.check.split("::").next().unwrap_or_default();
+        let name = match check.outcome {
+            Outcome::Failed => "OpsbookCheckFailed",
+            Outcome::Unknown | Outcome::Held => "OpsbookCheckUnknown",
+        };
+        let until = check.until.clone();
+        let until =
+            until.unwrap_or_else(|| (now + HOLDS).strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
+        let page = check.place.rsplit_once(':').map_or("", |(page, _)| page);
+        let page = page.strip_suffix(".md").unwrap_or_default();
+        json!({
+            "labels": {
+                "alertname": name,
+                "check": check.check,
+                "group": group,
+                "node": check.node,
+                "manual": check.manual,
+                "outcome": check.outcome.word(),
+            },
+            "annotations": {
+                "evidence": check.evidence,
+                "place": check.place,
+                "page": page,
+                "seen": check.seen,
+                "run_before": check.run_before.clone().unwrap_or_default(),
+                "schedule": check.schedule,
+            },
+            "startsAt": check.since,
+            "endsAt": until,
+            "generatorURL": format!("{}/v1/checks?node={}", gateway.local.url, check.node),
+        })
+    });
+    all.collect()
+}

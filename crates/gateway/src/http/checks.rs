@@ -1,0 +1,126 @@
+//! Checks that are asked on a schedule: what they are and since when; and what runners say of
+//! them.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use super::guard::Caller;
+use super::refusal::{Answer, Json, Refusal};
+use super::runs::texts;
+use crate::gateway::Gateway;
+use crate::manuals::Wish;
+use crate::store::checks::ChecksFilter;
+use crate::store::people::Runner;
+use crate::store::written;
+use crate::wire::check::{CheckView, Checked, Outcome, RESULTS, ScheduleView, Taken};
+use crate::wire::{Kind, Verb, limit};
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    node: Option<String>,
+    check: Option<String>,
+    outcome: Option<Outcome>,
+    #[serde(default)]
+    history: bool,
+}
+
+pub(super) async fn checks(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Query(wanted): Query<Wanted>,
+) -> Answer<axum::Json<Vec<CheckView>>> {
+    let filter = ChecksFilter {
+        node: wanted.node,
+        check: wanted.check,
+        outcome: wanted.outcome,
+        history: wanted.history,
+    };
+    texts(
+        [&filter.node, &filter.check]
+            .into_iter()
+            .flatten()
+            .map(String::as_str),
+    )?;
+    let all = gateway.store.checks(&filter).await?;
+    let manual = Arc::clone(&gateway.manual);
+    let seen = tokio::task::spawn_blocking(move || {
+        let read = manual.read()?;
+        // Who may read something on a node sees what fails there; a rule's `procedures` are
+        // compared with `GROUP::CHECK`.
+        let may = |check: &CheckView| {
+            let wish = Wish {
+                person: caller.person.clone(),
+                verb: Verb::Read,
+                procedure: check.check.clone(),
+                nodes: vec![check.node.clone()],
+                arguments: std::collections::BTreeMap::new(),
+            };
+            read.permit(&wish).is_ok()
+        };
+        Ok::<_, Refusal>(all.into_iter().filter(may).collect())
+    });
+    Ok(axum::Json(seen.await??))
+}
+
+pub(super) async fn schedules(
+    State(gateway): State<Arc<Gateway>>,
+) -> Answer<axum::Json<Vec<ScheduleView>>> {
+    let now = gateway.store.now().await?;
+    let mut all = Vec::new();
+    for (name, schedule) in &gateway.schedules {
+        let seen = gateway.store.schedule(name).await?;
+        all.push(ScheduleView {
+            name: name.clone(),
+            what: schedule.task.to_string(),
+            nodes: schedule.nodes.clone(),
+            every: schedule.every.as_secs(),
+            last: seen.last.map(written),
+            next: written(schedule.due(now) + schedule.every_milliseconds()),
+            error: seen.error,
+        });
+    }
+    Ok(axum::Json(all))
+}
+
+pub(super) async fn checked(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(runner): Extension<Runner>,
+    Json(checked): Json<Checked>,
+) -> Answer<axum::Json<Taken>> {
+    let named = |name: &String| name.len() <= limit::NAME && !name.is_empty();
+    let mut count = 0;
+    for node in &checked.nodes {
+        count += node.held.len() + node.others.len();
+        let others = node.others.iter().map(|other| &other.check);
+        let mut names = node.held.iter().chain(others).chain([&node.node]);
+        if !names.all(named) {
+            return Err(Refusal::new(
+                Kind::Malformed,
+                "a check or a node has no name",
+            ));
+        }
+        let other = node
+            .others
+            .iter()
+            .flat_map(|other| [&other.check, &other.evidence, &other.place]);
+        texts(node.held.iter().chain(other).map(String::as_str))?;
+    }
+    texts(
+        checked
+            .error
+            .iter()
+            .chain([&checked.id])
+            .map(String::as_str),
+    )?;
+    if count > RESULTS {
+        return Err(Refusal::new(
+            Kind::TooLarge,
+            "too many results of one round",
+        ));
+    }
+    let taken = gateway.store.take_checked(&runner, &checked).await?;
+    Ok(axum::Json(Taken { taken }))
+}

@@ -1,0 +1,163 @@
+//! An ask becomes a run: planned, permitted, written down. People ask over HTTP, schedules by
+//! themselves.
+
+use std::sync::Arc;
+
+use crate::bell::Topic;
+use crate::config::HERE;
+use crate::gateway::Gateway;
+use crate::manuals::Wish;
+use crate::store::StoreError;
+use crate::store::runs::{NewPart, NewRun, Written};
+use crate::token::sha256;
+use crate::wire::{Ask, Kind, Origin, Problem, Source, Verb};
+
+/// Why an ask has become no run.
+#[derive(Debug)]
+pub enum OrderError {
+    /// What is wrong with it.
+    Problem(Box<Problem>),
+    /// It could not be written down.
+    Store(StoreError),
+}
+
+impl From<Box<Problem>> for OrderError {
+    fn from(problem: Box<Problem>) -> OrderError {
+        OrderError::Problem(problem)
+    }
+}
+
+impl From<StoreError> for OrderError {
+    fn from(error: StoreError) -> OrderError {
+        OrderError::Store(error)
+    }
+}
+
+impl From<tokio::task::JoinError> for OrderError {
+    fn from(_: tokio::task::JoinError) -> OrderError {
+        let detail = "a part of the gateway has failed; its log says more";
+        OrderError::Problem(Box::new(Problem::new(Kind::Internal, detail)))
+    }
+}
+
+impl std::fmt::Display for OrderError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OrderError::Problem(problem) => problem.fmt(f),
+            OrderError::Store(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What came of it.
+pub struct Ordered {
+    /// The run.
+    pub run: String,
+    /// Whether it is new; if not, whether the ask was the same.
+    pub known: Option<bool>,
+}
+
+/// The sum of an ask.
+#[must_use]
+pub fn sum(ask: &Ask) -> String {
+    sha256(serde_json::to_string(ask).unwrap_or_default())
+}
+
+/// Plans an ask, looks whether this person may, and writes the run down. `key` is the asker's name
+/// for it: the same again is the same run.
+///
+/// # Errors
+/// Where the ask is wrong, not allowed, or cannot be written down.
+pub async fn order(
+    gateway: &Arc<Gateway>,
+    ask: Ask,
+    by: &str,
+    (origin, key): (Origin, Option<String>),
+) -> Result<Ordered, OrderError> {
+    let ask_sha256 = sum(&ask);
+    let manual = Arc::clone(&gateway.manual);
+    let (wish, planned) = {
+        let (ask, person) = (ask.clone(), by.to_owned());
+        let planning = tokio::task::spawn_blocking(move || {
+            let planned = manual.plan(&ask, &person)?;
+            let machines = planned.parts.iter();
+            let wish = Wish {
+                person,
+                verb: Verb::Run,
+                procedure: ask.procedure,
+                nodes: machines.flat_map(|part| part.machines.clone()).collect(),
+                arguments: ask.arguments,
+            };
+            manual.read()?.permit(&wish)?;
+            Ok::<_, Box<Problem>>((wish, planned))
+        });
+        planning.await??
+    };
+    let here = planned.parts.iter().all(|part| part.segment == HERE);
+    let new = NewRun {
+        run: crate::gateway::new_run(),
+        manual: gateway.manual.id.clone(),
+        revision: planned.revision,
+        source: source(gateway, here).await?,
+        procedure: wish.procedure,
+        title: planned.title,
+        page_sha256: planned.page_sha256,
+        arguments: wish.arguments,
+        asked_by: wish.person,
+        reason: ask.reason,
+        ticket: ask.ticket,
+        origin,
+        ask_key: key,
+        ask_sha256,
+        confirm: ask.confirm,
+        max_fail: ask.max_fail,
+        start_at: ask.start_at,
+        stop_after: ask.stop_after,
+        parts: { planned.parts.into_iter() }
+            .map(|part| NewPart {
+                node: part.node,
+                segment: part.segment,
+                batch: part.batch,
+                machines: part.machines,
+                words: part.words,
+                plan_sha256: part.plan_sha256,
+                plan: part.plan,
+                consent: part.consent,
+            })
+            .collect(),
+    };
+    let known = match gateway.store.add_run(&new).await? {
+        Written::New => {
+            for part in &new.parts {
+                gateway.bell.ring(&Topic::Segment(part.segment.clone()));
+            }
+            None
+        }
+        Written::Known { run, ask_sha256 } => Some((run, ask_sha256 == new.ask_sha256)),
+    };
+    Ok(match known {
+        None => Ordered {
+            run: new.run,
+            known: None,
+        },
+        Some((run, same)) => Ordered {
+            run,
+            known: Some(same),
+        },
+    })
+}
+
+/// Where runners find the manual: those of other machines need an archive of it.
+///
+/// # Errors
+/// Where the archive cannot be made.
+pub async fn source(gateway: &Arc<Gateway>, here: bool) -> Result<Source, OrderError> {
+    if here {
+        let path = gateway.manual.root.display().to_string();
+        return Ok(Source::Folder { path });
+    }
+    let (manual, folder) = (Arc::clone(&gateway.manual), gateway.archives.clone());
+    let archive = tokio::task::spawn_blocking(move || manual.archive(&folder));
+    let sha256 = archive.await??;
+    Ok(Source::Archive { sha256 })
+}

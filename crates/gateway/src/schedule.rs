@@ -1,0 +1,151 @@
+//! What is done again and again: each tick is one run, or one round of checks, whatever number of
+//! gateways there are. A tick that was missed is not made up for: only the newest is done.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::bell::Topic;
+use crate::config::{HERE, Schedule, Task};
+use crate::gateway::{Gateway, Tell};
+use crate::manuals::segment_of;
+use crate::order::{OrderError, order, source};
+use crate::store::checks::NewRound;
+use crate::wire::check::{NODES, Round};
+use crate::wire::{Ask, Confirm, Origin};
+
+/// How often the time is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Whom the rules name for a schedule.
+#[must_use]
+pub fn person(schedule: &str) -> String {
+    format!("schedule.{schedule}")
+}
+
+/// Does what is due, until `stop`.
+pub(crate) async fn keep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
+    let mut done: BTreeMap<String, i64> = BTreeMap::new();
+    let mut said = String::new();
+    while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
+        for (name, schedule) in &gateway.schedules {
+            match one(&gateway, name, schedule, &mut done).await {
+                Ok(()) => {}
+                Err(error) => {
+                    let error = format!("schedule `{name}`: {error}");
+                    if error != said {
+                        tell(&error);
+                        said = error;
+                    }
+                }
+            }
+        }
+    }
+}
+
+async fn one(
+    gateway: &Arc<Gateway>,
+    name: &str,
+    schedule: &Schedule,
+    done: &mut BTreeMap<String, i64>,
+) -> Result<(), OrderError> {
+    let due = schedule.due(gateway.store.now().await?);
+    if done.get(name).is_some_and(|done| *done >= due) {
+        return Ok(());
+    }
+    let seen = gateway.store.schedule(name).await?;
+    if due >= seen.since && seen.last.is_none_or(|last| last < due) {
+        match tick(gateway, name, schedule, due).await {
+            Ok(()) => {}
+            // The store may be back in a moment, and the tick is still due.
+            Err(error @ OrderError::Store(_)) => return Err(error),
+            Err(error) => {
+                gateway
+                    .store
+                    .ticked((name, due), Some(&error.to_string()))
+                    .await?;
+                done.insert(name.to_owned(), due);
+                return Err(error);
+            }
+        }
+    }
+    done.insert(name.to_owned(), due);
+    Ok(())
+}
+
+async fn tick(
+    gateway: &Arc<Gateway>,
+    name: &str,
+    schedule: &Schedule,
+    due: i64,
+) -> Result<(), OrderError> {
+    let (procedure, arguments) = match &schedule.task {
+        Task::Checks { checks } => return rounds(gateway, (name, schedule, due), checks).await,
+        Task::Procedure {
+            procedure,
+            arguments,
+        } => (procedure, arguments),
+    };
+    let person = person(name);
+    let key = format!("{name}.{due}");
+    if let Some(open) = gateway.store.open_run_of(&person).await? {
+        if gateway.store.known(&person, Some(&key)).await?.is_none() {
+            let why = format!("run {open} of the schedule has not ended");
+            gateway.store.ticked((name, due), Some(&why)).await?;
+        }
+        return Ok(());
+    }
+    let ask = Ask {
+        procedure: procedure.clone(),
+        nodes: vec![schedule.nodes.clone()],
+        arguments: arguments.clone(),
+        reason: Some(format!("schedule `{name}`")),
+        confirm: Confirm::Yes,
+        ..Ask::default()
+    };
+    order(gateway, ask, &person, (Origin::Schedule, Some(key))).await?;
+    gateway.store.ticked((name, due), None).await?;
+    Ok(())
+}
+
+/// The nodes of a schedule, segment by segment, in rounds that a runner asks at once.
+async fn rounds(
+    gateway: &Arc<Gateway>,
+    (name, schedule, due): (&str, &Schedule, i64),
+    checks: &[String],
+) -> Result<(), OrderError> {
+    let (manual, selector) = (Arc::clone(&gateway.manual), schedule.nodes.clone());
+    let nodes = tokio::task::spawn_blocking(move || manual.read()?.hosts(Some(&selector)));
+    let mut segments: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for node in nodes.await?? {
+        segments
+            .entry(segment_of(&node))
+            .or_default()
+            .push(node.name);
+    }
+    let mut rounds = Vec::new();
+    for (segment, nodes) in &segments {
+        let source = source(gateway, segment == HERE).await?;
+        for (slice, nodes) in (0..).zip(nodes.chunks(NODES)) {
+            rounds.push(NewRound {
+                segment: segment.clone(),
+                slice,
+                round: Round {
+                    id: String::new(),
+                    manual: gateway.manual.id.clone(),
+                    source: source.clone(),
+                    nodes: nodes.to_vec(),
+                    checks: checks.to_vec(),
+                },
+            });
+        }
+    }
+    if gateway.store.add_rounds((name, due), &rounds).await? {
+        for segment in segments.into_keys() {
+            gateway.bell.ring(&Topic::Segment(segment));
+        }
+    }
+    Ok(())
+}

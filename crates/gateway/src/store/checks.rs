@@ -1,0 +1,510 @@
+//! Schedules and their rounds of checks, and of each check what it is and since when: a row is
+//! written only where something has changed.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row as _;
+use wire::check::{CheckView, Checked, EVIDENCE, Outcome, Round};
+
+use super::people::Runner;
+use super::{Store, StoreError, Tx, json, parsed, written};
+use crate::wire;
+
+/// How long a round may take, in milliseconds.
+#[expect(clippy::cast_possible_wrap, reason = "ten minutes")]
+const LIMIT: i64 = wire::check::LIMIT as i64 * 1000;
+/// Checks of an answer.
+pub const MOST: i64 = 1_000;
+
+/// A schedule, as far as it has been.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// When the first gateway has seen it: what was due before is not done.
+    pub since: i64,
+    /// The last tick that was done.
+    pub last: Option<i64>,
+    /// Why that came to nothing.
+    pub error: Option<String>,
+}
+
+/// A round that is about to be written down.
+#[derive(Clone, Debug)]
+pub struct NewRound {
+    /// Whose runners ask.
+    pub segment: String,
+    /// Its number among those of the segment.
+    pub slice: i64,
+    /// What is asked; its name is given by the store.
+    pub round: Round,
+}
+
+/// What is looked for among the checks.
+#[derive(Clone, Debug, Default)]
+pub struct ChecksFilter {
+    /// On this node.
+    pub node: Option<String>,
+    /// Of this name.
+    pub check: Option<String>,
+    /// With this outcome.
+    pub outcome: Option<Outcome>,
+    /// Also what is not so any more.
+    pub history: bool,
+}
+
+/// What is known of a check now.
+struct Span {
+    outcome: String,
+    evidence: String,
+}
+
+/// What a round says of a check.
+struct Said<'a> {
+    outcome: Outcome,
+    evidence: &'a str,
+    place: &'a str,
+}
+
+impl Store {
+    /// What is known of a schedule, which is seen for the first time perhaps.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn schedule(&self, name: &str) -> Result<Seen, StoreError> {
+        sqlx::query(self.sql(
+            "insert into schedule (name, since) values ($1, {now}) on conflict (name) do nothing",
+        ))
+        .bind(name)
+        .execute(self.pool())
+        .await?;
+        let row = sqlx::query("select since, last, error from schedule where name = $1")
+            .bind(name)
+            .fetch_one(self.pool())
+            .await?;
+        Ok(Seen {
+            since: row.try_get("since")?,
+            last: row.try_get("last")?,
+            error: row.try_get("error")?,
+        })
+    }
+
+    /// Notes that a tick is done. False where it, or a later one, was done before.
+    async fn tick(
+        &self,
+        tx: &mut Tx,
+        (schedule, due): (&str, i64),
+        error: Option<&str>,
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
+            "update schedule set last = $2, error = $3 \
+             where name = $1 and (last is null or last < $2)",
+        )
+        .bind(schedule)
+        .bind(due)
+        .bind(error.map(super::queue::bounded))
+        .execute(&mut **tx)
+        .await?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// A tick that came to nothing, or to a run that has a name of its own.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn ticked(&self, tick: (&str, i64), error: Option<&str>) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let first = self.tick(&mut tx, tick, error).await?;
+        tx.commit().await?;
+        Ok(first)
+    }
+
+    /// Whether a run of the schedule has not ended.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn open_run_of(&self, person: &str) -> Result<Option<String>, StoreError> {
+        let row = sqlx::query(
+            "select id from run where asked_by = $1 and state not in ('ended', 'refused') limit 1",
+        )
+        .bind(person)
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.map(|row| row.try_get(0)).transpose()?)
+    }
+
+    /// Writes the rounds of a tick down: once, whichever gateway is first. Rounds of earlier ticks
+    /// that nobody has taken go. Nothing is written while a round is being asked.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn add_rounds(
+        &self,
+        (schedule, due): (&str, i64),
+        rounds: &[NewRound],
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        if !self.tick(&mut tx, (schedule, due), None).await? {
+            return Ok(false);
+        }
+        let row = sqlx::query(self.sql(
+            "select 1 from round where schedule = $1 and state = 'leased' and lease_until > {now} \
+             limit 1",
+        ))
+        .bind(schedule)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if row.is_some() {
+            let why = "the round before is still being asked";
+            sqlx::query("update schedule set error = $2 where name = $1")
+                .bind(schedule)
+                .bind(why)
+                .execute(&mut *tx)
+                .await?;
+            tx.commit().await?;
+            return Ok(false);
+        }
+        sqlx::query("delete from round where schedule = $1")
+            .bind(schedule)
+            .execute(&mut *tx)
+            .await?;
+        for NewRound {
+            segment,
+            slice,
+            round,
+        } in rounds
+        {
+            sqlx::query(
+                "insert into round (id, schedule, segment, slice, due, state, manual, source, \
+                   nodes, checks) values ($1, $2, $3, $4, $5, 'queued', $6, $7, $8, $9)",
+            )
+            .bind(format!("{schedule}.{segment}.{slice}.{due}"))
+            .bind(schedule)
+            .bind(segment)
+            .bind(slice)
+            .bind(due)
+            .bind(&round.manual)
+            .bind(json(&round.source))
+            .bind(json(&round.nodes))
+            .bind(json(&round.checks))
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    /// Rounds that a runner was given and does not know of are offered again.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn hear_rounds(&self, runner: &Runner, held: &[String]) -> Result<(), StoreError> {
+        let rows = sqlx::query("select id from round where runner = $1 and state = 'leased'")
+            .bind(&runner.id)
+            .fetch_all(self.pool())
+            .await?;
+        for row in &rows {
+            let id: String = row.try_get(0)?;
+            if !held.contains(&id) {
+                sqlx::query(
+                    "update round set state = 'queued' \
+                     where id = $1 and runner = $2 and state = 'leased'",
+                )
+                .bind(&id)
+                .bind(&runner.id)
+                .execute(self.pool())
+                .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a runner a round of its segment.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn claim_round(&self, runner: &Runner) -> Result<Option<Round>, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(self.sql(
+            "update round set state = 'leased', runner = $2, lease_until = {now} + $3 \
+             where id in (select id from round where segment = $1 and (state = 'queued' \
+                 or (state = 'leased' and lease_until <= {now})) order by due, id limit 1 {skip}) \
+             returning id, manual, source, nodes, checks",
+        ))
+        .bind(&runner.segment)
+        .bind(&runner.id)
+        .bind(LIMIT)
+        .fetch_optional(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Some(Round {
+            id: row.try_get("id")?,
+            manual: row.try_get("manual")?,
+            source: parsed(row.try_get("source")?)?,
+            nodes: parsed(row.try_get("nodes")?)?,
+            checks: parsed(row.try_get("checks")?)?,
+        }))
+    }
+
+    /// Takes the results of a round in. False where it is not this runner's any more.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn take_checked(
+        &self,
+        runner: &Runner,
+        checked: &Checked,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(
+            "update round set state = 'done' where id = $1 and runner = $2 and state = 'leased' \
+             returning schedule, manual, nodes",
+        )
+        .bind(&checked.id)
+        .bind(&runner.id)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let schedule: String = row.try_get("schedule")?;
+        let manual: String = row.try_get("manual")?;
+        let asked: Vec<String> = parsed(row.try_get("nodes")?)?;
+        sqlx::query("update schedule set error = $2 where name = $1")
+            .bind(&schedule)
+            .bind(checked.error.as_deref().map(super::queue::bounded))
+            .execute(&mut *tx)
+            .await?;
+        for of in checked.nodes.iter().filter(|of| asked.contains(&of.node)) {
+            let held = of.held.iter().map(|name| {
+                let said = Said {
+                    outcome: Outcome::Held,
+                    evidence: "",
+                    place: "",
+                };
+                (name.as_str(), said)
+            });
+            let others = of.others.iter().map(|other| {
+                let said = Said {
+                    outcome: other.outcome,
+                    evidence: cut(&other.evidence),
+                    place: cut(&other.place),
+                };
+                (other.check.as_str(), said)
+            });
+            let all = held.chain(others).collect();
+            self.of_node(&mut tx, (&manual, &of.node, &schedule), &all)
+                .await?;
+        }
+        tx.commit().await?;
+        Ok(true)
+    }
+
+    async fn of_node(
+        &self,
+        tx: &mut Tx,
+        (manual, node, schedule): (&str, &str, &str),
+        said: &BTreeMap<&str, Said<'_>>,
+    ) -> Result<(), StoreError> {
+        let rows = sqlx::query(
+            "select name, outcome, evidence, schedule from span \
+             where manual = $1 and node = $2 and until is null",
+        )
+        .bind(manual)
+        .bind(node)
+        .fetch_all(&mut **tx)
+        .await?;
+        let (mut now, mut gone) = (BTreeMap::new(), Vec::new());
+        for row in &rows {
+            let (name, of): (String, String) = (row.try_get("name")?, row.try_get("schedule")?);
+            if of == schedule && !said.contains_key(name.as_str()) {
+                gone.push(name.clone());
+            }
+            let span = Span {
+                outcome: row.try_get("outcome")?,
+                evidence: row.try_get("evidence")?,
+            };
+            now.insert(name, span);
+        }
+        for (name, said) in said {
+            let before = now.get(*name);
+            let place = (manual, node, *name);
+            match before {
+                Some(span) if span.outcome == said.outcome.word() => {
+                    if span.evidence != said.evidence {
+                        self.evidence(tx, place, said).await?;
+                    }
+                }
+                before => {
+                    self.close_span(tx, place).await?;
+                    self.open_span(tx, place, schedule, said).await?;
+                    let was = before.map(|span| span.outcome.as_str());
+                    self.drift(tx, place, (schedule, was), said).await?;
+                }
+            }
+        }
+        // What the manual does not ask any more is neither so nor otherwise.
+        for name in gone {
+            self.close_span(tx, (manual, node, &name)).await?;
+        }
+        sqlx::query(self.sql(
+            "update span set seen = {now} where manual = $1 and node = $2 and schedule = $3 \
+               and until is null",
+        ))
+        .bind(manual)
+        .bind(node)
+        .bind(schedule)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn close_span(
+        &self,
+        tx: &mut Tx,
+        (manual, node, name): (&str, &str, &str),
+    ) -> Result<(), StoreError> {
+        sqlx::query(self.sql(
+            "update span set until = {now} \
+             where manual = $1 and node = $2 and name = $3 and until is null",
+        ))
+        .bind(manual)
+        .bind(node)
+        .bind(name)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn open_span(
+        &self,
+        tx: &mut Tx,
+        (manual, node, name): (&str, &str, &str),
+        schedule: &str,
+        said: &Said<'_>,
+    ) -> Result<(), StoreError> {
+        // Two changes within a millisecond are one.
+        sqlx::query(self.sql(
+            "insert into span (manual, node, name, since, seen, outcome, run_before, evidence, \
+               place, schedule) \
+             values ($1, $2, $3, {now}, {now}, $4, \
+               (select max(p.run) from part p where p.manual = $1 and p.node = $2 and p.epoch > 0), \
+               $5, $6, $7) \
+             on conflict (manual, node, name, since) do update set until = null, \
+               outcome = excluded.outcome, evidence = excluded.evidence",
+        ))
+        .bind(manual)
+        .bind(node)
+        .bind(name)
+        .bind(said.outcome.word())
+        .bind(said.evidence)
+        .bind(said.place)
+        .bind(schedule)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    async fn evidence(
+        &self,
+        tx: &mut Tx,
+        (manual, node, name): (&str, &str, &str),
+        said: &Said<'_>,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "update span set evidence = $4, place = $5 \
+             where manual = $1 and node = $2 and name = $3 and until is null",
+        )
+        .bind(manual)
+        .bind(node)
+        .bind(name)
+        .bind(said.evidence)
+        .bind(said.place)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// A check that has begun to fail, or holds again, is told to whoever wants to know.
+    async fn drift(
+        &self,
+        tx: &mut Tx,
+        (manual, node, name): (&str, &str, &str),
+        (schedule, was): (&str, Option<&str>),
+        said: &Said<'_>,
+    ) -> Result<(), StoreError> {
+        let failed = Outcome::Failed.word();
+        if said.outcome != Outcome::Failed && was != Some(failed) {
+            return Ok(());
+        }
+        let body = serde_json::json!({
+            "manual": manual,
+            "node": node,
+            "check": name,
+            "outcome": said.outcome.word(),
+            "evidence": said.evidence,
+            "place": said.place,
+            "schedule": schedule,
+        });
+        self.notify(tx, "drift", &format!("drift {manual} {node} {name}"), &body)
+            .await
+    }
+
+    /// Checks, those that do not hold first.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn checks(&self, filter: &ChecksFilter) -> Result<Vec<CheckView>, StoreError> {
+        let outcome = filter.outcome.map_or("", Outcome::word);
+        let rows = sqlx::query(
+            "select * from span where ($1 = '' or node = $1) and ($2 = '' or name = $2) \
+               and ($3 = '' or outcome = $3) and ($4 = 1 or until is null) \
+             order by case outcome when 'failed' then 0 when 'unknown' then 1 else 2 end, \
+               since desc, node, name limit $5",
+        )
+        .bind(filter.node.as_deref().unwrap_or_default())
+        .bind(filter.check.as_deref().unwrap_or_default())
+        .bind(outcome)
+        .bind(i64::from(filter.history))
+        .bind(MOST)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(view).collect()
+    }
+
+    /// The checks that do not hold, and those that did not a moment ago.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn not_held(&self, lately: i64) -> Result<Vec<CheckView>, StoreError> {
+        let rows = sqlx::query(self.sql(
+            "select * from span where outcome <> 'held' \
+               and (until is null or until > {now} - $1) order by since desc, node, name limit $2",
+        ))
+        .bind(lately)
+        .bind(MOST)
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(view).collect()
+    }
+}
+
+fn view(row: &sqlx::any::AnyRow) -> Result<CheckView, StoreError> {
+    let word: &str = row.try_get("outcome")?;
+    let outcome = Outcome::of(word)
+        .ok_or_else(|| StoreError::Unreadable(format!("`{word}` is of a newer gateway")))?;
+    Ok(CheckView {
+        manual: row.try_get("manual")?,
+        node: row.try_get("node")?,
+        check: row.try_get("name")?,
+        outcome,
+        since: written(row.try_get("since")?),
+        until: row.try_get::<Option<i64>, _>("until")?.map(written),
+        seen: written(row.try_get("seen")?),
+        run_before: row.try_get("run_before")?,
+        evidence: row.try_get("evidence")?,
+        place: row.try_get("place")?,
+        schedule: row.try_get("schedule")?,
+    })
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(EVIDENCE)]
+}
