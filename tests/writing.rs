@@ -7,6 +7,8 @@
     reason = "a test ends where something is wrong"
 )]
 
+#[path = "writing/bless.rs"]
+mod bless;
 #[path = "writing/lab.rs"]
 mod lab;
 #[path = "writing/place.rs"]

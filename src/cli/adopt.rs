@@ -58,7 +58,7 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
             continue;
         }
         if !args.write {
-            patch(&page, &adopted.text, streams)?;
+            patch(&page.file, &page.text, &adopted.text, streams)?;
         } else if is_clean(&page.file) {
             std::fs::write(&page.file, &adopted.text)?;
         } else {
@@ -188,13 +188,15 @@ fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usiz
 }
 
 /// As git takes it: paths relative to here.
-fn patch(page: &Page, text: &str, streams: &mut Streams) -> Result<(), Failure> {
-    let file = page
-        .file
-        .strip_prefix(std::env::current_dir()?)
-        .unwrap_or(&page.file);
+pub(crate) fn patch(
+    page: &Path,
+    old: &str,
+    text: &str,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    let file = page.strip_prefix(std::env::current_dir()?).unwrap_or(page);
     let file = file.strip_prefix(".").unwrap_or(file).display();
-    let diff = similar::TextDiff::from_lines(page.text.as_str(), text);
+    let diff = similar::TextDiff::from_lines(old, text);
     let mut diff = diff.unified_diff();
     diff.context_radius(3)
         .header(&format!("a/{file}"), &format!("b/{file}"));
@@ -203,7 +205,7 @@ fn patch(page: &Page, text: &str, streams: &mut Streams) -> Result<(), Failure> 
 }
 
 /// Whether git has the file as it is now, so that nothing is lost.
-fn is_clean(file: &Path) -> bool {
+pub(crate) fn is_clean(file: &Path) -> bool {
     let folder = file.parent().filter(|folder| *folder != Path::new(""));
     let asked = git(folder.unwrap_or(Path::new(".")))
         .args(["status", "--porcelain", "--ignored", "--"])

@@ -4,6 +4,7 @@
 mod about;
 mod adopt;
 mod archive;
+mod bless;
 mod bridge;
 pub mod build;
 mod checklist;
@@ -167,6 +168,7 @@ enum Command {
     Packages(packages::Packages),
     Init(init::Init),
     Adopt(adopt::Adopt),
+    Bless(bless::Bless),
     Guide(guide::Guide),
     History(history::History),
     Log(history::Log),
@@ -367,6 +369,7 @@ fn dispatch(
         )?),
         Command::Completions(args) => man::completions(&args, streams),
         Command::Adopt(args) => adopt::run(&args, dir, streams),
+        Command::Bless(args) => bless::run(&args, &context::load_to_run(dir)?, streams),
         Command::Lsp(args) => lsp::run(&args),
         Command::Schema(args) => schema::run(&args, streams),
         Command::Man(args) => man::run(&args, Cli::command(), streams),

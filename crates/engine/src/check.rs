@@ -56,6 +56,44 @@ pub async fn check(
     }
 }
 
+/// What a check prints where it holds by its exit status alone: for who writes down what is to be
+/// expected. A transcript, and what is given a secret, has nothing that could be told.
+///
+/// # Errors
+/// Why there is nothing to learn from it, in words.
+pub async fn printed(
+    reach: &Reach,
+    case: &Case,
+    scope: &Scope,
+    secrets: &Secrets,
+) -> Result<Vec<u8>, String> {
+    let Ask::Script { script, exit, .. } = &case.ask else {
+        return Err("is no script".to_owned());
+    };
+    let of_outcome = |answer: Answer| match answer {
+        Ok(Outcome::Unknown(why)) => format!("could not be asked: {}", why.line()),
+        Ok(_) => "could not be asked".to_owned(),
+        Err(lost) => format!("could not be asked: {lost}"),
+    };
+    let session = session_for(reach, case).await.map_err(of_outcome)?;
+    let limits = Limits {
+        time: case.timeout,
+        output: OUTPUT,
+        ..Limits::default()
+    };
+    let values = scope.values(&reach.node.name, script.bindings(), secrets);
+    let values = values.await.map_err(|error| error.to_string())?;
+    let done = session.run(&target::script(script), &values, limits).await;
+    let done = done.map_err(|lost| format!("could not be asked: {lost}"))?;
+    if let Some(why) = cut_short(&done, case.timeout) {
+        return Err(why);
+    }
+    if !exit.contains(&done.status) {
+        return Err(format!("does not hold: exit status {}", done.status));
+    }
+    Ok(done.out)
+}
+
 async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Answer {
     let asked = ask(reach, case, scope, secrets).await;
     asked.map_or_else(|answer| answer, Ok)

@@ -5,6 +5,7 @@
 //! Lines are compared without trailing white space; blank lines at the end do not count.
 //! Time is linear in the output, whatever is elided.
 
+pub mod bless;
 mod json;
 mod lines;
 
