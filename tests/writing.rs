@@ -9,6 +9,8 @@
 
 #[path = "writing/bless.rs"]
 mod bless;
+#[path = "writing/import.rs"]
+mod import;
 #[path = "writing/lab.rs"]
 mod lab;
 #[path = "writing/place.rs"]

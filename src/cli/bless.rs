@@ -308,12 +308,9 @@ fn check_at<'m>(manual: &'m Manual, span: &Span) -> Option<(&'m Check, bool)> {
 /// What the steps of a run have printed.
 fn of_run<'p>(run: &str, project: &'p Project) -> Result<Vec<Learned<'p>>, Failure> {
     let record = journal::read(&project.state, run)?;
-    let started = match (record.started(), record.status()) {
-        (Some(started), Some(Status::Ok)) => started,
-        _ => {
-            let message = format!("run {run} has not ended well: nothing is learned from it");
-            return Err(Failure::from(Problem::bare("run-not-ok", message)));
-        }
+    let (Some(started), Some(Status::Ok)) = (record.started(), record.status()) else {
+        let message = format!("run {run} has not ended well: nothing is learned from it");
+        return Err(Failure::from(Problem::bare("run-not-ok", message)));
     };
     let now = project.plan_again(started)?;
     let Some(procedure) = project.manual.procedures.get(&now.procedure) else {

@@ -18,7 +18,8 @@ mod form;
 mod gateway;
 mod guide;
 mod history;
-pub mod init;
+pub mod import;
+mod init;
 mod interrupts;
 mod keys;
 mod launch;
@@ -169,6 +170,7 @@ enum Command {
     Init(init::Init),
     Adopt(adopt::Adopt),
     Bless(bless::Bless),
+    Import(import::Import),
     Guide(guide::Guide),
     History(history::History),
     Log(history::Log),
@@ -369,6 +371,7 @@ fn dispatch(
         )?),
         Command::Completions(args) => man::completions(&args, streams),
         Command::Adopt(args) => adopt::run(&args, dir, streams),
+        Command::Import(args) => import::run(&args, streams),
         Command::Bless(args) => bless::run(&args, &context::load_to_run(dir)?, streams),
         Command::Lsp(args) => lsp::run(&args),
         Command::Schema(args) => schema::run(&args, streams),

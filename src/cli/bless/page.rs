@@ -78,9 +78,10 @@ impl<'a> Pages<'a> {
         {
             return Err("prints a fence itself: yours to write");
         }
-        let lines = match known {
-            true => fence.opening + 1..fence.closing,
-            false => fence.closing + 1..fence.closing + 1,
+        let lines = if known {
+            fence.opening + 1..fence.closing
+        } else {
+            fence.closing + 1..fence.closing + 1
         };
         self.edits
             .entry(page)

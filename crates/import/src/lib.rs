@@ -1,0 +1,126 @@
+//! What other tools know -> `nodes.yaml`, or a page. Pure: text in, text out. What could not be
+//! taken over is told with its place, and nothing is guessed: a value that opsbook cannot read as
+//! the other tool does is left out.
+//!
+//! The input may be anybody's. It is bounded in bytes, in nodes and in depth, no pattern of it
+//! runs for longer than its length, and nothing of it is executed, included or looked up.
+//!
+//! ```
+//! let ini = "[web]\nweb[1:2] http_port=80\n";
+//! let imported = opsbook_import::nodes(opsbook_import::Format::Ansible, "hosts", ini).unwrap();
+//! assert!(imported.text.contains("web2: {groups: [web], http_port: 80}\n"));
+//! assert!(imported.left.is_empty());
+//! ```
+
+// The crates below this one, by the names that its files use.
+use opsbook_nodes as known;
+use opsbook_text::{source, yaml};
+
+mod ansible;
+mod goss;
+mod ini;
+mod inventory;
+mod page;
+mod ssh;
+mod terraform;
+
+pub use goss::goss;
+pub use page::{rundeck, runme, script};
+
+use crate::source::{Passage, Problem, Source};
+use crate::yaml::Yaml;
+
+/// Bytes of one input.
+pub const MOST_BYTES: usize = 4 << 20;
+/// Nodes, also those that a pattern stands for.
+const MOST_NODES: usize = 10_000;
+
+/// What is imported as nodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// An inventory as INI or YAML, or what `ansible-inventory --list` prints.
+    Ansible,
+    /// The names of an ssh configuration.
+    SshConfig,
+    /// `terraform output -json`, `terraform show -json`, or a state file.
+    Terraform,
+}
+
+/// A text, and what is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// YAML or Markdown.
+    pub text: String,
+    /// How much was taken over, in words: `3 nodes`.
+    pub taken: Vec<String>,
+    /// What was not, each with its place.
+    pub left: Vec<Left>,
+}
+
+/// Something that could not be taken over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// `hosts:12`
+    pub place: String,
+    /// What it is, and why.
+    pub what: String,
+}
+
+/// An input that is not understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotUnderstood(pub String);
+
+impl std::fmt::Display for NotUnderstood {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotUnderstood {}
+
+/// Reads a list of machines.
+///
+/// # Errors
+/// Where the text is nothing of this format, or too large.
+pub fn nodes(format: Format, name: &str, text: &str) -> Result<Imported, NotUnderstood> {
+    bounded(name, text)?;
+    let inventory = match format {
+        Format::Ansible => ansible::read(name, text)?,
+        Format::SshConfig => ssh::read(name, text),
+        Format::Terraform => terraform::read(name, text)?,
+    };
+    if inventory.nodes.is_empty() {
+        return Err(NotUnderstood(format!("`{name}` names no machine")));
+    }
+    Ok(inventory.written())
+}
+
+fn bounded(name: &str, text: &str) -> Result<(), NotUnderstood> {
+    if text.len() > MOST_BYTES {
+        let why = format!("`{name}` has more than {} MiB", MOST_BYTES >> 20);
+        return Err(NotUnderstood(why));
+    }
+    Ok(())
+}
+
+/// YAML of another tool, which may have anchors; JSON is YAML, too.
+fn document(name: &str, text: &str) -> Result<Yaml, NotUnderstood> {
+    let source = Source::new(name, text);
+    let (document, problems) = yaml::read_with_anchors(&Passage::whole(&source));
+    let first = problems.iter().find(|problem| problem.is_error());
+    match (document, first) {
+        (Some(document), None) => Ok(document),
+        (_, Some(problem)) => Err(NotUnderstood(drawn(problem))),
+        (None, None) => Err(NotUnderstood(format!("`{name}` is empty"))),
+    }
+}
+
+fn drawn(problem: &Problem) -> String {
+    match &problem.span {
+        Some(span) => format!("{}: {}", span.place(), problem.message),
+        None => problem.message.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,257 @@
+//! Each importer against files of its tool: what is written, and what is told to be left.
+
+use super::*;
+
+fn left(imported: &Imported) -> Vec<String> {
+    let left = imported.left.iter();
+    left.map(|left| format!("{} {}", left.place, left.what))
+        .collect()
+}
+
+const INI: &str = "\
+# a comment
+bastion ansible_host=203.0.113.9 ansible_user=jump
+[web]
+web[01:02].example.net http_port=8080
+web04 ansible_host=10.0.0.14 ansible_port=2222 ansible_ssh_private_key_file=~/.ssh/deploy
+[db]
+db1 data_dir='/srv/my pg' ansible_ssh_common_args='-o ProxyJump=bastion -o Foo=bar'
+box:2200
+[prod:children]
+web
+db
+[web:vars]
+App-Port=8000
+maxConn=05
+greeting={{ inventory_hostname }} on {{ app_port }} ${x}
+bad={{ a | b }}
+[all:vars]
+ansible_user=ops
+db_password=hunter2
+address=x
+[local]
+localhost ansible_connection=local
+";
+
+#[test]
+fn an_inventory_as_ini() {
+    let imported = nodes(Format::Ansible, "hosts", INI).unwrap();
+    assert_eq!(
+        imported.text,
+        r#"# From Ansible's `hosts`, by `opsbook import nodes ansible`.
+opsbook: 1
+defaults: {user: ops, db_password: {secret: {prompt: db_password}}}
+groups:
+  web: {in: [prod], app_port: 8000, max_conn: "05", greeting: "${node} on ${app_port} $${x}"}
+  db: {in: [prod]}
+  prod: {}
+  local: {}
+nodes:
+  bastion: {address: "203.0.113.9", user: jump}
+  web01.example.net: {groups: [web], http_port: 8080}
+  web02.example.net: {groups: [web], http_port: 8080}
+  web04: {groups: [web], address: "10.0.0.14", port: 2222, identity: "~/.ssh/deploy"}
+  db1: {groups: [db], data_dir: "/srv/my pg", jump: bastion}
+  box: {groups: [db], port: 2200}
+  localhost: {groups: [local], transport: local}
+"#
+    );
+    assert_eq!(
+        left(&imported),
+        [
+            "hosts:7 `ansible_ssh_common_args`: `-o Foo=bar` belongs into your ssh configuration, or `ssh_options`",
+            "hosts:16 `bad`: `{{ a | b }}` is more than a name",
+            "hosts:19 `db_password` is a secret: say where it is kept",
+            "hosts:20 `address`: `address` means something else to opsbook",
+        ]
+    );
+    assert!(!imported.text.contains("hunter2"));
+}
+
+#[test]
+fn an_inventory_as_yaml_and_as_ansible_lists_it() {
+    let yaml = "all:\n  vars:\n    key: !vault |\n      $ANSIBLE_VAULT;1.1;AES256\n      6162\n  children:\n    prod:\n      children:\n        web:\n          vars: {port_list: [1, 2], tls: {on: true}}\n          hosts:\n            web[1:2]:\n            web9: {ansible_host: 10.0.0.9}\n";
+    let imported = nodes(Format::Ansible, "hosts.yml", yaml).unwrap();
+    assert!(
+        imported.text.ends_with(
+            "defaults: {key: {secret: {prompt: key}}}\ngroups:\n  prod: {}\n  web: {in: [prod], port_list: [1, 2], tls: {on: true}}\nnodes:\n  web1: {groups: [web]}\n  web2: {groups: [web]}\n  web9: {groups: [web], address: \"10.0.0.9\"}\n"
+        ),
+        "{}",
+        imported.text
+    );
+    assert_eq!(
+        left(&imported),
+        ["hosts.yml:3 `key` is a secret: say where it is kept"]
+    );
+    let json = r#"{"_meta": {"hostvars": {"web1": {"app_port": 8000}}}, "all": {"children": ["ungrouped", "prod"]}, "prod": {"children": ["web"]}, "web": {"hosts": ["web1", "web2"], "vars": {"a": "b"}}}"#;
+    let imported = nodes(Format::Ansible, "-", json).unwrap();
+    assert!(
+        imported.text.ends_with(
+            "groups:\n  prod: {}\n  web: {in: [prod], a: b}\nnodes:\n  web1: {groups: [web], app_port: 8000}\n  web2: {groups: [web]}\n"
+        ),
+        "{}",
+        imported.text
+    );
+}
+
+#[test]
+fn names_of_an_ssh_configuration() {
+    let text =
+        "Include ~/x\nHost web1 web2 *.example !no\n  HostName 10.0.0.1\nhost=db1\nMatch user x\n";
+    let imported = nodes(Format::SshConfig, "config", text).unwrap();
+    assert!(
+        imported
+            .text
+            .ends_with("nodes:\n  web1: {}\n  web2: {}\n  db1: {}\n"),
+        "{}",
+        imported.text
+    );
+    assert_eq!(
+        left(&imported),
+        [
+            "config:1 `~/x` is not read: import it by itself",
+            "config:5 `Match` names no machine"
+        ]
+    );
+}
+
+#[test]
+fn what_terraform_knows() {
+    let output = r#"{"web_ips": {"value": ["10.0.0.1", "10.0.0.2"]}, "db_address": {"value": "db.example.net"}, "by_name": {"value": {"a": "10.1.0.1"}}, "token": {"sensitive": true, "value": "x"}, "count": {"value": 3}}"#;
+    let imported = nodes(Format::Terraform, "o", output).unwrap();
+    assert!(
+        imported.text.ends_with(
+            "groups:\n  web: {}\n  db: {}\n  by-name: {}\nnodes:\n  web1: {groups: [web], address: \"10.0.0.1\"}\n  web2: {groups: [web], address: \"10.0.0.2\"}\n  db: {groups: [db], address: db.example.net}\n  a: {groups: [by-name], address: \"10.1.0.1\"}\n"
+        ),
+        "{}",
+        imported.text
+    );
+    assert_eq!(imported.left.len(), 2, "{:?}", imported.left);
+    let state = r#"{"version": 4, "resources": [{"mode": "managed", "type": "aws_instance", "name": "web", "instances": [{"index_key": 0, "attributes": {"public_ip": "", "private_ip": "10.0.0.1", "tags": {"Name": "web-a"}}}, {"index_key": 1, "attributes": {"public_ip": "198.51.100.2"}}]}, {"mode": "managed", "type": "aws_eip", "name": "x", "instances": [{"attributes": {"public_ip": "198.51.100.9"}}]}, {"mode": "managed", "type": "google_compute_instance", "name": "g", "instances": [{"attributes": {"name": "g1", "network_interface": [{"network_ip": "10.2.0.1", "access_config": [{"nat_ip": "198.51.100.7"}]}]}}]}]}"#;
+    let imported = nodes(Format::Terraform, "s", state).unwrap();
+    assert!(
+        imported.text.ends_with(
+            "nodes:\n  web-a: {groups: [web], address: \"10.0.0.1\"}\n  web-1: {groups: [web], address: \"198.51.100.2\"}\n  g1: {groups: [g], address: \"198.51.100.7\"}\n"
+        ),
+        "{}",
+        imported.text
+    );
+    let show = r#"{"values": {"root_module": {"child_modules": [{"resources": [{"type": "hcloud_server", "name": "n", "index": "a", "values": {"ipv4_address": "198.51.100.3"}}]}]}}}"#;
+    let imported = nodes(Format::Terraform, "s", show).unwrap();
+    assert!(
+        imported
+            .text
+            .ends_with("  n-a: {groups: [n], address: \"198.51.100.3\"}\n"),
+        "{}",
+        imported.text
+    );
+}
+
+#[test]
+fn what_is_hostile_ends_soon_and_says_so() {
+    let many = format!("[{}]\n", "a".repeat(1000));
+    for (format, text) in [
+        (Format::Ansible, "web[1:99999999]\n".to_owned()),
+        (Format::Ansible, "web[1:5000][1:5000]\n".to_owned()),
+        (
+            Format::Ansible,
+            "a[0000000000000000000000000000000:1]\n".to_owned(),
+        ),
+        (Format::Ansible, "[web\nx\n".to_owned()),
+        (Format::Ansible, many),
+        (Format::Ansible, "{".repeat(5000)),
+        (Format::Terraform, "[".repeat(5000)),
+        (Format::Terraform, "{}".to_owned()),
+        (Format::SshConfig, "Host *\n".to_owned()),
+        (Format::Ansible, "x".repeat(MOST_BYTES + 1)),
+    ] {
+        assert!(
+            nodes(format, "x", &text).is_err(),
+            "{}",
+            &text[..text.len().min(40)]
+        );
+    }
+    // Groups in a circle, and a name that would be more YAML.
+    let text = "[a:children]\nb\n[b:children]\na\n[b]\nx v='}, y: {z: 1'\n\"a: b\"\n";
+    let imported = nodes(Format::Ansible, "x", text).unwrap();
+    assert!(
+        imported
+            .text
+            .contains("x: {groups: [b], v: \"}, y: {z: 1\"}\n"),
+        "{}",
+        imported.text
+    );
+    assert_eq!(left(&imported), ["x:7 `a: b` is no name of a node here"]);
+}
+
+#[test]
+fn a_gossfile_is_a_group_of_checks() {
+    let text = "---\nservice:\n  nginx: {running: true}\n  '{{.Vars.App}}': {running: true}\ngossfile:\n  more.yaml: {}\n";
+    let imported = goss("goss.yaml", text, "base", Some("@web")).unwrap();
+    assert_eq!(
+        imported.text,
+        "# base\n\n<!-- opsbook import goss: goss.yaml -->\n\n```yaml checks\nid: base\nnodes: \"@web\"\nservice:\n  nginx: {running: true}\n  '${app}': {running: true}\ngossfile:\n  more.yaml: {}\n```\n"
+    );
+    assert_eq!(
+        left(&imported),
+        [
+            "goss.yaml:4 `app` is a value: define it in `nodes.yaml`",
+            "goss.yaml:5 the files that it includes are found from the page: move it, or change their paths"
+        ]
+    );
+    let error = goss("g", "a: 1\n{{range .Vars.x}}\n", "base", None).unwrap_err();
+    assert!(
+        error.0.starts_with("g:2: this template is goss's own"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_script_is_cut_at_its_comments() {
+    let text = "#!/bin/bash\nset -e\n\n# Stop it\nsystemctl stop a\n\n# Move\n# the data\nfor f in x; do\n\n# inner\n  mv \"$f\" /y\ndone\n\n# Begin with $1\necho \"$1\"\n";
+    let imported = script("deploy/up.sh", text).unwrap();
+    assert_eq!(
+        imported.text,
+        "# up\n\n<!-- opsbook import script: deploy/up.sh -->\n\n```yaml procedure\nid: up\n```\n\n```bash step\nset -e\n```\n\nStop it\n\n```bash step\n# Stop it\nsystemctl stop a\n```\n\nMove the data\n\n```bash step\n# Move\n# the data\nfor f in x; do\n\n# inner\n  mv \"$f\" /y\ndone\n```\n\nBegin with $1\n\n```bash step\n# Begin with $1\necho \"$1\"\n```\n"
+    );
+    assert_eq!(
+        left(&imported),
+        ["deploy/up.sh:15 it reads arguments: make them parameters"]
+    );
+    // A function is needed behind its end: one piece.
+    let imported = script("f.sh", "f() { :; }\n\n# call\nf\n").unwrap();
+    assert_eq!(imported.taken[0], "1 step");
+    assert!(script("x.pl", "#!/usr/bin/perl\nprint 1;\n").is_err());
+}
+
+#[test]
+fn cells_of_runme() {
+    let text = "# Title\n\n```sh {\"name\":\"build\",\"id\":\"01H\"}\nmake\n```\n\n- In a list:\n\n  ```bash { interactive=true }\n  vim\n  ```\n\n```yaml\na: 1\n```\n";
+    let imported = runme("README.md", text).unwrap();
+    assert_eq!(
+        imported.text,
+        "# Title\n\n```yaml procedure\nid: readme\n```\n\n```sh step id=build on=local\nmake\n```\n\n- In a list:\n\n  ```bash example\n  vim\n  ```\n\n```yaml\na: 1\n```\n"
+    );
+    assert_eq!(
+        left(&imported),
+        ["README.md:9 a cell with `interactive` is shown, and not run"]
+    );
+}
+
+#[test]
+fn jobs_of_rundeck() {
+    let text = "- name: Restart it\n  description: Slowly\n  options:\n  - {name: Node-Name, required: true, regex: 'w.*'}\n  - {name: key, secure: true}\n  schedule: {}\n  sequence:\n    commands:\n    - {description: Stop, exec: 'systemctl stop ${option.Node-Name}'}\n    - {script: \"echo @option.Node-Name@\\n\", scriptInterpreter: /bin/bash}\n    - {jobref: {name: other}}\n";
+    let imported = rundeck("jobs.yaml", text).unwrap();
+    assert_eq!(
+        imported.text,
+        "# Jobs\n\n<!-- opsbook import rundeck: jobs.yaml -->\n\n## Restart it\n\nSlowly\n\n```yaml procedure\nid: restart-it\nparams:\n  node_name: {required: true, pattern: \"w.*\"}\n```\n\nStop\n\n```sh step\nsystemctl stop ${node_name}\n```\n\n```bash step\necho ${node_name}\n```\n\n```text manual\nDo what this step of Rundeck did, with: jobref.\n```\n"
+    );
+    assert_eq!(
+        left(&imported),
+        [
+            "jobs.yaml:5 `key` is a secret: a value of nodes, `{secret: …}`",
+            "jobs.yaml:6 `schedule` of the job `Restart it`",
+            "jobs.yaml:11 a step that is no plain command or script",
+        ]
+    );
+}

@@ -1,0 +1,189 @@
+//! `opsbook import`: what other tools know, as nodes or as a page.
+
+use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use opsbook_import::{Format, Imported, MOST_BYTES};
+
+use crate::cli::Streams;
+use crate::cli::adopt::is_clean;
+use crate::cli::error::Failure;
+use crate::outside;
+use crate::source::Problem;
+
+/// Take over what other tools know: machines as nodes, checks and scripts as a page
+///
+/// Prints it. Nothing is run, reached or looked up. What could not be taken over is listed with
+/// its place. Exit status 0 where nothing is left, 1 where something is, 2 for a file that is not
+/// understood.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  opsbook import nodes ansible inventory.ini -o nodes/50-ansible.yaml
+  ansible-inventory --list | opsbook import nodes ansible -
+  terraform output -json | opsbook import nodes terraform - -o nodes/50-cloud.yaml --check
+  opsbook import goss goss.yaml --id base --nodes @web -o manual/base.md
+  opsbook import script deploy.sh")]
+pub(crate) struct Import {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Machines, as a file of nodes
+    Nodes {
+        /// Which tool's
+        #[arg(value_enum)]
+        format: Tool,
+        #[command(flatten)]
+        files: Files,
+    },
+    /// A gossfile, as a page with a group of checks
+    Goss {
+        #[command(flatten)]
+        files: Files,
+        /// The id of the group
+        #[arg(long, value_name = "ID")]
+        id: String,
+        /// Where it holds
+        #[arg(long, value_name = "SELECTOR")]
+        nodes: Option<String>,
+    },
+    /// A shell script, as a page with a procedure: a skeleton
+    Script {
+        #[command(flatten)]
+        files: Files,
+    },
+    /// A page with cells of Runme, as a page with a procedure
+    Runme {
+        #[command(flatten)]
+        files: Files,
+    },
+    /// Jobs of Rundeck, as `rd jobs list -F yaml` writes them, as a page: a skeleton
+    Rundeck {
+        #[command(flatten)]
+        files: Files,
+    },
+}
+
+/// Where it comes from, and goes.
+#[derive(Args, Debug)]
+struct Files {
+    /// The file; `-` is standard input
+    #[arg(value_name = "FILE")]
+    from: PathBuf,
+    /// Write it there; a file that git does not have as it is now is left alone
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// With -o: write nothing, and end with 1 where that file is another one
+    #[arg(long, requires = "output")]
+    check: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Tool {
+    /// An inventory as INI or YAML, or what `ansible-inventory --list` prints
+    Ansible,
+    /// The names of an ssh configuration
+    SshConfig,
+    /// `terraform output -json`, `terraform show -json`, or a state file
+    Terraform,
+}
+
+pub(crate) fn run(args: &Import, streams: &mut Streams) -> Result<u8, Failure> {
+    let (What::Nodes { files, .. }
+    | What::Goss { files, .. }
+    | What::Script { files }
+    | What::Runme { files }
+    | What::Rundeck { files }) = &args.what;
+    let (name, text) = read(&files.from)?;
+    let imported = match &args.what {
+        What::Nodes { format, .. } => {
+            let format = match format {
+                Tool::Ansible => Format::Ansible,
+                Tool::SshConfig => Format::SshConfig,
+                Tool::Terraform => Format::Terraform,
+            };
+            opsbook_import::nodes(format, &name, &text)
+        }
+        What::Goss { id, nodes, .. } => opsbook_import::goss(&name, &text, id, nodes.as_deref()),
+        What::Script { .. } => opsbook_import::script(&name, &text),
+        What::Runme { .. } => opsbook_import::runme(&name, &text),
+        What::Rundeck { .. } => opsbook_import::rundeck(&name, &text),
+    };
+    let imported = imported.map_err(|error| Problem::bare("not-understood", error.to_string()))?;
+    give(&imported, files, streams)
+}
+
+fn read(from: &Path) -> Result<(String, String), Failure> {
+    let most = MOST_BYTES as u64 + 1;
+    let mut bytes = Vec::new();
+    if from == Path::new("-") {
+        std::io::stdin().take(most).read_to_end(&mut bytes)?;
+    } else {
+        let opened = std::fs::File::open(from).map_err(|error| {
+            Problem::bare("unreadable", format!("`{}`: {error}", from.display()))
+        })?;
+        opened.take(most).read_to_end(&mut bytes)?;
+    }
+    let name = match from.to_str() {
+        Some("-") => "standard input".to_owned(),
+        _ => from.display().to_string(),
+    };
+    let text = String::from_utf8(bytes)
+        .map_err(|_| Problem::bare("not-understood", format!("`{name}` is no text in UTF-8")))?;
+    Ok((name, text))
+}
+
+fn give(imported: &Imported, files: &Files, streams: &mut Streams) -> Result<u8, Failure> {
+    let mut stale = false;
+    match &files.output {
+        None => streams.people().write_all(imported.text.as_bytes())?,
+        Some(output) => {
+            let before = std::fs::read_to_string(output).ok();
+            let is_same = before.as_deref() == Some(imported.text.as_str());
+            if files.check {
+                stale = !is_same;
+                let diff = similar::TextDiff::from_lines(
+                    before.as_deref().unwrap_or_default(),
+                    &imported.text,
+                );
+                let path = output.display().to_string();
+                let diff = diff.unified_diff().header(&path, &path).to_string();
+                streams.people().write_all(diff.as_bytes())?;
+            } else if !is_same {
+                write(output, &imported.text)?;
+            }
+        }
+    }
+    let taken = imported.taken.join(", ");
+    writeln!(streams.talk, "{taken}; {} left to you", imported.left.len())?;
+    for left in &imported.left {
+        let (place, what) = (outside::line(&left.place), outside::line(&left.what));
+        writeln!(streams.talk, "  {place}  {what}")?;
+    }
+    Ok(u8::from(stale || !imported.left.is_empty()))
+}
+
+/// Never over something that nobody else has, and through no link.
+fn write(output: &Path, text: &str) -> Result<(), Failure> {
+    let about = std::fs::symlink_metadata(output);
+    let may_be = match &about {
+        Err(_) => true,
+        Ok(about) => about.is_file() && is_clean(output),
+    };
+    if !may_be {
+        let message = format!(
+            "`{}` is left alone: git does not have it as it is now",
+            output.display()
+        );
+        return Err(Failure::from(Problem::bare("not-clean", message)));
+    }
+    if about.is_err() {
+        let mut file = std::fs::File::create_new(output)?;
+        return Ok(file.write_all(text.as_bytes())?);
+    }
+    Ok(std::fs::write(output, text)?)
+}
