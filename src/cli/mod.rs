@@ -341,7 +341,7 @@ fn dispatch(
         Command::Lint(args) => lint::run(&args, &context::read(dir)?, streams),
         Command::Checks(args) => checks::run(&args, dir, streams),
         Command::Build(args) => built(args, dir, streams),
-        Command::Serve(args) => serve::run(&args, &context::to_build(dir, false)?.0, streams),
+        Command::Serve(args) => serve::run(&args, context::place(dir)?, streams),
         Command::Pack(args) => pack::run(&args, dir, streams),
         Command::Packages(args) => packages::run(&args, dir, streams),
         Command::Init(args) => {

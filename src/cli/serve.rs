@@ -1,12 +1,12 @@
 //! `opsbook serve`: the book on this machine while it is written.
 
 use std::io::Write;
-use std::path::Path;
 
 use clap::Args;
 
 use crate::cli::error::Failure;
 use crate::cli::{Streams, block_on};
+use crate::project::Place;
 use crate::serve::Server;
 use crate::source::Problem;
 
@@ -22,7 +22,7 @@ pub(crate) struct Serve {
     port: u16,
 }
 
-pub(crate) fn run(args: &Serve, root: &Path, streams: &mut Streams) -> Result<u8, Failure> {
+pub(crate) fn run(args: &Serve, place: Place, streams: &mut Streams) -> Result<u8, Failure> {
     let cannot = |why: &dyn std::fmt::Display| {
         Failure::from(Problem::bare(
             "serve",
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Serve, root: &Path, streams: &mut Streams) -> Result<u8
         ))
     };
     block_on(async {
-        let server = Server::open(root, args.port).await;
+        let server = Server::open(place, args.port).await;
         let server = server.map_err(|error| cannot(&error))?;
         writeln!(streams.out, "http://{}/", server.address())?;
         streams.out.flush()?;

@@ -76,8 +76,26 @@ impl<'a> Marks<'a> {
             done = range.end;
         }
         marked.push_str(&text[done..]);
-        marked
+        match &page.source.packaged {
+            Some(packaged) => below_title(&marked, &packaged.about),
+            None => marked,
+        }
     }
+}
+
+/// The text with a paragraph below its first heading, or before all of it.
+fn below_title(text: &str, line: &str) -> String {
+    let mut at = 0;
+    for own in text.split_inclusive('\n') {
+        at += own.len();
+        if own.starts_with("```") || own.starts_with("~~~") {
+            break;
+        }
+        if own.starts_with("# ") {
+            return format!("{}\n*{line}*\n{}", &text[..at], &text[at..]);
+        }
+    }
+    format!("*{line}*\n\n{text}")
 }
 
 type Located<'t> = (&'t str, Vec<(usize, Range<usize>)>);

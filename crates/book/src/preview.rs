@@ -13,18 +13,19 @@ use mdbook_html::HtmlHandlebars;
 use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_renderer::{RenderContext, Renderer};
 
-use crate::files::Files;
 use crate::manual::navigation;
 use crate::manual::{self, Manual, Wanted};
-use crate::project::Project;
+use crate::project::{Place, Project, merge, reading};
 use crate::source::Problem;
+use opsbook_package::manifest::From;
+use opsbook_package::resolve::Part;
 
 use super::foreign::Wiki;
 use super::html::text;
 use super::links::html_path;
 use super::recorded::Recorded;
 use super::{
-    BookError, Commands, Options, config, mark, nodes, pages, preprocess, render, sanitise, words,
+    BookError, Commands, Options, config, mark, pages, preprocess, render, sanitise, words,
 };
 
 const BEFORE: &str = "<main>";
@@ -34,12 +35,13 @@ const LIVE: &str = "<script defer src=\"/-/live.js\"></script>\n";
 
 /// A book that is looked at while it is written.
 pub struct Preview {
-    files: Files,
     kept: Mutex<Kept>,
 }
 
 /// As it was built last.
 struct Kept {
+    /// What it was built of.
+    place: Place,
     /// The built book.
     book: tempfile::TempDir,
     manual: Manual,
@@ -68,14 +70,14 @@ pub enum Changed {
 }
 
 impl Preview {
-    /// Builds the book of a manual, for looking at it.
+    /// Builds the book of a manual, for looking at it. Of a book that is made of packages the
+    /// folder and the packages are looked at, and put together anew.
     ///
     /// # Errors
     /// As [`super::build`].
-    pub fn open(root: &Path) -> Result<Preview, BookError> {
-        let files = Files::of(root);
-        let kept = Mutex::new(Kept::build(&files)?);
-        Ok(Preview { files, kept })
+    pub fn open(place: Place) -> Result<Preview, BookError> {
+        let kept = Mutex::new(Kept::build(place)?);
+        Ok(Preview { kept })
     }
 
     /// Builds the book anew; the old one is there until then.
@@ -83,7 +85,8 @@ impl Preview {
     /// # Errors
     /// As [`super::build`].
     pub fn rebuild(&self) -> Result<(), BookError> {
-        let kept = Kept::build(&self.files)?;
+        let place = again(self.kept().place.clone())?;
+        let kept = Kept::build(place)?;
         *self.kept() = kept;
         Ok(())
     }
@@ -92,15 +95,19 @@ impl Preview {
     #[must_use]
     pub fn changed(&self) -> Changed {
         let mut kept = self.kept();
-        let others = kept.times_of_others(&self.files);
+        let others = kept.times_of_others();
         if others != kept.others {
             kept.others = others;
             return Changed::Whole;
         }
-        let times = kept.times_of_pages(&self.files);
+        let times = kept.times_of_pages();
         if times != kept.times {
             kept.times = times;
-            return Changed::Pages;
+            // A page of a book that is put together from packages is read from a copy.
+            return match is_put_together(&kept.place) {
+                true => Changed::Whole,
+                false => Changed::Pages,
+            };
         }
         Changed::Nothing
     }
@@ -115,9 +122,7 @@ impl Preview {
         let Some(&index) = kept.pages.get(path) else {
             return Ok(None);
         };
-        kept.page(&self.files, index, path)
-            .map(Some)
-            .map_err(failed)
+        kept.page(index, path).map(Some).map_err(failed)
     }
 
     /// Any other file of the book.
@@ -136,8 +141,36 @@ impl Preview {
     }
 }
 
+/// Whether what is read is a copy that was made of a folder and of packages.
+fn is_put_together(place: &Place) -> bool {
+    place.book.is_none() && place.origin.is_some()
+}
+
+/// The same manual as it is now.
+fn again(place: Place) -> Result<Place, BookError> {
+    let (true, Some(origin)) = (is_put_together(&place), &place.origin) else {
+        return Ok(place);
+    };
+    merge::place(origin).map_err(|problems| BookError::Load {
+        root: origin.clone(),
+        why: problems
+            .first()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+    })
+}
+
+/// The folder on which somebody works, where a package is one.
+fn folder_of(part: &Part) -> Option<&str> {
+    match (&part.replaces, &part.asked) {
+        (Some(path), _) | (None, From::Path(path)) => Some(path),
+        (None, From::Git { .. } | From::Archive(_)) => None,
+    }
+}
+
 impl Kept {
-    fn build(files: &Files) -> Result<Kept, BookError> {
+    fn build(place: Place) -> Result<Kept, BookError> {
+        let files = &place.files;
         let root = files.root();
         let failed = |error: std::io::Error| BookError::Io {
             doing: "write",
@@ -150,16 +183,17 @@ impl Kept {
             .map_err(failed)?;
         let options = Options {
             commands: Commands::Leave,
+            place: Some(place.clone()),
             ..Options::default()
         };
         let built = super::build(root, Some(&book.path().join("book")), &options)?;
         let settings = config::load(files, &options)?;
-        let project = Project::read(files.clone());
+        let project = Project::read(place.clone());
         let lint = project.lint();
         let mut problems = lint.problems;
         problems.extend(built.problems);
-        let (manual, _) = manual::load(files);
-        let (nodes, _) = nodes::load(files, &manual.settings);
+        let (manual, manifest, _) = reading::pages(&place);
+        let (nodes, _) = reading::nodes(&place, &manual.settings, manifest.as_ref());
         let told = manual.settings.chapters == Wanted::Yes && nodes.names().len() > 0;
         let groups = nodes.group_names().filter(|_| told).map(str::to_owned);
         let groups = groups.collect();
@@ -169,7 +203,7 @@ impl Kept {
             .collect();
         let mut kept = Kept {
             book,
-            recorded: Arc::new(Recorded::load(&files.clone().into())),
+            recorded: Arc::new(Recorded::load(&place)),
             groups,
             config: settings.config,
             pages,
@@ -177,21 +211,30 @@ impl Kept {
             manual,
             times: Vec::new(),
             others: Vec::new(),
+            place,
         };
-        kept.times = kept.times_of_pages(files);
-        kept.others = kept.times_of_others(files);
+        kept.times = kept.times_of_pages();
+        kept.others = kept.times_of_others();
         Ok(kept)
     }
 
-    fn times_of_pages(&self, files: &Files) -> Vec<Option<SystemTime>> {
+    /// The folder that its author edits.
+    fn edited(&self) -> &Path {
+        self.place
+            .origin
+            .as_deref()
+            .unwrap_or(self.place.files.root())
+    }
+
+    fn times_of_pages(&self) -> Vec<Option<SystemTime>> {
         let pages = self.manual.pages.iter();
         pages
-            .map(|page| written(&files.root().join(&page.source.path)))
+            .map(|page| written(&self.edited().join(page.source.shown())))
             .collect()
     }
 
-    fn times_of_others(&self, files: &Files) -> Vec<Option<SystemTime>> {
-        let root = files.root();
+    fn times_of_others(&self) -> Vec<Option<SystemTime>> {
+        let root = self.edited();
         let summary = self.config.book.src.join("SUMMARY.md");
         let names = [
             "book.toml",
@@ -200,20 +243,29 @@ impl Kept {
             "checks",
             "templates",
             "opsbook.toml",
+            "opsbook.lock",
+            "opsbook.local.toml",
         ];
         let folder = root.join(&self.config.book.src);
         let lists = navigation::FILES.iter();
         let lists = lists.flat_map(|name| [root.join(name), folder.join(name)]);
         let named = names.iter().map(|name| root.join(name));
+        let packages = self.place.parts.all.iter().filter_map(folder_of);
+        let of_packages = packages.flat_map(|folder| {
+            let folder = root.join(folder);
+            ["opsbook.toml", "book.toml", "templates", "checks"].map(|name| folder.join(name))
+        });
         named
             .chain([root.join(summary)])
             .chain(lists)
+            .chain(of_packages)
             .map(|path| written(&path))
             .collect()
     }
 
     /// The page in the frame that it had when the book was built.
-    fn page(&mut self, files: &Files, index: usize, path: &Path) -> Result<String> {
+    fn page(&mut self, index: usize, path: &Path) -> Result<String> {
+        let files = &self.place.files;
         let of_page = |problem: &&Problem, manual: &Manual| {
             let span = problem.span.as_ref();
             let page = manual.pages.get(index);

@@ -33,6 +33,33 @@ pub fn text(book: &Manifest, parts: &[Part]) -> String {
     text
 }
 
+/// What stands below the title of each page of a package: its version, who owns it, and where
+/// its source is. In Markdown.
+#[must_use]
+pub fn line(part: &Part) -> String {
+    let mut line = format!("{} {}", part.name(), part.version());
+    let Some(package) = part.package() else {
+        return line;
+    };
+    line += &format!(" · {}", plain(&package.owners.join(", ")));
+    let revision = part.from.rsplit_once('#').map(|(_, revision)| revision);
+    let short = revision.map(|revision| code(revision.get(..12).unwrap_or(revision)));
+    let at = short
+        .map(|short| format!(" at {short}"))
+        .unwrap_or_default();
+    let repository = package.repository.as_deref();
+    let can_be_a_link = |url: &&str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._~/:%+@".contains(c);
+        url.starts_with("https://") && url.chars().all(plain)
+    };
+    match repository.filter(can_be_a_link) {
+        Some(url) => line += &format!(" · [source]({url}){at}"),
+        None if !at.is_empty() => line += &format!(" · source{at}"),
+        None => {}
+    }
+    line
+}
+
 fn anchor(part: &Part) -> String {
     let title = format!("{} {}", part.name(), part.version());
     title.replace(' ', "-").replace('.', "")

@@ -84,6 +84,7 @@ fn packaged(placed: &Placed, part: &Part) -> (PathBuf, Packaged) {
     let packaged = Packaged {
         package: placed.name.clone(),
         shown: folder,
+        about: chapter::line(part),
     };
     (PathBuf::from(&placed.folder), packaged)
 }

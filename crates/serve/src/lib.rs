@@ -4,11 +4,12 @@
 //! (DNS rebinding) is refused.
 
 use opsbook_book as book;
+use opsbook_project::Place;
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,13 +68,12 @@ impl Server {
     ///
     /// # Errors
     /// Where the book cannot be built, or the port cannot be had.
-    pub async fn open(root: &Path, port: u16) -> Result<Server, ServeError> {
+    pub async fn open(place: Place, port: u16) -> Result<Server, ServeError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
         let listener = listener.map_err(|error| ServeError::Listen { port, error })?;
         let address = listener.local_addr();
         let address = address.map_err(|error| ServeError::Listen { port, error })?;
-        let own = root.to_owned();
-        let preview = tokio::task::spawn_blocking(move || Preview::open(&own)).await;
+        let preview = tokio::task::spawn_blocking(move || Preview::open(place)).await;
         let preview = preview.map_err(|error| BookError::Render(error.to_string()))??;
         let port = address.port();
         let hosts = ["127.0.0.1", "localhost"].map(|name| format!("{name}:{port}"));
@@ -277,6 +277,8 @@ fn typed(end: &str, bytes: Vec<u8>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     #[test]

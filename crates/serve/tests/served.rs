@@ -9,6 +9,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use opsbook_project::merge::place;
 use opsbook_serve::Server;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -67,7 +68,7 @@ fn work(answer: &str) -> f64 {
 async fn a_changed_page_is_shown_with_what_is_wrong_in_it_and_nothing_is_run() {
     let folder = manual(3);
     let root = folder.path();
-    let server = Server::open(root, 0).await.unwrap();
+    let server = Server::open(place(root).unwrap(), 0).await.unwrap();
     let port = server.address().port();
     assert!(server.address().ip().is_loopback());
     tokio::spawn(server.run(Box::new(|_| {})));
@@ -144,7 +145,9 @@ async fn a_changed_page_is_shown_with_what_is_wrong_in_it_and_nothing_is_run() {
 async fn only_looks_by_the_names_of_this_address_are_answered() {
     let folder = manual(1);
     write(folder.path(), "manual/secret.txt", "not for the book");
-    let server = Server::open(folder.path(), 0).await.unwrap();
+    let server = Server::open(place(folder.path()).unwrap(), 0)
+        .await
+        .unwrap();
     let port = server.address().port();
     tokio::spawn(server.run(Box::new(|_| {})));
     for (line, host, status) in [
@@ -175,7 +178,9 @@ async fn only_looks_by_the_names_of_this_address_are_answered() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_of_many_takes_no_longer_than_one_of_few() {
     let folder = manual(300);
-    let server = Server::open(folder.path(), 0).await.unwrap();
+    let server = Server::open(place(folder.path()).unwrap(), 0)
+        .await
+        .unwrap();
     let port = server.address().port();
     tokio::spawn(server.run(Box::new(|_| {})));
     let own = format!("127.0.0.1:{port}");
@@ -192,4 +197,73 @@ async fn a_page_of_many_takes_no_longer_than_one_of_few() {
     }
     // Unoptimised, on a machine that does something else, too: ten times the calm value.
     assert!(best < 1000.0, "{best} ms");
+}
+
+/// A book that is made of a package in a folder beside it: what is changed there is shown.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_package_is_shown_as_it_is_now_with_its_version_and_owners() {
+    let folder = manual(1);
+    let root = folder.path();
+    write(
+        root,
+        "opsbook.toml",
+        "[packages]\nshop = {path = \"parts/shop\"}\n[book]\nexclude = [\"parts/**\"]\n",
+    );
+    let package = |version: &str| {
+        let text = format!(
+            "[package]\nname = \"shop\"\nversion = \"{version}\"\nowners = [\"shop-ops@example.net\"]\n"
+        );
+        write(root, "parts/shop/opsbook.toml", &text);
+    };
+    package("1.4.2");
+    write(root, "parts/shop/book.toml", "[book]\nsrc = \"manual\"\n");
+    write(
+        root,
+        "parts/shop/manual/SUMMARY.md",
+        "- [Release](release.md)\n",
+    );
+    let release = |word: &str| {
+        let text = format!("# Release\n\nIt says {word}.\n");
+        write(root, "parts/shop/manual/release.md", &text);
+    };
+    release("first");
+    let server = Server::open(place(root).unwrap(), 0).await.unwrap();
+    let port = server.address().port();
+    tokio::spawn(server.run(Box::new(|_| {})));
+    let own = format!("127.0.0.1:{port}");
+    let page = "GET /packages/shop/manual/release.html";
+    let until = async |wanted: &str| {
+        let begin = Instant::now();
+        loop {
+            let text = ask(port, page, &own).await;
+            if text.contains(wanted) {
+                return text;
+            }
+            assert!(
+                begin.elapsed() < Duration::from_secs(60),
+                "{wanted}: {text}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let text = until("It says first.").await;
+    assert!(
+        text.contains("<em>shop 1.4.2 · shop-ops@example.net</em>"),
+        "{text}"
+    );
+    release("second");
+    until("It says second.").await;
+    package("1.5.0");
+    write(
+        root,
+        "parts/shop/manual/release.md",
+        "# Release\n\nIt says third.\n",
+    );
+    until("shop 1.5.0 ·").await;
+    // What is half written is said, and the book is there again afterwards.
+    write(root, "parts/shop/opsbook.toml", "[package\n");
+    release("fourth");
+    package("1.6.0");
+    release("fifth");
+    until("shop 1.6.0 ·").await;
 }

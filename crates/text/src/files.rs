@@ -165,7 +165,12 @@ impl Files {
                 Some(name) if name.ends_with(':') => format!("{name}{}", rest.display()).into(),
                 _ => of.shown.join(rest),
             };
-            Some(Packaged { package, shown })
+            let about = of.about.clone();
+            Some(Packaged {
+                package,
+                shown,
+                about,
+            })
         })
     }
 

@@ -172,7 +172,13 @@ fn a_book_of_two_repositories_is_run_tested_built_and_packed_without_a_route() {
         page.contains("../../base/manual/prepare.html#prepare"),
         "{page}"
     );
+    // Below its title a page says what it is part of, and who answers for it.
+    assert!(
+        page.contains("<em>shop 1.4.2 · shop-ops@example.net · source at <code>"),
+        "{page}"
+    );
     let own = fs::read_to_string(project.path("book/page.html")).unwrap();
+    assert!(!own.contains("shop-ops"), "{own}");
     assert!(own.contains("packages/shop/manual/release.html"));
 
     // One file with all of it.

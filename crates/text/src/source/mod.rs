@@ -43,6 +43,8 @@ pub struct Packaged {
     pub package: String,
     /// As messages name it: the file that somebody can edit, else `shop:manual/release.md`.
     pub shown: PathBuf,
+    /// What stands below the title of its pages, in Markdown: version, owners, source.
+    pub about: String,
 }
 
 /// A byte range of one source.
