@@ -8,6 +8,7 @@ use crate::engine::{by_hand_folder, make_by_hand, target};
 use crate::event::{Site, Status, What};
 use crate::journal::Record;
 use crate::manual::{On, shell_word};
+use crate::outside;
 use crate::plan::{NodePlan, Plan};
 use crate::project::Project;
 use crate::report::handoff::{self, Among, Sheet};
@@ -23,6 +24,10 @@ pub(crate) fn ways_on(
     record: &Record,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
+    if let Some(package) = project.package_of(&plan.procedure) {
+        let owners = outside::line(&package.owners.join(", ")).to_string();
+        writeln!(out, "owners:   {owners} ({})", package.label())?;
+    }
     if plan.binding.is_some() {
         return whole(project, plan, None, record, out);
     }

@@ -158,6 +158,7 @@ fn a_package_is_packed_checked_signed_and_run_from_its_archive() {
         .has("git ")
         .has("no signature that counts here");
     halted
+        .has("owners:   shop-ops@example.net (shop 1.4.2)\n")
         .has("go on:    opsbook --book ")
         .has("shop-1.4.2.opsbook resume");
     let state = State::of(

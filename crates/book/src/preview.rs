@@ -104,9 +104,10 @@ impl Preview {
         if times != kept.times {
             kept.times = times;
             // A page of a book that is put together from packages is read from a copy.
-            return match is_put_together(&kept.place) {
-                true => Changed::Whole,
-                false => Changed::Pages,
+            return if is_put_together(&kept.place) {
+                Changed::Whole
+            } else {
+                Changed::Pages
             };
         }
         Changed::Nothing

@@ -204,6 +204,17 @@ impl Project {
         }
     }
 
+    /// The package that a procedure is of.
+    #[must_use]
+    pub fn package_of(&self, procedure: &str) -> Option<&package::manifest::Package> {
+        let page = self.manual.procedures.get(procedure)?.page;
+        let page = self.manual.pages.get(page)?;
+        match self.parts.of_page(&page.path) {
+            Some(part) => self.parts.all.get(part)?.package(),
+            None => self.manifest.as_ref()?.package.as_ref(),
+        }
+    }
+
     /// The packages of which it is made, each with its own pages.
     fn units(&self) -> Vec<interface::Unit<'_>> {
         let pages = |wanted: Option<usize>| {
