@@ -1,5 +1,7 @@
 //! `opsbook run`: a procedure on nodes, on command.
 
+mod files;
+
 use std::io::Write;
 use std::sync::Arc;
 
@@ -52,7 +54,7 @@ pub(crate) struct Run {
     /// Print targets, values and scripts exactly as they would run; reach nothing
     #[arg(long)]
     dry_run: bool,
-    /// With --dry-run: reach the nodes and say who answers
+    /// With --dry-run: reach the nodes, say who answers, and show what files would become
     #[arg(long, requires = "dry_run")]
     connect: bool,
     /// Who does it: this program, over ssh, or a runner of the gateway
@@ -115,12 +117,12 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
             return Ok(0);
         }
         let nodes = plan.machines().into_iter().map(str::to_owned);
-        return crate::cli::ping::names(
-            &nodes.collect::<Vec<_>>(),
-            project,
-            Form::default(),
-            streams,
-        );
+        let nodes: Vec<String> = nodes.collect();
+        let status = crate::cli::ping::names(&nodes, project, Form::default(), streams)?;
+        if status == 0 {
+            files::compare(&plan, part, streams)?;
+        }
+        return Ok(status);
     }
     if let Some(run) = own_open_run(project, &plan) {
         writeln!(

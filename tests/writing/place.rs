@@ -67,6 +67,32 @@ fn it_is_placed_changed_and_appended_to() {
 }
 
 #[test]
+fn what_it_would_change_is_shown_before() {
+    let lab = lab();
+    let dry = ["run", "conf", "here", "--dry-run", "--connect"];
+    lab.opsbook(&dry).ended(0).has("+port = 8080\n");
+    lab.write(
+        "etc/app.conf",
+        "[app]\nport = 1\nhost = $host ${x} 'it''s'\n",
+    );
+    lab.opsbook(&dry).ended(0).has("-port = 1\n+port = 8080\n");
+    assert!(lab.text("etc/app.conf").contains("port = 1\n"));
+    lab.write(
+        "etc/app.conf",
+        "[app]\nport = 8080\nhost = $host ${x} 'it''s'\n",
+    );
+    lab.opsbook(&dry)
+        .ended(0)
+        .has("/etc/app.conf\n  as it should be\n");
+    // Of several nodes, the text is that of the first.
+    lab.nodes("  here: {transport: local, port: 1, word: a}\n  there: {transport: local, port: 2, word: b}\n");
+    let said = lab.opsbook(&["run", "conf", "here", "there", "--dry-run"]);
+    said.ended(0)
+        .has("mode 0640, as on here:\n")
+        .has("# | port = 1\n");
+}
+
+#[test]
 fn a_resume_does_not_go_on_with_the_old_text_in_silence() {
     let lab = lab();
     lab.opsbook(&["run", "conf", "here"]).ended(1);

@@ -43,7 +43,7 @@ pub fn judge(script: &str) -> Suggestion {
         return Suggestion::Example("it is a log");
     }
     if script.trim_start().starts_with("#!") {
-        return Suggestion::Left("it is a file: `file as=…`?".to_owned());
+        return Suggestion::Left("it is a file: `file to=/PATH mode=0755`?".to_owned());
     }
     if let Some(open) = OPEN.find(&code.join("\n")) {
         return Suggestion::Left(format!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::event::{Checked, Evidence, Outcome};
 use crate::interpolation::Interpolated;
 use crate::manual::expect::decide;
-use crate::manual::{Expect, ExpectKind};
+use crate::manual::{Expect, ExpectKind, On, SudoUser};
 use crate::output::harmless;
 use crate::paste::with_values;
 use crate::plan::{Ask, Case, PlannedCommand, Ran, Script, probe, ran, transcript};
@@ -13,7 +13,7 @@ use crate::reach::{Reach, ReachError};
 use crate::scope::Scope;
 use crate::secrets::Secrets;
 use crate::session::fair::FairTime;
-use crate::session::{Done, End, Limits, Lost, Values};
+use crate::session::{Call, Done, End, Limits, Lost, Values};
 use crate::shell::Shell;
 use crate::target;
 use crate::vocabulary::{Assertion, Batch, CannotLook, Decision, Facts};
@@ -53,6 +53,41 @@ pub async fn check(
                 });
             }
         }
+    }
+}
+
+/// Bytes of a file that is only looked at.
+const LOOKED_AT: u64 = 1 << 20;
+
+/// What a file on the node holds, as a user has it; nothing where there is none.
+///
+/// # Errors
+/// Why it could not be looked at, in words.
+pub async fn file_there(
+    reach: &Reach,
+    on: On,
+    sudo: Option<&SudoUser>,
+    path: &str,
+) -> Result<Option<Vec<u8>>, String> {
+    const NONE: i32 = 44;
+    let session = reach
+        .to(on, sudo)
+        .await
+        .map_err(|error| error.to_string())?;
+    let call = Call::new("set --").word(path);
+    let call = call.code("\n[ -e \"$1\" ] || exit 44\n[ -f \"$1\" ] || exit 45\ncat \"$1\"");
+    let limits = Limits {
+        output: LOOKED_AT,
+        ..Limits::seconds(60)
+    };
+    let done = session.call(&call, limits).await;
+    let done = done.map_err(|lost| lost.to_string())?;
+    match done.status {
+        _ if done.truncated => Err("it has more than 1 MiB".to_owned()),
+        0 => Ok(Some(done.out)),
+        NONE => Ok(None),
+        45 => Err("it is no plain file".to_owned()),
+        _ => Err(harmless(&done.err).trim().to_owned()),
     }
 }
 

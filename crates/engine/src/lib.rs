@@ -57,7 +57,7 @@ pub use bundle::{
     prelude,
 };
 pub use bundles::{below, bundle_dir, by_hand_folder, may_move};
-pub use check::{check, printed};
+pub use check::{check, file_there, printed};
 pub use content::{Stale, stale_files};
 pub use due::first_left;
 pub use fleet::run;

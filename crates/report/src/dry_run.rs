@@ -219,16 +219,16 @@ impl View<'_> {
                 .as_ref()
                 .map(|owner| format!(", owner {owner}")),
         );
+        if self.several {
+            words += &format!(", as on {}", self.node.node.name);
+        }
         writeln!(out, "# {what} {words}:")?;
-        let Some(text) = placed.text.as_ref().filter(|_| !self.several) else {
-            return match placed.text {
-                Some(_) => writeln!(out, "# the block at {}, rendered", placed.file.span.place()),
-                None => writeln!(
-                    out,
-                    "# the block at {}, with what the run puts into it",
-                    placed.file.span.place()
-                ),
-            };
+        let Some(text) = &placed.text else {
+            return writeln!(
+                out,
+                "# the block at {}, with what the run puts into it",
+                placed.file.span.place()
+            );
         };
         for line in text.lines() {
             writeln!(out, "# | {line}")?;
