@@ -10,6 +10,7 @@ mod identity;
 mod lines;
 mod logins;
 mod notice;
+mod outbound;
 mod request;
 #[cfg(test)]
 mod tests;
@@ -20,5 +21,6 @@ pub use identity::{Identity, Requested, request};
 pub use lines::Lines;
 pub use logins::{Login, Logins, LoginsError};
 pub use notice::told_today;
+pub use outbound::{Outbound, Reply, Url, UrlError, outbound};
 pub use request::{Client, ClientError, Method, Token};
 pub use tls::{Fingerprint, FingerprintError, Tls, Trust};

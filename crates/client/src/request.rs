@@ -468,7 +468,7 @@ impl Client {
 }
 
 /// An error with what is behind it: the library says `connection error` of many.
-fn told(error: &dyn std::error::Error) -> String {
+pub(crate) fn told(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
     while let Some(error) = behind {

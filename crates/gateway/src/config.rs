@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::client::Address;
+use crate::client::{Address, Url};
+use crate::secret::Secret;
 use crate::wire::limit;
 use crate::wire::version::{Rule, Upgrade};
 
@@ -123,6 +124,82 @@ pub struct BlobsAt {
 pub struct Login {
     /// By a signature with an ssh key; nobody where it is absent.
     pub ssh: Option<SshKeys>,
+    /// By an identity provider; nobody where it is absent.
+    pub oidc: Option<OidcLogin>,
+    /// Programs of a CI, by a token of theirs.
+    pub ci: BTreeMap<String, CiLogin>,
+}
+
+/// `[login.oidc]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcLogin {
+    /// The address of the provider, as its tokens write it.
+    pub issuer: String,
+    /// The gateway's name there.
+    pub client: String,
+    /// What the gateway proves itself with there, where the provider asks for it.
+    #[serde(default)]
+    pub secret: Option<Secret>,
+    /// The claim that names the person.
+    #[serde(default = "sub")]
+    pub person: String,
+    /// The claim that lists their groups; none where it is absent.
+    #[serde(default)]
+    pub groups: Option<String>,
+    /// What is asked for.
+    #[serde(default = "scopes")]
+    pub scopes: Vec<String>,
+}
+
+fn sub() -> String {
+    "sub".to_owned()
+}
+
+fn scopes() -> Vec<String> {
+    vec!["openid".to_owned(), "profile".to_owned()]
+}
+
+/// `[login.ci.NAME]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CiLogin {
+    /// The address of the issuer, as its tokens write it.
+    pub issuer: String,
+    /// For whom its tokens are made.
+    pub audience: String,
+    /// Which of its tokens let in, and as whom.
+    pub map: OneOrMore<CiMap>,
+}
+
+/// `map = {sub = "repo:ops/shop:*", as = "ci-shop"}`
+#[derive(Clone, Debug, Deserialize)]
+pub struct CiMap {
+    /// Who they are here.
+    pub r#as: String,
+    /// Each of these claims has this value; `*` and `?` stand for other letters.
+    #[serde(flatten)]
+    pub claims: BTreeMap<String, String>,
+}
+
+/// One, or a list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMore<T> {
+    /// One.
+    One(T),
+    /// A list.
+    More(Vec<T>),
+}
+
+impl<T> OneOrMore<T> {
+    /// All of them.
+    pub fn all(&self) -> &[T] {
+        match self {
+            OneOrMore::One(one) => std::slice::from_ref(one),
+            OneOrMore::More(more) => more,
+        }
+    }
 }
 
 /// `[login.ssh]`
@@ -398,6 +475,7 @@ impl Config {
     /// # Errors
     /// What does not.
     pub fn checked(&self) -> Result<(), String> {
+        self.login.checked()?;
         let tls = self.listen.tls.clone().unwrap_or_default();
         if tls.certificate.is_some() != tls.key.is_some() {
             return Err("`listen.tls`: `certificate` and `key` go together".to_owned());
@@ -512,6 +590,40 @@ pub fn split(url: &str) -> Result<(Address, String), String> {
     Ok((address, path.to_owned()))
 }
 
+impl Login {
+    /// Nobody gets in by what everybody has.
+    fn checked(&self) -> Result<(), String> {
+        let issuers = self
+            .oidc
+            .iter()
+            .map(|oidc| ("login.oidc".to_owned(), &oidc.issuer));
+        let ci = self.ci.iter();
+        let ci = ci.map(|(name, ci)| (format!("login.ci.{name}"), &ci.issuer));
+        for (place, issuer) in issuers.chain(ci) {
+            let url: Result<Url, _> = issuer.parse();
+            url.map_err(|error| format!("`{place}`: `issuer`: {error}"))?;
+        }
+        if let Some(oidc) = &self.oidc
+            && !oidc.scopes.iter().any(|scope| scope == "openid")
+        {
+            return Err("`login.oidc`: `openid` belongs in `scopes`".to_owned());
+        }
+        for (name, ci) in &self.ci {
+            for map in ci.map.all() {
+                if !limit::is_name(&map.r#as) {
+                    return Err(format!("`login.ci.{name}`: `as` is no name"));
+                }
+                let any = |pattern: &String| pattern.chars().all(|letter| "*?".contains(letter));
+                if map.claims.values().all(any) {
+                    let why = "everybody whom this issuer knows would get in: `map` names no claim";
+                    return Err(format!("`login.ci.{name}`: {why}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -541,6 +653,22 @@ mod tests {
             ("[listen]\nurl = \"ops.example\"", "is no address"),
             ("[listen.tls]\nkey = \"k\"", "go together"),
             ("[listen]\ntls = false", "expected"),
+            (
+                "[login.oidc]\nissuer = \"http://id.example\"\nclient = \"o\"",
+                "can be read on its way",
+            ),
+            (
+                "[login.oidc]\nissuer = \"https://id.example\"\nclient = \"o\"\nscopes = []",
+                "`openid` belongs",
+            ),
+            (
+                "[login.ci.g]\nissuer = \"https://i.example\"\naudience = \"o\"\nmap = {as = \"ci\"}",
+                "names no claim",
+            ),
+            (
+                "[login.ci.g]\nissuer = \"https://i.example\"\naudience = \"o\"\nmap = [{as = \"ci\", sub = \"*\"}]",
+                "names no claim",
+            ),
             (
                 "[runners]\ncertificate = \"0s\"",
                 "between a second and a year",

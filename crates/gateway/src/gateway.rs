@@ -8,6 +8,7 @@ use crate::blobs::Blobs;
 use crate::config::{Alerts, Hook, Schedule};
 use crate::counters::Counters;
 use crate::manuals::Manual;
+use crate::oidc::Providers;
 use crate::store::Store;
 use crate::tls::Certificates;
 use crate::wire::version::Rule;
@@ -31,6 +32,8 @@ pub struct Gateway {
     pub names: Vec<String>,
     /// What runners of other machines prove themselves with.
     pub certificates: Certificates,
+    /// Where people and programs log in.
+    pub providers: Providers,
     /// Whose ssh keys log in.
     pub signers: Option<std::path::PathBuf>,
     /// Whose ssh keys approve runs.

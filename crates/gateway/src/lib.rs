@@ -24,6 +24,8 @@ pub mod http;
 pub mod manuals;
 pub mod order;
 pub mod schedule;
+pub mod oidc;
+pub mod secret;
 pub mod serve;
 pub mod store;
 pub mod tls;

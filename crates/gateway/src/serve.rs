@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, LocalUser, Tell};
 use crate::http;
 use crate::manuals::Manual;
 use crate::schedule;
+use crate::oidc::Providers;
 use crate::store::doorbell::carry;
 use crate::store::queue::ADOPT_AFTER;
 use crate::store::{Database, Store, StoreError};
@@ -315,6 +316,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
             None => Bell::default(),
         }),
         store,
+        providers: Providers::of(&config.login),
         signers: { config.login.ssh.as_ref() }.map(|ssh| ssh.allowed_signers.clone()),
         approvers: config.approvers(),
         schedules: config.schedules.clone(),

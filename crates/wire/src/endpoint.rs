@@ -14,6 +14,16 @@ pub const LOGIN: &str = "/login";
 pub const LOGIN_SSH_NONCE: &str = "/v1/login/ssh/nonce";
 /// `POST` [`crate::login::SshLogin`]: [`crate::LoggedIn`]; without a login.
 pub const LOGIN_SSH: &str = "/v1/login/ssh";
+/// `GET`: sends a browser to the identity provider.
+pub const LOGIN_OIDC: &str = "/login/oidc";
+/// `GET ?code=&state=`: where the provider sends it back.
+pub const LOGIN_OIDC_BACK: &str = "/login/oidc/callback";
+/// `POST`: [`crate::login::DeviceLogin`]; without a login.
+pub const LOGIN_DEVICE: &str = "/v1/login/device";
+/// `POST` [`crate::login::DevicePoll`]: [`crate::login::DevicePolled`]; without a login.
+pub const LOGIN_DEVICE_POLL: &str = "/v1/login/device/poll";
+/// `POST` [`crate::login::CiLogin`]: [`crate::LoggedIn`]; without a login.
+pub const LOGIN_CI: &str = "/v1/login/ci";
 /// `POST`: the login of this request ends.
 pub const LOGOUT: &str = "/v1/logout";
 /// `GET ?select=`: an array of [`crate::HostView`]

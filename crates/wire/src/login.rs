@@ -33,9 +33,26 @@ pub enum LoginWay {
     Ssh,
     /// By an identity provider.
     Oidc,
+    /// By a token of a CI.
+    Ci,
     /// A word of a newer gateway.
     #[serde(other)]
     Other,
+}
+
+impl LoginWay {
+    /// As it is written.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            LoginWay::Peer => "peer",
+            LoginWay::Token => "token",
+            LoginWay::Ssh => "ssh",
+            LoginWay::Oidc => "oidc",
+            LoginWay::Ci => "ci",
+            LoginWay::Other => "other",
+        }
+    }
 }
 
 /// The file `.opsbook/gateway/address.json` beside a manual: where the gateway of this manual
@@ -105,4 +122,59 @@ pub struct SshLogin {
     pub nonce: String,
     /// The armoured signature.
     pub signature: String,
+}
+
+/// `POST /v1/login/device`: a person logs in with any browser, for a program that has none.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DeviceLogin {
+    /// With it the program asks whether they have: a secret of the program's.
+    pub device_code: String,
+    /// What the person types there.
+    pub user_code: String,
+    /// Where.
+    pub address: String,
+    /// The same with the code in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole_address: Option<String>,
+    /// How long that is good.
+    pub seconds: u64,
+    /// How many seconds lie between two questions, at least.
+    pub interval: u64,
+}
+
+impl std::fmt::Debug for DeviceLogin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "DeviceLogin {} at {}", self.user_code, self.address)
+    }
+}
+
+/// `POST /v1/login/device/poll`
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DevicePoll {
+    /// Of [`DeviceLogin`].
+    pub device_code: String,
+}
+
+/// Whether the person has logged in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct DevicePolled {
+    /// Not yet: how many seconds more than before are to lie between two questions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<u64>,
+    /// They have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<LoggedIn>,
+}
+
+/// `POST /v1/login/ci`
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CiLogin {
+    /// What the CI's provider has signed: a JSON Web Token.
+    pub token: String,
 }

@@ -35,7 +35,7 @@ pub enum Kind {
     TooMuch,
     /// 500: a fault of the gateway's own.
     Internal,
-    /// 503: the store cannot be written.
+    /// 503: the store cannot be written, or something else that the gateway needs is away.
     Unavailable,
     /// A word of a newer gateway.
     #[serde(other)]
@@ -80,7 +80,7 @@ impl Kind {
             Kind::TooOld => "this program is too old",
             Kind::TooMuch => "too much at once",
             Kind::Internal | Kind::Other => "a fault of the gateway",
-            Kind::Unavailable => "the gateway cannot write its store",
+            Kind::Unavailable => "something that the gateway needs is away",
         }
     }
 }

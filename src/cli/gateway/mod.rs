@@ -7,6 +7,7 @@ pub(crate) mod ask;
 pub(crate) mod login;
 pub(crate) mod order;
 pub(crate) mod runs;
+mod ssh;
 pub(crate) mod watch;
 
 use std::io::Write;

@@ -41,6 +41,8 @@ pub enum Peer {
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) person: String,
+    /// Their groups, as an identity provider has said them.
+    pub(super) groups: Vec<String>,
     pub(super) way: LoginWay,
     /// What they proved it with, where that can be given back.
     pub(super) token: Option<String>,
@@ -128,6 +130,11 @@ async fn admitted(
         endpoint::LOGIN,
         endpoint::LOGIN_SSH_NONCE,
         endpoint::LOGIN_SSH,
+        endpoint::LOGIN_OIDC,
+        endpoint::LOGIN_OIDC_BACK,
+        endpoint::LOGIN_DEVICE,
+        endpoint::LOGIN_DEVICE_POLL,
+        endpoint::LOGIN_CI,
         endpoint::RUNNER_ENROLL,
     ];
     if open.contains(&path.as_str()) {
@@ -281,6 +288,7 @@ async fn caller(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<C
         if local_token(gateway, token) {
             return Ok(Caller {
                 person: gateway.local.person.clone(),
+                groups: Vec::new(),
                 way: LoginWay::Token,
                 token: None,
             });
@@ -293,6 +301,7 @@ async fn caller(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<C
     match own_user(gateway, peer) {
         Some(person) => Ok(Caller {
             person,
+            groups: Vec::new(),
             way: LoginWay::Peer,
             token: None,
         }),
@@ -308,12 +317,17 @@ async fn by_token(gateway: &Gateway, token: &str) -> Answer<Caller> {
     let way = serde_json::from_value(login.way.into()).unwrap_or(LoginWay::Other);
     Ok(Caller {
         person: login.person,
+        groups: login.groups,
         way,
         token: Some(token.to_owned()),
     })
 }
 
 fn nobody(gateway: &Gateway) -> String {
+    if gateway.providers.people.is_some() {
+        let (url, path) = (&gateway.local.url, endpoint::LOGIN_OIDC);
+        return format!("log in: {url}{path}, or `opsbook login {url}`");
+    }
     format!(
         "log in on {}: `opsbook-gateway link`, in the manual's folder there, prints an address for a browser",
         gateway.name

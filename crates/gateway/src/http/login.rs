@@ -15,12 +15,12 @@ use crate::store::written;
 use crate::wire::{Kind, Linked, LoginWay, Me};
 
 /// How long a browser is logged in.
-const SESSION: i64 = 12 * 3600;
+pub(super) const SESSION: i64 = 12 * 3600;
 
 pub(super) async fn me(Extension(caller): Extension<Caller>) -> axum::Json<Me> {
     axum::Json(Me {
         person: caller.person,
-        groups: Vec::new(),
+        groups: caller.groups,
         way: caller.way,
     })
 }
@@ -58,7 +58,12 @@ pub(super) async fn by_link(
         return Err(Refusal::new(Kind::NotLoggedIn, detail));
     };
     let (token, _) = gateway.store.new_login(&person, "token", SESSION).await?;
-    let cookie = cookie_of(&gateway, &token, SESSION);
+    entered(&gateway, &token)
+}
+
+/// A browser is logged in from now on.
+pub(super) fn entered(gateway: &Gateway, token: &str) -> Answer<Response> {
+    let cookie = cookie_of(gateway, token, SESSION);
     // No redirect: a browser that came from another site's link would follow it without the cookie.
     let html = [(header::CONTENT_TYPE, "text/html; charset=utf-8")];
     let mut response = (html, ENTERED).into_response();

@@ -7,6 +7,7 @@ mod guard;
 mod listen;
 mod live;
 mod login;
+mod oidc;
 mod openapi;
 mod ops;
 mod pages;
@@ -47,6 +48,11 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::LOGIN_LINK, post(login::link))
         .route(endpoint::LOGIN_SSH_NONCE, get(ssh::nonce))
         .route(endpoint::LOGIN_SSH, post(ssh::login))
+        .route(endpoint::LOGIN_OIDC, get(oidc::begin))
+        .route(endpoint::LOGIN_OIDC_BACK, get(oidc::back))
+        .route(endpoint::LOGIN_DEVICE, post(oidc::device))
+        .route(endpoint::LOGIN_DEVICE_POLL, post(oidc::poll))
+        .route(endpoint::LOGIN_CI, post(oidc::program))
         .route(endpoint::LOGOUT, post(login::logout))
         .route(endpoint::HOSTS, get(asks::hosts))
         .route(endpoint::PROCEDURES, get(asks::procedures))

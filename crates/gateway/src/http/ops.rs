@@ -31,12 +31,17 @@ pub(super) async fn about(State(gateway): State<Arc<Gateway>>) -> Answer<axum::J
         name: gateway.name.clone(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         api: vec![API],
-        login: match gateway.signers {
-            Some(_) => vec![LoginWay::Peer, LoginWay::Token, LoginWay::Ssh],
-            None => vec![LoginWay::Peer, LoginWay::Token],
-        },
+        login: ways(&gateway),
         segments: gateway.store.segments().await?,
     }))
+}
+
+fn ways(gateway: &Gateway) -> Vec<LoginWay> {
+    let mut ways = vec![LoginWay::Peer, LoginWay::Token];
+    ways.extend(gateway.signers.as_ref().map(|_| LoginWay::Ssh));
+    ways.extend(gateway.providers.people.as_ref().map(|_| LoginWay::Oidc));
+    ways.extend(gateway.providers.ci.first().map(|_| LoginWay::Ci));
+    ways
 }
 
 pub(super) async fn openapi() -> Response {

@@ -13,6 +13,8 @@ pub struct Login {
     pub person: String,
     /// How, as [`opsbook_wire::LoginWay`] writes it.
     pub way: String,
+    /// Their groups, as an identity provider has said them.
+    pub groups: Vec<String>,
 }
 
 /// A runner that is known.
@@ -119,10 +121,27 @@ impl Store {
         way: &str,
         seconds: i64,
     ) -> Result<(String, i64), StoreError> {
+        self.new_login_in((person, way), &[], seconds).await
+    }
+
+    /// The same, with groups.
+    ///
+    /// # Errors
+    /// Where the store cannot be written.
+    pub async fn new_login_in(
+        &self,
+        (person, way): (&str, &str),
+        groups: &[String],
+        seconds: i64,
+    ) -> Result<(String, i64), StoreError> {
         let token = new_token();
-        sqlx::query(self.sql("delete from login where until < {now}"))
-            .execute(self.pool())
-            .await?;
+        let mut tx = self.begin().await?;
+        for text in [
+            "delete from login where until < {now}",
+            "delete from login_group where token_sha256 not in (select token_sha256 from login)",
+        ] {
+            sqlx::query(self.sql(text)).execute(&mut *tx).await?;
+        }
         let text = "insert into login (token_sha256, person, way, until) \
                     values ($1, $2, $3, {now} + $4) returning until";
         let row = sqlx::query(self.sql(text))
@@ -130,8 +149,18 @@ impl Store {
             .bind(person)
             .bind(way)
             .bind(seconds * 1000)
-            .fetch_one(self.pool())
+            .fetch_one(&mut *tx)
             .await?;
+        for group in groups {
+            let text = "insert into login_group (token_sha256, name) values ($1, $2) \
+                        on conflict (token_sha256, name) do nothing";
+            sqlx::query(text)
+                .bind(sha256(&token))
+                .bind(group)
+                .execute(&mut *tx)
+                .await?;
+        }
+        tx.commit().await?;
         Ok((token, row.try_get(0)?))
     }
 
@@ -140,18 +169,24 @@ impl Store {
     /// # Errors
     /// Where the store cannot be read.
     pub async fn login(&self, token: &str) -> Result<Option<Login>, StoreError> {
-        let text = "select person, way from login where token_sha256 = $1 and until > {now}";
-        let row = sqlx::query(self.sql(text))
+        // A row for each group, or one without.
+        let text = "select l.person, l.way, g.name from login l \
+                    left join login_group g on g.token_sha256 = l.token_sha256 \
+                    where l.token_sha256 = $1 and l.until > {now} order by g.name";
+        let rows = sqlx::query(self.sql(text))
             .bind(sha256(token))
-            .fetch_optional(self.pool())
+            .fetch_all(self.pool())
             .await?;
-        Ok(match row {
-            Some(row) => Some(Login {
-                person: row.try_get(0)?,
-                way: row.try_get(1)?,
-            }),
-            None => None,
-        })
+        let Some(first) = rows.first() else {
+            return Ok(None);
+        };
+        let groups: Result<Vec<Option<String>>, _> =
+            rows.iter().map(|row| row.try_get(2)).collect();
+        Ok(Some(Login {
+            person: first.try_get(0)?,
+            way: first.try_get(1)?,
+            groups: groups?.into_iter().flatten().collect(),
+        }))
     }
 
     /// A login ends.

@@ -36,9 +36,11 @@ mod console;
 mod drive;
 mod interface;
 mod lab;
+mod logins;
 mod many;
 mod postgres;
 mod schedules;
+mod provider;
 mod served;
 #[path = "../../../book/tests/browser/skip.rs"]
 #[allow(

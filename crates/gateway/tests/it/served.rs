@@ -244,6 +244,8 @@ impl Request {
 pub struct Answer {
     pub status: u16,
     pub head: String,
+    /// As it was sent.
+    pub exact: String,
     pub body: String,
 }
 
@@ -251,6 +253,7 @@ impl Answer {
     fn read(text: &str) -> Answer {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head.split(' ').nth(1).unwrap_or_default();
+        let exact = head.to_owned();
         let head = head.to_lowercase();
         let body = if head.contains("transfer-encoding: chunked") {
             unchunked(body)
@@ -260,8 +263,16 @@ impl Answer {
         Answer {
             status: status.parse().unwrap_or_default(),
             head,
+            exact,
             body,
         }
+    }
+
+    /// A header's value as it was sent.
+    pub fn exact(&self, name: &str) -> Option<&str> {
+        let lines = self.exact.lines().filter_map(|line| line.split_once(": "));
+        let mut values = lines.filter(|(have, _)| have.eq_ignore_ascii_case(name));
+        values.next().map(|(_, value)| value)
     }
 
     pub fn json(&self) -> Value {

@@ -1,0 +1,222 @@
+//! One request to a server that is no gateway: an identity provider, a vault, a webhook. Over TLS,
+//! or to this machine. Redirects are not followed; all is bounded.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Request;
+use hyper::body::Bytes;
+use rustls::ClientConfig;
+
+use crate::connection::open;
+use crate::request::told;
+use crate::tls::{Tls, config};
+use crate::{Address, AddressError};
+
+/// Bytes of an address.
+const LONGEST: usize = 4096;
+/// How long what this machine trusts is believed to be the same.
+const TRUSTED: Duration = Duration::from_mins(10);
+
+/// `https://HOST[:PORT]/PATH`, or the same with `http` on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Url {
+    address: Address,
+    path: String,
+}
+
+/// Why a text is no such address.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Its beginning.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// It is readable on its way.
+    #[error("what is said to {0} can be read on its way: it is `https://…`")]
+    Clear(String),
+    /// Its path.
+    #[error("the path of `{0}` has letters that no path has, or is too long")]
+    Path(String),
+}
+
+impl std::str::FromStr for Url {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Url, UrlError> {
+        let after = text.find("://").map_or(0, |at| at + 3);
+        let end = text[after..].find(['/', '?']).map(|at| at + after);
+        let (base, path) = text.split_at(end.unwrap_or(text.len()));
+        let address: Address = base.parse()?;
+        if matches!(address, Address::Unix(_)) || !address.is_local() && base.starts_with("http:") {
+            return Err(UrlError::Clear(base.to_owned()));
+        }
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"#\"<>\\^`{|}".contains(&byte);
+        if text.len() > LONGEST || !path.bytes().all(plain) {
+            return Err(UrlError::Path(base.to_owned()));
+        }
+        let path = match path {
+            "" => "/".to_owned(),
+            path if path.starts_with('?') => format!("/{path}"),
+            path => path.to_owned(),
+        };
+        Ok(Url { address, path })
+    }
+}
+
+impl std::fmt::Display for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.address)
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+pub struct Outbound<'a> {
+    /// `GET`, `POST`, …
+    pub method: &'a str,
+    /// Names in small letters, and values.
+    pub headers: Vec<(&'a str, String)>,
+    /// What is sent.
+    pub body: Vec<u8>,
+    /// Bytes that an answer may have.
+    pub most: usize,
+    /// For all of it.
+    pub patience: Duration,
+}
+
+impl Default for Outbound<'_> {
+    fn default() -> Self {
+        Outbound {
+            method: "GET",
+            headers: Vec::new(),
+            body: Vec::new(),
+            most: 1 << 20,
+            patience: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Names in small letters, and values that are text.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// Whether it went well.
+    #[must_use]
+    pub fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Asks a server of the web.
+///
+/// # Errors
+/// Why there is no answer, in a sentence. What was sent is not in it.
+pub async fn outbound(url: &Url, ask: Outbound<'_>) -> Result<Reply, String> {
+    let patience = ask.patience;
+    match tokio::time::timeout(patience, asked(url, ask)).await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(why)) => Err(format!("{url}: {why}")),
+        Err(_) => Err(format!(
+            "{url}: no answer within {} seconds",
+            patience.as_secs()
+        )),
+    }
+}
+
+async fn asked(url: &Url, ask: Outbound<'_>) -> Result<Reply, String> {
+    let mut connection = open(&url.address, trusted).await?;
+    let mut request = Request::builder()
+        .method(ask.method)
+        .uri(&url.path)
+        .header("host", host(&url.address))
+        .header("connection", "close")
+        .header("user-agent", concat!("opsbook/", env!("CARGO_PKG_VERSION")));
+    for (name, value) in &ask.headers {
+        let mut value = hyper::header::HeaderValue::from_str(value)
+            .map_err(|_| format!("the header `{name}` cannot be sent"))?;
+        value.set_sensitive(true);
+        request = request.header(*name, value);
+    }
+    let request = request.body(Full::new(Bytes::from(ask.body)));
+    let request = request.map_err(|error| error.to_string())?;
+    let answer = connection.send_request(request).await;
+    let answer = answer.map_err(|error| told(&error))?;
+    let status = answer.status().as_u16();
+    let headers = answer.headers().iter().filter_map(|(name, value)| {
+        let value = value.to_str().ok()?;
+        Some((name.as_str().to_owned(), value.to_owned()))
+    });
+    let headers = headers.collect();
+    let body = Limited::new(answer.into_body(), ask.most).collect().await;
+    let body = body.map_err(|error| format!("its answer broke off: {error}"))?;
+    Ok(Reply {
+        status,
+        headers,
+        body: body.to_bytes().into(),
+    })
+}
+
+/// The usual port is not said: it is part of what some servers sign.
+fn host(address: &Address) -> String {
+    let host = address.authority();
+    let usual = match address {
+        Address::Https { .. } => ":443",
+        _ => ":80",
+    };
+    host.strip_suffix(usual).map_or(host.clone(), str::to_owned)
+}
+
+fn trusted() -> Result<Arc<ClientConfig>, String> {
+    static MADE: Mutex<Option<(Instant, Arc<ClientConfig>)>> = Mutex::new(None);
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((since, config)) = &*made
+        && since.elapsed() < TRUSTED
+    {
+        return Ok(Arc::clone(config));
+    }
+    let config = Arc::new(config(&Tls::default())?);
+    *made = Some((Instant::now(), Arc::clone(&config)));
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_tls_and_this_machine_are_spoken_to() {
+        for (text, shown, path) in [
+            ("https://id.example", "https://id.example:443", "/"),
+            (
+                "https://id.example/a/b?c=d&e=%20",
+                "https://id.example:443",
+                "/a/b?c=d&e=%20",
+            ),
+            ("http://127.0.0.1:9?x", "http://127.0.0.1:9", "/?x"),
+        ] {
+            let url: Url = text.parse().unwrap();
+            assert_eq!((url.to_string().as_str(), url.path.as_str()), (shown, path));
+        }
+        for text in [
+            "http://id.example/",
+            "unix:/run/x",
+            "https://u:p@id.example/",
+            "https://id.example/a b",
+            "https://id.example/a\r\nb: c",
+            "https://id.example/#x",
+            "id.example",
+            "",
+        ] {
+            assert!(text.parse::<Url>().is_err(), "{text}");
+        }
+    }
+}

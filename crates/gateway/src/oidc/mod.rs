@@ -1,0 +1,496 @@
+//! Identity providers: people log in there, and programs of a CI are known there. What a provider
+//! says of itself is asked when it is needed, and believed for a while.
+
+mod verify;
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use jsonwebtoken::jwk::JwkSet;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::client::{Outbound, Reply, Url, outbound};
+use crate::config::{CiLogin, OidcLogin};
+use crate::outside;
+use crate::wildcard;
+use crate::wire::limit;
+use verify::{Untrue, claims};
+
+pub(crate) use verify::LONGEST as TOKEN;
+
+/// How long a provider is believed to be the same.
+const BELIEVED: Duration = Duration::from_mins(15);
+/// A token with a key that nobody knows makes us ask for the keys, at most so often.
+const KEYS_ANEW: Duration = Duration::from_secs(10);
+/// Requests to providers at a time: anybody may begin to log in.
+const AT_ONCE: usize = 16;
+/// Groups of a person.
+const GROUPS: usize = 500;
+
+/// Why somebody is not logged in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NoLogin {
+    /// The provider, or its token, says no.
+    Refused(String),
+    /// The provider cannot be asked, or answers what nobody understands.
+    Unknown(String),
+    /// Not now.
+    TooMuch,
+}
+
+/// Somebody whom a provider knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Somebody {
+    pub(crate) person: String,
+    pub(crate) groups: Vec<String>,
+}
+
+/// A provider.
+#[derive(Debug)]
+pub struct Provider {
+    issuer: String,
+    known: RwLock<Option<Arc<Known>>>,
+    room: tokio::sync::Semaphore,
+}
+
+/// What a provider says of itself.
+#[derive(Debug)]
+struct Known {
+    about: About,
+    keys: JwkSet,
+    since: Instant,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct About {
+    issuer: String,
+    jwks_uri: String,
+    #[serde(default)]
+    authorization_endpoint: Option<String>,
+    #[serde(default)]
+    token_endpoint: Option<String>,
+    #[serde(default)]
+    device_authorization_endpoint: Option<String>,
+}
+
+/// The ways by which identity providers let in.
+#[derive(Debug, Default)]
+pub struct Providers {
+    /// Of people.
+    pub(crate) people: Option<(OidcLogin, Provider)>,
+    /// Of programs, by the names of the configuration.
+    pub(crate) ci: Vec<(String, CiLogin, Provider)>,
+}
+
+impl Providers {
+    /// As the configuration says.
+    #[must_use]
+    pub fn of(login: &crate::config::Login) -> Providers {
+        let people = login.oidc.clone();
+        let ci = login.ci.iter();
+        Providers {
+            people: people.map(|oidc| {
+                let provider = Provider::new(&oidc.issuer);
+                (oidc, provider)
+            }),
+            ci: ci
+                .map(|(name, ci)| (name.clone(), ci.clone(), Provider::new(&ci.issuer)))
+                .collect(),
+        }
+    }
+
+    /// Who a token of a CI is.
+    pub(crate) async fn program(&self, token: &str) -> Result<Somebody, NoLogin> {
+        // Whose it says it is, is not yet believed: it only chooses whose keys verify it.
+        let issuer = issuer_of(token).ok_or_else(|| refused("the token cannot be read"))?;
+        let mut said = refused("the token is of no issuer that this gateway knows");
+        for (name, ci, provider) in &self.ci {
+            if ci.issuer != issuer {
+                continue;
+            }
+            let claims = match provider.claims(token, &ci.audience).await {
+                Ok(claims) => claims,
+                Err(why) => {
+                    said = why;
+                    continue;
+                }
+            };
+            match ci.map.all().iter().find(|map| map.fits(&claims)) {
+                Some(map) => {
+                    return Ok(Somebody {
+                        person: map.r#as.clone(),
+                        groups: Vec::new(),
+                    });
+                }
+                None => {
+                    let why = format!("no line of `map` of `login.ci.{name}` is about this token");
+                    said = refused(why);
+                }
+            }
+        }
+        Err(said)
+    }
+}
+
+impl crate::config::CiMap {
+    /// Whether each claim that it names is there, with its value.
+    fn fits(&self, claims: &Value) -> bool {
+        self.claims.iter().all(|(name, pattern)| {
+            let said = match &claims[name] {
+                Value::String(text) => text.clone(),
+                Value::Bool(is) => is.to_string(),
+                Value::Number(number) => number.to_string(),
+                _ => return false,
+            };
+            wildcard::fits(pattern.as_bytes(), said.as_bytes())
+        })
+    }
+}
+
+fn refused(why: impl Into<String>) -> NoLogin {
+    NoLogin::Refused(why.into())
+}
+
+fn unknown(why: impl Into<String>) -> NoLogin {
+    NoLogin::Unknown(why.into())
+}
+
+fn issuer_of(token: &str) -> Option<String> {
+    if token.len() > TOKEN {
+        return None;
+    }
+    let claims: Value = jsonwebtoken::dangerous::insecure_decode_claims(token).ok()?;
+    Some(claims["iss"].as_str()?.to_owned())
+}
+
+impl Provider {
+    fn new(issuer: &str) -> Provider {
+        Provider {
+            issuer: issuer.to_owned(),
+            known: RwLock::default(),
+            room: tokio::sync::Semaphore::new(AT_ONCE),
+        }
+    }
+
+    /// The claims of a token that it has signed for this audience.
+    async fn claims(&self, token: &str, audience: &str) -> Result<Value, NoLogin> {
+        let known = self.known(BELIEVED).await?;
+        let who = (self.issuer.as_str(), audience);
+        let read = match claims(token, &known.keys, who) {
+            Err(Untrue::Key) => {
+                // It may have changed its keys.
+                let known = self.known(KEYS_ANEW).await?;
+                claims(token, &known.keys, who)
+            }
+            read => read,
+        };
+        read.map_err(|why| match why {
+            Untrue::Key => {
+                refused("the token: it is signed with a key that its issuer does not show")
+            }
+            Untrue::Token(why) => refused(format!("the token: {why}")),
+        })
+    }
+
+    /// What it says of itself, no older than this.
+    async fn known(&self, oldest: Duration) -> Result<Arc<Known>, NoLogin> {
+        {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(known) = known
+                .as_ref()
+                .filter(|known| known.since.elapsed() < oldest)
+            {
+                return Ok(Arc::clone(known));
+            }
+        }
+        let place = format!(
+            "{}/.well-known/openid-configuration",
+            self.issuer.trim_end_matches('/')
+        );
+        let about: About = self.get(&place).await?;
+        // Its own name is what tokens are compared with: who answers for another is not believed.
+        if about.issuer != self.issuer {
+            let said = outside::line(&about.issuer);
+            return Err(unknown(format!(
+                "what answers at `{}` calls itself `{said}`",
+                self.issuer
+            )));
+        }
+        let keys: JwkSet = self.get(&about.jwks_uri).await?;
+        let known = Arc::new(Known {
+            about,
+            keys,
+            since: Instant::now(),
+        });
+        let mut kept = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        *kept = Some(Arc::clone(&known));
+        Ok(known)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, place: &str) -> Result<T, NoLogin> {
+        let reply = self.ask(place, Outbound::default()).await?;
+        if !reply.is_success() {
+            return Err(unknown(format!("`{place}`: status {}", reply.status)));
+        }
+        let read = serde_json::from_slice(&reply.body);
+        read.map_err(|_| unknown(format!("`{place}`: it is not what a provider answers")))
+    }
+
+    async fn ask(&self, place: &str, ask: Outbound<'_>) -> Result<Reply, NoLogin> {
+        let _room = self.room.try_acquire().map_err(|_| NoLogin::TooMuch)?;
+        let url: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
+        outbound(&url, ask).await.map_err(unknown)
+    }
+}
+
+/// What a browser brings back, beside the code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
+    pub(crate) state: String,
+    pub(crate) nonce: String,
+    pub(crate) verifier: String,
+}
+
+/// `POST` to the device endpoint.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Device {
+    pub(crate) device_code: String,
+    pub(crate) user_code: String,
+    pub(crate) verification_uri: String,
+    #[serde(default)]
+    pub(crate) verification_uri_complete: Option<String>,
+    pub(crate) expires_in: u64,
+    #[serde(default)]
+    pub(crate) interval: Option<u64>,
+}
+
+/// What becomes of a device's login.
+pub(crate) enum Polled {
+    /// Nobody has said yes yet; how many seconds more are to lie between two questions.
+    Pending(u64),
+    Somebody(Somebody),
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    #[serde(default)]
+    id_token: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+struct Failed {
+    #[serde(default)]
+    error: String,
+}
+
+impl OidcLogin {
+    /// Where a browser is sent to.
+    pub(crate) async fn place(
+        &self,
+        provider: &Provider,
+        attempt: &Attempt,
+        redirect: &str,
+    ) -> Result<String, NoLogin> {
+        let known = provider.known(BELIEVED).await?;
+        let place = { known.about.authorization_endpoint.clone() }
+            .ok_or_else(|| unknown("the provider lets no browser log in"))?;
+        // A place that a browser is sent to is one of the web.
+        let _: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
+        let challenge = base64url(&ring::digest::digest(
+            &ring::digest::SHA256,
+            attempt.verifier.as_bytes(),
+        ));
+        let query = form(&[
+            ("response_type", "code"),
+            ("client_id", &self.client),
+            ("redirect_uri", redirect),
+            ("scope", &self.scopes.join(" ")),
+            ("state", &attempt.state),
+            ("nonce", &attempt.nonce),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ]);
+        let joint = if place.contains('?') { '&' } else { '?' };
+        Ok(format!("{place}{joint}{query}"))
+    }
+
+    /// Who has come back with this code.
+    pub(crate) async fn by_code(
+        &self,
+        provider: &Provider,
+        (code, attempt, redirect): (&str, &Attempt, &str),
+    ) -> Result<Somebody, NoLogin> {
+        let sent = [
+            ("grant_type", "authorization_code"),
+            ("code", code),
+            ("redirect_uri", redirect),
+            ("code_verifier", &attempt.verifier),
+        ];
+        let token = match self.token(provider, &sent).await? {
+            Ok(token) => token,
+            Err(error) => return Err(refused(format!("the provider says `{error}`"))),
+        };
+        let claims = provider.claims(&token, &self.client).await?;
+        if claims["nonce"] != attempt.nonce.as_str() {
+            return Err(refused("the token: it was made for another login"));
+        }
+        self.somebody(&claims)
+    }
+
+    /// A person confirms in any browser what a program without one has begun.
+    pub(crate) async fn device(&self, provider: &Provider) -> Result<Device, NoLogin> {
+        let known = provider.known(BELIEVED).await?;
+        let place = { known.about.device_authorization_endpoint.clone() }
+            .ok_or_else(|| unknown("the provider lets no program without a browser log in"))?;
+        let sent = [("scope", &*self.scopes.join(" "))];
+        let reply = self.post(provider, &place, &sent).await?;
+        if !reply.is_success() {
+            return Err(refused(format!("the provider says `{}`", failed(&reply))));
+        }
+        let read = serde_json::from_slice(&reply.body);
+        let device: Device = read.map_err(|_| unknown("the provider begins no login"))?;
+        // A person is sent there.
+        for place in [
+            Some(&device.verification_uri),
+            device.verification_uri_complete.as_ref(),
+        ] {
+            if let Some(place) = place {
+                let _: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
+            }
+        }
+        Ok(device)
+    }
+
+    /// Whether they have.
+    pub(crate) async fn poll(
+        &self,
+        provider: &Provider,
+        device_code: &str,
+    ) -> Result<Polled, NoLogin> {
+        let sent = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", device_code),
+        ];
+        match self.token(provider, &sent).await? {
+            Ok(token) => {
+                let claims = provider.claims(&token, &self.client).await?;
+                Ok(Polled::Somebody(self.somebody(&claims)?))
+            }
+            Err(error) if error == "authorization_pending" => Ok(Polled::Pending(0)),
+            Err(error) if error == "slow_down" => Ok(Polled::Pending(5)),
+            Err(error) => Err(refused(format!("the provider says `{error}`"))),
+        }
+    }
+
+    /// The token that the provider gives, or the word with which it gives none.
+    async fn token(
+        &self,
+        provider: &Provider,
+        sent: &[(&str, &str)],
+    ) -> Result<Result<String, String>, NoLogin> {
+        let known = provider.known(BELIEVED).await?;
+        let place = { known.about.token_endpoint.clone() }
+            .ok_or_else(|| unknown("the provider gives no tokens"))?;
+        let reply = self.post(provider, &place, sent).await?;
+        if !reply.is_success() {
+            return Ok(Err(failed(&reply)));
+        }
+        let read: Result<Tokens, _> = serde_json::from_slice(&reply.body);
+        let token = read.ok().and_then(|tokens| tokens.id_token);
+        token.map(Ok).ok_or_else(|| {
+            unknown("the provider gives no `id_token`: `openid` belongs in `scopes`")
+        })
+    }
+
+    async fn post(
+        &self,
+        provider: &Provider,
+        place: &str,
+        sent: &[(&str, &str)],
+    ) -> Result<Reply, NoLogin> {
+        let mut all = vec![("client_id", self.client.as_str())];
+        all.extend_from_slice(sent);
+        let mut headers = vec![
+            (
+                "content-type",
+                "application/x-www-form-urlencoded".to_owned(),
+            ),
+            ("accept", "application/json".to_owned()),
+        ];
+        if let Some(secret) = &self.secret {
+            let secret = secret.look_up().await.map_err(unknown)?;
+            let both = format!("{}:{}", quoted(&self.client), quoted(&secret));
+            headers.push((
+                "authorization",
+                format!("Basic {}", base64(both.as_bytes())),
+            ));
+        }
+        let ask = Outbound {
+            method: "POST",
+            headers,
+            body: form(&all).into_bytes(),
+            ..Outbound::default()
+        };
+        provider.ask(place, ask).await
+    }
+
+    /// Who the claims are about.
+    fn somebody(&self, claims: &Value) -> Result<Somebody, NoLogin> {
+        let claim = self.person.as_str();
+        let person = claims[claim].as_str().unwrap_or_default();
+        if !limit::is_name(person) {
+            return Err(refused(format!("the token: its `{claim}` is no name")));
+        }
+        // Who may write any address into their account is not yet its owner.
+        if claim == "email" && claims["email_verified"] != true {
+            return Err(refused("the token: nobody has verified its `email`"));
+        }
+        let groups = self.groups.as_deref().map(|claim| &claims[claim]);
+        let groups = groups.and_then(Value::as_array).into_iter().flatten();
+        let groups = groups
+            .filter_map(Value::as_str)
+            .filter(|name| limit::is_name(name));
+        Ok(Somebody {
+            person: person.to_owned(),
+            groups: groups.take(GROUPS).map(str::to_owned).collect(),
+        })
+    }
+}
+
+fn failed(reply: &Reply) -> String {
+    let read: Failed = serde_json::from_slice(&reply.body).unwrap_or_default();
+    if read.error.is_empty() {
+        return format!("status {}", reply.status);
+    }
+    outside::line(&read.error).to_string()
+}
+
+/// `application/x-www-form-urlencoded`
+fn form(pairs: &[(&str, &str)]) -> String {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={}", quoted(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn quoted(text: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    text.bytes()
+        .map(|byte| match byte {
+            byte if plain(byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+fn base64url(bytes: impl AsRef<[u8]>) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes)
+}
