@@ -634,6 +634,71 @@ fn a_runner_of_another_segment_comes_by_tls_and_renews_its_certificate() {
     assert_eq!(team.view(&run)["status"], "OK");
 }
 
+/// By a key of the agent, and by a file; and what is signed is good at no other gateway.
+#[test]
+fn a_person_logs_in_with_their_ssh_key() {
+    let config = "name = \"ops\"\n[login.ssh]\nallowed_signers = \"../signers\"\n";
+    let mut team = Team::new(PAGE, config);
+    let key = |name: &str| {
+        let path = team.path(name);
+        let made = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"])
+            .arg(&path)
+            .status();
+        assert!(made.unwrap().success());
+        fs::read_to_string(path.with_extension("pub")).unwrap()
+    };
+    let (own, _other) = (key("own"), key("other"));
+    team.write("signers", &format!("ana {own}"));
+    team.kill_gateway();
+    team.start_gateway();
+    let address = team.address();
+    let login = |more: &[&str]| {
+        let mut all = vec!["login", &address, "--as", "ana"];
+        all.extend_from_slice(more);
+        team.opsbook(&all)
+    };
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    let elsewhere = login(&["--key", "../own"]);
+    assert_eq!(elsewhere.status.code(), Some(2), "{elsewhere:?}");
+    assert!(
+        said(&elsewhere).contains("`opsbook-login@ops`"),
+        "{elsewhere:?}"
+    );
+    let strange = login(&["--name", "ops", "--key", "../other"]);
+    assert!(
+        !strange.status.success() && said(&strange).contains("none of `ana`"),
+        "{strange:?}"
+    );
+    let known = login(&["--name", "ops", "--key", "../own"]);
+    assert_eq!(said(&known), "", "{known:?}");
+    assert_eq!(known.stdout, format!("ana at {address}\n").into_bytes());
+    team.ok(&["ask", "p", "here", "--gateway", &address]);
+    let runs = team.ok(&["runs", "--json"]);
+    assert!(runs.contains(r#""asked_by":"ana""#), "{runs}");
+    // Of the agent's keys, the one that the gateway knows.
+    let socket = team.path("agent");
+    let mut agent = Command::new("ssh-agent");
+    agent.args(["-D", "-a"]).arg(&socket);
+    let _agent = team.background(agent);
+    until("an agent", || socket.exists());
+    for name in ["other", "own"] {
+        let added = Command::new("ssh-add")
+            .args(["-q"])
+            .arg(team.path(name))
+            .env("SSH_AUTH_SOCK", &socket)
+            .status();
+        assert!(added.unwrap().success());
+    }
+    let mut command = team.command(Path::new(env!("CARGO_BIN_EXE_opsbook")));
+    let output = command
+        .args(["login", &address, "--as", "ana", "--name", "ops"])
+        .env("SSH_AUTH_SOCK", &socket)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// Other users of a machine see the words of every process.
 #[test]
 fn the_arguments_of_a_run_stand_in_no_command_line() {

@@ -134,6 +134,8 @@ impl SupervisedArgs {
         let arguments = plan.arguments.iter().cloned().collect();
         let question = Question {
             person: asked_by,
+            // What an identity provider says of them, a runner cannot verify: the gateway holds to it.
+            groups: &[],
             verb: Verb::Run,
             procedure: &plan.procedure,
             node: "",

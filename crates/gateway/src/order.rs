@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::bell::Topic;
 use crate::config::HERE;
 use crate::gateway::Gateway;
-use crate::manuals::Wish;
+use crate::manuals::{Person, Wish};
 use crate::store::StoreError;
 use crate::store::runs::{NewPart, NewRun, Written};
 use crate::token::sha256;
@@ -71,18 +71,19 @@ pub fn sum(ask: &Ask) -> String {
 pub async fn order(
     gateway: &Arc<Gateway>,
     ask: Ask,
-    by: &str,
+    by: &Person,
     (origin, key): (Origin, Option<String>),
 ) -> Result<Ordered, OrderError> {
     let ask_sha256 = sum(&ask);
     let manual = Arc::clone(&gateway.manual);
     let (wish, planned) = {
-        let (ask, person) = (ask.clone(), by.to_owned());
+        let (ask, by) = (ask.clone(), by.clone());
         let planning = tokio::task::spawn_blocking(move || {
-            let planned = manual.plan(&ask, &person)?;
+            let planned = manual.plan(&ask, &by)?;
             let machines = planned.parts.iter();
             let wish = Wish {
-                person,
+                person: by.person,
+                groups: by.groups,
                 verb: Verb::Run,
                 procedure: ask.procedure,
                 nodes: machines.flat_map(|part| part.machines.clone()).collect(),

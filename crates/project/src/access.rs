@@ -49,6 +49,8 @@ pub struct Rule {
 pub struct Question<'a> {
     /// Who.
     pub person: &'a str,
+    /// Their groups, as an identity provider has said them: of those that the file names.
+    pub groups: &'a [String],
     /// What.
     pub verb: Verb,
     /// With which procedure.
@@ -214,11 +216,7 @@ impl Access {
     /// What of a rule does not hold.
     fn against(&self, rule: &Rule, question: &Question<'_>) -> Vec<String> {
         let mut against = Vec::new();
-        if !rule
-            .who
-            .iter()
-            .any(|who| self.is_among(question.person, who))
-        {
+        if !rule.who.iter().any(|who| self.is_asking(question, who)) {
             against.push(format!("who: {}", rule.who.join(", ")));
         }
         if !rule.may.contains(&question.verb) {
@@ -251,6 +249,13 @@ impl Access {
             }
         }
         against
+    }
+
+    /// A group that the file does not name has no rule.
+    fn is_asking(&self, question: &Question<'_>, who: &str) -> bool {
+        let said = who.strip_prefix('@');
+        let said = said.is_some_and(|name| question.groups.iter().any(|group| group == name));
+        said || self.is_among(question.person, who)
     }
 
     fn is_among(&self, person: &str, who: &str) -> bool {
@@ -375,6 +380,7 @@ rules:
         let arguments = BTreeMap::from([("mode".to_owned(), mode.to_owned())]);
         access.grants(&Question {
             person,
+            groups: &[],
             verb: Verb::of(verb).unwrap(),
             procedure,
             node,
@@ -408,6 +414,7 @@ rules:
         let arguments = BTreeMap::new();
         let question = Question {
             person: "ana",
+            groups: &[],
             verb: Verb::Run,
             procedure: "web.deploy",
             node: "web2",
@@ -419,6 +426,34 @@ rules:
         let without = &explained[1].against;
         assert_eq!(without[0], "who: @dba");
         assert_eq!(without[2], "arguments: mode is one of dry, safe");
+    }
+
+    #[test]
+    fn a_group_that_a_provider_names_counts_where_the_file_names_it_too() {
+        let rules = "opsbook: 1\ngroups: {oncall: [], dba: [cy]}\nrules:\n  \
+                     - {who: \"@oncall\", may: [run], procedures: \"web.*\", nodes: \"@web\"}\n  \
+                     - {who: oncall, may: [run], procedures: \"db.*\", nodes: \"*\"}\n";
+        let access = Access::read(rules, &nodes()).unwrap();
+        let arguments = BTreeMap::new();
+        let grants = |groups: &[&str], procedure| {
+            let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+            access.grants(&Question {
+                person: "ana",
+                groups: &groups,
+                verb: Verb::Run,
+                procedure,
+                node: "web1",
+                arguments: &arguments,
+                at: None,
+            })
+        };
+        assert_eq!(grants(&[], "web.deploy"), None);
+        assert_eq!(grants(&["dba", "oncall"], "web.deploy"), Some(4));
+        for odd in ["@oncall", "dba", "onc*", ""] {
+            assert_eq!(grants(&[odd], "web.deploy"), None, "{odd}");
+        }
+        // A group is no person of that name.
+        assert_eq!(grants(&["oncall"], "db.dump"), None);
     }
 
     #[test]
@@ -435,6 +470,7 @@ rules:
         let arguments = BTreeMap::new();
         let asks = |person, node| Question {
             person,
+            groups: &[],
             verb: Verb::Run,
             procedure: "web.deploy",
             node,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::guard::Caller;
 use super::refusal::{Answer, Json, Refusal};
 use crate::gateway::Gateway;
-use crate::manuals::{Read, Wish, segment_of};
+use crate::manuals::{Person, Read, Wish, segment_of};
 use crate::order::{order, sum};
 use crate::wire::ask::Explained;
 use crate::wire::{
@@ -36,8 +36,9 @@ pub(super) async fn hosts(
     });
     let (read, nodes) = nodes.await??;
     let holders = gateway.store.holders(&gateway.manual.id).await?;
+    let who = caller.who();
     let hosts = nodes.iter().map(|node| HostView {
-        may: may(&read, &caller.person, &node.name),
+        may: may(&read, &who, &node.name),
         manual: gateway.manual.id.clone(),
         id: node.name.clone(),
         segment: segment_of(node),
@@ -48,15 +49,12 @@ pub(super) async fn hosts(
 }
 
 /// `run web.deploy`, for each procedure that may be run there.
-fn may(read: &Read, person: &str, node: &str) -> Vec<String> {
+fn may(read: &Read, who: &Person, node: &str) -> Vec<String> {
     let all = read.project.manual.procedures.values();
     let nodes = [node.to_owned()];
-    all.filter(|procedure| {
-        read.verbs(person, &procedure.id, &nodes)
-            .contains(&Verb::Run)
-    })
-    .map(|procedure| format!("run {}", procedure.id))
-    .collect()
+    all.filter(|procedure| read.verbs(who, &procedure.id, &nodes).contains(&Verb::Run))
+        .map(|procedure| format!("run {}", procedure.id))
+        .collect()
 }
 
 pub(super) async fn procedures(
@@ -68,7 +66,7 @@ pub(super) async fn procedures(
         let read = manual.read()?;
         let all = read.project.manual.procedures.values();
         Ok::<_, Refusal>(
-            all.map(|one| read.view(&manual.id, one, &caller.person))
+            all.map(|one| read.view(&manual.id, one, &caller.who()))
                 .collect(),
         )
     });
@@ -84,7 +82,7 @@ pub(super) async fn procedure(
     let view = tokio::task::spawn_blocking(move || {
         let read = manual.read()?;
         let procedure = read.procedure(&id)?;
-        Ok::<_, Refusal>(read.view(&manual.id, procedure, &caller.person))
+        Ok::<_, Refusal>(read.view(&manual.id, procedure, &caller.who()))
     });
     Ok(axum::Json(view.await??))
 }
@@ -103,6 +101,11 @@ pub(super) async fn explain(
     Query(asked): Query<Whose>,
 ) -> Answer<axum::Json<Explained>> {
     let wish = Wish {
+        // Of somebody else it is not known what their provider says.
+        groups: match &asked.person {
+            Some(person) if *person != caller.person => Vec::new(),
+            _ => caller.groups,
+        },
         person: asked.person.unwrap_or(caller.person),
         verb: asked.verb,
         procedure: asked.procedure,
@@ -128,7 +131,7 @@ pub(super) async fn ask(
     if let Some((run, sum)) = before {
         return known(&gateway, &run, sum == ask_sha256).await;
     }
-    let ordered = order(&gateway, ask, &caller.person, (Origin::Gateway, key)).await?;
+    let ordered = order(&gateway, ask, &caller.who(), (Origin::Gateway, key)).await?;
     match ordered.known {
         None => {
             let asked = asked(&gateway, &ordered.run).await?;

@@ -13,6 +13,7 @@ use wire::{Kind, LoginWay, Problem, endpoint};
 
 use super::refusal::{Answer, Refusal};
 use crate::gateway::Gateway;
+use crate::manuals::Person;
 use crate::store::people::Runner;
 use crate::token::sha256;
 use crate::wire;
@@ -46,6 +47,16 @@ pub(super) struct Caller {
     pub(super) way: LoginWay,
     /// What they proved it with, where that can be given back.
     pub(super) token: Option<String>,
+}
+
+impl Caller {
+    /// Who asks, for the manual's rules.
+    pub(super) fn who(&self) -> Person {
+        Person {
+            person: self.person.clone(),
+            groups: self.groups.clone(),
+        }
+    }
 }
 
 /// The name of the cookie. Over TLS a browser takes one of the second name only from this host,

@@ -11,7 +11,7 @@ use super::permit::permit;
 use super::refusal::{Answer, Json, Refusal};
 use crate::bell::Topic;
 use crate::gateway::Gateway;
-use crate::manuals::Wish;
+use crate::manuals::{Person, Wish};
 use crate::store::questions::Won;
 use crate::store::runs::Filter;
 use crate::wire::ask::PlanView;
@@ -95,6 +95,7 @@ async fn wish(gateway: &Gateway, caller: &Caller, run: &RunSummary, verb: Verb) 
     }
     Ok(Wish {
         person: caller.person.clone(),
+        groups: caller.groups.clone(),
         verb,
         procedure: run.procedure.clone(),
         nodes,
@@ -266,7 +267,12 @@ async fn same_text(gateway: &Gateway, run: &RunView, nodes: &[String]) -> Answer
             arguments: work.arguments,
             ..Ask::default()
         };
-        let (manual, by) = (Arc::clone(&gateway.manual), work.asked_by);
+        // What it needs by way of approvals is settled; only its text is compared.
+        let by = Person {
+            person: work.asked_by,
+            groups: Vec::new(),
+        };
+        let manual = Arc::clone(&gateway.manual);
         let planned = tokio::task::spawn_blocking(move || manual.plan(&ask, &by)).await??;
         let now = planned.parts.first().map(|part| part.plan_sha256.as_str());
         if now != Some(&part.plan_sha256) {

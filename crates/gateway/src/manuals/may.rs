@@ -12,11 +12,22 @@ use crate::wire::{Ask, Kind, Problem, Verb};
 
 use super::Read;
 
+/// Somebody, with the groups that an identity provider has said of them.
+#[derive(Clone, Debug, Default)]
+pub struct Person {
+    /// Person.
+    pub person: String,
+    /// Their groups.
+    pub groups: Vec<String>,
+}
+
 /// What somebody wants to do.
 #[derive(Clone, Debug)]
 pub struct Wish {
-    /// Who.
+    /// Person.
     pub person: String,
+    /// Their groups, as an identity provider has said them.
+    pub groups: Vec<String>,
     /// What.
     pub verb: Verb,
     /// With which procedure.
@@ -28,9 +39,17 @@ pub struct Wish {
 }
 
 impl Wish {
+    fn who(&self) -> Person {
+        Person {
+            person: self.person.clone(),
+            groups: self.groups.clone(),
+        }
+    }
+
     fn on<'a>(&'a self, node: &'a str) -> Question<'a> {
         Question {
             person: &self.person,
+            groups: &self.groups,
             verb: self.verb,
             procedure: &self.procedure,
             node,
@@ -114,7 +133,7 @@ impl Read {
             arguments: wish.arguments.clone(),
             ..Ask::default()
         };
-        self.needs(&ask, &wish.person, &wish.nodes)
+        self.needs(&ask, &wish.who(), &wish.nodes)
     }
 
     fn rules(&self) -> Result<Option<&Access>, Box<Problem>> {
@@ -129,7 +148,7 @@ impl Read {
     pub fn needs(
         &self,
         ask: &Ask,
-        by: &str,
+        by: &Person,
         machines: &[String],
     ) -> Result<Vec<Need>, Box<Problem>> {
         let nodes = &self.project.nodes;
@@ -137,7 +156,8 @@ impl Read {
             .filter_map(|name| nodes.evaluate(name, &[]).ok())
             .collect();
         let question = Question {
-            person: by,
+            person: &by.person,
+            groups: &by.groups,
             verb: Verb::Run,
             procedure: &ask.procedure,
             node: "",
@@ -161,6 +181,8 @@ impl Read {
         let arguments = BTreeMap::new();
         let question = Question {
             person: asked_by,
+            // Of one group or another: who asked never counts.
+            groups: &[],
             verb: Verb::Run,
             procedure,
             node: "",
@@ -175,11 +197,12 @@ impl Read {
 
     /// The verbs that somebody has on any of these nodes.
     #[must_use]
-    pub fn verbs(&self, person: &str, procedure: &str, nodes: &[String]) -> Vec<Verb> {
+    pub fn verbs(&self, who: &Person, procedure: &str, nodes: &[String]) -> Vec<Verb> {
         let any = |verb: &Verb| {
             nodes.iter().any(|node| {
                 let wish = Wish {
-                    person: person.to_owned(),
+                    person: who.person.clone(),
+                    groups: who.groups.clone(),
                     verb: *verb,
                     procedure: procedure.to_owned(),
                     nodes: vec![node.clone()],

@@ -21,7 +21,7 @@ use crate::wire::{Kind, Problem};
 
 pub(crate) use archive::path_of;
 pub use book::{Book, Page};
-pub use may::Wish;
+pub use may::{Person, Wish};
 pub use plan::{Planned, PlannedPart, segment_of};
 use print::Print;
 

@@ -9,6 +9,7 @@ use crate::project::{Project, Who, approval};
 use crate::store::approvals::NewConsent;
 use crate::wire::{Ask, Kind, Parameter, Problem, ProcedureView, StepView, Verb, limit};
 
+use super::may::Person;
 use super::{Manual, Read, wrong};
 
 /// What an ask comes to.
@@ -50,7 +51,7 @@ impl Manual {
     ///
     /// # Errors
     /// Where the page is not the one that was read, or the manual, nodes or arguments are wrong.
-    pub fn plan(&self, ask: &Ask, by: &str) -> Result<Planned, Box<Problem>> {
+    pub fn plan(&self, ask: &Ask, by: &Person) -> Result<Planned, Box<Problem>> {
         let read = self.read()?;
         let procedure = read.procedure(&ask.procedure)?;
         let page_sha256 = read.page_of(procedure).to_owned();
@@ -232,7 +233,7 @@ impl Read {
 
     /// What the card of a procedure needs.
     #[must_use]
-    pub fn view(&self, manual: &str, procedure: &Procedure, person: &str) -> ProcedureView {
+    pub fn view(&self, manual: &str, procedure: &Procedure, who: &Person) -> ProcedureView {
         let able = able(&self.project, procedure);
         let everywhere: Vec<String> = self.project.nodes.names().map(str::to_owned).collect();
         let some = if procedure.roles.is_empty() {
@@ -240,9 +241,9 @@ impl Read {
         } else {
             &everywhere
         };
-        let may = self.verbs(person, &procedure.id, some);
+        let may = self.verbs(who, &procedure.id, some);
         let runs = |node: &String| {
-            self.verbs(person, &procedure.id, std::slice::from_ref(node))
+            self.verbs(who, &procedure.id, std::slice::from_ref(node))
                 .contains(&Verb::Run)
         };
         let nodes = able.iter().filter(|node| runs(node)).cloned().collect();

@@ -125,6 +125,40 @@ async fn a_browser_logs_in_at_the_provider_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_provider_says_of_groups_counts_in_the_rules() {
+    let lab = lab().await;
+    let rules = "opsbook: 1\ngroups: {oncall: []}\nrules:\n  - {who: \"@oncall\", may: [read, run], procedures: \"web.*\", nodes: \"web1\"}\n";
+    std::fs::write(lab.served.root.join("access.yaml"), rules).unwrap();
+    let ask = async |node: &str| {
+        let entered = lab.through().await;
+        let login = entered
+            .exact("set-cookie")
+            .unwrap()
+            .split(';')
+            .next()
+            .unwrap()
+            .to_owned();
+        let body = json!({"procedure": "web.deploy", "nodes": [node]});
+        let request = Request::post(endpoint::ASKS)
+            .header("cookie", &login)
+            .json(&body);
+        let asked = lab.served.tcp(request).await;
+        let card = Request::get("/v1/procedures/web.deploy").header("cookie", &login);
+        (
+            asked.status,
+            lab.served.tcp(card).await.json()["nodes"].clone(),
+        )
+    };
+    assert_eq!(ask("web1").await, (201, json!(["web1"])));
+    assert_eq!(ask("web2").await.0, 403);
+    lab.provider.twist(|_, mut claims| {
+        claims["groups"] = json!(["others"]);
+        rs256(0, "1", &claims)
+    });
+    assert_eq!(ask("web1").await, (403, json!([])));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
     let lab = lab().await;
     let (cookie, back) = lab.to_the_provider_and_back().await;
@@ -431,7 +465,7 @@ fn a_page_of_another_site_asks_for_nothing_with_the_cookie_of_a_person() {
     );
     assert_eq!(asked, json!("201"));
     assert_eq!(runs().as_array().unwrap().len(), 1);
-    assert_eq!(runs()[0]["by"], "ana");
+    assert_eq!(runs()[0]["asked_by"], "ana");
 }
 
 #[tokio::test(flavor = "multi_thread")]
