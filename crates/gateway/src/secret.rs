@@ -29,7 +29,7 @@ pub enum Secret {
     Vault(Vault),
 }
 
-/// A secret in a vault that speaks HTTP as HashiCorp's does, and OpenBao.
+/// A secret in a vault that speaks the interface of Vault and its kin over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Vault {

@@ -117,18 +117,14 @@ impl Providers {
                     continue;
                 }
             };
-            match ci.map.all().iter().find(|map| map.fits(&claims)) {
-                Some(map) => {
-                    return Ok(Somebody {
-                        person: map.r#as.clone(),
-                        groups: Vec::new(),
-                    });
-                }
-                None => {
-                    let why = format!("no line of `map` of `login.ci.{name}` is about this token");
-                    said = refused(why);
-                }
+            if let Some(map) = ci.map.all().iter().find(|map| map.fits(&claims)) {
+                return Ok(Somebody {
+                    person: map.r#as.clone(),
+                    groups: Vec::new(),
+                });
             }
+            let why = format!("no line of `map` of `login.ci.{name}` is about this token");
+            said = refused(why);
         }
         Err(said)
     }
@@ -298,7 +294,7 @@ impl OidcLogin {
             .ok_or_else(|| unknown("the provider lets no browser log in"))?;
         // A place that a browser is sent to is one of the web.
         let _: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
-        let challenge = base64url(&ring::digest::digest(
+        let challenge = base64url(ring::digest::digest(
             &ring::digest::SHA256,
             attempt.verifier.as_bytes(),
         ));
@@ -352,13 +348,9 @@ impl OidcLogin {
         let read = serde_json::from_slice(&reply.body);
         let device: Device = read.map_err(|_| unknown("the provider begins no login"))?;
         // A person is sent there.
-        for place in [
-            Some(&device.verification_uri),
-            device.verification_uri_complete.as_ref(),
-        ] {
-            if let Some(place) = place {
-                let _: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
-            }
+        let whole = device.verification_uri_complete.as_ref();
+        for place in std::iter::once(&device.verification_uri).chain(whole) {
+            let _: Url = place.parse().map_err(|error| unknown(format!("{error}")))?;
         }
         Ok(device)
     }

@@ -15,6 +15,8 @@ use crate::provider::{self, CLIENT, Provider, SECRET, es256, hs256, none, now, r
 use crate::served::{Answer, On, Request, Served};
 use crate::skip::or_skip;
 
+type Made = Box<dyn Fn(&Provider, Value) -> String + Send + Sync>;
+
 struct Lab {
     provider: Arc<Provider>,
     served: Served,
@@ -214,7 +216,6 @@ async fn who_comes_back_has_begun_it_and_comes_from_the_provider() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_that_the_provider_has_not_signed_for_this_login_lets_nobody_in() {
     let lab = lab().await;
-    type Made = Box<dyn Fn(&Provider, Value) -> String + Send + Sync>;
     let with = |name: &'static str, value: Value| -> Made {
         Box::new(move |_, mut claims| {
             claims[name] = value.clone();
@@ -476,13 +477,6 @@ async fn a_secret_is_looked_up_where_it_is_and_is_in_no_message() {
     let mode =
         |mode| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
     mode(0o600);
-    let read = |text: &str| -> Secret {
-        #[derive(serde::Deserialize)]
-        struct One {
-            secret: Secret,
-        }
-        toml::from_str::<One>(text).unwrap().secret
-    };
     let file = read(&format!("secret = {{file = \"{}\"}}", path.display()));
     assert_eq!(file.look_up().await.unwrap(), "hidden");
     mode(0o644);
@@ -510,12 +504,31 @@ async fn a_secret_is_looked_up_where_it_is_and_is_in_no_message() {
         read("secret = {env = \"PATH\"}").look_up().await.unwrap(),
         std::env::var("PATH").unwrap()
     );
-    // A vault's interface: version 2 of its store, version 1, and who may not.
+}
+
+fn read(text: &str) -> Secret {
+    #[derive(serde::Deserialize)]
+    struct One {
+        secret: Secret,
+    }
+    toml::from_str::<One>(text).unwrap().secret
+}
+
+/// Version 2 of its store, version 1, and who may not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_looked_up_in_a_vault() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("secret");
+    std::fs::write(&path, "hidden\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     let app = axum::Router::new()
         .route(
             "/v1/secret/data/opsbook",
             axum::routing::get(async |headers: axum::http::HeaderMap| {
-                match headers.get("x-vault-token").map(|token| token.as_bytes()) {
+                match headers
+                    .get("x-vault-token")
+                    .map(axum::http::HeaderValue::as_bytes)
+                {
                     Some(b"hidden") => Ok(axum::Json(
                         json!({"data": {"data": {"pass": "of the vault"}}}),
                     )),
@@ -530,7 +543,6 @@ async fn a_secret_is_looked_up_where_it_is_and_is_in_no_message() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-    mode(0o600);
     let vault = |path: &str, field: &str, token: &str| {
         read(&format!(
             "secret = {{vault = {{url = \"{base}{path}\", field = \"{field}\", token = {token}}}}}"
