@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::bell::Topic;
 use crate::config::{HERE, Schedule, Task};
 use crate::gateway::{Gateway, Tell};
-use crate::manuals::segment_of;
+use crate::manuals::{Person, segment_of};
 use crate::order::{OrderError, order, source};
 use crate::store::checks::NewRound;
 use crate::wire::check::{NODES, Round};
@@ -105,7 +105,11 @@ async fn tick(
         confirm: Confirm::Yes,
         ..Ask::default()
     };
-    order(gateway, ask, &person, (Origin::Schedule, Some(key))).await?;
+    let by = Person {
+        person,
+        groups: Vec::new(),
+    };
+    order(gateway, ask, &by, (Origin::Schedule, Some(key))).await?;
     gateway.store.ticked((name, due), None).await?;
     Ok(())
 }

@@ -53,6 +53,7 @@ pub(super) async fn checks(
         let may = |check: &CheckView| {
             let wish = Wish {
                 person: caller.person.clone(),
+                groups: caller.groups.clone(),
                 verb: Verb::Read,
                 procedure: check.check.clone(),
                 nodes: vec![check.node.clone()],

@@ -435,6 +435,12 @@ impl OidcLogin {
         if !limit::is_name(person) {
             return Err(refused(format!("the token: its `{claim}` is no name")));
         }
+        // The rules name schedules so.
+        if person.starts_with("schedule.") {
+            return Err(refused(format!(
+                "the token: its `{claim}` is the name of a schedule"
+            )));
+        }
         // Who may write any address into their account is not yet its owner.
         if claim == "email" && claims["email_verified"] != true {
             return Err(refused("the token: nobody has verified its `email`"));

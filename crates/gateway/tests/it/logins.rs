@@ -261,6 +261,10 @@ async fn a_token_that_the_provider_has_not_signed_for_this_login_lets_nobody_in(
         (without("aud"), "says no `aud`"),
         (with("preferred_username", json!("../root")), "is no name"),
         (with("preferred_username", json!(7)), "is no name"),
+        (
+            with("preferred_username", json!("schedule.nightly")),
+            "the name of a schedule",
+        ),
         (without("preferred_username"), "is no name"),
         (
             Box::new(|_, c| {

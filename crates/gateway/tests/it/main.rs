@@ -39,8 +39,8 @@ mod lab;
 mod logins;
 mod many;
 mod postgres;
-mod schedules;
 mod provider;
+mod schedules;
 mod served;
 #[path = "../../../book/tests/browser/skip.rs"]
 #[allow(
