@@ -111,7 +111,7 @@ fn neovim_shows_a_mistake_repairs_it_and_says_what_a_value_is() {
         .unwrap()
         + 1;
     let expected = [
-        format!("{line}:10-14 unknown-role unknown kind `stpe`"),
+        format!("{line}:10-14 unknown-kind unknown kind `stpe`"),
         "write `step`".to_owned(),
         "   ```sh step id=write".to_owned(),
         "**words** parameter of `hello.greet`, `Hello` by default, as `[A-Za-z ]+`".to_owned(),

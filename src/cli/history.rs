@@ -109,9 +109,12 @@ fn row(run: &str, record: &Record) -> Vec<Cell> {
     let style = status.map_or_else(anstyle::Style::new, status_style);
     let took = took(record).map(engine::human).unwrap_or_default();
     let by_hand = match by_hand(record) {
-        0 => String::new(),
-        count => format!("{count} skipped or by hand"),
+        0 => None,
+        count => Some(format!("{count} skipped or by hand")),
     };
+    let given_up = record.is_given_up_everywhere();
+    let given_up = given_up.then(|| "given up".to_owned());
+    let notes: Vec<String> = by_hand.into_iter().chain(given_up).collect();
     vec![
         run.into(),
         Cell::new(status.map_or("no end", Status::word), style),
@@ -123,7 +126,7 @@ fn row(run: &str, record: &Record) -> Vec<Cell> {
         started.procedure.clone().into(),
         started.nodes.join(", ").into(),
         format!("{}@{}", started.operator, started.controller).into(),
-        by_hand.into(),
+        notes.join(", ").into(),
     ]
 }
 
@@ -140,6 +143,7 @@ fn json(run: &str, record: &Record) -> serde_json::Value {
         "operator": started.map(|started| &started.operator),
         "controller": started.map(|started| &started.controller),
         "by_hand": by_hand(record),
+        "given_up": record.is_given_up_everywhere(),
     })
 }
 

@@ -53,7 +53,8 @@ pub(crate) fn run(args: &Lint, project: &Project, streams: &mut Streams) -> Resu
         }
         Format::Github => {
             let text = lint::github(&problems, below.as_deref());
-            streams.people().write_all(text.as_bytes())?;
+            // Its lines are commands of GitHub's, and what stands in them is made harmless.
+            streams.out.write_all(text.as_bytes())?;
         }
         Format::Sarif => {
             let all = lint::sarif(&problems, below.as_deref(), env!("CARGO_PKG_VERSION"));

@@ -13,7 +13,7 @@ use crate::cli::gateway;
 use crate::cli::launch::{Seat, launch};
 use crate::cli::lost::make_journal;
 use crate::cli::manner::MannerArgs;
-use crate::cli::sheet::{sheet, whole};
+use crate::cli::sheet::{has_sheet, sheet, whole};
 use crate::cli::supervised::run_name;
 use crate::cli::via::Via;
 use crate::cli::which::which;
@@ -135,6 +135,12 @@ pub(crate) fn resume(
             "run {run} is complete: there is nothing to go on with"
         )?;
         return Ok(0);
+    }
+    if record.is_given_up_everywhere() {
+        let message =
+            format!("run {run} was given up: what its steps left has gone with its bundle");
+        let hint = format!("`opsbook run {} …` begins anew", started.procedure);
+        return Err(Failure::from(Problem::bare("given-up", message).hint(hint)));
     }
     if record.unchained > 0 {
         writeln!(
@@ -369,6 +375,13 @@ pub(crate) fn handoff(
         return Ok(0);
     }
     for name in names().filter(|name| args.node.as_ref().is_none_or(|node| node == name)) {
+        if !has_sheet(&record, name) {
+            writeln!(
+                streams.out,
+                "\n# {name}: nothing was begun there, and nothing is left to do by hand"
+            )?;
+            continue;
+        }
         sheet(project, &plan, name, &record, &mut streams.out)?;
     }
     Ok(0)

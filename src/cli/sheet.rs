@@ -74,7 +74,7 @@ pub(crate) fn whole(
 }
 
 /// Where nothing was begun, nothing has to be gone on with.
-fn has_sheet<'p>(record: &Record, site: impl Into<Site<'p>>) -> bool {
+pub(crate) fn has_sheet<'p>(record: &Record, site: impl Into<Site<'p>>) -> bool {
     let node = site.into();
     !record.steps(node).is_empty() || Known::of(record, node).bundle().is_some()
 }

@@ -1,6 +1,7 @@
 //! Which of the runs in this manual's journals is meant.
 
 use crate::cli::error::Failure;
+use crate::event::Status;
 use crate::journal::{self, Record};
 use crate::plan::Plan;
 use crate::project::Project;
@@ -41,6 +42,15 @@ pub(crate) fn which(
     if let Some(run) = untouched {
         return Ok(run.clone());
     }
+    if let (None, true, Some(last)) = (wanted, to_go_on, runs.last()) {
+        // Nothing is halted. The last run may have nodes that it has not reached.
+        let record = journal::read(&project.state, last)?;
+        let started = record.started();
+        let nodes = started.iter().flat_map(|started| &started.nodes);
+        if nodes.into_iter().any(|node| is_left(&record, node)) {
+            return Ok(last.clone());
+        }
+    }
     let what = match wanted {
         Some(node) => format!("no run on `{node}`"),
         None if to_go_on => "no halted run".to_owned(),
@@ -50,6 +60,11 @@ pub(crate) fn which(
     Err(Failure::from(
         problem.hint("`opsbook history` shows all runs"),
     ))
+}
+
+/// Nothing was begun on a node, and not because nothing was to be done.
+fn is_left(record: &Record, node: &str) -> bool {
+    record.is_untouched(node) && record.node_status(node) != Some(Status::Ok)
 }
 
 /// The operator's own halted run of the same procedure on one of the nodes.

@@ -302,6 +302,38 @@ impl Record {
         !touched && of_node.any(|event| matches!(event.what, What::NodeEnded { .. }))
     }
 
+    /// Did it end badly on a node, and was its bundle removed after that?
+    #[must_use]
+    pub fn is_given_up<'p>(&self, node: impl Into<Site<'p>>) -> bool {
+        let mut given_up = false;
+        let mut bad = false;
+        for event in self.of(node) {
+            match event.what {
+                What::NodeEnded { status, .. } => bad = status != Status::Ok,
+                What::BundleClosed {
+                    local: false,
+                    user: None,
+                    ..
+                } => given_up = bad,
+                What::BundleOpened { .. } | What::BundleReopened { .. } => {
+                    (bad, given_up) = (false, false);
+                }
+                _ => {}
+            }
+        }
+        given_up
+    }
+
+    /// Was it given up wherever it had begun and not come to its end?
+    #[must_use]
+    pub fn is_given_up_everywhere(&self) -> bool {
+        let nodes = self.started().map(|started| &started.nodes);
+        let mut nodes = nodes.into_iter().flatten().map(String::as_str);
+        let open =
+            |node: &str| !self.is_given_up(node) && self.node_status(node) != Some(Status::Ok);
+        !self.is_halted() && nodes.clone().any(|node| self.is_given_up(node)) && !nodes.any(open)
+    }
+
     /// Was a bundle left on one of its nodes, to go on with?
     #[must_use]
     pub fn is_halted(&self) -> bool {

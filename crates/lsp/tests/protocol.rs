@@ -216,7 +216,7 @@ fn a_mistake_is_seen_while_it_is_typed_and_gone_when_it_is_repaired() {
     let said = editor.diagnosed("manual/page.md");
     let first = &said[0];
     assert_eq!(first["range"], word, "{said:#}");
-    assert_eq!(first["code"], "unknown-role");
+    assert_eq!(first["code"], "unknown-kind");
     assert_eq!(first["severity"], 1);
 
     let params = json!({

@@ -244,6 +244,8 @@ pub struct Block {
     pub text: Passage,
     /// The opening fence line, or the comment before it that tags the block.
     pub span: Span,
+    /// Its words name a kind that there is not, which is an error.
+    pub is_misread: bool,
     /// Problems in it that its author calls settled: `allow=` on the fence.
     pub allow: Vec<String>,
 }

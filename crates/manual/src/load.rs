@@ -427,7 +427,7 @@ mod tests {
             ("m/b.md", "b"),
         ]);
         assert_eq!(pages, ["m/a.md: A", "m/b.md: B"]);
-        assert_eq!(problems, ["bad-summary", "unknown-role"]);
+        assert_eq!(problems, ["bad-summary", "unknown-kind"]);
         let (pages, problems) = loaded(&[
             ("book.toml", "[book]\nsrc = \"m\"\n"),
             (
@@ -438,7 +438,7 @@ mod tests {
             ("m/b.md", "b"),
         ]);
         assert_eq!(pages, ["m/a.md: A", "m/b.md: B b"]);
-        assert_eq!(problems, ["bad-summary", "unknown-role"]);
+        assert_eq!(problems, ["bad-summary", "unknown-kind"]);
     }
 
     #[test]

@@ -216,14 +216,14 @@ fn one_mistake_has_no_others_in_consequence() {
     for (blocks, found) in [
         ("```sql step\nx\n```\n", "6:4 wrong-language"),
         ("```sh step\n# x\n```\n", "6:7 empty-block"),
-        ("```sh stpe capture=x\nx\n```\n", "6:7 unknown-role"),
+        ("```sh stpe capture=x\nx\n```\n", "6:7 unknown-kind"),
         ("```step id=x\nx\n```\n", "6:4 role-without-language"),
         ("```sh,step\nx\n```\n", "6:4 joined-role"),
         ("```sh id=x\nx\n```\n", "6:7 attribute-without-role"),
-        ("```sh run id=x\nx\n```\n", "6:7 unknown-role"),
+        ("```sh run id=x\nx\n```\n", "6:7 unknown-kind"),
         (
             "<!-- opsbook: stpe -->\n```sh\nx\n```\n",
-            "6:15 unknown-role",
+            "6:15 unknown-kind",
         ),
         ("> ```sh step\n> x\n\ntext\n\n", "6:3 unclosed-fence"),
         ("", "4:5 procedure-without-steps"),

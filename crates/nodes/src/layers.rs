@@ -63,8 +63,10 @@ pub(super) fn item(layer: &Layer, value: &Yaml) -> Item {
 
 /// `{secret: {env: X}}` is one value, not a map of values.
 pub(super) fn is_secret(map: &Map) -> bool {
-    map.get("secret")
-        .is_some_and(|entry| entry.value.as_map().is_some())
+    // What is said in the place of a reference is told, and kept out of sight.
+    map.get("secret").is_some_and(|entry| {
+        entry.value.as_map().is_some() || map.len() == 1 && !entry.value.is_null()
+    })
 }
 
 /// A later file over an earlier one, within one layer: JSON Merge Patch, in which `null`

@@ -71,7 +71,12 @@ impl NodesParser {
             Ok(root) => root,
             Err(problem) => return self.problems.push(problem),
         };
-        self.problems.extend(yaml::unknown_keys(&root, &SECTIONS));
+        let unknown = yaml::unknown_keys(&root, &SECTIONS).into_iter();
+        self.problems
+            .extend(unknown.map(|problem| match problem.hint {
+                Some(_) => problem,
+                None => problem.hint("a node stands below `nodes:`, indented"),
+            }));
         self.version(root.swap_remove("opsbook"), source);
         if let Some(defaults) = root.swap_remove("defaults") {
             let mut definition = std::mem::take(&mut self.nodes.defaults);
@@ -180,8 +185,13 @@ impl NodesParser {
             definition.parts.clear();
             return;
         }
+        let is_one = entry.value.text().is_some() && section != Section::Defaults;
         let mut values = match map(entry.value) {
             Ok(values) => values,
+            Err(problem) if is_one => {
+                let problem = problem.hint("what belongs to a node is indented below its name");
+                return self.wrong(definition, problem, Concern::Selection);
+            }
             Err(problem) => return self.wrong(definition, problem, Concern::Selection),
         };
         self.membership(section, definition, &mut values);

@@ -34,12 +34,25 @@ impl SecretText {
 pub fn reference(value: &Yaml) -> Option<Result<SecretRef, Box<Problem>>> {
     let map = value.as_map()?;
     let secret = &map.get("secret")?.value;
-    secret.as_map()?;
+    if secret.as_map().is_none() {
+        // Beside other keys it is a name like any other.
+        return (map.len() == 1 && !secret.is_null()).then(|| Err(Box::new(plain(secret))));
+    }
     if let Some(problem) = unknown_keys(map, &["secret"]).into_iter().next() {
         let problem = problem.hint("a reference to a secret has no other keys than `secret`");
         return Some(Err(Box::new(problem)));
     }
     Some(source(secret).map_err(Box::new))
+}
+
+/// The line is not shown: what stands there may be the secret itself.
+fn plain(secret: &Yaml) -> Problem {
+    let message = format!(
+        "{}: a secret is said by where it is, never by what it is",
+        secret.span.place()
+    );
+    Problem::bare("plain-secret", message)
+        .hint("write `{secret: {command: [pass, show, NAME]}}`, or `env`, `file` or `prompt`")
 }
 
 fn source(secret: &Yaml) -> Result<SecretRef, Problem> {

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use crate::source::visible;
 use crate::tested::{Results, Tested};
 
 /// Files are named below `folder` of the checkout. What failed comes first, and a cause for which
@@ -35,8 +36,12 @@ fn annotate(text: &mut String, test: &Tested, folder: Option<&Path>, title: &str
     );
 }
 
+/// Text of an annotation, on one line. What a terminal would obey is shown.
 pub(crate) fn data(text: &str) -> String {
-    text.replace('%', "%25")
+    let lines: Vec<String> = text.split('\n').map(visible).collect();
+    lines
+        .join("\n")
+        .replace('%', "%25")
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }

@@ -108,7 +108,7 @@ fn f10_what_a_run_that_was_given_up_left_here_blocks_nobody() {
     fs::write(project.home("go"), "").unwrap();
     let said = project.opsbook(&["run", "p", "here"]).ends(4);
     said.has(&format!(
-        "; `opsbook lock release here --run {run}` gives it up"
+        "; `opsbook resume {run}` goes on with it, `opsbook lock release here --run {run}` gives it up"
     ));
     project
         .opsbook(&["lock", "release", "here", "--run", &run])

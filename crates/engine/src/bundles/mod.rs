@@ -390,7 +390,19 @@ impl<'a> Bundles<'a> {
             None => String::new(),
         };
         let node = self.given.node();
-        format!("{sentence}; `opsbook lock release {node}{run}` gives it up")
+        let on = match &held.owner {
+            Some(owner) if self.is_of_this_manual(owner) => {
+                format!("`opsbook resume {}` goes on with it, ", owner.run.line())
+            }
+            _ => String::new(),
+        };
+        format!("{sentence}; {on}`opsbook lock release {node}{run}` gives it up")
+    }
+
+    /// The journal of the owner's run is here.
+    fn is_of_this_manual(&self, owner: &Owner) -> bool {
+        let own = &self.given.options.owner;
+        owner.controller == own.controller && owner.folder.is_some() && owner.folder == own.folder
     }
 
     /// The folder of another manual on this machine, where the owner is of such a one.

@@ -195,7 +195,7 @@ pub(crate) fn read_comment<'t>(
     let mut words = words(&page.text, range.clone());
     let Some(first) = words.next() else {
         problems.push(Problem::error(
-            "unknown-role",
+            "unknown-kind",
             page.span(range),
             "a comment for opsbook without a kind",
         ));
@@ -317,13 +317,16 @@ fn unknown<'t>(
 fn unknown_kind(page: &Passage, word: Range<usize>) -> Problem {
     let text = &page.text[word.clone()];
     let problem = Problem::error(
-        "unknown-role",
+        "unknown-kind",
         page.span(word),
         format!("unknown kind `{text}`"),
     );
     match near_kind(text) {
         Some(kind) => problem.hint(format!("did you mean `{kind}`?")),
-        None => problem,
+        None => {
+            let kinds = KINDS.map(|(name, _)| format!("`{name}`")).join(", ");
+            problem.hint(format!("kinds are {kinds}"))
+        }
     }
 }
 

@@ -426,6 +426,7 @@ impl Walk<'_, '_> {
             name: String::new(),
             text: body,
             span: self.page.span(place),
+            is_misread: matches!(meaning, Meaning::Broken),
             allow: Vec::new(),
         });
         self.found.marks.push(match meaning {

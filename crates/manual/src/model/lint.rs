@@ -47,7 +47,7 @@ fn blocks(manual: &Manual, page: &Page, problems: &mut Vec<Problem>) {
         if block.kind.is_some() {
             hidden::check(page, block, problems);
         }
-        if manual.settings.strict && is_undeclared_shell(block) {
+        if manual.settings.strict && is_undeclared_shell(block) && !block.is_misread {
             problems.push(undeclared(block));
         }
     }

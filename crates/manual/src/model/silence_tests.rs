@@ -60,12 +60,12 @@ fn one_tags_the_fence_and_another_silences_it() {
 
 #[test]
 fn a_silence_that_does_nothing_is_told_and_an_error_stays() {
-    let text = "# A\n\n<!-- opsbook: silence foreign-wort, unknown-role -->\n```sh stpe\ntrue\n```\n\n```sh title=x\n:\n```\n\n<!-- opsbook: silence -->\n\nWords.\n\n<!-- opsbook: silence x -->\n";
+    let text = "# A\n\n<!-- opsbook: silence foreign-wort, unknown-kind -->\n```sh stpe\ntrue\n```\n\n```sh title=x\n:\n```\n\n<!-- opsbook: silence -->\n\nWords.\n\n<!-- opsbook: silence x -->\n";
     let (left, silenced, unused) = told(text, &["broken-link other/*"]);
     assert_eq!(
         left,
         [
-            "4 unknown-role",
+            "4 unknown-kind",
             "8 foreign-word",
             "12 bad-silence",
             "16 bad-silence"
@@ -76,7 +76,7 @@ fn a_silence_that_does_nothing_is_told_and_an_error_stays() {
         unused,
         [
             "3 unused-silence: no problem `foreign-wort` is there to be silenced",
-            "3 unused-silence: `unknown-role` cannot be silenced: what it is about would run wrongly",
+            "3 unused-silence: `unknown-kind` cannot be silenced: what it is about would run wrongly",
             "1 unused-silence: no problem `broken-link` is there to be silenced",
         ]
     );

@@ -125,9 +125,27 @@ fn an_undefined_name_is_an_error_only_where_it_is_used() {
 }
 
 #[test]
+fn a_secret_that_is_written_down_is_refused_and_not_shown() {
+    for text in [
+        "e: {secret: hunter2}",
+        "m: {e: {secret: hunter2}}",
+        "e: {secret: [hunter2]}",
+    ] {
+        let (nodes, problems) = nodes(&[&format!("opsbook: 1\nnodes:\n  n: {{{text}}}\n")]);
+        assert_eq!(problems, "");
+        let said = nodes
+            .evaluate("n", &[])
+            .map_err(|problems| drawn(&problems));
+        let said = said.err().unwrap_or_default();
+        assert!(said.contains("never by what it is"), "{text}: {said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+}
+
+#[test]
 fn secrets_stay_references() {
     let node = evaluated(
-        "a: {secret: {env: X}}, m: {b: {secret: {file: 'keys/${node}'}}}, c: {secret: {command: [pass, '${node}']}}, d: {secret: {prompt: pin}}, secret: x, e: {secret: y}",
+        "a: {secret: {env: X}}, m: {b: {secret: {file: 'keys/${node}'}}}, c: {secret: {command: [pass, '${node}']}}, d: {secret: {prompt: pin}}, secret: x, e: {secret: y, f: z}",
         &[],
     );
     assert_eq!(
@@ -140,6 +158,7 @@ fn secrets_stay_references() {
             ("d", "secret asked for"),
             ("secret", "x"),
             ("e_secret", "y"),
+            ("e_f", "z"),
         ])
     );
     assert_eq!(

@@ -82,7 +82,7 @@ pub const SETTLED_BY_A_WORD: [&str; 9] = [
 pub struct Problem {
     /// Whether it stops what it concerns.
     pub severity: Severity,
-    /// A stable name in kebab-case for machines and for the reference: `unknown-role`.
+    /// A stable name in kebab-case for machines and for the reference: `unknown-kind`.
     pub code: &'static str,
     /// What is wrong; [`Problem::sentence`] also says for which nodes.
     pub message: String,
@@ -371,7 +371,7 @@ mod tests {
     fn a_problem_is_drawn_with_its_place_excerpt_and_hint() {
         let source = Source::new("manual/a.md", "one\n```sh stpe id=x\n");
         let problem = Problem::error(
-            "unknown-role",
+            "unknown-kind",
             Span::new(&source, 10..14),
             "unknown kind `stpe`",
         )

@@ -130,6 +130,18 @@ impl Assembly<'_> {
         );
         self.not_within(attributes.always.as_ref(), "always", "a group of checks");
         let group = &mut self.found.groups[index];
+        if let Some(id) = &attributes.id
+            && !is_named_after(&id.value, &group.id)
+        {
+            let name = id.value.rsplit('.').next().unwrap_or_default();
+            let message = format!("`{}` is not named after its group `{}`", id.value, group.id);
+            let problem = Problem::warning("check-name", id.span.clone(), message);
+            let hint = format!(
+                "write `id={}.{name}`: its test is listed as one of the group",
+                group.id
+            );
+            self.problems.push(problem.hint(hint));
+        }
         check.name = match &attributes.id {
             Some(id) => id.value.clone(),
             None => format!("{}/{}", group.id, group.checks.len() + 1),
@@ -184,4 +196,12 @@ impl Assembly<'_> {
             ));
         }
     }
+}
+
+/// `web.tls` in the group `web`.
+fn is_named_after(check: &str, group: &str) -> bool {
+    let name = check
+        .strip_prefix(group)
+        .and_then(|rest| rest.strip_prefix('.'));
+    name.is_some_and(|name| !name.is_empty() && !name.contains('.'))
 }
