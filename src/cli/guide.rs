@@ -13,6 +13,7 @@ use rust_embed::Embed;
 use crate::book::{self, Options};
 use crate::cli::Streams;
 use crate::cli::error::Failure;
+use crate::files::normal;
 use crate::project;
 use crate::source::Problem;
 
@@ -82,11 +83,27 @@ pub(crate) fn run(args: &Guide, streams: &mut Streams) -> Result<u8, Failure> {
         Some(name) => {
             let topic = topics.iter().find(|topic| topic.name == *name);
             let topic = topic.ok_or_else(|| unknown(name, &topics))?;
-            show::page(&page(&topic.file), streams.paint)
+            let how = show::Shown {
+                paint: streams.paint,
+                topic: &|target| led_to(topic, target, &topics),
+            };
+            show::page(&page(&topic.file), how)
         }
     };
     paged(&text, streams)?;
     Ok(0)
+}
+
+/// The topic of the page that a link on another one leads to.
+fn led_to(from: &Topic, target: &str, topics: &[Topic]) -> Option<String> {
+    let path = target
+        .split('#')
+        .next()
+        .filter(|path| path.ends_with(".md"))?;
+    let folder = Path::new(&from.file).parent().unwrap_or(Path::new(""));
+    let file = normal(&folder.join(path));
+    let topic = topics.iter().find(|topic| Path::new(&topic.file) == file)?;
+    Some(topic.name.clone())
 }
 
 fn unknown(name: &str, topics: &[Topic]) -> Failure {

@@ -1,13 +1,25 @@
-//! A page of Markdown for a terminal: headings stand out, blocks are indented, links are their
-//! words. It reads line by line, as a person does.
+//! A page of Markdown for a terminal: headings stand out, links say which topic they lead to. Blocks
+//! stay as they are written, fences too: what is behind the language is what the page is about. It
+//! reads line by line, as a person does.
 
 use anstyle::{AnsiColor, Style};
 
 const HEADING: Style = Style::new().bold();
 const CODE: Style = Style::new().fg_color(Some(anstyle::Color::Ansi(AnsiColor::Cyan)));
 
+const FENCE: Style = Style::new().dimmed();
+
+/// How a page is shown.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    /// With colours.
+    pub paint: bool,
+    /// The topic of another page that a link leads to, where it leads to one.
+    pub topic: &'a dyn Fn(&str) -> Option<String>,
+}
+
 /// The page, painted or not.
-pub(super) fn page(text: &str, paint: bool) -> String {
+pub(super) fn page(text: &str, how: Shown<'_>) -> String {
     let mut shown = String::new();
     // The ticks that close the block that we are in.
     let mut fence: Option<String> = None;
@@ -16,16 +28,20 @@ pub(super) fn page(text: &str, paint: bool) -> String {
         let bare = line.trim_start();
         let ticks: String = bare.chars().take_while(|c| *c == '`').collect();
         match &fence {
-            Some(open) if bare == open => fence = None,
-            Some(_) => {
-                shown += &format!("    {line}\n");
+            Some(open) if bare == open => {
+                shown += &format!("{}\n", painted(line, FENCE, how.paint));
+                fence = None;
+            }
+            Some(_) => shown += &format!("{line}\n"),
+            None if ticks.len() >= 3 => {
+                shown += &format!("{}\n", painted(line, FENCE, how.paint));
+                fence = Some(ticks);
                 blank = false;
             }
-            None if ticks.len() >= 3 => fence = Some(ticks),
             None if bare.starts_with("<!--") && bare.ends_with("-->") => {}
             None if bare.is_empty() && blank => {}
             None => {
-                shown += &format!("{}\n", prose(line, paint));
+                shown += &format!("{}\n", prose(line, how));
                 blank = bare.is_empty();
             }
         }
@@ -33,25 +49,25 @@ pub(super) fn page(text: &str, paint: bool) -> String {
     shown
 }
 
-fn prose(line: &str, paint: bool) -> String {
+fn prose(line: &str, how: Shown<'_>) -> String {
     let level = line.chars().take_while(|c| *c == '#').count();
     if (1..=6).contains(&level) && line[level..].starts_with(' ') {
-        return painted(line[level..].trim(), HEADING, paint);
+        return painted(line[level..].trim(), HEADING, how.paint);
     }
-    words(line, paint)
+    words(line, how)
 }
 
 /// Links become their words, and code and stress lose their marks where colours stand for them.
-fn words(line: &str, paint: bool) -> String {
+fn words(line: &str, how: Shown<'_>) -> String {
     let mut shown = String::new();
     let mut rest = line;
     while let Some(at) = rest.find(['`', '[', '*']) {
         shown += &rest[..at];
         let (taken, text) = match &rest[at..] {
-            from if from.starts_with('`') => code(from, paint),
-            from if from.starts_with("**") => stressed(from, "**", paint),
-            from if from.starts_with('[') => link(from, paint),
-            from => stressed(from, "*", paint),
+            from if from.starts_with('`') => code(from, how),
+            from if from.starts_with("**") => stressed(from, "**", how),
+            from if from.starts_with('[') => link(from, how),
+            from => stressed(from, "*", how),
         };
         shown += &text;
         rest = &rest[at + taken..];
@@ -60,32 +76,35 @@ fn words(line: &str, paint: bool) -> String {
 }
 
 /// How much of the text was taken, and what is shown for it.
-fn code(text: &str, paint: bool) -> (usize, String) {
+fn code(text: &str, how: Shown<'_>) -> (usize, String) {
     match text[1..].find('`') {
-        Some(end) if paint => (end + 2, painted(&text[1..=end], CODE, true)),
+        Some(end) if how.paint => (end + 2, painted(&text[1..=end], CODE, true)),
         Some(end) => (end + 2, text[..end + 2].to_owned()),
         None => (1, text[..1].to_owned()),
     }
 }
 
-fn stressed(text: &str, mark: &str, paint: bool) -> (usize, String) {
+fn stressed(text: &str, mark: &str, how: Shown<'_>) -> (usize, String) {
     let inner = &text[mark.len()..];
     match inner.find(mark) {
         Some(end) if end > 0 && !inner.starts_with(' ') => {
-            let said = painted(&inner[..end], HEADING, paint);
+            let said = painted(&inner[..end], HEADING, how.paint);
             (2 * mark.len() + end, said)
         }
         _ => (mark.len(), mark.to_owned()),
     }
 }
 
-fn link(text: &str, paint: bool) -> (usize, String) {
+fn link(text: &str, how: Shown<'_>) -> (usize, String) {
     let parts = text[1..]
         .split_once("](")
         .and_then(|(label, rest)| Some((label, rest.split_once(')')?.0)));
     match parts {
         Some((label, target)) if !label.contains('[') => {
-            (label.len() + target.len() + 4, words(label, paint))
+            let topic = (how.topic)(target);
+            let topic = topic.map(|topic| format!(" (opsbook guide {topic})"));
+            let said = words(label, how) + &topic.unwrap_or_default();
+            (label.len() + target.len() + 4, said)
         }
         _ => (1, "[".to_owned()),
     }
@@ -121,14 +140,25 @@ mod tests {
         let shown = indoc! {"
             Your *first*
 
-            See the `format`, all of it: 2 * 3 [x].
+            See the `format` (opsbook guide format), all of it: 2 * 3 [x].
 
-                ```sh step
-                a
-                ```
+            ````markdown example
+            ```sh step
+            a
+            ```
+            ````
         "};
-        assert_eq!(page(text, false), shown);
-        let paints = page("a `b`", true);
+        let topic = |target: &str| {
+            target
+                .starts_with("../format.md")
+                .then(|| "format".to_owned())
+        };
+        let how = |paint| Shown {
+            paint,
+            topic: &topic,
+        };
+        assert_eq!(page(text, how(false)), shown);
+        let paints = page("a `b`", how(true));
         assert_eq!(paints, "a \u{1b}[36mb\u{1b}[0m\n");
     }
 }
