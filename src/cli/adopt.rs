@@ -47,9 +47,11 @@ struct Page {
 pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let project = context::read(chosen).ok();
     let mut left = 0;
+    let mut unsaid = 0;
     let mut unsaved = Vec::new();
     for page in pages(args, project.as_ref())? {
         let adopted = opsbook_adopt::page(&page.name, &page.text);
+        unsaid += adopted.unsaid;
         if adopted.blocks.is_empty() {
             continue;
         }
@@ -64,6 +66,13 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
         } else {
             unsaved.push(page.file.display().to_string());
         }
+    }
+    if unsaid > 0 {
+        writeln!(
+            streams.talk,
+            "{} without a language: write `sh` behind the fence of what a shell runs",
+            counted(unsaid, "block")
+        )?;
     }
     if !unsaved.is_empty() {
         let message = format!(

@@ -11,6 +11,8 @@ pub struct Adopted {
     pub text: String,
     /// Each shell block that had no kind.
     pub blocks: Vec<Looked>,
+    /// Blocks without a language: nobody says that they are for a shell.
+    pub unsaid: usize,
 }
 
 /// A block that was looked at.
@@ -50,6 +52,7 @@ pub fn page(path: &str, text: &str) -> Adopted {
     let mut headings: BTreeMap<usize, &str> = BTreeMap::new();
     // Sections in which somebody has written already.
     let mut tagged: BTreeSet<usize> = BTreeSet::new();
+    let mut unsaid = 0;
     let mut section = 0;
     let mut at = 0;
     while at < lines.len() {
@@ -59,7 +62,9 @@ pub fn page(path: &str, text: &str) -> Adopted {
         if mark.len() >= 3 {
             let close = close(&lines, at, mark);
             let info: Vec<&str> = bare[mark.len()..].split_whitespace().collect();
-            if info.len() > 1 {
+            if info.is_empty() {
+                unsaid += 1;
+            } else if info.len() > 1 {
                 tagged.insert(section);
             } else if let [language] = info[..]
                 && SHELLS.contains(&language)
@@ -79,8 +84,12 @@ pub fn page(path: &str, text: &str) -> Adopted {
         at += 1;
     }
     let contracts = contracts(path, &headings, &tagged, &mut blocks);
+    for block in &mut blocks {
+        block.leave_untagged(&tagged, &headings);
+    }
     Adopted {
         text: written(&lines, &blocks, &contracts),
+        unsaid,
         blocks: blocks
             .into_iter()
             .map(|block| Looked {
@@ -88,6 +97,25 @@ pub fn page(path: &str, text: &str) -> Adopted {
                 suggestion: block.suggestion,
             })
             .collect(),
+    }
+}
+
+impl Block {
+    /// What is sure by itself and has no tag all the same is left, and says why.
+    fn leave_untagged(&mut self, tagged: &BTreeSet<usize>, headings: &BTreeMap<usize, &str>) {
+        let what = match (&self.suggestion, &self.tag) {
+            (Suggestion::Check, None) => "a check",
+            (Suggestion::Step, None) => "a step",
+            _ => return,
+        };
+        let why = if tagged.contains(&self.section) {
+            "its section has tags already"
+        } else if headings.contains_key(&self.section) {
+            "another block of its section is not sure"
+        } else {
+            "no heading stands above it"
+        };
+        self.suggestion = Suggestion::Left(format!("{what}, but {why}"));
     }
 }
 
