@@ -494,7 +494,7 @@ const MISTAKES: &[Row] = &[
             ```"#},
         indoc! {"
             page.md:22:14 error: a batch has one node at least
-            page.md:22:25 error: `5` has no unit
+            page.md:22:25 error: `5` has no unit: `5s`, `5m`, `5h`
             page.md:22:38 error: `x` is no number of nodes
             page.md:22:41 error: unknown key `wiat` of a section
               hint: did you mean `wait`?

@@ -10,6 +10,7 @@ use crate::journal::{JournalError, Record};
 use crate::node::{Ended, run_node};
 use crate::plan::Plan;
 use crate::plan::batch::in_batches;
+use crate::source::counted;
 use crate::{Options, Recorder, several};
 
 const STOPPED: &str = "not started: the operator stopped the run";
@@ -55,7 +56,10 @@ pub async fn run(
             let cause = if interrupted {
                 STOPPED.to_owned()
             } else {
-                format!("not started: {bad} node(s) of earlier batches ended badly")
+                format!(
+                    "not started: {} of earlier batches ended badly",
+                    counted(bad, "node")
+                )
             };
             for index in rest {
                 not_started(&plan, *index, &cause, &recorder)?;

@@ -20,7 +20,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             .parse()
             .map_err(|_| format!("`{text}` is not a duration"))?;
         if unit.is_empty() {
-            return Err(format!("`{text}` has no unit"));
+            return Err(format!(
+                "`{text}` has no unit: `{text}s`, `{text}m`, `{text}h`"
+            ));
         }
         let part = milliseconds(unit)
             .ok_or_else(|| format!("`{unit}` is not a unit of time"))
@@ -59,7 +61,10 @@ mod tests {
             ("1h30m", Ok(5_400_000)),
             ("500ms", Ok(500)),
             ("2d", Ok(172_800_000)),
-            ("10", Err("`10` has no unit".to_owned())),
+            (
+                "10",
+                Err("`10` has no unit: `10s`, `10m`, `10h`".to_owned()),
+            ),
             ("", Err("a duration is missing".to_owned())),
             ("5 m", Err("`5 m` has no unit".to_owned())),
             ("m", Err("`m` is not a duration".to_owned())),

@@ -73,7 +73,9 @@ fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
             format!("no procedure `{id}` in this manual"),
         );
         let known = manual.procedures.keys().map(String::as_str);
-        match crate::source::nearest(id, known) {
+        let same_end = |known: &&str| known.rsplit('.').next() == Some(id);
+        let near = known.clone().find(same_end);
+        match near.or_else(|| crate::source::nearest(id, known)) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
             None => problem.hint("`opsbook list` shows all procedures"),
         }

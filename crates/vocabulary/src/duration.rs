@@ -42,7 +42,10 @@ mod tests {
             eventually("2s/1m"),
             Err("`2s/1m` tries more seldom than its limit allows".to_owned())
         );
-        assert_eq!(eventually("60/2s"), Err("`60` has no unit".to_owned()));
+        assert_eq!(
+            eventually("60/2s"),
+            Err("`60` has no unit: `60s`, `60m`, `60h`".to_owned())
+        );
         assert_eq!(
             eventually("1m/0s"),
             Err("`1m/0s` tries without a pause".to_owned())

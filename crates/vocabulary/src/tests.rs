@@ -213,7 +213,7 @@ fn what_is_not_understood_is_drawn() {
         ),
         (
             "file:\n  /x: {eventually: 60/2s}\n",
-            "manual/web.md:2:20: error: `60` has no unit; `eventually` is as `60s/2s`\n  |\n2 |   /x: {eventually: 60/2s}\n  |                    ^^^^^",
+            "manual/web.md:2:20: error: `60` has no unit: `60s`, `60m`, `60h`; `eventually` is as `60s/2s`\n  |\n2 |   /x: {eventually: 60/2s}\n  |                    ^^^^^",
         ),
         (
             "file:\n  /x: {mode: rw}\n",

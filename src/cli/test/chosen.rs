@@ -108,6 +108,13 @@ pub(super) fn nothing(choice: &Choice, project: &Project, selected: &Selected) -
             asked.value
         ));
     }
+    let known = project.manual.groups.keys().map(String::as_str);
+    let near = |filter: &String| {
+        crate::source::misspelt(filter, known.clone()).filter(|near| near != filter)
+    };
+    if let Some(near) = choice.filters.iter().find_map(near) {
+        return problem.hint(format!("did you mean `{near}`?"));
+    }
     match selected.left_out.len() {
         0 => problem
             .hint("the manual has no checks for these nodes; `opsbook list` shows what it has"),

@@ -102,7 +102,7 @@ fn f37_a_run_in_batches_is_gone_on_with_in_batches() {
     project.opsbook(&run).ends(1);
     let said = project.opsbook(&["resume"]).ends(1);
     said.has("was told: --batch 1 --wait 0.0s --reconnect 7s (`--new-manner` takes nothing over)")
-        .has("b: STOPPED  not started: 1 node(s) of earlier batches ended badly");
+        .has("b: STOPPED  not started: 1 node of earlier batches ended badly");
     assert_eq!(project.text("ran"), "one a\none a\n");
     // And by the resume after that one, and not where it is told otherwise.
     project.opsbook(&["resume"]).ends(1).has("--batch 1 --wait");
