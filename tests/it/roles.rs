@@ -672,7 +672,7 @@ const MISTAKES: &[Row] = &[
             ```sh step id=a on=old capture=lsn
             echo "$new $web"
             ```"#},
-        "page.md:9:3 warning: no block of `p` names the role `any`",
+        "page.md:9:3 warning: no block of `p` names the role `any` [unused-role]",
     ),
     // prose
     (
@@ -687,7 +687,7 @@ const MISTAKES: &[Row] = &[
             true
             ```"},
         indoc! {"
-            page.md:21:7 warning: the sentence before this block says `new`, and it runs on `old`
+            page.md:21:7 warning: the sentence before this block says `new`, and it runs on `old` [prose-names-other-role]
               hint: say `old` in it: many readers see no more"},
     ),
     // heading
@@ -703,7 +703,7 @@ const MISTAKES: &[Row] = &[
             true
             ```"},
         indoc! {"
-            page.md:21:7 warning: the heading before this block says `new`, and it runs on `old`
+            page.md:21:7 warning: the heading before this block says `new`, and it runs on `old` [prose-names-other-role]
               hint: say `old` in it: many readers see no more"},
     ),
     // hides
