@@ -321,13 +321,11 @@ fn unknown_kind(page: &Passage, word: Range<usize>) -> Problem {
         page.span(word),
         format!("unknown kind `{text}`"),
     );
-    match near_kind(text) {
-        Some(kind) => problem.hint(format!("did you mean `{kind}`?")),
-        None => {
-            let kinds = KINDS.map(|(name, _)| format!("`{name}`")).join(", ");
-            problem.hint(format!("kinds are {kinds}"))
-        }
+    if let Some(kind) = near_kind(text) {
+        return problem.hint(format!("did you mean `{kind}`?"));
     }
+    let kinds = KINDS.map(|(name, _)| format!("`{name}`")).join(", ");
+    problem.hint(format!("kinds are {kinds}"))
 }
 
 /// Narrower than `nearest`: `site`, `text` and `fish` are nobody's accident for a kind.
