@@ -96,10 +96,7 @@ pub(crate) fn run(args: &Guide, streams: &mut Streams) -> Result<u8, Failure> {
 
 /// The topic of the page that a link on another one leads to.
 fn led_to(from: &Topic, target: &str, topics: &[Topic]) -> Option<String> {
-    let path = target
-        .split('#')
-        .next()
-        .filter(|path| path.ends_with(".md"))?;
+    let path = target.split('#').next()?;
     let folder = Path::new(&from.file).parent().unwrap_or(Path::new(""));
     let file = normal(&folder.join(path));
     let topic = topics.iter().find(|topic| Path::new(&topic.file) == file)?;
