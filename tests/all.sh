@@ -46,6 +46,8 @@ npm /usr/bin/npm
 neovim /usr/bin/nvim
 chromium-driver /usr/bin/chromedriver
 poppler-utils /usr/bin/pdftotext
+docker-registry /usr/bin/docker-registry
+skopeo /usr/bin/skopeo
 libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
 P
 }

@@ -11,7 +11,7 @@ use crate::cli::error::Failure;
 use crate::cli::{Streams, cyclonedx};
 use crate::outside;
 use crate::package::archive::{Archive, write};
-use crate::package::sign;
+use crate::package::{oci, sign};
 use crate::project::pack;
 use crate::source::Problem;
 
@@ -25,6 +25,7 @@ use crate::source::Problem;
 Examples:
   opsbook pack                                  NAME-VERSION.opsbook, here
   opsbook pack --sign ~/.ssh/release            signed by an ssh key, or one of an agent
+  opsbook pack --push registry.example.net/ops/shop
   opsbook pack --check shop-1.4.2.opsbook       whether it is what it says
   opsbook pack --check shop-1.4.2.opsbook --git v1.4.2
   opsbook pack --list shop-1.4.2.opsbook        what is in it
@@ -33,6 +34,9 @@ pub(crate) struct Pack {
     /// Where the archive is written; NAME-VERSION.opsbook in this folder if absent
     #[arg(long, short, value_name = "FILE", conflicts_with_all = ["check", "list"])]
     output: Option<PathBuf>,
+    /// Put it into a registry of containers too, at this place, under its release number
+    #[arg(long, value_name = "PLACE", conflicts_with_all = ["check", "list", "dirty"])]
+    push: Option<String>,
     /// Sign it with this ssh key, or with the agent's key of which this is the public half
     #[arg(long, value_name = "KEY", conflicts_with_all = ["check", "list"])]
     sign: Option<PathBuf>,
@@ -79,6 +83,9 @@ pub(crate) fn run(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u
 }
 
 fn make(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    if let Some(place) = &args.push {
+        oci::check_reference(place).map_err(|why| Problem::bare("usage", why))?;
+    }
     let project = context::load(from)?;
     let options = pack::Options {
         name: args.name.clone(),
@@ -112,6 +119,15 @@ fn make(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure
         path.display(),
         size(bytes.len() as u64)
     )?;
+    if let Some(place) = &args.push {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let version = &archive.description.version;
+        let digest = oci::push(&bytes, &file, place, version).map_err(|why| {
+            let message = format!("it is not pushed: {}", outside::line(&why.message));
+            Problem::bare(why.code, message)
+        })?;
+        writeln!(streams.out, "pushed  {place}:{version}@{digest}")?;
+    }
     Ok(0)
 }
 

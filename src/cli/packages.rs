@@ -17,7 +17,7 @@ use crate::package::lock::{self, Lock, Locked, Replaced};
 use crate::package::manifest::{self, At, Dependency, From, Manifest};
 use crate::package::resolve::{Part, resolve};
 use crate::package::store::{self, Reach, Store};
-use crate::package::{folder, git};
+use crate::package::{folder, git, oci};
 use crate::project::releases;
 use crate::source::{Problem, Source};
 
@@ -78,6 +78,9 @@ struct Add {
     /// The tag
     #[arg(long)]
     tag: Option<String>,
+    /// A place in a registry of containers: registry.example.net/ops/shop
+    #[arg(long, value_name = "PLACE", requires = "tag", conflicts_with_all = ["git", "archive", "path"])]
+    oci: Option<String>,
     /// The folder of the package in the repository
     #[arg(long, requires = "git")]
     subdir: Option<String>,
@@ -194,13 +197,17 @@ fn add(args: &Add, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> 
             at: At::Tag(tag.clone()),
             subdir: args.subdir.clone(),
         },
+        (None, Some(tag), None, None) if args.oci.is_some() => From::Oci {
+            reference: args.oci.clone().unwrap_or_default(),
+            tag: tag.clone(),
+        },
         (None, None, Some(archive), None) => From::Archive(archive.clone()),
         (None, None, None, Some(path)) => From::Path(path.clone()),
         _ => {
             let problem = Problem::bare("usage", "a package comes from one place");
-            return Err(problem
-                .hint("`--git URL --tag TAG`, `--archive FILE` or `--path DIR`")
-                .into());
+            let hint =
+                "`--git URL --tag TAG`, `--oci PLACE --tag TAG`, `--archive FILE` or `--path DIR`";
+            return Err(problem.hint(hint).into());
         }
     };
     let path = root.join(manifest::FILE);
@@ -269,12 +276,8 @@ fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
             .did_you_mean(name, manifest.packages.keys().map(String::as_str))
             .into());
     };
-    let From::Git {
-        at: At::Tag(old), ..
-    } = &dependency.from
-    else {
-        return Err(Problem::bare("usage", format!("`{name}` has no tag that could move")).into());
-    };
+    let old = tag_of(&dependency.from)
+        .ok_or_else(|| Problem::bare("usage", format!("`{name}` has no tag that could move")))?;
     let text = &manifest.source.text;
     let start = dependency.span.start as usize;
     let quoted = [format!("\"{old}\""), format!("'{old}'")];
@@ -289,9 +292,8 @@ fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
     };
     let after = format!("{}\"{tag}\"{}", &text[..at], &text[at + length..]);
     let (read, problems) = manifest::read(&Source::new(manifest::FILE, after.as_str()));
-    let moved = read.packages.get(name).is_some_and(
-        |dependency| matches!(&dependency.from, From::Git { at: At::Tag(new), .. } if new == tag),
-    );
+    let moved = read.packages.get(name);
+    let moved = moved.is_some_and(|dependency| tag_of(&dependency.from) == Some(tag));
     if !moved || problems.iter().any(Problem::is_error) {
         return Err(Failure::Error(format!(
             "`{name}`: its tag is not found in the text"
@@ -299,6 +301,17 @@ fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
     }
     std::fs::write(root.join(manifest::FILE), after)?;
     Ok(())
+}
+
+/// The tag by which a package is named.
+fn tag_of(from: &From) -> Option<&str> {
+    match from {
+        From::Git {
+            at: At::Tag(tag), ..
+        }
+        | From::Oci { tag, .. } => Some(tag),
+        From::Git { .. } | From::Archive(_) | From::Path(_) => None,
+    }
 }
 
 /// The only writer of the lock.
@@ -446,21 +459,25 @@ fn outdated(root: &Path, streams: &mut Streams) -> Result<u8, Failure> {
     let manifest = manifest_of(root)?;
     let mut newer = 0;
     for (name, dependency) in &manifest.packages {
-        let From::Git {
-            url,
-            at: At::Tag(tag),
-            ..
-        } = &dependency.from
-        else {
+        let Some(tag) = tag_of(&dependency.from) else {
             continue;
         };
-        let tags = git::tags(url).map_err(|why| {
-            let message = format!("`{name}`: {}", outside::line(&why));
-            Problem::error("git-failed", dependency.span.clone(), message)
-        })?;
+        let failed = |code: &'static str, why: &str| {
+            let message = format!("`{name}`: {}", outside::line(why));
+            Problem::error(code, dependency.span.clone(), message)
+        };
+        let tags: Vec<String> = match &dependency.from {
+            From::Git { url, .. } => { git::tags(url) }
+                .map(|tags| tags.into_iter().map(|(tag, _)| tag).collect())
+                .map_err(|why| failed("git-failed", &why))?,
+            From::Oci { reference, .. } => {
+                oci::tags(reference).map_err(|why| failed(why.code, &why.message))?
+            }
+            From::Archive(_) | From::Path(_) => continue,
+        };
         let number = |tag: &str| semver::Version::parse(tag.trim_start_matches('v')).ok();
         let Some(here) = number(tag) else { continue };
-        let best = tags.iter().filter_map(|(tag, _)| Some((number(tag)?, tag)));
+        let best = tags.iter().filter_map(|tag| Some((number(tag)?, tag)));
         let best = best
             .filter(|(version, _)| version.pre.is_empty() && *version > here)
             .max();
@@ -525,11 +542,13 @@ fn gc(streams: &mut Streams) -> Result<u8, Failure> {
     const KEPT: std::time::Duration = std::time::Duration::from_hours(90 * 24);
     let cache = crate::package::cache::Cache::of_user();
     let mut removed = 0;
-    for kind in [Kind::Books, Kind::Packages] {
-        let entries = std::fs::read_dir(cache.folder(kind))
-            .into_iter()
-            .flatten()
-            .flatten();
+    let folders = [
+        cache.folder(Kind::Books),
+        cache.folder(Kind::Packages),
+        cache.repositories(),
+    ];
+    for folder in folders {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         for entry in entries {
             let path = entry.path();
             let used = path.symlink_metadata().and_then(|found| found.modified());

@@ -1,7 +1,9 @@
 //! A manual that lies elsewhere, or is packaged: run from folders that nobody may write to.
 
+mod fetched;
 mod merged;
 mod refused;
+mod registry;
 
 use std::fs;
 

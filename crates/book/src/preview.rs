@@ -165,7 +165,7 @@ fn again(place: Place) -> Result<Place, BookError> {
 fn folder_of(part: &Part) -> Option<&str> {
     match (&part.replaces, &part.asked) {
         (Some(path), _) | (None, From::Path(path)) => Some(path),
-        (None, From::Git { .. } | From::Archive(_)) => None,
+        (None, From::Git { .. } | From::Archive(_) | From::Oci { .. }) => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use crate::folder;
 use crate::tree::Tree;
@@ -88,10 +89,17 @@ impl Cache {
         })
     }
 
-    /// Where repositories that were fetched are kept.
+    /// The folder of what was fetched from repositories.
+    #[must_use]
+    pub fn repositories(&self) -> PathBuf {
+        self.0.join("git")
+    }
+
+    /// Where a repository that was fetched is kept.
     #[must_use]
     pub fn repository(&self, url: &str) -> PathBuf {
-        self.0.join("git").join(crate::tree::sha256(url.as_bytes()))
+        self.repositories()
+            .join(crate::tree::sha256(url.as_bytes()))
     }
 
     /// The kept files of that hash, compared with it; nothing where they are not here.
@@ -109,6 +117,7 @@ impl Cache {
             cause,
         })?;
         if tree.content() == content {
+            used(&place);
             return Ok(Some((place, tree)));
         }
         Err(CacheError::Differs {
@@ -151,13 +160,27 @@ impl Cache {
             cause,
         })?;
         match kept.first_difference(tree) {
-            None => Ok(place),
+            None => {
+                used(&place);
+                Ok(place)
+            }
             Some(first) => Err(CacheError::Differs {
                 path: place,
                 content: content.to_owned(),
                 first: crate::tree::shown(first),
             }),
         }
+    }
+}
+
+/// Notes that it is used, once a day: what nobody uses is removed after a while. Where this cannot
+/// be noted, it is fetched again one day.
+fn used(place: &Path) {
+    const DAY: Duration = Duration::from_hours(24);
+    let noted = place.symlink_metadata().and_then(|found| found.modified());
+    let lately = noted.is_ok_and(|noted| noted.elapsed().is_ok_and(|age| age < DAY));
+    if !lately && let Ok(folder) = fs::File::open(place) {
+        let _ = folder.set_modified(SystemTime::now());
     }
 }
 

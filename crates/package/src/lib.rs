@@ -13,6 +13,7 @@ pub mod folder;
 pub mod git;
 pub mod lock;
 pub mod manifest;
+pub mod oci;
 mod process;
 pub mod resolve;
 pub mod selection;

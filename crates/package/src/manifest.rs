@@ -130,6 +130,13 @@ pub enum From {
         /// The folder of the package in the repository.
         subdir: Option<String>,
     },
+    /// An archive in a registry of containers.
+    Oci {
+        /// Its place: `registry.example.net/ops/shop`.
+        reference: String,
+        /// The tag that is wanted.
+        tag: String,
+    },
     /// An archive, relative to the folder of `opsbook.toml`.
     Archive(String),
     /// A folder on which somebody works, relative to that of `opsbook.toml`.

@@ -174,7 +174,7 @@ fn beside(dependency: Dependency, asker: Option<&From>) -> Dependency {
             })
         }
         From::Path(base) => joined(base, path, true).map(From::Path),
-        From::Archive(_) => None,
+        From::Archive(_) | From::Oci { .. } => None,
     };
     Dependency {
         from: from.unwrap_or(dependency.from),
@@ -281,6 +281,7 @@ fn agree(
     };
     let source = |from: &From| match from {
         From::Git { url, subdir, .. } => format!("{url} {subdir:?}"),
+        From::Oci { reference, .. } => reference.clone(),
         From::Archive(_) => "an archive".to_owned(),
         From::Path(path) => path.clone(),
     };

@@ -14,7 +14,7 @@ use crate::manifest::{self, At, Dependency, From, Manifest};
 use crate::resolve::{Given, Wanted};
 use crate::selection::{LOCAL, PACKAGES, Selection};
 use crate::tree::{MOST_BYTES, Tree};
-use crate::{archive, folder, git, sign};
+use crate::{archive, folder, git, oci, sign};
 
 /// What one book knows of its packages.
 #[derive(Debug)]
@@ -109,6 +109,10 @@ impl Store {
                 let given = self.by_archive(wanted, path)?;
                 self.keep(wanted, given)
             }
+            (From::Oci { reference, tag }, Reach::Update(named)) => {
+                let given = self.by_oci(wanted, (reference, tag), named)?;
+                self.keep(wanted, given)
+            }
             (From::Git { .. }, Reach::Update(named)) => {
                 let given = self.by_git(wanted, named)?;
                 self.keep(wanted, given)
@@ -124,7 +128,7 @@ impl Store {
                 let of = |path: &str| repository_of(&self.root.join(path));
                 of(path).is_some_and(|repository| Some(repository) == of(asker))
             }
-            Some(From::Git { .. } | From::Archive(_)) => false,
+            Some(From::Git { .. } | From::Archive(_) | From::Oci { .. }) => false,
         }
     }
 
@@ -165,12 +169,27 @@ impl Store {
         let mut bytes = Vec::new();
         let read = std::io::Read::take(opened.file, MOST_BYTES + 1);
         let read = std::io::Read::read_to_end(&mut { read }, &mut bytes);
+        read.map_err(|cause| {
+            let message = format!("`{}`: {cause}", outside::line(path));
+            Box::new(error(wanted, "bad-archive", message))
+        })?;
+        self.of_archive(wanted, path, &bytes, format!("archive:{path}"))
+    }
+
+    /// What an archive holds; where somebody has said whose signatures count, its signature is one.
+    fn of_archive(
+        &self,
+        wanted: &Wanted<'_>,
+        place: &str,
+        bytes: &[u8],
+        from: String,
+    ) -> Result<Given, Failed> {
+        let name = wanted.name;
         let bad = |why: String| {
-            let message = format!("`{}`: {why}", outside::line(path));
+            let message = format!("`{}`: {why}", outside::line(place));
             Box::new(error(wanted, "bad-archive", message))
         };
-        read.map_err(|cause| bad(cause.to_string()))?;
-        let archive = archive::read(&bytes).map_err(|why| match why {
+        let archive = archive::read(bytes).map_err(|why| match why {
             archive::Bad::Archive(why) => bad(why),
             archive::Bad::TooNew(format) => {
                 let message = format!("`{name}` is an archive of form {format}, which is newer");
@@ -190,10 +209,48 @@ impl Store {
         };
         Ok(Given {
             tree: archive.description.own(&archive.tree),
-            from: format!("archive:{path}"),
+            from,
             signed,
             replaces: None,
         })
+    }
+
+    fn by_oci(
+        &self,
+        wanted: &Wanted<'_>,
+        (reference, tag): (&str, &str),
+        named: &[String],
+    ) -> Result<Given, Failed> {
+        let failed = |why: oci::Refused| {
+            Box::new(of_registry(error(wanted, why.code, ""), wanted.name, &why))
+        };
+        let digest = oci::digest(reference, tag).map_err(failed)?;
+        let place = format!("oci:{reference}:{tag}");
+        let from = format!("{place}@{digest}");
+        let before = self.lock.get(wanted.name);
+        if let Some(before) = before
+            && before
+                .from
+                .rsplit_once('@')
+                .is_some_and(|(before, _)| before == place)
+            && before.from != from
+            && !named.iter().any(|named| named == wanted.name)
+        {
+            let short = |text: &str| {
+                let hex = text.rsplit(':').next().unwrap_or_default();
+                hex.get(..12).unwrap_or(hex).to_owned()
+            };
+            let message = format!(
+                "tag `{tag}` is now {}, was {}: refused",
+                short(&digest),
+                short(&before.from)
+            );
+            let problem = error(wanted, "tag-moved", message);
+            let hint = format!("`opsbook packages update {}` takes it", wanted.name);
+            return Err(Box::new(problem.hint(hint)));
+        }
+        let bytes = oci::fetch(reference, &digest).map_err(failed)?;
+        self.of_archive(wanted, &place, &bytes, from)
     }
 
     fn by_git(&self, wanted: &Wanted<'_>, named: &[String]) -> Result<Given, Failed> {
@@ -317,7 +374,7 @@ impl Store {
             Err(why) => return Err(wrong("content-differs", why.to_string())),
         }
         let Some((url, subdir, revision)) = parse_git(&locked.from) else {
-            return Ok(false);
+            return self.fetch_oci(locked);
         };
         let failed = |why: git::NoFiles| {
             let message = format!("`{name}`: {}", outside::line(&why.message));
@@ -343,6 +400,39 @@ impl Store {
         kept.map_err(|why| wrong("content-differs", why.to_string()))?;
         Ok(true)
     }
+
+    /// The same from a registry: the digest names the bytes, and the lock what is in them.
+    fn fetch_oci(&self, locked: &Locked) -> Result<bool, Failed> {
+        let Some((reference, digest)) = parse_oci(&locked.from) else {
+            return Ok(false);
+        };
+        let name = &locked.name;
+        let problem = |code: &'static str, message: String| match &locked.span {
+            Some(span) => Problem::error(code, span.clone(), message),
+            None => Problem::bare(code, message),
+        };
+        let bytes = oci::fetch(reference, digest)
+            .map_err(|why| Box::new(of_registry(problem(why.code, String::new()), name, &why)))?;
+        let archive = archive::read(&bytes).map_err(|why| {
+            let why = match why {
+                archive::Bad::Archive(why) => why,
+                archive::Bad::TooNew(format) => format!("its form {format} is newer"),
+            };
+            Box::new(problem("bad-archive", format!("`{name}`: {why}")))
+        })?;
+        let tree = archive.description.own(&archive.tree);
+        if tree.content() != locked.content {
+            let message = format!(
+                "`{name}` has the content {}, and {} is locked",
+                tree.content(),
+                locked.content
+            );
+            return Err(Box::new(problem("content-differs", message)));
+        }
+        let kept = self.cache.keep(Kind::Packages, &locked.content, &tree);
+        kept.map_err(|why| Box::new(problem("content-differs", why.to_string())))?;
+        Ok(true)
+    }
 }
 
 /// The work tree in which a folder lies.
@@ -352,6 +442,28 @@ fn repository_of(folder: &Path) -> Option<PathBuf> {
     above
         .find(|above| above.join(".git").exists())
         .map(Path::to_owned)
+}
+
+/// What a registry's tool says, of a package.
+fn of_registry(problem: Problem, name: &str, why: &oci::Refused) -> Problem {
+    let problem = Problem {
+        message: format!("`{name}`: {}", outside::line(&why.message)),
+        ..problem
+    };
+    match why.code {
+        "no-skopeo" => {
+            problem.hint("install it, or fetch the archive and name it: `{archive = \"FILE\"}`")
+        }
+        _ => problem,
+    }
+}
+
+/// Place and digest of `oci:REFERENCE:TAG@sha256:HEX`.
+fn parse_oci(from: &str) -> Option<(&str, &str)> {
+    let (place, digest) = from.strip_prefix("oci:")?.rsplit_once('@')?;
+    let (reference, _) = place.rsplit_once(':')?;
+    oci::check_reference(reference).ok()?;
+    Some((reference, digest))
 }
 
 /// The files of the package in a revision: its own manifest says which.
@@ -391,6 +503,10 @@ fn fits(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
             }
         }
         From::Archive(path) => (format!("archive:{path}"), locked.from.clone()),
+        From::Oci { reference, tag } => {
+            let place = locked.from.split('@').next().unwrap_or_default();
+            (format!("oci:{reference}:{tag}"), place.to_owned())
+        }
         From::Path(_) => return Ok(()),
     };
     if here == there {
@@ -502,6 +618,9 @@ pub fn written(dependency: &Dependency) -> String {
                 quoted(url),
                 subdir.unwrap_or_default()
             )
+        }
+        From::Oci { reference, tag } => {
+            format!("{{oci = {}, tag = {}}}", quoted(reference), quoted(tag))
         }
         From::Archive(path) => format!("{{archive = {}}}", quoted(path)),
         From::Path(path) => format!("{{path = {}}}", quoted(path)),

@@ -79,7 +79,9 @@ pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
 fn packaged(placed: &Placed, part: &Part) -> (PathBuf, Packaged) {
     let folder = match (&part.replaces, &part.asked) {
         (Some(path), _) | (None, From::Path(path)) => PathBuf::from(path),
-        (None, From::Git { .. } | From::Archive(_)) => format!("{}:", placed.name).into(),
+        (None, From::Git { .. } | From::Archive(_) | From::Oci { .. }) => {
+            format!("{}:", placed.name).into()
+        }
     };
     let packaged = Packaged {
         package: placed.name.clone(),

@@ -11,7 +11,7 @@ use crate::project::Project;
 use crate::sshd::or_skip;
 use crate::tier;
 
-fn run_in(folder: &Path, words: &[&str]) {
+pub(super) fn run_in(folder: &Path, words: &[&str]) {
     let done = Command::new(words[0])
         .args(&words[1..])
         .current_dir(folder)
@@ -21,22 +21,22 @@ fn run_in(folder: &Path, words: &[&str]) {
 }
 
 /// A repository with files, committed and tagged.
-struct Repository(PathBuf);
+pub(super) struct Repository(pub PathBuf);
 
 impl Repository {
-    fn new(folder: PathBuf) -> Repository {
+    pub(super) fn new(folder: PathBuf) -> Repository {
         fs::create_dir_all(&folder).unwrap();
         run_in(&folder, &["git", "init", "-q"]);
         Repository(folder)
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(super) fn write(&self, path: &str, text: &str) {
         let path = self.0.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    fn release(&self, tag: &str) {
+    pub(super) fn release(&self, tag: &str) {
         run_in(&self.0, &["git", "add", "-A"]);
         let who = ["-c", "user.name=x", "-c", "user.email=x@example.net"];
         let commit = ["commit", "-q", "--allow-empty", "-m", "x"];
@@ -49,7 +49,7 @@ impl Repository {
     }
 }
 
-const BASE: &str = "# Prepare\n\n```yaml procedure\nid: base.prepare\n```\n\n## Bring it\n\n```yaml deliver\ntemplate: site.conf\n```\n\n```sh step\ncp \"$bundle/site.conf\" ~/site.conf\n```\n\n# Base checks\n\n```yaml checks\nid: base\n```\n\n```sh check id=there\ntest -e ~/site.conf\n```\n\n```sh check id=never\nfalse\n```\n";
+pub(super) const BASE: &str = "# Prepare\n\n```yaml procedure\nid: base.prepare\n```\n\n## Bring it\n\n```yaml deliver\ntemplate: site.conf\n```\n\n```sh step\ncp \"$bundle/site.conf\" ~/site.conf\n```\n\n# Base checks\n\n```yaml checks\nid: base\n```\n\n```sh check id=there\ntest -e ~/site.conf\n```\n\n```sh check id=never\nfalse\n```\n";
 const SHOP: &str = "# Release\n\nFirst [prepare](package:base/prepare.md#prepare).\n\n```yaml procedure\nid: shop.release\n```\n\n```sh step id=say\necho \"port $shop_port\" >> ~/done\n```\n";
 
 fn base(folder: &Path) -> Repository {
@@ -88,7 +88,7 @@ fn shop(folder: &Path, base: &Repository) -> Repository {
 }
 
 /// The repositories, and a book that names both.
-fn book() -> (tempfile::TempDir, Repository, Repository, Project) {
+pub(super) fn book() -> (tempfile::TempDir, Repository, Repository, Project) {
     let place = tempfile::tempdir().unwrap();
     let base = base(place.path());
     let shop = shop(place.path(), &base);

@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use opsbook_text::source::{Problem, Span};
 
 use super::reader::{Reader, Table};
-use super::{At, Dependency, From, Overrides, Require, Skip, Template, Trust, is_name};
+use super::{At, Dependency, From, Overrides, Require, Skip, Spanned, Template, Trust, is_name};
 
 pub(super) fn dependencies(
     reader: &mut Reader<'_>,
@@ -36,7 +36,7 @@ pub(super) fn dependencies(
 }
 
 fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> {
-    let keys = ["git", "tag", "rev", "subdir", "archive", "path"];
+    let keys = ["git", "tag", "rev", "subdir", "archive", "path", "oci"];
     if let Some((key, _)) = said.get_key_value("branch") {
         let place = reader.span(key.span());
         let message = "a branch moves: name a tag or a revision, or a path while you work on it";
@@ -45,23 +45,14 @@ fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> 
             .push(Problem::error("branch", place, message));
         return None;
     }
-    if let Some((key, _)) = said.get_key_value("oci") {
-        let place = reader.span(key.span());
-        let problem = Problem::error(
-            "bad-package",
-            place,
-            "this opsbook fetches from no registry",
-        );
-        let hint = "fetch the archive with `oras` or `skopeo`, and name it: `{archive = \"FILE\"}`";
-        reader.problems.push(problem.hint(hint));
-        return None;
-    }
     reader.known(said, "a package of `[packages]`", &keys);
     let git = reader.string(said, "git");
     let archive = reader.string(said, "archive");
     let path = reader.string(said, "path");
-    match (git, archive, path) {
-        (Some(url), None, None) => {
+    let oci = reader.string(said, "oci");
+    match (git, archive, path, oci) {
+        (None, None, None, Some(reference)) => self::oci(reader, said, reference, span),
+        (Some(url), None, None, None) => {
             let at = at(reader, said, span)?;
             if let Err(why) = crate::address::check_url(&url.value) {
                 reader
@@ -85,15 +76,42 @@ fn from(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<From> 
             let url = url.value;
             Some(From::Git { url, at, subdir })
         }
-        (None, Some(archive), None) => Some(From::Archive(archive.value)),
-        (None, None, Some(path)) => Some(From::Path(path.value)),
+        (None, Some(archive), None, None) => Some(From::Archive(archive.value)),
+        (None, None, Some(path), None) => Some(From::Path(path.value)),
         _ => {
-            let message = "a package comes from `git`, from an `archive`, or from a `path`";
+            let message =
+                "a package comes from `git`, an `archive`, a registry (`oci`), or a `path`";
             let problem = Problem::error("bad-package", span.clone(), message);
             reader.problems.push(problem.hint("name one of them"));
             None
         }
     }
+}
+
+fn oci(
+    reader: &mut Reader<'_>,
+    said: &Table<'_>,
+    reference: Spanned<String>,
+    span: &Span,
+) -> Option<From> {
+    let tag = reader.string(said, "tag");
+    let tag = reader.wanted(tag, "tag", span)?;
+    let wrong = [
+        (
+            &reference.span,
+            crate::oci::check_reference(&reference.value),
+        ),
+        (&tag.span, crate::oci::check_tag(&tag.value)),
+    ];
+    for (span, checked) in wrong {
+        if let Err(why) = checked {
+            let problem = Problem::error("bad-package", span.clone(), why);
+            reader.problems.push(problem);
+            return None;
+        }
+    }
+    let (reference, tag) = (reference.value, tag.value);
+    Some(From::Oci { reference, tag })
 }
 
 fn at(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<At> {
