@@ -275,14 +275,20 @@ fn is_secret(value: &Value) -> bool {
 impl Learned<'_> {
     fn take(&mut self, said: Result<Vec<u8>, String>, node: &Arc<Node>) {
         match said.map(String::from_utf8) {
-            Ok(Ok(text)) if !text.contains('\0') => self.printed.push(Printed {
+            Ok(Ok(text)) if !has_signs(&text) => self.printed.push(Printed {
                 text,
                 values: values(node),
             }),
-            Ok(_) => self.not = Some("prints something that is no text".to_owned()),
+            Ok(_) => self.not = Some("prints something that is no plain text".to_owned()),
             Err(why) => self.not = Some(why),
         }
     }
+}
+
+/// What a page must not hold, though a terminal would show something else for it.
+fn has_signs(text: &str) -> bool {
+    text.chars()
+        .any(|c| outside::is_hidden(c) && !matches!(c, '\n' | '\t' | '\r'))
 }
 
 /// The plain values of a node.

@@ -38,6 +38,10 @@ echo \"pid: $$\"
 printf 'a\\n```\\n' | head -1
 ```
 
+```sh check id=g.colour
+printf '\\033[31mred\\n'
+```
+
 ```sh check id=g.fails
 exit 1
 ```
@@ -90,6 +94,7 @@ fn checks_are_asked_and_a_patch_is_printed_first() {
     said.ended(0)
         .has("g::none: prints nothing: its exit status says all")
         .has("g::secret: is given a secret")
+        .has("g::colour: prints something that is no plain text")
         .has("g::fails: does not hold: exit status 1")
         .has("2 expectations written");
     let page = lab.text("manual/page.md");
@@ -98,7 +103,7 @@ fn checks_are_asked_and_a_patch_is_printed_first() {
         "{page}"
     );
     assert!(
-        page.contains("```text expect\npid: [..]\na\n```\n\n```sh check id=g.fails"),
+        page.contains("```text expect\npid: [..]\na\n```\n\n```sh check id=g.colour"),
         "{page}"
     );
     assert!(!page.contains("hunter22x"));

@@ -150,6 +150,10 @@ fn a_secret_reaches_the_file_and_nothing_else() {
     };
     for (words, why) in [
         ("mode=0644", "everybody may read it: mode 0644"),
+        (
+            "mode=0640",
+            "a group may read it that is not named: mode 0640",
+        ),
         ("append", "nothing says who may read it"),
         ("append mode=0644", "everybody may read it: mode 0644"),
     ] {

@@ -1,8 +1,8 @@
 //! Ansible's INI: sections of hosts, of children and of variables; ranges in names.
 
-use crate::ansible::{Of, add_group, add_node, put};
 use crate::inventory::Inventory;
 use crate::source::{Source, Span};
+use crate::take::{Of, add_group, add_node, put};
 use crate::yaml::{Value, Yaml};
 use crate::{MOST_NODES, NotUnderstood};
 

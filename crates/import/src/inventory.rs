@@ -108,6 +108,9 @@ impl Inventory {
 /// A value under its name here; why not, where it cannot be taken over.
 pub(super) fn value(name: &str, value: &Yaml) -> Result<(String, String), String> {
     let own = own_name(name).ok_or_else(|| format!("`{name}` is no name that a value may have"))?;
+    if matches!(own.as_str(), "null" | "true" | "false") {
+        return Err(format!("`{name}` is no name in YAML"));
+    }
     if is_reserved(&own) {
         return Err(format!("`{name}` means something else to opsbook"));
     }

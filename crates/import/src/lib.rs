@@ -22,6 +22,7 @@ mod ini;
 mod inventory;
 mod page;
 mod ssh;
+mod take;
 mod terraform;
 
 pub use goss::goss;

@@ -183,8 +183,13 @@ fn rendered(place: &Place, scope: &Scope<'_>) -> Found {
 
 /// A file with a secret that others may read, or that keeps rights which nobody here knows.
 fn readable(place: &Place) -> Option<Problem> {
+    let names_a_group = place.owner.as_ref().is_some_and(|own| own.contains(':'));
     let message = match place.mode {
-        Some(mode) if mode % 0o10 == 0 => return None,
+        Some(mode) if mode % 0o10 == 0 && (mode % 0o100 == 0 || names_a_group) => return None,
+        Some(mode) if mode % 0o10 == 0 => format!(
+            "`{}` holds a secret, and a group may read it that is not named: mode {mode:04o}",
+            place.to
+        ),
         Some(mode) => format!(
             "`{}` holds a secret, and everybody may read it: mode {mode:04o}",
             place.to

@@ -7,7 +7,7 @@ use crate::event::What;
 use crate::halt::Halt;
 use crate::manual::{How, On};
 use crate::node::NodeRun;
-use crate::plan::{Ask, PlannedStep};
+use crate::plan::{Ask, PlannedStep, PlannedWork};
 use crate::session::{Call, Limits, Utility};
 
 /// What needs a program first.
@@ -50,7 +50,11 @@ impl NodeRun<'_> {
                 let need = Need { step, may_come };
                 needs.entry(program.to_owned()).or_insert(need);
             }
-            may_come |= step.on == on && step.script().is_some() && step.placed.is_none();
+            may_come |= match step.work {
+                PlannedWork::Script(_) => step.on == on && step.placed.is_none(),
+                PlannedWork::Manual(_) => true,
+                PlannedWork::Deliver(_) => false,
+            };
         }
         needs
     }
