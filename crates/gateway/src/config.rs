@@ -435,7 +435,9 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads a file; where it was not named and is not there, nothing is configured.
+    /// Reads a file; where it was not named and is not there, nothing is configured. What stands in
+    /// the `*.toml` of the folder beside it (`gateway.d`) is added, in the order of their names: a
+    /// value takes the place of an earlier one, a table is added to it.
     ///
     /// # Errors
     /// Where it cannot be read or says something unknown.
@@ -446,12 +448,15 @@ impl Config {
             Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(why) => return Err(ConfigError::Unreadable { path, why }),
         };
-        let config: Config = match toml::from_str(&text) {
+        let more = beside(&path)?;
+        let config = if more.is_empty() {
+            toml::from_str(&text).map_err(|error| error.to_string())
+        } else {
+            merged(&path, &text, &more)?
+        };
+        let config: Config = match config {
             Ok(config) => config,
-            Err(error) => {
-                let why = error.to_string();
-                return Err(ConfigError::Wrong { path, why });
-            }
+            Err(why) => return Err(ConfigError::Wrong { path, why }),
         };
         if let Err(why) = config.rule() {
             let why = format!("`version`: `{why}` is no version");
@@ -624,6 +629,71 @@ impl Login {
     }
 }
 
+/// The files of the folder beside it.
+fn beside(path: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    let folder = path.with_extension("d");
+    let unreadable = |why| ConfigError::Unreadable {
+        path: folder.clone(),
+        why,
+    };
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(why) => return Err(unreadable(why)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(unreadable)?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        // An editor's copy of a file is none of ours.
+        if name.ends_with(".toml") && !name.starts_with('.') {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// All of them as one.
+fn merged(
+    path: &Path,
+    text: &str,
+    more: &[PathBuf],
+) -> Result<Result<Config, String>, ConfigError> {
+    let table = |path: &Path, text: &str| {
+        let read: Result<toml::Table, _> = toml::from_str(text);
+        read.map_err(|error| ConfigError::Wrong {
+            path: path.to_owned(),
+            why: error.to_string(),
+        })
+    };
+    let mut all = table(path, text)?;
+    for file in more {
+        let text = std::fs::read_to_string(file).map_err(|why| ConfigError::Unreadable {
+            path: file.clone(),
+            why,
+        })?;
+        add(&mut all, table(file, &text)?);
+    }
+    let config: Result<Config, _> = all.try_into();
+    let names: Vec<String> = { more.iter() }
+        .map(|file| file.display().to_string())
+        .collect();
+    Ok(config.map_err(|error| format!("together with `{}`: {error}", names.join("`, `"))))
+}
+
+fn add(to: &mut toml::Table, more: toml::Table) {
+    for (name, value) in more {
+        match (to.get_mut(&name), value) {
+            (Some(toml::Value::Table(have)), toml::Value::Table(more)) => add(have, more),
+            (_, value) => {
+                to.insert(name, value);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -736,5 +806,49 @@ mod tests {
             let why = read(wrong).unwrap_err().to_string();
             assert!(why.contains(said), "{wrong}: {why}");
         }
+    }
+
+    #[test]
+    fn files_of_the_folder_beside_it_are_added_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.toml");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        std::fs::create_dir(folder.path().join("gateway.d")).unwrap();
+        let basic = "name = \"ops\"\n[listen]\naddress = \"127.0.0.1:1\"\nurl = \"https://ops.example\"\n\
+                     [login.oidc]\nissuer = \"https://id.example\"\nclient = \"ops\"\n";
+        write("gateway.toml", basic);
+        write(
+            "gateway.d/20-b.toml",
+            "[listen]\naddress = \"127.0.0.1:3\"\n",
+        );
+        write(
+            "gateway.d/10-a.toml",
+            "[listen]\naddress = \"127.0.0.1:2\"\n[login.oidc]\nscopes = [\"openid\"]\n",
+        );
+        // These are none.
+        write("gateway.d/.30-c.toml", "nothing");
+        write("gateway.d/30-c.toml~", "nothing");
+        let config = Config::read(&path, true).unwrap();
+        assert_eq!(config.listen.address.port(), 3);
+        assert_eq!(config.listen.url.as_deref(), Some("https://ops.example"));
+        let oidc = config.login.oidc.unwrap();
+        assert_eq!((oidc.client.as_str(), oidc.scopes.len()), ("ops", 1));
+        // What is wrong is told with the file, also where only all of them show it.
+        write("gateway.d/40-d.toml", "[listen\n");
+        let said = Config::read(&path, true).unwrap_err().to_string();
+        assert!(said.contains("40-d.toml"), "{said}");
+        write("gateway.d/40-d.toml", "[listen]\nadress = 1\n");
+        let said = Config::read(&path, true).unwrap_err().to_string();
+        assert!(
+            said.contains("40-d.toml") && said.contains("adress"),
+            "{said}"
+        );
+        // Without the file itself, the folder holds all.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(folder.path().join("gateway.d/40-d.toml")).unwrap();
+        std::fs::remove_file(folder.path().join("gateway.d/10-a.toml")).unwrap();
+        assert_eq!(Config::read(&path, false).unwrap().listen.address.port(), 3);
     }
 }
