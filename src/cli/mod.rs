@@ -188,6 +188,8 @@ enum Command {
     Access(gateway::access::Access),
     Runs(gateway::runs::RunsArgs),
     #[command(subcommand)]
+    Record(gateway::record::Record),
+    #[command(subcommand)]
     Runner(runner::Runner),
     Preprocess(preprocess::Preprocess),
     Completions(man::Completions),
@@ -361,6 +363,7 @@ fn dispatch(
         Command::HandOver(args) => gateway::order::hand_over(&args, dir, streams),
         Command::GiveUp(args) => gateway::order::give_up(&args, dir, streams),
         Command::Access(args) => gateway::access::run(&args, dir, streams),
+        Command::Record(args) => gateway::record::run(&args, dir, streams),
         Command::Runs(args) => gateway::runs::runs(&args, dir, streams),
         Command::Runner(args) => runner::run(&args, dir, streams),
         Command::Preprocess(args) => Ok(preprocess::run(

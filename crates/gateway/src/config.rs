@@ -39,6 +39,8 @@ pub struct Config {
     pub login: Login,
     /// Whose approvals count.
     pub approval: Approval,
+    /// The log of all that has ended.
+    pub record: Recorded,
     /// What is done again and again, by its name.
     pub schedules: BTreeMap<String, Schedule>,
     /// Who is told what fails, again and again while it fails.
@@ -219,6 +221,15 @@ pub struct Approval {
     pub allowed_signers: Option<PathBuf>,
     /// How many approvals every run needs, whatever the manual says.
     pub always: u32,
+}
+
+/// `[record]`
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Recorded {
+    /// The ssh key that signs checkpoints, which `ssh-keygen` takes without a passphrase;
+    /// `record_key` in the state folder where it is absent, made once.
+    pub key: Option<PathBuf>,
 }
 
 /// `[schedules.NAME]`

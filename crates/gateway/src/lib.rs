@@ -24,6 +24,7 @@ pub mod http;
 pub mod manuals;
 pub mod oidc;
 pub mod order;
+pub mod record;
 pub mod schedule;
 pub mod secret;
 pub mod serve;

@@ -22,6 +22,7 @@ use crate::gateway::{Gateway, LocalUser, Tell};
 use crate::http;
 use crate::manuals::Manual;
 use crate::oidc::Providers;
+use crate::record;
 use crate::schedule;
 use crate::store::doorbell::carry;
 use crate::store::queue::ADOPT_AFTER;
@@ -176,6 +177,13 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     let mut others = vec![tokio::spawn(sweep)];
     others.push(tokio::spawn(schedule::keep(
         Arc::clone(&gateway),
+        stopped.clone(),
+        Arc::clone(&tell),
+    )));
+    let key = start.config.record.key.clone();
+    others.push(tokio::spawn(record::keep(
+        Arc::clone(&gateway),
+        key.unwrap_or_else(|| state.join("record_key")),
         stopped.clone(),
         Arc::clone(&tell),
     )));

@@ -49,6 +49,10 @@ pub const EVENTS: &str = "/v1/runs/{run}/events";
 pub const OUTPUT: &str = "/v1/runs/{run}/output";
 /// `POST` [`crate::AnswerIn`]: [`crate::Answered`], or 409 with the answer that won.
 pub const ANSWERS: &str = "/v1/runs/{run}/answers";
+/// `GET`: [`crate::record::Record`]
+pub const RECORD: &str = "/v1/runs/{run}/record";
+/// `GET ?from=SIZE`: [`crate::record::Log`]
+pub const LOG: &str = "/v1/record";
 /// `POST` [`crate::Approve`]: [`crate::RunView`]
 pub const APPROVALS: &str = "/v1/runs/{run}/approvals";
 /// `POST` [`crate::Stop`]: [`crate::RunView`]

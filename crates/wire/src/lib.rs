@@ -24,6 +24,7 @@ pub mod header;
 pub mod limit;
 pub mod login;
 pub mod problem;
+pub mod record;
 pub mod run;
 pub mod runner;
 pub mod state;

@@ -6,6 +6,7 @@ pub(crate) mod approve;
 pub(crate) mod ask;
 pub(crate) mod login;
 pub(crate) mod order;
+pub(crate) mod record;
 pub(crate) mod runs;
 mod ssh;
 pub(crate) mod watch;

@@ -12,6 +12,7 @@ mod openapi;
 mod ops;
 mod pages;
 mod permit;
+mod record;
 mod refusal;
 mod runners;
 mod runs;
@@ -69,6 +70,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::CHECKS, get(checks::checks))
         .route(endpoint::SCHEDULES, get(checks::schedules))
         .route(endpoint::RUNNER_CHECKS, large(checks::checked))
+        .route(endpoint::RECORD, get(record::record))
+        .route(endpoint::LOG, get(record::log))
         .route(endpoint::STOP, post(runs::stop))
         .route(endpoint::RESUME, post(runs::resume))
         .route(endpoint::HAND_OVER, post(runs::hand_over))

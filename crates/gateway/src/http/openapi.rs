@@ -19,6 +19,12 @@ use crate::wire;
     ),
     components(schemas(
         wire::About,
+        wire::record::Approved,
+        wire::record::Checkpoint,
+        wire::record::Head,
+        wire::record::Log,
+        wire::record::Record,
+        wire::record::Thread,
         wire::check::CheckView,
         wire::check::Checked,
         wire::check::CheckedNode,
@@ -249,6 +255,20 @@ const ROWS: &[Row] = &[
         "Checked",
         "Taken",
         "results of a round of checks",
+    ),
+    (
+        at::RECORD,
+        HttpMethod::Get,
+        "",
+        "Record",
+        "all that is needed to verify a run elsewhere",
+    ),
+    (
+        at::LOG,
+        HttpMethod::Get,
+        "",
+        "Log",
+        "the newest checkpoint of the log, and that it goes on from the one of size `from`",
     ),
     (at::STOP, HttpMethod::Post, "Stop", "RunView", "stops parts"),
     (

@@ -140,11 +140,10 @@ impl Store {
     }
 
     /// What a runner verifies of a part.
-    pub(super) async fn consent(
-        &self,
-        run: &str,
-        node: &str,
-    ) -> Result<Option<Consent>, StoreError> {
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn consent(&self, run: &str, node: &str) -> Result<Option<Consent>, StoreError> {
         let row = sqlx::query("select sha256, manner from consent where run = $1 and node = $2")
             .bind(run)
             .bind(node)

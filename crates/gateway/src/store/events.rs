@@ -298,6 +298,12 @@ impl Taking<'_> {
             .execute(&mut **self.tx)
             .await?;
         }
+        if self.new {
+            for epoch in self.threads.keys() {
+                let of = (self.key.run.as_str(), self.key.node.as_str(), *epoch);
+                self.store.to_record(self.tx, of).await?;
+            }
+        }
         sqlx::query("update run set events = $2, bytes = $3 where id = $1")
             .bind(&self.key.run)
             .bind(self.n)

@@ -13,6 +13,7 @@ pub mod notices;
 pub mod people;
 pub mod questions;
 pub mod queue;
+pub mod record;
 pub mod runs;
 mod schema;
 

@@ -8,6 +8,7 @@ const VERSIONS: &[&str] = &[
     include_str!("schema_logins.sql"),
     include_str!("approvals.sql"),
     include_str!("checks.sql"),
+    include_str!("record.sql"),
 ];
 
 /// Brings the tables up to this version. Gateways that start together do it one after the other.

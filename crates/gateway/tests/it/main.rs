@@ -40,6 +40,7 @@ mod logins;
 mod many;
 mod postgres;
 mod provider;
+mod record;
 mod schedules;
 mod served;
 #[path = "../../../book/tests/browser/skip.rs"]

@@ -1,0 +1,170 @@
+//! `opsbook record`: what a gateway knows of a run, kept in a file and verified without it.
+
+use std::io::{Read as _, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{At, speak};
+use crate::cli::Streams;
+use crate::cli::context::Chosen;
+use crate::cli::error::Failure;
+use crate::project::record::{Known, goes_on, verify};
+use crate::wire::endpoint;
+use crate::wire::record::{Checkpoint, Log, Record as Saved};
+
+/// Bytes of a file that is verified.
+const LONGEST: u64 = 256 << 20;
+
+/// Keep what a gateway knows of a run, and verify it without the gateway
+#[derive(Subcommand, Debug)]
+pub(crate) enum Record {
+    /// Save the record of a run: its journals, approvals, and its place in the signed log
+    Save(SaveArgs),
+    /// Verify a record that was saved: each line, the log, the approvals. Exit status 1 where
+    /// something does not hold
+    Verify(VerifyArgs),
+    /// Keep the newest checkpoint of the log in a file, if the log goes on from the one that is
+    /// there. Exit status 1 where it does not: something was left out or altered
+    Checkpoint(CheckpointArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SaveArgs {
+    /// The run
+    #[arg(value_name = "RUN")]
+    run: String,
+    /// The file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct VerifyArgs {
+    /// The file of `opsbook record save`
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// A checkpoint that was kept elsewhere (`opsbook record checkpoint`)
+    #[arg(long, value_name = "FILE")]
+    checkpoint: Option<PathBuf>,
+    /// The gateway's key, in the form of ssh's `allowed_signers`: `GATEWAY ssh-ed25519 AAAA…`
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// Those who approve, in the same form
+    #[arg(long, value_name = "FILE")]
+    approvers: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct CheckpointArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The gateway's key, in the form of ssh's `allowed_signers`
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    #[command(flatten)]
+    at: At,
+}
+
+pub(crate) fn run(args: &Record, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    match args {
+        Record::Save(args) => save(args, dir, streams),
+        Record::Verify(args) => verified(args, streams),
+        Record::Checkpoint(args) => checkpoint(args, dir, streams),
+    }
+}
+
+fn save(args: &SaveArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let client = args.at.client(dir)?;
+    let path = endpoint::of(endpoint::RECORD, &[&args.run]);
+    let record: Saved = speak(&client, streams, false, async |client| {
+        client.get(&path).await
+    })?;
+    write(&args.file, &record)?;
+    Ok(0)
+}
+
+fn verified(args: &VerifyArgs, streams: &mut Streams) -> Result<u8, Failure> {
+    let record: Saved = read(&args.file)?;
+    let kept: Option<Checkpoint> = args.checkpoint.as_deref().map(read).transpose()?;
+    let verified = verify(
+        &record,
+        Known {
+            checkpoint: kept.as_ref(),
+            key: args.key.as_deref(),
+            approvers: args.approvers.as_deref(),
+        },
+    );
+    let mut out = streams.people();
+    writeln!(
+        out,
+        "run {} of `{}`, asked for by {}",
+        record.run, record.procedure, record.asked_by
+    )?;
+    for (word, lines) in [
+        ("holds", &verified.holds),
+        ("open", &verified.open),
+        ("WRONG", &verified.wrong),
+    ] {
+        for line in lines {
+            writeln!(out, "  {word}: {line}")?;
+        }
+    }
+    Ok(u8::from(!verified.wrong.is_empty()))
+}
+
+fn checkpoint(args: &CheckpointArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let client = args.at.client(dir)?;
+    let kept: Option<Checkpoint> = if args.file.exists() {
+        Some(read(&args.file)?)
+    } else {
+        None
+    };
+    let from = kept.as_ref().map_or(0, |kept| kept.size);
+    let path = format!("{}?from={from}", endpoint::LOG);
+    let log: Log = speak(&client, streams, false, async |client| {
+        client.get(&path).await
+    })?;
+    if let Some(kept) = &kept
+        && let Err(why) = goes_on(kept, &log, args.key.as_deref())
+    {
+        writeln!(streams.people(), "WRONG: {why}")?;
+        return Ok(1);
+    }
+    let Some(newest) = &log.checkpoint else {
+        writeln!(streams.people(), "the log is empty")?;
+        return Ok(0);
+    };
+    write(&args.file, newest)?;
+    writeln!(streams.people(), "{} leaves at {}", newest.size, newest.at)?;
+    Ok(0)
+}
+
+fn read<T: DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let cannot = |why: String| Failure::Error(format!("`{}`: {why}", path.display()));
+    let file = std::fs::File::open(path).map_err(|error| cannot(error.to_string()))?;
+    let mut text = String::new();
+    let read = file.take(LONGEST).read_to_string(&mut text);
+    read.map_err(|error| cannot(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| cannot(error.to_string()))
+}
+
+/// Whole, or not at all.
+fn write(path: &Path, value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).unwrap_or_default();
+    let cannot = |why: String| Failure::Error(format!("`{}`: {why}", path.display()));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    let file = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")));
+    let mut file = file.map_err(|error| cannot(error.to_string()))?;
+    writeln!(file, "{text}").map_err(|error| cannot(error.to_string()))?;
+    file.persist(path)
+        .map_err(|error| cannot(error.to_string()))?;
+    Ok(())
+}
