@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
-use crate::ask::Confirm;
+use crate::state::Confirm;
 
 /// The longest time for which an approval may be given: 31 days, in seconds.
 pub const LONGEST: i64 = 31 * 24 * 3600;

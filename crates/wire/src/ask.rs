@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
+pub use crate::state::Confirm;
 use crate::state::{RunState, Verb};
 
 /// `POST /v1/asks`
@@ -51,18 +52,6 @@ pub struct Ask {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(number: &u32) -> bool {
     *number == 0
-}
-
-/// What becomes of the confirmations of a procedure.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum Confirm {
-    /// The person is asked.
-    #[default]
-    Ask,
-    /// Each is answered with yes, as by `--yes`.
-    Yes,
 }
 
 /// The answer to an ask.

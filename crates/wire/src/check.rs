@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
-use crate::runner::Source;
+use crate::source::Source;
 
 /// Nodes of one round: a schedule over more is several rounds.
 pub const NODES: usize = 100;

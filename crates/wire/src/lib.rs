@@ -27,6 +27,7 @@ pub mod problem;
 pub mod record;
 pub mod run;
 pub mod runner;
+pub mod source;
 pub mod state;
 pub mod version;
 

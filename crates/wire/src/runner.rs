@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ask::Confirm;
+pub use crate::source::Source;
+use crate::state::Confirm;
 use crate::state::{Ended, Want};
 
 /// One controller of a part. The unit of a lease.
@@ -259,23 +260,6 @@ pub enum Mode {
     Release,
 }
 
-/// Where the files of a manual are.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum Source {
-    /// A folder of this machine, which the gateway and the runner share. Only in segment `here`.
-    Folder {
-        /// Absolute.
-        path: String,
-    },
-    /// `GET /v1/runner/manual/{manual}/{sha256}.tar`
-    Archive {
-        /// SHA-256 of the archive.
-        sha256: String,
-    },
-}
-
 /// What a part is to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -347,14 +331,6 @@ pub struct Acked {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_source_is_read_by_its_kind() {
-        let folder = Source::Folder { path: "/m".into() };
-        let text = r#"{"kind":"folder","path":"/m"}"#;
-        assert_eq!(serde_json::to_string(&folder).unwrap(), text);
-        assert_eq!(serde_json::from_str::<Source>(text).unwrap(), folder);
-    }
 
     #[test]
     fn news_that_only_acknowledges_wakes_nobody() {

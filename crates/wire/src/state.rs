@@ -238,6 +238,18 @@ pub enum Origin {
     Ci,
 }
 
+/// What becomes of the confirmations of a procedure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Confirm {
+    /// The person is asked.
+    #[default]
+    Ask,
+    /// Each is answered with yes, as by `--yes`.
+    Yes,
+}
+
 /// What a person may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
