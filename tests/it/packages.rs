@@ -341,3 +341,18 @@ fn what_must_not_be_in_an_archive_is_refused() {
         .has("hint: nothing of it was used");
     assert!(!project.home(".cache/opsbook/books").exists());
 }
+
+#[test]
+fn a_package_that_is_a_folder_is_in_no_archive() {
+    let project = shop(RELEASE);
+    let packages = "[packages]\nbase = {path = \"home/base\"}\n";
+    project.write("opsbook.toml", &format!("{SHOP}{packages}"));
+    project.write("home/base/opsbook.toml", &SHOP.replace("shop", "base"));
+    project.write("home/base/book.toml", "[book]\nsrc = \"manual\"\n");
+    project.write("home/base/manual/SUMMARY.md", "- [P](p.md)\n");
+    project.write("home/base/manual/p.md", "# P\n");
+    commit(&project);
+    let refused = project.opsbook(&["pack"]).ends(2);
+    refused.has("opsbook.toml:6:1: error: `base` is a folder on this machine");
+    assert!(!project.path("shop-1.4.2.opsbook").exists());
+}

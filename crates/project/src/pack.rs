@@ -275,6 +275,13 @@ fn finish(
     git: Option<Revision>,
 ) -> Result<Packed, Vec<Problem>> {
     let mut problems = refused(project, &tree);
+    if problems
+        .iter()
+        .any(|problem| problem.code == "path-package")
+    {
+        // Without them the archive would be no manual, and all else would follow from that.
+        return Err(problems);
+    }
     let own = tree.content();
     let tree =
         with_packages(project, tree).map_err(|why| vec![Problem::bare("bad-package", why)])?;
