@@ -49,7 +49,7 @@ impl Repository {
     }
 }
 
-pub(super) const BASE: &str = "# Prepare\n\n```yaml procedure\nid: base.prepare\n```\n\n## Bring it\n\n```yaml deliver\ntemplate: site.conf\n```\n\n```sh step\ncp \"$bundle/site.conf\" ~/site.conf\n```\n\n# Base checks\n\n```yaml checks\nid: base\n```\n\n```sh check id=there\ntest -e ~/site.conf\n```\n\n```sh check id=never\nfalse\n```\n";
+pub(super) const BASE: &str = "# Prepare\n\n```yaml procedure\nid: base.prepare\n```\n\n## Bring it\n\n```yaml deliver\ntemplate: site.conf\n```\n\n```sh step\ncp \"$bundle/site.conf\" ~/site.conf\n```\n\n# Base checks\n\n```yaml checks\nid: base\n```\n\n```sh check id=base.there\ntest -e ~/site.conf\n```\n\n```sh check id=base.never\nfalse\n```\n";
 const SHOP: &str = "# Release\n\nFirst [prepare](package:base/prepare.md#prepare).\n\n```yaml procedure\nid: shop.release\n```\n\n```sh step id=say\necho \"port $shop_port\" >> ~/done\n```\n";
 
 fn base(folder: &Path) -> Repository {
