@@ -11,7 +11,7 @@ use crate::cli::complete;
 use crate::cli::error::Failure;
 use crate::cli::form::Form;
 use crate::engine;
-use crate::event::{Event, Status, What};
+use crate::event::{Event, RunStarted, Status, What};
 use crate::journal::{self, Record};
 use crate::project::Project;
 use crate::report::human::Human;
@@ -124,10 +124,20 @@ fn row(run: &str, record: &Record) -> Vec<Cell> {
             .into(),
         took.into(),
         started.procedure.clone().into(),
-        started.nodes.join(", ").into(),
+        who(started).into(),
         format!("{}@{}", started.operator, started.controller).into(),
         notes.join(", ").into(),
     ]
+}
+
+/// The nodes, and which part each plays in a run over several.
+fn who(started: &RunStarted) -> String {
+    if started.roles.is_empty() {
+        return started.nodes.join(", ");
+    }
+    let roles = started.roles.iter();
+    let roles = roles.map(|(role, nodes)| format!("{role}={}", nodes.join(",")));
+    roles.collect::<Vec<_>>().join(" ")
 }
 
 fn json(run: &str, record: &Record) -> serde_json::Value {
@@ -140,6 +150,7 @@ fn json(run: &str, record: &Record) -> serde_json::Value {
         "seconds": took(record).map(|took| took.as_secs_f64()),
         "procedure": started.map(|started| &started.procedure),
         "nodes": started.map(|started| &started.nodes),
+        "roles": started.map(|started| &started.roles),
         "operator": started.map(|started| &started.operator),
         "controller": started.map(|started| &started.controller),
         "by_hand": by_hand(record),

@@ -176,6 +176,12 @@ fn what_is_made_here_or_captured_reaches_the_other_machine() {
         .ends(0);
     let out = std::fs::read_to_string(project.path("b.txt")).unwrap();
     assert_eq!(out, "made\nred of a red b\n");
+    project.opsbook(&["history"]).ends(0).has("  new=b old=a  ");
+    let line = project.opsbook(&["history", "--json"]).ends(0).out.clone();
+    assert!(
+        line.contains(r#""roles":{"new":["b"],"old":["a"]}"#),
+        "{line}"
+    );
 }
 
 fn project(contract: &Contract, changes: &[(&str, &str)], blocks: &str) -> Project {
