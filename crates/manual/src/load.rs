@@ -175,6 +175,12 @@ impl Tree<'_> {
         let mut pages = Vec::new();
         let mut listed = HashSet::new();
         for Entry { title, path, span } in summary::read(summary, problems) {
+            // The pages of a package come with it, where the packages are put together.
+            if path.to_string_lossy().starts_with("package:")
+                && self.project.is_file(Path::new("opsbook.toml"))
+            {
+                continue;
+            }
             listed.insert(path.clone());
             match self.page(&path) {
                 Ok(source) => pages.push(PageSource {
@@ -413,6 +419,21 @@ mod tests {
         ]);
         assert_eq!(pages, ["m/i.md: Intro", "m/a.md: A", "m/b/b b.md: B"]);
         assert_eq!(problems, ["missing-page", "page-not-listed"]);
+    }
+
+    #[test]
+    fn pages_of_packages_are_missing_only_where_there_are_no_packages() {
+        let files = [
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            (
+                "m/SUMMARY.md",
+                "# S\n\n- [A](a.md)\n- [Shop](package:shop)\n",
+            ),
+            ("m/a.md", "# A\n"),
+        ];
+        assert_eq!(loaded(&files).1, ["missing-page"]);
+        let with_packages = [&files[..], &[("opsbook.toml", "")]].concat();
+        assert_eq!(loaded(&with_packages).1, [""; 0]);
     }
 
     #[test]
