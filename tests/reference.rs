@@ -122,7 +122,7 @@ fn table(out: &mut String, args: &[&clap::Arg]) {
     if args.is_empty() {
         return;
     }
-    out.push_str("| | |\n|---|---|\n");
+    out.push_str("| word | meaning |\n|---|---|\n");
     for arg in args {
         let _ = writeln!(
             out,

@@ -20,9 +20,10 @@ pub fn duration(text: &str) -> Result<Duration, String> {
             .parse()
             .map_err(|_| format!("`{text}` is not a duration"))?;
         if unit.is_empty() {
-            return Err(format!(
-                "`{text}` has no unit: `{text}s`, `{text}m`, `{text}h`"
-            ));
+            let units = format!(": `{text}s`, `{text}m`, `{text}h`");
+            let alone = text.bytes().all(|byte| byte.is_ascii_digit());
+            let units = if alone { units.as_str() } else { "" };
+            return Err(format!("`{text}` has no unit{units}"));
         }
         let part = milliseconds(unit)
             .ok_or_else(|| format!("`{unit}` is not a unit of time"))

@@ -82,7 +82,7 @@ service:
   nginx: {running: true}
 ```
 
-```sh check id=node.recent sudo
+```sh check id=node.paved.recent sudo
 cat /sys/x
 ```
 ```text expect regex
@@ -142,7 +142,7 @@ fn a_procedure_and_a_group_are_read() {
     );
     let paved = &manual.groups["node.paved"];
     assert_eq!(paved.typed[0].kind.value, "service");
-    assert_eq!(paved.checks[0].name, "node.recent");
+    assert_eq!(paved.checks[0].name, "node.paved.recent");
     assert_eq!(
         paved.checks[0].expect.as_ref().unwrap().kind,
         ExpectKind::Regex
@@ -162,8 +162,8 @@ fn a_procedure_and_a_group_are_read() {
             "web.deploy/importable",
             "web.deploy/importable",
             "node.paved",
-            "node.recent",
-            "node.recent"
+            "node.paved.recent",
+            "node.paved.recent"
         ]
     );
 }

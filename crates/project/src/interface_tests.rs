@@ -8,7 +8,7 @@ use crate::nodes::Layer;
 use crate::source::Problem;
 
 const PACKAGE: &str = "[package]\nname = \"shop\"\nversion = \"1.4.2\"\nowners = [\"x\"]\n";
-const PAGE: &str = "# R\n\n```yaml procedure\nid: shop.release\nnodes: \"@shop\"\nparams:\n  version: {required: true}\n```\n\n```sh step capture=got\necho \"$version\" \"$shop_port\"\n```\n\n```sh step\nmine=1\necho \"$mine $got ${shop_extra:-} $domain $node $bundle $shop_tls_cert\"\n```\n\n# C\n\n```yaml checks\nid: shop\nnodes: \"@shop\"\n```\n\n```sh check id=up\ntest \"$shop_port\" = 8000\n```\n";
+const PAGE: &str = "# R\n\n```yaml procedure\nid: shop.release\nnodes: \"@shop\"\nparams:\n  version: {required: true}\n```\n\n```sh step capture=got\necho \"$version\" \"$shop_port\"\n```\n\n```sh step\nmine=1\necho \"$mine $got ${shop_extra:-} $domain $node $bundle $shop_tls_cert\"\n```\n\n# C\n\n```yaml checks\nid: shop\nnodes: \"@shop\"\n```\n\n```sh check id=shop.up\ntest \"$shop_port\" = 8000\n```\n";
 const VALUES: &str = "[values]\nshop_port = {default = 8000, pattern = '\\d{4,5}'}\nshop_extra = {}\nshop_tls = {default = {cert = \"/c\", key = \"/k\"}}\ndomain = {shared = true}\n[groups]\nshop = \"machines\"\n";
 const NODES: &str =
     "groups: {shop: {}}\nnodes:\n  web1: {transport: local, groups: [shop], domain: example.net}\n";

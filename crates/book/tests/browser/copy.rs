@@ -159,6 +159,7 @@ fn type_values(browser: &Browser, project: &Project, bundle: &str) {
     for procedure in project.manual.procedures.values() {
         let id = procedure.id.as_str();
         browser.ask(put, &[id, "bundle", bundle]);
+        browser.ask(put, &[id, "run_id", CAPTURED]);
         for step in &procedure.steps {
             if let Some(name) = &step.capture {
                 browser.ask(put, &[id, name, CAPTURED]);
