@@ -95,7 +95,7 @@ fn values(part: &Part) -> String {
     if part.manifest.values.is_empty() {
         return String::new();
     }
-    let mut text = "\n| value | default | |\n|---|---|---|\n".to_owned();
+    let mut text = "\n| value | default | meaning |\n|---|---|---|\n".to_owned();
     for (name, value) in &part.manifest.values {
         let default = value
             .default
