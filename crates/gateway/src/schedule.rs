@@ -19,10 +19,19 @@ use crate::wire::{Ask, Confirm, Origin};
 /// How often the time is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// What the names begin with by which the rules know schedules.
+const NAMES: &str = "schedule.";
+
 /// Whom the rules name for a schedule.
 #[must_use]
 pub fn person(schedule: &str) -> String {
-    format!("schedule.{schedule}")
+    format!("{NAMES}{schedule}")
+}
+
+/// Whether a name is kept for schedules: nobody who logs in may have their rights.
+#[must_use]
+pub fn is_kept(person: &str) -> bool {
+    person.starts_with(NAMES)
 }
 
 /// Does what is due, until `stop`.

@@ -14,6 +14,7 @@ use wire::{Kind, LoginWay, Problem, endpoint};
 use super::refusal::{Answer, Refusal};
 use crate::gateway::Gateway;
 use crate::manuals::Person;
+use crate::schedule;
 use crate::store::people::Runner;
 use crate::token::sha256;
 use crate::wire;
@@ -294,7 +295,17 @@ fn local_token(gateway: &Gateway, token: &str) -> bool {
     gateway.local.token_sha256 == sha256(token)
 }
 
+/// Whoever asks, by whichever way they have proved it.
 async fn caller(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<Caller> {
+    let caller = proved(gateway, peer, headers).await?;
+    if schedule::is_kept(&caller.person) {
+        let detail = "names that begin with `schedule.` are kept for schedules";
+        return Err(Refusal::new(Kind::NotLoggedIn, detail));
+    }
+    Ok(caller)
+}
+
+async fn proved(gateway: &Gateway, peer: &Peer, headers: &HeaderMap) -> Answer<Caller> {
     if let Some(token) = bearer(headers) {
         if local_token(gateway, token) {
             return Ok(Caller {

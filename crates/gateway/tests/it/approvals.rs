@@ -25,19 +25,8 @@ struct Approving {
 impl Approving {
     async fn new(on: On) -> Approving {
         let keys = tempfile::tempdir().unwrap();
-        let mut allowed = String::new();
-        for person in ["ana", "bo", "cy"] {
-            let path = keys.path().join(person);
-            let made = std::process::Command::new("ssh-keygen")
-                .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-                .arg(&path)
-                .status();
-            assert!(made.unwrap().success());
-            let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
-            allowed += &format!("{person} {public}");
-        }
-        let signers = keys.path().join("signers");
-        std::fs::write(&signers, allowed).unwrap();
+        let people = [("ana", "ana"), ("bo", "bo"), ("cy", "cy")];
+        let signers = crate::lab::signers(keys.path(), &people);
         let config = format!(
             "name = \"gw\"\n[approval]\nallowed_signers = \"{}\"\n",
             signers.display()

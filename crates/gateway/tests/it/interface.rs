@@ -574,6 +574,10 @@ async fn a_runner_is_enrolled_once_and_has_the_work_of_its_segment(on: On) {
         .bearer(&login)
         .json(&hello("b", &[]));
     assert_eq!(served.tcp(as_runner).await.kind(), "not-logged-in");
+    // Nobody has the rights of a schedule by being called so.
+    let (login, _) = store.new_login("schedule.night", "ssh", 60).await.unwrap();
+    let as_schedule = served.tcp(Request::get("/v1/runs").bearer(&login)).await;
+    assert_eq!(as_schedule.kind(), "not-logged-in");
     let odd = Request::post("/v1/runner/work").json(&json!({"boot": "", "room": 1, "parts": []}));
     assert_eq!(served.unix(odd).await.kind(), "malformed");
 }
@@ -712,19 +716,7 @@ fn signed(folder: &std::path::Path, key: &str, namespace: &str, text: &str) -> S
 
 async fn an_ssh_key_logs_its_holder_in(on: On) {
     let folder = tempfile::tempdir().unwrap();
-    let mut allowed = String::new();
-    for (person, key) in [("ana", "one"), ("bo", "two")] {
-        let path = folder.path().join(key);
-        let made = std::process::Command::new("ssh-keygen")
-            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
-            .arg(&path)
-            .status();
-        assert!(made.unwrap().success());
-        let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
-        allowed += &format!("{person} {public}");
-    }
-    let signers = folder.path().join("signers");
-    std::fs::write(&signers, allowed).unwrap();
+    let signers = crate::lab::signers(folder.path(), &[("ana", "one"), ("bo", "two")]);
     let config = format!(
         "name = \"gw\"\n[login.ssh]\nallowed_signers = \"{}\"\n",
         signers.display()

@@ -29,6 +29,24 @@ impl Lab {
     }
 }
 
+/// Makes a key for each person, in a file of this name, and a file that says whose they are.
+pub fn signers(folder: &std::path::Path, people: &[(&str, &str)]) -> std::path::PathBuf {
+    let mut allowed = String::new();
+    for (person, key) in people {
+        let path = folder.join(key);
+        let made = std::process::Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+            .arg(&path)
+            .status();
+        assert!(made.unwrap().success());
+        let public = std::fs::read_to_string(path.with_extension("pub")).unwrap();
+        allowed += &format!("{person} {public}");
+    }
+    let signers = folder.join("signers");
+    std::fs::write(&signers, allowed).unwrap();
+    signers
+}
+
 /// The same test on SQLite and on PostgreSQL.
 pub async fn on_both<F: Future<Output = ()>>(name: &str, test: impl Fn(Arc<Lab>) -> F) {
     let folder = tempfile::tempdir().unwrap();
