@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::files::{Files, MAX_TEXT, normal};
+use crate::files::{Files, normal};
 use crate::markdown::front;
 use crate::source::{Problem, Source};
 
@@ -55,7 +55,7 @@ impl Navigation {
     /// Reads the first list that there is and that names a page.
     pub(crate) fn read(pages: &Pages<'_>, problems: &mut Vec<Problem>) -> Option<Navigation> {
         let text = |path: &Path| {
-            let text = pages.files.text(path, MAX_TEXT).ok()?;
+            let text = pages.files.public_text(path).ok()?;
             Some(Source::new(normal(path), text))
         };
         let mkdocs = FILES[..2].iter().map(Path::new);
