@@ -72,6 +72,19 @@ fn both(said: &Output) -> String {
     String::from_utf8_lossy(&said.stdout).into_owned() + &err
 }
 
+/// Elsewhere nobody makes these packages. On Debian `dpkg-deb` is always there.
+fn is_debian() -> bool {
+    let there = Path::new("/usr/bin/dpkg-deb").exists();
+    if !there {
+        assert!(
+            !Path::new("/etc/debian_version").exists(),
+            "dpkg-deb is missing"
+        );
+        eprintln!("skipped: this is no Debian");
+    }
+    there
+}
+
 /// A shell with this environment and no other.
 fn bash(folder: &Path, script: &str, environment: &[(&str, &str)]) -> Output {
     let mut command = Command::new("bash");
@@ -120,13 +133,7 @@ fn the_same_binary_gives_the_same_bytes_whoever_packs_it() {
 
 #[test]
 fn the_debian_package_is_installed_and_removed_without_a_trace() {
-    if !Path::new("/usr/bin/dpkg-deb").exists() {
-        // On Debian it is always there; elsewhere nobody makes this package.
-        assert!(
-            !Path::new("/etc/debian_version").exists(),
-            "dpkg-deb is missing"
-        );
-        eprintln!("skipped: this is no Debian");
+    if !is_debian() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
@@ -171,12 +178,7 @@ fn the_debian_package_is_installed_and_removed_without_a_trace() {
 
 #[test]
 fn the_services_are_installed_and_removed_and_systemd_understands_them() {
-    if !Path::new("/usr/bin/dpkg-deb").exists() {
-        assert!(
-            !Path::new("/etc/debian_version").exists(),
-            "dpkg-deb is missing"
-        );
-        eprintln!("skipped: this is no Debian");
+    if !is_debian() {
         return;
     }
     let folder = tempfile::tempdir().unwrap();

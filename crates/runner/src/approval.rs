@@ -124,7 +124,7 @@ fn one(
 #[cfg(test)]
 mod tests {
     use opsbook_package::sign::sign_for;
-    use opsbook_wire::{Confirm, Source};
+    use opsbook_wire::Confirm;
 
     use super::*;
 
@@ -182,28 +182,13 @@ mod tests {
 
     fn work() -> Work {
         Work {
-            run: "20261129-120000-ab12".into(),
-            node: "web1".into(),
-            epoch: 1,
-            mode: Mode::Begin,
-            manual: "m".into(),
-            source: Source::Folder { path: "/m".into() },
-            procedure: "p".into(),
-            words: vec!["web1".into()],
-            arguments: std::collections::BTreeMap::new(),
-            plan_sha256: "0".into(),
-            start_at: None,
-            stop_after: None,
-            confirm: Confirm::Ask,
-            operator: "ana".into(),
-            journal: Vec::new(),
-            journal_lines: 0,
             asked_by: "ana".into(),
             consent: Some(Consent {
                 sha256: "00".repeat(32),
                 manner: manner(Confirm::Ask, None, None),
                 approvals: Vec::new(),
             }),
+            ..crate::folder::tests::work()
         }
     }
 

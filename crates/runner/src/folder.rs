@@ -488,7 +488,7 @@ fn write(path: &Path, value: &impl Serialize) -> Result<(), RunnerError> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use opsbook_wire::runner::EndState;
@@ -496,7 +496,7 @@ mod tests {
 
     use super::*;
 
-    fn work() -> Work {
+    pub(crate) fn work() -> Work {
         Work {
             run: "20261129-120000-ab12".into(),
             node: "web1".into(),
