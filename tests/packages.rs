@@ -200,6 +200,8 @@ fn the_services_are_installed_and_removed_and_systemd_understands_them() {
             sed "s,/usr/bin/,$BINARIES/,; /^Documentation/d; /^User/d" > "$unit.service"
           systemd-analyze verify "$PWD/$unit.service" && echo "$unit is understood"
         done
+        dir=$(sed -n 's/.* --dir \([^ ]*\) .*/\1/p' opsbook-gateway.service)
+        grep -q "^Environment=GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0=$dir\$" opsbook-gateway.service && echo "git reads the manual that is served"
         dpkg-deb --fsys-tarfile "$PACKAGES"/opsbook-gateway_*.deb | tar -xO ./etc/opsbook/gateway.toml > gateway.toml
         "$BINARIES/opsbook" init ops > /dev/null
         "$BINARIES/opsbook-gateway" serve --no-runner --listen 127.0.0.1:0 --dir ops --state "$PWD/state" --config "$PWD/gateway.toml" > said 2>&1 &
@@ -222,6 +224,7 @@ fn the_services_are_installed_and_removed_and_systemd_understands_them() {
         "opsbook-gateway is understood",
         "opsbook-runner is understood",
         "the configuration is read",
+        "git reads the manual that is served",
     ] {
         assert!(said.lines().any(|line| line == part), "{part}: {said}");
     }
