@@ -538,6 +538,20 @@ mod tests {
     }
 
     #[test]
+    fn a_sidebar_of_any_depth_is_read_to_where_people_read() {
+        let deep = "- ".repeat(200_000) + "[a](a)\n";
+        let sidebar = format!("- [[b]]\n  - [[c]]\n\n{deep}");
+        let (pages, problems) = loaded(&[
+            ("_Sidebar.md", &sidebar),
+            ("a.md", "# A\n"),
+            ("b.md", "# B\n"),
+            ("c.md", "# C\n"),
+        ]);
+        assert_eq!(pages, ["b.md: b", "c.md: c", "a.md: A"]);
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
     fn a_folder_is_given_up_where_it_holds_too_much() {
         let folder = tempfile::tempdir().unwrap();
         for name in ["a.md", "b.txt", "c/d.md", ".hidden", "target/x"] {

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use regex::Regex;
 
-use super::{Item, Pages, is_frame};
+use super::{Item, MAX_DEPTH, Pages, is_frame};
 use crate::source::Source;
 
 pub(super) fn items(source: &Arc<Source>, pages: &Pages<'_>) -> Vec<Item> {
@@ -15,6 +15,7 @@ pub(super) fn items(source: &Arc<Source>, pages: &Pages<'_>) -> Vec<Item> {
     let text = links_of_wiki(&source.text);
     let mut list = List {
         open: vec![empty()],
+        too_deep: 0,
         names_item: false,
         link: None,
         names,
@@ -52,6 +53,8 @@ fn empty() -> Item {
 /// The list as it grows: the open items, each within the one before.
 struct List {
     open: Vec<Item>,
+    /// Items that are open, and deeper than anybody reads: nothing of them is kept.
+    too_deep: usize,
     /// Words belong to the title of the last item.
     names_item: bool,
     /// The link that is being read, and its words.
@@ -66,9 +69,11 @@ impl List {
                 self.close(0);
                 self.begin();
             }
-            Event::Start(Tag::Item) => self.begin(),
             Event::Start(Tag::List(_)) | Event::End(TagEnd::Heading(_)) => self.names_item = false,
+            Event::End(TagEnd::Item) if self.too_deep > 0 => self.too_deep -= 1,
             Event::End(TagEnd::Item) => self.close(self.open.len().saturating_sub(2)),
+            Event::Start(Tag::Item) if self.open.len() > MAX_DEPTH => self.too_deep += 1,
+            Event::Start(Tag::Item) => self.begin(),
             Event::Start(Tag::Link { dest_url, .. }) => {
                 self.link = Some((dest_url.into_string(), String::new()));
             }
@@ -100,7 +105,8 @@ impl List {
         let Some((link, title)) = self.link.take() else {
             return;
         };
-        let (Some(page), Some(item)) = (self.names.page(&link), self.open.last_mut()) else {
+        let page = self.names.page(&link).filter(|_| self.too_deep == 0);
+        let (Some(page), Some(item)) = (page, self.open.last_mut()) else {
             return;
         };
         if self.names_item && item.page.is_none() {
