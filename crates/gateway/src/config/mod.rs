@@ -1,0 +1,286 @@
+//! What may be configured, and what holds where nothing is. `gateway.toml` in the state folder,
+//! or the file that `--config` names. Each file of this folder is what one purpose says there.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::wire::limit;
+use crate::wire::version::Rule;
+
+mod files;
+mod keep;
+mod listen;
+mod login;
+mod runners;
+mod schedule;
+mod tell;
+mod versions;
+
+pub use keep::{BlobsAt, Recorded, StoreAt};
+pub use listen::{Listen, Tls};
+pub use login::{Approval, CiLogin, CiMap, Login, OidcLogin, OneOrMore, SshKeys};
+pub use runners::{HERE, Runners};
+pub use schedule::{Schedule, Task};
+pub use tell::{Alerts, AlertsKind, Event, Hook, HookKind, split};
+pub use versions::Versions;
+
+/// The configuration.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The name of the gateway; the machine's where it is absent.
+    pub name: Option<String>,
+    /// Where it listens beside the socket.
+    pub listen: Listen,
+    /// Where it keeps what was ordered.
+    pub store: StoreAt,
+    /// Where it keeps output.
+    pub blobs: BlobsAt,
+    /// Which clients it serves.
+    pub version: Versions,
+    /// What runners of other machines get.
+    pub runners: Runners,
+    /// How people log in, beside the ways that need no configuration.
+    pub login: Login,
+    /// Whose approvals count.
+    pub approval: Approval,
+    /// The log of all that has ended.
+    pub record: Recorded,
+    /// What is done again and again, by its name.
+    pub schedules: BTreeMap<String, Schedule>,
+    /// Who is told what fails, again and again while it fails.
+    pub alerts: BTreeMap<String, Alerts>,
+    /// Who is told what happens, once.
+    pub hooks: BTreeMap<String, Hook>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("`{}`: {why}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: std::io::Error,
+    },
+    /// It says something that nobody understands.
+    #[error("`{}`: {why}", path.display())]
+    Wrong {
+        /// The file.
+        path: PathBuf,
+        /// What and where.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads a file; where it was not named and is not there, nothing is configured. What stands in
+    /// the `*.toml` of the folder beside it (`gateway.d`) is added, in the order of their names: a
+    /// value takes the place of an earlier one, a table is added to it.
+    ///
+    /// # Errors
+    /// Where it cannot be read or says something unknown.
+    pub fn read(path: &Path, named: bool) -> Result<Config, ConfigError> {
+        let path = path.to_owned();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if !named && error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(why) => return Err(ConfigError::Unreadable { path, why }),
+        };
+        let more = files::beside(&path)?;
+        let config = if more.is_empty() {
+            toml::from_str(&text).map_err(|error| error.to_string())
+        } else {
+            files::merged(&path, &text, &more)?
+        };
+        let config: Config = match config {
+            Ok(config) => config,
+            Err(why) => return Err(ConfigError::Wrong { path, why }),
+        };
+        if let Err(why) = config.rule() {
+            let why = format!("`version`: `{why}` is no version");
+            return Err(ConfigError::Wrong { path, why });
+        }
+        if let Err(why) = config.targets() {
+            return Err(ConfigError::Wrong { path, why });
+        }
+        if config.approval.always > 0 && config.approvers().is_none() {
+            let why = "`approval.always`: `allowed_signers` names those who approve".to_owned();
+            return Err(ConfigError::Wrong { path, why });
+        }
+        if let Err(why) = config.checked() {
+            return Err(ConfigError::Wrong { path, why });
+        }
+        Ok(config)
+    }
+
+    /// Whether what it says goes together.
+    ///
+    /// # Errors
+    /// What does not.
+    pub fn checked(&self) -> Result<(), String> {
+        self.login.checked()?;
+        self.listen.checked()?;
+        self.life().map(|_| ())
+    }
+
+    /// Whether the address speaks TLS.
+    #[must_use]
+    pub fn speaks_tls(&self) -> bool {
+        self.listen.speaks_tls()
+    }
+
+    /// How long a runner's certificate is good.
+    ///
+    /// # Errors
+    /// Where it is no time, or an odd one.
+    pub fn life(&self) -> Result<Duration, String> {
+        self.runners.life()
+    }
+
+    /// Whether names and addresses can be used.
+    fn targets(&self) -> Result<(), String> {
+        let names = [
+            ("schedules", self.schedules.keys().collect::<Vec<_>>()),
+            ("alerts", self.alerts.keys().collect()),
+            ("hooks", self.hooks.keys().collect()),
+        ];
+        for (section, names) in names {
+            let short = |name: &&&String| !(limit::is_name(name) && name.len() <= 64);
+            if let Some(name) = names.iter().find(short) {
+                return Err(format!("`[{section}.{name}]` has no name that can be used"));
+            }
+        }
+        let alerts = self
+            .alerts
+            .iter()
+            .map(|(name, to)| ("alerts", name, &to.url));
+        let hooks = self.hooks.iter().map(|(name, to)| ("hooks", name, &to.url));
+        for (section, name, url) in alerts.chain(hooks) {
+            split(url).map_err(|why| format!("`[{section}.{name}] url`: {why}"))?;
+        }
+        Ok(())
+    }
+
+    /// The keys with which people approve.
+    #[must_use]
+    pub fn approvers(&self) -> Option<PathBuf> {
+        let login = self.login.ssh.as_ref();
+        let of_login = login.map(|ssh| ssh.allowed_signers.clone());
+        self.approval.allowed_signers.clone().or(of_login)
+    }
+
+    /// Which versions are served.
+    ///
+    /// # Errors
+    /// The text that is no version.
+    pub fn rule(&self) -> Result<Rule, String> {
+        self.version.rule()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.checked().map(|()| config)
+    }
+
+    #[test]
+    fn what_other_machines_reach_speaks_tls() {
+        for (text, tls) in [
+            ("", false),
+            ("[listen]\naddress = \"127.0.0.1:1\"", false),
+            ("[listen]\naddress = \"[::1]:1\"", false),
+            ("[listen]\naddress = \"127.0.0.1:1\"\n[listen.tls]", true),
+            ("[listen]\naddress = \"0.0.0.0:1\"", true),
+            ("[listen]\naddress = \"192.0.2.1:1\"", true),
+        ] {
+            assert_eq!(read(text).unwrap().speaks_tls(), tls, "{text}");
+        }
+        for (text, why) in [
+            (
+                "[listen]\nurl = \"http://ops.example\"",
+                "can be read on its way",
+            ),
+            ("[listen]\nurl = \"ops.example\"", "is no address"),
+            ("[listen.tls]\nkey = \"k\"", "go together"),
+            ("[listen]\ntls = false", "expected"),
+            (
+                "[login.oidc]\nissuer = \"http://id.example\"\nclient = \"o\"",
+                "can be read on its way",
+            ),
+            (
+                "[login.oidc]\nissuer = \"https://id.example\"\nclient = \"o\"\nscopes = []",
+                "`openid` belongs",
+            ),
+            (
+                "[login.ci.g]\nissuer = \"https://i.example\"\naudience = \"o\"\nmap = {as = \"ci\"}",
+                "names no claim",
+            ),
+            (
+                "[login.ci.g]\nissuer = \"https://i.example\"\naudience = \"o\"\nmap = [{as = \"ci\", sub = \"*\"}]",
+                "names no claim",
+            ),
+            (
+                "[runners]\ncertificate = \"0s\"",
+                "between a second and a year",
+            ),
+            ("[runners]\ncertificate = \"soon\"", "runners.certificate"),
+        ] {
+            let said = read(text).unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
+        }
+    }
+
+    #[test]
+    fn files_of_the_folder_beside_it_are_added_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("gateway.toml");
+        let write = |name: &str, text: &str| {
+            std::fs::write(folder.path().join(name), text).unwrap();
+        };
+        std::fs::create_dir(folder.path().join("gateway.d")).unwrap();
+        let basic = "name = \"ops\"\n[listen]\naddress = \"127.0.0.1:1\"\nurl = \"https://ops.example\"\n\
+                     [login.oidc]\nissuer = \"https://id.example\"\nclient = \"ops\"\n";
+        write("gateway.toml", basic);
+        write(
+            "gateway.d/20-b.toml",
+            "[listen]\naddress = \"127.0.0.1:3\"\n",
+        );
+        write(
+            "gateway.d/10-a.toml",
+            "[listen]\naddress = \"127.0.0.1:2\"\n[login.oidc]\nscopes = [\"openid\"]\n",
+        );
+        // These are none.
+        write("gateway.d/.30-c.toml", "nothing");
+        write("gateway.d/30-c.toml~", "nothing");
+        let config = Config::read(&path, true).unwrap();
+        assert_eq!(config.listen.address.port(), 3);
+        assert_eq!(config.listen.url.as_deref(), Some("https://ops.example"));
+        let oidc = config.login.oidc.unwrap();
+        assert_eq!((oidc.client.as_str(), oidc.scopes.len()), ("ops", 1));
+        // What is wrong is told with the file, also where only all of them show it.
+        write("gateway.d/40-d.toml", "[listen\n");
+        let said = Config::read(&path, true).unwrap_err().to_string();
+        assert!(said.contains("40-d.toml"), "{said}");
+        write("gateway.d/40-d.toml", "[listen]\nadress = 1\n");
+        let said = Config::read(&path, true).unwrap_err().to_string();
+        assert!(
+            said.contains("40-d.toml") && said.contains("adress"),
+            "{said}"
+        );
+        // Without the file itself, the folder holds all.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::remove_file(folder.path().join("gateway.d/40-d.toml")).unwrap();
+        std::fs::remove_file(folder.path().join("gateway.d/10-a.toml")).unwrap();
+        assert_eq!(Config::read(&path, false).unwrap().listen.address.port(), 3);
+    }
+}

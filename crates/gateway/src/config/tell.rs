@@ -1,0 +1,109 @@
+//! Who is told what happens: alerts and hooks, and the addresses where they listen.
+
+use serde::Deserialize;
+
+use crate::client::Address;
+
+/// `[alerts.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    /// Who listens there.
+    pub kind: AlertsKind,
+    /// Where: `https://HOST/api/v2/alerts`.
+    pub url: String,
+}
+
+/// Who is told what fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AlertsKind {
+    /// Alertmanager, or what speaks its interface (version 2).
+    Alertmanager,
+}
+
+/// `[hooks.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Hook {
+    /// Who listens there.
+    pub kind: HookKind,
+    /// Where.
+    pub url: String,
+    /// What is told.
+    pub on: Vec<Event>,
+}
+
+/// How a notice is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HookKind {
+    /// A POST with a JSON object.
+    Webhook,
+}
+
+/// What is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Event {
+    /// A run waits for a person.
+    RunHalted,
+    /// A run waits for an approval.
+    ApprovalWanted,
+    /// A check has begun to fail, or does so no more.
+    Drift,
+}
+
+impl Event {
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Event::RunHalted => "run-halted",
+            Event::ApprovalWanted => "approval-wanted",
+            Event::Drift => "drift",
+        }
+    }
+}
+
+/// The address and the path of a URL.
+///
+/// # Errors
+/// Where it is none.
+pub fn split(url: &str) -> Result<(Address, String), String> {
+    let after = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after..].find('/').map_or(url.len(), |at| at + after);
+    let (address, path) = url.split_at(end);
+    let address: Result<Address, _> = address.parse();
+    let address = address.map_err(|_| "it is no `http://` or `https://` address".to_owned())?;
+    let odd = |letter: char| letter.is_whitespace() || letter.is_control() || letter == '#';
+    if matches!(address, Address::Unix(_)) || path.contains(odd) || !path.is_ascii() {
+        return Err("it is no `http://` or `https://` address".to_owned());
+    }
+    let path = if path.is_empty() { "/" } else { path };
+    Ok((address, path.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_an_address_and_a_path() {
+        let (address, path) = split("http://127.0.0.1:9093/api/v2/alerts?x=1").unwrap();
+        assert_eq!(address.to_string(), "http://127.0.0.1:9093");
+        assert_eq!(path, "/api/v2/alerts?x=1");
+        assert_eq!(split("https://chat.example").unwrap().1, "/");
+        for wrong in [
+            "",
+            "chat",
+            "ftp://a/b",
+            "unix:/x",
+            "http://a/b c",
+            "http://a/é",
+            "http:///x",
+        ] {
+            assert!(split(wrong).is_err(), "{wrong}");
+        }
+    }
+}
