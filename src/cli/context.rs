@@ -9,6 +9,7 @@ use crate::cli::error::Failure;
 use crate::manual::shell_word;
 use crate::nodes::Nodes;
 use crate::project::{self, Place, Project};
+use crate::session;
 use crate::source::{Problem, Source};
 use crate::yaml::MAX_BYTES;
 
@@ -93,6 +94,16 @@ pub(crate) fn replaced(from: &Chosen) -> Vec<String> {
         Ok(root) if from.book.is_none() => project::merge::replaced(&root),
         _ => Vec::new(),
     }
+}
+
+/// Nodes are reached with this configuration of ssh.
+pub(crate) fn reach_with(file: &Path) -> Result<(), Failure> {
+    if !file.is_file() {
+        let message = format!("`--ssh-config`: `{}` is not a regular file", file.display());
+        return Err(Failure::from(Problem::bare("ssh-config", message)));
+    }
+    session::reach_with(std::path::absolute(file)?);
+    Ok(())
 }
 
 /// Nodes of the person who runs it.

@@ -143,6 +143,9 @@ struct Cli {
         hide_env_values = true
     )]
     nodes_file: Option<PathBuf>,
+    /// Reach nodes with this configuration of ssh (`ssh -F`), in place of your own
+    #[arg(long, value_name = "FILE", global = true)]
+    ssh_config: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -318,6 +321,9 @@ fn dispatch(
         signers: cli.signers,
         nodes_file: cli.nodes_file,
     };
+    if let Some(file) = cli.ssh_config {
+        context::reach_with(&file)?;
+    }
     for line in context::replaced(dir) {
         writeln!(streams.talk, "{line}")?;
     }

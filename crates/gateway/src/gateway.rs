@@ -9,6 +9,7 @@ use crate::config::{Alerts, Hook, Schedule};
 use crate::counters::Counters;
 use crate::manuals::Manual;
 use crate::oidc::Providers;
+use crate::segments::Segments;
 use crate::store::Store;
 use crate::tls::Certificates;
 use crate::wire::version::Rule;
@@ -32,6 +33,8 @@ pub struct Gateway {
     pub names: Vec<String>,
     /// What runners of other machines prove themselves with.
     pub certificates: Certificates,
+    /// How runners log in at nodes.
+    pub segments: Segments,
     /// Where people and programs log in.
     pub providers: Providers,
     /// Whose ssh keys log in.

@@ -27,6 +27,7 @@ pub mod order;
 pub mod record;
 pub mod schedule;
 pub mod secret;
+pub mod segments;
 pub mod serve;
 pub mod store;
 pub mod tls;

@@ -14,7 +14,7 @@ use crate::manuals::{Person, segment_of};
 use crate::order::{OrderError, order, source};
 use crate::store::checks::NewRound;
 use crate::wire::check::{NODES, Round};
-use crate::wire::{Ask, Confirm, Origin};
+use crate::wire::{Ask, Confirm, NodeLogin, Origin};
 
 /// How often the time is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -151,6 +151,7 @@ async fn rounds(
                     source: source.clone(),
                     nodes: nodes.to_vec(),
                     checks: checks.to_vec(),
+                    login: NodeLogin::Own,
                 },
             });
         }

@@ -47,19 +47,27 @@ impl Secret {
     /// # Errors
     /// Why there is none, in a sentence in which it is not.
     pub async fn look_up(&self) -> Result<String, String> {
-        let text = match self {
-            Secret::File(path) => file(path)?,
-            Secret::Command(command) => by_command(command).await?,
-            Secret::Env(name) => {
-                std::env::var(name).map_err(|_| format!("there is no variable `{name}`"))?
-            }
-            Secret::Vault(vault) => Box::pin(vault.look_up()).await?,
-        };
+        let text = self.text().await?;
         let line = text.lines().next().unwrap_or_default().trim();
         if line.is_empty() || line.contains(|letter: char| letter.is_control()) {
             return Err(format!("{self} holds no secret"));
         }
         Ok(line.to_owned())
+    }
+
+    /// All lines of it, as a key has them.
+    ///
+    /// # Errors
+    /// Why there is none, in a sentence in which it is not.
+    pub async fn text(&self) -> Result<String, String> {
+        match self {
+            Secret::File(path) => file(path),
+            Secret::Command(command) => by_command(command).await,
+            Secret::Env(name) => {
+                std::env::var(name).map_err(|_| format!("there is no variable `{name}`"))
+            }
+            Secret::Vault(vault) => Box::pin(vault.look_up()).await,
+        }
     }
 }
 

@@ -327,6 +327,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         providers: Providers::of(&config.login),
         signers: { config.login.ssh.as_ref() }.map(|ssh| ssh.allowed_signers.clone()),
         approvers: config.approvers(),
+        segments: config.segments.clone(),
         schedules: config.schedules.clone(),
         alerts: config.alerts.clone(),
         hooks: config.hooks.clone(),

@@ -188,6 +188,7 @@ mod tests {
                 manner: manner(Confirm::Ask, None, None),
                 approvals: Vec::new(),
             }),
+            login: opsbook_wire::NodeLogin::Own,
             ..crate::folder::tests::work()
         }
     }

@@ -12,11 +12,14 @@ use opsbook_text::{outside, wildcard};
 use opsbook_wire::check::{
     Checked, CheckedNode, EVIDENCE, LIMIT, NotHeld, Outcome, RESULTS, Round, Taken,
 };
-use opsbook_wire::{endpoint, limit};
+use opsbook_wire::{Held, NodeLogin, endpoint, limit};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
+use crate::certificate::Certified;
+use crate::child::with_ssh;
+use crate::folder::Folder;
 use crate::manual::bring;
 
 /// Rounds at a time.
@@ -41,7 +44,7 @@ impl Asking {
     pub fn begin(
         &self,
         round: Round,
-        (client, program, (manuals, reports)): (Client, PathBuf, (PathBuf, PathBuf)),
+        (client, program, folder): (Client, PathBuf, Folder),
         done: impl FnOnce(String) + Send + 'static,
     ) {
         let id = round.id.clone();
@@ -52,7 +55,7 @@ impl Asking {
         drop(held);
         let asking = self.clone();
         tokio::spawn(async move {
-            let said = one(&round, &client, &program, (&manuals, &reports)).await;
+            let said = one(&round, &client, &program, &folder).await;
             let mut held = asking.0.lock().unwrap_or_else(PoisonError::into_inner);
             held.remove(&id);
             drop(held);
@@ -68,13 +71,9 @@ async fn one(
     round: &Round,
     client: &Client,
     program: &Path,
-    (manuals, reports): (&Path, &Path),
+    folder: &Folder,
 ) -> Result<(), String> {
-    let asked = match bring(client, manuals, (&round.manual, &round.source)).await {
-        Ok(manual) => asked(round, program, &manual, reports).await,
-        Err(why) => Err(why),
-    };
-    let (nodes, error) = match asked {
+    let (nodes, error) = match looked(round, client, program, folder).await {
         Ok(nodes) => (nodes, None),
         Err(why) => (Vec::new(), Some(why)),
     };
@@ -99,6 +98,30 @@ async fn one(
     Err("the gateway does not take the results".to_owned())
 }
 
+/// Its results, or why there are none.
+async fn looked(
+    round: &Round,
+    client: &Client,
+    program: &Path,
+    folder: &Folder,
+) -> Result<Vec<CheckedNode>, String> {
+    let source = (round.manual.as_str(), &round.source);
+    let manual = bring(client, &folder.manuals(), source).await?;
+    let login = match round.login {
+        NodeLogin::Own => None,
+        NodeLogin::Certificate => {
+            let held = Held::Round(round.id.clone());
+            let keys = folder.keys();
+            let certified = Certified::new(client.clone(), &keys, held);
+            // By then, somebody else has the round.
+            let certified = tokio::time::timeout(Duration::from_secs(LIMIT), certified).await;
+            Some(certified.map_err(|_| "no certificate came".to_owned())??)
+        }
+    };
+    let ssh = login.as_ref().map(Certified::config);
+    asked(round, program, (&manual, ssh.as_deref()), &folder.rounds()).await
+}
+
 /// Evidence is left out where a request would have too much of it.
 fn bounded(checked: &mut Checked) {
     let size = |checked: &Checked| serde_json::to_vec(checked).map_or(0, |text| text.len());
@@ -121,13 +144,14 @@ fn bounded(checked: &mut Checked) {
 async fn asked(
     round: &Round,
     program: &Path,
-    manual: &Path,
+    (manual, ssh): (&Path, Option<&Path>),
     reports: &Path,
 ) -> Result<Vec<CheckedNode>, String> {
     std::fs::create_dir_all(reports)
         .map_err(|error| format!("`{}`: {error}", reports.display()))?;
     let report = reports.join(format!("{}.json", round.id));
     let mut child = Command::new(program)
+        .args(ssh.map(with_ssh))
         .args(words(round, manual, &report))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -318,6 +342,7 @@ mod tests {
             source: Source::Folder { path: "/m".into() },
             nodes: vec!["web1".into(), "web2".into()],
             checks: checks.iter().map(|check| (*check).to_owned()).collect(),
+            login: NodeLogin::Own,
         }
     }
 

@@ -41,11 +41,12 @@ impl Child {
         program: &Path,
         work: &Work,
         (before, approved): (Before, &[String]),
-        (manual, part): (&Path, &PartFolder),
+        (manual, part, ssh): (&Path, &PartFolder, Option<&Path>),
         (tell, uploads): (Tell, Uploads),
     ) -> std::io::Result<Child> {
         part.keep_arguments(work).map_err(std::io::Error::other)?;
         let mut child = Command::new(program)
+            .args(ssh.map(with_ssh))
             .args(words(work, (before, approved), manual, part))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -114,6 +115,13 @@ impl Child {
             let _ = kill.send(());
         }
     }
+}
+
+/// The option with which an `opsbook` logs in at nodes as this configuration of ssh says.
+pub(crate) fn with_ssh(config: &Path) -> std::ffi::OsString {
+    let mut word = std::ffi::OsString::from("--ssh-config=");
+    word.push(config);
+    word
 }
 
 /// The words after `opsbook`. What comes from the gateway is never an option.
@@ -235,6 +243,7 @@ mod tests {
                 manner: String::new(),
                 approvals: Vec::new(),
             }),
+            login: opsbook_wire::NodeLogin::Own,
         };
         let (approved, part) = (["--x".to_owned()], PartFolder::at("/p"));
         let said = |work: &Work| {

@@ -10,11 +10,12 @@ use opsbook_client::{Client, ClientError};
 use opsbook_wire::check::Round;
 use opsbook_wire::runner::EndState;
 use opsbook_wire::{
-    AnswerOut, Ended, Hello, Mode, News, PartEnd, PartKey, Want, Work, endpoint, limit,
+    AnswerOut, Ended, Held, Hello, Mode, News, PartEnd, PartKey, Want, Work, endpoint, limit,
 };
 use tokio::sync::{mpsc, watch};
 
 use crate::approval::{Approvers, verified};
+use crate::certificate::{Certified, Task};
 use crate::checks::Asking;
 use crate::child::{Before, Child};
 use crate::crashes::{Crashes, MOST, WITHIN};
@@ -69,6 +70,10 @@ struct Part {
     manual: PathBuf,
     /// Who has approved it.
     approved: Vec<String>,
+    /// What its process logs in with, where the gateway has to give it.
+    login: Option<Certified>,
+    /// That is being asked for.
+    asking: Option<Task>,
     /// The same part under a later lease, begun once this one is over.
     next: Option<Work>,
 }
@@ -123,6 +128,7 @@ pub async fn run<F: Fn(String) + Send + Sync + 'static>(
     let _lock = settings.folder.lock()?;
     settings.folder.is_good()?;
     settings.folder.drain_no_more();
+    settings.folder.forget_keys();
     let (tell, mut told) = mpsc::unbounded_channel();
     let note = Arc::new(note);
     let uploads = Uploads::new(tell.clone());
@@ -312,7 +318,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         let with = (
             self.client.clone(),
             self.settings.program.clone(),
-            (folder.manuals(), folder.rounds()),
+            folder.clone(),
         );
         self.asking.begin(round, with, move |said| {
             if !said.is_empty() {
@@ -398,15 +404,20 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
             }
             (Happened::Approved(Ok(people)), Stage::Coming) => {
                 part.approved = people;
-                self.start(key);
+                self.certify(key);
             }
             (Happened::Approved(Err(why)), Stage::Coming) => {
-                let state = match part.work.epoch {
-                    1 => EndState::Ended,
-                    // What an earlier controller has left on the node is not known here.
-                    _ => EndState::Halted,
-                };
+                let state = not_begun_here(&part.work);
                 let end = end(&part.work, state, Ended::Blocked, Some(why));
+                self.ended(key, end);
+            }
+            (Happened::Certified(Ok(login)), Stage::Coming) => {
+                part.login = Some(login);
+                self.start(key);
+            }
+            (Happened::Certified(Err(why)), Stage::Coming) => {
+                let state = not_begun_here(&part.work);
+                let end = end(&part.work, state, Ended::Error, Some(why));
                 self.ended(key, end);
             }
             (Happened::Brought(Err(why)), Stage::Coming) => self.died(key, &why),
@@ -414,9 +425,10 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
                 let work = part.work.clone();
                 self.bring(&work);
             }
-            (Happened::Again, Stage::Coming) => self.start(key),
+            (Happened::Again, Stage::Coming) => self.certify(key),
             (Happened::Exited(exit), Stage::Running(_)) => self.exited(key, &exit),
             (Happened::Exited(_), Stage::Leaving(_)) => {
+                part.login = None;
                 part.stage = Stage::Sending(None);
                 self.uploads.last(key);
             }
@@ -439,17 +451,36 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         });
     }
 
+    /// What its process logs in with is made anew before each start.
+    fn certify(&mut self, key: &PartKey) {
+        let keys = self.settings.folder.keys();
+        let Some(part) = self.parts.get_mut(&place(key)) else {
+            return;
+        };
+        if part.work.login.is_own() {
+            self.start(key);
+            return;
+        }
+        let (client, tell, key) = (self.client.clone(), self.tell.clone(), key.clone());
+        let asking = tokio::spawn(async move {
+            let certified = Certified::new(client, &keys, Held::Part(key.clone())).await;
+            let _ = tell.send((key, Happened::Certified(certified)));
+        });
+        part.asking = Some(Task(asking.abort_handle()));
+    }
+
     fn start(&mut self, key: &PartKey) {
         let folder = self.folder(key);
         let Some(part) = self.parts.get_mut(&place(key)) else {
             return;
         };
         part.answered.clear();
+        let ssh = part.login.as_ref().map(Certified::config);
         let started = Child::start(
             &self.settings.program,
             &part.work,
             (part.before, &part.approved),
-            (&part.manual, &folder),
+            (&part.manual, &folder, ssh.as_deref()),
             (self.tell.clone(), self.uploads.clone()),
         );
         match started {
@@ -472,6 +503,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         let Some(part) = self.parts.get_mut(&place(key)) else {
             return;
         };
+        part.login = None;
         let record = opsbook_journal::read_in(&folder.journals(), &key.run).ok();
         match outcome(&part.work, exit, record.as_ref()) {
             Outcome::End(end) => self.ended(key, end),
@@ -523,6 +555,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
             return;
         }
         (self.note)(format!("{key}: it is not held any more"));
+        part.asking = None;
         match std::mem::replace(&mut part.stage, Stage::Sending(None)) {
             Stage::Leaving(child) => part.stage = Stage::Leaving(child),
             Stage::Running(mut child) => {
@@ -643,8 +676,19 @@ impl Part {
             answered: BTreeSet::new(),
             manual: PathBuf::new(),
             approved: Vec::new(),
+            login: None,
+            asking: None,
             next: None,
         }
+    }
+}
+
+/// What a part is whose process was not started. What an earlier controller has left on the node
+/// is not known here.
+fn not_begun_here(work: &Work) -> EndState {
+    match work.epoch {
+        1 => EndState::Ended,
+        _ => EndState::Halted,
     }
 }
 

@@ -301,6 +301,16 @@ impl Folder {
         self.path.join("manuals")
     }
 
+    /// Where the keys are that are made for one part or round each.
+    pub(crate) fn keys(&self) -> PathBuf {
+        self.path.join("keys")
+    }
+
+    /// Those of a runner that was killed are of no use any more.
+    pub(crate) fn forget_keys(&self) {
+        let _ = fs::remove_dir_all(self.keys());
+    }
+
     /// Where rounds of checks report.
     pub(crate) fn rounds(&self) -> PathBuf {
         self.path.join("rounds")
@@ -516,6 +526,7 @@ pub(crate) mod tests {
             journal_lines: 0,
             asked_by: String::new(),
             consent: None,
+            login: opsbook_wire::NodeLogin::Own,
         }
     }
 

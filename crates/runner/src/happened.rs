@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use opsbook_wire::PartKey;
 use tokio::sync::mpsc;
 
+use crate::certificate::Certified;
+
 /// Where it is told.
 pub(crate) type Tell = mpsc::UnboundedSender<(PartKey, Happened)>;
 
@@ -15,6 +17,8 @@ pub(crate) enum Happened {
     Brought(Result<PathBuf, String>),
     /// Who has approved it, or why it must not run.
     Approved(Result<Vec<String>, String>),
+    /// What it logs in with, or why there is nothing.
+    Certified(Result<Certified, String>),
     /// Its process has ended.
     Exited(Exit),
     /// A process that has died is started again.

@@ -12,6 +12,7 @@
 //! with its own parts wherever it dies. What became of their steps is on the nodes.
 
 mod approval;
+mod certificate;
 mod checks;
 mod child;
 mod course;

@@ -141,6 +141,7 @@ mod tests {
             journal_lines: 0,
             asked_by: String::new(),
             consent: None,
+            login: opsbook_wire::NodeLogin::Own,
         }
     }
 

@@ -330,6 +330,7 @@ fn work(epoch: u64, mode: Mode, folder: &Path) -> News {
         journal_lines: 0,
         asked_by: String::new(),
         consent: None,
+        login: opsbook_wire::NodeLogin::Own,
     };
     News {
         parts: vec![work],

@@ -25,6 +25,7 @@ pub fn interactive(target: &Target, line: &str) -> Command {
             command
                 .arg("-t")
                 .args(["-o", "RemoteCommand=none", "-o", "LogLevel=ERROR"]);
+            config(&mut command);
             arguments(ssh, "-p", &mut command);
             let mut quoted = b"exec sh -c ".to_vec();
             quote(line.as_bytes(), &mut quoted);
@@ -72,6 +73,7 @@ pub fn sshfs(target: &Target, dir: &str, onto: &std::path::Path) -> Option<Comma
         .unwrap_or_default();
     command.arg(format!("{user}{}:{dir}", ssh.host)).arg(onto);
     command.args(["-o", "reconnect", "-o", "ServerAliveInterval=5"]);
+    config(&mut command);
     let without_user = Ssh {
         user: None,
         ..ssh.clone()
@@ -96,6 +98,13 @@ fn with_terminal(exec: &Exec) -> Command {
     let mut command = Command::new(words.first().map_or("", String::as_str));
     command.args(words.iter().skip(1));
     command
+}
+
+/// The configuration of ssh with which this process reaches nodes.
+fn config(command: &mut Command) {
+    if let Some(path) = super::SSH_CONFIG.get() {
+        command.arg("-F").arg(path);
+    }
 }
 
 fn arguments(ssh: &Ssh, port: &str, command: &mut Command) {

@@ -55,8 +55,8 @@ mod values;
 use std::collections::HashMap;
 use std::future::Future;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use call::Call;
@@ -104,6 +104,15 @@ struct Inner {
     others: tokio::sync::Mutex<HashMap<String, Result<Session, SudoError>>>,
 }
 
+/// What [`reach_with`] has said.
+static SSH_CONFIG: OnceLock<PathBuf> = OnceLock::new();
+
+/// From now on this process reaches nodes with this configuration of ssh (`ssh -F`), in place of
+/// the user's own. The first call counts.
+pub fn reach_with(ssh_config: PathBuf) {
+    let _ = SSH_CONFIG.set(ssh_config);
+}
+
 /// How sessions are opened.
 #[derive(Clone)]
 pub struct OpenOptions {
@@ -115,7 +124,7 @@ pub struct OpenOptions {
     pub tries: u32,
     /// Receives what is worth showing while connecting, one line each.
     pub on_note: Arc<dyn Fn(&Outside) + Send + Sync>,
-    /// Instead of the user's own configuration of ssh.
+    /// Instead of the user's own configuration of ssh; at first, what [`reach_with`] has said.
     pub ssh_config: Option<PathBuf>,
     /// Functions of our own that the node's shell reads while its greeting is on its way.
     pub prelude: &'static str,
@@ -320,7 +329,7 @@ impl Default for OpenOptions {
             timeout: Duration::from_secs(15),
             tries: 2,
             on_note: Arc::new(|_| {}),
-            ssh_config: None,
+            ssh_config: SSH_CONFIG.get().cloned(),
             prelude: "",
         }
     }

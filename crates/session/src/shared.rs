@@ -168,6 +168,16 @@ pub(super) struct Asking {
     pub(super) others: Vec<Vec<OsString>>,
 }
 
+impl Asking {
+    /// All words: with another configuration, the same destination is another one.
+    pub(super) fn all(&self) -> Vec<OsString> {
+        let config = self.config.iter();
+        let mut all: Vec<OsString> = config.flat_map(|path| ["-F".into(), path.into()]).collect();
+        all.extend(self.words.iter().cloned());
+        all
+    }
+}
+
 /// The user's own connection, where the configuration names a socket and somebody answers there.
 /// A name that does not tell destinations apart is not used: it may lead anywhere.
 pub(super) async fn theirs(asking: &Asking, written: &[String]) -> Option<Shared> {

@@ -69,7 +69,7 @@ impl Route {
     /// is kept is given up then. Gives why one that is to be kept cannot be.
     pub(super) async fn share(&mut self, alone: bool) -> Result<(), String> {
         let (found, why) = match self.ssh.keep {
-            Some(time) => match shared::kept(&words(&self.ssh), time, alone) {
+            Some(time) => match shared::kept(&self.asking().all(), time, alone) {
                 Ok(kept) => (Some(kept), Ok(())),
                 Err(error) => (None, Err(error.to_string())),
             },

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
+use crate::certificate::NodeLogin;
 use crate::source::Source;
 
 /// Nodes of one round: a schedule over more is several rounds.
@@ -65,6 +66,9 @@ pub struct Round {
     pub nodes: Vec<String>,
     /// Which checks: `GROUP::CHECK` with `*` and `?`.
     pub checks: Vec<String>,
+    /// How the runner logs in at the nodes.
+    #[serde(default, skip_serializing_if = "NodeLogin::is_own")]
+    pub login: NodeLogin,
 }
 
 /// `POST /v1/runner/checks`: what became of a round.

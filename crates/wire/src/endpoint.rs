@@ -85,6 +85,8 @@ pub const RUNNER_BEAT: &str = "/v1/runner/beat";
 pub const RUNNER_EVENTS: &str = "/v1/runner/events";
 /// `POST` [`crate::check::Checked`]: [`crate::check::Taken`]
 pub const RUNNER_CHECKS: &str = "/v1/runner/checks";
+/// `POST` [`crate::CertificateIn`]: [`crate::CertificateOut`]
+pub const RUNNER_CERTIFICATE: &str = "/v1/runner/certificate";
 /// `GET`: the archive of a manual, `application/x-tar`.
 pub const RUNNER_MANUAL: &str = "/v1/runner/manual/{manual}/{archive}";
 

@@ -18,6 +18,7 @@
 
 pub mod approve;
 pub mod ask;
+pub mod certificate;
 pub mod check;
 pub mod endpoint;
 pub mod header;
@@ -33,6 +34,7 @@ pub mod version;
 
 pub use approve::{ApprovalView, Approve, Consent};
 pub use ask::{Ask, Asked, AskedPart, Confirm, HostView, Parameter, ProcedureView, StepView};
+pub use certificate::{CertificateIn, CertificateOut, Held, NodeLogin};
 pub use login::{About, Linked, Local, LoggedIn, LoginWay, Me};
 pub use problem::{Kind, Problem};
 pub use run::{

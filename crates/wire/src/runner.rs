@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::NodeLogin;
 pub use crate::source::Source;
 use crate::state::Confirm;
 use crate::state::{Ended, Want};
@@ -233,6 +234,9 @@ pub struct Work {
     /// What was approved, where somebody had to: a runner verifies it itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consent: Option<crate::Consent>,
+    /// How the runner logs in at the part's nodes.
+    #[serde(default, skip_serializing_if = "NodeLogin::is_own")]
+    pub login: NodeLogin,
 }
 
 impl Work {

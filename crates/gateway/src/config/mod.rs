@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::segments::{self, Segments};
 use crate::wire::limit;
 use crate::wire::version::Rule;
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub approval: Approval,
     /// The log of all that has ended.
     pub record: Recorded,
+    /// How runners log in at nodes, by the name of their segment.
+    pub segments: Segments,
     /// What is done again and again, by its name.
     pub schedules: BTreeMap<String, Schedule>,
     /// Who is told what fails, again and again while it fails.
@@ -125,6 +128,7 @@ impl Config {
     /// What does not.
     pub fn checked(&self) -> Result<(), String> {
         self.login.checked()?;
+        segments::checked(&self.segments)?;
         self.listen.checked()?;
         self.life().map(|_| ())
     }

@@ -2,6 +2,7 @@
 
 mod approvals;
 mod asks;
+mod certificates;
 mod checks;
 mod guard;
 mod listen;
@@ -81,6 +82,7 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::RUNNER_WORK, large(runners::work))
         .route(endpoint::RUNNER_BEAT, large(runners::beat))
         .route(endpoint::RUNNER_EVENTS, large(runners::lines))
+        .route(endpoint::RUNNER_CERTIFICATE, post(certificates::certify))
         .route(endpoint::RUNNER_MANUAL, get(runners::manual))
         .route("/console/{file}", get(pages::console))
         .fallback(pages::book)

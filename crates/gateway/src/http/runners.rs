@@ -17,6 +17,7 @@ use crate::bell::Topic;
 use crate::config::HERE;
 use crate::gateway::Gateway;
 use crate::manuals::path_of;
+use crate::segments::login;
 use crate::store::events::From;
 use crate::store::people::Runner;
 use crate::store::queue::{Heard, Renewed};
@@ -172,6 +173,7 @@ pub(super) async fn work(
                 let path = gateway.manual.root.display().to_string();
                 work.source = Source::Folder { path };
             }
+            work.login = login(&gateway.segments, &runner.segment);
             news.parts.push(work);
             gateway.bell.ring(&Topic::Run(key.run.clone()));
         }
@@ -202,6 +204,7 @@ async fn rounds(gateway: &Gateway, runner: &Runner, hello: &Hello, news: &mut Ne
             let path = gateway.manual.root.display().to_string();
             round.source = Source::Folder { path };
         }
+        round.login = login(&gateway.segments, &runner.segment);
         news.rounds.push(round);
     }
     Ok(())

@@ -8,7 +8,7 @@ use wire::check::{CheckView, Checked, EVIDENCE, Outcome, Round};
 
 use super::people::Runner;
 use super::{Store, StoreError, Tx, json, parsed, written};
-use crate::wire;
+use crate::wire::{self, NodeLogin};
 
 /// How long a round may take, in milliseconds.
 #[expect(clippy::cast_possible_wrap, reason = "ten minutes")]
@@ -242,6 +242,7 @@ impl Store {
             source: parsed(row.try_get("source")?)?,
             nodes: parsed(row.try_get("nodes")?)?,
             checks: parsed(row.try_get("checks")?)?,
+            login: NodeLogin::Own,
         }))
     }
 

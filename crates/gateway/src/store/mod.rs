@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod checks;
 pub(crate) mod doorbell;
 pub mod events;
+pub mod holds;
 pub mod migrate;
 pub mod notices;
 pub mod people;

@@ -388,6 +388,7 @@ impl Store {
             journal_lines: 0,
             asked_by: row.try_get("asked_by")?,
             consent: self.consent(&key.run, &key.node).await?,
+            login: wire::NodeLogin::Own,
         })
     }
 

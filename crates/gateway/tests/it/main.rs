@@ -26,6 +26,7 @@ macro_rules! on_both {
 pub(crate) use on_both;
 
 mod approvals;
+mod certificates;
 mod console;
 #[path = "../../../book/tests/browser/drive.rs"]
 #[allow(

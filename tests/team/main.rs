@@ -18,18 +18,20 @@ use serde_json::Value;
 
 use sshd::{Sshd, or_skip};
 
+mod certificates;
+
 #[allow(
     dead_code,
     reason = "it is of another test target, which needs more of it"
 )]
-#[path = "it/sshd.rs"]
+#[path = "../it/sshd.rs"]
 mod sshd;
 
 /// Far above what a busy machine takes.
 const BOUND: Duration = Duration::from_mins(2);
 
 /// Three steps; the second waits for the file `go`.
-const PAGE: &str = include_str!("it/three_steps.md");
+const PAGE: &str = include_str!("../it/three_steps.md");
 
 const TWO: &str = "one\ntwo\n";
 const ALL: &str = "one\ntwo\nthree value-1\n";

@@ -1,0 +1,248 @@
+//! How the runners of a segment log in at its nodes: with what their machines have, or with a
+//! certificate that this gateway signs for one part or one round of checks. What may be
+//! configured of it, and what of that is wrong.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::secret::{Secret, Vault};
+use crate::wire::{NodeLogin, limit};
+
+pub mod sign;
+
+/// How long a certificate is good, where nobody says it.
+const TTL: Duration = Duration::from_mins(10);
+const LONGEST_TTL: Duration = Duration::from_hours(24);
+/// Principals, and addresses, of a certificate.
+const MOST: usize = 64;
+/// What stands for the name of each node that the certificate is for.
+pub(super) const NODE: &str = "{node}";
+
+/// All of them, by their names.
+pub type Segments = BTreeMap<String, Segment>;
+
+/// `[segments.NAME]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Segment {
+    /// How its runners log in at nodes.
+    pub ssh: NodeSsh,
+}
+
+/// `ssh = {kind = "…"}`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum NodeSsh {
+    /// With what the runner's machine has.
+    #[default]
+    Own,
+    /// With a certificate of this gateway.
+    Certificate(Certificates),
+}
+
+/// `ssh = {kind = "certificate", …}`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificates {
+    /// The key that nodes trust (`TrustedUserCAKeys`).
+    pub ca: Ca,
+    /// How long a certificate is good, `10m`. A runner that needs it longer gets another one.
+    #[serde(default = "ttl", deserialize_with = "duration")]
+    pub ttl: Duration,
+    /// As whom it lets in. `{node}` stands for the name of each node.
+    pub principals: Vec<String>,
+    /// From which addresses it lets in, `10.0.0.0/8`; from everywhere where there are none.
+    #[serde(default)]
+    pub sources: Vec<String>,
+    /// What else it lets do.
+    #[serde(default)]
+    pub permit: Vec<Permit>,
+}
+
+/// Where the key is that signs.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ca {
+    /// A file with it, that only this user can read.
+    File(PathBuf),
+    /// What a command of the shell prints.
+    Command(String),
+    /// A variable of the gateway's environment.
+    Env(String),
+    /// What a vault answers.
+    Vault(Vault),
+    /// An agent of ssh has it: the key itself never comes here.
+    Agent(Agent),
+}
+
+/// `ca = {agent = {…}}`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Agent {
+    /// The agent's socket; the one of `SSH_AUTH_SOCK` where it is absent.
+    #[serde(default)]
+    pub socket: Option<PathBuf>,
+    /// A file with the public key.
+    pub key: PathBuf,
+}
+
+/// What a certificate may let do, beside running commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Permit {
+    /// Going on to other machines (`jump` in `nodes.yaml`).
+    PortForwarding,
+}
+
+fn ttl() -> Duration {
+    TTL
+}
+
+fn duration<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(from)?;
+    let read = crate::manual::duration(&text).map_err(serde::de::Error::custom)?;
+    if read < Duration::from_secs(1) || read > LONGEST_TTL {
+        return Err(serde::de::Error::custom("`ttl` is from 1s to 24h"));
+    }
+    Ok(read)
+}
+
+impl Ca {
+    /// The reference to the key; nothing where an agent has it.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        Some(match self {
+            Ca::File(path) => Secret::File(path.clone()),
+            Ca::Command(command) => Secret::Command(command.clone()),
+            Ca::Env(name) => Secret::Env(name.clone()),
+            Ca::Vault(vault) => Secret::Vault(vault.clone()),
+            Ca::Agent(_) => return None,
+        })
+    }
+}
+
+/// How a segment's runners log in.
+#[must_use]
+pub fn login(segments: &Segments, segment: &str) -> NodeLogin {
+    match certificates(segments, segment) {
+        Some(_) => NodeLogin::Certificate,
+        None => NodeLogin::Own,
+    }
+}
+
+/// What is configured of a segment's certificates; nothing where it has none.
+#[must_use]
+pub fn certificates<'a>(segments: &'a Segments, segment: &str) -> Option<&'a Certificates> {
+    match &segments.get(segment)?.ssh {
+        NodeSsh::Certificate(certificates) => Some(certificates),
+        NodeSsh::Own => None,
+    }
+}
+
+/// Whether what is said of segments can be used.
+///
+/// # Errors
+/// What cannot.
+pub fn checked(segments: &Segments) -> Result<(), String> {
+    for (name, segment) in segments {
+        if !limit::is_name(name) {
+            return Err(format!("`[segments.{name}]` has no name that can be used"));
+        }
+        if let NodeSsh::Certificate(certificates) = &segment.ssh {
+            let of = certificates.checked();
+            of.map_err(|why| format!("`[segments.{name}] ssh`: {why}"))?;
+        }
+    }
+    Ok(())
+}
+
+impl Certificates {
+    fn checked(&self) -> Result<(), String> {
+        // Without one, a certificate lets in as everybody.
+        if self.principals.is_empty() || self.principals.len() > MOST {
+            return Err(format!(
+                "`principals` says as whom it lets in: from 1 to {MOST}"
+            ));
+        }
+        let odd = |letter: char| !letter.is_ascii_graphic() || letter == ',';
+        let rest = |principal: &String| principal.replace(NODE, "x");
+        let wrong = |text: &String| text.is_empty() || text.contains(odd);
+        if let Some(wrong) = self.principals.iter().map(rest).find(wrong) {
+            return Err(format!("`principals`: `{wrong}` is no name"));
+        }
+        let address = |text: &String| {
+            let letters = |letter: char| letter.is_ascii_hexdigit() || ".:/".contains(letter);
+            !text.is_empty() && text.chars().all(letters)
+        };
+        if self.sources.len() > MOST || !self.sources.iter().all(address) {
+            return Err("`sources` are addresses, or networks: `10.0.0.0/8`".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Segments, String> {
+        let read: Result<Segments, _> = toml::from_str(text);
+        let segments = read.map_err(|error| error.to_string())?;
+        checked(&segments).map(|()| segments)
+    }
+
+    #[test]
+    fn a_certificate_says_as_whom_it_lets_in() {
+        let good = "[prod]\nssh = {kind = \"certificate\", ca = {agent = {key = \"/k.pub\"}}, ttl = \"5m\", \
+                    principals = [\"deploy\", \"opsbook@{node}\"], sources = [\"10.0.0.0/8\", \"fd00::1\"], \
+                    permit = [\"port-forwarding\"]}\n[dmz]\nssh = {kind = \"own\"}\n[lab]\n";
+        let segments = read(good).unwrap();
+        let prod = certificates(&segments, "prod").unwrap();
+        assert_eq!(prod.ttl, Duration::from_mins(5));
+        assert!(login(&segments, "dmz").is_own() && login(&segments, "lab").is_own());
+        assert!(login(&segments, "nobody").is_own());
+        for (of, why) in [
+            ("", "missing field `ca`"),
+            ("ca = {file = \"/k\"}", "missing field `principals`"),
+            (
+                "ca = {file = \"/k\"}, principals = []",
+                "as whom it lets in",
+            ),
+            (
+                "ca = {file = \"/k\"}, principals = [\"a,root\"]",
+                "is no name",
+            ),
+            ("ca = {file = \"/k\"}, principals = [\"a b\"]", "is no name"),
+            ("ca = {moon = \"/k\"}, principals = [\"a\"]", "moon"),
+            (
+                "ca = {file = \"/k\"}, principals = [\"a\"], ttl = \"0s\"",
+                "from 1s",
+            ),
+            (
+                "ca = {file = \"/k\"}, principals = [\"a\"], ttl = \"48h\"",
+                "from 1s",
+            ),
+            (
+                "ca = {file = \"/k\"}, principals = [\"a\"], sources = [\"x,y\"]",
+                "addresses",
+            ),
+            (
+                "ca = {file = \"/k\"}, principals = [\"a\"], moon = 1",
+                "moon",
+            ),
+            (
+                "ca = {file = \"/k\"}, principals = [\"a\"], permit = [\"pty\"]",
+                "pty",
+            ),
+        ] {
+            let comma = if of.is_empty() { "" } else { ", " };
+            let text = format!("[prod]\nssh = {{kind = \"certificate\"{comma}{of}}}\n");
+            let said = read(&text).unwrap_err();
+            assert!(said.contains(why), "{of}: {said}");
+        }
+        assert!(read("[\"a b\"]\n").is_err());
+        assert!(read("[prod]\nssh = {kind = \"moon\"}\n").is_err());
+    }
+}

@@ -1,0 +1,247 @@
+//! What a runner logs in with where it has no standing key: a key that is made for one part or
+//! one round of checks, the gateway's certificate for it, and a configuration of ssh that names
+//! both. It is renewed while it is needed, and removed with the value.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use opsbook_client::{Client, ClientError};
+use opsbook_wire::{CertificateIn, CertificateOut, Held, endpoint};
+use tokio::process::Command;
+use tokio::task::AbortHandle;
+
+/// After a request that went wrong; twice as long each time, up to `LATEST`.
+const SOONEST: Duration = Duration::from_millis(200);
+const LATEST: Duration = Duration::from_secs(5);
+/// So long a gateway is asked again that answers, and has no certificate.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// For `ssh-keygen`, which makes a small key.
+const KEYGEN: Duration = Duration::from_secs(20);
+/// Bytes of a certificate.
+const LARGEST: usize = 16 << 10;
+
+/// A key with its certificate.
+#[derive(Debug)]
+pub(crate) struct Certified {
+    folder: PathBuf,
+    renewal: Option<Task>,
+}
+
+/// A task that ends with the value.
+#[derive(Debug)]
+pub(crate) struct Task(pub AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Drop for Certified {
+    fn drop(&mut self) {
+        self.renewal = None;
+        // What stays is removed when the runner starts again.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Certified {
+    /// Makes a key below this folder, and asks the gateway for its certificate: again and again
+    /// while the gateway is away.
+    ///
+    /// # Errors
+    /// Why there is none, in a sentence.
+    pub async fn new(client: Client, below: &Path, held: Held) -> Result<Certified, String> {
+        let folder = below.join(name());
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder);
+        made.map_err(|error| format!("`{}`: {error}", folder.display()))?;
+        let mut certified = Certified {
+            folder,
+            renewal: None,
+        };
+        let public_key = certified.key().await?;
+        let ask = CertificateIn { held, public_key };
+        let seconds = asked(&client, &ask, &certified.folder, Instant::now() + PATIENCE).await?;
+        certified.write("config", &configuration(&certified.folder)?)?;
+        let renewal = renew(client, ask, certified.folder.clone(), seconds);
+        certified.renewal = Some(Task(tokio::spawn(renewal).abort_handle()));
+        Ok(certified)
+    }
+
+    /// The configuration of ssh.
+    pub fn config(&self) -> PathBuf {
+        self.folder.join("config")
+    }
+
+    /// Makes the key. The public one.
+    async fn key(&self) -> Result<String, String> {
+        let path = self.folder.join("key");
+        let keygen = Command::new("ssh-keygen")
+            .args(["-q", "-t", "ed25519", "-N", "", "-C", "opsbook", "-f"])
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .status();
+        let made = tokio::time::timeout(KEYGEN, keygen).await;
+        if !matches!(&made, Ok(Ok(status)) if status.success()) {
+            return Err("`ssh-keygen` makes no key".to_owned());
+        }
+        let public = fs::read_to_string(path.with_extension("pub"));
+        let public = public.map_err(|error| format!("the key cannot be read: {error}"))?;
+        // The comment is nobody's business.
+        let words: Vec<&str> = public.split_whitespace().take(2).collect();
+        Ok(words.join(" "))
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), String> {
+        written(&self.folder.join(name), text)
+    }
+}
+
+/// A name that nobody has.
+fn name() -> String {
+    let mut bytes = [0_u8; 16];
+    // The kernel's random numbers never run out once the machine is up.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Asks until there is one, and writes it down; for how many seconds it is good.
+async fn asked(
+    client: &Client,
+    ask: &CertificateIn,
+    folder: &Path,
+    until: Instant,
+) -> Result<u64, String> {
+    let mut wait = SOONEST;
+    loop {
+        let answer: Result<CertificateOut, _> =
+            client.post(endpoint::RUNNER_CERTIFICATE, ask).await;
+        match answer {
+            Ok(out) => {
+                taken(folder, &out)?;
+                return Ok(out.seconds);
+            }
+            Err(error) if is_final(&error, until) => {
+                return Err(format!("there is no certificate: {error}"));
+            }
+            Err(_) => tokio::time::sleep(wait).await,
+        }
+        wait = (wait * 2).min(LATEST);
+    }
+}
+
+/// A gateway that is away is waited for; one that answers has a minute.
+fn is_final(error: &ClientError, until: Instant) -> bool {
+    !error.may_pass() || (error.kind().is_some() && Instant::now() >= until)
+}
+
+fn taken(folder: &Path, out: &CertificateOut) -> Result<(), String> {
+    let text = out.certificate.trim_end();
+    let plain = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if text.len() > LARGEST || !plain || !text.contains("-cert-v01@openssh.com ") {
+        return Err("the gateway has sent no certificate".to_owned());
+    }
+    written(&folder.join("key-cert.pub"), &format!("{text}\n"))
+}
+
+/// A file that is there whole, or as it was.
+fn written(path: &Path, text: &str) -> Result<(), String> {
+    let new = path.with_extension("new");
+    let _ = fs::remove_file(&new);
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(&new);
+    let done = file
+        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|()| fs::rename(&new, path));
+    done.map_err(|error| format!("`{}`: {error}", path.display()))
+}
+
+/// Another certificate for the same key, after two thirds of each one's time: who has to log in
+/// anew in the middle of a long part needs one that is good. Where there is none any more, logging
+/// in is refused, and that is said of the node.
+async fn renew(client: Client, ask: CertificateIn, folder: PathBuf, mut seconds: u64) {
+    loop {
+        let rest = Duration::from_secs(seconds) * 2 / 3;
+        tokio::time::sleep(rest.max(SOONEST)).await;
+        let until = Instant::now() + PATIENCE;
+        match asked(&client, &ask, &folder, until).await {
+            Ok(of_the_new) => seconds = of_the_new,
+            // The part is another runner's by now.
+            Err(_) => return,
+        }
+    }
+}
+
+/// The certificate is the only thing that logs in, also at machines on the way; how machines are
+/// found stays this user's and this machine's own. A connection of other commands is not used:
+/// it was somebody else who logged in for it.
+fn configuration(folder: &Path) -> Result<String, String> {
+    let text = folder.to_string_lossy();
+    // `%` has a meaning there, and what follows `$` is looked up.
+    if text.contains(|letter: char| letter.is_control() || "\"$\\".contains(letter)) {
+        return Err(format!(
+            "the runner's folder has a name that ssh cannot read: `{}`",
+            folder.display()
+        ));
+    }
+    let key = format!("\"{}/key\"", text.replace('%', "%%"));
+    Ok(format!(
+        "IdentityFile {key}\n\
+         CertificateFile {}\n\
+         IdentitiesOnly yes\n\
+         IdentityAgent none\n\
+         PreferredAuthentications publickey\n\
+         ControlMaster no\n\
+         ControlPath none\n\
+         Include ~/.ssh/config\n\
+         Include /etc/ssh/ssh_config\n",
+        key.replace("/key\"", "/key-cert.pub\"")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_names_the_key_and_nothing_else_is_used() {
+        let text = configuration(Path::new("/var/lib/50%/a b/x")).unwrap();
+        assert!(text.contains("IdentityFile \"/var/lib/50%%/a b/x/key\"\n"));
+        assert!(text.contains("CertificateFile \"/var/lib/50%%/a b/x/key-cert.pub\"\n"));
+        for odd in ["/a\"b", "/a${HOME}", "/a\nb", "/a\\b"] {
+            assert!(configuration(Path::new(odd)).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_not_written_down() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = |text: &str| CertificateOut {
+            certificate: text.to_owned(),
+            seconds: 1,
+        };
+        let good = "ssh-ed25519-cert-v01@openssh.com AAAA opsbook";
+        for wrong in [
+            "",
+            "ssh-ed25519 AAAA",
+            &format!("{good}\n{good}"),
+            &format!("{good}{}", "A".repeat(LARGEST)),
+        ] {
+            assert!(taken(dir.path(), &out(wrong)).is_err(), "{wrong}");
+            assert!(!dir.path().join("key-cert.pub").exists());
+        }
+        taken(dir.path(), &out(good)).unwrap();
+        let kept = fs::read_to_string(dir.path().join("key-cert.pub")).unwrap();
+        assert_eq!(kept, format!("{good}\n"));
+    }
+}
