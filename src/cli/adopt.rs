@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use opsbook_adopt::{Looked, Suggestion};
+use opsbook_adopt::{Looked, Suggestion, Tags};
 
 use crate::cli::Streams;
 use crate::cli::context::{self, Chosen};
@@ -35,6 +35,10 @@ pub(crate) struct Adopt {
     /// Change the pages. One that git does not have as it is now is left alone
     #[arg(long)]
     write: bool,
+    /// Write the words into comments above the fences, for generators that take no words on a
+    /// fence. The default where there is a `mkdocs.yml`
+    #[arg(long)]
+    comments: bool,
 }
 
 struct Page {
@@ -46,11 +50,16 @@ struct Page {
 
 pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let project = context::read(chosen).ok();
+    let tags = if args.comments || has_mkdocs(project.as_ref()) {
+        Tags::Comments
+    } else {
+        Tags::Words
+    };
     let mut left = 0;
     let mut unsaid = 0;
     let mut unsaved = Vec::new();
     for page in pages(args, project.as_ref())? {
-        let adopted = opsbook_adopt::page(&page.name, &page.text);
+        let adopted = opsbook_adopt::page(&page.name, &page.text, tags);
         unsaid += adopted.unsaid;
         if adopted.blocks.is_empty() {
             continue;
@@ -85,6 +94,14 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
         )));
     }
     Ok(u8::from(left > 0))
+}
+
+/// MkDocs shows a fence with more than one word as text.
+fn has_mkdocs(project: Option<&Project>) -> bool {
+    let root = project.map_or(Path::new("."), |project| &project.root);
+    ["mkdocs.yml", "mkdocs.yaml"]
+        .iter()
+        .any(|name| root.join(name).is_file())
 }
 
 /// The pages, in their order, each once.
@@ -189,8 +206,9 @@ fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usiz
         counted(examples, "example"),
     )?;
     for block in blocks {
-        if let Suggestion::Left(why) = &block.suggestion {
-            writeln!(streams.talk, "  :{}  {}", block.line, outside::line(why))?;
+        if let Suggestion::Left(left) = &block.suggestion {
+            let (likely, why) = (left.likely.word(), outside::line(&left.why));
+            writeln!(streams.talk, "  :{}  {likely}? {why}", block.line)?;
         }
     }
     Ok(left)

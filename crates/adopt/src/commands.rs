@@ -7,7 +7,9 @@ const LOOK: &str = "ls cat head wc stat file readlink realpath basename dirname 
     whereis sleep seq uniq cut tr tac nl column fold paste comm diff cmp cksum md5sum sha1sum \
     sha224sum sha256sum sha384sum sha512sum strings od xxd hexdump jq grep egrep fgrep zgrep rg zcat \
     bzcat xzcat dig host nslookup vmstat iostat mpstat sar numactl lsattr getfacl getcap blkid \
-    findmnt namei apt-cache dpkg-query rpmquery needrestart nvidia-smi sensors pwd cal";
+    findmnt namei dpkg-query rpmquery needrestart nvidia-smi sensors pwd cal \
+    pvs vgs lvs lsns lsmem lsipc lslogins lslocks lsscsi klist getenforce sestatus aa-status \
+    pwgen uuidgen : tree";
 
 /// Programs of which some first words only look.
 const SUBCOMMANDS: &[(&str, &str)] = &[
@@ -26,6 +28,13 @@ const SUBCOMMANDS: &[(&str, &str)] = &[
         "docker",
         "ps images inspect logs version info top stats port diff history",
     ),
+    (
+        "docker container",
+        "ls list ps inspect logs top stats port diff",
+    ),
+    ("docker image", "ls list inspect history"),
+    ("docker network", "ls list inspect"),
+    ("docker volume", "ls list inspect"),
     (
         "podman",
         "ps images inspect logs version info top stats port diff history",
@@ -52,8 +61,22 @@ const SUBCOMMANDS: &[(&str, &str)] = &[
         "-l -L -s -S --list --status --listfiles --search --print-architecture",
     ),
     ("apt", "list show policy search"),
+    (
+        "apt-cache",
+        "policy show showpkg showsrc search depends rdepends madison pkgnames stats",
+    ),
     ("snap", "list info version"),
     ("etcdctl", "get endpoint version"),
+    (
+        "virsh",
+        "list dominfo domstate domblklist domiflist dumpxml net-list pool-list capabilities nodeinfo version",
+    ),
+    ("apt-mark", "showhold showmanual showauto"),
+    ("multipath", "-ll -l"),
+    ("mdadm", "--detail -D --examine -E"),
+    ("promtool", "check"),
+    ("patronictl", "list"),
+    ("pgbackrest", "info version"),
     ("consul", "members info version"),
     ("vault", "status version"),
     ("nomad", "status version"),
@@ -61,23 +84,47 @@ const SUBCOMMANDS: &[(&str, &str)] = &[
         "rabbitmqctl",
         "status cluster_status list_queues list_users list_vhosts list_connections",
     ),
+    ("psql", "-V --version"),
     ("pg_lsclusters", "*"),
     ("pg_isready", "*"),
     ("chronyc", "tracking sources sourcestats activity"),
     ("ufw", "status version"),
     ("zpool", "list status"),
     ("zfs", "list"),
-    ("aide", "--check"),
     ("terraform", "version show validate output"),
 ];
+
+/// The name of a program that stands where systems have theirs: `./ls` is somebody's own.
+pub fn tool(word: &str) -> Option<&str> {
+    let Some((folder, name)) = word.rsplit_once('/') else {
+        return Some(word);
+    };
+    [
+        "/bin",
+        "/sbin",
+        "/usr/bin",
+        "/usr/sbin",
+        "/usr/local/bin",
+        "/usr/local/sbin",
+        "/snap/bin",
+    ]
+    .contains(&folder)
+    .then_some(name)
+}
 
 /// Whether the command, without what stands before it (`sudo`, `env`), only looks.
 pub fn looks(words: &[&str]) -> bool {
     let Some((program, arguments)) = words.split_first() else {
         return true;
     };
-    let program = program.rsplit('/').next().unwrap_or(program);
+    let Some(program) = tool(program) else {
+        return false;
+    };
     let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
+    // `${x@P}` runs what is in `x`.
+    if arguments.iter().any(|word| word.contains("@P")) {
+        return false;
+    }
     let begins = |wanted: &[&str]| {
         { arguments.iter() }.any(|word| wanted.iter().any(|wanted| word.starts_with(wanted)))
     };
@@ -87,17 +134,64 @@ pub fn looks(words: &[&str]) -> bool {
     match program {
         "tail" => !begins(&["-f", "-F", "--follow", "--retry"]) && !joined(arguments, 'f'),
         "date" => {
-            !begins(&["-s", "--set"]) && arguments.iter().all(|word| word.starts_with(['+', '-']))
+            let plain = |word: &&str| {
+                word.starts_with('+')
+                    || word.starts_with("-I")
+                    || word.starts_with('-') && !word.contains('s')
+            };
+            !begins(&["--set"]) && arguments.iter().all(plain)
         }
-        "hostname" | "domainname" => arguments
-            .iter()
-            .all(|word| word.starts_with('-') && !word.starts_with("-F")),
+        "hostname" | "domainname" => arguments.iter().all(|word| {
+            [
+                "-f",
+                "-s",
+                "-i",
+                "-I",
+                "-d",
+                "-A",
+                "--fqdn",
+                "--short",
+                "--ip-address",
+                "--domain",
+            ]
+            .contains(word)
+        }),
         "mount" | "env" | "set" | "export" | "alias" => arguments.is_empty(),
-        "command" => begins(&["-v", "-V"]),
+        "command" => matches!(arguments.first(), Some(&("-v" | "-V"))),
         "sort" => !begins(&["-o", "--output", "--compress-program"]) && !joined(arguments, 'o'),
         "sed" => sed(arguments),
         "awk" | "gawk" | "mawk" => awk(arguments),
         "find" => !begins(&["-delete", "-exec", "-ok", "-fls", "-fprint"]),
+        "journalctl" | "dmesg" => reads_a_log(program, arguments),
+        "ping" | "ping6" => has(&["-c"]),
+        "ip" => ip(arguments),
+        "sysctl" => {
+            !begins(&["-w", "--write", "-p", "--load", "--system"])
+                && !['p', 'f', 'w']
+                    .iter()
+                    .any(|letter| joined(arguments, *letter))
+                && !arguments.iter().any(|word| word.contains('='))
+                && !arguments.is_empty()
+        }
+        "curl" => curl(arguments),
+        "docker" | "podman" if arguments.first() == Some(&"compose") => {
+            subcommand("docker-compose", &arguments[1..])
+        }
+        "docker" | "podman"
+            if arguments.len() > 1
+                && ["container", "image", "network", "volume"].contains(&arguments[0]) =>
+        {
+            subcommand(&format!("docker {}", arguments[0]), &arguments[1..])
+        }
+        _ => looks_at_the_system(program, arguments),
+    }
+}
+
+fn reads_a_log(program: &str, arguments: &[&str]) -> bool {
+    let begins = |wanted: &[&str]| {
+        { arguments.iter() }.any(|word| wanted.iter().any(|wanted| word.starts_with(wanted)))
+    };
+    match program {
         "journalctl" => {
             !begins(&[
                 "-f",
@@ -109,30 +203,27 @@ pub fn looks(words: &[&str]) -> bool {
                 "--relinquish",
                 "--setup",
                 "--update",
+                "--cursor-file",
             ]) && !joined(arguments, 'f')
         }
-        "dmesg" => !begins(&[
-            "-c",
-            "-C",
-            "-D",
-            "-E",
-            "-n",
-            "-w",
-            "-W",
-            "--clear",
-            "--console",
-            "--read-clear",
-            "--follow",
-        ]),
-        "ping" | "ping6" => has(&["-c"]),
-        "ip" => ip(arguments),
-        "sysctl" => {
-            !begins(&["-w", "--write", "-p", "--load", "--system"])
-                && !arguments.iter().any(|word| word.contains('='))
-                && !arguments.is_empty()
+        "dmesg" => {
+            !begins(&[
+                "-c",
+                "-C",
+                "-D",
+                "-E",
+                "-n",
+                "-w",
+                "-W",
+                "--clear",
+                "--console",
+                "--read-clear",
+                "--follow",
+            ]) && !['c', 'C', 'D', 'E', 'n', 'w', 'W']
+                .iter()
+                .any(|letter| joined(arguments, *letter))
         }
-        "curl" => curl(arguments),
-        _ => looks_at_the_system(program, arguments),
+        _ => false,
     }
 }
 
@@ -144,7 +235,7 @@ fn looks_at_the_system(program: &str, arguments: &[&str]) -> bool {
     };
     match program {
         "openssl" => {
-            ["version", "x509", "s_client", "verify", "ciphers"]
+            ["version", "x509", "s_client", "verify", "ciphers", "rand"]
                 .contains(arguments.first().unwrap_or(&""))
                 && !begins(&[
                     "-out",
@@ -153,10 +244,21 @@ fn looks_at_the_system(program: &str, arguments: &[&str]) -> bool {
                     "-keylogfile",
                     "-signkey",
                     "-CA",
+                    "-msgfile",
+                    "-engine",
+                    "-provider",
                 ])
         }
-        "rpm" => { arguments.first() }
-            .is_some_and(|first| first.starts_with("-q") || *first == "--query"),
+        "rpm" => {
+            let runs = [
+                "--pipe", "--eval", "-E", "--define", "-D", "--macros", "--rcfile", "--load",
+                "--initdb", "--dbpath",
+            ];
+            { arguments.first() }
+                .is_some_and(|first| first.starts_with("-q") || *first == "--query")
+                && !begins(&runs)
+                && !arguments.iter().any(|word| word.contains("%("))
+        }
         "iptables" | "ip6tables" => {
             has(&["-L", "-S", "--list", "--list-rules"])
                 && !begins(&[
@@ -164,8 +266,17 @@ fn looks_at_the_system(program: &str, arguments: &[&str]) -> bool {
                     "--insert", "--delete", "--flush", "--policy", "--zero",
                 ])
         }
-        "nft" => arguments.first() == Some(&"list"),
+        "nft" => arguments.first() == Some(&"list") && !begins(&["-f", "--file"]),
         "haproxy" => has(&["-c"]) || has(&["-v"]) || has(&["-vv"]),
+        "redis-cli" | "valkey-cli" => {
+            let plain = arguments.iter().all(|word| !word.starts_with('-'));
+            let first = arguments.first().map(|word| word.to_ascii_uppercase());
+            plain
+                && matches!(
+                    first.as_deref(),
+                    Some("PING" | "INFO" | "DBSIZE" | "LASTSAVE")
+                )
+        }
         "postconf" => {
             !begins(&["-e", "-X", "-M", "-P", "-F", "-#", "-b", "-B"]) || arguments.is_empty()
         }
@@ -187,24 +298,54 @@ fn plainly(program: &str, arguments: &[&str]) -> bool {
                 .count()
                 < 2
         }
-        "xxd" => !begins(&["-r"]),
-        "file" => !has(&["-C", "--compile"]),
-        "ss" => !has(&["-K", "--kill"]),
+        "xxd" => {
+            let files = arguments.iter().filter(|word| {
+                !word.starts_with('-') && !word.chars().all(|letter| letter.is_ascii_digit())
+            });
+            !joined(arguments, 'r') && files.count() < 2
+        }
+        "test" | "[" | "printf" => !has(&["-v"]),
+        "blkid" => !joined(arguments, 'g'),
+        "file" => !joined(arguments, 'C') && !has(&["--compile"]),
+        "ss" => !joined(arguments, 'K') && !has(&["--kill"]),
         "lastlog" => !begins(&["-C", "-S", "--clear", "--set"]),
         "sensors" => !has(&["-s", "--set"]),
         "nvidia-smi" => arguments.is_empty() || has(&["-L", "-q"]),
         "needrestart" => has(&["-b"]) && !begins(&["-r"]),
-        "rg" => !begins(&["--pre"]),
+        "rg" => !begins(&["--pre", "--hostname-bin"]),
+        "tree" => !joined(arguments, 'o') && !joined(arguments, 'R'),
         "diff" => !begins(&["--output"]),
         _ => true,
     }
 }
 
+/// Options before the word that say where, and do nothing.
+const HARMLESS: [&str; 16] = [
+    "--namespace",
+    "--context",
+    "--kubeconfig",
+    "--cluster",
+    "--host",
+    "--endpoints",
+    "--cacert",
+    "--cert",
+    "--key",
+    "--project-name",
+    "--file",
+    "--address",
+    "--user",
+    "--kube-context",
+    "--type",
+    "--state",
+];
+
 fn subcommand(program: &str, arguments: &[&str]) -> bool {
     let Some((_, known)) = SUBCOMMANDS.iter().find(|(name, _)| *name == program) else {
-        // `anything --version` and `--help` alone only look.
-        return matches!(arguments, ["--version" | "--help"]) && !program.contains('\u{fffd}');
+        return only_asks_for_itself(program, arguments);
     };
+    if only_asks_for_itself(program, arguments) {
+        return true;
+    }
     if *known == "*" {
         return true;
     }
@@ -218,7 +359,10 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
                 rest = &behind[1..];
             }
             "--user" | "--no-pager" | "-A" | "--no-legend" | "--all" => rest = behind,
-            word if word.starts_with("--") && word.contains('=') && !word.contains("exec") => {
+            word if word
+                .split_once('=')
+                .is_some_and(|(name, _)| HARMLESS.contains(&name)) =>
+            {
                 rest = behind;
             }
             _ => break,
@@ -242,11 +386,34 @@ fn subcommand(program: &str, arguments: &[&str]) -> bool {
             || word.starts_with("--watch")
             || word.starts_with("--output=")
             || word.starts_with("--output-dir")
+            || program == "git"
+                && (*word == "--output"
+                    || word.starts_with("--upload-pack")
+                    || word.starts_with("--exec"))
+            || program == "dpkg"
+                && (word.contains("-invoke")
+                    || word.starts_with("--status-logger")
+                    || word.starts_with("--log"))
+            || program == "nginx" && word.starts_with("-g")
+            || program.starts_with("apt")
+                && (word.starts_with("-o")
+                    || word.starts_with("-c")
+                    || word.starts_with("--option")
+                    || word.starts_with("--config"))
     });
     looks && !follows
 }
 
-fn joined(arguments: &[&str], letter: char) -> bool {
+/// `anything --version` and `--help` alone only look.
+fn only_asks_for_itself(program: &str, arguments: &[&str]) -> bool {
+    matches!(arguments, ["--version" | "--help"])
+        && program
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "-_.+".contains(letter))
+}
+
+/// One of several letters behind a single `-`.
+pub fn joined(arguments: &[&str], letter: char) -> bool {
     arguments
         .iter()
         .any(|word| word.starts_with('-') && !word.starts_with("--") && word.contains(letter))
@@ -262,8 +429,15 @@ fn sed(arguments: &[&str]) -> bool {
     };
     let scripts = arguments.iter().filter(|word| !word.starts_with('-'));
     // `w FILE`, `e` and flags of `s` that do the same: any such letter where a command may stand.
+    let filled = |word: &str| {
+        let mut parts = word.split('$').skip(1);
+        parts.any(|behind| {
+            behind.starts_with(|next: char| next.is_ascii_alphabetic() || "{_".contains(next))
+                && behind != "p"
+        })
+    };
     let plain = |word: &&str| {
-        !word.contains(['w', 'W', 'e'])
+        !filled(word) && !word.contains(['w', 'W', 'e'])
             || word.starts_with('/') && word.ends_with('p') && !word.contains(['{', ';'])
     };
     let mut scripts = scripts;
@@ -279,16 +453,26 @@ fn awk(arguments: &[&str]) -> bool {
             || word.contains('|')
             || word.contains("getline")
             || word.contains("close")
+            || word.contains("@load")
+            || word.contains("@include")
     };
     { options }.all(|word| known(word)) && !arguments.iter().any(program)
 }
 
 fn ip(arguments: &[&str]) -> bool {
-    let mut words = arguments.iter().filter(|word| !word.starts_with('-'));
-    let Some(object) = words.next() else {
+    const PLAIN: &str =
+        "-br -brief -4 -6 -s -stats -d -details -j -json -p -pretty -o -oneline -c -color -a";
+    const OBJECTS: &str =
+        "a addr address l link r route rule ru n neigh maddr maddress tunnel tuntap";
+    let known = |list: &str, word: &str| list.split_whitespace().any(|known| known == word);
+    if !arguments
+        .iter()
+        .all(|word| !word.starts_with('-') || known(PLAIN, word))
+    {
         return false;
-    };
-    if ["netns", "vrf", "monitor", "xfrm"].contains(object) {
+    }
+    let mut words = arguments.iter().filter(|word| !word.starts_with('-'));
+    if !words.next().is_some_and(|object| known(OBJECTS, object)) {
         return false;
     }
     match words.next() {
@@ -309,10 +493,14 @@ fn curl(arguments: &[&str]) -> bool {
                 Some(&("GET" | "HEAD")) => {}
                 _ => return false,
             },
+            // It can name a file to write.
+            "-w" | "--write-out" => match words.next() {
+                Some(format) if !format.contains("%output") && !format.starts_with('@') => {}
+                _ => return false,
+            },
             // What takes a value that is no option.
-            "-H" | "--header" | "-w" | "--write-out" | "-m" | "--max-time"
-            | "--connect-timeout" | "--cacert" | "--resolve" | "-u" | "--user" | "-A"
-            | "--retry" => {
+            "-H" | "--header" | "-m" | "--max-time" | "--connect-timeout" | "--cacert"
+            | "--resolve" | "-u" | "--user" | "-A" | "--retry" => {
                 words.next();
             }
             "-s" | "-S" | "-f" | "-k" | "-i" | "-I" | "-L" | "-v" | "-g" | "-4" | "-6" | "-sS"
@@ -325,87 +513,4 @@ fn curl(arguments: &[&str]) -> bool {
         }
     }
     true
-}
-
-/// Commands that surely change something: with one of these first, a block is a step.
-const CHANGE: &str = "rm mv cp mkdir rmdir touch ln chmod chown chgrp install dd truncate tee rsync scp \
-    apt apt-get yum dnf zypper apk pacman pip pip3 npm gem cargo make useradd usermod userdel adduser \
-    groupadd groupdel passwd chpasswd systemctl service update-rc.d chkconfig mount umount mkfs \
-    mkfs.ext4 mkfs.xfs fdisk parted lvcreate lvextend vgcreate pvcreate resize2fs swapon swapoff \
-    kill pkill killall reboot shutdown iptables ip6tables ufw firewall-cmd nft sysctl modprobe rmmod \
-    docker podman docker-compose kubectl oc helm git tar unzip gzip gunzip wget curl sed patch \
-    createdb dropdb createuser dropuser pg_dump pg_restore pg_basebackup pg_ctlcluster psql mysql \
-    mysqldump mongodump mongorestore redis-cli etcdctl rabbitmqctl certbot openssl ssh-keygen \
-    update-ca-certificates ldconfig crontab timedatectl hostnamectl localectl swapoff zfs zpool terraform \
-    ansible-playbook cd export source . set umask rake bundle python python3 node java";
-
-/// Whether the command is known to change something, or to prepare that.
-pub fn changes(words: &[&str]) -> bool {
-    let program = words
-        .first()
-        .map(|program| program.rsplit('/').next().unwrap_or(program));
-    program.is_some_and(|program| CHANGE.split_whitespace().any(|known| known == program))
-}
-
-/// A program that wants a terminal and somebody at it.
-pub fn needs_a_person(words: &[&str]) -> bool {
-    let Some((program, arguments)) = words.split_first() else {
-        return false;
-    };
-    let program = program.rsplit('/').next().unwrap_or(program);
-    let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
-    match program {
-        "vi" | "vim" | "nvim" | "nano" | "emacs" | "less" | "more" | "top" | "htop" | "man"
-        | "visudo" | "vipw" | "screen" | "tmux" | "nix-shell" | "virt-viewer" | "telnet"
-        | "sftp" | "ftp" => program != "visudo" || !has(&["-c"]),
-        "psql" => !arguments.iter().any(|word| {
-            word.starts_with("-c")
-                || word.starts_with("-f")
-                || *word == "-l"
-                || word.contains("command")
-                || word.contains('c') && word.starts_with('-') && !word.starts_with("--")
-        }),
-        "mysql" | "mongo" | "mongosh" | "redis-cli" | "sqlite3" => {
-            arguments.is_empty() || has(&["-p"]) && !has(&["-e"])
-        }
-        "docker" | "podman" | "kubectl" | "oc" => {
-            arguments
-                .iter()
-                .any(|word| ["-it", "-ti", "login", "attach"].contains(word))
-                || has(&["-i"]) && has(&["-t"])
-        }
-        "ssh" => {
-            arguments
-                .iter()
-                .filter(|word| !word.starts_with('-'))
-                .count()
-                == 1
-        }
-        "su" => !has(&["-c"]),
-        "sudo" => has(&["-i", "-s"]) && arguments.len() == 1,
-        "bash" | "sh" | "zsh" | "python" | "python3" | "irb" | "node" => arguments.is_empty(),
-        "aws" => has(&["configure"]),
-        _ => has(&["login"]) && arguments.len() < 3,
-    }
-}
-
-/// A program that goes on until somebody stops it.
-pub fn never_ends(words: &[&str]) -> bool {
-    let Some((program, arguments)) = words.split_first() else {
-        return false;
-    };
-    let has = |wanted: &[&str]| arguments.iter().any(|word| wanted.contains(word));
-    match *program {
-        "watch" | "tcpdump" => !has(&["-c"]),
-        "tail" | "journalctl" => has(&["-f", "-F", "--follow"]) || joined(arguments, 'f'),
-        "kubectl" | "oc" => {
-            has(&["port-forward", "proxy", "-f", "-w", "--watch", "--follow"])
-                && !has(&["apply", "create", "delete", "replace"])
-        }
-        "docker" | "podman" => {
-            has(&["logs"]) && has(&["-f", "--follow"]) || has(&["stats"]) && !has(&["--no-stream"])
-        }
-        "ping" => !has(&["-c"]),
-        _ => false,
-    }
 }

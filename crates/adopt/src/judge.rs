@@ -4,8 +4,33 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::commands::{changes, looks, needs_a_person, never_ends};
+use crate::commands::{looks, tool};
+use crate::guess::{changes, seems_to_look};
+use crate::terminal::{needs_a_person, never_ends};
 use crate::words::{Command, commands};
+
+macro_rules! pattern {
+    ($pattern:literal) => {
+        LazyLock::new(|| {
+            #[allow(clippy::expect_used, reason = "a constant pattern")]
+            Regex::new($pattern).expect("a constant pattern")
+        })
+    };
+}
+
+static STAMP: LazyLock<Regex> =
+    pattern!(r"^\s*(\[?\d{4}-\d\d-\d\d[T ]|\w{3} +\d+ \d\d:\d\d:\d\d|\d\d:\d\d:\d\d)");
+/// What the reader has to fill in.
+static OPEN: LazyLock<Regex> = pattern!(
+    r"<[A-Za-z][A-Za-z0-9 _./:-]*>|\bYOUR[_-][A-Z_]+|%[a-z_]+%|\{\{.*\}\}|\bX{3,}\b|(?m)\.\.\. *$"
+);
+/// The prompts of shells, but for `$ `.
+static PROMPT: LazyLock<Regex> =
+    pattern!(r"^(?:\S+@\S+[:~ ]?\S*[$#%>]|[\w.-]+:\S*[$#]|\[[^\]]*\][$#]|[❯➜»λ%#]) +");
+/// `print(x)`, `Model.objects.all()`, but not `f() {`.
+static CALL: LazyLock<Regex> = pattern!(r"^(?:\w+ = )?[\w.]+\((?:[^)]|\)[^{]*$)");
+/// The prompts of other programs: `127.0.0.1:6379> `, `postgres=# `, `mysql> `, `> `.
+static OTHERS: LazyLock<Regex> = pattern!(r"^(?:[\w.:*()\[\]-]*>{1,3}|\w+[=-][#>]) ");
 
 /// What a block seems to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,66 +41,314 @@ pub enum Suggestion {
     Step,
     /// It is shown, and never run; why.
     Example(&'static str),
-    /// Somebody has to say what it is; why.
-    Left(String),
+    /// It gets no tag: somebody has to say what it is.
+    Left(Left),
 }
 
-/// What a shell block is. `prompts` are stripped by whoever calls: only commands are here.
+/// A block that gets no tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// What it may be.
+    pub likely: Likely,
+    /// Why that is not sure, or what it wants first.
+    pub why: String,
+}
+
+/// What a block may be that gets no tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likely {
+    /// It seems to look.
+    Check,
+    /// It seems to change something.
+    Step,
+    /// Nothing to run.
+    Example,
+    /// Something that a person does.
+    Manual,
+    /// The text of a file.
+    File,
+    /// Several blocks.
+    Split,
+}
+
+impl Likely {
+    /// As it is written behind a fence, with what is to be said about it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Likely::Check => "check",
+            Likely::Step => "step",
+            Likely::Example => "example",
+            Likely::Manual => "manual",
+            Likely::File => "file",
+            Likely::Split => "several",
+        }
+    }
+}
+
+fn left(likely: Likely, why: impl Into<String>) -> Suggestion {
+    let why = why.into();
+    Suggestion::Left(Left { likely, why })
+}
+
+/// What a shell block is.
 #[must_use]
 pub fn judge(script: &str) -> Suggestion {
-    static STAMP: LazyLock<Regex> = LazyLock::new(|| {
-        #[allow(clippy::expect_used, reason = "a constant pattern")]
-        Regex::new(r"^\s*(\[?\d{4}-\d\d-\d\d[T ]|\w{3} +\d+ \d\d:\d\d:\d\d|\d\d:\d\d:\d\d)")
-            .expect("a constant pattern")
-    });
-    static OPEN: LazyLock<Regex> = LazyLock::new(|| {
-        #[allow(clippy::expect_used, reason = "a constant pattern")]
-        Regex::new(r"<[A-Za-z][A-Za-z0-9 _.-]*>|\bYOUR[_-][A-Z_]+|%[a-z_]+%|\{\{.*\}\}|\bX{3,}\b|\.\.\. *$").expect("a constant pattern")
-    });
     let code = script.lines().map(str::trim);
     let code: Vec<&str> = code
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
         .collect();
-    if code.is_empty() {
-        return Suggestion::Example("there is no command in it");
+    if let Some(as_root) = root_prompts(script) {
+        return as_root;
     }
-    if STAMP.is_match(code[0]) {
+    let Some(first) = code.first() else {
+        return Suggestion::Example("there is no command in it");
+    };
+    if STAMP.is_match(first) {
         return Suggestion::Example("it is a log");
     }
     if script.trim_start().starts_with("#!") {
-        return Suggestion::Left("it is a file: `file to=/PATH mode=0755`?".to_owned());
+        return left(
+            Likely::File,
+            "`file to=/PATH mode=0755`, where it is a file",
+        );
     }
-    if let Some(open) = OPEN.find(&code.join("\n")) {
-        return Suggestion::Left(format!(
-            "placeholder `{}`: a parameter?",
-            open.as_str().trim()
-        ));
+    if code.iter().any(|line| line.starts_with("$ ")) {
+        return session(script);
     }
+    if OTHERS.is_match(first) {
+        return left(
+            Likely::Example,
+            "a session within another program, or its output",
+        );
+    }
+    if let Some(shell) = code.iter().find_map(|line| PROMPT.find(line)) {
+        let commands = code.iter().filter_map(|line| {
+            let prompt = PROMPT.find(line)?;
+            Some(&line[prompt.end()..])
+        });
+        let why = format!(
+            "write `$ ` instead of the prompt `{}`",
+            shell.as_str().trim()
+        );
+        return unsure(judge(&commands.collect::<Vec<_>>().join("\n")), why);
+    }
+    if let Some(why) = no_commands(first, &code) {
+        return left(Likely::Example, why);
+    }
+    // What stands in a comment is told, and not to be filled in.
+    let read: Vec<&str> = script
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'))
+        .collect();
+    let read = read.join("\n");
+    if let Some(alone) = before_output(&code) {
+        return unsure(
+            of_commands(alone),
+            "a command and what it prints: write `$ ` before it".to_owned(),
+        );
+    }
+    match { OPEN.find_iter(&read) }.find(|open| !read[..open.start()].ends_with('<')) {
+        Some(open) => {
+            // Whether a word is missing says nothing about the others.
+            let filled = OPEN.replace_all(&read, "X");
+            let why = format!("placeholder `{}`: a parameter", open.as_str().trim());
+            unsure(of_commands(&filled), why)
+        }
+        None => of_commands(script),
+    }
+}
+
+/// The same without being sure.
+fn unsure(suggestion: Suggestion, why: String) -> Suggestion {
+    let likely = match suggestion {
+        Suggestion::Check => Likely::Check,
+        Suggestion::Step => Likely::Step,
+        Suggestion::Example(_) => Likely::Example,
+        Suggestion::Left(left) => left.likely,
+    };
+    left(likely, why)
+}
+
+/// Commands behind `$ `, and what they print.
+fn session(script: &str) -> Suggestion {
+    let mut commands = String::new();
+    let mut prints = false;
+    let mut goes_on = false;
+    for line in script.lines() {
+        let bare = line.trim_start();
+        let command = match bare.strip_prefix("$ ") {
+            Some(command) => Some(command),
+            None if goes_on => Some(bare.strip_prefix("> ").unwrap_or(bare)),
+            None => None,
+        };
+        prints |= command.is_none() && !bare.is_empty();
+        if let Some(command) = command {
+            commands.push_str(command);
+            commands.push('\n');
+            goes_on = command.trim_end().ends_with(['\\', '|']);
+        }
+    }
+    match judge(&commands) {
+        suggestion if !prints => suggestion,
+        // What it printed once is not what it must print.
+        Suggestion::Check => left(
+            Likely::Check,
+            "a session that only looks: once its output is elided",
+        ),
+        Suggestion::Step => left(
+            Likely::Step,
+            "a session that changes something: once its output is elided",
+        ),
+        other => other,
+    }
+}
+
+/// Lines that all begin with `# `, the prompt of root, where commands follow.
+fn root_prompts(script: &str) -> Option<Suggestion> {
+    let lines = script
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty());
+    let commands: Option<Vec<&str>> = lines.map(|line| line.strip_prefix("# ")).collect();
+    let commands = commands.filter(|commands| !commands.is_empty())?;
+    let known = |line: &&str| {
+        let all = crate::words::commands(line)?;
+        let words = unwrapped(&all.first()?.words);
+        // A sentence may begin with the name of a program.
+        let sentence = words.len() > 6 || words[0].starts_with(char::is_uppercase);
+        (!sentence && (looks(&words) || changes(&words))).then_some(())
+    };
+    if !commands.iter().all(|line| known(line).is_some()) {
+        return None;
+    }
+    let why = "write `$ ` instead of root's prompt `# `".to_owned();
+    Some(unsure(judge(&commands.join("\n")), why))
+}
+
+/// What does not begin as a command does: output, another language, words of a protocol.
+fn no_commands(first: &str, code: &[&str]) -> Option<&'static str> {
+    let word = first.split_whitespace().next().unwrap_or_default();
+    let shouts = word.len() > 2
+        && word
+            .chars()
+            .all(|letter| letter.is_ascii_uppercase() || ".:-".contains(letter));
+    if word.ends_with(':')
+        || word.starts_with(['-', '+', '|', '=', ',', '%', '{', '\u{1b}']) && word != "{"
+    {
+        return Some("it does not begin with a command: output, or another language");
+    }
+    if shouts {
+        return Some("words of another program");
+    }
+    let opens = first.ends_with('{')
+        && !first.contains("()")
+        && !["if", "for", "while", "function"].contains(&word);
+    if CALL.is_match(first)
+        || opens && word != "{"
+        || word.starts_with("//")
+        || word.starts_with("/*")
+    {
+        return Some("text of another language");
+    }
+    // Columns, of words that are no options.
+    let table = |line: &&str| {
+        let plain = line.split("  ").filter(|part| !part.is_empty()).count();
+        plain > 1 && !line.contains(['\\', '#', '|', '\'', '"']) && !line.contains(" -")
+    };
+    let known = |words: &[&str]| looks(words) || changes(words);
+    let words: Vec<&str> = first.split_whitespace().collect();
+    (code.len() > 1
+        && code.iter().filter(|line| table(line)).count() * 2 > code.len()
+        && !known(&words))
+    .then_some("it looks like a table that was printed")
+}
+
+/// A command whose other lines are what it prints: a table, of which the first word is no command.
+fn before_output<'s>(code: &[&'s str]) -> Option<&'s str> {
+    let (first, rest) = code.split_first()?;
+    let table = |line: &&&str| line.contains("   ") && !line.contains(['\\', '#', '|', '=']);
+    let heads = |line: &str| {
+        let word = line.split_whitespace().next().unwrap_or_default();
+        word.len() > 1
+            && word
+                .chars()
+                .all(|letter| letter.is_ascii_uppercase() || letter == '_')
+    };
+    (heads(rest.first()?) && rest.iter().filter(table).count() * 2 > rest.len()).then_some(*first)
+}
+
+fn of_commands(script: &str) -> Suggestion {
     let Some(all) = commands(script) else {
-        return Suggestion::Left("its text cannot be cut into commands with certainty".to_owned());
+        return left(
+            Likely::Step,
+            "its text cannot be cut into commands with certainty",
+        );
     };
     let bare: Vec<Vec<&str>> = all
         .iter()
         .map(|command| unwrapped(&command.words))
         .collect();
-    if bare.iter().any(|words| never_ends(words)) {
+    let waits = |(command, words): (&Command, &Vec<&str>)| !command.background && never_ends(words);
+    if all.iter().zip(&bare).any(waits) {
         return Suggestion::Example("it goes on until somebody stops it");
     }
-    if bare.iter().any(|words| needs_a_person(words)) {
-        return Suggestion::Left("it needs somebody at a terminal: `text manual`?".to_owned());
+    let by_hand = |(command, words): (&Command, &Vec<&str>)| !command.fed && needs_a_person(words);
+    let piped = all.iter().zip(&bare);
+    if piped.clone().any(by_hand) {
+        let alone = piped.clone().all(|(command, words)| {
+            words.is_empty() || by_hand((command, words)) || only_looks(command) || words[0] == "cd"
+        });
+        let likely = if alone { Likely::Manual } else { Likely::Split };
+        return left(likely, "it needs somebody at a terminal: `text manual`");
     }
     if managers(&bare) > 1 {
-        return Suggestion::Left("it has commands for several systems: split it".to_owned());
+        return left(
+            Likely::Split,
+            "it has commands for several systems: split it",
+        );
+    }
+    if all
+        .iter()
+        .all(|command| unwrapped(&command.words).is_empty() && !command.writes)
+    {
+        return left(Likely::File, "it only sets variables: settings of a file");
     }
     if all.iter().all(only_looks) {
         return Suggestion::Check;
     }
     let names = |words: &&Vec<&str>| !words.is_empty() && !is_keyword(words[0]);
-    match bare.iter().find(names) {
-        Some(words) if changes(words) => Suggestion::Step,
-        Some(words) if words[0].starts_with(['/', '.', '$']) => Suggestion::Step,
-        Some(words) => Suggestion::Left(format!("what `{}` does is not known here", words[0])),
-        None => Suggestion::Left("it has no command of its own".to_owned()),
+    let acts = all
+        .iter()
+        .zip(&bare)
+        .filter(|(command, _)| !only_looks(command));
+    let mut acts = acts.filter(|(_, words)| names(words));
+    match acts.next() {
+        Some((_, words)) if changes(words) && seems_to_look(words) && acts.next().is_none() => {
+            left(
+                Likely::Check,
+                format!(
+                    "it seems to look, and what `{}` does is not known with certainty",
+                    words[0]
+                ),
+            )
+        }
+        Some((command, words)) if changes(words) || command.writes && looks(words) => {
+            Suggestion::Step
+        }
+        Some((_, words)) if words[0].starts_with(['/', '.', '$', '~']) => Suggestion::Step,
+        Some((_, words)) => {
+            let likely = if seems_to_look(words) && acts.all(|(_, words)| seems_to_look(words)) {
+                Likely::Check
+            } else {
+                Likely::Step
+            };
+            left(
+                likely,
+                format!("what `{}` does is not known here", words[0]),
+            )
+        }
+        None => left(Likely::Step, "it has no command of its own"),
     }
 }
 
@@ -83,12 +356,33 @@ pub fn judge(script: &str) -> Suggestion {
 fn only_looks(command: &Command) -> bool {
     let words = unwrapped(&command.words);
     let assigns = words.is_empty() && !command.words.is_empty();
+    let before = &command.words[..command.words.len() - words.len().min(command.words.len())];
     !command.writes
+        && !before.iter().any(|word| steers(word))
         && (assigns || looks(&words))
         && command
             .holds
             .iter()
             .all(|inner| commands(inner).is_some_and(|inner| inner.iter().all(only_looks)))
+}
+
+/// An assignment that changes what other commands do: where programs are found, what is loaded
+/// into them, what they start, and options for them.
+fn steers(word: &str) -> bool {
+    const NAMES: &str = "PATH IFS ENV BASH_ENV LESSOPEN LESSCLOSE RUBYOPT NODE_OPTIONS PS4 SHELLOPTS BASHOPTS \
+        PROMPT_COMMAND KUBECONFIG DOCKER_CONFIG CDPATH";
+    let Some((name, value)) = word.split_once('=') else {
+        return false;
+    };
+    NAMES.split_whitespace().any(|known| known == name)
+        || ["LD_", "GIT_", "PERL", "PYTHON", "DYLD_"]
+            .iter()
+            .any(|start| name.starts_with(start))
+        || ["PAGER", "EDITOR", "BROWSER", "_OPTS", "_OPTIONS"]
+            .iter()
+            .any(|end| name.ends_with(end))
+        || value.starts_with('-')
+        || value.contains(" -")
 }
 
 fn is_keyword(word: &str) -> bool {
@@ -113,7 +407,7 @@ fn unwrapped(words: &[String]) -> Vec<&str> {
                     .chars()
                     .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
         });
-        let program = first.rsplit('/').next().unwrap_or(first);
+        let program = tool(first).unwrap_or(first);
         let options = |with: &[&str]| {
             let mut at = 1;
             while at < rest.len() && rest[at].starts_with('-') {
@@ -371,6 +665,100 @@ mod tests {
         "ls\nrm x",
         "ls # \nrm x",
         "cat > x <<E\na\nE",
+        // What is made to look like looking.
+        "sh <<E\nrm x\nE",
+        "cat <<E | sh\nrm x\nE",
+        "cat <<E\n$(rm x)\nE",
+        "cat <<'E'\nE\nrm x",
+        "cat <<-E\n\tE\nrm x",
+        "ls <<< \"$(rm x)\"",
+        "./ls",
+        "/tmp/cat x",
+        "../bin/ls",
+        "./sudo ls",
+        "command -p rm -v x",
+        "PATH=. ls",
+        "LD_PRELOAD=./x.so ls",
+        "GIT_PAGER='rm x' git log",
+        "PAGER=./x systemctl status y",
+        "X=-delete; find /srv $X",
+        "X='a -delete'\nfind $X",
+        "IFS=x; ls",
+        "BASH_ENV=x ls",
+        "echo $'\\'' ; rm x #'",
+        "echo `echo \\`rm x\\``",
+        "echo \"`echo \\`rm x\\``\"",
+        "test -v 'a[$(rm x)]'",
+        "[ -v 'a[$(rm x)]' ]",
+        "printf -v 'a[$(rm x)]' y",
+        "x='$(rm y)'; echo ${x@P}",
+        "ip -b file",
+        "ip -batch file",
+        "ip -n other link",
+        "hostname -bF/etc/x",
+        "date -us2020-01-01",
+        "dmesg -Tc",
+        "dmesg -Tw",
+        "sysctl -f",
+        "sysctl -ep x",
+        "journalctl --cursor-file=x",
+        "curl -w '%output{x}' y",
+        "openssl rand -out x 3",
+        "openssl s_client -msgfile x y",
+        "openssl x509 -engine x",
+        "rpm -qa --pipe 'rm x'",
+        "rpm -q --eval '%(rm x)'",
+        "rpm -q --qf '%(rm x)' y",
+        "nft list -f x",
+        "xxd a b",
+        "ss -tK",
+        "file -bC x",
+        "blkid -g",
+        "rg --hostname-bin=x y",
+        "tree -o x",
+        "tree -ao x",
+        "git diff --output x",
+        "git ls-remote --upload-pack='rm x' y",
+        "git -c core.pager=x log",
+        "git --git-dir=x status",
+        "dpkg --status-logger='rm x' -l",
+        "dpkg -l --post-invoke='rm x'",
+        "nginx -t -g 'error_log x;'",
+        "apt-cache gencaches",
+        "apt-cache -o Dir::Cache=x policy y",
+        "apt list -o x=y",
+        "sed -n $X y",
+        "gawk '@load \"x\"' y",
+        "virsh destroy x",
+        "redis-cli -x set a",
+        "redis-cli INFO > x",
+        "redis-cli FLUSHALL",
+        "docker compose down",
+        "docker compose exec a rm x",
+        "mdadm --stop x",
+        "openssl req -newkey rsa:2048 -keyout x",
+        "$ ls\n$ rm x",
+        "$ ls \\\n; rm x",
+        "$ ls\nx\n$ rm x",
+        "# ls\n# rm x",
+        "root@a:~# ls\nroot@a:~# rm x",
+        "ls &\nrm x",
+        "ls || rm x",
+        "ls |& rm x",
+        "ls \\\n&& rm x",
+        "ls\\\nrm",
+        "function ls { rm x; }\nls",
+        "alias ls='rm x'\nls",
+        "ls <(rm x)",
+        "ls \"${x:-$(rm y)}\"",
+        "echo $((a[$(rm x)]))",
+        "case x in x) rm y;; esac",
+        "while ls; do rm x; done",
+        "until ls; do rm x; done",
+        "[[ -f x ]] && rm x",
+        "kubectl get pods --kubeconfig x -o json | kubectl apply -f -",
+        "tar -tf x --to-command='rm y'",
+        "gpg -K",
     ];
 
     #[test]
@@ -391,6 +779,16 @@ mod tests {
             "stdbuf -oL @",
         ];
         for changing in CHANGING {
+            // Behind other words a prompt is none.
+            let prompt = |line: &str| {
+                ["# ", "$ ", "root@"]
+                    .iter()
+                    .any(|start| line.starts_with(start))
+            };
+            if changing.lines().any(prompt) {
+                assert_ne!(judge(changing), Suggestion::Check, "{changing}");
+                continue;
+            }
             for wrapper in wrappers {
                 let script = wrapper.replace('@', changing);
                 assert_ne!(judge(&script), Suggestion::Check, "{script}");
@@ -451,7 +849,7 @@ mod tests {
             ("frobnicate --all", "`frobnicate` does is not known"),
             ("#!/bin/sh\nrm x", "a file"),
         ] {
-            let said = format!("{:?}", judge(script));
+            let said = format!("{:?}", judge(script)).replace("\\\"", "\"");
             assert!(said.contains(part), "{script}: {said}");
         }
     }

@@ -7,16 +7,18 @@
 //!
 //! ```
 //! let page = "# Agent\n\nIt runs:\n\n```sh\nsystemctl is-active agent\n```\n";
-//! let adopted = opsbook_adopt::page("alerts/agent.md", page);
+//! let adopted = opsbook_adopt::page("alerts/agent.md", page, opsbook_adopt::Tags::Words);
 //! assert!(adopted.text.contains("```sh check id=alerts.agent.1\n"));
 //! assert!(adopted.text.contains("```yaml checks\nid: alerts.agent\n```\n"));
 //! assert_eq!(adopted.blocks[0].line, 5);
 //! ```
 
 mod commands;
+mod guess;
 mod judge;
 mod page;
+mod terminal;
 mod words;
 
-pub use judge::{Suggestion, judge};
-pub use page::{Adopted, Looked, page};
+pub use judge::{Left, Likely, Suggestion, judge};
+pub use page::{Adopted, Looked, Tags, page};

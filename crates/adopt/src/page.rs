@@ -2,7 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::judge::{Suggestion, judge};
+use crate::judge::{Left, Likely, Suggestion, judge};
+
+/// Where the words that say what a block is are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tags {
+    /// Behind the language of the fence.
+    #[default]
+    Words,
+    /// In a comment on the line before the fence, for generators that take no words there.
+    Comments,
+}
 
 /// A page, adopted.
 #[derive(Debug)]
@@ -32,21 +42,42 @@ struct Block {
     tag: Option<String>,
 }
 
-const SHELLS: [&str; 8] = [
+/// Languages that opsbook runs with a shell.
+const SHELLS: [&str; 14] = [
     "sh",
     "bash",
+    "dash",
     "shell",
     "zsh",
     "ksh",
     "console",
     "shell-session",
+    "shellsession",
+    "sh-session",
     "terminal",
+    "posix",
+    "no-highlight",
+    "nohighlight",
+];
+
+/// Second words that are ours.
+const KINDS: [&str; 10] = [
+    "procedure",
+    "checks",
+    "step",
+    "check",
+    "expect",
+    "deliver",
+    "file",
+    "manual",
+    "each",
+    "example",
 ];
 
 /// Tags the blocks of a page that are sure, and adds the contracts that they need. `path` is the
 /// page's, relative to the folder of pages: ids are made of it.
 #[must_use]
-pub fn page(path: &str, text: &str) -> Adopted {
+pub fn page(path: &str, text: &str, tags: Tags) -> Adopted {
     let lines: Vec<&str> = text.split('\n').collect();
     let mut blocks = Vec::new();
     let mut headings: BTreeMap<usize, &str> = BTreeMap::new();
@@ -62,19 +93,22 @@ pub fn page(path: &str, text: &str) -> Adopted {
         if mark.len() >= 3 {
             let close = close(&lines, at, mark);
             let info: Vec<&str> = bare[mark.len()..].split_whitespace().collect();
-            if info.is_empty() {
-                unsaid += 1;
-            } else if info.len() > 1 {
+            let indent = line.len() - bare.len();
+            let body = &lines[at + 1..close.min(lines.len())];
+            let body = body.iter().map(|line| without(line, indent));
+            let body = body.collect::<Vec<_>>().join("\n");
+            let commented = at > 0 && lines[at - 1].trim_start().starts_with("<!-- opsbook:");
+            if commented || info.get(1).is_some_and(|word| KINDS.contains(word)) {
                 tagged.insert(section);
-            } else if let [language] = info[..]
-                && SHELLS.contains(&language)
-            {
+            } else if let Some(suggestion) = of(&info, &body) {
                 blocks.push(Block {
                     line: at,
                     section,
-                    suggestion: of(language, &lines[at + 1..close.min(lines.len())]),
+                    suggestion,
                     tag: None,
                 });
+            } else if info.is_empty() {
+                unsaid += 1;
             }
             at = close;
         } else if bare.starts_with('#') && bare.trim_start_matches('#').starts_with(' ') {
@@ -83,12 +117,12 @@ pub fn page(path: &str, text: &str) -> Adopted {
         }
         at += 1;
     }
-    let contracts = contracts(path, &headings, &tagged, &mut blocks);
+    let contracts = contracts(path, &headings, &tagged, &mut blocks, tags);
     for block in &mut blocks {
         block.leave_untagged(&tagged, &headings);
     }
     Adopted {
-        text: written(&lines, &blocks, &contracts),
+        text: written(&lines, &blocks, &contracts, tags),
         unsaid,
         blocks: blocks
             .into_iter()
@@ -103,9 +137,9 @@ pub fn page(path: &str, text: &str) -> Adopted {
 impl Block {
     /// What is sure by itself and has no tag all the same is left, and says why.
     fn leave_untagged(&mut self, tagged: &BTreeSet<usize>, headings: &BTreeMap<usize, &str>) {
-        let what = match (&self.suggestion, &self.tag) {
-            (Suggestion::Check, None) => "a check",
-            (Suggestion::Step, None) => "a step",
+        let likely = match (&self.suggestion, &self.tag) {
+            (Suggestion::Check, None) => Likely::Check,
+            (Suggestion::Step, None) => Likely::Step,
             _ => return,
         };
         let why = if tagged.contains(&self.section) {
@@ -115,7 +149,8 @@ impl Block {
         } else {
             "no heading stands above it"
         };
-        self.suggestion = Suggestion::Left(format!("{what}, but {why}"));
+        let why = why.to_owned();
+        self.suggestion = Suggestion::Left(Left { likely, why });
     }
 }
 
@@ -131,33 +166,37 @@ fn close(lines: &[&str], open: usize, mark: &str) -> usize {
     rest.map_or(lines.len(), |at| open + 1 + at)
 }
 
-/// Of a transcript the commands alone are judged.
-fn of(language: &str, body: &[&str]) -> Suggestion {
-    let prompt = |line: &str| line.trim_start().strip_prefix("$ ").map(str::to_owned);
-    let commands: Vec<String> = body.iter().filter_map(|line| prompt(line)).collect();
-    let transcript = !commands.is_empty();
-    if !transcript {
-        if ["console", "shell-session", "terminal"].contains(&language) {
-            return Suggestion::Left("it has no prompt: `$ `".to_owned());
-        }
-        let words = ["shell", "zsh", "ksh"].contains(&language);
-        let judged = judge(&body.join("\n"));
-        return match judged {
-            Suggestion::Check | Suggestion::Step if words => {
-                Suggestion::Left(format!("write `sh` or `bash` instead of `{language}`"))
-            }
-            other => other,
+/// A line without the indentation of its fence.
+fn without(line: &str, indent: usize) -> &str {
+    let spaces = line.len() - line.trim_start_matches([' ', '\t']).len();
+    line[spaces.min(indent)..].trim_end_matches('\r')
+}
+
+/// What a block with these words on its fence is; nothing where it is for no shell.
+fn of(info: &[&str], body: &str) -> Option<Suggestion> {
+    let unsure = |suggestion: Suggestion, why: &str| {
+        let likely = match suggestion {
+            Suggestion::Check => Likely::Check,
+            Suggestion::Step => Likely::Step,
+            other => return other,
         };
-    }
-    match judge(&commands.join("\n")) {
-        // What it printed once is not what it must print.
-        Suggestion::Step => {
-            Suggestion::Left("it shows a session that changes something".to_owned())
-        }
-        Suggestion::Check => Suggestion::Left(
-            "a session that only looks: a check, once its output is elided".to_owned(),
-        ),
-        other => other,
+        let why = why.to_owned();
+        Suggestion::Left(Left { likely, why })
+    };
+    match *info {
+        // Nobody says that it is for a shell: only what is surely a command is spoken of.
+        [] => match judge(body) {
+            sure @ (Suggestion::Check | Suggestion::Step) => {
+                Some(unsure(sure, "write `sh` behind its fence"))
+            }
+            _ => None,
+        },
+        [language] if SHELLS.contains(&language) => Some(judge(body)),
+        [language, ..] if SHELLS.contains(&language) => Some(unsure(
+            judge(body),
+            "its fence has words of another program",
+        )),
+        _ => None,
     }
 }
 
@@ -167,6 +206,7 @@ fn contracts(
     headings: &BTreeMap<usize, &str>,
     tagged: &BTreeSet<usize>,
     blocks: &mut [Block],
+    tags: Tags,
 ) -> BTreeMap<usize, String> {
     let mut contracts = BTreeMap::new();
     let mut ids = BTreeSet::new();
@@ -198,7 +238,11 @@ fn contracts(
             &mut ids,
         );
         let kind = if steps { "procedure" } else { "checks" };
-        contracts.insert(section, format!("```yaml {kind}\nid: {id}\n```"));
+        let contract = match tags {
+            Tags::Words => format!("```yaml {kind}\nid: {id}\n```"),
+            Tags::Comments => format!("<!-- opsbook: {kind} -->\n```yaml\nid: {id}\n```"),
+        };
+        contracts.insert(section, contract);
         for (number, block) in own.into_iter().enumerate() {
             let number = number + 1;
             block.tag = match block.suggestion {
@@ -270,23 +314,30 @@ fn unique(id: &str, taken: &mut BTreeSet<String>) -> String {
     id
 }
 
-fn written(lines: &[&str], blocks: &[Block], contracts: &BTreeMap<usize, String>) -> String {
-    let tags: BTreeMap<usize, &Block> = blocks.iter().map(|block| (block.line, block)).collect();
+fn written(
+    lines: &[&str],
+    blocks: &[Block],
+    contracts: &BTreeMap<usize, String>,
+    tags: Tags,
+) -> String {
+    let tagged: BTreeMap<usize, &Block> = blocks.iter().map(|block| (block.line, block)).collect();
     let mut out: Vec<String> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        let tag = tags.get(&at).and_then(|block| block.tag.as_ref());
+        let tag = tagged.get(&at).and_then(|block| block.tag.as_ref());
+        let ending = if line.ends_with('\r') { "\r" } else { "" };
         match tag {
+            Some(tag) if tags == Tags::Comments => {
+                let indent = &line[..line.len() - line.trim_start().len()];
+                out.push(format!("{indent}<!-- opsbook: {tag} -->{ending}"));
+                out.push((*line).to_owned());
+            }
             Some(tag) => {
                 let end = line.trim_end_matches(['\r', ' ']);
-                out.push(format!(
-                    "{end} {tag}{}",
-                    if line.ends_with('\r') { "\r" } else { "" }
-                ));
+                out.push(format!("{end} {tag}{ending}"));
             }
             None => out.push((*line).to_owned()),
         }
         if let Some(contract) = contracts.get(&at) {
-            let ending = if line.ends_with('\r') { "\r" } else { "" };
             out.push(ending.to_owned());
             out.extend(contract.split('\n').map(|line| format!("{line}{ending}")));
         }
@@ -342,7 +393,7 @@ mod tests {
 
     #[test]
     fn only_what_is_sure_is_tagged() {
-        let adopted = page("alerts/agent.md", PAGE);
+        let adopted = page("alerts/agent.md", PAGE, Tags::Words);
         let expected = PAGE
             .replacen(
                 "# The agent\n",
@@ -376,9 +427,12 @@ mod tests {
             format!("{PAGE}```sh\nls"),
             String::new(),
         ];
-        for text in pages {
-            let once = page("alerts/agent.md", &text).text;
-            assert_eq!(page("alerts/agent.md", &once).text, once);
+        let all = pages
+            .iter()
+            .flat_map(|text| [(text, Tags::Words), (text, Tags::Comments)]);
+        for (text, tags) in all {
+            let once = page("alerts/agent.md", text, tags).text;
+            assert_eq!(page("alerts/agent.md", &once, tags).text, once);
             let mut old = text.split('\n');
             let mut next = old.next();
             for line in once.split('\n') {
@@ -391,7 +445,8 @@ mod tests {
                     }
                     // A line of a contract.
                     _ => assert!(
-                        ["", "```"].contains(&line.trim())
+                        ["", "```", "```yaml"].contains(&line.trim())
+                            || line.trim_start().starts_with("<!-- opsbook: ")
                             || line.starts_with("id: ")
                             || line.starts_with("```yaml "),
                         "{line:?}"

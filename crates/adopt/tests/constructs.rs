@@ -1,11 +1,11 @@
 //! Each construct that people's pages have, as a page, and what adopting makes of it.
 
-use opsbook_adopt::{Suggestion, page};
+use opsbook_adopt::{Likely, Suggestion, Tags, page};
 
 /// What the only block of a page is, and the page then.
 fn adopted(before: &str, language: &str, body: &str) -> (Suggestion, String) {
     let text = format!("# Agent\n\n{before}\n\n```{language}\n{body}\n```\n");
-    let mut adopted = page("agent.md", &text);
+    let mut adopted = page("agent.md", &text, Tags::Words);
     assert_eq!(adopted.blocks.len(), 1, "{text}");
     (adopted.blocks.remove(0).suggestion, adopted.text)
 }
@@ -15,7 +15,7 @@ fn is_left(before: &str, language: &str, body: &str, why: &str) {
     let Suggestion::Left(said) = &suggestion else {
         panic!("{suggestion:?}");
     };
-    assert!(said.contains(why), "{said}");
+    assert!(said.why.contains(why), "{said:?}");
     assert!(
         !text.contains("procedure") && !text.contains("checks"),
         "{text}"
@@ -85,8 +85,63 @@ fn a_session_is_left() {
     is_left(
         "Do:",
         "console",
-        "$ rm x\n$ ls",
+        "$ rm x\n$ ls\na b",
         "a session that changes something",
+    );
+}
+
+#[test]
+fn a_session_that_shows_no_output_is_as_good_as_its_commands() {
+    for language in ["console", "sh", "shell"] {
+        let (suggestion, text) = adopted("Do:", language, "$ rm x\n$ cat \\\n> y");
+        assert_eq!(suggestion, Suggestion::Step);
+        assert!(
+            text.contains(&format!("```{language} step id=step-1\n")),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn other_prompts_and_other_programs_are_told_apart() {
+    let likely = |body: &str| match adopted("See:", "sh", body).0 {
+        Suggestion::Left(left) => left.likely,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(likely("root@db1:~# systemctl restart x"), Likely::Step);
+    assert_eq!(likely("# systemctl is-active x"), Likely::Check);
+    assert_eq!(likely("❯ systemctl is-active x"), Likely::Check);
+    for body in [
+        "postgres=# select 1;",
+        "127.0.0.1:6379> GET x",
+        "SUBSCRIBE x",
+        "curl: (60) no",
+        "key:\n  - value",
+        "print(x)",
+        "sec   rsa4096/0x1 2026-01-01 [C]\nuid   somebody",
+    ] {
+        assert_eq!(likely(body), Likely::Example, "{body}");
+    }
+    assert_eq!(likely("A=1\nB=2"), Likely::File);
+    assert_eq!(likely("nano /etc/x\nsystemctl restart x"), Likely::Split);
+    assert_eq!(likely("sudo -u postgres psql"), Likely::Manual);
+    assert_eq!(likely("frobnicate status"), Likely::Check);
+    assert_eq!(likely("frobnicate --all"), Likely::Step);
+    assert_eq!(likely("systemctl is-active <unit>"), Likely::Check);
+}
+
+#[test]
+fn a_generator_that_takes_no_words_on_a_fence_gets_comments() {
+    let text = "# Agent\n\n- so:\n\n  ```sh\n  rm x\n  ```\n";
+    let adopted = page("agent.md", text, Tags::Comments);
+    assert_eq!(
+        adopted.text,
+        "# Agent\n\n<!-- opsbook: procedure -->\n```yaml\nid: agent\n```\n\n- so:\n\n  \
+         <!-- opsbook: step id=step-1 -->\n  ```sh\n  rm x\n  ```\n"
+    );
+    assert_eq!(
+        page("agent.md", &adopted.text, Tags::Comments).text,
+        adopted.text
     );
 }
 
@@ -114,7 +169,7 @@ fn a_placeholder_is_left_as_a_parameter_to_be() {
         "rm YOUR_FILE",
         "ping %host%",
     ] {
-        is_left("Then:", "sh", body, "a parameter?");
+        is_left("Then:", "sh", body, ": a parameter");
     }
 }
 
