@@ -3,7 +3,8 @@
 //! step. What is not sure is left for a person, and told with its reason.
 //!
 //! Nothing but the words of fences is changed, and contracts are added below headings: no
-//! character of a command is touched. Adopting twice changes nothing.
+//! character of a command is touched. Adopting twice changes nothing. What is written is read
+//! with the parser of manuals, and a tag that is an error there is taken back.
 //!
 //! ```
 //! let page = "# Agent\n\nIt runs:\n\n```sh\nsystemctl is-active agent\n```\n";
@@ -13,10 +14,15 @@
 //! assert_eq!(adopted.blocks[0].line, 5);
 //! ```
 
+// The crates below this one, by the names that its files use.
+use opsbook_manual as manual;
+use opsbook_text::{files, source};
+
 mod commands;
 mod guess;
 mod judge;
 mod page;
+mod proof;
 mod terminal;
 mod words;
 

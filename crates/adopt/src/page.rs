@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::judge::{Left, Likely, Suggestion, judge};
+use crate::manual::variables;
+use crate::proof;
 
 /// Where the words that say what a block is are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +36,20 @@ pub struct Looked {
     pub suggestion: Suggestion,
 }
 
+impl From<Block> for Looked {
+    fn from(block: Block) -> Looked {
+        Looked {
+            line: block.line + 1,
+            suggestion: block.suggestion,
+        }
+    }
+}
+
+#[derive(Clone)]
 struct Block {
     line: usize,
+    /// The line of the closing fence.
+    end: usize,
     /// The section it stands in: the line of its heading.
     section: usize,
     suggestion: Suggestion,
@@ -79,11 +93,61 @@ const KINDS: [&str; 10] = [
 #[must_use]
 pub fn page(path: &str, text: &str, tags: Tags) -> Adopted {
     let lines: Vec<&str> = text.split('\n').collect();
-    let mut blocks = Vec::new();
-    let mut headings: BTreeMap<usize, &str> = BTreeMap::new();
-    // Sections in which somebody has written already.
-    let mut tagged: BTreeSet<usize> = BTreeSet::new();
-    let mut unsaid = 0;
+    let mut read = read(&lines);
+    read.leave_unset_variables(&lines);
+    let mut refused = Refused::default();
+    // What is an error is taken back; that may leave others without what they need. A page on
+    // which this does not come to an end is left as it is.
+    for round in 0..6 {
+        let mut blocks = read.blocks.clone();
+        if round == 5 {
+            refused.sections.extend(read.headings.keys());
+        }
+        refused.leave(&mut blocks);
+        let contracts = contracts(path, &read, &refused, &mut blocks, tags);
+        for block in &mut blocks {
+            block.leave_untagged(&read, &refused);
+        }
+        let (new, places) = written(&lines, &blocks, &contracts, tags);
+        let errors = match new == text {
+            true => Vec::new(),
+            false => proof::new_errors(path, text, &new),
+        };
+        if errors.is_empty() || round == 5 {
+            return Adopted {
+                text: if errors.is_empty() {
+                    new
+                } else {
+                    text.to_owned()
+                },
+                unsaid: read.unsaid,
+                blocks: blocks.into_iter().map(Looked::from).collect(),
+            };
+        }
+        for (line, why) in errors {
+            refused.take_back(&places, &blocks, line, why);
+        }
+    }
+    unreachable!("the last round returns");
+}
+
+/// A page as it is.
+struct Read<'t> {
+    blocks: Vec<Block>,
+    /// By the line: the level, and the words.
+    headings: BTreeMap<usize, (usize, &'t str)>,
+    /// Sections in which somebody has written already.
+    tagged: BTreeSet<usize>,
+    unsaid: usize,
+}
+
+fn read<'t>(lines: &[&'t str]) -> Read<'t> {
+    let mut read = Read {
+        blocks: Vec::new(),
+        headings: BTreeMap::new(),
+        tagged: BTreeSet::new(),
+        unsaid: 0,
+    };
     let mut section = 0;
     let mut at = 0;
     while at < lines.len() {
@@ -91,60 +155,152 @@ pub fn page(path: &str, text: &str, tags: Tags) -> Adopted {
         let bare = line.trim_start_matches([' ', '\t']);
         let mark = &bare[..bare.len() - bare.trim_start_matches(['`', '~']).len()];
         if mark.len() >= 3 {
-            let close = close(&lines, at, mark);
+            let close = close(lines, at, mark);
             let info: Vec<&str> = bare[mark.len()..].split_whitespace().collect();
-            let indent = line.len() - bare.len();
-            let body = &lines[at + 1..close.min(lines.len())];
-            let body = body.iter().map(|line| without(line, indent));
-            let body = body.collect::<Vec<_>>().join("\n");
+            let body = body(lines, at, close);
             let commented = at > 0 && lines[at - 1].trim_start().starts_with("<!-- opsbook:");
             if commented || info.get(1).is_some_and(|word| KINDS.contains(word)) {
-                tagged.insert(section);
+                read.tagged.insert(section);
             } else if let Some(suggestion) = of(&info, &body) {
-                blocks.push(Block {
+                read.blocks.push(Block {
                     line: at,
+                    end: close,
                     section,
                     suggestion,
                     tag: None,
                 });
             } else if info.is_empty() {
-                unsaid += 1;
+                read.unsaid += 1;
             }
             at = close;
         } else if bare.starts_with('#') && bare.trim_start_matches('#').starts_with(' ') {
             section = at;
-            headings.insert(at, bare.trim_start_matches('#').trim());
+            let words = bare.trim_start_matches('#');
+            read.headings
+                .insert(at, (bare.len() - words.len(), words.trim()));
         }
         at += 1;
     }
-    let contracts = contracts(path, &headings, &tagged, &mut blocks, tags);
-    for block in &mut blocks {
-        block.leave_untagged(&tagged, &headings);
+    read
+}
+
+/// The text of a block, without the indentation of its fence.
+fn body(lines: &[&str], open: usize, close: usize) -> String {
+    let line = lines[open];
+    let indent = line.len() - line.trim_start_matches([' ', '\t']).len();
+    let body = &lines[open + 1..close.min(lines.len())];
+    let body = body.iter().map(|line| without(line, indent));
+    body.collect::<Vec<_>>().join("\n")
+}
+
+impl Read<'_> {
+    /// A variable that nothing before it sets is something that the reader knows.
+    fn leave_unset_variables(&mut self, lines: &[&str]) {
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        let mut section = usize::MAX;
+        for block in &mut self.blocks {
+            if block.section != section {
+                (known, section) = (BTreeSet::new(), block.section);
+            }
+            let likely = match block.suggestion {
+                Suggestion::Check => Likely::Check,
+                Suggestion::Step => Likely::Step,
+                _ => continue,
+            };
+            let used = variables(&body(lines, block.line, block.end), "sh");
+            known.extend(used.kept.iter().chain(&used.assigned).cloned());
+            let unset = |name: &&String| !known.contains(*name) && !used.guarded.contains(*name);
+            if let (false, false, Some(name)) =
+                (used.opaque, used.lenient, used.mentioned.keys().find(unset))
+            {
+                let why = format!("nothing sets `${name}`: a parameter");
+                block.suggestion = Suggestion::Left(Left { likely, why });
+            }
+        }
     }
-    Adopted {
-        text: written(&lines, &blocks, &contracts, tags),
-        unsaid,
-        blocks: blocks
-            .into_iter()
-            .map(|block| Looked {
-                line: block.line + 1,
-                suggestion: block.suggestion,
-            })
-            .collect(),
+
+    /// The line behind a section and all that is below its heading.
+    fn end_of(&self, section: usize) -> usize {
+        let level = self.headings.get(&section).map_or(0, |(level, _)| *level);
+        let mut behind = self.headings.range(section + 1..);
+        let next = behind.find(|(_, (other, _))| *other <= level);
+        next.map_or(usize::MAX, |(line, _)| *line)
     }
+}
+
+/// What would be an error if it were written.
+#[derive(Default)]
+struct Refused {
+    /// By the line of the fence: why.
+    blocks: BTreeMap<usize, String>,
+    /// Sections that get no contract.
+    sections: BTreeSet<usize>,
+}
+
+impl Refused {
+    fn leave(&self, blocks: &mut [Block]) {
+        for block in blocks {
+            if let Some(why) = self.blocks.get(&block.line) {
+                let likely = match &block.suggestion {
+                    Suggestion::Check => Likely::Check,
+                    Suggestion::Step => Likely::Step,
+                    Suggestion::Example(_) => Likely::Example,
+                    Suggestion::Left(left) => left.likely,
+                };
+                let why = why.clone();
+                block.suggestion = Suggestion::Left(Left { likely, why });
+            }
+        }
+    }
+
+    /// Takes back what stands at a line of the new text.
+    fn take_back(&mut self, places: &Places, blocks: &[Block], line: usize, why: String) {
+        let within = |block: &&Block| {
+            let begins = places
+                .blocks
+                .get(&block.line)
+                .copied()
+                .unwrap_or(usize::MAX);
+            (begins..=begins.saturating_add(block.end - block.line + 1)).contains(&line)
+        };
+        match { blocks.iter() }.find(|block| block.tag.is_some() && within(block)) {
+            Some(block) => {
+                self.blocks.insert(block.line, why);
+            }
+            None => {
+                let before = places.contracts.range(..=line).next_back();
+                self.sections.extend(before.map(|(_, section)| *section));
+                if before.is_none() {
+                    self.sections.extend(places.contracts.values());
+                }
+            }
+        }
+    }
+}
+
+/// Where in the new text blocks and contracts are.
+struct Places {
+    /// By the old line of its fence: the line of what is written for it.
+    blocks: BTreeMap<usize, usize>,
+    /// By the line of the contract: its section.
+    contracts: BTreeMap<usize, usize>,
 }
 
 impl Block {
     /// What is sure by itself and has no tag all the same is left, and says why.
-    fn leave_untagged(&mut self, tagged: &BTreeSet<usize>, headings: &BTreeMap<usize, &str>) {
+    fn leave_untagged(&mut self, read: &Read<'_>, refused: &Refused) {
         let likely = match (&self.suggestion, &self.tag) {
             (Suggestion::Check, None) => Likely::Check,
             (Suggestion::Step, None) => Likely::Step,
             _ => return,
         };
-        let why = if tagged.contains(&self.section) {
+        let why = if read.tagged.contains(&self.section) {
             "its section has tags already"
-        } else if headings.contains_key(&self.section) {
+        } else if refused.sections.contains(&self.section) {
+            "a contract has no place in its section"
+        } else if read.has_procedures_below(self.section) {
+            "sections below its own have tags"
+        } else if read.headings.contains_key(&self.section) {
             "another block of its section is not sure"
         } else {
             "no heading stands above it"
@@ -200,11 +356,45 @@ fn of(info: &[&str], body: &str) -> Option<Suggestion> {
     }
 }
 
+impl Read<'_> {
+    /// What a section may become: a procedure, or a group of checks. A procedure of which a part
+    /// is left out would be half a procedure.
+    fn kind_of(&self, section: usize, blocks: &[Block]) -> Option<&'static str> {
+        let own = || blocks.iter().filter(|block| block.section == section);
+        let steps = own().any(|block| block.suggestion == Suggestion::Step);
+        let checks = own().any(|block| block.suggestion == Suggestion::Check);
+        let whole = !own().any(|block| matches!(block.suggestion, Suggestion::Left(_)));
+        // Without a heading there is no section; what others have begun is theirs.
+        if !self.headings.contains_key(&section) || self.tagged.contains(&section) {
+            return None;
+        }
+        match (steps, checks) {
+            (true, _) => whole.then_some("procedure"),
+            (false, true) => Some("checks"),
+            (false, false) => None,
+        }
+    }
+
+    /// A contract holds for the sections below its own, which then can have no procedure.
+    fn has_procedures_below(&self, section: usize) -> bool {
+        let below = section + 1..self.end_of(section);
+        let tagged = self.tagged.range(below.clone()).next().is_some();
+        let mut sections = self.headings.range(below).map(|(line, _)| *line);
+        tagged || sections.any(|line| self.kind_of(line, &self.blocks) == Some("procedure"))
+    }
+
+    /// A section above this one has tags, and its contract holds here.
+    fn is_below_tags(&self, section: usize) -> bool {
+        let mut above = self.tagged.range(..section);
+        above.any(|tagged| self.headings.contains_key(tagged) && section < self.end_of(*tagged))
+    }
+}
+
 /// Gives the sure blocks their tags, and each section that has some a contract.
 fn contracts(
     path: &str,
-    headings: &BTreeMap<usize, &str>,
-    tagged: &BTreeSet<usize>,
+    read: &Read<'_>,
+    refused: &Refused,
     blocks: &mut [Block],
     tags: Tags,
 ) -> BTreeMap<usize, String> {
@@ -212,41 +402,28 @@ fn contracts(
     let mut ids = BTreeSet::new();
     let sections: BTreeSet<usize> = blocks.iter().map(|block| block.section).collect();
     for section in sections {
-        // Without a heading there is no section; what others have begun is theirs.
-        let Some(heading) = headings
-            .get(&section)
-            .filter(|_| !tagged.contains(&section))
-        else {
+        let kind = read.kind_of(section, blocks).filter(|_| {
+            !refused.sections.contains(&section)
+                && !read.has_procedures_below(section)
+                && !read.is_below_tags(section)
+        });
+        let (Some(kind), Some((_, heading))) = (kind, read.headings.get(&section)) else {
             continue;
         };
-        let own: Vec<&mut Block> = blocks
-            .iter_mut()
-            .filter(|block| block.section == section)
-            .collect();
-        let steps = own.iter().any(|block| block.suggestion == Suggestion::Step);
-        let checks = own
-            .iter()
-            .any(|block| block.suggestion == Suggestion::Check);
-        // A procedure of which a part is left out would be half a procedure.
-        let left = |block: &&mut Block| matches!(block.suggestion, Suggestion::Left(_));
-        let whole = !own.iter().any(left);
-        if (steps && !whole) || !(steps || checks) {
-            continue;
-        }
-        let id = unique(
-            &name(path, heading, headings.keys().next() == Some(&section)),
-            &mut ids,
-        );
-        let kind = if steps { "procedure" } else { "checks" };
+        let first = read.headings.keys().next() == Some(&section);
+        let id = unique(&name(path, heading, first), &mut ids);
         let contract = match tags {
             Tags::Words => format!("```yaml {kind}\nid: {id}\n```"),
             Tags::Comments => format!("<!-- opsbook: {kind} -->\n```yaml\nid: {id}\n```"),
         };
         contracts.insert(section, contract);
-        for (number, block) in own.into_iter().enumerate() {
+        let own = blocks.iter_mut().filter(|block| block.section == section);
+        for (number, block) in own.enumerate() {
             let number = number + 1;
             block.tag = match block.suggestion {
-                Suggestion::Check if steps => Some(format!("check id=check-{number}")),
+                Suggestion::Check if kind == "procedure" => {
+                    Some(format!("check id=check-{number}"))
+                }
                 Suggestion::Check => Some(format!("check id={id}.{number}")),
                 Suggestion::Step => Some(format!("step id=step-{number}")),
                 Suggestion::Example(_) => Some("example".to_owned()),
@@ -254,10 +431,8 @@ fn contracts(
             };
         }
     }
-    for block in blocks
-        .iter_mut()
-        .filter(|block| !tagged.contains(&block.section))
-    {
+    let elsewhere = |block: &&mut Block| !read.tagged.contains(&block.section);
+    for block in blocks.iter_mut().filter(elsewhere) {
         if let (Suggestion::Example(_), None) = (&block.suggestion, &block.tag) {
             block.tag = Some("example".to_owned());
         }
@@ -319,12 +494,17 @@ fn written(
     blocks: &[Block],
     contracts: &BTreeMap<usize, String>,
     tags: Tags,
-) -> String {
+) -> (String, Places) {
+    let mut places = Places {
+        blocks: BTreeMap::new(),
+        contracts: BTreeMap::new(),
+    };
     let tagged: BTreeMap<usize, &Block> = blocks.iter().map(|block| (block.line, block)).collect();
     let mut out: Vec<String> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let tag = tagged.get(&at).and_then(|block| block.tag.as_ref());
         let ending = if line.ends_with('\r') { "\r" } else { "" };
+        places.blocks.insert(at, out.len());
         match tag {
             Some(tag) if tags == Tags::Comments => {
                 let indent = &line[..line.len() - line.trim_start().len()];
@@ -339,10 +519,11 @@ fn written(
         }
         if let Some(contract) = contracts.get(&at) {
             out.push(ending.to_owned());
+            places.contracts.insert(out.len(), at);
             out.extend(contract.split('\n').map(|line| format!("{line}{ending}")));
         }
     }
-    out.join("\n")
+    (out.join("\n"), places)
 }
 
 #[cfg(test)]
@@ -396,16 +577,6 @@ mod tests {
         let adopted = page("alerts/agent.md", PAGE, Tags::Words);
         let expected = PAGE
             .replacen(
-                "# The agent\n",
-                "# The agent\n\n```yaml checks\nid: alerts.agent\n```\n",
-                1,
-            )
-            .replacen(
-                "```sh\nsystemctl is-active",
-                "```sh check id=alerts.agent.1\nsystemctl is-active",
-                1,
-            )
-            .replacen(
                 "## Restart it\n",
                 "## Restart it\n\n```yaml procedure\nid: alerts.agent.restart-it\n```\n",
                 1,
@@ -415,7 +586,8 @@ mod tests {
             .replacen("  ```sh\n", "  ```sh example\n", 1);
         assert_eq!(adopted.text, expected);
         assert_eq!(adopted.blocks.len(), 6);
-        // The half of a procedure is none.
+        // Above procedures there is no group; the half of a procedure is none.
+        assert!(matches!(adopted.blocks[0].suggestion, Suggestion::Left(_)));
         assert!(matches!(adopted.blocks[4].suggestion, Suggestion::Left(_)));
     }
 

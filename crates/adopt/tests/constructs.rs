@@ -183,3 +183,52 @@ fn what_it_should_print_is_left_to_bless() {
     assert_eq!(suggestion, Suggestion::Check);
     assert!(!text.contains("expect"), "{text}");
 }
+
+/// What adopting says of the block at a line, and the text.
+fn said(text: &str, line: usize) -> (String, String) {
+    let adopted = page("agent.md", text, Tags::Words);
+    let block = { adopted.blocks.into_iter() }.find(|block| block.line == line);
+    let said = match block.unwrap().suggestion {
+        Suggestion::Left(left) => left.why,
+        other => format!("{other:?}"),
+    };
+    (said, adopted.text)
+}
+
+#[test]
+fn what_would_be_an_error_of_the_manual_is_not_written() {
+    // A question of the package manager; a fence within HTML; one that is indented too far.
+    let asks = "# A\n\n```sh\napt install x\n```\n";
+    let (why, text) = said(asks, 3);
+    assert!(why.contains("apt"), "{why}");
+    assert_eq!(text, asks);
+    let html = "# A\n\n<div>\n```sh\nrm x\n```\n</div>\n";
+    let (_, text) = said(html, 4);
+    assert_eq!(text, html);
+    let unset = "# A\n\n```sh\nrm \"$file\"\n```\n\n# B\n\n```sh\nfile=x\n```\n\n```sh\nfile=x\nrm \"$file\"\n```\n";
+    let (why, text) = said(unset, 3);
+    assert_eq!(why, "nothing sets `$file`: a parameter");
+    assert!(!text.contains("id: agent\n"), "{text}");
+}
+
+#[test]
+fn a_section_above_others_that_have_contracts_has_none() {
+    let text =
+        "# A\n\n```sh\nrm x\n```\n\n## B\n\n```sh\nrm y\n```\n\n## C\n\n### D\n\n```sh\nls\n```\n";
+    let (why, text) = said(text, 3);
+    assert_eq!(why, "sections below its own have tags");
+    assert!(
+        text.contains("id: agent.b\n") && text.contains("id: agent.d\n"),
+        "{text}"
+    );
+    assert!(!text.contains("id: agent\n"), "{text}");
+    let once = page("agent.md", &text, Tags::Words).text;
+    assert_eq!(once, text);
+    // A group may stand above other groups.
+    let groups = "# A\n\n```sh\nls\n```\n\n## B\n\n```sh\nls\n```\n";
+    let text = page("agent.md", groups, Tags::Words).text;
+    assert!(
+        text.contains("id: agent\n") && text.contains("id: agent.b\n"),
+        "{text}"
+    );
+}
