@@ -109,9 +109,10 @@ pub fn page(path: &str, text: &str, tags: Tags) -> Adopted {
             block.leave_untagged(&read, &refused);
         }
         let (new, places) = written(&lines, &blocks, &contracts, tags);
-        let errors = match new == text {
-            true => Vec::new(),
-            false => proof::new_errors(path, text, &new),
+        let errors = if new == text {
+            Vec::new()
+        } else {
+            proof::new_errors(path, text, &new)
         };
         if errors.is_empty() || round == 5 {
             return Adopted {
@@ -263,17 +264,15 @@ impl Refused {
                 .unwrap_or(usize::MAX);
             (begins..=begins.saturating_add(block.end - block.line + 1)).contains(&line)
         };
-        match { blocks.iter() }.find(|block| block.tag.is_some() && within(block)) {
-            Some(block) => {
-                self.blocks.insert(block.line, why);
-            }
-            None => {
-                let before = places.contracts.range(..=line).next_back();
-                self.sections.extend(before.map(|(_, section)| *section));
-                if before.is_none() {
-                    self.sections.extend(places.contracts.values());
-                }
-            }
+        let tagged = { blocks.iter() }.find(|block| block.tag.is_some() && within(block));
+        if let Some(block) = tagged {
+            self.blocks.insert(block.line, why);
+            return;
+        }
+        let before = places.contracts.range(..=line).next_back();
+        self.sections.extend(before.map(|(_, section)| *section));
+        if before.is_none() {
+            self.sections.extend(places.contracts.values());
         }
     }
 }
