@@ -188,7 +188,7 @@ fn what_it_should_print_is_left_to_bless() {
 fn said(text: &str, line: usize) -> (String, String) {
     let adopted = page("agent.md", text, Tags::Words);
     let block = { adopted.blocks.into_iter() }.find(|block| block.line == line);
-    let said = match block.unwrap().suggestion {
+    let said = match block.expect("a block is there").suggestion {
         Suggestion::Left(left) => left.why,
         other => format!("{other:?}"),
     };
