@@ -3,13 +3,14 @@
 use std::io::Write;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use jiff::Timestamp;
 
 use crate::cli::Streams;
 use crate::cli::complete;
 use crate::cli::error::Failure;
 use crate::cli::form::Form;
+use crate::cli::gateway::record::VerifyRunArgs;
 use crate::engine;
 use crate::event::{Event, RunStarted, Status, What};
 use crate::journal::{self, Record};
@@ -35,12 +36,21 @@ pub(crate) struct History {
 ///
 /// As JSON: the journal's own lines.
 #[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Log {
+    #[command(subcommand)]
+    pub about: Option<LogAbout>,
     /// The run, or the node whose latest run is meant; the latest run where neither is named
     #[arg(value_name = "RUN|NODE", add = complete::runs())]
     which: Option<String>,
     #[command(flatten)]
     form: Form,
+}
+
+/// What else is done with the log of a run.
+#[derive(Subcommand, Debug)]
+pub(crate) enum LogAbout {
+    Verify(VerifyRunArgs),
 }
 
 pub(crate) fn history(

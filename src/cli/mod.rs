@@ -358,7 +358,12 @@ fn dispatch(
         }
         Command::Guide(args) => guide::run(&args, streams),
         Command::History(args) => history::history(&args, &context::load(dir)?, streams),
-        Command::Log(args) => history::log(&args, &context::load(dir)?, streams),
+        Command::Log(args) => match &args.about {
+            Some(history::LogAbout::Verify(args)) => {
+                gateway::record::verify_run(args, dir, streams)
+            }
+            None => history::log(&args, &context::load(dir)?, streams),
+        },
         Command::Lock(args) => lock::run(&args, &context::load(dir)?, streams),
         Command::Login(args) => gateway::login::login(&args, streams),
         Command::Ask(args) => gateway::ask::ask(&args, dir, streams),

@@ -14,7 +14,7 @@ use crate::cli::gateway::login::{Pin, token};
 use crate::cli::gateway::{At, client, speak, state_folder};
 use crate::cli::{Streams, end};
 use crate::client::{Address, request};
-use crate::runner::{self, Approvers, Enrolment, Folder, Settings};
+use crate::runner::{self, Approvers, Enrolment, Folder, Groups, Settings};
 use crate::source::Problem;
 use crate::wire::{Ended, Enroll, Enrolled, endpoint};
 
@@ -82,6 +82,10 @@ pub(crate) struct RunArgs {
     /// With --approvers: every part needs so many approvals, whatever the manual says
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=10))]
     approvals: u32,
+    /// With --approvers: the gateway is believed about the groups of those who approve, which an
+    /// identity provider has told it
+    #[arg(long, requires = "approvers")]
+    groups_from_gateway: bool,
     #[command(flatten)]
     at: FolderArgs,
     /// Without being enrolled: the gateway of this machine, whose socket knows this user
@@ -209,6 +213,11 @@ fn approvers(args: &RunArgs) -> Result<Option<Approvers>, Failure> {
         signers: std::path::absolute(signers)?,
         gateway: gateway.clone(),
         always: args.approvals,
+        groups: if args.groups_from_gateway {
+            Groups::Gateway
+        } else {
+            Groups::Rules
+        },
     }))
 }
 

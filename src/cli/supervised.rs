@@ -18,6 +18,7 @@ use crate::engine::{Answer, MOST_EPOCHS};
 use crate::journal;
 use crate::plan::Plan;
 use crate::project::access::{Access, Question};
+use crate::project::approval::Approver;
 use crate::project::{Project, Who, approval};
 use crate::wire::Verb;
 
@@ -59,6 +60,9 @@ pub(crate) struct SupervisedArgs {
     /// With --asked-by: somebody whose approval the supervisor has verified; repeated
     #[arg(long, value_name = "NAME", requires_all = ["asked_by", "approved_sha256"])]
     pub approved_by: Vec<String>,
+    /// With --approved-by: a group of theirs, of which the supervisor knows; repeated
+    #[arg(long, value_name = "NAME:GROUP", requires = "approved_by")]
+    pub approved_group: Vec<String>,
     /// With --asked-by: the sum of what was approved; something else is BLOCKED
     #[arg(long, value_name = "HASH", requires = "asked_by")]
     pub approved_sha256: Option<String>,
@@ -147,11 +151,19 @@ impl SupervisedArgs {
             .map(|name| project.nodes.evaluate(name, &[]))
             .collect();
         let nodes = nodes.map_err(|problem| Failure::Blocked(format!("{problem:?}")))?;
-        let needs = approval::needs(access.as_ref(), &question, &nodes);
+        let procedure = project.manual.procedures.get(&plan.procedure);
+        let needs = approval::needs(access.as_ref(), (&question, procedure), &nodes);
         for need in needs.map_err(Failure::Blocked)? {
             let about = (&question, machines.as_slice());
             let mut have: Vec<&String> = { self.approved_by.iter() }
-                .filter(|by| approval::counts(&need, access.as_ref(), about, by))
+                .filter(|person| {
+                    let groups = self.groups_of(person);
+                    let by = Approver {
+                        person,
+                        groups: &groups,
+                    };
+                    approval::counts(&need, access.as_ref(), about, by)
+                })
                 .collect();
             have.sort();
             have.dedup();
@@ -165,6 +177,15 @@ impl SupervisedArgs {
             }
         }
         self.same_document(project, plan)
+    }
+
+    fn groups_of(&self, person: &str) -> Vec<String> {
+        let pairs = self
+            .approved_group
+            .iter()
+            .filter_map(|pair| pair.split_once(':'));
+        let own = pairs.filter(|(name, _)| *name == person);
+        own.map(|(_, group)| group.to_owned()).collect()
     }
 
     fn same_document(&self, project: &Project, plan: &Plan) -> Result<(), Failure> {

@@ -80,7 +80,9 @@ impl Runner {
                 .arg("--approvers")
                 .arg(signers)
                 .arg(format!("--approvals-for={gateway}"))
-                .arg(format!("--approvals={always}"));
+                .arg(format!("--approvals={always}"))
+                // It is this gateway's own, and this user's.
+                .arg("--groups-from-gateway");
         }
         command
             .stdin(Stdio::null())

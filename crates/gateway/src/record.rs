@@ -1,11 +1,11 @@
-//! The log of all that has ended, signed: whoever keeps a checkpoint can tell later whether
+//! The log of all journals, signed, their ends also while they are under way: whoever keeps a checkpoint can tell later whether
 //! something was left out or altered. The key is of ssh's kind: `ssh-keygen` signs and verifies
 //! it, as it does logins, approvals and archives, so that there is one tool and one form of key.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::gateway::{Gateway, Tell};
 use crate::package::sign::sign_for;
 use crate::project::merkle::hex;
+use crate::store::record::Which;
 use crate::wire::record::{Checkpoint, namespace};
 
 /// How often there is looked for something to record.
@@ -21,13 +22,23 @@ const LOOK: Duration = Duration::from_secs(2);
 /// Records what has ended, until `stop`.
 pub(crate) async fn keep(
     gateway: Arc<Gateway>,
-    key: PathBuf,
+    (key, every): (PathBuf, Duration),
     mut stop: watch::Receiver<()>,
     tell: Tell,
 ) {
     let mut said = String::new();
-    while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
-        if let Err(error) = once(&gateway, &key).await {
+    let mut all = Instant::now();
+    while tokio::time::timeout(LOOK.min(every), stop.changed())
+        .await
+        .is_err()
+    {
+        let which = if all.elapsed() >= every {
+            all = Instant::now();
+            Which::All
+        } else {
+            Which::Ended
+        };
+        if let Err(error) = once(&gateway, &key, which).await {
             let error = format!("the log is not signed: {error}");
             if error != said {
                 tell(&error);
@@ -37,10 +48,10 @@ pub(crate) async fn keep(
     }
 }
 
-async fn once(gateway: &Arc<Gateway>, key: &Path) -> Result<(), String> {
+async fn once(gateway: &Arc<Gateway>, key: &Path, which: Which) -> Result<(), String> {
     let new = gateway
         .store
-        .record()
+        .record(which)
         .await
         .map_err(|error| error.to_string())?;
     let Some((size, root)) = new else {

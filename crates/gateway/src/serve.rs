@@ -183,7 +183,10 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     let key = start.config.record.key.clone();
     others.push(tokio::spawn(record::keep(
         Arc::clone(&gateway),
-        key.unwrap_or_else(|| state.join("record_key")),
+        (
+            key.unwrap_or_else(|| state.join("record_key")),
+            start.config.record.pause().map_err(wrong("record.every"))?,
+        ),
         stopped.clone(),
         Arc::clone(&tell),
     )));

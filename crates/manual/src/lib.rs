@@ -303,6 +303,8 @@ pub struct Procedure {
     pub roles: IndexMap<String, Role>,
     /// Values that must be equal on all nodes of a run with roles.
     pub same: Vec<Spanned<String>>,
+    /// Who has to approve a run of it that a gateway is asked for; nobody where it is absent.
+    pub approve: Option<Approve>,
     /// Checks before the first step.
     pub before: Vec<Check>,
     /// In the order of the page; no two of them overlap.
@@ -312,6 +314,17 @@ pub struct Procedure {
     pub after: Vec<(usize, Vec<Check>)>,
     /// Which blocks belong to it.
     pub reach: Reach,
+}
+
+/// How many people have to approve a run before it begins, and whose word counts.
+#[derive(Clone, Debug)]
+pub struct Approve {
+    /// The key in the contract.
+    pub span: Span,
+    /// So many people; the one who asks is not among them.
+    pub count: u32,
+    /// People and `@groups` of `access.yaml`. Empty for all who have the verb `approve`.
+    pub by: Vec<Spanned<String>>,
 }
 
 /// A name for a machine, or several, in one run.

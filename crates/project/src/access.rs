@@ -201,6 +201,25 @@ impl Access {
         rules.filter_map(|rule| rule.approve.clone()).collect()
     }
 
+    /// Whether some rule lets somebody do this with something, somewhere.
+    #[must_use]
+    pub fn may_somewhere(&self, question: &Question<'_>) -> bool {
+        let asking = |rule: &Rule| rule.who.iter().any(|who| self.is_asking(question, who));
+        let mut rules = self.rules.iter();
+        rules.any(|rule| {
+            rule.may.contains(&question.verb) && !rule.selected.is_empty() && asking(rule)
+        })
+    }
+
+    /// The people whom these names mean, of whom `count` are wanted.
+    ///
+    /// # Errors
+    /// Where there is no such group, or too few people. A group that is empty here is one of an
+    /// identity provider, which says who is in it.
+    pub fn people(&self, count: u32, by: &[String]) -> Result<Vec<String>, String> {
+        people(count, by, &self.groups)
+    }
+
     /// How each rule answers.
     #[must_use]
     pub fn explain(&self, question: &Question<'_>) -> Vec<Looked> {
@@ -324,34 +343,42 @@ fn approve(
     line: u32,
 ) -> Result<Need, String> {
     let by: Vec<String> = written.by.map(Into::into).unwrap_or_default();
-    let mut people = BTreeSet::new();
-    for name in &by {
+    if written.count == 0 {
+        return Err("`approve`: `count` is at least 1".to_owned());
+    }
+    Ok(Need {
+        count: written.count,
+        people: people(written.count, &by, groups)?,
+        by,
+        place: format!("{FILE}:{line}"),
+    })
+}
+
+/// The people whom these names mean.
+fn people(
+    count: u32,
+    by: &[String],
+    groups: &BTreeMap<String, Vec<String>>,
+) -> Result<Vec<String>, String> {
+    let (mut people, mut open) = (BTreeSet::new(), by.is_empty());
+    for name in by {
         match name.strip_prefix('@') {
             Some(group) => {
                 let members = groups.get(group);
                 let members = members.ok_or_else(|| format!("there is no group `{name}`"))?;
+                open |= members.is_empty();
                 people.extend(members.iter().cloned());
             }
             None => drop(people.insert(name.clone())),
         }
     }
-    if written.count == 0 {
-        return Err("`approve`: `count` is at least 1".to_owned());
+    if !open && people.len() < count as usize {
+        let named = people.len();
+        return Err(format!(
+            "`approve`: {count} people are wanted, and `by` names {named}"
+        ));
     }
-    if !by.is_empty() && people.len() < written.count as usize {
-        let message = format!(
-            "`approve`: {} people are wanted, and `by` names {}",
-            written.count,
-            people.len()
-        );
-        return Err(message);
-    }
-    Ok(Need {
-        count: written.count,
-        by,
-        people: people.into_iter().collect(),
-        place: format!("{FILE}:{line}"),
-    })
+    Ok(people.into_iter().collect())
 }
 
 #[cfg(test)]

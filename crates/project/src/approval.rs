@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::access::{Access, Question};
 use crate::event::RunStarted;
+use crate::manual::Procedure;
 use crate::nodes::{Node, Text, Transport};
 use crate::plan::Plan;
 use crate::wire::Verb;
@@ -16,17 +17,30 @@ use crate::wire::approve::{Document, Need};
 /// The value of a node that says how many people have to approve what is run on it.
 pub const VALUE: &str = "approve";
 
-/// The approvals that a run needs on these machines: those of the rules that grant it, and of the
-/// nodes' own values.
+/// Somebody who approves.
+#[derive(Clone, Copy, Debug)]
+pub struct Approver<'a> {
+    /// Who.
+    pub person: &'a str,
+    /// Their groups, as an identity provider has said them: of those that the rules name.
+    pub groups: &'a [String],
+}
+
+/// The approvals that a run needs on these machines: those of the rules that grant it, of the
+/// procedure's contract, and of the nodes' own values.
 ///
 /// # Errors
-/// Where a node's value is no number.
+/// Where a node's value is no number, or the contract names a group that no rule knows.
 pub fn needs<'a>(
     access: Option<&Access>,
-    question: &Question<'_>,
+    (question, procedure): (&Question<'_>, Option<&Procedure>),
     machines: impl IntoIterator<Item = &'a Node>,
 ) -> Result<Vec<Need>, String> {
     let mut needs = BTreeSet::new();
+    needs.extend(match procedure {
+        Some(procedure) => of_contract(procedure, access)?,
+        None => None,
+    });
     for node in machines {
         let on = Question {
             node: &node.name,
@@ -36,6 +50,27 @@ pub fn needs<'a>(
         needs.extend(of_node(node)?);
     }
     Ok(needs.into_iter().collect())
+}
+
+/// The need that the procedure's contract writes down.
+///
+/// # Errors
+/// Where it names a group that the rules do not know.
+pub fn of_contract(procedure: &Procedure, access: Option<&Access>) -> Result<Option<Need>, String> {
+    let Some(approve) = &procedure.approve else {
+        return Ok(None);
+    };
+    let place = format!("{}:{}", approve.span.shown().display(), approve.span.line());
+    let by: Vec<String> = approve.by.iter().map(|by| by.value.clone()).collect();
+    let none = Access::default();
+    let people = access.unwrap_or(&none).people(approve.count, &by);
+    let people = people.map_err(|why| format!("{place}: {why}"))?;
+    Ok(Some(Need {
+        count: approve.count,
+        by,
+        people,
+        place,
+    }))
 }
 
 fn of_node(node: &Node) -> Result<Option<Need>, String> {
@@ -59,18 +94,21 @@ pub fn counts(
     need: &Need,
     access: Option<&Access>,
     (question, machines): (&Question<'_>, &[String]),
-    by: &str,
+    by: Approver<'_>,
 ) -> bool {
-    if by == question.person {
+    if by.person == question.person {
         return false;
     }
     if !need.by.is_empty() {
-        return need.people.iter().any(|person| person == by);
+        let mut groups = need.by.iter().filter_map(|name| name.strip_prefix('@'));
+        return need.people.iter().any(|person| person == by.person)
+            || groups.any(|name| by.groups.iter().any(|group| group == name));
     }
     let may = |access: &Access| {
         machines.iter().all(|node| {
             let approve = Question {
-                person: by,
+                person: by.person,
+                groups: by.groups,
                 verb: Verb::Approve,
                 node,
                 at: None,

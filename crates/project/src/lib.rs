@@ -259,6 +259,27 @@ impl Project {
         all.collect()
     }
 
+    /// Rules that cannot be understood, and contracts that want approvals of nobody.
+    fn access(&self) -> Vec<Problem> {
+        let access = match access::Access::of(&self.files, &self.nodes) {
+            Ok(access) => access,
+            Err(problems) => return problems,
+        };
+        let mut problems = Vec::new();
+        for procedure in self.manual.procedures.values() {
+            let (Some(approve), Err(why)) = (
+                &procedure.approve,
+                approval::of_contract(procedure, access.as_ref()),
+            ) else {
+                continue;
+            };
+            let why = why.split_once(": ").map_or(why.as_str(), |(_, why)| why);
+            let problem = Problem::error("access", approve.span.clone(), why);
+            problems.push(problem.hint(format!("`groups` of `{}` names them", access::FILE)));
+        }
+        problems
+    }
+
     /// Everything that is wrong: the pages, the nodes, what would be delivered, and the one
     /// against the other; without what the author has allowed.
     #[must_use]
@@ -272,6 +293,7 @@ impl Project {
         let of_batches = nodes.filter_map(|node| batch::of_node(&node).err());
         problems.extend(of_batches.map(|problem| *problem));
         problems.extend(self.rehearsals());
+        problems.extend(self.access());
         problems.extend(interface::lint(self));
         problems.extend(merge::replaced_have_changed(self));
         let (manual, nodes, vocabulary) = (&self.manual, &self.nodes, &self.vocabulary);

@@ -10,7 +10,9 @@ use crate::approval::sha256;
 use crate::merkle::{Hash, is_beginning, is_included, leaf, unhex};
 use crate::package::sign::is_signed_by;
 use crate::wire::approve::{Document, Statement, namespace as approves};
-use crate::wire::record::{Approved, Checkpoint, Log, Record, Thread, leaf as text_of, namespace};
+use crate::wire::record::{
+    Approved, Checkpoint, Head, Log, Record, Thread, leaf as text_of, namespace,
+};
 
 /// What somebody has, to verify a record with.
 #[derive(Clone, Copy, Debug, Default)]
@@ -168,7 +170,7 @@ fn signed(checkpoint: &Checkpoint, key: Option<&Path>, verified: &mut Verified) 
 fn included(
     record: &Record,
     thread: &Thread,
-    (checkpoint, own): (&Checkpoint, bool),
+    checkpoint: (&Checkpoint, bool),
     verified: &mut Verified,
 ) {
     let place = format!("{}, controller {}", thread.node, thread.epoch);
@@ -178,16 +180,42 @@ fn included(
             .push(format!("{place}: it is not in the log yet"));
         return;
     };
-    let last = thread.lines.last();
-    let sum = last.map(|line| sha256(line)).unwrap_or_default();
-    let number = last.and_then(|line| serde_json::from_str::<Value>(line).ok());
-    let number = number
-        .and_then(|value| value["seq"].as_u64())
-        .unwrap_or_default();
-    if sum != head.last_sha256 || number != head.last {
-        verified.wrong.push(format!(
-            "{place}: its last line is not the one that was recorded, number {}",
+    let mut sums: BTreeMap<u64, String> = BTreeMap::new();
+    for line in &thread.lines {
+        if let Ok(value) = serde_json::from_str::<Value>(line) {
+            sums.insert(value["seq"].as_u64().unwrap_or_default(), sha256(line));
+        }
+    }
+    for head in thread.earlier.iter().chain([head]) {
+        of_head(
+            record,
+            (thread, &place),
+            (head, &sums),
+            checkpoint,
+            verified,
+        );
+    }
+    let last = sums.last_key_value().map_or(0, |(seq, _)| *seq);
+    if last > head.last && verified.wrong.is_empty() {
+        verified.open.push(format!(
+            "{place}: its lines after number {} are not in the log yet",
             head.last
+        ));
+    }
+}
+
+/// The line that was recorded is there as it was, and its place in the log is proven.
+fn of_head(
+    record: &Record,
+    (thread, place): (&Thread, &str),
+    (head, sums): (&Head, &BTreeMap<u64, String>),
+    (checkpoint, own): (&Checkpoint, bool),
+    verified: &mut Verified,
+) {
+    let last = head.last;
+    if sums.get(&last) != Some(&head.last_sha256) {
+        verified.wrong.push(format!(
+            "{place}: its line {last} is not the one that was recorded, or is missing"
         ));
         return;
     }
@@ -201,7 +229,7 @@ fn included(
         &record.run,
         &thread.node,
         thread.epoch,
-        head.last,
+        last,
         &head.last_sha256,
     );
     let proof: Option<Vec<Hash>> = head.proof.iter().map(|hash| unhex(hash)).collect();
@@ -216,9 +244,9 @@ fn included(
     };
     if shown {
         let (number, size) = (head.number + 1, checkpoint.size);
-        verified
-            .holds
-            .push(format!("{place}: leaf {number} of the {size} of the log"));
+        verified.holds.push(format!(
+            "{place}: up to line {last}, leaf {number} of the {size} of the log"
+        ));
     } else {
         verified
             .wrong
@@ -332,7 +360,6 @@ pub fn goes_on(kept: &Checkpoint, log: &Log, key: Option<&Path>) -> Result<(), S
 mod tests {
     use super::*;
     use crate::merkle::{hex, inclusion, root};
-    use crate::wire::record::Head;
 
     /// A record of a run with two controllers, in a log of three leaves.
     fn record() -> Record {
@@ -367,12 +394,14 @@ mod tests {
                     node: "web1".into(),
                     epoch: 1,
                     head: Some(head(1, 2, &sha256(&two))),
+                    earlier: Vec::new(),
                     lines: vec![one, two],
                 },
                 Thread {
                     node: "web1".into(),
                     epoch: 2,
                     head: Some(head(2, 4, &sha256(&four))),
+                    earlier: Vec::new(),
                     lines: vec![three, four],
                 },
             ],

@@ -9,9 +9,7 @@ use std::path::PathBuf;
 use jiff::{SignedDuration, Timestamp};
 use opsbook_package::sign::is_signed_by;
 use opsbook_text::outside;
-use opsbook_wire::approve::{
-    AFTER_BEGIN, ApprovalOut, Consent, Statement, confirmations, manner, namespace,
-};
+use opsbook_wire::approve::{AFTER_BEGIN, ApprovalOut, Consent, Statement, manner, namespace};
 use opsbook_wire::{Mode, Work, limit};
 
 /// Approvals of a part that are looked at.
@@ -26,10 +24,34 @@ pub struct Approvers {
     pub gateway: String,
     /// How many every part needs, whatever the manual says.
     pub always: u32,
+    /// Whether the gateway is believed about the groups of those who approve.
+    pub groups: Groups,
+}
+
+/// Who says in which groups somebody is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Groups {
+    /// The manual's rules alone.
+    #[default]
+    Rules,
+    /// The gateway, too: what an identity provider has told it.
+    Gateway,
+}
+
+/// Somebody who has approved a part.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Approver {
+    /// Who.
+    pub person: String,
+    /// Groups of theirs that count beside those of the rules.
+    pub groups: Vec<String>,
 }
 
 /// Those who have approved a part; or why it must not run.
-pub(crate) fn verified(approvers: Option<&Approvers>, work: &Work) -> Result<Vec<String>, String> {
+pub(crate) fn verified(
+    approvers: Option<&Approvers>,
+    work: &Work,
+) -> Result<Vec<Approver>, String> {
     let Some(approvers) = approvers.filter(|_| work.mode != Mode::Release) else {
         return Ok(Vec::new());
     };
@@ -38,7 +60,10 @@ pub(crate) fn verified(approvers: Option<&Approvers>, work: &Work) -> Result<Vec
         as_asked(consent, work)?;
         for approval in consent.approvals.iter().take(MOST) {
             match one(approvers, consent, approval, work)? {
-                Holds::Yes => drop(people.insert(approval.by.clone())),
+                Holds::Yes => drop(people.insert(Approver {
+                    person: approval.by.clone(),
+                    groups: groups(approvers, approval),
+                })),
                 Holds::NoMore => over = Some(approval),
             }
         }
@@ -60,6 +85,16 @@ pub(crate) fn verified(approvers: Option<&Approvers>, work: &Work) -> Result<Vec
     Ok(people.into_iter().collect())
 }
 
+fn groups(approvers: &Approvers, approval: &ApprovalOut) -> Vec<String> {
+    match approvers.groups {
+        Groups::Rules => Vec::new(),
+        Groups::Gateway => { approval.groups.iter().take(MOST) }
+            .filter(|group| limit::is_name(group))
+            .cloned()
+            .collect(),
+    }
+}
+
 enum Holds {
     Yes,
     NoMore,
@@ -67,12 +102,7 @@ enum Holds {
 
 /// What was signed also says how it is run.
 fn as_asked(consent: &Consent, work: &Work) -> Result<(), String> {
-    let asked = match work.mode {
-        Mode::Begin => consent.manner == manner(work.confirm, work.start_at, work.stop_after),
-        // A person goes on where it halted.
-        Mode::Adopt | Mode::Release => consent.manner.starts_with(confirmations(work.confirm)),
-    };
-    if asked {
+    if consent.manner == manner(work.confirm, work.start_at, work.stop_after) {
         return Ok(());
     }
     Err("it would be run in another manner than the one that was approved".to_owned())
@@ -157,6 +187,7 @@ mod tests {
                     signers,
                     gateway: "gw".into(),
                     always: 0,
+                    groups: Groups::Rules,
                 },
             }
         }
@@ -176,8 +207,13 @@ mod tests {
                 by: by.into(),
                 signature: sign_for("opsbook-approve@gw", &statement.text(), &key).unwrap(),
                 not_after: not_after.into(),
+                groups: Vec::new(),
             }
         }
+    }
+
+    fn names(verified: Result<Vec<Approver>, String>) -> Result<Vec<String>, String> {
+        verified.map(|all| all.into_iter().map(|by| by.person).collect())
     }
 
     fn work() -> Work {
@@ -206,7 +242,7 @@ mod tests {
         let mut good = work();
         let approval = lab.approval(&good, "bo", "bo", &in_hours(1));
         good.consent.as_mut().unwrap().approvals.push(approval);
-        let says = |work: &Work| verified(Some(&lab.approvers), work);
+        let says = |work: &Work| names(verified(Some(&lab.approvers), work));
         assert_eq!(says(&good).unwrap(), ["bo"]);
         let forgeries: [(&str, Alter, &str); 11] = [
             (
@@ -280,7 +316,7 @@ mod tests {
         forged.consent.as_mut().unwrap().approvals.push(by_nobody);
         assert!(says(&forged).unwrap_err().contains("`eve`"));
         // Without signers of its own it has verified nobody.
-        assert_eq!(verified(None, &good).unwrap(), [""; 0]);
+        assert_eq!(names(verified(None, &good)).unwrap(), [""; 0]);
     }
 
     #[test]
@@ -289,11 +325,17 @@ mod tests {
         let mut over = work();
         let approval = lab.approval(&over, "bo", "bo", &in_hours(-1));
         over.consent.as_mut().unwrap().approvals.push(approval);
-        let says = |work: &Work| verified(Some(&lab.approvers), work);
+        let says = |work: &Work| names(verified(Some(&lab.approvers), work));
         assert!(says(&over).unwrap_err().contains("has ended"));
-        // A person goes on with another step.
-        (over.mode, over.epoch, over.start_at) = (Mode::Adopt, 2, Some(2));
+        // A person goes on where it halted.
+        (over.mode, over.epoch) = (Mode::Adopt, 2);
         assert_eq!(says(&over).unwrap(), ["bo"]);
+        // At another step, or only to one: nobody has signed that.
+        over.start_at = Some(2);
+        assert!(says(&over).unwrap_err().contains("another manner"));
+        (over.start_at, over.stop_after) = (None, Some(2));
+        assert!(says(&over).unwrap_err().contains("another manner"));
+        over.stop_after = None;
         over.confirm = Confirm::Yes;
         assert!(says(&over).unwrap_err().contains("another manner"));
     }
@@ -303,7 +345,7 @@ mod tests {
         let mut lab = Lab::new();
         lab.approvers.always = 2;
         let mut work = work();
-        let says = |work: &Work| verified(Some(&lab.approvers), work);
+        let says = |work: &Work| names(verified(Some(&lab.approvers), work));
         for person in ["bo", "bo"] {
             let approval = lab.approval(&work, person, person, &in_hours(1));
             work.consent.as_mut().unwrap().approvals.push(approval);
@@ -316,5 +358,21 @@ mod tests {
         assert!(says(&work).unwrap_err().contains("0 can be verified"));
         work.mode = Mode::Release;
         assert_eq!(says(&work).unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn the_gateway_is_believed_about_groups_where_somebody_says_so() {
+        let mut lab = Lab::new();
+        let mut work = work();
+        let mut approval = lab.approval(&work, "bo", "bo", &in_hours(1));
+        approval.groups = vec!["oncall".into(), "a b".into()];
+        work.consent.as_mut().unwrap().approvals.push(approval);
+        let groups = |lab: &Lab| {
+            let all = verified(Some(&lab.approvers), &work).unwrap();
+            all[0].groups.clone()
+        };
+        assert_eq!(groups(&lab), [""; 0]);
+        lab.approvers.groups = Groups::Gateway;
+        assert_eq!(groups(&lab), ["oncall"]);
     }
 }

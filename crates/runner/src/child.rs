@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{ChildStdin, Command};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::approval::Approver;
 use crate::folder::PartFolder;
 use crate::happened::{Exit, Happened, Tell};
 use crate::uploads::Uploads;
@@ -40,7 +41,7 @@ impl Child {
     pub fn start(
         program: &Path,
         work: &Work,
-        (before, approved): (Before, &[String]),
+        (before, approved): (Before, &[Approver]),
         (manual, part, ssh): (&Path, &PartFolder, Option<&Path>),
         (tell, uploads): (Tell, Uploads),
     ) -> std::io::Result<Child> {
@@ -127,7 +128,7 @@ pub(crate) fn with_ssh(config: &Path) -> std::ffi::OsString {
 /// The words after `opsbook`. What comes from the gateway is never an option.
 fn words(
     work: &Work,
-    (before, approved): (Before, &[String]),
+    (before, approved): (Before, &[Approver]),
     manual: &Path,
     part: &PartFolder,
 ) -> Vec<String> {
@@ -156,8 +157,11 @@ fn words(
     add(&format!("--asked-by={}", work.asked_by));
     if let Some(consent) = work.consent.as_ref().filter(|_| !approved.is_empty()) {
         add(&format!("--approved-sha256={}", consent.sha256));
-        for person in approved {
-            add(&format!("--approved-by={person}"));
+        for by in approved {
+            add(&format!("--approved-by={}", by.person));
+            for group in &by.groups {
+                add(&format!("--approved-group={}:{group}", by.person));
+            }
         }
     }
     add(&format!("--journal={}", part.journals().display()));
@@ -245,7 +249,11 @@ mod tests {
             }),
             login: opsbook_wire::NodeLogin::Own,
         };
-        let (approved, part) = (["--x".to_owned()], PartFolder::at("/p"));
+        let by = Approver {
+            person: "--x".to_owned(),
+            groups: vec!["--y".to_owned()],
+        };
+        let (approved, part) = ([by], PartFolder::at("/p"));
         let said = |work: &Work| {
             let before = (Before::Somebody, approved.as_slice());
             words(work, before, Path::new("/m"), &part)
@@ -254,7 +262,7 @@ mod tests {
         assert_eq!(
             said(&work).join(" "),
             format!(
-                "-C/m run --run=R --epoch=2 --adopt --plan-sha256=0 --operator=--yes --asked-by=--no --approved-sha256=1 --approved-by=--x --journal=/p/runs \
+                "-C/m run --run=R --epoch=2 --adopt --plan-sha256=0 --operator=--yes --asked-by=--no --approved-sha256=1 --approved-by=--x --approved-group=--x:--y --journal=/p/runs \
                  --supervisor={own} --answers --format=json --start-at=3 --set-file=/p/arguments.json -- --yes --no"
             )
         );

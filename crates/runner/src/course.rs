@@ -14,7 +14,7 @@ use opsbook_wire::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::approval::{Approvers, verified};
+use crate::approval::{Approver, Approvers, verified};
 use crate::certificate::{Certified, Task};
 use crate::checks::Asking;
 use crate::child::{Before, Child};
@@ -69,7 +69,7 @@ struct Part {
     answered: BTreeSet<u64>,
     manual: PathBuf,
     /// Who has approved it.
-    approved: Vec<String>,
+    approved: Vec<Approver>,
     /// What its process logs in with, where the gateway has to give it.
     login: Option<Certified>,
     /// That is being asked for.

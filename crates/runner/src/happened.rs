@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use opsbook_wire::PartKey;
 use tokio::sync::mpsc;
 
+use crate::approval::Approver;
 use crate::certificate::Certified;
 
 /// Where it is told.
@@ -16,7 +17,7 @@ pub(crate) enum Happened {
     /// The folder of its manual, or why there is none.
     Brought(Result<PathBuf, String>),
     /// Who has approved it, or why it must not run.
-    Approved(Result<Vec<String>, String>),
+    Approved(Result<Vec<Approver>, String>),
     /// What it logs in with, or why there is nothing.
     Certified(Result<Certified, String>),
     /// Its process has ended.

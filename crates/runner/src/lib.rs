@@ -25,6 +25,6 @@ mod renewal;
 mod tail;
 mod uploads;
 
-pub use approval::Approvers;
+pub use approval::{Approvers, Groups};
 pub use course::{Settings, run};
 pub use folder::{Enrolment, Folder, Held, RunnerError};

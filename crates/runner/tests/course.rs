@@ -561,6 +561,7 @@ async fn what_a_forged_answer_calls_approved_is_not_begun() {
         signers: "/dev/null".into(),
         gateway: "gw".into(),
         always: 1,
+        groups: opsbook_runner::Groups::Rules,
     };
     let runner = Runner::with(client, "exit 0", Some(approvers));
     let mut news = work(1, Mode::Begin, runner.dir.path());
@@ -572,6 +573,7 @@ async fn what_a_forged_answer_calls_approved_is_not_begun() {
             by: "bo".into(),
             signature: "-----BEGIN SSH SIGNATURE-----\n-----END SSH SIGNATURE-----\n".into(),
             not_after: "2999-01-01T00:00:00Z".into(),
+            groups: Vec::new(),
         }],
     });
     gateway.say(news);

@@ -84,7 +84,8 @@ impl Statement<'_> {
     }
 }
 
-/// `confirmations are asked, steps 2 to the last`: how a part was asked for.
+/// `confirmations are asked, steps 2 to the last`: how a part was asked for. A halted part that is
+/// gone on with at another step, or to another one, is approved again: that is another manner.
 #[must_use]
 pub fn manner(confirm: Confirm, start_at: Option<usize>, stop_after: Option<usize>) -> String {
     let first = start_at.map_or_else(|| "the first".to_owned(), |step| step.to_string());
@@ -92,9 +93,7 @@ pub fn manner(confirm: Confirm, start_at: Option<usize>, stop_after: Option<usiz
     format!("{}, steps {first} to {last}", confirmations(confirm))
 }
 
-/// The first half of [`manner`], which holds also where a run is gone on with at another step.
-#[must_use]
-pub fn confirmations(confirm: Confirm) -> &'static str {
+fn confirmations(confirm: Confirm) -> &'static str {
     match confirm {
         Confirm::Ask => "confirmations are asked",
         Confirm::Yes => "confirmations are answered with yes",
@@ -168,6 +167,10 @@ pub struct ApprovalOut {
     pub signature: String,
     /// When it ends.
     pub not_after: Time,
+    /// Their groups, as an identity provider has told the gateway: of those for which the manual's
+    /// rules ask. A runner counts them where it is told to believe that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
 }
 
 #[cfg(test)]

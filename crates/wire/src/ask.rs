@@ -209,4 +209,7 @@ pub struct PlanView {
     /// How it was asked for, as it stands in what is signed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub manner: String,
+    /// The same by the part: one that is gone on with at another step has a manner of its own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub manners: BTreeMap<String, String>,
 }

@@ -36,12 +36,15 @@ pub struct Thread {
     pub epoch: u64,
     /// The lines, byte for byte.
     pub lines: Vec<String>,
-    /// Its place in the log; none where it has not ended, or not been recorded yet.
+    /// Its last place in the log; none where it has not been recorded yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Head>,
+    /// Its places before: ends that it had while it was under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Head>,
 }
 
-/// A leaf of the log: the end of a thread.
+/// A leaf of the log: the end that a thread had when it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Head {

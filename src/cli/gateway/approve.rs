@@ -63,7 +63,7 @@ pub(crate) fn approve(
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
-    let (view, plan) = speak(&client, streams, false, async |client| {
+    let (view, mut plan) = speak(&client, streams, false, async |client| {
         let view: RunView = client
             .get(&endpoint::of(endpoint::RUN, &[&args.run]))
             .await?;
@@ -72,8 +72,8 @@ pub(crate) fn approve(
             .await?;
         Ok((view, plan))
     })?;
-    let documents = chosen(args, &view, plan.documents)?;
-    let shown = shown(&view, &plan.manner, &documents)?;
+    let documents = chosen(args, &view, std::mem::take(&mut plan.documents))?;
+    let shown = shown(&view, &plan, &documents)?;
     if args.show {
         write!(streams.people(), "{shown}")?;
         return Ok(0);
@@ -81,7 +81,7 @@ pub(crate) fn approve(
     if !agreed(args, &view, &shown, streams)? {
         return Ok(exit(Status::Stopped));
     }
-    let view = signed(args, &client, (&view, &plan.manner), &documents, streams)?;
+    let view = signed(args, &client, (&view, &plan), &documents, streams)?;
     let mut out = streams.people();
     writeln!(out, "run {}: {}", args.run, view.summary.state.word())?;
     if let (RunState::WaitingApproval, Some(wants)) = (view.summary.state, &view.wants) {
@@ -137,7 +137,7 @@ fn agreed(
 fn signed(
     args: &ApproveArgs,
     client: &Client,
-    (view, manner): (&RunView, &str),
+    (view, plan): (&RunView, &PlanView),
     documents: &BTreeMap<String, String>,
     streams: &mut Streams,
 ) -> Result<RunView, Failure> {
@@ -162,7 +162,7 @@ fn signed(
             node,
             sha256: &sum,
             asked_by: &view.summary.asked_by,
-            manner,
+            manner: manner(plan, node),
             not_after: &not_after,
         };
         let signature = sign_for(&namespace, &statement.text(), &key).map_err(|why| {
@@ -205,15 +205,20 @@ fn usual_key() -> Result<PathBuf, Failure> {
         })
 }
 
+/// How a part was asked for.
+fn manner<'a>(plan: &'a PlanView, node: &str) -> &'a str {
+    plan.manners.get(node).unwrap_or(&plan.manner)
+}
+
 /// All that is signed, as people read it.
 fn shown(
     view: &RunView,
-    manner: &str,
+    plan: &PlanView,
     documents: &BTreeMap<String, String>,
 ) -> Result<String, Failure> {
     let run = &view.summary;
     let mut text = format!(
-        "run {}: `{}`, asked for by {}{}\n{manner}\n",
+        "run {}: `{}`, asked for by {}{}\n",
         run.run,
         run.procedure,
         run.asked_by,
@@ -233,7 +238,7 @@ fn shown(
         let plans: Result<BTreeMap<String, PlanRecord>, _> = serde_json::from_value(read.plans);
         let plans =
             plans.map_err(|error| Failure::Error(format!("the plan of `{node}`: {error}")))?;
-        text += "\n";
+        text += &format!("\n{}\n", manner(plan, node));
         for (name, way) in &read.machines {
             text += &format!("{name}: {way}\n");
         }

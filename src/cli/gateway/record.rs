@@ -9,11 +9,12 @@ use serde::de::DeserializeOwned;
 
 use super::{At, speak};
 use crate::cli::Streams;
-use crate::cli::context::Chosen;
+use crate::cli::context::{Chosen, find_root};
 use crate::cli::error::Failure;
 use crate::project::record::{Known, goes_on, verify};
+use crate::project::state_of_folder;
 use crate::wire::endpoint;
-use crate::wire::record::{Checkpoint, Log, Record as Saved};
+use crate::wire::record::{Checkpoint, Log, Record as Saved, Thread};
 
 /// Bytes of a file that is verified.
 const LONGEST: u64 = 256 << 20;
@@ -48,6 +49,28 @@ pub(crate) struct VerifyArgs {
     /// The file of `opsbook record save`
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    #[command(flatten)]
+    known: KnownArgs,
+}
+
+/// Verify a run: each line, its place in the signed log, the approvals
+///
+/// The record is the file that is named, or what the gateway knows of the run; where no gateway
+/// has it, the journal of this manual's folder, which is in no log. Exit status 1 where something
+/// does not hold.
+#[derive(Args, Debug)]
+pub(crate) struct VerifyRunArgs {
+    /// The run, or a file of `opsbook record save`
+    #[arg(value_name = "RUN|FILE")]
+    run: String,
+    #[command(flatten)]
+    known: KnownArgs,
+    #[command(flatten)]
+    at: At,
+}
+
+#[derive(Args, Debug)]
+struct KnownArgs {
     /// A checkpoint that was kept elsewhere (`opsbook record checkpoint`)
     #[arg(long, value_name = "FILE")]
     checkpoint: Option<PathBuf>,
@@ -90,10 +113,83 @@ fn save(args: &SaveArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Fail
 }
 
 fn verified(args: &VerifyArgs, streams: &mut Streams) -> Result<u8, Failure> {
-    let record: Saved = read(&args.file)?;
+    told(&read(&args.file)?, &args.known, streams)
+}
+
+pub(crate) fn verify_run(
+    args: &VerifyRunArgs,
+    dir: &Chosen,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let file = Path::new(&args.run);
+    if file.is_file() {
+        return told(&read(file)?, &args.known, streams);
+    }
+    let path = endpoint::of(endpoint::RECORD, &[&args.run]);
+    let asked = args.at.client(dir).and_then(|client| {
+        speak(&client, streams, false, async |client| {
+            client.get::<Saved>(&path).await
+        })
+    });
+    let record = match asked {
+        Ok(record) => record,
+        Err(failure) => match own(dir, &args.run)? {
+            Some(record) => record,
+            None => return Err(failure),
+        },
+    };
+    told(&record, &args.known, streams)
+}
+
+/// The record of a run that only this manual's own journal tells of.
+fn own(dir: &Chosen, run: &str) -> Result<Option<Saved>, Failure> {
+    let Ok(root) = find_root(dir) else {
+        return Ok(None);
+    };
+    let state = state_of_folder(&root);
+    if !crate::journal::runs(&state)
+        .iter()
+        .any(|known| known == run)
+    {
+        return Ok(None);
+    }
+    let journal = crate::journal::read(&state, run)?;
+    let text = std::fs::read_to_string(&journal.path)?;
+    let mut threads: Vec<Thread> = Vec::new();
+    for (line, event) in text.lines().zip(&journal.events) {
+        let epoch = event.epoch.unwrap_or(1);
+        match threads.last_mut().filter(|thread| thread.epoch == epoch) {
+            Some(thread) => thread.lines.push(line.to_owned()),
+            None => threads.push(Thread {
+                node: "*".to_owned(),
+                epoch,
+                lines: vec![line.to_owned()],
+                head: None,
+                earlier: Vec::new(),
+            }),
+        }
+    }
+    let started = journal.started();
+    Ok(Some(Saved {
+        run: run.to_owned(),
+        gateway: String::new(),
+        procedure: started
+            .map(|started| started.procedure.clone())
+            .unwrap_or_default(),
+        asked_by: started
+            .map(|started| started.operator.clone())
+            .unwrap_or_default(),
+        threads,
+        approved: Vec::new(),
+        checkpoint: None,
+    }))
+}
+
+/// What holds of a record, what is open, and what is wrong.
+fn told(record: &Saved, args: &KnownArgs, streams: &mut Streams) -> Result<u8, Failure> {
     let kept: Option<Checkpoint> = args.checkpoint.as_deref().map(read).transpose()?;
     let verified = verify(
-        &record,
+        record,
         Known {
             checkpoint: kept.as_ref(),
             key: args.key.as_deref(),

@@ -130,6 +130,7 @@ impl Config {
         self.login.checked()?;
         segments::checked(&self.segments)?;
         self.listen.checked()?;
+        self.record.pause()?;
         self.life().map(|_| ())
     }
 

@@ -290,10 +290,11 @@ class Card {
 }
 
 // The documents that are signed, as text.
-const written = ({ documents = {}, manner }) => {
-  const lines = [manner];
-  for (const document of Object.values(documents)) {
+const written = ({ documents = {}, manner, manners = {} }) => {
+  const lines = [];
+  for (const [node, document] of Object.entries(documents)) {
     const { machines, arguments: given, plans } = JSON.parse(document);
+    lines.push(manners[node] ?? manner);
     for (const [name, way] of Object.entries(machines)) lines.push("", `${name}: ${way}`);
     for (const [name, value] of Object.entries(given)) lines.push(`--set ${name}=${value}`);
     for (const plan of Object.values(plans)) {

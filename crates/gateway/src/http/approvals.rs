@@ -62,7 +62,7 @@ pub(super) async fn approve(
         given.push(Given {
             node: part.node.clone(),
             signature: part.signature.clone(),
-            counts: counts(&gateway, &view, of, &caller.person).await?,
+            counts: counts(&gateway, &view, of, &caller).await?,
         });
         let statement = Statement {
             run: &run,
@@ -78,7 +78,7 @@ pub(super) async fn approve(
     let until = (approve.not_after.as_str(), ends);
     let segments = gateway
         .store
-        .approve(&run, &caller.person, until, &given)
+        .approve(&run, &caller.who(), until, &given)
         .await?;
     changed(&gateway, &run, segments).await
 }
@@ -116,7 +116,7 @@ async fn counts(
     gateway: &Gateway,
     view: &RunView,
     of: &Wanted,
-    person: &str,
+    caller: &Caller,
 ) -> Answer<Vec<String>> {
     let manual = Arc::clone(&gateway.manual);
     let (needs, machines) = (of.needs.clone(), of.machines.clone());
@@ -124,7 +124,7 @@ async fn counts(
         view.summary.procedure.clone(),
         view.summary.asked_by.clone(),
     );
-    let by = person.to_owned();
+    let by = caller.who();
     let counts = tokio::task::spawn_blocking(move || {
         let about = (procedure.as_str(), asked_by.as_str(), machines.as_slice());
         manual.read()?.counts_for(&needs, about, &by)
@@ -138,9 +138,10 @@ async fn counts(
             })
             .collect();
         let detail = format!(
-            "what runs on `{}` is approved by {}, and not by `{person}`",
+            "what runs on `{}` is approved by {}, and not by `{}`",
             of.node,
-            whose.join("; ")
+            whose.join("; "),
+            caller.person
         );
         return Err(Refusal::new(Kind::NotAllowed, detail));
     }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use super::guard::Caller;
 use super::refusal::{Answer, Json, Refusal};
 use super::runs::texts;
+use crate::config::Task;
 use crate::gateway::Gateway;
 use crate::manuals::Wish;
 use crate::store::checks::ChecksFilter;
@@ -66,12 +67,41 @@ pub(super) async fn checks(
     Ok(axum::Json(seen.await??))
 }
 
+/// Those of which somebody may read the procedure, or one of the checks, on one of the nodes.
+async fn seen_by(gateway: &Arc<Gateway>, caller: &Caller) -> Answer<Vec<String>> {
+    let (here, who) = (Arc::clone(gateway), caller.who());
+    let seen = tokio::task::spawn_blocking(move || {
+        let read = here.manual.read()?;
+        let mut seen = Vec::new();
+        for (name, schedule) in &here.schedules {
+            // A selector that is wrong selects nothing; who may read anything is told of it.
+            let nodes = read.hosts(Some(&schedule.nodes)).unwrap_or_default();
+            let nodes: Vec<String> = nodes.into_iter().map(|node| node.name).collect();
+            let names = match &schedule.task {
+                Task::Checks { checks } => read.checks_like(checks),
+                Task::Procedure { procedure, .. } => vec![procedure.clone()],
+            };
+            let nothing = nodes.is_empty() || names.is_empty();
+            if read.reads_one(&who, &names, &nodes) || nothing && read.reads_something(&who) {
+                seen.push(name.clone());
+            }
+        }
+        Ok::<_, Refusal>(seen)
+    });
+    seen.await?
+}
+
 pub(super) async fn schedules(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
 ) -> Answer<axum::Json<Vec<ScheduleView>>> {
     let now = gateway.store.now().await?;
+    let visible = seen_by(&gateway, &caller).await?;
     let mut all = Vec::new();
     for (name, schedule) in &gateway.schedules {
+        if !visible.contains(name) {
+            continue;
+        }
         let seen = gateway.store.schedule(name).await?;
         all.push(ScheduleView {
             name: name.clone(),

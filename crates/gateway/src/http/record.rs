@@ -38,6 +38,7 @@ pub(super) async fn record(
             if let Some(thread) = of {
                 let number = usize::try_from(leaf.number).unwrap_or(usize::MAX);
                 // A thread that went on has a later leaf.
+                thread.earlier.extend(thread.head.take());
                 thread.head = Some(Head {
                     number: leaf.number,
                     last: leaf.last,
@@ -88,6 +89,7 @@ async fn threads(gateway: &Gateway, run: &str) -> Answer<BTreeMap<(String, u64),
             epoch,
             lines: lines.into_iter().map(|(_, text)| text).collect(),
             head: None,
+            earlier: Vec::new(),
         };
         ((node, epoch), thread)
     });
@@ -116,10 +118,19 @@ pub(super) struct Since {
     from: u64,
 }
 
+/// How much was run says something of it: the log is for those who may read a part of it.
 pub(super) async fn log(
     State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
     Query(Since { from }): Query<Since>,
 ) -> Answer<axum::Json<Log>> {
+    let (manual, who) = (Arc::clone(&gateway.manual), caller.who());
+    let reads =
+        tokio::task::spawn_blocking(move || Ok::<_, Refusal>(manual.read()?.reads_something(&who)));
+    if !reads.await?? {
+        let detail = format!("no rule lets `{}` read anything", caller.person);
+        return Err(Refusal::new(Kind::NotAllowed, detail));
+    }
     let checkpoint = gateway.store.checkpoint().await?;
     let mut proof = Vec::new();
     if let Some(newest) = checkpoint

@@ -141,6 +141,10 @@ pub(super) async fn plan(
     let view = granted(&gateway, &caller, &run, Verb::Read).await?;
     let wanted = gateway.store.wanted(&run).await?;
     let manner = wanted.first().map(|part| part.manner.clone());
+    let manners = { wanted.into_iter() }
+        .filter(|part| node.as_ref().is_none_or(|node| *node == part.node))
+        .map(|part| (part.node, part.manner))
+        .collect();
     let mut documents = gateway.store.documents(&run).await?;
     documents.retain(|of, _| node.as_ref().is_none_or(|node| node == of));
     let mut plans = serde_json::Map::new();
@@ -158,6 +162,7 @@ pub(super) async fn plan(
         plans: plans.into(),
         documents,
         manner: manner.unwrap_or_default(),
+        manners,
     }))
 }
 

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use crate::plan::case_name;
 use crate::project::access::{Access, FILE, Question};
-use crate::project::approval;
+use crate::project::approval::{self, Approver};
 use crate::wire::approve::Need;
 use crate::wire::ask::{Explained, Rule};
 use crate::wire::{Ask, Kind, Problem, Verb};
@@ -164,7 +165,8 @@ impl Read {
             arguments: &ask.arguments,
             at: None,
         };
-        let needs = approval::needs(self.rules()?, &question, &found);
+        let procedure = self.project.manual.procedures.get(&ask.procedure);
+        let needs = approval::needs(self.rules()?, (&question, procedure), &found);
         needs.map_err(|why| Box::new(Problem::new(Kind::Wrong, why)))
     }
 
@@ -176,7 +178,7 @@ impl Read {
         &self,
         needs: &[Need],
         (procedure, asked_by, machines): (&str, &str, &[String]),
-        by: &str,
+        by: &Person,
     ) -> Result<Vec<String>, Box<Problem>> {
         let arguments = BTreeMap::new();
         let question = Question {
@@ -190,9 +192,68 @@ impl Read {
             at: None,
         };
         let access = self.rules()?;
+        let by = Approver {
+            person: &by.person,
+            groups: &by.groups,
+        };
         let counts = |need: &&Need| approval::counts(need, access, (&question, machines), by);
         let places = needs.iter().filter(counts).map(|need| need.place.clone());
         Ok(places.collect())
+    }
+
+    /// Whether somebody may read anything at all.
+    #[must_use]
+    pub fn reads_something(&self, who: &Person) -> bool {
+        let arguments = BTreeMap::new();
+        match &self.access {
+            Ok(None) => true,
+            Ok(Some(access)) => access.may_somewhere(&Question {
+                person: &who.person,
+                groups: &who.groups,
+                verb: Verb::Read,
+                procedure: "",
+                node: "",
+                arguments: &arguments,
+                at: None,
+            }),
+            Err(_) => false,
+        }
+    }
+
+    /// Whether somebody may read one of these, procedures or `GROUP::CHECK`, on one of these nodes.
+    #[must_use]
+    pub fn reads_one(&self, who: &Person, names: &[String], nodes: &[String]) -> bool {
+        names.iter().any(|name| {
+            nodes.iter().any(|node| {
+                self.permit(&Wish {
+                    person: who.person.clone(),
+                    groups: who.groups.clone(),
+                    verb: Verb::Read,
+                    procedure: name.clone(),
+                    nodes: vec![node.clone()],
+                    arguments: BTreeMap::new(),
+                })
+                .is_ok()
+            })
+        })
+    }
+
+    /// The checks of the manual, `GROUP::CHECK`, that one of these patterns names.
+    #[must_use]
+    pub fn checks_like(&self, patterns: &[String]) -> Vec<String> {
+        let groups = self.project.manual.groups.values();
+        let names = groups.flat_map(|group| {
+            // Typed assertions have names of their own, which their facts give them.
+            let checks = group.checks.iter();
+            let checks: Vec<String> = checks.map(|check| case_name(&check.name)).collect();
+            checks.into_iter().chain([format!("{}::*", group.id)])
+        });
+        let like = |name: &String| {
+            patterns
+                .iter()
+                .any(|pattern| crate::wildcard::fits(pattern.as_bytes(), name.as_bytes()))
+        };
+        names.filter(like).collect()
     }
 
     /// The verbs that somebody has on any of these nodes.

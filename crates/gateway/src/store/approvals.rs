@@ -7,8 +7,13 @@ use wire::ApprovalView;
 use wire::approve::{ApprovalOut, Consent, Need};
 use wire::ask::Approvals;
 
+use crate::manuals::Person;
+
 use super::{Store, StoreError, Tx, json, parsed, written};
 use crate::wire;
+
+/// Groups that are kept with an approval.
+const MOST_GROUPS: usize = 50;
 
 /// What of a part has to be approved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -158,13 +163,28 @@ impl Store {
         .bind(node)
         .fetch_all(self.pool())
         .await?;
+        let groups = sqlx::query(
+            "select person, name from approval_group where run = $1 and node = $2 order by name",
+        )
+        .bind(run)
+        .bind(node)
+        .fetch_all(self.pool())
+        .await?;
         let mut approvals = Vec::new();
         for row in &rows {
             approvals.push(ApprovalOut {
                 by: row.try_get("person")?,
                 signature: row.try_get("signature")?,
                 not_after: row.try_get("not_after")?,
+                groups: Vec::new(),
             });
+        }
+        for row in &groups {
+            let person: String = row.try_get("person")?;
+            let of = approvals.iter_mut().find(|approval| approval.by == person);
+            if let Some(approval) = of {
+                approval.groups.push(row.try_get("name")?);
+            }
         }
         Ok(Some(Consent {
             sha256: row.try_get("sha256")?,
@@ -180,7 +200,7 @@ impl Store {
     pub async fn approve(
         &self,
         run: &str,
-        by: &str,
+        by: &Person,
         (not_after, ends): (&str, i64),
         given: &[Given],
     ) -> Result<Vec<String>, StoreError> {
@@ -195,13 +215,14 @@ impl Store {
             ))
             .bind(run)
             .bind(&approval.node)
-            .bind(by)
+            .bind(&by.person)
             .bind(&approval.signature)
             .bind(not_after)
             .bind(ends)
             .bind(json(&approval.counts))
             .execute(&mut *tx)
             .await?;
+            self.add_groups(&mut tx, (run, &approval.node), by).await?;
             let until = self.until(&mut tx, run, &approval.node).await?;
             sqlx::query("update consent set until = $3 where run = $1 and node = $2")
                 .bind(run)
@@ -212,7 +233,8 @@ impl Store {
         }
         let nodes: Vec<&str> = given.iter().map(|given| given.node.as_str()).collect();
         let detail = format!("until {not_after}: {}", nodes.join(", "));
-        self.note(&mut tx, run, by, "approve", &detail).await?;
+        self.note(&mut tx, run, &by.person, "approve", &detail)
+            .await?;
         let mut segments = self.settle(&mut tx, run).await?;
         let rows =
             sqlx::query("select distinct segment from part where run = $1 and state = 'queued'")
@@ -224,6 +246,91 @@ impl Store {
         }
         tx.commit().await?;
         Ok(segments.into_iter().collect())
+    }
+
+    /// Keeps for which groups of the needs somebody counts by the word of an identity provider.
+    async fn add_groups(
+        &self,
+        tx: &mut Tx,
+        (run, node): (&str, &str),
+        by: &Person,
+    ) -> Result<(), StoreError> {
+        sqlx::query("delete from approval_group where run = $1 and node = $2 and person = $3")
+            .bind(run)
+            .bind(node)
+            .bind(&by.person)
+            .execute(&mut **tx)
+            .await?;
+        let row = sqlx::query("select needs from consent where run = $1 and node = $2")
+            .bind(run)
+            .bind(node)
+            .fetch_one(&mut **tx)
+            .await?;
+        let needs: Vec<Need> = parsed(row.try_get(0)?)?;
+        let named = |group: &&String| {
+            // Without `by`, a rule that grants `approve` may name any of them.
+            wire::limit::is_name(group)
+                && needs.iter().any(|need| {
+                    need.by.is_empty()
+                        || need
+                            .by
+                            .iter()
+                            .any(|by| by.strip_prefix('@') == Some(*group))
+                })
+        };
+        for group in by.groups.iter().filter(named).take(MOST_GROUPS) {
+            sqlx::query(
+                "insert into approval_group (run, node, person, name) values ($1, $2, $3, $4) \
+                 on conflict (run, node, person, name) do nothing",
+            )
+            .bind(run)
+            .bind(node)
+            .bind(&by.person)
+            .bind(group)
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// A halted part is gone on with at this step, to that one. Where that is not what was
+    /// approved, it is approved again before: whether it waits for that.
+    pub(super) async fn consent_again(
+        &self,
+        tx: &mut Tx,
+        (run, node): (&str, &str),
+        resume: &wire::Resume,
+    ) -> Result<bool, StoreError> {
+        let row = sqlx::query(
+            "select c.manner, r.confirm from consent c join run r on r.id = c.run \
+             where c.run = $1 and c.node = $2",
+        )
+        .bind(run)
+        .bind(node)
+        .fetch_optional(&mut **tx)
+        .await?;
+        let Some(row) = row else { return Ok(false) };
+        let confirm = parsed(row.try_get("confirm")?)?;
+        let manner = wire::approve::manner(confirm, resume.start_at, resume.stop_after);
+        let before: &str = row.try_get("manner")?;
+        if before == manner {
+            return Ok(false);
+        }
+        for table in ["approval_group", "approval"] {
+            let text = format!("delete from {table} where run = $1 and node = $2");
+            sqlx::query(self.sql(&text))
+                .bind(run)
+                .bind(node)
+                .execute(&mut **tx)
+                .await?;
+        }
+        sqlx::query("update consent set manner = $3, until = null where run = $1 and node = $2")
+            .bind(run)
+            .bind(node)
+            .bind(manner)
+            .execute(&mut **tx)
+            .await?;
+        Ok(true)
     }
 
     /// Until when enough people have approved a part: the earliest end of what its needs need.

@@ -556,8 +556,13 @@ impl Standing {
     }
 
     fn waits_for_approval(&self) -> bool {
-        let open = matches!(self.state, PartState::Waiting | PartState::Queued);
-        self.unapproved && self.epoch == 0 && open
+        let open = match self.state {
+            // One that has begun waits for an approval where it is gone on with in another manner.
+            PartState::Waiting => true,
+            PartState::Queued => self.epoch == 0,
+            _ => false,
+        };
+        self.unapproved && open
     }
 }
 

@@ -7,6 +7,15 @@ use super::{Database, Store, StoreError, Tx, counted, json, parsed, stored};
 use crate::project::merkle::{Frontier, Hash, hex, leaf, unhex};
 use crate::wire;
 
+/// Which journals are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// Those of parts that have ended or halted.
+    Ended,
+    /// Also those of parts that are under way.
+    All,
+}
+
 /// Leaves that are added at a time.
 const MOST: i64 = 500;
 
@@ -61,12 +70,12 @@ impl Store {
         Ok(())
     }
 
-    /// Adds the ends of journals to the log, of parts that have ended or halted. Returns the size
-    /// and the root, where there are leaves without a checkpoint.
+    /// Adds the ends of journals to the log. Returns the size and the root, where there are leaves
+    /// without a checkpoint.
     ///
     /// # Errors
     /// Where the store cannot be written.
-    pub async fn record(&self) -> Result<Option<(u64, Hash)>, StoreError> {
+    pub async fn record(&self, which: Which) -> Result<Option<(u64, Hash)>, StoreError> {
         let mut tx = self.begin().await?;
         if self.database == Database::Postgres {
             sqlx::query("select pg_advisory_xact_lock(7269115)")
@@ -84,9 +93,10 @@ impl Store {
             "select t.run, t.node, t.epoch, t.acked, t.last_sha256 from unrecorded u \
              join thread t on t.run = u.run and t.node = u.node and t.epoch = u.epoch \
              join part p on p.run = u.run and p.node = u.node \
-             where p.state in ('ended', 'halted') order by t.run, t.node, t.epoch limit $1",
+             where ($2 = 1 or p.state in ('ended', 'halted')) order by t.run, t.node, t.epoch limit $1",
         )
         .bind(MOST)
+        .bind(i64::from(which == Which::All))
         .fetch_all(&mut *tx)
         .await?;
         for row in &rows {

@@ -499,8 +499,11 @@ impl Store {
             if !due {
                 continue;
             }
+            let waits = self
+                .consent_again(&mut tx, (run, &part.node), resume)
+                .await?;
             sqlx::query(
-                "update part set state = 'queued', wants = null, status = null, cause = null, \
+                "update part set state = $5, wants = null, status = null, cause = null, \
                    not_before = null, crashes = 0, start_at = $3, stop_after = $4, \
                    mode = case when epoch > 0 then 'adopt' else 'begin' end \
                  where run = $1 and node = $2",
@@ -509,6 +512,7 @@ impl Store {
             .bind(&part.node)
             .bind(resume.start_at.map(stored))
             .bind(resume.stop_after.map(stored))
+            .bind(if waits { "waiting" } else { "queued" })
             .execute(&mut *tx)
             .await?;
             segments.push(part.segment.clone());

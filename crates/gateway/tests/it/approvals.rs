@@ -41,6 +41,14 @@ impl Approving {
         store.new_login(person, "token", 600).await.unwrap().0
     }
 
+    /// The same for somebody whom a provider says to be of groups.
+    async fn of_groups(&self, person: &str, groups: &[&str]) -> String {
+        let store = &self.served.running.gateway.store;
+        let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        let login = store.new_login_in((person, "oidc"), &groups, 600).await;
+        login.unwrap().0
+    }
+
     async fn by(&self, person: &str, path: &str, body: &Value) -> Answer {
         let token = self.token(person).await;
         let request = Request::post(path).bearer(&token).json(body);
@@ -71,7 +79,7 @@ impl Approving {
             node: "web2",
             sha256: &sha256,
             asked_by: "ana",
-            manner: plan["manner"].as_str().unwrap(),
+            manner: plan["manners"]["web2"].as_str().unwrap(),
             not_after: end,
         };
         let key = self.keys.path().join(key);
@@ -238,7 +246,129 @@ async fn an_approval_that_ends_before_the_beginning_is_waited_for_again(on: On) 
     assert_eq!(work.epoch, 1);
 }
 
+async fn a_run_is_gone_on_with_at_another_step_once_that_is_signed(on: On) {
+    let team = Approving::new(on).await;
+    let rules = RULES.replace("[read, run, stop]", "[read, run, stop, resume]");
+    std::fs::write(team.served.root.join("access.yaml"), rules).unwrap();
+    let run = team.ask(&["web2"]).await["run"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let (path, end) = (format!("/v1/runs/{run}"), in_an_hour());
+    let approve = async || {
+        let mut state = Value::Null;
+        for person in ["bo", "cy"] {
+            let signed = team.signed(&run, person, &end, OURS).await;
+            let answer = team.approve(&run, person, &signed).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            state = answer.json()["state"].clone();
+        }
+        state
+    };
+    let halted = async |boot: &str| {
+        let work = team.work(&hello(boot, &[])).await.parts.remove(0);
+        let mut said = hello(boot, &[]);
+        said.room = 0;
+        said.ended = vec![wire::PartEnd {
+            run: run.clone(),
+            node: "web2".into(),
+            epoch: work.epoch,
+            state: wire::EndState::Halted,
+            status: Some(wire::Ended::Failed),
+            cause: None,
+        }];
+        team.work(&said).await;
+        work
+    };
+    assert_eq!(approve().await, "queued");
+    halted("b").await;
+    // Where it halted: that is what was approved.
+    let resume = async |body: Value| team.by("ana", &format!("{path}/resume"), &body).await;
+    assert_eq!(resume(json!({})).await.json()["state"], "queued");
+    halted("b").await;
+    // At another step, or only to one: nobody has approved that.
+    for body in [json!({"start_at": 2}), json!({"stop_after": 1})] {
+        assert_eq!(resume(body).await.json()["state"], "waiting-approval");
+        assert_eq!(team.work(&hello("b", &[])).await.parts, []);
+        let plan = team.get(&format!("{path}/plan")).await;
+        let before = plan["manners"]["web2"].as_str().unwrap().to_owned();
+        assert!(
+            before.contains("steps 2 to the last") || before.contains("to 1"),
+            "{before}"
+        );
+        assert_eq!(approve().await, "queued");
+        let work = halted("b").await;
+        let consent = work.consent.unwrap();
+        assert_eq!(consent.manner, before);
+        assert_eq!(
+            before,
+            wire::approve::manner(work.confirm, work.start_at, work.stop_after)
+        );
+        assert_eq!(consent.approvals.len(), 2);
+    }
+}
+
+async fn who_approves_may_be_of_a_group_that_a_provider_names(on: On) {
+    let team = Approving::new(on).await;
+    let rules = "opsbook: 1\ngroups: {oncall: [], readers: []}\nrules:\n  \
+                 - {who: ana, may: [read, run], procedures: '*', nodes: '*', approve: {count: 1, by: '@oncall'}}\n  \
+                 - {who: ['@oncall', '@readers', bo], may: [read], procedures: '*', nodes: '*'}\n";
+    std::fs::write(team.served.root.join("access.yaml"), rules).unwrap();
+    let run = team.ask(&["web2"]).await["run"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let signed = team.signed(&run, "bo", &in_an_hour(), OURS).await;
+    for (groups, status) in [(&["readers"][..], 403), (&["readers", "oncall"], 200)] {
+        let token = team.of_groups("bo", groups).await;
+        let request = Request::post(&format!("/v1/runs/{run}/approvals"));
+        let answer = team.served.tcp(request.bearer(&token).json(&signed)).await;
+        assert_eq!(answer.status, status, "{groups:?}: {answer:?}");
+    }
+    let work = team.work(&hello("b", &[])).await.parts.remove(0);
+    let approvals = work.consent.unwrap().approvals;
+    assert_eq!(
+        (approvals[0].by.as_str(), &approvals[0].groups),
+        ("bo", &vec!["oncall".to_owned()])
+    );
+}
+
+async fn a_contract_may_want_an_approval(on: On) {
+    let team = Approving::new(on).await;
+    let page = crate::served::PAGE.replace(
+        "nodes: \"@web\"\n",
+        "nodes: \"@web\"\napprove: {count: 1, by: \"@oncall\"}\n",
+    );
+    std::fs::write(team.served.root.join("web.md"), page).unwrap();
+    let asked = team.ask(&["web1"]).await;
+    assert_eq!(asked["state"], "waiting-approval");
+    assert_eq!(asked["wants"], json!({"approvals": 1, "by": "@oncall"}));
+    let explained = "/v1/explain?person=ana&verb=run&procedure=web.deploy&node=web1";
+    let explained = team.get(explained).await;
+    assert_eq!(
+        explained["approvals"][0]["place"], "web.md:6",
+        "{explained}"
+    );
+    // A group that no rule names: nobody may run it.
+    let page = std::fs::read_to_string(team.served.root.join("web.md")).unwrap();
+    std::fs::write(
+        team.served.root.join("web.md"),
+        page.replace("@oncall", "@nobody"),
+    )
+    .unwrap();
+    let ask = json!({"procedure": "web.deploy", "nodes": ["web1"]});
+    let refused = team.by("ana", "/v1/asks", &ask).await;
+    assert_eq!(refused.kind(), "wrong");
+    assert!(
+        refused.body.contains("there is no group `@nobody`"),
+        "{refused:?}"
+    );
+}
+
 crate::on_both!(
+    a_run_is_gone_on_with_at_another_step_once_that_is_signed,
+    who_approves_may_be_of_a_group_that_a_provider_names,
+    a_contract_may_want_an_approval,
     nothing_begins_before_enough_people_have_signed_what_will_be_done,
     an_approval_that_ends_before_the_beginning_is_waited_for_again,
 );

@@ -9,7 +9,7 @@ use wire::record::{Log, Record};
 use wire::{Lines, News, PartKey};
 
 use crate::lab::{Journal, hello};
-use crate::served::{On, Served};
+use crate::served::{On, Request, Served};
 
 const BOUND: Duration = Duration::from_mins(1);
 
@@ -117,7 +117,7 @@ async fn what_is_altered_or_dropped_is_found_out(on: On) {
         verified
             .holds
             .iter()
-            .any(|line| line == "web1, controller 1: leaf 1 of the 2 of the log"),
+            .any(|line| line == "web1, controller 1: up to line 8, leaf 1 of the 2 of the log"),
         "{:?}",
         verified.holds
     );
@@ -161,4 +161,105 @@ async fn what_is_altered_or_dropped_is_found_out(on: On) {
     assert!(why.contains("something was left out or altered"), "{why}");
 }
 
-crate::on_both!(what_is_altered_or_dropped_is_found_out);
+async fn a_part_that_is_under_way_is_in_the_log_already(on: On) {
+    let served = Served::with(on, "name = \"gw\"\n[record]\nevery = \"1s\"\n").await;
+    let team = Team {
+        served,
+        folder: tempfile::tempdir().unwrap(),
+    };
+    let run = team.served.ask(&["web1"]).await;
+    let news = team
+        .served
+        .post("/v1/runner/work?wait=5", &hello("b", &[]))
+        .await;
+    let news: News = serde_json::from_value(news).unwrap();
+    let key = news.parts[0].key();
+    let mut journal = Journal::new(&run);
+    for number in 0..3 {
+        journal.line(1, &format!(r#""event":"warned","text":"line {number}""#));
+    }
+    team.send(&journal, &key).await;
+    let first = team.log(1, 0).await.checkpoint.unwrap();
+    let signers = format!("gw {}\n", first.key);
+    std::fs::write(team.folder.path().join("key"), signers).unwrap();
+    journal.line(1, r#""event":"warned","text":"later""#);
+    team.send(&journal, &key).await;
+    team.log(2, first.size).await;
+    let record = team.record(&run).await;
+    let thread = &record.threads[0];
+    assert_eq!(
+        (thread.earlier[0].last, thread.head.as_ref().unwrap().last),
+        (3, 4)
+    );
+    let verified = team.verified(&record);
+    assert_eq!((verified.wrong, verified.open), (Vec::new(), Vec::new()));
+    // Who has the store writes what had been recorded anew, with all that follows from it.
+    let mut forged = record.clone();
+    let mut other = Journal::new(&run);
+    for number in 0..4 {
+        other.line(1, &format!(r#""event":"warned","text":"other {number}""#));
+    }
+    forged.threads[0].lines.clone_from(&other.lines);
+    let last = opsbook_gateway::token::sha256(&other.lines[3]);
+    forged.threads[0].head.as_mut().unwrap().last_sha256 = last;
+    let wrong = team.verified(&forged).wrong;
+    assert!(
+        wrong
+            .iter()
+            .any(|why| why.contains("its line 3 is not the one that was recorded")),
+        "{wrong:?}"
+    );
+    // Lines that came since are said to be in no log yet.
+    let mut more = record.clone();
+    journal.line(1, r#""event":"warned","text":"newest""#);
+    more.threads[0].lines.clone_from(&journal.lines);
+    let open = team.verified(&more).open;
+    assert!(
+        open[0].contains("after number 4 are not in the log yet"),
+        "{open:?}"
+    );
+}
+
+async fn the_log_is_for_those_who_may_read_something(on: On) {
+    let config = "[schedules.look]\nprocedure = \"web.deploy\"\nnodes = \"web1\"\nevery = \"24h\"\n\
+                  [schedules.drift]\nchecks = \"machine::*\"\nnodes = \"db1\"\nevery = \"24h\"\n";
+    let served = Served::with(on, config).await;
+    let write = |name: &str, text: &str| std::fs::write(served.root.join(name), text).unwrap();
+    write(
+        "SUMMARY.md",
+        "# Summary\n\n- [Web](web.md)\n- [Machine](machine.md)\n",
+    );
+    let page = "# Machine\n\n```yaml checks\nid: machine\n```\n\nIt has room.\n\n```sh check id=machine.room\ntrue\n```\n";
+    write("machine.md", page);
+    write(
+        "access.yaml",
+        "opsbook: 1\nrules:\n  - {who: ana, may: [read], procedures: 'web.*', nodes: web1}\n  \
+         - {who: bo, may: [run], procedures: '*', nodes: '*'}\n  \
+         - {who: cy, may: [read], procedures: 'web.*', nodes: web2}\n  \
+         - {who: dee, may: [read], procedures: 'machine::room', nodes: '*'}\n",
+    );
+    let store = &served.running.gateway.store;
+    for (who, log, schedules) in [
+        ("ana", 200, &["look"][..]),
+        ("bo", 403, &[]),
+        // Nothing of it runs where they may read.
+        ("cy", 200, &[]),
+        ("dee", 200, &["drift"]),
+        ("eve", 403, &[]),
+    ] {
+        let token = store.new_login(who, "token", 600).await.unwrap().0;
+        let get = async |path: &str| served.tcp(Request::get(path).bearer(&token)).await;
+        assert_eq!(get("/v1/record").await.status, log, "{who}");
+        let seen = get("/v1/schedules").await.json();
+        let names: Vec<&str> = { seen.as_array().unwrap().iter() }
+            .map(|one| one["name"].as_str().unwrap())
+            .collect();
+        assert_eq!(names, schedules, "{who}: {seen}");
+    }
+}
+
+crate::on_both!(
+    what_is_altered_or_dropped_is_found_out,
+    a_part_that_is_under_way_is_in_the_log_already,
+    the_log_is_for_those_who_may_read_something,
+);

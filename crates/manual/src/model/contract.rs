@@ -1,6 +1,7 @@
 //! YAML blocks -> what they declare: the contract of a procedure, a group of checks, a
 //! delivery. Every key that is not known is a problem.
 
+mod approve;
 mod deliveries;
 mod group;
 mod params;
@@ -15,7 +16,7 @@ use crate::model::attributes::{allowed, id, own_name};
 use crate::shell::variables::name;
 use crate::source::{Passage, Problem, Span, nearest};
 use crate::yaml::{Map, Yaml};
-use crate::{Param, Role, Spanned};
+use crate::{Approve, Param, Role, Spanned};
 
 pub(crate) use deliveries::deliveries;
 pub use group::go_templates;
@@ -34,6 +35,7 @@ pub(crate) struct ProcedureContract {
     /// Roles that could not be read: blocks may name them.
     pub unread_roles: Vec<String>,
     pub same: Vec<Spanned<String>>,
+    pub approve: Option<Approve>,
     pub needs: Vec<Spanned<String>>,
     pub timeout: Option<Duration>,
     pub through: Option<Spanned<String>>,
@@ -70,9 +72,9 @@ impl Words {
     }
 }
 
-const PROCEDURE: [&str; 11] = [
-    "id", "nodes", "roles", "same", "needs", "timeout", "through", "params", "replace", "defined",
-    "allow",
+const PROCEDURE: [&str; 12] = [
+    "id", "nodes", "roles", "same", "approve", "needs", "timeout", "through", "params", "replace",
+    "defined", "allow",
 ];
 
 /// Reads a block tagged `procedure`; `place` is its fence.
@@ -92,6 +94,7 @@ pub(crate) fn procedure(
             "nodes" => contract.nodes = string(value, "a selector", problems),
             "roles" => (contract.roles, contract.unread_roles) = roles(value, problems),
             "same" => contract.same = names(value, problems),
+            "approve" => contract.approve = approve::approve(entry, problems),
             "needs" => contract.needs = strings(value, "groups of checks", problems),
             "timeout" => contract.timeout = time(value, problems),
             "through" => contract.through = string(value, "a heading", problems),
