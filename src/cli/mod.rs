@@ -190,6 +190,7 @@ enum Command {
     #[command(subcommand)]
     Access(gateway::access::Access),
     Runs(gateway::runs::RunsArgs),
+    Applications(gateway::applications::ApplicationsArgs),
     #[command(subcommand)]
     Record(gateway::record::Record),
     #[command(subcommand)]
@@ -375,6 +376,7 @@ fn dispatch(
         Command::GiveUp(args) => gateway::order::give_up(&args, dir, streams),
         Command::Access(args) => gateway::access::run(&args, dir, streams),
         Command::Record(args) => gateway::record::run(&args, dir, streams),
+        Command::Applications(args) => gateway::applications::applications(&args, dir, streams),
         Command::Runs(args) => gateway::runs::runs(&args, dir, streams),
         Command::Runner(args) => runner::run(&args, dir, streams),
         Command::Preprocess(args) => Ok(preprocess::run(

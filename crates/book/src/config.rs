@@ -135,7 +135,11 @@ fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
             None => problem.did_you_mean(span.text(), known.split('`').skip(1).step_by(2)),
         }
     };
-    let config: Config = toml::from_str(&source.text).map_err(|error| wrong(&error))?;
+    let config = match of_others(&source.text) {
+        Some(rest) => rest.try_into(),
+        None => toml::from_str(&source.text),
+    };
+    let config: Config = config.map_err(|error| wrong(&error))?;
     let document: Document = toml::from_str(&source.text).map_err(|error| wrong(&error))?;
     drop(document);
     match config.get::<HtmlConfig>("output.html") {
@@ -147,6 +151,13 @@ fn read(source: &std::sync::Arc<Source>) -> Result<Config, Problem> {
         }
         Err(error) => Err(Problem::bare("book-config", format!("{error:#}"))),
     }
+}
+
+/// All but `[applications]`, which mdBook does not know, where that is there.
+fn of_others(text: &str) -> Option<toml::Table> {
+    let mut table: toml::Table = toml::from_str(text).ok()?;
+    table.remove("applications")?;
+    Some(table)
 }
 
 /// mdBook writes an additional file with an absolute path next to its original.

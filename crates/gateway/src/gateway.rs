@@ -7,7 +7,7 @@ use crate::bell::Bell;
 use crate::blobs::Blobs;
 use crate::config::{Alerts, Hook, Schedule};
 use crate::counters::Counters;
-use crate::manuals::Manual;
+use crate::manuals::Manuals;
 use crate::oidc::Providers;
 use crate::segments::Segments;
 use crate::store::Store;
@@ -49,8 +49,8 @@ pub struct Gateway {
     pub hooks: BTreeMap<String, Hook>,
     /// Who waits.
     pub bell: Arc<Bell>,
-    /// The manual.
-    pub manual: Arc<Manual>,
+    /// The manuals.
+    pub manuals: Manuals,
     /// The user of this machine whose gateway it is.
     pub local: LocalUser,
     /// Requests by their answers.

@@ -151,15 +151,25 @@ struct Places {
 
 fn places(at: &At) -> Result<Places, String> {
     let here = std::env::current_dir().map_err(|error| error.to_string())?;
-    let root = find_root(&here, at.dir.as_deref()).map_err(|problem| problem.to_string())?;
+    let root = find_root(&here, at.dir.as_deref()).map_err(|problem| problem.to_string());
     let state = at.state.clone().map(|state| here.join(state));
-    let state = state.unwrap_or_else(|| root.join(".opsbook/gateway"));
+    let state = match (state, &root) {
+        (Some(state), _) => state,
+        (None, Ok(root)) => root.join(".opsbook/gateway"),
+        (None, Err(why)) => return Err(why.clone()),
+    };
     let named = at.config.is_some();
     let config = at
         .config
         .clone()
         .unwrap_or_else(|| state.join("gateway.toml"));
     let config = Config::read(&config, named).map_err(|error| error.to_string())?;
+    let root = match root {
+        Ok(root) => root,
+        // It serves the manuals that are configured, and stands in the folder of none.
+        Err(_) if !config.manuals.is_empty() => here,
+        Err(why) => return Err(why),
+    };
     Ok(Places {
         root,
         state,
@@ -201,7 +211,10 @@ async fn serving(serve: Serve) -> Result<(), String> {
     let link = running.link().await.map_err(|error| error.to_string())?;
     say(&format!(
         "{} serves `{}` on {}\nopen once, within a quarter of an hour: {}",
-        running.gateway.name, running.gateway.manual.id, running.local.url, link.url
+        running.gateway.name,
+        running.gateway.manuals.names(),
+        running.local.url,
+        link.url
     ))?;
     if let Some(fingerprint) = &running.fingerprint {
         say(&format!(

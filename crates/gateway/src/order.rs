@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::bell::Topic;
 use crate::config::HERE;
 use crate::gateway::Gateway;
-use crate::manuals::{Person, Wish};
+use crate::manuals::{Manual, Person, Wish};
 use crate::store::StoreError;
 use crate::store::runs::{NewPart, NewRun, Written};
 use crate::token::sha256;
@@ -75,10 +75,10 @@ pub async fn order(
     (origin, key): (Origin, Option<String>),
 ) -> Result<Ordered, OrderError> {
     let ask_sha256 = sum(&ask);
-    let manual = Arc::clone(&gateway.manual);
-    let (wish, planned) = {
-        let (ask, by) = (ask.clone(), by.clone());
+    let (manual, wish, planned) = {
+        let (here, ask, by) = (Arc::clone(gateway), ask.clone(), by.clone());
         let planning = tokio::task::spawn_blocking(move || {
+            let manual = here.manuals.with(ask.manual.as_deref(), &ask.procedure)?;
             let planned = manual.plan(&ask, &by)?;
             let machines = planned.parts.iter();
             let wish = Wish {
@@ -90,16 +90,16 @@ pub async fn order(
                 arguments: ask.arguments,
             };
             manual.read()?.permit(&wish)?;
-            Ok::<_, Box<Problem>>((wish, planned))
+            Ok::<_, Box<Problem>>((Arc::clone(manual), wish, planned))
         });
         planning.await??
     };
     let here = planned.parts.iter().all(|part| part.segment == HERE);
     let new = NewRun {
         run: crate::gateway::new_run(),
-        manual: gateway.manual.id.clone(),
+        manual: manual.id.clone(),
         revision: planned.revision,
-        source: source(gateway, here).await?,
+        source: source(gateway, &manual, here).await?,
         procedure: wish.procedure,
         title: planned.title,
         page_sha256: planned.page_sha256,
@@ -152,12 +152,15 @@ pub async fn order(
 ///
 /// # Errors
 /// Where the archive cannot be made.
-pub async fn source(gateway: &Arc<Gateway>, here: bool) -> Result<Source, OrderError> {
-    if here {
-        let path = gateway.manual.root.display().to_string();
+pub async fn source(
+    gateway: &Arc<Gateway>,
+    manual: &Arc<Manual>,
+    here: bool,
+) -> Result<Source, OrderError> {
+    if let Some(path) = manual.folder().filter(|_| here) {
         return Ok(Source::Folder { path });
     }
-    let (manual, folder) = (Arc::clone(&gateway.manual), gateway.archives.clone());
+    let (manual, folder) = (Arc::clone(manual), gateway.archives.clone());
     let archive = tokio::task::spawn_blocking(move || manual.archive(&folder));
     let sha256 = archive.await??;
     Ok(Source::Archive { sha256 })

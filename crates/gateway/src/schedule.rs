@@ -107,6 +107,7 @@ async fn tick(
         return Ok(());
     }
     let ask = Ask {
+        manual: schedule.manual.clone(),
         procedure: procedure.clone(),
         nodes: vec![schedule.nodes.clone()],
         arguments: arguments.clone(),
@@ -129,8 +130,9 @@ async fn rounds(
     (name, schedule, due): (&str, &Schedule, i64),
     checks: &[String],
 ) -> Result<(), OrderError> {
-    let (manual, selector) = (Arc::clone(&gateway.manual), schedule.nodes.clone());
-    let nodes = tokio::task::spawn_blocking(move || manual.read()?.hosts(Some(&selector)));
+    let manual = gateway.manuals.one(schedule.manual.as_deref())?;
+    let (of, selector) = (Arc::clone(manual), schedule.nodes.clone());
+    let nodes = tokio::task::spawn_blocking(move || of.read()?.hosts(Some(&selector)));
     let mut segments: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for node in nodes.await?? {
         segments
@@ -140,14 +142,14 @@ async fn rounds(
     }
     let mut rounds = Vec::new();
     for (segment, nodes) in &segments {
-        let source = source(gateway, segment == HERE).await?;
+        let source = source(gateway, manual, segment == HERE).await?;
         for (slice, nodes) in (0..).zip(nodes.chunks(NODES)) {
             rounds.push(NewRound {
                 segment: segment.clone(),
                 slice,
                 round: Round {
                     id: String::new(),
-                    manual: gateway.manual.id.clone(),
+                    manual: manual.id.clone(),
                     source: source.clone(),
                     nodes: nodes.to_vec(),
                     checks: checks.to_vec(),

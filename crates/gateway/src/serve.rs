@@ -20,7 +20,7 @@ use crate::config::{Config, ConfigError};
 use crate::counters::Counters;
 use crate::gateway::{Gateway, LocalUser, Tell};
 use crate::http;
-use crate::manuals::Manual;
+use crate::manuals::{Manual, Manuals, clone};
 use crate::oidc::Providers;
 use crate::record;
 use crate::schedule;
@@ -162,6 +162,14 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
         socket: socket.display().to_string(),
     };
     let gateway = Arc::new(assembled(&start, &state, &local.url).await?);
+    for manual in gateway.manuals.all() {
+        let (of, id) = (Arc::clone(manual), manual.id.clone());
+        let brought = tokio::task::spawn_blocking(move || of.bring()).await;
+        // It is tried again; what can be served is served meanwhile.
+        if let Ok(Err(why)) = brought {
+            tell(&format!("manual `{id}`: {why}"));
+        }
+    }
     let tls = tls(&start.config, &gateway, address)?;
     let fingerprint = tls.as_ref().and_then(|tls| tls.fingerprint());
     let (stop, stopped) = watch::channel(());
@@ -187,6 +195,11 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
             key.unwrap_or_else(|| state.join("record_key")),
             start.config.record.pause().map_err(wrong("record.every"))?,
         ),
+        stopped.clone(),
+        Arc::clone(&tell),
+    )));
+    others.push(tokio::spawn(clone::keep(
+        Arc::clone(&gateway),
         stopped.clone(),
         Arc::clone(&tell),
     )));
@@ -335,7 +348,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         alerts: config.alerts.clone(),
         hooks: config.hooks.clone(),
         archives: folder.join(".archives"),
-        manual: Arc::new(Manual::new(&start.root, state, config.approval.always)),
+        manuals: manuals(start, state),
         local: LocalUser {
             uid: rustix::process::geteuid().as_raw(),
             person: crate::project::operator_name(),
@@ -348,6 +361,17 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         },
         counters: Counters::default(),
     })
+}
+
+/// The manual of the folder, or those that are configured.
+fn manuals(start: &Start, state: &Path) -> Manuals {
+    let always = start.config.approval.always;
+    if start.config.manuals.is_empty() {
+        return Manuals::new(vec![Manual::new(&start.root, state, always)]);
+    }
+    let all = start.config.manuals.iter();
+    let all = all.map(|(name, at)| Manual::named(name, at.source(), state, always));
+    Manuals::new(all.collect())
 }
 
 /// The store's address, where other gateways may be on it.

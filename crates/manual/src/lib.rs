@@ -135,10 +135,23 @@ pub struct Settings {
     pub test_nodes: Option<Spanned<String>>,
     /// Problems that are none, as `NAME` or `NAME PATH`; a path may have `*` and `?`.
     pub silence: Vec<Spanned<String>>,
+    /// What runs where, by its name: `[applications.NAME]`.
+    pub applications: IndexMap<String, Application>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
     /// How the book reads Markdown.
     pub markdown: MarkdownSettings,
+}
+
+/// An application: what is deployed and looked after by some procedures, on some nodes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Application {
+    /// Its procedures: ids with `*` and `?`.
+    pub procedures: Spanned<String>,
+    /// Where it runs: a selector.
+    pub nodes: Spanned<String>,
+    /// The value that tells its version, as a step captures it.
+    pub version: Option<Spanned<String>>,
 }
 
 /// Something that a manual has unless its settings say `false`.

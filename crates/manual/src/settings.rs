@@ -6,17 +6,28 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use crate::files::normal;
 use crate::source::{Problem, Source, Span, nearest};
-use crate::{self as manual, MarkdownSettings, Settings, Wanted};
+use crate::{self as manual, Application, MarkdownSettings, Settings, Wanted};
 
 /// The tables of `book.toml` whose keys are known, and those keys. What other renderers and
 /// preprocessors write into tables of their own is theirs.
 const KNOWN: [(&str, &[&str]); 11] = [
-    ("", &["book", "build", "rust", "output", "preprocessor"]),
+    (
+        "",
+        &[
+            "book",
+            "build",
+            "rust",
+            "output",
+            "preprocessor",
+            "applications",
+        ],
+    ),
     (
         "book",
         &[
@@ -118,6 +129,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
             "renderer",
             "renderers",
             "optional",
+            "applications",
         ],
     ),
 ];
@@ -190,6 +202,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
                 span: nodes.span,
             }),
         state,
+        applications: reader.applications(book, ours),
         silence: ours.map_or_else(Vec::new, |ours| reader.strings(ours, "silence")),
         test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
         results_days: ours.and_then(|ours| reader.days(ours, "results-days")),
@@ -257,6 +270,50 @@ impl Reader<'_> {
             Some((.., advice)) => problem.hint(*advice),
             None => problem.did_you_mean(name, known.iter().copied()),
         }
+    }
+
+    /// `[applications.NAME]`, or, where mdBook itself reads the file too,
+    /// `[preprocessor.opsbook.applications.NAME]`.
+    fn applications(
+        &mut self,
+        book: &DeTable<'_>,
+        ours: Option<&DeTable<'_>>,
+    ) -> IndexMap<String, Application> {
+        const KEYS: [&str; 3] = ["procedures", "nodes", "version"];
+        let mut all = IndexMap::new();
+        let above = table(book, &["applications"]);
+        let below = ours.and_then(|ours| table(ours, &["applications"]));
+        for (key, value) in above.into_iter().chain(below).flatten() {
+            let name: &str = key.get_ref();
+            let Some(own) = value.get_ref().as_table() else {
+                self.wrong(value, name, "a table");
+                continue;
+            };
+            for key in own.keys().filter(|key| !KEYS.contains(&&**key.get_ref())) {
+                let path = format!("applications.{name}");
+                let problem = self.unknown(&path, key.get_ref(), key.span(), &KEYS);
+                self.problems.push(problem);
+            }
+            let procedures = self.string(own, "procedures");
+            let nodes = self.string(own, "nodes");
+            let version = self.string(own, "version");
+            let (Some(procedures), Some(nodes)) = (procedures, nodes) else {
+                let message = format!("the application `{name}` has `procedures` and `nodes`");
+                let span = self.span(key.span());
+                self.problems
+                    .push(Problem::error("bad-settings", span, message));
+                continue;
+            };
+            all.insert(
+                name.to_owned(),
+                Application {
+                    procedures,
+                    nodes,
+                    version,
+                },
+            );
+        }
+        all
     }
 
     fn boolean(&mut self, table: &DeTable<'_>, key: &str) -> Option<bool> {

@@ -259,6 +259,21 @@ impl Project {
         all.collect()
     }
 
+    /// Applications that have no procedure, or no node.
+    fn applications(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (name, application) in &self.manual.settings.applications {
+            problems.extend(self.nodes.select_at(&application.nodes).err());
+            let pattern = &application.procedures;
+            let fits = |id: &String| wildcard::fits(pattern.value.as_bytes(), id.as_bytes());
+            if !self.manual.procedures.keys().any(fits) {
+                let message = format!("no procedure belongs to the application `{name}`");
+                problems.push(Problem::error("application", pattern.span.clone(), message));
+            }
+        }
+        problems
+    }
+
     /// Rules that cannot be understood, and contracts that want approvals of nobody.
     fn access(&self) -> Vec<Problem> {
         let access = match access::Access::of(&self.files, &self.nodes) {
@@ -294,6 +309,7 @@ impl Project {
         problems.extend(of_batches.map(|problem| *problem));
         problems.extend(self.rehearsals());
         problems.extend(self.access());
+        problems.extend(self.applications());
         problems.extend(interface::lint(self));
         problems.extend(merge::replaced_have_changed(self));
         let (manual, nodes, vocabulary) = (&self.manual, &self.nodes, &self.vocabulary);

@@ -67,6 +67,10 @@ pub const RELEASE: &str = "/v1/runs/{run}/release";
 pub const CHECKS: &str = "/v1/checks";
 /// `GET`: an array of [`crate::check::ScheduleView`]
 pub const SCHEDULES: &str = "/v1/schedules";
+/// `GET ?manual=`: an array of [`crate::application::ApplicationView`]
+pub const APPLICATIONS: &str = "/v1/applications";
+/// `GET ?manual=`: [`crate::application::ApplicationView`]
+pub const APPLICATION: &str = "/v1/applications/{id}";
 /// `GET`: the process is up; without a login.
 pub const HEALTHZ: &str = "/healthz";
 /// `GET`: a write was committed within five seconds; without a login.

@@ -16,6 +16,7 @@
 //!  client --POST /v1/runs/RUN/answers (AnswerIn)--> gateway --> News { answers } --> runner
 //! ```
 
+pub mod application;
 pub mod approve;
 pub mod ask;
 pub mod certificate;

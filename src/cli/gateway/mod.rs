@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 pub(crate) mod answer;
+pub(crate) mod applications;
 pub(crate) mod approve;
 pub(crate) mod ask;
 pub(crate) mod login;

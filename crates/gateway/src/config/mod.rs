@@ -15,6 +15,7 @@ mod files;
 mod keep;
 mod listen;
 mod login;
+mod manuals;
 mod runners;
 mod schedule;
 mod tell;
@@ -23,6 +24,7 @@ mod versions;
 pub use keep::{BlobsAt, Recorded, StoreAt};
 pub use listen::{Listen, Tls};
 pub use login::{Approval, CiLogin, CiMap, Login, OidcLogin, OneOrMore, SshKeys};
+pub use manuals::{ManualAt, Source};
 pub use runners::{HERE, Runners};
 pub use schedule::{Schedule, Task};
 pub use tell::{Alerts, AlertsKind, Event, Hook, HookKind, split};
@@ -52,6 +54,9 @@ pub struct Config {
     pub record: Recorded,
     /// How runners log in at nodes, by the name of their segment.
     pub segments: Segments,
+    /// The manuals, by their names, where it has several, or one that it gets from git; the one of
+    /// the folder in which it is started where there are none.
+    pub manuals: BTreeMap<String, ManualAt>,
     /// What is done again and again, by its name.
     pub schedules: BTreeMap<String, Schedule>,
     /// Who is told what fails, again and again while it fails.
@@ -131,6 +136,7 @@ impl Config {
         segments::checked(&self.segments)?;
         self.listen.checked()?;
         self.record.pause()?;
+        self.of_manuals()?;
         self.life().map(|_| ())
     }
 
@@ -146,6 +152,31 @@ impl Config {
     /// Where it is no time, or an odd one.
     pub fn life(&self) -> Result<Duration, String> {
         self.runners.life()
+    }
+
+    /// Whether the manuals can be found, and each schedule says of which one it is.
+    fn of_manuals(&self) -> Result<(), String> {
+        for (name, manual) in &self.manuals {
+            if !limit::is_name(name) || name.len() > 64 || name.starts_with('.') {
+                return Err(format!("`[manuals.{name}]` has no name that can be used"));
+            }
+            manual
+                .checked()
+                .map_err(|why| format!("`[manuals.{name}]`: {why}"))?;
+        }
+        for (name, schedule) in &self.schedules {
+            let place = format!("`[schedules.{name}]`");
+            match &schedule.manual {
+                None if self.manuals.len() > 1 => {
+                    return Err(format!("{place}: `manual` says of which manual it is"));
+                }
+                Some(manual) if !self.manuals.is_empty() && !self.manuals.contains_key(manual) => {
+                    return Err(format!("{place}: there is no manual `{manual}`"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Whether names and addresses can be used.

@@ -9,6 +9,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "WrittenSchedule")]
 pub struct Schedule {
+    /// Of which manual, where there are several.
+    pub manual: Option<String>,
     /// What is done.
     pub task: Task,
     /// On which nodes.
@@ -39,6 +41,7 @@ pub enum Task {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenSchedule {
+    manual: Option<String>,
     checks: Option<Texts>,
     procedure: Option<String>,
     #[serde(default)]
@@ -90,6 +93,7 @@ impl TryFrom<WrittenSchedule> for Schedule {
             return Err("`offset` is less than `every`".to_owned());
         }
         Ok(Schedule {
+            manual: written.manual,
             task,
             nodes: written.nodes,
             every,

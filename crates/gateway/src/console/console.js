@@ -6,6 +6,8 @@ const LIVE = ["queued", "running", "halted", "waiting-approval"];
 const WORDS = { leased: "running", queued: "waits for a runner", unseen: "its runner was not heard of since" };
 // More of an output stays with the gateway.
 const SHOWN = 32768;
+const manual = document.querySelector('meta[name="opsbook-manual"]')?.content ?? "";
+const ofManual = `manual=${encodeURIComponent(manual)}`;
 const build = document.querySelector('meta[name="opsbook-build"]')?.content;
 
 const make = (tag, words = {}, ...inside) => {
@@ -111,7 +113,7 @@ class Card {
 
   async start(form, nodes, reason) {
     if (this.shown === undefined) throw new Refused({ type: "changed", detail: "this page is of an earlier build of the book" });
-    const wanted = { procedure: this.view.id, nodes: nodes.split(/\s+/), page_sha256: this.shown, arguments: {} };
+    const wanted = { manual, procedure: this.view.id, nodes: nodes.split(/\s+/), page_sha256: this.shown, arguments: {} };
     if (reason) wanted.reason = reason;
     for (const { name, default: usual } of this.view.parameters) {
       const value = form.elements.namedItem(name).value;
@@ -125,7 +127,7 @@ class Card {
 
   // The latest runs; the one that is not over is shown.
   async list(open = false) {
-    const page = await ask(`/v1/runs?procedure=${encodeURIComponent(this.view.id)}`);
+    const page = await ask(`/v1/runs?${ofManual}&procedure=${encodeURIComponent(this.view.id)}`);
     const runs = page.runs.slice(0, 10);
     this.runs.replaceChildren(...runs.map((run) => make("li", {},
       button(run.run, () => this.show(run.run)),
@@ -349,7 +351,7 @@ const drift = async () => {
   if (!groups.length) return;
   const all = await Promise.all(["failed", "unknown"].map((outcome) => ask(`/v1/checks?outcome=${outcome}`)));
   for (const group of groups) {
-    const own = all.flat().filter((check) => check.check.startsWith(`${group.dataset.name}::`));
+    const own = all.flat().filter((check) => check.manual === manual && check.check.startsWith(`${group.dataset.name}::`));
     if (!own.length) continue;
     const lines = own.slice(0, 50).map((check) => make("li", {},
       make("strong", { textContent: `${check.node} ${check.check}: ${check.outcome === "failed" ? "FAILED" : "nobody could look"}` }),
@@ -359,7 +361,14 @@ const drift = async () => {
   }
 };
 
+// A way to the page beside the books.
+const way = () => {
+  const bar = document.querySelector("#menu-bar .right-buttons, #mdbook-menu-bar .right-buttons");
+  bar?.prepend(make("a", { className: "opsc-way", href: "/console/overview", textContent: "what runs where" }));
+};
+
 const begin = async () => {
+  way();
   await drift().catch(() => {});
   const cards = [...document.querySelectorAll(".ops-procedure[data-name]")];
   if (!cards.length) return;
@@ -367,7 +376,7 @@ const begin = async () => {
   await Promise.all(cards.map(async (element) => {
     const id = element.dataset.name;
     try {
-      const card = new Card(element, await ask(`/v1/procedures/${encodeURIComponent(id)}`), pages[id]);
+      const card = new Card(element, await ask(`/v1/procedures/${encodeURIComponent(id)}?${ofManual}`), pages[id]);
       await card.doing(() => card.list(true));
     } catch (error) {
       element.append(make("p", { className: "opsc opsc-bad", textContent: error.message }));

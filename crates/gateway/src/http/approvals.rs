@@ -118,7 +118,7 @@ async fn counts(
     of: &Wanted,
     caller: &Caller,
 ) -> Answer<Vec<String>> {
-    let manual = Arc::clone(&gateway.manual);
+    let manual = Arc::clone(gateway.manuals.of(&view.summary.manual)?);
     let (needs, machines) = (of.needs.clone(), of.machines.clone());
     let (procedure, asked_by) = (
         view.summary.procedure.clone(),

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::guard::Caller;
 use super::refusal::{Answer, Json, Refusal};
 use crate::gateway::Gateway;
-use crate::manuals::{Person, Read, Wish, segment_of};
+use crate::manuals::{Manual, Person, Read, Wish, segment_of};
 use crate::order::{order, sum};
 use crate::wire::ask::Explained;
 use crate::wire::{
@@ -20,32 +20,50 @@ use crate::wire::{
 
 #[derive(Deserialize)]
 pub(super) struct Select {
+    manual: Option<String>,
     select: Option<String>,
+}
+
+/// The manuals that are meant: the one of this name, or all.
+pub(super) fn meant(gateway: &Gateway, manual: Option<&str>) -> Answer<Vec<Arc<Manual>>> {
+    match manual {
+        Some(_) => Ok(vec![Arc::clone(gateway.manuals.one(manual)?)]),
+        None => Ok(gateway.manuals.all().cloned().collect()),
+    }
 }
 
 pub(super) async fn hosts(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
-    Query(Select { select }): Query<Select>,
+    Query(Select { manual, select }): Query<Select>,
 ) -> Answer<axum::Json<Vec<HostView>>> {
-    let manual = Arc::clone(&gateway.manual);
-    let nodes = tokio::task::spawn_blocking(move || {
-        let read = manual.read()?;
-        let nodes = read.hosts(select.as_deref())?;
-        Ok::<_, Refusal>((read, nodes))
-    });
-    let (read, nodes) = nodes.await??;
-    let holders = gateway.store.holders(&gateway.manual.id).await?;
-    let who = caller.who();
-    let hosts = nodes.iter().map(|node| HostView {
-        may: may(&read, &who, &node.name),
-        manual: gateway.manual.id.clone(),
-        id: node.name.clone(),
-        segment: segment_of(node),
-        groups: node.groups.clone(),
-        held_by: holders.get(&node.name).cloned(),
-    });
-    Ok(axum::Json(hosts.collect()))
+    let (manuals, who) = (meant(&gateway, manual.as_deref())?, caller.who());
+    let alone = manuals.len() == 1;
+    let mut hosts = Vec::new();
+    for manual in manuals {
+        let (of, select, who) = (Arc::clone(&manual), select.clone(), who.clone());
+        let nodes = tokio::task::spawn_blocking(move || {
+            let read = of.read()?;
+            let nodes = match read.hosts(select.as_deref()) {
+                // A selector may mean something in another manual.
+                Err(_) if !alone => Vec::new(),
+                nodes => nodes?,
+            };
+            let may = nodes.iter().map(|node| may(&read, &who, &node.name));
+            Ok::<_, Refusal>((may.collect::<Vec<_>>(), nodes))
+        });
+        let (may, nodes) = nodes.await??;
+        let holders = gateway.store.holders(&manual.id).await?;
+        hosts.extend(nodes.iter().zip(may).map(|(node, may)| HostView {
+            may,
+            manual: manual.id.clone(),
+            id: node.name.clone(),
+            segment: segment_of(node),
+            groups: node.groups.clone(),
+            held_by: holders.get(&node.name).cloned(),
+        }));
+    }
+    Ok(axum::Json(hosts))
 }
 
 /// `run web.deploy`, for each procedure that may be run there.
@@ -60,15 +78,17 @@ fn may(read: &Read, who: &Person, node: &str) -> Vec<String> {
 pub(super) async fn procedures(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
+    Query(Select { manual, .. }): Query<Select>,
 ) -> Answer<axum::Json<Vec<ProcedureView>>> {
-    let manual = Arc::clone(&gateway.manual);
+    let manuals = meant(&gateway, manual.as_deref())?;
     let all = tokio::task::spawn_blocking(move || {
-        let read = manual.read()?;
-        let all = read.project.manual.procedures.values();
-        Ok::<_, Refusal>(
-            all.map(|one| read.view(&manual.id, one, &caller.who()))
-                .collect(),
-        )
+        let (mut views, who) = (Vec::new(), caller.who());
+        for manual in manuals {
+            let read = manual.read()?;
+            let all = read.project.manual.procedures.values();
+            views.extend(all.map(|one| read.view(&manual.id, one, &who)));
+        }
+        Ok::<_, Refusal>(views)
     });
     Ok(axum::Json(all.await??))
 }
@@ -77,9 +97,10 @@ pub(super) async fn procedure(
     State(gateway): State<Arc<Gateway>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    Query(Select { manual, .. }): Query<Select>,
 ) -> Answer<axum::Json<ProcedureView>> {
-    let manual = Arc::clone(&gateway.manual);
     let view = tokio::task::spawn_blocking(move || {
+        let manual = gateway.manuals.with(manual.as_deref(), &id)?;
         let read = manual.read()?;
         let procedure = read.procedure(&id)?;
         Ok::<_, Refusal>(read.view(&manual.id, procedure, &caller.who()))
@@ -89,6 +110,7 @@ pub(super) async fn procedure(
 
 #[derive(Deserialize)]
 pub(super) struct Whose {
+    manual: Option<String>,
     person: Option<String>,
     verb: Verb,
     procedure: String,
@@ -112,8 +134,12 @@ pub(super) async fn explain(
         nodes: vec![asked.node],
         arguments: std::collections::BTreeMap::new(),
     };
-    let manual = Arc::clone(&gateway.manual);
-    let explained = tokio::task::spawn_blocking(move || manual.read()?.explain(&wish));
+    let explained = tokio::task::spawn_blocking(move || {
+        let manual = gateway
+            .manuals
+            .with(asked.manual.as_deref(), &wish.procedure)?;
+        manual.read()?.explain(&wish)
+    });
     Ok(axum::Json(explained.await??))
 }
 
@@ -183,13 +209,8 @@ fn key(headers: &HeaderMap) -> Answer<Option<String>> {
 
 fn bounded(gateway: &Gateway, ask: &Ask) -> Answer<()> {
     let wrong = |detail: String| Err(Refusal::new(Kind::Malformed, detail));
-    if ask
-        .manual
-        .as_ref()
-        .is_some_and(|manual| *manual != gateway.manual.id)
-    {
-        let detail = format!("this gateway has the manual `{}` alone", gateway.manual.id);
-        return Err(Refusal::new(Kind::NotFound, detail));
+    if ask.manual.is_some() {
+        gateway.manuals.one(ask.manual.as_deref())?;
     }
     if ask.nodes.is_empty() {
         return wrong("`nodes` names no node".to_owned());

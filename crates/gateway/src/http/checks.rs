@@ -1,6 +1,7 @@
 //! Checks that are asked on a schedule: what they are and since when; and what runners say of
 //! them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Extension;
@@ -46,9 +47,17 @@ pub(super) async fn checks(
             .map(String::as_str),
     )?;
     let all = gateway.store.checks(&filter).await?;
-    let manual = Arc::clone(&gateway.manual);
+    let here = Arc::clone(&gateway);
     let seen = tokio::task::spawn_blocking(move || {
-        let read = manual.read()?;
+        let mut read = BTreeMap::new();
+        for manual in here.manuals.all() {
+            match manual.read() {
+                Ok(of) => drop(read.insert(manual.id.clone(), of)),
+                // The others have rules.
+                Err(_) if here.manuals.alone().is_none() => {}
+                Err(problem) => return Err(problem.into()),
+            }
+        }
         // Who may read something on a node sees what fails there; a rule's `procedures` are
         // compared with `GROUP::CHECK`.
         let may = |check: &CheckView| {
@@ -58,9 +67,13 @@ pub(super) async fn checks(
                 verb: Verb::Read,
                 procedure: check.check.clone(),
                 nodes: vec![check.node.clone()],
-                arguments: std::collections::BTreeMap::new(),
+                arguments: BTreeMap::new(),
             };
-            read.permit(&wish).is_ok()
+            let of = match here.manuals.of(&check.manual) {
+                Ok(manual) => read.get(&manual.id),
+                Err(_) => None,
+            };
+            of.is_some_and(|read| read.permit(&wish).is_ok())
         };
         Ok::<_, Refusal>(all.into_iter().filter(may).collect())
     });
@@ -71,9 +84,9 @@ pub(super) async fn checks(
 async fn seen_by(gateway: &Arc<Gateway>, caller: &Caller) -> Answer<Vec<String>> {
     let (here, who) = (Arc::clone(gateway), caller.who());
     let seen = tokio::task::spawn_blocking(move || {
-        let read = here.manual.read()?;
         let mut seen = Vec::new();
         for (name, schedule) in &here.schedules {
+            let read = here.manuals.one(schedule.manual.as_deref())?.read()?;
             // A selector that is wrong selects nothing; who may read anything is told of it.
             let nodes = read.hosts(Some(&schedule.nodes)).unwrap_or_default();
             let nodes: Vec<String> = nodes.into_iter().map(|node| node.name).collect();

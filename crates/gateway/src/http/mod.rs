@@ -1,5 +1,6 @@
 //! The interface over HTTP: who asks, what they may, and one file for each kind of request.
 
+mod applications;
 mod approvals;
 mod asks;
 mod certificates;
@@ -70,6 +71,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::APPROVALS, large(approvals::approve))
         .route(endpoint::CHECKS, get(checks::checks))
         .route(endpoint::SCHEDULES, get(checks::schedules))
+        .route(endpoint::APPLICATIONS, get(applications::applications))
+        .route(endpoint::APPLICATION, get(applications::application))
         .route(endpoint::RUNNER_CHECKS, large(checks::checked))
         .route(endpoint::RECORD, get(record::record))
         .route(endpoint::LOG, get(record::log))

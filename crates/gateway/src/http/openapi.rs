@@ -19,6 +19,8 @@ use crate::wire;
     ),
     components(schemas(
         wire::About,
+        wire::application::ApplicationHost,
+        wire::application::ApplicationView,
         wire::record::Approved,
         wire::record::Checkpoint,
         wire::record::Head,
@@ -254,6 +256,20 @@ const ROWS: &[Row] = &[
         "what is done again and again",
     ),
     (
+        at::APPLICATIONS,
+        HttpMethod::Get,
+        "",
+        "[ApplicationView]",
+        "what runs where, in which version; `manual`",
+    ),
+    (
+        at::APPLICATION,
+        HttpMethod::Get,
+        "",
+        "ApplicationView",
+        "the same of one application; `manual`",
+    ),
+    (
         at::RUNNER_CHECKS,
         HttpMethod::Post,
         "Checked",
@@ -350,7 +366,7 @@ const ROWS: &[Row] = &[
         HttpMethod::Get,
         "",
         "Explained",
-        "whether somebody may do something, and why; `person`, `verb`, `procedure`, `node`",
+        "whether somebody may do something, and why; `person`, `verb`, `procedure`, `node`, `manual`",
     ),
     (
         at::LOGIN_SSH_NONCE,

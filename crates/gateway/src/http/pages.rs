@@ -1,18 +1,28 @@
-//! The book, and the few files that make it the console.
+//! The books, the page beside them, and the few files that make them the console.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, Uri, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::refusal::{Answer, Refusal};
 use crate::gateway::Gateway;
+use crate::manuals::{Manual, escaped};
 use crate::wire::{Kind, Problem};
 
 const SCRIPT: &str = include_str!("../console/console.js");
 const STYLE: &str = include_str!("../console/console.css");
+const OVERVIEW_SCRIPT: &str = include_str!("../console/overview.js");
+const OVERVIEW_STYLE: &str = include_str!("../console/overview.css");
+
+/// Below it stands the book of each manual.
+const BOOKS: &str = "manuals";
+/// Of the page beside the books.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'self'";
 
 #[derive(Deserialize)]
 pub(super) struct Build {
@@ -25,10 +35,14 @@ pub(super) async fn console(
     Query(Build { build }): Query<Build>,
 ) -> Answer<Response> {
     let (kind, text) = match (file.as_str(), build) {
+        ("overview", _) => return Ok(overview(&gateway)),
         ("console.js", _) => ("text/javascript; charset=utf-8", SCRIPT.to_owned()),
         ("console.css", _) => ("text/css; charset=utf-8", STYLE.to_owned()),
+        ("overview.js", _) => ("text/javascript; charset=utf-8", OVERVIEW_SCRIPT.to_owned()),
+        ("overview.css", _) => ("text/css; charset=utf-8", OVERVIEW_STYLE.to_owned()),
         ("pages.json", Some(build)) => {
-            let Some(pages) = gateway.manual.book().pages(&build) else {
+            let mut manuals = gateway.manuals.all();
+            let Some(pages) = manuals.find_map(|manual| manual.book().pages(&build)) else {
                 let detail = "this page is of an earlier build of the book: load it again";
                 return Err(Refusal::new(Kind::NotFound, detail));
             };
@@ -42,7 +56,73 @@ pub(super) async fn console(
     Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
 }
 
-/// Everything else is the book.
+/// What runs where, and who was here; with several manuals it is what stands before them.
+fn overview(gateway: &Gateway) -> Response {
+    let name = escaped(&gateway.name);
+    let mut books = String::new();
+    for manual in gateway.manuals.all() {
+        let href = match gateway.manuals.alone() {
+            Some(_) => "/".to_owned(),
+            None => format!("/{BOOKS}/{}/", escaped(&manual.id)),
+        };
+        // Writing into a string cannot fail.
+        let _ = write!(
+            books,
+            "<li><a href=\"{href}\">{}</a></li>",
+            escaped(&manual.id)
+        );
+    }
+    let page = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <title>{name}</title><link rel=\"stylesheet\" href=\"/console/overview.css\">\
+         <script type=\"module\" src=\"/console/overview.js\"></script></head><body><main>\
+         <h1>{name}</h1><nav aria-label=\"Manuals\"><ul>{books}</ul></nav>\
+         <section id=\"applications\"><h2>What runs where</h2></section>\
+         <section id=\"runs\"><h2>Runs</h2></section>\
+         <noscript><p>The tables need JavaScript; the manuals do not.</p></noscript>\
+         </main></body></html>"
+    );
+    let headers = [
+        (header::CONTENT_TYPE, "text/html; charset=utf-8"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::CACHE_CONTROL, "private, no-cache"),
+    ];
+    (StatusCode::OK, headers, page).into_response()
+}
+
+/// What a path means that is none of the interface's.
+enum Meant {
+    /// A page of a manual's book.
+    Page(Arc<Manual>, String),
+    /// What stands beside the books.
+    Overview,
+    /// The book of this manual, whose pages name each other from its folder.
+    Folder(String),
+    /// Nothing.
+    Nothing,
+}
+
+fn meant(gateway: &Gateway, path: &str) -> Meant {
+    let below = path.strip_prefix('/').unwrap_or(path);
+    let named = below.split_once('/').filter(|(first, _)| *first == BOOKS);
+    if let Some((_, rest)) = named {
+        let (id, page) = rest.split_once('/').unwrap_or((rest, ""));
+        if let Ok(manual) = gateway.manuals.one(Some(id)) {
+            if rest.contains('/') {
+                return Meant::Page(Arc::clone(manual), page.trim_matches('/').to_owned());
+            }
+            return Meant::Folder(format!("/{BOOKS}/{id}/"));
+        }
+    }
+    match gateway.manuals.alone() {
+        Some(alone) => Meant::Page(Arc::clone(alone), below.trim_matches('/').to_owned()),
+        None if below.is_empty() || below.trim_matches('/') == BOOKS => Meant::Overview,
+        None => Meant::Nothing,
+    }
+}
+
+/// Everything else is a book.
 pub(super) async fn book(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Response {
     if uri.path().starts_with("/v1/") {
         return Refusal::new(Kind::NotFound, "there is no such path").into_response();
@@ -50,8 +130,15 @@ pub(super) async fn book(State(gateway): State<Arc<Gateway>>, uri: Uri) -> Respo
     let Some(path) = decoded(uri.path()) else {
         return Refusal::new(Kind::Malformed, "the path cannot be read").into_response();
     };
-    let manual = Arc::clone(&gateway.manual);
-    let page = tokio::task::spawn_blocking(move || manual.page(path.trim_matches('/')));
+    let (manual, path) = match meant(&gateway, &path) {
+        Meant::Page(manual, path) => (manual, path),
+        Meant::Overview => return overview(&gateway),
+        Meant::Folder(path) => return Redirect::permanent(&path).into_response(),
+        Meant::Nothing => {
+            return Refusal::new(Kind::NotFound, "there is no such page").into_response();
+        }
+    };
+    let page = tokio::task::spawn_blocking(move || manual.page(&path));
     let page = match page.await {
         Ok(Ok(Some(page))) => page,
         Ok(Ok(None)) => {

@@ -6,9 +6,9 @@ use super::refusal::Answer;
 use crate::gateway::Gateway;
 use crate::manuals::Wish;
 
-/// Whether the manual's rules grant it.
-pub(super) async fn permit(gateway: &Gateway, wish: Wish) -> Answer<()> {
-    let manual = Arc::clone(&gateway.manual);
+/// Whether the rules of the manual grant it.
+pub(super) async fn permit(gateway: &Gateway, manual: &str, wish: Wish) -> Answer<()> {
+    let manual = Arc::clone(gateway.manuals.of(manual)?);
     let permitted = tokio::task::spawn_blocking(move || manual.read()?.permit(&wish));
     Ok(permitted.await??)
 }

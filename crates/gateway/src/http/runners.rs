@@ -169,9 +169,8 @@ pub(super) async fn work(
         let claimed = gateway.store.claim(&runner, &hello.boot, room).await?;
         for key in &claimed {
             let mut work = with_journal(&gateway, key).await?;
-            if runner.segment == HERE {
-                let path = gateway.manual.root.display().to_string();
-                work.source = Source::Folder { path };
+            if let Some(folder) = folder(&gateway, &runner, &work.manual) {
+                work.source = folder;
             }
             work.login = login(&gateway.segments, &runner.segment);
             news.parts.push(work);
@@ -188,6 +187,13 @@ pub(super) async fn work(
     }
 }
 
+/// Where a runner of this machine reads a manual: in this gateway's folder of it.
+fn folder(gateway: &Gateway, runner: &Runner, manual: &str) -> Option<Source> {
+    let manual = gateway.manuals.of(manual).ok()?;
+    let path = manual.folder().filter(|_| runner.segment == HERE)?;
+    Some(Source::Folder { path })
+}
+
 /// Rounds of checks at a time.
 const ROUNDS: usize = 4;
 
@@ -200,9 +206,8 @@ async fn rounds(gateway: &Gateway, runner: &Runner, hello: &Hello, news: &mut Ne
         let Some(mut round) = gateway.store.claim_round(runner).await? else {
             return Ok(());
         };
-        if runner.segment == HERE {
-            let path = gateway.manual.root.display().to_string();
-            round.source = Source::Folder { path };
+        if let Some(folder) = folder(gateway, runner, &round.manual) {
+            round.source = folder;
         }
         round.login = login(&gateway.segments, &runner.segment);
         news.rounds.push(round);
@@ -356,12 +361,13 @@ pub(super) async fn manual(
     let none = || Refusal::new(Kind::NotFound, "there is no such archive");
     let sum = archive.strip_suffix(".tar").ok_or_else(none)?.to_owned();
     let hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    if manual != gateway.manual.id || sum.len() != 64 || !sum.bytes().all(hex) {
+    let manual = gateway.manuals.one(Some(&manual)).map_err(|_| none())?;
+    if sum.len() != 64 || !sum.bytes().all(hex) {
         return Err(none());
     }
     let path = path_of(&gateway.archives, &sum);
     if !path.is_file() {
-        let (manual, folder) = (Arc::clone(&gateway.manual), gateway.archives.clone());
+        let (manual, folder) = (Arc::clone(manual), gateway.archives.clone());
         tokio::task::spawn_blocking(move || manual.archive(&folder)).await??;
     }
     let bytes = tokio::fs::read(&path).await.map_err(|_| none())?;

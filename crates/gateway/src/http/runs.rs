@@ -22,6 +22,7 @@ use crate::wire::{
 
 #[derive(Default, Deserialize)]
 pub(super) struct Wanted {
+    manual: Option<String>,
     node: Option<String>,
     procedure: Option<String>,
     state: Option<RunState>,
@@ -46,22 +47,30 @@ pub(super) async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Answer<axum::Json<RunsPage>> {
     let filter = Filter {
+        manual: wanted.manual,
         node: wanted.node,
         procedure: wanted.procedure,
         state: wanted.state,
         by: wanted.by,
         after: wanted.after,
     };
-    let all = [&filter.node, &filter.procedure, &filter.by, &filter.after];
+    let all = [
+        &filter.manual,
+        &filter.node,
+        &filter.procedure,
+        &filter.by,
+        &filter.after,
+    ];
     texts(all.into_iter().flatten().map(String::as_str))?;
     let (all, more) = gateway.store.runs(&filter).await?;
     let last = all.last().map(|run| run.run.clone());
     let mut runs = Vec::new();
     for run in all {
         let wish = wish(&gateway, &caller, &run, Verb::Read).await?;
-        match permit(&gateway, wish).await {
+        match permit(&gateway, &run.manual, wish).await {
             Ok(()) => runs.push(run),
-            Err(refusal) if refusal.0.kind == Kind::NotAllowed => {}
+            // Nobody's rules judge a run of a manual that the gateway does not have any more.
+            Err(refusal) if matches!(refusal.0.kind, Kind::NotAllowed | Kind::NotFound) => {}
             Err(refusal) => return Err(refusal),
         }
     }
@@ -80,10 +89,11 @@ pub(super) async fn granted(
 ) -> Answer<RunView> {
     let view = view(gateway, run).await?;
     let wish = wish(gateway, caller, &view.summary, verb).await?;
-    match permit(gateway, wish).await {
+    match permit(gateway, &view.summary.manual, wish).await {
         Ok(()) => Ok(view),
         // Who may not see a run is not told that there is one.
         Err(refusal) if verb == Verb::Read && refusal.0.kind == Kind::NotAllowed => Err(none(run)),
+        Err(refusal) if refusal.0.kind == Kind::NotFound => Err(none(run)),
         Err(refusal) => Err(refusal),
     }
 }
@@ -277,7 +287,7 @@ async fn same_text(gateway: &Gateway, run: &RunView, nodes: &[String]) -> Answer
             person: work.asked_by,
             groups: Vec::new(),
         };
-        let manual = Arc::clone(&gateway.manual);
+        let manual = Arc::clone(gateway.manuals.of(&run.summary.manual)?);
         let planned = tokio::task::spawn_blocking(move || manual.plan(&ask, &by)).await??;
         let now = planned.parts.first().map(|part| part.plan_sha256.as_str());
         if now != Some(&part.plan_sha256) {

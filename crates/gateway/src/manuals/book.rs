@@ -100,7 +100,7 @@ impl Manual {
         let content_type = content_type(&file);
         let html = content_type.starts_with("text/html");
         let (bytes, policy) = match (html, built.scripts) {
-            (true, Scripts::Ours) => (with_console(&bytes, &built.id), HELD),
+            (true, Scripts::Ours) => (with_console(&bytes, (&self.id, &built.id)), HELD),
             (true, Scripts::Theirs) => (bytes, SANDBOX),
             (false, _) => (bytes, "default-src 'none'; sandbox"),
         };
@@ -178,16 +178,35 @@ impl Manual {
 }
 
 /// The page with the console's words in its head, and leave to ask the gateway.
-fn with_console(html: &[u8], build: &str) -> Vec<u8> {
+fn with_console(html: &[u8], (manual, build): (&str, &str)) -> Vec<u8> {
     let html = String::from_utf8_lossy(html);
     // The first policy is the page's own: it stands before all that its author wrote.
     let html = html.replacen("connect-src 'none'", "connect-src 'self'", 1);
+    let manual = escaped(manual);
     let words = format!(
-        "<meta name=\"opsbook-build\" content=\"{build}\">\
+        "<meta name=\"opsbook-manual\" content=\"{manual}\">\
+         <meta name=\"opsbook-build\" content=\"{build}\">\
          <link rel=\"stylesheet\" href=\"/console/console.css\">\
          <script type=\"module\" src=\"/console/console.js\"></script></head>"
     );
     html.replacen("</head>", &words, 1).into_bytes()
+}
+
+/// A name as it may stand in HTML.
+#[must_use]
+pub fn escaped(text: &str) -> String {
+    let mut safe = String::new();
+    for letter in text.chars() {
+        match letter {
+            '&' => safe.push_str("&amp;"),
+            '<' => safe.push_str("&lt;"),
+            '>' => safe.push_str("&gt;"),
+            '"' => safe.push_str("&quot;"),
+            '\'' => safe.push_str("&#39;"),
+            letter => safe.push(letter),
+        }
+    }
+    safe
 }
 
 /// A file below a folder, whatever its links lead to.

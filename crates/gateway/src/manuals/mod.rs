@@ -1,16 +1,20 @@
-//! The manual that the gateway serves: read again where a file of it has changed, planned, shown
+//! The manuals that the gateway serves: each read again where a file of it has changed, planned, shown
 //! as a book.
 
+mod applications;
 mod archive;
 mod book;
+pub(crate) mod clone;
 mod may;
 mod plan;
 mod print;
+mod several;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::config::Source;
 use crate::files::Files;
 use crate::project::access::Access;
 use crate::project::{Project, Who};
@@ -19,11 +23,13 @@ use crate::token::sha256;
 use crate::wire::approve::Need;
 use crate::wire::{Kind, Problem};
 
+pub use applications::Place;
 pub(crate) use archive::path_of;
-pub use book::{Book, Page};
+pub use book::{Book, Page, escaped};
 pub use may::{Person, Wish};
 pub use plan::{Planned, PlannedPart, segment_of};
 use print::Print;
+pub use several::Manuals;
 
 /// A manual in a folder of this machine.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub struct Manual {
     pub id: String,
     /// Its folder, absolute.
     pub root: PathBuf,
+    /// Where its files come from.
+    source: Source,
     /// How many approvals every run needs, whatever its rules say.
     always: u32,
     read: Mutex<Option<Arc<Read>>>,
@@ -62,9 +70,37 @@ impl Manual {
         Manual {
             id: name.unwrap_or_else(|| "manual".to_owned()),
             root: root.to_owned(),
+            source: Source::Folder(root.to_owned()),
             always,
             read: Mutex::new(None),
             book: Book::new(root, &state.join("book")),
+        }
+    }
+
+    /// A manual of this name; a clone and its book are kept below `state`.
+    #[must_use]
+    pub fn named(id: &str, source: Source, state: &Path, always: u32) -> Manual {
+        let root = match &source {
+            Source::Folder(root) => root.clone(),
+            Source::Git { .. } => state.join("manuals").join(id),
+        };
+        Manual {
+            id: id.to_owned(),
+            book: Book::new(&root, &state.join("book").join(id)),
+            root,
+            source,
+            always,
+            read: Mutex::new(None),
+        }
+    }
+
+    /// The folder in which a runner of this machine reads it. A clone changes by itself: of that
+    /// a runner gets an archive.
+    #[must_use]
+    pub fn folder(&self) -> Option<String> {
+        match &self.source {
+            Source::Folder(root) => Some(root.display().to_string()),
+            Source::Git { .. } => None,
         }
     }
 

@@ -451,6 +451,12 @@ impl Taking<'_> {
                     .await?;
                 Ok(())
             }
+            What::ValueCaptured { name, value } => {
+                let machine = event.node.as_deref().unwrap_or(&key.node);
+                let of = (key.run.as_str(), key.node.as_str(), machine);
+                let value = (name.as_str(), value.exact());
+                self.store.captured(self.tx, of, value).await
+            }
             What::Pinned { reasons } => {
                 sqlx::query("update part set pinned = $3 where run = $1 and node = $2")
                     .bind(&key.run)

@@ -4,6 +4,7 @@
 //!
 //! Times are milliseconds since 1970 by the database's clock alone.
 
+pub mod applications;
 pub mod approvals;
 pub mod checks;
 pub(crate) mod doorbell;

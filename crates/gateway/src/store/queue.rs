@@ -252,6 +252,10 @@ impl Store {
             return Ok(());
         }
         close_questions(tx, &end.run, &end.node).await?;
+        if state == PartState::Ended {
+            let ok = status == Some(Ended::Ok);
+            self.keep_captured(tx, (&end.run, &end.node), ok).await?;
+        }
         let segments = self.settle(tx, &end.run).await?;
         renewed.segments.extend(segments);
         renewed.runs.insert(end.run.clone());

@@ -95,6 +95,8 @@ pub enum Written {
 /// What is listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
+    /// Of this manual.
+    pub manual: Option<String>,
     /// Runs with a part on this node.
     pub node: Option<String>,
     /// Of this procedure.
@@ -227,6 +229,7 @@ impl Store {
             }
         };
         add(" and id < $?", &filter.after);
+        add(" and manual = $?", &filter.manual);
         add(" and procedure_id = $?", &filter.procedure);
         add(" and asked_by = $?", &filter.by);
         let state = filter.state.map(|state| state.word().to_owned());
@@ -237,6 +240,7 @@ impl Store {
         );
         let all = [
             &filter.after,
+            &filter.manual,
             &filter.procedure,
             &filter.by,
             &state,

@@ -44,6 +44,7 @@ mod provider;
 mod record;
 mod schedules;
 mod served;
+mod several;
 #[path = "../../../book/tests/browser/skip.rs"]
 #[allow(
     dead_code,

@@ -50,6 +50,7 @@ impl Served {
             On::Sqlite => String::new(),
             On::Postgres(url) => format!("[store]\nurl = \"{url}\"\n"),
         };
+        let config = config.replace("{root}", &root.display().to_string());
         write("gateway.toml", &format!("{config}{store}"));
         let mut config = Config::read(&root.join("gateway.toml"), true).unwrap();
         config.listen.address.set_port(0);

@@ -59,6 +59,7 @@ async fn an_ask_of_the_same_name_makes_one_run() {
         let names: Vec<&str> = runs.iter().map(|run| run.run.as_str()).collect();
         assert_eq!((names, more), (vec!["r3", "r2", "r1"], false));
         let older = Filter {
+            manual: None,
             after: Some("r3".into()),
             by: Some("bo".into()),
             node: Some("web1".into()),

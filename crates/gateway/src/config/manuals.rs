@@ -1,0 +1,115 @@
+//! The manuals of a gateway that has several, by their names.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// `[manuals.NAME]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ManualAt {
+    /// A folder of this machine, or what `git clone` takes.
+    pub source: String,
+    /// The branch of a repository; the one that it has checked out where it is absent.
+    #[serde(default)]
+    pub branch: Option<String>,
+}
+
+/// Where the files of a manual come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A folder, as somebody else keeps it.
+    Folder(PathBuf),
+    /// A repository, of which the gateway has a clone of its own.
+    Git {
+        /// What `git clone` takes.
+        from: String,
+        /// The branch.
+        branch: Option<String>,
+    },
+}
+
+impl ManualAt {
+    /// Where its files come from: an absolute path without a branch is a folder.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        let path = Path::new(&self.source);
+        match &self.branch {
+            None if path.is_absolute() => Source::Folder(path.to_owned()),
+            branch => Source::Git {
+                from: self.source.clone(),
+                branch: branch.clone(),
+            },
+        }
+    }
+
+    /// What git would take for an option, or run as a program, is refused.
+    pub(super) fn checked(&self) -> Result<(), String> {
+        let odd = |text: &str| {
+            text.is_empty() || text.starts_with('-') || text.contains(char::is_control)
+        };
+        if odd(&self.source) || self.source.contains("::") {
+            return Err("`source` is neither an absolute folder nor an address for git".to_owned());
+        }
+        let remote = self.source.contains("://") || self.source.contains('@');
+        if !remote && !Path::new(&self.source).is_absolute() {
+            return Err("`source` is neither an absolute folder nor an address for git".to_owned());
+        }
+        if self.branch.as_deref().is_some_and(odd) {
+            return Err("`branch` is no name of a branch".to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn a_manual_is_a_folder_or_a_repository() {
+        let read = |text: &str| {
+            let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+            config.checked().map(|()| config)
+        };
+        let good = read(
+            "[manuals.shop]\nsource = \"/srv/shop\"\n[manuals.db]\nsource = \"git@git.example:ops/db.git\"\nbranch = \"main\"\n\
+             [schedules.look]\nmanual = \"db\"\nchecks = \"*\"\nnodes = \"*\"\nevery = \"5m\"\n",
+        )
+        .unwrap();
+        assert_eq!(good.manuals.len(), 2);
+        for (wrong, said) in [
+            (
+                "[manuals.shop]\nsource = \"shop\"\n",
+                "neither an absolute folder",
+            ),
+            (
+                "[manuals.shop]\nsource = \"ext::sh -c x\"\n",
+                "neither an absolute folder",
+            ),
+            (
+                "[manuals.shop]\nsource = \"--upload-pack=x@y\"\n",
+                "neither an absolute folder",
+            ),
+            (
+                "[manuals.shop]\nsource = \"/s\"\nbranch = \"-x\"\n",
+                "no name of a branch",
+            ),
+            (
+                "[manuals.\"a/b\"]\nsource = \"/s\"\n",
+                "no name that can be used",
+            ),
+            (
+                "[manuals.a]\nsource = \"/a\"\n[manuals.b]\nsource = \"/b\"\n[schedules.s]\nchecks = \"*\"\nnodes = \"*\"\nevery = \"5m\"\n",
+                "`manual` says of which",
+            ),
+            (
+                "[manuals.a]\nsource = \"/a\"\n[schedules.s]\nmanual = \"c\"\nchecks = \"*\"\nnodes = \"*\"\nevery = \"5m\"\n",
+                "there is no manual `c`",
+            ),
+        ] {
+            let why = read(wrong).unwrap_err();
+            assert!(why.contains(said), "{wrong}: {why}");
+        }
+    }
+}
