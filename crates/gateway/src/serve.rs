@@ -162,14 +162,7 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
         socket: socket.display().to_string(),
     };
     let gateway = Arc::new(assembled(&start, &state, &local.url).await?);
-    for manual in gateway.manuals.all() {
-        let (of, id) = (Arc::clone(manual), manual.id.clone());
-        let brought = tokio::task::spawn_blocking(move || of.bring()).await;
-        // It is tried again; what can be served is served meanwhile.
-        if let Ok(Err(why)) = brought {
-            tell(&format!("manual `{id}`: {why}"));
-        }
-    }
+    clone::first(&gateway, &tell).await;
     let tls = tls(&start.config, &gateway, address)?;
     let fingerprint = tls.as_ref().and_then(|tls| tls.fingerprint());
     let (stop, stopped) = watch::channel(());
@@ -181,33 +174,7 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
         stopped.clone(),
     );
     let server = tokio::spawn(server);
-    let sweep = sweep(Arc::clone(&gateway), stopped.clone(), Arc::clone(&tell));
-    let mut others = vec![tokio::spawn(sweep)];
-    others.push(tokio::spawn(schedule::keep(
-        Arc::clone(&gateway),
-        stopped.clone(),
-        Arc::clone(&tell),
-    )));
-    let key = start.config.record.key.clone();
-    others.push(tokio::spawn(record::keep(
-        Arc::clone(&gateway),
-        (
-            key.unwrap_or_else(|| state.join("record_key")),
-            start.config.record.pause().map_err(wrong("record.every"))?,
-        ),
-        stopped.clone(),
-        Arc::clone(&tell),
-    )));
-    others.push(tokio::spawn(clone::keep(
-        Arc::clone(&gateway),
-        stopped.clone(),
-        Arc::clone(&tell),
-    )));
-    others.push(tokio::spawn(alerts::send(
-        Arc::clone(&gateway),
-        stopped.clone(),
-        Arc::clone(&tell),
-    )));
+    let mut others = kept(&start, &state, &gateway, (&stopped, &tell))?;
     if let Some(url) = shared(&start.config, gateway.store.database) {
         let (store, bell) = (gateway.store.clone(), Arc::clone(&gateway.bell));
         others.push(tokio::spawn(carry(store, url, bell, stopped.clone())));
@@ -238,6 +205,36 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
         others,
         _lock: lock,
     })
+}
+
+/// What goes on beside the requests, until `stopped`.
+fn kept(
+    start: &Start,
+    state: &Path,
+    gateway: &Arc<Gateway>,
+    (stopped, tell): (&watch::Receiver<()>, &Tell),
+) -> Result<Vec<tokio::task::JoinHandle<()>>, StartError> {
+    let key = start.config.record.key.clone();
+    let key = key.unwrap_or_else(|| state.join("record_key"));
+    let pause = start.config.record.pause().map_err(wrong("record.every"))?;
+    let with = || (Arc::clone(gateway), stopped.clone(), Arc::clone(tell));
+    let mut others = Vec::new();
+    let (gateway, stop, tell) = with();
+    others.push(tokio::spawn(sweep(gateway, stop, tell)));
+    let (gateway, stop, tell) = with();
+    others.push(tokio::spawn(schedule::keep(gateway, stop, tell)));
+    let (gateway, stop, tell) = with();
+    others.push(tokio::spawn(record::keep(
+        gateway,
+        (key, pause),
+        stop,
+        tell,
+    )));
+    let (gateway, stop, tell) = with();
+    others.push(tokio::spawn(clone::keep(gateway, stop, tell)));
+    let (gateway, stop, tell) = with();
+    others.push(tokio::spawn(alerts::send(gateway, stop, tell)));
+    Ok(others)
 }
 
 /// Where people find it.

@@ -454,6 +454,7 @@ mod tests {
         assert_eq!(
             settings,
             Settings {
+                applications: IndexMap::new(),
                 strict: true,
                 silence: Vec::new(),
                 allow_html: false,

@@ -18,6 +18,17 @@ const LOOK: Duration = Duration::from_secs(30);
 /// How long git may take.
 const LIMIT: Duration = Duration::from_mins(2);
 
+/// Brings them at the start. What cannot be brought is tried again; the others are served.
+pub(crate) async fn first(gateway: &Arc<Gateway>, tell: &Tell) {
+    for manual in gateway.manuals.all() {
+        let (of, id) = (Arc::clone(manual), manual.id.clone());
+        let brought = tokio::task::spawn_blocking(move || of.bring()).await;
+        if let Ok(Err(why)) = brought {
+            tell(&format!("manual `{id}`: {why}"));
+        }
+    }
+}
+
 /// Brings the clones up to date, until `stop`.
 pub(crate) async fn keep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
     let mut said = String::new();
