@@ -261,13 +261,22 @@ fn fields(out: &mut String, schema: &Value, path: &str) {
         } else {
             "; may be absent"
         };
-        let about = field["description"].as_str().map(cell).unwrap_or_default();
+        // Of a type that may be absent, its own.
+        let any = field["anyOf"].as_array().into_iter().flatten();
+        let about = std::iter::once(field)
+            .chain(any)
+            .find_map(|one| one["description"].as_str());
+        let about = cell(about.unwrap_or_else(|| panic!("no description of {path}{name}")));
+        let about = about.trim_end_matches('.');
         let _ = writeln!(
             out,
             "| `{path}{name}` | {}{always} | {about} |",
             kind(field)
         );
         fields(out, field, &format!("{path}{name}."));
+        for any in field["anyOf"].as_array().into_iter().flatten() {
+            fields(out, any, &format!("{path}{name}."));
+        }
         if let Some(items) = field.get("items") {
             fields(out, items, &format!("{path}{name}[]."));
         }
@@ -278,6 +287,60 @@ fn fields(out: &mut String, schema: &Value, path: &str) {
             fields(out, values, &format!("{path}{name}.NAME."));
         }
     }
+}
+
+/// What commands print that speak to a gateway, and which type of its document that is.
+const OF_GATEWAY: [(&str, &str); 5] = [
+    ("opsbook ask --format json", "Asked"),
+    ("a line of opsbook runs --format json", "RunSummary"),
+    ("a question of opsbook answer RUN --format json", "QuestionView"),
+    ("opsbook answer RUN ANSWER --format json", "Answered"),
+    ("opsbook access explain --format json", "Explained"),
+];
+
+/// Types that a document names are put in their places.
+fn whole(schema: &Value, document: &Value) -> Value {
+    match schema {
+        Value::Object(map) => {
+            if let Some(path) = map.get("$ref").and_then(Value::as_str) {
+                let pointer = path.trim_start_matches('#');
+                let mut named = whole(document.pointer(pointer).unwrap(), document);
+                // What is said of the field is nearer than what is said of its type.
+                if let Some(about) = map.get("description") {
+                    named["description"] = about.clone();
+                }
+                return named;
+            }
+            let mut inner: serde_json::Map<String, Value> = map
+                .iter()
+                .map(|(name, value)| (name.clone(), whole(value, document)))
+                .collect();
+            // One type, or null.
+            if let Some(Value::Array(one)) = inner.remove("oneOf") {
+                inner.insert("anyOf".into(), Value::Array(one));
+            }
+            inner.into()
+        }
+        Value::Array(items) => items.iter().map(|item| whole(item, document)).collect(),
+        other => other.clone(),
+    }
+}
+
+fn of_gateway(document: &Value) -> String {
+    let mut section = String::from(
+        "## gateway\n\nWhat a gateway and its clients say to each other, as an OpenAPI document. Commands that \
+         speak to a gateway print what it has answered, and `v`, as everywhere. `opsbook watch --format json` \
+         prints lines of journals: [event](#event).\n\n",
+    );
+    for (command, name) in OF_GATEWAY {
+        let schema = &document["components"]["schemas"][name];
+        assert!(schema.is_object(), "{name}");
+        let _ = writeln!(section, "`{command}` is a `{name}`:\n");
+        section.push_str("| field | type | meaning |\n|---|---|---|\n");
+        fields(&mut section, &whole(schema, document), "");
+        section.push('\n');
+    }
+    section
 }
 
 /// `StepEnded` is printed as `step-ended`.
@@ -374,19 +437,25 @@ fn what_is_printed_for_machines_is_in_the_reference() {
     for line in opsbook(&["schema"]).lines() {
         let name = line.split_whitespace().next().unwrap();
         let schema: Value = serde_json::from_str(&opsbook(&["schema", name])).unwrap();
-        let title = schema["title"].as_str().unwrap();
         // A file that people write: the manual has a page on it.
         if name.contains('.') {
             continue;
         }
+        if name == "gateway" {
+            page.push_str(&of_gateway(&schema));
+            continue;
+        }
+        let title = schema["title"].as_str().unwrap();
         let printed = match title.strip_prefix("a line of ") {
             Some(of) => format!("A line of {}", cell(of)),
             None => format!("Printed by `{title}`"),
         };
         let _ = writeln!(page, "## {name}\n\n{printed}.\n");
-        page.push_str("| field | type | meaning |\n|---|---|---|\n");
-        fields(&mut page, &schema, "");
-        page.push('\n');
+        for one in schema["oneOf"].as_array().unwrap_or(&vec![schema.clone()]) {
+            page.push_str("| field | type | meaning |\n|---|---|---|\n");
+            fields(&mut page, one, "");
+            page.push('\n');
+        }
     }
     page.push_str(
         "## Events\n\nThe words of `event` in a line of a journal, and the fields that come with each. A reader \

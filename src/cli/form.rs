@@ -1,6 +1,11 @@
 //! How results are printed: for people, or as JSON. The same words for every command.
 
+use std::io::Write as _;
+
 use clap::{Args, ValueEnum};
+use serde::Serialize;
+
+use crate::cli::Streams;
 
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Form {
@@ -33,4 +38,14 @@ impl Form {
     pub fn is_json(self) -> bool {
         self.json || self.format == Words::Json
     }
+}
+
+/// Prints a line of JSON, with the version of its form.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(crate) fn line(value: &impl Serialize, streams: &mut Streams) -> std::io::Result<()> {
+    let mut value = serde_json::to_value(value)?;
+    value["v"] = 1.into();
+    writeln!(streams.out, "{value}")
 }

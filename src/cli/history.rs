@@ -172,10 +172,22 @@ fn began(record: &Record) -> Option<Timestamp> {
     record.events.first()?.at.parse().ok()
 }
 
-/// From its first event to its last, halts included.
+/// How long controllers worked on it: from each start or resume to the last event before the
+/// next.
 fn took(record: &Record) -> Option<Duration> {
-    let last: Timestamp = record.events.last()?.at.parse().ok()?;
-    last.duration_since(began(record)?).try_into().ok()
+    let at = |event: &Event| event.at.parse::<Timestamp>().ok();
+    let mut whole = Duration::ZERO;
+    let mut before = began(record)?;
+    for event in &record.events {
+        let now = at(event)?;
+        if !matches!(event.what, What::RunResumed { .. }) {
+            // A clock that was put back took no time.
+            let passed = now.duration_since(before);
+            whole += Duration::try_from(passed).unwrap_or_default();
+        }
+        before = now;
+    }
+    Some(whole)
 }
 
 /// How many steps were skipped, or done by a person instead.

@@ -54,6 +54,7 @@ mod supervised;
 mod terminal;
 pub mod test;
 mod tty;
+mod verbose;
 mod via;
 mod which;
 
@@ -114,6 +115,8 @@ struct Cli {
         hide_env_values = true
     )]
     quiet: bool,
+    #[command(flatten)]
+    verbose: verbose::Verbose,
     /// Work with this archive of a manual (`opsbook pack`), or with this folder; its journal is
     /// kept in `$XDG_STATE_HOME/opsbook/NAME`
     #[arg(
@@ -286,6 +289,7 @@ pub fn main() -> ExitCode {
         }
     };
     anstream::ColorChoice::from(cli.color).write_global();
+    cli.verbose.begin();
     let mut streams = Streams::new();
     for problem in &file.problems {
         // The rest of the file holds: a slip in it does not keep anybody from a run.

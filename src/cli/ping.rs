@@ -61,10 +61,12 @@ pub(crate) fn names(
         let mut tasks = JoinSet::new();
         for node in nodes {
             tasks.spawn(async move {
-                (
-                    node.name.clone(),
-                    session::ping(&target(&node), &OpenOptions::default()).await,
-                )
+                let options = OpenOptions {
+                    name: node.name.clone(),
+                    ..OpenOptions::default()
+                };
+                let said = session::ping(&target(&node), &options).await;
+                (node.name.clone(), said)
             });
         }
         let mut bad = 0;

@@ -13,6 +13,18 @@ use crate::event::{Event, Site, What};
 /// Nodes beyond this are counted, not drawn.
 const ROWS: usize = 12;
 
+/// The lines that are drawn at this moment.
+static DRAWN: Mutex<Option<MultiProgress>> = Mutex::new(None);
+
+/// Writes something on the terminal, above the lines if some are drawn.
+pub(crate) fn above_all(write: impl FnOnce()) {
+    let drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    match drawn {
+        Some(all) => all.suspend(write),
+        None => write(),
+    }
+}
+
 /// Cheap to clone; clones draw the same lines.
 #[derive(Clone)]
 pub(crate) struct Progress(Option<Arc<Lines>>);
@@ -33,6 +45,7 @@ impl Progress {
         }
         // The command of a secret may ask something on the terminal: the first event begins it.
         let all = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        *DRAWN.lock().unwrap_or_else(PoisonError::into_inner) = Some(all.clone());
         let width = nodes.iter().map(String::len).max().unwrap_or(0);
         let style = |message: &str| {
             let style = format!("{{spinner}} {{prefix:{width}}}  {message}");

@@ -17,8 +17,9 @@ macro_rules! schemas {
 }
 
 /// In alphabetical order.
-const SCHEMAS: [(&str, &str); 16] = schemas![
+const SCHEMAS: [(&str, &str); 17] = schemas![
     "event",
+    "gateway",
     "history",
     "lint",
     "list",
@@ -35,6 +36,9 @@ const SCHEMAS: [(&str, &str); 16] = schemas![
     "show-group",
     "show-procedure",
 ];
+
+/// Its document is of `OpenAPI`, whose own title is that of the server.
+const GATEWAY: &str = "what a gateway and its clients say to each other, as an OpenAPI document";
 
 /// Print the JSON Schema of what a command prints for machines, or of a file that people write
 #[derive(Args, Debug)]
@@ -63,7 +67,8 @@ pub(crate) fn run(args: &Schema, streams: &mut Streams) -> Result<u8, Failure> {
 /// What it is the schema of, as the schema says.
 fn title(text: &str) -> String {
     let schema: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
-    schema["title"].as_str().unwrap_or_default().to_owned()
+    let title = schema["title"].as_str();
+    title.unwrap_or(GATEWAY).to_owned()
 }
 
 fn candidates() -> Vec<CompletionCandidate> {

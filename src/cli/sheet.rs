@@ -5,7 +5,7 @@ use std::io::Write;
 
 use crate::cli::error::Failure;
 use crate::engine::{by_hand_folder, make_by_hand, target};
-use crate::event::{Site, Status, What};
+use crate::event::{Event, Site, Status, What};
 use crate::journal::Record;
 use crate::manual::{On, shell_word};
 use crate::outside;
@@ -39,7 +39,11 @@ pub(crate) fn ways_on(
     let bad: Vec<&str> = names.filter(bad).collect();
     if plan.nodes.len() == 1 {
         for name in bad {
-            sheet(project, plan, name, record, out)?;
+            if has_sheet(record, name) {
+                sheet(project, plan, name, record, out)?;
+            } else {
+                not_begun(project, name, record, out)?;
+            }
         }
         return Ok(());
     }
@@ -49,6 +53,24 @@ pub(crate) fn ways_on(
         writeln!(out, "by hand:  {program} handoff {run} NODE")?;
     }
     writeln!(out, "go on:    {program} resume {run}")?;
+    Ok(())
+}
+
+/// Nothing was touched: what can be looked at, and how it is tried again.
+fn not_begun(
+    project: &Project,
+    name: &str,
+    record: &Record,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let program = &project.program;
+    let run = record.events.first().map_or("", |event| event.run.as_str());
+    let reached = |event: &Event| matches!(event.what, What::NodeReached { .. });
+    writeln!(out)?;
+    if !record.of(name).any(reached) {
+        writeln!(out, "look:     {program} ping -v {}", shell_word(name))?;
+    }
+    writeln!(out, "go on:    {program} resume {run}   (nothing was touched on {name})")?;
     Ok(())
 }
 

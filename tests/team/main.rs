@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -245,6 +246,7 @@ impl Team {
     fn ask(&self) -> String {
         let line = self.ok(&["ask", "p", "here", "--json"]);
         let asked: Value = serde_json::from_str(&line).unwrap();
+        fits(&asked, "Asked");
         asked["run"].as_str().unwrap().to_owned()
     }
 
@@ -254,7 +256,9 @@ impl Team {
         let mut runs = lines
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
-        runs.find(|view| view["run"] == run).unwrap()
+        let view = runs.find(|view| view["run"] == run).unwrap();
+        fits(&view, "RunSummary");
+        view
     }
 
     #[track_caller]
@@ -273,7 +277,9 @@ impl Team {
                 .map(|line| serde_json::from_str(line).unwrap());
             found.is_some()
         });
-        found.unwrap()
+        let found = found.unwrap();
+        fits(&found, "QuestionView");
+        found
     }
 
     fn is_at_step_two(&self) {
@@ -288,6 +294,27 @@ impl Team {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
+}
+
+/// What a command has printed is what `opsbook schema gateway` says of this type.
+#[track_caller]
+fn fits(printed: &Value, name: &str) {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_opsbook"));
+        let printed = command.args(["schema", "gateway"]).output().unwrap();
+        serde_json::from_slice(&printed.stdout).unwrap()
+    });
+    let schema = serde_json::json!({
+        "$ref": format!("#/components/schemas/{name}"),
+        "components": DOCUMENT["components"],
+    });
+    let wrong: Vec<String> = jsonschema::validator_for(&schema)
+        .unwrap()
+        .iter_errors(printed)
+        .map(|error| format!("{}: {error}", error.instance_path()))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{printed:#}");
+    assert_eq!(printed["v"], 1, "{printed:#}");
 }
 
 fn processes() -> impl Iterator<Item = String> {

@@ -42,7 +42,11 @@ impl Shell {
         if let Some(node) = fake::node(&node.name) {
             return node.open().map(Shell::Fake);
         }
-        Session::open(&target(node), options)
+        let options = OpenOptions {
+            name: node.name.clone(),
+            ..options.clone()
+        };
+        Session::open(&target(node), &options)
             .await
             .map(Shell::Session)
     }

@@ -78,7 +78,8 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
             Err(problem) => Some(problem),
         };
     }
-    let meant = TYPED.iter().find(|typed| is_slip_of(typed, name))?;
+    let meant = TYPED.iter().find(|typed| is_slip_of(typed, name));
+    let meant = meant.copied().or_else(|| elsewhere(name, &entry.value))?;
     Some(
         Problem::warning(
             "near-reserved-name",
@@ -87,6 +88,24 @@ pub(super) fn check_name(name: &str, entry: &Entry) -> Option<Problem> {
         )
         .hint(format!("did you mean `{meant}`?")),
     )
+}
+
+/// What other tools call the values that opsbook reads. `host` is a good name for a value of one's
+/// own, unless it holds what can only be meant as the node's address.
+fn elsewhere(name: &str, value: &Yaml) -> Option<&'static str> {
+    Some(match name {
+        "ansible_host" | "ssh_host" | "ssh_hostname" => "address",
+        "host" | "hostname" => {
+            let _: std::net::IpAddr = value.text()?.parse().ok()?;
+            "address"
+        }
+        "ansible_user" | "ansible_ssh_user" | "ssh_user" => "user",
+        "ansible_port" | "ansible_ssh_port" | "ssh_port" => "port",
+        "ansible_ssh_private_key_file" | "identity_file" | "ssh_key" | "private_key" => "identity",
+        "proxy_jump" | "jump_host" | "bastion" => "jump",
+        "ansible_connection" => "transport",
+        _ => return None,
+    })
 }
 
 /// One letter off a name long enough for that to be no accident.

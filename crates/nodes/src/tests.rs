@@ -179,3 +179,24 @@ fn evaluated(values: &str, set: &[(&str, &str)]) -> Node {
         .map_err(|problems| drawn(&problems))
         .unwrap()
 }
+
+#[test]
+fn what_other_tools_call_it_is_not_taken_for_a_value_in_silence() {
+    for (written, meant) in [
+        ("ansible_host: web1", Some("address")),
+        ("host: 192.0.2.7", Some("address")),
+        ("hostname: '2001:db8::7'", Some("address")),
+        ("ssh_port: 2222", Some("port")),
+        ("bastion: jump1", Some("jump")),
+        ("host: www.example.net", None),
+        ("ip: 192.0.2.7", None),
+    ] {
+        let (_, problems) = nodes(&[&format!("opsbook: 1\nnodes: {{a: {{{written}}}}}\n")]);
+        let meant = meant.map(|meant| format!("hint: did you mean `{meant}`?"));
+        assert_eq!(
+            problems.lines().last().unwrap_or_default(),
+            meant.unwrap_or_default(),
+            "{written}"
+        );
+    }
+}

@@ -33,12 +33,16 @@ pub(super) fn arguments(procedure: &Procedure, set: &[(String, String)]) -> Vec<
             // The contract was read with this pattern: it compiles.
             let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
             if whole.is_ok_and(|whole| !whole.is_match(value)) {
-                let message = format!("`{name}` is `{value}`, which does not match `{pattern}`");
-                problems.push(Problem::error(
-                    "parameter-pattern",
-                    param.span.clone(),
-                    message,
-                ));
+                let of = match given {
+                    Some(_) => format!("`--set {name}={value}`"),
+                    None => format!("the default of `{name}`, `{value}`,"),
+                };
+                let message = format!("{of} does not match `{pattern}`, which the contract asks for");
+                let problem = Problem::error("parameter-pattern", param.span.clone(), message);
+                problems.push(match &param.help {
+                    Some(help) => problem.hint(format!("`{name}` is {help}")),
+                    None => problem,
+                });
             }
         }
     }

@@ -199,9 +199,9 @@ impl Delivery<'_> {
                     return self.inside(file).await;
                 }
                 match &*self.session.0.transport {
-                    Transport::Local => self.copy(file).await,
+                    Transport::Local(_) => self.copy(file).await,
                     Transport::Ssh(route) => self.beside(route, path, file).await,
-                    Transport::Exec(_) => self.inside(file).await,
+                    Transport::Exec(..) => self.inside(file).await,
                 }
             }
         }

@@ -8,10 +8,10 @@ use super::error::{Cause, OpenError};
 use super::process;
 use super::target::{Exec, Tool};
 
-pub(super) fn connect(exec: &Exec) -> Result<Connection, OpenError> {
+pub(super) fn connect(exec: &Exec, name: &str) -> Result<Connection, OpenError> {
     let mut command = Command::new(exec.words.first().map_or("", String::as_str));
     command.args(exec.words.iter().skip(1));
-    process::start(command)
+    process::start(command, name)
 }
 
 /// Why no shell answered, from what the tool said before it ended.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::OpenOptions;
+use super::{OpenOptions, told};
 use super::channel::lock;
 use super::connection::End;
 use super::fair::FairTime;
@@ -107,8 +107,13 @@ impl Waiting {
     fn tell(&mut self, said: &str, options: &OpenOptions) {
         let new = said.get(self.shown..).unwrap_or_default();
         for line in new.lines().filter(|line| !line.trim().is_empty()) {
-            (options.on_note)(&line.trim().into());
-            if line.contains("Confirm user presence") && !self.asked_person {
+            let text = line.trim().into();
+            if !line.contains("Confirm user presence") {
+                told::done(&options.name, &text);
+                continue;
+            }
+            told::person(&options.name, &text);
+            if !self.asked_person {
                 self.asked_person = true;
                 self.limit += PERSON;
             }

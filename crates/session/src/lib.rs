@@ -49,6 +49,7 @@ mod ssh;
 mod sudo;
 mod target;
 mod text;
+mod told;
 mod transport;
 mod values;
 
@@ -75,6 +76,8 @@ pub use script::Script;
 pub use secret::{Password, Secret};
 pub use target::{Exec, Ssh, Target, Tool};
 pub use text::compact;
+/// The target of the events of `tracing` that tell of connections; their field `node` names it.
+pub use told::TARGET as TOLD;
 use transport::Transport;
 pub use values::quote;
 pub use values::{Value, ValueError, Values};
@@ -122,8 +125,8 @@ pub struct OpenOptions {
     /// How often a node that does not answer is asked before it is called dead. A try in which
     /// this machine did not do its part is not counted.
     pub tries: u32,
-    /// Receives what is worth showing while connecting, one line each.
-    pub on_note: Arc<dyn Fn(&Outside) + Send + Sync>,
+    /// What the node is called in what is said of its connection (see [`TOLD`]).
+    pub name: String,
     /// Instead of the user's own configuration of ssh; at first, what [`reach_with`] has said.
     pub ssh_config: Option<PathBuf>,
     /// Functions of our own that the node's shell reads while its greeting is on its way.
@@ -328,7 +331,7 @@ impl Default for OpenOptions {
         Self {
             timeout: Duration::from_secs(15),
             tries: 2,
-            on_note: Arc::new(|_| {}),
+            name: String::new(),
             ssh_config: SSH_CONFIG.get().cloned(),
             prelude: "",
         }

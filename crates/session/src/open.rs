@@ -9,9 +9,10 @@ use super::channel::{Channel, NoHello, Start};
 use super::connection::{Connection, End};
 use super::error::{Cause, Lost, OpenError, SudoError};
 use super::handshake::{self, Waiting};
+use super::hello::Hello;
 use super::secret::Password;
 use super::transport::Transport;
-use super::{Inner, OpenOptions, Session, Target, classify, fair, sudo};
+use super::{Inner, OpenOptions, Session, Target, classify, fair, sudo, told};
 
 /// After a server dropped the connection: most have `MaxStartups`, and others connect too.
 const PAUSES: [Duration; 4] = [
@@ -43,14 +44,20 @@ pub(super) async fn open(target: &Target, options: &OpenOptions) -> Result<Sessi
             let Some(pause) = pauses.next() else {
                 return Err(no.error);
             };
-            (options.on_note)(&"the node dropped the connection, trying again".into());
+            told::done(
+                &options.name,
+                &"the node dropped the connection, trying again".into(),
+            );
             tokio::time::sleep(spread(*pause)).await;
             continue;
         }
         if let Some(error) = late.after(no, options) {
             return Err(error);
         }
-        (options.on_note)(&"the node did not answer in time, trying again".into());
+        told::done(
+            &options.name,
+            &"the node did not answer in time, trying again".into(),
+        );
     }
 }
 
@@ -144,7 +151,10 @@ impl From<OpenError> for No {
 async fn attempt(target: &Target, options: &OpenOptions, late: &Late) -> Result<Session, No> {
     let mut transport = Transport::of(target, options)?;
     if let Err(why) = transport.share(late.alone).await {
-        (options.on_note)(&format!("the connection is not kept: {why}").into());
+        told::person(
+            &options.name,
+            &format!("the connection is not kept: {why}").into(),
+        );
     }
     if transport.was_open() {
         let waiting = Waiting::new(OVER_SHARED, None);
@@ -192,6 +202,7 @@ async fn start(
     let error = match answer {
         Some(Ok((channel, mut hello))) => {
             hello.connect = begin.elapsed();
+            told::done(&options.name, &reached(&hello).into());
             if transport.is_login() {
                 handshake::took(hello.connect);
             }
@@ -214,6 +225,16 @@ async fn start(
         asked_person: waiting.asked_person,
         over_shared: false,
     })
+}
+
+fn reached(hello: &Hello) -> String {
+    format!(
+        "a shell answered after {} ms: {} on {}, {}",
+        hello.connect.as_millis(),
+        hello.user.line(),
+        hello.hostname.line(),
+        hello.shell.line()
+    )
 }
 
 /// One more shell on the node of `parent`, as another user.

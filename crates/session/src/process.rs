@@ -11,14 +11,17 @@ use tokio::sync::watch;
 
 use super::connection::{Connection, Stop, Teller, end};
 use super::error::{Cause, OpenError};
-use super::fair;
+use super::outside::Outside;
+use super::values::quote;
+use super::{fair, told};
 
 /// After its standard input was closed, before it is killed.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// Starts `command` in a process group of its own, so that a Ctrl-C at the terminal does not
-/// reach it.
-pub(super) fn start(mut command: Command) -> Result<Connection, OpenError> {
+/// reach it. `name` is what the node is called in what is said of it.
+pub(super) fn start(mut command: Command, name: &str) -> Result<Connection, OpenError> {
+    told::done(name, &shown(&command).into());
     let started = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -36,7 +39,8 @@ pub(super) fn start(mut command: Command) -> Result<Connection, OpenError> {
     };
     let (end, teller, stop) = end(child.id());
     let teller = Arc::new(teller);
-    let listening = tokio::spawn(listen(stderr, Arc::clone(&teller)));
+    let of_its_work = told::is_wanted_whole().then(|| OfItsWork::of(name));
+    let listening = tokio::spawn(listen(stderr, Arc::clone(&teller), of_its_work));
     let kept = Kept {
         child,
         stop: stop.clone(),
@@ -49,10 +53,78 @@ pub(super) fn start(mut command: Command) -> Result<Connection, OpenError> {
     })
 }
 
-async fn listen(mut stderr: ChildStderr, teller: Arc<Teller>) {
+async fn listen(mut stderr: ChildStderr, teller: Arc<Teller>, of_its_work: Option<OfItsWork>) {
     let mut buffer = [0; 4096];
+    let Some(mut of_its_work) = of_its_work else {
+        while let Ok(got @ 1..) = stderr.read(&mut buffer).await {
+            teller.say(&buffer[..got]);
+        }
+        return;
+    };
     while let Ok(got @ 1..) = stderr.read(&mut buffer).await {
-        teller.say(&buffer[..got]);
+        for line in of_its_work.taken_out(&buffer[..got]) {
+            teller.say(&line);
+        }
+    }
+    teller.say(&of_its_work.rest);
+}
+
+/// The command as a person would type it.
+fn shown(command: &Command) -> String {
+    let command = command.as_std();
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let mut line = Vec::new();
+    for word in words {
+        if !line.is_empty() {
+            line.push(b' ');
+        }
+        let word = word.as_encoded_bytes();
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_=./:@%+,".contains(byte);
+        if !word.is_empty() && word.iter().all(plain) {
+            line.extend_from_slice(word);
+        } else {
+            quote(word, &mut line);
+        }
+    }
+    format!("starting {}", String::from_utf8_lossy(&line))
+}
+
+/// Takes the lines in which `ssh` tells of its own work out of what it says: they are no reason
+/// for anything.
+struct OfItsWork {
+    name: String,
+    /// A line whose end has not come.
+    rest: Vec<u8>,
+}
+
+/// A longer line is passed on in pieces.
+const LONGEST_LINE: usize = 4096;
+
+impl OfItsWork {
+    fn of(name: &str) -> OfItsWork {
+        OfItsWork {
+            name: name.to_owned(),
+            rest: Vec::new(),
+        }
+    }
+
+    /// Takes what came, and gives the lines that are meant for people.
+    fn taken_out(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        self.rest.extend_from_slice(bytes);
+        let mut passed = Vec::new();
+        while let Some(end) = memchr::memchr(b'\n', &self.rest) {
+            let rest = self.rest.split_off(end + 1);
+            let line = std::mem::replace(&mut self.rest, rest);
+            if line.starts_with(b"debug1: ") {
+                told::whole(&self.name, &Outside::of_bytes(line.trim_ascii_end()));
+            } else {
+                passed.push(line);
+            }
+        }
+        if self.rest.len() > LONGEST_LINE {
+            passed.push(std::mem::take(&mut self.rest));
+        }
+        passed
     }
 }
 

@@ -15,7 +15,7 @@ use super::control::ControlDir;
 use super::error::OpenError;
 use super::shared::{Asking, Shared};
 use super::values::quote;
-use super::{OpenOptions, Ssh, classify, fair, process, shared};
+use super::{OpenOptions, Ssh, classify, fair, process, shared, told};
 
 /// What every `ssh` gets first, so that no configuration can turn it into something else.
 const FIXED: [&str; 9] = [
@@ -44,6 +44,8 @@ const ONE_MORE: Duration = Duration::from_secs(15);
 /// How one node is reached, and the socket of its open connection.
 #[derive(Debug)]
 pub(super) struct Route {
+    /// What the node is called in what is said of its connections.
+    name: String,
     ssh: Ssh,
     config: Option<PathBuf>,
     socket: PathBuf,
@@ -57,6 +59,7 @@ impl Route {
         let dir = ControlDir::of_this_process()?;
         let (ssh, config, socket) = (ssh.clone(), options.ssh_config.clone(), dir.socket());
         Ok(Self {
+            name: options.name.clone(),
             ssh,
             config,
             socket,
@@ -119,7 +122,7 @@ impl Route {
     pub(super) fn connect(&self, limit: Duration) -> Result<Connection, OpenError> {
         let mut command = self.command(limit, "yes");
         command.arg("exec sh");
-        process::start(command)
+        process::start(command, &self.name)
     }
 
     /// One more channel of the open connection, or, where the server allows no more of
@@ -127,7 +130,7 @@ impl Route {
     pub(super) fn another(&self) -> Result<Connection, OpenError> {
         let mut command = self.command(ONE_MORE, "no");
         command.arg("exec sh");
-        process::start(command)
+        process::start(command, &self.name)
     }
 
     /// Writes what is left of `from` to a new file, over a channel of its own. The error is
@@ -189,6 +192,7 @@ impl Route {
         ssh.options
             .splice(0..0, own.iter().map(|option| (*option).to_owned()));
         let probe = Self {
+            name: self.name.clone(),
             ssh,
             config: self.config.clone(),
             socket: PathBuf::from("none"),
@@ -221,11 +225,12 @@ impl Route {
             _ => vec![format!("ControlMaster={master}")],
         };
         let wait = [format!("ConnectTimeout={}", limit.as_secs().max(1))];
+        let whole = told::is_wanted_whole().then(|| "LogLevel=DEBUG1".to_owned());
         let fixed = FIXED.iter().map(|option| (*option).to_owned());
         let usual = USUAL.iter().map(|option| (*option).to_owned());
         let written = self.ssh.options.iter().cloned();
         // The first one counts.
-        let options = own.into_iter().chain(fixed).chain(written);
+        let options = own.into_iter().chain(whole).chain(fixed).chain(written);
         for option in options.chain(usual).chain(wait) {
             command.arg("-o").arg(option);
         }

@@ -10,16 +10,19 @@ use super::{OpenOptions, Target, classify, exec, local};
 
 #[derive(Debug)]
 pub(super) enum Transport {
-    Local,
+    Local(Name),
     Ssh(Box<Route>),
-    Exec(Exec),
+    Exec(Exec, Name),
 }
+
+/// What the node is called in what is said of its connections.
+type Name = String;
 
 impl Transport {
     pub(super) fn of(target: &Target, options: &OpenOptions) -> Result<Self, OpenError> {
         match target {
-            Target::Local => Ok(Self::Local),
-            Target::Exec(exec) => Ok(Self::Exec(exec.clone())),
+            Target::Local => Ok(Self::Local(options.name.clone())),
+            Target::Exec(exec) => Ok(Self::Exec(exec.clone(), options.name.clone())),
             Target::Ssh(ssh) => match Route::new(ssh, options) {
                 Ok(route) => Ok(Self::Ssh(Box::new(route))),
                 Err(error) => Err(OpenError::new(Cause::Other, error.to_string())),
@@ -32,7 +35,7 @@ impl Transport {
     pub(super) async fn share(&mut self, alone: bool) -> Result<(), String> {
         match self {
             Self::Ssh(route) => route.share(alone).await,
-            Self::Local | Self::Exec(_) => Ok(()),
+            Self::Local(_) | Self::Exec(..) => Ok(()),
         }
     }
 
@@ -44,18 +47,18 @@ impl Transport {
     /// The connection that carries the session; it gives up the way there after the limit.
     pub(super) fn connect(&self, limit: Duration) -> Result<Connection, OpenError> {
         match self {
-            Self::Local => local::connect(),
+            Self::Local(name) => local::connect(name),
             Self::Ssh(route) => route.connect(limit),
-            Self::Exec(exec) => exec::connect(exec),
+            Self::Exec(exec, name) => exec::connect(exec, name),
         }
     }
 
     /// A connection to one more shell on the same node.
     pub(super) fn another(&self) -> Result<Connection, OpenError> {
         match self {
-            Self::Local => local::connect(),
+            Self::Local(name) => local::connect(name),
             Self::Ssh(route) => route.another(),
-            Self::Exec(exec) => exec::connect(exec),
+            Self::Exec(exec, name) => exec::connect(exec, name),
         }
     }
 
@@ -73,8 +76,8 @@ impl Transport {
                 &ended.said,
                 code.is_some_and(|code| code != 255),
             ),
-            Self::Exec(exec) => exec::cause(exec.tool, &ended.said),
-            Self::Local => Cause::NoShell,
+            Self::Exec(exec, _) => exec::cause(exec.tool, &ended.said),
+            Self::Local(_) => Cause::NoShell,
         }
     }
 
@@ -102,7 +105,7 @@ impl Transport {
             // The socket is there as soon as the server has let us in.
             Self::Ssh(route) if route.socket().exists() => Cause::NoShell,
             Self::Ssh(_) => Cause::TimedOut,
-            Self::Local | Self::Exec(_) => Cause::NoShell,
+            Self::Local(_) | Self::Exec(..) => Cause::NoShell,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
-use crate::cli::form::Form;
+use crate::cli::form::{self, Form};
 use crate::wire::ask::Explained;
 use crate::wire::{Me, Verb, endpoint};
 
@@ -66,8 +66,7 @@ pub(crate) fn run(args: &Access, dir: &Chosen, streams: &mut Streams) -> Result<
         Ok((person, client.get::<Explained>(&path).await?))
     })?;
     if args.form.is_json() {
-        let line = serde_json::to_string(&explained).unwrap_or_default();
-        writeln!(streams.out, "{line}")?;
+        form::line(&explained, streams)?;
     } else {
         say(args, &person, &explained, streams)?;
     }

@@ -9,7 +9,7 @@ use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
-use crate::cli::form::Form;
+use crate::cli::form::{self, Form};
 use crate::wire::{AnswerIn, Answered, QuestionView, RunView, endpoint};
 
 /// Show the questions of a run, or answer one
@@ -77,7 +77,11 @@ pub(crate) fn answer(
     let answered: Answered = speak(&client, streams, args.form.is_json(), async |client| {
         client.post(&path, &given).await
     })?;
-    writeln!(streams.people(), "{}: {}", question.node, answered.answer)?;
+    if args.form.is_json() {
+        form::line(&answered, streams)?;
+    } else {
+        writeln!(streams.people(), "{}: {}", question.node, answered.answer)?;
+    }
     Ok(0)
 }
 
@@ -88,8 +92,7 @@ fn show(
 ) -> Result<u8, Failure> {
     for question in questions {
         if args.form.is_json() {
-            let line = serde_json::to_string(question).unwrap_or_default();
-            writeln!(streams.out, "{line}")?;
+            form::line(question, streams)?;
         } else {
             writeln!(streams.people(), "{}", shown(question))?;
         }

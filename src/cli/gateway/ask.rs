@@ -10,7 +10,7 @@ use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
-use crate::cli::form::Form;
+use crate::cli::form::{self, Form};
 use crate::client::{Client, ClientError};
 use crate::engine::random_mark;
 use crate::wire::{Ask, Asked, Confirm, RunState, endpoint};
@@ -117,8 +117,7 @@ pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result
         once(client, &ask).await
     })?;
     if args.form.is_json() {
-        let line = serde_json::to_string(&asked).unwrap_or_default();
-        writeln!(streams.out, "{line}")?;
+        form::line(&asked, streams)?;
     } else {
         say(&asked, streams)?;
     }

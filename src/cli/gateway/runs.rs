@@ -8,7 +8,7 @@ use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
-use crate::cli::form::Form;
+use crate::cli::form::{self, Form};
 use crate::report::table::{self, Cell};
 use crate::wire::{Ended, RunsPage, endpoint};
 
@@ -52,8 +52,7 @@ pub(crate) fn runs(args: &RunsArgs, dir: &Chosen, streams: &mut Streams) -> Resu
     })?;
     if args.form.is_json() {
         for run in &page.runs {
-            let line = serde_json::to_string(run).unwrap_or_default();
-            writeln!(streams.out, "{line}")?;
+            form::line(run, streams)?;
         }
         return Ok(0);
     }

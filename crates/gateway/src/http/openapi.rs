@@ -484,6 +484,24 @@ fn content(name: &str) -> utoipa::openapi::Content {
 mod tests {
     use super::*;
 
+    /// `opsbook schema gateway` prints it; a change of it is seen in the change of that file.
+    #[test]
+    fn the_document_of_the_client_is_this_one() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../src/cli/schema/gateway.json"
+        );
+        let made = document() + "\n";
+        if std::env::var_os("OPSBOOK_BLESS").is_some() {
+            std::fs::write(path, &made).unwrap();
+        }
+        let known = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            known == made,
+            "src/cli/schema/gateway.json is another: OPSBOOK_BLESS=1 cargo test -p opsbook-gateway --lib openapi"
+        );
+    }
+
     #[test]
     fn every_request_and_every_type_that_it_names_is_described() {
         let document: serde_json::Value = serde_json::from_str(&document()).unwrap();
