@@ -293,7 +293,10 @@ fn fields(out: &mut String, schema: &Value, path: &str) {
 const OF_GATEWAY: [(&str, &str); 5] = [
     ("opsbook ask --format json", "Asked"),
     ("a line of opsbook runs --format json", "RunSummary"),
-    ("a question of opsbook answer RUN --format json", "QuestionView"),
+    (
+        "a question of opsbook answer RUN --format json",
+        "QuestionView",
+    ),
     ("opsbook answer RUN ANSWER --format json", "Answered"),
     ("opsbook access explain --format json", "Explained"),
 ];

@@ -70,7 +70,10 @@ fn not_begun(
     if !record.of(name).any(reached) {
         writeln!(out, "look:     {program} ping -v {}", shell_word(name))?;
     }
-    writeln!(out, "go on:    {program} resume {run}   (nothing was touched on {name})")?;
+    writeln!(
+        out,
+        "go on:    {program} resume {run}   (nothing was touched on {name})"
+    )?;
     Ok(())
 }
 

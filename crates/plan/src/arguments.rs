@@ -37,7 +37,8 @@ pub(super) fn arguments(procedure: &Procedure, set: &[(String, String)]) -> Vec<
                     Some(_) => format!("`--set {name}={value}`"),
                     None => format!("the default of `{name}`, `{value}`,"),
                 };
-                let message = format!("{of} does not match `{pattern}`, which the contract asks for");
+                let message =
+                    format!("{of} does not match `{pattern}`, which the contract asks for");
                 let problem = Problem::error("parameter-pattern", param.span.clone(), message);
                 problems.push(match &param.help {
                     Some(help) => problem.hint(format!("`{name}` is {help}")),

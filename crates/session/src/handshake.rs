@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{OpenOptions, told};
 use super::channel::lock;
 use super::connection::End;
 use super::fair::FairTime;
+use super::{OpenOptions, told};
 
 /// A node that we have waited for so long is not held up by the others, and must not hold
 /// them up.
