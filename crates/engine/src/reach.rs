@@ -21,7 +21,7 @@ pub struct Reach {
     session: Shell,
     others: Arc<Mutex<HashMap<String, Shell>>>,
     here: Arc<Mutex<Option<Shell>>>,
-    options: OpenOptions,
+    options: Arc<OpenOptions>,
     passwords: Passwords,
 }
 
@@ -131,7 +131,7 @@ impl Reach {
             session: Shell::open(node, options).await?,
             others: Arc::default(),
             here: Arc::default(),
-            options: options.clone(),
+            options: Arc::new(options.clone()),
             passwords: passwords.clone(),
         })
     }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::bundle::{Bundle, Owner};
 use crate::bundles::others::put_state;
 use crate::bundles::{Bundles, Origin};
-use crate::event::{Site, What};
+use crate::event::{Event, Site, What};
 use crate::halt::{Attention, Halt};
 use crate::journal::{self, Record};
 use crate::manual::On;
@@ -138,18 +138,9 @@ pub fn bounded(path: &Path, most: u64) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// Whether the local bundle of a run was gone once, and another was made.
+/// Whether the local bundle of a run was gone once, closed or not, and another was made: records of
+/// earlier steps are not in it.
 pub fn was_replaced(record: &Record, site: Site<'_>) -> bool {
-    let (mut open, mut replaced) = (false, false);
-    for event in record.of(site) {
-        match &event.what {
-            What::BundleOpened { local: true, .. } => {
-                replaced |= open;
-                open = true;
-            }
-            What::BundleClosed { local: true, .. } => open = false,
-            _ => {}
-        }
-    }
-    replaced
+    let opened = |event: &&Event| matches!(event.what, What::BundleOpened { local: true, .. });
+    record.of(site).filter(opened).nth(1).is_some()
 }

@@ -441,10 +441,11 @@ impl<'a> Bundles<'a> {
     }
 }
 
-/// The token of the last controller that had a bundle.
+/// The token of the last controller that had a bundle; none where that was the local one and is
+/// closed: nothing is left of it to close.
 fn last_token(record: &Record, site: Site<'_>, of_local: bool) -> Option<String> {
     let mut events = record.of(site).rev();
-    events.find_map(|event| match &event.what {
+    let found = events.find_map(|event| match &event.what {
         What::BundleOpened {
             local,
             token,
@@ -454,10 +455,12 @@ fn last_token(record: &Record, site: Site<'_>, of_local: bool) -> Option<String>
         | What::BundleReopened { local, token, .. }
             if *local == of_local =>
         {
-            Some(token.clone())
+            Some(Some(token.clone()))
         }
+        What::BundleClosed { local: true, .. } if of_local => Some(None),
         _ => None,
-    })
+    });
+    found.flatten()
 }
 
 fn there_already(run: &str) -> String {

@@ -234,6 +234,42 @@ fn a_cut_or_a_killed_controller_at_any_call_runs_each_step_exactly_once() {
     }
 }
 
+/// The bundle of this machine is closed first, and a controller that goes on only closes the rest.
+#[test]
+fn two_faults_one_after_the_other_around_a_local_step_run_each_step_exactly_once() {
+    let here_last = "```sh step id=one\none\n```\n\n```sh step id=two on=local\ntwo\n```\n";
+    let all = {
+        let lab = Lab::of(here_last);
+        lab.run().unwrap();
+        (lab.node.calls().len(), lab.here.calls().len())
+    };
+    for (first, second) in FAULTS.iter().flat_map(|a| FAULTS.map(|b| (*a, b))) {
+        for call in 1..=all.0 {
+            for then in 1..=all.0 + all.1 {
+                let lab = Lab::of(here_last);
+                lab.node.fails(call, first);
+                let mut said = lab.run();
+                if !said.as_ref().is_some_and(|said| said.status == Status::Ok) {
+                    let other = match then.checked_sub(all.0) {
+                        None | Some(0) => &lab.node,
+                        Some(_) => &lab.here,
+                    };
+                    let at = then.checked_sub(all.0).filter(|at| *at > 0).unwrap_or(then);
+                    other.fails(other.calls().len() + at, second);
+                    said = lab.resume();
+                }
+                if !said.is_some_and(|said| said.status == Status::Ok) {
+                    lab.resume_until_ok();
+                }
+                let at = format!("{first:?} at {call}, {second:?} at {then}");
+                assert_eq!(lab.node.ran(), "1", "{at}");
+                assert_eq!(lab.here.ran(), "2", "{at}");
+                assert!(!lab.node.has_bundle() && !lab.here.has_bundle(), "{at}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_fault_at_any_call_of_a_resume_runs_nothing_twice() {
     let fails = [Comes::Exit(1, ""), Comes::Exit(0, "")];
