@@ -44,6 +44,10 @@ zsh /usr/bin/zsh
 chromium /usr/bin/chromium
 npm /usr/bin/npm
 neovim /usr/bin/nvim
+rclone /usr/bin/rclone
+iptables /usr/sbin/iptables-restore
+nats-server /usr/sbin/nats-server
+prometheus /usr/bin/promtool
 chromium-driver /usr/bin/chromedriver
 poppler-utils /usr/bin/pdftotext
 docker-registry /usr/bin/docker-registry
@@ -96,7 +100,7 @@ stage format cargo fmt --check
 stage clippy cargo clippy --locked --all-targets -- -D warnings
 RUSTDOCFLAGS='-D warnings' stage docs cargo doc --locked --no-deps --document-private-items
 if command -v shellcheck >/dev/null; then
-  stage shellcheck shellcheck checks/*.sh tests/all.sh packaging/*.sh packaging/github/*.sh
+  stage shellcheck shellcheck checks/*.sh tests/all.sh tests/pages.sh packaging/*.sh packaging/github/*.sh
 else
   echo "skipped  shellcheck: not installed"
 fi
@@ -127,6 +131,11 @@ else
 fi
 # The examples in the documentation: the runner below does not know them.
 stage examples cargo test --locked --doc
+
+# Public pages that run after a few words on their fences come from where their people keep them.
+if [ -z "${OPSBOOK_PAGES:-}" ] && ! sh tests/pages.sh >"$logs/pages.log" 2>&1; then
+  echo "skipped  public pages that could not be brought: $logs/pages.log"
+fi
 
 # Each tier's own test, first and aloud: which kinds of nodes there are here, and why not.
 tiers() { cargo test --locked --quiet --test it -- tiers:: --nocapture --test-threads=1; }

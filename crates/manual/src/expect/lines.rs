@@ -14,6 +14,9 @@ use crate::interpolation::{Interpolated, Part};
 pub(super) fn decide(expected: &Interpolated, regex: bool, found: &[u8]) -> Result<(), Mismatch> {
     let pattern = pattern(expected, regex)?;
     let found = String::from_utf8_lossy(found);
+    // Somebody has copied from a terminal, where a tab is as many spaces as it takes.
+    let shown = !regex && !expected.to_string().contains('\t') && found.contains('\t');
+    let found = if shown { on_a_terminal(&found) } else { found };
     let found = found_lines(&found);
     let mut at = 0;
     let last = pattern.len() - 1;
@@ -158,10 +161,10 @@ fn is_elision(line: &Interpolated) -> bool {
     matches!(line.parts(), [Part::Written(text)] if text.trim_start() == "...")
 }
 
-/// Without white space at the end of each, and without blank lines at the end of all.
+/// Without white space at the end of each, and without blank lines around all.
 fn expected_lines(text: &Interpolated) -> Vec<Interpolated> {
     let lines = text.lines().into_iter().map(Interpolated::trim_end);
-    let mut lines: Vec<Interpolated> = lines.collect();
+    let mut lines: Vec<Interpolated> = lines.skip_while(Interpolated::is_empty).collect();
     while lines.last().is_some_and(Interpolated::is_empty) {
         lines.pop();
     }
@@ -170,11 +173,36 @@ fn expected_lines(text: &Interpolated) -> Vec<Interpolated> {
 
 /// The same for what was found.
 fn found_lines(text: &str) -> Vec<&str> {
-    let mut lines: Vec<&str> = text.split('\n').map(str::trim_end).collect();
+    let lines = text.split('\n').map(str::trim_end);
+    let mut lines: Vec<&str> = lines.skip_while(|line| line.is_empty()).collect();
     while lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
     }
     lines
+}
+
+/// Tabs as the spaces up to the next eighth column.
+fn on_a_terminal(text: &str) -> std::borrow::Cow<'_, str> {
+    let mut shown = String::with_capacity(text.len() + text.len() / 4);
+    let mut column = 0;
+    for letter in text.chars() {
+        match letter {
+            '\t' => {
+                let spaces = 8 - column % 8;
+                shown.extend(std::iter::repeat_n(' ', spaces));
+                column += spaces;
+            }
+            '\n' => {
+                shown.push(letter);
+                column = 0;
+            }
+            letter => {
+                shown.push(letter);
+                column += 1;
+            }
+        }
+    }
+    shown.into()
 }
 
 /// What stands before the first elision, or all of it.
