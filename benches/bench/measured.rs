@@ -51,11 +51,13 @@ pub type Measured = BTreeMap<String, Found>;
 const RUN: &str = "Procedures over ssh";
 const TEST: &str = "Checks over ssh";
 const MANUAL: &str = "The manual and the nodes";
+const BOOK: &str = "The book";
+const MDBOOK: Unit = Unit::Times("mdBook 0.5.4");
 const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one script");
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 31] = [
+pub const ROWS: [Row; 43] = [
     row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.25, "run -- steps"),
     row("steps-delay", RUN, "the same at a round trip of 50 ms", ONE_SSH, 1.75, "run -- delay"),
     row("kept", RUN, "a second command while the connection is kept: one check", ONE_SSH, 0.3, "run -- kept"),
@@ -87,6 +89,18 @@ pub const ROWS: [Row; 31] = [
     row("nodes", MANUAL, "5,000 nodes in 50,000 lines: loaded, one evaluated and shown", Unit::Times("the YAML reader alone"), 3.0, "nodes"),
     row("nodes-memory", MANUAL, "the same: memory", Unit::Mebibytes, 100.0, "nodes"),
     open("pages-25000", MANUAL, "25,000 pages loaded and linted", Unit::Seconds, "manual -- 25000"),
+    row("book-30", BOOK, "30 pages of this manual built", MDBOOK, 1.0, "book -p opsbook-book -- ours"),
+    row("book-30-memory", BOOK, "the same: memory", MDBOOK, 1.0, "book -p opsbook-book -- ours"),
+    row("book-ours", BOOK, "this manual, without its packages", MDBOOK, 1.0, "book -p opsbook-book -- ours"),
+    row("book-ours-memory", BOOK, "the same: memory", MDBOOK, 1.0, "book -p opsbook-book -- ours"),
+    open("book-corpus", BOOK, "a manual of others: tuwunel, 65 pages", MDBOOK, "book -p opsbook-book -- corpus"),
+    open("book-corpus-memory", BOOK, "the same: memory", MDBOOK, "book -p opsbook-book -- corpus"),
+    row("book-500", BOOK, "500 pages built", MDBOOK, 0.25, "book -p opsbook-book -- 500"),
+    row("book-500-memory", BOOK, "the same: memory", MDBOOK, 0.2, "book -p opsbook-book -- 500"),
+    row("book-2000", BOOK, "2,000 pages built", MDBOOK, 0.125, "book -p opsbook-book -- 2000"),
+    row("book-2000-memory", BOOK, "the same: memory", MDBOOK, 0.2, "book -p opsbook-book -- 2000"),
+    open("book-25000", BOOK, "25,000 pages built", Unit::Seconds, "book -p opsbook-book -- 25000"),
+    row("book-25000-memory", BOOK, "the same: memory", Unit::Mebibytes, 600.0, "book -p opsbook-book -- 25000"),
 ];
 
 /// What other tools took for the same, as the people who asked for opsbook measured it. Not

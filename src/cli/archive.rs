@@ -131,7 +131,7 @@ pub(crate) fn place(path: &Path, signers: Option<&Path>) -> Result<Place, Failur
     Ok(Place {
         state: Some(state(&description.name)),
         book: Some(book),
-        ..crate::project::merge::place(&root)?
+        ..crate::project::merge::place_carrying(&root, &description.packages)?
     })
 }
 

@@ -1,11 +1,12 @@
 //! `opsbook lint`: everything wrong with a manual, in one run, with its place.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
 use crate::cli::Streams;
+use crate::cli::context::{self, Chosen};
 use crate::cli::error::Failure;
 use crate::manual::{self, Coverage, Settled};
 use crate::project::Project;
@@ -41,27 +42,53 @@ enum Format {
     Gitlab,
 }
 
-pub(crate) fn run(args: &Lint, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
-    let Settled { problems, silenced } = project.lint();
+pub(crate) fn run(args: &Lint, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    let project = match context::read(from) {
+        Ok(project) => project,
+        // What keeps its packages from being one book is told as all else is.
+        Err(Failure::Problems(problems)) if args.format != Format::Human => {
+            let origin = context::find_root(from)?;
+            let found = Settled {
+                problems,
+                silenced: 0,
+            };
+            let file = |span: &Span| span.path().to_owned();
+            return tell(args, &found, &Coverage::default(), &origin, &file, streams);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let found = project.lint();
     let coverage = manual::coverage(&project.manual);
-    let below = form::folder(&project.origin);
+    let file = |span: &Span| file(&project, span);
+    tell(args, &found, &coverage, &project.origin, &file, streams)
+}
+
+fn tell(
+    args: &Lint,
+    Settled { problems, silenced }: &Settled,
+    coverage: &Coverage,
+    origin: &Path,
+    file: &dyn Fn(&Span) -> PathBuf,
+    streams: &mut Streams,
+) -> Result<u8, Failure> {
+    let below = form::folder(origin);
     match args.format {
-        Format::Human => human(&problems, silenced, &coverage, streams)?,
+        Format::Human => human(problems, *silenced, coverage, streams)?,
         Format::Json => {
-            let all = lint::json(&problems, silenced, &coverage, &|span| file(project, span));
+            let all = lint::json(problems, *silenced, coverage, file);
             writeln!(streams.out, "{all:#}")?;
         }
         Format::Github => {
-            let text = lint::github(&problems, below.as_deref());
+            let text = lint::github(problems, below.as_deref());
             // Its lines are commands of GitHub's, and what stands in them is made harmless.
             streams.out.write_all(text.as_bytes())?;
         }
         Format::Sarif => {
-            let all = lint::sarif(&problems, below.as_deref(), env!("CARGO_PKG_VERSION"));
+            let all = lint::sarif(problems, below.as_deref(), env!("CARGO_PKG_VERSION"));
             writeln!(streams.out, "{all:#}")?;
         }
         Format::Gitlab => {
-            let all = lint::gitlab(&problems, below.as_deref());
+            let all = lint::gitlab(problems, below.as_deref());
             writeln!(streams.out, "{all:#}")?;
         }
     }

@@ -351,7 +351,7 @@ fn dispatch(
         Command::Shell(args) => bridge::shell(&args, &context::load(dir)?),
         Command::Mount(args) => bridge::mount(&args, &context::load(dir)?, streams),
         Command::Umount(args) => bridge::umount(&args, &context::load(dir)?),
-        Command::Lint(args) => lint::run(&args, &context::read(dir)?, streams),
+        Command::Lint(args) => lint::run(&args, dir, streams),
         Command::Checks(args) => checks::run(&args, dir, streams),
         Command::Build(args) => built(args, dir, streams),
         Command::Serve(args) => serve::run(&args, context::place(dir)?, streams),

@@ -10,6 +10,7 @@ use crate::cli::Streams;
 use crate::cli::context::{self, Chosen};
 use crate::cli::error::Failure;
 use crate::files::Files;
+use crate::journal;
 use crate::outside;
 use crate::package::cache::Kind;
 use crate::package::chapter::template_content;
@@ -363,7 +364,42 @@ fn update(root: &Path, names: &[String], streams: &mut Streams) -> Result<u8, Fa
     let mut file = file.tempfile_in(root)?;
     file.write_all(text.as_bytes())?;
     file.persist(&path).map_err(|error| error.error)?;
+    tell_halted(root, &store, &parts, streams)?;
     Ok(0)
+}
+
+/// Runs that began with what is another one now: they are gone on with, or given up, first.
+fn tell_halted(
+    root: &Path,
+    store: &Store,
+    parts: &[Part],
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    let state = crate::project::state_of_folder(root);
+    let records = journal::runs(&state).into_iter();
+    let records = records.filter_map(|run| journal::read(&state, &run).ok());
+    let halted: Vec<journal::Record> = records.filter(journal::Record::is_halted).collect();
+    for old in &store.lock.packages {
+        let same = parts
+            .iter()
+            .any(|part| part.name() == old.name && part.content == old.content);
+        let began = format!("{} {}", old.version, old.content);
+        let of_old = halted.iter().filter(|record| {
+            let started = record.started();
+            started.is_some_and(|started| started.packages.get(&old.name) == Some(&began))
+        });
+        let number = of_old.count();
+        if !same && number > 0 {
+            let runs = crate::source::counted(number, "halted run");
+            writeln!(
+                streams.talk,
+                "note: {runs} began with {} {}: `opsbook history` shows them, and \
+                 `opsbook resume RUN --accept-changed` goes on",
+                old.name, old.version
+            )?;
+        }
+    }
+    Ok(())
 }
 
 fn lock_of(manifest: &Manifest, parts: &[Part]) -> Lock {
@@ -464,7 +500,12 @@ fn outdated(root: &Path, streams: &mut Streams) -> Result<u8, Failure> {
         };
         let failed = |code: &'static str, why: &str| {
             let message = format!("`{name}`: {}", outside::line(why));
-            Problem::error(code, dependency.span.clone(), message)
+            let hint = git::hint(&message);
+            let problem = Problem::error(code, dependency.span.clone(), message);
+            match hint {
+                Some(hint) if code == "git-failed" => problem.hint(hint),
+                _ => problem,
+            }
         };
         let tags: Vec<String> = match &dependency.from {
             From::Git { url, .. } => { git::tags(url) }

@@ -431,6 +431,25 @@ fn shared_wheels_move_for_one_service(shop: &Deployment) {
     shop.release("1.6.0", 0);
     assert_eq!(sitekit(shop), "x-sitekit: 1.1");
     assert_eq!(shop.orders(), ["tea", "milk", "sugar", "salt"]);
+
+    // The book has a list of its own in the place of the package's: it goes before both values.
+    let manifest = shop.project.path("opsbook.toml");
+    let before = fs::read_to_string(&manifest).unwrap();
+    let ours = "\n[overrides.templates]\n\"shop:constraints.txt.j2\" = \"templates/ours.txt.j2\"\n";
+    shop.project
+        .write("opsbook.toml", &format!("{before}{ours}"));
+    shop.project.write(
+        "templates/ours.txt.j2",
+        "sitekit=={{ base_wheels.sitekit }}\n",
+    );
+    shop.project.opsbook(&["lint"]).ends(0);
+    shop.wheelhouse("1.6.1");
+    shop.release("1.6.1", 0);
+    assert_eq!(sitekit(shop), "x-sitekit: 1.0");
+    shop.project.write("opsbook.toml", &before);
+    shop.wheelhouse("1.6.2");
+    shop.release("1.6.2", 0);
+    assert_eq!(sitekit(shop), "x-sitekit: 1.1");
 }
 
 fn retired(shop: &Deployment) {

@@ -1,6 +1,8 @@
 //! A manual that lies elsewhere, or is packaged: run from folders that nobody may write to.
 
+mod codes;
 mod fetched;
+mod https;
 mod merged;
 mod refused;
 mod registry;

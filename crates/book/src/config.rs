@@ -224,11 +224,13 @@ fn confine(
     config.set("output.html.playground.runnable", false)?;
     if html.mathjax_support {
         config.set("output.html.mathjax-support", false)?;
-        problems.push(Problem::warning(
+        let problem = Problem::warning(
             "book-needs-network",
             find(source, "mathjax-support"),
             "`mathjax-support` is left out of the book: it loads a script from the network",
-        ));
+        );
+        let hint = "formulas stand as they are written; a picture of one (`.svg`) is shown";
+        problems.push(problem.hint(hint));
     }
     let outputs: std::collections::BTreeMap<String, toml::Value> = config.outputs()?;
     for name in outputs.keys().filter(|name| name.as_str() != "html") {

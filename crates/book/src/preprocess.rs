@@ -12,6 +12,7 @@ use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
 use crate::manual::{Manual, Page, Wanted};
+use crate::project::{Project, merge};
 use crate::source::Problem;
 
 use super::blocks::Blocks;
@@ -28,11 +29,25 @@ use super::{BookError, mark, notices, render, sanitise, words};
 /// Returns what is wrong in the manual.
 pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, BookError> {
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
-    let (context, book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
-    let files = crate::files::Files::of(&context.root);
-    let (manual, mut problems) = crate::manual::load(&files);
-    let recorded = Arc::new(Recorded::load(&files.clone().into()));
-    let (nodes, _) = crate::nodes::load(&files, &manual.settings);
+    let (context, mut book) = mdbook_preprocessor::parse_input(input).map_err(failed)?;
+    let place = merge::place(&context.root).map_err(|problems| BookError::Load {
+        root: context.root.clone(),
+        why: { problems.first() }.map_or_else(String::new, ToString::to_string),
+    })?;
+    let recorded = Arc::new(Recorded::load(&place));
+    let Project {
+        manual,
+        nodes,
+        parts,
+        files,
+        mut problems,
+        ..
+    } = Project::read(place);
+    if !parts.all.is_empty() {
+        // mdBook knows none of the packages, and has read its list before it asks anybody: all
+        // chapters are those of the book that is made of them.
+        book = super::load(&files, context.config.clone(), &manual, &mut problems)?.book;
+    }
     let blocks = Blocks::of(&manual);
     let whole = Whole {
         manual: &manual,

@@ -244,6 +244,14 @@ pub fn pages_of(part: &Part) -> String {
     })
 }
 
+/// Whether a `book.toml` says how plain mdBook calls opsbook.
+#[must_use]
+pub fn lets_mdbook_call(book: &str) -> bool {
+    let settings: toml::Table = book.parse().unwrap_or_default();
+    let ours = { settings.get("preprocessor") }.and_then(|all| all.get("opsbook"));
+    ours.is_some_and(|ours| ours.get("command").is_some())
+}
+
 /// The folder of pages that a `book.toml` names, where it is one; else the root.
 #[must_use]
 pub fn source_of(book: &str, is_book: impl Fn(&str) -> bool) -> String {
@@ -259,7 +267,22 @@ pub fn source_of(book: &str, is_book: impl Fn(&str) -> bool) -> String {
     }
 }
 
-/// The list of pages of all: a line `- [Shop](package:shop)` is replaced by that package's own
+/// Title and package of a line `- [Shop](package:shop)`, or of `- [Shop]() <!-- package:shop -->`,
+/// which plain mdBook understands as a chapter that is to be written.
+#[must_use]
+pub fn named_in_list(line: &str) -> Option<(&str, &str)> {
+    let (title, name) = if let Some((title, rest)) = line.split_once("](package:") {
+        (title, rest.split_once(')')?.0)
+    } else {
+        let (title, rest) = line.split_once("]()")?;
+        let comment = rest.trim().strip_prefix("<!--")?.strip_suffix("-->")?;
+        (title, comment.trim().strip_prefix("package:")?.trim())
+    };
+    let title = title.trim_start_matches(['-', '*', '+', ' ', '\t', '[']);
+    Some((title, name))
+}
+
+/// The list of pages of all: a line that names a package is replaced by that package's own
 /// list, one level deeper; packages that are not named stand after the last chapter.
 fn summary_of(own: &str, parts: &[Part], problems: &mut Vec<Problem>) -> String {
     let mut out = String::new();
@@ -267,11 +290,7 @@ fn summary_of(own: &str, parts: &[Part], problems: &mut Vec<Problem>) -> String 
     for line in own.lines() {
         let entry = line.trim_start();
         let indent = &line[..line.len() - entry.len()];
-        let package = entry.split_once("](package:").and_then(|(title, rest)| {
-            let title = title.trim_start_matches(['-', '*', '+', ' ', '[']);
-            Some((title, rest.split_once(')')?.0))
-        });
-        let Some((title, name)) = package else {
+        let Some((title, name)) = named_in_list(line) else {
             out += &format!("{line}\n");
             continue;
         };

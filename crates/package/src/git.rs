@@ -35,6 +35,25 @@ fn failed(message: impl Into<String>) -> NoFiles {
     }
 }
 
+/// What helps against something that git says.
+#[must_use]
+pub fn hint(message: &str) -> Option<&'static str> {
+    let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
+    if says(&[
+        "terminal prompts disabled",
+        "Authentication failed",
+        "could not read Username",
+    ]) {
+        return Some(
+            "git has no credentials for it, and is not asked: a credential helper gives them",
+        );
+    }
+    if says(&["certificate", "SSL"]) {
+        return Some("git does not trust this server: `http.sslCAInfo` of git names its authority");
+    }
+    None
+}
+
 /// A `git` that does nothing by itself.
 fn git(repository: Option<&Path>) -> Command {
     let mut git = Command::new("git");
@@ -50,6 +69,9 @@ fn git(repository: Option<&Path>) -> Command {
         git.env_remove(name);
     }
     git.env("GIT_ALLOW_PROTOCOL", "https:ssh:file")
+        // Who has no credentials is told so. A question in the middle of something else is one
+        // that nobody may be there to answer.
+        .env("GIT_TERMINAL_PROMPT", "0")
         .env("GIT_NO_REPLACE_OBJECTS", "1")
         .env("LC_ALL", "C");
     for setting in [
@@ -60,6 +82,9 @@ fn git(repository: Option<&Path>) -> Command {
         "fetch.fsckObjects=true",
         "gc.auto=0",
         "maintenance.auto=false",
+        // A server that says nothing more for a minute is given up.
+        "http.lowSpeedLimit=1",
+        "http.lowSpeedTime=60",
     ] {
         git.args(["-c", setting]);
     }
@@ -105,6 +130,10 @@ pub fn fetch(url: &str, at: &At, into: &Path) -> Result<String, NoFiles> {
             let mut keep = git(Some(into));
             keep.args(["update-ref", ours, wanted.as_str()]);
             ask(&mut keep, b"", 1 << 20).map_err(failed)?;
+        }
+        // A server that only gives files gives all of a history or nothing.
+        (Err(why), At::Tag(_)) if why.contains("shallow") => {
+            fetch_spec(url, &spec, &["--no-tags"], into).map_err(failed)?;
         }
         (Err(why), At::Tag(_)) => return Err(failed(why)),
     }

@@ -110,8 +110,17 @@ pub fn read(source: &Arc<Source>) -> (Lock, Vec<Problem>) {
         }
         let mut lock = Lock::default();
         each(reader, table, "package", |reader, table, span| {
-            let package = locked(reader, table, span);
-            lock.packages.extend(package);
+            let Some(package) = locked(reader, table, span.clone()) else {
+                return;
+            };
+            if lock.get(&package.name).is_some() {
+                let message = format!("`{}` is locked twice", package.name);
+                let problem = Problem::error("bad-package", span, message);
+                let hint = "without this file, `opsbook packages update` writes it anew";
+                reader.problems.push(problem.hint(hint));
+                return;
+            }
+            lock.packages.push(package);
         });
         each(reader, table, "replaced", |reader, table, span| {
             let template = reader.string(table, "template");
@@ -175,7 +184,7 @@ fn locked(reader: &mut Reader<'_>, table: &Table<'_>, span: Span) -> Option<Lock
         let problem = Problem::error("bad-package", span, "this is no locked package");
         reader
             .problems
-            .push(problem.hint("`opsbook packages update` writes it anew"));
+            .push(problem.hint("without this file, `opsbook packages update` writes it anew"));
         return None;
     }
     Some(Locked {

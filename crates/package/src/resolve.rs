@@ -184,7 +184,8 @@ fn beside(dependency: Dependency, asker: Option<&From>) -> Dependency {
 
 /// `examples/shop` and `../base` are `examples/base`; `up` says whether it may lead further up
 /// than where it began.
-fn joined(base: &str, path: &str, up: bool) -> Option<String> {
+#[must_use]
+pub fn joined(base: &str, path: &str, up: bool) -> Option<String> {
     if path.starts_with('/') {
         return up.then(|| path.to_owned());
     }

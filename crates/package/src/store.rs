@@ -14,7 +14,7 @@ use crate::manifest::{self, At, Dependency, From, Manifest};
 use crate::resolve::{Given, Wanted};
 use crate::selection::{LOCAL, PACKAGES, Selection};
 use crate::tree::{MOST_BYTES, Tree};
-use crate::{archive, folder, git, oci, sign};
+use crate::{archive, description, folder, git, oci, sign};
 
 /// What one book knows of its packages.
 #[derive(Debug)]
@@ -26,6 +26,8 @@ pub struct Store {
     /// What this machine has in the place of packages: names and folders.
     pub local: Vec<(String, String)>,
     signers: Option<PathBuf>,
+    /// What the archive that the book is carries of its neighbours: names and contents.
+    carried: Vec<(String, String)>,
 }
 
 /// What may be done to get files.
@@ -71,7 +73,19 @@ impl Store {
             lock: lock.unwrap_or_default(),
             local: local.unwrap_or_default(),
             signers: signers.map(|signers| root.join(&signers.value)),
+            carried: Vec::new(),
         })
+    }
+
+    /// The book is an archive: what it names by path lies in it, with these contents.
+    #[must_use]
+    pub fn carrying(self, parts: &[description::Part]) -> Store {
+        let parts = parts.iter();
+        let carried = parts.map(|part| (part.name.clone(), part.content.clone()));
+        Store {
+            carried: carried.collect(),
+            ..self
+        }
     }
 
     /// The cache of the user.
@@ -92,7 +106,11 @@ impl Store {
                 ..self.by_path(wanted, path)?
             });
         }
+        let carried = self.carried.iter().find(|(name, _)| name == wanted.name);
         match (&wanted.dependency.from, reach) {
+            (From::Path(path), _) if let Some((_, content)) = carried => {
+                self.in_archive(wanted, path, content)
+            }
             (From::Path(path), _) if self.is_beside(wanted, path) => self.by_path(wanted, path),
             (From::Path(_), _) => {
                 let problem = error(
@@ -100,9 +118,15 @@ impl Store {
                     "path-package",
                     format!("`{}` is a folder on somebody's machine", wanted.name),
                 );
-                Err(Box::new(problem.hint(
-                    "a package names by path what lies in its own repository: name a tag",
-                )))
+                let hint = match wanted.asker {
+                    Some(From::Archive(_) | From::Oci { .. }) => format!(
+                        "an archive names its neighbour so: name `{}` in `[packages]` of the book",
+                        wanted.name
+                    ),
+                    _ => "a package names by path what lies in its own repository: name a tag"
+                        .to_owned(),
+                };
+                Err(Box::new(problem.hint(hint)))
             }
             (_, Reach::Locked) => self.locked(wanted),
             (From::Archive(path), Reach::Update(_)) => {
@@ -151,6 +175,25 @@ impl Store {
             selection.takes(path)
         });
         let tree = tree.map_err(|why| failed(format!("`{}`: {why}", wanted.name)))?;
+        Ok(Given {
+            tree,
+            from: format!("path:{path}"),
+            signed: None,
+            replaces: None,
+        })
+    }
+
+    /// What was beside the book when it was packed.
+    fn in_archive(&self, wanted: &Wanted<'_>, path: &str, content: &str) -> Result<Given, Failed> {
+        let place = format!("{PACKAGES}/{}", wanted.name);
+        let failed = |why: String| Box::new(error(wanted, "content-differs", why));
+        let tree = folder::read(&self.root.join(&place), &|_| true);
+        let tree = tree.map_err(|why| failed(format!("`{place}`: {why}")))?;
+        if tree.content() != content {
+            let found = tree.content();
+            let message = format!("`{place}` has the content {found}, and {content} is listed");
+            return Err(failed(message));
+        }
         Ok(Given {
             tree,
             from: format!("path:{path}"),
@@ -259,7 +302,7 @@ impl Store {
         };
         let failed = |why: git::NoFiles| {
             let message = format!("`{}`: {}", wanted.name, outside::line(&why.message));
-            Box::new(error(wanted, why.code, message))
+            Box::new(with_hint(error(wanted, why.code, message)))
         };
         let into = self.cache.repository(url);
         let parent = into.parent().map(std::fs::create_dir_all);
@@ -302,20 +345,40 @@ impl Store {
             let hint = format!("`opsbook packages update {name}` writes it");
             return Err(Box::new(problem.hint(hint)));
         };
-        if wanted.chain.is_empty() {
-            fits(wanted, locked)?;
+        match wanted.asker {
+            None => fits(wanted, locked)?,
+            Some(asker) => {
+                same_source(wanted, locked)?;
+                // What is locked was right for a package that cannot change; a folder may.
+                if matches!(asker, From::Path(_)) {
+                    reaches(wanted, locked)?;
+                }
+            }
         }
-        let given = |tree| Given {
-            tree,
-            from: locked.from.clone(),
-            signed: locked.signed.clone(),
-            replaces: None,
+        let given = |tree: Tree| {
+            same_version(wanted, locked, &tree)?;
+            Ok(Given {
+                tree,
+                from: locked.from.clone(),
+                signed: locked.signed.clone(),
+                replaces: None,
+            })
         };
         let differs = |place: &str, tree: &Tree| {
+            let kept = self
+                .cache
+                .get(Kind::Packages, &locked.content)
+                .ok()
+                .flatten();
+            let first = kept
+                .as_ref()
+                .and_then(|(_, kept)| kept.first_difference(tree));
+            let first = first.map(|path| format!("; the first that differs is `{path}`"));
             let message = format!(
-                "`{name}` in {place} has the content {}, and {} is locked",
+                "`{name}` in {place} has the content {}, and {} is locked{}",
                 tree.content(),
-                locked.content
+                locked.content,
+                first.unwrap_or_default()
             );
             let problem = error(wanted, "content-differs", message);
             Box::new(problem.hint("somebody has changed it; nothing of it was used"))
@@ -327,12 +390,12 @@ impl Store {
                 Box::new(error(wanted, "content-differs", message))
             })?;
             if tree.content() == locked.content {
-                return Ok(given(tree));
+                return given(tree);
             }
             return Err(differs(&format!("`{PACKAGES}/{name}`"), &tree));
         }
         match self.cache.get(Kind::Packages, &locked.content) {
-            Ok(Some((_, tree))) => return Ok(given(tree)),
+            Ok(Some((_, tree))) => return given(tree),
             Ok(None) => {}
             Err(why) => {
                 let problem = error(wanted, "content-differs", why.to_string());
@@ -347,7 +410,7 @@ impl Store {
         if let From::Archive(path) = &wanted.dependency.from {
             let found = self.by_archive(wanted, path)?;
             if found.tree.content() == locked.content {
-                return Ok(given(found.tree));
+                return given(found.tree);
             }
             return Err(differs(&format!("`{path}`"), &found.tree));
         }
@@ -378,7 +441,7 @@ impl Store {
         };
         let failed = |why: git::NoFiles| {
             let message = format!("`{name}`: {}", outside::line(&why.message));
-            wrong(why.code, message)
+            Box::new(with_hint(*wrong(why.code, message)))
         };
         let into = self.cache.repository(&url);
         if let Some(parent) = into.parent() {
@@ -432,6 +495,14 @@ impl Store {
         let kept = self.cache.keep(Kind::Packages, &locked.content, &tree);
         kept.map_err(|why| Box::new(problem("content-differs", why.to_string())))?;
         Ok(true)
+    }
+}
+
+/// What git says, with what helps.
+fn with_hint(problem: Problem) -> Problem {
+    match git::hint(&problem.message) {
+        Some(hint) if problem.code == "git-failed" => problem.hint(hint),
+        _ => problem,
     }
 }
 
@@ -528,6 +599,81 @@ fn fits(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
     let problem = error(wanted, "lock-differs", message);
     let hint = format!("`opsbook packages update {name}` writes it");
     Err(Box::new(problem.hint(hint)))
+}
+
+/// What a package asks for comes from where that package says.
+fn same_source(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
+    let (here, there) = match &wanted.dependency.from {
+        From::Git { url, subdir, .. } => {
+            let there = parse_git(&locked.from).map(|(url, subdir, _)| (url, subdir));
+            (url.clone(), there == Some((url.clone(), subdir.clone())))
+        }
+        From::Oci { reference, .. } => {
+            let there = parse_oci(&locked.from);
+            (
+                reference.clone(),
+                there.is_some_and(|(there, _)| there == reference),
+            )
+        }
+        From::Archive(_) | From::Path(_) => return Ok(()),
+    };
+    if there {
+        return Ok(());
+    }
+    let from = outside::line(&locked.from).to_string();
+    let message = format!(
+        "`{}` is {here} here and {from} in `{}`",
+        wanted.name,
+        lock::FILE
+    );
+    let problem = error(wanted, "lock-differs", message);
+    Err(Box::new(
+        problem.hint("`opsbook packages update` writes it"),
+    ))
+}
+
+/// Somebody may have written another number.
+fn same_version(wanted: &Wanted<'_>, locked: &Locked, tree: &Tree) -> Result<(), Failed> {
+    let text = tree.text(manifest::FILE).unwrap_or_default();
+    let said = manifest::read(&Source::new(manifest::FILE, text)).0.package;
+    let Some(said) = said.filter(|said| said.version.value != locked.version) else {
+        return Ok(());
+    };
+    let (name, is, was) = (wanted.name, &said.version.value, &locked.version);
+    let message = format!(
+        "`{name}` calls itself {is} and is {was} in `{}`",
+        lock::FILE
+    );
+    let problem = error(wanted, "lock-differs", message);
+    let hint = format!("`opsbook packages update {name}` writes it");
+    Err(Box::new(problem.hint(hint)))
+}
+
+/// A folder may ask for more than is locked.
+fn reaches(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
+    let (From::Git {
+        at: At::Tag(tag), ..
+    }
+    | From::Oci { tag, .. }) = &wanted.dependency.from
+    else {
+        return Ok(());
+    };
+    let asked = semver::Version::parse(tag.trim_start_matches('v'));
+    let (Ok(asked), Some(asker)) = (asked, wanted.chain.last()) else {
+        return Ok(());
+    };
+    if asked <= locked.version {
+        return Ok(());
+    }
+    let (name, there) = (wanted.name, &locked.version);
+    let message = format!(
+        "`{name}` is {tag} in `{asker}` and {there} in `{}`",
+        lock::FILE
+    );
+    let problem = error(wanted, "lock-differs", message);
+    Err(Box::new(
+        problem.hint("`opsbook packages update` writes it"),
+    ))
 }
 
 fn error(wanted: &Wanted<'_>, code: &'static str, message: impl Into<String>) -> Problem {

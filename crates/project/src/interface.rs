@@ -4,10 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::Project;
-use crate::manual::{Check, Procedure, Script, Work, variables};
 use crate::nodes::{self, secret};
 use crate::package::manifest::{Manifest, Package};
-use crate::plan::uses::{self, From, Use};
+use crate::reads;
 use crate::source::{Concern, Problem, Severity, Span};
 use crate::yaml::{self, Map, Yaml};
 
@@ -28,7 +27,8 @@ pub(crate) fn lint(project: &Project) -> Vec<Problem> {
         problems.extend(unit.names());
         problems.extend(unit.probes(project));
         if unit.manifest.values_at.is_some() {
-            problems.extend(unit.reads(project));
+            let name = unit.name();
+            problems.extend(reads::undeclared(project, unit.manifest, name, &unit.pages));
         }
         problems.extend(unit.groups(project));
         problems.extend(unit.values(project));
@@ -166,98 +166,6 @@ impl Unit<'_> {
             problem.hint(format!("call it `checks/{}.{kind}.sh`", self.name()))
         });
         problems.collect()
-    }
-
-    /// What blocks read, and nobody of the package sets or declares.
-    fn reads(&self, project: &Project) -> Vec<Problem> {
-        let mut problems = Vec::new();
-        let manual = &project.manual;
-        let procedures = manual.procedures.values();
-        for procedure in procedures.filter(|own| self.pages.contains(&own.page)) {
-            self.procedure(procedure, &mut problems);
-        }
-        let groups = manual.groups.values();
-        for group in groups.filter(|own| self.pages.contains(&own.page)) {
-            for check in &group.checks {
-                self.script(&check.script, &uses::of_check(check), &mut problems);
-            }
-        }
-        let mut seen = BTreeSet::new();
-        problems.retain(|problem| seen.insert(problem.message.clone()));
-        problems
-    }
-
-    fn procedure(&self, procedure: &Procedure, problems: &mut Vec<Problem>) {
-        let used = uses::of_procedure(procedure);
-        let given = |name: &str| procedure.params.contains_key(name);
-        let not_given = |uses: &[Use]| -> Vec<Use> {
-            let uses = uses.iter().filter(|one| !given(&one.name));
-            uses.cloned().collect()
-        };
-        for (step, uses) in procedure.steps.iter().zip(&used.steps) {
-            if let Work::Script(script) = &step.work {
-                self.script(script, &not_given(uses), problems);
-            }
-            for check in &step.checks {
-                self.check(check, &used.checks, &not_given, problems);
-            }
-        }
-        for check in &procedure.before {
-            self.check(check, &used.checks, &not_given, problems);
-        }
-    }
-
-    fn check(
-        &self,
-        check: &Check,
-        used: &std::collections::HashMap<(usize, usize), Vec<Use>>,
-        not_given: &dyn Fn(&[Use]) -> Vec<Use>,
-        problems: &mut Vec<Problem>,
-    ) {
-        if let Some(uses) = used.get(&(check.page, check.block)) {
-            self.script(&check.script, &not_given(uses), problems);
-        }
-    }
-
-    fn script(&self, script: &Script, uses: &[Use], problems: &mut Vec<Problem>) {
-        let names = variables(&script.text.text, &script.interpreter);
-        for one in uses {
-            let wanted = match &one.from {
-                From::Value | From::Optional => one.name.as_str(),
-                // A value of another machine is one of the same names.
-                From::Role(role) => match one.name.strip_prefix(role.as_str()) {
-                    Some(rest) if rest.starts_with('_') => &rest[1..],
-                    _ => continue,
-                },
-                From::Earlier(_) | From::Captured(_) | From::Run => continue,
-            };
-            if self.declares(wanted) || nodes::is_built_in(wanted) || wanted.ends_with("_proxy") {
-                continue;
-            }
-            // What the script sets itself, it reads of itself.
-            let range = names.mentioned.get(&one.name);
-            let Some(range) = range.filter(|_| !names.assigned.contains(&one.name)) else {
-                continue;
-            };
-            let message = format!(
-                "a block of `{}` reads `${wanted}`, which `opsbook.toml` does not declare",
-                self.name()
-            );
-            let span = script.text.span(range.clone());
-            let problem = Problem::error("undeclared-value", span, message);
-            let hint = format!("add `{wanted} = {{help = \"…\"}}` to `[values]`");
-            problems.push(problem.hint(hint));
-        }
-    }
-
-    /// A declared map declares the values in it.
-    fn declares(&self, name: &str) -> bool {
-        let values = &self.manifest.values;
-        values.contains_key(name)
-            || values.keys().any(|declared| {
-                let rest = name.strip_prefix(declared.as_str());
-                rest.is_some_and(|rest| rest.starts_with('_'))
-            })
     }
 
     /// Groups that the package expects and the book does not have; groups that it names and does

@@ -171,3 +171,104 @@ fn nodes_go_over_the_values_of_a_package_and_null_removes_them() {
         }
     }
 }
+
+/// A value is declared wherever a page may name it, not only in scripts.
+#[test]
+fn what_no_script_reads_is_declared_too() {
+    let contract = "# R\n\n```yaml procedure\nid: shop.release\nparams:\n  version: {default: 1}\nMORE```\n\n```sh step capture=got\ntrue\n```\n\n";
+    let block = |text: &str| contract.replace("MORE", "") + text;
+    let checks = |text: &str| format!("# C\n\n```yaml checks\nid: shop\n{text}```\n");
+    let template = "{% set a = 1 %}{{ a }} {{ version }} {{ got }} {{ bundle }} {{ shop_port }}{% for x in range(2) %}{{ x }}{% include \"part.conf\" %}{% endfor %}\n";
+    for (page, place) in [
+        (
+            block("```text manual\nSay ${open}, $${closed}, ${version}, ${got}.\n```\n"),
+            "release.md:14:5",
+        ),
+        (
+            block("```sh step\ntrue\n```\n\n```text expect\n${open}\n```\n"),
+            "release.md:18:1",
+        ),
+        (
+            block("```console step\n$ true\n${open}\n```\n"),
+            "release.md:15:1",
+        ),
+        (
+            block("```yaml deliver\n- {template: site.conf}\n```\n"),
+            "templates/part.conf:2:12: ",
+        ),
+        (
+            block("```yaml deliver\n- {file: \"dist/${open}.whl\"}\n```\n"),
+            "release.md:14:16: ",
+        ),
+        (
+            block("```yaml deliver\n- {file: a, as: \"${open}\"}\n```\n"),
+            "release.md:14:",
+        ),
+        (
+            block("```ini file as=a.conf\nx = {{ open }} {{ version }}\n```\n"),
+            "release.md:14:8",
+        ),
+        (
+            block("```ini file to=/tmp/a.conf\nx = {{ open }}\n```\n"),
+            "release.md:14:8",
+        ),
+        (
+            contract.replace("MORE", "replace: {\"<it>\": \"${open}\"}\n"),
+            "release.md:7:",
+        ),
+        (
+            block("## After\n\n```sh check id=after\ntrue\n```\n\n```text expect\n${open}\n```\n"),
+            "release.md:20:1",
+        ),
+        (
+            checks("port:\n  \"tcp:${open}\": {listening: true}\n"),
+            "release.md:6:",
+        ),
+        (
+            checks("file:\n  /etc/motd: {contains: [\"${open}\"]}\n"),
+            "release.md:6:",
+        ),
+        (
+            checks("command:\n  \"test \\\"$open\\\" = 1\": {exit-status: 0}\n"),
+            "release.md:6:",
+        ),
+        (
+            checks("") + "\n```sh check id=shop.up\necho 1\n```\n\n```text expect\n${open}\n```\n",
+            "release.md:12:1",
+        ),
+    ] {
+        let manifest = format!("{PACKAGE}{VALUES}");
+        let said = |manifest: &str| {
+            let (folder, mut project) = project(manifest, &page, NODES);
+            fs::create_dir(folder.path().join("templates")).unwrap();
+            fs::write(folder.path().join("templates/site.conf"), template).unwrap();
+            let part = "{# open #}\n{{ x }} {{ open }}{{ a.open }}\n";
+            fs::write(folder.path().join("templates/part.conf"), part).unwrap();
+            project.files = Files::of(folder.path());
+            let problems = crate::interface::lint(&project);
+            let problems = problems.iter().filter(|one| one.code == "undeclared-value");
+            problems
+                .map(Problem::to_string)
+                .collect::<Vec<_>>()
+                .join("\n--\n")
+        };
+        let told = said(&manifest);
+        assert!(told.starts_with(place), "{place}: {told}\n{page}");
+        let words = "`opsbook.toml` does not declare\n";
+        assert_eq!(told.matches(words).count(), 1, "{told}");
+        assert!(
+            told.ends_with("hint: add `open = {help = \"…\"}` to `[values]`"),
+            "{told}"
+        );
+        let declared = manifest.replace("domain = ", "open = {shared = true}\ndomain = ");
+        assert_eq!(said(&declared), "", "{page}");
+    }
+    // A default may name another value.
+    let named = format!("{PACKAGE}{VALUES}")
+        .replace("shop_extra = {}", "shop_extra = {default = \"${other}\"}");
+    let told = said(&named, PAGE, NODES);
+    assert!(
+        told.contains("opsbook.toml:7:26: error: a default of `shop` reads `$other`"),
+        "{told}"
+    );
+}

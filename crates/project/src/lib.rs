@@ -78,13 +78,16 @@ mod hours;
 mod interface;
 pub mod merge;
 pub mod merkle;
+mod neighbours;
 mod opened;
 pub mod pack;
 mod place;
 pub mod reading;
+mod reads;
 pub mod record;
 pub mod releases;
 mod run;
+mod taken;
 mod who;
 
 use std::collections::{BTreeMap, HashSet};
@@ -312,6 +315,7 @@ impl Project {
         problems.extend(self.applications());
         problems.extend(interface::lint(self));
         problems.extend(merge::replaced_have_changed(self));
+        problems.extend(merge::plain_mdbook(self));
         let (manual, nodes, vocabulary) = (&self.manual, &self.nodes, &self.vocabulary);
         problems.extend(plan::cases(manual, nodes, vocabulary, &names, &|_| true).1);
         let mut deliveries = deliveries::Deliveries::new(&self.files);

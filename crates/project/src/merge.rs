@@ -14,7 +14,7 @@ use crate::package::manifest::{From, Manifest, Skip};
 use crate::package::resolve::{Part, resolve};
 use crate::package::selection::Selection;
 use crate::package::store::{Reach, Store};
-use crate::package::{chapter, folder};
+use crate::package::{chapter, description, folder};
 use crate::place::{self, Parts, Place};
 use crate::source::{Concern, Packaged, Problem, Severity};
 
@@ -23,6 +23,14 @@ use crate::source::{Concern, Packaged, Problem, Severity};
 /// # Errors
 /// Where a package is not here, is not what the lock says, or cannot be in one book with others.
 pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
+    place_carrying(root, &[])
+}
+
+/// The same of an unpacked archive, which carries these packages.
+///
+/// # Errors
+/// As those of [`place`].
+pub fn place_carrying(root: &Path, carried: &[description::Part]) -> Result<Place, Vec<Problem>> {
     let files = Files::of(root);
     let (manifest, problems) = place::manifest(&files);
     let manifest = manifest.filter(|manifest| !manifest.packages.is_empty());
@@ -32,7 +40,7 @@ pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
     if problems.iter().any(Problem::is_error) {
         return Err(problems);
     }
-    let store = Store::open(root, &manifest)?;
+    let store = Store::open(root, &manifest)?.carrying(carried);
     local_is_allowed(&store)?;
     let parts = resolve(&manifest, &mut |wanted| store.get(wanted, Reach::Locked))?;
     trusted(&manifest, &parts)?;
@@ -61,7 +69,10 @@ pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
     let placed: Vec<_> = { parts.iter() }
         .map(|part| assemble::placed(&source, part))
         .collect();
-    let shown = { placed.iter().zip(&parts) }.map(|(placed, part)| packaged(placed, part));
+    let shown = { placed.iter().zip(&parts) }.flat_map(|(placed, part)| {
+        let carried = carried.iter().any(|one| one.name == placed.name);
+        packaged(placed, part, carried)
+    });
     Ok(Place {
         files: Files::below(&kept).with_packages(shown.collect()),
         state: Some(state),
@@ -76,19 +87,31 @@ pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
 
 /// How messages name the files of a package: those of a folder on this machine as somebody edits
 /// them, all others `shop:manual/release.md`.
-fn packaged(placed: &Placed, part: &Part) -> (PathBuf, Packaged) {
+///
+/// `carried`: it lies in an archive, so that nobody edits it.
+fn packaged(placed: &Placed, part: &Part, carried: bool) -> [(PathBuf, Packaged); 2] {
     let folder = match (&part.replaces, &part.asked) {
-        (Some(path), _) | (None, From::Path(path)) => PathBuf::from(path),
-        (None, From::Git { .. } | From::Archive(_) | From::Oci { .. }) => {
+        (Some(path), _) => PathBuf::from(path),
+        (None, From::Path(path)) if !carried => PathBuf::from(path),
+        (None, From::Path(_) | From::Git { .. } | From::Archive(_) | From::Oci { .. }) => {
             format!("{}:", placed.name).into()
         }
     };
-    let packaged = Packaged {
+    let templates = match folder.to_str() {
+        Some(name) if name.ends_with(':') => PathBuf::from(format!("{name}templates")),
+        _ => folder.join("templates"),
+    };
+    let packaged = |shown: PathBuf| Packaged {
         package: placed.name.clone(),
-        shown: folder,
+        shown,
         about: chapter::line(part),
     };
-    (PathBuf::from(&placed.folder), packaged)
+    // Templates are read where those of the book are.
+    let read = Path::new("templates").join(&placed.pages);
+    [
+        (PathBuf::from(&placed.folder), packaged(folder)),
+        (read, packaged(templates)),
+    ]
 }
 
 /// One line for each package that is another one on this machine.
@@ -311,6 +334,36 @@ pub(crate) fn replaced_have_changed(project: &crate::Project) -> Vec<Problem> {
             };
             problems.push(problem.hint("compare the two; `opsbook packages update` takes note"));
         }
+    }
+    problems
+}
+
+/// Where `book.toml` lets plain mdBook call opsbook, mdBook reads `SUMMARY.md` before it does: a
+/// line that it cannot understand keeps it from building anything.
+pub(crate) fn plain_mdbook(project: &crate::Project) -> Vec<Problem> {
+    let files = Files::of(&project.origin);
+    let text = |path: &Path| files.text(path, 1 << 24).unwrap_or_default();
+    let calls = assemble::lets_mdbook_call(&text(Path::new("book.toml")));
+    if project.parts.all.is_empty() || !calls {
+        return Vec::new();
+    }
+    let path = project.manual.settings.source.join("SUMMARY.md");
+    let source = crate::source::Source::new(&path, text(&path));
+    let mut problems = Vec::new();
+    let mut at = 0;
+    for line in source.text.split_inclusive('\n') {
+        if let Some((title, name)) = assemble::named_in_list(line)
+            && let Some(found) = line.find("](package:")
+        {
+            let range = at + found + 2..at + found + 2 + "package:".len() + name.len();
+            let span = crate::source::Span::new(&source, range);
+            let message =
+                "plain mdBook, which `book.toml` lets call opsbook, finds no such chapter";
+            let problem = Problem::warning("package-line", span, message);
+            let hint = format!("`[{title}]() <!-- package:{name} -->` is understood by both");
+            problems.push(problem.hint(hint));
+        }
+        at += line.len();
     }
     problems
 }

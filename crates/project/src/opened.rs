@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::Project;
 use crate::files::Files;
+use crate::package::description::Part;
 use crate::package::folder;
 use crate::package::tree::Tree;
 
@@ -16,9 +17,9 @@ pub(crate) struct Opened {
 
 impl Opened {
     /// With the packages of which it is made.
-    pub(crate) fn of(tree: &Tree) -> Result<Opened, String> {
+    pub(crate) fn of(tree: &Tree, carried: &[Part]) -> Result<Opened, String> {
         let mut opened = Opened::alone(tree)?;
-        let place = crate::merge::place(&opened.folder);
+        let place = crate::merge::place_carrying(&opened.folder, carried);
         let place = place.map_err(|problems| problems[0].sentence())?;
         opened.project = Project::read(place);
         Ok(opened)

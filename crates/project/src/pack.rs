@@ -7,16 +7,18 @@ use std::path::{Component, Path, PathBuf};
 use crate::Project;
 use crate::files::is_private;
 use crate::manual::{Procedure, Work};
+use crate::neighbours::{self, Neighbours};
 use crate::nodes::{SecretRef, secret};
 use crate::opened::Opened;
 use crate::package::archive::Archive;
 use crate::package::description::{self, Description, FORMAT, File, Revision, Versions};
 use crate::package::git::{self, NoFiles};
 use crate::package::selection::Selection;
-use crate::package::tree::{self, Mode, Tree};
+use crate::package::tree::{self, Tree};
 use crate::package::{archive, folder};
 use crate::releases;
 use crate::source::{Problem, Severity, Span};
+use crate::taken;
 
 /// How something is packed.
 #[derive(Clone, Debug, Default)]
@@ -69,9 +71,16 @@ pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>
             selection.takes(path)
         });
         let tree = tree.map_err(|why| vec![Problem::bare("bad-package", why)])?;
-        return finish(project, tree, &BTreeSet::new(), (name, version), None);
+        let beside = neighbours::as_they_are(project);
+        return finish(
+            project,
+            (tree, BTreeSet::new()),
+            &beside,
+            (name, version),
+            None,
+        );
     };
-    let mut problems = dirty(&work, &selection);
+    let mut problems = taken::dirty(&work, &selection, "");
     let version = match (problems.is_empty(), options.dirty) {
         (true, _) => version,
         (false, true) => {
@@ -81,12 +90,15 @@ pub fn pack(project: &Project, options: &Options) -> Result<Packed, Vec<Problem>
         (false, false) => return Err(problems),
     };
     let clean = !version.ends_with("+dirty");
-    let (tree, untracked) = files(project, &selection, &work, clean)?;
+    let (tree, mut untracked) = taken::files(&project.origin, &selection, &work, clean)?;
     let revision = revision(project, &work, &version, clean)?;
     if let Some(since) = &options.since {
         far_enough(project, &selection, &work, &tree, since)?;
     }
-    finish(project, tree, &untracked, (name, version), Some(revision))
+    let (beside, more) = neighbours::trees(project, &work, clean)?;
+    untracked.extend(more);
+    let named = (name, version);
+    finish(project, (tree, untracked), &beside, named, Some(revision))
 }
 
 /// What it is called: the package's own name, or the one that is given.
@@ -116,73 +128,6 @@ fn label(project: &Project, options: &Options) -> Result<(String, String), Vec<P
         return Err(wrong(format!("`{version}` is no release number")));
     }
     Ok((name.clone(), version.clone()))
-}
-
-/// What git says of the files that would be taken.
-fn dirty(work: &git::Work, selection: &Selection) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let taken = |path: &&str| selection.takes(path);
-    let changed: Vec<&str> = { work.dirty.iter() }
-        .filter(|path| !path.starts_with('?'))
-        .map(String::as_str)
-        .filter(taken)
-        .collect();
-    if let [first, ..] = changed[..] {
-        let (first, more) = (crate::outside::line(first), changed.len() - 1);
-        let more = if more == 0 {
-            String::new()
-        } else {
-            format!(", and {more} more")
-        };
-        let message = format!("`{first}`{more}: not as it was committed");
-        let problem = Problem::bare("dirty-tree", message);
-        problems.push(problem.hint("commit it; `--dirty` packs what is there, and says so"));
-    }
-    let unknown = { work.dirty.iter() }.filter_map(|path| path.strip_prefix('?'));
-    let unknown = unknown.filter(taken);
-    for path in unknown.filter(|path| !selection.includes(path)).take(10) {
-        let path = crate::outside::line(path);
-        let message = format!("`{path}` is under no version control");
-        let problem = Problem::bare("untracked-file", message);
-        let hint = "commit it, or name it in `include` or `exclude` of `opsbook.toml`";
-        problems.push(problem.hint(hint));
-    }
-    problems
-}
-
-/// The files of the revision, or those that are there; and the names of those that git does not
-/// know.
-fn files(
-    project: &Project,
-    selection: &Selection,
-    work: &git::Work,
-    clean: bool,
-) -> Result<(Tree, BTreeSet<String>), Vec<Problem>> {
-    let root = &project.origin;
-    let bare = |code: &'static str, why: String| vec![Problem::bare(code, why)];
-    let tracked = git::tracked(root).map_err(|why| bare("git-failed", why))?;
-    let tracked: BTreeSet<String> = tracked.into_iter().collect();
-    let takes = |path: &str| selection.takes(path);
-    let there =
-        |path: &str| takes(path) && (selection.includes(path) || !clean && tracked.contains(path));
-    let enters = |path: &str| selection.enters(path);
-    let more = folder::read_below(root, &enters, &|path| {
-        there(path) && !(clean && tracked.contains(path))
-    });
-    let more = more.map_err(|why| bare("bad-package", why))?;
-    let untracked = more.entries().map(|(path, _)| path.to_owned());
-    let untracked = untracked.filter(|path| !tracked.contains(path)).collect();
-    if !clean {
-        return Ok((more, untracked));
-    }
-    let tree = git::tree(root, &work.revision, work.subdir.as_deref(), &takes);
-    let mut tree = tree.map_err(|NoFiles { code, message }| bare(code, message))?;
-    for (path, entry) in more.entries() {
-        let added = tree.add(path, entry.clone());
-        added.map_err(|why| bare("bad-package", why))?;
-    }
-    tree.check().map_err(|why| bare("bad-package", why))?;
-    Ok((tree, untracked))
 }
 
 /// The revision, and its tag; the release number must not be another revision's.
@@ -269,23 +214,21 @@ fn far_enough(
 
 fn finish(
     project: &Project,
-    tree: Tree,
-    untracked: &BTreeSet<String>,
+    (tree, untracked): (Tree, BTreeSet<String>),
+    beside: &Neighbours,
     (name, version): (String, String),
     git: Option<Revision>,
 ) -> Result<Packed, Vec<Problem>> {
-    let mut problems = refused(project, &tree);
-    if problems
-        .iter()
-        .any(|problem| problem.code == "path-package")
-    {
-        // Without them the archive would be no manual, and all else would follow from that.
-        return Err(problems);
-    }
+    let bad = |why: String| vec![Problem::bare("bad-package", why)];
     let own = tree.content();
-    let tree =
-        with_packages(project, tree).map_err(|why| vec![Problem::bare("bad-package", why)])?;
-    let opened = Opened::of(&tree).map_err(|why| vec![Problem::bare("bad-package", why)])?;
+    let mut problems = refused(&tree, "");
+    problems.extend(secret_files(project, &tree));
+    for (name, tree) in beside {
+        problems.extend(refused(tree, &format!("packages/{name}/")));
+    }
+    let tree = with_packages(project, tree, beside).map_err(bad)?;
+    let packages = packages(project, beside);
+    let opened = Opened::of(&tree, &packages).map_err(bad)?;
     let lint = opened.project.lint().problems;
     problems.extend(lint.into_iter().filter(Problem::is_error));
     if !problems.is_empty() {
@@ -298,7 +241,7 @@ fn finish(
     let description = describe(project, &opened.project, (name, version), git, files);
     let description = Description {
         content: own,
-        packages: packages(project),
+        packages,
         ..description
     };
     Ok(Packed {
@@ -308,9 +251,10 @@ fn finish(
 }
 
 /// The files of the packages, where the reader of the archive looks for them first.
-fn with_packages(project: &Project, mut tree: Tree) -> Result<Tree, String> {
+fn with_packages(project: &Project, mut tree: Tree, beside: &Neighbours) -> Result<Tree, String> {
     for part in project.parts.all.iter() {
-        for (path, entry) in part.tree.entries() {
+        let files = beside.get(part.name()).unwrap_or(&part.tree);
+        for (path, entry) in files.entries() {
             let path = format!("packages/{}/{path}", part.name());
             tree.add(&path, entry.clone())?;
         }
@@ -319,37 +263,36 @@ fn with_packages(project: &Project, mut tree: Tree) -> Result<Tree, String> {
     Ok(tree)
 }
 
-fn packages(project: &Project) -> Vec<description::Part> {
+fn packages(project: &Project, beside: &Neighbours) -> Vec<description::Part> {
     let parts = project.parts.all.iter();
     let parts = parts.map(|part| description::Part {
         name: part.name().to_owned(),
         version: part.version().to_string(),
         from: part.from.clone(),
-        content: part.content.clone(),
+        content: match beside.get(part.name()) {
+            Some(tree) => tree.content(),
+            None => part.content.clone(),
+        },
     });
     parts.collect()
 }
 
-/// What must not be in an archive.
-fn refused(project: &Project, tree: &Tree) -> Vec<Problem> {
+/// What must not be in an archive; `shown` is where these files lie in it.
+fn refused(tree: &Tree, shown: &str) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (path, _) in tree.entries() {
+        let named = crate::outside::line(&format!("{shown}{path}")).to_string();
         if looks_private(path) {
-            let message = format!("`{}` looks private", crate::outside::line(path));
+            let message = format!("`{named}` looks private");
             let problem = Problem::bare("private-file", message);
             let hint = "an archive is given away: `exclude` in `opsbook.toml` leaves it out";
             problems.push(problem.hint(hint));
         }
-        if !archive::fits(path) {
-            let message = format!(
-                "`{}` is too long a name for an archive",
-                crate::outside::line(path)
-            );
+        if !archive::fits(&format!("{shown}{path}")) {
+            let message = format!("`{named}` is too long a name for an archive");
             problems.push(Problem::bare("bad-package", message));
         }
     }
-    problems.extend(secret_files(project, tree));
-    problems.extend(path_packages(project));
     problems
 }
 
@@ -402,21 +345,6 @@ fn secret_files(project: &Project, tree: &Tree) -> Vec<Problem> {
         }
     }
     problems
-}
-
-fn path_packages(project: &Project) -> Vec<Problem> {
-    use crate::package::manifest::From;
-    let packages = project
-        .manifest
-        .iter()
-        .flat_map(|manifest| &manifest.packages);
-    let by_path = packages.filter(|(_, package)| matches!(package.from, From::Path(_)));
-    let problems = by_path.map(|(name, package)| {
-        let message = format!("`{name}` is a folder on this machine, which no archive can name");
-        let problem = Problem::error("path-package", package.span.clone(), message);
-        problem.hint("release it, and name a tag or an archive of it")
-    });
-    problems.collect()
 }
 
 fn warnings(project: &Project, tree: &Tree) -> Vec<Problem> {
@@ -552,26 +480,12 @@ pub fn compare(archive: &Archive, root: &Path, name: &str) -> Result<Vec<String>
         selection.takes(path)
     })?;
     let own = own.only(|path| !untracked.contains(path));
-    let mut differing = Vec::new();
-    for (path, entry) in own.entries() {
-        match of_git.get(path) {
-            None => differing.push(format!("`{}` is not in git", crate::outside::line(path))),
-            Some(other) if other != entry => {
-                let what = if other.mode != entry.mode && entry.mode != Mode::Link {
-                    "has another mode"
-                } else {
-                    "differs"
-                };
-                differing.push(format!("`{}` {what}", crate::outside::line(path)));
-            }
-            Some(_) => {}
-        }
-    }
-    for (path, _) in of_git.entries() {
-        if own.get(path).is_none() {
-            let path = crate::outside::line(path);
-            differing.push(format!("`{path}` is not in the archive"));
-        }
-    }
+    let mut differing = taken::differing(&own, &of_git, "");
+    differing.extend(neighbours::compare(
+        archive,
+        root,
+        &revision,
+        subdir.as_deref(),
+    )?);
     Ok(differing)
 }

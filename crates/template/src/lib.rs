@@ -24,7 +24,9 @@
 // The crates below this one, by the names that its files use.
 use opsbook_text::{files, source, yaml};
 
-use std::collections::{BTreeSet, HashMap};
+mod reads;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::path::{Component, Path};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,6 +156,71 @@ pub fn render(files: &Files, template: Template<'_>, values: &Values) -> Result<
     Ok(Rendered { text, used })
 }
 
+/// The names that a template, and those that it takes in by name, read and do not set; each with
+/// the first place where it stands. What is wrong with a template is not said here.
+#[must_use]
+pub fn reads(files: &Files, template: Template<'_>) -> BTreeMap<String, Span> {
+    let sources = Arc::new(Sources::new(files, template));
+    let environment = environment(&sources);
+    let mut known: BTreeSet<String> = environment
+        .globals()
+        .map(|(name, _)| name.to_owned())
+        .collect();
+    let mut found = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    let mut open = match template {
+        Template::Named(name) => vec![name.to_owned()],
+        Template::Inline(passage) | Template::Alone(passage) => {
+            let parsed = environment.template_from_named_str(INLINE, &passage.text);
+            let names = parsed.map(|parsed| parsed.undeclared_variables(false));
+            add(&mut found, names.unwrap_or_default(), passage);
+            known.extend(reads::assigned(&passage.text));
+            let taken_in = reads::taken_in(&passage.text).into_iter();
+            taken_in.map(str::to_owned).collect()
+        }
+    };
+    while let Some(name) = open.pop() {
+        let Ok(source) = sources.load(&name) else {
+            continue;
+        };
+        if !seen.insert(name.clone()) {
+            continue;
+        }
+        let parsed = environment.get_template(&name);
+        let names = parsed.map(|parsed| parsed.undeclared_variables(false));
+        add(
+            &mut found,
+            names.unwrap_or_default(),
+            &Passage::whole(&source),
+        );
+        known.extend(reads::assigned(&source.text));
+        let taken_in = reads::taken_in(&source.text).into_iter();
+        open.extend(taken_in.map(|taken| joined(taken, &name)));
+    }
+    found.retain(|name, _| !known.contains(name));
+    found
+}
+
+fn add(found: &mut BTreeMap<String, Span>, names: HashSet<String>, passage: &Passage) {
+    for name in names {
+        let range = reads::place(&passage.text, &name).unwrap_or(0..0);
+        found.entry(name).or_insert_with(|| passage.span(range));
+    }
+}
+
+/// What a template of a package includes is the package's own.
+fn joined(name: &str, parent: &str) -> String {
+    let package = parent
+        .strip_prefix("packages/")
+        .and_then(|rest| rest.split('/').next());
+    match package {
+        Some(package) if !name.starts_with("packages/") => {
+            format!("packages/{package}/{name}")
+        }
+        _ => name.to_owned(),
+    }
+}
+
 fn environment(sources: &Arc<Sources>) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
@@ -179,18 +246,7 @@ fn environment(sources: &Arc<Sources>) -> Environment<'static> {
     {
         environment.set_syntax(syntax);
     }
-    // What a template of a package includes is the package's own.
-    environment.set_path_join_callback(|name, parent| {
-        let package = parent
-            .strip_prefix("packages/")
-            .and_then(|rest| rest.split('/').next());
-        match package {
-            Some(package) if !name.starts_with("packages/") => {
-                format!("packages/{package}/{name}").into()
-            }
-            _ => name.into(),
-        }
-    });
+    environment.set_path_join_callback(|name, parent| joined(name, parent).into());
     let sources = Arc::clone(sources);
     environment.set_loader(move |name| match sources.load(name) {
         Ok(source) => Ok(Some(source.text.clone())),
@@ -266,7 +322,8 @@ impl Sources {
             return Err(io::Error::other(why));
         }
         let text = read(&self.files, name)?;
-        let source = Source::new(Path::new(FOLDER).join(name), text);
+        let path = Path::new(FOLDER).join(name);
+        let source = Source::of(&path, self.files.packaged(&path), text);
         lock(&self.loaded).insert(name.to_owned(), Arc::clone(&source));
         Ok(source)
     }

@@ -242,8 +242,12 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
         .ends(0)
         .lacks("cp -p");
     let before = fs::read_to_string(project.path("opsbook.lock")).unwrap();
+    // Who went on with the old one is told.
+    project.page("# Own\n\n```yaml procedure\nid: own\n```\n\n```sh step\ntest -e ~/none\n```\n");
+    project.opsbook(&["run", "own", "here", "--yes"]).ends(1);
     let taken = project.opsbook(&["packages", "update", "base"]).ends(0);
     taken.has("base 2.1.0 -> 2.1.0\n  patch: what base.prepare does has changed\n");
+    taken.has("note: 1 halted run began with base 2.1.0: `opsbook history` shows them");
     assert_ne!(
         fs::read_to_string(project.path("opsbook.lock")).unwrap(),
         before
@@ -267,6 +271,37 @@ fn what_is_locked_is_what_is_used_and_a_moved_tag_is_refused() {
         .opsbook(&["packages", "update", "base", "--to", "v2.2.0"])
         .out("base 2.1.0 -> 2.2.0\n  minor: value base_extra is new\n")
         .check();
+
+    // A lock that somebody has edited is not believed.
+    let good = fs::read_to_string(project.path("opsbook.lock")).unwrap();
+    for (from, to, why) in [
+        (
+            "version = \"2.2.0\"",
+            "version = \"2.3.0\"",
+            "opsbook.toml:2:1: error: `base` calls itself 2.2.0 and is 2.3.0 in `opsbook.lock`",
+        ),
+        (
+            "content = \"sha256:",
+            "content = \"sha256:00",
+            "error: this is no locked package",
+        ),
+        (
+            "[[package]]\nname = \"shop\"",
+            "[[package]]\nname = \"base\"",
+            "error: `base` is locked twice",
+        ),
+        (
+            "[[package]]\nname = \"shop\"",
+            "<<<<<<< HEAD\n[[package]]\nname = \"shop\"",
+            "opsbook.lock:",
+        ),
+    ] {
+        let other = good.replacen(from, to, 1);
+        assert_ne!(other, good, "{from}");
+        project.write("opsbook.lock", &other);
+        project.opsbook(&["list"]).ends(2).has(why);
+    }
+    project.write("opsbook.lock", &good);
 
     // The manifest without the lock.
     let manifest = fs::read_to_string(project.path("opsbook.toml")).unwrap();
@@ -468,4 +503,50 @@ fn the_chapter_can_be_typed() {
     }
     let released = fs::read_to_string(home.join("shop")).unwrap();
     assert_eq!(released, "release 2, port 8080\n");
+}
+
+/// mdBook reads the list before it asks opsbook, which gives it the pages of the packages then.
+#[test]
+fn plain_mdbook_builds_a_book_of_packages() {
+    let (_place, _base, _shop, project) = book();
+    let settings = format!(
+        "[book]\nsrc = \"manual\"\n[preprocessor.opsbook]\ncommand = \"env HOME={} {} preprocess\"\nafter = [\"links\"]\nbefore = [\"index\"]\n",
+        project.home("").display(),
+        env!("CARGO_BIN_EXE_opsbook")
+    );
+    project.write("book.toml", &settings);
+    project
+        .opsbook(&["lint"])
+        .ends(0)
+        .has("manual/SUMMARY.md:2:14: warning: plain mdBook, which")
+        .has("hint: `[The shop]() <!-- package:shop -->` is understood by both");
+    project.write(
+        "manual/SUMMARY.md",
+        "- [Page](page.md)\n- [The shop]() <!-- package:shop -->\n",
+    );
+    project.opsbook(&["lint"]).ends(0).lacks("plain mdBook");
+    project.opsbook(&["build"]).ends(0);
+    let read = |path: &str| fs::read_to_string(project.path(path)).unwrap();
+    let link = "packages/shop/manual/release.html";
+    let (ours, list) = (read("book/page.html"), read("book/toc.html"));
+    fs::remove_dir_all(project.path("book")).unwrap();
+    let plain = mdbook_driver::MDBook::load(project.root()).unwrap();
+    plain.build().unwrap();
+    assert!(ours.contains(link) && read("book/page.html").contains(link));
+    let names = |list: &str| {
+        let links = list.split("href=\"").skip(1);
+        let links = links.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned()));
+        let links = links.filter(|link| link.contains(".html"));
+        links.collect::<Vec<_>>()
+    };
+    assert_eq!(names(&list), names(&read("book/toc.html")));
+    let page = read("book/packages/shop/manual/release.html");
+    assert!(
+        page.contains("../../base/manual/prepare.html#prepare"),
+        "{page}"
+    );
+    assert!(page.contains("shop-ops@example.net"), "{page}");
+    // A package that is not here is said by name.
+    project.write("opsbook.lock", "version = 9\n");
+    assert!(plain.build().is_err());
 }
