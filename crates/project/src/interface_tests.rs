@@ -172,14 +172,12 @@ fn nodes_go_over_the_values_of_a_package_and_null_removes_them() {
     }
 }
 
-/// A value is declared wherever a page may name it, not only in scripts.
-#[test]
-fn what_no_script_reads_is_declared_too() {
+/// Pages on which `$open` is read in all ways but by a script, and where.
+fn that_read_open() -> Vec<(String, &'static str)> {
     let contract = "# R\n\n```yaml procedure\nid: shop.release\nparams:\n  version: {default: 1}\nMORE```\n\n```sh step capture=got\ntrue\n```\n\n";
     let block = |text: &str| contract.replace("MORE", "") + text;
     let checks = |text: &str| format!("# C\n\n```yaml checks\nid: shop\n{text}```\n");
-    let template = "{% set a = 1 %}{{ a }} {{ version }} {{ got }} {{ bundle }} {{ shop_port }}{% for x in range(2) %}{{ x }}{% include \"part.conf\" %}{% endfor %}\n";
-    for (page, place) in [
+    vec![
         (
             block("```text manual\nSay ${open}, $${closed}, ${version}, ${got}.\n```\n"),
             "release.md:14:5",
@@ -236,7 +234,14 @@ fn what_no_script_reads_is_declared_too() {
             checks("") + "\n```sh check id=shop.up\necho 1\n```\n\n```text expect\n${open}\n```\n",
             "release.md:12:1",
         ),
-    ] {
+    ]
+}
+
+/// A value is declared wherever a page may name it, not only in scripts.
+#[test]
+fn what_no_script_reads_is_declared_too() {
+    let template = "{% set a = 1 %}{{ a }} {{ version }} {{ got }} {{ bundle }} {{ shop_port }}{% for x in range(2) %}{{ x }}{% include \"part.conf\" %}{% endfor %}\n";
+    for (page, place) in that_read_open() {
         let manifest = format!("{PACKAGE}{VALUES}");
         let said = |manifest: &str| {
             let (folder, mut project) = project(manifest, &page, NODES);

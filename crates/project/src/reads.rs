@@ -13,6 +13,7 @@ use crate::plan::RUN_NAMES;
 use crate::plan::uses::{self, From, Use};
 use crate::source::{Passage, Problem, Span};
 use crate::template::{self, Template};
+use crate::vocabulary::Assertion;
 use crate::yaml::{Value, Yaml};
 
 /// Everything that the pages of a package read, and nobody of the package sets or declares.
@@ -191,10 +192,7 @@ impl Reads<'_> {
                 self.project
                     .vocabulary
                     .assertion(&typed.kind, resource, &typed.attributes);
-            let commands = understood
-                .0
-                .iter()
-                .flat_map(|assertion| assertion.commands());
+            let commands = understood.0.iter().flat_map(Assertion::commands);
             let commands: Vec<String> = commands.collect();
             for command in commands {
                 let names = variables(&command, "sh");
