@@ -19,10 +19,12 @@ pub mod record;
 pub mod runs;
 mod schema;
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 
 /// A transaction of the store.
@@ -82,6 +84,10 @@ impl Store {
         } else {
             let message = format!("`{url}` is neither `sqlite:` nor `postgres:`");
             return Err(StoreError::Unreadable(message));
+        };
+        let url = match database {
+            Database::Sqlite => url.to_owned(),
+            Database::Postgres => verified(url)?,
         };
         let options: AnyConnectOptions = url.parse()?;
         let pool = AnyPoolOptions::new()
@@ -188,6 +194,30 @@ impl Store {
     }
 }
 
+/// The same address. Where it leads to another machine and says nothing of TLS, the server has to
+/// prove that it is the one that is meant: what goes there is who may do what.
+fn verified(url: &str) -> Result<String, StoreError> {
+    let options: PgConnectOptions = url.parse()?;
+    let host = options.get_host();
+    let is_here = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.parse().is_ok_and(|at: IpAddr| at.is_loopback());
+    let query = url.split_once('?').map(|(_, query)| query);
+    let words = query.unwrap_or_default().split('&');
+    let is_said = words
+        .filter_map(|word| word.split_once('='))
+        .any(|(name, _)| {
+            let name = name.replace('-', "");
+            name == "sslmode"
+        });
+    if is_here || is_said || std::env::var_os("PGSSLMODE").is_some() {
+        return Ok(url.to_owned());
+    }
+    let joint = if query.is_some() { '&' } else { '?' };
+    Ok(format!("{url}{joint}sslmode=verify-full"))
+}
+
 /// A time as the interface writes it.
 #[must_use]
 pub fn written(milliseconds: i64) -> String {
@@ -216,4 +246,27 @@ fn json<T: serde::Serialize>(value: &T) -> String {
 
 fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|error| StoreError::Unreadable(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_to_another_machine_goes_to_the_one_that_is_meant() {
+        for (url, added) in [
+            ("postgres://o@db.example/o", "?sslmode=verify-full"),
+            (
+                "postgres://o@192.0.2.1:5433/o?application_name=x",
+                "&sslmode=verify-full",
+            ),
+            ("postgres://o@db.example/o?sslmode=disable", ""),
+            ("postgres://o@db.example/o?ssl-mode=require", ""),
+            ("postgres://o@localhost/o", ""),
+            ("postgres://o@127.0.0.7/o", ""),
+            ("postgres://o@db.example/o?host=/run/postgresql", ""),
+        ] {
+            assert_eq!(verified(url).unwrap(), format!("{url}{added}"), "{url}");
+        }
+    }
 }

@@ -8,9 +8,44 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+
 /// The address of a new, empty database; where there is no PostgreSQL the test is skipped by
 /// name, and fails in CI as root.
 pub fn database(test: &str) -> Option<String> {
+    let (folder, name) = new_database(test)?;
+    let folder = folder.display();
+    Some(format!(
+        "postgres://opsbook@localhost:{PORT}/{name}?host={folder}"
+    ))
+}
+
+/// A new, empty database that is reached over TLS alone.
+pub struct OverTls {
+    /// Its address, without a word on TLS.
+    pub url: String,
+    /// A file with the authority that vouches for the server.
+    pub authority: PathBuf,
+}
+
+/// As [`database`].
+pub fn over_tls(test: &str) -> Option<OverTls> {
+    let (folder, name) = new_database(test)?;
+    Some(OverTls {
+        url: format!("postgres://opsbook@{}:{PORT}/{name}", address()),
+        authority: folder.join("authority.pem"),
+    })
+}
+
+const PORT: u16 = 15432;
+
+/// Of this process alone.
+fn address() -> String {
+    let [.., high, low] = std::process::id().to_be_bytes();
+    format!("127.79.{high}.{low}")
+}
+
+fn new_database(test: &str) -> Option<(&'static Path, String)> {
     static SERVER: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     match SERVER.get_or_init(start) {
@@ -18,8 +53,7 @@ pub fn database(test: &str) -> Option<String> {
             let name = format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed));
             let made = psql(folder, &format!("create database {name}"));
             assert!(made, "a database can be made");
-            let folder = folder.display();
-            Some(format!("postgres://opsbook@localhost/{name}?host={folder}"))
+            Some((folder, name))
         }
         Err(why) => {
             skipped(test, why);
@@ -69,6 +103,7 @@ fn start() -> Result<PathBuf, String> {
     if !made.is_ok_and(|status| status.success()) {
         return Err("`initdb` failed".to_owned());
     }
+    vouch(&folder, &data);
     run(&program, &folder, &data);
     let deadline = Instant::now() + Duration::from_mins(1);
     while !psql(&folder, "select 1") {
@@ -80,15 +115,50 @@ fn start() -> Result<PathBuf, String> {
     Ok(folder)
 }
 
+/// Gives the server a certificate for its address, and lets nobody in over TCP without TLS.
+fn vouch(folder: &Path, data: &Path) {
+    let key = || KeyPair::generate().unwrap();
+    let (own, servers) = (key(), key());
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&own).unwrap().pem();
+    let server = CertificateParams::new([address()]).unwrap();
+    let server = server.signed_by(&servers, &Issuer::new(authority, own));
+    for (name, mode, text) in [
+        ("authority.pem", "644", root),
+        ("server.pem", "644", server.unwrap().pem()),
+        ("server.key", "600", servers.serialize_pem()),
+        (
+            "data/pg_hba.conf",
+            "600",
+            "local all all trust\nhostssl all all 127.0.0.0/8 trust\n".to_owned(),
+        ),
+    ] {
+        let script = format!("umask 077 && cat >\"$1\" && chmod {mode} \"$1\"");
+        let mut writing = as_postgres("KILL")
+            .args(["sh", "-c", &script, "sh"])
+            .arg(folder.join(name))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut pipe = writing.stdin.take().unwrap();
+        pipe.write_all(text.as_bytes()).unwrap();
+        drop(pipe);
+        assert!(writing.wait().unwrap().success(), "{}", data.display());
+    }
+}
+
 /// The server ends with the thread that started it, which ends with this process.
 fn run(program: &Path, folder: &Path, data: &Path) {
     let script = format!(
         "trap 'kill -INT $server; wait; rm -rf {0}' TERM; \
-         {1}/postgres -D {2} -k {0} -c listen_addresses= -c fsync=off >{0}/log 2>&1 & \
+         {1}/postgres -D {2} -k {0} -c listen_addresses={3} -c port={PORT} -c fsync=off -c ssl=on \
+         -c ssl_cert_file={0}/server.pem -c ssl_key_file={0}/server.key >{0}/log 2>&1 & \
          server=$!; wait; wait",
         folder.display(),
         program.display(),
-        data.display()
+        data.display(),
+        address()
     );
     std::thread::spawn(move || {
         let mut server = as_postgres("TERM");
@@ -116,6 +186,8 @@ fn psql(folder: &Path, statement: &str) -> bool {
             "opsbook",
             "-d",
             "postgres",
+            "-p",
+            &PORT.to_string(),
             "-h",
         ])
         .arg(folder)

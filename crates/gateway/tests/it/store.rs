@@ -1,5 +1,6 @@
 //! The queue, the lines and the questions, on both databases.
 
+use opsbook_gateway::store::Store;
 use opsbook_gateway::store::events::From;
 use opsbook_gateway::store::questions::Won;
 use opsbook_gateway::store::queue::{Heard, Swept};
@@ -704,4 +705,25 @@ async fn tickets_are_good_once_and_logins_end() {
         assert!(lab.store.runner(&newer).await.unwrap().is_some());
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_of_another_machine_proves_who_it_is() {
+    let test = "a_database_of_another_machine_proves_who_it_is";
+    let Some(server) = crate::postgres::over_tls(test) else {
+        return;
+    };
+    let with = |words: &str| format!("{}?{words}", server.url);
+    let known = format!(
+        "sslmode=verify-full&sslrootcert={}",
+        server.authority.display()
+    );
+    let store = Store::open(&with(&known)).await.unwrap();
+    assert!(store.runs(&Filter::default()).await.unwrap().0.is_empty());
+    // Nobody vouches for it.
+    let unknown = Store::open(&with("sslmode=verify-full")).await.unwrap_err();
+    assert!(unknown.to_string().contains("certificate"), "{unknown}");
+    // It lets nobody in who does not ask for TLS.
+    let clear = Store::open(&with("sslmode=disable")).await.unwrap_err();
+    assert!(clear.to_string().contains("pg_hba"), "{clear}");
 }
