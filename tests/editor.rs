@@ -48,6 +48,19 @@ for number, line in ipairs(vim.api.nvim_buf_get_lines(0, 0, -1, false)) do
       position = { line = number - 1, character = column },
     }, 20000, 0)
     print((about.result.contents.value:match('[^\n]*')))
+    local renamed = client.request_sync('textDocument/rename', {
+      textDocument = vim.lsp.util.make_text_document_params(),
+      position = { line = number - 1, character = column },
+      newName = 'greeting',
+    }, 20000, 0)
+    vim.lsp.util.apply_workspace_edit(renamed.result, client.offset_encoding)
+    print((vim.api.nvim_buf_get_lines(0, number - 1, number, false)[1]:match('greeting')))
+    wait(function() return #here() == 0 end)
+    local lenses = client.request_sync('textDocument/codeLens', {
+      textDocument = vim.lsp.util.make_text_document_params(),
+    }, 20000, 0)
+    print(lenses.result[1].command.title)
+    break
   end
 end
 vim.cmd('qall!')
@@ -115,6 +128,8 @@ fn neovim_shows_a_mistake_repairs_it_and_says_what_a_value_is() {
         "write `step`".to_owned(),
         "   ```sh step id=write".to_owned(),
         "**words** parameter of `hello.greet`, `Hello` by default, as `[A-Za-z ]+`".to_owned(),
+        "greeting".to_owned(),
+        "run".to_owned(),
     ];
     assert_eq!(lines, expected, "{out}");
 }

@@ -58,6 +58,15 @@ class Commands {
     if (node) await this.typed(["show", node]);
   }
 
+  // A line that the server offers above a contract: its words, and the node that it lacks.
+  async offered(words) {
+    const known = ["run", "test", "show", "log"];
+    if (!Array.isArray(words) || !known.includes(words[0]) || words.some((word) => typeof word !== "string")) return;
+    if (words[0] !== "run") return this.typed(words);
+    const node = await this.node();
+    if (node) await this.typed([...words.slice(0, 2), node, ...words.slice(2)]);
+  }
+
   async preview() {
     await this.typed(["serve"]);
   }

@@ -108,6 +108,7 @@ async function activate(context) {
     "opsbook.run": told(() => commands.run()),
     "opsbook.test": told(() => commands.test()),
     "opsbook.show": told(() => commands.show()),
+    "opsbook.type": (words) => told(() => commands.offered(words))(),
     "opsbook.preview": told(() => commands.preview()),
     "opsbook.node": told(() => commands.node(true)),
     "opsbook.restart": restart,

@@ -18,7 +18,7 @@ pub fn of(snapshot: &Snapshot, columns: Columns) -> BTreeMap<PathBuf, Vec<Diagno
     let mut all: BTreeMap<PathBuf, Vec<Diagnostic>> = BTreeMap::new();
     for problem in &snapshot.problems {
         let file = match &problem.span {
-            Some(span) => snapshot.root().join(span.path()),
+            Some(span) => snapshot.edited(span.path()),
             None => snapshot.root().join("book.toml"),
         };
         let own = all.entry(file).or_default();
@@ -33,7 +33,7 @@ fn one(snapshot: &Snapshot, columns: Columns, problem: &Problem) -> Diagnostic {
     let range = problem.span.as_ref().map(|span| columns.of_span(span));
     let related = problem.notes.iter().filter_map(|(span, text)| {
         Some(DiagnosticRelatedInformation {
-            location: columns.location(snapshot.root(), span)?,
+            location: snapshot.location(columns, span)?,
             message: text.clone(),
         })
     });

@@ -77,9 +77,62 @@ pub fn at(text: &str, byte: usize) -> Option<Fence<'_>> {
     })
 }
 
+/// All fenced blocks of a text, in one pass.
+pub fn all(text: &str) -> Vec<Fence<'_>> {
+    let mut found = Vec::new();
+    let mut open: Option<(Fence<'_>, &str)> = None;
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.len();
+        let bare = line.trim_start_matches([' ', '\t', '>']);
+        let ticks = bare.len() - bare.trim_start_matches(['`', '~']).len();
+        match &mut open {
+            None if ticks >= 3 => {
+                let fence = Fence {
+                    info: bare[ticks..].trim_end_matches(['\n', '\r']),
+                    at: start + (line.len() - bare.len()) + ticks,
+                    body: end..text.len(),
+                    opening: false,
+                };
+                open = Some((fence, &bare[..ticks]));
+            }
+            Some((fence, mark))
+                if ticks >= mark.len()
+                    && bare[..ticks].starts_with(&mark[..1])
+                    && bare[ticks..].trim().is_empty() =>
+            {
+                fence.body.end = start;
+                found.extend(open.take().map(|(fence, _)| fence));
+            }
+            _ => {}
+        }
+        start = end;
+    }
+    found.extend(open.map(|(fence, _)| fence));
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_fences_of_a_text_are_found_in_their_order() {
+        let text = "a\n```sh step\nx\n```\n\n~~~\n~~~\n> ```yaml\n> y\n> ```\n```text\nopen";
+        let all: Vec<(&str, &str)> = all(text)
+            .iter()
+            .map(|fence| (fence.info, &text[fence.body.clone()]))
+            .collect();
+        assert_eq!(
+            all,
+            [
+                ("sh step", "x\n"),
+                ("", ""),
+                ("yaml", "> y\n"),
+                ("text", "open")
+            ]
+        );
+    }
 
     #[test]
     fn a_place_knows_its_fence() {

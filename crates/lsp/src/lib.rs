@@ -29,6 +29,8 @@
 //! ```
 
 // The crates below this one, by the names that its files use.
+use opsbook_event as event;
+use opsbook_journal as journal;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
 use opsbook_project as project;
@@ -40,11 +42,15 @@ mod actions;
 mod completion;
 mod diagnostics;
 mod fence;
+mod folds;
 mod hover;
+mod lenses;
 mod names;
 mod place;
+mod rename;
 mod server;
 mod snapshot;
 mod symbols;
+mod tokens;
 
 pub use server::{ServeError, serve};

@@ -85,10 +85,9 @@ pub fn definitions(
             .collect(),
         Name::Word(name) => words(snapshot, file, byte, name),
     };
-    let root = snapshot.root();
     let mut found: Vec<Location> = Vec::new();
     for span in &spans {
-        let location = columns.location(root, span);
+        let location = snapshot.location(columns, span);
         found.extend(location.filter(|location| !found.contains(location)));
     }
     if let (Name::Word(name), true) = (name, found.is_empty()) {
@@ -163,7 +162,6 @@ fn within(procedure: &Procedure, name: &str) -> Option<Span> {
 
 /// A file of the project: as it is written, beside the page, or in `templates/`.
 fn of_file(snapshot: &Snapshot, file: &Path, name: &str) -> Option<Location> {
-    let root = snapshot.root();
     let beside = file.parent().unwrap_or(Path::new(""));
     let places = [
         Path::new("").to_owned(),
@@ -174,7 +172,7 @@ fn of_file(snapshot: &Snapshot, file: &Path, name: &str) -> Option<Location> {
     let path = places.find(|path| snapshot.project.files.is_file(path))?;
     let start = Position::default();
     Some(Location {
-        uri: uri(&root.join(path))?,
+        uri: uri(&snapshot.edited(&path))?,
         range: lsp_types::Range::new(start, start),
     })
 }
@@ -183,7 +181,7 @@ fn of_file(snapshot: &Snapshot, file: &Path, name: &str) -> Option<Location> {
 pub fn references(snapshot: &Snapshot, name: &Name<'_>, columns: Columns) -> Vec<Location> {
     let mut found = Vec::new();
     for source in sources(snapshot) {
-        let Some(uri) = uri(&snapshot.root().join(&source.path)) else {
+        let Some(uri) = uri(&snapshot.edited(&source.path)) else {
             continue;
         };
         for (at, _) in source.text.match_indices(name.text()) {
@@ -219,7 +217,8 @@ fn means(text: &str, range: &Range<usize>, name: &Name<'_>) -> bool {
     }
 }
 
-fn sources(snapshot: &Snapshot) -> Vec<std::sync::Arc<Source>> {
+/// The texts of all pages, and of the files of nodes.
+pub fn sources(snapshot: &Snapshot) -> Vec<std::sync::Arc<Source>> {
     let mut sources: Vec<_> = { snapshot.project.manual.pages.iter() }
         .map(|page| page.source.clone())
         .collect();

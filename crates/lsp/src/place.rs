@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 
-use lsp_types::{Location, Position, Range, Uri};
+use lsp_types::{Position, Range, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::source::Span;
@@ -30,6 +30,12 @@ impl Columns {
             Columns::Utf8 => letter.len_utf8(),
             Columns::Utf16 => letter.len_utf16(),
         }
+    }
+
+    /// How many columns a text of one line takes.
+    pub fn count(self, text: &str) -> u32 {
+        let columns: usize = text.chars().map(|letter| self.width(letter)).sum();
+        u32::try_from(columns).unwrap_or(u32::MAX)
     }
 
     /// The place of a byte. One within a character is that of its beginning.
@@ -78,14 +84,6 @@ impl Columns {
 
     pub fn of_span(self, span: &Span) -> Range {
         self.range(&span.source.text, span.start as usize..span.end as usize)
-    }
-
-    /// Where a span stands, in a file of this project.
-    pub fn location(self, root: &Path, span: &Span) -> Option<Location> {
-        Some(Location {
-            uri: uri(&root.join(span.path()))?,
-            range: self.of_span(span),
-        })
     }
 }
 

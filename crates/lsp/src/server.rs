@@ -8,18 +8,24 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::RecvTimeoutError;
 use lsp_server::{Connection, ErrorCode, Message, Notification, ProtocolError, Request, Response};
 use lsp_types::{
-    CodeActionParams, CompletionOptions, CompletionParams, DidChangeTextDocumentParams,
-    DidCloseTextDocumentParams, DidOpenTextDocumentParams, DocumentSymbolParams,
-    GotoDefinitionParams, Hover, HoverContents, HoverParams, HoverProviderCapability,
-    InitializeParams, Location, MarkupContent, MarkupKind, OneOf, Position, PositionEncodingKind,
-    PublishDiagnosticsParams, ReferenceParams, ServerCapabilities, TextDocumentSyncCapability,
-    TextDocumentSyncKind, TextDocumentSyncOptions, Uri, WorkspaceSymbolParams,
+    CodeActionParams, CodeLensOptions, CodeLensParams, CompletionOptions, CompletionParams,
+    DidChangeTextDocumentParams, DidCloseTextDocumentParams, DidOpenTextDocumentParams,
+    DocumentSymbolParams, ExecuteCommandOptions, ExecuteCommandParams, FoldingRangeParams,
+    FoldingRangeProviderCapability, GotoDefinitionParams, Hover, HoverContents, HoverParams,
+    HoverProviderCapability, InitializeParams, Location, MarkupContent, MarkupKind, OneOf,
+    Position, PositionEncodingKind, PublishDiagnosticsParams, ReferenceParams, RenameOptions,
+    RenameParams, SemanticTokens, SemanticTokensFullOptions, SemanticTokensOptions,
+    SemanticTokensParams, ServerCapabilities, TextDocumentPositionParams,
+    TextDocumentSyncCapability, TextDocumentSyncKind, TextDocumentSyncOptions, TextEdit, Uri,
+    WorkDoneProgressOptions, WorkspaceEdit, WorkspaceSymbolParams,
 };
 use serde_json::Value;
 
 use crate::place::{self, Columns};
-use crate::snapshot::{Snapshot, Texts, root_of};
-use crate::{actions, completion, diagnostics, hover, names, symbols};
+use crate::snapshot::{Ground, Snapshot, Texts, root_of};
+use crate::{
+    actions, completion, diagnostics, folds, hover, lenses, names, rename, symbols, tokens,
+};
 
 /// A pause in typing: a manual is read anew behind it.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -59,6 +65,8 @@ struct Server<'c> {
     texts: Texts,
     /// By the manual's folder; none where it has to be read anew.
     manuals: BTreeMap<PathBuf, Option<Snapshot>>,
+    /// Where manuals and their packages are; found anew where something was saved.
+    grounds: BTreeMap<PathBuf, Ground>,
     /// Files that have diagnostics at the editor, by the manual's folder.
     shown: BTreeMap<PathBuf, BTreeSet<PathBuf>>,
     /// When the diagnostics are due.
@@ -88,6 +96,7 @@ pub fn serve(connection: &Connection) -> Result<(), ServeError> {
         columns,
         texts: Texts::new(),
         manuals: BTreeMap::new(),
+        grounds: BTreeMap::new(),
         shown: BTreeMap::new(),
         due: None,
     };
@@ -117,6 +126,26 @@ fn capabilities(columns: Columns) -> ServerCapabilities {
         references_provider: Some(OneOf::Left(true)),
         document_symbol_provider: Some(OneOf::Left(true)),
         workspace_symbol_provider: Some(OneOf::Left(true)),
+        rename_provider: Some(OneOf::Right(RenameOptions {
+            prepare_provider: Some(true),
+            work_done_progress_options: WorkDoneProgressOptions::default(),
+        })),
+        folding_range_provider: Some(FoldingRangeProviderCapability::Simple(true)),
+        code_lens_provider: Some(CodeLensOptions {
+            resolve_provider: Some(false),
+        }),
+        semantic_tokens_provider: Some(
+            SemanticTokensOptions {
+                legend: tokens::legend(),
+                full: Some(SemanticTokensFullOptions::Bool(true)),
+                ..SemanticTokensOptions::default()
+            }
+            .into(),
+        ),
+        execute_command_provider: Some(ExecuteCommandOptions {
+            commands: vec![lenses::LINE.to_owned()],
+            ..ExecuteCommandOptions::default()
+        }),
         code_action_provider: Some(lsp_types::CodeActionProviderCapability::Simple(true)),
         ..ServerCapabilities::default()
     }
@@ -192,6 +221,7 @@ impl Server<'_> {
                 for manual in self.manuals.values_mut() {
                     *manual = None;
                 }
+                self.grounds.clear();
                 self.due = Some(Instant::now() + PAUSE);
             }
             _ => {}
@@ -222,6 +252,25 @@ impl Server<'_> {
 
     fn changed(&mut self, path: &Path) {
         if let Some(root) = root_of(path) {
+            // What packages there are stands in other files than pages.
+            if path
+                .extension()
+                .is_some_and(|end| end == "toml" || end == "lock")
+                || path.file_name().is_some_and(|name| name == "SUMMARY.md")
+            {
+                self.grounds.remove(&root);
+            }
+            // A page of a package is a page of each book that has it.
+            for (other, manual) in &mut self.manuals {
+                if *other != root
+                    && self
+                        .grounds
+                        .get(other)
+                        .is_some_and(|ground| ground.has(path))
+                {
+                    *manual = None;
+                }
+            }
             self.manuals.insert(root, None);
             self.due = Some(Instant::now() + PAUSE);
         }
@@ -232,7 +281,13 @@ impl Server<'_> {
         let root = root_of(path)?;
         let texts = &self.texts;
         let known = self.manuals.entry(root.clone()).or_insert(None);
-        Some(known.get_or_insert_with(|| Snapshot::read(&root, texts)))
+        let grounds = &mut self.grounds;
+        Some(known.get_or_insert_with(|| {
+            let ground = grounds
+                .entry(root.clone())
+                .or_insert_with(|| Ground::find(&root));
+            Snapshot::read(ground, texts)
+        }))
     }
 
     fn publish(&mut self) -> Result<(), ServeError> {
@@ -271,6 +326,22 @@ impl Server<'_> {
             "textDocument/completion" => read(params).map(|said| self.completion(&said)),
             "textDocument/documentSymbol" => read(params).map(|said| self.symbols(&said)),
             "workspace/symbol" => read(params).map(|said| self.workspace_symbols(&said)),
+            "textDocument/prepareRename" => read(params).map(|said| self.prepare_rename(&said)),
+            "textDocument/rename" => match read(params) {
+                // The person sees why.
+                Ok(said) => match self.rename(&said) {
+                    Ok(edit) => Ok(edit),
+                    Err(why) => {
+                        let code = ErrorCode::RequestFailed as i32;
+                        return Response::new_err(id, code, why);
+                    }
+                },
+                Err(why) => Err(why),
+            },
+            "textDocument/foldingRange" => read(params).map(|said| self.folds(&said)),
+            "textDocument/codeLens" => read(params).map(|said| self.lenses(&said)),
+            "textDocument/semanticTokens/full" => read(params).map(|said| self.tokens(&said)),
+            "workspace/executeCommand" => read(params).map(|said| self.command_line(&said)),
             "textDocument/codeAction" => read(params).map(|said| self.actions(&said)),
             _ => {
                 let code = ErrorCode::MethodNotFound as i32;
@@ -349,6 +420,74 @@ impl Server<'_> {
             found.retain(|place| !said.contains(place));
         }
         json(Some(found))
+    }
+
+    fn prepare_rename(&mut self, at: &TextDocumentPositionParams) -> Value {
+        let columns = self.columns;
+        let Some((snapshot, file, text, byte)) = self.at(&at.text_document.uri, at.position) else {
+            return Value::Null;
+        };
+        let target = rename::target(snapshot, &file, &text, byte).ok();
+        json(target.map(|target| columns.range(&text, target.range)))
+    }
+
+    fn rename(&mut self, said: &RenameParams) -> Result<Value, String> {
+        let at = &said.text_document_position;
+        let (columns, texts) = (self.columns, self.texts.clone());
+        let found = self.at(&at.text_document.uri, at.position);
+        let (snapshot, file, text, byte) = found.ok_or("this is no file of a manual")?;
+        let target = rename::target(snapshot, &file, &text, byte)?;
+        let edits = rename::rename(snapshot, &texts, &target, &said.new_name)?;
+        let mut changes = serde_json::Map::new();
+        for (file, edits) in edits {
+            let text = texts.get(&file).map(ToString::to_string);
+            let text = text.or_else(|| std::fs::read_to_string(&file).ok());
+            let (Some(text), Some(uri)) = (text, place::uri(&file)) else {
+                return Err(format!("`{}` cannot be read", file.display()));
+            };
+            let edits = edits
+                .into_iter()
+                .map(|(range, new)| TextEdit::new(columns.range(&text, range), new));
+            changes.insert(
+                uri.as_str().to_owned(),
+                json(Some(edits.collect::<Vec<_>>())),
+            );
+        }
+        let mut edit = json(Some(WorkspaceEdit::default()));
+        edit["changes"] = changes.into();
+        Ok(edit)
+    }
+
+    fn folds(&mut self, said: &FoldingRangeParams) -> Value {
+        let found = self.at(&said.text_document.uri, Position::default());
+        json(found.map(|(_, _, text, _)| folds::of(&text)))
+    }
+
+    fn lenses(&mut self, said: &CodeLensParams) -> Value {
+        let columns = self.columns;
+        let found = self.at(&said.text_document.uri, Position::default());
+        json(found.map(|(snapshot, file, ..)| lenses::of(snapshot, &file, columns)))
+    }
+
+    fn tokens(&mut self, said: &SemanticTokensParams) -> Value {
+        let columns = self.columns;
+        let found = self.at(&said.text_document.uri, Position::default());
+        json(found.map(|(snapshot, file, text, _)| SemanticTokens {
+            result_id: None,
+            data: tokens::of(snapshot, &file, &text, columns),
+        }))
+    }
+
+    /// The text of a command, for an editor that has a terminal and none of our commands. Nothing
+    /// is carried out.
+    fn command_line(&mut self, said: &ExecuteCommandParams) -> Value {
+        let root = self.manuals.keys().next().cloned().unwrap_or_default();
+        let known = said.command == lenses::LINE;
+        json(
+            known
+                .then(|| lenses::line(&said.arguments, &root))
+                .flatten(),
+        )
     }
 
     fn completion(&mut self, said: &CompletionParams) -> Value {

@@ -4,35 +4,85 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use lsp_types::Location;
+
 use crate::files::Files;
 use crate::manual::Procedure;
 use crate::nodes::Node;
-use crate::project::Project;
-use crate::source::Problem;
+use crate::place::{Columns, uri};
+use crate::project::{Place, Project, merge};
+use crate::source::{Problem, Span};
 
 /// The editor's texts by their absolute paths.
 pub type Texts = BTreeMap<PathBuf, Arc<str>>;
+
+/// Where a manual is read from, with the packages that it is made of. It is found anew where
+/// something was saved: packages are on the disk.
+#[derive(Clone)]
+pub struct Ground {
+    root: PathBuf,
+    place: Place,
+    /// Why its packages are not here.
+    problems: Vec<Problem>,
+}
+
+impl Ground {
+    /// Finds the packages of the manual in a folder.
+    pub fn find(root: &Path) -> Ground {
+        let (place, problems) = match merge::place(root) {
+            Ok(place) => (place, Vec::new()),
+            Err(problems) => (Place::from(Files::of(root)), problems),
+        };
+        Ground {
+            root: root.to_owned(),
+            place,
+            problems,
+        }
+    }
+
+    /// Whether a file is read as a part of the manual.
+    pub fn has(&self, file: &Path) -> bool {
+        self.place.read_as(file).is_some()
+    }
+}
 
 /// A manual, read.
 pub struct Snapshot {
     pub project: Project,
     pub problems: Vec<Problem>,
+    ground: Ground,
 }
 
 impl Snapshot {
-    /// Reads the manual in a folder.
-    pub fn read(root: &Path, texts: &Texts) -> Snapshot {
+    /// Reads a manual with the texts of the editor in the place of what the disk has.
+    pub fn read(ground: &Ground, texts: &Texts) -> Snapshot {
         let own = texts.iter().filter_map(|(path, text)| {
-            let below = path.strip_prefix(root).ok()?;
-            Some((below.to_owned(), text.to_string()))
+            let below = ground.place.read_as(path)?;
+            Some((below, text.to_string()))
         });
-        let project = Project::read(Files::of(root).with_unsaved(own));
-        let problems = project.lint().problems;
-        Snapshot { project, problems }
+        let project = Project::read(ground.place.with_unsaved(own));
+        // Names of packages that are not here are mistakes of nobody.
+        let problems = if ground.problems.is_empty() {
+            project.lint().problems
+        } else {
+            ground.problems.clone()
+        };
+        let ground = ground.clone();
+        Snapshot {
+            project,
+            problems,
+            ground,
+        }
     }
 
+    /// The same with other texts.
+    pub fn with(&self, texts: &Texts) -> Snapshot {
+        Snapshot::read(&self.ground, texts)
+    }
+
+    /// The folder that its author edits.
     pub fn root(&self) -> &Path {
-        &self.project.root
+        &self.ground.root
     }
 
     /// The procedure in whose section a byte of a file stands.
@@ -54,7 +104,20 @@ impl Snapshot {
 
     /// The path of a file as problems name it.
     pub fn below(&self, path: &Path) -> Option<PathBuf> {
-        path.strip_prefix(self.root()).ok().map(Path::to_owned)
+        self.ground.place.read_as(path)
+    }
+
+    /// The file that somebody edits, of one that problems name.
+    pub fn edited(&self, read: &Path) -> PathBuf {
+        self.ground.place.edited_as(read)
+    }
+
+    /// Where a span stands, for the editor.
+    pub fn location(&self, columns: Columns, span: &Span) -> Option<Location> {
+        Some(Location {
+            uri: uri(&self.edited(span.path()))?,
+            range: columns.of_span(span),
+        })
     }
 }
 

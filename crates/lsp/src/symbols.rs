@@ -149,10 +149,9 @@ pub fn of_manual(snapshot: &Snapshot, query: &str, columns: Columns) -> Vec<Symb
     all.extend(nodes.names().filter_map(of_node));
     all.extend(nodes.group_names().filter_map(of_group));
     let found = all.into_iter().filter(|(name, ..)| has(name, query));
-    let root = snapshot.root();
     found
         .filter_map(|(name, kind, span)| {
-            Some(information(name, kind, columns.location(root, span)?))
+            Some(information(name, kind, snapshot.location(columns, span)?))
         })
         .collect()
 }

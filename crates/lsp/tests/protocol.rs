@@ -1,4 +1,4 @@
-//! An editor that is a few lines, over a connection in memory.
+//! What an editor asks, and what it is told.
 
 #![allow(
     clippy::pedantic,
@@ -6,203 +6,15 @@
     reason = "a test ends where something is wrong"
 )]
 
+mod editor;
+
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use indoc::indoc;
-use lsp_server::{Connection, Message, Notification, Request};
+use editor::{Editor, PAGE, place};
 use opsbook_project::Project;
 use opsbook_text::files::Files;
 use serde_json::{Value, json};
-
-const PAGE: &str = indoc! {r#"
-    # Web
-
-    ## Deploy
-
-    ```yaml procedure
-    id: web.deploy
-    nodes: "@web"
-    needs: [web]
-    params:
-      version: {required: true, help: the release}
-    ```
-
-    1. Ask for the time — é 😀:
-
-       ```sh step id=time capture=began
-       date
-       ```
-
-    2. Install:
-
-       ```sh step id=install timeout=5m
-       echo "$app_port $version $began" > /dev/null
-       ```
-
-       ```sh check id=there
-       true
-       ```
-
-    ## What must hold
-
-    ```yaml checks
-    id: web
-    nodes: "@web"
-    file:
-      /etc/passwd: {exists: true}
-    ```
-
-    Run it: `opsbook run web.deploy web1`.
-"#};
-const NODES: &str = indoc! {"
-    opsbook: 1
-    defaults: {app_port: 8000}
-    groups:
-      web: {}
-    nodes:
-      web1: {groups: [web], transport: local}
-      web2: {groups: [web], transport: local, app_port: 8443}
-"};
-
-struct Editor {
-    folder: tempfile::TempDir,
-    client: Connection,
-    server: Option<std::thread::JoinHandle<()>>,
-    last: i32,
-    diagnostics: Vec<Value>,
-}
-
-impl Editor {
-    fn new(page: &str) -> Editor {
-        let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| {
-            let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("book.toml", "[book]\ntitle = \"T\"\nsrc = \"manual\"\n");
-        write("nodes.yaml", NODES);
-        write("manual/SUMMARY.md", "- [Page](page.md)\n");
-        write("manual/page.md", page);
-        Editor::of(folder)
-    }
-
-    fn of(folder: tempfile::TempDir) -> Editor {
-        let (server, client) = Connection::memory();
-        let server = std::thread::spawn(move || {
-            let _ = opsbook_lsp::serve(&server);
-        });
-        let mut editor = Editor {
-            folder,
-            client,
-            server: Some(server),
-            last: 0,
-            diagnostics: Vec::new(),
-        };
-        editor.ask("initialize", json!({"capabilities": {}}));
-        editor.tell("initialized", json!({}));
-        editor
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn uri(&self, name: &str) -> String {
-        format!("file://{}", self.path(name).display())
-    }
-
-    fn tell(&self, method: &str, params: Value) {
-        let note = Notification::new(method.to_owned(), params);
-        self.client.sender.send(note.into()).unwrap();
-    }
-
-    fn next(&mut self) -> Message {
-        let within = Duration::from_secs(60);
-        let message = self.client.receiver.recv_timeout(within).unwrap();
-        if let Message::Notification(note) = &message {
-            assert_eq!(note.method, "textDocument/publishDiagnostics");
-            self.diagnostics.push(note.params.clone());
-        }
-        message
-    }
-
-    fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.last += 1;
-        let request = Request::new(self.last.into(), method.to_owned(), params);
-        self.client.sender.send(request.into()).unwrap();
-        loop {
-            if let Message::Response(answer) = self.next() {
-                let answer = serde_json::to_value(answer).unwrap();
-                assert_eq!(answer["id"], self.last);
-                return answer;
-            }
-        }
-    }
-
-    fn open(&self, name: &str) {
-        let text = fs::read_to_string(self.path(name)).unwrap();
-        let document =
-            json!({"uri": self.uri(name), "languageId": "markdown", "version": 1, "text": text});
-        self.tell("textDocument/didOpen", json!({"textDocument": document}));
-    }
-
-    fn replace(&self, name: &str, range: Value, text: &str) {
-        let change = json!({"range": range, "text": text});
-        self.tell(
-            "textDocument/didChange",
-            json!({"textDocument": {"uri": self.uri(name), "version": 2}, "contentChanges": [change]}),
-        );
-    }
-
-    /// The next diagnostics of a file.
-    fn diagnosed(&mut self, name: &str) -> Value {
-        let uri = self.uri(name);
-        loop {
-            let at = self.diagnostics.iter().position(|said| said["uri"] == *uri);
-            if let Some(at) = at {
-                return self.diagnostics.remove(at)["diagnostics"].take();
-            }
-            self.next();
-        }
-    }
-
-    /// Asks about the place of a text in the page: at its first letter but `more`.
-    fn about(&mut self, method: &str, part: &str, more: usize) -> Value {
-        let text = fs::read_to_string(self.path("manual/page.md")).unwrap();
-        let (line, column) = place(&text, text.find(part).unwrap() + more);
-        let mut params = json!({
-            "textDocument": {"uri": self.uri("manual/page.md")},
-            "position": {"line": line, "character": column},
-        });
-        if method.ends_with("references") {
-            params["context"] = json!({"includeDeclaration": true});
-        }
-        self.ask(method, params)["result"].take()
-    }
-}
-
-impl Drop for Editor {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            return;
-        }
-        self.ask("shutdown", Value::Null);
-        self.tell("exit", Value::Null);
-        self.server.take().unwrap().join().unwrap();
-    }
-}
-
-/// Line and column as UTF-16 counts them.
-fn place(text: &str, byte: usize) -> (usize, usize) {
-    let line = text[..byte].rsplit('\n').next().unwrap();
-    (
-        text[..byte].matches('\n').count(),
-        line.encode_utf16().count(),
-    )
-}
 
 #[test]
 fn a_mistake_is_seen_while_it_is_typed_and_gone_when_it_is_repaired() {
@@ -234,6 +46,18 @@ fn a_mistake_is_seen_while_it_is_typed_and_gone_when_it_is_repaired() {
     );
     assert_eq!(editor.diagnosed("manual/page.md"), json!([]));
     assert!(text.contains("stpe"));
+}
+
+#[test]
+fn nodes_are_read_as_they_are_typed() {
+    let mut editor = Editor::new(PAGE);
+    editor.open("manual/page.md");
+    editor.open("nodes.yaml");
+    // `app_port` gets another name, and nothing is saved.
+    let word = json!({"start": {"line": 1, "character": 11}, "end": {"line": 1, "character": 19}});
+    editor.replace("nodes.yaml", word, "port");
+    let said = editor.diagnosed("manual/page.md").to_string();
+    assert!(said.contains("`app_port` is not defined"), "{said}");
 }
 
 #[test]

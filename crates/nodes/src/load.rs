@@ -168,6 +168,10 @@ fn read(files: &Files, path: &Path) -> Result<Arc<Source>, Problem> {
 
 /// Nothing where the file is too large, however it grows meanwhile.
 fn read_bounded(files: &Files, path: &Path) -> Result<Option<Vec<u8>>, Refused> {
+    if let Some(text) = files.unsaved(path) {
+        let fits = text.len() <= MAX_BYTES;
+        return Ok(fits.then(|| text.as_bytes().to_vec()));
+    }
     let opened = files.open(path)?;
     if opened.size > MAX_BYTES as u64 {
         return Ok(None);

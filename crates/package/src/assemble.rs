@@ -151,6 +151,13 @@ fn templates(
 }
 
 /// Links of the form `package:NAME/PAGE`.
+/// The text of a page as it stands in the assembled manual: links to pages of packages lead to
+/// where those are. One that leads nowhere stays as it is.
+#[must_use]
+pub fn page_text(source: &str, parts: &[Part], path: &str, text: &str) -> String {
+    Links { source, parts }.resolved(path, text, &mut Vec::new())
+}
+
 struct Links<'a> {
     source: &'a str,
     parts: &'a [Part],

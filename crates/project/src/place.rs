@@ -8,8 +8,8 @@ use crate::event::Book;
 use crate::files::{Files, MAX_TEXT, Refused};
 use crate::journal::State;
 use crate::manual::Settings;
-use crate::package::assemble::Placed;
-use crate::package::manifest::{self, Manifest};
+use crate::package::assemble::{self, Placed};
+use crate::package::manifest::{self, From, Manifest};
 use crate::package::resolve::Part;
 use crate::source::{Concern, Problem, Source};
 
@@ -51,7 +51,84 @@ impl Parts {
     }
 }
 
-impl From<Files> for Place {
+impl Parts {
+    /// The folder that somebody edits, of each package that is one on this machine: relative to
+    /// the manual's, and where it lies in the assembled one.
+    fn folders(&self) -> impl Iterator<Item = (&Path, &Path)> {
+        let pairs = self.all.iter().zip(&self.placed);
+        pairs.filter_map(|(part, placed)| {
+            let folder = match (&part.replaces, &part.asked) {
+                (Some(path), _) | (None, From::Path(path)) => Path::new(path.as_str()),
+                (None, _) => return None,
+            };
+            Some((folder, Path::new(placed.folder.as_str())))
+        })
+    }
+}
+
+impl Place {
+    /// What a file that somebody edits is called in the manual that is read; absolute paths, with
+    /// all links resolved. Nothing for a file that is no part of it.
+    #[must_use]
+    pub fn read_as(&self, file: &Path) -> Option<PathBuf> {
+        let Some(origin) = &self.origin else {
+            return file.strip_prefix(self.files.root()).ok().map(PathBuf::from);
+        };
+        for (folder, placed) in self.parts.folders() {
+            let folder = origin.join(folder);
+            let folder = folder.canonicalize().unwrap_or(folder);
+            if let Ok(rest) = file.strip_prefix(folder) {
+                return Some(placed.join(rest));
+            }
+        }
+        file.strip_prefix(origin).ok().map(PathBuf::from)
+    }
+
+    /// The file that somebody edits, of one that is read; that itself where nobody can.
+    #[must_use]
+    pub fn edited_as(&self, read: &Path) -> PathBuf {
+        let Some(origin) = &self.origin else {
+            return self.files.root().join(read);
+        };
+        for (folder, placed) in self.parts.folders() {
+            if let Ok(rest) = read.strip_prefix(placed) {
+                let file = origin.join(folder).join(rest);
+                return file.canonicalize().unwrap_or(file);
+            }
+        }
+        let own = origin.join(read);
+        let packaged = self
+            .parts
+            .placed
+            .iter()
+            .any(|placed| read.starts_with(&placed.folder));
+        if packaged || !own.exists() && self.files.is_file(read) {
+            return self.files.root().join(read);
+        }
+        own
+    }
+
+    /// The same with the texts of an editor, by the paths under which they are read.
+    #[must_use]
+    pub fn with_unsaved(&self, texts: impl IntoIterator<Item = (PathBuf, String)>) -> Place {
+        let (settings, _) = crate::manual::load_settings(&self.files);
+        let source = settings.source.to_string_lossy().into_owned();
+        let parts = &self.parts.all;
+        let texts = texts.into_iter().map(|(path, text)| {
+            if parts.is_empty() || path.extension().is_none_or(|end| end != "md") {
+                return (path, text);
+            }
+            let text = assemble::page_text(&source, parts, &path.to_string_lossy(), &text);
+            (path, text)
+        });
+        Place {
+            files: self.files.clone().with_unsaved(texts),
+            ..self.clone()
+        }
+    }
+}
+
+impl std::convert::From<Files> for Place {
     fn from(files: Files) -> Place {
         Place {
             files,

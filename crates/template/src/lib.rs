@@ -350,6 +350,9 @@ fn read(files: &Files, name: &str) -> io::Result<String> {
     {
         return Err(outside());
     }
+    if let Some(text) = files.unsaved(&path).filter(|text| text.len() <= MAX_BYTES) {
+        return Ok(text.to_owned());
+    }
     let text = opened.and_then(|opened| opened.text(MAX_BYTES as u64));
     text.map_err(|why| match why {
         Refused::Missing => io::ErrorKind::NotFound.into(),

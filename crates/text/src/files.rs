@@ -197,7 +197,9 @@ impl Files {
         place.starts_with(&self.project).then_some(place)
     }
 
-    fn unsaved(&self, path: &Path) -> Option<&str> {
+    /// The text of an editor that stands in the place of what the disk has.
+    #[must_use]
+    pub fn unsaved(&self, path: &Path) -> Option<&str> {
         if self.unsaved.is_empty() {
             return None;
         }

@@ -42,6 +42,17 @@ test("a question that nobody answers types nothing", async () => {
   }
 });
 
+test("what the server offers above a contract is typed, with the node", async () => {
+  const { commands, typed } = desk(["web1"]);
+  await commands.offered(["run", "web.deploy", "--start-at", "install"]);
+  await commands.offered(["test", "web::"]);
+  for (const words of [undefined, "run", ["sh", "-c", "x"], ["run", 1]]) await commands.offered(words);
+  assert.deepEqual(typed, [
+    "opsbook -C /srv/ops run web.deploy web1 --start-at install",
+    "opsbook -C /srv/ops test web::",
+  ]);
+});
+
 test("the node is chosen anew by its own command", async () => {
   const { commands, typed } = desk(["web1", "web2"]);
   await commands.show();
