@@ -52,6 +52,10 @@ chromium-driver /usr/bin/chromedriver
 poppler-utils /usr/bin/pdftotext
 docker-registry /usr/bin/docker-registry
 skopeo /usr/bin/skopeo
+nats-server /usr/sbin/nats-server
+pass /usr/bin/pass
+age /usr/bin/age
+gnupg /usr/bin/gpg
 libfaketime /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1
 P
 }
@@ -117,6 +121,15 @@ if command -v npm >/dev/null; then
   axe() { (cd target/tools && tar -xzOf "$(npm pack --silent axe-core@4.14.1)" package/axe.min.js >axe.min.js); }
   mkdir -p target/tools
   [ -s target/tools/axe.min.js ] || stage axe axe
+fi
+# A server of S3, which verifies who asks. The system's Python is the one with `venv`.
+if /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; then
+  moto() {
+    /usr/bin/python3 -m venv target/tools/moto &&
+      target/tools/moto/bin/pip install --quiet --disable-pip-version-check \
+        'moto[s3]==5.2.5' flask==3.1.3 flask-cors==6.0.5 werkzeug==3.1.9
+  }
+  [ -x target/tools/moto/bin/moto_server ] || stage moto moto
 fi
 stage build cargo test --locked --all-targets --no-run
 # The extension of VS Code: its grammar in VS Code's engine, its commands with the program.

@@ -64,6 +64,20 @@ impl std::str::FromStr for Url {
     }
 }
 
+impl Url {
+    /// The path, with what is asked.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The host as the header says it.
+    #[must_use]
+    pub fn host(&self) -> String {
+        host(&self.address)
+    }
+}
+
 impl std::fmt::Display for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}", self.address)

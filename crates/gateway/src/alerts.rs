@@ -1,5 +1,5 @@
 //! What goes out by itself: failing checks to Alertmanager, again and again while they fail, and
-//! notices to webhooks, each once. Nothing waits for it; what does not arrive is tried again.
+//! notices to webhooks, programs and tickets, each once. Nothing waits for it; what does not arrive is tried again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,14 +9,19 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::client::Client;
-use crate::config::{Alerts, Hook, split};
+use crate::config::{Alerts, To, split};
 use crate::gateway::{Gateway, Tell};
 use crate::store::StoreError;
+use crate::ticket::Ticket;
 use crate::wire::check::{CheckView, Outcome};
 use crate::wire::version::Installed;
 
 /// How often there is looked for something to send.
 const LOOK: Duration = Duration::from_secs(2);
+/// The target that no hook can be: its name is none.
+const TICKET: &str = "[ticket]";
+/// What the tool with the tickets is told.
+const TICKET_ON: [&str; 2] = ["run-halted", "run-ended"];
 /// How often Alertmanager is told what fails, in milliseconds.
 const REPEAT: i64 = 30_000;
 /// An alert that nobody repeats ends by itself.
@@ -44,19 +49,27 @@ async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<
         let all = hooks
             .iter()
             .filter(|(_, hook)| hook.on.iter().any(|on| on.word() == kind));
-        all.map(|(name, _)| name.clone()).collect()
+        let mut all: Vec<String> = all.map(|(name, _)| name.clone()).collect();
+        if gateway.ticket.is_some() && TICKET_ON.contains(&kind) {
+            all.push(TICKET.to_owned());
+        }
+        all
     };
     gateway.store.address(&gateway.name, wants).await?;
     let mut on_the_way = tokio::task::JoinSet::new();
     for notice in gateway.store.outgoing().await? {
-        // A hook that is configured no more wants nothing any more.
-        let Some(Hook { url, .. }) = hooks.get(&notice.target).cloned() else {
+        let body: Value = serde_json::from_str(&notice.body).unwrap_or_default();
+        // Who is configured no more wants nothing any more.
+        let Some(to) = target(gateway, &notice.target, &body) else {
             gateway.store.sent(&notice, true).await?;
             continue;
         };
         on_the_way.spawn(async move {
-            let body: Value = serde_json::from_str(&notice.body).unwrap_or_default();
-            let arrived = post(&url, &body).await;
+            let arrived = match to {
+                Target::Hook(To::Webhook(url)) => post(&url, &body).await,
+                Target::Hook(To::Program(program)) => program.ask(&body).await.map(drop),
+                Target::Ticket(ticket) => ticket.note(&body).await,
+            };
             (notice, arrived)
         });
     }
@@ -76,10 +89,35 @@ async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<
         };
         gateway.store.sent(&notice, arrived.is_ok()).await?;
         if let Err(why) = arrived {
-            told(said, tell, format!("`[hooks.{}]`: {why}", notice.target));
+            let name = match notice.target.as_str() {
+                TICKET => TICKET.to_owned(),
+                name => format!("[hooks.{name}]"),
+            };
+            told(said, tell, format!("`{name}`: {why}"));
         }
     }
     Ok(())
+}
+
+/// Who is told something.
+enum Target {
+    Hook(To),
+    Ticket(Ticket),
+}
+
+/// Who has this name; nobody where it is not for them.
+fn target(gateway: &Gateway, name: &str, body: &Value) -> Option<Target> {
+    if name == TICKET {
+        let ticket = gateway
+            .ticket
+            .clone()
+            .filter(|_| body["ticket"].is_string());
+        return ticket.map(Target::Ticket);
+    }
+    gateway
+        .hooks
+        .get(name)
+        .map(|hook| Target::Hook(hook.to.clone()))
 }
 
 fn told(said: &mut String, tell: &Tell, text: String) {

@@ -1,6 +1,7 @@
 //! The doorbell: who waits for a topic is woken where something about it may have changed. It
 //! carries nothing, and a ring that is lost costs only time: every waiter looks by itself, too.
-//! Where several gateways share a store, `store::doorbell` carries the rings from one to the next.
+//! Where several gateways share a store, `store::doorbell` or `nats` carries the rings from one to
+//! the next.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +11,10 @@ use tokio::sync::{Notify, watch};
 
 /// Who waits looks again after this time at the latest.
 pub const AT_LATEST: Duration = Duration::from_secs(5);
+/// So long rings are gathered before others are told.
+pub(crate) const GATHER: Duration = Duration::from_millis(50);
+/// What one message to others may carry: a NOTIFY has 8,000 bytes.
+const PAYLOAD: usize = 7_000;
 /// Rings for other gateways that are kept while they cannot be told.
 const MOST: usize = 10_000;
 
@@ -109,6 +114,13 @@ impl Bell {
         }
     }
 
+    /// Wakes who waits for what another gateway has said.
+    pub(crate) fn ring_all(&self, payload: &str) {
+        for topic in payload.lines().filter_map(|line| line.parse().ok()) {
+            self.ring_here(&topic);
+        }
+    }
+
     /// What rang since others were told last, once there is something.
     pub async fn for_others(&self) -> BTreeSet<Topic> {
         let Some(others) = &self.others else {
@@ -117,6 +129,20 @@ impl Bell {
         others.any.notified().await;
         std::mem::take(&mut *others.rung.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// What others are told, in as many messages as it takes.
+pub(crate) fn payloads(topics: BTreeSet<Topic>) -> Vec<String> {
+    let mut payloads = vec![String::new()];
+    for topic in topics {
+        let line = format!("{topic}\n");
+        match payloads.last_mut() {
+            Some(last) if last.len() + line.len() <= PAYLOAD => *last += &line,
+            _ => payloads.push(line),
+        }
+    }
+    payloads.retain(|payload| !payload.is_empty());
+    payloads
 }
 
 impl Waiting {

@@ -1,14 +1,32 @@
-//! Pieces of output in a folder: `RUN/NAME`. A piece is written once, synced, and named in the
-//! store only then.
+//! Pieces of output, and archives of manuals: `RUN/NAME`, in a folder or in a bucket. What is
+//! near is written at once; what may be slow, or away, is written later (`crate::spool`).
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt as _;
+mod folder;
+pub mod s3;
 
-/// The folder.
+use folder::Folder;
+use s3::S3;
+
+/// After something that went wrong, nothing is tried for so long: who reads a run waits for no
+/// bucket that is away.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// A place for pieces. Cheap to clone; clones are the same place.
 #[derive(Clone, Debug)]
 pub struct Blobs {
-    folder: PathBuf,
+    place: Arc<Place>,
+    /// When something went wrong last, and how.
+    away: Arc<Mutex<Option<(Instant, String)>>>,
+}
+
+#[derive(Debug)]
+enum Place {
+    Folder(Folder),
+    S3(S3),
 }
 
 impl Blobs {
@@ -17,38 +35,82 @@ impl Blobs {
     /// # Errors
     /// Where it cannot be made.
     pub fn open(folder: &Path) -> std::io::Result<Blobs> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)?;
-        Ok(Blobs {
-            folder: folder.to_owned(),
+        Ok(Blobs::at(Place::Folder(Folder::open(folder)?)))
+    }
+
+    /// In the bucket of `s3://BUCKET/PREFIX`. Nothing is asked there yet.
+    ///
+    /// # Errors
+    /// Where the address or the settings cannot be used.
+    pub fn bucket(url: &str, settings: &s3::Settings) -> Result<Blobs, String> {
+        Ok(Blobs::at(Place::S3(S3::new(url, settings)?)))
+    }
+
+    fn at(place: Place) -> Blobs {
+        Blobs {
+            place: Arc::new(place),
+            away: Arc::default(),
+        }
+    }
+
+    /// Whether a piece is written at once, while a transaction waits for it.
+    #[must_use]
+    pub fn is_near(&self) -> bool {
+        matches!(*self.place, Place::Folder(_))
+    }
+
+    /// The name of a piece.
+    pub(crate) fn name(run: &str, name: &str) -> std::io::Result<String> {
+        Ok(format!("{}/{}", file_name(run)?, file_name(name)?))
+    }
+
+    /// Writes a piece. The same piece again changes nothing.
+    pub(crate) async fn write(&self, blob: &str, bytes: &[u8]) -> std::io::Result<()> {
+        let (run, name) = apart(blob)?;
+        self.tried()?;
+        self.seen(match &*self.place {
+            Place::Folder(folder) => folder.write(run, name, bytes).await,
+            Place::S3(s3) => s3.write(run, name, bytes).await,
         })
     }
 
-    /// Writes a piece; its name for the store.
-    pub(crate) async fn write(&self, run: &str, name: &str, text: &str) -> std::io::Result<String> {
-        let run = file_name(run)?;
-        let name = file_name(name)?;
-        let folder = self.folder.join(run);
-        tokio::fs::create_dir_all(&folder).await?;
-        // Two gateways may write the same piece: each has a file of its own until it is whole.
-        let part = folder.join(format!(".{name}.{}", crate::token::new_token()));
-        let mut file = tokio::fs::File::create(&part).await?;
-        file.write_all(text.as_bytes()).await?;
-        file.sync_data().await?;
-        tokio::fs::rename(&part, folder.join(name)).await?;
-        tokio::fs::File::open(&folder).await?.sync_all().await?;
-        Ok(format!("{run}/{name}"))
+    /// Reads a piece.
+    pub(crate) async fn read(&self, blob: &str) -> std::io::Result<Vec<u8>> {
+        let (run, name) = apart(blob)?;
+        self.tried()?;
+        self.seen(match &*self.place {
+            Place::Folder(folder) => folder.read(run, name).await,
+            Place::S3(s3) => s3.read(run, name).await,
+        })
     }
 
-    /// Reads a piece.
-    pub(crate) async fn read(&self, blob: &str) -> std::io::Result<String> {
-        let (run, name) = blob.split_once('/').unwrap_or((blob, ""));
-        let path = self.folder.join(file_name(run)?).join(file_name(name)?);
-        tokio::fs::read_to_string(path).await
+    /// Whether it is tried at all.
+    fn tried(&self) -> std::io::Result<()> {
+        let away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*away {
+            Some((since, why)) if since.elapsed() < PAUSE => {
+                Err(std::io::Error::other(why.clone()))
+            }
+            _ => Ok(()),
+        }
     }
+
+    fn seen<T>(&self, done: std::io::Result<T>) -> std::io::Result<T> {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        *away = match &done {
+            // A piece that is not there is an answer.
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Some((Instant::now(), format!("the blobs: {error}")))
+            }
+            _ => None,
+        };
+        done
+    }
+}
+
+fn apart(blob: &str) -> std::io::Result<(&str, &str)> {
+    let (run, name) = blob.split_once('/').unwrap_or((blob, ""));
+    Ok((file_name(run)?, file_name(name)?))
 }
 
 fn file_name(name: &str) -> std::io::Result<&str> {
@@ -56,5 +118,34 @@ fn file_name(name: &str) -> std::io::Result<&str> {
         Ok(name)
     } else {
         Err(std::io::Error::from(std::io::ErrorKind::InvalidFilename))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_place_that_is_away_is_not_asked_again_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("blobs");
+        let blobs = Blobs::open(&folder).unwrap();
+        let blob = Blobs::name("R1", "part-a.1.1").unwrap();
+        blobs.write(&blob, b"x").await.unwrap();
+        assert_eq!(blobs.read(&blob).await.unwrap(), b"x");
+        let none = blobs.read("R1/part-b.1.1").await.unwrap_err();
+        assert_eq!(none.kind(), std::io::ErrorKind::NotFound);
+        // Something else lies where the folder was.
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::write(&folder, "").unwrap();
+        assert!(blobs.write(&blob, b"x").await.is_err());
+        std::fs::remove_file(&folder).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        assert!(blobs.write(&blob, b"x").await.is_err());
+        tokio::time::sleep(PAUSE).await;
+        blobs.write(&blob, b"x").await.unwrap();
+        for wrong in ["", "R1", "R1/", "../x", "R1/../x", "R1/.x", "/x"] {
+            assert!(blobs.read(wrong).await.is_err(), "{wrong}");
+        }
     }
 }

@@ -11,6 +11,7 @@ use crate::manuals::Manuals;
 use crate::oidc::Providers;
 use crate::segments::Segments;
 use crate::store::Store;
+use crate::ticket::Ticket;
 use crate::tls::Certificates;
 use crate::wire::version::Rule;
 
@@ -47,6 +48,8 @@ pub struct Gateway {
     pub alerts: BTreeMap<String, Alerts>,
     /// Who is told what happens.
     pub hooks: BTreeMap<String, Hook>,
+    /// Who knows tickets.
+    pub ticket: Option<Ticket>,
     /// Who waits.
     pub bell: Arc<Bell>,
     /// The manuals.

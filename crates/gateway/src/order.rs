@@ -94,6 +94,11 @@ pub async fn order(
         });
         planning.await??
     };
+    if let Some(ticket) = &gateway.ticket
+        && origin != Origin::Schedule
+    {
+        ticket.check(&ask, &by.person, &gateway.name).await?;
+    }
     let here = planned.parts.iter().all(|part| part.segment == HERE);
     let new = NewRun {
         run: crate::gateway::new_run(),

@@ -16,17 +16,20 @@ use crate::bell::{Bell, Topic};
 use crate::blobs::Blobs;
 use crate::child;
 use crate::client::Address;
-use crate::config::{Config, ConfigError};
+use crate::config::{BlobsIn, Config, ConfigError, Doorbell};
 use crate::counters::Counters;
 use crate::gateway::{Gateway, LocalUser, Tell};
 use crate::http;
+use crate::inventory;
 use crate::manuals::{Manual, Manuals, clone};
+use crate::nats;
 use crate::oidc::Providers;
 use crate::record;
 use crate::schedule;
+use crate::spool;
 use crate::store::doorbell::carry;
 use crate::store::queue::ADOPT_AFTER;
-use crate::store::{Database, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::tls::{Authority, Certificates, LOOK, ServerTls, TlsError};
 use crate::token::{new_token, sha256};
 use crate::wire::{Linked, Local};
@@ -175,10 +178,7 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
     );
     let server = tokio::spawn(server);
     let mut others = kept(&start, &state, &gateway, (&stopped, &tell))?;
-    if let Some(url) = shared(&start.config, gateway.store.database) {
-        let (store, bell) = (gateway.store.clone(), Arc::clone(&gateway.bell));
-        others.push(tokio::spawn(carry(store, url, bell, stopped.clone())));
-    }
+    others.extend(ringing(&start.config, &gateway, (&stopped, &tell))?);
     if let Some(tls) = tls {
         others.push(tokio::spawn(look(tls, stopped.clone(), Arc::clone(&tell))));
     }
@@ -234,6 +234,15 @@ fn kept(
     others.push(tokio::spawn(clone::keep(gateway, stop, tell)));
     let (gateway, stop, tell) = with();
     others.push(tokio::spawn(alerts::send(gateway, stop, tell)));
+    let (gateway, stop, tell) = with();
+    others.push(tokio::spawn(spool::carry(gateway, stop, tell)));
+    if !start.config.inventory.is_empty() {
+        let (gateway, stop, tell) = with();
+        let all = inventory::of(&start.config.inventory, &gateway.manuals);
+        let all = all.map_err(wrong("inventory"))?;
+        let kept = inventory::keep(all, gateway.name.clone(), stop, tell);
+        others.push(tokio::spawn(kept));
+    }
     Ok(others)
 }
 
@@ -315,9 +324,7 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         Some(url) => Store::open(url).await?,
         None => Store::open_file(&state.join("gateway.db")).await?,
     };
-    let folder = config.blobs.folder.clone();
-    let folder = folder.unwrap_or_else(|| state.join("blobs"));
-    let blobs = Blobs::open(&folder).map_err(io(format!("`{}`", folder.display())))?;
+    let (blobs, archives) = blobs(config, state)?;
     let rule = config.rule().map_err(wrong("version"))?;
     let name = name(config);
     let authority = config.runners.authority.clone();
@@ -332,9 +339,9 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         name,
         rule,
         blobs,
-        bell: Arc::new(match shared(config, store.database) {
-            Some(_) => Bell::shared(),
-            None => Bell::default(),
+        bell: Arc::new(match config.doorbell().map_err(wrong("doorbell"))? {
+            Doorbell::Process => Bell::default(),
+            Doorbell::Postgres | Doorbell::Nats(_) => Bell::shared(),
         }),
         store,
         providers: Providers::of(&config.login),
@@ -344,7 +351,8 @@ async fn assembled(start: &Start, state: &Path, url: &str) -> Result<Gateway, St
         schedules: config.schedules.clone(),
         alerts: config.alerts.clone(),
         hooks: config.hooks.clone(),
-        archives: folder.join(".archives"),
+        ticket: config.ticket.clone(),
+        archives,
         manuals: manuals(start, state),
         local: LocalUser {
             uid: rustix::process::geteuid().as_raw(),
@@ -371,10 +379,40 @@ fn manuals(start: &Start, state: &Path) -> Manuals {
     Manuals::new(all.collect())
 }
 
-/// The store's address, where other gateways may be on it.
-fn shared(config: &Config, database: Database) -> Option<String> {
-    let url = config.store.url.clone();
-    url.filter(|_| database == Database::Postgres)
+/// Where output is kept, and where archives of the manual are.
+fn blobs(config: &Config, state: &Path) -> Result<(Blobs, PathBuf), StartError> {
+    match config.blobs.place().map_err(wrong("blobs"))? {
+        BlobsIn::Folder(folder) => {
+            let folder = folder.unwrap_or_else(|| state.join("blobs"));
+            let blobs = Blobs::open(&folder).map_err(io(format!("`{}`", folder.display())))?;
+            Ok((blobs, folder.join(".archives")))
+        }
+        BlobsIn::Bucket(url) => {
+            let blobs = Blobs::bucket(&url, &config.blobs.s3).map_err(wrong("blobs"))?;
+            Ok((blobs, state.join("archives")))
+        }
+    }
+}
+
+/// What tells other gateways of rings, and hears theirs.
+fn ringing(
+    config: &Config,
+    gateway: &Gateway,
+    (stopped, tell): (&watch::Receiver<()>, &Tell),
+) -> Result<Option<tokio::task::JoinHandle<()>>, StartError> {
+    let bell = Arc::clone(&gateway.bell);
+    Ok(match config.doorbell().map_err(wrong("doorbell"))? {
+        Doorbell::Process => None,
+        Doorbell::Postgres => {
+            let url = config.store.url.clone().unwrap_or_default();
+            let carried = carry(gateway.store.clone(), url, bell, stopped.clone());
+            Some(tokio::spawn(carried))
+        }
+        Doorbell::Nats(nats) => {
+            let carried = nats::carry(nats, bell, stopped.clone(), Arc::clone(tell));
+            Some(tokio::spawn(carried))
+        }
+    })
 }
 
 async fn sweep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::blobs::{Blobs, s3};
+
 /// `[store]`
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -19,6 +21,52 @@ pub struct StoreAt {
 pub struct BlobsAt {
     /// A folder; `blobs` in the state folder where it is absent. Gateways on one store share it.
     pub folder: Option<PathBuf>,
+    /// The same as `file:///folder`, or a bucket: `s3://BUCKET/PREFIX`.
+    pub url: Option<String>,
+    /// Where the bucket is, and who asks there.
+    pub s3: s3::Settings,
+}
+
+/// Where output is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BlobsIn {
+    /// In a folder; the usual one where it is absent.
+    Folder(Option<PathBuf>),
+    /// In the bucket of this address.
+    Bucket(String),
+}
+
+impl BlobsAt {
+    /// Where output is kept.
+    ///
+    /// # Errors
+    /// What does not go together.
+    pub fn place(&self) -> Result<BlobsIn, String> {
+        let place = match (&self.folder, &self.url) {
+            (Some(_), Some(_)) => return Err("`blobs`: `folder` or `url`, not both".to_owned()),
+            (folder, None) => BlobsIn::Folder(folder.clone()),
+            (None, Some(url)) if url.starts_with("s3://") => BlobsIn::Bucket(url.clone()),
+            (None, Some(url)) => match url.strip_prefix("file://") {
+                Some(path) if path.starts_with('/') => BlobsIn::Folder(Some(PathBuf::from(path))),
+                _ => {
+                    return Err(format!(
+                        "`blobs.url`: `{url}` is neither `file:///…` nor `s3://…`"
+                    ));
+                }
+            },
+        };
+        match &place {
+            BlobsIn::Bucket(url) => {
+                let bucket = Blobs::bucket(url, &self.s3);
+                bucket.map_err(|why| format!("`blobs`: {why}"))?;
+            }
+            BlobsIn::Folder(_) if self.s3 != s3::Settings::default() => {
+                return Err("`blobs.s3` goes with `url = \"s3://…\"`".to_owned());
+            }
+            BlobsIn::Folder(_) => {}
+        }
+        Ok(place)
+    }
 }
 
 /// `[record]`

@@ -8,10 +8,13 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::segments::{self, Segments};
+use crate::ticket::Ticket;
 use crate::wire::limit;
 use crate::wire::version::Rule;
 
+mod doorbell;
 mod files;
+mod inventory;
 mod keep;
 mod listen;
 mod login;
@@ -21,13 +24,15 @@ mod schedule;
 mod tell;
 mod versions;
 
-pub use keep::{BlobsAt, Recorded, StoreAt};
+pub use doorbell::{Doorbell, Nats};
+pub use inventory::{Inventories, Inventory};
+pub use keep::{BlobsAt, BlobsIn, Recorded, StoreAt};
 pub use listen::{Listen, Tls};
 pub use login::{Approval, CiLogin, CiMap, Login, OidcLogin, OneOrMore, SshKeys};
 pub use manuals::{ManualAt, Source};
 pub use runners::{HERE, Runners};
 pub use schedule::{Schedule, Task};
-pub use tell::{Alerts, AlertsKind, Event, Hook, HookKind, split};
+pub use tell::{Alerts, AlertsKind, Event, Hook, To, split};
 pub use versions::Versions;
 
 /// The configuration.
@@ -42,6 +47,8 @@ pub struct Config {
     pub store: StoreAt,
     /// Where it keeps output.
     pub blobs: BlobsAt,
+    /// By what it tells other gateways that something may have changed.
+    pub doorbell: Option<Doorbell>,
     /// Which clients it serves.
     pub version: Versions,
     /// What runners of other machines get.
@@ -63,6 +70,10 @@ pub struct Config {
     pub alerts: BTreeMap<String, Alerts>,
     /// Who is told what happens, once.
     pub hooks: BTreeMap<String, Hook>,
+    /// Who knows tickets, and is asked before each run.
+    pub ticket: Option<Ticket>,
+    /// Who knows nodes, by names.
+    pub inventory: Inventories,
 }
 
 /// Why a configuration cannot be used.
@@ -134,6 +145,8 @@ impl Config {
     pub fn checked(&self) -> Result<(), String> {
         self.login.checked()?;
         segments::checked(&self.segments)?;
+        self.blobs.place()?;
+        self.doorbell()?;
         self.listen.checked()?;
         self.record.pause()?;
         self.of_manuals()?;
@@ -185,6 +198,7 @@ impl Config {
             ("schedules", self.schedules.keys().collect::<Vec<_>>()),
             ("alerts", self.alerts.keys().collect()),
             ("hooks", self.hooks.keys().collect()),
+            ("inventory", self.inventory.keys().collect()),
         ];
         for (section, names) in names {
             let short = |name: &&&String| !(limit::is_name(name) && name.len() <= 64);
@@ -196,7 +210,10 @@ impl Config {
             .alerts
             .iter()
             .map(|(name, to)| ("alerts", name, &to.url));
-        let hooks = self.hooks.iter().map(|(name, to)| ("hooks", name, &to.url));
+        let hooks = self.hooks.iter().filter_map(|(name, hook)| match &hook.to {
+            To::Webhook(url) => Some(("hooks", name, url)),
+            To::Program(_) => None,
+        });
         for (section, name, url) in alerts.chain(hooks) {
             split(url).map_err(|why| format!("`[{section}.{name}] url`: {why}"))?;
         }

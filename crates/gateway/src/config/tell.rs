@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::adapter::Adapter;
 use crate::client::Address;
 
 /// `[alerts.NAME]`
@@ -24,22 +25,48 @@ pub enum AlertsKind {
 
 /// `[hooks.NAME]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "WrittenHook")]
 pub struct Hook {
-    /// Who listens there.
-    pub kind: HookKind,
-    /// Where.
-    pub url: String,
+    /// Who listens.
+    pub to: To,
     /// What is told.
     pub on: Vec<Event>,
 }
 
-/// How a notice is told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HookKind {
-    /// A POST with a JSON object.
-    Webhook,
+/// Who listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum To {
+    /// A POST with a JSON object goes to this address.
+    Webhook(String),
+    /// The same goes to a program's standard input.
+    Program(Adapter),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenHook {
+    kind: String,
+    url: Option<String>,
+    command: Option<String>,
+    on: Vec<Event>,
+}
+
+impl TryFrom<WrittenHook> for Hook {
+    type Error = String;
+
+    fn try_from(written: WrittenHook) -> Result<Hook, String> {
+        let WrittenHook {
+            kind,
+            url,
+            command,
+            on,
+        } = written;
+        let to = match (kind.as_str(), url, command) {
+            ("webhook", Some(url), None) => To::Webhook(url),
+            (_, url, command) => To::Program(Adapter::new(&kind, command, url, None)?),
+        };
+        Ok(Hook { to, on })
+    }
 }
 
 /// What is told.
@@ -50,6 +77,8 @@ pub enum Event {
     RunHalted,
     /// A run waits for an approval.
     ApprovalWanted,
+    /// A run has ended.
+    RunEnded,
     /// A check has begun to fail, or does so no more.
     Drift,
 }
@@ -61,6 +90,7 @@ impl Event {
         match self {
             Event::RunHalted => "run-halted",
             Event::ApprovalWanted => "approval-wanted",
+            Event::RunEnded => "run-ended",
             Event::Drift => "drift",
         }
     }

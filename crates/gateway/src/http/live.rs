@@ -20,7 +20,7 @@ use super::runs::granted;
 use crate::bell::{Topic, Waiting};
 use crate::event::{self, What};
 use crate::gateway::Gateway;
-use crate::store::events::{From, Line};
+use crate::store::events::{Away, From, Line};
 use crate::wire::{Cursor, Kind, Verb, header as names};
 
 /// Rows that are read at once.
@@ -53,6 +53,7 @@ pub(super) async fn events(
     let from = From {
         n,
         node: after.node,
+        away: Away::Refuse,
     };
     let accept = headers
         .get(header::ACCEPT)
@@ -60,7 +61,8 @@ pub(super) async fn events(
     if accept.is_some_and(|kind| kind.contains(names::NDJSON)) {
         return Ok(lines(gateway, run, from));
     }
-    Ok(live(gateway, run, from))
+    let away = Away::LeaveOut;
+    Ok(live(gateway, run, From { away, ..from }))
 }
 
 async fn number(gateway: &Gateway, run: &str, text: &str) -> Answer<i64> {
@@ -222,6 +224,7 @@ pub(super) async fn output(
     let mut from = From {
         n: 0,
         node: Some(window.node.clone()),
+        away: Away::Refuse,
     };
     let (mut at, mut text) = (0, String::new());
     'all: loop {

@@ -18,10 +18,13 @@ use crate::config::HERE;
 use crate::gateway::Gateway;
 use crate::manuals::path_of;
 use crate::segments::login;
-use crate::store::events::From;
+use crate::spool;
+use crate::store::StoreError;
+use crate::store::events::{Away, From};
 use crate::store::people::Runner;
 use crate::store::queue::{Heard, Renewed};
 use crate::tls::Issued;
+use crate::token::sha256;
 use crate::wire::runner::Renew;
 use crate::wire::version::{Installed, Verdict};
 use crate::wire::{
@@ -301,14 +304,22 @@ async fn with_journal(gateway: &Gateway, key: &PartKey) -> Answer<Work> {
     let mut from = From {
         n: 0,
         node: Some(key.node.clone()),
+        away: Away::Refuse,
     };
     let mut lines = Vec::new();
     let mut bytes = 0;
     loop {
-        let more = gateway
-            .store
-            .lines(&gateway.blobs, &key.run, &from, 1_000)
-            .await?;
+        let more = gateway.store.lines(&gateway.blobs, &key.run, &from, 1_000);
+        let more = match more.await {
+            Ok(more) => more,
+            // Without the lines, the node says all that has to be known.
+            Err(StoreError::Io(_)) => {
+                lines.clear();
+                work.journal_lines = 0;
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        };
         let Some(last) = more.last() else { break };
         from.n = last.n;
         bytes += more.iter().map(|line| line.text.len()).sum::<usize>();
@@ -366,6 +377,14 @@ pub(super) async fn manual(
         return Err(none());
     }
     let path = path_of(&gateway.archives, &sum);
+    if !path.is_file() && !gateway.blobs.is_near() {
+        // Another gateway may have made it.
+        if let Ok(bytes) = gateway.blobs.read(&spool::archive(&sum)).await
+            && sha256(&bytes) == sum
+        {
+            return Ok(([(CONTENT_TYPE, "application/x-tar")], bytes).into_response());
+        }
+    }
     if !path.is_file() {
         let (manual, folder) = (Arc::clone(manual), gateway.archives.clone());
         tokio::task::spawn_blocking(move || manual.archive(&folder)).await??;

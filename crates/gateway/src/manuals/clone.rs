@@ -72,7 +72,9 @@ impl Manual {
         }
         let _nobody_reads = self.read.lock().unwrap_or_else(PoisonError::into_inner);
         run(git(root).args(["reset", "--quiet", "--hard", "FETCH_HEAD"]))?;
-        run(git(root).args(["clean", "--quiet", "-ffd"]))
+        // What an inventory says stays (`crate::inventory`).
+        let keep = "--exclude=/nodes/*.inventory.yaml";
+        run(git(root).args(["clean", "--quiet", "-ffd", keep]))
     }
 }
 

@@ -8,13 +8,9 @@ use sqlx::postgres::PgListener;
 use tokio::sync::watch;
 
 use super::Store;
-use crate::bell::Bell;
+use crate::bell::{Bell, GATHER, payloads};
 
 const CHANNEL: &str = "opsbook";
-/// What one NOTIFY may carry is 8,000 bytes.
-const PAYLOAD: usize = 7_000;
-/// So long rings are gathered before they are sent.
-const GATHER: Duration = Duration::from_millis(50);
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// Tells the other gateways of rings, and rings where they do, until `stop`.
@@ -33,17 +29,7 @@ pub(crate) async fn carry(
 
 async fn tell(store: &Store, bell: &Bell) {
     loop {
-        let topics = bell.for_others().await;
-        let mut payload = String::new();
-        for topic in topics {
-            let topic = topic.to_string();
-            if payload.len() + topic.len() > PAYLOAD {
-                notify(store, &std::mem::take(&mut payload)).await;
-            }
-            payload += &topic;
-            payload.push('\n');
-        }
-        if !payload.is_empty() {
+        for payload in payloads(bell.for_others().await) {
             notify(store, &payload).await;
         }
         tokio::time::sleep(GATHER).await;
@@ -65,9 +51,7 @@ async fn hear(url: &str, bell: &Bell) {
             && listener.listen(CHANNEL).await.is_ok()
         {
             while let Ok(heard) = listener.recv().await {
-                for topic in heard.payload().lines().filter_map(|line| line.parse().ok()) {
-                    bell.ring_here(&topic);
-                }
+                bell.ring_all(heard.payload());
             }
         }
         tokio::time::sleep(AGAIN).await;

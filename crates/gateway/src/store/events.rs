@@ -1,7 +1,7 @@
 //! Lines of journals: taken in once each, in their order, and read again from any place.
 //!
-//! A line is a row, except `output`: its lines are pieces of files in the blob folder, and a row
-//! says which. `n` counts the lines of a run in the order in which they came; a row of the run is
+//! A line is a row, except `output`: its lines are pieces among the blobs, and a row says which.
+//! Until a piece is there, it waits in the spool. `n` counts the lines of a run in the order in which they came; a row of the run is
 //! locked while it is given out, so that a reader who has seen `n` has seen all before it.
 
 use std::collections::BTreeMap;
@@ -43,6 +43,18 @@ pub struct From {
     pub n: i64,
     /// Of this part alone.
     pub node: Option<String>,
+    /// What becomes of output that cannot be read now.
+    pub away: Away,
+}
+
+/// What becomes of output that cannot be read now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Away {
+    /// Nothing is read then.
+    #[default]
+    Refuse,
+    /// All else is read: who looks on sees what happens, and what was printed later.
+    LeaveOut,
 }
 
 /// A line of a request that can be read.
@@ -57,7 +69,7 @@ impl Store {
     /// taken, and what is said to be stored ends before it.
     ///
     /// # Errors
-    /// Where the store or the blob folder cannot be written.
+    /// Where the store cannot be written.
     pub async fn take_lines(
         &self,
         blobs: &Blobs,
@@ -89,6 +101,7 @@ impl Store {
             n: 0,
             bytes: 0,
             output: Vec::new(),
+            full: false,
             new: false,
         };
         match taking.all(lines).await? {
@@ -147,9 +160,10 @@ impl Store {
             _ => i64::MAX,
         };
         let rows = sqlx::query(
-            "select n, lines, node, epoch, seq, step, blob from chunk \
-             where run = $1 and n + lines - 1 > $2 and n < $3 and ($4 = '' or node = $4) \
-             order by n limit $5",
+            "select c.n, c.lines, c.node, c.epoch, c.seq, c.step, c.blob, s.body from chunk c \
+             left join spool s on s.blob = c.blob \
+             where c.run = $1 and c.n + c.lines - 1 > $2 and c.n < $3 \
+               and ($4 = '' or c.node = $4) order by c.n limit $5",
         )
         .bind(run)
         .bind(from.n)
@@ -159,9 +173,15 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let cut = stored::<usize>(rows.len()) == most;
+        let mut last = None;
         for row in &rows {
             let (n, cursor): (i64, Cursor) = (row.try_get("n")?, cursor(row)?);
-            let text = blobs.read(row.try_get("blob")?).await?;
+            last = Some(n + row.try_get::<i64, _>("lines")? - 1);
+            let text = match (text_of(row, blobs).await, from.away) {
+                (Ok(text), _) => text,
+                (Err(error), Away::Refuse) => return Err(error),
+                (Err(_), Away::LeaveOut) => String::new(),
+            };
             for (place, line) in (0..).zip(text.lines()) {
                 if n + place > from.n {
                     lines.push(Line {
@@ -178,8 +198,8 @@ impl Store {
             }
         }
         lines.sort_by_key(|line| line.n);
-        if cut && let Some(last) = lines.iter().rev().find(|line| line.kind == "output") {
-            let last = last.n;
+        // Beyond the last piece of output that was read, all waits for the next time.
+        if let Some(last) = last.filter(|_| cut) {
             lines.retain(|line| line.n <= last);
         }
         Ok(lines)
@@ -204,6 +224,16 @@ impl Store {
         .await?;
         Ok(row.map(|row| row.try_get(0)).transpose()?)
     }
+}
+
+/// A piece of output, where it waits or where it has been brought.
+async fn text_of(row: &sqlx::any::AnyRow, blobs: &Blobs) -> Result<String, StoreError> {
+    if let Some(waits) = row.try_get::<Option<String>, _>("body")? {
+        return Ok(waits);
+    }
+    let bytes = blobs.read(row.try_get("blob")?).await?;
+    let text = String::from_utf8(bytes);
+    text.map_err(|_| StoreError::Unreadable("a piece of output is no text".to_owned()))
 }
 
 fn cursor(row: &sqlx::any::AnyRow) -> Result<Cursor, StoreError> {
@@ -256,6 +286,8 @@ struct Taking<'a> {
     bytes: i64,
     /// Lines of output that are not written yet: of one epoch and step, one after the other.
     output: Vec<(u64, u64, Option<usize>, String)>,
+    /// No more output may wait for the blobs: it waits on the runner, with all that comes after it.
+    full: bool,
     new: bool,
 }
 
@@ -269,6 +301,7 @@ impl Taking<'_> {
             return Ok(Err("there is no such run".to_owned()));
         };
         (self.n, self.bytes) = (row.try_get(0)?, row.try_get(1)?);
+        self.full = self.store.is_full(self.tx).await?;
         let mut outcome = Ok(());
         for line in lines {
             match self.one(&line).await? {
@@ -337,6 +370,9 @@ impl Taking<'_> {
             return Ok(Err(format!(
                 "line {seq} does not follow from the line before it"
             )));
+        }
+        if self.full && matches!(line.event.what, What::Output { .. }) {
+            return Ok(Ok(Step::Gap));
         }
         if self.bytes > MOST_BYTES {
             return Ok(Err("the run has more lines than are kept of one".to_owned()));
@@ -486,10 +522,11 @@ impl Taking<'_> {
         let texts: Vec<&str> = lines.iter().map(|(_, _, _, text)| text.as_str()).collect();
         let text = texts.join("\n") + "\n";
         let (run, node) = (&self.key.run, &self.key.node);
-        let blob = self
-            .blobs
-            .write(run, &format!("part-{node}.{epoch}.{seq}"), &text)
-            .await?;
+        let blob = Blobs::name(run, &format!("part-{node}.{epoch}.{seq}"))?;
+        let near = self.blobs.is_near() && self.blobs.write(&blob, text.as_bytes()).await.is_ok();
+        if !near {
+            self.store.to_spool(self.tx, &blob, &text).await?;
+        }
         let count = stored::<usize>(lines.len());
         sqlx::query(
             "insert into chunk (run, node, epoch, seq, n, lines, step, bytes, blob) \

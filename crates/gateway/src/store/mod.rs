@@ -18,6 +18,7 @@ pub mod queue;
 pub mod record;
 pub mod runs;
 mod schema;
+pub mod spool;
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -410,13 +410,18 @@ impl Store {
         self.lock_run(tx, run).await?;
         let mut parts = self.standing(tx, run).await?;
         let row = sqlx::query(
-            "select max_fail, state, procedure_id, title, owner from run where id = $1",
+            "select max_fail, state, procedure_id, title, owner, ticket from run where id = $1",
         )
         .bind(run)
         .fetch_one(&mut **tx)
         .await?;
         let (max_fail, was): (i64, &str) = (row.try_get(0)?, row.try_get(1)?);
-        let about = (row.try_get(2)?, row.try_get(3)?, row.try_get(4)?);
+        let about = About {
+            procedure: row.try_get(2)?,
+            title: row.try_get(3)?,
+            owner: row.try_get(4)?,
+            ticket: row.try_get(5)?,
+        };
         let mut segments = BTreeSet::new();
         if was == RunState::Refused.word() {
             return Ok(segments);
@@ -467,7 +472,7 @@ impl Store {
             None
         };
         if state.word() != was {
-            self.tell_state(tx, (run, about), state, told).await?;
+            self.tell_state(tx, (run, &about), state, told).await?;
         }
         sqlx::query(self.sql(
             "update run set state = $2, status = $3, \
@@ -483,26 +488,28 @@ impl Store {
         Ok(segments)
     }
 
-    /// A run that waits for a person is told to whoever wants to know.
+    /// A run that waits for a person, or has ended, is told to whoever wants to know.
     async fn tell_state(
         &self,
         tx: &mut Tx,
-        (run, (procedure, title, owner)): (&str, (&str, &str, &str)),
+        (run, about): (&str, &About<'_>),
         state: RunState,
         status: Option<Ended>,
     ) -> Result<(), StoreError> {
         let kind = match state {
             RunState::Halted => "run-halted",
             RunState::WaitingApproval => "approval-wanted",
-            RunState::Queued | RunState::Running | RunState::Ended | RunState::Refused => {
+            RunState::Ended => "run-ended",
+            RunState::Queued | RunState::Running | RunState::Refused => {
                 return Ok(());
             }
         };
         let body = serde_json::json!({
             "run": run,
-            "procedure": procedure,
-            "title": title,
-            "owner": owner,
+            "procedure": about.procedure,
+            "title": about.title,
+            "owner": about.owner,
+            "ticket": about.ticket,
             "status": status.map(Ended::word),
         });
         self.notify(tx, kind, &format!("{kind} {run}"), &body).await
@@ -539,6 +546,14 @@ impl Store {
     fn is_postgres(&self) -> bool {
         self.database == super::Database::Postgres
     }
+}
+
+/// What is told of a run beside its state.
+struct About<'a> {
+    procedure: &'a str,
+    title: &'a str,
+    owner: &'a str,
+    ticket: Option<&'a str>,
 }
 
 /// A part as its run counts it.

@@ -11,6 +11,7 @@ const VERSIONS: &[&str] = &[
     include_str!("record.sql"),
     include_str!("approval_groups.sql"),
     include_str!("applications.sql"),
+    include_str!("spool.sql"),
 ];
 
 /// Brings the tables up to this version. Gateways that start together do it one after the other.

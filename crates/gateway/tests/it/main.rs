@@ -25,9 +25,12 @@ macro_rules! on_both {
 
 pub(crate) use on_both;
 
+mod adapters;
 mod approvals;
+mod blobs;
 mod certificates;
 mod console;
+mod doorbell;
 #[path = "../../../book/tests/browser/drive.rs"]
 #[allow(
     dead_code,

@@ -75,13 +75,17 @@ impl Served {
 
     /// With this configuration beside its store.
     pub async fn another_with(&self, url: &str, more: &str) -> Served {
+        let blobs = self.state().join("blobs");
+        let blobs = format!("[blobs]\nfolder = \"{}\"\n", blobs.display());
+        self.another_in(url, &format!("{more}{blobs}")).await
+    }
+
+    /// With this configuration beside its store, which says where output is, too.
+    pub async fn another_in(&self, url: &str, more: &str) -> Served {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
-        let blobs = self.state().join("blobs");
-        let config = format!(
-            "{more}[store]\nurl = \"{url}\"\n[blobs]\nfolder = \"{}\"\n[listen]\naddress = \"127.0.0.1:0\"\n",
-            blobs.display()
-        );
+        let config =
+            format!("{more}[store]\nurl = \"{url}\"\n[listen]\naddress = \"127.0.0.1:0\"\n");
         let path = folder.path().join("gateway.toml");
         std::fs::write(&path, config).unwrap();
         let begin = Start {

@@ -425,6 +425,7 @@ async fn lines_are_kept_once_in_their_order_byte_for_byte() {
                 let mut from = From {
                     n: line.n,
                     node: Some("web1".into()),
+                    ..From::default()
                 };
                 let mut rest = Vec::new();
                 loop {

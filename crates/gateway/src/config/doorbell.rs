@@ -1,0 +1,139 @@
+//! By what gateways on one store tell each other that something may have changed.
+
+use serde::Deserialize;
+
+use super::Config;
+use crate::client::Address;
+use crate::secret::Secret;
+
+/// `[doorbell]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum Doorbell {
+    /// By nothing: there is one gateway. Others would hear of everything after five seconds.
+    Process,
+    /// By the store, which is PostgreSQL.
+    Postgres,
+    /// By a server of NATS.
+    Nats(Nats),
+}
+
+/// `[doorbell] kind = "nats"`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nats {
+    /// `tls://HOST[:PORT]`, or `nats://…` on this machine.
+    pub url: String,
+    /// What the gateway proves itself with there.
+    #[serde(default)]
+    pub token: Option<Secret>,
+    /// The subject: another one for each set of gateways.
+    #[serde(default = "subject")]
+    pub subject: String,
+}
+
+fn subject() -> String {
+    "opsbook".to_owned()
+}
+
+impl Config {
+    /// By what gateways tell each other: by the store where it can, if nobody says it.
+    ///
+    /// # Errors
+    /// What does not go together.
+    pub fn doorbell(&self) -> Result<Doorbell, String> {
+        let url = self.store.url.as_deref().unwrap_or_default();
+        let postgres = url.starts_with("postgres:") || url.starts_with("postgresql:");
+        match &self.doorbell {
+            None if postgres => Ok(Doorbell::Postgres),
+            None => Ok(Doorbell::Process),
+            Some(Doorbell::Postgres) if !postgres => {
+                Err("`doorbell`: the store is not PostgreSQL".to_owned())
+            }
+            Some(Doorbell::Nats(nats)) => {
+                nats.checked().map_err(|why| format!("`doorbell`: {why}"))?;
+                Ok(Doorbell::Nats(nats.clone()))
+            }
+            Some(other) => Ok(other.clone()),
+        }
+    }
+}
+
+impl Nats {
+    fn checked(&self) -> Result<(), String> {
+        let letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        let subject = &self.subject;
+        if subject.is_empty()
+            || !subject.chars().all(letter)
+            || subject.split('.').any(str::is_empty)
+        {
+            return Err(format!("`{subject}` is no subject"));
+        }
+        let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
+        let scheme = match scheme {
+            "tls" => "https",
+            "nats" => "http",
+            _ => {
+                return Err(format!(
+                    "`{}` is neither `tls://…` nor `nats://…`",
+                    self.url
+                ));
+            }
+        };
+        let address: Result<Address, _> = format!("{scheme}://{rest}").parse();
+        let address = address.map_err(|error| error.to_string())?;
+        if scheme == "http" && !address.is_local() {
+            return Err(format!(
+                "what is said to `{}` can be read on its way: it is `tls://…`",
+                self.url
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Doorbell, String> {
+        let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
+        config.doorbell()
+    }
+
+    #[test]
+    fn gateways_tell_each_other_by_what_they_share() {
+        let store = "[store]\nurl = \"postgres://x@y/z\"\n";
+        assert_eq!(read("").unwrap(), Doorbell::Process);
+        assert_eq!(read(store).unwrap(), Doorbell::Postgres);
+        let with = |text: &str| read(&format!("[doorbell]\n{text}"));
+        assert!(matches!(
+            with("kind = \"nats\"\nurl = \"tls://a.example\"").unwrap(),
+            Doorbell::Nats(_)
+        ));
+        assert!(
+            with("kind = \"nats\"\nurl = \"nats://127.0.0.1:4222\"\nsubject = \"a.b\"").is_ok()
+        );
+        for (text, why) in [
+            ("kind = \"postgres\"", "not PostgreSQL"),
+            ("kind = \"moon\"", "moon"),
+            ("kind = \"nats\"", "url"),
+            (
+                "kind = \"nats\"\nurl = \"nats://a.example\"",
+                "read on its way",
+            ),
+            ("kind = \"nats\"\nurl = \"a.example\"", "neither"),
+            (
+                "kind = \"nats\"\nurl = \"tls://a.example\"\nsubject = \"a.>\"",
+                "no subject",
+            ),
+            (
+                "kind = \"nats\"\nurl = \"tls://a.example\"\nmoon = 1",
+                "moon",
+            ),
+        ] {
+            let said = with(text).unwrap_err();
+            assert!(said.contains(why), "{text}: {said}");
+        }
+    }
+}

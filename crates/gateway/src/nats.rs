@@ -1,0 +1,83 @@
+//! Rings from one gateway to the next, by a server of NATS: its plain messages, which may be lost.
+//! That is all that it is trusted with: a ring that is lost, doubled or forged makes somebody look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Client, ConnectOptions};
+use futures_util::StreamExt as _;
+use tokio::sync::watch;
+
+use crate::bell::{Bell, GATHER, payloads};
+use crate::config::Nats;
+use crate::gateway::Tell;
+
+/// After something that went wrong.
+const AGAIN: Duration = Duration::from_secs(1);
+/// For one message: while the server is away, rings are lost.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// Bytes of a message.
+const LARGEST: usize = 64 << 10;
+
+/// Tells the other gateways of rings, and rings where they do, until `stop`.
+pub(crate) async fn carry(
+    settings: Nats,
+    bell: Arc<Bell>,
+    mut stop: watch::Receiver<()>,
+    tell: Tell,
+) {
+    let mut said = String::new();
+    loop {
+        let ended = tokio::select! {
+            ended = carried(&settings, &bell) => ended,
+            _ = stop.changed() => return,
+        };
+        if let Err(why) = ended {
+            let text =
+                format!("`[doorbell]`: {why}; until it is there, others hear after five seconds");
+            if text != said {
+                tell(&text);
+                said = text;
+            }
+        }
+        if tokio::time::timeout(AGAIN, stop.changed()).await.is_ok() {
+            return;
+        }
+    }
+}
+
+async fn carried(settings: &Nats, bell: &Bell) -> Result<(), String> {
+    let mut options = ConnectOptions::new()
+        .name("opsbook-gateway")
+        .connection_timeout(PATIENCE * 5)
+        .require_tls(settings.url.starts_with("tls://"));
+    if let Some(token) = &settings.token {
+        options = options.token(token.look_up().await?);
+    }
+    let client = options.connect(&settings.url).await;
+    let client = client.map_err(|error| format!("`{}`: {error}", settings.url))?;
+    let heard = client.subscribe(settings.subject.clone()).await;
+    let mut heard = heard.map_err(|error| error.to_string())?;
+    let hear = async {
+        while let Some(message) = heard.next().await {
+            if message.payload.len() <= LARGEST {
+                bell.ring_all(&String::from_utf8_lossy(&message.payload));
+            }
+        }
+    };
+    // The client finds its server again by itself.
+    tokio::select! {
+        () = hear => Ok(()),
+        () = told(&client, &settings.subject, bell) => Ok(()),
+    }
+}
+
+async fn told(client: &Client, subject: &str, bell: &Bell) {
+    loop {
+        for payload in payloads(bell.for_others().await) {
+            let message = client.publish(subject.to_owned(), payload.into());
+            let _ = tokio::time::timeout(PATIENCE, message).await;
+        }
+        tokio::time::sleep(GATHER).await;
+    }
+}

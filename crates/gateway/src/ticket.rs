@@ -1,0 +1,123 @@
+//! The tool in which people say what is to be done: it is asked whether a ticket allows a run, and
+//! told what became of the run.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::adapter::Adapter;
+use crate::secret::Secret;
+use crate::wire::{Ask, Kind, Problem};
+
+/// `[ticket]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct Ticket {
+    /// Who knows the tickets.
+    pub adapter: Adapter,
+    /// Whether a run needs one.
+    pub needed: Needed,
+}
+
+/// Whether a run needs a ticket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Needed {
+    /// Only a ticket that is named is looked at.
+    #[default]
+    Never,
+    /// Each run that a person or a program asks for. Schedules need none.
+    Always,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    kind: String,
+    command: Option<String>,
+    url: Option<String>,
+    token: Option<Secret>,
+    #[serde(default)]
+    needed: Needed,
+}
+
+impl TryFrom<Written> for Ticket {
+    type Error = String;
+
+    fn try_from(written: Written) -> Result<Ticket, String> {
+        let Written {
+            kind,
+            command,
+            url,
+            token,
+            needed,
+        } = written;
+        let adapter = Adapter::new(&kind, command, url, token)?;
+        Ok(Ticket { adapter, needed })
+    }
+}
+
+/// What is answered to `check`.
+#[derive(Deserialize)]
+struct Checked {
+    ok: bool,
+    #[serde(default)]
+    detail: String,
+}
+
+impl Ticket {
+    /// Tells what became of a run.
+    ///
+    /// # Errors
+    /// Why it was not told.
+    pub async fn note(&self, about: &Value) -> Result<(), String> {
+        let mut note = about.clone();
+        note["verb"] = "note".into();
+        self.adapter.ask(&note).await.map(drop)
+    }
+
+    /// Whether the ticket allows what is asked for. Where nobody answers, nothing is allowed.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn check(&self, ask: &Ask, by: &str, gateway: &str) -> Result<(), Box<Problem>> {
+        let problem = |kind, detail: String| Box::new(Problem::new(kind, detail));
+        let Some(ticket) = &ask.ticket else {
+            if self.needed == Needed::Never {
+                return Ok(());
+            }
+            let detail = "a run needs a ticket here: `--ticket`".to_owned();
+            return Err(problem(Kind::NotAllowed, detail));
+        };
+        let question = json!({
+            "verb": "check",
+            "gateway": gateway,
+            "ticket": ticket,
+            "procedure": ask.procedure,
+            "nodes": ask.nodes,
+            "reason": ask.reason,
+            "by": by,
+        });
+        let answer = self.adapter.ask(&question).await;
+        let away = |why: String| {
+            problem(
+                Kind::Unavailable,
+                format!("nobody says whether `{ticket}` allows it: {why}"),
+            )
+        };
+        let checked: Result<Checked, _> = serde_json::from_str(&answer.map_err(away)?);
+        let strange = format!(
+            "{} does not answer as a ticket's adapter does",
+            self.adapter
+        );
+        let checked = checked.map_err(|_| away(strange))?;
+        if checked.ok {
+            return Ok(());
+        }
+        let detail = crate::outside::line(&checked.detail).to_string();
+        let detail: String = detail.chars().take(500).collect();
+        Err(problem(
+            Kind::NotAllowed,
+            format!("the ticket `{ticket}` does not allow it: {detail}"),
+        ))
+    }
+}

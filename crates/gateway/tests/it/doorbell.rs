@@ -1,0 +1,161 @@
+//! Gateways that ring for each other by NATS: with a server, without one, and with one that says
+//! everything twice and nonsense beside it.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use opsbook_wire as wire;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use wire::News;
+
+use crate::lab::hello;
+use crate::postgres::{database, skipped};
+use crate::served::{On, Served};
+
+/// What a waiter that hears nothing waits at the latest, and a busy machine.
+const DEAF: Duration = Duration::from_secs(8);
+/// Sooner than a waiter looks by itself.
+const RUNG: Duration = Duration::from_millis(3_500);
+const BOUND: Duration = Duration::from_mins(1);
+
+struct Nats {
+    server: Child,
+    port: u16,
+}
+
+impl Drop for Nats {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+    }
+}
+
+impl Nats {
+    async fn start(port: u16) -> Option<Nats> {
+        let server = Command::new("nats-server")
+            .args([
+                "-a",
+                "127.0.0.1",
+                "-p",
+                &port.to_string(),
+                "--auth",
+                "hidden",
+            ])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        let server = server.ok()?;
+        let nats = Nats { server, port };
+        let begin = Instant::now();
+        while nats.connected().await.is_none() {
+            assert!(begin.elapsed() < BOUND, "the server of NATS is silent");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Some(nats)
+    }
+
+    async fn connected(&self) -> Option<TcpStream> {
+        TcpStream::connect(("127.0.0.1", self.port)).await.ok()
+    }
+
+    /// Somebody else who knows the token says this, so often.
+    async fn says(&self, payload: &str, times: usize) {
+        let mut stream = self.connected().await.unwrap();
+        let mut text = "CONNECT {\"verbose\":false,\"auth_token\":\"hidden\"}\r\n".to_owned();
+        for _ in 0..times {
+            text += &format!("PUB opsbook {}\r\n{payload}\r\n", payload.len());
+        }
+        text += "PING\r\n";
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut said = String::new();
+        while !said.contains("PONG") {
+            let mut piece = [0; 4096];
+            let read = stream.read(&mut piece).await.unwrap();
+            assert!(read > 0, "{said}");
+            said += &String::from_utf8_lossy(&piece[..read]);
+        }
+    }
+}
+
+/// How long it takes until a runner at one gateway has what is asked for at another one; it is
+/// given up, so that the node is free.
+async fn takes(asked: &Served, works: &Served, boot: &str) -> Duration {
+    let work = async {
+        let news = works
+            .post("/v1/runner/work?wait=20", &hello(boot, &[]))
+            .await;
+        serde_json::from_value::<News>(news).unwrap()
+    };
+    let ask = async {
+        // It waits before that.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let begun = Instant::now();
+        (asked.ask(&["web1"]).await, begun)
+    };
+    let (news, (run, begun)) = tokio::join!(work, ask);
+    let took = begun.elapsed();
+    assert_eq!(news.parts.len(), 1, "{news:?}");
+    assert_eq!(news.parts[0].run, run);
+    let store = &asked.running.gateway.store;
+    for statement in [
+        "update part set state = 'ended', status = 'OK'",
+        "update run set state = 'ended', status = 'OK'",
+    ] {
+        sqlx::query(statement).execute(store.pool()).await.unwrap();
+    }
+    took
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else() {
+    let test = "a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else";
+    let Some(url) = database(test) else { return };
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = port.local_addr().unwrap().port();
+    let Some(nats) = Nats::start(port).await else {
+        skipped(test, "nats-server is not installed");
+        return;
+    };
+    let config = format!(
+        "[doorbell]\nkind = \"nats\"\nurl = \"nats://127.0.0.1:{port}\"\ntoken = {{command = \"echo hidden\"}}\n"
+    );
+    let one = Served::with(On::Postgres(url.clone()), &config).await;
+    let two = one.another_with(&url, &config).await;
+    // Until both are connected, nobody hears anything.
+    let begin = Instant::now();
+    while takes(&one, &two, "a").await > RUNG {
+        assert!(begin.elapsed() < BOUND, "nobody rings");
+    }
+    for payload in [
+        "segment here\nsegment here\nrun x",
+        "moon",
+        "segment",
+        "",
+        "\u{0}\u{1}",
+    ] {
+        nats.says(payload, 200).await;
+    }
+    assert!(takes(&one, &two, "b").await < RUNG);
+    drop(nats);
+    let deaf = takes(&one, &two, "c").await;
+    assert!(deaf < DEAF, "{deaf:?}");
+    let _again = Nats::start(port).await;
+    let begin = Instant::now();
+    while takes(&one, &two, "d").await > RUNG {
+        assert!(begin.elapsed() < BOUND, "nobody rings any more");
+    }
+}
+
+/// Two gateways on one store that were told to ring nowhere.
+#[tokio::test(flavor = "multi_thread")]
+async fn gateways_without_a_doorbell_hear_of_each_other_after_seconds() {
+    let Some(url) = database("gateways_without_a_doorbell") else {
+        return;
+    };
+    let config = "[doorbell]\nkind = \"process\"\n";
+    let one = Served::with(On::Postgres(url.clone()), config).await;
+    let two = one.another_with(&url, config).await;
+    let deaf = takes(&one, &two, "a").await;
+    assert!(deaf < DEAF, "{deaf:?}");
+}
