@@ -61,7 +61,10 @@ pub(crate) async fn keep(
             let told = one(kept, &gateway).await.err().unwrap_or_default();
             if told != *said && !told.is_empty() {
                 let file = kept.inventory.file.display();
-                tell(&format!("`[inventory.{}]`: `{file}` stays as it was: {told}", kept.name));
+                tell(&format!(
+                    "`[inventory.{}]`: `{file}` stays as it was: {told}",
+                    kept.name
+                ));
             }
             *said = told;
         }
@@ -72,7 +75,11 @@ pub(crate) async fn keep(
 }
 
 async fn one(kept: &Kept, gateway: &str) -> Result<(), String> {
-    let Kept { name, inventory, root } = kept;
+    let Kept {
+        name,
+        inventory,
+        root,
+    } = kept;
     let question = serde_json::json!({"verb": "inventory", "name": name, "gateway": gateway});
     let text = inventory.adapter.ask(&question).await?;
     let (root, file) = (root.clone(), inventory.file.clone());

@@ -58,7 +58,8 @@ impl TryFrom<WrittenInventory> for Inventory {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
         if !name.ends_with(".inventory.yaml") || name.starts_with('.') || !name.bytes().all(plain) {
             return Err(
-                "`file` is `nodes/NAME.inventory.yaml`: a file of the manual's folder `nodes`".to_owned(),
+                "`file` is `nodes/NAME.inventory.yaml`: a file of the manual's folder `nodes`"
+                    .to_owned(),
             );
         }
         let every = match &written.every {
