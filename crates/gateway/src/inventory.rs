@@ -94,6 +94,10 @@ fn replaced(root: &Path, file: &Path, text: &str) -> Result<(), String> {
     if text.len() > MOST {
         return Err("it says too much for a file of nodes".to_owned());
     }
+    // A tool that fails quietly takes no nodes away.
+    if text.trim().is_empty() {
+        return Err("it says nothing: without nodes it is `opsbook: 1`".to_owned());
+    }
     let (_, problems) = nodes::parse(&together(folder, file, text).map_err(io)?);
     if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
         return Err(format!("what it says is wrong: {problem}"));

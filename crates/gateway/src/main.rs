@@ -56,6 +56,14 @@ enum What {
         #[arg(value_name = "URL")]
         to: String,
     },
+    /// Copy the store (SQLite) into a new file, also while a gateway serves
+    Backup {
+        #[command(flatten)]
+        at: At,
+        /// The new file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
     /// Print the runners: their ids, when they were heard of last, and what they prove themselves by
     Runners {
         #[command(flatten)]
@@ -119,6 +127,7 @@ fn main() -> ExitCode {
                     What::Token { at, segment } => token(&at, &segment).await,
                     What::Login { at, person, days } => login(&at, &person, days).await,
                     What::Migrate { at, to } => migrate(&at, &to).await,
+                    What::Backup { at, file } => backup(&at, &file).await,
                     What::Runners { at } => runners(&at).await,
                     What::Revoke { at, runner } => revoke(&at, &runner).await,
                 }
@@ -330,6 +339,12 @@ async fn migrate(at: &At, to: &str) -> Result<(), String> {
     say(&format!(
         "from now on `[store] url = \"{to}\"` belongs in `gateway.toml`"
     ))
+}
+
+async fn backup(at: &At, file: &Path) -> Result<(), String> {
+    let store = store(&places(at)?).await?;
+    let copied = store.backup(file).await;
+    copied.map_err(|error| format!("`{}`: {error}", file.display()))
 }
 
 async fn login(at: &At, person: &str, days: i64) -> Result<(), String> {

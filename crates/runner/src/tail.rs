@@ -99,11 +99,30 @@ impl Tail {
                 .is_some_and(|seq| *seq >= end.seq)
         };
         let before = self.offset;
+        if piece
+            .ends
+            .first()
+            .is_some_and(|first| knows_less(key, first, acked))
+        {
+            self.offset = 0;
+            return false;
+        }
         if let Some(last) = piece.ends.iter().take_while(|end| has(end)).last() {
             self.offset = last.offset;
         }
         self.offset > before
     }
+}
+
+/// The gateway has not even the line before: its store is an older one, after a loss. What it has
+/// of the journal it passes over.
+fn knows_less(key: &PartKey, first: &End, acked: &Acked) -> bool {
+    let key = PartKey {
+        epoch: first.epoch,
+        ..key.clone()
+    };
+    let has = acked.acked.get(&key.to_string());
+    has.is_some_and(|has| has + 1 < first.seq)
 }
 
 #[cfg(test)]
@@ -140,6 +159,14 @@ mod tests {
         acked.acked.insert("r:n:3".into(), 2);
         assert!(tail.acked(&key, &piece, &acked));
         assert!(tail.next(3, 1000).unwrap().lines.is_empty());
+        // A store that was lost and is an older one now has fewer lines than were sent.
+        let mut later = Tail::new(path.clone(), 30);
+        let piece = later.next(3, 1000).unwrap();
+        assert_eq!(piece.lines, lines[2..]);
+        let mut older = Acked::default();
+        older.acked.insert("r:n:2".into(), 1);
+        assert!(!later.acked(&key, &piece, &older));
+        assert_eq!(later.next(3, 1000).unwrap().lines, lines);
         // At least one, however long.
         let one = Tail::new(path, 0).next(3, 1).unwrap();
         assert_eq!(one.lines.len(), 1);

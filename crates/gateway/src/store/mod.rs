@@ -6,6 +6,7 @@
 
 pub mod applications;
 pub mod approvals;
+mod backup;
 pub mod checks;
 pub(crate) mod doorbell;
 pub mod events;

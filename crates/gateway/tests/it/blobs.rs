@@ -198,7 +198,7 @@ async fn output_waits_for_a_bucket_that_is_away_and_nothing_is_lost(on: On) {
     let key = news.parts[0].key();
     let mut journal = Journal::new(&run);
     journal
-        .line(1, r#""event":"step-started""#)
+        .line(1, r#""event":"warned","text":"zero""#)
         .output(1, "first");
     journal.line(1, r#""event":"warned","text":"one""#);
     let send = async |journal: &Journal, range: std::ops::Range<usize>| {

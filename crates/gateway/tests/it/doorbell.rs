@@ -111,8 +111,9 @@ async fn takes(asked: &Served, works: &Served, boot: &str) -> Duration {
 async fn a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else() {
     let test = "a_doorbell_that_is_deaf_or_doubled_costs_seconds_and_nothing_else";
     let Some(url) = database(test) else { return };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = port.local_addr().unwrap().port();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
     let Some(nats) = Nats::start(port).await else {
         skipped(test, "nats-server is not installed");
         return;

@@ -57,3 +57,4 @@ mod several;
 mod skip;
 mod store;
 mod tls;
+mod written;
