@@ -181,7 +181,7 @@ async fn talk(child: &mut Child, body: &str) -> Result<String, String> {
 /// All that is said; nothing where it is no text, or too long: the rest is read all the same, so
 /// that nobody waits.
 async fn bounded(stream: Option<impl AsyncRead + Unpin>, most: usize) -> Option<String> {
-    let (mut stream, mut all, mut piece) = (stream?, Vec::new(), [0; 8192]);
+    let (mut stream, mut all, mut piece) = (stream?, Vec::new(), vec![0; 8192]);
     while let Ok(read @ 1..) = stream.read(&mut piece).await {
         let room = (most + 1).saturating_sub(all.len());
         all.extend_from_slice(&piece[..read.min(room)]);

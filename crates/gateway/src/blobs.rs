@@ -26,7 +26,7 @@ pub struct Blobs {
 #[derive(Debug)]
 enum Place {
     Folder(Folder),
-    S3(S3),
+    S3(Box<S3>),
 }
 
 impl Blobs {
@@ -43,7 +43,7 @@ impl Blobs {
     /// # Errors
     /// Where the address or the settings cannot be used.
     pub fn bucket(url: &str, settings: &s3::Settings) -> Result<Blobs, String> {
-        Ok(Blobs::at(Place::S3(S3::new(url, settings)?)))
+        Ok(Blobs::at(Place::S3(Box::new(S3::new(url, settings)?))))
     }
 
     fn at(place: Place) -> Blobs {

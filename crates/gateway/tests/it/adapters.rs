@@ -247,7 +247,7 @@ async fn nodes_are_those_that_a_program_knows() {
     );
     let served = Served::with(On::Sqlite, &config).await;
     inventory(&served, |answer| {
-        std::fs::write(folder.path().join("answer"), answer).unwrap()
+        std::fs::write(folder.path().join("answer"), answer).unwrap();
     })
     .await;
     assert_eq!(lines(folder.path())[0]["verb"], "inventory");

@@ -176,7 +176,6 @@ async fn until_nothing_waits(served: &Served) {
     }
 }
 
-#[expect(clippy::too_many_lines, reason = "one story")]
 async fn output_waits_for_a_bucket_that_is_away_and_nothing_is_lost(on: On) {
     let Some(s3) = S3::start("output_waits_for_a_bucket").await else {
         return;
