@@ -46,6 +46,10 @@ async fn notify(store: &Store, payload: &str) {
 }
 
 async fn hear(url: &str, bell: &Bell) {
+    // As the store itself: an address that it cannot read has no store.
+    let Ok(url) = &super::verified(url) else {
+        return std::future::pending().await;
+    };
     loop {
         if let Ok(mut listener) = PgListener::connect(url).await
             && listener.listen(CHANNEL).await.is_ok()
