@@ -68,6 +68,9 @@ fn main() {
             compare(time, memory, folder.path());
         }
     }
+    if wants("serve") {
+        serve();
+    }
     if words.iter().any(|word| word == "25000") {
         let folder = tempfile::tempdir().unwrap();
         synthetic::write(folder.path(), 25_000).unwrap();
@@ -76,6 +79,34 @@ fn main() {
         measured::found("book-25000", cost.seconds, &format!("{each:.2} ms a page"));
         measured::found("book-25000-memory", cost.memory, "the most of the process");
     }
+}
+
+/// What `opsbook serve` does when somebody has written into one page of 2,000: it notices, and
+/// renders that page.
+fn serve() {
+    let folder = tempfile::tempdir().unwrap();
+    synthetic::write(folder.path(), 2_000).unwrap();
+    let place = opsbook_project::Place::from(opsbook_text::files::Files::of(folder.path()));
+    let preview = opsbook_book::Preview::open(place).unwrap();
+    let page = folder.path().join("manual/page-01000.md");
+    let text = std::fs::read_to_string(&page).unwrap();
+    let mut times = Vec::new();
+    for round in 0..20 {
+        std::fs::write(&page, format!("{text}\nRound {round} is here.\n")).unwrap();
+        let started = Instant::now();
+        let changed = preview.changed();
+        let shown = preview.page(Path::new("page-01000.html")).unwrap().unwrap();
+        times.push(started.elapsed().as_secs_f64());
+        assert_eq!(changed, opsbook_book::Changed::Pages);
+        assert!(shown.contains(&format!("Round {round} is here.")));
+    }
+    let most = times.iter().copied().fold(0.0, f64::max) * 1000.0;
+    let middle = median(times);
+    let said = format!(
+        "{:.1} ms, median of 20; at most {most:.1} ms",
+        middle * 1000.0
+    );
+    measured::found("serve-2000", middle, &said);
 }
 
 /// This project's manual without its packages, which mdBook does not know; so many pages of it.

@@ -22,7 +22,8 @@ pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
         None => ("", &[][..]),
     };
     // The first line is the title.
-    let facts = head.split_once('\n').map_or("", |(_, facts)| facts).trim();
+    let facts = head.split_once('\n').map_or("", |(_, facts)| facts);
+    let facts: Vec<&str> = facts.trim().lines().map(str::trim).collect();
     let words = format!("{}, {foot}", plan.procedure);
     let plain = |c: &char| c.is_ascii_alphanumeric() || " .,:_/+-".contains(*c);
     let words: String = words.chars().filter(plain).collect();
@@ -35,7 +36,7 @@ pub fn html(plan: &Plan, part: Part, foot: &str) -> String {
          {steps}<p class=\"sign\"><span>Ended:</span><span>Signature:</span></p>\n</body>\n</html>\n",
         STYLE.replace("FOOT", &words),
         text(&plan.title),
-        text(facts),
+        text(&facts.join("\n")),
         id = text(&plan.procedure),
     )
 }

@@ -80,7 +80,8 @@ fn nodes(
         &first.sha256[..12]
     )?;
     for need in &first.needs {
-        writeln!(out, "needs {}: {} checks", need.group, need.cases.len())?;
+        let checks = crate::source::counted(need.cases.len(), "check");
+        writeln!(out, "needs {}: {checks}", need.group)?;
     }
     let (due, left_out): (Vec<_>, Vec<_>) = first
         .steps

@@ -604,7 +604,7 @@ const opsbook = (() => {
         const before = panel;
         panel = null;
         if (cards().some((card) => blocks.has(card.dataset.name))) {
-            panel = element("section", { class: "ops-values", "aria-label": "Values of my node" });
+            panel = element("section", { class: chosen ? "ops-values" : "ops-values ops-nobody", "aria-label": "Values of my node" });
             const button = element("button", { type: "button", class: "ops-choose" }, chosen ? "another node" : "choose a node");
             button.addEventListener("click", choose);
             const head = element("p", { class: "ops-values-head" });

@@ -76,7 +76,8 @@ impl<'a> Roles<'a> {
             for need in &node.needs {
                 let place = self.binding.place(node.site());
                 let (group, cases) = (&need.group, need.cases.len());
-                writeln!(out, "needs {group} on {place}: {cases} checks")?;
+                let cases = crate::source::counted(cases, "check");
+                writeln!(out, "needs {group} on {place}: {cases}")?;
             }
         }
         Ok(())
