@@ -57,11 +57,9 @@ fn queries_lead_to_the_right_place_in_our_own_manual() {
             ("--start-at", "running.html#"),
             ("tcp:${shop_port}", "packages/shop/"),
             ("tcp:8000", "packages/shop/"),
-            ("nginx.service", "packages/base/"),
-            ("--set", "running.html#"),
             ("wheels", "packages/base/manual/wheels.html#"),
             ("version-too-small", "packages.html#"),
-            ("known_hosts", "nodes.html#"),
+            ("known_hosts", "guide/ci.html#"),
             ("OPSBOOK_STATE", "running.html#"),
             (
                 "/srv/shop/previous",
