@@ -194,6 +194,8 @@ enum Command {
     Access(gateway::access::Access),
     Runs(gateway::runs::RunsArgs),
     Applications(gateway::applications::ApplicationsArgs),
+    Sync(gateway::sync::SyncArgs),
+    Findings(gateway::sync::FindingsArgs),
     #[command(subcommand)]
     Record(gateway::record::Record),
     #[command(subcommand)]
@@ -380,6 +382,8 @@ fn dispatch(
         Command::GiveUp(args) => gateway::order::give_up(&args, dir, streams),
         Command::Access(args) => gateway::access::run(&args, dir, streams),
         Command::Record(args) => gateway::record::run(&args, dir, streams),
+        Command::Sync(args) => gateway::sync::sync(&args, dir, streams),
+        Command::Findings(args) => gateway::sync::findings(&args, dir, streams),
         Command::Applications(args) => gateway::applications::applications(&args, dir, streams),
         Command::Runs(args) => gateway::runs::runs(&args, dir, streams),
         Command::Runner(args) => runner::run(&args, dir, streams),

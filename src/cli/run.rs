@@ -60,6 +60,10 @@ pub(crate) struct Run {
     /// Who does it: this program, over ssh, or a runner of the gateway
     #[arg(long, value_enum, default_value_t = Via::Ssh)]
     via: Via,
+    /// Run it without the gateway, and say why: the reason stands in the journal, and is shown in
+    /// red wherever the run is; `opsbook sync` reports it
+    #[arg(long, value_name = "WHY", value_parser = reason, conflicts_with_all = ["run", "dry_run"])]
+    break_glass: Option<String>,
     #[command(flatten)]
     supervised: SupervisedArgs,
     #[command(flatten)]
@@ -139,17 +143,40 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     {
         return Ok(exit(Status::Stopped));
     }
+    let mut who = args.supervised.who(project);
+    who.break_glass.clone_from(&args.break_glass);
     let run = project::Run {
         plan: Arc::new(plan),
         manner,
         start: allotted.map_or_else(Start::new_run, Start::New),
-        who: args.supervised.who(project),
+        who,
     };
-    launch(project, run, args.seat(), streams)
+    let name = run.start.run().to_owned();
+    let status = launch(project, run, args.seat(), streams);
+    if args.break_glass.is_some() {
+        writeln!(
+            streams.talk,
+            "the gateway does not know of run {name}: `opsbook sync {name}` reports it"
+        )?;
+    }
+    status
+}
+
+/// Why the gateway is passed by.
+fn reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > 1_000 || text.contains(char::is_control) {
+        return Err("say why, in a line of at most 1000 letters".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// Asks the gateway for it, and shows it.
 pub(crate) fn ask(args: &Run, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
+    if args.break_glass.is_some() {
+        let message = "`--break-glass` passes the gateway by, and `--via gateway` asks it";
+        return Err(Failure::from(Problem::bare("usage", message)));
+    }
     if args.dry_run || args.supervised.run.is_some() {
         let message = "`--via gateway` asks for a run: `--dry-run` and `--run` are said without it";
         return Err(Failure::from(Problem::bare("usage", message)));

@@ -20,6 +20,7 @@ use serde_json::Value;
 use sshd::{Sshd, or_skip};
 
 mod certificates;
+mod past;
 
 #[allow(
     dead_code,

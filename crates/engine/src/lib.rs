@@ -54,7 +54,7 @@ use crate::session::OpenOptions;
 
 pub use bundle::{
     Alive, BY_HAND, Bundle, BundleError, Held, Owner, RUN, Request, TOOLS, Tale, make_by_hand,
-    prelude,
+    prelude, traces,
 };
 pub use bundles::{below, bundle_dir, by_hand_folder, may_move};
 pub use check::{check, file_there, printed};

@@ -317,6 +317,11 @@ pub enum What {
         /// Of what arrived on the node: `sha256:…`, or `cksum:…` where the node has nothing better.
         checksum: String,
     },
+    /// Runs of which the node has a trace.
+    NodeTraced {
+        /// Their names; the one that holds the bundle is the first, where there is one.
+        runs: Vec<Trace>,
+    },
     /// A step has given a value to a name.
     ValueCaptured {
         /// The name that later steps know the value by.
@@ -420,6 +425,25 @@ pub enum What {
     Unknown,
 }
 
+/// A run of which a node has a trace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    /// Its name.
+    pub run: String,
+    /// What the trace is.
+    pub how: How,
+}
+
+/// What a node has of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum How {
+    /// It holds the bundle.
+    Holds,
+    /// Its record is in the node's history.
+    Past,
+}
+
 /// Where on the node a step's record was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -490,6 +514,9 @@ pub struct RunStarted {
     /// None where an older opsbook wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manner: Option<Manner>,
+    /// Why it was run without the gateway.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
     /// Of the plan of each node; in turns, by the text of its [`Site`].
     pub plans: BTreeMap<String, PlanRecord>,
 }

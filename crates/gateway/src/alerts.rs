@@ -14,6 +14,7 @@ use crate::gateway::{Gateway, Tell};
 use crate::store::StoreError;
 use crate::ticket::Ticket;
 use crate::wire::check::{CheckView, Outcome};
+use crate::wire::sync::FindingView;
 use crate::wire::version::Installed;
 
 /// How often there is looked for something to send.
@@ -75,9 +76,14 @@ async fn once(gateway: &Arc<Gateway>, said: &mut String, tell: &Tell) -> Result<
     }
     for (name, Alerts { url, .. }) in gateway.alerts.clone() {
         let checks = gateway.store.not_held(RESOLVED).await?;
+        let findings = gateway.store.findings("", "").await?;
         let turn = format!("alerts.{name}");
-        if !checks.is_empty() && gateway.store.is_turn(&turn, REPEAT).await? {
-            let body = alerts(gateway, &checks, Timestamp::now());
+        let nothing = checks.is_empty() && findings.is_empty();
+        if !nothing && gateway.store.is_turn(&turn, REPEAT).await? {
+            let now = Timestamp::now();
+            let mut body = alerts(gateway, &checks, now);
+            body.extend(findings.iter().map(|found| unknown(gateway, found, now)));
+            let body = Value::from(body);
             if let Err(why) = post(&url, &body).await {
                 told(said, tell, format!("`[alerts.{name}]`: {why}"));
             }
@@ -137,8 +143,24 @@ async fn post(url: &str, body: &Value) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
+/// A run that nobody knows, as an alert: it ends when nobody repeats it.
+fn unknown(gateway: &Gateway, found: &FindingView, now: Timestamp) -> Value {
+    json!({
+        "labels": {
+            "alertname": "OpsbookUnknownRun",
+            "node": found.node,
+            "manual": found.manual,
+            "run": found.run,
+        },
+        "annotations": {"how": found.how.word(), "seen": found.seen},
+        "startsAt": found.since,
+        "endsAt": (now + HOLDS).strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+        "generatorURL": format!("{}/v1/findings?node={}", gateway.local.url, found.node),
+    })
+}
+
 /// Alerts of Alertmanager's interface, version 2.
-fn alerts(gateway: &Gateway, checks: &[CheckView], now: Timestamp) -> Value {
+fn alerts(gateway: &Gateway, checks: &[CheckView], now: Timestamp) -> Vec<Value> {
     let all = checks.iter().map(|check| {
         let group = check.check.split("::").next().unwrap_or_default();
         let name = match check.outcome {

@@ -13,7 +13,7 @@ use crate::gateway::{Gateway, Tell};
 use crate::manuals::{Person, segment_of};
 use crate::order::{OrderError, order, source};
 use crate::store::checks::NewRound;
-use crate::wire::check::{NODES, Round};
+use crate::wire::check::{NODES, Round, Traces};
 use crate::wire::{Ask, Confirm, NodeLogin, Origin};
 
 /// How often the time is looked at.
@@ -154,6 +154,7 @@ async fn rounds(
                     nodes: nodes.to_vec(),
                     checks: checks.to_vec(),
                     login: NodeLogin::Own,
+                    traces: Traces::Told,
                 },
             });
         }

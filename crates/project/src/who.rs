@@ -18,6 +18,8 @@ pub struct Who {
     pub operator: String,
     /// The name of the machine on which their opsbook works.
     pub controller: String,
+    /// Why the gateway is passed by; nothing where it is not.
+    pub break_glass: Option<String>,
     /// The folder that its author edits.
     root: PathBuf,
     /// The folder from which it is read.
@@ -39,6 +41,7 @@ impl Who {
         Who {
             operator: operator_name(),
             controller: controller_name(),
+            break_glass: None,
             root: root.to_owned(),
             read_from: root.to_owned(),
             revision,
@@ -60,6 +63,7 @@ impl Who {
             Some(book) => Who {
                 operator: operator_name(),
                 controller: controller_name(),
+                break_glass: None,
                 root: project.root.clone(),
                 read_from: project.root.clone(),
                 revision: book.revision.clone(),
@@ -150,6 +154,7 @@ impl Who {
             clean: self.clean,
             start_at: None,
             manner: None,
+            break_glass: self.break_glass.clone(),
             plans: plans.collect(),
         }
     }

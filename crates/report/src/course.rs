@@ -57,6 +57,9 @@ impl Course {
             (What::NodeReached { .. } | What::NodeUnreachable { .. }, Some(node)) => {
                 self.connecting.remove(node);
             }
+            (What::NodeTraced { runs }, Some(node)) => {
+                self.results.traces.insert(node.clone(), runs.clone());
+            }
             (what, Some(node)) => {
                 if let Some((check, checked)) = Checked::read(what) {
                     self.end(node, check, checked);

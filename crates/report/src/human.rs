@@ -84,6 +84,7 @@ impl<W: Write> Human<W> {
             | What::CheckIgnored { .. }
             | What::CheckStarted { .. }
             | What::NodeTried
+            | What::NodeTraced { .. }
             | What::NodeUnreachable { .. }
             | What::SuiteStarted { .. }
             | What::SuiteEnded { .. }
@@ -109,6 +110,10 @@ impl<W: Write> Human<W> {
         };
         let (procedure, title) = (&started.procedure, &started.title);
         writeln!(self.out, "{BOLD}{procedure}{BOLD:#}  {title}")?;
+        if let Some(why) = &started.break_glass {
+            let (red, why) = (status_style(Status::Failed), crate::outside::line(why));
+            writeln!(self.out, "{red}BREAK GLASS: {why}{red:#}")?;
+        }
         let nodes = self.roles.named(&started.nodes).join(", ");
         let others = match self.roles.not_reached(&started.nodes) {
             others if others.is_empty() => String::new(),

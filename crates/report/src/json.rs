@@ -21,7 +21,10 @@ pub fn json(results: &Results) -> String {
         "ignored": counts.ignored,
         "filtered_out": results.filtered_out,
     });
-    let lines = results.tests.iter().map(test).chain([suite]);
+    let traces = results.traces.iter();
+    let traces =
+        traces.map(|(node, runs)| json!({"v": 1, "type": "node", "node": node, "runs": runs}));
+    let lines = results.tests.iter().map(test).chain(traces).chain([suite]);
     lines.map(|line| format!("{line}\n")).collect()
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::engine::human;
-use crate::event::{CaseRecord, Checked, Counts, Evidence, Outcome};
+use crate::event::{CaseRecord, Checked, Counts, Evidence, Outcome, Trace};
 use crate::outside::{Block, Outside, block};
 
 /// The cases of a suite that have ended, in the order of the book.
@@ -27,6 +27,8 @@ pub struct Results {
     pub tests: Vec<Tested>,
     /// From when until when each node was asked, by this machine's clock.
     pub asked: BTreeMap<String, (Timestamp, Timestamp)>,
+    /// Of which runs each node has a trace, where it was asked.
+    pub traces: BTreeMap<String, Vec<Trace>>,
     /// What is different from the last record, in a line; none without one.
     pub since: Option<String>,
 }
@@ -288,6 +290,7 @@ pub(super) mod samples {
         };
         let unreachable = "`web2` cannot be reached: timed out\nssh says so";
         Results {
+            traces: BTreeMap::new(),
             run: "20261121-091403-3f9a".into(),
             started: "2026-11-21T09:14:03Z".parse().unwrap(),
             took: Duration::from_millis(1500),

@@ -10,8 +10,9 @@ use std::time::Duration;
 use opsbook_client::Client;
 use opsbook_text::{outside, wildcard};
 use opsbook_wire::check::{
-    Checked, CheckedNode, EVIDENCE, LIMIT, NotHeld, Outcome, RESULTS, Round, Taken,
+    Checked, CheckedNode, EVIDENCE, LIMIT, NotHeld, Outcome, RESULTS, Round, TRACES, Taken, Traces,
 };
+use opsbook_wire::sync::{How, Trace};
 use opsbook_wire::{Held, NodeLogin, endpoint, limit};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -198,8 +199,11 @@ fn words(round: &Round, manual: &Path, report: &Path) -> Vec<String> {
         "test".to_owned(),
         format!("--nodes={}", round.nodes.join(",")),
         format!("--report=json={}", report.display()),
-        "--".to_owned(),
     ];
+    if round.traces == Traces::Told {
+        words.push("--who-was-here".to_owned());
+    }
+    words.push("--".to_owned());
     // What is asked is less by it; which results count is decided by the whole pattern.
     let parts: Vec<&str> = round.checks.iter().map(|pattern| before(pattern)).collect();
     if parts.iter().all(|part| !part.is_empty()) {
@@ -248,6 +252,14 @@ struct Line {
     evidence: Vec<Evidence>,
     #[serde(default)]
     cause: String,
+    #[serde(default)]
+    runs: Vec<Traced>,
+}
+
+#[derive(Deserialize)]
+struct Traced {
+    run: String,
+    how: String,
 }
 
 #[derive(Deserialize)]
@@ -282,6 +294,18 @@ fn results(round: &Round, text: &str) -> Result<Vec<CheckedNode>, String> {
         let Some(node) = nodes.get_mut(line.node.as_str()) else {
             continue;
         };
+        if line.kind == "node" && round.traces == Traces::Told {
+            node.runs = { line.runs.iter().take(TRACES) }
+                .filter(|trace| limit::is_run(&trace.run))
+                .filter_map(|trace| {
+                    Some(Trace {
+                        run: trace.run.clone(),
+                        how: How::of(&trace.how)?,
+                    })
+                })
+                .collect();
+            continue;
+        }
         let named = !name.is_empty() && name.len() <= limit::NAME;
         if line.kind != "test" || !named || !round.checks.iter().any(fits) {
             continue;
@@ -343,7 +367,22 @@ mod tests {
             nodes: vec!["web1".into(), "web2".into()],
             checks: checks.iter().map(|check| (*check).to_owned()).collect(),
             login: NodeLogin::Own,
+            traces: Traces::Left,
         }
+    }
+
+    #[test]
+    fn runs_of_which_a_node_has_a_trace_are_told_where_the_gateway_takes_them() {
+        let report = r#"{"v":1,"type":"node","node":"web1","runs":[{"run":"20261129-180000-ab12","how":"holds"},{"run":"../x","how":"past"},{"run":"20261129-180000-ab13","how":"odd"}]}
+{"v":1,"type":"suite","run":"x","seconds":1.0}
+"#;
+        let mut round = round(&["*"]);
+        assert!(results(&round, report).unwrap()[0].runs.is_empty());
+        round.traces = Traces::Told;
+        let runs = &results(&round, report).unwrap()[0].runs;
+        assert_eq!((runs.len(), runs[0].how), (1, How::Holds));
+        let words = words(&round, Path::new("/m"), Path::new("/r.json"));
+        assert!(words.contains(&"--who-was-here".to_owned()));
     }
 
     #[test]
@@ -403,6 +442,7 @@ mod tests {
             node: "web1".into(),
             held: Vec::new(),
             others: (0..2_000).map(other).collect(),
+            runs: Vec::new(),
         };
         let mut checked = Checked {
             id: "x".into(),

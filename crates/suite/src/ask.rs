@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 
-use crate::engine::{Passwords, Reach, Scope, Secrets, check, check_together, human};
+use crate::engine::{
+    Passwords, Reach, Scope, Secrets, bundle_dir, check, check_together, human, traces,
+};
 use crate::event::{Checked, Outcome, What};
 use crate::nodes::Node;
 use crate::outside::Outside;
@@ -16,7 +18,7 @@ use crate::plan::Case;
 use crate::schedule::{Job, jobs};
 use crate::session::{Cause, Lost, OpenError, OpenOptions};
 use crate::told::Told;
-use crate::{Options, Test};
+use crate::{Options, Test, Traces};
 
 /// What it takes to reach nodes.
 #[derive(Clone, Debug)]
@@ -246,7 +248,9 @@ async fn session(
     });
     let cases = std::mem::take(left);
     let lost = tokio::select! {
-        (unanswered, lost) = all(asking, &reach, cases) => {
+        ((unanswered, lost), ()) = async {
+            tokio::join!(all(asking, &reach, cases), traced(asking, node, &reach))
+        } => {
             *left = unanswered;
             lost
         }
@@ -262,6 +266,20 @@ async fn session(
         cause: cause.clone(),
     });
     Err(Fault::Passing(cause))
+}
+
+/// Which runs were here, where that is wanted. It is asked beside the checks, and keeps nobody
+/// waiting; a node that does not say it has told nothing.
+async fn traced(asking: &Asking, node: &Node, reach: &Reach) {
+    if asking.options.traces == Traces::Left {
+        return;
+    }
+    let dir = bundle_dir(node, reach.session().hello());
+    if let Ok(runs) = traces(reach.session(), &dir).await {
+        asking
+            .told
+            .tell(Some(&node.name), What::NodeTraced { runs });
+    }
 }
 
 /// The cases that the connection did not last for, and what ended it.

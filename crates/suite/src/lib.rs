@@ -125,6 +125,18 @@ pub struct Options {
     /// What has no answer after this time could not look; a procedure under way comes to its
     /// end.
     pub time_limit: Option<Duration>,
+    /// What is asked of each node beside its checks.
+    pub traces: Traces,
+}
+
+/// Whether a node is asked of which runs it has a trace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Traces {
+    /// It is not.
+    #[default]
+    Left,
+    /// It is, once.
+    Told,
 }
 
 /// For sessions to end, when all tests have ended.

@@ -11,6 +11,8 @@ use crate::source::Source;
 pub const NODES: usize = 100;
 /// Results of one round.
 pub const RESULTS: usize = 20_000;
+/// Runs of which a node may have a trace.
+pub const TRACES: usize = 250;
 /// Bytes of what was seen of one check that does not hold.
 pub const EVIDENCE: usize = 1_000;
 /// Seconds that a round may take; then it is given to another runner.
@@ -69,6 +71,21 @@ pub struct Round {
     /// How the runner logs in at the nodes.
     #[serde(default, skip_serializing_if = "NodeLogin::is_own")]
     pub login: NodeLogin,
+    /// Whether the gateway takes what nodes have of runs.
+    #[serde(default)]
+    pub traces: Traces,
+}
+
+/// Whether a round tells of which runs its nodes have a trace. Older gateways take none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Traces {
+    /// It does not.
+    #[default]
+    Left,
+    /// It does.
+    Told,
 }
 
 /// `POST /v1/runner/checks`: what became of a round.
@@ -99,6 +116,9 @@ pub struct CheckedNode {
     /// The others.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub others: Vec<NotHeld>,
+    /// The runs of which it has a trace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<crate::sync::Trace>,
 }
 
 /// A check that does not hold, or at which nobody could look.

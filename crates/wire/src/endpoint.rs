@@ -67,6 +67,10 @@ pub const RELEASE: &str = "/v1/runs/{run}/release";
 pub const CHECKS: &str = "/v1/checks";
 /// `GET`: an array of [`crate::check::ScheduleView`]
 pub const SCHEDULES: &str = "/v1/schedules";
+/// `POST` [`crate::sync::Sync`]: [`crate::sync::Synced`]
+pub const SYNC: &str = "/v1/sync";
+/// `GET ?manual=&node=`: an array of [`crate::sync::FindingView`]
+pub const FINDINGS: &str = "/v1/findings";
 /// `GET ?manual=`: an array of [`crate::application::ApplicationView`]
 pub const APPLICATIONS: &str = "/v1/applications";
 /// `GET ?manual=`: [`crate::application::ApplicationView`]

@@ -31,6 +31,7 @@ pub mod run;
 pub mod runner;
 pub mod source;
 pub mod state;
+pub mod sync;
 pub mod version;
 
 pub use approve::{ApprovalView, Approve, Consent};

@@ -23,6 +23,19 @@ pub const PAGE: u32 = 100;
 /// Bytes of the archive of a manual.
 pub const ARCHIVE: usize = 64 * 1024 * 1024;
 
+/// The name of a run: `20261121-093851-94f4`.
+#[must_use]
+pub fn is_run(text: &str) -> bool {
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|b| b.is_ascii_digit());
+    let last = |part: &str| {
+        let plain = |b: u8| b.is_ascii_digit() || b.is_ascii_lowercase();
+        (4..=32).contains(&part.len()) && part.bytes().all(plain)
+    };
+    let parts: Vec<&str> = text.split('-').collect();
+    matches!(parts[..], [day, time, rest] if digits(day, 8) && digits(time, 6) && last(rest))
+}
+
 /// A name as it may stand in a path of the API: not empty, bounded, without control characters,
 /// `/`, `\` or white space.
 #[must_use]

@@ -39,6 +39,9 @@ pub struct RunSummary {
     /// Why.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Why it was run without the gateway, where somebody broke the glass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<String>,
     /// Where it was asked for.
     pub origin: Origin,
     /// Its state.

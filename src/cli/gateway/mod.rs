@@ -10,6 +10,7 @@ pub(crate) mod order;
 pub(crate) mod record;
 pub(crate) mod runs;
 mod ssh;
+pub(crate) mod sync;
 pub(crate) mod watch;
 
 use std::io::Write;

@@ -9,6 +9,8 @@ use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::cli::form::{self, Form};
+use crate::event::Status;
+use crate::report::style::status_style;
 use crate::report::table::{self, Cell};
 use crate::wire::{Ended, RunsPage, endpoint};
 
@@ -58,16 +60,19 @@ pub(crate) fn runs(args: &RunsArgs, dir: &Chosen, streams: &mut Streams) -> Resu
     }
     let rows = page.runs.iter().map(|run| {
         let status = run.status.map_or("", Ended::word);
-        let cells: [&str; 7] = [
+        let cells: [&str; 6] = [
             &run.run,
             &run.procedure,
             &run.nodes.join(","),
             run.state.word(),
             status,
             &run.owner,
-            run.reason.as_deref().unwrap_or_default(),
         ];
-        cells.into_iter().map(Cell::from).collect()
+        let why = match &run.break_glass {
+            Some(why) => Cell::new(&format!("BREAK GLASS: {why}"), status_style(Status::Failed)),
+            None => Cell::from(run.reason.as_deref().unwrap_or_default()),
+        };
+        cells.into_iter().map(Cell::from).chain([why]).collect()
     });
     let heading = [
         "RUN",

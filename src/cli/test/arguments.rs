@@ -12,7 +12,7 @@ use crate::cli::complete;
 use crate::outside::Net;
 use crate::report::form::Report;
 use crate::report::lines;
-use crate::suite::{Ignored, Libtest, Options, Partition, Selection};
+use crate::suite::{Ignored, Libtest, Options, Partition, Selection, Traces};
 
 /// Test nodes against what the manual says of them
 ///
@@ -130,6 +130,9 @@ pub(super) struct Asking {
     /// under way comes to its end
     #[arg(long, value_name = "TIME", value_parser = crate::manual::duration, env = "OPSBOOK_TEST_TIME_LIMIT", hide_env_values = true)]
     pub time_limit: Option<Duration>,
+    /// Ask each node, too, of which runs it has a trace; `--report json=FILE` names them
+    #[arg(long)]
+    pub who_was_here: bool,
     /// Ask for the sudo password at once; otherwise when it is first needed
     #[arg(short = 'K', long)]
     pub ask_sudo_password: bool,
@@ -220,6 +223,11 @@ impl Asking {
             retries: self.retries,
             fail_fast: self.fail_fast,
             time_limit: self.time_limit,
+            traces: if self.who_was_here {
+                Traces::Told
+            } else {
+                Traces::Left
+            },
         }
     }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod call;
 mod held;
 mod record;
+mod seen;
 mod state;
 mod step;
 
@@ -21,6 +22,7 @@ use answer::Answer;
 use call::{call, exclusive, first, load};
 pub use held::{Alive, Held, Owner, Request};
 pub use record::{Claim, Tale, Told};
+pub use seen::traces;
 pub use state::{How, StepDone, StepState};
 pub use step::Start;
 

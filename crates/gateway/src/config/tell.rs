@@ -81,6 +81,10 @@ pub enum Event {
     RunEnded,
     /// A check has begun to fail, or does so no more.
     Drift,
+    /// Somebody has run something without the gateway, and reports it.
+    BreakGlass,
+    /// A node has a trace of a run that nobody knows.
+    UnknownRun,
 }
 
 impl Event {
@@ -92,6 +96,8 @@ impl Event {
             Event::ApprovalWanted => "approval-wanted",
             Event::RunEnded => "run-ended",
             Event::Drift => "drift",
+            Event::BreakGlass => "break-glass",
+            Event::UnknownRun => "unknown-run",
         }
     }
 }

@@ -131,7 +131,8 @@ class Card {
     const runs = page.runs.slice(0, 10);
     this.runs.replaceChildren(...runs.map((run) => make("li", {},
       button(run.run, () => this.show(run.run)),
-      ` ${run.nodes.join(" ")}: ${run.status ?? run.state}, ${run.asked_by}`)));
+      ` ${run.nodes.join(" ")}: ${run.status ?? run.state}, ${run.asked_by}`,
+      run.break_glass ? make("strong", { className: "opsc-bad", textContent: ` BREAK GLASS: ${run.break_glass}` }) : null)));
     if (!runs.length) this.runs.append(make("li", { textContent: "none" }));
     const live = runs.find((run) => LIVE.includes(run.state));
     if (open && live) this.show(live.run);
@@ -189,7 +190,8 @@ class Card {
     const head = make("p", { className: "opsc-state", textContent: words });
     head.dataset.state = view.state;
     const table = make("table", {}, make("tbody", {}, ...parts));
-    this.run.replaceChildren(head, this.approval(view), table, over ? null : this.hand(view));
+    const glass = view.break_glass ? make("p", { className: "opsc-bad", textContent: `BREAK GLASS: ${view.break_glass}` }) : null;
+    this.run.replaceChildren(...[head, glass, this.approval(view), table].filter(Boolean), over ? null : this.hand(view));
     this.questions(view.questions);
     if (this.drawn !== view.state) this.doing(() => this.list());
     this.drawn = view.state;

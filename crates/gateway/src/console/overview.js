@@ -40,14 +40,23 @@ const applications = async () => {
   return rows.length ? table(["Application", "Host", "Version", "Seen", "By run", ""], rows) : null;
 };
 
+const findings = async () => {
+  const all = await ask("/v1/findings");
+  const rows = all.map((found) => row([
+    found.node, found.run, found.how === "holds" ? "holds the node" : "was here", time(found.since), time(found.seen), found.manual], true));
+  return rows.length ? table(["Host", "Run", "", "Found", "Seen", "Manual"], rows) : null;
+};
+
 const runs = async () => {
   const page = await ask("/v1/runs");
   const rows = page.runs.slice(0, 30).map((run) => row([
-    run.run, run.manual, run.procedure, run.nodes.join(" "), run.status ?? run.state, run.asked_by, run.reason]));
+    run.run, run.manual, run.procedure, run.nodes.join(" "), run.status ?? run.state, run.asked_by,
+    run.break_glass ? `BREAK GLASS: ${run.break_glass}` : run.reason], Boolean(run.break_glass)));
   return rows.length ? table(["Run", "Manual", "Procedure", "Hosts", "State", "Asked by", "Why"], rows) : null;
 };
 
 Promise.all([
   fill("applications", "No application of a manual is known here.", applications),
+  fill("findings", "No run was found on a host that the gateway does not know.", findings),
   fill("runs", "No run is known here.", runs),
 ]).finally(() => { document.documentElement.dataset.console = "ready"; });

@@ -17,7 +17,7 @@ use crate::manuals::Wish;
 use crate::store::checks::ChecksFilter;
 use crate::store::people::Runner;
 use crate::store::written;
-use crate::wire::check::{CheckView, Checked, Outcome, RESULTS, ScheduleView, Taken};
+use crate::wire::check::{CheckView, Checked, Outcome, RESULTS, ScheduleView, TRACES, Taken};
 use crate::wire::{Kind, Verb, limit};
 
 #[derive(Deserialize)]
@@ -138,6 +138,10 @@ pub(super) async fn checked(
     let mut count = 0;
     for node in &checked.nodes {
         count += node.held.len() + node.others.len();
+        if node.runs.len() > TRACES || !node.runs.iter().all(|trace| limit::is_run(&trace.run)) {
+            let detail = "what a node has of runs is no list of their names";
+            return Err(Refusal::new(Kind::Malformed, detail));
+        }
         let others = node.others.iter().map(|other| &other.check);
         let mut names = node.held.iter().chain(others).chain([&node.node]);
         if !names.all(named) {

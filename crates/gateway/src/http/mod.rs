@@ -19,6 +19,7 @@ mod refusal;
 mod runners;
 mod runs;
 mod ssh;
+mod sync;
 
 use std::sync::Arc;
 
@@ -71,6 +72,8 @@ pub fn router(gateway: Arc<Gateway>) -> Router {
         .route(endpoint::APPROVALS, large(approvals::approve))
         .route(endpoint::CHECKS, get(checks::checks))
         .route(endpoint::SCHEDULES, get(checks::schedules))
+        .route(endpoint::SYNC, large(sync::sync))
+        .route(endpoint::FINDINGS, get(sync::findings))
         .route(endpoint::APPLICATIONS, get(applications::applications))
         .route(endpoint::APPLICATION, get(applications::application))
         .route(endpoint::RUNNER_CHECKS, large(checks::checked))

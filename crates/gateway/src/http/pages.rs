@@ -79,6 +79,7 @@ fn overview(gateway: &Gateway) -> Response {
          <script type=\"module\" src=\"/console/overview.js\"></script></head><body><main>\
          <h1>{name}</h1><nav aria-label=\"Manuals\"><ul>{books}</ul></nav>\
          <section id=\"applications\"><h2>What runs where</h2></section>\
+         <section id=\"findings\"><h2>Who was here</h2></section>\
          <section id=\"runs\"><h2>Runs</h2></section>\
          <noscript><p>The tables need JavaScript; the manuals do not.</p></noscript>\
          </main></body></html>"

@@ -16,7 +16,7 @@ use crate::store::questions::Won;
 use crate::store::runs::Filter;
 use crate::wire::ask::PlanView;
 use crate::wire::{
-    AnswerIn, Answered, Ask, HandOver, Kind, PartKey, PartState, Problem, Release, Resume,
+    AnswerIn, Answered, Ask, HandOver, Kind, Origin, PartKey, PartState, Problem, Release, Resume,
     RunState, RunSummary, RunView, RunsPage, Stop, Verb, limit,
 };
 
@@ -90,6 +90,11 @@ pub(super) async fn granted(
     let view = view(gateway, run).await?;
     let wish = wish(gateway, caller, &view.summary, verb).await?;
     match permit(gateway, &view.summary.manual, wish).await {
+        // What it waits for is where its journal is.
+        Ok(()) if verb != Verb::Read && view.summary.origin == Origin::Laptop => {
+            let detail = "this run is one of a laptop, reported later: it is gone on with there";
+            Err(Refusal::new(Kind::State, detail))
+        }
         Ok(()) => Ok(view),
         // Who may not see a run is not told that there is one.
         Err(refusal) if verb == Verb::Read && refusal.0.kind == Kind::NotAllowed => Err(none(run)),

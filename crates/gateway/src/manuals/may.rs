@@ -238,6 +238,14 @@ impl Read {
         })
     }
 
+    /// Whether somebody may read something on a node: a procedure, or a check.
+    #[must_use]
+    pub fn reads_on(&self, who: &Person, node: &str) -> bool {
+        let mut names: Vec<String> = self.project.manual.procedures.keys().cloned().collect();
+        names.extend(self.checks_like(&["*".to_owned()]));
+        self.reads_one(who, &names, &[node.to_owned()])
+    }
+
     /// The checks of the manual, `GROUP::CHECK`, that one of these patterns names.
     #[must_use]
     pub fn checks_like(&self, patterns: &[String]) -> Vec<String> {

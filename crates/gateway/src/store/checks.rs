@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sqlx::Row as _;
-use wire::check::{CheckView, Checked, EVIDENCE, Outcome, Round};
+use wire::check::{CheckView, Checked, EVIDENCE, Outcome, Round, Traces};
 
 use super::people::Runner;
 use super::{Store, StoreError, Tx, json, parsed, written};
@@ -243,6 +243,7 @@ impl Store {
             nodes: parsed(row.try_get("nodes")?)?,
             checks: parsed(row.try_get("checks")?)?,
             login: NodeLogin::Own,
+            traces: Traces::Told,
         }))
     }
 
@@ -290,6 +291,7 @@ impl Store {
                 };
                 (other.check.as_str(), said)
             });
+            self.found(&mut tx, (&manual, &of.node), &of.runs).await?;
             let all = held.chain(others).collect();
             self.of_node(&mut tx, (&manual, &of.node, &schedule), &all)
                 .await?;

@@ -58,10 +58,10 @@ pub enum Away {
 }
 
 /// A line of a request that can be read.
-struct Incoming<'a> {
-    text: &'a str,
-    event: Event,
-    epoch: u64,
+pub(super) struct Incoming<'a> {
+    pub text: &'a str,
+    pub event: Event,
+    pub epoch: u64,
 }
 
 impl Store {
@@ -96,7 +96,7 @@ impl Store {
             blobs,
             tx: &mut tx,
             key: key.clone(),
-            runner,
+            runner: Some(runner),
             threads: BTreeMap::new(),
             n: 0,
             bytes: 0,
@@ -120,6 +120,33 @@ impl Store {
         }
         tx.commit().await?;
         Ok(new)
+    }
+
+    /// Takes lines in of a run that is reported, which were verified to follow each other.
+    pub(super) async fn take_chained(
+        &self,
+        blobs: &Blobs,
+        tx: &mut Tx,
+        (run, node): (&str, &str),
+        lines: Vec<Incoming<'_>>,
+    ) -> Result<Result<(), String>, StoreError> {
+        let mut taking = Taking {
+            store: self,
+            blobs,
+            tx,
+            key: PartKey {
+                run: run.to_owned(),
+                node: node.to_owned(),
+                epoch: 1,
+            },
+            runner: None,
+            threads: BTreeMap::new(),
+            n: 0,
+            bytes: 0,
+            output: Vec::new(),
+            new: false,
+        };
+        taking.all(lines).await
     }
 
     /// Lines of a run after a place, at most so many rows; a row of output may be many lines.
@@ -280,7 +307,8 @@ struct Taking<'a> {
     blobs: &'a Blobs,
     tx: &'a mut Tx,
     key: PartKey,
-    runner: &'a Runner,
+    /// Whose lease counts; nobody's where a run is reported.
+    runner: Option<&'a Runner>,
     threads: BTreeMap<u64, Thread>,
     n: i64,
     bytes: i64,
@@ -396,17 +424,19 @@ impl Taking<'_> {
         .bind(stored(epoch))
         .fetch_optional(&mut **self.tx)
         .await?;
-        let lease = sqlx::query(
-            "select 1 from lease where run = $1 and node = $2 and epoch = $3 and runner = $4",
-        )
-        .bind(&self.key.run)
-        .bind(&self.key.node)
-        .bind(stored(epoch))
-        .bind(&self.runner.id)
-        .fetch_optional(&mut **self.tx)
-        .await?;
-        if lease.is_none() {
-            return Ok(None);
+        if let Some(runner) = self.runner {
+            let lease = sqlx::query(
+                "select 1 from lease where run = $1 and node = $2 and epoch = $3 and runner = $4",
+            )
+            .bind(&self.key.run)
+            .bind(&self.key.node)
+            .bind(stored(epoch))
+            .bind(&runner.id)
+            .fetch_optional(&mut **self.tx)
+            .await?;
+            if lease.is_none() {
+                return Ok(None);
+            }
         }
         Ok(Some(match row {
             Some(row) => Thread {

@@ -20,6 +20,7 @@ pub mod record;
 pub mod runs;
 mod schema;
 pub mod spool;
+pub mod sync;
 
 use std::net::IpAddr;
 use std::path::Path;

@@ -110,7 +110,8 @@ pub struct Filter {
 }
 
 const SUMMARY: &str = "id, manual, procedure_id, title, asked_by, owner, reason, origin, state, \
-                       status, asked, ended, ticket, revision, page_sha256, arguments";
+                       status, asked, ended, ticket, revision, page_sha256, arguments, \
+                       (select g.reason from glass g where g.run = run.id) as glass";
 
 impl Store {
     /// Writes a run down. The same name of the same person makes one run.
@@ -235,7 +236,9 @@ impl Store {
         let state = filter.state.map(|state| state.word().to_owned());
         add(" and state = $?", &state);
         add(
-            " and exists (select 1 from part where part.run = run.id and part.node = $?)",
+            // A part of several machines has all their names.
+            " and exists (select 1 from part where part.run = run.id and (part.node = $? \
+               or replace(part.machines, $?, '') <> part.machines))",
             &filter.node,
         );
         let all = [
@@ -689,6 +692,7 @@ fn summary(row: &AnyRow) -> Result<RunSummary, StoreError> {
         asked_by: row.try_get("asked_by")?,
         owner: row.try_get("owner")?,
         reason: row.try_get("reason")?,
+        break_glass: row.try_get("glass")?,
         origin: word(Origin::of(origin), origin)?,
         state: word(RunState::of(state), state)?,
         status: status.and_then(Ended::of),

@@ -12,6 +12,7 @@ const VERSIONS: &[&str] = &[
     include_str!("approval_groups.sql"),
     include_str!("applications.sql"),
     include_str!("spool.sql"),
+    include_str!("sync.sql"),
 ];
 
 /// Brings the tables up to this version. Gateways that start together do it one after the other.

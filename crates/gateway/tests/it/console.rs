@@ -247,3 +247,74 @@ fn a_check_that_fails_is_shown_where_it_stands_in_the_book() {
     );
     browser.picture("console-6-drift");
 }
+
+#[test]
+fn what_runs_where_and_who_was_here_stand_on_one_page() {
+    let name = "what_runs_where_and_who_was_here_stand_on_one_page";
+    let Some(browser) = or_skip(name, Browser::open(Screen::Desk)) else {
+        return;
+    };
+    let runner = began_with(
+        "[schedules.look]\nmanual = \"shop\"\nchecks = \"*\"\nnodes = \"web1\"\nevery = \"1s\"\n\
+         [manuals.shop]\nsource = \"{root}\"\n[manuals.other]\nsource = \"{root}\"\n",
+    );
+    let (served, runtime) = (&runner.served, &runner.runtime);
+    std::fs::write(served.root.join("book.toml"), crate::several::APPLICATIONS).unwrap();
+    let round = loop {
+        let news = runner.work(&[], Vec::new());
+        if let Some(round) = news.rounds.into_iter().next() {
+            break round;
+        }
+    };
+    let unknown = "20261129-170000-ab12";
+    let checked = json!({"id": round.id, "nodes": [{"node": "web1", "held": ["a::b"],
+        "runs": [{"run": unknown, "how": "holds"}]}]});
+    runtime.block_on(served.post("/v1/runner/checks", &checked));
+    let deployed = crate::several::deployed(served, "1.4", Ended::Ok);
+    let deployed = runtime.block_on(deployed);
+    let mut laptop = crate::sync::Laptop::new(
+        "20261129-180000-ab12",
+        &["web2"],
+        Some("the gateway is <b>down</b>"),
+    );
+    laptop.line(&json!({"event": "run-ended", "status": "OK"}));
+    let mut body = laptop.all();
+    body["manual"] = json!("shop");
+    runtime.block_on(served.post("/v1/sync", &body));
+    browser.go(&runtime.block_on(served.running.link()).unwrap().url);
+    let ready = "return document.documentElement.dataset.console === 'ready'";
+    browser.until(ready);
+    // With several manuals it stands before their books.
+    let says = |id: &str| browser.text(SAYS, &[id]);
+    let (applications, findings, runs) = (says("applications"), says("findings"), says("runs"));
+    assert!(
+        applications.contains("1.4") && applications.contains(&deployed),
+        "{applications}"
+    );
+    assert!(
+        findings.contains(unknown) && findings.contains("holds the node"),
+        "{findings}"
+    );
+    assert!(
+        runs.contains("BREAK GLASS: the gateway is <b>down</b>"),
+        "{runs}"
+    );
+    let red = "return getComputedStyle(document.querySelector('#runs tr.opsc-bad td')).color";
+    assert_eq!(browser.text(red, &[]), "rgb(192, 38, 45)");
+    browser.picture("console-7-overview");
+    browser.click("nav a[href='/manuals/shop/']");
+    browser.until("return location.pathname === '/manuals/shop/'");
+    browser.until(ready);
+    let nodes =
+        "return [...document.querySelectorAll('.opsc datalist option')].map((o) => o.value).join()";
+    assert_eq!(browser.text(nodes, &[]), "web1,web2,far1");
+    let earlier = browser.text(
+        "return document.querySelector('.opsc-runs').textContent",
+        &[],
+    );
+    assert!(earlier.contains("BREAK GLASS"), "{earlier}");
+    browser.click(".opsc-way");
+    browser.until("return location.pathname === '/console/overview'");
+    browser.until(ready);
+    assert!(says("applications").contains("1.4"));
+}

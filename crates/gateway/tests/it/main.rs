@@ -56,5 +56,6 @@ mod several;
 )]
 mod skip;
 mod store;
+mod sync;
 mod tls;
 mod written;

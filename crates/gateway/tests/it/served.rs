@@ -147,7 +147,10 @@ impl Served {
 
     /// A run of the procedure on these nodes.
     pub async fn ask(&self, nodes: &[&str]) -> String {
-        let ask = serde_json::json!({"procedure": "web.deploy", "nodes": nodes});
+        let mut ask = serde_json::json!({"procedure": "web.deploy", "nodes": nodes});
+        if self.running.gateway.manuals.alone().is_none() {
+            ask["manual"] = "shop".into();
+        }
         let asked = self.post("/v1/asks", &ask).await;
         asked["run"].as_str().unwrap().to_owned()
     }

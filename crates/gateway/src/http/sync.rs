@@ -1,0 +1,212 @@
+//! Runs that went past the gateway: reported by people, and found on nodes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::{Query, State};
+use serde::Deserialize;
+
+use super::guard::Caller;
+use super::permit::permit;
+use super::refusal::{Answer, Json, Refusal};
+use super::runs::texts;
+use crate::bell::Topic;
+use crate::event::{Event, RunStarted, What};
+use crate::gateway::Gateway;
+use crate::manuals::Wish;
+use crate::store::sync::{NewReport, Taken};
+use crate::wire::sync::{FindingView, Sync, Synced};
+use crate::wire::{Kind, Origin, RunView, Verb, limit};
+
+/// Lines of a request.
+const LINES: usize = 20_000;
+
+pub(super) async fn sync(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Json(sync): Json<Sync>,
+) -> Answer<axum::Json<Synced>> {
+    if !limit::is_run(&sync.run) || sync.lines.len() > LINES {
+        let detail = "`run` is no name of a run, or `lines` has too many";
+        return Err(Refusal::new(Kind::Malformed, detail));
+    }
+    let known = gateway.store.run(&sync.run).await?;
+    let (new, node) = match &known {
+        Some(view) => (None, reported_by(view, &caller)?),
+        None if sync.lines.is_empty() => return Ok(axum::Json(nothing(sync.run))),
+        None => {
+            let new = first(&gateway, &caller, &sync).await?;
+            let node = new.node().to_owned();
+            (Some(new), node)
+        }
+    };
+    if !sync.lines.is_empty() {
+        let of = (sync.run.as_str(), node.as_str());
+        let store = &gateway.store;
+        let taken = store
+            .take_report(&gateway.blobs, of, new.as_ref(), &sync.lines)
+            .await?;
+        match taken {
+            Taken::Upto(_) => gateway.bell.ring(&Topic::Run(sync.run.clone())),
+            Taken::Refused(why) => return Err(Refusal::new(Kind::Wrong, why)),
+            Taken::TooMany => {
+                let detail = "you have reported as many runs as are taken within a day";
+                return Err(Refusal::new(Kind::TooMuch, detail));
+            }
+        }
+    }
+    let acked = gateway.store.reported(&sync.run).await?;
+    let view = gateway.store.run(&sync.run).await?;
+    Ok(axum::Json(Synced {
+        acked,
+        state: view.as_ref().map(|view| view.summary.state),
+        status: view.and_then(|view| view.summary.status),
+        run: sync.run,
+    }))
+}
+
+fn nothing(run: String) -> Synced {
+    Synced {
+        run,
+        acked: 0,
+        state: None,
+        status: None,
+    }
+}
+
+/// The node of the part, where the run is one that this person has reported.
+fn reported_by(view: &RunView, caller: &Caller) -> Answer<String> {
+    if view.summary.origin != Origin::Laptop {
+        let detail = "the gateway has the journal of this run from its runners";
+        return Err(Refusal::new(Kind::State, detail));
+    }
+    if view.summary.asked_by != caller.person {
+        let detail = format!("`{}` reports this run", view.summary.asked_by);
+        return Err(Refusal::new(Kind::NotAllowed, detail));
+    }
+    let part = view.parts.first();
+    let part = part.ok_or_else(|| Refusal::new(Kind::Internal, "a run without a part"))?;
+    Ok(part.node.clone())
+}
+
+/// What the first line of a journal says of its run, within its bounds; of what this person may
+/// read.
+async fn first(gateway: &Arc<Gateway>, caller: &Caller, sync: &Sync) -> Answer<NewReport> {
+    let wrong = |detail: &str| Refusal::new(Kind::Wrong, detail);
+    let line = sync.lines.first().map_or("", String::as_str);
+    if line.len() > limit::LINE {
+        return Err(wrong("line 1 of the request: it is too long"));
+    }
+    let event: Event =
+        serde_json::from_str(line).map_err(|_| wrong("line 1 of the request: it is no event"))?;
+    let What::RunStarted(started) = event.what else {
+        return Err(wrong(
+            "the first line of a journal says how the run was started",
+        ));
+    };
+    let machines = bounded(&started)?;
+    let manual = match &sync.manual {
+        Some(_) => gateway.manuals.one(sync.manual.as_deref())?.id.clone(),
+        None => {
+            let (here, procedure) = (Arc::clone(gateway), started.procedure.clone());
+            let found = tokio::task::spawn_blocking(move || {
+                let found = here.manuals.with(None, &procedure);
+                found.map(|manual| manual.id.clone())
+            });
+            found.await??
+        }
+    };
+    let wish = Wish {
+        person: caller.person.clone(),
+        groups: caller.groups.clone(),
+        verb: Verb::Read,
+        procedure: started.procedure.clone(),
+        nodes: machines.clone(),
+        arguments: BTreeMap::new(),
+    };
+    permit(gateway, &manual, wish).await?;
+    let at: Result<jiff::Timestamp, _> = event.at.parse();
+    Ok(NewReport {
+        run: sync.run.clone(),
+        manual,
+        at: at.map_or(i64::MAX, |at| at.as_millisecond()),
+        machines,
+        started: *started,
+        by: caller.person.clone(),
+    })
+}
+
+/// The machines that a run is about; refused where a journal says more than a run has.
+fn bounded(started: &RunStarted) -> Answer<Vec<String>> {
+    let wrong = |detail: &str| Refusal::new(Kind::Wrong, detail);
+    let roles = started.roles.values().flatten();
+    let machines: BTreeSet<&String> = started.nodes.iter().chain(roles).collect();
+    if machines.is_empty() || machines.len() > limit::NODES {
+        return Err(wrong("the run has no nodes, or more than a run has"));
+    }
+    if started.arguments.len() > limit::ARGUMENTS {
+        return Err(wrong("the run has more arguments than a run has"));
+    }
+    let names = machines.iter().map(|name| name.as_str());
+    if !names
+        .chain([started.procedure.as_str()])
+        .all(limit::is_name)
+    {
+        return Err(wrong("its procedure, or a node, has no name that can be"));
+    }
+    let given = started
+        .arguments
+        .iter()
+        .flat_map(|(name, value)| [name, value]);
+    let others = [&started.title, &started.operator, &started.controller];
+    let all = given
+        .chain(others)
+        .chain(&started.break_glass)
+        .chain(&started.revision);
+    texts(all.map(String::as_str))?;
+    Ok(machines.into_iter().cloned().collect())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    manual: Option<String>,
+    node: Option<String>,
+}
+
+/// Runs that nobody knows, on the nodes on which somebody may read something.
+pub(super) async fn findings(
+    State(gateway): State<Arc<Gateway>>,
+    Extension(caller): Extension<Caller>,
+    Query(wanted): Query<Wanted>,
+) -> Answer<axum::Json<Vec<FindingView>>> {
+    texts(
+        [&wanted.manual, &wanted.node]
+            .into_iter()
+            .flatten()
+            .map(String::as_str),
+    )?;
+    let (manual, node) = (
+        wanted.manual.unwrap_or_default(),
+        wanted.node.unwrap_or_default(),
+    );
+    let all = gateway.store.findings(&manual, &node).await?;
+    let who = caller.who();
+    let seen = tokio::task::spawn_blocking(move || {
+        let mut may: BTreeMap<(String, String), bool> = BTreeMap::new();
+        let mut seen = Vec::new();
+        for found in all {
+            let of = (found.manual.clone(), found.node.clone());
+            let sees = *may.entry(of).or_insert_with(|| {
+                let manual = gateway.manuals.of(&found.manual);
+                let read = manual.and_then(|manual| manual.read());
+                read.is_ok_and(|read| read.reads_on(&who, &found.node))
+            });
+            if sees {
+                seen.push(found);
+            }
+        }
+        seen
+    });
+    Ok(axum::Json(seen.await?))
+}
