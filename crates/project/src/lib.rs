@@ -540,6 +540,109 @@ mod tests {
     }
 
     #[test]
+    fn lint_names_approvals_of_nobody_and_applications_of_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let problems = |settings: &str, approve: &str, access: &str| {
+            write("book.toml", &format!("[book]\nsrc = \".\"\n{settings}"));
+            write("SUMMARY.md", "# S\n\n- [R](release.md)\n");
+            write(
+                "nodes.yaml",
+                "opsbook: 1\nnodes:\n  here: {transport: local}\n",
+            );
+            let contract = format!("id: release\n{approve}\n");
+            write(
+                "release.md",
+                &RELEASE.replace("id: release\nneeds: [paved]\n", &contract),
+            );
+            write("access.yaml", access);
+            let all = Project::read(Files::of(folder.path())).lint().problems;
+            let errors = all.iter().filter(|problem| problem.is_error());
+            errors
+                .map(|problem| problem.message.clone())
+                .collect::<Vec<_>>()
+                .join("; ")
+        };
+        let rules = "opsbook: 1\ngroups: {oncall: [ana], all: []}\n";
+        let shop =
+            "[applications.shop]\nprocedures = \"rel*\"\nnodes = \"here\"\nversion = \"v\"\n";
+        for approve in [
+            "approve: 1",
+            "approve: {by: \"@oncall\"}",
+            "approve: {count: 9, by: [\"@all\", bo]}",
+        ] {
+            assert_eq!(problems(shop, approve, rules), "", "{approve}");
+        }
+        for (settings, approve, access, said) in [
+            (
+                shop,
+                "approve: {by: \"@nobody\"}",
+                rules,
+                "there is no group `@nobody`",
+            ),
+            (
+                shop,
+                "approve: {count: 2, by: \"@oncall\"}",
+                rules,
+                "2 people are wanted, and `by` names 1",
+            ),
+            (shop, "approve: 0", rules, "`0` is no number of people"),
+            (
+                shop,
+                "approve: soon",
+                rules,
+                "`soon` is no number of people",
+            ),
+            (
+                shop,
+                "approve: {whose: ana}",
+                rules,
+                "unknown key `whose` of `approve`",
+            ),
+            (
+                shop,
+                "approve: 1",
+                "opsbook: 2\n",
+                "`opsbook: 1` is the version",
+            ),
+            (
+                "[applications.shop]\nprocedures = \"x.*\"\nnodes = \"here\"\n",
+                "approve: 1",
+                rules,
+                "no procedure belongs to the application `shop`",
+            ),
+            (
+                "[applications.shop]\nprocedures = \"rel*\"\nnodes = \"@gone\"\n",
+                "approve: 1",
+                rules,
+                "gone",
+            ),
+            (
+                "[applications.shop]\nprocedures = \"rel*\"\n",
+                "approve: 1",
+                rules,
+                "has `procedures` and `nodes`",
+            ),
+            (
+                "[applications.shop]\nprocedure = \"rel*\"\nnodes = \"here\"\n",
+                "approve: 1",
+                rules,
+                "unknown key `procedure`",
+            ),
+            (
+                "[preprocessor.opsbook.applications.shop]\nprocedures = \"x\"\nnodes = \"here\"\n",
+                "approve: 1",
+                rules,
+                "no procedure belongs",
+            ),
+        ] {
+            let all = problems(settings, approve, access);
+            assert!(all.contains(said), "{settings} {approve}: {all}");
+        }
+    }
+
+    #[test]
     fn a_broken_include_stops_what_it_may_concern() {
         const GONE: &str = "{{#include gone.md}}";
         const PART: &str = "{{#include part.inc}}";

@@ -35,16 +35,16 @@ const fill = async (id, empty, load) => {
 const applications = async () => {
   const all = await ask("/v1/applications");
   const rows = all.flatMap((one) => one.hosts.map((host) => row([
-    one.id, host.id, host.version ?? "not known", time(host.seen), host.run,
+    one.manual, one.id, host.id, host.version ?? "not known", time(host.seen), host.run,
     host.since ? `run ${host.since} has not ended OK since` : ""], Boolean(host.since))));
-  return rows.length ? table(["Application", "Host", "Version", "Seen", "By run", ""], rows) : null;
+  return rows.length ? table(["Manual", "Application", "Host", "Version", "Seen", "By run", "Since then"], rows) : null;
 };
 
 const findings = async () => {
   const all = await ask("/v1/findings");
   const rows = all.map((found) => row([
     found.node, found.run, found.how === "holds" ? "holds the node" : "was here", time(found.since), time(found.seen), found.manual], true));
-  return rows.length ? table(["Host", "Run", "", "Found", "Seen", "Manual"], rows) : null;
+  return rows.length ? table(["Host", "Run", "Trace", "Found", "Seen", "Manual"], rows) : null;
 };
 
 const runs = async () => {
