@@ -18,6 +18,7 @@ pub mod alerts;
 pub mod bell;
 pub mod blobs;
 mod child;
+mod clones;
 pub mod config;
 pub mod counters;
 pub mod gateway;

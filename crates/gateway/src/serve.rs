@@ -16,12 +16,13 @@ use crate::bell::{Bell, Topic};
 use crate::blobs::Blobs;
 use crate::child;
 use crate::client::Address;
+use crate::clones;
 use crate::config::{BlobsIn, Config, ConfigError, Doorbell};
 use crate::counters::Counters;
 use crate::gateway::{Gateway, LocalUser, Tell};
 use crate::http;
 use crate::inventory;
-use crate::manuals::{Manual, Manuals, clone};
+use crate::manuals::{Manual, Manuals};
 use crate::nats;
 use crate::oidc::Providers;
 use crate::record;
@@ -165,7 +166,7 @@ pub async fn start(start: Start, tell: Tell) -> Result<Running, StartError> {
         socket: socket.display().to_string(),
     };
     let gateway = Arc::new(assembled(&start, &state, &local.url).await?);
-    clone::first(&gateway, &tell).await;
+    clones::first(&gateway, &tell).await;
     let tls = tls(&start.config, &gateway, address)?;
     let fingerprint = tls.as_ref().and_then(|tls| tls.fingerprint());
     let (stop, stopped) = watch::channel(());
@@ -231,7 +232,7 @@ fn kept(
         tell,
     )));
     let (gateway, stop, tell) = with();
-    others.push(tokio::spawn(clone::keep(gateway, stop, tell)));
+    others.push(tokio::spawn(clones::keep(gateway, stop, tell)));
     let (gateway, stop, tell) = with();
     others.push(tokio::spawn(alerts::send(gateway, stop, tell)));
     let (gateway, stop, tell) = with();

@@ -78,7 +78,7 @@ pub(super) async fn approve(
     let until = (approve.not_after.as_str(), ends);
     let segments = gateway
         .store
-        .approve(&run, &caller.who(), until, &given)
+        .approve(&run, (&caller.person, &caller.groups), until, &given)
         .await?;
     changed(&gateway, &run, segments).await
 }

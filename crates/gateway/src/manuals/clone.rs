@@ -3,53 +3,15 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
-
-use tokio::sync::watch;
 
 use super::Manual;
 use crate::config::Source;
-use crate::gateway::{Gateway, Tell};
 use crate::project::git;
 
-/// How often the repository is asked for something new.
-const LOOK: Duration = Duration::from_secs(30);
 /// How long git may take.
 const LIMIT: Duration = Duration::from_mins(2);
-
-/// Brings them at the start. What cannot be brought is tried again; the others are served.
-pub(crate) async fn first(gateway: &Arc<Gateway>, tell: &Tell) {
-    for manual in gateway.manuals.all() {
-        let (of, id) = (Arc::clone(manual), manual.id.clone());
-        let brought = tokio::task::spawn_blocking(move || of.bring()).await;
-        if let Ok(Err(why)) = brought {
-            tell(&format!("manual `{id}`: {why}"));
-        }
-    }
-}
-
-/// Brings the clones up to date, until `stop`.
-pub(crate) async fn keep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
-    let mut said = String::new();
-    while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
-        let mut wrong = Vec::new();
-        for manual in gateway.manuals.all() {
-            let (of, id) = (Arc::clone(manual), manual.id.clone());
-            let brought = tokio::task::spawn_blocking(move || of.bring());
-            match brought.await {
-                Ok(Ok(())) => {}
-                Ok(Err(why)) => wrong.push(format!("manual `{id}`: {why}")),
-                Err(error) => wrong.push(format!("manual `{id}`: {error}")),
-            }
-        }
-        let wrong = wrong.join("; ");
-        if wrong != said && !wrong.is_empty() {
-            tell(&wrong);
-        }
-        said = wrong;
-    }
-}
 
 impl Manual {
     /// The revision that its branch has now, where it is a clone of ours.

@@ -4,7 +4,7 @@
 mod applications;
 mod archive;
 mod book;
-pub(crate) mod clone;
+mod clone;
 mod may;
 mod plan;
 mod print;

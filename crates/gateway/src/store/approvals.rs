@@ -7,8 +7,6 @@ use wire::ApprovalView;
 use wire::approve::{ApprovalOut, Consent, Need};
 use wire::ask::Approvals;
 
-use crate::manuals::Person;
-
 use super::{Store, StoreError, Tx, json, parsed, written};
 use crate::wire;
 
@@ -193,14 +191,14 @@ impl Store {
         }))
     }
 
-    /// Somebody approves parts until `ends`. Returns the segments in which parts wait now.
+    /// Somebody, of these groups by the word of a provider, approves parts until `ends`. Returns the segments in which parts wait now.
     ///
     /// # Errors
     /// Where the store cannot be written.
     pub async fn approve(
         &self,
         run: &str,
-        by: &Person,
+        by: (&str, &[String]),
         (not_after, ends): (&str, i64),
         given: &[Given],
     ) -> Result<Vec<String>, StoreError> {
@@ -215,7 +213,7 @@ impl Store {
             ))
             .bind(run)
             .bind(&approval.node)
-            .bind(&by.person)
+            .bind(by.0)
             .bind(&approval.signature)
             .bind(not_after)
             .bind(ends)
@@ -233,8 +231,7 @@ impl Store {
         }
         let nodes: Vec<&str> = given.iter().map(|given| given.node.as_str()).collect();
         let detail = format!("until {not_after}: {}", nodes.join(", "));
-        self.note(&mut tx, run, &by.person, "approve", &detail)
-            .await?;
+        self.note(&mut tx, run, by.0, "approve", &detail).await?;
         let mut segments = self.settle(&mut tx, run).await?;
         let rows =
             sqlx::query("select distinct segment from part where run = $1 and state = 'queued'")
@@ -253,12 +250,12 @@ impl Store {
         &self,
         tx: &mut Tx,
         (run, node): (&str, &str),
-        by: &Person,
+        (person, groups): (&str, &[String]),
     ) -> Result<(), StoreError> {
         sqlx::query("delete from approval_group where run = $1 and node = $2 and person = $3")
             .bind(run)
             .bind(node)
-            .bind(&by.person)
+            .bind(person)
             .execute(&mut **tx)
             .await?;
         let row = sqlx::query("select needs from consent where run = $1 and node = $2")
@@ -278,14 +275,14 @@ impl Store {
                             .any(|by| by.strip_prefix('@') == Some(*group))
                 })
         };
-        for group in by.groups.iter().filter(named).take(MOST_GROUPS) {
+        for group in groups.iter().filter(named).take(MOST_GROUPS) {
             sqlx::query(
                 "insert into approval_group (run, node, person, name) values ($1, $2, $3, $4) \
                  on conflict (run, node, person, name) do nothing",
             )
             .bind(run)
             .bind(node)
-            .bind(&by.person)
+            .bind(person)
             .bind(group)
             .execute(&mut **tx)
             .await?;

@@ -1,0 +1,45 @@
+//! The clones of the manuals' repositories are brought up to date, at the start and then again and
+//! again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::gateway::{Gateway, Tell};
+
+/// How often the repositories are asked for something new.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// Brings them at the start. What cannot be brought is tried again; the others are served.
+pub(crate) async fn first(gateway: &Arc<Gateway>, tell: &Tell) {
+    for manual in gateway.manuals.all() {
+        let (of, id) = (Arc::clone(manual), manual.id.clone());
+        let brought = tokio::task::spawn_blocking(move || of.bring()).await;
+        if let Ok(Err(why)) = brought {
+            tell(&format!("manual `{id}`: {why}"));
+        }
+    }
+}
+
+/// Brings the clones up to date, until `stop`.
+pub(crate) async fn keep(gateway: Arc<Gateway>, mut stop: watch::Receiver<()>, tell: Tell) {
+    let mut said = String::new();
+    while tokio::time::timeout(LOOK, stop.changed()).await.is_err() {
+        let mut wrong = Vec::new();
+        for manual in gateway.manuals.all() {
+            let (of, id) = (Arc::clone(manual), manual.id.clone());
+            let brought = tokio::task::spawn_blocking(move || of.bring());
+            match brought.await {
+                Ok(Ok(())) => {}
+                Ok(Err(why)) => wrong.push(format!("manual `{id}`: {why}")),
+                Err(error) => wrong.push(format!("manual `{id}`: {error}")),
+            }
+        }
+        let wrong = wrong.join("; ");
+        if wrong != said && !wrong.is_empty() {
+            tell(&wrong);
+        }
+        said = wrong;
+    }
+}
