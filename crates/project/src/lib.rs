@@ -540,6 +540,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn lint_names_approvals_of_nobody_and_applications_of_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let write =

@@ -132,7 +132,7 @@ async fn report(
         if !some.is_empty() {
             synced = client.post(endpoint::SYNC, &of(some)).await?;
         }
-        if last || synced.acked as usize <= have {
+        if last || usize::try_from(synced.acked).unwrap_or(usize::MAX) <= have {
             return Ok(synced);
         }
     }

@@ -106,16 +106,15 @@ async fn first(gateway: &Arc<Gateway>, caller: &Caller, sync: &Sync) -> Answer<N
         ));
     };
     let machines = bounded(&started)?;
-    let manual = match &sync.manual {
-        Some(_) => gateway.manuals.one(sync.manual.as_deref())?.id.clone(),
-        None => {
-            let (here, procedure) = (Arc::clone(gateway), started.procedure.clone());
-            let found = tokio::task::spawn_blocking(move || {
-                let found = here.manuals.with(None, &procedure);
-                found.map(|manual| manual.id.clone())
-            });
-            found.await??
-        }
+    let manual = if sync.manual.is_some() {
+        gateway.manuals.one(sync.manual.as_deref())?.id.clone()
+    } else {
+        let (here, procedure) = (Arc::clone(gateway), started.procedure.clone());
+        let found = tokio::task::spawn_blocking(move || {
+            let found = here.manuals.with(None, &procedure);
+            found.map(|manual| manual.id.clone())
+        });
+        found.await??
     };
     let wish = Wish {
         person: caller.person.clone(),
@@ -130,7 +129,7 @@ async fn first(gateway: &Arc<Gateway>, caller: &Caller, sync: &Sync) -> Answer<N
     Ok(NewReport {
         run: sync.run.clone(),
         manual,
-        at: at.map_or(i64::MAX, |at| at.as_millisecond()),
+        at: at.map_or(i64::MAX, jiff::Timestamp::as_millisecond),
         machines,
         started: *started,
         by: caller.person.clone(),

@@ -89,7 +89,6 @@ async fn report(served: &Served, body: &Value) -> Answer {
     by(served, "ana", Request::post("/v1/sync").json(body)).await
 }
 
-#[expect(clippy::too_many_lines, reason = "one story")]
 async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
     let served = Served::with(on, "name = \"gw\"\n[record]\nevery = \"1s\"\n").await;
     std::fs::write(served.root.join("book.toml"), crate::several::APPLICATIONS).unwrap();
@@ -180,6 +179,7 @@ async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
 
 type Alter = fn(&mut Laptop);
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn a_journal_that_was_altered_is_not_taken(on: On) {
     let served = Served::new(on).await;
     let journal = || {
@@ -367,6 +367,7 @@ async fn says(served: &Served, round: &Round, runs: &Value) -> Answer {
         .await
 }
 
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn a_run_that_nobody_knows_is_a_finding_until_it_is_reported(on: On) {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let url = listening(Arc::clone(&heard)).await;
