@@ -634,6 +634,7 @@ fn events(root: &Path, mut see: impl FnMut(&Event) + Send + 'static) -> Vec<Even
         },
         rehearse: std::sync::Arc::new(|_| unreachable!("there is no procedure")),
         options: suite::Options {
+            traces: suite::Traces::Left,
             threads: None,
             parallel: 2,
             retries: 0,

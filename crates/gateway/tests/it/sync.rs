@@ -89,6 +89,7 @@ async fn report(served: &Served, body: &Value) -> Answer {
     by(served, "ana", Request::post("/v1/sync").json(body)).await
 }
 
+#[expect(clippy::too_many_lines, reason = "one story")]
 async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
     let served = Served::with(on, "name = \"gw\"\n[record]\nevery = \"1s\"\n").await;
     std::fs::write(served.root.join("book.toml"), crate::several::APPLICATIONS).unwrap();
