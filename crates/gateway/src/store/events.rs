@@ -144,6 +144,7 @@ impl Store {
             n: 0,
             bytes: 0,
             output: Vec::new(),
+            full: false,
             new: false,
         };
         taking.all(lines).await
