@@ -13,6 +13,8 @@ use super::markup::{tags, unescaped};
 
 const BEFORE: &str = "<main>";
 const AFTER: &str = "</main>";
+/// The attribute with words that a block is found by.
+pub(super) const FIND: &str = "data-find";
 
 /// Writes the index of a book into the folder of its own things. `values` are what names mean on
 /// nodes, and `others` what is found beside the pages that somebody wrote.
@@ -38,7 +40,8 @@ pub(super) fn write(
         let page = path.with_extension("html");
         let html = std::fs::read_to_string(into.join(&page))?;
         for mut unit in units(&html, &page, &chapter.name) {
-            unit.more = expanded(&unit.text, values);
+            let more = expanded(&unit.text, values);
+            unit.more.push_str(&more);
             index.add(&unit);
         }
     }
@@ -99,6 +102,9 @@ fn units(html: &str, path: &Path, page: &str) -> Vec<Unit> {
             found.map(|(_, range)| unescaped(&main[range]))
         };
         at = tag.start + 1 + main[tag.start + 1..].find('>').unwrap_or(0) + 1;
+        if let Some(words) = attribute(FIND) {
+            reader.finds(&words);
+        }
         match tag.name {
             "h1" | "h2" | "h3" | "h4" | "h5" | "h6" => {
                 if let Some(id) = attribute("id") {
@@ -150,6 +156,14 @@ impl Reader<'_> {
             self.last_block = at;
         } else {
             self.section = at;
+        }
+    }
+
+    /// The block at hand is found by these words, which nobody reads.
+    fn finds(&mut self, words: &str) {
+        if let Some(unit) = self.block.and_then(|at| self.units.get_mut(at)) {
+            unit.more.push_str(words);
+            unit.more.push(' ');
         }
     }
 

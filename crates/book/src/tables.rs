@@ -3,7 +3,8 @@
 use crate::manual::{Delivery, DeliveryFrom, Group, How, Place, Procedure};
 use crate::yaml::{Value, Yaml};
 
-use super::html::{code, text};
+use super::finder::FIND;
+use super::html::{attribute, code, text};
 use super::present::Row;
 use super::results::Results;
 
@@ -79,7 +80,8 @@ pub(super) fn assertions(group: &Group, results: &Results) -> String {
         let found = found.map(|results| results.in_table(&Row::typed(&check.resource.span)));
         let found = found.map(|found| format!("<td>{found}</td>"));
         format!(
-            "<tr><td>{}</td><td>{}</td><td>{}</td>{}</tr>",
+            "<tr{}><td>{}</td><td>{}</td><td>{}</td>{}</tr>",
+            unit_name(&check.kind.value, &check.resource.value),
             text(&check.kind.value),
             code(&check.resource.value),
             attributes(&check.attributes),
@@ -91,6 +93,15 @@ pub(super) fn assertions(group: &Group, results: &Results) -> String {
         "<div class=\"ops-wide\"><table><thead><tr><th>Kind</th><th>Resource</th>\
          <th>Must be</th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
+}
+
+/// A service is looked for by the name of its unit, too, as `systemctl` prints it.
+fn unit_name(kind: &str, resource: &str) -> String {
+    if kind != "service" || resource.contains('.') {
+        return String::new();
+    }
+    let name = attribute(&format!("{resource}.service"));
+    format!(" {FIND}=\"{name}\"")
 }
 
 /// `running: true` reads `running`, `mode: "0600"` reads `mode 0600`.

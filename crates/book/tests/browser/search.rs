@@ -57,6 +57,7 @@ fn queries_lead_to_the_right_place_in_our_own_manual() {
             ("--start-at", "running.html#"),
             ("tcp:${shop_port}", "packages/shop/"),
             ("tcp:8000", "packages/shop/"),
+            ("nginx.service", "packages/base/manual/checks.html#base"),
             ("wheels", "packages/base/manual/wheels.html#"),
             ("version-too-small", "packages.html#"),
             ("known_hosts", "guide/ci.html#"),
