@@ -20,7 +20,9 @@ use serde_json::Value;
 use sshd::{Sshd, or_skip};
 
 mod certificates;
+mod cluster;
 mod past;
+mod store_lost;
 
 #[allow(
     dead_code,
@@ -187,6 +189,10 @@ impl Team {
     }
 
     fn start_gateway(&mut self) {
+        self.start_gateway_with(&[]);
+    }
+
+    fn start_gateway_with(&mut self, environment: &[(&str, &str)]) {
         let opsbook = Path::new(env!("CARGO_BIN_EXE_opsbook"));
         let program = opsbook.with_file_name("opsbook-gateway");
         let built =
@@ -194,6 +200,7 @@ impl Team {
         assert!(program.exists(), "{}: {built}", program.display());
         let mut command = self.command(&program);
         command.args(["--no-runner", "--listen", "127.0.0.1:0"]);
+        command.envs(environment.iter().copied());
         self.gateway = Some(self.background(command));
         until("the gateway serves", || {
             self.opsbook(&["runs"]).status.code() != Some(3)
