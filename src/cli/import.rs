@@ -4,13 +4,14 @@ use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use opsbook_import::{Format, Imported, MOST_BYTES};
+use opsbook_import::{Format, Goss, Imported, MOST_BYTES};
 
 use crate::cli::Streams;
 use crate::cli::adopt::is_clean;
 use crate::cli::error::Failure;
 use crate::outside;
 use crate::source::Problem;
+use crate::wildcard;
 
 /// Take over what other tools know: machines as nodes, checks and scripts as a page
 ///
@@ -23,7 +24,8 @@ Examples:
   opsbook import nodes ansible inventory.ini -o nodes/50-ansible.yaml
   ansible-inventory --list | opsbook import nodes ansible -
   terraform output -json | opsbook import nodes terraform - -o nodes/50-cloud.yaml --check
-  opsbook import goss goss.yaml --id base --nodes @web -o manual/base.md
+  opsbook import goss goss.yaml --id base --nodes @web --vars vars.yaml -o manual/base.md
+  opsbook import role roles/ntp/tasks/main.yml
   opsbook import script deploy.sh")]
 pub(crate) struct Import {
     #[command(subcommand)]
@@ -50,6 +52,12 @@ enum What {
         /// Where it holds
         #[arg(long, value_name = "SELECTOR")]
         nodes: Option<String>,
+        /// The values of its templates: a file of YAML or JSON, as goss takes it
+        #[arg(long, value_name = "FILE")]
+        vars: Option<PathBuf>,
+        /// A variable of the environment that its templates use; the own environment is not read
+        #[arg(long, value_name = "NAME=VALUE")]
+        env: Vec<String>,
     },
     /// A shell script, as a page with a procedure: a skeleton
     Script {
@@ -58,6 +66,17 @@ enum What {
     },
     /// A page with cells of Runme, as a page with a procedure
     Runme {
+        #[command(flatten)]
+        files: Files,
+    },
+    /// A document of InnovationEngine, as a page with a procedure
+    Innovation {
+        #[command(flatten)]
+        files: Files,
+    },
+    /// The tasks of an Ansible role, `tasks/main.yml`, as a page: a skeleton. What is not plainly a
+    /// command is a block for a person
+    Role {
         #[command(flatten)]
         files: Files,
     },
@@ -97,6 +116,8 @@ pub(crate) fn run(args: &Import, streams: &mut Streams) -> Result<u8, Failure> {
     | What::Goss { files, .. }
     | What::Script { files }
     | What::Runme { files }
+    | What::Innovation { files }
+    | What::Role { files }
     | What::Rundeck { files }) = &args.what;
     let (name, text) = read(&files.from)?;
     let imported = match &args.what {
@@ -108,13 +129,66 @@ pub(crate) fn run(args: &Import, streams: &mut Streams) -> Result<u8, Failure> {
             };
             opsbook_import::nodes(format, &name, &text)
         }
-        What::Goss { id, nodes, .. } => opsbook_import::goss(&name, &text, id, nodes.as_deref()),
+        What::Goss {
+            id,
+            nodes,
+            vars,
+            env,
+            ..
+        } => {
+            let vars = vars.as_deref().map(read).transpose()?;
+            let env = env.iter().map(|pair| {
+                let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                (name.to_owned(), value.to_owned())
+            });
+            let env: Vec<(String, String)> = env.collect();
+            let with = Goss {
+                id,
+                nodes: nodes.as_deref(),
+                vars: vars
+                    .as_ref()
+                    .map(|(name, text)| (name.as_str(), text.as_str())),
+                env: &env,
+                included: &included,
+            };
+            opsbook_import::goss(&name, &text, &with)
+        }
+        What::Innovation { .. } => opsbook_import::innovation(&name, &text),
+        What::Role { .. } => opsbook_import::role(&name, &text),
         What::Script { .. } => opsbook_import::script(&name, &text),
         What::Runme { .. } => opsbook_import::runme(&name, &text),
         What::Rundeck { .. } => opsbook_import::rundeck(&name, &text),
     };
     let imported = imported.map_err(|error| Problem::bare("not-understood", error.to_string()))?;
     give(&imported, files, streams)
+}
+
+/// The files that a gossfile includes, by a name or a pattern in the last part of a path. What
+/// cannot be read is told as missing.
+fn included(from: &str, named: &str) -> Vec<(String, String)> {
+    let path = Path::new(from)
+        .parent()
+        .unwrap_or(Path::new(""))
+        .join(named);
+    let name = path.file_name().and_then(|name| name.to_str());
+    let (Some(name), Some(folder)) = (name, path.parent()) else {
+        return Vec::new();
+    };
+    let mut paths = vec![path.clone()];
+    if wildcard::is_pattern(name) {
+        let here = if folder == Path::new("") {
+            Path::new(".")
+        } else {
+            folder
+        };
+        let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let fits = |own: &String| wildcard::fits(name.as_bytes(), own.as_bytes());
+        paths = names.filter(fits).map(|own| folder.join(own)).collect();
+        paths.sort();
+    }
+    let files = paths.iter().filter(|path| path.is_file());
+    files.filter_map(|path| read(path).ok()).collect()
 }
 
 fn read(from: &Path) -> Result<(String, String), Failure> {

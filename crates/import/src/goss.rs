@@ -1,93 +1,198 @@
-//! A gossfile -> a page with a group of checks: its YAML as it stands.
+//! Gossfiles -> a page with a group of checks for each: their YAML as it stands, once goss's
+//! templates are filled in with what `--vars` and `--env` give.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::inventory::{own_name, scalar};
+use crate::template::{self, Item};
 use crate::yaml::Value;
 use crate::{Imported, Left, NotUnderstood, bounded, document};
 
-/// The page of a gossfile. `id` names the group, and `nodes` says where it holds.
+/// So many files are read for one page.
+const MOST_FILES: usize = 200;
+
+/// Given the file that includes, and the name or pattern that it includes.
+pub type Included<'g> = &'g dyn Fn(&str, &str) -> Vec<(String, String)>;
+
+/// What a gossfile is read with.
+pub struct Goss<'g> {
+    /// The group's name.
+    pub id: &'g str,
+    /// Where it holds.
+    pub nodes: Option<&'g str>,
+    /// The text of `--vars`, with its name.
+    pub vars: Option<(&'g str, &'g str)>,
+    /// What `--env` gave.
+    pub env: &'g [(String, String)],
+    /// The files that a file includes by a name or a pattern: their names and texts.
+    pub included: Included<'g>,
+}
+
+/// The page of a gossfile, and of those that it includes.
 ///
 /// # Errors
-/// Where it is no gossfile, or is made by templates that only goss itself can render.
-pub fn goss(
-    name: &str,
-    text: &str,
-    id: &str,
-    nodes: Option<&str>,
-) -> Result<Imported, NotUnderstood> {
-    bounded(name, text)?;
-    let mut left = Vec::new();
-    let text = with_values(name, text, &mut left)?;
-    let yaml = document(name, &text)?;
-    let Value::Map(map) = &yaml.value else {
-        return Err(NotUnderstood(format!(
-            "`{name}` is no gossfile: it is {}",
-            yaml.kind()
-        )));
+/// Where it is no gossfile, or its templates do what only goss itself can.
+pub fn goss(name: &str, text: &str, with: &Goss<'_>) -> Result<Imported, NotUnderstood> {
+    let vars = match with.vars {
+        None => Item::Nothing,
+        Some((name, text)) => {
+            bounded(name, text)?;
+            Item::of(&document(name, text)?)
+        }
     };
-    let mut checks = 0;
-    for (kind, entry) in map {
-        if let Value::Map(resources) = &entry.value.value {
-            checks += resources.len();
-        }
-        if kind == "gossfile" {
-            left.push(Left {
-                place: entry.key.place(),
-                what: "the files that it includes are found from the page: move it, or change their paths".to_owned(),
-            });
-        }
-    }
-    let nodes = nodes.map_or_else(String::new, |nodes| format!("nodes: {}\n", scalar(nodes)));
-    let body: String = text
-        .lines()
-        .filter(|line| line.trim_end() != "---")
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let mut fence = "```".to_owned();
-    while body.contains(&fence) {
-        fence.push('`');
-    }
+    let env = with.env.iter();
+    let env = env.map(|(name, value)| (name.clone(), Item::Text(value.clone())));
+    let mut page = Page {
+        with,
+        vars,
+        env: Item::Map(env.collect()),
+        text: String::new(),
+        checks: 0,
+        left: Vec::new(),
+        read: Vec::new(),
+    };
+    page.file(name, text, with.id)?;
     let about = name.replace("--", "- -").replace('\n', " ");
     Ok(Imported {
         text: format!(
-            "# {id}\n\n<!-- opsbook import goss: {about} -->\n\n{fence}yaml checks\nid: {id}\n{nodes}{body}{fence}\n"
+            "# {}\n\n<!-- opsbook import goss: {about} -->\n{}",
+            with.id, page.text
         ),
-        taken: vec![match checks {
+        taken: vec![match page.checks {
             1 => "1 check".to_owned(),
             checks => format!("{checks} checks"),
         }],
-        left,
+        left: page.left,
     })
 }
 
-/// `{{ .Vars.x }}` and `{{ .Env.X }}` are values; what else a template does is goss's to do.
-fn with_values(name: &str, text: &str, left: &mut Vec<Left>) -> Result<String, NotUnderstood> {
-    static VALUE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"^\{\{-? *\.(Vars|Env)\.([A-Za-z][A-Za-z0-9_]*) *-?\}\}").ok()
-    });
-    let mut own = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find("{{") {
-        own += &rest[..at];
-        rest = &rest[at..];
-        let line = text[..text.len() - rest.len()].matches('\n').count() + 1;
-        let place = format!("{name}:{line}");
-        let found = VALUE.as_ref().and_then(|value| value.captures(rest));
-        let value = found.as_ref().and_then(|found| own_name(&found[2]));
-        let (Some(found), Some(value)) = (found, value) else {
-            return Err(NotUnderstood(format!(
-                "{place}: this template is goss's own: `goss render` makes the file that can be imported"
-            )));
-        };
-        let told = format!("`{value}` is a value: define it in `nodes.yaml`");
-        if !left.iter().any(|left: &Left| left.what == told) {
-            left.push(Left { place, what: told });
+struct Page<'g> {
+    with: &'g Goss<'g>,
+    vars: Item,
+    env: Item,
+    text: String,
+    checks: usize,
+    left: Vec<Left>,
+    /// Files that stand on the page.
+    read: Vec<String>,
+}
+
+impl Page<'_> {
+    fn file(&mut self, name: &str, text: &str, id: &str) -> Result<(), NotUnderstood> {
+        bounded(name, text)?;
+        if self.read.iter().any(|read| read == name) {
+            return Ok(());
         }
-        own += &format!("${{{value}}}");
-        rest = &rest[found[0].len()..];
+        if self.read.len() >= MOST_FILES {
+            let why = format!("`{name}`: more than {MOST_FILES} files are included");
+            return Err(NotUnderstood(why));
+        }
+        self.read.push(name.to_owned());
+        let text = self.rendered(name, text)?;
+        let yaml = document(name, &text)?;
+        let Value::Map(map) = &yaml.value else {
+            let why = format!("`{name}` is no gossfile: it is {}", yaml.kind());
+            return Err(NotUnderstood(why));
+        };
+        let mut includes = Vec::new();
+        let mut checks = 0;
+        for (kind, entry) in map {
+            let Value::Map(resources) = &entry.value.value else {
+                continue;
+            };
+            if kind != "gossfile" {
+                checks += resources.len();
+                continue;
+            }
+            for (key, resource) in resources {
+                let named = resource
+                    .value
+                    .as_map()
+                    .and_then(|own| own.get("file")?.value.text());
+                includes.push((resource.key.place(), named.unwrap_or(key).to_owned()));
+            }
+        }
+        self.checks += checks;
+        if checks > 0 {
+            self.block(&without_includes(&text), id, self.read.len() > 1);
+        }
+        for (place, pattern) in includes {
+            let found = (self.with.included)(name, &pattern);
+            if found.is_empty() {
+                let what = format!("it includes `{pattern}`, which is not here");
+                self.left.push(Left { place, what });
+            }
+            for (file, text) in found {
+                self.file(&file, &text, &format!("{}.{}", self.with.id, stem(&file)))?;
+            }
+        }
+        Ok(())
     }
-    Ok(own + rest)
+
+    fn block(&mut self, text: &str, id: &str, heading: bool) {
+        if heading {
+            self.text += &format!("\n## {id}\n");
+        }
+        let nodes = self.with.nodes;
+        let nodes = nodes.map_or_else(String::new, |nodes| format!("nodes: {}\n", scalar(nodes)));
+        let lines = text
+            .lines()
+            .filter(|line| line.trim_end() != "---" && !line.trim().is_empty());
+        let body: String = lines.map(|line| format!("{line}\n")).collect();
+        let mut fence = "```".to_owned();
+        while body.contains(&fence) {
+            fence.push('`');
+        }
+        self.text += &format!("\n{fence}yaml checks\nid: {id}\n{nodes}{body}{fence}\n");
+    }
+
+    /// What nobody gave, and is only printed, is a value.
+    fn rendered(&mut self, name: &str, text: &str) -> Result<String, NotUnderstood> {
+        let left = &mut self.left;
+        let mut open = |key: &str, line: usize| {
+            static NAME: LazyLock<Option<Regex>> =
+                LazyLock::new(|| Regex::new("^[A-Za-z][A-Za-z0-9_]*$").ok());
+            NAME.as_ref().filter(|name| name.is_match(key))?;
+            let value = own_name(key)?;
+            let what = format!("`{value}` is a value: define it in `nodes.yaml`");
+            if !left.iter().any(|left: &Left| left.what == what) {
+                let place = format!("{name}:{line}");
+                left.push(Left { place, what });
+            }
+            Some(value)
+        };
+        template::render(text, &self.vars, &self.env, &mut open)
+            .map_err(|(line, why)| NotUnderstood(format!("{name}:{line}: {why}")))
+    }
+}
+
+/// The text without its key `gossfile`: what it names stands on the page.
+fn without_includes(text: &str) -> String {
+    let mut own = String::new();
+    let mut within = false;
+    for line in text.lines() {
+        if !line.starts_with([' ', '\t', '#']) && !line.trim().is_empty() {
+            within = line.starts_with("gossfile:");
+        }
+        if !within {
+            own += line;
+            own.push('\n');
+        }
+    }
+    own
+}
+
+fn stem(file: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let name = name.split('.').next().unwrap_or(name);
+    let plain = |letter: char| {
+        if letter.is_ascii_alphanumeric() {
+            letter.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    name.chars().map(plain).collect()
 }

@@ -19,14 +19,19 @@ use opsbook_text::{source, yaml};
 mod ansible;
 mod goss;
 mod ini;
+mod innovation;
 mod inventory;
 mod page;
+mod role;
 mod ssh;
 mod take;
+mod template;
 mod terraform;
 
-pub use goss::goss;
+pub use goss::{Goss, goss};
+pub use innovation::innovation;
 pub use page::{rundeck, runme, script};
+pub use role::role;
 
 use crate::source::{Passage, Problem, Source};
 use crate::yaml::Yaml;

@@ -8,7 +8,7 @@ use crate::yaml::{Map, Value, Yaml};
 use crate::{Imported, Left, NotUnderstood, bounded, document};
 
 /// A page that is being written.
-struct Page {
+pub(super) struct Page {
     text: String,
     steps: usize,
     manuals: usize,
@@ -16,7 +16,7 @@ struct Page {
 }
 
 impl Page {
-    fn new(title: &str, about: &str, source: &str) -> Page {
+    pub(super) fn new(title: &str, about: &str, source: &str) -> Page {
         let source = source.replace("--", "- -").replace('\n', " ");
         Page {
             text: format!(
@@ -29,7 +29,7 @@ impl Page {
         }
     }
 
-    fn block(&mut self, said: &str, words: &str, body: &str) {
+    pub(super) fn block(&mut self, said: &str, words: &str, body: &str) {
         let mut fence = "```".to_owned();
         while body.contains(&fence) {
             fence.push('`');
@@ -42,12 +42,12 @@ impl Page {
         let _ = write!(self.text, "\n{fence}{words}\n{body}{end}{fence}\n");
     }
 
-    fn step(&mut self, said: &str, words: &str, body: &str) {
+    pub(super) fn step(&mut self, said: &str, words: &str, body: &str) {
         self.steps += 1;
         self.block(said, words, body);
     }
 
-    fn manual(&mut self, said: &str, body: &str, place: String, why: &str) {
+    pub(super) fn manual(&mut self, said: &str, body: &str, place: String, why: &str) {
         self.manuals += 1;
         // What a person reads has no references.
         self.block(said, "text manual", &body.replace("${", "$${"));
@@ -57,7 +57,12 @@ impl Page {
         });
     }
 
-    fn done(self) -> Imported {
+    pub(super) fn left_out(&mut self, place: String, what: &str) {
+        let what = what.to_owned();
+        self.left.push(Left { place, what });
+    }
+
+    pub(super) fn done(self) -> Imported {
         let count = |count: usize, what: &str| match count {
             1 => format!("1 {what}"),
             count => format!("{count} {what}s"),
@@ -79,7 +84,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// An id of a name: `deploy.sh` is `deploy`.
-fn id(name: &str) -> String {
+pub(super) fn id(name: &str) -> String {
     let name = name.rsplit('/').next().unwrap_or(name);
     let name = name.rsplit_once('.').map_or(name, |(stem, _)| stem);
     let plain: String = name

@@ -184,26 +184,168 @@ fn what_is_hostile_ends_soon_and_says_so() {
     assert_eq!(left(&imported), ["x:7 `a: b` is no name of a node here"]);
 }
 
+fn of_goss(
+    text: &str,
+    vars: Option<&str>,
+    env: &[(&str, &str)],
+) -> Result<Imported, NotUnderstood> {
+    let env: Vec<(String, String)> = env
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    let included = |from: &str, named: &str| {
+        assert_eq!((from, named), ("goss.yaml", "more.yaml"));
+        vec![(
+            "more.yaml".to_owned(),
+            "port:\n  tcp:{{.Vars.Port}}: {listening: true}\n".to_owned(),
+        )]
+    };
+    let with = Goss {
+        id: "base",
+        nodes: Some("@web"),
+        vars: vars.map(|vars| ("vars.yaml", vars)),
+        env: &env,
+        included: &included,
+    };
+    goss("goss.yaml", text, &with)
+}
+
 #[test]
-fn a_gossfile_is_a_group_of_checks() {
+fn a_gossfile_is_a_group_of_checks_and_each_that_it_includes() {
     let text = "---\nservice:\n  nginx: {running: true}\n  '{{.Vars.App}}': {running: true}\ngossfile:\n  more.yaml: {}\n";
-    let imported = goss("goss.yaml", text, "base", Some("@web")).unwrap();
+    let imported = of_goss(text, None, &[]).unwrap();
     assert_eq!(
         imported.text,
-        "# base\n\n<!-- opsbook import goss: goss.yaml -->\n\n```yaml checks\nid: base\nnodes: \"@web\"\nservice:\n  nginx: {running: true}\n  '${app}': {running: true}\ngossfile:\n  more.yaml: {}\n```\n"
+        "# base\n\n<!-- opsbook import goss: goss.yaml -->\n\n```yaml checks\nid: base\nnodes: \"@web\"\nservice:\n  nginx: {running: true}\n  '${app}': {running: true}\n```\n\n## base.more\n\n```yaml checks\nid: base.more\nnodes: \"@web\"\nport:\n  tcp:${port}: {listening: true}\n```\n"
     );
     assert_eq!(
         left(&imported),
         [
             "goss.yaml:4 `app` is a value: define it in `nodes.yaml`",
-            "goss.yaml:5 the files that it includes are found from the page: move it, or change their paths"
+            "more.yaml:2 `port` is a value: define it in `nodes.yaml`"
         ]
     );
-    let error = goss("g", "a: 1\n{{range .Vars.x}}\n", "base", None).unwrap_err();
+    let given = of_goss(text, Some("App: shop\nPort: 80\n"), &[]).unwrap();
     assert!(
-        error.0.starts_with("g:2: this template is goss's own"),
-        "{error}"
+        given.text.contains("'shop': {running") && given.text.contains("tcp:80:"),
+        "{}",
+        given.text
     );
+    assert!(given.left.is_empty());
+}
+
+#[test]
+fn gosss_templates_are_filled_in_as_goss_does() {
+    let vars = "jammy:\n  packages: {b: '2', a: '1'}\n  services: {a: [x, y]}\n  proxy: ''\nlist: [p, q]\n";
+    for (template, expected) in [
+        (
+            "{{range mkSlice \"/A\" \"/b\"}}{{. | toLower}};{{end}}",
+            "/a;/b;",
+        ),
+        (
+            "{{- range $n, $v := index .Vars .Env.OS \"packages\"}}{{$n}}={{$v}} {{end}}",
+            "a=1 b=2 ",
+        ),
+        (
+            "{{range $n, $r := index .Vars .Env.OS \"services\"}}{{$n}}: {{toJson $r}}{{end}}",
+            "a: [\"x\",\"y\"]",
+        ),
+        (
+            "{{ if .Env.OS | regexMatch \"jam[m]y\" }}yes{{else}}no{{end}}",
+            "yes",
+        ),
+        (
+            "{{ if index .Vars .Env.OS \"proxy\" }}yes{{else if eq .Env.OS \"jammy\"}}else{{end}}",
+            "else",
+        ),
+        ("{{range .Vars.list}}{{.}},{{else}}none{{end}}", "p,q,"),
+        (
+            "{{range .Vars.list}}{{if eq . \"p\"}}{{range $.Vars.list}}{{.}}{{end}}{{end}}{{end}}",
+            "pq",
+        ),
+        ("a {{- /* said */ -}} b{{ .Env.OS -}}\n c", "abjammyc"),
+        (
+            "{{$x := index .Vars \"list\"}}{{index $x 1}}{{len $x}}",
+            "q2",
+        ),
+        (
+            "{{with index .Vars \"none\"}}x{{else}}y{{end}}{{.Vars.Some}}",
+            "y${some}",
+        ),
+        (
+            "{{if and .Env.OS (not false)}}{{\"}\" | toUpper}}{{end}}",
+            "}",
+        ),
+    ] {
+        let text = format!("a: {{x: |\n  {template}\n}}\n");
+        let made =
+            super::template::render(template, &item(vars), &item("OS: jammy"), &mut |name, _| {
+                Some(name.to_lowercase())
+            });
+        assert_eq!(made.as_deref(), Ok(expected), "{text}");
+    }
+    let wrong = |template: &str| {
+        super::template::render(template, &item("{}"), &item("{}"), &mut |name, _| {
+            Some(name.to_owned())
+        })
+        .unwrap_err()
+        .1
+    };
+    assert!(wrong("{{range .Vars.x}}{{end}}").contains("give it with --vars"));
+    assert!(wrong("{{readFile \"/etc/shadow\"}}").contains("`goss render`"));
+    assert!(wrong("{{if .Env.X}}a{{end}}").contains("give it with --vars or --env"));
+    assert!(wrong("{{if true}}").contains("never closed"));
+    assert!(wrong("{{end}}").contains("closes nothing"));
+    assert!(wrong("{{").contains("never closed"));
+    let deep = "{{if true}}".repeat(100) + &"{{end}}".repeat(100);
+    assert!(wrong(&deep).contains("too much"));
+}
+
+fn item(yaml: &str) -> super::template::Item {
+    super::template::Item::of(&super::document("x", yaml).unwrap())
+}
+
+#[test]
+fn a_document_of_innovation_engine_is_steps_on_this_machine() {
+    let text = "# Hello\n\nSay:\n\n```bash\necho hi\n```\n\n<!-- expected_similarity=1.0 -->\n```text\nhi\n```\n\n```azurecli\ndate\n```\n\n<!-- expected_similarity=0.3 -->\n```text\nWed Apr 20\n```\n";
+    let imported = innovation("docs/hello.md", text).unwrap();
+    assert_eq!(
+        imported.text,
+        "# Hello\n\n```yaml procedure\nid: hello\n```\n\nSay:\n\n```bash step on=local\necho hi\n```\n\n```text expect\nhi\n```\n\n```bash step on=local\ndate\n```\n\n```text example\nWed Apr 20\n```\n"
+    );
+    assert_eq!(imported.taken, ["2 steps", "1 expectation"]);
+    assert_eq!(
+        left(&imported),
+        [
+            "docs/hello.md:18 output that is alike by 0.3: `opsbook bless --from RUN` writes what is to be expected"
+        ]
+    );
+    assert!(innovation("x.md", "# Words\n").is_err());
+}
+
+#[test]
+fn plain_tasks_of_a_role_are_steps_and_the_rest_is_for_a_person() {
+    let text = "---\n- name: Install it\n  apt: {name: chrony, state: present, update_cache: yes}\n- name: Its folder\n  file:\n    path: /srv/a b\n    state: directory\n    mode: 0750\n  notify: restart\n- name: Run it\n  ansible.builtin.command: /opt/x --go\n  become: true\n- name: Only there\n  service: {name: chrony, state: started}\n  when: on_debian\n- name: With a value\n  copy: {src: \"{{ file }}\", dest: /etc/x}\n- name: Start\n  systemd: {name: chrony, enabled: true, state: started}\n";
+    let imported = role("roles/ntp/tasks/main.yml", text).unwrap();
+    let expected = "# ntp\n\n<!-- opsbook import ansible: roles/ntp/tasks/main.yml, 4 of 6 tasks -->\n\n```yaml procedure\nid: ntp\n```\n\nInstall it\n\n```sh step sudo\napt-get update\napt-get install -y chrony\n```\n\nIts folder\n\n```sh step sudo\nmkdir -p '/srv/a b'\nchmod 0750 '/srv/a b'\n```\n\nRun it\n\n```sh step sudo\n/opt/x --go\n```\n\nOnly there\n\n```text manual\n- name: Only there\n  service: {name: chrony, state: started}\n  when: on_debian\n```\n\nWith a value\n\n```text manual\n- name: With a value\n  copy: {src: \"{{ file }}\", dest: /etc/x}\n```\n\nStart\n\n```sh step sudo\nsystemctl enable chrony\nsystemctl start chrony\n```\n";
+    assert_eq!(imported.text, expected);
+    assert_eq!(imported.taken, ["4 steps", "2 for a person"]);
+    assert_eq!(imported.left.len(), 3);
+    assert!(
+        left(&imported)[1].contains("a task with `when`"),
+        "{:?}",
+        imported.left
+    );
+    let few = "- a: {x: 1}\n  when: y\n- b: {x: 1}\n  when: y\n- c: 1\n  loop: y\n- command: x\n";
+    assert!(
+        role("r", few)
+            .unwrap_err()
+            .0
+            .contains("1 of 4 tasks are plain")
+    );
+    // A value that a shell would read is quoted.
+    let sly = role("r", "- file: {path: \"/x; rm -rf /\", state: absent}\n").unwrap();
+    assert!(sly.text.contains("rm -rf '/x; rm -rf /'\n"), "{}", sly.text);
 }
 
 #[test]
