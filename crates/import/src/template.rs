@@ -492,8 +492,15 @@ fn function(name: &str, items: &[Item]) -> Result<Item, String> {
             item
         }
         ("mkSlice", items) => Item::List(items.to_vec()),
-        ("toLower", [_]) => Item::Text(text(0).to_lowercase()),
-        ("toUpper", [_]) => Item::Text(text(0).to_uppercase()),
+        ("toLower" | "lower", [_]) => Item::Text(text(0).to_lowercase()),
+        ("toUpper" | "upper", [_]) => Item::Text(text(0).to_uppercase()),
+        ("repeat", [_, _]) => {
+            let count = text(0).parse::<usize>().unwrap_or(0);
+            if count.saturating_mul(text(1).len()) > MOST_BYTES {
+                return Err("it makes too much".to_owned());
+            }
+            Item::Text(text(1).repeat(count))
+        }
         ("toJson", [item]) => Item::Text(item.json()),
         ("not", [item]) => Item::Flag(!item.holds()),
         ("and", items) => items

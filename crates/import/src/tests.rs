@@ -259,6 +259,7 @@ fn gosss_templates_are_filled_in_as_goss_does() {
             "else",
         ),
         ("{{range .Vars.list}}{{.}},{{else}}none{{end}}", "p,q,"),
+        ("{{ \"a\" | upper | repeat 3 }}", "AAA"),
         (
             "{{range .Vars.list}}{{if eq . \"p\"}}{{range $.Vars.list}}{{.}}{{end}}{{end}}{{end}}",
             "pq",
