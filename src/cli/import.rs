@@ -69,7 +69,7 @@ enum What {
         #[command(flatten)]
         files: Files,
     },
-    /// A document of InnovationEngine, as a page with a procedure
+    /// A document of Innovation Engine, as a page with a procedure
     Innovation {
         #[command(flatten)]
         files: Files,
