@@ -46,7 +46,6 @@ npm /usr/bin/npm
 neovim /usr/bin/nvim
 rclone /usr/bin/rclone
 iptables /usr/sbin/iptables-restore
-nats-server /usr/sbin/nats-server
 prometheus /usr/bin/promtool
 chromium-driver /usr/bin/chromedriver
 poppler-utils /usr/bin/pdftotext
