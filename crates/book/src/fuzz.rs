@@ -27,7 +27,7 @@ mod tests {
     use super::exercise;
 
     /// Pieces that mean something, put together in every order of three.
-    const PIECES: [&str; 17] = [
+    const PIECES: [&str; 19] = [
         "<script>",
         "</script>",
         "<svg onload=x>",
@@ -45,6 +45,8 @@ mod tests {
         "[a](\\https://x)",
         "&lt;script&gt;",
         "> - ",
+        "<audio autoplay>",
+        "<video src=//x onplay=y>",
     ];
 
     #[test]

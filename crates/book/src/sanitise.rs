@@ -332,7 +332,7 @@ pub(super) fn svg_acts(svg: &str) -> bool {
 
 /// Whether something in HTML would act in a browser.
 pub(super) fn acts(html: &str) -> bool {
-    tokens::acts(html)
+    tokens::page_acts(html)
 }
 
 /// Whether a page of the book may lead there.

@@ -74,26 +74,37 @@ fn has_a_crowded_tag(html: &str) -> bool {
     false
 }
 
+/// Whether a page holds what runs, loads or leads astray. It may have sounds and films.
+pub(super) fn page_acts(html: &str) -> bool {
+    acts(html, IN_PAGES)
+}
+
 /// Whether a picture in SVG holds more than shapes: scripts, other documents, links that run,
 /// entities by which any of them could be hidden.
 pub(super) fn svg_acts(svg: &str) -> bool {
     let lower = svg.to_ascii_lowercase();
-    lower.contains("<!entity") || lower.contains("<?xml-stylesheet") || acts(svg)
+    let entities = lower.contains("<!entity") || lower.contains("<?xml-stylesheet");
+    entities || acts(svg, &[IN_PAGES, IN_PICTURES].concat())
 }
 
-/// Whether HTML, or a picture within it, holds what runs, loads or leads astray.
-pub(super) fn acts(svg: &str) -> bool {
-    let tokenizer = Tokenizer::new(Shapes::default(), TokenizerOpts::default());
+/// Whether one of these elements is in it, or an attribute that runs or leads astray.
+fn acts(html: &str, elements: &[&'static str]) -> bool {
+    let shapes = Shapes {
+        elements: elements.to_vec(),
+        acts: Cell::new(false),
+    };
+    let tokenizer = Tokenizer::new(shapes, TokenizerOpts::default());
     let queue = BufferQueue::default();
-    queue.push_back(StrTendril::from(svg));
+    queue.push_back(StrTendril::from(html));
     while let html5ever::TokenizerResult::Script(()) = tokenizer.feed(&queue) {}
     tokenizer.end();
     tokenizer.sink.acts.get()
 }
 
 /// Looks for what is more than a shape.
-#[derive(Default)]
 struct Shapes {
+    /// Elements that are.
+    elements: Vec<&'static str>,
     acts: Cell<bool>,
 }
 
@@ -123,15 +134,15 @@ impl TokenSink for Shapes {
         };
         // Nobody reads the attributes of an end tag.
         let start = tag.kind == TagKind::StartTag;
-        if start && (SVG_ACTS.contains(&element.as_str()) || tag.attrs.iter().any(attribute)) {
+        if start && (self.elements.contains(&element.as_str()) || tag.attrs.iter().any(attribute)) {
             self.acts.set(true);
         }
         TokenSinkResult::Continue
     }
 }
 
-/// Elements by which a picture is more than one.
-const SVG_ACTS: [&str; 12] = [
+/// Elements by which a page, or a picture, is more than one.
+const IN_PAGES: &[&str] = &[
     "script",
     "foreignobject",
     "iframe",
@@ -139,12 +150,12 @@ const SVG_ACTS: [&str; 12] = [
     "embed",
     "handler",
     "listener",
-    "audio",
-    "video",
     "html",
     "body",
     "form",
 ];
+/// A page may have sounds and films of its own; a picture is still.
+const IN_PICTURES: &[&str] = &["audio", "video"];
 
 /// Text as HTML on one line, also in a table of Markdown.
 pub(super) fn text(text: &str) -> String {
