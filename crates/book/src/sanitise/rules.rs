@@ -87,11 +87,12 @@ const ELEMENTS: [&str; 81] = [
 ];
 
 /// Attributes that any of them may have.
-const ATTRIBUTES: [&str; 13] = [
+const ATTRIBUTES: [&str; 14] = [
     "align",
     "aria-hidden",
     "aria-label",
     "class",
+    "data-find",
     "data-name",
     "data-page",
     "dir",
