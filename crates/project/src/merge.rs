@@ -29,7 +29,7 @@ pub fn place(root: &Path) -> Result<Place, Vec<Problem>> {
 /// The same of an unpacked archive, which carries these packages.
 ///
 /// # Errors
-/// As those of [`place`].
+/// As those of [`place()`].
 pub fn place_carrying(root: &Path, carried: &[description::Part]) -> Result<Place, Vec<Problem>> {
     let files = Files::of(root);
     let (manifest, problems) = place::manifest(&files);

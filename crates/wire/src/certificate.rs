@@ -4,26 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::runner::PartKey;
 
-/// How a runner logs in at nodes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum NodeLogin {
-    /// With what its machine has: keys, an agent, a configuration of ssh.
-    #[default]
-    Own,
-    /// With a certificate of the gateway, for this part or round alone.
-    Certificate,
-}
-
-impl NodeLogin {
-    /// Nothing is asked of the gateway.
-    #[must_use]
-    pub fn is_own(&self) -> bool {
-        *self == NodeLogin::Own
-    }
-}
-
 /// `POST /v1/runner/certificate`: the gateway says for whom and how long it is good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

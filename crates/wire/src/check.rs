@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
-use crate::certificate::NodeLogin;
 use crate::source::Source;
+use crate::state::NodeLogin;
 
 /// Nodes of one round: a schedule over more is several rounds.
 pub const NODES: usize = 100;

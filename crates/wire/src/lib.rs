@@ -36,7 +36,7 @@ pub mod version;
 
 pub use approve::{ApprovalView, Approve, Consent};
 pub use ask::{Ask, Asked, AskedPart, Confirm, HostView, Parameter, ProcedureView, StepView};
-pub use certificate::{CertificateIn, CertificateOut, Held, NodeLogin};
+pub use certificate::{CertificateIn, CertificateOut, Held};
 pub use login::{About, Linked, Local, LoggedIn, LoginWay, Me};
 pub use problem::{Kind, Problem};
 pub use run::{
@@ -47,7 +47,7 @@ pub use runner::{
     Acked, AnswerOut, EndState, Enroll, Enrolled, Hello, Lines, LinesOfPart, Mode, News, PartEnd,
     PartKey, Source, WantOut, Work,
 };
-pub use state::{Ended, Manner, Origin, PartState, RunState, Verb, Want};
+pub use state::{Ended, Manner, NodeLogin, Origin, PartState, RunState, Verb, Want};
 
 /// The version of this interface.
 pub const API: u32 = 1;

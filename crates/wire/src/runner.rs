@@ -9,10 +9,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::NodeLogin;
 pub use crate::source::Source;
 use crate::state::Confirm;
-use crate::state::{Ended, Want};
+use crate::state::{Ended, NodeLogin, Want};
 
 /// One controller of a part. The unit of a lease.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

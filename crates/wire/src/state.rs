@@ -269,6 +269,26 @@ pub enum Verb {
     Approve,
 }
 
+/// How a runner logs in at nodes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum NodeLogin {
+    /// With what its machine has: keys, an agent, a configuration of ssh.
+    #[default]
+    Own,
+    /// With a certificate of the gateway, for this part or round alone.
+    Certificate,
+}
+
+impl NodeLogin {
+    /// Nothing is asked of the gateway.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        *self == NodeLogin::Own
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
