@@ -259,9 +259,9 @@ async fn a_certificate_of_another_authority_an_old_one_and_a_revoked_one_are_wor
         if is_cut(&answer) && said.contains("Expired") {
             break;
         }
-        // Within its last second the store alone says it.
+        // Within its last second the store alone says it; a connection may end before it says why.
         assert!(
-            is_nobody(&answer) && begun.elapsed() < Duration::from_mins(1),
+            (is_nobody(&answer) || is_cut(&answer)) && begun.elapsed() < Duration::from_mins(1),
             "{said}"
         );
         tokio::time::sleep(Duration::from_millis(100)).await;
