@@ -269,7 +269,7 @@ fn with_line(text: &str, line: &str) -> String {
 
 /// Writes another tag beside a package.
 fn move_to(root: &Path, name: &str, tag: &str) -> Result<(), Failure> {
-    crate::package::address::check_tag(tag).map_err(|why| Problem::bare("usage", why))?;
+    crate::package::address::check_ref(tag).map_err(|why| Problem::bare("usage", why))?;
     let manifest = manifest_of(root)?;
     let Some(dependency) = manifest.packages.get(name) else {
         let problem = Problem::bare("usage", format!("no package is called `{name}`"));

@@ -102,6 +102,10 @@ fn replaced(root: &Path, file: &Path, text: &str) -> Result<(), String> {
     if let Some(problem) = problems.iter().find(|problem| problem.is_error()) {
         return Err(format!("what it says is wrong: {problem}"));
     }
+    // A page's author could have the gateway write into another folder by it.
+    if std::fs::symlink_metadata(folder).map_err(io)?.is_symlink() {
+        return Err(format!("`{}` is a link", folder.display()));
+    }
     // Who reads the manual sees one that has changed only where something has.
     if std::fs::read_to_string(&path).is_ok_and(|before| before == text) {
         return Ok(());
@@ -163,5 +167,11 @@ mod tests {
             assert_eq!(read(), good);
         }
         assert_eq!(std::fs::read_dir(root.join("nodes")).unwrap().count(), 2);
+        std::fs::rename(root.join("nodes"), root.join("elsewhere")).unwrap();
+        std::os::unix::fs::symlink("elsewhere", root.join("nodes")).unwrap();
+        let why = replaced(root, file, &good.replace("web1", "web2")).unwrap_err();
+        assert!(why.contains("is a link"), "{why}");
+        let kept = std::fs::read_to_string(root.join("elsewhere/50-cloud.inventory.yaml"));
+        assert_eq!(kept.unwrap(), good);
     }
 }

@@ -1,4 +1,4 @@
-//! Addresses of repositories and names of tags, as they may be given to `git`. Pure.
+//! Addresses of repositories, and names of tags and branches, as they may be given to `git`. Pure.
 
 use crate::tree::shown;
 
@@ -32,26 +32,26 @@ pub fn check_url(url: &str) -> Result<(), String> {
     match scp_like() {
         Some(()) => Ok(()),
         None => Err(format!(
-            "`{shown}`: packages come by `https:`, `ssh:` or `file:`"
+            "`{shown}`: git is asked by `https:`, `ssh:` or `file:` alone"
         )),
     }
 }
 
-/// Whether a tag can be one.
+/// Whether this can be the name of a tag or a branch.
 ///
 /// # Errors
 /// Why not.
-pub fn check_tag(tag: &str) -> Result<(), String> {
+pub fn check_ref(name: &str) -> Result<(), String> {
     let odd = |c: char| c.is_control() || c.is_whitespace() || "~^:?*[\\".contains(c);
-    let wrong = tag.is_empty()
-        || tag.len() > 200
-        || tag.starts_with(['-', '/', '.'])
-        || tag.ends_with(['/', '.'])
-        || tag.contains("..")
-        || tag.contains("@{")
-        || tag.chars().any(odd);
+    let wrong = name.is_empty()
+        || name.len() > 200
+        || name.starts_with(['-', '/', '.'])
+        || name.ends_with(['/', '.'])
+        || name.contains("..")
+        || name.contains("@{")
+        || name.chars().any(odd);
     if wrong {
-        return Err(format!("`{}` is no name of a tag", shown(tag)));
+        return Err(format!("`{}` is no name of a tag or a branch", shown(name)));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::address::check_url;
+use crate::address::{check_ref, check_url};
 use crate::manifest::At;
 use crate::process::{self, Bounds};
 use crate::tree::{self, Entry, MOST_BYTES, MOST_FILES, Mode, Tree, shown};
@@ -151,6 +151,11 @@ fn fetch_spec(url: &str, spec: &str, options: &[&str], into: &Path) -> Result<()
         ])
         .args(options)
         .args(["--no-recurse-submodules", "--", url, spec]);
+    over_the_network(&mut fetch, into)
+}
+
+/// Runs what asks another machine, within its bounds; `into` is the folder of git's that grows.
+fn over_the_network(git: &mut Command, into: &Path) -> Result<(), String> {
     let bounds = Bounds {
         time: FETCH,
         out: 1 << 20,
@@ -161,8 +166,98 @@ fn fetch_spec(url: &str, spec: &str, options: &[&str], into: &Path) -> Result<()
         }
         Ok(())
     };
-    process::run(&mut fetch, b"", bounds, &not_too_large)?.ok()?;
+    process::run(git, b"", bounds, &not_too_large)?.ok()?;
     Ok(())
+}
+
+/// A clone with its files, for a program that reads a manual as a folder and is asked nothing:
+/// neither git nor its ssh puts a question.
+///
+/// Unlike [`fetch`] it has a work tree. No hook of it runs, and nothing is fetched but its own
+/// history.
+#[derive(Clone, Copy, Debug)]
+pub struct Clone<'a> {
+    /// Its folder.
+    pub folder: &'a Path,
+    /// Where it comes from.
+    pub url: &'a str,
+    /// The branch or the tag; the one that the repository names where it is absent.
+    pub branch: Option<&'a str>,
+}
+
+impl Clone<'_> {
+    /// Makes it: whole, or not at all. What lies in its folder is replaced.
+    ///
+    /// # Errors
+    /// What git says, or the file system.
+    pub fn make(self) -> Result<(), String> {
+        check_url(self.url)?;
+        let io = |error: std::io::Error| format!("`{}`: {error}", self.folder.display());
+        let beside = self.folder.parent().unwrap_or(self.folder);
+        std::fs::create_dir_all(beside).map_err(io)?;
+        let part = tempfile::Builder::new()
+            .prefix(".clone-")
+            .tempdir_in(beside)
+            .map_err(io)?;
+        let files = part.path().join("files");
+        let mut clone = unattended(None);
+        clone.args(["clone", "--quiet", "--no-tags", "--template="]);
+        if let Some(branch) = self.branch {
+            check_ref(branch)?;
+            clone.arg(format!("--branch={branch}"));
+        }
+        over_the_network(
+            clone.arg("--").arg(self.url).arg(&files),
+            &files.join(".git"),
+        )?;
+        match std::fs::remove_dir_all(self.folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            _ => std::fs::rename(&files, self.folder).map_err(io),
+        }
+    }
+
+    /// Asks the repository, and gives the revision that it has now where that is another one
+    /// than the files are of.
+    ///
+    /// # Errors
+    /// What git says.
+    pub fn news(self) -> Result<Option<String>, String> {
+        const FETCHED: &str = "refs/opsbook/fetched";
+        check_url(self.url)?;
+        let wanted = self.branch.unwrap_or("HEAD");
+        check_ref(wanted)?;
+        let mut fetch = unattended(Some(self.folder));
+        fetch.args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head"]);
+        let spec = format!("+{wanted}:{FETCHED}");
+        over_the_network(
+            fetch.args(["--", self.url, &spec]),
+            &self.folder.join(".git"),
+        )?;
+        let new = revision(self.folder, FETCHED)?;
+        Ok((revision(self.folder, "HEAD")? != new).then_some(new))
+    }
+
+    /// Makes the files those of a revision. What is not of it goes, but for files that `keep`
+    /// names as a line of `.gitignore` does.
+    ///
+    /// # Errors
+    /// What git says.
+    pub fn check_out(self, revision: &str, keep: &str) -> Result<(), String> {
+        let mut reset = unattended(Some(self.folder));
+        reset.args(["reset", "--quiet", "--hard", revision]);
+        ask(&mut reset, b"", 1 << 20)?;
+        let mut clean = unattended(Some(self.folder));
+        clean.args(["clean", "--quiet", "-ffd"]);
+        ask(clean.arg(format!("--exclude={keep}")), b"", 1 << 20)?;
+        Ok(())
+    }
+}
+
+/// A `git` whose ssh asks nobody, either.
+fn unattended(repository: Option<&Path>) -> Command {
+    let mut git = git(repository);
+    git.env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes");
+    git
 }
 
 /// Bytes of a folder of git's: packs lie two folders deep.

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::package::address::{check_ref, check_url};
+
 /// `[manuals.NAME]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,35 +32,33 @@ pub enum Source {
 }
 
 impl ManualAt {
-    /// Where its files come from: an absolute path without a branch is a folder.
+    /// Where its files come from: an absolute path without a branch is a folder, with one a
+    /// repository in that folder.
     #[must_use]
     pub fn source(&self) -> Source {
         let path = Path::new(&self.source);
         match &self.branch {
             None if path.is_absolute() => Source::Folder(path.to_owned()),
             branch => Source::Git {
-                from: self.source.clone(),
+                from: self.address(),
                 branch: branch.clone(),
             },
         }
     }
 
+    fn address(&self) -> String {
+        if Path::new(&self.source).is_absolute() {
+            format!("file://{}", self.source)
+        } else {
+            self.source.clone()
+        }
+    }
+
     /// What git would take for an option, or run as a program, is refused.
     pub(super) fn checked(&self) -> Result<(), String> {
-        let odd = |text: &str| {
-            text.is_empty() || text.starts_with('-') || text.contains(char::is_control)
-        };
-        if odd(&self.source) || self.source.contains("::") {
-            return Err("`source` is neither an absolute folder nor an address for git".to_owned());
-        }
-        let remote = self.source.contains("://") || self.source.contains('@');
-        if !remote && !Path::new(&self.source).is_absolute() {
-            return Err("`source` is neither an absolute folder nor an address for git".to_owned());
-        }
-        if self.branch.as_deref().is_some_and(odd) {
-            return Err("`branch` is no name of a branch".to_owned());
-        }
-        Ok(())
+        check_url(&self.address()).map_err(|why| format!("`source`: {why}"))?;
+        let branch = self.branch.as_deref().map_or(Ok(()), check_ref);
+        branch.map_err(|why| format!("`branch`: {why}"))
     }
 }
 
@@ -79,21 +79,26 @@ mod tests {
         .unwrap();
         assert_eq!(good.manuals.len(), 2);
         for (wrong, said) in [
-            (
-                "[manuals.shop]\nsource = \"shop\"\n",
-                "neither an absolute folder",
-            ),
+            ("[manuals.shop]\nsource = \"shop\"\n", "git is asked by"),
             (
                 "[manuals.shop]\nsource = \"ext::sh -c x\"\n",
-                "neither an absolute folder",
+                "git is asked by",
             ),
             (
                 "[manuals.shop]\nsource = \"--upload-pack=x@y\"\n",
-                "neither an absolute folder",
+                "no address of a repository",
+            ),
+            (
+                "[manuals.shop]\nsource = \"http://git.example/shop\"\n",
+                "git is asked by",
+            ),
+            (
+                "[manuals.shop]\nsource = \"git://git.example/shop\"\n",
+                "git is asked by",
             ),
             (
                 "[manuals.shop]\nsource = \"/s\"\nbranch = \"-x\"\n",
-                "no name of a branch",
+                "no name of a tag or a branch",
             ),
             (
                 "[manuals.\"a/b\"]\nsource = \"/s\"\n",

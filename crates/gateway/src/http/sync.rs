@@ -15,7 +15,7 @@ use crate::bell::Topic;
 use crate::event::{Event, RunStarted, What};
 use crate::gateway::Gateway;
 use crate::manuals::Wish;
-use crate::store::sync::{NewReport, Taken};
+use crate::store::sync::{Believed, NewReport, Taken};
 use crate::wire::sync::{FindingView, Sync, Synced};
 use crate::wire::{Kind, Origin, RunView, Verb, limit};
 
@@ -31,21 +31,23 @@ pub(super) async fn sync(
         let detail = "`run` is no name of a run, or `lines` has too many";
         return Err(Refusal::new(Kind::Malformed, detail));
     }
-    let known = gateway.store.run(&sync.run).await?;
-    let (new, node) = match &known {
-        Some(view) => (None, reported_by(view, &caller)?),
+    let about = match gateway.store.run(&sync.run).await? {
+        Some(view) => About::known(&gateway, &caller, view).await?,
         None if sync.lines.is_empty() => return Ok(axum::Json(nothing(sync.run))),
-        None => {
-            let new = first(&gateway, &caller, &sync).await?;
-            let node = new.node().to_owned();
-            (Some(new), node)
-        }
+        None => About::new(first(&gateway, &caller, &sync).await?),
     };
     if !sync.lines.is_empty() {
-        let of = (sync.run.as_str(), node.as_str());
+        // Whoever may only read says nothing of how machines are.
+        let may_run = permit(&gateway, &about.manual, about.wish(&caller, Verb::Run)).await;
+        let believed = match may_run {
+            Ok(()) => Believed::Values,
+            Err(_) => Believed::Lines,
+        };
+        let of = (sync.run.as_str(), about.node.as_str());
+        let (new, lines) = (about.new.as_ref(), &sync.lines[..]);
         let store = &gateway.store;
         let taken = store
-            .take_report(&gateway.blobs, of, new.as_ref(), &sync.lines)
+            .take_report(&gateway.blobs, of, new, (believed, lines))
             .await?;
         match taken {
             Taken::Upto(_) => gateway.bell.ring(&Topic::Run(sync.run.clone())),
@@ -75,19 +77,62 @@ fn nothing(run: String) -> Synced {
     }
 }
 
-/// The node of the part, where the run is one that this person has reported.
-fn reported_by(view: &RunView, caller: &Caller) -> Answer<String> {
-    if view.summary.origin != Origin::Laptop {
-        let detail = "the gateway has the journal of this run from its runners";
-        return Err(Refusal::new(Kind::State, detail));
+/// What a report is about.
+struct About {
+    manual: String,
+    procedure: String,
+    arguments: BTreeMap<String, String>,
+    machines: Vec<String>,
+    /// Of the one part that a reported run has.
+    node: String,
+    /// The run, where it is reported for the first time.
+    new: Option<NewReport>,
+}
+
+impl About {
+    /// A run that is there already, where it is one that this person has reported.
+    async fn known(gateway: &Gateway, caller: &Caller, view: RunView) -> Answer<About> {
+        if view.summary.origin != Origin::Laptop {
+            let detail = "the gateway has the journal of this run from its runners";
+            return Err(Refusal::new(Kind::State, detail));
+        }
+        if view.summary.asked_by != caller.person {
+            let detail = format!("`{}` reports this run", view.summary.asked_by);
+            return Err(Refusal::new(Kind::NotAllowed, detail));
+        }
+        let part = view.parts.first();
+        let part = part.ok_or_else(|| Refusal::new(Kind::Internal, "a run without a part"))?;
+        Ok(About {
+            node: part.node.clone(),
+            machines: gateway.store.machines(&view.summary.run).await?,
+            manual: view.summary.manual,
+            procedure: view.summary.procedure,
+            arguments: view.arguments,
+            new: None,
+        })
     }
-    if view.summary.asked_by != caller.person {
-        let detail = format!("`{}` reports this run", view.summary.asked_by);
-        return Err(Refusal::new(Kind::NotAllowed, detail));
+
+    fn new(new: NewReport) -> About {
+        About {
+            manual: new.manual.clone(),
+            procedure: new.started.procedure.clone(),
+            arguments: new.started.arguments.clone(),
+            machines: new.machines.clone(),
+            node: new.node().to_owned(),
+            new: Some(new),
+        }
     }
-    let part = view.parts.first();
-    let part = part.ok_or_else(|| Refusal::new(Kind::Internal, "a run without a part"))?;
-    Ok(part.node.clone())
+
+    fn wish(&self, caller: &Caller, verb: Verb) -> Wish {
+        Wish {
+            person: caller.person.clone(),
+            groups: caller.groups.clone(),
+            verb,
+            procedure: self.procedure.clone(),
+            nodes: self.machines.clone(),
+            arguments: self.arguments.clone(),
+        }
+    }
 }
 
 /// What the first line of a journal says of its run, within its bounds; of what this person may

@@ -27,7 +27,8 @@ pub struct Seen {
 }
 
 impl Store {
-    /// A run that is under way has captured a value on a machine.
+    /// A run that is under way has captured a value on a machine of its part: whoever reports it
+    /// says nothing of other machines.
     pub(super) async fn captured(
         &self,
         tx: &mut Tx,
@@ -42,6 +43,8 @@ impl Store {
             "insert into captured (run, node, machine, name, value) \
              select $1, $2, $3, $4, $5 \
              where (select count(*) from captured where run = $1 and node = $2) < $6 \
+               and exists (select 1 from part where run = $1 and node = $2 \
+                 and replace(machines, $7, '') <> machines) \
              on conflict (run, node, machine, name) do update set value = excluded.value",
         )
         .bind(run)
@@ -50,6 +53,7 @@ impl Store {
         .bind(name)
         .bind(value)
         .bind(MOST)
+        .bind(format!("\"{machine}\""))
         .execute(&mut **tx)
         .await?;
         Ok(())

@@ -18,7 +18,7 @@ use crate::wire;
 const A_DAY: i64 = 2_000;
 /// Controllers of a run.
 const MOST_EPOCHS: u64 = 100_000;
-/// Findings of an answer.
+/// Findings of an answer, and findings of a node that are kept.
 const MOST: i64 = 1_000;
 
 /// A run that is reported for the first time.
@@ -47,6 +47,15 @@ impl NewReport {
             _ => "*",
         }
     }
+}
+
+/// What a reported journal is believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Believed {
+    /// Its lines: they are shown under the name of whoever reports them.
+    Lines,
+    /// And the values that it has captured: they say how machines are now.
+    Values,
 }
 
 /// What became of a report.
@@ -90,7 +99,8 @@ impl Store {
     }
 
     /// Takes lines of a reported run in: each follows the one before, or none of them is taken.
-    /// `new` is the run itself, where it is not there yet.
+    /// `new` is the run itself, where it is not there yet. Values count for applications only
+    /// where they are `believed`.
     ///
     /// # Errors
     /// Where the store or the blob folder cannot be written.
@@ -99,7 +109,7 @@ impl Store {
         blobs: &Blobs,
         (run, node): (&str, &str),
         new: Option<&NewReport>,
-        lines: &[String],
+        (believed, lines): (Believed, &[String]),
     ) -> Result<Taken, StoreError> {
         let mut tx = self.begin().await?;
         if let Some(new) = new
@@ -122,7 +132,8 @@ impl Store {
         {
             return Ok(Taken::Refused(why));
         }
-        self.told_by(&mut tx, (run, node), &events).await?;
+        self.told_by(&mut tx, (run, node), &events, believed)
+            .await?;
         self.settle(&mut tx, run).await?;
         tx.commit().await?;
         Ok(Taken::Upto(upto))
@@ -231,6 +242,7 @@ impl Store {
         tx: &mut Tx,
         (run, node): (&str, &str),
         events: &[Event],
+        believed: Believed,
     ) -> Result<(), StoreError> {
         for event in events {
             let (state, status) = match &event.what {
@@ -252,8 +264,8 @@ impl Store {
             .execute(&mut **tx)
             .await?;
             if state == PartState::Ended {
-                let ok = status == Some(Ended::Ok);
-                self.keep_captured(tx, (run, node), ok).await?;
+                let count = status == Some(Ended::Ok) && believed == Believed::Values;
+                self.keep_captured(tx, (run, node), count).await?;
             }
         }
         Ok(())
@@ -288,16 +300,22 @@ impl Store {
             if again.rows_affected() > 0 {
                 continue;
             }
-            sqlx::query(self.sql(
+            // A node that makes names up does not fill the store.
+            let added = sqlx::query(self.sql(
                 "insert into finding (manual, node, run, how, since, seen) \
-                 values ($1, $2, $3, $4, {now}, {now})",
+                 select $1, $2, $3, $4, {now}, {now} \
+                 where (select count(*) from finding where manual = $1 and node = $2) < $5",
             ))
             .bind(manual)
             .bind(node)
             .bind(&trace.run)
             .bind(trace.how.word())
+            .bind(MOST)
             .execute(&mut **tx)
             .await?;
+            if added.rows_affected() == 0 {
+                continue;
+            }
             let body = serde_json::json!({
                 "manual": manual,
                 "node": node,

@@ -178,6 +178,38 @@ async fn a_journal_is_taken_in_once_and_only_as_it_was_written(on: On) {
     assert_eq!(listed["runs"][0]["run"], several.run);
 }
 
+/// Of the people whom the rules let do something, only who may run says how machines are, and of
+/// no machine but those of the run.
+async fn who_may_only_read_says_nothing_of_how_machines_are(on: On) {
+    let served = Served::with(on, "name = \"gw\"\n").await;
+    std::fs::write(served.root.join("book.toml"), crate::several::APPLICATIONS).unwrap();
+    let rules = "opsbook: 1\nrules:\n  - {who: [ana, ben], may: [read], procedures: '*', nodes: '*'}\n  \
+                 - {who: ana, may: [run], procedures: '*', nodes: web1}\n";
+    std::fs::write(served.root.join("access.yaml"), rules).unwrap();
+    let captured = json!({"event": "value-captured", "name": "released", "value": "6"});
+    let versions = async || {
+        let applications = by(&served, "ana", Request::get("/v1/applications")).await;
+        applications.json()[0]["hosts"].clone()
+    };
+    let before = versions().await;
+    for (person, run, nodes, of) in [
+        ("ben", "20261129-180000-0001", &["web1"][..], "web1"),
+        ("ana", "20261129-180000-0002", &["web1", "web2"][..], "web1"),
+        ("ana", "20261129-180000-0003", &["web1"][..], "web2"),
+    ] {
+        let mut laptop = Laptop::new(run, nodes, None);
+        laptop.on(of, &captured).line(&ended("OK"));
+        let request = Request::post("/v1/sync").json(&laptop.all());
+        let answer = by(&served, person, request).await;
+        assert_eq!(answer.json()["status"], "OK", "{run}");
+        assert_eq!(versions().await, before, "{run}");
+    }
+    let mut laptop = Laptop::new(RUN, &["web1"], None);
+    laptop.on("web1", &captured).line(&ended("OK"));
+    assert_eq!(report(&served, &laptop.all()).await.json()["status"], "OK");
+    assert_eq!(versions().await[0]["version"], "6");
+}
+
 type Alter = fn(&mut Laptop);
 
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -460,4 +492,5 @@ crate::on_both!(
     a_journal_is_taken_in_once_and_only_as_it_was_written,
     a_journal_that_was_altered_is_not_taken,
     a_run_that_nobody_knows_is_a_finding_until_it_is_reported,
+    who_may_only_read_says_nothing_of_how_machines_are,
 );

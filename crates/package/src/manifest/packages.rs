@@ -118,7 +118,7 @@ fn at(reader: &mut Reader<'_>, said: &Table<'_>, span: &Span) -> Option<At> {
     let tag = reader.string(said, "tag");
     let revision = reader.string(said, "rev");
     let (place, why) = match (tag, revision) {
-        (Some(tag), None) => match crate::address::check_tag(&tag.value) {
+        (Some(tag), None) => match crate::address::check_ref(&tag.value) {
             Ok(()) => return Some(At::Tag(tag.value)),
             Err(why) => (tag.span, why),
         },

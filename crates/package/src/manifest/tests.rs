@@ -94,11 +94,11 @@ fn what_is_wrong_is_said_with_its_place() {
         ),
         (
             "[packages]\nbase = {git = \"ext::sh -c id\", tag = \"v1\"}\n",
-            "opsbook.toml:2:15: error: `ext::sh -c id`: packages come by `https:`, `ssh:` or `file:`\n  |\n2 | base = {git = \"ext::sh -c id\", tag = \"v1\"}\n  |               ^^^^^^^^^^^^^^^",
+            "opsbook.toml:2:15: error: `ext::sh -c id`: git is asked by `https:`, `ssh:` or `file:` alone\n  |\n2 | base = {git = \"ext::sh -c id\", tag = \"v1\"}\n  |               ^^^^^^^^^^^^^^^",
         ),
         (
             "[packages]\nbase = {git = \"https://x.example/b\", tag = \"--upload-pack=id\"}\n",
-            "opsbook.toml:2:44: error: `--upload-pack=id` is no name of a tag\n  |\n2 | base = {git = \"https://x.example/b\", tag = \"--upload-pack=id\"}\n  |                                            ^^^^^^^^^^^^^^^^^^",
+            "opsbook.toml:2:44: error: `--upload-pack=id` is no name of a tag or a branch\n  |\n2 | base = {git = \"https://x.example/b\", tag = \"--upload-pack=id\"}\n  |                                            ^^^^^^^^^^^^^^^^^^",
         ),
         (
             "[values]\nkey = {secret = true, default = \"hunter2\"}\n",
