@@ -1,17 +1,26 @@
-//! A bucket as a store of pieces, over the interface of S3: whole objects are put and got, by
-//! requests that are signed in its fourth way. That is all that is needed of it, so that it needs
-//! no library of its own.
+//! A bucket as a store of pieces, over the interface of S3: whole objects are put and got. What
+//! the interface is, and how a request is signed, is the affair of `object_store`; how a server is
+//! reached and trusted is that of [`crate::client`], as for all that the gateway asks.
 
-use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ring::hmac;
+use async_trait::async_trait;
+use http_body_util::BodyExt as _;
+use hyper::Response;
+use object_store::aws::{AmazonS3, AmazonS3Builder, AwsCredential};
+use object_store::client::{
+    ClientOptions, CredentialProvider, HttpClient, HttpConnector, HttpError, HttpErrorKind,
+    HttpRequest, HttpResponse, HttpResponseBody, HttpService,
+};
+use object_store::path::Path;
+use object_store::{ObjectStoreExt as _, RetryConfig};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::client::{Outbound, Reply, Url, outbound};
+use crate::client::{Outbound, Url, outbound};
+use crate::outside;
 use crate::secret::Secret;
-use crate::token::sha256;
 
 /// For a request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,25 +58,8 @@ pub struct Key {
 /// The bucket.
 #[derive(Debug)]
 pub(super) struct S3 {
-    /// `https://HOST/BUCKET/PREFIX/`
-    base: String,
-    region: String,
-    key: Key,
-    known: Mutex<Option<(Instant, Known)>>,
-}
-
-/// A key that was looked up.
-#[derive(Clone)]
-struct Known {
-    id: String,
-    secret: String,
-    session: Option<String>,
-}
-
-impl std::fmt::Debug for Known {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Known {}", self.id)
-    }
+    bucket: AmazonS3,
+    prefix: Path,
 }
 
 impl S3 {
@@ -82,13 +74,10 @@ impl S3 {
             return Err(format!("`{bucket}` is no name of a bucket"));
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-        let prefix = prefix.trim_matches('/');
-        let odd = |part: &str| part.is_empty() || part == "." || part == "..";
-        if !prefix.bytes().all(plain) || (!prefix.is_empty() && prefix.split('/').any(odd)) {
-            return Err(format!("`{prefix}` is no beginning of names"));
-        }
-        let region = settings.region.clone();
-        let region = region.unwrap_or_else(|| "us-east-1".to_owned());
+        let parsed = Path::parse(prefix).ok();
+        let parsed = parsed.filter(|_| prefix.bytes().all(plain));
+        let prefix = parsed.ok_or_else(|| format!("`{prefix}` is no beginning of names"))?;
+        let region = settings.region.as_deref().unwrap_or("us-east-1");
         let endpoint = settings.endpoint.clone();
         let endpoint = endpoint.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com"));
         let endpoint = endpoint.trim_end_matches('/');
@@ -96,87 +85,65 @@ impl S3 {
         if parsed.map_err(|error| error.to_string())?.path() != "/" {
             return Err(format!("`endpoint`: `{endpoint}` has a path"));
         }
-        let prefix = if prefix.is_empty() {
-            String::new()
-        } else {
-            format!("{prefix}/")
-        };
-        Ok(S3 {
-            base: format!("{endpoint}/{bucket}/{prefix}"),
-            region,
+        let keys = Keys {
             key: settings.key.clone().unwrap_or_else(of_environment),
             known: Mutex::new(None),
-        })
+        };
+        let bucket = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_endpoint(endpoint)
+            .with_region(region)
+            .with_virtual_hosted_style_request(false)
+            // `Url` has said already that it is of this machine.
+            .with_allow_http(true)
+            .with_credentials(Arc::new(keys))
+            .with_http_connector(Way)
+            // The spool tries again, and knows for how long.
+            .with_retry(RetryConfig {
+                max_retries: 0,
+                ..RetryConfig::default()
+            })
+            .build()
+            .map_err(|error| said(&error))?;
+        Ok(S3 { bucket, prefix })
+    }
+
+    fn path(&self, run: &str, name: &str) -> Path {
+        self.prefix.clone().join(run).join(name)
     }
 
     /// Puts an object.
     pub async fn write(&self, run: &str, name: &str, bytes: &[u8]) -> std::io::Result<()> {
-        self.ask("PUT", run, name, bytes).await.map(|_| ())
+        let path = self.path(run, name);
+        let put = self.bucket.put(&path, bytes.to_vec().into()).await;
+        put.map(|_| ())
+            .map_err(|error| std::io::Error::other(said(&error)))
     }
 
     /// Gets an object.
     pub async fn read(&self, run: &str, name: &str) -> std::io::Result<Vec<u8>> {
-        self.ask("GET", run, name, &[])
-            .await
-            .map(|reply| reply.body)
-    }
-
-    async fn ask(
-        &self,
-        method: &str,
-        run: &str,
-        name: &str,
-        body: &[u8],
-    ) -> std::io::Result<Reply> {
-        let other = std::io::Error::other;
-        let text = format!("{}{}/{}", self.base, encoded(run), encoded(name));
-        let url: Url = text.parse().map_err(|error| other(format!("{error}")))?;
-        let known = self.known().await.map_err(other)?;
-        let now = jiff::Timestamp::now()
-            .strftime("%Y%m%dT%H%M%SZ")
-            .to_string();
-        let signing = Signing {
-            known: &known,
-            region: &self.region,
-            now: &now,
-        };
-        let ask = Outbound {
-            method,
-            headers: signing.headers(method, (&url.host(), url.path()), body),
-            body: body.to_vec(),
-            most: LARGEST,
-            patience: PATIENCE,
-        };
-        let reply = outbound(&url, ask).await.map_err(other)?;
-        match reply.status {
-            200..300 => Ok(reply),
-            404 if !said(&reply).contains("NoSuchBucket") => {
+        let got = async { self.bucket.get(&self.path(run, name)).await?.bytes().await };
+        match got.await {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(error @ object_store::Error::NotFound { .. })
+                if !error.to_string().contains("NoSuchBucket") =>
+            {
                 Err(std::io::ErrorKind::NotFound.into())
             }
-            status => Err(other(format!("{url}: status {status} {}", said(&reply)))),
+            Err(error) => Err(std::io::Error::other(said(&error))),
         }
     }
+}
 
-    async fn known(&self) -> Result<Known, String> {
-        let mut known = self.known.lock().await;
-        if let Some((since, known)) = &*known
-            && since.elapsed() < KNOWN
-        {
-            return Ok(known.clone());
-        }
-        let session = match &self.key.session {
-            Some(Secret::Env(name)) if std::env::var_os(name).is_none() => None,
-            Some(session) => Some(session.look_up().await?),
-            None => None,
-        };
-        let new = Known {
-            id: self.key.id.look_up().await?,
-            secret: self.key.secret.look_up().await?,
-            session,
-        };
-        *known = Some((Instant::now(), new.clone()));
-        Ok(new)
-    }
+/// What went wrong. Of a server's answer the word of its code is told, if it has one.
+fn said(error: &object_store::Error) -> String {
+    let text = error.to_string();
+    let word = text
+        .split_once("<Code>")
+        .and_then(|(_, rest)| rest.split_once("</Code>"));
+    let told = word.map_or(text.as_str(), |(word, _)| word);
+    let told: String = told.chars().take(300).collect();
+    outside::line(&told).to_string()
 }
 
 fn of_environment() -> Key {
@@ -188,135 +155,105 @@ fn of_environment() -> Key {
     }
 }
 
-/// The word with which it says no.
-fn said(reply: &Reply) -> String {
-    let text = String::from_utf8_lossy(&reply.body);
-    let word = text
-        .split_once("<Code>")
-        .and_then(|(_, rest)| rest.split_once("</Code>"));
-    let word = word.map_or("", |(word, _)| word);
-    let letters = word.chars().filter(char::is_ascii_alphanumeric);
-    letters.take(64).collect()
+/// Who asks, looked up again now and then.
+struct Keys {
+    key: Key,
+    known: Mutex<Option<(Instant, Arc<AwsCredential>)>>,
 }
 
-/// As one part of a path.
-fn encoded(name: &str) -> String {
-    let mut text = String::new();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
-}
-
-/// What a request is signed with.
-struct Signing<'a> {
-    known: &'a Known,
-    region: &'a str,
-    /// `20130524T000000Z`
-    now: &'a str,
-}
-
-impl Signing<'_> {
-    /// The headers of a request, with its signature.
-    fn headers(
-        &self,
-        method: &str,
-        (host, path): (&str, &str),
-        body: &[u8],
-    ) -> Vec<(&'static str, String)> {
-        let mut headers = vec![
-            ("x-amz-content-sha256", sha256(body)),
-            ("x-amz-date", self.now.to_owned()),
-        ];
-        if let Some(session) = &self.known.session {
-            headers.push(("x-amz-security-token", session.clone()));
-        }
-        let authorization = self.authorization(method, (host, path), &headers);
-        headers.push(("authorization", authorization));
-        headers
-    }
-
-    /// `headers` are in the order of their names, the body's sum first.
-    fn authorization(
-        &self,
-        method: &str,
-        (host, path): (&str, &str),
-        headers: &[(&'static str, String)],
-    ) -> String {
-        let sum = &headers[0].1;
-        let mut all = vec![("host", host.to_owned())];
-        all.extend(headers.iter().cloned());
-        all.sort();
-        let lines: String = all
-            .iter()
-            .map(|(name, value)| format!("{name}:{value}\n"))
-            .collect();
-        let names: Vec<&str> = all.iter().map(|(name, _)| *name).collect();
-        let names = names.join(";");
-        let canonical = format!("{method}\n{path}\n\n{lines}\n{names}\n{sum}");
-        let day = self.now.get(..8).unwrap_or_default();
-        let scope = format!("{day}/{}/s3/aws4_request", self.region);
-        let text = format!(
-            "AWS4-HMAC-SHA256\n{}\n{scope}\n{}",
-            self.now,
-            sha256(&canonical)
-        );
-        let mut key = format!("AWS4{}", self.known.secret).into_bytes();
-        for part in [day, self.region, "s3", "aws4_request"] {
-            key = mac(&key, part);
-        }
-        let signature: String = mac(&key, &text)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope},SignedHeaders={names},Signature={signature}",
-            self.known.id
-        )
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys of {:?}", self.key.id)
     }
 }
 
-fn mac(key: &[u8], text: &str) -> Vec<u8> {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, key);
-    hmac::sign(&key, text.as_bytes()).as_ref().to_vec()
+#[async_trait]
+impl CredentialProvider for Keys {
+    type Credential = AwsCredential;
+
+    async fn get_credential(&self) -> object_store::Result<Arc<AwsCredential>> {
+        let mut known = self.known.lock().await;
+        if let Some((since, known)) = &*known
+            && since.elapsed() < KNOWN
+        {
+            return Ok(Arc::clone(known));
+        }
+        let new = self.key.look_up().await;
+        let new = Arc::new(new.map_err(|why| object_store::Error::Generic {
+            store: "S3",
+            source: why.into(),
+        })?);
+        *known = Some((Instant::now(), Arc::clone(&new)));
+        Ok(new)
+    }
 }
+
+impl Key {
+    async fn look_up(&self) -> Result<AwsCredential, String> {
+        let token = match &self.session {
+            Some(Secret::Env(name)) if std::env::var_os(name).is_none() => None,
+            Some(session) => Some(session.look_up().await?),
+            None => None,
+        };
+        Ok(AwsCredential {
+            key_id: self.id.look_up().await?,
+            secret_key: self.secret.look_up().await?,
+            token,
+        })
+    }
+}
+
+/// The gateway's own way to servers of the web.
+#[derive(Debug)]
+struct Way;
+
+impl HttpConnector for Way {
+    fn connect(&self, _: &ClientOptions) -> object_store::Result<HttpClient> {
+        Ok(HttpClient::new(Way))
+    }
+}
+
+#[async_trait]
+impl HttpService for Way {
+    async fn call(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let unsent = |why: String| HttpError::new(HttpErrorKind::Connect, Told(why));
+        let (head, body) = request.into_parts();
+        let url: Result<Url, _> = head.uri.to_string().parse();
+        let url = url.map_err(|error| unsent(error.to_string()))?;
+        let body = body.collect().await?.to_bytes();
+        let mut headers = Vec::new();
+        for (name, value) in &head.headers {
+            let value = value.to_str().map_err(|error| unsent(error.to_string()))?;
+            // `outbound` says these itself.
+            if !["host", "content-length", "user-agent"].contains(&name.as_str()) {
+                headers.push((name.as_str(), value.to_owned()));
+            }
+        }
+        let ask = Outbound {
+            method: head.method.as_str(),
+            headers,
+            body: body.into(),
+            most: LARGEST,
+            patience: PATIENCE,
+        };
+        let reply = outbound(&url, ask).await.map_err(unsent)?;
+        let mut response = Response::builder().status(reply.status);
+        for (name, value) in reply.headers {
+            response = response.header(name, value);
+        }
+        let response = response.body(HttpResponseBody::from(reply.body));
+        response.map_err(|error| unsent(error.to_string()))
+    }
+}
+
+/// Why a request was not answered.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The example of the interface's own documentation.
-    #[test]
-    fn a_request_is_signed_as_the_interface_says() {
-        let known = Known {
-            id: "AKIAIOSFODNN7EXAMPLE".into(),
-            secret: "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY".into(),
-            session: None,
-        };
-        let signing = Signing {
-            known: &known,
-            region: "us-east-1",
-            now: "20130524T000000Z",
-        };
-        let headers = [
-            ("x-amz-content-sha256", sha256(b"")),
-            ("range", "bytes=0-9".to_owned()),
-            ("x-amz-date", "20130524T000000Z".to_owned()),
-        ];
-        let host = "examplebucket.s3.amazonaws.com";
-        let said = signing.authorization("GET", (host, "/test.txt"), &headers);
-        assert_eq!(
-            said,
-            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request,\
-             SignedHeaders=host;range;x-amz-content-sha256;x-amz-date,\
-             Signature=f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41"
-        );
-        assert!(!format!("{known:?}").contains("EXAMPLEKEY"));
-    }
 
     #[test]
     fn a_bucket_is_named_by_its_url() {
@@ -325,18 +262,17 @@ mod tests {
                 endpoint: Some(endpoint.to_owned()),
                 ..Settings::default()
             };
-            S3::new(url, &settings).map(|s3| s3.base)
+            S3::new(url, &settings).map(|s3| s3.path("R1", "part-a@b.1.1").to_string())
         };
         let here = "http://127.0.0.1:9000";
-        assert_eq!(of("s3://ops", here).unwrap(), "http://127.0.0.1:9000/ops/");
-        assert_eq!(
-            of("s3://ops/a/b/", "https://s3.example/").unwrap(),
-            "https://s3.example/ops/a/b/"
-        );
+        assert_eq!(of("s3://ops", here).unwrap(), "R1/part-a@b.1.1");
+        let below = of("s3://ops/a/b/", "https://s3.example/").unwrap();
+        assert_eq!(below, "a/b/R1/part-a@b.1.1");
         for (url, endpoint) in [
             ("s3://", here),
             ("s3://Ops", here),
             ("s3://ops/a b", here),
+            ("s3://ops/a//b", here),
             ("s3://ops/a/../b", here),
             ("s3://ops", "http://s3.example"),
             ("s3://ops", "https://s3.example/x"),
@@ -344,6 +280,5 @@ mod tests {
         ] {
             assert!(of(url, endpoint).is_err(), "{url} {endpoint}");
         }
-        assert_eq!(encoded("a@b c%/é~"), "a%40b%20c%25%2F%C3%A9~");
     }
 }
