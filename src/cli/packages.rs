@@ -155,7 +155,7 @@ fn list(json: bool, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure>
             part.name().to_owned(),
             part.version().to_string(),
             from.unwrap_or_else(|| part.from.clone()),
-            part.signed.clone().unwrap_or_else(|| "-".to_owned()),
+            { part.signed.as_ref() }.map_or_else(|| "-".to_owned(), |signed| signed.by.clone()),
             owners.unwrap_or_default(),
         ]
     }));
@@ -183,7 +183,7 @@ fn as_json(part: &Part) -> serde_json::Value {
         "version": part.version().to_string(),
         "from": part.from,
         "content": part.content,
-        "signed": part.signed,
+        "signed": part.signed.as_ref().map(|signed| &signed.by),
         "by": part.by,
         "owners": part.package().map(|package| &package.owners),
         "replaced_by": part.replaces,

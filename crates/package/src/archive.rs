@@ -9,6 +9,7 @@
 use std::io::{self, Read};
 
 use crate::description::{Description, FORMAT};
+use crate::sign;
 use crate::tree::{self, Entry, MOST_BYTES, MOST_FILES, Mode, Tree, shown};
 
 /// The name of the first entry.
@@ -55,8 +56,7 @@ impl Archive {
         }
     }
 
-    /// What a signature is about. The second line is there so that nothing of the description can
-    /// be changed: not the revision, nor where a package came from.
+    /// What a signature is about.
     #[must_use]
     pub fn signed_text(&self) -> String {
         let Description {
@@ -65,8 +65,13 @@ impl Archive {
             content,
             ..
         } = &self.description;
-        let description = tree::sha256(self.text.as_bytes());
-        format!("opsbook-pack v1 {name} {version} {content}\ndescription sha256:{description}\n")
+        sign::text_of((name, version), content, &self.description_sha256())
+    }
+
+    /// Of what it says of itself, hexadecimal.
+    #[must_use]
+    pub fn description_sha256(&self) -> String {
+        tree::sha256(self.text.as_bytes())
     }
 }
 

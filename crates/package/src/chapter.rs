@@ -15,7 +15,7 @@ pub fn text(book: &Manifest, parts: &[Part]) -> String {
         let owners = part
             .package()
             .map_or(String::new(), |package| package.owners.join(", "));
-        let signed = part.signed.as_deref().unwrap_or("–");
+        let signed = part.signed.as_ref().map_or("–", |signed| &signed.by);
         let content = part.content.get(..19).unwrap_or(&part.content);
         text += &format!(
             "| [{}](#{}) | {} | {} | {} | {} |\n",

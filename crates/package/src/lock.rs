@@ -10,6 +10,7 @@ use toml::de::DeValue;
 use opsbook_text::source::{Concern, Problem, Source, Span};
 
 use crate::manifest::reader::{Reader, Table};
+use crate::sign::Signed;
 
 /// The file's name, beside `opsbook.toml`.
 pub const FILE: &str = "opsbook.lock";
@@ -34,8 +35,8 @@ pub struct Locked {
     pub from: String,
     /// The identity of its files.
     pub content: String,
-    /// Who has signed it.
-    pub signed: Option<String>,
+    /// Who has signed it, and the signature.
+    pub signed: Option<Signed>,
     /// Who asks for it: `book`, or packages.
     pub by: Vec<String>,
     /// Where it stands; nothing in one that was not read.
@@ -74,7 +75,9 @@ impl Lock {
             text += &format!("from = {}\n", quoted(&package.from));
             text += &format!("content = {}\n", quoted(&package.content));
             if let Some(signed) = &package.signed {
-                text += &format!("signed = {}\n", quoted(signed));
+                text += &format!("signed = {}\n", quoted(&signed.by));
+                text += &format!("description = {}\n", quoted(&signed.description));
+                text += &format!("signature = {}\n", quoted(&signed.signature));
             }
             let by: Vec<String> = package.by.iter().map(|by| quoted(by)).collect();
             text += &format!("by = [{}]\n", by.join(", "));
@@ -162,11 +165,17 @@ fn each(
 }
 
 fn locked(reader: &mut Reader<'_>, table: &Table<'_>, span: Span) -> Option<Locked> {
-    reader.known(
-        table,
-        "a locked package",
-        &["name", "version", "from", "content", "signed", "by"],
-    );
+    const KEYS: [&str; 8] = [
+        "name",
+        "version",
+        "from",
+        "content",
+        "signed",
+        "description",
+        "signature",
+        "by",
+    ];
+    reader.known(table, "a locked package", &KEYS);
     let mut text = |key| {
         let value = reader.string(table, key);
         reader.wanted(value, key, &span)
@@ -187,12 +196,27 @@ fn locked(reader: &mut Reader<'_>, table: &Table<'_>, span: Span) -> Option<Lock
             .push(problem.hint("without this file, `opsbook packages update` writes it anew"));
         return None;
     }
+    let signed = match reader.string(table, "signed") {
+        None => None,
+        Some(by) => {
+            let mut of = |key| {
+                let value = reader.string(table, key);
+                reader.wanted(value, key, &span)
+            };
+            let (description, signature) = (of("description")?, of("signature")?);
+            Some(Signed {
+                by: by.value,
+                description: description.value,
+                signature: signature.value,
+            })
+        }
+    };
     Some(Locked {
         name: name.value,
         version,
         from: from.value,
         content: content.value,
-        signed: reader.string(table, "signed").map(|signed| signed.value),
+        signed,
         by: { reader.strings(table, "by") }
             .into_iter()
             .map(|by| by.value)

@@ -9,6 +9,7 @@ use semver::Version;
 use opsbook_text::source::{Concern, Problem, Source};
 
 use crate::manifest::{self, Dependency, From, Manifest, Package};
+use crate::sign::Signed;
 use crate::tree::Tree;
 
 /// A package with its files.
@@ -23,7 +24,7 @@ pub struct Part {
     /// The identity of its files.
     pub content: String,
     /// Who has signed it.
-    pub signed: Option<String>,
+    pub signed: Option<Signed>,
     /// Who asks for it.
     pub by: BTreeSet<String>,
     /// How it is asked for.
@@ -39,7 +40,7 @@ pub struct Given {
     /// Where they come from, as the lock says it.
     pub from: String,
     /// Who has signed them.
-    pub signed: Option<String>,
+    pub signed: Option<Signed>,
     /// They stand for what the book names, on this machine alone.
     pub replaces: Option<String>,
 }

@@ -17,6 +17,70 @@ const BOUNDS: Bounds = Bounds {
     out: 1 << 20,
 };
 
+/// Who has signed a package, and how that is known: all that it takes to verify it again, wherever
+/// its files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// A name of the file of signers.
+    pub by: String,
+    /// SHA-256 of what its archive said of itself, hexadecimal.
+    pub description: String,
+    /// As `ssh-keygen -Y sign` made it, without the lines around it and in one line.
+    pub signature: String,
+}
+
+const BEGIN: &str = "-----BEGIN SSH SIGNATURE-----";
+const END: &str = "-----END SSH SIGNATURE-----";
+/// Letters of a line of it.
+const WIDTH: usize = 70;
+
+impl Signed {
+    /// Of a signature in the form of `ssh-keygen`, which was verified.
+    #[must_use]
+    pub fn new(by: String, description: String, signature: &str) -> Signed {
+        let lines = signature.lines().filter(|line| !line.starts_with('-'));
+        Signed {
+            by,
+            description,
+            signature: lines.map(str::trim).collect(),
+        }
+    }
+
+    /// Whether it is about this release, and its signer's word counts now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn holds(
+        &self,
+        (name, version): (&str, &str),
+        content: &str,
+        signers: &Path,
+    ) -> Result<(), String> {
+        let letters = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=".contains(&byte);
+        if self.signature.is_empty() || !self.signature.bytes().all(letters) {
+            return Err("it is no signature".to_owned());
+        }
+        let mut lines = vec![BEGIN];
+        let mut rest = self.signature.as_str();
+        while !rest.is_empty() {
+            let (line, after) = rest.split_at(rest.len().min(WIDTH));
+            lines.push(line);
+            rest = after;
+        }
+        lines.push(END);
+        let text = text_of((name, version), content, &self.description);
+        let signature = lines.join("\n") + "\n";
+        is_signed_by(&self.by, (NAMESPACE, &text), &signature, signers)
+    }
+}
+
+/// What the signature of a release is about. The second line is there so that nothing of what its
+/// archive says of itself can be changed: not the revision, nor where a package came from.
+#[must_use]
+pub fn text_of((name, version): (&str, &str), content: &str, description: &str) -> String {
+    format!("opsbook-pack v1 {name} {version} {content}\ndescription sha256:{description}\n")
+}
+
 /// A signature of a text by a key: its file, or that of a public key whose other half an agent
 /// has.
 ///

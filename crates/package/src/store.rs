@@ -13,8 +13,9 @@ use crate::lock::{self, Lock, Locked};
 use crate::manifest::{self, At, Dependency, From, Manifest};
 use crate::resolve::{Given, Wanted};
 use crate::selection::{LOCAL, PACKAGES, Selection};
+use crate::sign::{self, Signed};
 use crate::tree::{MOST_BYTES, Tree};
-use crate::{archive, description, folder, git, oci, sign};
+use crate::{archive, description, folder, git, oci};
 
 /// What one book knows of its packages.
 #[derive(Debug)]
@@ -242,11 +243,8 @@ impl Store {
         let signed = match (&archive.signature, &self.signers) {
             (Some(signature), Some(signers)) => {
                 let signer = sign::verify(&archive.signed_text(), signature, signers);
-                Some(signer.map_err(|why| {
-                    let why = outside::line(&why).to_string();
-                    let message = format!("the signature of `{name}` does not count: {why}");
-                    Box::new(error(wanted, "bad-signature", message))
-                })?)
+                let by = signer.map_err(|why| bad_signature(wanted, &why))?;
+                Some(Signed::new(by, archive.description_sha256(), signature))
             }
             _ => None,
         };
@@ -357,10 +355,17 @@ impl Store {
         }
         let given = |tree: Tree| {
             same_version(wanted, locked, &tree)?;
+            // The lock is a file like others: what it says of a signature is verified again.
+            if let (Some(signed), Some(signers)) = (&locked.signed, &self.signers) {
+                let release = (name, &*locked.version.to_string());
+                let holds = signed.holds(release, &locked.content, signers);
+                holds.map_err(|why| bad_signature(wanted, &why))?;
+            }
             Ok(Given {
                 tree,
                 from: locked.from.clone(),
-                signed: locked.signed.clone(),
+                // Where nobody says whose word counts, nobody's does.
+                signed: locked.signed.clone().filter(|_| self.signers.is_some()),
                 replaces: None,
             })
         };
@@ -678,6 +683,12 @@ fn reaches(wanted: &Wanted<'_>, locked: &Locked) -> Result<(), Failed> {
 
 fn error(wanted: &Wanted<'_>, code: &'static str, message: impl Into<String>) -> Problem {
     Problem::error(code, wanted.dependency.span.clone(), message)
+}
+
+fn bad_signature(wanted: &Wanted<'_>, why: &str) -> Failed {
+    let why = outside::line(why);
+    let message = format!("the signature of `{}` does not count: {why}", wanted.name);
+    Box::new(error(wanted, "bad-signature", message))
 }
 
 /// `git+URL?tag=T&subdir=S#REVISION`

@@ -168,6 +168,32 @@ fn an_archive_is_a_package_where_it_is_whole_and_signed_by_who_counts() {
         .opsbook(&["packages"])
         .ends(0)
         .has("archive:a.opsbook  release@example.net");
+    // What the lock says of a signature is verified each time: the signer may not count any more.
+    project.write("signers", "");
+    project
+        .opsbook(&["list"])
+        .ends(2)
+        .has("opsbook.toml:2:1: error: the signature of `a` does not count");
+    project.write("signers", &format!("release@example.net {key}"));
+    for key in ["description", "signature"] {
+        let start = format!("{key} = ");
+        let altered = lock.lines().map(|line| match line.strip_prefix(&start) {
+            Some(value) if value.contains('A') => {
+                format!("{start}{}\n", value.replacen('A', "B", 1))
+            }
+            Some(value) => format!("{start}{}\n", value.replacen('0', "1", 1)),
+            None => format!("{line}\n"),
+        });
+        let altered: String = altered.collect();
+        assert_ne!(altered, lock);
+        project.write("opsbook.lock", &altered);
+        project
+            .opsbook(&["list"])
+            .ends(2)
+            .has("error: the signature of `a` does not count");
+    }
+    project.write("opsbook.lock", &lock);
+    project.opsbook(&["list"]).ends(0);
     // A damaged one is nothing, and the lock stays what it was.
     let bytes = fs::read(project.path("a.opsbook")).unwrap();
     fs::write(project.path("a.opsbook"), &bytes[..bytes.len() - 40]).unwrap();
