@@ -1,7 +1,5 @@
 //! `opsbook applications`: what runs where, and in which version, as a gateway knows it.
 
-use std::io::Write;
-
 use clap::Args;
 
 use super::runs::in_query;
@@ -9,7 +7,7 @@ use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
-use crate::cli::form::Form;
+use crate::cli::form::{self, Form};
 use crate::report::table::{self, Cell};
 use crate::wire::application::ApplicationView;
 use crate::wire::endpoint;
@@ -60,8 +58,7 @@ pub(crate) fn applications(
         )?;
     if args.form.is_json() {
         for one in &all {
-            let line = serde_json::to_string(one).unwrap_or_default();
-            writeln!(streams.out, "{line}")?;
+            form::line(one, streams)?;
         }
         return Ok(0);
     }

@@ -97,23 +97,22 @@ mod tests {
         .unwrap();
         let says = |shell: &str| {
             let script = format!("set -u\n{SEEN}\nobb_seen \"$1\"");
-            let out = std::process::Command::new(shell)
+            let mut words = shell.split(' ');
+            let out = std::process::Command::new(words.next().unwrap_or(shell))
+                .args(words)
                 .args(["-c", &script, "sh"])
                 .arg(&dir)
                 .output()
                 .unwrap();
             String::from_utf8(out.stdout).unwrap()
         };
-        let shells = ["dash", "bash", "sh"].into_iter();
-        let shells: Vec<&str> = shells
-            .filter(|shell| {
-                std::process::Command::new(shell)
-                    .arg("-c")
-                    .arg(":")
-                    .status()
-                    .is_ok()
-            })
-            .collect();
+        let shells = ["dash", "bash", "busybox sh", "sh"].into_iter();
+        let there = |shell: &str| {
+            let program = shell.split(' ').next().unwrap_or(shell);
+            let asked = std::process::Command::new(program).arg("--help").output();
+            asked.is_ok()
+        };
+        let shells: Vec<&str> = shells.filter(|shell| there(shell)).collect();
         for shell in &shells {
             let said = says(shell);
             assert_eq!(

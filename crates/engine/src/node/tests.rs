@@ -238,27 +238,28 @@ fn a_cut_or_a_killed_controller_at_any_call_runs_each_step_exactly_once() {
 #[test]
 fn two_faults_one_after_the_other_around_a_local_step_run_each_step_exactly_once() {
     let here_last = "```sh step id=one\none\n```\n\n```sh step id=two on=local\ntwo\n```\n";
-    let all = {
+    let (of_node, of_here) = {
         let lab = Lab::of(here_last);
         lab.run().unwrap();
         (lab.node.calls().len(), lab.here.calls().len())
     };
+    let is_ok = |said: Option<Said>| said.is_some_and(|said| said.status == Status::Ok);
     for (first, second) in FAULTS.iter().flat_map(|a| FAULTS.map(|b| (*a, b))) {
-        for call in 1..=all.0 {
-            for then in 1..=all.0 + all.1 {
+        for call in 1..=of_node {
+            // The second fault comes at each call of the node, then at each one of here.
+            for then in 0..of_node + of_here {
                 let lab = Lab::of(here_last);
                 lab.node.fails(call, first);
-                let mut said = lab.run();
-                if !said.as_ref().is_some_and(|said| said.status == Status::Ok) {
-                    let other = match then.checked_sub(all.0) {
-                        None | Some(0) => &lab.node,
-                        Some(_) => &lab.here,
+                let mut ok = is_ok(lab.run());
+                if !ok {
+                    let (machine, later) = match then.checked_sub(of_node) {
+                        None => (&lab.node, then),
+                        Some(later) => (&lab.here, later),
                     };
-                    let at = then.checked_sub(all.0).filter(|at| *at > 0).unwrap_or(then);
-                    other.fails(other.calls().len() + at, second);
-                    said = lab.resume();
+                    machine.fails(machine.calls().len() + later + 1, second);
+                    ok = is_ok(lab.resume());
                 }
-                if !said.is_some_and(|said| said.status == Status::Ok) {
+                if !ok {
                     lab.resume_until_ok();
                 }
                 let at = format!("{first:?} at {call}, {second:?} at {then}");
