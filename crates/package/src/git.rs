@@ -211,7 +211,7 @@ impl Clone<'_> {
             &files.join(".git"),
         )?;
         match std::fs::remove_dir_all(self.folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io(error)),
             _ => std::fs::rename(&files, self.folder).map_err(io),
         }
     }

@@ -335,6 +335,25 @@ impl Store {
         })
     }
 
+    /// These files are what is locked, with the signature that the lock has.
+    fn as_locked(&self, wanted: &Wanted<'_>, locked: &Locked, tree: Tree) -> Result<Given, Failed> {
+        same_version(wanted, locked, &tree)?;
+        // Where nobody says whose word counts, nobody's does.
+        let signed = locked.signed.clone().zip(self.signers.as_ref());
+        // The lock is a file like others: what it says of a signature is verified again.
+        if let Some((signed, signers)) = &signed {
+            let release = (wanted.name, &*locked.version.to_string());
+            let holds = signed.holds(release, &locked.content, signers);
+            holds.map_err(|why| bad_signature(wanted, &why))?;
+        }
+        Ok(Given {
+            tree,
+            from: locked.from.clone(),
+            signed: signed.map(|(signed, _)| signed),
+            replaces: None,
+        })
+    }
+
     fn locked(&self, wanted: &Wanted<'_>) -> Result<Given, Failed> {
         let name = wanted.name;
         let Some(locked) = self.lock.get(name) else {
@@ -353,22 +372,7 @@ impl Store {
                 }
             }
         }
-        let given = |tree: Tree| {
-            same_version(wanted, locked, &tree)?;
-            // The lock is a file like others: what it says of a signature is verified again.
-            if let (Some(signed), Some(signers)) = (&locked.signed, &self.signers) {
-                let release = (name, &*locked.version.to_string());
-                let holds = signed.holds(release, &locked.content, signers);
-                holds.map_err(|why| bad_signature(wanted, &why))?;
-            }
-            Ok(Given {
-                tree,
-                from: locked.from.clone(),
-                // Where nobody says whose word counts, nobody's does.
-                signed: locked.signed.clone().filter(|_| self.signers.is_some()),
-                replaces: None,
-            })
-        };
+        let given = |tree| self.as_locked(wanted, locked, tree);
         let differs = |place: &str, tree: &Tree| {
             let kept = self
                 .cache
