@@ -227,7 +227,7 @@ pub(crate) fn patch(
     let mut diff = diff.unified_diff();
     diff.context_radius(3)
         .header(&format!("a/{file}"), &format!("b/{file}"));
-    write!(streams.out, "{diff}")?;
+    write!(streams.data(), "{diff}")?;
     Ok(())
 }
 

@@ -132,7 +132,7 @@ pub(crate) fn mount(args: &Mount, project: &Project, streams: &mut Streams) -> R
     std::fs::create_dir_all(&onto)?;
     match command.status() {
         Ok(status) if status.success() => {
-            writeln!(streams.out, "{}", onto.display())?;
+            writeln!(streams.people(), "{}", onto.display())?;
             Ok(0)
         }
         Ok(_) => Err(Failure::Error(format!(

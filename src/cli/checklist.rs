@@ -59,14 +59,14 @@ pub(crate) fn run(args: &Sheet, project: &Project, streams: &mut Streams) -> Res
     };
     if let Some(file) = &args.html {
         std::fs::write(file, &page).map_err(cannot)?;
-        writeln!(streams.out, "{}", file.display())?;
+        writeln!(streams.people(), "{}", file.display())?;
     }
     if let Some(file) = &args.pdf {
         let room = tempfile::tempdir().map_err(cannot)?;
         let html = room.path().join("sheet.html");
         std::fs::write(&html, &page).map_err(cannot)?;
         book::pdf(&html, file)?;
-        writeln!(streams.out, "{}", file.display())?;
+        writeln!(streams.people(), "{}", file.display())?;
     }
     Ok(0)
 }

@@ -1,5 +1,7 @@
 //! `opsbook checks`: the types of check that there are, from the headers of their probes.
 
+use std::io::Write as _;
+
 use clap::Args;
 
 use crate::cli::Streams;
@@ -31,7 +33,7 @@ pub(crate) fn run(args: &Checks, dir: &Chosen, streams: &mut Streams) -> Result<
     } else {
         explain(&vocabulary, &args.types)?
     };
-    streams.out.write_all(text.as_bytes())?;
+    streams.people().write_all(text.as_bytes())?;
     Ok(0)
 }
 

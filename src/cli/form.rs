@@ -47,5 +47,5 @@ impl Form {
 pub(crate) fn line(value: &impl Serialize, streams: &mut Streams) -> std::io::Result<()> {
     let mut value = serde_json::to_value(value)?;
     value["v"] = 1.into();
-    writeln!(streams.out, "{value}")
+    writeln!(streams.data(), "{value}")
 }

@@ -235,7 +235,7 @@ fn paged(text: &str, streams: &mut Streams) -> io::Result<()> {
             return Ok(());
         }
     }
-    streams.out.write_all(text.as_bytes())
+    streams.data().write_all(text.as_bytes())
 }
 
 /// Writes the sources into a folder of their own, and builds them.
@@ -258,7 +258,7 @@ fn build(dest: &Path, streams: &mut Streams) -> Result<u8, Failure> {
     };
     let built = book::build(&root, Some(&dest), &options)?;
     let index = built.destination.join("index.html");
-    writeln!(streams.out, "{}", index.display())?;
+    writeln!(streams.people(), "{}", index.display())?;
     Ok(0)
 }
 

@@ -88,7 +88,7 @@ pub(crate) fn history(
     if args.form.is_json() {
         for (run, record) in &rows {
             let line = json(run, record);
-            writeln!(streams.out, "{line}")?;
+            writeln!(streams.data(), "{line}")?;
         }
     } else if rows.is_empty() {
         let of = args.node.as_ref().map(|node| format!(" on `{node}`"));
@@ -211,11 +211,11 @@ pub(crate) fn log(args: &Log, project: &Project, streams: &mut Streams) -> Resul
     if args.form.is_json() {
         for event in &record.events {
             let line = serde_json::to_string(event).map_err(std::io::Error::from)?;
-            writeln!(streams.out, "{line}")?;
+            writeln!(streams.data(), "{line}")?;
         }
         return Ok(0);
     }
-    let mut human = Human::new(&mut streams.out);
+    let mut human = Human::new(streams.data());
     for event in &record.events {
         human.event(event)?;
     }

@@ -16,6 +16,7 @@ use crate::cli::{Streams, block_on};
 use crate::engine::{self, Operator, Turn, Watcher};
 use crate::event::{Event, Status, What};
 use crate::journal;
+use crate::outside::Net;
 use crate::project::{Project, Run, looked_over};
 
 /// Who sits before a run.
@@ -38,7 +39,7 @@ pub(crate) fn launch(
     prove(project, &run, seat, &mut *streams.talk)?;
     let json = seat.json;
     let name = run.start.run().to_owned();
-    let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
+    let out = streams.take();
     let out = SharedOut::new(out);
     let plan = Arc::clone(&run.plan);
     let names: Vec<String> = { plan.machines().into_iter() }.map(str::to_owned).collect();
@@ -81,7 +82,7 @@ pub(crate) fn launch(
     if !json && status != Status::Ok {
         let record = journal::read(&project.state, &name)?;
         // The run has ended as it has, whatever becomes of what is told of it.
-        if let Err(error) = ways_on(project, &plan, &record, &mut **out.lock()) {
+        if let Err(error) = ways_on(project, &plan, &record, &mut Net::new(&mut **out.lock())) {
             writeln!(
                 streams.talk,
                 "error: the hand-off sheet cannot be written to standard output: {error}\n\nhint: `opsbook handoff {name}` prints it again"

@@ -76,20 +76,20 @@ fn tell(
         Format::Human => human(problems, *silenced, coverage, streams)?,
         Format::Json => {
             let all = lint::json(problems, *silenced, coverage, file);
-            writeln!(streams.out, "{all:#}")?;
+            writeln!(streams.data(), "{all:#}")?;
         }
         Format::Github => {
             let text = lint::github(problems, below.as_deref());
             // Its lines are commands of GitHub's, and what stands in them is made harmless.
-            streams.out.write_all(text.as_bytes())?;
+            streams.data().write_all(text.as_bytes())?;
         }
         Format::Sarif => {
             let all = lint::sarif(problems, below.as_deref(), env!("CARGO_PKG_VERSION"));
-            writeln!(streams.out, "{all:#}")?;
+            writeln!(streams.data(), "{all:#}")?;
         }
         Format::Gitlab => {
             let all = lint::gitlab(problems, below.as_deref());
-            writeln!(streams.out, "{all:#}")?;
+            writeln!(streams.data(), "{all:#}")?;
         }
     }
     let bad = problems
@@ -120,16 +120,16 @@ fn human(
     streams: &mut Streams,
 ) -> Result<(), Failure> {
     for problem in problems {
-        writeln!(streams.out, "{problem}\n")?;
+        writeln!(streams.people(), "{problem}\n")?;
     }
-    write_coverage(coverage, &mut streams.out)?;
+    write_coverage(coverage, &mut streams.people())?;
     let errors = problems.iter().filter(|problem| problem.is_error()).count();
     let allowed = match silenced {
         0 => String::new(),
         n => format!(", {n} allowed"),
     };
     writeln!(
-        streams.out,
+        streams.people(),
         "\n{}, {}{allowed}",
         count(errors, "error"),
         count(problems.len() - errors, "warning")

@@ -24,7 +24,7 @@ pub(crate) struct List {
 pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Result<u8, Failure> {
     if args.form.is_json() {
         let text = serde_json::to_string_pretty(&json(project)).map_err(std::io::Error::from)?;
-        writeln!(streams.out, "{text}")?;
+        writeln!(streams.data(), "{text}")?;
         return Ok(0);
     }
     let procedures = project.manual.procedures.values().map(|procedure| {
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
     table(
         "procedures",
         &procedures.collect::<Vec<_>>(),
-        &mut streams.out,
+        &mut streams.people(),
     )?;
     let groups = project.manual.groups.values().map(|group| {
         let checks = counted(group.typed.len() + group.checks.len(), "check");
@@ -53,7 +53,7 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
     table(
         "groups of checks",
         &groups.collect::<Vec<_>>(),
-        &mut streams.out,
+        &mut streams.people(),
     )?;
     let nodes = project.nodes.names().map(|name| {
         let groups = project
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
             .unwrap_or_default();
         [name.to_owned(), String::new(), groups, place]
     });
-    table("nodes", &nodes.collect::<Vec<_>>(), &mut streams.out)?;
+    table("nodes", &nodes.collect::<Vec<_>>(), &mut streams.people())?;
     let errors = project.errors().count();
     if errors > 0 {
         let many = if errors == 1 { "mistake" } else { "mistakes" };

@@ -46,7 +46,7 @@ pub(super) fn status(
     let found = block_on(look_at_all(nodes?))?;
     if form.is_json() {
         for (name, found) in names.iter().zip(&found) {
-            writeln!(streams.out, "{}", json(name, found, project))?;
+            writeln!(streams.data(), "{}", json(name, found, project))?;
         }
     } else if let ([name], [found]) = (&names[..], &found[..]) {
         alone(name, found, project, streams)?;

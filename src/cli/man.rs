@@ -62,7 +62,7 @@ pub(crate) fn run(
     }
     let mut page = Vec::new();
     clap_mangen::Man::new(named(command, &args.command)?).render(&mut page)?;
-    streams.out.write_all(&page)?;
+    streams.data().write_all(&page)?;
     Ok(0)
 }
 
@@ -93,6 +93,6 @@ pub(crate) fn completions(args: &Completions, streams: &mut Streams) -> Result<u
     };
     let mut script = Vec::new();
     shell.write_registration(COMPLETE, "opsbook", "opsbook", "opsbook", &mut script)?;
-    streams.out.write_all(&script)?;
+    streams.data().write_all(&script)?;
     Ok(0)
 }

@@ -50,6 +50,7 @@ mod serve;
 mod settings;
 mod sheet;
 pub mod show;
+mod streams;
 mod supervised;
 mod terminal;
 pub mod test;
@@ -58,18 +59,18 @@ mod verbose;
 mod via;
 mod which;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
-use crate::outside::Net;
 use crate::project::Project;
 use color::Color;
 use context::Chosen;
 use error::Failure;
+pub(crate) use streams::Streams;
 
 /// An operations manual that is read, run and tested from one Markdown source.
 #[derive(Debug, Parser)]
@@ -208,67 +209,6 @@ enum Command {
     Settings(settings::Settings),
 }
 
-/// Where a command writes: results to `out`, talk to `talk`. Colours are taken off where
-/// nobody would see them.
-pub(crate) struct Streams {
-    pub out: Box<dyn Write + Send>,
-    pub talk: Box<dyn Write + Send>,
-    /// Colours in `out`.
-    pub paint: bool,
-}
-
-impl Streams {
-    /// Results for people, where nothing but text and our own colours passes.
-    pub fn people(&mut self) -> Net<&mut Box<dyn Write + Send>> {
-        Net::new(&mut self.out)
-    }
-
-    fn new() -> Streams {
-        let choice = anstream::AutoStream::choice(&io::stdout());
-        let always = anstream::ColorChoice::global() == anstream::ColorChoice::Always;
-        let paint = choice != anstream::ColorChoice::Never;
-        Streams {
-            out: Box::new(Unheard {
-                stream: anstream::AutoStream::auto(io::stdout()),
-                forgiven: |error| error.kind() == io::ErrorKind::BrokenPipe,
-            }),
-            talk: Box::new(Net::new(Unheard {
-                stream: anstream::AutoStream::auto(io::stderr()),
-                forgiven: |error| error.kind() != io::ErrorKind::Interrupted,
-            })),
-            paint: paint && (always || io::stdout().is_terminal()),
-        }
-    }
-
-    /// What is no result and no error goes unsaid from now on. An error is told elsewhere.
-    fn hush(&mut self) {
-        self.talk = Box::new(io::sink());
-    }
-}
-
-/// A stream that may go unheard: what a command does, and its exit status, are the same
-/// whether or not somebody reads (`opsbook run … | head`).
-struct Unheard<S> {
-    stream: S,
-    forgiven: fn(&io::Error) -> bool,
-}
-
-impl<S: Write> Write for Unheard<S> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.stream.write(bytes) {
-            Err(error) if (self.forgiven)(&error) => Ok(bytes.len()),
-            other => other,
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match self.stream.flush() {
-            Err(error) if (self.forgiven)(&error) => Ok(()),
-            other => other,
-        }
-    }
-}
-
 /// The whole program: reads the process's arguments, does what they ask, and says so in the
 /// exit status.
 #[must_use]
@@ -346,7 +286,7 @@ fn dispatch(
         Command::Sheet(args) => checklist::run(&args, &context::load_to_run(dir)?, streams),
         Command::Show(args) => {
             let text = shown(&args, dir, streams.paint)?;
-            streams.out.write_all(text.as_bytes())?;
+            streams.people().write_all(text.as_bytes())?;
             Ok(0)
         }
         Command::Ping(args) => ping::run(&args, &context::load(dir)?, streams),
@@ -387,12 +327,10 @@ fn dispatch(
         Command::Applications(args) => gateway::applications::applications(&args, dir, streams),
         Command::Runs(args) => gateway::runs::runs(&args, dir, streams),
         Command::Runner(args) => runner::run(&args, dir, streams),
-        Command::Preprocess(args) => Ok(preprocess::run(
-            &args,
-            io::stdin().lock(),
-            &mut streams.out,
-            &mut streams.talk,
-        )?),
+        Command::Preprocess(args) => {
+            let (out, talk) = streams.data_and_talk();
+            Ok(preprocess::run(&args, io::stdin().lock(), out, talk)?)
+        }
         Command::Completions(args) => man::completions(&args, streams),
         Command::Adopt(args) => adopt::run(&args, dir, streams),
         Command::Import(args) => import::run(&args, streams),
@@ -406,7 +344,7 @@ fn dispatch(
 
 fn nodes_listed(args: &nodes::List, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let (text, left_out) = nodes::run(args, &context::load_nodes(dir)?, streams.paint)?;
-    streams.out.write_all(text.as_bytes())?;
+    streams.people().write_all(text.as_bytes())?;
     for problem in left_out {
         writeln!(streams.talk, "\n{problem}")?;
     }
@@ -416,8 +354,8 @@ fn nodes_listed(args: &nodes::List, dir: &Chosen, streams: &mut Streams) -> Resu
 fn built(args: build::Build, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let (root, place, dest) = context::to_build(dir, args.is_untrusted())?;
     let args = args.of(place, dest);
-    let (out, talk) = (&mut streams.out, &mut streams.talk);
-    Ok(build::run(&args, &root, out, talk)?)
+    let (mut out, talk) = streams.people_and_talk();
+    Ok(build::run(&args, &root, &mut out, talk)?)
 }
 
 /// A node needs its file alone. The manual is read for what is no node.

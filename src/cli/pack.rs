@@ -114,7 +114,7 @@ fn make(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure
     put(&path, &bytes)?;
     tell(&archive, streams)?;
     writeln!(
-        streams.out,
+        streams.people(),
         "{}  {}",
         path.display(),
         size(bytes.len() as u64)
@@ -126,7 +126,7 @@ fn make(args: &Pack, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure
             let message = format!("it is not pushed: {}", outside::line(&why.message));
             Problem::bare(why.code, message)
         })?;
-        writeln!(streams.out, "pushed  {place}:{version}@{digest}")?;
+        writeln!(streams.people(), "pushed  {place}:{version}@{digest}")?;
     }
     Ok(0)
 }
@@ -150,7 +150,7 @@ fn tell(archive: &Archive, streams: &mut Streams) -> Result<(), Failure> {
     let from = revision(archive);
     let own = description.own(&archive.tree);
     writeln!(
-        streams.out,
+        streams.people(),
         "{} {}{from}, {}, {}",
         description.name,
         description.version,
@@ -163,9 +163,9 @@ fn tell(archive: &Archive, streams: &mut Streams) -> Result<(), Failure> {
             .map(|part| format!("{} {}", part.name, part.version))
             .collect();
         let number = count(parts.len(), "package");
-        writeln!(streams.out, "  {number}: {}", parts.join(", "))?;
+        writeln!(streams.people(), "  {number}: {}", parts.join(", "))?;
     }
-    writeln!(streams.out, "  content {}", description.content)?;
+    writeln!(streams.people(), "  content {}", description.content)?;
     Ok(())
 }
 
@@ -218,9 +218,9 @@ fn check(
             git.unwrap_or_default()
         )
     };
-    writeln!(streams.out, "{}", outside::line(&text))?;
+    writeln!(streams.people(), "{}", outside::line(&text))?;
     for line in differing.iter().take(20) {
-        writeln!(streams.out, "  {line}")?;
+        writeln!(streams.people(), "  {line}")?;
     }
     Ok(if differing.is_empty() { 0 } else { 2 })
 }
@@ -228,10 +228,10 @@ fn check(
 fn list(file: &Path, format: Format, streams: &mut Streams) -> Result<u8, Failure> {
     let archive = archive::read(file)?;
     match format {
-        Format::Json => streams.out.write_all(archive.text.as_bytes())?,
+        Format::Json => streams.data().write_all(archive.text.as_bytes())?,
         Format::Cyclonedx => {
             let bom = cyclonedx::bom(&archive.description);
-            writeln!(streams.out, "{bom:#}")?;
+            writeln!(streams.data(), "{bom:#}")?;
         }
     }
     Ok(0)

@@ -133,15 +133,12 @@ fn list(json: bool, from: &Chosen, streams: &mut Streams) -> Result<u8, Failure>
     let parts = &place.parts.all;
     if json {
         let parts: Vec<_> = parts.iter().map(as_json).collect();
-        writeln!(
-            streams.out,
-            "{:#}",
-            serde_json::json!({"v": 1, "packages": parts})
-        )?;
+        let all = serde_json::json!({"v": 1, "packages": parts});
+        writeln!(streams.data(), "{all:#}")?;
         return Ok(0);
     }
     if parts.is_empty() {
-        writeln!(streams.out, "this manual is made of no packages")?;
+        writeln!(streams.people(), "this manual is made of no packages")?;
         return Ok(0);
     }
     let mut rows = vec![["NAME", "VERSION", "FROM", "SIGNED", "OWNERS"].map(str::to_owned)];
@@ -353,10 +350,10 @@ fn update(root: &Path, names: &[String], streams: &mut Streams) -> Result<u8, Fa
         .iter()
         .filter(|old| lock.get(&old.name).is_none())
     {
-        writeln!(streams.out, "{} {} is gone", gone.name, gone.version)?;
+        writeln!(streams.people(), "{} {} is gone", gone.name, gone.version)?;
     }
     if !changed {
-        writeln!(streams.out, "nothing has changed")?;
+        writeln!(streams.people(), "nothing has changed")?;
         return Ok(0);
     }
     let mut file = tempfile::Builder::new();
@@ -429,10 +426,10 @@ fn lock_of(manifest: &Manifest, parts: &[Part]) -> Lock {
 fn tell_change(store: &Store, part: &Part, streams: &mut Streams) -> Result<(), Failure> {
     let (name, version) = (part.name(), part.version());
     match store.lock.get(name) {
-        None => writeln!(streams.out, "{name} {version} is new")?,
+        None => writeln!(streams.people(), "{name} {version} is new")?,
         Some(old) if old.content == part.content && old.version == version => {}
         Some(old) => {
-            writeln!(streams.out, "{name} {} -> {version}", old.version)?;
+            writeln!(streams.people(), "{name} {} -> {version}", old.version)?;
             let before = store
                 .cache()
                 .get(Kind::Packages, &old.content)
@@ -441,7 +438,7 @@ fn tell_change(store: &Store, part: &Part, streams: &mut Streams) -> Result<(), 
             if let Some((_, before)) = before {
                 let changes = releases::changes(&before, &part.tree).map_err(Failure::Error)?;
                 for change in changes {
-                    writeln!(streams.out, "  {}", outside::line(&change.line()))?;
+                    writeln!(streams.people(), "  {}", outside::line(&change.line()))?;
                 }
             }
         }
@@ -455,7 +452,7 @@ fn fetch(root: &Path, streams: &mut Streams) -> Result<u8, Failure> {
     let mut problems = Vec::new();
     for locked in &store.lock.packages {
         match store.fetch(locked) {
-            Ok(true) => writeln!(streams.out, "{} {}", locked.name, locked.version)?,
+            Ok(true) => writeln!(streams.people(), "{} {}", locked.name, locked.version)?,
             Ok(false) => {}
             Err(problem) => problems.push(*problem),
         }
@@ -486,7 +483,7 @@ fn vendor(root: &Path, dir: Option<&Path>, streams: &mut Streams) -> Result<u8, 
             folder::remove(&place)?;
         }
         std::fs::rename(&whole, &place)?;
-        writeln!(streams.out, "{} {}", part.name(), part.version())?;
+        writeln!(streams.people(), "{} {}", part.name(), part.version())?;
     }
     Ok(0)
 }
@@ -523,12 +520,12 @@ fn outdated(root: &Path, streams: &mut Streams) -> Result<u8, Failure> {
             .filter(|(version, _)| version.pre.is_empty() && *version > here)
             .max();
         if let Some((_, best)) = best {
-            writeln!(streams.out, "{name} {tag} -> {}", outside::line(best))?;
+            writeln!(streams.people(), "{name} {tag} -> {}", outside::line(best))?;
             newer += 1;
         }
     }
     if newer == 0 {
-        writeln!(streams.out, "nothing newer")?;
+        writeln!(streams.people(), "nothing newer")?;
     }
     Ok(0)
 }
@@ -571,10 +568,10 @@ fn diff(
     };
     let changes = releases::changes(&before, &part.tree).map_err(Failure::Error)?;
     for change in &changes {
-        writeln!(streams.out, "{}", outside::line(&change.line()))?;
+        writeln!(streams.people(), "{}", outside::line(&change.line()))?;
     }
     let needed = releases::needed(&changes);
-    writeln!(streams.out, "the next release is {needed}")?;
+    writeln!(streams.people(), "the next release is {needed}")?;
     Ok(0)
 }
 
@@ -599,6 +596,6 @@ fn gc(streams: &mut Streams) -> Result<u8, Failure> {
             }
         }
     }
-    writeln!(streams.out, "{}", crate::source::counted(removed, "folder"))?;
+    writeln!(streams.people(), "{}", crate::source::counted(removed, "folder"))?;
     Ok(0)
 }

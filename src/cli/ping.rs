@@ -73,7 +73,7 @@ pub(crate) fn names(
         while let Some(Ok((name, said))) = tasks.join_next().await {
             bad += usize::from(said.is_err());
             if form.is_json() {
-                writeln!(streams.out, "{}", json(&name, &said))?;
+                writeln!(streams.data(), "{}", json(&name, &said))?;
             } else {
                 let said = in_words(&said);
                 writeln!(streams.people(), "{name:<width$}  {said}")?;

@@ -370,19 +370,19 @@ pub(crate) fn handoff(
             &plan,
             args.node.as_deref(),
             &record,
-            &mut streams.out,
+            &mut streams.people(),
         )?;
         return Ok(0);
     }
     for name in names().filter(|name| args.node.as_ref().is_none_or(|node| node == name)) {
         if !has_sheet(&record, name) {
             writeln!(
-                streams.out,
+                streams.people(),
                 "\n# {name}: nothing was begun there, and nothing is left to do by hand"
             )?;
             continue;
         }
-        sheet(project, &plan, name, &record, &mut streams.out)?;
+        sheet(project, &plan, name, &record, &mut streams.people())?;
     }
     Ok(0)
 }

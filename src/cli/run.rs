@@ -113,7 +113,7 @@ pub(crate) fn run(args: &Run, project: &Project, streams: &mut Streams) -> Resul
     };
     looked_over(&proof)?;
     if args.dry_run {
-        dry_run::write(&plan, part, &mut streams.out)?;
+        dry_run::write(&plan, part, &mut streams.people())?;
         for warning in proof.secrets_not_here() {
             writeln!(streams.talk, "{warning}\n")?;
         }

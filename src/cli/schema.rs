@@ -51,12 +51,12 @@ pub(crate) struct Schema {
 pub(crate) fn run(args: &Schema, streams: &mut Streams) -> Result<u8, Failure> {
     let Some(name) = &args.name else {
         for (name, text) in SCHEMAS {
-            writeln!(streams.out, "{name:15}  {}", title(text))?;
+            writeln!(streams.people(), "{name:15}  {}", title(text))?;
         }
         return Ok(0);
     };
     if let Some((_, text)) = SCHEMAS.iter().find(|(known, _)| known == name) {
-        streams.out.write_all(text.as_bytes())?;
+        streams.data().write_all(text.as_bytes())?;
         return Ok(0);
     }
     let problem = Problem::bare("unknown-schema", format!("there is no schema `{name}`"));

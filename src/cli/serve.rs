@@ -32,8 +32,8 @@ pub(crate) fn run(args: &Serve, place: Place, streams: &mut Streams) -> Result<u
     block_on(async {
         let server = Server::open(place, args.port).await;
         let server = server.map_err(|error| cannot(&error))?;
-        writeln!(streams.out, "http://{}/", server.address())?;
-        streams.out.flush()?;
+        writeln!(streams.people(), "http://{}/", server.address())?;
+        streams.people().flush()?;
         let said = Box::new(|line: &str| {
             // Nobody is left to tell where this stream is closed.
             let _ = writeln!(std::io::stderr(), "{line}");

@@ -278,7 +278,7 @@ pub(crate) fn run(
         let rows: Vec<_> = settings.iter().map(as_json).collect();
         let file = file.path.as_ref().map(|path| path.display().to_string());
         let text = json!({"v": 1, "file": file, "settings": rows});
-        writeln!(streams.out, "{text:#}")?;
+        writeln!(streams.data(), "{text:#}")?;
         return Ok(0);
     }
     let dim = anstyle::Style::new().dimmed();

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use crate::outside::is_hidden;
+use crate::outside::{commands, is_hidden};
 
 /// Bytes of a line. Busybox takes about 1000, a terminal without an editor 4095.
 const LONGEST: usize = 900;
@@ -81,12 +81,15 @@ fn lines(text: &str) -> (Vec<String>, Vec<String>) {
     (signs, all)
 }
 
-/// A line in which every character can be typed.
+/// A line in which every character can be typed, and which no CI system obeys in its log.
 fn with_signs(line: &str, text: &str, signs: &mut Vec<String>) -> String {
     let mut written = String::with_capacity(line.len());
+    let obeyed = commands(line);
     for (at, c) in line.char_indices() {
         // Ssh obeys `~.` at the beginning of a line; anywhere may be one, where it is cut.
-        let escape = c == '~' && (at == 0 || line.len() > LONGEST);
+        let cut = line.len() > LONGEST;
+        let begins = c == '~' && (at == 0 || cut) || cut && line[at..].starts_with("::");
+        let escape = begins || obeyed.contains(&at);
         if !escape && !is_hidden(c) {
             written.push(c);
             continue;
@@ -108,6 +111,8 @@ fn sign(c: char, text: &str) -> String {
     let mut name = match c {
         '\t' => "TAB".to_owned(),
         '~' => "TILDE".to_owned(),
+        ':' => "COLON".to_owned(),
+        '#' => "HASH".to_owned(),
         c => format!("u{:X}", u32::from(c)),
     };
     while text.contains(&format!("{{{name}}}")) {
@@ -154,6 +159,17 @@ mod tests {
                 "{TILDE}=\\176"
             ]
         );
+    }
+
+    #[test]
+    fn no_line_is_a_command_of_a_ci_system() {
+        let long = format!("{}::error::x", "a".repeat(LONGEST));
+        let text = format!("a\n  ::error::x\nb ##[add-mask]y ####[group]\n::1\n{long}");
+        let (signs, all) = lines(&text);
+        assert!(all.iter().all(|line| commands(line).is_empty()), "{all:?}");
+        assert_eq!(signs, ["{MORE}", "{COLON}=\\072", "{HASH}=\\043"]);
+        assert_eq!(all[1], "  {COLON}:error::x");
+        assert_eq!(all[3], "::1", "what is no command stays as it is");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use neutral::{Net, is_hidden};
+pub use neutral::{Net, commands, is_hidden};
 
 /// Characters of one line that are shown.
 const MOST: usize = 2000;

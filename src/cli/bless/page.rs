@@ -118,7 +118,7 @@ impl<'a> Pages<'a> {
                 unsaved.push(file.display().to_string());
             }
         }
-        streams.out.flush()?;
+        streams.people().flush()?;
         if unsaved.is_empty() {
             return Ok(());
         }

@@ -56,7 +56,7 @@ pub(crate) fn follow(
     json: bool,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
-    let out = std::mem::replace(&mut streams.out, Box::new(std::io::sink()));
+    let out = streams.take();
     let out = SharedOut::new(out);
     let mut printer = Printer {
         human: Human::new(out.clone()),

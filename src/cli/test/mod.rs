@@ -106,7 +106,8 @@ fn run_for(
         return unless_wrong(0, wrong, streams);
     }
     if args.list {
-        return match suite::list(&selected, &mut streams.out) {
+        let listed = suite::list(&selected, &mut streams.people());
+        return match listed {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
             _ => unless_wrong(0, wrong, streams),
         };
@@ -134,7 +135,7 @@ fn run_for(
         return Ok(UNREAD);
     };
     for report in &args.report {
-        report.write(&results, &project.root, &mut streams.out)?;
+        report.write(&results, &project.root, streams.data())?;
     }
     let counts = results.counts();
     let status = match (counts.failed, counts.errors) {

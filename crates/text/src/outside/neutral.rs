@@ -54,21 +54,22 @@ fn escaped(text: &str) -> String {
 ///
 /// GitHub's runner takes `::name …::` behind any leading blanks, and `##[name …]` anywhere;
 /// Azure takes `##vso[…]`, `TeamCity` `##teamcity[…]`. GitLab's sections need ESC and CR.
-fn without_commands(line: String) -> String {
-    let blanks = line.len() - line.trim_start().len();
-    let mut line = line;
-    if is_command(&line[blanks..]) {
-        line.insert(blanks, '\\');
-    }
-    let mut from = 0;
-    while let Some(at) = line[from..].find("##") {
-        let at = from + at;
-        if is_bracketed(&line[at + 2..]) {
-            line.insert(at + 1, '\\');
-        }
-        from = at + 1;
+fn without_commands(mut line: String) -> String {
+    for at in commands(&line).into_iter().rev() {
+        line.insert(at, '\\');
     }
     line
+}
+
+/// Where a line would have to be interrupted so that no CI system obeys it, in bytes, in order.
+#[must_use]
+pub fn commands(line: &str) -> Vec<usize> {
+    let blanks = line.len() - line.trim_start().len();
+    let first = is_command(&line[blanks..]).then_some(blanks);
+    // Of three signs in a row, each two may begin one.
+    let pairs = line.bytes().zip(line.bytes().skip(1)).enumerate();
+    let signs = pairs.filter(|(at, pair)| *pair == (b'#', b'#') && is_bracketed(&line[at + 2..]));
+    first.into_iter().chain(signs.map(|(at, _)| at + 1)).collect()
 }
 
 /// `::name`, alone or with what belongs to a command; an address such as `::1` is none.
