@@ -596,6 +596,10 @@ fn gc(streams: &mut Streams) -> Result<u8, Failure> {
             }
         }
     }
-    writeln!(streams.people(), "{}", crate::source::counted(removed, "folder"))?;
+    writeln!(
+        streams.people(),
+        "{}",
+        crate::source::counted(removed, "folder")
+    )?;
     Ok(0)
 }

@@ -137,6 +137,64 @@ fn f33_evidence_orders_nothing_from_a_runner() {
 }
 
 #[test]
+fn f33_what_a_node_printed_orders_nothing_on_the_sheet() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step capture=got\ncat \"$HOME/orders\"\n```\n\n\
+                ```text manual\nLook at ${got}.\n```\n\n```sh step id=two\nprintf %s \"$got\" >\"$HOME/kept\"\nexit 9\n```\n";
+    let project = Project::new(page);
+    let orders = ORDERS.trim_start();
+    project.write("home/orders", orders);
+    let said = project.opsbook(&["run", "p", "here", "--yes"]).ends(1);
+    inert("run", &said);
+    let sheet = project.opsbook(&["handoff", "here"]).ends(0);
+    inert("handoff", &sheet);
+    // And yet a shell that is given the sheet reads the value back.
+    std::fs::remove_file(project.path("home/kept")).unwrap();
+    project.write("sheet", &sheet.out);
+    let pasted = std::process::Command::new("sh")
+        .stdin(std::fs::File::open(project.path("sheet")).unwrap())
+        .env("HOME", project.path("home"))
+        .output()
+        .unwrap();
+    assert_eq!(project.text("kept"), orders, "{pasted:?}");
+}
+
+/// Its pages and values may be those of a pull request, which CI looks at.
+#[test]
+fn f33_a_manual_orders_nothing_from_a_runner() {
+    let evil = "##[add-mask]x";
+    let page = format!(
+        "# ::error::t {evil}\n\n```yaml procedure\nid: p\nparams:\n  v: {{default: \"a\\n::error::v\\n{evil}\", help: \"{evil}\"}}\n```\n\n\
+         ```sh step\n::error::s\n: {evil}\n```\n\n```text manual\n::error::m\n${{v}}\n```\n\n\
+         # Other {evil}\n\n```yaml checks\nid: g\nfile:\n  \"/{evil}\": {{exists: true}}\n```\n"
+    );
+    let project = Project::new(&page);
+    project.nodes(&format!(
+        "  here: {{transport: local, val: \"a\\n::error::n\\n{evil}\"}}\n"
+    ));
+    for arguments in [
+        &["list"][..],
+        &["show", "p"],
+        &["show", "g"],
+        &["show", "here"],
+        &["nodes"],
+        &["run", "p", "here", "--dry-run"],
+        &["test", "--list"],
+        &["lint"],
+    ] {
+        let said = project.opsbook(arguments).ends(0);
+        inert(arguments[0], &said);
+    }
+    // Where it is wrong, the place is shown.
+    project.page(&format!(
+        "{page}\n[{evil}](no.md)\n\n```sh stepp id={evil}\n```\n"
+    ));
+    inert("lint", &project.opsbook(&["lint"]).ends(2));
+    // A program is given what stands there.
+    let said = project.opsbook(&["list", "--json"]).said();
+    assert!(said.out.contains(evil), "{said:?}");
+}
+
+#[test]
 fn f33_a_journal_is_text_from_outside_too() {
     let project = Project::new(PAGE);
     project.opsbook(&["run", "p", "here"]).ends(0);

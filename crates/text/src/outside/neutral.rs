@@ -69,7 +69,10 @@ pub fn commands(line: &str) -> Vec<usize> {
     // Of three signs in a row, each two may begin one.
     let pairs = line.bytes().zip(line.bytes().skip(1)).enumerate();
     let signs = pairs.filter(|(at, pair)| *pair == (b'#', b'#') && is_bracketed(&line[at + 2..]));
-    first.into_iter().chain(signs.map(|(at, _)| at + 1)).collect()
+    first
+        .into_iter()
+        .chain(signs.map(|(at, _)| at + 1))
+        .collect()
 }
 
 /// `::name`, alone or with what belongs to a command; an address such as `::1` is none.
