@@ -17,7 +17,7 @@ use crate::cli::sheet::{has_sheet, sheet, whole};
 use crate::cli::supervised::run_name;
 use crate::cli::via::Via;
 use crate::cli::which::which;
-use crate::engine::{OnLag, first_left};
+use crate::engine::{OnLag, first_left, start_for};
 use crate::event::{Manner as Through, RunStarted, Status};
 use crate::journal::{self, Journal, Record};
 use crate::outside;
@@ -175,6 +175,7 @@ pub(crate) fn resume(
         },
         ..args.common.manner(&plan, before.as_ref())?
     };
+    tell_not_begun(&plan, &record, manner.start_at, streams)?;
     let done = done(&plan, &record, &args.done)?;
     let accepted_changes = !changes.shown.is_empty();
     let run = Run {
@@ -325,6 +326,32 @@ fn passed(plan: &Plan, record: &Record, step: usize) -> bool {
         let steps = record.steps(node.site());
         matches!(steps.get(&step), Some(Some(status)) if status.goes_on())
     })
+}
+
+/// Says what begins at its first step, though the operator goes on at a later one.
+fn tell_not_begun(
+    plan: &Plan,
+    record: &Record,
+    start_at: Option<usize>,
+    streams: &mut Streams,
+) -> Result<(), Failure> {
+    let nodes = plan.nodes.iter();
+    let at_its_first = nodes.filter(|node| {
+        let ended = record.node_status(node.site()) == Some(Status::Ok);
+        start_at.is_some() && !ended && start_for(node, record, start_at).is_none()
+    });
+    let mut names: Vec<&str> = at_its_first
+        .map(|node| node.site().turn_of().unwrap_or(&node.node.name))
+        .collect();
+    names.dedup();
+    if !names.is_empty() {
+        writeln!(
+            streams.talk,
+            "note: `--start-at` is for what has begun; not begun, and so from the first step: {}\n",
+            outside::line(&names.join(", "))
+        )?;
+    }
+    Ok(())
 }
 
 /// Says how the run goes on without having been told so here.

@@ -126,6 +126,18 @@ const ROWS: [(&str, &str, &str, &str); 22] = [
         "MAX_DEPTH: usize = 10;",
     ),
     (
+        "files that a page includes, each as often as it does",
+        "128 MiB",
+        "crates/manual/src/markdown/include.rs",
+        "MAX_READ: usize = 8 * MAX_BYTES;",
+    ),
+    (
+        "chapters below chapters",
+        "32 levels",
+        "crates/manual/src/markdown/summary.rs",
+        "MAX_LEVELS: usize = 32;",
+    ),
+    (
         "files and folders",
         "50,000",
         "crates/manual/src/load.rs",

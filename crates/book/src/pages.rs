@@ -9,7 +9,7 @@ use mdbook_summary::{Link, Summary, SummaryItem};
 
 use crate::files::normal;
 use crate::manual::navigation::Item;
-use crate::manual::{Manual, Page};
+use crate::manual::{MAX_LEVELS, Manual, Page};
 use crate::source::Problem;
 
 /// A folder of pages, in the order in which its first page was met.
@@ -70,7 +70,9 @@ impl Listed<'_> {
         };
         chapter.number = link.number;
         let parents = [parents, &[link.name]].concat();
-        let nested = link.nested_items.into_iter();
+        // The manual has reported what stands deeper.
+        let levels = MAX_LEVELS.saturating_sub(parents.len());
+        let nested = link.nested_items.into_iter().filter(|_| levels > 0);
         chapter.sub_items = nested
             .filter_map(|item| self.item(item, &parents))
             .collect();

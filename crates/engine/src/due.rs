@@ -1,12 +1,42 @@
 //! Which step of a run is due on a node, as its journal tells; pure.
 
+use crate::event::{Event, What};
 use crate::journal::Record;
 use crate::plan::{NodePlan, PlannedStep};
 
 /// The first step of a run that goes on which is not done, or the one at which it is to.
 pub fn first_due(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> usize {
+    let start = start_for(plan, record, start_at);
     let first = first_left(plan, record);
-    start_at.or(first).unwrap_or(plan.last_number() + 1)
+    start.or(first).unwrap_or(plan.last_number() + 1)
+}
+
+/// The step at which the operator goes on, as far as it concerns a node. Who names one looks at
+/// what was halted: a node, or a turn, that has not begun begins at its first step, unless
+/// nothing of the run has begun, or all of it lies before that step.
+#[must_use]
+pub fn start_for(plan: &NodePlan, record: &Record, start_at: Option<usize>) -> Option<usize> {
+    let start = start_at?;
+    let has_roles = record
+        .started()
+        .is_some_and(|started| !started.roles.is_empty());
+    let site = plan.site();
+    // A turn, and the main line of a run with roles, is one thing over several machines.
+    let same = |event: &&Event| {
+        event.turn.as_deref() == site.turn
+            && (has_roles || event.node.as_deref() == Some(site.node))
+    };
+    let begins = |event: &&Event| {
+        let step = &event.what;
+        let step = matches!(
+            step,
+            What::StepStarted { .. } | What::StepFound { .. } | What::StepEnded(_)
+        );
+        step && event.step.is_some()
+    };
+    let mut begun = record.events.iter().filter(begins).peekable();
+    let nothing = begun.peek().is_none();
+    (nothing || begun.any(|event| same(&event)) || plan.last_number() < start).then_some(start)
 }
 
 /// The first step that is left to do on a node.

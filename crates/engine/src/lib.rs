@@ -59,7 +59,7 @@ pub use bundle::{
 pub use bundles::{below, bundle_dir, by_hand_folder, may_move};
 pub use check::{check, file_there, printed};
 pub use content::{Stale, stale_files};
-pub use due::first_left;
+pub use due::{first_left, start_for};
 pub use fleet::run;
 pub use given::pinned;
 pub use node::by_hand::{Told, out_of_turn};

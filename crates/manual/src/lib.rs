@@ -48,6 +48,7 @@ use indexmap::IndexMap;
 pub use duration::duration;
 pub use load::{load, load_settings, page_again};
 pub use markdown::include::Includes;
+pub use markdown::summary::MAX_LEVELS;
 pub use model::allow::{Settled, settle};
 pub use model::attributes::attributes_of;
 pub use model::concern::{Subject, concerns, concerns_all};

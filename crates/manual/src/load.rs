@@ -174,7 +174,10 @@ impl Tree<'_> {
     fn listed_pages(&self, summary: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<PageSource> {
         let mut pages = Vec::new();
         let mut listed = HashSet::new();
-        for Entry { title, path, span } in summary::read(summary, problems) {
+        for Entry {
+            title, path, span, ..
+        } in summary::read(summary, problems)
+        {
             // The pages of a package come with it, where the packages are put together.
             if path.to_string_lossy().starts_with("package:")
                 && self.project.is_file(Path::new("opsbook.toml"))
@@ -419,6 +422,24 @@ mod tests {
         ]);
         assert_eq!(pages, ["m/i.md: Intro", "m/a.md: A", "m/b/b b.md: B"]);
         assert_eq!(problems, ["missing-page", "page-not-listed"]);
+    }
+
+    #[test]
+    fn a_summary_ends_where_it_is_too_deep() {
+        let list: String = (0..40)
+            .map(|level| format!("{}- [A](a{level}.md)\n", "  ".repeat(level)))
+            .collect();
+        let pages = (0..40).map(|level| (format!("m/a{level}.md"), "a"));
+        let pages: Vec<(String, &str)> = pages.collect();
+        let mut files = vec![
+            ("book.toml", "[book]\nsrc = \"m\"\n"),
+            ("m/SUMMARY.md", list.as_str()),
+        ];
+        files.extend(pages.iter().map(|(path, text)| (path.as_str(), *text)));
+        let (pages, problems) = loaded(&files);
+        assert_eq!(pages.len(), crate::MAX_LEVELS);
+        assert_eq!(problems[0], "bad-summary");
+        assert!(problems[1..].iter().all(|code| *code == "page-not-listed"));
     }
 
     #[test]

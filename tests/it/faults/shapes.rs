@@ -206,6 +206,61 @@ _, _, used = os.wait4(pid, 0)
 sys.stderr.write('\\n%f %d' % (used.ru_utime + used.ru_stime, used.ru_maxrss))
 ";
 
+/// Whole books: other files beside the page.
+type Book = (&'static str, fn(&Project));
+
+const BOOKS: &[Book] = &[
+    ("a large file again and again", |project| {
+        project.write("manual/big.md", &"some plain words\n".repeat(40_000));
+        project.page(&"{{#include big.md}}\n\n".repeat(2_000));
+    }),
+    ("a line of a large file again and again", |project| {
+        project.write("manual/big.md", &"some plain words\n".repeat(40_000));
+        project.page(&"{{#include big.md:7}}\n\n".repeat(4_000));
+    }),
+    ("an anchor of a large file again and again", |project| {
+        let lines = "some ANCHOR: words\n".repeat(40_000);
+        project.write(
+            "manual/big.md",
+            &format!("{lines}ANCHOR: a\nx\nANCHOR_END: a\n"),
+        );
+        project.page(&"{{#include big.md:a}}\n\n".repeat(4_000));
+    }),
+    ("includes that double", |project| {
+        for level in 0..9 {
+            let next = format!("{{{{#include l{}.md}}}}\n", level + 1);
+            project.write(&format!("manual/l{level}.md"), &next.repeat(10));
+        }
+        project.write("manual/l9.md", "x\n");
+        project.page("{{#include l0.md}}\n");
+    }),
+    ("chapters within chapters", |project| {
+        let chapter = |level| format!("{}- [a](a{level}.md)\n", "  ".repeat(level));
+        let list: String = (0..600).map(chapter).collect();
+        project.write("manual/SUMMARY.md", &list);
+        for level in 0..600 {
+            project.write(&format!("manual/a{level}.md"), "# a\n");
+        }
+    }),
+];
+
+/// As long as a manual of some hundred pages may take on a slow machine, and no longer.
+#[test]
+fn f35_no_book_of_a_few_files_takes_long() {
+    let mut wrong = String::new();
+    for (name, make) in BOOKS {
+        for command in ["lint", "build"] {
+            let project = Project::new("# P\n");
+            make(&project);
+            let cost = measured(&project, command);
+            if cost.seconds > 60.0 || cost.memory > 700.0 || cost.said > SAID {
+                let _ = writeln!(wrong, "{command} {name}: {cost:?}");
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
 /// Seconds of the processor, megabytes, and bytes said.
 #[derive(Clone, Copy, Debug, Default)]
 struct Cost {
@@ -215,7 +270,10 @@ struct Cost {
 }
 
 fn cost(page: &str, command: &str) -> Cost {
-    let project = Project::new(page);
+    measured(&Project::new(page), command)
+}
+
+fn measured(project: &Project, command: &str) -> Cost {
     let said = project
         .through(&["python3", "-c", MEASURE], &[command])
         .said();

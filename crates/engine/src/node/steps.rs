@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::decide::{Decision, JournalSays, NodeSays, TakeUp, Wanted, decide};
-use crate::due::{brings, first_due};
+use crate::due::{brings, first_due, start_for};
 use crate::event::{Site, Status};
 use crate::halt::Halt;
 use crate::journal::Record;
@@ -36,6 +36,8 @@ impl Before {
 pub struct Course {
     /// The number of the first step that is due; beyond the last where none is.
     pub first: usize,
+    /// Where the operator goes on, if that is meant for this node.
+    start: Option<usize>,
     /// What the journal of a run that goes on says; none for a new run.
     before: Option<Before>,
     /// Steps that were running, and that this controller has attended to.
@@ -48,9 +50,14 @@ impl Course {
         self.under_way.contains(&number)
     }
 
-    pub fn of(plan: &NodePlan, first: usize, resume: Option<&Record>) -> Course {
+    pub fn of(
+        plan: &NodePlan,
+        (first, start_at): (usize, Option<usize>),
+        resume: Option<&Record>,
+    ) -> Course {
         Course {
             first,
+            start: resume.and_then(|record| start_for(plan, record, start_at)),
             before: resume.map(|record| Before::of(record, plan.site())),
             under_way: Vec::new(),
         }
@@ -69,7 +76,8 @@ impl NodeRun<'_> {
 
     /// Runs the steps from the first one that is due.
     pub async fn run_steps(&mut self, first: usize, resume: Option<&Record>) -> Result<(), Halt> {
-        let mut course = Course::of(self.given.plan, first, resume);
+        let from = (first, self.given.options.start_at);
+        let mut course = Course::of(self.given.plan, from, resume);
         if let Some(last) = self.given.options.stop_after
             && resume.is_some()
             && last < first
@@ -105,8 +113,8 @@ impl NodeRun<'_> {
         let Some(before) = &course.before else {
             return Ok(());
         };
-        self.prove_waited_for(step, before)?;
-        self.resume_step(step, course.first, before).await?;
+        self.prove_waited_for(step, course.start, before)?;
+        self.resume_step(step, course, before).await?;
         if step.number == course.first {
             course.first += 1;
         }
@@ -123,7 +131,7 @@ impl NodeRun<'_> {
             return Ok(());
         };
         let plan = self.given.plan;
-        if let Some(start) = self.given.options.start_at {
+        if let Some(start) = course.start {
             let earliest = record.earliest(plan.site(), |number| plan.is_set_up(number));
             for step in &plan.steps {
                 if (earliest.min(start)..start).contains(&step.number) {
@@ -149,7 +157,7 @@ impl NodeRun<'_> {
     pub async fn take(&mut self, step: &PlannedStep, course: &Course) -> Result<(), Halt> {
         match &course.before {
             None => self.run_step(step, TakeUp::FRESH).await,
-            Some(before) => self.resume_step(step, course.first, before).await,
+            Some(before) => self.resume_step(step, course, before).await,
         }
     }
 
@@ -160,11 +168,16 @@ impl NodeRun<'_> {
 
     /// What still runs comes to its end before anything else is done: the operator must not want
     /// it otherwise.
-    fn prove_waited_for(&self, step: &PlannedStep, before: &Before) -> Result<(), Halt> {
+    fn prove_waited_for(
+        &self,
+        step: &PlannedStep,
+        start: Option<usize>,
+        before: &Before,
+    ) -> Result<(), Halt> {
         let later = |start| start != step.number;
         let wanted = if self.note_of_done(step).is_some() {
             Wanted::Done
-        } else if self.given.options.start_at.is_some_and(later) {
+        } else if start.is_some_and(later) {
             Wanted::PassOver
         } else {
             Wanted::GoOn
@@ -220,12 +233,13 @@ impl NodeRun<'_> {
     async fn resume_step(
         &mut self,
         step: &PlannedStep,
-        first: usize,
+        course: &Course,
         before: &Before,
     ) -> Result<(), Halt> {
+        let first = course.first;
         let how = TakeUp {
             journal: before.says(step),
-            wanted: self.wanted(step, first),
+            wanted: self.wanted(step, course),
         };
         if step.number >= first {
             return self.run_step(step, how).await;
@@ -239,12 +253,12 @@ impl NodeRun<'_> {
         self.run_step(&again, how).await
     }
 
-    fn wanted(&self, step: &PlannedStep, first: usize) -> Wanted {
+    fn wanted(&self, step: &PlannedStep, course: &Course) -> Wanted {
         if self.note_of_done(step).is_some() {
             Wanted::Done
-        } else if step.number < first {
+        } else if step.number < course.first {
             Wanted::Repeat
-        } else if self.given.options.menu || self.given.options.start_at == Some(step.number) {
+        } else if self.given.options.menu || course.start == Some(step.number) {
             Wanted::Named
         } else {
             Wanted::GoOn

@@ -197,7 +197,10 @@ impl<'a> Line<'a> {
         self.courses = self
             .runs
             .iter()
-            .map(|run| Course::of(run.given.plan, run.first_due_step(resume), resume))
+            .map(|run| {
+                let from = (run.first_due_step(resume), run.given.options.start_at);
+                Course::of(run.given.plan, from, resume)
+            })
             .collect();
     }
 

@@ -17,6 +17,8 @@ pub type Includes<'a> = &'a (dyn Fn(&Path) -> Result<Arc<Source>, Refused> + Syn
 const MAX_DEPTH: usize = 10;
 /// Text that includes may make of one page.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// Text that is gone through to find the parts that one page includes: a file counts each time.
+const MAX_READ: usize = 8 * MAX_BYTES;
 
 /// A page with its includes put in.
 pub(crate) struct Included {
@@ -45,6 +47,8 @@ pub(crate) fn expand(
         included: Vec::new(),
         at: 0,
         bytes: passage.text.len(),
+        read: 0,
+        full: false,
         withheld: false,
         within: vec![(source.path.clone(), String::new())],
     };
@@ -65,6 +69,9 @@ struct Expansion<'a> {
     /// Where in the page the outermost include stands.
     at: u32,
     bytes: usize,
+    read: usize,
+    /// It was too much: nothing more is read, and that is said once.
+    full: bool,
     withheld: bool,
     /// The files, and the parts of them, that are being put in.
     within: Vec<(PathBuf, String)>,
@@ -143,6 +150,9 @@ impl Expansion<'_> {
                 return None;
             }
         };
+        if self.full {
+            return Some(Passage::default());
+        }
         let source = match self.read(&normal(&folder.join(path)), span) {
             Ok(source) => source,
             Err(instead) => return instead,
@@ -163,24 +173,34 @@ impl Expansion<'_> {
             ));
             return Some(Passage::default());
         }
+        self.read += source.text.len();
+        if self.is_too_much(self.read > MAX_READ, MAX_READ, span) {
+            return Some(Passage::default());
+        }
         let taken = match kind {
             "include" => self.take(&source, &part, span),
             "rustdoc_include" => self.hidden(&source, &part, span),
             _ => playground(&source, &words.collect::<Vec<_>>()),
         };
         self.bytes += taken.text.len();
-        if self.bytes > MAX_BYTES {
-            self.problems.push(Problem::error(
-                "include-size",
-                span.clone(),
-                "the includes of this page come to more than 16 MiB",
-            ));
+        if self.is_too_much(self.bytes > MAX_BYTES, MAX_BYTES, span) {
             return Some(Passage::default());
         }
         self.within.push(this);
         let replaced = self.replace(taken, parent(&source.path), depth + 1);
         self.within.pop();
         Some(replaced)
+    }
+
+    fn is_too_much(&mut self, is: bool, most: usize, span: &Span) -> bool {
+        if is {
+            self.full = true;
+            let most = most / 1024 / 1024;
+            let message = format!("the includes of this page come to more than {most} MiB");
+            self.problems
+                .push(Problem::error("include-size", span.clone(), message));
+        }
+        is
     }
 
     /// The book leaves such words as they stand.

@@ -12,6 +12,9 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use crate::files::normal;
 use crate::source::{Problem, Source, Span};
 
+/// Chapters within chapters, as deep as a book may have them: each is named with all above it.
+pub const MAX_LEVELS: usize = 32;
+
 /// A chapter with a file; drafts have none and are left out.
 #[derive(Clone)]
 pub(crate) struct Entry {
@@ -19,6 +22,8 @@ pub(crate) struct Entry {
     /// Relative to the source folder.
     pub path: PathBuf,
     pub span: Span,
+    /// 1 for what stands below nothing.
+    pub level: usize,
 }
 
 /// Reads the list. Of a list that the book refuses, the links are the pages, so that what is
@@ -45,15 +50,27 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<Ent
         .chain(summary.numbered_chapters)
         .chain(summary.suffix_chapters)
     {
-        collect(item, &places, source, &mut entries);
+        collect(item, 1, &places, source, &mut entries);
     }
+    problems.extend(too_deep(&entries));
+    entries.retain(|entry| entry.level <= MAX_LEVELS);
     let mut seen = HashSet::new();
     entries.retain(|entry| seen.insert(entry.path.clone()));
     entries
 }
 
+/// The first page that stands too deep.
+fn too_deep(entries: &[Entry]) -> Option<Problem> {
+    let first = entries.iter().find(|entry| entry.level > MAX_LEVELS)?;
+    let path = first.path.display();
+    let message =
+        format!("`{path}` is listed deeper than {MAX_LEVELS} levels: the book ends there");
+    Some(Problem::error("bad-summary", first.span.clone(), message))
+}
+
 fn collect(
     item: SummaryItem,
+    level: usize,
     places: &HashMap<PathBuf, Span>,
     source: &Arc<Source>,
     entries: &mut Vec<Entry>,
@@ -70,10 +87,11 @@ fn collect(
                 .cloned()
                 .unwrap_or_else(|| Span::new(source, 0..0)),
             path,
+            level,
         });
     }
     for nested in link.nested_items {
-        collect(nested, places, source, entries);
+        collect(nested, level + 1, places, source, entries);
     }
 }
 
@@ -89,6 +107,7 @@ fn links(source: &Arc<Source>) -> Vec<Entry> {
                     title: String::new(),
                     path: normal(Path::new(&dest_url.replace("%20", " "))),
                     span: Span::new(source, range),
+                    level: 1,
                 });
             }
             Event::End(TagEnd::Link) => within = false,
