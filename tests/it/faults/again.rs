@@ -70,6 +70,27 @@ fn f1_a_repeated_set_up_keeps_what_the_steps_after_it_have_set() {
     assert_eq!(project.text("ran"), "up\nup\n7\n");
 }
 
+/// The journal has no end of that step: it came while nobody looked.
+#[test]
+fn f1_a_repeated_set_up_keeps_what_a_step_has_set_that_ended_by_itself() {
+    let project = Project::new(&page(
+        "```sh step setup\necho up >> \"$HOME/ran\"\n```\n\n\
+         ```sh step\n: > \"$HOME/began\"\nuntil [ -e \"$HOME/go\" ]; do sleep 0.1; done\nkept=7\n```\n\n\
+         ```sh step\necho \"$kept\" >> \"$HOME/ran\"\n```\n",
+    ));
+    let mut run = project.opsbook(&["run", "p", "here"]).start();
+    run.until_file(&project.home("began"));
+    run.signal("KILL");
+    run.wait();
+    project.write("home/go", "");
+    let status = project.home(".opsbook/bundle/steps/2/status");
+    crate::lab::until("the step has ended", || {
+        fs::read_to_string(&status).is_ok_and(|text| text.trim_end().ends_with('.'))
+    });
+    project.opsbook(&["resume"]).ends(0);
+    assert_eq!(project.text("ran"), "up\nup\n7\n");
+}
+
 /// What the last step that is done has set is of the operator's machine, and of no use here.
 #[test]
 fn f1_a_set_up_that_is_repeated_after_a_local_step_keeps_what_the_node_has() {

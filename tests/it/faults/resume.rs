@@ -485,3 +485,31 @@ fn f38_a_text_that_has_changed_is_said_to_have_changed() {
     said.has("note: here: step 4, `p/done`, has changed since; it is done, and is not run again");
     assert_eq!(project.text("ran"), "ichi\nni\n");
 }
+
+/// Who names a step looks at the node that was halted.
+#[test]
+fn f37_nodes_that_have_not_begun_begin_at_their_first_step_wherever_another_goes_on() {
+    let page = "# Page\n\n```yaml procedure\nid: p\n```\n\n```sh step\necho \"$node\" >>\"$HOME/one\"\n```\n\n\
+                ```sh step id=two\n[ -e \"$HOME/mended\" ]\n```\n\n```sh step id=three\necho \"$node\" >>\"$HOME/three\"\n```\n";
+    let project = Project::new(page);
+    let node = |name| format!("  {name}: {{transport: local, bundle_dir: {name}}}\n");
+    project.nodes(&["a", "b", "c"].map(node).concat());
+    let run = ["run", "p", "a", "b", "c", "--batch", "1", "--yes"];
+    project.opsbook(&run).ends(1);
+    assert_eq!(project.text("one"), "a\n");
+    project.write("home/mended", "");
+    let said = project
+        .opsbook(&["resume", "--start-at", "three", "--yes"])
+        .ends(0);
+    said.has("not begun, and so from the first step: b, c\n");
+    assert_eq!(project.text("one"), "a\nb\nc\n");
+    assert_eq!(project.text("three"), "a\nb\nc\n");
+    // Where nothing has begun, the step is that of all.
+    project.nodes("  a: {transport: local, bundle_dir: a}\n  b: {transport: {exec: [\"false\"]}, bundle_dir: b}\n");
+    project.opsbook(&["run", "p", "b", "--yes"]).ends(3);
+    project.nodes(&["a", "b"].map(node).concat());
+    let said = project
+        .opsbook(&["resume", "--start-at", "three", "--yes"])
+        .said();
+    said.lacks("not begun");
+}

@@ -244,10 +244,12 @@ impl NodeRun<'_> {
         if step.number >= first {
             return self.run_step(step, how).await;
         }
-        // It must not forget what the steps after it have set, on its own side.
+        // It must not forget what the steps after it have set, on its own side. One that was
+        // under way may have come to its end since, which the journal does not know yet.
         let mut done = self.given.plan.steps.iter().rev();
         let mut again = step.clone();
-        if let Some(last) = done.find(|other| other.number < first && other.on == step.on) {
+        let ran = |number| number < first || before.statuses.contains_key(&number);
+        if let Some(last) = done.find(|other| ran(other.number) && other.on == step.on) {
             again.saved.clone_from(&last.saved);
         }
         self.run_step(&again, how).await

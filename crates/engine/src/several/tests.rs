@@ -408,6 +408,19 @@ fn a_step_that_is_left_out_runs_nowhere_and_the_rest_once() {
 }
 
 #[test]
+fn a_turn_that_has_not_begun_begins_at_its_first_step_wherever_another_goes_on() {
+    let lab = Lab::on(TURNS, Default::default(), &[]);
+    lab.nodes[0].comes("2", &[Comes::Exit(1, ""), Comes::Exit(0, "")]);
+    assert_eq!(lab.run(), Some(Status::Failed));
+    let lab = Lab {
+        start_at: Some(2),
+        ..lab
+    };
+    assert_eq!(lab.resume(), Some(Status::Ok));
+    assert_eq!(lab.ran(), ["1 2 2", "1 2", "1 2"]);
+}
+
+#[test]
 fn what_was_skipped_on_one_machine_another_one_knows_where_the_journal_is_lost() {
     let lab = Lab::new();
     lab.nodes[1].comes("2", &[Comes::Exit(1, "")]);
