@@ -409,7 +409,7 @@ fn a_step_that_is_left_out_runs_nowhere_and_the_rest_once() {
 
 #[test]
 fn a_turn_that_has_not_begun_begins_at_its_first_step_wherever_another_goes_on() {
-    let lab = Lab::on(TURNS, Default::default(), &[]);
+    let lab = Lab::of(PAGES[1]);
     lab.nodes[0].comes("2", &[Comes::Exit(1, ""), Comes::Exit(0, "")]);
     assert_eq!(lab.run(), Some(Status::Failed));
     let lab = Lab {

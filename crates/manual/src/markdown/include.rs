@@ -18,7 +18,10 @@ const MAX_DEPTH: usize = 10;
 /// Text that includes may make of one page.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
 /// Text that is gone through to find the parts that one page includes: a file counts each time.
-const MAX_READ: usize = 8 * MAX_BYTES;
+const MAX_READ: usize = 2 * MAX_BYTES;
+
+/// Includes that one page may have, with those of what it includes.
+const MAX_FILES: usize = 10_000;
 
 /// A page with its includes put in.
 pub(crate) struct Included {
@@ -52,7 +55,12 @@ pub(crate) fn expand(
         withheld: false,
         within: vec![(source.path.clone(), String::new())],
     };
-    let text = expansion.replace(passage, parent(&source.path), 0);
+    let mut text = expansion.replace(passage, parent(&source.path), 0);
+    if expansion.full {
+        // Nothing on such a page is used: it is not read any further either.
+        text = Passage::default();
+        text.push(&source.text[body..], source, body);
+    }
     Included {
         text,
         title: expansion.title,
@@ -174,7 +182,8 @@ impl Expansion<'_> {
             return Some(Passage::default());
         }
         self.read += source.text.len();
-        if self.is_too_much(self.read > MAX_READ, MAX_READ, span) {
+        if self.read > MAX_READ || self.included.len() > MAX_FILES {
+            self.too_much(span);
             return Some(Passage::default());
         }
         let taken = match kind {
@@ -183,7 +192,8 @@ impl Expansion<'_> {
             _ => playground(&source, &words.collect::<Vec<_>>()),
         };
         self.bytes += taken.text.len();
-        if self.is_too_much(self.bytes > MAX_BYTES, MAX_BYTES, span) {
+        if self.bytes > MAX_BYTES {
+            self.too_much(span);
             return Some(Passage::default());
         }
         self.within.push(this);
@@ -192,15 +202,17 @@ impl Expansion<'_> {
         Some(replaced)
     }
 
-    fn is_too_much(&mut self, is: bool, most: usize, span: &Span) -> bool {
-        if is {
-            self.full = true;
-            let most = most / 1024 / 1024;
-            let message = format!("the includes of this page come to more than {most} MiB");
-            self.problems
-                .push(Problem::error("include-size", span.clone(), message));
-        }
-        is
+    fn too_much(&mut self, span: &Span) {
+        self.full = true;
+        let message = if self.bytes > MAX_BYTES {
+            "the includes of this page come to more than 16 MiB"
+        } else if self.read > MAX_READ {
+            "the files that this page includes come to more than 32 MiB"
+        } else {
+            "this page has more than 10,000 includes"
+        };
+        self.problems
+            .push(Problem::error("include-size", span.clone(), message));
     }
 
     /// The book leaves such words as they stand.
