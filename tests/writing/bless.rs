@@ -154,3 +154,92 @@ fn steps_are_blessed_from_a_run_that_ended_well() {
         .ended(2)
         .has("has not ended well: nothing is learned from it");
 }
+
+const FORMS: &str = "# Page
+
+## Checks
+
+```yaml checks
+id: g
+```
+
+```sh check id=g.regex
+echo \"v1.2 on $app_port\"; echo new; date
+```
+```text expect regex
+v\\d+\\.\\d+ on ${app_port}
+old
+\\w+ .*
+```
+
+```sh check id=g.json
+echo \"{\\\"state\\\": \\\"up\\\", \\\"n\\\": {\\\"port\\\": $app_port, \\\"pid\\\": $$}}\"
+```
+```json expect
+{\"n\":   {\"port\": 1}, \"state\": \"up\"}
+```
+
+```sh check id=g.number
+echo \"{\\\"pid\\\": $$}\"
+```
+```json expect
+{\"pid\": 1}
+```
+
+```sh check id=g.new
+echo '{\"a\": [\"x\"], \"b\": 1}'
+```
+
+- In a list:
+
+  ```console check id=g.transcript
+  # What is there
+  $ printf 'one\\n%s\\nlast\\n' \"$(date)\"
+  one
+  [..]
+  old
+  $ echo out; echo err >&2; false
+  out
+  exit 1
+  $ echo \"port $app_port\" \\
+  >   now
+  $ echo '$ prompt'
+  ```
+";
+
+#[test]
+fn expressions_json_and_transcripts_keep_what_their_author_wrote() {
+    let lab = lab();
+    lab.page(FORMS);
+    lab.opsbook(&["lint"]).ended(0);
+    let secret = [("PASS", "hunter22x")];
+    let said = lab.with(&secret, &["bless", "--new", "--apart", "1ms"]);
+    let said = said.ended(0);
+    for has in [
+        "-old\n+new\n \\w+ .*\n",
+        "+{\"n\":   {\"port\": ${app_port}}, \"state\": \"up\"}\n",
+        "g::number: `pid` has no value that stays: yours to change\n",
+        "+```json expect\n+{\n+  \"a\": [\"x\"],\n+  \"b\": 1\n+}\n+```\n",
+        "   one\n   [..]\n-  old\n+  last\n   $ echo out",
+        "   >   now\n+  port ${app_port} now\n",
+        "$ echo '$ prompt': prints what a transcript takes for a prompt",
+        "5 expectations to be written",
+    ] {
+        said.has(has);
+    }
+    // What was printed as a patch is one, and all of it holds then.
+    lab.write("patch", &said.out);
+    let git = "git add -A && git -c user.name=a -c user.email=a@b commit -qm y && git apply patch";
+    let done = Command::new("sh")
+        .args(["-c", git])
+        .current_dir(lab.room())
+        .status();
+    assert!(done.unwrap().success());
+    lab.opsbook(&["lint"]).ended(0);
+    lab.with(&secret, &["test", "regex", "json", "new", "transcript"])
+        .ended(0)
+        .has("4 passed");
+    lab.with(&secret, &["bless", "transcript", "json", "--apart", "1ms"])
+        .ended(0)
+        .has("0 expectations to be written");
+}

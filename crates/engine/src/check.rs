@@ -91,8 +91,8 @@ pub async fn file_there(
     }
 }
 
-/// What a check prints where it holds by its exit status alone: for who writes down what is to be
-/// expected. A transcript, and what is given a secret, has nothing that could be told.
+/// What a check prints where it holds by its exit status alone, for who writes down what is to be
+/// expected: one entry, or one for each command of a transcript.
 ///
 /// # Errors
 /// Why there is nothing to learn from it, in words.
@@ -101,7 +101,7 @@ pub async fn printed(
     case: &Case,
     scope: &Scope,
     secrets: &Secrets,
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<Ran>, String> {
     let Ask::Script { script, exit, .. } = &case.ask else {
         return Err("is no script".to_owned());
     };
@@ -118,15 +118,46 @@ pub async fn printed(
     };
     let values = scope.values(&reach.node.name, script.bindings(), secrets);
     let values = values.await.map_err(|error| error.to_string())?;
-    let done = session.run(&target::script(script), &values, limits).await;
+    let commands = script.commands();
+    let mark = crate::random_mark();
+    let marked = (!commands.is_empty()).then(|| transcript(script, &mark));
+    let asked = target::script(marked.as_ref().unwrap_or(script));
+    let done = session.run(&asked, &values, limits).await;
     let done = done.map_err(|lost| format!("could not be asked: {lost}"))?;
     if let Some(why) = cut_short(&done, case.timeout) {
         return Err(why);
     }
+    if !commands.is_empty() {
+        return of_commands(&done, commands, &mark);
+    }
     if !exit.contains(&done.status) {
         return Err(format!("does not hold: exit status {}", done.status));
     }
-    Ok(done.out)
+    let (status, out, err) = (done.status, done.out, done.err);
+    Ok(vec![Ran { status, out, err }])
+}
+
+/// What each command of a transcript printed, where all ended as the page shows it.
+fn of_commands(done: &Done, commands: &[PlannedCommand], mark: &str) -> Result<Vec<Ran>, String> {
+    let (mut all, mut rest) = ran(&done.out, &done.err, mark);
+    // The last one may have ended the shell itself.
+    if all.len() + 1 == commands.len() {
+        rest.status = done.status;
+        all.push(rest);
+    }
+    for (index, command) in commands.iter().enumerate() {
+        match all.get(index) {
+            Some(ran) if ran.status == command.exit => {}
+            Some(Ran { status, .. }) => {
+                let number = index + 1;
+                return Err(format!(
+                    "does not hold: exit status {status} of command {number}"
+                ));
+            }
+            None => return Err(format!("ended before command {}", index + 1)),
+        }
+    }
+    Ok(all)
 }
 
 async fn once(reach: &Reach, case: &Case, scope: &Scope, secrets: &Secrets) -> Answer {

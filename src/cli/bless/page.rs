@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use crate::cli::Streams;
 use crate::cli::adopt::{is_clean, patch};
 use crate::cli::error::Failure;
-use crate::manual::{Kind, Manual};
+use crate::manual::expect::bless::Blessed;
+use crate::manual::{Block, Command, Expect, ExpectKind, Kind, Manual};
 use crate::source::Problem;
 
 /// The pages of a manual, and what is to be changed in them.
@@ -33,6 +34,58 @@ struct Fence {
     marks: String,
 }
 
+/// What is expected: of a block, or of one command of the transcript in it.
+pub(super) struct Place<'a> {
+    pub page: usize,
+    pub block: usize,
+    pub command: Option<&'a Command>,
+    /// The expectation that is there.
+    pub known: Option<&'a Expect>,
+}
+
+impl Fence {
+    /// Lines of the block, indented as it is.
+    fn within(&self, lines: &[String]) -> Result<String, &'static str> {
+        let ends = |line: &String| line.trim_start().starts_with(&self.marks);
+        if lines.iter().any(ends) {
+            return Err("prints a fence itself: yours to write");
+        }
+        let mut text = String::new();
+        for line in lines {
+            let line = format!("{}{line}", self.indent);
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+        Ok(text)
+    }
+
+    /// A block of its own.
+    fn fenced(&self, words: &str, lines: &[String]) -> Result<String, &'static str> {
+        let (indent, marks, within) = (&self.indent, &self.marks, self.within(lines)?);
+        Ok(format!("{indent}{marks}{words}\n{within}{indent}{marks}\n"))
+    }
+}
+
+/// Output in a transcript, where some lines mean something else.
+fn below_command(
+    fence: &Fence,
+    lines: std::ops::Range<usize>,
+    expected: &[String],
+) -> Result<Edit, &'static str> {
+    let begins = |line: &String| {
+        let marked = ["$ ", "# ", "> ", "exit "]
+            .iter()
+            .any(|mark| line.starts_with(mark));
+        marked || line == ">"
+    };
+    if expected.iter().any(begins) {
+        return Err(
+            "prints what a transcript takes for a prompt, a title or a status: write an `expect` block",
+        );
+    }
+    let text = fence.within(expected)?;
+    Ok(Edit { lines, text })
+}
+
 impl<'a> Pages<'a> {
     pub fn new(root: &'a Path, manual: &'a Manual) -> Pages<'a> {
         Pages {
@@ -42,51 +95,58 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// What a block must print. `known` says that an expectation stands behind it.
-    pub fn expect(
-        &mut self,
-        page: usize,
-        block: usize,
-        known: bool,
-        expected: &[String],
-    ) -> Result<(), &'static str> {
-        let own = &self.manual.pages[page];
-        let at = block + usize::from(known);
-        let behind = own.blocks.get(at);
-        let block = behind.filter(|block| !known || block.kind == Some(Kind::Expect));
-        let block = block.ok_or("its expectation is not where it was looked for")?;
-        if block.span.path() != own.source.path {
-            return Err("stands in an included file: yours to change");
-        }
+    /// What a block must print, or a command in it.
+    pub fn expect(&mut self, place: &Place<'_>, blessed: &Blessed) -> Result<(), &'static str> {
+        let own = &self.manual.pages[place.page];
+        let block = own.blocks.get(place.block);
+        let block = block.ok_or("its block is not where it was looked for")?;
         let lines: Vec<&str> = own.source.text.split_inclusive('\n').collect();
-        let line = (block.span.line() as usize).saturating_sub(1);
-        let fence = fence(&lines, line).ok_or("its fence is not alone on its line")?;
-        let mut text = String::new();
-        if !known {
-            let _ = writeln!(text, "{}{}text expect", fence.indent, fence.marks);
-        }
-        for line in expected {
-            let line = format!("{}{line}", fence.indent);
-            let _ = writeln!(text, "{}", line.trim_end());
-        }
-        if !known {
-            let _ = writeln!(text, "{}{}", fence.indent, fence.marks);
-        }
-        if expected
-            .iter()
-            .any(|line| line.trim_start().starts_with(&fence.marks))
-        {
-            return Err("prints a fence itself: yours to write");
-        }
-        let lines = if known {
-            fence.opening + 1..fence.closing
-        } else {
-            fence.closing + 1..fence.closing + 1
+        let fence = |block: &Block| {
+            if block.span.path() != own.source.path {
+                return Err("stands in an included file: yours to change");
+            }
+            let line = (block.span.line() as usize).saturating_sub(1);
+            fence(&lines, line).ok_or("its fence is not alone on its line")
         };
-        self.edits
-            .entry(page)
-            .or_default()
-            .push(Edit { lines, text });
+        let around = fence(block)?;
+        let within = |line: &usize| around.opening < *line && *line < around.closing;
+        let known = place.known.map(|known| known.span.line() as usize - 1);
+        let edit = match (place.command, known) {
+            (Some(command), None) => {
+                let text = &command.text;
+                let last = text.text.trim_end().len();
+                let line = text.span(last.saturating_sub(1)..last).line() as usize;
+                below_command(&around, line..line, &blessed.lines)?
+            }
+            (Some(_), Some(first)) if within(&first) => {
+                let shown = place
+                    .known
+                    .map_or(0, |known| known.text.text.lines().count());
+                below_command(&around, first..first + shown, &blessed.lines)?
+            }
+            (_, None) => {
+                let words = match blessed.kind {
+                    ExpectKind::Json => "json expect",
+                    _ => "text expect",
+                };
+                let behind = around.closing + 1;
+                Edit {
+                    lines: behind..behind,
+                    text: around.fenced(words, &blessed.lines)?,
+                }
+            }
+            (_, Some(_)) => {
+                let behind = own.blocks.get(place.block + 1);
+                let behind = behind.filter(|block| block.kind == Some(Kind::Expect));
+                let behind =
+                    fence(behind.ok_or("its expectation is not where it was looked for")?)?;
+                Edit {
+                    lines: behind.opening + 1..behind.closing,
+                    text: behind.within(&blessed.lines)?,
+                }
+            }
+        };
+        self.edits.entry(place.page).or_default().push(edit);
         Ok(())
     }
 

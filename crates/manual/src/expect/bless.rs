@@ -1,20 +1,22 @@
 //! Outputs of real runs -> an expectation: what was the same in all of them stays, what differs
 //! or will differ is elided. What the author has written is kept where it still matches.
 
+mod json;
+mod places;
+mod shapes;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::{Glob, decide};
+use super::{Glob, decide, lines};
 use crate::ExpectKind;
-use crate::interpolation::Interpolated;
+use crate::interpolation::{Interpolated, Part};
+
+use shapes::{elide, joined, names, put_back};
 
 /// More lines than that are nobody's expectation.
 const MOST_LINES: usize = 2_000;
-/// Shorter values stand for too much.
-const SHORTEST: usize = 3;
-
 /// What one run printed, with the values of its node.
 #[derive(Clone, Debug)]
 pub struct Printed {
@@ -25,8 +27,10 @@ pub struct Printed {
 }
 
 /// What is to be expected.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blessed {
+    /// How it is compared; that of the author's expectation, where there is one.
+    pub kind: ExpectKind,
     /// Its lines.
     pub lines: Vec<String>,
     /// What was elided, in words.
@@ -44,6 +48,8 @@ pub enum Unblessed {
     TooLong(usize),
     /// The expectation that there is matches already.
     Holds,
+    /// The author's form has no words for it: why.
+    Yours(String),
 }
 
 impl std::fmt::Display for Unblessed {
@@ -55,6 +61,7 @@ impl std::fmt::Display for Unblessed {
             }
             Unblessed::TooLong(lines) => write!(f, "prints {lines} lines"),
             Unblessed::Holds => f.write_str("is expected already"),
+            Unblessed::Yours(why) => write!(f, "{why}: yours to change"),
         }
     }
 }
@@ -68,15 +75,44 @@ enum Line {
     Any,
 }
 
-/// Makes an expectation of what was printed by several runs; `existing` is the author's.
+/// Makes an expectation of what was printed by several runs; `existing` is the author's, which
+/// keeps its form. Without one, an object of JSON becomes JSON, and all else lines.
 ///
 /// # Errors
 /// Where there is nothing to write.
-pub fn bless(runs: &[Printed], existing: Option<&str>, most: usize) -> Result<Blessed, Unblessed> {
-    let holds = |lines: &str| runs.iter().all(|run| is_met(lines, run));
-    if existing.is_some_and(holds) {
+pub fn bless(
+    runs: &[Printed],
+    existing: Option<(&str, ExpectKind)>,
+    most: usize,
+) -> Result<Blessed, Unblessed> {
+    let holds = |text: &str, kind| runs.iter().all(|run| is_met(text, kind, run));
+    if existing.is_some_and(|(text, kind)| holds(text, kind)) {
         return Err(Unblessed::Holds);
     }
+    let blessed = match existing {
+        Some((text, ExpectKind::Json)) => json::changed(text, runs)?,
+        Some((text, kind)) => by_lines(runs, Some(text), kind)?,
+        None => match json::learned(runs) {
+            Some(blessed) => blessed,
+            None => by_lines(runs, None, ExpectKind::Text)?,
+        },
+    };
+    // What has values of several nodes put in, or a line that two elisions share, may be wrong.
+    if !holds(&blessed.lines.join("\n"), blessed.kind) {
+        let why = "what was made of it does not match each run";
+        return Err(Unblessed::Yours(why.to_owned()));
+    }
+    if blessed.lines.len() > most {
+        return Err(Unblessed::TooLong(blessed.lines.len()));
+    }
+    Ok(blessed)
+}
+
+fn by_lines(
+    runs: &[Printed],
+    existing: Option<&str>,
+    kind: ExpectKind,
+) -> Result<Blessed, Unblessed> {
     let mut elided = BTreeSet::new();
     let mut all = runs.iter().map(|run| lines_of(run, &mut elided));
     let Some(first) = all.next() else {
@@ -94,23 +130,37 @@ pub fn bless(runs: &[Printed], existing: Option<&str>, most: usize) -> Result<Bl
     let merged = rest
         .iter()
         .fold(first, |merged, run| merge(&merged, run, &mut elided));
-    let kept = existing.map(|existing| keep(existing, &merged, &runs[0]));
-    let kept = kept.filter(|lines| holds(&lines.join("\n")));
-    let lines = kept.unwrap_or_else(|| written(&merged));
-    let says = |line: &String| !line.replace("[..]", "").trim().is_empty() && line != "...";
-    if !lines.iter().any(says) {
+    let holds = |lines: &Vec<String>| {
+        let text = lines.join("\n");
+        runs.iter().all(|run| is_met(&text, kind, run))
+    };
+    let anew = written(&merged, ExpectKind::Text);
+    let kept = existing.map(|existing| keep(existing, kind, &merged, &runs[0]));
+    let kept = kept.filter(holds);
+    let stays = match (&kept, kind) {
+        (Some(lines), ExpectKind::Text) => lines,
+        _ => &anew,
+    };
+    if !stays.iter().any(|line| says(line) && line != "...") {
         return Err(Unblessed::NothingStays);
     }
-    if lines.len() > most {
-        return Err(Unblessed::TooLong(lines.len()));
-    }
-    Ok(Blessed { lines, elided })
+    let lines = kept.unwrap_or_else(|| written(&merged, kind));
+    Ok(Blessed {
+        kind,
+        lines,
+        elided,
+    })
+}
+
+/// Whether there is something in a line beside elisions.
+fn says(line: &str) -> bool {
+    !line.replace("[..]", "").trim().is_empty()
 }
 
 /// Whether a run prints what is expected, with the values of its node.
-fn is_met(expected: &str, run: &Printed) -> bool {
+fn is_met(expected: &str, kind: ExpectKind, run: &Printed) -> bool {
     let filled = Interpolated::read(expected).fill(|name| run.values.get(name).cloned());
-    decide(&filled, ExpectKind::Text, run.text.as_bytes()).is_ok()
+    decide(&filled, kind, run.text.as_bytes()).is_ok()
 }
 
 /// The lines of one run, with its values put back and its volatile parts elided.
@@ -126,143 +176,6 @@ fn lines_of(run: &Printed, elided: &mut BTreeSet<&'static str>) -> Vec<Line> {
         }
     });
     lines.collect()
-}
-
-/// Values by which a name can be told: each is of one name alone.
-fn names(values: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
-    let mut names: BTreeMap<&str, Option<&str>> = BTreeMap::new();
-    for (name, value) in values {
-        if value.len() >= SHORTEST && !value.contains(char::is_whitespace) {
-            let known = names.entry(value);
-            known
-                .and_modify(|known| *known = None)
-                .or_insert(Some(name));
-        }
-    }
-    let names = names.into_iter();
-    names
-        .filter_map(|(value, name)| Some((value, name?)))
-        .collect()
-}
-
-/// A whole word that is a value becomes `${name}`; a literal `${` is written `$${`.
-fn put_back(line: &str, names: &BTreeMap<&str, &str>) -> String {
-    let mut text = String::new();
-    for word in words(line) {
-        match names.get(word) {
-            Some(name) => text += &format!("${{{name}}}"),
-            None => text += &word.replace("${", "$${"),
-        }
-    }
-    text
-}
-
-/// A line in pieces that make it up: words of letters, digits and what joins them, and all else.
-fn words(line: &str) -> Vec<&str> {
-    static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
-        Regex::new(r"[\p{L}\p{N}](?:[\p{L}\p{N}._/-]*[\p{L}\p{N}])?|/[\p{L}\p{N}._/-]*[\p{L}\p{N}]")
-            .ok()
-    });
-    let Some(word) = &*WORD else {
-        return vec![line];
-    };
-    let mut pieces = Vec::new();
-    let mut at = 0;
-    for found in word.find_iter(line) {
-        pieces.push(&line[at..found.start()]);
-        pieces.push(found.as_str());
-        at = found.end();
-    }
-    pieces.push(&line[at..]);
-    pieces.retain(|piece| !piece.is_empty());
-    pieces
-}
-
-/// What two runs may have in common by chance, longest first: a word for it, and how it looks.
-/// What stands in the first group stays.
-const SHAPES: [(&str, &str); 17] = [
-    (
-        "time",
-        r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)(?:[A-Z][a-z]{2} +\d{1,2}|\d{1,2} [A-Z][a-z]{2}(?: \d{4})?)?(?:\d{4}-\d\d-\d\d)?,? *\d\d:\d\d(?::\d\d)?(?: [AP]M)?(?: [A-Z]{2,5}| [+-]\d{4})?(?: \d{4})?",
-    ),
-    (
-        "time",
-        r"\b\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z\b| ?[+-]\d\d:?\d\d\b| [A-Z]{3,4}\b)?",
-    ),
-    (
-        "time",
-        r"\b(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) +\d{1,2} \d\d:\d\d(?::\d\d)?(?: \d{4})?\b",
-    ),
-    ("load", r"\b(load averages?: ).*"),
-    ("load", r"^\d+\.\d\d \d+\.\d\d \d+\.\d\d \d+/\d+ \d+$"),
-    (
-        "id",
-        r"\b[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}\b",
-    ),
-    (
-        "address",
-        r"\b(?:[0-9a-fA-F]{1,4}:){3,7}(?::?[0-9a-fA-F]{1,4})+\b",
-    ),
-    ("id", r"\b(?:[0-9]+[a-f]|[a-f]+[0-9])[0-9a-f]{10,}\b"),
-    ("address", r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
-    ("date", r"\b\d{4}-\d\d-\d\d\b"),
-    ("time", r"\b\d{1,2}:\d\d:\d\d(?:[.,]\d+)?\b"),
-    ("file of a moment", r"/tmp/[\w./-]*\.[A-Za-z0-9]{6,}\b"),
-    ("pid", r"\b((?:[Pp]id|PID|Main PID)[ =:]+)\d+\b"),
-    ("pid", r"(\b[a-z][\w-]*\[)\d+(?:\])"),
-    (
-        "duration",
-        r"\b\d+(?:\.\d+)? ?(?:ms|us|µs|ns|s|sec|secs|seconds?|min|mins|minutes?|h|hours?|days?|weeks?|months?|years?)\b(?: \d+(?:\.\d+)? ?(?:ms|us|s|sec|seconds?|min|minutes?|h|hours?|days?)\b)*(?: ago)?",
-    ),
-    ("size", r"\b\d+(?:\.\d+)? ?(?:[KMGTP]i?B?|kB|bytes?)\b"),
-    ("percent", r"\b\d+(?:\.\d+)? ?%"),
-];
-
-fn elide(line: &str, elided: &mut BTreeSet<&'static str>) -> String {
-    static SHAPED: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
-        let shapes = SHAPES.iter();
-        let shapes = shapes.filter_map(|(what, shape)| Some((*what, Regex::new(shape).ok()?)));
-        shapes.collect()
-    });
-    let mut line = line.to_owned();
-    for (what, shape) in &*SHAPED {
-        let mut next = String::new();
-        let mut at = 0;
-        for found in shape.captures_iter(&line) {
-            let Some(all) = found.get(0) else { continue };
-            // A value of the node is none that comes and goes.
-            let within = line[..all.start()].rfind("${").is_some_and(|open| {
-                line[open..]
-                    .find('}')
-                    .is_none_or(|close| open + close >= all.start())
-            });
-            if within || all.is_empty() || all.as_str().contains("[..]") && found.get(1).is_none() {
-                continue;
-            }
-            elided.insert(what);
-            next += &line[at..all.start()];
-            next += found.get(1).map_or("", |kept| kept.as_str());
-            next += "[..]";
-            if all.as_str().ends_with(']') {
-                next.push(']');
-            }
-            at = all.end();
-        }
-        next += &line[at..];
-        line = next;
-    }
-    joined(&line)
-}
-
-/// Gaps side by side are one.
-fn joined(line: &str) -> String {
-    let mut line = line.to_owned();
-    for twice in ["[..][..]", "[..] [..]", "[..], [..]"] {
-        while line.contains(twice) {
-            line = line.replace(twice, "[..]");
-        }
-    }
-    line
 }
 
 /// What is the same in both.
@@ -370,31 +283,52 @@ fn pairs(one: usize, other: usize, fit: impl Fn(usize, usize) -> bool) -> Vec<(u
     found
 }
 
-/// The author's lines that still match stay, with the elisions between them; only what does not
-/// match is written anew.
-fn keep(existing: &str, merged: &[Line], run: &Printed) -> Vec<String> {
-    let old: Vec<&str> = existing.trim_end().lines().map(str::trim_end).collect();
-    let globs: Vec<Option<Glob>> = { old.iter() }
-        .map(|line| {
-            let filled = Interpolated::read(line).fill(|name| run.values.get(name).cloned());
-            (line.trim() != "...").then(|| Glob::new(&filled))
-        })
-        .collect();
-    let found = pairs(old.len(), merged.len(), |a, b| {
-        match (&globs[a], &merged[b]) {
-            (Some(glob), Line::Text { raw, .. }) => glob.matches(raw),
+/// A line of the author's, with the values of a node.
+enum Wanted {
+    /// Any lines.
+    Any,
+    Glob(Glob),
+    Regex(Option<Regex>),
+}
+
+impl Wanted {
+    fn new(line: &str, kind: ExpectKind, run: &Printed) -> Wanted {
+        let filled = Interpolated::read(line).fill(|name| run.values.get(name).cloned());
+        match kind {
+            _ if line.trim() == "..." => Wanted::Any,
+            ExpectKind::Regex => Wanted::Regex(lines::compile(&filled).ok()),
+            _ => Wanted::Glob(Glob::new(&filled)),
+        }
+    }
+
+    fn matches(&self, line: &Line) -> bool {
+        match (self, line) {
+            (Wanted::Glob(glob), Line::Text { raw, .. }) => glob.matches(raw),
+            (Wanted::Regex(Some(regex)), Line::Text { raw, .. }) => regex.is_match(raw),
             _ => false,
         }
+    }
+}
+
+/// The author's lines that still match stay, with the elisions between them; only what does not
+/// match is written anew.
+fn keep(existing: &str, kind: ExpectKind, merged: &[Line], run: &Printed) -> Vec<String> {
+    let old: Vec<&str> = existing.trim_end().lines().map(str::trim_end).collect();
+    let wanted = old.iter().map(|line| Wanted::new(line, kind, run));
+    let wanted: Vec<Wanted> = wanted.collect();
+    let found = pairs(old.len(), merged.len(), |a, b| {
+        wanted[a].matches(&merged[b])
     });
+    let is_any = |wanted: &Wanted| matches!(wanted, Wanted::Any);
     let mut lines = Vec::new();
     let (mut i, mut j) = (0, 0);
     for (a, b) in found.into_iter().chain([(old.len(), merged.len())]) {
-        let (gap, new) = (&globs[i..a], written(&merged[j..b]));
-        match gap.iter().position(Option::is_none) {
+        let (gap, new) = (&wanted[i..a], written(&merged[j..b], kind));
+        match gap.iter().position(is_any) {
             None => lines.extend(new),
             // As many lines before and after the author's elision as there were.
             Some(before) => {
-                let after = gap.iter().rev().position(Option::is_none).unwrap_or(0);
+                let after = gap.iter().rev().position(is_any).unwrap_or(0);
                 let before = before.min(new.len());
                 let after = after.min(new.len() - before);
                 lines.extend(new[..before].iter().cloned());
@@ -408,12 +342,29 @@ fn keep(existing: &str, merged: &[Line], run: &Printed) -> Vec<String> {
     lines
 }
 
-fn written(lines: &[Line]) -> Vec<String> {
+fn written(lines: &[Line], kind: ExpectKind) -> Vec<String> {
     let lines = lines.iter().map(|line| match line {
+        Line::Text { text, .. } if kind == ExpectKind::Regex => as_regex(text),
         Line::Text { text, .. } => text.clone(),
         Line::Any => "...".to_owned(),
     });
     lines.collect()
+}
+
+/// A line with elisions as a regular expression.
+fn as_regex(line: &str) -> String {
+    let parts = Interpolated::read(line)
+        .parts()
+        .iter()
+        .map(|part| match part {
+            Part::Name(name) => format!("${{{name}}}"),
+            Part::Written(text) | Part::Value(text) => {
+                let texts: Vec<String> = text.split("[..]").map(regex::escape).collect();
+                texts.join(".*")
+            }
+        })
+        .collect::<Vec<String>>();
+    parts.concat()
 }
 
 #[cfg(test)]
@@ -436,6 +387,10 @@ mod tests {
     }
 
     fn made(texts: &[&str], existing: Option<&str>) -> String {
+        as_kind(texts, existing.map(|text| (text, ExpectKind::Text)))
+    }
+
+    fn as_kind(texts: &[&str], existing: Option<(&str, ExpectKind)>) -> String {
         match bless(&runs(texts), existing, 20) {
             Ok(blessed) => blessed.lines.join("\n"),
             Err(why) => format!("{why:?}"),
@@ -513,6 +468,25 @@ mod tests {
             ("gone", "new", "new"),
         ] {
             assert_eq!(made(&[text, text], Some(existing)), expected, "{existing}");
+        }
+    }
+
+    #[test]
+    fn expressions_that_still_match_stay() {
+        for (existing, text, expected) in [
+            (r"v\d+", "v12", "Holds"),
+            (
+                "state .*\nold\n${host}:\\d+",
+                "state fine\nnew (1)\nweb1:80",
+                "state .*\nnew \\(1\\)\n${host}:\\d+",
+            ),
+            ("gone", "took 3 s, on 8000", r"took .*, on \$\{app_port\}"),
+            ("a\n...\nold", "a\n1\n2\nnew.", "a\n...\nnew\\."),
+            ("x", "12:13:14", "NothingStays"),
+        ] {
+            let expected = expected.replace("\\$\\{app_port\\}", "${app_port}");
+            let made = as_kind(&[text, text], Some((existing, ExpectKind::Regex)));
+            assert_eq!(made, expected, "{existing}");
         }
     }
 }

@@ -110,7 +110,7 @@ fn pattern(expected: &Interpolated, regex: bool) -> Result<Vec<Segment>, Mismatc
     Ok(segments)
 }
 
-fn compile(line: &Interpolated) -> Result<Regex, String> {
+pub(super) fn compile(line: &Interpolated) -> Result<Regex, String> {
     line.regex(whole)
         .map_err(|error| no_regex(&error.to_string()))
 }
