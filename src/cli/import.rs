@@ -154,13 +154,20 @@ pub(crate) fn run(args: &Import, streams: &mut Streams) -> Result<u8, Failure> {
             opsbook_import::goss(&name, &text, &with)
         }
         What::Innovation { .. } => opsbook_import::innovation(&name, &text),
-        What::Role { .. } => opsbook_import::role(&name, &text),
+        What::Role { .. } => opsbook_import::role(&name, &text, defaults_of(&name).as_deref()),
         What::Script { .. } => opsbook_import::script(&name, &text),
         What::Runme { .. } => opsbook_import::runme(&name, &text),
         What::Rundeck { .. } => opsbook_import::rundeck(&name, &text),
     };
     let imported = imported.map_err(|error| Problem::bare("not-understood", error.to_string()))?;
     give(&imported, files, streams)
+}
+
+/// The defaults of the role that a file of tasks belongs to, where they can be read.
+fn defaults_of(tasks: &str) -> Option<String> {
+    let folder = Path::new(tasks).parent()?.parent()?;
+    let path = folder.join("defaults/main.yml");
+    read(&path).ok().map(|(_, text)| text)
 }
 
 /// The files that a gossfile includes, by a name or a pattern in the last part of a path. What

@@ -82,3 +82,58 @@ fn a_gossfile_and_a_script_become_pages_that_lint() {
         .ended(0)
         .has("  | two\n");
 }
+
+/// Roles that hold little that is plain: every task is on the page, and the page lints.
+#[test]
+fn each_file_of_a_role_becomes_a_skeleton_that_lints() {
+    let roles = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/roles");
+    for (file, taken, has) in [
+        (
+            "engine/tasks/main.yml",
+            "3 steps, 6 for a person; 8 left to you",
+            "\napt-get remove -y engine.io engine-doc\n",
+        ),
+        (
+            "engine/tasks/setup-Debian.yml",
+            "1 step, 2 for a person; 2 left to you",
+            "To do: `register`: key_result.\n\ncurl -fsSL -o /etc/apt/keyrings/engine.asc ",
+        ),
+        (
+            "engine/tasks/users.yml",
+            "0 steps, 2 for a person; 2 left to you",
+            "To do: `with_items`: {{ engine_users }}, `user`: what it does, as a command.\n",
+        ),
+        (
+            "engine/handlers/main.yml",
+            "1 step, 1 for a person; 1 left to you",
+            "\nsystemctl daemon-reload\nsystemctl reload engine\n",
+        ),
+        (
+            "site/tasks/main.yml",
+            "2 steps, 5 for a person; 6 left to you",
+            "\nmkdir -p \"${site_conf_folder}/certs\"\nchmod 0750 \"${site_conf_folder}/certs\"\nchown \"root:${site_user}\" \"${site_conf_folder}/certs\"\n",
+        ),
+        (
+            "site/tasks/vhosts.yml",
+            "1 step, 2 for a person; 3 left to you",
+            "  site_conf_folder: {default: '/etc/site'}\n",
+        ),
+        (
+            "site/handlers/main.yml",
+            "1 step, 1 for a person; 1 left to you",
+            "To do: `when`: site_service_state == \"started\".\n",
+        ),
+    ] {
+        let lab = Lab::new("# P\n");
+        let from = format!("{roles}/{file}");
+        lab.opsbook(&["import", "role", &from, "-o", "manual/page.md"])
+            .ended(2);
+        std::fs::remove_file(lab.path("manual/page.md")).unwrap();
+        lab.opsbook(&["import", "role", &from, "-o", "manual/page.md"])
+            .ended(1)
+            .has(taken);
+        let page = lab.text("manual/page.md");
+        assert!(page.contains(has), "{has}\n{page}");
+        lab.opsbook(&["lint"]).ended(0);
+    }
+}

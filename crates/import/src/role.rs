@@ -1,15 +1,22 @@
-//! A file of tasks of an Ansible role -> a page: an honest skeleton. A plain task is a step; every
-//! other one is a block for a person, with the task's own text in it.
+//! Tasks of an Ansible role -> a page: an honest skeleton. Each task is a step with its name. A plain
+//! one is a command; every other is a block for a person, with what is to be decided, the command
+//! where the module has an obvious one, and the task's own text.
 
+mod module;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::known::is_reserved;
 use crate::page::{Page, id};
 use crate::yaml::{Map, Value, Yaml};
 use crate::{Imported, NotUnderstood, bounded, document};
 
-/// Words of a task that change when, how often, where or with what it is done.
-const BESIDES: [&str; 22] = [
+use module::Given;
+
+/// Words of a task that change when, how often, where or with what it is done; loops are read
+/// where they are lists.
+const BESIDES: [&str; 20] = [
     "when",
-    "loop",
-    "with_items",
     "with_dict",
     "with_first_found",
     "with_nested",
@@ -24,20 +31,32 @@ const BESIDES: [&str; 22] = [
     "ignore_errors",
     "async",
     "poll",
-    "block",
     "rescue",
     "vars",
     "args",
     "environment",
+    "loop_control",
 ];
+const LOOPS: [&str; 3] = ["loop", "with_items", "with_list"];
 /// Words that say nothing about what is done.
-const QUIET: [&str; 6] = ["name", "tags", "become", "become_user", "notify", "no_log"];
+const QUIET: [&str; 7] = [
+    "name",
+    "tags",
+    "become",
+    "become_user",
+    "notify",
+    "no_log",
+    "listen",
+];
+/// Items of a loop that are written out.
+const MOST_ITEMS: usize = 20;
 
-/// Reads `tasks/main.yml`, or a list of handlers.
+/// Reads `tasks/main.yml`, or a list of handlers. `defaults` is the text of the role's
+/// `defaults/main.yml`: plain values in it are the parameters' defaults.
 ///
 /// # Errors
-/// Where it is no list of tasks, or less than a third of them is plain.
-pub fn role(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
+/// Where it is no list of tasks.
+pub fn role(name: &str, text: &str, defaults: Option<&str>) -> Result<Imported, NotUnderstood> {
     bounded(name, text)?;
     let yaml = document(name, text)?;
     let Value::Seq(tasks) = &yaml.value else {
@@ -46,60 +65,222 @@ pub fn role(name: &str, text: &str) -> Result<Imported, NotUnderstood> {
             yaml.kind()
         )));
     };
-    let tasks: Vec<(&Yaml, &Map)> = tasks
-        .iter()
-        .filter_map(|task| Some((task, task.as_map()?)))
+    let tasks: Vec<Task<'_>> = { tasks.iter() }
+        .filter_map(|yaml| Some(Task::read(yaml, yaml.as_map()?)))
         .collect();
-    let plain: Vec<Option<Plain>> = tasks.iter().map(|(_, task)| plain(task)).collect();
-    let count = plain.iter().flatten().count();
-    if count * 3 < tasks.len() {
-        return Err(NotUnderstood(format!(
-            "{count} of {} tasks are plain: write the page from what the role is to reach, and check that",
-            tasks.len()
-        )));
+    if tasks.is_empty() {
+        return Err(NotUnderstood(format!("`{name}` has no task")));
     }
-    let title = id(name
-        .trim_end_matches("/tasks/main.yml")
-        .trim_end_matches("/tasks/main.yaml"));
-    let mut page = Page::new(
-        &title,
-        "ansible",
-        &format!("{name}, {count} of {} tasks", tasks.len()),
-    );
-    page.block("", "yaml procedure", &format!("id: {title}\n"));
-    for ((yaml, task), plain) in tasks.iter().zip(plain) {
-        let said = task
-            .get("name")
-            .and_then(|name| name.value.text())
-            .unwrap_or("A task without a name");
-        if let Some(plain) = plain {
-            let sudo = if plain.root { " sudo" } else { "" };
-            page.step(said, &format!("sh step{sudo}"), &plain.script);
-        } else {
-            let place = yaml.span.place();
-            page.manual(said, &own_text(text, yaml), place, &why(task));
-        }
-        if let Some(notify) = task.get("notify") {
-            page.left_out(
-                notify.key.place(),
-                "`notify`: the handler's step comes behind this one",
-            );
-        }
+    let count = tasks.iter().filter(|task| task.is_plain()).count();
+    let title = id(title(name));
+    let about = format!("{name}, {count} of {} tasks", tasks.len());
+    let mut page = Page::new(&title, "ansible", &about);
+    page.block("", "yaml procedure", &contract(&title, &tasks, defaults));
+    for task in &tasks {
+        task.write(&mut page, name, text);
     }
     Ok(page.done())
 }
 
-struct Plain {
-    script: String,
-    root: bool,
+/// The name of the role, with that of a file that is not the main one.
+fn title(name: &str) -> &str {
+    let main = name
+        .strip_suffix("/main.yml")
+        .or(name.strip_suffix("/main.yaml"));
+    match main {
+        Some(folder) => folder.strip_suffix("/tasks").unwrap_or(folder),
+        None => name,
+    }
 }
 
-/// What keeps a task from being a step.
-fn why(task: &Map) -> String {
-    match BESIDES.iter().find(|word| task.contains_key(**word)) {
-        Some(word) => format!("a task with `{word}`"),
-        None => "a module, or a template in a value, that is not plainly a command".to_owned(),
+/// The procedure, with each variable of a plain task as a parameter.
+fn contract(title: &str, tasks: &[Task<'_>], defaults: Option<&str>) -> String {
+    let mut text = format!("id: {title}\n");
+    let plain = tasks.iter().filter(|task| task.is_plain());
+    let names: BTreeSet<&String> = plain.flat_map(|task| &task.variables).collect();
+    let known = defaults.map(plain_values).unwrap_or_default();
+    if !names.is_empty() {
+        text += "params:\n";
     }
+    for name in names {
+        let what = match known.get(name) {
+            Some(value) => format!("default: {}", yaml_text(value)),
+            None => "required: true".to_owned(),
+        };
+        text += &format!("  {name}: {{{what}}}\n");
+    }
+    text
+}
+
+/// Values of a role's defaults that are texts as they stand.
+fn plain_values(text: &str) -> BTreeMap<String, String> {
+    let values = bounded("defaults", text).and_then(|()| document("defaults", text));
+    let Ok(values) = values else {
+        return BTreeMap::new();
+    };
+    let map = values.as_map().into_iter().flatten();
+    let plain = map.filter_map(|(name, entry)| Some((name.clone(), module::scalar(&entry.value)?)));
+    plain
+        .filter(|(_, value)| !module::is_template(value) && !value.contains(['\n', '$']))
+        .collect()
+}
+
+/// Between quotes, as YAML and JSON have it alike.
+fn yaml_text(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+struct Task<'a> {
+    yaml: &'a Yaml,
+    map: &'a Map,
+    /// What it does, where the module has an obvious command.
+    command: Option<String>,
+    root: bool,
+    /// What the command leaves out, each with what is to be done about it.
+    open: Vec<String>,
+    /// Variables of the role in the command.
+    variables: BTreeSet<String>,
+}
+
+impl<'a> Task<'a> {
+    fn read(yaml: &'a Yaml, map: &'a Map) -> Task<'a> {
+        let mut task = Task {
+            yaml,
+            map,
+            command: None,
+            root: map.contains_key("become"),
+            open: Vec::new(),
+            variables: BTreeSet::new(),
+        };
+        for word in BESIDES {
+            if let Some(entry) = map.get(word) {
+                let said = entry
+                    .value
+                    .text()
+                    .map(|text| format!(": {}", one_line(text)));
+                task.open
+                    .push(format!("`{word}`{}", said.unwrap_or_default()));
+            }
+        }
+        let own = |word: &str| {
+            !QUIET.contains(&word) && !BESIDES.contains(&word) && !LOOPS.contains(&word)
+        };
+        let mut modules = map.iter().filter(|(word, _)| own(word));
+        let Some((module, entry)) = modules.next().filter(|_| modules.next().is_none()) else {
+            task.open
+                .push("which of its words is the module".to_owned());
+            return task;
+        };
+        let module = module.rsplit('.').next().unwrap_or(module);
+        if let Some(others) = other_file(module, &entry.value) {
+            task.open.push(others);
+            return task;
+        }
+        if !matches!(module, "command" | "shell" | "raw") {
+            task.root = true;
+        }
+        match task.commands(module, &entry.value) {
+            Some(command) => task.command = Some(command + "\n"),
+            None => task.open.push(match module {
+                "template" | "copy" => format!("`{module}`: a `file to=` block, or `deliver`"),
+                module => format!("`{module}`: what it does, as a command"),
+            }),
+        }
+        task
+    }
+
+    /// The command of the module, once for each item of its loop.
+    fn commands(&mut self, module: &str, given: &Yaml) -> Option<String> {
+        let mut loops = LOOPS
+            .iter()
+            .filter_map(|word| Some((word, self.map.get(*word)?)));
+        let Some((word, list)) = loops.next() else {
+            let given = Given::of(given, None)?;
+            self.variables = given.variables();
+            return given.command(module);
+        };
+        let items = match &list.value.value {
+            Value::Seq(items) if items.len() <= MOST_ITEMS => items,
+            _ => {
+                let said = list
+                    .value
+                    .text()
+                    .map(|text| format!(": {}", one_line(text)));
+                self.open
+                    .push(format!("`{word}`{}", said.unwrap_or_default()));
+                return None;
+            }
+        };
+        let mut commands = Vec::new();
+        for item in items {
+            let given = Given::of(given, Some(item))?;
+            self.variables.extend(given.variables());
+            commands.push(given.command(module)?);
+        }
+        (!commands.is_empty()).then(|| commands.join("\n"))
+    }
+
+    /// A step as it stands: nothing of it is left to a person.
+    fn is_plain(&self) -> bool {
+        self.command.is_some()
+            && self.open.is_empty()
+            && !self.variables.iter().any(|name| is_reserved(name))
+    }
+
+    fn write(&self, page: &mut Page, name: &str, text: &str) {
+        let said = self.map.get("name").and_then(|name| name.value.text());
+        let said = said.unwrap_or("A task without a name");
+        match &self.command {
+            Some(command) if self.is_plain() => {
+                let sudo = if self.root { " sudo" } else { "" };
+                page.step(said, &format!("sh step{sudo}"), command);
+            }
+            command => {
+                let open = if self.open.is_empty() {
+                    "a value with a name that nodes have".to_owned()
+                } else {
+                    self.open.join(", ")
+                };
+                let command = command.as_deref();
+                let command = command
+                    .map(|command| format!("{command}\n"))
+                    .unwrap_or_default();
+                let own = own_text(text, self.yaml);
+                let body = format!("To do: {open}.\n\n{command}{own}");
+                page.manual(said, &body, self.yaml.span.place(), &open);
+            }
+        }
+        if let Some(notify) = self.map.get("notify") {
+            let handlers = name.split("/tasks/").next().unwrap_or(name);
+            page.left_out(
+                notify.key.place(),
+                &format!(
+                    "`notify`: the handler's step comes behind this one (`opsbook import role {handlers}/handlers/main.yml`)"
+                ),
+            );
+        }
+    }
+}
+
+/// What a task takes from elsewhere, in words.
+fn other_file(module: &str, given: &Yaml) -> Option<String> {
+    let what = match module {
+        "include_tasks" | "import_tasks" | "include" => "the tasks of",
+        "include_role" | "import_role" => "the role",
+        "include_vars" => "the values of",
+        _ => return None,
+    };
+    let by_name = |name: &str| given.as_map().and_then(|map| map.get(name)?.value.text());
+    let file = given.text().or(by_name("file")).or(by_name("name"));
+    let file = one_line(file.unwrap_or("another file"));
+    Some(format!(
+        "`{module}`: {what} `{file}`, imported by themselves"
+    ))
+}
+
+fn one_line(text: &str) -> String {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    words.join(" ")
 }
 
 /// The lines of a task, as they are written.
@@ -110,196 +291,4 @@ fn own_text(text: &str, yaml: &Yaml) -> String {
     let mut own: Vec<&str> = lines.next().into_iter().collect();
     own.extend(lines.take_while(|line| line.starts_with(' ') || line.trim().is_empty()));
     own.join("\n").trim_end().to_owned() + "\n"
-}
-
-/// The task as a command, where it is one of the plain modules, without conditions, and each of
-/// its values is a text as it stands.
-fn plain(task: &Map) -> Option<Plain> {
-    if BESIDES.iter().any(|word| task.contains_key(*word)) {
-        return None;
-    }
-    let mut modules = task
-        .iter()
-        .filter(|(word, _)| !QUIET.contains(&word.as_str()));
-    let (module, entry) = modules.next()?;
-    if modules.next().is_some() {
-        return None;
-    }
-    let module = module.rsplit('.').next().unwrap_or(module);
-    let given = Given::of(&entry.value)?;
-    let script = given.command(module)?;
-    Some(Plain {
-        script: script + "\n",
-        root: !matches!(module, "command" | "shell" | "raw") || task.contains_key("become"),
-    })
-}
-
-/// What a module is given: one text, or texts by name.
-struct Given {
-    free: Option<String>,
-    named: Vec<(String, String)>,
-}
-
-impl Given {
-    fn of(yaml: &Yaml) -> Option<Given> {
-        let plain = |yaml: &Yaml| match &yaml.value {
-            Value::Bool(flag) => Some(if *flag { "yes" } else { "no" }.to_owned()),
-            Value::Int(_, text) | Value::Float(_, text) | Value::Str(text) => {
-                Some(text.clone()).filter(|text| !text.contains("{{") && !text.contains("{%"))
-            }
-            _ => None,
-        };
-        if let Value::Map(map) = &yaml.value {
-            let pair = |(key, entry): (&'_ String, &'_ crate::yaml::Entry)| {
-                Some((key.clone(), plain(&entry.value)?))
-            };
-            let named: Option<Vec<_>> = map.iter().map(pair).collect();
-            return Some(Given {
-                free: None,
-                named: named?,
-            });
-        }
-        let free = plain(yaml)?;
-        // `name=x state=present`
-        let mut words = free.split_whitespace();
-        if words.all(|word| word.contains('=')) {
-            return None;
-        }
-        Some(Given {
-            free: Some(free),
-            named: Vec::new(),
-        })
-    }
-
-    fn get(&self, name: &str) -> Option<&str> {
-        self.named
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
-    }
-
-    /// All that is given is understood: these names, and no other.
-    fn only(&self, names: &[&str]) -> Option<()> {
-        self.named
-            .iter()
-            .all(|(name, _)| names.contains(&name.as_str()))
-            .then_some(())
-    }
-
-    fn command(&self, module: &str) -> Option<String> {
-        match module {
-            "command" | "shell" | "raw" => {
-                self.only(&["cmd", "creates", "chdir"])?;
-                let command = self.free.as_deref().or(self.get("cmd"))?;
-                let there = self
-                    .get("chdir")
-                    .map(|folder| format!("cd {}\n", quoted(folder)))
-                    .unwrap_or_default();
-                let unless = self
-                    .get("creates")
-                    .map(|file| format!("test -e {} ||\n", quoted(file)))
-                    .unwrap_or_default();
-                Some(format!("{there}{unless}{}", command.trim_end()))
-            }
-            "apt" | "package" | "yum" | "dnf" => {
-                self.only(&["name", "pkg", "state", "update_cache"])?;
-                let name = quoted(self.get("name").or(self.get("pkg"))?);
-                let verb = match self.get("state").unwrap_or("present") {
-                    "present" | "installed" => "install",
-                    "absent" | "removed" => "remove",
-                    _ => return None,
-                };
-                let program = if module == "apt" || module == "package" {
-                    "apt-get"
-                } else {
-                    module
-                };
-                let update = if self.get("update_cache") == Some("yes") && program == "apt-get" {
-                    "apt-get update\n"
-                } else {
-                    ""
-                };
-                Some(format!("{update}{program} {verb} -y {name}"))
-            }
-            "service" | "systemd" | "systemd_service" => self.service(),
-            "file" => self.file(),
-            "get_url" => {
-                self.only(&["url", "dest", "mode"])?;
-                let (url, to) = (quoted(self.get("url")?), quoted(self.get("dest")?));
-                let mode = self
-                    .get("mode")
-                    .map(|mode| format!("\nchmod {} {to}", quoted(mode)))
-                    .unwrap_or_default();
-                Some(format!("curl -fsSL -o {to} {url}{mode}"))
-            }
-            "hostname" => self
-                .only(&["name"])
-                .and(self.get("name"))
-                .map(|name| format!("hostnamectl set-hostname {}", quoted(name))),
-            "timezone" => self
-                .only(&["name"])
-                .and(self.get("name"))
-                .map(|name| format!("timedatectl set-timezone {}", quoted(name))),
-            _ => None,
-        }
-    }
-
-    fn service(&self) -> Option<String> {
-        self.only(&["name", "state", "enabled", "daemon_reload"])?;
-        let name = quoted(self.get("name")?);
-        let mut lines = Vec::new();
-        if self.get("daemon_reload") == Some("yes") {
-            lines.push("systemctl daemon-reload".to_owned());
-        }
-        match self.get("enabled") {
-            Some("yes" | "true") => lines.push(format!("systemctl enable {name}")),
-            Some("no" | "false") => lines.push(format!("systemctl disable {name}")),
-            Some(_) => return None,
-            None => {}
-        }
-        match self.get("state") {
-            Some("started") => lines.push(format!("systemctl start {name}")),
-            Some("stopped") => lines.push(format!("systemctl stop {name}")),
-            Some("restarted") => lines.push(format!("systemctl restart {name}")),
-            Some("reloaded") => lines.push(format!("systemctl reload {name}")),
-            Some(_) => return None,
-            None => {}
-        }
-        (!lines.is_empty()).then(|| lines.join("\n"))
-    }
-
-    fn file(&self) -> Option<String> {
-        self.only(&["path", "dest", "state", "mode", "owner", "group", "src"])?;
-        let path = quoted(self.get("path").or(self.get("dest"))?);
-        let mut lines = vec![match self.get("state")? {
-            "directory" => format!("mkdir -p {path}"),
-            "absent" => format!("rm -rf {path}"),
-            "touch" => format!("touch {path}"),
-            "link" => format!("ln -sfn {} {path}", quoted(self.get("src")?)),
-            _ => return None,
-        }];
-        if let Some(mode) = self.get("mode") {
-            // Ansible's YAML reads 0644 as a number; it is written as it stands in the file.
-            lines.push(format!("chmod {} {path}", quoted(mode)));
-        }
-        match (self.get("owner"), self.get("group")) {
-            (Some(owner), Some(group)) => lines.push(format!(
-                "chown {} {path}",
-                quoted(&format!("{owner}:{group}"))
-            )),
-            (Some(owner), None) => lines.push(format!("chown {} {path}", quoted(owner))),
-            (None, Some(group)) => lines.push(format!("chgrp {} {path}", quoted(group))),
-            (None, None) => {}
-        }
-        Some(lines.join("\n"))
-    }
-}
-
-/// One word of a shell.
-fn quoted(text: &str) -> String {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_@%+=:,./-".contains(letter);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }

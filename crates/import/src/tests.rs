@@ -327,26 +327,51 @@ fn a_document_of_innovation_engine_is_steps_on_this_machine() {
 #[test]
 fn plain_tasks_of_a_role_are_steps_and_the_rest_is_for_a_person() {
     let text = "---\n- name: Install it\n  apt: {name: chrony, state: present, update_cache: yes}\n- name: Its folder\n  file:\n    path: /srv/a b\n    state: directory\n    mode: 0750\n  notify: restart\n- name: Run it\n  ansible.builtin.command: /opt/x --go\n  become: true\n- name: Only there\n  service: {name: chrony, state: started}\n  when: on_debian\n- name: With a value\n  copy: {src: \"{{ file }}\", dest: /etc/x}\n- name: Start\n  systemd: {name: chrony, enabled: true, state: started}\n";
-    let imported = role("roles/ntp/tasks/main.yml", text).unwrap();
-    let expected = "# ntp\n\n<!-- opsbook import ansible: roles/ntp/tasks/main.yml, 4 of 6 tasks -->\n\n```yaml procedure\nid: ntp\n```\n\nInstall it\n\n```sh step sudo\napt-get update\napt-get install -y chrony\n```\n\nIts folder\n\n```sh step sudo\nmkdir -p '/srv/a b'\nchmod 0750 '/srv/a b'\n```\n\nRun it\n\n```sh step sudo\n/opt/x --go\n```\n\nOnly there\n\n```text manual\n- name: Only there\n  service: {name: chrony, state: started}\n  when: on_debian\n```\n\nWith a value\n\n```text manual\n- name: With a value\n  copy: {src: \"{{ file }}\", dest: /etc/x}\n```\n\nStart\n\n```sh step sudo\nsystemctl enable chrony\nsystemctl start chrony\n```\n";
+    let imported = role("roles/ntp/tasks/main.yml", text, None).unwrap();
+    let expected = "# ntp\n\n<!-- opsbook import ansible: roles/ntp/tasks/main.yml, 4 of 6 tasks -->\n\n```yaml procedure\nid: ntp\n```\n\nInstall it\n\n```sh step sudo\napt-get update\napt-get install -y chrony\n```\n\nIts folder\n\n```sh step sudo\nmkdir -p '/srv/a b'\nchmod 0750 '/srv/a b'\n```\n\nRun it\n\n```sh step sudo\n/opt/x --go\n```\n\nOnly there\n\n```text manual\nTo do: `when`: on_debian.\n\nsystemctl start chrony\n\n- name: Only there\n  service: {name: chrony, state: started}\n  when: on_debian\n```\n\nWith a value\n\n```text manual\nTo do: `copy`: a `file to=` block, or `deliver`.\n\n- name: With a value\n  copy: {src: \"{{ file }}\", dest: /etc/x}\n```\n\nStart\n\n```sh step sudo\nsystemctl enable chrony\nsystemctl start chrony\n```\n";
     assert_eq!(imported.text, expected);
     assert_eq!(imported.taken, ["4 steps", "2 for a person"]);
     assert_eq!(imported.left.len(), 3);
-    assert!(
-        left(&imported)[1].contains("a task with `when`"),
-        "{:?}",
-        imported.left
-    );
-    let few = "- a: {x: 1}\n  when: y\n- b: {x: 1}\n  when: y\n- c: 1\n  loop: y\n- command: x\n";
-    assert!(
-        role("r", few)
-            .unwrap_err()
-            .0
-            .contains("1 of 4 tasks are plain")
-    );
     // A value that a shell would read is quoted.
-    let sly = role("r", "- file: {path: \"/x; rm -rf /\", state: absent}\n").unwrap();
+    let sly = "- file: {path: \"/x; rm -rf /\", state: absent}\n";
+    let sly = role("r", sly, None).unwrap();
     assert!(sly.text.contains("rm -rf '/x; rm -rf /'\n"), "{}", sly.text);
+    assert!(role("r", "[]", None).unwrap_err().0.contains("no task"));
+}
+
+#[test]
+fn names_in_values_are_parameters_and_loops_over_lists_are_written_out() {
+    let text = "- name: Packages\n  package:\n    name: [\"{{ web_package }}\", 'a$b']\n- name: Folders\n  file: {path: \"{{ web_root }}/{{ item }}\", state: directory}\n  loop: [conf, items]\n- name: Units\n  service: {name: \"{{ item.unit }}\", enabled: \"{{ item.on }}\"}\n  with_items:\n    - {unit: a, on: yes}\n    - {unit: b, on: no}\n- name: Not so plain\n  service: {name: \"{{ web_unit | default('x') }}\", state: started}\n- name: Not a list\n  service: {name: \"{{ item }}\", state: started}\n  loop: \"{{ units }}\"\n- name: A name of a node\n  service: {name: \"{{ port }}\", state: started}\n";
+    let defaults = "web_package: \"it's\"\nweb_root: \"{{ base }}/x\"\nweb_list: [a]\n";
+    let imported = role("web/tasks/extra.yml", text, Some(defaults)).unwrap();
+    for has in [
+        "id: extra\nparams:\n  web_package: {default: 'it''s'}\n  web_root: {required: true}\n```\n",
+        "\napt-get install -y \"${web_package}\" 'a$b'\n",
+        "\nmkdir -p \"${web_root}/conf\"\nmkdir -p \"${web_root}/items\"\n",
+        "\nsystemctl enable a\nsystemctl disable b\n",
+        "To do: `service`: what it does, as a command.",
+        "To do: `loop`: {{ units }}, `service`: what it does",
+        "To do: a value with a name that nodes have.\n\nsystemctl start \"$${port}\"\n",
+    ] {
+        assert!(imported.text.contains(has), "{has}\n{}", imported.text);
+    }
+    assert_eq!(imported.taken, ["3 steps", "3 for a person"]);
+}
+
+#[test]
+fn what_a_role_takes_from_elsewhere_is_named() {
+    let text = "- include_tasks: setup-Debian.yml\n  when: ansible_os_family == 'Debian'\n- import_tasks: {file: users.yml}\n- include_vars: \"{{ item }}\"\n- ansible.builtin.include_role: {name: common}\n- debug: {msg: x}\n  ping: {}\n- yum: name=x state=present\n";
+    let imported = role("roles/web/tasks/main.yml", text, None).unwrap();
+    for has in [
+        "To do: `when`: ansible_os_family == 'Debian', `include_tasks`: the tasks of `setup-Debian.yml`, imported by themselves.",
+        "`import_tasks`: the tasks of `users.yml`",
+        "`include_vars`: the values of `{{ item }}`",
+        "`include_role`: the role `common`",
+        "To do: which of its words is the module.",
+        "\nyum install -y x\n",
+    ] {
+        assert!(imported.text.contains(has), "{has}\n{}", imported.text);
+    }
 }
 
 #[test]
