@@ -200,6 +200,10 @@ fn what_is_not_understood_is_drawn() {
             "manual/web.md:2:18: warning: an empty list in `contents` asserts nothing [empty-list]\n  |\n2 |   /x: {contents: []}\n  |                  ^^\n\nhint: leave it out; `\"\"` says that there is no text",
         ),
         (
+            "service:\n  x: {running: true, runlevels: []}\n",
+            "manual/web.md:2:33: warning: an empty list in `runlevels` asserts nothing [empty-list]\n  |\n2 |   x: {running: true, runlevels: []}\n  |                                 ^^\n\nhint: leave it out; `{consist-of: []}` says that nothing may be there",
+        ),
+        (
             "file:\n  /x: {contents: [a], contains: [b]}\n",
             "manual/web.md:2:23: error: `contents` is said twice\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |                       ^^^^^^^^\nmanual/web.md:2:8: first said here\n  |\n2 |   /x: {contents: [a], contains: [b]}\n  |        ^^^^^^^^",
         ),

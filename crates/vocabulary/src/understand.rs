@@ -252,15 +252,18 @@ impl<'a> Reader<'a> {
         let mut all = Vec::new();
         for fact in &probe.facts {
             match self.take(&fact.name) {
-                // As `goss add` writes it.
-                Some(entry) if is_lines(fact.kind) && is_empty(&entry.value) => {
-                    let message = format!("an empty list in `{}` asserts nothing", fact.name);
-                    let span = entry.value.span.clone();
-                    let problem = Problem::warning("empty-list", span, message);
-                    self.problems
-                        .push(problem.hint("leave it out; `\"\"` says that there is no text"));
-                }
                 Some(entry) => {
+                    // As `goss add` writes it.
+                    if let Some(instead) =
+                        says_nothing(fact.kind).filter(|_| is_empty(&entry.value))
+                    {
+                        let message = format!("an empty list in `{}` asserts nothing", fact.name);
+                        let span = entry.value.span.clone();
+                        let problem = Problem::warning("empty-list", span, message);
+                        self.problems
+                            .push(problem.hint(format!("leave it out; {instead}")));
+                        continue;
+                    }
                     let kind = match fact.kind {
                         FactKind::Given if lines => FactKind::Lines,
                         kind => kind,
@@ -414,8 +417,15 @@ fn told_text(kind: ArgumentKind, text: &str) -> Interpolated {
     }
 }
 
-fn is_lines(kind: FactKind) -> bool {
-    matches!(kind, FactKind::Lines | FactKind::Headers)
+/// Where an empty list is no expectation, as in goss: what says instead that nothing is there.
+fn says_nothing(kind: FactKind) -> Option<&'static str> {
+    match kind {
+        FactKind::Lines | FactKind::Headers => Some("`\"\"` says that there is no text"),
+        FactKind::List | FactKind::Sorted | FactKind::Addresses => {
+            Some("`{consist-of: []}` says that nothing may be there")
+        }
+        _ => None,
+    }
 }
 
 fn is_empty(yaml: &Yaml) -> bool {
