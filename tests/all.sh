@@ -130,7 +130,29 @@ if /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; then
   }
   [ -x target/tools/moto/bin/moto_server ] || stage moto moto
 fi
+# A client of the language server that has what each editor says of itself.
+if /usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null; then
+  clients() {
+    /usr/bin/python3 -m venv target/tools/clients &&
+      target/tools/clients/bin/pip install --quiet --disable-pip-version-check \
+        pytest-lsp==1.0.1 pytest==9.2.0 pytest-asyncio==1.5.0 pygls==2.1.1 lsprotocol==2025.0.0
+  }
+  [ -x target/tools/clients/bin/pytest ] || stage clients-install clients
+fi
 stage build cargo test --locked --all-targets --no-run
+# The language server, as editors speak to it.
+if [ -x target/tools/clients/bin/pytest ]; then
+  lsp() {
+    OPSBOOK_PROGRAM=$PWD/target/debug/opsbook \
+      target/tools/clients/bin/pytest -q -p no:cacheprovider -c tests/clients/pytest.ini tests/clients
+  }
+  stage lsp lsp
+elif [ "${CI:-}" = true ] && [ "$(id -u)" = 0 ]; then
+  echo "FAILED   lsp: the system's python3 has no venv" >&2
+  exit 1
+else
+  echo "skipped  lsp: the system's python3 has no venv"
+fi
 # The extension of VS Code: its grammar in VS Code's engine, its commands with the program.
 if command -v npm >/dev/null; then
   vscode() {
