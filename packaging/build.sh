@@ -20,8 +20,13 @@ binary=${OPSBOOK_BINARY-}
 if [ -z "$binary" ]; then
   target=$machine-unknown-linux-gnu
   cargo_home=${CARGO_HOME-$HOME/.cargo}
-  # The paths of this machine stay out of the binary.
-  RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=$cargo_home=/cargo --remap-path-prefix=$here=/opsbook" \
+  # The paths of this machine stay out of the binary, those with a space in them, too.
+  unit=$(printf '\037')
+  flags="-Ctarget-feature=+crt-static${unit}--remap-path-prefix=$cargo_home=/cargo"
+  flags="$flags${unit}--remap-path-prefix=$here=/opsbook"
+  CC_SHELL_ESCAPED_FLAGS=1 \
+  CFLAGS="${CFLAGS-} '-ffile-prefix-map=$cargo_home=/cargo' '-ffile-prefix-map=$here=/opsbook'" \
+  CARGO_ENCODED_RUSTFLAGS=$flags \
     cargo build --release --locked --target "$target" -p opsbook -p opsbook-gateway
   binary=${CARGO_TARGET_DIR-target}/$target/release/opsbook
 fi
