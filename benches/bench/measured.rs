@@ -57,7 +57,7 @@ const ONE_SSH: Unit = Unit::Times("one `ssh` with the same commands in one scrip
 const XARGS: Unit = Unit::Times("`xargs -P 32 ssh` with one script each");
 
 #[rustfmt::skip]
-pub const ROWS: [Row; 44] = [
+pub const ROWS: [Row; 46] = [
     row("steps", RUN, "ten trivial steps, durable and journalled", ONE_SSH, 1.25, "run -- steps"),
     row("steps-delay", RUN, "the same at a round trip of 50 ms", ONE_SSH, 1.75, "run -- delay"),
     row("kept", RUN, "a second command while the connection is kept: one check", ONE_SSH, 0.3, "run -- kept"),
@@ -88,6 +88,8 @@ pub const ROWS: [Row; 44] = [
     row("lint-memory", MANUAL, "the same: memory", Unit::Mebibytes, 100.0, "manual"),
     row("nodes", MANUAL, "5,000 nodes in 50,000 lines: loaded, one evaluated and shown", Unit::Times("the YAML reader alone"), 3.0, "nodes"),
     row("nodes-memory", MANUAL, "the same: memory", Unit::Mebibytes, 100.0, "nodes"),
+    row("keystroke", MANUAL, "a change of a page in an editor, 300 pages: processor time until its mistakes are shown", Unit::Seconds, 0.1, "editor"),
+    row("adopt", MANUAL, "400 untagged pages adopted", Unit::Seconds, 1.0, "editor"),
     open("pages-25000", MANUAL, "25,000 pages loaded and linted", Unit::Seconds, "manual -- 25000"),
     row("book-30", BOOK, "30 pages of this manual built", MDBOOK, 1.0, "book -p opsbook-book -- ours"),
     row("book-30-memory", BOOK, "the same: memory", MDBOOK, 1.0, "book -p opsbook-book -- ours"),
