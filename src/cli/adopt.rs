@@ -58,9 +58,13 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
     let mut left = 0;
     let mut unsaid = 0;
     let mut unsaved = Vec::new();
-    for page in pages(args, project.as_ref())? {
+    let mut blocks = 0;
+    let pages = pages(args, project.as_ref())?;
+    let looked_at = pages.len();
+    for page in pages {
         let adopted = opsbook_adopt::page(&page.name, &page.text, tags);
         unsaid += adopted.unsaid;
+        blocks += adopted.blocks.len();
         if adopted.blocks.is_empty() {
             continue;
         }
@@ -75,6 +79,13 @@ pub(crate) fn run(args: &Adopt, chosen: &Chosen, streams: &mut Streams) -> Resul
         } else {
             unsaved.push(page.file.display().to_string());
         }
+    }
+    if blocks + unsaid == 0 {
+        let pages = counted(looked_at, "page");
+        writeln!(
+            streams.talk,
+            "{pages} without a shell block that is not tagged yet"
+        )?;
     }
     if unsaid > 0 {
         writeln!(
@@ -111,9 +122,14 @@ fn pages(args: &Adopt, project: Option<&Project>) -> Result<Vec<Page>, Failure> 
         let Some(project) = project else {
             let problem =
                 Problem::bare("no-manual", "there is no manual here, and no page is named");
-            return Err(Failure::from(
-                problem.hint("`opsbook adopt docs` takes all pages below docs"),
-            ));
+            let folder = if Path::new("docs").is_dir() {
+                "docs"
+            } else {
+                "."
+            };
+            return Err(Failure::from(problem.hint(format!(
+                "`opsbook adopt {folder}` takes all pages below that folder"
+            ))));
         };
         let own = project.manual.pages.iter();
         files.extend(own.map(|page| project.root.join(&page.source.path)));
@@ -199,7 +215,7 @@ fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usiz
     writeln!(
         streams.talk,
         "{}: {}: {}, {}, {}, {left} left",
-        page.file.display(),
+        from_here(&page.file)?.display(),
         counted(blocks.len(), "shell block"),
         counted(checks, "check"),
         counted(steps, "step"),
@@ -214,6 +230,12 @@ fn account(page: &Page, blocks: &[Looked], streams: &mut Streams) -> Result<usiz
     Ok(left)
 }
 
+/// A path relative to the working folder, where it is below that.
+fn from_here(page: &Path) -> std::io::Result<&Path> {
+    let file = page.strip_prefix(std::env::current_dir()?).unwrap_or(page);
+    Ok(file.strip_prefix(".").unwrap_or(file))
+}
+
 /// As git takes it: paths relative to here.
 pub(crate) fn patch(
     page: &Path,
@@ -221,8 +243,7 @@ pub(crate) fn patch(
     text: &str,
     streams: &mut Streams,
 ) -> Result<(), Failure> {
-    let file = page.strip_prefix(std::env::current_dir()?).unwrap_or(page);
-    let file = file.strip_prefix(".").unwrap_or(file).display();
+    let file = from_here(page)?.display();
     let diff = similar::TextDiff::from_lines(old, text);
     let mut diff = diff.unified_diff();
     diff.context_radius(3)

@@ -110,7 +110,7 @@ pub enum InitError {
     /// Something of a manual is in the folder already.
     #[error(
         "`{}` is there already: nothing was written\n\n\
-         hint: name a folder of its own for the manual, as in `opsbook init ops`",
+         hint: name a folder that is new or empty, as in `opsbook init ops/manual`",
         .0.display()
     )]
     There(PathBuf),

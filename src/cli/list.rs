@@ -64,7 +64,11 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
         let place = project
             .nodes
             .place(name)
-            .map(crate::source::Span::place)
+            .map(|span| match span.path().to_str() {
+                // There is no line to open.
+                Some(BUILT_IN) => BUILT_IN.to_owned(),
+                _ => span.place(),
+            })
             .unwrap_or_default();
         [name.to_owned(), String::new(), groups, place]
     });
@@ -79,6 +83,9 @@ pub(crate) fn run(args: &List, project: &Project, streams: &mut Streams) -> Resu
     }
     Ok(0)
 }
+
+/// Where a node stands that is there without a `nodes.yaml`.
+const BUILT_IN: &str = "(built in)";
 
 /// The title, and the machines that it takes where it runs on several.
 fn titled(procedure: &Procedure) -> String {

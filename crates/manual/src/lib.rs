@@ -140,6 +140,8 @@ pub struct Settings {
     pub applications: IndexMap<String, Application>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
+    /// Where `book.src` stands, if it does.
+    pub source_at: Option<Span>,
     /// How the book reads Markdown.
     pub markdown: MarkdownSettings,
 }

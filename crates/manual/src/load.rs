@@ -140,7 +140,7 @@ fn too_many(root: &Path) -> Problem {
 }
 
 fn no_summary(book: &Arc<Source>, settings: &Settings, why: &Refused) -> Problem {
-    let path = settings.source.join("SUMMARY.md");
+    let path = normal(&settings.source).join("SUMMARY.md");
     Problem::error(
         "no-summary",
         Span::new(book, 0..0),
@@ -234,6 +234,14 @@ impl Tree<'_> {
             let path = self.folder.join("SUMMARY.md");
             let message = format!("`{}`: {why}", path.display());
             problems.push(Problem::bare("no-summary", message));
+        }
+        if let Some(at) = &settings.source_at
+            && self.folder != normal(&settings.source)
+        {
+            let message = format!("there is no folder `{}`", settings.source.display());
+            let problem = Problem::error("no-summary", at.clone(), message);
+            problems.push(problem.hint("`src` names the folder of the pages"));
+            return Vec::new();
         }
         if let Some(book) = book {
             let problem = no_summary(book, settings, why);
@@ -588,6 +596,10 @@ mod tests {
     fn a_folder_that_holds_no_manual_says_so() {
         assert_eq!(loaded(&[]).1, ["no-manual"]);
         assert_eq!(loaded(&[("book.toml", "")]).1, ["no-summary"]);
+        // A page that stands elsewhere is not what the author has named.
+        let misspelt = ("book.toml", "[book]\nsrc = \"docs\"\n");
+        let (pages, problems) = loaded(&[misspelt, ("doc/a.md", "# A\n")]);
+        assert_eq!((pages.len(), problems), (0, vec!["no-summary"]));
         assert_eq!(
             loaded(&[("book.toml", "[book"), ("src/SUMMARY.md", "")]).1,
             ["bad-settings"]

@@ -180,9 +180,9 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
     }
     let ours = table(book, &["preprocessor", "opsbook"]);
     let html = table(book, &["output", "html"]);
-    let source = table(book, &["book"])
-        .and_then(|book| reader.string(book, "src"))
-        .map_or_else(|| PathBuf::from("src"), |src| PathBuf::from(src.value));
+    let named = table(book, &["book"]).and_then(|book| reader.string(book, "src"));
+    let source_at = named.as_ref().map(|src| src.span.clone());
+    let source = PathBuf::from(named.map_or_else(|| "src".to_owned(), |src| src.value));
     let state = ours.and_then(|ours| reader.state(ours, &source));
     let switch = |reader: &mut Reader<'_>, key| {
         html.and_then(|html| reader.boolean(html, key))
@@ -207,6 +207,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
         test_nodes: ours.and_then(|ours| reader.string(ours, "test-nodes")),
         results_days: ours.and_then(|ours| reader.days(ours, "results-days")),
         source,
+        source_at,
         review_days: ours.and_then(|ours| reader.days(ours, "review-days")),
         chapters: reader.wanted(ours, "chapters"),
         foreign_words: reader.wanted(ours, "foreign-words"),
@@ -451,6 +452,7 @@ mod tests {
         assert_eq!(nodes.span.text(), "\"infra\"");
         let test = settings.test_nodes.take().unwrap();
         assert_eq!((&*test.value, test.span.text()), ("@staging", "'@staging'"));
+        assert_eq!(settings.source_at.take().unwrap().text(), "\"manual\"");
         assert_eq!(
             settings,
             Settings {
@@ -466,6 +468,7 @@ mod tests {
                 state: None,
                 test_nodes: None,
                 source: PathBuf::from("manual"),
+                source_at: None,
                 markdown: MarkdownSettings {
                     smart_punctuation: false,
                     ..MarkdownSettings::default()

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{Definition, MAX_HINTS, Nodes, rehearsals, reserved};
-use crate::source::{Concern, Passage, Problem, Source, Span};
+use crate::source::{Concern, Passage, Problem, Source, Span, nearest};
 use crate::yaml::{self, Entry, Map, Value, Yaml};
 
 const SECTIONS: [&str; 5] = ["opsbook", "defaults", "groups", "nodes", "rehearsals"];
@@ -320,10 +320,11 @@ fn wrong_groups(definition: &Definition, groups: &IndexMap<String, Definition>) 
             problems.push(problem.note(first.clone(), "first here"));
         } else if !groups.contains_key(name) {
             let message = format!("unknown group `{name}`");
-            problems.push(
-                Problem::error("unknown-group", span.clone(), message)
-                    .did_you_mean(name, groups.keys().map(String::as_str)),
-            );
+            let problem = Problem::error("unknown-group", span.clone(), message);
+            problems.push(match nearest(name, groups.keys().map(String::as_str)) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint(format!("a group stands below `groups:`, as `{name}: {{}}`")),
+            });
         }
         if problems.len() > MAX_HINTS {
             break;

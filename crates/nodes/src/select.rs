@@ -192,6 +192,9 @@ impl Nodes {
         if problem.hint.is_some() {
             return problem;
         }
+        if self.members.is_empty() {
+            return problem.hint("there is no node below `nodes:` in `nodes.yaml`");
+        }
         match listed(self.names(), "") {
             Some(names) => problem.hint(format!("the nodes are {names}")),
             None => problem.hint("`opsbook nodes` lists all nodes"),

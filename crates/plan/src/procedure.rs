@@ -1,5 +1,7 @@
 //! A procedure, the nodes chosen, the arguments -> a [`Plan`].
 
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::arguments::{arguments, node};
@@ -77,9 +79,28 @@ fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
         let near = known.clone().find(same_end);
         match near.or_else(|| crate::source::nearest(id, known)) {
             Some(near) => problem.hint(format!("did you mean `{near}`?")),
-            None => problem.hint("`opsbook list` shows all procedures"),
+            None => match unlisted(manual) {
+                Some(page) => problem.hint(format!(
+                    "`opsbook list` shows all; `SUMMARY.md` does not name `{}`",
+                    page.display()
+                )),
+                None => problem.hint("`opsbook list` shows all procedures"),
+            },
         }
     })
+}
+
+/// A page that nobody reads, because the list of pages does not name it.
+fn unlisted(manual: &Manual) -> Option<&Path> {
+    let pages = manual.pages.iter();
+    let pages: HashSet<&Path> = pages.map(|page| page.path.as_path()).collect();
+    let known = |path: &&PathBuf| {
+        manual.listed
+            && path.extension().is_some_and(|end| end == "md")
+            && !path.ends_with("SUMMARY.md")
+            && !pages.contains(path.as_path())
+    };
+    manual.files.iter().find(known).map(PathBuf::as_path)
 }
 
 fn select<'a>(

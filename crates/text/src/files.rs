@@ -94,9 +94,9 @@ pub enum Refused {
     /// It has more bytes than may be read.
     #[error("it is larger than {0} MiB")]
     TooLarge(u64),
-    /// It is not UTF-8.
-    #[error("it is not UTF-8 text")]
-    NotText,
+    /// It is not UTF-8, from this line on.
+    #[error("line {0} of it is not UTF-8 text")]
+    NotText(usize),
     /// What the system says.
     #[error("{0}")]
     Other(String),
@@ -117,7 +117,6 @@ impl From<io::Error> for Refused {
     fn from(error: io::Error) -> Refused {
         match error.kind() {
             io::ErrorKind::NotFound => Refused::Missing,
-            io::ErrorKind::InvalidData => Refused::NotText,
             _ => Refused::Other(error.to_string()),
         }
     }
@@ -369,13 +368,16 @@ impl Opened {
         if self.size > most {
             return Err(too_large(most));
         }
-        let mut text = String::new();
+        let mut bytes = Vec::new();
         // It may grow meanwhile.
-        let read = self.file.take(most + 1).read_to_string(&mut text)?;
+        let read = self.file.take(most + 1).read_to_end(&mut bytes)?;
         if read as u64 > most {
             return Err(too_large(most));
         }
-        Ok(text)
+        String::from_utf8(bytes).map_err(|wrong| {
+            let good = &wrong.as_bytes()[..wrong.utf8_error().valid_up_to()];
+            Refused::NotText(good.iter().filter(|byte| **byte == b'\n').count() + 1)
+        })
     }
 }
 

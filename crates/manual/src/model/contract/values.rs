@@ -28,7 +28,9 @@ pub(super) fn map_of(
             value: Value::Map(map),
             ..
         }) => return Some(map),
-        Some(yaml) => problems.push(wrong_kind(&yaml, what)),
+        Some(yaml) => {
+            problems.push(wrong_kind(&yaml, what).hint("write keys and values, as in `id: NAME`"));
+        }
         None if problems.len() == before => problems.push(empty(place, what)),
         None => {}
     }
