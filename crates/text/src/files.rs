@@ -376,7 +376,7 @@ impl Opened {
         }
         String::from_utf8(bytes).map_err(|wrong| {
             let good = &wrong.as_bytes()[..wrong.utf8_error().valid_up_to()];
-            Refused::NotText(good.iter().filter(|byte| **byte == b'\n').count() + 1)
+            Refused::NotText(good.split(|byte| *byte == b'\n').count())
         })
     }
 }
