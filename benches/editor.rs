@@ -51,7 +51,7 @@ fn typed() {
             waited.push(begun.elapsed().as_secs_f64());
         }
         #[expect(clippy::cast_precision_loss, reason = "a few")]
-        work.push((editor.work() - before).as_secs_f64() / CHANGES as f64);
+        work.push(editor.work().saturating_sub(before).as_secs_f64() / CHANGES as f64);
     }
     let (work, waited) = (Spread::of(work), Spread::of(waited));
     let said = format!(
