@@ -104,12 +104,8 @@ impl<'a> Making<'a> {
 
     fn as_a_whole(&self, mut context: RenderContext, chapters: &[Chapter]) -> Result<Gathered<'a>> {
         let into = context.destination.clone();
-        let mut all = chapters.iter();
-        context.book.for_each_chapter_mut(|chapter| {
-            if let Some(own) = all.next() {
-                chapter.content = (self.prepare)(own).content;
-            }
-        });
+        let mut texts = chapters.iter().map(|own| (self.prepare)(own).content);
+        put_back(&mut context.book.items, &mut texts);
         HtmlHandlebars::new().render(&context)?;
         drop(context);
         self.renderer.finish(&into, chapters)?;
@@ -197,5 +193,19 @@ fn taken_out_of(items: &mut [BookItem], chapters: &mut Vec<Chapter>) {
             });
         }
         taken_out_of(&mut chapter.sub_items, chapters);
+    }
+}
+
+/// The texts of [`taken_out`] in their order, in which a chapter stands before those within it:
+/// [`Book::for_each_chapter_mut`] has another.
+fn put_back(items: &mut [BookItem], texts: &mut dyn Iterator<Item = String>) {
+    for item in items {
+        let BookItem::Chapter(chapter) = item else {
+            continue;
+        };
+        if !chapter.is_draft_chapter() {
+            chapter.content = texts.next().unwrap_or_default();
+        }
+        put_back(&mut chapter.sub_items, texts);
     }
 }
