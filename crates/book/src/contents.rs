@@ -8,7 +8,7 @@ use mdbook_driver::config::HtmlConfig;
 use mdbook_preprocessor::book::{BookItem, Chapter};
 use sha2::{Digest as _, Sha256};
 
-use super::frames::html_of;
+use super::links::html_of;
 use super::markup::escaped;
 
 /// From so many chapters on, the contents are shown by parts.

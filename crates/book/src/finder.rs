@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use mdbook_driver::config::Search;
 use mdbook_preprocessor::book::Chapter;
 
-use super::frames::html_of;
 use super::generated;
 use super::index::{Found, Unit, expanded};
+use super::links::html_of;
 use super::markup::{tags, unescaped};
 
 /// The attribute with words that a block is found by.

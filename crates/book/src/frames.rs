@@ -17,6 +17,7 @@ use mdbook_renderer::{RenderContext, Renderer};
 
 use super::about::About;
 use super::contents;
+use super::links::html_of;
 
 /// What all marks begin with.
 const MARK: &str = "opsbook-frame-";
@@ -336,12 +337,6 @@ impl Frames<'_> {
 fn depth(chapter: &Chapter) -> usize {
     let path = chapter.path.as_deref().unwrap_or(Path::new(""));
     path.components().count().saturating_sub(1)
-}
-
-/// Where a chapter stands in the book.
-pub(super) fn html_of(chapter: &Chapter) -> PathBuf {
-    let path = chapter.path.as_deref().unwrap_or(Path::new(""));
-    path.with_extension("html")
 }
 
 /// As a template writes a value.

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Component, Path, PathBuf};
 
+use mdbook_preprocessor::book::Chapter;
+
 use crate::manual::{Manual, Page};
 use crate::source::{Problem, Severity};
 
@@ -129,6 +131,12 @@ fn number(page: &Path, anchor: &str) -> u64 {
 fn leaves(link: &str) -> Option<&str> {
     let scheme = link.split([':', '/', '?', '#']).next().unwrap_or_default();
     (link.starts_with("//") || link[scheme.len()..].starts_with(':')).then_some(scheme)
+}
+
+/// Where a chapter stands in the book.
+pub(super) fn html_of(chapter: &Chapter) -> PathBuf {
+    let path = chapter.path.as_deref().unwrap_or(Path::new(""));
+    path.with_extension("html")
 }
 
 /// The place of a page in the book.

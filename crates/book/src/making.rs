@@ -13,10 +13,9 @@ use crate::files::Files;
 
 use super::about::About;
 use super::finder::Finder;
-use super::frames::html_of;
 use super::generated::Pictures;
 use super::index::{Found, Index};
-use super::links::{Anchors, Site, anchors, main_of};
+use super::links::{Anchors, Site, anchors, html_of, main_of};
 use super::policy::{self, Policy};
 use super::print::{Ids, Places};
 use super::render::{self, Html, OWN};

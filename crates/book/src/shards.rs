@@ -13,8 +13,9 @@ use mdbook_html::HtmlHandlebars;
 use mdbook_preprocessor::book::{Book, BookItem, Chapter};
 use mdbook_renderer::{RenderContext, Renderer};
 
-use super::frames::{Frames, html_of};
+use super::frames::Frames;
 use super::inorder::in_order;
+use super::links::html_of;
 
 /// Pages in one part: few, so that few are held at a time.
 const PART: usize = 24;
