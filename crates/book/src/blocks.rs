@@ -1,16 +1,16 @@
-//! What the book's script needs to copy a block as it would run: a file for each page that has
-//! such blocks, loaded when that page is read. Holds texts of the manual and no value of a node.
+//! What the book's script needs to copy a block as it would run: files for some pages each that
+//! have such blocks, loaded when one of them is read. Holds texts of the manual and no value of a node.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fmt::Write as _;
+use std::path::Path;
 
 use anyhow::Result;
 use serde_json::{Map, Value, json};
-use sha2::{Digest as _, Sha256};
 
 use crate::interpolation::{Piece, pieces};
 use crate::manual::{
-    Check, Count, Delivery, DeliveryFrom, Expect, ExpectKind, Group, Machine, Manual, On, Page,
+    Check, Count, Delivery, DeliveryFrom, Expect, ExpectKind, Group, Machine, Manual, On,
     Procedure, Script, Step, SudoUser, Work,
 };
 use crate::plan::heading;
@@ -20,7 +20,8 @@ use crate::yaml::{self, Yaml};
 /// Everything that the script is told of the pages, and what it will ask of nodes.
 #[derive(Default)]
 pub(super) struct Blocks {
-    pages: BTreeMap<PathBuf, Map<String, Value>>,
+    /// By page, its blocks as JSON without the braces around them.
+    pages: BTreeMap<usize, String>,
     /// Names whose values some page uses.
     pub(super) names: BTreeSet<String>,
     /// Names of parameters: what a node says by them changes with a run.
@@ -30,21 +31,18 @@ pub(super) struct Blocks {
     /// Of the procedure at hand.
     roles: BTreeSet<String>,
     /// The block at hand: its page and its name.
-    here: (PathBuf, String),
+    here: (usize, String),
     /// The names that each block mentions.
-    mentioned: BTreeMap<(PathBuf, String), BTreeSet<String>>,
+    mentioned: BTreeMap<(usize, String), BTreeSet<String>>,
 }
 
-/// The name of a page's file, of which the page says no more: whatever an author writes into a
-/// page, the script loads no file but those of the book.
-pub(super) fn key(page: &Path) -> String {
-    let path = super::links::html_path(page);
-    let digest = Sha256::digest(path.to_string_lossy().as_bytes());
-    let digits: Vec<String> = digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    digits.concat()
+/// Pages whose blocks are in one file: making a file takes longer than filling it.
+const PAGES: usize = 16;
+
+/// The name of the file with the blocks of the page with this number. A page says no more of it:
+/// whatever an author writes into a page, the script loads no file but those of the book.
+pub(super) fn key(page: usize) -> usize {
+    page / PAGES
 }
 
 /// A script that hands data to the book's script. Nothing in it ends a script or a line.
@@ -55,7 +53,15 @@ pub(super) fn call(function: &str, arguments: &[Value]) -> String {
 /// The same for another of its scripts.
 pub(super) fn call_of(whose: &str, function: &str, arguments: &[Value]) -> String {
     let arguments: Vec<String> = arguments.iter().map(Value::to_string).collect();
+    called(whose, function, &arguments)
+}
+
+/// The same with arguments that are JSON already.
+pub(super) fn called(whose: &str, function: &str, arguments: &[String]) -> String {
     let text = format!("{whose}.{function}({});\n", arguments.join(","));
+    if !text.contains(['<', '\u{2028}', '\u{2029}']) {
+        return text;
+    }
     let text = text.replace('<', "\\u003c");
     text.replace('\u{2028}', "\\u2028")
         .replace('\u{2029}', "\\u2029")
@@ -65,10 +71,10 @@ impl Blocks {
     pub(super) fn of(manual: &Manual) -> Blocks {
         let mut blocks = Blocks::default();
         for procedure in manual.procedures.values() {
-            blocks.procedure(manual, procedure);
+            blocks.procedure(procedure);
         }
         for group in manual.groups.values() {
-            blocks.group(manual, group);
+            blocks.group(group);
         }
         blocks
     }
@@ -78,9 +84,9 @@ impl Blocks {
     }
 
     /// Each block of a page with the names that it mentions.
-    pub(super) fn uses(&self) -> impl Iterator<Item = (&Path, &str, &BTreeSet<String>)> {
+    pub(super) fn uses(&self) -> impl Iterator<Item = (usize, &str, &BTreeSet<String>)> {
         let all = self.mentioned.iter();
-        all.map(|((page, block), names)| (page.as_path(), block.as_str(), names))
+        all.map(|((page, block), names)| (*page, block.as_str(), names))
     }
 
     /// Writes the files into the folder of the book's own things.
@@ -90,23 +96,29 @@ impl Blocks {
         }
         let folder = folder.join("blocks");
         std::fs::create_dir_all(&folder)?;
-        for (page, blocks) in &self.pages {
-            let key = key(page);
-            let text = call("page", &[json!(key), Value::Object(blocks.clone())]);
+        let mut pages = self.pages.iter().peekable();
+        while let Some((page, _)) = pages.peek() {
+            let key = key(**page);
+            let mut text = String::new();
+            while let Some((_, blocks)) = pages.next_if(|(page, _)| self::key(**page) == key) {
+                text += &called("opsbook", "page", &[format!("{{{blocks}}}")]);
+            }
             std::fs::write(folder.join(format!("{key}.js")), text)?;
         }
         Ok(())
     }
 
-    fn put(&mut self, page: &Page, name: &str, block: Value) {
-        let blocks = self.pages.entry(page.path.clone()).or_default();
-        blocks.insert(name.to_owned(), block);
+    fn put(&mut self, page: usize, name: &str, block: Value) {
+        let blocks = self.pages.entry(page).or_default();
+        if !blocks.is_empty() {
+            blocks.push(',');
+        }
+        // Writing into a string cannot fail.
+        let _ = write!(blocks, "{}:{block}", json!(name));
     }
 
-    fn procedure(&mut self, manual: &Manual, procedure: &Procedure) {
-        let Some(page) = manual.pages.get(procedure.page) else {
-            return;
-        };
+    fn procedure(&mut self, procedure: &Procedure) {
+        let page = procedure.page;
         self.begin(page, &procedure.id);
         let nodes = procedure.nodes.as_ref().map(|nodes| nodes.value.clone());
         self.selectors.extend(nodes.clone());
@@ -163,17 +175,16 @@ impl Blocks {
                 .map(|check| (check, None)),
         );
         for (check, turn) in checks {
-            let page = manual.pages.get(check.page).unwrap_or(page);
             let own = uses.checks.get(&(check.page, check.block));
             let own = own.map_or(&[][..], Vec::as_slice);
-            self.check(page, &procedure.id, check, own, turn);
+            self.check(&procedure.id, check, own, turn);
         }
         self.roles.clear();
     }
 
     fn step(
         &mut self,
-        page: &Page,
+        page: usize,
         procedure: &Procedure,
         step: &Step,
         uses: &[Use],
@@ -217,10 +228,8 @@ impl Blocks {
         self.put(page, &procedure.name_of(step), Value::Object(block));
     }
 
-    fn group(&mut self, manual: &Manual, group: &Group) {
-        let Some(page) = manual.pages.get(group.page) else {
-            return;
-        };
+    fn group(&mut self, group: &Group) {
+        let page = group.page;
         self.begin(page, &group.id);
         let nodes = group.nodes.as_ref().map(|nodes| nodes.value.clone());
         self.selectors.extend(nodes.clone());
@@ -230,13 +239,12 @@ impl Blocks {
             self.mention_all(&typed.attributes);
         }
         for check in &group.checks {
-            let page = manual.pages.get(check.page).unwrap_or(page);
-            self.check(page, &group.id, check, &uses::of_check(check), None);
+            self.check(&group.id, check, &uses::of_check(check), None);
         }
     }
 
-    fn check(&mut self, page: &Page, of: &str, check: &Check, uses: &[Use], turn: Option<&str>) {
-        self.begin(page, &check.name);
+    fn check(&mut self, of: &str, check: &Check, uses: &[Use], turn: Option<&str>) {
+        self.begin(check.page, &check.name);
         let mut block = self.script(&check.script, uses, check.expect.as_ref());
         block.insert("of".into(), json!(of));
         place(&mut block, check.on, check.sudo.as_ref(), &check.exit);
@@ -249,7 +257,7 @@ impl Blocks {
             let (limit, every) = (again.limit.as_secs(), again.every.as_secs().max(1));
             block.insert("again".into(), json!([limit.div_ceil(every), every]));
         }
-        self.put(page, &check.name, Value::Object(block));
+        self.put(check.page, &check.name, Value::Object(block));
     }
 
     fn script(
@@ -347,8 +355,8 @@ impl Blocks {
         here.insert(name.to_owned());
     }
 
-    fn begin(&mut self, page: &Page, name: &str) {
-        self.here = (page.path.clone(), name.to_owned());
+    fn begin(&mut self, page: usize, name: &str) {
+        self.here = (page, name.to_owned());
     }
 
     fn mention_all(&mut self, value: &Yaml) {

@@ -47,8 +47,6 @@ pub(super) struct Cards<'a> {
     recorded: &'a Recorded,
     /// Groups of nodes that a chapter tells of.
     groups: &'a HashSet<String>,
-    /// Of each page, the name of its file of blocks.
-    keys: Vec<String>,
     /// By page and block.
     steps: HashMap<(usize, usize), OfStep<'a>>,
     checks: HashMap<(usize, usize), OfCheck<'a>>,
@@ -86,7 +84,7 @@ enum Moment {
 #[derive(Clone, Copy)]
 struct At<'a> {
     name: &'a str,
-    key: &'a str,
+    key: usize,
 }
 
 impl<'a> Cards<'a> {
@@ -132,12 +130,10 @@ impl<'a> Cards<'a> {
             };
             checks.insert((check.page, check.block), of);
         }
-        let keys = manual.pages.iter();
         Cards {
             manual,
             recorded,
             groups,
-            keys: keys.map(|page| key(&page.path)).collect(),
             steps,
             checks,
             sections,
@@ -149,7 +145,7 @@ impl<'a> Cards<'a> {
         let page = self.manual.pages.get(page_number)?;
         let block = page.blocks.get(index)?;
         let at = (page_number, index);
-        let key = self.keys[page_number].as_str();
+        let key = key(page_number);
         Some(match block.kind? {
             Kind::Procedure => self.procedure(page, block, key),
             Kind::Checks => self.group(page, block, key),
@@ -179,7 +175,7 @@ impl<'a> Cards<'a> {
         })
     }
 
-    fn procedure(&self, page: &Page, block: &Block, key: &str) -> Frame {
+    fn procedure(&self, page: &Page, block: &Block, key: usize) -> Frame {
         let Some(procedure) = self.manual.procedures.get(&block.name) else {
             return orphan(block);
         };
@@ -229,7 +225,7 @@ impl<'a> Cards<'a> {
         card.contract()
     }
 
-    fn group(&self, page: &Page, block: &Block, key: &str) -> Frame {
+    fn group(&self, page: &Page, block: &Block, key: usize) -> Frame {
         let Some(group) = self.manual.groups.get(&block.name) else {
             return orphan(block);
         };
@@ -368,7 +364,7 @@ impl Open {
 }
 
 impl<'a> At<'a> {
-    fn new(name: &'a str, key: &'a str) -> At<'a> {
+    fn new(name: &'a str, key: usize) -> At<'a> {
         At { name, key }
     }
 }
@@ -395,7 +391,7 @@ fn orphan(block: &Block) -> Frame {
     open("orphan", None, word, &caption).closed()
 }
 
-fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
+fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: usize) -> Frame {
     let OfStep {
         procedure,
         step,
@@ -439,7 +435,7 @@ fn step_frame(of: &OfStep<'_>, block: &Block, ran: &str, key: &str) -> Frame {
     }
 }
 
-fn check_frame(of: &OfCheck<'_>, results: &str, key: &str) -> Frame {
+fn check_frame(of: &OfCheck<'_>, results: &str, key: usize) -> Frame {
     let OfCheck {
         check,
         moment,

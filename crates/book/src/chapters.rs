@@ -114,7 +114,10 @@ impl<'a> Survey<'a> {
 
     fn blocks(&mut self, whole: &Whole<'_>) {
         for (page, name, uses) in whole.blocks.uses() {
-            let to = to(page, name);
+            let Some(page) = whole.manual.pages.get(page) else {
+                continue;
+            };
+            let to = to(&page.path, name);
             for used in uses {
                 let own = self.variables.entry(used.clone()).or_default();
                 own.used.insert(to.clone());

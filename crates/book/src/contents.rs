@@ -1,59 +1,90 @@
-//! The table of contents of a book that was rendered in parts: mdBook writes it for drafts,
-//! and here each draft becomes the link to its page.
+//! The table of contents of a book whose pages mdBook does not see as a whole: one file for all
+//! pages, as mdBook writes it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
+use mdbook_driver::config::HtmlConfig;
 use mdbook_preprocessor::book::{BookItem, Chapter};
+use sha2::{Digest as _, Sha256};
 
+use super::links::html_of;
 use super::markup::escaped;
 
 /// From so many chapters on, the contents are shown by parts.
 const MANY: usize = 1000;
 const PARTS: &str = include_str!("assets/contents.js");
+const BEGIN: &str = "<ol class=\"chapter\">";
 
-/// No title is written so: mdBook escapes none of these letters.
-const MARK: &str = "opsbook:chapter:";
-const END: &str = ":";
-
-/// Makes a draft of each chapter, with its number as its title until [`fill`].
-pub(super) fn draft(items: &mut [BookItem]) {
-    number(items, &mut 0);
-}
-
-fn number(items: &mut [BookItem], next: &mut usize) {
-    for item in items {
-        let BookItem::Chapter(chapter) = item else {
-            continue;
-        };
-        if chapter.path.take().is_some() {
-            chapter.name = format!("{MARK}{next}{END}");
-            *next += 1;
-        }
-        chapter.content.clear();
-        number(&mut chapter.sub_items, next);
-    }
-}
-
-/// Puts the chapters into `toc.html` and the script `toc.js` of a book.
-pub(super) fn fill(book: &Path, chapters: &[Chapter]) -> Result<()> {
+/// Puts the chapters of a book into `toc.html` and the script `toc.js`, in the place of those of
+/// another book of which no chapter is numbered.
+pub(super) fn put(book: &Path, items: &[BookItem], html: &HtmlConfig) -> Result<()> {
     for entry in std::fs::read_dir(book)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with("toc") || !(name.ends_with(".js") || name.ends_with(".html")) {
+        let script = name.starts_with("toc") && name.ends_with(".js");
+        if !script && name != "toc.html" {
             continue;
         }
-        let target = if name.ends_with(".html") {
-            "\" target=\"_parent\">"
-        } else {
-            "\">"
+        let mut list = List {
+            html: BEGIN.to_owned(),
+            target: if script {
+                "\">"
+            } else {
+                "\" target=\"_parent\">"
+            },
+            settings: html,
+            level: 1,
+            chapters: 0,
         };
+        list.items(items);
+        list.close();
         let text = std::fs::read_to_string(&path)?;
-        let mut text = linked(&text, chapters, target);
-        if chapters.len() > MANY && name.ends_with(".js") {
+        let mut text = replaced(&text, &list.html);
+        if script && list.chapters > MANY {
             text = by_parts(&text);
         }
-        std::fs::write(&path, text)?;
+        std::fs::write(&path, &text)?;
+        if script && html.hash_files {
+            rename(book, &path, &text)?;
+        }
+    }
+    Ok(())
+}
+
+fn replaced(text: &str, list: &str) -> String {
+    const END: &str = "</ol>";
+    let found = text.split_once(BEGIN).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some([before, list, after].concat())
+    });
+    found.unwrap_or_else(|| text.to_owned())
+}
+
+/// The name of the script tells what is in it; each page names it.
+fn rename(book: &Path, path: &Path, text: &str) -> Result<()> {
+    let digest = Sha256::digest(text);
+    let hash = u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]]);
+    let new = format!("toc-{hash:08x}.js");
+    let old = path.file_name().unwrap_or_default();
+    let old = old.to_string_lossy().into_owned();
+    std::fs::rename(path, book.join(&new))?;
+    let mut folders = vec![book.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder)? {
+            let path: PathBuf = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|end| end == "html" || end == "js")
+            {
+                let text = std::fs::read_to_string(&path)?;
+                if text.contains(&old) {
+                    std::fs::write(&path, text.replace(&old, &new))?;
+                }
+            }
+        }
     }
     Ok(())
 }
@@ -79,35 +110,102 @@ fn by_parts(script: &str) -> String {
     .concat()
 }
 
-/// `<span>1. MARK</span>` becomes `<a href="PAGE">1. TITLE</a>`.
-fn linked(text: &str, chapters: &[Chapter], target: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 2);
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once(MARK) {
-        let found = after.split_once(END).and_then(|(number, after)| {
-            let chapter = chapters.get(number.parse::<usize>().ok()?)?;
-            let (before, label) = before.rsplit_once("<span>")?;
-            Some((chapter, before, label, after.strip_prefix("</span>")?))
-        });
-        let Some((chapter, before, label, after)) = found else {
-            out.push_str(before);
-            out.push_str(MARK);
-            rest = after;
-            continue;
-        };
-        let page = chapter
-            .path
-            .as_ref()
-            .map(|path| path.with_extension("html"));
-        out.push_str(before);
-        out.push_str("<a href=\"");
-        out.push_str(&page.unwrap_or_default().to_string_lossy());
-        out.push_str(target);
-        out.push_str(label);
-        out.push_str(&escaped(&chapter.name));
-        out.push_str("</a>");
-        rest = after;
+/// The list as it grows, in one line.
+struct List<'a> {
+    html: String,
+    /// What ends the opening tag of a link.
+    target: &'static str,
+    settings: &'a HtmlConfig,
+    level: usize,
+    chapters: usize,
+}
+
+impl List<'_> {
+    fn items(&mut self, items: &[BookItem]) {
+        for item in items {
+            match item {
+                BookItem::Separator => {
+                    self.open(1);
+                    self.html.push_str("<li class=\"spacer\"></li>");
+                }
+                BookItem::PartTitle(title) => {
+                    self.open(1);
+                    for part in ["<li class=\"part-title\">", &escaped(title), "</li>"] {
+                        self.html.push_str(part);
+                    }
+                }
+                BookItem::Chapter(chapter) => {
+                    self.chapter(chapter);
+                    self.items(&chapter.sub_items);
+                }
+            }
+        }
     }
-    out.push_str(rest);
-    out
+
+    /// Begins an item of a level: below the one before, beside it, or above.
+    fn open(&mut self, level: usize) {
+        while self.level < level {
+            self.level += 1;
+            self.html.push_str("<ol class=\"section\">");
+            if self.level < level {
+                self.item(level);
+            }
+        }
+        if self.level > level {
+            while self.level > level {
+                self.level -= 1;
+                self.html.push_str("</li></ol>");
+            }
+        } else if !self.html.ends_with("\">") {
+            self.html.push_str("</li>");
+        }
+        self.item(level);
+    }
+
+    fn item(&mut self, level: usize) {
+        let fold = &self.settings.fold;
+        let expanded = !fold.enable || level.saturating_sub(1) < usize::from(fold.level);
+        self.html.push_str("<li class=\"chapter-item ");
+        self.html
+            .push_str(if expanded { "expanded \">" } else { "\">" });
+    }
+
+    fn chapter(&mut self, chapter: &Chapter) {
+        let number = chapter.number.as_ref().map(ToString::to_string);
+        self.open(
+            number
+                .as_ref()
+                .map_or(1, |number| number.matches('.').count()),
+        );
+        self.html.push_str("<span class=\"chapter-link-wrapper\">");
+        let (start, end) = match &chapter.path {
+            Some(_) => {
+                self.chapters += 1;
+                let page = html_of(chapter);
+                let page = page.to_string_lossy();
+                (["<a href=\"", &page, self.target].concat(), "</a>")
+            }
+            None => ("<span>".to_owned(), "</span>"),
+        };
+        self.html.push_str(&start);
+        if let Some(number) = number.filter(|_| !self.settings.no_section_label) {
+            for part in ["<strong aria-hidden=\"true\">", &number, "</strong> "] {
+                self.html.push_str(part);
+            }
+        }
+        self.html.push_str(&escaped(&chapter.name));
+        self.html.push_str(end);
+        if self.settings.fold.enable && !chapter.sub_items.is_empty() {
+            let toggle = "<a class=\"chapter-fold-toggle\"><div>❱</div></a>";
+            self.html.push_str(toggle);
+        }
+        self.html.push_str("</span>");
+    }
+
+    fn close(&mut self) {
+        while self.level > 0 {
+            self.level -= 1;
+            self.html.push_str("</li></ol>");
+        }
+    }
 }

@@ -40,21 +40,3 @@ pub(super) fn bring_tree(files: &Files, from: &Path, to: &Path) -> Result<()> {
     }
     Ok(())
 }
-
-/// Copies a folder that is not the project's: of a theme.
-///
-/// # Errors
-/// Where a file cannot be copied.
-pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    for entry in std::fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.path().is_dir() {
-            std::fs::create_dir_all(&target)?;
-            copy_tree(&entry.path(), &target)?;
-        } else {
-            std::fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
-}

@@ -3,52 +3,41 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Result;
 use mdbook_driver::config::Search;
-use mdbook_preprocessor::book::Book;
+use mdbook_preprocessor::book::Chapter;
 
 use super::generated;
-use super::index::{Index, Unit, expanded};
+use super::index::{Found, Unit, expanded};
+use super::links::html_of;
 use super::markup::{tags, unescaped};
 
-const BEFORE: &str = "<main>";
-const AFTER: &str = "</main>";
 /// The attribute with words that a block is found by.
 pub(super) const FIND: &str = "data-find";
 
-/// Writes the index of a book into the folder of its own things. `values` are what names mean on
-/// nodes, and `others` what is found beside the pages that somebody wrote.
-pub(super) fn write(
-    into: &Path,
-    folder: &Path,
-    book: &Book,
-    search: &Search,
-    values: &BTreeMap<String, Vec<String>>,
-    others: &[Unit],
-) -> Result<()> {
-    let mut index = Index::default();
-    for chapter in book.chapters() {
-        let Some(path) = &chapter.path else { continue };
-        // What is made of other pages would be found in their place.
-        if generated::is(chapter) {
-            continue;
+/// What of a book is found, and by which words.
+pub(super) struct Finder {
+    pub(super) search: Search,
+    /// What names are on nodes.
+    pub(super) values: BTreeMap<String, Vec<String>>,
+}
+
+impl Finder {
+    /// What is found on a page with these words. What is made of other pages would be found in
+    /// their place.
+    pub(super) fn page(&self, chapter: &Chapter, words: &str) -> Found {
+        let mut found = Found::default();
+        let page = html_of(chapter);
+        let source = chapter.source_path.as_ref().or(chapter.path.as_ref());
+        if generated::is(chapter) || !source.is_some_and(|source| wanted(source, &self.search)) {
+            return found;
         }
-        let source = chapter.source_path.as_ref().unwrap_or(path);
-        if !wanted(source, search) {
-            continue;
-        }
-        let page = path.with_extension("html");
-        let html = std::fs::read_to_string(into.join(&page))?;
-        for mut unit in units(&html, &page, &chapter.name) {
-            let more = expanded(&unit.text, values);
+        for mut unit in units(words, &page, &chapter.name) {
+            let more = expanded(&unit.text, &self.values);
             unit.more.push_str(&more);
-            index.add(&unit);
+            found.add(&unit);
         }
+        found
     }
-    for unit in others {
-        index.add(unit);
-    }
-    index.write(&folder.join("search"))
 }
 
 /// Whether `[output.html.search.chapter]` leaves a page in.
@@ -79,11 +68,7 @@ struct Reader<'a> {
     in_heading: bool,
 }
 
-fn units(html: &str, path: &Path, page: &str) -> Vec<Unit> {
-    let main = html
-        .split_once(BEFORE)
-        .and_then(|(_, rest)| rest.rsplit_once(AFTER));
-    let main = main.map_or("", |(main, _)| main);
+fn units(main: &str, path: &Path, page: &str) -> Vec<Unit> {
     let mut reader = Reader {
         address: path.to_string_lossy().into_owned(),
         page,

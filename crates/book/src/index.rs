@@ -3,14 +3,19 @@
 //! a script that is loaded when it is needed, so that the search works from a disk. The browser's
 //! half is `assets/search.js`, which takes words apart in the same way.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Result;
-use serde_json::{Value, json};
+use serde_json::json;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::blocks::call_of;
+use super::blocks::called;
+
+/// What the files call.
+const CALLER: &str = "opsbookSearch";
 
 /// About so many bytes of terms are in one file.
 const TERMS: usize = 48 * 1024;
@@ -49,62 +54,128 @@ enum Class {
     Id,
 }
 
-/// Everything that can be found.
+/// What is found on a page: its places, numbered from 0.
 #[derive(Default)]
-pub(super) struct Index {
+pub(super) struct Found {
     /// By term, the places in their order, each with its class.
     terms: HashMap<Box<str>, Vec<u32>>,
     /// What is shown of each place, as JSON.
-    texts: Vec<Value>,
+    texts: Vec<String>,
 }
 
-impl Index {
+impl Found {
     pub(super) fn add(&mut self, unit: &Unit) {
         let Ok(number) = u32::try_from(self.texts.len()) else {
             return;
         };
-        let mut terms: HashMap<String, Class> = HashMap::new();
         let (title, body) = if unit.block {
             (Class::Id, Class::Block)
         } else {
             (Class::Heading, Class::Prose)
         };
         for (text, class) in [(&unit.text, body), (&unit.more, body), (&unit.title, title)] {
-            each_term(text, &mut |term| {
-                let known = terms.entry(term).or_insert(class);
-                *known = class.max(*known);
+            let place = number << 2 | class as u32;
+            each_term(text, &mut |term| match self.terms.get_mut(term) {
+                None => drop(self.terms.insert(term.into(), vec![place])),
+                Some(places) => match places.last_mut() {
+                    // The class that counts most; it stands in the last bits.
+                    Some(last) if *last >> 2 == number => *last = place.max(*last),
+                    _ => places.push(place),
+                },
             });
         }
-        for (term, class) in terms {
-            let places = self.terms.entry(term.into_boxed_str()).or_default();
-            places.push(number << 2 | class as u32);
-        }
         let end = unit.text.floor_char_boundary(TEXT);
-        let kind = u8::from(unit.block);
-        self.texts.push(json!([
+        let text = json!([
             unit.address,
-            kind,
+            u8::from(unit.block),
             unit.title,
             unit.page,
             &unit.text[..end]
-        ]));
+        ]);
+        self.texts.push(text.to_string());
+    }
+}
+
+/// Everything that can be found. Texts are written as they come.
+pub(super) struct Index {
+    folder: PathBuf,
+    terms: HashMap<Box<str>, Vec<u32>>,
+    /// How many places there are.
+    count: usize,
+    /// The texts of the file at hand, without the bracket that ends it.
+    texts: String,
+    /// The first place of each file of texts.
+    starts: Vec<usize>,
+}
+
+impl Index {
+    /// Of a folder of its own.
+    pub(super) fn new(folder: PathBuf) -> Result<Index> {
+        std::fs::create_dir_all(&folder)?;
+        Ok(Index {
+            folder,
+            terms: HashMap::new(),
+            count: 0,
+            texts: String::new(),
+            starts: Vec::new(),
+        })
     }
 
-    /// Writes the files into a folder of their own.
-    pub(super) fn write(&self, folder: &Path) -> Result<()> {
-        std::fs::create_dir_all(folder)?;
-        let mut terms: Vec<(&str, &[u32])> = self
-            .terms
-            .iter()
-            .map(|(term, places)| (term.as_ref(), places.as_slice()))
-            .collect();
-        // As the browser compares texts.
-        terms.sort_unstable_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
-        let mut firsts: Vec<&str> = Vec::new();
+    /// Takes what is found on the next page.
+    pub(super) fn add(&mut self, found: Found) -> Result<()> {
+        let Ok(before) = u32::try_from(self.count) else {
+            return Ok(());
+        };
+        for (term, places) in found.terms {
+            let places = places.into_iter().map(|place| place + (before << 2));
+            match self.terms.get_mut(&term) {
+                Some(known) => known.extend(places),
+                None => drop(self.terms.insert(term, places.collect())),
+            }
+        }
+        for text in found.texts {
+            if self.texts.is_empty() {
+                self.starts.push(self.count);
+            }
+            self.texts
+                .push(if self.texts.is_empty() { '[' } else { ',' });
+            self.texts.push_str(&text);
+            self.count += 1;
+            if self.texts.len() > TEXTS {
+                self.write_texts()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_texts(&mut self) -> Result<()> {
+        if self.texts.is_empty() {
+            return Ok(());
+        }
+        let number = self.starts.len() - 1;
+        let texts = std::mem::take(&mut self.texts) + "]";
+        let text = called(CALLER, "texts", &[number.to_string(), texts]);
+        Ok(std::fs::write(
+            self.folder.join(format!("d{number}.js")),
+            text,
+        )?)
+    }
+
+    /// Writes what is left.
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.write_texts()?;
+        let mut terms: Vec<(Box<str>, Vec<u32>)> = self.terms.into_iter().collect();
+        terms.sort_unstable_by(|(a, _), (b, _)| in_browser(a, b));
+        let folder = &self.folder;
+        let mut firsts: Vec<Box<str>> = Vec::new();
         let mut lines = String::new();
         let mut words = String::new();
         let write_terms = |number: usize, lines: &mut String| {
-            let text = call_of("opsbookSearch", "terms", &[json!(number), json!(lines)]);
+            let text = called(
+                CALLER,
+                "terms",
+                &[number.to_string(), json!(lines).to_string()],
+            );
             lines.clear();
             std::fs::write(folder.join(format!("t{number}.js")), text)
         };
@@ -113,53 +184,35 @@ impl Index {
                 write_terms(firsts.len() - 1, &mut lines)?;
             }
             if lines.is_empty() {
-                firsts.push(term);
+                firsts.push(term.clone());
             }
-            lines.push_str(term);
+            lines.push_str(&term);
             lines.push(' ');
-            encode(places, &mut lines);
+            encode(&places, &mut lines);
             lines.push('\n');
             if term.chars().count() >= SHORT && !term.contains('·') {
-                words.push_str(term);
+                words.push_str(&term);
                 words.push('\n');
             }
         }
         if !lines.is_empty() {
             write_terms(firsts.len() - 1, &mut lines)?;
         }
-        let starts = self.write_texts(folder)?;
-        let words = call_of("opsbookSearch", "words", &[json!(words)]);
+        let words = called(CALLER, "words", &[json!(words).to_string()]);
         std::fs::write(folder.join("words.js"), words)?;
-        let count = json!(self.texts.len());
-        let root = call_of(
-            "opsbookSearch",
-            "root",
-            &[count, json!(firsts), json!(starts)],
-        );
+        let root = [json!(self.count), json!(firsts), json!(self.starts)];
+        let root = called(CALLER, "root", &root.map(|part| part.to_string()));
         std::fs::write(folder.join("root.js"), root)?;
         Ok(())
     }
+}
 
-    /// Returns the first place of each file.
-    fn write_texts(&self, folder: &Path) -> Result<Vec<usize>> {
-        let mut starts = vec![0];
-        let mut from = 0;
-        let mut bytes = 0;
-        for (at, text) in self.texts.iter().enumerate() {
-            bytes += text.to_string().len();
-            if bytes > TEXTS || at + 1 == self.texts.len() {
-                let number = starts.len() - 1;
-                let texts = json!(self.texts[from..=at]);
-                let text = call_of("opsbookSearch", "texts", &[json!(number), texts]);
-                std::fs::write(folder.join(format!("d{number}.js")), text)?;
-                from = at + 1;
-                bytes = 0;
-                starts.push(from);
-            }
-        }
-        starts.pop();
-        Ok(starts)
+/// The order in which a browser has texts.
+fn in_browser(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() {
+        return a.cmp(b);
     }
+    a.encode_utf16().cmp(b.encode_utf16())
 }
 
 /// The differences of sorted numbers.
@@ -182,23 +235,27 @@ fn encode(places: &[u32], out: &mut String) {
 }
 
 /// A word as it is compared: small letters without marks.
-pub(super) fn folded(text: &str) -> String {
+fn folded(text: &str) -> Cow<'_, str> {
     if text
         .bytes()
         .all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase())
     {
-        return text.to_owned();
+        return Cow::Borrowed(text);
+    }
+    if text.is_ascii() {
+        return Cow::Owned(text.to_ascii_lowercase());
     }
     let plain = text.nfkd().filter(|c| !('\u{300}'..='\u{36f}').contains(c));
     let plain: String = plain.nfc().collect::<String>().to_lowercase();
-    plain
-        .replace('ß', "ss")
-        .replace('æ', "ae")
-        .replace('ø', "o")
+    let plain = plain.replace('ß', "ss").replace('æ', "ae");
+    Cow::Owned(plain.replace('ø', "o"))
 }
 
 /// `groesse` is `größe`, too.
 fn without_umlauts(word: &str) -> Option<String> {
+    if !word.contains('e') {
+        return None;
+    }
     let plain = word
         .replace("ae", "a")
         .replace("oe", "o")
@@ -214,23 +271,29 @@ fn is_dense(c: char) -> bool {
 }
 
 /// All terms of a text.
-fn each_term(text: &str, tell: &mut dyn FnMut(String)) {
-    let mut before: Option<(String, usize)> = None;
+fn each_term(text: &str, tell: &mut dyn FnMut(&str)) {
+    let mut joined = String::new();
+    let mut before: Option<(Cow<'_, str>, usize)> = None;
     for (start, run) in runs(text) {
         let word = folded(run);
         let between = before.as_ref().map_or("", |(_, end)| &text[*end..start]);
+        let mut tell_joined = |first: &str| {
+            joined.clear();
+            joined.extend([first, "·", &word]);
+            tell(&joined);
+        };
         if let Some((last, _)) = &before
             && !between.is_empty()
             && between.len() < 3
             && between.chars().all(|c| JOINERS.contains(&c))
         {
-            tell(format!("{last}·{word}"));
+            tell_joined(last);
         }
         let ahead = &text[..start];
         let dashes = ahead.len() - ahead.trim_end_matches('-').len();
         let free = ahead[..ahead.len() - dashes].chars().next_back();
         if dashes > 0 && free.is_none_or(|c| !c.is_alphanumeric()) {
-            tell(format!("-·{word}"));
+            tell_joined("-");
         }
         of_run(run, &word, tell);
         before = Some((word, start + run.len()));
@@ -238,42 +301,42 @@ fn each_term(text: &str, tell: &mut dyn FnMut(String)) {
 }
 
 /// A word, its parts, and its other spelling.
-fn of_run(run: &str, word: &str, tell: &mut dyn FnMut(String)) {
-    if word.chars().any(is_dense) {
+fn of_run(run: &str, word: &str, tell: &mut dyn FnMut(&str)) {
+    if !word.is_ascii() && word.chars().any(is_dense) {
         let letters: Vec<char> = word.chars().collect();
         for part in letters.chunk_by(|a, b| is_dense(*a) == is_dense(*b)) {
             match part {
                 [] => {}
-                [one] => tell(one.to_string()),
+                [one] => tell(&one.to_string()),
                 _ if is_dense(part[0]) => {
                     for pair in part.windows(2) {
-                        tell(pair.iter().collect());
+                        tell(&pair.iter().collect::<String>());
                     }
-                    tell(part[part.len() - 1].to_string());
+                    tell(&part[part.len() - 1].to_string());
                 }
-                _ => tell(part.iter().collect()),
+                _ => tell(&part.iter().collect::<String>()),
             }
         }
         return;
     }
     if let Some(other) = without_umlauts(word) {
-        tell(other);
+        tell(&other);
     }
     if run.chars().any(char::is_uppercase) && run.chars().any(char::is_lowercase) {
         let mut start = 0;
         let mut small = false;
         for (at, c) in run.char_indices() {
             if c.is_uppercase() && small {
-                tell(folded(&run[start..at]));
+                tell(&folded(&run[start..at]));
                 start = at;
             }
             small = c.is_lowercase();
         }
         if start > 0 {
-            tell(folded(&run[start..]));
+            tell(&folded(&run[start..]));
         }
     }
-    tell(word.to_owned());
+    tell(word);
 }
 
 /// Letters and digits that stand together, each with its place.
@@ -314,7 +377,7 @@ mod tests {
 
     fn terms(text: &str) -> String {
         let mut found = Vec::new();
-        each_term(text, &mut |term| found.push(term));
+        each_term(text, &mut |term| found.push(term.to_owned()));
         found.join(" ")
     }
 

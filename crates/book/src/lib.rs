@@ -35,8 +35,8 @@ use std::sync::Arc;
 
 use mdbook_driver::MDBook;
 use mdbook_driver::config::{Config, HtmlConfig};
-use mdbook_preprocessor::book::Book;
-use mdbook_renderer::{RenderContext, Renderer};
+use mdbook_preprocessor::book::{Book, Chapter};
+use mdbook_renderer::RenderContext;
 use mdbook_summary::{Summary, parse_summary};
 
 use crate::files::{Files, MAX_TEXT, Refused};
@@ -53,16 +53,18 @@ mod copy;
 mod destination;
 mod finder;
 mod foreign;
+mod frames;
 pub mod fuzz;
 mod generated;
 mod html;
 mod index;
+mod inorder;
 mod links;
 mod machines;
+mod making;
 mod mark;
 mod markup;
 mod matrix;
-mod names;
 mod notices;
 mod pages;
 mod pdf;
@@ -216,7 +218,7 @@ pub fn build(root: &Path, dest: Option<&Path>, options: &Options) -> Result<Buil
             (&place, &nodes),
             config,
             Arc::clone(&manual),
-            &staging.path(),
+            (&staging.path(), &commands),
             options,
         )
     };
@@ -269,7 +271,7 @@ fn render_all(
     (place, nodes): (&project::Place, &nodes::Nodes),
     config: Config,
     manual: Arc<Manual>,
-    into: &Path,
+    (into, commands): (&Path, &[String]),
     options: &Options,
 ) -> Result<Rendered, BookError> {
     let files = &place.files;
@@ -292,9 +294,16 @@ fn render_all(
         blocks: &blocks,
     };
     let groups = whole.groups_told();
-    let opsbook = opsbook.with(chapters::all(&whole), groups);
+    let opsbook = Arc::new(opsbook.with(chapters::all(&whole), groups));
     let removed = opsbook.removed();
-    driver.with_preprocessor(opsbook);
+    // What another preprocessor is given is made of all pages at once.
+    let at_once = !commands.is_empty();
+    if at_once {
+        pages::put_contents(&mut driver.book, &manual);
+        driver.with_preprocessor(preprocess::Shared(Arc::clone(&opsbook)));
+    } else {
+        driver.with_preprocessor(preprocess::Later);
+    }
     let renderer = render::Html {
         files: files.clone(),
         trust: match (options.untrusted, manual.settings.allow_html) {
@@ -311,8 +320,17 @@ fn render_all(
         },
     };
     let failed = |error: anyhow::Error| BookError::Render(format!("{error:#}"));
-    let (book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
+    let (mut book, context) = driver.preprocess_book(&renderer).map_err(failed)?;
+    driver.book = Book::new();
     problems.extend(preprocess::take(&removed));
+    let work = preprocess::Work::of(&opsbook, &driver.config);
+    let mut titles = std::mem::take(&mut *context.chapter_titles.borrow_mut());
+    if !at_once {
+        for chapter in opsbook.generated() {
+            book.push_item(chapter);
+        }
+        titles.extend(book.chapters().filter_map(|chapter| work.title(chapter)));
+    }
     // What is made of the manual is no page of it.
     let pages = book
         .chapters()
@@ -323,23 +341,30 @@ fn render_all(
     }
     redirect_readmes(&mut driver.config, &book).map_err(failed)?;
     let search = render::take_search(&mut driver.config, &book).map_err(failed)?;
-    let mut render = RenderContext::new(root, book, driver.config.clone(), into);
-    render
-        .chapter_titles
-        .extend(context.chapter_titles.borrow_mut().drain());
-    render::guarded(|| renderer.render(&render))?;
-    problems.extend(preprocess::take(&removed));
-
-    add_own(&whole, files, into, search.as_ref(), &render.book).map_err(failed)?;
+    let mut context = RenderContext::new(root, book, driver.config.clone(), into);
+    context.chapter_titles = titles;
     let (owner, held) = match (options.untrusted, manual.settings.allow_html) {
         (true, _) => (about::Owner::Stranger, policy::Policy::Held),
         (false, false) => (about::Owner::Ours, policy::Policy::Held),
         (false, true) => (about::Owner::Ours, policy::Policy::None),
     };
     let edited = place.origin.as_deref().unwrap_or(root);
-    let about = about::About::of(edited, &manual, owner, about::now());
-    policy::put_into(into, &about, held).map_err(failed)?;
-    let site = links::Site::read(into, &manual);
+    let prepare = |chapter: &Chapter| match at_once {
+        true => chapter.clone(),
+        false => work.from_manual(chapter),
+    };
+    let making = making::Making {
+        whole: &whole,
+        files,
+        renderer: &renderer,
+        about: &about::About::of(edited, &manual, owner, about::now()),
+        held,
+        search,
+        prepare: &prepare,
+    };
+    let site = render::guarded(|| making.make(context))?;
+    work.end();
+    problems.extend(preprocess::take(&removed));
     let withheld = publish::files(
         &site.named(),
         files,
@@ -347,7 +372,7 @@ fn render_all(
         into,
         manual.settings.allow_html,
     );
-    problems.extend(site.broken());
+    problems.extend(site.broken(into));
     problems.extend(publish::withheld(&withheld));
     Ok(Rendered { pages, problems })
 }
@@ -359,29 +384,6 @@ fn scripts(whole: &whole::Whole<'_>) -> render::Scripts {
         (false, 0) => render::Scripts::Blocks,
         (false, _) if whole.manual.settings.chapters == Wanted::No => render::Scripts::Nodes,
         (false, _) => render::Scripts::Machines,
-    }
-}
-
-/// What the book has beside mdBook's: pictures, data for its scripts, the index of its search.
-fn add_own(
-    whole: &whole::Whole<'_>,
-    files: &Files,
-    into: &Path,
-    search: Option<&mdbook_driver::config::Search>,
-    book: &Book,
-) -> anyhow::Result<()> {
-    let own = into.join(render::OWN);
-    generated::put_state(into, &own, whole.manual, whole.recorded)?;
-    whole.blocks.write(&own)?;
-    machines::write(whole, files, &own)?;
-    generated::put_machines(into)?;
-    let meanings = values::write(whole.nodes, whole.blocks, &own)?;
-    match search {
-        Some(search) => {
-            let others = chapters::found(whole);
-            finder::write(into, &own, book, search, &meanings, &others)
-        }
-        None => Ok(()),
     }
 }
 

@@ -1,8 +1,11 @@
 //! Links of the built book: what each page names, and which of it is not there. mdBook checks
 //! none.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::{Component, Path, PathBuf};
+
+use mdbook_preprocessor::book::Chapter;
 
 use crate::manual::{Manual, Page};
 use crate::source::{Problem, Severity};
@@ -20,50 +23,66 @@ pub(super) struct Anchors {
     pub(super) links: Vec<String>,
 }
 
-/// All pages of a manual as they were built.
+/// All pages of a manual as they were built: where their links lead, and what they offer.
 pub(super) struct Site<'a> {
-    folder: PathBuf,
-    pages: Vec<(&'a Page, PathBuf, Anchors)>,
+    manual: &'a Manual,
+    /// Pages of the manual, by their place in the book.
+    pages: HashMap<PathBuf, usize>,
+    /// Each anchor as a number that is made of its page and its name: of half a million of them
+    /// no two are likely to have the same one.
+    anchors: HashSet<u64>,
+    /// By page that was built, the links that stay in the book, each once.
+    links: BTreeMap<usize, Vec<String>>,
 }
 
 impl<'a> Site<'a> {
-    pub(super) fn read(folder: &Path, manual: &'a Manual) -> Site<'a> {
-        let pages = manual.pages.iter().filter_map(|page| {
-            let path = html_path(&page.path);
-            let html = std::fs::read_to_string(folder.join(&path)).ok()?;
-            Some((page, path, anchors(&html)))
-        });
+    pub(super) fn of(manual: &'a Manual) -> Site<'a> {
+        let pages = manual.pages.iter().map(|page| html_path(&page.path));
         Site {
-            folder: folder.to_owned(),
-            pages: pages.collect(),
+            manual,
+            pages: pages.zip(0..).collect(),
+            anchors: HashSet::new(),
+            links: BTreeMap::new(),
         }
+    }
+
+    /// Takes what a page of the book offers and asks for.
+    pub(super) fn add(&mut self, path: &Path, told: Anchors) {
+        let Some(&page) = self.pages.get(path) else {
+            return;
+        };
+        self.anchors
+            .extend(told.ids.iter().map(|id| number(path, id)));
+        let mut links = told.links;
+        let mut seen = HashSet::new();
+        links.retain(|link| leaves(link).is_none() && seen.insert(link.clone()));
+        links.shrink_to_fit();
+        self.links.insert(page, links);
     }
 
     /// Every file of the book that a page names, there or not.
     pub(super) fn named(&self) -> HashSet<PathBuf> {
-        let links = self.pages.iter().flat_map(|(_, path, anchors)| {
-            let links = anchors.links.iter();
-            links.filter_map(|link| target(path, link)?.ok().map(|(file, _)| file))
+        let links = self.links.iter().flat_map(|(page, links)| {
+            let path = html_path(&self.manual.pages[*page].path);
+            let files = links.iter();
+            files.filter_map(move |link| target(&path, link)?.ok().map(|(file, _)| file))
         });
-        links.collect()
+        // Most links lead to pages, which are there.
+        links.filter(|file| !self.is_built(file)).collect()
     }
 
-    /// Links that lead nowhere.
-    pub(super) fn broken(&self) -> Vec<Problem> {
-        let ids: HashMap<&Path, &HashSet<String>> = self
-            .pages
-            .iter()
-            .map(|(_, path, anchors)| (path.as_path(), &anchors.ids))
-            .collect();
+    /// Links that lead nowhere in the built book.
+    pub(super) fn broken(&self, book: &Path) -> Vec<Problem> {
         let mut problems = Vec::new();
-        for (page, path, anchors) in &self.pages {
-            let mut seen = HashSet::new();
+        for (page, links) in &self.links {
+            let page = &self.manual.pages[*page];
+            let path = html_path(&page.path);
             let mut located = 0;
-            for link in anchors.links.iter().filter(|link| seen.insert(*link)) {
-                let Some(found) = target(path, link) else {
+            for link in links {
+                let Some(found) = target(&path, link) else {
                     continue;
                 };
-                if let Some((code, message)) = self.judge(link, found, &ids) {
+                if let Some((code, message)) = self.judge(book, link, found) {
                     located += 1;
                     problems.push(problem(page, link, code, message, located <= LOCATED));
                 }
@@ -72,32 +91,52 @@ impl<'a> Site<'a> {
         problems
     }
 
+    fn is_built(&self, page: &Path) -> bool {
+        let page = self.pages.get(page);
+        page.is_some_and(|page| self.links.contains_key(page))
+    }
+
     fn judge(
         &self,
+        book: &Path,
         link: &str,
         found: Result<(PathBuf, String), &'static str>,
-        ids: &HashMap<&Path, &HashSet<String>>,
     ) -> Option<(&'static str, String)> {
         let (file, fragment) = match found {
             Ok(found) => found,
             Err(why) => return Some(("broken-link", format!("the link `{link}` {why}"))),
         };
-        let missing = || Some(("broken-link", format!("the link `{link}` leads nowhere")));
-        let Some(ids) = ids.get(html_path(&file).as_path()) else {
-            return if self.folder.join(&file).exists() {
-                None
-            } else {
-                missing()
-            };
-        };
+        let page = html_path(&file);
+        if !self.is_built(&page) {
+            let message = || format!("the link `{link}` leads nowhere");
+            return (!book.join(&file).exists()).then(|| ("broken-link", message()));
+        }
         // A text fragment is the browser's to find.
         let found = fragment.is_empty() || fragment == "top" || fragment.starts_with(":~:");
-        if found || ids.contains(&fragment) {
+        if found || self.anchors.contains(&number(&page, &fragment)) {
             return None;
         }
         let message = format!("`{}` has no anchor `#{fragment}`", file.display());
         Some(("broken-anchor", message))
     }
+}
+
+fn number(page: &Path, anchor: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (page, anchor).hash(&mut hasher);
+    hasher.finish()
+}
+
+/// What a link begins with that leads out of the book.
+fn leaves(link: &str) -> Option<&str> {
+    let scheme = link.split([':', '/', '?', '#']).next().unwrap_or_default();
+    (link.starts_with("//") || link[scheme.len()..].starts_with(':')).then_some(scheme)
+}
+
+/// Where a chapter stands in the book.
+pub(super) fn html_of(chapter: &Chapter) -> PathBuf {
+    let path = chapter.path.as_deref().unwrap_or(Path::new(""));
+    path.with_extension("html")
 }
 
 /// The place of a page in the book.
@@ -113,8 +152,7 @@ pub(super) fn html_path(page: &Path) -> PathBuf {
 
 /// The file and the anchor that a link of a page means; nothing for links out of the book.
 fn target(page: &Path, link: &str) -> Option<Result<(PathBuf, String), &'static str>> {
-    let scheme = link.split([':', '/', '?', '#']).next().unwrap_or_default();
-    if link.starts_with("//") || link[scheme.len()..].starts_with(':') {
+    if leaves(link).is_some() {
         return None;
     }
     let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
@@ -167,10 +205,14 @@ fn problem(page: &Page, link: &str, code: &'static str, message: String, locate:
     }
 }
 
-/// Reads the ids and links of `<main>`, the part of a page that the author wrote.
-pub(super) fn anchors(html: &str) -> Anchors {
+/// The part of a page that its author wrote.
+pub(super) fn main_of(html: &str) -> &str {
     let main = html.split_once("<main>").map_or(html, |(_, rest)| rest);
-    let main = main.rsplit_once("</main>").map_or(main, |(main, _)| main);
+    main.rsplit_once("</main>").map_or(main, |(main, _)| main)
+}
+
+/// Reads the ids and links of the words of a page.
+pub(super) fn anchors(main: &str) -> Anchors {
     let mut anchors = Anchors::default();
     for (name, range) in tags(main).flat_map(|tag| tag.attributes()) {
         match name {
@@ -214,7 +256,7 @@ mod tests {
                     <a title=\"1 > 0\" href=\"b.html?x=1&amp;y=2#c\">href=\"text\"</a>\
                     <img alt='' src='p.png'><script>x = '<a href=\"js\">'</script></main>\
                     <a href=\"foot.html\">";
-        let found = anchors(html);
+        let found = anchors(main_of(html));
         assert_eq!(found.ids, HashSet::from(["a".to_owned()]));
         assert_eq!(found.links, ["b.html?x=1&y=2#c", "p.png"]);
     }

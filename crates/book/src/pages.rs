@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
-use mdbook_preprocessor::book::{BookItem, Chapter, SectionNumber};
+use mdbook_preprocessor::book::{Book, BookItem, Chapter, SectionNumber};
 use mdbook_summary::{Link, Summary, SummaryItem};
 
 use crate::files::normal;
@@ -65,7 +65,7 @@ impl Listed<'_> {
     fn chapter(&mut self, link: Link, parents: &[String]) -> Chapter {
         let page = link.location.as_ref().and_then(|at| self.page(at));
         let mut chapter = match page {
-            Some(page) => Chapter::new(&link.name, content(page), &page.path, parents.to_vec()),
+            Some(page) => Chapter::new(&link.name, String::new(), &page.path, parents.to_vec()),
             None => Chapter::new_draft(&link.name, parents.to_vec()),
         };
         chapter.number = link.number;
@@ -100,6 +100,18 @@ pub(super) fn content(page: &Page) -> String {
     let heading = page.heading.as_deref().map(as_words);
     let heading = heading.map_or(String::new(), |heading| format!("# {heading}\n\n"));
     [before, &heading, &page.text.text].concat()
+}
+
+/// Gives each chapter its text.
+pub(super) fn put_contents(book: &mut Book, manual: &Manual) {
+    let pages = manual.pages.iter();
+    let pages: HashMap<&Path, &Page> = pages.map(|page| (page.path.as_path(), page)).collect();
+    book.for_each_chapter_mut(|chapter| {
+        let page = chapter.source_path.as_deref();
+        if let Some(page) = page.and_then(|path| pages.get(path)) {
+            chapter.content = content(page);
+        }
+    });
 }
 
 /// Text in which no character means anything to Markdown.
@@ -234,7 +246,7 @@ impl<'a> Folder<'a> {
 fn chapter(page: &Page, folder: &str, number: Option<&[u32]>, parents: &[String]) -> Chapter {
     let untitled = is_index(Path::new(&page.title)) && !folder.is_empty();
     let title = if untitled { folder } else { &page.title };
-    let mut chapter = Chapter::new(title, content(page), &page.path, parents.to_vec());
+    let mut chapter = Chapter::new(title, String::new(), &page.path, parents.to_vec());
     if page
         .path
         .file_name()

@@ -1,14 +1,14 @@
 //! The preprocessor `opsbook`: puts the marks into each chapter. In process for
 //! `opsbook build`, over JSON for plain `mdbook build`; the pages are the same.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mdbook_driver::config::{Config, HtmlConfig};
 use mdbook_markdown::MarkdownOptions;
-use mdbook_preprocessor::book::{Book, BookItem, Chapter};
+use mdbook_preprocessor::book::{Book, Chapter};
 use mdbook_preprocessor::{Preprocessor, PreprocessorContext};
 
 use crate::manual::{Manual, Page, Wanted};
@@ -23,7 +23,10 @@ use super::refer;
 use super::refer::generated;
 use super::state::{self, Numbers};
 use super::whole::Whole;
-use super::{BookError, mark, notices, render, sanitise, words};
+use super::{BookError, mark, notices, pages, render, sanitise, words};
+
+/// What the preprocessor is called in `book.toml`.
+const NAME: &str = "opsbook";
 
 /// What `command = "opsbook preprocess"` does: a book as JSON in, the marked book out.
 /// Returns what is wrong in the manual.
@@ -47,6 +50,7 @@ pub fn preprocess(input: impl Read, output: impl Write) -> Result<Vec<Problem>, 
         // mdBook knows none of the packages, and has read its list before it asks anybody: all
         // chapters are those of the book that is made of them.
         book = super::load(&files, context.config.clone(), &manual, &mut problems)?.book;
+        pages::put_contents(&mut book, &manual);
     }
     let blocks = Blocks::of(&manual);
     let whole = Whole {
@@ -137,7 +141,7 @@ impl Opsbook {
     }
 
     /// Chapters that nobody wrote, the last of the book; none whose place a page has.
-    fn generated(&self) -> Vec<Chapter> {
+    pub(super) fn generated(&self) -> Vec<Chapter> {
         let mut chapters: Vec<Chapter> = self.page_of_state().into_iter().collect();
         chapters.extend(self.chapters.iter().cloned());
         chapters.retain(|chapter| {
@@ -146,26 +150,123 @@ impl Opsbook {
         });
         chapters
     }
+}
+
+/// Makes of each chapter what is rendered; several at a time.
+pub(super) struct Work<'a> {
+    opsbook: &'a Opsbook,
+    options: MarkdownOptions,
+    marks: mark::Marks<'a>,
+    /// Each with its number.
+    pages: HashMap<&'a Path, (usize, &'a Page)>,
+    wiki: Wiki,
+    said: Mutex<Said>,
+}
+
+/// What is told of pages, in whichever order they are worked on.
+#[derive(Default)]
+struct Said {
+    /// Words that nobody understood.
+    unknown: words::Unknown,
+    /// What was left out, by the number of the page.
+    removed: BTreeMap<usize, Vec<Problem>>,
+}
+
+impl<'a> Work<'a> {
+    pub(super) fn of(opsbook: &'a Opsbook, config: &Config) -> Work<'a> {
+        let manual = &opsbook.manual;
+        let pages = manual.pages.iter();
+        Work {
+            opsbook,
+            options: markdown(config),
+            marks: mark::Marks::new(manual, &opsbook.recorded, &opsbook.groups),
+            pages: { pages.zip(0..) }
+                .map(|(page, number)| (page.path.as_path(), (number, page)))
+                .collect(),
+            wiki: Wiki::of(manual),
+            said: Mutex::default(),
+        }
+    }
+
+    fn page_of(&self, chapter: &Chapter) -> Option<(usize, &'a Page)> {
+        self.pages.get(written_in(chapter)?.as_path()).copied()
+    }
+
+    /// What the browser calls a chapter, where its page says so.
+    pub(super) fn title(&self, chapter: &Chapter) -> Option<(PathBuf, String)> {
+        let title = self.page_of(chapter)?.1.set_title.clone()?;
+        Some((chapter.path.clone()?, title))
+    }
+
+    /// A chapter without its text, with its text as it is rendered.
+    pub(super) fn from_manual(&self, chapter: &Chapter) -> Chapter {
+        let mut chapter = chapter.clone();
+        if let Some((_, page)) = self.page_of(&chapter) {
+            chapter.content = pages::content(page);
+        }
+        self.chapter(&mut chapter);
+        chapter
+    }
+
+    fn chapter(&self, chapter: &mut Chapter) {
+        let (opsbook, options) = (self.opsbook, &self.options);
+        let page = self.page_of(chapter);
+        if let Some((_, page)) = page {
+            if page.plain {
+                chapter.content = sanitise::as_plain_text(&page.text.text);
+                return;
+            }
+            if page.withheld {
+                chapter.content.clone_from(&page.text.text);
+            }
+            chapter.content = self.marks.page(&chapter.content, page, options);
+            if opsbook.manual.settings.foreign_words == Wanted::Yes {
+                let links = |name: &str| self.wiki.link(&page.path, name);
+                let mut unknown = words::Unknown::new();
+                chapter.content = words::page(&chapter.content, &links, &mut unknown);
+                for (word, count) in unknown {
+                    *self.said().unknown.entry(word).or_default() += count;
+                }
+            }
+            if let Some(foreign) = &opsbook.foreign {
+                chapter.content = foreign.page(&chapter.content, &page.path, options);
+            }
+        }
+        if !opsbook.manual.settings.allow_html {
+            self.sanitise(chapter, page);
+        }
+    }
 
     /// The last word on a chapter: whatever put HTML into it, it goes through here.
-    fn sanitise(&self, chapter: &mut Chapter, page: Option<&Page>, options: &MarkdownOptions) {
-        if self.manual.settings.allow_html {
-            return;
-        }
+    fn sanitise(&self, chapter: &mut Chapter, page: Option<(usize, &Page)>) {
         let content = std::mem::take(&mut chapter.content);
-        let (content, removed) = sanitise::sanitised(content, options);
+        let (content, removed) = sanitise::sanitised(content, &self.options);
         chapter.content = content;
         if !removed.is_empty() {
+            let (number, page) = page.unzip();
             let found = notices::removed(&removed, &chapter.name, page);
-            let mut all = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(found);
+            let mut said = self.said();
+            let all = said.removed.entry(number.unwrap_or(usize::MAX));
+            all.or_default().extend(found);
         }
+    }
+
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells what was left out of the book, and what nobody understood.
+    pub(super) fn end(&self) {
+        let said = std::mem::take(&mut *self.said());
+        let mut all = { self.opsbook.removed.lock() }.unwrap_or_else(PoisonError::into_inner);
+        all.extend(said.removed.into_values().flatten());
+        all.extend(notices::unknown(&said.unknown));
     }
 }
 
 impl Preprocessor for Opsbook {
     fn name(&self) -> &'static str {
-        "opsbook"
+        NAME
     }
 
     fn supports_renderer(&self, renderer: &str) -> anyhow::Result<bool> {
@@ -173,52 +274,48 @@ impl Preprocessor for Opsbook {
     }
 
     fn run(&self, context: &PreprocessorContext, mut book: Book) -> anyhow::Result<Book> {
-        let options = markdown(&context.config);
-        let marks = mark::Marks::new(&self.manual, &self.recorded, &self.groups);
-        let pages: HashMap<&Path, &Page> = self
-            .manual
-            .pages
-            .iter()
-            .map(|page| (page.path.as_path(), page))
-            .collect();
-        let wiki = Wiki::of(&self.manual);
-        let mut unknown = words::Unknown::new();
-        book.for_each_mut(|item| {
-            let BookItem::Chapter(chapter) = item else {
-                return;
-            };
-            let page = written_in(chapter).and_then(|path| pages.get(path.as_path()).copied());
-            if let Some(page) = page {
-                if let (Some(title), Some(path)) = (&page.set_title, &chapter.path) {
-                    let mut titles = context.chapter_titles.borrow_mut();
-                    titles.insert(path.clone(), title.clone());
-                }
-                if page.plain {
-                    chapter.content = sanitise::as_plain_text(&page.text.text);
-                    return;
-                }
-                if page.withheld {
-                    chapter.content.clone_from(&page.text.text);
-                }
-                chapter.content = marks.page(&chapter.content, page, &options);
-                if self.manual.settings.foreign_words == Wanted::Yes {
-                    let links = |name: &str| wiki.link(&page.path, name);
-                    chapter.content = words::page(&chapter.content, &links, &mut unknown);
-                }
-                if let Some(foreign) = &self.foreign {
-                    chapter.content = foreign.page(&chapter.content, &page.path, &options);
-                }
-            }
-            self.sanitise(chapter, page, &options);
-        });
-        if let Some(problem) = notices::unknown(&unknown) {
-            let mut all = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push(problem);
-        }
-        for mut chapter in self.generated() {
-            self.sanitise(&mut chapter, None, &options);
+        let work = Work::of(self, &context.config);
+        for chapter in self.generated() {
             book.push_item(chapter);
         }
+        book.for_each_chapter_mut(|chapter| {
+            context
+                .chapter_titles
+                .borrow_mut()
+                .extend(work.title(chapter));
+            work.chapter(chapter);
+        });
+        work.end();
+        Ok(book)
+    }
+}
+
+/// One that is used elsewhere, too.
+pub(super) struct Shared(pub(super) Arc<Opsbook>);
+
+impl Preprocessor for Shared {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn supports_renderer(&self, renderer: &str) -> anyhow::Result<bool> {
+        self.0.supports_renderer(renderer)
+    }
+
+    fn run(&self, context: &PreprocessorContext, book: Book) -> anyhow::Result<Book> {
+        self.0.run(context, book)
+    }
+}
+
+/// Keeps the place of [`Opsbook`] where each chapter is made when it is rendered.
+pub(super) struct Later;
+
+impl Preprocessor for Later {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn run(&self, _: &PreprocessorContext, book: Book) -> anyhow::Result<Book> {
         Ok(book)
     }
 }

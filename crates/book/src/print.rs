@@ -2,11 +2,12 @@
 //! unique there and links that stay on it, as mdBook writes it.
 
 use std::collections::HashMap;
+use std::io::Write as _;
 use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result};
-use mdbook_preprocessor::book::Chapter;
 
+use super::inorder::in_order;
 use super::markup::{Tag, escaped, tags, unescaped};
 
 const BEFORE: &str = "<main>\n                        ";
@@ -35,28 +36,111 @@ const LINES: [&str; 19] = [
     "ul",
 ];
 
-/// Puts the pages into the empty `print.html` of a book.
-pub(super) fn fill(book: &Path, chapters: &[Chapter]) -> Result<()> {
-    let path = book.join("print.html");
-    let frame = std::fs::read_to_string(&path).context("cannot read `print.html`")?;
-    let (head, rest) = frame
-        .split_once(BEFORE)
-        .context("`print.html` has no main part")?;
-    let foot = rest
-        .strip_prefix(AFTER)
-        .context("`print.html` is not empty")?;
-    let mut pages = Vec::with_capacity(chapters.len());
-    for chapter in chapters {
-        pages.push(Page::read(book, chapter)?);
+/// Pages that are put in at a time.
+const PART: usize = 32;
+
+/// What the common page has to know of a page.
+pub(super) struct Ids {
+    title: String,
+    path: PathBuf,
+    /// In the order of the page.
+    ids: Vec<String>,
+    /// The id of its title, where the first heading is a title.
+    heading: Option<String>,
+}
+
+/// Where the ids of all pages are on the common one.
+#[derive(Default)]
+pub(super) struct Places {
+    used: Used,
+    of: HashMap<PathBuf, Place>,
+    /// In the order of the book.
+    pages: Vec<PathBuf>,
+    /// Pages without a title, with the words for one.
+    untitled: Vec<(PathBuf, String)>,
+}
+
+impl Places {
+    /// Takes the next page.
+    pub(super) fn add(&mut self, page: Ids) {
+        let place = self.of.entry(page.path.clone()).or_default();
+        for id in page.ids {
+            let unique = self.used.unique(&id);
+            if unique != id {
+                place.ids.insert(id, unique);
+            }
+        }
+        match page.heading {
+            Some(id) => place.root = place.ids.get(&id).cloned().unwrap_or(id),
+            None => self.untitled.push((page.path.clone(), page.title)),
+        }
+        self.pages.push(page.path);
     }
-    let content = joined(&pages);
-    std::fs::write(&path, [head, BEFORE, &content, AFTER, foot].concat())?;
-    Ok(())
+
+    /// Puts the pages into the empty `print.html` of a book, a few at a time.
+    pub(super) fn fill(mut self, book: &Path) -> Result<()> {
+        for (page, title) in std::mem::take(&mut self.untitled) {
+            let id = self.used.unique(&id_of(&title));
+            let place = self.of.entry(page).or_default();
+            place.root = id;
+            place.untitled = Some(title);
+        }
+        let path = book.join("print.html");
+        let frame = std::fs::read_to_string(&path).context("cannot read `print.html`")?;
+        let (head, rest) = frame
+            .split_once(BEFORE)
+            .context("`print.html` has no main part")?;
+        let (_, foot) = rest
+            .rsplit_once(AFTER)
+            .context("`print.html` has no main part")?;
+        let mut file = std::io::BufWriter::new(std::fs::File::create(&path)?);
+        file.write_all(head.as_bytes())?;
+        file.write_all(BEFORE.as_bytes())?;
+        let part = |number: usize| {
+            let pages = self.pages.iter().enumerate();
+            let own = pages.skip(number * PART).take(PART);
+            let mut out = String::new();
+            for (at, path) in own {
+                let page = Page::read(book, path)?;
+                self.put(&mut out, at, &page);
+            }
+            Ok(out)
+        };
+        in_order(self.pages.len().div_ceil(PART), part, |html| {
+            Ok(file.write_all(html.as_bytes())?)
+        })?;
+        file.write_all(AFTER.as_bytes())?;
+        file.write_all(foot.as_bytes())?;
+        Ok(file.flush()?)
+    }
+
+    /// The page with this number, behind those before it.
+    fn put(&self, out: &mut String, number: usize, page: &Page) {
+        let none = Place::default();
+        let place = self.of.get(&page.path).unwrap_or(&none);
+        if number > 0 {
+            out.push_str(BREAK);
+        }
+        if let Some(title) = &place.untitled {
+            let id = escaped(&place.root);
+            let title = title.replace('&', "&amp;");
+            let title = title.replace('<', "&lt;").replace('>', "&gt;");
+            new_line(out);
+            out.push_str(&format!(
+                "<h1 id=\"{id}\"><a href=\"#{id}\" class=\"header\">{title}</a></h1>\n"
+            ));
+        } else if tags(&page.html)
+            .next()
+            .is_some_and(|tag| tag.start == 0 && on_a_line(&tag))
+        {
+            new_line(out);
+        }
+        moved(out, page, place, &self.of);
+    }
 }
 
 /// A built page.
 struct Page {
-    title: String,
     path: PathBuf,
     html: String,
 }
@@ -68,51 +152,51 @@ struct Place {
     ids: HashMap<String, String>,
     /// The id of its title.
     root: String,
-    /// It had no title with an id.
-    untitled: bool,
+    /// The words of a title, where it had none with an id.
+    untitled: Option<String>,
 }
 
 /// Ids in use, and where the search for a free one begins.
 #[derive(Default)]
-struct Ids(HashMap<String, u32>);
+struct Used(HashMap<String, u32>);
 
 impl Page {
-    fn read(book: &Path, chapter: &Chapter) -> Result<Page> {
-        let path = chapter
-            .path
-            .clone()
-            .unwrap_or_default()
-            .with_extension("html");
-        let built = std::fs::read_to_string(book.join(&path))?;
+    fn read(book: &Path, path: &Path) -> Result<Page> {
+        let built = std::fs::read_to_string(book.join(path))?;
         let main = built
             .split_once(BEFORE)
             .and_then(|(_, rest)| rest.rsplit_once(AFTER))
             .with_context(|| format!("`{}` has no main part", path.display()))?;
         Ok(Page {
-            title: chapter.name.clone(),
-            path,
+            path: path.to_owned(),
             html: main.0.to_owned(),
         })
-    }
-
-    fn ids(&self) -> impl Iterator<Item = (Tag<'_>, String)> {
-        tags(&self.html).filter_map(|tag| {
-            let (_, range) = tag.attributes().find(|(name, _)| *name == "id")?;
-            let id = unescaped(&self.html[range]);
-            Some((tag, id))
-        })
-    }
-
-    /// The id of its title, where the first heading is a title.
-    fn title_id(&self) -> Option<String> {
-        let heading = tags(&self.html)
-            .find(|tag| matches!(tag.name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6"))?;
-        let (_, range) = heading.attributes().find(|(name, _)| *name == "id")?;
-        (heading.name == "h1").then(|| unescaped(&self.html[range]))
     }
 }
 
 impl Ids {
+    /// Reads the words of a page.
+    pub(super) fn of(title: &str, path: &Path, html: &str) -> Ids {
+        let mut ids = Vec::new();
+        let mut heading = None;
+        for tag in tags(html) {
+            let mut own = tag.attributes().filter(|(name, _)| *name == "id");
+            let id = own.next().map(|(_, range)| unescaped(&html[range]));
+            if heading.is_none() && matches!(tag.name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6") {
+                heading = Some(id.clone().filter(|_| tag.name == "h1"));
+            }
+            ids.extend(id);
+        }
+        Ids {
+            title: title.to_owned(),
+            path: path.to_owned(),
+            ids,
+            heading: heading.flatten(),
+        }
+    }
+}
+
+impl Used {
     fn unique(&mut self, id: &str) -> String {
         let Some(mut next) = self.0.get(id).copied() else {
             self.0.insert(id.to_owned(), 1);
@@ -130,45 +214,6 @@ impl Ids {
     }
 }
 
-fn joined(pages: &[Page]) -> String {
-    let places = places(pages);
-    let size = pages.iter().map(|page| page.html.len() + 200).sum();
-    let mut out = String::with_capacity(size);
-    for page in pages {
-        let place = &places[&page.path];
-        if !out.is_empty() {
-            out.push_str(BREAK);
-        }
-        if place.untitled {
-            let id = escaped(&place.root);
-            new_line(&mut out);
-            let title = page.title.replace('&', "&amp;");
-            let title = title.replace('<', "&lt;").replace('>', "&gt;");
-            for part in [
-                "<h1 id=\"",
-                &id,
-                "\"><a href=\"#",
-                &id,
-                "\" class=\"header\">",
-                &title,
-            ] {
-                out.push_str(part);
-            }
-            out.push_str(
-                "</a></h1>
-",
-            );
-        } else if tags(&page.html)
-            .next()
-            .is_some_and(|tag| tag.start == 0 && on_a_line(&tag))
-        {
-            new_line(&mut out);
-        }
-        moved(&mut out, page, place, &places);
-    }
-    out
-}
-
 fn new_line(out: &mut String) {
     if !out.is_empty() && !out.ends_with('\n') {
         out.push('\n');
@@ -177,30 +222,6 @@ fn new_line(out: &mut String) {
 
 fn on_a_line(tag: &Tag<'_>) -> bool {
     LINES.contains(&tag.name) || matches!(tag.name, "tbody" | "thead")
-}
-
-fn places(pages: &[Page]) -> HashMap<PathBuf, Place> {
-    let mut used = Ids::default();
-    let mut places: HashMap<PathBuf, Place> = HashMap::new();
-    for page in pages {
-        let place = places.entry(page.path.clone()).or_default();
-        for (_, id) in page.ids() {
-            let unique = used.unique(&id);
-            if unique != id {
-                place.ids.insert(id, unique);
-            }
-        }
-    }
-    for page in pages {
-        let root = page.title_id();
-        let place = places.entry(page.path.clone()).or_default();
-        place.untitled = root.is_none();
-        place.root = match root {
-            Some(id) => place.ids.get(&id).cloned().unwrap_or(id),
-            None => used.unique(&id_of(&page.title)),
-        };
-    }
-    places
 }
 
 /// The id that mdBook gives to a heading of these words.

@@ -21,12 +21,11 @@ use crate::source::Problem;
 
 use super::copy::{bring, bring_tree};
 use super::markup::escaped;
-use super::{BookError, notices, sanitise, shards};
+use super::{BookError, notices, sanitise};
 
 pub(super) const STYLE: &str = include_str!("assets/opsbook.css");
-/// A book with more pages is rendered in parts.
-const LARGE: usize = 100;
-const THEME: &str = ".theme";
+/// The theme in the room of a book.
+pub(super) const THEME: &str = ".theme";
 const SCRIPT: &str = include_str!("assets/opsbook.js");
 const SEARCH_SCRIPT: &str = include_str!("assets/search.js");
 const NODE_SCRIPT: &str = include_str!("assets/node.js");
@@ -93,22 +92,9 @@ impl Renderer for Html {
         "html"
     }
 
+    /// mdBook asks for the name alone: see [`super::making`].
     fn render(&self, context: &RenderContext) -> Result<()> {
-        let room = tempfile::tempdir()?;
-        let context = self.confined(context, room.path())?;
-        let destination = context.destination.clone();
-        let first = first_in_a_folder(&context.book);
-        let large = context.book.chapters().count() > LARGE;
-        if large && shards::possible(&room.path().join(THEME)) {
-            shards::render(context)?;
-        } else {
-            HtmlHandlebars::new().render(&context)?;
-        }
-        if let Some(page) = first {
-            redirect_index(&destination, &page)?;
-        }
-        replace_search(&destination)?;
-        write_assets(&destination, self.scripts)
+        HtmlHandlebars::new().render(context)
     }
 }
 
@@ -158,9 +144,9 @@ fn replace_search(destination: &Path) -> Result<()> {
 
 /// The first page, where mdBook's copy of it in `index.html` would not do: the links of a page
 /// in a folder lead nowhere from there.
-fn first_in_a_folder(book: &Book) -> Option<PathBuf> {
-    let path = book.chapters().next()?.path.as_ref()?;
-    let own_index = book.chapters().any(is_top_index);
+fn first_in_a_folder(chapters: &[Chapter]) -> Option<PathBuf> {
+    let path = chapters.first()?.path.as_ref()?;
+    let own_index = chapters.iter().any(is_top_index);
     (path.components().count() > 1 && !own_index).then(|| path.with_extension("html"))
 }
 
@@ -180,7 +166,7 @@ fn is_top_index(chapter: &Chapter) -> bool {
 }
 
 /// mdBook panics on some books (headings that skip a level in the sidebar).
-pub(super) fn guarded(render: impl FnOnce() -> Result<()>) -> Result<(), BookError> {
+pub(super) fn guarded<T>(render: impl FnOnce() -> Result<T>) -> Result<T, BookError> {
     let outcome = catch_unwind(AssertUnwindSafe(render)).unwrap_or_else(|panic| {
         let said = panic.downcast_ref::<String>().map(String::as_str);
         let said = said.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -194,18 +180,17 @@ pub(super) fn guarded(render: impl FnOnce() -> Result<()>) -> Result<(), BookErr
 
 /// The same book with `room` as its root.
 pub(super) fn confined(
-    context: &RenderContext,
+    mut confined: RenderContext,
     room: &Path,
     files: &Files,
     trust: Trust,
     scripts: Scripts,
     days: Days,
 ) -> Result<RenderContext> {
-    let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
-    let source = Path::new(&context.config.book.src);
-    let mut confined = context.clone();
+    let html: HtmlConfig = confined.config.get("output.html")?.unwrap_or_default();
+    let source = confined.config.book.src.clone();
     room.clone_into(&mut confined.root);
-    std::fs::create_dir_all(room.join(source))?;
+    std::fs::create_dir_all(room.join(&source))?;
 
     let theme = room.join(THEME);
     std::fs::create_dir(&theme)?;
@@ -253,7 +238,17 @@ pub(super) fn confined(
 }
 
 impl Html {
-    fn confined(&self, context: &RenderContext, room: &Path) -> Result<RenderContext> {
+    /// Puts what is ours beside what mdBook has written.
+    pub(super) fn finish(&self, destination: &Path, chapters: &[Chapter]) -> Result<()> {
+        if let Some(page) = first_in_a_folder(chapters) {
+            redirect_index(destination, &page)?;
+        }
+        replace_search(destination)?;
+        write_assets(destination, self.scripts)
+    }
+
+    /// The book in a room with nothing in it but what it may publish.
+    pub(super) fn confined(&self, context: RenderContext, room: &Path) -> Result<RenderContext> {
         let confined = confined(
             context,
             room,

@@ -4,6 +4,8 @@ use mdbook_driver::MDBook;
 use mdbook_driver::config::Config;
 
 use super::*;
+use crate::print::{self, Ids};
+use crate::{frames, render};
 
 const SETTINGS: &str = r#"
     [book]
@@ -74,23 +76,32 @@ fn compare(settings: &str) {
     let mut config: Config = settings.parse().unwrap();
     let driver = MDBook::load_with_config(root, config.clone()).unwrap();
     let (book, _) = driver.preprocess_book(&HtmlHandlebars::new()).unwrap();
-    super::super::render::take_search(&mut config, &book).unwrap();
+    render::take_search(&mut config, &book).unwrap();
     let empty = root.join("room");
     std::fs::create_dir(&empty).unwrap();
     let stock = RenderContext::new(root, book, config, root.join("stock"));
-    let stock = super::super::render::confined(
-        &stock,
-        &empty,
-        &crate::files::Files::of(&stock.root),
-        super::super::render::Trust::Theme,
-        super::super::render::Scripts::None,
-        super::super::render::Days::default(),
-    )
-    .unwrap();
+    let own = crate::files::Files::of(&stock.root);
+    let days = render::Days::default();
+    let (trust, scripts) = (render::Trust::Theme, render::Scripts::None);
+    let stock = render::confined(stock, &empty, &own, trust, scripts, days).unwrap();
     let mut parts = stock.clone();
     parts.destination = root.join("parts");
     HtmlHandlebars::new().render(&stock).unwrap();
-    render(parts).unwrap();
+    let html: HtmlConfig = parts.config.get("output.html").unwrap().unwrap_or_default();
+    let chapters: Vec<Chapter> = parts.book.chapters().cloned().collect();
+    assert!(frames::possible(&empty.join(render::THEME)));
+    let frames = frames::render(&parts, &chapters, None, |_| Ok(())).unwrap();
+    let mut places = print::Places::default();
+    let learn =
+        |words: &mut Words<'_>| Ids::of(&words.chapter.name, &html_of(words.chapter), &words.html);
+    super::render(&parts, &frames, &chapters, &Chapter::clone, &learn, |ids| {
+        places.add(ids);
+        Ok(())
+    })
+    .unwrap();
+    if html.print.enable {
+        places.fill(&parts.destination).unwrap();
+    }
 
     let (stock, parts) = (files(&root.join("stock")), files(&root.join("parts")));
     assert!(stock.len() > 130);
@@ -139,7 +150,7 @@ fn a_setting_about_a_chapter_that_is_not_there_is_an_error() {
     let settings = "[output.html.search.chapter]\n\"b\" = { enable = false }\n";
     let mut config: Config = settings.parse().unwrap();
     let driver = MDBook::load_with_config(folder.path(), config.clone()).unwrap();
-    let taken = super::super::render::take_search(&mut config, &driver.book);
+    let taken = render::take_search(&mut config, &driver.book);
     let error = taken.unwrap_err().to_string();
     assert!(error.contains("key `b` does not match"), "{error}");
 }

@@ -18,7 +18,7 @@ const opsbook = (() => {
     let chosen = null;
 
     // What the files of data call.
-    const page = (key, found) => {
+    const page = (found) => {
         for (const [name, block] of Object.entries(found)) blocks.set(name, block);
     };
     const nodes = (all, starts) => {
@@ -776,7 +776,7 @@ const opsbook = (() => {
     };
 
     const start = async () => {
-        const keys = new Set(cards().map((card) => card.dataset.page).filter((key) => /^[0-9a-f]{16}$/.test(key || "")));
+        const keys = new Set(cards().map((card) => card.dataset.page).filter((key) => /^[0-9]{1,9}$/.test(key || "")));
         await Promise.all([...keys].map((key) => load(`blocks/${key}.js`)));
         const bar = document.querySelector("#mdbook-menu-bar .right-buttons");
         if (bar && document.querySelector("script[data-nodes]")) {

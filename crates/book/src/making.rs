@@ -1,0 +1,210 @@
+//! A book that is ready to be rendered -> its files, and what is told of its pages while they
+//! are written.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use mdbook_driver::config::{HtmlConfig, Search};
+use mdbook_html::HtmlHandlebars;
+use mdbook_preprocessor::book::{Book, BookItem, Chapter};
+use mdbook_renderer::{RenderContext, Renderer};
+
+use crate::files::Files;
+
+use super::about::About;
+use super::finder::Finder;
+use super::generated::Pictures;
+use super::index::{Found, Index};
+use super::links::{Anchors, Site, anchors, html_of, main_of};
+use super::policy::{self, Policy};
+use super::print::{Ids, Places};
+use super::render::{self, Html, OWN};
+use super::shards::Words;
+use super::whole::Whole;
+use super::{chapters, frames, generated, machines, shards, values};
+
+/// A book with more pages is rendered in parts.
+const LARGE: usize = 100;
+
+/// What a book is made with.
+pub(super) struct Making<'a> {
+    pub(super) whole: &'a Whole<'a>,
+    pub(super) files: &'a Files,
+    pub(super) renderer: &'a Html,
+    pub(super) about: &'a About,
+    pub(super) held: Policy,
+    pub(super) search: Option<Search>,
+    /// A chapter with its Markdown as it is rendered.
+    pub(super) prepare: &'a (dyn Fn(&Chapter) -> Chapter + Sync),
+}
+
+/// What a page tells of itself.
+struct Told {
+    path: PathBuf,
+    anchors: Anchors,
+    found: Option<Found>,
+    ids: Option<Ids>,
+}
+
+/// What all pages told.
+struct Gathered<'a> {
+    site: Site<'a>,
+    index: Option<Index>,
+    places: Places,
+}
+
+impl<'a> Making<'a> {
+    /// Writes the book into the destination of the context. Gives where its links lead.
+    pub(super) fn make(&self, context: RenderContext) -> Result<Site<'a>> {
+        let room = tempfile::tempdir()?;
+        let mut context = self.renderer.confined(context, room.path())?;
+        let chapters = taken_out(&mut context.book);
+        let theme = room.path().join(render::THEME);
+        let gathered = if chapters.len() > LARGE && frames::possible(&theme) {
+            self.in_parts(&context, &chapters)?
+        } else {
+            self.as_a_whole(context, &chapters)?
+        };
+        let Gathered { site, index, .. } = gathered;
+        if let Some(mut index) = index {
+            let mut others = Found::default();
+            chapters::found(self.whole)
+                .iter()
+                .for_each(|unit| others.add(unit));
+            index.add(others)?;
+            index.finish()?;
+        }
+        Ok(site)
+    }
+
+    fn in_parts(&self, context: &RenderContext, chapters: &[Chapter]) -> Result<Gathered<'a>> {
+        let into = &context.destination;
+        let html: HtmlConfig = context.config.get("output.html")?.unwrap_or_default();
+        let frames = frames::render(context, chapters, Some(self.about), |into| {
+            self.renderer.finish(into, chapters)?;
+            policy::put_into(into, self.about, self.held)
+        })?;
+        let finder = self.add_own(into)?;
+        let pictures = Pictures::of(self.whole);
+        let mut gathered = self.gathered(into)?;
+        let learn = |words: &mut Words<'_>| {
+            pictures.put_into(&mut words.html, &html_of(words.chapter));
+            let print = html.print.enable;
+            told(finder.as_ref(), words.chapter, &words.html, print)
+        };
+        let tell = |told| gathered.add(told);
+        shards::render(context, &frames, chapters, self.prepare, &learn, tell)?;
+        if html.print.enable {
+            std::mem::take(&mut gathered.places).fill(into)?;
+        }
+        generated::put_machines(into)?;
+        Ok(gathered)
+    }
+
+    fn as_a_whole(&self, mut context: RenderContext, chapters: &[Chapter]) -> Result<Gathered<'a>> {
+        let into = context.destination.clone();
+        let mut texts = chapters.iter().map(|own| (self.prepare)(own).content);
+        put_back(&mut context.book.items, &mut texts);
+        HtmlHandlebars::new().render(&context)?;
+        drop(context);
+        self.renderer.finish(&into, chapters)?;
+        let finder = self.add_own(&into)?;
+        let pictures = Pictures::of(self.whole);
+        pictures.put_into_files(&into)?;
+        generated::put_machines(&into)?;
+        let mut gathered = self.gathered(&into)?;
+        for chapter in chapters {
+            let html = std::fs::read_to_string(into.join(html_of(chapter)))?;
+            gathered.add(told(finder.as_ref(), chapter, main_of(&html), false))?;
+        }
+        policy::put_into(&into, self.about, self.held)?;
+        Ok(gathered)
+    }
+
+    fn gathered(&self, into: &Path) -> Result<Gathered<'a>> {
+        let folder = into.join(OWN).join("search");
+        Ok(Gathered {
+            site: Site::of(self.whole.manual),
+            index: { self.search.as_ref() }
+                .map(|_| Index::new(folder))
+                .transpose()?,
+            places: Places::default(),
+        })
+    }
+
+    /// What the book has beside mdBook's: data for its scripts. Gives what its search knows.
+    fn add_own(&self, into: &Path) -> Result<Option<Finder>> {
+        let own = into.join(OWN);
+        generated::write_state(self.whole, &own)?;
+        self.whole.blocks.write(&own)?;
+        machines::write(self.whole, self.files, &own)?;
+        let values = values::write(self.whole.nodes, self.whole.blocks, &own)?;
+        let search = self.search.clone();
+        Ok(search.map(|search| Finder { search, values }))
+    }
+}
+
+impl Gathered<'_> {
+    /// Takes what the next page tells.
+    fn add(&mut self, told: Told) -> Result<()> {
+        self.site.add(&told.path, told.anchors);
+        if let Some(ids) = told.ids {
+            self.places.add(ids);
+        }
+        match (&mut self.index, told.found) {
+            (Some(index), Some(found)) => index.add(found),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn told(finder: Option<&Finder>, chapter: &Chapter, words: &str, print: bool) -> Told {
+    let path = html_of(chapter);
+    Told {
+        anchors: anchors(words),
+        found: finder.map(|finder| finder.page(chapter, words)),
+        ids: print.then(|| Ids::of(&chapter.name, &path, words)),
+        path,
+    }
+}
+
+/// The chapters one after the other; the book keeps their names and places.
+fn taken_out(book: &mut Book) -> Vec<Chapter> {
+    let mut chapters = Vec::new();
+    taken_out_of(&mut book.items, &mut chapters);
+    chapters
+}
+
+fn taken_out_of(items: &mut [BookItem], chapters: &mut Vec<Chapter>) {
+    for item in items {
+        let BookItem::Chapter(chapter) = item else {
+            continue;
+        };
+        if !chapter.is_draft_chapter() {
+            chapters.push(Chapter {
+                name: chapter.name.clone(),
+                content: std::mem::take(&mut chapter.content),
+                number: chapter.number.clone(),
+                sub_items: Vec::new(),
+                path: chapter.path.clone(),
+                source_path: chapter.source_path.clone(),
+                parent_names: chapter.parent_names.clone(),
+            });
+        }
+        taken_out_of(&mut chapter.sub_items, chapters);
+    }
+}
+
+/// The texts of [`taken_out`] in their order, in which a chapter stands before those within it:
+/// [`Book::for_each_chapter_mut`] has another.
+fn put_back(items: &mut [BookItem], texts: &mut dyn Iterator<Item = String>) {
+    for item in items {
+        let BookItem::Chapter(chapter) = item else {
+            continue;
+        };
+        if !chapter.is_draft_chapter() {
+            chapter.content = texts.next().unwrap_or_default();
+        }
+        put_back(&mut chapter.sub_items, texts);
+    }
+}
