@@ -158,6 +158,19 @@ impl Cluster {
         });
     }
 
+    /// This standby has all that its primary has, and hears nothing more of it.
+    pub fn falls_behind(&self, primary: &Cluster) {
+        let now = primary.sql("select pg_current_wal_flush_lsn()");
+        until("the standby has it", || {
+            self.sql(&format!("select pg_last_wal_replay_lsn() >= '{now}'")) == "t"
+        });
+        self.sql("alter system set primary_conninfo = ''");
+        self.sql("select pg_reload_conf()");
+        until("it hears nothing more", || {
+            self.sql("select count(*) from pg_stat_wal_receiver") == "0"
+        });
+    }
+
     /// From now on, what this server says is done, its standby has.
     pub fn wait_for_standby(&self) {
         until("a standby", || {

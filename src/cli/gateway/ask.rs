@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::watch::{self, Until, waits_for};
+use super::watch::{self, waits_for};
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
@@ -112,9 +112,12 @@ impl AskArgs {
 
 pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
-    let ask = args.ask();
+    let wish = Wish {
+        ask: args.ask(),
+        key: format!("{}{}", random_mark(), random_mark()),
+    };
     let asked = speak(&client, streams, args.form.is_json(), async |client| {
-        once(client, &ask).await
+        wish.once(client).await
     })?;
     if args.form.is_json() {
         form::line(&asked, streams)?;
@@ -127,23 +130,37 @@ pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result
     watch::follow(
         &client,
         &asked.run,
-        Until::End,
+        Some(&wish),
         args.form.is_json(),
         streams,
     )
 }
 
-/// The same ask until there is an answer: its name makes it one run.
-async fn once(client: &Client, ask: &Ask) -> Result<Asked, ClientError> {
-    let key = format!("{}{}", random_mark(), random_mark());
-    let begin = Instant::now();
-    loop {
-        match client.post_once(endpoint::ASKS, ask, &key).await {
-            Err(error) if error.may_pass() && begin.elapsed() < PATIENCE => {
-                tokio::time::sleep(NEXT_TRY).await;
+/// An ask with a name: however often it is said, it is one run.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    ask: Ask,
+    key: String,
+}
+
+impl Wish {
+    /// The same ask until there is an answer.
+    async fn once(&self, client: &Client) -> Result<Asked, ClientError> {
+        let begin = Instant::now();
+        loop {
+            match client.post_once(endpoint::ASKS, &self.ask, &self.key).await {
+                Err(error) if error.may_pass() && begin.elapsed() < PATIENCE => {
+                    tokio::time::sleep(NEXT_TRY).await;
+                }
+                answer => return answer,
             }
-            answer => return answer,
         }
+    }
+
+    /// The gateway has lost the run: it is asked for once more, by its name.
+    pub async fn again(&self, client: &Client, run: &str) -> Result<Asked, ClientError> {
+        let named = (self.key.as_str(), run);
+        client.post_again(endpoint::ASKS, &self.ask, named).await
     }
 }
 

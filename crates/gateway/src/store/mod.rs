@@ -19,12 +19,14 @@ pub mod queue;
 pub mod record;
 pub mod runs;
 mod schema;
+mod set_back;
 pub mod spool;
 pub mod sync;
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
@@ -69,6 +71,8 @@ pub enum Database {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: AnyPool,
+    /// When the database could not be reached the last time.
+    away: Arc<Mutex<Option<Instant>>>,
     /// Which database it is.
     pub database: Database,
 }
@@ -118,7 +122,11 @@ impl Store {
             })
             .connect_with(options)
             .await?;
-        let store = Store { pool, database };
+        let store = Store {
+            pool,
+            away: Arc::default(),
+            database,
+        };
         schema::upgrade(&store).await?;
         Ok(store)
     }
@@ -161,11 +169,16 @@ impl Store {
     /// # Errors
     /// Where the database cannot be reached.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(match self.database {
+        let begun = match self.database {
             // A reader that becomes a writer later may find that somebody was faster.
-            Database::Sqlite => self.pool.begin_with("begin immediate").await?,
-            Database::Postgres => self.pool.begin().await?,
-        })
+            Database::Sqlite => self.pool.begin_with("begin immediate").await,
+            Database::Postgres => self.pool.begin().await,
+        };
+        Ok(begun.inspect_err(|_| self.note_away())?)
+    }
+
+    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For statements that stand alone.
@@ -181,7 +194,8 @@ impl Store {
     pub async fn write(&self) -> Result<(), StoreError> {
         let text = "insert into pulse (id, at) values (1, {now}) \
                     on conflict (id) do update set at = excluded.at";
-        sqlx::query(self.sql(text)).execute(&self.pool).await?;
+        let written = sqlx::query(self.sql(text)).execute(&self.pool).await;
+        written.inspect_err(|_| self.note_away())?;
         Ok(())
     }
 
