@@ -13,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::sshd::{Skip, or_skip};
 use crate::{ALL, PAGE, Team, until};
 
-fn config(socket: &Path) -> String {
+pub(crate) fn config(socket: &Path) -> String {
     format!(
         "[store]\nurl = \"postgres://opsbook@localhost/gateway?host={}\"\n",
         socket.display()
@@ -21,7 +21,7 @@ fn config(socket: &Path) -> String {
 }
 
 /// An answer as it came, to the user of this machine.
-fn get(team: &Team, path: &str) -> String {
+pub(crate) fn get(team: &Team, path: &str) -> String {
     let address = team.address();
     let address = address.strip_prefix("http://").unwrap();
     let token = fs::read_to_string(team.path("m/.opsbook/gateway/token")).unwrap();
@@ -37,12 +37,12 @@ fn get(team: &Team, path: &str) -> String {
     text
 }
 
-fn status(team: &Team, path: &str) -> u16 {
+pub(crate) fn status(team: &Team, path: &str) -> u16 {
     get(team, path).split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// The numbers of the lines that the gateway has now.
-fn numbers(team: &Team, run: &str) -> Vec<u64> {
+pub(crate) fn numbers(team: &Team, run: &str) -> Vec<u64> {
     let text = get(team, &format!("/v1/runs/{run}/events"));
     let lines = text
         .lines()
@@ -63,7 +63,7 @@ fn seen(team: &Team, run: &str) -> Option<Value> {
 }
 
 #[track_caller]
-fn has_ended_well(team: &Team, run: &str, all: &str) {
+pub(crate) fn has_ended_well(team: &Team, run: &str, all: &str) {
     until("it has ended", || {
         seen(team, run).is_some_and(|view| view["state"] == "ended")
     });

@@ -1,23 +1,17 @@
 //! `opsbook ask`: a wish to run a procedure, said to a gateway.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::watch::{self, waits_for};
+use super::wish::Wish;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::cli::form::{self, Form};
-use crate::client::{Client, ClientError};
-use crate::engine::random_mark;
-use crate::wire::{Ask, Asked, Confirm, RunState, endpoint};
-
-/// So long a gateway that cannot be reached is asked again: it may be starting.
-const PATIENCE: Duration = Duration::from_secs(15);
-const NEXT_TRY: Duration = Duration::from_millis(300);
+use crate::wire::{Ask, Asked, Confirm, RunState};
 
 /// Ask a gateway to run a procedure: a runner does it
 ///
@@ -112,10 +106,7 @@ impl AskArgs {
 
 pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
-    let wish = Wish {
-        ask: args.ask(),
-        key: format!("{}{}", random_mark(), random_mark()),
-    };
+    let wish = Wish::new(args.ask());
     let asked = speak(&client, streams, args.form.is_json(), async |client| {
         wish.once(client).await
     })?;
@@ -134,34 +125,6 @@ pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result
         args.form.is_json(),
         streams,
     )
-}
-
-/// An ask with a name: however often it is said, it is one run.
-#[derive(Debug)]
-pub(crate) struct Wish {
-    ask: Ask,
-    key: String,
-}
-
-impl Wish {
-    /// The same ask until there is an answer.
-    async fn once(&self, client: &Client) -> Result<Asked, ClientError> {
-        let begin = Instant::now();
-        loop {
-            match client.post_once(endpoint::ASKS, &self.ask, &self.key).await {
-                Err(error) if error.may_pass() && begin.elapsed() < PATIENCE => {
-                    tokio::time::sleep(NEXT_TRY).await;
-                }
-                answer => return answer,
-            }
-        }
-    }
-
-    /// The gateway has lost the run: it is asked for once more, by its name.
-    pub async fn again(&self, client: &Client, run: &str) -> Result<Asked, ClientError> {
-        let named = (self.key.as_str(), run);
-        client.post_again(endpoint::ASKS, &self.ask, named).await
-    }
 }
 
 fn say(asked: &Asked, streams: &mut Streams) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::ask::Wish;
+use super::wish::Wish;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;

@@ -32,6 +32,9 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
 
+/// How long a lease lasts after each word of its runner, in milliseconds.
+const LEASE: i64 = 30_000;
+
 /// A transaction of the store.
 pub type Tx = Transaction<'static, Any>;
 
@@ -55,6 +58,22 @@ impl StoreError {
     pub fn is_double(&self) -> bool {
         matches!(self, StoreError::Database(error)
             if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation))
+    }
+}
+
+impl StoreError {
+    /// There is no room for more: PostgreSQL's class 53, and `SQLITE_FULL` of each kind.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let StoreError::Database(error) = self else {
+            return false;
+        };
+        let Some(error) = error.as_database_error() else {
+            return false;
+        };
+        let code = error.code().unwrap_or_default();
+        let sqlite = code.parse().is_ok_and(|code: u32| code & 0xff == 13);
+        code.starts_with("531") || code.len() < 5 && sqlite
     }
 }
 

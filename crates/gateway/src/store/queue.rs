@@ -8,11 +8,9 @@ use wire::{EndState, Ended, Hello, PartEnd, PartKey, PartState, RunState};
 
 use super::people::Runner;
 use super::set_back::Held;
-use super::{Store, StoreError, Tx, counted, stored};
+use super::{LEASE, Store, StoreError, Tx, counted, stored};
 use crate::wire;
 
-/// How long a lease lasts after each word of its runner.
-pub const LEASE: i64 = 30_000;
 /// How long after the end of its lease a part is offered to others.
 pub const ADOPT_AFTER: i64 = 60_000;
 /// So many ends of its process within [`CRASH_WINDOW`], and a part waits for a person.

@@ -7,8 +7,7 @@ use sqlx::Row as _;
 use wire::PartKey;
 
 use super::people::Runner;
-use super::queue::LEASE;
-use super::{Store, StoreError, Tx, stored};
+use super::{LEASE, Store, StoreError, Tx, stored};
 use crate::wire;
 
 /// So many leases of a part a store may have forgotten.
