@@ -46,6 +46,19 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// A new server, whose database is on a disk of its own.
+    pub fn on(disk: &Path) -> Result<Cluster, Skip> {
+        let cluster = Cluster::new()?;
+        let chown = Command::new("chown").arg("postgres:").arg(disk).status();
+        assert!(chown.unwrap().success());
+        cluster.sql(&format!(
+            "create tablespace small location '{}'",
+            disk.display()
+        ));
+        cluster.sql("alter database gateway set tablespace small");
+        Ok(cluster)
+    }
+
     fn empty() -> Result<Cluster, Skip> {
         if !rustix::process::geteuid().is_root() {
             return Err(Skip(
