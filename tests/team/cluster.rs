@@ -46,6 +46,19 @@ impl Cluster {
         Ok(cluster)
     }
 
+    /// A new server, whose database is on a disk of its own.
+    pub fn on(disk: &Path) -> Result<Cluster, Skip> {
+        let cluster = Cluster::new()?;
+        let chown = Command::new("chown").arg("postgres:").arg(disk).status();
+        assert!(chown.unwrap().success());
+        cluster.sql(&format!(
+            "create tablespace small location '{}'",
+            disk.display()
+        ));
+        cluster.sql("alter database gateway set tablespace small");
+        Ok(cluster)
+    }
+
     fn empty() -> Result<Cluster, Skip> {
         if !rustix::process::geteuid().is_root() {
             return Err(Skip(
@@ -155,6 +168,19 @@ impl Cluster {
         self.sql("select pg_promote()");
         until("it is no standby", || {
             self.sql("select pg_is_in_recovery()") == "f"
+        });
+    }
+
+    /// This standby has all that its primary has, and hears nothing more of it.
+    pub fn falls_behind(&self, primary: &Cluster) {
+        let now = primary.sql("select pg_current_wal_flush_lsn()");
+        until("the standby has it", || {
+            self.sql(&format!("select pg_last_wal_replay_lsn() >= '{now}'")) == "t"
+        });
+        self.sql("alter system set primary_conninfo = ''");
+        self.sql("select pg_reload_conf()");
+        until("it hears nothing more", || {
+            self.sql("select count(*) from pg_stat_wal_receiver") == "0"
         });
     }
 

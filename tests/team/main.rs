@@ -21,6 +21,7 @@ use sshd::{Sshd, or_skip};
 
 mod certificates;
 mod cluster;
+mod full;
 mod past;
 mod store_lost;
 
@@ -75,6 +76,11 @@ struct Team {
 
 impl Team {
     fn new(page: &str, config: &str) -> Team {
+        Team::with(page, config, |_| {})
+    }
+
+    /// `before` has the state folder of the gateway, which does not serve yet.
+    fn with(page: &str, config: &str, before: impl FnOnce(&Path)) -> Team {
         let dir = tempfile::Builder::new()
             .prefix("ob-team-")
             .tempdir()
@@ -92,6 +98,7 @@ impl Team {
             "m/nodes.yaml",
             "opsbook: 1\nnodes:\n  here: {transport: local}\n",
         );
+        before(&team.path("m/.opsbook/gateway"));
         team.write("m/.opsbook/gateway/gateway.toml", config);
         team.start_gateway();
         team

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::cluster::Cluster;
 use crate::sshd::{Skip, or_skip};
 use crate::{ALL, PAGE, Team, until};
 
-fn config(socket: &Path) -> String {
+pub(crate) fn config(socket: &Path) -> String {
     format!(
         "[store]\nurl = \"postgres://opsbook@localhost/gateway?host={}\"\n",
         socket.display()
@@ -20,7 +21,7 @@ fn config(socket: &Path) -> String {
 }
 
 /// An answer as it came, to the user of this machine.
-fn get(team: &Team, path: &str) -> String {
+pub(crate) fn get(team: &Team, path: &str) -> String {
     let address = team.address();
     let address = address.strip_prefix("http://").unwrap();
     let token = fs::read_to_string(team.path("m/.opsbook/gateway/token")).unwrap();
@@ -36,12 +37,12 @@ fn get(team: &Team, path: &str) -> String {
     text
 }
 
-fn status(team: &Team, path: &str) -> u16 {
+pub(crate) fn status(team: &Team, path: &str) -> u16 {
     get(team, path).split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 /// The numbers of the lines that the gateway has now.
-fn numbers(team: &Team, run: &str) -> Vec<u64> {
+pub(crate) fn numbers(team: &Team, run: &str) -> Vec<u64> {
     let text = get(team, &format!("/v1/runs/{run}/events"));
     let lines = text
         .lines()
@@ -62,7 +63,7 @@ fn seen(team: &Team, run: &str) -> Option<Value> {
 }
 
 #[track_caller]
-fn has_ended_well(team: &Team, run: &str, all: &str) {
+pub(crate) fn has_ended_well(team: &Team, run: &str, all: &str) {
     until("it has ended", || {
         seen(team, run).is_some_and(|view| view["state"] == "ended")
     });
@@ -200,6 +201,139 @@ fn nothing_is_lost_where_a_synchronous_standby_takes_over() {
     );
     fs::write(team.path("home/end"), "").unwrap();
     has_ended_well(&team, &run, ALL);
+}
+
+/// Gateway, database and a standby that hears nothing more from a moment that a test chooses.
+struct Late {
+    primary: Cluster,
+    standby: Cluster,
+    address: Address,
+    team: Team,
+}
+
+impl Late {
+    fn new() -> Option<Late> {
+        let primary = or_skip("PostgreSQL", Cluster::new())?;
+        let address = Address::of(&primary);
+        let team = Team::new(&page(), &config(&address.path()));
+        let standby = primary.standby();
+        Some(Late {
+            primary,
+            standby,
+            address,
+            team,
+        })
+    }
+
+    /// It has all that is there now, and nothing of what comes.
+    fn falls_behind(&self) {
+        self.standby.falls_behind(&self.primary);
+    }
+
+    /// The standby is the database from now on.
+    fn takes_over(&mut self) {
+        self.primary.kill();
+        self.standby.promote();
+        self.address.leads_to(&self.standby);
+        until("it can write", || status(&self.team, "/readyz") == 200);
+    }
+}
+
+/// The lines that the standby never had come back from the journal of the runner.
+#[test]
+fn lines_that_a_late_standby_never_had_are_sent_again() {
+    let Some(mut late) = Late::new() else {
+        return;
+    };
+    let _runner = late.team.runner("r1");
+    let run = late.team.ask();
+    late.team.is_at_step_two();
+    until("the step is known", || numbers(&late.team, &run).len() > 3);
+    late.falls_behind();
+    let mut watching = late.team.command(Path::new(env!("CARGO_BIN_EXE_opsbook")));
+    watching.args(["watch", &run, "--json"]);
+    let watching = watching.stdout(Stdio::piped()).spawn().unwrap();
+    let before = numbers(&late.team, &run).len();
+    late.team.go();
+    until("the last step", || late.team.ran() == ALL);
+    until("its lines", || numbers(&late.team, &run).len() > before);
+    let known = numbers(&late.team, &run);
+    late.takes_over();
+    fs::write(late.team.path("home/end"), "").unwrap();
+    has_ended_well(&late.team, &run, ALL);
+    let all = numbers(&late.team, &run);
+    assert!(all.len() > known.len());
+    // Who looks on misses nothing, and sees nothing twice.
+    let output = watching.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    let seen = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    let seen: Vec<u64> = seen
+        .filter_map(|line: Value| line["seq"].as_u64())
+        .collect();
+    assert_eq!(seen, all);
+}
+
+/// A run that the standby knows only as one that was asked for: it is its runner's all the same.
+#[test]
+fn a_part_whose_lease_a_late_standby_never_had_is_still_its_runners() {
+    let Some(mut late) = Late::new() else {
+        return;
+    };
+    let run = late.team.ask();
+    late.falls_behind();
+    let _runner = late.team.runner("r1");
+    late.team.is_at_step_two();
+    until("the step is known", || numbers(&late.team, &run).len() > 3);
+    late.takes_over();
+    late.team.go();
+    fs::write(late.team.path("home/end"), "").unwrap();
+    has_ended_well(&late.team, &run, ALL);
+    let view = get(&late.team, &format!("/v1/runs/{run}"));
+    assert!(view.contains("\"epoch\":1"), "{view}{}", late.team.said());
+}
+
+/// It has ended, and its runner has forgotten it: the node knows.
+#[test]
+fn a_run_that_has_ended_is_not_run_again_where_a_late_standby_knows_nothing_of_it() {
+    let Some(mut late) = Late::new() else {
+        return;
+    };
+    late.team.go();
+    fs::write(late.team.path("home/end"), "").unwrap();
+    let run = late.team.ask();
+    late.falls_behind();
+    let _runner = late.team.runner("r1");
+    has_ended_well(&late.team, &run, ALL);
+    late.takes_over();
+    has_ended_well(&late.team, &run, ALL);
+}
+
+/// The ask itself is lost: whoever waits for the run asks once more by the same name, and it is the
+/// same run, with which its runner has gone on meanwhile.
+#[test]
+fn a_run_that_a_late_standby_has_never_heard_of_is_asked_for_once_more() {
+    let Some(mut late) = Late::new() else {
+        return;
+    };
+    let _runner = late.team.runner("r1");
+    late.falls_behind();
+    let opsbook = Path::new(env!("CARGO_BIN_EXE_opsbook"));
+    let mut asking = late.team.command(opsbook);
+    asking.args(["ask", "p", "here", "--wait", "--json"]);
+    asking.stdout(Stdio::piped());
+    let asking = asking.spawn().unwrap();
+    late.team.is_at_step_two();
+    late.takes_over();
+    late.team.go();
+    fs::write(late.team.path("home/end"), "").unwrap();
+    let output = asking.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}{}", late.team.said());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let asked: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    has_ended_well(&late.team, asked["run"].as_str().unwrap(), ALL);
+    let runs = late.team.ok(&["runs", "--json"]);
+    assert_eq!(runs.lines().count(), 1, "{runs}");
 }
 
 /// The machine of the gateway is lost: a backup, and what nodes and runners have, is all there is.

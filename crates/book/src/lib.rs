@@ -349,9 +349,12 @@ fn render_all(
         (false, true) => (about::Owner::Ours, policy::Policy::None),
     };
     let edited = place.origin.as_deref().unwrap_or(root);
-    let prepare = |chapter: &Chapter| match at_once {
-        true => chapter.clone(),
-        false => work.from_manual(chapter),
+    let prepare = |chapter: &Chapter| {
+        if at_once {
+            chapter.clone()
+        } else {
+            work.with_text(chapter)
+        }
     };
     let making = making::Making {
         whole: &whole,

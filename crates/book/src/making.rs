@@ -68,9 +68,9 @@ impl<'a> Making<'a> {
         let Gathered { site, index, .. } = gathered;
         if let Some(mut index) = index {
             let mut others = Found::default();
-            chapters::found(self.whole)
-                .iter()
-                .for_each(|unit| others.add(unit));
+            for unit in &chapters::found(self.whole) {
+                others.add(unit);
+            }
             index.add(others)?;
             index.finish()?;
         }

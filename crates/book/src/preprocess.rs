@@ -199,7 +199,7 @@ impl<'a> Work<'a> {
     }
 
     /// A chapter without its text, with its text as it is rendered.
-    pub(super) fn from_manual(&self, chapter: &Chapter) -> Chapter {
+    pub(super) fn with_text(&self, chapter: &Chapter) -> Chapter {
         let mut chapter = chapter.clone();
         if let Some((_, page)) = self.page_of(&chapter) {
             chapter.content = pages::content(page);

@@ -259,9 +259,33 @@ impl Client {
         body: &impl Serialize,
         key: &str,
     ) -> Result<A, ClientError> {
+        self.json(self.once(path, body, key)?).await
+    }
+
+    /// The same again, of what the gateway has lost: it had this name.
+    ///
+    /// # Errors
+    /// As [`Client::post`].
+    pub async fn post_again<A: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+        (key, run): (&str, &str),
+    ) -> Result<A, ClientError> {
+        let mut call = self.once(path, body, key)?;
+        call.headers.push((header::RUN, run.to_owned()));
+        self.json(call).await
+    }
+
+    fn once<'a>(
+        &self,
+        path: &'a str,
+        body: &impl Serialize,
+        key: &str,
+    ) -> Result<Call<'a>, ClientError> {
         let mut call = self.with_body(path, body)?;
         call.headers.push((header::IDEMPOTENCY_KEY, key.to_owned()));
-        self.json(call).await
+        Ok(call)
     }
 
     /// Tells something to a program that is no gateway: any answer that says yes is one.

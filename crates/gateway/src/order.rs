@@ -63,8 +63,18 @@ pub fn sum(ask: &Ask) -> String {
     sha256(serde_json::to_string(ask).unwrap_or_default())
 }
 
-/// Plans an ask, looks whether this person may, and writes the run down. `key` is the asker's name
-/// for it: the same again is the same run.
+/// Where an ask comes from, and what it is called there.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Who has asked, in a word.
+    pub origin: Origin,
+    /// The asker's name for it: the same again is the same run.
+    pub key: Option<String>,
+    /// The name that its run had before the store lost it.
+    pub run: Option<String>,
+}
+
+/// Plans an ask, looks whether this person may, and writes the run down.
 ///
 /// # Errors
 /// Where the ask is wrong, not allowed, or cannot be written down.
@@ -72,7 +82,7 @@ pub async fn order(
     gateway: &Arc<Gateway>,
     ask: Ask,
     by: &Person,
-    (origin, key): (Origin, Option<String>),
+    Named { origin, key, run }: Named,
 ) -> Result<Ordered, OrderError> {
     let ask_sha256 = sum(&ask);
     let (manual, wish, planned) = {
@@ -101,7 +111,7 @@ pub async fn order(
     }
     let here = planned.parts.iter().all(|part| part.segment == HERE);
     let new = NewRun {
-        run: crate::gateway::new_run(),
+        run: name(gateway, run).await?,
         manual: manual.id.clone(),
         revision: planned.revision,
         source: source(gateway, &manual, here).await?,
@@ -151,6 +161,14 @@ pub async fn order(
             known: Some(same),
         },
     })
+}
+
+/// What the run is called: as before, where it had a name that nobody else has.
+async fn name(gateway: &Gateway, before: Option<String>) -> Result<String, OrderError> {
+    match before {
+        Some(run) if !gateway.store.has_run(&run).await? => Ok(run),
+        _ => Ok(crate::gateway::new_run()),
+    }
 }
 
 /// Where runners find the manual: those of other machines need an archive of it.

@@ -11,7 +11,7 @@ use crate::bell::Topic;
 use crate::config::{HERE, Schedule, Task};
 use crate::gateway::{Gateway, Tell};
 use crate::manuals::{Person, segment_of};
-use crate::order::{OrderError, order, source};
+use crate::order::{Named, OrderError, order, source};
 use crate::store::checks::NewRound;
 use crate::wire::check::{NODES, Round, Traces};
 use crate::wire::{Ask, Confirm, NodeLogin, Origin};
@@ -119,7 +119,12 @@ async fn tick(
         person,
         groups: Vec::new(),
     };
-    order(gateway, ask, &by, (Origin::Schedule, Some(key))).await?;
+    let named = Named {
+        origin: Origin::Schedule,
+        key: Some(key),
+        run: None,
+    };
+    order(gateway, ask, &by, named).await?;
     gateway.store.ticked((name, due), None).await?;
     Ok(())
 }

@@ -25,6 +25,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// A child under way.
 #[derive(Debug)]
 pub(crate) struct Child {
+    /// Whether it was told that somebody may have begun the part.
+    pub before: Before,
     lines: mpsc::UnboundedSender<String>,
     kill: Option<oneshot::Sender<()>>,
 }
@@ -83,6 +85,7 @@ impl Child {
             let _ = tell.send((key, Happened::Exited(Exit { code, said })));
         });
         Ok(Child {
+            before,
             lines,
             kill: Some(kill),
         })

@@ -22,7 +22,7 @@ use crate::crashes::{Crashes, MOST, WITHIN};
 use crate::folder::{Folder, PartFolder, RunnerError};
 use crate::happened::{Exit, Happened, Tell};
 use crate::manual::bring;
-use crate::outcome::{Outcome, end, outcome};
+use crate::outcome::{Outcome, end, is_on_node_already, outcome};
 use crate::renewal::keep;
 use crate::uploads::Uploads;
 
@@ -76,6 +76,8 @@ struct Part {
     asking: Option<Task>,
     /// The same part under a later lease, begun once this one is over.
     next: Option<Work>,
+    /// The gateway does not have its journal, which stays here.
+    kept: bool,
 }
 
 /// How far it is.
@@ -432,6 +434,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
                 part.stage = Stage::Sending(None);
                 self.uploads.last(key);
             }
+            (Happened::Kept, _) => part.kept = true,
             (Happened::Sent, Stage::Sending(None)) => self.over(key),
             (Happened::Sent, Stage::Sending(Some(end))) => part.stage = Stage::Ended(end.clone()),
             _ => {}
@@ -505,6 +508,13 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         };
         part.login = None;
         let record = opsbook_journal::read_in(&folder.journals(), &key.run).ok();
+        let as_new = matches!(&part.stage, Stage::Running(child) if child.before == Before::Nobody);
+        if as_new && is_on_node_already(exit, record.as_ref()) {
+            (self.note)(format!("{key}: the node may know this run: it is asked"));
+            part.stage = Stage::Coming;
+            let _ = self.tell.send((key.clone(), Happened::Again));
+            return;
+        }
         match outcome(&part.work, exit, record.as_ref()) {
             Outcome::End(end) => self.ended(key, end),
             Outcome::Died(how) => self.died(key, &format!("its process {how}")),
@@ -583,7 +593,7 @@ impl<F: Fn(String) + Send + Sync + 'static> Course<F> {
         };
         let folder = self.folder(key);
         match &part.stage {
-            Stage::Ended(end) if end.state == EndState::Ended => folder.remove(),
+            Stage::Ended(end) if end.state == EndState::Ended && !part.kept => folder.remove(),
             Stage::Ended(_) => folder.know(),
             // Its journal stays for a while: it may come back under another number.
             _ => {
@@ -679,6 +689,7 @@ impl Part {
             login: None,
             asking: None,
             next: None,
+            kept: false,
         }
     }
 }

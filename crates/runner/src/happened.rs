@@ -24,8 +24,10 @@ pub(crate) enum Happened {
     Exited(Exit),
     /// A process that has died is started again.
     Again,
-    /// The gateway has all lines of its journal, or does not want them.
+    /// The gateway has all lines of its journal.
     Sent,
+    /// The gateway does not take the lines of its journal: they stay here.
+    Kept,
 }
 
 /// How a process has ended.

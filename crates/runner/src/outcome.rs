@@ -49,6 +49,16 @@ pub(crate) fn outcome(work: &Work, exit: &Exit, record: Option<&Record>) -> Outc
     Outcome::End(end(work, state, status, cause))
 }
 
+/// Whether the node may have refused a part that the gateway takes for a new one because it knows
+/// the run: then the gateway's store is an older one, and has forgotten who has begun it.
+pub(crate) fn is_on_node_already(exit: &Exit, record: Option<&Record>) -> bool {
+    let opened = |record: &Record| {
+        let mut events = record.events.iter();
+        events.any(|event| matches!(event.what, What::BundleOpened { .. }))
+    };
+    status(exit.code) == Some(Ended::Blocked) && record.is_some_and(|record| !opened(record))
+}
+
 /// An end of a part under its lease.
 pub(crate) fn end(work: &Work, state: EndState, status: Ended, cause: Option<String>) -> PartEnd {
     PartEnd {

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use opsbook_client::Client;
 use opsbook_wire::{Acked, Kind, Lines, LinesOfPart, PartKey, endpoint, limit};
@@ -22,6 +22,10 @@ const LATEST: Duration = Duration::from_secs(10);
 const REQUEST: usize = limit::LINES_BODY / 4;
 /// Bytes of one part in a request, so that none waits for another's output.
 const OF_PART: usize = REQUEST / 4;
+/// Between two tries of lines of a run that the gateway has lost.
+const LOST_RUN: Duration = Duration::from_secs(5);
+/// So long after its end the lines of such a run are tried: somebody may ask for it once more.
+const LOST_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// Cheap to clone; clones are the same uploads.
 #[derive(Clone, Debug)]
@@ -42,6 +46,15 @@ struct Of {
     tail: Tail,
     /// Nothing more is written into it.
     last: bool,
+    /// The gateway has lost the run.
+    lost: Option<Lost>,
+}
+
+/// Since when, and when it is tried again.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    since: Instant,
+    next: Instant,
 }
 
 /// What is sent of one part.
@@ -65,6 +78,7 @@ impl Uploads {
             key: key.clone(),
             tail: Tail::new(path, has),
             last: false,
+            lost: None,
         };
         let place = (key.run.clone(), key.node.clone());
         let mut tails = self.tails();
@@ -90,15 +104,15 @@ impl Uploads {
         let place = (key.run.clone(), key.node.clone());
         match self.tails().get_mut(&place) {
             Some(of) => of.last = true,
-            // The gateway has it all, or does not want it.
-            None => self.sent(key),
+            // The gateway has it all, or does not take it.
+            None => self.tell(key, Happened::Sent),
         }
         self.ring();
     }
 
-    fn sent(&self, key: &PartKey) {
+    fn tell(&self, key: &PartKey, happened: Happened) {
         // Without anybody to hear it the runner has ended.
-        let _ = self.0.tell.send((key.clone(), Happened::Sent));
+        let _ = self.0.tell.send((key.clone(), happened));
     }
 
     fn tails(&self) -> MutexGuard<'_, BTreeMap<(String, String), Of>> {
@@ -125,16 +139,17 @@ impl Uploads {
             match sent {
                 Ok(acked) => {
                     let moved = self.acked(&sending, &acked);
-                    for sending in &sending {
-                        if let Some(why) = acked.refused.get(&sending.key.to_string()) {
-                            note(format!(
-                                "{}: the gateway refuses its lines: {why}",
-                                sending.key
-                            ));
-                            self.give_up(&sending.key);
+                    for Sending { key, .. } in &sending {
+                        if let Some(why) = acked.refused.get(&key.to_string()) {
+                            note(format!("{key}: the gateway refuses its lines: {why}"));
+                            self.give_up(key);
                         }
                     }
-                    if moved {
+                    let lost = self.lost(&acked);
+                    for key in &lost {
+                        note(format!("{key}: the gateway has lost this run: it goes on"));
+                    }
+                    if moved || !acked.unknown.is_empty() {
                         wait = SOONEST;
                         continue;
                     }
@@ -154,7 +169,9 @@ impl Uploads {
     fn gather(&self) -> (Vec<Sending>, Vec<(PartKey, String)>) {
         let (mut sending, mut lost) = (Vec::new(), Vec::new());
         let mut bytes = 0;
-        for of in self.tails().values() {
+        let now = Instant::now();
+        let due = |of: &&Of| of.lost.is_none_or(|lost| lost.next <= now);
+        for of in self.tails().values().filter(due) {
             if bytes >= REQUEST {
                 break;
             }
@@ -178,9 +195,34 @@ impl Uploads {
             let place = (key.run.clone(), key.node.clone());
             if let Some(of) = tails.get_mut(&place) {
                 moved |= of.tail.acked(key, piece, acked);
+                of.lost = of.lost.filter(|_| acked.unknown.contains(&key.to_string()));
             }
         }
         moved
+    }
+
+    /// Notes which runs the gateway has lost. Gives those of which that was not known.
+    fn lost(&self, acked: &Acked) -> Vec<PartKey> {
+        let (mut new, mut over) = (Vec::new(), Vec::new());
+        let now = Instant::now();
+        for of in self.tails().values_mut() {
+            if !acked.unknown.contains(&of.key.to_string()) {
+                continue;
+            }
+            let since = of.lost.map_or(now, |lost| lost.since);
+            if of.lost.is_none() {
+                new.push(of.key.clone());
+            }
+            let next = now + LOST_RUN;
+            of.lost = Some(Lost { since, next });
+            if of.last && since.elapsed() > LOST_FOR {
+                over.push(of.key.clone());
+            }
+        }
+        for key in over {
+            self.give_up(&key);
+        }
+        new
     }
 
     /// Journals that are over, and stored.
@@ -193,7 +235,7 @@ impl Uploads {
                     .next(of.key.epoch, 1)
                     .is_ok_and(|piece| piece.lines.is_empty());
             if over {
-                self.sent(&of.key);
+                self.tell(&of.key, Happened::Sent);
             }
             !over
         });
@@ -202,8 +244,10 @@ impl Uploads {
     /// Its lines stay here.
     fn give_up(&self, key: &PartKey) {
         let place = (key.run.clone(), key.node.clone());
-        if self.tails().remove(&place).is_some_and(|of| of.last) {
-            self.sent(key);
+        let of = self.tails().remove(&place);
+        self.tell(key, Happened::Kept);
+        if of.is_some_and(|of| of.last) {
+            self.tell(key, Happened::Sent);
         }
     }
 }

@@ -15,6 +15,8 @@ pub const UPGRADE: &str = "opsbook-upgrade";
 pub const OLDEST: &str = "opsbook-oldest";
 /// `POST /v1/asks`: a name of the client's for this ask. The same name makes one run.
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// `POST /v1/asks` that is made again, because the gateway has lost it: the name that its run had.
+pub const RUN: &str = "opsbook-run";
 /// Where a stream of events goes on: `NODE:EPOCH:SEQ`, see [`crate::Cursor`].
 pub const LAST_EVENT_ID: &str = "last-event-id";
 /// The content type of a problem.

@@ -329,6 +329,10 @@ pub struct Acked {
     /// `RUN:NODE:EPOCH` to the reason why its lines are not taken, now or ever.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub refused: BTreeMap<String, String>,
+    /// `RUN:NODE:EPOCH` of runs that the gateway does not know: its store is an older one, after a
+    /// loss. The run may come back, by an ask that is made again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<String>,
 }
 
 #[cfg(test)]

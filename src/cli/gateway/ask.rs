@@ -1,23 +1,17 @@
 //! `opsbook ask`: a wish to run a procedure, said to a gateway.
 
 use std::io::Write;
-use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::watch::{self, Until, waits_for};
+use super::watch::{self, waits_for};
+use super::wish::Wish;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
 use crate::cli::error::Failure;
 use crate::cli::form::{self, Form};
-use crate::client::{Client, ClientError};
-use crate::engine::random_mark;
-use crate::wire::{Ask, Asked, Confirm, RunState, endpoint};
-
-/// So long a gateway that cannot be reached is asked again: it may be starting.
-const PATIENCE: Duration = Duration::from_secs(15);
-const NEXT_TRY: Duration = Duration::from_millis(300);
+use crate::wire::{Ask, Asked, Confirm, RunState};
 
 /// Ask a gateway to run a procedure: a runner does it
 ///
@@ -112,9 +106,9 @@ impl AskArgs {
 
 pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
-    let ask = args.ask();
+    let wish = Wish::new(args.ask());
     let asked = speak(&client, streams, args.form.is_json(), async |client| {
-        once(client, &ask).await
+        wish.once(client).await
     })?;
     if args.form.is_json() {
         form::line(&asked, streams)?;
@@ -127,24 +121,10 @@ pub(crate) fn ask(args: &AskArgs, dir: &Chosen, streams: &mut Streams) -> Result
     watch::follow(
         &client,
         &asked.run,
-        Until::End,
+        Some(&wish),
         args.form.is_json(),
         streams,
     )
-}
-
-/// The same ask until there is an answer: its name makes it one run.
-async fn once(client: &Client, ask: &Ask) -> Result<Asked, ClientError> {
-    let key = format!("{}{}", random_mark(), random_mark());
-    let begin = Instant::now();
-    loop {
-        match client.post_once(endpoint::ASKS, ask, &key).await {
-            Err(error) if error.may_pass() && begin.elapsed() < PATIENCE => {
-                tokio::time::sleep(NEXT_TRY).await;
-            }
-            answer => return answer,
-        }
-    }
 }
 
 fn say(asked: &Asked, streams: &mut Streams) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ pub(crate) mod runs;
 mod ssh;
 pub(crate) mod sync;
 pub(crate) mod watch;
+mod wish;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

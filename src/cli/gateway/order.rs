@@ -6,7 +6,7 @@ use std::io::Write;
 use clap::{Args, ValueEnum};
 use serde::Serialize;
 
-use super::watch::{self, Until};
+use super::watch;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
@@ -127,7 +127,7 @@ pub(crate) fn resume(run: &str, dir: &Chosen, streams: &mut Streams) -> Result<u
     let _: RunView = speak(&client, streams, false, async |client| {
         client.post(&path, &Resume::default()).await
     })?;
-    watch::follow(&client, run, Until::End, false, streams)
+    watch::follow(&client, run, None, false, streams)
 }
 
 fn order(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::wish::Wish;
 use super::{At, speak};
 use crate::cli::Streams;
 use crate::cli::context::Chosen;
@@ -15,7 +16,7 @@ use crate::client::{Client, ClientError};
 use crate::event::{Event, Status, What};
 use crate::report::human::Human;
 use crate::wire::ask::Approvals;
-use crate::wire::{Ended, QuestionView, RunState, RunView, endpoint};
+use crate::wire::{Ended, Kind, QuestionView, RunState, RunView, endpoint};
 
 /// Between two tries, where the stream has broken off.
 const NEXT_TRY: Duration = Duration::from_millis(500);
@@ -36,23 +37,17 @@ pub(crate) struct WatchArgs {
     at: At,
 }
 
-/// When it is looked at no more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Until {
-    /// It has ended or halted.
-    End,
-}
-
 pub(crate) fn watch(args: &WatchArgs, dir: &Chosen, streams: &mut Streams) -> Result<u8, Failure> {
     let client = args.at.client(dir)?;
-    follow(&client, &args.run, Until::End, args.form.is_json(), streams)
+    follow(&client, &args.run, None, args.form.is_json(), streams)
 }
 
-/// Prints the events of a run. Gives the exit status of what became of it.
+/// Prints the events of a run until it has ended or halted. Where the gateway loses the run, what
+/// it was asked for by is asked again. Gives the exit status of what became of it.
 pub(crate) fn follow(
     client: &Client,
     run: &str,
-    Until::End: Until,
+    wish: Option<&Wish>,
     json: bool,
     streams: &mut Streams,
 ) -> Result<u8, Failure> {
@@ -67,7 +62,7 @@ pub(crate) fn follow(
         told: false,
     };
     let view = speak(client, streams, json, async |client| {
-        until_end(client, run, &mut printer).await
+        until_end(client, run, wish, &mut printer).await
     })?;
     if !json {
         say_end(&view, &mut *streams.talk)?;
@@ -79,6 +74,7 @@ pub(crate) fn follow(
 async fn until_end(
     client: &Client,
     run: &str,
+    wish: Option<&Wish>,
     printer: &mut Printer,
 ) -> Result<RunView, ClientError> {
     let path = endpoint::of(endpoint::EVENTS, &[run]);
@@ -105,8 +101,17 @@ async fn until_end(
                     }
                 }
             }
-            Err(error) if error.may_pass() && tries < TRIES => {}
-            Err(error) => return Err(error),
+            Err(error) if tries >= TRIES => return Err(error),
+            Err(error) if error.may_pass() => {}
+            Err(error) => match (error.kind(), wish) {
+                (Some(Kind::NotFound), Some(wish)) => match wish.again(client, run).await {
+                    Err(error) if !error.may_pass() => return Err(error),
+                    _ => {}
+                },
+                // The line after which it goes on comes back from its runner.
+                (Some(Kind::Malformed), _) if after.is_some() => {}
+                _ => return Err(error),
+            },
         }
         tries += 1;
         tokio::time::sleep(NEXT_TRY).await;

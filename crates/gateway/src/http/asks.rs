@@ -12,7 +12,7 @@ use super::guard::Caller;
 use super::refusal::{Answer, Json, Refusal};
 use crate::gateway::Gateway;
 use crate::manuals::{Manual, Person, Read, Wish, segment_of};
-use crate::order::{order, sum};
+use crate::order::{Named, order, sum};
 use crate::wire::ask::Explained;
 use crate::wire::{
     Ask, Asked, AskedPart, HostView, Kind, Origin, ProcedureView, Verb, header, limit,
@@ -157,7 +157,12 @@ pub(super) async fn ask(
     if let Some((run, sum)) = before {
         return known(&gateway, &run, sum == ask_sha256).await;
     }
-    let ordered = order(&gateway, ask, &caller.who(), (Origin::Gateway, key)).await?;
+    let named = Named {
+        origin: Origin::Gateway,
+        key,
+        run: run(&headers)?,
+    };
+    let ordered = order(&gateway, ask, &caller.who(), named).await?;
     match ordered.known {
         None => {
             let asked = asked(&gateway, &ordered.run).await?;
@@ -202,6 +207,20 @@ fn key(headers: &HeaderMap) -> Answer<Option<String>> {
         Ok(key) if limit::is_name(key) => Ok(Some(key.to_owned())),
         _ => {
             let detail = format!("the header `{}` is no name", header::IDEMPOTENCY_KEY);
+            Err(Refusal::new(Kind::Malformed, detail))
+        }
+    }
+}
+
+/// The name that the run had, where the ask is made again.
+fn run(headers: &HeaderMap) -> Answer<Option<String>> {
+    let Some(run) = headers.get(header::RUN) else {
+        return Ok(None);
+    };
+    match run.to_str() {
+        Ok(run) if limit::is_run(run) => Ok(Some(run.to_owned())),
+        _ => {
+            let detail = format!("the header `{}` is no name of a run", header::RUN);
             Err(Refusal::new(Kind::Malformed, detail))
         }
     }

@@ -133,10 +133,10 @@ fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
     let events = stream::unfold(reader, |mut reader| async move {
         while reader.ready.is_empty() {
             match reader.read().await {
-                Ok(()) if reader.ready.is_empty() => reader.ring.ring().await,
-                Ok(()) => {}
-                // The browser comes back, and goes on where it was.
-                Err(_) => return None,
+                Ok(true) if reader.ready.is_empty() => reader.ring.ring().await,
+                Ok(true) => {}
+                // The reader comes back, and goes on where it was.
+                Ok(false) | Err(_) => return None,
             }
         }
         let event = reader.ready.pop_front()?;
@@ -147,16 +147,21 @@ fn live(gateway: Arc<Gateway>, run: String, from: From) -> Response {
 }
 
 impl Reader {
-    async fn read(&mut self) -> Result<(), crate::store::StoreError> {
+    /// False where the store has less than was read from it: it is another one, after a loss.
+    async fn read(&mut self) -> Result<bool, crate::store::StoreError> {
         if self.read_lines().await? {
-            return Ok(());
+            return Ok(true);
         }
+        let lines = self.gateway.store.count_lines(&self.run).await?;
         let Some(view) = self.gateway.store.run(&self.run).await? else {
-            return Ok(());
+            return Ok(false);
         };
+        if lines < self.from.n {
+            return Ok(false);
+        }
         // What the run is follows from lines: nobody hears of it before them.
         if self.read_lines().await? {
-            return Ok(());
+            return Ok(true);
         }
         // `seen` changes with each word of the runner: that is no news.
         let mut state = serde_json::to_value(&view).unwrap_or_default();
@@ -174,7 +179,7 @@ impl Reader {
                 .push_back(Event::default().event("state").data(said));
             self.said = text;
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn read_lines(&mut self) -> Result<bool, crate::store::StoreError> {

@@ -202,7 +202,8 @@ const ROWS: &[Row] = &[
         HttpMethod::Post,
         "Ask",
         "Asked",
-        "asks for a run; `idempotency-key` makes one run of several tries",
+        "asks for a run; `idempotency-key` makes one run of several tries; `opsbook-run` is the name \
+         that it had before the gateway lost it",
     ),
     (
         at::RUNS,

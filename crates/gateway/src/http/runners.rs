@@ -353,15 +353,23 @@ pub(super) async fn lines(
                 "a part has a name that is none",
             ));
         }
-        if gateway
+        let taken = gateway
             .store
             .take_lines(&gateway.blobs, &runner, part, &mut acked)
-            .await?
-        {
+            .await;
+        if taken.map_err(later)? {
             gateway.bell.ring(&Topic::Run(part.run.clone()));
         }
     }
     Ok(axum::Json(acked))
+}
+
+/// Where there is no room for lines, they wait in the journals of their runners.
+fn later(error: StoreError) -> Refusal {
+    if error.is_full() {
+        return Refusal::new(Kind::TooMuch, "the store is full: send the lines later");
+    }
+    error.into()
 }
 
 /// The archive of a manual: what an ask has made, or the manual as it is where that is the same.

@@ -11,6 +11,7 @@ use wire::{Acked, Cursor, LinesOfPart, PartKey};
 
 use super::people::Runner;
 use super::questions::NewQuestion;
+use super::set_back::Held;
 use super::{Store, StoreError, Tx, counted, stored};
 use crate::blobs::Blobs;
 use crate::event::{Event, What};
@@ -90,7 +91,10 @@ impl Store {
             }
         };
         let mut tx = self.begin().await?;
-        self.lock_run(&mut tx, &part.run).await?;
+        if !self.lock_run(&mut tx, &part.run).await? {
+            acked.unknown.push(key.to_string());
+            return Ok(false);
+        }
         let mut taking = Taking {
             store: self,
             blobs,
@@ -231,6 +235,18 @@ impl Store {
             lines.retain(|line| line.n <= last);
         }
         Ok(lines)
+    }
+
+    /// How many lines of a run there are.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn count_lines(&self, run: &str) -> Result<i64, StoreError> {
+        let row = sqlx::query("select events from run where id = $1")
+            .bind(run)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.map_or(Ok(0), |row| row.try_get(0))?)
     }
 
     /// The number of a line in its run.
@@ -436,7 +452,14 @@ impl Taking<'_> {
             .fetch_optional(&mut **self.tx)
             .await?;
             if lease.is_none() {
-                return Ok(None);
+                let key = PartKey {
+                    epoch,
+                    ..self.key.clone()
+                };
+                let held = self.store.held_after_all(self.tx, runner, &key).await?;
+                if held != Held::Again {
+                    return Ok(None);
+                }
             }
         }
         Ok(Some(match row {

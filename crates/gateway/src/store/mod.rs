@@ -19,16 +19,21 @@ pub mod queue;
 pub mod record;
 pub mod runs;
 mod schema;
+mod set_back;
 pub mod spool;
 pub mod sync;
 
 use std::net::IpAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Any, AnyPool, AssertSqlSafe, Transaction};
+
+/// How long a lease lasts after each word of its runner, in milliseconds.
+const LEASE: i64 = 30_000;
 
 /// A transaction of the store.
 pub type Tx = Transaction<'static, Any>;
@@ -56,6 +61,22 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// There is no room for more: PostgreSQL's class 53, and `SQLITE_FULL` of each kind.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let StoreError::Database(error) = self else {
+            return false;
+        };
+        let Some(error) = error.as_database_error() else {
+            return false;
+        };
+        let code = error.code().unwrap_or_default();
+        let sqlite = code.parse().is_ok_and(|code: u32| code & 0xff == 13);
+        code.starts_with("531") || code.len() < 5 && sqlite
+    }
+}
+
 /// Which database it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Database {
@@ -69,6 +90,8 @@ pub enum Database {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: AnyPool,
+    /// When the database could not be reached the last time.
+    away: Arc<Mutex<Option<Instant>>>,
     /// Which database it is.
     pub database: Database,
 }
@@ -118,7 +141,11 @@ impl Store {
             })
             .connect_with(options)
             .await?;
-        let store = Store { pool, database };
+        let store = Store {
+            pool,
+            away: Arc::default(),
+            database,
+        };
         schema::upgrade(&store).await?;
         Ok(store)
     }
@@ -161,11 +188,16 @@ impl Store {
     /// # Errors
     /// Where the database cannot be reached.
     pub async fn begin(&self) -> Result<Tx, StoreError> {
-        Ok(match self.database {
+        let begun = match self.database {
             // A reader that becomes a writer later may find that somebody was faster.
-            Database::Sqlite => self.pool.begin_with("begin immediate").await?,
-            Database::Postgres => self.pool.begin().await?,
-        })
+            Database::Sqlite => self.pool.begin_with("begin immediate").await,
+            Database::Postgres => self.pool.begin().await,
+        };
+        Ok(begun.inspect_err(|_| self.note_away())?)
+    }
+
+    fn away(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// For statements that stand alone.
@@ -181,7 +213,8 @@ impl Store {
     pub async fn write(&self) -> Result<(), StoreError> {
         let text = "insert into pulse (id, at) values (1, {now}) \
                     on conflict (id) do update set at = excluded.at";
-        sqlx::query(self.sql(text)).execute(&self.pool).await?;
+        let written = sqlx::query(self.sql(text)).execute(&self.pool).await;
+        written.inspect_err(|_| self.note_away())?;
         Ok(())
     }
 

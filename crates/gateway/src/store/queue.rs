@@ -7,11 +7,10 @@ use sqlx::Row as _;
 use wire::{EndState, Ended, Hello, PartEnd, PartKey, PartState, RunState};
 
 use super::people::Runner;
-use super::{Store, StoreError, Tx, counted, stored};
+use super::set_back::Held;
+use super::{LEASE, Store, StoreError, Tx, counted, stored};
 use crate::wire;
 
-/// How long a lease lasts after each word of its runner.
-pub const LEASE: i64 = 30_000;
 /// How long after the end of its lease a part is offered to others.
 pub const ADOPT_AFTER: i64 = 60_000;
 /// So many ends of its process within [`CRASH_WINDOW`], and a part waits for a person.
@@ -83,7 +82,7 @@ impl Store {
         boot: &str,
         room: u32,
     ) -> Result<Vec<PartKey>, StoreError> {
-        if room == 0 {
+        if room == 0 || self.waits_for_runners() {
             return Ok(Vec::new());
         }
         let mut tx = self.begin().await?;
@@ -144,6 +143,7 @@ impl Store {
         let mut renewed = Renewed::default();
         let old_boot = self.greet(&mut tx, runner, hello).await?;
         for end in &hello.ended {
+            self.held_after_all(&mut tx, runner, &end.key()).await?;
             self.end(&mut tx, runner, end, &mut renewed).await?;
             renewed.ended.push(end.key());
         }
@@ -176,8 +176,16 @@ impl Store {
                 renewed.segments.insert(runner.segment.clone());
             }
         }
-        let lost = named.difference(&held).filter(|key| !ended.contains(key));
-        renewed.lost = lost.cloned().collect();
+        for key in named.difference(&held) {
+            if ended.contains(key) {
+                continue;
+            }
+            match self.held_after_all(&mut tx, runner, key).await? {
+                Held::Again => drop(renewed.runs.insert(key.run.clone())),
+                Held::Beyond => {}
+                Held::Lost => renewed.lost.push(key.clone()),
+            }
+        }
         if old_boot {
             renewed.segments.insert(runner.segment.clone());
         }
@@ -392,12 +400,13 @@ impl Store {
     }
 
     /// One writer at a time decides what its parts make of a run.
-    pub(super) async fn lock_run(&self, tx: &mut Tx, run: &str) -> Result<(), StoreError> {
-        sqlx::query(self.sql("select id from run where id = $1 {lock}"))
+    /// Whether there is such a run.
+    pub(super) async fn lock_run(&self, tx: &mut Tx, run: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query(self.sql("select id from run where id = $1 {lock}"))
             .bind(run)
             .fetch_optional(&mut **tx)
             .await?;
-        Ok(())
+        Ok(row.is_some())
     }
 
     /// What the parts make of their run: the next batch is queued where the one before went well,

@@ -216,6 +216,18 @@ impl Store {
         })
     }
 
+    /// Whether there is a run of this name.
+    ///
+    /// # Errors
+    /// Where the store cannot be read.
+    pub async fn has_run(&self, run: &str) -> Result<bool, StoreError> {
+        let row = sqlx::query("select 1 from run where id = $1")
+            .bind(run)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.is_some())
+    }
+
     /// A page of runs, the newest first, and whether there are more.
     ///
     /// # Errors

@@ -47,6 +47,7 @@ mod provider;
 mod record;
 mod schedules;
 mod served;
+mod set_back;
 mod several;
 #[path = "../../../book/tests/browser/skip.rs"]
 #[allow(

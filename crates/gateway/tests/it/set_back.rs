@@ -1,0 +1,92 @@
+//! A store that is an older one, after a loss: what runners hold, and it has forgotten.
+
+use opsbook_gateway::store::queue::Heard;
+use opsbook_wire as wire;
+use wire::{Acked, EndState, Ended, PartEnd, PartKey, PartState};
+
+use crate::lab::{Journal, Lab, hello, new_run, on_both, runner};
+
+fn key(run: &str, epoch: u64) -> PartKey {
+    PartKey {
+        run: run.into(),
+        node: "web1".into(),
+        epoch,
+    }
+}
+
+async fn part(lab: &Lab, run: &str) -> (PartState, u64) {
+    let view = lab.store.run(run).await.unwrap().unwrap();
+    (view.parts[0].state, view.parts[0].epoch)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runner_keeps_what_the_store_has_forgotten() {
+    on_both("a_runner_keeps_what_was_forgotten", async |lab| {
+        let (a, b) = (runner(&lab, "a").await, runner(&lab, "b").await);
+        let far = lab.store.enroll("dmz", "far").await.unwrap().0;
+        for run in ["r1", "r2"] {
+            let new = new_run(run, &[("web1", 1)]);
+            lab.store.add_run(&new).await.unwrap();
+        }
+        let lost = async |runner, key: &PartKey| {
+            let hello = hello("b1", &[key]);
+            let heard = lab.store.hear(runner, &hello, Heard::InOrder).await;
+            heard.unwrap().lost
+        };
+        // It cannot be: another segment's, or a number that no store has given out.
+        assert_eq!(lost(&far, &key("r1", 1)).await, [key("r1", 1)]);
+        assert_eq!(lost(&a, &key("r1", 65)).await, [key("r1", 65)]);
+        assert_eq!(lost(&a, &key("r1", u64::MAX)).await, [key("r1", u64::MAX)]);
+        assert_eq!(part(&lab, "r1").await, (PartState::Queued, 0));
+        assert_eq!(lost(&a, &key("r1", 2)).await, []);
+        assert_eq!(part(&lab, "r1").await, (PartState::Leased, 2));
+        // The node has a part that the store knows of; and the run may be asked for once more.
+        assert_eq!(lost(&b, &key("r2", 1)).await, []);
+        assert_eq!(part(&lab, "r2").await, (PartState::Queued, 0));
+        assert_eq!(lost(&b, &key("r3", 1)).await, []);
+        // It is the first one's from now on, and nobody else's.
+        assert_eq!(lost(&b, &key("r1", 2)).await, [key("r1", 2)]);
+        assert_eq!(lab.store.claim(&b, "b1", 8).await.unwrap(), []);
+        let mut ended = hello("b1", &[]);
+        ended.ended.push(PartEnd {
+            run: "r1".into(),
+            node: "web1".into(),
+            epoch: 3,
+            state: EndState::Ended,
+            status: Some(Ended::Ok),
+            cause: None,
+        });
+        lab.store.hear(&a, &ended, Heard::InOrder).await.unwrap();
+        assert_eq!(part(&lab, "r1").await, (PartState::Ended, 3));
+        assert_eq!(lost(&a, &key("r1", 4)).await, [key("r1", 4)]);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_are_taken_under_a_lease_that_was_forgotten() {
+    on_both("lines_under_a_forgotten_lease", async |lab| {
+        let (a, b) = (runner(&lab, "a").await, runner(&lab, "b").await);
+        let mut journal = Journal::new("r1");
+        journal.line(1, r#""event":"step-ended","status":"OK","milliseconds":3"#);
+        let lines = journal.part(&key("r1", 1), 0..1);
+        let take = async |runner| {
+            let mut acked = Acked::default();
+            let taken = lab.store.take_lines(&lab.blobs, runner, &lines, &mut acked);
+            (taken.await.unwrap(), acked)
+        };
+        // The run is not there: the lines are to be tried later, and are not refused.
+        let (taken, acked) = take(&a).await;
+        assert!(!taken && acked.refused.is_empty() && acked.acked.is_empty());
+        assert_eq!(acked.unknown, ["r1:web1:1"]);
+        let new = new_run("r1", &[("web1", 1)]);
+        lab.store.add_run(&new).await.unwrap();
+        let (taken, acked) = take(&a).await;
+        assert!(taken && acked.unknown.is_empty(), "{acked:?}");
+        assert_eq!(acked.acked["r1:web1:1"], 1);
+        assert_eq!(part(&lab, "r1").await, (PartState::Leased, 1));
+        let (taken, acked) = take(&b).await;
+        assert!(!taken && acked.refused.contains_key("r1:web1:1"));
+    })
+    .await;
+}
