@@ -132,7 +132,7 @@ fn fills_up(team: &Team, disk: &Disk) {
 fn a_run_goes_on_while_the_file_of_the_store_has_no_room() {
     let mut disk = None;
     let team = Team::with(&page(), "", |folder| {
-        disk = or_skip("mount", Disk::at(folder, "8m"))
+        disk = or_skip("mount", Disk::at(folder, "8m"));
     });
     if let Some(disk) = disk {
         fills_up(&team, &disk);

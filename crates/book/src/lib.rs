@@ -278,14 +278,11 @@ fn render_all(
     let root = files.root();
     let mut problems = Vec::new();
     let mut driver = load(files, config, &manual, &mut problems)?;
-    let recorded = recorded_of(place, options);
-    let recorded = Arc::new(recorded);
-    let opsbook = preprocess::Opsbook::new(Arc::clone(&manual), Arc::clone(&recorded));
-    let opsbook = if manual.listed {
-        opsbook
-    } else {
-        opsbook.foreign(&driver.source_dir())
-    };
+    let recorded = Arc::new(recorded_of(place, options));
+    let mut opsbook = preprocess::Opsbook::new(Arc::clone(&manual), Arc::clone(&recorded));
+    if !manual.listed {
+        opsbook = opsbook.foreign(&driver.source_dir());
+    }
     let blocks = blocks::Blocks::of(&manual);
     let whole = whole::Whole {
         manual: &manual,
@@ -293,8 +290,7 @@ fn render_all(
         recorded: &recorded,
         blocks: &blocks,
     };
-    let groups = whole.groups_told();
-    let opsbook = Arc::new(opsbook.with(chapters::all(&whole), groups));
+    let opsbook = Arc::new(opsbook.with(chapters::all(&whole), whole.groups_told()));
     let removed = opsbook.removed();
     // What another preprocessor is given is made of all pages at once.
     let at_once = !commands.is_empty();
@@ -304,13 +300,10 @@ fn render_all(
     } else {
         driver.with_preprocessor(preprocess::Later);
     }
+    let (trust, owner, held) = trusted(options, &manual);
     let renderer = render::Html {
         files: files.clone(),
-        trust: match (options.untrusted, manual.settings.allow_html) {
-            (true, _) => render::Trust::Nothing,
-            (false, false) => render::Trust::Theme,
-            (false, true) => render::Trust::Html,
-        },
+        trust,
         markdown: preprocess::markdown(&driver.config),
         removed: Arc::clone(&removed),
         scripts: scripts(&whole),
@@ -326,16 +319,11 @@ fn render_all(
     let work = preprocess::Work::of(&opsbook, &driver.config);
     let mut titles = std::mem::take(&mut *context.chapter_titles.borrow_mut());
     if !at_once {
-        for chapter in opsbook.generated() {
-            book.push_item(chapter);
-        }
-        titles.extend(book.chapters().filter_map(|chapter| work.title(chapter)));
+        titles.extend(generated_last(&mut book, &opsbook, &work));
     }
     // What is made of the manual is no page of it.
-    let pages = book
-        .chapters()
-        .filter(|chapter| !generated::is(chapter))
-        .count();
+    let own = |chapter: &&Chapter| !generated::is(chapter);
+    let pages = book.chapters().filter(own).count();
     if pages == 0 {
         return Err(no_pages(root, &problems));
     }
@@ -343,11 +331,6 @@ fn render_all(
     let search = render::take_search(&mut driver.config, &book).map_err(failed)?;
     let mut context = RenderContext::new(root, book, driver.config.clone(), into);
     context.chapter_titles = titles;
-    let (owner, held) = match (options.untrusted, manual.settings.allow_html) {
-        (true, _) => (about::Owner::Stranger, policy::Policy::Held),
-        (false, false) => (about::Owner::Ours, policy::Policy::Held),
-        (false, true) => (about::Owner::Ours, policy::Policy::None),
-    };
     let edited = place.origin.as_deref().unwrap_or(root);
     let prepare = |chapter: &Chapter| {
         if at_once {
@@ -368,16 +351,36 @@ fn render_all(
     let site = render::guarded(|| making.make(context))?;
     work.end();
     problems.extend(preprocess::take(&removed));
-    let withheld = publish::files(
-        &site.named(),
-        files,
-        &driver.config.book.src,
-        into,
-        manual.settings.allow_html,
-    );
+    let (named, src) = (site.named(), &driver.config.book.src);
+    let withheld = publish::files(&named, files, src, into, manual.settings.allow_html);
     problems.extend(site.broken(into));
     problems.extend(publish::withheld(&withheld));
     Ok(Rendered { pages, problems })
+}
+
+/// Puts the generated chapters behind the others; what the browser calls each chapter.
+fn generated_last(
+    book: &mut Book,
+    opsbook: &preprocess::Opsbook,
+    work: &preprocess::Work<'_>,
+) -> Vec<(PathBuf, String)> {
+    for chapter in opsbook.generated() {
+        book.push_item(chapter);
+    }
+    let titles = book.chapters().filter_map(|chapter| work.title(chapter));
+    titles.collect()
+}
+
+/// How far the manual's own HTML is trusted, whose the book is, and what its pages may do.
+fn trusted(options: &Options, manual: &Manual) -> (render::Trust, about::Owner, policy::Policy) {
+    use about::Owner;
+    use policy::Policy;
+    use render::Trust;
+    match (options.untrusted, manual.settings.allow_html) {
+        (true, _) => (Trust::Nothing, Owner::Stranger, Policy::Held),
+        (false, false) => (Trust::Theme, Owner::Ours, Policy::Held),
+        (false, true) => (Trust::Html, Owner::Ours, Policy::None),
+    }
 }
 
 /// What the book's scripts have to do.

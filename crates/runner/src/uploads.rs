@@ -25,7 +25,7 @@ const OF_PART: usize = REQUEST / 4;
 /// Between two tries of lines of a run that the gateway has lost.
 const LOST_RUN: Duration = Duration::from_secs(5);
 /// So long after its end the lines of such a run are tried: somebody may ask for it once more.
-const LOST_FOR: Duration = Duration::from_secs(60 * 60);
+const LOST_FOR: Duration = Duration::from_hours(1);
 
 /// Cheap to clone; clones are the same uploads.
 #[derive(Clone, Debug)]

@@ -2,7 +2,7 @@
 //! all; never those that `nodes.yaml` names as secrets. The same files make the same archive.
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -33,14 +33,22 @@ impl Manual {
         let sum = sha256(&bytes);
         let path = path_of(folder, &sum);
         if !path.is_file() {
-            let io = |error: std::io::Error| failed(error.to_string());
-            std::fs::create_dir_all(folder).map_err(io)?;
-            let part = folder.join(format!(".{sum}.{}", std::process::id()));
-            std::fs::write(&part, &bytes).map_err(io)?;
-            std::fs::rename(&part, &path).map_err(io)?;
+            kept(folder, &path, &bytes).map_err(|error| {
+                let detail = format!("the archive of the manual cannot be kept: {error}");
+                Box::new(Problem::new(Kind::Unavailable, detail))
+            })?;
         }
         Ok(sum)
     }
+}
+
+/// Whole, or not there.
+fn kept(folder: &Path, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let mut part = tempfile::NamedTempFile::new_in(folder)?;
+    part.write_all(bytes)?;
+    part.persist(path)?;
+    Ok(())
 }
 
 /// Where an archive lies.
