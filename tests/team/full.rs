@@ -129,17 +129,6 @@ fn fills_up(team: &Team, disk: &Disk) {
 }
 
 #[test]
-fn a_run_goes_on_while_the_file_of_the_store_has_no_room() {
-    let mut disk = None;
-    let team = Team::with(&page(), "", |folder| {
-        disk = or_skip("mount", Disk::at(folder, "8m"));
-    });
-    if let Some(disk) = disk {
-        fills_up(&team, &disk);
-    }
-}
-
-#[test]
 fn a_run_goes_on_while_its_database_has_no_room() {
     let folder = tempfile::tempdir().unwrap();
     let passable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
