@@ -339,7 +339,7 @@ fn depth(chapter: &Chapter) -> usize {
     path.components().count().saturating_sub(1)
 }
 
-/// As a template writes a value.
+/// As the templates' engine (Handlebars) writes a value: a page must be the same, byte for byte.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

@@ -157,10 +157,17 @@ pub(super) async fn ask(
     if let Some((run, sum)) = before {
         return known(&gateway, &run, sum == ask_sha256).await;
     }
+    let run = run(&headers)?;
+    // An ask that is made again is the same ask, under the same key.
+    if run.is_some() && key.is_none() {
+        let (run, key) = (header::RUN, header::IDEMPOTENCY_KEY);
+        let detail = format!("the header `{run}` goes with `{key}`");
+        return Err(Refusal::new(Kind::Malformed, detail));
+    }
     let named = Named {
         origin: Origin::Gateway,
         key,
-        run: run(&headers)?,
+        run,
     };
     let ordered = order(&gateway, ask, &caller.who(), named).await?;
     match ordered.known {

@@ -62,7 +62,7 @@ impl StoreError {
 }
 
 impl StoreError {
-    /// There is no room for more: PostgreSQL's class 53, and `SQLITE_FULL` of each kind.
+    /// There is no room for more: PostgreSQL's `53100`, SQLite's `SQLITE_FULL` of each kind.
     #[must_use]
     pub fn is_full(&self) -> bool {
         let StoreError::Database(error) = self else {
@@ -73,7 +73,7 @@ impl StoreError {
         };
         let code = error.code().unwrap_or_default();
         let sqlite = code.parse().is_ok_and(|code: u32| code & 0xff == 13);
-        code.starts_with("531") || code.len() < 5 && sqlite
+        code == "53100" || code.len() < 5 && sqlite
     }
 }
 

@@ -399,8 +399,8 @@ impl Store {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// One writer at a time decides what its parts make of a run.
-    /// Whether there is such a run.
+    /// One writer at a time decides what its parts make of a run. False where there is no such
+    /// run.
     pub(super) async fn lock_run(&self, tx: &mut Tx, run: &str) -> Result<bool, StoreError> {
         let row = sqlx::query(self.sql("select id from run where id = $1 {lock}"))
             .bind(run)

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use sqlx::Row as _;
-use wire::PartKey;
+use wire::{PartKey, RunState};
 
 use super::people::Runner;
 use super::{LEASE, Store, StoreError, Tx, stored};
@@ -21,8 +21,8 @@ const RUNNERS_FIRST: Duration = Duration::from_secs(6);
 pub(super) enum Held {
     /// It has forgotten the lease, and has it again.
     Again,
-    /// It has forgotten the run, or another part has the node by now. Whoever holds the part
-    /// goes on with it.
+    /// It has forgotten the run, or that people have approved it, or another part has the node by
+    /// now. Whoever holds the part goes on with it.
     Beyond,
     /// Somebody else has it, or it has ended.
     Lost,
@@ -39,6 +39,7 @@ impl Store {
     ) -> Result<Held, StoreError> {
         let row = sqlx::query(
             "select epoch, state, segment, \
+               (select r.state from run r where r.id = part.run) as of_run, \
                cast(case when exists (select 1 from part q \
                  where q.manual = part.manual and q.node = part.node and q.node <> '*' \
                    and q.run <> part.run and q.state in ('leased', 'unseen')) \
@@ -58,7 +59,9 @@ impl Store {
         if !forgotten || state == "ended" || segment != runner.segment {
             return Ok(Held::Lost);
         }
-        if row.try_get::<i64, _>("taken")? == 1 {
+        let of_run: &str = row.try_get("of_run")?;
+        // A runner's word is no approval: that of people is waited for, whatever it does.
+        if row.try_get::<i64, _>("taken")? == 1 || of_run == RunState::WaitingApproval.word() {
             return Ok(Held::Beyond);
         }
         sqlx::query(self.sql(

@@ -4,7 +4,7 @@ use opsbook_package::sign::sign_for;
 use opsbook_wire as wire;
 use serde_json::{Value, json};
 use wire::approve::Statement;
-use wire::{Hello, News};
+use wire::{Hello, News, PartKey};
 
 use crate::lab::hello;
 use crate::served::{Answer, On, Request, Served};
@@ -105,6 +105,24 @@ fn in_an_hour() -> String {
 }
 
 const OURS: &str = "opsbook-approve@gw";
+
+/// A store may have forgotten a lease, and its runner then says so: nobody has a part by that
+/// whose run waits for people.
+async fn a_runners_word_is_no_approval(on: On) {
+    let team = Approving::new(on).await;
+    let run = team.ask(&["web2"]).await["run"].clone();
+    let run = run.as_str().unwrap();
+    let key = PartKey {
+        run: run.to_owned(),
+        node: "web2".into(),
+        epoch: 1,
+    };
+    let news = team.work(&hello("b1", &[&key])).await;
+    assert!(news.parts.is_empty() && news.lost.is_empty(), "{news:?}");
+    let view = team.get(&format!("/v1/runs/{run}")).await;
+    assert_eq!(view["state"], "waiting-approval");
+    assert_eq!(view["parts"][0]["state"], "waiting");
+}
 
 #[expect(clippy::too_many_lines, reason = "a table, and one story")]
 async fn nothing_begins_before_enough_people_have_signed_what_will_be_done(on: On) {
@@ -366,6 +384,7 @@ async fn a_contract_may_want_an_approval(on: On) {
 }
 
 crate::on_both!(
+    a_runners_word_is_no_approval,
     a_run_is_gone_on_with_at_another_step_once_that_is_signed,
     who_approves_may_be_of_a_group_that_a_provider_names,
     a_contract_may_want_an_approval,
