@@ -220,5 +220,8 @@ fn capabilities(screen: Screen, home: &Path) -> Map<String, Value> {
     }
     let mut all = Map::new();
     all.insert("goog:chromeOptions".into(), options);
+    // axe reads a whole book in one file: half a minute is short where others work, too.
+    let script = 1000 * 150;
+    all.insert("timeouts".into(), json!({ "script": script }));
     all
 }
