@@ -69,23 +69,7 @@ fn adopted() {
     let mut bytes = 0;
     for page in fs::read_dir(root.join("manual")).unwrap().flatten() {
         let text = fs::read_to_string(page.path()).unwrap();
-        // As somebody has them who never heard of us: no words, no contracts.
-        let mut plain = String::new();
-        let mut within = false;
-        for line in text.lines() {
-            let fence = line.trim_start().starts_with("```");
-            let bare = fence && !within && line.contains("sh ");
-            within ^= fence;
-            let line = if bare {
-                line.split("sh ").next().unwrap().to_owned() + "sh"
-            } else {
-                line.to_owned()
-            };
-            plain += &(line + "\n");
-        }
-        let plain = plain
-            .replace("```yaml procedure", "```yaml")
-            .replace("```yaml checks", "```yaml");
+        let plain = untagged(&text);
         bytes += plain.len();
         fs::write(page.path(), plain).unwrap();
     }
@@ -106,6 +90,20 @@ fn adopted() {
     let size = bytes as f64 / 1e6;
     let said = format!("{size:.1} MB, median of {ROUNDS} rounds, {}", times.said());
     measured::found("adopt", times.median, &said);
+}
+
+/// The page of somebody who does not know us: a fence has a language only, a command has values.
+fn untagged(page: &str) -> String {
+    let mut plain = String::new();
+    for line in page.lines() {
+        let indented = line.len() - line.trim_start().len();
+        let language = line.trim_start().strip_prefix("```");
+        match language.and_then(|words| words.split(' ').next()) {
+            Some(language) => plain += &format!("{}```{language}\n", &line[..indented]),
+            None => plain += &(line.replace("$version", "1.4.2") + "\n"),
+        }
+    }
+    plain
 }
 
 struct Spread {
