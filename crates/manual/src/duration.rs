@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Reads a duration, or says why it is none.
+/// Parses a duration. The error says why the text is not one.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let mut rest = text;
     let mut total = Duration::ZERO;

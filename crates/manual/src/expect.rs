@@ -1,9 +1,9 @@
-//! Decides whether an output is what a page expects. Pure; the engine calls it with the
-//! values put in, and shows the evidence. A value is text: `...`, `[..]`, an expression and
-//! JSON count where the author wrote them.
+//! Decides whether an output matches a page's expectation. Pure; the engine calls it with all
+//! values substituted and shows the evidence. A substituted value is plain text: `...`, `[..]`,
+//! regular expressions and JSON have a meaning only where the author wrote them.
 //!
 //! Lines are compared without trailing white space; blank lines at the end do not count.
-//! Time is linear in the output, whatever is elided.
+//! Time is linear in the length of the output, even with many elisions.
 
 pub mod bless;
 mod json;
@@ -14,18 +14,18 @@ use std::fmt;
 use crate::ExpectKind;
 use crate::interpolation::Interpolated;
 
-/// Why an output is not what was expected: the first difference.
+/// The first difference between an output and its expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
-    /// What is wrong, in a few words: `line 2 differs`.
+    /// A short description: `line 2 differs`.
     pub reason: String,
-    /// The line, or the JSON value, that should be there; absent where nothing more should.
+    /// The expected line or JSON value; `None` if the output should have ended.
     pub expected: Option<String>,
-    /// What is there instead; absent where nothing is.
+    /// The line or value that was found instead; `None` if the output ended.
     pub found: Option<String>,
 }
 
-/// Compares an output with an expectation in which values are already put in.
+/// Compares an output with an expectation whose values are already substituted.
 pub fn decide(expected: &Interpolated, kind: ExpectKind, found: &[u8]) -> Result<(), Mismatch> {
     match kind {
         ExpectKind::Text => lines::decide(expected, false, found),
@@ -34,8 +34,8 @@ pub fn decide(expected: &Interpolated, kind: ExpectKind, found: &[u8]) -> Result
     }
 }
 
-/// What is wrong with an expectation itself, whatever is found: the range of the line and
-/// why. Values that are still to be put in count as plain text.
+/// Errors of the expectation itself, with the range and the reason of each. Values that are not yet
+/// substituted count as plain text.
 #[must_use]
 pub fn flaws(expected: &str, kind: ExpectKind) -> Vec<(std::ops::Range<usize>, String)> {
     match kind {
@@ -75,7 +75,7 @@ impl fmt::Display for Mismatch {
 
 impl std::error::Error for Mismatch {}
 
-/// One line of evidence, not a whole output.
+/// Shortens a line of evidence.
 fn shortened(text: &str) -> String {
     const MOST: usize = 300;
     if text.len() <= MOST {
@@ -84,7 +84,7 @@ fn shortened(text: &str) -> String {
     format!("{}…", &text[..text.floor_char_boundary(MOST)])
 }
 
-/// A literal text with gaps: `[..]` stands for anything.
+/// A literal text with gaps: `[..]` matches anything.
 struct Glob {
     parts: Vec<String>,
 }
@@ -96,7 +96,7 @@ impl Glob {
         }
     }
 
-    /// The leftmost match of each part is as good as any other, so one pass is enough.
+    /// The leftmost match of each part is always good enough, so one pass suffices.
     fn matches(&self, text: &str) -> bool {
         let [first, middle @ .., last] = self.parts.as_slice() else {
             return self.parts.first().is_some_and(|all| all == text);

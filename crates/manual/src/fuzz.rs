@@ -1,5 +1,5 @@
-//! Any text at all, through the parser, the lint and the expectations: the body of a fuzz
-//! target, and of a test that needs no fuzzer. No file is read and nothing runs.
+//! Runs any text through the parser, the lint and the expectations. The body of a fuzz target, and
+//! of a test without a fuzzer. Reads no file and runs nothing.
 
 use std::path::{Path, PathBuf};
 
@@ -7,12 +7,12 @@ use super::{ExpectKind, PageSource, Settings, coverage, expect, lint, parse, var
 use crate::interpolation::Interpolated;
 use crate::source::Source;
 
-/// What every `{{#include}}` finds.
+/// The content of every included file.
 const INCLUDED: &str = "a\n<!-- ANCHOR: x -->\n```sh check id=i\ntrue\n```\n{{#include b.md}}\n";
 
 /// # Panics
-/// Where a promise is broken: every block knows its place, every problem can be drawn,
-/// a value is text wherever it is put in. After `\0` stands an output.
+/// Where an invariant is broken: every block knows its place, every problem can be drawn, a
+/// substituted value is plain text. The part after `\0` is used as an output.
 pub fn exercise(text: &str) {
     let (text, found) = text.split_once('\0').unwrap_or((text, "found\n"));
     let page = PageSource {
@@ -42,7 +42,7 @@ pub fn exercise(text: &str) {
     }
 }
 
-/// What is found is compared with the text, and with the text in which every name has a value.
+/// Compares the output with the text, and with the text in which every name has a value.
 fn expectations(text: &str, found: &str) {
     let written = Interpolated::read(text);
     let filled = written.fill(|_| Some("${b} .* [..] ...".to_owned()));
@@ -59,7 +59,7 @@ fn expectations(text: &str, found: &str) {
 mod tests {
     use super::*;
 
-    /// The pages of this project, each cut off at many places: what a fuzzer begins with.
+    /// The pages of this project, each truncated at many places: the seeds of the fuzzer.
     #[test]
     fn pages_cut_off_anywhere_break_no_promise() {
         let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));

@@ -1,7 +1,7 @@
-//! Text -> model: pages, fences, procedures, checks, expectations, each with its place.
+//! Parses text into a model: pages, fences, procedures, checks, expectations, each with its place.
 //!
-//! Pure: nothing here reads a file (but [`load()`]), runs anything or prints. Parsing never
-//! stops at the first problem. The format is specified in the manual, chapter "The format".
+//! Pure: nothing here runs anything or prints, and only [`load()`] reads files. Parsing never stops
+//! at the first problem. The manual specifies the format in its chapter "The format".
 //!
 //! ```
 //! use std::path::Path;
@@ -23,7 +23,7 @@
 //! assert_eq!((step.title.as_str(), step.span.line()), ("Say it", 9));
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_text::{files, interpolation, outside, source, wildcard, yaml};
 
 mod duration;
@@ -66,12 +66,12 @@ use crate::navigation::Navigation;
 use crate::source::{Passage, Source, Span};
 use crate::yaml::Yaml;
 
-/// All pages of a book, and what their tagged blocks say.
+/// All pages of a book, and the contents of their tagged blocks.
 #[derive(Debug, Default)]
 pub struct Manual {
     /// The folder of `book.toml`.
     pub root: PathBuf,
-    /// What `book.toml` says to opsbook.
+    /// opsbook's settings in `book.toml`.
     pub settings: Settings,
     /// In the order of the book.
     pub pages: Vec<Page>,
@@ -79,18 +79,18 @@ pub struct Manual {
     pub procedures: IndexMap<String, Procedure>,
     /// By id, in the order of the book.
     pub groups: IndexMap<String, Group>,
-    /// What has an id that was taken already: looked at, never run.
+    /// Procedures and groups with a duplicate id: linted, never run.
     pub doubles: Doubles,
-    /// All files of the source folder, relative to it.
+    /// All files of the source folder, by paths relative to it.
     pub files: BTreeSet<PathBuf>,
-    /// The pages are listed in a `SUMMARY.md`: it is a book of mdBook's kind.
+    /// The pages are listed in a `SUMMARY.md`, as in an mdBook book.
     pub listed: bool,
-    /// The order that another generator's file says, where there is no `SUMMARY.md`.
+    /// The order of pages from another generator's file, used without a `SUMMARY.md`.
     pub navigation: Option<Navigation>,
 }
 
 impl Manual {
-    /// The innermost folder in which all pages lie, relative to the source folder.
+    /// The innermost folder that contains all pages, relative to the source folder.
     #[must_use]
     pub fn common_folder(&self) -> PathBuf {
         let folder = |page: &Page| page.path.parent().map(PathBuf::from).unwrap_or_default();
@@ -103,13 +103,13 @@ impl Manual {
     }
 }
 
-/// Procedures and groups of checks whose id stands on the pages before. Each is an error; what
-/// else is wrong in them is told in the same run.
+/// Procedures and groups of checks whose id an earlier page has taken. Each is an error; their
+/// other errors are reported in the same run.
 #[derive(Debug, Default)]
 pub struct Doubles {
-    /// Procedures with an id that another one had before.
+    /// Procedures whose id is taken.
     pub procedures: Vec<Procedure>,
-    /// Groups with an id that another one had before.
+    /// Groups whose id is taken.
     pub groups: Vec<Group>,
 }
 
@@ -118,63 +118,63 @@ pub struct Doubles {
 pub struct Settings {
     /// An undeclared shell fence is an error.
     pub strict: bool,
-    /// The HTML of pages goes into the book as it is.
+    /// The book keeps the HTML of pages unchanged.
     pub allow_html: bool,
-    /// Where nodes are defined, relative to the root; `nodes.yaml` or `nodes/` by default.
+    /// Where nodes are defined, relative to the root; default `nodes.yaml` or `nodes/`.
     pub nodes: Option<Spanned<PathBuf>>,
-    /// The folder of journals and results, relative to the root; `.opsbook` by default.
+    /// The folder of journals and results, relative to the root; default `.opsbook`.
     pub state: Option<Spanned<PathBuf>>,
-    /// After so many days the book calls a recorded result old; 30 by default.
+    /// The age in days after which the book calls a recorded result old; default 30.
     pub results_days: Option<u32>,
-    /// A page that was not changed for so many days says so; none says nothing.
+    /// The age in days after which a page without changes is marked for review; `None` never marks.
     pub review_days: Option<u32>,
-    /// Chapters that are made of the whole manual.
+    /// Generate the chapters about the whole manual.
     pub chapters: Wanted,
-    /// Words of other generators are read, and those that are not understood are named.
+    /// Interpret fence words of other generators, and report those that are not understood.
     pub foreign_words: Wanted,
-    /// The selector of the nodes that `opsbook test` asks; all nodes by default.
+    /// The selector of the nodes for `opsbook test`; default all nodes.
     pub test_nodes: Option<Spanned<String>>,
-    /// Problems that are none, as `NAME` or `NAME PATH`; a path may have `*` and `?`.
+    /// Silenced problems, as `NAME` or `NAME PATH`; a path may contain `*` and `?`.
     pub silence: Vec<Spanned<String>>,
-    /// What runs where, by its name: `[applications.NAME]`.
+    /// Applications by name: `[applications.NAME]`.
     pub applications: IndexMap<String, Application>,
     /// The folder of `SUMMARY.md`, relative to the root: `book.src`.
     pub source: PathBuf,
-    /// Where `book.src` stands, if it does.
+    /// The place of `book.src` in the settings, if set.
     pub source_at: Option<Span>,
     /// How the book reads Markdown.
     pub markdown: MarkdownSettings,
 }
 
-/// An application: what is deployed and looked after by some procedures, on some nodes.
+/// An application: deployed and maintained by some procedures, on some nodes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Application {
-    /// Its procedures: ids with `*` and `?`.
+    /// Its procedures: ids, with `*` and `?` as wildcards.
     pub procedures: Spanned<String>,
-    /// Where it runs: a selector.
+    /// The nodes where it runs: a selector.
     pub nodes: Spanned<String>,
-    /// The value that tells its version, as a step captures it.
+    /// The name of the value that holds its version; a step captures it.
     pub version: Option<Spanned<String>>,
 }
 
-/// Something that a manual has unless its settings say `false`.
+/// A feature that is on unless the settings say `false`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Wanted {
-    /// As every manual has it.
+    /// On, the default.
     #[default]
     Yes,
-    /// `false` in the settings.
+    /// Off: `false` in the settings.
     No,
 }
 
-/// How the book reads Markdown; what runs is read in the same way.
+/// How the book reads Markdown; the parser for runs uses the same settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MarkdownSettings {
-    /// Straight quotes and dots become typographic ones in the book.
+    /// The book shows straight quotes and dots as typographic ones.
     pub smart_punctuation: bool,
-    /// A line that begins with `: ` defines the one before it.
+    /// A line that begins with `: ` is a definition of the line before it.
     pub definition_lists: bool,
-    /// A quotation that begins with `[!NOTE]` is a box.
+    /// A quotation that begins with `[!NOTE]` becomes a box.
     pub admonitions: bool,
 }
 
@@ -191,56 +191,56 @@ impl Default for MarkdownSettings {
 /// One chapter of the book.
 #[derive(Debug)]
 pub struct Page {
-    /// The file, as the author edits it.
+    /// The file that the author edits.
     pub source: Arc<Source>,
-    /// The text with front matter taken off and includes put in.
+    /// The text without front matter and with includes expanded.
     pub text: Passage,
     /// Its title in `SUMMARY.md`, or its first heading.
     pub title: String,
-    /// The title in front matter, where the text has no heading of the first level: a site
-    /// generator shows it above the text.
+    /// The title from front matter, if the text has no heading of level 1: site generators show it
+    /// above the text.
     pub heading: Option<String>,
-    /// Where the page stands in the book, relative to the source folder.
+    /// The page's path in the book, relative to the source folder.
     pub path: PathBuf,
     /// All fences in order, tagged or not.
     pub blocks: Vec<Block>,
-    /// Settings of a site generator stand above the text.
+    /// The page begins with front matter of a site generator.
     pub has_front_matter: bool,
     /// Links and images in order.
     pub links: Vec<Link>,
-    /// Ids that a link may lead to.
+    /// Ids that are valid link targets.
     pub anchors: Vec<String>,
-    /// Files that it includes, and where in its source each is included first.
+    /// Included files, each with the offset of its first include in the source.
     pub included: Vec<(PathBuf, u32)>,
-    /// Where [`Page::text`] begins in the source, after front matter.
+    /// The offset of [`Page::text`] in the source, after front matter.
     pub body: usize,
-    /// `{{#title …}}`: what the browser calls the page.
+    /// `{{#title …}}`: the title shown by the browser.
     pub set_title: Option<String>,
-    /// A bound was exceeded, which is an error: the book shows the text as it is written.
+    /// A limit was exceeded, which is an error: the book shows the text without rendering it.
     pub plain: bool,
-    /// An include was refused: only `text` may be shown, not what others make of the source.
+    /// An include was refused: only `text` may be shown, not the source rendered by others.
     pub withheld: bool,
-    /// Problems that its author calls none, each with its place.
+    /// Problems that the author silenced, each with its place.
     pub silences: Vec<Silence>,
 }
 
-/// `<!-- opsbook: silence NAME -->`: problems of these names, in what follows, are none.
+/// `<!-- opsbook: silence NAME -->`: problems with these names are ignored in the text after it.
 #[derive(Clone, Debug)]
 pub struct Silence {
     /// Names of problems.
     pub codes: Vec<Spanned<String>>,
-    /// From the comment to the end of what follows it: bytes of [`Page::text`].
+    /// The bytes of [`Page::text`] from the comment to the end of the silenced text.
     pub range: std::ops::Range<usize>,
 }
 
 /// A link or image of a page.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Where it leads, as it is written.
+    /// The target, as written.
     pub target: String,
     /// Bytes within [`Page::text`].
     pub range: std::ops::Range<usize>,
-    /// It shows a picture, and leads nowhere.
+    /// It is an image, not a link.
     pub image: bool,
 }
 
@@ -249,20 +249,20 @@ pub struct Link {
 pub struct Block {
     /// Bytes of the whole fence within [`Page::text`].
     pub range: std::ops::Range<usize>,
-    /// First word of the info string, lower case; empty where there is none.
+    /// First word of the info string in lower case; empty if absent.
     pub language: String,
-    /// What the fence declares it to be; none for prose.
+    /// The declared kind; `None` for prose.
     pub kind: Option<Kind>,
-    /// The global name: `web.deploy/install`, `web.xt-recent`, `web`; empty for blocks
-    /// that have none.
+    /// The global name: `web.deploy/install`, `web.xt-recent`, `web`; empty for blocks without a
+    /// name.
     pub name: String,
-    /// What runs and what the reader sees, byte for byte.
+    /// The text that runs and that the reader sees, byte for byte.
     pub text: Passage,
     /// The opening fence line, or the comment before it that tags the block.
     pub span: Span,
-    /// Its words name a kind that there is not, which is an error.
+    /// Its words name an unknown kind, which is an error.
     pub is_misread: bool,
-    /// Problems in it that its author calls settled: `allow=` on the fence.
+    /// Problems that the author accepted on the fence: `allow=`.
     pub allow: Vec<String>,
 }
 
@@ -275,19 +275,19 @@ pub enum Kind {
     Checks,
     /// A script that changes the node.
     Step,
-    /// A script that only looks.
+    /// A script that only reads.
     Check,
-    /// What the script before it has to print.
+    /// The output that the script before it must print.
     Expect,
-    /// Files that are brought into the bundle.
+    /// Files to copy into the bundle.
     Deliver,
-    /// A file that is brought into the bundle, with its text.
+    /// A file to copy into the bundle, with its text in the block.
     File,
-    /// What a person does.
+    /// Work for a person.
     Manual,
-    /// A section: the steps below it are done for each node of a role.
+    /// A section: the steps below it run for each node of a role.
     Each,
-    /// Shown to readers, and never run.
+    /// Shown to readers, never run.
     Example,
 }
 
@@ -302,63 +302,61 @@ pub struct Procedure {
     pub span: Span,
     /// Index into [`Manual::pages`].
     pub page: usize,
-    /// Where it may be run; anywhere if absent.
+    /// The nodes where it may run; any node if absent.
     pub nodes: Option<Spanned<String>>,
     /// Groups of checks that must hold first.
     pub needs: Vec<Spanned<String>>,
-    /// Default time limit of its steps.
+    /// The default time limit of its steps.
     pub timeout: Option<Duration>,
-    /// What `--set` may give it, by name.
+    /// Its parameters by name, set with `--set`.
     pub params: IndexMap<String, Param>,
-    /// The author's own placeholders and the text that stands for each, in which `${name}`
-    /// is a value.
+    /// The author's placeholders with their replacement text, in which `${name}` is a value.
     pub replace: IndexMap<String, Spanned<String>>,
     /// Its steps in the order of the page.
     pub steps: Vec<Step>,
-    /// The machines of a run, in the order of the contract; none where it runs on one node.
+    /// The roles of a run, in the order of the contract; empty for a run on one node.
     pub roles: IndexMap<String, Role>,
     /// Values that must be equal on all nodes of a run with roles.
     pub same: Vec<Spanned<String>>,
-    /// Who has to approve a run of it that a gateway is asked for; nobody where it is absent.
+    /// Who must approve a run that is ordered through a gateway; `None` if nobody.
     pub approve: Option<Approve>,
     /// Checks before the first step.
     pub before: Vec<Check>,
-    /// In the order of the page; no two of them overlap.
+    /// In the order of the page; sections do not overlap.
     pub sections: Vec<Each>,
-    /// Checks that open what follows a section, with the number of the step after which they
-    /// stand: the last of the section.
+    /// Checks at the start of the text after a section, with the number of the section's last step.
     pub after: Vec<(usize, Vec<Check>)>,
-    /// Which blocks belong to it.
+    /// The blocks that belong to it.
     pub reach: Reach,
 }
 
-/// How many people have to approve a run before it begins, and whose word counts.
+/// How many people must approve a run before it begins, and whose approval counts.
 #[derive(Clone, Debug)]
 pub struct Approve {
     /// The key in the contract.
     pub span: Span,
-    /// So many people; the one who asks is not among them.
+    /// The number of people, not counting the one who orders the run.
     pub count: u32,
-    /// People and `@groups` of `access.yaml`. Empty for all who have the verb `approve`.
+    /// People and `@groups` of `access.yaml`. Empty: everybody with the verb `approve`.
     pub by: Vec<Spanned<String>>,
 }
 
-/// A name for a machine, or several, in one run.
+/// A name for one or more nodes in a run.
 #[derive(Clone, Debug)]
 pub struct Role {
     /// Where the contract names it.
     pub span: Span,
-    /// The nodes that may be bound to it.
+    /// The nodes that may have this role.
     pub nodes: Spanned<String>,
-    /// How many nodes may play it.
+    /// How many nodes may have it.
     pub count: Count,
     /// Groups of checks that must hold on its nodes first.
     pub needs: Vec<Spanned<String>>,
-    /// One sentence for who runs the procedure.
+    /// One sentence for the person who runs the procedure.
     pub help: Option<String>,
 }
 
-/// How many nodes play a role.
+/// How many nodes have a role.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Count {
     /// Exactly one.
@@ -373,76 +371,76 @@ pub enum Count {
 /// A part of a procedure that is repeated for each node of a role: `yaml each`.
 #[derive(Clone, Debug)]
 pub struct Each {
-    /// Where the block stands.
+    /// The place of the block.
     pub span: Span,
     /// Index into [`Page::blocks`] of the procedure's page.
     pub block: usize,
     /// The heading over it.
     pub title: String,
-    /// The role whose nodes have their turn one after the other.
+    /// The role whose nodes have their turns one after the other.
     pub role: Spanned<String>,
-    /// How many turns go side by side; the last share repeats.
+    /// How many turns run in parallel; the last share repeats.
     pub batch: Vec<Share>,
-    /// Between two batches.
+    /// The pause between two batches.
     pub wait: Duration,
-    /// So many turns may end badly before no further one begins.
+    /// How many turns may fail before no new turn begins.
     pub max_fail: usize,
     /// The numbers of its steps.
     pub steps: std::ops::Range<usize>,
-    /// Checks before its first step, asked at the beginning of each turn.
+    /// Checks before its first step, evaluated at the beginning of each turn.
     pub before: Vec<Check>,
 }
 
-/// A number of nodes, or a share of all of them.
+/// A number of nodes, or a share of all nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
-    /// So many nodes.
+    /// An absolute number.
     Count(usize),
-    /// So many in a hundred of the nodes, at least one.
+    /// A percentage of the nodes, at least one node.
     Percent(usize),
 }
 
-/// What belongs to a contract.
+/// The part of a page that belongs to a contract.
 #[derive(Clone, Debug, Default)]
 pub struct Reach {
-    /// From the contract to the heading that ends it: bytes of [`Page::text`], whole blocks.
+    /// From the contract to the heading that ends it: bytes of [`Page::text`], always whole blocks.
     pub range: std::ops::Range<usize>,
-    /// Problems in it that its author calls settled: `allow:` in the contract.
+    /// Problems that the author accepted in the contract: `allow:`.
     pub allow: Vec<String>,
-    /// Names that its scripts get in a way that cannot be seen: `defined:`.
+    /// Names that its scripts set in a way that opsbook cannot see: `defined:`.
     pub defined: Vec<String>,
 }
 
-/// A value, and where it is written.
+/// A value and its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Where it is written.
+    /// The place where it is written.
     pub span: Span,
 }
 
-/// What `--set` may give a procedure.
+/// A parameter of a procedure.
 #[derive(Clone, Debug)]
 pub struct Param {
     /// Where the contract names it.
     pub span: Span,
-    /// A run does not begin without it.
+    /// A run needs an argument for it.
     pub required: bool,
-    /// What holds where it is not given.
+    /// The value without an argument.
     pub default: Option<String>,
     /// A regular expression that the whole argument must match.
     pub pattern: Option<String>,
-    /// One sentence for who runs the procedure.
+    /// One sentence for the person who runs the procedure.
     pub help: Option<String>,
 }
 
-/// One step: a script, a delivery, or something that a person does.
+/// One step: a script, a delivery, or work for a person.
 #[derive(Clone, Debug)]
 pub struct Step {
     /// From 1, within its procedure.
     pub number: usize,
-    /// Its own name within the procedure, where the fence gives one.
+    /// Its name within the procedure, if the fence gives one.
     pub id: Option<String>,
     /// The heading, list item or sentence that introduces it, on one line, without markup.
     pub title: String,
@@ -450,17 +448,17 @@ pub struct Step {
     pub span: Span,
     /// Index into [`Page::blocks`] of the procedure's page.
     pub block: usize,
-    /// What is done.
+    /// What it does.
     pub work: Work,
-    /// Where it is done.
+    /// Where it runs.
     pub on: On,
-    /// The machine that `on=` names, in a procedure with roles.
+    /// The node that `on=` names, in a procedure with roles.
     pub machine: Option<Machine>,
-    /// The user that it is done as, where not the login user.
+    /// The user that it runs as, if not the login user.
     pub sudo: Option<SudoUser>,
     /// Its own time limit.
     pub timeout: Option<Duration>,
-    /// Ask before it.
+    /// Ask the operator before it.
     pub confirm: bool,
     /// Its trimmed standard output becomes this variable.
     pub capture: Option<String>,
@@ -468,11 +466,11 @@ pub struct Step {
     pub exit: Vec<i32>,
     /// The step restarts the node.
     pub reboot: bool,
-    /// Idempotent, and run again on every resume.
+    /// Idempotent; runs again on every resume.
     pub setup: bool,
     /// What its standard output must be.
     pub expect: Option<Expect>,
-    /// Checks that stand after it and verify it.
+    /// Checks after it, which verify it.
     pub checks: Vec<Check>,
 }
 
@@ -481,57 +479,57 @@ pub struct Step {
 pub enum Work {
     /// Runs a script.
     Script(Script),
-    /// Brings files into the bundle.
+    /// Copies files into the bundle.
     Deliver(Vec<Delivery>),
-    /// What a person does, and confirms; may hold `${name}`.
+    /// Work for a person, who confirms it; the text may contain `${name}`.
     Manual(Passage),
-    /// Puts a text into its place on the machine.
+    /// Writes a text to a file on the node.
     Place(Place),
 }
 
-/// A `file` block with `to=`: its text is what a reader pastes, and what is placed.
+/// A `file` block with `to=`. Its text is what a reader would paste, and what is written.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Where the fence names the path.
+    /// The place of the path on the fence.
     pub span: Span,
-    /// Where it goes: an absolute path.
+    /// The destination: an absolute path.
     pub to: String,
     /// The body: a template.
     pub text: Passage,
-    /// Octal permissions; none where the file keeps those that it has.
+    /// Octal permissions; `None` keeps those of an existing file.
     pub mode: Option<u32>,
     /// `USER` or `USER:GROUP`.
     pub owner: Option<String>,
-    /// What is done with what stands there.
+    /// How an existing file is changed.
     pub how: How,
 }
 
-/// What a placed text is to the file at its place.
+/// How a text relates to the file at its destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// All of it.
+    /// The text replaces the file.
     Whole,
-    /// Lines at its end, unless they stand in it.
+    /// The lines are appended, unless the file already has them.
     Append,
-    /// Lines that are taken out and put in: each must be found at one place.
+    /// Lines to remove and to insert; each must match at exactly one place.
     Edit,
 }
 
-/// Which side of a session: the node, or the operator's own machine.
+/// The side of a session: the node, or the operator's own machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
     /// On the node.
     Node,
-    /// On the operator's machine, beside the manual.
+    /// On the operator's machine, in the manual's folder.
     Local,
 }
 
-/// A machine of a run with roles.
+/// A node of a run with roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Machine {
-    /// `on=ROLE`: its one node, or within its section the node whose turn it is.
+    /// `on=ROLE`: its only node, or within its section the node whose turn it is.
     Role(String),
-    /// `on=all:ROLE`: each of its nodes, side by side.
+    /// `on=all:ROLE`: each of its nodes, in parallel.
     All(String),
 }
 
@@ -544,11 +542,11 @@ pub struct SudoUser(pub String);
 pub struct Script {
     /// `sh`, `bash`, `python3`, …
     pub interpreter: String,
-    /// With the author's placeholders put in as `${name}`; otherwise the block's own bytes.
+    /// With the author's placeholders replaced by `${name}`; otherwise the block's own bytes.
     pub text: Passage,
     /// The commands of a transcript; empty for a plain script.
     pub commands: Vec<Command>,
-    /// Names that it gets in a way that cannot be seen: `defined=` on the fence, `defined:` in
+    /// Names that it sets in a way that opsbook cannot see: `defined=` on the fence, `defined:` in
     /// the contract.
     pub defined: Vec<String>,
 }
@@ -560,40 +558,40 @@ pub struct Command {
     pub title: Option<String>,
     /// The command without its prompt.
     pub text: Passage,
-    /// What it has to print, as the page shows it.
+    /// The output that it must print, as shown on the page.
     pub expect: Option<Expect>,
-    /// The exit status that it has to have.
+    /// The exit status that it must have.
     pub exit: i32,
 }
 
-/// What standard output must be.
+/// An expected standard output.
 #[derive(Clone, Debug)]
 pub struct Expect {
-    /// Where the expectation stands.
+    /// The place of the expectation.
     pub span: Span,
-    /// How the text is compared with what was printed.
+    /// How to compare the text with the output.
     pub kind: ExpectKind,
-    /// May hold `${name}`.
+    /// The text; may contain `${name}`.
     pub text: Passage,
 }
 
-/// How an expected text is compared with what was printed.
+/// How an expected text is compared with an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpectKind {
-    /// `...` alone on a line stands for any lines, `[..]` for anything within a line.
+    /// A line `...` matches any lines, `[..]` anything within a line.
     Text,
-    /// One regular expression a line.
+    /// Each line is a regular expression.
     Regex,
-    /// A subset of the JSON found.
+    /// A subset of the printed JSON.
     Json,
 }
 
-/// A file that is brought into the bundle. Names may hold `${name}`.
+/// A file to copy into the bundle. Names may contain `${name}`.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// Where the fence or the contract names it.
+    /// Its place on the fence or in the contract.
     pub span: Span,
-    /// Where its bytes come from.
+    /// The source of its bytes.
     pub from: DeliveryFrom,
     /// Its name in the bundle.
     pub to: String,
@@ -601,26 +599,26 @@ pub struct Delivery {
     pub mode: u32,
 }
 
-/// Where the bytes of a file come from.
+/// The source of a file's bytes.
 #[derive(Clone, Debug)]
 pub enum DeliveryFrom {
-    /// A file beside the manual, its bytes unchanged.
+    /// A file next to the manual, copied unchanged.
     File(String),
-    /// A folder beside the manual, with everything in it.
+    /// A folder next to the manual, with all its contents.
     Tree(String),
     /// A source in `templates/`.
     Template(String),
     /// The body of a `file` block: a template.
     Inline(Passage),
-    /// The body of a `file` block with `to=`: a template that includes nothing.
+    /// The body of a `file` block with `to=`: a template without includes.
     Placed(Passage),
-    /// A file in the bundle of another machine of the run.
+    /// A file in the bundle of another node of the run.
     Machine {
-        /// The role whose machine has it.
+        /// The role of the node that has it.
         role: String,
-        /// Who plays the role; empty until a plan binds it.
+        /// The node with that role; empty until a plan binds it.
         node: String,
-        /// Its path there.
+        /// Its path in that bundle.
         path: String,
     },
 }
@@ -636,38 +634,39 @@ pub struct Group {
     pub span: Span,
     /// Index into [`Manual::pages`].
     pub page: usize,
-    /// Where it is asked; on all nodes of the suite if absent.
+    /// Where it is evaluated; on all nodes of the suite if absent.
     pub nodes: Option<Spanned<String>>,
-    /// Who asks it.
+    /// When it is evaluated.
     pub when: When,
     /// Typed assertions in the order of the contract.
     pub typed: Vec<TypedCheck>,
     /// Scripts in the order of the page.
     pub checks: Vec<Check>,
-    /// Which blocks belong to it.
+    /// The blocks that belong to it.
     pub reach: Reach,
 }
 
-/// Who asks a group.
+/// When a group is evaluated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum When {
-    /// The suite, and the procedures that need it.
+    /// By the suite, and by the procedures that need it.
     #[default]
     Always,
-    /// Only the procedures that need it: what it says need not hold at all times.
+    /// Only by the procedures that need it: it need not hold at all times.
     Needed,
-    /// Only where a role needs it, or by its full name: not all of its nodes are in this state.
+    /// Only by its full name or for a role that needs it: it describes a state that not all of its
+    /// nodes have.
     State,
 }
 
-/// `service: {nginx: {running: true}}` is one: its kind, its resource, its attributes.
+/// One typed assertion, such as `service: {nginx: {running: true}}`: kind, resource, attributes.
 #[derive(Clone, Debug)]
 pub struct TypedCheck {
     /// The type, such as `service`.
     pub kind: Spanned<String>,
     /// The name of the resource, such as `nginx`.
     pub resource: Spanned<String>,
-    /// What is said of it: a map of facts and matchers.
+    /// The assertion: a map of facts and matchers.
     pub attributes: Yaml,
 }
 
@@ -684,32 +683,32 @@ pub struct Check {
     pub block: usize,
     /// Index into [`Manual::pages`].
     pub page: usize,
-    /// What is run, and must only look.
+    /// The script, which must only read.
     pub script: Script,
-    /// Where it is run.
+    /// Where it runs.
     pub on: On,
-    /// The machine that `on=` names, in a procedure with roles.
+    /// The node that `on=` names, in a procedure with roles.
     pub machine: Option<Machine>,
-    /// The user that it is run as, where not the login user.
+    /// The user that it runs as, if not the login user.
     pub sudo: Option<SudoUser>,
     /// Its own time limit.
     pub timeout: Option<Duration>,
-    /// Exit statuses that mean that it holds; `[0]` unless declared.
+    /// Exit statuses with which it holds; `[0]` unless declared.
     pub exit: Vec<i32>,
     /// What its standard output must be.
     pub expect: Option<Expect>,
-    /// It is asked again while it does not hold.
+    /// Evaluate it again until it holds.
     pub eventually: Option<Eventually>,
-    /// Verifies a step, and is a test of its own as well.
+    /// It verifies a step and also is a test of its own.
     pub always: bool,
-    /// Where it is asked, where not on all nodes of its group.
+    /// Where it is evaluated, if not on all nodes of its group.
     pub nodes: Option<Spanned<String>>,
 }
 
-/// Try for `limit`, every `every`.
+/// Try for at most `limit`, once every `every`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Eventually {
-    /// After this time it is as it was last.
+    /// After this time the last result counts.
     pub limit: Duration,
     /// The time from one try to the next.
     pub every: Duration,

@@ -1,4 +1,4 @@
-//! A folder -> the manual in it. What is read goes through [`Files`].
+//! Loads the manual in a folder. All reads go through [`Files`].
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ffi::OsStr;
@@ -14,12 +14,12 @@ use crate::parse::{PageSource, parse};
 use crate::source::{Problem, Severity, Source, Span};
 use crate::{Manual, Settings, settings};
 
-/// Without a `book.toml`, a folder with more below it than this is no manual but a
-/// home, a disk or the root of one.
+/// Without a `book.toml`, a folder with more entries than this is not a manual, but a home folder
+/// or a whole disk.
 const MAX_FILES: usize = 50_000;
 
-/// Reads the manual below a folder. Everything wrong is reported; what could be read is
-/// returned. A folder without `SUMMARY.md` is taken as a manual of all its `*.md` files.
+/// Loads the manual below a folder. Reports all problems and returns everything that could be read.
+/// In a folder without `SUMMARY.md`, all `*.md` files are pages.
 #[must_use]
 pub fn load(files: &Files) -> (Manual, Vec<Problem>) {
     let root = files.root();
@@ -73,11 +73,11 @@ pub fn load(files: &Files) -> (Manual, Vec<Problem>) {
     (manual, problems)
 }
 
-/// Reads one page of a manual anew, for who looks at it while it is written. Returns what is
-/// wrong in the page by itself.
+/// Reads one page again, for a preview while it is written. Returns the problems of this page
+/// alone.
 ///
 /// # Errors
-/// Where the page cannot be read any more.
+/// If the page can no longer be read.
 pub fn page_again(
     files: &Files,
     manual: &mut Manual,
@@ -95,7 +95,7 @@ pub fn page_again(
     Ok(crate::parse::again(manual, index, source, &include))
 }
 
-/// A page that another one includes need not be listed.
+/// A page that another page includes need not be listed.
 fn leave_out_included(manual: &Manual, problems: &mut Vec<Problem>) {
     let included: HashSet<&Path> = manual
         .pages
@@ -108,8 +108,7 @@ fn leave_out_included(manual: &Manual, problems: &mut Vec<Problem>) {
     });
 }
 
-/// What `book.toml` alone says, for commands that need no page; the defaults where there is
-/// none.
+/// The settings in `book.toml`, for commands that need no page; the defaults without that file.
 #[must_use]
 pub fn load_settings(files: &Files) -> (Settings, Vec<Problem>) {
     let mut problems = Vec::new();
@@ -149,8 +148,8 @@ fn no_summary(book: &Arc<Source>, settings: &Settings, why: &Refused) -> Problem
     .hint("`SUMMARY.md` lists the pages; `src` under `[book]` names its folder")
 }
 
-/// `book.src`, or the root itself where that is no folder; without a `book.toml` only where
-/// it holds a book, for `src` is also what programs call their code.
+/// `book.src`, or the root if that is not a folder. Without a `book.toml`, `src` is used only if it
+/// contains a book, because programs also keep their code in `src`.
 fn source_folder(root: &Path, settings: &Settings, has_book: bool) -> PathBuf {
     let folder = normal(&settings.source);
     let is_book = if has_book {
@@ -178,7 +177,7 @@ impl Tree<'_> {
             title, path, span, ..
         } in summary::read(summary, problems)
         {
-            // The pages of a package come with it, where the packages are put together.
+            // The pages of a package are added when the packages are assembled.
             if path.to_string_lossy().starts_with("package:")
                 && self.project.is_file(Path::new("opsbook.toml"))
             {
@@ -201,7 +200,7 @@ impl Tree<'_> {
         pages
     }
 
-    /// Pages that stand in the folder but not in the book are never read by anybody.
+    /// Reports pages that are in the folder but not in the book: no reader would see them.
     fn unlisted(&self, listed: &HashSet<PathBuf>, problems: &mut Vec<Problem>) {
         for path in self.markdown() {
             if listed.contains(path) || path.file_name() == Some(OsStr::new("SUMMARY.md")) {
@@ -222,7 +221,7 @@ impl Tree<'_> {
         }
     }
 
-    /// Those of a folder without `SUMMARY.md`.
+    /// Pages of a folder without `SUMMARY.md`.
     fn unlisted_pages(
         &self,
         book: Option<&Arc<Source>>,
@@ -245,7 +244,7 @@ impl Tree<'_> {
         }
         if let Some(book) = book {
             let problem = no_summary(book, settings, why);
-            // A book without pages has most likely named the wrong folder.
+            // A book without pages has most likely the wrong folder in its settings.
             if self.markdown().next().is_none() || *why != Refused::Missing {
                 problems.push(problem);
                 return Vec::new();
@@ -260,7 +259,7 @@ impl Tree<'_> {
         self.all_pages(None, problems)
     }
 
-    /// What another generator's file says of the order.
+    /// The order of pages from another generator's file.
     fn navigation(&self, problems: &mut Vec<Problem>) -> Option<Navigation> {
         let pages = Pages {
             files: self.project,
@@ -270,7 +269,7 @@ impl Tree<'_> {
         Navigation::read(&pages, problems)
     }
 
-    /// Every Markdown file: as a list says, then in the order of their weights and names.
+    /// Every Markdown file: first in the order of a list, then by weight and name.
     fn all_pages(
         &self,
         navigation: Option<&Navigation>,
@@ -319,8 +318,8 @@ impl Tree<'_> {
     }
 }
 
-/// Relative to the folder; hidden files and folders, and built books, are left out. Nothing
-/// where there are more than `most` entries.
+/// Files below a folder, relative to it, without hidden files and folders and built books. `None`
+/// if there are more than `most` entries.
 fn files_below(folder: &Path, most: usize) -> Option<BTreeSet<PathBuf>> {
     let mut found = BTreeSet::new();
     let mut seen = 0;
@@ -352,7 +351,7 @@ fn files_below(folder: &Path, most: usize) -> Option<BTreeSet<PathBuf>> {
     Some(found)
 }
 
-/// A page that is not read is an error by another name where it is not the project's.
+/// An unreadable page outside the project has its own error code.
 fn code_of(why: &Refused) -> &'static str {
     if why.is_outside() {
         "page-outside"
@@ -361,7 +360,7 @@ fn code_of(why: &Refused) -> &'static str {
     }
 }
 
-/// Files that pages include, each read once.
+/// Files included by pages, each read once.
 struct Includes<'a> {
     files: &'a Files,
     read: Mutex<HashMap<PathBuf, Result<Arc<Source>, Refused>>>,

@@ -1,8 +1,8 @@
-//! The order of pages where no `SUMMARY.md` says it: `nav` of `mkdocs.yml`, the `_Sidebar.md` of
-//! a wiki, or the weights of the pages.
+//! The order of pages without a `SUMMARY.md`: from `nav` in `mkdocs.yml`, from the `_Sidebar.md` of
+//! a wiki, or from the weights of the pages.
 //!
-//! Such a list orders the pages and says their titles. A page that it leaves out stays a page of
-//! the manual: it comes after the others.
+//! Such a list gives order and titles. Pages that it leaves out remain pages of the manual and come
+//! last.
 
 mod mkdocs;
 mod sidebar;
@@ -16,33 +16,33 @@ use crate::files::{Files, normal};
 use crate::markdown::front;
 use crate::source::{Problem, Source};
 
-/// Files that say an order, as other generators call them.
+/// Files of other generators that list pages.
 pub const FILES: [&str; 4] = ["mkdocs.yml", "mkdocs.yaml", "_Sidebar.md", "_sidebar.md"];
 
-/// Levels within each other; what is deeper is left out.
+/// The deepest nesting; deeper entries are left out.
 const MAX_DEPTH: usize = 8;
 
-/// A list of pages in another generator's words.
+/// Another generator's list of pages.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Navigation {
-    /// The file that says it, relative to the root.
+    /// The file with the list, relative to the root.
     pub file: PathBuf,
-    /// What stands in it, in its order. Each page is there at most once.
+    /// The items in order. Each page occurs at most once.
     pub items: Vec<Item>,
 }
 
 /// One line of the list.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// What it calls the page or the section.
+    /// Its title for the page or section.
     pub title: Option<String>,
-    /// Relative to the source folder; none where the line is a heading only.
+    /// Relative to the source folder; `None` for a heading.
     pub page: Option<PathBuf>,
-    /// What stands below it.
+    /// The items below it.
     pub items: Vec<Item>,
 }
 
-/// The folder of pages, and which files are in it.
+/// The folder of pages, and the files in it.
 pub(crate) struct Pages<'a> {
     pub files: &'a Files,
     /// Relative to the root.
@@ -52,7 +52,7 @@ pub(crate) struct Pages<'a> {
 }
 
 impl Navigation {
-    /// Reads the first list that there is and that names a page.
+    /// Reads the first existing list that names a page.
     pub(crate) fn read(pages: &Pages<'_>, problems: &mut Vec<Problem>) -> Option<Navigation> {
         let text = |path: &Path| {
             let text = pages.files.public_text(path).ok()?;
@@ -99,7 +99,7 @@ impl Navigation {
     }
 }
 
-/// A page has one place in a book: its first. A heading with nothing below it goes.
+/// Keeps the first occurrence of each page, and drops headings without pages.
 fn each_page_once(items: Vec<Item>, seen: &mut HashSet<PathBuf>, depth: usize) -> Vec<Item> {
     if depth == 0 {
         return Vec::new();
@@ -112,16 +112,15 @@ fn each_page_once(items: Vec<Item>, seen: &mut HashSet<PathBuf>, depth: usize) -
     kept.collect()
 }
 
-/// Pages of the sidebar and the foot of a wiki are parts of its frame.
+/// Sidebars and footers of a wiki are not pages.
 pub(crate) fn is_frame(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
     let names = ["_sidebar.md", "_footer.md", "_header.md", "_navbar.md"];
     names.contains(&name.to_lowercase().as_str())
 }
 
-/// Puts pages in the order of their weights, folder by folder; where none is heavier, in that of
-/// their names. A page without a weight comes after those that have one, and the page of a
-/// folder itself before all others in it.
+/// Sorts pages by weight within each folder, and by name where weights are equal. A page without a
+/// weight comes after those with one; a folder's index page comes first.
 pub(crate) fn by_weight<T>(pages: &mut [T], path: impl Fn(&T) -> &Path, text: impl Fn(&T) -> &str) {
     let mut weights: HashMap<PathBuf, f64> = HashMap::new();
     for page in pages.iter() {
@@ -152,7 +151,7 @@ fn compare(a: &Path, b: &Path, weights: &HashMap<PathBuf, f64>) -> Ordering {
     depth(&ours).cmp(&depth(&theirs)).then_with(|| a.cmp(b))
 }
 
-/// A page without its ending; the page of a folder stands for the folder.
+/// A page's path without its extension; an index page stands for its folder.
 fn place(path: &Path) -> PathBuf {
     let stem = path.with_extension("");
     let name = stem.file_name().and_then(OsStr::to_str).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Sources of pages -> the manual. No I/O: files that pages include come from a function.
+//! Parses the sources of pages into the manual. No I/O: a function returns included files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,18 +13,18 @@ use crate::source::{Problem, Source};
 use crate::threads::side_by_side;
 use crate::{Manual, Page, Settings};
 
-/// A page still to be parsed.
+/// A page to be parsed.
 #[derive(Clone, Debug)]
 pub struct PageSource {
     /// Relative to the source folder.
     pub path: PathBuf,
-    /// As `SUMMARY.md` calls it.
+    /// Its title in `SUMMARY.md`.
     pub title: Option<String>,
     /// Its text.
     pub source: Arc<Source>,
 }
 
-/// Parses the pages of a book, in its order. Problems come in source order.
+/// Parses the pages of a book in order. Problems are in source order.
 #[must_use]
 pub fn parse(
     root: &Path,
@@ -50,8 +50,8 @@ pub fn parse(
     (manual, problems)
 }
 
-/// Reads one page anew in its place, for who looks at it while it is written. What other pages
-/// say stays as it was read. Returns what is wrong in the page by itself.
+/// Parses one page again, for a preview while it is written. The other pages stay as they were.
+/// Returns the problems of this page alone.
 pub(crate) fn again(
     manual: &mut Manual,
     index: usize,
@@ -69,7 +69,7 @@ pub(crate) fn again(
     let parsed = parse_page(index, &manual.settings, page, includes);
     manual.procedures.retain(|_, own| own.page != index);
     manual.groups.retain(|_, own| own.page != index);
-    // What the pages say of each other is looked at when all are read.
+    // References between pages are checked after all pages have been parsed.
     let (procedures, groups, _) = names::merge(vec![parsed.sections], &mut Vec::new());
     for (id, procedure) in procedures {
         manual.procedures.entry(id).or_insert(procedure);
@@ -87,7 +87,7 @@ struct Parsed {
     problems: Vec<Problem>,
 }
 
-/// Pages know nothing of each other, so they are parsed side by side.
+/// Pages are independent of each other, so they are parsed in parallel.
 fn parse_pages(settings: &Settings, pages: Vec<PageSource>, includes: Includes<'_>) -> Vec<Parsed> {
     const LEAST: usize = 16;
     let pages: Vec<_> = pages.into_iter().enumerate().collect();

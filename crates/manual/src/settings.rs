@@ -1,5 +1,5 @@
-//! `book.toml` -> the settings that the manual needs; what is wrong in it, with its place.
-//! `opsbook.toml` is read by the crate of packages.
+//! Reads the manual's settings from `book.toml` and reports errors with their places. The crate
+//! `package` reads `opsbook.toml`.
 
 use std::ffi::OsStr;
 use std::ops::Range;
@@ -14,8 +14,8 @@ use crate::files::normal;
 use crate::source::{Problem, Source, Span, nearest};
 use crate::{self as manual, Application, MarkdownSettings, Settings, Wanted};
 
-/// The tables of `book.toml` whose keys are known, and those keys. What other renderers and
-/// preprocessors write into tables of their own is theirs.
+/// The tables of `book.toml` with known keys. Other renderers and preprocessors may have any keys
+/// in their own tables.
 const KNOWN: [(&str, &[&str]); 11] = [
     (
         "",
@@ -109,7 +109,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
             "chapter",
         ],
     ),
-    // The second half belongs to the book builder.
+    // The second half belongs to mdBook's `[output.html]`.
     (
         "preprocessor.opsbook",
         &[
@@ -134,7 +134,7 @@ const KNOWN: [(&str, &[&str]); 11] = [
     ),
 ];
 
-/// What older versions of mdBook knew, and what to do about it.
+/// Keys of older mdBook versions, and what to do about them.
 const FORMER: [(&str, &str, &str); 5] = [
     (
         "book",
@@ -163,7 +163,7 @@ const FORMER: [(&str, &str, &str); 5] = [
     ),
 ];
 
-/// Reads the settings; what cannot be read has its default.
+/// Reads the settings; an unreadable setting gets its default.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Settings {
     let (document, errors) = DeTable::parse_recoverable(&source.text);
     let whole = errors.is_empty();
@@ -173,7 +173,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Setting
     }
     let mut reader = Reader { source, problems };
     let book = document.get_ref();
-    // Of a text that is not well formed, keys may seem to stand elsewhere.
+    // In malformed text, keys may seem to be in the wrong table.
     if whole {
         reader.known_keys(book);
         reader.misspelt(book);
@@ -241,7 +241,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A preprocessor without a command that is called nearly as we are.
+    /// Reports a preprocessor without a command whose name is similar to ours.
     fn misspelt(&mut self, book: &DeTable<'_>) {
         for (key, value) in table(book, &["preprocessor"]).into_iter().flatten() {
             let name: &str = key.get_ref();
@@ -273,8 +273,8 @@ impl Reader<'_> {
         }
     }
 
-    /// `[applications.NAME]`, or, where mdBook itself reads the file too,
-    /// `[preprocessor.opsbook.applications.NAME]`.
+    /// `[applications.NAME]`, or `[preprocessor.opsbook.applications.NAME]` in a file that mdBook
+    /// reads, too.
     fn applications(
         &mut self,
         book: &DeTable<'_>,
@@ -376,8 +376,8 @@ impl Reader<'_> {
         found
     }
 
-    /// The folder of journals. They hold what scripts printed, and a book takes along whatever
-    /// lies among its pages.
+    /// The folder of journals. It must not be inside the book's source: journals contain output of
+    /// scripts, and mdBook publishes all files there.
     fn state(&mut self, table: &DeTable<'_>, source: &Path) -> Option<manual::Spanned<PathBuf>> {
         let manual::Spanned { value, span } = self.string(table, "state")?;
         let folder = normal(Path::new(&value));

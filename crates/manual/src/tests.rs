@@ -1,4 +1,4 @@
-//! The format from outside: pages as text in, procedures, groups and drawn problems out.
+//! The format from outside: pages as text in; procedures, groups and drawn problems out.
 
 use std::fmt::Write as _;
 

@@ -1,8 +1,8 @@
-//! Many things of one kind, worked on in several threads where there are enough of them.
+//! Processes many items in several threads if there are enough of them.
 
 use std::thread;
 
-/// What `all` makes of things, in their order. A thread is given at least `least` of them.
+/// Applies `all` to the items and keeps their order. Each thread gets at least `least` items.
 pub(super) fn side_by_side<T: Send, U: Send>(
     things: Vec<T>,
     least: usize,
@@ -10,7 +10,7 @@ pub(super) fn side_by_side<T: Send, U: Send>(
 ) -> Vec<U> {
     let worth = things.len() / least;
     if worth < 2 {
-        // To ask for the number of cores reads files, and takes as long as some pages.
+        // Asking for the number of cores reads files, and takes as long as parsing some pages.
         return all(things);
     }
     let threads = thread::available_parallelism().map_or(1, usize::from);

@@ -1,5 +1,5 @@
-//! Outputs of real runs -> an expectation: what was the same in all of them stays, what differs
-//! or will differ is elided. What the author has written is kept where it still matches.
+//! Makes an expectation from the outputs of real runs. Keeps what all outputs share, elides what
+//! differs or will differ, and keeps the author's text where it still matches.
 
 mod json;
 mod places;
@@ -15,40 +15,40 @@ use crate::interpolation::{Interpolated, Part};
 
 use shapes::{elide, joined, names, put_back};
 
-/// More lines than that are nobody's expectation.
+/// Nobody would compare an output with more lines.
 const MOST_LINES: usize = 2_000;
-/// What one run printed, with the values of its node.
+/// The output of one run, with the values of its node.
 #[derive(Clone, Debug)]
 pub struct Printed {
     /// Standard output.
     pub text: String,
-    /// By name.
+    /// The node's values by name.
     pub values: BTreeMap<String, String>,
 }
 
-/// What is to be expected.
+/// The new expectation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blessed {
-    /// How it is compared; that of the author's expectation, where there is one.
+    /// How to compare it: the author's kind if an expectation exists.
     pub kind: ExpectKind,
     /// Its lines.
     pub lines: Vec<String>,
-    /// What was elided, in words.
+    /// Descriptions of the elided parts.
     pub elided: BTreeSet<&'static str>,
 }
 
-/// Why there is nothing to expect.
+/// Why no expectation was made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unblessed {
-    /// It printed nothing in some run.
+    /// Some run printed nothing.
     Nothing,
-    /// Nothing of it stays the same.
+    /// The runs have nothing in common.
     NothingStays,
-    /// It prints more lines than anybody would compare.
+    /// The output has more lines than anybody would compare.
     TooLong(usize),
-    /// The expectation that there is matches already.
+    /// The existing expectation already matches.
     Holds,
-    /// The author's form has no words for it: why.
+    /// The author's kind of expectation cannot express the output; the reason.
     Yours(String),
 }
 
@@ -66,20 +66,21 @@ impl std::fmt::Display for Unblessed {
     }
 }
 
-/// A line that was printed in all runs.
+/// A line that all runs printed.
 #[derive(Clone, Debug)]
 enum Line {
-    /// As the first run printed it, and as it is expected.
+    /// As the first run printed it, and as the expectation shows it.
     Text { raw: String, text: String },
-    /// Lines come and go here.
+    /// Any lines may be here.
     Any,
 }
 
-/// Makes an expectation of what was printed by several runs; `existing` is the author's, which
-/// keeps its form. Without one, an object of JSON becomes JSON, and all else lines.
+/// Makes an expectation from the outputs of several runs. `existing` is the author's expectation,
+/// whose form is kept. Without it, a JSON object becomes a JSON expectation, and everything else
+/// lines.
 ///
 /// # Errors
-/// Where there is nothing to write.
+/// Returns the reason where no expectation can be made.
 pub fn bless(
     runs: &[Printed],
     existing: Option<(&str, ExpectKind)>,
@@ -97,7 +98,7 @@ pub fn bless(
             None => by_lines(runs, None, ExpectKind::Text)?,
         },
     };
-    // What has values of several nodes put in, or a line that two elisions share, may be wrong.
+    // Values of several nodes, or a line with two elisions, can make the result wrong.
     if !holds(&blessed.lines.join("\n"), blessed.kind) {
         let why = "what was made of it does not match each run";
         return Err(Unblessed::Yours(why.to_owned()));
@@ -152,18 +153,18 @@ fn by_lines(
     })
 }
 
-/// Whether there is something in a line beside elisions.
+/// Whether a line contains anything besides elisions.
 fn says(line: &str) -> bool {
     !line.replace("[..]", "").trim().is_empty()
 }
 
-/// Whether a run prints what is expected, with the values of its node.
+/// Whether a run's output meets an expectation, with the values of its node.
 fn is_met(expected: &str, kind: ExpectKind, run: &Printed) -> bool {
     let filled = Interpolated::read(expected).fill(|name| run.values.get(name).cloned());
     decide(&filled, kind, run.text.as_bytes()).is_ok()
 }
 
-/// The lines of one run, with its values put back and its volatile parts elided.
+/// The lines of one run, with values replaced by their names and volatile parts elided.
 fn lines_of(run: &Printed, elided: &mut BTreeSet<&'static str>) -> Vec<Line> {
     let names = names(&run.values);
     let text = run.text.trim_end();
@@ -178,7 +179,7 @@ fn lines_of(run: &Printed, elided: &mut BTreeSet<&'static str>) -> Vec<Line> {
     lines.collect()
 }
 
-/// What is the same in both.
+/// The lines that both have in common.
 fn merge(one: &[Line], other: &[Line], elided: &mut BTreeSet<&'static str>) -> Vec<Line> {
     let plain = |lines: &[Line]| !lines.iter().any(|line| matches!(line, Line::Any));
     if one.len() == other.len() && plain(one) {
@@ -234,7 +235,7 @@ fn merged(one: &Line, other: &Line, elided: &mut BTreeSet<&'static str>) -> Line
     }
 }
 
-/// Words and what stands between them, each by itself.
+/// Splits a line into words and the separators between them.
 fn split(line: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let mut at = 0;
@@ -249,7 +250,7 @@ fn split(line: &str) -> Vec<&str> {
     parts
 }
 
-/// The longest common lines, as places in both.
+/// The longest common subsequence of lines, as indexes into both.
 fn common(one: &[Line], other: &[Line]) -> Vec<(usize, usize)> {
     pairs(one.len(), other.len(), |a, b| match (&one[a], &other[b]) {
         (Line::Text { text, .. }, Line::Text { text: second, .. }) => text == second,
@@ -257,7 +258,7 @@ fn common(one: &[Line], other: &[Line]) -> Vec<(usize, usize)> {
     })
 }
 
-/// The most pairs that come in the order of both.
+/// The largest set of matching pairs whose order is the same on both sides.
 fn pairs(one: usize, other: usize, fit: impl Fn(usize, usize) -> bool) -> Vec<(usize, usize)> {
     let mut best = vec![vec![0_u16; other + 1]; one + 1];
     for a in (0..one).rev() {
@@ -283,7 +284,7 @@ fn pairs(one: usize, other: usize, fit: impl Fn(usize, usize) -> bool) -> Vec<(u
     found
 }
 
-/// A line of the author's, with the values of a node.
+/// A line of the author's expectation, with a node's values substituted.
 enum Wanted {
     /// Any lines.
     Any,
@@ -310,8 +311,8 @@ impl Wanted {
     }
 }
 
-/// The author's lines that still match stay, with the elisions between them; only what does not
-/// match is written anew.
+/// Keeps the author's lines that still match, and the elisions between them; replaces only the
+/// others.
 fn keep(existing: &str, kind: ExpectKind, merged: &[Line], run: &Printed) -> Vec<String> {
     let old: Vec<&str> = existing.trim_end().lines().map(str::trim_end).collect();
     let wanted = old.iter().map(|line| Wanted::new(line, kind, run));
@@ -326,7 +327,7 @@ fn keep(existing: &str, kind: ExpectKind, merged: &[Line], run: &Printed) -> Vec
         let (gap, new) = (&wanted[i..a], written(&merged[j..b], kind));
         match gap.iter().position(is_any) {
             None => lines.extend(new),
-            // As many lines before and after the author's elision as there were.
+            // Keep as many lines before and after the author's elision as before.
             Some(before) => {
                 let after = gap.iter().rev().position(is_any).unwrap_or(0);
                 let before = before.min(new.len());

@@ -1,5 +1,5 @@
-//! JSON against JSON: what is expected must be there; more may be there. In lists, what is
-//! expected comes in its order, with anything between. `[..]` works within texts.
+//! Compares JSON values: the expected ones must be present, more may be. Expected list items must
+//! come in order, with anything between them. `[..]` works within strings.
 
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
@@ -13,7 +13,7 @@ use serde_json::{Number, Value};
 use super::{Glob, Mismatch};
 use crate::interpolation::Interpolated;
 
-/// Decides by JSON values.
+/// Decides by comparing JSON values.
 pub(super) fn decide(expected: &Interpolated, found: &[u8]) -> Result<(), Mismatch> {
     let (expected, values) = expected
         .json()
@@ -46,7 +46,7 @@ pub(super) fn decide(expected: &Interpolated, found: &[u8]) -> Result<(), Mismat
     }
 }
 
-/// Why an expectation is no JSON, once values are put in.
+/// Why an expectation is not JSON, with values substituted.
 pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
     if expected.contains("${") {
         return Vec::new();
@@ -63,7 +63,7 @@ pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
     vec![(place(expected, &error), message)]
 }
 
-/// The character, or the end of what is there.
+/// The range of the character at the error, or of the end of the text.
 fn place(text: &str, error: &serde_json::Error) -> Range<usize> {
     let line: usize = text
         .split_inclusive('\n')
@@ -79,7 +79,7 @@ fn place(text: &str, error: &serde_json::Error) -> Range<usize> {
     at..text.ceil_char_boundary(at + 1)
 }
 
-/// JSON in which no object has a key twice, where the last one would win in silence.
+/// JSON in which no object repeats a key; `serde_json` would silently keep the last one.
 struct EachOnce;
 
 impl<'de> Deserialize<'de> for EachOnce {
@@ -138,13 +138,13 @@ impl<'de> Visitor<'de> for EachOnce {
 }
 
 struct Difference {
-    /// From the inside out.
+    /// Innermost part first.
     path: Vec<String>,
     expected: String,
     found: Option<String>,
 }
 
-/// What is expected, with the values that stand in its texts.
+/// The expected value, and the node values in its strings.
 struct Compare {
     values: Vec<String>,
 }
@@ -177,7 +177,7 @@ impl Compare {
         }
     }
 
-    /// Each expected item is the next one that fits; taking the first that does is never worse.
+    /// Each expected item matches the next fitting one; taking the first fit is always good enough.
     fn list(&self, expected: &[Value], found: &[Value]) -> Option<Difference> {
         let mut rest = found.iter();
         for (index, wanted) in expected.iter().enumerate() {
@@ -212,7 +212,7 @@ impl Compare {
         }
     }
 
-    /// Enough of what is expected, with its values, to recognise it by.
+    /// A short form of the expected value, with node values substituted.
     fn short(&self, expected: &Value) -> String {
         self.text(&short(expected)).to_string()
     }
@@ -229,7 +229,7 @@ fn equal(a: &Number, b: &Number) -> bool {
     a == b || (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
 }
 
-/// Enough of a value to recognise it by.
+/// A short form of a value, long enough to recognise it.
 fn short(value: &Value) -> String {
     match value {
         Value::Array(items) if items.len() > 8 => format!("a list of {} items", items.len()),

@@ -1,5 +1,5 @@
-//! Lines against lines: `...` alone for any lines, `[..]` within a line, or a regular
-//! expression a line.
+//! Compares lines: a line `...` matches any lines, `[..]` anything within a line; or each line is a
+//! regular expression.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -10,11 +10,11 @@ use regex_syntax::hir::{Class, Hir, HirKind};
 use super::{Glob, Mismatch};
 use crate::interpolation::{Interpolated, Part};
 
-/// Decides by lines.
+/// Decides by comparing lines.
 pub(super) fn decide(expected: &Interpolated, regex: bool, found: &[u8]) -> Result<(), Mismatch> {
     let pattern = pattern(expected, regex)?;
     let found = String::from_utf8_lossy(found);
-    // Somebody has copied from a terminal, where a tab is as many spaces as it takes.
+    // Authors copy from terminals, which show a tab as spaces.
     let shown = !regex && !expected.to_string().contains('\t') && found.contains('\t');
     let found = if shown { on_a_terminal(&found) } else { found };
     let found = found_lines(&found);
@@ -32,7 +32,7 @@ pub(super) fn decide(expected: &Interpolated, regex: bool, found: &[u8]) -> Resu
     Ok(())
 }
 
-/// Lines that are no regular expressions.
+/// Lines that are not valid regular expressions.
 pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
     let mut flaws = Vec::new();
     let mut at = 0;
@@ -51,7 +51,7 @@ pub(super) fn flaws(expected: &str) -> Vec<(Range<usize>, String)> {
 /// Consecutive expected lines, between elisions.
 struct Segment {
     lines: Vec<Line>,
-    /// Number of the first one, from 1.
+    /// Number of the first line, from 1.
     number: usize,
 }
 
@@ -76,7 +76,7 @@ impl Line {
     }
 }
 
-/// At least one segment; each border between two is an elision.
+/// Splits an expectation at its elisions; the result has at least one segment.
 fn pattern(expected: &Interpolated, regex: bool) -> Result<Vec<Segment>, Mismatch> {
     let mut segments = vec![Segment {
         lines: Vec::new(),
@@ -115,8 +115,8 @@ pub(super) fn compile(line: &Interpolated) -> Result<Regex, String> {
         .map_err(|error| no_regex(&error.to_string()))
 }
 
-/// Whether it is a regular expression. Not compiled: that takes time for each of its states,
-/// and few letters may ask for many.
+/// Checks the syntax of a regular expression without compiling it: compiling takes time for each
+/// state, and a short expression can have very many.
 fn parse(line: &Interpolated) -> Result<(), String> {
     const MOST: usize = 100_000;
     let parsed = regex_syntax::parse(&line.regex_text(whole));
@@ -127,7 +127,7 @@ fn parse(line: &Interpolated) -> Result<(), String> {
     Ok(())
 }
 
-/// About how many states it has when it is compiled.
+/// An estimate of the states of the compiled expression.
 fn states(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 1,
@@ -156,12 +156,12 @@ fn no_regex(error: &str) -> String {
     format!("not a regular expression: {last}")
 }
 
-/// `...` alone, as the author wrote it.
+/// Whether the author wrote this line as `...`.
 fn is_elision(line: &Interpolated) -> bool {
     matches!(line.parts(), [Part::Written(text)] if text.trim_start() == "...")
 }
 
-/// Without white space at the end of each, and without blank lines around all.
+/// The expected lines without trailing white space and without blank lines at both ends.
 fn expected_lines(text: &Interpolated) -> Vec<Interpolated> {
     let lines = text.lines().into_iter().map(Interpolated::trim_end);
     let mut lines: Vec<Interpolated> = lines.skip_while(Interpolated::is_empty).collect();
@@ -171,7 +171,7 @@ fn expected_lines(text: &Interpolated) -> Vec<Interpolated> {
     lines
 }
 
-/// The same for what was found.
+/// The same for found lines.
 fn found_lines(text: &str) -> Vec<&str> {
     let lines = text.split('\n').map(str::trim_end);
     let mut lines: Vec<&str> = lines.skip_while(|line| line.is_empty()).collect();
@@ -181,7 +181,7 @@ fn found_lines(text: &str) -> Vec<&str> {
     lines
 }
 
-/// Tabs as the spaces up to the next eighth column.
+/// Replaces tabs by spaces up to the next multiple of eight columns.
 fn on_a_terminal(text: &str) -> std::borrow::Cow<'_, str> {
     let mut shown = String::with_capacity(text.len() + text.len() / 4);
     let mut column = 0;
@@ -205,7 +205,7 @@ fn on_a_terminal(text: &str) -> std::borrow::Cow<'_, str> {
     shown.into()
 }
 
-/// What stands before the first elision, or all of it.
+/// Matches the lines before the first elision, or all lines if `all`.
 fn leading(segment: &Segment, found: &[&str], all: bool) -> Result<usize, Mismatch> {
     for (index, line) in segment.lines.iter().enumerate() {
         let here = found.get(index).copied();
@@ -220,11 +220,11 @@ fn leading(segment: &Segment, found: &[&str], all: bool) -> Result<usize, Mismat
     }
 }
 
-/// What stands after the last elision ends the output.
+/// Matches the lines after the last elision with the end of the output.
 fn trailing(segment: &Segment, found: &[&str]) -> Result<(), Mismatch> {
     let count = segment.lines.len();
     if found.len() < count {
-        // Too short: say which line is the first that is not there.
+        // Too short: report the first line that is missing.
         middle(segment, found)?;
     }
     let start = found.len().saturating_sub(count);
@@ -241,8 +241,8 @@ fn trailing(segment: &Segment, found: &[&str]) -> Result<(), Mismatch> {
     Ok(())
 }
 
-/// The first place where a segment stands; gives the line after it. All starts are followed
-/// at once, one bit each (shift-and), so that repeated lines cost no more than others.
+/// Finds the first match of a segment; returns the line after it. Follows all possible starts at
+/// once, with one bit each (shift-and), so repeated lines cost no more than others.
 fn middle(segment: &Segment, found: &[&str]) -> Result<usize, Mismatch> {
     let count = segment.lines.len();
     if count == 0 {
@@ -274,7 +274,7 @@ fn middle(segment: &Segment, found: &[&str]) -> Result<usize, Mismatch> {
     Err(Mismatch::new(reason).between(Some(&line.text), None))
 }
 
-/// Which expected lines a found line could be, as bits.
+/// For each found line, the expected lines that it may match, as bits.
 struct Masks<'a> {
     literal: HashMap<&'a str, Vec<u64>>,
     others: Vec<(usize, &'a Line)>,
@@ -316,7 +316,7 @@ impl<'a> Masks<'a> {
     }
 }
 
-/// How many lines of the segment the longest start has seen.
+/// The number of matched lines of the longest partial match.
 fn longest(alive: &[u64]) -> usize {
     alive
         .iter()

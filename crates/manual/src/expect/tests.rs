@@ -4,7 +4,7 @@ fn decide(expected: &str, kind: ExpectKind, found: &[u8]) -> Result<(), Mismatch
     super::decide(&Interpolated::read(expected), kind, found)
 }
 
-/// With `${a}` as the value.
+/// Decides with `value` for `${a}`.
 fn with_value(expected: &str, kind: ExpectKind, value: &str, found: &str) -> bool {
     let expected = Interpolated::read(expected).fill(|_| Some(value.to_owned()));
     super::decide(&expected, kind, found.as_bytes()).is_ok()
@@ -218,7 +218,7 @@ fn repeated_lines_and_gaps_take_linear_time() {
     let line = "a".repeat(200_000);
     let gaps = "[..]a".repeat(10_000) + "b";
     assert!(decide(&gaps, ExpectKind::Text, line.as_bytes()).is_err());
-    // A matcher that backtracks would take days.
+    // A backtracking matcher would take days.
     assert!(started.elapsed() < std::time::Duration::from_secs(20));
 }
 

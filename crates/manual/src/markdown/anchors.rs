@@ -1,5 +1,5 @@
-//! The ids that a page has in the book: headings as the book renderer numbers them, explicit
-//! ids, and those of HTML elements.
+//! The ids of a page in the book: headings as the book renderer numbers them, explicit ids, and ids
+//! of HTML elements.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -10,7 +10,7 @@ use regex::Regex;
 #[derive(Default)]
 pub(crate) struct Anchors {
     ids: Vec<String>,
-    /// Generated ids and the number that was last tried for each.
+    /// Generated ids, each with the last number tried for it.
     used: HashMap<String, u32>,
     skip: bool,
 }
@@ -20,12 +20,12 @@ impl Anchors {
         self.ids.push(id.to_owned());
     }
 
-    /// The next heading has an id of its own.
+    /// Notes that the next heading has an explicit id.
     pub fn heading_has_id(&mut self) {
         self.skip = true;
     }
 
-    /// Returns how many headings before it have the same words.
+    /// Returns how many earlier headings have the same words.
     pub fn heading(&mut self, text: &str) -> u32 {
         if std::mem::take(&mut self.skip) {
             return 0;
@@ -74,7 +74,7 @@ impl Anchors {
     }
 }
 
-/// As the book renderer makes it.
+/// The id that the book renderer generates.
 fn id_of(text: &str) -> String {
     if text.is_ascii() {
         let kept = |b: u8| match b {

@@ -1,13 +1,13 @@
-//! The words on a fence: `LANG ROLE (WORD | KEY=TOKEN)*`, on the fence itself or in the
-//! comment before it. Decides what is ours and what is prose; knows nothing of what a kind
-//! does with its attributes.
+//! The words on a fence: `LANG ROLE (WORD | KEY=TOKEN)*`, on the fence itself or in the comment
+//! before it. Decides which fences belong to opsbook and which are prose; does not interpret the
+//! attributes.
 
 use std::ops::Range;
 
 use crate::Kind;
 use crate::source::{Passage, Problem};
 
-/// What an opening fence says.
+/// The contents of an opening fence.
 #[derive(Debug, Default)]
 pub(crate) struct Info<'t> {
     /// First word, lower case, without what follows a comma.
@@ -15,13 +15,13 @@ pub(crate) struct Info<'t> {
     pub meaning: Meaning<'t>,
 }
 
-/// What a fence is for.
+/// The meaning of a fence.
 #[derive(Debug, Default)]
 pub(crate) enum Meaning<'t> {
     #[default]
     Prose,
     Tagged(Tag<'t>),
-    /// Somebody meant a kind; what is wrong has been said.
+    /// The author meant a kind; the error has been reported.
     Broken,
 }
 
@@ -32,8 +32,8 @@ pub(crate) struct Tag<'t> {
     /// Where the kind is written, in the page's text.
     pub range: Range<usize>,
     pub words: Vec<Word<'t>>,
-    /// The kind is not written as it should be, which has been said: it is read as what was
-    /// meant, so that nothing else is reported in consequence.
+    /// The kind is misspelt, which has been reported. The block is read as the kind that was meant,
+    /// so that no further errors follow.
     pub guessed: bool,
 }
 
@@ -58,8 +58,8 @@ const KINDS: [(&str, Kind); 10] = [
     ("example", Kind::Example),
 ];
 
-/// Attributes that nobody but opsbook writes after a language; one of them makes an unknown
-/// word before it an error.
+/// Attributes that only opsbook uses after a language. With one of them, an unknown word before it
+/// is an error.
 const OURS: [&str; 17] = [
     "id",
     "on",
@@ -80,7 +80,7 @@ const OURS: [&str; 17] = [
     "allow",
 ];
 
-/// Words that mean something to the book renderer.
+/// Words with a meaning to the book renderer.
 const RENDERER: [&str; 15] = [
     "ignore",
     "editable",
@@ -117,14 +117,14 @@ impl Kind {
     }
 }
 
-/// Reads the info string that stands at `range` of the page.
+/// Reads the info string at `range` of the page.
 pub(crate) fn read_info<'t>(
     page: &'t Passage,
     range: Range<usize>,
     problems: &mut Vec<Problem>,
 ) -> Info<'t> {
     if page.text[range.clone()].trim_start().starts_with('{') {
-        // `{.bash .numbers}`: the attributes of other tools, and no language.
+        // `{.bash .numbers}`: attributes of other tools, without a language.
         let mut words = words(&page.text, range);
         let bare = |word: &Range<usize>| page.text[word.clone()].trim_matches(['{', '}']);
         let Some(kind) = words.find(|word| Kind::named(bare(word)).is_some()) else {
@@ -166,7 +166,7 @@ pub(crate) fn read_info<'t>(
     }
 }
 
-/// A space that is none to Markdown, between words that hold a kind.
+/// A space that Markdown does not treat as one, between words with a kind.
 fn other_space(page: &Passage, range: Range<usize>) -> Option<Problem> {
     let info = &page.text[range.clone()];
     let other = |c: char| c.is_whitespace() && !c.is_ascii();
@@ -186,7 +186,7 @@ fn other_space(page: &Passage, range: Range<usize>) -> Option<Problem> {
     Some(Problem::error("other-space", span, message).hint("type a plain space"))
 }
 
-/// Reads the words of a comment, `range` being what follows `opsbook:`.
+/// Reads the words of a comment; `range` is the text after `opsbook:`.
 pub(crate) fn read_comment<'t>(
     page: &'t Passage,
     range: Range<usize>,
@@ -207,7 +207,7 @@ pub(crate) fn read_comment<'t>(
     }
 }
 
-/// The parts of a word: `timeout=5m` is `timeout` and `5m`.
+/// Splits a word: `timeout=5m` into `timeout` and `5m`.
 fn split(word: &str) -> (&str, Option<&str>) {
     match word.split_once('=') {
         Some((key, value)) => (key, Some(value)),
@@ -215,7 +215,7 @@ fn split(word: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A kind where the language should be, or joined to it by a comma; with it the language and
+/// A kind in the place of the language, or joined to it by a comma. Returns also the language and
 /// the kind that were meant.
 fn misplaced_kind(
     page: &Passage,
@@ -277,7 +277,7 @@ fn read_words<'t>(
     Meaning::Prose
 }
 
-/// An attribute where the kind should be, or a kind with its attributes joined to it.
+/// An attribute in the place of the kind, or a kind joined to its attributes.
 fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
     let text = &page.text[word.clone()];
     if is_ours(text) {
@@ -299,7 +299,7 @@ fn ill_formed(page: &Passage, word: &Range<usize>) -> Option<Problem> {
     )
 }
 
-/// A word in the place of a kind that is none.
+/// An unknown word in the place of a kind.
 fn unknown<'t>(
     page: &'t Passage,
     word: Range<usize>,
@@ -328,11 +328,11 @@ fn unknown_kind(page: &Passage, word: Range<usize>) -> Problem {
     problem.hint(format!("kinds are {kinds}"))
 }
 
-/// Narrower than `nearest`: `site`, `text` and `fish` are nobody's accident for a kind.
+/// Stricter than `nearest`: `site`, `text` and `fish` are not misspelt kinds.
 fn near_kind(word: &str) -> Option<&'static str> {
     let word = word.to_lowercase();
     let allowed = if word.len() >= 6 { 2 } else { 1 };
-    // `each` is too near to words of others.
+    // `each` is too similar to other words.
     KINDS
         .iter()
         .filter(|(_, kind)| *kind != Kind::Each)
@@ -410,7 +410,7 @@ fn tag<'t>(
     }
 }
 
-/// What to write in the place of a value that is none.
+/// How to write an invalid value.
 fn how_to_write(key: &str, value: &str) -> String {
     let bare = value.trim_matches(['"', '\'']);
     if bare != value && is_token(bare) {

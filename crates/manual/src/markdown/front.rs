@@ -1,6 +1,6 @@
-//! Front matter: settings of a site generator above the text of a page, YAML between `---` or
-//! TOML between `+++`. Only the title and the place among the pages are read; the rest belongs
-//! to other tools.
+//! Front matter: settings of a site generator above the text of a page, as YAML between `---` or
+//! TOML between `+++`. Reads only the title and the position among the pages; the rest belongs to
+//! other tools.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use std::sync::Arc;
 use crate::source::{Passage, Problem, Severity, Source, Span};
 use crate::yaml::{self, Value};
 
-/// What is known of the top of a page.
+/// The front matter of a page.
 #[derive(Default)]
 pub(crate) struct Front {
     pub title: Option<String>,
-    /// Where the text begins.
+    /// The offset where the text begins.
     pub body: usize,
     pub is_there: bool,
 }
 
-/// Reads what stands above the text.
+/// Reads the front matter.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Front {
     let none = Front {
         body: start(&source.text),
@@ -41,8 +41,8 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Front {
     }
 }
 
-/// The place of a page among its neighbours: `weight` of Hugo and Zola, `nav_order` of Jekyll's
-/// themes, `sidebar_position` of Docusaurus. Less is earlier.
+/// The position of a page among its siblings: `weight` in Hugo and Zola, `nav_order` in Jekyll
+/// themes, `sidebar_position` in Docusaurus. Smaller comes first.
 pub(crate) fn weight(text: &str) -> Option<f64> {
     let Found { inner, .. } = find(text)?;
     text[inner].lines().find_map(|line| {
@@ -65,9 +65,9 @@ enum Kind {
 
 struct Found {
     kind: Kind,
-    /// Between the two lines.
+    /// The text between the two delimiter lines.
     inner: Range<usize>,
-    /// Where the line after the second one begins.
+    /// The offset after the second delimiter line.
     end: usize,
 }
 
@@ -87,7 +87,7 @@ fn find(text: &str) -> Option<Found> {
                 end: at + line.len(),
             });
         }
-        // Text, not front matter: a rule at the top of a page.
+        // A horizontal rule at the top of a page is text, not front matter.
         if at == body && line.trim().is_empty() {
             break;
         }
@@ -102,13 +102,13 @@ fn start(text: &str) -> usize {
 
 enum Read {
     Settings(Option<String>),
-    /// It is empty or wrong: no part of the text.
+    /// Empty or invalid front matter; not a part of the text.
     Nothing,
-    /// It is a part of the text.
+    /// A part of the text.
     Text,
 }
 
-/// What stands between two rules is front matter only where it is a map.
+/// The text between two rules is front matter only if it is a map.
 fn of_yaml(source: &Arc<Source>, inner: Range<usize>, problems: &mut Vec<Problem>) -> Read {
     let mut passage = Passage::default();
     passage.push(&source.text[inner.clone()], source, inner.start);
@@ -148,7 +148,7 @@ fn of_toml(source: &Arc<Source>, inner: Range<usize>, problems: &mut Vec<Problem
     }
 }
 
-/// Front matter belongs to other tools: what is wrong in it reaches no node.
+/// Front matter belongs to other tools, so its problems are only warnings: they reach no node.
 fn lenient(problem: Problem) -> Problem {
     Problem {
         severity: Severity::Warning,
@@ -167,7 +167,7 @@ fn looks_like_keys(text: &str, sign: char) -> bool {
         })
 }
 
-/// Where the line after `line` begins, if that line stands at `at`.
+/// The end of the line at `at` if it equals `line`.
 fn line_end(text: &str, at: usize, line: &str) -> Option<usize> {
     let rest = text.get(at..)?.strip_prefix(line)?;
     let blank = rest.len() - rest.trim_start_matches([' ', '\t', '\r']).len();

@@ -1,5 +1,5 @@
-//! `{{#include}}` and its kind, with the meaning that they have in the book: the included
-//! text takes their place, and every byte still knows the file that it comes from.
+//! `{{#include}}` and similar directives, with the same meaning as in the book: the included text
+//! replaces them, and every byte keeps its origin.
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -10,25 +10,25 @@ use regex::Regex;
 use crate::files::{Refused, normal};
 use crate::source::{Passage, Problem, Source, Span, nearest};
 
-/// Gives the text of an included file, named as sources are; or says why it cannot.
+/// Returns the source of an included file by its path, or the reason why it cannot.
 pub type Includes<'a> = &'a (dyn Fn(&Path) -> Result<Arc<Source>, Refused> + Sync);
 
-/// Includes within includes, as deep as the book follows them.
+/// The deepest nesting of includes that the book follows.
 const MAX_DEPTH: usize = 10;
-/// Text that includes may make of one page.
+/// The largest text that includes may produce for one page, in bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Text that is gone through to find the parts that one page includes: a file counts each time.
+/// The most text to search for the included parts of one page, in bytes; a file counts each time.
 const MAX_READ: usize = 2 * MAX_BYTES;
 
-/// Includes that one page may have, with those of what it includes.
+/// The most includes of one page, nested ones among them.
 const MAX_FILES: usize = 10_000;
 
-/// A page with its includes put in.
+/// A page with its includes expanded.
 pub(crate) struct Included {
     pub text: Passage,
     /// `{{#title …}}`
     pub title: Option<String>,
-    /// The files, and where in the page they are included.
+    /// The included files, each with its offset in the page.
     pub files: Vec<(PathBuf, u32)>,
     /// A file was not included because it lies outside the project.
     pub withheld: bool,
@@ -57,7 +57,7 @@ pub(crate) fn expand(
     };
     let mut text = expansion.replace(passage, parent(&source.path), 0);
     if expansion.full {
-        // Nothing on such a page is used: it is not read any further either.
+        // The page is withheld: do not read it further.
         text = Passage::default();
         text.push(&source.text[body..], source, body);
     }
@@ -74,14 +74,14 @@ struct Expansion<'a> {
     problems: &'a mut Vec<Problem>,
     title: Option<String>,
     included: Vec<(PathBuf, u32)>,
-    /// Where in the page the outermost include stands.
+    /// The offset of the outermost include in the page.
     at: u32,
     bytes: usize,
     read: usize,
-    /// It was too much: nothing more is read, and that is said once.
+    /// A limit was exceeded: nothing more is read, and the error is reported once.
     full: bool,
     withheld: bool,
-    /// The files, and the parts of them, that are being put in.
+    /// The files and parts that are being included, outermost first.
     within: Vec<(PathBuf, String)>,
 }
 
@@ -91,7 +91,7 @@ enum Part {
     Anchor(String),
 }
 
-/// The pattern by which the book finds its links.
+/// The book's pattern for its directives.
 static LINK: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"\\\{\{#.*\}\}|\{\{\s*#([a-zA-Z0-9_]+)\s+([^}]+)\}\}").expect("a constant pattern")
 });
@@ -115,7 +115,7 @@ impl Expansion<'_> {
                 (Some(kind), Some(rest)) => {
                     self.link(kind.as_str(), rest.as_str(), folder, &span, depth)
                 }
-                // Escaped: the book drops the backslash.
+                // An escaped directive: the book drops the backslash.
                 _ => Some(text.slice(whole.start + 1..whole.end)),
             };
             if let Some(new) = new {
@@ -132,7 +132,7 @@ impl Expansion<'_> {
         replaced
     }
 
-    /// What stands in the place of one link; nothing where it stays as it is.
+    /// The text that replaces one directive; `None` keeps it.
     fn link(
         &mut self,
         kind: &str,
@@ -215,7 +215,7 @@ impl Expansion<'_> {
             .push(Problem::error("include-size", span.clone(), message));
     }
 
-    /// The book leaves such words as they stand.
+    /// A misspelt directive; the book leaves it unchanged.
     fn misspelt(&mut self, kind: &str, span: &Span) {
         if nearest(kind, ["include"]).is_some() {
             let message = format!("`#{kind}` is left as it stands");
@@ -224,7 +224,7 @@ impl Expansion<'_> {
         }
     }
 
-    /// The file; or what stands in its place where it cannot be had.
+    /// The file, or the text to insert if it cannot be read.
     fn read(&mut self, path: &Path, span: &Span) -> Result<Arc<Source>, Option<Passage>> {
         let outside = path.is_absolute() || path.starts_with("..");
         match (self.includes)(path) {
@@ -261,7 +261,7 @@ impl Expansion<'_> {
         let mut passage = Passage::default();
         let mut rest = lines.iter();
         let from_first = rest.by_ref().skip_while(|(_, kept)| !*kept);
-        // An anchor that opens twice gives its first part only.
+        // The book keeps only the first part of an anchor that opens twice.
         for (line, _) in from_first.take_while(|(_, kept)| *kept) {
             push_line(&mut passage, source, line);
         }
@@ -275,8 +275,8 @@ impl Expansion<'_> {
         hide(source, part)
     }
 
-    /// A part that is not there, or that does not end, is an error: of a script too little or
-    /// too much would run.
+    /// A missing or unterminated part is an error: a script would run with too little or too much
+    /// text.
     fn is_there(&mut self, source: &Source, part: &Part, span: &Span) {
         let path = source.path.display();
         let wrong = |message: String| Problem::error("broken-include", span.clone(), message);
@@ -317,7 +317,7 @@ impl Expansion<'_> {
     }
 }
 
-/// What stands before an include on its line, where that only indents or quotes it.
+/// The indentation or quote marks before an include on its line.
 fn indent(text: &str, at: usize) -> Range<usize> {
     let only = |b: &u8| matches!(b, b' ' | b'\t' | b'>');
     let before = text.as_bytes()[..at].iter().rev().find(|b| !only(b));
@@ -328,8 +328,8 @@ fn indent(text: &str, at: usize) -> Range<usize> {
     line..at
 }
 
-/// Appends an included text, each of its lines as deep in lists and quotes as the first: with
-/// what stands before the directive, which is a range of the text that includes.
+/// Appends an included text. Each of its lines gets the indentation of the directive (a range of
+/// the including text), so that it stays in the same list or quote.
 fn indented(page: &mut Passage, new: &Passage, text: &Passage, indent: Range<usize>) {
     if indent.is_empty() || !new.text.contains('\n') {
         page.push_from(new, 0..new.text.len());
@@ -352,7 +352,7 @@ fn indented(page: &mut Passage, new: &Passage, text: &Passage, indent: Range<usi
     }
 }
 
-/// As `{{#include}}` reads what follows the colon.
+/// Reads the part after the colon as `{{#include}}` does.
 fn part_of(text: &str) -> Part {
     let mut parts = text.splitn(3, ':');
     let first = parts.next().unwrap_or_default();
@@ -381,7 +381,7 @@ fn anchor(line: &str) -> Option<(bool, &str)> {
     Some((found.name("end").is_some(), found.name("name")?.as_str()))
 }
 
-/// How an anchor stands in a file.
+/// The state of an anchor in a file.
 enum Anchors {
     Missing,
     Closed,
@@ -402,8 +402,8 @@ fn anchors(text: &str, name: &str) -> Anchors {
     state
 }
 
-/// The lines of a file without their ends, and whether each is within the part; lines that
-/// only mark an anchor are left out where the part is an anchor.
+/// The lines of a file without line ends, each with whether it is within the part. For an anchor,
+/// the lines that mark anchors are left out.
 fn kept(source: &Source, part: &Part) -> Vec<(Range<usize>, bool)> {
     let mut lines = Vec::new();
     let mut within = false;
@@ -427,7 +427,7 @@ fn kept(source: &Source, part: &Part) -> Vec<(Range<usize>, bool)> {
     lines
 }
 
-/// Lines outside the part are kept behind `# `, as rustdoc hides them.
+/// Hides lines outside the part behind `# `, as rustdoc does.
 fn hide(source: &Arc<Source>, part: &Part) -> Passage {
     let mut passage = Passage::default();
     for (line, kept) in kept(source, part) {
@@ -460,7 +460,7 @@ fn push_line(passage: &mut Passage, source: &Arc<Source>, line: &Range<usize>) {
     passage.push(&source.text[line.clone()], source, line.start);
 }
 
-/// The line end between two lines; it stands at the end of the one before.
+/// Appends the line end between two lines; it belongs to the earlier line.
 fn separate(passage: &mut Passage, source: &Arc<Source>, next: usize) {
     if !passage.text.is_empty() || passage.has_place() {
         passage.push("\n", source, next.saturating_sub(1));

@@ -1,5 +1,5 @@
-//! Markdown as the book reads it: pages, their fences, links and anchors, includes, and the list
-//! of pages. Knows neither shell nor procedures.
+//! Markdown as the book reads it: pages, their fences, links and anchors, includes, and the list of
+//! pages. Knows neither shell nor procedures.
 
 pub(crate) mod anchors;
 pub(crate) mod fence;

@@ -1,7 +1,7 @@
-//! One page's Markdown -> its blocks, headings, links and anchors, in the order of the page.
+//! Parses the Markdown of one page into blocks, headings, links and anchors, in page order.
 //!
-//! The parser is the book's own, so that what runs is what the reader sees. Knows fences,
-//! but not what a procedure or a group of checks is.
+//! Uses the book's own parser, so that the reader sees exactly what runs. Knows fences, but not
+//! procedures or groups of checks.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use crate::markdown::fence::{self, Info, Meaning, Tag};
 use crate::source::{Passage, Problem, nearest};
 use crate::{Block, Kind, Link, MarkdownSettings, Silence, Spanned};
 
-/// What the walk over a page found.
+/// The result of the walk over a page.
 #[derive(Default)]
 pub(crate) struct Walked<'t> {
     pub blocks: Vec<Block>,
@@ -23,7 +23,7 @@ pub(crate) struct Walked<'t> {
     pub marks: Vec<Mark<'t>>,
     pub links: Vec<Link>,
     pub anchors: Vec<String>,
-    /// A bound was exceeded: the page is not for the book's renderer.
+    /// A limit was exceeded: the book's renderer must not render the page.
     pub exceeded: bool,
     pub silences: Vec<Silence>,
 }
@@ -36,12 +36,12 @@ pub(crate) enum Mark<'t> {
     Block {
         block: usize,
         tag: Tag<'t>,
-        /// The text that introduces a block that has a title.
+        /// The sentence that introduces a block below its title.
         said: String,
     },
     /// A fence without a kind.
     Prose,
-    /// A block that cannot be read, which has been said.
+    /// An invalid block; the error has been reported.
     Broken {
         tag: Option<Tag<'t>>,
     },
@@ -95,25 +95,25 @@ struct Walk<'t, 'p> {
     problems: &'p mut Vec<Problem>,
     found: Walked<'t>,
     anchors: Anchors,
-    /// The fence that is open.
+    /// The open fence.
     fence: Option<Fence>,
     /// A comment that tags the next fence.
     comment: Option<Range<usize>>,
     heading: Option<usize>,
     heading_at: Range<usize>,
-    /// Footnotes that are open.
+    /// Nesting of open footnotes.
     footnotes: usize,
-    /// Cells of tables so far.
+    /// Table cells seen so far.
     cells: usize,
-    /// Text of the heading, paragraph or item, without markup.
+    /// The text of the current heading, paragraph or item, without markup.
     text: String,
-    /// Within an indented code block.
+    /// Inside an indented code block.
     indented: bool,
     /// Blocks of HTML.
     html: Vec<Range<usize>>,
-    /// The paragraph that is open.
+    /// The open paragraph.
     paragraph: Option<Range<usize>>,
-    /// So many of the silences found know what they are about.
+    /// How many of the silences already have their range.
     silences: usize,
 }
 
@@ -221,8 +221,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The book gives each heading an id of its own, and looks through those of the same words
-    /// for each.
+    /// The book makes a unique id for each heading and compares it with all headings of the same
+    /// words, so many equal headings take quadratic time.
     fn count_alike(&mut self) {
         const MOST: u32 = 1_000;
         if self.anchors.heading(&self.text) == MOST && !self.found.exceeded {
@@ -235,8 +235,8 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// A row with too few cells is filled up to as many as the first row has: a short page may
-    /// ask for very many.
+    /// The book fills each row up to the number of cells in the first row: a short page can ask for
+    /// very many cells.
     fn count_cells(&mut self, range: &Range<usize>) {
         self.cells += 1;
         if self.cells > 10_000 + self.page.text.len() / 2 && !self.found.exceeded {
@@ -268,7 +268,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// A comment that may be ours; `range` is what stands within it.
+    /// A comment that may be opsbook's; `range` is its inner text.
     fn comment(&mut self, range: Range<usize>, closed: bool) {
         let text = &self.page.text[range.clone()];
         let Some((word, _)) = text.split_once(':') else {
@@ -312,7 +312,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// `silence NAME NAME`: of the paragraph in which it stands, or of what follows.
+    /// `silence NAME NAME`: applies to its own paragraph or to the next element.
     fn silence(&mut self, range: Range<usize>) {
         let text = &self.page.text[range.clone()];
         let base = text.as_ptr() as usize;
@@ -342,7 +342,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// What follows a comment has begun.
+    /// Begins the element after a comment, and sets the comment's range.
     fn silenced(&mut self, tag: &Md<'_>, range: &Range<usize>) {
         let is_block = matches!(
             tag,
@@ -373,7 +373,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// The comment before something that is no fence.
+    /// Drops a comment that no fence follows.
     fn drop_comment(&mut self) {
         if let Some(range) = self.comment.take() {
             self.problems.push(
@@ -432,7 +432,7 @@ impl Walk<'_, '_> {
         self.found.marks.push(match meaning {
             Meaning::Prose => Mark::Prose,
             Meaning::Broken => Mark::Broken { tag: None },
-            // What it holds is not what was meant to be in it.
+            // The contents of an unclosed block are not what the author meant.
             Meaning::Tagged(tag) if !closed => Mark::Broken { tag: Some(tag) },
             Meaning::Tagged(tag) => Mark::Block {
                 block: index,
@@ -447,8 +447,8 @@ impl Walk<'_, '_> {
         });
     }
 
-    /// The book shows a footnote at the end of its page: what runs would run in another order
-    /// than it is read.
+    /// Refuses tagged blocks in a footnote: the book shows footnotes at the end of the page, so
+    /// steps would run in another order than the reader sees.
     fn not_in_a_footnote<'f>(&mut self, meaning: Meaning<'f>) -> Meaning<'f> {
         match meaning {
             Meaning::Tagged(tag) if self.footnotes > 0 && tag.kind != Kind::Example => {
@@ -463,7 +463,7 @@ impl Walk<'_, '_> {
         }
     }
 
-    /// Also an empty block stands somewhere.
+    /// Gives an empty block a place, too.
     fn with_place(&self, mut body: Passage, opening: usize) -> Passage {
         if !body.has_place() {
             let end = self.page.span(opening..opening);
@@ -505,7 +505,7 @@ fn depth(level: HeadingLevel) -> usize {
     level as usize
 }
 
-/// What stands between `<!--` and `-->` where a piece of HTML is one comment.
+/// The inner text of a piece of HTML that is one comment.
 fn comment(html: &str) -> Option<Range<usize>> {
     let lead = html.len() - html.trim_start().len();
     let inner = html[lead..].strip_prefix("<!--")?;
@@ -513,7 +513,7 @@ fn comment(html: &str) -> Option<Range<usize>> {
     Some(lead + 4..lead + 4 + end)
 }
 
-/// `href` and `src` of elements that authors write as HTML.
+/// `href` and `src` of HTML elements.
 fn html_links(html: &str, range: &Range<usize>) -> Vec<Link> {
     static ATTRIBUTE: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r#"(?i)\s(href|src)\s*=\s*(?:"([^"]*)"|'([^']*)')"#).expect("a constant pattern")
@@ -561,7 +561,7 @@ fn is_closed(block: &str) -> bool {
     last.len() >= length && last.bytes().all(|b| b == fence)
 }
 
-/// The first sentence of what introduces a block, on one line.
+/// The first sentence of a block's introduction, on one line.
 pub(crate) fn introduction(text: &str) -> String {
     let text = text.split('。').next().unwrap_or_default();
     let mut sentence = String::with_capacity(text.len());

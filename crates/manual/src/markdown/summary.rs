@@ -1,6 +1,6 @@
-//! `SUMMARY.md` -> the pages of the book in order, read by the book's own parser.
+//! Reads the pages of the book in order from `SUMMARY.md`, with the book's own parser.
 //!
-//! That parser knows no places, so the places of links come from a second look at the text.
+//! That parser reports no places, so a second pass over the text finds the places of links.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,22 +12,22 @@ use pulldown_cmark::{Event, Parser, Tag, TagEnd};
 use crate::files::normal;
 use crate::source::{Problem, Source, Span};
 
-/// Chapters within chapters, as deep as a book may have them: each is named with all above it.
+/// The deepest nesting of chapters; the book names each chapter with all its parents.
 pub const MAX_LEVELS: usize = 32;
 
-/// A chapter with a file; drafts have none and are left out.
+/// A chapter with a file; draft chapters are left out.
 #[derive(Clone)]
 pub(crate) struct Entry {
     pub title: String,
     /// Relative to the source folder.
     pub path: PathBuf,
     pub span: Span,
-    /// 1 for what stands below nothing.
+    /// Nesting level, from 1.
     pub level: usize,
 }
 
-/// Reads the list. Of a list that the book refuses, the links are the pages, so that what is
-/// wrong on them is found as well.
+/// Reads the list. If the book refuses it, all its links count as pages, so that their problems are
+/// found as well.
 pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<Entry> {
     let links = links(source);
     let places = each_once(&links, problems);
@@ -59,7 +59,7 @@ pub(crate) fn read(source: &Arc<Source>, problems: &mut Vec<Problem>) -> Vec<Ent
     entries
 }
 
-/// The first page that stands too deep.
+/// Reports the first page that is nested too deeply.
 fn too_deep(entries: &[Entry]) -> Option<Problem> {
     let first = entries.iter().find(|entry| entry.level > MAX_LEVELS)?;
     let path = first.path.display();
@@ -95,7 +95,7 @@ fn collect(
     }
 }
 
-/// All links of the text; those without a path are drafts.
+/// All links of the text; links without a path are draft chapters.
 fn links(source: &Arc<Source>) -> Vec<Entry> {
     let mut links: Vec<Entry> = Vec::new();
     let mut within = false;
@@ -122,7 +122,7 @@ fn links(source: &Arc<Source>) -> Vec<Entry> {
     links
 }
 
-/// The first place of each page; a page has one place in a book.
+/// The first place of each page; a page may occur only once in a book.
 fn each_once(links: &[Entry], problems: &mut Vec<Problem>) -> HashMap<PathBuf, Span> {
     let mut places: HashMap<PathBuf, Span> = HashMap::new();
     for Entry { path, span, .. } in links {
@@ -142,7 +142,7 @@ fn each_once(links: &[Entry], problems: &mut Vec<Problem>) -> HashMap<PathBuf, S
     places
 }
 
-/// `failed to parse SUMMARY.md line 3, column 1: …` with its place.
+/// Turns `failed to parse SUMMARY.md line 3, column 1: …` into a problem with its place.
 fn refused(source: &Arc<Source>, cause: &str) -> Problem {
     let (line, message) = cause
         .strip_prefix("failed to parse SUMMARY.md line ")

@@ -1,5 +1,5 @@
-//! `allow=CODE` on a fence and `allow: [CODE]` in a contract: what opsbook's own reading of a
-//! script found, and the author calls settled. Beside them what is silenced at a place.
+//! `allow=CODE` on a fence and `allow: [CODE]` in a contract accept problems that opsbook's own
+//! reading of a script found. This module also applies silences.
 
 use std::ops::Range;
 
@@ -7,16 +7,16 @@ use crate::model::silence;
 use crate::source::{Problem, Span};
 use crate::{Manual, Page};
 
-/// What is left of some problems, and how many an author has settled.
+/// The remaining problems, and the number that the author accepted.
 #[derive(Debug, Default)]
 pub struct Settled {
-    /// Those that nobody has called settled.
+    /// Problems that nobody accepted.
     pub problems: Vec<Problem>,
-    /// How many somebody has.
+    /// The number of accepted problems.
     pub silenced: usize,
 }
 
-/// Takes out the problems that stand where their names are allowed.
+/// Removes the problems that are allowed at their place.
 #[must_use]
 pub fn settle(manual: &Manual, problems: Vec<Problem>) -> Settled {
     let may_be = problems.iter().any(Problem::is_settled_by_a_word);
@@ -36,7 +36,7 @@ pub fn settle(manual: &Manual, problems: Vec<Problem>) -> Settled {
     }
 }
 
-/// Where some problems are allowed.
+/// A place where some problems are allowed.
 struct Allowed<'a> {
     page: &'a Page,
     range: &'a Range<usize>,

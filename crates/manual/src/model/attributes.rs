@@ -1,4 +1,4 @@
-//! The attributes of a tagged fence: which kind takes which, and what each value means.
+//! The attributes of a tagged fence: which kinds take which, and the meaning of each value.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::shell::variables::name;
 use crate::source::{Passage, Problem, SETTLED_BY_A_WORD, Span, nearest};
 use crate::{Eventually, Kind, Machine, On, Spanned, SudoUser};
 
-/// What the words of one fence say; only those that its kind takes are ever set.
+/// The parsed words of one fence; only those that its kind takes are ever set.
 #[derive(Debug, Default)]
 pub(crate) struct Attributes {
     pub id: Option<Spanned<String>>,
@@ -34,13 +34,13 @@ pub(crate) struct Attributes {
     pub allow: Vec<String>,
 }
 
-/// What `on=` says; whether the procedure has such a machine is known to whom it belongs.
+/// The value of `on=`. Whether the procedure has such a role is checked later.
 #[derive(Debug)]
 pub(crate) struct Where {
     /// None for `on=node` and `on=local`.
     pub machine: Option<Machine>,
     pub side: On,
-    /// The value, and the whole word.
+    /// The range of the value, and of the whole word.
     pub span: Span,
     pub word: Span,
 }
@@ -148,12 +148,12 @@ fn of_other_kind(key: &str, other: Kind, kind: Kind, span: Span) -> Problem {
     Problem::error("attribute-of-other-role", span, message)
 }
 
-/// `on=` where only a procedure with roles has it.
+/// The error for `on=` that only a procedure with roles may have.
 pub(crate) fn no_on_here(kind: Kind, place: &Where) -> Problem {
     of_other_kind("on", Kind::Step, kind, place.word.clone())
 }
 
-/// A machine in a procedure that names none.
+/// The error for a role in a procedure without roles.
 pub(crate) fn no_such_side(place: &Where) -> Problem {
     let message = format!("`on` is `node` or `local`, not `{}`", place.span.text());
     Problem::error("bad-attribute", place.span.clone(), message)
@@ -262,13 +262,13 @@ fn on(value: &str) -> Result<(On, Option<Machine>), String> {
     }
 }
 
-/// Lower-case letters and digits: so `ROLE_name` can be read in one way only.
+/// Lower-case letters and digits only, so that `ROLE_name` is unambiguous.
 fn is_role_name(name: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(plain)
 }
 
-/// The name of a role.
+/// Validates the name of a role.
 pub(crate) fn role_name(name: &str) -> Result<String, String> {
     if ["node", "local", "all", "each", "bundle", "procedure"].contains(&name) {
         return Err(format!("`{name}` means something else, and names no role"));
@@ -305,7 +305,7 @@ pub(crate) fn positive(value: &str) -> Result<Duration, String> {
     }
 }
 
-/// The name of a variable that is not always there.
+/// Validates a variable name that is not predefined.
 pub(crate) fn own_name(value: &str) -> Result<String, String> {
     if matches!(value, "node" | "bundle" | "procedure" | "run_id") {
         return Err(format!(
@@ -319,7 +319,7 @@ fn list(value: &str, read: fn(&str) -> Result<String, String>) -> Result<Vec<Str
     value.split(',').map(read).collect()
 }
 
-/// The name of a problem that a word may settle.
+/// Validates the name of a problem that `allow` may accept.
 pub(crate) fn allowed(code: &str) -> Result<String, String> {
     if SETTLED_BY_A_WORD.contains(&code) {
         return Ok(code.to_owned());
@@ -358,7 +358,7 @@ fn eventually(value: &str) -> Result<Eventually, String> {
     Ok(Eventually { limit, every })
 }
 
-/// A relative path that stays within the bundle.
+/// Validates a relative path that stays within the bundle.
 pub(crate) fn bundle_name(value: &str) -> Result<String, String> {
     let stays = !value.is_empty()
         && value
@@ -371,7 +371,7 @@ pub(crate) fn bundle_name(value: &str) -> Result<String, String> {
     }
 }
 
-/// An absolute path without detours.
+/// Validates an absolute path without `.` and `..`.
 fn place(value: &str) -> Result<String, String> {
     let Some(parts) = value.strip_prefix('/') else {
         return Err(format!("`to` is an absolute path, and `{value}` is not"));

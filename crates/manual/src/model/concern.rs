@@ -1,12 +1,12 @@
-//! Which mistakes stop what: the one place that decides. A mistake stops what it may have
-//! changed and nothing else; where that is not known, it stops more.
+//! The one place that decides what a problem stops. A problem stops only what it may have changed;
+//! if that is unknown, it stops more.
 
 use std::path::Path;
 
 use crate::source::{Concern, Problem, Span};
 use crate::{Check, Group, Manual, Page, Procedure, Reach};
 
-/// Something that is run or asked by itself.
+/// Something that can be run or evaluated by itself.
 #[derive(Clone, Copy, Debug)]
 pub enum Subject<'a> {
     /// With the groups of checks that it needs.
@@ -17,8 +17,8 @@ pub enum Subject<'a> {
     Check(&'a Group, &'a Check),
 }
 
-/// Whether the subject must not be used while the problem is there. Problems of nodes are
-/// told where a node is evaluated, and are not decided here.
+/// Whether the problem forbids using the subject. Problems of nodes are not decided here: they are
+/// reported where a node is evaluated.
 #[must_use]
 pub fn concerns(manual: &Manual, problem: &Problem, subject: Subject<'_>) -> bool {
     match &problem.concern {
@@ -35,8 +35,8 @@ pub fn concerns(manual: &Manual, problem: &Problem, subject: Subject<'_>) -> boo
     }
 }
 
-/// Whether nothing can be done with the manual while the problem is there: it stands in no
-/// page, and its finder has not said that it spoils less.
+/// Whether the problem forbids all use of the manual: it is on no page, and its finder has not
+/// limited its effect.
 #[must_use]
 pub fn concerns_all(manual: &Manual, problem: &Problem) -> bool {
     match &problem.concern {
@@ -53,8 +53,7 @@ pub fn concerns_all(manual: &Manual, problem: &Problem) -> bool {
     }
 }
 
-/// A group that is needed and could not be read may be what any mistake on a page has
-/// hidden.
+/// A needed group that could not be read may have been hidden by any error on a page.
 fn lacks_a_group(manual: &Manual, subject: Subject<'_>) -> bool {
     let Subject::Procedure(procedure) = subject else {
         return false;
@@ -63,7 +62,7 @@ fn lacks_a_group(manual: &Manual, subject: Subject<'_>) -> bool {
     !procedure.all_needs().all(|need| known(&need.value))
 }
 
-/// The groups whose checks the subject asks.
+/// The groups whose checks the subject evaluates.
 fn groups<'a>(manual: &'a Manual, subject: Subject<'a>) -> impl Iterator<Item = &'a Group> {
     let (procedure, own) = match subject {
         Subject::Procedure(procedure) => (Some(procedure), None),
@@ -76,7 +75,7 @@ fn groups<'a>(manual: &'a Manual, subject: Subject<'a>) -> impl Iterator<Item = 
     needed.chain(own)
 }
 
-/// The texts that the subject is made of.
+/// The texts that the subject consists of.
 fn texts<'a>(
     manual: &'a Manual,
     subject: Subject<'a>,
@@ -110,7 +109,7 @@ fn by_place(manual: &Manual, problem: &Problem, subject: Subject<'_>) -> bool {
     })
 }
 
-/// Of a group, what stands in the block of one check concerns that check alone.
+/// Within a group, a problem in the block of one check concerns only that check.
 fn is_of_another_check(manual: &Manual, place: &Span, subject: Subject<'_>) -> bool {
     let (group, own) = match subject {
         Subject::Procedure(_) => return false,

@@ -1,5 +1,5 @@
-//! YAML blocks -> what they declare: the contract of a procedure, a group of checks, a
-//! delivery. Every key that is not known is a problem.
+//! Parses YAML blocks into their declarations: the contract of a procedure, a group of checks, a
+//! delivery. Every unknown key is a problem.
 
 mod approve;
 mod deliveries;
@@ -32,7 +32,7 @@ pub(crate) struct ProcedureContract {
     pub id: Option<Spanned<String>>,
     pub nodes: Option<Spanned<String>>,
     pub roles: IndexMap<String, Role>,
-    /// Roles that could not be read: blocks may name them.
+    /// Names of roles that could not be read: blocks may still name them.
     pub unread_roles: Vec<String>,
     pub same: Vec<Spanned<String>>,
     pub approve: Option<Approve>,
@@ -44,14 +44,14 @@ pub(crate) struct ProcedureContract {
     pub words: Words,
 }
 
-/// What a contract says of opsbook's own reading of the scripts below it.
+/// The `allow:` and `defined:` of a contract, for the scripts below it.
 #[derive(Debug, Default)]
 pub(crate) struct Words {
     pub defined: Vec<String>,
     pub allow: Vec<String>,
 }
 
-/// What is wrong with one word, or the word.
+/// Validates a word, or returns its error.
 type Check = fn(&str) -> Result<String, String>;
 
 impl Words {
@@ -111,7 +111,7 @@ pub(crate) fn procedure(
     contract
 }
 
-/// Keys that exclude each other, and names that would mean two things.
+/// Checks keys that exclude each other, and names with two meanings.
 fn without_roles(map: &Map, contract: &ProcedureContract, problems: &mut Vec<Problem>) {
     let Some(roles) = map.get("roles") else {
         if let Some(same) = map.get("same") {
@@ -142,7 +142,7 @@ fn without_roles(map: &Map, contract: &ProcedureContract, problems: &mut Vec<Pro
     }
 }
 
-/// Names of values.
+/// Reads a list of value names.
 fn names(value: &Yaml, problems: &mut Vec<Problem>) -> Vec<Spanned<String>> {
     let mut names = Vec::new();
     for Spanned { value, span } in strings(value, "names of values", problems) {
@@ -178,7 +178,7 @@ fn replacements(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<String, S
     replace
 }
 
-/// `${name}` in a text that has nothing else of the kind.
+/// Validates a text in which `${name}` is the only kind of reference.
 fn references(text: &str) -> Result<(), String> {
     for (at, _) in text.match_indices("${") {
         if text[..at].ends_with('$') {
@@ -192,7 +192,7 @@ fn references(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Said to be unknown, with the hint that it is meant to be `id`.
+/// Whether an unknown key is reported as a misspelt `id`.
 fn is_misspelt_id(key: &str) -> bool {
     !PROCEDURE.contains(&key) && nearest(key, PROCEDURE) == Some("id")
 }

@@ -1,5 +1,5 @@
-//! How much of a manual is declared: shell blocks that are steps, checks or examples, and
-//! those that nobody has said anything about.
+//! How much of a manual is declared: shell blocks that are steps, checks or examples, and shell
+//! blocks without a declaration.
 
 use std::path::PathBuf;
 
@@ -7,20 +7,20 @@ use serde::Serialize;
 
 use crate::{Block, Group, Kind, Manual, Page, Procedure};
 
-/// Of a whole manual.
+/// The coverage of a whole manual.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// Pages with shell blocks, in the order of the book.
     pub pages: Vec<PageCoverage>,
     /// The sum of all pages.
     pub total: Counts,
-    /// Procedures no step of which has a check or an expectation.
+    /// Procedures without any check or expectation.
     pub procedures_without_checks: Vec<Named>,
-    /// Groups that check nothing.
+    /// Groups without checks.
     pub empty_groups: Vec<Named>,
 }
 
-/// What of one page can be run.
+/// The coverage of one page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PageCoverage {
     /// Relative to the root.
@@ -32,18 +32,18 @@ pub struct PageCoverage {
     pub undeclared_at: Vec<u32>,
 }
 
-/// Shell blocks by what they are.
+/// Numbers of shell blocks by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Counts {
     /// Scripts that change a node.
     pub steps: usize,
-    /// Scripts and typed assertions that only look.
+    /// Scripts and typed assertions that only read.
     pub checks: usize,
-    /// Blocks that are shown only.
+    /// Blocks that are only shown.
     pub examples: usize,
     /// Blocks of other kinds: files, expected output.
     pub others: usize,
-    /// Shell blocks that say nothing of themselves.
+    /// Shell blocks without a declaration.
     pub undeclared: usize,
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn is_undeclared_shell(block: &Block) -> bool {
 }
 
 impl Counts {
-    /// All shell blocks.
+    /// The number of all shell blocks.
     #[must_use]
     pub fn all(self) -> usize {
         self.steps + self.checks + self.examples + self.others + self.undeclared
@@ -139,7 +139,7 @@ fn page(page: &Page) -> Option<PageCoverage> {
     let mut counts = Counts::default();
     let mut undeclared_at = Vec::new();
     for block in &page.blocks {
-        // A tagged block runs, whatever its language is called.
+        // A tagged block runs whatever its language is.
         match block.kind {
             Some(Kind::Step) => counts.steps += 1,
             Some(Kind::Check) => counts.checks += 1,

@@ -1,6 +1,6 @@
-//! What can be known to be wrong before anything is touched, beyond what parsing finds:
-//! shell syntax, hidden characters, expectations that no output can meet, broken links.
-//! The variables that nodes define are compared by `plan`.
+//! Finds errors beyond those of parsing, before anything runs: shell syntax, hidden characters,
+//! expectations that no output can meet, broken links. `plan` compares the variables with those
+//! that nodes define.
 
 mod hidden;
 mod links;
@@ -14,7 +14,7 @@ use crate::source::{Problem, Severity};
 use crate::threads::side_by_side;
 use crate::{Block, Check, Expect, Manual, Page, Procedure, Script, Step, Work, expect};
 
-/// Lints a manual. Problems come in source order, without those that `load` has reported.
+/// Lints a manual. Returns problems in source order, without those that `load` reported.
 #[must_use]
 pub fn lint(manual: &Manual) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -30,7 +30,7 @@ pub fn lint(manual: &Manual) -> Vec<Problem> {
     problems
 }
 
-/// Scripts know nothing of each other, so they are parsed side by side.
+/// Scripts are independent of each other, so they are parsed in parallel.
 fn syntax_of(scripts: &[(&Script, As)]) -> Vec<Problem> {
     const LEAST: usize = 200;
     side_by_side(scripts.to_vec(), LEAST, |scripts| {
@@ -107,7 +107,7 @@ fn expectations(manual: &Manual) -> impl Iterator<Item = &Expect> {
     of_steps.chain(of_checks).chain(of_commands)
 }
 
-/// A manual of another tool follows that tool's rules for links.
+/// In a manual written for another tool, that tool's rules for links apply.
 fn severity(manual: &Manual) -> Severity {
     if manual.listed {
         Severity::Error

@@ -1,5 +1,5 @@
-//! From the blocks of pages to procedures and groups of checks: contracts, sections, names, and
-//! what can be said about the whole (lint, coverage, concerns).
+//! Turns the blocks of pages into procedures and groups of checks: contracts, sections, names, and
+//! statements about the whole manual (lint, coverage, concerns).
 
 pub(crate) mod allow;
 pub(crate) mod attributes;

@@ -1,4 +1,4 @@
-//! How a procedure and its steps are named to a person: on a card, in the book, in a message.
+//! Names of a procedure and its steps for people: on a card, in the book, in a message.
 
 use crate::{
     Check, Count, Delivery, DeliveryFrom, Each, Machine, Procedure, Role, Share, Spanned, Step,
@@ -6,8 +6,8 @@ use crate::{
 };
 
 impl Procedure {
-    /// The command that runs it, as far as its contract says: `opsbook run web.deploy web1
-    /// --set version=VERSION`. `NODE` stands where there may be several.
+    /// The command that runs it, as far as its contract determines it: `opsbook run web.deploy web1
+    /// --set version=VERSION`. `NODE` is a placeholder if several nodes are possible.
     #[must_use]
     pub fn command(&self) -> String {
         let one = |nodes: &&str| !nodes.contains(['@', '*', '?', '!', '&', ',', '$']);
@@ -24,7 +24,7 @@ impl Procedure {
         format!("opsbook run {} {node}{}", self.id, set.collect::<String>())
     }
 
-    /// `old=NODE new=NODE`: those of its roles that must be bound.
+    /// `old=NODE new=NODE`: the roles that must be bound.
     #[must_use]
     pub fn words(&self) -> String {
         let roles = self.roles.iter();
@@ -33,8 +33,7 @@ impl Procedure {
         words.join(" ")
     }
 
-    /// A step's name in the whole manual: `web.deploy/install`, or its number where it has
-    /// no id.
+    /// A step's full name: `web.deploy/install`, or with its number if it has no id.
     #[must_use]
     pub fn name_of(&self, step: &Step) -> String {
         match &step.id {
@@ -58,20 +57,20 @@ impl Procedure {
         self.before.iter().chain(steps)
     }
 
-    /// The groups of checks that it needs, with those of its roles.
+    /// The groups of checks that it and its roles need.
     pub fn all_needs(&self) -> impl Iterator<Item = &Spanned<String>> {
         let roles = self.roles.values();
         self.needs.iter().chain(roles.flat_map(|role| &role.needs))
     }
 
-    /// The machines that its blocks name.
+    /// The roles that its blocks name.
     pub fn machines(&self) -> impl Iterator<Item = &Machine> {
         let steps = self.steps.iter().map(|step| &step.machine);
         let checks = self.checks().map(|check| &check.machine);
         steps.chain(checks).flatten()
     }
 
-    /// Whether something is done, or asked, on the nodes of a role.
+    /// Whether a step or check runs on the nodes of a role.
     #[must_use]
     pub fn runs_on(&self, role: &str) -> bool {
         let mut machines = self.machines();
@@ -90,7 +89,7 @@ impl Procedure {
         files.flatten()
     }
 
-    /// Whether it delivers a template, whose names are known only when it is read.
+    /// Whether it delivers a template. The names in a template are known only after reading it.
     #[must_use]
     pub fn delivers_a_template(&self) -> bool {
         let mut files = self.deliveries();
@@ -99,7 +98,7 @@ impl Procedure {
 }
 
 impl Machine {
-    /// The role that it plays, or that they play.
+    /// The role's name.
     #[must_use]
     pub fn role(&self) -> &str {
         match self {
@@ -118,7 +117,7 @@ impl Machine {
 }
 
 impl Role {
-    /// What stands before the selector of its nodes.
+    /// The words before the selector of its nodes.
     #[must_use]
     pub fn how_many(&self) -> &'static str {
         match self.count {

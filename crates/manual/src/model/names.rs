@@ -1,4 +1,4 @@
-//! Names across pages: ids are global, and what a procedure refers to must be there.
+//! Names across pages: ids are global, and everything a procedure refers to must exist.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -9,7 +9,7 @@ use crate::model::section::Sections;
 use crate::source::{Problem, Span};
 use crate::{Doubles, Group, Procedure, Spanned, When};
 
-/// Puts the sections of all pages together: ids are global, references must be known.
+/// Merges the sections of all pages and checks ids and references.
 pub(crate) fn merge(
     pages: Vec<Sections>,
     problems: &mut Vec<Problem>,
@@ -33,7 +33,7 @@ pub(crate) fn merge(
         .collect();
     let mut procedures = IndexMap::with_capacity(pages.len());
     let mut groups = IndexMap::with_capacity(pages.len());
-    // Of two of the same name the first is meant.
+    // Of two with the same name, the first is used.
     let mut doubles = Doubles::default();
     for sections in pages {
         for procedure in sections.procedures {
@@ -68,7 +68,7 @@ pub(crate) fn merge(
     (procedures, groups, doubles)
 }
 
-/// Each name in its parts: what stands before the `/`, and what after it.
+/// Each name, split at its `/`.
 #[derive(Default)]
 struct Names<'a>(HashMap<(&'a str, &'a str), &'a Span>);
 
@@ -117,8 +117,8 @@ fn parts(name: &str) -> (&str, &str) {
     name.split_once('/').unwrap_or((name, ""))
 }
 
-/// `comparisons` is how many names may still be compared for hints: each unknown name would
-/// be compared with each group.
+/// `comparisons` is the number of name comparisons left for hints. Without a limit, each unknown
+/// name would be compared with each group.
 fn known_needs(
     procedure: &Procedure,
     groups: &IndexMap<String, Group>,

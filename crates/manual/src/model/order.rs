@@ -1,5 +1,5 @@
-//! The order of problems: settings, then the pages in the order of the book, each from top
-//! to bottom, included files where they are included.
+//! The order of problems: settings, then the pages in the order of the book, each from top to
+//! bottom, with included files at the place of their include.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::Manual;
 use crate::source::Problem;
 
-/// Sorts problems into source order; the same problems always come in the same order.
+/// Sorts problems into source order. The order is deterministic.
 pub fn sort(manual: &Manual, problems: &mut Vec<Problem>) {
     if problems.len() < 2 {
         return;
@@ -33,7 +33,7 @@ pub fn sort(manual: &Manual, problems: &mut Vec<Problem>) {
     problems.extend(keyed.into_iter().map(|(_, problem)| problem));
 }
 
-/// Page, where the file stands in it, then where in the file.
+/// Page, position of the file in it, position in the file.
 type Key = (usize, u32, u32, &'static str);
 
 fn key(pages: &HashMap<&Path, (usize, u32)>, problem: &Problem) -> Key {
@@ -47,7 +47,7 @@ fn key(pages: &HashMap<&Path, (usize, u32)>, problem: &Problem) -> Key {
     }
 }
 
-/// Files that are no pages: the settings, the list of pages, then the others.
+/// The rank of a file that is not a page: settings, list of pages, others.
 fn rank(path: &Path) -> u32 {
     match path.file_name().and_then(|name| name.to_str()) {
         Some("book.toml") => 1,

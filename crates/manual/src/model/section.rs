@@ -1,5 +1,5 @@
-//! Marks of a page -> procedures and groups of checks: which block belongs to which, by
-//! headings. What a block of each kind becomes stands in the files below this one.
+//! Turns the marks of a page into procedures and groups of checks. Headings decide which block
+//! belongs to which; the files in the folder of this module handle each kind of block.
 
 mod checks;
 mod contracts;
@@ -31,11 +31,11 @@ use strays::{Strays, is_heading};
 pub(crate) struct Sections {
     pub procedures: Vec<Procedure>,
     pub groups: Vec<Group>,
-    /// Ids of contracts that could not be read: others may name them.
+    /// Ids of contracts that could not be read: others may still name them.
     pub unread: Vec<String>,
 }
 
-/// Puts the marks of one page together; names the blocks on the way.
+/// Assembles the marks of one page, and names the blocks.
 pub(crate) fn assemble(
     page: usize,
     text: &Passage,
@@ -85,29 +85,29 @@ struct Assembly<'a> {
     blocks: &'a mut [Block],
     problems: &'a mut Vec<Problem>,
     found: Sections,
-    /// What is open, the innermost last.
+    /// The open scopes, innermost last.
     scopes: Vec<Scope>,
     heading: (usize, String),
-    /// No block stands between the heading and here.
+    /// No block is between the last heading and the current place.
     heading_is_near: bool,
-    /// The section that is open.
+    /// The open section.
     each: Option<OpenEach>,
-    /// Counts headings, to know whether two contracts stand under the same one.
+    /// Counts headings, to detect two contracts under the same one.
     section: usize,
-    /// The block after this one: each block of the page has its mark.
+    /// The next block; each block of the page has a mark.
     next: usize,
-    /// What an `expect` would be of.
+    /// The block whose output an `expect` would describe.
     answers: Option<Answers>,
     /// The placeholders of each procedure found.
     declared: Vec<Placeholders>,
     nothing: Placeholders,
-    /// Roles of each procedure found that could not be read.
+    /// For each procedure found, its roles that could not be read.
     unread_roles: Vec<Vec<String>>,
     /// Steps without a procedure, and procedures without steps.
     strays: Strays,
 }
 
-/// A section that is open: the level of its heading, and which it is.
+/// An open section: the level of its heading, and its index.
 #[derive(Clone, Copy)]
 struct OpenEach {
     level: usize,
@@ -121,14 +121,14 @@ struct Scope {
     /// Where its contract begins.
     start: usize,
     of: Of,
-    /// Something in it could not be read: what is missing may have been that.
+    /// Something in it could not be read: it may contain what seems to be missing.
     broken: bool,
-    /// The heading of the last section that belongs to it, while that has not come.
+    /// The heading of the last section that belongs to it, until that heading is reached.
     through: Option<Spanned<String>>,
 }
 
 impl Scope {
-    /// Whether a heading of this level ends it; 0 is the end of the page.
+    /// Whether a heading of this level ends it; level 0 is the end of the page.
     fn ends_at(&self, level: usize) -> bool {
         let goes_on = self.through.is_some() && level == self.level;
         level == 0 || level <= self.level && !goes_on
@@ -139,7 +139,7 @@ enum Of {
     /// Indexes into [`Sections`].
     Procedure(usize),
     Group(usize),
-    /// The contract could not be read: its blocks are checked, and dropped.
+    /// The contract could not be read: its blocks are checked and then dropped.
     Broken,
 }
 
@@ -155,9 +155,9 @@ enum Answers {
     GroupCheck {
         group: usize,
     },
-    /// Something that prints nothing.
+    /// A block that prints nothing.
     Silent(Kind),
-    /// A block that was in error itself.
+    /// A block with an error of its own.
     Broken,
 }
 
@@ -179,7 +179,7 @@ impl Assembly<'_> {
         self.answers = None;
     }
 
-    /// Ends the scopes that do not reach below a heading of this level; 0 ends all.
+    /// Closes the scopes that end at a heading of this level; 0 closes all.
     fn close(&mut self, level: usize) {
         while self.scopes.last().is_some_and(|scope| scope.ends_at(level)) {
             if let Some(scope) = self.scopes.pop() {
@@ -214,7 +214,7 @@ impl Assembly<'_> {
             _ if scope.broken => {}
             Of::Procedure(index) => {
                 let procedure = &mut self.found.procedures[*index];
-                // A manual is kept in memory, and most steps have one check or none.
+                // The manual stays in memory, and most steps have one check or none.
                 procedure.steps.shrink_to_fit();
                 if procedure.steps.is_empty() {
                     self.strays.empty(&procedure.span);
@@ -247,7 +247,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// A block that cannot be read: nothing else is reported in consequence.
+    /// Handles a block that cannot be read; prevents follow-up errors.
     fn broken(&mut self, tag: Option<&Tag<'_>>) {
         self.answers = Some(Answers::Broken);
         let Some(tag) = tag else {
@@ -266,7 +266,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// Whether a block of the kind makes sense here.
+    /// Whether a block of this kind is allowed here.
     fn fits(&self, kind: Kind) -> bool {
         let scope = self.scopes.last().map(|scope| &scope.of);
         match kind {
@@ -307,7 +307,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// Those of the procedure at this place.
+    /// The placeholders of the procedure at this place.
     fn placeholders(&self) -> &Placeholders {
         match self.scopes.last().map(|scope| &scope.of) {
             Some(Of::Procedure(index)) => &self.declared[*index],
@@ -315,7 +315,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// Names that the contract around this place calls defined.
+    /// The names in `defined:` of the surrounding contract.
     fn defined(&self) -> &[String] {
         match self.scopes.last().map(|scope| &scope.of) {
             Some(Of::Procedure(index)) => &self.found.procedures[*index].reach.defined,

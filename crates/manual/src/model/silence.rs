@@ -1,8 +1,8 @@
-//! Problems that their author calls none at a place: a comment on the page, or a line in
-//! `book.toml`. One that silences nothing is a problem itself.
+//! Problems that the author silences: with a comment on the page, or with a line in `book.toml`. A
+//! silence without a problem is itself a problem.
 //!
-//! What may be silenced is what may be meant, and what concerns readers only. An error that stops
-//! a run stays one: a run that begins in spite of it would do something else than the page says.
+//! Only problems that may be intended or that concern readers can be silenced. An error that stops
+//! a run cannot: the run would do something else than the page says.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::source::{Problem, Span};
 use crate::wildcard::fits;
 use crate::{Manual, Page};
 
-/// A name, and where problems of that name are silent.
+/// A problem name, and where it is silenced.
 pub(super) struct Silent<'a> {
     code: &'a str,
     span: &'a Span,
@@ -24,7 +24,7 @@ enum At<'a> {
 }
 
 impl Silent<'_> {
-    /// Whether the problem is one of these, which may be silenced.
+    /// Whether this silences the problem.
     pub fn silences(&self, problem: &Problem) -> bool {
         problem.may_be_silenced() && self.means(problem)
     }
@@ -67,7 +67,7 @@ pub(super) fn all(manual: &Manual) -> Vec<Silent<'_>> {
     of_pages.chain(of_settings).collect()
 }
 
-/// Silences that silence none of these problems, which are all that there are.
+/// Silences that match none of `problems`, the list of all problems.
 #[must_use]
 pub fn unused(manual: &Manual, problems: &[Problem]) -> Vec<Problem> {
     let told = |silent: Silent<'_>| {

@@ -1,4 +1,4 @@
-//! What a comment and `book.toml` silence.
+//! Silences in comments and in `book.toml`.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use crate::files::Refused;
 use crate::source::{Problem, Source, Span};
 use crate::{PageSource, Settings, Spanned, lint, parse, settle, unused_silences};
 
-/// What is left, what was silenced, and which silences do nothing.
+/// The remaining problems, the number of silenced ones, and the unused silences.
 fn told(text: &str, settings: &[&str]) -> (Vec<String>, usize, Vec<String>) {
     let page = PageSource {
         path: "a.md".into(),

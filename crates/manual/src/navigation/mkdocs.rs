@@ -1,5 +1,5 @@
-//! `nav` of `mkdocs.yml`. Only that part of the file is read: the rest may use tags that belong
-//! to MkDocs and its plugins.
+//! Reads `nav` from `mkdocs.yml`. Only that part of the file is parsed: the rest may use YAML tags
+//! of MkDocs and its plugins.
 
 use std::ops::Range;
 use std::path::Path;
@@ -42,7 +42,7 @@ pub(super) fn items(
     list.items(&nav, MAX_DEPTH)
 }
 
-/// The top level key with all that belongs to it.
+/// The lines of a top-level key and its value.
 fn part(text: &str, key: &str) -> Option<Range<usize>> {
     let mut start = None;
     let mut at = 0;
@@ -96,8 +96,7 @@ impl List<'_> {
         }
     }
 
-    /// A page, a section, or a folder that stands for all pages in it. A link to elsewhere is
-    /// nothing of the manual's.
+    /// A page, a section, or a folder that means all its pages. External links are ignored.
     fn entry(&mut self, title: Option<String>, yaml: &Yaml, depth: usize) -> Option<Item> {
         if matches!(yaml.value, Value::Seq(_)) {
             return Some(Item {

@@ -1,4 +1,4 @@
-//! `_Sidebar.md`: the list of pages that a wiki shows beside each of them.
+//! Reads `_Sidebar.md`, the list of pages that a wiki shows on each page.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ pub(super) fn items(source: &Arc<Source>, pages: &Pages<'_>) -> Vec<Item> {
     list.open.pop().map(|top| top.items).unwrap_or_default()
 }
 
-/// `[[Name]]` and `[[Title|Name]]` as links of Markdown.
+/// Turns `[[Name]]` and `[[Title|Name]]` into Markdown links.
 fn links_of_wiki(text: &str) -> String {
     static LINK: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r"\[\[([^\]\[|\n<>]+)(?:\|([^\]\[|\n<>]+))?\]\]").ok());
@@ -50,14 +50,14 @@ fn empty() -> Item {
     }
 }
 
-/// The list as it grows: the open items, each within the one before.
+/// The list under construction: the open items, outermost first.
 struct List {
     open: Vec<Item>,
-    /// Items that are open, and deeper than anybody reads: nothing of them is kept.
+    /// The number of open items beyond the depth limit; they are dropped.
     too_deep: usize,
-    /// Words belong to the title of the last item.
+    /// The current text belongs to the title of the last item.
     names_item: bool,
-    /// The link that is being read, and its words.
+    /// The current link and its text.
     link: Option<(String, String)>,
     names: Names,
 }
@@ -100,7 +100,7 @@ impl List {
         }
     }
 
-    /// It is the page of the item, or, where links stand one after the other, an item of its own.
+    /// Makes it the page of the current item, or a new item if that has a page already.
     fn link_ends(&mut self) {
         let Some((link, title)) = self.link.take() else {
             return;
@@ -120,7 +120,7 @@ impl List {
         }
     }
 
-    /// Ends all items but the first `most` and the top.
+    /// Closes items until at most `most` are open.
     fn close(&mut self, most: usize) {
         self.names_item = false;
         while self.open.len() > most + 1 {
@@ -136,7 +136,7 @@ impl List {
     }
 }
 
-/// Pages by what a wiki calls them: `Back up` is `Back-up.md` in any folder.
+/// Pages by wiki name: `Back up` is `Back-up.md` in any folder.
 struct Names(HashMap<String, PathBuf>);
 
 impl Names {
@@ -156,7 +156,7 @@ impl Names {
 
     fn page(&self, link: &str) -> Option<PathBuf> {
         let link = link.split(['#', '?']).next().unwrap_or_default();
-        // A whole address of a wiki: https://host/owner/project/wiki/Name.
+        // A full wiki address: https://host/owner/project/wiki/Name.
         let name = match link.rsplit_once("/wiki/") {
             Some((_, name)) => name,
             None if link.contains("://") => return None,

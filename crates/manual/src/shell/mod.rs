@@ -1,5 +1,5 @@
-//! What can be known of a script by its text: how it is quoted, which variables it needs, where
-//! values are put in, whether its syntax is right, and which commands need a person.
+//! What the text of a script reveals: quoting, needed variables, substitutions, syntax errors, and
+//! commands that need a person.
 
 pub(crate) mod person;
 pub(crate) mod placeholder;

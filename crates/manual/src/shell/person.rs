@@ -1,5 +1,5 @@
-//! Commands that need a person, or never end: a block has no terminal, and an empty standard
-//! input. On an empty input many of them do something else and say that all is well.
+//! Finds commands that need a person or never end. A block has no terminal and an empty standard
+//! input; with empty input, many such commands do something else and report success.
 
 mod asks;
 mod ends;
@@ -15,42 +15,42 @@ use crate::source::{Passage, Problem, Span};
 
 use options::{Call, Inner, Place};
 
-/// What is wrong with a command where nobody sits before it.
+/// Why a command does not work without a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Finding {
-    /// It asks somebody; what to write instead.
+    /// It asks a question; what to write instead.
     Asks(&'static str),
-    /// It reads what somebody types; what to write instead.
+    /// It reads typed input; what to write instead.
     Reads(&'static str),
-    /// It begins a shell or a program in which somebody types; what to write instead.
+    /// It starts an interactive shell or program; what to write instead.
     Opens(&'static str),
-    /// It ends when somebody stops it; what to write instead.
+    /// It runs until somebody stops it; what to write instead.
     NeverEnds(&'static str),
-    /// It shows a text page by page, and all at once here.
+    /// It starts a pager; here, the pager prints everything at once.
     Pages,
-    /// It may ask for a password, and there is nobody to ask.
+    /// It may ask for a password, and nobody can answer.
     Sudo,
 }
 
-/// Who a script runs as, as far as it decides what sudo asks.
+/// The user of a script, as far as it matters for sudo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum As {
     Login,
-    /// `sudo` on the fence: root asks nobody.
+    /// `sudo` on the fence: root needs no password.
     Root,
 }
 
-/// Scripts within scripts, by `sh -c` and `ssh`.
+/// Nesting of scripts in `sh -c` and `ssh`.
 const MAX_DEPTH: usize = 4;
 
-/// Looks at the commands of one script.
+/// Checks the commands of one script.
 pub(crate) fn check(text: &Passage, commands: &[Simple], who: As, problems: &mut Vec<Problem>) {
-    // Who sets an editor has thought of it.
+    // A script that sets an editor handles editors.
     let has_editor = commands.iter().any(|command| {
         let exports = matches!(command.words.first().map(String::as_str), Some("export"));
         exports && command.words.iter().any(|word| word.contains("EDITOR="))
     });
-    // Who asks whether there is a terminal knows what to do without one.
+    // A script that tests for a terminal handles its absence.
     let asks_for_terminal = ["[ -t 0", "test -t 0", "! -t 0", "[ -t 1", "test -t 1"]
         .iter()
         .any(|test| text.text.contains(test));
@@ -89,7 +89,7 @@ impl Look<'_> {
         }
         let call = Call::of(command, self.has_editor);
         let finding = rules::finding(&call);
-        // `sudo -i` and `sudo su` are one mistake.
+        // Report `sudo -i` and `sudo su` once.
         let asks = call.sudo == options::Sudo::Asks;
         let told = finding.is_some() && matches!(call.name(), "sudo" | "su");
         if asks && !told && self.who == As::Login && depth == 0 {
@@ -109,7 +109,7 @@ impl Look<'_> {
     }
 }
 
-/// What a command runs in its turn, as if it stood in its place.
+/// The commands that a command runs, as if they replaced it.
 fn inner(command: &Simple, call: &Call<'_>) -> Vec<Simple> {
     match call.inner() {
         None => Vec::new(),
@@ -138,7 +138,7 @@ fn inner(command: &Simple, call: &Call<'_>) -> Vec<Simple> {
     }
 }
 
-/// `select` shows a choice, and reads which was taken.
+/// The problem of `select`: it shows a menu and reads a choice.
 pub(crate) fn select(span: Span) -> Problem {
     let message = "`select` reads what a person types, and its input is empty";
     Problem::error("needs-a-person", span, message).hint("make it a parameter of the procedure")

@@ -1,5 +1,5 @@
-//! The author's own placeholders: `<release>` in a command becomes `"${version}"`, one word
-//! in whatever quotes it stands. What looks like a placeholder and is not declared is found.
+//! The author's placeholders: `<release>` in a command becomes `"${version}"`, one word in any
+//! quotes. Also finds text that looks like an undeclared placeholder.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -15,7 +15,7 @@ use crate::interpolation::{Interpolated, Part};
 use crate::shell::scan::{Context, Scan, scan};
 use crate::source::{Passage, Problem};
 
-/// What `replace:` of a procedure declares, ready to be searched for.
+/// The `replace:` map of a procedure, prepared for search.
 pub(crate) struct Placeholders {
     search: Option<AhoCorasick>,
     entries: Vec<Placeholder>,
@@ -28,7 +28,7 @@ struct Placeholder {
 }
 
 impl Placeholders {
-    /// No placeholder is declared.
+    /// No placeholders.
     pub fn none() -> Placeholders {
         Placeholders {
             search: None,
@@ -68,13 +68,13 @@ impl Placeholders {
             .map(|entry| &entry.written)
     }
 
-    /// Commands with variables in the place of placeholders.
+    /// Replaces placeholders in commands by variables.
     pub fn in_shell(&self, text: &Passage, problems: &mut Vec<Problem>) -> Passage {
         let found = self.find(&text.text);
         if found.is_empty() && !text.text.contains('<') {
             return text.clone();
         }
-        // As words, so that `<` redirects nothing and `<<` begins no here-document.
+        // Mask placeholders as words: otherwise `<` is a redirection and `<<` a here-document.
         let masked = masked(&text.text, &found);
         let scan = scan(&masked);
         undeclared(text, &masked, |at| scan.context(at), problems);
@@ -90,14 +90,14 @@ impl Placeholders {
         })
     }
 
-    /// Text in which `${name}` is put in later: expectations, names of files.
+    /// Replaces placeholders in text with `${name}` references: expectations, file names.
     pub fn in_text(&self, text: &Passage) -> Passage {
         self.splice(text, &self.find(&text.text), |entry, _| {
             Some(entry.as_text())
         })
     }
 
-    /// A name in which `${name}` is put in later.
+    /// The same for a name.
     pub fn in_name(&self, name: &str) -> String {
         let mut replaced = String::new();
         let mut done = 0;
@@ -109,14 +109,14 @@ impl Placeholders {
         replaced + &name[done..]
     }
 
-    /// A template in which `{{ name }}` is put in later.
+    /// Replaces placeholders in a template by `{{ name }}`.
     pub fn in_template(&self, text: &Passage) -> Passage {
         self.splice(text, &self.find(&text.text), |entry, _| {
             Some(entry.as_template())
         })
     }
 
-    /// Elsewhere nothing can be put in: a placeholder there is a problem.
+    /// Reports placeholders where no substitution is possible.
     pub fn refuse(&self, text: &Passage, interpreter: &str, problems: &mut Vec<Problem>) {
         for (index, range) in self.find(&text.text) {
             problems.push(
@@ -186,7 +186,7 @@ impl Placeholder {
         }
     }
 
-    /// The value with these characters of its literal parts behind a backslash.
+    /// The value, with a backslash before these characters in its literal parts.
     fn escaped(&self, special: &str) -> String {
         self.join(
             |text| {
@@ -233,7 +233,7 @@ fn masked<'t>(text: &'t str, found: &[(usize, Range<usize>)]) -> Cow<'t, str> {
     let mut done = 0;
     for (_, range) in found {
         masked.push_str(&text[done..range.start]);
-        // A placeholder may hold line ends nowhere but in itself: each byte is one letter.
+        // Each byte becomes one letter, so offsets and line ends stay the same.
         masked.extend(std::iter::repeat_n('x', range.len()));
         done = range.end;
     }
@@ -253,10 +253,10 @@ fn quoted_here_document(text: &Passage, entry: &Placeholder, range: &Range<usize
     .hint("without quotes around the word, the shell puts variables in")
 }
 
-/// `<name>` in a command. Outside quotes a shell would read it as two redirections; a
-/// redirection that is meant has a space in it: `< in > out`. Within quotes it may be meant as
-/// it stands, so it is a warning there; markup is let through: an element of HTML, or a name
-/// that the same block closes by `</name>`.
+/// Finds `<name>` in a command. Outside quotes a shell reads it as two redirections; an intended
+/// redirection has a space: `< in > out`. Within quotes it may be intended, so it is only a
+/// warning. Markup is allowed: an HTML element, or a name that the same block closes with
+/// `</name>`.
 fn undeclared(
     text: &Passage,
     masked: &str,
@@ -278,7 +278,7 @@ fn undeclared(
     }
 }
 
-/// `sort <in>out`: what a shell surely takes, where the next word begins at once.
+/// `sort <in>out` is a redirection for certain: the next word begins directly after it.
 fn is_two_redirections(text: &str, range: &Range<usize>) -> bool {
     let (before, after) = (&text[..range.start], &text[range.end..]);
     let words = text[range.clone()].contains([' ', '|', ',']);
@@ -288,8 +288,8 @@ fn is_two_redirections(text: &str, range: &Range<usize>) -> bool {
     begins && target && !words
 }
 
-/// The text with undeclared placeholders made words, for a shell parser: they are reported
-/// already.
+/// The text with undeclared placeholders masked as words, for the shell parser: they are already
+/// reported.
 pub(crate) fn without_undeclared(text: &str, scan: &Scan) -> Option<String> {
     let found = suspects(text, &|at| scan.context(at));
     let found: Vec<_> = found.into_iter().map(|range| (0, range)).collect();
@@ -340,7 +340,7 @@ fn ends_here(text: &str, word: &str) -> bool {
         .any(|line| line.trim_start_matches('\t') == word)
 }
 
-/// Perl reads lines by `<STDIN>`.
+/// Perl reads lines with `<STDIN>`.
 fn is_file_handle(name: &str) -> bool {
     matches!(
         name,
@@ -348,9 +348,9 @@ fn is_file_handle(name: &str) -> bool {
     )
 }
 
-/// A text that tells people how to call something: `usage: backup <host>`.
+/// A usage text: `usage: backup <host>`.
 fn is_usage(text: &str, range: &Range<usize>) -> bool {
-    /// Lines above that may begin such a text.
+    /// How many lines above to search for the beginning of such a text.
     const LINES: usize = 12;
     let line_end = text[range.end..]
         .find('\n')

@@ -1,5 +1,5 @@
-//! What is wrong with one script: its syntax, words of bash in a script for `sh`, and commands
-//! that need a person.
+//! Problems of one script: its syntax, bash commands in a script for `sh`, and commands that need a
+//! person.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use crate::shell::syntax;
 use crate::source::{Passage, Problem};
 use crate::{Command, Script};
 
-/// Looks at a script, or at each command of a transcript.
+/// Checks a script, or each command of a transcript.
 pub(crate) fn check(script: &Script, who: As, problems: &mut Vec<Problem>) {
     if !is_shell(&script.interpreter) {
         return;
@@ -25,7 +25,7 @@ pub(crate) fn check(script: &Script, who: As, problems: &mut Vec<Problem>) {
     }
 }
 
-/// Looks at a text, of which is said whether it stands in a transcript.
+/// Checks one text, which may be a command of a transcript.
 fn look(
     (text, in_transcript): (&Passage, bool),
     interpreter: &str,
@@ -46,7 +46,7 @@ fn look(
     let sh = matches!(interpreter, "sh" | "dash");
     let mut masked = without_undeclared(&text.text, &scan);
     for word in selects(&text.text, &scan).filter(|_| !sh) {
-        // The parser does not know it; its form is that of `for`.
+        // The parser does not know `select`; its syntax is that of `for`.
         let readable = masked.get_or_insert_with(|| text.text.clone());
         readable.replace_range(word.clone(), "for   ");
         problems.push(person::select(text.span(word)));
@@ -70,7 +70,7 @@ fn look(
     }
 }
 
-/// Commands of bash that are words like any other to a plain shell: it would not find them.
+/// Bash commands that a plain shell does not have.
 const OF_BASH: [&str; 10] = [
     "[[",
     "function",
@@ -108,7 +108,7 @@ fn of_bash(text: &Passage, scan: &Scan) -> Option<Problem> {
     )
 }
 
-/// Where commands begin with `select`.
+/// The places where a command begins with `select`.
 fn selects<'a>(text: &'a str, scan: &'a Scan) -> impl Iterator<Item = Range<usize>> + 'a {
     let command = |words: &&Vec<Range<usize>>| {
         let word = |word: &&Range<usize>| !RESERVED.contains(&&text[(*word).clone()]);

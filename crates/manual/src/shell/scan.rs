@@ -1,9 +1,9 @@
-//! A tolerant reader of shell text: what is quoted how, which variables are mentioned, and
-//! the words of each simple command. It never fails; where the text is unclear it mentions
-//! rather than misses. Whether the syntax is right is not its business.
+//! A tolerant scanner of shell text: quoting, mentioned variables, and the words of each simple
+//! command. It never fails; in unclear text it reports too many mentions rather than too few. It
+//! does not check syntax.
 //!
-//! It is ours beside `brush_parser`, because it must also understand a text that is not finished or
-//! not right, and because a parser gives up where this one still says what a variable is.
+//! We need it besides `brush_parser`, because it must also handle unfinished and invalid text,
+//! where a parser gives up.
 
 mod commands;
 mod expansions;
@@ -14,7 +14,7 @@ use std::ops::Range;
 
 use here::Here;
 
-/// What one pass over a script found, in the order of the text.
+/// The result of one pass over a script, in text order.
 #[derive(Debug, Default)]
 pub(crate) struct Scan {
     /// Where each context begins; it holds until the next.
@@ -22,15 +22,15 @@ pub(crate) struct Scan {
     pub mentions: Vec<Mention>,
     /// The words of each simple command, reserved words among them.
     pub commands: Vec<Vec<Range<usize>>>,
-    /// What stands within each outermost `$(…)`.
+    /// The inner text of each outermost `$(…)`.
     pub substitutions: Vec<Range<usize>>,
-    /// Quotes, substitutions and groups within each other, at most.
+    /// The deepest nesting of quotes, substitutions and groups.
     pub depth: usize,
-    /// Parentheses within each other in one arithmetic expression, at most.
+    /// The deepest nesting of parentheses in one arithmetic expression.
     pub arithmetic: usize,
 }
 
-/// How the shell reads the text at a place.
+/// How the shell reads the text at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Context {
     /// Outside quotes.
@@ -41,33 +41,33 @@ pub(crate) enum Context {
     /// `$'…'`
     AnsiC,
     Comment,
-    /// A here-document in which variables are put in.
+    /// A here-document with substitutions.
     HereDoc,
-    /// A here-document whose word was quoted: taken as it is.
+    /// A here-document with a quoted delimiter: literal text.
     HereDocQuoted,
     Arithmetic,
 }
 
-/// A variable that the text names.
+/// A variable in the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mention {
     pub name: Range<usize>,
     pub usage: Usage,
 }
 
-/// What a mention does with the variable.
+/// How a mention uses the variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Usage {
     /// It must be set: `$x`.
     Needs,
-    /// The text says what holds where it is not set: `${x:-d}`, `${x+y}`, `${x?why}`.
+    /// The text gives a fallback: `${x:-d}`, `${x+y}`, `${x?why}`.
     Guards,
-    /// It is given a value: `${x:=d}`, `$((x = 1))`, `exec {x}>file`.
+    /// It sets the variable: `${x:=d}`, `$((x = 1))`, `exec {x}>file`.
     Sets,
 }
 
 impl Scan {
-    /// The context of the byte at a place.
+    /// The context of the byte at an offset.
     pub fn context(&self, at: usize) -> Context {
         let index = self.contexts.partition_point(|(start, _)| *start <= at);
         index
@@ -76,7 +76,7 @@ impl Scan {
     }
 }
 
-/// Reads a script.
+/// Scans a script.
 pub(crate) fn scan(text: &str) -> Scan {
     let mut scanner = Scanner {
         text: text.as_bytes(),
@@ -99,7 +99,7 @@ pub(crate) fn scan(text: &str) -> Scan {
 struct Scanner<'a> {
     text: &'a [u8],
     at: usize,
-    /// Never empty; the innermost last.
+    /// Never empty; the innermost frame is last.
     frames: Vec<Frame>,
     /// How many of these are `$(…)`.
     substitutions: usize,
@@ -110,11 +110,11 @@ struct Frame {
     kind: Kind,
     words: Vec<Range<usize>>,
     word: Option<usize>,
-    /// The word is where a redirection leads, and no word of the command.
+    /// The word is the target of a redirection, not a word of the command.
     target: bool,
     /// Here-documents whose text begins after this line.
     here: VecDeque<Here>,
-    /// `case`s that are open, in whose patterns `)` closes nothing.
+    /// The number of open `case`s, in whose patterns `)` closes nothing.
     cases: usize,
 }
 
@@ -124,20 +124,20 @@ enum Kind {
     Commands {
         end: Option<u8>,
     },
-    /// `$(…)`, which begins at this place.
+    /// `$(…)`, with its start offset.
     Substitution {
         start: usize,
     },
     Double,
-    /// `${name…}`; whether it stands within double quotes.
+    /// `${name…}`, and whether it is within double quotes.
     Parameter {
         quoted: bool,
     },
-    /// `((…))`, with the parentheses open within.
+    /// `((…))`, with the number of open parentheses in it.
     Arithmetic {
         open: usize,
     },
-    /// A here-document in which variables are put in, up to a place.
+    /// A here-document with substitutions, up to an offset.
     HereDoc {
         end: usize,
     },
@@ -174,7 +174,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Where variables and substitutions are put in, and all else is text.
+    /// Text in which only variables and substitutions are special.
     fn quoted(&mut self) {
         match self.byte(0) {
             b'\\' => self.at += 2,
@@ -210,7 +210,7 @@ impl Scanner<'_> {
                 self.found.substitutions.push(range);
             }
         }
-        // A here-document ends with the line that names its word.
+        // A here-document ends at its delimiter line.
         if let Kind::HereDoc { end } = frame.kind {
             let end = end.min(self.text.len());
             let rest = &self.text[end..];
@@ -223,7 +223,7 @@ impl Scanner<'_> {
         self.mark();
     }
 
-    /// The context of the innermost frame begins here.
+    /// Notes that the context of the innermost frame begins here.
     fn mark(&mut self) {
         let context = match self.frame().kind {
             Kind::Commands { .. }

@@ -1,12 +1,12 @@
-//! The text of a block -> what runs: plain scripts and transcripts. The prompt decides which,
-//! never the language.
+//! Turns the text of a block into a script: a plain script or a transcript. The prompt decides
+//! which, not the language.
 
 use crate::shell::placeholder::Placeholders;
 use crate::shell::scan::{Context, scan};
 use crate::source::{Passage, Problem};
 use crate::{Command, Expect, ExpectKind, Script};
 
-/// Languages that are data or prose, whatever stands in them.
+/// Languages of data or prose, which never run.
 const NOT_RUN: [&str; 53] = [
     "yaml",
     "yml",
@@ -46,8 +46,7 @@ const NOT_RUN: [&str; 53] = [
     "java",
     "nix",
     "c",
-    // Commands that take no file of a script as their first argument: they would do
-    // something else, or nothing.
+    // Commands that do not take a script file as their first argument.
     "awk",
     "gawk",
     "mawk",
@@ -65,7 +64,7 @@ const NOT_RUN: [&str; 53] = [
     "regex",
 ];
 
-/// The interpreter of a language, where blocks in it can run.
+/// The interpreter of a language, if its blocks can run.
 pub(crate) fn interpreter(language: &str) -> Option<&str> {
     Some(match language {
         "" | "sh" | "shell" | "console" | "shell-session" | "shellsession" | "shellscript"
@@ -80,7 +79,7 @@ pub(crate) fn interpreter(language: &str) -> Option<&str> {
     })
 }
 
-/// Whether the interpreter is a shell, whose texts opsbook can read.
+/// Whether the interpreter is a shell that opsbook can analyse.
 #[must_use]
 pub fn is_shell(interpreter: &str) -> bool {
     matches!(interpreter, "sh" | "bash" | "dash" | "ksh" | "zsh")
@@ -134,7 +133,7 @@ pub(crate) fn script(
     }
 }
 
-/// What a person sees who types into the interpreter is no script for it.
+/// Reports interactive sessions of other interpreters, which are not scripts.
 fn session(text: &Passage, interpreter: &str, problems: &mut Vec<Problem>) {
     let prompts = ["$ ", ">>> ", "irb> "];
     let first = text.text.lines().find(|line| !line.trim().is_empty());
@@ -157,8 +156,8 @@ fn session(text: &Passage, interpreter: &str, problems: &mut Vec<Problem>) {
     );
 }
 
-/// A prompt further down would run a command of the name `$`; in a here-document or in quotes
-/// it is text.
+/// Reports prompts in a plain script, which would run a command named `$`; in here-documents and
+/// quotes they are text.
 fn prompts(text: &Passage, problems: &mut Vec<Problem>) {
     if memchr::memmem::find(text.text.as_bytes(), b"\n$ ").is_none() {
         return;
@@ -181,14 +180,14 @@ fn prompts(text: &Passage, problems: &mut Vec<Problem>) {
     }
 }
 
-/// A block whose first line that is neither blank nor a title begins with `$ `.
+/// A block whose first line, apart from blank lines and titles, begins with `$ `.
 fn is_transcript(text: &str) -> bool {
     text.lines()
         .find(|line| !line.trim().is_empty() && !line.starts_with('#'))
         .is_some_and(|line| line.starts_with("$ "))
 }
 
-/// Reads the commands of a transcript, each with what stands below it.
+/// Reads the commands of a transcript, each with the output below it.
 fn transcript(text: &Passage, problems: &mut Vec<Problem>) -> Vec<Command> {
     let mut reader = Transcript {
         text,
@@ -225,17 +224,17 @@ struct Transcript<'a> {
     text: &'a Passage,
     commands: Vec<Command>,
     title: Option<Title>,
-    /// Output of the last command so far, as a range of the block.
+    /// The output of the last command so far, as a range of the block.
     output: std::ops::Range<usize>,
     /// The last command line ended with a backslash.
     continues: bool,
 }
 
-/// A `# ` line that waits for its command.
+/// A `# ` line before its command.
 struct Title {
     range: std::ops::Range<usize>,
     text: String,
-    /// Something else than a command stood below it.
+    /// A different line than a command followed it.
     reported: bool,
 }
 
@@ -292,7 +291,7 @@ impl Transcript<'_> {
         self.output = end..end;
     }
 
-    /// Every command ends its line, also the last one of an included file.
+    /// Ends each command with a line end, also the last one of an included file.
     fn terminate(&mut self) {
         if let Some(command) = self.commands.last_mut()
             && !command.text.text.ends_with('\n')
@@ -303,7 +302,7 @@ impl Transcript<'_> {
         }
     }
 
-    /// Takes the output so far as what the last command must print.
+    /// Makes the output so far the expectation of the last command.
     fn finish(&mut self, problems: &mut Vec<Problem>) {
         let range = std::mem::take(&mut self.output);
         let Some(command) = self.commands.last_mut().filter(|_| !range.is_empty()) else {
@@ -338,12 +337,12 @@ impl Transcript<'_> {
     }
 }
 
-/// `> ` after a command continues it, as an interactive shell shows it.
+/// `> ` after a command continues it, as in an interactive shell.
 fn is_continuation(line: &str) -> bool {
     line == ">" || line.starts_with("> ")
 }
 
-/// Ends with a backslash that is not itself escaped.
+/// Whether the line ends with an unescaped backslash.
 fn ends_open(line: &str) -> bool {
     let slashes = line.bytes().rev().take_while(|b| *b == b'\\').count();
     slashes % 2 == 1

@@ -1,5 +1,4 @@
-//! Shell syntax, by a real shell parser. The only place that names `brush_parser`, with the
-//! file below it.
+//! Shell syntax, with a real shell parser. Only this file and its folder name `brush_parser`.
 
 mod commands;
 
@@ -13,12 +12,12 @@ pub(crate) use commands::{Input, Simple, functions};
 use crate::shell::scan::{Scan, scan};
 use crate::source::{Passage, Problem};
 
-/// The parser's time doubles with each parenthesis that is open in an arithmetic expression,
-/// and it recurses; scripts for people come nowhere near these.
+/// The parser recurses, and its time doubles with each open parenthesis of an arithmetic
+/// expression. Real scripts are far below these limits.
 const MAX_ARITHMETIC: usize = 8;
 const MAX_DEPTH: usize = 60;
 
-/// Why the parser does not take a script.
+/// The parser's error for a script.
 pub(crate) struct NotUnderstood(ParseError);
 
 /// Whether a script is nested too deeply for the parser.
@@ -26,7 +25,7 @@ pub(crate) fn is_too_deep(text: &str, scan: &Scan) -> bool {
     scan.arithmetic > MAX_ARITHMETIC || scan.depth + compounds(text, scan) > MAX_DEPTH
 }
 
-/// The commands of a script, where the parser takes it.
+/// Parses a script into its commands.
 pub(crate) fn understand(text: &str, sh: bool) -> Result<Vec<Simple>, NotUnderstood> {
     match read(text, sh) {
         Ok(program) => Ok(commands::simple_commands(&program, text)),
@@ -34,8 +33,7 @@ pub(crate) fn understand(text: &str, sh: bool) -> Result<Vec<Simple>, NotUnderst
     }
 }
 
-/// The commands of a script that is given to a shell within another: `sh -c SCRIPT`. Nothing
-/// where it is no script that can be read.
+/// The commands of a nested script, as in `sh -c SCRIPT`; empty if it cannot be parsed.
 pub(crate) fn commands_of(script: &str) -> Vec<Simple> {
     let scan = scan(script);
     let deep = scan.arithmetic > MAX_ARITHMETIC || scan.depth > MAX_DEPTH;
@@ -48,12 +46,12 @@ pub(crate) fn commands_of(script: &str) -> Vec<Simple> {
 }
 
 impl NotUnderstood {
-    /// The script ends before what it has begun.
+    /// Whether the script ends too early.
     pub(crate) fn is_unfinished(&self) -> bool {
         !matches!(self.0, ParseError::ParsingNear(_))
     }
 
-    /// The problem, at its place in the text.
+    /// The problem, with its place in the text.
     pub(crate) fn problem(&self, text: &Passage, interpreter: &str) -> Problem {
         let shell = if matches!(interpreter, "sh" | "dash") {
             "sh"
@@ -82,8 +80,8 @@ impl NotUnderstood {
     }
 }
 
-/// The parser takes `)` of a `case` within `$(…)` for the end of `$(…)`: such a script is read
-/// without what stands in there, and that by itself.
+/// The parser confuses the `)` of a `case` within `$(…)` with the end of `$(…)`. This parses the
+/// outer script without the substitutions, and each substitution separately.
 fn by_parts(text: &str, sh: bool) -> Option<Vec<Simple>> {
     let mut outside = text.to_owned();
     let mut inside = Vec::new();
@@ -92,7 +90,7 @@ fn by_parts(text: &str, sh: bool) -> Option<Vec<Simple>> {
         if !part.contains("case") {
             continue;
         }
-        // A text without its end is no part.
+        // Skip an unterminated substitution.
         if text.as_bytes().get(range.end) != Some(&b')') {
             return None;
         }
@@ -122,8 +120,8 @@ fn read(text: &str, sh: bool) -> Result<Program, ParseError> {
     Parser::new(text.as_bytes(), &options).parse_program()
 }
 
-/// The parser panics at the number of a descriptor that is no `i32`. Of a number before `<` or
-/// `>` the last digit alone says the same about the syntax; nothing moves.
+/// The parser panics on a descriptor number that is not an `i32`. Before `<` or `>`, keeping only
+/// the last digit does not change the syntax; offsets stay the same.
 fn with_short_descriptors(text: &str) -> Option<String> {
     const MOST: usize = 9;
     let bytes = text.as_bytes();
@@ -139,7 +137,7 @@ fn with_short_descriptors(text: &str) -> Option<String> {
     shorter
 }
 
-/// How deeply compound commands stand within each other, at most.
+/// The deepest nesting of compound commands.
 fn compounds(text: &str, scan: &Scan) -> usize {
     let (mut open, mut most) = (0usize, 0);
     for word in scan.commands.iter().flatten() {
@@ -163,7 +161,7 @@ fn opening(error: &TokenizerError) -> Option<&SourcePosition> {
     }
 }
 
-/// Where the first here-document without an end begins.
+/// Where the first unterminated here-document begins.
 fn here_document(text: &str, error: &TokenizerError) -> Option<Range<usize>> {
     let TokenizerError::UnterminatedHereDocuments(tags, _) = error else {
         return None;
@@ -196,8 +194,8 @@ fn unfinished(error: &TokenizerError) -> String {
     }
 }
 
-/// The word at a position, which the parser gives in characters; at the end of a line, the
-/// word before it.
+/// The word at a parser position, which counts characters; at the end of a line, the word before
+/// it.
 fn place(text: &Passage, position: &SourcePosition) -> Range<usize> {
     let start = text
         .text

@@ -1,6 +1,6 @@
-//! The variables of a script: which it mentions, which it sets itself, which it exports.
-//! Only names of opsbook's kind count: `[a-z][a-z0-9_]*`. This is a help and no shell: where
-//! a name may be set in a way that cannot be seen, the script is called opaque.
+//! The variables of a script: mentioned, assigned, exported. Only names of opsbook's form count:
+//! `[a-z][a-z0-9_]*`. This is a heuristic, not a shell: a script that may set names invisibly is
+//! called opaque.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,23 +14,23 @@ use crate::shell::script::is_shell;
 /// The names in one script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Variables {
-    /// Each with the place of its first mention in the text.
+    /// Each with the place of its first mention.
     pub mentioned: BTreeMap<String, Range<usize>>,
-    /// Those that may be absent: the script says itself what holds then.
+    /// Those that may be unset: the script has a fallback.
     pub guarded: BTreeSet<String>,
-    /// Names that it gives a value to.
+    /// Names that it assigns.
     pub assigned: BTreeSet<String>,
-    /// Names that it exports to the programs that it runs.
+    /// Names that it exports to its child processes.
     pub exported: BTreeSet<String>,
-    /// Everything that it sets, also `NODE_NAME` and its kind: what the next step may use.
+    /// Everything that it sets, also names like `NODE_NAME`: the next step can use them.
     pub kept: BTreeSet<String>,
-    /// It may set names that cannot be seen: by `eval`, `.`, `source`, `read "$name"`.
+    /// It may set unknown names: by `eval`, `.`, `source`, `read "$name"`.
     pub opaque: bool,
-    /// A name that is not set is empty here: `set +u`.
+    /// Unset names are empty: `set +u`.
     pub lenient: bool,
 }
 
-/// Names in small letters that a login or a machine may bring along.
+/// Lower-case names that a login or an operating system may define.
 const OF_THE_LOGIN: [&str; 5] = [
     "http_proxy",
     "https_proxy",
@@ -39,8 +39,8 @@ const OF_THE_LOGIN: [&str; 5] = [
     "all_proxy",
 ];
 
-/// Reads the names in a script. For a shell these are its parameters; elsewhere, what looks
-/// like a look-up in the environment.
+/// Finds the names in a script. For a shell these are its parameters; for other interpreters,
+/// environment look-ups.
 #[must_use]
 pub fn variables(text: &str, interpreter: &str) -> Variables {
     if is_shell(interpreter) {
@@ -66,7 +66,7 @@ fn of_environment(text: &str) -> Variables {
         if after.contains('=') {
             found.assign(name.as_str());
         }
-        // Only these end the program where the name is not there.
+        // Only these look-ups end the program if the name is missing.
         let needs = match how.as_str() {
             "environ" => true,
             "ENV.fetch" => after.ends_with(')'),
@@ -92,7 +92,7 @@ fn of_shell(text: &str) -> Variables {
     found
 }
 
-/// Reads code; `base` is where it stands in the script.
+/// Scans code; `base` is its offset in the script.
 fn read_shell(text: &str, base: usize, found: &mut Variables) {
     let scan = scan(text);
     for mention in &scan.mentions {
@@ -158,7 +158,7 @@ fn functions<'t>(text: &'t str, scan: &Scan) -> BTreeSet<&'t str> {
 }
 
 fn simple(words: &[Word<'_>], functions: &BTreeSet<&str>, found: &mut Variables) {
-    /// Before these an assignment stays.
+    /// An assignment before one of these commands persists.
     const SPECIAL: [&str; 11] = [
         ":", ".", "eval", "exec", "export", "readonly", "set", "shift", "trap", "unset", "return",
     ];
@@ -167,7 +167,7 @@ fn simple(words: &[Word<'_>], functions: &BTreeSet<&str>, found: &mut Variables)
         .take_while(|(word, _)| assigned_name(word).is_some())
         .count();
     let (assigned, rest) = words.split_at(assignments);
-    // Before a command, an assignment is that command's alone; a function sees it.
+    // An assignment before a command applies only to that command; a function sees it.
     let name = rest.first().map(|(name, _)| *name);
     if name.is_none_or(|name| SPECIAL.contains(&name) || functions.contains(name)) {
         for (word, _) in assigned {
@@ -187,7 +187,7 @@ fn simple(words: &[Word<'_>], functions: &BTreeSet<&str>, found: &mut Variables)
     }
 }
 
-/// The commands that set variables by their names.
+/// The commands that set variables by name.
 fn builtin(name: &str, arguments: &[Word<'_>], found: &mut Variables) {
     match name {
         "for" | "select" => found.assign_word(arguments.first()),
@@ -216,7 +216,7 @@ fn builtin(name: &str, arguments: &[Word<'_>], found: &mut Variables) {
     }
 }
 
-/// `[[ -v x ]]` asks whether it is there.
+/// `[[ -v x ]]` tests whether the name is set.
 fn asked(words: &[Word<'_>], found: &mut Variables) {
     for pair in words.windows(2) {
         if pair[0].0 == "-v" {
@@ -235,7 +235,7 @@ fn unsets_u(words: &[Word<'_>]) -> bool {
             .any(|pair| pair[0].0 == "+o" && pair[1].0 == "nounset")
 }
 
-/// Code that stands in quotes: `trap 'rm "$x"' EXIT`, `eval 'x=1'`.
+/// Code in quotes: `trap 'rm "$x"' EXIT`, `eval 'x=1'`.
 fn code(command: &str, words: &[Word<'_>], found: &mut Variables) {
     let Some((word, place)) = words.iter().find(|(word, _)| *word != "--") else {
         return;
@@ -249,7 +249,7 @@ fn code(command: &str, words: &[Word<'_>], found: &mut Variables) {
     };
     let mut inside = Variables::default();
     read_shell_once(inner, place.start + 1, &mut inside);
-    // When it runs, other names may be there than now.
+    // When it runs, other names may be set than now.
     for (name, place) in inside.mentioned {
         if !found.mentioned.contains_key(&name) {
             found.guard(&name);
@@ -262,7 +262,7 @@ fn code(command: &str, words: &[Word<'_>], found: &mut Variables) {
     found.opaque |= inside.opaque;
 }
 
-/// Code within code within code is not read: it could be as deep as it is long.
+/// Code within quoted code is not read: it could be nested very deeply.
 fn read_shell_once(text: &str, base: usize, found: &mut Variables) {
     let scan = scan(text);
     for mention in &scan.mentions {
@@ -287,7 +287,7 @@ fn read_shell_once(text: &str, base: usize, found: &mut Variables) {
     }
 }
 
-/// `export a=1 b`: `a` is set; `b` is given on, where it is there.
+/// `export a=1 b`: sets `a`, and exports `b` if it is set.
 fn declare(words: &[Word<'_>], export: bool, uses: bool, found: &mut Variables) {
     // `export -f f` and `declare -F` are about functions.
     let of_functions = |(word, _): &Word<'_>| is_option(word, 'f') || is_option(word, 'F');
@@ -304,7 +304,7 @@ fn declare(words: &[Word<'_>], export: bool, uses: bool, found: &mut Variables) 
             Some(name) => {
                 found.assign(name);
                 if refers {
-                    // What the name stands for is set through it.
+                    // A name reference sets the variable that it names.
                     let to = word.split_once('=').map_or("", |(_, to)| to);
                     found.assign_text(to);
                 }
@@ -332,7 +332,8 @@ fn declare(words: &[Word<'_>], export: bool, uses: bool, found: &mut Variables) 
     }
 }
 
-/// Arguments that are names; after some options the next word is a value, after others a name.
+/// Arguments that are names. After an option in `with_value` the next word is a value, in
+/// `with_name` a name.
 fn names(words: &[Word<'_>], with_value: &str, with_name: &str, found: &mut Variables) {
     let mut rest = words.iter();
     let mut options = true;
@@ -378,7 +379,7 @@ fn unquoted(word: &str) -> &str {
     word.trim_matches(['"', '\''])
 }
 
-/// The shell makes the word when it runs.
+/// Whether the shell computes the word at run time.
 fn is_dynamic(word: &str) -> bool {
     word.contains(['$', '`'])
 }
@@ -402,7 +403,7 @@ fn assigned_name(word: &str) -> Option<&str> {
     (starts_well && (rest.starts_with('=') || rest.starts_with("+="))).then_some(name)
 }
 
-/// The name of a variable, or why it is none.
+/// Validates a variable name.
 pub(crate) fn name(value: &str) -> Result<String, String> {
     let bytes = value.as_bytes();
     let good = bytes.first().is_some_and(u8::is_ascii_lowercase)
@@ -423,7 +424,7 @@ fn is_name(name: &str) -> bool {
 }
 
 impl Variables {
-    /// A word that names a variable; one that is made when the script runs may name any.
+    /// Notes an assignment by a word; a computed word may name any variable.
     fn assign_text(&mut self, word: &str) {
         let name = unquoted(word).split('[').next().unwrap_or_default();
         if is_dynamic(name) {
@@ -445,7 +446,7 @@ impl Variables {
     }
 
     fn assign(&mut self, name: &str) {
-        // A word may hold anything: only a name reaches a shell again.
+        // A word may hold anything: only valid names reach a shell again.
         let identifier = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
             && name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if identifier && !matches!(name, "PWD" | "OLDPWD" | "_" | "PPID" | "IFS") {

@@ -1,9 +1,9 @@
-//! A text as one word of a command line, mostly of one that people read and may copy. Values
-//! that may be secret are not written here, but by the session, in bytes.
+//! Quotes a text as one word of a command line, mostly one that people read and copy. Values that
+//! may be secret are quoted by the session instead, in bytes.
 
 use crate::outside::is_hidden;
 
-/// Quoted where it needs to be.
+/// Quotes where necessary.
 #[must_use]
 pub fn shell_word(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_@%+=:,./-".contains(c);
@@ -19,10 +19,10 @@ pub fn shell_word(text: &str) -> String {
     shell_quoted(text)
 }
 
-/// The same value written without the characters that a terminal hides or obeys: a command
-/// for a person to read and paste may hold a value of a node.
+/// The same value without characters that a terminal hides or interprets: a command that people
+/// paste may contain a value of a node.
 fn printed(text: &str) -> String {
-    // A command's output loses its last line ends.
+    // Command substitution drops trailing line ends.
     let value = text.trim_end_matches('\n');
     let mut format = String::new();
     for c in value.chars() {
@@ -47,7 +47,7 @@ fn printed(text: &str) -> String {
     format!("\"$(printf '{format}')\"{ends}")
 }
 
-/// In single quotes, whatever it is.
+/// Always single-quoted.
 #[must_use]
 pub fn shell_quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))

@@ -1,5 +1,5 @@
-//! JSON that was printed -> what of it is expected. Of an expectation that is there, only values
-//! that differ are written anew; what the author did not name stays unnamed.
+//! Makes a JSON expectation from printed JSON. In an existing expectation, replaces only values
+//! that differ; keys that the author left out stay out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::shapes::{elide, names, put_back};
 use super::{Blessed, Line, Printed, Unblessed, is_met, merged, says};
 use crate::ExpectKind;
 
-/// An expectation where there is none: what all runs have in common, of objects alone.
+/// Makes a new expectation from what all runs have in common. Only for objects.
 pub(super) fn learned(runs: &[Printed]) -> Option<Blessed> {
     let values = values(runs).ok()?;
     if runs.is_empty() || !values.iter().all(Value::is_object) {
@@ -22,7 +22,7 @@ pub(super) fn learned(runs: &[Printed]) -> Option<Blessed> {
     Some(common.blessed(&text))
 }
 
-/// The author's expectation with new values in the place of those that differ.
+/// The author's expectation with the differing values replaced.
 pub(super) fn changed(text: &str, runs: &[Printed]) -> Result<Blessed, Unblessed> {
     let values = values(runs).map_err(Unblessed::Yours)?;
     let node = places(text);
@@ -52,14 +52,14 @@ fn values(runs: &[Printed]) -> Result<Vec<Value>, String> {
     values.map_err(|error| format!("prints no JSON ({error})"))
 }
 
-/// What several runs have in common, as JSON.
+/// Collects what several runs have in common, as JSON.
 struct Common<'a> {
     names: BTreeMap<&'a str, &'a str>,
     elided: BTreeSet<&'static str>,
 }
 
 impl<'a> Common<'a> {
-    /// Values of the node are put back only where all runs were on nodes with the same ones.
+    /// Values are replaced by their names only if all runs had the same node values.
     fn of(runs: &'a [Printed]) -> Common<'a> {
         let same = runs.iter().all(|run| run.values == runs[0].values);
         let first = runs.first().filter(|_| same);
@@ -77,7 +77,7 @@ impl<'a> Common<'a> {
         }
     }
 
-    /// The values as one text; nothing where they have nothing in common that stays.
+    /// The common part as text; `None` if nothing is common and stable.
     fn text(&mut self, values: &[&Value], indent: usize) -> Option<String> {
         let first = *values.first()?;
         match first {
@@ -227,7 +227,7 @@ impl Change<'_> {
                 return Err(format!("{} is not always there", named(&path)));
             }
             let end = below.range.end;
-            // With the comma before it, or that behind it where nothing is left before it.
+            // Remove the comma before the entry, or the one after it if no entry is left before it.
             let range = match (kept, entries.get(index + 1)) {
                 (0, Some((_, next, _))) => *start..*next,
                 (0, None) => {

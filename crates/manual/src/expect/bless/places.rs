@@ -1,10 +1,9 @@
-//! Where each value stands in a text that is JSON, so that one can be changed and the rest stays as
-//! its author wrote it.
+//! Finds the place of each value in a JSON text, so that one value can be replaced and the rest
+//! stays as the author wrote it.
 
 use std::ops::Range;
 
-/// A value of the author's text, with its place. The text is known to be JSON, but for
-/// references outside quotes.
+/// A value with its place. The text is valid JSON, except for `${name}` references outside quotes.
 pub(super) struct Node {
     pub range: Range<usize>,
     pub below: Below,
@@ -13,23 +12,23 @@ pub(super) struct Node {
 pub(super) enum Below {
     Scalar,
     List(Vec<Node>),
-    /// Keys, with the place where each begins.
+    /// Keys with their start offsets.
     Object(Vec<(String, usize, Node)>),
 }
 
-/// The values of a text; nothing where it is no JSON.
+/// The values of a text; `None` if the text is not JSON.
 pub(super) fn places(text: &str) -> Option<Node> {
     Scan { text, at: 0 }.value(0)
 }
 
-/// Places of values in a text that is JSON.
+/// Scans a JSON text for the places of its values.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
 }
 
 impl Scan<'_> {
-    /// Deeper than that, `serde_json` reads nothing either.
+    /// The limit of `serde_json` as well.
     const DEEPEST: usize = 128;
 
     fn value(&mut self, depth: usize) -> Option<Node> {

@@ -1,14 +1,14 @@
-//! What runs have in common by chance, and the values of a node in what was printed.
+//! Recognises volatile parts of an output (times, numbers, ids) and values of the node in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Shorter values stand for too much.
+/// Shorter values occur by chance too often.
 const SHORTEST: usize = 3;
 
-/// Values by which a name can be told: each is of one name alone.
+/// The values that identify their name: each belongs to one name only.
 pub(super) fn names(values: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
     let mut names: BTreeMap<&str, Option<&str>> = BTreeMap::new();
     for (name, value) in values {
@@ -25,7 +25,7 @@ pub(super) fn names(values: &BTreeMap<String, String>) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// A whole word that is a value becomes `${name}`; a literal `${` is written `$${`.
+/// Replaces each whole word that is a value by `${name}`; escapes a literal `${` as `$${`.
 pub(super) fn put_back(line: &str, names: &BTreeMap<&str, &str>) -> String {
     let mut text = String::new();
     for word in words(line) {
@@ -37,7 +37,7 @@ pub(super) fn put_back(line: &str, names: &BTreeMap<&str, &str>) -> String {
     text
 }
 
-/// A line in pieces that make it up: words of letters, digits and what joins them, and all else.
+/// Splits a line into words (letters, digits and the characters that join them) and the rest.
 fn words(line: &str) -> Vec<&str> {
     static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r"[\p{L}\p{N}](?:[\p{L}\p{N}._/-]*[\p{L}\p{N}])?|/[\p{L}\p{N}._/-]*[\p{L}\p{N}]")
@@ -58,8 +58,8 @@ fn words(line: &str) -> Vec<&str> {
     pieces
 }
 
-/// What two runs may have in common by chance, longest first: a word for it, and how it looks.
-/// What stands in the first group stays.
+/// Volatile shapes, longest first: a description and a pattern. The first group of the pattern is
+/// kept.
 const SHAPES: [(&str, &str); 17] = [
     (
         "time",
@@ -110,7 +110,7 @@ pub(super) fn elide(line: &str, elided: &mut BTreeSet<&'static str>) -> String {
         let mut at = 0;
         for found in shape.captures_iter(&line) {
             let Some(all) = found.get(0) else { continue };
-            // A value of the node is none that comes and goes.
+            // Do not elide a part of a node's value.
             let within = line[..all.start()].rfind("${").is_some_and(|open| {
                 line[open..]
                     .find('}')
@@ -134,7 +134,7 @@ pub(super) fn elide(line: &str, elided: &mut BTreeSet<&'static str>) -> String {
     joined(&line)
 }
 
-/// Gaps side by side are one.
+/// Merges adjacent gaps.
 pub(super) fn joined(line: &str) -> String {
     let mut line = line.to_owned();
     for twice in ["[..][..]", "[..] [..]", "[..], [..]"] {

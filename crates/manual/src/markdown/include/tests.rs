@@ -2,7 +2,7 @@ use super::*;
 
 const CODE: &str = "one\n// ANCHOR: a\ntwo\n// ANCHOR: b\nthree\n// ANCHOR_END: b\nfour\n// ANCHOR_END: a\nfive\n// ANCHOR: a\nsix\n// ANCHOR_END: a\n";
 
-/// Expands a page beside `x.rs`, `sub/y.md` and files of other shapes.
+/// Expands a page that can include `x.rs`, `sub/y.md` and other files.
 fn expanded(text: &str) -> (Passage, Vec<String>) {
     let source = Source::new("manual/a.md", text);
     let read = |path: &Path| -> Result<Arc<Source>, Refused> {

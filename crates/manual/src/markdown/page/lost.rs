@@ -1,12 +1,12 @@
-//! Lines that look like the fence of a tagged block and are none for the book: within HTML, or
-//! indented so far that they are text. What they hold would never run, in silence.
+//! Finds lines that look like the fence of a tagged block but are none in the book: within HTML, or
+//! indented so far that they are text. Such a block would silently never run.
 
 use std::ops::Range;
 
 use crate::source::{Passage, Problem};
 use crate::{Block, Kind};
 
-/// Looks at the whole text of a page; `html` are its blocks of HTML.
+/// Checks the text of a page; `html` are its blocks of HTML.
 pub(super) fn check(
     page: &Passage,
     blocks: &[Block],
@@ -30,10 +30,10 @@ pub(super) fn check(
     }
 }
 
-/// The line from its fence on, where that says a kind that does something.
+/// The line from its fence on, if the fence names an active kind.
 fn tagged(text: &str, at: usize) -> Option<Range<usize>> {
     let marker = |b: &u8| b" \t>-*+.)".contains(b) || b.is_ascii_digit();
-    // Looked at from here, so that a line with many fences is not read for each.
+    // Search backwards from here: reading the line again for each fence would take quadratic time.
     let before = text.as_bytes()[..at].iter().rev().find(|b| !marker(b));
     if before.is_some_and(|b| *b != b'\n') {
         return None;
@@ -44,7 +44,7 @@ fn tagged(text: &str, at: usize) -> Option<Range<usize>> {
     (kind != Kind::Example && !info.contains('`')).then(|| at..at + line.len())
 }
 
-/// What is commented out, in order.
+/// The ranges of HTML comments, in order.
 fn comments_in(text: &str, html: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut comments = Vec::new();
     for block in html {

@@ -1,4 +1,4 @@
-//! Who has to approve a run of a procedure: `approve: 1`, or `approve: {count: 2, by: "@oncall"}`.
+//! Who must approve a run of a procedure: `approve: 1`, or `approve: {count: 2, by: "@oncall"}`.
 
 use super::values::{checked, strings, unknown_key};
 use crate::Approve;

@@ -1,4 +1,4 @@
-//! Deliveries: what is given to a node, as what.
+//! Deliveries: which files go to a node, and under which names.
 
 use super::values::{as_map, checked, document, empty, string, unknown_key};
 use crate::model::attributes::{bundle_name, mode};
@@ -105,7 +105,7 @@ fn delivery(item: &Yaml, problems: &mut Vec<Problem>) -> Option<Delivery> {
     })
 }
 
-/// The name in the bundle where the author gives none.
+/// The default name in the bundle: the last component of the source.
 fn last_part(name: &Spanned<String>, problems: &mut Vec<Problem>) -> Option<String> {
     let last = name.value.rsplit('/').find(|part| !part.is_empty());
     if let Some(Ok(last)) = last.map(bundle_name) {

@@ -1,4 +1,4 @@
-//! Groups of checks: kinds of resources, the resources, and what is said of each.
+//! Groups of checks: kinds of resources, resources, and the assertions about each.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,8 @@ pub(crate) struct GroupContract {
     pub words: Words,
 }
 
-/// Reads a block tagged `checks`. What is none of `id`, `nodes`, `when` and `state` is a kind of resource.
+/// Reads a block tagged `checks`. Every key except `id`, `nodes`, `when` and `state` is a kind of
+/// resource.
 pub(crate) fn group(text: &Passage, place: &Span, problems: &mut Vec<Problem>) -> GroupContract {
     let mut contract = GroupContract::default();
     let templates = go_templates(text);
@@ -71,8 +72,8 @@ fn when(word: &str) -> Result<When, String> {
     }
 }
 
-/// The lines of a gossfile that only Go's templates would make into YAML. What a command
-/// formats, as in `docker ps --format '{{.Names}}'`, is none of them.
+/// The lines of a gossfile that are YAML only after Go's template engine ran. Format strings of
+/// commands, as in `docker ps --format '{{.Names}}'`, do not count.
 #[must_use]
 pub fn go_templates(text: &Passage) -> Vec<Problem> {
     static TEMPLATE: LazyLock<Regex> = LazyLock::new(|| {

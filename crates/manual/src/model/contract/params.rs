@@ -24,7 +24,7 @@ pub(super) fn params(value: &Yaml, problems: &mut Vec<Problem>) -> IndexMap<Stri
     params
 }
 
-/// A map of the parameter's keys; a bare scalar is its default, nothing at all is required.
+/// Reads the keys of one parameter. A bare scalar is its default; an empty value means required.
 fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Param {
     let mut param = Param {
         span: entry.key.clone(),
@@ -76,7 +76,7 @@ fn param(entry: &Entry, problems: &mut Vec<Problem>) -> Param {
     param
 }
 
-/// Only parsed here: to compile a pattern costs more than all the rest of a page.
+/// Only parses the pattern: compiling it costs more than the whole rest of a page.
 fn pattern(text: &str) -> Result<String, String> {
     let whole = format!("^(?:{text})$");
     let wrong = |error: String| {
@@ -87,7 +87,7 @@ fn pattern(text: &str) -> Result<String, String> {
     Ast::new()
         .parse(&whole)
         .map_err(|error| wrong(error.to_string()))?;
-    // Names of Unicode classes are looked up later than the rest.
+    // The parser does not look up Unicode class names, so compile patterns that use them.
     if text.contains(r"\p") || text.contains(r"\P") {
         regex_syntax::parse(&whole).map_err(|error| wrong(error.to_string()))?;
     }

@@ -1,4 +1,4 @@
-//! The roles of a procedure, and what a section says of the role that it repeats.
+//! The roles of a procedure, and the contract of a section that repeats for a role.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const EACH: [&str; 3] = ["batch", "wait", "max-fail"];
 /// Roles by their names.
 pub(super) type Roles = IndexMap<String, Role>;
 
-/// `roles: {old: {nodes: "@db"}, …}`; with the names of those that could not be read.
+/// `roles: {old: {nodes: "@db"}, …}`; returns also the names of roles that could not be read.
 pub(super) fn roles(value: &Yaml, problems: &mut Vec<Problem>) -> (Roles, Vec<String>) {
     let (mut roles, mut unread) = (IndexMap::new(), Vec::new());
     let Some(map) = as_map(value, "roles", problems) else {
@@ -85,7 +85,7 @@ fn one_or_more(text: &str) -> Result<Count, String> {
     }
 }
 
-/// What a `yaml each` says.
+/// The contract of a `yaml each` block.
 #[derive(Debug)]
 pub(crate) struct EachContract {
     pub role: Spanned<String>,
@@ -173,7 +173,7 @@ impl std::str::FromStr for Share {
 }
 
 impl Share {
-    /// Nodes, of so many.
+    /// The number of nodes that this share means, out of `all`.
     #[must_use]
     pub fn of(self, all: usize) -> usize {
         match self {

@@ -1,4 +1,4 @@
-//! What every contract is read with: a document, a map, a text that passes a check.
+//! Helpers of all contracts: read a document, a map, a validated text.
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
-//! Characters that a reader cannot see, or that show text in another order than it has:
-//! what runs would not be what is read.
+//! Finds characters that are invisible or reorder the displayed text: the reader would see
+//! something else than what runs.
 
 use crate::source::{Passage, Problem};
 use crate::{Block, Kind, Page};
 
-/// Looks at the fence and at the content of a tagged block.
+/// Checks the fence and the content of a tagged block.
 pub(super) fn check(page: &Page, block: &Block, problems: &mut Vec<Problem>) {
     let opening = page.text.text[block.range.clone()]
         .lines()

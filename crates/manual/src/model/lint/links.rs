@@ -1,4 +1,4 @@
-//! Links and images that lead nowhere. The book renderer publishes them without a word.
+//! Finds broken links and images. The book renderer publishes them without a warning.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -28,22 +28,22 @@ pub(super) fn check(manual: &Manual, problems: &mut Vec<Problem>) {
 struct Book<'a> {
     manual: &'a Manual,
     pages: HashMap<&'a Path, Known<'a>>,
-    /// A page of each file name.
+    /// One page for each file name.
     names: HashMap<&'a OsStr, &'a Path>,
-    /// Names that may still be compared for hints: each broken link would be compared with
-    /// each page or anchor.
+    /// The number of name comparisons left for hints. Without a limit, each broken link would be
+    /// compared with each page or anchor.
     comparisons: Cell<usize>,
-    /// The folder in which all pages lie.
+    /// The folder that contains all pages.
     common: PathBuf,
 }
 
-/// A page and what a link may lead to in it.
+/// A page and its link targets.
 struct Known<'a> {
     page: &'a Page,
     anchors: HashSet<&'a str>,
 }
 
-/// Where a link leads within the book.
+/// The target of a link within the book.
 struct Target {
     path: String,
     fragment: String,
@@ -83,7 +83,7 @@ impl<'a> Book<'a> {
             Some(below) if !self.manual.listed => self.of_site(below),
             _ => normal(&folder.join(&written)),
         };
-        // Other generators publish `a.md` as `a/`, and count from there.
+        // Other generators publish `a.md` as `a/`, and resolve links from there.
         if !self.manual.listed && self.page(&path).is_none() {
             let pretty = normal(&page.path.with_extension("").join(&written));
             path = self
@@ -119,8 +119,8 @@ impl<'a> Book<'a> {
         })
     }
 
-    /// What Zola's `@/…` means: it starts at the folder of all pages, or above it where they are
-    /// one part of a site.
+    /// Resolves Zola's `@/…`: relative to the folder of all pages, or above it if the pages are one
+    /// part of a site.
     fn of_site(&self, below: &str) -> PathBuf {
         let folders = self.common.ancestors();
         let mut meant = folders.map(|folder| normal(&folder.join(below)));
@@ -130,7 +130,7 @@ impl<'a> Book<'a> {
             .unwrap_or(nearest)
     }
 
-    /// A page by its source or by its name in the book; a folder is its index.
+    /// Finds a page by its source or by its name in the book; a folder means its index page.
     fn page(&self, path: &Path) -> Option<&Known<'a>> {
         self.pages.get(path).or_else(|| {
             candidates(path)
@@ -139,7 +139,7 @@ impl<'a> Book<'a> {
         })
     }
 
-    /// A page of the same name elsewhere, or one whose path is spelled nearly so.
+    /// A page with the same file name elsewhere, or with a similar path.
     fn nearest(&self, path: &Path) -> Option<&'a str> {
         let same_name = path.file_name().and_then(|name| self.names.get(name));
         if let Some(page) = same_name {
@@ -165,7 +165,7 @@ impl<'a> Book<'a> {
         link: &Link,
         fragment: &str,
     ) -> Option<Problem> {
-        // A browser finds `#:~:text=…` in the text itself.
+        // A browser searches for `#:~:text=…` in the text itself.
         let known = |fragment: &str| {
             fragment.is_empty() || fragment == "top" || target.anchors.contains(fragment)
         };
@@ -212,19 +212,19 @@ fn is_markdown(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "md")
 }
 
-/// What the book renderer writes of its own.
+/// Files that the book renderer generates.
 fn is_generated(path: &Path) -> bool {
     ["index.html", "print.html", "toc.html", "404.html"]
         .iter()
         .any(|name| path == Path::new(name))
 }
 
-/// The parts of a link within the book; nothing for one that leads elsewhere.
+/// The parts of a link within the book; `None` for an external link.
 fn target(link: &str) -> Option<Target> {
     let scheme = link
         .split_once(':')
         .is_some_and(|(scheme, _)| is_scheme(scheme));
-    // What begins with `/` depends on where the book is published.
+    // The target of a link that begins with `/` depends on where the book is published.
     if scheme || link.starts_with('/') || link.is_empty() || link.contains("{{") {
         return None;
     }
@@ -243,7 +243,7 @@ fn is_scheme(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"+.-".contains(&b))
 }
 
-/// `%20` and its kind.
+/// Decodes `%20` and similar escapes.
 fn decoded(text: &str) -> String {
     if !text.contains('%') {
         return text.to_owned();

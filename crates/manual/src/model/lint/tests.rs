@@ -4,7 +4,7 @@ use super::*;
 use crate::source::Source;
 use crate::{PageSource, Settings, load, parse, sort};
 
-/// All that `load` and `lint` say about a folder of `tests/fixtures`.
+/// All problems that `load` and `lint` report for a folder of `tests/fixtures`.
 fn drawn(fixture: &str) -> String {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .join("tests/fixtures")
@@ -28,7 +28,7 @@ fn a_page_with_forty_mistakes_reports_all_forty() {
     assert_eq!(found, expected, "{found}");
 }
 
-/// `line:column code: the text that is marked | hint` for each problem of one step.
+/// `line:column code: the marked text | hint` for each problem of one step.
 fn of_step(block: &str) -> String {
     let text = format!("# P\n\n```yaml procedure\nid: p\n```\n{block}");
     let page = PageSource {
@@ -90,7 +90,7 @@ fn what_old_pages_hold_is_an_error_where_it_is_one() {
         ),
         ("```bash step\n[[ a = b ]] && source x\n```\n", ""),
         ("```sh step\necho source '[[' \"let\"\n. ./x\n```\n", ""),
-        // A prompt in a text that a script writes is no prompt.
+        // A `$ ` in a text that a script writes is not a prompt.
         ("```sh step\ncat >f <<E\n$ a\nE\n```\n", ""),
         ("```sh step\ncat >f <<'E'\n$ a\nE\n```\n", ""),
         ("```sh step\ncat >f <<-E\n$ a\n\tE\n```\n", ""),
@@ -113,7 +113,7 @@ fn what_old_pages_hold_is_an_error_where_it_is_one() {
             "9:1 transcript: # y | what a comma",
         ),
         ("```sh step\n# y\n\n$ cat f\nx\n```\n", ""),
-        // The word before the end of the line, not the line end.
+        // Mark the word before the end of the line, not the line end.
         (
             "```sh step\nb.filter(\n  c\n```\n",
             "7:1 shell-syntax: b.filter( | ",
@@ -129,7 +129,7 @@ fn what_old_pages_hold_is_an_error_where_it_is_one() {
             "```sh step\n$ cat <<E\nx\nE\n```\n",
             "7:7 shell-syntax: <<E | in a transcr",
         ),
-        // A fence that its list item ends.
+        // A fence that the end of its list item closes.
         (
             "- a\n  ```sh step\n  b\n\nc\n",
             "7:3 unclosed-fence: ```sh step | close it wit",

@@ -6,14 +6,14 @@ use crate::model::attributes::Attributes;
 use crate::source::{Problem, Span};
 use crate::{Check, Group, Procedure, Reach, When};
 
-/// Where a check of a procedure stands, by what is before it.
+/// The position of a check in a procedure.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stands {
-    /// No step.
+    /// Before the first step.
     First,
-    /// The beginning of a section.
+    /// At the beginning of a section.
     InSection,
-    /// The end of a section: it opens what follows.
+    /// After the end of a section: it opens the text after it.
     AfterSection,
     AfterStep,
 }
@@ -29,7 +29,7 @@ impl Stands {
         }
     }
 
-    /// The checks at this place so far, and what those without an id are called.
+    /// The checks at this position so far, and the name prefix of checks without an id.
     pub(super) fn checks(self, procedure: &mut Procedure) -> Option<(&mut Vec<Check>, String)> {
         let all = procedure.steps.len();
         match self {
@@ -101,7 +101,7 @@ impl Assembly<'_> {
         let in_section = self.each.is_some();
         let procedure = &mut self.found.procedures[index];
         let place = Stands::of(procedure, in_section);
-        // The step before it may be what could not be read.
+        // The missing step may be the block that could not be read.
         if place == Stands::First && broken {
             return;
         }
@@ -151,7 +151,7 @@ impl Assembly<'_> {
         self.answers = Some(Answers::GroupCheck { group: index });
     }
 
-    /// A check on its own is a group of one.
+    /// A check outside of procedures and groups is a group of one check.
     fn lone_check(&mut self, tag: &Tag<'_>, mut check: Check, attributes: &Attributes) {
         self.not_within(attributes.always.as_ref(), "always", "no procedure");
         let Some(id) = &attributes.id else {

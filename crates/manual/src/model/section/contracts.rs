@@ -1,5 +1,4 @@
-//! A contract opens what it is the contract of: a procedure or a group of checks, up to the
-//! next heading that ends it.
+//! A contract opens a procedure or a group of checks, up to the next heading that ends it.
 
 use super::{Assembly, Of, Scope};
 use crate::markdown::fence::Tag;
@@ -8,7 +7,7 @@ use crate::shell::placeholder::Placeholders;
 use crate::source::{Problem, Span};
 use crate::{Group, Kind, Procedure, Reach, Spanned};
 
-/// What a contract that is no YAML seems to call itself.
+/// The id of a contract that is not valid YAML.
 fn id_line(text: &str) -> Option<&str> {
     let id = text.lines().find_map(|line| line.strip_prefix("id:"))?;
     Some(id.trim().trim_matches(['"', '\'']))
@@ -124,15 +123,15 @@ impl Assembly<'_> {
         });
     }
 
-    /// The procedure that was opened goes on below headings of its own level.
+    /// The procedure continues below later headings of its own level.
     fn reaches_through(&mut self, through: Option<Spanned<String>>) {
         if let Some(scope) = self.scopes.last_mut() {
             scope.through = through;
         }
     }
 
-    /// A contract under the heading of another: two groups may follow each other, and a
-    /// group may stand under a deeper heading within a procedure; nothing else.
+    /// Refuses a contract under the heading of another one. Two groups may follow each other, and a
+    /// group may be under a deeper heading within a procedure.
     fn must_have_own_section(&mut self, place: &Span, kind: Kind) {
         let section = self.section;
         let same_section = |scope: &Scope| scope.section == section;
@@ -143,7 +142,7 @@ impl Assembly<'_> {
                 .is_some_and(|scope| same_section(scope) && matches!(scope.of, Of::Group(_)))
         {
             if let Some(scope) = self.scopes.pop() {
-                // It ends where this contract begins.
+                // The other scope ends where this contract begins.
                 self.closed(&scope, self.next - 1);
             }
         }

@@ -1,5 +1,5 @@
-//! `yaml each` opens a section of a procedure, up to the next heading that ends it: its steps
-//! are done for one node of a role after the other.
+//! `yaml each` opens a section of a procedure, up to the next heading that ends it. Its steps run
+//! for one node of a role after the other.
 
 use super::{Assembly, Of, OpenEach};
 use crate::markdown::fence::Tag;
@@ -68,14 +68,14 @@ impl Assembly<'_> {
         }
     }
 
-    /// Which role has its turn here is not known: nothing is said of blocks that name one.
+    /// The role of this section is unknown: do not report blocks that name a role.
     fn roles_are_unknown(&mut self, procedure: usize) {
         let roles = self.found.procedures[procedure].roles.keys();
         self.unread_roles[procedure].extend(roles.cloned());
     }
 
-    /// Ends the section that is open. In a procedure of which something could not be read, that
-    /// may have been its steps.
+    /// Closes the open section. If a part of the procedure could not be read, that part may have
+    /// been its steps.
     pub(super) fn close_each(&mut self, broken: bool) {
         let Some(open) = self.each.take() else { return };
         let procedure = &mut self.found.procedures[open.procedure];
@@ -90,7 +90,7 @@ impl Assembly<'_> {
     }
 }
 
-/// A section is for a role that may be several nodes.
+/// A section needs a role that can have several nodes.
 fn not_repeated(procedure: &Procedure, role: &crate::Spanned<String>) -> Option<Problem> {
     let (name, span) = (&role.value, role.span.clone());
     match procedure.roles.get(name).map(|role| role.count) {

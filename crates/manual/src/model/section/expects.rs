@@ -1,4 +1,4 @@
-//! An expectation, and the block before it whose output it is.
+//! An expectation, and the block before it that prints the output.
 
 use super::{Answers, Assembly, Sections};
 use crate::markdown::fence::Tag;
@@ -6,7 +6,7 @@ use crate::model::attributes::Attributes;
 use crate::source::{Problem, Span};
 use crate::{Expect, ExpectKind, Script, Work};
 
-/// What an expectation is kept in.
+/// Where an expectation is stored.
 struct Answering<'a> {
     block: usize,
     script: &'a mut Script,
@@ -42,7 +42,7 @@ impl Assembly<'_> {
             self.problems.push(problem.note(own.span.clone(), "here"));
             return;
         }
-        // Of a transcript it is what the last command prints.
+        // After a transcript, it describes the output of the last command.
         match commands.last_mut() {
             Some(command) => command.expect = Some(expect),
             None => *answering.expect = Some(expect),
@@ -95,7 +95,7 @@ fn of_nothing(answers: Option<Answers>, place: &Span) -> Option<Problem> {
     }
 }
 
-/// The step or check whose output is expected. None for one that could not be read.
+/// The step or check whose output is expected; `None` if it could not be read.
 fn answering(found: &mut Sections, answers: Answers) -> Option<Answering<'_>> {
     let check = match answers {
         Answers::Broken | Answers::Silent(_) => return None,

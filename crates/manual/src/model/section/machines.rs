@@ -1,4 +1,4 @@
-//! The machine that a block names: in a procedure with roles each block says where it runs.
+//! The node that a block names: in a procedure with roles each block says where it runs.
 
 use super::{Assembly, Of};
 use crate::markdown::fence::Tag;
@@ -7,7 +7,7 @@ use crate::source::{Problem, Span};
 use crate::{Count, Delivery, DeliveryFrom, Kind, Machine, On, Procedure};
 
 impl Assembly<'_> {
-    /// Where a block runs. What is wrong with it is told, and nothing else in consequence.
+    /// The node of a block. Reports one problem at most.
     pub(super) fn machine(
         &mut self,
         tag: &Tag<'_>,
@@ -16,7 +16,7 @@ impl Assembly<'_> {
         let place = attributes.on.as_ref();
         let side = place.map_or(On::Node, |place| place.side);
         let machine = place.and_then(|place| place.machine.clone());
-        // What is placed runs where a step runs.
+        // A placed file has the same choices as a step.
         let kind = match attributes.to {
             Some(_) => Kind::Step,
             None => tag.kind,
@@ -49,7 +49,7 @@ impl Assembly<'_> {
         (side, machine)
     }
 
-    /// What is wrong with its role has been said.
+    /// Whether an error in its role has already been reported.
     fn is_of_an_unread_role(&self, machine: Option<&Machine>) -> bool {
         let Some(Of::Procedure(index)) = self.scopes.last().map(|scope| &scope.of) else {
             return false;
@@ -58,7 +58,7 @@ impl Assembly<'_> {
         machine.is_some_and(|machine| unread.iter().any(|role| role == machine.role()))
     }
 
-    /// What is wrong with a delivery out of another machine's bundle.
+    /// Checks a delivery from another node's bundle.
     pub(super) fn delivery_of_a_machine(&mut self, delivery: &Delivery, attributes: &Attributes) {
         let DeliveryFrom::Machine { role, .. } = &delivery.from else {
             return;
@@ -91,7 +91,7 @@ impl Assembly<'_> {
         self.problems.push(problem);
     }
 
-    /// A role that nothing in its procedure names.
+    /// Reports roles that nothing in their procedure names.
     pub(super) fn unused_roles(&mut self, index: usize) {
         let procedure = &self.found.procedures[index];
         let inside = self.blocks.iter().filter(|block| {
@@ -101,7 +101,7 @@ impl Assembly<'_> {
                 && block.range.end <= range.end
         });
         let texts: Vec<&str> = inside.map(|block| block.text.text.as_str()).collect();
-        // What a template mentions is not known here.
+        // The names in a template are not known here.
         if procedure.delivers_a_template() {
             return;
         }
@@ -125,7 +125,7 @@ impl Assembly<'_> {
     }
 }
 
-/// What is wrong with the `on=` of a block. `turn` is the role of the section around it.
+/// Checks the `on=` of a block. `turn` is the role of the surrounding section.
 fn wrong_machine(
     procedure: &Procedure,
     kind: Kind,
@@ -180,7 +180,7 @@ fn wrong_machine(
     }
 }
 
-/// What a block may not say of itself besides its machine.
+/// Reports other attributes that the block may not have with its `on=`.
 fn wrong_word(attributes: &Attributes, machine: Option<&Machine>) -> Option<Problem> {
     if let Some(span) = &attributes.always {
         let message = "`always` means nothing in a procedure with roles";
@@ -209,7 +209,7 @@ pub(super) fn unknown(procedure: &Procedure, name: &str, span: Span) -> Problem 
     problem.hint(format!("its roles are {}", known.join(", ")))
 }
 
-/// What `on=` may say at a place.
+/// The possible values of `on=` at this place.
 fn choices(procedure: &Procedure, turn: Option<&str>) -> String {
     let roles = procedure.roles.iter().map(|(name, role)| {
         if role.count == Count::One || turn == Some(name) {

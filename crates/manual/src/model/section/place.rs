@@ -1,5 +1,4 @@
-//! A `file` block with `to=`: a text that goes to its place on the machine, as the reader would
-//! paste it there.
+//! A `file` block with `to=`: writes a text to a file on the node, as the reader would paste it.
 
 use std::ops::Range;
 
@@ -9,7 +8,7 @@ use crate::model::attributes::Attributes;
 use crate::source::Problem;
 use crate::{How, Machine, On, Place, Work};
 
-/// Attributes of a `file` block that mean nothing for a file in the bundle.
+/// Attributes of a `file` block that need `to=`.
 const WITH_TO: [&str; 6] = ["owner", "sudo", "append", "edit", "timeout", "setup"];
 
 impl Assembly<'_> {
@@ -34,7 +33,7 @@ impl Assembly<'_> {
             let hint = "`-` begins a line that goes, `+` one that comes, a space one that stays; `@@` begins the next place";
             self.problems.push(problem.hint(hint));
         }
-        // What is wrong with the path has been said.
+        // An error in the path has already been reported.
         let to = attributes.to.clone();
         let (to, span) = to.map_or(("/unnamed".to_owned(), place), |to| (to.value, to.span));
         let work = Work::Place(Place {
@@ -79,7 +78,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// A whole file in the words of a change would be placed with its signs.
+    /// Refuses a whole file written as a diff: its `+` and `-` signs would be written to the node.
     fn file_is_whole(&mut self, block: usize, tag: &Tag<'_>, attributes: &Attributes, how: How) {
         let path = attributes.to.as_ref().map_or("", |to| to.value.as_str());
         let is_diff = [".diff", ".patch"].iter().any(|end| path.ends_with(end));
@@ -92,7 +91,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// Words that go with a place, on a file for the bundle.
+    /// Reports attributes that need `to=` on a file for the bundle.
     pub(super) fn goes_with_to(&mut self, tag: &Tag<'_>) {
         let words = tag.words.iter().filter(|word| WITH_TO.contains(&word.key));
         for word in words {
@@ -104,7 +103,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// Of two whole files for one path on one machine, one would be lost.
+    /// Reports two whole files for one path on one node: one would be lost.
     pub(super) fn placed_twice(&mut self, procedure: usize) {
         type Key<'a> = (&'a str, On, Option<&'a Machine>);
         let mut seen: Vec<(Key<'_>, &Place)> = Vec::new();
@@ -132,7 +131,7 @@ impl Assembly<'_> {
     }
 }
 
-/// What is wrong with the lines of a change, and where.
+/// The first error in the lines of a diff, with its place.
 fn wrong_edit(text: &str) -> Option<(Range<usize>, &'static str)> {
     let mut lines = Vec::new();
     let mut at = 0;
@@ -149,7 +148,7 @@ fn wrong_edit(text: &str) -> Option<(Range<usize>, &'static str)> {
         lines.drain(..2);
     }
     let mut changes = 0;
-    // Of the place at hand: its first new line, and whether a line tells where it is.
+    // The current hunk: its first added line, and whether any line anchors it.
     let (mut added, mut anchored) = (None, false);
     for (range, line) in lines {
         match line.as_bytes().first() {
@@ -168,7 +167,7 @@ fn wrong_edit(text: &str) -> Option<(Range<usize>, &'static str)> {
                 anchored = true;
             }
             None | Some(b' ') => anchored = true,
-            // What a template says to itself, and what `diff` says of the end of a file.
+            // A template comment, or diff's remark about a missing line end.
             Some(b'\\') => {}
             Some(b'{') if line.starts_with("{%") || line.starts_with("{#") => {}
             Some(_) => return Some((range, "this line says neither what goes nor what comes")),

@@ -1,4 +1,4 @@
-//! `file to=` on a page: what is read, and what is wrong.
+//! Parsing and errors of `file to=` blocks.
 
 use std::path::Path;
 

@@ -1,8 +1,8 @@
-//! What the reader sees before a block is where it runs: code hosts hide the words after the
-//! language. A sentence that sends the reader to another machine than the block's own is told.
+//! Compares the sentence before a block with the block's node. Code hosts hide the words after the
+//! language, so the reader sees only the sentence. If it names another node, that is reported.
 //!
-//! Only a place counts: *on the new machine*, not *announce the new member*. A rule without
-//! that would warn on most pages that are right.
+//! Only a place counts: *on the new machine*, not *announce the new member*. Without this rule,
+//! most correct pages would have warnings.
 
 use super::{Assembly, Of};
 use crate::Machine;
@@ -10,13 +10,13 @@ use crate::markdown::fence::Tag;
 use crate::model::attributes::Attributes;
 use crate::source::Problem;
 
-/// Words that say where: a role stands at most so many words after one of them.
+/// Prepositions of place: a role counts within so many words after one of them.
 const PLACES: [&str; 4] = ["on", "from", "at", "in"];
 const REACH: usize = 4;
 
 impl Assembly<'_> {
-    /// `said` is the sentence directly before the block, empty where there is none; then the
-    /// heading counts, if nothing else stands between.
+    /// `said` is the sentence directly before the block; if it is empty, the heading counts, unless
+    /// something else is between them.
     pub(super) fn other_machine_is_said(
         &mut self,
         tag: &Tag<'_>,
@@ -49,7 +49,7 @@ impl Assembly<'_> {
     }
 }
 
-/// The role that a text names as a place, where it does not name `own` at all.
+/// The role that a text names as a place, unless the text also names `own`.
 fn place_of_another(text: &str, own: &str, is_role: &dyn Fn(&str) -> bool) -> Option<String> {
     let mut far = usize::MAX;
     let mut other = None;

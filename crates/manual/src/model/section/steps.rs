@@ -1,5 +1,4 @@
-//! A step of the procedure around it: a script, a delivery, a file, or something that a
-//! person does.
+//! A step of the surrounding procedure: a script, a delivery, a file, or work for a person.
 
 use super::{Answers, Assembly, Of};
 use crate::markdown::fence::Tag;
@@ -177,8 +176,8 @@ impl Assembly<'_> {
         }
     }
 
-    /// `exit=` on a transcript of one command is that command's status; with more, each shows
-    /// its own.
+    /// `exit=` on a transcript of one command is that command's status. With several commands, each
+    /// shows its own status.
     pub(super) fn transcript_exit(
         &mut self,
         tag: &Tag<'_>,
@@ -201,7 +200,7 @@ impl Assembly<'_> {
         }
     }
 
-    /// What runs on the operator's machine runs as the operator, and leaves it up.
+    /// A step on the operator's machine runs as the operator and must not reboot it.
     pub(super) fn here_as_you_are(&mut self, tag: &Tag<'_>, attributes: &Attributes) {
         let side = attributes.on.as_ref().map(|place| place.side);
         if side != Some(On::Local) {

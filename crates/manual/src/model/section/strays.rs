@@ -1,10 +1,10 @@
-//! Steps without a procedure, and procedures without steps. Where a contract stands at the wrong
-//! place both come of one mistake, which is told once, with the place where it should stand.
+//! Finds steps without a procedure and procedures without steps. A misplaced contract causes both;
+//! this is reported once, with the right place for the contract.
 
 use crate::source::{Problem, Span};
 use crate::{Kind, Spanned};
 
-/// What a page has of them, in its order.
+/// Collects them in page order.
 #[derive(Default)]
 pub(super) struct Strays {
     headings: Vec<Heading>,
@@ -15,7 +15,7 @@ pub(super) struct Strays {
 struct Heading {
     level: usize,
     title: String,
-    /// The heading that it stands below.
+    /// Its parent heading.
     parent: Option<usize>,
 }
 
@@ -30,14 +30,14 @@ struct Stray {
     kind: Kind,
     span: Span,
     heading: Option<usize>,
-    /// So many contracts of procedures stand before it.
+    /// The number of procedure contracts before it.
     after: usize,
 }
 
 const REACH: &str =
     "a procedure reaches from its contract to the next heading of the same or a higher level";
 
-/// Whether a heading is the one that a contract names; quotes may be typographic in the book.
+/// Whether a contract names this heading; the book may show typographic quotes.
 pub(super) fn is_heading(name: &str, title: &str) -> bool {
     let plain = |text: &str| -> String {
         let plain = |c: char| match c {
@@ -63,7 +63,7 @@ impl Strays {
         });
     }
 
-    /// The contract of a procedure, under the heading at hand.
+    /// Notes a procedure contract under the current heading.
     pub fn contract(&mut self, id: &Spanned<String>) {
         self.contracts.push(Contract {
             id: id.value.clone(),
@@ -82,7 +82,7 @@ impl Strays {
         });
     }
 
-    /// A procedure has come to its end without a step.
+    /// Notes a procedure that ended without a step.
     pub fn empty(&mut self, span: &Span) {
         let mut contracts = self.contracts.iter_mut();
         if let Some(contract) = contracts.find(|own| own.span == *span) {
@@ -122,7 +122,7 @@ impl Strays {
         }));
     }
 
-    /// `own` are the steps that its contract is likely to be about.
+    /// `own` are the steps that its contract probably belongs to.
     fn without_steps(
         &self,
         contract: &Contract,
@@ -161,7 +161,7 @@ impl Strays {
         problem.hint(format!("move it below `{heading}`{more}"))
     }
 
-    /// One mistake for all steps between two contracts.
+    /// Reports all steps between two contracts as one error.
     fn without_procedure(&self, run: usize, strays: &[&Stray]) -> Option<Problem> {
         let (first, last) = (strays.first()?, strays.last()?);
         let more = match strays.len() - 1 {
@@ -187,8 +187,8 @@ impl Strays {
         })
     }
 
-    /// The last section that a contract would have to go through to reach a place: its name as
-    /// YAML has it. None where no such section stands beside the contract's own.
+    /// The last section that a contract would have to include to reach a place: its name as a YAML
+    /// value. `None` if the contract has no such sibling section.
     fn through(&self, contract: Option<usize>, place: Option<usize>) -> Option<String> {
         let own = &self.headings[contract?];
         let mut at = place?;

@@ -1,4 +1,4 @@
-//! Contracts at the wrong place, and procedures over several sections.
+//! Misplaced contracts, and procedures over several sections.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ fn one_misplacement_is_one_error_that_says_where_the_contract_should_stand() {
             format!("# A\n\n### Before\n\n{CONTRACT}\n## Install\n\n{STEP}\n{STEP}"),
             "6 procedure-without-steps: procedure `p` has no steps | move it below `## Install`",
         ),
-        // Beside them.
+        // In a sibling section.
         (
             format!("# A\n\n## Before\n\n{CONTRACT}\n## Install\n\n{STEP}\n## Start\n\n{STEP}"),
             "6 procedure-without-steps: procedure `p` has no steps | add `through: Start` to it",
@@ -73,24 +73,24 @@ fn one_misplacement_is_one_error_that_says_where_the_contract_should_stand() {
             ),
             "6 procedure-without-steps: procedure `p` has no steps | move it below `## It’s in`, with `through: 'Start it: now'`",
         ),
-        // Behind them.
+        // After the steps.
         (
             format!("# A\n\n## Install\n\n{STEP}\n{STEP}\n{CONTRACT}"),
             "14 procedure-without-steps: procedure `p` has no steps | move it above its first step, below `## Install`",
         ),
-        // It ends too early.
+        // Its section ends too early.
         (
             format!(
                 "# A\n\n## Install\n\n{CONTRACT}\n{STEP}\n## Start\n\n{STEP}\n## Stop\n\n{STEP}"
             ),
             "15 step-outside-procedure: this `step` stands outside any procedure, and so does one below it | `through: Stop` in that contract takes it in",
         ),
-        // There is none.
+        // Missing.
         (
             format!("# A\n\n## Install\n\n{STEP}\n## Start\n\n{STEP}\n{STEP}"),
             "5 step-outside-procedure: this `step` stands outside any procedure, and so do 2 below it | write its contract, a block `yaml procedure` with an `id`, below `## Install`",
         ),
-        // Nothing that it could be about.
+        // No steps that it could belong to.
         (
             format!("# A\n\n{CONTRACT}\nWords.\n"),
             "4 procedure-without-steps: procedure `p` has no steps | it reaches to the next heading of the same or a higher level",

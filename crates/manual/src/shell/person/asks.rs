@@ -6,7 +6,7 @@ use super::tables;
 
 const YES: &str = "write `-y`: it goes on without asking";
 
-/// Commands that ask before they do something.
+/// Finds commands that ask before they act.
 pub(super) fn asks(call: &Call<'_>) -> Option<Finding> {
     if call.is_answered {
         return None;
@@ -23,7 +23,7 @@ pub(super) fn asks(call: &Call<'_>) -> Option<Finding> {
         .or_else(|| destroys(call))
 }
 
-/// These want a terminal, whatever their input is.
+/// Commands that need a terminal regardless of their input.
 fn of_a_terminal(call: &Call<'_>) -> Option<Finding> {
     let name = call.name();
     let after = call.after_verb();
@@ -60,7 +60,7 @@ fn of_a_terminal(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// What changes packages, by the words of each tool.
+/// Package commands that change the system, by tool.
 const APT: [&str; 11] = [
     "install",
     "reinstall",
@@ -151,7 +151,7 @@ fn installs(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// Tools that set something up in a dialogue.
+/// Tools with a set-up dialogue.
 fn sets_up(call: &Call<'_>) -> Option<Finding> {
     match call.name() {
         "add-apt-repository" | "apt-add-repository" => {
@@ -179,7 +179,7 @@ fn sets_up(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// Tools that make keys and certificates.
+/// Tools that create keys and certificates.
 fn keys(call: &Call<'_>) -> Option<Finding> {
     let long = |names: &[&str]| call.any_long(names);
     match (call.name(), call.verb()) {
@@ -241,7 +241,7 @@ fn keys(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// Tools that ask for a password or for who somebody is.
+/// Tools that ask for a password or an identity.
 fn passwords(call: &Call<'_>) -> Option<Finding> {
     let long = |names: &[&str]| call.any_long(names);
     match (call.name(), call.verb()) {
@@ -295,7 +295,7 @@ fn passwords(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// Commands that ask before each thing that they take away.
+/// Commands that ask before each deletion.
 fn destroys(call: &Call<'_>) -> Option<Finding> {
     let long = |names: &[&str]| call.any_long(names);
     match (call.name(), call.verb()) {

@@ -1,4 +1,4 @@
-//! Commands that end when a person stops them.
+//! Commands that run until a person stops them.
 
 use super::Finding::{self, NeverEnds};
 use super::options::Call;
@@ -6,7 +6,7 @@ use super::tables;
 
 const LIMIT: &str = "write `timeout 30s` before it, or look once";
 
-/// Commands that go on until somebody stops them.
+/// Finds commands that run until a person stops them.
 pub(super) fn never_ends(call: &Call<'_>) -> Option<Finding> {
     if call.is_limited || call.command.background || is_ended_by_its_reader(call) {
         return None;
@@ -84,7 +84,7 @@ pub(super) fn never_ends(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// `tail -f log | grep -m 1 ready` ends when it was found.
+/// `tail -f log | grep -m 1 ready` ends when grep finds a match.
 fn is_ended_by_its_reader(call: &Call<'_>) -> bool {
     const GO_ON: [&str; 9] = [
         "grep", "tee", "cat", "cut", "tr", "sort", "uniq", "wc", "jq",

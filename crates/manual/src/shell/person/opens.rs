@@ -1,9 +1,9 @@
-//! Commands that take what a person types: as data, into a session, into an editor.
+//! Commands that read typed input: as data, in a session, in an editor.
 
 use super::Finding::{self, Asks, Opens, Reads};
 use super::options::Call;
 
-/// Commands that take what a person types.
+/// Finds commands that read typed input.
 pub(super) fn reads(call: &Call<'_>) -> Option<Finding> {
     if !call.has_no_input() {
         return None;
@@ -71,8 +71,8 @@ pub(super) fn reads(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// Commands that work on their standard input where no file is named: on an empty one they do
-/// nothing, and say that all is well.
+/// Commands that read standard input if no file is named. With empty input they do nothing and
+/// report success.
 pub(super) fn filters(call: &Call<'_>) -> Option<Finding> {
     const HINT: &str = "name the file, or give it something: `< FILE`";
     if !call.has_no_input() {
@@ -111,7 +111,7 @@ pub(super) fn filters(call: &Call<'_>) -> Option<Finding> {
     reads.then_some(Reads(HINT))
 }
 
-/// Shells and clients in which a person goes on typing.
+/// Interactive shells and clients.
 pub(super) fn opens(call: &Call<'_>) -> Option<Finding> {
     if !call.has_no_input() {
         return None;
@@ -177,7 +177,7 @@ pub(super) fn opens(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// Clients of other machines, and places that are entered.
+/// Clients of remote hosts, and environments that one enters.
 fn connects(call: &Call<'_>) -> Option<Finding> {
     let none = |valued: &str| call.operands(valued).is_empty();
     match call.name() {
@@ -231,7 +231,7 @@ fn connects(call: &Call<'_>) -> Option<Finding> {
     }
 }
 
-/// Editors, and what opens one.
+/// Editors, and commands that open one.
 pub(super) fn edits(call: &Call<'_>) -> Option<Finding> {
     const HINT: &str = "deliver the file with a `file` block, or change it with `sed -i`";
     if call.has_editor {
@@ -310,7 +310,7 @@ fn git(call: &Call<'_>) -> Option<Finding> {
 }
 
 impl<'a> Call<'a> {
-    /// The words behind the verb of `git -C DIR VERB`.
+    /// The words after the verb of `git -C DIR VERB`.
     fn after_options_of_git(&self) -> &'a [String] {
         let verb = self.operands("Cc").first().copied().unwrap_or_default();
         let words = self.arguments();

@@ -1,19 +1,18 @@
-//! A simple command as it is called: without what only changes how it is run (`sudo`, `env`,
-//! `timeout`), and with its options to be asked for.
+//! A simple command without its wrappers (`sudo`, `env`, `timeout`), and queries for its options.
 
 use crate::shell::syntax::Simple;
 
-/// Whether `sudo` stands before a command.
+/// How `sudo` is used before a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sudo {
     None,
     /// It may ask for a password.
     Asks,
-    /// `sudo -n`, or `sudo -S` that is given something to read.
+    /// `sudo -n`, or `sudo -S` with input.
     Silent,
 }
 
-/// A command behind its wrappers.
+/// A command without its wrappers.
 pub(super) struct Call<'a> {
     pub command: &'a Simple,
     /// Its name and arguments.
@@ -21,14 +20,14 @@ pub(super) struct Call<'a> {
     pub sudo: Sudo,
     /// Something ends it: `timeout 5 tail -f`.
     pub is_limited: bool,
-    /// The author has said which editor: `EDITOR=true git commit`.
+    /// The author set the editor: `EDITOR=true git commit`.
     pub has_editor: bool,
-    /// Something answers: `sshpass`.
+    /// Something answers its questions: `sshpass`.
     pub is_answered: bool,
 }
 
-/// Commands that run the command after them: their options that take a value, and how many
-/// words stand before that command.
+/// Commands that run another command: their options that take a value, and the number of words
+/// before that command.
 const WRAPPERS: [(&str, &str, usize); 38] = [
     ("sudo", "ugpCcDhrtTU", 0),
     ("doas", "uC", 0),
@@ -87,15 +86,15 @@ impl<'a> Call<'a> {
         call
     }
 
-    /// What a wrapper runs; nothing where this is none, or it runs nothing.
+    /// The command that a wrapper runs; `None` if this is not a wrapper or runs nothing.
     fn unwrapped(&mut self) -> Option<&'a [String]> {
         let name = self.name();
         let (_, valued, before) = WRAPPERS.iter().find(|(wrapper, ..)| *wrapper == name)?;
-        // `command -v x` only looks.
+        // `command -v x` only looks x up.
         if name == "command" && self.any_short("vV", "") {
             return None;
         }
-        // Without a user by `-u`, it is like `su`.
+        // Without `-u`, it acts like `su`.
         if name == "runuser" && !self.any_short("u", "g") && !self.any_long(&["user"]) {
             return None;
         }
@@ -121,7 +120,7 @@ impl<'a> Call<'a> {
         (!rest.is_empty()).then_some(rest)
     }
 
-    /// Without its folder.
+    /// The command's name without its folder.
     pub fn name(&self) -> &'a str {
         let name = self.words.first().map_or("", String::as_str);
         name.rsplit('/').next().unwrap_or(name)
@@ -131,7 +130,7 @@ impl<'a> Call<'a> {
         self.words.get(1..).unwrap_or_default()
     }
 
-    /// The first argument that is no option: `install` of `apt-get -q install x`.
+    /// The first argument that is not an option: `install` in `apt-get -q install x`.
     pub fn verb(&self) -> &'a str {
         let mut words = self.arguments().iter();
         words
@@ -139,14 +138,14 @@ impl<'a> Call<'a> {
             .map_or("", String::as_str)
     }
 
-    /// The call behind its verb.
+    /// The call after its verb.
     pub fn after_verb(&self) -> &'a [String] {
         let words = self.arguments();
         let at = words.iter().position(|word| !word.starts_with('-'));
         at.map_or(&[], |at| &words[at + 1..])
     }
 
-    /// The arguments that are no options; some short options take the next word.
+    /// The arguments that are not options. The short options in `valued` take the next word.
     pub fn operands(&self, valued: &str) -> Vec<&'a str> {
         let mut operands = Vec::new();
         let mut words = self.arguments().iter();
@@ -165,8 +164,8 @@ impl<'a> Call<'a> {
         operands
     }
 
-    /// Whether one of these letters is among its short options, also as `-yq`. Letters that take
-    /// a value end a cluster.
+    /// Whether the call has one of these short options, also combined as in `-yq`. A letter of
+    /// `valued` ends a cluster.
     pub fn any_short(&self, letters: &str, valued: &str) -> bool {
         let mut words = self.arguments().iter();
         while let Some(word) = words.next() {
@@ -188,7 +187,7 @@ impl<'a> Call<'a> {
         false
     }
 
-    /// Whether one of these stands there as `--name`, `--name=value` or, as some have it,
+    /// Whether the call has one of these options, as `--name`, `--name=value` or, in some tools,
     /// `-name`.
     pub fn any_long(&self, names: &[&str]) -> bool {
         self.arguments().iter().any(|word| {
@@ -198,8 +197,8 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Some of its words are known only when it runs, and may be what is missed: `"$@"`,
-    /// `$opts`, `--$name`.
+    /// Some of its words are known only at run time and may be the missing option: `"$@"`, `$opts`,
+    /// `--$name`.
     pub fn has_unseen_options(&self) -> bool {
         let unseen = |word: &String| {
             let named = word.strip_prefix('$').map(str::to_ascii_lowercase);
@@ -222,7 +221,7 @@ impl<'a> Call<'a> {
     }
 }
 
-/// What a command runs elsewhere, or in a shell of its own.
+/// A command that runs elsewhere or in another shell.
 pub(super) enum Inner {
     /// A script: `sh -c SCRIPT`.
     Script(String),
@@ -233,9 +232,9 @@ pub(super) enum Inner {
 /// Where it runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place {
-    /// What is given to the outer command is given to it.
+    /// It gets the input of the outer command.
     Through,
-    /// It is given nothing, whatever the outer command is given.
+    /// It gets no input.
     Cut,
 }
 
@@ -314,7 +313,7 @@ fn is_assignment(word: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// `-u` of `-u name`, and not of `-uname`.
+/// Whether an option takes the next word: `-u` in `-u name`, but not in `-uname`.
 fn takes_next(word: &str, valued: &str) -> bool {
     let Some(cluster) = word.strip_prefix('-').filter(|c| !c.starts_with('-')) else {
         return false;

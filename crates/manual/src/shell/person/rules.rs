@@ -1,11 +1,10 @@
-//! What each command does without a person. A command that is not known here is taken for one
-//! that needs none.
+//! What each command does without a person. An unknown command counts as one that needs none.
 
 use super::Finding::{self, Pages};
 use super::options::Call;
 use super::{asks, ends, opens};
 
-/// What is wrong with a call where nobody sits before it.
+/// Why a call does not work without a person.
 pub(super) fn finding(call: &Call<'_>) -> Option<Finding> {
     if call.any_long(&["help", "version"]) {
         return None;

@@ -1,11 +1,11 @@
-//! Commands whose need of a person shows by words alone: no counting of operands, no options
-//! with values of their own.
+//! Commands that can be judged by their words alone, without counting operands or parsing option
+//! values.
 
 use super::Finding::{self, Asks, NeverEnds, Opens, Reads};
 use super::options::Call;
 
-/// `names verb verb`, each with `|` between equals; then the words of which one must be there,
-/// if any are named; then the words that settle it.
+/// `names verb verb`, with `|` between alternatives; then words of which one must be present, if
+/// any are listed; then words that make the call harmless.
 type Row = (&'static str, &'static str, &'static str, Finding);
 
 const EACH: &str = "write `-y`: it goes on without asking";
@@ -14,7 +14,7 @@ const BY_HAND: &str = "make it a `manual` block: a person does it; or use a tool
 const TEXT: &str = "give it the text: `<<'END'`, or `< FILE`";
 const ONCE: &str = "write `timeout 30s` before it, or look once";
 
-/// These ask where nothing is given to them.
+/// Commands that ask if they get no input.
 #[rustfmt::skip]
 pub(super) const ASK: &[Row] = &[
     ("ufw enable|reset", "", "--force --dry-run", Asks(FORCE)),
@@ -76,7 +76,7 @@ pub(super) const ASK: &[Row] = &[
     ("php|artisan artisan|tinker tinker", "", "--execute", Opens("write `--execute CODE`")),
 ];
 
-/// These ask on the terminal, whatever is given to them.
+/// Commands that ask on the terminal regardless of their input.
 #[rustfmt::skip]
 pub(super) const TERMINAL: &[Row] = &[
     ("psql|pg_dump|pg_dumpall|pg_restore|pg_basebackup|createdb|dropdb|createuser|dropuser|vacuumdb|reindexdb|clusterdb", "-W --password", "", Asks("leave out `-W`, and keep the password in a file: `PGPASSFILE`")),
@@ -84,7 +84,7 @@ pub(super) const TERMINAL: &[Row] = &[
     ("ssh-copy-id", "", "-n", Asks("deliver the key with a `file` block")),
 ];
 
-/// These go on until somebody stops them.
+/// Commands that run until somebody stops them.
 #[rustfmt::skip]
 pub(super) const ENDLESS: &[Row] = &[
     ("tailf|multitail|stern|kubetail|dbus-monitor|bmon|dstat|powertop", "", "--csv --html --no-follow --time -c", NeverEnds(ONCE)),
@@ -102,7 +102,7 @@ pub(super) const ENDLESS: &[Row] = &[
     ("kafka-console-consumer|kafka-console-consumer.sh", "", "--max-messages --timeout-ms", NeverEnds("write `--max-messages 1 --timeout-ms 30000`")),
 ];
 
-/// The first row that says something about a call.
+/// The finding of the first row that matches a call.
 pub(super) fn first(rows: &[Row], call: &Call<'_>) -> Option<Finding> {
     let name = call.name();
     let row = rows.iter().find(|(command, when, unless, _)| {
@@ -119,7 +119,7 @@ fn is_one_of(names: &str, name: &str) -> bool {
     names.split('|').any(|one| one == name)
 }
 
-/// Whether the verbs stand one after the other near the beginning; options may have values.
+/// Whether the verbs follow one another near the beginning; options may have values.
 fn has_verbs<'a>(call: &Call<'_>, verbs: impl Iterator<Item = &'a str>) -> bool {
     const FURTHEST: usize = 3;
     let verbs: Vec<&str> = verbs.collect();
@@ -133,7 +133,7 @@ fn has_verbs<'a>(call: &Call<'_>, verbs: impl Iterator<Item = &'a str>) -> bool 
     (0..FURTHEST).any(stands)
 }
 
-/// Of `-x`, `--word`, `word`, and `*part` of an operand.
+/// Whether the call has one of: `-x`, `--word`, `word`, or `*part` of an operand.
 fn has_any(call: &Call<'_>, words: &str) -> bool {
     words
         .split(' ')

@@ -1,4 +1,4 @@
-//! The words of commands, what separates them, and what is no word of theirs.
+//! The words of commands, their separators, and what belongs to no command.
 
 use super::{Context, Kind, Scanner, Usage};
 
@@ -65,7 +65,7 @@ impl Scanner<'_> {
         self.mark();
     }
 
-    /// A quoted text in which only `$'…'` knows escapes.
+    /// A quoted text in which only `$'…'` has escapes.
     pub(super) fn single(&mut self, context: Context, lead: usize) {
         self.found.contexts.push((self.at, context));
         self.at += lead;
@@ -92,7 +92,7 @@ impl Scanner<'_> {
     }
 
     fn closing(&mut self, end: Option<u8>) {
-        // `esac)`: the word counts before the parenthesis does.
+        // In `esac)`, end the word before handling the parenthesis.
         self.end_word();
         if end == Some(b')') && self.frame().cases == 0 {
             self.close_over(1);
@@ -102,7 +102,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `<`, `>`, `>>`, `<&`, `<<<` and their kind end a word; where they lead follows.
+    /// `<`, `>`, `>>`, `<&`, `<<<` and similar end a word; their target follows.
     fn redirection(&mut self) {
         self.descriptor();
         self.end_word();
@@ -117,7 +117,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// `2` of `2>file` is no word of the command, and `{fd}` of `{fd}>file` is set by it.
+    /// The `2` of `2>file` is not a word of the command, and `{fd}>file` sets `fd`.
     pub(super) fn descriptor(&mut self) {
         let Some(start) = self.frame().word.filter(|_| !self.frame().target) else {
             return;

@@ -1,4 +1,4 @@
-//! What begins with `$`: variables, substitutions and arithmetic.
+//! Everything that begins with `$`: variables, substitutions and arithmetic.
 
 use std::ops::Range;
 
@@ -36,7 +36,7 @@ impl Scanner<'_> {
         self.open(Kind::Parameter { quoted }, 0);
         self.at = end.max(self.at + 2);
         let rest = after_subscript(&self.text[end..]);
-        // `${!x*}` is a list of names that begin with `x`.
+        // `${!x*}` lists the names that begin with `x`.
         let names = lead == Some(b'!') && matches!(rest, [b'*' | b'@', b'}', ..]);
         if end > start && !names {
             self.mention(start..end, usage(rest));
@@ -110,9 +110,9 @@ impl Scanner<'_> {
     }
 }
 
-/// What follows the name in `${x[1]:-word}`, without the subscript.
+/// The text after the name in `${x[1]:-word}`, without the subscript.
 fn after_subscript(rest: &[u8]) -> &[u8] {
-    /// Subscripts are short; what is longer is not searched for its end.
+    /// The search for the end of a subscript stops after so many bytes.
     const MOST: usize = 256;
     if rest.first() != Some(&b'[') {
         return rest;

@@ -1,8 +1,8 @@
-//! Here-documents: the word that ends one, and the text between.
+//! Here-documents: their delimiters and their text.
 
 use super::{Context, Kind, Scanner};
 
-/// Here-documents within each other; deeper ones are read as commands.
+/// Nesting of here-documents; deeper ones are read as commands.
 const MAX_HERE_DEPTH: usize = 64;
 
 pub(super) struct Here {
@@ -42,18 +42,18 @@ impl Scanner<'_> {
             }
             self.at += 1;
         }
-        // Each search for an end may read all that is left.
+        // Each search for an end may read the whole rest of the text.
         if (!word.is_empty() || quoted) && self.frames.len() < MAX_HERE_DEPTH {
             self.frame_mut().here.push_back(Here { word, quoted, tabs });
         }
     }
 
-    /// At the start of a line: the texts of the here-documents of the line before.
+    /// At the start of a line: reads the here-documents of the line before.
     pub(super) fn here_documents(&mut self) {
         while let Some(here) = self.frame_mut().here.pop_front() {
             let (end, after) = self.here_end(&here);
             if !here.quoted {
-                // What is left follows when this one is closed.
+                // The remaining ones follow when this one is closed.
                 return self.open(Kind::HereDoc { end }, 0);
             }
             self.found.contexts.push((self.at, Context::HereDocQuoted));
@@ -62,7 +62,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// Where the text of a here-document ends, and where its last line does.
+    /// The end offset of a here-document's text, and of its last line.
     fn here_end(&self, here: &Here) -> (usize, usize) {
         let mut at = self.at;
         for line in self.text[self.at..].split_inclusive(|b| *b == b'\n') {

@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::*;
 
-/// Each context of the text with the text in it.
+/// Each context with its text.
 fn contexts(text: &str) -> String {
     let scan = scan(text);
     let mut shown = String::new();

@@ -1,5 +1,5 @@
-//! A parsed script -> its simple commands, each with what is known of its input and of what
-//! reads its output. Knows no command by its name but `exec`.
+//! Extracts the simple commands of a parsed script, each with what is known about its input and the
+//! readers of its output. Treats no command specially except `exec`.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::Range;
@@ -17,25 +17,25 @@ use crate::source::Offsets;
 /// One simple command of a script.
 #[derive(Clone, Debug)]
 pub(crate) struct Simple {
-    /// Its name and arguments, quotes taken off.
+    /// Its name and arguments, unquoted.
     pub words: Vec<String>,
-    /// Where its name stands.
+    /// The range of its name.
     pub place: Range<usize>,
     /// The names of the assignments before it.
     pub assigned: Vec<String>,
     pub input: Input,
-    /// The commands that read its output, one after the other; no more than `MOST_READERS`.
-    /// Shared: all commands of a group have the same.
+    /// The commands that read its output, in pipe order; at most `MOST_READERS`. Shared by all
+    /// commands of a group.
     pub readers: Vec<Arc<Vec<String>>>,
-    /// Its output goes into a file or into a variable.
+    /// Its output goes to a file or a variable.
     pub kept: bool,
-    /// Nobody waits for it.
+    /// It runs in the background.
     pub background: bool,
-    /// The function in which it stands.
+    /// The surrounding function.
     function: Option<Arc<str>>,
 }
 
-/// The functions in which commands stand.
+/// The names of the surrounding functions.
 pub(crate) fn functions(commands: &[Simple]) -> HashSet<&str> {
     let mut names = HashSet::new();
     let mut last: Option<&Arc<str>> = None;
@@ -52,7 +52,7 @@ pub(crate) fn functions(commands: &[Simple]) -> HashSet<&str> {
 }
 
 impl Simple {
-    /// It stands in a `$(…)` that begins at this place.
+    /// Marks it as part of a `$(…)` that begins at this offset.
     pub(super) fn within(mut self, start: usize) -> Simple {
         self.place = self.place.start + start..self.place.end + start;
         self.kept = true;
@@ -60,25 +60,25 @@ impl Simple {
     }
 }
 
-/// What a command reads from its standard input.
+/// The standard input of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Input {
-    /// That of the block: nothing.
+    /// That of the block: empty.
     Empty,
-    /// A file, a pipe, a text; or what cannot be seen.
+    /// A file, a pipe, a text; or unknown.
     Given,
 }
 
-/// Scripts within scripts within scripts, by `$(…)`.
+/// Nesting of `$(…)`.
 const MAX_DEPTH: usize = 8;
 
-/// A longer pipe is no honest script, and each of its commands would know all the others.
+/// Real scripts have no longer pipes, and each command would store all others.
 const MOST_READERS: usize = 16;
 
-/// Functions that call functions that call functions.
+/// Depth of function calls.
 const MAX_CALLS: usize = 16;
 
-/// The simple commands of a program in their order; `text` is what was parsed.
+/// The simple commands of a program in order; `text` is the parsed text.
 pub(super) fn simple_commands(program: &Program, text: &str) -> Vec<Simple> {
     let mut walk = Walk {
         text,
@@ -98,8 +98,8 @@ pub(super) fn simple_commands(program: &Program, text: &str) -> Vec<Simple> {
     found
 }
 
-/// What is given to a function is given to the commands in it. Where no call of a function is
-/// seen, or they call one another too deeply, nobody knows what is given to it.
+/// The input of a function is the input of its commands. Without a visible call, or with too deep
+/// calls, the input is unknown.
 fn of_functions(found: &mut [Simple]) {
     let calls = |found: &[Simple], input: Input| -> BTreeSet<String> {
         let calls = found.iter().filter(|simple| simple.input == input);
@@ -114,7 +114,7 @@ fn of_functions(found: &mut [Simple]) {
         let fed = calls(found, Input::Given);
         let bare = calls(found, Input::Empty);
         let mut changed = false;
-        // Those of one function share its name: it is looked up once.
+        // Commands of one function share its name: look it up once.
         let mut last: Option<(Arc<str>, bool)> = None;
         for simple in found.iter_mut() {
             let Some(name) = &simple.function else {
@@ -142,7 +142,7 @@ fn of_functions(found: &mut [Simple]) {
 struct Walk<'a> {
     text: &'a str,
     offsets: Offsets,
-    /// Where the text stands in the whole script.
+    /// The offset of the text in the whole script.
     base: usize,
     depth: usize,
     found: Vec<Simple>,
@@ -189,7 +189,7 @@ impl Walk<'_> {
             }
             self.command(command);
         }
-        // `exec <file` lasts, but not out of a pipe.
+        // `exec <file` lasts, except in a pipe.
         if pipeline.seq.len() > 1 {
             self.input = before;
         }
@@ -372,7 +372,7 @@ impl Walk<'_> {
         }
     }
 
-    /// In bytes; the parser counts characters.
+    /// The range in bytes; the parser counts characters.
     fn place(&self, word: &Word) -> Range<usize> {
         let index = word.location().map_or(0, |span| span.start.index);
         let start = self.offsets.byte(index, self.text);
@@ -395,7 +395,7 @@ fn words_of(command: &Command) -> Vec<String> {
     words.map(|word| unquoted(&word.value)).collect()
 }
 
-/// A word without its quotes; what the shell puts in stays as it is written.
+/// A word without its quotes; expansions stay as written.
 fn unquoted(word: &str) -> String {
     let mut plain = String::with_capacity(word.len());
     let mut quote = None;
