@@ -1,11 +1,11 @@
-//! What is given with `--set`, and a node with it.
+//! Arguments (`--set`), and a node with their values.
 
 use crate::manual::Procedure;
 use crate::nodes::{Node, Nodes};
 use crate::source::Problem;
 
-/// Arguments that no parameter takes are values of the node: overriding one is meant, a
-/// name that nothing defines is a mistake, found where the node is evaluated.
+/// Checks the arguments. An argument without a parameter overrides a value of the node. A name that
+/// nothing defines is an error, found where the node is evaluated.
 pub(super) fn arguments(procedure: &Procedure, set: &[(String, String)]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (name, param) in &procedure.params {
@@ -30,7 +30,7 @@ pub(super) fn arguments(procedure: &Procedure, set: &[(String, String)]) -> Vec<
             continue;
         };
         if let Some(pattern) = &param.pattern {
-            // The contract was read with this pattern: it compiles.
+            // The contract parser has validated this pattern.
             let whole = regex::Regex::new(&format!("^(?:{pattern})$"));
             if whole.is_ok_and(|whole| !whole.is_match(value)) {
                 let of = match given {
@@ -57,7 +57,7 @@ pub(super) fn node(
     set: &[(String, String)],
     problems: &mut Vec<Problem>,
 ) -> Option<Node> {
-    // That one is missing is a problem already: what follows from it is none.
+    // A missing argument is already a problem: report nothing that follows from it.
     let missing = |name: &String, required: bool| required.then(|| name.clone());
     let params: Vec<_> = procedure
         .params
@@ -104,8 +104,8 @@ pub(super) fn node(
     }
 }
 
-/// With several machines, an argument is a parameter or a value for a capture: a value of a node
-/// would be changed on all of them. Leaves those that are known.
+/// In a run over several nodes, an argument must be a parameter or a value for a capture: it would
+/// change a node's value on all nodes. Removes the unknown ones.
 pub(super) fn unknown_argument(
     nodes: &Nodes,
     procedure: &Procedure,
@@ -143,7 +143,7 @@ pub(super) fn unknown_argument(
     unknown.collect()
 }
 
-/// A parameter without a default has some value when the procedure is run.
+/// Values for the parameters without a default, for a lint without arguments.
 pub(super) fn any(procedure: &Procedure) -> Vec<(String, String, crate::source::Span)> {
     let params = procedure.params.iter();
     params

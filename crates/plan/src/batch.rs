@@ -1,4 +1,4 @@
-//! How many nodes go at a time: `1,5,25%`, as a section, the command line and the nodes say it.
+//! Batch sizes: `1,5,25%`, from a section, the command line and the nodes.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use crate::manual::Share;
 use crate::nodes::Node;
 use crate::source::Problem;
 
-/// Sizes of batches; each has one node at least.
+/// The sizes of batches as numbers of nodes, each at least one.
 #[must_use]
 pub fn sizes(shares: &[Share], all: usize) -> Vec<usize> {
     shares.iter().map(|share| share.of(all).max(1)).collect()
 }
 
-/// Items in batches of these sizes. The last size is that of all batches after it; without any,
-/// there is one batch.
+/// Splits items into batches of these sizes; the last size repeats. Without sizes there is one
+/// batch.
 #[must_use]
 pub fn in_batches<'a, T>(mut rest: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
     let mut sizes = sizes.iter().copied();
@@ -27,7 +27,7 @@ pub fn in_batches<'a, T>(mut rest: &'a [T], sizes: &[usize]) -> Vec<&'a [T]> {
     batches
 }
 
-/// The smaller size of each batch; the last one of a list repeats. An empty list says nothing.
+/// The smaller size of each batch; the last size of a list repeats. An empty list sets no limit.
 #[must_use]
 pub fn smaller(sizes: &[usize], others: &[usize]) -> Vec<usize> {
     let at = |sizes: &[usize], index: usize| sizes.get(index).or(sizes.last()).copied();
@@ -39,7 +39,7 @@ pub fn smaller(sizes: &[usize], others: &[usize]) -> Vec<usize> {
     both.collect()
 }
 
-/// Those of a section, as its page says, and as careful as its nodes say.
+/// The sizes of a section's batches: those of the page, limited by those of its nodes.
 pub(crate) fn of_section<'n>(
     shares: &[Share],
     nodes: impl Iterator<Item = &'n Arc<Node>> + Clone,
@@ -60,10 +60,10 @@ pub(crate) fn of_section<'n>(
     batches
 }
 
-/// What a node's `batch` says; nothing where it says nothing.
+/// The `batch` value of a node; `None` if it has none.
 ///
 /// # Errors
-/// Where that is no list of sizes.
+/// If the value is not a list of sizes.
 pub fn of_node(node: &Node) -> Result<Option<Vec<Share>>, Box<Problem>> {
     let Some(evaluated) = node.values.get("batch") else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Checks -> cases: one check on one node each.
+//! Turns checks into cases: one check on one node each.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,9 @@ use crate::source::{Problem, Span};
 use crate::vocabulary::{Assertion, Batch, Vocabulary};
 use crate::{Ask, CHECK_LIMIT, Case, Need, Script, Skip, Value, Variable};
 
-/// All cases of a manual on the selected nodes, in the order of the nodes and of the book:
-/// groups of checks, and the checks after steps that hold `always`. A case about which anything
-/// is wrong is not made: the problem stands for it.
+/// All cases of a manual on the selected nodes, in the order of the nodes and of the book: groups
+/// of checks, and the checks after steps that are marked `always`. An invalid case is left out; its
+/// problem is reported instead.
 #[must_use]
 pub fn cases(
     manual: &Manual,
@@ -23,7 +23,7 @@ pub fn cases(
 ) -> (Vec<Case>, Vec<Problem>) {
     let mut problems = Vec::new();
     let mut cases = Vec::new();
-    // What a check means is the same on every node; only its values differ.
+    // The meaning of a check is the same on every node; only its values differ.
     let understood: Vec<Vec<Assertion>> = manual
         .groups
         .values()
@@ -70,14 +70,14 @@ pub fn cases(
             }
         }
     }
-    // A selector or a value that is wrong on one node is often wrong on all.
+    // A wrong selector or value on one node is often wrong on all nodes.
     let mut seen = std::collections::HashSet::new();
     problems.retain(|problem| seen.insert(problem.identity()));
     (cases, problems)
 }
 
-/// One script that asks several typed cases, and how to read what it prints. Cases of other
-/// kinds have no part in it.
+/// One script for several typed cases, and the means to read its output. Ignores cases of other
+/// kinds.
 #[must_use]
 pub fn probe(cases: &[&Case]) -> (Script, Batch) {
     let asked = cases.iter().filter_map(|case| match &case.ask {
@@ -112,7 +112,7 @@ pub fn probe(cases: &[&Case]) -> (Script, Batch) {
     )
 }
 
-/// Groups of checks that must hold on a node first.
+/// Groups of checks that must hold on a node before a run.
 pub(super) fn needs(
     manual: &Manual,
     vocabulary: &Vocabulary,
@@ -134,7 +134,7 @@ pub(super) fn needs(
         .collect()
 }
 
-/// The typed checks of a group, as far as they can be understood.
+/// The typed checks of a group that could be parsed.
 pub(super) fn understand(
     vocabulary: &Vocabulary,
     group: &Group,
@@ -153,8 +153,7 @@ pub(super) fn understand(
         .collect()
 }
 
-/// Typed assertions first, then scripts: the order in which a contract and the prose under it
-/// are read.
+/// Typed assertions first, then scripts: the reading order of a contract and the prose below it.
 pub(super) fn of_group(
     manual: &Manual,
     group: &Group,
@@ -226,7 +225,7 @@ pub(super) fn of_group(
     cases
 }
 
-/// A case of a script, unless something is wrong with its values.
+/// A case of a script; `None` if its values have an error.
 fn sound_script(
     manual: &Manual,
     check: &Check,
@@ -239,7 +238,7 @@ fn sound_script(
     (!has_error(manual, &problems[before..])).then_some(case)
 }
 
-/// Whether one of these is an error that no word in the manual settles.
+/// Whether one of these is an error that the manual does not accept.
 fn has_error(manual: &Manual, problems: &[Problem]) -> bool {
     problems.iter().any(Problem::is_error)
         && settle(manual, problems.to_vec())
@@ -248,8 +247,8 @@ fn has_error(manual: &Manual, problems: &[Problem]) -> bool {
             .any(Problem::is_error)
 }
 
-/// The value of a name in a typed check. Where secrets may stand, they stay names, which the
-/// script is given as variables.
+/// The value of a name in a typed check. Where secrets are possible, names stay names, and the
+/// script gets them as variables.
 fn in_typed(
     name: &str,
     secrets: bool,
@@ -316,14 +315,15 @@ pub(super) fn of_script(
     }
 }
 
-/// `web.deploy/importable` and `web.xt-recent` as tests name them: `group::check`.
+/// The test names of `web.deploy/importable` and `web.xt-recent`: `group::check`.
 #[must_use]
 pub fn case_name(check: &str) -> String {
     let (group, name) = split(check);
     format!("{group}::{name}")
 }
 
-/// `web.deploy/importable` -> `web.deploy`, `importable`; `web.xt-recent` -> `web`, `xt-recent`.
+/// Splits `web.deploy/importable` into `web.deploy` and `importable`, `web.xt-recent` into `web`
+/// and `xt-recent`.
 fn split(name: &str) -> (&str, &str) {
     name.split_once('/')
         .or_else(|| name.rsplit_once('.'))

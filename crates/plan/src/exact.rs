@@ -1,6 +1,6 @@
-//! What a plan holds beside the text that is shown of it: how machines are reached, every value
-//! and the place of every secret, checks with what they are asked with, time limits. As a sum, so
-//! that an approval is of all that will be done.
+//! Hashes the parts of a plan that its displayed text leaves out: how nodes are reached, every
+//! value and the place of every secret, checks with their inputs, time limits. So an approval
+//! covers everything that will be done.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use crate::record::sha256;
 use crate::{Binding, Case, NodePlan, Plan, Stretch};
 
 impl Plan {
-    /// SHA-256 over all of it that is of one site, by the site's text; with roles also over what
-    /// is of no machine alone, as `*`.
+    /// For each site, by its name, the SHA-256 over its part. A plan with roles also has the key
+    /// `*`, for everything that belongs to no single node.
     pub fn exact(&self) -> impl Iterator<Item = (String, String)> {
         let sites = self.nodes.iter();
         let sites = sites.map(|node| (node.site().to_string(), sha256(&of_node(node))));

@@ -1,6 +1,6 @@
-//! Manual x nodes x arguments -> plan and cases. Pure; nothing is looked up later.
+//! Makes plans and cases from manual, nodes and arguments. Pure; a plan needs no later look-up.
 //!
-//! The only maker of a [`Script`], which is the only thing that a session runs.
+//! Only this crate makes a [`Script`], and a session runs nothing else.
 //!
 //! ```
 //! use std::path::Path;
@@ -26,7 +26,7 @@
 //! assert_eq!(script.bindings()[0].name, "word");
 //! ```
 
-// The crates below this one, by the names that its files use.
+// The crates below this one, under the names that its files use.
 use opsbook_event as event;
 use opsbook_manual as manual;
 use opsbook_nodes as nodes;
@@ -71,11 +71,11 @@ pub use roles::{Binding, Bound, Section, Stretch, Turn};
 pub use step::EXPORTED;
 pub use transcript::{Ran, ran, transcript};
 
-/// Time limit of a step where neither it nor its procedure says one.
+/// The time limit of a step if neither it nor its procedure has one.
 pub const STEP_LIMIT: Duration = Duration::from_mins(10);
-/// Time limit of a check that says none.
+/// The time limit of a check without one.
 pub const CHECK_LIMIT: Duration = Duration::from_secs(30);
-/// Names whose values are known only when the run is under way.
+/// Names whose values are known only during a run.
 pub const RUN_NAMES: [&str; 3] = ["bundle", "procedure", "run_id"];
 
 /// Everything that a run will do, on every node, in order.
@@ -85,21 +85,20 @@ pub struct Plan {
     pub procedure: String,
     /// The heading over its contract.
     pub title: String,
-    /// The `id` in its contract.
+    /// The place of `id` in its contract.
     pub span: Span,
-    /// What was given with `--set`.
+    /// The arguments, from `--set`.
     pub arguments: Vec<(String, String)>,
-    /// Every part of the run that has a bundle of its own. Without roles, one for each node.
-    /// With roles, one for each machine of the main line that is reached, then those of each
-    /// turn.
+    /// Every part of the run that has its own bundle. Without roles: one for each node. With roles:
+    /// one for each reached node of the main line, then those of each turn.
     pub nodes: Vec<NodePlan>,
-    /// Who plays which role, and the order of the page; none without roles.
+    /// The nodes of each role and the order of the page; `None` without roles.
     pub binding: Option<Binding>,
 }
 
 impl Plan {
-    /// SHA-256 over all that is done, hexadecimal: of a run on one node, the sum of that node's
-    /// steps. Who allots a run names it, so that nothing else runs in its place.
+    /// SHA-256 over everything that the run does, hexadecimal; for a run on one node, the hash of
+    /// that node's steps. A gateway names it in an order, so that nothing else runs instead.
     #[must_use]
     pub fn sha256(&self) -> String {
         if let ([only], None) = (self.nodes.as_slice(), &self.binding) {
@@ -113,27 +112,27 @@ impl Plan {
     }
 }
 
-/// What is done on one machine.
+/// The part of a plan on one node.
 #[derive(Clone, Debug)]
 pub struct NodePlan {
-    /// With the parameters' defaults and the arguments laid over it.
+    /// The node, with parameter defaults and arguments applied.
     pub node: Arc<Node>,
-    /// The role that it plays, where the procedure has roles.
+    /// The node's role, if the procedure has roles.
     pub role: Option<String>,
-    /// The turn: the name of the node whose turn it is, in a second section for the same role
-    /// with a number, `web1+2`. None in the main line.
+    /// The turn: the name of the node whose turn it is, or `web1+2` in a second section for the
+    /// same role. `None` in the main line.
     pub turn: Option<String>,
-    /// Groups of checks that must hold before anything is touched.
+    /// Groups of checks that must hold before the run changes anything.
     pub needs: Vec<Need>,
-    /// Checks before the first step, asked after the needs, before anything is touched. With
-    /// roles they stand in the binding.
+    /// Checks before the first step, evaluated after the needs and before the run changes anything.
+    /// With roles they are in the binding.
     pub before: Vec<Case>,
-    /// Those of this machine, with the procedure's numbers: there may be holes.
+    /// The steps of this node. They keep the procedure's numbers, which may have gaps.
     pub steps: Vec<PlannedStep>,
-    /// Every step of the procedure that captures a value, on whichever machine it runs.
+    /// Every step of the procedure that captures a value, on any node.
     pub captures: Vec<Capture>,
-    /// With roles, the first step that runs on the operator's machine, whichever part it is in:
-    /// what it makes is looked for when it is due.
+    /// With roles, the first step on the operator's machine, in any part: files that it creates
+    /// need not exist when the run begins.
     pub first_here: Option<usize>,
     /// SHA-256 over all steps, hexadecimal.
     pub sha256: String,
@@ -150,7 +149,7 @@ pub struct Capture {
     pub name: String,
 }
 
-/// A group of checks that must hold before anything is touched.
+/// A group of checks that must hold before the run changes anything.
 #[derive(Clone, Debug)]
 pub struct Need {
     /// The id of the group.
@@ -159,7 +158,7 @@ pub struct Need {
     pub cases: Vec<Case>,
 }
 
-/// One step, with everything decided that can be decided before the run.
+/// One step, with every decision that is possible before the run.
 #[derive(Clone, Debug)]
 pub struct PlannedStep {
     /// From 1.
@@ -170,51 +169,51 @@ pub struct PlannedStep {
     pub title: String,
     /// The opening fence line.
     pub span: Span,
-    /// Where it is done.
+    /// Where it runs.
     pub on: On,
-    /// The user that it is done as, where not the login user.
+    /// The user that it runs as, if not the login user.
     pub sudo: Option<SudoUser>,
-    /// After this time it is ended.
+    /// The time after which it is killed.
     pub timeout: Duration,
-    /// The operator is asked before it.
+    /// Ask the operator before it.
     pub confirm: bool,
-    /// The name that its standard output becomes the value of.
+    /// The name of the value that its standard output becomes.
     pub capture: Option<String>,
-    /// Exit statuses that are OK.
+    /// Exit statuses that count as OK.
     pub exit: Vec<i32>,
     /// It restarts the node.
     pub reboot: bool,
-    /// It is run again on every resume.
+    /// It runs again on every resume.
     pub setup: bool,
-    /// What is done.
+    /// What it does.
     pub work: PlannedWork,
-    /// Of a text that goes to its place: what its script is about.
+    /// For a file that is written to its destination: the file.
     pub placed: Option<Placed>,
     /// What its standard output must be.
     pub expect: Option<Expect>,
-    /// Each case knows the machine that is asked: with roles it may be another one.
+    /// Each case names its node, which may be another one in a procedure with roles.
     pub checks: Vec<Case>,
-    /// On how many machines of its role it is done.
+    /// The number of nodes of its role that it runs on.
     pub spread: Spread,
     /// Variables whose values the steps up to this one may have set.
     pub saved: Vec<String>,
     /// Variables that this step's script may set.
     pub sets: BTreeSet<String>,
-    /// The step as planned, without values: what a resume compares.
+    /// The planned step as text, without values, which a resume compares.
     pub text: String,
     /// SHA-256 over `text`, hexadecimal.
     pub sha256: String,
 }
 
-/// On how many machines a step runs.
+/// The number of nodes that a step runs on.
 #[derive(Clone, Debug)]
 pub enum Spread {
     /// On one machine.
     One,
-    /// On all of a role, side by side: `on=all:ROLE`.
+    /// On all nodes of a role, in parallel: `on=all:ROLE`.
     All {
-        /// Checks that are asked once, when it has ended on all machines. The same in the plan of
-        /// each of them.
+        /// Checks that run once, after the step has ended on all nodes. All nodes' plans have the
+        /// same.
         joint: Vec<Case>,
     },
 }
@@ -224,23 +223,23 @@ pub enum Spread {
 pub enum PlannedWork {
     /// Runs a script.
     Script(Script),
-    /// Names in it are filled in.
+    /// Copies files; their names are already substituted.
     Deliver(Vec<Delivery>),
-    /// Values are put in when it is shown: some are known only during the run.
+    /// Work for a person. Values are substituted when it is shown: some are known only then.
     Manual(Interpolated),
 }
 
-/// What a shell or another interpreter runs, and the values that it mentions.
+/// A script for a shell or another interpreter, and the values that it mentions.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// `sh`, `bash`, `python3`, …
     pub(crate) interpreter: String,
     pub(crate) text: Arc<str>,
-    /// In the order of the names; only those that the text mentions.
+    /// In the order of the names; only names that the text mentions.
     pub(crate) bindings: Vec<Variable>,
-    /// The commands of a transcript, each with what it must print and its exit status.
+    /// The commands of a transcript, each with its expected output and exit status.
     pub(crate) commands: Vec<PlannedCommand>,
-    /// Variables without which it cannot run, and which only earlier scripts set.
+    /// Variables that it needs and that only earlier scripts set.
     pub(crate) inherits: Vec<String>,
 }
 
@@ -249,18 +248,19 @@ pub struct Script {
 pub struct Variable {
     /// Its name in the script.
     pub name: String,
-    /// What it will be.
+    /// Its value.
     pub value: Value,
 }
 
-/// What a variable of a script will be.
+/// The value of a variable in a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// It is known before the run, or is a secret that is looked up in it.
+    /// Known before the run, or a secret that is looked up during the run.
     Text(Text),
-    /// The output of an earlier step, known only when that step has run.
+    /// The output of an earlier step, known after that step has run.
     Captured,
-    /// The text of [`PlannedStep::placed`], which holds a secret or what only the run knows.
+    /// The text of [`PlannedStep::placed`], if it contains a secret or a value known only in the
+    /// run.
     Rendered,
 }
 
@@ -271,74 +271,73 @@ pub struct PlannedCommand {
     pub title: Option<String>,
     /// The command without its prompt.
     pub text: Arc<str>,
-    /// What it has to print.
+    /// Its expected output.
     pub expect: Option<Expect>,
-    /// The exit status that it has to have.
+    /// Its expected exit status.
     pub exit: i32,
-    /// Where it stands.
+    /// Its place in the manual.
     pub span: Span,
 }
 
-/// One check on one node: what the suite runs, and what follows a step.
+/// One check on one node: the unit of a suite, and a check after a step.
 #[derive(Clone, Debug)]
 pub struct Case {
     /// `group::check`, or `procedure::check` for checks after steps.
     pub name: String,
-    /// The node that is asked, with its values.
+    /// The node, with its values.
     pub node: Arc<Node>,
-    /// The place in the manual that says what must hold.
+    /// The place in the manual of what must hold.
     pub span: Span,
-    /// Where it is asked.
+    /// Where it is evaluated.
     pub on: On,
-    /// The user that it is asked as, where not the login user.
+    /// The user that it runs as, if not the login user.
     pub sudo: Option<SudoUser>,
-    /// After this time it could not look.
+    /// The time after which it counts as not evaluated.
     pub timeout: Duration,
-    /// It is asked again while it does not hold.
+    /// It is evaluated again until it holds.
     pub eventually: Option<Eventually>,
-    /// How it is asked.
+    /// How it is evaluated.
     pub ask: Ask,
-    /// Waived: why, and until when (`YYYY-MM-DD`).
+    /// Waived: why, and until which date.
     pub skip: Option<Skip>,
-    /// What it asks is a state, in which not all nodes of its group are: a suite asks it by its
-    /// full name only.
+    /// It describes a state that not all nodes of its group have: a suite evaluates it only by its
+    /// full name.
     pub state: bool,
 }
 
-/// Why a check is not asked.
+/// Why a check is waived.
 #[derive(Clone, Debug)]
 pub struct Skip {
     /// The author's reason.
     pub reason: String,
-    /// The last day of that; none where it has no end.
+    /// The last day of the waiver; `None` if unlimited.
     pub until: Option<jiff::civil::Date>,
 }
 
-/// How a check is asked.
+/// How a check is evaluated.
 #[derive(Clone, Debug)]
 pub enum Ask {
-    /// A script block: its exit status decides, and its output where one is expected.
+    /// A script block: its exit status decides, and its output if one is expected.
     Script {
-        /// What is run.
+        /// The script.
         script: Script,
-        /// Exit statuses that mean that it holds.
+        /// Exit statuses with which it holds.
         exit: Vec<i32>,
-        /// What its standard output must be.
+        /// The expected standard output.
         expect: Option<Expect>,
     },
     /// A typed assertion: a probe reports facts, matchers decide.
-    /// The bindings are those that the author's own commands in it mention.
     Probe {
-        /// The typed assertion, which knows its probe.
+        /// The assertion, which knows its probe.
         assertion: Arc<Assertion>,
-        /// The variables that the author's own commands in it mention.
+        /// The variables in the author's own commands in the assertion.
         bindings: Vec<Variable>,
     },
 }
 
 impl Case {
-    /// SHA-256 over what is asked and the values that it is asked with, hexadecimal: while it
-    /// stays the same, what was recorded is about what stands in the manual.
+    /// SHA-256 over the check and its values, hexadecimal. While it stays the same, a recorded
+    /// result is about the current manual.
     #[must_use]
     pub fn sum(&self) -> String {
         record::sha256(&record::case(self))
@@ -384,19 +383,19 @@ impl Script {
 }
 
 impl PlannedStep {
-    /// Its id, or its number: what `--start-at` takes.
+    /// Its id, or its number if it has none: the argument of `--start-at`.
     #[must_use]
     pub fn label(&self) -> &str {
         self.name.rsplit('/').next().unwrap_or(&self.name)
     }
 
-    /// Its number, and its id where it has one.
+    /// Its number, and its id if it has one.
     #[must_use]
     pub fn heading(&self) -> String {
         heading(self.number, self.label())
     }
 
-    /// Its checks, also those that are asked once for all machines.
+    /// All its checks, also those that run once for all nodes.
     pub fn all_checks(&self) -> impl Iterator<Item = &Case> {
         let joint = match &self.spread {
             Spread::One => &[][..],
@@ -405,7 +404,7 @@ impl PlannedStep {
         self.checks.iter().chain(joint)
     }
 
-    /// The plain values that its scripts and those of its checks are given.
+    /// The plain values that its scripts and the scripts of its checks use.
     pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
         let checks = self.all_checks().map(|case| match &case.ask {
             Ask::Script { script, .. } => script.bindings(),
@@ -413,7 +412,7 @@ impl PlannedStep {
         });
         let own = self.script().map(Script::bindings);
         let bindings = own.into_iter().chain(checks).flatten();
-        // A text that goes to its place is kept as a file is.
+        // The text of a placed file is stored like a file, not as a value.
         let bindings = bindings.filter(|binding| binding.name != place::TEXT);
         bindings.filter_map(|binding| match &binding.value {
             Value::Text(Text::Plain(text)) => Some((binding.name.as_str(), text.as_str())),
@@ -421,7 +420,7 @@ impl PlannedStep {
         })
     }
 
-    /// The texts and files that it gives to the machine: into the bundle, or to their place.
+    /// The texts and files that it writes: into the bundle, or to their destination.
     #[must_use]
     pub fn files(&self) -> &[Delivery] {
         match (&self.work, &self.placed) {
@@ -431,7 +430,7 @@ impl PlannedStep {
         }
     }
 
-    /// Its script, where it has one.
+    /// Its script, if it has one.
     #[must_use]
     pub fn script(&self) -> Option<&Script> {
         match &self.work {
@@ -441,7 +440,7 @@ impl PlannedStep {
     }
 }
 
-/// A step's number and its label, which is the number again where it has no id.
+/// A step's number, and its label if that is not the number.
 #[must_use]
 pub fn heading(number: usize, label: &str) -> String {
     let number = number.to_string();
@@ -452,14 +451,14 @@ pub fn heading(number: usize, label: &str) -> String {
 }
 
 impl Plan {
-    /// The names of its machines, each once.
+    /// The names of its nodes, each once.
     #[must_use]
     pub fn machines(&self) -> Vec<&str> {
         let nodes = self.nodes.iter().map(|node| (node.node.name.as_str(), ()));
         nodes.collect::<IndexMap<_, _>>().into_keys().collect()
     }
 
-    /// The steps of the procedure in their order, each as one of its machines has it.
+    /// The steps of the procedure in order, each as in the plan of one of its nodes.
     #[must_use]
     pub fn steps(&self) -> Vec<&PlannedStep> {
         let steps = self.nodes.iter().flat_map(|node| &node.steps);
@@ -467,7 +466,7 @@ impl Plan {
         steps.into_values().collect()
     }
 
-    /// The nodes that play each role; empty where the procedure has none.
+    /// The nodes of each role; empty if the procedure has no roles.
     #[must_use]
     pub fn roles(&self) -> BTreeMap<String, Vec<String>> {
         let roles = self.binding.iter().flat_map(|binding| &binding.roles);
@@ -478,7 +477,7 @@ impl Plan {
 }
 
 impl NodePlan {
-    /// The machine and the turn that this is the plan of.
+    /// The node and the turn of this part.
     #[must_use]
     pub fn site(&self) -> Site<'_> {
         Site {
@@ -487,33 +486,33 @@ impl NodePlan {
         }
     }
 
-    /// A step by its number, where this machine has it.
+    /// A step by its number; `None` if this node does not have it.
     #[must_use]
     pub fn step(&self, number: usize) -> Option<&PlannedStep> {
         self.steps.iter().find(|step| step.number == number)
     }
 
-    /// What a step is called for `--start-at`: its id, or its number.
+    /// The name of a step for `--start-at`: its id, or its number.
     #[must_use]
     pub fn label(&self, number: usize) -> String {
         self.step(number)
             .map_or_else(|| number.to_string(), |step| step.label().to_owned())
     }
 
-    /// The number of its last step; 0 where it has none.
+    /// The number of its last step; 0 if there are no steps.
     #[must_use]
     pub fn last_number(&self) -> usize {
         self.steps.last().map_or(0, |step| step.number)
     }
 
-    /// Is it repeated whenever a run goes on?
+    /// Whether the step repeats whenever a run is resumed.
     #[must_use]
     pub fn is_set_up(&self, number: usize) -> bool {
         let mut steps = self.steps.iter();
         steps.any(|step| step.number == number && step.setup)
     }
 
-    /// The users that this plan needs `sudo` for, each once.
+    /// The users for whom this plan needs `sudo`, each once.
     #[must_use]
     pub fn sudo_users(&self) -> Vec<&str> {
         let steps = self

@@ -1,5 +1,5 @@
-//! What is wrong with the values that procedures and checks use, on each node where they may
-//! be run, as far as that can be known without arguments.
+//! Finds errors in the values that procedures and checks use, on each node where they may run, as
+//! far as possible without arguments.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -13,7 +13,7 @@ use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
 use crate::{NodePlan, cases, roles};
 
-/// Plans every procedure on every node where it may be run, and shows each plan to `look`.
+/// Plans every procedure on every node where it may run, and passes each plan to `look`.
 #[must_use]
 pub fn lint(
     manual: &Manual,
@@ -30,7 +30,7 @@ pub fn lint(
         }
         let given = any(procedure);
         let mut on = |name: &str| {
-            // A node that cannot be evaluated is a problem of its own, told once.
+            // A node that cannot be evaluated is reported once, as its own problem.
             let node = Arc::new(nodes.evaluate_with(name, &given, &[]).ok()?);
             let mut found = Vec::new();
             let plan = node_plan(manual, vocabulary, procedure, &node, &mut found);
@@ -56,7 +56,7 @@ pub fn lint(
     problems
 }
 
-/// A name that is undefined at one place on several nodes is one mistake.
+/// Merges problems: one undefined name at one place on several nodes is one mistake.
 #[must_use]
 pub fn joined(problems: Vec<Problem>) -> Vec<Problem> {
     let mut kept: Vec<Problem> = Vec::with_capacity(problems.len());
@@ -78,8 +78,8 @@ pub fn joined(problems: Vec<Problem>) -> Vec<Problem> {
     kept
 }
 
-/// Groups of checks whose selector means nothing: what is wrong in them wherever they are
-/// asked. The selector itself is told by who asks them.
+/// Lints groups of checks whose selector is invalid. Reports only problems that every node has;
+/// whoever evaluates the group reports the selector.
 fn groups_of_nobody(manual: &Manual, nodes: &Nodes, vocabulary: &Vocabulary) -> Vec<Problem> {
     let doubles = manual.doubles.groups.iter();
     let selector = |group: &Group| nodes.select_at(group.nodes.as_ref()?).err();
@@ -98,7 +98,7 @@ fn groups_of_nobody(manual: &Manual, nodes: &Nodes, vocabulary: &Vocabulary) -> 
                 cases::of_group(manual, group, &assertions, &node, &|_| true, &mut found);
                 Some(found)
             };
-            // Those of a group that is asked are told by who asks.
+            // Whoever evaluates a group reports its problems.
             found.retain(|_| double);
             found.extend(common(nodes.names().filter_map(on)));
             found
@@ -107,7 +107,7 @@ fn groups_of_nobody(manual: &Manual, nodes: &Nodes, vocabulary: &Vocabulary) -> 
     problems
 }
 
-/// What is wrong on every node.
+/// The problems that occur on every node.
 fn common(mut each: impl Iterator<Item = Vec<Problem>>) -> Vec<Problem> {
     let mut common = each.next().unwrap_or_default();
     for found in each {

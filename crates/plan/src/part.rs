@@ -1,4 +1,4 @@
-//! The part of a procedure that is to be run, and the names that a step needs.
+//! The part of a procedure to run, and the names that a step needs.
 
 use std::collections::BTreeSet;
 
@@ -6,17 +6,17 @@ use crate::interpolation::{Part as Piece, Piece as Read, pieces};
 use crate::manual::Expect;
 use crate::{Ask, NodePlan, Plan, PlannedStep, PlannedWork, Script, Stretch, Variable};
 
-/// What `--start-at` and `--stop-after` leave of a procedure, by the numbers of its steps.
+/// The step numbers that `--start-at` and `--stop-after` select.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Part {
-    /// The number of the first step that is wanted; from the beginning if absent.
+    /// The number of the first step; from the beginning if absent.
     pub start_at: Option<usize>,
-    /// The number of the last step that is wanted; to the end if absent.
+    /// The number of the last step; to the end if absent.
     pub stop_after: Option<usize>,
 }
 
 impl Part {
-    /// Whether the step of this number is wanted.
+    /// Whether the part contains the step of this number.
     #[must_use]
     pub fn contains(self, number: usize) -> bool {
         self.start_at.is_none_or(|first| number >= first)
@@ -25,7 +25,8 @@ impl Part {
 }
 
 impl Plan {
-    /// Of how many nodes a batch is a share. With roles, of those of the largest section.
+    /// The number of nodes of which a batch is a share. With roles, the nodes of the largest
+    /// section.
     #[must_use]
     pub fn in_batches(&self) -> usize {
         let Some(binding) = &self.binding else {
@@ -38,7 +39,7 @@ impl Plan {
         turns.max().unwrap_or_default()
     }
 
-    /// The arguments that are values for names which steps capture.
+    /// The arguments that replace captured values.
     pub fn given<'a>(&'a self, node: &'a NodePlan) -> impl Iterator<Item = (&'a str, &'a str)> {
         let captures = |name: &str| {
             let mut captures = node.captures.iter();
@@ -52,7 +53,7 @@ impl Plan {
 }
 
 impl PlannedStep {
-    /// The scripts that it runs: its own, and those of its checks.
+    /// The scripts that it runs, also those of its checks.
     fn scripts(&self) -> impl Iterator<Item = (&Script, Option<&Expect>)> {
         let checks = self.all_checks().filter_map(|case| match &case.ask {
             Ask::Script { script, expect, .. } => Some((script, expect.as_ref())),
@@ -62,7 +63,7 @@ impl PlannedStep {
         own.into_iter().chain(checks)
     }
 
-    /// What its scripts and its checks are given.
+    /// The variables of its scripts and checks.
     pub fn bindings(&self) -> impl Iterator<Item = &Variable> {
         let probes = self.all_checks().filter_map(|case| match &case.ask {
             Ask::Probe { bindings, .. } => Some(bindings.as_slice()),
@@ -72,7 +73,7 @@ impl PlannedStep {
         scripts.chain(probes).flatten()
     }
 
-    /// The names in its texts: in what is expected, and in what a person is told.
+    /// The names in its texts: expectations, and instructions to a person.
     #[must_use]
     pub fn names_in_texts(&self) -> BTreeSet<&str> {
         let mut names = BTreeSet::new();

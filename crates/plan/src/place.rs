@@ -1,5 +1,5 @@
-//! A text that goes to its place on a machine: the script that puts it there, which is ours and
-//! the same for all, and the values that it is given.
+//! Writes a text to a file on a node: opsbook's own script, the same for all files, and its
+//! variables.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -16,21 +16,21 @@ use crate::{RUN_NAMES, Script, Value, Variable};
 /// The variable that holds the text.
 pub const TEXT: &str = "ob_file_text";
 
-/// Runs in the step's shell; no step before it can set variables of these names.
+/// Runs in the step's shell; earlier steps cannot set variables of these names.
 const SCRIPT: &str = include_str!("place.sh");
 
-/// What a step puts into its place.
+/// A file that a step writes.
 #[derive(Clone, Debug)]
 pub struct Placed {
-    /// The text, under the absolute path where it goes.
+    /// The text, with the absolute path of the destination.
     pub file: Delivery,
-    /// Its mode as it is written; none where the file keeps its own.
+    /// Its mode as written on the fence; `None` if the file keeps its own.
     pub mode: Option<u32>,
     /// `USER` or `USER:GROUP`.
     pub owner: Option<String>,
-    /// What is done with what stands there.
+    /// How an existing file is changed.
     pub how: How,
-    /// The text, where it is known before the run and holds no secret.
+    /// The text, if it is known before the run and contains no secret.
     pub text: Option<String>,
 }
 
@@ -54,7 +54,7 @@ impl Placed {
     }
 }
 
-/// The script of a `file` block with `to=`, and what it is about.
+/// The script of a `file` block with `to=`, and its file.
 pub(super) fn planned(
     place: &Place,
     step: &Step,
@@ -112,8 +112,7 @@ pub(super) fn planned(
     (script, placed)
 }
 
-/// The same as one script with nothing given to it, for who pastes it; none where the text is a
-/// template.
+/// The same as one script without variables, for pasting; `None` if the text is a template.
 #[must_use]
 pub fn alone(place: &Place) -> Option<String> {
     if ["{{", "{%", "{#"]
@@ -141,9 +140,9 @@ pub fn alone(place: &Place) -> Option<String> {
     Some(given.concat() + &script)
 }
 
-/// A text as far as it is known before the run.
+/// A text, as far as it is known before the run.
 struct Found {
-    /// None where the run has to make it, or where it cannot be made, which others tell.
+    /// `None` if only the run can make it, or if it is invalid, which is reported elsewhere.
     text: Option<String>,
     secret: bool,
 }
@@ -181,7 +180,7 @@ fn rendered(place: &Place, scope: &Scope<'_>) -> Found {
     }
 }
 
-/// A file with a secret that others may read, or that keeps rights which nobody here knows.
+/// Reports a file with a secret that others may read, or whose existing permissions are unknown.
 fn readable(place: &Place) -> Option<Problem> {
     let names_a_group = place.owner.as_ref().is_some_and(|own| own.contains(':'));
     let message = match place.mode {

@@ -1,4 +1,4 @@
-//! A procedure, the nodes chosen, the arguments -> a [`Plan`].
+//! Makes a [`Plan`] from a procedure, the selected nodes and the arguments.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
 use crate::{Case, NodePlan, Plan, PlannedStep, record, roles, step};
 
-/// What a person asked for.
+/// What a person ordered.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The id of the procedure.
     pub procedure: &'a str,
-    /// The words after the procedure. Selectors: what they select is joined, in the order of the
-    /// nodes' definition. Of a procedure with roles, `ROLE=SELECTOR`.
+    /// The words after the procedure: selectors, whose results are joined in the order of the
+    /// nodes' definition. For a procedure with roles, `ROLE=SELECTOR`.
     pub nodes: &'a [String],
     /// `--set name=value`.
     pub set: &'a [(String, String)],
 }
 
-/// Plans a run; everything wrong is found before anything is reached.
+/// Plans a run. Finds all problems before any node is reached.
 ///
 /// # Errors
 /// All problems of the procedure, the selection, the arguments and the values.
@@ -90,7 +90,7 @@ fn find<'a>(manual: &'a Manual, id: &str) -> Result<&'a Procedure, Problem> {
     })
 }
 
-/// A page that nobody reads, because the list of pages does not name it.
+/// The page of the procedure, if the list of pages leaves it out, so that nobody reads it.
 fn unlisted(manual: &Manual) -> Option<&Path> {
     let pages = manual.pages.iter();
     let pages: HashSet<&Path> = pages.map(|page| page.path.as_path()).collect();

@@ -1,5 +1,5 @@
-//! A planned step as text: what is journalled, hashed, and compared on a resume. No values:
-//! what runs does not hold any.
+//! A planned step as text: journalled, hashed, and compared on a resume. It contains no values,
+//! because the text that runs contains none.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use crate::{Ask, Case, PlannedStep, PlannedWork};
 
 /// The whole step on a few lines.
 ///
-/// `place` says where it runs: a side, or a role. `checks` are those that follow it.
+/// `place` says where it runs: a side, or a role. `checks` are the checks after it.
 pub(super) fn text<'a>(
     step: &PlannedStep,
     place: &str,
@@ -34,7 +34,7 @@ pub(super) fn text<'a>(
     }
     let _ = writeln!(text, "step {} {}", step.name, attributes.join(" "));
     if let Some(placed) = &step.placed {
-        // The text is compared as a delivered file is.
+        // The text is compared like a delivered file.
         if let DeliveryFrom::Placed(body) = &placed.file.from {
             let sum = sha256(&body.text);
             let _ = writeln!(text, "--- place {} inline {sum}", placed.words());
@@ -78,7 +78,7 @@ pub(super) fn text<'a>(
     text
 }
 
-/// The side that a step of a procedure without roles is on.
+/// The side of a step in a procedure without roles.
 pub(super) fn side(on: On) -> &'static str {
     match on {
         On::Node => "node",
@@ -100,8 +100,8 @@ pub(super) fn of_check(case: &Case) -> String {
     text
 }
 
-/// A check with the values that it is given, as text: what was recorded of it holds for as long
-/// as this stays the same. Of a secret it has the place, of what only a run knows the name.
+/// A check and its values as text: a recorded result is valid while this stays the same. For a
+/// secret it has the place, for a value known only in a run the name.
 pub(super) fn case(case: &Case) -> String {
     let mut text = format!("check {:?} {:?}\n", case.on, case.sudo);
     let variables = match &case.ask {

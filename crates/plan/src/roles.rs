@@ -1,5 +1,5 @@
-//! What a run over several machines is: who plays which role, and the order of the page. A
-//! plan has a part (`NodePlan`) for each machine; this says when which of them is at work.
+//! A run over several nodes: the nodes of each role, and the order of the page. A plan has a part
+//! (`NodePlan`) for each node; this module says when which of them runs.
 
 mod bind;
 mod lint;
@@ -24,59 +24,59 @@ pub(crate) use lint::lint;
 use stage::Company;
 use walk::Walk;
 
-/// Who plays which role, and the order of the page.
+/// The nodes of each role, and the order of the page.
 #[derive(Clone, Debug)]
 pub struct Binding {
     /// In the order of the contract.
     pub roles: Vec<Bound>,
-    /// Checks before the first step; each case knows its machine.
+    /// Checks before the first step; each case names its node.
     pub before: Vec<Case>,
-    /// What is done, one after the other.
+    /// The parts of the page, in order.
     pub order: Vec<Stretch>,
     /// SHA-256 over the binding and all steps, hexadecimal.
     pub sha256: String,
 }
 
-/// A role and the nodes that play it in this run, in the order of their definition.
+/// A role and its nodes in this run, in the order of their definition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
     /// The name of the role.
     pub role: String,
-    /// The nodes that play it, in their order.
+    /// Its nodes in order.
     pub nodes: Vec<String>,
-    /// One sentence for who runs the procedure.
+    /// One sentence for the person who runs the procedure.
     pub help: Option<String>,
-    /// Groups of checks that must hold on its nodes before anything is touched.
+    /// Groups of checks that must hold on its nodes before the run changes anything.
     pub needs: Vec<String>,
-    /// Some block runs there. Otherwise the node is only named: never reached, never locked.
+    /// Some block runs on its nodes. Otherwise they are only named: never reached, never locked.
     pub reached: bool,
 }
 
 /// A part of the page.
 #[derive(Clone, Debug)]
 pub enum Stretch {
-    /// A step by its number, on each machine that has it.
+    /// A step by its number, on each node that has it.
     Step(usize),
-    /// A section that goes through the nodes of a role.
+    /// A section that repeats for the nodes of a role.
     Section(Section),
-    /// Checks that open what follows a section: they look at what stands before them.
+    /// Checks after a section: they verify what is before them.
     Checks(Vec<Case>),
 }
 
-/// The steps that are repeated for each node of a role.
+/// Steps that are repeated for each node of a role.
 #[derive(Clone, Debug)]
 pub struct Section {
     /// From 1, within the procedure.
     pub number: usize,
     /// The heading over it.
     pub title: String,
-    /// The role whose nodes have their turn.
+    /// The role whose nodes have the turns.
     pub role: String,
-    /// How many turns go side by side; the last size repeats. Empty where there is no turn.
+    /// How many turns run in parallel; the last size repeats. Empty without turns.
     pub batches: Vec<usize>,
-    /// Between two batches.
+    /// The pause between two batches.
     pub wait: Duration,
-    /// So many turns may end badly before no further one begins.
+    /// How many turns may fail before no new turn begins.
     pub max_fail: usize,
     /// One for each node of the role.
     pub turns: Vec<Turn>,
@@ -87,11 +87,11 @@ pub struct Section {
 pub struct Turn {
     /// The node whose turn it is.
     pub node: String,
-    /// Checks before the section's first step, asked at the beginning of the turn.
+    /// Checks before the section's first step, evaluated at the beginning of the turn.
     pub before: Vec<Case>,
     /// The numbers of its steps.
     pub steps: Vec<usize>,
-    /// Indexes into `Plan::nodes`; the turn's own node stands first.
+    /// Indexes into `Plan::nodes`; the turn's own node is first.
     pub plans: Vec<usize>,
 }
 
@@ -102,8 +102,7 @@ impl Binding {
         self.roles.iter().find(|bound| bound.role == name)
     }
 
-    /// What a site is called in front of a person: `db2 (new)`; in the turn of another node
-    /// `lb1 (lb) for web2`.
+    /// The name of a site for people: `db2 (new)`; in another node's turn `lb1 (lb) for web2`.
     #[must_use]
     pub fn place(&self, site: Site<'_>) -> String {
         let name = match self.role_of(site.node) {
@@ -116,7 +115,7 @@ impl Binding {
         }
     }
 
-    /// The role that a node plays in this run.
+    /// The role of a node in this run.
     #[must_use]
     pub fn role_of(&self, node: &str) -> Option<&Bound> {
         let plays = |bound: &&Bound| bound.nodes.iter().any(|name| name == node);
@@ -124,7 +123,7 @@ impl Binding {
     }
 }
 
-/// Plans a run over several machines.
+/// Plans a run over several nodes.
 pub(crate) fn plan(
     manual: &Manual,
     nodes: &Nodes,
@@ -169,7 +168,7 @@ pub(crate) fn plan(
     })
 }
 
-/// The parts of a run, their order, and what is wrong with its values.
+/// The parts of a run, their order, and the problems of its values.
 pub(crate) fn walked(
     manual: &Manual,
     nodes: &Nodes,
@@ -189,7 +188,7 @@ pub(crate) fn walked(
     (walk.plans, binding, walk.problems)
 }
 
-/// What values there are of roles that nobody plays: scripts may mention them all the same.
+/// The value names of roles without nodes: scripts may still mention them.
 fn names(nodes: &Nodes, procedure: &Procedure, cast: &Cast) -> HashMap<String, Vec<String>> {
     let empty = cast.iter().filter(|(_, nodes)| nodes.is_empty());
     let names = empty.filter_map(|(role, _)| {

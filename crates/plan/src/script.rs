@@ -1,4 +1,4 @@
-//! A block of the manual and the values that it mentions -> a [`Script`].
+//! Makes a [`Script`] from a block of the manual and the values that it mentions.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,34 +9,34 @@ use crate::nodes::{Node, Text};
 use crate::source::{Passage, Problem, Span};
 use crate::{PlannedCommand, RUN_NAMES, Script, Value, Variable};
 
-/// What is known at some point of a procedure.
+/// What is known at a point of a procedure.
 pub(super) struct Scope<'a> {
     pub node: &'a Node,
     /// Captured by earlier steps.
     pub captured: BTreeSet<String>,
     /// Set by earlier steps' scripts.
     pub assigned: BTreeSet<String>,
-    /// The same with names that are not opsbook's: `NODE_NAME`.
+    /// The same, with names that are not opsbook's: `NODE_NAME`.
     pub kept: BTreeSet<String>,
-    /// An earlier step may have set names that cannot be seen: it sourced a file.
+    /// An earlier step may have set unknown names: it sourced a file.
     pub opaque: bool,
-    /// Where that was: what a node's shell sets, the operator's machine does not know.
+    /// The side where names are set: the operator's machine does not know what a node's shell sets.
     on: On,
-    /// What is set on the other side.
+    /// The names set on the other side.
     other: (BTreeSet<String>, BTreeSet<String>, bool),
-    /// In a run over several machines: what the others have set.
+    /// In a run over several nodes: the names set on the others.
     pub elsewhere: Option<Elsewhere>,
 }
 
-/// What scripts have set on other machines, which nothing brings here.
+/// Names that scripts set on other nodes, and that do not exist here.
 pub(super) struct Elsewhere {
-    /// This machine, as a message names it.
+    /// This node, as a message names it.
     pub here: String,
-    /// A name, and where it was set.
+    /// Each name, and where it was set.
     pub set: BTreeMap<String, String>,
 }
 
-/// A value by its name, as far as a plan can know it.
+/// A value by its name, as far as a plan knows it.
 pub(super) enum Known {
     Bound(Value),
     /// The scripts set it themselves.
@@ -59,7 +59,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Looks from the other side, if that is where the next script runs.
+    /// Switches to the side where the next script runs.
     pub fn turn(&mut self, on: On) {
         if self.on != on {
             std::mem::swap(&mut self.assigned, &mut self.other.0);
@@ -89,8 +89,8 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// The script of a block, with the values that it mentions. What it sets itself need not
-    /// be known.
+    /// The script of a block, with the values that it mentions. Names that it sets itself may be
+    /// unknown.
     pub fn script(
         &self,
         script: &manual::Script,
@@ -147,7 +147,7 @@ impl<'a> Scope<'a> {
         (planned, used)
     }
 
-    /// The values that a command written in a contract mentions.
+    /// The values that a command in a contract mentions.
     pub fn bindings(
         &self,
         command: &str,
@@ -172,7 +172,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Checks that every `${name}` of a text is known; the text is filled in when it is used.
+    /// Checks that every `${name}` of a text is known; it is substituted later.
     pub fn names_of(&self, text: &Passage, problems: &mut Vec<Problem>) {
         for piece in pieces(&text.text) {
             let Piece::Name(name, at) = piece else {
@@ -186,7 +186,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Checks that a text for a person's eyes holds no secret.
+    /// Checks that a text for people contains no secret.
     pub fn no_secrets(&self, text: &Passage, problems: &mut Vec<Problem>) {
         for piece in pieces(&text.text) {
             if let Piece::Name(name, at) = piece
@@ -202,7 +202,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// A text in which everything must be known before the run: a file's name.
+    /// Substitutes values that must be known before the run, in a file name.
     pub fn filled(&self, text: &str, span: &Span, problems: &mut Vec<Problem>) -> String {
         no_references(text, span, problems);
         let filled = Interpolated::read(text).fill(|name| match self.look_up(name) {
@@ -232,12 +232,12 @@ impl<'a> Scope<'a> {
         filled.to_string()
     }
 
-    /// Whether the script may do without the name, or may get it in a way that cannot be seen.
+    /// Whether the script can do without the name, or may set it in a way that opsbook cannot see.
     fn may_be_absent(&self, name: &str, used: &Variables) -> bool {
         self.opaque || used.opaque || used.lenient || used.guarded.contains(name)
     }
 
-    /// A name that may be absent is a mistake only where it is nearly one of ours.
+    /// An optional name is an error only if it is similar to a known one.
     fn misspelt(&self, name: &str, span: &Span) -> Option<Problem> {
         let near = crate::source::misspelt(name, self.known())?;
         let message = format!("`{name}` is not defined, and `{near}` is");
@@ -270,7 +270,7 @@ impl<'a> Scope<'a> {
 }
 
 impl Scope<'_> {
-    /// A name that is no value here, and is one of another machine.
+    /// Reports a name that has no value here, but on another node.
     fn set_elsewhere(&self, name: &str, span: &Span) -> Option<Problem> {
         let elsewhere = self.elsewhere.as_ref()?;
         let here = &elsewhere.here;
@@ -303,7 +303,7 @@ impl Scope<'_> {
     }
 }
 
-/// A value that is wrong, and the place that uses it.
+/// Adds the place of use to a problem with a value.
 fn used_at(problem: Problem, place: Span) -> Problem {
     if problem.span.is_none() {
         return Problem {
@@ -314,7 +314,7 @@ fn used_at(problem: Problem, place: Span) -> Problem {
     problem.note(place, "used here")
 }
 
-/// `${` that is no reference, in a text where nobody means it as it stands.
+/// Reports `${` that is not a reference, where a literal one is not plausible.
 fn no_references(text: &str, span: &Span, problems: &mut Vec<Problem>) {
     for wrong in wrong_references(text) {
         let problem = Problem::error("not-a-reference", span.clone(), wrong.message());

@@ -1,4 +1,4 @@
-//! One step of a procedure -> what is done on a machine.
+//! Plans one step of a procedure for a node.
 
 use std::collections::BTreeSet;
 
@@ -8,10 +8,10 @@ use crate::script::Scope;
 use crate::source::Problem;
 use crate::{Capture, Placed, PlannedStep, PlannedWork, STEP_LIMIT, Spread, place, record};
 
-/// Among the variables kept for the next step: whatever else was exported.
+/// An entry of the saved variables: everything else that was exported.
 pub const EXPORTED: &str = "@";
 
-/// Names of files in the bundle that are its own.
+/// File names in the bundle that opsbook uses itself.
 const RESERVED: [&str; 11] = [
     "owner",
     "lock",
@@ -39,12 +39,12 @@ pub(super) fn captures(procedure: &Procedure) -> Vec<Capture> {
     captures.collect()
 }
 
-/// What a step is called within its procedure.
+/// The name of a step within its procedure.
 pub(super) fn label(step: &Step) -> String {
     step.id.clone().unwrap_or_else(|| step.number.to_string())
 }
 
-/// A step on a machine, without its checks and what is made of them: see [`finished`].
+/// A step on a node, without its checks and what depends on them: see [`finished`].
 pub(super) fn begun(
     procedure: &Procedure,
     step: &Step,
@@ -87,7 +87,7 @@ pub(super) fn begun(
     }
 }
 
-/// The step with the variables that may be kept by now, and what a resume compares.
+/// Adds the variables that may be saved by now, and the text that a resume compares.
 pub(super) fn finished(mut step: PlannedStep, scope: &Scope<'_>, text: String) -> PlannedStep {
     step.saved = scope.kept.iter().cloned().collect();
     step.sha256 = record::sha256(&text);
@@ -95,7 +95,7 @@ pub(super) fn finished(mut step: PlannedStep, scope: &Scope<'_>, text: String) -
     step
 }
 
-/// What a step does, and the variables that it may set.
+/// The work of a step, and the variables that it may set.
 fn planned_work(
     step: &Step,
     scope: &mut Scope<'_>,
@@ -154,7 +154,7 @@ fn delivery(file: &Delivery, scope: &Scope<'_>, problems: &mut Vec<Problem>) -> 
     let outside = to.is_empty()
         || to.starts_with('/')
         || to.split('/').any(|part| part == ".." || part == ".");
-    // A name with a value that is wrong is no name yet.
+    // A name with an invalid value is not checked yet.
     if problems.len() == before && (outside || RESERVED.contains(&first)) {
         let why = if outside {
             "must be a name inside the bundle"

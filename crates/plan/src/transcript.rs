@@ -1,12 +1,12 @@
-//! A transcript as one script: its commands in one shell, each followed by a mark that no
-//! output can hold by chance.
+//! Makes one script from a transcript: its commands run in one shell, each followed by a random
+//! mark.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::Script;
 
-/// What one command of a transcript did.
+/// The result of one command of a transcript.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ran {
     /// Its exit status.
@@ -17,8 +17,8 @@ pub struct Ran {
     pub err: Vec<u8>,
 }
 
-/// One script for all commands; it ends at the first whose exit status is not the one that
-/// the page shows. `mark` is random.
+/// One script for all commands; it stops at the first whose exit status differs from the page.
+/// `mark` is random.
 #[must_use]
 pub fn transcript(script: &Script, mark: &str) -> Script {
     let mut text = String::from("set +e\n");
@@ -37,8 +37,8 @@ pub fn transcript(script: &Script, mark: &str) -> Script {
     }
 }
 
-/// Takes both outputs of such a script apart: one entry for each command that ended. What
-/// follows the last mark belongs to a command that did not.
+/// Splits both outputs of such a script: one entry for each command that ended. The text after the
+/// last mark belongs to a command that did not end.
 #[must_use]
 pub fn ran(out: &[u8], err: &[u8], mark: &str) -> (Vec<Ran>, Ran) {
     let needle = format!("\n{mark} ");

@@ -1,16 +1,16 @@
-//! What each block is given, before a node is chosen: for the book, which is read with the
-//! values of any node. With a node it is exactly what a plan binds (a test holds the two
-//! together); without one it is a list of what the block needs.
+//! The names that each block uses before a node is chosen, for the book, which can show the values
+//! of any node. For a chosen node this is exactly what a plan binds (a test compares the two);
+//! otherwise it is a list of what the block needs.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::manual::{self, Check, Machine, On, Procedure, Step, Variables, Work, variables};
 use crate::{RUN_NAMES, heading};
 
-/// A name that a script mentions and does not make up by itself.
+/// A name that a script mentions and does not set itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Use {
-    /// As the script mentions it.
+    /// The name in the script.
     pub name: String,
     /// Where its value comes from.
     pub from: From,
@@ -19,31 +19,31 @@ pub struct Use {
 /// Where its value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum From {
-    /// A parameter or a value of the node; without one the script cannot run.
+    /// A parameter or a value of the node; the script cannot run without it.
     Value,
-    /// The same, where there is one; else the script does without.
+    /// The same, but the script can do without it.
     Optional,
-    /// The same, where there is one; else the script of an earlier step sets it. The text is
-    /// that step's heading.
+    /// A parameter or a value of the node; without one, an earlier step's script sets it. The text
+    /// is that step's heading.
     Earlier(String),
-    /// What an earlier step prints. The text is its heading.
+    /// The output of an earlier step. The text is its heading.
     Captured(String),
-    /// Known when a run is under way.
+    /// Known during a run.
     Run,
-    /// The node that plays this role (`$old`), or a value of it (`$old_address`).
+    /// The node of this role (`$old`), or a value of it (`$old_address`).
     Role(String),
 }
 
-/// What the blocks of a procedure are given.
+/// The names that the blocks of a procedure use.
 #[derive(Clone, Debug, Default)]
 pub struct Uses {
-    /// Of each step's script, in order; a step that is no script is given nothing.
+    /// For each step's script, in order; empty for other steps.
     pub steps: Vec<Vec<Use>>,
-    /// Of each check's script, by its page and block.
+    /// For each check's script, by its page and block.
     pub checks: HashMap<(usize, usize), Vec<Use>>,
 }
 
-/// Of all blocks of a procedure.
+/// The names of all blocks of a procedure.
 #[must_use]
 pub fn of_procedure(procedure: &Procedure) -> Uses {
     let mut known = Known {
@@ -56,7 +56,7 @@ pub fn of_procedure(procedure: &Procedure) -> Uses {
         let mut sections = procedure.sections.iter();
         let opens = sections.find(|each| each.steps.start == step.number);
         if let Some(each) = opens {
-            // What a turn sets and captures is gone after it.
+            // Names that a turn sets and captures are gone after it.
             known.outside = Some(Box::new(known.clone()));
             known.checks(&each.before, &mut uses);
         }
@@ -77,13 +77,13 @@ pub fn of_procedure(procedure: &Procedure) -> Uses {
     uses
 }
 
-/// Of a check that belongs to no procedure.
+/// The names of a check that belongs to no procedure.
 #[must_use]
 pub fn of_check(check: &Check) -> Vec<Use> {
     Known::default().script(&check.script, Seat::of(check.on, None), None)
 }
 
-/// Where a script runs, as far as variables of the shell go: each has its own.
+/// Where a script runs; each place has its own shell variables.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Seat {
     Node,
@@ -101,15 +101,15 @@ impl Seat {
     }
 }
 
-/// What earlier steps have made known.
+/// Names known from earlier steps.
 #[derive(Clone, Default)]
 struct Known<'a> {
     procedure: Option<&'a Procedure>,
-    /// Name, and the heading of the step.
+    /// Each captured name with the heading of its step.
     captured: BTreeMap<String, String>,
-    /// What scripts set, by where they run.
+    /// Names that scripts set, by where they run.
     assigned: BTreeMap<Seat, BTreeMap<String, String>>,
-    /// Where a script may have set names that cannot be seen.
+    /// Where a script may have set unknown names.
     opaque: BTreeSet<Seat>,
     /// Within a section: what was known before it.
     outside: Option<Box<Known<'a>>>,
@@ -140,7 +140,7 @@ impl Known<'_> {
         }
     }
 
-    /// `step` is set for what later scripts see the variables of.
+    /// `step` is set for scripts whose variables later scripts see.
     fn script(&mut self, script: &manual::Script, seat: Seat, step: Option<&str>) -> Vec<Use> {
         let used = variables(&script.text.text, &script.interpreter);
         let names: BTreeSet<&String> = used.mentioned.keys().collect();
@@ -183,7 +183,7 @@ impl Known<'_> {
         }
     }
 
-    /// `old` of `old` and of `old_address`: no name of a role has an underscore.
+    /// The role `old` of `old` and of `old_address`: role names have no underscore.
     fn role_of<'n>(&self, name: &'n str) -> Option<&'n str> {
         let role = name.split('_').next().unwrap_or(name);
         let known = |procedure: &Procedure| procedure.roles.contains_key(role);

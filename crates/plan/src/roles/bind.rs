@@ -1,4 +1,4 @@
-//! The words of a request -> who plays which role. Everything wrong with them is told at once.
+//! Binds roles to nodes from the words of a request. Reports all problems at once.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -13,11 +13,11 @@ use crate::source::{Problem, Source, Span, nearest};
 /// The nodes of each role, in the order of the contract and of the nodes' definition.
 pub(crate) type Cast = IndexMap<String, Vec<String>>;
 
-/// Names that a hint lists.
+/// The most names in a hint.
 const MOST: usize = 8;
 
-/// Binds the roles of a procedure as `ROLE=SELECTOR` words say. A role that is wrong has no
-/// nodes, and a problem says why.
+/// Binds the roles of a procedure from `ROLE=SELECTOR` words. An invalid role gets no nodes and a
+/// problem.
 pub(super) fn bind(
     nodes: &Nodes,
     procedure: &Procedure,
@@ -65,7 +65,7 @@ pub(super) fn bind(
     cast
 }
 
-/// Words that are no `ROLE=SELECTOR`.
+/// Reports words that are not `ROLE=SELECTOR`.
 fn no_role(procedure: &Procedure, words: &[String], line: &Line) -> Option<Problem> {
     let positional = words.iter().zip(&line.words);
     let positional = positional.filter(|(word, _)| !word.contains('='));
@@ -79,7 +79,7 @@ fn no_role(procedure: &Procedure, words: &[String], line: &Line) -> Option<Probl
     Some(problem.hint(format!("`{}` takes {}", procedure.id, takes(procedure))))
 }
 
-/// Roles that no word binds.
+/// Reports roles that no word binds.
 fn missing(nodes: &Nodes, procedure: &Procedure, given: &IndexMap<&str, Span>) -> Vec<Problem> {
     let missing = procedure
         .roles
@@ -90,7 +90,7 @@ fn missing(nodes: &Nodes, procedure: &Procedure, given: &IndexMap<&str, Span>) -
         .collect()
 }
 
-/// The command as it was given, to show where in it something is wrong.
+/// The command as entered, for excerpts in problems.
 struct Line {
     source: Arc<Source>,
     words: Vec<Range<usize>>,
@@ -209,7 +209,7 @@ fn in_two_roles(cast: &Cast, given: &IndexMap<&str, Span>) -> Vec<Problem> {
     problems
 }
 
-/// All roles with what they are: `old=NODE (the primary of today), …`.
+/// All roles with their descriptions: `old=NODE (the primary of today), …`.
 fn takes(procedure: &Procedure) -> String {
     let roles = procedure.roles.iter().map(|(name, role)| {
         let nodes = match role.count {
@@ -231,7 +231,7 @@ fn may_be(able: &[&str]) -> String {
     format!("it may be {}", listed(able))
 }
 
-/// The first of them by name.
+/// The first of them, as a list of names.
 fn listed(names: &[impl AsRef<str>]) -> String {
     let first: Vec<&str> = names.iter().take(MOST).map(AsRef::as_ref).collect();
     match names.len().saturating_sub(MOST) {

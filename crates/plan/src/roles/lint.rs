@@ -1,5 +1,5 @@
-//! What is wrong with a procedure with roles, on each node that may play one: each role is
-//! looked at on each of its nodes, with some nodes in the others. That is a sum over the roles,
+//! Finds errors in a procedure with roles, on each node that may have one. Examines each role on
+//! each of its nodes, with arbitrary nodes in the other roles: the effort is a sum over the roles,
 //! not a product.
 
 use std::collections::{HashMap, HashSet};
@@ -16,7 +16,7 @@ use crate::nodes::{Node, Nodes};
 use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
 
-/// The nodes that may play each role.
+/// The nodes that may have each role.
 type Able<'a> = IndexMap<&'a str, Vec<&'a str>>;
 
 pub(crate) fn lint(
@@ -51,7 +51,7 @@ pub(crate) fn lint(
     problems
 }
 
-/// Each role on each of its nodes, with others in the other roles.
+/// Bindings that cover each role with each of its nodes.
 fn casts(able: &Able<'_>, known: &HashMap<String, Arc<Node>>) -> Vec<Cast> {
     let mut casts = Vec::new();
     let usable = |name: &&&str| known.contains_key(**name);
@@ -77,7 +77,7 @@ fn casts(able: &Able<'_>, known: &HashMap<String, Arc<Node>>) -> Vec<Cast> {
     casts
 }
 
-/// A node that cannot be evaluated is a problem of its own, told once.
+/// A node that cannot be evaluated is reported once, as its own problem.
 fn evaluated(nodes: &Nodes, procedure: &Procedure, able: &Able<'_>) -> HashMap<String, Arc<Node>> {
     let given = any(procedure);
     let names: HashSet<&str> = able.values().flatten().copied().collect();
@@ -88,7 +88,7 @@ fn evaluated(nodes: &Nodes, procedure: &Procedure, able: &Able<'_>) -> HashMap<S
     known.collect()
 }
 
-/// Values of `same` that a node does not have.
+/// Reports values of `same` that a node lacks.
 fn not_comparable(
     procedure: &Procedure,
     able: &Able<'_>,
@@ -110,7 +110,7 @@ fn not_comparable(
     missing.collect()
 }
 
-/// A group that must hold, and is about none of the nodes that may play the role.
+/// Reports a needed group that applies to none of the role's possible nodes.
 fn needs_of_others(
     manual: &Manual,
     nodes: &Nodes,
@@ -133,7 +133,7 @@ fn needs_of_others(
     needs.collect()
 }
 
-/// A machine plays one role: roles with the same few nodes may not all find one.
+/// A node has only one role: roles with the same few possible nodes may not all find one.
 fn too_few(procedure: &Procedure, able: &Able<'_>) -> Option<Problem> {
     let mut plays: HashMap<&str, &str> = HashMap::new();
     for (name, role) in &procedure.roles {
@@ -167,7 +167,7 @@ fn too_few(procedure: &Procedure, able: &Able<'_>) -> Option<Problem> {
     None
 }
 
-/// Finds a node for a role; those that have one already may have to take another.
+/// Finds a node for a role; may move roles that already have one.
 fn place<'a>(
     role: &'a str,
     able: &Able<'a>,

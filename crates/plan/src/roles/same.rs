@@ -1,4 +1,4 @@
-//! Values that must be equal on all machines of a run: they belong together.
+//! Compares values that must be equal on all nodes of a run.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::manual::Procedure;
 use crate::nodes::{Node, Text};
 use crate::source::Problem;
 
-/// What is not the same, each name once.
+/// Reports each name whose values differ.
 pub(super) fn compare(
     procedure: &Procedure,
     cast: &Cast,

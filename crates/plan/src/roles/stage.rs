@@ -1,5 +1,5 @@
-//! The machines of a run, and what is known on each at one point of the page: in the main
-//! line, or in the turn of one node.
+//! The nodes of a run, and what is known on each at one point of the page: in the main line, or in
+//! one node's turn.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use crate::manual::{Count, Machine, On, Procedure};
 use crate::nodes::{Node, Players, Seen};
 use crate::script::{Elsewhere, Scope};
 
-/// Who plays, with the values of each.
+/// The nodes of the run with their values.
 pub(super) struct Company<'a> {
     pub procedure: &'a Procedure,
     pub cast: &'a Cast,
-    /// Each node of the run as it is by itself, with parameters and arguments.
+    /// Each node by itself, with parameters and arguments.
     pub nodes: &'a HashMap<String, Arc<Node>>,
-    /// Names of values for roles that nobody plays.
+    /// The value names of roles without nodes.
     pub names: &'a HashMap<String, Vec<String>>,
 }
 
-/// Where a block runs: a machine, or here.
+/// Where a block runs: on a node, or on the operator's machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Seat {
     Machine(String),
     Local,
 }
 
-/// What the scripts so far have set on one machine.
+/// The names that scripts have set so far on one node.
 #[derive(Clone, Default)]
 struct Set {
     assigned: BTreeSet<String>,
@@ -40,9 +40,9 @@ pub(super) struct Stage<'a> {
     turn: Option<(&'a str, &'a str)>,
     captured: BTreeSet<String>,
     set: BTreeMap<Seat, Set>,
-    /// The step that set a name, by the seat.
+    /// The step that set each name, by seat.
     steps: BTreeMap<(Seat, String), String>,
-    /// The machines among each other, as far as they were asked for.
+    /// The nodes with the values of the others, computed on demand.
     seen: HashMap<Seat, Arc<Node>>,
 }
 
@@ -58,7 +58,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The same point for the turn of one node. What is set in it is gone after it.
+    /// The same point in the turn of one node. Names set in the turn are gone after it.
     pub fn turn_of(&self, role: &'a str, node: &'a str) -> Stage<'a> {
         Stage {
             company: self.company,
@@ -87,7 +87,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// The one node that plays a role here.
+    /// The only node of a role at this point.
     pub fn one(&self, role: &str) -> Option<&str> {
         match self.turn {
             Some((own, node)) if own == role => Some(node),
@@ -98,7 +98,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// A machine with the values of the others.
+    /// A node with the values of the others.
     pub fn node(&mut self, seat: &Seat) -> Option<Arc<Node>> {
         if let Some(node) = self.seen.get(seat) {
             return Some(Arc::clone(node));
@@ -141,7 +141,7 @@ impl<'a> Stage<'a> {
         players.collect()
     }
 
-    /// What is known on a machine.
+    /// What is known on a node.
     pub fn scope<'n>(&self, seat: &Seat, node: &'n Node) -> Scope<'n> {
         let set = self.set.get(seat).cloned().unwrap_or_default();
         let mut scope = Scope::new(node);
@@ -161,7 +161,7 @@ impl<'a> Stage<'a> {
         scope
     }
 
-    /// Takes over what a step has set on a machine.
+    /// Stores the names that a step has set on a node.
     pub fn keep(&mut self, seat: &Seat, scope: Scope<'_>, step: &str) {
         for name in &scope.assigned {
             let key = (seat.clone(), name.clone());
@@ -179,7 +179,7 @@ impl<'a> Stage<'a> {
         self.captured.extend(name.cloned());
     }
 
-    /// A machine as a message names it: by its role.
+    /// The name of a node in a message: its role.
     fn title(&self, seat: &Seat) -> String {
         match seat {
             Seat::Local => "your own machine".to_owned(),

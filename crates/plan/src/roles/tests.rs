@@ -1,4 +1,4 @@
-//! Three pages over several machines, planned against nodes: who does what, and in which order.
+//! Plans three pages over several nodes: which node runs what, in which order.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -39,7 +39,7 @@ fn planned(procedure: &str, words: &str, set: &[(String, String)]) -> Plan {
     plan(&manual, &nodes, &vocabulary, &request).unwrap()
 }
 
-/// Who has which steps, and the order of the page.
+/// The steps of each node, and the order of the page.
 fn outline(plan: &Plan) -> String {
     let mut text = String::new();
     for (index, node) in plan.nodes.iter().enumerate() {
@@ -90,7 +90,7 @@ fn cases(cases: &[Case]) -> String {
     asked.collect::<Vec<_>>().join(", ")
 }
 
-/// The values that a script is given.
+/// The values of a script.
 fn given(script: &Script) -> String {
     let values = script.bindings().iter().map(|variable| {
         let value = match &variable.value {
@@ -196,10 +196,10 @@ fn each_turn_has_plans_of_its_own_on_other_machines() {
         given(drain.script().unwrap()),
         "socket=/run/haproxy.sock web=web2"
     );
-    // Each machine is asked for itself.
+    // Each node is checked itself.
     assert_eq!(cases(&drain.checks), "idle on lb1");
     assert!(matches!(&drain.spread, Spread::All { joint } if joint.is_empty()));
-    // For both machines, and for each turn, it is the same step.
+    // It is the same step for both nodes and for each turn.
     assert_eq!(drain.sha256, step(&plan, "web1/lb2", 1).sha256);
 }
 

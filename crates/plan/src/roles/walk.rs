@@ -1,4 +1,4 @@
-//! A procedure with roles, and who plays them -> the parts of the run, and their order.
+//! Walks over a procedure with bound roles and makes the parts of the run and their order.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,14 +12,14 @@ use crate::source::Problem;
 use crate::vocabulary::Vocabulary;
 use crate::{Case, NodePlan, PlannedStep, PlannedWork, Spread, cases, record, step};
 
-/// Goes over the page once.
+/// One walk over the page.
 pub(super) struct Walk<'a> {
     pub manual: &'a Manual,
     pub vocabulary: &'a Vocabulary,
     pub company: &'a Company<'a>,
     pub problems: Vec<Problem>,
     pub plans: Vec<NodePlan>,
-    /// The plans of the main line by their machines.
+    /// The plans of the main line by node.
     main: HashMap<String, usize>,
 }
 
@@ -87,7 +87,7 @@ impl<'a> Walk<'a> {
         roles.collect()
     }
 
-    /// Over who plays what, and all that is done.
+    /// The hash over the binding and everything that is done.
     fn hash(&self) -> String {
         let mut text = String::new();
         for (role, nodes) in self.company.cast {
@@ -99,7 +99,7 @@ impl<'a> Walk<'a> {
         record::sha256(&text)
     }
 
-    /// A plan for each machine that has a part in the main line.
+    /// Makes a plan for each node with a part in the main line.
     fn open_main(&mut self, stage: &mut Stage<'_>) {
         let company = self.company;
         let procedure = company.procedure;
@@ -116,7 +116,7 @@ impl<'a> Walk<'a> {
                 self.open_role(stage, name, role);
             }
         }
-        // What is done here belongs to some machine of the run.
+        // A step on the operator's machine belongs to the part of some node.
         if self.plans.is_empty() {
             let first = procedure.roles.iter().find(|(name, _)| {
                 procedure.runs_on(name) && company.cast.get(*name).is_some_and(|n| !n.is_empty())
@@ -127,7 +127,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Whether something stands outside of all sections.
+    /// Whether something runs outside of all sections.
     fn main_is_local(&self) -> bool {
         let procedure = self.company.procedure;
         let within = |number: usize| {
@@ -155,7 +155,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// A plan without steps yet; of a turn, with the node whose turn it is and its name.
+    /// A plan without steps; for a turn, with the node whose turn it is and the turn's name.
     fn plan(
         &mut self,
         stage: &mut Stage<'_>,
@@ -287,7 +287,7 @@ impl<'a> Walk<'a> {
         Some((name, role))
     }
 
-    /// A step on each of its machines. `host` is the machine whose part has what is done here.
+    /// Plans a step on each of its nodes. `host` is the node whose part has the local work.
     fn step(
         &mut self,
         stage: &mut Stage<'_>,
@@ -330,7 +330,7 @@ impl<'a> Walk<'a> {
             .collect()
     }
 
-    /// A check on each of its machines.
+    /// Plans a check on each of its nodes.
     fn asked(
         &mut self,
         stage: &mut Stage<'_>,
@@ -342,7 +342,7 @@ impl<'a> Walk<'a> {
             let Some(knows) = stage.node(&seat) else {
                 continue;
             };
-            // A case is told of a node, also where it is asked here.
+            // A case names a node, even if it is evaluated on the operator's machine.
             let node = match (&seat, host) {
                 (Seat::Local, Some(host)) => stage.node(&Seat::Machine(host.to_owned())),
                 _ => Some(Arc::clone(&knows)),
@@ -356,7 +356,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// How the turn of a node is named: `web1`, in a second section for the same role `web1+2`.
+/// The name of a node's turn: `web1`, or `web1+2` in a second section for the same role.
 fn turn_name(node: &str, earlier: usize) -> String {
     if earlier == 0 {
         return node.to_owned();
@@ -364,8 +364,8 @@ fn turn_name(node: &str, earlier: usize) -> String {
     format!("{node}+{}", earlier + 1)
 }
 
-/// With its checks. Of a step that runs on all nodes of a role, each has the checks of itself;
-/// what others are asked is asked once.
+/// Adds the checks. If a step runs on all nodes of a role, each node gets the checks of itself;
+/// checks on other nodes run once.
 fn with_checks(
     step: &Step,
     mut planned: PlannedStep,
@@ -391,7 +391,7 @@ fn with_checks(
     planned
 }
 
-/// With what it is compared by, and the machines that its deliveries come from.
+/// Adds the text for comparison, and the nodes that deliveries come from.
 fn on_its_machine(
     stage: &Stage<'_>,
     step: &Step,
@@ -417,7 +417,7 @@ fn on_its_machine(
         let asked = place(check.on, check.machine.as_ref());
         let _ = writeln!(text, "--- asked on {asked}: {}", check.name);
     }
-    // A person who does something here is told of it by the machine whose part it is.
+    // For a person's work on the operator's machine, the text names the node whose part it is in.
     if let (PlannedWork::Manual(_), On::Local) = (&planned.work, planned.on) {
         planned.on = On::Node;
     }
